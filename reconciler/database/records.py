@@ -1,0 +1,137 @@
+"""What the database room takes and gives: plain records, no SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from reconciler.model import Digest
+
+
+class CommittedSource(msgspec.Struct, frozen=True):
+    """What is known of a source as of its last completed listing."""
+
+    validator: str | None
+    selection: Digest | None
+
+
+class CommittedGroup(msgspec.Struct, frozen=True):
+    """How a group of a source stood when it was last read whole: `validator` is None when something of it failed.
+
+    `selection`: digest of the options, filters and content-type revisions that decided; `reconsider_at`: when time
+    alone changes a decision.
+    """
+
+    name: str
+    validator: str | None
+    selection: Digest
+    reconsider_at: datetime | None = None
+
+
+class CurrentUnit(msgspec.Struct, frozen=True):
+    """A member of a repository's latest version and the source that brought it."""
+
+    digest: Digest
+    body: bytes
+    source: str
+
+
+class StagedGroup(msgspec.Struct, frozen=True):
+    """A group that a commit touches. `was`: the group's digest that the plan saw (None: not there), the compare of compare-and-swap.
+
+    `committed`: what to remember of it for `source`; None forgets it (the source no longer holds it).
+    """
+
+    name: str
+    source: str
+    was: Digest | None
+    committed: CommittedGroup | None
+
+
+class StagedMember(msgspec.Struct, frozen=True):
+    """One unit joins (`joins=True`) or leaves a group, for one source."""
+
+    group: str
+    unit: Digest
+    source: str
+    joins: bool
+
+
+class CommitResult(msgspec.Struct, frozen=True):
+    """The latest version after a commit. `created`: is it a new one?"""
+
+    number: int
+    digest: Digest
+    created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRecord:
+    """One version of a repository. The counts say what differs from the version before it."""
+
+    number: int
+    digest: Digest
+    created_at: datetime
+    added: int
+    removed: int
+    changed: int
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """One unit that differs between two versions: bodies before and after, None where it is absent."""
+
+    group: str
+    before: bytes | None
+    after: bytes | None
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One representation of one path of a publication.
+
+    `page`: the body is a rendered page in the database, else an artifact in the store. `digest`: of the uncompressed body.
+    `size`: its bytes. `position`: order of emission among the representations of one path; the first is the default.
+    """
+
+    path: str
+    media_type: str
+    group: str | None
+    page: bool
+    digest: Digest
+    size: int
+    aliases: tuple[str, ...] = ()
+    position: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PublicationRecord:
+    """A completed publication. `number` counts the publications of one Publication resource from 1."""
+
+    number: int
+    version: int
+    version_digest: Digest
+    digest: Digest
+    published_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What is served now under a path: which publication of which Publication resource."""
+
+    publication_id: int
+    name: str
+    path: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one resource in a run: `done`, `unchanged`, `failed` or `blocked`, and why."""
+
+    ref: str
+    result: str
+    message: str = ""

@@ -1,0 +1,64 @@
+"""A digest is a type, not a string; canonical JSON is what it is taken of.
+
+Canonical JSON: sorted keys, UTF-8, no white space, numbers as integers or strings (never floats, whose
+text differs between machines). Everything that is compared across machines is a sha256 of that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+_ENCODER = msgspec.json.Encoder(order="sorted")
+_HEX = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Digest:
+    """A sha256: 32 raw bytes. `str()` gives `sha256:<64 hex>`, `.hex` the bare hex."""
+
+    raw: bytes
+
+    @classmethod
+    def of(cls, data: bytes) -> Digest:
+        """The digest of `data`."""
+        return cls(hashlib.sha256(data).digest())
+
+    @classmethod
+    def of_value(cls, value: Any) -> Digest:
+        """The digest of the canonical JSON of `value`."""
+        return cls(hashlib.sha256(_ENCODER.encode(value)).digest())
+
+    @classmethod
+    def parse(cls, text: str) -> Digest:
+        """From `sha256:<hex>` or bare hex. Raises ValueError on anything else."""
+        bare = text.removeprefix("sha256:")
+        if not _HEX.fullmatch(bare):
+            raise ValueError(f"not a sha256 digest: {text[:80]!r}")
+        return cls(bytes.fromhex(bare))
+
+    @property
+    def hex(self) -> str:
+        return self.raw.hex()
+
+    @property
+    def short(self) -> str:
+        """`sha256:` and twelve digits, for people."""
+        return f"sha256:{self.raw.hex()[:12]}"
+
+    def __str__(self) -> str:
+        return f"sha256:{self.raw.hex()}"
+
+
+def canonical(value: Any) -> bytes:
+    """Canonical JSON of plain data (dicts, lists, strings, integers, booleans, None, msgspec structs)."""
+    return _ENCODER.encode(value)
+
+
+def is_hex_digest(text: str) -> bool:
+    """Is this 64 lower-case hex digits?"""
+    return bool(_HEX.fullmatch(text))

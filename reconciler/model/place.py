@@ -1,0 +1,29 @@
+"""Where something stands in a manifest, and what is wrong there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Origin:
+    """A place in a file: line and column count from 1."""
+
+    file: str
+    line: int
+    column: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Fault:
+    """One thing wrong with the manifests: place, message, and what to do about it."""
+
+    origin: Origin
+    message: str
+    hint: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.origin}: {self.message}" + (f"\n  hint: {self.hint}" if self.hint else "")

@@ -1,0 +1,230 @@
+"""What should be (`DesiredState`, from manifests) and what is (`ActualState`, from the database).
+
+`spec` on every resource is the validated specification as plain canonical data (camelCase keys as written, defaults
+left out, durations and sizes as written, secrets as references): it is what is recorded, compared and shown.
+The typed fields beside it are what the engine works with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from reconciler.model.digest import Digest
+from reconciler.model.place import Origin
+
+
+class Kind(StrEnum):
+    """The four kinds of resources, in the order in which they come into being."""
+
+    REMOTE = "Remote"
+    FILTER = "Filter"
+    REPOSITORY = "Repository"
+    PUBLICATION = "Publication"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Ref:
+    """A resource by kind and name; `str()` gives `repository/team`."""
+
+    kind: Kind
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind.lower()}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A reference to a secret, never its value. Exactly one of `env` (variable name) and `file` (absolute path) is set."""
+
+    env: str | None = None
+    file: str | None = None
+
+    def __str__(self) -> str:
+        return f"env {self.env}" if self.env else f"file {self.file}"
+
+
+@dataclass(frozen=True, slots=True)
+class Meta:
+    """The envelope of a resource: who it is and where it was written."""
+
+    kind: Kind
+    name: str
+    origin: Origin
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def ref(self) -> Ref:
+        return Ref(self.kind, self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Auth:
+    username: str | Secret
+    password: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    verify: bool = True
+    ca: str | None = None
+    client_cert: str | None = None
+    client_key: Secret | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """Where content comes from, and how to talk to it. Times in seconds."""
+
+    meta: Meta
+    spec: Mapping[str, Any]
+    type: str
+    index: str | None = None
+    url: str | None = None
+    policy: str = "immediate"
+    auth: Auth | None = None
+    tls: Tls = Tls()
+    proxy: str | None = None
+    headers: Mapping[str, str | Secret] = field(default_factory=dict)
+    connect_timeout: float = 10.0
+    read_timeout: float = 60.0
+    total_timeout: float = 1800.0
+    retries: int = 4
+    concurrency: int = 16
+    rate_limit: float | None = None  # requests a second
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Rules of one type. `options`: the plugin's validated filter model, opaque to the core."""
+
+    meta: Meta
+    spec: Mapping[str, Any]
+    type: str
+    is_global: bool
+    options: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One entry of `sources`. `id` is what membership rows remember: `remote:<name>`.
+
+    `spec`: the entry as plain data; `options`: the plugin's validated model of its type-specific keys.
+    """
+
+    id: str
+    remote: str
+    spec: Mapping[str, Any]
+    options: Any
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """`max_removals`: a share (0.3) of the units, or a whole number of them (12)."""
+
+    max_removals: float | int = 0.3
+    prevent_destroy: bool = False
+    origin: Origin | None = None  # where `guard` is written, if it is
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    meta: Meta
+    spec: Mapping[str, Any]
+    type: str
+    sources: tuple[Source, ...] = ()
+    filters: tuple[str, ...] = ()
+    mode: str = "mirror"  # or "additive"
+    guard: Guard = Guard()
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """`version`: "latest", a number, or a version digest. `exports`: directories (absolute)."""
+
+    meta: Meta
+    spec: Mapping[str, Any]
+    repository: str
+    path: str
+    publisher: str
+    version: str | int = "latest"
+    options: Any = None
+    exports: tuple[str, ...] = ()
+
+
+Resource = Remote | Filter | Repository | Publication
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredState:
+    """Everything that the manifests say. Iteration is by kind, then name."""
+
+    remotes: Mapping[str, Remote] = field(default_factory=dict)
+    filters: Mapping[str, Filter] = field(default_factory=dict)
+    repositories: Mapping[str, Repository] = field(default_factory=dict)
+    publications: Mapping[str, Publication] = field(default_factory=dict)
+
+    def __iter__(self) -> Iterator[Resource]:
+        for table in (self.remotes, self.filters, self.repositories, self.publications):
+            for name in sorted(table):
+                yield table[name]
+
+    @property
+    def digest(self) -> Digest:
+        """Of what the manifests mean: order, files, comments and layout do not count."""
+        return Digest.of_value([[r.meta.kind.value, r.meta.name, dict(r.meta.labels), dict(r.meta.annotations), dict(r.spec)] for r in self])
+
+    def filters_of(self, repository: Repository) -> list[Filter]:
+        """The filters that govern a repository: its own and the global ones of its type, by name."""
+        return [
+            self.filters[name]
+            for name in sorted(self.filters)
+            if name in repository.filters or (self.filters[name].is_global and self.filters[name].type == repository.type)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class ActualResource:
+    """A resource as it was recorded by the last apply. `secrets`: keyed fingerprints by the reference's path in the spec."""
+
+    ref: Ref
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    spec: Mapping[str, Any]
+    secrets: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ActualRepository:
+    """The latest version of a repository: number, digest, how many units. `id`: the database's."""
+
+    id: int
+    name: str
+    number: int
+    digest: Digest
+    units: int
+
+
+@dataclass(frozen=True, slots=True)
+class ActualPublication:
+    """What is served now under a publication's name. `version` is None when nothing was ever published."""
+
+    id: int
+    name: str
+    version: int | None = None
+    version_digest: Digest | None = None
+    digest: Digest | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ActualState:
+    """Everything that the database says, without content."""
+
+    resources: Mapping[Ref, ActualResource] = field(default_factory=dict)
+    repositories: Mapping[str, ActualRepository] = field(default_factory=dict)
+    publications: Mapping[str, ActualPublication] = field(default_factory=dict)
