@@ -1,1 +1,71 @@
-"""TODO."""
+"""The heart: desired state x actual state -> a plan that can be read, counted, guarded, printed and carried out.
+
+Comes in: resources, group members and selected units. Goes out: `Plan`, its text and its JSON document.
+Must never know: files, networks, clocks, SQL, YAML, any packaging format.
+
+`content` and `resources` hold the differences, `guards` the brakes, `text` and `document` the two renderings; all of
+them, and the executor in `reconciler.engine`, walk the same spool of lines that `changes` defines.
+"""
+
+from reconciler.plan.changes import (
+    ADD,
+    CHANGE,
+    MOVE,
+    REFUSE,
+    REMOVE,
+    Action,
+    ChangeLine,
+    ContentChanges,
+    Counts,
+    Failure,
+    FieldChange,
+    GroupChange,
+    GroupLine,
+    Line,
+    Plan,
+    ResourceChange,
+    Spool,
+    Summary,
+    sum_counts,
+)
+from reconciler.plan.content import Member, Refusal, Words, counts_of, difference, settle, with_download
+from reconciler.plan.document import document, entry
+from reconciler.plan.guards import guarded
+from reconciler.plan.resources import resource_change
+from reconciler.plan.text import counts_text, size_text, text
+
+__all__ = [
+    "ADD",
+    "CHANGE",
+    "MOVE",
+    "REFUSE",
+    "REMOVE",
+    "Action",
+    "ChangeLine",
+    "ContentChanges",
+    "Counts",
+    "Failure",
+    "FieldChange",
+    "GroupChange",
+    "GroupLine",
+    "Line",
+    "Member",
+    "Plan",
+    "Refusal",
+    "ResourceChange",
+    "Spool",
+    "Summary",
+    "Words",
+    "counts_of",
+    "counts_text",
+    "difference",
+    "document",
+    "entry",
+    "guarded",
+    "resource_change",
+    "settle",
+    "size_text",
+    "sum_counts",
+    "text",
+    "with_download",
+]

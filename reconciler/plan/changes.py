@@ -1,0 +1,236 @@
+"""The nouns of a plan: what changes, why, and the lines in which content changes travel.
+
+A plan is a small head and, per repository, a spool of canonical lines: a `GroupLine` for each touched group,
+followed by its `ChangeLine`s, groups in name order. Renderers, guards and the executor iterate the spool; nothing
+holds it whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any, Protocol
+
+import msgspec
+
+from reconciler.model import Artifact, Digest, Ref
+
+ADD, REMOVE, CHANGE, REFUSE, MOVE = "+", "-", "~", "!", "="
+
+
+class Action(StrEnum):
+    """What happens to a resource."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    DELETE = "delete"
+    NO_OP = "no-op"
+
+
+class GroupLine(msgspec.Struct, frozen=True, tag="group", omit_defaults=True):
+    """A touched group of one source. `was`: hex digest that the plan saw, None where the group was not there.
+
+    `validator`, `selection` (hex) and `reconsider_at` (ISO, UTC) are what is committed with it; `held=False`: the
+    source holds the group no longer.
+    """
+
+    name: str
+    source: str
+    was: str | None = None
+    validator: str | None = None
+    selection: str = ""
+    reconsider_at: str | None = None
+    held: bool = True
+
+
+class ChangeLine(msgspec.Struct, frozen=True, tag="change", omit_defaults=True):
+    """One content change of the group before it.
+
+    `op`: `+` joins, `-` leaves, `~` replaces `before`, `!` is kept out, `=` changes its source only. `digest`: hex, of
+    the unit after (for `-`: before); empty for what never became a unit. `body` and `artifacts` (with URLs) are there
+    where the executor needs them; `download`: bytes that are not in the store yet, as far as declared.
+    """
+
+    op: str
+    type: str
+    key: str
+    digest: str = ""
+    before: str = ""
+    version: str | None = None
+    label: str = ""
+    size: int | None = None
+    reason: str = ""
+    body: msgspec.Raw = msgspec.Raw()
+    artifacts: list[Artifact] = []
+    download: int = 0
+
+
+Line = GroupLine | ChangeLine
+
+
+class GroupChange(msgspec.Struct, frozen=True):
+    """A touched group with its changes."""
+
+    head: GroupLine
+    lines: list[ChangeLine]
+
+
+class Spool(Protocol):
+    """Content changes of one repository: may be iterated any number of times, groups in (name, source) order."""
+
+    def __iter__(self) -> Iterator[GroupChange]: ...
+
+    @property
+    def digest(self) -> Digest:
+        """Of all lines in order."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Something could not be read while planning. `group` is None when a whole listing failed."""
+
+    source: str
+    group: str | None
+    message: str
+    hint: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.source}: {self.group}: {self.message}" if self.group else f"{self.source}: {self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Content changes by operation. `refused`: by reason. `download`: bytes, as far as upstream declares sizes."""
+
+    added: int = 0
+    removed: int = 0
+    changed: int = 0
+    moved: int = 0
+    download: int = 0
+    refused: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def total(self) -> int:
+        """Changes that make a new version."""
+        return self.added + self.removed + self.changed
+
+    def __add__(self, other: Counts) -> Counts:
+        refused = dict(self.refused)
+        for reason, number in other.refused.items():
+            refused[reason] = refused.get(reason, 0) + number
+        return Counts(
+            self.added + other.added,
+            self.removed + other.removed,
+            self.changed + other.changed,
+            self.moved + other.moved,
+            self.download + other.download,
+            refused,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ContentChanges:
+    """What happens to a repository's content.
+
+    `units`: how many it holds now. `touched`: is there anything to record, even if only validators? `sources`: what to
+    remember of each completed listing: (validator, selection hex). `unknown`: an offline plan had no cached page for part of it.
+    """
+
+    spool: Spool
+    counts: Counts
+    units: int = 0
+    touched: bool = False
+    failures: tuple[Failure, ...] = ()
+    unknown: tuple[str, ...] = ()
+    sources: Mapping[str, tuple[str | None, str]] = field(default_factory=dict)
+    plural: str = "units"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """One field of a specification. `before`/`after`: plain data, None where absent. Secrets appear as their references only."""
+
+    path: str
+    before: Any
+    after: Any
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceChange:
+    """What happens to one resource. `version`: (before, after) numbers for repositories and publications."""
+
+    action: Action
+    ref: Ref
+    reason: str = ""
+    fields: tuple[FieldChange, ...] = ()
+    content: ContentChanges | None = None
+    version: tuple[int | None, int | None] = (None, None)
+    refusal: str = ""
+    hint: str = ""
+
+    @property
+    def changes_content(self) -> bool:
+        return self.content is not None and self.content.counts.total > 0
+
+    def refused(self, message: str, hint: str) -> ResourceChange:
+        """The same change, stopped by a guard."""
+        return replace(self, refusal=message, hint=hint)
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The last line of a plan."""
+
+    add: int
+    change: int
+    destroy: int
+    content: Counts
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A value: what should happen, in the order in which it should. Nothing happens while making it.
+
+    `plugins`: ID -> version of the distributions that resolved it. `unowned`: resources that no manifest declares any
+    more and that this plan leaves alone.
+    """
+
+    manifest_digest: Digest
+    changes: tuple[ResourceChange, ...]
+    plugins: Mapping[str, str] = field(default_factory=dict)
+    unowned: tuple[Ref, ...] = ()
+
+    @property
+    def empty(self) -> bool:
+        """Is there nothing to do that a user would see?"""
+        return all(change.action is Action.NO_OP for change in self.changes)
+
+    @property
+    def failed(self) -> bool:
+        """Did something fail while planning, or did a guard refuse?"""
+        return any(change.refusal or (change.content and change.content.failures) for change in self.changes)
+
+    @property
+    def digest(self) -> Digest:
+        """Of everything that the plan would do and why; the same for the same manifests, state and upstream."""
+        return Digest.of_value([str(self.manifest_digest), [_identity(change) for change in self.changes]])
+
+    def summary(self) -> Summary:
+        count = {action: sum(change.action is action for change in self.changes) for action in Action}
+        content = sum_counts(change.content.counts for change in self.changes if change.content)
+        return Summary(count[Action.CREATE], count[Action.UPDATE], count[Action.DELETE], content)
+
+
+def sum_counts(counts: Iterable[Counts]) -> Counts:
+    total = Counts()
+    for one in counts:
+        total = total + one
+    return total
+
+
+def _identity(change: ResourceChange) -> list[Any]:
+    fields = [[one.path, one.before, one.after] for one in change.fields]
+    spool = str(change.content.spool.digest) if change.content else None
+    return [change.action.value, str(change.ref), change.reason, fields, list(change.version), spool]

@@ -1,0 +1,179 @@
+"""The difference of one group: what it holds now, what it should hold, and the lines that lead from one to the other. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import msgspec
+
+from reconciler.model import Sealed, StoredUnit, Unit
+from reconciler.plan.changes import ADD, CHANGE, MOVE, REFUSE, REMOVE, ChangeLine, Counts, GroupChange
+
+Key = tuple[str, str]  # (type, key): unique within a group
+
+
+class Words(Protocol):
+    """What only the content types can say; `reconciler.engine` binds it to them."""
+
+    def summary(self, unit: Unit | StoredUnit) -> tuple[str | None, str]: ...
+
+    def removal(self, unit: StoredUnit) -> str: ...
+
+    def change(self, before: StoredUnit, after: Unit) -> str: ...
+
+    def refusal(self, before: StoredUnit, after: Unit) -> str | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A unit that the group holds now: hex digest, content, and the source that brought it."""
+
+    digest: str
+    unit: StoredUnit
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A unit, or something that could not become one, that is kept out."""
+
+    type: str
+    key: str
+    reason: str
+    version: str | None = None
+    label: str = ""
+    size: int | None = None
+
+
+def difference(
+    source: str,
+    members: Iterable[Member],
+    wanted: Iterable[Sealed],
+    refusals: Iterable[Refusal],
+    words: Words,
+    *,
+    removes: bool = True,
+    gone: str = "",
+) -> list[ChangeLine]:
+    """The lines by which `source` turns `members` into `wanted`, in (type, key) order.
+
+    `removes=False` (additive mode): nothing leaves. `gone`: the reason for what leaves, where upstream gave one.
+    A member of another source is never removed; a wanted unit that another source holds already only changes hands.
+    """
+    held: dict[Key, Member] = {}
+    foreign: dict[Key, Member] = {}
+    for member in members:
+        (held if member.source == source else foreign)[(member.unit.type, member.unit.key)] = member
+    lines: dict[tuple[str, str, str], ChangeLine] = {}
+    kept_out = {(one.type, one.key): one for one in refusals}
+    asked: set[Key] = set()
+    for sealed in wanted:
+        key = (sealed.unit.type, sealed.unit.key)
+        asked.add(key)
+        line = _arrival(sealed, held.get(key), foreign.get(key), words)
+        if line is not None:
+            lines[(*key, line.op)] = line
+    for key, member in held.items():
+        if key not in asked and removes:
+            reason = gone or (kept_out[key].reason if key in kept_out else words.removal(member.unit))
+            lines[(*key, REMOVE)] = _departure(member, MOVE if key in foreign else REMOVE, reason, words)
+    for key, refusal in kept_out.items():
+        if (*key, REMOVE) not in lines and key not in asked:
+            lines[(*key, REFUSE)] = _refused(refusal)
+    return [lines[key] for key in sorted(lines)]
+
+
+def settle(changes: Sequence[GroupChange]) -> list[GroupChange]:
+    """Where several sources touch one group: a unit that leaves one and joins another only changes hands."""
+    leaving = {line.digest for change in changes for line in change.lines if line.op == REMOVE}
+    joining = {line.digest for change in changes for line in change.lines if line.op == ADD}
+    both = leaving & joining
+    if not both:
+        return list(changes)
+    return [GroupChange(change.head, [_moved(line) if line.digest in both else line for line in change.lines]) for change in changes]
+
+
+def counts_of(lines: Iterable[ChangeLine]) -> Counts:
+    """Count lines by operation."""
+    number = dict.fromkeys((ADD, REMOVE, CHANGE, REFUSE, MOVE), 0)
+    refused: dict[str, int] = {}
+    download = 0
+    for line in lines:
+        number[line.op] += 1
+        download += line.download
+        if line.op == REFUSE:
+            refused[line.reason] = refused.get(line.reason, 0) + 1
+    return Counts(number[ADD], number[REMOVE], number[CHANGE], number[MOVE], download, refused)
+
+
+def with_download(line: ChangeLine, stored: Mapping[str, bool]) -> ChangeLine:
+    """The same line, knowing which of its artifacts (by sha256) the store has already."""
+    missing = sum(artifact.size or 0 for artifact in line.artifacts if not stored.get(artifact.sha256))
+    return msgspec.structs.replace(line, download=missing) if missing else line
+
+
+def _arrival(sealed: Sealed, held: Member | None, foreign: Member | None, words: Words) -> ChangeLine | None:
+    digest = sealed.digest.hex
+    if held is not None and held.digest == digest:
+        return None
+    if held is None and foreign is not None:
+        return _joining(sealed, MOVE if foreign.digest == digest else REFUSE, f"held by {foreign.source}", words)
+    if held is None:
+        return _joining(sealed, ADD, "", words)
+    refusal = words.refusal(held.unit, sealed.unit)
+    if refusal is not None:
+        return _joining(sealed, REFUSE, refusal, words)
+    return _joining(sealed, CHANGE, words.change(held.unit, sealed.unit), words, before=held.digest)
+
+
+def _joining(sealed: Sealed, op: str, reason: str, words: Words, before: str = "") -> ChangeLine:
+    version, label = words.summary(sealed.unit)
+    kept_out = op == REFUSE
+    return ChangeLine(
+        op=op,
+        type=sealed.unit.type,
+        key=sealed.unit.key,
+        digest=sealed.digest.hex,
+        before=before,
+        version=version,
+        label=label,
+        size=_size(sealed.unit),
+        reason=reason,
+        body=msgspec.Raw() if kept_out else msgspec.Raw(sealed.body),
+        artifacts=[] if kept_out else sealed.unit.artifacts,
+    )
+
+
+def _departure(member: Member, op: str, reason: str, words: Words) -> ChangeLine:
+    version, label = words.summary(member.unit)
+    return ChangeLine(
+        op=op,
+        type=member.unit.type,
+        key=member.unit.key,
+        digest=member.digest if op == REMOVE else "",
+        before=member.digest,
+        version=version,
+        label=label,
+        size=_size(member.unit),
+        reason=reason,
+    )
+
+
+def _refused(refusal: Refusal) -> ChangeLine:
+    return ChangeLine(
+        op=REFUSE, type=refusal.type, key=refusal.key, version=refusal.version, label=refusal.label, size=refusal.size, reason=refusal.reason
+    )
+
+
+def _moved(line: ChangeLine) -> ChangeLine:
+    if line.op not in (ADD, REMOVE):
+        return line
+    return msgspec.structs.replace(line, op=MOVE, digest=line.digest if line.op == ADD else "", download=0)
+
+
+def _size(unit: Unit | StoredUnit) -> int | None:
+    """Bytes of the unit as declared, None where no artifact declares a size."""
+    sizes = [artifact.size for artifact in unit.artifacts if artifact.size is not None]
+    return sum(sizes) if sizes else None

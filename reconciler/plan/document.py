@@ -1,0 +1,110 @@
+"""A plan for machines: one canonical JSON document (sorted keys, no white space), streamed.
+
+`formatVersion` 1: keys may be added, never removed or changed in meaning. `digest` identifies the plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from reconciler.model import canonical
+from reconciler.plan.changes import ADD, CHANGE, REFUSE, REMOVE, ChangeLine, ContentChanges, Failure, Plan, ResourceChange, Spool
+
+FORMAT_VERSION = 1
+REFUSED_ENTRIES = 1000
+
+
+def document(plan: Plan, *, verbose: bool = False) -> Iterator[bytes]:
+    """The document in pieces; joined they are canonical JSON."""
+    yield b'{"changes":['
+    for number, change in enumerate(plan.changes):
+        yield b"," if number else b""
+        yield from _change(change, verbose)
+    yield b'],"digest":' + canonical(str(plan.digest))
+    yield b',"formatVersion":' + canonical(FORMAT_VERSION)
+    yield b',"manifestDigest":' + canonical(str(plan.manifest_digest))
+    yield b',"plugins":' + canonical(dict(plan.plugins))
+    yield b',"summary":' + canonical(_summary(plan))
+    yield b',"unowned":' + canonical([{"kind": ref.kind.value, "name": ref.name} for ref in plan.unowned]) + b"}"
+
+
+def entry(line: ChangeLine, group: str) -> dict[str, Any]:
+    """A content entry: `{type, group, key, version?, digest, size?, reason?}`."""
+    fields = {
+        "type": line.type,
+        "group": group,
+        "key": line.key,
+        "version": line.version,
+        "digest": f"sha256:{line.digest}" if line.digest else None,
+        "size": line.size,
+        "reason": line.reason or None,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _change(change: ResourceChange, verbose: bool) -> Iterator[bytes]:
+    yield b'{"action":' + canonical(change.action.value)
+    if change.content is not None:
+        yield b',"content":'
+        yield from _content(change.content, verbose)
+    yield b',"fields":' + canonical([{"path": f.path, "before": f.before, "after": f.after} for f in change.fields])
+    if change.refusal:
+        yield b',"guard":' + canonical({"hint": change.hint, "message": change.refusal})
+    yield b',"kind":' + canonical(change.ref.kind.value) + b',"name":' + canonical(change.ref.name)
+    yield b',"reason":' + canonical(change.reason)
+    yield b',"version":' + canonical({"from": change.version[0], "to": change.version[1]}) + b"}"
+
+
+def _content(content: ContentChanges, verbose: bool) -> Iterator[bytes]:
+    types = sorted({line.type for change in content.spool for line in change.lines})
+    yield b'{"added":'
+    yield from _array(_entries(content.spool, types, ADD))
+    yield b',"changed":'
+    yield from _array(_entries(content.spool, types, CHANGE))
+    yield b',"failures":' + canonical([_failure(failure) for failure in content.failures])
+    yield b',"refused":{"counts":' + canonical(dict(content.counts.refused)) + b',"entries":'
+    yield from _array(_limited(_entries(content.spool, types, REFUSE), None if verbose else REFUSED_ENTRIES))
+    yield b'},"removed":'
+    yield from _array(_entries(content.spool, types, REMOVE))
+    yield b',"unknown":' + canonical(list(content.unknown)) + b"}"
+
+
+def _entries(spool: Spool, types: Iterable[str], op: str) -> Iterator[dict[str, Any]]:
+    """In (type, group, key) order, without ever holding more than a group."""
+    for type_ in types:
+        for change in spool:
+            for line in change.lines:
+                if line.op == op and line.type == type_:
+                    yield entry(line, change.head.name)
+
+
+def _array(entries: Iterable[dict[str, Any]]) -> Iterator[bytes]:
+    yield b"["
+    for number, one in enumerate(entries):
+        yield (b"," if number else b"") + canonical(one)
+    yield b"]"
+
+
+def _limited(entries: Iterator[dict[str, Any]], limit: int | None) -> Iterator[dict[str, Any]]:
+    for number, one in enumerate(entries):
+        if limit is not None and number >= limit:
+            return
+        yield one
+
+
+def _failure(failure: Failure) -> dict[str, Any]:
+    return {"group": failure.group, "message": failure.message, "source": failure.source}
+
+
+def _summary(plan: Plan) -> dict[str, int]:
+    summary = plan.summary()
+    return {
+        "add": summary.add,
+        "change": summary.change,
+        "destroy": summary.destroy,
+        "contentAdded": summary.content.added,
+        "contentRemoved": summary.content.removed,
+        "contentChanged": summary.content.changed,
+        "bytesToDownload": summary.content.download,
+    }

@@ -1,0 +1,143 @@
+"""A plan for people: one line per resource that changes, indented lines for what happens inside it.
+
+Nothing here is relative to the clock, so the same plan always reads the same.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from reconciler.model import Kind, Ref
+from reconciler.plan.changes import ADD, CHANGE, REFUSE, REMOVE, Action, ContentChanges, Counts, Plan, ResourceChange
+
+SIGNS = {Action.CREATE: "+", Action.UPDATE: "~", Action.DELETE: "-", Action.NO_OP: " "}
+ROWS = 40  # content rows per repository and sign, unless verbose
+REFUSED_ROWS = 10
+
+
+def text(plan: Plan, *, verbose: bool = False) -> Iterator[str]:
+    """The lines of a plan, without line ends."""
+    for change in plan.changes:
+        if change.action is not Action.NO_OP or change.refusal or (change.content and (change.content.failures or change.content.unknown)):
+            yield from _resource(change, verbose)
+    for ref in plan.unowned:
+        yield f"? {_title(ref)}   no manifest declares it any more; `--prune` removes it"
+    yield _last_line(plan)
+
+
+def size_text(size: int) -> str:
+    """Bytes for people, in binary units: `48.1 MiB`."""
+    number, unit = float(size), "B"
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if number < 1024 or unit == "TiB":
+            break
+        number /= 1024
+    return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
+
+
+def counts_text(counts: Counts, plural: str) -> str:
+    """`+12 -3 ~1 distributions, 48.1 MiB to download`; empty where nothing changes."""
+    numbers = [f"{sign}{n}" for sign, n in (("+", counts.added), ("-", counts.removed), ("~", counts.changed)) if n]
+    words = f"{' '.join(numbers)} {plural}" if numbers else ""
+    if counts.download:
+        words += f", {size_text(counts.download)} to download"
+    return words
+
+
+def _resource(change: ResourceChange, verbose: bool) -> Iterator[str]:
+    parts = [f"{SIGNS[change.action]} {_title(change.ref)}", _versions(change)]
+    if change.content is not None:
+        parts.append(counts_text(change.content.counts, change.content.plural))
+    parts.append(change.reason)
+    yield "   ".join(part for part in parts if part)
+    for field in change.fields:
+        yield f"    {field.path}: {_plain(field.before)} -> {_plain(field.after)}"
+    if change.content is not None:
+        yield from _content(change.content, verbose)
+    if change.refusal:
+        yield f"    guard: {change.refusal}"
+        yield f"    hint: {change.hint}"
+
+
+def _content(content: ContentChanges, verbose: bool) -> Iterator[str]:
+    yield from _capped(_rows(content, (ADD, REMOVE, CHANGE)), None if verbose else ROWS)
+    yield from _refused(content, verbose)
+    for source in content.unknown:
+        yield f"    ? {source}   unknown: no cached page, and this plan asks no remote"
+    for failure in content.failures:
+        yield f"    error: {failure}"
+        if failure.hint:
+            yield f"    hint: {failure.hint}"
+
+
+def _rows(content: ContentChanges, signs: Iterable[str]) -> Iterator[str]:
+    for change in content.spool:
+        table: dict[tuple[str, str, str], list[str]] = {}
+        for line in change.lines:
+            if line.op in signs:
+                name = line.version or ("" if line.key == change.head.name else line.key)
+                table.setdefault((line.op, name, line.reason), []).append(line.label)
+        for (sign, name, reason), labels in table.items():
+            yield _row(sign, f"{change.head.name} {name}".strip(), labels, reason)
+
+
+def _row(sign: str, name: str, labels: list[str], reason: str) -> str:
+    kinds = ", ".join(sorted({label for label in labels if label}))
+    files = f"{len(labels)} files" if len(labels) > 1 else ""
+    if sign == REFUSE:
+        reason = f"refused: {reason}"
+    return f"    {sign} {name:<28} " + "   ".join(part for part in (kinds, files, reason) if part)
+
+
+def _refused(content: ContentChanges, verbose: bool) -> Iterator[str]:
+    """All of them when there are few or `verbose`; else one line per reason."""
+    if verbose or sum(content.counts.refused.values()) <= REFUSED_ROWS:
+        yield from _rows(content, (REFUSE,))
+        return
+    for reason, number in sorted(content.counts.refused.items(), key=lambda item: (-item[1], item[0]))[:REFUSED_ROWS]:
+        yield f"    ! {number} {content.plural} refused: {reason}"
+    hidden = len(content.counts.refused) - REFUSED_ROWS
+    if hidden > 0:
+        yield f"    ! {hidden} more reasons; `--verbose` lists every refusal"
+
+
+def _capped(rows: Iterator[str], limit: int | None) -> Iterator[str]:
+    if limit is None:
+        yield from rows
+        return
+    shown = 0
+    for shown, row in enumerate(rows, 1):
+        if shown <= limit:
+            yield row
+    if shown > limit:
+        yield f"    ... {shown - limit} more lines; `--verbose` shows all"
+
+
+def _last_line(plan: Plan) -> str:
+    summary = plan.summary()
+    words = f"Plan: {summary.add} to add, {summary.change} to change, {summary.destroy} to destroy."
+    if plan.empty:
+        words = "No changes: what is served is what the manifests say." if not plan.failed else "No changes, but see the errors above."
+    counts = summary.content
+    if counts.total:
+        changes = "change" if counts.total == 1 else "changes"
+        words += f" {counts.total} content {changes}"
+        words += f", {size_text(counts.download)} to download." if counts.download else "."
+    return words
+
+
+def _versions(change: ResourceChange) -> str:
+    before, after = change.version
+    if change.ref.kind is Kind.PUBLICATION and after is not None:
+        return f"-> version {after}" if before is None else f"version {before} -> {after}" if before != after else f"version {after}"
+    return f"version {before} -> {after}" if after is not None and before != after else ""
+
+
+def _title(ref: Ref) -> str:
+    return f"{ref.kind.value} {ref.name}"
+
+
+def _plain(value: Any) -> str:
+    return "(none)" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
