@@ -28,7 +28,7 @@ class Action(StrEnum):
     NO_OP = "no-op"
 
 
-class GroupLine(msgspec.Struct, frozen=True, tag="group", omit_defaults=True):
+class GroupLine(msgspec.Struct, frozen=True, tag="group", tag_field="line", omit_defaults=True):
     """A touched group of one source. `was`: hex digest that the plan saw, None where the group was not there.
 
     `validator`, `selection` (hex) and `reconsider_at` (ISO, UTC) are what is committed with it; `held=False`: the
@@ -44,7 +44,7 @@ class GroupLine(msgspec.Struct, frozen=True, tag="group", omit_defaults=True):
     held: bool = True
 
 
-class ChangeLine(msgspec.Struct, frozen=True, tag="change", omit_defaults=True):
+class ChangeLine(msgspec.Struct, frozen=True, tag="change", tag_field="line", omit_defaults=True):
     """One content change of the group before it.
 
     `op`: `+` joins, `-` leaves, `~` replaces `before`, `!` is kept out, `=` changes its source only. `digest`: hex, of

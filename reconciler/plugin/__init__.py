@@ -5,10 +5,10 @@ Must never know: any packaging format, SQL, manifests, the engine.
 """
 
 from reconciler.errors import Gone, Malformed, PluginFault, Refused, Stale, Unreachable
-from reconciler.model import Artifact, Group, StoredArtifact, StoredUnit, Unit
-from reconciler.plugin.calls import GroupOutput, ImporterCall, Page, PublishConduit
+from reconciler.model import Artifact, Group, Page, StoredArtifact, StoredUnit, Unit
+from reconciler.plugin.calls import GroupOutput, ImporterCall, PublishConduit
 from reconciler.plugin.config import PluginCallConfiguration
-from reconciler.plugin.options import Options
+from reconciler.plugin.options import Duration, OptionFault, Options, Size, parse_duration, parse_size
 from reconciler.plugin.ports import (
     UNCHANGED,
     ActiveFilter,
@@ -18,6 +18,7 @@ from reconciler.plugin.ports import (
     Metadata,
     Publisher,
     Summary,
+    Unchanged,
 )
 from reconciler.plugin.registry import API_VERSION, Plugin, Registry
 
@@ -28,6 +29,7 @@ __all__ = [
     "Artifact",
     "ContentType",
     "Decision",
+    "Duration",
     "Gone",
     "Group",
     "GroupOutput",
@@ -35,6 +37,7 @@ __all__ = [
     "ImporterCall",
     "Malformed",
     "Metadata",
+    "OptionFault",
     "Options",
     "Page",
     "Plugin",
@@ -44,10 +47,14 @@ __all__ = [
     "Publisher",
     "Refused",
     "Registry",
+    "Size",
     "Stale",
     "StoredArtifact",
     "StoredUnit",
     "Summary",
+    "Unchanged",
     "Unit",
     "Unreachable",
+    "parse_duration",
+    "parse_size",
 ]

@@ -13,14 +13,14 @@ from reconciler.plugin.config import PluginCallConfiguration
 from reconciler.plugin.options import Options
 
 
-class _Unchanged:
+class Unchanged:
     """What `read` returns when `call.unchanged` said so."""
 
     def __repr__(self) -> str:
         return "UNCHANGED"
 
 
-UNCHANGED: Final = _Unchanged()
+UNCHANGED: Final = Unchanged()
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ class Importer:
         """
         raise NotImplementedError
 
-    async def read(self, call: ImporterCall, group: Group) -> Iterable[Unit] | _Unchanged:
+    async def read(self, call: ImporterCall, group: Group) -> Iterable[Unit] | Unchanged:
         """The units of one group, or UNCHANGED. Several at once; may be called twice. Raising is this group's failure only.
 
         Raise `Gone` when upstream says that the group does not exist: that is an answer, its units are removed.
@@ -152,3 +152,8 @@ class Publisher:
     def publish(self, conduit: PublishConduit, config: PluginCallConfiguration) -> None:
         """Open each of `conduit.changed()` and emit its files; then `conduit.whole()`. Runs in a worker thread."""
         raise NotImplementedError
+
+    @classmethod
+    def canonical_path(cls, path: str) -> str | None:
+        """The path that was meant by one that the publication does not hold (another spelling of a name), or None. Pure."""
+        return None

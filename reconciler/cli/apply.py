@@ -1,0 +1,80 @@
+"""`reconciler apply`: plan, then carry the plan out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from reconciler.cli import output, settings
+from reconciler.cli.plan import AllowDestroyOption, Format, FormatOption, PruneOption, VerboseOption
+
+if TYPE_CHECKING:
+    from reconciler.engine import Allowances, Home, Report
+    from reconciler.model import DesiredState
+    from reconciler.plan import Plan
+    from reconciler.plugin import Registry
+
+NAME = "apply"
+
+
+def command(
+    paths: settings.PathsArgument = None,
+    format: FormatOption = Format.TEXT,
+    verbose: VerboseOption = False,
+    prune: PruneOption = False,
+    allow_destroy: AllowDestroyOption = False,
+    home: settings.HomeOption = None,
+) -> int:
+    """Make what is match what the manifests say. Never asks: review happens on the plan."""
+    from reconciler.cli.manifests import folders, read
+    from reconciler.engine import Allowances, git_commit
+    from reconciler.plan import document, text
+    from reconciler.plugin import Registry
+
+    registry = Registry()
+    names = settings.paths(paths)
+    desired = read(names, registry)
+    plans: list[Plan] = []
+
+    def show(plan: Plan) -> None:
+        plans.append(plan)
+        if format is Format.TEXT:
+            output.lines(text(plan, verbose=verbose))
+
+    allowances = Allowances(prune=prune, allow_destroy=allow_destroy)
+    report = asyncio.run(_apply(settings.home(home), registry, desired, allowances, {"commit": git_commit(folders(names))}, show))
+    if format is Format.JSON:
+        output.pieces([b'{"outcomes":', _outcomes(report), b',"plan":', *document(plans[-1], verbose=verbose), b"}"])
+    else:
+        output.lines(_summary(report))
+    return 1 if report.failed else 0
+
+
+async def _apply(
+    home: Home, registry: Registry, desired: DesiredState, allowances: Allowances, provenance: dict[str, Any], show: Callable[[Plan], None]
+) -> Report:
+    from reconciler.cli.progress import shown
+    from reconciler.engine import Engine
+
+    with shown() as progress:
+        async with Engine(home, registry, writes=True, progress=progress) as engine:
+            return await engine.apply(desired, allowances, provenance, show)
+
+
+def _summary(report: Report) -> list[str]:
+    """One line per resource that something happened to, and the count of all."""
+    lines = []
+    for outcome in report.outcomes:
+        if outcome.message or outcome.result not in ("done", "unchanged"):
+            message = outcome.message.replace("\n", "\n    ")
+            lines.append(f"{outcome.ref}: {'' if outcome.result == 'done' else outcome.result + ': '}{message}")
+    count = {result: sum(outcome.result == result for outcome in report.outcomes) for result in ("done", "unchanged", "failed", "blocked")}
+    lines.append("Apply: " + ", ".join(f"{number} {result}" for result, number in count.items() if number or result == "done") + ".")
+    return lines
+
+
+def _outcomes(report: Report) -> bytes:
+    from reconciler.model import canonical
+
+    return canonical([{"resource": one.ref, "result": one.result, "message": one.message} for one in report.outcomes])

@@ -1,0 +1,31 @@
+"""`reconciler describe`: everything recorded about one resource."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from reconciler.cli import output, settings
+
+NAME = "describe"
+
+
+def command(
+    resource: Annotated[str, typer.Argument(metavar="KIND/NAME", help="For instance repository/team.")],
+    home: settings.HomeOption = None,
+) -> int:
+    """Show one resource in full: specification, status, conditions, and for a repository its latest versions."""
+    from reconciler.cli.recorded import inspector
+    from reconciler.engine import parse_ref, walk
+    from reconciler.model import Kind
+
+    ref = parse_ref(resource)
+    with inspector(home) as recorded:
+        [document] = recorded.resources(ref.kind, ref.name)
+        versions = recorded.history(ref.name)[:5] if ref.kind is Kind.REPOSITORY else []
+    output.lines(walk(document))
+    if versions:
+        output.line("versions:")
+        output.lines(f"  {one['number']}  {one['createdAt']}  +{one['added']} -{one['removed']} ~{one['changed']}" for one in versions)
+    return 0

@@ -1,0 +1,42 @@
+"""`reconciler diff`: what differs between two versions of a repository."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from reconciler.cli import output, settings
+from reconciler.cli.formats import Layout, LayoutOption
+
+NAME = "diff"
+SIGNS = {"added": "+", "removed": "-", "changed": "~"}
+
+
+def command(
+    resource: Annotated[str, typer.Argument(metavar="repository/NAME")],
+    a: Annotated[str, typer.Argument(metavar="A", help="A version: number, digest or `latest`.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="Another.")],
+    layout: LayoutOption = Layout.TABLE,
+    home: settings.HomeOption = None,
+) -> int:
+    """Show what was added, removed and changed from version A to version B."""
+    from reconciler.cli.history import repository_name
+    from reconciler.cli.recorded import inspector
+
+    with inspector(home) as recorded:
+        lists = recorded.difference(repository_name(resource), a, b)
+    if layout is Layout.JSON:
+        output.document(lists)
+    elif layout is Layout.YAML:
+        import yaml
+
+        output.line(yaml.safe_dump(lists, sort_keys=False, allow_unicode=True).rstrip())
+    else:
+        output.lines(f"{SIGNS[name]} {_words(entry)}" for name in SIGNS for entry in lists[name])
+        output.line(", ".join(f"{len(lists[name])} {name}" for name in SIGNS))
+    return 0
+
+
+def _words(entry: dict[str, Any]) -> str:
+    return "   ".join(part for part in (entry["key"], entry.get("reason", "")) if part)

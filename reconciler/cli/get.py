@@ -1,0 +1,59 @@
+"""`reconciler get`: what there is, as kubectl would list it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from reconciler.cli import output, settings
+from reconciler.cli.formats import Layout, LayoutOption
+
+NAME = "get"
+
+
+def command(
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="remote, filter, repository or publication; or KIND/NAME.")],
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", show_default=False)] = None,
+    layout: LayoutOption = Layout.TABLE,
+    home: settings.HomeOption = None,
+) -> int:
+    """List recorded resources of a kind, or show one, with their status."""
+    from reconciler.cli.recorded import inspector
+    from reconciler.engine import parse_kind
+
+    if name is None and "/" in kind:
+        kind, _, name = kind.partition("/")
+    with inspector(home) as recorded:
+        documents = recorded.resources(parse_kind(kind), name)
+    answer: Any = documents[0] if name is not None else documents
+    if layout is Layout.JSON:
+        output.document(answer)
+    elif layout is Layout.YAML:
+        import yaml
+
+        output.line(yaml.safe_dump(answer, sort_keys=False, allow_unicode=True).rstrip())
+    else:
+        output.table(*_table(documents))
+    return 0
+
+
+def _table(documents: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    kind = documents[0]["kind"] if documents else ""
+    columns = {"Repository": ["type", "version", "digest", "content"], "Publication": ["repository", "version", "path"]}.get(kind, ["type"])
+    rows = [[one["metadata"]["name"], *(_cell(one, column) for column in columns), _ready(one)] for one in documents]
+    return ["name", *columns, "ready"], rows
+
+
+def _cell(document: dict[str, Any], column: str) -> str:
+    latest = document["status"].get("latestVersion")
+    if latest is not None and column != "type":
+        counts = ", ".join(f"{number} {name}" for name, number in latest["counts"].items())
+        return {"version": f"{latest['number']}", "digest": f"{latest['digest']:.19}", "content": counts or "nothing"}[column]
+    value = document["status"].get(column, document["spec"].get(column))
+    return f"/{value}/" if column == "path" else str(value if value is not None else "-")
+
+
+def _ready(document: dict[str, Any]) -> str:
+    conditions = document["status"]["conditions"]
+    return str(conditions[0]["status"]) if conditions else "Unknown"

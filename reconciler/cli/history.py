@@ -1,0 +1,52 @@
+"""`reconciler history`: the versions of a repository, and who made them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from reconciler.cli import output, settings
+from reconciler.cli.formats import Layout, LayoutOption
+from reconciler.errors import UsageFault
+
+NAME = "history"
+
+
+def command(
+    resource: Annotated[str, typer.Argument(metavar="repository/NAME")],
+    layout: LayoutOption = Layout.TABLE,
+    home: settings.HomeOption = None,
+) -> int:
+    """List the versions of a repository, newest first: what each changed, when, and from which commit."""
+    from reconciler.cli.recorded import inspector
+
+    with inspector(home) as recorded:
+        versions = recorded.history(repository_name(resource))
+    if layout is Layout.JSON:
+        output.document(versions)
+    elif layout is Layout.YAML:
+        import yaml
+
+        output.line(yaml.safe_dump(versions, sort_keys=False).rstrip())
+    else:
+        output.table(["version", "created", "added", "removed", "changed", "commit", "digest"], [_row(one) for one in versions])
+    return 0
+
+
+def repository_name(text: str) -> str:
+    """The NAME of `repository/NAME`."""
+    from reconciler.engine import parse_ref
+    from reconciler.model import Kind
+
+    ref = parse_ref(text)
+    if ref.kind is not Kind.REPOSITORY:
+        raise UsageFault(f"only repositories have versions, `{text}` is no repository")
+    return ref.name
+
+
+def _row(version: dict[str, Any]) -> list[str]:
+    commit = str(version["provenance"].get("commit") or "-")
+    short = commit[:12] + ("-dirty" if commit.endswith("-dirty") else "")
+    changes = [f"+{version['added']}", f"-{version['removed']}", f"~{version['changed']}"]
+    return [str(version["number"]), version["createdAt"], *changes, short, version["digest"][:19]]

@@ -1,0 +1,60 @@
+"""The tree of commands, and what becomes of errors."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+from typer.exceptions import TyperException
+
+from reconciler import __version__
+from reconciler.cli import apply, describe, diff, get, history, output, plan, plugins, schema, serve, validate
+from reconciler.errors import ManifestFaults, ReconcilerError
+
+INTERRUPTED = 130  # what a shell reports of a process that was interrupted
+
+app = typer.Typer(
+    name="reconciler",
+    help="GitOps for package repositories: plan the difference, apply it, serve the result.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for verb in (validate, plan, apply, serve, get, describe, history, diff, schema, plugins):
+    app.command(name=verb.NAME)(verb.command)
+
+
+def _version(value: bool) -> None:
+    if value:
+        output.line(f"reconciler {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(version: bool = typer.Option(False, "--version", help="Print the version and exit.", callback=_version, is_eager=True)) -> None:
+    """Options of every command."""
+
+
+def main() -> None:
+    """Run the command line; never returns."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(words: list[str]) -> int:
+    """Run one command and return its exit code."""
+    try:
+        code = app(words, standalone_mode=False, prog_name="reconciler")
+    except ManifestFaults as faults:
+        output.faults(faults)
+        return 1
+    except ReconcilerError as error:
+        output.error(error.message, error.hint)
+        return 1
+    except TyperException as error:
+        output.error(error.format_message(), "`reconciler --help` and `reconciler COMMAND --help` list what there is")
+        return 1
+    except (KeyboardInterrupt, typer.Abort):
+        output.error("interrupted; the next run goes on from here", None)
+        return INTERRUPTED
+    return code if isinstance(code, int) else 0

@@ -1,0 +1,75 @@
+"""The only place that prints. Results go to stdout, everything about the run to stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TextIO
+
+from reconciler.errors import ManifestFaults
+
+COLOURS: Mapping[str, str] = {"+": "32", "-": "31", "~": "33", "!": "35", "?": "36", "error": "31", "guard": "31"}
+
+
+def line(text: str = "") -> None:
+    """One line of result."""
+    print(text, file=sys.stdout)
+
+
+def lines(texts: Iterable[str]) -> None:
+    """Lines of result; on a terminal coloured by their sign."""
+    colour = _coloured(sys.stdout)
+    for text in texts:
+        line(_painted(text) if colour else text)
+
+
+def note(text: str) -> None:
+    """Something about the run, on stderr."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def error(message: str, hint: str | None) -> None:
+    note(f"error: {message}")
+    if hint:
+        note(f"  hint: {hint}")
+
+
+def faults(error: ManifestFaults) -> None:
+    """Every fault with its place, and how many there are."""
+    for fault in error.faults:
+        note(str(fault))
+    number = len(error.faults)
+    note(f"{number} fault{'s' if number != 1 else ''}; nothing was done")
+
+
+def document(value: Any) -> None:
+    """One JSON document."""
+    line(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def pieces(parts: Iterable[bytes]) -> None:
+    """A document that comes in pieces."""
+    sys.stdout.flush()
+    for part in parts:
+        sys.stdout.buffer.write(part)
+    sys.stdout.buffer.write(b"\n")
+    sys.stdout.buffer.flush()
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Columns as kubectl prints them: upper-case headings, two spaces between."""
+    widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
+    for row in (tuple(name.upper() for name in header), *rows):
+        line("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _coloured(stream: TextIO) -> bool:
+    return stream.isatty() and "NO_COLOR" not in os.environ
+
+
+def _painted(text: str) -> str:
+    words = text.split(maxsplit=1)
+    colour = COLOURS.get(words[0].rstrip(":")) if words else None
+    return f"\x1b[{colour}m{text}\x1b[0m" if colour else text

@@ -1,0 +1,68 @@
+"""`reconciler plan`: what would an apply do, and why? Never writes."""
+
+from __future__ import annotations
+
+import asyncio
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from reconciler.cli import output, settings
+
+if TYPE_CHECKING:
+    from reconciler.engine import Allowances, Home
+    from reconciler.model import DesiredState
+    from reconciler.plan import Plan
+    from reconciler.plugin import Registry
+
+NAME = "plan"
+PENDING = 2
+
+
+class Format(StrEnum):
+    TEXT = "text"
+    JSON = "json"
+
+
+FormatOption = Annotated[Format, typer.Option(help="`json` is one canonical document.")]
+VerboseOption = Annotated[bool, typer.Option("--verbose", help="Show every content change and every refusal.")]
+PruneOption = Annotated[bool, typer.Option("--prune", help="Remove resources that no manifest declares any more.")]
+AllowDestroyOption = Annotated[bool, typer.Option("--allow-destroy", help="Override the guards against mass removal for this run.")]
+
+
+def command(
+    paths: settings.PathsArgument = None,
+    format: FormatOption = Format.TEXT,
+    detailed_exitcode: Annotated[bool, typer.Option("--detailed-exitcode", help="Exit with 2 when changes are pending.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Ask no remote: use cached pages, say `unknown` where there is none.")] = False,
+    verbose: VerboseOption = False,
+    prune: PruneOption = False,
+    allow_destroy: AllowDestroyOption = False,
+    home: settings.HomeOption = None,
+) -> int:
+    """Show what an apply would change, down to each file, with reasons."""
+    from reconciler.cli.manifests import read
+    from reconciler.engine import Allowances
+    from reconciler.plan import document, text
+    from reconciler.plugin import Registry
+
+    registry = Registry()
+    desired = read(settings.paths(paths), registry)
+    plan = asyncio.run(_plan(settings.home(home), registry, desired, Allowances(prune=prune, allow_destroy=allow_destroy), offline))
+    if format is Format.JSON:
+        output.pieces(document(plan, verbose=verbose))
+    else:
+        output.lines(text(plan, verbose=verbose))
+    if plan.failed:
+        return 1
+    return PENDING if detailed_exitcode and not plan.empty else 0
+
+
+async def _plan(home: Home, registry: Registry, desired: DesiredState, allowances: Allowances, offline: bool) -> Plan:
+    from reconciler.cli.progress import shown
+    from reconciler.engine import Engine
+
+    with shown() as progress:
+        async with Engine(home, registry, progress=progress, offline=offline) as engine:
+            return await engine.plan(desired, allowances)

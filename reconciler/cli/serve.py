@@ -1,0 +1,28 @@
+"""`reconciler serve`: publications over HTTP."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from reconciler.cli import output, settings
+
+NAME = "serve"
+
+
+def command(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 picks a free one.")] = 8000,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    home: settings.HomeOption = None,
+) -> int:
+    """Serve every publication at its path until interrupted; new publications appear by themselves."""
+    from functools import partial
+
+    from reconciler.cli.serving import application
+    from reconciler.serve import serve
+
+    place = settings.home(home)
+    serve(partial(application, place), host=host, port=port, workers=workers, on_ready=lambda url: output.note(f"serving on {url}/"))
+    return 0

@@ -1,0 +1,42 @@
+"""Where a site's state lives, and how its rooms are opened."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from reconciler.database import Database
+from reconciler.remote import PageCache
+from reconciler.store import LocalStore
+
+KEY_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """A folder (default `./.reconciler`) with the database, the store and the page cache; the database may be elsewhere."""
+
+    root: Path
+    database_url: str | None = None
+
+    def database(self, *, read_only: bool = True) -> Database:
+        """The database, open. Opened for writing it is created and migrated as needed; read-only it creates nothing."""
+        return Database(self.database_url or f"sqlite:///{self.root.absolute() / 'state.db'}").open(read_only)
+
+    def store(self) -> LocalStore:
+        return LocalStore(self.root / "store")
+
+    def pages(self) -> PageCache:
+        return PageCache(self.root / "cache" / "pages")
+
+    def key(self, *, create: bool) -> bytes | None:
+        """The key of secret fingerprints; None where there is none yet and a planning run must not make one."""
+        path = self.root / "key"
+        if not path.exists() and create:
+            self.root.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(secrets.token_bytes(KEY_BYTES))
+        return path.read_bytes() if path.exists() else None

@@ -1,0 +1,201 @@
+"""What there is, as documents for people and machines: resources with status, history, differences of versions.
+
+The shapes are those of the contract (`get`, `describe`, `history`, `diff` with `-o json`): camelCase, stable order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from reconciler.database import Difference, Reader, VersionRecord
+from reconciler.errors import UsageFault
+from reconciler.model import ActualResource, ActualState, Kind, Ref, StoredUnit, stored_unit
+from reconciler.model.digest import Digest
+from reconciler.plugin import ContentType, Registry
+
+API_VERSION = "reconciler/v1"
+RUNS = 200  # how far back conditions look
+
+
+class Inspector:
+    """Answers questions about the recorded state. Reads only."""
+
+    def __init__(self, reader: Reader, registry: Registry) -> None:
+        self._reader = reader
+        self._registry = registry
+
+    def resources(self, kind: Kind, name: str | None = None) -> list[dict[str, Any]]:
+        """Documents of a kind, by name. Raises UsageFault where `name` does not exist."""
+        actual = self._reader.actual_state()
+        conditions = self._conditions()
+        chosen = [one for one in actual.resources.values() if one.ref.kind is kind and name in (None, one.ref.name)]
+        if name is not None and not chosen:
+            raise UsageFault(f"there is no {kind.lower()} `{name}`", hint=f"`reconciler get {kind.lower()}` lists what there is")
+        return [self._document(one, actual, conditions.get(str(one.ref))) for one in sorted(chosen, key=lambda one: one.ref.name)]
+
+    def history(self, name: str) -> list[dict[str, Any]]:
+        """The versions of a repository, newest first."""
+        return [_version(record) for record in self._reader.versions(self._repository_id(name))]
+
+    def difference(self, name: str, a: str, b: str) -> dict[str, Any]:
+        """What differs between two versions, each given by number or digest: added, removed, changed, in (type, group, key) order."""
+        repository_id = self._repository_id(name)
+        lists: dict[str, list[dict[str, Any]]] = {"added": [], "removed": [], "changed": []}
+        for one in self._reader.difference(repository_id, self._number(repository_id, a), self._number(repository_id, b)):
+            lists["added" if one.before is None else "removed" if one.after is None else "changed"].append(self._entry(one))
+        for entries in lists.values():
+            entries.sort(key=lambda entry: (entry["type"], entry["group"], entry["key"]))
+        return lists
+
+    def number(self, name: str, text: str) -> int:
+        """The version number that `text` (a number, `latest` or a digest) means for a repository."""
+        return self._number(self._repository_id(name), text)
+
+    def _number(self, repository_id: int, text: str) -> int:
+        if text.isdigit():
+            number = int(text)
+            if number == 0 or self._reader.version(repository_id, number) is not None:
+                return number
+        elif text == "latest":
+            return max((record.number for record in self._reader.versions(repository_id)), default=0)
+        else:
+            found = self._reader.version_by_digest(repository_id, _digest(text))
+            if found is not None:
+                return found
+        raise UsageFault(f"there is no version `{text}`", hint="`reconciler history repository/NAME` lists the versions")
+
+    def _entry(self, one: Difference) -> dict[str, Any]:
+        before = stored_unit(one.before) if one.before is not None else None
+        after = stored_unit(one.after) if one.after is not None else None
+        unit = after or before
+        assert unit is not None
+        content_type = self._content_type(unit)
+        sizes = [artifact.size for artifact in unit.artifacts if artifact.size is not None]
+        body = one.after or one.before or b""
+        fields = {
+            "type": unit.type,
+            "group": unit.group,
+            "key": unit.key,
+            "version": content_type.summary(unit).version,
+            "digest": str(Digest.of(body)),
+            "size": sum(sizes) if sizes else None,
+            "reason": content_type.describe_change(before, after) if before and after else None,  # type: ignore[arg-type]  # same fields
+        }
+        return {name: value for name, value in fields.items() if value is not None}
+
+    def _content_type(self, unit: StoredUnit) -> type[ContentType]:
+        """The unit's type, or the bare port where its plugin is gone: history stays readable."""
+        return self._registry.content_type(unit.type) if self._registry.find("content-type", unit.type) else ContentType
+
+    def _document(self, resource: ActualResource, actual: ActualState, condition: dict[str, str] | None) -> dict[str, Any]:
+        metadata: dict[str, Any] = {"name": resource.ref.name}
+        if resource.labels:
+            metadata["labels"] = dict(resource.labels)
+        if resource.annotations:
+            metadata["annotations"] = dict(resource.annotations)
+        status = {**self._status(resource, actual), "conditions": [condition] if condition else []}
+        return {"apiVersion": API_VERSION, "kind": resource.ref.kind.value, "metadata": metadata, "spec": dict(resource.spec), "status": status}
+
+    def _status(self, resource: ActualResource, actual: ActualState) -> dict[str, Any]:
+        name = resource.ref.name
+        if resource.ref.kind is Kind.REPOSITORY:
+            state = actual.repositories[name]
+            record = self._reader.version(state.id, state.number)
+            latest = {
+                "number": state.number,
+                "digest": str(state.digest),
+                "createdAt": _time(record.created_at) if record else None,
+                "counts": self._reader.counts(state.id, state.number),
+            }
+            return {"latestVersion": latest}
+        if resource.ref.kind is Kind.PUBLICATION:
+            shown = self._reader.publication(actual.publications[name].id)
+            if shown is None:
+                return {"version": None, "path": resource.spec.get("path")}
+            return {
+                "version": shown.version,
+                "versionDigest": str(shown.version_digest),
+                "digest": str(shown.digest),
+                "path": resource.spec.get("path"),
+                "publishedAt": _time(shown.published_at),
+            }
+        return {}
+
+    def _conditions(self) -> dict[str, dict[str, str]]:
+        """What the last run that touched a resource said of it."""
+        found: dict[str, dict[str, str]] = {}
+        for run in self._reader.runs(RUNS):
+            for outcome in run.outcomes:
+                ready = outcome.result in ("done", "unchanged")
+                condition = {
+                    "type": "Ready",
+                    "status": "True" if ready else "False",
+                    "reason": outcome.result.capitalize(),
+                    "message": outcome.message,
+                    "lastTransitionTime": _time(run.finished_at or run.started_at),
+                }
+                found.setdefault(outcome.ref, condition)
+        return found
+
+    def _repository_id(self, name: str) -> int:
+        state = self._reader.actual_state().repositories.get(name)
+        if state is None:
+            raise UsageFault(f"there is no repository `{name}`", hint="`reconciler get repository` lists what there is")
+        return state.id
+
+
+def parse_ref(text: str) -> Ref:
+    """`repository/team`, as commands take it. Raises UsageFault."""
+    kind, separator, name = text.partition("/")
+    if not separator or not name:
+        raise UsageFault(f"`{text}` is not KIND/NAME", hint="for instance `repository/team`")
+    return Ref(parse_kind(kind), name)
+
+
+def parse_kind(text: str) -> Kind:
+    """A kind in any case, singular or plural. Raises UsageFault."""
+    plurals = {"repositories": Kind.REPOSITORY}
+    for kind in Kind:
+        if text.lower() in (kind.lower(), f"{kind.lower()}s") or plurals.get(text.lower()) is kind:
+            return kind
+    raise UsageFault(f"`{text}` is no kind", hint="kinds: remote, filter, repository, publication")
+
+
+def _version(record: VersionRecord) -> dict[str, Any]:
+    return {
+        "number": record.number,
+        "digest": str(record.digest),
+        "createdAt": _time(record.created_at),
+        "added": record.added,
+        "removed": record.removed,
+        "changed": record.changed,
+        "provenance": dict(record.provenance),
+    }
+
+
+def _digest(text: str) -> Digest:
+    try:
+        return Digest.parse(text)
+    except ValueError:
+        raise UsageFault(f"`{text}` is neither a version number nor a digest", hint="a digest is `sha256:` and 64 hex digits") from None
+
+
+def _time(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def walk(document: dict[str, Any], indent: int = 0) -> Iterator[str]:
+    """A document as indented lines, for `describe`."""
+    pad = "  " * indent
+    for name, value in document.items():
+        if isinstance(value, dict) and value:
+            yield f"{pad}{name}:"
+            yield from walk(value, indent + 1)
+        elif isinstance(value, list) and value and isinstance(value[0], dict):
+            yield f"{pad}{name}:"
+            for one in value:
+                yield from walk(one, indent + 1)
+        else:
+            yield f"{pad}{name}: {value if value not in ({}, [], None) else '(none)'}"

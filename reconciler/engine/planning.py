@@ -1,0 +1,156 @@
+"""Planning: desired state, actual state and resolved content become one plan. Reads only; the session cannot write."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from reconciler.engine.exports import exported
+from reconciler.engine.resolve import Context, resolve
+from reconciler.engine.selection import plain_options
+from reconciler.engine.spool import SpoolWriter
+from reconciler.errors import PluginFault, ReconcilerError
+from reconciler.model import ActualPublication, ActualState, DesiredState, Digest, Guard, Kind, Publication, Ref, Repository
+from reconciler.plan import Action, ContentChanges, Failure, Plan, ResourceChange, guarded, resource_change
+from reconciler.plugin import Registry
+
+AT_ONCE = 8  # repositories resolved at the same time
+LATEST = "latest"
+
+Fingerprints = Mapping[Ref, Mapping[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Allowances:
+    """What the person who runs the plan lets it do."""
+
+    prune: bool = False
+    allow_destroy: bool = False
+
+
+async def make_plan(context: Context, desired: DesiredState, actual: ActualState, fingerprints: Fingerprints, allowances: Allowances) -> Plan:
+    """The plan. `fingerprints`: keyed fingerprints of each resource's secrets, by path in its spec."""
+    contents = await _contents(context, desired, actual)
+    changes: dict[Ref, ResourceChange] = {}
+    for resource in desired:
+        change = resource_change(resource, actual.resources.get(resource.meta.ref), fingerprints.get(resource.meta.ref, {}))
+        if isinstance(resource, Repository):
+            change = _repository_change(change, contents[resource.meta.name], resource, actual, allowances)
+        elif isinstance(resource, Publication):
+            change = await _publication_change(context, change, resource, changes, actual)
+        changes[resource.meta.ref] = change
+    unowned = sorted((ref for ref in actual.resources if ref not in changes), key=_last_kind_first)
+    deletions = [_deletion(ref, actual, allowances) for ref in unowned] if allowances.prune else []
+    return Plan(
+        manifest_digest=desired.digest,
+        changes=(*deletions, *changes.values()),
+        plugins=_plugins(context.registry, desired),
+        unowned=() if allowances.prune else tuple(unowned),
+    )
+
+
+def publication_digest(version_digest: Digest, publication: Publication, revision: int) -> Digest:
+    """What a publication shows: a version, rendered by a publisher with a configuration; nothing withheld yet."""
+    withheld: list[str] = []
+    return Digest.of_value([str(version_digest), publication.publisher, plain_options(publication.options), withheld, revision])
+
+
+def revision_of(registry: Registry, publisher: str) -> int:
+    """The render revision of a publisher."""
+    cls: Any = registry.publisher(publisher).cls
+    return int(cls.revision)
+
+
+async def _contents(context: Context, desired: DesiredState, actual: ActualState) -> dict[str, ContentChanges]:
+    slots = asyncio.Semaphore(AT_ONCE)
+
+    async def one(name: str) -> ContentChanges:
+        async with slots:
+            try:
+                return await resolve(context, desired.repositories[name], desired, actual.repositories.get(name))
+            except PluginFault as error:  # of this repository's type; the others go on
+                return _unresolved(error)
+
+    names = list(desired.repositories)
+    return dict(zip(names, await asyncio.gather(*map(one, names)), strict=True))
+
+
+def _unresolved(error: ReconcilerError) -> ContentChanges:
+    spool, counts = SpoolWriter().close()
+    return ContentChanges(spool, counts, failures=(Failure("repository", None, error.message, error.hint),))
+
+
+def _repository_change(
+    change: ResourceChange, content: ContentChanges, repository: Repository, actual: ActualState, allowances: Allowances
+) -> ResourceChange:
+    state = actual.repositories.get(repository.meta.name)
+    number = state.number if state else 0
+    after = number + 1 if content.counts.total else number
+    action = Action.UPDATE if change.action is Action.NO_OP and content.counts.total else change.action
+    change = replace(change, action=action, content=content, version=(number, after))
+    return guarded(change, repository.guard, allow_destroy=allowances.allow_destroy)
+
+
+async def _publication_change(
+    context: Context, change: ResourceChange, publication: Publication, changes: Mapping[Ref, ResourceChange], actual: ActualState
+) -> ResourceChange:
+    current = actual.publications.get(publication.meta.name)
+    target = changes[Ref(Kind.REPOSITORY, publication.repository)]
+    before = current.version if current else None
+    after = await _target_version(context, publication, target, actual)
+    reason = await _why_publish(context, publication, current, after, target, actual)
+    action = Action.UPDATE if change.action is Action.NO_OP and reason else change.action
+    change = replace(change, action=action, version=(before, after), reason=reason if change.action is not Action.CREATE else "")
+    if after is None:
+        message = f"repository `{publication.repository}` has no version `{publication.version}`"
+        return change.refused(message, f"`reconciler history repository/{publication.repository}` lists the versions")
+    return change
+
+
+async def _target_version(context: Context, publication: Publication, target: ResourceChange, actual: ActualState) -> int | None:
+    """The number that the publication will show, or None where there is no such version."""
+    state = actual.repositories.get(publication.repository)
+    latest = (target.version[0] if target.refusal else target.version[1]) or 0
+    if publication.version == LATEST:
+        return latest
+    if isinstance(publication.version, int):
+        return publication.version if publication.version <= latest else None
+    if state is None:
+        return None
+    return await asyncio.to_thread(context.reader.version_by_digest, state.id, Digest.parse(publication.version))
+
+
+async def _why_publish(
+    context: Context, publication: Publication, current: ActualPublication | None, after: int | None, target: ResourceChange, actual: ActualState
+) -> str:
+    """Why something has to be rendered, pointed or exported; empty where nothing has."""
+    if current is None or current.version is None:
+        return "not published yet"
+    if after is not None and after != current.version:
+        return "the repository has another version" if publication.version == LATEST else "another version is asked for"
+    wanted = publication_digest(current.version_digest or Digest.of(b""), publication, revision_of(context.registry, publication.publisher))
+    if wanted != current.digest:
+        return "it is rendered differently now"
+    behind = [path for path in publication.exports if exported(path) != str(current.digest)]
+    return f"the export `{behind[0]}` does not show it yet" if behind else ""
+
+
+def _deletion(ref: Ref, actual: ActualState, allowances: Allowances) -> ResourceChange:
+    """A resource that no manifest declares goes; its guard is the one that was recorded with it."""
+    recorded = actual.resources[ref]
+    settings = recorded.spec.get("guard", {})
+    guard = Guard(prevent_destroy=bool(settings.get("preventDestroy", False)))
+    state = actual.repositories.get(ref.name) if ref.kind is Kind.REPOSITORY else None
+    change = ResourceChange(Action.DELETE, ref, "no manifest declares it any more", version=(state.number if state else None, None))
+    return guarded(change, guard, allow_destroy=allowances.allow_destroy)
+
+
+def _last_kind_first(ref: Ref) -> tuple[int, str]:
+    return -list(Kind).index(ref.kind), ref.name
+
+
+def _plugins(registry: Registry, desired: DesiredState) -> dict[str, str]:
+    used = {repository.type for repository in desired.repositories.values()}
+    return {name: registry.importer(name).distribution_version for name in sorted(used)}

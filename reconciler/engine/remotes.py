@@ -1,0 +1,43 @@
+"""The remotes of one run: each is opened once, whoever asks, and closed at the end."""
+
+from __future__ import annotations
+
+from reconciler.errors import UsageFault
+from reconciler.model import Remote
+from reconciler.plugin import Registry
+from reconciler.remote import Fetcher, PageCache, PageReader, open_fetcher
+
+
+class Remotes:
+    """Fetchers and page readers by remote. `offline`: pages come from the cache only."""
+
+    def __init__(self, registry: Registry, cache: PageCache, *, offline: bool = False) -> None:
+        self._registry = registry
+        self._cache = cache
+        self._offline = offline
+        self._fetchers: dict[str, Fetcher] = {}
+
+    def url(self, remote: Remote) -> str:
+        """The remote's URL with a trailing slash; a well-known name is resolved by the importer of its type."""
+        url = remote.url
+        if url is None:
+            importer = self._registry.importer(remote.type).cls
+            assert importer is not None
+            url = importer.well_known(remote.index)  # type: ignore[attr-defined]  # an Importer, judged by the registry
+        if url is None:
+            raise UsageFault(f"remote `{remote.meta.name}`: `{remote.index}` is no well-known index of type `{remote.type}`")
+        return url if url.endswith("/") else url + "/"
+
+    def fetcher(self, remote: Remote) -> Fetcher:
+        name = remote.meta.name
+        if name not in self._fetchers:
+            self._fetchers[name] = open_fetcher(remote, self.url(remote))
+        return self._fetchers[name]
+
+    def pages(self, remote: Remote) -> PageReader:
+        return PageReader(self.fetcher(remote), self._cache, offline=self._offline)
+
+    async def close(self) -> None:
+        for fetcher in self._fetchers.values():
+            await fetcher.close()
+        self._fetchers.clear()

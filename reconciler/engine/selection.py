@@ -1,0 +1,93 @@
+"""What one source lets in: content types, the source's options and the filters in force, bound together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from reconciler.errors import PluginFault
+from reconciler.model import Digest, Filter, Sealed, StoredUnit, Unit, sealed
+from reconciler.plan import Refusal
+from reconciler.plugin import ActiveFilter, ContentType, Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """A group decided: what is in, what is out and why, and when time alone will change an answer."""
+
+    wanted: list[Sealed]
+    refusals: list[Refusal]
+    reconsider_at: datetime | None
+
+
+class Selection:
+    """Decides groups, and speaks about units in the words of their content types."""
+
+    def __init__(self, types: Mapping[str, type[ContentType]], options: Any, filters: Sequence[Filter], now: datetime) -> None:
+        self._types = types
+        self._options = options
+        self._filters = [ActiveFilter(one.meta.name, one.options, str(one.meta.origin)) for one in filters]
+        self._now = now
+        self.digest = Digest.of_value(
+            [
+                plain_options(options),
+                [[one.meta.name, plain_options(one.options)] for one in filters],
+                [[name, types[name].revision] for name in sorted(types)],
+            ]
+        )
+
+    def decide(self, group: str, units: Iterable[Unit], kept_out: Sequence[tuple[str, str]]) -> Selected:
+        """Decide a whole group. `kept_out`: (key, reason) of what the importer could not make a unit of."""
+        decisions = self._decisions(group, list(units))
+        wanted = [sealed(one.unit, group) for one in decisions if one.accepted]
+        if len({(one.unit.type, one.unit.key) for one in wanted}) != len(wanted):
+            raise PluginFault(f"group `{group}` holds two units of one key")
+        refusals = [self._refusal(one) for one in decisions if not one.accepted]
+        main = next(iter(self._types), "")
+        refusals.extend(Refusal(main, key, reason) for key, reason in kept_out)
+        times = [one.reconsider_at for one in decisions if one.reconsider_at is not None]
+        return Selected(wanted, refusals, min(times, default=None))
+
+    def summary(self, unit: Unit | StoredUnit) -> tuple[str | None, str]:
+        summary = self._type_of(unit).summary(unit)
+        return summary.version, summary.label
+
+    def removal(self, unit: StoredUnit) -> str:
+        return self._type_of(unit).removal(unit, self._options)
+
+    def change(self, before: StoredUnit, after: Unit) -> str:
+        return self._type_of(after).describe_change(before, after)
+
+    def refusal(self, before: StoredUnit, after: Unit) -> str | None:
+        return self._type_of(after).refusal(before, after, self._options)
+
+    def _decisions(self, group: str, units: list[Unit]) -> list[Decision]:
+        by_type: dict[str, list[Unit]] = {}
+        for unit in units:
+            by_type.setdefault(self._type_of(unit).id, []).append(unit)
+        decided = {name: list(self._types[name].select(group, members, self._options, self._filters, self._now)) for name, members in by_type.items()}
+        accepted = {name for name, decisions in decided.items() if any(one.accepted for one in decisions)}
+        return [
+            one
+            for name, decisions in decided.items()
+            for one in decisions
+            if self._types[name].beside is None or self._types[name].beside in accepted
+        ]
+
+    def _refusal(self, decision: Decision) -> Refusal:
+        version, label = self.summary(decision.unit)
+        sizes = [artifact.size for artifact in decision.unit.artifacts if artifact.size is not None]
+        return Refusal(decision.unit.type, decision.unit.key, decision.reason, version, label, sum(sizes) if sizes else None)
+
+    def _type_of(self, unit: Unit | StoredUnit) -> type[ContentType]:
+        found = self._types.get(unit.type)
+        if found is None:
+            raise PluginFault(f"unit `{unit.key}` has the type `{unit.type}`, which its importer does not name in its metadata")
+        return found
+
+
+def plain_options(options: Any) -> Any:
+    """An option model as plain data: what a digest can be taken of."""
+    return None if options is None else options.model_dump(mode="json", by_alias=True, exclude_defaults=True)

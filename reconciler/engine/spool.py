@@ -1,0 +1,85 @@
+"""Where content changes wait between planning and execution: in memory while few, in an unnamed temporary file when many."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+
+import msgspec
+
+from reconciler.model import Digest
+from reconciler.plan import ChangeLine, Counts, GroupChange, GroupLine, Line, counts_of, settle, sum_counts
+
+_ENCODER = msgspec.json.Encoder(order="sorted")
+_DECODER = msgspec.json.Decoder(Line)
+_IN_MEMORY = 4 * 1024 * 1024  # bytes
+
+_Place = tuple[str, str, int, int]  # group, source, where it starts, how many bytes
+
+
+class SpoolWriter:
+    """Takes group changes in any order; `close` gives them back in (name, source) order, and counted."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115  # lives as long as the plan
+        self._places: list[_Place] = []
+
+    def add(self, changes: Iterable[GroupChange]) -> None:
+        """Append groups, each of one source."""
+        self._places.extend(self._append(change) for change in changes)
+
+    def close(self) -> tuple[FileSpool, Counts]:
+        """The finished spool and its counts. Groups that several sources touch are settled against each other."""
+        self._places.sort()
+        shared = [list(rows) for _, rows in groupby(self._places, key=lambda place: place[0])]
+        if len(shared) < len(self._places):
+            self._places = [place for rows in shared for place in self._settled(rows)]
+        spool = FileSpool(self._file, [(start, length) for _, _, start, length in self._places])
+        return spool, sum_counts([counts_of(line for change in spool for line in change.lines)])
+
+    def _append(self, change: GroupChange) -> _Place:
+        self._file.seek(0, 2)
+        start = self._file.tell()
+        self._file.write(b"".join(_ENCODER.encode(line) + b"\n" for line in (change.head, *change.lines)))
+        return change.head.name, change.head.source, start, self._file.tell() - start
+
+    def _settled(self, places: list[_Place]) -> list[_Place]:
+        if len(places) < 2:
+            return places
+        return [self._append(change) for change in settle([_read(self._file, start, length) for _, _, start, length in places])]
+
+
+class FileSpool:
+    """A finished spool. Iterating reads one group at a time; use it from one thread at a time."""
+
+    def __init__(self, file: tempfile.SpooledTemporaryFile[bytes], places: list[tuple[int, int]]) -> None:
+        self._file = file
+        self._places = places
+        self._digest: Digest | None = None
+
+    def __iter__(self) -> Iterator[GroupChange]:
+        for start, length in self._places:
+            yield _read(self._file, start, length)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @property
+    def digest(self) -> Digest:
+        """Of all lines in order."""
+        if self._digest is None:
+            total = hashlib.sha256()
+            for start, length in self._places:
+                self._file.seek(start)
+                total.update(self._file.read(length))
+            self._digest = Digest(total.digest())
+        return self._digest
+
+
+def _read(file: tempfile.SpooledTemporaryFile[bytes], start: int, length: int) -> GroupChange:
+    file.seek(start)
+    head, *lines = [_DECODER.decode(row) for row in file.read(length).splitlines()]
+    assert isinstance(head, GroupLine)
+    return GroupChange(head, [line for line in lines if isinstance(line, ChangeLine)])
