@@ -50,6 +50,20 @@ class Group(msgspec.Struct, frozen=True):
     validator: str | None = None
 
 
+class Page(msgspec.Struct, frozen=True):
+    """A page of upstream, whole. `url`: after redirects, the base of relative links. `validator`: changes whenever the body does.
+
+    `media_type`: lower case, without parameters; `charset`: from the header, else utf-8. `headers`: names in lower case.
+    """
+
+    url: str
+    body: bytes
+    validator: str
+    media_type: str
+    charset: str = "utf-8"
+    headers: dict[str, str] = {}
+
+
 class StoredArtifact(msgspec.Struct, frozen=True):
     """An artifact as it is part of a unit's identity: no URL."""
 

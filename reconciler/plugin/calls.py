@@ -10,24 +10,8 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-import msgspec
-
-from reconciler.model import StoredUnit
+from reconciler.model import Page, StoredUnit
 from reconciler.plugin.config import PluginCallConfiguration
-
-
-class Page(msgspec.Struct, frozen=True):
-    """A page of upstream, whole. `url`: after redirects, the base of relative links. `validator`: changes whenever the body does.
-
-    `media_type`: lower case, without parameters; `charset`: from the header, else utf-8. `headers`: names in lower case.
-    """
-
-    url: str
-    body: bytes
-    validator: str
-    media_type: str
-    charset: str = "utf-8"
-    headers: dict[str, str] = {}
 
 
 class ImporterCall(Protocol):
@@ -62,6 +46,13 @@ class ImporterCall(Protocol):
         """In `read`: is the group committed under this validator already, with the same selection? Then return UNCHANGED.
 
         Either way the validator is remembered as the group's, to be committed with what `read` returns.
+        """
+        ...
+
+    def refuse(self, key: str, reason: str) -> None:
+        """In `read`: upstream lists `key`, and it cannot become a unit because `reason` (an unsafe name, no digest).
+
+        It is shown as refused and is no failure. May be called any number of times; keys must be printable.
         """
         ...
 

@@ -1,0 +1,213 @@
+"""Bytes as plain files of a local folder.
+
+    <root>/sha256/ab/cdef...     kept bytes, mode 0444, two hex digits of the digest a folder
+    <root>/incoming/...          bytes on their way in
+
+A file is written in `incoming` and renamed into place, so what is visible under a digest is always whole. It is not
+forced to the disk at once: `sync` does that for everything, before rows refer to it. Nothing is created before
+something is written: a planning run leaves no trace.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from reconciler.model import Digest
+from reconciler.store.faults import mismatch, missing, unwritable
+from reconciler.store.flush import Flush, flush_files, syncfs
+from reconciler.store.temporary import TemporaryFolder, write_all
+
+_OVER = "these bytes were kept or discarded already"
+
+
+class LocalStore:
+    """The store port over a folder. `flush` makes a whole file system durable; None where the system cannot do that in one call."""
+
+    def __init__(self, root: Path, *, flush: Flush | None = syncfs) -> None:
+        self._root = os.path.abspath(root)
+        self._kept = f"{self._root}/sha256"
+        self._temporary = TemporaryFolder(f"{self._root}/incoming")
+        self._flush = flush
+        self._unflushed: set[str] = set()
+
+    def incoming(self) -> LocalIncoming:
+        """Start taking bytes in. A file comes into being with the first write."""
+        return LocalIncoming(self._temporary, self._publish)
+
+    def put(self, data: bytes, expected: Digest) -> None:
+        """Keep a small body in one call. Raises DigestMismatch; StateFault where the folder cannot be written."""
+        found = Digest(hashlib.sha256(data).digest())
+        if found != expected:
+            raise mismatch(expected, found, len(data))
+        target = self._file(expected)
+        if os.path.exists(target):
+            self._remember(target)
+            return
+        try:
+            descriptor, file = self._temporary.create()
+            try:
+                write_all(descriptor, data)
+                self._publish(file, expected)
+            except BaseException:
+                with suppress(OSError):
+                    os.unlink(file)
+                raise
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise unwritable(self._root, error) from error
+
+    def has(self, digest: Digest) -> bool:
+        """Are there bytes under this digest?"""
+        return os.path.exists(self._file(digest))
+
+    def verify(self, digest: Digest) -> bool:
+        """Read the bytes and compare. Bytes that differ are removed, so that they can be put again."""
+        file = self._file(digest)
+        try:
+            with open(file, "rb") as stream:
+                found = hashlib.file_digest(stream, "sha256").digest()
+        except FileNotFoundError:
+            return False
+        if found == digest.raw:
+            return True
+        try:
+            os.unlink(file)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise unwritable(self._root, error) from error
+        return False
+
+    def size(self, digest: Digest) -> int:
+        """Bytes under this digest. Raises StateFault where they are missing."""
+        try:
+            return os.stat(self._file(digest)).st_size
+        except FileNotFoundError:
+            raise missing(digest, f"`{self._root}`") from None
+
+    def open(self, digest: Digest) -> BinaryIO:
+        """An open file. Raises StateFault where the bytes are missing."""
+        try:
+            return open(self._file(digest), "rb")
+        except FileNotFoundError:
+            raise missing(digest, f"`{self._root}`") from None
+
+    def path(self, digest: Digest) -> Path:
+        """The file. Raises StateFault where the bytes are missing."""
+        if not self.has(digest):
+            raise missing(digest, f"`{self._root}`")
+        return Path(self._file(digest))
+
+    def sync(self) -> None:
+        """Everything kept so far survives a power cut once this returns, whichever process kept it.
+
+        Without a call for the whole file system: only what this object kept or found in place.
+        """
+        if not os.path.isdir(self._root):
+            return
+        try:
+            if self._flush is not None:
+                self._flush(self._root)
+                return
+            files = self._unflushed.copy()
+            flush_files(files, self._root)
+            self._unflushed -= files
+        except OSError as error:
+            raise unwritable(self._root, error) from error
+
+    def sweep(self) -> int:
+        """Remove the temporary files of processes of this host that are gone; returns how many there were."""
+        return self._temporary.sweep()
+
+    def _file(self, digest: Digest) -> str:
+        text = digest.raw.hex()
+        return f"{self._kept}/{text[:2]}/{text[2:]}"
+
+    def _publish(self, file: str, digest: Digest) -> None:
+        """Make a whole file visible. Renaming onto the same bytes changes nothing that anybody can see."""
+        target = self._file(digest)
+        try:
+            os.rename(file, target)
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            os.rename(file, target)
+        self._remember(target)
+
+    def _remember(self, file: str) -> None:
+        """Files found in place count too: whoever kept them may not have lived to flush them."""
+        if self._flush is None:
+            self._unflushed.add(file)
+
+
+class LocalIncoming:
+    """Bytes on their way into a LocalStore. `publish(file, digest)` makes a whole file visible."""
+
+    def __init__(self, temporary: TemporaryFolder, publish: Callable[[str, Digest], None]) -> None:
+        self._temporary = temporary
+        self._publish = publish
+        self._hash = hashlib.sha256()
+        self._size = 0
+        self._descriptor = -1
+        self._file = ""
+        self._over = False
+
+    @property
+    def size(self) -> int:
+        return self._size
+
+    @property
+    def digest(self) -> Digest:
+        """Of everything written so far."""
+        return Digest(self._hash.digest())
+
+    def write(self, data: bytes) -> None:
+        """Append: hashes and writes. Raises StateFault where the file cannot be written; the bytes are forgotten then."""
+        try:
+            self._open()
+            self._hash.update(data)
+            write_all(self._descriptor, data)
+        except OSError as error:
+            self.discard()
+            raise unwritable(self._temporary.folder, error) from error
+        self._size += len(data)
+
+    def keep(self, expected: Digest) -> None:
+        """Make the bytes visible under their digest, or raise DigestMismatch and forget them."""
+        if self._over:
+            raise ValueError(_OVER)
+        found = self.digest
+        if found != expected:
+            self.discard()
+            raise mismatch(expected, found, self._size)
+        try:
+            self._open()
+            self._publish(self._file, expected)
+        except OSError as error:
+            self.discard()
+            raise unwritable(self._temporary.folder, error) from error
+        self._close()
+
+    def discard(self) -> None:
+        """Forget the bytes; nothing happens after `keep`."""
+        if self._descriptor >= 0:
+            self._close()
+            with suppress(OSError):
+                os.unlink(self._file)
+        self._over = True
+
+    def _open(self) -> None:
+        if self._over:
+            raise ValueError(_OVER)
+        if self._descriptor < 0:
+            self._descriptor, self._file = self._temporary.create()
+
+    def _close(self) -> None:
+        os.close(self._descriptor)
+        self._descriptor = -1
+        self._over = True

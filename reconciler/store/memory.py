@@ -1,0 +1,111 @@
+"""Bytes in memory: the store port without a disk, for tests."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from typing import BinaryIO
+
+from reconciler.model import Digest
+from reconciler.store.faults import mismatch, missing
+
+_PLACE = "the store in memory"
+
+
+class MemoryStore:
+    """The store port over a dictionary."""
+
+    def __init__(self) -> None:
+        self._kept: dict[Digest, bytes] = {}
+
+    def incoming(self) -> MemoryIncoming:
+        """Start taking bytes in."""
+        return MemoryIncoming(self._kept)
+
+    def put(self, data: bytes, expected: Digest) -> None:
+        """Keep a body. Raises DigestMismatch."""
+        found = Digest.of(data)
+        if found != expected:
+            raise mismatch(expected, found, len(data))
+        self._kept.setdefault(expected, data)
+
+    def has(self, digest: Digest) -> bool:
+        """Are there bytes under this digest?"""
+        return digest in self._kept
+
+    def verify(self, digest: Digest) -> bool:
+        """Compare the bytes with their digest; those that differ are removed."""
+        data = self._kept.get(digest)
+        if data is None:
+            return False
+        if Digest.of(data) == digest:
+            return True
+        self._kept.pop(digest, None)
+        return False
+
+    def size(self, digest: Digest) -> int:
+        """Bytes under this digest. Raises StateFault where they are missing."""
+        return len(self._bytes(digest))
+
+    def open(self, digest: Digest) -> BinaryIO:
+        """The bytes as a file. Raises StateFault where they are missing."""
+        return io.BytesIO(self._bytes(digest))
+
+    def path(self, digest: Digest) -> None:
+        """There are no files here. Raises StateFault where the bytes are missing."""
+        self._bytes(digest)
+
+    def sync(self) -> None:
+        """Nothing to do: memory does not survive its process."""
+
+    def _bytes(self, digest: Digest) -> bytes:
+        try:
+            return self._kept[digest]
+        except KeyError:
+            raise missing(digest, _PLACE) from None
+
+
+class MemoryIncoming:
+    """Bytes on their way into a MemoryStore."""
+
+    def __init__(self, kept: dict[Digest, bytes]) -> None:
+        self._kept = kept
+        self._parts: list[bytes] = []
+        self._hash = hashlib.sha256()
+        self._size = 0
+        self._over = False
+
+    @property
+    def size(self) -> int:
+        return self._size
+
+    @property
+    def digest(self) -> Digest:
+        """Of everything written so far."""
+        return Digest(self._hash.digest())
+
+    def write(self, data: bytes) -> None:
+        """Append."""
+        self._check()
+        self._hash.update(data)
+        self._parts.append(bytes(data))
+        self._size += len(data)
+
+    def keep(self, expected: Digest) -> None:
+        """Make the bytes visible under their digest, or raise DigestMismatch and forget them."""
+        self._check()
+        found = self.digest
+        parts = self._parts
+        self.discard()
+        if found != expected:
+            raise mismatch(expected, found, self._size)
+        self._kept.setdefault(expected, b"".join(parts))
+
+    def discard(self) -> None:
+        """Forget the bytes; nothing happens after `keep`."""
+        self._parts = []
+        self._over = True
+
+    def _check(self) -> None:
+        if self._over:
+            raise ValueError("these bytes were kept or discarded already")

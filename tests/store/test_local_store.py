@@ -1,0 +1,196 @@
+"""LocalStore: the conformance suite, and what only files can do."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from reconciler.errors import StateFault
+from reconciler.model import Digest
+from reconciler.store import LocalStore, Store
+from reconciler.store.flush import syncfs
+from tests.conformance.store_suite import DIGEST, HELLO, StoreConformance
+
+
+def files(root: Path) -> list[str]:
+    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+
+
+class TestLocalStore(StoreConformance):
+    def make(self, folder: Path) -> Store:
+        return LocalStore(folder)
+
+
+class TestLocalStoreWithoutSyncfs(StoreConformance):
+    def make(self, folder: Path) -> Store:
+        return LocalStore(folder, flush=None)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "store"
+
+
+def test_nothing_is_created_before_something_is_written(root: Path) -> None:
+    store = LocalStore(root)
+    store.has(DIGEST)
+    store.verify(DIGEST)
+    store.sync()
+    store.sweep()
+    store.incoming().discard()
+    assert not root.exists()
+
+
+def test_a_file_lies_under_two_digits_of_its_digest_and_is_read_only(root: Path) -> None:
+    LocalStore(root).put(HELLO, DIGEST)
+    name = DIGEST.hex
+    assert files(root) == [f"sha256/{name[:2]}/{name[2:]}"]
+    assert (root / "sha256" / name[:2] / name[2:]).stat().st_mode & 0o333 == 0
+
+
+def test_an_existing_file_is_not_touched(root: Path) -> None:
+    store = LocalStore(root)
+    store.put(HELLO, DIGEST)
+    before = store.path(DIGEST).stat()
+    store.put(HELLO, DIGEST)
+    after = store.path(DIGEST).stat()
+    assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
+
+
+def test_verify_removes_bytes_that_changed_and_they_can_be_put_again(root: Path) -> None:
+    store = LocalStore(root)
+    store.put(HELLO, DIGEST)
+    path = store.path(DIGEST)
+    path.chmod(0o644)
+    path.write_bytes(b"hellO")
+    assert not store.verify(DIGEST)
+    assert not path.exists()
+    store.put(HELLO, DIGEST)
+    assert store.verify(DIGEST)
+
+
+def test_incoming_holds_nothing_after_keep_mismatch_and_discard(root: Path) -> None:
+    store = LocalStore(root)
+    for expected in (DIGEST, Digest.of(b"other")):
+        incoming = store.incoming()
+        incoming.write(HELLO)
+        if expected == DIGEST:
+            incoming.keep(expected)
+        else:
+            incoming.discard()
+    assert [name for name in files(root) if name.startswith("incoming")] == []
+
+
+def test_sync_flushes_the_file_system_of_the_root(root: Path) -> None:
+    flushed: list[str] = []
+    store = LocalStore(root, flush=flushed.append)
+    store.sync()
+    assert flushed == []
+    store.put(HELLO, DIGEST)
+    store.sync()
+    assert flushed == [str(root)]
+
+
+def test_without_syncfs_each_kept_and_each_found_file_is_flushed_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    LocalStore(root).put(HELLO, DIGEST)
+    store = LocalStore(root, flush=None)
+    flushed: list[str] = []
+    fsync = os.fsync
+
+    def watched(descriptor: int) -> None:
+        flushed.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    store.put(HELLO, DIGEST)
+    incoming = store.incoming()
+    incoming.write(b"other")
+    incoming.keep(Digest.of(b"other"))
+    store.sync()
+    found, kept = store.path(DIGEST), store.path(Digest.of(b"other"))
+    assert set(flushed) >= {str(found), str(kept), str(found.parent), str(kept.parent), str(root)}
+    flushed.clear()
+    store.sync()
+    assert str(found) not in flushed
+
+
+@pytest.mark.skipif(syncfs is None, reason="this system has no syncfs")
+def test_syncfs_says_why_it_failed(tmp_path: Path) -> None:
+    assert syncfs is not None
+    with pytest.raises(FileNotFoundError):
+        syncfs(str(tmp_path / "nowhere"))
+
+
+def test_a_full_disk_is_named_and_leaves_nothing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = LocalStore(root)
+
+    def full(descriptor: int, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("reconciler.store.temporary.os.write", full)
+    with pytest.raises(StateFault, match="No space left") as caught:
+        store.put(HELLO, DIGEST)
+    assert caught.value.hint is not None
+    assert "space" in caught.value.hint
+    incoming = store.incoming()
+    with pytest.raises(StateFault, match="No space left"):
+        incoming.write(HELLO)
+    assert files(root) == []
+
+
+def test_short_writes_are_continued(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = os.write
+    monkeypatch.setattr("reconciler.store.temporary.os.write", lambda descriptor, data: write(descriptor, data[:2]))
+    store = LocalStore(root)
+    store.put(HELLO, DIGEST)
+    assert store.verify(DIGEST)
+
+
+LEAVE_ONE = """
+import os, sys
+from pathlib import Path
+from reconciler.store import LocalStore
+LocalStore(Path(sys.argv[1])).incoming().write(b"half")
+os._exit(9)
+"""
+
+
+@pytest.fixture
+def leftover(root: Path) -> str:
+    """What a process that died in the middle of a write leaves behind."""
+    assert subprocess.run([sys.executable, "-c", LEAVE_ONE, str(root)], check=False).returncode == 9
+    (name,) = files(root)
+    return name
+
+
+def test_sweep_removes_what_dead_processes_left_and_nothing_else(root: Path, leftover: str) -> None:
+    store = LocalStore(root)
+    mine = store.incoming()
+    mine.write(HELLO)
+    host, pid, process, number = Path(leftover).name.rsplit("~", 3)
+    elsewhere = root / "incoming" / f"other-host~{pid}~{process}~{number}"
+    elsewhere.write_bytes(b"half")
+    alive = root / "incoming" / f"{host}~{os.getppid()}~{process}~{number}"
+    alive.write_bytes(b"half")
+    foreign = root / "incoming" / "notes.txt"
+    foreign.write_bytes(b"mine")
+    assert store.sweep() == 1
+    assert leftover not in files(root)
+    assert elsewhere.exists()
+    assert alive.exists()
+    assert foreign.exists()
+    mine.keep(DIGEST)
+    assert store.verify(DIGEST)
+
+
+def test_sweep_knows_an_earlier_process_that_had_our_pid(root: Path, leftover: str) -> None:
+    host, _, process, number = Path(leftover).name.rsplit("~", 3)
+    earlier = root / "incoming" / f"{host}~{os.getpid()}~{process}~{number}"
+    (root / leftover).rename(earlier)
+    assert LocalStore(root).sweep() == 1
+    assert not earlier.exists()
