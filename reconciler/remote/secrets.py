@@ -1,0 +1,88 @@
+"""Secrets: from a reference to the value, and never from the value to a message."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+from base64 import b64encode
+from collections.abc import Mapping
+from pathlib import Path
+
+from reconciler.errors import UsageFault
+from reconciler.model import Auth, Remote, Secret
+
+
+class Concealed:
+    """A secret value that neither `repr` nor `str` nor formatting shows; `.value` is the only way to it."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: str) -> None:
+        self.value = value
+
+    def __repr__(self) -> str:
+        return "<secret>"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a secret is not to be serialised")
+
+
+class Credentials:
+    """The revealed secrets of one remote: the headers that only its own host may see, and the private key (PEM) beside its certificate."""
+
+    __slots__ = ("client_key", "headers")
+
+    def __init__(self, headers: Mapping[str, Concealed], client_key: Concealed | None = None) -> None:
+        self.headers = dict(headers)
+        self.client_key = client_key
+
+    @classmethod
+    def of(cls, remote: Remote) -> Credentials:
+        """Reveal what the remote refers to. Raises UsageFault naming the remote and the reference that leads nowhere."""
+        try:
+            headers = {name: Concealed(_header(name, _text(value))) for name, value in remote.headers.items()}
+            if remote.auth is not None:
+                headers["Authorization"] = _basic(remote.auth)
+            key = remote.tls.client_key
+            return cls(headers, Concealed(reveal(key)) if key is not None else None)
+        except UsageFault as fault:
+            raise UsageFault(f"{remote.meta.ref}: {fault}", hint=fault.hint) from None
+
+
+def reveal(secret: Secret) -> str:
+    """The value behind a reference: the variable, or the file's text less one newline at its end. Raises UsageFault naming the reference."""
+    if secret.env is not None:
+        value = os.environ.get(secret.env)
+        if value is None:
+            raise UsageFault(f"the environment variable `{secret.env}` is not set", hint="a manifest takes a secret from it")
+        return value
+    try:
+        text = Path(secret.file or "").read_bytes().decode()
+    except OSError as error:
+        raise UsageFault(f"the secret file `{secret.file}` cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UsageFault(f"the secret file `{secret.file}` is not UTF-8 text") from None
+    return text.removesuffix("\n").removesuffix("\r") if text.endswith("\n") else text
+
+
+def fingerprint(key: bytes, value: str) -> str:
+    """64 hex digits that tell a changed secret from an unchanged one to whoever holds `key`, and nothing to anybody else."""
+    return hmac.new(key, value.encode(), hashlib.sha256).hexdigest()
+
+
+def _text(value: str | Secret) -> str:
+    return reveal(value) if isinstance(value, Secret) else value
+
+
+def _basic(auth: Auth) -> Concealed:
+    """RFC 7617, in UTF-8."""
+    pair = f"{_text(auth.username)}:{reveal(auth.password)}"
+    return Concealed("Basic " + b64encode(pair.encode()).decode("ascii"))
+
+
+def _header(name: str, value: str) -> str:
+    """A line break would let a value write headers of its own."""
+    if not value.isprintable():
+        raise UsageFault(f"the header `{name}` has a value that no header can hold", hint="printable characters on one line")
+    return value
