@@ -1,0 +1,87 @@
+"""METADATA out of a wheel, without reading the rest of it.
+
+Only the end of the file is looked at: its directory, searched backwards (the `.dist-info` folder is written last),
+instead of an object for each entry as `zipfile` makes. Whatever comes out is compared with a declared digest by the
+caller, so a file that lies about its insides can only cause a request that would have been made anyway.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from typing import BinaryIO, Final
+
+from packaging.utils import canonicalize_name
+
+_LIMIT: Final = 64 * 1024 * 1024
+_END = struct.Struct("<4s4H2LH")
+_ENTRY = struct.Struct("<4s6H3L5H2L")
+_LOCAL = struct.Struct("<4s5H3L2H")
+_END_MARK, _ENTRY_MARK, _LOCAL_MARK = b"PK\x05\x06", b"PK\x01\x02", b"PK\x03\x04"
+_NAME = b".dist-info/METADATA"
+_STORED, _DEFLATED = 0, 8
+
+
+def wheel_metadata(wheel: BinaryIO, project: str) -> bytes | None:
+    """The bytes of `<project>-<version>.dist-info/METADATA`, at most 64 MiB; None when the wheel does not show them.
+
+    None as well for wheels over 4 GiB and for encrypted or exotically compressed ones. Raises only what reading raises.
+    """
+    directory = _directory(wheel)
+    if directory is None:
+        return None
+    end = len(directory)
+    while (hit := directory.rfind(_NAME, 0, end)) >= 0:
+        end = hit
+        start = directory.rfind(_ENTRY_MARK, 0, hit)
+        if start < 0 or start + _ENTRY.size > hit:
+            continue
+        fields = _ENTRY.unpack_from(directory, start)
+        name = directory[start + _ENTRY.size : hit]
+        if fields[10] == len(name) + len(_NAME) and _belongs(name, project):
+            return _content(wheel, method=fields[4], packed=fields[8], size=fields[9], offset=fields[16])
+    return None
+
+
+def _directory(wheel: BinaryIO) -> bytes | None:
+    """The central directory: where it stands is told by the end record, 22 bytes and a comment of at most 64 KiB."""
+    length = wheel.seek(0, os.SEEK_END)
+    for tail_length in (_END.size, _END.size + 0xFFFF):  # wheels have no comment, so the first try is nearly always enough
+        wheel.seek(max(0, length - tail_length))
+        tail = wheel.read(tail_length)
+        found = tail.rfind(_END_MARK, 0, len(tail) - _END.size + len(_END_MARK))
+        while found >= 0:
+            *_, size, offset, comment_length = _END.unpack_from(tail, found)
+            if found + _END.size + comment_length == len(tail):
+                wheel.seek(offset)
+                return wheel.read(size) if size <= _LIMIT else None
+            found = tail.rfind(_END_MARK, 0, found)
+    return None
+
+
+def _belongs(name: bytes, project: str) -> bool:
+    """`name` is what stands before `.dist-info`: `<project>-<version>`, at the top of the wheel."""
+    text = name.decode("utf-8", errors="replace")
+    return "/" not in text and canonicalize_name(text.partition("-")[0]) == project
+
+
+def _content(wheel: BinaryIO, *, method: int, packed: int, size: int, offset: int) -> bytes | None:
+    if max(packed, size) > _LIMIT:
+        return None
+    wheel.seek(offset)
+    local = wheel.read(_LOCAL.size)
+    if len(local) < _LOCAL.size or not local.startswith(_LOCAL_MARK):
+        return None
+    *_, name_length, extra_length = _LOCAL.unpack(local)
+    wheel.seek(name_length + extra_length, os.SEEK_CUR)
+    data = wheel.read(packed)
+    if method == _STORED:
+        return data
+    if method != _DEFLATED:
+        return None
+    try:
+        content = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, size + 1)
+    except zlib.error:
+        return None
+    return content if len(content) == size else None

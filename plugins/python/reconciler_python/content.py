@@ -1,0 +1,96 @@
+"""The content types: a distribution (one file), and a project whose status is worth saying."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, BinaryIO
+
+from reconciler.plugin import ActiveFilter, Artifact, ContentType, Decision, Options, StoredUnit, Summary, Unit
+from reconciler_python.archives import wheel_metadata
+from reconciler_python.options import SelectionOptions
+from reconciler_python.selection import ProjectJudge, removal_reason
+from reconciler_python.units import DISTRIBUTION, PROJECT
+
+
+class Distribution(ContentType):
+    """One file of a project. Key: the filename; group: the normalised project name."""
+
+    id = DISTRIBUTION
+    plural = "distributions"
+    revision = 1
+
+    @classmethod
+    def select(cls, group: str, units: Sequence[Unit], options: Options | None, filters: Sequence[ActiveFilter], now: datetime) -> Iterable[Decision]:
+        judge = ProjectJudge(group, options, filters, now)
+        return [judge.decide(unit) for unit in units]
+
+    @classmethod
+    def refusal(cls, before: StoredUnit, after: Unit, options: Options | None) -> str | None:
+        """An index that serves other bytes under a known filename is broken or broken into: said, not followed."""
+        if isinstance(options, SelectionOptions) and options.substitution == "allow":
+            return None
+        old, new = _file_digest(before), _file_digest(after)
+        if old == new:
+            return None
+        return f"upstream replaced its bytes: sha256 {old[:12]} is now {new[:12]} (`substitution: allow` would follow)"
+
+    @classmethod
+    def removal(cls, unit: StoredUnit, options: Options | None) -> str:
+        return removal_reason(unit, options)
+
+    @classmethod
+    def summary(cls, unit: Unit | StoredUnit) -> Summary:
+        return Summary(unit.metadata["version"], unit.metadata["packageType"])
+
+    @classmethod
+    def describe_change(cls, before: StoredUnit, after: Unit) -> str:
+        changes = []
+        if _file_digest(before) != _file_digest(after):
+            changes.append("bytes replaced upstream")
+        names = sorted({*before.metadata, *after.metadata})
+        changes += [_change(name, before.metadata.get(name), after.metadata.get(name)) for name in names]
+        return ", ".join(change for change in changes if change) or "size changed"
+
+    @classmethod
+    def extract(cls, unit: Unit, artifact: Artifact, container: BinaryIO) -> bytes | None:
+        return wheel_metadata(container, unit.metadata["name"])
+
+
+class Project(ContentType):
+    """What upstream says of a project as a whole (PEP 792): archived, deprecated, with its reason. Key: the project name."""
+
+    id = PROJECT
+    plural = "projects"
+    beside = DISTRIBUTION
+
+    @classmethod
+    def describe_change(cls, before: StoredUnit, after: Unit) -> str:
+        return f"status {_status(before.metadata)} -> {_status(after.metadata)}"
+
+
+def _file_digest(unit: Unit | StoredUnit) -> str:
+    return next((artifact.sha256 for artifact in unit.artifacts if artifact.path == unit.key), "")
+
+
+def _change(name: str, before: Any, after: Any) -> str:
+    if before == after:
+        return ""
+    if name == "yanked":
+        if not after:
+            return "no longer yanked"
+        return f'yanked upstream: "{_shown(after)}"' if isinstance(after, str) else "yanked upstream"
+    if name == "requiresPython":
+        return f"requires-python {_shown(before or 'any')} -> {_shown(after or 'any')}"
+    words = {"coreMetadata": "core metadata", "uploadTime": "upload time", "packageType": "package type", "extra": "further keys"}
+    return f"{words.get(name, name)} changed"
+
+
+def _status(metadata: dict[str, Any]) -> str:
+    reason = metadata.get("reason")
+    return _shown(metadata["status"]) + (f' ("{_shown(reason)}")' if reason else "")
+
+
+def _shown(text: str) -> str:
+    """Upstream's words on a reviewer's terminal: one line, no escape sequences, not endless."""
+    return (text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text))[:200]

@@ -1,0 +1,205 @@
+"""Documents of the simple repository API (PEP 503, 691, 700, 714, 740, 792) as plain records, whatever their media type.
+
+The JSON document of API version 1.4 is the model; an HTML document is read into the same records.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+from urllib.parse import urljoin
+
+import msgspec
+
+from reconciler.plugin import Malformed, Page
+
+JSON_TYPE: Final = "application/vnd.pypi.simple.v1+json"
+HTML_TYPE: Final = "application/vnd.pypi.simple.v1+html"
+ACCEPT: Final = f"{JSON_TYPE}, {HTML_TYPE};q=0.2, text/html;q=0.01"
+HTML_TYPES: Final = frozenset({HTML_TYPE, "text/html"})
+
+_FETCHABLE = re.compile(r"https?://(?:[^\s/?\[\]]+|\[[0-9A-Fa-f:.]+\](?::[0-9]+)?)(?:[/?]\S*)?")
+_MAX_DEPTH = 16
+_MAX_INTEGER = 2**63 - 1
+
+
+class ListedFile(msgspec.Struct, rename="kebab", kw_only=True, forbid_unknown_fields=True):
+    """One file of a project's document, as upstream says it. `extra`: keys that no specification up to 1.4 knows.
+
+    `gpg_sig` is read to be left out: it promises an `.asc` file beside the file, and we carry none.
+    """
+
+    filename: str
+    url: str
+    hashes: dict[str, str]
+    requires_python: str | None = None
+    size: int | None = None
+    upload_time: str | None = None
+    yanked: bool | str | None = None
+    core_metadata: bool | dict[str, str] | None = None
+    dist_info_metadata: bool | dict[str, str] | None = None
+    misnamed_metadata: bool | dict[str, str] | None = msgspec.field(default=None, name="data-dist-info-metadata")
+    provenance: str | None = None
+    gpg_sig: Any = None
+    extra: dict[str, Any] = msgspec.field(default_factory=dict, name="")
+
+    @property
+    def metadata_sha256(self) -> str | None:
+        """Of the `.metadata` file beside it, if upstream declares one (PEP 714: the older names count only without the new one)."""
+        for declared in (self.core_metadata, self.dist_info_metadata, self.misnamed_metadata):
+            if declared is not None:
+                return declared.get("sha256") if isinstance(declared, dict) else None
+        return None
+
+
+class ProjectDocument(msgspec.Struct):
+    """A project's files, its status (PEP 792), and what could not be read: (filename, reason). `extra`: unknown keys of the page."""
+
+    files: list[ListedFile]
+    unreadable: list[tuple[str, str]] = []
+    status: str = "active"
+    status_reason: str | None = None
+    extra: dict[str, Any] = {}
+
+
+class ListedProject(msgspec.Struct, gc=False):
+    """One entry of the list of projects; the serial is an addition of the index that many mirrors live on."""
+
+    name: str
+    serial: int | None = msgspec.field(default=None, name="_last-serial")
+
+
+class _Meta(msgspec.Struct, rename="kebab", frozen=True):
+    api_version: str | int = "1.0"
+
+
+class _ProjectList(msgspec.Struct):
+    projects: list[ListedProject]
+    meta: _Meta = _Meta()
+
+
+class _Status(msgspec.Struct, frozen=True):
+    status: str = "active"
+    reason: str | None = None
+
+
+class _Plain(msgspec.Struct, rename="kebab", forbid_unknown_fields=True):
+    """A project's page that says nothing but what the specifications know: nearly every one, so it is decoded in one step."""
+
+    files: list[ListedFile]
+    name: Any = None
+    meta: _Meta = _Meta()
+    versions: Any = None
+    project_status: _Status = _Status()
+    alternate_locations: Any = None
+    tracks: Any = None
+
+
+class _Head(msgspec.Struct, rename="kebab"):
+    """What must be right about a project's page before a file of it is believed."""
+
+    files: list[dict[str, Any]]
+    meta: _Meta = _Meta()
+    project_status: _Status = _Status()
+
+
+_PLAIN = msgspec.json.Decoder(_Plain)
+_DOCUMENT = msgspec.json.Decoder(dict[str, Any], float_hook=str)
+_PROJECT_LIST = msgspec.json.Decoder(_ProjectList, float_hook=str)
+_FILE_KEYS = frozenset(field.encode_name for field in msgspec.structs.fields(ListedFile) if field.encode_name)
+_PAGE_KEYS = frozenset(field.encode_name for field in msgspec.structs.fields(_Plain))
+
+
+def read_project_json(page: Page) -> ProjectDocument:
+    """Raises Malformed when the page as a whole cannot be understood; a file that cannot be is among `unreadable`."""
+    try:
+        plain = _PLAIN.decode(page.body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _read_with_care(page)
+    check_api_version(page, str(plain.meta.api_version))
+    return ProjectDocument(plain.files, [], plain.project_status.status, plain.project_status.reason)
+
+
+def read_list_json(page: Page) -> list[ListedProject]:
+    """The entries of a list of projects. Raises Malformed."""
+    try:
+        document = _PROJECT_LIST.decode(page.body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Malformed(f"{page.url}: not a project list of the simple API: {error}") from None
+    check_api_version(page, str(document.meta.api_version))
+    return document.projects
+
+
+def check_api_version(page: Page, version: str) -> None:
+    """PEP 629: another major version must not be guessed at; a newer minor one only adds. Raises Malformed."""
+    if version.partition(".")[0] != "1":
+        raise Malformed(f"{page.url}: speaks version {version[:20]} of the simple API, only version 1 is understood")
+
+
+def unsupported_type(page: Page) -> Malformed:
+    """For a page that is none of the three media types."""
+    return Malformed(
+        f"{page.url}: answered with content type `{page.media_type or '(none)'}`, which is no page of the simple API",
+        hint="the remote's URL should be that of an index, such as https://index.example.org/simple/",
+    )
+
+
+def absolute(base: str, url: str) -> str | None:
+    """The URL to fetch, without fragment; None for what nobody should try to fetch (`file:`, `javascript:`, broken ones)."""
+    if not url.startswith(("https://", "http://")):
+        try:
+            url = urljoin(base, url)
+        except ValueError:
+            return None
+    url = url.partition("#")[0]
+    return url if _FETCHABLE.fullmatch(url) else None
+
+
+def _read_with_care(page: Page) -> ProjectDocument:
+    """A page with keys of its own, or with something wrong: entry by entry, so that one bad file harms no other."""
+    try:
+        document = _DOCUMENT.decode(page.body)
+        head = msgspec.convert(document, _Head)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Malformed(f"{page.url}: not a project page of the simple API: {error}") from None
+    check_api_version(page, str(head.meta.api_version))
+    read = ProjectDocument([], [], head.project_status.status, head.project_status.reason, _unknown(document, _PAGE_KEYS))
+    if not _plain(read.extra):
+        read.extra = {}
+    for entry in head.files:
+        _read_file(entry, page, read)
+    return read
+
+
+def _read_file(entry: dict[str, Any], page: Page, read: ProjectDocument) -> None:
+    extra = _unknown(entry, _FILE_KEYS)
+    try:
+        file = msgspec.convert({key: entry[key] for key in entry.keys() & _FILE_KEYS}, ListedFile)
+    except msgspec.ValidationError as error:
+        name = entry.get("filename")
+        if not isinstance(name, str):
+            raise Malformed(f"{page.url}: a file without a filename: {error}") from None
+        read.unreadable.append((name, f"upstream's entry cannot be read: {error}"))
+        return
+    if extra and not _plain(extra):
+        read.unreadable.append((file.filename, "upstream's entry has keys that are no plain JSON"))
+        return
+    file.extra = extra
+    read.files.append(file)
+
+
+def _unknown(document: dict[str, Any], known: frozenset[str]) -> dict[str, Any]:
+    """Keys with a leading `_` are an index's own and mean nothing elsewhere."""
+    unknown = document.keys() - known
+    return {key: document[key] for key in sorted(unknown) if not key.startswith("_")} if unknown else {}
+
+
+def _plain(value: Any, depth: int = 0) -> bool:
+    """Can this become part of a unit's identity on every machine: not too deep, integers of 64 bits?"""
+    if depth > _MAX_DEPTH:
+        return False
+    if isinstance(value, dict):
+        return all(_plain(item, depth + 1) for item in value.values())
+    if isinstance(value, list):
+        return all(_plain(item, depth + 1) for item in value)
+    return not isinstance(value, int) or abs(value) <= _MAX_INTEGER

@@ -1,0 +1,128 @@
+"""What a filename says: version and package type. Filenames come from upstream, so every one is hostile until read."""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NamedTuple
+
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+WHEEL: Final = "wheel"
+SDIST: Final = "sdist"
+DUMB: Final = "dumb"
+
+_EXTENSIONS: Final = {
+    ".whl": WHEEL,
+    ".tar.gz": SDIST,
+    ".zip": SDIST,
+    ".egg": "egg",
+    ".tar.bz2": SDIST,
+    ".tgz": SDIST,
+    ".tar.xz": SDIST,
+    ".tar.Z": SDIST,
+    ".tar": SDIST,
+    ".exe": "wininst",
+    ".msi": "msi",
+    ".dmg": "dmg",
+    ".rpm": "rpm",
+}
+# A file system takes 255 bytes, and `<filename>.metadata` stands beside the file in an exported tree.
+_LONGEST: Final = 255 - len(".metadata")
+_PLATFORM = r"(?:linux|macosx|osx|darwin|win32|win-(?:amd64|arm32|arm64|ia64)|cygwin|freebsd|solaris|sunos|aix)"
+_DUMB_TAIL = re.compile(rf"\.{_PLATFORM}(?:[-.].*)?$")
+_INSTALLER_TAIL = re.compile(rf"[.-]{_PLATFORM}.*$|-py[0-9].*$")
+_EGG_TAIL = re.compile(r"-py[0-9].*$")
+_PROJECT_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,253}[A-Za-z0-9])?")
+_NORMALISED = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+
+
+class UnreadableFilename(ValueError):
+    """The filename is none of this project's distributions; the text says why."""
+
+
+class Filename(NamedTuple):
+    """`version` is canonical (PEP 440: `1.0.0-RC1` is `1.0.0rc1`); `package_type`: `wheel`, `sdist`, `egg`, ... or `dumb`."""
+
+    version: str
+    package_type: str
+
+
+def project_name(text: str) -> str | None:
+    """The normalised name (PEP 503), or None for what can be no project's name: paths, URLs, control characters."""
+    if len(text) <= 255 and _NORMALISED.fullmatch(text):
+        return text
+    return canonicalize_name(text) if _PROJECT_NAME.fullmatch(text) else None
+
+
+def stem_and_type(filename: str) -> tuple[str, str] | None:
+    """What stands before the extension, and the package type that it stands for; None for any other file."""
+    for extension, package_type in _EXTENSIONS.items():
+        if filename.endswith(extension):
+            return filename[: -len(extension)], package_type
+    return None
+
+
+class FilenameReader:
+    """Reads the filenames of one project. Lives as long as one page: files of a release share the parsed version."""
+
+    def __init__(self, project: str) -> None:
+        self._project = project
+        self._versions: dict[str, str | None] = {}
+
+    def read(self, filename: str) -> Filename:
+        """Raises UnreadableFilename, with the reason, for what is not a distribution of the project."""
+        if not filename.isprintable() or "/" in filename or "\\" in filename or filename.startswith("."):
+            raise UnreadableFilename("the filename is unsafe")
+        if len(filename.encode()) > _LONGEST:
+            raise UnreadableFilename(f"the filename is longer than {_LONGEST} bytes")
+        found = stem_and_type(filename)
+        if found is None:
+            raise UnreadableFilename("no known type of distribution")
+        stem, package_type = found
+        rest = self._after_project(stem)
+        text, package_type = _version_text(rest, package_type)
+        version = self._canonical(text)
+        if version is None and package_type != SDIST:
+            version = self._canonical(text.replace("_", "-"))  # old builders escape the hyphen of `1.0-1`
+        if version is None:
+            raise UnreadableFilename(f"`{text}` is no PEP 440 version")
+        return Filename(version, package_type)
+
+    def _after_project(self, stem: str) -> str:
+        """What follows `<project>-`. A name's hyphens may be written `-`, `_` or `.`, one or several of them."""
+        length = len(self._project)
+        if stem[length : length + 1] == "-" and canonicalize_name(stem[:length]) == self._project:
+            return stem[length + 1 :]
+        end = stem.find("-")
+        while end > 0:
+            if canonicalize_name(stem[:end]) == self._project:
+                return stem[end + 1 :]
+            end = stem.find("-", end + 1)
+        raise UnreadableFilename(f"the filename does not begin with the project's name `{self._project}`")
+
+    def _canonical(self, text: str) -> str | None:
+        if text not in self._versions:
+            try:
+                self._versions[text] = str(Version(text))
+            except InvalidVersion:
+                self._versions[text] = None
+        return self._versions[text]
+
+
+def _version_text(rest: str, package_type: str) -> tuple[str, str]:
+    """The version as it is written, of what follows the project's name; `bdist_dumb` shows by its platform only."""
+    if package_type == WHEEL:
+        parts = rest.split("-")
+        # PEP 427 has 4 parts here, or 5 with a build number; PEP 825 may add one: whoever cannot use it skips it.
+        if not 4 <= len(parts) <= 6:
+            raise UnreadableFilename("a wheel's filename has 5 to 7 parts")
+        return parts[0], WHEEL
+    if package_type == SDIST:
+        tail = _DUMB_TAIL.search(rest)
+        return (rest[: tail.start()], DUMB) if tail else (rest, SDIST)
+    if package_type == "egg":
+        return _EGG_TAIL.sub("", rest), package_type
+    if package_type == "rpm":
+        return rest.rpartition("-")[0] or rest, package_type
+    return _INSTALLER_TAIL.sub("", rest), package_type

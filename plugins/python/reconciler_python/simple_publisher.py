@@ -1,0 +1,67 @@
+"""Lays a version out as a simple index: pages below `simple/`, files below `files/`.
+
+simple/                                     the list of projects
+simple/<project>/                           one project, HTML and JSON
+files/<2 hex>/<62 hex>/<filename>           a file, under its own sha256
+files/<2 hex>/<62 hex>/<filename>.metadata  its core metadata (PEP 658), beside it
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from reconciler.plugin import GroupOutput, Metadata, PluginCallConfiguration, PublishConduit, Publisher, StoredUnit
+from reconciler_python.documents import HTML_TYPE, JSON_TYPE
+from reconciler_python.rendering import artifact_of, file_path, list_pages, project_pages
+from reconciler_python.units import DISTRIBUTION, PROJECT
+
+# PEP 691: `latest` may be asked for, and is answered with what it really is.
+_LATEST_JSON: Final = "application/vnd.pypi.simple.latest+json"
+_LATEST_HTML: Final = "application/vnd.pypi.simple.latest+html"
+
+
+class PythonPublisher(Publisher):
+    """Everything that it writes depends on the version alone."""
+
+    revision = 1
+
+    @classmethod
+    def metadata(cls) -> Metadata:
+        return Metadata("python", "Python simple index", (DISTRIBUTION, PROJECT), ">=1.0,<2")
+
+    def publish(self, conduit: PublishConduit, config: PluginCallConfiguration) -> None:
+        for name in conduit.changed():
+            units = conduit.units(name)
+            with conduit.group(name) as output:
+                _publish_project(output, name, units)
+        with conduit.whole() as output:
+            _publish_page(output, "simple/", list_pages(conduit.groups()))
+
+
+def _publish_project(output: GroupOutput, name: str, units: Sequence[StoredUnit]) -> None:
+    distributions = [unit for unit in units if unit.type == DISTRIBUTION]
+    if not distributions:
+        return
+    project = next((unit for unit in units if unit.type == PROJECT), None)
+    _publish_page(output, f"simple/{name}/", project_pages(name, distributions, project))
+    for unit in distributions:
+        _publish_files(output, unit)
+
+
+def _publish_page(output: GroupOutput, path: str, pages: tuple[bytes, bytes]) -> None:
+    """HTML is the default: it is what a browser, and a client that asks for nothing, can read."""
+    html, json = pages
+    output.page(path, html, "text/html")
+    output.page(path, html, HTML_TYPE, aliases=(_LATEST_HTML,))
+    output.page(path, json, JSON_TYPE, aliases=(_LATEST_JSON,))
+
+
+def _publish_files(output: GroupOutput, unit: StoredUnit) -> None:
+    file = artifact_of(unit, unit.key)
+    assert file is not None, unit.key
+    path = file_path(file.sha256, unit.key)
+    output.file(path, file.sha256)
+    beside = artifact_of(unit, f"{unit.key}.metadata")
+    if beside:
+        output.file(f"{path}.metadata", beside.sha256)

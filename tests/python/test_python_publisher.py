@@ -1,0 +1,169 @@
+"""Pages and files of a publication, read back with a parser that is not ours."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any
+
+from pypi_simple import ProjectPage
+from reconciler_python.documents import read_project_json
+from reconciler_python.markup import read_project_html
+from reconciler_python.rendering import project_pages
+from reconciler_python.simple_publisher import PythonPublisher
+from reconciler_python.units import project_units
+
+from reconciler.plugin import PluginCallConfiguration, StoredArtifact, StoredUnit
+from tests.support.calls import FakeOutput, FakePublishConduit, page, stored
+
+HTML = "application/vnd.pypi.simple.v1+html"
+JSON = "application/vnd.pypi.simple.v1+json"
+NO_CONFIGURATION = PluginCallConfiguration({}, {}, {})
+SHA = "ab" + "c" * 62
+BESIDE = "d" * 64
+
+
+def unit(filename: str, version: str, *, sha256: str = SHA, size: int | None = 7, beside: str = "", name: str = "foo", **metadata: Any) -> StoredUnit:
+    artifacts = [StoredArtifact(filename, sha256, size)]
+    if beside:
+        artifacts.append(StoredArtifact(f"{filename}.metadata", beside, 3))
+    plain = {"name": name, "version": version, "packageType": "wheel" if filename.endswith(".whl") else "sdist", **metadata}
+    return StoredUnit(artifacts=artifacts, group=name, key=filename, metadata=plain, type="python.distribution")
+
+
+def status(name: str, **metadata: Any) -> StoredUnit:
+    return StoredUnit(artifacts=[], group=name, key=name, metadata=metadata, type="python.project")
+
+
+def published(groups: dict[str, list[StoredUnit]], **keys: Any) -> FakePublishConduit:
+    conduit = FakePublishConduit(groups, **keys)
+    PythonPublisher().publish(conduit, NO_CONFIGURATION)
+    return conduit
+
+
+def json_page(output: FakeOutput, path: str) -> Any:
+    return json.loads(output.pages[path, JSON])
+
+
+FULL = unit(
+    "foo-1.0+cu&1-py3-none-any.whl",
+    "1.0+cu1",
+    beside=BESIDE,
+    requiresPython='>=3.8,<"4"',
+    yanked="<b>\"bad\" & 'worse'</b>",
+    uploadTime="2026-01-02T03:04:05.123456Z",
+    provenance="https://index.example.org/p?a=1&b=2",
+    extra={"new-key": {"deep": [1]}, "url": "never this one"},
+)
+
+
+class TestTree:
+    def test_pages_files_and_metadata_have_their_places(self) -> None:
+        output = published({"foo": [FULL]}).merged
+        base = f"files/ab/{'c' * 62}/foo-1.0+cu&1-py3-none-any.whl"
+        assert output.files == {base: (SHA, "application/octet-stream"), f"{base}.metadata": (BESIDE, "application/octet-stream")}
+        assert set(output.pages) == {(path, kind) for path in ("simple/", "simple/foo/") for kind in ("text/html", HTML, JSON)}
+        assert next(iter(output.pages))[1] == "text/html"  # the first is the default
+        assert output.aliases["simple/foo/", "application/vnd.pypi.simple.latest+json"] == JSON
+        assert output.aliases["simple/", "application/vnd.pypi.simple.latest+html"] == HTML
+
+    def test_only_changed_groups_are_rendered_and_an_emptied_one_holds_nothing(self) -> None:
+        conduit = published({"bar": [unit("bar-1.0.tar.gz", "1.0", name="bar")], "foo": [FULL], "old": []}, changed_groups=["foo", "old"])
+        assert set(conduit.outputs) == {"foo", "old"}
+        assert conduit.outputs["old"] == FakeOutput()
+        assert json_page(conduit.whole_output, "simple/")["projects"] == [{"name": "bar"}, {"name": "foo"}]
+
+    def test_the_list_is_html_too(self) -> None:
+        markup = published({"foo": [FULL]}).whole_output.pages["simple/", "text/html"].decode()
+        assert '<meta name="pypi:repository-version" content="1.4">' in markup
+        assert '<a href="foo/">foo</a>' in markup
+
+
+class TestJson:
+    def test_everything_known_is_said(self) -> None:
+        answer = json_page(published({"foo": [FULL]}).merged, "simple/foo/")
+        assert answer == {
+            "meta": {"api-version": "1.4"},
+            "name": "foo",
+            "versions": ["1.0+cu1"],
+            "files": [
+                {
+                    "filename": "foo-1.0+cu&1-py3-none-any.whl",
+                    "url": f"../../files/ab/{'c' * 62}/foo-1.0%2Bcu%261-py3-none-any.whl",
+                    "hashes": {"sha256": SHA},
+                    "size": 7,
+                    "upload-time": "2026-01-02T03:04:05.123456Z",
+                    "requires-python": '>=3.8,<"4"',
+                    "yanked": "<b>\"bad\" & 'worse'</b>",
+                    "core-metadata": {"sha256": BESIDE},
+                    "provenance": "https://index.example.org/p?a=1&b=2",
+                    "new-key": {"deep": [1]},
+                }
+            ],
+        }
+
+    def test_files_and_versions_are_in_the_order_of_versions(self) -> None:
+        versions = ["1.10", "1.9", "1.10rc1", "1!0.1", "2.0.dev1", "weird", "odd"]
+        units = [unit(f"foo-{version}.tar.gz", version) for version in versions] + [unit("foo-1.9-py3-none-any.whl", "1.9")]
+        random.Random(5).shuffle(units)
+        answer = json_page(published({"foo": units}).merged, "simple/foo/")
+        assert answer["versions"] == ["1.9", "1.10rc1", "1.10", "2.0.dev1", "1!0.1", "odd", "weird"]
+        assert [file["filename"] for file in answer["files"]][:3] == ["foo-1.9-py3-none-any.whl", "foo-1.9.tar.gz", "foo-1.10rc1.tar.gz"]
+
+    def test_the_order_of_units_does_not_matter(self) -> None:
+        units = [unit(f"foo-1{'.0' * number}.tar.gz", f"1{'.0' * number}") for number in range(12)]  # one version, twelve spellings
+        assert project_pages("foo", units, None) == project_pages("foo", units[::-1], None)
+
+    def test_a_status_is_said_with_its_reason_and_unknown_keys_of_the_page(self) -> None:
+        output = published({"foo": [FULL, status("foo", status="archived", reason="<moved>", extra={"note": 1, "name": "never"})]}).merged
+        answer = json_page(output, "simple/foo/")
+        assert (answer["project-status"], answer["note"], answer["name"]) == ({"status": "archived", "reason": "<moved>"}, 1, "foo")
+        markup = output.pages["simple/foo/", "text/html"].decode()
+        assert '<meta name="pypi:project-status" content="archived">' in markup
+        assert '<meta name="pypi:project-status-reason" content="&lt;moved&gt;">' in markup
+
+    def test_times_are_utc_with_a_z_or_absent(self) -> None:
+        times = {"2026-01-02T03:04:05+02:00": "2026-01-02T01:04:05Z", "2026-01-02T03:04:05": "2026-01-02T03:04:05Z", "soon": None}
+        for said, shown in times.items():
+            [file] = json.loads(project_pages("foo", [unit("foo-1.tar.gz", "1", uploadTime=said)], None)[1])["files"]
+            assert file.get("upload-time") == shown
+
+    def test_what_is_not_known_is_absent(self) -> None:
+        [file] = json.loads(project_pages("foo", [unit("foo-1.tar.gz", "1", size=None)], None)[1])["files"]
+        assert set(file) == {"filename", "url", "hashes"}
+
+
+class TestHtml:
+    def test_an_independent_parser_reads_the_same_from_both(self) -> None:
+        units = [FULL, unit("foo-2.0.tar.gz", "2.0", yanked=True), unit("foo-3.0.tar.gz", "3.0")]
+        html, as_json = project_pages("foo", units, status("foo", status="deprecated", reason='"x"'))
+        from_html = ProjectPage.from_html("foo", html, base_url="https://index.example.org/simple/foo/")
+        from_json = ProjectPage.from_json_data(json.loads(as_json), base_url="https://index.example.org/simple/foo/")
+        for attribute in (
+            "filename",
+            "url",
+            "digests",
+            "requires_python",
+            "is_yanked",
+            "has_metadata",
+            "metadata_digests",
+            "provenance_url",
+        ):
+            assert [getattr(package, attribute) for package in from_html.packages] == [getattr(package, attribute) for package in from_json.packages]
+        assert from_html.repository_version == from_json.repository_version == "1.4"
+        assert from_html.packages[0].yanked_reason == FULL.metadata["yanked"]
+        assert from_html.packages[1].is_yanked
+        assert not from_html.packages[2].is_yanked
+
+    def test_our_own_pages_give_the_units_back(self) -> None:
+        plain = {key: value for key, value in FULL.metadata.items() if key != "extra"}
+        units = [
+            StoredUnit(artifacts=FULL.artifacts, group="foo", key="foo-1.0+cu1-py3-none-any.whl", metadata=plain, type=FULL.type),
+            unit("foo-2.0.tar.gz", "2.0", yanked=True),
+        ]
+        units[0].artifacts[:] = [StoredArtifact(units[0].key, SHA, 7), StoredArtifact(f"{units[0].key}.metadata", BESIDE)]
+        units[0].metadata["coreMetadata"] = {"sha256": BESIDE}
+        html, as_json = project_pages("foo", units, None)
+        for document in (read_project_html(page(html, "text/html")), read_project_json(page(as_json, JSON))):
+            again = project_units("foo", document, "https://index.example.org/simple/foo/", lambda key, reason: None)
+            assert [stored(one, "foo") for one in again] == units

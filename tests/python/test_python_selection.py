@@ -1,0 +1,257 @@
+"""In, or out because: the keys of sources and filters, and what they decide."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+from reconciler_python.content import Distribution
+from reconciler_python.options import FilterOptions, SelectionOptions
+
+from reconciler.plugin import ActiveFilter, Decision, Unit
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+
+def unit(version: str, *, package_type: str = "wheel", name: str = "django", **metadata: Any) -> Unit:
+    endings = {"wheel": "-py3-none-any.whl", "sdist": ".tar.gz", "egg": "-py2.7.egg"}
+    return Unit(
+        "python.distribution", f"{name}-{version}{endings[package_type]}", {"name": name, "version": version, "packageType": package_type, **metadata}
+    )
+
+
+def house_rules(name: str = "house-rules", **keys: Any) -> ActiveFilter:
+    return ActiveFilter(name, FilterOptions.model_validate(keys), "filters.yaml:1:1")
+
+
+def decide(units: list[Unit], *filters: ActiveFilter, now: datetime = NOW, **keys: Any) -> list[Decision]:
+    name = units[0].metadata["name"] if units else "django"
+    return list(Distribution.select(name, units, SelectionOptions.model_validate(keys), filters, now))
+
+
+def accepted(versions: list[str], *filters: ActiveFilter, **keys: Any) -> list[str]:
+    return [decision.unit.metadata["version"] for decision in decide([unit(version) for version in versions], *filters, **keys) if decision.accepted]
+
+
+VERSIONS = ["4.2", "5.0rc1", "5.0", "5.0.1", "5.1.dev1", "6.0a1", "6.0"]
+
+
+class TestSource:
+    def test_without_include_everything_is_in(self) -> None:
+        assert accepted(VERSIONS) == VERSIONS
+
+    @pytest.mark.parametrize(
+        ("include", "versions"),
+        [
+            (["Django"], VERSIONS),
+            (["dj*"], VERSIONS),
+            (["requests"], []),
+            (["django>=5,<6"], ["5.0", "5.0.1"]),
+            (["django (>=5,<6)"], ["5.0", "5.0.1"]),
+            (["django>=5.0rc1,<6"], ["5.0rc1", "5.0", "5.0.1", "5.1.dev1"]),
+            (["django==5.0.*"], ["5.0", "5.0.1"]),
+            (["django<5", "django==6.0a1"], ["4.2", "6.0a1"]),
+            ([], VERSIONS),
+        ],
+    )
+    def test_include(self, include: list[str], versions: list[str]) -> None:
+        assert accepted(VERSIONS, include=include) == versions
+
+    def test_exclude_means_prereleases_too(self) -> None:
+        assert accepted(VERSIONS, exclude=["django>=5"]) == ["4.2", "5.0rc1"]
+        assert accepted(VERSIONS, exclude=["django>=5.1"]) == ["4.2", "5.0rc1", "5.0", "5.0.1", "5.1.dev1"]
+
+    def test_reasons(self) -> None:
+        answers = decide([unit("5.0.1"), unit("7.0")], include=["django>=5,<6"], exclude=["django==5.0.1"])
+        assert [answer.reason for answer in answers] == ['excluded by "django==5.0.1"', "matches no include"]
+
+    @pytest.mark.parametrize(
+        ("rule", "words"),
+        [
+            ("django=>5", "`=>5` is no version specifier"),
+            ("django 5", "`5` is no version specifier"),
+            ("../../etc", "`..` is no project name"),
+            ("@foo", "neither a requirement nor a name glob"),
+            ("", "neither a requirement nor a name glob"),
+            ("-x", "is no project name"),
+            ("acme-*>=1", "a name glob takes no version specifier"),
+            ("uvicorn[standard]>=1", "extras are not supported yet"),
+            ("foo; python_version<'3'", "environment markers are not supported yet"),
+            ("foo @ https://files.example.org/foo.whl", "a direct URL selects nothing"),
+        ],
+    )
+    def test_a_bad_rule_is_a_fault_that_names_it(self, rule: str, words: str) -> None:
+        for key in ("include", "exclude"):
+            with pytest.raises(ValidationError) as fault:
+                SelectionOptions.model_validate({key: ["good", rule]})
+            [error] = fault.value.errors()
+            assert error["loc"] == (key, 1)
+            assert rule in error["msg"]
+            assert words in error["msg"]
+
+    @pytest.mark.parametrize("value", ["django", [5], [["django"]], {"django": 1}, None])
+    def test_types_are_strict(self, value: object) -> None:
+        with pytest.raises(ValidationError):
+            SelectionOptions.model_validate({"include": value})
+
+    def test_keys_that_are_promised_are_declared_and_refused(self) -> None:
+        for model in (SelectionOptions, FilterOptions):
+            assert model.not_yet
+            for key in model.not_yet:
+                with pytest.raises(ValidationError, match="Extra inputs"):
+                    model.model_validate({key: []})
+        assert not {field.alias for field in SelectionOptions.model_fields.values()} & SelectionOptions.not_yet
+        assert not {field.alias for field in FilterOptions.model_fields.values()} & FilterOptions.not_yet
+
+    def test_models_have_a_schema_and_equal_each_other_after_use(self) -> None:
+        used, fresh = (SelectionOptions.model_validate({"include": ["a", "b>1"]}) for _ in range(2))
+        assert used.included.about("a")
+        assert used == fresh
+        assert used.model_dump(mode="json", by_alias=True, exclude_defaults=True) == {"include": ["a", "b>1"]}
+        assert SelectionOptions.model_json_schema()["properties"]["include"]["items"] == {"type": "string"}
+        assert "minAgeExempt" in FilterOptions.model_json_schema()["properties"]
+
+
+class TestFilter:
+    def test_a_filter_without_rules_lets_everything_pass(self) -> None:
+        assert accepted(VERSIONS, house_rules()) == VERSIONS
+
+    def test_deny_names_the_rule_and_the_filter(self) -> None:
+        [answer] = decide([unit("1.0", name="evil-package")], house_rules(deny=["Evil_Package"]))
+        assert answer.reason == 'denied by "Evil_Package" (house-rules.deny)'
+
+    @pytest.mark.parametrize(
+        ("deny", "left"),
+        [
+            (["django<5.1"], ["5.1.dev1", "6.0a1", "6.0"]),  # PEP 440: `<5.1` never means a pre-release of 5.1
+            (["django<=5.1"], ["6.0a1", "6.0"]),
+            (["*"], []),
+            (["requests", "*-nightly"], VERSIONS),
+            (["django-4.2-py3-none-any.whl", "django-6.0.tar.gz"], VERSIONS[1:]),
+        ],
+    )
+    def test_deny(self, deny: list[str], left: list[str]) -> None:
+        assert accepted(VERSIONS, house_rules(deny=deny)) == left
+
+    def test_deny_wins_over_allow(self) -> None:
+        rules = house_rules(allow=["django>=5"], deny=["django-5.0-py3-none-any.whl"])
+        assert accepted(VERSIONS, rules) == ["5.0.1", "6.0"]
+        assert decide([unit("4.2")], rules)[0].reason == "matches no allow (house-rules.allow)"
+
+    def test_a_filename_allows_one_file(self) -> None:
+        assert accepted(VERSIONS, house_rules(allow=["django-5.0rc1-py3-none-any.whl"])) == ["5.0rc1"]
+
+    def test_package_types(self) -> None:
+        answers = decide([unit("1.0", package_type=kind) for kind in ("wheel", "sdist", "egg")], house_rules(packageTypes=["wheel", "egg"]))
+        assert [answer.reason for answer in answers] == ["", "package type sdist (house-rules.packageTypes)", ""]
+
+    def test_an_unknown_package_type_is_a_fault(self) -> None:
+        with pytest.raises(ValidationError):
+            FilterOptions.model_validate({"packageTypes": ["tarball"]})
+
+
+class TestCooldown:
+    def test_a_young_upload_waits_and_says_until_when(self) -> None:
+        [answer] = decide([unit("1.0", uploadTime="2026-11-18T10:00:00Z")], house_rules(minAge="7d"))
+        assert answer.reason == "uploaded 2026-11-18, eligible 2026-11-25 (house-rules.minAge 7d)"
+        assert answer.reconsider_at == datetime(2026, 11, 25, 10, tzinfo=UTC)
+
+    def test_short_cooldowns_show_the_time_of_day(self) -> None:
+        [answer] = decide([unit("1.0", uploadTime="2026-11-21T10:00:00+01:00")], house_rules(minAge="6h"))
+        assert answer.reason == "uploaded 2026-11-21 09:00, eligible 2026-11-21 15:00 (house-rules.minAge 6h)"
+
+    @pytest.mark.parametrize("time", ["2026-11-14T12:00:00Z", "2026-11-14T13:00:00.000001+01:00", "2026-11-14T12:00:00", "2020-01-01"])
+    def test_an_old_upload_is_in(self, time: str) -> None:
+        late = NOW + timedelta(seconds=1)
+        assert decide([unit("1.0", uploadTime=time)], house_rules(minAge="7d"), now=late)[0] == Decision(unit("1.0", uploadTime=time), True)
+
+    @pytest.mark.parametrize("metadata", [{}, {"uploadTime": "yesterday"}, {"uploadTime": ""}, {"uploadTime": "9999-12-31T23:59:59Z"}])
+    def test_an_unknown_time_is_refused_and_time_will_not_help(self, metadata: dict[str, str]) -> None:
+        [answer] = decide([unit("1.0", **metadata)], house_rules(minAge="7d"))
+        assert (answer.accepted, answer.reason, answer.reconsider_at) == (False, "upload time unknown (house-rules.minAge 7d)", None)
+
+    @pytest.mark.parametrize("exempt", [["Django"], ["dj*"]])
+    def test_exempt_projects_do_not_wait(self, exempt: list[str]) -> None:
+        assert accepted(["1.0"], house_rules(minAge="7d", minAgeExempt=exempt)) == ["1.0"]
+
+    def test_of_two_cooldowns_the_longer_counts(self) -> None:
+        filters = [house_rules("a", minAge="3d"), house_rules("b", minAge="36h"), house_rules("c", minAge="7d", minAgeExempt=["django"])]
+        [answer] = decide([unit("1.0", uploadTime="2026-11-21T00:00:00Z")], *filters)
+        assert answer.reason == "uploaded 2026-11-21, eligible 2026-11-24 (a.minAge 3d)"
+
+    def test_what_is_denied_for_good_is_not_reconsidered(self) -> None:
+        [answer] = decide([unit("1.0", uploadTime="2026-11-21T00:00:00Z")], house_rules(minAge="7d", deny=["django"]))
+        assert (answer.reason, answer.reconsider_at) == ('denied by "django" (house-rules.deny)', None)
+
+    @pytest.mark.parametrize("key", ["django>1", "django==2"])
+    def test_versions_cannot_be_exempt(self, key: str) -> None:
+        with pytest.raises(ValidationError, match="only whole projects"):
+            FilterOptions.model_validate({"minAgeExempt": [key]})
+
+    @pytest.mark.parametrize("age", ["7", "1w", 7, "-1d"])
+    def test_a_duration_has_a_unit(self, age: object) -> None:
+        with pytest.raises(ValidationError):
+            FilterOptions.model_validate({"minAge": age})
+
+
+RULES = st.sampled_from(["django", "dj*", "django>=5", "django<5", "django==5.0.*", "django!=5.0", "django==6.0a1", "requests", "*"])
+FILTER = st.fixed_dictionaries(
+    {},
+    optional={
+        "allow": st.lists(RULES, max_size=3),
+        "deny": st.lists(RULES, max_size=3),
+        "minAge": st.sampled_from(["0s", "1d", "30d"]),
+        "minAgeExempt": st.sampled_from([["django"], ["requests"]]),
+        "packageTypes": st.lists(st.sampled_from(["wheel", "sdist"]), max_size=2, unique=True),
+    },
+)
+UNITS = st.lists(
+    st.builds(
+        unit,
+        st.sampled_from(VERSIONS),
+        package_type=st.sampled_from(["wheel", "sdist", "egg"]),
+        uploadTime=st.sampled_from(["2026-11-21T00:00:00Z", "2026-11-01T00:00:00Z", None]),
+    ),
+    max_size=6,
+    unique_by=lambda one: one.key,
+)
+SOURCE = st.fixed_dictionaries({}, optional={"include": st.lists(RULES, max_size=3), "exclude": st.lists(RULES, max_size=2)})
+
+
+def shuffled(value: Any, chance: random.Random) -> Any:
+    return {key: chance.sample(item, len(item)) if isinstance(item, list) else item for key, item in value.items()}
+
+
+@given(UNITS, SOURCE, st.lists(FILTER, max_size=3), st.randoms(use_true_random=False))
+def test_order_never_matters(units: list[Unit], source: dict[str, Any], filters: list[dict[str, Any]], chance: random.Random) -> None:
+    named = [(f"filter-{number}", keys) for number, keys in enumerate(filters)]
+    straight = decide(units, *(house_rules(name, **keys) for name, keys in named), **source)
+    mixed = chance.sample(named, len(named))
+    again = decide(
+        chance.sample(units, len(units)), *(house_rules(name, **shuffled(keys, chance)) for name, keys in mixed), **shuffled(source, chance)
+    )
+    assert {answer.unit.key: answer for answer in straight} == {answer.unit.key: answer for answer in again}
+
+
+@given(UNITS, SOURCE, FILTER, RULES)
+def test_a_further_deny_or_exclude_never_lets_more_in(units: list[Unit], source: dict[str, Any], rules: dict[str, Any], further: str) -> None:
+    def keys_in(rules: dict[str, Any], source: dict[str, Any]) -> set[str]:
+        return {answer.unit.key for answer in decide(units, house_rules(**rules), **source) if answer.accepted}
+
+    before = keys_in(rules, source)
+    assert keys_in({**rules, "deny": [*rules.get("deny", []), further]}, source) <= before
+    assert keys_in(rules, {**source, "exclude": [*source.get("exclude", []), further]}) <= before
+
+
+@given(UNITS, SOURCE, FILTER)
+def test_every_refusal_has_a_reason_and_one_unit_is_decided_alone_as_in_company(
+    units: list[Unit], source: dict[str, Any], rules: dict[str, Any]
+) -> None:
+    for answer in decide(units, house_rules(**rules), **source):
+        assert answer.accepted == (answer.reason == "")
+        assert decide([answer.unit], house_rules(**rules), **source) == [answer]
