@@ -1,0 +1,211 @@
+"""What is served now, and what was found there: publications by path, resources by URL path, small bodies by digest.
+
+Everything is looked up when it is first asked for and kept within bounds. The database is asked at most twice a
+second whether something moved. A publication that moved gets a new `Mount`, and whatever was found below the
+old one is dropped; who holds a resource of the old one may finish with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import logging
+from collections.abc import Callable, Coroutine, Hashable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any, BinaryIO, TypeVar
+
+from reconciler.database.records import Served
+from reconciler.errors import StateFault
+from reconciler.model import safe_path
+from reconciler.serve.bounded import Bounded
+from reconciler.serve.ports import Files, Publications
+from reconciler.serve.representation import Representation, Resource
+
+CHECK_EVERY = 0.5  # seconds between two looks at the generation
+CHECK_PATIENCE = 0.25  # seconds that a request waits for a look; then it is answered from what is known
+KEPT_PATHS = 16_384
+KEPT_ABSENT = 4_096
+KEPT_BYTES = 64 * 1024 * 1024
+LOOKUP_THREADS = 4
+UNSEEN = object()
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mount:
+    """A publication under its path, from one move of its pointer to the next. Compared by identity."""
+
+    served: Served
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Where a URL path leads: `path` within the publication (None: its very prefix, without a slash), and what is there (None: nothing)."""
+
+    mount: Mount
+    path: str | None
+    resource: Resource | None
+
+
+class Catalogue:
+    """See the module. Belongs to one event loop; look-ups run in worker threads. `kept_bytes`: bound of the bodies in memory."""
+
+    def __init__(self, publications: Publications, files: Files, *, check_every: float = CHECK_EVERY, kept_bytes: int = KEPT_BYTES) -> None:
+        self._publications = publications
+        self._files = files
+        self._check_every = check_every
+        self._threads = ThreadPoolExecutor(LOOKUP_THREADS, thread_name_prefix="serve")
+        self._mounts: dict[str, Mount] = {}
+        self._generation: object = UNSEEN
+        self._due = 0.0
+        self._present: Bounded[str, Found] = Bounded(KEPT_PATHS)
+        self._absent: Bounded[str, Found] = Bounded(KEPT_ABSENT)
+        self._bodies: Bounded[tuple[bytes, bool], bytes] = Bounded(kept_bytes, len)
+        self._running: dict[Hashable, asyncio.Future[Any]] = {}
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def in_thread(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Call what may touch a disk or a database."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
+
+    # What is served
+
+    def served(self) -> list[Served]:
+        """What is served now, by path."""
+        return [self._mounts[path].served for path in sorted(self._mounts)]
+
+    async def check(self) -> None:
+        """Look whether something moved, if it is time to. A slow or failing database stops nobody: what is known is served meanwhile."""
+        if monotonic() < self._due:
+            return
+        looking = self._shared("refresh", self._look)
+        known = self._generation is not UNSEEN
+        await asyncio.wait([looking], timeout=CHECK_PATIENCE if known else None)
+        self._due = monotonic() + self._check_every
+        if not known:
+            looking.result()
+
+    async def refresh(self) -> None:
+        """See what is served now. A request that begins after this returned is answered from it (read after write)."""
+        if running := self._running.get("refresh"):  # it may have looked before the caller's write
+            await asyncio.wait([running])
+        await asyncio.shield(self._shared("refresh", self._refresh))
+
+    async def _look(self) -> None:
+        try:
+            await self._refresh()
+        except Exception as error:  # whatever a database raises
+            log.warning("cannot see what is to be served: %s", error)
+            raise
+
+    async def _refresh(self) -> None:
+        generation = await self.in_thread(self._publications.generation)
+        if generation != self._generation:
+            self._point(await self.in_thread(self._publications.served))
+            self._generation = generation
+
+    def _point(self, served: Sequence[Served]) -> None:
+        kept = {mount.served: mount for mount in self._mounts.values()}
+        if {record.path for record in served} != self._mounts.keys():
+            kept = {}  # a path may lie below another: what was found below the shorter one may belong to the new one now
+        self._mounts = {record.path: kept.get(record) or Mount(record) for record in served}
+        self._present.keep(self._is_current)
+        self._absent.keep(self._is_current)
+
+    def _is_current(self, found: Found) -> bool:
+        return self._mounts.get(found.mount.served.path) is found.mount
+
+    # What is there
+
+    def known(self, url_path: str) -> Found | None:
+        """What `find` found there before, if it is still so."""
+        return self._present.get(url_path) or self._absent.get(url_path)
+
+    async def find(self, url_path: str) -> Found | None:
+        """Where a URL path (decoded, with its leading slash) leads; None where it is malformed or below no publication."""
+        if found := self.known(url_path):
+            return found
+        place = self._place(url_path)
+        if place is None:
+            return None
+        mount, path = place
+        resource = None
+        if path is not None:
+            resource = await asyncio.shield(self._shared((mount, path), lambda: self._look_up(mount, path)))
+        found = Found(mount, path, resource)
+        if self._is_current(found):
+            (self._absent if resource is None else self._present).put(url_path, found)
+        return found
+
+    def _place(self, url_path: str) -> tuple[Mount, str | None] | None:
+        """The publication with the longest prefix of a URL path, and the rest."""
+        if not url_path.startswith("/") or not safe_path(url_path[1:].removesuffix("/")):
+            return None
+        end = len(url_path)
+        while end > 0:
+            if mount := self._mounts.get(url_path[1:end]):
+                return mount, url_path[end + 1 :] if end < len(url_path) else None
+            end = url_path.rfind("/", 0, end)
+        return None
+
+    async def _look_up(self, mount: Mount, path: str) -> Resource | None:
+        served = mount.served
+        entries = await self.in_thread(self._publications.entries, served.publication_id, served.number, path)
+        return Resource(entries) if entries else None
+
+    # Bodies
+
+    def body(self, representation: Representation) -> bytes | None:
+        """The body if it is in memory."""
+        return self._bodies.get(representation.key)
+
+    async def load(self, representation: Representation) -> bytes:
+        """The whole body, kept in memory from then on. Raises StateFault where it is missing."""
+        return await asyncio.shield(self._shared(representation.key, lambda: self._load(representation)))
+
+    async def _load(self, representation: Representation) -> bytes:
+        read = self._read_page if representation.entry.page else self._read_file
+        data = await self.in_thread(read, representation)
+        self._bodies.put(representation.key, data)
+        return data
+
+    async def open(self, representation: Representation) -> BinaryIO:
+        """A stored file, to be streamed. Raises StateFault where it is missing."""
+        return await self.in_thread(self._files.open, representation.entry.digest)
+
+    async def path(self, representation: Representation) -> str | None:
+        """Where a stored file is on this machine, if the store has files. Raises StateFault where it is missing."""
+        path = await self.in_thread(self._files.path, representation.entry.digest)
+        return None if path is None else str(path)
+
+    def _read_page(self, representation: Representation) -> bytes:
+        entry = representation.entry
+        packed = self._publications.pages([entry.digest]).get(entry.digest)
+        if packed is None:
+            raise StateFault(
+                f"the page `{entry.path}` ({entry.digest.short}) is missing from the database", hint="`reconciler apply` publishes it again"
+            )
+        return packed if representation.gzip else gzip.decompress(packed)
+
+    def _read_file(self, representation: Representation) -> bytes:
+        with self._files.open(representation.entry.digest) as file:
+            return file.read()
+
+    def _shared(self, key: Hashable, start: Callable[[], Coroutine[Any, Any, T]]) -> asyncio.Future[T]:
+        """One run for everybody who asks for the same at the same time."""
+        running = self._running.get(key)
+        if running is None:
+            running = self._running[key] = asyncio.ensure_future(start())
+            running.add_done_callback(lambda done: self._forget(key, done))
+        return running
+
+    def _forget(self, key: Hashable, done: asyncio.Future[Any]) -> None:
+        del self._running[key]
+        if not done.cancelled():
+            done.exception()  # seen: who waits raises it, and nobody may be waiting any more

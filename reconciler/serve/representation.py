@@ -1,0 +1,113 @@
+"""What is at a path: its representations, each with the headers that go out with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from reconciler.database.records import Entry
+from reconciler.serve.negotiation import accepts_gzip, choose
+
+Header = tuple[bytes, bytes]
+Message = dict[str, Any]
+
+REMEMBERED_CHOICES = 64  # (Accept, Accept-Encoding) pairs of one path; clients come in few kinds
+LONGEST_CHOICE = 1024  # bytes of headers worth remembering
+
+# A page is asked for again each time, which costs a 304: what was published a moment ago is seen at once, also by
+# pip from 26.2 on, which otherwise believes its cache. A file's URL holds its digest: it never changes.
+REVALIDATE = (b"cache-control", b"max-age=0, must-revalidate")
+IMMUTABLE = (b"cache-control", b"public, max-age=31536000, immutable")
+KEPT_BY_304 = (b"cache-control", b"etag", b"vary")
+NOSNIFF = (b"x-content-type-options", b"nosniff")
+
+
+class Representation:
+    """One entry in one coding. `etag` differs between codings, as the bytes do; `key` names the body in memory."""
+
+    __slots__ = ("_headers", "_start", "entry", "etag", "gzip", "key")
+
+    def __init__(self, entry: Entry, *, gzip: bool, vary: bytes) -> None:
+        self.entry = entry
+        self.gzip = gzip
+        self.key = (entry.digest.raw, gzip)
+        self.etag = f'"{entry.digest.hex}{"-gzip" if gzip else ""}"'
+        self._headers = [(b"etag", self.etag.encode()), *_headers(entry, gzip, vary)]
+        self._start: Message | None = None
+
+    def start(self, length: int) -> Message:
+        """The message that opens a whole answer; `length` is that of the body in this coding, always the same."""
+        if self._start is None:
+            self._start = opening(200, [*self._headers, (b"content-length", b"%d" % length)])
+        return self._start
+
+    def start_part(self, part: range) -> Message:
+        """206 for some of the bytes, 416 where `part` is empty."""
+        if not part:
+            return opening(416, [(b"content-range", b"bytes */%d" % self.entry.size), (b"content-length", b"0"), NOSNIFF])
+        span = b"bytes %d-%d/%d" % (part.start, part.stop - 1, self.entry.size)
+        return opening(206, [*self._headers, (b"content-range", span), (b"content-length", b"%d" % len(part))])
+
+    def start_unmodified(self) -> Message:
+        """304 repeats what a cache needs to go on using what it has (RFC 9110, 15.4.5)."""
+        return opening(304, (header for header in self._headers if header[0] in KEPT_BY_304))
+
+
+class Resource:
+    """The representations of one path, in order of emission."""
+
+    __slots__ = ("_choices", "_entries", "_variants", "_vary")
+
+    def __init__(self, entries: Sequence[Entry]) -> None:
+        self._entries = list(entries)
+        names = [name for name, there in ((b"Accept", len(entries) > 1), (b"Accept-Encoding", any(e.page for e in entries))) if there]
+        self._vary = b", ".join(names)
+        self._variants: dict[tuple[int, bool], Representation] = {}
+        self._choices: dict[tuple[bytes, bytes], Representation] = {}
+
+    def choose(self, accept: bytes, accept_encoding: bytes) -> Representation:
+        """The representation for these header values; the default where none is acceptable."""
+        key = (accept, accept_encoding)
+        found = self._choices.get(key)
+        if found is None:
+            found = self._negotiated(accept, accept_encoding)
+            if len(self._choices) >= REMEMBERED_CHOICES:
+                self._choices.clear()
+            if len(accept) + len(accept_encoding) <= LONGEST_CHOICE:
+                self._choices[key] = found
+        return found
+
+    def _negotiated(self, accept: bytes, accept_encoding: bytes) -> Representation:
+        index = 0
+        if len(self._entries) > 1 and accept:
+            index = choose(accept.decode("latin-1"), [(entry.media_type, *entry.aliases) for entry in self._entries])
+        entry = self._entries[index]
+        gzip = entry.page and accepts_gzip(accept_encoding.decode("latin-1"))
+        if (index, gzip) not in self._variants:
+            self._variants[index, gzip] = Representation(entry, gzip=gzip, vary=self._vary)
+        return self._variants[index, gzip]
+
+
+def opening(status: int, headers: Iterable[Header]) -> Message:
+    """The ASGI message that opens an answer."""
+    return {"type": "http.response.start", "status": status, "headers": list(headers)}
+
+
+def body(data: bytes, *, more: bool = False) -> Message:
+    """The ASGI message that carries a body, or a piece of it."""
+    return {"type": "http.response.body", "body": data, "more_body": more}
+
+
+def _headers(entry: Entry, gzip: bool, vary: bytes) -> list[Header]:
+    media_type = entry.media_type
+    if media_type.startswith("text/") and "charset" not in media_type:
+        media_type += "; charset=utf-8"
+    headers = [(b"content-type", media_type.encode("latin-1", "replace")), NOSNIFF]
+    headers.append(REVALIDATE if entry.page else IMMUTABLE)
+    if vary:
+        headers.append((b"vary", vary))
+    if gzip:
+        headers.append((b"content-encoding", b"gzip"))
+    if not entry.page:
+        headers.append((b"accept-ranges", b"bytes"))
+    return headers

@@ -1,0 +1,127 @@
+"""The HTTP server around the application: granian, with one process per worker."""
+
+from __future__ import annotations
+
+import errno
+import http.client
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from functools import partial
+from time import sleep
+from typing import Any
+
+from granian import Granian
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from granian.log import LogLevels
+
+from reconciler.errors import UsageFault
+from reconciler.serve.application import Application
+
+BACKLOG = 1024
+LOGGING = {  # errors belong to stderr; stdout is for what a command was asked for
+    "formatters": {"line": {"format": "%(levelname)s: %(message)s"}},
+    "handlers": {"stderr": {"formatter": "line", "class": "logging.StreamHandler", "stream": "ext://sys.stderr"}},
+    "loggers": {name: {"handlers": ["stderr"], "level": "WARNING", "propagate": False} for name in ("_granian", "reconciler.serve")},
+}
+STOP_WITHIN = 10  # seconds that requests in flight have to finish after SIGTERM or SIGINT
+
+
+def serve(
+    build: Callable[[], Application],
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    workers: int = 1,
+    on_ready: Callable[[str], None] | None = None,
+) -> None:
+    """Serve until SIGTERM or SIGINT; call it from the main thread.
+
+    `build` makes the application in each worker process (it must be picklable: a function or a `functools.partial`
+    of plain values). `port` 0 picks a free one. `on_ready` gets the URL once the server answers, in a thread of its own.
+    Raises UsageFault where the address cannot be had; SystemExit(1) when a worker cannot start.
+    """
+    with _claimed(host, port) as claim:
+        _Server(build, host, claim.getsockname()[1], workers, on_ready).serve(target_loader=partial(_built, build), wrap_loader=False)
+
+
+class _Server(Granian):  # type: ignore[misc, valid-type]  # granian picks its class by the interpreter's kind
+    """granian that says when it answers."""
+
+    def __init__(self, build: Callable[[], Application], host: str, port: int, workers: int, on_ready: Callable[[str], None] | None) -> None:
+        super().__init__(
+            target="reconciler",
+            address=host,
+            port=port,
+            interface=Interfaces.ASGI,
+            workers=workers,
+            http=HTTPModes.http1,
+            http1_settings=HTTP1Settings(max_buffer_size=64 * 1024),
+            websockets=False,
+            backlog=BACKLOG,
+            log_level=LogLevels.warning,
+            log_dictconfig=LOGGING,
+            log_access=False,
+            respawn_failed_workers=True,
+            workers_kill_timeout=STOP_WITHIN,
+        )
+        self._on_ready = on_ready
+
+    def startup(self, spawn_target: Any, target_loader: Any) -> None:
+        super().startup(spawn_target, target_loader)
+        if self._on_ready is not None:  # only now: a process that has threads should not be forked
+            threading.Thread(target=self._announce, args=(self._on_ready,), daemon=True).start()
+
+    def _announce(self, on_ready: Callable[[str], None]) -> None:
+        while not self.main_loop_interrupt.is_set():
+            if _answers(self.bind_addr, self.bind_port):
+                on_ready(f"http://{_in_url(self.bind_addr)}:{self.bind_port}")
+                return
+            sleep(0.02)
+
+
+def _built(build: Callable[[], Application]) -> Application:
+    """In a new worker: until it handles SIGTERM in peace, SIGTERM ends it; the parent's handler, which it inherited, would swallow the signal."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    return build()
+
+
+def _claimed(host: str, port: int) -> socket.socket:
+    """A bound socket that does not listen: nobody else can take the port while the workers come up and share it."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        if port and sys.platform == "linux":
+            with socket.socket(family, socket.SOCK_STREAM) as alone:  # SO_REUSEPORT would let two servers share a port unnoticed
+                alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                alone.bind(address)
+        claim = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            claim.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            claim.bind(address)
+        except OSError:
+            claim.close()
+            raise
+    except OSError as error:
+        hint = "choose another with `--port`; `--port 0` picks a free one" if error.errno == errno.EADDRINUSE else None
+        raise UsageFault(f"cannot serve on `{host}` port {port}: {error.strerror or error}", hint=hint) from None
+    return claim
+
+
+def _answers(host: str, port: int) -> bool:
+    """Does the server answer at all? Whatever it says, it is there."""
+    connection = http.client.HTTPConnection(host, port, timeout=5)
+    try:
+        connection.request("HEAD", "/")
+        connection.getresponse().read()
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+    return True
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,91 @@
+"""Ranges and entity tags (RFC 9110, 13 and 14)."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.serve.conditions import Conditions, Verdict, byte_range
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ("bytes=0-0", range(1)),
+        ("bytes=0-99", range(10)),
+        ("bytes=3-", range(3, 10)),
+        ("bytes=-3", range(7, 10)),
+        ("bytes=-30", range(10)),
+        ("Bytes = 2 - 4", range(2, 5)),
+        ("bytes=10-", range(10, 10)),
+        ("bytes=10-12", range(10, 10)),
+        ("bytes=-0", range(10, 10)),
+        ("bytes=4-3", None),
+        ("bytes=0-1,3-4", None),
+        ("bytes=-", None),
+        ("bytes=a-b", None),
+        ("bytes=1", None),
+        ("lines=1-2", None),
+        ("bytes=0x1-2", None),
+        ("bytes=\u0661-\u0662", None),
+        ("bytes=" + "9" * 5000 + "-", range(10, 10)),
+    ],
+)
+def test_a_range_of_ten_bytes(header: str, expected: range | None) -> None:
+    assert byte_range(header, 10) == expected
+
+
+@given(st.integers(0, 100), st.integers(0, 100), st.integers(0, 50))
+def test_first_and_last_are_a_slice(first: int, last: int, size: int) -> None:
+    data = bytes(range(size))
+    part = byte_range(f"bytes={first}-{last}", size)
+    if last < first:
+        assert part is None
+    else:
+        assert part is not None
+        assert data[part.start : part.stop] == data[first : last + 1]
+        assert bool(part) == (first < size)
+
+
+@given(st.integers(0, 100), st.integers(0, 50))
+def test_a_suffix_is_the_end(length: int, size: int) -> None:
+    data = bytes(range(size))
+    part = byte_range(f"bytes=-{length}", size)
+    assert part is not None
+    assert data[part.start : part.stop] == (data[-length:] if length else b"")
+
+
+@given(st.text(max_size=60) | st.from_regex(r"bytes=[0-9,\- ]{0,30}", fullmatch=True), st.integers(0, 100))
+def test_a_range_never_leaves_the_body(header: str, size: int) -> None:
+    part = byte_range(header, size)
+    assert part is None or 0 <= part.start <= part.stop <= size
+
+
+@pytest.mark.parametrize(
+    ("conditions", "expected"),
+    [
+        (Conditions(), Verdict.SEND),
+        (Conditions(if_none_match='"a"'), Verdict.NOT_MODIFIED),
+        (Conditions(if_none_match='W/"a"'), Verdict.NOT_MODIFIED),
+        (Conditions(if_none_match='"x", "a" , W/"z"'), Verdict.NOT_MODIFIED),
+        (Conditions(if_none_match="*"), Verdict.NOT_MODIFIED),
+        (Conditions(if_none_match='"a-gzip"'), Verdict.SEND),
+        (Conditions(if_none_match="a"), Verdict.SEND),
+        (Conditions(if_match='"a"'), Verdict.SEND),
+        (Conditions(if_match="*"), Verdict.SEND),
+        (Conditions(if_match='W/"a"'), Verdict.FAILED),
+        (Conditions(if_match='"b"'), Verdict.FAILED),
+        (Conditions(if_match='"b"', if_none_match='"a"'), Verdict.FAILED),
+    ],
+)
+def test_entity_tags_are_compared_in_order(conditions: Conditions, expected: Verdict) -> None:
+    assert conditions.judge('"a"') is expected
+
+
+@pytest.mark.parametrize(
+    ("if_range", "expected"),
+    [("", range(1)), ('"a"', range(1)), ('W/"a"', None), ('"b"', None), ("Sat, 21 Nov 2026 20:00:00 GMT", None)],
+)
+def test_if_range_compares_strongly(if_range: str, expected: range | None) -> None:
+    assert Conditions(wanted_range="bytes=0-0", if_range=if_range).part('"a"', 10) == expected

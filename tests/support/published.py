@@ -1,0 +1,90 @@
+"""What is published, in memory: the two ports that the serve room reads, for tests."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from reconciler.database.records import Entry, Served
+from reconciler.errors import StateFault
+from reconciler.model import Digest
+
+
+@dataclass
+class Published:
+    """Implements `Publications` and `Files`. `folder`: where files are kept; None keeps them in memory. `lookups` counts what was asked."""
+
+    folder: Path | None = None
+    number_now: int = 1
+    broken: bool = False
+    mounted: dict[str, Served] = field(default_factory=dict)
+    table: dict[tuple[int, int, str], list[Entry]] = field(default_factory=dict)
+    packed: dict[Digest, bytes] = field(default_factory=dict)
+    stored: dict[Digest, bytes] = field(default_factory=dict)
+    lookups: dict[str, int] = field(default_factory=dict)
+    held: threading.Event | None = None  # look-ups wait for it ...
+    looking: threading.Event = field(default_factory=threading.Event)  # ... and say that they do
+
+    def mount(self, path: str, *, id: int = 1, number: int = 1, publisher: str = "") -> Served:
+        """Point `path` at a publication; a second call moves the pointer."""
+        self.mounted[path] = Served(id, f"publication-{id}", path, number, publisher)
+        self.number_now += 1
+        return self.mounted[path]
+
+    def page(self, served: Served, path: str, body: bytes, media_type: str = "text/html", *, aliases: tuple[str, ...] = ()) -> Digest:
+        digest = Digest.of(body)
+        self.packed[digest] = gzip.compress(body)
+        self._add(served, Entry(path, media_type, "group", True, digest, len(body), aliases))
+        return digest
+
+    def file(self, served: Served, path: str, body: bytes, media_type: str = "application/octet-stream") -> Digest:
+        digest = Digest.of(body)
+        self.stored[digest] = body
+        if self.folder is not None:
+            (self.folder / digest.hex).write_bytes(body)
+        self._add(served, Entry(path, media_type, "group", False, digest, len(body)))
+        return digest
+
+    def _add(self, served: Served, entry: Entry) -> None:
+        self.table.setdefault((served.publication_id, served.number, entry.path), []).append(entry)
+
+    def _count(self, what: str) -> None:
+        self.lookups[what] = self.lookups.get(what, 0) + 1
+        if self.broken:
+            raise OSError("the database is away")
+
+    def generation(self) -> object:
+        self._count("generation")
+        return self.number_now
+
+    def served(self) -> list[Served]:
+        self._count("served")
+        return list(self.mounted.values())
+
+    def entries(self, publication_id: int, number: int, path: str) -> list[Entry]:
+        self._count("entries")
+        if self.held is not None:
+            self.looking.set()
+            assert self.held.wait(10)
+        return self.table.get((publication_id, number, path), [])
+
+    def pages(self, digests: list[Digest]) -> dict[Digest, bytes]:
+        self._count("pages")
+        return {digest: self.packed[digest] for digest in digests if digest in self.packed}
+
+    def path(self, digest: Digest) -> Path | None:
+        self._bytes(digest)
+        return None if self.folder is None else self.folder / digest.hex
+
+    def open(self, digest: Digest) -> BinaryIO:
+        self._count("open")
+        return io.BytesIO(self._bytes(digest))
+
+    def _bytes(self, digest: Digest) -> bytes:
+        if digest not in self.stored:
+            raise StateFault(f"the bytes of {digest.short} are missing from the store")
+        return self.stored[digest]
