@@ -107,6 +107,20 @@ class Entry(msgspec.Struct, frozen=True):
     position: int = 0
 
 
+class EntryChange(msgspec.Struct, frozen=True):
+    """One representation that a publication has and an earlier or later one has not. `appears`: it is the second that has it."""
+
+    entry: Entry
+    appears: bool
+
+
+class GzipPage(msgspec.Struct, frozen=True):
+    """A rendered page on its way in: its body compressed with gzip, and the bytes it has uncompressed."""
+
+    body: bytes
+    size: int
+
+
 @dataclass(frozen=True, slots=True)
 class PublicationRecord:
     """A completed publication. `number` counts the publications of one Publication resource from 1."""
@@ -120,12 +134,13 @@ class PublicationRecord:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What is served now under a path: which publication of which Publication resource."""
+    """What is served now under a path: which publication of which Publication resource, and the ID of its publisher."""
 
     publication_id: int
     name: str
     path: str
     number: int
+    publisher: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,3 +150,25 @@ class Outcome:
     ref: str
     result: str
     message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """One apply, as recorded. `finished_at` is None while it runs, and for ever when it was killed."""
+
+    id: int
+    started_at: datetime
+    finished_at: datetime | None
+    plan_digest: Digest | None
+    manifest_digest: Digest | None
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    outcomes: tuple[Outcome, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to work on `name`. `epoch` grows with every taking; `ttl_seconds` after the last heartbeat anybody may take it over."""
+
+    name: str
+    epoch: int
+    ttl_seconds: float

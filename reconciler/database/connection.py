@@ -1,0 +1,69 @@
+"""Engines: how connections to SQLite and PostgreSQL are opened, for writing, for reading, and onto nothing at all."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.pool import QueuePool
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from reconciler.database.schema import metadata
+
+BUSY_SECONDS = 30
+
+_POOL = {"pool_size": 8, "max_overflow": -1}  # a reader that streams keeps its connection: waiting for one would be a deadlock
+
+
+def writing(url: URL) -> Engine:
+    """For short writes. On SQLite each transaction takes the write lock when it begins, so that it can never fail half-way for want of it."""
+    if url.get_backend_name() != "sqlite":
+        return create_engine(url, **_POOL)
+    engine = create_engine(url, poolclass=QueuePool, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False}, **_POOL)
+    _on_connect(engine, "PRAGMA journal_mode=WAL", "PRAGMA synchronous=NORMAL", "PRAGMA foreign_keys=ON", "PRAGMA cache_size=-16384")
+    _begin_with(engine, "BEGIN IMMEDIATE")
+    return engine
+
+
+def reading(url: URL) -> Engine:
+    """For reading: the database itself refuses to write. Each connection sees one state from its first statement on."""
+    if url.get_backend_name() != "sqlite":
+        engine = create_engine(url, isolation_level="REPEATABLE READ", **_POOL)
+        return engine.execution_options(postgresql_readonly=True)
+    only_existing = url.set(database=f"file:{_quoted(url.database or '')}").update_query_dict({"mode": "rw", "uri": "true"})
+    engine = create_engine(only_existing, poolclass=QueuePool, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False}, **_POOL)
+    _on_connect(engine, "PRAGMA query_only=ON", "PRAGMA cache_size=-16384")
+    _begin_with(engine, "BEGIN")
+    return engine
+
+
+def empty() -> Engine:
+    """For reading where no database is yet: every connection has the tables, in memory, without a row."""
+    dialect = sqlite.dialect()
+    tables = [str(CreateTable(table).compile(dialect=dialect)) for table in metadata.sorted_tables]
+    indexes = [str(CreateIndex(index).compile(dialect=dialect)) for table in metadata.sorted_tables for index in table.indexes]
+    engine = create_engine("sqlite://", poolclass=QueuePool, connect_args={"check_same_thread": False}, **_POOL)
+    _on_connect(engine, *tables, *indexes, "PRAGMA query_only=ON")
+    _begin_with(engine, "BEGIN")
+    return engine
+
+
+def _quoted(path: str) -> str:
+    """A path as SQLite's URIs want it."""
+    return path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+
+
+def _on_connect(engine: Engine, *statements: str) -> None:
+    @event.listens_for(engine, "connect")
+    def prepare(connection: sqlite3.Connection, record: Any) -> None:
+        connection.isolation_level = None  # transactions begin where we say so, not before the first INSERT
+        for statement in statements:
+            connection.execute(statement)
+
+
+def _begin_with(engine: Engine, statement: str) -> None:
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql(statement)

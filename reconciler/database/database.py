@@ -1,0 +1,112 @@
+"""A database by its URL: opened, migrated, and handed out as readers and writers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from sqlalchemy import Engine, make_url
+from sqlalchemy.exc import ArgumentError
+
+from reconciler.database import connection, migration
+from reconciler.database.artifacts import ContentReads, ContentWrites
+from reconciler.database.commits import CommitWrites
+from reconciler.database.groups import GroupReads
+from reconciler.database.leases import LeaseWrites
+from reconciler.database.publications import PublicationReads
+from reconciler.database.publishing import PublicationWrites
+from reconciler.database.resources import ResourceReads, ResourceWrites
+from reconciler.database.runs import RunReads, RunWrites
+from reconciler.database.versions import VersionReads
+from reconciler.errors import StateFault, UsageFault
+
+
+class Reader(ResourceReads, ContentReads, GroupReads, VersionReads, PublicationReads, RunReads):
+    """Everything that can be asked. Writing through it is impossible. Usable from any thread, several at once."""
+
+
+class Writer(Reader, ResourceWrites, ContentWrites, CommitWrites, PublicationWrites, LeaseWrites, RunWrites):
+    """Everything that can be recorded as well."""
+
+
+class Database:
+    """`url`: as SQLAlchemy writes them, `sqlite:////folder/state.db` or `postgresql+psycopg://host/name`."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            self._url = make_url(url)
+        except ArgumentError:
+            raise UsageFault("the database URL cannot be understood", hint="for example `sqlite:////var/lib/reconciler/state.db`") from None
+        if self._url.get_backend_name() == "sqlite" and self._url.database in (None, "", ":memory:"):
+            raise UsageFault("the database URL names no file", hint="for example `sqlite:////var/lib/reconciler/state.db`")
+        self._where = self._url.render_as_string(hide_password=True)
+        self._reading: Engine | None = None
+        self._writing: Engine | None = None
+
+    def open(self, read_only: bool) -> Self:
+        """Connect. For writing: creates the folder and the tables, and migrates. Read-only: creates nothing; no database yet reads as an empty one.
+
+        Raises StateFault when the schema is newer than this release, or, read-only, older.
+        """
+        if not read_only:
+            self.migrate()
+        self._reading = self._readable()
+        return self
+
+    def migrate(self) -> None:
+        """Create or upgrade the tables, all of it or nothing. Raises StateFault when they are newer than this release."""
+        file = self._file()
+        if file is not None:
+            file.parent.mkdir(parents=True, exist_ok=True)
+        if self._writing is None:
+            self._writing = connection.writing(self._url)
+        with self._writing.begin() as session:
+            migration.migrate(session, self._where)
+
+    def reader(self) -> Reader:
+        return Reader(self._opened())
+
+    def writer(self) -> Writer:
+        """Raises UsageFault on a database that was opened read-only."""
+        reading = self._opened()
+        if self._writing is None:
+            raise UsageFault(f"the database `{self._where}` is open for reading only")
+        return Writer(reading, self._writing)
+
+    def close(self) -> None:
+        """Close every connection. May be called any number of times."""
+        for engine in (self._reading, self._writing):
+            if engine is not None:
+                engine.dispose()
+        self._reading = self._writing = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _file(self) -> Path | None:
+        return Path(self._url.database or "") if self._url.get_backend_name() == "sqlite" else None
+
+    def _opened(self) -> Engine:
+        if self._reading is None:
+            raise StateFault(f"the database `{self._where}` is not open")
+        return self._reading
+
+    def _readable(self) -> Engine:
+        file = self._file()
+        if file is not None and not file.exists():
+            return connection.empty()
+        engine = connection.reading(self._url)
+        try:
+            with engine.connect() as session:
+                there = migration.check(session, self._where)
+        except BaseException:
+            engine.dispose()
+            raise
+        if there:
+            return engine
+        engine.dispose()
+        return connection.empty()

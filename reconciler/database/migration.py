@@ -1,0 +1,88 @@
+"""From whatever schema a database has to the one that this release works with.
+
+Alembic is imported only where the recorded revision is not ours: it costs more than a run that has nothing to do.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, inspect, text
+
+from reconciler.database.schema import HEAD, generation, metadata
+from reconciler.errors import StateFault
+
+if TYPE_CHECKING:
+    from alembic.script import ScriptDirectory
+
+FOLDER = Path(__file__).with_name("migrations")
+
+
+def revision(connection: Connection) -> str | None:
+    """The recorded revision; None for a database without any of our tables."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def migrate(connection: Connection, where: str) -> None:
+    """Bring the schema up to HEAD, within the caller's transaction. Raises StateFault when it is newer than this release."""
+    stored = revision(connection)
+    if stored == HEAD:
+        return
+    if stored is None:
+        _create(connection)
+    else:
+        _upgrade(connection, stored, where)
+
+
+def check(connection: Connection, where: str) -> bool:
+    """May this database be read? False: it has no tables yet. Raises StateFault when its schema is older or newer than this release."""
+    stored = revision(connection)
+    if stored not in (None, HEAD):
+        _scripts(stored, where)
+        raise StateFault(f"the database `{where}` has schema revision `{stored}`, this release reads `{HEAD}`", hint="`reconciler apply` migrates it")
+    return stored is not None
+
+
+def _create(connection: Connection) -> None:
+    """A test holds this equal to running every migration."""
+    metadata.create_all(connection, checkfirst=False)
+    connection.execute(generation.insert().values(id=1, value=0))
+    connection.execute(
+        text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))")
+    )
+    connection.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": HEAD})
+
+
+def _upgrade(connection: Connection, stored: str, where: str) -> None:
+    upgrade(connection, _scripts(stored, where))
+
+
+def upgrade(connection: Connection, scripts: ScriptDirectory) -> None:
+    """Run every migration that this database has not seen."""
+    from alembic.config import Config
+    from alembic.runtime.environment import EnvironmentContext
+
+    with EnvironmentContext(Config(), scripts, fn=lambda current, _: scripts._upgrade_revs(HEAD, current)) as environment:
+        environment.configure(connection=connection, target_metadata=metadata)
+        environment.run_migrations()
+
+
+def scripts() -> ScriptDirectory:
+    """The migrations of this release."""
+    from alembic.script import ScriptDirectory
+
+    return ScriptDirectory(str(FOLDER))
+
+
+def _scripts(stored: str | None, where: str) -> ScriptDirectory:
+    """The migrations, once it is clear that they know the recorded revision."""
+    known = scripts()
+    if stored not in {script.revision for script in known.walk_revisions()}:
+        raise StateFault(
+            f"the database `{where}` has schema revision `{stored}`, which is newer than this release: it knows up to `{HEAD}`",
+            hint="install the release that wrote it, or a later one",
+        )
+    return known

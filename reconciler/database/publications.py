@@ -1,0 +1,130 @@
+"""Publications as they are read: what is served, which entries and pages it has, how two of them differ."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Select, and_, bindparam, or_, select, union_all
+
+from reconciler.database.bulk import batches, listed, parameter
+from reconciler.database.records import Entry, EntryChange, PublicationRecord, Served
+from reconciler.database.schema import generation, page, pointer, publication, publication_entry, resource
+from reconciler.database.session import Reading
+from reconciler.database.versions import STREAM, at
+from reconciler.model import Digest
+
+ENTRY = (
+    publication_entry.c.path,
+    publication_entry.c.media_type,
+    publication_entry.c.group_name,
+    publication_entry.c.page,
+    publication_entry.c.digest,
+    publication_entry.c.size,
+    publication_entry.c.aliases,
+    publication_entry.c.position,
+)
+
+_PUBLICATION = parameter("publication_id", publication.c.publication_id)
+_NUMBER = parameter("number", publication_entry.c.added)
+
+_RECORD = select(publication.c.number, publication.c.version, publication.c.version_digest, publication.c.digest, publication.c.published_at)
+_POINTED = _RECORD.join(pointer, and_(pointer.c.publication_id == publication.c.publication_id, pointer.c.number == publication.c.number)).where(
+    publication.c.publication_id == _PUBLICATION
+)
+_LAST_COMPLETE = _RECORD.where(publication.c.publication_id == _PUBLICATION, publication.c.complete).order_by(publication.c.number.desc()).limit(1)
+_SERVED = (
+    select(resource.c.id, resource.c.name, resource.c.path, pointer.c.number, resource.c.publisher)
+    .join(pointer, pointer.c.publication_id == resource.c.id)
+    .order_by(resource.c.path)
+)
+_GENERATION = select(generation.c.value)
+_ALL_ENTRIES = (
+    select(*ENTRY)
+    .where(publication_entry.c.publication_id == _PUBLICATION, at(_NUMBER, publication_entry.c))
+    .order_by(publication_entry.c.path, publication_entry.c.position)
+)
+_ENTRIES = _ALL_ENTRIES.where(publication_entry.c.path == bindparam("path"))
+_PAGES = select(page.c.digest, page.c.gzip).where(page.c.digest.in_(listed("digests")))
+
+
+def _between() -> Select[Any]:
+    """Entries that are in only one of the publications `a` and `b`, by path, those of `a` first: the cost follows the change."""
+    rows = publication_entry.c
+    a, b, low, high = (parameter(name, rows.added) for name in ("a", "b", "low", "high"))
+    in_a, in_b = at(a, rows), at(b, rows)
+    begun, ended = (select(*ENTRY, in_b.label("appears")).where(rows.publication_id == _PUBLICATION) for _ in range(2))
+    begun = begun.where(rows.added > low, rows.added <= high, or_(and_(in_a, ~in_b), and_(in_b, ~in_a)))
+    ended = ended.where(rows.removed > low, rows.removed <= high, rows.added <= low)
+    both = union_all(begun, ended).subquery()
+    return select(both).order_by(both.c.path, both.c.appears, both.c.position)
+
+
+_BETWEEN = _between()
+
+
+def entry(row: Sequence[Any]) -> Entry:
+    """From the columns of `ENTRY`."""
+    path, media_type, group, is_page, digest, size, aliases, position = row[:8]
+    return Entry(
+        path, media_type, group, bool(is_page), Digest(digest), size, () if aliases == "[]" else tuple(msgspec.json.decode(aliases)), position
+    )
+
+
+def _record(row: Any) -> PublicationRecord | None:
+    if row is None:
+        return None
+    number, version, version_digest, digest, published_at = row
+    return PublicationRecord(number, version, Digest(version_digest), Digest(digest), published_at)
+
+
+class PublicationReads(Reading):
+    """What is served, and from which rows. Iterators hold a connection and its snapshot until they end."""
+
+    def publication(self, publication_id: int) -> PublicationRecord | None:
+        """The publication that is served now."""
+        with self._reading.connect() as connection:
+            return _record(connection.execute(_POINTED, {"publication_id": publication_id}).one_or_none())
+
+    def last_complete(self, publication_id: int) -> PublicationRecord | None:
+        """The newest publication that could be served."""
+        with self._reading.connect() as connection:
+            return _record(connection.execute(_LAST_COMPLETE, {"publication_id": publication_id}).one_or_none())
+
+    def served(self) -> list[Served]:
+        """Everything that is served now, by path."""
+        with self._reading.connect() as connection:
+            return [Served(*row) for row in connection.execute(_SERVED)]
+
+    def generation(self) -> Hashable:
+        """Changes whenever `served` may answer differently. One row: ask as often as you like."""
+        with self._reading.connect() as connection:
+            return connection.execute(_GENERATION).scalar()
+
+    def entries(self, publication_id: int, number: int, path: str) -> list[Entry]:
+        """The representations of one path, by position; none where the publication does not hold it."""
+        with self._reading.connect() as connection:
+            rows = connection.execute(_ENTRIES, {"publication_id": publication_id, "number": number, "path": path})
+            return [entry(row) for row in rows]
+
+    def all_entries(self, publication_id: int, number: int) -> Iterator[Entry]:
+        """Every representation of every path, by (path, position)."""
+        with self._reading.connect().execution_options(yield_per=STREAM) as connection:
+            for row in connection.execute(_ALL_ENTRIES, {"publication_id": publication_id, "number": number}):
+                yield entry(row)
+
+    def entries_between(self, publication_id: int, a: int, b: int) -> Iterator[EntryChange]:
+        """What turns publication `a` into `b`, by path; under one path what vanishes comes before what appears. Either may be the newer."""
+        values = {"publication_id": publication_id, "a": a, "b": b, "low": min(a, b), "high": max(a, b)}
+        with self._reading.connect().execution_options(yield_per=STREAM) as connection:
+            for row in connection.execute(_BETWEEN, values):
+                yield EntryChange(entry(row), bool(row[8]))
+
+    def pages(self, digests: Iterable[Digest]) -> dict[Digest, bytes]:
+        """Bodies of rendered pages, compressed with gzip; unknown digests are left out."""
+        found: dict[Digest, bytes] = {}
+        with self._reading.connect() as connection:
+            for batch in batches(digest.raw for digest in digests):
+                found.update((Digest(row[0]), row[1]) for row in connection.execute(_PAGES, {"digests": batch}))
+        return found

@@ -1,0 +1,236 @@
+"""Publications as they come into being: entries as intervals, then *complete*, then the pointer.
+
+A publication in preparation writes intervals of a number that nobody reads yet: entries that it replaces end there, entries
+that are new begin there, entries that are the same stay as they are. Undoing that is two statements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+from sqlalchemy import Connection, Engine, bindparam, delete, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from reconciler.database.bulk import Bulk, Row, batches, ignoring, insert_for, listed, overwriting, parameter, plain
+from reconciler.database.publications import ENTRY, entry
+from reconciler.database.records import Entry, GzipPage, PublicationRecord
+from reconciler.database.resources import touch
+from reconciler.database.schema import page, pointer, publication, publication_emitted, publication_entry
+from reconciler.database.session import Writing
+from reconciler.errors import Conflict, PluginFault, StateFault
+from reconciler.model import Digest
+
+_PENDING_ENTRIES = 1_000  # what waits in memory before it is written,
+_PENDING_BYTES = 4 * 1024 * 1024  # whichever comes first
+
+_WHOLE = ""  # how rows name what belongs to no group
+
+_rows = publication_entry.c
+_PUBLICATION = parameter("of_publication", publication.c.publication_id)
+_NUMBER = parameter("of_number", _rows.added)
+_OPEN = (_rows.publication_id == _PUBLICATION) & _rows.removed.is_(None)
+
+_BEFORE = select(*ENTRY, _rows.added).where(_OPEN, _rows.group_name.in_(listed("groups")))
+_BEFORE_WHOLE = select(*ENTRY, _rows.added).where(_OPEN, _rows.group_name.is_(None))
+_KEYS = ("of_publication", "path_", "media_type_", "added_")
+_THIS = (
+    (_rows.publication_id == _PUBLICATION)
+    & (_rows.path == bindparam("path_"))
+    & (_rows.media_type == bindparam("media_type_"))
+    & (_rows.added == bindparam("added_"))
+)
+_END = Bulk(lambda _: update(publication_entry).where(_THIS).values(removed=_NUMBER), *_KEYS, "of_number")
+_DROP = Bulk(lambda _: delete(publication_entry).where(_THIS), *_KEYS)
+_BEGIN = plain(publication_entry, "publication_id", "added", *(column.name for column in ENTRY))
+_PAGES = ignoring(page, "digest", "gzip", "size")
+_EMITTED = ignoring(publication_emitted, "publication_id", "group_name")
+_END_REST = (
+    update(publication_entry)
+    .where(_OPEN, _rows.added < _NUMBER)
+    .where(
+        func.coalesce(_rows.group_name, _WHOLE).not_in(
+            select(publication_emitted.c.group_name).where(publication_emitted.c.publication_id == _PUBLICATION)
+        )
+    )
+    .values(removed=_NUMBER)
+)
+_FORGET_EMITTED = delete(publication_emitted).where(publication_emitted.c.publication_id == _PUBLICATION)
+
+_INCOMPLETE = select(publication.c.number).where(publication.c.publication_id == _PUBLICATION, ~publication.c.complete)
+_LAST = select(func.coalesce(func.max(publication.c.number), 0)).where(publication.c.publication_id == _PUBLICATION)
+_UNDO = (
+    delete(publication_entry).where(_rows.publication_id == _PUBLICATION, _rows.added == _NUMBER),
+    update(publication_entry).where(_rows.publication_id == _PUBLICATION, _rows.removed == _NUMBER).values(removed=None),
+    _FORGET_EMITTED,
+    delete(publication).where(publication.c.publication_id == _PUBLICATION, publication.c.number == _NUMBER, ~publication.c.complete),
+)
+_IS_COMPLETE = select(publication.c.complete).where(publication.c.publication_id == _PUBLICATION, publication.c.number == _NUMBER)
+_COMPLETE = (
+    update(publication)
+    .where(publication.c.publication_id == _PUBLICATION, publication.c.number == _NUMBER, ~publication.c.complete)
+    .values(complete=True)
+)
+
+
+def _twice() -> Any:
+    """A path with one media type that a new entry and an older one, of another group, both claim."""
+    older = publication_entry.alias()
+    same = (older.c.publication_id == _rows.publication_id) & (older.c.path == _rows.path) & (older.c.media_type == _rows.media_type)
+    both = select(_rows.path).join(older, same & older.c.removed.is_(None) & (older.c.added < _rows.added))
+    return both.where(_OPEN, _rows.added == _NUMBER).order_by(_rows.path).limit(1)
+
+
+_TWICE = _twice()
+
+
+class PublicationStage:
+    """A publication in preparation. As a context manager it discards on the way out what was not completed. One thread at a time."""
+
+    def __init__(self, writing: Engine, publication_id: int, record: PublicationRecord, full: bool) -> None:
+        self._writing = writing
+        self._publication_id = publication_id
+        self._record = record
+        self._full = full
+        self._done = False
+        self._groups: dict[str, Sequence[Entry]] = {}
+        self._pages: dict[Digest, GzipPage] = {}
+        self._entries = 0
+        self._bytes = 0
+
+    def replace_group(self, group: str | None, entries: Sequence[Entry], pages: Mapping[Digest, GzipPage]) -> None:
+        """`entries` are now everything that `group` has (None: what belongs to no group). `pages`: bodies of those that are rendered.
+
+        Raises PluginFault when two groups emit one path; it may do so in a later call, or on completion.
+        """
+        self._groups[_WHOLE if group is None else group] = [msgspec.structs.replace(e, group=group) if e.group != group else e for e in entries]
+        self._pages.update(pages)
+        self._entries += len(entries) + 1
+        self._bytes += sum(len(body.body) for body in pages.values())
+        if self._entries >= _PENDING_ENTRIES or self._bytes >= _PENDING_BYTES:
+            with self._writing.begin() as connection:
+                self._write(connection)
+
+    def complete(self) -> PublicationRecord:
+        """From now on the pointer may be set to it. Raises Conflict when somebody else swept it away."""
+        values = {"of_publication": self._publication_id, "of_number": self._record.number}
+        with self._writing.begin() as connection:
+            self._write(connection)
+            if self._full:
+                connection.execute(_END_REST, values)
+                connection.execute(_FORGET_EMITTED, values)
+            twice = connection.execute(_TWICE, values).scalar()
+            if twice is not None:
+                raise PluginFault(f"the publisher emits `{twice}` twice, in two groups")
+            connection.execute(_COMPLETE, values)
+        self._done = True
+        return self._record
+
+    def discard(self) -> None:
+        """Undo everything. May be called at any time, any number of times; nothing happens once it is complete."""
+        if not self._done:
+            with self._writing.begin() as connection:
+                if self._mine(connection):
+                    _undo(connection, self._publication_id, self._record.number)
+            self._done = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.discard()
+
+    def _mine(self, connection: Connection) -> bool:
+        """Is it still in preparation?"""
+        values = {"of_publication": self._publication_id, "of_number": self._record.number}
+        return connection.execute(_IS_COMPLETE, values).scalar() is False
+
+    def _write(self, connection: Connection) -> None:
+        """Write what waits: pages, then the entries that refer to them."""
+        id_, number = self._publication_id, self._record.number
+        if not self._mine(connection):
+            raise Conflict("the publication was swept away by another run", hint="publish again")
+        _PAGES(connection, [(digest.raw, body.body, body.size) for digest, body in self._pages.items()])
+        wanted = {(e.path, e.media_type): e for entries in self._groups.values() for e in entries}
+        if len(wanted) < sum(map(len, self._groups.values())):
+            raise PluginFault(f"the publisher emits `{_repeated(self._groups)}` twice")
+        ended, dropped = [], []
+        for old, added in _open_entries(connection, id_, list(self._groups)):
+            if wanted.get((old.path, old.media_type)) == old:
+                del wanted[old.path, old.media_type]
+            elif added == number:
+                dropped.append((id_, old.path, old.media_type, added))
+            else:
+                ended.append((id_, old.path, old.media_type, added, number))
+        _DROP(connection, dropped)
+        _END(connection, ended)
+        try:
+            _BEGIN(connection, [_row(id_, number, e) for e in wanted.values()])
+        except IntegrityError as error:
+            raise PluginFault(
+                f"the publisher emits one of these twice, in two groups: {', '.join(sorted(f'`{path}`' for path, _ in wanted)[:10])}"
+            ) from error
+        if self._full:
+            _EMITTED(connection, [(id_, group) for group in self._groups])
+        self._groups, self._pages, self._entries, self._bytes = {}, {}, 0, 0
+
+
+class PublicationWrites(Writing):
+    """Publishing and pointing."""
+
+    def publish(self, publication_id: int, *, version: int, version_digest: Digest, digest: Digest, now: datetime, full: bool) -> PublicationStage:
+        """Begin the next publication. It carries over what the last one had; `full`: of groups that are emitted again only.
+
+        What a run that died had left behind incomplete is swept away.
+        """
+        with self._writing.begin() as connection:
+            for number in list(connection.execute(_INCOMPLETE, {"of_publication": publication_id}).scalars()):
+                _undo(connection, publication_id, number)
+            number = connection.execute(_LAST, {"of_publication": publication_id}).scalar_one() + 1
+            row = {"publication_id": publication_id, "number": number, "version": version, "version_digest": version_digest.raw}
+            connection.execute(insert(publication).values(row | {"digest": digest.raw, "complete": False, "published_at": now}))
+        record = PublicationRecord(number, version, version_digest, digest, now)
+        return PublicationStage(self._writing, publication_id, record, full)
+
+    def point(self, publication_id: int, number: int) -> None:
+        """Serve this publication from now on. Raises StateFault when there is none, or an incomplete one, under that number."""
+        with self._writing.begin() as connection:
+            complete = connection.execute(_IS_COMPLETE, {"of_publication": publication_id, "of_number": number}).scalar()
+            if not complete:
+                raise StateFault(f"publication {number} {'is not complete' if complete is False else 'does not exist'}: it cannot be served")
+            statement = insert_for(connection.dialect.name, pointer).values(publication_id=publication_id, number=number)
+            connection.execute(overwriting(statement, ["publication_id"], ["number"]))
+            touch(connection)
+
+
+def _open_entries(connection: Connection, publication_id: int, groups: Sequence[str]) -> list[tuple[Entry, int]]:
+    """What groups have now, each with the number in which it began."""
+    found: list[Any] = []
+    if _WHOLE in groups:
+        found += connection.execute(_BEFORE_WHOLE, {"of_publication": publication_id}).all()
+    for batch in batches(groups):
+        found += connection.execute(_BEFORE, {"of_publication": publication_id, "groups": batch}).all()
+    return [(entry(row), row[8]) for row in found]
+
+
+def _row(publication_id: int, number: int, e: Entry) -> Row:
+    aliases = msgspec.json.encode(e.aliases).decode() if e.aliases else "[]"
+    return (publication_id, number, e.path, e.media_type, e.group, e.page, e.digest.raw, e.size, aliases, e.position)
+
+
+def _repeated(groups: Mapping[str, Sequence[Entry]]) -> str:
+    seen = set()
+    for entries in groups.values():
+        for e in entries:
+            if (e.path, e.media_type) in seen:
+                return e.path
+            seen.add((e.path, e.media_type))
+    return ""
+
+
+def _undo(connection: Connection, publication_id: int, number: int) -> None:
+    for statement in _UNDO:
+        connection.execute(statement, {"of_publication": publication_id, "of_number": number})

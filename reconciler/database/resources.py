@@ -1,0 +1,129 @@
+"""Resources as they were last applied, and what stands behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, distinct, func, select, update
+
+from reconciler.database import schema
+from reconciler.database.bulk import Bulk, ignoring, insert_for, overwriting, plain
+from reconciler.database.columns import from_json, to_digest, to_json
+from reconciler.database.schema import membership, pointer, publication, repository, resource
+from reconciler.database.session import Reading, Writing
+from reconciler.model import (
+    EMPTY_VERSION,
+    ActualPublication,
+    ActualRepository,
+    ActualResource,
+    ActualState,
+    Digest,
+    Kind,
+    Publication,
+    Ref,
+    Resource,
+)
+
+_RESOURCES = select(resource.c.id, resource.c.kind, resource.c.name, resource.c.labels, resource.c.annotations, resource.c.spec, resource.c.secrets)
+_REPOSITORIES = select(repository)
+_UNITS = (
+    select(membership.c.repository_id, func.count(distinct(membership.c.unit_id)))
+    .where(membership.c.removed.is_(None))
+    .group_by(membership.c.repository_id)
+)
+_POINTED = select(publication.c.publication_id, publication.c.version, publication.c.version_digest, publication.c.digest).join(
+    pointer, (pointer.c.publication_id == publication.c.publication_id) & (pointer.c.number == publication.c.number)
+)
+
+_COLUMNS = ("kind", "name", "labels", "annotations", "spec", "secrets", "path", "publisher", "created_at", "updated_at")
+_RECORD = Bulk(
+    lambda dialect: overwriting(insert_for(dialect, resource), ["kind", "name"], [name for name in _COLUMNS if name != "created_at"]),
+    *_COLUMNS,
+)
+_BORN = select(resource.c.id).where(resource.c.kind == Kind.REPOSITORY.value, resource.c.id.not_in(select(repository.c.id)))
+_START = ignoring(repository, "id", "number", "digest")
+_VERSION_0 = plain(schema.version, "repository_id", "number", "digest", "created_at", "provenance")
+
+# Deletion goes against the order in which things come into being: what refers goes before what it refers to.
+_OF_PUBLICATION = (pointer, schema.publication_emitted, schema.publication_entry, publication)
+_OF_REPOSITORY = (
+    schema.version,
+    schema.source_group,
+    schema.source_state,
+    schema.membership,
+    schema.repository_bucket,
+    schema.repository_group,
+)
+
+
+def touch(connection: Connection) -> None:
+    """Say that what is served may have changed."""
+    connection.execute(update(schema.generation).values(value=schema.generation.c.value + 1))
+
+
+class ResourceReads(Reading):
+    """What is, without content."""
+
+    def actual_state(self) -> ActualState:
+        """Everything that is recorded of resources, in four queries of one snapshot, however many there are."""
+        with self._reading.connect() as connection:
+            resources = connection.execute(_RESOURCES).all()
+            repositories = connection.execute(_REPOSITORIES).all()
+            units = {row[0]: row[1] for row in connection.execute(_UNITS)}
+            pointed = {row[0]: row for row in connection.execute(_POINTED)}
+        kinds = {kind.value: kind for kind in Kind}
+        recorded, names, publications = {}, {}, {}
+        for id_, kind, name, labels, notes, spec, secrets in resources:
+            ref = Ref(kinds[kind], name)
+            recorded[ref] = ActualResource(ref, from_json(labels), from_json(notes), from_json(spec), from_json(secrets))
+            names[id_] = name
+            if ref.kind is Kind.PUBLICATION:
+                _, version, version_digest, digest = pointed.get(id_, (id_, None, None, None))
+                publications[name] = ActualPublication(id_, name, version, to_digest(version_digest), to_digest(digest))
+        latest = {names[row[0]]: ActualRepository(row[0], names[row[0]], row[1], Digest(row[2]), units.get(row[0], 0)) for row in repositories}
+        return ActualState(recorded, latest, publications)
+
+
+class ResourceWrites(Writing):
+    """Recording and forgetting resources."""
+
+    def record_resources(
+        self, resources: Sequence[Resource], secrets: Mapping[Ref, Mapping[str, str]], deleted: Sequence[Ref], now: datetime
+    ) -> None:
+        """In one transaction: `deleted` goes with everything that it held, `resources` are recorded as given; a new Repository has version 0.
+
+        `secrets`: fingerprints by the reference's path in the spec, of the resources that have any.
+        """
+        with self._writing.begin() as connection:
+            for ref in sorted(deleted, key=lambda ref: ref.kind is not Kind.PUBLICATION):
+                _delete(connection, ref)
+            _RECORD(connection, [_row(one, secrets.get(one.meta.ref, {}), now) for one in resources])
+            born = list(connection.execute(_BORN).scalars())
+            _START(connection, [(id_, 0, EMPTY_VERSION.raw) for id_ in born])
+            _VERSION_0(connection, [(id_, 0, EMPTY_VERSION.raw, now, "{}") for id_ in born])
+            if any(ref.kind is Kind.PUBLICATION for ref in (*deleted, *(one.meta.ref for one in resources))):
+                touch(connection)
+
+
+def _row(one: Resource, secrets: Mapping[str, str], now: datetime) -> tuple[object, ...]:
+    meta = one.meta
+    served = (one.path, one.publisher) if isinstance(one, Publication) else (None, None)
+    return (meta.kind.value, meta.name, *(to_json(part) for part in (meta.labels, meta.annotations, one.spec, secrets)), *served, now, now)
+
+
+def _delete(connection: Connection, ref: Ref) -> None:
+    id_ = connection.execute(select(resource.c.id).where(resource.c.kind == ref.kind.value, resource.c.name == ref.name)).scalar()
+    if id_ is None:
+        return
+    if ref.kind is Kind.PUBLICATION:
+        for table in _OF_PUBLICATION:
+            connection.execute(delete(table).where(table.c.publication_id == id_))
+    if ref.kind is Kind.REPOSITORY:
+        stages = select(schema.stage.c.id).where(schema.stage.c.repository_id == id_)
+        connection.execute(delete(schema.stage_member).where(schema.stage_member.c.stage_id.in_(stages)))
+        connection.execute(delete(schema.stage_group).where(schema.stage_group.c.stage_id.in_(stages)))
+        for table in (schema.stage, *_OF_REPOSITORY):
+            connection.execute(delete(table).where(table.c.repository_id == id_))
+        connection.execute(delete(repository).where(repository.c.id == id_))
+    connection.execute(delete(resource).where(resource.c.id == id_))

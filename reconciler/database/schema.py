@@ -1,0 +1,329 @@
+"""The tables. `migrations/` holds the steps that lead to exactly this; a test compares them.
+
+Whatever a version or a publication holds is interval rows `[added, removed)`: present in number n when
+`added <= n` and (`removed` is null or `removed > n`). Digests are 32 raw bytes, JSON is canonical text.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from reconciler.database.columns import Identity, Moment, Name
+
+HEAD = "0001"  # the newest revision in `migrations/versions`
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# On SQLite, rows that live in their primary key's tree: one tree to write instead of two.
+_CLUSTERED: dict[str, Any] = {"sqlite_with_rowid": False}
+
+# On SQLite, IDs that never come back: something outside the database may still hold one whose row is gone.
+_NEVER_AGAIN: dict[str, Any] = {"sqlite_autoincrement": True}
+
+# What the manifests said when they were last applied. `path`, `publisher`: of a Publication, null for other kinds.
+resource = Table(
+    "resource",
+    metadata,
+    Column("id", Identity, primary_key=True),
+    Column("kind", Name, nullable=False),
+    Column("name", Name, nullable=False),
+    Column("labels", Text, nullable=False),
+    Column("annotations", Text, nullable=False),
+    Column("spec", Text, nullable=False),
+    Column("secrets", Text, nullable=False),
+    Column("path", Text),
+    Column("publisher", Text),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    UniqueConstraint("kind", "name"),
+    **_NEVER_AGAIN,
+)
+
+# Content, by digest. `body` is the canonical JSON whose sha256 is `digest`.
+unit = Table(
+    "unit",
+    metadata,
+    Column("id", Identity, primary_key=True),
+    Column("digest", LargeBinary, nullable=False, unique=True),
+    Column("type", Name, nullable=False),
+    Column("group_name", Name, nullable=False),
+    Column("key", Name, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+
+# `stored`: the bytes are in the store. `size`: theirs once they are, before that what upstream declares.
+artifact = Table(
+    "artifact",
+    metadata,
+    Column("sha256", LargeBinary, primary_key=True),
+    Column("size", Identity),
+    Column("stored", Boolean, nullable=False),
+    **_CLUSTERED,
+)
+
+unit_artifact = Table(
+    "unit_artifact",
+    metadata,
+    Column("unit_id", Identity, ForeignKey(unit.c.id), nullable=False),
+    Column("path", Name, nullable=False),
+    Column("sha256", LargeBinary, ForeignKey(artifact.c.sha256), nullable=False),
+    PrimaryKeyConstraint("unit_id", "path"),
+    **_CLUSTERED,
+)
+
+# The latest version of each Repository resource; the row that a commit locks.
+repository = Table(
+    "repository",
+    metadata,
+    Column("id", Identity, ForeignKey(resource.c.id), primary_key=True, autoincrement=False),
+    Column("number", Integer, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+)
+
+# Every group that a repository ever held or that somebody stages. `digest`: of its latest content, null when it holds none.
+repository_group = Table(
+    "repository_group",
+    metadata,
+    Column("id", Identity, primary_key=True),
+    Column("repository_id", Identity, ForeignKey(repository.c.id), nullable=False),
+    Column("name", Name, nullable=False),
+    Column("bucket", Integer, nullable=False),
+    Column("digest", LargeBinary),
+    UniqueConstraint("repository_id", "name"),
+    Index(None, "repository_id", "bucket"),
+)
+
+repository_bucket = Table(
+    "repository_bucket",
+    metadata,
+    Column("repository_id", Identity, ForeignKey(repository.c.id), nullable=False),
+    Column("bucket", Integer, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("repository_id", "bucket"),
+    **_CLUSTERED,
+)
+
+# Version 0, the empty set, has a row as well: it can be published and found by its digest.
+version = Table(
+    "version",
+    metadata,
+    Column("repository_id", Identity, ForeignKey(repository.c.id), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("provenance", Text, nullable=False),
+    PrimaryKeyConstraint("repository_id", "number"),
+    Index(None, "repository_id", "digest"),
+)
+
+# THE truth about what is where. A unit that two sources bring has two rows and is there once.
+membership = Table(
+    "membership",
+    metadata,
+    Column("repository_id", Identity, ForeignKey(repository.c.id), nullable=False),
+    Column("group_id", Identity, ForeignKey(repository_group.c.id), nullable=False),
+    Column("unit_id", Identity, ForeignKey(unit.c.id), nullable=False),
+    Column("source", Name, nullable=False),
+    Column("added", Integer, nullable=False),
+    Column("removed", Integer),
+    PrimaryKeyConstraint("repository_id", "unit_id", "source", "added"),
+    Index(None, "group_id", "removed"),
+    Index(None, "repository_id", "added"),
+    **_CLUSTERED,
+)
+Index(
+    None,
+    membership.c.repository_id,
+    membership.c.removed,
+    sqlite_where=membership.c.removed.is_not(None),
+    postgresql_where=membership.c.removed.is_not(None),
+)
+
+source_state = Table(
+    "source_state",
+    metadata,
+    Column("repository_id", Identity, ForeignKey(repository.c.id), nullable=False),
+    Column("source", Name, nullable=False),
+    Column("validator", Text),
+    Column("selection", LargeBinary),
+    PrimaryKeyConstraint("repository_id", "source"),
+)
+
+source_group = Table(
+    "source_group",
+    metadata,
+    Column("repository_id", Identity, ForeignKey(repository.c.id), nullable=False),
+    Column("source", Name, nullable=False),
+    Column("name", Name, nullable=False),
+    Column("validator", Text),
+    Column("selection", LargeBinary, nullable=False),
+    Column("reconsider_at", Moment),
+    PrimaryKeyConstraint("repository_id", "source", "name"),
+    **_CLUSTERED,
+)
+
+# A commit in preparation. Nobody but its owner looks at the rows; those of a dead owner are swept away.
+stage = Table(
+    "stage",
+    metadata,
+    Column("id", Identity, primary_key=True),
+    Column("repository_id", Identity, ForeignKey(repository.c.id), nullable=False),
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("process_start", Text, nullable=False),
+    **_NEVER_AGAIN,
+)
+
+# `remember`: the last three columns replace what is committed for (source, group); else that is forgotten.
+stage_group = Table(
+    "stage_group",
+    metadata,
+    Column("stage_id", Identity, ForeignKey(stage.c.id), nullable=False),
+    Column("group_id", Identity, ForeignKey(repository_group.c.id), nullable=False),
+    Column("source", Name, nullable=False),
+    Column("was", LargeBinary),
+    Column("remember", Boolean, nullable=False),
+    Column("validator", Text),
+    Column("selection", LargeBinary),
+    Column("reconsider_at", Moment),
+    PrimaryKeyConstraint("stage_id", "group_id", "source"),
+    **_CLUSTERED,
+)
+
+# The reference to `stage_group` makes a change without its compare impossible.
+stage_member = Table(
+    "stage_member",
+    metadata,
+    Column("stage_id", Identity, nullable=False),
+    Column("group_id", Identity, nullable=False),
+    Column("source", Name, nullable=False),
+    Column("unit_id", Identity, ForeignKey(unit.c.id), nullable=False),
+    Column("joins", Boolean, nullable=False),
+    PrimaryKeyConstraint("stage_id", "group_id", "source", "unit_id"),
+    ForeignKeyConstraint(["stage_id", "group_id", "source"], ["stage_group.stage_id", "stage_group.group_id", "stage_group.source"]),
+    **_CLUSTERED,
+)
+
+publication = Table(
+    "publication",
+    metadata,
+    Column("publication_id", Identity, ForeignKey(resource.c.id), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("version_digest", LargeBinary, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("complete", Boolean, nullable=False),
+    Column("published_at", Moment, nullable=False),
+    PrimaryKeyConstraint("publication_id", "number"),
+)
+
+publication_entry = Table(
+    "publication_entry",
+    metadata,
+    Column("publication_id", Identity, ForeignKey(resource.c.id), nullable=False),
+    Column("path", Name, nullable=False),
+    Column("media_type", Name, nullable=False),
+    Column("aliases", Text, nullable=False),
+    Column("group_name", Name),
+    Column("page", Boolean, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("size", Identity, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("added", Integer, nullable=False),
+    Column("removed", Integer),
+    PrimaryKeyConstraint("publication_id", "path", "media_type", "added"),
+    Index(None, "publication_id", "group_name", "removed"),
+    Index(None, "publication_id", "added"),
+    **_CLUSTERED,
+)
+Index(
+    None,
+    publication_entry.c.publication_id,
+    publication_entry.c.removed,
+    sqlite_where=publication_entry.c.removed.is_not(None),
+    postgresql_where=publication_entry.c.removed.is_not(None),
+)
+
+# Groups that a full publication in preparation has emitted; the rest goes when it completes. The whole's entries have no name: ''.
+publication_emitted = Table(
+    "publication_emitted",
+    metadata,
+    Column("publication_id", Identity, ForeignKey(resource.c.id), nullable=False),
+    Column("group_name", Name, nullable=False),
+    PrimaryKeyConstraint("publication_id", "group_name"),
+    **_CLUSTERED,
+)
+
+# Rendered pages by the digest of their uncompressed body. `size`: bytes of that body.
+page = Table(
+    "page",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("gzip", LargeBinary, nullable=False),
+    Column("size", Identity, nullable=False),
+)
+
+# What is served now.
+pointer = Table(
+    "pointer",
+    metadata,
+    Column("publication_id", Identity, primary_key=True, autoincrement=False),
+    Column("number", Integer, nullable=False),
+    ForeignKeyConstraint(["publication_id", "number"], ["publication.publication_id", "publication.number"]),
+)
+
+# One row: raised by everything that changes what is served.
+generation = Table(
+    "generation",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("value", Identity, nullable=False),
+)
+
+# `host` is null while nobody holds it; the row stays, so that epochs only grow.
+lease = Table(
+    "lease",
+    metadata,
+    Column("name", Name, primary_key=True),
+    Column("epoch", Identity, nullable=False),
+    Column("host", Text),
+    Column("pid", Integer, nullable=False),
+    Column("process_start", Text, nullable=False),
+    Column("acquired_at", Moment, nullable=False),
+    Column("heartbeat_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+)
+
+run = Table(
+    "run",
+    metadata,
+    Column("id", Identity, primary_key=True),
+    Column("started_at", Moment, nullable=False),
+    Column("finished_at", Moment),
+    Column("plan_digest", LargeBinary),
+    Column("manifest_digest", LargeBinary),
+    Column("provenance", Text, nullable=False),
+    Column("outcomes", Text, nullable=False),
+)

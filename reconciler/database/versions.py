@@ -1,0 +1,215 @@
+"""Versions, read from the membership intervals: contents, counts, differences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from itertools import groupby, zip_longest
+from typing import Any
+
+import msgspec
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Subquery,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    union,
+    union_all,
+)
+from sqlalchemy.engine import RowMapping
+
+from reconciler.database.artifacts import sizes
+from reconciler.database.bulk import batches, listed, parameter
+from reconciler.database.columns import from_json
+from reconciler.database.records import Difference, VersionRecord
+from reconciler.database.schema import membership, repository_group, unit, version
+from reconciler.database.session import Reading
+from reconciler.model import Digest, StoredUnit, stored_unit
+
+STREAM = 1_000  # rows that a streaming answer takes from the database at a time
+
+_REPOSITORY = parameter("repository_id", repository_group.c.repository_id)
+_NUMBER = parameter("number", membership.c.added)
+
+
+def at(number: Any, rows: Any = membership.c) -> ColumnElement[bool]:
+    """The interval rows that are there in `number`.
+
+    The sum keeps SQLite from choosing the index on `added`, which it believes to be narrower than it is.
+    """
+    return and_(rows.added + 0 <= number, or_(rows.removed.is_(None), rows.removed > number))
+
+
+_MEMBERS = select(membership.c.unit_id).where(membership.c.repository_id == _REPOSITORY, at(_NUMBER))
+_COUNTS = select(unit.c.type, func.count()).where(unit.c.id.in_(_MEMBERS)).group_by(unit.c.type).order_by(unit.c.type)
+_GROUP_NAMES = (
+    select(repository_group.c.name)
+    .where(repository_group.c.repository_id == _REPOSITORY)
+    .where(exists(select(1).where(membership.c.group_id == repository_group.c.id, at(_NUMBER))))
+    .order_by(repository_group.c.name)
+)
+_UNITS = (
+    select(repository_group.c.name, unit.c.type, unit.c.key, unit.c.digest, unit.c.body)
+    .join(membership, membership.c.group_id == repository_group.c.id)
+    .join(unit, unit.c.id == membership.c.unit_id)
+    .where(repository_group.c.repository_id == _REPOSITORY, repository_group.c.name.in_(listed("names")), at(_NUMBER))
+    .order_by(repository_group.c.name, unit.c.type, unit.c.key, unit.c.digest)
+    .distinct()
+)
+_BY_DIGEST = select(func.max(version.c.number)).where(version.c.repository_id == _REPOSITORY, version.c.digest == bindparam("digest"))
+
+
+def _moved() -> Subquery:
+    """(group_id, unit_id, there) of units that are in only one of the versions `a` and `b`; `there`: 1 when it is `b`.
+
+    Only units with an interval that begins or ends between the two are looked at: the cost follows the change.
+    """
+    a, b, low, high = (parameter(name, membership.c.added) for name in ("a", "b", "low", "high"))
+    touched = union(
+        select(membership.c.unit_id).where(membership.c.repository_id == _REPOSITORY, membership.c.added > low, membership.c.added <= high),
+        select(membership.c.unit_id).where(membership.c.repository_id == _REPOSITORY, membership.c.removed > low, membership.c.removed <= high),
+    )
+    in_a, in_b = (func.max(case((at(number), 1), else_=0)) for number in (a, b))
+    return (
+        select(membership.c.group_id, membership.c.unit_id, in_b.label("there"))
+        .where(membership.c.repository_id == _REPOSITORY, membership.c.unit_id.in_(touched))
+        .group_by(membership.c.group_id, membership.c.unit_id)
+        .having(in_a != in_b)
+        .subquery()
+    )
+
+
+_MOVED = _moved()
+_CHANGED = select(repository_group.c.name).where(repository_group.c.id.in_(select(_MOVED.c.group_id))).order_by(repository_group.c.name)
+_DIFFERENCE = (
+    select(repository_group.c.name, unit.c.type, unit.c.key, _MOVED.c.there, unit.c.body)
+    .select_from(_MOVED)
+    .join(repository_group, repository_group.c.id == _MOVED.c.group_id)
+    .join(unit, unit.c.id == _MOVED.c.unit_id)
+    .order_by(repository_group.c.name, unit.c.type, unit.c.key, _MOVED.c.there, unit.c.digest)
+)
+
+
+@lru_cache(maxsize=2)
+def _records(one: bool) -> Select[Any]:
+    """Versions, newest first, each with what joined, left or changed (both, under one key) against the version before; `one`: only `number`."""
+    other = membership.alias()
+    same = and_(other.c.repository_id == membership.c.repository_id, other.c.unit_id == membership.c.unit_id)
+    there_before = exists(
+        select(1).where(same, other.c.added + 0 < membership.c.added, or_(other.c.removed.is_(None), other.c.removed >= membership.c.added))
+    )
+    there_after = exists(select(1).where(same, at(membership.c.removed, other.c)))
+    joined = select(membership.c.added.label("number"), membership.c.unit_id, literal(1).label("joined"), literal(0).label("left"))
+    joined = joined.where(membership.c.repository_id == _REPOSITORY, ~there_before).distinct()
+    left = select(membership.c.removed, membership.c.unit_id, literal(0), literal(1))
+    left = left.where(membership.c.repository_id == _REPOSITORY, membership.c.removed.is_not(None), ~there_after).distinct()
+    if one:
+        joined, left = joined.where(membership.c.added == _NUMBER), left.where(membership.c.removed == _NUMBER)
+    moves = union_all(joined, left).subquery()
+    key = (moves.c.number, unit.c.type, unit.c.group_name, unit.c.key)
+    came, went = func.sum(moves.c.joined).label("came"), func.sum(moves.c.left).label("went")
+    keys = select(moves.c.number, came, went).join(unit, unit.c.id == moves.c.unit_id).group_by(*key).subquery()
+    changed = case((keys.c.came < keys.c.went, keys.c.came), else_=keys.c.went)
+    counted = select(
+        keys.c.number,
+        func.sum(keys.c.came - changed).label("added"),
+        func.sum(keys.c.went - changed).label("removed"),
+        func.sum(changed).label("changed"),
+    )
+    counts = counted.group_by(keys.c.number).subquery()
+    found = select(version, counts.c.added, counts.c.removed, counts.c.changed).outerjoin(counts, counts.c.number == version.c.number)
+    found = found.where(version.c.repository_id == _REPOSITORY).order_by(version.c.number.desc())
+    return found.where(version.c.number == _NUMBER) if one else found.where(version.c.number > 0)
+
+
+def _record(row: RowMapping) -> VersionRecord:
+    added, removed, changed = (int(row[name] or 0) for name in ("added", "removed", "changed"))
+    return VersionRecord(row["number"], Digest(row["digest"]), row["created_at"], added, removed, changed, from_json(row["provenance"]))
+
+
+class VersionReads(Reading):
+    """Contents of versions and what differs between them. Iterators hold a connection and its snapshot until they end."""
+
+    def versions(self, repository_id: int) -> list[VersionRecord]:
+        """Newest first, without version 0."""
+        with self._reading.connect() as connection:
+            return [_record(row) for row in connection.execute(_records(False), {"repository_id": repository_id}).mappings()]
+
+    def version(self, repository_id: int, number: int) -> VersionRecord | None:
+        """One version; 0 is the empty one, created with the repository."""
+        with self._reading.connect() as connection:
+            row = connection.execute(_records(True), {"repository_id": repository_id, "number": number}).mappings().one_or_none()
+            return None if row is None else _record(row)
+
+    def version_by_digest(self, repository_id: int, digest: Digest) -> int | None:
+        """The newest version with that very content."""
+        with self._reading.connect() as connection:
+            return connection.execute(_BY_DIGEST, {"repository_id": repository_id, "digest": digest.raw}).scalar()
+
+    def counts(self, repository_id: int, number: int) -> dict[str, int]:
+        """How many units of each content type a version holds."""
+        with self._reading.connect() as connection:
+            return {row[0]: row[1] for row in connection.execute(_COUNTS, {"repository_id": repository_id, "number": number})}
+
+    def group_names(self, repository_id: int, number: int) -> Iterator[str]:
+        """Names of the groups that a version holds, in name order."""
+        return self._names(_GROUP_NAMES, {"repository_id": repository_id, "number": number})
+
+    def units(self, repository_id: int, number: int, names: Iterable[str]) -> dict[str, list[StoredUnit]]:
+        """Units of groups in a version, by (type, key), without groups that hold none. Sizes that upstream did not declare are the stored ones."""
+        found: dict[str, list[StoredUnit]] = {}
+        with self._reading.connect() as connection:
+            for batch in batches(names):
+                rows = connection.execute(_UNITS, {"repository_id": repository_id, "number": number, "names": batch})
+                read = [stored_unit(row[4]) for row in rows]
+                for one in _with_sizes(connection, read):
+                    found.setdefault(one.group, []).append(one)
+        return found
+
+    def changed_groups(self, repository_id: int, a: int, b: int) -> Iterator[str]:
+        """Names of the groups whose content differs between versions `a` and `b`, in name order; either may be the newer."""
+        if 0 in (a, b):
+            return self.group_names(repository_id, max(a, b))
+        return self._names(_CHANGED, _between(repository_id, a, b))
+
+    def difference(self, repository_id: int, a: int, b: int) -> Iterator[Difference]:
+        """Units that differ between versions `a` (before) and `b` (after), by (group, type, key)."""
+        with self._reading.connect().execution_options(yield_per=STREAM) as connection:
+            rows = connection.execute(_DIFFERENCE, _between(repository_id, a, b))
+            for (group, _, _), units in groupby(rows, key=lambda row: (row[0], row[1], row[2])):
+                bodies: tuple[list[bytes], list[bytes]] = ([], [])
+                for unit_row in units:
+                    bodies[unit_row[3]].append(unit_row[4])
+                for before, after in zip_longest(*bodies):
+                    yield Difference(group, before, after)
+
+    def _names(self, statement: Select[Any], parameters: dict[str, int]) -> Iterator[str]:
+        with self._reading.connect().execution_options(yield_per=STREAM) as connection:
+            for row in connection.execute(statement, parameters):
+                yield row[0]
+
+
+def _between(repository_id: int, a: int, b: int) -> dict[str, int]:
+    return {"repository_id": repository_id, "a": a, "b": b, "low": min(a, b), "high": max(a, b)}
+
+
+def _with_sizes(connection: Connection, units: list[StoredUnit]) -> list[StoredUnit]:
+    unknown = {part.sha256 for one in units for part in one.artifacts if part.size is None}
+    if not unknown:
+        return units
+    known = {raw.hex(): size for raw, size in sizes(connection, map(bytes.fromhex, unknown)).items()}
+    return [
+        msgspec.structs.replace(
+            one,
+            artifacts=[msgspec.structs.replace(p, size=known.get(p.sha256)) if p.size is None else p for p in one.artifacts],
+        )
+        for one in units
+    ]

@@ -1,0 +1,147 @@
+"""Opening, migrating, and the promise that reading never writes."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import OperationalError
+
+from reconciler.database import Database, connection, migration, schema
+from reconciler.errors import StateFault, UsageFault
+from tests.support.databases import created_repository, database
+
+_LATER = """
+from alembic import op
+revision = "0002"
+down_revision = "0001"
+def upgrade():
+    op.execute("CREATE TABLE later (id INTEGER)")
+"""
+
+
+def tables(file: Path) -> dict[str, list[str]]:
+    """What every table and index says of itself; the order of constraints does not count."""
+    with sqlite3.connect(file) as opened:
+        found = dict(opened.execute("SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' AND name <> 'alembic_version'"))
+    opened.close()
+    return {name: sorted(line.strip(", ") for line in (sql or "").splitlines()) for name, sql in found.items()}
+
+
+def set_revision(file: Path, revision: str) -> None:
+    with sqlite3.connect(file) as opened:
+        opened.execute("UPDATE alembic_version SET version_num = ?", (revision,))
+    opened.close()
+
+
+def test_reading_where_no_database_is_sees_emptiness_and_creates_nothing(tmp_path: Path) -> None:
+    with Database(f"sqlite:///{tmp_path}/new/state.db").open(read_only=True) as opened:
+        reader = opened.reader()
+        state = reader.actual_state()
+        assert (state.resources, state.repositories, state.publications) == ({}, {}, {})
+        assert reader.served() == []
+        assert reader.versions(1) == []
+        assert list(reader.difference(1, 0, 1)) == []
+        assert reader.runs(5) == []
+        assert reader.generation() is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_file_reads_as_an_empty_database(tmp_path: Path) -> None:
+    (tmp_path / "state.db").touch()
+    with Database(f"sqlite:///{tmp_path}/state.db").open(read_only=True) as opened:
+        assert opened.reader().actual_state().resources == {}
+
+
+def test_a_reader_cannot_write(tmp_path: Path) -> None:
+    with database(tmp_path) as opened:
+        created_repository(opened.writer())
+        for reader in (opened.reader(), Database(f"sqlite:///{tmp_path}/state.db").open(read_only=True).reader()):
+            with reader._reading.connect() as session, pytest.raises(OperationalError, match="readonly"):
+                session.execute(schema.repository.delete())
+            reader._reading.dispose()
+    empty = connection.empty()
+    with empty.connect() as session, pytest.raises(OperationalError, match="readonly"):
+        session.execute(schema.generation.insert().values(id=1, value=0))
+    empty.dispose()
+
+
+def test_there_is_no_writer_on_a_database_opened_for_reading(tmp_path: Path) -> None:
+    with Database(f"sqlite:///{tmp_path}/state.db").open(read_only=True) as opened, pytest.raises(UsageFault):
+        opened.writer()
+
+
+def test_opening_for_writing_creates_folder_and_tables_once(tmp_path: Path) -> None:
+    for _ in range(2):
+        with Database(f"sqlite:///{tmp_path}/a b%#/state.db").open(read_only=False) as opened:
+            created_repository(opened.writer())
+    assert tables(tmp_path / "a b%#" / "state.db").keys() >= set(schema.metadata.tables)
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "what is this"])
+def test_a_url_that_names_no_database_is_refused(url: str) -> None:
+    with pytest.raises(UsageFault):
+        Database(url)
+
+
+def test_migrations_lead_to_exactly_the_tables_of_the_schema(tmp_path: Path) -> None:
+    with database(tmp_path):
+        pass
+    migrated = create_engine(f"sqlite:///{tmp_path}/migrated.db")
+    with migrated.begin() as session:
+        migration.upgrade(session, migration.scripts())
+        assert compare_metadata(MigrationContext.configure(session), schema.metadata) == []
+        assert session.execute(text("SELECT version_num FROM alembic_version")).scalar() == schema.HEAD
+        assert session.execute(text("SELECT id, value FROM generation")).all() == [(1, 0)]
+    migrated.dispose()
+    assert tables(tmp_path / "migrated.db") == tables(tmp_path / "state.db")
+
+
+def test_the_newest_migration_is_the_one_that_this_release_expects() -> None:
+    assert migration.scripts().get_current_head() == schema.HEAD
+
+
+def test_a_newer_schema_is_refused_by_readers_and_writers(tmp_path: Path) -> None:
+    with database(tmp_path):
+        pass
+    set_revision(tmp_path / "state.db", "9999")
+    for read_only in (True, False):
+        opened = Database(f"sqlite:///{tmp_path}/state.db")
+        with pytest.raises(StateFault, match=r"`9999`.*newer") as refusal:
+            opened.open(read_only=read_only)
+        opened.close()
+        assert refusal.value.hint
+
+
+def test_an_older_schema_is_migrated_by_a_writer_and_refused_by_a_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with database(tmp_path) as opened:
+        created_repository(opened.writer())
+    folder = tmp_path / "migrations"
+    shutil.copytree(migration.FOLDER, folder)
+    (folder / "versions" / "0002_later.py").write_text(_LATER)
+    monkeypatch.setattr(migration, "FOLDER", folder)
+    monkeypatch.setattr(migration, "HEAD", "0002")
+    reading = Database(f"sqlite:///{tmp_path}/state.db")
+    with pytest.raises(StateFault, match="`0001`") as refusal:
+        reading.open(read_only=True)
+    assert "apply" in str(refusal.value.hint)
+    with database(tmp_path) as opened:
+        assert opened.reader().actual_state().repositories.keys() == {"team"}
+    assert "later" in tables(tmp_path / "state.db")
+
+
+def test_alembic_is_not_imported_when_the_schema_is_current(tmp_path: Path) -> None:
+    code = (
+        "import sys; from reconciler.database import Database\n"
+        "for read_only in (True, False, True):\n"
+        "    Database(sys.argv[1]).open(read_only=read_only).close()\n"
+        "sys.exit('alembic' in sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code, f"sqlite:///{tmp_path}/state.db"], check=True)

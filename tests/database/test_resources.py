@@ -1,0 +1,71 @@
+"""Resources and the journal: recorded as given, deleted with all that they held."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+from reconciler.database import Outcome, Reader, RunRecord, StagedGroup, StagedMember, schema
+from reconciler.model import ActualResource, Digest
+from tests.support.databases import NOW, a_unit, change, committed, created_repository, database, publication, repository
+from tests.support.publishing import published
+
+KEPT = {"unit", "artifact", "unit_artifact", "page", "generation", "run", "lease"}  # content and history outlive resources
+
+
+def test_resources_are_recorded_as_given_and_updated_in_place(tmp_path: Path) -> None:
+    with database(tmp_path) as opened:
+        writer = opened.writer()
+        team, shown = repository(), publication()
+        writer.record_resources([team, shown], {shown.meta.ref: {"spec.access": "f1"}}, [], NOW)
+        state = writer.actual_state()
+        assert state.resources[shown.meta.ref] == ActualResource(shown.meta.ref, {"team": "data"}, {"note": "x"}, shown.spec, {"spec.access": "f1"})
+        change(writer, state.repositories["team"].id, joins=[a_unit("alpha", "one"), a_unit("alpha", "two")])
+        writer.record_resources([team], {}, [], NOW + timedelta(days=1))
+        again = writer.actual_state().repositories["team"]
+        assert (again.id, again.number, again.units) == (state.repositories["team"].id, 1, 2)
+        assert writer.actual_state().publications["team"].version is None
+
+
+def rows(reader: Reader) -> dict[str, int]:
+    with reader._reading.connect() as connection:
+        counted = {table.name: len(connection.execute(table.select()).all()) for table in schema.metadata.sorted_tables}
+    return {name: count for name, count in counted.items() if count}
+
+
+def test_deleting_takes_everything_along_and_leaves_others_alone(tmp_path: Path) -> None:
+    with database(tmp_path) as opened:
+        writer = opened.writer()
+        kept = created_repository(writer, "kept")
+        one = a_unit("alpha", "one")
+        change(writer, kept, joins=[one])
+        before = rows(writer)
+        team = created_repository(writer)
+        change(writer, team, joins=[one])
+        writer.record_resources([publication()], {}, [], NOW)
+        shown = writer.actual_state().publications["team"].id
+        record = published(writer, shown, {"alpha": [("a", "1")]}, full=True)
+        writer.point(shown, record.number)
+        stage = writer.stage(team)
+        stage.add([StagedGroup("beta", "remote:a", None, committed("beta"))], [StagedMember("beta", one.digest, "remote:a", True)])
+        writer.record_resources([], {}, [repository().meta.ref, publication().meta.ref, publication().meta.ref], NOW)
+        after = rows(writer)
+        assert {name: count for name, count in after.items() if name not in KEPT} == {n: c for n, c in before.items() if n not in KEPT}
+        assert writer.actual_state().repositories.keys() == {"kept"}
+        assert writer.counts(kept, 1) == {"test.file": 1}
+        assert created_repository(writer) not in (team, shown)
+
+
+def test_runs_are_told_newest_first_with_their_outcomes(tmp_path: Path) -> None:
+    with database(tmp_path) as opened:
+        writer = opened.writer()
+        plan, manifests = Digest.of(b"plan"), Digest.of(b"manifests")
+        first = writer.start_run(plan_digest=plan, manifest_digest=manifests, provenance={"commit": "abc"}, now=NOW)
+        second = writer.start_run(plan_digest=None, manifest_digest=None, provenance={}, now=NOW)
+        outcomes = (Outcome("repository/team", "failed", "no answer"), Outcome("publication/team", "blocked"))
+        writer.finish_run(first, outcomes, NOW + timedelta(seconds=1))
+        assert writer.runs(5) == [
+            RunRecord(second, NOW, None, None, None),
+            RunRecord(first, NOW, NOW + timedelta(seconds=1), plan, manifests, {"commit": "abc"}, outcomes),
+        ]
+        assert len(writer.runs(1)) == 1
