@@ -1,0 +1,53 @@
+"""A validated specification as the plain data that is recorded and compared: as written, without defaults and nulls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from reconciler.plugin import Options
+
+
+def canonical(written: Mapping[str, Any], model: Options) -> dict[str, Any]:
+    """What `written` says beyond the defaults of `model`, which was validated from it. Keys that the model does not know stay."""
+    fields = _fields(type(model))
+    result = {}
+    for key, raw in written.items():
+        if raw is None:
+            continue
+        if key not in fields:
+            result[key] = plain(raw)
+            continue
+        name, default = fields[key]
+        value = getattr(model, name)
+        if value != default or value.__class__ is not default.__class__:
+            result[key] = _inner(raw, value)
+    return result
+
+
+def plain(raw: Any) -> Any:
+    """JSON without nulls in mappings and without floats, whose text differs between machines."""
+    if raw.__class__ is str:
+        return raw
+    if isinstance(raw, dict):
+        return {key: plain(value) for key, value in raw.items() if value is not None}
+    if isinstance(raw, list):
+        return [plain(value) for value in raw]
+    return repr(raw) if isinstance(raw, float) else raw
+
+
+def _inner(raw: Any, value: Any) -> Any:
+    if raw.__class__ is str:
+        return raw
+    if isinstance(value, Options) and isinstance(raw, dict):
+        return canonical(raw, value)
+    if isinstance(value, (list, tuple)) and isinstance(raw, list) and len(value) == len(raw):
+        return [item if item.__class__ is str else _inner(item, value[index]) for index, item in enumerate(raw)]
+    return plain(raw)
+
+
+@cache
+def _fields(model: type[Options]) -> dict[str, tuple[str, Any]]:
+    """By key: the field and its default."""
+    return {field.alias or name: (name, field.get_default(call_default_factory=True)) for name, field in model.model_fields.items()}

@@ -1,0 +1,163 @@
+"""Types of single fields: what a name, a URL, a path, a rate or a share may look like, and what to write instead."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+
+from reconciler.manifest.scalars import shown
+from reconciler.model import Digest, safe_path
+from reconciler.plugin import OptionFault
+
+_NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,62})")
+_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._/-]{0,252})")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
+_SEGMENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._~-]*")
+_SHARE = re.compile(r"(\d{1,3}(?:\.\d{1,6})?)%")
+_RATE = re.compile(r"([1-9]\d{0,5})/([smh])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600}
+_POLICIES = ("immediate", "on-demand", "streamed")
+
+
+def _name(text: str) -> str:
+    if not _NAME.fullmatch(text) or ".." in text:
+        raise OptionFault(
+            f"`{shown(text)}` cannot be a name",
+            hint="1 to 63 lower-case letters, digits, `-`, `_` or `.`, a letter or digit first, no `..`",
+        )
+    return text
+
+
+def _label(text: str) -> str:
+    if not _LABEL.fullmatch(text):
+        raise OptionFault(f"`{shown(text)}` cannot be a label's key", hint="letters, digits, `-`, `_`, `.` and `/`, a letter or digit first")
+    return text
+
+
+def _variable(text: str) -> str:
+    if not _VARIABLE.fullmatch(text):
+        raise OptionFault("expects the name of an environment variable", hint="the name, not the value: letters, digits and `_`")
+    return text
+
+
+def _header(text: str) -> str:
+    if not _HEADER.fullmatch(text):
+        raise OptionFault("expects the name of an HTTP header")
+    return text
+
+
+def _file_path(text: str) -> str:
+    if not text or not text.isprintable():
+        raise OptionFault("expects a path")
+    if text.startswith("~"):
+        raise OptionFault("`~` is not expanded", hint="write an absolute path, or one relative to this file")
+    return text
+
+
+def _url(text: str) -> str:
+    return _checked_url(text, "use `auth`, with `{env: NAME}` or `{file: path}` for the password")
+
+
+def _proxy(text: str) -> str:
+    return _checked_url(text, "a proxy that asks for a password is not supported yet")
+
+
+def _checked_url(text: str, instead: str) -> str:
+    """Never repeats the text: it may hold a password. `instead`: the hint where it does."""
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        usable = False
+    if not usable or not text.isprintable() or " " in text or "\\" in text:
+        raise OptionFault("expects a URL", hint="`https://host/path/` or `http://host:port/path/`")
+    if "@" in parts.netloc:
+        raise OptionFault("a URL must not hold a user name or password", hint=instead)
+    if parts.query or parts.fragment:
+        raise OptionFault("a URL here has no `?` and no `#` part")
+    return text
+
+
+def _policy(text: str) -> str:
+    if text not in _POLICIES:
+        raise OptionFault(f"`{shown(text)}` is no policy", hint="use `immediate`")
+    if text != "immediate":
+        raise OptionFault(f"`{text}` is not supported yet", hint="use `immediate`")
+    return text
+
+
+def _rate(value: object) -> float:
+    found = _RATE.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        raise OptionFault("expects a rate", hint="requests per second, minute or hour: `50/s`, `600/m` or `1000/h`")
+    return int(found[1]) / _SECONDS[found[2]]
+
+
+def _share(value: object) -> float | int:
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    found = _SHARE.fullmatch(value) if isinstance(value, str) else None
+    if found is None or float(found[1]) > 100:
+        raise OptionFault("expects a share or a whole number", hint="`30%` of the units, or `12` of them")
+    return float(found[1]) / 100
+
+
+def _version(value: object) -> str | int:
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    if value == "latest":
+        return "latest"
+    try:
+        if isinstance(value, str) and value.startswith("sha256:"):
+            return str(Digest.parse(value))
+    except ValueError:
+        pass
+    raise OptionFault("expects a version", hint="`latest`, a number without quotes, or `sha256:` and 64 hex digits")
+
+
+def _url_path(text: str) -> str:
+    if not safe_path(text) or not all(_SEGMENT.fullmatch(part) for part in text.split("/")):
+        raise OptionFault(
+            f"`{shown(text)}` cannot be served",
+            hint="segments of letters, digits, `.`, `_`, `~` and `-`, joined by `/`, no slash at either end, none beginning with `.`, `-` or `~`",
+        )
+    return text
+
+
+def _reader(value: object) -> str:
+    if isinstance(value, dict):
+        raise OptionFault("readers other than `public` are not supported yet")
+    if value != "public":
+        raise OptionFault("expects `public`", hint="`read: [public]`")
+    return "public"
+
+
+def _pattern(pattern: re.Pattern[str]) -> Any:
+    return Field(json_schema_extra={"pattern": f"^{pattern.pattern}$"})
+
+
+Name = Annotated[str, AfterValidator(_name), _pattern(_NAME)]
+LabelKey = Annotated[str, AfterValidator(_label)]
+Variable = Annotated[str, AfterValidator(_variable), _pattern(_VARIABLE)]
+Header = Annotated[str, AfterValidator(_header)]
+FilePath = Annotated[str, AfterValidator(_file_path), Field(min_length=1)]
+Url = Annotated[str, AfterValidator(_url), Field(json_schema_extra={"format": "uri", "pattern": "^https?://"})]
+Proxy = Annotated[str, AfterValidator(_proxy), Field(json_schema_extra={"format": "uri", "pattern": "^https?://"})]
+Policy = Annotated[str, AfterValidator(_policy), Field(json_schema_extra={"enum": ["immediate"]})]
+Rate = Annotated[float, BeforeValidator(_rate), WithJsonSchema({"type": "string", "pattern": f"^{_RATE.pattern}$"})]
+Share = Annotated[
+    int | float,
+    BeforeValidator(_share),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": r"^\d{1,3}(\.\d{1,6})?%$"}]}),
+]
+Version = Annotated[
+    str | int,
+    BeforeValidator(_version),
+    WithJsonSchema({"anyOf": [{"const": "latest"}, {"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^sha256:[0-9a-f]{64}$"}]}),
+]
+UrlPath = Annotated[str, AfterValidator(_url_path)]
+Reader = Annotated[str, BeforeValidator(_reader), WithJsonSchema({"const": "public"})]

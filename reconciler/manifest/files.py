@@ -1,0 +1,110 @@
+"""Paths in, texts out: which files are manifests, and what stands in them."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from reconciler.errors import UsageFault
+from reconciler.manifest.document import ManifestText
+from reconciler.model import Fault, Origin
+
+MAX_BYTES = 32 * 2**20
+STDIN = "<stdin>"
+SUFFIXES = (".yaml", ".yml")
+
+
+def texts(paths: Sequence[Path | str], stdin: Callable[[], bytes] | None, faults: list[Fault]) -> Iterator[ManifestText]:
+    """Every manifest below `paths`, each file once, in the order given and by name within folders. Adds to `faults` what cannot be read."""
+    seen: set[tuple[int, int]] = set()
+    for path in [os.fspath(path) for path in paths]:
+        if path == "-":
+            yield from _decoded(STDIN, os.getcwd(), _standard_input(stdin), faults)
+            continue
+        for file in _files(path, faults):
+            body = _body(file, seen, faults)
+            if body is not None:
+                yield from _decoded(file, os.path.dirname(os.path.abspath(file)), body, faults)
+
+
+def _standard_input(stdin: Callable[[], bytes] | None) -> bytes:
+    if stdin is None:
+        raise UsageFault("`-` reads manifests from standard input, and there is none here")
+    return stdin()
+
+
+def _files(path: str, faults: list[Fault]) -> Iterator[str]:
+    """The path itself, or what lies below it: hidden names and other suffixes are left out."""
+    try:
+        entries = sorted(os.scandir(path), key=lambda entry: entry.name) if os.path.isdir(path) else None
+    except OSError as error:
+        faults.append(_unreadable(path, error))
+        return
+    if entries is None:
+        yield path
+        return
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            yield from _files(entry.path, faults)
+        elif entry.name.endswith(SUFFIXES):
+            yield from _regular(entry, faults)
+
+
+def _regular(entry: os.DirEntry[str], faults: list[Fault]) -> Iterator[str]:
+    """A pipe found in a folder would be waited for; a link to a folder could lead round in circles."""
+    try:
+        mode = entry.stat().st_mode
+    except OSError as error:
+        faults.append(_unreadable(entry.path, error))
+        return
+    if stat.S_ISREG(mode):
+        yield entry.path
+    else:
+        faults.append(Fault(Origin(entry.path, 1), "not a regular file", "name it as an argument if it is meant to be read"))
+
+
+def _body(file: str, seen: set[tuple[int, int]], faults: list[Fault]) -> bytes | None:
+    try:
+        with open(file, "rb", buffering=0) as stream:
+            status = os.fstat(stream.fileno())
+            if (status.st_dev, status.st_ino) in seen:
+                return None
+            seen.add((status.st_dev, status.st_ino))
+            return _limited(stream.read, status.st_size)
+    except OSError as error:
+        faults.append(_unreadable(file, error))
+        return None
+    except ValueError:  # a NUL in the path
+        faults.append(Fault(Origin(file.replace("\0", "\\0"), 1), "cannot be read: not a possible path"))
+        return None
+
+
+def _limited(read: Callable[[int], bytes | None], size: int) -> bytes:
+    """At most one byte more than is allowed: enough to tell, and no more memory for a device that never ends."""
+    parts: list[bytes] = []
+    left = MAX_BYTES + 1
+    while left > 0 and (part := read(min(left, max(size + 1, 65_536)))):
+        parts.append(part)
+        left -= len(part)
+    return b"".join(parts)
+
+
+def _decoded(name: str, folder: str, body: bytes, faults: list[Fault]) -> Iterator[ManifestText]:
+    if len(body) > MAX_BYTES:
+        faults.append(Fault(Origin(name, 1), f"larger than {MAX_BYTES // 2**20} MiB", "split it into several files"))
+        return
+    try:
+        yield ManifestText(name, folder, body.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        before = body[: error.start]
+        column = len(before[before.rfind(b"\n") + 1 :].decode("utf-8", "replace")) + 1
+        origin = Origin(name, before.count(b"\n") + 1, column)
+        faults.append(Fault(origin, f"not UTF-8: the byte 0x{body[error.start]:02x} cannot stand here", "save the file as UTF-8"))
+
+
+def _unreadable(path: str, error: OSError) -> Fault:
+    return Fault(Origin(path, 1), f"cannot be read: {error.strerror or type(error).__name__}")

@@ -1,0 +1,182 @@
+"""The envelope and the four kinds as pydantic models: keys, types and ranges, exactly as manifests write them.
+
+Models that leave room for a plugin's keys ignore what they do not know: `resources` hands the rest to the plugin's
+model, and that one refuses what nobody knows.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import ConfigDict, Field, model_validator
+
+from reconciler.manifest.fields import FilePath, Header, LabelKey, Name, Policy, Proxy, Rate, Reader, Share, Url, UrlPath, Variable, Version
+from reconciler.model import Kind
+from reconciler.plugin import Duration, OptionFault, Options
+
+API = "reconciler/v1"
+
+# Headers whose value is always a credential.
+SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization", "x-api-key", "private-token"})
+
+
+class Metadata(Options):
+    name: Name
+    labels: dict[LabelKey, str] = Field(default_factory=dict)
+    annotations: dict[LabelKey, str] = Field(default_factory=dict)
+
+
+class Manifest(Options):
+    api_version: Literal["reconciler/v1"]
+    kind: str
+    metadata: Metadata
+
+
+class SecretReference(Options):
+    """`{env: NAME}` or `{file: path}`."""
+
+    env: Variable | None = None
+    file: FilePath | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_reference(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            raise OptionFault("a secret is never written into a manifest", hint="refer to it: `{env: NAME}` or `{file: path}`")
+        return value
+
+    @model_validator(mode="after")
+    def _is_one(self) -> SecretReference:
+        if (self.env is None) == (self.file is None):
+            raise OptionFault("expects exactly one of `env` and `file`", hint="`{env: NAME}` or `{file: path}`")
+        return self
+
+
+class AuthSpec(Options):
+    username: str | SecretReference
+    password: SecretReference
+
+
+class TlsSpec(Options):
+    verify: bool = True
+    ca: FilePath | None = None
+    client_cert: FilePath | None = None
+    client_key: SecretReference | None = None
+
+
+class TimeoutsSpec(Options):
+    connect: Duration | None = None
+    read: Duration | None = None
+    total: Duration | None = None
+
+
+class RemoteSpec(Options):
+    type: str
+    index: str | None = None
+    url: Url | None = None
+    policy: Policy = "immediate"
+    auth: AuthSpec | None = None
+    tls: TlsSpec = TlsSpec()
+    proxy: Proxy | None = None
+    headers: dict[Header, str | SecretReference] = Field(default_factory=dict)
+    timeouts: TimeoutsSpec = TimeoutsSpec()
+    retries: int = Field(default=4, ge=0, le=100)
+    concurrency: int = Field(default=16, ge=1, le=256)
+    rate_limit: Rate | None = None
+
+
+class FilterSpec(Options):
+    model_config = ConfigDict(extra="ignore")
+
+    type: str
+    is_global: bool = Field(default=False, alias="global")
+
+
+class SourceRemote(Options):
+    model_config = ConfigDict(extra="ignore")
+
+    name: str
+
+
+class SourceSpec(Options):
+    not_yet: ClassVar[frozenset[str]] = frozenset({"upload", "path", "repository"})
+
+    remote: SourceRemote
+
+
+class SyncSpec(Options):
+    not_yet: ClassVar[frozenset[str]] = frozenset({"interval"})
+
+    mode: Literal["mirror", "additive"] = "mirror"
+
+
+class GuardSpec(Options):
+    max_removals: Share = 0.3
+    prevent_destroy: bool = False
+
+
+class RepositorySpec(Options):
+    not_yet: ClassVar[frozenset[str]] = frozenset({"retain", "lock"})
+
+    type: str
+    sources: list[SourceSpec] = Field(default_factory=list)
+    filters: list[str] = Field(default_factory=list)
+    sync: SyncSpec = SyncSpec()
+    guard: GuardSpec = GuardSpec()
+
+
+class AccessSpec(Options):
+    not_yet: ClassVar[frozenset[str]] = frozenset({"upload"})
+
+    read: list[Reader] = Field(default=["public"], min_length=1, max_length=1)
+
+
+class DirectoryExport(Options):
+    path: FilePath
+
+
+class ExportSpec(Options):
+    not_yet: ClassVar[frozenset[str]] = frozenset({"index"})
+
+    directory: DirectoryExport
+
+
+class PublicationSpec(Options):
+    model_config = ConfigDict(extra="ignore")
+
+    not_yet: ClassVar[frozenset[str]] = frozenset({"pullThrough"})
+
+    repository: str
+    version: Version = "latest"
+    path: UrlPath
+    publisher: str | None = None
+    access: AccessSpec = AccessSpec()
+    exports: list[ExportSpec] = Field(default_factory=list)
+
+
+class RemoteManifest(Manifest):
+    kind: Literal["Remote"]
+    spec: RemoteSpec
+
+
+class FilterManifest(Manifest):
+    kind: Literal["Filter"]
+    spec: FilterSpec
+
+
+class RepositoryManifest(Manifest):
+    kind: Literal["Repository"]
+    spec: RepositorySpec
+
+
+class PublicationManifest(Manifest):
+    kind: Literal["Publication"]
+    spec: PublicationSpec
+
+
+MANIFESTS: dict[str, type[Manifest]] = {
+    Kind.REMOTE: RemoteManifest,
+    Kind.FILTER: FilterManifest,
+    Kind.REPOSITORY: RepositoryManifest,
+    Kind.PUBLICATION: PublicationManifest,
+}

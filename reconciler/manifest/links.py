@@ -1,0 +1,136 @@
+"""What documents say about each other: names, references, types, paths and folders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from reconciler.manifest.document import Path
+from reconciler.manifest.plugins import Plugins
+from reconciler.manifest.resources import Declaration, absolute, publication
+from reconciler.manifest.scalars import shown
+from reconciler.manifest.wording import dotted, suggestion
+from reconciler.model import Kind
+
+Table = Mapping[str, Declaration]
+Named = Mapping[Kind, Table]
+
+
+def link(declared: Sequence[Declaration], plugins: Plugins, *, complete: bool) -> None:
+    """Check every document against the others, and finish the publications.
+
+    `complete`: every file could be read; otherwise a name that nothing here declares may be declared in what could not.
+    """
+    named = _unique(declared)
+    for each in declared:
+        if each.kind is Kind.REPOSITORY:
+            _repository(each, named, complete)
+        elif each.kind is Kind.PUBLICATION:
+            repository = _referred(each, ("spec", "repository"), Kind.REPOSITORY, named, complete)
+            each.resource = publication(each, _type(repository) if repository else None, plugins)
+    publications = [each for each in declared if each.kind is Kind.PUBLICATION]
+    _disjoint_paths(publications)
+    _disjoint_folders(publications)
+
+
+def _unique(declared: Iterable[Declaration]) -> Named:
+    named: dict[Kind, dict[str, Declaration]] = {kind: {} for kind in Kind}
+    for each in declared:
+        first = named[each.kind].setdefault(each.name, each)
+        if first is not each:
+            place = first.checked.document.place(("metadata", "name"))
+            each.checked.refuse(("metadata", "name"), f"a second {each.kind} `{shown(each.name)}`", f"the first is at {place}")
+    return named
+
+
+def _repository(each: Declaration, named: Named, complete: bool) -> None:
+    seen: set[str] = set()
+    for index, _ in enumerate(each.checked.items("spec", "sources")):
+        path: Path = ("spec", "sources", index, "remote", "name")
+        _same_type(each, path, _referred(each, path, Kind.REMOTE, named, complete))
+        _once(each, path, seen)
+    seen = set()
+    for index, _ in enumerate(each.checked.items("spec", "filters")):
+        path = ("spec", "filters", index)
+        _same_type(each, path, _referred(each, path, Kind.FILTER, named, complete))
+        _once(each, path, seen)
+
+
+def _referred(each: Declaration, path: Path, kind: Kind, named: Named, complete: bool) -> Declaration | None:
+    """The document that the name at `path` means."""
+    name = each.checked.text(*path)
+    if name is None:
+        return None
+    found = named[kind].get(name)
+    if found is None and complete:
+        hint = suggestion(name, named[kind], None if named[kind] else f"no {kind} is declared")
+        each.checked.refuse(path, f"`{dotted(path)}`: there is no {kind} `{shown(name)}`", hint)
+    return found
+
+
+def _type(declared: Declaration) -> str | None:
+    return declared.checked.text("spec", "type")
+
+
+def _same_type(each: Declaration, path: Path, other: Declaration | None) -> None:
+    if other is None:
+        return
+    ours, theirs = _type(each), _type(other)
+    if ours is not None and theirs is not None and ours != theirs:
+        message = f"{other.kind} `{other.name}` is of type `{shown(theirs)}`, this repository is of type `{shown(ours)}`"
+        each.checked.refuse(path, message, f"{other.kind} `{other.name}` is declared at {other.origin}")
+
+
+def _once(each: Declaration, path: Path, seen: set[str]) -> None:
+    name = each.checked.text(*path)
+    if name is not None and name in seen:
+        each.checked.refuse(path, f"`{shown(name)}` is named twice", "keep one of them")
+    elif name is not None:
+        seen.add(name)
+
+
+def _disjoint_paths(publications: Sequence[Declaration]) -> None:
+    """No URL may belong to two publications: equal paths, or one below the other."""
+    places = [(tuple(path.split("/")), each, ("spec", "path")) for each in publications if (path := each.checked.text("spec", "path"))]
+    for each, place, other, other_place, equal in _overlaps(places):
+        what = "is also the path" if equal else "overlaps with the path"
+        where = other.checked.document.place(other_place)
+        message = f"`{shown(each.checked.text(*place) or '')}` {what} of Publication `{shown(other.name)}`"
+        each.checked.refuse(place, message, f"`{shown(other.checked.text(*other_place) or '')}` at {where}: none may contain another")
+
+
+def _disjoint_folders(publications: Sequence[Declaration]) -> None:
+    """An export owns its directory whole: it replaces what is there."""
+    places = []
+    for each in publications:
+        for index, _ in enumerate(each.checked.items("spec", "exports")):
+            path = ("spec", "exports", index, "directory", "path")
+            written = each.checked.text(*path)
+            if written and "\0" not in written:
+                folder = tuple(part for part in absolute(each.checked, written).split("/") if part)
+                if folder:
+                    places.append((folder, each, path))
+                else:
+                    each.checked.refuse(path, "the root directory cannot be an export", "an export replaces the directory that it names")
+    for each, place, other, other_place, equal in _overlaps(places):
+        what = "is also exported to" if equal else "overlaps with an export"
+        where = other.checked.document.place(other_place)
+        each.checked.refuse(
+            place, f"this directory {what} by Publication `{shown(other.name)}`", f"the other is at {where}: none may contain another"
+        )
+
+
+Located = tuple[tuple[str, ...], Declaration, Path]
+
+
+def _overlaps(places: Sequence[Located]) -> Iterable[tuple[Declaration, Path, Declaration, Path, bool]]:
+    """Pairs (later, earlier) in the order of the files where one lists a beginning of the other."""
+    order = {id(place): number for number, place in enumerate(places)}
+    owners: dict[tuple[str, ...], Located] = {}
+    for place in sorted(places, key=lambda place: (len(place[0]), order[id(place)])):
+        parts = place[0]
+        found = next((owners[parts[:length]] for length in range(1, len(parts) + 1) if parts[:length] in owners), None)
+        if found is None:
+            owners[parts] = place
+            continue
+        earlier, later = sorted((found, place), key=lambda each: order[id(each)])
+        yield later[1], later[2], earlier[1], earlier[2], found[0] == parts

@@ -1,0 +1,61 @@
+"""Every manifest into one desired state, or every fault of all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from reconciler.errors import ManifestFaults
+from reconciler.manifest.document import ManifestText, Unreadable, documents
+from reconciler.manifest.files import texts
+from reconciler.manifest.links import link
+from reconciler.manifest.plugins import Plugins
+from reconciler.manifest.resources import Declaration, declaration
+from reconciler.model import DesiredState, Fault, Filter, Publication, Remote, Repository
+from reconciler.plugin import Registry
+
+
+def read(paths: Sequence[Path | str], registry: Registry, *, stdin: Callable[[], bytes] | None = None) -> DesiredState:
+    """Read files, folders (recursively: `.yaml`, `.yml`) and, for `-`, what `stdin` returns.
+
+    Raises ManifestFaults with all faults of all files, sorted by place. Touches nothing but these files: no network, no state.
+    """
+    faults: list[Fault] = []
+    unreadable: list[Fault] = []
+    plugins = Plugins(registry)
+    declared: list[Declaration] = []
+    complete = True
+    for source in texts(paths, stdin, unreadable):
+        complete = _read_one(source, plugins, declared, faults) and complete
+    link(declared, plugins, complete=complete and not unreadable)
+    faults += unreadable
+    if faults:
+        raise ManifestFaults(sorted(set(faults), key=lambda fault: (fault.origin, fault.message, fault.hint or "")))
+    return _state(declared)
+
+
+def _read_one(source: ManifestText, plugins: Plugins, declared: list[Declaration], faults: list[Fault]) -> bool:
+    """Was everything in this file understood well enough to know which names it declares?"""
+    understood = True
+    try:
+        for document in documents(source, faults):
+            found = declaration(document, plugins, faults)
+            document.drop()
+            if found is None:
+                understood = False
+            else:
+                declared.append(found)
+    except Unreadable as stop:
+        faults.append(stop.fault)
+        return False
+    return understood
+
+
+def _state(declared: Sequence[Declaration]) -> DesiredState:
+    resources = [each.resource for each in declared]
+    return DesiredState(
+        remotes={each.meta.name: each for each in resources if isinstance(each, Remote)},
+        filters={each.meta.name: each for each in resources if isinstance(each, Filter)},
+        repositories={each.meta.name: each for each in resources if isinstance(each, Repository)},
+        publications={each.meta.name: each for each in resources if isinstance(each, Publication)},
+    )

@@ -1,0 +1,128 @@
+"""One JSON Schema (draft 2020-12) for editors: the core's kinds, and per type what its plugin adds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
+
+from reconciler.manifest.kinds import (
+    API,
+    AccessSpec,
+    FilterSpec,
+    Metadata,
+    PublicationSpec,
+    RemoteSpec,
+    RepositorySpec,
+    SourceRemote,
+)
+from reconciler.model import Kind
+from reconciler.plugin import Importer, Publisher, Registry
+
+_REFERENCE = "#/$defs/{model}"
+
+
+def schema(registry: Registry) -> dict[str, Any]:
+    """The schema of one document. Disabled plugins add nothing; a document that names them is refused by `read`."""
+    definitions: dict[str, Any] = {}
+    importers: dict[str, Any] = {plugin.id: plugin.cls for plugin in registry.all() if plugin.kind == "importer" and plugin.enabled}
+    publishers: dict[str, Any] = {plugin.id: plugin.cls for plugin in registry.all() if plugin.kind == "publisher" and plugin.enabled}
+    kinds: dict[str, dict[str, Any]] = {
+        Kind.REMOTE.value: _by_type(definitions, "Remote", {id: _remote(definitions, cls) for id, cls in importers.items()}),
+        Kind.FILTER.value: _by_type(definitions, "Filter", {id: _filter(definitions, id, cls) for id, cls in importers.items()}),
+        Kind.REPOSITORY.value: _by_type(definitions, "Repository", {id: _repository(definitions, id, cls) for id, cls in importers.items()}),
+        Kind.PUBLICATION.value: _publication(definitions, publishers),
+    }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"A manifest of {API}",
+        "type": "object",
+        "required": ["apiVersion", "kind", "metadata", "spec"],
+        "properties": {
+            "apiVersion": {"const": API},
+            "kind": {"enum": list(kinds)},
+            "metadata": _object(definitions, "core", Metadata),
+            "spec": {"type": "object"},
+        },
+        "additionalProperties": False,
+        "allOf": [_when({"properties": {"kind": {"const": kind}}, "required": ["kind"]}, {"spec": spec}) for kind, spec in kinds.items()],
+        "$defs": definitions,
+    }
+
+
+def _remote(definitions: dict[str, Any], cls: Any) -> dict[str, Any]:
+    spec = _object(definitions, "core", RemoteSpec)
+    names = list(cls.well_known_names)
+    if names:
+        spec["properties"]["index"] = {"enum": names}
+    return spec | {"oneOf": [{"required": ["index"]}, {"required": ["url"]}]}
+
+
+def _filter(definitions: dict[str, Any], id: str, cls: type[Importer]) -> dict[str, Any]:
+    return _joined(_object(definitions, "core", FilterSpec), _object(definitions, f"importer.{id}", cls.filter_options))
+
+
+def _repository(definitions: dict[str, Any], id: str, cls: type[Importer]) -> dict[str, Any]:
+    source = _joined(_object(definitions, "core", SourceRemote), _object(definitions, f"importer.{id}", cls.options))
+    spec = _object(definitions, "core", RepositorySpec)
+    entry = {"type": "object", "required": ["remote"], "properties": {"remote": source}, "additionalProperties": False}
+    spec["properties"]["sources"] = {"type": "array", "items": entry}
+    return spec
+
+
+def _publication(definitions: dict[str, Any], publishers: dict[str, type[Publisher]]) -> dict[str, Any]:
+    """Without `publisher` its repository's type decides, which no schema can see: then any plugin's keys may stand there."""
+    core = _object(definitions, "core", PublicationSpec)
+    core["properties"]["publisher"] = {"enum": list(publishers)}
+    core["properties"]["access"] = _object(definitions, "core", AccessSpec)
+    cases = []
+    for id, cls in publishers.items():
+        definitions[f"Publication.{id}"] = _joined(core, _object(definitions, f"publisher.{id}", cls.options))
+        named = {"properties": {"publisher": {"const": id}}, "required": ["publisher"]}
+        cases.append({"if": named, "then": {"$ref": f"#/$defs/Publication.{id}"}})
+    return core | {"additionalProperties": True, "allOf": cases}
+
+
+def _by_type(definitions: dict[str, Any], kind: str, specs: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """A specification whose `type` chooses what else may stand in it."""
+    cases = []
+    for id, spec in specs.items():
+        definitions[f"{kind}.{id}"] = spec
+        cases.append({"if": {"properties": {"type": {"const": id}}, "required": ["type"]}, "then": {"$ref": f"#/$defs/{kind}.{id}"}})
+    return {"type": "object", "required": ["type"], "properties": {"type": {"enum": list(specs)}}, "allOf": cases}
+
+
+def _when(condition: dict[str, Any], properties: dict[str, Any]) -> dict[str, Any]:
+    return {"if": condition, "then": {"properties": properties}}
+
+
+class _Schema(GenerateJsonSchema):
+    """Without what only repeats: titles made of field names, and defaults that cannot be written in a manifest."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        made = self.generate_inner(schema["schema"])
+        default = schema.get("default")
+        return made | {"default": default} if isinstance(default, (str, bool, int)) else made
+
+
+def _object(definitions: dict[str, Any], owner: str, model: type[BaseModel]) -> dict[str, Any]:
+    """A model's own schema; the models that it uses go to `definitions` under the name of their owner, as plugins may share names."""
+    made = model.model_json_schema(ref_template=_REFERENCE.replace("{model}", f"{owner}.{{model}}"), schema_generator=_Schema)
+    for name, inner in made.pop("$defs", {}).items():
+        definitions[f"{owner}.{name}"] = inner
+    made.pop("description", None)
+    return made | {"properties": made.get("properties", {}), "additionalProperties": False}
+
+
+def _joined(core: dict[str, Any], plugin: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": {**plugin["properties"], **core["properties"]},
+        "required": [*core.get("required", []), *plugin.get("required", [])],
+        "additionalProperties": False,
+    }

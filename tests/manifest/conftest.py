@@ -1,0 +1,41 @@
+"""Reading manifests with one plugin installed: `quotes`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from reconciler.errors import ManifestFaults
+from reconciler.manifest import read
+from reconciler.model import DesiredState, Fault
+from tests.support.quotes import registry
+
+Reading = Callable[[str], DesiredState]
+Refusal = Callable[[str | bytes], list[Fault]]
+
+
+@pytest.fixture
+def reading(tmp_path: Path) -> Reading:
+    """The state that a text declares, which must be sound."""
+
+    def state(text: str) -> DesiredState:
+        (tmp_path / "m.yaml").write_text(text, encoding="utf-8")
+        return read([tmp_path / "m.yaml"], registry())
+
+    return state
+
+
+@pytest.fixture
+def refusal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Refusal:
+    """The faults of a text, which must have some; places say `m.yaml`."""
+    monkeypatch.chdir(tmp_path)
+
+    def faults(text: str | bytes) -> list[Fault]:
+        Path("m.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
+        with pytest.raises(ManifestFaults) as refused:
+            read(["m.yaml"], registry())
+        return list(refused.value.faults)
+
+    return faults
