@@ -47,6 +47,7 @@ def command(
     if format is Format.JSON:
         output.pieces([b'{"outcomes":', _outcomes(report), b',"plan":', *document(plans[-1], verbose=verbose), b"}"])
     else:
+        output.line()
         output.lines(_summary(report))
     return 1 if report.failed else 0
 

@@ -17,14 +17,14 @@ def command(
 ) -> int:
     """Show one resource in full: specification, status, conditions, and for a repository its latest versions."""
     from reconciler.cli.recorded import inspector
-    from reconciler.engine import parse_ref, walk
+    from reconciler.engine import parse_ref
     from reconciler.model import Kind
 
     ref = parse_ref(resource)
     with inspector(home) as recorded:
         [document] = recorded.resources(ref.kind, ref.name)
         versions = recorded.history(ref.name)[:5] if ref.kind is Kind.REPOSITORY else []
-    output.lines(walk(document))
+    output.yaml_document(document)
     if versions:
         output.line("versions:")
         output.lines(f"  {one['number']}  {one['createdAt']}  +{one['added']} -{one['removed']} ~{one['changed']}" for one in versions)

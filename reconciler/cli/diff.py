@@ -29,9 +29,7 @@ def command(
     if layout is Layout.JSON:
         output.document(lists)
     elif layout is Layout.YAML:
-        import yaml
-
-        output.line(yaml.safe_dump(lists, sort_keys=False, allow_unicode=True).rstrip())
+        output.yaml_document(lists)
     else:
         output.lines(f"{SIGNS[name]} {_words(entry)}" for name in SIGNS for entry in lists[name])
         output.line(", ".join(f"{len(lists[name])} {name}" for name in SIGNS))

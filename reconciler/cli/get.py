@@ -14,7 +14,7 @@ NAME = "get"
 
 def command(
     kind: Annotated[str, typer.Argument(metavar="KIND", help="remote, filter, repository or publication; or KIND/NAME.")],
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", show_default=False)] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="One of them.", show_default=False)] = None,
     layout: LayoutOption = Layout.TABLE,
     home: settings.HomeOption = None,
 ) -> int:
@@ -30,9 +30,7 @@ def command(
     if layout is Layout.JSON:
         output.document(answer)
     elif layout is Layout.YAML:
-        import yaml
-
-        output.line(yaml.safe_dump(answer, sort_keys=False, allow_unicode=True).rstrip())
+        output.yaml_document(answer)
     else:
         output.table(*_table(documents))
     return 0

@@ -26,9 +26,7 @@ def command(
     if layout is Layout.JSON:
         output.document(versions)
     elif layout is Layout.YAML:
-        import yaml
-
-        output.line(yaml.safe_dump(versions, sort_keys=False).rstrip())
+        output.yaml_document(versions)
     else:
         output.table(["version", "created", "added", "removed", "changed", "commit", "digest"], [_row(one) for one in versions])
     return 0

@@ -49,6 +49,13 @@ def document(value: Any) -> None:
     line(json.dumps(value, ensure_ascii=False, indent=2))
 
 
+def yaml_document(value: Any) -> None:
+    """One YAML document, keys in their own order; readable and parseable."""
+    import yaml
+
+    line(yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=1000).rstrip())
+
+
 def pieces(parts: Iterable[bytes]) -> None:
     """A document that comes in pieces."""
     sys.stdout.flush()

@@ -21,9 +21,7 @@ def command(layout: LayoutOption = Layout.TABLE) -> int:
     if layout is Layout.JSON:
         output.document(found)
     elif layout is Layout.YAML:
-        import yaml
-
-        output.line(yaml.safe_dump(found, sort_keys=False).rstrip())
+        output.yaml_document(found)
     else:
         rows = [[one["id"], one["kind"], f"{one['distribution']} {one['version']}", one["api"] or "-", one["state"], one["reason"]] for one in found]
         output.table(["id", "kind", "distribution", "api", "state", "reason"], rows)

@@ -24,5 +24,6 @@ def command(
     from reconciler.serve import serve
 
     place = settings.home(home)
+    place.database(read_only=False).close()  # a server that starts before the first apply has a database to watch
     serve(partial(application, place), host=host, port=port, workers=workers, on_ready=lambda url: output.note(f"serving on {url}/"))
     return 0

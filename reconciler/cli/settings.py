@@ -21,7 +21,7 @@ HomeOption = Annotated[
     Path | None, typer.Option("--home", help="Folder of the state.  [env: RECONCILER_HOME; default: ./.reconciler]", show_default=False)
 ]
 PathsArgument = Annotated[
-    list[str] | None, typer.Argument(metavar="[PATH]...", help="Manifest files and folders, `-` for standard input; default: .")
+    list[str] | None, typer.Argument(metavar="PATH", help="Manifest files and folders; `-` is standard input.  [default: .]", show_default=False)
 ]
 
 

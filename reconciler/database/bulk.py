@@ -7,18 +7,21 @@ statement; only columns whose type converts values (times) are looked at row by 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from importlib import import_module
 from itertools import islice
 from operator import itemgetter
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import BindParameter, Column, Connection, Dialect, Insert, Table, TypeDecorator, bindparam
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.base import Executable
 from sqlalchemy.sql.compiler import SQLCompiler
 
 LOOKUP = 500  # names or digests in one IN list
 
-Upsert = postgresql.Insert | sqlite.Insert
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql, sqlite
+
+    Upsert = postgresql.Insert | sqlite.Insert
 Row = tuple[Any, ...]
 Item = TypeVar("Item")
 
@@ -35,7 +38,8 @@ def listed(name: str) -> BindParameter[Any]:
 
 def insert_for(dialect: str, table: Table) -> Upsert:
     """An INSERT that knows `on_conflict_do_...` in the dialect's own words, and returns nothing."""
-    made: Upsert = sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
+    words = import_module(f"sqlalchemy.dialects.{dialect}")  # only the one in use: PostgreSQL's costs a cold command 60 ms
+    made: Upsert = words.insert(table)
     return made.inline()
 
 

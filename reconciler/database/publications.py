@@ -33,6 +33,7 @@ _RECORD = select(publication.c.number, publication.c.version, publication.c.vers
 _POINTED = _RECORD.join(pointer, and_(pointer.c.publication_id == publication.c.publication_id, pointer.c.number == publication.c.number)).where(
     publication.c.publication_id == _PUBLICATION
 )
+_NUMBERED = _RECORD.where(publication.c.publication_id == _PUBLICATION, publication.c.number == bindparam("number"), publication.c.complete)
 _LAST_COMPLETE = _RECORD.where(publication.c.publication_id == _PUBLICATION, publication.c.complete).order_by(publication.c.number.desc()).limit(1)
 _SERVED = (
     select(resource.c.id, resource.c.name, resource.c.path, pointer.c.number, resource.c.publisher)
@@ -86,6 +87,11 @@ class PublicationReads(Reading):
         """The publication that is served now."""
         with self._reading.connect() as connection:
             return _record(connection.execute(_POINTED, {"publication_id": publication_id}).one_or_none())
+
+    def publication_numbered(self, publication_id: int, number: int) -> PublicationRecord | None:
+        """One that was completed, served now or not."""
+        with self._reading.connect() as connection:
+            return _record(connection.execute(_NUMBERED, {"publication_id": publication_id, "number": number}).one_or_none())
 
     def last_complete(self, publication_id: int) -> PublicationRecord | None:
         """The newest publication that could be served."""

@@ -158,7 +158,6 @@ Index(
     membership.c.repository_id,
     membership.c.removed,
     sqlite_where=membership.c.removed.is_not(None),
-    postgresql_where=membership.c.removed.is_not(None),
 )
 
 source_state = Table(
@@ -263,7 +262,6 @@ Index(
     publication_entry.c.publication_id,
     publication_entry.c.removed,
     sqlite_where=publication_entry.c.removed.is_not(None),
-    postgresql_where=publication_entry.c.removed.is_not(None),
 )
 
 # Groups that a full publication in preparation has emitted; the rest goes when it completes. The whole's entries have no name: ''.

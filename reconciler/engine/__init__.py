@@ -9,7 +9,7 @@ with `sync`, `publish` and `exports` (how it changes), `steps` (the order of wri
 
 from reconciler.engine.execute import Executor, Report
 from reconciler.engine.home import Home
-from reconciler.engine.inspect import Inspector, parse_kind, parse_ref, walk
+from reconciler.engine.inspect import Inspector, parse_kind, parse_ref
 from reconciler.engine.planning import Allowances
 from reconciler.engine.progress import Progress, Silent, Task
 from reconciler.engine.provenance import git_commit
@@ -31,5 +31,4 @@ __all__ = [
     "listen",
     "parse_kind",
     "parse_ref",
-    "walk",
 ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -150,7 +150,7 @@ class Executor:
                     raise
         finally:
             task.done()
-        words = counts_text(content.counts, content.plural)
+        words = counts_text(replace(content.counts, download=0), content.plural)
         message = f"version {number} {digest}" + (f", {words}" if created else ", unchanged")
         return message if content.counts.total else "", [str(failure) for failure in sync.failures]
 

@@ -50,14 +50,14 @@ def export(reader: Reader, store: Store, publication_id: int, record: Publicatio
     Raises StateFault where something else than our link stands in its place.
     """
     link = Path(directory)
-    if link.exists() and not link.is_symlink():
+    if os.path.lexists(link) and _shown(link) is None:
         raise StateFault(f"`{directory}` exists and is not an export of ours", hint="move it away, or export to another directory")
     if exported(directory) == str(record.digest):
         return False
     tree = _hidden_tree(link)
     marker = _read_marker(tree)
     _marker_path(tree).unlink(missing_ok=True)
-    if marker is None or marker.publication != publication_id or marker.number > record.number:
+    if marker is None or not _recorded(reader, publication_id, marker) or marker.number > record.number:
         shutil.rmtree(tree, ignore_errors=True)
         tree.mkdir(parents=True)
         _write(reader, store, tree, reader.all_entries(publication_id, record.number))
@@ -67,6 +67,12 @@ def export(reader: Reader, store: Store, publication_id: int, record: Publicatio
     _switch(link, tree)
     reached(Step.EXPORT_SWITCHED)
     return True
+
+
+def _recorded(reader: Reader, publication_id: int, marker: Marker) -> bool:
+    """Is the tree one that this very database has published? Another may have left it, under the same numbers."""
+    found = reader.publication_numbered(publication_id, marker.number) if marker.publication == publication_id else None
+    return found is not None and str(found.digest) == marker.digest
 
 
 def forget(directory: str) -> None:

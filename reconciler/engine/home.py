@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,7 +37,17 @@ class Home:
         path = self.root / "key"
         if not path.exists() and create:
             self.root.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(secrets.token_bytes(KEY_BYTES))
+            _create_key(path)
         return path.read_bytes() if path.exists() else None
+
+
+def _create_key(path: Path) -> None:
+    """All of it or nothing, and the first of two runs wins: a shorter key would protect less, another one would show every secret as changed."""
+    beside = path.with_name(f"{path.name}.{os.getpid()}")
+    beside.unlink(missing_ok=True)
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(secrets.token_bytes(KEY_BYTES))
+    with suppress(FileExistsError):
+        os.link(beside, path)
+    beside.unlink()

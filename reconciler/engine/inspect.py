@@ -5,7 +5,6 @@ The shapes are those of the contract (`get`, `describe`, `history`, `diff` with 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -184,18 +183,3 @@ def _digest(text: str) -> Digest:
 
 def _time(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def walk(document: dict[str, Any], indent: int = 0) -> Iterator[str]:
-    """A document as indented lines, for `describe`."""
-    pad = "  " * indent
-    for name, value in document.items():
-        if isinstance(value, dict) and value:
-            yield f"{pad}{name}:"
-            yield from walk(value, indent + 1)
-        elif isinstance(value, list) and value and isinstance(value[0], dict):
-            yield f"{pad}{name}:"
-            for one in value:
-                yield from walk(one, indent + 1)
-        else:
-            yield f"{pad}{name}: {value if value not in ({}, [], None) else '(none)'}"

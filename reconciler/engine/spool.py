@@ -19,11 +19,18 @@ _IN_MEMORY = 4 * 1024 * 1024  # bytes
 _Place = tuple[str, str, int, int]  # group, source, where it starts, how many bytes
 
 
+class _SpoolFile(tempfile.SpooledTemporaryFile[bytes]):
+    """Belongs to the plan that refers to it, and goes with it, however that ends."""
+
+    def __del__(self) -> None:
+        self.close()
+
+
 class SpoolWriter:
     """Takes group changes in any order; `close` gives them back in (name, source) order, and counted."""
 
     def __init__(self) -> None:
-        self._file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115  # lives as long as the plan
+        self._file = _SpoolFile(max_size=_IN_MEMORY)
         self._places: list[_Place] = []
 
     def add(self, changes: Iterable[GroupChange]) -> None:
@@ -54,7 +61,7 @@ class SpoolWriter:
 class FileSpool:
     """A finished spool. Iterating reads one group at a time; use it from one thread at a time."""
 
-    def __init__(self, file: tempfile.SpooledTemporaryFile[bytes], places: list[tuple[int, int]]) -> None:
+    def __init__(self, file: _SpoolFile, places: list[tuple[int, int]]) -> None:
         self._file = file
         self._places = places
         self._digest: Digest | None = None
@@ -78,7 +85,7 @@ class FileSpool:
         return self._digest
 
 
-def _read(file: tempfile.SpooledTemporaryFile[bytes], start: int, length: int) -> GroupChange:
+def _read(file: _SpoolFile, start: int, length: int) -> GroupChange:
     file.seek(start)
     head, *lines = [_DECODER.decode(row) for row in file.read(length).splitlines()]
     assert isinstance(head, GroupLine)

@@ -14,7 +14,6 @@ from datetime import datetime
 from itertools import islice
 
 from reconciler.database import CommittedGroup, CommittedSource, Stage, StagedGroup, StagedMember, Writer
-
 from reconciler.engine.progress import Task
 from reconciler.engine.steps import Step, reached
 from reconciler.errors import DigestMismatch, PluginFault, ReconcilerError

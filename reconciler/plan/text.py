@@ -97,7 +97,7 @@ def _refused(content: ContentChanges, verbose: bool) -> Iterator[str]:
         yield from _rows(content, (REFUSE,))
         return
     for reason, number in sorted(content.counts.refused.items(), key=lambda item: (-item[1], item[0]))[:REFUSED_ROWS]:
-        yield f"    ! {number} {content.plural} refused: {reason}"
+        yield f"    ! {number} refused: {reason}"
     hidden = len(content.counts.refused) - REFUSED_ROWS
     if hidden > 0:
         yield f"    ! {hidden} more reasons; `--verbose` lists every refusal"
@@ -140,4 +140,4 @@ def _title(ref: Ref) -> str:
 
 
 def _plain(value: Any) -> str:
-    return "(none)" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return "(none)" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)

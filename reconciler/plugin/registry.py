@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from typing import Any
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -50,7 +50,7 @@ class Registry:
     """The plugins of this installation. `points` replaces the installed entry points in tests."""
 
     def __init__(self, points: Callable[[str], Iterable[EntryPoint]] | None = None) -> None:
-        self._points = points or (lambda group: entry_points(group=group))
+        self._points = points or _installed()
         self._found: dict[str, list[EntryPoint]] = {}
         self._loaded: dict[tuple[str, str], Plugin] = {}
 
@@ -115,6 +115,19 @@ class Registry:
 
     def _all_of(self, kind: str) -> list[Plugin]:
         return [_judge(kind, point) for point in self._entries(kind)]
+
+
+def _installed() -> Callable[[str], Iterable[EntryPoint]]:
+    """The entry points of this installation: every distribution is looked through once, whatever is asked for."""
+    found: dict[str, EntryPoints] = {}
+
+    def of_group(group: str) -> Iterable[EntryPoint]:
+        if not found:
+            every = entry_points()
+            found.update((name, every.select(group=name)) for name in ENTRY_POINT_GROUPS.values())
+        return found[group]
+
+    return of_group
 
 
 def _judge(kind: str, point: EntryPoint) -> Plugin:

@@ -60,7 +60,7 @@ FULL = unit(
 class TestTree:
     def test_pages_files_and_metadata_have_their_places(self) -> None:
         output = published({"foo": [FULL]}).merged
-        base = f"files/ab/{'c' * 62}/foo-1.0+cu&1-py3-none-any.whl"
+        base = f"files/foo/{SHA}/foo-1.0+cu&1-py3-none-any.whl"
         assert output.files == {base: (SHA, "application/octet-stream"), f"{base}.metadata": (BESIDE, "application/octet-stream")}
         assert set(output.pages) == {(path, kind) for path in ("simple/", "simple/foo/") for kind in ("text/html", HTML, JSON)}
         assert next(iter(output.pages))[1] == "text/html"  # the first is the default
@@ -89,7 +89,7 @@ class TestJson:
             "files": [
                 {
                     "filename": "foo-1.0+cu&1-py3-none-any.whl",
-                    "url": f"../../files/ab/{'c' * 62}/foo-1.0%2Bcu%261-py3-none-any.whl",
+                    "url": f"../../files/foo/{SHA}/foo-1.0%2Bcu%261-py3-none-any.whl",
                     "hashes": {"sha256": SHA},
                     "size": 7,
                     "upload-time": "2026-01-02T03:04:05.123456Z",

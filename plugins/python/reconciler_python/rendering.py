@@ -31,9 +31,9 @@ _JSON = msgspec.json.Encoder()
 VersionKey = tuple[int, Version | str]
 
 
-def file_path(sha256: str, filename: str) -> str:
+def file_path(project: str, sha256: str, filename: str) -> str:
     """Where a file stands below the publication's root. The digest in it makes what is behind the URL immutable."""
-    return f"files/{sha256[:2]}/{sha256[2:]}/{filename}"
+    return f"files/{project}/{sha256}/{filename}"
 
 
 def project_pages(name: str, distributions: Sequence[StoredUnit], project: StoredUnit | None) -> tuple[bytes, bytes]:
@@ -83,7 +83,7 @@ def _file(unit: StoredUnit) -> dict[str, Any]:
     metadata = unit.metadata
     entry: dict[str, Any] = {
         "filename": unit.key,
-        "url": f"../../{file_path(file.sha256, quote(unit.key, safe=''))}",
+        "url": f"../../{file_path(unit.group, file.sha256, quote(unit.key, safe=''))}",
         "hashes": {"sha256": file.sha256},
     }
     if file.size is not None:

@@ -1,9 +1,9 @@
 """Lays a version out as a simple index: pages below `simple/`, files below `files/`.
 
-simple/                                     the list of projects
-simple/<project>/                           one project, HTML and JSON
-files/<2 hex>/<62 hex>/<filename>           a file, under its own sha256
-files/<2 hex>/<62 hex>/<filename>.metadata  its core metadata (PEP 658), beside it
+simple/                                       the list of projects
+simple/<project>/                             one project, HTML and JSON
+files/<project>/<sha256>/<filename>           a file, under its own sha256
+files/<project>/<sha256>/<filename>.metadata  its core metadata (PEP 658), beside it
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Final
 
 from reconciler.plugin import GroupOutput, Metadata, PluginCallConfiguration, PublishConduit, Publisher, StoredUnit
 from reconciler_python.documents import HTML_TYPE, JSON_TYPE
+from reconciler_python.filenames import project_name
 from reconciler_python.rendering import artifact_of, file_path, list_pages, project_pages
 from reconciler_python.units import DISTRIBUTION, PROJECT
 
@@ -38,6 +39,15 @@ class PythonPublisher(Publisher):
         with conduit.whole() as output:
             _publish_page(output, "simple/", list_pages(conduit.groups()))
 
+    @classmethod
+    def canonical_path(cls, path: str) -> str | None:
+        """Any spelling of a project's name leads to its page (PEP 503), and the bare publication to the list of projects."""
+        if not path.strip("/"):
+            return "simple/"
+        root, _, name = path.strip("/").partition("/")
+        project = project_name(name)
+        return f"simple/{project}/" if root == "simple" and project and project != name else None
+
 
 def _publish_project(output: GroupOutput, name: str, units: Sequence[StoredUnit]) -> None:
     distributions = [unit for unit in units if unit.type == DISTRIBUTION]
@@ -60,7 +70,7 @@ def _publish_page(output: GroupOutput, path: str, pages: tuple[bytes, bytes]) ->
 def _publish_files(output: GroupOutput, unit: StoredUnit) -> None:
     file = artifact_of(unit, unit.key)
     assert file is not None, unit.key
-    path = file_path(file.sha256, unit.key)
+    path = file_path(unit.group, file.sha256, unit.key)
     output.file(path, file.sha256)
     beside = artifact_of(unit, f"{unit.key}.metadata")
     if beside:

@@ -141,7 +141,6 @@ def _memberships() -> None:
         ["repository_id", "removed"],
         unique=False,
         sqlite_where=sa.text("removed IS NOT NULL"),
-        postgresql_where=sa.text("removed IS NOT NULL"),
     )
     op.create_table(
         "source_state",
@@ -287,7 +286,6 @@ def _entries() -> None:
         ["publication_id", "removed"],
         unique=False,
         sqlite_where=sa.text("removed IS NOT NULL"),
-        postgresql_where=sa.text("removed IS NOT NULL"),
     )
 
 
