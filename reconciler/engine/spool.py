@@ -10,7 +10,7 @@ from itertools import groupby
 import msgspec
 
 from reconciler.model import Digest
-from reconciler.plan import ChangeLine, Counts, GroupChange, GroupLine, Line, counts_of, settle, sum_counts
+from reconciler.plan import ChangeLine, Counts, GroupChange, GroupLine, Line, counts_of, settle
 
 _ENCODER = msgspec.json.Encoder(order="sorted")
 _DECODER = msgspec.json.Decoder(Line)
@@ -32,19 +32,23 @@ class SpoolWriter:
     def __init__(self) -> None:
         self._file = _SpoolFile(max_size=_IN_MEMORY)
         self._places: list[_Place] = []
+        self._counts = Counts()
 
     def add(self, changes: Iterable[GroupChange]) -> None:
         """Append groups, each of one source."""
-        self._places.extend(self._append(change) for change in changes)
+        batch = list(changes)
+        self._counts += counts_of(line for change in batch for line in change.lines)
+        self._places.extend(self._append(change) for change in batch)
 
     def close(self) -> tuple[FileSpool, Counts]:
         """The finished spool and its counts. Groups that several sources touch are settled against each other."""
         self._places.sort()
         shared = [list(rows) for _, rows in groupby(self._places, key=lambda place: place[0])]
-        if len(shared) < len(self._places):
+        settled = len(shared) < len(self._places)
+        if settled:
             self._places = [place for rows in shared for place in self._settled(rows)]
         spool = FileSpool(self._file, [(start, length) for _, _, start, length in self._places])
-        return spool, sum_counts([counts_of(line for change in spool for line in change.lines)])
+        return spool, counts_of(line for change in spool for line in change.lines) if settled else self._counts
 
     def _append(self, change: GroupChange) -> _Place:
         self._file.seek(0, 2)

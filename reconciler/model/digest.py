@@ -7,14 +7,12 @@ text differs between machines). Everything that is compared across machines is a
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 _ENCODER = msgspec.json.Encoder(order="sorted")
-_HEX = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -37,7 +35,7 @@ class Digest:
     def parse(cls, text: str) -> Digest:
         """From `sha256:<hex>` or bare hex. Raises ValueError on anything else."""
         bare = text.removeprefix("sha256:")
-        if not _HEX.fullmatch(bare):
+        if not is_hex_digest(bare):
             raise ValueError(f"not a sha256 digest: {text[:80]!r}")
         return cls(bytes.fromhex(bare))
 
@@ -61,4 +59,7 @@ def canonical(value: Any) -> bytes:
 
 def is_hex_digest(text: str) -> bool:
     """Is this 64 lower-case hex digits?"""
-    return bool(_HEX.fullmatch(text))
+    try:  # half the cost of a regular expression, and every artifact of every run comes by here
+        return len(text) == 64 and bytes.fromhex(text).hex() == text
+    except ValueError:
+        return False

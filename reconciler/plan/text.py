@@ -93,6 +93,8 @@ def _row(sign: str, name: str, labels: list[str], reason: str) -> str:
 
 def _refused(content: ContentChanges, verbose: bool) -> Iterator[str]:
     """All of them when there are few or `verbose`; else one line per reason."""
+    if not content.counts.refused:
+        return
     if verbose or sum(content.counts.refused.values()) <= REFUSED_ROWS:
         yield from _rows(content, (REFUSE,))
         return

@@ -21,9 +21,11 @@ class Response(msgspec.Struct, frozen=True):
 class Stream(Protocol):
     """An open answer whose body is still to come. `length`: the declared Content-Length, or None."""
 
-    url: str
     headers: Mapping[str, str]
     length: int | None
+
+    @property
+    def url(self) -> str: ...
 
     def chunks(self) -> AsyncIterator[bytes]:
         """The body in pieces of up to 1 MiB. Raises Unreachable when it ends before its declared length."""

@@ -28,7 +28,8 @@ from reconciler.remote.tls import TlsContexts
 MAX_REDIRECTS = 10
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _BUFFER = 256 * 1024  # aiohttp pauses the socket at twice this: few pauses, and a piece stays under 1 MiB
-_PLAIN_URL = re.compile(r"https?://[a-z0-9.\-\[\]:]+/(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/?]|%[0-9A-Fa-f]{2})*")
+_PLAIN = r"[A-Za-z0-9\-._~!$&'()*+,;=:@/?]*"
+_PLAIN_URL = re.compile(rf"https?://[a-z0-9.\-\[\]:]+/{_PLAIN}(?:%[0-9A-Fa-f]{{2}}{_PLAIN})*")
 _FAILURES = (aiohttp.ClientError, OSError, ValueError)  # TimeoutError is an OSError, a bad URL a ValueError
 
 
@@ -141,14 +142,17 @@ class _Opening:
 class _Body:
     """An open answer."""
 
-    __slots__ = ("_asked", "_response", "headers", "length", "url")
+    __slots__ = ("_asked", "_response", "headers", "length")
 
     def __init__(self, response: aiohttp.ClientResponse, asked: str) -> None:
         self._response = response
         self._asked = asked
-        self.url = str(response.url)
         self.headers: Mapping[str, str] = response.headers
         self.length = response.content_length
+
+    @property
+    def url(self) -> str:
+        return str(self._response.url)
 
     def chunks(self) -> AsyncIterator[bytes]:
         return _pieces(self._response, self._asked)
