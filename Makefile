@@ -9,7 +9,7 @@ $(VENV)/ready: pyproject.toml constraints.txt
 
 .PHONY: demo test lint bench
 demo: $(VENV)/ready
-	$(BIN)/python -m tests.demo
+	$(BIN)/python manifests/demo.py
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

@@ -5,11 +5,13 @@ from __future__ import annotations
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Task as RichTask
+from rich.table import Column
 from rich.text import Text
 
 from reconciler.engine import Task
+from reconciler.plan import size_text
 
 
 class Bars:
@@ -17,14 +19,14 @@ class Bars:
 
     def __init__(self) -> None:
         columns: tuple[ProgressColumn, ...] = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            UnitsColumn(),
-            BytesColumn(),
-            SpeedColumn(),
+            TextColumn("{task.description}", table_column=Column(no_wrap=True)),
+            BarColumn(bar_width=None),  # whatever the others leave
+            UnitsColumn(table_column=Column(no_wrap=True)),
+            BytesColumn(table_column=Column(no_wrap=True)),
+            SpeedColumn(table_column=Column(no_wrap=True)),
             TimeRemainingColumn(compact=True),
         )
-        self._progress = Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False, redirect_stderr=False)
+        self._progress = Progress(*columns, console=Console(stderr=True), transient=True, expand=True, redirect_stdout=False, redirect_stderr=False)
 
     def __enter__(self) -> Bars:
         self._progress.start()
@@ -61,11 +63,14 @@ class UnitsColumn(ProgressColumn):
         return Text(f"{task.fields['units']}/{task.fields['expected']} {task.fields['noun']}")
 
 
-class BytesColumn(DownloadColumn):
+class BytesColumn(ProgressColumn):
+    """Only where bytes are what is waited for."""
+
     def render(self, task: RichTask) -> Text:
-        return super().render(task) if task.fields["sized"] else Text("")
+        return Text(f"{size_text(int(task.completed))} of {size_text(int(task.total or 0))}" if task.fields["sized"] else "")
 
 
-class SpeedColumn(TransferSpeedColumn):
+class SpeedColumn(ProgressColumn):
     def render(self, task: RichTask) -> Text:
-        return super().render(task) if task.fields["sized"] else Text("")
+        speed = task.finished_speed or task.speed
+        return Text(f"{size_text(int(speed))}/s" if task.fields["sized"] and speed else "")

@@ -14,7 +14,7 @@ NAME = "history"
 
 
 def command(
-    resource: Annotated[str, typer.Argument(metavar="repository/NAME")],
+    resource: Annotated[str, typer.Argument(metavar="repository/NAME", help="For instance repository/team.")],
     layout: LayoutOption = Layout.TABLE,
     home: settings.HomeOption = None,
 ) -> int:

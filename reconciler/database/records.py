@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -69,8 +68,7 @@ class CommitResult(msgspec.Struct, frozen=True):
     created: bool
 
 
-@dataclass(frozen=True, slots=True)
-class VersionRecord:
+class VersionRecord(msgspec.Struct, frozen=True):
     """One version of a repository. The counts say what differs from the version before it."""
 
     number: int
@@ -79,7 +77,7 @@ class VersionRecord:
     added: int
     removed: int
     changed: int
-    provenance: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = msgspec.field(default_factory=dict)
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -121,8 +119,7 @@ class GzipPage(msgspec.Struct, frozen=True):
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class PublicationRecord:
+class PublicationRecord(msgspec.Struct, frozen=True):
     """A completed publication. `number` counts the publications of one Publication resource from 1."""
 
     number: int
@@ -132,8 +129,7 @@ class PublicationRecord:
     published_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Served:
+class Served(msgspec.Struct, frozen=True):
     """What is served now under a path: which publication of which Publication resource, and the ID of its publisher."""
 
     publication_id: int
@@ -143,8 +139,7 @@ class Served:
     publisher: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """What became of one resource in a run: `done`, `unchanged`, `failed` or `blocked`, and why."""
 
     ref: str
@@ -152,8 +147,7 @@ class Outcome:
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class RunRecord:
+class RunRecord(msgspec.Struct, frozen=True):
     """One apply, as recorded. `finished_at` is None while it runs, and for ever when it was killed."""
 
     id: int
@@ -161,12 +155,11 @@ class RunRecord:
     finished_at: datetime | None
     plan_digest: Digest | None
     manifest_digest: Digest | None
-    provenance: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = msgspec.field(default_factory=dict)
     outcomes: tuple[Outcome, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
+class Lease(msgspec.Struct, frozen=True):
     """The right to work on `name`. `epoch` grows with every taking; `ttl_seconds` after the last heartbeat anybody may take it over."""
 
     name: str

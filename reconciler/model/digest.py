@@ -7,7 +7,6 @@ text differs between machines). Everything that is compared across machines is a
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -15,8 +14,7 @@ import msgspec
 _ENCODER = msgspec.json.Encoder(order="sorted")
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Digest:
+class Digest(msgspec.Struct, frozen=True, order=True):
     """A sha256: 32 raw bytes. `str()` gives `sha256:<64 hex>`, `.hex` the bare hex."""
 
     raw: bytes

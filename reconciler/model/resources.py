@@ -8,9 +8,10 @@ The typed fields beside it are what the engine works with.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
+
+import msgspec
 
 from reconciler.model.digest import Digest
 from reconciler.model.place import Origin
@@ -25,8 +26,7 @@ class Kind(StrEnum):
     PUBLICATION = "Publication"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Ref:
+class Ref(msgspec.Struct, frozen=True, order=True):
     """A resource by kind and name; `str()` gives `repository/team`."""
 
     kind: Kind
@@ -36,8 +36,7 @@ class Ref:
         return f"{self.kind.lower()}/{self.name}"
 
 
-@dataclass(frozen=True, slots=True)
-class Secret:
+class Secret(msgspec.Struct, frozen=True):
     """A reference to a secret, never its value. Exactly one of `env` (variable name) and `file` (absolute path) is set."""
 
     env: str | None = None
@@ -47,37 +46,33 @@ class Secret:
         return f"env {self.env}" if self.env else f"file {self.file}"
 
 
-@dataclass(frozen=True, slots=True)
-class Meta:
+class Meta(msgspec.Struct, frozen=True):
     """The envelope of a resource: who it is and where it was written."""
 
     kind: Kind
     name: str
     origin: Origin
-    labels: Mapping[str, str] = field(default_factory=dict)
-    annotations: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = msgspec.field(default_factory=dict)
+    annotations: Mapping[str, str] = msgspec.field(default_factory=dict)
 
     @property
     def ref(self) -> Ref:
         return Ref(self.kind, self.name)
 
 
-@dataclass(frozen=True, slots=True)
-class Auth:
+class Auth(msgspec.Struct, frozen=True):
     username: str | Secret
     password: Secret
 
 
-@dataclass(frozen=True, slots=True)
-class Tls:
+class Tls(msgspec.Struct, frozen=True):
     verify: bool = True
     ca: str | None = None
     client_cert: str | None = None
     client_key: Secret | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Remote:
+class Remote(msgspec.Struct, frozen=True):
     """Where content comes from, and how to talk to it. Times in seconds."""
 
     meta: Meta
@@ -89,7 +84,7 @@ class Remote:
     auth: Auth | None = None
     tls: Tls = Tls()
     proxy: str | None = None
-    headers: Mapping[str, str | Secret] = field(default_factory=dict)
+    headers: Mapping[str, str | Secret] = msgspec.field(default_factory=dict)
     connect_timeout: float = 10.0
     read_timeout: float = 60.0
     total_timeout: float = 1800.0
@@ -98,8 +93,7 @@ class Remote:
     rate_limit: float | None = None  # requests a second
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
+class Filter(msgspec.Struct, frozen=True):
     """Rules of one type. `options`: the plugin's validated filter model, opaque to the core."""
 
     meta: Meta
@@ -109,8 +103,7 @@ class Filter:
     options: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(msgspec.Struct, frozen=True):
     """One entry of `sources`. `id` is what membership rows remember: `remote:<name>`.
 
     `spec`: the entry as plain data; `options`: the plugin's validated model of its type-specific keys.
@@ -123,8 +116,7 @@ class Source:
     origin: Origin
 
 
-@dataclass(frozen=True, slots=True)
-class Guard:
+class Guard(msgspec.Struct, frozen=True):
     """`max_removals`: a share (0.3) of the units, or a whole number of them (12)."""
 
     max_removals: float | int = 0.3
@@ -132,8 +124,7 @@ class Guard:
     origin: Origin | None = None  # where `guard` is written, if it is
 
 
-@dataclass(frozen=True, slots=True)
-class Repository:
+class Repository(msgspec.Struct, frozen=True):
     meta: Meta
     spec: Mapping[str, Any]
     type: str
@@ -143,8 +134,7 @@ class Repository:
     guard: Guard = Guard()
 
 
-@dataclass(frozen=True, slots=True)
-class Publication:
+class Publication(msgspec.Struct, frozen=True):
     """`version`: "latest", a number, or a version digest. `exports`: directories (absolute)."""
 
     meta: Meta
@@ -160,14 +150,13 @@ class Publication:
 Resource = Remote | Filter | Repository | Publication
 
 
-@dataclass(frozen=True, slots=True)
-class DesiredState:
+class DesiredState(msgspec.Struct, frozen=True):
     """Everything that the manifests say. Iteration is by kind, then name."""
 
-    remotes: Mapping[str, Remote] = field(default_factory=dict)
-    filters: Mapping[str, Filter] = field(default_factory=dict)
-    repositories: Mapping[str, Repository] = field(default_factory=dict)
-    publications: Mapping[str, Publication] = field(default_factory=dict)
+    remotes: Mapping[str, Remote] = msgspec.field(default_factory=dict)
+    filters: Mapping[str, Filter] = msgspec.field(default_factory=dict)
+    repositories: Mapping[str, Repository] = msgspec.field(default_factory=dict)
+    publications: Mapping[str, Publication] = msgspec.field(default_factory=dict)
 
     def __iter__(self) -> Iterator[Resource]:
         for table in (self.remotes, self.filters, self.repositories, self.publications):
@@ -188,19 +177,17 @@ class DesiredState:
         ]
 
 
-@dataclass(frozen=True, slots=True)
-class ActualResource:
+class ActualResource(msgspec.Struct, frozen=True):
     """A resource as it was recorded by the last apply. `secrets`: keyed fingerprints by the reference's path in the spec."""
 
     ref: Ref
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
     spec: Mapping[str, Any]
-    secrets: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class ActualRepository:
+class ActualRepository(msgspec.Struct, frozen=True):
     """The latest version of a repository: number, digest, how many units. `id`: the database's."""
 
     id: int
@@ -210,8 +197,7 @@ class ActualRepository:
     units: int
 
 
-@dataclass(frozen=True, slots=True)
-class ActualPublication:
+class ActualPublication(msgspec.Struct, frozen=True):
     """What is served now under a publication's name. `version` is None when nothing was ever published."""
 
     id: int
@@ -221,10 +207,9 @@ class ActualPublication:
     digest: Digest | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ActualState:
+class ActualState(msgspec.Struct, frozen=True):
     """Everything that the database says, without content."""
 
-    resources: Mapping[Ref, ActualResource] = field(default_factory=dict)
-    repositories: Mapping[str, ActualRepository] = field(default_factory=dict)
-    publications: Mapping[str, ActualPublication] = field(default_factory=dict)
+    resources: Mapping[Ref, ActualResource] = msgspec.field(default_factory=dict)
+    repositories: Mapping[str, ActualRepository] = msgspec.field(default_factory=dict)
+    publications: Mapping[str, ActualPublication] = msgspec.field(default_factory=dict)

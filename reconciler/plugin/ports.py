@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import BinaryIO, ClassVar, Final
+
+import msgspec
 
 from reconciler.model import Artifact, Group, StoredUnit, Unit
 from reconciler.plugin.calls import ImporterCall, PublishConduit
@@ -23,8 +24,7 @@ class Unchanged:
 UNCHANGED: Final = Unchanged()
 
 
-@dataclass(frozen=True, slots=True)
-class Metadata:
+class Metadata(msgspec.Struct, frozen=True):
     """Who a plugin is. `id`: unique per kind; `types`: IDs of the content types it handles; `api`: a PEP 440 range of API versions."""
 
     id: str
@@ -33,8 +33,7 @@ class Metadata:
     api: str = ">=1.0,<2"
 
 
-@dataclass(frozen=True, slots=True)
-class ActiveFilter:
+class ActiveFilter(msgspec.Struct, frozen=True):
     """A filter that governs the call: the `Filter` resource's name, its validated options, and where it is written."""
 
     name: str
@@ -42,8 +41,7 @@ class ActiveFilter:
     place: str
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True):
     """One unit is in, or out because `reason`. `reconsider_at`: when time alone will change the answer."""
 
     unit: Unit
@@ -52,8 +50,7 @@ class Decision:
     reconsider_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
+class Summary(msgspec.Struct, frozen=True):
     """A unit for people: its `version` (None where the type knows none) and a `label` of its variety (`wheel`)."""
 
     version: str | None = None

@@ -1,0 +1,100 @@
+"""What is not written down does not exist: commands, options, kinds and keys are looked for in the documentation."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import typer
+
+from reconciler.cli.main import tree
+from reconciler.manifest import schema
+from reconciler.plugin import Registry
+from tests.support.source import ROOT
+
+DOCUMENTS = [ROOT / "README.md", ROOT / "manifests" / "README.md", ROOT / "plugins" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+TEXT = "\n".join(path.read_text(encoding="utf-8") for path in DOCUMENTS if path.exists())
+CODE = set(re.findall(r"[A-Za-z0-9_-]+", " ".join(re.findall(r"`[^`\n]+`", TEXT))))
+COMMANDS: dict[str, Any] = typer.main.get_command(tree()).commands  # type: ignore[attr-defined]  # it is a group
+
+
+def options() -> Iterator[tuple[str, str]]:
+    for name, command in COMMANDS.items():
+        for parameter in command.params:
+            yield from ((name, option) for option in parameter.opts if option.startswith("-"))
+
+
+def keys(value: Any) -> set[str]:
+    """Every name of a property in a schema."""
+    if isinstance(value, list):
+        return {key for one in value for key in keys(one)}
+    if not isinstance(value, dict):
+        return set()
+    named = value.get("properties", {})
+    own = set(named) if isinstance(named, dict) else set()
+    return own | {key for one in value.values() for key in keys(one)}
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_every_command_is_documented(name: str) -> None:
+    assert name in CODE
+
+
+@pytest.mark.parametrize("option", sorted({option for _, option in options()}))
+def test_every_option_is_documented(option: str) -> None:
+    assert option in CODE
+
+
+def test_every_kind_and_every_key_of_a_manifest_is_documented() -> None:
+    document = schema(Registry())
+    wanted = keys(document) | set(document["properties"]["kind"]["enum"])
+    assert {"include", "maxRemovals", "clientCert"} <= wanted, "the schema is read as it is meant"
+    assert sorted(wanted - CODE) == []
+
+
+def test_every_key_that_is_refused_as_not_supported_yet_is_documented() -> None:
+    refused = {key for one in models() for key in getattr(one, "not_yet", ())}
+    assert {"lock", "osv", "dependencies"} <= refused
+    assert sorted(refused - CODE) == []
+
+
+def models() -> Iterator[type[object]]:
+    """Every model of options, the core's and the installed plugins'."""
+    from reconciler.plugin import Options
+
+    waiting: list[type[object]] = [Options]
+    schema(Registry())  # the plugins are loaded by this
+    while waiting:
+        yield (one := waiting.pop())
+        waiting += one.__subclasses__()
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    broken = [
+        f"{path.name}: {target}"
+        for path in DOCUMENTS
+        if path.exists()
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text(encoding="utf-8"))
+        if not (path.parent / target).exists()
+    ]
+    assert broken == []
+
+
+# In pieces, so that this file does not hold what it looks for.
+FORBIDDEN = ["pypi" + ".org", "python" + "hosted", "debian" + ".org", "npmjs" + ".", "/wo" + "rk/", "/tm" + "p/", "/ro" + "ot/", "/ho" + "me/"]
+
+
+def test_no_file_names_a_registry_or_a_place_on_somebodys_machine() -> None:
+    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if listed.returncode != 0:
+        pytest.skip("this is not a git repository")
+    files = [ROOT / name for name in listed.stdout.split("\0") if name]
+    found = [f"{path.relative_to(ROOT)}: {word}" for path in files if path.is_file() for word in named(path.read_bytes())]
+    assert found == []
+
+
+def named(content: bytes) -> list[str]:
+    return [word for word in FORBIDDEN if word.encode() in content]

@@ -1,0 +1,155 @@
+"""The house, as sentences: who may know whom."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import pytest
+
+from tests.support.source import Module, modules, resolved, room_of
+
+GROUND = frozenset({"errors", "model"})
+ROOMS = frozenset({"database", "plan", "plugin", "remote", "store"})
+KNOWS: Mapping[str, frozenset[str]] = {
+    "": frozenset(),
+    "errors": frozenset({"model"}),  # for type checkers: a fault has a place
+    "model": frozenset({"errors"}),
+    **dict.fromkeys(ROOMS, GROUND),
+    "manifest": GROUND | {"plugin"},
+    "engine": GROUND | ROOMS | {"manifest"},
+    "serve": GROUND | {"database", "store"},
+    "cli": GROUND | ROOMS | {"manifest", "engine", "serve"},
+    "reconciler_python": frozenset({"plugin"}),
+}
+
+# Commands import what they need when they run. Elsewhere only these wait: the HTTP client, and what a plugin's entry points name.
+LATE = {
+    ("reconciler.remote.opening", "reconciler.remote.wire"),
+    ("reconciler_python", "reconciler_python.content"),
+    ("reconciler_python", "reconciler_python.simple_importer"),
+    ("reconciler_python", "reconciler_python.simple_publisher"),
+}
+
+
+def strangers(room: str) -> list[str]:
+    """Imports of a room that its sentence does not allow, as `file:line module`."""
+    return [
+        f"{module.place}:{one.line} {one.module}"
+        for module in modules()
+        if module.room == room
+        for one in module.imports
+        if (known := room_of(one.module)) is not None and known != room and known not in KNOWS[room]
+    ]
+
+
+def test_every_room_has_its_sentence() -> None:
+    assert {module.room for module in modules()} == set(KNOWS)
+
+
+def test_errors_knows_nothing_at_run_time() -> None:
+    [errors] = [module for module in modules() if module.name == "reconciler.errors"]
+    assert [one.module for one in errors.imports if room_of(one.module) is not None and not one.typing] == []
+    assert strangers("errors") == []
+
+
+def test_model_knows_errors_and_nothing_above_it() -> None:
+    assert strangers("model") == []
+
+
+@pytest.mark.parametrize("room", sorted(ROOMS))
+def test_rooms_know_the_ground_and_not_each_other(room: str) -> None:
+    assert strangers(room) == []
+
+
+def test_manifest_knows_the_ground_and_the_plugin_door() -> None:
+    assert strangers("manifest") == []
+
+
+def test_engine_joins_the_rooms_and_knows_no_surface() -> None:
+    assert strangers("engine") == []
+
+
+def test_serve_reads_what_was_published_and_knows_neither_engine_nor_manifest_nor_plugins() -> None:
+    assert strangers("serve") == []
+
+
+def test_cli_stands_on_top_and_nobody_knows_it() -> None:
+    assert strangers("cli") == []
+    assert [module.name for module in modules() if module.room != "cli" and any(room_of(one.module) == "cli" for one in module.imports)] == []
+
+
+def test_plugins_enter_by_the_door_only() -> None:
+    entered = {one.module for module in modules() if module.room == "reconciler_python" for one in module.imports if room_of(one.module) == "plugin"}
+    assert strangers("reconciler_python") == []
+    assert {resolved(name) for name in entered} == {"reconciler.plugin"}, "its modules behind the door are its own business"
+
+
+def test_the_core_imports_no_plugin() -> None:
+    assert [
+        module.name for module in modules() if module.name.startswith("reconciler.") and any("reconciler_" in one.module for one in module.imports)
+    ] == []
+
+
+@pytest.mark.parametrize(
+    ("library", "room"),
+    [
+        ("sqlalchemy", "database"),
+        ("alembic", "database"),
+        ("aiohttp", "remote"),
+        ("granian", "serve"),
+        ("yaml", "manifest"),
+        ("pydantic", "plugin"),
+        ("packaging", "plugin"),
+        ("rich", "cli"),
+        ("typer", "cli"),
+    ],
+)
+def test_a_library_stays_in_its_room(library: str, room: str) -> None:
+    """pydantic serves manifests and the option models of plugins, yaml also prints, packaging also reads plugins' packages."""
+    also = {"pydantic": {"manifest", "reconciler_python"}, "yaml": {"cli"}, "packaging": {"reconciler_python"}}.get(library, set())
+    users = {module.room for module in modules() if any(one.module.partition(".")[0] == library for one in module.imports)}
+    assert room in users
+    assert users - {room} <= also
+
+
+def test_imports_are_absolute() -> None:
+    assert [f"{module.place}:{one.line}" for module in modules() for one in module.imports if one.relative] == []
+
+
+def test_functions_import_nothing_of_ours_but_where_starting_up_would_cost() -> None:
+    found = {(module.name, resolved(one.module)) for module in modules() for one in module.imports if one.inside and room_of(one.module) is not None}
+    assert {pair for pair in found if not pair[0].startswith("reconciler.cli.")} == LATE
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    """Where each of them is executed, that is: what is imported for type checkers, or when a function runs, does not count."""
+    graph = {module.name: executed(module) for module in modules()}
+    assert circle(graph) == []
+
+
+def executed(module: Module) -> set[str]:
+    """Modules of ours that run before this one has; a package does not wait for itself when a module in it names a sibling."""
+    found = {resolved(one.module) for one in module.imports if not one.inside and not one.typing and room_of(one.module) is not None}
+    return {name for name in found if name is not None and name != module.name}
+
+
+def circle(graph: Mapping[str, Iterable[str]]) -> list[str]:
+    """Some circle, in order, or nothing."""
+    done: set[str] = set()
+
+    def visit(name: str, path: list[str]) -> list[str]:
+        if name in path:
+            return [*path[path.index(name) :], name]
+        if name in done:
+            return []
+        for other in sorted(graph.get(name, ())):
+            if found := visit(other, [*path, name]):
+                return found
+        done.add(name)
+        return []
+
+    return next((found for name in sorted(graph) if (found := visit(name, []))), [])
+
+
+def test_a_circle_would_be_found() -> None:
+    assert circle({"a": ["b"], "b": ["c"], "c": ["b"]}) == ["b", "c", "b"]

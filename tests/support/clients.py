@@ -1,0 +1,136 @@
+"""The programs that users run, as they run them: our command line, pip, uv and poetry, each without any configuration of the machine."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+PATIENCE = 120  # seconds, for what would else hang for ever
+
+
+def program(name: str) -> str:
+    """A program of the environment that runs the tests."""
+    return str(Path(sys.executable).with_name(name))
+
+
+def isolated(home: Path, **more: str) -> dict[str, str]:
+    """An environment with no index, cache, proxy or configuration but ours."""
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(home),
+        "NO_COLOR": "1",
+        "PIP_CONFIG_FILE": os.devnull,
+        "PIP_NO_CACHE_DIR": "1",
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "UV_NO_CONFIG": "1",
+        "UV_NO_CACHE": "1",
+        **more,
+    }
+
+
+def run(words: Sequence[str | Path], home: Path, *, folder: Path | None = None, **more: str) -> str:
+    """Run a program to its end; everything that it said. It must succeed."""
+    done = subprocess.run(
+        words, cwd=folder, env=isolated(home, **more), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=PATIENCE, check=False
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def pip_installs(index: str, home: Path, *packages: str) -> str:
+    """Install wheels into `<home>/pip` from this index alone; what pip said."""
+    words: list[str | Path] = [sys.executable, "-m", "pip", "install", "--no-compile", "--target", home / "pip", "--index-url", index, *packages]
+    return run(words, home)
+
+
+def uv_installs(index: str, home: Path, *packages: str) -> str:
+    """Likewise, into `<home>/uv`."""
+    words: list[str | Path] = [
+        program("uv"),
+        "pip",
+        "install",
+        "--python",
+        sys.executable,
+        "--target",
+        home / "uv",
+        "--default-index",
+        index,
+        *packages,
+    ]
+    return run(words, home)
+
+
+def poetry_installs(index: str, home: Path, packages: Mapping[str, str]) -> str:
+    """Lock and install a project whose only source is this index, into `<home>/poetry/.venv`; what poetry said."""
+    project = home / "poetry"
+    project.mkdir()
+    wanted = ", ".join(f'"{name}{specifier}"' for name, specifier in packages.items())
+    project.joinpath("pyproject.toml").write_text(
+        f"""
+[project]
+name = "scratch"
+version = "1"
+requires-python = ">=3.11"
+dependencies = [{wanted}]
+[tool.poetry]
+package-mode = false
+[[tool.poetry.source]]
+name = "ours"
+url = "{index}"
+priority = "primary"
+""",
+        encoding="utf-8",
+    )
+    settings = {
+        "POETRY_CACHE_DIR": str(home / "cache"),
+        "POETRY_CONFIG_DIR": str(home / "config"),
+        "POETRY_DATA_DIR": str(home / "data"),
+        "POETRY_VIRTUALENVS_IN_PROJECT": "true",
+        "POETRY_VIRTUALENVS_OPTIONS_NO_PIP": "true",
+        "POETRY_KEYRING_ENABLED": "false",
+    }
+    said = run([program("poetry"), "lock", "--no-interaction"], home, folder=project, **settings)
+    return said + run([program("poetry"), "install", "--no-interaction"], home, folder=project, **settings)
+
+
+@contextmanager
+def served(home: Path) -> Iterator[str]:
+    """`reconciler serve` on a free port, over this home; its URL, which ends with a slash."""
+    words = [program("reconciler"), "serve", "--port", "0", "--home", str(home)]
+    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env=isolated(home))
+    try:
+        assert process.stderr is not None
+        said = process.stderr.readline()
+        assert said.startswith("serving on "), said + process.stderr.read()
+        yield said.split()[-1]
+    finally:
+        process.terminate()
+        _, rest = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, rest) == (0, "")
+
+
+@contextmanager
+def python_http_server(folder: Path) -> Iterator[str]:
+    """What `python -m http.server` does with a folder, on a free port; its URL, which ends with a slash."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def __init__(self, *arguments: object) -> None:
+            super().__init__(*arguments, directory=str(folder))  # type: ignore[arg-type]  # as the server calls it
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            """Nobody reads it."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Quiet) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}/"
+        finally:
+            server.shutdown()
+            thread.join()

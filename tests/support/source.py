@@ -1,0 +1,93 @@
+"""Our source as text: which modules there are, and what each imports."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = {"reconciler": ROOT, "reconciler_python": ROOT / "plugins" / "python"}
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """One imported module. `module` is imported at `line`; `inside`: in a function; `typing`: for type checkers only."""
+
+    module: str
+    line: int
+    inside: bool
+    typing: bool
+    relative: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    name: str
+    path: Path
+    tree: ast.Module
+    lines: int
+    imports: tuple[Import, ...]
+
+    @property
+    def room(self) -> str:
+        """`reconciler.plan.text` is in `plan`; a plugin's modules are in a room of the plugin's name."""
+        return _room(self.name)
+
+    @property
+    def place(self) -> str:
+        return str(self.path.relative_to(ROOT))
+
+
+@lru_cache(maxsize=1)
+def modules() -> tuple[Module, ...]:
+    """Every module of the core and of the plugins in the tree, by name."""
+    found = []
+    for package, folder in PACKAGES.items():
+        for path in (folder / package).rglob("*.py"):
+            name = ".".join(path.relative_to(folder).with_suffix("").parts).removesuffix(".__init__")
+            text = path.read_text(encoding="utf-8")
+            tree = ast.parse(text)
+            found.append(Module(name, path, tree, len(text.splitlines()), tuple(_imports(tree))))
+    return tuple(sorted(found, key=lambda module: module.name))
+
+
+def room_of(imported: str) -> str | None:
+    """The room that an imported module belongs to; None for what is not ours, or in no room (`reconciler.__version__`)."""
+    name = resolved(imported)
+    return None if name is None else _room(name) or None
+
+
+def resolved(imported: str) -> str | None:
+    """The module of ours that an import executes: `reconciler.plan.Plan` is a name of `reconciler.plan`."""
+    names = {module.name for module in modules()}
+    while imported and imported not in names:
+        imported = imported.rpartition(".")[0]
+    return imported or None
+
+
+def functions(module: Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+def _room(name: str) -> str:
+    first, _, rest = name.partition(".")
+    return rest.partition(".")[0] if first == "reconciler" else first
+
+
+def _imports(tree: ast.AST, *, inside: bool = False, typing: bool = False) -> Iterator[Import]:
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield Import(alias.name, node.lineno, inside, typing, relative=False)
+        elif isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                yield Import(f"{node.module or ''}.{alias.name}", node.lineno, inside, typing, relative=node.level > 0)
+        else:
+            function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            checked = isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+            yield from _imports(node, inside=inside or function, typing=typing or checked)
