@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from reconciler.plugin import Group, PluginCallConfiguration, StoredUnit
 from reconciler_python.options import SelectionOptions
 from reconciler_python.simple_importer import PythonImporter
 from reconciler_python.simple_publisher import PythonPublisher
-
-from reconciler.plugin import Group, PluginCallConfiguration, StoredUnit
 from tests.support.calls import FakeCall, FakePublishConduit, page, stored, write_tree
 from tests.support.index_server import IndexServer, serving
 from tests.support.wheels import Built, build_egg, build_sdist, build_wheel

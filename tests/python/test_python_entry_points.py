@@ -7,12 +7,12 @@ import subprocess
 import sys
 
 import pytest
+
 import reconciler_python
+from reconciler.plugin import Registry
 from reconciler_python.content import Distribution, Project
 from reconciler_python.simple_importer import PythonImporter
 from reconciler_python.simple_publisher import PythonPublisher
-
-from reconciler.plugin import Registry
 
 
 def test_the_installed_entry_points_lead_to_the_plugin() -> None:

@@ -7,11 +7,11 @@ import json
 from typing import Any
 
 import pytest
-from reconciler_python.options import SelectionOptions
-from reconciler_python.simple_importer import PythonImporter
 
 from reconciler.model import sealed
 from reconciler.plugin import UNCHANGED, Artifact, Gone, Group, Malformed, Page, Unit
+from reconciler_python.options import SelectionOptions
+from reconciler_python.simple_importer import PythonImporter
 from tests.support.calls import BASE, FakeCall, page
 
 JSON = "application/vnd.pypi.simple.v1+json"

@@ -7,13 +7,13 @@ import random
 from typing import Any
 
 from pypi_simple import ProjectPage
+
+from reconciler.plugin import PluginCallConfiguration, StoredArtifact, StoredUnit
 from reconciler_python.documents import read_project_json
 from reconciler_python.markup import read_project_html
 from reconciler_python.rendering import project_pages
 from reconciler_python.simple_publisher import PythonPublisher
 from reconciler_python.units import project_units
-
-from reconciler.plugin import PluginCallConfiguration, StoredArtifact, StoredUnit
 from tests.support.calls import FakeOutput, FakePublishConduit, page, stored
 
 HTML = "application/vnd.pypi.simple.v1+html"

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from reconciler_python.content import Distribution
-from reconciler_python.options import FilterOptions, SelectionOptions
 
 from reconciler.plugin import ActiveFilter, Decision, Unit
+from reconciler_python.content import Distribution
+from reconciler_python.options import FilterOptions, SelectionOptions
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterable
 from typing import Final
 
 from reconciler.plugin import UNCHANGED, Gone, Group, Importer, ImporterCall, Metadata, Page, Unchanged, Unit
+from reconciler_python.constants import constant
 from reconciler_python.documents import (
     ACCEPT,
     HTML_TYPES,
@@ -37,11 +38,7 @@ class PythonImporter(Importer):
 
     @classmethod
     def well_known(cls, index: str) -> str | None:
-        if index != "pypi":
-            return None
-        from pypi_simple import PYPI_SIMPLE_ENDPOINT  # heavy (an HTTP client, an HTML parser): paid for by those who say `index: pypi`
-
-        return PYPI_SIMPLE_ENDPOINT
+        return constant("pypi_simple", "PYPI_SIMPLE_ENDPOINT") if index == "pypi" else None
 
     async def declare(self, call: ImporterCall) -> AsyncIterator[Group]:
         """The projects that `include` names, without asking for the list of all; with a glob, or without `include`, the list decides."""
