@@ -24,7 +24,15 @@ class Options(BaseModel):
     `not_yet`: keys, as manifests write them, that are promised but not built: refused as `not supported yet`.
     """
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, alias_generator=to_camel, populate_by_name=False, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        alias_generator=to_camel,
+        populate_by_name=False,
+        hide_input_in_errors=True,
+        defer_build=True,  # a command pays for the models that its manifests use, when they use them
+    )
 
     not_yet: ClassVar[frozenset[str]] = frozenset()
 
