@@ -8,41 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import Any
 
-from reconciler.database import Outcome, Writer
-from reconciler.engine.exports import export, forget
+from reconciler.database import Outcome
+from reconciler.engine.exports import forget
 from reconciler.engine.lease import leased
-from reconciler.engine.planning import publication_digest, revision_of
-from reconciler.engine.progress import Progress
-from reconciler.engine.publish import publish
-from reconciler.engine.remotes import Remotes
-from reconciler.engine.steps import Step, reached
+from reconciler.engine.serving import serve_version
+from reconciler.engine.site import Site
 from reconciler.engine.sync import ContentSync, SourceAccess
-from reconciler.errors import Conflict, ReconcilerError, StateFault
-from reconciler.model import ActualPublication, ActualState, DesiredState, Digest, Kind, Publication, Ref, Repository
+from reconciler.errors import Conflict, ReconcilerError
+from reconciler.model import ActualState, DesiredState, Kind, Ref, Repository
 from reconciler.plan import Action, ContentChanges, Plan, ResourceChange, counts_text
-from reconciler.plugin import Registry
-from reconciler.store import Store
 
 AT_ONCE = 4  # repositories synced at the same time
 
 DONE, UNCHANGED, FAILED, BLOCKED = "done", "unchanged", "failed", "blocked"
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    """What every step of an execution shares."""
-
-    writer: Writer
-    store: Store
-    registry: Registry
-    remotes: Remotes
-    progress: Progress
-    clock: Callable[[], datetime]
 
 
 @dataclass(slots=True)
@@ -127,7 +108,9 @@ class Executor:
                 self._report.conflicts.append(change.ref.name)
                 problems.append(str(error))
             except ReconcilerError as error:
-                problems.append(str(error) + (f"\nhint: {error.hint}" if error.hint else ""))
+                problems.append(_explained(error))
+            except Exception as error:  # a full disk, a locked database: this repository's failure, the others go on
+                problems.append(f"{type(error).__name__}: {error}")
         if problems:
             self._report.add(change.ref, FAILED, "\n".join(([message] if message else []) + problems))
         else:
@@ -141,7 +124,8 @@ class Executor:
         task = site.progress.task(f"fetching {repository.meta.name}", content.plural)
         try:
             async with leased(site.writer, str(change.ref), site.clock):
-                sync = ContentSync(site.writer, site.store, site.registry, self._access(repository), repository_id, task)
+                access = self._access(repository, content)
+                sync = ContentSync(site.writer, site.store, site.registry, access, site.in_flight, repository_id, task)
                 try:
                     await sync.fetch(content)
                     number, digest, created = await sync.commit(content, self._version_provenance(repository), site.clock())
@@ -154,8 +138,10 @@ class Executor:
         message = f"version {number} {digest}" + (f", {words}" if created else ", unchanged")
         return message if content.counts.total else "", [str(failure) for failure in sync.failures]
 
-    def _access(self, repository: Repository) -> dict[str, SourceAccess]:
-        remotes = {source.id: self._desired.remotes[source.remote] for source in repository.sources}
+    def _access(self, repository: Repository, content: ContentChanges) -> dict[str, SourceAccess]:
+        """How the files of each source come in; a source whose listing failed has none, and may not even have its secrets."""
+        silent = {failure.source for failure in content.failures if failure.group is None}
+        remotes = {source.id: self._desired.remotes[source.remote] for source in repository.sources if source.id not in silent}
         return {id: SourceAccess(self._site.remotes.fetcher(remote), remote.concurrency, remote.retries) for id, remote in remotes.items()}
 
     def _version_provenance(self, repository: Repository) -> dict[str, Any]:
@@ -168,65 +154,17 @@ class Executor:
             self._report.add(change.ref, BLOCKED, f"{source} was refused")
             return
         try:
-            message = await asyncio.to_thread(self._published, publication, actual)
+            message = await serve_version(self._site, publication, change, actual)
         except ReconcilerError as error:
-            self._report.add(change.ref, FAILED, str(error) + (f"\nhint: {error.hint}" if error.hint else ""))
+            self._report.add(change.ref, FAILED, _explained(error))
         except Exception as error:  # a publisher may raise anything; the pointer stays where it was
             self._report.add(change.ref, FAILED, f"publisher `{publication.publisher}` failed: {type(error).__name__}: {error}")
         else:
             self._report.add(change.ref, DONE if message else UNCHANGED, message)
 
-    def _published(self, publication: Publication, actual: ActualState) -> str:
-        """What was done, empty when nothing had to be."""
-        writer = self._site.writer
-        current = actual.publications[publication.meta.name]
-        version, version_digest = self._target(publication, actual)
-        digest = publication_digest(version_digest, publication, revision_of(self._site.registry, publication.publisher))
-        moved = current.digest != digest or current.version != version
-        if moved:
-            self._render(publication, current, actual, version, version_digest, digest)
-        record = writer.publication(current.id)
-        assert record is not None
-        shown = [path for path in publication.exports if export(writer, self._site.store, current.id, record, path)]
-        words = [f"serves version {version} of {publication.repository} at /{publication.path}/"] if moved else []
-        return ", ".join(words + [f"exported to {path}" for path in shown])
 
-    def _render(
-        self, publication: Publication, current: ActualPublication, actual: ActualState, version: int, version_digest: Digest, digest: Digest
-    ) -> None:
-        """Render, complete, point. A complete publication of the same digest is only pointed to."""
-        writer, now = self._site.writer, self._site.clock()
-        last = writer.last_complete(current.id)
-        if last is None or last.digest != digest or last.version != version:
-            same = (
-                last is not None
-                and publication_digest(last.version_digest, publication, revision_of(self._site.registry, publication.publisher)) == last.digest
-            )
-            last = publish(
-                writer,
-                self._site.registry.publisher(publication.publisher),
-                publication.options,
-                publication_id=current.id,
-                repository_id=actual.repositories[publication.repository].id,
-                version=version,
-                version_digest=version_digest,
-                digest=digest,
-                rendered=(last.version if last else 0, same),
-                now=now,
-            )
-        writer.point(current.id, last.number)
-        reached(Step.POINTER_SET)
-
-    def _target(self, publication: Publication, actual: ActualState) -> tuple[int, Digest]:
-        state = actual.repositories[publication.repository]
-        wanted = publication.version
-        if wanted == "latest" or wanted == state.number:
-            return state.number, state.digest
-        number = wanted if isinstance(wanted, int) else self._site.writer.version_by_digest(state.id, Digest.parse(wanted))
-        record = self._site.writer.version(state.id, number) if number is not None else None
-        if record is None:
-            raise StateFault(f"repository `{publication.repository}` has no version `{wanted}`")
-        return record.number, record.digest
+def _explained(error: ReconcilerError) -> str:
+    return f"{error}\nhint: {error.hint}" if error.hint else str(error)
 
 
 def _recorded_exports(spec: Any) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,6 +47,10 @@ def _create_key(path: Path) -> None:
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(secrets.token_bytes(KEY_BYTES))
-    with suppress(FileExistsError):
+    try:
         os.link(beside, path)
-    beside.unlink()
+    except FileExistsError:
+        pass
+    except OSError:  # a file system without links
+        beside.replace(path)
+    beside.unlink(missing_ok=True)

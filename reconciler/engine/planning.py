@@ -11,7 +11,7 @@ from reconciler.engine.exports import exported
 from reconciler.engine.resolve import Context, resolve
 from reconciler.engine.selection import plain_options
 from reconciler.engine.spool import SpoolWriter
-from reconciler.errors import PluginFault, ReconcilerError
+from reconciler.errors import ReconcilerError
 from reconciler.model import ActualPublication, ActualState, DesiredState, Digest, Guard, Kind, Publication, Ref, Repository
 from reconciler.plan import Action, ContentChanges, Failure, Plan, ResourceChange, guarded, resource_change
 from reconciler.plugin import Registry
@@ -70,16 +70,18 @@ async def _contents(context: Context, desired: DesiredState, actual: ActualState
         async with slots:
             try:
                 return await resolve(context, desired.repositories[name], desired, actual.repositories.get(name))
-            except PluginFault as error:  # of this repository's type; the others go on
-                return _unresolved(error)
+            except ReconcilerError as error:
+                return _unresolved(error.message, error.hint)
+            except Exception as error:  # whatever a plugin did to this repository, the others go on
+                return _unresolved(f"cannot be resolved: {type(error).__name__}: {error}")
 
     names = list(desired.repositories)
     return dict(zip(names, await asyncio.gather(*map(one, names)), strict=True))
 
 
-def _unresolved(error: ReconcilerError) -> ContentChanges:
+def _unresolved(message: str, hint: str | None = None) -> ContentChanges:
     spool, counts = SpoolWriter().close()
-    return ContentChanges(spool, counts, failures=(Failure("repository", None, error.message, error.hint),))
+    return ContentChanges(spool, counts, failures=(Failure("repository", None, message, hint),))
 
 
 def _repository_change(
@@ -128,13 +130,24 @@ async def _why_publish(
     """Why something has to be rendered, pointed or exported; empty where nothing has."""
     if current is None or current.version is None:
         return "not published yet"
-    if after is not None and after != current.version:
+    if after is not None and (after, await _digest_of(context, publication, after, actual)) != (current.version, current.version_digest):
         return "the repository has another version" if publication.version == LATEST else "another version is asked for"
     wanted = publication_digest(current.version_digest or Digest.of(b""), publication, revision_of(context.registry, publication.publisher))
     if wanted != current.digest:
         return "it is rendered differently now"
     behind = [path for path in publication.exports if exported(path) != str(current.digest)]
     return f"the export `{behind[0]}` does not show it yet" if behind else ""
+
+
+async def _digest_of(context: Context, publication: Publication, number: int, actual: ActualState) -> Digest | None:
+    """Of a version of the publication's repository; None where this very plan makes it. Numbers do not tell: it may be another repository now."""
+    state = actual.repositories.get(publication.repository)
+    if state is None or number > state.number:
+        return None
+    if number == state.number:
+        return state.digest
+    record = await asyncio.to_thread(context.reader.version, state.id, number)
+    return record.digest if record else None
 
 
 def _deletion(ref: Ref, actual: ActualState, allowances: Allowances) -> ResourceChange:

@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from reconciler.engine.execute import Executor, Report, Site
+from reconciler.engine.execute import Executor, Report
 from reconciler.engine.fingerprints import fingerprints
 from reconciler.engine.home import Home
 from reconciler.engine.planning import Allowances, make_plan
 from reconciler.engine.progress import Progress, Silent
 from reconciler.engine.remotes import Remotes
 from reconciler.engine.resolve import Context
+from reconciler.engine.site import Site
 from reconciler.engine.steps import Step, reached
 from reconciler.model import DesiredState
 from reconciler.plan import Plan

@@ -20,9 +20,10 @@ from reconciler.engine.progress import Progress, Task
 from reconciler.engine.remotes import Remotes
 from reconciler.engine.selection import Selected, Selection
 from reconciler.engine.spool import SpoolWriter
+from reconciler.engine.together import together
 from reconciler.errors import Gone, NotCached, PluginFault, ReconcilerError
 from reconciler.model import ActualRepository, DesiredState, Digest, Group, Repository, Source, Unit, group_digest, stored_unit
-from reconciler.plan import ContentChanges, Failure, GroupChange, GroupLine, Member, difference, with_download
+from reconciler.plan import ChangeLine, ContentChanges, Failure, GroupChange, GroupLine, Member, contested, difference, with_download
 from reconciler.plugin import Importer, Plugin, Registry, Unchanged
 
 BATCH = 200  # groups looked up in the database at once
@@ -45,6 +46,7 @@ class Findings:
 
     spool: SpoolWriter = field(default_factory=SpoolWriter)
     failures: list[Failure] = field(default_factory=list)
+    absent: list[Failure] = field(default_factory=list)  # asked for by name, and never known there
     unknown: list[str] = field(default_factory=list)
     sources: dict[str, tuple[str | None, str]] = field(default_factory=dict)
     owned: set[str] = field(default_factory=set)
@@ -73,14 +75,15 @@ async def resolve(context: Context, repository: Repository, desired: DesiredStat
         await _drop_undeclared_sources(context, plugin, repository, desired, actual, findings)
     finally:
         task.done()
+    failures = findings.failures + [one for one in findings.absent if one.group not in findings.owned]
     spool, counts = findings.spool.close()
     return ContentChanges(
         spool=spool,
         counts=counts,
         units=actual.units if actual else 0,
         touched=findings.touched,
-        failures=tuple(sorted(findings.failures, key=lambda failure: (failure.source, failure.group or ""))),
-        unknown=tuple(findings.unknown),
+        failures=tuple(sorted(failures, key=lambda failure: (failure.source, failure.group or ""))),
+        unknown=tuple(sorted(findings.unknown)),
         sources=findings.sources,
         plural=context.registry.content_type(_metadata_types(plugin)[0]).plural,
     )
@@ -166,7 +169,7 @@ class SourceResolver:
             for group in remaining:
                 await results.put(await self._read(group))
 
-        async with asyncio.TaskGroup() as workers:
+        async with together() as workers:
             for _ in range(min(len(groups), self._remote.concurrency)):
                 workers.create_task(work())
             missing = len(groups)
@@ -205,28 +208,36 @@ class SourceResolver:
 
     def _changed(self, reading: Reading, members: list[Member]) -> list[GroupChange]:
         name = reading.group.name
+        if reading.gone:
+            self._findings.owned.discard(name)  # it does not answer for the name: the next source may
+            if name not in self._committed:
+                hint = "is the name right? the source does not know it"
+                self._findings.absent.append(Failure(self._source.id, name, reading.gone, hint))
+                return []
+        removes = self._repository.mode == "mirror"
         try:
             selected = self._selection.decide(name, reading.units or [], reading.call.kept_out)
-        except Exception as error:  # selection is plugin code as well
+            lines = difference(self._source.id, members, selected.wanted, selected.refusals, self._selection, removes=removes, gone=reading.gone)
+        except Exception as error:  # what decides and what finds the words is plugin code as well
             self._fail(name, error)
             return []
-        removes = self._repository.mode == "mirror"
-        if reading.gone and name not in self._committed:
-            self._fail(name, Gone(reading.gone, hint="is the name right? the source does not know it"))
+        if reading.gone and not lines and self._committed[name] == self._gone(name):
             return []
-        lines = difference(self._source.id, members, selected.wanted, selected.refusals, self._selection, removes=removes, gone=reading.gone)
-        return [GroupChange(self._head(name, members, reading, selected), lines)]
+        return [GroupChange(self._head(name, members, reading, selected, lines), lines)]
 
-    def _head(self, name: str, members: list[Member], reading: Reading, selected: Selected) -> GroupLine:
+    def _gone(self, name: str) -> CommittedGroup:
+        """What is remembered of a group that upstream has no more: it was here, so that its absence is no news."""
+        return CommittedGroup(name, None, self._selection.digest)
+
+    def _head(self, name: str, members: list[Member], reading: Reading, selected: Selected, lines: list[ChangeLine]) -> GroupLine:
         due = selected.reconsider_at
         return GroupLine(
             name=name,
             source=self._source.id,
             was=_digest_of(members),
-            validator=None if reading.gone else reading.group.validator or reading.call.validator,
+            validator=None if reading.gone or any(map(contested, lines)) else reading.group.validator or reading.call.validator,
             selection=self._selection.digest.hex,
             reconsider_at=due.isoformat() if due else None,
-            held=not reading.gone,
         )
 
     async def _drop(self, names: list[str]) -> None:
@@ -265,7 +276,8 @@ def selection_of(context: Context, plugin: Plugin, repository: Repository, optio
 
 def departed(source: str, name: str, members: list[Member], words: Selection) -> GroupChange:
     """Everything that `source` brought to a group leaves, and the source holds the group no longer."""
-    return GroupChange(GroupLine(name, source, _digest_of(members), held=False), difference(source, members, [], [], words))
+    head = GroupLine(name, source, _digest_of(members), selection=words.digest.hex, held=False)
+    return GroupChange(head, difference(source, members, [], [], words))
 
 
 def failure_of(source: str, group: str | None, error: Exception, plugin: Plugin) -> Failure:

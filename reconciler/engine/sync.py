@@ -8,14 +8,16 @@ not committed, so that the next run asks for that file only.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import islice
+from itertools import groupby, islice
 
 from reconciler.database import CommittedGroup, CommittedSource, Stage, StagedGroup, StagedMember, Writer
 from reconciler.engine.progress import Task
 from reconciler.engine.steps import Step, reached
+from reconciler.engine.together import together
 from reconciler.errors import DigestMismatch, PluginFault, ReconcilerError
 from reconciler.model import Artifact, Digest, Sealed, Unit, stored_unit
 from reconciler.plan import ADD, CHANGE, MOVE, REFUSE, REMOVE, ChangeLine, ContentChanges, GroupChange
@@ -36,15 +38,47 @@ class SourceAccess:
     retries: int
 
 
+class InFlight:
+    """Bytes that are being brought in right now, by any repository of a run: who wants the same ones waits for them."""
+
+    def __init__(self) -> None:
+        self._arriving: dict[Digest, asyncio.Event] = {}
+
+    @asynccontextmanager
+    async def alone(self, digest: Digest) -> AsyncIterator[None]:
+        """Nobody else brings in `digest` within the block."""
+        while digest in self._arriving:
+            await self._arriving[digest].wait()
+        self._arriving[digest] = arrived = asyncio.Event()
+        try:
+            yield
+        finally:
+            del self._arriving[digest]
+            arrived.set()
+
+
 @dataclass(slots=True)
 class GroupWork:
-    """One touched group on its way: what is fetched, what failed, how many of its units are still open."""
+    """One touched group on its way, with the changes of each source: what is fetched, what failed, how many units are still open."""
 
-    change: GroupChange
+    changes: list[GroupChange]
     open: int = 0
     arrived: list[Sealed] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)  # key -> message
     sizes: dict[Digest, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One unit to bring in. `recorded`: artifacts that the database knows to be stored."""
+
+    work: GroupWork
+    source: str
+    line: ChangeLine
+    recorded: frozenset[Digest]
+
+
+Jobs = asyncio.Queue[Job | None]
 
 
 @dataclass(slots=True)
@@ -69,6 +103,7 @@ class ContentSync:
         store: Store,
         registry: Registry,
         sources: dict[str, SourceAccess],
+        in_flight: InFlight,
         repository_id: int,
         task: Task,
     ) -> None:
@@ -76,6 +111,7 @@ class ContentSync:
         self._store = store
         self._registry = registry
         self._sources = sources
+        self._in_flight = in_flight
         self._task = task
         self._stage: Stage = writer.stage(repository_id)
         self._ready: list[GroupWork] = []
@@ -87,9 +123,9 @@ class ContentSync:
     async def fetch(self, content: ContentChanges) -> None:
         """Bring in every byte and stage every row of `content`. Failed files end up in `failures`."""
         self._task.expect(content.counts.added + content.counts.changed, content.counts.download)
-        jobs: asyncio.Queue[tuple[GroupWork, ChangeLine, frozenset[Digest]] | None] = asyncio.Queue(maxsize=64)
+        jobs: Jobs = asyncio.Queue(maxsize=64)
         width = max((source.concurrency for source in self._sources.values()), default=1)
-        async with asyncio.TaskGroup() as tasks:
+        async with together() as tasks:
             for _ in range(width):
                 tasks.create_task(self._work(jobs))
             await self._produce(content, jobs)
@@ -112,40 +148,42 @@ class ContentSync:
         """Forget the staged rows; the bytes stay, verified, for the next try."""
         await asyncio.to_thread(self._stage.discard)
 
-    async def _produce(self, content: ContentChanges, jobs: asyncio.Queue[tuple[GroupWork, ChangeLine, frozenset[Digest]] | None]) -> None:
-        spool = iter(content.spool)
+    async def _produce(self, content: ContentChanges, jobs: Jobs) -> None:
+        spool = (GroupWork(list(changes)) for _, changes in groupby(content.spool, key=lambda change: change.head.name))
         while batch := list(islice(spool, LOOK_UP)):
-            wanted = {Digest.parse(a.sha256) for change in batch for line in change.lines for a in line.artifacts}
+            wanted = {Digest.parse(artifact.sha256) for work in batch for _, line in _arrivals(work) for artifact in line.artifacts}
             recorded = frozenset(await asyncio.to_thread(self._writer.stored, wanted)) if wanted else frozenset()
-            for change in batch:
-                work = GroupWork(change)
-                arrivals = [line for line in change.lines if _arrives(line)]
+            for work in batch:
+                arrivals = _arrivals(work)
                 work.open = len(arrivals)
                 if not arrivals:
                     await self._finished(work)
-                for line in arrivals:
-                    await jobs.put((work, line, recorded))
+                for source, line in arrivals:
+                    await jobs.put(Job(work, source, line, recorded))
 
-    async def _work(self, jobs: asyncio.Queue[tuple[GroupWork, ChangeLine, frozenset[Digest]] | None]) -> None:
+    async def _work(self, jobs: Jobs) -> None:
         while (job := await jobs.get()) is not None:
-            work, line, recorded = job
+            work = job.work
             try:
-                await self._unit(work, line, recorded)
-            except (ReconcilerError, OSError) as error:
-                work.failed[line.key] = str(error)
-                self.failures.append(FileFailure(work.change.head.source, work.change.head.name, line.key, str(error)))
+                await self._unit(job)
+            except Exception as error:  # whatever spoils one file is that file's failure and nobody else's
+                message = str(error) if isinstance(error, ReconcilerError | OSError) else f"{type(error).__name__}: {error}"
+                work.failed[job.line.key] = message
+                self.failures.append(FileFailure(job.source, work.changes[0].head.name, job.line.key, message))
             work.open -= 1
             self._task.advance(units=1)
             if work.open == 0:
                 await self._finished(work)
 
-    async def _unit(self, work: GroupWork, line: ChangeLine, recorded: frozenset[Digest]) -> None:
+    async def _unit(self, job: Job) -> None:
+        work, line = job.work, job.line
         for artifact in sorted(line.artifacts, key=lambda one: bool(one.within)):  # containers first
             digest = Digest.parse(artifact.sha256)
-            if digest not in recorded:
-                work.sizes[digest] = await self._artifact(work.change.head.source, line, artifact, digest)
+            if digest not in job.recorded:
+                async with self._in_flight.alone(digest):
+                    work.sizes[digest] = await self._artifact(job.source, line, artifact, digest)
         unit = Unit(line.type, line.key, {}, line.artifacts)
-        work.arrived.append(Sealed(Digest.parse(line.digest), bytes(line.body), unit, work.change.head.name))
+        work.arrived.append(Sealed(Digest.parse(line.digest), bytes(line.body), unit, work.changes[0].head.name))
 
     async def _artifact(self, source: str, line: ChangeLine, artifact: Artifact, digest: Digest) -> int:
         """The artifact's bytes are in the store when this returns; how many they are."""
@@ -205,7 +243,8 @@ class ContentSync:
         if sizes:
             self._store.sync()
         self._writer.record_units([unit for work in batch for unit in work.arrived], sizes)
-        self._stage.add([_staged_group(work) for work in batch], [member for work in batch for member in _staged_members(work)])
+        changes = [(change, work) for work in batch for change in work.changes]
+        self._stage.add([_staged_group(*one) for one in changes], [member for one in changes for member in _staged_members(*one)])
         reached(Step.ROWS_STAGED)
 
 
@@ -213,8 +252,12 @@ def _arrives(line: ChangeLine) -> bool:
     return line.op in (ADD, CHANGE) or (line.op == MOVE and bool(line.digest))
 
 
-def _staged_group(work: GroupWork) -> StagedGroup:
-    head = work.change.head
+def _arrivals(work: GroupWork) -> list[tuple[str, ChangeLine]]:
+    return [(change.head.source, line) for change in work.changes for line in change.lines if _arrives(line)]
+
+
+def _staged_group(change: GroupChange, work: GroupWork) -> StagedGroup:
+    head = change.head
     was = Digest.parse(head.was) if head.was else None
     if not head.held and not work.failed:
         return StagedGroup(head.name, head.source, was, None)
@@ -223,9 +266,9 @@ def _staged_group(work: GroupWork) -> StagedGroup:
     return StagedGroup(head.name, head.source, was, CommittedGroup(head.name, validator, Digest.parse(head.selection), due))
 
 
-def _staged_members(work: GroupWork) -> Iterator[StagedMember]:
-    head = work.change.head
-    for line in work.change.lines:
+def _staged_members(change: GroupChange, work: GroupWork) -> Iterator[StagedMember]:
+    head = change.head
+    for line in change.lines:
         if line.op == REFUSE or line.key in work.failed:
             continue
         if _arrives(line):

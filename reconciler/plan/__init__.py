@@ -28,7 +28,7 @@ from reconciler.plan.changes import (
     Summary,
     sum_counts,
 )
-from reconciler.plan.content import Member, Refusal, Words, counts_of, difference, settle, with_download
+from reconciler.plan.content import Member, Refusal, Words, contested, counts_of, difference, settle, with_download
 from reconciler.plan.document import document, entry
 from reconciler.plan.guards import guarded
 from reconciler.plan.resources import resource_change
@@ -56,6 +56,7 @@ __all__ = [
     "Spool",
     "Summary",
     "Words",
+    "contested",
     "counts_of",
     "counts_text",
     "difference",

@@ -83,7 +83,7 @@ class Spool(Protocol):
 
     @property
     def digest(self) -> Digest:
-        """Of all lines in order."""
+        """Of all lines in order, without validators: those change with the bytes of a page, whatever it says."""
         ...
 
 

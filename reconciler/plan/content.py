@@ -60,14 +60,15 @@ def difference(
     """The lines by which `source` turns `members` into `wanted`, in (type, key) order.
 
     `removes=False` (additive mode): nothing leaves. `gone`: the reason for what leaves, where upstream gave one.
-    A member of another source is never removed; a wanted unit that another source holds already only changes hands.
+    A member of another source is never removed; a wanted unit that another source holds already only changes hands. Where
+    another source holds something else under its key it is kept out, with its body, in case that one leaves: see `settle`.
     """
     held: dict[Key, Member] = {}
     foreign: dict[Key, Member] = {}
     for member in members:
         (held if member.source == source else foreign)[(member.unit.type, member.unit.key)] = member
     lines: dict[tuple[str, str, str], ChangeLine] = {}
-    kept_out = {(one.type, one.key): one for one in refusals}
+    kept_out = {(one.type, one.key): one for one in sorted(refusals, key=lambda one: one.reason, reverse=True)}
     asked: set[Key] = set()
     for sealed in wanted:
         key = (sealed.unit.type, sealed.unit.key)
@@ -86,13 +87,17 @@ def difference(
 
 
 def settle(changes: Sequence[GroupChange]) -> list[GroupChange]:
-    """Where several sources touch one group: a unit that leaves one and joins another only changes hands."""
+    """Where several sources touch one group: a unit that leaves one and joins another only changes hands, and a key that one frees is another's."""
     leaving = {line.digest for change in changes for line in change.lines if line.op == REMOVE}
-    joining = {line.digest for change in changes for line in change.lines if line.op == ADD}
+    joining = {line.digest for change in changes for line in change.lines if line.op in (ADD, MOVE)}
+    free = {(line.type, line.key) for change in changes for line in change.lines if line.op == REMOVE}
     both = leaving & joining
-    if not both:
-        return list(changes)
-    return [GroupChange(change.head, [_moved(line) if line.digest in both else line for line in change.lines]) for change in changes]
+    return [GroupChange(change.head, [_settled(line, both, free) for line in change.lines]) for change in changes]
+
+
+def contested(line: ChangeLine) -> bool:
+    """Is it kept out only because another source holds its key?"""
+    return line.op == REFUSE and bool(line.body)
 
 
 def counts_of(lines: Iterable[ChangeLine]) -> Counts:
@@ -102,9 +107,10 @@ def counts_of(lines: Iterable[ChangeLine]) -> Counts:
     download = 0
     for line in lines:
         number[line.op] += 1
-        download += line.download
         if line.op == REFUSE:
             refused[line.reason] = refused.get(line.reason, 0) + 1
+        else:
+            download += line.download
     return Counts(number[ADD], number[REMOVE], number[CHANGE], number[MOVE], download, refused)
 
 
@@ -119,7 +125,7 @@ def _arrival(sealed: Sealed, held: Member | None, foreign: Member | None, words:
     if held is not None and held.digest == digest:
         return None
     if held is None and foreign is not None:
-        return _joining(sealed, MOVE if foreign.digest == digest else REFUSE, f"held by {foreign.source}", words)
+        return _joining(sealed, MOVE if foreign.digest == digest else REFUSE, f"held by {foreign.source}", words, waits=True)
     if held is None:
         return _joining(sealed, ADD, "", words)
     refusal = words.refusal(held.unit, sealed.unit)
@@ -128,9 +134,9 @@ def _arrival(sealed: Sealed, held: Member | None, foreign: Member | None, words:
     return _joining(sealed, CHANGE, words.change(held.unit, sealed.unit), words, before=held.digest)
 
 
-def _joining(sealed: Sealed, op: str, reason: str, words: Words, before: str = "") -> ChangeLine:
+def _joining(sealed: Sealed, op: str, reason: str, words: Words, before: str = "", *, waits: bool = False) -> ChangeLine:
     version, label = words.summary(sealed.unit)
-    kept_out = op == REFUSE
+    kept_out = op == REFUSE and not waits
     return ChangeLine(
         op=op,
         type=sealed.unit.type,
@@ -167,8 +173,10 @@ def _refused(refusal: Refusal) -> ChangeLine:
     )
 
 
-def _moved(line: ChangeLine) -> ChangeLine:
-    if line.op not in (ADD, REMOVE):
+def _settled(line: ChangeLine, both: set[str], free: set[Key]) -> ChangeLine:
+    if contested(line) and (line.type, line.key) in free:
+        return msgspec.structs.replace(line, op=ADD, reason="")
+    if line.digest not in both or line.op not in (ADD, REMOVE):
         return line
     return msgspec.structs.replace(line, op=MOVE, digest=line.digest if line.op == ADD else "", download=0)
 

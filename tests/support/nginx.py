@@ -55,6 +55,7 @@ INDEX = """
     }}
     location /.html/ {{ internal; alias {root}/; index index.html; add_header Vary Accept; add_header X-PyPI-Last-Serial $serial_here; }}
     location /packages/ {{ }}
+    location /pypi/ {{ types {{ }} default_type application/json; add_header X-PyPI-Last-Serial $serial; }}
     location / {{ return 404; }}
 """
 TREE = "location / {{ index index.html; }}"

@@ -1,0 +1,59 @@
+"""Commands in processes of their own, which end as a power cut would end them: at a named step, passed for the n-th time.
+
+The processes are forked off one that has imported everything, so that each costs no more than what it does.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from itertools import count
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+
+from reconciler.cli.main import run
+from reconciler.engine import Step, listen
+
+_PRELOADED = ["tests.support.driver", "reconciler.manifest", "reconciler.remote.wire", "reconciler_python", "alembic.command"]
+
+
+def killed_at(step: Step, occurrence: int, words: Sequence[str], log: Path) -> None:
+    """Run a command that must die at this step. `log`: where its output goes."""
+    process = _started(step.value, occurrence, words, log)
+    process.join()
+    assert process.exitcode == -signal.SIGKILL, f"not killed at `{step}`: {log.read_text()}"
+
+
+def other_run(words: Sequence[str], log: Path) -> int:
+    """The exit code of a command that runs beside this process."""
+    process = _started("", 0, words, log)
+    process.join()
+    assert process.exitcode is not None
+    return process.exitcode
+
+
+def _started(step: str, occurrence: int, words: Sequence[str], log: Path) -> ForkServerProcess:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(_PRELOADED)
+    process = context.Process(target=_run, args=(step, occurrence, list(words), str(log)), daemon=True)
+    process.start()
+    return process
+
+
+def _run(step: str, occurrence: int, words: list[str], log: str) -> None:
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    passed = count(1)
+
+    def die(reached: Step) -> None:
+        if reached == step and next(passed) == occurrence:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    listen(die)
+    sys.exit(run(words))

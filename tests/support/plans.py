@@ -1,0 +1,66 @@
+"""Members, wanted units and words for tests of plans, without any plugin."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from reconciler.model import Artifact, Digest, Sealed, StoredUnit, Unit, sealed, stored_unit
+from reconciler.plan import ChangeLine, ContentChanges, Failure, GroupChange, GroupLine, Member, counts_of, sum_counts
+
+GROUP = "alpha"
+
+
+@dataclass(frozen=True, slots=True)
+class PlainWords:
+    """Says what it is asked about. `frozen`: keys whose change is refused."""
+
+    frozen: frozenset[str] = frozenset()
+
+    def summary(self, unit: Unit | StoredUnit) -> tuple[str | None, str]:
+        return str(unit.metadata.get("version", "1.0")), "wheel"
+
+    def removal(self, unit: StoredUnit) -> str:
+        return "gone upstream"
+
+    def change(self, before: StoredUnit, after: Unit) -> str:
+        return "metadata changed"
+
+    def refusal(self, before: StoredUnit, after: Unit) -> str | None:
+        return "may not change" if after.key in self.frozen else None
+
+
+@dataclass
+class Lines:
+    """A spool in memory."""
+
+    changes: Sequence[GroupChange] = field(default_factory=list)
+
+    def __iter__(self) -> Iterator[GroupChange]:
+        return iter(self.changes)
+
+    @property
+    def digest(self) -> Digest:
+        return Digest.of(msgspec.json.encode(list(self.changes)))
+
+
+def a_unit(key: str, note: int = 0, *, size: int = 100) -> Sealed:
+    artifact = Artifact(f"{key}.bin", hashlib.sha256(f"{key} {note}".encode()).hexdigest(), size, f"https://index.example.org/{key}")
+    return sealed(Unit("test.file", key, {"note": note, "version": key.partition("-")[2] or "1.0"}, [artifact]), GROUP)
+
+
+def a_member(unit: Sealed, source: str) -> Member:
+    return Member(unit.digest.hex, stored_unit(unit.body), source)
+
+
+def changed(*lines: ChangeLine, name: str = GROUP, source: str = "remote:up") -> GroupChange:
+    return GroupChange(GroupLine(name, source), list(lines))
+
+
+def content(changes: Iterable[GroupChange], *, units: int = 0, failures: tuple[Failure, ...] = (), unknown: tuple[str, ...] = ()) -> ContentChanges:
+    spool = Lines(list(changes))
+    counts = sum_counts(counts_of(change.lines) for change in spool)
+    return ContentChanges(spool, counts, units=units, failures=failures, unknown=unknown, plural="distributions")
