@@ -5,23 +5,26 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event
 from sqlalchemy.dialects import sqlite
+from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.pool import QueuePool
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from reconciler.database.schema import metadata
+from reconciler.errors import StateFault
 
 BUSY_SECONDS = 30
 
 _POOL = {"pool_size": 8, "max_overflow": -1}  # a reader that streams keeps its connection: waiting for one would be a deadlock
+_SQLITE = {"timeout": BUSY_SECONDS, "check_same_thread": False}
 
 
 def writing(url: URL) -> Engine:
     """For short writes. On SQLite each transaction takes the write lock when it begins, so that it can never fail half-way for want of it."""
     if url.get_backend_name() != "sqlite":
-        return create_engine(url, **_POOL)
-    engine = create_engine(url, poolclass=QueuePool, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False}, **_POOL)
+        return _translated(create_engine(url, **_POOL))
+    engine = _translated(create_engine(url, poolclass=QueuePool, connect_args=_SQLITE, **_POOL))
     _on_connect(engine, "PRAGMA journal_mode=WAL", "PRAGMA synchronous=NORMAL", "PRAGMA foreign_keys=ON", "PRAGMA cache_size=-16384")
     _begin_with(engine, "BEGIN IMMEDIATE")
     return engine
@@ -30,10 +33,10 @@ def writing(url: URL) -> Engine:
 def reading(url: URL) -> Engine:
     """For reading: the database itself refuses to write. Each connection sees one state from its first statement on."""
     if url.get_backend_name() != "sqlite":
-        engine = create_engine(url, isolation_level="REPEATABLE READ", **_POOL)
+        engine = _translated(create_engine(url, isolation_level="REPEATABLE READ", **_POOL))
         return engine.execution_options(postgresql_readonly=True)
     only_existing = url.set(database=f"file:{_quoted(url.database or '')}").update_query_dict({"mode": "rw", "uri": "true"})
-    engine = create_engine(only_existing, poolclass=QueuePool, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False}, **_POOL)
+    engine = _translated(create_engine(only_existing, poolclass=QueuePool, connect_args=_SQLITE, **_POOL))
     _on_connect(engine, "PRAGMA query_only=ON", "PRAGMA cache_size=-16384")
     _begin_with(engine, "BEGIN")
     return engine
@@ -44,9 +47,23 @@ def empty() -> Engine:
     dialect = sqlite.dialect()
     tables = [str(CreateTable(table).compile(dialect=dialect)) for table in metadata.sorted_tables]
     indexes = [str(CreateIndex(index).compile(dialect=dialect)) for table in metadata.sorted_tables for index in table.indexes]
-    engine = create_engine("sqlite://", poolclass=QueuePool, connect_args={"check_same_thread": False}, **_POOL)
+    engine = _translated(create_engine("sqlite://", poolclass=QueuePool, connect_args=_SQLITE, **_POOL))
     _on_connect(engine, *tables, *indexes, "PRAGMA query_only=ON")
     _begin_with(engine, "BEGIN")
+    return engine
+
+
+def _translated(engine: Engine) -> Engine:
+    """Have what the database itself cannot do (a full disk, a lock that stays, a broken file) raised as StateFault."""
+
+    @event.listens_for(engine, "handle_error")
+    def translate(context: ExceptionContext) -> None:
+        error = context.sqlalchemy_exception
+        if isinstance(error, OperationalError) or type(error) is DatabaseError:  # the latter bare: SQLite's word for a file that is none
+            where = engine.url.render_as_string(hide_password=True)
+            message = f"the database `{where}` cannot be used: {context.original_exception}"
+            raise StateFault(message, hint="is the disk full, or another program at it?") from context.original_exception
+
     return engine
 
 

@@ -31,6 +31,7 @@ class SourceCall:
         self._closed = False
         self.validator: str | None = None
         self.kept_out: list[tuple[str, str]] = []
+        self._read: list[tuple[str, str]] = []
 
     @property
     def url(self) -> str:
@@ -46,7 +47,9 @@ class SourceCall:
 
     async def get(self, url: str, *, accept: str = "*/*", at_least: int | None = None) -> Page:
         self._check_open()
-        page = await self._pages.get(urljoin(self._url, url), accept=accept, at_least=at_least)
+        address = urljoin(self._url, url)
+        self._read.append((address, accept))
+        page = await self._pages.get(address, accept=accept, at_least=at_least)
         reached(Step.PAGE_READ)
         return page
 
@@ -65,6 +68,11 @@ class SourceCall:
     def refuse(self, key: str, reason: str) -> None:
         self._check_open()
         self.kept_out.append((key, reason))
+
+    def forget_pages(self) -> None:
+        """What this call read made no sense: the next one reads it anew, whatever upstream's validators say."""
+        for address, accept in self._read:
+            self._pages.forget(address, accept)
 
     def close(self) -> None:
         """The call has returned: whoever kept this object can do nothing with it."""

@@ -86,6 +86,7 @@ class Executor:
             for path in _recorded_exports(recorded[ref].spec) if ref.kind is Kind.PUBLICATION else []:
                 forget(path)
         written = {one.ref for one in self._plan.changes if one.action in (Action.CREATE, Action.UPDATE) and not one.refusal}
+        written -= {Ref(Kind.PUBLICATION, name) for name in self._desired.publications if self._blocked(name)}
         resources = [resource for resource in self._desired if resource.meta.ref in written]
         if resources or deleted:
             writer.record_resources(resources, self._fingerprints, deleted, self._site.clock())
@@ -149,9 +150,8 @@ class Executor:
 
     async def _publication(self, change: ResourceChange, actual: ActualState) -> None:
         publication = self._desired.publications[change.ref.name]
-        source = Ref(Kind.REPOSITORY, publication.repository)
-        if any(one.ref == source and one.refusal for one in self._plan.changes):
-            self._report.add(change.ref, BLOCKED, f"{source} was refused")
+        if self._blocked(change.ref.name):
+            self._report.add(change.ref, BLOCKED, f"repository/{publication.repository} was refused")
             return
         try:
             message = await serve_version(self._site, publication, change, actual)
@@ -161,6 +161,11 @@ class Executor:
             self._report.add(change.ref, FAILED, f"publisher `{publication.publisher}` failed: {type(error).__name__}: {error}")
         else:
             self._report.add(change.ref, DONE if message else UNCHANGED, message)
+
+    def _blocked(self, publication: str) -> bool:
+        """Was its repository refused? Then nothing of the publication changes either."""
+        source = Ref(Kind.REPOSITORY, self._desired.publications[publication].repository)
+        return any(one.ref == source and one.refusal for one in self._plan.changes)
 
 
 def _explained(error: ReconcilerError) -> str:

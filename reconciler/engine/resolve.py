@@ -21,7 +21,7 @@ from reconciler.engine.remotes import Remotes
 from reconciler.engine.selection import Selected, Selection
 from reconciler.engine.spool import SpoolWriter
 from reconciler.engine.together import together
-from reconciler.errors import Gone, NotCached, PluginFault, ReconcilerError
+from reconciler.errors import Gone, NotCached, PluginFault, ReconcilerError, Temporary
 from reconciler.model import ActualRepository, DesiredState, Digest, Group, Repository, Source, Unit, group_digest, stored_unit
 from reconciler.plan import ChangeLine, ContentChanges, Failure, GroupChange, GroupLine, Member, contested, difference, with_download
 from reconciler.plugin import Importer, Plugin, Registry, Unchanged
@@ -189,6 +189,8 @@ class SourceResolver:
         except Gone as gone:
             return Reading(group, call, [], gone=gone.message)
         except Exception as error:  # a plugin may raise anything; it is this group's failure and nobody else's
+            if not isinstance(error, Temporary | NotCached):
+                call.forget_pages()
             return Reading(group, call, failure=error)
         finally:
             call.close()
@@ -210,7 +212,7 @@ class SourceResolver:
         name = reading.group.name
         if reading.gone:
             self._findings.owned.discard(name)  # it does not answer for the name: the next source may
-            if name not in self._committed:
+            if name not in self._committed and not reading.group.listed:
                 hint = "is the name right? the source does not know it"
                 self._findings.absent.append(Failure(self._source.id, name, reading.gone, hint))
                 return []
@@ -221,13 +223,14 @@ class SourceResolver:
         except Exception as error:  # what decides and what finds the words is plugin code as well
             self._fail(name, error)
             return []
-        if reading.gone and not lines and self._committed[name] == self._gone(name):
+        head = self._head(name, members, reading, selected, lines)
+        if reading.gone and not lines and self._remembers(head):
             return []
-        return [GroupChange(self._head(name, members, reading, selected, lines), lines)]
+        return [GroupChange(head, lines)]
 
-    def _gone(self, name: str) -> CommittedGroup:
-        """What is remembered of a group that upstream has no more: it was here, so that its absence is no news."""
-        return CommittedGroup(name, None, self._selection.digest)
+    def _remembers(self, head: GroupLine) -> bool:
+        """Of a group that upstream has no more: is it known that it was here, so that its absence is no news?"""
+        return self._committed.get(head.name) == CommittedGroup(head.name, head.validator, self._selection.digest)
 
     def _head(self, name: str, members: list[Member], reading: Reading, selected: Selected, lines: list[ChangeLine]) -> GroupLine:
         due = selected.reconsider_at
@@ -235,7 +238,7 @@ class SourceResolver:
             name=name,
             source=self._source.id,
             was=_digest_of(members),
-            validator=None if reading.gone or any(map(contested, lines)) else reading.group.validator or reading.call.validator,
+            validator=None if any(map(contested, lines)) else reading.group.validator or (None if reading.gone else reading.call.validator),
             selection=self._selection.digest.hex,
             reconsider_at=due.isoformat() if due else None,
         )

@@ -54,8 +54,8 @@ class Selection:
         summary = self._type_of(unit).summary(unit)
         return summary.version, summary.label
 
-    def removal(self, unit: StoredUnit) -> str:
-        return self._type_of(unit).removal(unit, self._options)
+    def removal(self, unit: StoredUnit, refused: str) -> str:
+        return self._type_of(unit).removal(unit, self._options, refused)
 
     def change(self, before: StoredUnit, after: Unit) -> str:
         return self._type_of(after).describe_change(before, after)

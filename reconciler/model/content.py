@@ -44,10 +44,14 @@ class Unit(msgspec.Struct, frozen=True):
 
 
 class Group(msgspec.Struct, frozen=True):
-    """A group that a source holds. `validator`: a text that changes whenever the group may have changed; None if only reading tells."""
+    """A group that a source holds. `validator`: a text that changes whenever the group may have changed; None if only reading tells.
+
+    `listed`: the source's own list names it, and nobody did by name, so that finding nothing behind it is no error.
+    """
 
     name: str
     validator: str | None = None
+    listed: bool = False
 
 
 class Page(msgspec.Struct, frozen=True):

@@ -19,7 +19,7 @@ class Words(Protocol):
 
     def summary(self, unit: Unit | StoredUnit) -> tuple[str | None, str]: ...
 
-    def removal(self, unit: StoredUnit) -> str: ...
+    def removal(self, unit: StoredUnit, refused: str) -> str: ...
 
     def change(self, before: StoredUnit, after: Unit) -> str: ...
 
@@ -78,7 +78,7 @@ def difference(
             lines[(*key, line.op)] = line
     for key, member in held.items():
         if key not in asked and removes:
-            reason = gone or (kept_out[key].reason if key in kept_out else words.removal(member.unit))
+            reason = gone or words.removal(member.unit, kept_out[key].reason if key in kept_out else "")
             lines[(*key, REMOVE)] = _departure(member, MOVE if key in foreign else REMOVE, reason, words)
     for key, refusal in kept_out.items():
         if (*key, REMOVE) not in lines and key not in asked:

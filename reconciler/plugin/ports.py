@@ -76,9 +76,9 @@ class ContentType:
         return None
 
     @classmethod
-    def removal(cls, unit: StoredUnit, options: Options | None) -> str:
-        """Why a unit that upstream still lists elsewhere, or no longer lists, goes; the words after `-` in a plan."""
-        return "gone upstream"
+    def removal(cls, unit: StoredUnit, options: Options | None, refused: str) -> str:
+        """Why a unit goes; the words after `-` in a plan. `refused`: why `select` keeps it out now, empty where upstream no longer lists it."""
+        return refused or "gone upstream"
 
     @classmethod
     def summary(cls, unit: Unit | StoredUnit) -> Summary:

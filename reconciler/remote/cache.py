@@ -94,6 +94,11 @@ class PageCache:
                 _write(temporary, rest)
             os.replace(temporary, target)
 
+    def drop(self, url: str, accept: str) -> None:
+        """Forget a page, if it is there."""
+        with suppress(OSError):
+            os.unlink(self._file(url, accept))
+
     def _file(self, url: str, accept: str) -> str:
         name = Digest.of(f"{url}\n{accept}".encode()).hex
         return f"{self._root}/{name[:2]}/{name[2:]}"

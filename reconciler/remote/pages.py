@@ -65,6 +65,10 @@ class PageReader:
             attempt += 1
         return page
 
+    def forget(self, url: str, accept: str) -> None:
+        """Drop a page from the cache: what it says turned out to be no use."""
+        self._cache.drop(url, accept)
+
     async def _offline_page(self, cached: CachedPage | None, url: str) -> Page:
         page = await _from_cache(cached, {}) if cached is not None else None
         if page is None:

@@ -6,13 +6,13 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, text
-from sqlalchemy.exc import OperationalError
 
 from reconciler.database import Database, connection, migration, schema
 from reconciler.errors import StateFault, UsageFault
@@ -64,11 +64,11 @@ def test_a_reader_cannot_write(tmp_path: Path) -> None:
     with database(tmp_path) as opened:
         created_repository(opened.writer())
         for reader in (opened.reader(), Database(f"sqlite:///{tmp_path}/state.db").open(read_only=True).reader()):
-            with reader._reading.connect() as session, pytest.raises(OperationalError, match="readonly"):
+            with reader._reading.connect() as session, pytest.raises(StateFault, match="readonly"):
                 session.execute(schema.repository.delete())
             reader._reading.dispose()
     empty = connection.empty()
-    with empty.connect() as session, pytest.raises(OperationalError, match="readonly"):
+    with empty.connect() as session, pytest.raises(StateFault, match="readonly"):
         session.execute(schema.generation.insert().values(id=1, value=0))
     empty.dispose()
 
@@ -145,3 +145,17 @@ def test_alembic_is_not_imported_when_the_schema_is_current(tmp_path: Path) -> N
         "sys.exit('alembic' in sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code, f"sqlite:///{tmp_path}/state.db"], check=True)
+
+
+def test_what_the_database_cannot_do_is_said_in_our_words(tmp_path: Path) -> None:
+    """A file that is no database any more: no traceback of a driver, but what, where and what now."""
+    file = tmp_path / "state.db"
+    with Database(f"sqlite:///{file}").open(read_only=False) as database:
+        writer = database.writer()
+        writer.start_run(plan_digest=None, manifest_digest=None, provenance={}, now=datetime.now(UTC))
+    for name in ("state.db-wal", "state.db-shm"):
+        (tmp_path / name).unlink(missing_ok=True)
+    file.write_bytes(file.read_bytes()[:4096] + b"\xff" * 20000)
+    with pytest.raises(StateFault, match="cannot be used") as raised, Database(f"sqlite:///{file}").open(read_only=True) as database:
+        database.reader().runs(10)
+    assert str(file) in str(raised.value)

@@ -135,3 +135,20 @@ def test_pruning_takes_publications_and_asks_for_the_flag_for_repositories(index
     assert not site.pending()
     with site.home.database() as database:
         assert list(database.reader().actual_state().repositories) == ["other"]
+
+
+def test_what_a_refusal_blocks_is_not_recorded_as_done(index: Upstream, tmp_path: Path) -> None:
+    """A publication of a refused repository keeps its path until it really moves, and the plan goes on saying so."""
+    site = a_site(index, tmp_path)
+    site.applied()
+    withdraw(index, 8)
+    moved = publication(more=export("public")).replace("path: team", "path: elsewhere")
+    other = repository("other", sources=["name: up, include: [beta]"])
+    site.declare(remote(index.url), repository(), other, moved, publication("other"))
+    for _ in range(2):
+        done = site.apply()
+        assert done.code == 1
+        assert "publication/team: blocked: repository/team was refused" in done.out
+        assert site.get("publication", "team")["status"]["path"] == "team"
+    site.applied("--allow-destroy")
+    assert site.get("publication", "team")["status"]["path"] == "elsewhere"

@@ -193,3 +193,24 @@ def test_an_unreachable_repository_does_not_hold_up_another(index: Upstream, tmp
     assert site.version("other")[0] == 0
     assert site.get("publication", "team")["status"]["version"] == 1
     assert site.get("repository", "other")["status"]["conditions"][0]["status"] == "False"
+
+
+def test_a_name_on_the_list_without_a_page_is_no_failure(index: Upstream, tmp_path: Path) -> None:
+    """Whoever mirrors everything did not ask for it by name."""
+    index.on(index.page_path("alpha"), status(404))
+    site = Mirror(tmp_path, remote(index.url), repository(), publication())
+    site.applied()
+    assert [name for name in site.filenames() if name.startswith("alpha")] == []
+    assert not site.pending()
+
+
+def test_a_page_that_made_no_sense_is_not_believed_again(index: Upstream, tmp_path: Path) -> None:
+    """Upstream may confirm its broken page with 304 for ever; what could not be read is asked for whole."""
+    etag = {"ETag": '"the-same-for-ever"'}
+    index.on(index.page_path("alpha"), body(b'{"files": [', content_type=JSON, headers=etag))
+    site = Mirror(tmp_path, remote(index.url), repository(sources=["name: up, include: [alpha]"]), publication())
+    assert site.apply().code == 1
+    index.forget()
+    site.apply()
+    [again] = [one for one in index.requests if one.path == index.page_path("alpha")]
+    assert "If-None-Match" not in again.headers

@@ -74,10 +74,15 @@ class TestDistribution:
         ],
     )
     def test_a_removal_has_its_reason(self, keys: dict[str, Any], words: str) -> None:
-        assert Distribution.removal(before(), SelectionOptions.model_validate(keys)) == words
+        assert Distribution.removal(before(), SelectionOptions.model_validate(keys), "") == words
+
+    def test_what_keeps_it_out_now_is_the_reason_unless_the_include_says_it_better(self) -> None:
+        options = SelectionOptions.model_validate({"include": ["django>=5.2"]})
+        assert Distribution.removal(before(), options, 'denied by "django" (rules.deny)') == 'denied by "django" (rules.deny)'
+        assert Distribution.removal(before(), options, "matches no include") == 'no longer matches include "django>=5.2"'
 
     def test_without_options_what_goes_is_gone_upstream(self) -> None:
-        assert Distribution.removal(before(), None) == "gone upstream"
+        assert Distribution.removal(before(), None, "") == "gone upstream"
 
 
 def test_a_project_is_kept_beside_its_distributions_only_and_tells_its_status() -> None:

@@ -62,7 +62,7 @@ class TestDeclare:
     def test_without_include_the_list_is_all(self) -> None:
         listing = json.dumps({"meta": {"api-version": "1.1"}, "projects": [{"name": "Foo.Bar", "_last-serial": 7}, {"name": "baz"}]})
         groups, call = declared({"": page(listing, JSON)})
-        assert groups == [Group("foo-bar", "serial:7"), Group("baz", None)]
+        assert groups == [Group("foo-bar", "serial:7", listed=True), Group("baz", None, listed=True)]
         assert call.asked[0][1].startswith(f"{JSON}, ")
 
     def test_a_glob_narrows_the_list(self) -> None:
@@ -74,7 +74,7 @@ class TestDeclare:
         listing = json.dumps(
             {"projects": [{"name": "a_b", "_last-serial": 3}, {"name": "A.B", "_last-serial": 9}, {"name": "a-b", "_last-serial": 4}]}
         )
-        assert declared({"": page(listing, JSON)})[0] == [Group("a-b", "serial:9")]
+        assert declared({"": page(listing, JSON)})[0] == [Group("a-b", "serial:9", listed=True)]
 
     def test_an_html_list_is_read_by_its_texts(self) -> None:
         listing = '<a href="foo/">foo</a><a href="/simple/b-c/">B.c</a><a href="x">x/</a>'
@@ -84,8 +84,8 @@ class TestDeclare:
     def test_hostile_names_are_passed_over(self, hostile: str) -> None:
         as_json = json.dumps({"projects": [{"name": hostile}, {"name": "good"}]})
         as_html = f"<a href='x'>{hostile}</a><a href='good/'>good</a>"
-        assert declared({"": page(as_json, JSON)})[0] == [Group("good")]
-        assert declared({"": page(as_html, "text/html")})[0] == [Group("good")]
+        assert declared({"": page(as_json, JSON)})[0] == [Group("good", listed=True)]
+        assert declared({"": page(as_html, "text/html")})[0] == [Group("good", listed=True)]
 
     @pytest.mark.parametrize(
         ("body", "media_type"),
@@ -139,7 +139,6 @@ class TestRead:
             "uploadTime": "2026-01-02T03:04:05.5Z",
             "yanked": "broken",
             "coreMetadata": {"sha256": OTHER},
-            "provenance": "https://index.example.org/p",
             "extra": {"new-key": {"x": "1.5"}},
         }
         url = "https://files.example.org/foo-1.0-py3-none-any.whl"
@@ -267,7 +266,6 @@ class TestHtml:
             url="https://index.example.org/files/foo-1.0-py3-none-any.whl",
             size=5,
             yanked='why "not"',
-            provenance="https://index.example.org/p",
             **{"requires-python": ">=3.8", "core-metadata": {"sha256": OTHER}, "upload-time": "2026-01-02T03:04:05Z"},
         )
         same = document(entry, **{"project-status": {"status": "archived", "reason": "a & b"}})

@@ -52,7 +52,6 @@ FULL = unit(
     requiresPython='>=3.8,<"4"',
     yanked="<b>\"bad\" & 'worse'</b>",
     uploadTime="2026-01-02T03:04:05.123456Z",
-    provenance="https://index.example.org/p?a=1&b=2",
     extra={"new-key": {"deep": [1]}, "url": "never this one"},
 )
 
@@ -96,7 +95,6 @@ class TestJson:
                     "requires-python": '>=3.8,<"4"',
                     "yanked": "<b>\"bad\" & 'worse'</b>",
                     "core-metadata": {"sha256": BESIDE},
-                    "provenance": "https://index.example.org/p?a=1&b=2",
                     "new-key": {"deep": [1]},
                 }
             ],
@@ -147,7 +145,6 @@ class TestHtml:
             "is_yanked",
             "has_metadata",
             "metadata_digests",
-            "provenance_url",
         ):
             assert [getattr(package, attribute) for package in from_html.packages] == [getattr(package, attribute) for package in from_json.packages]
         assert from_html.repository_version == from_json.repository_version == "1.4"

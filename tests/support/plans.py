@@ -23,8 +23,8 @@ class PlainWords:
     def summary(self, unit: Unit | StoredUnit) -> tuple[str | None, str]:
         return str(unit.metadata.get("version", "1.0")), "wheel"
 
-    def removal(self, unit: StoredUnit) -> str:
-        return "gone upstream"
+    def removal(self, unit: StoredUnit, refused: str) -> str:
+        return refused or "gone upstream"
 
     def change(self, before: StoredUnit, after: Unit) -> str:
         return "metadata changed"

@@ -78,7 +78,7 @@ class Quote(ContentType):
         return [cls._decision(group, unit, options, filters) for unit in units]
 
     @classmethod
-    def removal(cls, unit: StoredUnit, options: Options | None) -> str:
+    def removal(cls, unit: StoredUnit, options: Options | None, refused: str) -> str:
         return "no longer quoted"
 
     @classmethod

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 from reconciler.plugin import ActiveFilter, Artifact, ContentType, Decision, Options, StoredUnit, Summary, Unit
 from reconciler_python.archives import wheel_metadata
 from reconciler_python.options import SelectionOptions
-from reconciler_python.selection import ProjectJudge, removal_reason
+from reconciler_python.selection import NO_INCLUDE, ProjectJudge, removal_reason
 from reconciler_python.units import DISTRIBUTION, PROJECT
 
 
@@ -36,8 +36,8 @@ class Distribution(ContentType):
         return f"upstream replaced its bytes: sha256 {old[:12]} is now {new[:12]} (`substitution: allow` would follow)"
 
     @classmethod
-    def removal(cls, unit: StoredUnit, options: Options | None) -> str:
-        return removal_reason(unit, options)
+    def removal(cls, unit: StoredUnit, options: Options | None, refused: str) -> str:
+        return refused if refused and refused != NO_INCLUDE else removal_reason(unit, options)
 
     @classmethod
     def summary(cls, unit: Unit | StoredUnit) -> Summary:

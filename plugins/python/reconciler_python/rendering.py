@@ -98,8 +98,6 @@ def _file(unit: StoredUnit) -> dict[str, Any]:
     beside = artifact_of(unit, f"{unit.key}.metadata")
     if beside:
         entry["core-metadata"] = {"sha256": beside.sha256}
-    if "provenance" in metadata:
-        entry["provenance"] = metadata["provenance"]
     return {**metadata["extra"], **entry} if "extra" in metadata else entry
 
 
@@ -138,8 +136,6 @@ def _anchor(entry: dict[str, Any]) -> str:
     if "core-metadata" in entry:
         digest = entry["core-metadata"]["sha256"]
         attributes += f' data-core-metadata="sha256={digest}" data-dist-info-metadata="sha256={digest}"'
-    if "provenance" in entry:
-        attributes += f' data-provenance="{escape(entry["provenance"])}"'
     if "upload-time" in entry:
         attributes += f' data-upload-time="{entry["upload-time"]}"'
     if "size" in entry:

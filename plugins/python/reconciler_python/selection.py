@@ -15,6 +15,8 @@ from reconciler_python.rules import Matcher
 
 _DAY = timedelta(days=1)
 
+NO_INCLUDE = "matches no include"
+
 
 class ProjectJudge:
     """Decides on the distributions of one project. `now` is aware; times are compared in UTC."""
@@ -66,7 +68,7 @@ class _SourceJudge:
         if rule:
             return f'excluded by "{rule.text}"'
         if self._include and not self._include.find(version, filename):
-            return "matches no include"
+            return NO_INCLUDE
         return None
 
 

@@ -50,7 +50,7 @@ class PythonImporter(Importer):
                     yield Group(name)
             return
         for name, serial in (await _projects(call, options)).items():
-            yield Group(name, None if serial is None else f"{_SERIAL}{serial}")
+            yield Group(name, None if serial is None else f"{_SERIAL}{serial}", listed=True)
 
     async def read(self, call: ImporterCall, group: Group) -> Iterable[Unit] | Unchanged:
         """The distributions of one project. Raises Gone for a quarantined one (PEP 792: no file of it may be offered)."""

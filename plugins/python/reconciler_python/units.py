@@ -66,8 +66,7 @@ def _distribution(project: str, file: ListedFile, name: Filename, base: str) -> 
         metadata["uploadTime"] = file.upload_time
     if file.yanked:
         metadata["yanked"] = file.yanked
-    if file.provenance and (provenance := absolute(base, file.provenance)):
-        metadata["provenance"] = provenance
+    # `provenance` is a URL, and no URL belongs to a unit's identity: the object behind it will be an artifact, or nothing.
     if file.extra:
         metadata["extra"] = file.extra
     size = file.size if file.size is not None and 0 <= file.size <= _LARGEST else None
