@@ -11,8 +11,7 @@ from reconciler.cli import output
 from reconciler.engine import Progress, Task
 from reconciler.plan import size_text
 
-EVERY = 5.0  # seconds between two plain lines of one task
-WORTH_SAYING = 1.0  # seconds: what took less is not worth a line
+EVERY = 5.0  # seconds between two plain lines of one task; what takes less is not worth any
 
 
 @contextmanager
@@ -33,7 +32,7 @@ class PlainProgress:
 
 
 class PlainTask:
-    """Says how far it is now and then, and what it came to if that took a while."""
+    """Says how far it is now and then; what it came to in the end, if it said anything before."""
 
     def __init__(self, title: str, noun: str) -> None:
         self._title = title
@@ -52,7 +51,7 @@ class PlainTask:
             self._say()
 
     def done(self) -> None:
-        if time.monotonic() - self._began >= WORTH_SAYING:
+        if self._said > self._began:
             self._say()
 
     def _say(self) -> None:

@@ -18,3 +18,8 @@ class Writing(Reading):
     def __init__(self, reading: Engine, writing: Engine) -> None:
         super().__init__(reading)
         self._writing = writing
+
+    @property
+    def in_process(self) -> bool:
+        """Is the database a library of this very process (SQLite), and no server that can be waited for?"""
+        return self._writing.dialect.name == "sqlite"

@@ -81,7 +81,7 @@ class RemoteSpec(Options):
     headers: dict[Header, str | SecretReference] = Field(default_factory=dict)
     timeouts: TimeoutsSpec = TimeoutsSpec()
     retries: int = Field(default=4, ge=0, le=100)
-    concurrency: int = Field(default=16, ge=1, le=256)
+    concurrency: int = Field(default=32, ge=1, le=256)
     rate_limit: Rate | None = None
 
 

@@ -7,6 +7,7 @@ million of them may pass through one run. They are checked once, by `sealed`, wh
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -17,6 +18,8 @@ from reconciler.model.digest import Digest, canonical, is_hex_digest
 
 BUCKETS = 4096
 MAX_NAME = 1024
+
+_UNSAFE = re.compile(r"(?:^|/)\.{0,2}(?:/|$)|\\")  # an empty, `.` or `..` segment; a backslash
 
 
 class Artifact(msgspec.Struct, frozen=True):
@@ -129,9 +132,7 @@ def sealed(unit: Unit, group: str) -> Sealed:
 
 def safe_path(path: str) -> bool:
     """Is this a relative path that stays below its folder: no empty, `.` or `..` segment, no backslash, no control character?"""
-    if not path or len(path) > MAX_NAME or "\\" in path or not path.isprintable():
-        return False
-    return all(part not in ("", ".", "..") for part in path.split("/"))
+    return len(path) <= MAX_NAME and path.isprintable() and _UNSAFE.search(path) is None
 
 
 def bucket_of(group: str) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -89,7 +90,7 @@ class Remote(msgspec.Struct, frozen=True):
     read_timeout: float = 60.0
     total_timeout: float = 1800.0
     retries: int = 4
-    concurrency: int = 16
+    concurrency: int = 32
     rate_limit: float | None = None  # requests a second
 
 
@@ -150,7 +151,7 @@ class Publication(msgspec.Struct, frozen=True):
 Resource = Remote | Filter | Repository | Publication
 
 
-class DesiredState(msgspec.Struct, frozen=True):
+class DesiredState(msgspec.Struct, frozen=True, dict=True):
     """Everything that the manifests say. Iteration is by kind, then name."""
 
     remotes: Mapping[str, Remote] = msgspec.field(default_factory=dict)
@@ -170,11 +171,17 @@ class DesiredState(msgspec.Struct, frozen=True):
 
     def filters_of(self, repository: Repository) -> list[Filter]:
         """The filters that govern a repository: its own and the global ones of its type, by name."""
-        return [
-            self.filters[name]
-            for name in sorted(self.filters)
-            if name in repository.filters or (self.filters[name].is_global and self.filters[name].type == repository.type)
-        ]
+        names = {*repository.filters, *self._global_filters.get(repository.type, ())}
+        return [self.filters[name] for name in sorted(names)]
+
+    @cached_property
+    def _global_filters(self) -> dict[str, list[str]]:
+        """Names of global filters by type."""
+        names: dict[str, list[str]] = {}
+        for one in self.filters.values():
+            if one.is_global:
+                names.setdefault(one.type, []).append(one.meta.name)
+        return names
 
 
 class ActualResource(msgspec.Struct, frozen=True):
