@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +26,8 @@ def command(
     home: settings.HomeOption = None,
 ) -> int:
     """Make what is match what the manifests say. Never asks: review happens on the plan."""
+    import asyncio
+
     from reconciler.cli.manifests import folders, read
     from reconciler.engine import Allowances, git_commit
     from reconciler.plan import document, text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -42,6 +41,8 @@ def command(
     home: settings.HomeOption = None,
 ) -> int:
     """Show what an apply would change, down to each file, with reasons."""
+    import asyncio
+
     from reconciler.cli.manifests import read
     from reconciler.engine import Allowances
     from reconciler.plan import document, text

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -42,6 +41,8 @@ def _file() -> dict[str, Any]:
     path = Path(FILE)
     if not path.exists():
         return {}
+    import tomllib
+
     try:
         settings = tomllib.loads(path.read_text())
     except (OSError, ValueError) as error:

@@ -29,7 +29,7 @@ directory = {folder}/mirror
 master = {url}
 {method}
 allow-non-https = true
-json = false
+json = true
 release-files = true
 hash-index = false
 simple-format = ALL

@@ -15,7 +15,22 @@ from tests.support.mirror import Mirror, call, publication, remote, repository
 from tests.support.upstream import Upstream, upstream
 
 ROOMS = ["reconciler.engine", "reconciler.manifest", "reconciler.plugin", "reconciler.serve", "reconciler_python"]
-HEAVY = ["aiohttp", "alembic", "granian", "jinja2", "msgspec", "packaging", "pypi_simple", "requests", "rich", "sqlalchemy", "yaml", *ROOMS]
+HEAVY = [
+    "aiohttp",
+    "alembic",
+    "granian",
+    "jinja2",
+    "msgspec",
+    "packaging",
+    "pypi_simple",
+    "requests",
+    "rich",
+    "asyncio",
+    "ssl",
+    "sqlalchemy",
+    "yaml",
+    *ROOMS,
+]
 IMPORTED = f"""
 import sys
 from reconciler.cli.main import run
