@@ -43,7 +43,7 @@ def test_a_remote_without_settings_has_the_defaults_of_the_model(reading: Readin
     remote = reading(one("Remote", "{type: quotes, index: famous}")).remotes["it"]
     assert (remote.index, remote.url, remote.auth, remote.tls, remote.proxy) == ("famous", None, None, Tls(), None)
     assert (remote.connect_timeout, remote.read_timeout, remote.total_timeout) == (10.0, 60.0, 1800.0)
-    assert (remote.retries, remote.concurrency, remote.rate_limit, dict(remote.headers)) == (4, 16, None, {})
+    assert (remote.retries, remote.concurrency, remote.rate_limit, dict(remote.headers)) == (4, 32, None, {})
     assert remote.spec == {"type": "quotes", "index": "famous"}
 
 
@@ -171,7 +171,7 @@ def test_the_digest_knows_meaning_only(tmp_path: Path) -> None:
 
 
 def test_defaults_written_out_change_nothing(reading: Reading) -> None:
-    written = "{type: quotes, index: famous, retries: 4, concurrency: 16, policy: immediate, tls: {verify: true}, headers: {}, timeouts: {}}"
+    written = "{type: quotes, index: famous, retries: 4, concurrency: 32, policy: immediate, tls: {verify: true}, headers: {}, timeouts: {}}"
     assert reading(one("Remote", written)).digest == reading(one("Remote", "{type: quotes, index: famous}")).digest
     repository = "{type: quotes, sources: [], filters: [], sync: {mode: mirror}, guard: {maxRemovals: 30%, preventDestroy: false}}"
     assert reading(one("Repository", repository)).digest == reading(one("Repository", "{type: quotes}")).digest
