@@ -59,6 +59,7 @@ def main() -> None:
 def run(words: list[str]) -> int:
     """Run one command and return its exit code."""
     gc.set_threshold(*GARBAGE)
+    words = words or ["--help"]
     try:
         code = tree(words)(words, standalone_mode=False, prog_name="reconciler")
     except ManifestFaults as faults:
@@ -71,6 +72,7 @@ def run(words: list[str]) -> int:
         output.error(error.format_message(), "`reconciler --help` and `reconciler COMMAND --help` list what there is")
         return 1
     except (KeyboardInterrupt, typer.Abort):
-        output.error("interrupted; the next run goes on from here", None)
-        return INTERRUPTED
+        code = INTERRUPTED
+    if code == INTERRUPTED:  # typer turns an interrupt into this code itself
+        output.error("interrupted", "what was verified is kept; the next run goes on from here")
     return code if isinstance(code, int) else 0

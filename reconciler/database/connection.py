@@ -5,14 +5,14 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event
+from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, make_url
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.pool import QueuePool
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from reconciler.database.schema import metadata
-from reconciler.errors import StateFault
+from reconciler.errors import StateFault, UsageFault
 
 BUSY_SECONDS = 30
 
@@ -23,8 +23,8 @@ _SQLITE = {"timeout": BUSY_SECONDS, "check_same_thread": False}
 def writing(url: URL) -> Engine:
     """For short writes. On SQLite each transaction takes the write lock when it begins, so that it can never fail half-way for want of it."""
     if url.get_backend_name() != "sqlite":
-        return _translated(create_engine(url, **_POOL))
-    engine = _translated(create_engine(url, poolclass=QueuePool, connect_args=_SQLITE, **_POOL))
+        return _translated(_made(url), url.render_as_string(hide_password=True))
+    engine = _translated(_made(url, poolclass=QueuePool, connect_args=_SQLITE), url.database or "")
     _on_connect(engine, "PRAGMA journal_mode=WAL", "PRAGMA synchronous=NORMAL", "PRAGMA foreign_keys=ON", "PRAGMA cache_size=-16384")
     _begin_with(engine, "BEGIN IMMEDIATE")
     return engine
@@ -33,10 +33,10 @@ def writing(url: URL) -> Engine:
 def reading(url: URL) -> Engine:
     """For reading: the database itself refuses to write. Each connection sees one state from its first statement on."""
     if url.get_backend_name() != "sqlite":
-        engine = _translated(create_engine(url, isolation_level="REPEATABLE READ", **_POOL))
+        engine = _translated(_made(url, isolation_level="REPEATABLE READ"), url.render_as_string(hide_password=True))
         return engine.execution_options(postgresql_readonly=True)
     only_existing = url.set(database=f"file:{_quoted(url.database or '')}").update_query_dict({"mode": "rw", "uri": "true"})
-    engine = _translated(create_engine(only_existing, poolclass=QueuePool, connect_args=_SQLITE, **_POOL))
+    engine = _translated(_made(only_existing, poolclass=QueuePool, connect_args=_SQLITE), url.database or "")
     _on_connect(engine, "PRAGMA query_only=ON", "PRAGMA cache_size=-16384")
     _begin_with(engine, "BEGIN")
     return engine
@@ -47,22 +47,30 @@ def empty() -> Engine:
     dialect = sqlite.dialect()
     tables = [str(CreateTable(table).compile(dialect=dialect)) for table in metadata.sorted_tables]
     indexes = [str(CreateIndex(index).compile(dialect=dialect)) for table in metadata.sorted_tables for index in table.indexes]
-    engine = _translated(create_engine("sqlite://", poolclass=QueuePool, connect_args=_SQLITE, **_POOL))
+    engine = _translated(_made(make_url("sqlite://"), poolclass=QueuePool, connect_args=_SQLITE), "in memory")
     _on_connect(engine, *tables, *indexes, "PRAGMA query_only=ON")
     _begin_with(engine, "BEGIN")
     return engine
 
 
-def _translated(engine: Engine) -> Engine:
-    """Have what the database itself cannot do (a full disk, a lock that stays, a broken file) raised as StateFault."""
+def _made(url: URL, **more: Any) -> Engine:
+    try:
+        return create_engine(url, **_POOL, **more)
+    except ModuleNotFoundError as error:
+        message = f"the database URL asks for the Python package `{error.name}`, which is not installed"
+        raise UsageFault(message, hint=f"`pip install {error.name}`") from None
+
+
+def _translated(engine: Engine, where: str) -> Engine:
+    """Have what the database itself cannot do (a full disk, a lock that stays, a broken file) raised as StateFault. `where`: its name for people."""
 
     @event.listens_for(engine, "handle_error")
     def translate(context: ExceptionContext) -> None:
         error = context.sqlalchemy_exception
         if isinstance(error, OperationalError) or type(error) is DatabaseError:  # the latter bare: SQLite's word for a file that is none
-            where = engine.url.render_as_string(hide_password=True)
             message = f"the database `{where}` cannot be used: {context.original_exception}"
-            raise StateFault(message, hint="is the disk full, or another program at it?") from context.original_exception
+            hint = "is its folder writable, the disk not full, and no other program at it?"
+            raise StateFault(message, hint=hint) from context.original_exception
 
     return engine
 

@@ -58,7 +58,11 @@ class Database:
         """Create or upgrade the tables, all of it or nothing. Raises StateFault when they are newer than this release."""
         file = self._file()
         if file is not None:
-            file.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                file.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                message = f"the folder of the state `{file.parent}` cannot be made: {error.strerror}"
+                raise StateFault(message, hint="choose another with `--home`") from None
         if self._writing is None:
             self._writing = connection.writing(self._url)
         with self._writing.begin() as session:

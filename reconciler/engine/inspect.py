@@ -15,6 +15,7 @@ from reconciler.model.digest import Digest
 from reconciler.plugin import ContentType, Registry
 
 API_VERSION = "reconciler/v1"
+SHORTEST = 7  # characters of a digest that stand for it
 RUNS = 200  # how far back conditions look
 
 
@@ -53,17 +54,27 @@ class Inspector:
         return self._number(self._repository_id(name), text)
 
     def _number(self, repository_id: int, text: str) -> int:
-        if text.isdigit():
+        if text.isascii() and text.isdecimal():
             number = int(text)
             if number == 0 or self._reader.version(repository_id, number) is not None:
                 return number
         elif text == "latest":
             return max((record.number for record in self._reader.versions(repository_id)), default=0)
         else:
-            found = self._reader.version_by_digest(repository_id, _digest(text))
+            found = self._by_digest(repository_id, text)
             if found is not None:
                 return found
-        raise UsageFault(f"there is no version `{text}`", hint="`reconciler history repository/NAME` lists the versions")
+        raise UsageFault(f"there is no version `{text}`", hint="`reconciler history` lists the versions of a repository")
+
+    def _by_digest(self, repository_id: int, text: str) -> int | None:
+        """A whole digest, or the beginning of one as tables print it; raises UsageFault where several begin so."""
+        begin = text.removeprefix("sha256:")
+        if len(begin) == 64 or len(begin) < SHORTEST:
+            return self._reader.version_by_digest(repository_id, _digest(text))
+        records = [one for one in self._reader.versions(repository_id) if one.digest.hex.startswith(begin)]
+        if len({one.digest for one in records}) > 1:
+            raise UsageFault(f"several versions have digests that begin with `{text}`", hint="write more of it")
+        return records[0].number if records else None
 
     def _entry(self, one: Difference) -> dict[str, Any]:
         before = stored_unit(one.before) if one.before is not None else None
@@ -123,19 +134,20 @@ class Inspector:
         return {}
 
     def _conditions(self) -> dict[str, dict[str, str]]:
-        """What the last run that touched a resource said of it."""
+        """What the last run that touched a resource said of it, and since when it has been so."""
         found: dict[str, dict[str, str]] = {}
-        for run in self._reader.runs(RUNS):
+        settled: set[str] = set()
+        for run in self._reader.runs(RUNS):  # newest first
+            time = _time(run.finished_at or run.started_at)
             for outcome in run.outcomes:
-                ready = outcome.result in ("done", "unchanged")
-                condition = {
-                    "type": "Ready",
-                    "status": "True" if ready else "False",
-                    "reason": outcome.result.capitalize(),
-                    "message": outcome.message,
-                    "lastTransitionTime": _time(run.finished_at or run.started_at),
-                }
-                found.setdefault(outcome.ref, condition)
+                status = "True" if outcome.result in ("done", "unchanged") else "False"
+                known = found.setdefault(
+                    outcome.ref, {"type": "Ready", "status": status, "reason": outcome.result.capitalize(), "message": outcome.message}
+                )
+                if known["status"] != status:
+                    settled.add(outcome.ref)
+                elif outcome.ref not in settled:
+                    known["lastTransitionTime"] = time
         return found
 
     def _repository_id(self, name: str) -> int:

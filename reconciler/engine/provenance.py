@@ -6,6 +6,8 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+PATTERNS = ("*.yaml", "*.yml")
+
 
 def git_commit(paths: Sequence[Path]) -> str | None:
     """The commit that the manifests come from, with `-dirty` when the folder differs from it; None outside git."""
@@ -15,7 +17,7 @@ def git_commit(paths: Sequence[Path]) -> str | None:
     commit = _git(folder, "rev-parse", "--verify", "HEAD")
     if commit is None:
         return None
-    changed = _git(folder, "status", "--porcelain", "--", ".")
+    changed = _git(folder, "status", "--porcelain", "--", *PATTERNS)  # a stray file beside them says nothing about manifests
     return f"{commit}-dirty" if changed else commit
 
 

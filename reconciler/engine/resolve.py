@@ -42,14 +42,20 @@ class Reading:
 
 @dataclass(slots=True)
 class Findings:
-    """What a repository's sources have yielded so far. `owned`: group names that a source before has."""
+    """What a repository's sources have yielded so far. `owned`: group name -> the first source that has it.
+
+    `unread`: groups of which some reading failed, so that nothing may leave them; `blind`: a whole listing failed, so that
+    nobody knows what its source would take over.
+    """
 
     spool: SpoolWriter = field(default_factory=SpoolWriter)
     failures: list[Failure] = field(default_factory=list)
     absent: list[Failure] = field(default_factory=list)  # asked for by name, and never known there
     unknown: list[str] = field(default_factory=list)
     sources: dict[str, tuple[str | None, str]] = field(default_factory=dict)
-    owned: set[str] = field(default_factory=set)
+    owned: dict[str, str] = field(default_factory=dict)
+    unread: set[str] = field(default_factory=set)
+    blind: bool = False
     touched: bool = False
 
 
@@ -112,6 +118,7 @@ class SourceResolver:
         self._task = task
         self._remote = desired.remotes[source.remote]
         self._selection = selection_of(context, plugin, repository, source.options, desired)
+        self._basis = Digest.of_value([context.remotes.url(self._remote), self._selection.digest.hex])  # validators are one index's own
         self._committed: dict[str, CommittedGroup] = {}
 
     async def run(self) -> None:
@@ -121,20 +128,29 @@ class SourceResolver:
             declared = await self._declare()
         except NotCached:
             self._findings.unknown.append(self._source.id)
-            self._findings.owned.update(self._committed)
+            self._keep_names()
             return
         except Exception as error:  # a plugin may raise anything; whatever it is, nothing of this source is removed
             self._fail(None, error)
-            self._findings.owned.update(self._committed)
+            self._keep_names()
             return
         mine = {name: group for name, group in declared.items() if name not in self._findings.owned}
-        self._findings.owned.update(mine)
+        self._own(mine)
         changed = [mine[name] for name in sorted(mine) if not self._settled(mine[name])]
         self._task.expect(len(changed), 0)
         await self._read_and_compare(changed)
         if self._repository.mode == "mirror":
             await self._drop([name for name in sorted(self._committed) if name not in mine])
-        self._findings.sources[self._source.id] = (None, self._selection.digest.hex)
+        self._findings.sources[self._source.id] = (None, self._basis.hex)
+
+    def _own(self, names: Iterable[str]) -> None:
+        for name in names:
+            self._findings.owned.setdefault(name, self._source.id)
+
+    def _keep_names(self) -> None:
+        """The listing failed: what this source owned stays owned, and what it would own now nobody knows."""
+        self._own(self._committed)
+        self._findings.blind = True
 
     async def _declare(self) -> dict[str, Group]:
         call = self._call(None)
@@ -155,7 +171,7 @@ class SourceResolver:
 
     def _known(self, name: str) -> str | None:
         committed = self._committed.get(name)
-        if committed is None or committed.selection != self._selection.digest:
+        if committed is None or committed.selection != self._basis:
             return None
         due = committed.reconsider_at is not None and committed.reconsider_at <= self._context.now
         return None if due else committed.validator
@@ -202,6 +218,7 @@ class SourceResolver:
             name = reading.group.name
             if isinstance(reading.failure, NotCached):
                 self._findings.unknown.append(f"{self._source.id}: {name}")
+                self._findings.unread.add(name)
             elif reading.failure is not None:
                 self._fail(name, reading.failure)
             elif reading.units is not None:
@@ -211,7 +228,7 @@ class SourceResolver:
     def _changed(self, reading: Reading, members: list[Member]) -> list[GroupChange]:
         name = reading.group.name
         if reading.gone:
-            self._findings.owned.discard(name)  # it does not answer for the name: the next source may
+            self._findings.owned.pop(name, None)  # it does not answer for the name: the next source may
             if name not in self._committed and not reading.group.listed:
                 hint = "is the name right? the source does not know it"
                 self._findings.absent.append(Failure(self._source.id, name, reading.gone, hint))
@@ -230,7 +247,7 @@ class SourceResolver:
 
     def _remembers(self, head: GroupLine) -> bool:
         """Of a group that upstream has no more: is it known that it was here, so that its absence is no news?"""
-        return self._committed.get(head.name) == CommittedGroup(head.name, head.validator, self._selection.digest)
+        return self._committed.get(head.name) == CommittedGroup(head.name, head.validator, self._basis)
 
     def _head(self, name: str, members: list[Member], reading: Reading, selected: Selected, lines: list[ChangeLine]) -> GroupLine:
         due = selected.reconsider_at
@@ -239,15 +256,21 @@ class SourceResolver:
             source=self._source.id,
             was=_digest_of(members),
             validator=None if any(map(contested, lines)) else reading.group.validator or (None if reading.gone else reading.call.validator),
-            selection=self._selection.digest.hex,
+            selection=self._basis.hex,
             reconsider_at=due.isoformat() if due else None,
         )
 
     async def _drop(self, names: list[str]) -> None:
+        """Groups that this source holds no longer, by its own list or because another owns them; that one must have been read."""
+        names = [name for name in names if name not in self._findings.unread]
         for start in range(0, len(names), BATCH):
             batch = names[start : start + BATCH]
             members = await self._members(batch)
-            await self._add([departed(self._source.id, name, members.get(name, []), self._selection) for name in batch])
+            await self._add([self._departed(name, members.get(name, [])) for name in batch])
+
+    def _departed(self, name: str, members: list[Member]) -> GroupChange:
+        owner = self._findings.owned.get(name)
+        return departed(self._source.id, name, members, self._selection, f"{owner} has the name now" if owner else "")
 
     async def _members(self, names: Sequence[str]) -> dict[str, list[Member]]:
         return await members_of(self._context.reader, self._actual, names)
@@ -258,6 +281,8 @@ class SourceResolver:
             self._findings.touched = True
 
     def _fail(self, group: str | None, error: Exception) -> None:
+        if group is not None:
+            self._findings.unread.add(group)
         self._findings.failures.append(failure_of(self._source.id, group, error, self._plugin))
 
     def _importer(self) -> Importer:
@@ -277,10 +302,10 @@ def selection_of(context: Context, plugin: Plugin, repository: Repository, optio
     return Selection(types, options, desired.filters_of(repository), context.now)
 
 
-def departed(source: str, name: str, members: list[Member], words: Selection) -> GroupChange:
-    """Everything that `source` brought to a group leaves, and the source holds the group no longer."""
+def departed(source: str, name: str, members: list[Member], words: Selection, reason: str) -> GroupChange:
+    """Everything that `source` brought to a group leaves, and the source holds the group no longer. `reason`: empty for upstream's own."""
     head = GroupLine(name, source, _digest_of(members), selection=words.digest.hex, held=False)
-    return GroupChange(head, difference(source, members, [], [], words))
+    return GroupChange(head, difference(source, members, [], [], words, gone=reason))
 
 
 def failure_of(source: str, group: str | None, error: Exception, plugin: Plugin) -> Failure:
@@ -301,19 +326,24 @@ async def members_of(reader: Reader, actual: ActualRepository | None, names: Seq
 async def _drop_undeclared_sources(
     context: Context, plugin: Plugin, repository: Repository, desired: DesiredState, actual: ActualRepository | None, findings: Findings
 ) -> None:
-    """A source that the manifest no longer names loses what it brought, except in additive mode."""
-    if actual is None or repository.mode != "mirror":
+    """A source that the manifest no longer names loses what it brought, except in additive mode.
+
+    It may have been renamed: what its successor could not read stays, and all of it where a successor could not even be listed.
+    """
+    if actual is None or repository.mode != "mirror" or findings.blind:
         return
     declared = {source.id for source in repository.sources}
     words = selection_of(context, plugin, repository, None, desired)
     for source in sorted(await asyncio.to_thread(context.reader.committed_sources, actual.id)):
         if source in declared:
             continue
-        names = sorted(await asyncio.to_thread(context.reader.committed_groups, actual.id, source))
+        committed = await asyncio.to_thread(context.reader.committed_groups, actual.id, source)
+        names = sorted(name for name in committed if name not in findings.unread)
+        reason = f"the manifest no longer names {source}"
         for start in range(0, len(names), BATCH):
             batch = names[start : start + BATCH]
             members = await members_of(context.reader, actual, batch)
-            findings.spool.add(departed(source, name, members.get(name, []), words) for name in batch)
+            findings.spool.add(departed(source, name, members.get(name, []), words, reason) for name in batch)
             findings.touched = True
 
 

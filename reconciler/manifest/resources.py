@@ -264,7 +264,8 @@ def _guard(checked: Checked, max_removals: float, prevent_destroy: bool) -> Guar
     origin: Origin | None = None
     if checked.get("spec", "guard") is not None:
         origin = checked.document.place(("spec", "guard"), key=True)
-    return Guard(max_removals, prevent_destroy, origin)
+    written = checked.get("spec", "guard", "maxRemovals") is not None
+    return Guard(max_removals, prevent_destroy, origin, floor=0 if written else Guard().floor)
 
 
 def _secret(checked: Checked, reference: SecretReference) -> Secret:

@@ -118,11 +118,12 @@ class Source(msgspec.Struct, frozen=True):
 
 
 class Guard(msgspec.Struct, frozen=True):
-    """`max_removals`: a share (0.3) of the units, or a whole number of them (12)."""
+    """`max_removals`: a share (0.3) of the units, or a whole number of them (12). `floor`: units below which a share says nothing."""
 
     max_removals: float | int = 0.3
     prevent_destroy: bool = False
     origin: Origin | None = None  # where `guard` is written, if it is
+    floor: int = 10  # one of three is 33 %; but a share that somebody wrote down is meant, however few there are
 
 
 class Repository(msgspec.Struct, frozen=True):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -44,6 +44,9 @@ class GroupLine(msgspec.Struct, frozen=True, tag="group", tag_field="line", omit
     held: bool = True
 
 
+NO_BODY: Final = msgspec.Raw()  # the very object: msgspec leaves a default out by identity
+
+
 class ChangeLine(msgspec.Struct, frozen=True, tag="change", tag_field="line", omit_defaults=True):
     """One content change of the group before it.
 
@@ -61,7 +64,7 @@ class ChangeLine(msgspec.Struct, frozen=True, tag="change", tag_field="line", om
     label: str = ""
     size: int | None = None
     reason: str = ""
-    body: msgspec.Raw = msgspec.Raw()
+    body: msgspec.Raw = NO_BODY
     artifacts: list[Artifact] = []
     download: int = 0
 
@@ -169,10 +172,6 @@ class ResourceChange:
     version: tuple[int | None, int | None] = (None, None)
     refusal: str = ""
     hint: str = ""
-
-    @property
-    def changes_content(self) -> bool:
-        return self.content is not None and self.content.counts.total > 0
 
     def refused(self, message: str, hint: str) -> ResourceChange:
         """The same change, stopped by a guard."""

@@ -9,7 +9,7 @@ from typing import Protocol
 import msgspec
 
 from reconciler.model import Sealed, StoredUnit, Unit
-from reconciler.plan.changes import ADD, CHANGE, MOVE, REFUSE, REMOVE, ChangeLine, Counts, GroupChange
+from reconciler.plan.changes import ADD, CHANGE, MOVE, NO_BODY, REFUSE, REMOVE, ChangeLine, Counts, GroupChange
 
 Key = tuple[str, str]  # (type, key): unique within a group
 
@@ -147,7 +147,7 @@ def _joining(sealed: Sealed, op: str, reason: str, words: Words, before: str = "
         label=label,
         size=_size(sealed.unit),
         reason=reason,
-        body=msgspec.Raw() if kept_out else msgspec.Raw(sealed.body),
+        body=NO_BODY if kept_out else msgspec.Raw(sealed.body),
         artifacts=[] if kept_out else sealed.unit.artifacts,
     )
 

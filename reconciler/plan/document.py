@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import groupby
 from typing import Any
 
 from reconciler.model import canonical
@@ -73,10 +74,10 @@ def _content(content: ContentChanges, verbose: bool) -> Iterator[bytes]:
 def _entries(spool: Spool, types: Iterable[str], op: str) -> Iterator[dict[str, Any]]:
     """In (type, group, key) order, without ever holding more than a group."""
     for type_ in types:
-        for change in spool:
-            for line in change.lines:
-                if line.op == op and line.type == type_:
-                    yield entry(line, change.head.name)
+        for name, changes in groupby(spool, key=lambda change: change.head.name):  # several sources may touch one group
+            lines = [line for change in changes for line in change.lines if line.op == op and line.type == type_]
+            for line in sorted(lines, key=lambda line: line.key):
+                yield entry(line, name)
 
 
 def _array(entries: Iterable[dict[str, Any]]) -> Iterator[bytes]:

@@ -9,8 +9,6 @@ from __future__ import annotations
 from reconciler.model import Guard, Kind
 from reconciler.plan.changes import Action, ContentChanges, ResourceChange
 
-FLOOR = 10  # below so many units a share says nothing: one of three is 33 %
-
 
 def guarded(change: ResourceChange, guard: Guard, *, allow_destroy: bool) -> ResourceChange:
     """The same change, or the change with its refusal."""
@@ -48,7 +46,7 @@ def _too_many(content: ContentChanges, guard: Guard) -> bool:
     removed, limit = content.counts.removed, guard.max_removals
     if isinstance(limit, int):
         return removed > limit
-    return content.units >= FLOOR and removed > limit * content.units
+    return content.units >= guard.floor and removed > limit * content.units
 
 
 def _mass_removal(name: str, content: ContentChanges, guard: Guard) -> tuple[str, str]:

@@ -6,6 +6,7 @@ Nothing here is relative to the clock, so the same plan always reads the same.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -20,11 +21,16 @@ REFUSED_ROWS = 10
 def text(plan: Plan, *, verbose: bool = False) -> Iterator[str]:
     """The lines of a plan, without line ends."""
     for change in plan.changes:
-        if change.action is not Action.NO_OP or change.refusal or (change.content and (change.content.failures or change.content.unknown)):
+        if change.action is not Action.NO_OP or change.refusal or (change.content and _worth_saying(change.content)):
             yield from _resource(change, verbose)
     for ref in plan.unowned:
         yield f"? {_title(ref)}   no manifest declares it any more; `--prune` removes it"
     yield _last_line(plan)
+
+
+def _worth_saying(content: ContentChanges) -> bool:
+    """Is there something to tell of content that does not change: what failed, what is unknown, what was kept out?"""
+    return bool(content.failures or content.unknown or content.counts.refused)
 
 
 def size_text(size: int) -> str:
@@ -79,8 +85,13 @@ def _rows(content: ContentChanges, signs: Iterable[str]) -> Iterator[str]:
             if line.op in signs:
                 name = line.version or ("" if line.key == change.head.name else line.key)
                 table.setdefault((line.op, name, line.reason), []).append(line.label)
-        for (sign, name, reason), labels in table.items():
+        for (sign, name, reason), labels in sorted(table.items(), key=lambda row: (_natural(row[0][1]), row[0])):
             yield _row(sign, f"{change.head.name} {name}".strip(), labels, reason)
+
+
+def _natural(text: str) -> list[tuple[int, str]]:
+    """Numbers by their value, so that 2.10 comes after 2.9."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", text)]
 
 
 def _row(sign: str, name: str, labels: list[str], reason: str) -> str:
@@ -121,13 +132,26 @@ def _last_line(plan: Plan) -> str:
     summary = plan.summary()
     words = f"Plan: {summary.add} to add, {summary.change} to change, {summary.destroy} to destroy."
     if plan.empty:
-        words = "No changes: what is served is what the manifests say." if not plan.failed else "No changes, but see the errors above."
+        words = _nothing_to_do(plan)
+    refused = sum(bool(change.refusal) for change in plan.changes)
+    if refused:
+        words += f" {refused} refused."
     counts = summary.content
     if counts.total:
         changes = "change" if counts.total == 1 else "changes"
         words += f" {counts.total} content {changes}"
         words += f", {size_text(counts.download)} to download." if counts.download else "."
     return words
+
+
+def _nothing_to_do(plan: Plan) -> str:
+    if plan.failed:
+        return "No changes, but see the errors above."
+    if any(change.content and change.content.unknown for change in plan.changes):
+        return "No changes as far as is known: what is marked `unknown` was not asked for."
+    if not plan.changes:
+        return "No changes: nothing is declared here." if not plan.unowned else "No changes, but nothing is declared here."
+    return "No changes: what is served is what the manifests say."
 
 
 def _versions(change: ResourceChange) -> str:

@@ -167,3 +167,59 @@ def test_in_additive_mode_what_another_source_holds_is_kept_out_with_a_reason(ho
     assert digest_of_alpha(site) == sha256(house)
     assert names(site) == ["alpha-1.0", "alpha-6.6.6", "only_house-1.0", "only_world-1.0"]
     assert not site.pending()
+
+
+def test_a_takeover_that_cannot_be_read_takes_nothing_away(house: Upstream, world: Upstream, site: Mirror) -> None:
+    """The new owner answers for its list and not for the page: what the old owner brought stays until the page was read."""
+    declare(site, house, world, TWO, ONE)
+    world.on(world.page_path("alpha"), status(503))
+    assert site.apply().code == 1
+    assert "alpha-1.0-py3-none-any.whl" in site.filenames()
+    assert [one["group"] for one in site.changes()["removed"]] == []
+    world.restore()
+    site.applied()
+    assert "alpha-6.6.6-py3-none-any.whl" in site.filenames()
+
+
+@pytest.mark.parametrize("broken", ["page", "listing"])
+def test_a_renamed_remote_that_cannot_be_read_takes_nothing_away(broken: str, house: Upstream, tmp_path: Path) -> None:
+    site = Mirror(tmp_path, remote(house.url, "old"), repository(sources=["name: old"]), publication())
+    site.applied()
+    before = site.filenames()
+    site.declare(remote(house.url, "new"), repository(sources=["name: new"]), publication())
+    house.on(house.page_path("alpha") if broken == "page" else "/simple/", status(503))
+    assert site.apply("--prune").code == 1
+    assert site.filenames() == before
+    house.restore()
+    site.applied("--prune")
+    assert site.filenames() == before
+    assert not site.pending()
+
+
+def test_what_leaves_with_its_source_says_so(house: Upstream, world: Upstream, site: Mirror) -> None:
+    declare(site, house, world, ONE)
+    assert {one["reason"] for one in site.changes()["removed"]} == {"the manifest no longer names remote:world"}
+    declare(site, house, world, TWO, ONE)
+    assert "remote:world has the name now" in {one["reason"] for one in site.changes()["removed"]} | {
+        one["reason"] for one in site.changes()["changed"]
+    }
+
+
+def test_another_index_is_read_anew_whatever_its_serials_say(house: Upstream, world: Upstream, tmp_path: Path) -> None:
+    """Validators belong to one index: the same serial at another URL says nothing."""
+    site = Mirror(tmp_path, remote(house.url), repository(sources=["name: up"]), publication())
+    site.applied()
+    site.declare(remote(world.url), repository(sources=["name: up"]), publication())
+    site.apply("--allow-destroy")
+    assert "alpha-6.6.6-py3-none-any.whl" in site.filenames()
+
+
+def test_a_file_that_upstream_replaced_is_refused_and_the_rest_goes_on(house: Upstream, tmp_path: Path) -> None:
+    site = Mirror(tmp_path, remote(house.url), repository(sources=["name: up"]), publication())
+    site.applied()
+    house.replace("alpha", "1.0")
+    house.release("only-house", "2.0")
+    [refused] = site.changes()["refused"]["entries"]
+    assert refused["key"] == "alpha-1.0-py3-none-any.whl"
+    site.applied()
+    assert "only_house-2.0-py3-none-any.whl" in site.filenames()
