@@ -93,6 +93,32 @@ def test_a_project_is_kept_beside_its_distributions_only_and_tells_its_status() 
     )
 
 
+class TestProjectRemoval:
+    STATUS = StoredUnit(artifacts=[], group="foo", key="foo", metadata={"status": "archived"}, type="python.project")
+    NEUTRAL = "none of its distributions is left, or its status is active again"
+
+    @pytest.mark.parametrize(
+        ("keys", "words"),
+        [
+            ({"exclude": ["Foo"]}, 'excluded by "Foo"'),
+            ({"exclude": ["f*"], "include": ["foo"]}, 'excluded by "f*"'),
+            ({"include": ["bar"]}, "no longer matches an include"),
+            ({"include": ["foo>=5"], "exclude": ["foo==6"]}, NEUTRAL),
+            ({}, NEUTRAL),
+        ],
+    )
+    def test_it_never_claims_that_upstream_lost_it(self, keys: dict[str, Any], words: str) -> None:
+        options = SelectionOptions.model_validate(keys)
+        assert Project.removal(self.STATUS, options, "") == words
+        assert Project.removal(self.STATUS, options, "matches no include") == words
+
+    def test_what_keeps_it_out_is_the_reason(self) -> None:
+        assert Project.removal(self.STATUS, SelectionOptions(exclude=("foo",)), 'denied by "foo" (rules.deny)') == 'denied by "foo" (rules.deny)'
+
+    def test_without_options_it_is_neutral(self) -> None:
+        assert Project.removal(self.STATUS, None, "") == self.NEUTRAL
+
+
 class TestWheelMetadata:
     def test_metadata_comes_out_byte_for_byte(self) -> None:
         built = build_wheel("Foo.Bar", "1.0", requires=["x>1"], padding=b"z" * 100_000)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from reconciler.plugin import ActiveFilter, Decision, Unit
+from reconciler.plugin import ActiveFilter, Decision, Options, Unit
 from reconciler_python.content import Distribution
 from reconciler_python.options import FilterOptions, SelectionOptions
 
@@ -145,6 +145,31 @@ class TestFilter:
 
     def test_a_filename_allows_one_file(self) -> None:
         assert accepted(VERSIONS, house_rules(allow=["django-5.0rc1-py3-none-any.whl"])) == ["5.0rc1"]
+
+    @pytest.mark.parametrize(
+        "rule", ["alpha-*.whl", "*.whl", "alpha-1.?-py3-none-any.WHL", "alpha-1.[01]-py3-none-any.whl", " alpha*.tar.gz ", "*-*.tar.Z"]
+    )
+    @pytest.mark.parametrize(
+        ("model", "key", "exactly"),
+        [
+            (FilterOptions, "allow", True),
+            (FilterOptions, "deny", True),
+            (FilterOptions, "minAgeExempt", False),
+            (SelectionOptions, "include", False),
+            (SelectionOptions, "exclude", False),
+        ],
+    )
+    def test_a_glob_of_filenames_is_a_fault_and_no_rule_that_never_matches(self, rule: str, model: type[Options], key: str, exactly: bool) -> None:
+        with pytest.raises(ValidationError) as fault:
+            model.model_validate({key: [rule]})
+        [error] = fault.value.errors()
+        assert error["loc"] == (key, 0)
+        assert f"`{rule.strip()}`: a glob means names of projects, not of files" in error["msg"]
+        hint = getattr(error.get("ctx", {}).get("error"), "hint", "")
+        assert hint == ("name each file exactly, or " if exactly else "") + "glob the projects without the extension: `acme-*`"
+
+    def test_blanks_around_a_filename_do_not_hide_it(self) -> None:
+        assert accepted(VERSIONS, house_rules(deny=[" django-4.2-py3-none-any.whl "])) == VERSIONS[1:]
 
     def test_package_types(self) -> None:
         answers = decide([unit("1.0", package_type=kind) for kind in ("wheel", "sdist", "egg")], house_rules(packageTypes=["wheel", "egg"]))

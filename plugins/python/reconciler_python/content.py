@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 from reconciler.plugin import ActiveFilter, Artifact, ContentType, Decision, Options, StoredUnit, Summary, Unit
 from reconciler_python.archives import wheel_metadata
 from reconciler_python.options import SelectionOptions
-from reconciler_python.selection import NO_INCLUDE, ProjectJudge, removal_reason
+from reconciler_python.selection import NO_INCLUDE, ProjectJudge, project_removal_reason, removal_reason
 from reconciler_python.units import DISTRIBUTION, PROJECT
 
 
@@ -63,6 +63,10 @@ class Project(ContentType):
     id = PROJECT
     plural = "projects"
     beside = DISTRIBUTION
+
+    @classmethod
+    def removal(cls, unit: StoredUnit, options: Options | None, refused: str) -> str:
+        return refused if refused and refused != NO_INCLUDE else project_removal_reason(unit.group, options)
 
     @classmethod
     def describe_change(cls, before: StoredUnit, after: Unit) -> str:

@@ -24,7 +24,7 @@ _MAX_INTEGER = 2**63 - 1
 
 
 class ListedFile(msgspec.Struct, rename="kebab", kw_only=True, forbid_unknown_fields=True):
-    """One file of a project's document, as upstream says it. `extra`: keys that no specification up to 1.4 knows.
+    """One file of a project's document, as upstream says it. Upstream decides about every field: there is none that it should not fill.
 
     `gpg_sig` is read to be left out: it promises an `.asc` file beside the file, and we carry none.
     """
@@ -41,7 +41,6 @@ class ListedFile(msgspec.Struct, rename="kebab", kw_only=True, forbid_unknown_fi
     misnamed_metadata: bool | dict[str, str] | None = msgspec.field(default=None, name="data-dist-info-metadata")
     provenance: str | None = None
     gpg_sig: Any = None
-    extra: dict[str, Any] = msgspec.field(default_factory=dict, name="")
 
     @property
     def metadata_sha256(self) -> str | None:
@@ -50,6 +49,12 @@ class ListedFile(msgspec.Struct, rename="kebab", kw_only=True, forbid_unknown_fi
             if declared is not None:
                 return declared.get("sha256") if isinstance(declared, dict) else None
         return None
+
+
+class ExtendedFile(ListedFile, kw_only=True):
+    """A file with further keys. `extra`: those that no specification up to 1.4 knows; never decoded, only collected entry by entry."""
+
+    extra: dict[str, Any] = {}
 
 
 class ProjectDocument(msgspec.Struct):
@@ -106,8 +111,8 @@ class _Head(msgspec.Struct, rename="kebab"):
 _PLAIN = msgspec.json.Decoder(_Plain)
 _DOCUMENT = msgspec.json.Decoder(dict[str, Any], float_hook=str)
 _PROJECT_LIST = msgspec.json.Decoder(_ProjectList, float_hook=str)
-_FILE_KEYS = frozenset(field.encode_name for field in msgspec.structs.fields(ListedFile) if field.encode_name)
-_PAGE_KEYS = frozenset(field.encode_name for field in msgspec.structs.fields(_Plain))
+FILE_KEYS: Final = frozenset(field.encode_name for field in msgspec.structs.fields(ListedFile))
+PAGE_KEYS: Final = frozenset(field.encode_name for field in msgspec.structs.fields(_Plain))
 
 
 def read_project_json(page: Page) -> ProjectDocument:
@@ -144,6 +149,12 @@ def unsupported_type(page: Page) -> Malformed:
     )
 
 
+def unknown_keys(document: dict[str, Any], known: frozenset[str]) -> dict[str, Any]:
+    """What may be carried without being understood. Keys with a leading `_` are an index's own and mean nothing elsewhere."""
+    unknown = document.keys() - known
+    return {key: document[key] for key in sorted(unknown) if not key.startswith("_")} if unknown else {}
+
+
 def absolute(base: str, url: str) -> str | None:
     """The URL to fetch, without fragment; None for what nobody should try to fetch (`file:`, `javascript:`, broken ones)."""
     if not url.startswith(("https://", "http://")):
@@ -163,7 +174,7 @@ def _read_with_care(page: Page) -> ProjectDocument:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Malformed(f"{page.url}: not a project page of the simple API: {error}") from None
     check_api_version(page, str(head.meta.api_version))
-    read = ProjectDocument([], [], head.project_status.status, head.project_status.reason, _unknown(document, _PAGE_KEYS))
+    read = ProjectDocument([], [], head.project_status.status, head.project_status.reason, unknown_keys(document, PAGE_KEYS))
     if not _plain(read.extra):
         read.extra = {}
     for entry in head.files:
@@ -172,9 +183,9 @@ def _read_with_care(page: Page) -> ProjectDocument:
 
 
 def _read_file(entry: dict[str, Any], page: Page, read: ProjectDocument) -> None:
-    extra = _unknown(entry, _FILE_KEYS)
+    extra = unknown_keys(entry, FILE_KEYS)
     try:
-        file = msgspec.convert({key: entry[key] for key in entry.keys() & _FILE_KEYS}, ListedFile)
+        file = msgspec.convert({key: entry[key] for key in entry.keys() & FILE_KEYS}, ExtendedFile)
     except msgspec.ValidationError as error:
         name = entry.get("filename")
         if not isinstance(name, str):
@@ -186,12 +197,6 @@ def _read_file(entry: dict[str, Any], page: Page, read: ProjectDocument) -> None
         return
     file.extra = extra
     read.files.append(file)
-
-
-def _unknown(document: dict[str, Any], known: frozenset[str]) -> dict[str, Any]:
-    """Keys with a leading `_` are an index's own and mean nothing elsewhere."""
-    unknown = document.keys() - known
-    return {key: document[key] for key in sorted(unknown) if not key.startswith("_")} if unknown else {}
 
 
 def _plain(value: Any, depth: int = 0) -> bool:

@@ -2,7 +2,8 @@
 
 Written as text with `html.escape` rather than through a template engine: a project page is one line repeated, and a
 run that changes three pages should not pay for importing and compiling templates (some 70 ms) to draw them. Every
-value that upstream could have chosen passes through `escape` or `quote`.
+value passes through `escape`, whoever chose it and whatever was checked before; further keys that a unit carries are
+merged only where no specification gives them a meaning, so what is rendered as a known key was read as one.
 
 HTML carries two attributes that no specification has, because uv reads them: `data-upload-time` and `data-size`.
 """
@@ -20,6 +21,7 @@ import msgspec
 from packaging.version import InvalidVersion, Version
 
 from reconciler.plugin import StoredArtifact, StoredUnit
+from reconciler_python.documents import FILE_KEYS, PAGE_KEYS, unknown_keys
 
 API_VERSION: Final = "1.4"
 
@@ -48,16 +50,23 @@ def project_pages(name: str, distributions: Sequence[StoredUnit], project: Store
     if status:
         page["project-status"] = status
     if project and "extra" in project.metadata:
-        page = {**project.metadata["extra"], **page}
+        page = {**unknown_keys(project.metadata["extra"], PAGE_KEYS), **page}
     return _project_html(name, files, status), _JSON.encode(page)
 
 
 def list_pages(names: Iterable[str]) -> tuple[bytes, bytes]:
-    """The list of all projects as (HTML, JSON). Names are normalised, so nothing in them needs escaping."""
+    """The list of all projects as (HTML, JSON)."""
     listed = list(names)
-    anchors = "".join([f'<a href="{name}/">{name}</a><br>\n' for name in listed])
+    shown = _escaped(listed)
+    anchors = "".join([f'<a href="{name}/">{name}</a><br>\n' for name in shown])
     html = f"{_HEAD}<title>Simple index</title>\n</head>\n<body>\n{anchors}</body>\n</html>\n"
     return html.encode(), _JSON.encode({"meta": _META, "projects": [{"name": name} for name in listed]})
+
+
+def _escaped(names: Sequence[str]) -> Iterable[str]:
+    """Normalised names hold nothing to escape: looked at all at once, a list of half a million costs next to nothing."""
+    joined = "\n".join(names)
+    return names if escape(joined) == joined else map(escape, names)
 
 
 def version_key(text: str) -> VersionKey:
@@ -98,7 +107,7 @@ def _file(unit: StoredUnit) -> dict[str, Any]:
     beside = artifact_of(unit, f"{unit.key}.metadata")
     if beside:
         entry["core-metadata"] = {"sha256": beside.sha256}
-    return {**metadata["extra"], **entry} if "extra" in metadata else entry
+    return {**unknown_keys(metadata["extra"], FILE_KEYS), **entry} if "extra" in metadata else entry
 
 
 def _pep700_time(text: str | None) -> str | None:
@@ -121,23 +130,28 @@ def _status(project: StoredUnit | None) -> dict[str, str]:
 
 def _project_html(name: str, files: Sequence[dict[str, Any]], status: dict[str, str]) -> bytes:
     metas = {"pypi:project-status": status.get("status"), "pypi:project-status-reason": status.get("reason")}
-    head = "".join(f'<meta name="{key}" content="{escape(value)}">\n' for key, value in metas.items() if value)
-    title = f"<title>Links for {name}</title>\n</head>\n<body>\n<h1>Links for {name}</h1>\n"
+    head = "".join(f'<meta name="{key}" content="{escape(str(value))}">\n' for key, value in metas.items() if value)
+    shown = escape(name)
+    title = f"<title>Links for {shown}</title>\n</head>\n<body>\n<h1>Links for {shown}</h1>\n"
     return "".join([_HEAD, head, title, *map(_anchor, files), "</body>\n</html>\n"]).encode()
 
 
 def _anchor(entry: dict[str, Any]) -> str:
-    attributes = ""
+    attributes = _attribute("href", f"{entry['url']}#sha256={entry['hashes']['sha256']}")
     if "requires-python" in entry:
-        attributes += f' data-requires-python="{escape(entry["requires-python"])}"'
+        attributes += _attribute("data-requires-python", entry["requires-python"])
     if "yanked" in entry:
         yanked = entry["yanked"]
-        attributes += f' data-yanked="{escape(yanked) if isinstance(yanked, str) else ""}"'
+        attributes += _attribute("data-yanked", yanked if isinstance(yanked, str) else "")
     if "core-metadata" in entry:
-        digest = entry["core-metadata"]["sha256"]
-        attributes += f' data-core-metadata="sha256={digest}" data-dist-info-metadata="sha256={digest}"'
+        digest = escape(f"sha256={entry['core-metadata']['sha256']}")
+        attributes += f' data-core-metadata="{digest}" data-dist-info-metadata="{digest}"'
     if "upload-time" in entry:
-        attributes += f' data-upload-time="{entry["upload-time"]}"'
+        attributes += _attribute("data-upload-time", entry["upload-time"])
     if "size" in entry:
-        attributes += f' data-size="{entry["size"]}"'
-    return f'<a href="{entry["url"]}#sha256={entry["hashes"]["sha256"]}"{attributes}>{escape(entry["filename"])}</a><br>\n'
+        attributes += _attribute("data-size", entry["size"])
+    return f"<a{attributes}>{escape(entry['filename'])}</a><br>\n"
+
+
+def _attribute(name: str, value: object) -> str:
+    return f' {name}="{escape(str(value))}"'

@@ -40,8 +40,9 @@ class Rule:
 
 def parse_rule(text: str, *, filenames: bool = False) -> Rule:
     """`django`, `django>=5,<6`, `acme-*`, and with `filenames` also `django-5.0-py3-none-any.whl`. Raises OptionFault naming it."""
-    if filenames and "-" in text and stem_and_type(text) is not None:
-        return Rule(text, filename=text)
+    _refuse_filename_globs(text.strip(), filenames)
+    if filenames and "-" in text and stem_and_type(text.strip()) is not None:
+        return Rule(text, filename=text.strip())
     match = _SUBJECT.fullmatch(text)
     if match is None:
         raise OptionFault(f"`{text}` is neither a requirement nor a name glob", hint="`django`, `django>=5,<6` or `acme-*`")
@@ -119,6 +120,14 @@ class Matcher:
             return None
         parsed = Version(version)
         return next((rule for rule in self._rules if rule.meets(parsed, prereleases=self._prereleases)), None)
+
+
+def _refuse_filename_globs(text: str, filenames: bool) -> None:
+    """`alpha-*.whl` would be no file's name and no project's: a rule that never means anything, and a `deny` that never denies."""
+    if not any(mark in text for mark in "*?[") or (stem_and_type(text) or stem_and_type(text.lower())) is None:
+        return
+    exactly = "name each file exactly, or " if filenames else ""
+    raise OptionFault(f"`{text}`: a glob means names of projects, not of files", hint=f"{exactly}glob the projects without the extension: `acme-*`")
 
 
 def _refuse_extensions(text: str, rest: str) -> None:

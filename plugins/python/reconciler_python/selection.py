@@ -126,3 +126,14 @@ def removal_reason(unit: StoredUnit, options: Options | None) -> str:
     if not rules:
         return "no longer matches an include"
     return "no longer matches include " + ", ".join(f'"{rule.text}"' for rule in rules)
+
+
+def project_removal_reason(project: str, options: Options | None) -> str:
+    """Why a project's status goes. It leaves with the last distribution too, and by what a filter may have put those out is not seen from here."""
+    if isinstance(options, SelectionOptions):
+        rule = options.excluded.whole_project(project)
+        if rule:
+            return f'excluded by "{rule.text}"'
+        if options.included and not options.included.about(project):
+            return "no longer matches an include"
+    return "none of its distributions is left, or its status is active again"

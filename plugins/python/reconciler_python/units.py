@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from reconciler.plugin import Artifact, Unit
-from reconciler_python.documents import ListedFile, ProjectDocument, absolute
+from reconciler_python.documents import ExtendedFile, ListedFile, ProjectDocument, absolute
 from reconciler_python.filenames import WHEEL, Filename, FilenameReader, UnreadableFilename
 
 DISTRIBUTION: Final = "python.distribution"
@@ -67,7 +67,7 @@ def _distribution(project: str, file: ListedFile, name: Filename, base: str) -> 
     if file.yanked:
         metadata["yanked"] = file.yanked
     # `provenance` is a URL, and no URL belongs to a unit's identity: the object behind it will be an artifact, or nothing.
-    if file.extra:
+    if isinstance(file, ExtendedFile) and file.extra:
         metadata["extra"] = file.extra
     size = file.size if file.size is not None and 0 <= file.size <= _LARGEST else None
     artifacts = [Artifact(file.filename, sha256, size, url)]

@@ -1,0 +1,215 @@
+"""An upstream that wants to speak through our pages: whatever it says, the pages hold only what they always hold."""
+
+from __future__ import annotations
+
+import json
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from reconciler.model import sealed, stored_unit
+from reconciler.plugin import PluginCallConfiguration, StoredArtifact, StoredUnit
+from reconciler_python.documents import FILE_KEYS, PAGE_KEYS, ExtendedFile, ListedFile, read_project_json
+from reconciler_python.rendering import list_pages, project_pages
+from reconciler_python.simple_publisher import PythonPublisher
+from reconciler_python.units import project_units
+from tests.support.calls import BASE, FakePublishConduit, page
+
+JSON = "application/vnd.pypi.simple.v1+json"
+URL = f"{BASE}foo/"
+SHA = "a" * 64
+MARKUP = '"><script>alert(1)</script>'
+VOID = {"meta", "br"}
+ELEMENTS = {"html", "head", "meta", "title", "body", "h1", "a", "br"}
+ATTRIBUTES = {
+    "a": {"href", "data-requires-python", "data-yanked", "data-core-metadata", "data-dist-info-metadata", "data-upload-time", "data-size"},
+    "html": {"lang"},
+    "meta": {"charset", "name", "content"},
+}
+
+
+class Drawn(HTMLParser):
+    """The elements of a page, each with its attributes and its text; whatever is neither is told."""
+
+    def __init__(self, markup: bytes) -> None:
+        super().__init__(convert_charrefs=True)
+        self.elements: list[tuple[str, dict[str, str | None], str]] = []
+        self.open: list[str] = []
+        self.other: list[str] = []
+        self.feed(markup.decode())
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert len(dict(attrs)) == len(attrs), f"an attribute twice: {attrs}"
+        self.elements.append((tag, dict(attrs), ""))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] in ("a", "h1", "title"):
+            tag, attributes, text = self.elements[-1]
+            self.elements[-1] = (tag, attributes, text + data)
+        elif data.strip():
+            self.other.append(data)
+
+    def handle_comment(self, data: str) -> None:
+        self.other.append(data)
+
+    def unknown_decl(self, data: str) -> None:
+        self.other.append(data)
+
+    def handle_pi(self, data: str) -> None:
+        self.other.append(data)
+
+    @property
+    def anchors(self) -> list[tuple[dict[str, str | None], str]]:
+        return [(attributes, text) for tag, attributes, text in self.elements if tag == "a"]
+
+
+def units_of(document: Any) -> list[StoredUnit]:
+    """The way of a page through the importer and the core's seal into what a publisher is handed."""
+    read = read_project_json(page(json.dumps(document), JSON, url=URL))
+    return [stored_unit(sealed(unit, "foo").body) for unit in project_units("foo", read, URL, lambda key, reason: None)]
+
+
+def file(**keys: Any) -> dict[str, Any]:
+    return {"filename": "foo-1.0-py3-none-any.whl", "url": "https://files.example.org/foo-1.0-py3-none-any.whl", "hashes": {"sha256": SHA}, **keys}
+
+
+def document(*files: dict[str, Any], **keys: Any) -> dict[str, Any]:
+    return {"meta": {"api-version": "1.4"}, "name": "foo", "files": list(files), **keys}
+
+
+def pages(units: list[StoredUnit]) -> tuple[Drawn, Any]:
+    conduit = FakePublishConduit({"foo": units})
+    PythonPublisher().publish(conduit, PluginCallConfiguration({}, {}, {}))
+    found = conduit.merged.pages
+    return Drawn(found["simple/foo/", "text/html"]), json.loads(found["simple/foo/", JSON])
+
+
+def assert_only_what_is_expected(drawn: Drawn) -> None:
+    assert not drawn.open
+    assert not drawn.other
+    for tag, attributes, _ in drawn.elements:
+        assert tag in ELEMENTS
+        assert attributes.keys() <= ATTRIBUTES.get(tag, set())
+    assert [tag for tag, _, _ in drawn.elements if tag in ("title", "h1", "body")] == ["title", "body", "h1"]
+
+
+def as_anchor(entry: dict[str, Any]) -> tuple[dict[str, str | None], str]:
+    """What the HTML should say of an entry of the JSON."""
+    attributes: dict[str, str | None] = {"href": f"{entry['url']}#sha256={entry['hashes']['sha256']}"}
+    if "core-metadata" in entry:
+        for name in ("data-core-metadata", "data-dist-info-metadata"):
+            attributes[name] = f"sha256={entry['core-metadata']['sha256']}"
+    if "yanked" in entry:
+        attributes["data-yanked"] = "" if entry["yanked"] is True else entry["yanked"]
+    for key in ("requires-python", "upload-time", "size"):
+        if key in entry:
+            attributes[f"data-{key}"] = str(entry[key])
+    return attributes, entry["filename"]
+
+
+def assert_agreement(drawn: Drawn, answer: Any) -> None:
+    assert [(attributes, text) for attributes, text in drawn.anchors] == [as_anchor(entry) for entry in answer["files"]]
+    metas = {attributes.get("name"): attributes.get("content") for tag, attributes, _ in drawn.elements if tag == "meta"}
+    status = answer.get("project-status", {})
+    assert metas.get("pypi:project-status") == (status.get("status") or None)
+    assert metas.get("pypi:project-status-reason") == (status.get("reason") or None)
+
+
+TEXT = st.sampled_from([MARKUP, "' onload='x", "<!--", "]]>", "&lt;b&gt;", "</a><img src=x>", "", "\x00\r\n\t", "2026-01-02T03:04:05Z"]) | st.text(
+    max_size=12
+)
+VALUE: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["sha256", "", "x"]) | TEXT, inner, max_size=2),
+    max_leaves=4,
+)
+KEY = st.sampled_from(sorted({*FILE_KEYS, *PAGE_KEYS, "", "extra", "_own", MARKUP, "new-key"}))
+NAMES = st.sampled_from(
+    ["foo-1.0-py3-none-any.whl", "foo-2.0.tar.gz", 'foo-1.0-py3-none-"><b>.whl', "foo-3.0-py3-none-a&amp;'.whl", f"foo-{MARKUP}.zip"]
+)
+WELL_TYPED = st.fixed_dictionaries(
+    {},
+    optional={
+        "requires-python": TEXT,
+        "upload-time": TEXT,
+        "yanked": st.booleans() | TEXT,
+        "core-metadata": st.just({"sha256": SHA}) | st.dictionaries(st.just("sha256"), TEXT),
+        "size": st.integers(-5, 2**63),
+        "provenance": TEXT,
+        "new-key": VALUE,
+    },
+)
+FILES = st.builds(
+    lambda name, keys, hostile: {**file(**keys), "filename": name, **hostile},
+    NAMES,
+    WELL_TYPED,
+    st.dictionaries(KEY.filter(lambda key: key not in ("filename", "url", "hashes")), VALUE, max_size=2),
+)
+PAGE = st.fixed_dictionaries(
+    {}, optional={"project-status": st.fixed_dictionaries({"status": TEXT}, optional={"reason": TEXT}), "": VALUE, "extra": VALUE, MARKUP: VALUE}
+)
+
+
+@given(st.lists(FILES, max_size=4), PAGE)
+@example([file(**{"": {"upload-time": MARKUP, "core-metadata": {"sha256": MARKUP}, "size": MARKUP, "yanked": False}})], {})
+@example([file(**{"": {"requires-python": 5, "filename": 5, "hashes": 5}})], {})
+@example([file(**{"requires-python": MARKUP, "yanked": MARKUP, "upload-time": MARKUP})], {"project-status": {"status": MARKUP, "reason": MARKUP}})
+def test_no_page_of_upstream_speaks_through_ours(files: list[dict[str, Any]], keys: dict[str, Any]) -> None:
+    units = units_of(document(*files, **keys))
+    if any(unit.type == "python.distribution" for unit in units):
+        drawn, answer = pages(units)
+        assert_only_what_is_expected(drawn)
+        assert_agreement(drawn, answer)
+
+
+EXTRA = st.dictionaries(KEY, VALUE, max_size=5)
+
+
+@given(EXTRA, EXTRA)
+@example({"requires-python": 5, "core-metadata": 5, "yanked": MARKUP}, {"tracks": [MARKUP], "files": 5})
+def test_known_keys_among_the_further_ones_of_a_stored_unit_are_not_believed(of_file: dict[str, Any], of_page: dict[str, Any]) -> None:
+    metadata = {"name": "foo", "version": "1.0", "packageType": "sdist", "extra": of_file}
+    unit = StoredUnit(
+        artifacts=[StoredArtifact("foo-1.0.tar.gz", SHA, None)], group="foo", key="foo-1.0.tar.gz", metadata=metadata, type="python.distribution"
+    )
+    status = StoredUnit(artifacts=[], group="foo", key="foo", metadata={"status": "archived", "extra": of_page}, type="python.project")
+    drawn, answer = pages([unit, status])
+    assert_only_what_is_expected(drawn)
+    assert_agreement(drawn, answer)
+    [entry] = answer["files"]
+    assert entry.keys() & {*FILE_KEYS, "_own"} == {"filename", "url", "hashes"}
+    assert answer.keys() & {*PAGE_KEYS, "_own"} == {"meta", "name", "versions", "files", "project-status"}
+
+
+@pytest.mark.parametrize("key", ["", "extra"])
+def test_no_key_of_upstream_fills_what_we_collect_ourselves(key: str) -> None:
+    [one] = read_project_json(page(json.dumps(document(file(**{key: {"yanked": True}}))), JSON, url=URL)).files
+    assert isinstance(one, ExtendedFile)
+    assert one.extra == {key: {"yanked": True}}
+
+
+def test_an_ordinary_page_carries_no_further_keys() -> None:
+    [one] = read_project_json(page(json.dumps(document(file(yanked=True))), JSON, url=URL)).files
+    assert type(one) is ListedFile
+
+
+def test_names_are_escaped_wherever_they_stand() -> None:
+    """Names are normalised before they get here; the pages do not rely on it."""
+    listed = Drawn(list_pages([MARKUP, "foo"])[0])
+    assert listed.anchors == [({"href": f"{MARKUP}/"}, MARKUP), ({"href": "foo/"}, "foo")]
+    metadata = {"name": MARKUP, "version": "1.0", "packageType": "sdist"}
+    unit = StoredUnit(
+        artifacts=[StoredArtifact("foo-1.0.tar.gz", SHA)], group=MARKUP, key="foo-1.0.tar.gz", metadata=metadata, type="python.distribution"
+    )
+    drawn = Drawn(project_pages(MARKUP, [unit], None)[0])
+    assert_only_what_is_expected(drawn)
+    assert [text for tag, _, text in drawn.elements if tag in ("title", "h1")] == [f"Links for {MARKUP}"] * 2
