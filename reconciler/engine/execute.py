@@ -1,25 +1,28 @@
 """Execute: carry out the very plan that was shown. Independent repositories go on when one fails.
 
 The order of writes: resources, then per repository bytes, rows and one flip, then per publication pages, completion,
-pointer and exports, then the record of it all. A crash anywhere leaves rubbish, never a lie, and the next run goes on.
+pointer and exports, then what goes (and what takes its place, in the same transaction), then the record of it all.
+A crash anywhere leaves rubbish, never a lie, and the next run goes on.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from typing import Any
 
 from reconciler.database import Outcome
-from reconciler.engine.exports import forget
+from reconciler.engine.exports import forget, overlap
 from reconciler.engine.lease import leased
-from reconciler.engine.serving import serve_version
+from reconciler.engine.planning import LATEST
+from reconciler.engine.serving import abandoned, dropped, serve_version, takes_over
 from reconciler.engine.site import Site
-from reconciler.engine.sync import ContentSync, SourceAccess
+from reconciler.engine.sync import ContentSync, FileFailure, SourceAccess
 from reconciler.errors import Conflict, ReconcilerError
 from reconciler.model import ActualState, DesiredState, Kind, Ref, Repository
-from reconciler.plan import Action, ContentChanges, Plan, ResourceChange, counts_text
+from reconciler.plan import REMOVE, Action, ContentChanges, Counts, Plan, ResourceChange, counts_of, counts_text, sum_counts
 
 AT_ONCE = 4  # repositories synced at the same time
 
@@ -60,7 +63,10 @@ class Executor:
         for change in self._plan.changes:
             if change.refusal:
                 self._report.add(change.ref, FAILED, f"{change.refusal}\nhint: {change.hint}")
-        await asyncio.to_thread(self._record_resources)
+        before = await asyncio.to_thread(self._site.writer.actual_state)
+        dropped = self._dropped(before)
+        late = self._late(before, dropped)
+        await asyncio.to_thread(self._record_resources, self._written() - late)
         slots = asyncio.Semaphore(AT_ONCE)
         actual = await asyncio.to_thread(self._site.writer.actual_state)
 
@@ -71,30 +77,82 @@ class Executor:
         await asyncio.gather(*(one(change) for change in self._going(Kind.REPOSITORY)))
         actual = await asyncio.to_thread(self._site.writer.actual_state)
         for change in self._going(Kind.PUBLICATION):
-            await self._publication(change, actual)
+            await self._publication(change, actual, dropped.get(change.ref, []))
+        await asyncio.to_thread(self._leave, before, late, dropped)
         return self._report
 
     def _going(self, kind: Kind) -> list[ResourceChange]:
         return [one for one in self._plan.changes if one.ref.kind is kind and one.action is not Action.DELETE and not one.refusal]
 
-    def _record_resources(self) -> None:
-        """Resources as declared, in one transaction; what goes takes its exports along."""
-        writer = self._site.writer
-        deleted = [one.ref for one in self._plan.changes if one.action is Action.DELETE and not one.refusal]
-        recorded = writer.actual_state().resources
-        for ref in deleted:
-            for path in _recorded_exports(recorded[ref].spec) if ref.kind is Kind.PUBLICATION else []:
-                forget(path)
+    def _written(self) -> set[Ref]:
         written = {one.ref for one in self._plan.changes if one.action in (Action.CREATE, Action.UPDATE) and not one.refusal}
-        written -= {Ref(Kind.PUBLICATION, name) for name in self._desired.publications if self._blocked(name)}
+        return written - {Ref(Kind.PUBLICATION, name) for name in self._desired.publications if self._blocked(name)}
+
+    def _deleted(self) -> list[Ref]:
+        return [one.ref for one in self._plan.changes if one.action is Action.DELETE and not one.refusal]
+
+    def _dropped(self, before: ActualState) -> dict[Ref, list[str]]:
+        """The exports that publications which are still declared had before and have no longer."""
+        publications, known = self._desired.publications.values(), self._written() & before.resources.keys()
+        found = {one.meta.ref: dropped(one, before.resources[one.meta.ref].spec, publications) for one in publications if one.meta.ref in known}
+        return {ref: paths for ref, paths in found.items() if paths}
+
+    def _late(self, before: ActualState, dropped: Mapping[Ref, list[str]]) -> set[Ref]:
+        """Publications that are recorded as declared only when what they leave behind, or replace, goes: a crash forgets neither."""
+        leaving = [before.resources[ref].spec for ref in self._deleted() if ref.kind is Kind.PUBLICATION]
+        replacing = {one.meta.ref for one in self._desired.publications.values() if any(takes_over(one, spec) for spec in leaving)}
+        return (replacing | dropped.keys()) & self._written() & before.resources.keys()
+
+    def _record_resources(self, written: set[Ref], deleted: list[Ref] | None = None) -> None:
+        """Resources as declared, and what goes, in one transaction."""
         resources = [resource for resource in self._desired if resource.meta.ref in written]
         if resources or deleted:
-            writer.record_resources(resources, self._fingerprints, deleted, self._site.clock())
-        for ref in deleted:
-            self._report.add(ref, DONE, "removed")
+            self._site.writer.record_resources(resources, self._fingerprints, deleted or [], self._site.clock())
         for resource in resources:
             if resource.meta.kind in (Kind.REMOTE, Kind.FILTER):
                 self._report.add(resource.meta.ref, DONE)
+
+    def _leave(self, before: ActualState, late: set[Ref], dropped: Mapping[Ref, list[str]]) -> None:
+        """What goes, goes once what replaces it stands; exports first, so that a crash in between does not forget them."""
+        deleted = self._deleted()
+        if not deleted and not late:
+            return
+        waiting = self._waiting(before, deleted)
+        gone = [ref for ref in deleted if ref not in waiting]
+        for path in (path for paths in dropped.values() for path in paths):
+            forget(path)
+        left: dict[Ref, str] = {}
+        for ref in gone:
+            if ref.kind is Kind.PUBLICATION:
+                left[ref] = "".join(f", its export `{path}` is left where it is" for path in self._forgotten(before.resources[ref].spec))
+        self._record_resources(late - set(waiting.values()), gone)
+        for ref in deleted:
+            if ref in waiting:
+                self._report.add(ref, BLOCKED, f"{waiting[ref]} did not succeed: {ref} stays until it does")
+            else:
+                self._report.add(ref, DONE, "removed" + left.get(ref, ""))
+
+    def _forgotten(self, spec: Mapping[str, Any]) -> list[str]:
+        """Forget the exports of a publication that goes; those that cannot be, as they were written."""
+        paths, left = abandoned(spec, self._desired.publications.values())
+        for path in paths:
+            forget(path)
+        return left
+
+    def _waiting(self, before: ActualState, deleted: list[Ref]) -> dict[Ref, Ref]:
+        """What cannot go yet, and the publication that it waits for: one that takes its place, or that shows its content, and did not succeed."""
+        short = [one for one in self._desired.publications.values() if self._report.result(one.meta.ref) in (FAILED, BLOCKED)]
+        served = {(one.name, one.path) for one in self._site.writer.served()} if short else set()
+        waiting: dict[Ref, Ref] = {}
+        for ref in deleted:
+            spec = before.resources[ref].spec
+            for one in short if ref.kind is Kind.PUBLICATION else []:
+                stands = (one.meta.name, one.path) in served and overlap(one.path, spec["path"])
+                if takes_over(one, spec) and not stands:
+                    waiting[ref] = one.meta.ref
+        showing = {**{one.meta.ref: one.meta.ref for one in short if one.meta.ref in before.resources}, **waiting}
+        held = {before.resources[ref].spec["repository"]: cause for ref, cause in showing.items()}
+        return waiting | {ref: held[ref.name] for ref in deleted if ref.kind is Kind.REPOSITORY and ref.name in held}
 
     async def _repository(self, change: ResourceChange, actual: ActualState) -> None:
         content = change.content
@@ -135,7 +193,7 @@ class Executor:
                     raise
         finally:
             task.done()
-        words = counts_text(replace(content.counts, download=0), content.plural)
+        words = counts_text(replace(_committed(content, sync.failures), download=0), content.plural)
         message = f"version {number} {digest}" + (f", {words}" if created else ", unchanged")
         return message if content.counts.total else "", [str(failure) for failure in sync.failures]
 
@@ -148,10 +206,14 @@ class Executor:
     def _version_provenance(self, repository: Repository) -> dict[str, Any]:
         return {**self._provenance, "plugin": {"id": repository.type, "version": self._plan.plugins.get(repository.type, "")}}
 
-    async def _publication(self, change: ResourceChange, actual: ActualState) -> None:
+    async def _publication(self, change: ResourceChange, actual: ActualState, dropped: list[str]) -> None:
         publication = self._desired.publications[change.ref.name]
+        source = Ref(Kind.REPOSITORY, publication.repository)
         if self._blocked(change.ref.name):
-            self._report.add(change.ref, BLOCKED, f"repository/{publication.repository} was refused")
+            self._report.add(change.ref, BLOCKED, f"{source} was refused")
+            return
+        if self._report.result(source) == FAILED and actual.repositories[publication.repository].number == 0:
+            self._report.add(change.ref, BLOCKED, f"{source} has no content yet")
             return
         try:
             message = await serve_version(self._site, publication, change, actual)
@@ -160,19 +222,31 @@ class Executor:
         except Exception as error:  # a publisher may raise anything; the pointer stays where it was
             self._report.add(change.ref, FAILED, f"publisher `{publication.publisher}` failed: {type(error).__name__}: {error}")
         else:
-            self._report.add(change.ref, DONE if message else UNCHANGED, message)
+            words = ([message] if message else []) + [f"no longer exported to {path}" for path in dropped]
+            done = words or change.action is not Action.NO_OP
+            self._report.add(change.ref, DONE if done else UNCHANGED, ", ".join(words))
 
-    def _blocked(self, publication: str) -> bool:
-        """Was its repository refused? Then nothing of the publication changes either."""
-        source = Ref(Kind.REPOSITORY, self._desired.publications[publication].repository)
-        return any(one.ref == source and one.refusal for one in self._plan.changes)
+    def _blocked(self, name: str) -> bool:
+        """Does it wait for a version that a guard has refused? One that goes to a version which exists need not."""
+        publication = self._desired.publications[name]
+        source = Ref(Kind.REPOSITORY, publication.repository)
+        target = next(one for one in self._plan.changes if one.ref == source)
+        return bool(target.refusal) and (publication.version == LATEST or target.action is Action.CREATE)
 
 
 def _explained(error: ReconcilerError) -> str:
     return f"{error}\nhint: {error.hint}" if error.hint else str(error)
 
 
-def _recorded_exports(spec: Any) -> list[str]:
-    """Absolute ones only: what a relative path was relative to went with the manifest, and the tree stays."""
-    paths = [one["directory"]["path"] for one in spec.get("exports", []) if "directory" in one]
-    return [path for path in paths if os.path.isabs(path)]
+def _committed(content: ContentChanges, failures: Iterable[FileFailure]) -> Counts:
+    """What became of the planned changes: a file that failed did not come, and the removals of its group wait."""
+    failed = {(one.group, one.key) for one in failures}
+    if not failed:
+        return content.counts
+    waiting = {group for group, _ in failed}
+    return sum_counts(
+        counts_of(
+            line for change in changes for line in change.lines if (name, line.key) not in failed and not (line.op == REMOVE and name in waiting)
+        )
+        for name, changes in groupby(content.spool, key=lambda change: change.head.name)
+    )

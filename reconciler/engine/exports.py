@@ -14,8 +14,9 @@ from __future__ import annotations
 import gzip
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -24,6 +25,7 @@ from reconciler.engine.steps import Step, reached
 from reconciler.errors import StateFault
 from reconciler.model import Digest
 from reconciler.store import Store
+from reconciler.store.flush import flush_files, syncfs
 
 TREES = ("a", "b")
 PAGES_AT_ONCE = 200
@@ -63,7 +65,8 @@ def export(reader: Reader, store: Store, publication_id: int, record: Publicatio
         _write(reader, store, tree, reader.all_entries(publication_id, record.number))
     else:
         _advance(reader, store, tree, publication_id, marker.number, record.number)
-    _marker_path(tree).write_bytes(msgspec.json.encode(Marker(publication_id, record.number, str(record.digest))))
+    _flush(tree)
+    _write_marker(tree, Marker(publication_id, record.number, str(record.digest)))
     _switch(link, tree)
     reached(Step.EXPORT_SWITCHED)
     return True
@@ -81,6 +84,17 @@ def forget(directory: str) -> None:
     if link.is_symlink() and _shown(link) is not None:
         link.unlink()
         shutil.rmtree(_trees(link), ignore_errors=True)
+
+
+def written_exports(spec: Mapping[str, Any]) -> list[str]:
+    """The directories that a Publication exports to, as its manifest writes them."""
+    return [one["directory"]["path"] for one in spec.get("exports", []) if "directory" in one]
+
+
+def overlap(one: str, other: str) -> bool:
+    """Are two paths equal, or is one below the other?"""
+    a, b = ([part for part in path.split("/") if part] for path in (one, other))
+    return a[: len(b)] == b[: len(a)]
 
 
 def _advance(reader: Reader, store: Store, tree: Path, publication_id: int, before: int, after: int) -> None:
@@ -183,6 +197,21 @@ def _switch(link: Path, tree: Path) -> None:
 
 def _marker_path(tree: Path) -> Path:
     return tree.with_name(f"{tree.name}.json")
+
+
+def _flush(tree: Path) -> None:
+    """What a marker promises survives a power cut, so the tree is durable before there is one."""
+    if syncfs is not None:
+        syncfs(str(tree))
+    else:
+        flush_files((str(path) for path in tree.rglob("*") if path.is_file()), str(tree))
+
+
+def _write_marker(tree: Path, marker: Marker) -> None:
+    path = _marker_path(tree)
+    beside = path.with_name(f"{path.name}.new")
+    beside.write_bytes(msgspec.json.encode(marker))
+    beside.replace(path)
 
 
 def _read_marker(tree: Path) -> Marker | None:

@@ -8,28 +8,56 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
 
-from reconciler.database import Writer
+from reconciler.database import Lease, Writer
 from reconciler.engine.steps import Step, reached
+from reconciler.engine.together import together
+from reconciler.errors import LeaseHeld, ReconcilerError, StateFault
 
 TTL = 60  # seconds without a heartbeat after which a lease of another host may be taken over
 
 
-@asynccontextmanager
-async def leased(writer: Writer, name: str, clock: Callable[[], datetime]) -> AsyncIterator[None]:
-    """Hold the lease `name`. Raises LeaseHeld, naming who has it."""
-    lease = await asyncio.to_thread(writer.acquire, name, ttl_seconds=TTL, now=clock())
-    reached(Step.LEASE_TAKEN)
+class Held:
+    """A lease as its holder sees it. Threads cannot be cancelled: they ask `check` before each step that others see."""
 
-    async def beat() -> None:
+    def __init__(self, writer: Writer, lease: Lease, clock: Callable[[], datetime]) -> None:
+        self._writer = writer
+        self._lease = lease
+        self._clock = clock
+        self._lost: LeaseHeld | None = None
+
+    def check(self) -> None:
+        """Raises LeaseHeld once the lease is known to be lost."""
+        if self._lost is not None:
+            raise self._lost
+
+    async def beat(self) -> None:
+        """Say again and again that the holder lives. A database that is busy is asked again at the next beat."""
         while True:
             await asyncio.sleep(TTL / 4)
-            await asyncio.to_thread(writer.heartbeat, lease, clock())
+            try:
+                await asyncio.to_thread(self._writer.heartbeat, self._lease, self._clock())
+            except LeaseHeld as error:
+                self._lost = error
+                raise
+            except StateFault:
+                continue
 
-    beating = asyncio.create_task(beat())
+
+@asynccontextmanager
+async def leased(writer: Writer, name: str, clock: Callable[[], datetime]) -> AsyncIterator[Held]:
+    """Hold the lease `name`. Raises LeaseHeld, naming who has it; also out of the block, which is cancelled when the lease is lost."""
+    lease = await asyncio.to_thread(writer.acquire, name, ttl_seconds=TTL, now=clock())
     try:
-        yield
-    finally:
-        beating.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await beating
-        await asyncio.to_thread(writer.release, lease)
+        reached(Step.LEASE_TAKEN)
+        held = Held(writer, lease, clock)
+        async with together() as tasks:
+            beating = tasks.create_task(held.beat())
+            try:
+                yield held
+            finally:
+                beating.cancel()
+    except BaseException:
+        with contextlib.suppress(ReconcilerError):  # what happened in the block is what is told
+            await asyncio.to_thread(writer.release, lease)
+        raise
+    await asyncio.to_thread(writer.release, lease)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from reconciler.engine.exports import exported
+from reconciler.engine.exports import exported, overlap
 from reconciler.engine.resolve import Context, resolve
 from reconciler.engine.selection import plain_options
 from reconciler.engine.spool import SpoolWriter
@@ -40,9 +40,10 @@ async def make_plan(context: Context, desired: DesiredState, actual: ActualState
             change = _repository_change(change, contents[resource.meta.name], resource, actual, allowances)
         elif isinstance(resource, Publication):
             change = await _publication_change(context, change, resource, changes, actual)
+            change = change if allowances.prune else _path_is_free(change, resource, desired, actual)
         changes[resource.meta.ref] = change
     unowned = sorted((ref for ref in actual.resources if ref not in changes), key=_last_kind_first)
-    deletions = [_deletion(ref, actual, allowances) for ref in unowned] if allowances.prune else []
+    deletions = _together([_deletion(ref, actual, allowances) for ref in unowned]) if allowances.prune else []
     return Plan(
         manifest_digest=desired.digest,
         changes=(*deletions, *changes.values()),
@@ -111,6 +112,16 @@ async def _publication_change(
     return change
 
 
+def _path_is_free(change: ResourceChange, publication: Publication, desired: DesiredState, actual: ActualState) -> ResourceChange:
+    """What no manifest declares any more is served until it is pruned, and no URL may belong to two publications."""
+    for ref, recorded in actual.resources.items():
+        left = ref.kind is Kind.PUBLICATION and ref.name not in desired.publications
+        if left and not change.refusal and overlap(publication.path, recorded.spec["path"]):
+            message = f"`/{recorded.spec['path']}/` is still served by {ref}, which no manifest declares any more"
+            change = change.refused(message, f"`--prune` removes {ref}")
+    return change
+
+
 async def _target_version(context: Context, publication: Publication, target: ResourceChange, actual: ActualState) -> int | None:
     """The number that the publication will show, or None where there is no such version."""
     state = actual.repositories.get(publication.repository)
@@ -158,6 +169,14 @@ def _deletion(ref: Ref, actual: ActualState, allowances: Allowances) -> Resource
     state = actual.repositories.get(ref.name) if ref.kind is Kind.REPOSITORY else None
     change = ResourceChange(Action.DELETE, ref, "no manifest declares it any more", version=(state.number if state else None, None))
     return guarded(change, guard, allow_destroy=allowances.allow_destroy)
+
+
+def _together(deletions: list[ResourceChange]) -> list[ResourceChange]:
+    """What goes, goes together: where a guard keeps one, the publications that show it and the remotes that feed it stay as well."""
+    kept = next((one for one in deletions if one.refusal), None)
+    if kept is None:
+        return deletions
+    return [one if one.refusal else one.refused(f"{one.ref} stays as long as {kept.ref} does", kept.hint) for one in deletions]
 
 
 def _last_kind_first(ref: Ref) -> tuple[int, str]:

@@ -6,10 +6,13 @@ A publication is worked on under a lease of its own: two runs that write one exp
 from __future__ import annotations
 
 import asyncio
+import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from reconciler.engine.exports import export, exported
-from reconciler.engine.lease import leased
+from reconciler.engine.exports import export, exported, overlap, written_exports
+from reconciler.engine.lease import Held, leased
 from reconciler.engine.planning import publication_digest, revision_of
 from reconciler.engine.publish import publish
 from reconciler.engine.site import Site
@@ -45,26 +48,60 @@ async def serve_version(site: Site, publication: Publication, change: ResourceCh
     target = await asyncio.to_thread(_target, site, publication, actual)
     if target.reached:
         return ""
-    async with leased(site.writer, str(change.ref), site.clock):
-        return await asyncio.to_thread(_bring, site, target)
+    async with leased(site.writer, str(change.ref), site.clock) as held:
+        return await asyncio.to_thread(_bring, site, target, held)
 
 
-def _bring(site: Site, seen: Target) -> str:
+def takes_over(publication: Publication, spec: Mapping[str, Any]) -> bool:
+    """Does it come to a place, a path or a directory, that the recorded Publication `spec` has?"""
+    written = written_exports(publication.spec)
+    directories = (
+        text in written or any(overlap(text, path) for path in publication.exports if os.path.isabs(text)) for text in written_exports(spec)
+    )
+    return overlap(publication.path, spec["path"]) or any(directories)
+
+
+def dropped(publication: Publication, spec: Mapping[str, Any], declared: Iterable[Publication]) -> list[str]:
+    """Directories that it exported to as recorded in `spec`, and that nothing declared exports to now."""
+    folder = os.path.dirname(os.path.abspath(publication.meta.origin.file))
+    before = [os.path.normpath(os.path.join(folder, text)) for text in written_exports(spec)]
+    now = [path for one in declared for path in one.exports]
+    return [path for path in before if not any(overlap(path, other) for other in now)]
+
+
+def abandoned(spec: Mapping[str, Any], declared: Iterable[Publication]) -> tuple[list[str], list[str]]:
+    """The directories that a Publication leaves which is declared no more: (those that can be forgotten, those that stay, as written).
+
+    What a relative path was relative to went with the manifest.
+    """
+    publications = list(declared)
+    now = [path for one in publications for path in one.exports]
+    taken = {text for one in publications for text in written_exports(one.spec)} | set(now)
+    left = [text for text in written_exports(spec) if text not in taken and os.path.normpath(text) not in taken]
+    free = [text for text in left if os.path.isabs(text) and not any(overlap(os.path.normpath(text), path) for path in now)]
+    return free, [text for text in left if text not in free]
+
+
+def _bring(site: Site, seen: Target, held: Held) -> str:
     """Under the lease. Where another run was here meanwhile, what it left is looked at anew, so that nothing goes back."""
     publication, writer = seen.publication, site.writer
     record = writer.publication(seen.current.id)
     unmoved = record is None if seen.current.version is None else record is not None and record.digest == seen.current.digest
     target = seen if unmoved else _target(site, publication, writer.actual_state())
     if target.moves:
-        _render(site, target)
+        _render(site, target, held)
     record = writer.publication(target.current.id)
     assert record is not None
-    shown = [path for path in publication.exports if export(writer, site.store, target.current.id, record, path)]
+    shown = []
+    for path in publication.exports:
+        held.check()
+        if export(writer, site.store, target.current.id, record, path):
+            shown.append(path)
     words = [f"serves version {target.version} of {publication.repository} at /{publication.path}/"] if target.moves else []
     return ", ".join(words + [f"exported to {path}" for path in shown])
 
 
-def _render(site: Site, target: Target) -> None:
+def _render(site: Site, target: Target, held: Held) -> None:
     """Render, complete, point. A complete publication of the same digest is only pointed to."""
     writer, publication = site.writer, target.publication
     last = writer.last_complete(target.current.id)
@@ -81,6 +118,7 @@ def _render(site: Site, target: Target) -> None:
             rendered=_rendered(site, target),
             now=site.clock(),
         )
+    held.check()
     writer.point(target.current.id, last.number)
     reached(Step.POINTER_SET)
 
