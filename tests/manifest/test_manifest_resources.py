@@ -71,7 +71,7 @@ def test_a_repository_has_its_sources_in_order(sound: DesiredState) -> None:
     assert source.options == QuoteSource.model_validate({"include": ("wilde", "twain"), "exclude": ("shaw",)})
     assert source.spec == {"remote": {"name": "famous", "include": ["wilde", "twain"], "exclude": ["shaw"]}}
     assert (repository.filters, repository.mode) == (("nothing",), "additive")
-    assert repository.guard == Guard(0.2, True, Origin(str(GOLDEN / "sound.yaml"), 44, 3))
+    assert repository.guard == Guard(0.2, True, Origin(str(GOLDEN / "sound.yaml"), 44, 3), floor=0)
     assert repository.spec["sources"] == [source.spec]
 
 

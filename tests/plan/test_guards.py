@@ -62,3 +62,9 @@ def test_deleting_a_repository_needs_the_flag_and_other_kinds_do_not() -> None:
     assert not guarded(ResourceChange(Action.DELETE, TEAM), Guard(), allow_destroy=True).refusal
     for kind in (Kind.REMOTE, Kind.FILTER, Kind.PUBLICATION):
         assert not guarded(ResourceChange(Action.DELETE, Ref(kind, "x")), Guard(), allow_destroy=False).refusal
+
+
+def test_a_share_that_somebody_wrote_down_counts_however_few_units_there_are() -> None:
+    """The floor belongs to the default: `maxRemovals: 0%` means that nothing may go, also from three units."""
+    assert not guarded(losing(1, 3), Guard(), allow_destroy=False).refusal
+    assert guarded(losing(1, 3), Guard(max_removals=0.0, floor=0), allow_destroy=False).refusal
