@@ -13,15 +13,18 @@ from reconciler.model.content import (
     StoredArtifact,
     StoredUnit,
     Unit,
+    acceptable,
     bucket_digest,
     bucket_of,
     group_digest,
     safe_path,
     sealed,
     stored_unit,
+    usable_name,
     version_digest,
 )
 from reconciler.model.digest import Digest, canonical, is_hex_digest
+from reconciler.model.lines import described, message_of, one_line
 from reconciler.model.place import Fault, Origin
 from reconciler.model.resources import (
     ActualPublication,
@@ -41,7 +44,9 @@ from reconciler.model.resources import (
     Resource,
     Secret,
     Source,
+    SourceKind,
     Tls,
+    Uploader,
 )
 
 __all__ = [
@@ -70,17 +75,24 @@ __all__ = [
     "Sealed",
     "Secret",
     "Source",
+    "SourceKind",
     "StoredArtifact",
     "StoredUnit",
     "Tls",
     "Unit",
+    "Uploader",
+    "acceptable",
     "bucket_digest",
     "bucket_of",
     "canonical",
+    "described",
     "group_digest",
     "is_hex_digest",
+    "message_of",
+    "one_line",
     "safe_path",
     "sealed",
     "stored_unit",
+    "usable_name",
     "version_digest",
 ]

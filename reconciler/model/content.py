@@ -15,9 +15,14 @@ import msgspec
 
 from reconciler.errors import PluginFault
 from reconciler.model.digest import Digest, canonical, is_hex_digest
+from reconciler.model.lines import message_of
 
 BUCKETS = 4096
 MAX_NAME = 1024
+MAX_URL = 16 * 1024  # characters; a signed URL has some thousands
+MAX_SIZE = 2**44  # bytes of an artifact; sums of a million such lies still fit 64 bits
+MAX_BODY = 4 * 1024 * 1024  # bytes of a unit's canonical JSON
+MAX_DEPTH = 64  # lists and dictionaries within each other: what is written at one depth of the stack must be readable at any
 
 _UNSAFE = re.compile(r"(?:^|/)\.{0,2}(?:/|$)|\\")  # an empty, `.` or `..` segment; a backslash
 
@@ -25,13 +30,14 @@ _UNSAFE = re.compile(r"(?:^|/)\.{0,2}(?:/|$)|\\")  # an empty, `.` or `..` segme
 class Artifact(msgspec.Struct, frozen=True):
     """Bytes under a relative `path` (unique within its unit).
 
-    `sha256`: 64 lower-case hex digits, as upstream declares them. `size`: bytes, as upstream declares it, or None.
+    `sha256`: 64 lower-case hex digits, as upstream declares them; empty where it declares none: then the core downloads the
+    bytes while planning, to name them. `size`: bytes, as upstream declares it, or None.
     `url`: absolute, where the bytes can be had. `within`: path of a sibling artifact that contains these very
     bytes; the content type's `extract` takes them out of it, and only if that fails is `url` asked.
     """
 
     path: str
-    sha256: str
+    sha256: str = ""
     size: int | None = None
     url: str = ""
     within: str = ""
@@ -50,11 +56,13 @@ class Group(msgspec.Struct, frozen=True):
     """A group that a source holds. `validator`: a text that changes whenever the group may have changed; None if only reading tells.
 
     `listed`: the source's own list names it, and nobody did by name, so that finding nothing behind it is no error.
+    `data`: whatever `declare` wants `read` to have; it lives as long as the run looks at the source, and is not recorded.
     """
 
     name: str
     validator: str | None = None
     listed: bool = False
+    data: Any = None
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -106,28 +114,53 @@ def stored_unit(body: bytes) -> StoredUnit:
     return _BODY.decode(body)
 
 
-def sealed(unit: Unit, group: str) -> Sealed:
-    """Check a unit where it enters the core and give it its identity (type, group, key, artifacts, metadata as declared).
+def acceptable(unit: Unit) -> None:
+    """Check a unit as it is declared, when its artifacts may still lack a digest.
 
     Raises PluginFault naming the unit when its key, a path, a digest or its metadata is not what the contract asks for.
     """
+    if not isinstance(unit, Unit):
+        raise PluginFault(f"{unit!r:.80} is no unit")
     _check_name(unit.key, "key", unit)
-    _check_name(group, "group", unit)
+    _check_name(unit.type, "type", unit)
+    if not isinstance(unit.artifacts, (list, tuple)):
+        raise PluginFault(f"unit `{unit.key}` has artifacts that are no list: {type(unit.artifacts).__name__}")
     for artifact in unit.artifacts:
         _check_artifact(artifact, unit)
     if len({artifact.path for artifact in unit.artifacts}) != len(unit.artifacts):
         raise PluginFault(f"unit `{unit.key}` names one artifact path twice")
-    metadata = {name: value for name, value in unit.metadata.items() if not name.startswith("_")}
-    _check_plain(metadata.values(), unit)
+    if not isinstance(unit.metadata, dict):
+        raise PluginFault(f"unit `{unit.key}` has metadata that is no dictionary: {type(unit.metadata).__name__}")
+    _check_plain([value for name, value in unit.metadata.items() if not _passing(name, unit)], unit)
+
+
+def sealed(unit: Unit, group: str) -> Sealed:
+    """Check a unit where it enters the core and give it its identity (type, group, key, artifacts, metadata as declared).
+
+    Raises PluginFault as `acceptable` does, and where an artifact has no digest.
+    """
+    acceptable(unit)
+    _check_name(group, "group", unit)
+    unnamed = next((artifact.path for artifact in unit.artifacts if not artifact.sha256), None)
+    if unnamed is not None:
+        raise PluginFault(f"unit `{unit.key}`: artifact `{unnamed}` has no sha256")
+    artifacts = [StoredArtifact(one.path, one.sha256, one.size) for one in unit.artifacts]
+    if len(artifacts) > 1:
+        artifacts.sort(key=lambda one: one.path)
     stored = StoredUnit(
-        artifacts=sorted((StoredArtifact(a.path, a.sha256, a.size) for a in unit.artifacts), key=lambda a: a.path),
+        artifacts=artifacts,
         group=group,
         key=unit.key,
-        metadata=metadata,
+        metadata={name: value for name, value in unit.metadata.items() if not name.startswith("_")},
         type=unit.type,
     )
-    body = canonical(stored)
+    body = _canonical_body(stored)
     return Sealed(Digest.of(body), body, unit, group)
+
+
+def usable_name(name: Any) -> bool:
+    """Could it be the name of a group, or the key or type of a unit: 1 to 1,024 printable characters?"""
+    return isinstance(name, str) and 0 < len(name) <= MAX_NAME and name.isprintable()
 
 
 def safe_path(path: str) -> bool:
@@ -159,27 +192,55 @@ EMPTY_VERSION = version_digest([])
 
 
 def _check_name(name: str, what: str, unit: Unit) -> None:
-    if not name or len(name) > MAX_NAME or not name.isprintable():
-        raise PluginFault(f"unit {unit.key[:80]!r} has an unusable {what}: {name[:80]!r}", hint="1 to 1,024 printable characters")
+    if not usable_name(name):
+        raise PluginFault(f"unit {unit.key!r:.80} has an unusable {what}: {name!r:.80}", hint="1 to 1,024 printable characters")
 
 
 def _check_artifact(artifact: Artifact, unit: Unit) -> None:
-    if not safe_path(artifact.path):
-        raise PluginFault(f"unit `{unit.key}` has an unsafe artifact path: {artifact.path[:80]!r}")
-    if not is_hex_digest(artifact.sha256):
-        raise PluginFault(f"unit `{unit.key}`: artifact `{artifact.path}` has no sha256 of 64 lower-case hex digits")
-    if artifact.size is not None and artifact.size < 0:
-        raise PluginFault(f"unit `{unit.key}`: artifact `{artifact.path}` has a negative size")
+    if not isinstance(artifact, Artifact) or not isinstance(artifact.path, str) or not safe_path(artifact.path):
+        raise PluginFault(f"unit `{unit.key}` has an unsafe artifact path: {getattr(artifact, 'path', artifact)!r:.80}")
+    if artifact.sha256 != "" and not (isinstance(artifact.sha256, str) and is_hex_digest(artifact.sha256)):
+        raise PluginFault(f"unit `{unit.key}`: artifact `{artifact.path}` has a sha256 that is not 64 lower-case hex digits: {artifact.sha256!r:.80}")
+    if artifact.size is not None and not (type(artifact.size) is int and 0 <= artifact.size <= MAX_SIZE):
+        raise PluginFault(f"unit `{unit.key}`: artifact `{artifact.path}` has a size that is no number of bytes: {artifact.size!r:.80}")
+    if not (isinstance(artifact.url, str) and isinstance(artifact.within, str)):
+        raise PluginFault(f"unit `{unit.key}`: artifact `{artifact.path}` has a URL that is no text")
+    if not (artifact.url.isprintable() and artifact.within.isprintable()) or max(len(artifact.url), len(artifact.within)) > MAX_URL:
+        raise PluginFault(f"unit `{unit.key}`: artifact `{artifact.path}` has an unusable URL: {artifact.url!r:.80}", hint="percent-encode it")
 
 
-def _check_plain(values: Iterable[Any], unit: Unit) -> None:
+def _passing(name: Any, unit: Unit) -> bool:
+    """Is a key of metadata left out of what is stored?"""
+    if not isinstance(name, str):
+        raise PluginFault(f"unit `{unit.key}` has metadata under {name!r:.80}, which is no text")
+    return name.startswith("_")
+
+
+def _canonical_body(stored: StoredUnit) -> bytes:
+    try:
+        body = canonical(stored)
+    except (TypeError, ValueError, OverflowError) as error:  # a lone surrogate, a subclass of a text, a key within that is no text
+        raise PluginFault(f"unit `{stored.key}` has metadata that is not plain JSON: {message_of(error)}") from None
+    if len(body) > MAX_BODY:
+        raise PluginFault(f"unit `{stored.key}` has {len(body):,} bytes of metadata", hint=f"at most {MAX_BODY:,}: make the rest an artifact")
+    return body
+
+
+def _check_plain(values: Iterable[Any], unit: Unit, depth: int = 1) -> None:
     """Floats differ in text between machines, so they must not enter a digest."""
+    if depth > MAX_DEPTH:
+        raise PluginFault(f"unit `{unit.key}` has metadata that is nested deeper than {MAX_DEPTH} levels")
     for value in values:
-        if isinstance(value, (str, int)) or value is None:
+        if isinstance(value, str) or value is None:
             continue
-        if isinstance(value, dict):
-            _check_plain(value.values(), unit)
+        if isinstance(value, int):
+            if not -(2**63) <= value < 2**64:
+                raise PluginFault(f"unit `{unit.key}` has a number in its metadata that does not fit 64 bits", hint="write it as a text")
+        elif isinstance(value, dict):
+            if not all(isinstance(key, str) for key in value):
+                raise PluginFault(f"unit `{unit.key}` has metadata under a key that is no text")
+            _check_plain(value.values(), unit, depth + 1)
         elif isinstance(value, (list, tuple)):
-            _check_plain(value, unit)
+            _check_plain(value, unit, depth + 1)
         else:
             raise PluginFault(f"unit `{unit.key}` has metadata that is not plain JSON without floats: {type(value).__name__}")

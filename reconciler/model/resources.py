@@ -104,17 +104,30 @@ class Filter(msgspec.Struct, frozen=True):
     options: Any
 
 
-class Source(msgspec.Struct, frozen=True):
-    """One entry of `sources`. `id` is what membership rows remember: `remote:<name>`.
+class SourceKind(StrEnum):
+    """Where a source of a repository takes its content from."""
 
-    `spec`: the entry as plain data; `options`: the plugin's validated model of its type-specific keys.
+    REMOTE = "remote"
+    UPLOAD = "upload"
+    REPOSITORY = "repository"
+
+
+class Source(msgspec.Struct, frozen=True):
+    """One entry of `sources`. `id` is what membership rows remember: `remote:<name>`, `repository:<name>`, `upload`.
+
+    `name`: of the remote or repository, empty for uploads; `version`: of the repository (`latest`, a number, a digest). `spec`: the
+    entry as plain data; `options`: the plugin's validated model of its type-specific keys, `config`: the same as the three
+    levels of a `PluginCallConfiguration`, as written.
     """
 
     id: str
-    remote: str
+    kind: SourceKind
+    name: str
     spec: Mapping[str, Any]
     options: Any
+    config: Any
     origin: Origin
+    version: str | int = "latest"
 
 
 class Guard(msgspec.Struct, frozen=True):
@@ -136,8 +149,16 @@ class Repository(msgspec.Struct, frozen=True):
     guard: Guard = Guard()
 
 
+class Uploader(msgspec.Struct, frozen=True):
+    """Who may send files to a publication: whoever knows `token`, or `username` with `password`. Exactly one of token and password is set."""
+
+    token: Secret | None = None
+    username: str = ""
+    password: Secret | None = None
+
+
 class Publication(msgspec.Struct, frozen=True):
-    """`version`: "latest", a number, or a version digest. `exports`: directories (absolute)."""
+    """`version`: "latest", a number, or a version digest. `exports`: directories (absolute). `options`, `config`: as of a Source."""
 
     meta: Meta
     spec: Mapping[str, Any]
@@ -147,6 +168,8 @@ class Publication(msgspec.Struct, frozen=True):
     version: str | int = "latest"
     options: Any = None
     exports: tuple[str, ...] = ()
+    config: Any = None
+    uploaders: tuple[Uploader, ...] = ()
 
 
 Resource = Remote | Filter | Repository | Publication
@@ -170,6 +193,14 @@ class DesiredState(msgspec.Struct, frozen=True, dict=True):
         """Of what the manifests mean: order, files, comments and layout do not count."""
         return Digest.of_value([[r.meta.kind.value, r.meta.name, dict(r.meta.labels), dict(r.meta.annotations), dict(r.spec)] for r in self])
 
+    def secrets(self) -> Iterator[Secret]:
+        """Every secret that is referred to."""
+        for remote in self.remotes.values():
+            found = [remote.tls.client_key, *remote.headers.values(), *((remote.auth.username, remote.auth.password) if remote.auth else ())]
+            yield from (one for one in found if isinstance(one, Secret))
+        for one in self.publications.values():
+            yield from (secret for uploader in one.uploaders for secret in (uploader.token, uploader.password) if secret is not None)
+
     def filters_of(self, repository: Repository) -> list[Filter]:
         """The filters that govern a repository: its own and the global ones of its type, by name."""
         names = {*repository.filters, *self._global_filters.get(repository.type, ())}
@@ -186,13 +217,17 @@ class DesiredState(msgspec.Struct, frozen=True, dict=True):
 
 
 class ActualResource(msgspec.Struct, frozen=True):
-    """A resource as it was recorded by the last apply. `secrets`: keyed fingerprints by the reference's path in the spec."""
+    """A resource as it was recorded by the last apply. `secrets`: keyed fingerprints by the reference's path in the spec.
+
+    `folder`: where the manifest lay, absolute: what the spec's relative paths are relative to; empty where that is not known.
+    """
 
     ref: Ref
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
     spec: Mapping[str, Any]
     secrets: Mapping[str, str] = msgspec.field(default_factory=dict)
+    folder: str = ""
 
 
 class ActualRepository(msgspec.Struct, frozen=True):

@@ -5,29 +5,39 @@ Must never know: any packaging format, SQL, manifests, the engine.
 """
 
 from reconciler.errors import Gone, Malformed, PluginFault, Refused, Stale, Unreachable
-from reconciler.model import Artifact, Group, Page, StoredArtifact, StoredUnit, Unit
-from reconciler.plugin.calls import GroupOutput, ImporterCall, PublishConduit
-from reconciler.plugin.config import PluginCallConfiguration
-from reconciler.plugin.options import Duration, OptionFault, Options, Size, parse_duration, parse_size
-from reconciler.plugin.ports import (
-    UNCHANGED,
-    ActiveFilter,
-    ContentType,
-    Decision,
-    Importer,
-    Metadata,
-    Publisher,
-    Summary,
-    Unchanged,
+from reconciler.model import Artifact, Group, Page, StoredArtifact, StoredUnit, Unit, safe_path
+from reconciler.plugin.calls import UNCHANGED, ImporterCall, ReadingCall, RepositoryInfo, Scratchpads, Unchanged, WritableScratchpads
+from reconciler.plugin.conduits import (
+    CopyConduit,
+    GroupOutput,
+    Members,
+    MissingCall,
+    Placed,
+    PublishConduit,
+    Redirect,
+    SyncConduit,
+    UploadConduit,
+    UploadedFile,
+    UploadForm,
+    ValidateConduit,
 )
-from reconciler.plugin.registry import API_VERSION, Plugin, Registry
+from reconciler.plugin.config import PluginCallConfiguration, PluginSettings
+from reconciler.plugin.content import ActiveFilter, ContentType, Decision, Summary
+from reconciler.plugin.importer import Importer, low_level
+from reconciler.plugin.judging import API_VERSION, Plugin
+from reconciler.plugin.metadata import Metadata
+from reconciler.plugin.options import Duration, OptionFault, Options, Size, parse_duration, parse_size
+from reconciler.plugin.publisher import UPLOAD_PATH, Publisher
+from reconciler.plugin.registry import Registry
 
 __all__ = [
     "API_VERSION",
     "UNCHANGED",
+    "UPLOAD_PATH",
     "ActiveFilter",
     "Artifact",
     "ContentType",
+    "CopyConduit",
     "Decision",
     "Duration",
     "Gone",
@@ -36,25 +46,41 @@ __all__ = [
     "Importer",
     "ImporterCall",
     "Malformed",
+    "Members",
     "Metadata",
+    "MissingCall",
     "OptionFault",
     "Options",
     "Page",
+    "Placed",
     "Plugin",
     "PluginCallConfiguration",
     "PluginFault",
+    "PluginSettings",
     "PublishConduit",
     "Publisher",
+    "ReadingCall",
+    "Redirect",
     "Refused",
     "Registry",
+    "RepositoryInfo",
+    "Scratchpads",
     "Size",
     "Stale",
     "StoredArtifact",
     "StoredUnit",
     "Summary",
+    "SyncConduit",
     "Unchanged",
     "Unit",
     "Unreachable",
+    "UploadConduit",
+    "UploadForm",
+    "UploadedFile",
+    "ValidateConduit",
+    "WritableScratchpads",
+    "low_level",
     "parse_duration",
     "parse_size",
+    "safe_path",
 ]

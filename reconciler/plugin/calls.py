@@ -1,34 +1,92 @@
-"""What the core hands to a plugin for one call. Plugins see these protocols; the engine implements them.
+"""What the core hands to a plugin for reading. Plugins see these protocols; the engine implements them.
 
-A call or conduit belongs to one repository and one call, and is closed when the call returns: using it
-afterwards raises PluginFault.
+Everything here belongs to one repository and one call, and is closed when the call returns: using it afterwards
+raises PluginFault. What reads cannot write: that is all that planning hands out, so that a dry run changes nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, Final, Protocol
 
-from reconciler.model import Page, StoredUnit
+from reconciler.model import Page
 from reconciler.plugin.config import PluginCallConfiguration
 
 
-class ImporterCall(Protocol):
-    """Handed to `Importer.declare` and `Importer.read`."""
+class Unchanged:
+    """Nothing changed: what `read` returns, and `declare` yields, after `call.unchanged` said so."""
+
+    def __repr__(self) -> str:
+        return "UNCHANGED"
+
+
+UNCHANGED: Final = Unchanged()
+"""The one `Unchanged`. Return or yield it only after `call.unchanged` has answered yes."""
+
+
+class RepositoryInfo(Protocol):
+    """The repository that a call is about."""
+
+    @property
+    def name(self) -> str:
+        """As in the manifest: lower-case letters, digits, `-`, `_` and `.`."""
+        ...
+
+    @property
+    def working_directory(self) -> Path:
+        """A folder for this plugin on this repository alone: made on first use, removed with the repository.
+
+        While planning it is a copy that is thrown away when the call returns; what must last from sync to sync belongs into the scratchpad.
+        """
+        ...
+
+
+class Scratchpads(Protocol):
+    """Notes from earlier calls, as JSON. Never a secret: they are recorded as they are."""
+
+    def get_scratchpad(self) -> Any:
+        """What this plugin noted last for this repository, or None. A copy: changing it changes nothing."""
+        ...
+
+    def get_repository_scratchpad(self) -> Any:
+        """What any plugin of this repository noted last, or None. Discouraged: it ties plugins to each other."""
+        ...
+
+
+class WritableScratchpads(Scratchpads, Protocol):
+    """Notes that this call may replace. A later `get` of the same call sees them; they are kept when the call succeeds as a whole."""
+
+    def set_scratchpad(self, value: Any) -> None:
+        """Replace the note: plain JSON of up to 1 MiB, None to forget it. Raises PluginFault naming what is not JSON."""
+        ...
+
+    def set_repository_scratchpad(self, value: Any) -> None:
+        """Replace the note that all plugins of the repository share."""
+        ...
+
+
+class ReadingCall(Protocol):
+    """Asking upstream, for `ImporterCall` and `SyncConduit` alike."""
+
+    @property
+    def repository(self) -> RepositoryInfo:
+        """The repository that the source belongs to."""
+        ...
 
     @property
     def url(self) -> str:
-        """The remote's URL with a trailing slash: the base of relative URLs given to `get`."""
+        """The remote's URL as the manifest has it: the base of relative URLs given to `get`. A folder's ends in a slash."""
         ...
 
     @property
     def options(self) -> Any:
-        """The source's validated option model."""
+        """The source's validated option model: overrides, the manifest's keys and the plugin level in one."""
         ...
 
     @property
-    def config(self) -> PluginCallConfiguration: ...
+    def config(self) -> PluginCallConfiguration:
+        """The same keys as plain data, level by level, and those that no model knows."""
+        ...
 
     async def get(self, url: str, *, accept: str = "*/*", at_least: int | None = None) -> Page:
         """Read one page: conditional request, page cache, retries, size limit. May be called several times at once.
@@ -43,61 +101,20 @@ class ImporterCall(Protocol):
         ...
 
     def unchanged(self, validator: str) -> bool:
-        """In `read`: is the group committed under this validator already, with the same selection? Then return UNCHANGED.
+        """Is what this call is about committed under this validator already, with the same options and filters?
 
-        Either way the validator is remembered as the group's, to be committed with what `read` returns.
+        In `read` that is the group: return UNCHANGED. In `declare` and `sync` it is the whole source: yield UNCHANGED and
+        nothing else, or return. Either way the validator is remembered, to be committed with what the call brings.
         """
         ...
+
+
+class ImporterCall(ReadingCall, WritableScratchpads, Protocol):
+    """Handed to `Importer.declare` and `Importer.read`. Scratchpad writes are kept when the whole source succeeded."""
 
     def refuse(self, key: str, reason: str) -> None:
         """In `read`: upstream lists `key`, and it cannot become a unit because `reason` (an unsafe name, no digest).
 
         It is shown as refused and is no failure. May be called any number of times; keys must be printable.
         """
-        ...
-
-
-class GroupOutput(Protocol):
-    """Files that belong to one group of a publication: together they replace what the group had before."""
-
-    def page(self, path: str, body: bytes, media_type: str, *, aliases: tuple[str, ...] = ()) -> None:
-        """A rendered representation of `path`. A path that ends in `/` is a folder's index.
-
-        Several media types per path are negotiated; the first emitted is the default. `aliases`: further types that
-        may be asked for and are answered with this one. Rendering must depend on nothing but the version and the options.
-        """
-        ...
-
-    def file(self, path: str, sha256: str, media_type: str = "application/octet-stream") -> None:
-        """The bytes of a stored artifact under `path`."""
-        ...
-
-
-class PublishConduit(Protocol):
-    """Handed to `Publisher.publish`: one version, and the difference to the version that was published last."""
-
-    def changed(self) -> Iterator[str]:
-        """Names of the groups to render, in name order: every one on the first publication or when the configuration changed,
-        else those that differ. Emptied groups are among them: open them and emit nothing."""
-        ...
-
-    def groups(self) -> Iterator[str]:
-        """Names of all groups of the version, in name order."""
-        ...
-
-    def units(self, group: str) -> list[StoredUnit]:
-        """The units of a group in this version, by (type, key); artifact sizes are filled in once the bytes are known."""
-        ...
-
-    def group(self, name: str) -> AbstractContextManager[GroupOutput]:
-        """Open a group for output."""
-        ...
-
-    def whole(self) -> AbstractContextManager[GroupOutput]:
-        """Open what belongs to no group (the list of all projects)."""
-        ...
-
-    @property
-    def options(self) -> Any:
-        """The publication's validated option model."""
         ...

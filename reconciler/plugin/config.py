@@ -1,8 +1,10 @@
-"""Configuration of one call: override, then repository, then plugin level."""
+"""Configuration: of one call (override, then repository, then plugin level), and of an installation."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -11,20 +13,61 @@ class PluginCallConfiguration:
     """Read-only configuration for one call of a plugin.
 
     `get` looks at the three levels in this order: `override` (given for this call, never stored), `repository`
-    (the manifest), `plugin` (the entry point's dictionary). Presence wins: a key that is set to None at a higher
-    level hides a lower one; a key that is not set hides nothing.
+    (the manifest), `plugin` (the entry point's dictionary and the installation's settings). Presence wins: a key that is
+    set to None at a higher level hides a lower one; a key that is not set hides nothing.
+
+    What it hands out are copies, lists and mappings within too: changing them changes nothing.
     """
 
-    __slots__ = ("override", "plugin", "repository")
+    __slots__ = ("_override", "_plugin", "_repository")
 
     def __init__(self, override: Mapping[str, Any], repository: Mapping[str, Any], plugin: Mapping[str, Any]) -> None:
-        self.override = MappingProxyType(dict(override))
-        self.repository = MappingProxyType(dict(repository))
-        self.plugin = MappingProxyType(dict(plugin))
+        self._override = _copied(override)
+        self._repository = _copied(repository)
+        self._plugin = _copied(plugin)
+
+    @property
+    def override(self) -> Mapping[str, Any]:
+        """What was given for this call alone (`--override`)."""
+        return MappingProxyType(_copied(self._override))
+
+    @property
+    def repository(self) -> Mapping[str, Any]:
+        """What the manifest says."""
+        return MappingProxyType(_copied(self._repository))
+
+    @property
+    def plugin(self) -> Mapping[str, Any]:
+        """What the plugin comes with, under the installation's settings."""
+        return MappingProxyType(_copied(self._plugin))
 
     def get(self, key: str, default: Any = None) -> Any:
         """The first value found for `key`, or `default`."""
-        for level in (self.override, self.repository, self.plugin):
+        for level in (self._override, self._repository, self._plugin):
             if key in level:
-                return level[key]
+                return _copied(level[key])
         return default
+
+
+@dataclass(frozen=True, slots=True)
+class PluginSettings:
+    """What an installation says about its plugins.
+
+    `configs`: by plugin ID, what goes over the plugin-level configuration of every plugin of that ID, key by key;
+    `origins`: the file that each of them comes from. `directory`: further plugins are loaded from there, for trying them out.
+    """
+
+    configs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    origins: Mapping[str, str] = field(default_factory=dict)
+    directory: Path | None = None
+
+
+def _copied(value: Any) -> Any:
+    """Containers anew, all the way down; what else a plugin's own dictionary may hold stays itself."""
+    if isinstance(value, Mapping):
+        return {key: _copied(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_copied(one) for one in value]
+    if type(value) is tuple:
+        return tuple(_copied(one) for one in value)
+    return set(value) if isinstance(value, set) else value

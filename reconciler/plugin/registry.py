@@ -1,58 +1,41 @@
-"""Which plugins are installed, and what they are: entry points in, judged plugins out.
+"""Which plugins are installed, and what they are: what is advertised comes in, judged plugins go out.
 
-Loading is lazy: an importer is imported when a manifest names its type, so that a command pays for nothing that
-it does not use. By convention an entry point bears the ID of its plugin; one that does not is still found, by
-loading the others of its kind.
+Loading is lazy: a plugin of ours is imported when a manifest names its type, so that a command pays for nothing that it does
+not use. What others advertise is imported and judged by `start`, before anything relies on it. By convention an entry point
+bears the ID of its plugin; one that does not is still found, by loading the others of its kind.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from importlib.metadata import EntryPoint, EntryPoints, entry_points
-from typing import Any
-
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from reconciler.errors import PluginFault
-from reconciler.plugin.ports import ContentType, Importer, Metadata, Publisher
+from reconciler.plugin.config import PluginSettings
+from reconciler.plugin.content import ContentType
+from reconciler.plugin.directories import in_directory
+from reconciler.plugin.installed import Advertised, Installed, Points
+from reconciler.plugin.judging import Plugin, judge
+from reconciler.plugin.kinds import KINDS
 
-API_VERSION = "1.0.0"
-
-BASES: Mapping[str, type] = {"importer": Importer, "publisher": Publisher, "content-type": ContentType}
-ENTRY_POINT_GROUPS: Mapping[str, str] = {
-    "importer": "reconciler.importers",
-    "publisher": "reconciler.publishers",
-    "content-type": "reconciler.content_types",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Plugin:
-    """One installed plugin, judged. `reason` says why it is disabled; `cls` and `metadata` are None then."""
-
-    kind: str
-    id: str
-    distribution: str
-    distribution_version: str
-    origin: str
-    cls: type | None = None
-    config: Mapping[str, Any] = field(default_factory=dict)
-    metadata: Metadata | None = None
-    reason: str = ""
-
-    @property
-    def enabled(self) -> bool:
-        return not self.reason
+LIST = "`reconciler plugins` lists what is installed"
 
 
 class Registry:
-    """The plugins of this installation. `points` replaces the installed entry points in tests."""
+    """The plugins of this installation. `points` replaces the installed entry points in tests, by group."""
 
-    def __init__(self, points: Callable[[str], Iterable[EntryPoint]] | None = None) -> None:
-        self._points = points or _installed()
-        self._found: dict[str, list[EntryPoint]] = {}
-        self._loaded: dict[tuple[str, str], Plugin] = {}
+    def __init__(self, points: Points | None = None, settings: PluginSettings | None = None) -> None:
+        self.settings = settings or PluginSettings()
+        self._installed = Installed(points)
+        self._advertised: dict[str, list[Advertised]] = {}
+        self._verdicts: dict[Advertised, Plugin] = {}
+        self._found: dict[tuple[str, str], Plugin] = {}
+
+    def start(self) -> None:
+        """Judge everything that did not come with reconciler. Raises PluginFault where no command may go on: an ID that two
+        plugins claim, a content type that nobody defines. Does next to nothing where nothing foreign is installed."""
+        foreign = [self._judged(one) for kind in KINDS for one in self._of(kind) if not one.ours]
+        _refuse(self._settle(plugin) for plugin in foreign)
 
     def importer(self, id: str) -> Plugin:
         """The importer of that ID. Raises PluginFault where there is none or it is disabled."""
@@ -69,21 +52,14 @@ class Registry:
         return found
 
     def find(self, kind: str, id: str) -> Plugin | None:
-        """The plugin of that kind and ID, enabled or not, or None. Raises PluginFault when two distributions claim it."""
-        key = (kind, id)
-        if key in self._loaded:
-            return self._loaded[key]
-        named = [point for point in self._entries(kind) if point.name == id]
-        candidates = [plugin for plugin in (_judge(kind, point) for point in named) if plugin.id == id]
-        if not candidates:
-            candidates = [plugin for plugin in self._all_of(kind) if plugin.id == id]
-        if len({plugin.distribution for plugin in candidates}) > 1:
-            names = " and ".join(sorted(plugin.distribution for plugin in candidates))
-            raise PluginFault(f"two plugins claim the {kind} ID `{id}`: {names}", hint="uninstall one of them")
-        if not candidates:
-            return None
-        self._loaded[key] = candidates[0]
-        return candidates[0]
+        """The plugin of that kind and ID, enabled or not, or None. Raises PluginFault when two plugins claim it."""
+        if (kind, id) not in self._found:
+            found = [self._settle(plugin) for plugin in self._claiming(kind, id)]
+            _refuse(found)
+            if not found:
+                return None
+            self._found[kind, id] = found[0]
+        return self._found[kind, id]
 
     def ids(self, kind: str) -> list[str]:
         """IDs of the enabled plugins of a kind, for hints."""
@@ -91,87 +67,82 @@ class Registry:
 
     def all(self) -> list[Plugin]:
         """Every installed plugin by kind and ID. Raises PluginFault on a duplicate ID or a content type that nobody defines."""
-        plugins = [plugin for kind in BASES for plugin in self._all_of(kind)]
-        for plugin in plugins:
-            self.find(plugin.kind, plugin.id)
-        return sorted(plugins, key=lambda plugin: (plugin.kind, plugin.id))
+        plugins = self.examined()
+        _refuse(plugins)
+        return plugins
+
+    def examined(self) -> list[Plugin]:
+        """Likewise, raising nothing: the culprits are marked `refused`, with the reason."""
+        plugins = [self._settle(plugin) for kind in KINDS for plugin in self._all_of(kind)]
+        return sorted(plugins, key=lambda plugin: (plugin.kind, plugin.id, plugin.distribution, plugin.origin))
+
+    def known(self) -> set[str]:
+        """IDs of what is judged, and the names under which everything is advertised: what settings may name. Imports nothing installed."""
+        return {plugin.id for plugin in self._verdicts.values()} | {one.name for kind in KINDS for one in self._of(kind)}
 
     def _usable(self, kind: str, id: str) -> Plugin:
         plugin = self.find(kind, id)
         if plugin is None:
-            raise PluginFault(f"no installed plugin provides the {kind} `{id}`", hint="`reconciler plugins` lists what is installed")
+            raise PluginFault(f"no installed plugin provides the {kind} `{id}`", hint=LIST)
         if not plugin.enabled:
             raise PluginFault(f"the {kind} `{id}` of {plugin.distribution} is disabled: {plugin.reason}")
-        if plugin.metadata is not None:
-            for content_type in plugin.metadata.types:
-                if self.find("content-type", content_type) is None:
-                    raise PluginFault(f"the {kind} `{id}` handles `{content_type}`, a content type that no installed plugin defines")
         return plugin
 
-    def _entries(self, kind: str) -> list[EntryPoint]:
-        if kind not in self._found:
-            self._found[kind] = list(self._points(ENTRY_POINT_GROUPS[kind]))
-        return self._found[kind]
+    def _of(self, kind: str) -> list[Advertised]:
+        if kind not in self._advertised:
+            found = self._installed.of(kind)
+            if self.settings.directory is not None:
+                found = found + in_directory(self.settings.directory, kind)
+            self._advertised[kind] = sorted(found, key=lambda one: (one.name, one.distribution, one.origin))
+        return self._advertised[kind]
+
+    def _judged(self, advertised: Advertised) -> Plugin:
+        if advertised not in self._verdicts:
+            self._verdicts[advertised] = judge(advertised, self.settings.configs)
+        return self._verdicts[advertised]
 
     def _all_of(self, kind: str) -> list[Plugin]:
-        return [_judge(kind, point) for point in self._entries(kind)]
+        return [self._judged(one) for one in self._of(kind)]
+
+    def _claiming(self, kind: str, id: str) -> list[Plugin]:
+        """The enabled plugins of that ID, else the disabled ones. What has another name is loaded only where that finds none."""
+        likely = [one for one in self._of(kind) if one.name == id or one in self._verdicts]
+        found = [plugin for plugin in map(self._judged, likely) if plugin.id == id]
+        if not any(plugin.enabled for plugin in found):
+            found = [plugin for plugin in self._all_of(kind) if plugin.id == id]
+        return [plugin for plugin in found if plugin.enabled] or found
+
+    def _settle(self, plugin: Plugin) -> Plugin:
+        """The last word on a plugin, now that it is seen beside the others."""
+        if not plugin.enabled:
+            return plugin
+        rivals = self._claiming(plugin.kind, plugin.id)
+        if len(rivals) > 1:
+            names = " and ".join(sorted(f"{one.distribution} ({one.origin})" for one in rivals))
+            return replace(plugin, reason=f"two plugins claim the {plugin.kind} ID `{plugin.id}`: {names}", refused=True)
+        for type in plugin.metadata.types if plugin.metadata else ():
+            definition = next(iter(self._claiming("content-type", type)), None)
+            if definition is None or not definition.enabled:
+                return self._without(plugin, type, definition)
+        return plugin
+
+    def _without(self, plugin: Plugin, type: str, definition: Plugin | None) -> Plugin:
+        """A plugin whose content type cannot be had: disabled along with the distribution that defines it, else refused."""
+        disabled = (one for one in self._all_of("content-type") if one.distribution == plugin.distribution and not one.enabled)
+        culprit = definition or next(disabled, None)
+        if culprit is None:
+            message = f"the {plugin.kind} `{plugin.id}` of {plugin.distribution} handles `{type}`, a content type that no installed plugin defines"
+            return replace(plugin, reason=message, refused=True)
+        return replace(
+            plugin, reason=f"it handles `{type}`, and the content type `{culprit.id}` of {culprit.distribution} is disabled: {culprit.reason}"
+        )
 
 
-def _installed() -> Callable[[str], Iterable[EntryPoint]]:
-    """The entry points of this installation: every distribution is looked through once, whatever is asked for."""
-    found: dict[str, EntryPoints] = {}
-
-    def of_group(group: str) -> Iterable[EntryPoint]:
-        if not found:
-            every = entry_points()
-            found.update((name, every.select(group=name)) for name in ENTRY_POINT_GROUPS.values())
-        return found[group]
-
-    return of_group
+def _refuse(plugins: Iterable[Plugin]) -> None:
+    reasons = list(dict.fromkeys(_refusals(plugins)))
+    if reasons:
+        raise PluginFault("; ".join(reasons), hint="`reconciler plugins` shows them; uninstall or upgrade one of them")
 
 
-def _judge(kind: str, point: EntryPoint) -> Plugin:
-    """Import one entry point and say what it is; whatever is wrong with it disables it, with the cause."""
-    distribution = point.dist.name if point.dist else "(unknown)"
-    version = point.dist.version if point.dist else ""
-    plugin = Plugin(kind, point.name, distribution, version, f"entry point {point.value}")
-    try:
-        cls, config = _called(point, BASES[kind])
-    except Exception as error:  # whatever a foreign module does when it is imported
-        return replace(plugin, reason=str(error) or type(error).__name__)
-    try:
-        metadata = _metadata(kind, cls)
-        plugin = replace(plugin, id=metadata.id if metadata else cls.id, metadata=metadata)
-    except Exception as error:  # foreign code again
-        return replace(plugin, reason=f"its metadata is malformed: {error}")
-    if metadata and not SpecifierSet(metadata.api).contains(API_VERSION):
-        return replace(plugin, reason=f"it supports plugin API {metadata.api}, this is {API_VERSION}")
-    return replace(plugin, cls=cls, config=config)
-
-
-def _called(point: EntryPoint, base: type) -> tuple[Any, Mapping[str, Any]]:
-    try:
-        function = point.load()
-    except Exception as error:  # foreign code
-        raise PluginFault(f"it cannot be imported: {type(error).__name__}: {error}") from error
-    answer = function()
-    if not (isinstance(answer, tuple) and len(answer) == 2 and isinstance(answer[1], dict)):
-        raise PluginFault("its entry point does not return (class, dict)")
-    if not (isinstance(answer[0], type) and issubclass(answer[0], base)):
-        raise PluginFault(f"its class does not derive from reconciler.plugin.{base.__name__}")
-    return answer
-
-
-def _metadata(kind: str, cls: Any) -> Metadata | None:
-    if kind == "content-type":
-        if not isinstance(getattr(cls, "id", None), str):
-            raise PluginFault("a content type needs a text `id`")
-        return None
-    metadata = cls.metadata()
-    if not isinstance(metadata, Metadata) or not metadata.id or not isinstance(metadata.id, str):
-        raise PluginFault("metadata() must return Metadata with an id")
-    try:
-        SpecifierSet(metadata.api)
-    except InvalidSpecifier:
-        raise PluginFault(f"`{metadata.api}` is no PEP 440 range of API versions") from None
-    return metadata
+def _refusals(plugins: Iterable[Plugin]) -> Iterator[str]:
+    return (plugin.reason for plugin in plugins if plugin.refused)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import pytest
 
-from tests.support.source import Module, modules, resolved, room_of
+from tests.support.source import PLUGINS, Module, modules, resolved, room_of
 
 GROUND = frozenset({"errors", "model"})
 ROOMS = frozenset({"database", "plan", "plugin", "remote", "store"})
@@ -15,16 +15,23 @@ KNOWS: Mapping[str, frozenset[str]] = {
     "errors": frozenset({"model"}),  # for type checkers: a fault has a place
     "model": frozenset({"errors"}),
     **dict.fromkeys(ROOMS, GROUND),
+    "scaffold": frozenset({"errors"}),
     "manifest": GROUND | {"plugin"},
     "engine": GROUND | ROOMS | {"manifest"},
     "serve": GROUND | {"database", "store"},
-    "cli": GROUND | ROOMS | {"manifest", "engine", "serve"},
-    "reconciler_python": frozenset({"plugin"}),
+    "cli": GROUND | ROOMS | {"manifest", "engine", "scaffold", "serve"},
+    **dict.fromkeys(PLUGINS, frozenset({"plugin"})),
 }
 
 # Commands import what they need when they run. Elsewhere only these wait: the HTTP client, and what a plugin's entry points name.
 LATE = {
     ("reconciler.remote.opening", "reconciler.remote.wire"),
+    ("reconciler_example", "reconciler_example.content"),
+    ("reconciler_example", "reconciler_example.low_importer"),
+    ("reconciler_example", "reconciler_example.tree_publisher"),
+    ("reconciler_file", "reconciler_file.content"),
+    ("reconciler_file", "reconciler_file.file_importer"),
+    ("reconciler_file", "reconciler_file.file_publisher"),
     ("reconciler_python", "reconciler_python.content"),
     ("reconciler_python", "reconciler_python.simple_importer"),
     ("reconciler_python", "reconciler_python.simple_publisher"),
@@ -73,14 +80,19 @@ def test_serve_reads_what_was_published_and_knows_neither_engine_nor_manifest_no
     assert strangers("serve") == []
 
 
+def test_scaffold_writes_text_and_knows_nothing_of_what_it_is_for() -> None:
+    assert strangers("scaffold") == []
+
+
 def test_cli_stands_on_top_and_nobody_knows_it() -> None:
     assert strangers("cli") == []
     assert [module.name for module in modules() if module.room != "cli" and any(room_of(one.module) == "cli" for one in module.imports)] == []
 
 
-def test_plugins_enter_by_the_door_only() -> None:
-    entered = {one.module for module in modules() if module.room == "reconciler_python" for one in module.imports if room_of(one.module) == "plugin"}
-    assert strangers("reconciler_python") == []
+@pytest.mark.parametrize("plugin", sorted(PLUGINS))
+def test_plugins_enter_by_the_door_only(plugin: str) -> None:
+    entered = {one.module for module in modules() if module.room == plugin for one in module.imports if room_of(one.module) == "plugin"}
+    assert strangers(plugin) == []
     assert {resolved(name) for name in entered} == {"reconciler.plugin"}, "its modules behind the door are its own business"
 
 
@@ -97,16 +109,18 @@ def test_the_core_imports_no_plugin() -> None:
         ("alembic", "database"),
         ("aiohttp", "remote"),
         ("granian", "serve"),
+        ("python_multipart", "serve"),
         ("yaml", "manifest"),
         ("pydantic", "plugin"),
         ("packaging", "plugin"),
+        ("jinja2", "scaffold"),
         ("rich", "cli"),
         ("typer", "cli"),
     ],
 )
 def test_a_library_stays_in_its_room(library: str, room: str) -> None:
     """pydantic serves manifests and the option models of plugins, yaml also prints, packaging also reads plugins' packages."""
-    also = {"pydantic": {"manifest", "reconciler_python"}, "yaml": {"cli"}, "packaging": {"reconciler_python"}}.get(library, set())
+    also = {"pydantic": {"manifest", *PLUGINS}, "yaml": {"cli"}, "packaging": {"reconciler_python"}}.get(library, set())
     users = {module.room for module in modules() if any(one.module.partition(".")[0] == library for one in module.imports)}
     assert room in users
     assert users - {room} <= also

@@ -1,18 +1,20 @@
-"""Plugins are judged when they are found: what is wrong with one disables it, by name and with the cause."""
+"""Plugins side by side: who is found under which ID, who keeps everything from starting, and what is loaded when."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterable, Iterator
-from importlib.metadata import EntryPoint
-from types import ModuleType
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from reconciler.plugin import API_VERSION, ContentType, Importer, Metadata, PluginFault, Publisher, Registry
+from reconciler.plugin import ContentType, Importer, Metadata, PluginFault, Publisher, Registry
+from tests.support.advertised import Shelf, shelf
 
-MODULE = "a_plugin_for_registry_tests"
+
+@pytest.fixture
+def plugins() -> Iterator[Shelf]:
+    with shelf() as one:
+        yield one
 
 
 class Notes(ContentType):
@@ -25,22 +27,10 @@ class NotesImporter(Importer):
         return Metadata("notes", "Notes", ["notes.note"])
 
 
-class FutureImporter(Importer):
+class NotesPublisher(Publisher):
     @classmethod
     def metadata(cls) -> Metadata:
-        return Metadata("future", "From the future", ["notes.note"], api=">=2")
-
-
-class NamelessImporter(Importer):
-    @classmethod
-    def metadata(cls) -> Metadata:
-        return Metadata("", "No ID")
-
-
-class RangelessImporter(Importer):
-    @classmethod
-    def metadata(cls) -> Metadata:
-        return Metadata("rangeless", "No range", api="newest")
+        return Metadata("notes", "Notes", ["notes.note"])
 
 
 class OrphanImporter(Importer):
@@ -49,97 +39,200 @@ class OrphanImporter(Importer):
         return Metadata("orphan", "Handles what nobody defines", ["nobody.knows"])
 
 
-@pytest.fixture
-def install() -> Iterator[Callable[..., Registry]]:
-    """Make a registry of entry points: `install(importers={"notes": NotesImporter}, ...)`."""
-    module = ModuleType(MODULE)
-    sys.modules[MODULE] = module
-
-    def made(importers: dict[str, Any] | None = None, types: dict[str, Any] | None = None) -> Registry:
-        groups = {"reconciler.importers": importers or {}, "reconciler.content_types": types or {}}
-        points: dict[str, list[EntryPoint]] = {}
-        for group, plugins in groups.items():
-            for number, (name, answer) in enumerate(plugins.items()):
-                attribute = f"{group.replace('.', '_')}_{number}"
-                setattr(module, attribute, answer if callable(answer) and not isinstance(answer, type) else lambda answer=answer: (answer, {"a": 1}))
-                points.setdefault(group, []).append(EntryPoint(name, f"{MODULE}:{attribute}", group))
-
-        def of_group(group: str) -> Iterable[EntryPoint]:
-            return points.get(group, [])
-
-        return Registry(of_group)
-
-    yield made
-    del sys.modules[MODULE]
+def broken() -> Any:
+    raise RuntimeError("no such driver")
 
 
-def test_a_good_plugin_is_enabled_with_its_configuration(install: Callable[..., Registry]) -> None:
-    registry = install({"notes": NotesImporter}, {"notes.note": Notes})
+def refusal(registry: Registry) -> str:
+    with pytest.raises(PluginFault) as raised:
+        registry.start()
+    assert "reconciler plugins" in (raised.value.hint or "")
+    return raised.value.message
+
+
+def test_a_good_plugin_is_enabled_with_its_configuration(plugins: Shelf) -> None:
+    registry = plugins.add("notes-plugin", "1.2", importers={"notes": NotesImporter}, types={"notes.note": Notes}).registry()
+    registry.start()
     plugin = registry.importer("notes")
     assert plugin.enabled
     assert plugin.cls is NotesImporter
-    assert plugin.config == {"a": 1}
+    assert (plugin.distribution, plugin.distribution_version, plugin.config) == ("notes-plugin", "1.2", {"colour": "red"})
     assert registry.content_type("notes.note") is Notes
     assert [one.id for one in registry.all()] == ["notes.note", "notes"]
+    assert registry.ids("importer") == ["notes"]
 
 
-def test_a_plugin_is_found_under_its_id_whatever_its_entry_point_is_called(install: Callable[..., Registry]) -> None:
-    registry = install({"something-else": NotesImporter}, {"note": Notes})
+def test_one_distribution_advertises_several_of_a_kind(plugins: Shelf) -> None:
+    class Others(NotesImporter):
+        @classmethod
+        def metadata(cls) -> Metadata:
+            return Metadata("others", "Others", ["notes.note"])
+
+    registry = plugins.add(importers={"notes": NotesImporter, "others": Others}, types={"notes.note": Notes}).registry()
+    registry.start()
+    assert registry.ids("importer") == ["notes", "others"]
+
+
+def test_a_plugin_is_found_under_its_id_whatever_its_entry_point_is_called(plugins: Shelf) -> None:
+    registry = plugins.add(importers={"something-else": NotesImporter}, types={"note": Notes}).registry()
+    assert registry.importer("notes").cls is NotesImporter
+    assert registry.find("importer", "something-else") is None
+
+
+def test_a_broken_plugin_does_not_hide_a_sound_one_of_the_same_name(plugins: Shelf) -> None:
+    plugins.add("broken-plugin", importers={"notes": broken}).add(importers={"entry": NotesImporter}, types={"notes.note": Notes})
+    registry = plugins.registry()
+    registry.start()
     assert registry.importer("notes").cls is NotesImporter
 
 
-def _raises() -> Any:
-    raise RuntimeError("no database driver")
-
-
-@pytest.mark.parametrize(
-    ("answer", "reason"),
-    [
-        (_raises, "no database driver"),
-        (lambda: NotesImporter, "does not return (class, dict)"),
-        (lambda: (NotesImporter, None), "does not return (class, dict)"),
-        (Publisher, "does not derive from reconciler.plugin.Importer"),
-        (FutureImporter, f"supports plugin API >=2, this is {API_VERSION}"),
-        (NamelessImporter, "malformed"),
-        (RangelessImporter, "`newest` is no PEP 440 range"),
-        (Importer, "malformed"),
-    ],
-)
-def test_what_is_wrong_with_a_plugin_disables_it_and_nothing_else(install: Callable[..., Registry], answer: Any, reason: str) -> None:
-    registry = install({"broken": answer, "notes": NotesImporter}, {"notes.note": Notes})
-    [broken] = [plugin for plugin in registry.all() if not plugin.enabled]
-    assert reason in broken.reason
-    with pytest.raises(PluginFault, match="is disabled"):
-        registry.importer(broken.id)
-    assert registry.importer("notes").enabled
-
-
-def test_a_module_that_cannot_be_imported_is_disabled_under_its_entry_point(install: Callable[..., Registry]) -> None:
-    registry = Registry(lambda group: [EntryPoint("lost", "no_such_module_anywhere:importer", group)] if group == "reconciler.importers" else [])
-    plugin = registry.find("importer", "lost")
-    assert plugin is not None
-    assert "cannot be imported" in plugin.reason
-    assert "no_such_module_anywhere" in plugin.reason
-
-
-def test_an_unknown_plugin_is_a_fault_that_says_where_to_look(install: Callable[..., Registry]) -> None:
+def test_an_unknown_plugin_is_a_fault_that_says_where_to_look(plugins: Shelf) -> None:
     with pytest.raises(PluginFault, match="no installed plugin provides the importer `notes`") as raised:
-        install().importer("notes")
+        plugins.registry().importer("notes")
     assert "reconciler plugins" in (raised.value.hint or "")
 
 
-def test_a_content_type_that_nobody_defines_stops_its_importer(install: Callable[..., Registry]) -> None:
-    with pytest.raises(PluginFault, match=r"`nobody\.knows`, a content type that no installed plugin defines"):
-        install({"orphan": OrphanImporter}).importer("orphan")
-
-
-def test_nothing_is_imported_before_it_is_asked_for(install: Callable[..., Registry]) -> None:
-    calls: list[str] = []
-
+def test_nothing_is_imported_before_it_is_asked_for(plugins: Shelf) -> None:
     def heavy() -> Any:
-        calls.append("heavy")
-        return NotesImporter, {}
+        raise AssertionError("nobody asked")
 
-    registry = install({"heavy": heavy, "notes": NotesImporter}, {"notes.note": Notes})
-    registry.importer("notes")
-    assert calls == []
+    registry = plugins.add(importers={"heavy": heavy, "notes": NotesImporter}, types={"notes.note": Notes}).registry()
+    assert registry.importer("notes").enabled
+    assert registry.known() == {"heavy", "notes", "notes.note"}
+    assert registry.importer("notes").reason == ""
+
+
+def test_starting_imports_what_is_foreign_and_nothing_of_ours(plugins: Shelf) -> None:
+    loaded = []
+
+    def noting(name: str, cls: type) -> Any:
+        def entry_point() -> Any:
+            loaded.append(name)
+            return cls, {}
+
+        return entry_point
+
+    class Others(ContentType):
+        id = "others.one"
+
+    plugins.add("Package_Reconciler", importers={"notes": noting("ours", NotesImporter)}, types={"notes.note": noting("our type", Notes)})
+    registry = plugins.add("elsewhere", types={"others.one": noting("theirs", Others)}).registry()
+    registry.start()
+    assert loaded == ["theirs"]
+    assert registry.importer("notes").enabled
+    assert loaded == ["theirs", "ours", "our type"]
+
+
+def test_what_comes_with_reconciler_is_sound_and_named_by_its_ids() -> None:
+    """`start` relies on it."""
+    registry = Registry()
+    ours = [plugin for plugin in registry.all() if plugin.distribution == "package-reconciler"]
+    assert len(ours) >= 4
+    assert [plugin.reason for plugin in ours if not plugin.enabled] == []
+    assert {plugin.id for plugin in ours} <= Registry().known(), "IDs are names of entry points"
+
+
+# Content types that cannot be had.
+
+
+def test_a_content_type_that_nobody_defines_refuses_the_start(plugins: Shelf) -> None:
+    plugins.add("orphan-plugin", importers={"orphan": OrphanImporter}).add("sound", importers={"notes": NotesImporter}, types={"notes.note": Notes})
+    message = "the importer `orphan` of orphan-plugin handles `nobody.knows`, a content type that no installed plugin defines"
+    assert refusal(plugins.registry()) == message
+    with pytest.raises(PluginFault, match=r"`nobody\.knows`, a content type that no installed plugin defines"):
+        plugins.registry().importer("orphan")
+    with pytest.raises(PluginFault, match=r"`nobody\.knows`"):
+        plugins.registry().all()
+
+
+def test_a_publisher_needs_its_content_types_too(plugins: Shelf) -> None:
+    assert "the publisher `notes` of notes-plugin handles `notes.note`" in refusal(plugins.add(publishers={"notes": NotesPublisher}).registry())
+
+
+def test_the_content_types_of_another_distribution_serve_as_well(plugins: Shelf) -> None:
+    registry = plugins.add("importer-plugin", importers={"notes": NotesImporter}).add("type-plugin", types={"anything": Notes}).registry()
+    registry.start()
+    assert registry.importer("notes").enabled
+
+
+def test_when_the_defining_distribution_is_disabled_the_importer_is_too_and_the_start_is_not_refused(plugins: Shelf) -> None:
+    registry = plugins.add("type-plugin", types={"notes.note": broken}).add("importer-plugin", importers={"notes": NotesImporter}).registry()
+    registry.start()
+    plugin = registry.find("importer", "notes")
+    assert plugin is not None
+    assert not plugin.refused
+    assert plugin.reason == (
+        "it handles `notes.note`, and the content type `notes.note` of type-plugin is disabled: its entry point fails: RuntimeError: no such driver"
+    )
+    with pytest.raises(PluginFault, match="the importer `notes` of importer-plugin is disabled: it handles"):
+        registry.importer("notes")
+
+
+def test_a_distribution_whose_content_type_is_broken_under_another_name_disables_its_own_importers(plugins: Shelf) -> None:
+    registry = plugins.add(importers={"notes": NotesImporter}, publishers={"notes": NotesPublisher}, types={"note": broken}).registry()
+    registry.start()
+    assert [(one.kind, one.enabled, one.refused) for one in registry.all()] == [
+        ("content-type", False, False),
+        ("importer", False, False),
+        ("publisher", False, False),
+    ]
+
+
+# IDs that two claim.
+
+
+def test_an_id_that_two_distributions_claim_refuses_the_start_naming_both(plugins: Shelf) -> None:
+    plugins.add("first-plugin", importers={"notes": NotesImporter}, types={"notes.note": Notes})
+    registry = plugins.add("second-plugin", importers={"notes": NotesImporter}).registry()
+    message = refusal(registry)
+    assert message.startswith("two plugins claim the importer ID `notes`: first-plugin (entry point ")
+    assert "and second-plugin (entry point " in message
+    with pytest.raises(PluginFault, match="two plugins claim"):
+        registry.importer("notes")
+    with pytest.raises(PluginFault, match="two plugins claim"):
+        plugins.registry().all()
+
+
+def test_two_entry_points_of_one_distribution_may_not_claim_an_id_either(plugins: Shelf) -> None:
+    message = refusal(plugins.add(importers={"one": NotesImporter, "two": NotesImporter}, types={"notes.note": Notes}).registry())
+    assert message.count("notes-plugin (entry point ") == 2
+
+
+def test_a_content_type_that_two_define_refuses_the_start(plugins: Shelf) -> None:
+    assert "content-type ID `notes.note`" in refusal(plugins.add("a", types={"x": Notes}).add("b", types={"y": Notes}).registry())
+
+
+@pytest.mark.parametrize("name", ["notes", "another"])
+def test_a_foreign_plugin_that_claims_an_id_of_ours_refuses_the_start(plugins: Shelf, name: str) -> None:
+    plugins.add("package-reconciler", importers={"notes": NotesImporter}, types={"notes.note": Notes})
+    message = refusal(plugins.add("elsewhere", importers={name: NotesImporter}).registry())
+    assert "elsewhere (entry point" in message
+    assert "package-reconciler (entry point" in message
+
+
+def test_kinds_have_ids_of_their_own(plugins: Shelf) -> None:
+    registry = plugins.add(importers={"notes": NotesImporter}, publishers={"notes": NotesPublisher}, types={"notes.note": Notes}).registry()
+    registry.start()
+    assert registry.importer("notes").cls is not registry.publisher("notes").cls
+
+
+def test_a_disabled_plugin_claims_nothing(plugins: Shelf) -> None:
+    class Future(NotesImporter):
+        @classmethod
+        def metadata(cls) -> Metadata:
+            return Metadata("notes", "Notes", ["notes.note"], api=">=9")
+
+    registry = plugins.add("old", importers={"notes": NotesImporter}, types={"notes.note": Notes}).add("new", importers={"notes": Future}).registry()
+    registry.start()
+    assert registry.importer("notes").distribution == "old"
+
+
+def test_every_reason_to_refuse_the_start_is_told_at_once_and_the_examination_marks_the_culprits(plugins: Shelf) -> None:
+    plugins.add("a", importers={"notes": NotesImporter, "orphan": OrphanImporter}, types={"notes.note": Notes})
+    registry = plugins.add("b", importers={"notes": NotesImporter}).registry()
+    message = refusal(registry)
+    assert "two plugins claim" in message
+    assert "`nobody.knows`" in message
+    refused = [(one.id, one.distribution) for one in registry.examined() if one.refused]
+    assert refused == [("notes", "a"), ("notes", "b"), ("orphan", "a")]
+    assert [one.id for one in registry.examined() if one.enabled] == ["notes.note"]

@@ -1,36 +1,15 @@
-"""What a plugin is: an importer, a publisher, a content type. Subclass, override, advertise by entry point."""
+"""What is stored: content types, and the decisions that they take."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import BinaryIO, ClassVar, Final
+from typing import BinaryIO, ClassVar
 
 import msgspec
 
-from reconciler.model import Artifact, Group, StoredUnit, Unit
-from reconciler.plugin.calls import ImporterCall, PublishConduit
-from reconciler.plugin.config import PluginCallConfiguration
+from reconciler.model import Artifact, StoredUnit, Unit
 from reconciler.plugin.options import Options
-
-
-class Unchanged:
-    """What `read` returns when `call.unchanged` said so."""
-
-    def __repr__(self) -> str:
-        return "UNCHANGED"
-
-
-UNCHANGED: Final = Unchanged()
-
-
-class Metadata(msgspec.Struct, frozen=True):
-    """Who a plugin is. `id`: unique per kind; `types`: IDs of the content types it handles; `api`: a PEP 440 range of API versions."""
-
-    id: str
-    display_name: str
-    types: Sequence[str] = ()
-    api: str = ">=1.0,<2"
 
 
 class ActiveFilter(msgspec.Struct, frozen=True):
@@ -98,59 +77,4 @@ class ContentType:
 
         The core compares their digest; on None or a mismatch it asks `artifact.url`. Hostile input: never raise for it.
         """
-        return None
-
-
-class Importer:
-    """Brings content in. A new instance for every call: attributes set in one call are gone in the next."""
-
-    options: ClassVar[type[Options]] = Options
-    filter_options: ClassVar[type[Options]] = Options
-
-    @classmethod
-    def metadata(cls) -> Metadata:
-        """Who this plugin is."""
-        raise NotImplementedError
-
-    @classmethod
-    def well_known(cls, index: str) -> str | None:
-        """The URL behind a well-known name (`index: pypi`), or None. `well_known_names` lists them for hints and schema."""
-        return None
-
-    well_known_names: ClassVar[Sequence[str]] = ()
-
-    def declare(self, call: ImporterCall) -> AsyncIterator[Group]:
-        """Which groups does the source hold? An async generator, cheap, in any order; names are unique.
-
-        Ending normally says "this is all": committed groups that were not declared are removed in mirror mode.
-        Raising says "the listing failed": nothing of this source is removed.
-        """
-        raise NotImplementedError
-
-    async def read(self, call: ImporterCall, group: Group) -> Iterable[Unit] | Unchanged:
-        """The units of one group, or UNCHANGED. Several at once; may be called twice. Raising is this group's failure only.
-
-        Raise `Gone` when upstream says that the group does not exist: that is an answer, its units are removed.
-        """
-        raise NotImplementedError
-
-
-class Publisher:
-    """Renders a version into files. A new instance for every call."""
-
-    options: ClassVar[type[Options]] = Options
-    revision: ClassVar[int] = 1  # raise it when the rendering changes: everything is rendered again
-
-    @classmethod
-    def metadata(cls) -> Metadata:
-        """Who this plugin is."""
-        raise NotImplementedError
-
-    def publish(self, conduit: PublishConduit, config: PluginCallConfiguration) -> None:
-        """Open each of `conduit.changed()` and emit its files; then `conduit.whole()`. Runs in a worker thread."""
-        raise NotImplementedError
-
-    @classmethod
-    def canonical_path(cls, path: str) -> str | None:
-        """The path that was meant by one that the publication does not hold (another spelling of a name), or None. Pure."""
         return None

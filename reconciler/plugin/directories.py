@@ -1,0 +1,96 @@
+"""Plugins that lie in a folder instead of being installed: for trying one out.
+
+    <directory>/importers/<name>/importer.py          with whatever modules it needs beside it,
+    <directory>/publishers/<name>/publisher.py        and any number of *.conf: JSON objects that
+    <directory>/content_types/<name>/content_type.py  together are its plugin-level configuration
+
+Every public class that such a module defines, and that derives from the base, is a plugin. To know how many there are a
+package must be imported; what fails then is kept, and told when the plugin is judged.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from reconciler.errors import PluginFault
+from reconciler.plugin.foreign import Unsound, run
+from reconciler.plugin.installed import Advertised, raising
+from reconciler.plugin.kinds import KINDS
+from reconciler.plugin.packages import import_from
+
+DISTRIBUTION = "(directory)"
+PATTERN = "*.conf"
+
+
+def in_directory(directory: Path, kind: str) -> list[Advertised]:
+    """The plugins of a kind, by the names of their folders; broken ones too. Raises PluginFault where there is no looking."""
+    parent = directory / KINDS[kind].folder
+    try:
+        folders = sorted(folder for folder in parent.iterdir() if folder.is_dir() and folder.name[0] not in "._")
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise PluginFault(f"the plugin directory `{parent}` cannot be read: {error.strerror}") from None
+    return [one for folder in folders for one in _in_folder(folder, kind)]
+
+
+def _in_folder(folder: Path, kind: str) -> Iterator[Advertised]:
+    def named(name: str, load: Callable[[], Any]) -> Advertised:
+        return Advertised(kind, name, DISTRIBUTION, "", f"directory {folder}", load)
+
+    try:
+        classes, config = run(lambda: (_classes(folder, kind), _configuration(folder)), "it cannot be read")
+    except Unsound as fault:
+        yield named(folder.name, raising(fault))
+        return
+    for cls in classes:
+        yield named(folder.name if len(classes) == 1 else f"{folder.name}.{cls.__name__}", _entry_point(cls, config))
+
+
+def _entry_point(cls: type, config: dict[str, Any]) -> Callable[[], Callable[[], tuple[type, dict[str, Any]]]]:
+    return lambda: lambda: (cls, config)
+
+
+def _classes(folder: Path, kind: str) -> list[type]:
+    """Classes that the module itself defines, in its order: what it merely imports, and what begins with `_`, is no plugin."""
+    about = KINDS[kind]
+    if not (folder / f"{about.module}.py").is_file():
+        raise Unsound(f"it holds no `{about.module}.py`")
+    module = run(lambda: import_from(folder, about.module), "it cannot be imported")
+    derived = [one for one in vars(module).values() if isinstance(one, type) and issubclass(one, about.base)]
+    classes = [one for one in dict.fromkeys(derived) if one.__module__ == module.__name__ and not one.__name__.startswith("_")]
+    if not classes:
+        raise Unsound(f"its `{about.module}.py` defines no class that derives from reconciler.plugin.{about.base.__name__}")
+    return classes
+
+
+def _configuration(folder: Path) -> dict[str, Any]:
+    """All of its `*.conf`, joined in the order of their names."""
+    joined: dict[str, Any] = {}
+    owners: dict[str, str] = {}
+    for path in sorted(folder.glob(PATTERN)):
+        for key, value in _object(path).items():
+            if key in joined:
+                raise Unsound(f"`{key}` is set in `{owners[key]}` and in `{path.name}`")
+            joined[key], owners[key] = value, path.name
+    return joined
+
+
+def _object(path: Path) -> dict[str, Any]:
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        keys = [key for key, _ in pairs]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise Unsound(f"`{key}` is set twice in `{path.name}`")
+        return dict(pairs)
+
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=once)
+    except (OSError, ValueError, RecursionError) as error:
+        raise Unsound(f"`{path.name}` cannot be read as JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise Unsound(f"`{path.name}` is no JSON object")
+    return found
