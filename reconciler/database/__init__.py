@@ -13,6 +13,8 @@ from reconciler.database.commits import Stage
 from reconciler.database.database import Database, Reader, Writer
 from reconciler.database.publishing import PublicationStage
 from reconciler.database.records import (
+    ArtifactOrigin,
+    Attachment,
     CommitResult,
     CommittedGroup,
     CommittedSource,
@@ -20,6 +22,7 @@ from reconciler.database.records import (
     Difference,
     Entry,
     EntryChange,
+    FoundUnit,
     GzipPage,
     Lease,
     Outcome,
@@ -32,6 +35,8 @@ from reconciler.database.records import (
 )
 
 __all__ = [
+    "ArtifactOrigin",
+    "Attachment",
     "CommitResult",
     "CommittedGroup",
     "CommittedSource",
@@ -40,6 +45,7 @@ __all__ = [
     "Difference",
     "Entry",
     "EntryChange",
+    "FoundUnit",
     "GzipPage",
     "Lease",
     "Outcome",

@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from sqlalchemy import Connection, bindparam, select
 
-from reconciler.database.bulk import Bulk, Row, batches, ignoring, insert_for, listed, overwriting
-from reconciler.database.schema import artifact, unit, unit_artifact
+from reconciler.database.bulk import Bulk, Row, batches, ignoring, insert_for, listed, overwriting, replacing
+from reconciler.database.records import ArtifactOrigin
+from reconciler.database.schema import artifact, artifact_origin, unit, unit_artifact
 from reconciler.database.session import Reading, Writing
 from reconciler.model import Digest, Sealed
 
-_BATCH = 2_000  # units in one transaction: a few milliseconds of the write lock each
+_BATCH = 10_000  # units in one transaction: half a second of the write lock, and few enough for rows in the order of their keys to meet in pages
 
 _STORED = select(artifact.c.sha256).where(artifact.c.stored, artifact.c.sha256.in_(listed("digests")))
 _SIZES = select(artifact.c.sha256, artifact.c.size).where(artifact.c.size.is_not(None), artifact.c.sha256.in_(listed("digests")))
 
+_ORIGINS = (
+    select(artifact_origin.c.sha256, artifact_origin.c.remote, artifact_origin.c.url)
+    .where(artifact_origin.c.sha256.in_(listed("digests")))
+    .order_by(artifact_origin.c.sha256, artifact_origin.c.remote)
+)
+
 _UNITS = ignoring(unit, "digest", "type", "group_name", "key", "body")
 _DECLARED = ignoring(artifact, "sha256", "size", "stored")
 _KEPT = Bulk(lambda dialect: overwriting(insert_for(dialect, artifact), ["sha256"], ["size", "stored"]), "sha256", "size", "stored")
+_SET_ORIGINS = replacing(artifact_origin, "sha256", "remote", "url")
 _PARTS = Bulk(
     lambda dialect: (
         insert_for(dialect, unit_artifact)
@@ -44,7 +53,7 @@ def sizes(connection: Connection, digests: Iterable[bytes]) -> dict[bytes, int]:
 
 
 class ContentReads(Reading):
-    """Which bytes are recorded as stored."""
+    """Which bytes are recorded as stored, and where the others can be had."""
 
     def stored(self, digests: Iterable[Digest]) -> set[Digest]:
         """Those of `digests` that are recorded as stored."""
@@ -54,36 +63,62 @@ class ContentReads(Reading):
                 found.update(map(Digest, connection.execute(_STORED, {"digests": batch}).scalars()))
         return found
 
+    def artifact_origins(self, digest: Digest) -> list[ArtifactOrigin]:
+        """Where the bytes can be had, by name of the remote."""
+        return self.origins_of([digest]).get(digest, [])
+
+    def origins_of(self, digests: Iterable[Digest]) -> dict[Digest, list[ArtifactOrigin]]:
+        """Where bytes can be had, by name of the remote; digests without any origin are left out."""
+        found: dict[Digest, list[ArtifactOrigin]] = {}
+        with self._reading.connect() as connection:
+            for batch in batches(digest.raw for digest in digests):
+                for raw, remote, url in connection.execute(_ORIGINS, {"digests": batch}):
+                    found.setdefault(Digest(raw), []).append(ArtifactOrigin(remote, url))
+        return found
+
 
 class ContentWrites(Writing):
     """Recording content. It is nobody's yet: a version takes it in."""
 
-    def record_units(self, units: Sequence[Sealed], stored_sizes: Mapping[Digest, int]) -> None:
-        """Record units, their artifacts, and which of these are in the store (`stored_sizes`: bytes by digest).
+    def record_units(
+        self, units: Sequence[Sealed], stored_sizes: Mapping[Digest, int], origins: Mapping[Digest, ArtifactOrigin] = MappingProxyType({})
+    ) -> None:
+        """Record units, their artifacts, which of these are in the store (`stored_sizes`: bytes by digest), and where others can be had.
 
-        Everything goes by digest, so recording twice, or half before a crash, changes nothing.
+        Everything goes by digest, so recording twice, or half before a crash, changes nothing; a remote's origin of an
+        artifact takes the place of the one that the same remote had.
         """
-        stored = {digest.raw: size for digest, size in stored_sizes.items()}
         for batch in batches(units, _BATCH):
-            kept, declared, parts = _rows(batch, stored)
+            batch.sort(key=lambda one: one.digest.raw)
+            kept, declared, had = _artifacts(batch, stored_sizes, origins)
             with self._writing.begin() as connection:
                 _UNITS(connection, [(one.digest.raw, one.unit.type, one.group, one.unit.key, one.body) for one in batch])
                 _KEPT(connection, kept)
                 _DECLARED(connection, declared)
-                _PARTS(connection, parts)
+                _SET_ORIGINS(connection, had)
+                _PARTS(connection, [(one.digest.raw, part.path, bytes.fromhex(part.sha256)) for one in batch for part in one.unit.artifacts])
+
+    def artifact_stored(self, digest: Digest, size: int) -> None:
+        """The artifact's bytes have come and are in the store: `size` of them."""
+        with self._writing.begin() as connection:
+            _KEPT(connection, [(digest.raw, size, True)])
 
 
-def _rows(units: Sequence[Sealed], stored: Mapping[bytes, int]) -> tuple[list[Row], list[Row], list[Row]]:
-    """Rows of artifacts with bytes, of artifacts without, and of what belongs to which unit."""
+def _artifacts(
+    units: Sequence[Sealed], stored: Mapping[Digest, int], origins: Mapping[Digest, ArtifactOrigin]
+) -> tuple[list[Row], list[Row], list[Row]]:
+    """Rows of artifacts with bytes, of artifacts without, and of origins, each in the order of its table."""
     kept: dict[bytes, Row] = {}
     declared: dict[bytes, Row] = {}
-    parts: list[Row] = []
-    for one in units:
-        for part in one.unit.artifacts:
-            raw = bytes.fromhex(part.sha256)
-            if raw in stored:
-                kept[raw] = (raw, stored[raw], True)
-            else:
-                declared[raw] = (raw, part.size, False)
-            parts.append((one.digest.raw, part.path, raw))
-    return list(kept.values()), list(declared.values()), parts
+    had: dict[bytes, Row] = {}
+    for part in (part for one in units for part in one.unit.artifacts):
+        raw = bytes.fromhex(part.sha256)
+        digest = Digest(raw)
+        size, origin = stored.get(digest), origins.get(digest)
+        if size is not None:
+            kept[raw] = (raw, size, True)
+        else:
+            declared[raw] = (raw, part.size, False)
+        if origin is not None:
+            had[raw] = (raw, origin.remote, origin.url)
+    return [kept[raw] for raw in sorted(kept)], [declared[raw] for raw in sorted(declared)], [had[raw] for raw in sorted(had)]

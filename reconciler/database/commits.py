@@ -10,18 +10,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
-from types import TracebackType
-from typing import Self
+from types import MappingProxyType, TracebackType
+from typing import Any, Self
 
 from sqlalchemy import Connection, Engine, bindparam, delete, exists, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from reconciler.database.bulk import Bulk, Row, batches, ignoring, insert_for, listed, overwriting, parameter, plain, replacing
 from reconciler.database.columns import to_json, to_raw
+from reconciler.database.plugins import write_scratchpads
 from reconciler.database.process import Process, this_process
 from reconciler.database.records import CommitResult, CommittedSource, StagedGroup, StagedMember
 from reconciler.database.schema import (
     artifact,
+    artifact_origin,
     membership,
     repository,
     repository_bucket,
@@ -81,6 +83,7 @@ _WITHOUT_BYTES = (
     .join(unit_artifact, unit_artifact.c.unit_id == unit.c.id)
     .join(artifact, artifact.c.sha256 == unit_artifact.c.sha256)
     .where(stage_member.c.stage_id == _STAGE, stage_member.c.joins, ~artifact.c.stored)
+    .where(~exists(select(1).where(artifact_origin.c.sha256 == artifact.c.sha256)))
     .order_by(unit.c.key, unit_artifact.c.path)
     .limit(_NAMED)
 )
@@ -193,20 +196,29 @@ class Stage:
             with self._writing.begin() as connection:
                 _GROUPS(connection, [(repository_id, name, bucket_of(name)) for name in dict.fromkeys(group.name for group in groups)])
                 _STAGE_GROUPS(connection, [_group_row(id_, repository_id, group) for group in groups])
-                _STAGE_MEMBERS(connection, [(id_, repository_id, m.group, m.source, m.unit.raw, m.joins) for m in members])
+                rows = [(id_, repository_id, m.group, m.source, m.unit.raw, m.joins) for m in members]
+                _STAGE_MEMBERS(connection, sorted(rows))  # units that were recorded together lie together
         except IntegrityError as error:
             raise self._refusal(groups, members) from error
 
-    def commit(self, provenance: Mapping[str, object], sources: Mapping[str, CommittedSource], now: datetime) -> CommitResult:
-        """Compare and swap, in one transaction. The same content makes no version; `sources` and the groups' validators are recorded all the same.
+    def commit(
+        self,
+        provenance: Mapping[str, object],
+        sources: Mapping[str, CommittedSource],
+        now: datetime,
+        scratchpads: Mapping[str, Any] = MappingProxyType({}),
+    ) -> CommitResult:
+        """Compare and swap, in one transaction. The same content makes no version, and nothing staged neither; what is to be
+        remembered of `sources`, of the groups, and in `scratchpads` (by owner, as in `set_scratchpads`) is recorded all the same.
 
         Raises Conflict naming the groups that are no longer what the plan saw, and StateFault when bytes of a joining unit
-        are not stored; nothing has changed then.
+        are neither stored nor to be had anywhere; nothing has changed then.
         """
         with self._writing.begin() as connection:
             latest = self._check(connection)
             result = self._swap(connection, latest, now, provenance)
             self._remember(connection, sources)
+            write_scratchpads(connection, self._repository_id, scratchpads)
         self.discard()
         return result
 
@@ -243,9 +255,8 @@ class Stage:
             raise Conflict(f"changed since they were planned: {_listed([f'`{name}`' for name in moved])}", hint="plan again")
         missing = connection.execute(_WITHOUT_BYTES, {"of_stage": self._id}).all()
         if missing:
-            raise StateFault(
-                f"units cannot join a version before their bytes are stored: {_listed([f'`{path}` of `{key}`' for key, path in missing])}"
-            )
+            parts = _listed([f"`{path}` of `{key}`" for key, path in missing])
+            raise StateFault(f"units cannot join a version before their bytes are stored or some remote has them: {parts}")
         return latest[0], Digest(latest[1])
 
     def _swap(self, connection: Connection, latest: tuple[int, Digest], now: datetime, provenance: Mapping[str, object]) -> CommitResult:

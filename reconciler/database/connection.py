@@ -17,6 +17,8 @@ from reconciler.errors import StateFault, UsageFault
 BUSY_SECONDS = 30
 
 _POOL = {"pool_size": 8, "max_overflow": -1}  # a reader that streams keeps its connection: waiting for one would be a deadlock
+# 64 MiB of changed pages before they go into the file: in a long import by digest the same pages change again and again.
+_CHECKPOINT = "PRAGMA wal_autocheckpoint=16000"
 _SQLITE = {"timeout": BUSY_SECONDS, "check_same_thread": False}
 
 
@@ -25,7 +27,7 @@ def writing(url: URL) -> Engine:
     if url.get_backend_name() != "sqlite":
         return _translated(_made(url), url.render_as_string(hide_password=True))
     engine = _translated(_made(url, poolclass=QueuePool, connect_args=_SQLITE), url.database or "")
-    _on_connect(engine, "PRAGMA journal_mode=WAL", "PRAGMA synchronous=NORMAL", "PRAGMA foreign_keys=ON", "PRAGMA cache_size=-16384")
+    _on_connect(engine, "PRAGMA journal_mode=WAL", "PRAGMA synchronous=NORMAL", "PRAGMA foreign_keys=ON", "PRAGMA cache_size=-16384", _CHECKPOINT)
     _begin_with(engine, "BEGIN IMMEDIATE")
     return engine
 

@@ -14,6 +14,8 @@ from reconciler.database.artifacts import ContentReads, ContentWrites
 from reconciler.database.commits import CommitWrites
 from reconciler.database.groups import GroupReads
 from reconciler.database.leases import LeaseWrites
+from reconciler.database.members import MemberReads
+from reconciler.database.plugins import PluginReads, PluginWrites
 from reconciler.database.publications import PublicationReads
 from reconciler.database.publishing import PublicationWrites
 from reconciler.database.resources import ResourceReads, ResourceWrites
@@ -22,11 +24,11 @@ from reconciler.database.versions import VersionReads
 from reconciler.errors import StateFault, UsageFault
 
 
-class Reader(ResourceReads, ContentReads, GroupReads, VersionReads, PublicationReads, RunReads):
+class Reader(ResourceReads, PluginReads, ContentReads, GroupReads, VersionReads, MemberReads, PublicationReads, RunReads):
     """Everything that can be asked. Writing through it is impossible. Usable from any thread, several at once."""
 
 
-class Writer(Reader, ResourceWrites, ContentWrites, CommitWrites, PublicationWrites, LeaseWrites, RunWrites):
+class Writer(Reader, ResourceWrites, PluginWrites, ContentWrites, CommitWrites, PublicationWrites, LeaseWrites, RunWrites):
     """Everything that can be recorded as well."""
 
 

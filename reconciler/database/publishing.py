@@ -6,9 +6,10 @@ that are new begin there, entries that are the same stay as they are. Undoing th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 import msgspec
@@ -16,6 +17,7 @@ from sqlalchemy import Connection, Engine, bindparam, delete, func, insert, sele
 from sqlalchemy.exc import IntegrityError
 
 from reconciler.database.bulk import Bulk, Row, batches, ignoring, insert_for, listed, overwriting, parameter, plain
+from reconciler.database.plugins import write_scratchpads
 from reconciler.database.publications import ENTRY, entry
 from reconciler.database.records import Entry, GzipPage, PublicationRecord
 from reconciler.database.resources import touch
@@ -76,11 +78,15 @@ _COMPLETE = (
 )
 
 
+_CLAIMED = select(_rows.path, _rows.media_type, _rows.group_name).where(_OPEN, _rows.added == _NUMBER, _rows.path.in_(listed("paths")))
+
+
 def _twice() -> Any:
-    """A path with one media type that a new entry and an older one, of another group, both claim."""
+    """A path with one media type that a new entry and an older one, of another group, both claim; and the names of the two."""
     older = publication_entry.alias()
     same = (older.c.publication_id == _rows.publication_id) & (older.c.path == _rows.path) & (older.c.media_type == _rows.media_type)
-    both = select(_rows.path).join(older, same & older.c.removed.is_(None) & (older.c.added < _rows.added))
+    both = select(_rows.path, _rows.media_type, older.c.group_name, _rows.group_name.label("newer"))
+    both = both.join(older, same & older.c.removed.is_(None) & (older.c.added < _rows.added))
     return both.where(_OPEN, _rows.added == _NUMBER).order_by(_rows.path).limit(1)
 
 
@@ -90,7 +96,8 @@ _TWICE = _twice()
 class PublicationStage:
     """A publication in preparation. As a context manager it discards on the way out what was not completed. One thread at a time."""
 
-    def __init__(self, writing: Engine, publication_id: int, record: PublicationRecord, full: bool) -> None:
+    def __init__(self, reading: Engine, writing: Engine, publication_id: int, record: PublicationRecord, full: bool) -> None:
+        self._reading = reading
         self._writing = writing
         self._publication_id = publication_id
         self._record = record
@@ -111,20 +118,25 @@ class PublicationStage:
         self._entries += len(entries) + 1
         self._bytes += sum(len(body.body) for body in pages.values())
         if self._entries >= _PENDING_ENTRIES or self._bytes >= _PENDING_BYTES:
-            with self._writing.begin() as connection:
+            with self._naming_clashes(), self._writing.begin() as connection:
                 self._write(connection)
 
-    def complete(self) -> PublicationRecord:
-        """From now on the pointer may be set to it. Raises Conflict when somebody else swept it away."""
+    def complete(self, scratchpads: Mapping[int, Mapping[str, Any]] = MappingProxyType({})) -> PublicationRecord:
+        """From now on the pointer may be set to it. `scratchpads`: what is noted with it, by repository ID and owner (as in `set_scratchpads`).
+
+        Raises Conflict when somebody else swept it away, PluginFault when two groups emit one path.
+        """
         values = {"of_publication": self._publication_id, "of_number": self._record.number}
-        with self._writing.begin() as connection:
+        with self._naming_clashes(), self._writing.begin() as connection:
             self._write(connection)
             if self._full:
                 connection.execute(_END_REST, values)
                 connection.execute(_FORGET_EMITTED, values)
-            twice = connection.execute(_TWICE, values).scalar()
+            twice = connection.execute(_TWICE, values).one_or_none()
             if twice is not None:
-                raise PluginFault(f"the publisher emits `{twice}` twice, in two groups")
+                raise _clash(*twice)
+            for repository_id, pads in scratchpads.items():
+                write_scratchpads(connection, repository_id, pads)
             connection.execute(_COMPLETE, values)
         self._done = True
         return self._record
@@ -156,7 +168,7 @@ class PublicationStage:
         _PAGES(connection, [(digest.raw, body.body, body.size) for digest, body in self._pages.items()])
         wanted = {(e.path, e.media_type): e for entries in self._groups.values() for e in entries}
         if len(wanted) < sum(map(len, self._groups.values())):
-            raise PluginFault(f"the publisher emits `{_repeated(self._groups)}` twice")
+            raise _repeated(self._groups)
         ended, dropped = [], []
         for old, added in _open_entries(connection, id_, list(self._groups)):
             if wanted.get((old.path, old.media_type)) == old:
@@ -167,15 +179,25 @@ class PublicationStage:
                 ended.append((id_, old.path, old.media_type, added, number))
         _DROP(connection, dropped)
         _END(connection, ended)
-        try:
-            _BEGIN(connection, [_row(id_, number, e) for e in wanted.values()])
-        except IntegrityError as error:
-            raise PluginFault(
-                f"the publisher emits one of these twice, in two groups: {', '.join(sorted(f'`{path}`' for path, _ in wanted)[:10])}"
-            ) from error
+        _BEGIN(connection, [_row(id_, number, e) for e in wanted.values()])
         if self._full:
             _EMITTED(connection, [(id_, group) for group in self._groups])
         self._groups, self._pages, self._entries, self._bytes = {}, {}, 0, 0
+
+    @contextmanager
+    def _naming_clashes(self) -> Iterator[None]:
+        """What an earlier call has written and this one writes again is found by the primary key; which it is, is looked up once that has failed."""
+        try:
+            yield
+        except IntegrityError:
+            waiting = {(e.path, e.media_type): e.group for entries in self._groups.values() for e in entries}
+            with self._reading.connect() as connection:
+                for batch in batches(sorted({path for path, _ in waiting})):
+                    values = {"of_publication": self._publication_id, "of_number": self._record.number, "paths": batch}
+                    for path, media_type, group in connection.execute(_CLAIMED, values):
+                        if (group or _WHOLE) not in self._groups and (path, media_type) in waiting:
+                            raise _clash(path, media_type, group, waiting[path, media_type]) from None
+            raise
 
 
 class PublicationWrites(Writing):
@@ -193,7 +215,7 @@ class PublicationWrites(Writing):
             row = {"publication_id": publication_id, "number": number, "version": version, "version_digest": version_digest.raw}
             connection.execute(insert(publication).values(row | {"digest": digest.raw, "complete": False, "published_at": now}))
         record = PublicationRecord(number, version, version_digest, digest, now)
-        return PublicationStage(self._writing, publication_id, record, full)
+        return PublicationStage(self._reading, self._writing, publication_id, record, full)
 
     def point(self, publication_id: int, number: int) -> None:
         """Serve this publication from now on. Raises StateFault when there is none, or an incomplete one, under that number."""
@@ -221,14 +243,19 @@ def _row(publication_id: int, number: int, e: Entry) -> Row:
     return (publication_id, number, e.path, e.media_type, e.group, e.page, e.digest.raw, e.size, aliases, e.position)
 
 
-def _repeated(groups: Mapping[str, Sequence[Entry]]) -> str:
-    seen = set()
-    for entries in groups.values():
-        for e in entries:
-            if (e.path, e.media_type) in seen:
-                return e.path
-            seen.add((e.path, e.media_type))
-    return ""
+def _repeated(groups: Mapping[str, Sequence[Entry]]) -> PluginFault:
+    """What is emitted twice among what waits."""
+    seen: dict[tuple[str, str], str | None] = {}
+    for e in (e for entries in groups.values() for e in entries):
+        if (e.path, e.media_type) in seen:
+            return _clash(e.path, e.media_type, seen[e.path, e.media_type], e.group)
+        seen[e.path, e.media_type] = e.group
+    raise ValueError("nothing is emitted twice")
+
+
+def _clash(path: str, media_type: str, *groups: str | None) -> PluginFault:
+    names = " and by ".join(sorted("what belongs to no group" if group is None else f"the group `{group}`" for group in groups))
+    return PluginFault(f"`{path}` is emitted twice as `{media_type}`: by {names}", hint="one body for each path and media type")
 
 
 def _undo(connection: Connection, publication_id: int, number: int) -> None:

@@ -12,7 +12,10 @@ from reconciler.model import Digest
 
 
 class CommittedSource(msgspec.Struct, frozen=True):
-    """What is known of a source as of its last completed listing."""
+    """What is known of a source as of its last completed listing.
+
+    `validator`: of the listing, or of the whole source; `selection`: digest of what decided then.
+    """
 
     validator: str | None
     selection: Digest | None
@@ -31,12 +34,36 @@ class CommittedGroup(msgspec.Struct, frozen=True):
     reconsider_at: datetime | None = None
 
 
+class ArtifactOrigin(msgspec.Struct, frozen=True):
+    """Where bytes can be had: the remote's name, which knows how to ask, and the absolute URL, without credentials."""
+
+    remote: str
+    url: str
+
+
+class Attachment(msgspec.Struct, frozen=True):
+    """A repository uses a plugin. `owner`: `importer:<id>` or `publisher:<id>`; `config`: digest of the configuration that it uses it with."""
+
+    owner: str
+    config: Digest | None
+
+
 class CurrentUnit(msgspec.Struct, frozen=True):
     """A member of a repository's latest version and the source that brought it."""
 
     digest: Digest
     body: bytes
     source: str
+
+
+class FoundUnit(msgspec.Struct, frozen=True):
+    """A member of a version. `added`: the number of the version since which `source` has been bringing it."""
+
+    group: str
+    digest: Digest
+    body: bytes
+    source: str
+    added: int
 
 
 class StagedGroup(msgspec.Struct, frozen=True):

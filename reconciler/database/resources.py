@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 
 from sqlalchemy import Connection, delete, distinct, func, select, update
 
 from reconciler.database import schema
-from reconciler.database.bulk import Bulk, ignoring, insert_for, overwriting, plain
+from reconciler.database.bulk import Bulk, batches, ignoring, insert_for, listed, overwriting, plain
 from reconciler.database.columns import from_json, to_digest, to_json
+from reconciler.database.plugins import write_attachments
+from reconciler.database.records import Attachment
 from reconciler.database.schema import membership, pointer, publication, repository, resource
 from reconciler.database.session import Reading, Writing
 from reconciler.model import (
@@ -25,7 +29,10 @@ from reconciler.model import (
     Resource,
 )
 
-_RESOURCES = select(resource.c.id, resource.c.kind, resource.c.name, resource.c.labels, resource.c.annotations, resource.c.spec, resource.c.secrets)
+_RESOURCES = select(
+    *(resource.c.id, resource.c.kind, resource.c.name),
+    *(resource.c.labels, resource.c.annotations, resource.c.spec, resource.c.secrets, resource.c.folder),
+)
 _REPOSITORIES = select(repository)
 _UNITS = (
     select(membership.c.repository_id, func.count(distinct(membership.c.unit_id)))
@@ -36,12 +43,13 @@ _POINTED = select(publication.c.publication_id, publication.c.version, publicati
     pointer, (pointer.c.publication_id == publication.c.publication_id) & (pointer.c.number == publication.c.number)
 )
 
-_COLUMNS = ("kind", "name", "labels", "annotations", "spec", "secrets", "path", "publisher", "created_at", "updated_at")
+_COLUMNS = ("kind", "name", "labels", "annotations", "spec", "secrets", "folder", "path", "publisher", "created_at", "updated_at")
 _RECORD = Bulk(
     lambda dialect: overwriting(insert_for(dialect, resource), ["kind", "name"], [name for name in _COLUMNS if name != "created_at"]),
     *_COLUMNS,
 )
 _BORN = select(resource.c.id).where(resource.c.kind == Kind.REPOSITORY.value, resource.c.id.not_in(select(repository.c.id)))
+_IDS = select(resource.c.name, repository.c.id).join(repository, repository.c.id == resource.c.id).where(resource.c.name.in_(listed("names")))
 _START = ignoring(repository, "id", "number", "digest")
 _VERSION_0 = plain(schema.version, "repository_id", "number", "digest", "created_at", "provenance")
 
@@ -49,6 +57,7 @@ _VERSION_0 = plain(schema.version, "repository_id", "number", "digest", "created
 _OF_PUBLICATION = (pointer, schema.publication_emitted, schema.publication_entry, publication)
 _OF_REPOSITORY = (
     schema.version,
+    schema.repository_plugin,
     schema.source_group,
     schema.source_state,
     schema.membership,
@@ -74,9 +83,9 @@ class ResourceReads(Reading):
             pointed = {row[0]: row for row in connection.execute(_POINTED)}
         kinds = {kind.value: kind for kind in Kind}
         recorded, names, publications = {}, {}, {}
-        for id_, kind, name, labels, notes, spec, secrets in resources:
+        for id_, kind, name, labels, notes, spec, secrets, folder in resources:
             ref = Ref(kinds[kind], name)
-            recorded[ref] = ActualResource(ref, from_json(labels), from_json(notes), from_json(spec), from_json(secrets))
+            recorded[ref] = ActualResource(ref, from_json(labels), from_json(notes), from_json(spec), from_json(secrets), folder)
             names[id_] = name
             if ref.kind is Kind.PUBLICATION:
                 _, version, version_digest, digest = pointed.get(id_, (id_, None, None, None))
@@ -89,11 +98,17 @@ class ResourceWrites(Writing):
     """Recording and forgetting resources."""
 
     def record_resources(
-        self, resources: Sequence[Resource], secrets: Mapping[Ref, Mapping[str, str]], deleted: Sequence[Ref], now: datetime
+        self,
+        resources: Sequence[Resource],
+        secrets: Mapping[Ref, Mapping[str, str]],
+        deleted: Sequence[Ref],
+        now: datetime,
+        attachments: Mapping[str, Sequence[Attachment]] = MappingProxyType({}),
     ) -> None:
         """In one transaction: `deleted` goes with everything that it held, `resources` are recorded as given; a new Repository has version 0.
 
-        `secrets`: fingerprints by the reference's path in the spec, of the resources that have any.
+        `secrets`: fingerprints by the reference's path in the spec, of the resources that have any. `attachments`: by the name
+        of the repository, recorded or new, plugins that it uses from now on; those that it used before stay attached.
         """
         with self._writing.begin() as connection:
             for ref in sorted(deleted, key=lambda ref: ref.kind is not Kind.PUBLICATION):
@@ -102,6 +117,9 @@ class ResourceWrites(Writing):
             born = list(connection.execute(_BORN).scalars())
             _START(connection, [(id_, 0, EMPTY_VERSION.raw) for id_ in born])
             _VERSION_0(connection, [(id_, 0, EMPTY_VERSION.raw, now, "{}") for id_ in born])
+            for batch in batches(attachments):
+                for name, id_ in connection.execute(_IDS, {"names": batch}).all():
+                    write_attachments(connection, id_, attachments[name])
             if any(ref.kind is Kind.PUBLICATION for ref in (*deleted, *(one.meta.ref for one in resources))):
                 touch(connection)
 
@@ -109,7 +127,13 @@ class ResourceWrites(Writing):
 def _row(one: Resource, secrets: Mapping[str, str], now: datetime) -> tuple[object, ...]:
     meta = one.meta
     served = (one.path, one.publisher) if isinstance(one, Publication) else (None, None)
-    return (meta.kind.value, meta.name, *(to_json(part) for part in (meta.labels, meta.annotations, one.spec, secrets)), *served, now, now)
+    texts = (to_json(part) for part in (meta.labels, meta.annotations, one.spec, secrets))
+    return (meta.kind.value, meta.name, *texts, _folder(meta.origin.file), *served, now, now)
+
+
+def _folder(file: str) -> str:
+    """Of a manifest, absolute; empty for one that came from no file (`-`, `<stdin>`)."""
+    return "" if file in ("", "-") or file.startswith("<") else os.path.dirname(os.path.abspath(file))
 
 
 def _delete(connection: Connection, ref: Ref) -> None:

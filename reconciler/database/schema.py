@@ -25,7 +25,7 @@ from sqlalchemy import (
 
 from reconciler.database.columns import Identity, Moment, Name
 
-HEAD = "0001"  # the newest revision in `migrations/versions`
+HEAD = "0002"  # the newest revision in `migrations/versions`
 
 metadata = MetaData(
     naming_convention={
@@ -43,6 +43,7 @@ _CLUSTERED: dict[str, Any] = {"sqlite_with_rowid": False}
 _NEVER_AGAIN: dict[str, Any] = {"sqlite_autoincrement": True}
 
 # What the manifests said when they were last applied. `path`, `publisher`: of a Publication, null for other kinds.
+# `folder`: where the manifest lay, empty where that is not known.
 resource = Table(
     "resource",
     metadata,
@@ -57,6 +58,7 @@ resource = Table(
     Column("publisher", Text),
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
+    Column("folder", Text, nullable=False, server_default=""),
     UniqueConstraint("kind", "name"),
     **_NEVER_AGAIN,
 )
@@ -93,6 +95,17 @@ unit_artifact = Table(
     **_CLUSTERED,
 )
 
+# Where the bytes of an artifact can be had, by the remote that said so: what lets a unit join before they are stored.
+artifact_origin = Table(
+    "artifact_origin",
+    metadata,
+    Column("sha256", LargeBinary, ForeignKey(artifact.c.sha256), nullable=False),
+    Column("remote", Name, nullable=False),
+    Column("url", Text, nullable=False),
+    PrimaryKeyConstraint("sha256", "remote"),
+    **_CLUSTERED,
+)
+
 # The latest version of each Repository resource; the row that a commit locks.
 repository = Table(
     "repository",
@@ -100,6 +113,19 @@ repository = Table(
     Column("id", Identity, ForeignKey(resource.c.id), primary_key=True, autoincrement=False),
     Column("number", Integer, nullable=False),
     Column("digest", LargeBinary, nullable=False),
+)
+
+# The plugins that a repository uses (`attached`), and what they noted. `owner`: `importer:<id>`, `publisher:<id>`, or `repository`
+# for the note that they share, which is never attached. `config`: digest of the plugin's configuration; `scratchpad`: JSON.
+repository_plugin = Table(
+    "repository_plugin",
+    metadata,
+    Column("repository_id", Identity, ForeignKey(repository.c.id), nullable=False),
+    Column("owner", Name, nullable=False),
+    Column("attached", Boolean, nullable=False),
+    Column("config", LargeBinary),
+    Column("scratchpad", Text),
+    PrimaryKeyConstraint("repository_id", "owner"),
 )
 
 # Every group that a repository ever held or that somebody stages. `digest`: of its latest content, null when it holds none.
@@ -181,6 +207,23 @@ source_group = Table(
     Column("reconsider_at", Moment),
     PrimaryKeyConstraint("repository_id", "source", "name"),
     **_CLUSTERED,
+)
+# The few groups that are to be looked at again although upstream did not change.
+Index(
+    "ix_source_group_due",
+    source_group.c.repository_id,
+    source_group.c.source,
+    source_group.c.reconsider_at,
+    sqlite_where=source_group.c.reconsider_at.is_not(None),
+    postgresql_where=source_group.c.reconsider_at.is_not(None),
+)
+Index(
+    "ix_source_group_incomplete",
+    source_group.c.repository_id,
+    source_group.c.source,
+    source_group.c.validator,  # always null here; without it SQLite prefers the primary key, and looks at every group
+    sqlite_where=source_group.c.validator.is_(None),
+    postgresql_where=source_group.c.validator.is_(None),
 )
 
 # A commit in preparation. Nobody but its owner looks at the rows; those of a dead owner are swept away.

@@ -56,7 +56,7 @@ _GROUP_NAMES = (
     .where(exists(select(1).where(membership.c.group_id == repository_group.c.id, at(_NUMBER))))
     .order_by(repository_group.c.name)
 )
-_UNITS = (
+UNITS = (
     select(repository_group.c.name, unit.c.type, unit.c.key, unit.c.digest, unit.c.body)
     .join(membership, membership.c.group_id == repository_group.c.id)
     .join(unit, unit.c.id == membership.c.unit_id)
@@ -168,7 +168,7 @@ class VersionReads(Reading):
         found: dict[str, list[StoredUnit]] = {}
         with self._reading.connect() as connection:
             for batch in batches(names):
-                rows = connection.execute(_UNITS, {"repository_id": repository_id, "number": number, "names": batch})
+                rows = connection.execute(UNITS, {"repository_id": repository_id, "number": number, "names": batch})
                 read = [stored_unit(row[4]) for row in rows]
                 for one in _with_sizes(connection, read):
                     found.setdefault(one.group, []).append(one)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -12,27 +13,30 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, inspect, text
 
 from reconciler.database import Database, connection, migration, schema
 from reconciler.errors import StateFault, UsageFault
-from tests.support.databases import created_repository, database
+from reconciler.model import EMPTY_VERSION, Digest, bucket_digest, bucket_of, group_digest, version_digest
+from tests.support.databases import a_unit, change, created_repository, database
+
+_UNIT = a_unit("alpha", "one")
 
 _LATER = """
 from alembic import op
-revision = "0002"
-down_revision = "0001"
+revision = "0003"
+down_revision = "0002"
 def upgrade():
     op.execute("CREATE TABLE later (id INTEGER)")
 """
 
 
 def tables(file: Path) -> dict[str, list[str]]:
-    """What every table and index says of itself; the order of constraints does not count."""
+    """What every table and index says of itself; the order and layout of columns and constraints do not count."""
     with sqlite3.connect(file) as opened:
         found = dict(opened.execute("SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' AND name <> 'alembic_version'"))
     opened.close()
-    return {name: sorted(line.strip(", ") for line in (sql or "").splitlines()) for name, sql in found.items()}
+    return {name: sorted(filter(None, (part.strip("() \t") for part in re.split("[,\n]", sql or "")))) for name, sql in found.items()}
 
 
 def set_revision(file: Path, revision: str) -> None:
@@ -125,16 +129,60 @@ def test_an_older_schema_is_migrated_by_a_writer_and_refused_by_a_reader(tmp_pat
         created_repository(opened.writer())
     folder = tmp_path / "migrations"
     shutil.copytree(migration.FOLDER, folder)
-    (folder / "versions" / "0002_later.py").write_text(_LATER)
+    (folder / "versions" / "0003_later.py").write_text(_LATER)
     monkeypatch.setattr(migration, "FOLDER", folder)
-    monkeypatch.setattr(migration, "HEAD", "0002")
+    monkeypatch.setattr(migration, "HEAD", "0003")
     reading = Database(f"sqlite:///{tmp_path}/state.db")
-    with pytest.raises(StateFault, match="`0001`") as refusal:
+    with pytest.raises(StateFault, match="`0002`") as refusal:
         reading.open(read_only=True)
     assert "apply" in str(refusal.value.hint)
     with database(tmp_path) as opened:
         assert opened.reader().actual_state().repositories.keys() == {"team"}
     assert "later" in tables(tmp_path / "state.db")
+
+
+def test_a_database_of_the_first_release_is_migrated_and_keeps_what_it_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _of_the_first_release(tmp_path / "state.db", monkeypatch)
+    with database(tmp_path) as opened:
+        writer = opened.writer()
+        state = writer.actual_state()
+        assert {str(ref): one.folder for ref, one in state.resources.items()} == {"repository/team": ""}
+        latest = state.repositories["team"]
+        assert (latest.id, latest.number, latest.units) == (7, 1, 1)
+        assert writer.members(7, 1, ["alpha"]) == {"alpha": [(_UNIT.digest, _UNIT.body)]}
+        assert list(writer.version_groups(7, 1)) == [("alpha", group_digest([_UNIT.digest]))]
+        assert writer.committed_groups(7, "remote:a").keys() == {"alpha"}
+        assert writer.source_incomplete(7, "remote:a")
+        assert (writer.attachments(7), writer.artifact_origins(_UNIT.digest)) == ([], [])
+        assert change(writer, 7, joins=[a_unit("beta", "one")]).number == 2
+        assert created_repository(writer, "other") > 7
+    with sqlite3.connect(tmp_path / "state.db") as checked:
+        assert checked.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert checked.execute("PRAGMA foreign_key_check").fetchall() == []
+    checked.close()
+
+
+def _of_the_first_release(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A repository with one unit in version 1, in the tables of revision 0001."""
+    first = create_engine(f"sqlite:///{file}")
+    with monkeypatch.context() as patched, first.begin() as session:
+        patched.setattr(migration, "HEAD", "0001")
+        migration.upgrade(session, migration.scripts())
+        assert "folder" not in [column["name"] for column in inspect(session).get_columns("resource")]
+    first.dispose()
+    alpha = group_digest([_UNIT.digest])
+    bucket = bucket_of("alpha"), bucket_digest([alpha])
+    whole = version_digest([bucket])
+    with sqlite3.connect(file) as opened:
+        opened.execute("INSERT INTO resource VALUES (7, 'Repository', 'team', '{}', '{}', '{\"type\":\"test\"}', '{}', NULL, NULL, 1, 1)")
+        opened.execute("INSERT INTO repository VALUES (7, 1, ?)", (whole.raw,))
+        opened.executemany("INSERT INTO version VALUES (7, ?, ?, 1, '{}')", [(0, EMPTY_VERSION.raw), (1, whole.raw)])
+        opened.execute("INSERT INTO unit VALUES (3, ?, 'test.file', 'alpha', 'one', ?)", (_UNIT.digest.raw, _UNIT.body))
+        opened.execute("INSERT INTO repository_group VALUES (5, 7, 'alpha', ?, ?)", (bucket[0], alpha.raw))
+        opened.execute("INSERT INTO repository_bucket VALUES (7, ?, ?)", (bucket[0], bucket[1].raw))
+        opened.execute("INSERT INTO membership VALUES (7, 5, 3, 'remote:a', 1, NULL)")
+        opened.execute("INSERT INTO source_group VALUES (7, 'remote:a', 'alpha', NULL, ?, NULL)", (Digest.of(b"selection").raw,))
+    opened.close()
 
 
 def test_alembic_is_not_imported_when_the_schema_is_current(tmp_path: Path) -> None:

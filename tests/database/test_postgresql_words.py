@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import re
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -14,8 +16,9 @@ from sqlalchemy.sql.base import Executable
 from reconciler.database import schema
 from reconciler.database.bulk import Bulk
 
+FOLDER = Path(str(schema.__file__)).parent
 DIALECT = registry.load("postgresql.psycopg")()
-ROOMS = ("artifacts", "commits", "groups", "leases", "publications", "publishing", "resources", "runs", "versions")
+ROOMS = ("artifacts", "commits", "groups", "leases", "members", "plugins", "publications", "publishing", "resources", "runs", "versions")
 
 
 @pytest.fixture(params=ROOMS)
@@ -44,3 +47,14 @@ def test_statements_compile(module: ModuleType) -> None:
         assert sql.count("%(") >= len(row)
         assert row.keys() == set(bulk._names)
     assert said or many
+
+
+def test_every_module_that_speaks_to_the_database_is_among_them() -> None:
+    speaking = {path.stem for path in FOLDER.glob("*.py") if re.search(r"session import \w*(Reading|Writing)", path.read_text())}
+    assert speaking == set(ROOMS)
+
+
+def test_the_indexes_of_what_is_due_hold_the_few_rows_that_are() -> None:
+    words = {str(index.name): str(CreateIndex(index).compile(dialect=DIALECT)) for index in schema.source_group.indexes}
+    assert words["ix_source_group_due"].endswith("WHERE reconsider_at IS NOT NULL")
+    assert words["ix_source_group_incomplete"].endswith("WHERE validator IS NULL")

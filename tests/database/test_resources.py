@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from pathlib import Path
 
-from reconciler.database import Outcome, Reader, RunRecord, StagedGroup, StagedMember, schema
-from reconciler.model import ActualResource, Digest
+import msgspec
+import pytest
+
+from reconciler.database import Attachment, Outcome, Reader, RunRecord, StagedGroup, StagedMember, schema
+from reconciler.model import ActualResource, Digest, Origin
 from tests.support.databases import NOW, a_unit, change, committed, created_repository, database, publication, repository
 from tests.support.publishing import published
 
-KEPT = {"unit", "artifact", "unit_artifact", "page", "generation", "run", "lease"}  # content and history outlive resources
+KEPT = {"unit", "artifact", "unit_artifact", "artifact_origin", "page", "generation", "run", "lease"}  # content and history outlive resources
 
 
 def test_resources_are_recorded_as_given_and_updated_in_place(tmp_path: Path) -> None:
@@ -19,12 +23,27 @@ def test_resources_are_recorded_as_given_and_updated_in_place(tmp_path: Path) ->
         team, shown = repository(), publication()
         writer.record_resources([team, shown], {shown.meta.ref: {"spec.access": "f1"}}, [], NOW)
         state = writer.actual_state()
-        assert state.resources[shown.meta.ref] == ActualResource(shown.meta.ref, {"team": "data"}, {"note": "x"}, shown.spec, {"spec.access": "f1"})
+        assert state.resources[shown.meta.ref] == ActualResource(
+            shown.meta.ref, {"team": "data"}, {"note": "x"}, shown.spec, {"spec.access": "f1"}, os.getcwd()
+        )
         change(writer, state.repositories["team"].id, joins=[a_unit("alpha", "one"), a_unit("alpha", "two")])
         writer.record_resources([team], {}, [], NOW + timedelta(days=1))
         again = writer.actual_state().repositories["team"]
         assert (again.id, again.number, again.units) == (state.repositories["team"].id, 1, 2)
         assert writer.actual_state().publications["team"].version is None
+
+
+@pytest.mark.parametrize(
+    ("file", "folder"),
+    [("/etc/reconciler/a.yaml", "/etc/reconciler"), ("/etc/reconciler/../b.yaml", "/etc"), ("<stdin>", ""), ("-", ""), ("", "")],
+)
+def test_the_folder_of_the_manifest_is_recorded_and_none_where_there_is_no_file(tmp_path: Path, file: str, folder: str) -> None:
+    with database(tmp_path) as opened:
+        writer = opened.writer()
+        for at in ("/elsewhere/a.yaml", file):
+            moved = msgspec.structs.replace(repository(), meta=msgspec.structs.replace(repository().meta, origin=Origin(at, 1)))
+            writer.record_resources([moved], {}, [], NOW)
+        assert writer.actual_state().resources[moved.meta.ref].folder == folder
 
 
 def rows(reader: Reader) -> dict[str, int]:
@@ -46,6 +65,8 @@ def test_deleting_takes_everything_along_and_leaves_others_alone(tmp_path: Path)
         shown = writer.actual_state().publications["team"].id
         record = published(writer, shown, {"alpha": [("a", "1")]}, full=True)
         writer.point(shown, record.number)
+        writer.attach(team, [Attachment("importer:test", None)])
+        writer.set_scratchpads(team, {"repository": {"seen": 1}})
         stage = writer.stage(team)
         stage.add([StagedGroup("beta", "remote:a", None, committed("beta"))], [StagedMember("beta", one.digest, "remote:a", True)])
         writer.record_resources([], {}, [repository().meta.ref, publication().meta.ref, publication().meta.ref], NOW)

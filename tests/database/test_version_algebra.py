@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reconciler.database import Writer
-from reconciler.model import EMPTY_VERSION, Digest, Sealed, bucket_digest, bucket_of, group_digest, version_digest
+from reconciler.model import EMPTY_VERSION, Digest, Sealed, bucket_digest, bucket_of, group_digest, stored_unit, version_digest
 from tests.support.databases import a_unit, change, created_repository, database
 
 SOURCES = ("remote:a", "remote:b")
@@ -79,8 +79,32 @@ def test_versions_hold_what_a_dictionary_of_sets_holds(steps: list[tuple[str, li
                 history.append(content)
             assert (result.number, result.digest) == (len(history) - 1, digest_from_scratch(content))
         _check_history(writer, id_, history)
-        current = writer.current_units(id_, GROUPS)
-        assert {(one.source, one.digest) for found in current.values() for one in found} == {(source, a_unit(*one).digest) for source, one in members}
+        _check_sources(writer, id_, members)
+
+
+def _check_sources(writer: Writer, id_: int, members: set[tuple[str, Item]]) -> None:
+    """What each source holds now, in all three ways to ask."""
+    current = writer.current_units(id_, GROUPS)
+    assert {(one.source, one.digest) for found in current.values() for one in found} == {(source, a_unit(*one).digest) for source, one in members}
+    for name in SOURCES:
+        mine = {one for source, one in members if source == name}
+        held = writer.current_units(id_, GROUPS, source=name)
+        assert {one.digest for found in held.values() for one in found} == {a_unit(*one).digest for one in mine}
+        assert list(writer.held_groups(id_, name)) == sorted(held) == sorted({group for group, _, _ in mine})
+
+
+def _check_groups(writer: Writer, id_: int, number: int, content: set[Item]) -> None:
+    """Exact bodies, and digests that are made of nothing else; every unit is found by its key and by its group."""
+    members = writer.members(id_, number, GROUPS)
+    assert {(group, digest) for group, found in members.items() for digest, _ in found} == {(one.group, one.digest) for one in made(content)}
+    assert all(Digest.of(body) == digest for found in members.values() for digest, body in found)
+    expected = {name: group_digest(Digest.of(body) for _, body in found) for name, found in members.items()}
+    assert list(writer.version_groups(id_, number)) == sorted(expected.items())
+    for word in (*GROUPS, *KEYS):
+        found = writer.find_units(id_, number, word)
+        assert {one.digest for one in found} == {a_unit(*item).digest for item in content if word in item[:2]}
+        assert [(one.group, stored_unit(one.body).key) for one in found] == sorted((one.group, stored_unit(one.body).key) for one in found)
+        assert all(1 <= one.added <= number and one.source in SOURCES for one in found)
 
 
 def _check_history(writer: Writer, id_: int, history: list[set[Item]]) -> None:
@@ -89,6 +113,7 @@ def _check_history(writer: Writer, id_: int, history: list[set[Item]]) -> None:
     for number, content in enumerate(history):
         assert content_of(writer, id_, number) == as_read(content)
         assert sum(writer.counts(id_, number).values()) == len(content)
+        _check_groups(writer, id_, number, content)
     for a, before in enumerate(history):
         for b, after in enumerate(history):
             gone, come = ({one.digest for one in made(items)} for items in (before - after, after - before))

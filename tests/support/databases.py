@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from reconciler.database import CommitResult, CommittedGroup, Database, StagedGroup, StagedMember, Writer
-from reconciler.model import Artifact, Digest, Kind, Meta, Origin, Publication, Repository, Sealed, Unit, sealed
+from reconciler.database import CommitResult, CommittedGroup, Database, Reader, StagedGroup, StagedMember, Writer
+from reconciler.model import Artifact, Digest, Kind, Meta, Origin, Publication, Repository, Sealed, Unit, group_digest, sealed
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 SELECTION = Digest.of(b"selection")
@@ -53,6 +53,11 @@ def committed(name: str, validator: str | None = "v1") -> CommittedGroup:
     return CommittedGroup(name, validator, SELECTION)
 
 
+def group_digests(reader: Reader, repository_id: int, names: Iterable[str]) -> dict[str, Digest]:
+    """Of those groups that hold units now, from these units."""
+    return {name: group_digest(one.digest for one in found) for name, found in reader.current_units(repository_id, names).items()}
+
+
 def change(
     writer: Writer,
     repository_id: int,
@@ -65,7 +70,7 @@ def change(
     """One commit of these changes, based on what is there now unless `was` says otherwise."""
     joins, leaves = list(joins), list(leaves)
     names = sorted({one.group for one in (*joins, *leaves)})
-    seen = writer.group_digests(repository_id, names) if was is None else was
+    seen = group_digests(writer, repository_id, names) if was is None else was
     writer.record_units(joins, {})
     with writer.stage(repository_id) as stage:
         stage.add(

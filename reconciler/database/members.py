@@ -1,0 +1,82 @@
+"""The members of any version, exactly as they are recorded: for copying them elsewhere, and for finding one among them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from typing import Any
+
+from sqlalchemy import Select, bindparam, select, union_all
+
+from reconciler.database.bulk import batches, parameter
+from reconciler.database.records import FoundUnit
+from reconciler.database.schema import membership, repository, repository_group, unit
+from reconciler.database.session import Reading
+from reconciler.database.versions import STREAM, UNITS, at
+from reconciler.model import Digest, group_digest
+
+_REPOSITORY = parameter("repository_id", repository_group.c.repository_id)
+_NUMBER = parameter("number", membership.c.added)
+
+_LATEST = select(repository.c.number).where(repository.c.id == _REPOSITORY)
+_DIGESTS = (
+    select(repository_group.c.name, repository_group.c.digest)
+    .where(repository_group.c.repository_id == _REPOSITORY, repository_group.c.digest.is_not(None))
+    .order_by(repository_group.c.name)
+)
+_CONTENT = (
+    select(repository_group.c.name, unit.c.digest)
+    .join(membership, membership.c.group_id == repository_group.c.id)
+    .join(unit, unit.c.id == membership.c.unit_id)
+    .where(repository_group.c.repository_id == _REPOSITORY, at(_NUMBER))
+    .order_by(repository_group.c.name)
+)
+
+
+def _find() -> Select[Any]:
+    """Two ways to a unit: through its group's name, and past every member of the version (an index on keys would cost each unit that is recorded)."""
+    found = (
+        select(repository_group.c.name, unit.c.type, unit.c.key, unit.c.digest, unit.c.body, membership.c.source, membership.c.added)
+        .join(membership, membership.c.group_id == repository_group.c.id)
+        .join(unit, unit.c.id == membership.c.unit_id)
+        .where(membership.c.repository_id == _REPOSITORY, at(_NUMBER))
+    )
+    by_group = found.where(repository_group.c.repository_id == _REPOSITORY, repository_group.c.name == bindparam("key"))
+    by_key = found.where(unit.c.key == bindparam("key"), repository_group.c.name != bindparam("key"))
+    both = union_all(by_group, by_key).subquery()
+    return select(both).order_by(both.c.name, both.c.type, both.c.key, both.c.digest, both.c.source)
+
+
+_FIND = _find()
+
+
+class MemberReads(Reading):
+    """What versions hold, by digest. Iterators hold a connection and its snapshot until they end."""
+
+    def version_groups(self, repository_id: int, number: int) -> Iterator[tuple[str, Digest]]:
+        """(name, digest of its content) of each group that a version holds, in name order. Of the latest version without looking at units."""
+        values = {"repository_id": repository_id, "number": number}
+        with self._reading.connect().execution_options(yield_per=STREAM) as connection:
+            if connection.execute(_LATEST, values).scalar() == number:
+                for name, digest in connection.execute(_DIGESTS, values):
+                    yield name, Digest(digest)
+                return
+            rows = connection.execute(_CONTENT, values)
+            for name, members in groupby(rows, key=lambda row: row[0]):
+                yield name, group_digest(Digest(row[1]) for row in members)
+
+    def members(self, repository_id: int, number: int, names: Iterable[str]) -> dict[str, list[tuple[Digest, bytes]]]:
+        """(digest, body) of the units of groups in a version, by (type, key), without groups that hold none. Each digest is that of its body."""
+        found: dict[str, list[tuple[Digest, bytes]]] = {}
+        with self._reading.connect() as connection:
+            for batch in batches(names):
+                rows = connection.execute(UNITS, {"repository_id": repository_id, "number": number, "names": batch})
+                for row in rows:
+                    found.setdefault(row[0], []).append((Digest(row[3]), row[4]))
+        return found
+
+    def find_units(self, repository_id: int, number: int, key: str) -> list[FoundUnit]:
+        """Units of a version whose key, or whose group's name, is `key`: by (group, type, key), once for each source that brought it."""
+        with self._reading.connect() as connection:
+            rows = connection.execute(_FIND, {"repository_id": repository_id, "number": number, "key": key})
+            return [FoundUnit(group, Digest(digest), body, source, added) for group, _, _, digest, body, source, added in rows]

@@ -1,0 +1,84 @@
+"""What the plugins of a repository leave with it: that they are attached, and their notes.
+
+An *owner* is `importer:<id>`, `publisher:<id>`, or `repository` for the note that all plugins of a repository share.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, delete, select
+
+from reconciler.database.bulk import Bulk, parameter, replacing
+from reconciler.database.columns import to_digest, to_raw
+from reconciler.database.records import Attachment
+from reconciler.database.schema import repository_plugin
+from reconciler.database.session import Reading, Writing
+
+_row = repository_plugin.c
+_OF = _row.repository_id == parameter("of_repository", _row.repository_id)
+_ATTACHED = select(_row.owner, _row.config).where(_OF, _row.attached).order_by(_row.owner)
+_EVERY_ATTACHED = select(_row.repository_id, _row.owner, _row.config).where(_row.attached).order_by(_row.repository_id, _row.owner)
+_SCRATCHPAD = select(_row.scratchpad).where(_OF, _row.owner == bindparam("of_owner"))
+_ATTACH = replacing(repository_plugin, "repository_id", "owner", "attached", "config")
+_DETACH = delete(repository_plugin).where(_OF, _row.owner == bindparam("of_owner"))
+_NOTE = replacing(repository_plugin, "repository_id", "owner", "attached", "scratchpad", keep=["attached"])
+_DROP_EMPTY = Bulk(
+    lambda _: delete(repository_plugin).where(_OF, _row.owner == bindparam("of_owner"), ~_row.attached, _row.scratchpad.is_(None)),
+    *("of_repository", "of_owner"),
+)
+
+
+class PluginReads(Reading):
+    """Who is attached, and what they noted."""
+
+    def attachments(self, repository_id: int) -> list[Attachment]:
+        """The plugins that a repository uses, by owner."""
+        with self._reading.connect() as connection:
+            return [Attachment(owner, to_digest(config)) for owner, config in connection.execute(_ATTACHED, {"of_repository": repository_id})]
+
+    def every_attachment(self) -> dict[int, list[Attachment]]:
+        """The plugins that each repository uses, by owner; repositories that use none are left out. One query, however many there are."""
+        found: dict[int, list[Attachment]] = {}
+        with self._reading.connect() as connection:
+            for repository_id, owner, config in connection.execute(_EVERY_ATTACHED):
+                found.setdefault(repository_id, []).append(Attachment(owner, to_digest(config)))
+        return found
+
+    def scratchpad(self, repository_id: int, owner: str) -> Any:
+        """What `owner` noted last, as plain data of the caller's own; None where there is no note."""
+        with self._reading.connect() as connection:
+            text = connection.execute(_SCRATCHPAD, {"of_repository": repository_id, "of_owner": owner}).scalar()
+        return None if text is None else json.loads(text)
+
+
+class PluginWrites(Writing):
+    """Attaching, detaching and noting."""
+
+    def attach(self, repository_id: int, attachments: Sequence[Attachment]) -> None:
+        """The repository uses these plugins from now on, with these configurations. Others stay attached, notes stay as they are."""
+        with self._writing.begin() as connection:
+            write_attachments(connection, repository_id, attachments)
+
+    def detach(self, repository_id: int, owner: str) -> None:
+        """The repository no longer uses this plugin: its note goes as well. Nothing happens when it is not attached."""
+        with self._writing.begin() as connection:
+            connection.execute(_DETACH, {"of_repository": repository_id, "of_owner": owner})
+
+    def set_scratchpads(self, repository_id: int, pads: Mapping[str, Any]) -> None:
+        """Replace the notes of these owners, all or none: plain JSON, None forgets. Raises TypeError or ValueError on what is not JSON."""
+        with self._writing.begin() as connection:
+            write_scratchpads(connection, repository_id, pads)
+
+
+def write_attachments(connection: Connection, repository_id: int, attachments: Sequence[Attachment]) -> None:
+    _ATTACH(connection, [(repository_id, one.owner, True, to_raw(one.config)) for one in attachments])
+
+
+def write_scratchpads(connection: Connection, repository_id: int, pads: Mapping[str, Any]) -> None:
+    """Escaped to ASCII: a note may hold a NUL or half a surrogate pair, which databases refuse as text."""
+    texts = {owner: None if pad is None else json.dumps(pad, allow_nan=False, separators=(",", ":")) for owner, pad in pads.items()}
+    _NOTE(connection, [(repository_id, owner, False, text) for owner, text in texts.items()])
+    _DROP_EMPTY(connection, [(repository_id, owner) for owner, text in texts.items() if text is None])
