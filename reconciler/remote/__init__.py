@@ -1,30 +1,42 @@
-"""Bytes from elsewhere: pages read through a cache, files downloaded under a declared digest, both over one fetcher port.
+"""Bytes from elsewhere: pages read through a cache, files downloaded under a declared digest, measured where none is declared,
+or relayed to whoever waits for them; all over one fetcher port, for HTTP and for local folders.
 
 Comes in: a `Remote` and URLs. Goes out: `Page` values, verified bytes in a store, and errors that say what the loop must do.
 Must never know: what is in a page, what is in a file, repositories, versions.
 """
 
 from reconciler.remote.cache import PageCache
+from reconciler.remote.concealment import conceal
 from reconciler.remote.download import download
 from reconciler.remote.limit import Limited, Paced
+from reconciler.remote.listing import FOLDER_MEDIA_TYPE
+from reconciler.remote.measure import MeasureCache, Measured, measure
 from reconciler.remote.opening import open_fetcher
 from reconciler.remote.pages import PageReader
 from reconciler.remote.port import Fetcher, Response, Stream
+from reconciler.remote.relay import relay
 from reconciler.remote.retry import Retrying
-from reconciler.remote.secrets import Concealed, fingerprint, reveal
+from reconciler.remote.secrets import Concealed, fingerprint, known, reveal
 
 __all__ = [
+    "FOLDER_MEDIA_TYPE",
     "Concealed",
     "Fetcher",
     "Limited",
+    "MeasureCache",
+    "Measured",
     "Paced",
     "PageCache",
     "PageReader",
     "Response",
     "Retrying",
     "Stream",
+    "conceal",
     "download",
     "fingerprint",
+    "known",
+    "measure",
     "open_fetcher",
+    "relay",
     "reveal",
 ]

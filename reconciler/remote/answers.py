@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
@@ -13,6 +13,7 @@ from reconciler.remote.addresses import shown
 
 _LATER = frozenset({408, 425, 429})
 _GONE = frozenset({404, 410})
+_CONDITIONS = frozenset({"if-none-match", "if-modified-since"})
 _SLICE = 1 << 20
 
 
@@ -21,6 +22,11 @@ def check_status(status: int, url: str, retry_after: str | None) -> None:
     if status == 304 or (200 <= status < 300 and status != 206):
         return
     raise _refusal(status, url, retry_after)
+
+
+def is_conditional(headers: Mapping[str, str] | None) -> bool:
+    """Does a request with these headers ask for 304 (RFC 9110 13.1)?"""
+    return headers is not None and not _CONDITIONS.isdisjoint(name.lower() for name in headers)
 
 
 def seconds_until(retry_after: str | None) -> float | None:

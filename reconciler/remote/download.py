@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import random as _random
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
 from reconciler.errors import DigestMismatch, Malformed, Temporary
 from reconciler.model import Digest
 from reconciler.remote.addresses import shown
+from reconciler.remote.blocks import SMALL, blocks, in_thread
 from reconciler.remote.port import Fetcher, Stream
 from reconciler.remote.retry import Random, Sleep, delay
-
-SMALL = 1024 * 1024  # up to here handing the interpreter lock to and fro costs more CPU than a thread takes off the loop (4 ms at the most)
-BLOCK = 1024 * 1024
 
 
 class Receiving(Protocol):
@@ -57,14 +54,14 @@ async def download(
     """
     attempt = 0
     while True:
-        received = _Received(url, size, progress)
+        received = Received(url, size, progress)
         async with fetcher.stream(url) as stream:
             try:
                 return await _take(stream, store, expected, received)
             except (Temporary, DigestMismatch) as error:
                 received.take_back()
                 if attempt >= retries:
-                    raise _final(error, url) from None
+                    raise named(error, url) from None
             except BaseException:
                 received.take_back()
                 raise
@@ -72,7 +69,7 @@ async def download(
         attempt += 1
 
 
-class _Received:
+class Received:
     """What one try has received so far."""
 
     def __init__(self, url: str, size: int | None, progress: Callable[[int], None]) -> None:
@@ -86,17 +83,28 @@ class _Received:
         if self._size is not None and total > self._size:
             raise Malformed(f"`{shown(self._url)}` is larger than the {self._size:,} bytes that were declared for it")
 
+    def finish(self) -> None:
+        """The body has ended. Raises Malformed when it is smaller than declared."""
+        if self._size is not None and self.total < self._size:
+            raise Malformed(f"`{shown(self._url)}` has {self.total:,} bytes instead of the {self._size:,} that were declared for it")
+
     def add(self, count: int) -> None:
         self.check(self.total + count)
         self.total += count
         self._progress(count)
+
+    async def counted(self, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """The same pieces, each of them counted before anybody sees it."""
+        async for piece in pieces:
+            self.add(len(piece))
+            yield piece
 
     def take_back(self) -> None:
         if self.total:
             self._progress(-self.total)
 
 
-async def _take(stream: Stream, store: Keeper, expected: Digest, received: _Received) -> int:
+async def _take(stream: Stream, store: Keeper, expected: Digest, received: Received) -> int:
     if stream.length is None:
         return await _take_blocks(stream, store, expected, received)
     received.check(stream.length)
@@ -109,48 +117,21 @@ async def _take(stream: Stream, store: Keeper, expected: Digest, received: _Rece
     return received.total
 
 
-async def _take_blocks(stream: Stream, store: Keeper, expected: Digest, received: _Received) -> int:
+async def _take_blocks(stream: Stream, store: Keeper, expected: Digest, received: Received) -> int:
     """Hash and write in worker threads, a block a call, so that two downloads use two cores and the loop stays free."""
     incoming = store.incoming()
-    block: list[bytes] = []
-    held = 0
     try:
-        async for piece in stream.chunks():
-            received.add(len(piece))
-            block.append(piece)
-            held += len(piece)
-            if held >= BLOCK:
-                await _in_thread(incoming.write, b"".join(block))
-                block.clear()
-                held = 0
-        await _in_thread(_finish, incoming, b"".join(block), expected)
+        async for block in blocks(received.counted(stream.chunks())):
+            await in_thread(incoming.write, block)
+        await in_thread(incoming.keep, expected)
     except BaseException:
         incoming.discard()
         raise
     return received.total
 
 
-def _finish(incoming: Receiving, rest: bytes, expected: Digest) -> None:
-    if rest:
-        incoming.write(rest)
-    incoming.keep(expected)
-
-
-async def _in_thread(function: Callable[..., None], *args: object) -> None:
-    """Run in a worker thread, and stay until that is through even when cancelled: nobody else may touch its file before."""
-    future = asyncio.get_running_loop().run_in_executor(None, function, *args)
-    try:
-        await asyncio.shield(future)
-    except asyncio.CancelledError:
-        while not future.done():
-            with suppress(asyncio.CancelledError):
-                await asyncio.wait([future])
-        future.exception()  # the cancellation is what counts
-        raise
-
-
-def _final(error: Temporary | DigestMismatch, url: str) -> Temporary | DigestMismatch:
-    """A store knows no URL: name it."""
+def named(error: Temporary | DigestMismatch, url: str) -> Temporary | DigestMismatch:
+    """The error with its URL, which a store does not know."""
     if isinstance(error, DigestMismatch):
         return DigestMismatch(f"`{shown(url)}`: {error}", hint="upstream serves other bytes than it declares, or something on the way changes them")
     return error

@@ -24,9 +24,9 @@ class Limited:
         async with self._slots:
             return await self._fetcher.get(url, headers=headers, limit=limit)
 
-    def stream(self, url: str) -> _Slot:
+    def stream(self, url: str, headers: Mapping[str, str] | None = None) -> _Slot:
         """As the port says, once a slot is free."""
-        return _Slot(self._slots, self._fetcher.stream(url))
+        return _Slot(self._slots, self._fetcher.stream(url, headers))
 
     async def close(self) -> None:
         await self._fetcher.close()
@@ -69,9 +69,9 @@ class Paced:
         await self._turn()
         return await self._fetcher.get(url, headers=headers, limit=limit)
 
-    def stream(self, url: str) -> _Turn:
+    def stream(self, url: str, headers: Mapping[str, str] | None = None) -> _Turn:
         """As the port says, when its turn has come."""
-        return _Turn(self._turn, self._fetcher.stream(url))
+        return _Turn(self._turn, self._fetcher.stream(url, headers))
 
     async def close(self) -> None:
         await self._fetcher.close()

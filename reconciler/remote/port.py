@@ -19,8 +19,13 @@ class Response(msgspec.Struct, frozen=True):
 
 
 class Stream(Protocol):
-    """An open answer whose body is still to come. `length`: the declared Content-Length, or None."""
+    """An open answer whose body is still to come. `length`: the declared Content-Length, or None.
 
+    `status`: 304, which has no body, where the request was conditional and nothing changed; any 2xx but 206 otherwise.
+    `headers`: names in any case, looked up in any case.
+    """
+
+    status: int
     headers: Mapping[str, str]
     length: int | None
 
@@ -33,7 +38,7 @@ class Stream(Protocol):
 
 
 class Fetcher(Protocol):
-    """HTTP as far as importers need it.
+    """HTTP (or a local folder) as far as importers need it.
 
     Raises (both methods, on entering): Gone for 404 and 410; Refused for other 4xx, for a redirect loop, for an untrusted
     certificate; Unreachable for 5xx, 408, 429 (with `retry_after`), time-outs, broken connections, names that do not
@@ -45,8 +50,12 @@ class Fetcher(Protocol):
         """One whole body of at most `limit` bytes (after decompression)."""
         ...
 
-    def stream(self, url: str) -> AbstractAsyncContextManager[Stream]:
-        """A body piece by piece, as it is on disk there: `Accept-Encoding: identity`."""
+    def stream(self, url: str, headers: Mapping[str, str] | None = None) -> AbstractAsyncContextManager[Stream]:
+        """A body piece by piece, as it is on disk there: `Accept-Encoding: identity`.
+
+        `headers`: a condition (`If-None-Match`, `If-Modified-Since`), to be answered with `status` 304. Raises Malformed for a
+        304 that nobody asked for.
+        """
         ...
 
     async def close(self) -> None: ...

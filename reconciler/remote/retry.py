@@ -44,17 +44,17 @@ class Retrying:
                 await self._pause(attempt, error)
                 attempt += 1
 
-    def stream(self, url: str) -> _Opening:
+    def stream(self, url: str, headers: Mapping[str, str] | None = None) -> _Opening:
         """As the port says. A body that breaks off is its reader's to fetch again."""
-        return _Opening(self, url)
+        return _Opening(self, url, headers)
 
     async def close(self) -> None:
         await self._fetcher.close()
 
-    async def _open(self, url: str) -> tuple[AbstractAsyncContextManager[Stream], Stream]:
+    async def _open(self, url: str, headers: Mapping[str, str] | None) -> tuple[AbstractAsyncContextManager[Stream], Stream]:
         attempt = 0
         while True:
-            opening = self._fetcher.stream(url)
+            opening = self._fetcher.stream(url, headers)
             try:
                 return opening, await opening.__aenter__()
             except Temporary as error:
@@ -69,15 +69,16 @@ class Retrying:
 
 
 class _Opening:
-    __slots__ = ("_opened", "_retrying", "_url")
+    __slots__ = ("_headers", "_opened", "_retrying", "_url")
 
-    def __init__(self, retrying: Retrying, url: str) -> None:
+    def __init__(self, retrying: Retrying, url: str, headers: Mapping[str, str] | None) -> None:
         self._retrying = retrying
         self._url = url
+        self._headers = headers
         self._opened: AbstractAsyncContextManager[Stream] | None = None
 
     async def __aenter__(self) -> Stream:
-        self._opened, stream = await self._retrying._open(self._url)
+        self._opened, stream = await self._retrying._open(self._url, self._headers)
         return stream
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

@@ -6,11 +6,13 @@ import hashlib
 import hmac
 import os
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from reconciler.errors import UsageFault
 from reconciler.model import Auth, Remote, Secret
+from reconciler.remote.concealment import remember
 
 
 class Concealed:
@@ -51,7 +53,26 @@ class Credentials:
 
 
 def reveal(secret: Secret) -> str:
-    """The value behind a reference: the variable, or the file's text less one newline at its end. Raises UsageFault naming the reference."""
+    """The value behind a reference: the variable, or the file's text less one newline at its end. Raises UsageFault naming the reference.
+
+    From then on `conceal` knows it.
+    """
+    value = _read(secret)
+    remember(value)
+    return value
+
+
+def known(secrets: Iterable[Secret]) -> None:
+    """Let `conceal` know the values behind references that this run may not use itself (a plugin can read the environment, too).
+
+    References that lead nowhere are passed over.
+    """
+    for secret in secrets:
+        with suppress(UsageFault):
+            reveal(secret)
+
+
+def _read(secret: Secret) -> str:
     if secret.env is not None:
         value = os.environ.get(secret.env)
         if value is None:
@@ -78,7 +99,9 @@ def _text(value: str | Secret) -> str:
 def _basic(auth: Auth) -> Concealed:
     """RFC 7617, in UTF-8."""
     pair = f"{_text(auth.username)}:{reveal(auth.password)}"
-    return Concealed("Basic " + b64encode(pair.encode()).decode("ascii"))
+    encoded = b64encode(pair.encode()).decode("ascii")
+    remember(encoded)
+    return Concealed(f"Basic {encoded}")
 
 
 def _header(name: str, value: str) -> str:

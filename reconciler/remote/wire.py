@@ -20,7 +20,7 @@ from reconciler import __version__
 from reconciler.errors import Malformed, ReconcilerError, Refused, Unreachable
 from reconciler.model import Remote
 from reconciler.remote.addresses import EnvironmentProxies, shown
-from reconciler.remote.answers import check_status, too_large, whole_body
+from reconciler.remote.answers import check_status, is_conditional, too_large, whole_body
 from reconciler.remote.port import Response
 from reconciler.remote.secrets import Credentials
 from reconciler.remote.tls import TlsContexts
@@ -34,12 +34,12 @@ _FAILURES = (aiohttp.ClientError, OSError, ValueError)  # TimeoutError is an OSE
 
 
 class AiohttpFetcher:
-    """The port over one connection pool. `base_url` says which host is the remote's own."""
+    """The port over one connection pool. `base_url` says which host is the remote's own; None: no host is."""
 
-    def __init__(self, remote: Remote, base_url: str, credentials: Credentials, tls: TlsContexts) -> None:
-        base = _parsed(base_url)
-        self._origin = _origin(base)
-        self._prefix = f"{base.origin()}/"
+    def __init__(self, remote: Remote, base_url: str | None, credentials: Credentials, tls: TlsContexts) -> None:
+        base = _parsed(base_url) if base_url is not None else None
+        self._origin = _origin(base) if base is not None else None
+        self._prefix = f"{base.origin()}/" if base is not None else None
         self._own_headers = {name: concealed.value for name, concealed in credentials.headers.items()}
         self._tls = tls
         self._proxy = remote.proxy
@@ -62,9 +62,9 @@ class AiohttpFetcher:
         finally:
             response.release()
 
-    def stream(self, url: str) -> _Opening:
+    def stream(self, url: str, headers: Mapping[str, str] | None = None) -> _Opening:
         """A body piece by piece, as it is on disk there."""
-        return _Opening(self, url)
+        return _Opening(self, url, headers)
 
     async def close(self) -> None:
         """Close the connections. The fetcher is over then."""
@@ -75,7 +75,7 @@ class AiohttpFetcher:
         """Follow redirects up to a usable answer. Credentials end with the first hop that leaves the remote's own host."""
         try:
             target = _parsed(url)
-            own = url.startswith(self._prefix) or _origin(target) == self._origin
+            own = (self._prefix is not None and url.startswith(self._prefix)) or _origin(target) == self._origin
             response = await self._ask(target, headers, own)
             seen: set[URL] = set()
             while response.status in _REDIRECTS:
@@ -119,16 +119,17 @@ class AiohttpFetcher:
 class _Opening:
     """What `stream` returns: asks on entering, lets go of the connection on leaving."""
 
-    __slots__ = ("_fetcher", "_response", "_url")
+    __slots__ = ("_fetcher", "_headers", "_response", "_url")
 
-    def __init__(self, fetcher: AiohttpFetcher, url: str) -> None:
+    def __init__(self, fetcher: AiohttpFetcher, url: str, headers: Mapping[str, str] | None) -> None:
         self._fetcher = fetcher
         self._url = url
+        self._headers = headers
         self._response: aiohttp.ClientResponse | None = None
 
     async def __aenter__(self) -> _Body:
-        response = await self._fetcher._open(self._url, None)
-        if response.status == 304:
+        response = await self._fetcher._open(self._url, self._headers)
+        if response.status == 304 and not is_conditional(self._headers):
             response.release()
             raise Malformed(f"`{shown(self._url)}` answered 304 Not Modified, which was not asked for")
         self._response = response
@@ -142,11 +143,12 @@ class _Opening:
 class _Body:
     """An open answer."""
 
-    __slots__ = ("_asked", "_response", "headers", "length")
+    __slots__ = ("_asked", "_response", "headers", "length", "status")
 
     def __init__(self, response: aiohttp.ClientResponse, asked: str) -> None:
         self._response = response
         self._asked = asked
+        self.status = response.status
         self.headers: Mapping[str, str] = response.headers
         self.length = response.content_length
 

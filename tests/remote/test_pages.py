@@ -33,7 +33,7 @@ class Upstream:
             raise Unreachable("nothing more")
         return self.answers.pop(0)
 
-    def stream(self, url: str) -> AbstractAsyncContextManager[Stream]:
+    def stream(self, url: str, headers: Mapping[str, str] | None = None) -> AbstractAsyncContextManager[Stream]:
         raise AssertionError("pages are not streamed")
 
     async def close(self) -> None:

@@ -33,15 +33,15 @@ class Script:
         return Response(200, url, with_headers, b"x" * limit)
 
     @asynccontextmanager
-    async def _opened(self, url: str) -> AsyncIterator[Stream]:
+    async def _opened(self, url: str, headers: Mapping[str, str] | None) -> AsyncIterator[Stream]:
         await self._enter()
         try:
-            yield Opened(url)
+            yield Opened(url, headers)
         finally:
             self.inside -= 1
 
-    def stream(self, url: str) -> AbstractAsyncContextManager[Stream]:
-        return self._opened(url)
+    def stream(self, url: str, headers: Mapping[str, str] | None = None) -> AbstractAsyncContextManager[Stream]:
+        return self._opened(url, headers)
 
     async def close(self) -> None:
         self.closed = True
@@ -56,9 +56,10 @@ class Script:
 
 
 class Opened:
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, headers: Mapping[str, str] | None) -> None:
         self.url = url
-        self.headers: Mapping[str, str] = {}
+        self.status = 200
+        self.headers: Mapping[str, str] = headers or {}
         self.length: int | None = 0
 
     async def chunks(self) -> AsyncIterator[bytes]:
@@ -166,6 +167,8 @@ def test_every_decorator_passes_headers_limit_and_close_on() -> None:
         fetcher = Retrying(Limited(Paced(script, 1000.0), 1), 1)
         answer = await fetcher.get("http://example.org/x", headers={"accept": "y"}, limit=3)
         assert (answer.headers, answer.body) == ({"accept": "y"}, b"xxx")
+        async with fetcher.stream("http://example.org/x", {"if-none-match": "z"}) as stream:
+            assert stream.headers == {"if-none-match": "z"}
         await fetcher.close()
 
     asyncio.run(main())

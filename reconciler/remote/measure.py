@@ -1,0 +1,194 @@
+"""Measuring: the digest of what upstream declares none of, by downloading it, or by hearing that it is what it was."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import random as _random
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from reconciler.errors import Malformed, NotCached, StateFault, Temporary
+from reconciler.remote.addresses import shown
+from reconciler.remote.blocks import SMALL, blocks, in_thread
+from reconciler.remote.download import Received
+from reconciler.remote.entries import Entries
+from reconciler.remote.port import Fetcher, Stream
+from reconciler.remote.retry import Random, Sleep, delay
+
+_MAGIC = b"reconciler-measure 1\n"
+
+
+class Measured(NamedTuple):
+    """`sha256`: 64 lower-case hex digits; `size` in bytes; `path`: the bytes, for the caller to keep or delete, or None without a download."""
+
+    sha256: str
+    size: int
+    path: Path | None
+
+
+class Measure(msgspec.Struct, frozen=True):
+    """What a URL held when it was last downloaded. `etag`, `last_modified`: as sent, at least one of them."""
+
+    url: str
+    sha256: str
+    size: int
+    etag: str | None = None
+    last_modified: str | None = None
+
+    def condition(self) -> dict[str, str]:
+        """RFC 9110 13.1: an entity tag is exact, a date is second best."""
+        if self.etag is not None:
+            return {"If-None-Match": self.etag}
+        return {"If-Modified-Since": self.last_modified} if self.last_modified is not None else {}
+
+
+_MEASURE = msgspec.json.Decoder(Measure)
+
+
+class MeasureCache:
+    """A folder of measures by URL. A cache, not state: anybody may delete it; where it cannot be written, nothing is remembered."""
+
+    def __init__(self, root: Path) -> None:
+        self._entries = Entries(root, _MAGIC)
+
+    def load(self, url: str) -> Measure | None:
+        """What is known of a URL, or None. Never raises for what stands in the folder."""
+        payload = self._entries.load(url)
+        if payload is None:
+            return None
+        try:
+            known = _MEASURE.decode(payload)
+        except msgspec.DecodeError:
+            return None
+        return known if known.url == url else None
+
+    def store(self, measure: Measure) -> None:
+        """Remember a measure in the place of the one before."""
+        self._entries.store(measure.url, msgspec.json.encode(measure))
+
+    def drop(self, url: str) -> None:
+        """Forget a URL: the bytes behind it turned out to be others under the same validator."""
+        self._entries.drop(url)
+
+
+async def measure(
+    fetcher: Fetcher | None,
+    measures: MeasureCache,
+    url: str,
+    into: Path,
+    *,
+    retries: int,
+    size: int | None = None,
+    progress: Callable[[int], None] = lambda count: None,
+    sleep: Sleep = asyncio.sleep,
+    random: Random = _random.random,
+) -> Measured:
+    """What `url` holds now. `fetcher`: None for an offline run, which is told what was known last.
+
+    Asks conditionally where the URL is known; else downloads into a new file in the folder `into`, and remembers what came with a
+    validator. `size`: as declared, or None; `progress`: as for `download`. A body that breaks off is fetched again, up to
+    `retries` times. Raises NotCached when offline and unknown, Malformed for a body of another size than declared, and what
+    the fetcher raises. Nothing of a failed try is left in `into`.
+    """
+    known = measures.load(url)
+    if fetcher is None:
+        if known is None:
+            raise NotCached(f"`{shown(url)}` was never read, so an offline run cannot know its digest", hint="run once without `--offline`")
+        return _confirmed(known, size)
+    attempt = 0
+    while True:
+        received = Received(url, size, progress)
+        async with fetcher.stream(url, known.condition() if known is not None else None) as stream:
+            if stream.status == 304 and known is not None:
+                return _confirmed(known, size)
+            try:
+                measured = await _take(stream, into, received)
+            except Temporary:
+                received.take_back()
+                if attempt >= retries:
+                    raise
+            except BaseException:
+                received.take_back()
+                raise
+            else:
+                _remember(measures, url, measured, stream)
+                return measured
+        await sleep(delay(attempt, random))
+        attempt += 1
+
+
+def _confirmed(known: Measure, size: int | None) -> Measured:
+    if size is not None and size != known.size:
+        raise Malformed(f"`{shown(known.url)}` has {known.size:,} bytes instead of the {size:,} that were declared for it")
+    return Measured(known.sha256, known.size, None)
+
+
+def _remember(measures: MeasureCache, url: str, measured: Measured, stream: Stream) -> None:
+    headers = {name.lower(): value for name, value in stream.headers.items()}
+    found = Measure(url, measured.sha256, measured.size, headers.get("etag"), headers.get("last-modified"))
+    if found.condition():
+        measures.store(found)
+    else:
+        measures.drop(url)
+
+
+async def _take(stream: Stream, into: Path, received: Received) -> Measured:
+    """Hash and write in worker threads, a block a call, as a download does; a small body in one go."""
+    if stream.length is not None:
+        received.check(stream.length)
+    small = stream.length is not None and stream.length <= SMALL
+    try:
+        file = _File(into)
+    except OSError as error:
+        raise _unwritable(into, error) from None
+    try:
+        async for block in blocks(received.counted(stream.chunks())):
+            if small:
+                file.write(block)
+            else:
+                await in_thread(file.write, block)
+        received.finish()
+        return file.done()
+    except BaseException as error:
+        file.discard()
+        if isinstance(error, OSError):  # a fetcher's own are errors of ours by now
+            raise _unwritable(into, error) from None
+        raise
+
+
+class _File:
+    """A new file, hashed as it is written."""
+
+    def __init__(self, into: Path) -> None:
+        descriptor, name = tempfile.mkstemp(prefix="measured-", dir=into)
+        self._path = Path(name)
+        self._file = os.fdopen(descriptor, "wb", buffering=0)
+        self._hash = hashlib.sha256()
+        self._size = 0
+
+    def write(self, data: bytes) -> None:
+        self._hash.update(data)
+        rest = memoryview(data)
+        while rest:
+            rest = rest[self._file.write(rest) :]
+        self._size += len(data)
+
+    def done(self) -> Measured:
+        self._file.close()
+        return Measured(self._hash.hexdigest(), self._size, self._path)
+
+    def discard(self) -> None:
+        self._file.close()
+        with suppress(OSError):
+            self._path.unlink()
+
+
+def _unwritable(into: Path, error: OSError) -> StateFault:
+    return StateFault(f"`{into}` cannot be written: {error.strerror}", hint="downloads that are measured need room there")
