@@ -5,15 +5,29 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from reconciler.manifest import read as read_manifests
-from reconciler.model import DesiredState
-from reconciler.plugin import Registry
+import typer
+
+from reconciler.cli import settings
+
+if TYPE_CHECKING:
+    from reconciler.model import DesiredState
+    from reconciler.plugin import Registry
+
+OverrideOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--override", metavar="KIND/NAME.key=VALUE", help="A plugin's key for this run; never recorded. May be repeated.", show_default=False
+    ),
+]
 
 
-def read(paths: Sequence[str], registry: Registry | None = None) -> DesiredState:
-    """What the manifests declare. Raises ManifestFaults."""
-    return read_manifests(paths, registry or Registry(), stdin=sys.stdin.buffer.read)
+def read(paths: Sequence[str], registry: Registry | None = None, overrides: Sequence[str] | None = None) -> DesiredState:
+    """What the manifests declare, with `--override`s on top. Raises ManifestFaults."""
+    from reconciler import manifest
+
+    return manifest.read(paths, registry or settings.registry(), stdin=sys.stdin.buffer.read, overrides=overrides or ())
 
 
 def folders(paths: Sequence[str]) -> list[Path]:

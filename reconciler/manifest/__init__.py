@@ -3,14 +3,16 @@
 Comes in: paths, standard input, the registry of plugins. Goes out: typed resources whose `spec` is plain canonical data,
 and one JSON Schema composed from the core and every installed plugin. pydantic goes no further than this room and the
 plugins' option models.
-Must never know: the network, recorded state, the clock, any packaging format; nor may a fault ever repeat a secret.
+Must never know: the network, the database, the clock, any packaging format; nor may a fault ever repeat a secret.
 
 The way of a file: `files` (bytes) -> `document` (values, by `scalars`, and places) -> `resources` (one document by itself: `kinds`, then the
-plugin's model, through `checking` and `wording`) -> `links` (documents against each other) -> `reading` (the state).
+plugin's model, by `effective`, through `checking` and `wording`) -> `links` (documents against each other, `copying` where they form chains)
+-> `overrides` (what holds for this run only) -> `reading` (the state). `recorded` sends what an apply recorded the same way.
 """
 
 from reconciler.manifest.reading import read
+from reconciler.manifest.recorded import Recorded, recorded
 from reconciler.manifest.report import annotations, as_json
 from reconciler.manifest.schema import schema
 
-__all__ = ["annotations", "as_json", "read", "schema"]
+__all__ = ["Recorded", "annotations", "as_json", "read", "recorded", "schema"]

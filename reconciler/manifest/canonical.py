@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from typing import Any
 
 from reconciler.plugin import Options
 
 
-def canonical(written: Mapping[str, Any], model: Options) -> dict[str, Any]:
-    """What `written` says beyond the defaults of `model`, which was validated from it. Keys that the model does not know stay."""
+def canonical(written: Mapping[str, Any], model: Options, keep: Collection[str] = ()) -> dict[str, Any]:
+    """What `written` says beyond the defaults of `model`, which was validated from it. Keys that the model does not know stay.
+
+    `keep`: keys where even the default says something, because it hides a value that would hold otherwise.
+    """
     fields = _fields(type(model))
     result = {}
     for key, raw in written.items():
@@ -21,7 +24,7 @@ def canonical(written: Mapping[str, Any], model: Options) -> dict[str, Any]:
             continue
         name, default = fields[key]
         value = getattr(model, name)
-        if value != default or value.__class__ is not default.__class__:
+        if value != default or value.__class__ is not default.__class__ or key in keep:
             result[key] = _inner(raw, value)
     return result
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -9,6 +10,7 @@ import msgspec
 from pydantic import ValidationError
 
 from reconciler.manifest.document import Document, Path
+from reconciler.manifest.scalars import scalar, shown
 from reconciler.manifest.wording import Finding, explained, findings
 from reconciler.model import Fault
 from reconciler.plugin import Options
@@ -34,10 +36,12 @@ class Checked:
         """What is written at `path`, valid or not, or None."""
         value = self.document.value
         for step in path:
-            if isinstance(step, str):
-                value = value.get(step) if isinstance(value, dict) else None
+            if isinstance(value, dict):
+                value = value.get(step)
+            elif isinstance(value, list) and isinstance(step, int) and step < len(value):
+                value = value[step]
             else:
-                value = value[step] if isinstance(value, list) and step < len(value) else None
+                return None
         return value
 
     def text(self, *path: str | int) -> str | None:
@@ -55,6 +59,13 @@ class Checked:
         value = self.get(*path)
         return value if isinstance(value, list) else []
 
+    def absolute(self, path: str) -> str:
+        """A path of a manifest, relative to the folder of its file."""
+        folder = self.document.source.folder
+        if not folder and not os.path.isabs(path):
+            self.refuse((), f"`{shown(path)}` is relative to a folder that was not recorded", "apply the manifests again")
+        return os.path.normpath(os.path.join(folder, path))
+
     def against(self, model: type[Model], path: Path, value: Any, also: Sequence[str] = ()) -> Model | None:
         """`value`, which stands at `path`, as an instance of `model`; None, and faults, where it does not fit.
 
@@ -70,12 +81,32 @@ class Checked:
         nulls = [each.path for each in found if _is_null(each)]
         if nulls:
             return self.against(model, path, _without(value, nulls), also)
+        fractions = [each.path for each in found if _is_fraction(each)] if self.document.floats_as_text else []
+        if fractions:
+            return self.against(model, path, _with_fractions(value, fractions), also)
         self._faults.extend(explained(found, self.document, path, model, also))
         return None
 
 
 def _is_null(found: Finding) -> bool:
     return found.error["input"] is None and found.error["type"] != "extra_forbidden" and bool(found.path) and isinstance(found.path[-1], str)
+
+
+def _is_fraction(found: Finding) -> bool:
+    """Did a model that asks for a number get the text of one?"""
+    written = found.error["input"]
+    return found.error["type"] == "float_type" and isinstance(written, str) and isinstance(scalar(written), float)
+
+
+def _with_fractions(value: Any, paths: Sequence[Path]) -> Any:
+    """A copy of plain data in which the texts at `paths` are numbers."""
+    if () in paths:
+        return scalar(value)
+    if isinstance(value, dict):
+        return {key: _with_fractions(inner, [path[1:] for path in paths if path[0] == key]) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_with_fractions(inner, [path[1:] for path in paths if path[0] == index]) for index, inner in enumerate(value)]
+    return value
 
 
 def _without(value: Any, paths: Sequence[Path]) -> Any:

@@ -10,7 +10,7 @@ import operator
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import yaml
 
@@ -61,7 +61,12 @@ class ManifestText:
 
 @dataclass(slots=True)
 class Document:
-    """One document of a file. `value`: plain data; integers, floats, booleans and null by the core schema of YAML 1.2."""
+    """One document of a file. `value`: plain data; integers, floats, booleans and null by the core schema of YAML 1.2.
+
+    `floats_as_text`: it comes from a record, which holds fractions as texts.
+    """
+
+    floats_as_text: ClassVar[bool] = False
 
     source: ManifestText
     index: int
@@ -77,6 +82,13 @@ class Document:
     def drop(self) -> None:
         """Forget the tree: it takes some thirty times the memory of the text."""
         self._root = None
+
+
+class Unplaced(Document):
+    """Values that stand in no file: the name of their source is all there is to say about where."""
+
+    def place(self, path: Path = (), *, key: bool = False) -> Origin:
+        return Origin(self.source.name, 1)
 
 
 def documents(source: ManifestText, faults: list[Fault]) -> Iterator[Document]:
@@ -156,6 +168,9 @@ class _Builder:
             elif name in result:
                 first = next(other for other, _ in node.value if other.value == name)
                 self._add(key, f"the key `{shown(name)}` is written twice", f"first at line {first.start_mark.line + 1}: keep one of them")
+            elif value.tag is _PLAIN:  # most values by far: not worth a call
+                self._values += 1
+                result[name] = scalar(value.value)
             else:
                 result[name] = self.value(value, depth)
         return {**merged, **result} if merged else result

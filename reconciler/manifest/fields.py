@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
@@ -20,7 +20,8 @@ _SEGMENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._~-]*")
 _SHARE = re.compile(r"(\d{1,3}(?:\.\d{1,6})?)%")
 _RATE = re.compile(r"([1-9]\d{0,5})/([smh])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
-_POLICIES = ("immediate", "on-demand", "streamed")
+_LOCAL = ("/", "./", "../")
+_POLICIES = ("immediate", "on-demand")
 
 
 def _name(text: str) -> str:
@@ -58,23 +59,44 @@ def _file_path(text: str) -> str:
     return text
 
 
-def _url(text: str) -> str:
-    return _checked_url(text, "use `auth`, with `{env: NAME}` or `{file: path}` for the password")
+def _remote_url(text: str) -> str:
+    """An address on the web, a `file:` URL, or a path on disk that shows itself to be one."""
+    if text.startswith("file:"):
+        return _file_url(text)
+    if text.startswith(_LOCAL):
+        if not text.isprintable():
+            raise OptionFault("expects a path")
+        return text
+    return _web_url(
+        text,
+        "use `auth`, with `{env: NAME}` or `{file: path}` for the password",
+        "`https://host/path/`, `file:///folder/`, or a path that begins with `/`, `./` or `../`",
+    )
+
+
+def _file_url(text: str) -> str:
+    parts = urlsplit(text)
+    path = unquote(parts.path)
+    if parts.netloc or not text.startswith("file:///") or not path.isprintable() or " " in text or "\\" in text:
+        raise OptionFault("expects a URL", hint="`file:///` and an absolute path, without a host")
+    if parts.query or parts.fragment:
+        raise OptionFault("a URL here has no `?` and no `#` part", hint="write `%3F` or `%23` where they belong to a name")
+    return text
 
 
 def _proxy(text: str) -> str:
-    return _checked_url(text, "a proxy that asks for a password is not supported yet")
+    return _web_url(text, "a proxy that asks for a password is not supported yet", "`http://host:port`")
 
 
-def _checked_url(text: str, instead: str) -> str:
-    """Never repeats the text: it may hold a password. `instead`: the hint where it does."""
+def _web_url(text: str, instead: str, expected: str) -> str:
+    """Never repeats the text: it may hold a password. `instead`: the hint where it does; `expected`: where it is no URL."""
     try:
         parts = urlsplit(text)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
     except ValueError:
         usable = False
     if not usable or not text.isprintable() or " " in text or "\\" in text:
-        raise OptionFault("expects a URL", hint="`https://host/path/` or `http://host:port/path/`")
+        raise OptionFault("expects a URL", hint=expected)
     if "@" in parts.netloc:
         raise OptionFault("a URL must not hold a user name or password", hint=instead)
     if parts.query or parts.fragment:
@@ -84,9 +106,14 @@ def _checked_url(text: str, instead: str) -> str:
 
 def _policy(text: str) -> str:
     if text not in _POLICIES:
-        raise OptionFault(f"`{shown(text)}` is no policy", hint="use `immediate`")
-    if text != "immediate":
-        raise OptionFault(f"`{text}` is not supported yet", hint="use `immediate`")
+        what = "`streamed` is not supported yet" if text == "streamed" else f"`{shown(text)}` is no policy"
+        raise OptionFault(what, hint="use `immediate` or `on-demand`")
+    return text
+
+
+def _user(text: str) -> str:
+    if not text or not text.isprintable() or ":" in text:
+        raise OptionFault("expects a user name", hint="printable characters without `:`, which HTTP cannot carry in a user name")
     return text
 
 
@@ -145,9 +172,12 @@ LabelKey = Annotated[str, AfterValidator(_label)]
 Variable = Annotated[str, AfterValidator(_variable), _pattern(_VARIABLE)]
 Header = Annotated[str, AfterValidator(_header)]
 FilePath = Annotated[str, AfterValidator(_file_path), Field(min_length=1)]
-Url = Annotated[str, AfterValidator(_url), Field(json_schema_extra={"format": "uri", "pattern": "^https?://"})]
+RemoteUrl = Annotated[
+    str, AfterValidator(_remote_url), Field(json_schema_extra={"format": "uri-reference", "pattern": r"^(https?://|file:///|\.{0,2}/)"})
+]
 Proxy = Annotated[str, AfterValidator(_proxy), Field(json_schema_extra={"format": "uri", "pattern": "^https?://"})]
-Policy = Annotated[str, AfterValidator(_policy), Field(json_schema_extra={"enum": ["immediate"]})]
+Policy = Annotated[str, AfterValidator(_policy), Field(json_schema_extra={"enum": list(_POLICIES)})]
+User = Annotated[str, AfterValidator(_user)]
 Rate = Annotated[float, BeforeValidator(_rate), WithJsonSchema({"type": "string", "pattern": f"^{_RATE.pattern}$"})]
 Share = Annotated[
     int | float,

@@ -10,8 +10,23 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
-from reconciler.manifest.fields import FilePath, Header, LabelKey, Name, Policy, Proxy, Rate, Reader, Share, Url, UrlPath, Variable, Version
-from reconciler.model import Kind
+from reconciler.manifest.fields import (
+    FilePath,
+    Header,
+    LabelKey,
+    Name,
+    Policy,
+    Proxy,
+    Rate,
+    Reader,
+    RemoteUrl,
+    Share,
+    UrlPath,
+    User,
+    Variable,
+    Version,
+)
+from reconciler.model import Kind, Meta, Origin, SourceKind
 from reconciler.plugin import Duration, OptionFault, Options
 
 API = "reconciler/v1"
@@ -30,6 +45,10 @@ class Manifest(Options):
     api_version: Literal["reconciler/v1"]
     kind: str
     metadata: Metadata
+
+    def meta(self, origin: Origin) -> Meta:
+        """The envelope as the model has it; `origin`: where the document begins."""
+        return Meta(Kind(self.kind), self.metadata.name, origin, self.metadata.labels, self.metadata.annotations)
 
 
 class SecretReference(Options):
@@ -73,7 +92,7 @@ class TimeoutsSpec(Options):
 class RemoteSpec(Options):
     type: str
     index: str | None = None
-    url: Url | None = None
+    url: RemoteUrl | None = None
     policy: Policy = "immediate"
     auth: AuthSpec | None = None
     tls: TlsSpec = TlsSpec()
@@ -98,10 +117,39 @@ class SourceRemote(Options):
     name: str
 
 
-class SourceSpec(Options):
-    not_yet: ClassVar[frozenset[str]] = frozenset({"upload", "path", "repository"})
+class SourceRepository(Options):
+    model_config = ConfigDict(extra="ignore")
 
-    remote: SourceRemote
+    name: str
+    version: Version = "latest"
+
+
+class SourceUpload(Options):
+    model_config = ConfigDict(extra="ignore")
+
+
+SOURCES: dict[str, type[Options]] = {
+    SourceKind.REMOTE.value: SourceRemote,
+    SourceKind.REPOSITORY.value: SourceRepository,
+    SourceKind.UPLOAD.value: SourceUpload,
+}
+
+
+class SourceSpec(Options):
+    not_yet: ClassVar[frozenset[str]] = frozenset({"path"})
+
+    remote: SourceRemote | None = None
+    repository: SourceRepository | None = None
+    upload: SourceUpload | None = None
+
+    @model_validator(mode="after")
+    def _is_one(self) -> SourceSpec:
+        if sum(each is not None for each in (self.remote, self.repository, self.upload)) != 1:
+            raise OptionFault(
+                "expects exactly one of `remote`, `repository` and `upload`",
+                hint="`- remote: {name: ...}`, `- repository: {name: ...}` or `- upload: {}`",
+            )
+        return self
 
 
 class SyncSpec(Options):
@@ -125,10 +173,26 @@ class RepositorySpec(Options):
     guard: GuardSpec = GuardSpec()
 
 
-class AccessSpec(Options):
-    not_yet: ClassVar[frozenset[str]] = frozenset({"upload"})
+class UploaderSpec(Options):
+    """`{token: ...}`, or `{username: ..., password: ...}`."""
 
+    token: SecretReference | None = None
+    username: User | None = None
+    password: SecretReference | None = None
+
+    @model_validator(mode="after")
+    def _is_one(self) -> UploaderSpec:
+        if (self.username is None) != (self.password is None) or (self.token is None) == (self.password is None):
+            raise OptionFault(
+                "expects either `token`, or `username` and `password`",
+                hint="`{token: {env: NAME}}` or `{username: ci, password: {env: NAME}}`",
+            )
+        return self
+
+
+class AccessSpec(Options):
     read: list[Reader] = Field(default=["public"], min_length=1, max_length=1)
+    upload: list[UploaderSpec] = Field(default_factory=list)
 
 
 class DirectoryExport(Options):

@@ -1,35 +1,55 @@
-"""What documents say about each other: names, references, types, paths and folders."""
+"""What documents say about each other: names, references, types, uploads, paths and folders."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from reconciler.manifest.copying import partial, refuse_cycles
 from reconciler.manifest.document import Path
 from reconciler.manifest.plugins import Plugins
-from reconciler.manifest.resources import Declaration, absolute, publication
+from reconciler.manifest.repositories import kinds_of
+from reconciler.manifest.resources import Declaration, publication
 from reconciler.manifest.scalars import shown
 from reconciler.manifest.wording import dotted, suggestion
-from reconciler.model import Kind
+from reconciler.model import Kind, SourceKind
 
 Table = Mapping[str, Declaration]
 Named = Mapping[Kind, Table]
 
+_REFERENCES = {SourceKind.REMOTE: Kind.REMOTE, SourceKind.REPOSITORY: Kind.REPOSITORY}
 
-def link(declared: Sequence[Declaration], plugins: Plugins, *, complete: bool) -> None:
-    """Check every document against the others, and finish the publications.
+
+def link(declared: Sequence[Declaration], plugins: Plugins, *, complete: bool) -> Named:
+    """Check every document against the others, and finish the publications. Gives the documents by kind and name.
 
     `complete`: every file could be read; otherwise a name that nothing here declares may be declared in what could not.
     """
-    named = _unique(declared)
-    for each in declared:
-        if each.kind is Kind.REPOSITORY:
-            _repository(each, named, complete)
-        elif each.kind is Kind.PUBLICATION:
-            repository = _referred(each, ("spec", "repository"), Kind.REPOSITORY, named, complete)
-            each.resource = publication(each, _type(repository) if repository else None, plugins)
+    named = connect(declared, plugins, complete=complete)
     publications = [each for each in declared if each.kind is Kind.PUBLICATION]
     _disjoint_paths(publications)
     _disjoint_folders(publications)
+    return named
+
+
+def connect(declared: Sequence[Declaration], plugins: Plugins, *, complete: bool) -> Named:
+    """The part of `link` that follows references."""
+    named = _unique(declared)
+    copies: dict[str, list[tuple[str, Path]]] = {}
+    for each in declared:
+        if each.kind is Kind.REPOSITORY:
+            copied = _repository(each, named, complete)
+            if copied:
+                copies.setdefault(each.name, copied)
+    refuse_cycles(copies, named[Kind.REPOSITORY])
+    lacking = partial(named[Kind.REPOSITORY], named[Kind.REMOTE])
+    for each in declared:
+        if each.kind is Kind.PUBLICATION:
+            repository = _referred(each, ("spec", "repository"), Kind.REPOSITORY, named, complete)
+            each.resource = publication(each, _type(repository) if repository else None, plugins)
+            if repository is not None:
+                _takes_uploads(each, repository)
+                _exports_all(each, repository, lacking)
+    return named
 
 
 def _unique(declared: Iterable[Declaration]) -> Named:
@@ -42,17 +62,27 @@ def _unique(declared: Iterable[Declaration]) -> Named:
     return named
 
 
-def _repository(each: Declaration, named: Named, complete: bool) -> None:
+def _repository(each: Declaration, named: Named, complete: bool) -> list[tuple[str, Path]]:
+    """Check what a repository refers to. Gives the repositories that it copies from, and where it says so."""
+    copied = []
+    sources: dict[str, set[str]] = {kind: set() for kind in SourceKind}
+    for index, entry in enumerate(each.checked.items("spec", "sources")):
+        for kind, place in kinds_of(entry, index):
+            if kind not in _REFERENCES:
+                _one_upload(each, place, sources[kind])
+                continue
+            path: Path = (*place, "name")
+            other = _referred(each, path, _REFERENCES[SourceKind(kind)], named, complete)
+            _same_type(each, path, other)
+            if other is not None and other.kind is Kind.REPOSITORY:
+                copied.append((other.name, path))
+            _once(each, path, sources[kind])
     seen: set[str] = set()
-    for index, _ in enumerate(each.checked.items("spec", "sources")):
-        path: Path = ("spec", "sources", index, "remote", "name")
-        _same_type(each, path, _referred(each, path, Kind.REMOTE, named, complete))
-        _once(each, path, seen)
-    seen = set()
     for index, _ in enumerate(each.checked.items("spec", "filters")):
         path = ("spec", "filters", index)
         _same_type(each, path, _referred(each, path, Kind.FILTER, named, complete))
         _once(each, path, seen)
+    return copied
 
 
 def _referred(each: Declaration, path: Path, kind: Kind, named: Named, complete: bool) -> Declaration | None:
@@ -88,6 +118,37 @@ def _once(each: Declaration, path: Path, seen: set[str]) -> None:
         seen.add(name)
 
 
+def _one_upload(each: Declaration, place: Path, seen: set[str]) -> None:
+    """All uploads to a repository are of one source."""
+    if seen:
+        each.checked.refuse(place, "a second `upload` source", "keep one of them: it takes whatever is sent", key=True)
+    seen.add("upload")
+
+
+def _takes_uploads(each: Declaration, repository: Declaration) -> None:
+    """Somebody may upload: to what, and would it be seen?"""
+    path = ("spec", "access", "upload")
+    if not each.checked.items(*path):
+        return
+    sources = repository.checked.items("spec", "sources")
+    if not any(kind == SourceKind.UPLOAD for index, entry in enumerate(sources) for kind, _ in kinds_of(entry, index)):
+        message = f"`{dotted(path)}`: Repository `{shown(repository.name)}` has no `upload` source"
+        each.checked.refuse(path, message, f"add `- upload: {{}}` to its `sources`, at {repository.origin}", key=True)
+    version = each.checked.get("spec", "version")
+    if version is not None and version != "latest":
+        message = f"`{dotted(path)}`: this publication stays at version {shown(str(version))}, so that it would never show an upload"
+        each.checked.refuse(path, message, "give uploads to a publication with `version: latest`", key=True)
+
+
+def _exports_all(each: Declaration, repository: Declaration, lacking: Mapping[str, str]) -> None:
+    remote = lacking.get(repository.name)
+    if remote is not None and each.checked.items("spec", "exports"):
+        message = f"a static tree needs every file, and Remote `{shown(remote)}` hands them to Repository `{shown(repository.name)}` on demand"
+        each.checked.refuse(
+            ("spec", "exports"), f"`spec.exports`: {message}", f"`policy: immediate` for `{shown(remote)}`, or no `exports`", key=True
+        )
+
+
 def _disjoint_paths(publications: Sequence[Declaration]) -> None:
     """No URL may belong to two publications: equal paths, or one below the other."""
     places = [(tuple(path.split("/")), each, ("spec", "path")) for each in publications if (path := each.checked.text("spec", "path"))]
@@ -106,7 +167,7 @@ def _disjoint_folders(publications: Sequence[Declaration]) -> None:
             path = ("spec", "exports", index, "directory", "path")
             written = each.checked.text(*path)
             if written and "\0" not in written:
-                folder = tuple(part for part in absolute(each.checked, written).split("/") if part)
+                folder = tuple(part for part in each.checked.absolute(written).split("/") if part)
                 if folder:
                     places.append((folder, each, path))
                 else:

@@ -9,14 +9,17 @@ from reconciler.errors import ManifestFaults
 from reconciler.manifest.document import ManifestText, Unreadable, documents
 from reconciler.manifest.files import texts
 from reconciler.manifest.links import link
+from reconciler.manifest.overrides import override, parsed
 from reconciler.manifest.plugins import Plugins
 from reconciler.manifest.resources import Declaration, declaration
 from reconciler.model import DesiredState, Fault, Filter, Publication, Remote, Repository
 from reconciler.plugin import Registry
 
 
-def read(paths: Sequence[Path | str], registry: Registry, *, stdin: Callable[[], bytes] | None = None) -> DesiredState:
+def read(paths: Sequence[Path | str], registry: Registry, *, stdin: Callable[[], bytes] | None = None, overrides: Sequence[str] = ()) -> DesiredState:
     """Read files, folders (recursively: `.yaml`, `.yml`) and, for `-`, what `stdin` returns.
+
+    `overrides`: `KIND/NAME.key=VALUE` each, plugins' keys for this run: `options` and `config` hold them, `spec` and the digest do not.
 
     Raises ManifestFaults with all faults of all files, sorted by place. Touches nothing but these files: no network, no state.
     """
@@ -27,11 +30,13 @@ def read(paths: Sequence[Path | str], registry: Registry, *, stdin: Callable[[],
     complete = True
     for source in texts(paths, stdin, unreadable):
         complete = _read_one(source, plugins, declared, faults) and complete
-    link(declared, plugins, complete=complete and not unreadable)
+    complete = complete and not unreadable
+    named = link(declared, plugins, complete=complete)
+    override(parsed(overrides, faults), named, plugins, faults, complete=complete)
     faults += unreadable
     if faults:
         raise ManifestFaults(sorted(set(faults), key=lambda fault: (fault.origin, fault.message, fault.hint or "")))
-    return _state(declared)
+    return state(declared)
 
 
 def _read_one(source: ManifestText, plugins: Plugins, declared: list[Declaration], faults: list[Fault]) -> bool:
@@ -51,7 +56,7 @@ def _read_one(source: ManifestText, plugins: Plugins, declared: list[Declaration
     return understood
 
 
-def _state(declared: Sequence[Declaration]) -> DesiredState:
+def state(declared: Sequence[Declaration]) -> DesiredState:
     resources = [each.resource for each in declared]
     return DesiredState(
         remotes={each.meta.name: each for each in resources if isinstance(each, Remote)},

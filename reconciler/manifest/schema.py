@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from pydantic import BaseModel
@@ -10,16 +11,16 @@ from pydantic_core import core_schema
 
 from reconciler.manifest.kinds import (
     API,
+    SOURCES,
     AccessSpec,
     FilterSpec,
     Metadata,
     PublicationSpec,
     RemoteSpec,
     RepositorySpec,
-    SourceRemote,
 )
 from reconciler.model import Kind
-from reconciler.plugin import Importer, Publisher, Registry
+from reconciler.plugin import Importer, Registry
 
 _REFERENCE = "#/$defs/{model}"
 
@@ -27,12 +28,13 @@ _REFERENCE = "#/$defs/{model}"
 def schema(registry: Registry) -> dict[str, Any]:
     """The schema of one document. Disabled plugins add nothing; a document that names them is refused by `read`."""
     definitions: dict[str, Any] = {}
-    importers: dict[str, Any] = {plugin.id: plugin.cls for plugin in registry.all() if plugin.kind == "importer" and plugin.enabled}
-    publishers: dict[str, Any] = {plugin.id: plugin.cls for plugin in registry.all() if plugin.kind == "publisher" and plugin.enabled}
+    enabled = [plugin for plugin in registry.all() if plugin.enabled]
+    importers: dict[str, Any] = {plugin.id: plugin for plugin in enabled if plugin.kind == "importer"}
+    publishers: dict[str, Any] = {plugin.id: plugin for plugin in enabled if plugin.kind == "publisher"}
     kinds: dict[str, dict[str, Any]] = {
-        Kind.REMOTE.value: _by_type(definitions, "Remote", {id: _remote(definitions, cls) for id, cls in importers.items()}),
-        Kind.FILTER.value: _by_type(definitions, "Filter", {id: _filter(definitions, id, cls) for id, cls in importers.items()}),
-        Kind.REPOSITORY.value: _by_type(definitions, "Repository", {id: _repository(definitions, id, cls) for id, cls in importers.items()}),
+        Kind.REMOTE.value: _by_type(definitions, "Remote", {id: _remote(definitions, one.cls) for id, one in importers.items()}),
+        Kind.FILTER.value: _by_type(definitions, "Filter", {id: _filter(definitions, id, one.cls) for id, one in importers.items()}),
+        Kind.REPOSITORY.value: _by_type(definitions, "Repository", {id: _repository(definitions, id, one) for id, one in importers.items()}),
         Kind.PUBLICATION.value: _publication(definitions, publishers),
     }
     return {
@@ -64,22 +66,28 @@ def _filter(definitions: dict[str, Any], id: str, cls: type[Importer]) -> dict[s
     return _joined(_object(definitions, "core", FilterSpec), _object(definitions, f"importer.{id}", cls.filter_options))
 
 
-def _repository(definitions: dict[str, Any], id: str, cls: type[Importer]) -> dict[str, Any]:
-    source = _joined(_object(definitions, "core", SourceRemote), _object(definitions, f"importer.{id}", cls.options))
+def _repository(definitions: dict[str, Any], id: str, plugin: Any) -> dict[str, Any]:
+    """Each kind of source with its own keys and the importer's; an entry is of one kind."""
+    options = _object(definitions, f"importer.{id}", plugin.cls.options)
+    sources = {kind: _joined(_object(definitions, "core", model), options, plugin.config) for kind, model in SOURCES.items()}
     spec = _object(definitions, "core", RepositorySpec)
-    entry = {"type": "object", "required": ["remote"], "properties": {"remote": source}, "additionalProperties": False}
-    spec["properties"]["sources"] = {"type": "array", "items": entry}
+    one = [{"required": [kind]} for kind in sources]
+    spec["properties"]["sources"] = {
+        "type": "array",
+        "items": {"type": "object", "properties": sources, "additionalProperties": False, "oneOf": one},
+    }
     return spec
 
 
-def _publication(definitions: dict[str, Any], publishers: dict[str, type[Publisher]]) -> dict[str, Any]:
+def _publication(definitions: dict[str, Any], publishers: dict[str, Any]) -> dict[str, Any]:
     """Without `publisher` its repository's type decides, which no schema can see: then any plugin's keys may stand there."""
     core = _object(definitions, "core", PublicationSpec)
     core["properties"]["publisher"] = {"enum": list(publishers)}
     core["properties"]["access"] = _object(definitions, "core", AccessSpec)
     cases = []
-    for id, cls in publishers.items():
-        definitions[f"Publication.{id}"] = _joined(core, _object(definitions, f"publisher.{id}", cls.options))
+    for id, plugin in publishers.items():
+        options = _object(definitions, f"publisher.{id}", plugin.cls.options)
+        definitions[f"Publication.{id}"] = _joined(core, options, plugin.config)
         named = {"properties": {"publisher": {"const": id}}, "required": ["publisher"]}
         cases.append({"if": named, "then": {"$ref": f"#/$defs/Publication.{id}"}})
     return core | {"additionalProperties": True, "allOf": cases}
@@ -119,10 +127,11 @@ def _object(definitions: dict[str, Any], owner: str, model: type[BaseModel]) -> 
     return made | {"properties": made.get("properties", {}), "additionalProperties": False}
 
 
-def _joined(core: dict[str, Any], plugin: dict[str, Any]) -> dict[str, Any]:
+def _joined(core: dict[str, Any], plugin: dict[str, Any], given: Collection[str] = ()) -> dict[str, Any]:
+    """The core's keys and a plugin's in one mapping. `given`: what the plugin level sets need not be written."""
     return {
         "type": "object",
         "properties": {**plugin["properties"], **core["properties"]},
-        "required": [*core.get("required", []), *plugin.get("required", [])],
+        "required": [*core.get("required", []), *(key for key in plugin.get("required", []) if key not in given)],
         "additionalProperties": False,
     }

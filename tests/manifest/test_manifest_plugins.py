@@ -168,7 +168,7 @@ def test_an_unknown_type_is_a_fault_where_it_is_named(refused: Callable[..., lis
 
 def test_a_plugin_whose_options_are_no_options_is_named(refused: Callable[..., list[Fault]]) -> None:
     (fault,) = refused(Filter="{type: odd}")
-    assert fault.message.endswith("is broken: its `options` does not derive from Options")
+    assert fault.message.endswith("its `options` does not derive from Options")
 
 
 def test_a_publishers_own_keys_are_asked_for(refused: Callable[..., list[Fault]]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.manifest import read
-from reconciler.model import Auth, DesiredState, Guard, Kind, Origin, Ref, Secret, Tls, canonical
+from reconciler.model import Auth, DesiredState, Guard, Kind, Origin, Ref, Secret, SourceKind, Tls, Uploader, canonical
 from tests.manifest.conftest import Reading, Refusal
 from tests.support.manifests import generate
 from tests.support.quotes import QuotePages, QuoteRules, QuoteSource, registry
@@ -66,13 +66,17 @@ def test_a_key_without_a_value_counts_as_not_written(sound: DesiredState, readin
 
 def test_a_repository_has_its_sources_in_order(sound: DesiredState) -> None:
     repository = sound.repositories["team"]
-    (source,) = repository.sources
-    assert (source.id, source.remote, source.origin.line) == ("remote:famous", "famous", 41)
+    source, copied, uploaded = repository.sources
+    assert (source.id, source.kind, source.name, source.origin.line) == ("remote:famous", SourceKind.REMOTE, "famous", 41)
     assert source.options == QuoteSource.model_validate({"include": ("wilde", "twain"), "exclude": ("shaw",)})
     assert source.spec == {"remote": {"name": "famous", "include": ["wilde", "twain"], "exclude": ["shaw"]}}
     assert (repository.filters, repository.mode) == (("nothing",), "additive")
-    assert repository.guard == Guard(0.2, True, Origin(str(GOLDEN / "sound.yaml"), 44, 3), floor=0)
-    assert repository.spec["sources"] == [source.spec]
+    assert repository.guard == Guard(0.2, True, Origin(str(GOLDEN / "sound.yaml"), 46, 3), floor=0)
+    assert (copied.id, copied.kind, copied.name, copied.version) == ("repository:base", SourceKind.REPOSITORY, "base", 12)
+    assert (copied.options, copied.spec) == (QuoteSource(include=("wilde",)), {"repository": {"name": "base", "version": 12, "include": ["wilde"]}})
+    assert (uploaded.id, uploaded.kind, uploaded.name, uploaded.version) == ("upload", SourceKind.UPLOAD, "", "latest")
+    assert (uploaded.options, uploaded.spec) == (QuoteSource(exclude=("shaw",)), {"upload": {"exclude": ["shaw"]}})
+    assert repository.spec["sources"] == [source.spec, copied.spec, uploaded.spec]
 
 
 def test_a_publication_resolves_its_folders_but_records_what_was_written(sound: DesiredState) -> None:
@@ -140,12 +144,79 @@ def test_hostile_publication_paths_are_refused(refusal: Refusal, path: str) -> N
         "https://e.org/?token=t",
         "https://e.org/#f",
         '"https://e.org/ x"',
-        "file:///etc",
+        "file://host/etc",
+        "file:etc",
+        "file:///etc?x",
+        "file:///%00",
+        "~/files/",
+        "files/",
+        "..",
+        '"/a\\nb"',
     ],
 )
-def test_only_plain_web_addresses_are_remotes(refusal: Refusal, url: str) -> None:
+def test_only_plain_addresses_and_paths_that_show_themselves_are_remotes(refusal: Refusal, url: str) -> None:
     (fault,) = refusal(one("Remote", f"{{type: quotes, url: '{url}'}}".replace("'\"", '"').replace("\"'", '"')))
     assert fault.message.startswith("`spec.url`: ")
+
+
+@pytest.mark.parametrize(
+    ("written", "url"),
+    [
+        ("./files/", "file://{folder}/files/"),
+        ("../files", "file://{parent}/files"),
+        ("./a/../b c#?.txt", "file://{folder}/b%20c%23%3F.txt"),
+        ("./.", "file://{folder}/"),
+        ("../", "file://{parent}/"),
+        ("/srv/./files/", "file:///srv/files/"),
+        ("//srv/files", "file:///srv/files"),
+        ("/", "file:///"),
+        ("file:///srv/a%20b/", "file:///srv/a%20b/"),
+    ],
+)
+def test_a_remote_may_be_a_place_on_disk(reading: Reading, tmp_path: Path, written: str, url: str) -> None:
+    remote = reading(one("Remote", f"{{type: quotes, url: '{written}'}}")).remotes["it"]
+    assert remote.url == url.format(folder=tmp_path, parent=tmp_path.parent)
+    assert remote.spec["url"] == written
+
+
+def test_files_on_demand_can_be_published_but_not_exported(reading: Reading, refusal: Refusal) -> None:
+    text = (
+        one("Remote", "{type: quotes, url: ./f/, policy: on-demand}") + "---\n" + one("Repository", "{type: quotes, sources: [{remote: {name: it}}]}")
+    )
+    publication = "---\n" + one("Publication", "{repository: it, path: p%s}")
+    assert reading(text + publication % "").remotes["it"].policy == "on-demand"
+    (fault,) = refusal(text + publication % ", exports: [{directory: {path: x}}]")
+    assert str(fault.origin) == "m.yaml:14:33"
+    assert fault.hint == "`policy: immediate` for `it`, or no `exports`"
+
+
+def test_who_may_upload_is_told_by_references_to_secrets(sound: DesiredState) -> None:
+    newest = sound.publications["newest"]
+    secret = Secret(file=str(GOLDEN / "secrets/ci"))
+    assert newest.uploaders == (Uploader(token=Secret(env="TEAM_UPLOAD_TOKEN")), Uploader(username="ci", password=secret))
+    assert newest.spec["access"]["upload"] == [{"token": {"env": "TEAM_UPLOAD_TOKEN"}}, {"username": "ci", "password": {"file": "secrets/ci"}}]
+    assert sound.publications["team"].uploaders == ()
+
+
+@pytest.mark.parametrize("written", ["{}", "{token: {env: A}, username: ci, password: {env: B}}", "{username: ci}", "{password: {env: B}}"])
+def test_whoever_uploads_has_a_token_or_a_name_and_a_password(refusal: Refusal, written: str) -> None:
+    text = one("Repository", "{type: quotes, sources: [{upload: {}}]}")
+    (fault,) = refusal(text + "---\n" + one("Publication", f"{{repository: it, path: p, access: {{upload: [{written}]}}}}"))
+    assert fault.message == "`spec.access.upload[0]`: expects either `token`, or `username` and `password`"
+
+
+def test_a_long_chain_of_copies_is_followed_to_its_end(reading: Reading, refusal: Refusal) -> None:
+    chain = [one("Repository", f"{{type: quotes, sources: [{{repository: {{name: r{number + 1}}}}}]}}", f"r{number}") for number in range(3000)]
+    assert len(reading("---\n".join([*chain, one("Repository", "{type: quotes}", "r3000")])).repositories) == 3001
+    (fault,) = refusal("---\n".join([*chain, one("Repository", "{type: quotes, sources: [{repository: {name: r2998}}]}", "r3000")]))
+    assert "`r2998 -> r2999 -> r3000 -> r2998`" in fault.message
+
+
+def test_repositories_may_share_what_they_copy_from(reading: Reading) -> None:
+    copies = {"a": ["b", "c"], "b": ["d"], "c": ["d"], "d": []}
+    specs = {name: ", ".join(f"{{repository: {{name: {one}}}}}" for one in sources) for name, sources in copies.items()}
+    state = reading("---\n".join(one("Repository", f"{{type: quotes, sources: [{sources}]}}", name) for name, sources in specs.items()))
+    assert [source.id for source in state.repositories["a"].sources] == ["repository:b", "repository:c"]
 
 
 def test_unknown_references_and_types_are_found_although_their_documents_are_broken_elsewhere(refusal: Refusal) -> None:

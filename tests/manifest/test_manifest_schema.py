@@ -34,6 +34,11 @@ def test_the_schema_offers_the_keys_of_the_core_and_of_the_plugin(composed: dict
     source = definitions["Repository.quotes"]["properties"]["sources"]["items"]["properties"]["remote"]
     assert set(source["properties"]) == {"name", "include", "exclude"}
     assert source["required"] == ["name"]
+    entry = definitions["Repository.quotes"]["properties"]["sources"]["items"]
+    assert set(entry["properties"]["repository"]["properties"]) == {"name", "version", "include", "exclude"}
+    assert set(entry["properties"]["upload"]["properties"]) == {"include", "exclude"}
+    assert entry["oneOf"] == [{"required": [kind]} for kind in ("remote", "repository", "upload")]
+    assert set(definitions["core.UploaderSpec"]["properties"]) == {"token", "username", "password"}
     assert set(definitions["Publication.quotes"]["properties"]) == {"repository", "version", "path", "publisher", "access", "exports", "title"}
     assert definitions["Remote.quotes"]["properties"]["index"] == {"enum": ["famous"]}
     assert definitions["Filter.quotes"]["properties"]["minAge"]["anyOf"][0]["pattern"] == "^(\\d{1,9})([smhd])$"
@@ -55,7 +60,7 @@ def test_what_reads_well_fits_the_schema_and_what_does_not_is_seen(composed: dic
     fits = fastjsonschema.compile({**composed, "$schema": "http://json-schema.org/draft-07/schema#"})
     text = (GOLDEN / "sound.yaml").read_text(encoding="utf-8").replace("  deny:\n", "")
     documents = [document for document in yaml.safe_load_all(text) if document]
-    assert len(documents) == 5
+    assert len(documents) == 9
     for document in documents:
         fits(document)
         with pytest.raises(fastjsonschema.JsonSchemaException):

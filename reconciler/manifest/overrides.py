@@ -1,0 +1,246 @@
+"""`--override KIND/NAME.key=VALUE`: plugins' keys for one run. Recorded specifications and digests never see them.
+
+A fault's place is the option itself: `--override:2:17` is column 17 of the second one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from reconciler.manifest.canonical import plain
+from reconciler.manifest.checking import Checked
+from reconciler.manifest.document import Document, ManifestText, Path, Unreadable, documents
+from reconciler.manifest.effective import merged
+from reconciler.manifest.kinds import RepositorySpec
+from reconciler.manifest.links import Named
+from reconciler.manifest.plugins import Plugins, Usable
+from reconciler.manifest.repositories import SOURCE_KEYS
+from reconciler.manifest.resources import FILTER_KEYS, PUBLICATION_KEYS, Declaration
+from reconciler.manifest.scalars import shown
+from reconciler.manifest.wording import keys, suggestion
+from reconciler.model import Fault, Filter, Kind, Origin, Publication, Repository
+from reconciler.plugin import Options, PluginCallConfiguration
+
+OPTION = "--override"
+
+_FORM = re.compile(r"([^/=]*)/([^=]*)=(.*)", re.DOTALL)
+_KINDS = {name: kind for kind in Kind for name in (kind.lower(), f"{kind.lower()}s")} | {"repositories": Kind.REPOSITORY}
+_CORE: Mapping[Kind, Sequence[str]] = {
+    Kind.FILTER: FILTER_KEYS,
+    Kind.REPOSITORY: (*keys(RepositorySpec), *RepositorySpec.not_yet, "name", "version"),
+    Kind.PUBLICATION: PUBLICATION_KEYS,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """One option, read. `target`: `NAME.key`, not yet told apart; `start` and `end`: columns of it; `number`: counts the options from 1."""
+
+    number: int
+    kind: Kind
+    target: str
+    start: int
+    end: int
+    value: Any
+
+    def origin(self, column: int) -> Origin:
+        return Origin(OPTION, self.number, column)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """An override whose resource is known. `path`: of the key within the plugin's options."""
+
+    override: Override
+    path: tuple[str, ...]
+
+    def origin(self, step: int = 0) -> Origin:
+        """Where a step of the key begins in the option."""
+        return self.override.origin(self.override.end - len(".".join(self.path[step:])))
+
+
+def parsed(texts: Iterable[str], faults: list[Fault]) -> list[Override]:
+    """Options as they were given; adds to `faults` what is wrong with each by itself."""
+    found = (_parsed(number, text, faults) for number, text in enumerate(texts, 1))
+    return [each for each in found if each is not None]
+
+
+def override(overrides: Sequence[Override], named: Named, plugins: Plugins, faults: list[Fault], *, complete: bool) -> None:
+    """Put the options of overridden resources in the place of those that the manifests give. `complete`: see `link`."""
+    settings: dict[tuple[Kind, str], list[Setting]] = {}
+    for each in overrides:
+        name = next((name for name in _names(each.target) if name in named[each.kind]), None)
+        if name is not None:
+            path = tuple(each.target[len(name) + 1 :].split("."))
+            _add(Setting(each, path), settings.setdefault((each.kind, name), []), faults)
+        elif complete:
+            faults.append(_unknown(each, named))
+    for (kind, name), own in settings.items():
+        declared = named[kind][name]
+        if own and declared.resource is not None:
+            _Overriding(declared, own, plugins, faults).apply()
+
+
+class _Place(Document):
+    """Data that options make together: the place of a value is the option that sets it."""
+
+    __slots__ = ("_settings",)
+
+    def __init__(self, settings: Sequence[Setting]) -> None:
+        super().__init__(ManifestText(OPTION, "", ""), 0, None, None)
+        self._settings = settings
+
+    def place(self, path: Path = (), *, key: bool = False) -> Origin:
+        steps = path[1:]  # the first names the resource
+        for setting in self._settings:
+            length = min(len(steps), len(setting.path))
+            if steps and steps[:length] == setting.path[:length]:
+                return setting.origin(length - 1) if key else setting.override.origin(setting.override.end + 1)
+        return self._settings[0].origin()
+
+
+class _Overriding:
+    """The settings of one declared resource on their way into it."""
+
+    def __init__(self, declared: Declaration, settings: list[Setting], plugins: Plugins, faults: list[Fault]) -> None:
+        self._declared = declared
+        self._settings = settings
+        self._plugins = plugins
+        self._faults = faults
+        self._label = f"{declared.kind.lower()}/{declared.name}"
+
+    def apply(self) -> None:
+        resource = self._declared.resource
+        if isinstance(resource, Repository):
+            self._repository(resource)
+        elif isinstance(resource, Filter):
+            plugin = self._plugins.importer(resource.type)
+            if isinstance(plugin, Usable) and self._are_plugin_keys(plugin.cls.filter_options):
+                written = {key: value for key, value in self._declared.checked.mapping("spec").items() if key not in FILTER_KEYS}
+                options = self._options(plugin.cls.filter_options, self._over(written))
+                self._declared.resource = msgspec.structs.replace(resource, options=options)
+        elif isinstance(resource, Publication):
+            plugin = self._plugins.publisher(resource.publisher)
+            if isinstance(plugin, Usable) and self._are_plugin_keys(plugin.cls.options):
+                changed = self._changed(("spec",), plugin, PUBLICATION_KEYS, resource.config)
+                self._declared.resource = msgspec.structs.replace(resource, **changed)
+
+    def _repository(self, resource: Repository) -> None:
+        plugin = self._plugins.importer(resource.type)
+        if not isinstance(plugin, Usable) or not self._are_plugin_keys(plugin.cls.options):
+            return
+        if not resource.sources:
+            self._refuse(self._settings[0], "has no sources, and only they have a plugin's keys", "add a source to the manifest")
+        sources = tuple(
+            msgspec.structs.replace(
+                source, **self._changed(("spec", "sources", index, source.kind.value), plugin, SOURCE_KEYS[source.kind], source.config)
+            )
+            for index, source in enumerate(resource.sources)
+        )
+        self._declared.resource = msgspec.structs.replace(resource, sources=sources)
+
+    def _changed(self, path: Path, plugin: Usable, core: Sequence[str], config: PluginCallConfiguration) -> dict[str, Any]:
+        """The fields that differ from now on. The configuration's override level holds whole keys, whatever part of them was set."""
+        value = self._over(merged(self._declared.checked, path, plugin, core))
+        top = {setting.path[0]: plain(value.get(setting.path[0])) for setting in self._settings}
+        return {"options": self._options(plugin.cls.options, value), "config": PluginCallConfiguration(top, config.repository, config.plugin)}
+
+    def _over(self, value: dict[str, Any]) -> dict[str, Any]:
+        for setting in self._settings:
+            value = _set(value, setting.path, setting.override.value)
+        return value
+
+    def _options(self, model: type[Options], value: dict[str, Any]) -> Options | None:
+        return Checked(_Place(self._settings), self._faults).against(model, (self._label,), value)
+
+    def _are_plugin_keys(self, model: type[Options]) -> bool:
+        """The core's own keys are what a plan is made of: they change in git."""
+        core = [each for each in self._settings if each.path[0] in _CORE[self._declared.kind] and each.path[0] not in keys(model)]
+        for each in core:
+            what = f"`{shown(each.path[0])}` is no key of a plugin, and only those can be overridden"
+            self._refuse(each, what, "change it in the manifest")
+        return not core
+
+    def _refuse(self, setting: Setting, message: str, hint: str) -> None:
+        self._faults.append(Fault(setting.origin(), f"`{self._label}`: {message}", hint))
+
+
+def _parsed(number: int, text: str, faults: list[Fault]) -> Override | None:
+    found = _FORM.fullmatch(text)
+    if found is None:
+        faults.append(Fault(Origin(OPTION, number), "expects `KIND/NAME.key=VALUE`", "`--override repository/team.include=[django]`"))
+        return None
+    kind = _KINDS.get(found[1].lower())
+    if kind is None or kind is Kind.REMOTE:
+        what, hint = f"unknown kind `{shown(found[1])}`", suggestion(found[1].lower(), [each.lower() for each in _CORE])
+        if kind is Kind.REMOTE:
+            what, hint = "a remote has no plugin keys", "override the sources that use it: `repository/NAME.key=VALUE`"
+        faults.append(Fault(Origin(OPTION, number), what, hint))
+        return None
+    read, value = _value(number, found, faults)
+    return Override(number, kind, found[2], found.start(2) + 1, found.end(2) + 1, value) if read else None
+
+
+def _value(number: int, found: re.Match[str], faults: list[Fault]) -> tuple[bool, Any]:
+    """VALUE as a manifest's flow style has it, read in a document that gives its faults the right places."""
+    if not found[3].strip():
+        message = "a key without a value"
+        faults.append(Fault(Origin(OPTION, number, found.start(3) + 1), message, "`''` is the empty text, `null` the plugin's own default"))
+        return False, None
+    text = "\n" * (number - 1) + "k".ljust(found.start(3) - 2) + ": " + found[3]
+    before = len(faults)
+    try:
+        read = list(documents(ManifestText(OPTION, "", text), faults))
+    except Unreadable as stop:
+        origin = stop.fault.origin if stop.fault.origin.line == number else Origin(OPTION, number, found.start(3) + 1)
+        faults.append(Fault(origin, stop.fault.message, stop.fault.hint))
+        return False, None
+    if len(faults) > before:
+        return False, None
+    if len(read) != 1 or not isinstance(read[0].value, dict) or list(read[0].value) != ["k"]:
+        faults.append(Fault(Origin(OPTION, number, found.start(3) + 1), "expects one value", "`[a, b]`, `{key: value}`, `7d`, `true` or a text"))
+        return False, None
+    return True, read[0].value["k"]
+
+
+def _names(target: str) -> list[str]:
+    """What may be the name in `NAME.key`, the longest first: names may hold dots, and keys may be nested."""
+    parts = target.split(".")
+    return [".".join(parts[:length]) for length in range(len(parts) - 1, 0, -1)]
+
+
+def _unknown(override: Override, named: Named) -> Fault:
+    names = named[override.kind]
+    if override.target in names:
+        message = f"`{override.kind.lower()}/{shown(override.target)}` lacks a key"
+        return Fault(override.origin(override.end), message, f"`{override.kind.lower()}/{shown(override.target)}.key=VALUE`")
+    meant = _names(override.target) or [override.target]
+    close = (hint for name in meant if (hint := suggestion(name, names, "")))
+    name = meant[-1]
+    hint = next(close, None) or (suggestion(None, names) if names else f"no {override.kind} is declared")
+    return Fault(override.origin(override.start), f"there is no {override.kind} `{shown(name)}`", hint)
+
+
+def _add(setting: Setting, others: list[Setting], faults: list[Fault]) -> None:
+    """Two options for one key, or for a key and what it holds, say two things."""
+    for other in others:
+        length = min(len(setting.path), len(other.path))
+        if setting.path[:length] == other.path[:length]:
+            message = f"`{shown('.'.join(setting.path))}` is overridden twice"
+            faults.append(Fault(setting.origin(), message, f"the other is number {other.override.number}: keep one of them"))
+            return
+    others.append(setting)
+
+
+def _set(value: Mapping[str, Any], path: tuple[str, ...], new: Any) -> dict[str, Any]:
+    """A copy of nested mappings in which the key at `path` is set; without it when it is set to nothing."""
+    key, rest = path[0], path[1:]
+    if rest:
+        inner = value.get(key)
+        return {**value, key: _set(inner if isinstance(inner, dict) else {}, rest, new)}
+    return {**value, key: new} if new is not None else {other: old for other, old in value.items() if other != key}

@@ -1,0 +1,77 @@
+"""One document into one Repository: its sources, each with its kind's own keys and the importer's."""
+
+from __future__ import annotations
+
+from reconciler.manifest.canonical import canonical
+from reconciler.manifest.checking import Checked
+from reconciler.manifest.document import Path
+from reconciler.manifest.effective import Effective, effective
+from reconciler.manifest.kinds import SOURCES, GuardSpec, Manifest, RepositoryManifest, SourceSpec
+from reconciler.manifest.plugins import Plugins, Usable
+from reconciler.manifest.wording import keys
+from reconciler.model import Guard, Origin, Repository, Source, SourceKind
+
+SOURCE_KEYS = {kind: tuple(keys(model)) for kind, model in SOURCES.items()}
+
+
+def repository(checked: Checked, manifest: Manifest | None, importer: Usable, plugins: Plugins) -> Repository | None:
+    """The repository that a document declares; None, and faults, where it cannot be one."""
+    found = [
+        effective(checked, path, importer, SOURCE_KEYS[kind])
+        for index, entry in enumerate(checked.items("spec", "sources"))
+        for kind, path in kinds_of(entry, index)
+    ]
+    if found:
+        plugins.used(importer, checked, ("spec", "type"))
+    if None in found or not isinstance(manifest, RepositoryManifest):
+        return None
+    spec = manifest.spec
+    written = canonical({key: value for key, value in checked.mapping("spec").items() if key != "sources"}, spec)
+    sources = tuple(_source(checked, index, entry, one) for index, (entry, one) in enumerate(zip(spec.sources, found, strict=True)) if one)
+    if sources:
+        written["sources"] = [source.spec for source in sources]
+    return Repository(
+        meta=manifest.meta(checked.document.place()),
+        spec=written,
+        type=spec.type,
+        sources=sources,
+        filters=tuple(spec.filters),
+        mode=spec.sync.mode,
+        guard=_guard(checked, spec.guard),
+    )
+
+
+def kinds_of(entry: object, index: int) -> list[tuple[str, Path]]:
+    """Of an entry of `sources`: the kinds that it names, each with the path of its keys. More than one is a fault by itself."""
+    if not isinstance(entry, dict):
+        return []
+    return [(kind, ("spec", "sources", index, kind)) for kind in entry if kind in SOURCES and isinstance(entry[kind], dict)]
+
+
+def _source(checked: Checked, index: int, spec: SourceSpec, found: Effective) -> Source:
+    origin = checked.document.place(("spec", "sources", index))
+    if spec.remote is not None:
+        kind, core, name = SourceKind.REMOTE, {"name": spec.remote.name}, spec.remote.name
+    elif spec.repository is not None:
+        written = {key: checked.get("spec", "sources", index, "repository", key) for key in SOURCE_KEYS[SourceKind.REPOSITORY]}
+        kind, core, name = SourceKind.REPOSITORY, canonical(written, spec.repository), spec.repository.name
+    else:
+        kind, core, name = SourceKind.UPLOAD, {}, ""
+    return Source(
+        id=f"{kind}:{name}" if name else kind.value,
+        kind=kind,
+        name=name,
+        spec={kind.value: {**core, **found.spec}},
+        options=found.options,
+        config=found.config,
+        origin=origin,
+        version=spec.repository.version if spec.repository is not None else "latest",
+    )
+
+
+def _guard(checked: Checked, spec: GuardSpec) -> Guard:
+    origin: Origin | None = None
+    if checked.get("spec", "guard") is not None:
+        origin = checked.document.place(("spec", "guard"), key=True)
+    written = checked.get("spec", "guard", "maxRemovals") is not None
+    return Guard(spec.max_removals, spec.prevent_destroy, origin, floor=0 if written else Guard().floor)
