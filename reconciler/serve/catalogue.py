@@ -131,7 +131,7 @@ class Catalogue:
         """Where a URL path (decoded, with its leading slash) leads; None where it is malformed or below no publication."""
         if found := self.known(url_path):
             return found
-        place = self._place(url_path)
+        place = self.place(url_path)
         if place is None:
             return None
         mount, path = place
@@ -143,8 +143,8 @@ class Catalogue:
             (self._absent if resource is None else self._present).put(url_path, found)
         return found
 
-    def _place(self, url_path: str) -> tuple[Mount, str | None] | None:
-        """The publication with the longest prefix of a URL path, and the rest."""
+    def place(self, url_path: str) -> tuple[Mount, str | None] | None:
+        """The publication with the longest prefix of a URL path, and the rest; None where it is malformed or below no publication."""
         if not url_path.startswith("/") or not safe_path(url_path[1:].removesuffix("/")):
             return None
         end = len(url_path)

@@ -14,7 +14,7 @@ CONDITIONAL = {b"if-match": "if_match", b"if-none-match": "if_none_match", b"if-
 class Request:
     """`path`: decoded, below the root path of the server. `conditions`: None for the plain request that nearly all are."""
 
-    __slots__ = ("accept", "accept_encoding", "conditions", "files_by_path", "head", "method", "path", "query")
+    __slots__ = ("_headers", "accept", "accept_encoding", "conditions", "files_by_path", "head", "method", "path", "query")
 
     def __init__(self, scope: Mapping[str, Any]) -> None:
         self.method: str = scope["method"]
@@ -23,8 +23,9 @@ class Request:
         self.path: str = scope["path"].removeprefix(scope.get("root_path", ""))
         self.files_by_path = "http.response.pathsend" in scope.get("extensions", ())
         self.accept = self.accept_encoding = b""
+        self._headers = scope["headers"]
         special: dict[str, str] = {}
-        for name, value in scope["headers"]:
+        for name, value in self._headers:
             if name == b"accept":
                 self.accept = _joined(self.accept, value)
             elif name == b"accept-encoding":
@@ -34,6 +35,10 @@ class Request:
         if self.query:
             self.accept = _format(self.query) or self.accept
         self.conditions = Conditions(**special) if special else None
+
+    def header(self, name: bytes) -> str | None:
+        """A header that may come once, by its name in lower case: the first of that name."""
+        return next((value.decode("latin-1") for key, value in self._headers if key == name), None)
 
 
 def _joined(before: bytes, value: bytes) -> bytes:

@@ -25,7 +25,10 @@ BACKLOG = 1024
 LOGGING = {  # errors belong to stderr; stdout is for what a command was asked for
     "formatters": {"line": {"format": "%(levelname)s: %(message)s"}},
     "handlers": {"stderr": {"formatter": "line", "class": "logging.StreamHandler", "stream": "ext://sys.stderr"}},
-    "loggers": {name: {"handlers": ["stderr"], "level": "WARNING", "propagate": False} for name in ("_granian", "reconciler.serve")},
+    "loggers": {
+        **{name: {"handlers": ["stderr"], "level": "WARNING", "propagate": False} for name in ("_granian", "reconciler.serve")},
+        "python_multipart": {"handlers": ["stderr"], "level": "ERROR", "propagate": False},  # it warns of each broken form, and clients hear of that
+    },
 }
 STOP_WITHIN = 10  # seconds that requests in flight have to finish after SIGTERM or SIGINT
 

@@ -237,18 +237,24 @@ def test_a_publication_with_an_index_is_redirected_to_it(published: Published) -
         ("/py", "py/simple/alpha-x/"),
         ("/py/raise", None),
         ("/py/escape", None),
+        ("/py/nonsense", None),
     ],
 )
 def test_the_publisher_may_know_what_was_meant(published: Published, path: str, location: str | None) -> None:
-    def canonical(path: str) -> str | None:
+    def missing(publication: str, path: str) -> str | None:
+        assert publication == "publication-2"
         if path == "raise":
             raise RuntimeError("a bug of a plugin")
+        if path == "nonsense":
+            return 5  # type: ignore[return-value]
         return {"": "simple/alpha-x/", "escape": "../../team/simple/alpha/"}.get(path, path.lower().replace("_", "-"))
 
-    published.page(published.mount("py", id=2, publisher="python"), "simple/alpha-x/", b"it")
+    served = published.mount("py", id=2, publisher="python")
+    published.page(served, "simple/alpha-x/", b"it")
+    published.page(served, "5", b"what nonsense would lead to")
 
     async def once() -> Answer:
-        return await Client(Application(Catalogue(published, published), {"python": canonical})).get(path)
+        return await Client(Application(Catalogue(published, published), {"python": missing})).get(path)
 
     answer = asyncio.run(once())
     assert (answer.status, answer.headers.get("location")) == (301 if location else 404, location)

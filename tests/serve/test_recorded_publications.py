@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from reconciler.database import Database, Entry
 from reconciler.model import Digest
-from reconciler.serve import Application, Catalogue
+from reconciler.serve import Application, Catalogue, OnDemand
 from reconciler.store import LocalStore
 from tests.support.asgi import Client
 from tests.support.databases import NOW, created_publication, database
@@ -47,3 +48,36 @@ def test_pages_and_files_are_served_and_a_new_publication_takes_over(tmp_path: P
         record = published(opened.writer(), id_, {"alpha": [("simple/alpha/", "first")]})
         opened.writer().point(id_, record.number)
         asyncio.run(served(opened, id_))
+
+
+class WheelSupply:
+    """Implements `Supply` over a real store, which it fills."""
+
+    def __init__(self, store: LocalStore) -> None:
+        self.store = store
+
+    def lacks(self, digest: Digest) -> bool:
+        return digest == Digest.of(WHEEL)
+
+    async def bring(self, digest: Digest, size: int) -> AsyncIterator[bytes]:
+        incoming = self.store.incoming()
+        incoming.write(WHEEL)
+        yield WHEEL[: size // 2]
+        incoming.keep(digest)
+        yield WHEEL[size // 2 :]
+
+
+def test_a_file_that_the_store_has_not_is_brought_into_it(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path / "store")
+
+    async def served(opened: Database) -> None:
+        on_demand = OnDemand(WheelSupply(store), store, tmp_path / "work")
+        client = Client(Application(Catalogue(opened.reader(), store), on_demand=on_demand), pathsend=True)
+        (place,) = opened.reader().served()
+        answer = await client.get(f"/{place.path}/alpha.whl")
+        assert (answer.status, answer.body, answer.sent_files) == (200, WHEEL, ())
+        assert (await client.get(f"/{place.path}/alpha.whl")).sent_files == (store.path(Digest.of(WHEEL)),)
+
+    with database(tmp_path) as opened:
+        publish_file(opened, created_publication(opened.writer()), "alpha.whl", Digest.of(WHEEL), len(WHEEL))
+        asyncio.run(served(opened))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,36 @@ class Client:
 
     async def get(self, path: str, /, *, method: str = "GET", query: str = "", headers: Sequence[tuple[str, str]] = ()) -> Answer:
         """One request; `path` is decoded, as servers hand it over."""
-        scope = {
+        sent: list[dict[str, Any]] = []
+
+        async def send(message: dict[str, Any]) -> None:
+            sent.append(message)
+
+        await self.application(self.scope(path, method, query, headers), _nothing_more, send)
+        return _answer(sent)
+
+    async def head(self, path: str, /, **more: Any) -> Answer:
+        return await self.get(path, method="HEAD", **more)
+
+    async def post(
+        self, path: str, pieces: Iterable[bytes | BaseException], /, *, headers: Sequence[tuple[str, str]] = (), method: str = "POST"
+    ) -> Answer:
+        """Send a body in pieces; an EOFError among them is a client that leaves, any other error is raised by the server's side."""
+        sent: list[dict[str, Any]] = []
+
+        async def send(message: dict[str, Any]) -> None:
+            sent.append(message)
+
+        coming = _coming(pieces)
+
+        async def receive() -> dict[str, Any]:
+            return await anext(coming)
+
+        await self.application(self.scope(path, method, "", headers), receive, send)
+        return _answer(sent)
+
+    def scope(self, path: str, method: str = "GET", query: str = "", headers: Sequence[tuple[str, str]] = ()) -> dict[str, Any]:
+        return {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.3"},
             "http_version": "1.1",
@@ -51,16 +80,19 @@ class Client:
             "server": ("127.0.0.1", 80),
             "extensions": {"http.response.pathsend": {}} if self.pathsend else {},
         }
-        sent: list[dict[str, Any]] = []
 
-        async def send(message: dict[str, Any]) -> None:
-            sent.append(message)
 
-        await self.application(scope, _nothing_more, send)
-        return _answer(sent)
-
-    async def head(self, path: str, /, **more: Any) -> Answer:
-        return await self.get(path, method="HEAD", **more)
+async def _coming(pieces: Iterable[bytes | BaseException]) -> AsyncIterator[dict[str, Any]]:
+    for piece in pieces:
+        if isinstance(piece, EOFError):
+            yield {"type": "http.disconnect"}
+        elif isinstance(piece, BaseException):
+            raise piece
+        else:
+            yield {"type": "http.request", "body": piece, "more_body": True}
+    yield {"type": "http.request", "body": b"", "more_body": False}
+    while True:
+        yield {"type": "http.disconnect"}
 
 
 async def _nothing_more() -> dict[str, Any]:

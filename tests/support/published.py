@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import io
 import threading
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
 from reconciler.database.records import Entry, Served
-from reconciler.errors import StateFault
+from reconciler.errors import StateFault, Unreachable
 from reconciler.model import Digest
 
 
@@ -43,11 +45,15 @@ class Published:
 
     def file(self, served: Served, path: str, body: bytes, media_type: str = "application/octet-stream") -> Digest:
         digest = Digest.of(body)
+        self.store(body)
+        self._add(served, Entry(path, media_type, "group", False, digest, len(body)))
+        return digest
+
+    def store(self, body: bytes) -> None:
+        digest = Digest.of(body)
         self.stored[digest] = body
         if self.folder is not None:
             (self.folder / digest.hex).write_bytes(body)
-        self._add(served, Entry(path, media_type, "group", False, digest, len(body)))
-        return digest
 
     def _add(self, served: Served, entry: Entry) -> None:
         self.table.setdefault((served.publication_id, served.number, entry.path), []).append(entry)
@@ -88,3 +94,52 @@ class Published:
         if digest not in self.stored:
             raise StateFault(f"the bytes of {digest.short} are missing from the store")
         return self.stored[digest]
+
+
+BLOCK = 64 * 1024
+
+
+@dataclass
+class FakeSupply:
+    """Implements `Supply`: brings what was taken out of `published`. `fault` is raised once `before` bytes were handed out.
+
+    `held`: later blocks wait for it. `breaks`: breaks off after a block, once another file was asked for. `brought`: what was asked for, in order.
+    """
+
+    published: Published
+    known: dict[Digest, bytes] = field(default_factory=dict)
+    fault: Exception | None = None
+    before: int = 0
+    held: asyncio.Event | None = None
+    breaks: dict[Digest, Digest] = field(default_factory=dict)
+    brought: list[Digest] = field(default_factory=list)
+    begun: asyncio.Event = field(default_factory=asyncio.Event)  # something was asked for
+    events: dict[Digest, asyncio.Event] = field(default_factory=dict)
+
+    def lose(self, digest: Digest) -> None:
+        """The store has these bytes no more; it is known where they can be had."""
+        self.known[digest] = self.published.stored.pop(digest)
+
+    def lacks(self, digest: Digest) -> bool:
+        return digest in self.known
+
+    def _asked(self, digest: Digest) -> asyncio.Event:
+        return self.events.setdefault(digest, asyncio.Event())
+
+    async def bring(self, digest: Digest, size: int) -> AsyncIterator[bytes]:
+        self.brought.append(digest)
+        self.begun.set()
+        self._asked(digest).set()
+        body = self.known[digest]
+        for start in range(0, len(body), BLOCK):
+            if start and digest in self.breaks:
+                await self._asked(self.breaks[digest]).wait()
+                raise Unreachable("the connection broke")
+            if self.fault is not None and start >= self.before:
+                raise self.fault
+            if self.held is not None and start >= self.before:
+                await self.held.wait()
+            if start + BLOCK >= len(body):
+                self.published.store(body)
+            yield body[start : start + BLOCK]
+        self.published.store(body)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from reconciler.serve import Application, Catalogue
-from tests.support.published import Published
+from reconciler.serve import Application, Catalogue, OnDemand, Uploads
+from tests.support.published import FakeSupply, Published
+from tests.support.uploading import FakeReceiver
 
 JSON = "application/vnd.pypi.simple.v1+json"
 HTML_PAGE = b"<!DOCTYPE html><title>alpha</title>" * 20
@@ -29,3 +30,29 @@ def broken(folder: Path) -> Application:
     """A publication whose database cannot be read."""
     published = Published(folder=folder, broken=True)
     return Application(Catalogue(published, published))
+
+
+def taking(folder: Path, patience: float = 60) -> Application:
+    """`/team/` takes files, and moves them to `folder/kept`."""
+    published = Published()
+    published.mount("team")
+    (folder / "kept").mkdir(exist_ok=True)
+    receiver = FakeReceiver(published, folder=folder / "kept")
+    uploads = Uploads(receiver, folder / "incoming", max_upload=300_000_000, patience=patience)
+    return Application(Catalogue(published, published), uploads=uploads)
+
+
+def impatient(folder: Path) -> Application:
+    """`taking` that waits a moment only for more."""
+    return taking(folder, patience=0.1)
+
+
+def bringing(folder: Path) -> Application:
+    """`/team/`: `files/large.whl` is brought when it is asked for; `files/broken.whl` breaks off half-way, once `files/last.whl` is asked for."""
+    published = Published(folder=folder)
+    served = published.mount("team")
+    files = {name: published.file(served, f"files/{name}.whl", LARGE + name.encode()) for name in ("large", "broken", "last")}
+    supply = FakeSupply(published, breaks={files["broken"]: files["last"]})
+    for digest in files.values():
+        supply.lose(digest)
+    return Application(Catalogue(published, published), on_demand=OnDemand(supply, published, folder / "arriving"))

@@ -1,0 +1,187 @@
+"""A form on its way in (`multipart/form-data`, RFC 7578): some texts and one file.
+
+Read piece by piece by a streaming parser, which bounds the headers of parts, in a worker thread: texts stay in memory, within
+bounds of ours; the file is hashed while it is written to a temporary folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from python_multipart import MultipartParser
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import parse_options_header
+
+from reconciler.errors import DigestMismatch, Malformed, StateFault
+from reconciler.serve.ports import ReceivedFile
+from reconciler.store.temporary import TemporaryFolder, write_all
+
+MAX_FIELDS = 1_000
+MAX_FIELD = 1024 * 1024  # bytes of one text
+MAX_TEXT = 4 * MAX_FIELD  # bytes of all texts of a form
+MAX_NAME = 255  # bytes of a file's name: what file systems take
+DECLARED = ("sha256", "sha256_digest")  # fields that say which digest the file should have
+PLAIN = (b"", b"7bit", b"8bit", b"binary")  # transfer encodings that leave bytes as they are
+
+
+class Form:
+    """Give it the body with `write`, then ask `finish` for what it held; `discard` in any case. Threads may take turns."""
+
+    def __init__(self, boundary: bytes, folder: TemporaryFolder) -> None:
+        """Raises Malformed for a boundary that cannot be one."""
+        if not boundary:
+            raise Malformed("the form's `Content-Type` names no boundary")
+        self._folder = folder
+        self._whole = False
+        self._headers: dict[bytes, bytes] = {}
+        self._header_name = bytearray()
+        self._header_value = bytearray()
+        self._texts: list[tuple[str, bytes]] = []
+        self._text: bytearray | None = None  # of the part that comes in, unless it is the file
+        self._text_name = ""
+        self._text_bytes = 0
+        self._descriptor = -1
+        self._file = ""
+        self._file_name = ""
+        self._size = 0
+        self._hash = hashlib.sha256()
+        try:
+            self._parser = MultipartParser(
+                boundary,
+                {
+                    "on_part_begin": self._begin_part,
+                    "on_header_field": self._add_to_header_name,
+                    "on_header_value": self._add_to_header_value,
+                    "on_header_end": self._end_header,
+                    "on_headers_finished": self._end_headers,
+                    "on_part_data": self._add_data,
+                    "on_part_end": self._end_part,
+                    "on_end": self._end,
+                },
+            )
+        except FormParserError as error:
+            raise Malformed(f"the form cannot be read: {error}") from None
+
+    def write(self, data: bytes) -> None:
+        """The next piece of the body. Raises Malformed, and StateFault where the folder cannot be written."""
+        try:
+            self._parser.write(data)
+        except FormParserError as error:
+            raise Malformed(f"the form cannot be read: {error}") from None
+        except OSError as error:
+            raise StateFault(f"cannot write to `{self._folder.folder}`: {error.strerror or error}") from error
+
+    def finish(self) -> tuple[Mapping[str, str], ReceivedFile]:
+        """The texts by name (several of one name: a line each), and the file. Raises Malformed, DigestMismatch."""
+        if not self._whole:
+            raise Malformed("the form ends before its last boundary")
+        if not self._file:
+            raise Malformed("the form holds no file", hint="send exactly one part with a `filename`")
+        fields: dict[str, str] = {}
+        for name, data in self._texts:
+            text = _decoded(data, f"the field `{name}`")
+            fields[name] = f"{fields[name]}\n{text}" if name in fields else text
+        found = self._hash.hexdigest()
+        for name in DECLARED:
+            if (declared := fields.get(name, "").strip().lower()) and declared != found:
+                raise DigestMismatch(f"`{self._file_name}` has sha256 `{found}`, and the field `{name}` says `{declared[:64]}`")
+        return fields, ReceivedFile(self._file_name, Path(self._file), self._size, found)
+
+    def discard(self) -> None:
+        """Remove the file, if it is still where it was written. May be called twice."""
+        self._close()
+        if self._file:
+            with suppress(FileNotFoundError):
+                os.unlink(self._file)
+
+    # What the parser calls
+
+    def _begin_part(self) -> None:
+        self._headers = {}
+
+    def _add_to_header_name(self, data: bytes, start: int, end: int) -> None:
+        self._header_name += data[start:end]
+
+    def _add_to_header_value(self, data: bytes, start: int, end: int) -> None:
+        self._header_value += data[start:end]
+
+    def _end_header(self) -> None:
+        self._headers[bytes(self._header_name).lower()] = bytes(self._header_value)
+        self._header_name.clear()
+        self._header_value.clear()
+
+    def _end_headers(self) -> None:
+        kind, options = parse_options_header(self._headers.get(b"content-disposition"))
+        if kind != b"form-data" or b"name" not in options:
+            raise Malformed("a part of the form has no name: its `Content-Disposition` must be `form-data; name=...`")
+        if self._headers.get(b"content-transfer-encoding", b"").strip().lower() not in PLAIN:
+            raise Malformed("a part of the form is encoded: `Content-Transfer-Encoding` must be `binary`")
+        name = _decoded(options[b"name"], "the name of a part")
+        if b"filename" in options:
+            self._begin_file(options[b"filename"])
+        else:
+            self._begin_text(name)
+
+    def _begin_file(self, filename: bytes) -> None:
+        if self._file:
+            raise Malformed("the form holds more than one file", hint="send one file a request")
+        self._file_name = file_name(filename)
+        self._text = None
+        self._descriptor, self._file = self._folder.create()
+
+    def _begin_text(self, name: str) -> None:
+        if len(self._texts) == MAX_FIELDS:
+            raise Malformed(f"the form holds more than {MAX_FIELDS:,} fields")
+        self._text = bytearray()
+        self._text_name = name
+
+    def _add_data(self, data: bytes, start: int, end: int) -> None:
+        piece = data[start:end]
+        if self._text is None:
+            self._hash.update(piece)
+            write_all(self._descriptor, piece)
+            self._size += len(piece)
+            return
+        self._text_bytes += len(piece)
+        if len(self._text) + len(piece) > MAX_FIELD or self._text_bytes > MAX_TEXT:
+            raise Malformed(f"the fields of the form hold more than {MAX_FIELD:,} bytes each, or {MAX_TEXT:,} together")
+        self._text += piece
+
+    def _end_part(self) -> None:
+        if self._text is None:
+            self._close()
+        else:
+            self._texts.append((self._text_name, bytes(self._text)))
+
+    def _end(self) -> None:
+        self._whole = True
+
+    def _close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def boundary_of(content_type: str | None) -> bytes | None:
+    """The boundary that a `Content-Type` header names, empty if it names none; None where it is not about a form."""
+    kind, options = parse_options_header(content_type)
+    return options.get(b"boundary", b"") if kind == b"multipart/form-data" else None
+
+
+def file_name(sent: bytes) -> str:
+    """The last segment of a name as a client sent it. Raises Malformed where that cannot name a file."""
+    name = _decoded(sent, "the file's name").replace("\\", "/").rpartition("/")[2]
+    if name in ("", ".", "..") or not name.isprintable() or len(name.encode()) > MAX_NAME:
+        raise Malformed(f"a file cannot be called {name[:MAX_NAME]!a}")
+    return name
+
+
+def _decoded(data: bytes, what: str) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        raise Malformed(f"{what} is not UTF-8") from None
