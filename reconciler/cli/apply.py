@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from reconciler.cli import output, settings
+from reconciler.cli import manifests, output, settings
 from reconciler.cli.plan import AllowDestroyOption, Format, FormatOption, PruneOption, VerboseOption
 
 if TYPE_CHECKING:
@@ -23,19 +23,18 @@ def command(
     verbose: VerboseOption = False,
     prune: PruneOption = False,
     allow_destroy: AllowDestroyOption = False,
+    override: manifests.OverrideOption = None,
     home: settings.HomeOption = None,
 ) -> int:
     """Make what is match what the manifests say. Never asks: review happens on the plan."""
     import asyncio
 
-    from reconciler.cli.manifests import folders, read
     from reconciler.engine import Allowances, git_commit
     from reconciler.plan import document, text
-    from reconciler.plugin import Registry
 
-    registry = Registry()
+    registry = settings.registry()
     names = settings.paths(paths)
-    desired = read(names, registry)
+    desired = manifests.read(names, registry, override)
     plans: list[Plan] = []
 
     def show(plan: Plan) -> None:
@@ -44,7 +43,7 @@ def command(
             output.lines(text(plan, verbose=verbose))
 
     allowances = Allowances(prune=prune, allow_destroy=allow_destroy)
-    report = asyncio.run(_apply(settings.home(home), registry, desired, allowances, {"commit": git_commit(folders(names))}, show))
+    report = asyncio.run(_apply(settings.home(home), registry, desired, allowances, {"commit": git_commit(manifests.folders(names))}, show))
     if format is Format.JSON:
         output.pieces([b'{"outcomes":', _outcomes(report), b',"plan":', *document(plans[-1], verbose=verbose), b"}"])
     else:
@@ -60,7 +59,7 @@ async def _apply(
     from reconciler.engine import Engine
 
     with shown() as progress:
-        async with Engine(home, registry, writes=True, progress=progress) as engine:
+        async with Engine(home, registry, writes=True, blocked=output.blocked, progress=progress) as engine:
             return await engine.apply(desired, allowances, provenance, show)
 
 

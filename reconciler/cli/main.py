@@ -5,18 +5,19 @@ from __future__ import annotations
 import gc
 import sys
 from collections.abc import Sequence
+from types import ModuleType
 
 import typer
 from typer.exceptions import TyperException
 
 from reconciler import __version__
-from reconciler.cli import apply, describe, diff, get, history, output, plan, plugins, schema, serve, validate
+from reconciler.cli import apply, describe, diff, get, history, output, plan, plugins, remove, schema, serve, upload, validate
 from reconciler.errors import ManifestFaults, ReconcilerError
 
 GARBAGE = (100_000, 50, 100)  # a run makes many objects and few cycles: collecting at Python's default pace costs it a tenth of its CPU
 INTERRUPTED = 130  # what a shell reports of a process that was interrupted
 
-VERBS = (validate, plan, apply, serve, get, describe, history, diff, schema, plugins)
+VERBS = (validate, plan, apply, serve, upload, remove, get, describe, history, diff, schema, plugins)
 
 
 def tree(words: Sequence[str] = ()) -> typer.Typer:
@@ -32,8 +33,21 @@ def tree(words: Sequence[str] = ()) -> typer.Typer:
     app.callback()(_common)
     asked = [verb for verb in VERBS if list(words[:1]) == [verb.NAME]]
     for verb in asked or VERBS:
-        app.command(name=verb.NAME, short_help=_first_sentence(verb.command.__doc__ or ""))(verb.command)
+        summary = _first_sentence(verb.command.__doc__ or "")
+        if hasattr(verb, "SUBCOMMANDS"):
+            app.add_typer(_group(verb), name=verb.NAME, short_help=summary)
+        else:
+            app.command(name=verb.NAME, short_help=summary)(verb.command)
     return app
+
+
+def _group(verb: ModuleType) -> typer.Typer:
+    """A verb with commands of its own; alone it runs its `command`."""
+    group = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
+    group.callback()(verb.command)
+    for name, command in verb.SUBCOMMANDS.items():
+        group.command(name=name, short_help=_first_sentence(command.__doc__ or ""))(command)
+    return group
 
 
 def _first_sentence(text: str) -> str:

@@ -31,9 +31,17 @@ def note(text: str) -> None:
 
 
 def error(message: str, hint: str | None) -> None:
-    note(f"error: {message}")
-    if hint:
-        note(f"  hint: {hint}")
+    _remark("error", message, hint)
+
+
+def warning(message: str, hint: str | None) -> None:
+    _remark("warning", message, hint)
+
+
+def blocked(what: str) -> None:
+    """A plugin will not come back: say whose fault it is, and end the process. Nothing that was committed is lost by it."""
+    error(what, "the run ends here, what was committed stays; tell the plugin's authors")
+    os._exit(1)
 
 
 def faults(error: ManifestFaults) -> None:
@@ -70,6 +78,12 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
     for row in (tuple(name.upper() for name in header), *rows):
         line("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _remark(kind: str, message: str, hint: str | None) -> None:
+    note(f"{kind}: {message}")
+    if hint:
+        note(f"  hint: {hint}")
 
 
 def _coloured(stream: TextIO) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reconciler.cli import output, settings
+from reconciler.cli import manifests, output, settings
 
 if TYPE_CHECKING:
     from reconciler.engine import Allowances, Home
@@ -38,18 +38,17 @@ def command(
     verbose: VerboseOption = False,
     prune: PruneOption = False,
     allow_destroy: AllowDestroyOption = False,
+    override: manifests.OverrideOption = None,
     home: settings.HomeOption = None,
 ) -> int:
     """Show what an apply would change, down to each file, with reasons."""
     import asyncio
 
-    from reconciler.cli.manifests import read
     from reconciler.engine import Allowances
     from reconciler.plan import document, text
-    from reconciler.plugin import Registry
 
-    registry = Registry()
-    desired = read(settings.paths(paths), registry)
+    registry = settings.registry()
+    desired = manifests.read(settings.paths(paths), registry, override)
     plan = asyncio.run(_plan(settings.home(home), registry, desired, Allowances(prune=prune, allow_destroy=allow_destroy), offline))
     if format is Format.JSON:
         output.pieces(document(plan, verbose=verbose))
@@ -65,5 +64,5 @@ async def _plan(home: Home, registry: Registry, desired: DesiredState, allowance
     from reconciler.engine import Engine
 
     with shown() as progress:
-        async with Engine(home, registry, progress=progress, offline=offline) as engine:
+        async with Engine(home, registry, blocked=output.blocked, progress=progress, offline=offline) as engine:
             return await engine.plan(desired, allowances)

@@ -1,32 +1,64 @@
-"""`reconciler plugins`: what is installed, enabled or not, and why."""
+"""`reconciler plugins`: what is installed, enabled or not, and why; and the beginning of a new one."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from reconciler.cli import output
+import typer
+
+from reconciler.cli import output, plugins_new, settings
 from reconciler.cli.formats import Layout, LayoutOption
 
 if TYPE_CHECKING:
     from reconciler.plugin import Plugin
 
 NAME = "plugins"
+REFUSED = "refused: "
+COLUMNS = ["id", "kind", "distribution", "api", "types", "state", "origin", "reason"]
 
 
-def command(layout: LayoutOption = Layout.TABLE) -> int:
-    """List installed plugins: importers, publishers and content types, with state and reason."""
-    from reconciler.plugin import API_VERSION, Registry
+def command(context: typer.Context, layout: LayoutOption = Layout.TABLE) -> int:
+    """List installed plugins, or begin a new one: alone, `plugins` means `plugins list`."""
+    return 0 if context.invoked_subcommand else _list(layout)
 
-    found = [_document(plugin) for plugin in Registry().all()]
+
+def listing(context: typer.Context, layout: Annotated[Layout | None, typer.Option("--output", "-o", help="How to print.")] = None) -> int:
+    """List importers, publishers and content types, with state and reason. Exits with 1 where other commands would refuse to start."""
+    above = context.parent.params["layout"] if context.parent else Layout.TABLE
+    return _list(layout or above)
+
+
+SUBCOMMANDS = {"list": listing, plugins_new.NAME: plugins_new.command}
+
+
+def _list(layout: Layout) -> int:
+    from reconciler.plugin import API_VERSION
+
+    plugins = settings.unstarted_registry().examined()
+    found = [_document(plugin) for plugin in plugins]
     if layout is Layout.JSON:
         output.document(found)
     elif layout is Layout.YAML:
         output.yaml_document(found)
     else:
-        rows = [[one["id"], one["kind"], f"{one['distribution']} {one['version']}", one["api"] or "-", one["state"], one["reason"]] for one in found]
-        output.table(["id", "kind", "distribution", "api", "state", "reason"], rows)
+        output.table(COLUMNS, [_row(one) for one in found])
         output.note(f"plugin API {API_VERSION}")
-    return 0
+    return 1 if any(plugin.refused for plugin in plugins) else 0
+
+
+def _row(one: dict[str, Any]) -> list[str]:
+    distribution = f"{one['distribution']} {one['version']}".strip()
+    types = ",".join(one["types"])
+    return [
+        one["id"],
+        one["kind"],
+        distribution,
+        one["api"] or "-",
+        types or "-",
+        one["state"],
+        one["origin"].removeprefix("entry point "),
+        one["reason"],
+    ]
 
 
 def _document(plugin: Plugin) -> dict[str, Any]:
@@ -38,6 +70,6 @@ def _document(plugin: Plugin) -> dict[str, Any]:
         "api": plugin.metadata.api if plugin.metadata else "",
         "types": list(plugin.metadata.types) if plugin.metadata else [],
         "state": "enabled" if plugin.enabled else "disabled",
-        "reason": plugin.reason,
+        "reason": (REFUSED if plugin.refused else "") + plugin.reason,
         "origin": plugin.origin,
     }

@@ -8,14 +8,14 @@ from pathlib import Path
 
 from reconciler.cli import settings
 from reconciler.engine import Inspector
-from reconciler.plugin import Registry
 
 
 @contextmanager
 def inspector(home: Path | None) -> Iterator[Inspector]:
     """Questions about the state in `home`, for the length of a block."""
+    registry = settings.registry()
     database = settings.home(home).database()
     try:
-        yield Inspector(database.reader(), Registry())
+        yield Inspector(database.reader(), registry)
     finally:
         database.close()

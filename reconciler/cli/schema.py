@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reconciler.cli import output
+from reconciler.cli import output, settings
 
 NAME = "schema"
 
@@ -10,7 +10,6 @@ NAME = "schema"
 def command() -> int:
     """Print the JSON Schema of manifests, composed from the core and every installed plugin."""
     from reconciler.manifest import schema
-    from reconciler.plugin import Registry
 
-    output.document(schema(Registry()))
+    output.document(schema(settings.registry()))
     return 0

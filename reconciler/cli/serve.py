@@ -24,6 +24,7 @@ def command(
     from reconciler.serve import serve
 
     place = settings.home(home)
+    plugins = settings.registry().settings
     place.database(read_only=False).close()  # a server that starts before the first apply has a database to watch
-    serve(partial(application, place), host=host, port=port, workers=workers, on_ready=lambda url: output.note(f"serving on {url}/"))
+    serve(partial(application, place, plugins), host=host, port=port, workers=workers, on_ready=lambda url: output.note(f"serving on {url}/"))
     return 0

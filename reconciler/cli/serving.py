@@ -2,35 +2,81 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
 from reconciler.engine import Home
-from reconciler.plugin import Registry
-from reconciler.serve import Application, Canonical, Catalogue
+from reconciler.engine.service import Service
+from reconciler.model import Digest
+from reconciler.plugin import MissingCall, PluginSettings, Redirect, Registry, UploadedFile
+from reconciler.serve import Application, Catalogue, Missing, OnDemand, Receipt, ReceivedFile, Uploads
+
+ARRIVING = "arriving"
+"""Where in the home files lie while they come in, on the disk of the store."""
 
 
-def application(home: Home) -> Application:
-    """What a home publishes, as an ASGI application."""
-    return Application(Catalogue(home.database().reader(), home.store()), CanonicalPaths(Registry()))
+def application(home: Home, plugins: PluginSettings) -> Application:
+    """What a home publishes, as an ASGI application. Whoever starts the workers has had the plugins judged."""
+    registry = Registry(settings=plugins)
+    service = Service(home, registry)
+    counter = Counter(service)
+    store, folder = home.store(), home.root / ARRIVING
+    return Application(
+        Catalogue(home.database().reader(), store),
+        MissingPaths(registry),
+        uploads=Uploads(counter, folder),
+        on_demand=OnDemand(counter, store, folder),
+        on_close=service.close,
+    )
 
 
-class CanonicalPaths(Mapping[str, Canonical]):
-    """By publisher ID, how a path is meant; publishers are loaded when a path of theirs is not found."""
+class Counter:
+    """Where the server and the engine meet; implements `reconciler.serve.Receiver` and `Supply`."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def authenticate(self, publication: str, authorization: str | None) -> str | None:
+        return self._service.authenticate(publication, authorization)
+
+    async def receive(self, publication: str, path: str, fields: Mapping[str, str], file: ReceivedFile, principal: str) -> Receipt:
+        uploaded = UploadedFile(file.name, file.path, file.size, file.sha256)
+        taken = await self._service.receive(publication, path, fields, uploaded, principal)
+        return Receipt(said(taken.keys, taken.version, taken.delayed), taken.version)
+
+    def lacks(self, digest: Digest) -> bool:
+        return self._service.lacks(digest)
+
+    def bring(self, digest: Digest, size: int) -> AsyncIterator[bytes]:
+        return self._service.bring(digest, size)
+
+
+class MissingPaths(Mapping[str, Missing]):
+    """By publisher ID, what a path means that a publication does not hold; publishers are loaded when a path of theirs is not found."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
 
-    def __getitem__(self, publisher: str) -> Canonical:
+    def __getitem__(self, publisher: str) -> Missing:
         plugin = self._registry.find("publisher", publisher)
         if plugin is None or not plugin.enabled:
             raise KeyError(publisher)
         cls: Any = plugin.cls
-        canonical: Canonical = cls.canonical_path
-        return canonical
+
+        def missing(publication: str, path: str) -> str | None:
+            answer: Redirect | None = cls.missing(MissingCall(publication), path)
+            return None if answer is None else answer.path
+
+        return missing
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._registry.ids("publisher"))
 
     def __len__(self) -> int:
         return len(self._registry.ids("publisher"))
+
+
+def said(keys: tuple[str, ...], version: int, delayed: tuple[str, ...]) -> str:
+    """What came of an upload, for people."""
+    what = f"version {version} holds {', '.join(f'`{key}`' for key in keys)}" if keys else f"nothing new: version {version} holds it already"
+    return "\n".join((what, *delayed))

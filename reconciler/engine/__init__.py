@@ -3,6 +3,9 @@
 Comes in: `DesiredState` and a `Home`. Goes out: a `Plan`, a `Report`, documents about what there is.
 Must never know: YAML, HTTP to clients, any packaging format, how anything is printed.
 
+`reconciler.engine.service` stands beside it, for servers and uploads: it reads recorded manifests, which is more to import
+than most commands need.
+
 Reading order: `reconcile` (the engine as surfaces see it), `planning` and `resolve` (what should change), `execute`
 with `sync`, `publish` and `exports` (how it changes), `steps` (the order of writes, by name).
 """
@@ -10,6 +13,7 @@ with `sync`, `publish` and `exports` (how it changes), `steps` (the order of wri
 from reconciler.engine.execute import Executor, Report
 from reconciler.engine.home import Home
 from reconciler.engine.inspect import Inspector, parse_kind, parse_ref
+from reconciler.engine.patience import Limits
 from reconciler.engine.planning import Allowances
 from reconciler.engine.progress import Progress, Silent, Task
 from reconciler.engine.provenance import git_commit
@@ -22,6 +26,7 @@ __all__ = [
     "Executor",
     "Home",
     "Inspector",
+    "Limits",
     "Progress",
     "Report",
     "Silent",

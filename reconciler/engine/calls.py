@@ -1,55 +1,88 @@
-"""The importer's side of the conduits: one call object per declare or read, closed when it returns."""
+"""What an importer is handed: one call object per declare or read, closed when it returns. It asks upstream and notes; it cannot write."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urljoin
 
 import msgspec
 
+from reconciler.engine.conduits import NotedConduit
+from reconciler.engine.pads import PadBook
+from reconciler.engine.patience import Clock
+from reconciler.engine.places import PassingPlace
 from reconciler.engine.steps import Step, reached
 from reconciler.errors import Malformed, PluginFault
-from reconciler.plugin import Page, PluginCallConfiguration
+from reconciler.plugin import Page, PluginCallConfiguration, RepositoryInfo
 from reconciler.remote import PageReader
 
 _JSON = msgspec.json.Decoder(float_hook=str)
 
 
-class SourceCall:
-    """One call of an importer for one source; implements `reconciler.plugin.ImporterCall`.
+class Desk:
+    """What all calls about one source share: where to ask, and with which words. Made once for a source, handed out for no call at all.
 
-    `known`: the validator under which the group is committed with today's selection, None where it must be decided anew.
+    `pages`: opens the remote with the first page, so that a secret which cannot be read is this source's failure.
     """
 
-    def __init__(self, url: str, options: Any, config: PluginCallConfiguration, pages: PageReader, known: str | None = None) -> None:
-        self._url = url
-        self._options = options
-        self._config = config
-        self._pages = pages
+    def __init__(
+        self, url: str, options: Any, config: PluginCallConfiguration, pages: Callable[[], PageReader], place: PassingPlace, pads: PadBook, owner: str
+    ) -> None:
+        self.url = url
+        self.options = options
+        self.config = config
+        self.pages = pages
+        self.place = place
+        self.pads = pads
+        self.owner = owner
+
+
+class UpstreamCall(NotedConduit):
+    """The part of a call that asks upstream; implements `reconciler.plugin.ReadingCall` and `WritableScratchpads`.
+
+    `known`: the validator under which what the call is about is committed with today's selection, None where it must be decided anew.
+    """
+
+    def __init__(self, desk: Desk, clock: Clock, known: str | None) -> None:
+        super().__init__(desk.pads, desk.owner)
+        self._desk = desk
+        self._clock = clock
         self._known = known
-        self._closed = False
-        self.validator: str | None = None
-        self.kept_out: list[tuple[str, str]] = []
         self._read: list[tuple[str, str]] = []
+        self.validator: str | None = None
+
+    @property
+    def repository(self) -> RepositoryInfo:
+        self._check_open()
+        return self._desk.place
 
     @property
     def url(self) -> str:
-        return self._url
+        self._check_open()
+        return self._desk.url
 
     @property
     def options(self) -> Any:
-        return self._options
+        self._check_open()
+        return self._desk.options
 
     @property
     def config(self) -> PluginCallConfiguration:
-        return self._config
+        self._check_open()
+        return self._desk.config
+
+    @property
+    def said_unchanged(self) -> bool:
+        """Has the plugin asked, and been told that nothing changed?"""
+        return self.validator is not None and self.validator == self._known
 
     async def get(self, url: str, *, accept: str = "*/*", at_least: int | None = None) -> Page:
         self._check_open()
-        address = urljoin(self._url, url)
+        address = urljoin(self._desk.url, url)
         self._read.append((address, accept))
-        page = await self._pages.get(address, accept=accept, at_least=at_least)
+        with self._clock.working():
+            page = await self._desk.pages().get(address, accept=accept, at_least=at_least)
         reached(Step.PAGE_READ)
         return page
 
@@ -62,28 +95,26 @@ class SourceCall:
 
     def unchanged(self, validator: str) -> bool:
         self._check_open()
+        if not isinstance(validator, str) or not validator:
+            raise PluginFault(f"a validator is a text that is not empty, not {validator!r:.80}")
         self.validator = validator
-        return self._known is not None and self._known == validator
-
-    def refuse(self, key: str, reason: str) -> None:
-        self._check_open()
-        self.kept_out.append((key, reason))
+        return self.said_unchanged
 
     def forget_pages(self) -> None:
         """What this call read made no sense: the next one reads it anew, whatever upstream's validators say."""
         for address, accept in self._read:
-            self._pages.forget(address, accept)
-
-    def close(self) -> None:
-        """The call has returned: whoever kept this object can do nothing with it."""
-        self._closed = True
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise PluginFault("a plugin used a call object after its call had returned", hint="keep nothing between calls")
+            self._desk.pages().forget(address, accept)
 
 
-def configuration(options: Any, plugin: Mapping[str, Any]) -> PluginCallConfiguration:
-    """The three levels of one call: no overrides yet, the keys that the manifest sets, the plugin's own."""
-    set_keys = options.model_dump(by_alias=True, exclude_unset=True) if options is not None else {}
-    return PluginCallConfiguration({}, set_keys, plugin)
+class SourceCall(UpstreamCall):
+    """One call of `declare` or `read`; implements `reconciler.plugin.ImporterCall`."""
+
+    conduit = "ImporterCall"
+
+    def __init__(self, desk: Desk, clock: Clock, known: str | None = None) -> None:
+        super().__init__(desk, clock, known)
+        self.kept_out: list[tuple[str, str]] = []
+
+    def refuse(self, key: str, reason: str) -> None:
+        self._check_open()
+        self.kept_out.append((key, reason))

@@ -1,8 +1,8 @@
 """Execute: carry out the very plan that was shown. Independent repositories go on when one fails.
 
-The order of writes: resources, then per repository bytes, rows and one flip, then per publication pages, completion,
-pointer and exports, then what goes (and what takes its place, in the same transaction), then the record of it all.
-A crash anywhere leaves rubbish, never a lie, and the next run goes on.
+The order of writes: resources and the plugins that they use, then per repository bytes, rows and one flip, then per
+publication pages, completion, pointer and exports, then what goes (and what takes its place, in the same transaction),
+then the record of it all. A crash anywhere leaves rubbish, never a lie, and the next run goes on.
 """
 
 from __future__ import annotations
@@ -14,15 +14,19 @@ from itertools import groupby
 from typing import Any
 
 from reconciler.database import Outcome
+from reconciler.engine.attachments import LifeCycle, attached, explained
+from reconciler.engine.bringing import SourceAccess
 from reconciler.engine.exports import forget, overlap
 from reconciler.engine.lease import leased
 from reconciler.engine.planning import LATEST
 from reconciler.engine.serving import abandoned, dropped, serve_version, takes_over
 from reconciler.engine.site import Site
-from reconciler.engine.sync import ContentSync, FileFailure, SourceAccess
+from reconciler.engine.sync import ContentSync, FileFailure
+from reconciler.engine.upstream import ON_DEMAND
 from reconciler.errors import Conflict, ReconcilerError
-from reconciler.model import ActualState, DesiredState, Kind, Ref, Repository
+from reconciler.model import ActualResource, ActualState, DesiredState, Kind, Ref, Remote, Repository, SourceKind
 from reconciler.plan import REMOVE, Action, ContentChanges, Counts, Plan, ResourceChange, counts_of, counts_text, sum_counts
+from reconciler.remote import conceal
 
 AT_ONCE = 4  # repositories synced at the same time
 
@@ -31,7 +35,7 @@ DONE, UNCHANGED, FAILED, BLOCKED = "done", "unchanged", "failed", "blocked"
 
 @dataclass(slots=True)
 class Report:
-    """What became of each resource. `conflicts`: repositories whose content moved while they were fetched: plan again."""
+    """What became of each resource, without any secret. `conflicts`: repositories whose content moved while they were fetched: plan again."""
 
     outcomes: list[Outcome] = field(default_factory=list)
     conflicts: list[str] = field(default_factory=list)
@@ -41,10 +45,21 @@ class Report:
         return any(outcome.result in (FAILED, BLOCKED) for outcome in self.outcomes)
 
     def add(self, ref: Ref, result: str, message: str = "") -> None:
-        self.outcomes.append(Outcome(str(ref), result, message))
+        self.outcomes.append(Outcome(str(ref), result, conceal(message)))
+
+    def note(self, ref: Ref, message: str) -> None:
+        """Something more about a resource whose outcome is told already, or that nothing else happens to."""
+        text = str(ref)
+        found = next((index for index, outcome in enumerate(self.outcomes) if outcome.ref == text), None)
+        if found is None:
+            self.add(ref, UNCHANGED, message)
+        else:
+            known = self.outcomes[found]
+            self.outcomes[found] = Outcome(known.ref, known.result, "; ".join(filter(None, (known.message, conceal(message)))))
 
     def result(self, ref: Ref) -> str | None:
-        return next((outcome.result for outcome in self.outcomes if outcome.ref == str(ref)), None)
+        text = str(ref)
+        return next((outcome.result for outcome in self.outcomes if outcome.ref == text), None)
 
 
 class Executor:
@@ -53,10 +68,12 @@ class Executor:
     def __init__(self, site: Site, plan: Plan, desired: DesiredState, fingerprints: dict[Ref, dict[str, str]], provenance: dict[str, Any]) -> None:
         self._site = site
         self._plan = plan
+        self._changes = {change.ref: change for change in plan.changes}
         self._desired = desired
         self._fingerprints = fingerprints
         self._provenance = provenance
         self._report = Report()
+        self._unfit: set[Ref] = set()  # whose plugins could not be attached
 
     async def run(self) -> Report:
         """Everything that can be done is done; the report says what was not, and why."""
@@ -64,9 +81,10 @@ class Executor:
             if change.refusal:
                 self._report.add(change.ref, FAILED, f"{change.refusal}\nhint: {change.hint}")
         before = await asyncio.to_thread(self._site.writer.actual_state)
+        life = await asyncio.to_thread(self._attached, before)
         dropped = self._dropped(before)
         late = self._late(before, dropped)
-        await asyncio.to_thread(self._record_resources, self._written() - late)
+        await asyncio.to_thread(self._record_resources, self._written() - late, life=life)
         slots = asyncio.Semaphore(AT_ONCE)
         actual = await asyncio.to_thread(self._site.writer.actual_state)
 
@@ -78,15 +96,29 @@ class Executor:
         actual = await asyncio.to_thread(self._site.writer.actual_state)
         for change in self._going(Kind.PUBLICATION):
             await self._publication(change, actual, dropped.get(change.ref, []))
-        await asyncio.to_thread(self._leave, before, late, dropped)
+        await asyncio.to_thread(self._leave, life, actual, late, dropped)
         return self._report
 
+    def _attached(self, before: ActualState) -> LifeCycle:
+        """Plugins that are used for the first time say whether they can be; what they do not take is left exactly as it was."""
+        life = LifeCycle(self._site, before, attached(self._site.writer.every_attachment(), before))
+        self._fail(life.importers([self._desired.repositories[one.ref.name] for one in self._going(Kind.REPOSITORY)]))
+        publications = [one.ref.name for one in self._going(Kind.PUBLICATION) if not self._blocked(one.ref.name)]
+        self._fail(life.publishers([self._desired.publications[name] for name in publications]))
+        return life
+
+    def _fail(self, failed: Mapping[Ref, str]) -> None:
+        for ref, message in failed.items():
+            self._unfit.add(ref)
+            self._report.add(ref, FAILED, message)
+
     def _going(self, kind: Kind) -> list[ResourceChange]:
-        return [one for one in self._plan.changes if one.ref.kind is kind and one.action is not Action.DELETE and not one.refusal]
+        going = [one for one in self._plan.changes if one.ref.kind is kind and one.action is not Action.DELETE and not one.refusal]
+        return [one for one in going if one.ref not in self._unfit]
 
     def _written(self) -> set[Ref]:
         written = {one.ref for one in self._plan.changes if one.action in (Action.CREATE, Action.UPDATE) and not one.refusal}
-        return written - {Ref(Kind.PUBLICATION, name) for name in self._desired.publications if self._blocked(name)}
+        return written - self._unfit - {Ref(Kind.PUBLICATION, name) for name in self._desired.publications if self._blocked(name)}
 
     def _deleted(self) -> list[Ref]:
         return [one.ref for one in self._plan.changes if one.action is Action.DELETE and not one.refusal]
@@ -103,21 +135,21 @@ class Executor:
         replacing = {one.meta.ref for one in self._desired.publications.values() if any(takes_over(one, spec) for spec in leaving)}
         return (replacing | dropped.keys()) & self._written() & before.resources.keys()
 
-    def _record_resources(self, written: set[Ref], deleted: list[Ref] | None = None) -> None:
-        """Resources as declared, and what goes, in one transaction."""
+    def _record_resources(self, written: set[Ref], deleted: list[Ref] | None = None, life: LifeCycle | None = None) -> None:
+        """Resources as declared with the plugins that they use from now on, and what goes, in one transaction."""
         resources = [resource for resource in self._desired if resource.meta.ref in written]
-        if resources or deleted:
-            self._site.writer.record_resources(resources, self._fingerprints, deleted or [], self._site.clock())
+        fresh = life.fresh if life is not None else {}
+        if resources or deleted or fresh:
+            self._site.writer.record_resources(resources, self._fingerprints, deleted or [], self._site.clock(), fresh)
         for resource in resources:
             if resource.meta.kind in (Kind.REMOTE, Kind.FILTER):
                 self._report.add(resource.meta.ref, DONE)
 
-    def _leave(self, before: ActualState, late: set[Ref], dropped: Mapping[Ref, list[str]]) -> None:
-        """What goes, goes once what replaces it stands; exports first, so that a crash in between does not forget them."""
-        deleted = self._deleted()
-        if not deleted and not late:
-            return
+    def _leave(self, life: LifeCycle, actual: ActualState, late: set[Ref], dropped: Mapping[Ref, list[str]]) -> None:
+        """What goes, goes once what replaces it stands; exports and plugins first, so that a crash in between does not forget them."""
+        before, deleted = life.before, self._deleted()
         waiting = self._waiting(before, deleted)
+        late = late - set(waiting.values())
         gone = [ref for ref in deleted if ref not in waiting]
         for path in (path for paths in dropped.values() for path in paths):
             forget(path)
@@ -125,12 +157,28 @@ class Executor:
         for ref in gone:
             if ref.kind is Kind.PUBLICATION:
                 left[ref] = "".join(f", its export `{path}` is left where it is" for path in self._forgotten(before.resources[ref].spec))
-        self._record_resources(late - set(waiting.values()), gone)
+        said = life.leave(self._remaining(actual, late, gone), gone=gone, spared=self._short())
+        self._record_resources(late, gone)
         for ref in deleted:
             if ref in waiting:
                 self._report.add(ref, BLOCKED, f"{waiting[ref]} did not succeed: {ref} stays until it does")
             else:
                 self._report.add(ref, DONE, "removed" + left.get(ref, ""))
+        for ref, messages in said.items():
+            self._report.note(ref, "; ".join(messages))
+
+    def _remaining(self, actual: ActualState, late: set[Ref], gone: list[Ref]) -> dict[Ref, ActualResource]:
+        """Resources as they will be recorded when everything is over."""
+        left = actual.resources.keys() - gone
+        declared = {one.meta.ref: one for one in self._desired if one.meta.ref in late}
+        return {ref: actual.resources[ref] for ref in left} | {
+            ref: ActualResource(ref, one.meta.labels, one.meta.annotations, one.spec) for ref, one in declared.items()
+        }
+
+    def _short(self) -> list[Ref]:
+        """Publications that did not come to what is declared."""
+        failed = {outcome.ref for outcome in self._report.outcomes if outcome.result in (FAILED, BLOCKED)}
+        return [one.meta.ref for one in self._desired.publications.values() if str(one.meta.ref) in failed]
 
     def _forgotten(self, spec: Mapping[str, Any]) -> list[str]:
         """Forget the exports of a publication that goes; those that cannot be, as they were written."""
@@ -141,7 +189,9 @@ class Executor:
 
     def _waiting(self, before: ActualState, deleted: list[Ref]) -> dict[Ref, Ref]:
         """What cannot go yet, and the publication that it waits for: one that takes its place, or that shows its content, and did not succeed."""
-        short = [one for one in self._desired.publications.values() if self._report.result(one.meta.ref) in (FAILED, BLOCKED)]
+        if not deleted:
+            return {}
+        short = [self._desired.publications[ref.name] for ref in self._short()]
         served = {(one.name, one.path) for one in self._site.writer.served()} if short else set()
         waiting: dict[Ref, Ref] = {}
         for ref in deleted:
@@ -167,7 +217,7 @@ class Executor:
                 self._report.conflicts.append(change.ref.name)
                 problems.append(str(error))
             except ReconcilerError as error:
-                problems.append(_explained(error))
+                problems.append(explained(error))
             except Exception as error:  # a full disk, a locked database: this repository's failure, the others go on
                 problems.append(f"{type(error).__name__}: {error}")
         if problems:
@@ -184,7 +234,7 @@ class Executor:
         try:
             async with leased(site.writer, str(change.ref), site.clock):
                 access = self._access(repository, content)
-                sync = ContentSync(site.writer, site.store, site.registry, access, site.in_flight, repository_id, task)
+                sync = ContentSync(site.writer, site.store, site.registry, access, site.in_flight, site.measuring, repository_id, task)
                 try:
                     await sync.fetch(content)
                     number, digest, created = await sync.commit(content, self._version_provenance(repository), site.clock())
@@ -198,10 +248,14 @@ class Executor:
         return message if content.counts.total else "", [str(failure) for failure in sync.failures]
 
     def _access(self, repository: Repository, content: ContentChanges) -> dict[str, SourceAccess]:
-        """How the files of each source come in; a source whose listing failed has none, and may not even have its secrets."""
+        """How the files of each remote come in; a source that could not be asked has no access, and may not even have its secrets."""
         silent = {failure.source for failure in content.failures if failure.group is None}
-        remotes = {source.id: self._desired.remotes[source.remote] for source in repository.sources if source.id not in silent}
-        return {id: SourceAccess(self._site.remotes.fetcher(remote), remote.concurrency, remote.retries) for id, remote in remotes.items()}
+        asked = [one for one in repository.sources if one.kind is SourceKind.REMOTE and one.id not in silent]
+        return {one.id: self._remote_access(self._desired.remotes[one.name]) for one in asked}
+
+    def _remote_access(self, remote: Remote) -> SourceAccess:
+        later = remote.policy == ON_DEMAND
+        return SourceAccess(self._site.remotes.fetcher(remote), remote.meta.name, remote.concurrency, remote.retries, later)
 
     def _version_provenance(self, repository: Repository) -> dict[str, Any]:
         return {**self._provenance, "plugin": {"id": repository.type, "version": self._plan.plugins.get(repository.type, "")}}
@@ -210,7 +264,7 @@ class Executor:
         publication = self._desired.publications[change.ref.name]
         source = Ref(Kind.REPOSITORY, publication.repository)
         if self._blocked(change.ref.name):
-            self._report.add(change.ref, BLOCKED, f"{source} was refused")
+            self._report.add(change.ref, BLOCKED, f"{source} was refused" if source not in self._unfit else f"{source} failed")
             return
         if self._report.result(source) == FAILED and actual.repositories[publication.repository].number == 0:
             self._report.add(change.ref, BLOCKED, f"{source} has no content yet")
@@ -218,24 +272,22 @@ class Executor:
         try:
             message = await serve_version(self._site, publication, change, actual)
         except ReconcilerError as error:
-            self._report.add(change.ref, FAILED, _explained(error))
-        except Exception as error:  # a publisher may raise anything; the pointer stays where it was
-            self._report.add(change.ref, FAILED, f"publisher `{publication.publisher}` failed: {type(error).__name__}: {error}")
+            self._report.add(change.ref, FAILED, explained(error))
+        except Exception as error:  # a full disk, a locked database; the pointer stays where it was
+            self._report.add(change.ref, FAILED, f"{type(error).__name__}: {error}")
         else:
             words = ([message] if message else []) + [f"no longer exported to {path}" for path in dropped]
             done = words or change.action is not Action.NO_OP
             self._report.add(change.ref, DONE if done else UNCHANGED, ", ".join(words))
 
     def _blocked(self, name: str) -> bool:
-        """Does it wait for a version that a guard has refused? One that goes to a version which exists need not."""
+        """Does it wait for a version that does not come, because its repository was refused? One that goes to a version which exists need not."""
         publication = self._desired.publications[name]
         source = Ref(Kind.REPOSITORY, publication.repository)
-        target = next(one for one in self._plan.changes if one.ref == source)
-        return bool(target.refusal) and (publication.version == LATEST or target.action is Action.CREATE)
-
-
-def _explained(error: ReconcilerError) -> str:
-    return f"{error}\nhint: {error.hint}" if error.hint else str(error)
+        target = self._changes[source]
+        before, after = target.version
+        waits = target.action is Action.CREATE or (publication.version == LATEST and before != after)
+        return waits and (bool(target.refusal) or source in self._unfit)
 
 
 def _committed(content: ContentChanges, failures: Iterable[FileFailure]) -> Counts:

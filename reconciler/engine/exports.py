@@ -5,7 +5,7 @@ that is not shown is advanced by its own difference and then shown by replacing 
 `<tree>.json` says what its tree holds; it is removed before the tree is touched and written when it is whole, so a
 crash leaves a tree that is built anew, never one that lies.
 
-Folder indexes become `index.html` (the default representation) and `index.json`; pages lie there compressed as well
+Folder indexes become `index.html` (the default representation) and `index.json`, and lie there compressed as well
 (`.gz`), for servers that send precompressed files.
 """
 
@@ -117,8 +117,20 @@ def _write(reader: Reader, store: Store, tree: Path, entries: Iterable[Entry]) -
                 _write_pages(reader, tree, pages)
                 pages = []
         else:
-            _place(store, entry.digest, tree / entry.path)
+            _write_file(reader, store, tree, entry)
     _write_pages(reader, tree, pages)
+
+
+def _write_file(reader: Reader, store: Store, tree: Path, entry: Entry) -> None:
+    try:
+        _place(store, entry.digest, tree / entry.path)
+    except StateFault:
+        if reader.stored([entry.digest]):  # then they are lost, and that is another matter
+            raise
+        raise StateFault(
+            f"`{entry.path}` cannot be exported: its bytes were left upstream, as `policy: on-demand` of its remote says",
+            hint="an export holds every file: set `policy: immediate`, or publish without `exports`",
+        ) from None
 
 
 def _write_pages(reader: Reader, tree: Path, entries: list[Entry]) -> None:
@@ -130,7 +142,13 @@ def _write_pages(reader: Reader, tree: Path, entries: list[Entry]) -> None:
         path = tree / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(gzip.decompress(bodies[entry.digest]))
-        path.with_name(path.name + ".gz").write_bytes(bodies[entry.digest])
+        if entry.path.endswith("/"):
+            _twin(path).write_bytes(bodies[entry.digest])
+
+
+def _twin(index: Path) -> Path:
+    """The same page compressed. Folder indexes alone have one: beside a page with a name of its own there may be a file of that name."""
+    return index.with_name(f"{index.name}.gz")
 
 
 def _remove(tree: Path, entry: Entry) -> None:
@@ -139,7 +157,8 @@ def _remove(tree: Path, entry: Entry) -> None:
         return
     path = tree / name
     path.unlink(missing_ok=True)
-    path.with_name(path.name + ".gz").unlink(missing_ok=True)
+    if entry.path.endswith("/"):
+        _twin(path).unlink(missing_ok=True)
     for folder in path.parents:
         if folder == tree or not folder.exists() or any(folder.iterdir()):
             return

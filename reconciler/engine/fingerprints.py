@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from reconciler.errors import UsageFault
-from reconciler.model import DesiredState, Ref, Remote, Secret
+from reconciler.model import DesiredState, Publication, Ref, Remote, Secret
 from reconciler.remote import fingerprint, reveal
 
 
@@ -13,18 +13,19 @@ def fingerprints(desired: DesiredState, key: bytes | None) -> dict[Ref, dict[str
     """By resource and path in its spec. A secret that cannot be read now has none: using it will say why."""
     if key is None:
         return {}
-    return {remote.meta.ref: dict(_of(remote, key)) for remote in desired.remotes.values()}
+    remotes = {one.meta.ref: dict(_of(_of_remote(one), key)) for one in desired.remotes.values()}
+    return remotes | {one.meta.ref: dict(_of(_of_publication(one), key)) for one in desired.publications.values() if one.uploaders}
 
 
-def _of(remote: Remote, key: bytes) -> Iterator[tuple[str, str]]:
-    for path, secret in _secrets(remote):
+def _of(secrets: Iterable[tuple[str, Secret]], key: bytes) -> Iterator[tuple[str, str]]:
+    for path, secret in secrets:
         try:
             yield path, fingerprint(key, reveal(secret))
         except UsageFault:
             continue
 
 
-def _secrets(remote: Remote) -> Iterator[tuple[str, Secret]]:
+def _of_remote(remote: Remote) -> Iterator[tuple[str, Secret]]:
     if remote.auth is not None:
         yield "spec.auth.password", remote.auth.password
         if isinstance(remote.auth.username, Secret):
@@ -34,3 +35,11 @@ def _secrets(remote: Remote) -> Iterator[tuple[str, Secret]]:
     for name, value in remote.headers.items():
         if isinstance(value, Secret):
             yield f"spec.headers.{name}", value
+
+
+def _of_publication(publication: Publication) -> Iterator[tuple[str, Secret]]:
+    for number, uploader in enumerate(publication.uploaders):
+        if uploader.token is not None:
+            yield f"spec.access.upload[{number}].token", uploader.token
+        if uploader.password is not None:
+            yield f"spec.access.upload[{number}].password", uploader.password

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.database import Database
-from reconciler.remote import PageCache
+from reconciler.engine.places import Places
+from reconciler.remote import MeasureCache, PageCache
 from reconciler.store import LocalStore
 
 KEY_BYTES = 32
@@ -16,7 +17,7 @@ KEY_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """A folder (default `./.reconciler`) with the database, the store and the page cache; the database may be elsewhere."""
+    """A folder (default `./.reconciler`) with the database, the store, the page cache and working directories; the database may be elsewhere."""
 
     root: Path
     database_url: str | None = None
@@ -30,6 +31,13 @@ class Home:
 
     def pages(self) -> PageCache:
         return PageCache(self.root / "cache" / "pages")
+
+    def measures(self) -> MeasureCache:
+        return MeasureCache(self.root / "cache" / "measures")
+
+    def places(self) -> Places:
+        """The working directories of plugins."""
+        return Places(self.root / "work")
 
     def key(self, *, create: bool) -> bytes | None:
         """The key of secret fingerprints; None where there is none yet and a planning run must not make one."""

@@ -8,13 +8,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from reconciler.engine.exports import exported, overlap
-from reconciler.engine.resolve import Context, resolve
+from reconciler.engine.resolve import Others, resolve
 from reconciler.engine.selection import plain_options
+from reconciler.engine.sources import Context
 from reconciler.engine.spool import SpoolWriter
+from reconciler.engine.validation import refusals
 from reconciler.errors import ReconcilerError
-from reconciler.model import ActualPublication, ActualState, DesiredState, Digest, Guard, Kind, Publication, Ref, Repository
+from reconciler.model import ActualPublication, ActualState, DesiredState, Digest, Guard, Kind, Publication, Ref, Repository, SourceKind
 from reconciler.plan import Action, ContentChanges, Failure, Plan, ResourceChange, guarded, resource_change
 from reconciler.plugin import Registry
+from reconciler.remote import conceal
 
 AT_ONCE = 8  # repositories resolved at the same time
 LATEST = "latest"
@@ -32,12 +35,15 @@ class Allowances:
 
 async def make_plan(context: Context, desired: DesiredState, actual: ActualState, fingerprints: Fingerprints, allowances: Allowances) -> Plan:
     """The plan. `fingerprints`: keyed fingerprints of each resource's secrets, by path in its spec."""
-    contents = await _contents(context, desired, actual)
+    refused = await refusals(context.reader, context.registry, context.places, desired, actual, context.watch)
+    own = {one.meta.ref: resource_change(one, actual.resources.get(one.meta.ref), fingerprints.get(one.meta.ref, {})) for one in desired}
+    own = {ref: change.refused(*refused[ref]) if ref in refused else change for ref, change in own.items()}
+    repositories = await Resolution(context, desired, actual, own, allowances).run()
     changes: dict[Ref, ResourceChange] = {}
     for resource in desired:
-        change = resource_change(resource, actual.resources.get(resource.meta.ref), fingerprints.get(resource.meta.ref, {}))
+        change = own[resource.meta.ref]
         if isinstance(resource, Repository):
-            change = _repository_change(change, contents[resource.meta.name], resource, actual, allowances)
+            change = repositories[resource.meta.name]
         elif isinstance(resource, Publication):
             change = await _publication_change(context, change, resource, changes, actual)
             change = change if allowances.prune else _path_is_free(change, resource, desired, actual)
@@ -64,25 +70,58 @@ def revision_of(registry: Registry, publisher: str) -> int:
     return int(cls.revision)
 
 
-async def _contents(context: Context, desired: DesiredState, actual: ActualState) -> dict[str, ContentChanges]:
-    slots = asyncio.Semaphore(AT_ONCE)
+class Resolution:
+    """Resolves every repository, several at once; one that copies from another waits for it, so that it sees what this plan makes of that one."""
 
-    async def one(name: str) -> ContentChanges:
-        async with slots:
+    def __init__(
+        self, context: Context, desired: DesiredState, actual: ActualState, own: Mapping[Ref, ResourceChange], allowances: Allowances
+    ) -> None:
+        self._context = context
+        self._desired = desired
+        self._actual = actual
+        self._own = own
+        self._allowances = allowances
+        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._running: dict[str, asyncio.Task[ResourceChange]] = {}
+
+    async def run(self) -> dict[str, ResourceChange]:
+        """The change of each repository, with its content, by name."""
+        for name in self._desired.repositories:
+            self._running[name] = asyncio.create_task(self._change(name))
+        return dict(zip(self._running, await asyncio.gather(*self._running.values()), strict=True))
+
+    async def _change(self, name: str) -> ResourceChange:
+        repository = self._desired.repositories[name]
+        planned = {}
+        for source in repository.sources:
+            if source.kind is SourceKind.REPOSITORY:
+                change = await self._running[source.name]
+                if change.content is not None and not change.refusal:
+                    planned[source.name] = change.content
+        own = self._own[repository.meta.ref]
+        content = _nothing(self._actual, name) if own.refusal else await self._content(repository, planned)
+        return _repository_change(own, content, repository, self._actual, self._allowances)
+
+    async def _content(self, repository: Repository, planned: Mapping[str, ContentChanges]) -> ContentChanges:
+        async with self._slots:
             try:
-                return await resolve(context, desired.repositories[name], desired, actual.repositories.get(name))
+                return await resolve(self._context, repository, self._desired, Others(self._actual, planned))
             except ReconcilerError as error:
                 return _unresolved(error.message, error.hint)
             except Exception as error:  # whatever a plugin did to this repository, the others go on
                 return _unresolved(f"cannot be resolved: {type(error).__name__}: {error}")
 
-    names = list(desired.repositories)
-    return dict(zip(names, await asyncio.gather(*map(one, names)), strict=True))
+
+def _nothing(actual: ActualState, name: str) -> ContentChanges:
+    """Of a repository that is not even looked at."""
+    spool, counts = SpoolWriter().close()
+    state = actual.repositories.get(name)
+    return ContentChanges(spool, counts, units=state.units if state else 0)
 
 
 def _unresolved(message: str, hint: str | None = None) -> ContentChanges:
     spool, counts = SpoolWriter().close()
-    return ContentChanges(spool, counts, failures=(Failure("repository", None, message, hint),))
+    return ContentChanges(spool, counts, failures=(Failure("repository", None, conceal(message), hint),))
 
 
 def _repository_change(
@@ -93,7 +132,7 @@ def _repository_change(
     after = number + 1 if content.counts.total else number
     action = Action.UPDATE if change.action is Action.NO_OP and content.counts.total else change.action
     change = replace(change, action=action, content=content, version=(number, after))
-    return guarded(change, repository.guard, allow_destroy=allowances.allow_destroy)
+    return change if change.refusal else guarded(change, repository.guard, allow_destroy=allowances.allow_destroy)
 
 
 async def _publication_change(

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from reconciler.database import Entry, GzipPage, PublicationRecord, PublicationStage, Writer
-from reconciler.engine.calls import configuration
+from reconciler.engine.conduits import Closing, NotedConduit, Watch, blaming, configuration_of, unwatched
+from reconciler.engine.edition import Edition
+from reconciler.engine.pads import PadBook
 from reconciler.engine.steps import Step, reached
 from reconciler.errors import PluginFault
-from reconciler.model import Digest, StoredUnit, safe_path
-from reconciler.plugin import GroupOutput, Plugin
+from reconciler.model import Digest, Publication, StoredUnit, safe_path
+from reconciler.plugin import GroupOutput, Plugin, PluginCallConfiguration, RepositoryInfo
 
-READ_AHEAD = 200  # groups whose units are read at once
 LEVEL = 6  # of compression: beyond it pages grow slower to make than smaller to send
+LONGEST_TYPE = 255  # characters of a media type
+
+_OPEN_HINT = "open each group of `changed()` once, and emit nothing for one that has nothing to show"
 
 
 def publish(
     writer: Writer,
     plugin: Plugin,
-    options: Any,
+    publication: Publication,
+    place: RepositoryInfo,
     *,
     publication_id: int,
     repository_id: int,
@@ -31,20 +37,25 @@ def publish(
     digest: Digest,
     rendered: tuple[int, bool],
     now: datetime,
+    watch: Watch = unwatched,
 ) -> PublicationRecord:
-    """Render `version` and complete the publication; the pointer is not moved.
+    """Render `version` and complete the publication, with what the publisher noted; the pointer is not moved.
 
     `rendered`: the version that the last complete publication shows, and whether it was rendered the same way (then
-    only what differs from it is rendered again). Runs in a worker thread.
+    only what differs from it is rendered again). Runs in a worker thread. Raises PluginFault naming publisher and publication.
     """
     before, same = rendered
+    call = f"publisher `{plugin.id}` of {publication.meta.ref}"
+    pads = PadBook(partial(writer.scratchpad, repository_id))
+    edition = Edition(writer, repository_id, before if same else None, version)
     stage = writer.publish(publication_id, version=version, version_digest=version_digest, digest=digest, now=now, full=not same)
     try:
-        conduit = Conduit(writer, stage, options, repository_id, before if same else None, version)
-        assert plugin.cls is not None
-        plugin.cls().publish(conduit, configuration(options, plugin.config))
-        conduit.close()
-        record = stage.complete()
+        with watch(call) as alive:
+            _render(Conduit(stage, edition, publication, configuration_of(publication.config, plugin), place, pads, alive), plugin, call)
+        try:
+            record = stage.complete({repository_id: pads.written})
+        except PluginFault as fault:
+            raise PluginFault(f"{call}: {fault}", hint=fault.hint) from fault
     except BaseException:
         stage.discard()
         raise
@@ -52,102 +63,170 @@ def publish(
     return record
 
 
-class Conduit:
-    """Implements `reconciler.plugin.PublishConduit` for one publication. `before`: the version rendered last, None for all anew."""
+def _render(conduit: Conduit, plugin: Plugin, call: str) -> None:
+    assert plugin.cls is not None
+    with blaming(call):
+        try:
+            plugin.cls().publish(conduit, conduit.config)
+        finally:
+            conduit.close()
+        conduit.finish()
 
-    def __init__(self, writer: Writer, stage: PublicationStage, options: Any, repository_id: int, before: int | None, version: int) -> None:
-        self._writer = writer
+
+class Conduit(NotedConduit):
+    """Implements `reconciler.plugin.PublishConduit` for one publication."""
+
+    conduit = "PublishConduit"
+
+    def __init__(
+        self,
+        stage: PublicationStage,
+        edition: Edition,
+        publication: Publication,
+        config: PluginCallConfiguration,
+        place: RepositoryInfo,
+        pads: PadBook,
+        alive: Callable[[], None],
+    ) -> None:
+        super().__init__(pads, f"publisher:{publication.publisher}", alive)
         self._stage = stage
-        self._options = options
-        self._repository_id = repository_id
-        self._before = before
-        self._version = version
-        self._ahead: dict[str, list[StoredUnit]] = {}
-        self._open: str | None = None
-        self._closed = False
+        self._edition = edition
+        self._options = publication.options
+        self._config = config
+        self._place = place
+        self._opened: set[str | None] = set()
+        self._done: set[str | None] = set()
+
+    @property
+    def repository(self) -> RepositoryInfo:
+        self._check_open()
+        return self._place
 
     @property
     def options(self) -> Any:
+        self._check_open()
         return self._options
 
+    @property
+    def config(self) -> PluginCallConfiguration:
+        self._check_open()
+        return self._config
+
     def changed(self) -> Iterator[str]:
-        self._check()
-        if self._before is None:
-            names = self._writer.group_names(self._repository_id, self._version)
-        else:
-            names = self._writer.changed_groups(self._repository_id, self._before, self._version)
-        waiting = list(names)
-        for start in range(0, len(waiting), READ_AHEAD):
-            batch = waiting[start : start + READ_AHEAD]
-            self._ahead = self._writer.units(self._repository_id, self._version, batch)
-            yield from batch
+        self._check_open()
+        return self._while_open(self._edition.reading())
 
     def groups(self) -> Iterator[str]:
-        self._check()
-        return iter(self._writer.group_names(self._repository_id, self._version))
+        self._check_open()
+        return self._while_open(self._edition.groups())
 
     def units(self, group: str) -> list[StoredUnit]:
-        self._check()
-        if group in self._ahead:
-            return self._ahead[group]
-        return self._writer.units(self._repository_id, self._version, [group]).get(group, [])
+        self._check_open()
+        return list(self._edition.units(group))
 
-    @contextmanager
-    def group(self, name: str) -> Iterator[GroupOutput]:
-        with self._output(name) as output:
-            yield output
+    def group(self, name: str) -> AbstractContextManager[GroupOutput]:
+        self._check_open()
+        if not isinstance(name, str):
+            raise PluginFault(f"a group's name is a text, not {_kind(name)}")
+        return self._output(name)
 
-    @contextmanager
-    def whole(self) -> Iterator[GroupOutput]:
-        with self._output(None) as output:
-            yield output
+    def whole(self) -> AbstractContextManager[GroupOutput]:
+        self._check_open()
+        return self._output(None)
 
-    def close(self) -> None:
-        """The call has returned: whoever kept the conduit can do nothing with it."""
-        self._closed = True
+    def finish(self) -> None:
+        """The publisher has returned. Raises PluginFault where a group would go on showing what it showed before.
+
+        Where `whole` was not opened nothing belongs to no group, as when all is rendered anew.
+        """
+        for name in sorted(self._opened - self._done, key=str):
+            raise PluginFault(
+                f"{_words(name)} was opened and not finished: its old files would stay", hint="let what fails inside of it fail the call"
+            )
+        missed = next((name for name in self._edition.changed() if name not in self._done), None)
+        if missed is not None:
+            raise PluginFault(f"the group `{missed}` differs and was not opened: its old files would stay", hint=_OPEN_HINT)
+        if None not in self._done:
+            self._stage.replace_group(None, [], {})
 
     @contextmanager
     def _output(self, name: str | None) -> Iterator[GroupOutput]:
-        self._check()
-        output = Output(name, self._sizes(name))
-        yield output
+        self._check_open()
+        if name in self._opened:
+            raise PluginFault(f"{_words(name)} is opened twice: its first files would be lost", hint=_OPEN_HINT)
+        units = [] if name is None else self._edition.units(name)
+        if name is not None and not units and name not in self._edition.changed():
+            raise PluginFault(f"the group `{name}` is opened, and version {self._edition.version} holds no such group", hint=_OPEN_HINT)
+        self._opened.add(name)
+        output = Output(name, {one.sha256: one.size or 0 for unit in units for one in unit.artifacts}, self._alive)
+        try:
+            yield output
+        finally:
+            output.close()
+        self._check_open()
         self._stage.replace_group(name, output.entries, output.pages)
+        self._done.add(name)
         reached(Step.PAGE_RENDERED)
 
-    def _sizes(self, name: str | None) -> dict[str, int]:
-        """Sizes of the artifacts that a group may link to, by sha256."""
-        units = self.units(name) if name is not None else []
-        return {artifact.sha256: artifact.size or 0 for unit in units for artifact in unit.artifacts}
 
-    def _check(self) -> None:
-        if self._closed:
-            raise PluginFault("a publisher used its conduit after its call had returned", hint="keep nothing between calls")
+class Output(Closing):
+    """Collects the files of one group; implements `reconciler.plugin.GroupOutput`. `sizes`: of the artifacts that it may show, by sha256."""
 
+    conduit = "GroupOutput"
 
-class Output:
-    """Collects the files of one group; implements `reconciler.plugin.GroupOutput`."""
-
-    def __init__(self, name: str | None, sizes: dict[str, int]) -> None:
+    def __init__(self, name: str | None, sizes: dict[str, int], alive: Callable[[], None]) -> None:
+        super().__init__(alive)
+        self._words = _words(name)
         self._name = name
         self._sizes = sizes
-        self._positions: dict[str, int] = {}
+        self._types: dict[str, list[str]] = {}
         self.entries: list[Entry] = []
         self.pages: dict[Digest, GzipPage] = {}
 
     def page(self, path: str, body: bytes, media_type: str, *, aliases: tuple[str, ...] = ()) -> None:
+        self._check(path, (media_type, *aliases))
+        if not isinstance(body, bytes):
+            raise PluginFault(f"`{path}` for {self._words}: the body is {_kind(body)}, not bytes", hint="encode a text: `.encode()`")
         digest = Digest.of(body)
         if digest not in self.pages:
             self.pages[digest] = GzipPage(gzip.compress(body, LEVEL, mtime=0), len(body))
-        self._emit(path, media_type, digest, len(body), page=True, aliases=aliases)
+        self._emit(path, media_type, digest, len(body), page=True, aliases=tuple(aliases))
 
     def file(self, path: str, sha256: str, media_type: str = "application/octet-stream") -> None:
-        if sha256 not in self._sizes:
-            raise PluginFault(f"a publisher links `{path}` to {sha256}, which is no artifact of the group `{self._name}`")
+        self._check(path, (media_type,))
+        if not isinstance(sha256, str) or sha256 not in self._sizes:
+            raise PluginFault(f"`{path}` for {self._words} links to {sha256!r:.80}, which is no artifact of a unit there")
         self._emit(path, media_type, Digest.parse(sha256), self._sizes[sha256], page=False, aliases=())
 
-    def _emit(self, path: str, media_type: str, digest: Digest, size: int, *, page: bool, aliases: tuple[str, ...]) -> None:
+    def _check(self, path: object, media_types: tuple[object, ...]) -> None:
+        self._check_open()
+        if not isinstance(path, str):
+            raise PluginFault(f"a path for {self._words} is {_kind(path)}, not a text")
         if not safe_path(path.removesuffix("/")):
-            raise PluginFault(f"a publisher emits the unsafe path {path[:80]!r} for the group `{self._name}`")
-        position = self._positions.get(path, 0)
-        self._positions[path] = position + 1
-        self.entries.append(Entry(path, media_type, self._name, page, digest, size, aliases, position))
+            raise PluginFault(
+                f"the unsafe path {path[:80]!r} for {self._words}",
+                hint="relative, without empty, `.` or `..` segments, backslashes, control characters",
+            )
+        for one in media_types:
+            if not _is_media_type(one):
+                raise PluginFault(f"`{path}` for {self._words}: {one!r:.80} is no media type", hint="for example `text/html`")
+
+    def _emit(self, path: str, media_type: str, digest: Digest, size: int, *, page: bool, aliases: tuple[str, ...]) -> None:
+        types = self._types.setdefault(path, [])
+        if media_type in types:
+            raise PluginFault(f"`{path}` is emitted twice as `{media_type}` for {self._words}", hint="one body for each path and media type")
+        self.entries.append(Entry(path, media_type, self._name, page, digest, size, aliases, len(types)))
+        types.append(media_type)
+
+
+def _is_media_type(text: object) -> bool:
+    """Could it stand in a header? `type/subtype`, parameters too."""
+    return isinstance(text, str) and text.isascii() and text.isprintable() and "/" in text.strip("/") and len(text) <= LONGEST_TYPE
+
+
+def _words(name: str | None) -> str:
+    return "what belongs to no group" if name is None else f"the group `{name}`"
+
+
+def _kind(value: object) -> str:
+    return f"of the type `{type(value).__name__}`"

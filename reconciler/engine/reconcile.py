@@ -7,18 +7,23 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from reconciler.database import Writer
+from reconciler.engine.conduits import unwatched
 from reconciler.engine.execute import Executor, Report
 from reconciler.engine.fingerprints import fingerprints
 from reconciler.engine.home import Home
+from reconciler.engine.measuring import Measuring
+from reconciler.engine.patience import Limits, Patience, Watchdog
 from reconciler.engine.planning import Allowances, make_plan
 from reconciler.engine.progress import Progress, Silent
 from reconciler.engine.remotes import Remotes
-from reconciler.engine.resolve import Context
 from reconciler.engine.site import Site
+from reconciler.engine.sources import Context
 from reconciler.engine.steps import Step, reached
 from reconciler.model import DesiredState
 from reconciler.plan import Plan
 from reconciler.plugin import Registry
+from reconciler.remote import known
 
 ROUNDS = 3  # plan again when somebody else moved what a round was based on
 
@@ -30,7 +35,8 @@ def utc_now() -> datetime:
 class Engine:
     """Plans and, with `writes`, applies on one home. Use as an async context manager; connections stay open in between.
 
-    Opened for writing, the database is created and migrated as needed; else nothing is created at all.
+    Opened for writing, the database is created and migrated as needed; else nothing is created at all. `blocked`: called from
+    another thread when a plugin holds up the run beyond `limits`; it must end the process. Without it nobody watches.
     """
 
     def __init__(
@@ -42,25 +48,38 @@ class Engine:
         offline: bool = False,
         progress: Progress | None = None,
         clock: Callable[[], datetime] = utc_now,
+        limits: Limits | None = None,
+        blocked: Callable[[str], None] | None = None,
     ) -> None:
         self._home = home
         self._registry = registry
         self._progress = progress or Silent()
         self._clock = clock
-        self._remotes = Remotes(registry, home.pages(), offline=offline)
+        self._remotes = Remotes(registry, home.pages(), home.measures(), offline=offline)
         self._database = home.database(read_only=not writes)
+        self._patience = Patience(limits or Limits())
+        self._measuring = Measuring()
+        self._watchdog = Watchdog(self._patience, limits or Limits(), blocked) if blocked is not None else None
+        self._watch = self._watchdog.thread if self._watchdog is not None else unwatched
 
     async def __aenter__(self) -> Engine:
+        if self._watchdog is not None:
+            self._watchdog.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        if self._watchdog is not None:
+            self._watchdog.stop()
+        await self._measuring.close()
         await self._remotes.close()
         self._database.close()
 
     async def plan(self, desired: DesiredState, allowances: Allowances) -> Plan:
         """What an apply would do now. Writes nothing but the page cache."""
         reader = self._database.reader()
-        context = Context(reader, self._registry, self._remotes, self._progress, self._clock())
+        known(desired.secrets())
+        places, now = self._home.places(), self._clock()
+        context = Context(reader, self._registry, self._remotes, self._progress, now, places, self._patience, self._measuring, self._watch)
         actual = await asyncio.to_thread(reader.actual_state)
         return await make_plan(context, desired, actual, fingerprints(desired, self._home.key(create=False)), allowances)
 
@@ -76,9 +95,13 @@ class Engine:
                 break
         return report
 
+    def _site(self, writer: Writer) -> Site:
+        home = self._home
+        return Site(writer, home.store(), self._registry, self._remotes, self._progress, self._clock, home.places(), self._measuring, self._watch)
+
     async def _execute(self, plan: Plan, desired: DesiredState, provenance: Mapping[str, Any]) -> Report:
         writer = self._database.writer()
-        site = Site(writer, self._home.store(), self._registry, self._remotes, self._progress, self._clock)
+        site = self._site(writer)
         made_by = {**provenance, "manifestDigest": str(plan.manifest_digest), "planDigest": str(plan.digest)}
         executor = Executor(site, plan, desired, fingerprints(desired, self._home.key(create=True)), made_by)
         if plan.empty and not plan.failed:

@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from reconciler.errors import UsageFault
 from reconciler.model import Remote
 from reconciler.plugin import Registry
-from reconciler.remote import Fetcher, PageCache, PageReader, open_fetcher
+from reconciler.remote import Fetcher, MeasureCache, PageCache, PageReader, open_fetcher
 
 
 class Remotes:
     """Fetchers and page readers by remote. `offline`: pages come from the cache only."""
 
-    def __init__(self, registry: Registry, cache: PageCache, *, offline: bool = False) -> None:
+    def __init__(self, registry: Registry, cache: PageCache, measures: MeasureCache, *, offline: bool = False) -> None:
         self._registry = registry
         self._cache = cache
-        self._offline = offline
+        self.measures = measures
+        self.offline = offline
         self._fetchers: dict[str, Fetcher] = {}
 
     def url(self, remote: Remote) -> str:
-        """The remote's URL with a trailing slash; a well-known name is resolved by the importer of its type."""
-        url = remote.url
-        if url is None:
-            importer = self._registry.importer(remote.type).cls
-            assert importer is not None
-            url = importer.well_known(remote.index)  # type: ignore[attr-defined]  # an Importer, judged by the registry
+        """The remote's URL, that of a folder with a slash at its end; a well-known name is resolved by the importer of its type."""
+        importer: Any = self._registry.importer(remote.type).cls
+        url: str | None = remote.url or importer.well_known(remote.index)
         if url is None:
             raise UsageFault(f"remote `{remote.meta.name}`: `{remote.index}` is no well-known index of type `{remote.type}`")
-        return url if url.endswith("/") else url + "/"
+        return url if url.endswith("/") or not importer.folder_urls else url + "/"
 
     def fetcher(self, remote: Remote) -> Fetcher:
         name = remote.meta.name
@@ -35,7 +35,7 @@ class Remotes:
         return self._fetchers[name]
 
     def pages(self, remote: Remote) -> PageReader:
-        return PageReader(self.fetcher(remote), self._cache, offline=self._offline)
+        return PageReader(self.fetcher(remote), self._cache, offline=self.offline)
 
     async def close(self) -> None:
         for fetcher in self._fetchers.values():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -38,12 +39,26 @@ class Selection:
             ]
         )
 
-    def decide(self, group: str, units: Iterable[Unit], kept_out: Sequence[tuple[str, str]]) -> Selected:
-        """Decide a whole group. `kept_out`: (key, reason) of what the importer could not make a unit of."""
-        decisions = self._decisions(group, list(units))
+    def decide(self, group: str, units: Iterable[Unit]) -> list[Decision]:
+        """Decide a whole group. Raises PluginFault where the content type does not decide each unit once."""
+        by_type: dict[str, list[Unit]] = {}
+        for unit in units:
+            by_type.setdefault(self._type_of(unit).id, []).append(unit)
+        decided = {name: self._select(name, group, members) for name, members in by_type.items()}
+        accepted = {name for name, decisions in decided.items() if any(one.accepted for one in decisions)}
+        return [
+            one
+            for name, decisions in decided.items()
+            for one in decisions
+            if self._types[name].beside is None or self._types[name].beside in accepted
+        ]
+
+    def seal(self, group: str, decisions: Sequence[Decision], kept_out: Sequence[tuple[str, str]]) -> Selected:
+        """Give what is in its identity. `kept_out`: (key, reason) of what the importer could not make a unit of."""
         wanted = [sealed(one.unit, group) for one in decisions if one.accepted]
         if len({(one.unit.type, one.unit.key) for one in wanted}) != len(wanted):
-            raise PluginFault(f"group `{group}` holds two units of one key")
+            twice = next(key for key, number in Counter((one.unit.type, one.unit.key) for one in wanted).items() if number > 1)
+            raise PluginFault(f"group `{group}` holds two units under the key `{twice[1]}`")
         refusals = [self._refusal(one) for one in decisions if not one.accepted]
         main = next(iter(self._types), "")
         refusals.extend(Refusal(main, key, reason) for key, reason in kept_out)
@@ -63,18 +78,15 @@ class Selection:
     def refusal(self, before: StoredUnit, after: Unit) -> str | None:
         return self._type_of(after).refusal(before, after, self._options)
 
-    def _decisions(self, group: str, units: list[Unit]) -> list[Decision]:
-        by_type: dict[str, list[Unit]] = {}
-        for unit in units:
-            by_type.setdefault(self._type_of(unit).id, []).append(unit)
-        decided = {name: list(self._types[name].select(group, members, self._options, self._filters, self._now)) for name, members in by_type.items()}
-        accepted = {name for name, decisions in decided.items() if any(one.accepted for one in decisions)}
-        return [
-            one
-            for name, decisions in decided.items()
-            for one in decisions
-            if self._types[name].beside is None or self._types[name].beside in accepted
-        ]
+    def _select(self, type: str, group: str, units: list[Unit]) -> list[Decision]:
+        decisions = list(self._types[type].select(group, units, self._options, self._filters, self._now))
+        if [id(one) for one in units] != [id(one.unit) for one in decisions]:  # the order in which they came, as nearly every author writes it
+            counted = Counter(id(one.unit) for one in decisions)
+            if len(decisions) != len(units) or counted.keys() != {id(one) for one in units}:
+                raise PluginFault(
+                    f"`select` of `{type}` must decide each unit of group `{group}` once: {len(units)} units, {len(decisions)} decisions"
+                )
+        return decisions
 
     def _refusal(self, decision: Decision) -> Refusal:
         version, label = self.summary(decision.unit)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from reconciler.engine.attachments import owner_of
 from reconciler.engine.exports import export, exported, overlap, written_exports
 from reconciler.engine.lease import Held, leased
 from reconciler.engine.planning import publication_digest, revision_of
@@ -106,10 +107,12 @@ def _render(site: Site, target: Target, held: Held) -> None:
     writer, publication = site.writer, target.publication
     last = writer.last_complete(target.current.id)
     if last is None or last.digest != target.digest or last.version != target.version:
+        plugin = site.registry.publisher(publication.publisher)
         last = publish(
             writer,
-            site.registry.publisher(publication.publisher),
-            publication.options,
+            plugin,
+            publication,
+            site.places.lasting(publication.repository, owner_of(plugin)),
             publication_id=target.current.id,
             repository_id=target.repository_id,
             version=target.version,
@@ -117,6 +120,7 @@ def _render(site: Site, target: Target, held: Held) -> None:
             digest=target.digest,
             rendered=_rendered(site, target),
             now=site.clock(),
+            watch=site.watch,
         )
     held.check()
     writer.point(target.current.id, last.number)

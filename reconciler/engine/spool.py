@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 
@@ -48,7 +49,7 @@ class SpoolWriter:
         settled = len(shared) < len(self._places)
         if settled:
             self._places = [place for rows in shared for place in self._settled(rows)]
-        spool = FileSpool(self._file, [(start, length) for _, _, start, length in self._places])
+        spool = FileSpool(self._file, self._places)
         return spool, counts_of(line for change in spool for line in change.lines) if settled else self._counts
 
     def _append(self, change: GroupChange) -> _Place:
@@ -66,14 +67,24 @@ class SpoolWriter:
 class FileSpool:
     """A finished spool. Iterating reads one group at a time; use it from one thread at a time."""
 
-    def __init__(self, file: _SpoolFile, places: list[tuple[int, int]]) -> None:
+    def __init__(self, file: _SpoolFile, places: list[_Place]) -> None:
         self._file = file
-        self._places = places
+        self._places = [(start, length) for _, _, start, length in places]
+        self._names = [name for name, _, _, _ in places]
         self._digest: Digest | None = None
 
     def __iter__(self) -> Iterator[GroupChange]:
         for start, length in self._places:
             yield _read(self._file, start, length)
+
+    def names(self) -> frozenset[str]:
+        """Of the groups that it changes."""
+        return frozenset(self._names)
+
+    def of(self, name: str) -> list[GroupChange]:
+        """The changes of one group, by source."""
+        first = bisect_left(self._names, name)
+        return [_read(self._file, *place) for place in self._places[first : bisect_right(self._names, name)]]
 
     def __len__(self) -> int:
         return len(self._places)

@@ -8,53 +8,26 @@ not committed, so that the next run asks for that file only.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import groupby, islice
+from itertools import groupby
 
-from reconciler.database import CommittedGroup, CommittedSource, Stage, StagedGroup, StagedMember, Writer
+from reconciler.database import ArtifactOrigin, CommittedGroup, CommittedSource, Stage, StagedGroup, StagedMember, Writer
+from reconciler.engine.bringing import Bringer, Brought, InFlight, SourceAccess
+from reconciler.engine.measuring import Measuring
 from reconciler.engine.progress import Task
 from reconciler.engine.steps import Step, reached
 from reconciler.engine.together import together
-from reconciler.errors import DigestMismatch, PluginFault, ReconcilerError
-from reconciler.model import Artifact, Digest, Sealed, Unit, stored_unit
+from reconciler.errors import ReconcilerError
+from reconciler.model import Digest, Sealed, Unit
 from reconciler.plan import ADD, CHANGE, MOVE, REFUSE, REMOVE, ChangeLine, ContentChanges, GroupChange
 from reconciler.plugin import Registry
-from reconciler.remote import Fetcher, download
 from reconciler.store import Store
 
 LOOK_UP = 100  # groups whose artifacts are looked up at once
+LINES = 5_000  # content changes that are looked at at once
 FLUSH = 500  # units recorded at once
-
-
-@dataclass(frozen=True, slots=True)
-class SourceAccess:
-    """How the files of one source are fetched."""
-
-    fetcher: Fetcher
-    concurrency: int
-    retries: int
-
-
-class InFlight:
-    """Bytes that are being brought in right now, by any repository of a run: who wants the same ones waits for them."""
-
-    def __init__(self) -> None:
-        self._arriving: dict[Digest, asyncio.Event] = {}
-
-    @asynccontextmanager
-    async def alone(self, digest: Digest) -> AsyncIterator[None]:
-        """Nobody else brings in `digest` within the block."""
-        while digest in self._arriving:
-            await self._arriving[digest].wait()
-        self._arriving[digest] = arrived = asyncio.Event()
-        try:
-            yield
-        finally:
-            del self._arriving[digest]
-            arrived.set()
 
 
 @dataclass(slots=True)
@@ -66,6 +39,7 @@ class GroupWork:
     arrived: list[Sealed] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)  # key -> message
     sizes: dict[Digest, int] = field(default_factory=dict)
+    origins: dict[Digest, ArtifactOrigin] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,20 +78,19 @@ class ContentSync:
         registry: Registry,
         sources: dict[str, SourceAccess],
         in_flight: InFlight,
+        measuring: Measuring,
         repository_id: int,
         task: Task,
     ) -> None:
         self._writer = writer
         self._store = store
-        self._registry = registry
         self._sources = sources
-        self._in_flight = in_flight
         self._task = task
+        self._bringer = Bringer(store, registry, sources, in_flight, measuring, self._advance_bytes)
         self._stage: Stage = writer.stage(repository_id)
         self._ready: list[GroupWork] = []
         self._ready_units = 0
         self._flushing = asyncio.Lock()
-        self._kept: dict[Digest, int] = {}  # in this run: many units share one metadata file
         self.failures: list[FileFailure] = []
 
     async def fetch(self, content: ContentChanges) -> None:
@@ -134,13 +107,18 @@ class ContentSync:
         await self._flush()
 
     async def commit(self, content: ContentChanges, provenance: dict[str, object], now: datetime) -> tuple[int, Digest, bool]:
-        """One short transaction: (number, digest, is it new?). Raises Conflict when a touched group moved meanwhile."""
+        """One short transaction: (number, digest, is it new?). Raises Conflict when a touched group moved meanwhile.
+
+        What plugins noted is recorded only with everything that they brought, and a source of which a file failed has changed.
+        """
+        failed = {failure.source for failure in self.failures}
         sources = {
-            name: CommittedSource(validator, Digest.parse(selection) if selection else None)
+            name: CommittedSource(None if name in failed else validator, Digest.parse(selection) if selection else None)
             for name, (validator, selection) in content.sources.items()
         }
+        noted = {} if failed else content.scratchpads
         reached(Step.BEFORE_FLIP)
-        result = await asyncio.to_thread(self._stage.commit, provenance, sources, now)
+        result = await asyncio.to_thread(self._stage.commit, provenance, sources, now, noted)
         reached(Step.AFTER_FLIP)
         return result.number, result.digest, result.created
 
@@ -149,81 +127,60 @@ class ContentSync:
         await asyncio.to_thread(self._stage.discard)
 
     async def _produce(self, content: ContentChanges, jobs: Jobs) -> None:
-        spool = (GroupWork(list(changes)) for _, changes in groupby(content.spool, key=lambda change: change.head.name))
-        while batch := list(islice(spool, LOOK_UP)):
-            wanted = {Digest.parse(artifact.sha256) for work in batch for _, line in _arrivals(work) for artifact in line.artifacts}
-            recorded = frozenset(await asyncio.to_thread(self._writer.stored, wanted)) if wanted else frozenset()
+        for batch in _batches(content):
+            arrivals = [(work, source, line) for work in batch for source, line in _arrivals(work)]
+            recorded = await asyncio.to_thread(self._recorded, [(source, line) for _, source, line in arrivals])
             for work in batch:
-                arrivals = _arrivals(work)
-                work.open = len(arrivals)
-                if not arrivals:
-                    await self._finished(work)
-                for source, line in arrivals:
-                    await jobs.put(Job(work, source, line, recorded))
+                await self._distribute(work, recorded, jobs)
+
+    async def _distribute(self, work: GroupWork, recorded: frozenset[Digest], jobs: Jobs) -> None:
+        """What has to be fetched becomes a job, the rest of the group has arrived."""
+        arrivals = _arrivals(work)
+        work.open = len(arrivals)
+        waiting = []
+        for source, line in arrivals:
+            brought = self._bringer.at_once(source, line, recorded)
+            if brought is None:
+                waiting.append(Job(work, source, line, recorded))
+            else:
+                self._arrived(work, line, brought)
+        if not waiting:
+            await self._finished(work)
+        for job in waiting:
+            await jobs.put(job)
+
+    def _recorded(self, arrivals: list[tuple[str, ChangeLine]]) -> frozenset[Digest]:
+        """Artifacts that need nothing: stored, or, of a source that fetches nothing itself, known to be somewhere upstream."""
+        wanted = {Digest.parse(artifact.sha256) for _, line in arrivals for artifact in line.artifacts}
+        stored = self._writer.stored(wanted) if wanted else set()
+        copied = {Digest.parse(artifact.sha256) for source, line in arrivals if source not in self._sources for artifact in line.artifacts}
+        missing = copied - stored
+        return frozenset(stored | self._writer.origins_of(missing).keys() if missing else stored)
 
     async def _work(self, jobs: Jobs) -> None:
         while (job := await jobs.get()) is not None:
             work = job.work
             try:
-                await self._unit(job)
+                self._arrived(work, job.line, await self._bringer.bring(job.source, job.line, job.recorded))
             except Exception as error:  # whatever spoils one file is that file's failure and nobody else's
                 message = str(error) if isinstance(error, ReconcilerError | OSError) else f"{type(error).__name__}: {error}"
                 work.failed[job.line.key] = message
                 self.failures.append(FileFailure(job.source, work.changes[0].head.name, job.line.key, message))
-            work.open -= 1
-            self._task.advance(units=1)
+                work.open -= 1
+                self._task.advance(units=1)
             if work.open == 0:
                 await self._finished(work)
-
-    async def _unit(self, job: Job) -> None:
-        work, line = job.work, job.line
-        for artifact in sorted(line.artifacts, key=lambda one: bool(one.within)):  # containers first
-            digest = Digest.parse(artifact.sha256)
-            if digest not in job.recorded:
-                async with self._in_flight.alone(digest):
-                    work.sizes[digest] = await self._artifact(job.source, line, artifact, digest)
-        unit = Unit(line.type, line.key, {}, line.artifacts)
-        work.arrived.append(Sealed(Digest.parse(line.digest), bytes(line.body), unit, work.changes[0].head.name))
-
-    async def _artifact(self, source: str, line: ChangeLine, artifact: Artifact, digest: Digest) -> int:
-        """The artifact's bytes are in the store when this returns; how many they are."""
-        if digest in self._kept:
-            return self._kept[digest]
-        if self._store.has(digest) and await asyncio.to_thread(self._store.verify, digest):  # left by a run that died
-            size = self._store.size(digest)
-            self._task.advance(size=artifact.size or 0)
-        elif artifact.within and (size := await self._extracted(line, artifact, digest)):
-            pass
-        else:
-            access = self._sources[source]
-            size = await download(
-                access.fetcher, self._store, artifact.url, digest, artifact.size, retries=access.retries, progress=self._advance_bytes
-            )
-        self._kept[digest] = size
-        reached(Step.BYTES_WRITTEN)
-        return size
 
     def _advance_bytes(self, size: int) -> None:
         self._task.advance(size=size)
 
-    async def _extracted(self, line: ChangeLine, artifact: Artifact, digest: Digest) -> int:
-        """Take the bytes out of a sibling that contains them; 0 when that does not give the promised ones."""
-        container = next((one for one in line.artifacts if one.path == artifact.within), None)
-        if container is None:
-            return 0
-        unit = Unit(line.type, line.key, stored_unit(bytes(line.body)).metadata, line.artifacts)
-        with self._store.open(Digest.parse(container.sha256)) as file:
-            try:
-                body = self._registry.content_type(line.type).extract(unit, artifact, file)
-            except Exception as error:  # a plugin on hostile bytes
-                raise PluginFault(f"`extract` of `{line.type}` failed: {type(error).__name__}: {error}") from error
-        if not body:
-            return 0
-        try:
-            self._store.put(body, digest)
-        except DigestMismatch:
-            return 0
-        return len(body)
+    def _arrived(self, work: GroupWork, line: ChangeLine, brought: Brought) -> None:
+        work.sizes.update(brought.sizes)
+        work.origins.update(brought.origins)
+        unit = Unit(line.type, line.key, {}, line.artifacts)
+        work.arrived.append(Sealed(Digest.parse(line.digest), bytes(line.body), unit, work.changes[0].head.name))
+        work.open -= 1
+        self._task.advance(units=1)
 
     async def _finished(self, work: GroupWork) -> None:
         self._ready.append(work)
@@ -253,10 +210,26 @@ class ContentSync:
         sizes = {digest: size for work in batch for digest, size in work.sizes.items()}
         if sizes:
             self._store.sync()
-        self._writer.record_units([unit for work in batch for unit in work.arrived], sizes)
+        origins = {digest: origin for work in batch for digest, origin in work.origins.items()}
+        self._writer.record_units([unit for work in batch for unit in work.arrived], sizes, origins)
         changes = [(change, work) for work in batch for change in work.changes]
         self._stage.add([_staged_group(*one) for one in changes], [member for one in changes for member in _staged_members(*one)])
         reached(Step.ROWS_STAGED)
+
+
+def _batches(content: ContentChanges) -> Iterator[list[GroupWork]]:
+    """Groups of the spool, a few at a time: up to LOOK_UP of them, and not many more than LINES changes."""
+    batch: list[GroupWork] = []
+    lines = 0
+    for _, changes in groupby(content.spool, key=lambda change: change.head.name):
+        work = GroupWork(list(changes))
+        batch.append(work)
+        lines += sum(len(change.lines) for change in work.changes)
+        if len(batch) >= LOOK_UP or lines >= LINES:
+            yield batch
+            batch, lines = [], 0
+    if batch:
+        yield batch
 
 
 def _arrives(line: ChangeLine) -> bool:

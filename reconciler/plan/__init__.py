@@ -28,7 +28,7 @@ from reconciler.plan.changes import (
     Summary,
     sum_counts,
 )
-from reconciler.plan.content import Member, Refusal, Words, contested, counts_of, difference, settle, with_download
+from reconciler.plan.content import Member, Refusal, Words, applied, contested, counts_of, difference, fetching, settle, with_download
 from reconciler.plan.document import document, entry
 from reconciler.plan.guards import guarded
 from reconciler.plan.resources import resource_change
@@ -56,12 +56,14 @@ __all__ = [
     "Spool",
     "Summary",
     "Words",
+    "applied",
     "contested",
     "counts_of",
     "counts_text",
     "difference",
     "document",
     "entry",
+    "fetching",
     "guarded",
     "resource_change",
     "settle",

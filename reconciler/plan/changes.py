@@ -84,6 +84,14 @@ class Spool(Protocol):
 
     def __iter__(self) -> Iterator[GroupChange]: ...
 
+    def names(self) -> frozenset[str]:
+        """Of the groups that it changes."""
+        ...
+
+    def of(self, name: str) -> list[GroupChange]:
+        """The changes of one group, by source."""
+        ...
+
     @property
     def digest(self) -> Digest:
         """Of all lines in order, without validators: those change with the bytes of a page, whatever it says."""
@@ -139,6 +147,8 @@ class ContentChanges:
 
     `units`: how many it holds now. `touched`: is there anything to record, even if only validators? `sources`: what to
     remember of each completed listing: (validator, selection hex). `unknown`: an offline plan had no cached page for part of it.
+    `buckets`: its groups are no names that mean something to people.
+    `scratchpads`: what plugins noted while it was resolved, by owner, to be recorded when all of it succeeds.
     """
 
     spool: Spool
@@ -149,6 +159,8 @@ class ContentChanges:
     unknown: tuple[str, ...] = ()
     sources: Mapping[str, tuple[str | None, str]] = field(default_factory=dict)
     plural: str = "units"
+    buckets: bool = False
+    scratchpads: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

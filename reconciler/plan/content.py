@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import msgspec
 
-from reconciler.model import Sealed, StoredUnit, Unit
+from reconciler.model import Digest, Sealed, StoredUnit, Unit
 from reconciler.plan.changes import ADD, CHANGE, MOVE, NO_BODY, REFUSE, REMOVE, ChangeLine, Counts, GroupChange
 
 Key = tuple[str, str]  # (type, key): unique within a group
@@ -95,6 +95,21 @@ def settle(changes: Sequence[GroupChange]) -> list[GroupChange]:
     return [GroupChange(change.head, [_settled(line, both, free) for line in change.lines]) for change in changes]
 
 
+def applied(held: Mapping[tuple[Digest, str], bytes], changes: Iterable[GroupChange]) -> dict[Digest, bytes]:
+    """What a group holds once `changes` are carried out: bodies by digest. `held`: bodies by (digest, source) as it is now."""
+    rows = dict(held)
+    for change in changes:
+        for line in change.lines:
+            if line.op == REFUSE:
+                continue
+            leaving = line.digest if line.op == REMOVE else line.before
+            if leaving:
+                rows.pop((Digest.parse(leaving), change.head.source), None)
+            if line.op != REMOVE and line.digest:
+                rows[Digest.parse(line.digest), change.head.source] = bytes(line.body)
+    return {digest: body for (digest, _), body in rows.items()}
+
+
 def contested(line: ChangeLine) -> bool:
     """Is it kept out only because another source holds its key?"""
     return line.op == REFUSE and bool(line.body)
@@ -114,9 +129,14 @@ def counts_of(lines: Iterable[ChangeLine]) -> Counts:
     return Counts(number[ADD], number[REMOVE], number[CHANGE], number[MOVE], download, refused)
 
 
-def with_download(line: ChangeLine, stored: Mapping[str, bool]) -> ChangeLine:
+def fetching(sealed: Sealed, words: Words) -> ChangeLine:
+    """A unit that is held as it is, and whose bytes come only now."""
+    return _joining(sealed, MOVE, "its bytes were left upstream until now", words)
+
+
+def with_download(line: ChangeLine, stored: Container[str]) -> ChangeLine:
     """The same line, knowing which of its artifacts (by sha256) the store has already."""
-    missing = sum(artifact.size or 0 for artifact in line.artifacts if not stored.get(artifact.sha256))
+    missing = sum(artifact.size or 0 for artifact in line.artifacts if artifact.sha256 not in stored)
     return msgspec.structs.replace(line, download=missing) if missing else line
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 from reconciler.model import Kind, Ref
@@ -68,7 +69,7 @@ def _resource(change: ResourceChange, verbose: bool) -> Iterator[str]:
 
 
 def _content(content: ContentChanges, verbose: bool) -> Iterator[str]:
-    yield from _capped(_rows(content, (ADD, REMOVE, CHANGE)), None if verbose else ROWS)
+    yield from _capped(content, None if verbose else ROWS)
     yield from _refused(content, verbose)
     for source in content.unknown:
         yield f"    ? {source}   unknown: no cached page, and this plan asks no remote"
@@ -78,7 +79,8 @@ def _content(content: ContentChanges, verbose: bool) -> Iterator[str]:
             yield f"    hint: {failure.hint}"
 
 
-def _rows(content: ContentChanges, signs: Iterable[str]) -> Iterator[str]:
+def _rows(content: ContentChanges, signs: Iterable[str]) -> Iterator[tuple[str, int]]:
+    """Rows, and how many units each is about."""
     for change in content.spool:
         table: dict[tuple[str, str, str], list[str]] = {}
         for line in change.lines:
@@ -86,7 +88,7 @@ def _rows(content: ContentChanges, signs: Iterable[str]) -> Iterator[str]:
                 name = line.version or ("" if line.key == change.head.name else line.key)
                 table.setdefault((line.op, name, line.reason), []).append(line.label)
         for (sign, name, reason), labels in sorted(table.items(), key=lambda row: (_natural(row[0][1]), row[0])):
-            yield _row(sign, f"{change.head.name} {name}".strip(), labels, reason)
+            yield _row(sign, name if content.buckets and name else f"{change.head.name} {name}".strip(), labels, reason), len(labels)
 
 
 def _natural(text: str) -> list[tuple[int, str]]:
@@ -99,7 +101,7 @@ def _row(sign: str, name: str, labels: list[str], reason: str) -> str:
     files = f"{len(labels)} files" if len(labels) > 1 else ""
     if sign == REFUSE:
         reason = f"refused: {reason}"
-    return f"    {sign} {name:<28} " + "   ".join(part for part in (kinds, files, reason) if part)
+    return (f"    {sign} {name:<28} " + "   ".join(part for part in (kinds, files, reason) if part)).rstrip()
 
 
 def _refused(content: ContentChanges, verbose: bool) -> Iterator[str]:
@@ -107,7 +109,7 @@ def _refused(content: ContentChanges, verbose: bool) -> Iterator[str]:
     if not content.counts.refused:
         return
     if verbose or sum(content.counts.refused.values()) <= REFUSED_ROWS:
-        yield from _rows(content, (REFUSE,))
+        yield from (row for row, _ in _rows(content, (REFUSE,)))
         return
     for reason, number in sorted(content.counts.refused.items(), key=lambda item: (-item[1], item[0]))[:REFUSED_ROWS]:
         yield f"    ! {number} refused: {reason}"
@@ -116,16 +118,14 @@ def _refused(content: ContentChanges, verbose: bool) -> Iterator[str]:
         yield f"    ! {hidden} more reasons; `--verbose` lists every refusal"
 
 
-def _capped(rows: Iterator[str], limit: int | None) -> Iterator[str]:
-    if limit is None:
-        yield from rows
-        return
-    shown = 0
-    for shown, row in enumerate(rows, 1):
-        if shown <= limit:
-            yield row
-    if shown > limit:
-        yield f"    ... {shown - limit} more lines; `--verbose` shows all"
+def _capped(content: ContentChanges, limit: int | None) -> Iterator[str]:
+    """The first rows. What is not shown is not looked at either: of a million changes nobody reads all."""
+    left = content.counts.total
+    for row, units in islice(_rows(content, (ADD, REMOVE, CHANGE)), limit):
+        left -= units
+        yield row
+    if left:
+        yield f"    ... {left:,} more content changes; `--verbose` shows all"
 
 
 def _last_line(plan: Plan) -> str:

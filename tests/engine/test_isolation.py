@@ -140,7 +140,7 @@ def test_a_publisher_that_raises_leaves_the_pointer_where_it_was(index: Upstream
         failing_once(patched, PUBLISHER, "publish", ZeroDivisionError("oops"))
         done = site.apply()
     assert done.code == 1
-    assert "publisher `python` failed: ZeroDivisionError: oops" in done.out
+    assert "publisher `python` of publication/team failed: ZeroDivisionError: oops" in done.out
     assert site.get("publication", "team")["status"]["version"] == 1
     check_sound(site.home)
     site.applied()

@@ -29,14 +29,13 @@ def index() -> Iterator[Upstream]:
         remote("https://index.example.org/", "../../etc"),
         remote("https://index.example.org/") + "---\n" + remote("https://index.example.org/"),
         remote("https://robot:secret@index.example.org/"),
-        remote("file:///etc/"),
         repository(),
         remote("https://index.example.org/") + "---\n" + repository() + "---\n" + publication(more="version: 1.10"),
         remote("https://index.example.org/") + "---\n" + repository() + "---\n" + publication().replace("path: team", "path: ../../etc"),
         "a: &a [x]\nb: [*a, *a]\n" + "c: {",
         "\x00",
     ],
-    ids=["unknown key", "type", "path as name", "twice", "password in URL", "file URL", "no such remote", "float", "path", "broken", "binary"],
+    ids=["unknown key", "type", "path as name", "twice", "password in URL", "no such remote", "float", "path", "broken", "binary"],
 )
 def test_a_bad_manifest_is_refused_with_its_place_and_nothing_is_done(text: str, tmp_path: Path) -> None:
     site = Mirror(tmp_path, text)

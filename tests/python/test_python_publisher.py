@@ -6,9 +6,10 @@ import json
 import random
 from typing import Any
 
+import pytest
 from pypi_simple import ProjectPage
 
-from reconciler.plugin import PluginCallConfiguration, StoredArtifact, StoredUnit
+from reconciler.plugin import MissingCall, PluginCallConfiguration, Redirect, StoredArtifact, StoredUnit
 from reconciler_python.documents import read_project_json
 from reconciler_python.markup import read_project_html
 from reconciler_python.rendering import project_pages
@@ -164,3 +165,21 @@ class TestHtml:
         for document in (read_project_html(page(html, "text/html")), read_project_json(page(as_json, JSON))):
             again = project_units("foo", document, "https://index.example.org/simple/foo/", lambda key, reason: None)
             assert [stored(one, "foo") for one in again] == units
+
+
+class TestMissing:
+    @pytest.mark.parametrize(
+        ("path", "meant"),
+        [
+            ("", "simple/"),
+            ("/", "simple/"),
+            ("simple/Foo_Bar/", "simple/foo-bar/"),
+            ("simple/Foo.Bar", "simple/foo-bar/"),
+            ("simple/foo-bar/", None),
+            ("simple/-/", None),
+            ("simple/Foo/Bar/", None),
+            ("files/Foo_Bar/", None),
+        ],
+    )
+    def test_any_spelling_of_a_name_leads_to_its_page(self, path: str, meant: str | None) -> None:
+        assert PythonPublisher.missing(MissingCall("team"), path) == (Redirect(meant) if meant else None)

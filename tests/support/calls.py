@@ -1,16 +1,33 @@
-"""Fakes of what the engine hands to a plugin: an importer's call over a dictionary of pages, a publisher's conduit over a dictionary of groups."""
+"""Fakes of what the engine hands to a plugin: calls over a dictionary of pages, conduits over a dictionary of groups."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
-from reconciler.plugin import Gone, GroupOutput, Malformed, Page, PluginCallConfiguration, StoredArtifact, StoredUnit, Unit
+import msgspec
+
+from reconciler.model import sealed
+from reconciler.plugin import (
+    Artifact,
+    Gone,
+    GroupOutput,
+    Importer,
+    Malformed,
+    Page,
+    Placed,
+    PluginCallConfiguration,
+    StoredArtifact,
+    StoredUnit,
+    Unit,
+    UploadedFile,
+)
 
 BASE = "https://index.example.org/simple/"
 
@@ -20,10 +37,43 @@ def page(body: bytes | str, media_type: str, *, url: str = BASE, validator: str 
 
 
 @dataclass
-class FakeCall:
-    """An ImporterCall. `pages`: by the URL as it is asked for (`foo/`); an error among them is raised.
+class FakeRepository:
+    """A RepositoryInfo. `folder`: where its working directory may be made, for tests that need one."""
 
-    `committed`: validators that count as unchanged. What was asked for and refused is kept for assertions.
+    name: str = "team"
+    folder: Path | None = None
+
+    @property
+    def working_directory(self) -> Path:
+        assert self.folder is not None, "this test gave its repository no folder"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return self.folder
+
+
+@dataclass
+class FakePads:
+    """WritableScratchpads. What is noted must be JSON, and comes back as a copy. `notes`: the last one by owner, as JSON."""
+
+    notes: dict[str, str] = field(default_factory=dict, kw_only=True)
+
+    def get_scratchpad(self) -> Any:
+        return json.loads(self.notes.get("plugin", "null"))
+
+    def set_scratchpad(self, value: Any) -> None:
+        self.notes["plugin"] = json.dumps(value, allow_nan=False)
+
+    def get_repository_scratchpad(self) -> Any:
+        return json.loads(self.notes.get("repository", "null"))
+
+    def set_repository_scratchpad(self, value: Any) -> None:
+        self.notes["repository"] = json.dumps(value, allow_nan=False)
+
+
+@dataclass
+class FakeReading(FakePads):
+    """A ReadingCall with notes. `pages`: by the URL as it is asked for (`foo/`); an error among them is raised.
+
+    `committed`: validators that count as unchanged. What was asked for is kept for assertions.
     """
 
     pages: Mapping[str, Page | Exception]
@@ -31,9 +81,9 @@ class FakeCall:
     committed: frozenset[str] = frozenset()
     url: str = BASE
     config: PluginCallConfiguration = field(default_factory=lambda: PluginCallConfiguration({}, {}, {}))
+    repository: FakeRepository = field(default_factory=FakeRepository)
     asked: list[tuple[str, str, int | None]] = field(default_factory=list)
     validators: list[str] = field(default_factory=list)
-    refused: dict[str, str] = field(default_factory=dict)
 
     async def get(self, url: str, *, accept: str = "*/*", at_least: int | None = None) -> Page:
         self.asked.append((url, accept, at_least))
@@ -53,8 +103,92 @@ class FakeCall:
         self.validators.append(validator)
         return validator in self.committed
 
+
+@dataclass
+class FakeCall(FakeReading):
+    """An ImporterCall. `refused`: reasons by key."""
+
+    refused: dict[str, str] = field(default_factory=dict)
+
     def refuse(self, key: str, reason: str) -> None:
         self.refused[key] = reason
+
+
+class FakeMembers:
+    """Members, over groups of units."""
+
+    def __init__(self, groups: Mapping[str, list[StoredUnit]]) -> None:
+        self._groups = dict(groups)
+
+    def groups(self) -> Iterator[str]:
+        return iter(sorted(name for name, units in self._groups.items() if units))
+
+    def units(self, group: str) -> list[StoredUnit]:
+        return sorted(self._groups.get(group, []), key=lambda unit: (unit.type, unit.key))
+
+
+@dataclass
+class FakeSyncConduit(FakeReading):
+    """A SyncConduit over `members`, what the source holds. What is recorded is kept for assertions, and `after` carries it out."""
+
+    members: Mapping[str, list[StoredUnit]] = field(default_factory=dict)
+    saved: list[tuple[str, Unit]] = field(default_factory=list)
+    associated: list[StoredUnit] = field(default_factory=list)
+    removed: list[StoredUnit] = field(default_factory=list)
+    refused: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    def groups(self) -> Iterator[str]:
+        return FakeMembers(self.members).groups()
+
+    def units(self, group: str) -> list[StoredUnit]:
+        return FakeMembers(self.members).units(group)
+
+    def init_unit(self, type: str, key: str, metadata: Mapping[str, Any], artifacts: Sequence[Artifact] = ()) -> Unit:
+        unit = Unit(type, key, dict(metadata), list(artifacts))
+        measured = [msgspec.structs.replace(one, sha256=one.sha256 or "0" * 64) for one in artifacts]
+        sealed(msgspec.structs.replace(unit, artifacts=measured), "any")
+        return unit
+
+    def save_unit(self, group: str, unit: Unit) -> None:
+        self.saved.append((group, unit))
+
+    def associate_unit(self, unit: StoredUnit) -> None:
+        self.associated.append(unit)
+
+    def remove_unit(self, unit: StoredUnit) -> None:
+        assert unit in self.members.get(unit.group, []), f"{unit.key} is not there"
+        self.removed.append(unit)
+
+    def refuse(self, group: str, key: str, reason: str) -> None:
+        self.refused[group, key] = reason
+
+    @property
+    def after(self) -> dict[str, list[StoredUnit]]:
+        """What the source holds once the record has been carried out, `select` letting everything in; no empty groups."""
+        left = {(u.group, u.type, u.key): u for units in self.members.values() for u in units if u not in self.removed}
+        arrived = [*self.associated, *(stored(unit, group) for group, unit in self.saved)]
+        left |= {(unit.group, unit.type, unit.key): unit for unit in arrived}
+        found: dict[str, list[StoredUnit]] = {}
+        for place in sorted(left):
+            found.setdefault(place[0], []).append(left[place])
+        return found
+
+
+class FakeUploadConduit(FakePads, FakeMembers):
+    """An UploadConduit over groups of units. `importer`: what becomes of files, for publishers."""
+
+    def __init__(self, groups: Mapping[str, list[StoredUnit]], *, options: Any = None, importer: Importer | None = None) -> None:
+        FakePads.__init__(self)
+        FakeMembers.__init__(self, groups)
+        self.options = options
+        self.config = PluginCallConfiguration({}, {}, {})
+        self.repository = FakeRepository()
+        self.received_at = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+        self._importer = importer
+
+    def to_importer(self, file: UploadedFile, fields: Mapping[str, str]) -> Iterable[Placed]:
+        assert self._importer is not None, "this test gave its conduit no importer"
+        return self._importer.upload(self, file, fields, self.config)
 
 
 @dataclass
@@ -76,24 +210,21 @@ class FakeOutput:
         self.files[path] = (sha256, media_type)
 
 
-class FakePublishConduit:
+class FakePublishConduit(FakePads, FakeMembers):
     """A PublishConduit over groups of units. `changed_groups`: None for every one."""
 
     def __init__(self, groups: Mapping[str, list[StoredUnit]], *, changed_groups: list[str] | None = None, options: Any = None) -> None:
-        self._groups = dict(groups)
-        self._changed = sorted(self._groups) if changed_groups is None else changed_groups
-        self._options = options
+        FakePads.__init__(self)
+        FakeMembers.__init__(self, groups)
+        self.options = options
+        self.config = PluginCallConfiguration({}, {}, {})
+        self.repository = FakeRepository()
+        self._changed = sorted(groups) if changed_groups is None else changed_groups
         self.outputs: dict[str, FakeOutput] = {}
         self.whole_output = FakeOutput()
 
     def changed(self) -> Iterator[str]:
         return iter(self._changed)
-
-    def groups(self) -> Iterator[str]:
-        return iter(sorted(name for name, units in self._groups.items() if units))
-
-    def units(self, group: str) -> list[StoredUnit]:
-        return sorted(self._groups.get(group, []), key=lambda unit: (unit.type, unit.key))
 
     @contextmanager
     def group(self, name: str) -> Iterator[GroupOutput]:
@@ -102,10 +233,6 @@ class FakePublishConduit:
     @contextmanager
     def whole(self) -> Iterator[GroupOutput]:
         yield self.whole_output
-
-    @property
-    def options(self) -> Any:
-        return self._options
 
     @property
     def merged(self) -> FakeOutput:

@@ -100,10 +100,10 @@ priority = "primary"
 
 
 @contextmanager
-def served(home: Path) -> Iterator[str]:
-    """`reconciler serve` on a free port, over this home; its URL, which ends with a slash."""
+def served(home: Path, **more: str) -> Iterator[str]:
+    """`reconciler serve` on a free port, over this home; its URL, which ends with a slash. `more`: variables of its environment."""
     words = [program("reconciler"), "serve", "--port", "0", "--home", str(home)]
-    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env=isolated(home))
+    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env=isolated(home, **more))
     try:
         assert process.stderr is not None
         said = process.stderr.readline()

@@ -42,6 +42,12 @@ class Lines:
     def __iter__(self) -> Iterator[GroupChange]:
         return iter(self.changes)
 
+    def names(self) -> frozenset[str]:
+        return frozenset(change.head.name for change in self.changes)
+
+    def of(self, name: str) -> list[GroupChange]:
+        return [change for change in self.changes if change.head.name == name]
+
     @property
     def digest(self) -> Digest:
         return Digest.of(msgspec.json.encode(list(self.changes)))

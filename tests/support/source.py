@@ -9,7 +9,8 @@ from functools import lru_cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = {"reconciler": ROOT, "reconciler_python": ROOT / "plugins" / "python"}
+PLUGINS = {f"reconciler_{name}": ROOT / "plugins" / name for name in ("example", "file", "python")}
+PACKAGES = {"reconciler": ROOT, **PLUGINS}
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from reconciler.plugin import GroupOutput, Metadata, PluginCallConfiguration, PublishConduit, Publisher, StoredUnit
+from reconciler.plugin import GroupOutput, Metadata, MissingCall, PluginCallConfiguration, PublishConduit, Publisher, Redirect, StoredUnit
 from reconciler_python.documents import HTML_TYPE, JSON_TYPE
 from reconciler_python.filenames import project_name
 from reconciler_python.rendering import artifact_of, file_path, list_pages, project_pages
@@ -40,13 +40,13 @@ class PythonPublisher(Publisher):
             _publish_page(output, "simple/", list_pages(conduit.groups()))
 
     @classmethod
-    def canonical_path(cls, path: str) -> str | None:
+    def missing(cls, call: MissingCall, path: str) -> Redirect | None:
         """Any spelling of a project's name leads to its page (PEP 503), and the bare publication to the list of projects."""
         if not path.strip("/"):
-            return "simple/"
+            return Redirect("simple/")
         root, _, name = path.strip("/").partition("/")
         project = project_name(name)
-        return f"simple/{project}/" if root == "simple" and project and project != name else None
+        return Redirect(f"simple/{project}/") if root == "simple" and project and project != name else None
 
 
 def _publish_project(output: GroupOutput, name: str, units: Sequence[StoredUnit]) -> None:

@@ -1,0 +1,204 @@
+"""Sources of the kind `repository`: copy and promotion. Units come along as they are, and no byte moves: artifacts are shared by digest.
+
+`version: latest` means the version that the other repository has once this very plan is carried out, so that one apply converges a chain.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from reconciler.database import Reader
+from reconciler.engine.conduits import NotedConduit
+from reconciler.engine.places import PassingPlace
+from reconciler.engine.selection import Selection
+from reconciler.engine.sources import Answer, Asked, Pace, SourceFailure, SourceResolver, declared
+from reconciler.errors import PluginFault, StateFault
+from reconciler.model import ActualRepository, Digest, Source, StoredUnit, group_digest, stored_unit
+from reconciler.plan import ContentChanges, applied
+from reconciler.plugin import Importer, RepositoryInfo
+
+LATEST = "latest"
+
+
+class Promoted:
+    """What is copied from: a recorded version of another repository, with what this plan does to it where the latest is meant."""
+
+    def __init__(self, reader: Reader, state: ActualRepository | None, number: int, planned: ContentChanges | None) -> None:
+        self._reader = reader
+        self._state = state
+        self._number = number
+        self._planned = planned if planned is not None and planned.counts.total else None
+        self._touched = self._planned.spool.names() if self._planned else frozenset()
+
+    @property
+    def recorded(self) -> bool:
+        """Is it a version that exists already?"""
+        return self._planned is None
+
+    def digests(self, since: int | None) -> dict[str, Digest | None]:
+        """Groups and the digests of what they hold; with `since`, only those that differ from that version, None for what it holds no longer."""
+        found: dict[str, Digest | None] = {}
+        if self._state is not None and since is None:
+            found.update(self._reader.version_groups(self._state.id, self._number))
+        elif self._state is not None and since is not None:
+            names = list(self._reader.changed_groups(self._state.id, since, self._number))
+            found.update({name: _digest(bodies) for name, bodies in self.bodies(names).items()})
+            found.update({name: None for name in names if name not in found})
+        for name, bodies in self.bodies(self._touched).items():
+            found[name] = _digest(bodies)
+        return {name: digest for name, digest in found.items() if digest is not None or since is not None}
+
+    def bodies(self, names: Iterable[str]) -> dict[str, dict[Digest, bytes]]:
+        """The units of groups: body by digest."""
+        wanted = list(names)
+        still = [name for name in wanted if name not in self._touched]
+        found: dict[str, dict[Digest, bytes]] = {}
+        if self._state is not None and still:
+            found = {name: dict(rows) for name, rows in self._reader.members(self._state.id, self._number, still).items()}
+        moving = [name for name in wanted if name in self._touched]
+        if moving and self._planned is not None:
+            current = self._reader.current_units(self._state.id, moving) if self._state else {}
+            for name in moving:
+                held = {(one.digest, one.source): one.body for one in current.get(name, [])}
+                found[name] = applied(held, self._planned.spool.of(name))
+        return found
+
+    def groups(self) -> Iterator[str]:
+        """Implements `reconciler.plugin.Members`, as `units` does."""
+        return iter(sorted(self.digests(None)))
+
+    def units(self, group: str) -> list[StoredUnit]:
+        found = [stored_unit(body) for body in self.bodies([group]).get(group, {}).values()]
+        return sorted(found, key=lambda unit: (unit.type, unit.key))
+
+
+class CopyingConduit(NotedConduit):
+    """Implements `reconciler.plugin.CopyConduit` for one group."""
+
+    conduit = "CopyConduit"
+
+    def __init__(self, asked: Asked, source: Source, promoted: Promoted, place: PassingPlace) -> None:
+        super().__init__(asked.findings.pads, asked.owner)
+        self._asked = asked
+        self._source = source
+        self._promoted = promoted
+        self._place = place
+
+    @property
+    def repository(self) -> RepositoryInfo:
+        self._check_open()
+        return self._place
+
+    @property
+    def source(self) -> Promoted:
+        self._check_open()
+        return self._promoted
+
+    @property
+    def options(self) -> object:
+        self._check_open()
+        return self._source.options
+
+    def groups(self) -> Iterator[str]:
+        actual = self._asked.actual
+        return self._while_open(self._asked.reader.group_names(actual.id, actual.number) if actual else ())
+
+    def units(self, group: str) -> list[StoredUnit]:
+        self._check_open()
+        actual = self._asked.actual
+        return self._asked.reader.units(actual.id, actual.number, [group]).get(group, []) if actual else []
+
+
+class CopiedSource(SourceResolver):
+    """Copies from another repository. `state`: that one as it is recorded; `planned`: what this plan does to it, None where it does nothing."""
+
+    def __init__(self, asked: Asked, source: Source, selection: Selection, state: ActualRepository | None, planned: ContentChanges | None) -> None:
+        super().__init__(asked, source, selection, Digest.of_value([source.id, selection.digest.hex]))
+        self._other = state
+        self._planned = planned
+        self._place = asked.context.places.passing(asked.repository.meta.name, asked.owner)
+
+    async def _resolve(self) -> str | None:
+        number, digest = await asyncio.to_thread(self._target)
+        promoted = Promoted(self._asked.reader, self._other, number, self._planned if self._source.version == LATEST else None)
+        known = await self._known_source()
+        if promoted.recorded and known == str(digest):
+            await self._stay()
+            return known
+        await self._load_committed()
+        since = await self._since(known) if promoted.recorded else None
+        digests = await asyncio.to_thread(promoted.digests, since)
+        held = {name for name, one in digests.items() if one is not None}
+        kept = set() if since is None else self._committed.keys() - digests.keys()
+        mine = {name for name in held | kept if self._may_have(name)}
+        self._own(mine)
+        changed = [name for name in sorted(mine & held) if self._known(name) != str(digests[name])]
+        try:
+            await self._copy(promoted, changed, digests)
+        finally:
+            self._place.close()
+        await self._drop([name for name in sorted(self._committed) if name not in mine])
+        return str(digest) if promoted.recorded else None
+
+    def _target(self) -> tuple[int, Digest]:
+        """The version that is meant, as far as it is recorded. Raises SourceFailure where there is none."""
+        state, version = self._other, self._source.version
+        if state is None:
+            if version == LATEST and self._planned is not None:
+                return 0, Digest.of(b"")
+            raise SourceFailure(_absent(self._source))
+        if version == LATEST:
+            return state.number, state.digest
+        number = version if isinstance(version, int) else self._asked.reader.version_by_digest(state.id, Digest.parse(version))
+        record = self._asked.reader.version(state.id, number) if number is not None else None
+        if record is None:
+            raise SourceFailure(_absent(self._source))
+        return record.number, record.digest
+
+    async def _since(self, known: str | None) -> int | None:
+        """The version of the other repository that is committed here, so that only what differs from it is looked at."""
+        if known is None or self._other is None:
+            return None
+        return await asyncio.to_thread(self._asked.reader.version_by_digest, self._other.id, Digest.parse(known))
+
+    async def _copy(self, promoted: Promoted, names: Sequence[str], digests: Mapping[str, Digest | None]) -> None:
+        self._asked.task.expect(len(names), 0)
+        pace = Pace(names)
+        while batch := pace.batch():
+            bodies = await asyncio.to_thread(promoted.bodies, batch)
+            pace.took(sum(map(len, bodies.values())))
+            answers = [await self._answer(promoted, name, bodies.get(name, {}), str(digests[name])) for name in batch]
+            await self._compare(answers)
+            self._asked.task.advance(len(batch))
+
+    async def _answer(self, promoted: Promoted, name: str, bodies: Mapping[Digest, bytes], validator: str) -> Answer:
+        units = sorted(map(stored_unit, bodies.values()), key=lambda unit: (unit.type, unit.key))
+        try:
+            if self._asked.importer_class.copy is not Importer.copy:
+                units = await self._chosen(promoted, name, units)
+        except Exception as error:  # a plugin may raise anything; it is this group's failure and nobody else's
+            return Answer(name, failure=error)
+        return Answer(name, [declared(unit) for unit in units], validator=validator)
+
+    async def _chosen(self, promoted: Promoted, name: str, units: list[StoredUnit]) -> list[StoredUnit]:
+        """What the plugin lets come along."""
+        conduit = CopyingConduit(self._asked, self._source, promoted, self._place)
+        try:
+            async with self._asked.context.patience.call(self._asked.call("copy", name)):
+                chosen = list(await self._asked.importer().copy(conduit, name, units))
+        finally:
+            conduit.close()
+        stranger = next((one for one in chosen if one not in units), None)
+        if stranger is not None:
+            raise PluginFault(f"`copy` returns some of the units that it was given: {stranger!r:.80} is none of group `{name}`")
+        return chosen
+
+
+def _absent(source: Source) -> StateFault:
+    hint = f"`reconciler history repository/{source.name}` lists the versions"
+    return StateFault(f"repository `{source.name}` has no version `{source.version}`", hint=hint)
+
+
+def _digest(bodies: Mapping[Digest, bytes]) -> Digest | None:
+    return group_digest(bodies) if bodies else None

@@ -1,0 +1,51 @@
+"""Bytes that upstream declares no digest of: downloaded while planning, so that the plan can name them, and kept for the execution of that plan."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from pathlib import Path
+
+from reconciler.engine.remotes import Remotes
+from reconciler.model import Digest, Remote
+from reconciler.remote import Measured, measure
+
+
+class Measuring:
+    """A temporary folder of one run, and what lies in it by digest. `close` removes it."""
+
+    def __init__(self) -> None:
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._arriving: dict[str, asyncio.Future[Measured]] = {}
+        self._files: dict[Digest, Path] = {}
+
+    async def measure(self, remotes: Remotes, remote: Remote, url: str) -> Measured:
+        """What `url` holds. However many ask, it is downloaded once in a run. Raises what the remote raises."""
+        arriving = self._arriving.get(url)
+        if arriving is None:
+            arriving = self._arriving[url] = asyncio.ensure_future(self._fetch(remotes, remote, url))
+        return await asyncio.shield(arriving)
+
+    def file(self, digest: Digest) -> Path | None:
+        """The bytes, where they were downloaded to be measured."""
+        return self._files.get(digest)
+
+    async def close(self) -> None:
+        for arriving in self._arriving.values():
+            arriving.cancel()
+        await asyncio.gather(*self._arriving.values(), return_exceptions=True)
+        self._arriving.clear()
+        self._files.clear()
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
+
+    async def _fetch(self, remotes: Remotes, remote: Remote, url: str) -> Measured:
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="reconciler-")
+        measured = await measure(
+            None if remotes.offline else remotes.fetcher(remote), remotes.measures, url, Path(self._folder.name), retries=remote.retries
+        )
+        if measured.path is not None:
+            self._files[Digest.parse(measured.sha256)] = measured.path
+        return measured

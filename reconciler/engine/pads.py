@@ -1,0 +1,75 @@
+"""Scratchpads of one repository as one operation sees them: what is recorded, and over it what the operation has written.
+
+Nothing is recorded here. Whoever carries the operation out takes `written` and commits it with whatever the operation did, or drops it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from reconciler.errors import PluginFault
+
+REPOSITORY = "repository"
+"""Whose pad it is that all plugins of a repository share. A plugin's own is `importer:<id>` or `publisher:<id>`."""
+
+LIMIT = 1024 * 1024  # bytes of JSON
+
+Pads = Callable[[str], Any]
+"""The recorded pad by its owner, or None."""
+
+
+def nothing_noted(owner: str) -> Any:
+    """The pads of a repository that does not exist yet."""
+    return None
+
+
+class PadBook:
+    """The pads that one operation on one repository works with. `written`: by owner, as plain JSON."""
+
+    def __init__(self, recorded: Pads) -> None:
+        self._recorded = recorded
+        self.written: dict[str, Any] = {}
+
+    def get(self, owner: str) -> Any:
+        """A copy: nobody changes a pad by changing what `get` gave out."""
+        if owner in self.written:
+            return msgspec.json.decode(msgspec.json.encode(self.written[owner]))
+        return self._recorded(owner)
+
+    def set(self, owner: str, value: Any) -> None:
+        """Raises PluginFault where `value` is not plain JSON or too long."""
+        try:
+            _check(value, "")
+            text = msgspec.json.encode(value)
+        except (OverflowError, RecursionError, UnicodeError) as error:
+            raise PluginFault(f"the scratchpad of `{owner}` cannot be written as JSON: {error}") from None
+        if len(text) > LIMIT:
+            raise PluginFault(
+                f"the scratchpad of `{owner}` would be {len(text):,} bytes of JSON", hint=f"at most {LIMIT:,}: keep the rest in the working directory"
+            )
+        self.written[owner] = msgspec.json.decode(text)
+
+
+def _check(value: Any, where: str) -> None:
+    """Strictly JSON: what would come back as something else is refused, not converted."""
+    if value is None or isinstance(value, (str, bool, int)):
+        return
+    if isinstance(value, float) and value - value == 0:  # neither infinite nor NaN
+        return
+    if type(value) is list:
+        for index, item in enumerate(value):
+            _check(item, f"{where}[{index}]")
+        return
+    if type(value) is dict:
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise PluginFault(f"a scratchpad is plain JSON: the key {key!r} at `{where or '.'}` is no text")
+            _check(item, f"{where}.{key}")
+        return
+    raise PluginFault(
+        f"a scratchpad is plain JSON: `{where or '.'}` is of the type `{type(value).__name__}`",
+        hint="texts, whole numbers, finite floats, booleans, None, lists and dictionaries of these",
+    )

@@ -1,0 +1,143 @@
+"""What a server needs of the engine: it takes files in, and brings bytes that were left upstream. One for each server process."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import threading
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import aclosing
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic
+
+from reconciler.database import Database, Writer
+from reconciler.engine.home import Home
+from reconciler.engine.measuring import Measuring
+from reconciler.engine.progress import Silent
+from reconciler.engine.remotes import Remotes
+from reconciler.engine.site import Site
+from reconciler.engine.uploaders import proven
+from reconciler.engine.uploads import Taken, Uploads
+from reconciler.errors import Gone, ReconcilerError, StateFault, UsageFault
+from reconciler.manifest import recorded
+from reconciler.model import DesiredState, Digest, Remote
+from reconciler.plugin import Registry, UploadedFile, UploadForm
+from reconciler.remote import Fetcher, open_fetcher, relay
+
+FRESH = 1.0  # seconds for which what is recorded is not looked up again
+
+
+class Service:
+    """Works on what the last apply recorded; nothing is opened before it is needed. `take` and `bring` belong to one event loop."""
+
+    def __init__(self, home: Home, registry: Registry, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._home = home
+        self._registry = registry
+        self._clock = clock
+        self._opening = threading.Lock()
+        self._database: Database | None = None
+        self._desired: tuple[float, DesiredState] | None = None
+        self._fetchers: dict[str, tuple[Remote, Fetcher]] = {}
+
+    def authenticate(self, publication: str, authorization: str | None) -> str | None:
+        """The name of the uploader that a header proves, or None. Raises Gone where the publication takes no files. From any thread."""
+        target = self.desired().publications.get(publication)
+        if target is None or not target.uploaders:
+            raise Gone(f"publication `{publication}` takes no files", hint="`access.upload` in its manifest says who may send some")
+        return proven(target.uploaders, authorization)
+
+    async def receive(self, publication: str, path: str, fields: Mapping[str, str], file: UploadedFile, principal: str) -> Taken:
+        """A file that was sent to a publication. Raises as `Uploads.receive`."""
+        uploads = await asyncio.to_thread(self._uploads)
+        return await uploads.receive(publication, UploadForm(path, fields), file, principal)
+
+    async def upload(self, repository: str, file: UploadedFile, fields: Mapping[str, str], principal: str) -> Taken:
+        """A file for a repository, in the generic way. Raises as `Uploads.take`."""
+        uploads = await asyncio.to_thread(self._uploads)
+        return await uploads.take(repository, file, fields, principal)
+
+    async def remove(self, repository: str, keys: list[str], principal: str) -> Taken:
+        """Uploaded units go. Raises as `Uploads.remove`."""
+        uploads = await asyncio.to_thread(self._uploads)
+        return await uploads.remove(repository, keys, principal)
+
+    def lacks(self, digest: Digest) -> bool:
+        """Is it known where these bytes can be had? From any thread."""
+        return bool(self._writer().artifact_origins(digest))
+
+    async def bring(self, digest: Digest, size: int) -> AsyncIterator[bytes]:
+        """The bytes in blocks, on their way into the store; the last one comes once the digest was right.
+
+        Remotes that know them are asked one after the other, until one has begun to answer. Raises what the last one raised.
+        """
+        failure: ReconcilerError = StateFault(f"{digest.short} is not in the store, and no declared remote has it")
+        for remote, url in await asyncio.to_thread(self._places, digest):
+            begun = False
+            try:
+                async with aclosing(relay(self._fetcher(remote), self._home.store(), url, digest, size)) as blocks:
+                    async for block in blocks:
+                        begun = True
+                        yield block
+            except ReconcilerError as error:
+                if begun:
+                    raise
+                failure = error
+                continue
+            await asyncio.to_thread(self._stored, digest, size)
+            return
+        raise failure
+
+    def desired(self) -> DesiredState:
+        """What the last apply recorded, as far as it can be understood today. From any thread."""
+        if self._desired is None or self._desired[0] < monotonic() - FRESH:
+            self._desired = (monotonic(), recorded(self._writer().actual_state(), self._registry).desired)
+        return self._desired[1]
+
+    async def close(self) -> None:
+        """May be called any number of times."""
+        for _, fetcher in self._fetchers.values():
+            await fetcher.close()
+        self._fetchers.clear()
+        if self._database is not None:
+            self._database.close()
+            self._database = None
+
+    def _writer(self) -> Writer:
+        with self._opening:
+            if self._database is None:
+                self._database = self._home.database(read_only=False)
+        return self._database.writer()
+
+    def _uploads(self) -> Uploads:
+        writer, registry = self._writer(), self._registry
+        remotes = Remotes(registry, self._home.pages(), self._home.measures(), offline=True)
+        site = Site(writer, self._home.store(), registry, remotes, Silent(), self._clock, self._home.places(), Measuring())
+        return Uploads(site, recorded(writer.actual_state(), registry).desired)
+
+    def _places(self, digest: Digest) -> list[tuple[Remote, str]]:
+        remotes = self.desired().remotes
+        return [(remotes[one.remote], one.url) for one in self._writer().artifact_origins(digest) if one.remote in remotes]
+
+    def _fetcher(self, remote: Remote) -> Fetcher:
+        """A remote that was declared anew is opened anew; whoever still reads through the old one finishes with it."""
+        known = self._fetchers.get(remote.meta.name)
+        if known is None or known[0] != remote:
+            remotes = Remotes(self._registry, self._home.pages(), self._home.measures())
+            known = self._fetchers[remote.meta.name] = (remote, open_fetcher(remote, remotes.url(remote)))
+        return known[1]
+
+    def _stored(self, digest: Digest, size: int) -> None:
+        """Bytes are durable before the row that says so."""
+        self._home.store().sync()
+        self._writer().artifact_stored(digest, size)
+
+
+def uploaded_file(path: Path) -> UploadedFile:
+    """A local file, as if somebody had sent it. Raises UsageFault where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return UploadedFile(path.name, path, path.stat().st_size, digest)
+    except OSError as error:
+        raise UsageFault(f"`{path}` cannot be read: {error.strerror}") from None

@@ -1,0 +1,396 @@
+"""One source of one repository, resolved: what every kind of source has in common.
+
+A source is asked what it holds, or that nothing changed; what may have changed is read, decided by the selection and
+compared with what the latest version holds. A failure is an error of what failed and never an absence: a group that
+cannot be read keeps its content, a source that cannot be asked removes nothing and keeps the names that it owned.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from reconciler.database import CommittedGroup, CommittedSource, Reader
+from reconciler.engine.conduits import Watch, unwatched
+from reconciler.engine.measuring import Measuring
+from reconciler.engine.pads import PadBook
+from reconciler.engine.patience import Patience
+from reconciler.engine.places import Places
+from reconciler.engine.progress import Progress, Task
+from reconciler.engine.remotes import Remotes
+from reconciler.engine.selection import Selected, Selection
+from reconciler.engine.spool import SpoolWriter
+from reconciler.errors import NotCached, PluginFault, ReconcilerError
+from reconciler.model import ActualRepository, Artifact, Digest, Repository, Sealed, Source, StoredUnit, Unit, group_digest, stored_unit
+from reconciler.plan import ChangeLine, Failure, GroupChange, GroupLine, Member, contested, difference
+from reconciler.plugin import Decision, Importer, Plugin, Registry
+from reconciler.remote import conceal
+
+BATCH = 200  # groups looked up in the database at once
+HELD = 20_000  # units that are looked at at once
+LARGEST = 50_000  # units of a group: it is held in memory whole, and a change of one unit reads them all
+BY_SOURCE = "source"  # validator of a group of which only the source as a whole says when it changed
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What every resolution of one plan shares."""
+
+    reader: Reader
+    registry: Registry
+    remotes: Remotes
+    progress: Progress
+    now: datetime
+    places: Places
+    patience: Patience
+    measuring: Measuring
+    watch: Watch = unwatched
+
+
+@dataclass(slots=True)
+class Findings:
+    """What a repository's sources have yielded so far. `owned`: group name -> the first source that has it.
+
+    `unread`: groups of which some reading failed, so that nothing may leave them; `blind`: a whole listing failed, so that
+    nobody knows what its source would take over.
+    """
+
+    pads: PadBook
+    spool: SpoolWriter = field(default_factory=SpoolWriter)
+    failures: list[Failure] = field(default_factory=list)
+    absent: list[Failure] = field(default_factory=list)  # asked for by name, and never known there
+    unknown: list[str] = field(default_factory=list)
+    sources: dict[str, tuple[str | None, str]] = field(default_factory=dict)
+    owned: dict[str, str] = field(default_factory=dict)
+    unread: set[str] = field(default_factory=set)
+    blind: bool = False
+    touched: bool = False
+
+    @property
+    def troubles(self) -> int:
+        """How much could not be found out."""
+        return len(self.failures) + len(self.absent) + len(self.unknown)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One repository that is being resolved."""
+
+    context: Context
+    plugin: Plugin
+    repository: Repository
+    actual: ActualRepository | None
+    findings: Findings
+    task: Task
+
+    @property
+    def reader(self) -> Reader:
+        return self.context.reader
+
+    @property
+    def owner(self) -> str:
+        """Of scratchpads and working directories."""
+        return f"importer:{self.plugin.id}"
+
+    @property
+    def importer_class(self) -> type[Importer]:
+        assert self.plugin.cls is not None
+        cls: type[Importer] = self.plugin.cls
+        return cls
+
+    def importer(self) -> Importer:
+        """A new one for every call."""
+        return self.importer_class()
+
+    def call(self, method: str, about: str = "") -> str:
+        """A call of the importer, for messages."""
+        return f"`{method}` of importer `{self.plugin.id}` for repository `{self.repository.meta.name}`" + (f", group `{about}`" if about else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a source holds in one group: units, or why it is gone, or what failed. `listed`: nobody asked for it by name.
+
+    `validator`: what to commit with the group. `kept_out`: (key, reason) of what could not become a unit.
+    """
+
+    name: str
+    units: Sequence[Unit] = ()
+    kept_out: Sequence[tuple[str, str]] = ()
+    validator: str | None = None
+    listed: bool = True
+    gone: str = ""
+    failure: Exception | None = None
+    unchanged: bool = False
+
+
+class SourceResolver(ABC):
+    """Resolves one source into the findings of its repository. `basis`: what its decisions rest on beside upstream's own words."""
+
+    def __init__(self, asked: Asked, source: Source, selection: Selection, basis: Digest) -> None:
+        self._asked = asked
+        self._source = source
+        self._selection = selection
+        self._basis = basis
+        self._findings = asked.findings
+        self._actual = asked.actual
+        self._state: CommittedSource | None = None
+        self._committed: dict[str, CommittedGroup] = {}
+
+    async def run(self) -> None:
+        """Ask the source, and bring everything that it changes into the findings."""
+        troubles = self._findings.troubles
+        if self._actual is not None:
+            self._state = await asyncio.to_thread(self._asked.reader.committed_source, self._actual.id, self._source.id)
+        try:
+            validator = await self._resolve()
+        except NotCached:
+            self._findings.unknown.append(self._source.id)
+            await self._keep_names()
+            return
+        except SourceFailure as failure:
+            self._fail(None, failure.cause)
+            await self._keep_names()
+            return
+        whole = CommittedSource(validator if self._findings.troubles == troubles else None, self._basis)
+        self._findings.sources[self._source.id] = (whole.validator, self._basis.hex)
+        self._findings.touched |= whole != self._state
+
+    @abstractmethod
+    async def _resolve(self) -> str | None:
+        """Ask, read, compare. Returns the validator of the source as a whole, if there is one.
+
+        Raises SourceFailure when the source could not be asked: nothing may have been brought into the findings then.
+        """
+
+    async def _known_source(self) -> str | None:
+        """The validator under which all of the source is committed with today's selection: nothing failed, nothing is due."""
+        state = self._state
+        if self._actual is None or state is None or state.validator is None or state.selection != self._basis:
+            return None
+        due = await asyncio.to_thread(self._asked.reader.source_due, self._actual.id, self._source.id)
+        if due is not None and due <= self._asked.context.now:
+            return None
+        incomplete = await asyncio.to_thread(self._asked.reader.source_incomplete, self._actual.id, self._source.id)
+        return None if incomplete else state.validator
+
+    async def _load_committed(self) -> None:
+        if self._actual is not None:
+            self._committed = await asyncio.to_thread(self._asked.reader.committed_groups, self._actual.id, self._source.id)
+
+    def _known(self, name: str) -> str | None:
+        """The validator under which a group is committed with today's selection, if it is not due again."""
+        committed = self._committed.get(name)
+        if committed is None or committed.selection != self._basis:
+            return None
+        due = committed.reconsider_at is not None and committed.reconsider_at <= self._asked.context.now
+        return None if due else committed.validator
+
+    @property
+    def _shares(self) -> bool:
+        """May several sources fill one group?"""
+        return self._asked.importer_class.shared_groups
+
+    def _own(self, names: Iterable[str]) -> None:
+        if not self._shares:
+            for name in names:
+                self._findings.owned.setdefault(name, self._source.id)
+
+    def _may_have(self, name: str) -> bool:
+        """Does no earlier source own the group?"""
+        return self._findings.owned.get(name, self._source.id) == self._source.id
+
+    async def _keep_names(self) -> None:
+        """The source could not be asked: what it owned stays owned, and what it would own now nobody knows."""
+        if not self._committed:
+            await self._load_committed()
+        self._own(self._committed)
+        self._findings.blind = True
+
+    async def _stay(self) -> None:
+        """Nothing changed: all that is left to do is to tell later sources which names are taken."""
+        if self._asked.repository.sources[-1].id != self._source.id and not self._shares:
+            await self._load_committed()
+            self._own(self._committed)
+
+    # Comparing
+
+    async def _compare(self, answers: Sequence[Answer]) -> None:
+        """Bring what some groups hold now into the findings."""
+        answers = [one for one in answers if not one.unchanged]
+        members = await self._members([one.name for one in answers if one.failure is None])
+        changes = []
+        for answer in answers:
+            if isinstance(answer.failure, NotCached):
+                self._findings.unknown.append(f"{self._source.id}: {answer.name}")
+                self._findings.unread.add(answer.name)
+            elif answer.failure is not None:
+                self._fail(answer.name, answer.failure)
+            else:
+                changes.extend(await self._changed(answer, members.get(answer.name, [])))
+        await self._add(changes)
+
+    async def _changed(self, answer: Answer, members: list[Member]) -> list[GroupChange]:
+        name = answer.name
+        if answer.gone:
+            self._findings.owned.pop(name, None)  # it does not answer for the name: the next source may
+            if name not in self._committed and not answer.listed:
+                hint = "is the name right? the source does not know it"
+                self._findings.absent.append(Failure(self._source.id, name, answer.gone, hint))
+                return []
+        try:
+            selected, lines = await self._lines(answer, members)
+        except NotCached:
+            self._findings.unknown.append(f"{self._source.id}: {name}")
+            self._findings.unread.add(name)
+            return []
+        except Exception as error:  # what decides and what finds the words is plugin code as well
+            self._fail(name, error)
+            return []
+        head = self._head(answer, members, selected, lines)
+        if answer.gone and not lines and self._remembers(head):
+            return []
+        return [GroupChange(head, lines)]
+
+    async def _lines(self, answer: Answer, members: list[Member]) -> tuple[Selected, list[ChangeLine]]:
+        removes = self._asked.repository.mode == "mirror"
+        decisions = self._decide(answer, answer.units)
+        units = await self._with_digests(decisions)
+        if units is not None:
+            decisions = self._decide(answer, units)
+        with self._asked.context.patience.named(self._asked.call("select", answer.name)):
+            selected = self._selection.seal(answer.name, decisions, answer.kept_out)
+            lines = difference(self._source.id, members, selected.wanted, selected.refusals, self._selection, removes=removes, gone=answer.gone)
+        return selected, lines + await self._lacking(answer.name, selected.wanted, lines)
+
+    def _decide(self, answer: Answer, units: Sequence[Unit]) -> list[Decision]:
+        with self._asked.context.patience.named(self._asked.call("select", answer.name)):
+            return self._selection.decide(answer.name, units)
+
+    async def _with_digests(self, decisions: Sequence[Decision]) -> list[Unit] | None:
+        """Units of which some that are let in had no digest: they are downloaded, to be named, and their sizes may change the decision.
+
+        None where every one had its digest.
+        """
+        return None
+
+    async def _lacking(self, name: str, wanted: Sequence[Sealed], lines: Sequence[ChangeLine]) -> list[ChangeLine]:
+        """Units that are held already, and whose bytes have to come nevertheless."""
+        return []
+
+    def _remembers(self, head: GroupLine) -> bool:
+        """Of a group that upstream has no more: is it known that it was here, so that its absence is no news?"""
+        return self._committed.get(head.name) == CommittedGroup(head.name, head.validator, self._basis)
+
+    def _head(self, answer: Answer, members: list[Member], selected: Selected, lines: list[ChangeLine]) -> GroupLine:
+        due = selected.reconsider_at
+        return GroupLine(
+            name=answer.name,
+            source=self._source.id,
+            was=_digest_of(members),
+            validator=None if any(map(contested, lines)) else answer.validator,
+            selection=self._basis.hex,
+            reconsider_at=due.isoformat() if due else None,
+        )
+
+    async def _drop(self, names: Sequence[str]) -> None:
+        """Groups that this source holds no longer, by its own list or because another owns them; that one must have been read."""
+        if self._asked.repository.mode != "mirror":
+            return
+        pace = Pace([name for name in names if name not in self._findings.unread])
+        while batch := pace.batch():
+            members = await self._members(batch)
+            pace.took(sum(map(len, members.values())))
+            await self._add([self._departed(name, members.get(name, [])) for name in batch])
+
+    def _departed(self, name: str, members: list[Member]) -> GroupChange:
+        owner = self._findings.owned.get(name)
+        return departed(self._source.id, name, members, self._selection, f"{owner} has the name now" if owner else "")
+
+    async def _members(self, names: Sequence[str]) -> dict[str, list[Member]]:
+        return await members_of(self._asked.reader, self._actual, names)
+
+    async def _add(self, changes: list[GroupChange]) -> None:
+        if changes:
+            self._findings.spool.add(await self._with_downloads(changes))
+            self._findings.touched = True
+
+    async def _with_downloads(self, changes: list[GroupChange]) -> list[GroupChange]:
+        """The same changes, knowing how many bytes are still to be downloaded."""
+        return changes
+
+    def _fail(self, group: str | None, error: Exception) -> None:
+        if group is not None:
+            self._findings.unread.add(group)
+        self._findings.failures.append(failure_of(self._source.id, group, error, self._asked.plugin))
+
+
+class Pace:
+    """Names in batches of some HELD units, as far as the last batch tells how many a group holds."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = names
+        self._start = 0
+        self._size = 1
+        self._last = 0
+
+    def batch(self) -> Sequence[str]:
+        """The next names; empty when there are no more."""
+        batch = self._names[self._start : self._start + self._size]
+        self._start += len(batch)
+        self._last = len(batch)
+        return batch
+
+    def took(self, units: int) -> None:
+        """So many units were in the last batch."""
+        self._size = min(BATCH, max(1, HELD * self._last // max(units, 1)), self._size * 8)
+
+
+class SourceFailure(Exception):
+    """A source could not be asked what it holds, because of `cause`."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+def departed(source: str, name: str, members: list[Member], words: Selection, reason: str) -> GroupChange:
+    """Everything that `source` brought to a group leaves, and the source holds the group no longer. `reason`: empty for upstream's own."""
+    head = GroupLine(name, source, _digest_of(members), selection=words.digest.hex, held=False)
+    return GroupChange(head, difference(source, members, [], [], words, gone=reason))
+
+
+def failure_of(source: str, group: str | None, error: Exception, plugin: Plugin) -> Failure:
+    """An error for the plan, without any secret: upstream's and ours as they are, a plugin's own with the plugin named."""
+    if isinstance(error, PluginFault) and f"`{plugin.id}`" not in error.message:
+        return Failure(source, group, conceal(f"importer `{plugin.id}`: {error.message}"), error.hint and conceal(error.hint))
+    if isinstance(error, ReconcilerError):
+        return Failure(source, group, conceal(error.message), error.hint and conceal(error.hint))
+    return Failure(source, group, conceal(f"importer `{plugin.id}` failed: {type(error).__name__}: {error}"))
+
+
+async def members_of(reader: Reader, actual: ActualRepository | None, names: Sequence[str]) -> dict[str, list[Member]]:
+    """What the latest version holds in these groups; an empty version is not asked."""
+    if actual is None or actual.units == 0 or not names:
+        return {}
+    current = await asyncio.to_thread(reader.current_units, actual.id, names)
+    return {name: [Member(unit.digest.hex, stored_unit(unit.body), unit.source) for unit in units] for name, units in current.items()}
+
+
+def bounded(units: int, group: str) -> None:
+    """Raises PluginFault where a group is larger than one can be."""
+    if units > LARGEST:
+        raise PluginFault(f"group `{group}` holds more than {LARGEST:,} units", hint="split it, for instance by the first digits of a hash")
+
+
+def declared(unit: StoredUnit) -> Unit:
+    """A recorded unit as somebody would declare it, with nowhere to fetch it from."""
+    return Unit(unit.type, unit.key, unit.metadata, [Artifact(one.path, one.sha256, one.size) for one in unit.artifacts])
+
+
+def _digest_of(members: Iterable[Member]) -> str | None:
+    digests = [Digest.parse(member.digest) for member in members]
+    return group_digest(digests).hex if digests else None

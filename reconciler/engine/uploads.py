@@ -1,0 +1,374 @@
+"""Uploads and removals by hand: one change of one repository, committed at once, and shown by its publications.
+
+They work on what the last apply recorded, so that a server without manifests can take files, and hold no lease of the
+repository: a file that arrives during a long sync hurts neither. The same selection decides as in a sync, and a name that
+an earlier source owns is that source's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from reconciler.database import CommittedGroup, StagedGroup, StagedMember, Writer
+from reconciler.engine.bringing import Bringer, Brought, InFlight
+from reconciler.engine.conduits import NotedConduit, blaming
+from reconciler.engine.pads import PadBook
+from reconciler.engine.selection import Selection
+from reconciler.engine.serving import serve_version
+from reconciler.engine.site import Site
+from reconciler.engine.sources import BY_SOURCE
+from reconciler.errors import Conflict, Gone, LeaseHeld, Malformed, PluginFault, ReconcilerError, Refused, UsageFault
+from reconciler.model import (
+    ActualRepository,
+    ActualState,
+    DesiredState,
+    Digest,
+    Kind,
+    Ref,
+    Repository,
+    Sealed,
+    Source,
+    SourceKind,
+    StoredUnit,
+    Unit,
+    group_digest,
+    stored_unit,
+)
+from reconciler.plan import REFUSE, REMOVE, Action, ChangeLine, Member, ResourceChange, difference
+from reconciler.plugin import Importer, Placed, Plugin, Publisher, RepositoryInfo, UploadedFile, UploadForm
+
+UPLOAD = SourceKind.UPLOAD.value
+TRIES = 5  # somebody else may commit to the same group at the same moment
+PATIENCE = 30.0  # seconds that a publication which another run works on is waited for
+STEP = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of an upload or a removal: the repository's version afterwards, the units that changed, and where it is shown or why not yet."""
+
+    version: int
+    keys: tuple[str, ...]
+    shown: tuple[str, ...] = ()
+    delayed: tuple[str, ...] = ()
+
+
+class FileConduit(NotedConduit):
+    """Implements `reconciler.plugin.UploadConduit` for one call."""
+
+    conduit = "UploadConduit"
+
+    def __init__(self, hand: Hand, pads: PadBook, info: RepositoryInfo, received_at: datetime) -> None:
+        super().__init__(pads, f"importer:{hand.plugin.id}")
+        self._hand = hand
+        self._info = info
+        self._received_at = received_at
+
+    @property
+    def repository(self) -> RepositoryInfo:
+        self._check_open()
+        return self._info
+
+    @property
+    def options(self) -> Any:
+        self._check_open()
+        return self._hand.source.options
+
+    @property
+    def received_at(self) -> datetime:
+        self._check_open()
+        return self._received_at
+
+    def groups(self) -> Iterator[str]:
+        actual = self._hand.actual
+        return self._while_open(self._hand.writer.group_names(actual.id, actual.number))
+
+    def units(self, group: str) -> list[StoredUnit]:
+        self._check_open()
+        actual = self._hand.actual
+        return self._hand.writer.units(actual.id, actual.number, [group]).get(group, [])
+
+    def to_importer(self, file: UploadedFile, fields: Mapping[str, str]) -> Iterable[Placed]:
+        self._check_open()
+        return self._hand.importer().upload(self, file, fields, self._hand.source.config)
+
+
+@dataclass(frozen=True, slots=True)
+class Hand:
+    """One repository that files are sent to, as it is now."""
+
+    writer: Writer
+    plugin: Plugin
+    repository: Repository
+    source: Source
+    actual: ActualRepository
+
+    def importer(self) -> Importer:
+        assert self.plugin.cls is not None
+        importer: Importer = self.plugin.cls()
+        return importer
+
+
+@dataclass(slots=True)
+class GroupChanges:
+    """What is to happen in one group. `was`: its members before."""
+
+    name: str
+    was: list[Member]
+    lines: list[ChangeLine]
+    arrived: list[Sealed] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """The one file that bytes may come from; in the place of what a plan has downloaded."""
+
+    uploaded: UploadedFile
+
+    def file(self, digest: Digest) -> Path | None:
+        return self.uploaded.path if digest.hex == self.uploaded.sha256 else None
+
+
+class Uploads:
+    """Takes files into repositories, and units out again. `desired`: as the last apply recorded it."""
+
+    def __init__(self, site: Site, desired: DesiredState) -> None:
+        self._site = site
+        self._desired = desired
+
+    async def take(self, repository: str, file: UploadedFile, fields: Mapping[str, str], principal: str) -> Taken:
+        """A file for a repository, in the generic way. Raises Refused, Conflict where an earlier source owns the name, PluginFault."""
+
+        def units(hand: Hand, conduit: FileConduit) -> Iterable[Placed]:
+            return conduit.to_importer(file, fields)
+
+        return await self._changed(repository, principal, partial(self._arriving, file, units))
+
+    async def receive(self, publication: str, form: UploadForm, file: UploadedFile, principal: str) -> Taken:
+        """A file that was sent to a publication, in the way of its publisher. Raises as `take`, and Gone for a path that takes no files."""
+        target = self._desired.publications.get(publication)
+        if target is None:
+            raise UsageFault(f"there is no publication `{publication}`")
+        cls: Any = self._site.registry.publisher(target.publisher).cls
+
+        def units(hand: Hand, conduit: FileConduit) -> Iterable[Placed]:
+            publisher: Publisher = cls()
+            return publisher.receive(conduit, form, file)
+
+        return await self._changed(target.repository, principal, partial(self._arriving, file, units))
+
+    async def remove(self, repository: str, keys: Sequence[str], principal: str) -> Taken:
+        """Take uploaded units out, by key. Raises UsageFault naming a key under which nothing was uploaded."""
+        return await self._changed(repository, principal, partial(self._leaving, keys))
+
+    # One change
+
+    async def _changed(self, name: str, principal: str, changes: Callable[[Hand, FileConduit], list[GroupChanges]]) -> Taken:
+        """Try until nobody else was faster; then show it."""
+        for attempt in range(TRIES):
+            try:
+                number, keys = await asyncio.to_thread(self._once, name, principal, changes)
+                break
+            except Conflict as error:
+                if error.retry_after is None or attempt == TRIES - 1:
+                    raise
+        shown, delayed = await self._show(name) if keys else ([], [])
+        return Taken(number, tuple(keys), tuple(shown), tuple(delayed))
+
+    def _once(self, name: str, principal: str, changes: Callable[[Hand, FileConduit], list[GroupChanges]]) -> tuple[int, list[str]]:
+        site = self._site
+        hand = self._hand(name, site.writer.actual_state())
+        pads = PadBook(partial(site.writer.scratchpad, hand.actual.id))
+        conduit = FileConduit(hand, pads, site.places.lasting(name, f"importer:{hand.plugin.id}"), site.clock())
+        try:
+            groups = changes(hand, conduit)
+        finally:
+            conduit.close()
+        keys = [line.key for group in groups for line in group.lines]
+        if not keys and not pads.written:
+            return hand.actual.number, []
+        return self._commit(hand, groups, pads, principal), keys
+
+    def _hand(self, name: str, actual: ActualState) -> Hand:
+        repository, state = self._desired.repositories.get(name), actual.repositories.get(name)
+        if repository is None or state is None:
+            raise UsageFault(
+                f"there is no repository `{name}`, or its plugin is not installed", hint="`reconciler get repository` lists what there is"
+            )
+        source = next((one for one in repository.sources if one.kind is SourceKind.UPLOAD), None)
+        if source is None:
+            raise Refused(f"repository `{name}` takes no uploads", hint="its manifest has to name the source `upload: {}`")
+        return Hand(self._site.writer, self._site.registry.importer(repository.type), repository, source, state)
+
+    def _arriving(
+        self, file: UploadedFile, units: Callable[[Hand, FileConduit], Iterable[Placed]], hand: Hand, conduit: FileConduit
+    ) -> list[GroupChanges]:
+        call = f"`upload` of importer `{hand.plugin.id}` for repository `{hand.repository.meta.name}`"
+        with self._site.watch(call), _passing_on(call):
+            placed = _by_group(units(hand, conduit))
+        if not placed:
+            raise PluginFault(f"{call} made no unit of `{file.name}`")
+        groups = [self._group(hand, name, members) for name, members in placed.items()]
+        bringer = Bringer(self._site.store, self._site.registry, {}, InFlight(), Given(file), lambda size: None)
+        asyncio.run(self._bring(bringer, hand, groups))
+        return groups
+
+    def _group(self, hand: Hand, name: str, units: list[Unit]) -> GroupChanges:
+        """What the units change in a group, if all of them may come in."""
+        self._check_owner(hand, name)
+        types = {type: self._site.registry.content_type(type) for type in hand.plugin.metadata.types} if hand.plugin.metadata else {}
+        selection = Selection(types, hand.source.options, self._desired.filters_of(hand.repository), self._site.clock())
+        with blaming(f"`select` of importer `{hand.plugin.id}`"):
+            decisions = selection.decide(name, units)
+            refused = next((one for one in decisions if not one.accepted), None)
+            if refused is None:
+                wanted = selection.seal(name, decisions, []).wanted
+        if refused is not None:
+            raise Refused(f"`{refused.unit.key}` is refused: {refused.reason}")
+        members = _members(hand, name)
+        lines = difference(UPLOAD, members, wanted, [], selection, removes=False)
+        kept_out = next((line for line in lines if line.op == REFUSE), None)
+        if kept_out is not None:
+            raise Conflict(f"`{kept_out.key}` is there already: {kept_out.reason}")
+        arriving = {line.digest for line in lines}
+        return GroupChanges(name, members, lines, [one for one in wanted if one.digest.hex in arriving])
+
+    def _check_owner(self, hand: Hand, group: str) -> None:
+        """Raises Conflict where a source above the uploads has the name."""
+        if hand.importer().shared_groups:
+            return
+        for source in hand.repository.sources:
+            if source.kind is SourceKind.UPLOAD:
+                return
+            if group in hand.writer.committed_groups(hand.actual.id, source.id):
+                hint = "put `upload` first in `sources` to take the name over"
+                raise Conflict(f"`{group}` belongs to {source.id} in repository `{hand.repository.meta.name}`", hint=hint)
+
+    async def _bring(self, bringer: Bringer, hand: Hand, groups: Sequence[GroupChanges]) -> None:
+        """Bytes, then rows that refer to them."""
+        brought = Brought()
+        for group in groups:
+            for line in group.lines:
+                wanted = {Digest.parse(artifact.sha256) for artifact in line.artifacts}
+                one = await bringer.bring(UPLOAD, line, frozenset(hand.writer.stored(wanted)))
+                brought.sizes.update(one.sizes)
+        if brought.sizes:
+            self._site.store.sync()
+        hand.writer.record_units([unit for group in groups for unit in group.arrived], brought.sizes)
+
+    def _leaving(self, keys: Sequence[str], hand: Hand, conduit: FileConduit) -> list[GroupChanges]:
+        """What goes with the units under these keys."""
+        chosen: dict[str, list[StoredUnit]] = {}
+        for key in keys:
+            found = [one for one in hand.writer.find_units(hand.actual.id, hand.actual.number, key) if one.source == UPLOAD]
+            if not found:
+                raise UsageFault(f"nothing was uploaded to repository `{hand.repository.meta.name}` under `{key}`")
+            for one in found:
+                chosen.setdefault(one.group, []).append(stored_unit(one.body))
+        call = f"`remove` of importer `{hand.plugin.id}` for repository `{hand.repository.meta.name}`"
+        with self._site.watch(call), _passing_on(call):
+            leaving = list(hand.importer().remove(conduit, [unit for units in chosen.values() for unit in units]))
+        going: dict[str, set[tuple[str, str]]] = {}
+        for unit in leaving:
+            going.setdefault(unit.group, set()).add((unit.type, unit.key))
+        return [_departing(name, _members(hand, name), going[name]) for name in sorted(going)]
+
+    def _commit(self, hand: Hand, groups: Sequence[GroupChanges], pads: PadBook, principal: str) -> int:
+        plugin = {"id": hand.plugin.id, "version": hand.plugin.distribution_version}
+        basis = Digest.of_value([UPLOAD])
+        with hand.writer.stage(hand.actual.id) as stage:
+            stage.add([_staged(group, basis) for group in groups], [member for group in groups for member in _staged_members(group)])
+            try:
+                return stage.commit({"principal": principal, "plugin": plugin}, {}, self._site.clock(), pads.written).number
+            except Conflict as error:
+                raise Conflict(error.message, hint=error.hint, retry_after=1) from None
+
+    # Showing it
+
+    async def _show(self, name: str) -> tuple[list[str], list[str]]:
+        """(where it is shown now, what is not shown yet and why): every publication of the latest version."""
+        shown: list[str] = []
+        delayed: list[str] = []
+        for publication in self._desired.publications.values():
+            if publication.repository != name or publication.version != "latest":
+                continue
+            change = ResourceChange(Action.NO_OP, Ref(Kind.PUBLICATION, publication.meta.name))
+            try:
+                await _patiently(lambda one=publication, change=change: self._serve(one, change))  # type: ignore[misc]  # bound on purpose
+                shown.append(f"/{publication.path}/")
+            except ReconcilerError as error:
+                delayed.append(f"publication `{publication.meta.name}` does not show it yet: {error}")
+        return shown, delayed
+
+    async def _serve(self, publication: Any, change: ResourceChange) -> str:
+        actual = await asyncio.to_thread(self._site.writer.actual_state)
+        return await serve_version(self._site, publication, change, actual)
+
+
+async def _patiently(call: Callable[[], Any]) -> None:
+    """A run that publishes at the same moment is waited for."""
+    deadline = asyncio.get_running_loop().time() + PATIENCE
+    while True:
+        try:
+            await call()
+            return
+        except LeaseHeld:
+            if asyncio.get_running_loop().time() > deadline:
+                raise
+        await asyncio.sleep(STEP)
+
+
+def _by_group(placed: Iterable[Placed]) -> dict[str, list[Unit]]:
+    groups: dict[str, list[Unit]] = {}
+    for one in placed:
+        if not (isinstance(one, tuple) and len(one) == 2 and isinstance(one[0], str) and isinstance(one[1], Unit)):
+            raise PluginFault(f"an upload becomes (group, unit) pairs: {one!r:.80} is none")
+        groups.setdefault(one[0], []).append(one[1])
+    return groups
+
+
+def _members(hand: Hand, name: str) -> list[Member]:
+    current = hand.writer.current_units(hand.actual.id, [name]).get(name, [])
+    return [Member(unit.digest.hex, stored_unit(unit.body), unit.source) for unit in current]
+
+
+def _departing(name: str, members: list[Member], keys: set[tuple[str, str]]) -> GroupChanges:
+    leaving = [one for one in members if one.source == UPLOAD and (one.unit.type, one.unit.key) in keys]
+    return GroupChanges(name, members, [ChangeLine(REMOVE, one.unit.type, one.unit.key, digest=one.digest) for one in leaving])
+
+
+def _staged(group: GroupChanges, basis: Digest) -> StagedGroup:
+    """`committed`: the uploads have the name as long as they hold something under it."""
+    left = {one.digest for one in group.was if one.source == UPLOAD} - {line.digest for line in group.lines if line.op == REMOVE}
+    was = group_digest(Digest.parse(one.digest) for one in group.was) if group.was else None
+    committed = CommittedGroup(group.name, BY_SOURCE, basis) if left or group.arrived else None
+    return StagedGroup(group.name, UPLOAD, was, committed)
+
+
+def _staged_members(group: GroupChanges) -> Iterator[StagedMember]:
+    for line in group.lines:
+        leaving = line.digest if line.op == REMOVE else line.before
+        if leaving:
+            yield StagedMember(group.name, Digest.parse(leaving), UPLOAD, joins=False)
+        if line.op != REMOVE:
+            yield StagedMember(group.name, Digest.parse(line.digest), UPLOAD, joins=True)
+
+
+@contextmanager
+def _passing_on(call: str) -> Iterator[None]:
+    """What a plugin says to whoever sent a file passes as it is; anything else becomes a PluginFault that names `call`."""
+    said: ReconcilerError | None = None
+    with blaming(call):
+        try:
+            yield
+        except (Refused, Gone, Malformed, Conflict) as error:
+            said = error
+    if said is not None:
+        raise said

@@ -1,0 +1,47 @@
+"""What a plugin's name becomes: a distribution, a package, an ID."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from keyword import iskeyword
+
+from reconciler.errors import UsageFault
+
+MAX_LENGTH = 40  # lines that hold the name stay as short as the formatter wants them
+
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9])?")
+_SEPARATORS = re.compile(r"[-_]+")
+_PREFIX = "reconciler-"
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """`id`: of importer and publisher, what manifests write as `type` (`json-schemas`)."""
+
+    id: str
+
+    @property
+    def distribution(self) -> str:
+        """What pip installs: `reconciler-json-schemas`."""
+        return _PREFIX + self.id
+
+    @property
+    def package(self) -> str:
+        """What Python imports: `reconciler_json_schemas`."""
+        return self.distribution.replace("-", "_")
+
+    @classmethod
+    def parse(cls, text: str) -> Names:
+        """The names of a plugin called `text`, normalised as PEP 503 does it: lower case, each run of `-` and `_` one `-`. Raises UsageFault."""
+        if len(text) > MAX_LENGTH or _NAME.fullmatch(text) is None:
+            raise UsageFault(
+                f"{text[:80]!r} cannot be a plugin's name",
+                hint=f"up to {MAX_LENGTH} letters, digits, `-` and `_`, a letter or digit at both ends, as in `json-schemas`",
+            )
+        id = _SEPARATORS.sub("-", text).lower()
+        if iskeyword(id):
+            raise UsageFault(f"`{id}` is a word of the Python language", hint="name what the plugin stores, as in `json-schemas`")
+        if id.startswith(_PREFIX):
+            raise UsageFault(f"`{id}` begins as its distribution will", hint=f"write `{id.removeprefix(_PREFIX)}`; the prefix comes by itself")
+        return cls(id)

@@ -1,0 +1,54 @@
+"""An export holds every file: what was left upstream is named, and what the export showed stays."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from reconciler.database import Entry, Writer
+from reconciler.engine.exports import export
+from reconciler.errors import StateFault
+from reconciler.model import EMPTY_VERSION, Digest
+from reconciler.store import LocalStore
+from tests.support.databases import NOW, created_publication, created_repository, database
+
+HERE, UPSTREAM = b"bytes that are here", b"bytes that were left upstream"
+
+
+def publishing(writer: Writer, publication_id: int, store: LocalStore, directory: Path) -> Callable[..., bool]:
+    """Publish the bodies under their numbers, and export that."""
+
+    def publish(*bodies: bytes) -> bool:
+        entries = [Entry(f"files/{number}", "text/plain", "a", False, Digest.of(body), len(body)) for number, body in enumerate(bodies)]
+        digest = Digest.of(b"".join(bodies))
+        with writer.publish(publication_id, version=0, version_digest=EMPTY_VERSION, digest=digest, now=NOW, full=False) as stage:
+            stage.replace_group("a", entries, {})
+            record = stage.complete()
+        return export(writer, store, publication_id, record, str(directory))
+
+    return publish
+
+
+def test_a_file_that_was_left_upstream_is_named_and_the_shown_tree_stays(tmp_path: Path) -> None:
+    store, public = LocalStore(tmp_path / "store"), tmp_path / "public"
+    store.put(HERE, Digest.of(HERE))
+    with database(tmp_path) as opened:
+        writer = opened.writer()
+        created_repository(writer)
+        publish = publishing(writer, created_publication(writer), store, public)
+        assert publish(HERE)
+        shown = os.readlink(public)
+        with pytest.raises(StateFault, match=r"`files/1` cannot be exported: its bytes were left upstream, as `policy: on-demand`") as refused:
+            publish(HERE, UPSTREAM)
+        assert "policy: immediate" in (refused.value.hint or "")
+        assert os.readlink(public) == shown
+        assert [path.name for path in (public / "files").iterdir()] == ["0"]
+        store.put(UPSTREAM, Digest.of(UPSTREAM))
+        assert publish(UPSTREAM, HERE)
+        writer.artifact_stored(Digest.of(b"lost"), 4)
+        with pytest.raises(StateFault, match="holds no bytes"):
+            publish(b"lost")
+        assert [(public / "files" / name).read_bytes() for name in ("0", "1")] == [UPSTREAM, HERE]
