@@ -1,0 +1,44 @@
+"""A worked plugin on the low-level importer API, in a distribution of its own: files that a `PULP_MANIFEST` lists.
+
+Comes in: a manifest of `name,sha256,size`, and the selection and filter keys of a manifest of ours. Goes out: `example.file`
+units and the same tree again. It does what the type `file` does with `format: manifest`, the other way: there the core asks
+for groups and compares, here `low_importer` compares and records. Must never know: the engine, SQL, other plugins.
+
+    low_importer ... `sync`: what upstream lists against what the source holds, recorded as changes
+    manifests ...... lines of a manifest, read and written
+    content ........ the content type: in, or out because
+    options ........ the keys of a source and of a Filter
+    tree_publisher . the tree and its manifest
+
+This module holds the entry points alone; each imports what it names when it is called.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from reconciler.plugin import ContentType, Importer, Publisher
+
+__all__ = ["file", "importer", "publisher"]
+
+
+def importer() -> tuple[type[Importer], dict[str, Any]]:
+    """Entry point of the importer `example`."""
+    from reconciler_example.low_importer import ExampleImporter
+
+    return ExampleImporter, {}
+
+
+def publisher() -> tuple[type[Publisher], dict[str, Any]]:
+    """Entry point of the publisher `example`."""
+    from reconciler_example.tree_publisher import ExamplePublisher
+
+    return ExamplePublisher, {}
+
+
+def file() -> tuple[type[ContentType], dict[str, Any]]:
+    """Entry point of the content type `example.file`."""
+    from reconciler_example.content import ExampleFile
+
+    return ExampleFile, {}

@@ -1,0 +1,31 @@
+"""Publishes the tree under the files' own names, with a `PULP_MANIFEST` that lists it."""
+
+from __future__ import annotations
+
+from reconciler.plugin import Metadata, PluginCallConfiguration, PublishConduit, Publisher, Refused, StoredUnit
+from reconciler_example.content import EXAMPLE_FILE
+from reconciler_example.manifests import MANIFEST, manifest_line
+
+
+class ExamplePublisher(Publisher):
+    """The files of each group that changed, then the one page that lists all."""
+
+    @classmethod
+    def metadata(cls) -> Metadata:
+        return Metadata("example", "Tree of files (example)", (EXAMPLE_FILE,), ">=1.0,<2")
+
+    def publish(self, conduit: PublishConduit, config: PluginCallConfiguration) -> None:
+        for name in conduit.changed():
+            with conduit.group(name) as output:
+                for unit in conduit.units(name):
+                    output.file(unit.key, unit.artifacts[0].sha256)
+        lines = sorted(_line(unit) for name in conduit.groups() for unit in conduit.units(name))
+        with conduit.whole() as output:
+            output.page(MANIFEST, "".join(lines).encode(), "text/plain")
+
+
+def _line(unit: StoredUnit) -> str:
+    [file] = unit.artifacts
+    if file.size is None:
+        raise Refused(f"the size of `{unit.key}` is not known, so no `{MANIFEST}` can list it")
+    return manifest_line(unit.key, file.sha256, file.size)

@@ -1,0 +1,64 @@
+"""The content type: a file, which is its path and its bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Final
+
+from reconciler.plugin import ActiveFilter, ContentType, Decision, Options, StoredUnit, Unit
+from reconciler_file.manifests import unlistable
+from reconciler_file.options import FilterOptions, SourceOptions
+
+FILE: Final = "file.file"
+
+
+class File(ContentType):
+    """One file. Key: its path within the tree; one artifact, under the same path; no metadata."""
+
+    id = FILE
+    plural = "files"
+    revision = 1
+
+    @classmethod
+    def select(cls, group: str, units: Sequence[Unit], options: Options | None, filters: Sequence[ActiveFilter], now: datetime) -> Iterable[Decision]:
+        rules = sorted(filters, key=lambda one: one.name)
+        decisions = []
+        for unit in units:
+            reason = unlistable(unit.key) or _by_source(unit, options) or _by_filters(unit, rules)
+            decisions.append(Decision(unit, accepted=not reason, reason=reason))
+        return decisions
+
+    @classmethod
+    def describe_change(cls, before: StoredUnit, after: Unit) -> str:
+        [old], [new] = before.artifacts, after.artifacts
+        return f"sha256 {old.sha256[:12]} -> {new.sha256[:12]}" if old.sha256 != new.sha256 else "size declared otherwise"
+
+
+def _by_source(unit: Unit, options: Options | None) -> str:
+    if not isinstance(options, SourceOptions):
+        return ""
+    rule = options.excluded.find(unit.key)
+    if rule:
+        return f'excluded by "{rule}"'
+    return "" if not options.included or options.included.find(unit.key) else "matches no include"
+
+
+def _by_filters(unit: Unit, filters: Sequence[ActiveFilter]) -> str:
+    """The first reason by the filters' names."""
+    for one in filters:
+        assert isinstance(one.options, FilterOptions)
+        rule = one.options.denied.find(unit.key)
+        if rule:
+            return f'denied by "{rule}" ({one.name}.deny)'
+        if one.options.max_size is not None and (reason := _too_large(unit, one.options.max_size)):
+            return f"{reason} ({one.name}.maxSize)"
+    return ""
+
+
+def _too_large(unit: Unit, limit: int) -> str:
+    """A file that nobody has looked at yet passes for now: the core asks again once it has measured it."""
+    [file] = unit.artifacts
+    if file.size is None:
+        return "size unknown" if file.sha256 else ""
+    return f"{file.size:,} bytes, more than {limit:,}" if file.size > limit else ""

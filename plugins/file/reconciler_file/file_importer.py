@@ -1,0 +1,92 @@
+"""Reads trees of files: a `PULP_MANIFEST`, a list of URLs, a folder."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping
+from typing import Final
+from urllib.parse import urlsplit
+
+from reconciler.plugin import (
+    UNCHANGED,
+    Artifact,
+    Group,
+    Importer,
+    ImporterCall,
+    Metadata,
+    Placed,
+    PluginCallConfiguration,
+    Refused,
+    Unchanged,
+    Unit,
+    UploadConduit,
+    UploadedFile,
+    safe_path,
+)
+from reconciler_file.content import FILE
+from reconciler_file.folders import folder_groups
+from reconciler_file.listing import as_units, group_of, line_groups
+from reconciler_file.manifests import MANIFEST, ManifestLines
+from reconciler_file.options import FilterOptions, Format, SourceOptions
+from reconciler_file.urls import UrlLines
+
+_LISTS: Final = (".txt", ".list", ".urls")
+
+
+class FileImporter(Importer):
+    """One page tells everything, but for folders: `declare` reads it, sorts its lines into groups, and hands them to `read`."""
+
+    options = SourceOptions
+    filter_options = FilterOptions
+    folder_urls = False
+
+    @classmethod
+    def metadata(cls) -> Metadata:
+        return Metadata("file", "Files", (FILE,), ">=1.0,<2")
+
+    async def declare(self, call: ImporterCall) -> AsyncIterator[Group | Unchanged]:
+        """A list that is the committed one is not looked into, provided that it pins the bytes of every file."""
+        format = call.options.format or guessed_format(call.url)
+        if format == "folder":
+            for group in await folder_groups(call):
+                yield group
+            return
+        page = await call.get("")
+        if format == "manifest" and call.unchanged(page.validator):
+            yield UNCHANGED
+            return
+        grammar = ManifestLines(page.url) if format == "manifest" else UrlLines(page.url)
+        groups = await asyncio.to_thread(line_groups, page, grammar)  # a million lines are seconds: others go on meanwhile
+        if format == "urls" and all(group.validator for group in groups) and call.unchanged(page.validator):
+            yield UNCHANGED
+            return
+        for group in groups:
+            yield group
+
+    async def read(self, call: ImporterCall, group: Group) -> Iterable[Unit]:
+        """The files of one group; what has no usable name is refused one by one."""
+        return as_units(group.data, FILE, call.refuse)
+
+    def upload(self, conduit: UploadConduit, file: UploadedFile, fields: Mapping[str, str], config: PluginCallConfiguration) -> Iterable[Placed]:
+        """Any file, under the path that the field `path` gives it, else under its own name."""
+        path = fields.get("path") or file.name
+        if not safe_path(path):
+            raise Refused(f"{path!r:.200} is no path for a file", hint="a relative path such as `docs/guide.pdf`, without `.` and `..`")
+        return [(group_of(path), Unit(FILE, path, {}, [Artifact(path, file.sha256, file.size)]))]
+
+    @classmethod
+    def explain(cls, subject: str) -> Iterable[str]:
+        return [group_of(subject)]
+
+
+def guessed_format(url: str) -> Format:
+    """By the last segment of the URL's path. Raises Refused where that says nothing."""
+    parts = urlsplit(url)
+    last = parts.path.rpartition("/")[2]
+    if last in (MANIFEST, "MANIFEST") or last.endswith(".manifest"):
+        return "manifest"
+    if last.endswith(_LISTS):
+        return "urls"
+    if not last or parts.scheme == "file":
+        return "folder"
+    raise Refused(f"`{last}` does not tell how upstream lists its files", hint="say it: `format: manifest`, `format: urls` or `format: folder`")

@@ -1,0 +1,146 @@
+"""What the formats have in common: entries, their groups, and the way from a page of lines to the lines of one group.
+
+A group is one of 256, by the path's sha256: a million files make groups of some 4,000, and however many there are, a file
+stays where it is.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterable, Iterator
+from hashlib import sha256
+from typing import Final
+from urllib.parse import urljoin
+
+import msgspec
+
+from reconciler.plugin import Artifact, Group, Malformed, Page, Unit, safe_path
+
+GROUPS: Final = tuple(f"{number:02x}" for number in range(256))
+
+_LONGEST_LINE: Final = 16 * 1024  # a path of 1,024 characters and a URL of 8,192 bytes fit
+_MARK: Final = b"\xef\xbb\xbf"
+
+Refuse = Callable[[str, str], None]
+
+
+class Entry(msgspec.Struct, frozen=True, gc=False):
+    """One file that upstream lists. `name`: hostile until checked; `sha256`: empty where upstream does not say; `size`: bytes, or None.
+
+    `fault`: why it cannot be had; empty where it can.
+    """
+
+    name: str
+    url: str
+    sha256: str = ""
+    size: int | None = None
+    fault: str = ""
+
+
+class Grammar:
+    """How one line of a format is read. `base`: URL of the page; both methods raise Malformed for a line that is no entry."""
+
+    def __init__(self, base: str) -> None:
+        self.base = base
+        self.folder = urljoin(base, ".")
+
+    def name(self, line: bytes) -> tuple[bytes, bool]:
+        """The file's name, UTF-8 or not, and whether its bytes are pinned by a digest."""
+        raise NotImplementedError
+
+    def entry(self, line: bytes) -> Entry:
+        raise NotImplementedError
+
+
+class Lines(Iterable[Entry]):
+    """The lines of one group, as places in the page: a million of them cost four bytes each, beside the page."""
+
+    def __init__(self, body: bytes, grammar: Grammar) -> None:
+        self._body = body
+        self._grammar = grammar
+        self._starts = array("I")
+        self._digest = sha256()
+        self._pinned = True
+
+    def add(self, start: int, line: bytes, *, pinned: bool) -> None:
+        self._starts.append(start)
+        self._digest.update(line + b"\n")
+        self._pinned = self._pinned and pinned
+
+    @property
+    def validator(self) -> str | None:
+        """Changes with the lines; None where they do not pin the bytes."""
+        return self._digest.hexdigest() if self._pinned else None
+
+    def __iter__(self) -> Iterator[Entry]:
+        for start in self._starts:
+            yield self._grammar.entry(self._body[start : _end(self._body, start)].strip())
+
+
+def group_of(path: str) -> str:
+    """The group that a path belongs to."""
+    return GROUPS[sha256(path.encode("utf-8", "surrogateescape")).digest()[0]]
+
+
+def line_groups(page: Page, grammar: Grammar) -> list[Group]:
+    """The groups of a page of lines, by name. Raises Malformed, naming the first line that is no entry."""
+    body = page.body
+    found: dict[int, Lines] = {}
+    for number, (start, line) in enumerate(_lines(body), 1):
+        if not line or line.startswith(b"#"):
+            continue
+        try:
+            if len(line) > _LONGEST_LINE:
+                raise Malformed(f"longer than {_LONGEST_LINE:,} bytes")
+            name, pinned = grammar.name(line)
+        except Malformed as error:
+            shown = "" if b"://" in line else f": {line[:80]!r}"  # a URL may hold what nobody else should read
+            raise Malformed(f"{page.url}: line {number}: {error}{shown}", hint="nothing of this source is changed") from None
+        bucket = sha256(name).digest()[0]
+        if bucket not in found:
+            found[bucket] = Lines(body, grammar)
+        found[bucket].add(start, line, pinned=pinned)
+    return [Group(GROUPS[bucket], lines.validator, listed=True, data=lines) for bucket, lines in sorted(found.items())]
+
+
+def as_units(entries: Iterable[Entry], type: str, refuse: Refuse) -> list[Unit]:
+    """Every entry that can be a unit; `refuse(name, reason)` is told of the others. Of two with one name the first counts."""
+    found: dict[str, Entry] = {}
+    for entry in entries:
+        fault = entry.fault or ("" if safe_path(entry.name) else "not a relative path that stays below its folder, of printable characters")
+        first = entry if fault else found.setdefault(entry.name, entry)
+        if first is not entry and not _same(first, entry):
+            fault = "listed again, with other content; the first counts"
+        if fault:
+            refuse(_printable(entry.name), fault)
+    return [Unit(type, one.name, {}, [Artifact(one.name, one.sha256, one.size, one.url)]) for one in found.values()]
+
+
+def text_of(name: bytes) -> str:
+    """The text of a name; what is not UTF-8 ends up as characters that no safe path has."""
+    return name.decode("utf-8", "surrogateescape")
+
+
+def _same(one: Entry, other: Entry) -> bool:
+    """Do two entries mean the same bytes, as far as upstream says?"""
+    return one.sha256 == other.sha256 and one.size == other.size and bool(one.sha256 or one.url == other.url)
+
+
+def _lines(body: bytes) -> Iterator[tuple[int, bytes]]:
+    """Where each line starts, and what it says without blanks around it; a byte order mark is none of it."""
+    start = len(_MARK) if body.startswith(_MARK) else 0
+    while start < len(body):
+        end = _end(body, start)
+        yield start, body[start:end].strip()
+        start = end + 1
+
+
+def _end(body: bytes, start: int) -> int:
+    end = body.find(b"\n", start)
+    return len(body) if end < 0 else end
+
+
+def _printable(name: str) -> str:
+    """A hostile name for people: what a terminal would not show is written out."""
+    shown = name if name.isprintable() else ascii(name)[1:-1]
+    return shown[:200] or "(no name)"

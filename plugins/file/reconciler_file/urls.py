@@ -1,0 +1,81 @@
+"""A list of URLs: one file a line, `URL [sha256=<hex>] [size=<bytes>]`, or `<hex>  URL` as `sha256sum` writes it.
+
+`sha256:<hex>` is understood as well. Relative URLs are relative to the list. A file is named by the last segment of its
+URL's path. Blank lines and lines that begin with `#` do not count.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+from urllib.parse import unquote_to_bytes, urljoin, urlsplit
+
+from reconciler.plugin import Malformed
+from reconciler_file.listing import Entry, Grammar, text_of
+
+_HEX = re.compile(r"[0-9A-Fa-f]{64}")
+_SIZE = re.compile(r"[0-9]{1,15}")
+_FETCHED: Final = ("http", "https")
+
+
+class UrlLines(Grammar):
+    """One line of a list of URLs."""
+
+    def name(self, line: bytes) -> tuple[bytes, bool]:
+        url, sha256, _ = _parts(line)
+        return _file_name(url), bool(sha256)
+
+    def entry(self, line: bytes) -> Entry:
+        written, sha256, size = _parts(line)
+        url = urljoin(self.base, written.partition("#")[0])
+        return Entry(text_of(_file_name(written)), url, sha256, size, self._fault(url))
+
+    def _fault(self, url: str) -> str:
+        """Lists come from elsewhere: one that is not of this machine has no say in what is read there."""
+        parts = urlsplit(url)
+        if parts.scheme not in _FETCHED and (parts.scheme != "file" or urlsplit(self.base).scheme != "file"):
+            return f"`{parts.scheme}:` URLs are not fetched from here"
+        return "credentials in its URL; the remote's `auth` is the place for them" if "@" in parts.netloc else ""
+
+
+def _parts(line: bytes) -> tuple[str, str, int | None]:
+    """URL, sha256 (empty where there is none), size."""
+    try:
+        first, *rest = line.decode("utf-8").split()
+    except UnicodeDecodeError:
+        raise Malformed("not UTF-8") from None
+    if _HEX.fullmatch(first):
+        if len(rest) != 1:
+            raise Malformed("not `<sha256>  URL`")
+        return rest[0].removeprefix("*"), first.lower(), None
+    found: dict[str, str] = {}
+    for word in rest:
+        key, value = re.split("[=:]", f"{word}=", maxsplit=1)
+        if key in found or key not in ("sha256", "size"):
+            raise Malformed("not `URL [sha256=<hex>] [size=<bytes>]`")
+        found[key] = value.removesuffix("=")
+    return first, _digest(found), _size(found)
+
+
+def _digest(found: dict[str, str]) -> str:
+    if "sha256" in found and not _HEX.fullmatch(found["sha256"]):
+        raise Malformed("its sha256 is not of 64 hex digits")
+    return found.get("sha256", "").lower()
+
+
+def _size(found: dict[str, str]) -> int | None:
+    if "size" not in found:
+        return None
+    if not _SIZE.fullmatch(found["size"]):
+        raise Malformed("its size is no number of bytes")
+    return int(found["size"])
+
+
+def _file_name(url: str) -> bytes:
+    try:
+        name = unquote_to_bytes(urlsplit(url).path.rpartition("/")[2])
+    except ValueError:
+        raise Malformed("not a URL") from None
+    if not name:
+        raise Malformed("its URL names no file")
+    return name

@@ -1,0 +1,156 @@
+"""What upstream may send: every broken list either fails whole, or loses the lines that it broke, by name."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reconciler.model import sealed
+from reconciler.plugin import Gone, Group, Malformed, Page, Unchanged
+from reconciler_file.file_importer import FileImporter
+from reconciler_file.options import SourceOptions
+from tests.support.calls import FakeCall, page
+
+URLS = {
+    "manifest": "https://files.example.org/pool/PULP_MANIFEST",
+    "urls": "https://files.example.org/pool/all.urls",
+    "folder": "https://files.example.org/pool/",
+}
+SHA = "a" * 64
+
+
+def read(format: str, body: bytes) -> tuple[list[str], dict[str, str]]:
+    """Keys of the units, each of which the core would take, and what was refused."""
+    answer = page(body, "text/html" if format == "folder" else "text/plain", url=URLS[format])
+    call = FakeCall({"": answer}, SourceOptions.model_validate({"format": format}), url=URLS[format])
+    keys = []
+    for group in asyncio.run(_declared(call)):
+        for unit in asyncio.run(FileImporter().read(call, group)):
+            assert not unit.metadata
+            [file] = unit.artifacts
+            assert file.url.startswith(("https://", "http://"))
+            if file.sha256:
+                sealed(unit, group.name)
+            keys.append(unit.key)
+    assert len(set(keys)) == len(keys)
+    assert all(key.isprintable() and key for key in call.refused), "the plan shows them"
+    return sorted(keys), call.refused
+
+
+async def _declared(call: FakeCall) -> list[Group]:
+    return [group async for group in FileImporter().declare(call) if not isinstance(group, Unchanged)]
+
+
+UNSAFE = [
+    b"../x",
+    b"a/../../x",
+    b"/etc/x",
+    b"a\\b",
+    b"a\x00b",
+    b"a//b",
+    b"./a",
+    b"a/.",
+    b"a\rb",
+    b"a\tb",
+    b"\xff\xfe",
+    b"caf\xe9",
+    "right\u202eleft".encode(),
+    b"\x1b[31mred",
+    b"n" * 1025,
+]
+
+
+@pytest.mark.parametrize("name", UNSAFE, ids=ascii)
+def test_an_unsafe_name_is_refused_and_the_others_go_in(name: bytes) -> None:
+    keys, refused = read("manifest", b"ok,%s,1\n%s,%s,1\n" % (SHA.encode(), name, SHA.encode()))
+    assert keys == ["ok"]
+    [reason] = refused.values()
+    assert reason.startswith("not a relative path")
+
+
+@pytest.mark.parametrize("name", ["%2e%2e", "%00", "a%5Cb", "%FF", "%1b[31m", ".", "%2e%2e%2fx", "/x%2f%2e%2e%2f%2e%2e%2fy"])
+def test_an_unsafe_name_in_a_url_is_refused(name: str) -> None:
+    keys, refused = read("urls", f"https://a.example.org/ok\nhttps://a.example.org/b/{name}\n".encode())
+    assert (keys, len(refused)) == (["ok"], 1)
+
+
+@pytest.mark.parametrize("href", ["%2e%2e%2fx", "%00", "a%5Cb", "%FF", "%2e%2e/", "a%2f%2e%2e%2f%2e%2e%2fb", "%1b[31m"])
+def test_an_unsafe_link_in_a_listing_is_refused_and_not_followed(href: str) -> None:
+    keys, refused = read("folder", f'<a href="ok">ok</a><a href="{href}">x</a>'.encode())
+    assert (keys, len(refused)) == (["ok"], 1)
+
+
+@pytest.mark.parametrize(
+    "href",
+    ["/elsewhere", "../x", "//evil.example.org/pool/x", "javascript:alert(1)", "?C=N", "#top", "", "x?y=1", "http://[::1", "mailto:a@b.example.org"],
+)
+def test_a_link_that_does_not_lead_below_the_folder_is_passed_over(href: str) -> None:
+    assert read("folder", f'<a href="ok">ok</a><a href="{href}">x</a>'.encode()) == (["ok"], {})
+
+
+BROKEN = {
+    "negative size": b"a,%s,-1" % SHA.encode(),
+    "size with a sign": b"a,%s,+1" % SHA.encode(),
+    "size without end": b"a,%s,%s" % (SHA.encode(), b"9" * 4301),
+    "size in other digits": f"a,{SHA},\u0663".encode(),
+    "no size": b"a,%s," % SHA.encode(),
+    "short digest": b"a,%s,1" % SHA[1:].encode(),
+    "digest of other letters": b"a,%s,1" % (b"g" * 64),
+    "another kind of digest": b"a,md5:%s,1" % (b"a" * 32),
+    "no name": b",%s,1" % SHA.encode(),
+    "two columns": b"a,%s" % SHA.encode(),
+    "an error page": b"<html><body>502 Bad Gateway</body></html>",
+    "another encoding": f"a,{SHA},1\n".encode("utf-16"),
+    "a line without end": b"x" * 200_000_000,
+    "a name without end": b"x" * 20_000 + b",%s,1" % SHA.encode(),
+    "compressed": b"\x1f\x8b\x08\x00garbage",
+    "json": b'[{"name": "a"}]',
+    "only commas": b"," * 10_000,
+}
+
+
+@pytest.mark.parametrize("body", BROKEN.values(), ids=BROKEN)
+def test_a_line_that_is_no_entry_fails_the_whole_manifest(body: bytes) -> None:
+    with pytest.raises(Malformed) as caught:
+        read("manifest", b"ok,%s,1\n%s\n" % (SHA.encode(), body))
+    assert "line 2: " in str(caught.value)
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize("charset", ["no-such-charset", "utf-8"])
+def test_a_listing_that_cannot_be_read_is_a_failure(charset: str) -> None:
+    answer = Page(URLS["folder"], b"<![foo[", "v1", "text/html", charset)
+    call = FakeCall({"": answer}, SourceOptions(), url=URLS["folder"])
+    with pytest.raises(Malformed):
+        asyncio.run(_declared(call))
+
+
+def test_a_name_that_is_listed_twice_counts_once() -> None:
+    assert read("manifest", f"a,{SHA},1\na,{SHA.upper()},1\n".encode()) == (["a"], {})
+    keys, refused = read("manifest", f"a,{SHA},1\na,{'b' * 64},1\na,{SHA},2\n".encode())
+    assert (keys, refused) == (["a"], {"a": "listed again, with other content; the first counts"})
+
+
+ALPHABET = st.text(st.sampled_from("a/.,#%\\ \t\r\n\x00\ufeff\"'é<>=:?&0"), max_size=12)
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(ALPHABET, st.sampled_from([SHA, "b" * 64, "", "x"]), st.sampled_from(["1", "-1", "", "2 "])), max_size=4))
+def test_whatever_a_manifest_holds_units_are_sound_or_it_fails_as_a_whole(rows: list[tuple[str, str, str]]) -> None:
+    body = "\n".join(",".join(row) for row in rows).encode()
+    try:
+        read("manifest", body)
+    except Malformed:
+        return
+
+
+@settings(deadline=None)
+@given(st.sampled_from(["urls", "folder", "manifest"]), st.binary(max_size=60))
+def test_whatever_bytes_come_they_are_read_or_malformed(format: str, body: bytes) -> None:
+    try:
+        read(format, b'<a href="' + body + b'">index of' if format == "folder" else body)
+    except (Malformed, Gone):  # a folder below is not there
+        return
