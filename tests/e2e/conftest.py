@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.clients import program, run, served
 from tests.support.mirror import publication, remote, repository
+from tests.support.outside import Desk, Installed, importable
 from tests.support.upstream import upstream
 
 SAID: dict[str, Any] = {"requires-python": ">=3.8"}
@@ -39,3 +40,19 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         said = run([program("reconciler"), "apply", manifest, "--home", home], folder)
     with served(home) as url:
         yield Site(f"{url}team/simple/", folder / "www" / "team", said)
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """Distributions from outside, installed by pip when a test first asks for them."""
+    return Installed(tmp_path_factory.mktemp("installed"))
+
+
+@pytest.fixture
+def desk(tmp_path: Path, installed: Installed, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    """A folder to run commands in, where the outside plugins `notes` and `pages` are installed."""
+    made = Desk(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NOTES_JOURNAL", str(made.journal))
+    with importable(installed.notes()):
+        yield made

@@ -44,8 +44,8 @@ def test_it_holds_core_and_plugins_and_no_tests(wheel: Path) -> None:
     assert wheel.name.startswith("package_reconciler-")
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"reconciler", "reconciler_python"}
     assert "reconciler/py.typed" in names
-    ours = {str(path.relative_to(ROOT)) for path in (ROOT / "reconciler").rglob("*.py")}
-    assert ours <= set(names), "every module is in it"
+    ours = {str(path.relative_to(ROOT)) for pattern in ("*.py", "*.jinja") for path in (ROOT / "reconciler").rglob(pattern)}
+    assert ours <= set(names), "every module and every template is in it"
     assert any(name.endswith("/licenses/LICENSE") for name in names)
 
 

@@ -1,0 +1,315 @@
+"""`plugins/README.md`: every snippet runs, and does what the text beside it says."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shlex
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import typer
+
+from reconciler.cli.main import tree
+from reconciler.errors import ManifestFaults
+from reconciler.manifest import read
+from reconciler.model import DesiredState, sealed
+from reconciler.plugin import (
+    UNCHANGED,
+    ActiveFilter,
+    Gone,
+    Group,
+    Malformed,
+    MissingCall,
+    OptionFault,
+    Page,
+    PluginCallConfiguration,
+    Redirect,
+    Refused,
+    StoredUnit,
+    Unit,
+    UploadedFile,
+    UploadForm,
+)
+from tests.support.calls import FakeCall, FakePublishConduit, page, stored
+from tests.support.clients import isolated, program, run
+from tests.support.guide import commands, in_language, plugin_module, registry, snippets, written_out
+from tests.support.strictness import check_types
+
+BASE = "https://schemas.example.org/"
+MANIFESTS = "---\n".join(one.text for one in in_language("yaml"))
+NOTHING = PluginCallConfiguration({}, {}, {})
+RULES = "E,F,W,I,UP,B,SIM,C4,PIE,RUF,PT,RET,ASYNC"
+NOW = datetime(2026, 1, 10, tzinfo=UTC)
+INVOICE = {"name": "invoice.json", "url": "invoice.json", "published": "2026-01-05", "sha256": sha256(b"{}").hexdigest(), "size": 2}
+
+
+@pytest.fixture(scope="session")
+def guide(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The guide's plugin: importing it runs its snippets."""
+    return plugin_module(tmp_path_factory.mktemp("guide"))
+
+
+@dataclass
+class Notes(FakeCall):
+    """A call with a scratchpad, and what a low-level conduit records. `held`: units by group."""
+
+    note: Any = None
+    held: Mapping[str, list[StoredUnit]] = field(default_factory=dict)
+    saved: list[Unit] = field(default_factory=list)
+    removed: list[StoredUnit] = field(default_factory=list)
+
+    def get_scratchpad(self) -> Any:
+        return self.note
+
+    def set_scratchpad(self, value: Any) -> None:
+        self.note = value
+
+    def units(self, group: str) -> list[StoredUnit]:
+        return list(self.held.get(group, []))
+
+    def init_unit(self, type: str, key: str, metadata: dict[str, Any], artifacts: list[Any]) -> Unit:
+        return Unit(type, key, metadata, artifacts)
+
+    def save_unit(self, group: str, unit: Unit) -> None:
+        self.saved.append(unit)
+
+    def remove_unit(self, unit: StoredUnit) -> None:
+        self.removed.append(unit)
+
+
+def call(guide: Any, pages: Mapping[str, Any], committed: frozenset[str] = frozenset(), **options: Any) -> Any:
+    found: dict[str, Page | Exception] = {path: page(json.dumps(value), "application/json", url=BASE + path) for path, value in pages.items()}
+    return Notes(found, options=guide.SchemaSource.model_validate_json(json.dumps(options)), committed=committed, url=BASE)
+
+
+def declared(importer: Any, call: Any) -> list[Any]:
+    async def groups() -> list[Any]:
+        return [group async for group in importer.declare(call)]
+
+    return asyncio.run(groups())
+
+
+def test_there_are_snippets_of_every_language() -> None:
+    assert {one.language for one in snippets()} == {"json", "python", "sh", "toml", "yaml"}
+
+
+def test_every_snippet_of_the_plugin_runs(guide: Any) -> None:
+    assert guide.importer()[0].metadata().id == guide.publisher()[0].metadata().id == "schemas"
+
+
+def test_the_plugin_is_enabled_where_it_is_installed(guide: Any) -> None:
+    assert {(one.kind, one.id, one.reason) for one in registry().all()} == {
+        ("importer", "schemas", ""),
+        ("publisher", "schemas", ""),
+        ("content-type", "schemas.schema", ""),
+    }
+
+
+def test_the_code_is_linted(tmp_path: Path) -> None:
+    rules = ["--no-cache", "--isolated", "--target-version", "py311", "--line-length", "130", "--select", RULES]
+    run([program("ruff"), "check", *rules, *written_out(tmp_path)], tmp_path, folder=tmp_path)
+
+
+def test_its_types_are_strict(tmp_path: Path) -> None:
+    check_types(written_out(tmp_path), [tmp_path], tmp_path)
+
+
+def test_importing_reads_what_is_wanted(guide: Any) -> None:
+    asked = call(guide, {"catalog.json": {"billing": "v1", "other": None, "../up": "v1"}}, include=["bill*"])
+    assert declared(guide.SchemaImporter(), asked) == [Group("billing", "v1", listed=True)]
+    hostile = [{"name": "../up"}, {"name": "b", "published": "soon"}, {"name": "c", "published": "9999-12-31"}, {"name": "d", "url": "file:///etc"}]
+    asked = call(guide, {"billing/list.json": [INVOICE, *({**INVOICE, **one} for one in hostile)]})
+    [unit] = asyncio.run(guide.SchemaImporter().read(asked, Group("billing", "v1")))
+    assert (unit.key, unit.metadata["published"], unit.artifacts[0].url) == (
+        "invoice.json",
+        "2026-01-05T00:00:00+00:00",
+        f"{BASE}billing/invoice.json",
+    )
+    assert sealed(unit, "billing").unit == unit
+    assert set(asked.refused) == {"'../up'", "'b'", "'c'", "'d'"}
+
+
+def test_importing_fails_rather_than_finding_nothing(guide: Any) -> None:
+    with pytest.raises(Malformed):
+        declared(guide.SchemaImporter(), call(guide, {"catalog.json": []}))
+    with pytest.raises(Malformed):
+        asyncio.run(guide.SchemaImporter().read(call(guide, {"billing/list.json": {}}), Group("billing")))
+    with pytest.raises(Gone):
+        asyncio.run(guide.SchemaImporter().read(call(guide, {}), Group("billing")))
+
+
+def test_what_is_committed_is_unchanged(guide: Any) -> None:
+    asked = call(guide, {"billing/list.json": []}, committed=frozenset({"v1"}))
+    assert asyncio.run(guide.SchemaImporter().read(asked, Group("billing"))) is UNCHANGED
+
+
+@pytest.mark.parametrize(
+    ("rules", "metadata", "reason", "again"),
+    [
+        ({}, {}, "", None),
+        ({"deny": ("invoice.json",)}, {}, "denied (settled.deny)", None),
+        ({"min_age": "7d"}, {}, "too young until 2026-01-12 (settled.minAge)", NOW + timedelta(days=2)),
+        ({}, {"draft": True}, "a draft, and `drafts` is off", None),
+    ],
+)
+def test_selecting_says_why(guide: Any, rules: dict[str, Any], metadata: dict[str, Any], reason: str, again: datetime | None) -> None:
+    unit = Unit("schemas.schema", "invoice.json", {"published": "2026-01-05T00:00:00+00:00", "draft": False, **metadata})
+    options = guide.SchemaRules.model_validate({("minAge" if name == "min_age" else name): value for name, value in rules.items()})
+    [decided] = guide.Schema.select("billing", [unit], guide.SchemaSource(), [ActiveFilter("settled", options, "m.yaml:9")], NOW)
+    assert (decided.accepted, decided.reason, decided.reconsider_at) == (not reason, reason, again)
+
+
+def test_the_low_level_importer_records_what_came_and_what_went(guide: Any) -> None:
+    gone = stored(Unit("schemas.schema", "gone.json", {}), "all")
+    asked = call(guide, {"all.json": [INVOICE]})
+    asked.held = {"all": [gone, stored(Unit("schemas.schema", "invoice.json", {}), "all")]}
+    asyncio.run(guide.OnePageImporter().sync(asked, NOTHING))
+    assert ([unit.key for unit in asked.saved], asked.removed) == (["invoice.json"], [gone])
+    still = call(guide, {"all.json": [INVOICE]}, committed=frozenset({"v1"}))
+    asyncio.run(guide.OnePageImporter().sync(still, NOTHING))
+    assert still.saved == []
+
+
+def test_publishing_makes_an_upstream_of_the_same_units(guide: Any) -> None:
+    asked = call(guide, {"billing/list.json": [INVOICE]})
+    [unit] = asyncio.run(guide.SchemaImporter().read(asked, Group("billing")))
+    conduit = FakePublishConduit({"billing": [stored(unit, "billing")], "gone": []}, options=guide.SchemaPages(title="A & B"))
+    guide.SchemaPublisher().publish(conduit, NOTHING)
+    made = conduit.merged
+    assert set(made.pages) == {("billing/list.json", "application/json"), ("catalog.json", "application/json"), ("catalog/", "text/html")}
+    assert b"A &amp; B" in made.pages["catalog/", "text/html"]
+    assert made.files == {"billing/invoice.json": (INVOICE["sha256"], "application/schema+json")}
+    again = call(guide, {path: json.loads(body) for (path, kind), body in made.pages.items() if kind == "application/json"})
+    [group] = declared(guide.SchemaImporter(), again)
+    [same] = asyncio.run(guide.SchemaImporter().read(again, group))
+    assert sealed(same, "billing").digest == sealed(unit, "billing").digest
+
+
+def test_another_spelling_is_redirected(guide: Any) -> None:
+    assert guide.SchemaPublisher.missing(MissingCall("schemas"), "Billing/A.json") == Redirect("billing/a.json")
+    assert guide.SchemaPublisher.missing(MissingCall("schemas"), "billing/a.json") is None
+
+
+def test_a_configuration_is_refused_for_what_the_repository_holds(guide: Any) -> None:
+    class Conduit:
+        options = guide.SchemaSource(drafts=True)
+        held = 1
+
+        def counts(self) -> dict[str, int]:
+            return {"schemas.schema": self.held}
+
+    conduit = Conduit()
+    with pytest.raises(OptionFault, match="cannot begin to take drafts"):
+        guide.CarefulImporter().validate_config(None, NOTHING, conduit)
+    conduit.held = 0
+    guide.CarefulImporter().validate_config(None, NOTHING, conduit)
+
+
+def test_a_note_saves_a_request(guide: Any, tmp_path: Path) -> None:
+    asked = call(guide, {"index.json": {"billing": None}})
+    assert declared(guide.NotingImporter(), asked) == [Group("billing")]
+    assert asked.note == "index.json"
+    asked.asked.clear()
+    assert declared(guide.NotingImporter(), asked) == [Group("billing")]
+    assert [url for url, *_ in asked.asked] == ["index.json"]
+
+    class Repository:
+        name = "team"
+        working_directory = tmp_path
+
+    guide.NotingImporter().importer_added(Repository(), NOTHING)
+    assert (tmp_path / "schemas").is_dir()
+
+
+@pytest.fixture
+def sent(tmp_path: Path) -> UploadedFile:
+    (tmp_path / "part").write_bytes(b"{}")
+    return UploadedFile("invoice.json", tmp_path / "part", 2, sha256(b"{}").hexdigest())
+
+
+def test_uploads_become_units_or_are_refused(guide: Any, sent: UploadedFile) -> None:
+    importer, conduit = guide.UploadingImporter(), SimpleNamespace(received_at=NOW)
+    [(folder, unit)] = importer.upload(conduit, sent, {"folder": "billing"}, NOTHING)
+    assert (folder, unit.key, unit.artifacts[0].sha256) == ("billing", "invoice.json", sent.sha256)
+    assert unit.metadata["published"] == NOW.isoformat()
+    assert sealed(unit, folder).unit == unit
+    with pytest.raises(Refused, match="field `folder`"):
+        importer.upload(conduit, sent, {}, NOTHING)
+    sent.path.write_bytes(b"{")
+    with pytest.raises(Refused, match="is not JSON"):
+        importer.upload(conduit, sent, {"folder": "billing"}, NOTHING)
+
+
+def test_copies_leave_drafts_and_releases_stay(guide: Any) -> None:
+    draft, done = (stored(Unit("schemas.schema", "a.json", {"draft": draft}), "released") for draft in (True, False))
+    assert asyncio.run(guide.UploadingImporter().copy(None, "released", [draft, done])) == [done]
+    with pytest.raises(Refused, match="what was released stays"):
+        guide.UploadingImporter().remove(None, [done])
+
+
+def test_an_ecosystems_own_upload_goes_to_the_importer(guide: Any, sent: UploadedFile) -> None:
+    class Conduit:
+        def to_importer(self, file: UploadedFile, fields: Mapping[str, str]) -> Iterator[Any]:
+            return iter([(fields, file.name)])
+
+    publisher = guide.ReceivingPublisher()
+    assert list(publisher.receive(Conduit(), UploadForm("publish/", {"namespace": "billing"}), sent)) == [({"folder": "billing"}, "invoice.json")]
+    assert list(publisher.receive(Conduit(), UploadForm("upload/", {"folder": "x"}), sent)) == [({"folder": "x"}, "invoice.json")]
+    with pytest.raises(Gone):
+        publisher.receive(Conduit(), UploadForm("elsewhere/", {}), sent)
+
+
+def test_manifests_are_valid(guide: Any, tmp_path: Path) -> None:
+    state = manifest(MANIFESTS, tmp_path)
+    assert state.repositories["schemas"].sources[0].options.include == ("billing*",)
+    assert state.publications["schemas"].options.title == "Schemas of the team"
+    assert [source.id for source in state.repositories["released"].sources] == ["upload", "repository:schemas"]
+    assert len(state.publications["released"].uploaders) == 1
+
+
+def test_a_title_that_says_nothing_is_a_fault_of_the_manifest(guide: Any, tmp_path: Path) -> None:
+    with pytest.raises(ManifestFaults, match="a title says something"):
+        manifest(MANIFESTS.replace("Schemas of the team", '" "'), tmp_path)
+
+
+def manifest(text: str, folder: Path) -> DesiredState:
+    (folder / "schemas.yaml").write_text(text, encoding="utf-8")
+    return read([folder / "schemas.yaml"], registry())
+
+
+def test_settings_and_configuration_files_have_keys_that_the_plugin_knows(guide: Any) -> None:
+    [settings] = [tomllib.loads(one.text) for one in in_language("toml") if one.text.startswith("# reconciler.toml")]
+    for given in [settings["plugins"]["schemas"], *(json.loads(one.text) for one in in_language("json"))]:
+        assert guide.SchemaSource.model_validate_json(json.dumps(given)).drafts
+
+
+@pytest.mark.parametrize("line", commands())
+def test_commands_are_there_with_their_options(line: str) -> None:
+    known: Any = typer.main.get_command(tree())
+    options = set()
+    for word in shlex.split(line)[1:]:
+        if word.startswith("-"):
+            assert word in options
+        elif hasattr(known, "commands"):
+            assert word in known.commands
+            known = known.commands[word]
+            options = {option for parameter in known.params for option in parameter.opts}
+
+
+def test_the_guides_plugin_passes_the_kit(tmp_path: Path) -> None:
+    written_out(tmp_path)
+    words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--basetemp", str(tmp_path / "base"), "tests"]
+    done = subprocess.run(
+        words, cwd=tmp_path, env=isolated(tmp_path, PYTHONPATH=str(tmp_path)), capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

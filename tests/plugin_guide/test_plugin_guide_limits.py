@@ -1,0 +1,17 @@
+"""The limits that `plugins/README.md` promises are those that the core keeps."""
+
+from __future__ import annotations
+
+from reconciler.engine.pads import LIMIT
+from reconciler.engine.patience import Limits
+from reconciler.engine.sources import LARGEST
+from reconciler.model.content import MAX_NAME
+from tests.support.guide import GUIDE
+
+
+def test_limits_are_those_of_the_core() -> None:
+    text = GUIDE.read_text(encoding="utf-8")
+    for said in (f"| {Limits().call:g} s |", f"| {Limits().block:g} s |", f"above {LARGEST:,}: refused", f"| {MAX_NAME:,} printable characters |"):
+        assert said in text
+    assert LIMIT == 1024 * 1024
+    assert "| 1 MiB of JSON |" in text
