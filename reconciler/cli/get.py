@@ -54,4 +54,4 @@ def _cell(document: dict[str, Any], column: str) -> str:
 
 def _ready(document: dict[str, Any]) -> str:
     conditions = document["status"]["conditions"]
-    return str(conditions[0]["status"]) if conditions else "Unknown"
+    return str(all(one["status"] == "True" for one in conditions)) if conditions else "Unknown"

@@ -28,7 +28,7 @@ def command(
     elif layout is Layout.YAML:
         output.yaml_document(versions)
     else:
-        output.table(["version", "created", "added", "removed", "changed", "commit", "digest"], [_row(one) for one in versions])
+        output.table(["version", "created", "added", "removed", "changed", "commit", "by", "digest"], [_row(one) for one in versions])
     return 0
 
 
@@ -47,4 +47,5 @@ def _row(version: dict[str, Any]) -> list[str]:
     commit = str(version["provenance"].get("commit") or "-")
     short = commit[:12] + ("-dirty" if commit.endswith("-dirty") else "")
     changes = [f"+{version['added']}", f"-{version['removed']}", f"~{version['changed']}"]
-    return [str(version["number"]), version["createdAt"], *changes, short, version["digest"][:19]]
+    by = str(version["provenance"].get("principal") or "-")
+    return [str(version["number"]), version["createdAt"], *changes, short, by, version["digest"][:19]]

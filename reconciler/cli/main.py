@@ -11,13 +11,13 @@ import typer
 from typer.exceptions import TyperException
 
 from reconciler import __version__
-from reconciler.cli import apply, describe, diff, get, history, output, plan, plugins, remove, schema, serve, upload, validate
+from reconciler.cli import apply, describe, diff, explain, get, history, output, plan, plugins, remove, schema, serve, upload, validate
 from reconciler.errors import ManifestFaults, ReconcilerError
 
 GARBAGE = (100_000, 50, 100)  # a run makes many objects and few cycles: collecting at Python's default pace costs it a tenth of its CPU
 INTERRUPTED = 130  # what a shell reports of a process that was interrupted
 
-VERBS = (validate, plan, apply, serve, upload, remove, get, describe, history, diff, schema, plugins)
+VERBS = (validate, plan, apply, serve, upload, remove, get, describe, history, diff, explain, schema, plugins)
 
 
 def tree(words: Sequence[str] = ()) -> typer.Typer:

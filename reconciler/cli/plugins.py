@@ -65,6 +65,7 @@ def _document(plugin: Plugin) -> dict[str, Any]:
     return {
         "id": plugin.id,
         "kind": plugin.kind,
+        "displayName": plugin.metadata.display_name if plugin.metadata else "",
         "distribution": plugin.distribution,
         "version": plugin.distribution_version,
         "api": plugin.metadata.api if plugin.metadata else "",

@@ -7,6 +7,7 @@ from typing import Any
 
 from reconciler.engine import Home
 from reconciler.engine.service import Service
+from reconciler.errors import PluginFault
 from reconciler.model import Digest
 from reconciler.plugin import MissingCall, PluginSettings, Redirect, Registry, UploadedFile
 from reconciler.serve import Application, Catalogue, Missing, OnDemand, Receipt, ReceivedFile, Uploads
@@ -17,7 +18,11 @@ ARRIVING = "arriving"
 
 def application(home: Home, plugins: PluginSettings) -> Application:
     """What a home publishes, as an ASGI application. Whoever starts the workers has had the plugins judged."""
-    registry = Registry(settings=plugins)
+    return assembled(home, Registry(settings=plugins))
+
+
+def assembled(home: Home, registry: Registry) -> Application:
+    """The same, with these plugins."""
     service = Service(home, registry)
     counter = Counter(service)
     store, folder = home.store(), home.root / ARRIVING
@@ -64,8 +69,12 @@ class MissingPaths(Mapping[str, Missing]):
         cls: Any = plugin.cls
 
         def missing(publication: str, path: str) -> str | None:
-            answer: Redirect | None = cls.missing(MissingCall(publication), path)
-            return None if answer is None else answer.path
+            answer: Any = cls.missing(MissingCall(publication), path)
+            if answer is None:
+                return None
+            if not isinstance(answer, Redirect):
+                raise PluginFault(f"`missing` returns a Redirect or None, not {type(answer).__name__}")
+            return answer.path
 
         return missing
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reconciler.cli import output, settings
+from reconciler.cli import manifests, output, settings
 from reconciler.errors import UsageFault
 
 if TYPE_CHECKING:
-    from reconciler.engine import Home
-    from reconciler.plugin import Registry, UploadedFile
+    from reconciler.engine.service import Service
+    from reconciler.plugin import UploadedFile
 
 NAME = "upload"
 
@@ -21,24 +21,24 @@ def command(
     repository: Annotated[str, typer.Argument(metavar="REPOSITORY", help="Name of a repository with an `upload` source.")],
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="What to upload.")],
     field: Annotated[list[str] | None, typer.Option("--field", help="NAME=TEXT for the plugin; may come several times.")] = None,
+    override: manifests.OverrideOption = None,
     home: settings.HomeOption = None,
 ) -> int:
     """Add local files to a repository, as its plugin understands them, and show them in its publications."""
     import asyncio
 
-    from reconciler.engine.service import uploaded_file
+    from reconciler.engine.service import Service, uploaded_file
 
     fields = dict(_field(text) for text in field or [])
-    return asyncio.run(_upload(settings.home(home), settings.registry(), repository, [uploaded_file(path) for path in files], fields))
+    service = Service(settings.home(home), settings.registry(), overrides=override or ())
+    return asyncio.run(_upload(service, repository, [uploaded_file(path) for path in files], fields))
 
 
-async def _upload(home: Home, registry: Registry, repository: str, files: list[UploadedFile], fields: dict[str, str]) -> int:
+async def _upload(service: Service, repository: str, files: list[UploadedFile], fields: dict[str, str]) -> int:
     """Every file is a change of its own: what went in before one is refused stays in."""
     from reconciler.cli.serving import said
     from reconciler.cli.user import principal
-    from reconciler.engine.service import Service
 
-    service = Service(home, registry)
     try:
         for file in files:
             taken = await service.upload(repository, file, fields, principal())

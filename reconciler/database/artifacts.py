@@ -16,6 +16,7 @@ from reconciler.model import Digest, Sealed
 _BATCH = 10_000  # units in one transaction: half a second of the write lock, and few enough for rows in the order of their keys to meet in pages
 
 _STORED = select(artifact.c.sha256).where(artifact.c.stored, artifact.c.sha256.in_(listed("digests")))
+_STORED_SIZES = select(artifact.c.sha256, artifact.c.size).where(artifact.c.stored, artifact.c.sha256.in_(listed("digests")))
 _SIZES = select(artifact.c.sha256, artifact.c.size).where(artifact.c.size.is_not(None), artifact.c.sha256.in_(listed("digests")))
 
 _ORIGINS = (
@@ -61,6 +62,14 @@ class ContentReads(Reading):
         with self._reading.connect() as connection:
             for batch in batches(digest.raw for digest in digests):
                 found.update(map(Digest, connection.execute(_STORED, {"digests": batch}).scalars()))
+        return found
+
+    def stored_sizes(self, digests: Iterable[Digest]) -> dict[Digest, int]:
+        """How many bytes each of `digests` has that is recorded as stored."""
+        found: dict[Digest, int] = {}
+        with self._reading.connect() as connection:
+            for batch in batches(digest.raw for digest in digests):
+                found.update((Digest(row[0]), row[1]) for row in connection.execute(_STORED_SIZES, {"digests": batch}))
         return found
 
     def artifact_origins(self, digest: Digest) -> list[ArtifactOrigin]:

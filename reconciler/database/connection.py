@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from functools import cache
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, make_url
@@ -46,13 +47,19 @@ def reading(url: URL) -> Engine:
 
 def empty() -> Engine:
     """For reading where no database is yet: every connection has the tables, in memory, without a row."""
+    engine = _translated(_made(make_url("sqlite://"), poolclass=QueuePool, connect_args=_SQLITE), "in memory")
+    _on_connect(engine, *_definitions(), "PRAGMA query_only=ON")
+    _begin_with(engine, "BEGIN")
+    return engine
+
+
+@cache
+def _definitions() -> tuple[str, ...]:
+    """Every table and index as SQLite wants it. Writing them out takes longer than a small plan."""
     dialect = sqlite.dialect()
     tables = [str(CreateTable(table).compile(dialect=dialect)) for table in metadata.sorted_tables]
     indexes = [str(CreateIndex(index).compile(dialect=dialect)) for table in metadata.sorted_tables for index in table.indexes]
-    engine = _translated(_made(make_url("sqlite://"), poolclass=QueuePool, connect_args=_SQLITE), "in memory")
-    _on_connect(engine, *tables, *indexes, "PRAGMA query_only=ON")
-    _begin_with(engine, "BEGIN")
-    return engine
+    return (*tables, *indexes)
 
 
 def _made(url: URL, **more: Any) -> Engine:

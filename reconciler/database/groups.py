@@ -26,6 +26,7 @@ _DUE = (
 )
 _INCOMPLETE = select(source_group.c.name).where(_OF_SOURCE, source_group.c.validator.is_(None)).limit(1)
 _COMMITTED = select(source_group.c.name, source_group.c.validator, source_group.c.selection, source_group.c.reconsider_at).where(_OF_SOURCE)
+_COMMITTED_ONE = _COMMITTED.where(source_group.c.name == bindparam("name"))
 _CURRENT = (
     select(repository_group.c.name, unit.c.digest, unit.c.body, membership.c.source)
     .join(membership, membership.c.group_id == repository_group.c.id)
@@ -68,6 +69,12 @@ class GroupReads(Reading):
         with self._reading.connect() as connection:
             rows = connection.execute(_COMMITTED, {"repository_id": repository_id, "source": source})
             return {name: CommittedGroup(name, validator, Digest(selection), again) for name, validator, selection, again in rows}
+
+    def committed_group(self, repository_id: int, source: str, name: str) -> CommittedGroup | None:
+        """How one group of a source stood; None where the source does not hold it."""
+        with self._reading.connect() as connection:
+            row = connection.execute(_COMMITTED_ONE, {"repository_id": repository_id, "source": source, "name": name}).one_or_none()
+            return None if row is None else CommittedGroup(row[0], row[1], Digest(row[2]), row[3])
 
     def source_due(self, repository_id: int, source: str) -> datetime | None:
         """When the first group of a source is to be decided anew because time alone changes something; None: never."""

@@ -18,7 +18,8 @@ from reconciler.database import Attachment
 from reconciler.engine.conduits import blaming, configuration_of
 from reconciler.engine.selection import plain_options
 from reconciler.engine.site import Site
-from reconciler.errors import ReconcilerError
+from reconciler.engine.telling import explained, unfinished
+from reconciler.errors import PluginFault, ReconcilerError
 from reconciler.manifest.kinds import PublicationSpec
 from reconciler.manifest.wording import keys
 from reconciler.model import ActualResource, ActualState, Digest, Kind, Publication, Ref, Repository
@@ -203,7 +204,7 @@ class LifeCycle:
         recorded = self.before.resources.get(repository)
         if kind == "importer" or recorded is None:
             return repository, _source_level(recorded.spec) if recorded else {}
-        users = [ref for ref, one in self.before.resources.items() if _publisher(one, self.before.resources) == (name, id)]
+        users = [ref for ref, one in self.before.resources.items() if publisher_of(one, self.before.resources) == (name, id)]
         user = min(users, key=lambda ref: (ref not in gone, ref.name), default=None)
         return (repository, {}) if user is None else (user, _publication_level(self.before.resources[user].spec))
 
@@ -215,7 +216,9 @@ class LifeCycle:
         call = f"`{method}` of `{plugin.id}`"
         try:
             with self.site.watch(f"{call} for repository `{repository}`"), blaming(call):
-                getattr(cls(), method)(self.site.places.lasting(repository, owner_of(plugin)), config)
+                answer = getattr(cls(), method)(self.site.places.lasting(repository, owner_of(plugin)), config)
+                if unfinished(answer):
+                    raise PluginFault("it is `async`, and would never run", hint=f"write `def {method}`")
         except ReconcilerError as error:
             return explained(error)
         return ""
@@ -224,11 +227,6 @@ class LifeCycle:
 def overrides(plugin: Plugin, method: str) -> bool:
     """Does the plugin do something there? Else nobody needs an instance of it."""
     return getattr(plugin.cls, method) is not getattr(_BASES[plugin.kind], method)
-
-
-def explained(error: ReconcilerError) -> str:
-    """An error as it is told: its hint on a line of its own."""
-    return f"{error}\nhint: {error.hint}" if error.hint else str(error)
 
 
 def _published(publication: Publication, plugin: Plugin) -> Configured:
@@ -242,12 +240,12 @@ def _used(resources: Resources, beside: Resources = MappingProxyType({})) -> dic
     for ref, one in resources.items():
         if ref.kind is Kind.REPOSITORY:
             found.setdefault(ref.name, set()).add(f"importer:{one.spec['type']}")
-        elif user := _publisher(one, resources) or _publisher(one, beside):
+        elif user := publisher_of(one, resources) or publisher_of(one, beside):
             found.setdefault(user[0], set()).add(f"publisher:{user[1]}")
     return found
 
 
-def _publisher(resource: ActualResource, resources: Resources) -> tuple[str, str] | None:
+def publisher_of(resource: ActualResource, resources: Resources) -> tuple[str, str] | None:
     """(name of the repository, ID of the publisher) of a recorded Publication; None of anything else."""
     if resource.ref.kind is not Kind.PUBLICATION:
         return None

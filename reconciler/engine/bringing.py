@@ -8,11 +8,12 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from reconciler.database import ArtifactOrigin
+from reconciler.engine.conduits import Watch, blaming, unwatched
 from reconciler.engine.steps import Step, reached
-from reconciler.errors import DigestMismatch, PluginFault, StateFault
+from reconciler.errors import DigestMismatch, Malformed, PluginFault, StateFault
 from reconciler.model import Artifact, Digest, Unit, stored_unit
 from reconciler.plan import ChangeLine
 from reconciler.plugin import Registry
@@ -61,6 +62,10 @@ class Downloaded(Protocol):
 
     def file(self, digest: Digest) -> Path | None: ...
 
+    def belied(self, url: str) -> None:
+        """The bytes of `url` are others than it was believed to have."""
+        ...
+
 
 @dataclass(slots=True)
 class Brought:
@@ -81,6 +86,7 @@ class Bringer:
         in_flight: InFlight,
         here: Downloaded,
         progress: Callable[[int], None],
+        watch: Watch = unwatched,
     ) -> None:
         self._store = store
         self._registry = registry
@@ -88,6 +94,7 @@ class Bringer:
         self._in_flight = in_flight
         self._here = here
         self._progress = progress
+        self._watch = watch
         self._kept: dict[Digest, int] = {}  # in this run: many units share one metadata file
 
     def at_once(self, source: str, line: ChangeLine, recorded: frozenset[Digest]) -> Brought | None:
@@ -98,7 +105,7 @@ class Bringer:
             digest = Digest.parse(artifact.sha256)
             if digest in recorded:
                 continue
-            if access is None or not access.leaves(artifact):
+            if access is None or not access.leaves(artifact) or self._here.file(digest) is not None:
                 return None
             brought.origins[digest] = ArtifactOrigin(access.remote, artifact.url)
         return brought
@@ -111,11 +118,14 @@ class Bringer:
             digest = Digest.parse(artifact.sha256)
             if digest in recorded:
                 continue
-            if access is not None and access.leaves(artifact):
+            if access is not None and access.leaves(artifact) and self._here.file(digest) is None:
                 brought.origins[digest] = ArtifactOrigin(access.remote, artifact.url)
                 continue
             async with self._in_flight.alone(digest):
-                brought.sizes[digest] = await self._artifact(access, line, artifact, digest)
+                size = await self._artifact(access, line, artifact, digest)
+            if artifact.size is not None and artifact.size != size:
+                raise Malformed(f"`{artifact.path}` has {size:,} bytes instead of the {artifact.size:,} that were declared for it")
+            brought.sizes[digest] = size
         return brought
 
     async def _artifact(self, access: SourceAccess | None, line: ChangeLine, artifact: Artifact, digest: Digest) -> int:
@@ -133,10 +143,17 @@ class Bringer:
         elif access is None or not artifact.url:
             raise StateFault(f"the bytes of `{artifact.path}` are nowhere: whoever had to bring them did not", hint="run again once that is mended")
         else:
-            size = await download(access.fetcher, self._store, artifact.url, digest, artifact.size, retries=access.retries, progress=self._progress)
+            size = await self._downloaded(access, artifact, digest)
         self._kept[digest] = size
         reached(Step.BYTES_WRITTEN)
         return size
+
+    async def _downloaded(self, access: SourceAccess, artifact: Artifact, digest: Digest) -> int:
+        try:
+            return await download(access.fetcher, self._store, artifact.url, digest, artifact.size, retries=access.retries, progress=self._progress)
+        except (DigestMismatch, Malformed):
+            self._here.belied(artifact.url)
+            raise
 
     def _taken(self, path: Path, digest: Digest) -> int:
         """From a file of the plan's own."""
@@ -152,14 +169,15 @@ class Bringer:
     async def _extracted(self, line: ChangeLine, artifact: Artifact, digest: Digest) -> int:
         """Take the bytes out of a sibling that contains them; 0 when that does not give the promised ones."""
         container = next((one for one in line.artifacts if one.path == artifact.within), None)
-        if container is None:
+        digest_of_container = Digest.parse(container.sha256) if container is not None else digest
+        if digest_of_container == digest or not self._store.has(digest_of_container):  # within itself, or in what is not here
             return 0
         unit = Unit(line.type, line.key, stored_unit(bytes(line.body)).metadata, line.artifacts)
-        with self._store.open(Digest.parse(container.sha256)) as file:
-            try:
-                body = self._registry.content_type(line.type).extract(unit, artifact, file)
-            except Exception as error:  # a plugin on hostile bytes
-                raise PluginFault(f"`extract` of `{line.type}` failed: {type(error).__name__}: {error}") from error
+        call = f"`extract` of `{line.type}`"
+        with self._store.open(digest_of_container) as file, self._watch(f"{call} for `{artifact.path}` of unit `{line.key}`"), blaming(call):
+            body: Any = self._registry.content_type(line.type).extract(unit, artifact, file)
+            if not isinstance(body, bytes | None):
+                raise PluginFault(f"it returns bytes or None, not {type(body).__name__}")
         if not body:
             return 0
         try:

@@ -14,8 +14,12 @@ from reconciler.engine.patience import Clock
 from reconciler.engine.places import PassingPlace
 from reconciler.engine.steps import Step, reached
 from reconciler.errors import Malformed, PluginFault
+from reconciler.model import one_line
 from reconciler.plugin import Page, PluginCallConfiguration, RepositoryInfo
 from reconciler.remote import PageReader
+
+LONGEST_VALIDATOR = 4_096  # characters
+LONGEST_KEY = 1_024  # characters that are shown of what could not become a unit
 
 _JSON = msgspec.json.Decoder(float_hook=str)
 
@@ -95,8 +99,8 @@ class UpstreamCall(NotedConduit):
 
     def unchanged(self, validator: str) -> bool:
         self._check_open()
-        if not isinstance(validator, str) or not validator:
-            raise PluginFault(f"a validator is a text that is not empty, not {validator!r:.80}")
+        if not validator or not usable_validator(validator):
+            raise PluginFault(f"a validator is a text of up to {LONGEST_VALIDATOR:,} characters that is not empty, not {validator!r:.80}")
         self.validator = validator
         return self.said_unchanged
 
@@ -117,4 +121,16 @@ class SourceCall(UpstreamCall):
 
     def refuse(self, key: str, reason: str) -> None:
         self._check_open()
-        self.kept_out.append((key, reason))
+        self.kept_out.append(kept_out(key, reason))
+
+
+def kept_out(key: Any, reason: Any) -> tuple[str, str]:
+    """What `refuse` was told, of whatever upstream called it. Raises PluginFault where it is no text."""
+    if not (isinstance(key, str) and isinstance(reason, str)):
+        raise PluginFault(f"`refuse` takes a key and a reason, both of them texts: {key!r:.80}, {reason!r:.80}")
+    return one_line(key, LONGEST_KEY), one_line(reason)
+
+
+def usable_validator(text: Any) -> bool:
+    """Can it be recorded?"""
+    return isinstance(text, str) and len(text) <= LONGEST_VALIDATOR and (text.isascii() or text.isprintable()) and "\0" not in text

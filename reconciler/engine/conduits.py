@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any, ClassVar, TypeVar
 
 from reconciler.engine.pads import REPOSITORY, PadBook
+from reconciler.engine.telling import hint_of, words_of
 from reconciler.errors import Conflict, LeaseHeld, PluginFault, ReconcilerError, StateFault
 from reconciler.plugin import OptionFault, Plugin, PluginCallConfiguration
 
@@ -114,9 +115,9 @@ def blaming(call: str) -> Iterator[None]:
     except (KeyboardInterrupt, Conflict, LeaseHeld, StateFault):
         raise
     except (ReconcilerError, OptionFault) as error:
-        raise PluginFault(f"{call}: {error}", hint=error.hint) from error
+        raise PluginFault(f"{call}: {words_of(error)}", hint=hint_of(error)) from error
     except BaseException as error:
-        raise PluginFault(f"{call} failed: {type(error).__name__}: {error}") from error
+        raise PluginFault(f"{call} failed: {words_of(error)}") from error
 
 
 def configuration_of(config: Any, plugin: Plugin) -> PluginCallConfiguration:

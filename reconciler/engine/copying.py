@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 
 from reconciler.database import Reader
-from reconciler.engine.conduits import NotedConduit
+from reconciler.engine.conduits import Closing, NotedConduit
 from reconciler.engine.places import PassingPlace
 from reconciler.engine.selection import Selection
-from reconciler.engine.sources import Answer, Asked, Pace, SourceFailure, SourceResolver, declared
+from reconciler.engine.sources import BATCH, Answer, Asked, Pace, SourceFailure, SourceResolver, declared
 from reconciler.errors import PluginFault, StateFault
 from reconciler.model import ActualRepository, Digest, Source, StoredUnit, group_digest, stored_unit
 from reconciler.plan import ContentChanges, applied
-from reconciler.plugin import Importer, RepositoryInfo
+from reconciler.plugin import Importer, Members, RepositoryInfo
 
 LATEST = "latest"
 
@@ -45,8 +46,11 @@ class Promoted:
             names = list(self._reader.changed_groups(self._state.id, since, self._number))
             found.update({name: _digest(bodies) for name, bodies in self.bodies(names).items()})
             found.update({name: None for name in names if name not in found})
-        for name, bodies in self.bodies(self._touched).items():
-            found[name] = _digest(bodies)
+        touched = sorted(self._touched)
+        for start in range(0, len(touched), BATCH):
+            batch = touched[start : start + BATCH]
+            moved = self.bodies(batch)
+            found.update({name: _digest(moved.get(name, {})) for name in batch})
         return {name: digest for name, digest in found.items() if digest is not None or since is not None}
 
     def bodies(self, names: Iterable[str]) -> dict[str, dict[Digest, bytes]]:
@@ -73,6 +77,23 @@ class Promoted:
         return sorted(found, key=lambda unit: (unit.type, unit.key))
 
 
+class Lent(Closing):
+    """What is copied from, for as long as a call lasts."""
+
+    conduit = "CopyConduit"
+
+    def __init__(self, promoted: Promoted) -> None:
+        super().__init__()
+        self._promoted = promoted
+
+    def groups(self) -> Iterator[str]:
+        return self._while_open(self._promoted.groups())
+
+    def units(self, group: str) -> list[StoredUnit]:
+        self._check_open()
+        return self._promoted.units(group)
+
+
 class CopyingConduit(NotedConduit):
     """Implements `reconciler.plugin.CopyConduit` for one group."""
 
@@ -82,7 +103,7 @@ class CopyingConduit(NotedConduit):
         super().__init__(asked.findings.pads, asked.owner)
         self._asked = asked
         self._source = source
-        self._promoted = promoted
+        self._lent = Lent(promoted)
         self._place = place
 
     @property
@@ -91,9 +112,13 @@ class CopyingConduit(NotedConduit):
         return self._place
 
     @property
-    def source(self) -> Promoted:
+    def source(self) -> Members:
         self._check_open()
-        return self._promoted
+        return self._lent
+
+    def close(self) -> None:
+        super().close()
+        self._lent.close()
 
     @property
     def options(self) -> object:
@@ -141,6 +166,15 @@ class CopiedSource(SourceResolver):
         await self._drop([name for name in sorted(self._committed) if name not in mine])
         return str(digest) if promoted.recorded else None
 
+    async def _told(self, names: Sequence[str]) -> list[Answer]:
+        number, _ = await asyncio.to_thread(self._target)
+        promoted = Promoted(self._asked.reader, self._other, number, None)
+        bodies = await asyncio.to_thread(promoted.bodies, names)
+        try:
+            return [await self._answer(promoted, name, bodies[name], "") for name in names if name in bodies]
+        finally:
+            self._place.close()
+
     def _target(self) -> tuple[int, Digest]:
         """The version that is meant, as far as it is recorded. Raises SourceFailure where there is none."""
         state, version = self._other, self._source.version
@@ -186,7 +220,7 @@ class CopiedSource(SourceResolver):
         conduit = CopyingConduit(self._asked, self._source, promoted, self._place)
         try:
             async with self._asked.context.patience.call(self._asked.call("copy", name)):
-                chosen = list(await self._asked.importer().copy(conduit, name, units))
+                chosen = list(islice(await self._asked.importer().copy(conduit, name, list(units)), len(units) + 1))
         finally:
             conduit.close()
         stranger = next((one for one in chosen if one not in units), None)

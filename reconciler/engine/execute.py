@@ -14,7 +14,7 @@ from itertools import groupby
 from typing import Any
 
 from reconciler.database import Outcome
-from reconciler.engine.attachments import LifeCycle, attached, explained
+from reconciler.engine.attachments import LifeCycle, attached
 from reconciler.engine.bringing import SourceAccess
 from reconciler.engine.exports import forget, overlap
 from reconciler.engine.lease import leased
@@ -22,6 +22,7 @@ from reconciler.engine.planning import LATEST
 from reconciler.engine.serving import abandoned, dropped, serve_version, takes_over
 from reconciler.engine.site import Site
 from reconciler.engine.sync import ContentSync, FileFailure
+from reconciler.engine.telling import explained, words_of
 from reconciler.engine.upstream import ON_DEMAND
 from reconciler.errors import Conflict, ReconcilerError
 from reconciler.model import ActualResource, ActualState, DesiredState, Kind, Ref, Remote, Repository, SourceKind
@@ -88,11 +89,16 @@ class Executor:
         slots = asyncio.Semaphore(AT_ONCE)
         actual = await asyncio.to_thread(self._site.writer.actual_state)
 
+        running: dict[str, asyncio.Task[None]] = {}
+
         async def one(change: ResourceChange) -> None:
+            await asyncio.gather(*(running[name] for name in self._copied_from(change.ref.name) if name in running))
             async with slots:
                 await self._repository(change, actual)
 
-        await asyncio.gather(*(one(change) for change in self._going(Kind.REPOSITORY)))
+        for change in self._going(Kind.REPOSITORY):
+            running[change.ref.name] = asyncio.create_task(one(change))
+        await asyncio.gather(*running.values())
         actual = await asyncio.to_thread(self._site.writer.actual_state)
         for change in self._going(Kind.PUBLICATION):
             await self._publication(change, actual, dropped.get(change.ref, []))
@@ -111,6 +117,10 @@ class Executor:
         for ref, message in failed.items():
             self._unfit.add(ref)
             self._report.add(ref, FAILED, message)
+
+    def _copied_from(self, name: str) -> list[str]:
+        """The repositories whose content, and whose bytes, one waits for."""
+        return [source.name for source in self._desired.repositories[name].sources if source.kind is SourceKind.REPOSITORY]
 
     def _going(self, kind: Kind) -> list[ResourceChange]:
         going = [one for one in self._plan.changes if one.ref.kind is kind and one.action is not Action.DELETE and not one.refusal]
@@ -219,7 +229,7 @@ class Executor:
             except ReconcilerError as error:
                 problems.append(explained(error))
             except Exception as error:  # a full disk, a locked database: this repository's failure, the others go on
-                problems.append(f"{type(error).__name__}: {error}")
+                problems.append(words_of(error))
         if problems:
             self._report.add(change.ref, FAILED, "\n".join(([message] if message else []) + problems))
         else:
@@ -234,7 +244,7 @@ class Executor:
         try:
             async with leased(site.writer, str(change.ref), site.clock):
                 access = self._access(repository, content)
-                sync = ContentSync(site.writer, site.store, site.registry, access, site.in_flight, site.measuring, repository_id, task)
+                sync = ContentSync(site.writer, site.store, site.registry, access, site.in_flight, site.measuring, repository_id, task, site.watch)
                 try:
                     await sync.fetch(content)
                     number, digest, created = await sync.commit(content, self._version_provenance(repository), site.clock())
@@ -274,7 +284,7 @@ class Executor:
         except ReconcilerError as error:
             self._report.add(change.ref, FAILED, explained(error))
         except Exception as error:  # a full disk, a locked database; the pointer stays where it was
-            self._report.add(change.ref, FAILED, f"{type(error).__name__}: {error}")
+            self._report.add(change.ref, FAILED, words_of(error))
         else:
             words = ([message] if message else []) + [f"no longer exported to {path}" for path in dropped]
             done = words or change.action is not Action.NO_OP

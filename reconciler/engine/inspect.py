@@ -9,7 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from reconciler.database import Difference, Reader, VersionRecord
-from reconciler.errors import UsageFault
+from reconciler.engine.attachments import publisher_of
+from reconciler.errors import PluginFault, UsageFault
 from reconciler.model import ActualResource, ActualState, Kind, Ref, StoredUnit, stored_unit
 from reconciler.model.digest import Digest
 from reconciler.plugin import ContentType, Registry
@@ -105,7 +106,8 @@ class Inspector:
             metadata["labels"] = dict(resource.labels)
         if resource.annotations:
             metadata["annotations"] = dict(resource.annotations)
-        status = {**self._status(resource, actual), "conditions": [condition] if condition else []}
+        conditions = [one for one in (condition, self._unavailable(resource, actual)) if one is not None]
+        status = {**self._status(resource, actual), "conditions": conditions}
         return {"apiVersion": API_VERSION, "kind": resource.ref.kind.value, "metadata": metadata, "spec": dict(resource.spec), "status": status}
 
     def _status(self, resource: ActualResource, actual: ActualState) -> dict[str, Any]:
@@ -132,6 +134,21 @@ class Inspector:
                 "publishedAt": _time(shown.published_at),
             }
         return {}
+
+    def _unavailable(self, resource: ActualResource, actual: ActualState) -> dict[str, str] | None:
+        """A condition where the plugin that a resource is made with cannot be used: what is recorded stays as it is, and is served."""
+        user = _plugin(resource, actual)
+        if user is None:
+            return None
+        kind, id = user
+        plugin = self._registry.find(kind, id)
+        if plugin is not None and plugin.enabled:
+            return None
+        try:
+            (self._registry.importer if kind == "importer" else self._registry.publisher)(id)
+        except PluginFault as fault:
+            return {"type": "PluginAvailable", "status": "False", "reason": "Disabled" if plugin else "NotInstalled", "message": fault.message}
+        return None
 
     def _conditions(self) -> dict[str, dict[str, str]]:
         """What the last run that touched a resource said of it, and since when it has been so."""
@@ -172,6 +189,14 @@ def parse_kind(text: str) -> Kind:
         if text.lower() in (kind.lower(), f"{kind.lower()}s") or plurals.get(text.lower()) is kind:
             return kind
     raise UsageFault(f"`{text}` is no kind", hint="kinds: remote, filter, repository, publication")
+
+
+def _plugin(resource: ActualResource, actual: ActualState) -> tuple[str, str] | None:
+    """(kind, ID) of the plugin that a Repository or Publication is made with."""
+    if resource.ref.kind is Kind.REPOSITORY:
+        return "importer", resource.spec["type"]
+    shown = publisher_of(resource, actual.resources)
+    return None if shown is None else ("publisher", shown[1])
 
 
 def _version(record: VersionRecord) -> dict[str, Any]:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from itertools import islice
 from typing import Any
 
-from reconciler.engine.calls import SourceCall
+from reconciler.engine.calls import SourceCall, usable_validator
 from reconciler.engine.sources import BATCH, BY_SOURCE, HELD, LARGEST, Answer, SourceFailure, bounded
+from reconciler.engine.telling import unfinished, words_of
 from reconciler.engine.together import together
 from reconciler.engine.upstream import UpstreamSource
 from reconciler.errors import Gone, NotCached, PluginFault, Temporary
-from reconciler.model import Group, Unit
+from reconciler.model import Group, Unit, usable_name
 from reconciler.plugin import Unchanged
+
+MOST_GROUPS = 10_000_000  # of one source: what a listing without end comes to
 
 
 class ListedSource(UpstreamSource):
@@ -34,6 +38,13 @@ class ListedSource(UpstreamSource):
         await self._drop([name for name in sorted(self._committed) if name not in mine])
         return call.validator
 
+    async def _told(self, names: Sequence[str]) -> list[Answer]:
+        try:
+            _, declared = await self._declare()
+            return [await self._read(declared[name], None) for name in names if declared is not None and name in declared]
+        finally:
+            self._desk.place.close()
+
     async def _declare(self) -> tuple[SourceCall, dict[str, Group] | None]:
         """The groups by name; None where the whole source is unchanged."""
         known = await self._known_source()
@@ -42,13 +53,14 @@ class ListedSource(UpstreamSource):
             async with self._asked.context.patience.call(self._asked.call("declare")) as clock:
                 call = SourceCall(self._desk, clock, known)
                 try:
-                    async for group in self._asked.importer().declare(call):
-                        clock.restart()
-                        if isinstance(group, Unchanged):
-                            _check_unchanged(call, declared)
-                            return call, None
-                        _check_group(group, declared)
-                        declared[group.name] = group
+                    async with _groups(self._asked.importer().declare(call)) as groups:
+                        async for group in groups:
+                            clock.restart()
+                            if isinstance(group, Unchanged):
+                                _check_unchanged(call, declared)
+                                return call, None
+                            _check_group(group, declared)
+                            declared[group.name] = group
                 except NotCached:
                     raise
                 except Exception:
@@ -114,7 +126,7 @@ class ListedSource(UpstreamSource):
             validator = group.validator or call.validator or otherwise
             return Answer(name, found, call.kept_out, validator, group.listed)
         except Gone as gone:
-            return Answer(name, validator=group.validator or otherwise, listed=group.listed, gone=gone.message)
+            return Answer(name, validator=group.validator or otherwise, listed=group.listed, gone=words_of(gone) or "gone")
         except Exception as error:  # a plugin may raise anything; it is this group's failure and nobody else's
             if call is not None and not isinstance(error, Temporary | NotCached):
                 call.forget_pages()
@@ -131,13 +143,27 @@ class ListedSource(UpstreamSource):
 
 def _units(answer: Iterable[Unit], group: str) -> Sequence[Unit]:
     """Raises PluginFault where `read` returned something else than units."""
+    unfinished(answer)
     found: Any = list(islice(answer, LARGEST + 1)) if isinstance(answer, Iterable) else None
-    stranger = next((one for one in found if not isinstance(one, Unit)), None) if found is not None else answer
-    if found is None or stranger is not None:
-        raise PluginFault(f"`read` returns units or UNCHANGED: for group `{group}` came {type(stranger).__name__}")
+    strangers = [answer] if found is None else [one for one in found if not isinstance(one, Unit)]
+    if strangers:
+        raise PluginFault(f"`read` returns units or UNCHANGED: for group `{group}` came {type(strangers[0]).__name__}")
     bounded(len(found), group)
     units: Sequence[Unit] = found
     return units
+
+
+@asynccontextmanager
+async def _groups(answer: Any) -> AsyncIterator[AsyncIterator[Any]]:
+    """What `declare` yields, ended with the block: nothing of it may run once its call is closed."""
+    if not isinstance(answer, AsyncIterator):
+        unfinished(answer)
+        raise PluginFault(f"`declare` is an async generator: it gives {type(answer).__name__}", hint="`async def declare`, and `yield` within")
+    try:
+        yield answer
+    finally:
+        if isinstance(answer, AsyncGenerator):
+            await answer.aclose()
 
 
 def _check_unchanged(call: SourceCall, declared: Mapping[str, Group]) -> None:
@@ -149,7 +175,13 @@ def _check_unchanged(call: SourceCall, declared: Mapping[str, Group]) -> None:
 
 
 def _check_group(group: Any, declared: dict[str, Group]) -> None:
-    if not isinstance(group, Group) or not isinstance(group.name, str) or not isinstance(group.validator, str | None):
-        raise PluginFault(f"`declare` yields groups with a name and a text as validator: {group!r:.80} is none")
+    if not isinstance(group, Group):
+        raise PluginFault(f"`declare` yields groups: {group!r:.80} is none")
+    if not usable_name(group.name):
+        raise PluginFault(f"`declare` yields a group under the unusable name {group.name!r:.80}", hint="1 to 1,024 printable characters")
+    if group.validator is not None and not usable_validator(group.validator):
+        raise PluginFault(f"the group `{group.name}` has an unusable validator: {group.validator!r:.80}", hint="a text of up to 4,096 characters")
     if group.name in declared:
         raise PluginFault(f"`declare` yields the group `{group.name}` twice")
+    if len(declared) >= MOST_GROUPS:
+        raise PluginFault(f"`declare` yields more than {MOST_GROUPS:,} groups", hint="gather them in larger ones, for instance by a hash of the name")

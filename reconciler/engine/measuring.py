@@ -8,7 +8,7 @@ from pathlib import Path
 
 from reconciler.engine.remotes import Remotes
 from reconciler.model import Digest, Remote
-from reconciler.remote import Measured, measure
+from reconciler.remote import MeasureCache, Measured, measure
 
 
 class Measuring:
@@ -18,6 +18,11 @@ class Measuring:
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._arriving: dict[str, asyncio.Future[Measured]] = {}
         self._files: dict[Digest, Path] = {}
+        self._measures: MeasureCache | None = None
+
+    def begin(self) -> None:
+        """Another plan is made: upstream may hold other bytes by now. What lies here already stays."""
+        self._arriving = {url: arriving for url, arriving in self._arriving.items() if not arriving.done()}
 
     async def measure(self, remotes: Remotes, remote: Remote, url: str) -> Measured:
         """What `url` holds. However many ask, it is downloaded once in a run. Raises what the remote raises."""
@@ -29,6 +34,11 @@ class Measuring:
     def file(self, digest: Digest) -> Path | None:
         """The bytes, where they were downloaded to be measured."""
         return self._files.get(digest)
+
+    def belied(self, url: str) -> None:
+        """A measure turned out wrong: the next plan measures anew."""
+        if self._measures is not None:
+            self._measures.drop(url)
 
     async def close(self) -> None:
         for arriving in self._arriving.values():
@@ -43,6 +53,7 @@ class Measuring:
     async def _fetch(self, remotes: Remotes, remote: Remote, url: str) -> Measured:
         if self._folder is None:
             self._folder = tempfile.TemporaryDirectory(prefix="reconciler-")
+        self._measures = remotes.measures
         measured = await measure(
             None if remotes.offline else remotes.fetcher(remote), remotes.measures, url, Path(self._folder.name), retries=remote.retries
         )

@@ -11,11 +11,13 @@ from typing import Any
 import msgspec
 
 from reconciler.errors import PluginFault
+from reconciler.model import message_of
 
 REPOSITORY = "repository"
 """Whose pad it is that all plugins of a repository share. A plugin's own is `importer:<id>` or `publisher:<id>`."""
 
 LIMIT = 1024 * 1024  # bytes of JSON
+MAX_DEPTH = 64  # lists and dictionaries within each other
 
 Pads = Callable[[str], Any]
 """The recorded pad by its owner, or None."""
@@ -42,10 +44,10 @@ class PadBook:
     def set(self, owner: str, value: Any) -> None:
         """Raises PluginFault where `value` is not plain JSON or too long."""
         try:
-            _check(value, "")
+            _check(value, "", 0)
             text = msgspec.json.encode(value)
-        except (OverflowError, RecursionError, UnicodeError) as error:
-            raise PluginFault(f"the scratchpad of `{owner}` cannot be written as JSON: {error}") from None
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:  # a lone surrogate, a subclass of a text, a number without end
+            raise PluginFault(f"the scratchpad of `{owner}` cannot be written as JSON: {message_of(error)}") from None
         if len(text) > LIMIT:
             raise PluginFault(
                 f"the scratchpad of `{owner}` would be {len(text):,} bytes of JSON", hint=f"at most {LIMIT:,}: keep the rest in the working directory"
@@ -53,21 +55,23 @@ class PadBook:
         self.written[owner] = msgspec.json.decode(text)
 
 
-def _check(value: Any, where: str) -> None:
+def _check(value: Any, where: str, depth: int) -> None:
     """Strictly JSON: what would come back as something else is refused, not converted."""
+    if depth > MAX_DEPTH:
+        raise PluginFault(f"a scratchpad is nested deeper than {MAX_DEPTH} levels", hint="what is written must be readable wherever it is read")
     if value is None or isinstance(value, (str, bool, int)):
         return
     if isinstance(value, float) and value - value == 0:  # neither infinite nor NaN
         return
     if type(value) is list:
         for index, item in enumerate(value):
-            _check(item, f"{where}[{index}]")
+            _check(item, f"{where}[{index}]", depth + 1)
         return
     if type(value) is dict:
         for key, item in value.items():
             if not isinstance(key, str):
                 raise PluginFault(f"a scratchpad is plain JSON: the key {key!r} at `{where or '.'}` is no text")
-            _check(item, f"{where}.{key}")
+            _check(item, f"{where}.{key}", depth + 1)
         return
     raise PluginFault(
         f"a scratchpad is plain JSON: `{where or '.'}` is of the type `{type(value).__name__}`",

@@ -111,16 +111,16 @@ class Patience:
         """Whose code `loop` is executing right now, if it is a plugin's. From any thread."""
         return self._running.get(asyncio.current_task(loop))
 
-
     def deaf(self, seconds: float) -> list[str]:
         """Calls that were cut longer ago than that and go on nevertheless. From any thread."""
         return [what for clock, what in list(self._clocks.items()) if clock.since() > seconds]
 
 
 class Watchdog:
-    """Notices plugins that hold up the event loop, that will not be cancelled, or that never come back from a thread, and says so to `blocked`, which must end the run.
+    """Notices plugins that hold up the event loop, will not be cancelled, or never come back from a thread, and says so to `blocked`.
 
-    Nothing else could: Python cannot interrupt a call from outside. What was committed stays, the rest is rubbish that the next run sweeps up.
+    That must end the run. Nothing else could: Python cannot interrupt a call from outside. What was committed stays, the rest is
+    rubbish that the next run sweeps up.
     """
 
     def __init__(self, patience: Patience, limits: Limits, blocked: Callable[[str], None]) -> None:

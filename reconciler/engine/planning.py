@@ -12,12 +12,12 @@ from reconciler.engine.resolve import Others, resolve
 from reconciler.engine.selection import plain_options
 from reconciler.engine.sources import Context
 from reconciler.engine.spool import SpoolWriter
+from reconciler.engine.telling import hint_of, words_of
 from reconciler.engine.validation import refusals
 from reconciler.errors import ReconcilerError
 from reconciler.model import ActualPublication, ActualState, DesiredState, Digest, Guard, Kind, Publication, Ref, Repository, SourceKind
 from reconciler.plan import Action, ContentChanges, Failure, Plan, ResourceChange, guarded, resource_change
 from reconciler.plugin import Registry
-from reconciler.remote import conceal
 
 AT_ONCE = 8  # repositories resolved at the same time
 LATEST = "latest"
@@ -107,9 +107,9 @@ class Resolution:
             try:
                 return await resolve(self._context, repository, self._desired, Others(self._actual, planned))
             except ReconcilerError as error:
-                return _unresolved(error.message, error.hint)
+                return _unresolved(words_of(error), hint_of(error))
             except Exception as error:  # whatever a plugin did to this repository, the others go on
-                return _unresolved(f"cannot be resolved: {type(error).__name__}: {error}")
+                return _unresolved(f"cannot be resolved: {words_of(error)}")
 
 
 def _nothing(actual: ActualState, name: str) -> ContentChanges:
@@ -121,7 +121,7 @@ def _nothing(actual: ActualState, name: str) -> ContentChanges:
 
 def _unresolved(message: str, hint: str | None = None) -> ContentChanges:
     spool, counts = SpoolWriter().close()
-    return ContentChanges(spool, counts, failures=(Failure("repository", None, conceal(message), hint),))
+    return ContentChanges(spool, counts, failures=(Failure("repository", None, message, hint),))
 
 
 def _repository_change(
@@ -130,7 +130,8 @@ def _repository_change(
     state = actual.repositories.get(repository.meta.name)
     number = state.number if state else 0
     after = number + 1 if content.counts.total else number
-    action = Action.UPDATE if change.action is Action.NO_OP and content.counts.total else change.action
+    changes = content.counts.total or content.counts.download  # bytes that were left upstream come without a new version
+    action = Action.UPDATE if change.action is Action.NO_OP and changes else change.action
     change = replace(change, action=action, content=content, version=(number, after))
     return change if change.refusal else guarded(change, repository.guard, allow_destroy=allowances.allow_destroy)
 

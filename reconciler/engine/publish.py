@@ -14,6 +14,7 @@ from reconciler.engine.conduits import Closing, NotedConduit, Watch, blaming, co
 from reconciler.engine.edition import Edition
 from reconciler.engine.pads import PadBook
 from reconciler.engine.steps import Step, reached
+from reconciler.engine.telling import unfinished
 from reconciler.errors import PluginFault
 from reconciler.model import Digest, Publication, StoredUnit, safe_path
 from reconciler.plugin import GroupOutput, Plugin, PluginCallConfiguration, RepositoryInfo
@@ -67,7 +68,8 @@ def _render(conduit: Conduit, plugin: Plugin, call: str) -> None:
     assert plugin.cls is not None
     with blaming(call):
         try:
-            plugin.cls().publish(conduit, conduit.config)
+            if unfinished(plugin.cls().publish(conduit, conduit.config)):
+                raise PluginFault("`publish` is `async`, or a generator, and would never run", hint="write `def publish`, without `yield`")
         finally:
             conduit.close()
         conduit.finish()

@@ -10,6 +10,7 @@ from typing import Any
 from reconciler.database import Writer
 from reconciler.engine.conduits import unwatched
 from reconciler.engine.execute import Executor, Report
+from reconciler.engine.explain import explain
 from reconciler.engine.fingerprints import fingerprints
 from reconciler.engine.home import Home
 from reconciler.engine.measuring import Measuring
@@ -20,7 +21,7 @@ from reconciler.engine.remotes import Remotes
 from reconciler.engine.site import Site
 from reconciler.engine.sources import Context
 from reconciler.engine.steps import Step, reached
-from reconciler.model import DesiredState
+from reconciler.model import ActualState, DesiredState
 from reconciler.plan import Plan
 from reconciler.plugin import Registry
 from reconciler.remote import known
@@ -76,12 +77,23 @@ class Engine:
 
     async def plan(self, desired: DesiredState, allowances: Allowances) -> Plan:
         """What an apply would do now. Writes nothing but the page cache."""
-        reader = self._database.reader()
         known(desired.secrets())
-        places, now = self._home.places(), self._clock()
-        context = Context(reader, self._registry, self._remotes, self._progress, now, places, self._patience, self._measuring, self._watch)
-        actual = await asyncio.to_thread(reader.actual_state)
+        self._measuring.begin()
+        context = self._context()
+        actual = await asyncio.to_thread(context.reader.actual_state)
         return await make_plan(context, desired, actual, fingerprints(desired, self._home.key(create=False)), allowances)
+
+    async def explain(self, name: str, subject: str, read: Callable[[ActualState], DesiredState]) -> dict[str, Any]:
+        """See `reconciler.engine.explain`. `read`: what was declared, out of what is recorded."""
+        context = self._context()
+        actual = await asyncio.to_thread(context.reader.actual_state)
+        desired = read(actual)
+        known(desired.secrets())
+        return await explain(context, desired, actual, name, subject)
+
+    def _context(self) -> Context:
+        reader, places, now = self._database.reader(), self._home.places(), self._clock()
+        return Context(reader, self._registry, self._remotes, self._progress, now, places, self._patience, self._measuring, self._watch)
 
     async def apply(self, desired: DesiredState, allowances: Allowances, provenance: Mapping[str, Any], show: Callable[[Plan], None]) -> Report:
         """Plan, `show` the plan, carry it out; again where somebody else moved a repository meanwhile."""

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reconciler.database import Reader
-from reconciler.engine.calls import Desk, UpstreamCall
+from reconciler.engine.calls import Desk, UpstreamCall, kept_out
 from reconciler.engine.patience import Clock
 from reconciler.engine.sources import BY_SOURCE, Answer, Pace, SourceFailure, bounded, declared
 from reconciler.engine.upstream import UpstreamSource
 from reconciler.errors import NotCached, PluginFault
-from reconciler.model import ActualRepository, Artifact, StoredUnit, Unit, acceptable, stored_unit
+from reconciler.model import ActualRepository, Artifact, StoredUnit, Unit, acceptable, stored_unit, usable_name
 from reconciler.plan import Member
 
 Key = tuple[str, str]  # (type, key): unique within a group
@@ -61,20 +61,26 @@ class RecordingConduit(UpstreamCall):
 
     def associate_unit(self, unit: StoredUnit) -> None:
         self._check_open()
-        self.save_unit(unit.group, declared(unit))
+        self.save_unit(_known(unit, "associate_unit").group, declared(unit))
 
     def remove_unit(self, unit: StoredUnit) -> None:
         self._check_open()
-        self._record(unit.group).units[unit.type, unit.key] = None
+        self._record(_known(unit, "remove_unit").group).units[unit.type, unit.key] = None
 
     def refuse(self, group: str, key: str, reason: str) -> None:
         self._check_open()
-        self._record(group).kept_out.append((key, reason))
+        self._record(group).kept_out.append(kept_out(key, reason))
 
     def _record(self, group: str) -> Record:
-        if not isinstance(group, str) or not group:
-            raise PluginFault(f"a group has a name: {group!r:.80} is none")
+        if not usable_name(group):
+            raise PluginFault(f"a group has a name of 1 to 1,024 printable characters: {group!r:.80} is none")
         return self.records.setdefault(group, Record())
+
+
+def _known(unit: Any, method: str) -> StoredUnit:
+    if not isinstance(unit, StoredUnit):
+        raise PluginFault(f"`{method}` takes a unit that `units` gave out, not {type(unit).__name__}")
+    return unit
 
 
 class Held:
@@ -91,8 +97,8 @@ class Held:
     def units(self, group: str) -> list[StoredUnit]:
         if self._actual is None:
             return []
-        found = self._reader.current_units(self._actual.id, [group]).get(group, [])
-        return [stored_unit(one.body) for one in found if one.source == self._source]
+        found = self._reader.current_units(self._actual.id, [group], self._source).get(group, [])
+        return [stored_unit(one.body) for one in found]
 
 
 class RecordedSource(UpstreamSource):
@@ -140,8 +146,17 @@ class RecordedSource(UpstreamSource):
         members = await self._members(names)
         answers = [self._answer(name, members.get(name, []), records.get(name, Record())) for name in names]
         pace.took(sum(len(one.units) for one in answers))
-        await self._compare(answers)
+        emptied = [one.name for one in answers if self._asked.repository.mode == "mirror" and not one.units and not one.kept_out]
+        await self._compare([one for one in answers if one.name not in emptied])
+        await self._give_up(emptied, members)
         self._asked.task.advance(len(names))
+
+    async def _give_up(self, names: Sequence[str], members: Mapping[str, list[Member]]) -> None:
+        """Groups of which nothing is left: their names are free for the sources that follow."""
+        for name in names:
+            if self._findings.owned.get(name) == self._source.id:
+                del self._findings.owned[name]
+        await self._add([self._departed(name, members.get(name, [])) for name in names if name in self._committed or name in members])
 
     def _answer(self, name: str, members: Sequence[Member], record: Record) -> Answer:
         units: dict[Key, Unit | None] = {(one.unit.type, one.unit.key): declared(one.unit) for one in members if one.source == self._source.id}

@@ -34,24 +34,29 @@ class Others:
 
 async def resolve(context: Context, repository: Repository, desired: DesiredState, others: Others) -> ContentChanges:
     """The content changes of one repository."""
-    plugin = context.registry.importer(repository.type)
-    actual = others.actual.repositories.get(repository.meta.name)
-    pads = PadBook(partial(context.reader.scratchpad, actual.id) if actual else nothing_noted)
-    task = context.progress.task(f"reading {repository.meta.name}", "groups")
-    asked = Asked(context, plugin, repository, actual, Findings(pads), task)
+    asked = asking(context, repository, others.actual)
     try:
         for source in repository.sources:
             if source.kind is SourceKind.UPLOAD:
                 await _keep_uploads(asked)
             else:
-                await _resolver(asked, source, desired, others).run()
+                await resolver(asked, source, desired, others).run()
         await _drop_undeclared_sources(asked, desired)
     finally:
-        task.done()
+        asked.task.done()
     return _changes(asked)
 
 
-def _resolver(asked: Asked, source: Source, desired: DesiredState, others: Others) -> SourceResolver:
+def asking(context: Context, repository: Repository, actual: ActualState) -> Asked:
+    """Nothing is found out yet."""
+    plugin = context.registry.importer(repository.type)
+    state = actual.repositories.get(repository.meta.name)
+    pads = PadBook(partial(context.reader.scratchpad, state.id) if state else nothing_noted)
+    return Asked(context, plugin, repository, state, Findings(pads), context.progress.task(f"reading {repository.meta.name}", "groups"))
+
+
+def resolver(asked: Asked, source: Source, desired: DesiredState, others: Others) -> SourceResolver:
+    """Of one remote or one other repository."""
     selection = _selection(asked, source, desired)
     if source.kind is SourceKind.REPOSITORY:
         return CopiedSource(asked, source, selection, others.actual.repositories.get(source.name), others.planned.get(source.name))
@@ -113,7 +118,7 @@ async def _drop_source(asked: Asked, actual: ActualRepository, source: str, word
     while batch := pace.batch():
         members = await members_of(asked.reader, actual, batch)
         pace.took(sum(map(len, members.values())))
-        asked.findings.spool.add(departed(source, name, members.get(name, []), words, reason) for name in batch)
+        asked.findings.spool.add(departed(asked, source, name, members.get(name, []), words, reason) for name in batch)
         asked.findings.touched = True
 
 

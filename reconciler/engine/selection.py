@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
+from reconciler.engine.telling import unfinished
 from reconciler.errors import PluginFault
-from reconciler.model import Digest, Filter, Sealed, StoredUnit, Unit, sealed
+from reconciler.model import Digest, Filter, Sealed, StoredUnit, Unit, acceptable, one_line, sealed, usable_name
 from reconciler.plan import Refusal
-from reconciler.plugin import ActiveFilter, ContentType, Decision
+from reconciler.plugin import ActiveFilter, ContentType, Decision, Summary
+
+LONGEST = 500  # characters that a content type says of one unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,42 +66,82 @@ class Selection:
         refusals = [self._refusal(one) for one in decisions if not one.accepted]
         main = next(iter(self._types), "")
         refusals.extend(Refusal(main, key, reason) for key, reason in kept_out)
-        times = [one.reconsider_at for one in decisions if one.reconsider_at is not None]
+        times = [_moment(one) for one in decisions if one.reconsider_at is not None]
         return Selected(wanted, refusals, min(times, default=None))
 
     def summary(self, unit: Unit | StoredUnit) -> tuple[str | None, str]:
-        summary = self._type_of(unit).summary(unit)
-        return summary.version, summary.label
+        summary: Any = self._type_of(unit).summary(unit)
+        if not isinstance(summary, Summary):
+            raise PluginFault(f"`summary` of `{unit.type}` returns a Summary, not {type(summary).__name__} as for unit `{unit.key}`")
+        return None if summary.version is None else _words(summary.version, "summary", unit), _words(summary.label, "summary", unit)
 
     def removal(self, unit: StoredUnit, refused: str) -> str:
-        return self._type_of(unit).removal(unit, self._options, refused)
+        return _words(self._type_of(unit).removal(unit, self._options, refused), "removal", unit)
 
     def change(self, before: StoredUnit, after: Unit) -> str:
-        return self._type_of(after).describe_change(before, after)
+        return _words(self._type_of(after).describe_change(before, after), "describe_change", after)
 
     def refusal(self, before: StoredUnit, after: Unit) -> str | None:
-        return self._type_of(after).refusal(before, after, self._options)
+        reason = self._type_of(after).refusal(before, after, self._options)
+        return None if reason is None else _words(reason, "refusal", after)
 
     def _select(self, type: str, group: str, units: list[Unit]) -> list[Decision]:
-        decisions = list(self._types[type].select(group, units, self._options, self._filters, self._now))
+        decided: Any = self._types[type].select(group, units, self._options, self._filters, self._now)
+        if unfinished(decided) or not isinstance(decided, Iterable):
+            raise PluginFault(f"`select` of `{type}` returns decisions, not {decided.__class__.__name__}")
+        decisions = list(islice(decided, len(units) + 1))
+        _check_decisions(type, group, decisions)
         if [id(one) for one in units] != [id(one.unit) for one in decisions]:  # the order in which they came, as nearly every author writes it
             counted = Counter(id(one.unit) for one in decisions)
             if len(decisions) != len(units) or counted.keys() != {id(one) for one in units}:
-                raise PluginFault(
-                    f"`select` of `{type}` must decide each unit of group `{group}` once: {len(units)} units, {len(decisions)} decisions"
-                )
+                raise PluginFault(f"`select` of `{type}` must decide each unit of group `{group}` once: {_undecided(units, decisions)}")
         return decisions
 
     def _refusal(self, decision: Decision) -> Refusal:
-        version, label = self.summary(decision.unit)
-        sizes = [artifact.size for artifact in decision.unit.artifacts if artifact.size is not None]
-        return Refusal(decision.unit.type, decision.unit.key, decision.reason, version, label, sum(sizes) if sizes else None)
+        unit = decision.unit
+        if not usable_name(unit.key):
+            acceptable(unit)
+        version, label = self.summary(unit)
+        sizes = [artifact.size for artifact in unit.artifacts if artifact.size is not None]
+        size = sum(sizes) if sizes else None
+        if size is not None and not 0 <= size < 2**63:
+            acceptable(unit)
+        return Refusal(unit.type, unit.key, _words(decision.reason, "select", unit), version, label, size)
 
     def _type_of(self, unit: Unit | StoredUnit) -> type[ContentType]:
         found = self._types.get(unit.type)
         if found is None:
             raise PluginFault(f"unit `{unit.key}` has the type `{unit.type}`, which its importer does not name in its metadata")
         return found
+
+
+def _check_decisions(type: str, group: str, decisions: Sequence[Any]) -> None:
+    stranger = next((one for one in decisions if not isinstance(one, Decision)), None)
+    if stranger is not None:
+        raise PluginFault(f"`select` of `{type}` returns decisions: for group `{group}` came {stranger!r:.80}")
+
+
+def _undecided(units: Sequence[Unit], decisions: Sequence[Decision]) -> str:
+    """Which one is not decided, or decided more than once, or not of the group."""
+    counted = Counter(id(one.unit) for one in decisions)
+    wrong = next((unit for unit in units if counted[id(unit)] != 1), None)
+    if wrong is not None:
+        return f"`{wrong.key}` is decided {'not at all' if not counted[id(wrong)] else 'more than once'}"
+    return f"{len(units)} units, {len(decisions)} decisions or more"
+
+
+def _moment(decision: Decision) -> datetime:
+    when: Any = decision.reconsider_at
+    if not isinstance(when, datetime) or when.utcoffset() is None:
+        raise PluginFault(f"`select` decides unit `{decision.unit.key}` again at {when!r:.80}, which is no time with a time zone")
+    return when.astimezone(UTC)
+
+
+def _words(text: Any, method: str, unit: Unit | StoredUnit) -> str:
+    """What a content type says, fit for one line of a plan."""
+    if not isinstance(text, str):
+        raise PluginFault(f"`{method}` of `{unit.type}` says a text, not {type(text).__name__} as of unit `{unit.key}`")
+    return one_line(text, LONGEST)
 
 
 def plain_options(options: Any) -> Any:

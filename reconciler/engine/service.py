@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,12 +29,18 @@ FRESH = 1.0  # seconds for which what is recorded is not looked up again
 
 
 class Service:
-    """Works on what the last apply recorded; nothing is opened before it is needed. `take` and `bring` belong to one event loop."""
+    """Works on what the last apply recorded; nothing is opened before it is needed. `take` and `bring` belong to one event loop.
 
-    def __init__(self, home: Home, registry: Registry, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    `overrides`: as of `reconciler.manifest.recorded`, for all that is taken.
+    """
+
+    def __init__(
+        self, home: Home, registry: Registry, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC), overrides: Sequence[str] = ()
+    ) -> None:
         self._home = home
         self._registry = registry
         self._clock = clock
+        self._overrides = overrides
         self._opening = threading.Lock()
         self._database: Database | None = None
         self._desired: tuple[float, DesiredState] | None = None
@@ -113,7 +119,7 @@ class Service:
         writer, registry = self._writer(), self._registry
         remotes = Remotes(registry, self._home.pages(), self._home.measures(), offline=True)
         site = Site(writer, self._home.store(), registry, remotes, Silent(), self._clock, self._home.places(), Measuring())
-        return Uploads(site, recorded(writer.actual_state(), registry).desired)
+        return Uploads(site, recorded(writer.actual_state(), registry, self._overrides).desired)
 
     def _places(self, digest: Digest) -> list[tuple[Remote, str]]:
         remotes = self.desired().remotes

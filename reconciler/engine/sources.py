@@ -23,16 +23,30 @@ from reconciler.engine.progress import Progress, Task
 from reconciler.engine.remotes import Remotes
 from reconciler.engine.selection import Selected, Selection
 from reconciler.engine.spool import SpoolWriter
+from reconciler.engine.telling import hint_of, words_of
 from reconciler.errors import NotCached, PluginFault, ReconcilerError
-from reconciler.model import ActualRepository, Artifact, Digest, Repository, Sealed, Source, StoredUnit, Unit, group_digest, stored_unit
+from reconciler.model import (
+    ActualRepository,
+    Artifact,
+    Digest,
+    Repository,
+    Sealed,
+    Source,
+    StoredUnit,
+    Unit,
+    acceptable,
+    group_digest,
+    message_of,
+    stored_unit,
+)
 from reconciler.plan import ChangeLine, Failure, GroupChange, GroupLine, Member, contested, difference
 from reconciler.plugin import Decision, Importer, Plugin, Registry
-from reconciler.remote import conceal
 
 BATCH = 200  # groups looked up in the database at once
 HELD = 20_000  # units that are looked at at once
 LARGEST = 50_000  # units of a group: it is held in memory whole, and a change of one unit reads them all
 BY_SOURCE = "source"  # validator of a group of which only the source as a whole says when it changed
+GONE = "gone"  # validator of a group that upstream named and does not have: known, and nobody's
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,11 +152,13 @@ class SourceResolver(ABC):
         self._findings = asked.findings
         self._actual = asked.actual
         self._state: CommittedSource | None = None
+        self._standing = basis
         self._committed: dict[str, CommittedGroup] = {}
 
     async def run(self) -> None:
         """Ask the source, and bring everything that it changes into the findings."""
         troubles = self._findings.troubles
+        self._standing = self._among_others()
         if self._actual is not None:
             self._state = await asyncio.to_thread(self._asked.reader.committed_source, self._actual.id, self._source.id)
         try:
@@ -155,9 +171,14 @@ class SourceResolver(ABC):
             self._fail(None, failure.cause)
             await self._keep_names()
             return
-        whole = CommittedSource(validator if self._findings.troubles == troubles else None, self._basis)
-        self._findings.sources[self._source.id] = (whole.validator, self._basis.hex)
+        whole = CommittedSource(validator if self._findings.troubles == troubles else None, self._standing)
+        self._findings.sources[self._source.id] = (whole.validator, self._standing.hex)
         self._findings.touched |= whole != self._state
+
+    def _among_others(self) -> Digest:
+        """What the source as a whole rests on: a name that an earlier source takes, or leaves to it, changes what it brings."""
+        taken = self._findings.owned
+        return Digest.of_value([self._basis.hex, sorted(taken)]) if taken else self._basis
 
     @abstractmethod
     async def _resolve(self) -> str | None:
@@ -166,10 +187,25 @@ class SourceResolver(ABC):
         Raises SourceFailure when the source could not be asked: nothing may have been brought into the findings then.
         """
 
+    async def explained(self, names: Sequence[str]) -> list[tuple[Answer, list[Decision]]]:
+        """What the source says of groups now, those left out of which it says nothing, and what is decided of it, whatever is committed.
+
+        Nothing is brought into the findings. Raises what kept the source from answering.
+        """
+        try:
+            answers = await self._told(names)
+        except SourceFailure as failure:
+            raise failure.cause from None
+        return [(one, self._decide(one, one.units) if one.failure is None else []) for one in answers]
+
+    async def _told(self, names: Sequence[str]) -> list[Answer]:
+        """What the source says of groups, for those who ask by name; a source that cannot be asked so says nothing."""
+        return []
+
     async def _known_source(self) -> str | None:
         """The validator under which all of the source is committed with today's selection: nothing failed, nothing is due."""
         state = self._state
-        if self._actual is None or state is None or state.validator is None or state.selection != self._basis:
+        if self._actual is None or state is None or state.validator is None or state.selection != self._standing:
             return None
         due = await asyncio.to_thread(self._asked.reader.source_due, self._actual.id, self._source.id)
         if due is not None and due <= self._asked.context.now:
@@ -207,14 +243,18 @@ class SourceResolver(ABC):
         """The source could not be asked: what it owned stays owned, and what it would own now nobody knows."""
         if not self._committed:
             await self._load_committed()
-        self._own(self._committed)
+        self._own(self._answered_for())
         self._findings.blind = True
 
     async def _stay(self) -> None:
         """Nothing changed: all that is left to do is to tell later sources which names are taken."""
         if self._asked.repository.sources[-1].id != self._source.id and not self._shares:
             await self._load_committed()
-            self._own(self._committed)
+            self._own(self._answered_for())
+
+    def _answered_for(self) -> list[str]:
+        """Committed names that the source had an answer for."""
+        return [name for name, group in self._committed.items() if group.validator != GONE]
 
     # Comparing
 
@@ -248,7 +288,7 @@ class SourceResolver(ABC):
             self._findings.unread.add(name)
             return []
         except Exception as error:  # what decides and what finds the words is plugin code as well
-            self._fail(name, error)
+            self._fail(name, culprit(answer.units) or error)
             return []
         head = self._head(answer, members, selected, lines)
         if answer.gone and not lines and self._remembers(head):
@@ -291,7 +331,7 @@ class SourceResolver(ABC):
             name=answer.name,
             source=self._source.id,
             was=_digest_of(members),
-            validator=None if any(map(contested, lines)) else answer.validator,
+            validator=GONE if answer.gone else None if any(map(contested, lines)) else answer.validator,
             selection=self._basis.hex,
             reconsider_at=due.isoformat() if due else None,
         )
@@ -308,14 +348,17 @@ class SourceResolver(ABC):
 
     def _departed(self, name: str, members: list[Member]) -> GroupChange:
         owner = self._findings.owned.get(name)
-        return departed(self._source.id, name, members, self._selection, f"{owner} has the name now" if owner else "")
+        return departed(self._asked, self._source.id, name, members, self._selection, f"{owner} has the name now" if owner else "")
 
     async def _members(self, names: Sequence[str]) -> dict[str, list[Member]]:
         return await members_of(self._asked.reader, self._actual, names)
 
     async def _add(self, changes: list[GroupChange]) -> None:
-        if changes:
-            self._findings.spool.add(await self._with_downloads(changes))
+        for change in await self._with_downloads(changes) if changes else ():
+            try:
+                self._findings.spool.add([change])
+            except Exception as error:  # a text of the plugin's that cannot be written down
+                self._fail(change.head.name, error)
             self._findings.touched = True
 
     async def _with_downloads(self, changes: list[GroupChange]) -> list[GroupChange]:
@@ -353,23 +396,35 @@ class SourceFailure(Exception):
     """A source could not be asked what it holds, because of `cause`."""
 
     def __init__(self, cause: Exception) -> None:
-        super().__init__(str(cause))
+        super().__init__(message_of(cause))
         self.cause = cause
 
 
-def departed(source: str, name: str, members: list[Member], words: Selection, reason: str) -> GroupChange:
+def departed(asked: Asked, source: str, name: str, members: list[Member], words: Selection, reason: str) -> GroupChange:
     """Everything that `source` brought to a group leaves, and the source holds the group no longer. `reason`: empty for upstream's own."""
     head = GroupLine(name, source, _digest_of(members), selection=words.digest.hex, held=False)
-    return GroupChange(head, difference(source, members, [], [], words, gone=reason))
+    with asked.context.patience.named(asked.call("removal", name)):
+        return GroupChange(head, difference(source, members, [], [], words, gone=reason))
 
 
 def failure_of(source: str, group: str | None, error: Exception, plugin: Plugin) -> Failure:
     """An error for the plan, without any secret: upstream's and ours as they are, a plugin's own with the plugin named."""
-    if isinstance(error, PluginFault) and f"`{plugin.id}`" not in error.message:
-        return Failure(source, group, conceal(f"importer `{plugin.id}`: {error.message}"), error.hint and conceal(error.hint))
-    if isinstance(error, ReconcilerError):
-        return Failure(source, group, conceal(error.message), error.hint and conceal(error.hint))
-    return Failure(source, group, conceal(f"importer `{plugin.id}` failed: {type(error).__name__}: {error}"))
+    message = words_of(error)
+    if not isinstance(error, ReconcilerError):
+        message = f"importer `{plugin.id}` failed: {message}"
+    elif isinstance(error, PluginFault) and f"`{plugin.id}`" not in message:
+        message = f"importer `{plugin.id}`: {message}"
+    return Failure(source, group, message, hint_of(error))
+
+
+def culprit(units: Iterable[Unit]) -> PluginFault | None:
+    """What is wrong with the first unit that is none, looked for once something failed: each is checked where it enters the core."""
+    try:
+        for unit in units:
+            acceptable(unit)
+    except PluginFault as fault:
+        return fault
+    return None
 
 
 async def members_of(reader: Reader, actual: ActualRepository | None, names: Sequence[str]) -> dict[str, list[Member]]:

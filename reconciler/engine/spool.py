@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+import threading
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from itertools import groupby
@@ -38,9 +39,9 @@ class SpoolWriter:
 
     def add(self, changes: Iterable[GroupChange]) -> None:
         """Append groups, each of one source."""
-        batch = list(changes)
-        self._counts += counts_of(line for change in batch for line in change.lines)
-        self._places.extend(self._append(change) for change in batch)
+        for change in changes:
+            self._places.append(self._append(change))
+            self._counts += counts_of(change.lines)
 
     def close(self) -> tuple[FileSpool, Counts]:
         """The finished spool and its counts. Groups that several sources touch are settled against each other."""
@@ -61,21 +62,27 @@ class SpoolWriter:
     def _settled(self, places: list[_Place]) -> list[_Place]:
         if len(places) < 2:
             return places
-        return [self._append(change) for change in settle([_read(self._file, start, length) for _, _, start, length in places])]
+        came = sorted((start, length) for _, _, start, length in places)  # sources are asked one after the other
+        return sorted(self._append(change) for change in settle([_read(self._file, start, length) for start, length in came]))
 
 
 class FileSpool:
-    """A finished spool. Iterating reads one group at a time; use it from one thread at a time."""
+    """A finished spool. Iterating reads one group at a time; from any thread."""
 
     def __init__(self, file: _SpoolFile, places: list[_Place]) -> None:
         self._file = file
+        self._reading = threading.Lock()
         self._places = [(start, length) for _, _, start, length in places]
         self._names = [name for name, _, _, _ in places]
         self._digest: Digest | None = None
 
     def __iter__(self) -> Iterator[GroupChange]:
-        for start, length in self._places:
-            yield _read(self._file, start, length)
+        for place in self._places:
+            yield self._read(place)
+
+    def _read(self, place: tuple[int, int]) -> GroupChange:
+        with self._reading:
+            return _read(self._file, *place)
 
     def names(self) -> frozenset[str]:
         """Of the groups that it changes."""
@@ -84,7 +91,7 @@ class FileSpool:
     def of(self, name: str) -> list[GroupChange]:
         """The changes of one group, by source."""
         first = bisect_left(self._names, name)
-        return [_read(self._file, *place) for place in self._places[first : bisect_right(self._names, name)]]
+        return [self._read(place) for place in self._places[first : bisect_right(self._names, name)]]
 
     def __len__(self) -> int:
         return len(self._places)
@@ -95,8 +102,9 @@ class FileSpool:
         if self._digest is None:
             total = hashlib.sha256()
             for start, length in self._places:
-                self._file.seek(start)
-                head, _, lines = self._file.read(length).partition(b"\n")
+                with self._reading:
+                    self._file.seek(start)
+                    head, _, lines = self._file.read(length).partition(b"\n")
                 total.update(_ENCODER.encode(msgspec.structs.replace(_HEAD.decode(head), validator=None)))
                 total.update(lines)
             self._digest = Digest(total.digest())

@@ -8,18 +8,19 @@ not committed, so that the next run asks for that file only.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
 
 from reconciler.database import ArtifactOrigin, CommittedGroup, CommittedSource, Stage, StagedGroup, StagedMember, Writer
 from reconciler.engine.bringing import Bringer, Brought, InFlight, SourceAccess
+from reconciler.engine.conduits import Watch, unwatched
 from reconciler.engine.measuring import Measuring
 from reconciler.engine.progress import Task
 from reconciler.engine.steps import Step, reached
+from reconciler.engine.telling import told, words_of
 from reconciler.engine.together import together
-from reconciler.errors import ReconcilerError
 from reconciler.model import Digest, Sealed, Unit
 from reconciler.plan import ADD, CHANGE, MOVE, REFUSE, REMOVE, ChangeLine, ContentChanges, GroupChange
 from reconciler.plugin import Registry
@@ -28,6 +29,7 @@ from reconciler.store import Store
 LOOK_UP = 100  # groups whose artifacts are looked up at once
 LINES = 5_000  # content changes that are looked at at once
 FLUSH = 500  # units recorded at once
+UNSETTLED = Digest.of_value(["a file failed"])  # in the place of a selection: no rules are those that the group is complete under
 
 
 @dataclass(slots=True)
@@ -39,7 +41,7 @@ class GroupWork:
     arrived: list[Sealed] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)  # key -> message
     sizes: dict[Digest, int] = field(default_factory=dict)
-    origins: dict[Digest, ArtifactOrigin] = field(default_factory=dict)
+    origins: dict[tuple[Digest, str], ArtifactOrigin] = field(default_factory=dict)  # by remote, too: one file may be had from several
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +83,13 @@ class ContentSync:
         measuring: Measuring,
         repository_id: int,
         task: Task,
+        watch: Watch = unwatched,
     ) -> None:
         self._writer = writer
         self._store = store
         self._sources = sources
         self._task = task
-        self._bringer = Bringer(store, registry, sources, in_flight, measuring, self._advance_bytes)
+        self._bringer = Bringer(store, registry, sources, in_flight, measuring, self._advance_bytes, watch)
         self._stage: Stage = writer.stage(repository_id)
         self._ready: list[GroupWork] = []
         self._ready_units = 0
@@ -152,7 +155,8 @@ class ContentSync:
     def _recorded(self, arrivals: list[tuple[str, ChangeLine]]) -> frozenset[Digest]:
         """Artifacts that need nothing: stored, or, of a source that fetches nothing itself, known to be somewhere upstream."""
         wanted = {Digest.parse(artifact.sha256) for _, line in arrivals for artifact in line.artifacts}
-        stored = self._writer.stored(wanted) if wanted else set()
+        sizes = self._writer.stored_sizes(wanted) if wanted else {}
+        stored = {digest for digest in wanted if digest in sizes} - _misstated(arrivals, sizes)
         copied = {Digest.parse(artifact.sha256) for source, line in arrivals if source not in self._sources for artifact in line.artifacts}
         missing = copied - stored
         return frozenset(stored | self._writer.origins_of(missing).keys() if missing else stored)
@@ -163,7 +167,7 @@ class ContentSync:
             try:
                 self._arrived(work, job.line, await self._bringer.bring(job.source, job.line, job.recorded))
             except Exception as error:  # whatever spoils one file is that file's failure and nobody else's
-                message = str(error) if isinstance(error, ReconcilerError | OSError) else f"{type(error).__name__}: {error}"
+                message = words_of(error) if not isinstance(error, OSError) else told(str(error))
                 work.failed[job.line.key] = message
                 self.failures.append(FileFailure(job.source, work.changes[0].head.name, job.line.key, message))
                 work.open -= 1
@@ -176,7 +180,7 @@ class ContentSync:
 
     def _arrived(self, work: GroupWork, line: ChangeLine, brought: Brought) -> None:
         work.sizes.update(brought.sizes)
-        work.origins.update(brought.origins)
+        work.origins.update({(digest, origin.remote): origin for digest, origin in brought.origins.items()})
         unit = Unit(line.type, line.key, {}, line.artifacts)
         work.arrived.append(Sealed(Digest.parse(line.digest), bytes(line.body), unit, work.changes[0].head.name))
         work.open -= 1
@@ -210,8 +214,15 @@ class ContentSync:
         sizes = {digest: size for work in batch for digest, size in work.sizes.items()}
         if sizes:
             self._store.sync()
-        origins = {digest: origin for work in batch for digest, origin in work.origins.items()}
-        self._writer.record_units([unit for work in batch for unit in work.arrived], sizes, origins)
+        units = [unit for work in batch for unit in work.arrived]
+        origins: dict[str, dict[Digest, ArtifactOrigin]] = {}
+        for work in batch:
+            for (digest, remote), origin in work.origins.items():
+                origins.setdefault(remote, {})[digest] = origin
+        first, *others = origins.values() if origins else [{}]
+        self._writer.record_units(units, sizes, first)
+        for more in others:  # several remotes have the same bytes
+            self._writer.record_units(units, sizes, more)
         changes = [(change, work) for work in batch for change in work.changes]
         self._stage.add([_staged_group(*one) for one in changes], [member for one in changes for member in _staged_members(*one)])
         reached(Step.ROWS_STAGED)
@@ -232,6 +243,12 @@ def _batches(content: ContentChanges) -> Iterator[list[GroupWork]]:
         yield batch
 
 
+def _misstated(arrivals: Iterable[tuple[str, ChangeLine]], sizes: Mapping[Digest, int]) -> set[Digest]:
+    """Artifacts that have another size than somebody declares: that one has to be told, so that no page promises what does not come."""
+    declared = ((Digest.parse(one.sha256), one.size) for _, line in arrivals for one in line.artifacts if one.size is not None)
+    return {digest for digest, size in declared if sizes.get(digest, size) != size}
+
+
 def _arrives(line: ChangeLine) -> bool:
     return line.op in (ADD, CHANGE) or (line.op == MOVE and bool(line.digest))
 
@@ -246,8 +263,9 @@ def _staged_group(change: GroupChange, work: GroupWork) -> StagedGroup:
     if not head.held and not work.failed:
         return StagedGroup(head.name, head.source, was, None)
     due = datetime.fromisoformat(head.reconsider_at) if head.reconsider_at else None
-    validator = None if work.failed else head.validator
-    return StagedGroup(head.name, head.source, was, CommittedGroup(head.name, validator, Digest.parse(head.selection), due))
+    if work.failed:
+        return StagedGroup(head.name, head.source, was, CommittedGroup(head.name, None, UNSETTLED, due))
+    return StagedGroup(head.name, head.source, was, CommittedGroup(head.name, head.validator, Digest.parse(head.selection), due))
 
 
 def _staged_members(change: GroupChange, work: GroupWork) -> Iterator[StagedMember]:

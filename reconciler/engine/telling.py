@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import AsyncIterator, Awaitable
 from inspect import iscoroutine
 from typing import Any
 
@@ -38,4 +38,4 @@ def unfinished(answer: Any) -> bool:
     """Is it what an `async def` leaves when nobody awaits it? It will never run: where that is expected, nobody must be warned of it as well."""
     if iscoroutine(answer):
         answer.close()
-    return isinstance(answer, Awaitable) or hasattr(answer, "__aiter__")
+    return isinstance(answer, Awaitable | AsyncIterator)

@@ -13,7 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+from itertools import islice
 from pathlib import Path
+from random import random
 from typing import Any
 
 from reconciler.database import CommittedGroup, StagedGroup, StagedMember, Writer
@@ -23,7 +25,8 @@ from reconciler.engine.pads import PadBook
 from reconciler.engine.selection import Selection
 from reconciler.engine.serving import serve_version
 from reconciler.engine.site import Site
-from reconciler.engine.sources import BY_SOURCE
+from reconciler.engine.sources import BY_SOURCE, GONE
+from reconciler.engine.telling import hint_of, unfinished, words_of
 from reconciler.errors import Conflict, Gone, LeaseHeld, Malformed, PluginFault, ReconcilerError, Refused, UsageFault
 from reconciler.model import (
     ActualRepository,
@@ -38,6 +41,7 @@ from reconciler.model import (
     SourceKind,
     StoredUnit,
     Unit,
+    acceptable,
     group_digest,
     stored_unit,
 )
@@ -45,9 +49,9 @@ from reconciler.plan import REFUSE, REMOVE, Action, ChangeLine, Member, Resource
 from reconciler.plugin import Importer, Placed, Plugin, Publisher, RepositoryInfo, UploadedFile, UploadForm
 
 UPLOAD = SourceKind.UPLOAD.value
-TRIES = 5  # somebody else may commit to the same group at the same moment
-PATIENCE = 30.0  # seconds that a publication which another run works on is waited for
+PATIENCE = 30.0  # seconds for which others are let go first: who commits to the same group, or works on the same publication
 STEP = 0.25
+MOST = 10_000  # units that one file becomes, or that leave at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +114,14 @@ class Hand:
     source: Source
     actual: ActualRepository
 
-    def importer(self) -> Importer:
+    @property
+    def importer_class(self) -> type[Importer]:
         assert self.plugin.cls is not None
-        importer: Importer = self.plugin.cls()
-        return importer
+        cls: type[Importer] = self.plugin.cls
+        return cls
+
+    def importer(self) -> Importer:
+        return self.importer_class()
 
 
 @dataclass(slots=True)
@@ -134,6 +142,9 @@ class Given:
 
     def file(self, digest: Digest) -> Path | None:
         return self.uploaded.path if digest.hex == self.uploaded.sha256 else None
+
+    def belied(self, url: str) -> None:
+        """Nothing was believed: the file itself was read."""
 
 
 class Uploads:
@@ -172,13 +183,15 @@ class Uploads:
 
     async def _changed(self, name: str, principal: str, changes: Callable[[Hand, FileConduit], list[GroupChanges]]) -> Taken:
         """Try until nobody else was faster; then show it."""
-        for attempt in range(TRIES):
+        deadline = asyncio.get_running_loop().time() + PATIENCE
+        while True:
             try:
                 number, keys = await asyncio.to_thread(self._once, name, principal, changes)
                 break
             except Conflict as error:
-                if error.retry_after is None or attempt == TRIES - 1:
+                if error.retry_after is None or asyncio.get_running_loop().time() > deadline:
                     raise
+            await asyncio.sleep(STEP * random())  # noqa: S311  # so that two do not meet again
         shown, delayed = await self._show(name) if keys else ([], [])
         return Taken(number, tuple(keys), tuple(shown), tuple(delayed))
 
@@ -213,6 +226,7 @@ class Uploads:
         call = f"`upload` of importer `{hand.plugin.id}` for repository `{hand.repository.meta.name}`"
         with self._site.watch(call), _passing_on(call):
             placed = _by_group(units(hand, conduit))
+            _check_bytes(placed, file)
         if not placed:
             raise PluginFault(f"{call} made no unit of `{file.name}`")
         groups = [self._group(hand, name, members) for name, members in placed.items()]
@@ -225,15 +239,14 @@ class Uploads:
         self._check_owner(hand, name)
         types = {type: self._site.registry.content_type(type) for type in hand.plugin.metadata.types} if hand.plugin.metadata else {}
         selection = Selection(types, hand.source.options, self._desired.filters_of(hand.repository), self._site.clock())
-        with blaming(f"`select` of importer `{hand.plugin.id}`"):
-            decisions = selection.decide(name, units)
-            refused = next((one for one in decisions if not one.accepted), None)
-            if refused is None:
-                wanted = selection.seal(name, decisions, []).wanted
-        if refused is not None:
-            raise Refused(f"`{refused.unit.key}` is refused: {refused.reason}")
         members = _members(hand, name)
-        lines = difference(UPLOAD, members, wanted, [], selection, removes=False)
+        call = f"`select` of importer `{hand.plugin.id}` for repository `{hand.repository.meta.name}`"
+        with self._site.watch(call), blaming(call):
+            selected = selection.seal(name, selection.decide(name, units), [])
+            wanted = selected.wanted
+            lines = [] if selected.refusals else difference(UPLOAD, members, wanted, [], selection, removes=False)
+        if selected.refusals:
+            raise Refused(f"`{selected.refusals[0].key}` is refused: {selected.refusals[0].reason}")
         kept_out = next((line for line in lines if line.op == REFUSE), None)
         if kept_out is not None:
             raise Conflict(f"`{kept_out.key}` is there already: {kept_out.reason}")
@@ -242,12 +255,13 @@ class Uploads:
 
     def _check_owner(self, hand: Hand, group: str) -> None:
         """Raises Conflict where a source above the uploads has the name."""
-        if hand.importer().shared_groups:
+        if hand.importer_class.shared_groups:
             return
         for source in hand.repository.sources:
             if source.kind is SourceKind.UPLOAD:
                 return
-            if group in hand.writer.committed_groups(hand.actual.id, source.id):
+            known = hand.writer.committed_group(hand.actual.id, source.id, group)
+            if known is not None and known.validator != GONE:
                 hint = "put `upload` first in `sources` to take the name over"
                 raise Conflict(f"`{group}` belongs to {source.id} in repository `{hand.repository.meta.name}`", hint=hint)
 
@@ -274,7 +288,10 @@ class Uploads:
                 chosen.setdefault(one.group, []).append(stored_unit(one.body))
         call = f"`remove` of importer `{hand.plugin.id}` for repository `{hand.repository.meta.name}`"
         with self._site.watch(call), _passing_on(call):
-            leaving = list(hand.importer().remove(conduit, [unit for units in chosen.values() for unit in units]))
+            answer: Any = hand.importer().remove(conduit, [unit for units in chosen.values() for unit in units])
+            leaving: list[Any] = list(islice(answer, MOST + 1)) if not unfinished(answer) else [None]
+            if len(leaving) > MOST or not all(isinstance(unit, StoredUnit) for unit in leaving):
+                raise PluginFault(f"`remove` returns units that the repository holds, and at most {MOST:,} of them")
         going: dict[str, set[tuple[str, str]]] = {}
         for unit in leaving:
             going.setdefault(unit.group, set()).add((unit.type, unit.key))
@@ -327,11 +344,26 @@ async def _patiently(call: Callable[[], Any]) -> None:
 
 def _by_group(placed: Iterable[Placed]) -> dict[str, list[Unit]]:
     groups: dict[str, list[Unit]] = {}
-    for one in placed:
+    if unfinished(placed) or not isinstance(placed, Iterable):
+        raise PluginFault(f"an upload becomes (group, unit) pairs, not {type(placed).__name__}")
+    for number, one in enumerate(placed):
+        if number >= MOST:
+            raise PluginFault(f"an upload becomes more than {MOST:,} units")
         if not (isinstance(one, tuple) and len(one) == 2 and isinstance(one[0], str) and isinstance(one[1], Unit)):
             raise PluginFault(f"an upload becomes (group, unit) pairs: {one!r:.80} is none")
         groups.setdefault(one[0], []).append(one[1])
     return groups
+
+
+def _check_bytes(placed: Mapping[str, Iterable[Unit]], file: UploadedFile) -> None:
+    """A file brings no bytes but its own, and what can be taken out of them."""
+    for unit in (unit for units in placed.values() for unit in units):
+        acceptable(unit)
+        stranger = next((one for one in unit.artifacts if one.sha256 != file.sha256 and not one.within), None)
+        if stranger is not None:
+            raise PluginFault(
+                f"unit `{unit.key}`: artifact `{stranger.path}` is not the file that was sent", hint="`file.sha256` is the digest of its bytes"
+            )
 
 
 def _members(hand: Hand, name: str) -> list[Member]:
@@ -371,4 +403,5 @@ def _passing_on(call: str) -> Iterator[None]:
         except (Refused, Gone, Malformed, Conflict) as error:
             said = error
     if said is not None:
+        said.message, said.hint = words_of(said), hint_of(said)
         raise said

@@ -11,6 +11,7 @@ import msgspec
 from reconciler.engine.calls import Desk
 from reconciler.engine.selection import Selection
 from reconciler.engine.sources import Asked, SourceResolver
+from reconciler.errors import Malformed, PluginFault
 from reconciler.model import Artifact, Digest, Remote, Sealed, Source, Unit
 from reconciler.plan import ChangeLine, GroupChange, fetching, with_download
 from reconciler.plugin import Decision
@@ -22,7 +23,8 @@ class UpstreamSource(SourceResolver):
     """Knows its remote: where to ask, what to download, and what to leave there until somebody wants it."""
 
     def __init__(self, asked: Asked, source: Source, selection: Selection, remote: Remote) -> None:
-        url = asked.context.remotes.url(remote)
+        with asked.context.patience.named(asked.call("well_known")):
+            url = asked.context.remotes.url(remote)
         super().__init__(asked, source, selection, _basis(url, selection, remote.policy))
         self._remote = remote
         self._desk = Desk(
@@ -50,12 +52,16 @@ class UpstreamSource(SourceResolver):
         unit = decision.unit
         if not decision.accepted or not _unnamed(unit.artifacts):
             return unit
-        return msgspec.structs.replace(unit, artifacts=[await self._measured(one) for one in unit.artifacts])
+        return msgspec.structs.replace(unit, artifacts=list(await asyncio.gather(*map(self._measured, unit.artifacts))))
 
     async def _measured(self, artifact: Artifact) -> Artifact:
         if artifact.sha256:
             return artifact
+        if not artifact.url:
+            raise PluginFault(f"artifact `{artifact.path}` has neither a sha256 nor a URL")
         measured = await self._asked.context.measuring.measure(self._asked.context.remotes, self._remote, artifact.url)
+        if artifact.size not in (None, measured.size):
+            raise Malformed(f"`{artifact.path}` has {measured.size:,} bytes instead of the {artifact.size:,} that were declared for it")
         return msgspec.structs.replace(artifact, sha256=measured.sha256, size=measured.size)
 
     async def _lacking(self, name: str, wanted: Sequence[Sealed], lines: Sequence[ChangeLine]) -> list[ChangeLine]:
@@ -66,7 +72,22 @@ class UpstreamSource(SourceResolver):
         touched = {(line.type, line.key) for line in lines}
         held = [one for one in wanted if (one.unit.type, one.unit.key) not in touched]
         stored = await self._stored(artifact for one in held for artifact in one.unit.artifacts)
-        return [fetching(one, self._selection) for one in held if any(artifact.sha256 not in stored for artifact in one.unit.artifacts)]
+        lacking = [one for one in held if any(artifact.sha256 not in stored for artifact in one.unit.artifacts)]
+        return [fetching(one, self._selection) for one in await self._with_urls(lacking)]
+
+    async def _with_urls(self, units: list[Sealed]) -> list[Sealed]:
+        """Who records a sync need not say again where the bytes are that were left upstream: that is recorded."""
+        nowhere = {Digest.parse(artifact.sha256) for one in units for artifact in one.unit.artifacts if not artifact.url}
+        if not nowhere:
+            return units
+        origins = await asyncio.to_thread(self._asked.reader.origins_of, nowhere)
+        urls = {digest.hex: one.url for digest, found in origins.items() for one in found if one.remote == self._remote.meta.name}
+
+        def placed(artifact: Artifact) -> Artifact:
+            return artifact if artifact.url else msgspec.structs.replace(artifact, url=urls.get(artifact.sha256, ""))
+
+        units_with = [msgspec.structs.replace(one.unit, artifacts=[placed(part) for part in one.unit.artifacts]) for one in units]
+        return [msgspec.structs.replace(one, unit=unit) for one, unit in zip(units, units_with, strict=True)]
 
     async def _with_downloads(self, changes: list[GroupChange]) -> list[GroupChange]:
         if self._remote.policy == ON_DEMAND:

@@ -15,10 +15,10 @@ from reconciler.engine.attachments import Configured, Use, attached, importer_us
 from reconciler.engine.conduits import ValidationConduit, Watch, blaming, unwatched
 from reconciler.engine.pads import PadBook, nothing_noted
 from reconciler.engine.places import Places
-from reconciler.errors import ReconcilerError
+from reconciler.engine.telling import hint_of, unfinished, words_of
+from reconciler.errors import PluginFault, ReconcilerError
 from reconciler.model import ActualRepository, ActualState, DesiredState, Kind, Ref
 from reconciler.plugin import OptionFault, Plugin, Registry
-from reconciler.remote import conceal
 
 _HINT = "nothing of it is stored until it is accepted"
 
@@ -112,7 +112,8 @@ class _Inquiry:
     @staticmethod
     def _verdict(plugin: Any, place: Any, one: Configured, conduit: ValidationConduit, judged: Plugin) -> Refusal | None:
         try:
-            plugin.validate_config(place, one.config, conduit)
+            if unfinished(plugin.validate_config(place, one.config, conduit)):
+                raise PluginFault("`validate_config` is `async`, and would never run", hint="write `def validate_config`")
         except (OptionFault, ReconcilerError) as error:
             where = f" in {one.where}" if one.ref.kind is Kind.REPOSITORY and one.where else ""
             return _refusal(error, f"{judged.kind} `{judged.id}` refuses the configuration of {one.ref}{where}: ")
@@ -123,4 +124,4 @@ class _Inquiry:
 
 
 def _refusal(error: ReconcilerError | OptionFault, begin: str = "") -> Refusal:
-    return Refusal(conceal(f"{begin}{error}"), conceal(error.hint or _HINT))
+    return Refusal(begin + words_of(error), hint_of(error) or _HINT)

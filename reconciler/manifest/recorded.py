@@ -7,10 +7,12 @@ from typing import ClassVar
 
 import msgspec
 
+from reconciler.errors import ManifestFaults
 from reconciler.manifest.copying import downstream
 from reconciler.manifest.document import ManifestText, Unplaced
 from reconciler.manifest.kinds import API
 from reconciler.manifest.links import Named, Table, connect
+from reconciler.manifest.overrides import override, parsed
 from reconciler.manifest.plugins import Plugins
 from reconciler.manifest.reading import state
 from reconciler.manifest.resources import declaration
@@ -29,8 +31,8 @@ class _Record(Unplaced):
     floats_as_text: ClassVar[bool] = True
 
 
-def recorded(actual: ActualState, registry: Registry) -> Recorded:
-    """The desired state as the last apply recorded it.
+def recorded(actual: ActualState, registry: Registry, overrides: Sequence[str] = ()) -> Recorded:
+    """The desired state as the last apply recorded it. `overrides`: as of `read`. Raises ManifestFaults with all faults of these.
 
     What can no longer be understood (its plugin is gone, or takes other keys now) is left out, and with it what depends on it:
     the repositories that a filter rules, the publications of a repository.
@@ -40,6 +42,10 @@ def recorded(actual: ActualState, registry: Registry) -> Recorded:
     found = [declaration(_document(actual.resources[ref]), plugins, own) for ref, own in faults.items()]
     declared = [each for each in found if each is not None]
     named = connect(declared, plugins, complete=True)
+    wrong: list[Fault] = []
+    override(parsed(overrides, wrong), named, plugins, wrong, complete=True)
+    if wrong:
+        raise ManifestFaults(wrong)
     _leave_out_dependents(named, faults)
     return Recorded(
         state([each for each in declared if not faults[Ref(each.kind, each.name)]]),

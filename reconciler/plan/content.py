@@ -87,12 +87,37 @@ def difference(
 
 
 def settle(changes: Sequence[GroupChange]) -> list[GroupChange]:
-    """Where several sources touch one group: a unit that leaves one and joins another only changes hands, and a key that one frees is another's."""
+    """Where several sources touch one group: a unit that leaves one and joins another only changes hands, and a key that one frees is another's.
+
+    A key that several bring at once belongs to the first of them; `changes` come in the order of the sources.
+    """
     leaving = {line.digest for change in changes for line in change.lines if line.op == REMOVE}
     joining = {line.digest for change in changes for line in change.lines if line.op in (ADD, MOVE)}
     free = {(line.type, line.key) for change in changes for line in change.lines if line.op == REMOVE}
     both = leaving & joining
-    return [GroupChange(change.head, [_settled(line, both, free) for line in change.lines]) for change in changes]
+    return _first_come([GroupChange(change.head, [_settled(line, both, free) for line in change.lines]) for change in changes])
+
+
+def _first_come(changes: Sequence[GroupChange]) -> list[GroupChange]:
+    """A version holds one unit under a key: what a later source brings under it is kept out, and its group is read again next time."""
+    holders: dict[Key, tuple[str, str]] = {}
+    for op in (MOVE, ADD):
+        for change in changes:
+            for line in change.lines:
+                if line.op == op and line.digest:
+                    holders.setdefault((line.type, line.key), (line.digest, change.head.source))
+    found = []
+    for change in changes:
+        lines = [_waiting(line, *holders.get((line.type, line.key), ("", ""))) for line in change.lines]
+        kept_out = any(map(contested, lines)) and change.head.validator is not None
+        found.append(GroupChange(msgspec.structs.replace(change.head, validator=None) if kept_out else change.head, lines))
+    return found
+
+
+def _waiting(line: ChangeLine, digest: str, holder: str) -> ChangeLine:
+    if line.op != ADD or line.digest == digest:
+        return line
+    return msgspec.structs.replace(line, op=REFUSE, reason=f"held by {holder}", download=0)
 
 
 def applied(held: Mapping[tuple[Digest, str], bytes], changes: Iterable[GroupChange]) -> dict[Digest, bytes]:

@@ -47,10 +47,10 @@ def size_text(size: int) -> str:
 def counts_text(counts: Counts, plural: str) -> str:
     """`+12 -3 ~1 distributions, 48.1 MiB to download`; empty where nothing changes."""
     numbers = [f"{sign}{n}" for sign, n in (("+", counts.added), ("-", counts.removed), ("~", counts.changed)) if n]
-    words = f"{' '.join(numbers)} {plural}" if numbers else ""
+    words = [f"{' '.join(numbers)} {plural}"] if numbers else []
     if counts.download:
-        words += f", {size_text(counts.download)} to download"
-    return words
+        words.append(f"{size_text(counts.download)} to download")
+    return ", ".join(words)
 
 
 def _resource(change: ResourceChange, verbose: bool) -> Iterator[str]:
@@ -141,6 +141,8 @@ def _last_line(plan: Plan) -> str:
         changes = "change" if counts.total == 1 else "changes"
         words += f" {counts.total} content {changes}"
         words += f", {size_text(counts.download)} to download." if counts.download else "."
+    elif counts.download:
+        words += f" {size_text(counts.download)} to download."
     return words
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import quote
 
 from reconciler.database.records import Served
 from reconciler.errors import StateFault
+from reconciler.model import described, one_line
 from reconciler.serve.answers import Receive, Scope, Send, say
 from reconciler.serve.bodies import Body
 from reconciler.serve.catalogue import Catalogue, Found
@@ -173,8 +175,10 @@ class Application:
         try:
             hook = self._missing.get(served.publisher)
             meant = hook(served.name, path) if hook else None
-        except Exception:  # a plugin's code: its mistake must not turn a 404 into a 500
-            log.exception("the publisher `%s` failed to say what `%s` means", served.publisher, path)
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            raise
+        except BaseException as error:  # a plugin's code: its mistake must not turn a 404 into a 500, nor end the server
+            log.error("the publisher `%s` failed to say what `%s` means: %s", served.publisher, path, one_line(described(error)))
             return None
         return meant if isinstance(meant, str) else None
 

@@ -19,6 +19,7 @@ KNOWS: Mapping[str, frozenset[str]] = {
     "manifest": GROUND | {"plugin"},
     "engine": GROUND | ROOMS | {"manifest"},
     "serve": GROUND | {"database", "store"},
+    "plugin.testing": GROUND | ROOMS | {"manifest", "engine"},
     "cli": GROUND | ROOMS | {"manifest", "engine", "scaffold", "serve"},
     **dict.fromkeys(PLUGINS, frozenset({"plugin"})),
 }
@@ -82,6 +83,12 @@ def test_serve_reads_what_was_published_and_knows_neither_engine_nor_manifest_no
 
 def test_scaffold_writes_text_and_knows_nothing_of_what_it_is_for() -> None:
     assert strangers("scaffold") == []
+
+
+def test_the_conformance_kit_stands_above_the_engine_and_the_core_does_without_it() -> None:
+    assert strangers("plugin.testing") == []
+    users = {module.room for module in modules() if any(room_of(one.module) == "plugin.testing" for one in module.imports)}
+    assert users <= {"plugin.testing"}, "plugins' tests import it, and nothing that is installed to run"
 
 
 def test_cli_stands_on_top_and_nobody_knows_it() -> None:

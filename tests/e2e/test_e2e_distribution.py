@@ -42,7 +42,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_it_holds_core_and_plugins_and_no_tests(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert wheel.name.startswith("package_reconciler-")
-    assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"reconciler", "reconciler_python"}
+    assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"reconciler", "reconciler_file", "reconciler_python"}
     assert "reconciler/py.typed" in names
     ours = {str(path.relative_to(ROOT)) for pattern in ("*.py", "*.jinja") for path in (ROOT / "reconciler").rglob(pattern)}
     assert ours <= set(names), "every module and every template is in it"
@@ -56,7 +56,15 @@ def test_unpacked_it_finds_its_plugins(wheel: Path, tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", SCRIPT], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.startswith(f"{site}{os.sep}")
     listed = [line.split()[:2] for line in done.stdout.splitlines()[2:]]
-    assert listed == [["python.distribution", "content-type"], ["python.project", "content-type"], ["python", "importer"], ["python", "publisher"]]
+    assert listed == [
+        ["file.file", "content-type"],
+        ["python.distribution", "content-type"],
+        ["python.project", "content-type"],
+        ["file", "importer"],
+        ["python", "importer"],
+        ["file", "publisher"],
+        ["python", "publisher"],
+    ]
     assert "disabled" not in done.stdout
 
 

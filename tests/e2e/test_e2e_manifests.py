@@ -1,16 +1,18 @@
-"""The examples of `manifests/`, each applied as it stands; only their index is replaced by one on the loopback."""
+"""The examples of `manifests/`, each applied as it stands; only their index, where they have one, is replaced by one on the loopback."""
 
 from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from reconciler.engine import Home
-from tests.support.mirror import Done, Mirror
+from tests.support import faulty
+from tests.support.mirror import Done, Mirror, call, resource
 from tests.support.upstream import Upstream, upstream
 
 EXAMPLES = Path(__file__).parents[2] / "manifests"
@@ -23,11 +25,12 @@ def index() -> Iterator[Upstream]:
         yield one
 
 
-def example(name: str, index: Upstream, folder: Path) -> Mirror:
-    """A copy of an example in a folder of its own, ready to be applied."""
+def example(name: str, index: Upstream | None, folder: Path) -> Mirror:
+    """A copy of an example in a folder of its own, ready to be applied. Without `index` it asks nobody on the network."""
     text = (EXAMPLES / name).read_text(encoding="utf-8")
-    text = text.replace("index: pypi", f"url: {index.url}").replace("https://index.example.org/simple/", index.url)
-    assert index.url in text
+    if index is not None:
+        text = text.replace("index: pypi", f"url: {index.url}").replace("https://index.example.org/simple/", index.url)
+        assert index.url in text
     mirror = Mirror(folder)
     mirror.declare(text)
     return mirror
@@ -152,6 +155,112 @@ def test_the_private_index_gets_credentials_that_nothing_else_sees(index: Upstre
     assert {request.headers.get("x-team") for request in index.requests} == {"data"}
     assert "open sesame" not in said
     assert not any(b"open sesame" in path.read_bytes() for path in Home(tmp_path / "home").root.rglob("*") if path.is_file())
+
+
+def test_the_files_of_a_folder_are_taken_by_name_and_size(tmp_path: Path) -> None:
+    mirror = example("07-files.yaml", None, tmp_path)
+    for path, size in (
+        ("01.yaml", 3),
+        ("06-private-index.yaml", 3),
+        ("notes.txt", 3),
+        ("old/02.yaml", 3),
+        ("deep/er/03.yaml", 3),
+        ("public/04.yaml", 3),
+    ):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(b"x" * size)
+    reasons = refused(mirror, "examples")
+    assert reasons == {
+        'denied by "**/old/*" (no-giants.deny)': 1,
+        'excluded by "06-private-index.yaml"': 1,
+        'excluded by "public/**"': 1,
+        "matches no include": 1,
+    }
+    mirror.applied()
+    assert mirror.filenames("examples") == ["01.yaml", "deep/er/03.yaml", "site.yaml"]
+    assert not mirror.pending()
+
+
+def test_what_the_files_example_offers_besides_works_too(tmp_path: Path) -> None:
+    digest = sha256(b"image").hexdigest()
+    with faulty.running(lambda one: one.on("/images/base.yaml", faulty.body(b"image"))) as server:
+        lists = {"PULP_MANIFEST": f"base.yaml,{digest},5\n", "files.txt": f"base.yaml sha256={digest} size=5\n"}
+        found = set()
+        for name, text in lists.items():
+            server.on(f"/images/{name}", faulty.body(text.encode()))
+            mirror = example("07-files.yaml", None, tmp_path / name)
+            written = mirror.manifest.read_text(encoding="utf-8")
+            assert f"# url: https://files.example.org/images/{name} " in written
+            mirror.declare(written.replace("url: ./", f"url: {server.url(f'/images/{name}')}\n  policy: on-demand", 1))
+            mirror.applied()
+            assert not mirror.pending()
+            found.add(mirror.version("examples"))
+        assert len(found) == 1, "how upstream lists a file is no part of what a version holds"
+        assert not server.asked("/images/base.yaml"), "on demand: nobody asked for it"
+
+
+def test_prod_takes_over_what_it_is_told_to(index: Upstream, tmp_path: Path) -> None:
+    index.release("mdurl", "0.0.9", "0.1.1")
+    index.release("typing-extensions", "4.15.0")
+    mirror = example("08-promotion.yaml", index, tmp_path)
+    mirror.applied()
+    first = ["mdurl-0.1.1-py3-none-any.whl", "typing_extensions-4.15.0-py3-none-any.whl"]
+    assert mirror.filenames("prod") == first, "in the same run as `dev`"
+    mirror.declare(mirror.manifest.read_text(encoding="utf-8").replace("version: latest", "version: 1"))
+    mirror.applied()
+    pinned = mirror.version("prod")
+    index.release("mdurl", "0.1.2")
+    mirror.applied()
+    assert (mirror.version("dev")[0], mirror.version("prod")) == (2, pinned)
+    mirror.declare(mirror.manifest.read_text(encoding="utf-8").replace("version: 1", "version: 2"))
+    assert [one["key"] for one in mirror.changes("prod")["added"]] == ["mdurl-0.1.2-py3-none-any.whl"]
+    mirror.applied()
+    mirror.declare(mirror.manifest.read_text(encoding="utf-8").replace("version: 2", "version: 1"))
+    mirror.applied()
+    assert mirror.filenames("prod") == first
+    assert mirror.version("prod")[1] == pinned[1], "the same content has the same digest"
+    assert index.downloads() == dict.fromkeys([*first, "mdurl-0.0.9-py3-none-any.whl", "mdurl-0.1.2-py3-none-any.whl"], 1)
+
+
+def test_what_is_uploaded_is_served_at_once_and_can_be_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mirror = example("09-uploads.yaml", None, tmp_path)
+    monkeypatch.setenv("REPORTS_TOKEN", "open sesame")
+    mirror.applied()
+    (tmp_path / "q3.pdf").write_bytes(b"good")
+    (tmp_path / "q3.tmp").write_bytes(b"half")
+
+    def ask(*words: str) -> Done:
+        return call([*words, "--home", str(mirror.home.root)])
+
+    taken = ask("upload", "reports", str(tmp_path / "q3.pdf"), "--field", "path=2026/q3.pdf")
+    assert (taken.code, taken.out) == (0, "q3.pdf: version 1 holds `2026/q3.pdf`\n")
+    assert mirror.get("publication", "reports")["status"]["version"] == 1
+    assert 'excluded by "*.tmp"' in ask("upload", "reports", str(tmp_path / "q3.tmp")).err
+    assert not mirror.pending(), "an apply leaves uploads alone"
+    assert ask("remove", "reports", "2026/q3.pdf").out == "version 2 no longer holds `2026/q3.pdf`\n"
+    assert mirror.filenames("reports") == []
+    [_, first] = ask("history", "repository/reports", "-o", "json").document
+    assert "@" in first["provenance"]["principal"]
+    assert first["provenance"]["principal"] in ask("history", "repository/reports").out
+
+
+def test_uploads_of_files_stand_beside_another_source_and_replace_nothing_of_it(tmp_path: Path) -> None:
+    mirror = example("09-uploads.yaml", None, tmp_path)
+    (tmp_path / "archive").mkdir()
+    for number in range(300):  # more than there are buckets of paths: names must not be owned by bucket
+        (tmp_path / "archive" / f"{number}.txt").write_text(str(number), encoding="utf-8")
+    text = mirror.manifest.read_text(encoding="utf-8")
+    wanted = "    # - remote: {name: archive}  other sources may stand beside it\n"
+    assert wanted in text
+    mirror.declare(resource("Remote", "archive", "type: file\nurl: ./archive/"), text.replace(wanted, "    - remote: {name: archive}\n"))
+    mirror.applied()
+    for name, content in (("new.pdf", "new"), ("7.txt", "not seven")):
+        (tmp_path / name).write_text(content, encoding="utf-8")
+    at = ("--home", str(mirror.home.root))
+    assert call(["upload", "reports", str(tmp_path / "new.pdf"), *at]).code == 0
+    assert "`7.txt` is there already: held by remote:archive" in call(["upload", "reports", str(tmp_path / "7.txt"), *at]).err
+    assert len(mirror.filenames("reports")) == 301
+    assert not mirror.pending()
 
 
 def provide_secrets(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -97,7 +97,7 @@ def test_media_types_are_told_by_the_last_suffix(path: str, type: str) -> None:
 
 SEGMENT = st.text(st.characters(codec="utf-8"), min_size=1, max_size=8) | st.sampled_from(["a", "b c", "#1", "x,y", "%41", "ä?", 'q"', "a:b", "..."])
 PATHS = st.lists(SEGMENT, min_size=1, max_size=3).map("/".join).filter(lambda path: safe_path(path) and not unlistable(path))
-FILES = st.dictionaries(PATHS, st.tuples(st.binary(min_size=32, max_size=32).map(bytes.hex), st.integers(0, 10**15 - 1)), max_size=12)
+FILES = st.dictionaries(PATHS, st.tuples(st.binary(min_size=32, max_size=32).map(bytes.hex), st.integers(0, 2**44)), max_size=12)
 
 
 @settings(deadline=None)

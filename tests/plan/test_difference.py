@@ -148,6 +148,17 @@ def test_a_group_that_changes_hands_ends_as_the_new_owner_wants_it(foreign: Held
         assert counts.removed == len(digests(foreign) - digests(wanted))
 
 
+def test_a_key_that_two_sources_bring_at_once_is_the_first_ones() -> None:
+    first = changed(*difference(HERE, [], units({"a": 0, "b": 0}), [], WORDS), source=HERE)
+    second = changed(*difference(THERE, [], units({"a": 1, "c": 0}), [], WORDS), source=THERE)
+    for order in ([first, second], [second, first]):
+        ahead, behind = settle(order)
+        assert {line.op for line in ahead.lines} == {ADD}
+        [kept_out] = [line for line in behind.lines if line.key == "a"]
+        assert (kept_out.op, kept_out.reason) == (REFUSE, f"held by {ahead.head.source}")
+        assert contested(kept_out), "it comes in when the other one leaves"
+
+
 @given(HELD)
 def test_settling_one_source_alone_changes_nothing(wanted: Held) -> None:
     change = GroupChange(changed().head, difference(HERE, [], units(wanted), [], WORDS))

@@ -104,6 +104,7 @@ def test_the_document_is_the_promised_one(site: Site) -> None:
     assert found == {
         "id": "notes",
         "kind": "importer",
+        "displayName": "Notes",
         "distribution": "listed-two",
         "version": "1.0",
         "api": ">=1.0,<2",

@@ -7,10 +7,13 @@ import json
 import shutil
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from tests.support import mirror
@@ -89,18 +92,24 @@ class Installed:
 
 @contextmanager
 def importable(*sites: Path) -> Iterator[None]:
-    """What lies in these folders of packages is installed, for this process and the length of a block."""
+    """What lies in these folders of packages is installed, in this process for the length of a block, whatever was imported before."""
     folders = [str(site) for site in sites]
+    names = {path.stem for site in sites for path in site.iterdir() if path.suffix in ("", ".py")}
+    hidden = _taken_out(names)
     sys.path[:0] = folders
     importlib.invalidate_caches()
     try:
         yield
     finally:
         sys.path[:] = [entry for entry in sys.path if entry not in folders]
-        for name, module in list(sys.modules.items()):
-            if (getattr(module, "__file__", None) or "").startswith(tuple(f"{folder}/" for folder in folders)):
-                del sys.modules[name]
+        _taken_out(names)
+        sys.modules.update(hidden)
         importlib.invalidate_caches()
+
+
+def _taken_out(names: set[str]) -> dict[str, ModuleType]:
+    """The imported modules of these packages, which are not imported any more."""
+    return {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] in names}
 
 
 @dataclass
@@ -169,3 +178,21 @@ def terminal(folder: Path, *words: str, sites: tuple[Path, ...] = (), **more: st
     environment = isolated(folder, NOTES_JOURNAL=str(folder / "journal"), PYTHONPATH=path, **more)
     done = subprocess.run([program("reconciler"), *words], cwd=folder, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False)
     return Done(done.returncode, done.stdout, done.stderr)
+
+
+def asked(url: str, body: bytes | None = None, headers: Mapping[str, str] | None = None) -> tuple[int, bytes]:
+    """(status, body) of an answer, by whatever method fits; no proxy is asked."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(urllib.request.Request(url, body, dict(headers or {})), timeout=PATIENCE) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as refusal:
+        with refusal:
+            return refusal.code, refusal.read()
+
+
+def fetched(url: str) -> bytes:
+    """What lies there."""
+    status, body = asked(url)
+    assert status == 200, (url, status, body)
+    return body

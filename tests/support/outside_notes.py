@@ -223,7 +223,7 @@ class PageImporter(Importer):
 
 
 class PagePublisher(Publisher):
-    """The pages where upstream has them, and an `index.json` that the importer reads again. Files are sent to `letters/` or `upload/`."""
+    """The pages where upstream has them, and an `index.json` that the importer reads again. Files are sent to `post/` or `upload/`."""
 
     @classmethod
     def metadata(cls) -> Metadata:
@@ -239,8 +239,8 @@ class PagePublisher(Publisher):
             output.page("index.json", json.dumps(index).encode(), "application/json")
 
     def receive(self, conduit: UploadConduit, form: UploadForm, file: UploadedFile) -> Iterable[Placed]:
-        if form.path == "letters/":
-            return conduit.to_importer(file, {"folder": "letters"})
+        if form.path == "post/":
+            return conduit.to_importer(file, {"folder": "post"})
         return super().receive(conduit, form, file)
 
 

@@ -129,7 +129,10 @@ class QuoteImporter(Importer):
         quotes = await call.get_json(f"{group.name}.json")
         if not isinstance(quotes, list):
             raise Malformed(f"{group.name}.json is not a list of quotations")
-        return [self._unit(call.url, quote) for quote in quotes]
+        try:
+            return [self._unit(call.url, quote) for quote in quotes]
+        except (KeyError, TypeError):
+            raise Malformed(f"{group.name}.json holds something that is no quotation") from None
 
     @staticmethod
     def _wanted(name: str, options: QuoteSource) -> bool:

@@ -34,7 +34,7 @@ class Module:
 
     @property
     def room(self) -> str:
-        """`reconciler.plan.text` is in `plan`; a plugin's modules are in a room of the plugin's name."""
+        """`reconciler.plan.text` is in `plan`, and a plugin's modules in a room of its name; the conformance kit has a room above the engine."""
         return _room(self.name)
 
     @property
@@ -77,6 +77,8 @@ def functions(module: Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef
 
 def _room(name: str) -> str:
     first, _, rest = name.partition(".")
+    if rest.startswith("plugin.testing"):
+        return "plugin.testing"
     return rest.partition(".")[0] if first == "reconciler" else first
 
 

@@ -33,6 +33,7 @@ class ExampleImporter(Importer):
     options = SourceOptions
     filter_options = FilterOptions
     folder_urls = False
+    shared_groups = True  # they are buckets of paths: any source may bring a file
 
     @classmethod
     def metadata(cls) -> Metadata:

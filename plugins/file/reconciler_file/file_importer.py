@@ -39,6 +39,7 @@ class FileImporter(Importer):
     options = SourceOptions
     filter_options = FilterOptions
     folder_urls = False
+    shared_groups = True  # they are buckets of paths: any source may bring a file
 
     @classmethod
     def metadata(cls) -> Metadata:

@@ -63,6 +63,14 @@ def stem_and_type(filename: str) -> tuple[str, str] | None:
     return None
 
 
+def possible_projects(stem: str, package_type: str) -> list[str]:
+    """The names that may stand before a version in a filename, the shortest first: in a wheel's neither holds a hyphen (PEP 427), else both may."""
+    parts = stem.split("-")
+    if package_type == WHEEL:
+        return parts[:1]
+    return ["-".join(parts[:length]) for length in range(1, len(parts)) if parts[length][:1].isdigit() or parts[length][:1] == "v"]
+
+
 class FilenameReader:
     """Reads the filenames of one project. Lives as long as one page: files of a release share the parsed version."""
 

@@ -17,7 +17,7 @@ from reconciler_python.documents import (
     read_project_json,
     unsupported_type,
 )
-from reconciler_python.filenames import project_name
+from reconciler_python.filenames import possible_projects, project_name, stem_and_type
 from reconciler_python.markup import read_list_html, read_project_html
 from reconciler_python.options import FilterOptions, SelectionOptions
 from reconciler_python.units import DISTRIBUTION, PROJECT, project_units
@@ -39,6 +39,13 @@ class PythonImporter(Importer):
     @classmethod
     def well_known(cls, index: str) -> str | None:
         return constant("pypi_simple", "PYPI_SIMPLE_ENDPOINT") if index == "pypi" else None
+
+    @classmethod
+    def explain(cls, subject: str) -> Iterable[str]:
+        """The project of a filename, under every name that it can mean; else the project that the subject names."""
+        found = stem_and_type(subject)
+        names = possible_projects(*found) if found is not None else [subject]
+        return dict.fromkeys(name for name in map(project_name, names) if name is not None)
 
     async def declare(self, call: ImporterCall) -> AsyncIterator[Group]:
         """The projects that `include` names, without asking for the list of all; with a glob, or without `include`, the list decides."""

@@ -4,24 +4,75 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterable, Mapping
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from hashlib import sha256
 from importlib.metadata import EntryPoint
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
 
+from reconciler.database import Database, Reader
 from reconciler.engine import Allowances, Engine, Home, Limits, Report
+from reconciler.engine.service import Service
 from reconciler.manifest import read
-from reconciler.model import DesiredState, StoredUnit
+from reconciler.model import ActualPublication, ActualRepository, DesiredState, StoredUnit
 from reconciler.plan import ContentChanges, Plan
-from reconciler.plugin import Registry
+from reconciler.plugin import Registry, UploadedFile
 from reconciler.plugin.testing.subject import EntryPointFunction, Subject
+from reconciler.store import LocalStore
 
 NAME = "trial"
-PATIENCE = 60.0  # seconds that a call may await without asking the core for anything
+
+Document = dict[str, Any]
 
 Shown = tuple[str, str, str]
 """A representation that a publication shows: path, media type, digest."""
+
+
+class Made(NamedTuple):
+    """What a sync and its publication came to: the digest of the version, and everything that is shown, sorted."""
+
+    digest: str
+    shown: list[Shown]
+
+
+@dataclass(frozen=True)
+class State:
+    """What a repository and its publication hold."""
+
+    number: int
+    digest: str
+    units: list[StoredUnit]
+    shown: list[Shown]
+
+    @property
+    def keys(self) -> list[str]:
+        """Some of the units, for people."""
+        return [f"{unit.group}/{unit.key}" for unit in self.units][:20]
+
+
+class PassingHome(Home):
+    """A home that need not outlive the machine: nothing is forced to the disk, and tables come ready-made. Both take longer than a small apply."""
+
+    def database(self, *, read_only: bool = True) -> Database:
+        path = self.root / "state.db"
+        if not read_only and not path.exists():
+            self.root.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(_empty_database())
+        return super().database(read_only=read_only)
+
+    def store(self) -> LocalStore:
+        return LocalStore(self.root / "store", flush=lambda path: None)
+
+
+@cache
+def _empty_database() -> bytes:
+    with TemporaryDirectory(prefix="reconciler-") as folder:
+        Home(Path(folder)).database(read_only=False).close()
+        return (Path(folder) / "state.db").read_bytes()
 
 
 class _Given(EntryPoint):
@@ -48,7 +99,7 @@ def registry_of(subject: Subject) -> Registry:
 
 @dataclass
 class Trial:
-    """A home of its own in `folder`. `blocked`: what the watchdog saw."""
+    """A home of its own in `folder`, and manifests that may be changed from run to run. `blocked`: what the watchdog saw."""
 
     subject: Subject
     folder: Path
@@ -56,82 +107,163 @@ class Trial:
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.home = Home(self.folder / "home")
+        self.home = PassingHome(self.folder / "home")
         self.registry = registry_of(self.subject)
+        self.documents = self.usual()
 
-    def desired(self, *, source: Mapping[str, Any] | None = None) -> DesiredState:
-        """The manifests, read; `source`: other keys than the subject's."""
+    # Manifests
+
+    def usual(
+        self,
+        *,
+        source: Mapping[str, Any] | None = None,
+        sources: Sequence[Mapping[str, Any]] | None = None,
+        publication: Mapping[str, Any] | None = None,
+        rules: Mapping[str, Any] | None = None,
+    ) -> list[Document]:
+        """The subject's manifests, with other keys of the source, other sources, other keys of the publication or of the Filter."""
+        keys = self.subject.source if source is None else source
+        rules = self.subject.rules if rules is None else rules
+        feed = sources if sources is not None else [{"remote": {"name": "upstream", **keys}}]
+        documents = [self.upstream(), self.repository(NAME, feed, ["rules"] if rules else [])]
+        documents += [_document("Filter", "rules", {"type": self.subject.id, **rules})] if rules else []
+        documents += self.publication(NAME, self.subject.publication if publication is None else publication)
+        return documents
+
+    def upstream(self) -> Document:
+        """The Remote."""
+        url = f"{self.subject.upstream.url}{self.subject.path}"
+        return _document("Remote", "upstream", {"type": self.subject.id, "url": url, "retries": 0, **self.subject.remote})
+
+    def repository(self, name: str, sources: Sequence[Mapping[str, Any]], filters: Sequence[str] = ()) -> Document:
+        """A Repository of the subject's type."""
+        return _document("Repository", name, {"type": self.subject.id, "sources": list(sources), "filters": list(filters)})
+
+    def publication(self, name: str, keys: Mapping[str, Any]) -> list[Document]:
+        """The Publication of a repository; none where the plugin has no publisher."""
+        if self.subject.publisher is None:
+            return []
+        cls: Any = self.subject.publisher()[0]
+        return [_document("Publication", name, {"repository": name, "path": name, "publisher": cls.metadata().id, **keys})]
+
+    def desired(self, documents: Iterable[Document] | None = None) -> DesiredState:
+        """The manifests, or others, read. Raises ManifestFaults."""
         path = self.folder / "trial.yaml"
-        path.write_text("\n---\n".join(map(json.dumps, self._documents(self.subject.source if source is None else source))), encoding="utf-8")
+        path.write_text("\n---\n".join(map(json.dumps, self.documents if documents is None else documents)), encoding="utf-8")
         return read([path], self.registry)
 
+    # Running
+
     def plan(self) -> Plan:
+        """What an apply would do. Raises ManifestFaults."""
         return asyncio.run(self._plan())
 
-    def apply(self) -> tuple[Report, list[Plan]]:
-        """What became of it, and the plans that were carried out."""
-        return asyncio.run(self._apply())
+    def apply(self, *, prune: bool = False) -> tuple[Report, list[Plan]]:
+        """What became of it, and the plans that were carried out. Raises ManifestFaults."""
+        return asyncio.run(self._apply(prune))
+
+    def upload(self, name: str, data: bytes) -> int:
+        """Send a file to the repository: the number of its version afterwards. Raises ReconcilerError where it is not taken."""
+        path = self.folder / "sent"
+        path.write_bytes(data)
+        return asyncio.run(self._upload(UploadedFile(name, path, len(data), sha256(data).hexdigest())))
+
+    def forget_pages(self) -> None:
+        """The page cache is gone."""
+        shutil.rmtree(self.home.root / "cache", ignore_errors=True)
+
+    # Looking
 
     def content(self, plan: Plan) -> ContentChanges:
         """What a plan does to the repository."""
         return next(change.content for change in plan.changes if change.content is not None)
 
-    def version(self) -> tuple[int, str]:
-        """Number and digest of the latest version."""
+    def version(self, name: str = NAME) -> tuple[int, str]:
+        """Number and digest of a repository's latest version; (0, "") where it is not recorded."""
         with self.home.database() as database:
-            state = database.reader().actual_state().repositories[NAME]
-            return state.number, str(state.digest)
+            state = database.reader().actual_state().repositories.get(name)
+            return (state.number, str(state.digest)) if state else (0, "")
 
-    def units(self) -> list[StoredUnit]:
-        """Everything that the latest version holds, by (group, type, key)."""
+    def state(self, name: str = NAME) -> State:
+        """What a repository and the publication of its name hold."""
         with self.home.database() as database:
             reader = database.reader()
-            state = reader.actual_state().repositories.get(NAME)
-            if state is None:
-                return []
-            names = list(reader.group_names(state.id, state.number))
-            found = reader.units(state.id, state.number, names)
-            return [unit for name in names for unit in found.get(name, [])]
+            actual = reader.actual_state()
+            held = actual.repositories.get(name)
+            published = actual.publications.get(name)
+            units = _units(reader, held) if held else []
+            shown = _shown(reader, published) if published else []
+            return State(held.number if held else 0, str(held.digest) if held else "", units, shown)
+
+    def units(self, name: str = NAME) -> list[StoredUnit]:
+        """Everything that the latest version holds, by (group, type, key)."""
+        return self.state(name).units
 
     def shown(self) -> list[Shown]:
         """Everything that the publication shows, sorted."""
+        return self.state().shown
+
+    def made(self) -> Made:
+        """What it all came to."""
+        state = self.state()
+        return Made(state.digest, state.shown)
+
+    def recorded(self) -> list[str]:
+        """References of everything that an apply recorded, with what was written, sorted."""
         with self.home.database() as database:
-            reader = database.reader()
-            publication = reader.actual_state().publications[NAME]
-            record = reader.publication(publication.id)
-            if record is None:
-                return []
-            return sorted((one.path, one.media_type, str(one.digest)) for one in reader.all_entries(publication.id, record.number))
+            return sorted(
+                f"{ref} {json.dumps(one.spec, sort_keys=True, default=str)}" for ref, one in database.reader().actual_state().resources.items()
+            )
 
     def files(self) -> dict[str, bytes]:
         """What lies in the home, caches aside."""
-        root = self.home.root
-        paths = sorted(path for path in root.rglob("*") if path.is_file() and path.relative_to(root).parts[0] != "cache") if root.exists() else []
-        return {str(path.relative_to(root)): path.read_bytes() for path in paths if not path.name.endswith(("-wal", "-shm"))}
+        return files(self.home.root)
 
     async def _plan(self) -> Plan:
         async with self._engine(writes=False) as engine:
             return await engine.plan(self.desired(), Allowances(allow_destroy=True))
 
-    async def _apply(self) -> tuple[Report, list[Plan]]:
+    async def _apply(self, prune: bool) -> tuple[Report, list[Plan]]:
         plans: list[Plan] = []
         async with self._engine(writes=True) as engine:
-            report = await engine.apply(self.desired(), Allowances(allow_destroy=True), {}, plans.append)
+            report = await engine.apply(self.desired(), Allowances(prune=prune, allow_destroy=True), {}, plans.append)
         return report, plans
 
+    async def _upload(self, file: UploadedFile) -> int:
+        service = Service(self.home, self.registry)
+        try:
+            return (await service.upload(NAME, file, {}, "the conformance kit")).version
+        finally:
+            await service.close()
+
     def _engine(self, *, writes: bool) -> Engine:
-        limits = Limits(call=PATIENCE, block=self.subject.block)
+        limits = Limits(call=self.subject.patience, block=self.subject.block)
         return Engine(self.home, self.registry, writes=writes, limits=limits, blocked=self.blocked.append)
 
-    def _documents(self, source: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
-        url = f"{self.subject.upstream.url}{self.subject.path}"
-        yield _document("Remote", "upstream", {"type": self.subject.id, "url": url, "retries": 0})
-        yield _document("Repository", NAME, {"type": self.subject.id, "sources": [{"remote": {"name": "upstream", **source}}]})
-        if self.subject.publisher is not None:
-            cls: Any = self.subject.publisher()[0]
-            spec = {"repository": NAME, "path": NAME, "publisher": cls.metadata().id, **self.subject.publication}
-            yield _document("Publication", NAME, spec)
+
+def _units(reader: Reader, repository: ActualRepository) -> list[StoredUnit]:
+    names = list(reader.group_names(repository.id, repository.number))
+    found = reader.units(repository.id, repository.number, names)
+    return [unit for name in names for unit in found.get(name, [])]
 
 
-def _document(kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
-    return {"apiVersion": "reconciler/v1", "kind": kind, "metadata": {"name": name}, "spec": spec}
+def _shown(reader: Reader, publication: ActualPublication) -> list[Shown]:
+    record = reader.publication(publication.id)
+    if record is None:
+        return []
+    return sorted((one.path, one.media_type, str(one.digest)) for one in reader.all_entries(publication.id, record.number))
+
+
+def files(root: Path) -> dict[str, bytes]:
+    """Files below a folder by their paths in it; neither cached pages, nor what SQLite keeps beside a database that is open."""
+    found = (path for path in sorted(root.rglob("*")) if path.is_file() and "cache" not in path.relative_to(root).parts)
+    return {str(path.relative_to(root)): path.read_bytes() for path in found if not path.name.endswith(("-wal", "-shm"))}
+
+
+def said(report: Report) -> str:
+    """What went wrong in an apply; empty where nothing did."""
+    return "; ".join(f"{one.ref}: {one.message}" for one in report.outcomes if one.result not in ("done", "unchanged"))
+
+
+def _document(kind: str, name: str, spec: Mapping[str, Any]) -> Document:
+    return {"apiVersion": "reconciler/v1", "kind": kind, "metadata": {"name": name}, "spec": dict(spec)}

@@ -12,14 +12,17 @@ from urllib.parse import unquote, urlsplit
 
 
 class Upstream:
-    """Pages by path, without a slash at the beginning. What is changed is served changed from then on."""
+    """Pages by path, without a slash at the beginning. What is changed is served changed from then on.
 
-    def __init__(self, pages: Mapping[str, bytes], *, media_types: Mapping[str, str] | None = None) -> None:
+    `media_types`: by path, for formats that look at them. `url`: where somebody else serves the same; then `served` is not needed.
+    """
+
+    def __init__(self, pages: Mapping[str, bytes], *, media_types: Mapping[str, str] | None = None, url: str = "") -> None:
         self._pages = dict(pages)
         self._media_types = dict(media_types or {})
-        self._broken: dict[str, bytes | None] = {}
+        self._broken: dict[str, tuple[int, bytes]] = {}
         self._asked: set[str] = set()
-        self._url = ""
+        self._url = url
 
     @property
     def url(self) -> str:
@@ -28,6 +31,7 @@ class Upstream:
 
     @property
     def pages(self) -> Mapping[str, bytes]:
+        """Everything that there is now, as a copy."""
         return dict(self._pages)
 
     def put(self, path: str, body: bytes) -> None:
@@ -39,9 +43,9 @@ class Upstream:
         del self._pages[path]
 
     @contextmanager
-    def broken(self, path: str, body: bytes | None = None) -> Iterator[None]:
-        """Within the block `path` answers 500, or with `body`."""
-        self._broken[path] = body
+    def broken(self, path: str, body: bytes | None = None, *, status: int = 500) -> Iterator[None]:
+        """Within the block `path` answers with `status`, or with `body` and status 200."""
+        self._broken[path] = (status, b"broken on purpose\n") if body is None else (200, body)
         try:
             yield
         finally:
@@ -56,8 +60,7 @@ class Upstream:
     @contextmanager
     def served(self) -> Iterator[None]:
         """Serve on loopback within the block."""
-        server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        server.daemon_threads = True
+        server = _Server(("127.0.0.1", 0), _handler(self))
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, name="upstream")
         thread.start()
         self._url = f"http://127.0.0.1:{server.server_address[1]}/"
@@ -74,11 +77,18 @@ class Upstream:
         self._asked.add(path)
         media_type = self._media_types.get(path, "application/octet-stream")
         if path in self._broken:
-            body = self._broken[path]
-            return (500, b"broken on purpose\n", "text/plain") if body is None else (200, body, media_type)
+            status, body = self._broken[path]
+            return status, body, media_type if status == 200 else "text/plain"
         if path not in self._pages:
             return 404, b"not here\n", "text/plain"
         return 200, self._pages[path], media_type
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client went away in the middle: tests read assertions, not tracebacks of this."""
 
 
 def _handler(upstream: Upstream) -> type[BaseHTTPRequestHandler]:

@@ -1,0 +1,139 @@
+"""Files without a declared digest: downloaded once, while planning, and asked for conditionally from then on."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from reconciler.engine import Allowances
+from reconciler.manifest import read
+from reconciler.plugin import Artifact, Unit
+from tests.support.faulty import body, status
+from tests.support.rehearsal import LINE, Rehearsal, rehearsal, repository, rules
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Rehearsal]:
+    with rehearsal(tmp_path) as found:
+        found.declare(found.remote(), repository())
+        found.says("a", found.file("one", named=False, size=False, conditional=True), found.file("two"))
+        yield found
+
+
+def test_within_one_apply_it_is_downloaded_once(stage: Rehearsal) -> None:
+    stage.applied()
+    assert stage.downloads() == ["/one", "/two"]
+    [one] = [unit for unit in stage.units() if unit.key == "one"]
+    assert one.artifacts[0].size == 30
+    assert stage.has(b"one" * 10)
+
+
+def test_a_plan_names_its_size_and_leaves_no_bytes(stage: Rehearsal) -> None:
+    assert stage.content().counts.download == 60
+    assert not (stage.home.root / "store").exists()
+
+
+def test_what_did_not_change_upstream_sends_no_bytes(stage: Rehearsal) -> None:
+    stage.applied()
+    stage.server.requests.clear()
+    assert stage.settled()
+    assert stage.downloads() == ["?/one"]
+
+
+def test_what_changed_upstream_is_measured_again(stage: Rehearsal) -> None:
+    stage.applied()
+    stage.file("one", b"changed", named=False, conditional=True)
+    stage.applied()
+    assert stage.has(b"changed")
+    assert stage.number() == 2
+    assert stage.settled()
+
+
+def test_many_who_want_one_file_download_it_once(stage: Rehearsal) -> None:
+    stage.declare(stage.remote(), *(repository(name) for name in ("team", "second", "third")))
+    stage.applied()
+    assert stage.downloads() == ["/one", "/two"]
+
+
+def test_one_plan_after_another_looks_again(stage: Rehearsal) -> None:
+    async def twice() -> list[int]:
+        async with stage.engine() as engine:
+            desired = read([stage.manifest], stage.registry)
+            found = []
+            for data in (b"short", b"very long"):
+                stage.file("one", data, named=False)
+                plan = await engine.plan(desired, Allowances())
+                found.append(sum(change.content.counts.download for change in plan.changes if change.content))
+            return found
+
+    assert asyncio.run(twice()) == [5 + 30, 9 + 30]
+
+
+def test_what_was_measured_and_turns_out_wrong_is_measured_anew(stage: Rehearsal) -> None:
+    """The server goes on to say `not modified` of bytes that it has no longer."""
+    stage.plan()
+    etag = '"' + hashlib.sha256(b"one" * 10).hexdigest()[:16] + '"'
+    honest = body(b"one" * 10, conditional=True)
+    lying = body(b"other", headers={"ETag": etag})
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return await (honest if "If-None-Match" in request.headers else lying)(request)
+
+    stage.server.on("/one", answer)
+    assert "`one`" in stage.failed()
+    stage.applied()
+    assert stage.has(b"other")
+
+
+def test_offline_it_is_what_was_measured_last(stage: Rehearsal) -> None:
+    assert stage.content(offline=True).unknown == ("remote:up: a",)
+    stage.applied()
+    stage.server.requests.clear()
+    assert stage.content(offline=True).unknown == ()
+    assert stage.downloads() == []
+
+
+def test_a_size_that_was_declared_must_be_right(stage: Rehearsal) -> None:
+    stage.says("a", stage.file("one", named=False))
+    stage.server.on("/one", body(b"longer than it was declared to be, by far"))
+    assert "instead of the 30 that were declared" in stage.failed()
+
+
+def test_a_rule_about_sizes_holds_once_the_size_is_known(stage: Rehearsal) -> None:
+    stage.declare(stage.remote(), repository(), rules("max: 20"))
+    assert "rules.max" in stage.text()
+    stage.applied()
+    assert stage.held() == []
+
+
+def test_what_is_kept_out_anyway_is_not_downloaded(stage: Rehearsal) -> None:
+    stage.declare(stage.remote(), repository(), rules("deny: [one]"))
+    stage.applied()
+    assert stage.downloads() == ["/two"]
+
+
+def test_one_that_cannot_be_downloaded_fails_its_group_and_removes_nothing(stage: Rehearsal) -> None:
+    stage.says("b", stage.bare("x"))
+    stage.applied()
+    stage.server.on("/one", status(404))
+    stage.says("b", stage.bare("y"))
+    assert "/one" in stage.failed()
+    assert stage.held() == ["a/one", "a/two", "b/y"]
+
+
+def test_neither_digest_nor_url_is_a_fault_of_the_plugin(stage: Rehearsal) -> None:
+    stage.says("a", Unit(LINE, "one", {}, [Artifact("one")]))
+    assert "neither a sha256 nor a URL" in stage.failed()
+
+
+def test_what_came_along_while_planning_is_kept_on_demand_too(stage: Rehearsal) -> None:
+    stage.declare(stage.remote(more="policy: on-demand"), repository())
+    stage.applied()
+    assert stage.has(b"one" * 10)
+    assert not stage.has(b"two" * 10)
+    assert stage.downloads() == ["/one"]

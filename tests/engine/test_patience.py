@@ -1,0 +1,209 @@
+"""How long importers may take: waiting is cut and named, the core's own work does not count, and a plugin's time-out is its own failure."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.engine import Allowances, Limits
+from reconciler.engine.patience import Patience, Watchdog
+from reconciler.manifest import read
+from reconciler.plan import document
+from reconciler.plugin import Group, ImporterCall, Unchanged
+from tests.support.faulty import body
+from tests.support.rehearsal import Rehearsal, copy, rehearsal, repository
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Rehearsal]:
+    with rehearsal(tmp_path) as found:
+        found.says("a", found.bare("one"))
+        found.says("b", found.bare("two"))
+        found.declare(found.remote(), repository(), repository("second"))
+        found.limits = Limits(call=0.3, block=60)
+        yield found
+
+
+async def for_ever(*arguments: Any) -> Any:
+    await asyncio.Event().wait()
+
+
+async def endless(call: ImporterCall) -> AsyncIterator[Group | Unchanged]:
+    await asyncio.Event().wait()
+    yield Group("never")
+
+
+def test_declare_that_waits_for_ever_is_cut_and_its_source_fails(stage: Rehearsal) -> None:
+    stage.applied()
+    stage.script.on_declare = endless
+    said = stage.failed()
+    assert "`declare` of importer `lines` for repository `team` awaited for more than 0.3 s" in said
+    assert stage.held() == ["a/one", "b/two"]
+
+
+def test_read_that_waits_for_ever_is_cut_and_its_group_fails(stage: Rehearsal) -> None:
+    async def reading(call: ImporterCall, group: Group) -> Any:
+        return await for_ever() if group.name == "b" else [stage.bare("one")]
+
+    stage.script.on_read = reading
+    assert "`read` of importer `lines` for repository `team`, group `b` awaited for more than 0.3 s" in stage.failed()
+    assert stage.held() == ["a/one"]
+
+
+def test_sync_that_waits_for_ever_is_cut(stage: Rehearsal) -> None:
+    stage.declare(stage.remote(type="records"), repository(type="records"))
+    stage.script.on_sync = for_ever
+    assert "`sync` of importer `records` for repository `team` awaited for more than 0.3 s" in stage.failed()
+
+
+def test_copy_that_waits_for_ever_is_cut_and_its_group_fails(stage: Rehearsal) -> None:
+    async def choosing(conduit: Any, group: str, units: Any) -> Any:
+        return await for_ever() if group == "b" else units
+
+    stage.script.on_copy = choosing
+    stage.declare(stage.remote(type="copies"), repository(type="copies"), repository("prod", copy(), type="copies"))
+    assert "`copy` of importer `copies` for repository `prod`, group `b` awaited" in stage.failed("repository/prod")
+    assert stage.held("prod") == ["a/one"]
+
+
+def test_waiting_for_upstream_is_not_the_plugins_waiting(stage: Rehearsal) -> None:
+    """Its limit is the remote's; the plugin's stands still meanwhile."""
+
+    async def reading(call: ImporterCall, group: Group) -> Any:
+        await call.get("slow")
+        return [stage.bare("one")]
+
+    async def slowly(request: Any) -> Any:
+        await asyncio.sleep(0.7)  # more than the limit: what is tested
+        return await body(b"slow")(request)
+
+    stage.server.on("/slow", slowly)
+    stage.script.on_read = reading
+    stage.applied()
+    assert stage.held() == ["a/one", "b/one"]
+
+
+def test_every_group_is_a_sign_of_life(stage: Rehearsal) -> None:
+    async def slowly(call: ImporterCall) -> AsyncIterator[Group | Unchanged]:
+        for name in ("a", "b"):
+            await asyncio.sleep(0.2)  # both together are more than the limit
+            yield Group(name)
+
+    stage.script.on_declare = slowly
+    stage.applied()
+    assert stage.held() == ["a/one", "b/two"]
+
+
+def test_a_time_out_that_the_plugin_raises_is_its_own(stage: Rehearsal) -> None:
+    stage.script.failing["a"] = TimeoutError("the plugin's own")
+    said = stage.failed()
+    assert "TimeoutError: the plugin's own" in said
+    assert "awaited for more than" not in said
+
+
+def test_a_time_out_that_the_plugin_handles_is_none(stage: Rehearsal) -> None:
+    async def reading(call: ImporterCall, group: Group) -> Any:
+        try:
+            async with asyncio.timeout(0.01):
+                await for_ever()
+        except TimeoutError:
+            return [stage.bare("after all")]
+
+    stage.script.on_read = reading
+    stage.applied()
+    assert stage.held() == ["a/after all", "b/after all"]
+
+
+def test_who_blocks_the_loop_is_named_to_whoever_ends_the_run(stage: Rehearsal) -> None:
+    named: list[str] = []
+    noticed = threading.Event()
+
+    def blocked(what: str) -> None:
+        named.append(what)
+        noticed.set()
+
+    async def reading(call: ImporterCall, group: Group) -> Any:
+        if group.name == "b":
+            assert noticed.wait(30), "nobody noticed"
+        return [stage.bare("one")]
+
+    async def plan() -> None:
+        async with stage.engine(blocked=blocked) as engine:
+            await engine.plan(read([stage.manifest], stage.registry), Allowances())
+
+    stage.script.on_read = reading
+    stage.limits = Limits(call=60, block=0.2)
+    asyncio.run(plan())
+    assert "`read` of importer `lines` for repository" in named[0]
+    assert "group `b` held up everything else for more than 0.2 s" in named[0]
+
+
+def test_who_never_comes_back_from_a_thread_is_named() -> None:
+    named: list[str] = []
+    noticed = threading.Event()
+
+    def blocked(what: str) -> None:
+        named.append(what)
+        noticed.set()
+
+    async def run() -> None:
+        limits = Limits(call=0.2, block=0.1)
+        watchdog = Watchdog(Patience(limits), limits, blocked)
+
+        def work() -> None:
+            with watchdog.thread("`publish` of somebody"):
+                assert noticed.wait(30), "nobody noticed"
+
+        watchdog.start()
+        await asyncio.to_thread(work)
+        watchdog.stop()
+
+    asyncio.run(run())
+    assert named[0].startswith("`publish` of somebody did nothing that the core could see for more than 0.2 s")
+
+
+SECRET = "correct-horse-battery-staple"  # of this test
+
+
+@pytest.mark.parametrize("where", ["declare", "read", "sync"])
+def test_the_remotes_password_in_an_exception_is_nowhere_to_be_found(where: str, stage: Rehearsal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("T_SECRET", SECRET)
+    type = "records" if where == "sync" else "lines"
+    auth = "auth: {username: ada, password: {env: T_SECRET}}"
+    stage.declare(stage.remote(type=type, more=auth), repository(type=type))
+    stage.script.failing[{"read": "a"}.get(where, where)] = ValueError(f"http://ada:{SECRET}@example.org/ said no to {SECRET}")
+    plan = stage.plan()
+    report = stage.apply()
+    shown = "".join([stage.text(), b"".join(document(plan, verbose=True)).decode(), str(report.outcomes)])
+    assert "ValueError" in shown
+    assert SECRET not in shown
+    left = [path for path in stage.home.root.rglob("*") if path.is_file() and SECRET.encode() in path.read_bytes()]
+    assert left == []
+
+
+def test_a_run_that_is_interrupted_while_a_plugin_waits_ends(stage: Rehearsal) -> None:
+    """Cancelling is not taken for the plugin's time-out."""
+    started = threading.Event()
+
+    async def waiting(call: ImporterCall) -> AsyncIterator[Group | Unchanged]:
+        started.set()
+        await asyncio.Event().wait()
+        yield Group("never")
+
+    stage.script.on_declare = waiting
+    stage.limits = Limits()
+
+    async def run() -> None:
+        async with stage.engine() as engine:
+            planning = asyncio.create_task(engine.plan(read([stage.manifest], stage.registry), Allowances()))
+            await asyncio.to_thread(started.wait)
+            planning.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await planning
+
+    asyncio.run(run())

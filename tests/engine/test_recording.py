@@ -1,0 +1,238 @@
+"""The low-level way: what `sync` records is what happens, later, as a whole or not at all; what it does not mention stays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from reconciler.model import StoredUnit
+from reconciler.plugin import Artifact, StoredArtifact, SyncConduit
+from tests.support.faulty import status
+from tests.support.rehearsal import LINE, Rehearsal, rehearsal, repository, rules, source
+
+TYPE = "records"
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Rehearsal]:
+    with rehearsal(tmp_path) as found:
+        found.declare(found.remote(type=TYPE), repository(type=TYPE))
+        found.says("a", found.file("one"), found.file("two"))
+        found.says("b", found.bare("three"))
+        found.applied()
+        yield found
+
+
+def recording(stage: Rehearsal, *steps: Callable[[SyncConduit], Any]) -> None:
+    """From now on `sync` does this."""
+
+    async def sync(conduit: SyncConduit) -> None:
+        for step in steps:
+            step(conduit)
+
+    stage.script.on_sync = sync
+
+
+def save(group: str, key: str, **metadata: Any) -> Callable[[SyncConduit], Any]:
+    return lambda conduit: conduit.save_unit(group, conduit.init_unit(LINE, key, metadata))
+
+
+def remove(group: str, key: str) -> Callable[[SyncConduit], Any]:
+    def step(conduit: SyncConduit) -> None:
+        for one in conduit.units(group):
+            if one.key == key:
+                conduit.remove_unit(one)
+
+    return step
+
+
+def test_what_is_not_mentioned_stays(stage: Rehearsal) -> None:
+    recording(stage)
+    stage.applied()
+    assert stage.held() == ["a/one", "a/two", "b/three"]
+    assert stage.number() == 1
+
+
+def test_units_are_saved_replaced_and_removed(stage: Rehearsal) -> None:
+    recording(stage, save("a", "new"), save("b", "three", by="somebody"), remove("a", "two"))
+    assert "by changed" in stage.text()
+    stage.applied()
+    assert stage.held() == ["a/new", "a/one", "b/three"]
+    assert stage.number() == 2
+    assert stage.settled()
+
+
+def test_a_group_that_is_emptied_is_gone(stage: Rehearsal) -> None:
+    recording(stage, remove("b", "three"), lambda conduit: seen.extend(conduit.groups()))
+    seen: list[str] = []
+    stage.applied()
+    assert stage.held() == ["a/one", "a/two"]
+    assert seen == ["a", "b"], "what is recorded has not happened yet"
+    stage.applied()
+    assert seen == ["a", "b", "a"]
+
+
+def test_removed_and_saved_again_it_stays(stage: Rehearsal) -> None:
+    recording(stage, remove("b", "three"), save("b", "three"))
+    stage.applied()
+    assert stage.number() == 1
+
+
+def test_removing_what_is_not_there_is_no_error(stage: Rehearsal) -> None:
+    stranger = StoredUnit(artifacts=[], group="z", key="nobody", metadata={}, type=LINE)
+    recording(stage, lambda conduit: conduit.remove_unit(stranger))
+    stage.applied()
+    assert stage.number() == 1
+
+
+def test_the_additive_mode_removes_nothing(stage: Rehearsal) -> None:
+    stage.declare(stage.remote(type=TYPE), repository(type=TYPE, more="sync: {mode: additive}"))
+    recording(stage, remove("a", "one"), remove("a", "two"), remove("b", "three"), save("c", "four"))
+    stage.applied()
+    assert stage.held() == ["a/one", "a/two", "b/three", "c/four"]
+    assert stage.settled()
+
+
+def test_other_rules_decide_again_what_is_held(stage: Rehearsal) -> None:
+    recording(stage)
+    stage.declare(stage.remote(type=TYPE), repository(type=TYPE), rules("deny: [two]", type=TYPE))
+    stage.applied()
+    assert stage.held() == ["a/one", "b/three"]
+    assert stage.settled()
+
+
+def test_the_rules_have_the_last_word_on_what_is_saved(stage: Rehearsal) -> None:
+    stage.declare(stage.remote(type=TYPE), repository(type=TYPE), rules("deny: [new]", type=TYPE))
+    recording(stage, save("a", "new"))
+    assert "rules.deny" in stage.text()
+    stage.applied()
+    assert "a/new" not in stage.held()
+
+
+def test_what_is_refused_is_shown_and_fails_nothing(stage: Rehearsal) -> None:
+    recording(stage, lambda conduit: conduit.refuse("a", "../evil", "no path"))
+    assert "refused: no path" in stage.text()
+    stage.applied()
+    assert stage.held() == ["a/one", "a/two", "b/three"]
+
+
+def test_a_known_unit_joins_as_it_is_without_any_download(stage: Rehearsal) -> None:
+    stage.server.requests.clear()
+    stage.declare(stage.remote(type=TYPE), repository(type=TYPE), repository("second", type=TYPE))
+    [one] = [unit for unit in stage.units() if unit.key == "one"]
+    recording(stage, lambda conduit: conduit.associate_unit(one))
+    stage.applied()
+    assert stage.held("second") == ["a/one"]
+    assert stage.downloads() == []
+
+
+def test_a_known_unit_whose_bytes_are_nowhere_fails_by_name(stage: Rehearsal) -> None:
+    unknown = StoredUnit(artifacts=[StoredArtifact("lost", "0" * 64, 1)], group="a", key="lost", metadata={}, type=LINE)
+    recording(stage, lambda conduit: conduit.associate_unit(unknown), save("b", "other"))
+    assert "`lost`" in stage.failed()
+    assert "a/lost" not in stage.held()
+    assert "b/other" in stage.held()
+
+
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [
+        (lambda conduit: conduit.save_unit("a", conduit.init_unit(LINE, "", {})), "unusable key"),
+        (lambda conduit: conduit.init_unit(LINE, "x", {}, [Artifact("../x", "0" * 64)]), "unsafe artifact path"),
+        (lambda conduit: conduit.init_unit(LINE, "x", {"a": 1.5}), "floats"),
+        (lambda conduit: conduit.save_unit("", conduit.init_unit(LINE, "x", {})), "group"),
+        (lambda conduit: conduit.save_unit("a", "no unit"), "is no unit"),
+        (lambda conduit: conduit.remove_unit("no unit"), "`records`"),
+        (lambda conduit: (save("a", "x")(conduit), save("a", "x")(conduit)), "two units under the key `x`"),
+        (lambda conduit: conduit.unchanged(""), "validator"),
+        (lambda conduit: conduit.set_scratchpad({"a": {1, 2}}), "scratchpad"),
+        (lambda conduit: 1 / 0, "ZeroDivisionError"),
+    ],
+)
+def test_a_sync_that_fails_half_way_records_nothing(step: Callable[[SyncConduit], Any], said: str, stage: Rehearsal) -> None:
+    recording(stage, lambda conduit: conduit.set_scratchpad("kept"), save("a", "new"), remove("a", "one"), step)
+    message = stage.failed()
+    assert said in message
+    assert "records" in message
+    assert "remote:up" in message
+    assert stage.held() == ["a/one", "a/two", "b/three"]
+    assert stage.note("importer:records") is None
+
+
+def test_a_conduit_that_was_kept_says_so(stage: Rehearsal) -> None:
+    kept: list[SyncConduit] = []
+    recording(stage, kept.append)
+    stage.applied()
+    recording(stage, lambda conduit: save("a", "late")(kept[0]))
+    assert "`SyncConduit` after its call had returned" in stage.failed()
+
+
+def test_a_file_that_fails_is_asked_for_again(stage: Rehearsal) -> None:
+    stage.server.on("/four", status(404))
+    stage.validator("v1")
+    stage.says("a", stage.file("one"), stage.file("two"), four := stage.file("four"))
+    stage.server.on("/four", status(404))
+    assert "`four`" in stage.failed()
+    stage.says("a", stage.file("one"), stage.file("two"), four)
+    stage.file("four")
+    stage.applied()
+    assert stage.held() == ["a/four", "a/one", "a/two", "b/three"]
+    stage.script.forget()
+    stage.applied()
+    assert stage.script.decided == [], "unchanged is believed again"
+
+
+def test_what_a_sync_leaves_upstream_is_fetched_when_the_policy_changes(stage: Rehearsal) -> None:
+    """`sync` does not mention again what it holds: where its bytes are is recorded."""
+    documents = repository(type=TYPE, more="")
+    stage.says("a", stage.file("fresh"))
+    stage.declare(stage.remote(type=TYPE, more="policy: on-demand"), documents)
+    stage.applied()
+    assert not stage.has(b"fresh" * 10)
+    recording(stage)
+    stage.declare(stage.remote(type=TYPE), documents)
+    assert stage.content().counts.download == 50
+    stage.applied()
+    assert stage.has(b"fresh" * 10)
+    assert stage.settled()
+
+
+def test_the_first_of_two_sources_owns_a_name_and_an_emptied_one_goes_to_the_next(stage: Rehearsal) -> None:
+    both = [stage.remote(type=TYPE), stage.remote("other", type=TYPE)]
+    stage.says("b", stage.bare("of other"), name="other")
+    stage.validator("o1", "other")
+    stage.declare(*both, repository("team", source("up"), source("other"), type=TYPE))
+    stage.applied()
+    assert stage.held() == ["a/one", "a/two", "b/three"]
+    stage.says("b")
+    stage.applied()
+    assert stage.held() == ["a/one", "a/two", "b/of other"]
+    assert stage.settled()
+    stage.says("b", stage.bare("three"))
+    stage.applied()
+    assert stage.held() == ["a/one", "a/two", "b/three"]
+
+
+HELD = st.dictionaries(st.sampled_from("abc"), st.dictionaries(st.sampled_from("xyz"), st.integers(0, 2)), max_size=3)
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(steps=st.lists(HELD, min_size=1, max_size=3))
+def test_both_ways_end_in_the_same_version(steps: list[dict[str, dict[str, int]]]) -> None:
+    ends = []
+    for type in ("lines", TYPE):
+        with TemporaryDirectory() as folder, rehearsal(Path(folder)) as stage:
+            stage.declare(stage.remote(type=type), repository(type=type))
+            for groups in steps:
+                held = {name: [stage.bare(key, by=value) for key, value in units.items()] for name, units in groups.items()}
+                stage.script.upstream("up").groups = held
+                stage.applied()
+                assert stage.settled()
+            ends.append((stage.held(), stage.digest()))
+    assert ends[0] == ends[1]

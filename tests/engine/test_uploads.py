@@ -1,0 +1,342 @@
+"""Files that people bring: who may, what becomes of them, who was first, and that nothing is lost however many come at once."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import signal
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.engine import Inspector, Step, listen, uploads
+from reconciler.engine.service import uploaded_file
+from reconciler.errors import Conflict, ManifestFaults, PluginFault, Refused, UsageFault
+from reconciler.plugin import Artifact, Placed, StoredUnit, Unit, UploadConduit, UploadedFile
+from tests.support.asgi import Client
+from tests.support.beside import started
+from tests.support.rehearsal import LINE, Rehearsal, publication, rehearsal, repository, rules
+from tests.support.soundness import check_sound
+from tests.support.uploading import FORM, file_part, form, text_part
+
+TOKEN = "s3cret-token-of-the-team"  # of this test
+ACCESS = "access: {upload: [{token: {env: T_TOKEN}}, {username: ada, password: {env: T_PASSWORD}}]}"
+MINE = "upload: {}"
+
+
+def basic(user: str, password: str) -> tuple[str, str]:
+    return "Authorization", "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+BEARER = ("Authorization", f"Bearer {TOKEN}")
+
+
+@pytest.fixture
+def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rehearsal]:
+    monkeypatch.setenv("T_TOKEN", TOKEN)
+    monkeypatch.setenv("T_PASSWORD", "lovelace")
+    with rehearsal(tmp_path) as found:
+        found.says("a", found.file("one"))
+        found.declare(found.remote(), repository("team", "remote: {name: up}", MINE), publication(more=ACCESS))
+        found.applied()
+        yield found
+
+
+def test_an_uploaded_file_is_a_version_and_is_shown_at_once(stage: Rehearsal) -> None:
+    taken = stage.upload("mine", b"my own")
+    assert (taken.version, taken.keys, taken.shown, taken.delayed) == (2, ("mine",), ("/team/",), ())
+    assert stage.held() == ["a/one", "uploads/mine"]
+    [answer] = stage.get("/team/uploads/mine")
+    assert answer.body == b"my own"
+    assert stage.settled()
+    check_sound(stage.home)
+
+
+def test_who_brought_it_is_in_the_history(stage: Rehearsal) -> None:
+    stage.upload("mine", b"my own", principal="grace@example.org")
+    [newest, *_] = stage.ask(lambda reader: Inspector(reader, stage.registry).history("team"))
+    assert newest["provenance"]["principal"] == "grace@example.org"
+    assert newest["provenance"]["plugin"]["id"] == "lines"
+
+
+@pytest.mark.parametrize(
+    ("header", "status", "principal"),
+    [
+        (BEARER, 201, "token"),
+        (basic("__token__", TOKEN), 201, "token"),
+        (basic("ada", "lovelace"), 201, "ada"),
+        (basic("ada", "wrong"), 401, ""),
+        (basic("grace", "lovelace"), 401, ""),
+        (basic("ada", TOKEN), 401, ""),
+        (("Authorization", "Bearer wrong"), 401, ""),
+        (("Authorization", "Bearer"), 401, ""),
+        (("Authorization", "Basic !!!"), 401, ""),
+        (("X-Other", "1"), 401, ""),
+    ],
+)
+def test_who_may(header: tuple[str, str], status: int, principal: str, stage: Rehearsal) -> None:
+    answer = stage.post("/team/upload/", file_part("mine", b"my own"), headers=[header])
+    assert answer.status == status, answer.text
+    assert TOKEN not in answer.text
+    assert stage.number() == (2 if status == 201 else 1)
+    if principal:
+        [newest, *_] = stage.ask(lambda reader: Inspector(reader, stage.registry).history("team"))
+        assert newest["provenance"]["principal"] == principal
+    else:
+        assert "www-authenticate" in answer.headers
+
+
+def test_a_secret_that_is_not_there_lets_nobody_in(stage: Rehearsal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("T_TOKEN")
+    for text in ("", "None", "T_TOKEN"):
+        assert stage.post("/team/upload/", file_part("mine", b"x"), headers=[basic("__token__", text)]).status == 401
+    monkeypatch.setenv("T_TOKEN", "")
+    assert stage.post("/team/upload/", file_part("mine", b"x"), headers=[basic("__token__", "")]).status == 401
+
+
+def test_a_publication_that_names_nobody_takes_nothing(stage: Rehearsal) -> None:
+    stage.declare(stage.remote(), repository("team", "remote: {name: up}", MINE), publication())
+    stage.applied()
+    answer = stage.post("/team/upload/", file_part("mine", b"x"), headers=[BEARER])
+    assert answer.status == 404
+    assert "access.upload" in answer.text
+
+
+def test_a_repository_without_an_upload_source_takes_nothing(stage: Rehearsal) -> None:
+    stage.declare(stage.remote(), repository(), publication())
+    stage.applied()
+    with pytest.raises(Refused, match="takes no uploads"):
+        stage.upload("mine", b"x")
+    with pytest.raises(UsageFault, match="no repository `nothing`"):
+        stage.upload("mine", b"x", to="nothing")
+
+
+def test_the_same_file_again_is_nothing_new(stage: Rehearsal) -> None:
+    stage.upload("mine", b"my own")
+    assert stage.upload("mine", b"my own").keys == ()
+    assert stage.number() == 2
+
+
+def test_other_bytes_under_a_name_replace_it_where_the_type_lets_them_and_conflict_where_not(stage: Rehearsal) -> None:
+    stage.upload("mine", b"my own")
+    stage.upload("mine", b"another one")
+    assert stage.number() == 3
+    stage.script.replaceable = False
+    answer = stage.post("/team/upload/", file_part("mine", b"a third"), headers=[BEARER])
+    assert answer.status == 409
+    assert "`mine` is there already: it must not be replaced" in answer.text
+    assert stage.number() == 3
+
+
+def test_a_name_of_an_earlier_source_conflicts(stage: Rehearsal) -> None:
+    answer = stage.post("/team/upload/", text_part("group", "a"), file_part("mine", b"x"), headers=[BEARER])
+    assert answer.status == 409
+    assert "`a` belongs to remote:up" in answer.text
+    assert "put `upload` first" in answer.text
+
+
+def test_a_rule_refuses_with_its_reason(stage: Rehearsal) -> None:
+    stage.declare(stage.remote(), rules("deny: [mine]"), repository("team", "remote: {name: up}", MINE), publication(more=ACCESS))
+    stage.applied()
+    answer = stage.post("/team/upload/", file_part("mine", b"x"), headers=[BEARER])
+    assert (answer.status, "rules.deny" in answer.text) == (400, True)
+    assert stage.post("/team/upload/", file_part("other", b"x"), headers=[BEARER]).status == 201
+
+
+def test_what_the_plugin_refuses_is_told_as_it_says_it(stage: Rehearsal) -> None:
+    answer = stage.post("/team/upload/", file_part(".hidden", b"x"), headers=[BEARER])
+    assert (answer.status, answer.text) == (400, "`.hidden` is hidden\n")
+    assert stage.post("/team/elsewhere/", file_part("mine", b"x"), headers=[BEARER]).status == 404
+
+
+def test_overrides_hold_for_this_upload_alone(stage: Rehearsal) -> None:
+    path = stage.folder / "mine"
+    path.write_bytes(b"my own")
+
+    def upload(*overrides: str) -> Any:
+        return asyncio.run(stage.serviced(lambda service: service.upload("team", uploaded_file(path), {}, "ada"), overrides=overrides))
+
+    with pytest.raises(Refused, match="skipped"):
+        upload("repository/team.skip=[mine]")
+    with pytest.raises(ManifestFaults, match="no Repository `other`"):
+        upload("repository/other.skip=[mine]")
+    assert upload().version == 2
+
+
+# Many at once
+
+
+def test_many_files_into_one_group_all_land(stage: Rehearsal) -> None:
+    async def talk(client: Client) -> list[Any]:
+        sent = [client.post("/team/upload/", [form(file_part(f"file{n:02}", b"%d" % n))], headers=[FORM, BEARER]) for n in range(20)]
+        return list(await asyncio.gather(*sent))
+
+    answers = stage.served(talk)
+    assert {one.status for one in answers} == {201}, [one.text for one in answers]
+    assert stage.held() == ["a/one", *(f"uploads/file{n:02}" for n in range(20))]
+    check_sound(stage.home)
+    [answer] = stage.get("/team/uploads/file07")
+    assert answer.body == b"7"
+    assert stage.settled()
+
+
+def test_processes_do_not_lose_each_others_files(stage: Rehearsal) -> None:
+    processes = [started(stage.folder, [f"{process}-{number}" for number in range(3)]) for process in range(3)]
+    for one in processes:
+        one.join()
+    assert [one.exitcode for one in processes] == [0, 0, 0]
+    assert len(stage.held()) == 1 + 9
+    check_sound(stage.home)
+
+
+def test_an_upload_does_not_wait_for_a_running_apply_which_plans_again(stage: Rehearsal) -> None:
+    """It comes while the apply holds its lease, into a group that the apply touches too; both end up in what is served."""
+    stage.says("a", stage.file("one"), stage.file("two"))
+    stage.says("uploads", stage.file("hidden by the uploads"))
+    stage.declare(stage.remote(), repository("team", MINE, "remote: {name: up}"), publication(more=ACCESS))
+    codes: list[int | None] = []
+
+    def interrupt(reached: Step) -> None:
+        if reached is Step.BEFORE_FLIP and not codes:
+            codes.append(None)
+            process = started(stage.folder, ["mine"])
+            process.join()
+            codes[0] = process.exitcode
+
+    listen(interrupt)
+    try:
+        stage.applied()
+    finally:
+        listen(lambda reached: None)
+    assert codes == [0]
+    assert stage.held() == ["a/one", "a/two", "uploads/mine"]
+    stage.applied()
+    assert stage.settled()
+    check_sound(stage.home)
+
+
+@pytest.mark.parametrize("step", [Step.BYTES_WRITTEN, Step.POINTER_SET])
+def test_a_server_that_dies_leaves_no_lie(step: Step, stage: Rehearsal) -> None:
+    process = started(stage.folder, ["mine"], die_at=step)
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    check_sound(stage.home)
+    assert stage.upload("mine", b"mine").version == 2
+    stage.applied()
+    [answer] = stage.get("/team/uploads/mine")
+    assert answer.body == b"mine"
+
+
+# Taking out again
+
+
+def test_what_was_uploaded_can_be_removed_and_nothing_else(stage: Rehearsal) -> None:
+    stage.upload("mine", b"my own")
+    with pytest.raises(UsageFault, match="nothing was uploaded"):
+        stage.remove("one")
+    taken = stage.remove("mine")
+    assert (taken.version, taken.keys) == (3, ("mine",))
+    assert stage.held() == ["a/one"]
+    assert [one.status for one in stage.get("/team/uploads/mine")] == [404]
+    assert stage.settled()
+
+
+def test_an_emptied_name_is_free_for_the_next_source(stage: Rehearsal) -> None:
+    stage.declare(stage.remote(), repository("team", MINE, "remote: {name: up}"), publication())
+    stage.applied()
+    stage.upload("mine", b"my own", fields={"group": "a"})
+    stage.applied()
+    assert stage.held() == ["a/mine"]
+    stage.remove("mine")
+    stage.applied()
+    assert stage.held() == ["a/one"]
+
+
+def test_the_plugin_says_what_leaves_along(stage: Rehearsal) -> None:
+    for name in ("mine", "mine.sig", "other"):
+        stage.upload(name, name.encode())
+
+    def both(conduit: UploadConduit, units: Sequence[StoredUnit]) -> Iterable[StoredUnit]:
+        keys = {name for unit in units for name in (unit.key, f"{unit.key}.sig")}
+        return [unit for unit in conduit.units("uploads") if unit.key in keys]
+
+    stage.script.on_remove = both
+    assert stage.remove("mine").keys == ("mine", "mine.sig")
+    assert stage.held() == ["a/one", "uploads/other"]
+
+
+@pytest.mark.parametrize("way", ["strangers", "without end", "raises"])
+def test_a_removal_that_makes_no_sense_removes_nothing(way: str, stage: Rehearsal) -> None:
+    stage.upload("mine", b"my own")
+
+    def nonsense(conduit: UploadConduit, units: Sequence[StoredUnit]) -> Any:
+        if way == "raises":
+            raise ZeroDivisionError("oops")
+        return ["stranger"] if way == "strangers" else iter(lambda: units[0], None)
+
+    stage.script.on_remove = nonsense
+    with pytest.raises(PluginFault, match="`remove`"):
+        stage.remove("mine")
+    assert stage.held() == ["a/one", "uploads/mine"]
+
+
+def test_uploads_stay_when_no_manifest_names_their_source_any_more(stage: Rehearsal) -> None:
+    stage.upload("mine", b"my own")
+    stage.declare(stage.remote(), repository(), publication())
+    stage.applied()
+    assert stage.held() == ["a/one", "uploads/mine"]
+
+
+# Plugins that are no good
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (lambda file: [], "made no unit"),
+        (lambda file: ["nonsense"], "pairs"),
+        (lambda file: iter(lambda: ("g", Unit(LINE, "x", {})), None), "more than"),
+        (lambda file: [("g", Unit(LINE, "x", {}, [Artifact("../x", file.sha256)]))], "unsafe"),
+        (lambda file: [("g", Unit(LINE, "x", {})), ("g", Unit(LINE, "x", {}))], "two units under the key `x`"),
+        (lambda file: [("g", Unit(LINE, "x", {}, [Artifact("x", "0" * 64, 1)]))], "not the file that was sent"),
+        (lambda file: [("g", Unit("other.type", "x", {}))], "other.type"),
+        (lambda file: [][0], "IndexError"),
+    ],
+)
+def test_an_upload_that_becomes_nonsense_changes_nothing(made: Any, said: str, stage: Rehearsal) -> None:
+    stage.script.on_upload = lambda conduit, file: made(file)
+    answer = stage.post("/team/upload/", file_part("mine", b"x"), headers=[BEARER])
+    assert answer.status >= 400
+    assert said in answer.text
+    assert stage.held() == ["a/one"]
+    check_sound(stage.home)
+
+
+def test_a_secret_in_what_a_plugin_raises_is_not_told(stage: Rehearsal) -> None:
+    def leak(conduit: UploadConduit, file: UploadedFile) -> Iterable[Placed]:
+        raise ValueError(f"cannot log in with {TOKEN}")
+
+    stage.script.on_upload = leak
+    answer = stage.post("/team/upload/", file_part("mine", b"x"), headers=[BEARER])
+    assert answer.status == 500
+    assert TOKEN not in answer.text
+    with pytest.raises(PluginFault) as caught:
+        stage.upload("mine", b"x")
+    assert TOKEN not in str(caught.value)
+
+
+def test_a_name_that_others_take_meanwhile_is_tried_again_in_time(stage: Rehearsal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads, "PATIENCE", 0.2)
+    monkeypatch.setattr(uploads, "STEP", 0.01)
+    tries = []
+
+    def conflicting(self: Any, *arguments: Any) -> int:
+        tries.append(arguments)
+        raise Conflict("moved", retry_after=1)
+
+    monkeypatch.setattr(uploads.Uploads, "_commit", conflicting)
+    with pytest.raises(Conflict):
+        stage.upload("mine", b"x")
+    assert len(tries) > 1

@@ -1,0 +1,38 @@
+"""Uploads by processes of their own, into the home of a rehearsal: beside this process, or until they die at a named step."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import signal
+from collections.abc import Sequence
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+
+from reconciler.engine import Step, listen
+from reconciler.engine.service import Service, uploaded_file
+from tests.support.rehearsal import rehearsal
+
+
+def started(folder: Path, names: Sequence[str], die_at: Step | None = None) -> ForkServerProcess:
+    """A process that uploads a file of each name, one after the other. `folder`: of the rehearsal."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.support.beside"])
+    process = context.Process(target=_uploads, args=(str(folder), list(names), die_at), daemon=True)
+    process.start()
+    return process
+
+
+def _uploads(folder: str, names: list[str], die_at: Step | None) -> None:
+    listen(lambda reached: os.kill(os.getpid(), signal.SIGKILL) if reached is die_at else None)
+
+    async def send(service: Service) -> None:
+        for name in names:
+            path = Path(folder, "sent", name)
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(name, encoding="utf-8")
+            await service.upload("team", uploaded_file(path), {}, "ada")
+
+    with rehearsal(Path(folder)) as stage:
+        asyncio.run(stage.serviced(send))
