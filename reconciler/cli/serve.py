@@ -18,13 +18,20 @@ def command(
     home: settings.HomeOption = None,
 ) -> int:
     """Serve every publication at its path until interrupted; new publications appear by themselves."""
+    import asyncio
     from functools import partial
 
     from reconciler.cli.serving import application
+    from reconciler.engine.service import Service
     from reconciler.serve import serve
 
     place = settings.home(home)
-    plugins = settings.registry().settings
-    place.database(read_only=False).close()  # a server that starts before the first apply has a database to watch
-    serve(partial(application, place, plugins), host=host, port=port, workers=workers, on_ready=lambda url: output.note(f"serving on {url}/"))
+    registry = settings.registry()
+    service = Service(place, registry)  # a server that starts before the first apply has a database to watch
+    for problem in service.locked_out():
+        output.warning(problem, "the server sees the environment that it was started in")
+    asyncio.run(service.close())
+    serve(
+        partial(application, place, registry.settings), host=host, port=port, workers=workers, on_ready=lambda url: output.note(f"serving on {url}/")
+    )
     return 0

@@ -15,7 +15,7 @@ from reconciler.engine.places import PassingPlace
 from reconciler.engine.selection import Selection
 from reconciler.engine.sources import BATCH, Answer, Asked, Pace, SourceFailure, SourceResolver, declared
 from reconciler.errors import PluginFault, StateFault
-from reconciler.model import ActualRepository, Digest, Source, StoredUnit, group_digest, stored_unit
+from reconciler.model import EMPTY_VERSION, ActualRepository, Digest, Source, StoredUnit, group_digest, stored_unit
 from reconciler.plan import ContentChanges, applied
 from reconciler.plugin import Importer, Members, RepositoryInfo
 
@@ -144,9 +144,14 @@ class CopiedSource(SourceResolver):
         self._planned = planned
         self._place = asked.context.places.passing(asked.repository.meta.name, asked.owner)
 
+    @property
+    def _elsewhere(self) -> str:
+        version = "the latest version" if self._source.version == LATEST else f"version {self._source.version}"
+        return f"not in {version} of {self._source.name}"
+
     async def _resolve(self) -> str | None:
         number, digest = await asyncio.to_thread(self._target)
-        promoted = Promoted(self._asked.reader, self._other, number, self._planned if self._source.version == LATEST else None)
+        promoted = Promoted(self._asked.reader, self._other, number, self._planned if self._means_planned else None)
         known = await self._known_source()
         if promoted.recorded and known == str(digest):
             await self._stay()
@@ -175,12 +180,20 @@ class CopiedSource(SourceResolver):
         finally:
             self._place.close()
 
+    @property
+    def _means_planned(self) -> bool:
+        """Is it the version that this very plan makes: the latest, or the next number?"""
+        if self._planned is None:
+            return False
+        coming = (self._other.number if self._other is not None else 0) + bool(self._planned.counts.total)
+        return self._source.version in (LATEST, coming)
+
     def _target(self) -> tuple[int, Digest]:
         """The version that is meant, as far as it is recorded. Raises SourceFailure where there is none."""
         state, version = self._other, self._source.version
+        if self._means_planned:
+            return (state.number, state.digest) if state is not None else (0, EMPTY_VERSION)
         if state is None:
-            if version == LATEST and self._planned is not None:
-                return 0, Digest.of(b"")
             raise SourceFailure(_absent(self._source))
         if version == LATEST:
             return state.number, state.digest

@@ -17,7 +17,7 @@ from reconciler.engine.measuring import Measuring
 from reconciler.engine.progress import Silent
 from reconciler.engine.remotes import Remotes
 from reconciler.engine.site import Site
-from reconciler.engine.uploaders import proven
+from reconciler.engine.uploaders import proven, unreadable
 from reconciler.engine.uploads import Taken, Uploads
 from reconciler.errors import Gone, ReconcilerError, StateFault, UsageFault
 from reconciler.manifest import recorded
@@ -52,6 +52,14 @@ class Service:
         if target is None or not target.uploaders:
             raise Gone(f"publication `{publication}` takes no files", hint="`access.upload` in its manifest says who may send some")
         return proven(target.uploaders, authorization)
+
+    def locked_out(self) -> list[str]:
+        """Uploaders that nobody can be: their secrets cannot be read here, and why."""
+        found = []
+        for one in self.desired().publications.values():
+            for problem in unreadable(one.uploaders):
+                found.append(f"publication `{one.meta.name}` cannot know one of its uploaders: {problem}")
+        return found
 
     async def receive(self, publication: str, path: str, fields: Mapping[str, str], file: UploadedFile, principal: str) -> Taken:
         """A file that was sent to a publication. Raises as `Uploads.receive`."""

@@ -226,6 +226,11 @@ class SourceResolver(ABC):
         return None if due else committed.validator
 
     @property
+    def _elsewhere(self) -> str:
+        """Why a unit is no longer there, where the content type cannot know; empty where it can."""
+        return ""
+
+    @property
     def _shares(self) -> bool:
         """May several sources fill one group?"""
         return self._asked.importer_class.shared_groups
@@ -303,7 +308,9 @@ class SourceResolver(ABC):
             decisions = self._decide(answer, units)
         with self._asked.context.patience.named(self._asked.call("select", answer.name)):
             selected = self._selection.seal(answer.name, decisions, answer.kept_out)
-            lines = difference(self._source.id, members, selected.wanted, selected.refusals, self._selection, removes=removes, gone=answer.gone)
+            lines = difference(
+                self._source.id, members, selected.wanted, selected.refusals, self._selection, removes=removes, gone=answer.gone or self._elsewhere
+            )
         return selected, lines + await self._lacking(answer.name, selected.wanted, lines)
 
     def _decide(self, answer: Answer, units: Sequence[Unit]) -> list[Decision]:
@@ -348,7 +355,7 @@ class SourceResolver(ABC):
 
     def _departed(self, name: str, members: list[Member]) -> GroupChange:
         owner = self._findings.owned.get(name)
-        return departed(self._asked, self._source.id, name, members, self._selection, f"{owner} has the name now" if owner else "")
+        return departed(self._asked, self._source.id, name, members, self._selection, f"{owner} has the name now" if owner else self._elsewhere)
 
     async def _members(self, names: Sequence[str]) -> dict[str, list[Member]]:
         return await members_of(self._asked.reader, self._actual, names)

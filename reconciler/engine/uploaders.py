@@ -29,6 +29,17 @@ def proven(uploaders: Iterable[Uploader], authorization: str | None) -> str | No
     return found
 
 
+def unreadable(uploaders: Iterable[Uploader]) -> list[str]:
+    """Why references to secrets lead nowhere: whom nothing can let in."""
+    problems = []
+    for one in uploaders:
+        try:
+            reveal(one.token or one.password or Secret())
+        except UsageFault as fault:
+            problems.append(str(fault))
+    return problems
+
+
 def _presented(header: str) -> tuple[str | None, str] | None:
     """(user, password) of RFC 7617, or (None, token) of RFC 6750."""
     scheme, _, value = header.strip().partition(" ")

@@ -283,7 +283,9 @@ class Uploads:
         for key in keys:
             found = [one for one in hand.writer.find_units(hand.actual.id, hand.actual.number, key) if one.source == UPLOAD]
             if not found:
-                raise UsageFault(f"nothing was uploaded to repository `{hand.repository.meta.name}` under `{key}`")
+                name = hand.repository.meta.name
+                hint = f"`reconciler diff repository/{name} 0 latest` lists what it holds; what a sync brings in is kept out by filters"
+                raise UsageFault(f"nothing was uploaded to repository `{name}` under `{key}`", hint=hint)
             for one in found:
                 chosen.setdefault(one.group, []).append(stored_unit(one.body))
         call = f"`remove` of importer `{hand.plugin.id}` for repository `{hand.repository.meta.name}`"

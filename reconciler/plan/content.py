@@ -59,7 +59,7 @@ def difference(
 ) -> list[ChangeLine]:
     """The lines by which `source` turns `members` into `wanted`, in (type, key) order.
 
-    `removes=False` (additive mode): nothing leaves. `gone`: the reason for what leaves, where upstream gave one.
+    `removes=False` (additive mode): nothing leaves. `gone`: the reason for what leaves, where the content type cannot know it.
     A member of another source is never removed; a wanted unit that another source holds already only changes hands. Where
     another source holds something else under its key it is kept out, with its body, in case that one leaves: see `settle`.
     """
@@ -78,7 +78,7 @@ def difference(
             lines[(*key, line.op)] = line
     for key, member in held.items():
         if key not in asked and removes:
-            reason = gone or words.removal(member.unit, kept_out[key].reason if key in kept_out else "")
+            reason = words.removal(member.unit, kept_out[key].reason) if key in kept_out else gone or words.removal(member.unit, "")
             lines[(*key, REMOVE)] = _departure(member, MOVE if key in foreign else REMOVE, reason, words)
     for key, refusal in kept_out.items():
         if (*key, REMOVE) not in lines and key not in asked:

@@ -16,7 +16,7 @@ from reconciler_python.filenames import WHEEL, Filename, FilenameReader, Unreada
 DISTRIBUTION: Final = "python.distribution"
 PROJECT: Final = "python.project"
 
-_LARGEST = 2**53  # what every JSON reader takes as an integer
+_LARGEST = 2**44  # bytes; the core takes no larger size for the truth
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _ENCODER = msgspec.json.Encoder(order="sorted")
 

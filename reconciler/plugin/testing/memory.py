@@ -104,6 +104,7 @@ def _of_object(value: Any, depth: int) -> str:
     if type(value).__module__ in _SHOWN_WHOLE:
         return repr(value.__reduce__()) if type(value).__module__ != "collections" else repr(value)
     inner = getattr(value, "__dict__", None)
-    names = [name for name in inner if name != "__wrapped__"] if isinstance(inner, dict) else []
+    inner = inner if isinstance(inner, dict) else {}
+    names = [name for name in inner if name != "__wrapped__"]
     held = ", ".join(f"{name}: {_shown(inner[name], depth - 1)}" for name in names)
     return f"{type(value).__qualname__} {id(value):x} {held}"
