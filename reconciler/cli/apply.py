@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from reconciler.engine import Allowances, Home, Report
     from reconciler.model import DesiredState
     from reconciler.plan import Plan
-    from reconciler.plugin import Registry
+    from reconciler.plugin.registry import Registry
 
 NAME = "apply"
 
@@ -43,13 +43,20 @@ def command(
             output.lines(text(plan, verbose=verbose))
 
     allowances = Allowances(prune=prune, allow_destroy=allow_destroy)
-    report = asyncio.run(_apply(settings.home(home), registry, desired, allowances, {"commit": git_commit(manifests.folders(names))}, show))
+    made_by = _provenance(git_commit(manifests.folders(names)), override)
+    report = asyncio.run(_apply(settings.home(home), registry, desired, allowances, made_by, show))
     if format is Format.JSON:
         output.pieces([b'{"outcomes":', _outcomes(report), b',"plan":', *document(plans[-1], verbose=verbose), b"}"])
     else:
         output.line()
         output.lines(_summary(report))
     return 1 if report.failed else 0
+
+
+def _provenance(commit: str | None, overrides: list[str] | None) -> dict[str, Any]:
+    """Who asked. Which keys were overridden is part of it, their values are not."""
+    keys = sorted({text.partition("=")[0] for text in overrides or []})
+    return {"commit": commit, "overrides": keys} if keys else {"commit": commit}
 
 
 async def _apply(

@@ -12,7 +12,7 @@ from reconciler.cli import output, settings
 
 if TYPE_CHECKING:
     from reconciler.engine import Home
-    from reconciler.plugin import Registry
+    from reconciler.plugin.registry import Registry
 
 NAME = "explain"
 

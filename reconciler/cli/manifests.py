@@ -13,7 +13,7 @@ from reconciler.cli import settings
 
 if TYPE_CHECKING:
     from reconciler.model import DesiredState
-    from reconciler.plugin import Registry
+    from reconciler.plugin.registry import Registry
 
 OverrideOption = Annotated[
     list[str] | None,

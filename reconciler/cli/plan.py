@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from reconciler.engine import Allowances, Home
     from reconciler.model import DesiredState
     from reconciler.plan import Plan
-    from reconciler.plugin import Registry
+    from reconciler.plugin.registry import Registry
 
 NAME = "plan"
 PENDING = 2

@@ -10,7 +10,7 @@ from reconciler.cli import output, plugins_new, settings
 from reconciler.cli.formats import Layout, LayoutOption
 
 if TYPE_CHECKING:
-    from reconciler.plugin import Plugin
+    from reconciler.plugin.judging import Plugin
 
 NAME = "plugins"
 REFUSED = "refused: "

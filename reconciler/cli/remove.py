@@ -11,7 +11,7 @@ from reconciler.cli import output, settings
 if TYPE_CHECKING:
     from reconciler.engine import Home
     from reconciler.engine.uploads import Taken
-    from reconciler.plugin import Registry
+    from reconciler.plugin.registry import Registry
 
 NAME = "remove"
 
@@ -25,10 +25,10 @@ def command(
     import asyncio
 
     taken = asyncio.run(_remove(settings.home(home), settings.registry(), repository, keys))
-    output.line(f"version {taken.version} no longer holds {', '.join(f'`{key}`' for key in taken.keys)}")
+    output.line(f"version {taken.version} no longer holds {', '.join(f'`{name}`' for name in taken.names)}")
     for text in taken.delayed:
         output.line(text)
-    return 0
+    return 1 if taken.delayed else 0
 
 
 async def _remove(home: Home, registry: Registry, repository: str, keys: list[str]) -> Taken:

@@ -30,6 +30,8 @@ def command(
     service = Service(place, registry)  # a server that starts before the first apply has a database to watch
     for problem in service.locked_out():
         output.warning(problem, "the server sees the environment that it was started in")
+    for fault in service.unusable():
+        output.warning(fault.message, fault.hint)
     asyncio.run(service.close())
     serve(
         partial(application, place, registry.settings), host=host, port=port, workers=workers, on_ready=lambda url: output.note(f"serving on {url}/")

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
-from reconciler.engine import Home
+from reconciler.engine import Home, Limits
 from reconciler.engine.service import Service
+from reconciler.engine.uploads import Taken
 from reconciler.errors import PluginFault
 from reconciler.model import Digest
-from reconciler.plugin import MissingCall, PluginSettings, Redirect, Registry, UploadedFile
+from reconciler.plugin import MissingCall, Redirect, UploadedFile
+from reconciler.plugin.config import PluginSettings
+from reconciler.plugin.registry import Registry
 from reconciler.serve import Application, Catalogue, Missing, OnDemand, Receipt, ReceivedFile, Uploads
 
 ARRIVING = "arriving"
@@ -21,9 +24,9 @@ def application(home: Home, plugins: PluginSettings) -> Application:
     return assembled(home, Registry(settings=plugins))
 
 
-def assembled(home: Home, registry: Registry) -> Application:
-    """The same, with these plugins."""
-    service = Service(home, registry)
+def assembled(home: Home, registry: Registry, *, limits: Limits | None = None) -> Application:
+    """The same, with these plugins, which may take so long."""
+    service = Service(home, registry, limits=limits)
     counter = Counter(service)
     store, folder = home.store(), home.root / ARRIVING
     return Application(
@@ -47,7 +50,7 @@ class Counter:
     async def receive(self, publication: str, path: str, fields: Mapping[str, str], file: ReceivedFile, principal: str) -> Receipt:
         uploaded = UploadedFile(file.name, file.path, file.size, file.sha256)
         taken = await self._service.receive(publication, path, fields, uploaded, principal)
-        return Receipt(said(taken.keys, taken.version, taken.delayed), taken.version)
+        return Receipt(said(taken), taken.version, shown=not taken.delayed)
 
     def lacks(self, digest: Digest) -> bool:
         return self._service.lacks(digest)
@@ -85,7 +88,8 @@ class MissingPaths(Mapping[str, Missing]):
         return len(self._registry.ids("publisher"))
 
 
-def said(keys: tuple[str, ...], version: int, delayed: tuple[str, ...]) -> str:
+def said(taken: Taken) -> str:
     """What came of an upload, for people."""
-    what = f"version {version} holds {', '.join(f'`{key}`' for key in keys)}" if keys else f"nothing new: version {version} holds it already"
-    return "\n".join((what, *delayed))
+    version, names = taken.version, ", ".join(f"`{name}`" for name in taken.names)
+    what = f"version {version} holds {names}" if names else f"nothing new: version {version} holds it already"
+    return "\n".join((what, *taken.delayed))

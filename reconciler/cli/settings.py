@@ -13,7 +13,8 @@ from reconciler.errors import UsageFault
 
 if TYPE_CHECKING:
     from reconciler.engine import Home
-    from reconciler.plugin import PluginSettings, Registry
+    from reconciler.plugin.config import PluginSettings
+    from reconciler.plugin.registry import Registry
 
 FILE = "reconciler.toml"
 FOLDER = "plugins.d"
@@ -50,7 +51,7 @@ def registry() -> Registry:
 
 def unstarted_registry() -> Registry:
     """The same, nothing judged yet: for the commands by which one finds out why the others refuse to start."""
-    from reconciler.plugin import Registry
+    from reconciler.plugin.registry import Registry
 
     found = Registry(settings=plugins())
     _mention_strangers(found)
@@ -59,7 +60,7 @@ def unstarted_registry() -> Registry:
 
 def plugins() -> PluginSettings:
     """What the settings say about plugins. Raises UsageFault naming the file that is at fault."""
-    from reconciler.plugin import PluginSettings
+    from reconciler.plugin.config import PluginSettings
 
     stored = _file()
     named = os.environ.get("RECONCILER_PLUGIN_DIRECTORY") or stored.get("plugin_directory")

@@ -35,17 +35,19 @@ def command(
 
 
 async def _upload(service: Service, repository: str, files: list[UploadedFile], fields: dict[str, str]) -> int:
-    """Every file is a change of its own: what went in before one is refused stays in."""
+    """Every file is a change of its own: what went in before one is refused stays in. 1 where one is in and not shown."""
     from reconciler.cli.serving import said
     from reconciler.cli.user import principal
 
+    delayed = False
     try:
         for file in files:
             taken = await service.upload(repository, file, fields, principal())
-            output.line(f"{file.name}: {said(taken.keys, taken.version, taken.delayed)}")
+            output.line(f"{file.name}: {said(taken)}")
+            delayed = delayed or bool(taken.delayed)
     finally:
         await service.close()
-    return 0
+    return 1 if delayed else 0
 
 
 def _field(text: str) -> tuple[str, str]:

@@ -11,6 +11,7 @@ leaves rows that nobody refers to, which the next `stage` or `publish` sweeps aw
 
 from reconciler.database.commits import Stage
 from reconciler.database.database import Database, Reader, Writer
+from reconciler.database.plugins import noted
 from reconciler.database.publishing import PublicationStage
 from reconciler.database.records import (
     ArtifactOrigin,
@@ -59,4 +60,5 @@ __all__ = [
     "StagedMember",
     "VersionRecord",
     "Writer",
+    "noted",
 ]

@@ -77,6 +77,17 @@ _MOVED = (
     .order_by(repository_group.c.name)
     .distinct()
 )
+_MOVED_IDS = (
+    select(stage_group.c.group_id)
+    .join(repository_group, repository_group.c.id == stage_group.c.group_id)
+    .where(stage_group.c.stage_id == _STAGE, repository_group.c.digest.is_distinct_from(stage_group.c.was))
+    .distinct()
+)
+_STAGED_FOR = (
+    select(repository_group.c.name, stage_group.c.source)
+    .join(stage_group, stage_group.c.group_id == repository_group.c.id)
+    .where(stage_group.c.stage_id == _STAGE, stage_group.c.group_id.in_(listed("groups")))
+)
 _WITHOUT_BYTES = (
     select(unit.c.key, unit_artifact.c.path)
     .join(stage_member, stage_member.c.unit_id == unit.c.id)
@@ -207,20 +218,33 @@ class Stage:
         sources: Mapping[str, CommittedSource],
         now: datetime,
         scratchpads: Mapping[str, Any] = MappingProxyType({}),
+        seen: Mapping[str, Digest | None] = MappingProxyType({}),
     ) -> CommitResult:
         """Compare and swap, in one transaction. The same content makes no version, and nothing staged neither; what is to be
         remembered of `sources`, of the groups, and in `scratchpads` (by owner, as in `set_scratchpads`) is recorded all the same.
+        `seen`: the notes that these replace, by owner, as `noted` names them.
 
-        Raises Conflict naming the groups that are no longer what the plan saw, and StateFault when bytes of a joining unit
+        Raises Conflict naming the groups, or the note, that are no longer what the plan saw, and StateFault when bytes of a joining unit
         are neither stored nor to be had anywhere; nothing has changed then.
         """
         with self._writing.begin() as connection:
             latest = self._check(connection)
             result = self._swap(connection, latest, now, provenance)
             self._remember(connection, sources)
-            write_scratchpads(connection, self._repository_id, scratchpads)
+            write_scratchpads(connection, self._repository_id, scratchpads, seen)
         self.discard()
         return result
+
+    def leave_out_moved(self) -> set[tuple[str, str]]:
+        """Unstage the groups that are no longer what the caller saw, so that the others can be committed; (group, source) of each."""
+        found: set[tuple[str, str]] = set()
+        with self._writing.begin() as connection:
+            for batch in batches(connection.execute(_MOVED_IDS, {"of_stage": self._id}).scalars().all()):
+                rows = connection.execute(_STAGED_FOR, {"of_stage": self._id, "groups": batch})
+                found.update((name, source) for name, source in rows)
+                for table in (stage_member, stage_group):
+                    connection.execute(delete(table).where(table.c.stage_id == self._id, table.c.group_id.in_(batch)))
+        return found
 
     def discard(self) -> None:
         """Forget what is staged. May be called at any time, any number of times."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, select
@@ -14,8 +15,10 @@ from sqlalchemy import Connection, bindparam, delete, select
 from reconciler.database.bulk import Bulk, parameter, replacing
 from reconciler.database.columns import to_digest, to_raw
 from reconciler.database.records import Attachment
-from reconciler.database.schema import repository_plugin
+from reconciler.database.schema import repository, repository_plugin
 from reconciler.database.session import Reading, Writing
+from reconciler.errors import Conflict
+from reconciler.model import Digest
 
 _row = repository_plugin.c
 _OF = _row.repository_id == parameter("of_repository", _row.repository_id)
@@ -25,6 +28,7 @@ _SCRATCHPAD = select(_row.scratchpad).where(_OF, _row.owner == bindparam("of_own
 _ATTACH = replacing(repository_plugin, "repository_id", "owner", "attached", "config")
 _DETACH = delete(repository_plugin).where(_OF, _row.owner == bindparam("of_owner"))
 _NOTE = replacing(repository_plugin, "repository_id", "owner", "attached", "scratchpad", keep=["attached"])
+_ALONE = select(repository.c.id).where(repository.c.id == bindparam("of_repository")).with_for_update()  # there may be no note yet to lock
 _DROP_EMPTY = Bulk(
     lambda _: delete(repository_plugin).where(_OF, _row.owner == bindparam("of_owner"), ~_row.attached, _row.scratchpad.is_(None)),
     *("of_repository", "of_owner"),
@@ -77,8 +81,31 @@ def write_attachments(connection: Connection, repository_id: int, attachments: S
     _ATTACH(connection, [(repository_id, one.owner, True, to_raw(one.config)) for one in attachments])
 
 
-def write_scratchpads(connection: Connection, repository_id: int, pads: Mapping[str, Any]) -> None:
-    """Escaped to ASCII: a note may hold a NUL or half a surrogate pair, which databases refuse as text."""
-    texts = {owner: None if pad is None else json.dumps(pad, allow_nan=False, separators=(",", ":")) for owner, pad in pads.items()}
+def noted(pad: Any) -> Digest | None:
+    """The identity of a note, None for none: what somebody who writes another one has seen of it."""
+    text = _text(pad)
+    return None if text is None else Digest.of(text.encode("ascii"))
+
+
+def write_scratchpads(
+    connection: Connection, repository_id: int, pads: Mapping[str, Any], seen: Mapping[str, Digest | None] = MappingProxyType({})
+) -> None:
+    """`seen`: what the notes of these owners must still be, as `noted` names them. Raises Conflict naming one that is another by now."""
+    if seen:
+        _check_unmoved(connection, repository_id, seen)
+    texts = {owner: _text(pad) for owner, pad in pads.items()}
     _NOTE(connection, [(repository_id, owner, False, text) for owner, text in texts.items()])
     _DROP_EMPTY(connection, [(repository_id, owner) for owner, text in texts.items() if text is None])
+
+
+def _check_unmoved(connection: Connection, repository_id: int, seen: Mapping[str, Digest | None]) -> None:
+    connection.execute(_ALONE, {"of_repository": repository_id})
+    for owner, digest in seen.items():
+        text = connection.execute(_SCRATCHPAD, {"of_repository": repository_id, "of_owner": owner}).scalar()
+        if (None if text is None else Digest.of(text.encode("ascii"))) != digest:
+            raise Conflict(f"the scratchpad of `{owner}` was written by somebody else since it was read", hint="plan again")
+
+
+def _text(pad: Any) -> str | None:
+    """Escaped to ASCII: a note may hold a NUL or half a surrogate pair, which databases refuse as text."""
+    return None if pad is None else json.dumps(pad, allow_nan=False, separators=(",", ":"))

@@ -121,10 +121,15 @@ class PublicationStage:
             with self._naming_clashes(), self._writing.begin() as connection:
                 self._write(connection)
 
-    def complete(self, scratchpads: Mapping[int, Mapping[str, Any]] = MappingProxyType({})) -> PublicationRecord:
-        """From now on the pointer may be set to it. `scratchpads`: what is noted with it, by repository ID and owner (as in `set_scratchpads`).
+    def complete(
+        self,
+        scratchpads: Mapping[int, Mapping[str, Any]] = MappingProxyType({}),
+        seen: Mapping[int, Mapping[str, Digest | None]] = MappingProxyType({}),
+    ) -> PublicationRecord:
+        """From now on the pointer may be set to it. `scratchpads`: what is noted with it, by repository ID and owner (as in `set_scratchpads`);
+        `seen`: the notes that these replace, as `noted` names them.
 
-        Raises Conflict when somebody else swept it away, PluginFault when two groups emit one path.
+        Raises Conflict when somebody else swept it away or has noted something meanwhile, PluginFault when two groups emit one path.
         """
         values = {"of_publication": self._publication_id, "of_number": self._record.number}
         with self._naming_clashes(), self._writing.begin() as connection:
@@ -136,7 +141,7 @@ class PublicationStage:
             if twice is not None:
                 raise _clash(*twice)
             for repository_id, pads in scratchpads.items():
-                write_scratchpads(connection, repository_id, pads)
+                write_scratchpads(connection, repository_id, pads, seen.get(repository_id, {}))
             connection.execute(_COMPLETE, values)
         self._done = True
         return self._record

@@ -7,15 +7,16 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
 
-from sqlalchemy import Connection, delete, distinct, func, select, update
+from sqlalchemy import Connection, delete, distinct, exists, func, select, update
 
 from reconciler.database import schema
-from reconciler.database.bulk import Bulk, batches, ignoring, insert_for, listed, overwriting, plain
+from reconciler.database.bulk import Bulk, batches, ignoring, insert_for, listed, overwriting, parameter, plain
 from reconciler.database.columns import from_json, to_digest, to_json
 from reconciler.database.plugins import write_attachments
 from reconciler.database.records import Attachment
-from reconciler.database.schema import membership, pointer, publication, repository, resource
+from reconciler.database.schema import artifact, artifact_origin, membership, pointer, publication, repository, resource, unit, unit_artifact
 from reconciler.database.session import Reading, Writing
+from reconciler.database.versions import at
 from reconciler.model import (
     EMPTY_VERSION,
     ActualPublication,
@@ -48,8 +49,26 @@ _RECORD = Bulk(
     lambda dialect: overwriting(insert_for(dialect, resource), ["kind", "name"], [name for name in _COLUMNS if name != "created_at"]),
     *_COLUMNS,
 )
+_AMEND = Bulk(
+    lambda _: (
+        update(resource)
+        .where(resource.c.kind == parameter("of_kind", resource.c.kind), resource.c.name == parameter("of_name", resource.c.name))
+        .values({name: parameter(f"new_{name}", resource.c[name]) for name in ("spec", "secrets", "folder")})
+    ),
+    *("new_spec", "new_secrets", "new_folder", "of_kind", "of_name"),
+)
 _BORN = select(resource.c.id).where(resource.c.kind == Kind.REPOSITORY.value, resource.c.id.not_in(select(repository.c.id)))
 _IDS = select(resource.c.name, repository.c.id).join(repository, repository.c.id == resource.c.id).where(resource.c.name.in_(listed("names")))
+_ONLY_FROM = (
+    select(unit.c.digest, artifact.c.sha256)
+    .join(membership, membership.c.unit_id == unit.c.id)
+    .join(unit_artifact, unit_artifact.c.unit_id == unit.c.id)
+    .join(artifact, artifact.c.sha256 == unit_artifact.c.sha256)
+    .where(membership.c.repository_id == parameter("repository_id", membership.c.repository_id), at(parameter("number", membership.c.added)))
+    .where(~artifact.c.stored)
+    .where(exists(select(1).where(artifact_origin.c.sha256 == artifact.c.sha256)))
+    .where(~exists(select(1).where(artifact_origin.c.sha256 == artifact.c.sha256, artifact_origin.c.remote.not_in(listed("remotes")))))
+)
 _START = ignoring(repository, "id", "number", "digest")
 _VERSION_0 = plain(schema.version, "repository_id", "number", "digest", "created_at", "provenance")
 
@@ -93,6 +112,15 @@ class ResourceReads(Reading):
         latest = {names[row[0]]: ActualRepository(row[0], names[row[0]], row[1], Digest(row[2]), units.get(row[0], 0)) for row in repositories}
         return ActualState(recorded, latest, publications)
 
+    def only_from(self, remotes: Sequence[str], repository_id: int, number: int) -> dict[Digest, set[Digest]]:
+        """What a version holds whose bytes are not stored and can be had from nobody but these remotes: units by the digest of the artifact."""
+        found: dict[Digest, set[Digest]] = {}
+        values = {"remotes": list(remotes), "repository_id": repository_id, "number": number}
+        with self._reading.connect() as connection:
+            for held, bytes_ in connection.execute(_ONLY_FROM, values):
+                found.setdefault(Digest(bytes_), set()).add(Digest(held))
+        return found
+
 
 class ResourceWrites(Writing):
     """Recording and forgetting resources."""
@@ -123,15 +151,22 @@ class ResourceWrites(Writing):
             if any(ref.kind is Kind.PUBLICATION for ref in (*deleted, *(one.meta.ref for one in resources))):
                 touch(connection)
 
+    def amend_resources(self, resources: Sequence[ActualResource]) -> None:
+        """The specifications, the fingerprints of secrets and the folders of recorded resources are these from now on; nothing else changes."""
+        if resources:
+            rows = [(to_json(one.spec), to_json(one.secrets), one.folder, one.ref.kind.value, one.ref.name) for one in resources]
+            with self._writing.begin() as connection:
+                _AMEND(connection, rows)
+
 
 def _row(one: Resource, secrets: Mapping[str, str], now: datetime) -> tuple[object, ...]:
     meta = one.meta
     served = (one.path, one.publisher) if isinstance(one, Publication) else (None, None)
     texts = (to_json(part) for part in (meta.labels, meta.annotations, one.spec, secrets))
-    return (meta.kind.value, meta.name, *texts, _folder(meta.origin.file), *served, now, now)
+    return (meta.kind.value, meta.name, *texts, folder_of(meta.origin.file), *served, now, now)
 
 
-def _folder(file: str) -> str:
+def folder_of(file: str) -> str:
     """Of a manifest, absolute; empty for one that came from no file (`-`, `<stdin>`)."""
     return "" if file in ("", "-") or file.startswith("<") else os.path.dirname(os.path.abspath(file))
 

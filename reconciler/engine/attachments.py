@@ -23,7 +23,9 @@ from reconciler.errors import PluginFault, ReconcilerError
 from reconciler.manifest.kinds import PublicationSpec
 from reconciler.manifest.wording import keys
 from reconciler.model import ActualResource, ActualState, Digest, Kind, Publication, Ref, Repository
-from reconciler.plugin import Importer, Plugin, PluginCallConfiguration, Publisher, Registry
+from reconciler.plugin import Importer, PluginCallConfiguration, Publisher
+from reconciler.plugin.judging import Plugin
+from reconciler.plugin.registry import Registry
 
 _BASES: Mapping[str, type] = {"importer": Importer, "publisher": Publisher}
 _SOURCE_KEYS = frozenset({"name", "version"})  # of an entry of `sources`: what is left is the plugin's

@@ -16,7 +16,7 @@ from reconciler.engine.steps import Step, reached
 from reconciler.errors import DigestMismatch, Malformed, PluginFault, StateFault
 from reconciler.model import Artifact, Digest, Unit, stored_unit
 from reconciler.plan import ChangeLine
-from reconciler.plugin import Registry
+from reconciler.plugin.registry import Registry
 from reconciler.remote import Fetcher, download
 from reconciler.store import Store
 
@@ -62,8 +62,8 @@ class Downloaded(Protocol):
 
     def file(self, digest: Digest) -> Path | None: ...
 
-    def belied(self, url: str) -> None:
-        """The bytes of `url` are others than it was believed to have."""
+    def belied(self, remote: str, url: str) -> None:
+        """The bytes that `remote` has under `url` are others than it was believed to have."""
         ...
 
 
@@ -152,7 +152,7 @@ class Bringer:
         try:
             return await download(access.fetcher, self._store, artifact.url, digest, artifact.size, retries=access.retries, progress=self._progress)
         except (DigestMismatch, Malformed):
-            self._here.belied(artifact.url)
+            self._here.belied(access.remote, artifact.url)
             raise
 
     def _taken(self, path: Path, digest: Digest) -> int:

@@ -13,8 +13,8 @@ from reconciler.engine.pads import PadBook
 from reconciler.engine.patience import Clock
 from reconciler.engine.places import PassingPlace
 from reconciler.engine.steps import Step, reached
+from reconciler.engine.telling import told
 from reconciler.errors import Malformed, PluginFault
-from reconciler.model import one_line
 from reconciler.plugin import Page, PluginCallConfiguration, RepositoryInfo
 from reconciler.remote import PageReader
 
@@ -115,12 +115,15 @@ class SourceCall(UpstreamCall):
 
     conduit = "ImporterCall"
 
-    def __init__(self, desk: Desk, clock: Clock, known: str | None = None) -> None:
+    def __init__(self, desk: Desk, clock: Clock, known: str | None = None, *, declaring: bool = False) -> None:
         super().__init__(desk, clock, known)
+        self._declaring = declaring
         self.kept_out: list[tuple[str, str]] = []
 
     def refuse(self, key: str, reason: str) -> None:
         self._check_open()
+        if self._declaring:
+            raise PluginFault("`declare` cannot refuse a unit, since it reads none", hint="leave the group out, raise Malformed, or refuse in `read`")
         self.kept_out.append(kept_out(key, reason))
 
 
@@ -128,7 +131,7 @@ def kept_out(key: Any, reason: Any) -> tuple[str, str]:
     """What `refuse` was told, of whatever upstream called it. Raises PluginFault where it is no text."""
     if not (isinstance(key, str) and isinstance(reason, str)):
         raise PluginFault(f"`refuse` takes a key and a reason, both of them texts: {key!r:.80}, {reason!r:.80}")
-    return one_line(key, LONGEST_KEY), one_line(reason)
+    return told(key, LONGEST_KEY), told(reason)
 
 
 def usable_validator(text: Any) -> bool:

@@ -9,7 +9,8 @@ from typing import Any, ClassVar, TypeVar
 from reconciler.engine.pads import REPOSITORY, PadBook
 from reconciler.engine.telling import hint_of, words_of
 from reconciler.errors import Conflict, LeaseHeld, PluginFault, ReconcilerError, StateFault
-from reconciler.plugin import OptionFault, Plugin, PluginCallConfiguration
+from reconciler.plugin import OptionFault, PluginCallConfiguration
+from reconciler.plugin.judging import Plugin
 
 Item = TypeVar("Item")
 

@@ -17,7 +17,7 @@ from reconciler.engine.sources import BATCH, Answer, Asked, Pace, SourceFailure,
 from reconciler.errors import PluginFault, StateFault
 from reconciler.model import EMPTY_VERSION, ActualRepository, Digest, Source, StoredUnit, group_digest, stored_unit
 from reconciler.plan import ContentChanges, applied
-from reconciler.plugin import Importer, Members, RepositoryInfo
+from reconciler.plugin import Importer, Members, PluginCallConfiguration, RepositoryInfo
 
 LATEST = "latest"
 
@@ -124,6 +124,12 @@ class CopyingConduit(NotedConduit):
     def options(self) -> object:
         self._check_open()
         return self._source.options
+
+    @property
+    def config(self) -> PluginCallConfiguration:
+        self._check_open()
+        config: PluginCallConfiguration = self._source.config
+        return config
 
     def groups(self) -> Iterator[str]:
         actual = self._asked.actual

@@ -8,16 +8,18 @@ then the record of it all. A crash anywhere leaves rubbish, never a lie, and the
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import groupby
 from typing import Any
 
 from reconciler.database import Outcome
+from reconciler.engine.amending import amendments
 from reconciler.engine.attachments import LifeCycle, attached
 from reconciler.engine.bringing import SourceAccess
 from reconciler.engine.exports import forget, overlap
-from reconciler.engine.lease import leased
+from reconciler.engine.lease import leased, patiently
 from reconciler.engine.planning import LATEST
 from reconciler.engine.serving import abandoned, dropped, serve_version, takes_over
 from reconciler.engine.site import Site
@@ -30,6 +32,7 @@ from reconciler.plan import REMOVE, Action, ContentChanges, Counts, Plan, Resour
 from reconciler.remote import conceal
 
 AT_ONCE = 4  # repositories synced at the same time
+NAMED = 10  # groups that a message names
 
 DONE, UNCHANGED, FAILED, BLOCKED = "done", "unchanged", "failed", "blocked"
 
@@ -75,6 +78,7 @@ class Executor:
         self._provenance = provenance
         self._report = Report()
         self._unfit: set[Ref] = set()  # whose plugins could not be attached
+        self._landed: dict[str, int] = {}  # the number of the version in which all that was planned of a repository is
 
     async def run(self) -> Report:
         """Everything that can be done is done; the report says what was not, and why."""
@@ -85,7 +89,10 @@ class Executor:
         life = await asyncio.to_thread(self._attached, before)
         dropped = self._dropped(before)
         late = self._late(before, dropped)
-        await asyncio.to_thread(self._record_resources, self._written() - late, life=life)
+        at_once = self._written() - late
+        amended = list(amendments(self._desired, before, at_once, self._fingerprints))
+        await asyncio.to_thread(self._site.writer.amend_resources, amended)
+        await asyncio.to_thread(self._record_resources, at_once, life=life)
         slots = asyncio.Semaphore(AT_ONCE)
         actual = await asyncio.to_thread(self._site.writer.actual_state)
 
@@ -121,6 +128,20 @@ class Executor:
     def _copied_from(self, name: str) -> list[str]:
         """The repositories whose content, and whose bytes, one waits for."""
         return [source.name for source in self._desired.repositories[name].sources if source.kind is SourceKind.REPOSITORY]
+
+    def _waits_for(self, change: ResourceChange) -> Ref | None:
+        """A repository whose planned content was copied into this plan, and which did not come to hold it."""
+        assert change.content is not None
+        if not change.content.counts.total and not change.content.counts.moved:
+            return None
+        for source in self._desired.repositories[change.ref.name].sources:
+            base = self._changes.get(Ref(Kind.REPOSITORY, source.name)) if source.kind is SourceKind.REPOSITORY else None
+            if base is None or base.refusal or base.content is None or not base.content.counts.total:
+                continue
+            number = self._landed.get(source.name)
+            if (source.version == LATEST and number is None) or (source.version == base.version[1] and source.version != number):
+                return base.ref
+        return None
 
     def _going(self, kind: Kind) -> list[ResourceChange]:
         going = [one for one in self._plan.changes if one.ref.kind is kind and one.action is not Action.DELETE and not one.refusal]
@@ -212,11 +233,26 @@ class Executor:
                     waiting[ref] = one.meta.ref
         showing = {**{one.meta.ref: one.meta.ref for one in short if one.meta.ref in before.resources}, **waiting}
         held = {before.resources[ref].spec["repository"]: cause for ref, cause in showing.items()}
+        waiting |= self._still_needed(deleted)
         return waiting | {ref: held[ref.name] for ref in deleted if ref.kind is Kind.REPOSITORY and ref.name in held}
+
+    def _still_needed(self, deleted: list[Ref]) -> dict[Ref, Ref]:
+        """Remotes that alone have bytes of a repository that did not come to what was planned, which may have been to have them from elsewhere."""
+        remotes = [ref for ref in deleted if ref.kind is Kind.REMOTE]
+        states = self._site.writer.actual_state().repositories if remotes else {}
+        for change in self._going(Kind.REPOSITORY):
+            state = states.get(change.ref.name)
+            short = self._report.result(change.ref) in (FAILED, BLOCKED)
+            if state is not None and short and self._site.writer.only_from([ref.name for ref in remotes], state.id, state.number):
+                return dict.fromkeys(remotes, change.ref)
+        return {}
 
     async def _repository(self, change: ResourceChange, actual: ActualState) -> None:
         content = change.content
         assert content is not None
+        if (base := self._waits_for(change)) is not None:
+            self._report.add(change.ref, BLOCKED, f"{base} did not become what was planned: {change.ref} waits")
+            return
         problems = [str(failure) for failure in content.failures]
         message = ""
         if content.touched:
@@ -253,9 +289,16 @@ class Executor:
                     raise
         finally:
             task.done()
-        words = counts_text(replace(_committed(content, sync.failures), download=0), content.plural)
+        moved = sorted({group for group, _ in sync.moved})
+        failed = [str(failure) for failure in sync.failures]
+        if moved:
+            self._report.conflicts.append(change.ref.name)
+            failed.append(f"changed since they were planned: {_named(moved)}")
+        if not failed:
+            self._landed[change.ref.name] = number
+        words = counts_text(replace(_committed(content, sync.failures, moved), download=0), content.plural)
         message = f"version {number} {digest}" + (f", {words}" if created else ", unchanged")
-        return message if content.counts.total else "", [str(failure) for failure in sync.failures]
+        return message if content.counts.total else "", failed
 
     def _access(self, repository: Repository, content: ContentChanges) -> dict[str, SourceAccess]:
         """How the files of each remote come in; a source that could not be asked has no access, and may not even have its secrets."""
@@ -276,11 +319,11 @@ class Executor:
         if self._blocked(change.ref.name):
             self._report.add(change.ref, BLOCKED, f"{source} was refused" if source not in self._unfit else f"{source} failed")
             return
-        if self._report.result(source) == FAILED and actual.repositories[publication.repository].number == 0:
+        if self._report.result(source) in (FAILED, BLOCKED) and actual.repositories[publication.repository].number == 0:
             self._report.add(change.ref, BLOCKED, f"{source} has no content yet")
             return
         try:
-            message = await serve_version(self._site, publication, change, actual)
+            message = await patiently(partial(serve_version, self._site, publication, change, actual))
         except ReconcilerError as error:
             self._report.add(change.ref, FAILED, explained(error))
         except Exception as error:  # a full disk, a locked database; the pointer stays where it was
@@ -300,15 +343,21 @@ class Executor:
         return waits and (bool(target.refusal) or source in self._unfit)
 
 
-def _committed(content: ContentChanges, failures: Iterable[FileFailure]) -> Counts:
-    """What became of the planned changes: a file that failed did not come, and the removals of its group wait."""
+def _committed(content: ContentChanges, failures: Iterable[FileFailure], moved: Sequence[str]) -> Counts:
+    """What became of the planned changes: a file that failed did not come, and the removals of its group wait; a group that moved waits whole."""
     failed = {(one.group, one.key) for one in failures}
-    if not failed:
+    if not failed and not moved:
         return content.counts
-    waiting = {group for group, _ in failed}
+    waiting, left_out = {group for group, _ in failed}, set(moved)
     return sum_counts(
         counts_of(
             line for change in changes for line in change.lines if (name, line.key) not in failed and not (line.op == REMOVE and name in waiting)
         )
         for name, changes in groupby(content.spool, key=lambda change: change.head.name)
+        if name not in left_out
     )
+
+
+def _named(groups: Sequence[str]) -> str:
+    more = f" and {len(groups) - NAMED} more" if len(groups) > NAMED else ""
+    return ", ".join(f"`{name}`" for name in groups[:NAMED]) + more

@@ -17,7 +17,8 @@ from reconciler.engine.sources import GONE, Answer, Asked, Context, failure_of
 from reconciler.engine.telling import told
 from reconciler.errors import NotCached, UsageFault
 from reconciler.model import ActualState, DesiredState, Source, SourceKind, stored_unit
-from reconciler.plugin import Decision, low_level
+from reconciler.plugin import Decision
+from reconciler.plugin.importer import low_level
 
 ANSWERED, SILENT, ABSENT, FAILED, UNKNOWN = "answered", "silent", "gone", "failed", "unknown"
 

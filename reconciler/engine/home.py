@@ -37,7 +37,7 @@ class Home:
 
     def places(self) -> Places:
         """The working directories of plugins."""
-        return Places(self.root / "work")
+        return Places(self.root.absolute() / "work")
 
     def key(self, *, create: bool) -> bytes | None:
         """The key of secret fingerprints; None where there is none yet and a planning run must not make one."""

@@ -13,7 +13,8 @@ from reconciler.engine.attachments import publisher_of
 from reconciler.errors import PluginFault, UsageFault
 from reconciler.model import ActualResource, ActualState, Kind, Ref, StoredUnit, stored_unit
 from reconciler.model.digest import Digest
-from reconciler.plugin import ContentType, Registry
+from reconciler.plugin import ContentType
+from reconciler.plugin.registry import Registry
 
 API_VERSION = "reconciler/v1"
 SHORTEST = 7  # characters of a digest that stand for it

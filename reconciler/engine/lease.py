@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
+from typing import TypeVar
 
 from reconciler.database import Lease, Writer
 from reconciler.engine.steps import Step, reached
@@ -14,6 +15,10 @@ from reconciler.engine.together import together
 from reconciler.errors import LeaseHeld, ReconcilerError, StateFault
 
 TTL = 60  # seconds without a heartbeat after which a lease of another host may be taken over
+PATIENCE = 30.0  # seconds for which others are let go first: who commits to the same group, or works on the same publication
+STEP = 0.25
+
+Answer = TypeVar("Answer")
 
 
 class Held:
@@ -61,3 +66,15 @@ async def leased(writer: Writer, name: str, clock: Callable[[], datetime]) -> As
             await asyncio.to_thread(writer.release, lease)
         raise
     await asyncio.to_thread(writer.release, lease)
+
+
+async def patiently(call: Callable[[], Awaitable[Answer]]) -> Answer:
+    """What `call` returns, once whoever holds a lease that it wants has had time to finish. Raises LeaseHeld when that one takes too long."""
+    deadline = asyncio.get_running_loop().time() + PATIENCE
+    while True:
+        try:
+            return await call()
+        except LeaseHeld:
+            if asyncio.get_running_loop().time() > deadline:
+                raise
+        await asyncio.sleep(STEP)

@@ -51,7 +51,7 @@ class ListedSource(UpstreamSource):
         declared: dict[str, Group] = {}
         try:
             async with self._asked.context.patience.call(self._asked.call("declare")) as clock:
-                call = SourceCall(self._desk, clock, known)
+                call = SourceCall(self._desk, clock, known, declaring=True)
                 try:
                     async with _groups(self._asked.importer().declare(call)) as groups:
                         async for group in groups:
@@ -61,7 +61,7 @@ class ListedSource(UpstreamSource):
                                 return call, None
                             _check_group(group, declared)
                             declared[group.name] = group
-                except NotCached:
+                except (NotCached, Temporary):
                     raise
                 except Exception:
                     call.forget_pages()
@@ -72,7 +72,7 @@ class ListedSource(UpstreamSource):
             raise
         except Exception as error:  # a plugin may raise anything; whatever it is, nothing of this source is removed
             raise SourceFailure(error) from error
-        return call, declared
+        return call, None if call.said_unchanged and not declared else declared
 
     def _settled(self, group: Group) -> bool:
         """Is the group committed under what its source declares now, with today's selection, and not due again?"""
@@ -123,6 +123,8 @@ class ListedSource(UpstreamSource):
                 if isinstance(units, Unchanged):
                     return self._as_it_was(call, group)
                 found = _units(units, name)
+                if call.said_unchanged and not found:  # nothing to say, after hearing that nothing changed: that is no absence
+                    return self._as_it_was(call, group)
             validator = group.validator or call.validator or otherwise
             return Answer(name, found, call.kept_out, validator, group.listed)
         except Gone as gone:

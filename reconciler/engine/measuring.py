@@ -10,35 +10,38 @@ from reconciler.engine.remotes import Remotes
 from reconciler.model import Digest, Remote
 from reconciler.remote import MeasureCache, Measured, measure
 
+Place = tuple[str, str]  # remote, URL: what one remote is shown another may be refused, or shown otherwise
+
 
 class Measuring:
     """A temporary folder of one run, and what lies in it by digest. `close` removes it."""
 
     def __init__(self) -> None:
         self._folder: tempfile.TemporaryDirectory[str] | None = None
-        self._arriving: dict[str, asyncio.Future[Measured]] = {}
+        self._arriving: dict[Place, asyncio.Future[Measured]] = {}
         self._files: dict[Digest, Path] = {}
-        self._measures: MeasureCache | None = None
+        self._measures: dict[str, MeasureCache] = {}
 
     def begin(self) -> None:
         """Another plan is made: upstream may hold other bytes by now. What lies here already stays."""
-        self._arriving = {url: arriving for url, arriving in self._arriving.items() if not arriving.done()}
+        self._arriving = {place: arriving for place, arriving in self._arriving.items() if not arriving.done()}
 
     async def measure(self, remotes: Remotes, remote: Remote, url: str) -> Measured:
-        """What `url` holds. However many ask, it is downloaded once in a run. Raises what the remote raises."""
-        arriving = self._arriving.get(url)
+        """What `remote` has under `url`. However many ask, it is downloaded once in a run. Raises what the remote raises."""
+        place = (remote.meta.name, url)
+        arriving = self._arriving.get(place)
         if arriving is None:
-            arriving = self._arriving[url] = asyncio.ensure_future(self._fetch(remotes, remote, url))
+            arriving = self._arriving[place] = asyncio.ensure_future(self._fetch(remotes, remote, url))
         return await asyncio.shield(arriving)
 
     def file(self, digest: Digest) -> Path | None:
         """The bytes, where they were downloaded to be measured."""
         return self._files.get(digest)
 
-    def belied(self, url: str) -> None:
+    def belied(self, remote: str, url: str) -> None:
         """A measure turned out wrong: the next plan measures anew."""
-        if self._measures is not None:
-            self._measures.drop(url)
+        if remote in self._measures:
+            self._measures[remote].drop(url)
 
     async def close(self) -> None:
         for arriving in self._arriving.values():
@@ -53,10 +56,9 @@ class Measuring:
     async def _fetch(self, remotes: Remotes, remote: Remote, url: str) -> Measured:
         if self._folder is None:
             self._folder = tempfile.TemporaryDirectory(prefix="reconciler-")
-        self._measures = remotes.measures
-        measured = await measure(
-            None if remotes.offline else remotes.fetcher(remote), remotes.measures, url, Path(self._folder.name), retries=remote.retries
-        )
+        measures = self._measures[remote.meta.name] = remotes.measures(remote)
+        fetcher = None if remotes.offline else remotes.fetcher(remote)
+        measured = await measure(fetcher, measures, url, Path(self._folder.name), retries=remote.retries)
         if measured.path is not None:
             self._files[Digest.parse(measured.sha256)] = measured.path
         return measured

@@ -10,8 +10,9 @@ from typing import Any
 
 import msgspec
 
+from reconciler.database import noted
 from reconciler.errors import PluginFault
-from reconciler.model import message_of
+from reconciler.model import Digest, message_of
 
 REPOSITORY = "repository"
 """Whose pad it is that all plugins of a repository share. A plugin's own is `importer:<id>` or `publisher:<id>`."""
@@ -29,17 +30,25 @@ def nothing_noted(owner: str) -> Any:
 
 
 class PadBook:
-    """The pads that one operation on one repository works with. `written`: by owner, as plain JSON."""
+    """The pads that one operation on one repository works with. `written`: by owner, as plain JSON; `seen`: what was recorded in their place.
+
+    Whoever writes a pad has to compare it with `seen`: what another operation noted meanwhile must not be lost.
+    """
 
     def __init__(self, recorded: Pads) -> None:
         self._recorded = recorded
+        self._first: dict[str, Digest | None] = {}
         self.written: dict[str, Any] = {}
+
+    @property
+    def seen(self) -> dict[str, Digest | None]:
+        return {owner: self._first[owner] for owner in self.written}
 
     def get(self, owner: str) -> Any:
         """A copy: nobody changes a pad by changing what `get` gave out."""
         if owner in self.written:
             return msgspec.json.decode(msgspec.json.encode(self.written[owner]))
-        return self._recorded(owner)
+        return self._look(owner)
 
     def set(self, owner: str, value: Any) -> None:
         """Raises PluginFault where `value` is not plain JSON or too long."""
@@ -52,7 +61,14 @@ class PadBook:
             raise PluginFault(
                 f"the scratchpad of `{owner}` would be {len(text):,} bytes of JSON", hint=f"at most {LIMIT:,}: keep the rest in the working directory"
             )
+        if owner not in self._first:
+            self._look(owner)
         self.written[owner] = msgspec.json.decode(text)
+
+    def _look(self, owner: str) -> Any:
+        pad = self._recorded(owner)
+        self._first.setdefault(owner, noted(pad))
+        return pad
 
 
 def _check(value: Any, where: str, depth: int) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from reconciler.engine.exports import exported, overlap
 from reconciler.engine.resolve import Others, resolve
 from reconciler.engine.selection import plain_options
+from reconciler.engine.sole_origins import kept_remotes
 from reconciler.engine.sources import Context
 from reconciler.engine.spool import SpoolWriter
 from reconciler.engine.telling import hint_of, words_of
@@ -17,7 +18,7 @@ from reconciler.engine.validation import refusals
 from reconciler.errors import ReconcilerError
 from reconciler.model import ActualPublication, ActualState, DesiredState, Digest, Guard, Kind, Publication, Ref, Repository, SourceKind
 from reconciler.plan import Action, ContentChanges, Failure, Plan, ResourceChange, guarded, resource_change
-from reconciler.plugin import Registry
+from reconciler.plugin.registry import Registry
 
 AT_ONCE = 8  # repositories resolved at the same time
 LATEST = "latest"
@@ -49,10 +50,12 @@ async def make_plan(context: Context, desired: DesiredState, actual: ActualState
             change = change if allowances.prune else _path_is_free(change, resource, desired, actual)
         changes[resource.meta.ref] = change
     unowned = sorted((ref for ref in actual.resources if ref not in changes), key=_last_kind_first)
-    deletions = _together([_deletion(ref, actual, allowances) for ref in unowned]) if allowances.prune else []
+    deletions = [_deletion(ref, actual, allowances) for ref in unowned] if allowances.prune else []
+    if not allowances.allow_destroy:
+        deletions = await asyncio.to_thread(kept_remotes, deletions, context.reader, desired, actual, changes)
     return Plan(
         manifest_digest=desired.digest,
-        changes=(*deletions, *changes.values()),
+        changes=(*_together(deletions), *changes.values()),
         plugins=_plugins(context.registry, desired),
         unowned=() if allowances.prune else tuple(unowned),
     )

@@ -17,7 +17,8 @@ from reconciler.engine.steps import Step, reached
 from reconciler.engine.telling import unfinished
 from reconciler.errors import PluginFault
 from reconciler.model import Digest, Publication, StoredUnit, safe_path
-from reconciler.plugin import GroupOutput, Plugin, PluginCallConfiguration, RepositoryInfo
+from reconciler.plugin import GroupOutput, PluginCallConfiguration, RepositoryInfo
+from reconciler.plugin.judging import Plugin
 
 LEVEL = 6  # of compression: beyond it pages grow slower to make than smaller to send
 LONGEST_TYPE = 255  # characters of a media type
@@ -54,7 +55,7 @@ def publish(
         with watch(call) as alive:
             _render(Conduit(stage, edition, publication, configuration_of(publication.config, plugin), place, pads, alive), plugin, call)
         try:
-            record = stage.complete({repository_id: pads.written})
+            record = stage.complete({repository_id: pads.written}, {repository_id: pads.seen})
         except PluginFault as fault:
             raise PluginFault(f"{call}: {fault}", hint=fault.hint) from fault
     except BaseException:

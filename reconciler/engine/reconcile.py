@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from random import random
 from typing import Any
 
 from reconciler.database import Writer
@@ -23,10 +24,11 @@ from reconciler.engine.sources import Context
 from reconciler.engine.steps import Step, reached
 from reconciler.model import ActualState, DesiredState
 from reconciler.plan import Plan
-from reconciler.plugin import Registry
+from reconciler.plugin.registry import Registry
 from reconciler.remote import known
 
-ROUNDS = 3  # plan again when somebody else moved what a round was based on
+ROUNDS = 8  # plan again when somebody else moved what a round was based on: each has only the groups left that moved in the one before
+PAUSE = 0.25  # seconds between two rounds, at most: so that two do not meet again
 
 
 def utc_now() -> datetime:
@@ -99,7 +101,8 @@ class Engine:
         """Plan, `show` the plan, carry it out; again where somebody else moved a repository meanwhile."""
         self._home.store().sweep()
         report = Report()
-        for _ in range(ROUNDS):
+        for number in range(ROUNDS):
+            await asyncio.sleep(PAUSE * random() if number else 0)  # noqa: S311
             plan = await self.plan(desired, allowances)
             show(plan)
             report = await self._execute(plan, desired, provenance)

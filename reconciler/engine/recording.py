@@ -11,7 +11,7 @@ from reconciler.engine.calls import Desk, UpstreamCall, kept_out
 from reconciler.engine.patience import Clock
 from reconciler.engine.sources import BY_SOURCE, Answer, Pace, SourceFailure, bounded, declared
 from reconciler.engine.upstream import UpstreamSource
-from reconciler.errors import NotCached, PluginFault
+from reconciler.errors import NotCached, PluginFault, Temporary
 from reconciler.model import ActualRepository, Artifact, StoredUnit, Unit, acceptable, stored_unit, usable_name
 from reconciler.plan import Member
 
@@ -128,7 +128,7 @@ class RecordedSource(UpstreamSource):
                 conduit = RecordingConduit(self._desk, clock, known, held)
                 try:
                     await self._asked.importer().sync(conduit, self._desk.config)
-                except NotCached:
+                except (NotCached, Temporary):
                     raise
                 except Exception:
                     conduit.forget_pages()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from reconciler.errors import UsageFault
-from reconciler.model import Remote
-from reconciler.plugin import Registry
+from reconciler.model import Digest, Remote
+from reconciler.plugin.registry import Registry
 from reconciler.remote import Fetcher, MeasureCache, PageCache, PageReader, open_fetcher
 
 
@@ -16,7 +16,7 @@ class Remotes:
     def __init__(self, registry: Registry, cache: PageCache, measures: MeasureCache, *, offline: bool = False) -> None:
         self._registry = registry
         self._cache = cache
-        self.measures = measures
+        self._measures = measures
         self.offline = offline
         self._fetchers: dict[str, Fetcher] = {}
 
@@ -36,6 +36,10 @@ class Remotes:
 
     def pages(self, remote: Remote) -> PageReader:
         return PageReader(self.fetcher(remote), self._cache, offline=self.offline)
+
+    def measures(self, remote: Remote) -> MeasureCache:
+        """What is remembered of files of the remote, as it is declared today."""
+        return self._measures.of(Digest.of_value([remote.meta.name, self.url(remote)]).hex)
 
     async def close(self) -> None:
         for fetcher in self._fetchers.values():

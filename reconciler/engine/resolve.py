@@ -19,7 +19,8 @@ from reconciler.engine.selection import Selection
 from reconciler.engine.sources import Asked, Context, Findings, Pace, SourceResolver, departed, members_of
 from reconciler.model import ActualRepository, ActualState, DesiredState, Repository, Source, SourceKind
 from reconciler.plan import ContentChanges
-from reconciler.plugin import Plugin, low_level
+from reconciler.plugin.importer import low_level
+from reconciler.plugin.judging import Plugin
 
 UPLOAD = SourceKind.UPLOAD.value
 
@@ -36,10 +37,9 @@ async def resolve(context: Context, repository: Repository, desired: DesiredStat
     """The content changes of one repository."""
     asked = asking(context, repository, others.actual)
     try:
+        await _keep_uploads(asked)
         for source in repository.sources:
-            if source.kind is SourceKind.UPLOAD:
-                await _keep_uploads(asked)
-            else:
+            if source.kind is not SourceKind.UPLOAD:
                 await resolver(asked, source, desired, others).run()
         await _drop_undeclared_sources(asked, desired)
     finally:
@@ -80,6 +80,7 @@ def _changes(asked: Asked) -> ContentChanges:
         plural=asked.context.registry.content_type(_types(asked.plugin)[0]).plural,
         buckets=asked.importer_class.shared_groups,
         scratchpads=noted,
+        seen=findings.pads.seen if noted else {},
     )
 
 
@@ -90,7 +91,7 @@ def _selection(asked: Asked, source: Source | None, desired: DesiredState) -> Se
 
 
 async def _keep_uploads(asked: Asked) -> None:
-    """Nobody has to be asked: what was uploaded stays, and has its names."""
+    """Nobody has to be asked: what was uploaded stays, and has its names. A remote that begins to list one of them gets nothing in under it."""
     if asked.actual is not None and not asked.importer_class.shared_groups:
         for name in await asyncio.to_thread(asked.reader.committed_groups, asked.actual.id, UPLOAD):
             asked.findings.owned.setdefault(name, UPLOAD)

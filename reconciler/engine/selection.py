@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
-from reconciler.engine.telling import unfinished
+from reconciler.engine.telling import told, unfinished
 from reconciler.errors import PluginFault
-from reconciler.model import Digest, Filter, Sealed, StoredUnit, Unit, acceptable, one_line, sealed, usable_name
+from reconciler.model import Digest, Filter, Sealed, StoredUnit, Unit, acceptable, sealed, usable_name
 from reconciler.plan import Refusal
 from reconciler.plugin import ActiveFilter, ContentType, Decision, Summary
 
@@ -141,7 +141,7 @@ def _words(text: Any, method: str, unit: Unit | StoredUnit) -> str:
     """What a content type says, fit for one line of a plan."""
     if not isinstance(text, str):
         raise PluginFault(f"`{method}` of `{unit.type}` says a text, not {type(text).__name__} as of unit `{unit.key}`")
-    return one_line(text, LONGEST)
+    return told(text, LONGEST)
 
 
 def plain_options(options: Any) -> Any:

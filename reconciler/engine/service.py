@@ -6,23 +6,27 @@ import asyncio
 import hashlib
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 
 from reconciler.database import Database, Writer
+from reconciler.engine.crew import Crew, Shift
 from reconciler.engine.home import Home
 from reconciler.engine.measuring import Measuring
+from reconciler.engine.patience import Limits
 from reconciler.engine.progress import Silent
 from reconciler.engine.remotes import Remotes
 from reconciler.engine.site import Site
+from reconciler.engine.unusable import unusable
 from reconciler.engine.uploaders import proven, unreadable
 from reconciler.engine.uploads import Taken, Uploads
 from reconciler.errors import Gone, ReconcilerError, StateFault, UsageFault
-from reconciler.manifest import recorded
-from reconciler.model import DesiredState, Digest, Remote
-from reconciler.plugin import Registry, UploadedFile, UploadForm
+from reconciler.manifest import Recorded, recorded
+from reconciler.model import DesiredState, Digest, Kind, Ref, Remote
+from reconciler.plugin import UploadedFile, UploadForm
+from reconciler.plugin.registry import Registry
 from reconciler.remote import Fetcher, open_fetcher, relay
 
 FRESH = 1.0  # seconds for which what is recorded is not looked up again
@@ -31,24 +35,37 @@ FRESH = 1.0  # seconds for which what is recorded is not looked up again
 class Service:
     """Works on what the last apply recorded; nothing is opened before it is needed. `take` and `bring` belong to one event loop.
 
-    `overrides`: as of `reconciler.manifest.recorded`, for all that is taken.
+    `overrides`: as of `reconciler.manifest.recorded`, for all that is taken. `limits`: how long plugins may keep an upload waiting.
     """
 
     def __init__(
-        self, home: Home, registry: Registry, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC), overrides: Sequence[str] = ()
+        self,
+        home: Home,
+        registry: Registry,
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        overrides: Sequence[str] = (),
+        limits: Limits | None = None,
     ) -> None:
         self._home = home
         self._registry = registry
         self._clock = clock
         self._overrides = overrides
+        self._crew = Crew((limits or Limits()).call)
         self._opening = threading.Lock()
         self._database: Database | None = None
-        self._desired: tuple[float, DesiredState] | None = None
+        self._known: tuple[float, Recorded] | None = None
         self._fetchers: dict[str, tuple[Remote, Fetcher]] = {}
 
     def authenticate(self, publication: str, authorization: str | None) -> str | None:
-        """The name of the uploader that a header proves, or None. Raises Gone where the publication takes no files. From any thread."""
-        target = self.desired().publications.get(publication)
+        """The name of the uploader that a header proves, or None. From any thread.
+
+        Raises Gone where the publication takes no files, and Temporary where what was recorded of it cannot be used now.
+        """
+        known = self._recorded()
+        target = known.desired.publications.get(publication)
+        if target is None and (fault := unusable(known.faults, Ref(Kind.PUBLICATION, publication))):
+            raise fault
         if target is None or not target.uploaders:
             raise Gone(f"publication `{publication}` takes no files", hint="`access.upload` in its manifest says who may send some")
         return proven(target.uploaders, authorization)
@@ -61,20 +78,27 @@ class Service:
                 found.append(f"publication `{one.meta.name}` cannot know one of its uploaders: {problem}")
         return found
 
+    def unusable(self) -> list[ReconcilerError]:
+        """Repositories and publications that were recorded and cannot be used: nothing is taken for them, nor published anew."""
+        faults = self._recorded().faults
+        found = [unusable(faults, ref) for ref in sorted(faults) if ref.kind in (Kind.REPOSITORY, Kind.PUBLICATION)]
+        return [one for one in found if one is not None]
+
     async def receive(self, publication: str, path: str, fields: Mapping[str, str], file: UploadedFile, principal: str) -> Taken:
         """A file that was sent to a publication. Raises as `Uploads.receive`."""
-        uploads = await asyncio.to_thread(self._uploads)
-        return await uploads.receive(publication, UploadForm(path, fields), file, principal)
+        target = (await asyncio.to_thread(self.desired)).publications.get(publication)
+        async with self._shift(target.repository if target is not None else "") as uploads:
+            return await uploads.receive(publication, UploadForm(path, fields), file, principal)
 
     async def upload(self, repository: str, file: UploadedFile, fields: Mapping[str, str], principal: str) -> Taken:
         """A file for a repository, in the generic way. Raises as `Uploads.take`."""
-        uploads = await asyncio.to_thread(self._uploads)
-        return await uploads.take(repository, file, fields, principal)
+        async with self._shift(repository) as uploads:
+            return await uploads.take(repository, file, fields, principal)
 
     async def remove(self, repository: str, keys: list[str], principal: str) -> Taken:
         """Uploaded units go. Raises as `Uploads.remove`."""
-        uploads = await asyncio.to_thread(self._uploads)
-        return await uploads.remove(repository, keys, principal)
+        async with self._shift(repository) as uploads:
+            return await uploads.remove(repository, keys, principal)
 
     def lacks(self, digest: Digest) -> bool:
         """Is it known where these bytes can be had? From any thread."""
@@ -104,9 +128,7 @@ class Service:
 
     def desired(self) -> DesiredState:
         """What the last apply recorded, as far as it can be understood today. From any thread."""
-        if self._desired is None or self._desired[0] < monotonic() - FRESH:
-            self._desired = (monotonic(), recorded(self._writer().actual_state(), self._registry).desired)
-        return self._desired[1]
+        return self._recorded().desired
 
     async def close(self) -> None:
         """May be called any number of times."""
@@ -123,11 +145,25 @@ class Service:
                 self._database = self._home.database(read_only=False)
         return self._database.writer()
 
-    def _uploads(self) -> Uploads:
+    def _recorded(self) -> Recorded:
+        known = self._known
+        if known is None or known[0] < monotonic() - FRESH:
+            known = self._known = (monotonic(), recorded(self._writer().actual_state(), self._registry))
+        return known[1]
+
+    @asynccontextmanager
+    async def _shift(self, repository: str) -> AsyncIterator[Uploads]:
+        """One upload or removal: its plugins hold up nobody else."""
+        async with self._crew.shift(repository) as shift:
+            yield await asyncio.to_thread(self._uploads, shift)
+
+    def _uploads(self, shift: Shift) -> Uploads:
         writer, registry = self._writer(), self._registry
         remotes = Remotes(registry, self._home.pages(), self._home.measures(), offline=True)
-        site = Site(writer, self._home.store(), registry, remotes, Silent(), self._clock, self._home.places(), Measuring())
-        return Uploads(site, recorded(writer.actual_state(), registry, self._overrides).desired)
+        places = self._home.places()
+        site = Site(writer, self._home.store(), registry, remotes, Silent(), self._clock, places, Measuring(), shift.watch, shift.in_thread)
+        known = recorded(writer.actual_state(), registry, self._overrides)
+        return Uploads(site, known.desired, known.faults)
 
     def _places(self, digest: Digest) -> list[tuple[Remote, str]]:
         remotes = self.desired().remotes

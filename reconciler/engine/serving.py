@@ -8,9 +8,11 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from reconciler.database import PublicationRecord
 from reconciler.engine.attachments import owner_of
 from reconciler.engine.exports import export, exported, overlap, written_exports
 from reconciler.engine.lease import Held, leased
@@ -18,9 +20,11 @@ from reconciler.engine.planning import publication_digest, revision_of
 from reconciler.engine.publish import publish
 from reconciler.engine.site import Site
 from reconciler.engine.steps import Step, reached
-from reconciler.errors import StateFault
+from reconciler.errors import Conflict, StateFault
 from reconciler.model import ActualPublication, ActualState, Digest, Publication
 from reconciler.plan import ResourceChange
+
+TRIES = 3  # renderings, before a scratchpad that others go on writing is a conflict
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,8 @@ async def serve_version(site: Site, publication: Publication, change: ResourceCh
     if target.reached:
         return ""
     async with leased(site.writer, str(change.ref), site.clock) as held:
-        return await asyncio.to_thread(_bring, site, target, held)
+        done: str = await site.in_thread(_bring, site, target, held)
+        return done
 
 
 def takes_over(publication: Publication, spec: Mapping[str, Any]) -> bool:
@@ -104,27 +109,40 @@ def _bring(site: Site, seen: Target, held: Held) -> str:
 
 def _render(site: Site, target: Target, held: Held) -> None:
     """Render, complete, point. A complete publication of the same digest is only pointed to."""
-    writer, publication = site.writer, target.publication
+    writer = site.writer
     last = writer.last_complete(target.current.id)
     if last is None or last.digest != target.digest or last.version != target.version:
-        plugin = site.registry.publisher(publication.publisher)
-        last = publish(
-            writer,
-            plugin,
-            publication,
-            site.places.lasting(publication.repository, owner_of(plugin)),
-            publication_id=target.current.id,
-            repository_id=target.repository_id,
-            version=target.version,
-            version_digest=target.version_digest,
-            digest=target.digest,
-            rendered=_rendered(site, target),
-            now=site.clock(),
-            watch=site.watch,
-        )
+        last = _published(site, target)
     held.check()
     writer.point(target.current.id, last.number)
     reached(Step.POINTER_SET)
+
+
+def _published(site: Site, target: Target) -> PublicationRecord:
+    """Rendered and complete. Rendered anew where what the publisher has seen of the scratchpads was written over meanwhile."""
+    for _ in range(TRIES - 1):
+        with suppress(Conflict):
+            return _publish(site, target)
+    return _publish(site, target)
+
+
+def _publish(site: Site, target: Target) -> PublicationRecord:
+    publication = target.publication
+    plugin = site.registry.publisher(publication.publisher)
+    return publish(
+        site.writer,
+        plugin,
+        publication,
+        site.places.lasting(publication.repository, owner_of(plugin)),
+        publication_id=target.current.id,
+        repository_id=target.repository_id,
+        version=target.version,
+        version_digest=target.version_digest,
+        digest=target.digest,
+        rendered=_rendered(site, target),
+        now=site.clock(),
+        watch=site.watch,
+    )
 
 
 def _rendered(site: Site, target: Target) -> tuple[int, bool]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from reconciler.database import Writer
 from reconciler.engine.bringing import InFlight
@@ -13,13 +15,13 @@ from reconciler.engine.measuring import Measuring
 from reconciler.engine.places import Places
 from reconciler.engine.progress import Progress
 from reconciler.engine.remotes import Remotes
-from reconciler.plugin import Registry
+from reconciler.plugin.registry import Registry
 from reconciler.store import Store
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """The rooms of one home, open for writing. `watch`: looks after foreign code in worker threads."""
+    """The rooms of one home, open for writing. `watch`: looks after foreign code in worker threads. `in_thread`: calls what has some in it."""
 
     writer: Writer
     store: Store
@@ -30,4 +32,5 @@ class Site:
     places: Places
     measuring: Measuring
     watch: Watch = unwatched
+    in_thread: Callable[..., Awaitable[Any]] = asyncio.to_thread
     in_flight: InFlight = field(default_factory=InFlight)

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from reconciler.database import CommittedGroup, CommittedSource, Reader
+from reconciler.engine.compared import Compared
 from reconciler.engine.conduits import Watch, unwatched
 from reconciler.engine.measuring import Measuring
 from reconciler.engine.pads import PadBook
@@ -39,8 +41,10 @@ from reconciler.model import (
     message_of,
     stored_unit,
 )
-from reconciler.plan import ChangeLine, Failure, GroupChange, GroupLine, Member, contested, difference
-from reconciler.plugin import Decision, Importer, Plugin, Registry
+from reconciler.plan import ChangeLine, Failure, GroupChange, GroupLine, Member, contested, difference, fetching
+from reconciler.plugin import Decision, Importer
+from reconciler.plugin.judging import Plugin
+from reconciler.plugin.registry import Registry
 
 BATCH = 200  # groups looked up in the database at once
 HELD = 20_000  # units that are looked at at once
@@ -267,7 +271,7 @@ class SourceResolver(ABC):
         """Bring what some groups hold now into the findings."""
         answers = [one for one in answers if not one.unchanged]
         members = await self._members([one.name for one in answers if one.failure is None])
-        changes = []
+        compared = []
         for answer in answers:
             if isinstance(answer.failure, NotCached):
                 self._findings.unknown.append(f"{self._source.id}: {answer.name}")
@@ -275,10 +279,10 @@ class SourceResolver(ABC):
             elif answer.failure is not None:
                 self._fail(answer.name, answer.failure)
             else:
-                changes.extend(await self._changed(answer, members.get(answer.name, [])))
-        await self._add(changes)
+                compared.extend(await self._changed(answer, members.get(answer.name, [])))
+        await self._add(await self._completed(compared))
 
-    async def _changed(self, answer: Answer, members: list[Member]) -> list[GroupChange]:
+    async def _changed(self, answer: Answer, members: list[Member]) -> list[Compared]:
         name = answer.name
         if answer.gone:
             self._findings.owned.pop(name, None)  # it does not answer for the name: the next source may
@@ -298,7 +302,7 @@ class SourceResolver(ABC):
         head = self._head(answer, members, selected, lines)
         if answer.gone and not lines and self._remembers(head):
             return []
-        return [GroupChange(head, lines)]
+        return [Compared(GroupChange(head, lines), selected.wanted)]
 
     async def _lines(self, answer: Answer, members: list[Member]) -> tuple[Selected, list[ChangeLine]]:
         removes = self._asked.repository.mode == "mirror"
@@ -311,10 +315,11 @@ class SourceResolver(ABC):
             lines = difference(
                 self._source.id, members, selected.wanted, selected.refusals, self._selection, removes=removes, gone=answer.gone or self._elsewhere
             )
-        return selected, lines + await self._lacking(answer.name, selected.wanted, lines)
+        return selected, lines
 
     def _decide(self, answer: Answer, units: Sequence[Unit]) -> list[Decision]:
-        with self._asked.context.patience.named(self._asked.call("select", answer.name)):
+        call = self._asked.call("select", answer.name)
+        with self._asked.context.patience.named(call), _naming(call):
             return self._selection.decide(answer.name, units)
 
     async def _with_digests(self, decisions: Sequence[Decision]) -> list[Unit] | None:
@@ -324,9 +329,28 @@ class SourceResolver(ABC):
         """
         return None
 
-    async def _lacking(self, name: str, wanted: Sequence[Sealed], lines: Sequence[ChangeLine]) -> list[ChangeLine]:
-        """Units that are held already, and whose bytes have to come nevertheless."""
-        return []
+    async def _completed(self, compared: Sequence[Compared]) -> list[GroupChange]:
+        """What changes in these groups, and what is held already and has to be brought nevertheless."""
+        lacking = await self._lacking(compared) if compared else {}
+        changes = []
+        for one in compared:
+            try:
+                with self._asked.context.patience.named(self._asked.call("summary", one.name)):
+                    lines = [fetching(unit, self._why_lacking, self._selection) for unit in lacking.get(one.name, ())]
+            except Exception as error:  # what finds the words is plugin code
+                self._fail(one.name, error)
+            else:
+                changes.append(GroupChange(one.change.head, one.change.lines + lines))
+        return changes
+
+    async def _lacking(self, compared: Sequence[Compared]) -> Mapping[str, Sequence[Sealed]]:
+        """Units that are held already and have to be brought nevertheless, by group."""
+        return {}
+
+    @property
+    def _why_lacking(self) -> str:
+        """Why such units have to be brought."""
+        return ""
 
     def _remembers(self, head: GroupLine) -> bool:
         """Of a group that upstream has no more: is it known that it was here, so that its absence is no news?"""
@@ -412,6 +436,17 @@ def departed(asked: Asked, source: str, name: str, members: list[Member], words:
     head = GroupLine(name, source, _digest_of(members), selection=words.digest.hex, held=False)
     with asked.context.patience.named(asked.call("removal", name)):
         return GroupChange(head, difference(source, members, [], [], words, gone=reason))
+
+
+@contextmanager
+def _naming(call: str) -> Iterator[None]:
+    """What a content type raises by accident is `call`'s; what the core says of its answers names the unit already."""
+    try:
+        yield
+    except ReconcilerError:
+        raise
+    except Exception as error:
+        raise PluginFault(f"{call} failed: {words_of(error)}") from error
 
 
 def failure_of(source: str, group: str | None, error: Exception, plugin: Plugin) -> Failure:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
 
-from reconciler.database import ArtifactOrigin, CommittedGroup, CommittedSource, Stage, StagedGroup, StagedMember, Writer
+from reconciler.database import ArtifactOrigin, CommitResult, CommittedGroup, CommittedSource, Stage, StagedGroup, StagedMember, Writer
 from reconciler.engine.bringing import Bringer, Brought, InFlight, SourceAccess
 from reconciler.engine.conduits import Watch, unwatched
 from reconciler.engine.measuring import Measuring
@@ -21,14 +21,16 @@ from reconciler.engine.progress import Task
 from reconciler.engine.steps import Step, reached
 from reconciler.engine.telling import told, words_of
 from reconciler.engine.together import together
+from reconciler.errors import Conflict
 from reconciler.model import Digest, Sealed, Unit
 from reconciler.plan import ADD, CHANGE, MOVE, REFUSE, REMOVE, ChangeLine, ContentChanges, GroupChange
-from reconciler.plugin import Registry
+from reconciler.plugin.registry import Registry
 from reconciler.store import Store
 
 LOOK_UP = 100  # groups whose artifacts are looked up at once
 LINES = 5_000  # content changes that are looked at at once
 FLUSH = 500  # units recorded at once
+TRIES = 8  # commits of what is left, before a group that moved between looking and committing is a conflict of all
 UNSETTLED = Digest.of_value(["a file failed"])  # in the place of a selection: no rules are those that the group is complete under
 
 
@@ -95,6 +97,7 @@ class ContentSync:
         self._ready_units = 0
         self._flushing = asyncio.Lock()
         self.failures: list[FileFailure] = []
+        self.moved: set[tuple[str, str]] = set()  # (group, source) that somebody else changed meanwhile
 
     async def fetch(self, content: ContentChanges) -> None:
         """Bring in every byte and stage every row of `content`. Failed files end up in `failures`."""
@@ -110,20 +113,34 @@ class ContentSync:
         await self._flush()
 
     async def commit(self, content: ContentChanges, provenance: dict[str, object], now: datetime) -> tuple[int, Digest, bool]:
-        """One short transaction: (number, digest, is it new?). Raises Conflict when a touched group moved meanwhile.
+        """One short transaction: (number, digest, is it new?). A group that somebody else changed meanwhile is left out, and is in `moved`.
 
-        What plugins noted is recorded only with everything that they brought, and a source of which a file failed has changed.
+        What plugins noted is recorded only with everything that they brought, and a source of which a file failed, or a group
+        was left out, has changed. Raises Conflict when groups go on moving, or a scratchpad did.
         """
-        failed = {failure.source for failure in self.failures}
-        sources = {
-            name: CommittedSource(None if name in failed else validator, Digest.parse(selection) if selection else None)
-            for name, (validator, selection) in content.sources.items()
-        }
-        noted = {} if failed else content.scratchpads
         reached(Step.BEFORE_FLIP)
-        result = await asyncio.to_thread(self._stage.commit, provenance, sources, now, noted)
+        for _ in range(TRIES):
+            try:
+                result = await self._commit(content, provenance, now)
+                break
+            except Conflict:
+                moved = await asyncio.to_thread(self._stage.leave_out_moved)
+                if not moved:
+                    raise
+                self.moved |= moved
+        else:
+            result = await self._commit(content, provenance, now)
         reached(Step.AFTER_FLIP)
         return result.number, result.digest, result.created
+
+    async def _commit(self, content: ContentChanges, provenance: dict[str, object], now: datetime) -> CommitResult:
+        incomplete = {failure.source for failure in self.failures} | {source for _, source in self.moved}
+        sources = {
+            name: CommittedSource(None if name in incomplete else validator, Digest.parse(selection) if selection else None)
+            for name, (validator, selection) in content.sources.items()
+        }
+        noted, seen = ({}, {}) if incomplete else (content.scratchpads, content.seen)
+        return await asyncio.to_thread(self._stage.commit, provenance, sources, now, noted, seen)
 
     async def discard(self) -> None:
         """Forget the staged rows; the bytes stay, verified, for the next try."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from itertools import islice
@@ -21,19 +21,22 @@ from typing import Any
 from reconciler.database import CommittedGroup, StagedGroup, StagedMember, Writer
 from reconciler.engine.bringing import Bringer, Brought, InFlight
 from reconciler.engine.conduits import NotedConduit, blaming
+from reconciler.engine.lease import PATIENCE, STEP, patiently
 from reconciler.engine.pads import PadBook
 from reconciler.engine.selection import Selection
 from reconciler.engine.serving import serve_version
 from reconciler.engine.site import Site
 from reconciler.engine.sources import BY_SOURCE, GONE
 from reconciler.engine.telling import hint_of, unfinished, words_of
-from reconciler.errors import Conflict, Gone, LeaseHeld, Malformed, PluginFault, ReconcilerError, Refused, UsageFault
+from reconciler.engine.unusable import Faults, unusable
+from reconciler.errors import Conflict, Gone, Malformed, PluginFault, ReconcilerError, Refused, UsageFault
 from reconciler.model import (
     ActualRepository,
     ActualState,
     DesiredState,
     Digest,
     Kind,
+    Publication,
     Ref,
     Repository,
     Sealed,
@@ -46,31 +49,32 @@ from reconciler.model import (
     stored_unit,
 )
 from reconciler.plan import REFUSE, REMOVE, Action, ChangeLine, Member, ResourceChange, difference
-from reconciler.plugin import Importer, Placed, Plugin, Publisher, RepositoryInfo, UploadedFile, UploadForm
+from reconciler.plugin import Importer, Placed, PluginCallConfiguration, Publisher, RepositoryInfo, UploadedFile, UploadForm
+from reconciler.plugin.judging import Plugin
 
 UPLOAD = SourceKind.UPLOAD.value
-PATIENCE = 30.0  # seconds for which others are let go first: who commits to the same group, or works on the same publication
-STEP = 0.25
 MOST = 10_000  # units that one file becomes, or that leave at once
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What became of an upload or a removal: the repository's version afterwards, the units that changed, and where it is shown or why not yet."""
+    """What became of an upload or a removal: the repository's version afterwards, the units that changed, and where it is shown or why not yet.
+
+    `names`: of the units, for people: `group/key`, or the key alone where groups are no names.
+    """
 
     version: int
     keys: tuple[str, ...]
+    names: tuple[str, ...] = ()
     shown: tuple[str, ...] = ()
     delayed: tuple[str, ...] = ()
 
 
-class FileConduit(NotedConduit):
-    """Implements `reconciler.plugin.UploadConduit` for one call."""
+class ByHand(NotedConduit):
+    """What conduits of uploads and removals have in common; implements most of `reconciler.plugin.UploadConduit` for one call."""
 
-    conduit = "UploadConduit"
-
-    def __init__(self, hand: Hand, pads: PadBook, info: RepositoryInfo, received_at: datetime) -> None:
-        super().__init__(pads, f"importer:{hand.plugin.id}")
+    def __init__(self, hand: Hand, pads: PadBook, owner: str, info: RepositoryInfo, received_at: datetime) -> None:
+        super().__init__(pads, owner)
         self._hand = hand
         self._info = info
         self._received_at = received_at
@@ -79,11 +83,6 @@ class FileConduit(NotedConduit):
     def repository(self) -> RepositoryInfo:
         self._check_open()
         return self._info
-
-    @property
-    def options(self) -> Any:
-        self._check_open()
-        return self._hand.source.options
 
     @property
     def received_at(self) -> datetime:
@@ -99,9 +98,57 @@ class FileConduit(NotedConduit):
         actual = self._hand.actual
         return self._hand.writer.units(actual.id, actual.number, [group]).get(group, [])
 
+
+class FileConduit(ByHand):
+    """Implements `reconciler.plugin.UploadConduit`."""
+
+    conduit = "UploadConduit"
+
+    @property
+    def options(self) -> Any:
+        self._check_open()
+        return self._hand.source.options
+
+    @property
+    def config(self) -> PluginCallConfiguration:
+        self._check_open()
+        config: PluginCallConfiguration = self._hand.source.config
+        return config
+
+    def receiving(self, publication: Publication, info: RepositoryInfo) -> ReceivingConduit:
+        """The publisher's, beside this one, which is the importer's."""
+        return ReceivingConduit(self, publication, info)
+
+
+class ReceivingConduit(ByHand):
+    """Implements `reconciler.plugin.ReceiveConduit`: the notes and the folder are the publisher's own."""
+
+    conduit = "ReceiveConduit"
+
+    def __init__(self, importers: FileConduit, publication: Publication, info: RepositoryInfo) -> None:
+        super().__init__(importers._hand, importers._pads, f"publisher:{publication.publisher}", info, importers.received_at)
+        self._importers = importers
+        self._publication = publication
+
+    @property
+    def publication(self) -> str:
+        self._check_open()
+        return self._publication.meta.name
+
+    @property
+    def options(self) -> Any:
+        self._check_open()
+        return self._publication.options
+
+    @property
+    def config(self) -> PluginCallConfiguration:
+        self._check_open()
+        config: PluginCallConfiguration = self._publication.config
+        return config
+
     def to_importer(self, file: UploadedFile, fields: Mapping[str, str]) -> Iterable[Placed]:
         self._check_open()
-        return self._hand.importer().upload(self, file, fields, self._hand.source.config)
+        return _from_importer(self._importers, self._hand, file, fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,37 +190,47 @@ class Given:
     def file(self, digest: Digest) -> Path | None:
         return self.uploaded.path if digest.hex == self.uploaded.sha256 else None
 
-    def belied(self, url: str) -> None:
+    def belied(self, remote: str, url: str) -> None:
         """Nothing was believed: the file itself was read."""
 
 
 class Uploads:
-    """Takes files into repositories, and units out again. `desired`: as the last apply recorded it."""
+    """Takes files into repositories, and units out again. `desired`: as the last apply recorded it; `faults`: what cannot be used, and why."""
 
-    def __init__(self, site: Site, desired: DesiredState) -> None:
+    def __init__(self, site: Site, desired: DesiredState, faults: Faults) -> None:
         self._site = site
         self._desired = desired
+        self._faults = faults
 
     async def take(self, repository: str, file: UploadedFile, fields: Mapping[str, str], principal: str) -> Taken:
-        """A file for a repository, in the generic way. Raises Refused, Conflict where an earlier source owns the name, PluginFault."""
+        """A file for a repository, in the generic way.
+
+        Raises Refused, Conflict where an earlier source owns the name, PluginFault, and Temporary for what cannot be used now.
+        """
 
         def units(hand: Hand, conduit: FileConduit) -> Iterable[Placed]:
-            return conduit.to_importer(file, fields)
+            return _from_importer(conduit, hand, file, fields)
 
-        return await self._changed(repository, principal, partial(self._arriving, file, units))
+        return await self._changed(repository, principal, partial(self._arriving, "`upload`", file, units))
 
     async def receive(self, publication: str, form: UploadForm, file: UploadedFile, principal: str) -> Taken:
         """A file that was sent to a publication, in the way of its publisher. Raises as `take`, and Gone for a path that takes no files."""
         target = self._desired.publications.get(publication)
         if target is None:
-            raise UsageFault(f"there is no publication `{publication}`")
+            raise unusable(self._faults, Ref(Kind.PUBLICATION, publication)) or UsageFault(f"there is no publication `{publication}`")
         cls: Any = self._site.registry.publisher(target.publisher).cls
 
         def units(hand: Hand, conduit: FileConduit) -> Iterable[Placed]:
             publisher: Publisher = cls()
-            return publisher.receive(conduit, form, file)
+            receiving = conduit.receiving(target, self._site.places.lasting(target.repository, f"publisher:{target.publisher}"))
+            try:
+                placed = publisher.receive(receiving, form, file)
+                return list(islice(placed, MOST + 1)) if isinstance(placed, Iterable) else placed
+            finally:
+                receiving.close()
 
-        return await self._changed(target.repository, principal, partial(self._arriving, file, units))
+        call = f"`receive` of publisher `{target.publisher}`, `upload`"
+        return await self._changed(target.repository, principal, partial(self._arriving, call, file, units))
 
     async def remove(self, repository: str, keys: Sequence[str], principal: str) -> Taken:
         """Take uploaded units out, by key. Raises UsageFault naming a key under which nothing was uploaded."""
@@ -186,51 +243,50 @@ class Uploads:
         deadline = asyncio.get_running_loop().time() + PATIENCE
         while True:
             try:
-                number, keys = await asyncio.to_thread(self._once, name, principal, changes)
+                taken: Taken = await self._site.in_thread(self._once, name, principal, changes)
                 break
             except Conflict as error:
                 if error.retry_after is None or asyncio.get_running_loop().time() > deadline:
                     raise
             await asyncio.sleep(STEP * random())  # noqa: S311  # so that two do not meet again
-        shown, delayed = await self._show(name) if keys else ([], [])
-        return Taken(number, tuple(keys), tuple(shown), tuple(delayed))
+        shown, delayed = await self._show(name)  # nothing new may be something that could not be shown when it was
+        return replace(taken, shown=tuple(shown), delayed=tuple(delayed))
 
-    def _once(self, name: str, principal: str, changes: Callable[[Hand, FileConduit], list[GroupChanges]]) -> tuple[int, list[str]]:
+    def _once(self, name: str, principal: str, changes: Callable[[Hand, FileConduit], list[GroupChanges]]) -> Taken:
         site = self._site
         hand = self._hand(name, site.writer.actual_state())
-        pads = PadBook(partial(site.writer.scratchpad, hand.actual.id))
-        conduit = FileConduit(hand, pads, site.places.lasting(name, f"importer:{hand.plugin.id}"), site.clock())
+        pads, owner = PadBook(partial(site.writer.scratchpad, hand.actual.id)), f"importer:{hand.plugin.id}"
+        conduit = FileConduit(hand, pads, owner, site.places.lasting(name, owner), site.clock())
         try:
             groups = changes(hand, conduit)
         finally:
             conduit.close()
-        keys = [line.key for group in groups for line in group.lines]
-        if not keys and not pads.written:
-            return hand.actual.number, []
-        return self._commit(hand, groups, pads, principal), keys
+        changed = [(group.name, line.key) for group in groups for line in group.lines]
+        number = self._commit(hand, groups, pads, principal) if changed or pads.written else hand.actual.number
+        named = not hand.importer_class.shared_groups
+        return Taken(number, tuple(key for _, key in changed), tuple(f"{group}/{key}" if named else key for group, key in changed))
 
     def _hand(self, name: str, actual: ActualState) -> Hand:
         repository, state = self._desired.repositories.get(name), actual.repositories.get(name)
         if repository is None or state is None:
-            raise UsageFault(
-                f"there is no repository `{name}`, or its plugin is not installed", hint="`reconciler get repository` lists what there is"
-            )
+            fault = unusable(self._faults, Ref(Kind.REPOSITORY, name))
+            raise fault or UsageFault(f"there is no repository `{name}`", hint="`reconciler get repository` lists what there is")
         source = next((one for one in repository.sources if one.kind is SourceKind.UPLOAD), None)
         if source is None:
             raise Refused(f"repository `{name}` takes no uploads", hint="its manifest has to name the source `upload: {}`")
         return Hand(self._site.writer, self._site.registry.importer(repository.type), repository, source, state)
 
     def _arriving(
-        self, file: UploadedFile, units: Callable[[Hand, FileConduit], Iterable[Placed]], hand: Hand, conduit: FileConduit
+        self, what: str, file: UploadedFile, units: Callable[[Hand, FileConduit], Iterable[Placed]], hand: Hand, conduit: FileConduit
     ) -> list[GroupChanges]:
-        call = f"`upload` of importer `{hand.plugin.id}` for repository `{hand.repository.meta.name}`"
+        call = f"{what} of importer `{hand.plugin.id}` for repository `{hand.repository.meta.name}`"
         with self._site.watch(call), _passing_on(call):
             placed = _by_group(units(hand, conduit))
             _check_bytes(placed, file)
         if not placed:
             raise PluginFault(f"{call} made no unit of `{file.name}`")
         groups = [self._group(hand, name, members) for name, members in placed.items()]
-        bringer = Bringer(self._site.store, self._site.registry, {}, InFlight(), Given(file), lambda size: None)
+        bringer = Bringer(self._site.store, self._site.registry, {}, InFlight(), Given(file), lambda size: None, self._site.watch)
         asyncio.run(self._bring(bringer, hand, groups))
         return groups
 
@@ -305,7 +361,7 @@ class Uploads:
         with hand.writer.stage(hand.actual.id) as stage:
             stage.add([_staged(group, basis) for group in groups], [member for group in groups for member in _staged_members(group)])
             try:
-                return stage.commit({"principal": principal, "plugin": plugin}, {}, self._site.clock(), pads.written).number
+                return stage.commit({"principal": principal, "plugin": plugin}, {}, self._site.clock(), pads.written, pads.seen).number
             except Conflict as error:
                 raise Conflict(error.message, hint=error.hint, retry_after=1) from None
 
@@ -320,10 +376,10 @@ class Uploads:
                 continue
             change = ResourceChange(Action.NO_OP, Ref(Kind.PUBLICATION, publication.meta.name))
             try:
-                await _patiently(lambda one=publication, change=change: self._serve(one, change))  # type: ignore[misc]  # bound on purpose
+                await patiently(partial(self._serve, publication, change))
                 shown.append(f"/{publication.path}/")
-            except ReconcilerError as error:
-                delayed.append(f"publication `{publication.meta.name}` does not show it yet: {error}")
+            except (ReconcilerError, OSError) as error:  # it is recorded: whoever is told otherwise sends it again
+                delayed.append(f"publication `{publication.meta.name}` does not show it yet: {words_of(error)}")
         return shown, delayed
 
     async def _serve(self, publication: Any, change: ResourceChange) -> str:
@@ -331,17 +387,8 @@ class Uploads:
         return await serve_version(self._site, publication, change, actual)
 
 
-async def _patiently(call: Callable[[], Any]) -> None:
-    """A run that publishes at the same moment is waited for."""
-    deadline = asyncio.get_running_loop().time() + PATIENCE
-    while True:
-        try:
-            await call()
-            return
-        except LeaseHeld:
-            if asyncio.get_running_loop().time() > deadline:
-                raise
-        await asyncio.sleep(STEP)
+def _from_importer(conduit: FileConduit, hand: Hand, file: UploadedFile, fields: Mapping[str, str]) -> Iterable[Placed]:
+    return hand.importer().upload(conduit, file, fields, hand.source.config)
 
 
 def _by_group(placed: Iterable[Placed]) -> dict[str, list[Unit]]:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
 import msgspec
 
 from reconciler.engine.calls import Desk
+from reconciler.engine.compared import Compared
 from reconciler.engine.selection import Selection
 from reconciler.engine.sources import Asked, SourceResolver
 from reconciler.errors import Malformed, PluginFault
 from reconciler.model import Artifact, Digest, Remote, Sealed, Source, Unit
-from reconciler.plan import ChangeLine, GroupChange, fetching, with_download
+from reconciler.plan import GroupChange, with_download
 from reconciler.plugin import Decision
 
 IMMEDIATE, ON_DEMAND = "immediate", "on-demand"
@@ -25,7 +26,7 @@ class UpstreamSource(SourceResolver):
     def __init__(self, asked: Asked, source: Source, selection: Selection, remote: Remote) -> None:
         with asked.context.patience.named(asked.call("well_known")):
             url = asked.context.remotes.url(remote)
-        super().__init__(asked, source, selection, _basis(url, selection, remote.policy))
+        super().__init__(asked, source, selection, _basis(url, selection, remote.policy, asked.importer_class.revision))
         self._remote = remote
         self._desk = Desk(
             url,
@@ -64,24 +65,50 @@ class UpstreamSource(SourceResolver):
             raise Malformed(f"`{artifact.path}` has {measured.size:,} bytes instead of the {artifact.size:,} that were declared for it")
         return msgspec.structs.replace(artifact, sha256=measured.sha256, size=measured.size)
 
-    async def _lacking(self, name: str, wanted: Sequence[Sealed], lines: Sequence[ChangeLine]) -> list[ChangeLine]:
+    async def _lacking(self, compared: Sequence[Compared]) -> Mapping[str, Sequence[Sealed]]:
+        return await (self._moved(compared) if self._remote.policy == ON_DEMAND else self._left(compared))
+
+    @property
+    def _why_lacking(self) -> str:
+        return "its bytes are elsewhere upstream now" if self._remote.policy == ON_DEMAND else "its bytes were left upstream until now"
+
+    async def _left(self, compared: Sequence[Compared]) -> dict[str, list[Sealed]]:
         """Bytes that an earlier policy left upstream: they are looked for where the group was committed under another basis."""
+        held = {one.name: one.held for one in compared if self._stood_otherwise(one.name)}
+        stored = await self._stored(_artifacts(held))
+        lacking = {name: [one for one in units if any(part.sha256 not in stored for part in one.unit.artifacts)] for name, units in held.items()}
+        return {name: await self._with_urls(units) for name, units in lacking.items() if units}
+
+    def _stood_otherwise(self, name: str) -> bool:
         committed = self._committed.get(name)
-        if self._remote.policy != IMMEDIATE or committed is None or committed.selection == self._basis:
-            return []
-        touched = {(line.type, line.key) for line in lines}
-        held = [one for one in wanted if (one.unit.type, one.unit.key) not in touched]
-        stored = await self._stored(artifact for one in held for artifact in one.unit.artifacts)
-        lacking = [one for one in held if any(artifact.sha256 not in stored for artifact in one.unit.artifacts)]
-        return [fetching(one, self._selection) for one in await self._with_urls(lacking)]
+        return committed is not None and committed.selection != self._basis
+
+    async def _moved(self, compared: Sequence[Compared]) -> dict[str, list[Sealed]]:
+        """Bytes that nobody has fetched yet, and that are no longer where they are recorded to be.
+
+        What several units share may have several URLs: one that is recorded is enough.
+        """
+        held = {one.name: one.held for one in compared}
+        places = [part for part in _artifacts(held) if part.url and part.size is not None]
+        recorded = await self._recorded_urls({Digest.parse(part.sha256) for part in places})
+        right = {part.sha256 for part in places if recorded.get(part.sha256) == part.url}
+        elsewhere = [part for part in places if part.sha256 not in right]
+        moved = {part.sha256 for part in elsewhere} - await self._stored(elsewhere)
+        if not moved:
+            return {}
+        return {name: [one for one in units if any(part.url and part.sha256 in moved for part in one.unit.artifacts)] for name, units in held.items()}
+
+    async def _recorded_urls(self, digests: set[Digest]) -> dict[str, str]:
+        """Where this remote is known to have bytes, by their sha256."""
+        origins = await asyncio.to_thread(self._asked.reader.origins_of, digests) if digests else {}
+        return {digest.hex: one.url for digest, found in origins.items() for one in found if one.remote == self._remote.meta.name}
 
     async def _with_urls(self, units: list[Sealed]) -> list[Sealed]:
         """Who records a sync need not say again where the bytes are that were left upstream: that is recorded."""
         nowhere = {Digest.parse(artifact.sha256) for one in units for artifact in one.unit.artifacts if not artifact.url}
         if not nowhere:
             return units
-        origins = await asyncio.to_thread(self._asked.reader.origins_of, nowhere)
-        urls = {digest.hex: one.url for digest, found in origins.items() for one in found if one.remote == self._remote.meta.name}
+        urls = await self._recorded_urls(nowhere)
 
         def placed(artifact: Artifact) -> Artifact:
             return artifact if artifact.url else msgspec.structs.replace(artifact, url=urls.get(artifact.sha256, ""))
@@ -103,10 +130,14 @@ class UpstreamSource(SourceResolver):
         return {digest.hex for digest in await asyncio.to_thread(self._asked.reader.stored, digests)}
 
 
+def _artifacts(held: Mapping[str, Sequence[Sealed]]) -> list[Artifact]:
+    return [part for units in held.values() for one in units for part in one.unit.artifacts]
+
+
 def _unnamed(artifacts: Iterable[Artifact]) -> bool:
     return any(not artifact.sha256 for artifact in artifacts)
 
 
-def _basis(url: str, selection: Selection, policy: str) -> Digest:
-    """Validators are one index's own, and a policy that left bytes upstream has not brought them in."""
-    return Digest.of_value([url, selection.digest.hex] if policy == IMMEDIATE else [url, selection.digest.hex, policy])
+def _basis(url: str, selection: Selection, policy: str, revision: int) -> Digest:
+    """Validators are one index's own, a policy that left bytes upstream has not brought them in, and an importer may learn to read better."""
+    return Digest.of_value([url, selection.digest.hex] + ([policy] if policy != IMMEDIATE else []) + ([revision] if revision != 1 else []))

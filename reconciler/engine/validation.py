@@ -18,7 +18,9 @@ from reconciler.engine.places import Places
 from reconciler.engine.telling import hint_of, unfinished, words_of
 from reconciler.errors import PluginFault, ReconcilerError
 from reconciler.model import ActualRepository, ActualState, DesiredState, Kind, Ref
-from reconciler.plugin import OptionFault, Plugin, Registry
+from reconciler.plugin import OptionFault
+from reconciler.plugin.judging import Plugin
+from reconciler.plugin.registry import Registry
 
 _HINT = "nothing of it is stored until it is accepted"
 

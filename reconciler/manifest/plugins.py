@@ -13,7 +13,9 @@ from reconciler.errors import PluginFault
 from reconciler.manifest.checking import Checked
 from reconciler.manifest.document import ManifestText, Path, Unplaced
 from reconciler.manifest.wording import explained, findings, keys, suggestion
-from reconciler.plugin import Options, Plugin, Registry
+from reconciler.plugin import Options
+from reconciler.plugin.judging import Plugin
+from reconciler.plugin.registry import Registry
 
 
 @dataclass(frozen=True, slots=True)

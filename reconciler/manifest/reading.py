@@ -13,7 +13,7 @@ from reconciler.manifest.overrides import override, parsed
 from reconciler.manifest.plugins import Plugins
 from reconciler.manifest.resources import Declaration, declaration
 from reconciler.model import DesiredState, Fault, Filter, Publication, Remote, Repository
-from reconciler.plugin import Registry
+from reconciler.plugin.registry import Registry
 
 
 def read(paths: Sequence[Path | str], registry: Registry, *, stdin: Callable[[], bytes] | None = None, overrides: Sequence[str] = ()) -> DesiredState:

@@ -17,7 +17,7 @@ from reconciler.manifest.plugins import Plugins
 from reconciler.manifest.reading import state
 from reconciler.manifest.resources import declaration
 from reconciler.model import ActualResource, ActualState, DesiredState, Fault, Kind, Origin, Ref
-from reconciler.plugin import Registry
+from reconciler.plugin.registry import Registry
 
 
 class Recorded(msgspec.Struct, frozen=True):

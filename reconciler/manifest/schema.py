@@ -20,7 +20,8 @@ from reconciler.manifest.kinds import (
     RepositorySpec,
 )
 from reconciler.model import Kind
-from reconciler.plugin import Importer, Registry
+from reconciler.plugin import Importer
+from reconciler.plugin.registry import Registry
 
 _REFERENCE = "#/$defs/{model}"
 

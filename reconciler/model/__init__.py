@@ -24,7 +24,7 @@ from reconciler.model.content import (
     version_digest,
 )
 from reconciler.model.digest import Digest, canonical, is_hex_digest
-from reconciler.model.lines import described, message_of, one_line
+from reconciler.model.lines import LONGEST, described, message_of, one_line
 from reconciler.model.place import Fault, Origin
 from reconciler.model.resources import (
     ActualPublication,
@@ -51,6 +51,7 @@ from reconciler.model.resources import (
 
 __all__ = [
     "EMPTY_VERSION",
+    "LONGEST",
     "ActualPublication",
     "ActualRepository",
     "ActualResource",

@@ -148,7 +148,8 @@ class ContentChanges:
     `units`: how many it holds now. `touched`: is there anything to record, even if only validators? `sources`: what to
     remember of each completed listing: (validator, selection hex). `unknown`: an offline plan had no cached page for part of it.
     `buckets`: its groups are no names that mean something to people.
-    `scratchpads`: what plugins noted while it was resolved, by owner, to be recorded when all of it succeeds.
+    `scratchpads`: what plugins noted while it was resolved, by owner, to be recorded when all of it succeeds, in the place of what
+    they have `seen` there.
     """
 
     spool: Spool
@@ -161,6 +162,7 @@ class ContentChanges:
     plural: str = "units"
     buckets: bool = False
     scratchpads: Mapping[str, Any] = field(default_factory=dict)
+    seen: Mapping[str, Digest | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

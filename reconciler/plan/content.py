@@ -154,9 +154,9 @@ def counts_of(lines: Iterable[ChangeLine]) -> Counts:
     return Counts(number[ADD], number[REMOVE], number[CHANGE], number[MOVE], download, refused)
 
 
-def fetching(sealed: Sealed, words: Words) -> ChangeLine:
-    """A unit that is held as it is, and whose bytes come only now."""
-    return _joining(sealed, MOVE, "its bytes were left upstream until now", words)
+def fetching(sealed: Sealed, reason: str, words: Words) -> ChangeLine:
+    """A unit that is held as it is, and whose artifacts are to be brought in nevertheless, or recorded where they are now."""
+    return _joining(sealed, MOVE, reason, words)
 
 
 def with_download(line: ChangeLine, stored: Container[str]) -> ChangeLine:

@@ -4,7 +4,7 @@ Comes in: classes that plugins advertise as entry points. Goes out: ports, optio
 Must never know: any packaging format, SQL, manifests, the engine.
 """
 
-from reconciler.errors import Gone, Malformed, PluginFault, Refused, Stale, Unreachable
+from reconciler.errors import Conflict, Gone, Malformed, NotCached, PluginFault, Refused, Stale, Unreachable
 from reconciler.model import Artifact, Group, Page, StoredArtifact, StoredUnit, Unit, safe_path
 from reconciler.plugin.calls import UNCHANGED, ImporterCall, ReadingCall, RepositoryInfo, Scratchpads, Unchanged, WritableScratchpads
 from reconciler.plugin.conduits import (
@@ -14,6 +14,7 @@ from reconciler.plugin.conduits import (
     MissingCall,
     Placed,
     PublishConduit,
+    ReceiveConduit,
     Redirect,
     SyncConduit,
     UploadConduit,
@@ -21,14 +22,13 @@ from reconciler.plugin.conduits import (
     UploadForm,
     ValidateConduit,
 )
-from reconciler.plugin.config import PluginCallConfiguration, PluginSettings
+from reconciler.plugin.config import PluginCallConfiguration
 from reconciler.plugin.content import ActiveFilter, ContentType, Decision, Summary
-from reconciler.plugin.importer import Importer, low_level
-from reconciler.plugin.judging import API_VERSION, Plugin
+from reconciler.plugin.importer import Importer
+from reconciler.plugin.judging import API_VERSION
 from reconciler.plugin.metadata import Metadata
 from reconciler.plugin.options import Duration, OptionFault, Options, Size, parse_duration, parse_size
 from reconciler.plugin.publisher import UPLOAD_PATH, Publisher
-from reconciler.plugin.registry import Registry
 
 __all__ = [
     "API_VERSION",
@@ -36,6 +36,7 @@ __all__ = [
     "UPLOAD_PATH",
     "ActiveFilter",
     "Artifact",
+    "Conflict",
     "ContentType",
     "CopyConduit",
     "Decision",
@@ -49,20 +50,19 @@ __all__ = [
     "Members",
     "Metadata",
     "MissingCall",
+    "NotCached",
     "OptionFault",
     "Options",
     "Page",
     "Placed",
-    "Plugin",
     "PluginCallConfiguration",
     "PluginFault",
-    "PluginSettings",
     "PublishConduit",
     "Publisher",
     "ReadingCall",
+    "ReceiveConduit",
     "Redirect",
     "Refused",
-    "Registry",
     "RepositoryInfo",
     "Scratchpads",
     "Size",
@@ -79,7 +79,6 @@ __all__ = [
     "UploadedFile",
     "ValidateConduit",
     "WritableScratchpads",
-    "low_level",
     "parse_duration",
     "parse_size",
     "safe_path",

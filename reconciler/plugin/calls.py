@@ -103,8 +103,8 @@ class ReadingCall(Protocol):
     def unchanged(self, validator: str) -> bool:
         """Is what this call is about committed under this validator already, with the same options and filters?
 
-        In `read` that is the group: return UNCHANGED. In `declare` and `sync` it is the whole source: yield UNCHANGED and
-        nothing else, or return. Either way the validator is remembered, to be committed with what the call brings.
+        In `read` that is the group: return UNCHANGED. In `declare` and `sync` it is the whole source: yield UNCHANGED, or return, and
+        declare nothing. Either way the validator is remembered, to be committed with what the call brings.
         """
         ...
 

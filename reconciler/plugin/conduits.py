@@ -81,26 +81,40 @@ class SyncConduit(ReadingCall, Members, WritableScratchpads, Protocol):
         ...
 
 
-class UploadConduit(Members, WritableScratchpads, Protocol):
-    """Handed to `Publisher.receive`, `Importer.upload` and `Importer.remove`: what the repository holds, and notes."""
+class HandConduit(Members, WritableScratchpads, Protocol):
+    """What `UploadConduit` and `ReceiveConduit` have in common: somebody changes a repository by hand."""
 
     @property
-    def repository(self) -> RepositoryInfo:
-        """The repository that receives, or loses, files."""
-        ...
+    def repository(self) -> RepositoryInfo: ...
 
     @property
     def options(self) -> Any:
-        """The validated option model of the repository's `upload` source."""
+        """The validated option model: of the repository's `upload` source for an importer, of the publication for a publisher."""
         ...
+
+    @property
+    def config(self) -> PluginCallConfiguration: ...
 
     @property
     def received_at(self) -> datetime:
         """When the call began, in UTC: the time that an upload has."""
         ...
 
+
+class UploadConduit(HandConduit, Protocol):
+    """Handed to `Importer.upload` and `Importer.remove`: what the repository holds, and notes."""
+
+
+class ReceiveConduit(HandConduit, Protocol):
+    """Handed to `Publisher.receive`: what the repository behind the publication holds, and the publisher's own notes."""
+
+    @property
+    def publication(self) -> str:
+        """The name of the publication that the file was sent to."""
+        ...
+
     def to_importer(self, file: UploadedFile, fields: Mapping[str, str]) -> Iterable[Placed]:
-        """For publishers: what the importer of the repository makes of a file."""
+        """What the importer of the repository makes of a file. Raises what its `upload` raises."""
         ...
 
 
@@ -121,6 +135,9 @@ class CopyConduit(Members, WritableScratchpads, Protocol):
     def options(self) -> Any:
         """The source's validated option model."""
         ...
+
+    @property
+    def config(self) -> PluginCallConfiguration: ...
 
 
 class ValidateConduit(Scratchpads, Protocol):

@@ -4,13 +4,15 @@
     <directory>/publishers/<name>/publisher.py        and any number of *.conf: JSON objects that
     <directory>/content_types/<name>/content_type.py  together are its plugin-level configuration
 
-Every public class that such a module defines, and that derives from the base, is a plugin. To know how many there are a
-package must be imported; what fails then is kept, and told when the plugin is judged.
+What they share is imported from modules that lie in <directory> itself. Every public class that such a module defines,
+and that derives from the base, is a plugin. To know how many there are a package must be imported; what fails then is
+kept, and told when the plugin is judged.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,7 @@ PATTERN = "*.conf"
 
 def in_directory(directory: Path, kind: str) -> list[Advertised]:
     """The plugins of a kind, by the names of their folders; broken ones too. Raises PluginFault where there is no looking."""
+    _make_importable(str(directory.absolute()))
     parent = directory / KINDS[kind].folder
     try:
         folders = sorted(folder for folder in parent.iterdir() if folder.is_dir() and folder.name[0] not in "._")
@@ -35,6 +38,12 @@ def in_directory(directory: Path, kind: str) -> list[Advertised]:
     except OSError as error:
         raise PluginFault(f"the plugin directory `{parent}` cannot be read: {error.strerror}") from None
     return [one for folder in folders for one in _in_folder(folder, kind)]
+
+
+def _make_importable(directory: str) -> None:
+    """What the three folders share lies beside them, as `<directory>/<name>.py`. Last in line: it must not hide what is installed."""
+    if directory not in sys.path:
+        sys.path.append(directory)
 
 
 def _in_folder(folder: Path, kind: str) -> Iterator[Advertised]:

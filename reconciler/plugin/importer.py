@@ -24,6 +24,7 @@ class Importer:
     options: ClassVar[type[Options]] = Options
     filter_options: ClassVar[type[Options]] = Options
     well_known_names: ClassVar[Sequence[str]] = ()
+    revision: ClassVar[int] = 1  # raise it when `read` or `sync` makes other units of the same upstream: everything is read again
     folder_urls: ClassVar[bool] = True  # a remote's URL names a folder: the core ends it with a slash
     shared_groups: ClassVar[bool] = False  # groups are no names that one source owns: several sources may fill one (buckets, folders)
 

@@ -126,7 +126,7 @@ def _check_attributes(kind: str, cls: Any) -> None:
         model = getattr(cls, name, None)
         if not (isinstance(model, type) and issubclass(model, Options)):
             raise Unsound(f"its `{name}` does not derive from Options")
-    if kind != "importer" and type(cls.revision) is not int:
+    if type(cls.revision) is not int:
         raise Unsound("its `revision` must be a whole number")
     if kind == "content-type":
         if not isinstance(cls.plural, str):

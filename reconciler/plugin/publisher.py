@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from reconciler.errors import Gone
 from reconciler.plugin.calls import RepositoryInfo
-from reconciler.plugin.conduits import MissingCall, Placed, PublishConduit, Redirect, UploadConduit, UploadedFile, UploadForm, ValidateConduit
+from reconciler.plugin.conduits import MissingCall, Placed, PublishConduit, ReceiveConduit, Redirect, UploadedFile, UploadForm, ValidateConduit
 from reconciler.plugin.config import PluginCallConfiguration
 from reconciler.plugin.metadata import Metadata
 from reconciler.plugin.options import Options
@@ -56,7 +56,7 @@ class Publisher:
         """
         return None
 
-    def receive(self, conduit: UploadConduit, form: UploadForm, file: UploadedFile) -> Iterable[Placed]:
+    def receive(self, conduit: ReceiveConduit, form: UploadForm, file: UploadedFile) -> Iterable[Placed]:
         """A file that was sent to the publication, in the ecosystem's own protocol or the generic one (`upload/`), as units.
 
         Runs in a worker thread. Raise Gone for a path that takes no files, Refused for what cannot be taken. Default: the generic protocol.

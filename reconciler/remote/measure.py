@@ -34,13 +34,14 @@ class Measured(NamedTuple):
 
 
 class Measure(msgspec.Struct, frozen=True):
-    """What a URL held when it was last downloaded. `etag`, `last_modified`: as sent, at least one of them."""
+    """What a URL held when it was last downloaded. `etag`, `last_modified`: as sent, at least one of them; `whose`: as of `MeasureCache.of`."""
 
     url: str
     sha256: str
     size: int
     etag: str | None = None
     last_modified: str | None = None
+    whose: str = ""
 
     def condition(self) -> dict[str, str]:
         """RFC 9110 13.1: an entity tag is exact, a date is second best."""
@@ -55,27 +56,36 @@ _MEASURE = msgspec.json.Decoder(Measure)
 class MeasureCache:
     """A folder of measures by URL. A cache, not state: anybody may delete it; where it cannot be written, nothing is remembered."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, whose: str = "") -> None:
+        self._root = root
+        self._whose = whose
         self._entries = Entries(root, _MAGIC)
+
+    def of(self, whose: str) -> MeasureCache:
+        """What is remembered for one remote alone, in the same folder: with other credentials one URL may hold something else."""
+        return MeasureCache(self._root, whose)
 
     def load(self, url: str) -> Measure | None:
         """What is known of a URL, or None. Never raises for what stands in the folder."""
-        payload = self._entries.load(url)
+        payload = self._entries.load(self._key(url))
         if payload is None:
             return None
         try:
             known = _MEASURE.decode(payload)
         except msgspec.DecodeError:
             return None
-        return known if known.url == url else None
+        return known if (known.url, known.whose) == (url, self._whose) else None
 
     def store(self, measure: Measure) -> None:
         """Remember a measure in the place of the one before."""
-        self._entries.store(measure.url, msgspec.json.encode(measure))
+        self._entries.store(self._key(measure.url), msgspec.json.encode(msgspec.structs.replace(measure, whose=self._whose)))
 
     def drop(self, url: str) -> None:
         """Forget a URL: the bytes behind it turned out to be others under the same validator."""
-        self._entries.drop(url)
+        self._entries.drop(self._key(url))
+
+    def _key(self, url: str) -> str:
+        return f"{self._whose} {url}" if self._whose else url
 
 
 async def measure(

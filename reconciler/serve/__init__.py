@@ -6,13 +6,15 @@ answers to `GET` and `HEAD` below `/<path of the publication>/`, and a plain lis
 Must never know: Python packages or any other format, SQL, manifests, how anything came to be published.
 
 One request: `request` reads the scope; `catalogue` finds the publication and what is at the path (in memory, or by a
-point look-up in a worker thread); `representation` picks a media type and a coding by `negotiation`; `conditions`
-says whether a 304 or a part is enough; `delivery` sends it; `on_demand` brings it first where it is missing. A file that is
-sent: `uploads` asks who it is, `form` reads it from the `bodies`. `server` runs it all in processes.
+point look-up in a worker thread), `meaning` what a path was meant to be that nothing is at; `representation` picks a
+media type and a coding by `negotiation`; `conditions` says whether a 304 or a part is enough; `delivery` sends it;
+`on_demand` brings it first where it is missing. A file that is sent: `uploads` asks who it is, `form` reads it from the
+`bodies`. `server` runs it all in processes.
 """
 
-from reconciler.serve.application import Application, Missing
+from reconciler.serve.application import Application
 from reconciler.serve.catalogue import Catalogue
+from reconciler.serve.meaning import Missing
 from reconciler.serve.on_demand import OnDemand
 from reconciler.serve.ports import Files, Publications, Receipt, ReceivedFile, Receiver, Supply
 from reconciler.serve.server import serve

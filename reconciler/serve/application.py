@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import quote
 
-from reconciler.database.records import Served
 from reconciler.errors import StateFault
-from reconciler.model import described, one_line
 from reconciler.serve.answers import Receive, Scope, Send, say
 from reconciler.serve.bodies import Body
 from reconciler.serve.catalogue import Catalogue, Found
 from reconciler.serve.delivery import Delivery
 from reconciler.serve.listing import listing, listing_page
+from reconciler.serve.meaning import PATIENCE, Meaning, Missing
 from reconciler.serve.on_demand import OnDemand
 from reconciler.serve.request import Request
 from reconciler.serve.uploads import Uploads
-
-Missing = Callable[[str, str], str | None]
-"""From a publication's name and a path within it that nothing is at to the path that was meant, or None."""
 
 log = logging.getLogger(__name__)
 
@@ -28,9 +23,9 @@ log = logging.getLogger(__name__)
 class Application:
     """Publications over HTTP.
 
-    `missing`: by publisher ID, asked where a path is not found; a redirect leads to its answer if that exists. `uploads`: takes files that are
-    sent to a publication; None where that is not possible. `on_demand`: brings files that are not in the store yet. `on_close`: called when
-    the server stops and nothing is brought any more.
+    `missing`: by publisher ID, asked where a path is not found; a redirect leads to its answer if that exists and comes within `patience`
+    seconds. `uploads`: takes files that are sent to a publication; None where that is not possible. `on_demand`: brings files that are not in
+    the store yet. `on_close`: called when the server stops and nothing is brought any more.
     """
 
     def __init__(
@@ -41,9 +36,10 @@ class Application:
         uploads: Uploads | None = None,
         on_demand: OnDemand | None = None,
         on_close: Callable[[], Awaitable[None]] | None = None,
+        patience: float = PATIENCE,
     ) -> None:
         self._catalogue = catalogue
-        self._missing = missing or {}
+        self._meaning = Meaning(missing or {}, patience)
         self._uploads = uploads
         self._on_demand = on_demand
         self._on_close = on_close
@@ -115,7 +111,7 @@ class Application:
             return
         mount, path = place
         reply = await self._uploads.take(request, mount.served, path or "", sent)
-        if reply.status == 201:
+        if reply.status in (201, 202):  # another publication may show it
             await self._see()
         await say(request, send, reply.status, reply.text, reply.headers)
 
@@ -163,24 +159,13 @@ class Application:
         path = found.path or ""
         up = f"{served.path.rpartition('/')[2]}/" if found.path is None else "../" * path.count("/")
         candidates = [] if path.endswith("/") else [f"{path}/" if path else ""]
-        if (meant := self._meant(served, path)) is not None:
+        if (meant := await self._meaning.of(served.publisher, served.name, path)) is not None:
             candidates += [meant, f"{meant}/"]
         for candidate in candidates:
             target = f"/{served.path}/{candidate}"
             if target != url_path and (there := await self._catalogue.find(target)) and there.resource is not None:
                 return up + candidate
         return None
-
-    def _meant(self, served: Served, path: str) -> str | None:
-        try:
-            hook = self._missing.get(served.publisher)
-            meant = hook(served.name, path) if hook else None
-        except (KeyboardInterrupt, asyncio.CancelledError):
-            raise
-        except BaseException as error:  # a plugin's code: its mistake must not turn a 404 into a 500, nor end the server
-            log.error("the publisher `%s` failed to say what `%s` means: %s", served.publisher, path, one_line(described(error)))
-            return None
-        return meant if isinstance(meant, str) else None
 
 
 def _below_nothing(request: Request) -> str:

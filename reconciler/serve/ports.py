@@ -60,11 +60,15 @@ class ReceivedFile:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What came of a file. `message`: for the person who sent it; `version`: the repository's that holds it; `url`: where it is served."""
+    """What came of a file. `message`: for the person who sent it; `version`: the repository's that holds it; `url`: where it is served.
+
+    `shown`: is it visible already, or recorded and not published yet?
+    """
 
     message: str
     version: int
     url: str | None = None
+    shown: bool = True
 
 
 class Receiver(Protocol):

@@ -1,9 +1,11 @@
-"""Worker threads for what touches a disk and must not be overtaken."""
+"""Worker threads: for what touches a disk and must not be overtaken, and for foreign code that may never come back."""
 
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import suppress
 from typing import TypeVar
 
@@ -21,3 +23,11 @@ async def in_thread(function: Callable[..., T], *arguments: object) -> T:
                 await asyncio.wait([running])
         running.exception()  # seen; the cancellation is what counts
         raise
+
+
+def in_thread_of_its_own(function: Callable[..., T], *arguments: object) -> asyncio.Future[T]:
+    """Run in a new thread for which nobody waits when the process ends. A cancelled future leaves it behind. `function` must not raise."""
+    future: Future[T] = Future()
+    future.set_running_or_notify_cancel()
+    threading.Thread(target=lambda: future.set_result(function(*arguments)), name="foreign", daemon=True).start()
+    return asyncio.wrap_future(future)

@@ -2,7 +2,9 @@
 
 In this order: the uploader is known before any of the body is read; the body is a form with one file; the receiver takes it.
 
-what is wrong                                            status
+what came of it                                          status
+taken, and shown                                         201
+taken and recorded, but not shown yet                    202
 nobody that the publication knows                        401, with a challenge
 `authenticate` raises Refused                            403
 not `multipart/form-data`                                415
@@ -83,7 +85,9 @@ class Uploads:
         except Exception:  # the receiver's mistake, told to whoever runs this server and not to the client
             log.exception("a file sent to `%s` could not be taken", served.name)
             return Reply(500, "the server made a mistake; its log says which")
-        return Reply(201, receipt.message, [(b"location", quote(receipt.url, safe="/:%?=&#").encode())] if receipt.url else [])
+        return Reply(
+            201 if receipt.shown else 202, receipt.message, [(b"location", quote(receipt.url, safe="/:%?=&#").encode())] if receipt.url else []
+        )
 
     async def _principal(self, request: Request, served: Served) -> str | Reply:
         try:

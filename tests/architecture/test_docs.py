@@ -12,7 +12,7 @@ import typer
 
 from reconciler.cli.main import tree
 from reconciler.manifest import schema
-from reconciler.plugin import Registry
+from reconciler.plugin.registry import Registry
 from tests.support.source import ROOT
 
 DOCUMENTS = [ROOT / "README.md", ROOT / "manifests" / "README.md", ROOT / "plugins" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -14,7 +14,7 @@ from statistics import median
 
 from reconciler.engine import Allowances, Engine, Home
 from reconciler.manifest import read
-from reconciler.plugin import Registry
+from reconciler.plugin.registry import Registry
 
 ROUNDS = 20
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reconciler.database import Attachment, CommittedSource, Database, StagedGroup, StagedMember, Writer
+from reconciler.database import Attachment, CommittedSource, Database, StagedGroup, StagedMember, Writer, noted
 from reconciler.errors import Conflict
 from reconciler.model import Digest
 from tests.support.databases import NOW, SELECTION, a_unit, change, committed, created_repository, database, group_digests, repository
@@ -151,6 +151,25 @@ def test_notes_and_sources_are_committed_with_content_and_without(tmp_path: Path
         assert writer.committed_source(id_, "remote:a") == CommittedSource("v2", SELECTION)
         assert writer.committed_source(id_, "remote:b") is None
         assert len(writer.versions(id_)) == 1
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(notes, notes)
+def test_a_note_is_written_over_by_those_who_have_seen_it(tmp_path: Path, first: Any, second: Any) -> None:
+    with database(tmp_path) as opened:
+        writer = opened.writer()
+        id_ = created_repository(writer)
+        writer.set_scratchpads(id_, {IMPORTER.owner: first, "repository": "kept"})
+        seen = {IMPORTER.owner: noted(writer.scratchpad(id_, IMPORTER.owner))}
+        writer.set_scratchpads(id_, {IMPORTER.owner: second})
+        with writer.stage(id_) as stage:
+            if noted(first) == noted(second):
+                stage.commit({}, {}, NOW, {IMPORTER.owner: "mine"}, seen)
+            else:
+                with pytest.raises(Conflict, match=f"`{IMPORTER.owner}`"):
+                    stage.commit({}, {}, NOW, {IMPORTER.owner: "mine", "repository": None}, seen)
+                assert writer.scratchpad(id_, IMPORTER.owner) == second
+        assert writer.scratchpad(id_, "repository") == "kept"
 
 
 def test_a_reader_sees_notes_and_attachments(tmp_path: Path) -> None:

@@ -19,7 +19,8 @@ from packaging.version import Version
 
 import reconciler.plugin
 from reconciler import __version__
-from reconciler.plugin import API_VERSION, low_level
+from reconciler.plugin import API_VERSION
+from reconciler.plugin.importer import low_level
 from reconciler.plugin.testing import Upstream
 from reconciler_file.file_importer import FileImporter
 from tests.support import mirror

@@ -129,13 +129,13 @@ def test_a_base_that_its_guard_refuses_is_copied_as_it_is_recorded(stage: Rehear
     assert stage.held("prod") == stage.held() == ["a/one", "a/two", "b/three"]
 
 
-def test_a_file_that_the_base_could_not_have_fails_the_copy_by_name_and_comes_later(stage: Rehearsal) -> None:
+def test_a_file_that_the_base_could_not_have_comes_to_the_copy_later(stage: Rehearsal) -> None:
     chain(stage, "team", "prod")
     four = stage.file("four")
     stage.says("a", stage.file("one"), four)
     stage.server.on("/four", status(503))
-    assert "`four`" in stage.failed("repository/prod")
-    assert stage.held("prod") == stage.held() == ["a/one", "b/three"]
+    assert "`four`" in stage.failed()
+    assert (stage.held(), stage.held("prod")) == (["a/one", "b/three"], [])
     stage.file("four")
     stage.applied()
     assert stage.held("prod") == stage.held() == ["a/four", "a/one", "b/three"]
@@ -285,6 +285,8 @@ class Counting:
 
     def _watch(self, monkeypatch: pytest.MonkeyPatch, name: str, whole: Any) -> None:
         def call(*arguments: Any, **named: Any) -> Any:
+            if "upload" in arguments:  # the names that uploads have are looked up in every run: one row for each, and here there is none
+                return whole(*arguments, **named)
             groups = [one for one in arguments if isinstance(one, (list, set, frozenset, tuple))]
             self.asked[name] = self.asked.get(name, 0) + (len(groups[0]) if groups else 1)
             return whole(*arguments, **named)

@@ -109,7 +109,9 @@ def test_a_content_type_that_raises_fails_its_group_alone(name: str, index: Upst
         patched.setattr(DISTRIBUTION, name, staticmethod(call))
         done = site.apply()
     assert done.code == 1
-    assert "remote:up: alpha: importer `python` failed: KeyError" in done.out
+    assert "error: remote:up: alpha: " in done.out
+    assert "importer `python`" in done.out
+    assert "failed: KeyError" in done.out
     assert "beta-1.1-py3-none-any.whl" in site.filenames()
     assert "alpha-1.0-py3-none-any.whl" in site.filenames()
     site.applied()

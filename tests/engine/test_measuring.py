@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Iterator
+from base64 import b64decode
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -137,3 +138,53 @@ def test_what_came_along_while_planning_is_kept_on_demand_too(stage: Rehearsal) 
     assert stage.has(b"one" * 10)
     assert not stage.has(b"two" * 10)
     assert stage.downloads() == ["/one"]
+
+
+def answering(known: str, data: bytes) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """Bytes for the user `known`, and for nobody else."""
+    allowed, refused = body(data, conditional=True), status(401)
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        user = b64decode(request.headers.get("Authorization", "").removeprefix("Basic ")).decode().partition(":")[0]
+        return await (allowed if user == known else refused)(request)
+
+    return answer
+
+
+@pytest.fixture
+def two_users(stage: Rehearsal, monkeypatch: pytest.MonkeyPatch) -> Rehearsal:
+    """Two repositories ask one URL, each with a remote of its own credentials."""
+    monkeypatch.setenv("T_PASSWORD", "geheimnis")
+    users = [stage.remote(name, more=f"auth: {{username: {name}, password: {{env: T_PASSWORD}}}}") for name in ("ada", "bob")]
+    mine, theirs = repository("mine", "remote: {name: ada}"), repository("theirs", "remote: {name: bob}")
+    stage.declare(*users, mine, theirs)
+    stage.says("a", stage.file("one", named=False, size=False))
+    return stage
+
+
+@pytest.mark.parametrize("allowed", ["ada", "bob"])
+def test_what_one_remote_is_refused_another_may_have(allowed: str, two_users: Rehearsal) -> None:
+    two_users.server.on("/one", answering(allowed, b"for one"))
+    outcomes = {one.ref: one.result for one in two_users.apply().outcomes if one.ref.startswith("repository/")}
+    fortunate, other = ("mine", "theirs") if allowed == "ada" else ("theirs", "mine")
+    assert outcomes == {f"repository/{fortunate}": "done", f"repository/{other}": "failed"}
+    assert two_users.held(fortunate) == ["a/one"]
+    assert two_users.held(other) == []
+
+
+def test_each_remote_remembers_what_it_was_shown(two_users: Rehearsal) -> None:
+    """Both bodies have the same entity tag: what one user has seen must not be confirmed to the other."""
+    answers = {name: body(data, headers={"ETag": '"same"'}) for name, data in (("ada", b"for ada"), ("bob", b"for bob"))}
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if "If-None-Match" in request.headers:
+            return web.Response(status=304)
+        user = b64decode(request.headers["Authorization"].removeprefix("Basic ")).decode().partition(":")[0]
+        return await answers[user](request)
+
+    two_users.server.on("/one", answer)
+    two_users.applied()
+    assert two_users.has(b"for ada")
+    assert two_users.has(b"for bob")
+    assert [two_users.content(name, offline=True).counts.total for name in ("mine", "theirs")] == [0, 0]
+    assert two_users.settled()

@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from reconciler.errors import ManifestFaults
 from reconciler.model import Digest
+from reconciler.plugin import Unit
 from tests.support.asgi import Answer, Client
 from tests.support.faulty import body, corrupted, status
 from tests.support.rehearsal import Rehearsal, copy, publication, rehearsal, repository, source
@@ -202,3 +204,89 @@ def test_what_a_copy_holds_is_brought_as_well(stage: Rehearsal) -> None:
     [answer] = stage.get("/prod/a/one")
     assert answer.body == ONE
     assert stage.has(ONE)
+
+
+def moved(stage: Rehearsal, unit: Unit, data: bytes, path: str = "/moved") -> Unit:
+    """The same unit, whose bytes are elsewhere upstream from now on."""
+    [artifact] = unit.artifacts
+    stage.server.on(f"/{unit.key}", status(404))
+    stage.server.on(path, body(data))
+    return msgspec.structs.replace(unit, artifacts=[msgspec.structs.replace(artifact, url=stage.server.url(path))])
+
+
+@pytest.mark.parametrize("type", ["lines", "records"])
+def test_what_moved_upstream_is_looked_for_where_it_is_now(type: str, stage: Rehearsal) -> None:
+    one, two = stage.file("one"), stage.file("two")
+    stage.declare(stage.remote(type=type, more=LATER), repository(type=type), publication())
+    stage.applied()
+    stage.says("a", moved(stage, one, ONE), two)
+    assert stage.content().touched
+    assert stage.settled(), "that is no change of what is served"
+    stage.applied()
+    assert stage.number() == 1
+    assert stage.downloads() == []
+    [answer] = stage.get("/team/a/one")
+    assert answer.body == ONE
+    [other] = stage.get("/team/a/two")
+    assert other.body == b"two" * 10
+
+
+def test_another_host_is_asked_once_the_remote_names_it(stage: Rehearsal) -> None:
+    stage.says("a", stage.file("one"), validator="1")
+    stage.applied()
+    unit = moved(stage, stage.file("one"), ONE)
+    [artifact] = unit.artifacts
+    stage.says(
+        "a", msgspec.structs.replace(unit, artifacts=[msgspec.structs.replace(artifact, url=stage.server.url("/moved", "localhost"))]), validator="1"
+    )
+    stage.declare(stage.remote(more=LATER).replace("127.0.0.1", "localhost"), repository(), publication())
+    stage.applied()
+    [answer] = stage.get("/team/a/one")
+    assert answer.body == ONE
+    assert [request.host for request in stage.server.asked("/moved")] == [f"localhost:{stage.server.port}"]
+
+
+def test_only_what_moved_is_written_and_what_is_not_read_costs_nothing(stage: Rehearsal) -> None:
+    one, two = stage.file("one"), stage.file("two")
+    stage.says("b", stage.file("three"), validator="1")
+    stage.applied()
+    assert lines(stage) == {"a": []}
+    stage.says("a", one, moved(stage, two, b"two" * 10))
+    assert lines(stage) == {"a": ["two"]}
+    stage.applied()
+    assert lines(stage) == {"a": []}
+
+
+def test_where_stored_bytes_came_from_is_no_longer_of_interest(stage: Rehearsal) -> None:
+    stage.applied()
+    stage.get("/team/a/one")
+    stage.says("a", moved(stage, stage.file("one"), ONE), stage.file("two"))
+    assert lines(stage) == {"a": []}
+
+
+def test_what_several_share_has_one_place_however_many_are_named(stage: Rehearsal) -> None:
+    units = [stage.file("x", ONE), stage.file("y", ONE)]
+    stage.says("a", *units)
+    stage.applied()
+    assert lines(stage) == {"a": []}
+    stage.says("a", *(moved(stage, unit, ONE, f"/new-{unit.key}") for unit in units))
+    stage.applied()
+    assert lines(stage) == {"a": []}
+    [answer] = stage.get("/team/a/x")
+    assert answer.body == ONE
+
+
+def test_a_copy_finds_what_moved(stage: Rehearsal) -> None:
+    stage.declare(stage.remote(more=LATER), repository(), repository("prod", copy()), publication("prod", of="prod"))
+    stage.applied()
+    stage.says("a", moved(stage, stage.file("one"), ONE))
+    stage.says("a", stage.script.upstream("up").groups["a"][0], stage.file("two"))
+    stage.applied()
+    assert stage.number("prod") == 1
+    [answer] = stage.get("/prod/a/one")
+    assert answer.body == ONE
+
+
+def lines(stage: Rehearsal) -> dict[str, list[str]]:
+    """The keys that a plan writes anew, by the groups that it has read."""
+    return {change.head.name: [line.key for line in change.lines] for change in stage.content().spool}

@@ -126,17 +126,33 @@ def test_notes_are_kept_with_a_publication_and_dropped_with_its_failure(site: Ho
 
     assert published(site, behaviour, counting).result == "done"
     assert (site.note("publisher:notes"), site.note("repository")) == (1, ["shared", 1])
-    assert refused(site, behaviour, failing, groups="a: [one]") == " failed: ValueError: oops"
+    assert refused(site, behaviour, failing, groups="a: [one]").startswith(" failed: ValueError: oops")
     assert (site.note("publisher:notes"), site.note("repository")) == (1, ["shared", 1])
     assert published(site, behaviour, counting, groups="a: [one]").result == "done"
     assert (site.note("publisher:notes"), site.note("repository")) == (2, ["shared", 2])
+
+
+def test_what_is_noted_while_a_publication_is_rendered_is_not_lost(site: Hooked, behaviour: Behaviour) -> None:
+    seen: list[int] = []
+
+    def counting(conduit: PublishConduit) -> None:
+        render(conduit)
+        seen.append(conduit.get_repository_scratchpad() or 0)
+        if len(seen) == 1:
+            with site.home.database(read_only=False) as database:
+                writer = database.writer()
+                writer.set_scratchpads(writer.actual_state().repositories["team"].id, {"repository": 10})
+        conduit.set_repository_scratchpad(seen[-1] + 1)
+
+    assert published(site, behaviour, counting).result == "done"
+    assert (site.note("repository"), seen) == (11, [0, 10])
 
 
 def test_a_publisher_that_ends_the_process_does_not(site: Hooked, behaviour: Behaviour) -> None:
     def leave(conduit: PublishConduit) -> None:
         raise SystemExit(3)
 
-    assert refused(site, behaviour, leave) == " failed: SystemExit: 3"
+    assert refused(site, behaviour, leave).startswith(" failed: SystemExit: 3")
 
 
 def test_what_is_emitted_twice_in_a_group_is_named(site: Hooked, behaviour: Behaviour) -> None:

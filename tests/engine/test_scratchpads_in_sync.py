@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from reconciler.engine import Allowances, Report
 from reconciler.errors import Unreachable
-from reconciler.plugin import Group, ImporterCall, Unchanged
+from reconciler.manifest import read
+from reconciler.plan import Plan
+from reconciler.plugin import Artifact, Group, ImporterCall, Placed, Unchanged, Unit, UploadConduit, UploadedFile
 from tests.support.faulty import status
-from tests.support.rehearsal import Rehearsal, rehearsal, repository, source
+from tests.support.rehearsal import LINE, Rehearsal, rehearsal, repository, source
 
 
 @pytest.fixture
@@ -121,3 +125,104 @@ def test_two_repositories_note_apart(stage: Rehearsal) -> None:
     stage.script.on_declare = declare
     stage.applied()
     assert [stage.note(name=name)[0] for name in ("team", "second")] == ["team", "second"]
+
+
+def counting(stage: Rehearsal) -> None:
+    """`declare` counts its calls in the pad that all plugins of the repository share."""
+
+    async def declare(call: ImporterCall) -> AsyncIterator[Group | Unchanged]:
+        call.set_repository_scratchpad((call.get_repository_scratchpad() or 0) + 1)
+        for name in stage.script.upstream("up").groups:
+            yield Group(name, listed=True)
+
+    stage.script.on_declare = declare
+
+
+def noted_elsewhere(stage: Rehearsal, value: Any, owner: str = "repository") -> None:
+    """Somebody else, an upload perhaps, notes something."""
+    with stage.home.database(read_only=False) as database:
+        writer = database.writer()
+        writer.set_scratchpads(writer.actual_state().repositories["team"].id, {owner: value})
+
+
+def applied_beside(stage: Rehearsal, beside: Callable[[Plan], None]) -> Report:
+    """Apply, with something that happens between each plan and its execution."""
+
+    async def run() -> Report:
+        async with stage.engine(writes=True) as engine:
+            return await engine.apply(read([stage.manifest], stage.registry), Allowances(), {}, beside)
+
+    return asyncio.run(run())
+
+
+def test_what_is_noted_between_a_plan_and_its_end_is_not_lost(stage: Rehearsal) -> None:
+    counting(stage)
+    stage.applied()
+    shown: list[Plan] = []
+
+    def beside(plan: Plan) -> None:
+        if not shown:
+            noted_elsewhere(stage, 10)
+        shown.append(plan)
+
+    assert not applied_beside(stage, beside).failed
+    assert (stage.note("repository"), len(shown)) == (11, 2)
+
+
+def test_a_pad_that_goes_on_moving_is_named(stage: Rehearsal) -> None:
+    counting(stage)
+    stage.applied()
+    values = iter(range(100, 200))
+    [failed] = [one for one in applied_beside(stage, lambda plan: noted_elsewhere(stage, next(values))).outcomes if one.result == "failed"]
+    assert "the scratchpad of `repository`" in failed.message
+    assert stage.note("repository") == next(values) - 1
+
+
+def test_what_others_note_in_pads_that_are_only_read_disturbs_nobody(stage: Rehearsal) -> None:
+    async def declare(call: ImporterCall) -> AsyncIterator[Group | Unchanged]:
+        call.set_scratchpad(call.get_repository_scratchpad())
+        yield Group("a", listed=True)
+
+    stage.applied()
+    stage.script.on_declare = declare
+    shown: list[Plan] = []
+
+    def beside(plan: Plan) -> None:
+        shown.append(plan)
+        noted_elsewhere(stage, "other")
+
+    assert not applied_beside(stage, beside).failed
+    assert (stage.note("repository"), stage.note(), len(shown)) == ("other", {"by": "first"}, 1)
+
+
+def test_a_pad_that_is_written_unread_is_not_written_over_either(stage: Rehearsal) -> None:
+    stage.applied()
+    noting(stage, "second")
+    shown: list[Plan] = []
+
+    def beside(plan: Plan) -> None:
+        if not shown:
+            noted_elsewhere(stage, "theirs", "importer:lines")
+        shown.append(plan)
+
+    assert not applied_beside(stage, beside).failed
+    assert (stage.note(), len(shown)) == ("second", 2)
+
+
+def test_an_upload_counts_on_what_another_has_noted_meanwhile(stage: Rehearsal) -> None:
+    stage.declare(stage.remote(), repository("team", source("up"), "upload: {}"))
+    stage.applied()
+    noted_elsewhere(stage, 1)
+    seen: list[int] = []
+
+    def upload(conduit: UploadConduit, file: UploadedFile) -> list[Placed]:
+        seen.append(conduit.get_repository_scratchpad())
+        if len(seen) == 1:
+            noted_elsewhere(stage, 10)
+        conduit.set_repository_scratchpad(seen[-1] + 1)
+        return [("uploads", Unit(LINE, file.name, {}, [Artifact(file.name, file.sha256, file.size)]))]
+
+    stage.script.on_upload = upload
+    stage.upload("mine", b"my own")
+    assert (stage.note("repository"), seen) == (11, [1, 10])
+    assert "uploads/mine" in stage.held()

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from reconciler.plugin import OptionFault, PluginCallConfiguration, PluginFault, PluginSettings, Registry, ValidateConduit
+from reconciler.plugin import OptionFault, PluginCallConfiguration, PluginFault, ValidateConduit
+from reconciler.plugin.config import PluginSettings
+from reconciler.plugin.registry import Registry
 from tests.support.advertised import Shelf, shelf
 from tests.support.hooked import Behaviour, Hooked, outcome, plugins, publication, repository
 

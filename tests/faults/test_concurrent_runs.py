@@ -110,7 +110,7 @@ def test_content_that_moved_before_the_flip_is_planned_again(index: Upstream, si
     site.applied()
     assert site.version()[0] == 2
     assert UPLOADED in site.filenames()
-    assert len(site.filenames()) == 4
+    assert len(site.filenames()) == 2, "the name is the upload's from now on"
     assert index.downloads() == dict.fromkeys(index.downloads(), 1)
     assert not site.pending()
     check_sound(site.home)
@@ -129,7 +129,7 @@ def test_a_repository_that_moves_all_the_time_is_given_up_with_a_reason(index: U
         )
         with site.home.database(read_only=False) as database:
             writer = database.writer()
-            change(writer, writer.actual_state().repositories["team"].id, joins=[sealed(unit, "alpha")], source="upload")
+            change(writer, writer.actual_state().repositories["team"].id, joins=[sealed(unit, "alpha")], source="remote:theirs")
 
     once_at(Step.BEFORE_FLIP, another, times=10)
     done = site.apply()

@@ -62,7 +62,7 @@ async def coroutine(units: Any) -> list[Decision]:
 
 
 SELECTIONS: dict[str, tuple[Act, str]] = {
-    "raises": (raising(KeyError("size")), "importer `bad` failed: KeyError: 'size'"),
+    "raises": (raising(KeyError("size")), "group `alpha` failed: KeyError: 'size'"),
     "ends the process": (raising(SystemExit(0)), "`select` of importer `bad` for repository `bad`, group `alpha` failed: SystemExit: 0"),
     "raises midway": (midway, "failed: SystemExit: 3"),
     "decides nothing": (lambda units: None, "`select` of `bad.thing` returns decisions, not NoneType"),
@@ -103,7 +103,7 @@ def test_units_and_options_that_it_changes_are_checked_as_they_are_then(site: Ho
 
     done = site.apply(None, None, {"select": spoiling(act)})
     assert_contained(site, done, "remote:bad: alpha: importer `bad`: unit `alpha-0` has metadata that is not plain JSON")
-    assert "importer `bad` failed: ValidationError: " in site.apply(None, None, {"select": classmethod(frozen)}).out
+    assert "group `alpha` failed: ValidationError: " in site.apply(None, None, {"select": classmethod(frozen)}).out
 
 
 def test_a_decision_may_wait_for_a_time_in_any_zone(site: Hostile) -> None:

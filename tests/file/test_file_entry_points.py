@@ -10,7 +10,7 @@ import sys
 import pytest
 
 import reconciler_file
-from reconciler.plugin import Registry
+from reconciler.plugin.registry import Registry
 from reconciler_file import file_importer
 from reconciler_file.content import File
 from reconciler_file.file_importer import FileImporter

@@ -10,9 +10,23 @@ from typing import Any
 import pytest
 
 from reconciler.model import Digest
-from reconciler.plugin import UNCHANGED, Artifact, Gone, Group, Malformed, Page, PluginCallConfiguration, Refused, Unit, UploadedFile
+from reconciler.plugin import (
+    UNCHANGED,
+    Artifact,
+    Gone,
+    Group,
+    Malformed,
+    Page,
+    PluginCallConfiguration,
+    Refused,
+    StoredArtifact,
+    StoredUnit,
+    Unit,
+    UploadedFile,
+)
 from reconciler_file.file_importer import FileImporter, guessed_format
 from reconciler_file.listing import group_of
+from reconciler_file.manifests import unlistable
 from reconciler_file.options import SourceOptions
 from tests.support.calls import FakeCall, FakeUploadConduit, page
 
@@ -310,9 +324,9 @@ class TestFormats:
 
 
 class TestUploads:
-    def uploaded(self, name: str, place: Path, fields: dict[str, str]) -> list[tuple[str, Unit]]:
+    def uploaded(self, name: str, place: Path, fields: dict[str, str], *held: str) -> list[tuple[str, Unit]]:
         file = UploadedFile(name, place, 3, str(Digest.of(b"abc")).removeprefix("sha256:"))
-        return list(FileImporter().upload(FakeUploadConduit({}), file, fields, PluginCallConfiguration({}, {}, {})))
+        return list(FileImporter().upload(FakeUploadConduit(_held(held)), file, fields, PluginCallConfiguration({}, {}, {})))
 
     def test_a_file_keeps_its_name_or_gets_the_path_that_was_sent(self, tmp_path: Path) -> None:
         for fields, key in (({}, "a.iso"), ({"path": "docs/b.iso"}, "docs/b.iso")):
@@ -325,6 +339,37 @@ class TestUploads:
     def test_an_unsafe_path_is_refused(self, path: str, tmp_path: Path) -> None:
         with pytest.raises(Refused, match="no path for a file"):
             self.uploaded("a.iso", tmp_path, {"path": path})
+
+    @pytest.mark.parametrize(
+        ("path", "held"),
+        [
+            ("one.txt/sub", "one.txt"),
+            ("one.txt/sub/deep", "one.txt"),
+            ("one.txt/sub/deep", "one.txt/sub"),
+            ("one.txt", "one.txt/sub"),
+            ("one.txt", "one.txt/sub/deep"),
+        ],
+    )
+    def test_a_path_that_would_make_a_file_a_folder_is_refused(self, path: str, held: str, tmp_path: Path) -> None:
+        with pytest.raises(Refused, match=f"`{path}` cannot lie beside `{held}`"):
+            self.uploaded("a.iso", tmp_path, {"path": path}, "another", held)
+
+    @pytest.mark.parametrize("path", ["one.txt", "one.txt.asc", "docs/b", "docs/one.txt", "one", "doc"])
+    def test_what_lies_beside_others_is_taken(self, path: str, tmp_path: Path) -> None:
+        [(_, unit)] = self.uploaded("a.iso", tmp_path, {"path": path}, "one.txt", "docs/a", "ones/a")
+        assert unit.key == path
+
+    def test_nothing_lies_below_the_publications_own_list(self) -> None:
+        assert unlistable("PULP_MANIFEST/x") == unlistable("PULP_MANIFEST") != ""
+        assert unlistable("PULP_MANIFEST.asc") == ""
+
+
+def _held(paths: tuple[str, ...]) -> dict[str, list[StoredUnit]]:
+    groups: dict[str, list[StoredUnit]] = {}
+    for path in paths:
+        unit = StoredUnit(artifacts=[StoredArtifact(path, SHA, 1)], group=group_of(path), key=path, metadata={}, type="file.file")
+        groups.setdefault(unit.group, []).append(unit)
+    return groups
 
 
 def test_explaining_a_file_looks_into_its_group() -> None:

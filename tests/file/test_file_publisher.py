@@ -74,9 +74,10 @@ def test_a_manifest_does_not_lie_about_a_size_that_nobody_knows() -> None:
 
 
 @pytest.mark.parametrize("deep", ["a/b", "a/b/c/d"])
-def test_a_file_cannot_be_a_folder_too(deep: str) -> None:
-    with pytest.raises(Refused, match="`a` is a file and a folder at once"):
-        published(grouped(stored("a"), stored("a!"), stored(deep)))
+def test_a_file_cannot_be_a_folder_too_and_both_are_named(deep: str) -> None:
+    with pytest.raises(Refused, match=f"`a` is a file, and a folder at once because of `{deep}`") as caught:
+        published(grouped(stored("a"), stored("a!"), stored(deep), stored("a/z")))
+    assert "`exclude` one of them" in (caught.value.hint or "")
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ from reconciler.plugin import (
     Refused,
     RepositoryInfo,
     StoredUnit,
+    SyncConduit,
     Unit,
     Unreachable,
     UploadConduit,
@@ -162,6 +163,15 @@ class WeakValidator(QuoteImporter):
     async def declare(self, call: ImporterCall) -> AsyncIterator[Group]:
         async for group in super().declare(call):
             yield Group(group.name, validator="v1")
+
+
+class OnlyGrowing(QuoteImporter):
+    """Low-level, and nothing ever leaves."""
+
+    async def sync(self, conduit: SyncConduit, config: PluginCallConfiguration) -> None:
+        for name in await conduit.get_json("index.json"):
+            for quote in await conduit.get_json(f"{name}.json"):
+                conduit.save_unit(name, self._unit(conduit.url, quote))
 
 
 # Units
@@ -438,6 +448,15 @@ class StumblesOverUploads(QuoteImporter):
     def upload(self, conduit: UploadConduit, file: UploadedFile, fields: Mapping[str, str], config: PluginCallConfiguration) -> Iterable[Placed]:
         first = file.path.read_bytes()[0]
         return [("sent", Unit(QUOTE, f"{file.name}{first}", {"author": "unknown"}, [Artifact("a.txt", file.sha256, file.size)]))]
+
+
+class SentWhere(Uploads):
+    """Sound: a field says in which group."""
+
+    def upload(self, conduit: UploadConduit, file: UploadedFile, fields: Mapping[str, str], config: PluginCallConfiguration) -> Iterable[Placed]:
+        if "group" not in fields:
+            raise Refused("a quotation needs the field `group`")
+        return [(fields["group"], unit) for _, unit in super().upload(conduit, file, fields, config)]
 
 
 class AddedOnce(QuoteImporter):

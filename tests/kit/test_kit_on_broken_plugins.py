@@ -17,6 +17,7 @@ from tests.kit.test_kit_on_quotes import CHANGED, FIRST, becomes, pages
 from tests.support.quotes import Quote, QuoteImporter, QuotePublisher, quote
 
 GROWN = [becomes(CHANGED[0])]
+LASTING = "Low-level: is what upstream no longer has removed?"
 
 # They look at one history, so that asking all of them costs little more than asking one.
 HISTORY = frozenset(
@@ -118,6 +119,8 @@ CASES = [
         apply_does_what_the_plan_said=["two plans of the same upstream and state differ"],
         every_change_of_upstream_arrives=["should be equal"],
     ),
+    one(broken.OnlyGrowing, "every_change_of_upstream_arrives", "unnoticed", LASTING, changes=[becomes(CHANGED[2])]),
+    one(broken.OnlyGrowing, "every_change_of_upstream_arrives", "should be equal", LASTING, changes=[becomes({"war": CHANGED[1]["war"]})]),
     one(broken.DayStamp, "every_change_of_upstream_arrives", "should be equal", "does the importer look at the clock?"),
     several(
         broken.LearntFolder,
@@ -150,6 +153,8 @@ CASES = [
     one(broken.ByTheClock, "selection_is_pure", "on another day", "ask `now`"),
     one(broken.Altering, "selection_is_pure", "alters the units of group"),
     one(broken.NewEveryTime, "uploads_arrive_once", "`q1` was uploaded twice and made version", uploads={"q1": b"text"}),
+    one(broken.SentWhere, "uploads_arrive_once", "is not taken", "needs the field `group`", "without fields", uploads={"q1": b"text"}),
+    one(broken.SentWhere, "uploads_arrive_once", "sent with the fields {'set': 'war'}", uploads={"q1": b"text"}, fields={"set": "war"}),
     one(broken.TakesAnything, "a_refused_upload_stores_nothing", "`empty` was taken: raise Refused", refused_uploads={"empty": b""}),
     one(broken.StumblesOverUploads, "a_refused_upload_stores_nothing", "stumble", "IndexError", refused_uploads={"empty": b""}),
     one(broken.AddedOnce, "a_repository_comes_and_goes", "again", "FileExistsError"),
@@ -186,6 +191,12 @@ def test_sound_uploads_are_not_accused(tmp_path: Path) -> None:
     examined = kit(broken.Uploads, uploads={"q1": b"one", "q2": b"two"}, refused_uploads={"empty": b""})
     for name in ("test_uploads_arrive_once", "test_a_refused_upload_stores_nothing", "test_every_sync_succeeds"):
         getattr(examined, name)(tmp_path / name)
+
+
+def test_fields_are_sent_along_with_every_upload(tmp_path: Path) -> None:
+    examined = kit(broken.SentWhere, uploads={"q1": b"one"}, refused_uploads={"empty": b""}, fields={"group": "war"})
+    examined.test_uploads_arrive_once(tmp_path / "taken")
+    examined.test_a_refused_upload_stores_nothing(tmp_path / "refused")
 
 
 def test_what_a_plugin_does_not_offer_is_skipped_with_the_reason(tmp_path: Path) -> None:

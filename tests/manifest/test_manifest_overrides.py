@@ -12,7 +12,8 @@ import pytest
 from reconciler.errors import ManifestFaults
 from reconciler.manifest import read
 from reconciler.model import DesiredState
-from reconciler.plugin import Importer, Metadata, Options, PluginCallConfiguration, Publisher, Registry
+from reconciler.plugin import Importer, Metadata, Options, PluginCallConfiguration, Publisher
+from reconciler.plugin.registry import Registry
 from tests.support import quotes
 
 HEAD = "apiVersion: reconciler/v1\nkind: {kind}\nmetadata: {{name: {name}}}\nspec: {spec}\n"

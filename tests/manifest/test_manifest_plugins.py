@@ -14,7 +14,8 @@ from pydantic import Field, field_validator
 from reconciler.errors import ManifestFaults
 from reconciler.manifest import read
 from reconciler.model import Fault
-from reconciler.plugin import ContentType, Importer, Metadata, OptionFault, Options, Publisher, Registry, parse_duration, parse_size
+from reconciler.plugin import ContentType, Importer, Metadata, OptionFault, Options, Publisher, parse_duration, parse_size
+from reconciler.plugin.registry import Registry
 
 
 class Colour(Enum):

@@ -11,7 +11,8 @@ import pytest
 
 from reconciler.manifest import read, recorded
 from reconciler.model import ActualResource, ActualState, DesiredState, Kind, Ref
-from reconciler.plugin import PluginCallConfiguration, Registry
+from reconciler.plugin import PluginCallConfiguration
+from reconciler.plugin.registry import Registry
 from tests.manifest.test_manifest_overrides import forest, trees
 from tests.support import quotes
 from tests.support.source import ROOT

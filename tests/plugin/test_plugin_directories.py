@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.plugin import Plugin, PluginFault, PluginSettings, Registry
+from reconciler.plugin import PluginFault
+from reconciler.plugin.config import PluginSettings
+from reconciler.plugin.judging import Plugin
+from reconciler.plugin.registry import Registry
 
 IMPORTER = """
 from reconciler.plugin import Importer, Metadata

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.plugin import API_VERSION, ContentType, Importer, Metadata, Options, PluginFault, PluginSettings, Publisher
+from reconciler.plugin import API_VERSION, ContentType, Importer, Metadata, Options, PluginFault, Publisher
+from reconciler.plugin.config import PluginSettings
 from tests.support.advertised import Shelf, shelf
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.plugin import ContentType, Importer, Metadata, PluginFault, Publisher, Registry
+from reconciler.plugin import ContentType, Importer, Metadata, PluginFault, Publisher
+from reconciler.plugin.registry import Registry
 from tests.support.advertised import Shelf, shelf
 
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import shlex
 import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -40,9 +39,9 @@ from reconciler.plugin import (
     UploadedFile,
     UploadForm,
 )
-from tests.support.calls import FakeCall, FakePublishConduit, page, stored
+from tests.support.calls import FakeCall, FakePublishConduit, FakeSyncConduit, page, stored
 from tests.support.clients import isolated, program, run
-from tests.support.guide import commands, in_language, plugin_module, registry, snippets, written_out
+from tests.support.guide import GUIDE, commands, in_language, plugin_module, registry, snippets, written_out
 from tests.support.strictness import check_types
 
 BASE = "https://schemas.example.org/"
@@ -59,37 +58,9 @@ def guide(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return plugin_module(tmp_path_factory.mktemp("guide"))
 
 
-@dataclass
-class Notes(FakeCall):
-    """A call with a scratchpad, and what a low-level conduit records. `held`: units by group."""
-
-    note: Any = None
-    held: Mapping[str, list[StoredUnit]] = field(default_factory=dict)
-    saved: list[Unit] = field(default_factory=list)
-    removed: list[StoredUnit] = field(default_factory=list)
-
-    def get_scratchpad(self) -> Any:
-        return self.note
-
-    def set_scratchpad(self, value: Any) -> None:
-        self.note = value
-
-    def units(self, group: str) -> list[StoredUnit]:
-        return list(self.held.get(group, []))
-
-    def init_unit(self, type: str, key: str, metadata: dict[str, Any], artifacts: list[Any]) -> Unit:
-        return Unit(type, key, metadata, artifacts)
-
-    def save_unit(self, group: str, unit: Unit) -> None:
-        self.saved.append(unit)
-
-    def remove_unit(self, unit: StoredUnit) -> None:
-        self.removed.append(unit)
-
-
 def call(guide: Any, pages: Mapping[str, Any], committed: frozenset[str] = frozenset(), **options: Any) -> Any:
     found: dict[str, Page | Exception] = {path: page(json.dumps(value), "application/json", url=BASE + path) for path, value in pages.items()}
-    return Notes(found, options=guide.SchemaSource.model_validate_json(json.dumps(options)), committed=committed, url=BASE)
+    return FakeCall(found, options=guide.SchemaSource.model_validate_json(json.dumps(options)), committed=committed, url=BASE)
 
 
 def declared(importer: Any, call: Any) -> list[Any]:
@@ -121,7 +92,7 @@ def test_the_code_is_linted(tmp_path: Path) -> None:
 
 
 def test_its_types_are_strict(tmp_path: Path) -> None:
-    check_types(written_out(tmp_path), [tmp_path], tmp_path)
+    check_types(written_out(tmp_path), [tmp_path, tmp_path / "trial"], tmp_path)
 
 
 def test_importing_reads_what_is_wanted(guide: Any) -> None:
@@ -169,15 +140,49 @@ def test_selecting_says_why(guide: Any, rules: dict[str, Any], metadata: dict[st
     assert (decided.accepted, decided.reason, decided.reconsider_at) == (not reason, reason, again)
 
 
+def test_one_page_is_taken_apart_once_and_read_by_group(guide: Any) -> None:
+    listed = {**INVOICE, "url": "files/invoice.json"}
+    asked = call(guide, {"all.json": {"billing": [listed], "other": [], "../up": []}}, include=["bill*"])
+    [group] = declared(guide.OnePageImporter(), asked)
+    assert (group.name, group.listed) == ("billing", True)
+    [unit] = asyncio.run(guide.OnePageImporter().read(asked, group))
+    assert (unit.key, unit.artifacts[0].url) == ("invoice.json", f"{BASE}files/invoice.json")
+    assert len(asked.asked) == 1
+    [same] = declared(guide.OnePageImporter(), call(guide, {"all.json": {"new": [], "billing": [dict(reversed(listed.items()))]}}, include=["bill*"]))
+    assert same.validator == group.validator
+    [other] = declared(guide.OnePageImporter(), call(guide, {"all.json": {"billing": [{**listed, "size": 3}]}}))
+    assert other.validator != group.validator
+    assert declared(guide.OnePageImporter(), call(guide, {"all.json": {}}, committed=frozenset({"v1"}))) == [UNCHANGED]
+
+
+def test_a_bad_part_of_a_page_is_its_groups_failure(guide: Any) -> None:
+    asked = call(guide, {"all.json": {"billing": [INVOICE], "broken": [1]}})
+    sound, broken = declared(guide.OnePageImporter(), asked)
+    assert len(asyncio.run(guide.OnePageImporter().read(asked, sound))) == 1
+    with pytest.raises(Malformed, match="`broken`: not a list of schemas"):
+        asyncio.run(guide.OnePageImporter().read(asked, broken))
+    with pytest.raises(Malformed, match="not a mapping of folders"):
+        declared(guide.OnePageImporter(), call(guide, {"all.json": []}))
+
+
 def test_the_low_level_importer_records_what_came_and_what_went(guide: Any) -> None:
-    gone = stored(Unit("schemas.schema", "gone.json", {}), "all")
-    asked = call(guide, {"all.json": [INVOICE]})
-    asked.held = {"all": [gone, stored(Unit("schemas.schema", "invoice.json", {}), "all")]}
-    asyncio.run(guide.OnePageImporter().sync(asked, NOTHING))
-    assert ([unit.key for unit in asked.saved], asked.removed) == (["invoice.json"], [gone])
-    still = call(guide, {"all.json": [INVOICE]}, committed=frozenset({"v1"}))
-    asyncio.run(guide.OnePageImporter().sync(still, NOTHING))
-    assert still.saved == []
+    def held(*places: str) -> dict[str, list[StoredUnit]]:
+        found: dict[str, list[StoredUnit]] = {}
+        for folder, name in (place.split("/") for place in places):
+            found.setdefault(folder, []).append(stored(Unit("schemas.schema", name, {}), folder))
+        return found
+
+    pages = {"all.json": page(json.dumps({"billing": [INVOICE, {**INVOICE, "name": "bad.json", "size": -1}]}), "application/json")}
+    options = guide.SchemaSource()
+    members = held("billing/invoice.json", "billing/gone.json", "billing/bad.json", "shipping/invoice.json")
+    conduit = FakeSyncConduit(pages, options=options, members=members)
+    asyncio.run(guide.LowLevelImporter().sync(conduit, NOTHING))
+    assert [(group, unit.key) for group, unit in conduit.saved] == [("billing", "invoice.json")]
+    assert set(conduit.refused) == {("billing", "'bad.json'")}
+    assert {name: [unit.key for unit in units] for name, units in conduit.after.items()} == {"billing": ["invoice.json"]}
+    still = FakeSyncConduit(pages, options=options, members=members, committed=frozenset({"v1"}))
+    asyncio.run(guide.LowLevelImporter().sync(still, NOTHING))
+    assert (still.saved, still.removed) == ([], [])
 
 
 def test_publishing_makes_an_upstream_of_the_same_units(guide: Any) -> None:
@@ -218,7 +223,7 @@ def test_a_configuration_is_refused_for_what_the_repository_holds(guide: Any) ->
 def test_a_note_saves_a_request(guide: Any, tmp_path: Path) -> None:
     asked = call(guide, {"index.json": {"billing": None}})
     assert declared(guide.NotingImporter(), asked) == [Group("billing")]
-    assert asked.note == "index.json"
+    assert asked.get_scratchpad() == "index.json"
     asked.asked.clear()
     assert declared(guide.NotingImporter(), asked) == [Group("billing")]
     assert [url for url, *_ in asked.asked] == ["index.json"]
@@ -238,16 +243,18 @@ def sent(tmp_path: Path) -> UploadedFile:
 
 
 def test_uploads_become_units_or_are_refused(guide: Any, sent: UploadedFile) -> None:
-    importer, conduit = guide.UploadingImporter(), SimpleNamespace(received_at=NOW)
-    [(folder, unit)] = importer.upload(conduit, sent, {"folder": "billing"}, NOTHING)
+    importer, fields = guide.UploadingImporter(), {"folder": "billing", "published": "2026-01-05"}
+    [(folder, unit)] = importer.upload(None, sent, fields, NOTHING)
     assert (folder, unit.key, unit.artifacts[0].sha256) == ("billing", "invoice.json", sent.sha256)
-    assert unit.metadata["published"] == NOW.isoformat()
+    assert unit.metadata["published"] == "2026-01-05T00:00:00+00:00"
     assert sealed(unit, folder).unit == unit
-    with pytest.raises(Refused, match="field `folder`"):
-        importer.upload(conduit, sent, {}, NOTHING)
+    for missing, reason in (("folder", "folder's name"), ("published", "date cannot be read")):
+        with pytest.raises(Refused, match=reason) as refused:
+            importer.upload(None, sent, {name: text for name, text in fields.items() if name != missing}, NOTHING)
+        assert f"the field `{missing}`" in str(refused.value.hint)
     sent.path.write_bytes(b"{")
     with pytest.raises(Refused, match="is not JSON"):
-        importer.upload(conduit, sent, {"folder": "billing"}, NOTHING)
+        importer.upload(None, sent, fields, NOTHING)
 
 
 def test_copies_leave_drafts_and_releases_stay(guide: Any) -> None:
@@ -263,7 +270,9 @@ def test_an_ecosystems_own_upload_goes_to_the_importer(guide: Any, sent: Uploade
             return iter([(fields, file.name)])
 
     publisher = guide.ReceivingPublisher()
-    assert list(publisher.receive(Conduit(), UploadForm("publish/", {"namespace": "billing"}), sent)) == [({"folder": "billing"}, "invoice.json")]
+    assert list(publisher.receive(Conduit(), UploadForm("publish/", {"namespace": "billing", "date": "2026-01-05"}), sent)) == [
+        ({"folder": "billing", "published": "2026-01-05"}, "invoice.json")
+    ]
     assert list(publisher.receive(Conduit(), UploadForm("upload/", {"folder": "x"}), sent)) == [({"folder": "x"}, "invoice.json")]
     with pytest.raises(Gone):
         publisher.receive(Conduit(), UploadForm("elsewhere/", {}), sent)
@@ -304,6 +313,11 @@ def test_commands_are_there_with_their_options(line: str) -> None:
             assert word in known.commands
             known = known.commands[word]
             options = {option for parameter in known.params for option in parameter.opts}
+
+
+def test_the_reference_is_a_command_away(tmp_path: Path) -> None:
+    [line] = set(re.findall(r'`(python -c "[^`]+)`', GUIDE.read_text(encoding="utf-8")))
+    assert "Help on class ContentType" in run([sys.executable, *shlex.split(line)[1:]], tmp_path)
 
 
 def test_the_guides_plugin_passes_the_kit(tmp_path: Path) -> None:

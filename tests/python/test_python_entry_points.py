@@ -9,7 +9,7 @@ import sys
 import pytest
 
 import reconciler_python
-from reconciler.plugin import Registry
+from reconciler.plugin.registry import Registry
 from reconciler_python.content import Distribution, Project
 from reconciler_python.simple_importer import PythonImporter
 from reconciler_python.simple_publisher import PythonPublisher

@@ -231,6 +231,18 @@ def test_a_cache_remembers_by_url(tmp_path: Path) -> None:
     assert MeasureCache(tmp_path).load(KNOWN.url + "x") is None
 
 
+def test_a_cache_keeps_remotes_apart(tmp_path: Path) -> None:
+    whole = MeasureCache(tmp_path)
+    one, other = whole.of("one"), whole.of("other")
+    one.store(KNOWN)
+    assert one.load(KNOWN.url) is not None
+    assert (other.load(KNOWN.url), whole.load(KNOWN.url)) == (None, None)
+    other.drop(KNOWN.url)
+    assert one.load(KNOWN.url) is not None
+    one.drop(KNOWN.url)
+    assert one.load(KNOWN.url) is None
+
+
 @given(st.data())
 def test_a_spoiled_entry_is_an_absent_one(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     root = tmp_path_factory.mktemp("measures")

@@ -260,6 +260,36 @@ def test_the_publisher_may_know_what_was_meant(published: Published, path: str, 
     assert (answer.status, answer.headers.get("location")) == (301 if location else 404, location)
 
 
+def test_a_publisher_that_does_not_say_what_was_meant_holds_up_nobody(published: Published, caplog: pytest.LogCaptureFixture) -> None:
+    released, asked = threading.Event(), threading.Event()
+
+    def missing(publication: str, path: str) -> str | None:
+        if path == "quick":
+            return "simple/alpha/"
+        asked.set()
+        released.wait(60)
+        return "simple/alpha/"
+
+    async def talk() -> None:
+        client = Client(Application(Catalogue(published, published), {"": missing}, patience=1.0))
+        assert (await client.get("/team/quick")).status == 301
+        slow = [asyncio.create_task(client.get(f"/team/slow-{number}")) for number in range(12)]
+        await asyncio.to_thread(asked.wait)
+        assert (await client.get(PAGE)).body == HTML_PAGE
+        assert [(await task).status for task in slow] == [404] * 12
+        assert (await client.get("/team/quick")).status == 404, "four calls never came back: nobody asks any more"
+        released.set()
+        for thread in [one for one in threading.enumerate() if one.name == "foreign"]:
+            await asyncio.to_thread(thread.join)
+        assert (await client.get("/team/quick")).status == 301
+
+    try:
+        asyncio.run(talk())
+    finally:
+        released.set()
+    assert [record.message for record in caplog.records] == ["the publisher `` does not say within 1 s what a path means: such paths are not found"]
+
+
 @pytest.mark.parametrize(
     "path",
     [

@@ -14,7 +14,8 @@ from types import ModuleType
 from typing import Any, cast
 from uuid import uuid4
 
-from reconciler.plugin import PluginSettings, Registry
+from reconciler.plugin.config import PluginSettings
+from reconciler.plugin.registry import Registry
 
 GROUPS = {"importers": "reconciler.importers", "publishers": "reconciler.publishers", "types": "reconciler.content_types"}
 

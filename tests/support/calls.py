@@ -175,7 +175,7 @@ class FakeSyncConduit(FakeReading):
 
 
 class FakeUploadConduit(FakePads, FakeMembers):
-    """An UploadConduit over groups of units. `importer`: what becomes of files, for publishers."""
+    """An UploadConduit and a ReceiveConduit over groups of units. `importer`: what becomes of files, for publishers."""
 
     def __init__(self, groups: Mapping[str, list[StoredUnit]], *, options: Any = None, importer: Importer | None = None) -> None:
         FakePads.__init__(self)
@@ -184,6 +184,7 @@ class FakeUploadConduit(FakePads, FakeMembers):
         self.config = PluginCallConfiguration({}, {}, {})
         self.repository = FakeRepository()
         self.received_at = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+        self.publication = "trial"
         self._importer = importer
 
     def to_importer(self, file: UploadedFile, fields: Mapping[str, str]) -> Iterable[Placed]:

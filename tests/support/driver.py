@@ -15,7 +15,7 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 from reconciler.cli.main import run
-from reconciler.engine import Step, listen
+from reconciler.engine import Step, lease, listen
 
 _PRELOADED = ["tests.support.driver", "reconciler.manifest", "reconciler.remote.wire", "reconciler_python", "alembic.command"]
 
@@ -27,23 +27,24 @@ def killed_at(step: Step, occurrence: int, words: Sequence[str], log: Path) -> N
     assert process.exitcode == -signal.SIGKILL, f"not killed at `{step}`: {log.read_text()}"
 
 
-def other_run(words: Sequence[str], log: Path) -> int:
-    """The exit code of a command that runs beside this process."""
-    process = _started("", 0, words, log)
+def other_run(words: Sequence[str], log: Path, *, patience: float = 0.2) -> int:
+    """The exit code of a command that runs beside this process. `patience`: seconds for which it waits for the lease of a publication."""
+    process = _started("", 0, words, log, patience)
     process.join()
     assert process.exitcode is not None
     return process.exitcode
 
 
-def _started(step: str, occurrence: int, words: Sequence[str], log: Path) -> ForkServerProcess:
+def _started(step: str, occurrence: int, words: Sequence[str], log: Path, patience: float = lease.PATIENCE) -> ForkServerProcess:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(_PRELOADED)
-    process = context.Process(target=_run, args=(step, occurrence, list(words), str(log)), daemon=True)
+    process = context.Process(target=_run, args=(step, occurrence, list(words), str(log), patience), daemon=True)
     process.start()
     return process
 
 
-def _run(step: str, occurrence: int, words: list[str], log: str) -> None:
+def _run(step: str, occurrence: int, words: list[str], log: str, patience: float) -> None:
+    lease.PATIENCE = patience
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)

@@ -12,7 +12,7 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
-from reconciler.plugin import Registry
+from reconciler.plugin.registry import Registry
 from tests.support.source import ROOT
 
 GUIDE = ROOT / "plugins" / "README.md"

@@ -27,11 +27,11 @@ from reconciler.plugin import (
     PluginCallConfiguration,
     PublishConduit,
     Publisher,
-    Registry,
     RepositoryInfo,
     SyncConduit,
     ValidateConduit,
 )
+from reconciler.plugin.registry import Registry
 from tests.support.advertised import Shelf
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)

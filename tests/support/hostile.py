@@ -36,10 +36,10 @@ from reconciler.plugin import (
     PluginCallConfiguration,
     PublishConduit,
     Publisher,
-    Registry,
     SyncConduit,
     Unit,
 )
+from reconciler.plugin.registry import Registry
 from tests.support.advertised import shelf
 from tests.support.mirror import Done, call
 from tests.support.soundness import check_sound

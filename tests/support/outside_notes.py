@@ -33,6 +33,7 @@ from reconciler.plugin import (
     PluginCallConfiguration,
     PublishConduit,
     Publisher,
+    ReceiveConduit,
     RepositoryInfo,
     StoredUnit,
     SyncConduit,
@@ -238,7 +239,7 @@ class PagePublisher(Publisher):
         with conduit.whole() as output:
             output.page("index.json", json.dumps(index).encode(), "application/json")
 
-    def receive(self, conduit: UploadConduit, form: UploadForm, file: UploadedFile) -> Iterable[Placed]:
+    def receive(self, conduit: ReceiveConduit, form: UploadForm, file: UploadedFile) -> Iterable[Placed]:
         if form.path == "post/":
             return conduit.to_importer(file, {"folder": "post"})
         return super().receive(conduit, form, file)

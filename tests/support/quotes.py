@@ -29,12 +29,12 @@ from reconciler.plugin import (
     PluginCallConfiguration,
     PublishConduit,
     Publisher,
-    Registry,
     Size,
     StoredUnit,
     Summary,
     Unit,
 )
+from reconciler.plugin.registry import Registry
 
 QUOTE = "quotes.quote"
 POINTS = {

@@ -45,7 +45,6 @@ from reconciler.plugin import (
     PublishConduit,
     Publisher,
     Refused,
-    Registry,
     StoredUnit,
     SyncConduit,
     Unchanged,
@@ -53,6 +52,7 @@ from reconciler.plugin import (
     UploadConduit,
     UploadedFile,
 )
+from reconciler.plugin.registry import Registry
 from tests.support.advertised import shelf
 from tests.support.asgi import Answer, Client, live
 from tests.support.faulty import FaultyServer, body, running
@@ -471,7 +471,7 @@ class Rehearsal:
         """Talk to a server process of this home."""
 
         async def run() -> Any:
-            application = assembled(self.home, self.registry)
+            application = assembled(self.home, self.registry, limits=self.limits)
             try:
                 return await talk(Client(application))
             finally:

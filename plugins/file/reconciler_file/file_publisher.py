@@ -67,9 +67,17 @@ class _Listed:
         for line in merge(*map(BytesIO, self._lines)):
             path = line.rsplit(b",", 2)[0]
             if path in self._folders:
-                raise Refused(f"`{path.decode()}` is a file and a folder at once", hint="`exclude` or `deny` one of them")
+                raise Refused(
+                    f"`{path.decode()}` is a file, and a folder at once because of `{self._below(path)}`: no tree has room for both",
+                    hint="`exclude` one of them in its source; one that was uploaded, `reconciler remove` takes out",
+                )
             page.write(line)
         return page.getvalue()
+
+    def _below(self, path: bytes) -> str:
+        """The first of the files in a folder."""
+        lines = (line for group in self._lines for line in BytesIO(group) if line.startswith(path + b"/"))
+        return min(lines).rsplit(b",", 2)[0].decode()
 
     def _line(self, file: StoredArtifact) -> bytes:
         if file.size is None:

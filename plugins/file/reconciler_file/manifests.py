@@ -41,7 +41,7 @@ def manifest_line(path: str, sha256: str, size: int) -> bytes:
 
 def unlistable(path: str) -> str:
     """Why no manifest can name a file with this path; empty where one can."""
-    if path == MANIFEST:
+    if path == MANIFEST or path.startswith(f"{MANIFEST}/"):
         return f"`{MANIFEST}` is the name of the publication's own list"
     if path.startswith("#") or path != path.strip():
         return f"its name begins with `#`, or begins or ends with a blank: no `{MANIFEST}` can list it"

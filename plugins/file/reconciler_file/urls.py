@@ -41,7 +41,7 @@ class UrlLines(Grammar):
 def _parts(line: bytes) -> tuple[str, str, int | None]:
     """URL, sha256 (empty where there is none), size."""
     try:
-        first, *rest = line.decode("utf-8").split()
+        first, *rest = line.decode("utf-8").split() or [""]  # text knows more blanks than bytes do
     except UnicodeDecodeError:
         raise Malformed("not UTF-8") from None
     if _HEX.fullmatch(first):

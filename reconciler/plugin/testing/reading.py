@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from reconciler.plan import REMOVE, ContentChanges
-from reconciler.plugin import low_level
+from reconciler.plugin.importer import low_level
 from reconciler.plugin.testing.examination import Examination, applied, skip
 from reconciler.plugin.testing.subject import Subject
 from reconciler.plugin.testing.trial import Trial

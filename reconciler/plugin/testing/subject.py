@@ -27,7 +27,8 @@ class Subject:
     of the Publication (`publisher` and `repository` aside), `rules` of a Filter that governs the repository; none where it is empty.
 
     What only some plugins have, examined where it is given: `uploads` are files by name that the repository takes,
-    `refused_uploads` files that it must not take, `refused` keys of a source that `validate_config` refuses.
+    `refused_uploads` files that it must not take, `fields` texts by name that are sent along with every one of them, as `--field` does;
+    `refused` are keys of a source that `validate_config` refuses.
 
     Seconds: `block`, that the event loop may stand still (what sleeps, connects or looks up names is noticed however short it is);
     `patience`, that a call may await without asking the core for anything.
@@ -47,6 +48,7 @@ class Subject:
     rules: Mapping[str, Any] = field(default_factory=dict)
     uploads: Mapping[str, bytes] = field(default_factory=dict)
     refused_uploads: Mapping[str, bytes] = field(default_factory=dict)
+    fields: Mapping[str, str] = field(default_factory=dict)
     refused: Sequence[Mapping[str, Any]] = ()
 
     @property

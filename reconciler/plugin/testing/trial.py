@@ -20,7 +20,8 @@ from reconciler.engine.service import Service
 from reconciler.manifest import read
 from reconciler.model import ActualPublication, ActualRepository, DesiredState, StoredUnit
 from reconciler.plan import ContentChanges, Plan
-from reconciler.plugin import Registry, UploadedFile
+from reconciler.plugin import UploadedFile
+from reconciler.plugin.registry import Registry
 from reconciler.plugin.testing.subject import EntryPointFunction, Subject
 from reconciler.store import LocalStore
 
@@ -163,7 +164,10 @@ class Trial:
         return asyncio.run(self._apply(prune))
 
     def upload(self, name: str, data: bytes) -> int:
-        """Send a file to the repository: the number of its version afterwards. Raises ReconcilerError where it is not taken."""
+        """Send a file, with the subject's fields, to the repository: the number of its version afterwards.
+
+        Raises ReconcilerError where it is not taken.
+        """
         path = self.folder / "sent"
         path.write_bytes(data)
         return asyncio.run(self._upload(UploadedFile(name, path, len(data), sha256(data).hexdigest())))
@@ -232,7 +236,7 @@ class Trial:
     async def _upload(self, file: UploadedFile) -> int:
         service = Service(self.home, self.registry)
         try:
-            return (await service.upload(NAME, file, {}, "the conformance kit")).version
+            return (await service.upload(NAME, file, self.subject.fields, "the conformance kit")).version
         finally:
             await service.close()
 

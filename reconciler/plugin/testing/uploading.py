@@ -29,7 +29,10 @@ class Uploading(Examination):
                 assert trial.units() != before, f"the upload of `{name}` made no unit"
                 assert trial.subject.publisher is None or trial.shown() != shown, f"the publication does not show that `{name}` was uploaded"
                 again = _taken(trial, name, data)
-                assert again == number, f"`{name}` was uploaded twice and made version {number} and {again}: the same file must become the same unit"
+                assert again == number, (
+                    f"`{name}` was uploaded twice and made version {number} and {again}: the same file must become the same unit; "
+                    "does its metadata hold the time of the upload?"
+                )
 
     def test_a_refused_upload_stores_nothing(self, tmp_path: Path) -> None:
         """`Subject.refused_uploads`: each is refused with a reason for whoever sent it."""
@@ -56,7 +59,8 @@ def _taken(trial: Trial, name: str, data: bytes) -> int:
     try:
         return trial.upload(name, data)
     except ReconcilerError as error:
-        raise AssertionError(f"the upload of `{name}` is not taken: {error}") from error
+        sent = f"with the fields {dict(trial.subject.fields)}" if trial.subject.fields else "without fields, which `Subject.fields` may name"
+        raise AssertionError(f"the upload of `{name}` is not taken: {error} (it was sent {sent})") from error
 
 
 def _refused(trial: Trial, name: str, data: bytes) -> ReconcilerError | None:

@@ -1,0 +1,93 @@
+"""What plugins say of their units is shown without any secret, wherever in a plan it ends up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from reconciler.engine.selection import Selection
+from reconciler.model import StoredUnit, sealed, stored_unit
+from reconciler.plan import ChangeLine, Member, Refusal, difference, document, text
+from reconciler.plugin import ActiveFilter, ContentType, Decision, Group, ImporterCall, Options, Summary, Unit
+from reconciler.remote.concealment import remember
+from tests.support.rehearsal import Rehearsal, rehearsal, repository
+
+SECRET = "battery-staple-of-the-words"  # of this test
+TYPE = "told.told"
+GROUP = "group"
+
+
+class Talkative(ContentType):
+    """Has the secret in everything that it says."""
+
+    id = TYPE
+    plural = "texts"
+
+    @classmethod
+    def select(cls, group: str, units: Sequence[Unit], options: Options | None, filters: Sequence[ActiveFilter], now: datetime) -> Iterable[Decision]:
+        return [Decision(unit, accepted=unit.key != "out", reason=f"select {SECRET}") for unit in units]
+
+    @classmethod
+    def summary(cls, unit: Unit | StoredUnit) -> Summary:
+        return Summary(f"version {SECRET}", f"label {SECRET}")
+
+    @classmethod
+    def removal(cls, unit: StoredUnit, options: Options | None, refused: str) -> str:
+        return f"removal {SECRET}"
+
+    @classmethod
+    def describe_change(cls, before: StoredUnit, after: Unit) -> str:
+        return f"change {SECRET}"
+
+    @classmethod
+    def refusal(cls, before: StoredUnit, after: Unit, options: Options | None) -> str | None:
+        return f"refusal {SECRET}" if after.key == "kept" else None
+
+
+@pytest.fixture
+def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rehearsal]:
+    monkeypatch.setenv("T_WORDS", SECRET)
+    with rehearsal(tmp_path) as found:
+        found.declare(found.remote(more="auth: {username: ada, password: {env: T_WORDS}}"), repository())
+        found.says("a", found.bare("x"))
+        yield found
+
+
+def lines() -> list[ChangeLine]:
+    """One of each kind."""
+    remember(SECRET)
+    selection = Selection({TYPE: Talkative}, None, [], datetime(2026, 11, 22, tzinfo=UTC))
+    held = [sealed(Unit(TYPE, key, {"n": 1}), GROUP) for key in ("changed", "gone", "kept")]
+    members = [Member(one.digest.hex, stored_unit(one.body), "remote:up") for one in held]
+    units = [Unit(TYPE, key, {"n": 2}) for key in ("changed", "kept", "new", "out")]
+    selected = selection.seal(GROUP, selection.decide(GROUP, units), [])
+    refusals: list[Refusal] = selected.refusals
+    return difference("remote:up", members, selected.wanted, refusals, selection)
+
+
+def test_a_content_type_says_no_secret_of_any_change() -> None:
+    found = {(line.op, line.key): line for line in lines()}
+    said = {key: line.reason for key, line in found.items() if line.reason}
+    assert said == {
+        ("~", "changed"): "change ***",
+        ("-", "gone"): "removal ***",
+        ("!", "kept"): "refusal ***",
+        ("!", "out"): "select ***",
+    }
+    assert {(line.version, line.label) for line in found.values()} == {("version ***", "label ***")}
+
+
+def test_what_an_importer_refuses_is_shown_without_the_remotes_password(stage: Rehearsal) -> None:
+    async def read(call: ImporterCall, group: Group) -> list[Unit]:
+        call.refuse(f"key-{SECRET}", f"denied to {SECRET}")
+        return [stage.bare("x")]
+
+    stage.script.on_read = read
+    plan = stage.plan()
+    shown = b"".join(document(plan, verbose=True)).decode() + "\n".join(text(plan, verbose=True))
+    assert SECRET not in shown
+    assert "denied to ***" in shown
+    assert "key-***" in shown
