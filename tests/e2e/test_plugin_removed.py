@@ -65,7 +65,7 @@ def test_a_plugin_that_was_removed_leaves_everything_readable_and_served_and_goe
     assert (version["number"], version["added"]) == (1, 1)
     [entry] = bench.ask("diff", "repository/team", "0", "1", "-o", "json").document["added"]
     assert (entry["type"], entry["group"], entry["key"]) == ("notes.note", "a", "one")
-    with served(bench.home) as url:
+    with served(bench.home, warns=True) as url:
         assert fetched(f"{url}team/a/") == b"one"
         assert fetched(f"{url}board/a/") == b"one"
     refused = bench.apply()

@@ -100,15 +100,21 @@ priority = "primary"
 
 
 @contextmanager
-def served(home: Path, **more: str) -> Iterator[str]:
-    """`reconciler serve` on a free port, over this home; its URL, which ends with a slash. `more`: variables of its environment."""
+def served(home: Path, *, warns: bool = False, **more: str) -> Iterator[str]:
+    """`reconciler serve` on a free port, over this home; its URL, which ends with a slash. `more`: variables of its environment.
+
+    `warns`: does it have something to say before it serves?
+    """
     words = [program("reconciler"), "serve", "--port", "0", "--home", str(home)]
     process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env=isolated(home, **more))
     try:
         assert process.stderr is not None
-        said = process.stderr.readline()
-        assert said.startswith("serving on "), said + process.stderr.read()
-        yield said.split()[-1]
+        said: list[str] = []
+        while not (line := process.stderr.readline()).startswith("serving on "):
+            assert line, "".join(said)
+            said.append(line)
+        assert bool(said) == warns, "".join(said)
+        yield line.split()[-1]
     finally:
         process.terminate()
         _, rest = process.communicate(timeout=PATIENCE)
