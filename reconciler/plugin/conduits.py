@@ -137,7 +137,9 @@ class CopyConduit(Members, WritableScratchpads, Protocol):
         ...
 
     @property
-    def config(self) -> PluginCallConfiguration: ...
+    def config(self) -> PluginCallConfiguration:
+        """The source's configuration for this call."""
+        ...
 
 
 class ValidateConduit(Scratchpads, Protocol):

@@ -166,7 +166,7 @@ CONDUITS = {
     "validate importer": ["counts"],
     "validate publisher": ["counts"],
     "sync": ["save_unit", "set_scratchpad"],
-    "upload": ["set_scratchpad", "to_importer"],
+    "upload": ["set_scratchpad"],
     "copy": ["set_scratchpad", "source"],
     "publish": ["changed", "set_scratchpad"],
 }

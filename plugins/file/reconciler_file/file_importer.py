@@ -9,11 +9,9 @@ from urllib.parse import urlsplit
 
 from reconciler.plugin import (
     UNCHANGED,
-    Artifact,
     Group,
     Importer,
     ImporterCall,
-    Members,
     Metadata,
     Placed,
     PluginCallConfiguration,
@@ -22,13 +20,13 @@ from reconciler.plugin import (
     Unit,
     UploadConduit,
     UploadedFile,
-    safe_path,
 )
 from reconciler_file.content import FILE
 from reconciler_file.folders import folder_groups
 from reconciler_file.listing import as_units, group_of, line_groups
 from reconciler_file.manifests import MANIFEST, ManifestLines
 from reconciler_file.options import FilterOptions, Format, SourceOptions
+from reconciler_file.placing import placed
 from reconciler_file.urls import UrlLines
 
 _LISTS: Final = (".txt", ".list", ".urls")
@@ -74,35 +72,11 @@ class FileImporter(Importer):
 
         Raises Refused for a path that has no place in a tree beside what is there already.
         """
-        path = fields.get("path") or file.name
-        if not safe_path(path):
-            raise Refused(f"{path!r:.200} is no path for a file", hint="a relative path such as `docs/guide.pdf`, without `.` and `..`")
-        in_the_way = _in_the_way(conduit, path)
-        if in_the_way is not None:
-            raise Refused(f"`{path}` cannot lie beside `{in_the_way}`: one name would be a file and a folder", hint="send it under another path")
-        return [(group_of(path), Unit(FILE, path, {}, [Artifact(path, file.sha256, file.size)]))]
+        return placed(conduit, file, fields)
 
     @classmethod
     def explain(cls, subject: str) -> Iterable[str]:
         return [group_of(subject)]
-
-
-def _in_the_way(conduit: Members, path: str) -> str | None:
-    """A file that is held where `path` needs a folder, or below `path`; None where it fits in.
-
-    Files below may be in any group: all are looked through, as the publisher does for its list, unless the path itself is held, which says that
-    there are none.
-    """
-    segments = path.split("/")
-    for end in range(1, len(segments)):
-        folder = "/".join(segments[:end])
-        if any(unit.key == folder for unit in conduit.units(group_of(folder))):
-            return folder
-    if any(unit.key == path for unit in conduit.units(group_of(path))):
-        return None
-    below = f"{path}/"
-    found = (unit.key for group in list(conduit.groups()) for unit in conduit.units(group) if unit.key.startswith(below))
-    return next(found, None)
 
 
 def guessed_format(url: str) -> Format:
