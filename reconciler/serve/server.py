@@ -8,7 +8,8 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from time import sleep
 from typing import Any
@@ -30,6 +31,7 @@ LOGGING = {  # errors belong to stderr; stdout is for what a command was asked f
         "python_multipart": {"handlers": ["stderr"], "level": "ERROR", "propagate": False},  # it warns of each broken form, and clients hear of that
     },
 }
+ENDING = {signal.SIGTERM, signal.SIGINT}
 STOP_WITHIN = 10  # seconds that requests in flight have to finish after SIGTERM or SIGINT
 
 
@@ -78,6 +80,14 @@ class _Server(Granian):  # type: ignore[misc, valid-type]  # granian picks its c
         if self._on_ready is not None:  # only now: a process that has threads should not be forked
             threading.Thread(target=self._announce, args=(self._on_ready,), daemon=True).start()
 
+    def _spawn_workers(self, spawn_target: Any, target_loader: Any) -> None:
+        with _ending_held_back():
+            super()._spawn_workers(spawn_target, target_loader)
+
+    def _respawn_workers(self, workers: Any, spawn_target: Any, target_loader: Any, delay: float = 0) -> None:
+        with _ending_held_back():
+            super()._respawn_workers(workers, spawn_target, target_loader, delay)
+
     def _announce(self, on_ready: Callable[[str], None]) -> None:
         while not self.main_loop_interrupt.is_set():
             if _answers(self.bind_addr, self.bind_port):
@@ -86,9 +96,20 @@ class _Server(Granian):  # type: ignore[misc, valid-type]  # granian picks its c
             sleep(0.02)
 
 
+@contextmanager
+def _ending_held_back() -> Iterator[None]:
+    """Signals that end wait while workers are forked, and in a new worker until `_built`: a handler it inherited would swallow them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _built(build: Callable[[], Application]) -> Application:
-    """In a new worker: until it handles SIGTERM in peace, SIGTERM ends it; the parent's handler, which it inherited, would swallow the signal."""
+    """In a new worker: until it handles SIGTERM in peace, SIGTERM ends it."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
     return build()
 
 
