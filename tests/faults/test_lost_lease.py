@@ -49,6 +49,7 @@ class Leases:
 @pytest.fixture(autouse=True)
 def _quick_beats(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lease, "TTL", 0.004)
+    monkeypatch.setattr(lease, "PATIENCE", 0.0)  # a lease that was lost is not tried for again
     monkeypatch.setattr(steps, "_listeners", [])
 
 
