@@ -8,6 +8,7 @@ ReconcilerError             message: what, where, what now; `hint` goes on a lin
 |-- Permanent               the same call will fail again until the other side changes
 |   |-- Gone                upstream says that it does not exist (404, 410): an answer, not a failure
 |   |-- Refused             upstream answers, and says no (401, 403, other 4xx)
+|   |   `-- Denied          a filter says no to what somebody sends
 |   |-- Malformed           an answer that cannot be understood, or must not be trusted
 |   |-- DigestMismatch      bytes that are not the promised bytes
 |   `-- NotCached           an offline run needs a page that no earlier run has read
@@ -71,6 +72,10 @@ class Gone(Permanent):
 
 class Refused(Permanent):
     """Upstream answers, and says no."""
+
+
+class Denied(Refused):
+    """A filter says no to what somebody sends."""
 
 
 class Malformed(Permanent):

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from reconciler.cli import output, settings
+from reconciler.cli import manifests, output, settings
+from reconciler.errors import ManifestFaults
 
 if TYPE_CHECKING:
     from reconciler.engine import Home
+    from reconciler.model import DesiredState
     from reconciler.plugin.registry import Registry
 
 NAME = "explain"
@@ -24,64 +25,60 @@ class Layout(StrEnum):
 
 def command(
     resource: Annotated[str, typer.Argument(metavar="repository/NAME", help="For instance repository/team.")],
-    subject: Annotated[str, typer.Argument(metavar="SUBJECT", help="A file, or a group such as a project.")],
+    subject: Annotated[str, typer.Argument(metavar="SUBJECT", help="A file, a group such as a project, or a requirement.")],
+    paths: settings.PathsArgument = None,
     layout: Annotated[Layout, typer.Option("--output", "-o", help="How to print.")] = Layout.TEXT,
     offline: Annotated[bool, typer.Option("--offline", help="Ask no remote: use cached pages, say `unknown` where there is none.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Tell the chain of rules of every file, however many are meant.")] = False,
+    override: manifests.OverrideOption = None,
     home: settings.HomeOption = None,
 ) -> int:
-    """Say why a file is in a repository or not: what is recorded, and what each source says now."""
+    """Say why a file is in a repository or not: what is recorded, what each source says now, and by which rule of which manifest line.
+
+    The manifests decide as they would in a plan. Where none of them declares the repository, what the last apply recorded does.
+    """
     import asyncio
 
+    from reconciler.cli.explain_text import lines
     from reconciler.cli.history import repository_name
 
-    answer = asyncio.run(_explain(settings.home(home), settings.registry(), repository_name(resource), subject, offline))
+    registry, name = settings.registry(), repository_name(resource)
+    declared = _declared(paths, registry, name, override or [])
+    answer = asyncio.run(_explain(settings.home(home), registry, name, subject, declared, override or [], offline=offline, verbose=verbose))
     if layout is Layout.JSON:
         output.document(answer)
     else:
-        output.lines(_lines(answer))
+        output.lines(lines(answer, verbose=verbose))
     return 0
 
 
-async def _explain(home: Home, registry: Registry, name: str, subject: str, offline: bool) -> dict[str, Any]:
+def _declared(paths: list[str] | None, registry: Registry, name: str, overrides: list[str]) -> DesiredState | None:
+    """What the manifests say, if they declare the repository. Whoever names no manifests is not stopped by faults in those that lie here."""
+    from reconciler.manifest.overrides import OPTION
+
+    places = settings.paths(paths)
+    try:
+        desired = manifests.read(places, registry, overrides if paths else None)
+        if name in desired.repositories and overrides and not paths:  # they may be meant for what is recorded
+            desired = manifests.read(places, registry, overrides)
+        return desired if name in desired.repositories else None
+    except ManifestFaults as faults:
+        if paths or any(fault.origin.file == OPTION for fault in faults.faults):
+            raise
+        number = len(faults.faults)
+        output.warning(f"the manifests here have {number} fault{'s' if number != 1 else ''}: they are left aside", "`reconciler validate` lists them")
+        return None
+
+
+async def _explain(
+    home: Home, registry: Registry, name: str, subject: str, declared: DesiredState | None, overrides: list[str], *, offline: bool, verbose: bool
+) -> dict[str, Any]:
     from reconciler.cli.progress import shown
     from reconciler.engine import Engine
     from reconciler.manifest import recorded
 
     with shown() as progress:
         async with Engine(home, registry, blocked=output.blocked, progress=progress, offline=offline) as engine:
-            return await engine.explain(name, subject, lambda actual: recorded(actual, registry).desired)
-
-
-def _lines(answer: dict[str, Any]) -> Iterator[str]:
-    yield f"repository/{answer['repository']}, version {answer['version']}"
-    if not answer["held"]:
-        yield f"  does not hold `{answer['subject']}`"
-    for unit in answer["held"]:
-        yield f"  holds `{unit['key']}` of {unit['source']}{_since(unit['since'])}"
-    for group in answer["groups"]:
-        if group["owner"]:
-            yield f"  `{group['name']}` belongs to {group['owner']}: other sources do not count for it"
-    for source in answer["sources"]:
-        yield f"{source['source']}{': ' if source['message'] else ''}{source['message']}"
-        for group in source["groups"]:
-            yield from _group(group)
-
-
-def _since(version: dict[str, Any] | None) -> str:
-    if version is None:
-        return ""
-    made = version["provenance"]
-    by = made.get("principal") or (f"commit {made['commit']}" if made.get("commit") else "")
-    return f" since version {version['number']}, {version['createdAt']}" + (f", by {by}" if by else "")
-
-
-def _group(group: dict[str, Any]) -> Iterator[str]:
-    said = {"answered": "", "gone": "is gone: ", "failed": "cannot be read: ", "unknown": "unknown: "}[group["result"]]
-    number = len(group["units"]) + group["others"]
-    yield f"  `{group['name']}` {said}{group['message']}" if said else f"  `{group['name']}` holds {number} unit{'s' if number != 1 else ''}"
-    if not group["units"] and group["others"]:
-        yield "    none of them is meant: ask for the group to see them all"
-    for unit in group["units"]:
-        sign, words = ("+", "in") if unit["accepted"] else ("!", f"refused: {unit['reason']}")
-        until = f", until {unit['reconsiderAt']}" if unit["reconsiderAt"] else ""
-        yield f"    {sign} {unit['key']}   {words}{until}"
+            return await engine.explain(
+                name, subject, lambda actual: recorded(actual, registry, overrides).desired, declared=declared, verbose=verbose
+            )

@@ -30,9 +30,11 @@ from reconciler.database.records import (
     PublicationRecord,
     RunRecord,
     Served,
+    SourcedUnit,
     StagedGroup,
     StagedMember,
     VersionRecord,
+    WithheldUnit,
 )
 
 __all__ = [
@@ -55,10 +57,12 @@ __all__ = [
     "Reader",
     "RunRecord",
     "Served",
+    "SourcedUnit",
     "Stage",
     "StagedGroup",
     "StagedMember",
     "VersionRecord",
+    "WithheldUnit",
     "Writer",
     "noted",
 ]

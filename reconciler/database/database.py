@@ -21,14 +21,15 @@ from reconciler.database.publishing import PublicationWrites
 from reconciler.database.resources import ResourceReads, ResourceWrites
 from reconciler.database.runs import RunReads, RunWrites
 from reconciler.database.versions import VersionReads
+from reconciler.database.withheld import WithheldReads, WithheldWrites
 from reconciler.errors import StateFault, UsageFault
 
 
-class Reader(ResourceReads, PluginReads, ContentReads, GroupReads, VersionReads, MemberReads, PublicationReads, RunReads):
+class Reader(ResourceReads, PluginReads, ContentReads, GroupReads, VersionReads, MemberReads, PublicationReads, WithheldReads, RunReads):
     """Everything that can be asked. Writing through it is impossible. Usable from any thread, several at once."""
 
 
-class Writer(Reader, ResourceWrites, PluginWrites, ContentWrites, CommitWrites, PublicationWrites, LeaseWrites, RunWrites):
+class Writer(Reader, ResourceWrites, PluginWrites, ContentWrites, CommitWrites, PublicationWrites, WithheldWrites, LeaseWrites, RunWrites):
     """Everything that can be recorded as well."""
 
 

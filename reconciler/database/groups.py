@@ -68,7 +68,11 @@ class GroupReads(Reading):
         """How each group of a source stood when it was last read whole."""
         with self._reading.connect() as connection:
             rows = connection.execute(_COMMITTED, {"repository_id": repository_id, "source": source})
-            return {name: CommittedGroup(name, validator, Digest(selection), again) for name, validator, selection, again in rows}
+            digests: dict[bytes, Digest] = {}  # hundreds of thousands of groups rest on one or two
+            return {
+                name: CommittedGroup(name, validator, digests.get(selection) or digests.setdefault(selection, Digest(selection)), again)
+                for name, validator, selection, again in rows
+            }
 
     def committed_group(self, repository_id: int, source: str, name: str) -> CommittedGroup | None:
         """How one group of a source stood; None where the source does not hold it."""

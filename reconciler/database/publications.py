@@ -9,11 +9,12 @@ import msgspec
 from sqlalchemy import Select, and_, bindparam, or_, select, union_all
 
 from reconciler.database.bulk import batches, listed, parameter
+from reconciler.database.columns import to_digest
 from reconciler.database.records import Entry, EntryChange, PublicationRecord, Served
 from reconciler.database.schema import generation, page, pointer, publication, publication_entry, resource
 from reconciler.database.session import Reading
 from reconciler.database.versions import STREAM, at
-from reconciler.model import Digest
+from reconciler.model import Digest, Judged
 
 ENTRY = (
     publication_entry.c.path,
@@ -29,7 +30,9 @@ ENTRY = (
 _PUBLICATION = parameter("publication_id", publication.c.publication_id)
 _NUMBER = parameter("number", publication_entry.c.added)
 
-_RECORD = select(publication.c.number, publication.c.version, publication.c.version_digest, publication.c.digest, publication.c.published_at)
+JUDGED = (publication.c.rules, publication.c.withheld, publication.c.withheld_units, publication.c.reconsider_at)
+
+_RECORD = select(publication.c.number, publication.c.version, publication.c.version_digest, publication.c.digest, publication.c.published_at, *JUDGED)
 _POINTED = _RECORD.join(pointer, and_(pointer.c.publication_id == publication.c.publication_id, pointer.c.number == publication.c.number)).where(
     publication.c.publication_id == _PUBLICATION
 )
@@ -76,8 +79,14 @@ def entry(row: Sequence[Any]) -> Entry:
 def _record(row: Any) -> PublicationRecord | None:
     if row is None:
         return None
-    number, version, version_digest, digest, published_at = row
-    return PublicationRecord(number, version, Digest(version_digest), Digest(digest), published_at)
+    number, version, version_digest, digest, published_at, *said = row
+    return PublicationRecord(number, version, Digest(version_digest), Digest(digest), published_at, judged(said))
+
+
+def judged(row: Sequence[Any]) -> Judged:
+    """From the columns of `JUDGED`."""
+    rules, withheld, units, reconsider_at = row
+    return Judged(to_digest(rules), to_digest(withheld), units, reconsider_at)
 
 
 class PublicationReads(Reading):

@@ -23,8 +23,9 @@ from reconciler.database.records import Entry, GzipPage, PublicationRecord
 from reconciler.database.resources import touch
 from reconciler.database.schema import page, pointer, publication, publication_emitted, publication_entry
 from reconciler.database.session import Writing
+from reconciler.database.withheld import write_judged, write_withheld
 from reconciler.errors import Conflict, PluginFault, StateFault
-from reconciler.model import Digest
+from reconciler.model import Digest, Judged
 
 _PENDING_ENTRIES = 1_000  # what waits in memory before it is written,
 _PENDING_BYTES = 4 * 1024 * 1024  # whichever comes first
@@ -107,6 +108,12 @@ class PublicationStage:
         self._pages: dict[Digest, GzipPage] = {}
         self._entries = 0
         self._bytes = 0
+        self._withheld: Mapping[Digest, str] | None = None
+
+    def withhold(self, judged: Judged, units: Mapping[Digest, str]) -> None:
+        """What filters say of it, recorded when it completes. `units`: all that are withheld, with the reasons; without this call there are none."""
+        self._record = msgspec.structs.replace(self._record, judged=judged)
+        self._withheld = units
 
     def replace_group(self, group: str | None, entries: Sequence[Entry], pages: Mapping[Digest, GzipPage]) -> None:
         """`entries` are now everything that `group` has (None: what belongs to no group). `pages`: bodies of those that are rendered.
@@ -142,6 +149,8 @@ class PublicationStage:
                 raise _clash(*twice)
             for repository_id, pads in scratchpads.items():
                 write_scratchpads(connection, repository_id, pads, seen.get(repository_id, {}))
+            write_withheld(connection, self._publication_id, self._record.number, self._withheld or {})
+            write_judged(connection, self._publication_id, self._record.number, self._record.judged)
             connection.execute(_COMPLETE, values)
         self._done = True
         return self._record

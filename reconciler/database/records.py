@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from reconciler.model import Digest
+from reconciler.model import Digest, Judged, StoredUnit
 
 
 class CommittedSource(msgspec.Struct, frozen=True):
@@ -154,6 +154,25 @@ class PublicationRecord(msgspec.Struct, frozen=True):
     version_digest: Digest
     digest: Digest
     published_at: datetime
+    judged: Judged = Judged()
+
+
+class WithheldUnit(msgspec.Struct, frozen=True):
+    """A unit that a publication leaves out although its version holds it, and why."""
+
+    group: str
+    type: str
+    key: str
+    digest: Digest
+    reason: str
+
+
+class SourcedUnit(msgspec.Struct, frozen=True):
+    """A unit of a version, and a source that brought it. Sizes that upstream did not declare are the stored ones."""
+
+    digest: Digest
+    unit: StoredUnit
+    source: str
 
 
 class Served(msgspec.Struct, frozen=True):

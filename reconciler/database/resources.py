@@ -6,13 +6,15 @@ import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
+from typing import Any
 
 from sqlalchemy import Connection, delete, distinct, exists, func, select, update
 
 from reconciler.database import schema
 from reconciler.database.bulk import Bulk, batches, ignoring, insert_for, listed, overwriting, parameter, plain
-from reconciler.database.columns import from_json, to_digest, to_json
+from reconciler.database.columns import from_json, to_json
 from reconciler.database.plugins import write_attachments
+from reconciler.database.publications import JUDGED, judged
 from reconciler.database.records import Attachment
 from reconciler.database.schema import artifact, artifact_origin, membership, pointer, publication, repository, resource, unit, unit_artifact
 from reconciler.database.session import Reading, Writing
@@ -40,9 +42,9 @@ _UNITS = (
     .where(membership.c.removed.is_(None))
     .group_by(membership.c.repository_id)
 )
-_POINTED = select(publication.c.publication_id, publication.c.version, publication.c.version_digest, publication.c.digest).join(
-    pointer, (pointer.c.publication_id == publication.c.publication_id) & (pointer.c.number == publication.c.number)
-)
+_POINTED = select(
+    *(publication.c.publication_id, publication.c.version, publication.c.version_digest, publication.c.digest, publication.c.number, *JUDGED)
+).join(pointer, (pointer.c.publication_id == publication.c.publication_id) & (pointer.c.number == publication.c.number))
 
 _COLUMNS = ("kind", "name", "labels", "annotations", "spec", "secrets", "folder", "path", "publisher", "created_at", "updated_at")
 _RECORD = Bulk(
@@ -73,7 +75,7 @@ _START = ignoring(repository, "id", "number", "digest")
 _VERSION_0 = plain(schema.version, "repository_id", "number", "digest", "created_at", "provenance")
 
 # Deletion goes against the order in which things come into being: what refers goes before what it refers to.
-_OF_PUBLICATION = (pointer, schema.publication_emitted, schema.publication_entry, publication)
+_OF_PUBLICATION = (pointer, schema.publication_withheld, schema.publication_emitted, schema.publication_entry, publication)
 _OF_REPOSITORY = (
     schema.version,
     schema.repository_plugin,
@@ -107,8 +109,7 @@ class ResourceReads(Reading):
             recorded[ref] = ActualResource(ref, from_json(labels), from_json(notes), from_json(spec), from_json(secrets), folder)
             names[id_] = name
             if ref.kind is Kind.PUBLICATION:
-                _, version, version_digest, digest = pointed.get(id_, (id_, None, None, None))
-                publications[name] = ActualPublication(id_, name, version, to_digest(version_digest), to_digest(digest))
+                publications[name] = _publication(id_, name, pointed.get(id_))
         latest = {names[row[0]]: ActualRepository(row[0], names[row[0]], row[1], Digest(row[2]), units.get(row[0], 0)) for row in repositories}
         return ActualState(recorded, latest, publications)
 
@@ -157,6 +158,13 @@ class ResourceWrites(Writing):
             rows = [(to_json(one.spec), to_json(one.secrets), one.folder, one.ref.kind.value, one.ref.name) for one in resources]
             with self._writing.begin() as connection:
                 _AMEND(connection, rows)
+
+
+def _publication(id_: int, name: str, row: Sequence[Any] | None) -> ActualPublication:
+    if row is None:
+        return ActualPublication(id_, name)
+    _, version, version_digest, digest, number, *said = row
+    return ActualPublication(id_, name, version, Digest(version_digest), Digest(digest), number, judged(said))
 
 
 def _row(one: Resource, secrets: Mapping[str, str], now: datetime) -> tuple[object, ...]:

@@ -25,7 +25,7 @@ from sqlalchemy import (
 
 from reconciler.database.columns import Identity, Moment, Name
 
-HEAD = "0002"  # the newest revision in `migrations/versions`
+HEAD = "0003"  # the newest revision in `migrations/versions`
 
 metadata = MetaData(
     naming_convention={
@@ -268,6 +268,8 @@ stage_member = Table(
     **_CLUSTERED,
 )
 
+# The last four columns: what filters said of it. `rules`: digest of what they said it by, null where nobody was asked; `withheld`: digest of
+# the units that they keep out, null where there are none.
 publication = Table(
     "publication",
     metadata,
@@ -278,7 +280,24 @@ publication = Table(
     Column("digest", LargeBinary, nullable=False),
     Column("complete", Boolean, nullable=False),
     Column("published_at", Moment, nullable=False),
+    Column("rules", LargeBinary),
+    Column("withheld", LargeBinary),
+    Column("withheld_units", Identity, nullable=False, server_default="0"),
+    Column("reconsider_at", Moment),
     PrimaryKeyConstraint("publication_id", "number"),
+)
+
+# Units that a publication leaves out although its version holds them, because a filter says so today.
+publication_withheld = Table(
+    "publication_withheld",
+    metadata,
+    Column("publication_id", Identity, ForeignKey(resource.c.id), nullable=False),
+    Column("unit_id", Identity, ForeignKey(unit.c.id), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("added", Integer, nullable=False),
+    Column("removed", Integer),
+    PrimaryKeyConstraint("publication_id", "unit_id", "added"),
+    **_CLUSTERED,
 )
 
 publication_entry = Table(

@@ -170,7 +170,7 @@ class VersionReads(Reading):
             for batch in batches(names):
                 rows = connection.execute(UNITS, {"repository_id": repository_id, "number": number, "names": batch})
                 read = [stored_unit(row[4]) for row in rows]
-                for one in _with_sizes(connection, read):
+                for one in with_sizes(connection, read):
                     found.setdefault(one.group, []).append(one)
         return found
 
@@ -201,7 +201,8 @@ def _between(repository_id: int, a: int, b: int) -> dict[str, int]:
     return {"repository_id": repository_id, "a": a, "b": b, "low": min(a, b), "high": max(a, b)}
 
 
-def _with_sizes(connection: Connection, units: list[StoredUnit]) -> list[StoredUnit]:
+def with_sizes(connection: Connection, units: list[StoredUnit]) -> list[StoredUnit]:
+    """The same units, in their order; sizes that upstream did not declare are the stored ones, where there are any."""
     unknown = {part.sha256 for one in units for part in one.artifacts if part.size is None}
     if not unknown:
         return units

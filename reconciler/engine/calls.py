@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from urllib.parse import urljoin
 
@@ -15,8 +17,9 @@ from reconciler.engine.places import PassingPlace
 from reconciler.engine.steps import Step, reached
 from reconciler.engine.telling import told
 from reconciler.errors import Malformed, PluginFault
-from reconciler.plugin import Page, PluginCallConfiguration, RepositoryInfo
-from reconciler.remote import PageReader
+from reconciler.model import is_hex_digest
+from reconciler.plugin import ActiveFilter, Page, Part, PluginCallConfiguration, RepositoryInfo
+from reconciler.remote import LARGEST_FILE, FileReader, PageReader
 
 LONGEST_VALIDATOR = 4_096  # characters
 LONGEST_KEY = 1_024  # characters that are shown of what could not become a unit
@@ -24,22 +27,23 @@ LONGEST_KEY = 1_024  # characters that are shown of what could not become a unit
 _JSON = msgspec.json.Decoder(float_hook=str)
 
 
+@dataclass(frozen=True, slots=True)
 class Desk:
     """What all calls about one source share: where to ask, and with which words. Made once for a source, handed out for no call at all.
 
-    `pages`: opens the remote with the first page, so that a secret which cannot be read is this source's failure.
+    `pages`, `files`: open the remote with the first page or file, so that a secret which cannot be read is this source's failure.
     """
 
-    def __init__(
-        self, url: str, options: Any, config: PluginCallConfiguration, pages: Callable[[], PageReader], place: PassingPlace, pads: PadBook, owner: str
-    ) -> None:
-        self.url = url
-        self.options = options
-        self.config = config
-        self.pages = pages
-        self.place = place
-        self.pads = pads
-        self.owner = owner
+    url: str
+    options: Any
+    config: PluginCallConfiguration
+    filters: Sequence[ActiveFilter]
+    now: datetime
+    pages: Callable[[], PageReader]
+    files: Callable[[], FileReader]
+    place: PassingPlace
+    pads: PadBook
+    owner: str
 
 
 class UpstreamCall(NotedConduit):
@@ -54,6 +58,7 @@ class UpstreamCall(NotedConduit):
         self._clock = clock
         self._known = known
         self._read: list[tuple[str, str]] = []
+        self._parts: list[tuple[str, int, int]] = []
         self.validator: str | None = None
 
     @property
@@ -77,6 +82,16 @@ class UpstreamCall(NotedConduit):
         return self._desk.config
 
     @property
+    def filters(self) -> Sequence[ActiveFilter]:
+        self._check_open()
+        return self._desk.filters
+
+    @property
+    def now(self) -> datetime:
+        self._check_open()
+        return self._desk.now
+
+    @property
     def said_unchanged(self) -> bool:
         """Has the plugin asked, and been told that nothing changed?"""
         return self.validator is not None and self.validator == self._known
@@ -97,6 +112,21 @@ class UpstreamCall(NotedConduit):
         except msgspec.DecodeError as error:
             raise Malformed(f"`{page.url}` is not JSON: {error}") from None
 
+    async def get_file(self, url: str, *, sha256: str) -> bytes:
+        self._check_open()
+        _check_digest(sha256)
+        with self._clock.working():
+            return await self._desk.files().get(urljoin(self._desk.url, url), sha256)
+
+    async def get_part(self, url: str, *, sha256: str, offset: int, length: int) -> Part:
+        self._check_open()
+        _check_digest(sha256)
+        _check_place(offset, length)
+        self._parts.append((sha256, offset, length))
+        with self._clock.working():
+            part = await self._desk.files().get_part(urljoin(self._desk.url, url), sha256, offset, length)
+        return Part(part.start, part.total, part.body)
+
     def unchanged(self, validator: str) -> bool:
         self._check_open()
         if not validator or not usable_validator(validator):
@@ -105,9 +135,11 @@ class UpstreamCall(NotedConduit):
         return self.said_unchanged
 
     def forget_pages(self) -> None:
-        """What this call read made no sense: the next one reads it anew, whatever upstream's validators say."""
+        """What this call read made no sense: the next one reads it anew, whatever upstream's validators say. Whole files had their digests."""
         for address, accept in self._read:
             self._desk.pages().forget(address, accept)
+        for part in self._parts:
+            self._desk.files().forget_part(*part)
 
 
 class SourceCall(UpstreamCall):
@@ -115,10 +147,14 @@ class SourceCall(UpstreamCall):
 
     conduit = "ImporterCall"
 
-    def __init__(self, desk: Desk, clock: Clock, known: str | None = None, *, declaring: bool = False) -> None:
+    def __init__(
+        self, desk: Desk, clock: Clock, known: str | None = None, *, taken: Callable[[str], bool] | None = None, declaring: bool = False
+    ) -> None:
         super().__init__(desk, clock, known)
+        self._taken = taken
         self._declaring = declaring
         self.kept_out: list[tuple[str, str]] = []
+        self.said_incomplete = False
 
     def refuse(self, key: str, reason: str) -> None:
         self._check_open()
@@ -126,12 +162,34 @@ class SourceCall(UpstreamCall):
             raise PluginFault("`declare` cannot refuse a unit, since it reads none", hint="leave the group out, raise Malformed, or refuse in `read`")
         self.kept_out.append(kept_out(key, reason))
 
+    def taken(self, group: str) -> bool:
+        self._check_open()
+        return self._taken is not None and self._taken(group)
+
+    def incomplete(self) -> None:
+        self._check_open()
+        if not self._declaring:
+            raise PluginFault("`read` cannot say that the source is incomplete", hint="raise what failed: then nothing leaves the group")
+        self.said_incomplete = True
+
 
 def kept_out(key: Any, reason: Any) -> tuple[str, str]:
     """What `refuse` was told, of whatever upstream called it. Raises PluginFault where it is no text."""
     if not (isinstance(key, str) and isinstance(reason, str)):
         raise PluginFault(f"`refuse` takes a key and a reason, both of them texts: {key!r:.80}, {reason!r:.80}")
     return told(key, LONGEST_KEY), told(reason)
+
+
+def _check_digest(sha256: Any) -> None:
+    if not isinstance(sha256, str) or not is_hex_digest(sha256):
+        raise PluginFault(f"a file is read by its sha256, 64 lower-case hex digits: {sha256!r:.80} is none", hint="without one, read it with `get`")
+
+
+def _check_place(offset: Any, length: Any) -> None:
+    if type(offset) is not int or type(length) is not int or not (1 <= length <= LARGEST_FILE) or not (-LARGEST_FILE <= offset < 2**63):
+        raise PluginFault(
+            f"a part of a file has 1 to {LARGEST_FILE:,} bytes, and begins no further from its end: not {length!r:.40} from {offset!r:.40}"
+        )
 
 
 def usable_validator(text: Any) -> bool:

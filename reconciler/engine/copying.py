@@ -11,11 +11,14 @@ from itertools import islice
 
 from reconciler.database import Reader
 from reconciler.engine.conduits import Closing, NotedConduit
+from reconciler.engine.failures import SourceFailure
+from reconciler.engine.pace import BATCH, Pace
 from reconciler.engine.places import PassingPlace
+from reconciler.engine.recalling import kept
 from reconciler.engine.selection import Selection
-from reconciler.engine.sources import BATCH, Answer, Asked, Pace, SourceFailure, SourceResolver, declared
+from reconciler.engine.sources import Answer, Asked, SourceResolver, declared
 from reconciler.errors import PluginFault, StateFault
-from reconciler.model import EMPTY_VERSION, ActualRepository, Digest, Source, StoredUnit, group_digest, stored_unit
+from reconciler.model import EMPTY_VERSION, ActualRepository, Digest, Source, StoredUnit, Unit, group_digest, stored_unit
 from reconciler.plan import ContentChanges, applied
 from reconciler.plugin import Importer, Members, PluginCallConfiguration, RepositoryInfo
 
@@ -181,8 +184,9 @@ class CopiedSource(SourceResolver):
         number, _ = await asyncio.to_thread(self._target)
         promoted = Promoted(self._asked.reader, self._other, number, None)
         bodies = await asyncio.to_thread(promoted.bodies, names)
+        held = [name for name in names if name in bodies]
         try:
-            return [await self._answer(promoted, name, bodies[name], "") for name in names if name in bodies]
+            return [await self._answer(promoted, name, bodies[name], "") if self._may_have(name) else self._left_to(name) for name in held]
         finally:
             self._place.close()
 
@@ -230,9 +234,26 @@ class CopiedSource(SourceResolver):
         try:
             if self._asked.importer_class.copy is not Importer.copy:
                 units = await self._chosen(promoted, name, units)
+            found, whole = await self._recalled(units)
         except Exception as error:  # a plugin may raise anything; it is this group's failure and nobody else's
             return Answer(name, failure=error)
-        return Answer(name, [declared(unit) for unit in units], validator=validator)
+        return Answer(name, found, validator=validator if whole or promoted.recorded else None)
+
+    async def _recalled(self, units: Sequence[StoredUnit]) -> tuple[list[Unit], bool]:
+        """As somebody would declare them, with what filters ask about beyond that; was all of it there?
+
+        What the same plan brings into the other repository is not in the store yet: its groups are looked at again once it is.
+        """
+        if not any(self._selection.recalls(unit.type) for unit in units):
+            return [declared(unit) for unit in units], True
+        return await asyncio.to_thread(self._with_bytes, units)
+
+    def _with_bytes(self, units: Sequence[StoredUnit]) -> tuple[list[Unit], bool]:
+        missing: list[str] = []
+        store = self._asked.context.store
+        with self._asked.context.watch(self._asked.call("recall")):
+            found = [self._selection.recalled(declared(unit), kept(store, unit.artifacts, missing)) for unit in units]
+        return found, not missing
 
     async def _chosen(self, promoted: Promoted, name: str, units: list[StoredUnit]) -> list[StoredUnit]:
         """What the plugin lets come along."""

@@ -20,8 +20,8 @@ from reconciler.engine.attachments import LifeCycle, attached
 from reconciler.engine.bringing import SourceAccess
 from reconciler.engine.exports import forget, overlap
 from reconciler.engine.lease import leased, patiently
-from reconciler.engine.planning import LATEST
-from reconciler.engine.serving import abandoned, dropped, serve_version, takes_over
+from reconciler.engine.publications import LATEST, all_decided
+from reconciler.engine.serving import Rules, abandoned, dropped, serve_version, takes_over
 from reconciler.engine.site import Site
 from reconciler.engine.sync import ContentSync, FileFailure
 from reconciler.engine.telling import explained, words_of
@@ -323,7 +323,8 @@ class Executor:
             self._report.add(change.ref, BLOCKED, f"{source} has no content yet")
             return
         try:
-            message = await patiently(partial(serve_version, self._site, publication, change, actual))
+            rules = Rules(self._desired, self._all_decided(source))
+            message = await patiently(partial(serve_version, self._site, publication, change, actual, rules))
         except ReconcilerError as error:
             self._report.add(change.ref, FAILED, explained(error))
         except Exception as error:  # a full disk, a locked database; the pointer stays where it was
@@ -332,6 +333,10 @@ class Executor:
             words = ([message] if message else []) + [f"no longer exported to {path}" for path in dropped]
             done = words or change.action is not Action.NO_OP
             self._report.add(change.ref, DONE if done else UNCHANGED, ", ".join(words))
+
+    def _all_decided(self, repository: Ref) -> bool:
+        """Is all that its sources hold what this plan has decided?"""
+        return self._report.result(repository) in (DONE, UNCHANGED) and all_decided(self._changes[repository])
 
     def _blocked(self, name: str) -> bool:
         """Does it wait for a version that does not come, because its repository was refused? One that goes to a version which exists need not."""

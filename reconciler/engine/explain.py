@@ -1,129 +1,193 @@
-"""Why is something in a repository, or not: what is recorded of it, and what each declared source says of it now.
+"""Why is something in a repository, or not: what is recorded of it, what each declared source says of it now, and which rule decides.
 
-Reading goes the way of a plan: through the page cache, offline where that is asked for. Nothing is compared and nothing is noted.
+Reading goes the way of a plan: sources one after the other, a name that one of them owns is not asked of the next, through the page cache,
+offline where that is asked for. Nothing is compared and nothing is noted.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from reconciler.database import FoundUnit
 from reconciler.engine.conduits import blaming
+from reconciler.engine.explain_chains import Chain, Chains
+from reconciler.engine.explain_held import HeldUnit, held_units, instant, means, since
+from reconciler.engine.failures import failure_of
 from reconciler.engine.resolve import Others, asking, resolver
-from reconciler.engine.sources import GONE, Answer, Asked, Context, failure_of
+from reconciler.engine.sources import GONE, Answer, Asked, Context
 from reconciler.engine.telling import told
 from reconciler.errors import NotCached, UsageFault
-from reconciler.model import ActualState, DesiredState, Source, SourceKind, stored_unit
+from reconciler.model import ActualState, DesiredState, Source, SourceKind, Unit, sealed
 from reconciler.plugin import Decision
 from reconciler.plugin.importer import low_level
 
-ANSWERED, SILENT, ABSENT, FAILED, UNKNOWN = "answered", "silent", "gone", "failed", "unknown"
+ANSWERED, SILENT, ABSENT, FAILED, UNKNOWN, OWNED, REFUSED = "answered", "silent", "gone", "failed", "unknown", "owned", "refused"
+UPLOAD = SourceKind.UPLOAD.value
 
 
-async def explain(context: Context, desired: DesiredState, actual: ActualState, name: str, subject: str) -> dict[str, Any]:
-    """A document for people and machines; see `docs/machine-output.md`. Raises UsageFault where there is no such repository."""
+async def explain(
+    context: Context, desired: DesiredState, actual: ActualState, name: str, subject: str, *, verbose: bool = False, applied: bool = True
+) -> dict[str, Any]:
+    """A document for people and machines; see `docs/machine-output.md`. Raises UsageFault where there is no such repository.
+
+    `applied`: `desired` is what the last apply recorded. `verbose`: the chain of every unit, however many are meant.
+    """
     repository, state = desired.repositories.get(name), actual.repositories.get(name)
-    if repository is None or state is None:
+    if repository is None or (state is None and applied):
         raise UsageFault(f"there is no repository `{name}`, or its plugin is not installed", hint="`reconciler get repository` lists what there is")
     asked = asking(context, repository, actual)
     try:
         with blaming(f"`explain` of importer `{asked.plugin.id}`"):
             names = sorted(set(asked.importer_class.explain(subject)))
-        held = await asyncio.to_thread(_held, asked, subject, names)
-        groups = sorted({*names, *(one["group"] for one in held)})
-        owners = {group: await asyncio.to_thread(_owner, asked, group) for group in groups}
-        sources = [await _of_source(asked, source, desired, actual, groups, subject) for source in repository.sources]
+        held = await asyncio.to_thread(held_units, asked, subject, names)
+        groups = sorted({*names, *(one.group for one in held)})
+        asking_now = _Explaining(asked, desired, actual, groups, held, subject, verbose)
+        await asyncio.to_thread(asking_now.keep, UPLOAD)
+        sources = [await asking_now.source(source) for source in repository.sources]
     finally:
         asked.task.done()
     return {
         "repository": name,
         "subject": subject,
-        "version": state.number,
-        "held": held,
-        "groups": [{"name": group, "owner": owners[group]} for group in groups],
+        "by": "record" if applied else "manifests",
+        "version": state.number if state is not None else None,
+        "held": await asyncio.to_thread(since, asked, held),
+        "groups": [{"name": group, "owner": asked.findings.owned.get(group)} for group in groups],
         "sources": sources,
     }
 
 
-def _held(asked: Asked, subject: str, names: Sequence[str]) -> list[dict[str, Any]]:
-    """Units of the latest version that are meant, each with the version that brought it."""
-    assert asked.actual is not None
-    keys = {subject, *(name for name in names if _same(name, subject))}
-    state, reader = asked.actual, asked.reader
-    found = {(one.group, one.digest, one.source): one for key in sorted(keys) for one in reader.find_units(state.id, state.number, key)}
-    return [_held_unit(asked, found[key]) for key in sorted(found)]
+class _Explaining:
+    """Sources asked about groups in their order. `keep` and `source` note in the findings who has which name."""
 
+    def __init__(
+        self,
+        asked: Asked,
+        desired: DesiredState,
+        actual: ActualState,
+        names: Sequence[str],
+        held: Sequence[HeldUnit],
+        subject: str,
+        verbose: bool,
+    ) -> None:
+        self._asked = asked
+        self._desired = desired
+        self._actual = actual
+        self._names = names
+        self._held = {(one.source, one.group, one.unit.type, one.unit.key): one for one in held}
+        self._subject = subject
+        self._verbose = verbose
 
-def _held_unit(asked: Asked, one: FoundUnit) -> dict[str, Any]:
-    assert asked.actual is not None
-    unit = stored_unit(one.body)
-    version = asked.reader.version(asked.actual.id, one.added)
-    since = {"number": one.added, "createdAt": _time(version.created_at), "provenance": dict(version.provenance)} if version is not None else None
-    return {"group": one.group, "type": unit.type, "key": unit.key, "digest": str(one.digest), "source": one.source, "since": since}
+    async def source(self, source: Source) -> dict[str, Any]:
+        """What one source says of the groups, or why it is not asked."""
+        asked = self._asked
+        if source.kind is SourceKind.UPLOAD:
+            return _said(source, SILENT, "nobody is asked: what was uploaded is recorded")
+        if source.kind is SourceKind.REMOTE and low_level(asked.importer_class):
+            await asyncio.to_thread(self.keep, source.id)
+            return _said(source, SILENT, f"importer `{asked.plugin.id}` cannot be asked for one group: what it brought is recorded")
+        try:
+            asking_it = resolver(asked, source, self._desired, Others(self._actual, {}))
+            answers = await asking_it.explained(self._names)
+            chains = Chains(asked, self._desired, source, asking_it.selection)
+            groups = [self._group(source, answer, decisions, chains) for answer, decisions in answers]
+            groups += self._kept_out({answer.name for answer, _ in answers}, chains)
+        except Exception as error:  # whatever a source or a plugin raises is that source's failure
+            await asyncio.to_thread(self.keep, source.id)
+            if isinstance(error, NotCached):
+                return _said(source, UNKNOWN, error.message)
+            return _said(source, FAILED, failure_of(source.id, None, error, asked.plugin).message)
+        for answer, _ in answers:
+            if not answer.gone:
+                self._own(answer.name, source.id)
+        return _said(source, ANSWERED, "" if groups else "does not name such a group", groups)
 
+    def keep(self, source: str) -> None:
+        """A source that is not asked, or does not answer, has the names for which it is recorded to have had an answer."""
+        if self._asked.actual is not None:
+            for name in self._names:
+                known = self._asked.reader.committed_group(self._asked.actual.id, source, name)
+                if known is not None and known.validator != GONE:
+                    self._own(name, source)
 
-def _owner(asked: Asked, group: str) -> str | None:
-    """The first source that is recorded to have the name; None where nobody has, or where several sources share groups."""
-    if asked.importer_class.shared_groups or asked.actual is None:
-        return None
-    for source in asked.repository.sources:
-        known = asked.reader.committed_group(asked.actual.id, source.id, group)
-        if known is not None and known.validator != GONE:
-            return source.id
-    return None
+    def _own(self, name: str, source: str) -> None:
+        if not self._asked.importer_class.shared_groups:
+            self._asked.findings.owned.setdefault(name, source)
 
+    def _group(self, source: Source, answer: Answer, decisions: Sequence[Decision], chains: Chains) -> dict[str, Any]:
+        """What it says of one group. `units`: those that are meant; `others`: how many more there are; `whole`: nothing less is asked for."""
+        result, message = self._result(source, answer)
+        meant = [self._standing(source, answer.name, one, chains) for one in decisions if self._meant(answer.name, one.unit)]
+        kept_out = [(key, reason) for key, reason in answer.kept_out if self._meant(answer.name, Unit(self._main_type, key, {}))]
+        found = chains.of_units(answer, meant, every=self._verbose)
+        units = [_decided(one, chains, found) for one in meant] + [_refused(key, reason) for key, reason in kept_out]
+        units.sort(key=lambda one: (one["key"], one["reason"]))
+        others = len(decisions) + len(answer.kept_out) - len(units)
+        whole = not others and all(one["key"] != self._subject for one in units)
+        chain = chains.of_group(answer.name) if result == REFUSED else []
+        return _told_group(answer.name, result, message, units, others, whole=whole, chain=chain)
 
-async def _of_source(asked: Asked, source: Source, desired: DesiredState, actual: ActualState, names: Sequence[str], subject: str) -> dict[str, Any]:
-    """What one source says of the groups, or why it is not asked."""
-    if source.kind is SourceKind.UPLOAD:
-        return _said(source, SILENT, "nobody is asked: what was uploaded is recorded")
-    if source.kind is SourceKind.REMOTE and low_level(asked.importer_class):
-        return _said(source, SILENT, f"importer `{asked.plugin.id}` cannot be asked for one group: what it brought is recorded")
-    try:
-        answers = await resolver(asked, source, desired, Others(actual, {})).explained(names)
-    except NotCached as error:
-        return _said(source, UNKNOWN, error.message)
-    except Exception as error:  # whatever a source or a plugin raises is that source's failure
-        return _said(source, FAILED, failure_of(source.id, None, error, asked.plugin).message)
-    groups = [_group(asked, source, answer, decisions, subject) for answer, decisions in answers]
-    return _said(source, ANSWERED, "" if groups else "does not name such a group", groups)
+    def _standing(self, source: Source, group: str, one: Decision, chains: Chains) -> Decision:
+        """The same decision, against what must not replace a unit that is held, where the digests of its bytes are known."""
+        held = self._held.get((source.id, group, one.unit.type, one.unit.key))
+        if held is None or not one.accepted or not all(part.sha256 for part in one.unit.artifacts) or sealed(one.unit, group).digest == held.digest:
+            return one
+        reason = chains.refusal(held.unit, one.unit)
+        return one if reason is None else Decision(one.unit, False, reason)
+
+    def _kept_out(self, answered: Container[str], chains: Chains) -> Iterator[dict[str, Any]]:
+        """Groups that the source does not name because of a rule."""
+        for name in self._names:
+            chain = [] if name in answered else chains.of_group(name)
+            if chain and not self._asked.findings.owned.get(name):
+                yield _told_group(name, REFUSED, chain[0]["text"], [], 0, whole=True, chain=chain)
+
+    def _result(self, source: Source, answer: Answer) -> tuple[str, str]:
+        if answer.owner:
+            return OWNED, f"not asked: the name belongs to {answer.owner}"
+        if isinstance(answer.failure, NotCached):
+            return UNKNOWN, answer.failure.message
+        if answer.failure is not None:
+            return FAILED, failure_of(source.id, answer.name, answer.failure, self._asked.plugin).message
+        if answer.refused:
+            return REFUSED, told(answer.refused)
+        return (ABSENT, told(answer.gone)) if answer.gone else (ANSWERED, "")
+
+    def _meant(self, group: str, unit: Unit) -> bool:
+        return means(self._asked, group, unit, self._subject)
+
+    @property
+    def _main_type(self) -> str:
+        assert self._asked.plugin.metadata is not None
+        return next(iter(self._asked.plugin.metadata.types), "")
 
 
 def _said(source: Source, result: str, message: str, groups: Iterable[dict[str, Any]] = ()) -> dict[str, Any]:
     return {"source": source.id, "result": result, "message": message, "groups": list(groups)}
 
 
-def _group(asked: Asked, source: Source, answer: Answer, decisions: Sequence[Decision], subject: str) -> dict[str, Any]:
-    """What it says of one group. `units`: those that are meant; `others`: how many more there are."""
-    result, message = ANSWERED, ""
-    if isinstance(answer.failure, NotCached):
-        result, message = UNKNOWN, answer.failure.message
-    elif answer.failure is not None:
-        result, message = FAILED, failure_of(source.id, answer.name, answer.failure, asked.plugin).message
-    elif answer.gone:
-        result, message = ABSENT, told(answer.gone)
-    entries = [_decided(one) for one in decisions] + [_refused(key, reason) for key, reason in answer.kept_out]
-    meant = entries if _same(answer.name, subject) else [one for one in entries if one["key"] == subject]
-    meant.sort(key=lambda one: (one["key"], one["reason"]))
-    return {"name": answer.name, "result": result, "message": message, "units": meant, "others": len(entries) - len(meant)}
+def _told_group(
+    name: str, result: str, message: str, units: Sequence[Mapping[str, Any]], others: int, *, whole: bool, chain: Chain
+) -> dict[str, Any]:
+    return {"name": name, "result": result, "message": message, "units": units, "others": others, "whole": whole, "chain": chain}
 
 
-def _decided(one: Decision) -> dict[str, Any]:
-    again = _time(one.reconsider_at) if one.reconsider_at is not None else None
-    return {"key": one.unit.key, "type": one.unit.type, "accepted": one.accepted, "reason": told(one.reason), "reconsiderAt": again}
+def _decided(one: Decision, chains: Chains, found: Mapping[int, Chain]) -> dict[str, Any]:
+    version, label = chains.summary(one.unit)
+    return {
+        "key": one.unit.key,
+        "type": one.unit.type,
+        "version": version,
+        "label": label,
+        "accepted": one.accepted,
+        "reason": told(one.reason),
+        "rule": told(one.rule),
+        "reconsiderAt": instant(one.reconsider_at) if one.reconsider_at is not None else None,
+        "chain": found.get(id(one.unit)),
+    }
 
 
 def _refused(key: str, reason: str) -> dict[str, Any]:
-    return {"key": key, "type": None, "accepted": False, "reason": told(reason), "reconsiderAt": None}
-
-
-def _same(group: str, subject: str) -> bool:
-    """Is the group itself asked for?"""
-    return group == subject or group == subject.casefold()
-
-
-def _time(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    fixed = {"type": None, "version": None, "label": "", "accepted": False, "rule": "", "reconsiderAt": None, "chain": None}
+    return {"key": key, "reason": told(reason), **fixed}

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from reconciler.database import Database
 from reconciler.engine.places import Places
-from reconciler.remote import MeasureCache, PageCache
+from reconciler.engine.remotes import Caches
+from reconciler.remote import FileCache, MeasureCache, PageCache
 from reconciler.store import LocalStore
 
 KEY_BYTES = 32
@@ -17,7 +18,7 @@ KEY_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """A folder (default `./.reconciler`) with the database, the store, the page cache and working directories; the database may be elsewhere."""
+    """A folder (default `./.reconciler`) with the database, the store, caches and working directories; the database may be elsewhere."""
 
     root: Path
     database_url: str | None = None
@@ -29,11 +30,10 @@ class Home:
     def store(self) -> LocalStore:
         return LocalStore(self.root / "store")
 
-    def pages(self) -> PageCache:
-        return PageCache(self.root / "cache" / "pages")
-
-    def measures(self) -> MeasureCache:
-        return MeasureCache(self.root / "cache" / "measures")
+    def caches(self) -> Caches:
+        """What was read of remotes: anybody may delete it."""
+        folder = self.root / "cache"
+        return Caches(PageCache(folder / "pages"), MeasureCache(folder / "measures"), FileCache(folder / "files"))
 
     def places(self) -> Places:
         """The working directories of plugins."""

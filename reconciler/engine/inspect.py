@@ -6,9 +6,10 @@ The shapes are those of the contract (`get`, `describe`, `history`, `diff` with 
 from __future__ import annotations
 
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
-from reconciler.database import Difference, Reader, VersionRecord
+from reconciler.database import Difference, PublicationRecord, Reader, VersionRecord
 from reconciler.engine.attachments import publisher_of
 from reconciler.errors import PluginFault, UsageFault
 from reconciler.model import ActualResource, ActualState, Kind, Ref, StoredUnit, stored_unit
@@ -19,6 +20,7 @@ from reconciler.plugin.registry import Registry
 API_VERSION = "reconciler/v1"
 SHORTEST = 7  # characters of a digest that stand for it
 RUNS = 200  # how far back conditions look
+WITHHELD_ENTRIES = 1000  # that a status lists
 
 
 class Inspector:
@@ -133,8 +135,17 @@ class Inspector:
                 "digest": str(shown.digest),
                 "path": resource.spec.get("path"),
                 "publishedAt": _time(shown.published_at),
-            }
+                "withheld": shown.judged.units,
+            } | self._withheld(actual.publications[name].id, shown)
         return {}
+
+    def _withheld(self, publication_id: int, shown: PublicationRecord) -> dict[str, Any]:
+        """The first units that filters keep out of it although its version holds them."""
+        if not shown.judged.units:
+            return {}
+        units = islice(self._reader.withheld(publication_id, shown.number).values(), WITHHELD_ENTRIES)
+        fields = ({"type": one.type, "group": one.group, "key": one.key, "digest": str(one.digest), "reason": one.reason} for one in units)
+        return {"withheldUnits": list(fields)}
 
     def _unavailable(self, resource: ActualResource, actual: ActualState) -> dict[str, str] | None:
         """A condition where the plugin that a resource is made with cannot be used: what is recorded stays as it is, and is served."""

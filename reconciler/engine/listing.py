@@ -3,64 +3,103 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
+import msgspec
+
 from reconciler.engine.calls import SourceCall, usable_validator
-from reconciler.engine.sources import BATCH, BY_SOURCE, HELD, LARGEST, Answer, SourceFailure, bounded
-from reconciler.engine.telling import unfinished, words_of
+from reconciler.engine.failures import SourceFailure
+from reconciler.engine.pace import BATCH, HELD, LARGEST, Pace, bounded
+from reconciler.engine.selection import LONGEST
+from reconciler.engine.sources import BY_SOURCE, REFUSED, Answer, departed
+from reconciler.engine.telling import told, unfinished, words_of
 from reconciler.engine.together import together
 from reconciler.engine.upstream import UpstreamSource
 from reconciler.errors import Gone, NotCached, PluginFault, Temporary
 from reconciler.model import Group, Unit, usable_name
+from reconciler.plan import GroupChange
 from reconciler.plugin import Unchanged
 
 MOST_GROUPS = 10_000_000  # of one source: what a listing without end comes to
+
+
+@dataclass(slots=True)
+class Declared:
+    """What a source declares. `names`: all of them, and `foreign`: those that an earlier source has; `changed`: to be read; `refused`: reasons."""
+
+    names: set[str] = field(default_factory=set)
+    foreign: set[str] = field(default_factory=set)
+    changed: list[Group] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
 
 
 class ListedSource(UpstreamSource):
     """Asks `declare`, then `read`."""
 
     async def _resolve(self) -> str | None:
-        call, declared = await self._declare()
-        if declared is None:
+        found = Declared()
+        call, unchanged = await self._declare(found.names, lambda group: self._sort_out(group, found), self._load_committed)
+        if unchanged:
             await self._stay()
             return call.validator
-        await self._load_committed()
-        mine = {name for name in declared if self._may_have(name)}
-        self._own(mine)
-        changed = [declared[name] for name in sorted(mine, reverse=True) if not self._settled(declared[name])]
-        declared.clear()  # what a group carries goes with its reading
+        if not found.names:
+            await self._load_committed()
+        self._own(name for name in found.names if name not in found.foreign)
+        self._partial = call.said_incomplete
+        changed = found.changed
+        changed.sort(key=lambda group: group.name, reverse=True)
         self._asked.task.expect(len(changed), 0)
         await self._read_and_compare(changed, BY_SOURCE if call.validator else None)
-        await self._drop([name for name in sorted(self._committed) if name not in mine])
+        await self._refuse(found.refused)
+        await self._drop(sorted(name for name in self._committed if name not in found.names or name in found.foreign))
         return call.validator
 
     async def _told(self, names: Sequence[str]) -> list[Answer]:
+        found: dict[str, Group] = {}
+
+        def keep(group: Group) -> None:
+            if group.name in names:
+                found[group.name] = group
+
         try:
-            _, declared = await self._declare()
-            return [await self._read(declared[name], None) for name in names if declared is not None and name in declared]
+            await self._declare(set(), keep)
+            return [await self._tell(found[name]) for name in names if name in found]
         finally:
             self._desk.place.close()
 
-    async def _declare(self) -> tuple[SourceCall, dict[str, Group] | None]:
-        """The groups by name; None where the whole source is unchanged."""
-        known = await self._known_source()
-        declared: dict[str, Group] = {}
+    async def _tell(self, group: Group) -> Answer:
+        if not self._takes(group):
+            return self._left_to(group.name)
+        return Answer(group.name, refused=group.refused) if group.refused else await self._read(group, None)
+
+    async def _declare(
+        self, names: set[str], take: Callable[[Group], None], prepare: Callable[[], Awaitable[None]] | None = None
+    ) -> tuple[SourceCall, bool]:
+        """Give each group to `take`, `prepare` being called before the first, and note its name in `names`.
+
+        Returns the call, and whether the whole source is unchanged instead; never for whoever has nothing to prepare, and wants to hear the groups.
+        """
+        known = await self._known_source() if prepare is not None else None
         try:
             async with self._asked.context.patience.call(self._asked.call("declare")) as clock:
-                call = SourceCall(self._desk, clock, known, declaring=True)
+                call = SourceCall(self._desk, clock, known, taken=self._is_taken, declaring=True)
                 try:
                     async with _groups(self._asked.importer().declare(call)) as groups:
                         async for group in groups:
                             clock.restart()
                             if isinstance(group, Unchanged):
-                                _check_unchanged(call, declared)
-                                return call, None
-                            _check_group(group, declared)
-                            declared[group.name] = group
+                                _check_unchanged(call, names)
+                                return call, True
+                            _check_group(group, names)
+                            if not names and prepare is not None:
+                                with clock.working():
+                                    await prepare()
+                            names.add(group.name)
+                            take(group)
                 except (NotCached, Temporary):
                     raise
                 except Exception:
@@ -72,12 +111,55 @@ class ListedSource(UpstreamSource):
             raise
         except Exception as error:  # a plugin may raise anything; whatever it is, nothing of this source is removed
             raise SourceFailure(error) from error
-        return call, None if call.said_unchanged and not declared else declared
+        return call, call.said_unchanged and not names
+
+    def _is_taken(self, name: str) -> bool:
+        return not self._may_have(name)
+
+    def _takes(self, group: Group) -> bool:
+        """Is the name this source's, or may it add to that of another?"""
+        return group.shared or self._may_have(group.name)
+
+    def _sort_out(self, group: Group, found: Declared) -> None:
+        """Of most groups of a large index no more than the name is remembered, and what a group carries goes with its reading."""
+        name = group.name
+        if not self._takes(group):
+            found.foreign.add(name)
+        elif group.refused:
+            if self._refusal_is_news(name):
+                found.refused[name] = group.refused
+        elif not self._settled(group):
+            found.changed.append(group)
 
     def _settled(self, group: Group) -> bool:
-        """Is the group committed under what its source declares now, with today's selection, and not due again?"""
+        """Is the group committed under what its source declares now, with today's selection, not due again, and claimed by nobody?"""
         known = self._known(group.name)
-        return known is not None and group.validator == known
+        return known is not None and group.validator == known and group.name not in self._findings.claimed
+
+    def _refusal_is_news(self, name: str) -> bool:
+        """Has something of it to leave, or has a later source to be told that the name is taken?"""
+        committed = self._committed.get(name)
+        if committed is None:
+            return self._followed and self._may_have(name)
+        return committed.validator != REFUSED and self._asked.repository.mode == "mirror"
+
+    async def _refuse(self, refused: Mapping[str, str]) -> None:
+        """Groups that a rule keeps out whole. The name stays this source's, which is recorded where another source follows."""
+        removes = self._asked.repository.mode == "mirror"
+        pace = Pace(sorted(name for name in refused if name not in self._findings.unread))
+        while batch := pace.batch():
+            members = await self._members(batch)
+            pace.took(sum(map(len, members.values())))
+            changes = [
+                departed(self._asked, self._source.id, name, members.get(name, []) if removes else [], self._selection, told(refused[name], LONGEST))
+                for name in batch
+            ]
+            await self._add([self._held_as_refused(change) for change in changes] if self._followed else changes)
+
+    def _held_as_refused(self, change: GroupChange) -> GroupChange:
+        if not self._may_have(change.head.name):
+            return change
+        return GroupChange(msgspec.structs.replace(change.head, held=True, validator=REFUSED, selection=self._basis.hex), change.lines)
 
     async def _read_and_compare(self, groups: list[Group], otherwise: str | None) -> None:
         """Read groups from the end of the list, several at once; compare whatever has come in meanwhile, at most BATCH at a time.
@@ -118,7 +200,7 @@ class ListedSource(UpstreamSource):
         name, call = group.name, None
         try:
             async with self._asked.context.patience.call(self._asked.call("read", name)) as clock:
-                call = SourceCall(self._desk, clock, self._known(name))
+                call = SourceCall(self._desk, clock, None if name in self._findings.claimed else self._known(name), taken=self._is_taken)
                 units = await self._asked.importer().read(call, group)
                 if isinstance(units, Unchanged):
                     return self._as_it_was(call, group)
@@ -168,22 +250,28 @@ async def _groups(answer: Any) -> AsyncIterator[AsyncIterator[Any]]:
             await answer.aclose()
 
 
-def _check_unchanged(call: SourceCall, declared: Mapping[str, Group]) -> None:
-    if declared or not call.said_unchanged:
+def _check_unchanged(call: SourceCall, names: set[str]) -> None:
+    if names or not call.said_unchanged:
         raise PluginFault(
             "`declare` yields UNCHANGED without having been told so by `call.unchanged`, or after a group",
             hint="if call.unchanged(validator): yield UNCHANGED; return",
         )
 
 
-def _check_group(group: Any, declared: dict[str, Group]) -> None:
+def _check_group(group: Any, names: set[str]) -> None:
+    """Raises PluginFault for what is no group, and for one whose name came before."""
     if not isinstance(group, Group):
         raise PluginFault(f"`declare` yields groups: {group!r:.80} is none")
     if not usable_name(group.name):
         raise PluginFault(f"`declare` yields a group under the unusable name {group.name!r:.80}", hint="1 to 1,024 printable characters")
     if group.validator is not None and not usable_validator(group.validator):
         raise PluginFault(f"the group `{group.name}` has an unusable validator: {group.validator!r:.80}", hint="a text of up to 4,096 characters")
-    if group.name in declared:
+    if type(group.refused) is not str or type(group.listed) is not bool or type(group.shared) is not bool:
+        raise PluginFault(
+            f"the group `{group.name}` has a reason for `refused`, a text, and True or False for `listed` and `shared`:"
+            f" not {group.refused!r:.80}, {group.listed!r:.40}, {group.shared!r:.40}"
+        )
+    if group.name in names:
         raise PluginFault(f"`declare` yields the group `{group.name}` twice")
-    if len(declared) >= MOST_GROUPS:
+    if len(names) >= MOST_GROUPS:
         raise PluginFault(f"`declare` yields more than {MOST_GROUPS:,} groups", hint="gather them in larger ones, for instance by a hash of the name")

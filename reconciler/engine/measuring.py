@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from reconciler.engine.remotes import Remotes
 from reconciler.model import Digest, Remote
 from reconciler.remote import MeasureCache, Measured, measure
 
-Place = tuple[str, str]  # remote, URL: what one remote is shown another may be refused, or shown otherwise
+Digests = tuple[tuple[str, str], ...]  # declared ones by algorithm, sorted
+Place = tuple[str, str, Digests]  # remote, URL: what one remote is shown another may be refused, or shown otherwise
 
 
 class Measuring:
@@ -26,12 +28,15 @@ class Measuring:
         """Another plan is made: upstream may hold other bytes by now. What lies here already stays."""
         self._arriving = {place: arriving for place, arriving in self._arriving.items() if not arriving.done()}
 
-    async def measure(self, remotes: Remotes, remote: Remote, url: str) -> Measured:
-        """What `remote` has under `url`. However many ask, it is downloaded once in a run. Raises what the remote raises."""
-        place = (remote.meta.name, url)
+    async def measure(self, remotes: Remotes, remote: Remote, url: str, digests: Mapping[str, str]) -> Measured:
+        """What `remote` has under `url`, with `digests` that were declared. However many ask, it is downloaded once in a run.
+
+        Raises what the remote raises, and DigestMismatch.
+        """
+        place = (remote.meta.name, url, tuple(sorted(digests.items())))
         arriving = self._arriving.get(place)
         if arriving is None:
-            arriving = self._arriving[place] = asyncio.ensure_future(self._fetch(remotes, remote, url))
+            arriving = self._arriving[place] = asyncio.ensure_future(self._fetch(remotes, remote, url, digests))
         return await asyncio.shield(arriving)
 
     def file(self, digest: Digest) -> Path | None:
@@ -53,12 +58,12 @@ class Measuring:
             self._folder.cleanup()
             self._folder = None
 
-    async def _fetch(self, remotes: Remotes, remote: Remote, url: str) -> Measured:
+    async def _fetch(self, remotes: Remotes, remote: Remote, url: str, digests: Mapping[str, str]) -> Measured:
         if self._folder is None:
             self._folder = tempfile.TemporaryDirectory(prefix="reconciler-")
         measures = self._measures[remote.meta.name] = remotes.measures(remote)
         fetcher = None if remotes.offline else remotes.fetcher(remote)
-        measured = await measure(fetcher, measures, url, Path(self._folder.name), retries=remote.retries)
+        measured = await measure(fetcher, measures, url, Path(self._folder.name), retries=remote.retries, digests=digests)
         if measured.path is not None:
             self._files[Digest.parse(measured.sha256)] = measured.path
         return measured

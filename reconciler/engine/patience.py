@@ -42,8 +42,11 @@ class Clock:
                 self.restart()
 
     def restart(self) -> None:
-        """The plugin gave a sign of life."""
-        self._set(asyncio.get_running_loop().time() + self._seconds)
+        """The plugin gave a sign of life. It is heeded when the last one is a while ago: a plugin may give a million of them."""
+        when = asyncio.get_running_loop().time() + self._seconds
+        until = self._timeout.when()
+        if until is None or when - until > self._seconds / 100:
+            self._set(when)
 
     def since(self) -> float:
         """Seconds for which the call goes on although it was cut; 0 while it may. From any thread."""

@@ -5,23 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
-from reconciler.engine.exports import exported, overlap
+from reconciler.engine.publications import path_is_free, publication_change
 from reconciler.engine.resolve import Others, resolve
-from reconciler.engine.selection import plain_options
 from reconciler.engine.sole_origins import kept_remotes
 from reconciler.engine.sources import Context
 from reconciler.engine.spool import SpoolWriter
 from reconciler.engine.telling import hint_of, words_of
 from reconciler.engine.validation import refusals
 from reconciler.errors import ReconcilerError
-from reconciler.model import ActualPublication, ActualState, DesiredState, Digest, Guard, Kind, Publication, Ref, Repository, SourceKind
+from reconciler.model import ActualState, DesiredState, Guard, Kind, Publication, Ref, Repository, SourceKind
 from reconciler.plan import Action, ContentChanges, Failure, Plan, ResourceChange, guarded, resource_change
 from reconciler.plugin.registry import Registry
 
 AT_ONCE = 8  # repositories resolved at the same time
-LATEST = "latest"
 
 Fingerprints = Mapping[Ref, Mapping[str, str]]
 
@@ -46,8 +43,8 @@ async def make_plan(context: Context, desired: DesiredState, actual: ActualState
         if isinstance(resource, Repository):
             change = repositories[resource.meta.name]
         elif isinstance(resource, Publication):
-            change = await _publication_change(context, change, resource, changes, actual)
-            change = change if allowances.prune else _path_is_free(change, resource, desired, actual)
+            change = await publication_change(context, desired, change, resource, changes, actual, allow_destroy=allowances.allow_destroy)
+            change = change if allowances.prune else path_is_free(change, resource, desired, actual)
         changes[resource.meta.ref] = change
     unowned = sorted((ref for ref in actual.resources if ref not in changes), key=_last_kind_first)
     deletions = [_deletion(ref, actual, allowances) for ref in unowned] if allowances.prune else []
@@ -59,18 +56,6 @@ async def make_plan(context: Context, desired: DesiredState, actual: ActualState
         plugins=_plugins(context.registry, desired),
         unowned=() if allowances.prune else tuple(unowned),
     )
-
-
-def publication_digest(version_digest: Digest, publication: Publication, revision: int) -> Digest:
-    """What a publication shows: a version, rendered by a publisher with a configuration; nothing withheld yet."""
-    withheld: list[str] = []
-    return Digest.of_value([str(version_digest), publication.publisher, plain_options(publication.options), withheld, revision])
-
-
-def revision_of(registry: Registry, publisher: str) -> int:
-    """The render revision of a publisher."""
-    cls: Any = registry.publisher(publisher).cls
-    return int(cls.revision)
 
 
 class Resolution:
@@ -137,71 +122,6 @@ def _repository_change(
     action = Action.UPDATE if change.action is Action.NO_OP and changes else change.action
     change = replace(change, action=action, content=content, version=(number, after))
     return change if change.refusal else guarded(change, repository.guard, allow_destroy=allowances.allow_destroy)
-
-
-async def _publication_change(
-    context: Context, change: ResourceChange, publication: Publication, changes: Mapping[Ref, ResourceChange], actual: ActualState
-) -> ResourceChange:
-    current = actual.publications.get(publication.meta.name)
-    target = changes[Ref(Kind.REPOSITORY, publication.repository)]
-    before = current.version if current else None
-    after = await _target_version(context, publication, target, actual)
-    reason = await _why_publish(context, publication, current, after, target, actual)
-    action = Action.UPDATE if change.action is Action.NO_OP and reason else change.action
-    change = replace(change, action=action, version=(before, after), reason=reason if change.action is not Action.CREATE else "")
-    if after is None:
-        message = f"repository `{publication.repository}` has no version `{publication.version}`"
-        return change.refused(message, f"`reconciler history repository/{publication.repository}` lists the versions")
-    return change
-
-
-def _path_is_free(change: ResourceChange, publication: Publication, desired: DesiredState, actual: ActualState) -> ResourceChange:
-    """What no manifest declares any more is served until it is pruned, and no URL may belong to two publications."""
-    for ref, recorded in actual.resources.items():
-        left = ref.kind is Kind.PUBLICATION and ref.name not in desired.publications
-        if left and not change.refusal and overlap(publication.path, recorded.spec["path"]):
-            message = f"`/{recorded.spec['path']}/` is still served by {ref}, which no manifest declares any more"
-            change = change.refused(message, f"`--prune` removes {ref}")
-    return change
-
-
-async def _target_version(context: Context, publication: Publication, target: ResourceChange, actual: ActualState) -> int | None:
-    """The number that the publication will show, or None where there is no such version."""
-    state = actual.repositories.get(publication.repository)
-    latest = (target.version[0] if target.refusal else target.version[1]) or 0
-    if publication.version == LATEST:
-        return latest
-    if isinstance(publication.version, int):
-        return publication.version if publication.version <= latest else None
-    if state is None:
-        return None
-    return await asyncio.to_thread(context.reader.version_by_digest, state.id, Digest.parse(publication.version))
-
-
-async def _why_publish(
-    context: Context, publication: Publication, current: ActualPublication | None, after: int | None, target: ResourceChange, actual: ActualState
-) -> str:
-    """Why something has to be rendered, pointed or exported; empty where nothing has."""
-    if current is None or current.version is None:
-        return "not published yet"
-    if after is not None and (after, await _digest_of(context, publication, after, actual)) != (current.version, current.version_digest):
-        return "the repository has another version" if publication.version == LATEST else "another version is asked for"
-    wanted = publication_digest(current.version_digest or Digest.of(b""), publication, revision_of(context.registry, publication.publisher))
-    if wanted != current.digest:
-        return "it is rendered differently now"
-    behind = [path for path in publication.exports if exported(path) != str(current.digest)]
-    return f"the export `{behind[0]}` does not show it yet" if behind else ""
-
-
-async def _digest_of(context: Context, publication: Publication, number: int, actual: ActualState) -> Digest | None:
-    """Of a version of the publication's repository; None where this very plan makes it. Numbers do not tell: it may be another repository now."""
-    state = actual.repositories.get(publication.repository)
-    if state is None or number > state.number:
-        return None
-    if number == state.number:
-        return state.digest
-    record = await asyncio.to_thread(context.reader.version, state.id, number)
-    return record.digest if record else None
 
 
 def _deletion(ref: Ref, actual: ActualState, allowances: Allowances) -> ResourceChange:

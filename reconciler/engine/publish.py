@@ -11,10 +11,11 @@ from typing import Any
 
 from reconciler.database import Entry, GzipPage, PublicationRecord, PublicationStage, Writer
 from reconciler.engine.conduits import Closing, NotedConduit, Watch, blaming, configuration_of, unwatched
-from reconciler.engine.edition import Edition
+from reconciler.engine.edition import Edition, Hidden
 from reconciler.engine.pads import PadBook
 from reconciler.engine.steps import Step, reached
 from reconciler.engine.telling import unfinished
+from reconciler.engine.withheld import Judgement
 from reconciler.errors import PluginFault
 from reconciler.model import Digest, Publication, StoredUnit, safe_path
 from reconciler.plugin import GroupOutput, PluginCallConfiguration, RepositoryInfo
@@ -38,23 +39,27 @@ def publish(
     version_digest: Digest,
     digest: Digest,
     rendered: tuple[int, bool],
+    judgement: Judgement,
+    left_out: Hidden,
     now: datetime,
     watch: Watch = unwatched,
 ) -> PublicationRecord:
     """Render `version` and complete the publication, with what the publisher noted; the pointer is not moved.
 
     `rendered`: the version that the last complete publication shows, and whether it was rendered the same way (then
-    only what differs from it is rendered again). Runs in a worker thread. Raises PluginFault naming publisher and publication.
+    only what differs from it is rendered again). `judgement`: with all that is withheld, recorded with it; `left_out`: the same, for rendering.
+    Runs in a worker thread. Raises PluginFault naming publisher and publication.
     """
     before, same = rendered
     call = f"publisher `{plugin.id}` of {publication.meta.ref}"
     pads = PadBook(partial(writer.scratchpad, repository_id))
-    edition = Edition(writer, repository_id, before if same else None, version)
+    edition = Edition(writer, repository_id, before if same else None, version, left_out)
     stage = writer.publish(publication_id, version=version, version_digest=version_digest, digest=digest, now=now, full=not same)
     try:
         with watch(call) as alive:
             _render(Conduit(stage, edition, publication, configuration_of(publication.config, plugin), place, pads, alive), plugin, call)
         try:
+            stage.withhold(judgement.judged, {digest: one.reason for digest, one in (judgement.units or {}).items()})
             record = stage.complete({repository_id: pads.written}, {repository_id: pads.seen})
         except PluginFault as fault:
             raise PluginFault(f"{call}: {fault}", hint=fault.hint) from fault

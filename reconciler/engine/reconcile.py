@@ -58,7 +58,7 @@ class Engine:
         self._registry = registry
         self._progress = progress or Silent()
         self._clock = clock
-        self._remotes = Remotes(registry, home.pages(), home.measures(), offline=offline)
+        self._remotes = Remotes(registry, home.caches(), offline=offline)
         self._database = home.database(read_only=not writes)
         self._patience = Patience(limits or Limits())
         self._measuring = Measuring()
@@ -85,17 +85,27 @@ class Engine:
         actual = await asyncio.to_thread(context.reader.actual_state)
         return await make_plan(context, desired, actual, fingerprints(desired, self._home.key(create=False)), allowances)
 
-    async def explain(self, name: str, subject: str, read: Callable[[ActualState], DesiredState]) -> dict[str, Any]:
-        """See `reconciler.engine.explain`. `read`: what was declared, out of what is recorded."""
+    async def explain(
+        self,
+        name: str,
+        subject: str,
+        read: Callable[[ActualState], DesiredState],
+        *,
+        declared: DesiredState | None = None,
+        verbose: bool = False,
+    ) -> dict[str, Any]:
+        """See `reconciler.engine.explain`. `declared`: what manifests say; without it `read` gives what was declared, out of what is recorded."""
         context = self._context()
         actual = await asyncio.to_thread(context.reader.actual_state)
-        desired = read(actual)
+        desired = read(actual) if declared is None else declared
         known(desired.secrets())
-        return await explain(context, desired, actual, name, subject)
+        return await explain(context, desired, actual, name, subject, verbose=verbose, applied=declared is None)
 
     def _context(self) -> Context:
-        reader, places, now = self._database.reader(), self._home.places(), self._clock()
-        return Context(reader, self._registry, self._remotes, self._progress, now, places, self._patience, self._measuring, self._watch)
+        reader, home, now = self._database.reader(), self._home, self._clock()
+        return Context(
+            reader, self._registry, self._remotes, self._progress, now, home.places(), self._patience, self._measuring, home.store(), self._watch
+        )
 
     async def apply(self, desired: DesiredState, allowances: Allowances, provenance: Mapping[str, Any], show: Callable[[Plan], None]) -> Report:
         """Plan, `show` the plan, carry it out; again where somebody else moved a repository meanwhile."""

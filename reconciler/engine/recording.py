@@ -8,8 +8,10 @@ from typing import Any
 
 from reconciler.database import Reader
 from reconciler.engine.calls import Desk, UpstreamCall, kept_out
+from reconciler.engine.failures import SourceFailure
+from reconciler.engine.pace import Pace, bounded
 from reconciler.engine.patience import Clock
-from reconciler.engine.sources import BY_SOURCE, Answer, Pace, SourceFailure, bounded, declared
+from reconciler.engine.sources import BY_SOURCE, Answer, declared
 from reconciler.engine.upstream import UpstreamSource
 from reconciler.errors import NotCached, PluginFault, Temporary
 from reconciler.model import ActualRepository, Artifact, StoredUnit, Unit, acceptable, stored_unit, usable_name
@@ -154,8 +156,7 @@ class RecordedSource(UpstreamSource):
     async def _give_up(self, names: Sequence[str], members: Mapping[str, list[Member]]) -> None:
         """Groups of which nothing is left: their names are free for the sources that follow."""
         for name in names:
-            if self._findings.owned.get(name) == self._source.id:
-                del self._findings.owned[name]
+            self._give_up_name(name)
         await self._add([self._departed(name, members.get(name, [])) for name in names if name in self._committed or name in members])
 
     def _answer(self, name: str, members: Sequence[Member], record: Record) -> Answer:

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from reconciler.errors import UsageFault
 from reconciler.model import Digest, Remote
 from reconciler.plugin.registry import Registry
-from reconciler.remote import Fetcher, MeasureCache, PageCache, PageReader, open_fetcher
+from reconciler.remote import Fetcher, FileCache, FileReader, MeasureCache, PageCache, PageReader, open_fetcher
+
+
+class Caches(NamedTuple):
+    """What earlier runs have read of all remotes."""
+
+    pages: PageCache
+    measures: MeasureCache
+    files: FileCache
 
 
 class Remotes:
-    """Fetchers and page readers by remote. `offline`: pages come from the cache only."""
+    """Fetchers and readers by remote. `offline`: what is read comes from the caches only."""
 
-    def __init__(self, registry: Registry, cache: PageCache, measures: MeasureCache, *, offline: bool = False) -> None:
+    def __init__(self, registry: Registry, caches: Caches, *, offline: bool = False) -> None:
         self._registry = registry
-        self._cache = cache
-        self._measures = measures
+        self._caches = caches
         self.offline = offline
         self._fetchers: dict[str, Fetcher] = {}
 
@@ -35,11 +42,18 @@ class Remotes:
         return self._fetchers[name]
 
     def pages(self, remote: Remote) -> PageReader:
-        return PageReader(self.fetcher(remote), self._cache, offline=self.offline)
+        return PageReader(self.fetcher(remote), self._caches.pages.of(self._whose(remote)), offline=self.offline)
+
+    def files(self, remote: Remote) -> FileReader:
+        return FileReader(self.fetcher(remote), self._caches.files.of(self._whose(remote)), offline=self.offline, retries=remote.retries)
 
     def measures(self, remote: Remote) -> MeasureCache:
         """What is remembered of files of the remote, as it is declared today."""
-        return self._measures.of(Digest.of_value([remote.meta.name, self.url(remote)]).hex)
+        return self._caches.measures.of(self._whose(remote))
+
+    def _whose(self, remote: Remote) -> str:
+        """A remote by its name and place: what it is shown, another one with other credentials may not be."""
+        return Digest.of_value([remote.meta.name, self.url(remote)]).hex
 
     async def close(self) -> None:
         for fetcher in self._fetchers.values():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -13,9 +13,10 @@ from reconciler.engine.telling import told, unfinished
 from reconciler.errors import PluginFault
 from reconciler.model import Digest, Filter, Sealed, StoredUnit, Unit, acceptable, sealed, usable_name
 from reconciler.plan import Refusal
-from reconciler.plugin import ActiveFilter, ContentType, Decision, Summary
+from reconciler.plugin import ActiveFilter, ContentType, Decision, Step, Summary
 
 LONGEST = 500  # characters that a content type says of one unit
+MOST_STEPS = 1000  # that it tells of one unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Selection:
         self._types = types
         self._options = options
         self._filters = [ActiveFilter(one.meta.name, one.options, str(one.meta.origin)) for one in filters]
-        self._now = now
+        self.now = now
         self.digest = Digest.of_value(
             [
                 plain_options(options),
@@ -42,6 +43,29 @@ class Selection:
                 [[name, types[name].revision] for name in sorted(types)],
             ]
         )
+
+    @property
+    def filters(self) -> Sequence[ActiveFilter]:
+        """Those in force, by name."""
+        return tuple(sorted(self._filters, key=lambda one: one.name))
+
+    def recalls(self, type: str) -> bool:
+        """Has its content type something to add to units that were stored before?"""
+        found = self._types.get(type)
+        return found is not None and bool(self._filters) and found.recall.__func__ is not ContentType.recall.__func__  # type: ignore[attr-defined]
+
+    def recalled(self, unit: Unit, read: Callable[[str], bytes | None]) -> Unit:
+        """A unit that was stored before, fit to be decided. `read`: the bytes of one of its artifacts by path, None where they are not here."""
+        if not self.recalls(unit.type):
+            return unit
+        found: Any = self._types[unit.type].recall(unit, self._filters, read)
+        if not isinstance(found, Unit) or (found.type, found.key) != (unit.type, unit.key):
+            raise PluginFault(f"`recall` of `{unit.type}` returns the unit that it was given: of `{unit.key}` came {found!r:.80}")
+        return found
+
+    def reason(self, decision: Decision) -> str:
+        """Why a unit is kept out, fit to be shown."""
+        return _words(decision.reason, "select", decision.unit)
 
     def decide(self, group: str, units: Iterable[Unit]) -> list[Decision]:
         """Decide a whole group. Raises PluginFault where the content type does not decide each unit once."""
@@ -66,8 +90,18 @@ class Selection:
         refusals = [self._refusal(one) for one in decisions if not one.accepted]
         main = next(iter(self._types), "")
         refusals.extend(Refusal(main, key, reason) for key, reason in kept_out)
-        times = [_moment(one) for one in decisions if one.reconsider_at is not None]
+        times = [moment(one) for one in decisions if one.reconsider_at is not None]
         return Selected(wanted, refusals, min(times, default=None))
+
+    def trace(self, group: str, units: Sequence[Unit], unit: Unit) -> list[Step]:
+        """What each rule says of `unit`, one of the `units` of its group."""
+        same = [one for one in units if one.type == unit.type]
+        return _steps(self._type_of(unit).trace(group, same, unit, self._options, self._filters, self.now), f"`trace` of `{unit.type}`", unit.key)
+
+    def trace_group(self, group: str) -> list[Step]:
+        """Rules that keep out all of a group."""
+        type = next(iter(self._types.values()), ContentType)
+        return _steps(type.trace_group(group, self._options, self._filters), f"`trace_group` of `{type.id}`", group)
 
     def summary(self, unit: Unit | StoredUnit) -> tuple[str | None, str]:
         summary: Any = self._type_of(unit).summary(unit)
@@ -86,7 +120,7 @@ class Selection:
         return None if reason is None else _words(reason, "refusal", after)
 
     def _select(self, type: str, group: str, units: list[Unit]) -> list[Decision]:
-        decided: Any = self._types[type].select(group, units, self._options, self._filters, self._now)
+        decided: Any = self._types[type].select(group, units, self._options, self._filters, self.now)
         if unfinished(decided) or not isinstance(decided, Iterable):
             raise PluginFault(f"`select` of `{type}` returns decisions, not {decided.__class__.__name__}")
         decisions = list(islice(decided, len(units) + 1))
@@ -106,13 +140,21 @@ class Selection:
         size = sum(sizes) if sizes else None
         if size is not None and not 0 <= size < 2**63:
             acceptable(unit)
-        return Refusal(unit.type, unit.key, _words(decision.reason, "select", unit), version, label, size)
+        reason, rule = (_words(text, "select", unit) for text in (decision.reason, decision.rule))
+        return Refusal(unit.type, unit.key, reason, version, label, size, rule)
 
     def _type_of(self, unit: Unit | StoredUnit) -> type[ContentType]:
         found = self._types.get(unit.type)
         if found is None:
             raise PluginFault(f"unit `{unit.key}` has the type `{unit.type}`, which its importer does not name in its metadata")
         return found
+
+
+def _steps(steps: Any, method: str, about: str) -> list[Step]:
+    found = None if unfinished(steps) or not isinstance(steps, Iterable) else list(islice(steps, MOST_STEPS))
+    if found is None or not all(isinstance(one, Step) and isinstance(one.text, str) for one in found):
+        raise PluginFault(f"{method} returns steps, and not as of `{about}`")
+    return [Step(bool(one.passed), told(one.text, LONGEST), one.filter, tuple(one.key)) for one in found]
 
 
 def _check_decisions(type: str, group: str, decisions: Sequence[Any]) -> None:
@@ -130,7 +172,8 @@ def _undecided(units: Sequence[Unit], decisions: Sequence[Decision]) -> str:
     return f"{len(units)} units, {len(decisions)} decisions or more"
 
 
-def _moment(decision: Decision) -> datetime:
+def moment(decision: Decision) -> datetime:
+    """When a decision that names a time is to be taken again, in UTC."""
     when: Any = decision.reconsider_at
     if not isinstance(when, datetime) or when.utcoffset() is None:
         raise PluginFault(f"`select` decides unit `{decision.unit.key}` again at {when!r:.80}, which is no time with a time zone")

@@ -159,7 +159,7 @@ class Service:
 
     def _uploads(self, shift: Shift) -> Uploads:
         writer, registry = self._writer(), self._registry
-        remotes = Remotes(registry, self._home.pages(), self._home.measures(), offline=True)
+        remotes = Remotes(registry, self._home.caches(), offline=True)
         places = self._home.places()
         site = Site(writer, self._home.store(), registry, remotes, Silent(), self._clock, places, Measuring(), shift.watch, shift.in_thread)
         known = recorded(writer.actual_state(), registry, self._overrides)
@@ -173,7 +173,7 @@ class Service:
         """A remote that was declared anew is opened anew; whoever still reads through the old one finishes with it."""
         known = self._fetchers.get(remote.meta.name)
         if known is None or known[0] != remote:
-            remotes = Remotes(self._registry, self._home.pages(), self._home.measures())
+            remotes = Remotes(self._registry, self._home.caches())
             known = self._fetchers[remote.meta.name] = (remote, open_fetcher(remote, remotes.url(remote)))
         return known[1]
 

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 
 from reconciler.database import CommittedGroup, CommittedSource, Reader
 from reconciler.engine.compared import Compared
 from reconciler.engine.conduits import Watch, unwatched
+from reconciler.engine.failures import SourceFailure, culprit, failure_of, naming
 from reconciler.engine.measuring import Measuring
+from reconciler.engine.pace import Pace
 from reconciler.engine.pads import PadBook
 from reconciler.engine.patience import Patience
 from reconciler.engine.places import Places
@@ -25,8 +27,7 @@ from reconciler.engine.progress import Progress, Task
 from reconciler.engine.remotes import Remotes
 from reconciler.engine.selection import Selected, Selection
 from reconciler.engine.spool import SpoolWriter
-from reconciler.engine.telling import hint_of, words_of
-from reconciler.errors import NotCached, PluginFault, ReconcilerError
+from reconciler.errors import NotCached
 from reconciler.model import (
     ActualRepository,
     Artifact,
@@ -36,21 +37,20 @@ from reconciler.model import (
     Source,
     StoredUnit,
     Unit,
-    acceptable,
     group_digest,
-    message_of,
     stored_unit,
 )
-from reconciler.plan import ChangeLine, Failure, GroupChange, GroupLine, Member, contested, difference, fetching
+from reconciler.plan import ChangeLine, Failure, GroupChange, GroupLine, Member, Refusal, contested, difference, fetching
 from reconciler.plugin import Decision, Importer
 from reconciler.plugin.judging import Plugin
 from reconciler.plugin.registry import Registry
+from reconciler.store import Store
 
-BATCH = 200  # groups looked up in the database at once
-HELD = 20_000  # units that are looked at at once
-LARGEST = 50_000  # units of a group: it is held in memory whole, and a change of one unit reads them all
+Key = tuple[str, str]  # (type, key): unique within a group
+
 BY_SOURCE = "source"  # validator of a group of which only the source as a whole says when it changed
 GONE = "gone"  # validator of a group that upstream named and does not have: known, and nobody's
+REFUSED = "refused"  # validator of a group that a rule keeps out whole: not read, and its name is the source's all the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,7 @@ class Context:
     places: Places
     patience: Patience
     measuring: Measuring
+    store: Store
     watch: Watch = unwatched
 
 
@@ -72,8 +73,8 @@ class Context:
 class Findings:
     """What a repository's sources have yielded so far. `owned`: group name -> the first source that has it.
 
-    `unread`: groups of which some reading failed, so that nothing may leave them; `blind`: a whole listing failed, so that
-    nobody knows what its source would take over.
+    `claimed`: by group, keys that an earlier source wants and a later one holds, with the earlier one; `unread`: groups of which some
+    reading failed, so that nothing may leave them; `blind`: a whole listing failed, so that nobody knows what its source would take over.
     """
 
     pads: PadBook
@@ -83,6 +84,7 @@ class Findings:
     unknown: list[str] = field(default_factory=list)
     sources: dict[str, tuple[str | None, str]] = field(default_factory=dict)
     owned: dict[str, str] = field(default_factory=dict)
+    claimed: dict[str, dict[Key, str]] = field(default_factory=dict)
     unread: set[str] = field(default_factory=set)
     blind: bool = False
     touched: bool = False
@@ -132,7 +134,8 @@ class Asked:
 class Answer:
     """What a source holds in one group: units, or why it is gone, or what failed. `listed`: nobody asked for it by name.
 
-    `validator`: what to commit with the group. `kept_out`: (key, reason) of what could not become a unit.
+    `validator`: what to commit with the group. `kept_out`: (key, reason) of what could not become a unit. `owner`: the source that has
+    the name instead, so that this one was not asked. `refused`: why nothing of it may come in, so that nobody was asked.
     """
 
     name: str
@@ -143,6 +146,8 @@ class Answer:
     gone: str = ""
     failure: Exception | None = None
     unchanged: bool = False
+    owner: str = ""
+    refused: str = ""
 
 
 class SourceResolver(ABC):
@@ -158,6 +163,7 @@ class SourceResolver(ABC):
         self._state: CommittedSource | None = None
         self._standing = basis
         self._committed: dict[str, CommittedGroup] = {}
+        self._partial = False  # something that has a say in what the source holds could not be asked
 
     async def run(self) -> None:
         """Ask the source, and bring everything that it changes into the findings."""
@@ -182,6 +188,8 @@ class SourceResolver(ABC):
     def _among_others(self) -> Digest:
         """What the source as a whole rests on: a name that an earlier source takes, or leaves to it, changes what it brings."""
         taken = self._findings.owned
+        if self._followed:  # it has recorded which names it refuses, so that no later source takes them
+            return Digest.of_value([self._basis.hex, sorted(taken), "followed"])
         return Digest.of_value([self._basis.hex, sorted(taken)]) if taken else self._basis
 
     @abstractmethod
@@ -194,13 +202,18 @@ class SourceResolver(ABC):
     async def explained(self, names: Sequence[str]) -> list[tuple[Answer, list[Decision]]]:
         """What the source says of groups now, those left out of which it says nothing, and what is decided of it, whatever is committed.
 
-        Nothing is brought into the findings. Raises what kept the source from answering.
+        Of the findings it takes who has which name, as a plan does. Nothing is brought into them. Raises what kept the source from answering.
         """
         try:
             answers = await self._told(names)
         except SourceFailure as failure:
             raise failure.cause from None
         return [(one, self._decide(one, one.units) if one.failure is None else []) for one in answers]
+
+    @property
+    def selection(self) -> Selection:
+        """What governs the source."""
+        return self._selection
 
     async def _told(self, names: Sequence[str]) -> list[Answer]:
         """What the source says of groups, for those who ask by name; a source that cannot be asked so says nothing."""
@@ -209,7 +222,7 @@ class SourceResolver(ABC):
     async def _known_source(self) -> str | None:
         """The validator under which all of the source is committed with today's selection: nothing failed, nothing is due."""
         state = self._state
-        if self._actual is None or state is None or state.validator is None or state.selection != self._standing:
+        if self._actual is None or state is None or state.validator is None or state.selection != self._standing or self._findings.claimed:
             return None
         due = await asyncio.to_thread(self._asked.reader.source_due, self._actual.id, self._source.id)
         if due is not None and due <= self._asked.context.now:
@@ -224,7 +237,7 @@ class SourceResolver(ABC):
     def _known(self, name: str) -> str | None:
         """The validator under which a group is committed with today's selection, if it is not due again."""
         committed = self._committed.get(name)
-        if committed is None or committed.selection != self._basis:
+        if committed is None or committed.selection != self._basis or committed.validator == REFUSED:
             return None
         due = committed.reconsider_at is not None and committed.reconsider_at <= self._asked.context.now
         return None if due else committed.validator
@@ -234,15 +247,34 @@ class SourceResolver(ABC):
         """Why a unit is no longer there, where the content type cannot know; empty where it can."""
         return ""
 
-    @property
+    @cached_property
     def _shares(self) -> bool:
         """May several sources fill one group?"""
         return self._asked.importer_class.shared_groups
 
+    @property
+    def _removes(self) -> bool:
+        """Does what the source no longer has leave?"""
+        return self._asked.repository.mode == "mirror" and not self._partial
+
+    @cached_property
+    def _followed(self) -> bool:
+        """Is there a later source, which must know the names of this one?"""
+        return not self._shares and self._asked.repository.sources[-1].id != self._source.id
+
     def _own(self, names: Iterable[str]) -> None:
-        if not self._shares:
+        if not self._shares and len(self._asked.repository.sources) > 1:
             for name in names:
                 self._findings.owned.setdefault(name, self._source.id)
+
+    def _give_up_name(self, name: str) -> None:
+        """The source does not answer for it: the next one may."""
+        if self._findings.owned.get(name) == self._source.id:
+            del self._findings.owned[name]
+
+    def _left_to(self, name: str) -> Answer:
+        """A group that an earlier source owns: nobody is asked about it, so that no name of ours is told to a stranger."""
+        return Answer(name, owner=self._findings.owned[name])
 
     def _may_have(self, name: str) -> bool:
         """Does no earlier source own the group?"""
@@ -257,7 +289,7 @@ class SourceResolver(ABC):
 
     async def _stay(self) -> None:
         """Nothing changed: all that is left to do is to tell later sources which names are taken."""
-        if self._asked.repository.sources[-1].id != self._source.id and not self._shares:
+        if self._followed:
             await self._load_committed()
             self._own(self._answered_for())
 
@@ -285,7 +317,7 @@ class SourceResolver(ABC):
     async def _changed(self, answer: Answer, members: list[Member]) -> list[Compared]:
         name = answer.name
         if answer.gone:
-            self._findings.owned.pop(name, None)  # it does not answer for the name: the next source may
+            self._give_up_name(name)
             if name not in self._committed and not answer.listed:
                 hint = "is the name right? the source does not know it"
                 self._findings.absent.append(Failure(self._source.id, name, answer.gone, hint))
@@ -299,27 +331,57 @@ class SourceResolver(ABC):
         except Exception as error:  # what decides and what finds the words is plugin code as well
             self._fail(name, culprit(answer.units) or error)
             return []
+        self._claim(name, members, lines)
         head = self._head(answer, members, selected, lines)
         if answer.gone and not lines and self._remembers(head):
             return []
         return [Compared(GroupChange(head, lines), selected.wanted)]
 
     async def _lines(self, answer: Answer, members: list[Member]) -> tuple[Selected, list[ChangeLine]]:
-        removes = self._asked.repository.mode == "mirror"
+        removes = self._removes
         decisions = self._decide(answer, answer.units)
         units = await self._with_digests(decisions)
         if units is not None:
             decisions = self._decide(answer, units)
         with self._asked.context.patience.named(self._asked.call("select", answer.name)):
-            selected = self._selection.seal(answer.name, decisions, answer.kept_out)
+            selected = self._yielding(answer.name, self._selection.seal(answer.name, decisions, answer.kept_out))
+            refusals = [*selected.refusals, *self._kept(answer, members)]
             lines = difference(
-                self._source.id, members, selected.wanted, selected.refusals, self._selection, removes=removes, gone=answer.gone or self._elsewhere
+                self._source.id, members, selected.wanted, refusals, self._selection, removes=removes, gone=answer.gone or self._elsewhere
             )
         return selected, lines
 
+    def _kept(self, answer: Answer, members: Sequence[Member]) -> list[Refusal]:
+        """In additive mode, what upstream took back stays; a plan says so, as long as it is asked."""
+        mine = [one.unit.type for one in members if one.source == self._source.id]
+        if not answer.gone or not mine or self._asked.repository.mode == "mirror":
+            return []
+        return [Refusal(min(mine), answer.name, f"{answer.gone}; what is here is kept: `sync.mode` is `additive`")]
+
+    def _claim(self, name: str, members: Sequence[Member], lines: Sequence[ChangeLine]) -> None:
+        """Keys that are kept out because a later source holds them: that one is asked to let go of them."""
+        if self._shares or not any(map(contested, lines)):
+            return
+        order = [one.id for one in self._asked.repository.sources]
+        later = set(order[order.index(self._source.id) + 1 :])
+        held = {(one.unit.type, one.unit.key) for one in members if one.source in later}
+        for line in lines:
+            if contested(line) and (line.type, line.key) in held:
+                self._findings.claimed.setdefault(name, {}).setdefault((line.type, line.key), self._source.id)
+
+    def _yielding(self, name: str, selected: Selected) -> Selected:
+        """The same without what earlier sources claim: a key that several have is the first one's."""
+        claimed = self._findings.claimed.get(name)
+        if claimed is None:
+            return selected
+        lost = [one.unit for one in selected.wanted if (one.unit.type, one.unit.key) in claimed]
+        words = [Refusal(one.type, one.key, f"held by {claimed[one.type, one.key]}", *self._selection.summary(one)) for one in lost]
+        wanted = [one for one in selected.wanted if (one.unit.type, one.unit.key) not in claimed]
+        return Selected(wanted, [*selected.refusals, *words], selected.reconsider_at)
+
     def _decide(self, answer: Answer, units: Sequence[Unit]) -> list[Decision]:
         call = self._asked.call("select", answer.name)
-        with self._asked.context.patience.named(call), _naming(call):
+        with self._asked.context.patience.named(call), naming(call):
             return self._selection.decide(answer.name, units)
 
     async def _with_digests(self, decisions: Sequence[Decision]) -> list[Unit] | None:
@@ -362,14 +424,14 @@ class SourceResolver(ABC):
             name=answer.name,
             source=self._source.id,
             was=_digest_of(members),
-            validator=GONE if answer.gone else None if any(map(contested, lines)) else answer.validator,
+            validator=GONE if answer.gone else None if any(map(contested, lines)) or answer.name in self._findings.claimed else answer.validator,
             selection=self._basis.hex,
             reconsider_at=due.isoformat() if due else None,
         )
 
     async def _drop(self, names: Sequence[str]) -> None:
         """Groups that this source holds no longer, by its own list or because another owns them; that one must have been read."""
-        if self._asked.repository.mode != "mirror":
+        if not self._removes:
             return
         pace = Pace([name for name in names if name not in self._findings.unread])
         while batch := pace.batch():
@@ -402,71 +464,11 @@ class SourceResolver(ABC):
         self._findings.failures.append(failure_of(self._source.id, group, error, self._asked.plugin))
 
 
-class Pace:
-    """Names in batches of some HELD units, as far as the last batch tells how many a group holds."""
-
-    def __init__(self, names: Sequence[str]) -> None:
-        self._names = names
-        self._start = 0
-        self._size = 1
-        self._last = 0
-
-    def batch(self) -> Sequence[str]:
-        """The next names; empty when there are no more."""
-        batch = self._names[self._start : self._start + self._size]
-        self._start += len(batch)
-        self._last = len(batch)
-        return batch
-
-    def took(self, units: int) -> None:
-        """So many units were in the last batch."""
-        self._size = min(BATCH, max(1, HELD * self._last // max(units, 1)), self._size * 8)
-
-
-class SourceFailure(Exception):
-    """A source could not be asked what it holds, because of `cause`."""
-
-    def __init__(self, cause: Exception) -> None:
-        super().__init__(message_of(cause))
-        self.cause = cause
-
-
 def departed(asked: Asked, source: str, name: str, members: list[Member], words: Selection, reason: str) -> GroupChange:
     """Everything that `source` brought to a group leaves, and the source holds the group no longer. `reason`: empty for upstream's own."""
     head = GroupLine(name, source, _digest_of(members), selection=words.digest.hex, held=False)
     with asked.context.patience.named(asked.call("removal", name)):
         return GroupChange(head, difference(source, members, [], [], words, gone=reason))
-
-
-@contextmanager
-def _naming(call: str) -> Iterator[None]:
-    """What a content type raises by accident is `call`'s; what the core says of its answers names the unit already."""
-    try:
-        yield
-    except ReconcilerError:
-        raise
-    except Exception as error:
-        raise PluginFault(f"{call} failed: {words_of(error)}") from error
-
-
-def failure_of(source: str, group: str | None, error: Exception, plugin: Plugin) -> Failure:
-    """An error for the plan, without any secret: upstream's and ours as they are, a plugin's own with the plugin named."""
-    message = words_of(error)
-    if not isinstance(error, ReconcilerError):
-        message = f"importer `{plugin.id}` failed: {message}"
-    elif isinstance(error, PluginFault) and f"`{plugin.id}`" not in message:
-        message = f"importer `{plugin.id}`: {message}"
-    return Failure(source, group, message, hint_of(error))
-
-
-def culprit(units: Iterable[Unit]) -> PluginFault | None:
-    """What is wrong with the first unit that is none, looked for once something failed: each is checked where it enters the core."""
-    try:
-        for unit in units:
-            acceptable(unit)
-    except PluginFault as fault:
-        return fault
-    return None
 
 
 async def members_of(reader: Reader, actual: ActualRepository | None, names: Sequence[str]) -> dict[str, list[Member]]:
@@ -475,12 +477,6 @@ async def members_of(reader: Reader, actual: ActualRepository | None, names: Seq
         return {}
     current = await asyncio.to_thread(reader.current_units, actual.id, names)
     return {name: [Member(unit.digest.hex, stored_unit(unit.body), unit.source) for unit in units] for name, units in current.items()}
-
-
-def bounded(units: int, group: str) -> None:
-    """Raises PluginFault where a group is larger than one can be."""
-    if units > LARGEST:
-        raise PluginFault(f"group `{group}` holds more than {LARGEST:,} units", hint="split it, for instance by the first digits of a hash")
 
 
 def declared(unit: StoredUnit) -> Unit:

@@ -21,10 +21,11 @@ from typing import Any
 from reconciler.database import CommittedGroup, StagedGroup, StagedMember, Writer
 from reconciler.engine.bringing import Bringer, Brought, InFlight
 from reconciler.engine.conduits import NotedConduit, blaming
+from reconciler.engine.judging_uploads import denial
 from reconciler.engine.lease import PATIENCE, STEP, patiently
 from reconciler.engine.pads import PadBook
 from reconciler.engine.selection import Selection
-from reconciler.engine.serving import serve_version
+from reconciler.engine.serving import Rules, serve_version
 from reconciler.engine.site import Site
 from reconciler.engine.sources import BY_SOURCE, GONE
 from reconciler.engine.telling import hint_of, unfinished, words_of
@@ -285,24 +286,30 @@ class Uploads:
             _check_bytes(placed, file)
         if not placed:
             raise PluginFault(f"{call} made no unit of `{file.name}`")
-        groups = [self._group(hand, name, members) for name, members in placed.items()]
+        groups = [self._group(hand, name, members, file) for name, members in placed.items()]
         bringer = Bringer(self._site.store, self._site.registry, {}, InFlight(), Given(file), lambda size: None, self._site.watch)
         asyncio.run(self._bring(bringer, hand, groups))
         return groups
 
-    def _group(self, hand: Hand, name: str, units: list[Unit]) -> GroupChanges:
-        """What the units change in a group, if all of them may come in."""
+    def _group(self, hand: Hand, name: str, units: list[Unit], file: UploadedFile) -> GroupChanges:
+        """What the units change in a group, if the source and the filters let all of them in."""
         self._check_owner(hand, name)
-        types = {type: self._site.registry.content_type(type) for type in hand.plugin.metadata.types} if hand.plugin.metadata else {}
-        selection = Selection(types, hand.source.options, self._desired.filters_of(hand.repository), self._site.clock())
+        site, now = self._site, self._site.clock()
+        types = {type: site.registry.content_type(type) for type in hand.plugin.metadata.types} if hand.plugin.metadata else {}
+        selection = Selection(types, hand.source.options, (), now)
+        filters = Selection(types, None, self._desired.filters_of(hand.repository), now)
         members = _members(hand, name)
         call = f"`select` of importer `{hand.plugin.id}` for repository `{hand.repository.meta.name}`"
         with self._site.watch(call), blaming(call):
             selected = selection.seal(name, selection.decide(name, units), [])
             wanted = selected.wanted
+            uploaded = [one.unit for one in members if one.source == UPLOAD]
+            denied = None if selected.refusals else denial(filters, name, [one.unit for one in wanted], uploaded, site.store, file, site.registry)
             lines = [] if selected.refusals else difference(UPLOAD, members, wanted, [], selection, removes=False)
         if selected.refusals:
             raise Refused(f"`{selected.refusals[0].key}` is refused: {selected.refusals[0].reason}")
+        if denied is not None:
+            raise denied
         kept_out = next((line for line in lines if line.op == REFUSE), None)
         if kept_out is not None:
             raise Conflict(f"`{kept_out.key}` is there already: {kept_out.reason}")
@@ -384,7 +391,8 @@ class Uploads:
 
     async def _serve(self, publication: Any, change: ResourceChange) -> str:
         actual = await asyncio.to_thread(self._site.writer.actual_state)
-        return await serve_version(self._site, publication, change, actual)
+        guard = self._desired.repositories[publication.repository].guard
+        return await serve_version(self._site, publication, change, actual, Rules(self._desired, guard=guard))
 
 
 def _from_importer(conduit: FileConduit, hand: Hand, file: UploadedFile, fields: Mapping[str, str]) -> Iterable[Placed]:

@@ -12,7 +12,7 @@ from reconciler.engine.calls import Desk
 from reconciler.engine.compared import Compared
 from reconciler.engine.selection import Selection
 from reconciler.engine.sources import Asked, SourceResolver
-from reconciler.errors import Malformed, PluginFault
+from reconciler.errors import DigestMismatch, Malformed, PluginFault
 from reconciler.model import Artifact, Digest, Remote, Sealed, Source, Unit
 from reconciler.plan import GroupChange, with_download
 from reconciler.plugin import Decision
@@ -32,7 +32,10 @@ class UpstreamSource(SourceResolver):
             url,
             source.options,
             source.config,
+            selection.filters,
+            selection.now,
             partial(asked.context.remotes.pages, remote),
+            partial(asked.context.remotes.files, remote),
             asked.context.places.passing(asked.repository.meta.name, asked.owner),
             asked.findings.pads,
             asked.owner,
@@ -60,10 +63,13 @@ class UpstreamSource(SourceResolver):
             return artifact
         if not artifact.url:
             raise PluginFault(f"artifact `{artifact.path}` has neither a sha256 nor a URL")
-        measured = await self._asked.context.measuring.measure(self._asked.context.remotes, self._remote, artifact.url)
+        try:
+            measured = await self._asked.context.measuring.measure(self._asked.context.remotes, self._remote, artifact.url, artifact.digests)
+        except DigestMismatch as error:
+            raise DigestMismatch(f"`{artifact.path}`: {error.message}", hint=error.hint) from None
         if artifact.size not in (None, measured.size):
             raise Malformed(f"`{artifact.path}` has {measured.size:,} bytes instead of the {artifact.size:,} that were declared for it")
-        return msgspec.structs.replace(artifact, sha256=measured.sha256, size=measured.size)
+        return msgspec.structs.replace(artifact, sha256=measured.sha256, size=measured.size, digests={})
 
     async def _lacking(self, compared: Sequence[Compared]) -> Mapping[str, Sequence[Sealed]]:
         return await (self._moved(compared) if self._remote.policy == ON_DEMAND else self._left(compared))

@@ -72,7 +72,7 @@ class Checked:
         A key without a value (`deny:`) counts as not written. `also`: keys known beside the model's, for hints.
         """
         try:
-            return model.model_validate_json(_encode(value))
+            return model.model_validate_json(_encode(value), context=self.document.context)
         except ValidationError as error:
             found = findings(error, value)
         except Exception as error:  # a plugin's own validator

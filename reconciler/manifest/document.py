@@ -79,6 +79,21 @@ class Document:
         mark = _mark(root, path, key)
         return Origin(self.source.name, mark.line + 1, mark.column + 1)
 
+    @property
+    def context(self) -> dict[str, Any]:
+        """What an option's type may know of where it is written."""
+        return {"folder": self.source.folder, "recorded": self.floats_as_text}
+
+    def find(self, path: Path) -> Origin | None:
+        """Where the key or the item at `path` stands; None where nothing does. The document may be parsed again for it."""
+        root = self._root if self._root is not None else self.source.root(self.index)
+        mark = _exactly(root, path)
+        return None if mark is None else Origin(self.source.name, mark.line + 1, mark.column + 1)
+
+    def bare(self) -> Document:
+        """The same without its values and its tree: all that is needed to find places later."""
+        return type(self)(self.source, self.index, None, None)
+
     def drop(self) -> None:
         """Forget the tree: it takes some thirty times the memory of the text."""
         self._root = None
@@ -89,6 +104,9 @@ class Unplaced(Document):
 
     def place(self, path: Path = (), *, key: bool = False) -> Origin:
         return Origin(self.source.name, 1)
+
+    def find(self, path: Path) -> Origin | None:
+        return None
 
 
 def documents(source: ManifestText, faults: list[Fault]) -> Iterator[Document]:
@@ -255,6 +273,17 @@ def _mark(root: Node, path: Path, key: bool) -> Any:
             break
         name, node = found
         mark = name.start_mark if key and name is not None else node.start_mark
+    return mark
+
+
+def _exactly(root: Node, path: Path) -> Any:
+    node, mark = root, root.start_mark
+    for step in path:
+        found = _child(node, step)
+        if found is None:
+            return None
+        name, node = found
+        mark = (name or node).start_mark
     return mark
 
 

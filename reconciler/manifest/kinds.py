@@ -214,6 +214,7 @@ class PublicationSpec(Options):
     version: Version = "latest"
     path: UrlPath
     publisher: str | None = None
+    filters: list[str] = Field(default_factory=list)
     access: AccessSpec = AccessSpec()
     exports: list[ExportSpec] = Field(default_factory=list)
 

@@ -49,6 +49,7 @@ def connect(declared: Sequence[Declaration], plugins: Plugins, *, complete: bool
             if repository is not None:
                 _takes_uploads(each, repository)
                 _exports_all(each, repository, lacking)
+            _filters(each, _type(repository) if repository else None, named, complete)
     return named
 
 
@@ -73,16 +74,21 @@ def _repository(each: Declaration, named: Named, complete: bool) -> list[tuple[s
                 continue
             path: Path = (*place, "name")
             other = _referred(each, path, _REFERENCES[SourceKind(kind)], named, complete)
-            _same_type(each, path, other)
+            _same_type(each, path, other, _type(each))
             if other is not None and other.kind is Kind.REPOSITORY:
                 copied.append((other.name, path))
             _once(each, path, sources[kind])
+    _filters(each, _type(each), named, complete)
+    return copied
+
+
+def _filters(each: Declaration, type: str | None, named: Named, complete: bool) -> None:
+    """Those that a repository, or a publication of one, names."""
     seen: set[str] = set()
     for index, _ in enumerate(each.checked.items("spec", "filters")):
         path = ("spec", "filters", index)
-        _same_type(each, path, _referred(each, path, Kind.FILTER, named, complete))
+        _same_type(each, path, _referred(each, path, Kind.FILTER, named, complete), type)
         _once(each, path, seen)
-    return copied
 
 
 def _referred(each: Declaration, path: Path, kind: Kind, named: Named, complete: bool) -> Declaration | None:
@@ -101,10 +107,11 @@ def _type(declared: Declaration) -> str | None:
     return declared.checked.text("spec", "type")
 
 
-def _same_type(each: Declaration, path: Path, other: Declaration | None) -> None:
+def _same_type(each: Declaration, path: Path, other: Declaration | None, ours: str | None) -> None:
+    """`ours`: the type of the repository that it is about."""
     if other is None:
         return
-    ours, theirs = _type(each), _type(other)
+    theirs = _type(other)
     if ours is not None and theirs is not None and ours != theirs:
         message = f"{other.kind} `{other.name}` is of type `{shown(theirs)}`, this repository is of type `{shown(ours)}`"
         each.checked.refuse(path, message, f"{other.kind} `{other.name}` is declared at {other.origin}")

@@ -23,7 +23,7 @@ from reconciler.manifest.repositories import SOURCE_KEYS
 from reconciler.manifest.resources import FILTER_KEYS, PUBLICATION_KEYS, Declaration
 from reconciler.manifest.scalars import shown
 from reconciler.manifest.wording import keys, suggestion
-from reconciler.model import Fault, Filter, Kind, Origin, Publication, Repository
+from reconciler.model import Fault, Filter, Kind, Origin, Publication, Repository, Written
 from reconciler.plugin import Options, PluginCallConfiguration
 
 OPTION = "--override"
@@ -123,7 +123,7 @@ class _Overriding:
             if isinstance(plugin, Usable) and self._are_plugin_keys(plugin.cls.filter_options):
                 written = {key: value for key, value in self._declared.checked.mapping("spec").items() if key not in FILTER_KEYS}
                 options = self._options(plugin.cls.filter_options, self._over(written))
-                self._declared.resource = msgspec.structs.replace(resource, options=options)
+                self._declared.resource = msgspec.structs.replace(resource, options=options, written=self._written(resource.written))
         elif isinstance(resource, Publication):
             plugin = self._plugins.publisher(resource.publisher)
             if isinstance(plugin, Usable) and self._are_plugin_keys(plugin.cls.options):
@@ -138,7 +138,9 @@ class _Overriding:
             self._refuse(self._settings[0], "has no sources, and only they have a plugin's keys", "add a source to the manifest")
         sources = tuple(
             msgspec.structs.replace(
-                source, **self._changed(("spec", "sources", index, source.kind.value), plugin, SOURCE_KEYS[source.kind], source.config)
+                source,
+                **self._changed(("spec", "sources", index, source.kind.value), plugin, SOURCE_KEYS[source.kind], source.config),
+                written=self._written(source.written),
             )
             for index, source in enumerate(resource.sources)
         )
@@ -154,6 +156,15 @@ class _Overriding:
         for setting in self._settings:
             value = _set(value, setting.path, setting.override.value)
         return value
+
+    def _written(self, otherwise: Written) -> Written:
+        """What an option sets stands in that option; a part of it was never in a manifest."""
+
+        def find(path: Path) -> str | None:
+            origin = next((each.origin() for each in self._settings if path[: len(each.path)] == each.path), None)
+            return f"{origin.file}:{origin.line}" if origin is not None else otherwise.place(path)
+
+        return Written(find)
 
     def _options(self, model: type[Options], value: dict[str, Any]) -> Options | None:
         return Checked(_Place(self._settings), self._faults).against(model, (self._label,), value)

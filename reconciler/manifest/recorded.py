@@ -35,7 +35,7 @@ def recorded(actual: ActualState, registry: Registry, overrides: Sequence[str] =
     """The desired state as the last apply recorded it. `overrides`: as of `read`. Raises ManifestFaults with all faults of these.
 
     What can no longer be understood (its plugin is gone, or takes other keys now) is left out, and with it what depends on it:
-    the repositories that a filter rules, the publications of a repository.
+    the repositories and publications that a filter rules, the publications of a repository.
     """
     plugins = Plugins(registry, repeat=True)
     faults: dict[Ref, list[Fault]] = {ref: [] for ref in sorted(actual.resources)}
@@ -67,9 +67,11 @@ def _leave_out_dependents(named: Named, faults: dict[Ref, list[Fault]]) -> None:
     for name, because in downstream(dict(_lost(repositories, named[Kind.FILTER], lost)), repositories).items():
         _lose(Ref(Kind.REPOSITORY, name), because, faults)
     for name, each in named[Kind.PUBLICATION].items():
-        repository = Ref(Kind.REPOSITORY, each.checked.text("spec", "repository") or "")
-        if faults.get(repository):
-            _lose(Ref(Kind.PUBLICATION, name), str(repository), faults)
+        needed = [Ref(Kind.REPOSITORY, each.checked.text("spec", "repository") or "")]
+        needed += [Ref(Kind.FILTER, own) for own in each.checked.items("spec", "filters") if isinstance(own, str)]
+        missing = next((ref for ref in needed if faults.get(ref)), None)
+        if missing is not None:
+            _lose(Ref(Kind.PUBLICATION, name), str(missing), faults)
 
 
 def _lost(repositories: Table, filters: Table, lost: set[Ref]) -> Iterable[tuple[str, str]]:

@@ -7,6 +7,7 @@ from reconciler.manifest.checking import Checked
 from reconciler.manifest.document import Path
 from reconciler.manifest.effective import Effective, effective
 from reconciler.manifest.kinds import SOURCES, GuardSpec, Manifest, RepositoryManifest, SourceSpec
+from reconciler.manifest.places import written
 from reconciler.manifest.plugins import Plugins, Usable
 from reconciler.manifest.wording import keys
 from reconciler.model import Guard, Origin, Repository, Source, SourceKind
@@ -26,13 +27,13 @@ def repository(checked: Checked, manifest: Manifest | None, importer: Usable, pl
     if None in found or not isinstance(manifest, RepositoryManifest):
         return None
     spec = manifest.spec
-    written = canonical({key: value for key, value in checked.mapping("spec").items() if key != "sources"}, spec)
-    sources = tuple(_source(checked, index, entry, one) for index, (entry, one) in enumerate(zip(spec.sources, found, strict=True)) if one)
+    recorded = canonical({key: value for key, value in checked.mapping("spec").items() if key != "sources"}, spec)
+    sources = tuple(_source(checked, index, entry, one, importer) for index, (entry, one) in enumerate(zip(spec.sources, found, strict=True)) if one)
     if sources:
-        written["sources"] = [source.spec for source in sources]
+        recorded["sources"] = [source.spec for source in sources]
     return Repository(
         meta=manifest.meta(checked.document.place()),
-        spec=written,
+        spec=recorded,
         type=spec.type,
         sources=sources,
         filters=tuple(spec.filters),
@@ -48,13 +49,13 @@ def kinds_of(entry: object, index: int) -> list[tuple[str, Path]]:
     return [(kind, ("spec", "sources", index, kind)) for kind in entry if kind in SOURCES and isinstance(entry[kind], dict)]
 
 
-def _source(checked: Checked, index: int, spec: SourceSpec, found: Effective) -> Source:
+def _source(checked: Checked, index: int, spec: SourceSpec, found: Effective, importer: Usable) -> Source:
     origin = checked.document.place(("spec", "sources", index))
     if spec.remote is not None:
         kind, core, name = SourceKind.REMOTE, {"name": spec.remote.name}, spec.remote.name
     elif spec.repository is not None:
-        written = {key: checked.get("spec", "sources", index, "repository", key) for key in SOURCE_KEYS[SourceKind.REPOSITORY]}
-        kind, core, name = SourceKind.REPOSITORY, canonical(written, spec.repository), spec.repository.name
+        own = {key: checked.get("spec", "sources", index, "repository", key) for key in SOURCE_KEYS[SourceKind.REPOSITORY]}
+        kind, core, name = SourceKind.REPOSITORY, canonical(own, spec.repository), spec.repository.name
     else:
         kind, core, name = SourceKind.UPLOAD, {}, ""
     return Source(
@@ -66,6 +67,7 @@ def _source(checked: Checked, index: int, spec: SourceSpec, found: Effective) ->
         config=found.config,
         origin=origin,
         version=spec.repository.version if spec.repository is not None else "latest",
+        written=written(checked.document, ("spec", "sources", index, kind.value), importer.given, importer.id),
     )
 
 

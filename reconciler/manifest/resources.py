@@ -10,6 +10,7 @@ from reconciler.manifest.checking import Checked
 from reconciler.manifest.document import Document
 from reconciler.manifest.effective import effective, plugin_keys
 from reconciler.manifest.kinds import API, MANIFESTS, FilterManifest, FilterSpec, Manifest, PublicationManifest, PublicationSpec, UploaderSpec
+from reconciler.manifest.places import written
 from reconciler.manifest.plugins import Plugins, Unusable, Usable
 from reconciler.manifest.remotes import remote, secret
 from reconciler.manifest.repositories import repository
@@ -71,6 +72,7 @@ def publication(declared: Declaration, repository_type: str | None, plugins: Plu
         exports=tuple(checked.absolute(export.directory.path) for export in spec.exports),
         config=found.config,
         uploaders=tuple(_uploader(checked, each) for each in spec.access.upload),
+        filters=tuple(spec.filters),
     )
 
 
@@ -99,7 +101,14 @@ def _filter(checked: Checked, manifest: Manifest | None, plugins: Plugins) -> Fi
         return None
     spec = manifest.spec
     ours = {key: value for key, value in checked.mapping("spec").items() if key in FILTER_KEYS}
-    return Filter(manifest.meta(checked.document.place()), canonical(ours, spec) | canonical(left, options), spec.type, spec.is_global, options)
+    return Filter(
+        manifest.meta(checked.document.place()),
+        canonical(ours, spec) | canonical(left, options),
+        spec.type,
+        spec.is_global,
+        options,
+        written(checked.document, ("spec",)),
+    )
 
 
 def _repository(checked: Checked, manifest: Manifest | None, plugins: Plugins) -> Repository | None:

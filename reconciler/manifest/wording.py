@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -177,13 +178,19 @@ def _described(error: ErrorDetails) -> tuple[str, str | None]:
     if kind in _EXPECTS:
         return f"expects {_EXPECTS[kind]}", _retyped(_EXPECTS[kind], error["input"])
     if kind in ("literal_error", "enum"):
-        return "expects " + str(context["expected"]).replace("'", "`"), None
+        return "expects " + str(context["expected"]).replace("'", "`"), _likeliest(str(context["expected"]), error["input"])
     if kind in _LIMITS:
         return f"expects {_LIMITS[kind].format(**context)}", None
     if kind in ("value_error", "assertion_error"):
         cause = context["error"]
         return str(cause), getattr(cause, "hint", None)
     return error["msg"][:1].lower() + error["msg"][1:], None
+
+
+def _likeliest(expected: str, value: object) -> str | None:
+    """Which of the words in quotes was meant."""
+    words = re.findall("'([^']*)'", expected)
+    return suggestion(value.lower(), words, "") or None if isinstance(value, str) else None
 
 
 def _retyped(expected: str, value: object) -> str | None:
@@ -197,4 +204,6 @@ def _retyped(expected: str, value: object) -> str | None:
         return "decimal digits without quotes, without a leading zero"
     if expected == "a list" and isinstance(value, (str, int, float, Mapping)):
         return "a list of one: `- item` on a line of its own, or `[item]`"
-    return None
+    if expected == "a mapping" and value is not None:
+        return "keys with their values: `key: value` on a line of its own, or `{key: value}`"
+    return "nothing stands here: leave it out, or put a text in quotes" if expected == "a text" and value is None else None

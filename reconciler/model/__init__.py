@@ -25,7 +25,7 @@ from reconciler.model.content import (
 )
 from reconciler.model.digest import Digest, canonical, is_hex_digest
 from reconciler.model.lines import LONGEST, described, message_of, one_line
-from reconciler.model.place import Fault, Origin
+from reconciler.model.place import Fault, Origin, Steps, Written
 from reconciler.model.resources import (
     ActualPublication,
     ActualRepository,
@@ -35,6 +35,7 @@ from reconciler.model.resources import (
     DesiredState,
     Filter,
     Guard,
+    Judged,
     Kind,
     Meta,
     Publication,
@@ -64,6 +65,7 @@ __all__ = [
     "Filter",
     "Group",
     "Guard",
+    "Judged",
     "Kind",
     "Meta",
     "Origin",
@@ -77,11 +79,13 @@ __all__ = [
     "Secret",
     "Source",
     "SourceKind",
+    "Steps",
     "StoredArtifact",
     "StoredUnit",
     "Tls",
     "Unit",
     "Uploader",
+    "Written",
     "acceptable",
     "bucket_digest",
     "bucket_of",

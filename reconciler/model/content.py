@@ -8,7 +8,7 @@ million of them may pass through one run. They are checked once, by `sealed`, wh
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -24,16 +24,20 @@ MAX_SIZE = 2**44  # bytes of an artifact; sums of a million such lies still fit 
 MAX_BODY = 4 * 1024 * 1024  # bytes of a unit's canonical JSON
 MAX_DEPTH = 64  # lists and dictionaries within each other: what is written at one depth of the stack must be readable at any
 
+MAX_DIGESTS = 50  # of one artifact, beside its sha256
+_HEX = re.compile(r"[0-9a-f]{2,1024}")
 _UNSAFE = re.compile(r"(?:^|/)\.{0,2}(?:/|$)|\\")  # an empty, `.` or `..` segment; a backslash
 
 
-class Artifact(msgspec.Struct, frozen=True):
+class Artifact(msgspec.Struct, frozen=True, omit_defaults=True):
     """Bytes under a relative `path` (unique within its unit).
 
     `sha256`: 64 lower-case hex digits, as upstream declares them; empty where it declares none: then the core downloads the
     bytes while planning, to name them. `size`: bytes, as upstream declares it, or None.
     `url`: absolute, where the bytes can be had. `within`: path of a sibling artifact that contains these very
     bytes; the content type's `extract` takes them out of it, and only if that fails is `url` asked.
+    `digests`: others that upstream declares, in lower-case hex by algorithm (`md5`, `sha512`, as `hashlib` names them). They count
+    where `sha256` is empty: bytes that are downloaded to be named must have them.
     """
 
     path: str
@@ -41,6 +45,7 @@ class Artifact(msgspec.Struct, frozen=True):
     size: int | None = None
     url: str = ""
     within: str = ""
+    digests: Mapping[str, str] = {}
 
 
 class Unit(msgspec.Struct, frozen=True):
@@ -56,6 +61,8 @@ class Group(msgspec.Struct, frozen=True):
     """A group that a source holds. `validator`: a text that changes whenever the group may have changed; None if only reading tells.
 
     `listed`: the source's own list names it, and nobody did by name, so that finding nothing behind it is no error.
+    `refused`: why nothing of it may come in whatever it holds (a rule that means all of it): then it is not read, and its name stays this
+    source's. `shared`: it joins a name that an earlier source owns, instead of leaving it alone; a key that both have is the owner's.
     `data`: whatever `declare` wants `read` to have; it lives as long as the run looks at the source, and is not recorded.
     """
 
@@ -63,6 +70,8 @@ class Group(msgspec.Struct, frozen=True):
     validator: str | None = None
     listed: bool = False
     data: Any = None
+    refused: str = ""
+    shared: bool = False
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -203,10 +212,23 @@ def _check_artifact(artifact: Artifact, unit: Unit) -> None:
         raise PluginFault(f"unit `{unit.key}`: artifact `{artifact.path}` has a sha256 that is not 64 lower-case hex digits: {artifact.sha256!r:.80}")
     if artifact.size is not None and not (type(artifact.size) is int and 0 <= artifact.size <= MAX_SIZE):
         raise PluginFault(f"unit `{unit.key}`: artifact `{artifact.path}` has a size that is no number of bytes: {artifact.size!r:.80}")
+    if artifact.digests:
+        _check_digests(artifact, unit)
     if not (isinstance(artifact.url, str) and isinstance(artifact.within, str)):
         raise PluginFault(f"unit `{unit.key}`: artifact `{artifact.path}` has a URL that is no text")
     if not (artifact.url.isprintable() and artifact.within.isprintable()) or max(len(artifact.url), len(artifact.within)) > MAX_URL:
         raise PluginFault(f"unit `{unit.key}`: artifact `{artifact.path}` has an unusable URL: {artifact.url!r:.80}", hint="percent-encode it")
+
+
+def _check_digests(artifact: Artifact, unit: Unit) -> None:
+    if not isinstance(artifact.digests, Mapping) or len(artifact.digests) > MAX_DIGESTS:
+        raise PluginFault(f"unit `{unit.key}`: artifact `{artifact.path}` has digests that are no mapping: {artifact.digests!r:.80}")
+    for algorithm, digest in artifact.digests.items():
+        if not isinstance(algorithm, str) or not isinstance(digest, str) or _HEX.fullmatch(digest) is None:
+            raise PluginFault(
+                f"unit `{unit.key}`: artifact `{artifact.path}` has a digest that is not lower-case hex under the name of its algorithm:"
+                f" {algorithm!r:.40}, {digest!r:.80}"
+            )
 
 
 def _passing(name: Any, unit: Unit) -> bool:

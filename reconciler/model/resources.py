@@ -8,6 +8,7 @@ The typed fields beside it are what the engine works with.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 import msgspec
 
 from reconciler.model.digest import Digest
-from reconciler.model.place import Origin
+from reconciler.model.place import Origin, Written
 
 
 class Kind(StrEnum):
@@ -95,13 +96,14 @@ class Remote(msgspec.Struct, frozen=True):
 
 
 class Filter(msgspec.Struct, frozen=True):
-    """Rules of one type. `options`: the plugin's validated filter model, opaque to the core."""
+    """Rules of one type. `options`: the plugin's validated filter model, opaque to the core. `written`: by paths below the `spec`."""
 
     meta: Meta
     spec: Mapping[str, Any]
     type: str
     is_global: bool
     options: Any
+    written: Written = Written()
 
 
 class SourceKind(StrEnum):
@@ -117,7 +119,7 @@ class Source(msgspec.Struct, frozen=True):
 
     `name`: of the remote or repository, empty for uploads; `version`: of the repository (`latest`, a number, a digest). `spec`: the
     entry as plain data; `options`: the plugin's validated model of its type-specific keys, `config`: the same as the three
-    levels of a `PluginCallConfiguration`, as written.
+    levels of a `PluginCallConfiguration`, as written. `written`: by paths below the entry (`("include", 2)`).
     """
 
     id: str
@@ -128,6 +130,7 @@ class Source(msgspec.Struct, frozen=True):
     config: Any
     origin: Origin
     version: str | int = "latest"
+    written: Written = Written()
 
 
 class Guard(msgspec.Struct, frozen=True):
@@ -170,6 +173,7 @@ class Publication(msgspec.Struct, frozen=True):
     exports: tuple[str, ...] = ()
     config: Any = None
     uploaders: tuple[Uploader, ...] = ()
+    filters: tuple[str, ...] = ()  # beside those of the repository
 
 
 Resource = Remote | Filter | Repository | Publication
@@ -206,6 +210,12 @@ class DesiredState(msgspec.Struct, frozen=True, dict=True):
         names = {*repository.filters, *self._global_filters.get(repository.type, ())}
         return [self.filters[name] for name in sorted(names)]
 
+    def filters_on(self, publication: Publication) -> list[Filter]:
+        """The filters that govern what a publication shows: those of its repository and its own, by name."""
+        own = {name: self.filters[name] for name in publication.filters}
+        all_ = own | {one.meta.name: one for one in self.filters_of(self.repositories[publication.repository])}
+        return [all_[name] for name in sorted(all_)]
+
     @cached_property
     def _global_filters(self) -> dict[str, list[str]]:
         """Names of global filters by type."""
@@ -240,14 +250,29 @@ class ActualRepository(msgspec.Struct, frozen=True):
     units: int
 
 
+class Judged(msgspec.Struct, frozen=True):
+    """What filters said of a publication when they were asked last.
+
+    `rules`: digest of what they said it by, None where nobody was asked. `withheld`: digest of the units that are kept out of it although
+    its version holds them, None where there are none; `units`: how many. `reconsider_at`: when time alone may change the answer.
+    """
+
+    rules: Digest | None = None
+    withheld: Digest | None = None
+    units: int = 0
+    reconsider_at: datetime | None = None
+
+
 class ActualPublication(msgspec.Struct, frozen=True):
-    """What is served now under a publication's name. `version` is None when nothing was ever published."""
+    """What is served now under a publication's name, as its `number`-th publication. `version` is None when nothing was ever published."""
 
     id: int
     name: str
     version: int | None = None
     version_digest: Digest | None = None
     digest: Digest | None = None
+    number: int = 0
+    judged: Judged = Judged()
 
 
 class ActualState(msgspec.Struct, frozen=True):

@@ -26,13 +26,14 @@ from reconciler.plan.changes import (
     ResourceChange,
     Spool,
     Summary,
+    Withholding,
     sum_counts,
 )
 from reconciler.plan.content import Member, Refusal, Words, applied, contested, counts_of, difference, fetching, settle, with_download
 from reconciler.plan.document import document, entry
-from reconciler.plan.guards import guarded
+from reconciler.plan.guards import guarded, serving_guarded, serving_refusal
 from reconciler.plan.resources import resource_change
-from reconciler.plan.text import counts_text, size_text, text
+from reconciler.plan.text import counts_text, natural, size_text, text
 
 __all__ = [
     "ADD",
@@ -55,6 +56,7 @@ __all__ = [
     "ResourceChange",
     "Spool",
     "Summary",
+    "Withholding",
     "Words",
     "applied",
     "contested",
@@ -65,7 +67,10 @@ __all__ = [
     "entry",
     "fetching",
     "guarded",
+    "natural",
     "resource_change",
+    "serving_guarded",
+    "serving_refusal",
     "settle",
     "size_text",
     "sum_counts",

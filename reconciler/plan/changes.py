@@ -19,6 +19,10 @@ from reconciler.model import Artifact, Digest, Ref
 ADD, REMOVE, CHANGE, REFUSE, MOVE = "+", "-", "~", "!", "="
 
 
+REASONS = 200  # of refusals, that are counted one by one
+OTHER_REASONS = "for other reasons"
+
+
 class Action(StrEnum):
     """What happens to a resource."""
 
@@ -51,8 +55,9 @@ class ChangeLine(msgspec.Struct, frozen=True, tag="change", tag_field="line", om
     """One content change of the group before it.
 
     `op`: `+` joins, `-` leaves, `~` replaces `before`, `!` is kept out, `=` changes its source only. `digest`: hex, of
-    the unit after (for `-`: before); empty for what never became a unit. `body` and `artifacts` (with URLs) are there
-    where the executor needs them; `download`: bytes that are not in the store yet, as far as declared.
+    the unit after (for `-`: before); empty for what never became a unit. `rule`: by what a refusal is counted, empty: by its reason.
+    `body` and `artifacts` (with URLs) are there where the executor needs them; `download`: bytes that are not in the store yet, as far as
+    declared.
     """
 
     op: str
@@ -64,6 +69,7 @@ class ChangeLine(msgspec.Struct, frozen=True, tag="change", tag_field="line", om
     label: str = ""
     size: int | None = None
     reason: str = ""
+    rule: str = ""
     body: msgspec.Raw = NO_BODY
     artifacts: list[Artifact] = []
     download: int = 0
@@ -113,7 +119,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Content changes by operation. `refused`: by reason. `download`: bytes, as far as upstream declares sizes."""
+    """Content changes by operation. `refused`: by rule, or else by reason. `download`: bytes, as far as upstream declares sizes."""
 
     added: int = 0
     removed: int = 0
@@ -128,16 +134,13 @@ class Counts:
         return self.added + self.removed + self.changed
 
     def __add__(self, other: Counts) -> Counts:
-        refused = dict(self.refused)
-        for reason, number in other.refused.items():
-            refused[reason] = refused.get(reason, 0) + number
         return Counts(
             self.added + other.added,
             self.removed + other.removed,
             self.changed + other.changed,
             self.moved + other.moved,
             self.download + other.download,
-            refused,
+            _bounded(self.refused, other.refused) if other.refused else self.refused,
         )
 
 
@@ -166,6 +169,24 @@ class ContentChanges:
 
 
 @dataclass(frozen=True, slots=True)
+class Withholding:
+    """What filters keep out of a publication from now on although its version holds it (`-` in the spool), and what they no longer do (`+`).
+
+    `total`: units that are withheld afterwards. `taken`: those of the `served` units that the publication shows now which it will not, by
+    the filters' word alone; `left`: what it shows afterwards. `buckets`: as of ContentChanges.
+    """
+
+    spool: Spool
+    counts: Counts
+    total: int
+    taken: int = 0
+    served: int = 0
+    left: int = 0
+    plural: str = "units"
+    buckets: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class FieldChange:
     """One field of a specification. `before`/`after`: plain data, None where absent. Secrets appear as their references only."""
 
@@ -176,7 +197,10 @@ class FieldChange:
 
 @dataclass(frozen=True, slots=True)
 class ResourceChange:
-    """What happens to one resource. `version`: (before, after) numbers for repositories and publications."""
+    """What happens to one resource. `version`: (before, after) numbers for repositories and publications.
+
+    `withheld`: of a publication, where filters keep other units out of it than before.
+    """
 
     action: Action
     ref: Ref
@@ -186,6 +210,7 @@ class ResourceChange:
     version: tuple[int | None, int | None] = (None, None)
     refusal: str = ""
     hint: str = ""
+    withheld: Withholding | None = None
 
     def refused(self, message: str, hint: str) -> ResourceChange:
         """The same change, stopped by a guard."""
@@ -194,12 +219,14 @@ class ResourceChange:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The last line of a plan."""
+    """The last line of a plan. `withheld`, `released`: units that publications leave out from now on, and that they no longer do."""
 
     add: int
     change: int
     destroy: int
     content: Counts
+    withheld: int = 0
+    released: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +260,22 @@ class Plan:
     def summary(self) -> Summary:
         count = {action: sum(change.action is action for change in self.changes) for action in Action}
         content = sum_counts(change.content.counts for change in self.changes if change.content)
-        return Summary(count[Action.CREATE], count[Action.UPDATE], count[Action.DELETE], content)
+        withheld = sum_counts(change.withheld.counts for change in self.changes if change.withheld)
+        return Summary(count[Action.CREATE], count[Action.UPDATE], count[Action.DELETE], content, withheld.removed, withheld.added)
+
+
+def _bounded(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
+    """Numbers of both by reason. A plugin may say something else of every unit: beyond the first REASONS in the alphabet all are counted together.
+
+    Which those are does not depend on the order of adding: what is among the first of the whole was so in every part.
+    """
+    found = dict(one)
+    for reason, number in other.items():
+        found[reason] = found.get(reason, 0) + number
+    if len(found) <= REASONS:
+        return found
+    kept = sorted(found.keys() - {OTHER_REASONS})[: REASONS - 1]
+    return {**{reason: found[reason] for reason in kept}, OTHER_REASONS: sum(found.values()) - sum(found[reason] for reason in kept)}
 
 
 def sum_counts(counts: Iterable[Counts]) -> Counts:
@@ -246,4 +288,5 @@ def sum_counts(counts: Iterable[Counts]) -> Counts:
 def _identity(change: ResourceChange) -> list[Any]:
     fields = [[one.path, one.before, one.after] for one in change.fields]
     spool = str(change.content.spool.digest) if change.content else None
-    return [change.action.value, str(change.ref), change.reason, fields, list(change.version), spool]
+    identity = [change.action.value, str(change.ref), change.reason, fields, list(change.version), spool]
+    return [*identity, str(change.withheld.spool.digest)] if change.withheld else identity

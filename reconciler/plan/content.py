@@ -8,7 +8,7 @@ from typing import Protocol
 
 import msgspec
 
-from reconciler.model import Digest, Sealed, StoredUnit, Unit
+from reconciler.model import Artifact, Digest, Sealed, StoredUnit, Unit
 from reconciler.plan.changes import ADD, CHANGE, MOVE, NO_BODY, REFUSE, REMOVE, ChangeLine, Counts, GroupChange
 
 Key = tuple[str, str]  # (type, key): unique within a group
@@ -37,7 +37,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A unit, or something that could not become one, that is kept out."""
+    """A unit, or something that could not become one, that is kept out. `rule`: as of a ChangeLine."""
 
     type: str
     key: str
@@ -45,6 +45,7 @@ class Refusal:
     version: str | None = None
     label: str = ""
     size: int | None = None
+    rule: str = ""
 
 
 def difference(
@@ -148,10 +149,10 @@ def counts_of(lines: Iterable[ChangeLine]) -> Counts:
     for line in lines:
         number[line.op] += 1
         if line.op == REFUSE:
-            refused[line.reason] = refused.get(line.reason, 0) + 1
+            refused[line.rule or line.reason] = refused.get(line.rule or line.reason, 0) + 1
         else:
             download += line.download
-    return Counts(number[ADD], number[REMOVE], number[CHANGE], number[MOVE], download, refused)
+    return Counts(number[ADD], number[REMOVE], number[CHANGE], number[MOVE], download) + Counts(refused=refused)
 
 
 def fetching(sealed: Sealed, reason: str, words: Words) -> ChangeLine:
@@ -193,8 +194,13 @@ def _joining(sealed: Sealed, op: str, reason: str, words: Words, before: str = "
         size=_size(sealed.unit),
         reason=reason,
         body=NO_BODY if kept_out else msgspec.Raw(sealed.body),
-        artifacts=[] if kept_out else sealed.unit.artifacts,
+        artifacts=[] if kept_out else _named(sealed.unit.artifacts),
     )
+
+
+def _named(artifacts: list[Artifact]) -> list[Artifact]:
+    """With the one digest that counts once it is there."""
+    return [msgspec.structs.replace(one, digests={}) if one.digests else one for one in artifacts]
 
 
 def _departure(member: Member, op: str, reason: str, words: Words) -> ChangeLine:
@@ -214,7 +220,14 @@ def _departure(member: Member, op: str, reason: str, words: Words) -> ChangeLine
 
 def _refused(refusal: Refusal) -> ChangeLine:
     return ChangeLine(
-        op=REFUSE, type=refusal.type, key=refusal.key, version=refusal.version, label=refusal.label, size=refusal.size, reason=refusal.reason
+        op=REFUSE,
+        type=refusal.type,
+        key=refusal.key,
+        version=refusal.version,
+        label=refusal.label,
+        size=refusal.size,
+        reason=refusal.reason,
+        rule=refusal.rule,
     )
 
 

@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import Any
 
 from reconciler.model import canonical
-from reconciler.plan.changes import ADD, CHANGE, REFUSE, REMOVE, ChangeLine, ContentChanges, Failure, Plan, ResourceChange, Spool
+from reconciler.plan.changes import ADD, CHANGE, REFUSE, REMOVE, ChangeLine, ContentChanges, Failure, Plan, ResourceChange, Spool, Withholding
 
 FORMAT_VERSION = 1
 REFUSED_ENTRIES = 1000
@@ -31,7 +31,7 @@ def document(plan: Plan, *, verbose: bool = False) -> Iterator[bytes]:
 
 
 def entry(line: ChangeLine, group: str) -> dict[str, Any]:
-    """A content entry: `{type, group, key, version?, digest, size?, reason?}`."""
+    """A content entry: `{type, group, key, version?, digest, size?, reason?, rule?}`."""
     fields = {
         "type": line.type,
         "group": group,
@@ -40,6 +40,7 @@ def entry(line: ChangeLine, group: str) -> dict[str, Any]:
         "digest": f"sha256:{line.digest}" if line.digest else None,
         "size": line.size,
         "reason": line.reason or None,
+        "rule": line.rule or None,
     }
     return {name: value for name, value in fields.items() if value is not None}
 
@@ -54,7 +55,20 @@ def _change(change: ResourceChange, verbose: bool) -> Iterator[bytes]:
         yield b',"guard":' + canonical({"hint": change.hint, "message": change.refusal})
     yield b',"kind":' + canonical(change.ref.kind.value) + b',"name":' + canonical(change.ref.name)
     yield b',"reason":' + canonical(change.reason)
-    yield b',"version":' + canonical({"from": change.version[0], "to": change.version[1]}) + b"}"
+    yield b',"version":' + canonical({"from": change.version[0], "to": change.version[1]})
+    if change.withheld is not None:
+        yield b',"withheld":'
+        yield from _withheld(change.withheld)
+    yield b"}"
+
+
+def _withheld(withheld: Withholding) -> Iterator[bytes]:
+    types = sorted({line.type for change in withheld.spool for line in change.lines})
+    yield b'{"added":'
+    yield from _array(_entries(withheld.spool, types, REMOVE))
+    yield b',"released":'
+    yield from _array(_entries(withheld.spool, types, ADD))
+    yield b',"total":' + canonical(withheld.total) + b"}"
 
 
 def _content(content: ContentChanges, verbose: bool) -> Iterator[bytes]:
@@ -108,4 +122,6 @@ def _summary(plan: Plan) -> dict[str, int]:
         "contentRemoved": summary.content.removed,
         "contentChanged": summary.content.changed,
         "bytesToDownload": summary.content.download,
+        "withheld": summary.withheld,
+        "released": summary.released,
     }

@@ -7,13 +7,44 @@ the flag that overrides it. `--allow-destroy` overrides every guard but `prevent
 from __future__ import annotations
 
 from reconciler.model import Guard, Kind
-from reconciler.plan.changes import Action, ContentChanges, ResourceChange
+from reconciler.plan.changes import Action, ContentChanges, ResourceChange, Withholding
+
+_MEANT = "pass `--allow-destroy` if that is meant"
+_OR_RAISE = "pass `--allow-destroy` for this run, or raise `guard.maxRemovals`"
 
 
 def guarded(change: ResourceChange, guard: Guard, *, allow_destroy: bool) -> ResourceChange:
     """The same change, or the change with its refusal."""
     refusal = _refusal(change, guard, allow_destroy=allow_destroy)
     return change.refused(*refusal) if refusal else change
+
+
+def serving_guarded(change: ResourceChange, repository: str, guard: Guard, *, allow_destroy: bool) -> ResourceChange:
+    """The same change of a publication, or the change with its refusal: what filters take from it counts as a removal from `repository`."""
+    if change.refusal or change.withheld is None:
+        return change
+    refusal = serving_refusal(change.ref.name, change.withheld, repository, guard, allow_destroy=allow_destroy)
+    return change.refused(*refusal) if refusal else change
+
+
+def serving_refusal(name: str, withheld: Withholding, repository: str, guard: Guard, *, allow_destroy: bool) -> tuple[str, str] | None:
+    """Why the publication `name` must not lose what filters withhold of it, and what now; None where it may."""
+    plural = withheld.plural
+    emptied = withheld.taken > 0 and withheld.left <= 0
+    if guard.prevent_destroy and emptied:
+        message = f"publication `{name}` would become empty, and `guard.preventDestroy` of repository `{repository}` forbids that"
+        return message, "set `guard.preventDestroy: false` first"
+    if allow_destroy:
+        return None
+    if emptied:
+        return f"publication `{name}` would lose all of its {withheld.served} {plural}: filters withhold them", _MEANT
+    if not _beyond(withheld.taken, withheld.served, guard):
+        return None
+    message = (
+        f"publication `{name}` would lose {withheld.taken} of its {withheld.served} {plural} ({_share(withheld.taken, withheld.served):.0f}%),"
+        f" more than `guard.maxRemovals` ({_allowed(guard)}) of repository `{repository}` lets pass: filters withhold them"
+    )
+    return message, _OR_RAISE
 
 
 def _refusal(change: ResourceChange, guard: Guard, *, allow_destroy: bool) -> tuple[str, str] | None:
@@ -28,11 +59,10 @@ def _refusal(change: ResourceChange, guard: Guard, *, allow_destroy: bool) -> tu
     if allow_destroy:
         return None
     if deleted:
-        return f"repository `{name}` would be removed with all its versions", "pass `--allow-destroy` if that is meant"
+        return f"repository `{name}` would be removed with all its versions", _MEANT
     if emptied and change.content is not None:
-        message = f"repository `{name}` would lose all of its {change.content.units} {change.content.plural}"
-        return message, "pass `--allow-destroy` if that is meant"
-    if change.content is not None and _too_many(change.content, guard):
+        return f"repository `{name}` would lose all of its {change.content.units} {change.content.plural}", _MEANT
+    if change.content is not None and _beyond(change.content.counts.removed, change.content.units, guard):
         return _mass_removal(name, change.content, guard)
     return None
 
@@ -42,19 +72,26 @@ def _empties(content: ContentChanges) -> bool:
     return content.units > 0 and counts.removed >= content.units and counts.added == 0
 
 
-def _too_many(content: ContentChanges, guard: Guard) -> bool:
-    removed, limit = content.counts.removed, guard.max_removals
+def _beyond(removed: int, units: int, guard: Guard) -> bool:
+    limit = guard.max_removals
     if isinstance(limit, int):
         return removed > limit
-    return content.units >= guard.floor and removed > limit * content.units
+    return units >= guard.floor and removed > limit * units
 
 
 def _mass_removal(name: str, content: ContentChanges, guard: Guard) -> tuple[str, str]:
-    limit = guard.max_removals
-    allowed = f"{limit}" if isinstance(limit, int) else f"{limit * 100:g}%"
-    share = 100 * content.counts.removed / content.units if content.units else 100
+    removed, units = content.counts.removed, content.units
     message = (
-        f"repository `{name}` would lose {content.counts.removed} of its {content.units} {content.plural} ({share:.0f}%),"
-        f" more than `guard.maxRemovals` ({allowed}) lets pass"
+        f"repository `{name}` would lose {removed} of its {units} {content.plural} ({_share(removed, units):.0f}%),"
+        f" more than `guard.maxRemovals` ({_allowed(guard)}) lets pass"
     )
-    return message, "pass `--allow-destroy` for this run, or raise `guard.maxRemovals`"
+    return message, _OR_RAISE
+
+
+def _allowed(guard: Guard) -> str:
+    limit = guard.max_removals
+    return f"{limit}" if isinstance(limit, int) else f"{limit * 100:g}%"
+
+
+def _share(removed: int, units: int) -> float:
+    return 100 * removed / units if units else 100

@@ -12,11 +12,14 @@ from itertools import islice
 from typing import Any
 
 from reconciler.model import Kind, Ref
-from reconciler.plan.changes import ADD, CHANGE, REFUSE, REMOVE, Action, ContentChanges, Counts, Plan, ResourceChange
+from reconciler.plan.changes import ADD, CHANGE, REFUSE, REMOVE, Action, ContentChanges, Counts, Plan, ResourceChange, Withholding
 
 SIGNS = {Action.CREATE: "+", Action.UPDATE: "~", Action.DELETE: "-", Action.NO_OP: " "}
 ROWS = 40  # content rows per repository and sign, unless verbose
 REFUSED_ROWS = 10
+
+_SAID = {REFUSE: "refused: {}"}
+_WITHHELD = {REMOVE: "withheld: {}", ADD: "no longer withheld"}
 
 
 def text(plan: Plan, *, verbose: bool = False) -> Iterator[str]:
@@ -57,15 +60,25 @@ def _resource(change: ResourceChange, verbose: bool) -> Iterator[str]:
     parts = [f"{SIGNS[change.action]} {_title(change.ref)}", _versions(change)]
     if change.content is not None:
         parts.append(counts_text(change.content.counts, change.content.plural))
+    if change.withheld is not None:
+        parts.append(_withheld_text(change.withheld))
     parts.append(change.reason)
     yield "   ".join(part for part in parts if part)
     for field in change.fields:
         yield f"    {field.path}: {_plain(field.before)} -> {_plain(field.after)}"
     if change.content is not None:
         yield from _content(change.content, verbose)
+    if change.withheld is not None:
+        yield from _capped(change.withheld, None if verbose else ROWS)
     if change.refusal:
         yield f"    guard: {change.refusal}"
         yield f"    hint: {change.hint}"
+
+
+def _withheld_text(withheld: Withholding) -> str:
+    """`3 distributions withheld, 1 no longer`."""
+    numbers = [(withheld.counts.removed, "withheld"), (withheld.counts.added, "no longer withheld")]
+    return ", ".join(f"{number} {withheld.plural} {word}" for number, word in numbers if number)
 
 
 def _content(content: ContentChanges, verbose: bool) -> Iterator[str]:
@@ -79,46 +92,47 @@ def _content(content: ContentChanges, verbose: bool) -> Iterator[str]:
             yield f"    hint: {failure.hint}"
 
 
-def _rows(content: ContentChanges, signs: Iterable[str]) -> Iterator[tuple[str, int]]:
+def _rows(content: ContentChanges | Withholding, signs: Iterable[str]) -> Iterator[tuple[str, int]]:
     """Rows, and how many units each is about."""
+    said = _WITHHELD if isinstance(content, Withholding) else _SAID
     for change in content.spool:
         table: dict[tuple[str, str, str], list[str]] = {}
         for line in change.lines:
             if line.op in signs:
                 name = line.version or ("" if line.key == change.head.name else line.key)
                 table.setdefault((line.op, name, line.reason), []).append(line.label)
-        for (sign, name, reason), labels in sorted(table.items(), key=lambda row: (_natural(row[0][1]), row[0])):
-            yield _row(sign, name if content.buckets and name else f"{change.head.name} {name}".strip(), labels, reason), len(labels)
+        for (sign, name, reason), labels in sorted(table.items(), key=lambda row: (natural(row[0][1]), row[0])):
+            shown = name if content.buckets and name else f"{change.head.name} {name}".strip()
+            yield _row(sign, shown, labels, said.get(sign, "{}").format(reason)), len(labels)
 
 
-def _natural(text: str) -> list[tuple[int, str]]:
-    """Numbers by their value, so that 2.10 comes after 2.9."""
+def natural(text: str) -> list[tuple[int, str]]:
+    """A key for sorting: numbers by their value, so that 2.10 comes after 2.9."""
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", text)]
 
 
 def _row(sign: str, name: str, labels: list[str], reason: str) -> str:
     kinds = ", ".join(sorted({label for label in labels if label}))
     files = f"{len(labels)} files" if len(labels) > 1 else ""
-    if sign == REFUSE:
-        reason = f"refused: {reason}"
     return (f"    {sign} {name:<28} " + "   ".join(part for part in (kinds, files, reason) if part)).rstrip()
 
 
 def _refused(content: ContentChanges, verbose: bool) -> Iterator[str]:
-    """All of them when there are few or `verbose`; else one line per reason."""
+    """All of them when there are few or `verbose`; else one line per rule, or per reason of what no rule keeps out."""
     if not content.counts.refused:
         return
     if verbose or sum(content.counts.refused.values()) <= REFUSED_ROWS:
         yield from (row for row, _ in _rows(content, (REFUSE,)))
         return
-    for reason, number in sorted(content.counts.refused.items(), key=lambda item: (-item[1], item[0]))[:REFUSED_ROWS]:
-        yield f"    ! {number} refused: {reason}"
-    hidden = len(content.counts.refused) - REFUSED_ROWS
-    if hidden > 0:
-        yield f"    ! {hidden} more reasons; `--verbose` lists every refusal"
+    counted = sorted(content.counts.refused.items(), key=lambda item: (-item[1], item[0]))
+    for reason, number in counted[:REFUSED_ROWS]:
+        yield f"    ! {number:,} refused: {reason}"
+    hidden = counted[REFUSED_ROWS:]
+    if hidden:
+        yield f"    ! {sum(number for _, number in hidden):,} refused for {len(hidden)} more reasons; `--verbose` lists every refusal"
 
 
-def _capped(content: ContentChanges, limit: int | None) -> Iterator[str]:
+def _capped(content: ContentChanges | Withholding, limit: int | None) -> Iterator[str]:
     """The first rows. What is not shown is not looked at either: of a million changes nobody reads all."""
     left = content.counts.total
     for row, units in islice(_rows(content, (ADD, REMOVE, CHANGE)), limit):
@@ -143,7 +157,8 @@ def _last_line(plan: Plan) -> str:
         words += f", {size_text(counts.download)} to download." if counts.download else "."
     elif counts.download:
         words += f" {size_text(counts.download)} to download."
-    return words
+    withheld = [f"{number} {word}" for number, word in ((summary.withheld, "withheld"), (summary.released, "no longer withheld")) if number]
+    return f"{words} {', '.join(withheld)}." if withheld else words
 
 
 def _nothing_to_do(plan: Plan) -> str:

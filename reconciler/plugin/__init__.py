@@ -6,7 +6,7 @@ Must never know: any packaging format, SQL, manifests, the engine.
 
 from reconciler.errors import Conflict, Gone, Malformed, NotCached, PluginFault, Refused, Stale, Unreachable
 from reconciler.model import Artifact, Group, Page, StoredArtifact, StoredUnit, Unit, safe_path
-from reconciler.plugin.calls import UNCHANGED, ImporterCall, ReadingCall, RepositoryInfo, Scratchpads, Unchanged, WritableScratchpads
+from reconciler.plugin.calls import UNCHANGED, ImporterCall, Part, ReadingCall, RepositoryInfo, Scratchpads, Unchanged, WritableScratchpads
 from reconciler.plugin.conduits import (
     CopyConduit,
     GroupOutput,
@@ -23,11 +23,11 @@ from reconciler.plugin.conduits import (
     ValidateConduit,
 )
 from reconciler.plugin.config import PluginCallConfiguration
-from reconciler.plugin.content import ActiveFilter, ContentType, Decision, Summary
+from reconciler.plugin.content import ActiveFilter, ContentType, Decision, Step, Summary
 from reconciler.plugin.importer import Importer
 from reconciler.plugin.judging import API_VERSION
 from reconciler.plugin.metadata import Metadata
-from reconciler.plugin.options import Duration, OptionFault, Options, Size, parse_duration, parse_size
+from reconciler.plugin.options import Duration, Located, LocatedPath, OptionFault, Options, Size, parse_duration, parse_size
 from reconciler.plugin.publisher import UPLOAD_PATH, Publisher
 
 __all__ = [
@@ -46,6 +46,8 @@ __all__ = [
     "GroupOutput",
     "Importer",
     "ImporterCall",
+    "Located",
+    "LocatedPath",
     "Malformed",
     "Members",
     "Metadata",
@@ -54,6 +56,7 @@ __all__ = [
     "OptionFault",
     "Options",
     "Page",
+    "Part",
     "Placed",
     "PluginCallConfiguration",
     "PluginFault",
@@ -67,6 +70,7 @@ __all__ = [
     "Scratchpads",
     "Size",
     "Stale",
+    "Step",
     "StoredArtifact",
     "StoredUnit",
     "Summary",

@@ -6,11 +6,16 @@ raises PluginFault. What reads cannot write: that is all that planning hands out
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+import msgspec
+
 from reconciler.model import Page
 from reconciler.plugin.config import PluginCallConfiguration
+from reconciler.plugin.content import ActiveFilter
 
 
 class Unchanged:
@@ -22,6 +27,14 @@ class Unchanged:
 
 UNCHANGED: Final = Unchanged()
 """The one `Unchanged`. Return or yield it only after `call.unchanged` has answered yes."""
+
+
+class Part(msgspec.Struct, frozen=True):
+    """Some bytes of a file. `start`: where they stand in it; `total`: how long the whole file is, in bytes."""
+
+    start: int
+    total: int
+    body: bytes
 
 
 class RepositoryInfo(Protocol):
@@ -88,6 +101,16 @@ class ReadingCall(Protocol):
         """The same keys as plain data, level by level, and those that no model knows."""
         ...
 
+    @property
+    def filters(self) -> Sequence[ActiveFilter]:
+        """The filters that will decide on what this call brings, by name: to read only what they ask about. `select` has the last word."""
+        ...
+
+    @property
+    def now(self) -> datetime:
+        """The moment of the plan, with its time zone: the one that `select` is given."""
+        ...
+
     async def get(self, url: str, *, accept: str = "*/*", at_least: int | None = None) -> Page:
         """Read one page: conditional request, page cache, retries, size limit. May be called several times at once.
 
@@ -98,6 +121,21 @@ class ReadingCall(Protocol):
 
     async def get_json(self, url: str) -> Any:
         """`get`, decoded. Floats arrive as their text. Raises Malformed where the body is not JSON."""
+        ...
+
+    async def get_file(self, url: str, *, sha256: str) -> bytes:
+        """A small file (up to 64 MiB) of a digest that is known. Nobody is asked when it was read before: bytes under a digest stay.
+
+        Raises as `get` does, and Malformed where the bytes have another digest.
+        """
+        ...
+
+    async def get_part(self, url: str, *, sha256: str, offset: int, length: int) -> Part:
+        """Up to `length` bytes (64 MiB at most) of a file of a known digest, from `offset`; a negative one counts from the file's end.
+
+        A part cannot be verified: decide with it what to ask for, and nothing more. Kept under the digest, as `get_file`. Where upstream
+        serves no ranges, the file is read as far as it is needed. Raises as `get` does.
+        """
         ...
 
     def unchanged(self, validator: str) -> bool:
@@ -116,5 +154,17 @@ class ImporterCall(ReadingCall, WritableScratchpads, Protocol):
         """In `read`: upstream lists `key`, and it cannot become a unit because `reason` (an unsafe name, no digest).
 
         It is shown as refused and is no failure. May be called any number of times; keys must be printable.
+        """
+        ...
+
+    def taken(self, group: str) -> bool:
+        """Does an earlier source of the repository own the group, so that this one is not asked about it unless it is `shared`?"""
+        ...
+
+    def incomplete(self) -> None:
+        """In `declare`: what is declared may lack something, since not all could be asked that has a say in it.
+
+        Then nothing leaves in this run for being absent: neither groups that are not declared, nor units that `read` does not give. What
+        is declared needs validators of its own, so that the next run reads it again.
         """
         ...

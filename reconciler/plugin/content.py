@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import BinaryIO, ClassVar
 
@@ -21,12 +21,30 @@ class ActiveFilter(msgspec.Struct, frozen=True):
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """One unit is in, or out because `reason`. `reconsider_at`: when time alone will change the answer."""
+    """One unit is in, or out because `reason`. `reconsider_at`: when time alone will change the answer.
+
+    `rule`: what keeps it out, in words that are the same for every unit that it keeps out (`house-rules.minAge 7d`, where the reason names
+    dates): by it a plan counts what is refused. Empty: by the reason.
+    """
 
     unit: Unit
     accepted: bool
     reason: str = ""
     reconsider_at: datetime | None = None
+    rule: str = ""
+
+
+class Step(msgspec.Struct, frozen=True):
+    """One rule's word on one unit, for `reconciler explain`.
+
+    `passed`: it lets the unit in; `text`: in words. `filter`: name of the Filter that the rule stands in, empty for the source's own keys.
+    `key`: where it stands below the Filter's `spec` or the source's entry, as steps (`("deny", 2)`); empty where no single place says it.
+    """
+
+    passed: bool
+    text: str
+    filter: str = ""
+    key: tuple[str | int, ...] = ()
 
 
 class Summary(msgspec.Struct, frozen=True):
@@ -46,8 +64,48 @@ class ContentType:
 
     @classmethod
     def select(cls, group: str, units: Sequence[Unit], options: Options | None, filters: Sequence[ActiveFilter], now: datetime) -> Iterable[Decision]:
-        """Decide for each unit of `group`: in, or out because. The order of units and filters must not matter. Default: all in."""
+        """Decide for each unit of `group`: in, or out because. The order of units and filters must not matter. Default: all in.
+
+        `options`: of the source; None for what was uploaded.
+        """
         return [Decision(unit, accepted=True) for unit in units]
+
+    @classmethod
+    def trace(
+        cls, group: str, units: Sequence[Unit], unit: Unit, options: Options | None, filters: Sequence[ActiveFilter], now: datetime
+    ) -> Iterable[Step]:
+        """What each rule says of `unit`, one of `units`: the chain behind the decision of `select`, which it must agree with. Pure.
+
+        Default: the decision alone.
+        """
+        for one in cls.select(group, units, options, filters, now):
+            if one.unit is unit:
+                yield Step(one.accepted, one.reason or "nothing keeps it out")
+
+    @classmethod
+    def trace_group(cls, group: str, options: Options | None, filters: Sequence[ActiveFilter]) -> Iterable[Step]:
+        """Rules that keep out all of `group`, whatever it holds: the chain behind a group that is refused, or not declared at all. Pure.
+
+        Asked of an importer's first content type. Default: none.
+        """
+        return ()
+
+    @classmethod
+    def meant(cls, group: str, unit: Unit | StoredUnit, subject: str) -> bool:
+        """Does somebody who asks `explain` for `subject` mean this unit of `group`? Pure. Default: its key, or all of the group by its name.
+
+        What could not become a unit is asked about as well: its `metadata` is empty.
+        """
+        return subject == unit.key or group in (subject, subject.casefold())
+
+    @classmethod
+    def recall(cls, unit: Unit, filters: Sequence[ActiveFilter], read: Callable[[str], bytes | None]) -> Unit:
+        """A unit that was stored before, made fit for `select`: with what these filters ask about and only its artifacts tell.
+
+        `read(path)` gives the bytes of one of its artifacts, None where they are not here. What is added belongs under keys with a leading
+        `_`. Default: the unit as it is.
+        """
+        return unit
 
     @classmethod
     def refusal(cls, before: StoredUnit, after: Unit, options: Options | None) -> str | None:

@@ -21,7 +21,7 @@ from reconciler.plugin.kinds import KINDS
 from reconciler.plugin.metadata import Metadata
 from reconciler.plugin.options import Options
 
-API_VERSION = "1.0.0"
+API_VERSION = "1.1.0"
 """The version of everything that `reconciler.plugin` exports (semver): what is added raises the minor, what goes or changes the major."""
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")  # it names folders, and stands in manifests without quotes

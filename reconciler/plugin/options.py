@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
+from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, ClassVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, PlainValidator, ValidationInfo, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
 _DURATION = re.compile(r"(\d{1,9})([smhd])")
@@ -66,3 +69,35 @@ Duration = Annotated[timedelta, BeforeValidator(parse_duration), WithJsonSchema(
 
 Size = Annotated[int, BeforeValidator(parse_size), WithJsonSchema({"type": "string", "pattern": f"^{_SIZE.pattern}$"})]
 """An option's type: `500MiB` in the manifest, bytes in Python."""
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """A path in a manifest. `written`: as it stands there; `path`: absolute, relative ones being relative to the manifest's folder.
+
+    `recorded`: nobody validates a manifest, the option is read back from what the last apply recorded: that the file is gone by now is no
+    fault of anybody's, as long as nobody needs it.
+    """
+
+    written: str
+    path: Path
+    recorded: bool = field(default=False, compare=False)
+
+
+def _located(text: object, info: ValidationInfo) -> Located:
+    context = info.context if isinstance(info.context, dict) else {}
+    folder = context.get("folder", os.curdir)
+    if not isinstance(text, str) or not text or not text.isprintable():
+        raise OptionFault("expects a path", hint="of a file or a folder, relative to the manifest's own folder")
+    if not folder and not os.path.isabs(text):
+        raise OptionFault(f"`{text}` is relative to a folder that was not recorded", hint="apply the manifests again")
+    return Located(text, Path(os.path.abspath(os.path.join(folder, text))), bool(context.get("recorded")))
+
+
+LocatedPath = Annotated[
+    Located,
+    PlainValidator(_located),
+    PlainSerializer(lambda located: located.written, return_type=str),
+    WithJsonSchema({"type": "string", "minLength": 1}),
+]
+"""An option's type: `requirements.txt` in the manifest, a Located in Python. Whether anything is there is the plugin's to check."""

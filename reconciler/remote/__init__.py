@@ -1,5 +1,5 @@
-"""Bytes from elsewhere: pages read through a cache, files downloaded under a declared digest, measured where none is declared,
-or relayed to whoever waits for them; all over one fetcher port, for HTTP and for local folders.
+"""Bytes from elsewhere: pages and files of known digests read through caches, files downloaded under a declared digest, measured
+where none is declared, or relayed to whoever waits for them; all over one fetcher port, for HTTP and for local folders.
 
 Comes in: a `Remote` and URLs. Goes out: `Page` values, verified bytes in a store, and errors that say what the loop must do.
 Must never know: what is in a page, what is in a file, repositories, versions.
@@ -8,6 +8,8 @@ Must never know: what is in a page, what is in a file, repositories, versions.
 from reconciler.remote.cache import PageCache
 from reconciler.remote.concealment import conceal
 from reconciler.remote.download import download
+from reconciler.remote.file_cache import FileCache, FilePart
+from reconciler.remote.file_reader import LARGEST_FILE, FileReader
 from reconciler.remote.limit import Limited, Paced
 from reconciler.remote.listing import FOLDER_MEDIA_TYPE
 from reconciler.remote.measure import MeasureCache, Measured, measure
@@ -20,8 +22,12 @@ from reconciler.remote.secrets import Concealed, fingerprint, known, reveal
 
 __all__ = [
     "FOLDER_MEDIA_TYPE",
+    "LARGEST_FILE",
     "Concealed",
     "Fetcher",
+    "FileCache",
+    "FilePart",
+    "FileReader",
     "Limited",
     "MeasureCache",
     "Measured",

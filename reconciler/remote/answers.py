@@ -17,9 +17,9 @@ _CONDITIONS = frozenset({"if-none-match", "if-modified-since"})
 _SLICE = 1 << 20
 
 
-def check_status(status: int, url: str, retry_after: str | None) -> None:
-    """Raises unless the answer is usable: any 2xx with a whole body, or 304."""
-    if status == 304 or (200 <= status < 300 and status != 206):
+def check_status(status: int, url: str, retry_after: str | None, *, ranged: bool = False) -> None:
+    """Raises unless the answer is usable: any 2xx with a whole body, or 304; 206 and 416 where a part was asked for."""
+    if status == 304 or (200 <= status < 300 and status != 206) or (ranged and status in (206, 416)):
         return
     raise _refusal(status, url, retry_after)
 
@@ -27,6 +27,11 @@ def check_status(status: int, url: str, retry_after: str | None) -> None:
 def is_conditional(headers: Mapping[str, str] | None) -> bool:
     """Does a request with these headers ask for 304 (RFC 9110 13.1)?"""
     return headers is not None and not _CONDITIONS.isdisjoint(name.lower() for name in headers)
+
+
+def is_ranged(headers: Mapping[str, str] | None) -> bool:
+    """Does a request with these headers ask for a part (RFC 9110 14.2)?"""
+    return headers is not None and any(name.lower() == "range" for name in headers)
 
 
 def seconds_until(retry_after: str | None) -> float | None:

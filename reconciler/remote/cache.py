@@ -1,7 +1,7 @@
 """Pages of upstream on disk, so that an unchanged one costs a 304 and an offline plan costs nothing.
 
 A cache, not state: anybody may delete it or parts of it at any time, and a file that is not what it should be counts as absent.
-The payload of a page's entry, whose key is its URL and `Accept`:
+The payload of a page's entry, whose key is its URL and `Accept`, and whose page it is:
 
     4 bytes                 length of the head
     head                    JSON: see `Head`
@@ -61,27 +61,32 @@ class CachedPage(msgspec.Struct, frozen=True):
 class PageCache:
     """A folder of pages. It comes into being with the first page; where it cannot be written, pages are not cached."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, whose: str = "") -> None:
+        self._root = root
+        self._whose = whose
         self._entries = Entries(root, _MAGIC)
+
+    def of(self, whose: str) -> PageCache:
+        """The pages of one remote alone, in the same folder: with other credentials one URL may show something else."""
+        return PageCache(self._root, whose)
 
     def load(self, url: str, accept: str) -> CachedPage | None:
         """The page, or None. Never raises for what stands in the folder."""
-        payload = self._entries.load(_key(url, accept))
+        payload = self._entries.load(self._key(url, accept))
         page = _parsed(payload) if payload is not None else None
         return page if page is not None and page.head.key == (url, accept) else None
 
     def store(self, head: Head, body: bytes) -> None:
         """Keep a page in the place of the one before. A reader sees the old or the new one, whole."""
         text = msgspec.json.encode(head)
-        self._entries.store(_key(*head.key), b"".join((_LENGTH.pack(len(text)), text, _packed(body))))
+        self._entries.store(self._key(*head.key), b"".join((_LENGTH.pack(len(text)), text, _packed(body))))
 
     def drop(self, url: str, accept: str) -> None:
         """Forget a page, if it is there."""
-        self._entries.drop(_key(url, accept))
+        self._entries.drop(self._key(url, accept))
 
-
-def _key(url: str, accept: str) -> str:
-    return f"{url}\n{accept}"
+    def _key(self, url: str, accept: str) -> str:
+        return f"{url}\n{accept}\n{self._whose}" if self._whose else f"{url}\n{accept}"
 
 
 def _packed(body: bytes) -> bytes:

@@ -18,6 +18,7 @@ from reconciler.remote.answers import too_large
 from reconciler.remote.blocks import BLOCK, in_thread
 from reconciler.remote.listing import FOLDER_MEDIA_TYPE, etag_of, is_within, listing
 from reconciler.remote.port import Response
+from reconciler.remote.ranges import window
 
 _TINY = 64 * 1024  # read without a thread: from the machine's own disk that takes less time than a thread's start
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG})
@@ -70,7 +71,7 @@ class FileFetcher:
         with _opened(place) as (descriptor, facts):
             if S_ISDIR(facts.st_mode):
                 raise Refused(f"`{_readable(place.path)}` is a folder", hint="a folder can be listed; its files can be downloaded")
-            yield _Body(descriptor, facts, place, unchanged=_known(etag_of(facts), headers))
+            yield _Body(descriptor, facts, place, headers)
 
     def _place(self, url: str) -> _Place:
         """Where a URL leads, links followed. Raises Refused when that is not below the remote's own folder."""
@@ -92,17 +93,21 @@ class _Place(NamedTuple):
 
 
 class _Body:
-    """An open file."""
+    """An open file, or the part of it that `asked` asks for."""
 
-    __slots__ = ("_descriptor", "_facts", "_place", "headers", "length", "status")
+    __slots__ = ("_descriptor", "_facts", "_place", "_start", "headers", "length", "status")
 
-    def __init__(self, descriptor: int, facts: os.stat_result, place: _Place, *, unchanged: bool) -> None:
+    def __init__(self, descriptor: int, facts: os.stat_result, place: _Place, asked: Mapping[str, str]) -> None:
         self._descriptor = descriptor
         self._facts = facts
         self._place = place
-        self.status = 304 if unchanged else 200
+        self._start = 0
+        self.status = 304 if _known(etag_of(facts), asked) else 200
         self.headers: Mapping[str, str] = _headers(facts)
-        self.length: int | None = 0 if unchanged else facts.st_size
+        self.length: int | None = 0 if self.status == 304 else facts.st_size
+        part = window(asked, facts.st_size)
+        if part is not None and self.status == 200:
+            self._narrow(*part)
 
     @property
     def url(self) -> str:
@@ -110,15 +115,22 @@ class _Body:
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The body as it was when it was opened. Raises Unreachable when it is another by the end."""
-        done, size = 0, self.length or 0
-        while done < size:
-            part = await _part(self._descriptor, done, min(BLOCK, size - done), self._place)
+        done, end = self._start, self._start + (self.length or 0)
+        while done < end:
+            part = await _part(self._descriptor, done, min(BLOCK, end - done), self._place)
             done += len(part)
-            if not part or done == size:
-                _check_unchanged(self._descriptor, self._facts, done, self._place)
+            if not part or done == end:
+                _check_unchanged(self._descriptor, self._facts, self._facts.st_size - end + done, self._place)
                 yield part
                 return
             yield part
+
+    def _narrow(self, start: int, end: int) -> None:
+        size = self._facts.st_size
+        self._start, self.length = start, max(0, end - start)
+        self.status = 206 if self.length else 416
+        said = f"{start}-{end - 1}" if self.length else "*"
+        self.headers = {**self.headers, "content-length": str(self.length), "content-range": f"bytes {said}/{size}"}
 
 
 @contextmanager

@@ -7,14 +7,15 @@ import hashlib
 import os
 import random as _random
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import msgspec
 
-from reconciler.errors import Malformed, NotCached, StateFault, Temporary
+from reconciler.errors import DigestMismatch, Malformed, NotCached, StateFault, Temporary
 from reconciler.remote.addresses import shown
 from reconciler.remote.blocks import SMALL, blocks, in_thread
 from reconciler.remote.download import Received
@@ -23,6 +24,8 @@ from reconciler.remote.port import Fetcher, Stream
 from reconciler.remote.retry import Random, Sleep, delay
 
 _MAGIC = b"reconciler-measure 1\n"
+_NONE: Mapping[str, str] = MappingProxyType({})
+_ALGORITHMS = frozenset(name for name in hashlib.algorithms_guaranteed if not name.startswith("shake"))  # those are of any length one likes
 
 
 class Measured(NamedTuple):
@@ -34,7 +37,10 @@ class Measured(NamedTuple):
 
 
 class Measure(msgspec.Struct, frozen=True):
-    """What a URL held when it was last downloaded. `etag`, `last_modified`: as sent, at least one of them; `whose`: as of `MeasureCache.of`."""
+    """What a URL held when it was last downloaded. `etag`, `last_modified`: as sent, at least one of them; `whose`: as of `MeasureCache.of`.
+
+    `digests`: others that the bytes have, as far as somebody declared any.
+    """
 
     url: str
     sha256: str
@@ -42,6 +48,7 @@ class Measure(msgspec.Struct, frozen=True):
     etag: str | None = None
     last_modified: str | None = None
     whose: str = ""
+    digests: dict[str, str] = {}
 
     def condition(self) -> dict[str, str]:
         """RFC 9110 13.1: an entity tag is exact, a date is second best."""
@@ -96,6 +103,7 @@ async def measure(
     *,
     retries: int,
     size: int | None = None,
+    digests: Mapping[str, str] = _NONE,
     progress: Callable[[int], None] = lambda count: None,
     sleep: Sleep = asyncio.sleep,
     random: Random = _random.random,
@@ -103,24 +111,28 @@ async def measure(
     """What `url` holds now. `fetcher`: None for an offline run, which is told what was known last.
 
     Asks conditionally where the URL is known; else downloads into a new file in the folder `into`, and remembers what came with a
-    validator. `size`: as declared, or None; `progress`: as for `download`. A body that breaks off is fetched again, up to
-    `retries` times. Raises NotCached when offline and unknown, Malformed for a body of another size than declared, and what
-    the fetcher raises. Nothing of a failed try is left in `into`.
+    validator. `size`: as declared, or None; `digests`: as declared, by algorithm of `hashlib`, unknown ones being left alone;
+    `progress`: as for `download`. A body that breaks off or has another digest is fetched again, up to `retries` times. Raises
+    NotCached when offline and unknown, DigestMismatch, Malformed for a body of another size than declared, and what the fetcher
+    raises. Nothing of a failed try is left in `into`.
     """
+    expected = _Expected(url, size, {name: digest for name, digest in digests.items() if name in _ALGORITHMS})
     known = measures.load(url)
+    if known is not None and not expected.digests.keys() <= known.digests.keys():
+        known = None  # only the bytes can tell
     if fetcher is None:
         if known is None:
             raise NotCached(f"`{shown(url)}` was never read, so an offline run cannot know its digest", hint="run once without `--offline`")
-        return _confirmed(known, size)
+        return expected.confirmed(known)
     attempt = 0
     while True:
         received = Received(url, size, progress)
         async with fetcher.stream(url, known.condition() if known is not None else None) as stream:
             if stream.status == 304 and known is not None:
-                return _confirmed(known, size)
+                return expected.confirmed(known)
             try:
-                measured = await _take(stream, into, received)
-            except Temporary:
+                measured, found = await _take(stream, into, received, expected)
+            except (Temporary, DigestMismatch):
                 received.take_back()
                 if attempt >= retries:
                     raise
@@ -128,34 +140,52 @@ async def measure(
                 received.take_back()
                 raise
             else:
-                _remember(measures, url, measured, stream)
+                _remember(measures, url, measured, found, stream)
                 return measured
         await sleep(delay(attempt, random))
         attempt += 1
 
 
-def _confirmed(known: Measure, size: int | None) -> Measured:
-    if size is not None and size != known.size:
-        raise Malformed(f"`{shown(known.url)}` has {known.size:,} bytes instead of the {size:,} that were declared for it")
-    return Measured(known.sha256, known.size, None)
+class _Expected(NamedTuple):
+    """What was declared of a file."""
+
+    url: str
+    size: int | None
+    digests: dict[str, str]
+
+    def confirmed(self, known: Measure) -> Measured:
+        """What is known, where upstream says that it is so still."""
+        if self.size is not None and self.size != known.size:
+            raise Malformed(f"`{shown(self.url)}` has {known.size:,} bytes instead of the {self.size:,} that were declared for it")
+        self.check(known.digests)
+        return Measured(known.sha256, known.size, None)
+
+    def check(self, found: Mapping[str, str]) -> None:
+        """Raises DigestMismatch where the bytes are not those that were declared."""
+        for algorithm, declared in self.digests.items():
+            if found[algorithm] != declared:
+                raise DigestMismatch(
+                    f"`{shown(self.url)}` has the {algorithm} {found[algorithm]} instead of {declared:.200}, which was declared for it",
+                    hint="upstream serves other bytes than it declares, or something on the way changes them",
+                )
 
 
-def _remember(measures: MeasureCache, url: str, measured: Measured, stream: Stream) -> None:
+def _remember(measures: MeasureCache, url: str, measured: Measured, digests: dict[str, str], stream: Stream) -> None:
     headers = {name.lower(): value for name, value in stream.headers.items()}
-    found = Measure(url, measured.sha256, measured.size, headers.get("etag"), headers.get("last-modified"))
+    found = Measure(url, measured.sha256, measured.size, headers.get("etag"), headers.get("last-modified"), digests=digests)
     if found.condition():
         measures.store(found)
     else:
         measures.drop(url)
 
 
-async def _take(stream: Stream, into: Path, received: Received) -> Measured:
-    """Hash and write in worker threads, a block a call, as a download does; a small body in one go."""
+async def _take(stream: Stream, into: Path, received: Received, expected: _Expected) -> tuple[Measured, dict[str, str]]:
+    """Hash and write in worker threads, a block a call, as a download does; a small body in one go. Returns the other digests as well."""
     if stream.length is not None:
         received.check(stream.length)
     small = stream.length is not None and stream.length <= SMALL
     try:
-        file = _File(into)
+        file = _File(into, expected.digests)
     except OSError as error:
         raise _unwritable(into, error) from None
     try:
@@ -165,7 +195,9 @@ async def _take(stream: Stream, into: Path, received: Received) -> Measured:
             else:
                 await in_thread(file.write, block)
         received.finish()
-        return file.done()
+        found = file.digests()
+        expected.check(found)
+        return file.done(), found
     except BaseException as error:
         file.discard()
         if isinstance(error, OSError):  # a fetcher's own are errors of ours by now
@@ -176,19 +208,26 @@ async def _take(stream: Stream, into: Path, received: Received) -> Measured:
 class _File:
     """A new file, hashed as it is written."""
 
-    def __init__(self, into: Path) -> None:
+    def __init__(self, into: Path, algorithms: Iterable[str]) -> None:
         descriptor, name = tempfile.mkstemp(prefix="measured-", dir=into)
         self._path = Path(name)
         self._file = os.fdopen(descriptor, "wb", buffering=0)
         self._hash = hashlib.sha256()
+        self._others = {name: hashlib.new(name, usedforsecurity=False) for name in algorithms}
         self._size = 0
 
     def write(self, data: bytes) -> None:
         self._hash.update(data)
+        for one in self._others.values():
+            one.update(data)
         rest = memoryview(data)
         while rest:
             rest = rest[self._file.write(rest) :]
         self._size += len(data)
+
+    def digests(self) -> dict[str, str]:
+        """Those that were asked for, in hex."""
+        return {name: one.hexdigest() for name, one in self._others.items()}
 
     def done(self) -> Measured:
         self._file.close()

@@ -47,13 +47,14 @@ class PageReader:
     async def get(self, url: str, *, accept: str = "*/*", at_least: int | None = None) -> Page:
         """One page, from upstream or, where upstream says that nothing changed, from the cache.
 
-        `at_least`: the serial that the answer must have reached; an answer without a serial is taken as it is. Raises
-        Stale when upstream keeps answering with an older one, NotCached when offline, and what the fetcher raises.
+        `at_least`: the serial that the answer must have reached: a cached page that has is current, and nobody is asked. An answer
+        without a serial is taken as it is. Raises Stale when upstream keeps answering with an older one, NotCached when offline,
+        and what the fetcher raises.
         """
         cached = self._cache.load(url, accept)
         if self._offline or self._fetcher is None:
             return await self._offline_page(cached, url)
-        page = await self._ask(self._fetcher, url, accept, cached)
+        page = await _settled(cached, at_least) or await self._ask(self._fetcher, url, accept, cached)
         attempt = 0
         while at_least is not None and (serial := _serial(page.headers)) is not None and serial < at_least:
             if attempt >= STALE_RETRIES:
@@ -107,6 +108,14 @@ def _condition(cached: CachedPage | None) -> dict[str, str]:
     if cached.head.last_modified is not None:
         return {"If-Modified-Since": cached.head.last_modified}
     return {}
+
+
+async def _settled(cached: CachedPage | None, at_least: int | None) -> Page | None:
+    """The cached page, where it has reached the serial that the index announces: nothing has changed since."""
+    serial = _serial(cached.head.headers) if cached is not None else None
+    if cached is None or at_least is None or serial is None or serial < at_least:
+        return None
+    return await _from_cache(cached, {})
 
 
 async def _from_cache(cached: CachedPage, newer: Mapping[str, str]) -> Page | None:

@@ -21,7 +21,8 @@ class Response(msgspec.Struct, frozen=True):
 class Stream(Protocol):
     """An open answer whose body is still to come. `length`: the declared Content-Length, or None.
 
-    `status`: 304, which has no body, where the request was conditional and nothing changed; any 2xx but 206 otherwise.
+    `status`: 304, which has no body, where the request was conditional and nothing changed; 206, or 416 with a body of no interest,
+    where it asked for a part; any other 2xx otherwise.
     `headers`: names in any case, looked up in any case.
     """
 
@@ -53,8 +54,8 @@ class Fetcher(Protocol):
     def stream(self, url: str, headers: Mapping[str, str] | None = None) -> AbstractAsyncContextManager[Stream]:
         """A body piece by piece, as it is on disk there: `Accept-Encoding: identity`.
 
-        `headers`: a condition (`If-None-Match`, `If-Modified-Since`), to be answered with `status` 304. Raises Malformed for a
-        304 that nobody asked for.
+        `headers`: a condition (`If-None-Match`, `If-Modified-Since`), to be answered with `status` 304, or one `Range` (RFC 9110 14.2),
+        which a server may ignore. Raises Malformed for a 304 and a 206 that nobody asked for.
         """
         ...
 

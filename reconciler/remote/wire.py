@@ -20,7 +20,7 @@ from reconciler import __version__
 from reconciler.errors import Malformed, ReconcilerError, Refused, Unreachable
 from reconciler.model import Remote
 from reconciler.remote.addresses import EnvironmentProxies, shown
-from reconciler.remote.answers import check_status, is_conditional, too_large, whole_body
+from reconciler.remote.answers import check_status, is_conditional, is_ranged, too_large, whole_body
 from reconciler.remote.port import Response
 from reconciler.remote.secrets import Credentials
 from reconciler.remote.tls import TlsContexts
@@ -86,7 +86,7 @@ class AiohttpFetcher:
         except _FAILURES as error:
             raise _explained(error, url, self._timeout) from None
         try:
-            check_status(response.status, str(target), response.headers.get("Retry-After"))
+            check_status(response.status, str(target), response.headers.get("Retry-After"), ranged=is_ranged(headers))
         except ReconcilerError:
             response.release()
             raise

@@ -32,7 +32,7 @@ LOGGING = {  # errors belong to stderr; stdout is for what a command was asked f
     },
 }
 ENDING = {signal.SIGTERM, signal.SIGINT}
-STOP_WITHIN = 10  # seconds that requests in flight have to finish after SIGTERM or SIGINT
+STOP_WITHIN = 25  # seconds that requests in flight have to finish after SIGTERM or SIGINT
 
 
 def serve(

@@ -7,6 +7,7 @@ taken, and shown                                         201
 taken and recorded, but not shown yet                    202
 nobody that the publication knows                        401, with a challenge
 `authenticate` raises Refused                            403
+Denied (a filter)                                        403
 not `multipart/form-data`                                415
 longer than `max_upload`                                 413, before the body is read where its length is declared
 nothing arrives for `patience` seconds                   408
@@ -28,7 +29,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from reconciler.database.records import Served
-from reconciler.errors import Conflict, Gone, LeaseHeld, Permanent, ReconcilerError, Refused, Temporary
+from reconciler.errors import Conflict, Denied, Gone, LeaseHeld, Permanent, ReconcilerError, Refused, Temporary
 from reconciler.serve.answers import explained
 from reconciler.serve.bodies import PATIENCE, Body, BodyFault
 from reconciler.serve.form import Form, boundary_of
@@ -117,6 +118,8 @@ def refusal(error: ReconcilerError) -> Reply:
         return Reply(404, text)
     if isinstance(error, Conflict) and error.retry_after is None:
         return Reply(409, text)
+    if isinstance(error, Denied):
+        return Reply(403, text)
     if isinstance(error, Permanent):
         return Reply(400, text)
     if isinstance(error, Temporary | LeaseHeld):

@@ -24,8 +24,8 @@ _UNIT = a_unit("alpha", "one")
 
 _LATER = """
 from alembic import op
-revision = "0003"
-down_revision = "0002"
+revision = "0004"
+down_revision = "0003"
 def upgrade():
     op.execute("CREATE TABLE later (id INTEGER)")
 """
@@ -129,11 +129,11 @@ def test_an_older_schema_is_migrated_by_a_writer_and_refused_by_a_reader(tmp_pat
         created_repository(opened.writer())
     folder = tmp_path / "migrations"
     shutil.copytree(migration.FOLDER, folder)
-    (folder / "versions" / "0003_later.py").write_text(_LATER)
+    (folder / "versions" / "0004_later.py").write_text(_LATER)
     monkeypatch.setattr(migration, "FOLDER", folder)
-    monkeypatch.setattr(migration, "HEAD", "0003")
+    monkeypatch.setattr(migration, "HEAD", "0004")
     reading = Database(f"sqlite:///{tmp_path}/state.db")
-    with pytest.raises(StateFault, match="`0002`") as refusal:
+    with pytest.raises(StateFault, match="`0003`") as refusal:
         reading.open(read_only=True)
     assert "apply" in str(refusal.value.hint)
     with database(tmp_path) as opened:

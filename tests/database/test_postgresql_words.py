@@ -18,7 +18,7 @@ from reconciler.database.bulk import Bulk
 
 FOLDER = Path(str(schema.__file__)).parent
 DIALECT = registry.load("postgresql.psycopg")()
-ROOMS = ("artifacts", "commits", "groups", "leases", "members", "plugins", "publications", "publishing", "resources", "runs", "versions")
+ROOMS = ("artifacts", "commits", "groups", "leases", "members", "plugins", "publications", "publishing", "resources", "runs", "versions", "withheld")
 
 
 @pytest.fixture(params=ROOMS)

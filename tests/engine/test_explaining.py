@@ -1,23 +1,17 @@
-"""`explain`: what is recorded of a file or group, and what each source says of it now."""
+"""`explain`: what is recorded of a file or group, what each source says of it now, and by which rule."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from reconciler.cli.explain import _lines
+from reconciler.cli.explain_text import lines
 from reconciler.errors import Gone, Unreachable, UsageFault
-from reconciler.plugin import Importer
-from reconciler_python.simple_importer import PythonImporter
-from tests.support.mirror import Mirror, call
-from tests.support.mirror import remote as index_remote
-from tests.support.mirror import repository as index_repository
+from reconciler.plugin import Group, ImporterCall, Step, Unchanged, Unit
 from tests.support.rehearsal import Rehearsal, copy, rehearsal, repository, rules, source
-from tests.support.upstream import upstream
 
 
 @pytest.fixture
@@ -52,9 +46,10 @@ def test_a_group_is_told_whole_with_every_decision(stage: Rehearsal) -> None:
     assert answer["groups"] == [{"name": "a", "owner": "remote:up"}]
     assert said(answer) == {
         "remote:up": [("one", True, ""), ("two", False, "rules.deny")],
-        "remote:other": [("of other", True, "")],
+        "remote:other": [],
         "upload": [],
     }
+    assert answer["sources"][1]["groups"][0]["result"] == "owned"
     [held] = answer["held"]
     assert (held["key"], held["source"], held["since"]["number"]) == ("one", "remote:up", 1)
     assert held["since"]["provenance"]["commit"] == "c0ffee"
@@ -63,7 +58,7 @@ def test_a_group_is_told_whole_with_every_decision(stage: Rehearsal) -> None:
 def test_it_reads_whatever_is_committed_and_changes_nothing(stage: Rehearsal) -> None:
     stage.script.forget()
     stage.explain("a")
-    assert sorted(stage.script.asked) == ["other/a", "up/a"], "the validator is not believed"
+    assert stage.script.asked == ["up/a"], "the validator is not believed, and nobody asks for a name that is another's"
     assert stage.settled()
     assert stage.number() == 1
 
@@ -80,7 +75,7 @@ def test_what_waits_says_until_when(stage: Rehearsal) -> None:
     stage.says("a", stage.bare("three"))
     [unit] = stage.explain("a")["sources"][0]["groups"][0]["units"]
     assert (unit["accepted"], unit["reason"], unit["reconsiderAt"]) == (False, "rules.later", "2026-11-22T12:00:00Z")
-    assert "    ! three   refused: rules.later, until 2026-11-22T12:00:00Z" in _lines(stage.explain("a"))
+    assert "    ! three   refused: rules.later, until 2026-11-22T12:00:00Z" in lines(stage.explain("a"))
 
 
 def test_a_failing_source_is_named_and_the_others_go_on(stage: Rehearsal) -> None:
@@ -98,7 +93,7 @@ def test_a_copy_is_asked_for_its_base_and_an_upload_for_nothing(stage: Rehearsal
     stage.applied()
     answer = stage.explain("mine")
     assert answer["held"][0]["source"] == "upload"
-    assert any("by grace" in line for line in _lines(answer))
+    assert any("by grace" in line for line in lines(answer))
     assert said(stage.explain("a", "prod")) == {"repository:team": [("one", True, "")]}
 
 
@@ -118,36 +113,114 @@ def test_a_low_level_importer_tells_what_is_recorded(stage: Rehearsal) -> None:
     assert [(one["result"], one["groups"]) for one in answer["sources"]] == [("silent", [])]
 
 
-@pytest.mark.parametrize(
-    ("subject", "names"),
-    [
-        ("alpha-1.0-py3-none-any.whl", ["alpha"]),
-        ("My_Project-1.0-py3-none-any.whl", ["my-project"]),
-        ("my-project-1.0.tar.gz", ["my-project"]),
-        ("py-3-tools-2.0.zip", ["py", "py-3-tools"]),
-        ("Django", ["django"]),
-        ("../etc/passwd", []),
-    ],
-)
-def test_a_filename_of_python_leads_to_its_project(subject: str, names: list[str]) -> None:
-    importer: type[Importer] = PythonImporter
-    assert list(importer.explain(subject)) == names
+def test_a_name_stays_with_a_source_that_does_not_answer(stage: Rehearsal) -> None:
+    stage.script.failing["a"] = Unreachable("no answer")
+    assert stage.explain("a")["groups"][0]["owner"] == "remote:up"
+    stage.script.failing["declare"] = Unreachable("no answer")
+    answer = stage.explain("a")
+    assert (answer["groups"][0]["owner"], answer["sources"][1]["result"]) == ("remote:up", "failed")
 
 
-def test_the_command_line(tmp_path: Path) -> None:
-    with upstream() as index:
-        index.release("alpha", "1.0", "1.1")
-        deny = "apiVersion: reconciler/v1\nkind: Filter\nmetadata: {name: house}\nspec: {type: python, global: true, deny: ['alpha==1.1']}\n"
-        site = Mirror(tmp_path, index_remote(index.url), deny, index_repository())
-        site.applied()
-        home = ["--home", str(site.home.root)]
-        done = call(["explain", "repository/team", "alpha-1.1-py3-none-any.whl", *home])
-        assert done.code == 0, done.err
-        assert "does not hold `alpha-1.1-py3-none-any.whl`" in done.out
-        assert "! alpha-1.1-py3-none-any.whl   refused: " in done.out
-        index.forget()
-        whole = call(["explain", "repository/team", "Alpha", "-o", "json", "--offline", *home])
-        assert index.requests == []
-        answer = json.loads(whole.out)
-        assert [one["key"] for one in answer["held"] if one["type"] == "python.distribution"] == ["alpha-1.0-py3-none-any.whl"]
-        assert call(["explain", "remote/up", "x", *home]).code == 1
+def test_a_name_that_is_gone_is_the_next_source_s(stage: Rehearsal) -> None:
+    stage.drops("a")
+    answer = stage.explain("a")
+    assert answer["groups"] == [{"name": "a", "owner": "remote:other"}]
+    assert said(answer)["remote:other"] == [("of other", True, "")]
+
+
+def told(unit: Unit) -> list[Step]:
+    return [
+        Step(True, "listed", key=("upstream",)),
+        Step(unit.key != "two", 'deny "two"', "rules", ("deny", 0)),
+        Step(True, "nothing else"),
+        Step(True, "no such place", "rules", ("max",)),
+    ]
+
+
+def test_the_chain_names_the_line_of_each_rule(stage: Rehearsal) -> None:
+    stage.script.on_trace = told
+    chain = next(one for one in stage.explain("a", declared=True)["sources"][0]["groups"][0]["units"] if one["key"] == "two")["chain"]
+    numbered = enumerate(stage.manifest.read_text(encoding="utf-8").splitlines(), 1)
+    [of_source, of_filter] = [f"{stage.manifest}:{number}" for number, line in numbered if "name: up, upstream: up" in line or "deny: [two]" in line][
+        ::-1
+    ]
+    assert [step["place"] for step in chain] == [of_source, of_filter, None, None], "no place where nothing is written"
+    assert [step["passed"] for step in chain] == [True, False, True, True]
+    assert chain[1] == {"passed": False, "text": 'deny "two"', "filter": "rules", "key": ["deny", 0], "place": of_filter}
+
+
+def test_what_was_recorded_has_rules_but_no_lines(stage: Rehearsal) -> None:
+    stage.script.on_trace = told
+    answer = stage.explain("a")
+    assert answer["by"] == "record"
+    assert {step["place"] for step in answer["sources"][0]["groups"][0]["units"][0]["chain"]} == {None}
+    assert "  by what the last apply recorded" in lines(answer)
+
+
+def test_the_place_of_an_override_is_the_option(stage: Rehearsal) -> None:
+    stage.script.on_trace = told
+    answer = stage.explain("a", declared=True, overrides=["filter/rules.max=3", "filter/rules.deny=[two]"])
+    chain = answer["sources"][0]["groups"][0]["units"][0]["chain"]
+    assert [step["place"] for step in chain][1:] == ["--override:2", None, "--override:1"]
+
+
+def test_of_many_units_one_chain_for_each_rule(stage: Rehearsal) -> None:
+    stage.says("a", *(stage.bare(key) for key in ("two", "three", *(f"k{number}" for number in range(20)))))
+    stage.script.forget()
+    units = stage.explain("a")["sources"][0]["groups"][0]["units"]
+    assert sorted(stage.script.traced) == ["three", "two"]
+    assert [one["key"] for one in units if one["chain"] is not None] == ["three", "two"]
+    assert all(one["chain"] for one in stage.explain("a", verbose=True)["sources"][0]["groups"][0]["units"])
+
+
+def test_manifests_that_nobody_has_applied(stage: Rehearsal) -> None:
+    stage.declare(stage.remote(), rules("deny: [two]"), repository("coming", source("up")))
+    answer = stage.explain("a", "coming", declared=True)
+    assert (answer["version"], answer["held"], answer["by"]) == (None, [], "manifests")
+    assert said(answer) == {"remote:up": [("one", True, ""), ("two", False, "rules.deny")]}
+    assert next(iter(lines(answer))) == "repository/coming, not applied yet"
+
+
+def test_a_chain_that_fails_is_that_source_s_failure(stage: Rehearsal) -> None:
+    def broken(unit: Unit) -> list[Step]:
+        raise ZeroDivisionError("oops")
+
+    stage.script.on_trace = broken
+    first = stage.explain("a")["sources"][0]
+    assert first["result"] == "failed"
+    assert "`trace`" in first["message"]
+    stage.script.on_trace = lambda unit: ["no step"]  # type: ignore[list-item]
+    assert "returns steps" in stage.explain("a")["sources"][0]["message"]
+
+
+def test_a_group_that_is_refused_whole_is_not_asked_for(stage: Rehearsal) -> None:
+    async def declared(call: ImporterCall) -> AsyncIterator[Group | Unchanged]:
+        yield Group("a", refused="denied by everyone")
+
+    stage.script.on_declare = declared
+    stage.script.forget()
+    answer = stage.explain("a")
+    [group] = answer["sources"][0]["groups"]
+    assert (group["result"], group["message"], stage.script.asked) == ("refused", "denied by everyone", [])
+    assert answer["groups"][0]["owner"] == "remote:up", "its name stays its"
+    assert "  `a` is refused whole: denied by everyone" in lines(answer)
+
+
+def test_a_source_that_adds_to_the_name_of_another_says_so(stage: Rehearsal) -> None:
+    async def declared(call: ImporterCall) -> AsyncIterator[Group | Unchanged]:
+        yield Group("a", shared=call.options.upstream == "other")
+
+    stage.script.on_declare = declared
+    answer = stage.explain("a")
+    assert said(answer)["remote:other"] == [("of other", True, "")]
+    assert "  `a` belongs to remote:up; remote:other may add to it" in lines(answer)
+
+
+def test_what_must_not_replace_what_is_held_says_so(stage: Rehearsal) -> None:
+    stage.script.replaceable = False
+    stage.validator("v2")
+    stage.says("a", stage.bare("one", other="words"))
+    [unit] = stage.explain("a")["sources"][0]["groups"][0]["units"]
+    assert (unit["accepted"], unit["reason"]) == (False, "it must not be replaced"), "as the plan says"
+    assert [step["text"] for step in unit["chain"]] == ["nothing keeps it out", "it must not be replaced"]
+    assert "it must not be replaced" in stage.text()

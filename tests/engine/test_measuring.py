@@ -8,6 +8,7 @@ from base64 import b64decode
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from aiohttp import web
 
@@ -188,3 +189,42 @@ def test_each_remote_remembers_what_it_was_shown(two_users: Rehearsal) -> None:
     assert two_users.has(b"for bob")
     assert [two_users.content(name, offline=True).counts.total for name in ("mine", "theirs")] == [0, 0]
     assert two_users.settled()
+
+
+def digested(unit: Unit, **digests: str) -> Unit:
+    """A unit whose artifact has these digests and no sha256."""
+    return msgspec.structs.replace(unit, artifacts=[msgspec.structs.replace(one, sha256="", digests=digests) for one in unit.artifacts])
+
+
+def test_other_digests_are_verified_while_planning_and_forgotten(stage: Rehearsal) -> None:
+    md5, sha512 = hashlib.md5(b"one" * 10).hexdigest(), hashlib.sha512(b"one" * 10).hexdigest()
+    stage.says("a", digested(stage.file("one"), md5=md5, sha512=sha512, crc="0f"))
+    [change] = stage.content().spool
+    [line] = change.lines
+    assert [(one.digests, one.sha256) for one in line.artifacts] == [({}, hashlib.sha256(b"one" * 10).hexdigest())]
+    stage.server.requests.clear()
+    stage.applied()
+    assert stage.downloads() == ["/one"], "what was measured is not downloaded again"
+    assert stage.has(b"one" * 10)
+
+
+def test_bytes_with_another_digest_fail_their_group_alone(stage: Rehearsal) -> None:
+    stage.says("a", digested(stage.file("one"), md5="0" * 32))
+    stage.says("b", stage.bare("two"))
+    message = stage.failed()
+    assert "remote:up: a: `one`: " in message
+    assert f"/one` has the md5 {hashlib.md5(b'one' * 10).hexdigest()} instead of {'0' * 32}, which was declared for it" in message
+    assert stage.held() == ["b/two"]
+
+
+def test_digests_beside_a_sha256_are_no_part_of_a_plan(stage: Rehearsal) -> None:
+    unit = stage.file("two")
+    stage.says("a", msgspec.structs.replace(unit, artifacts=[msgspec.structs.replace(one, digests={"md5": "0" * 32}) for one in unit.artifacts]))
+    assert [one.digests for change in stage.content().spool for line in change.lines for one in line.artifacts] == [{}]
+    stage.applied()
+
+
+@pytest.mark.parametrize("digests", [{"md5": "XYZ"}, {"md5": None}, {5: "00"}, [("md5", "00")], {"md5": ""}, {str(n): "00" for n in range(99)}])
+def test_digests_of_another_shape_are_the_plugins_fault(stage: Rehearsal, digests: object) -> None:
+    stage.says("a", msgspec.structs.replace(stage.bare("one"), artifacts=[Artifact("one", "", 1, stage.server.url("/one"), digests=digests)]))  # type: ignore[arg-type]  # that is the point
+    assert "unit `one`: artifact `one` has" in stage.failed()

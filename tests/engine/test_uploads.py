@@ -141,7 +141,7 @@ def test_a_rule_refuses_with_its_reason(stage: Rehearsal) -> None:
     stage.declare(stage.remote(), rules("deny: [mine]"), repository("team", "remote: {name: up}", MINE), publication(more=ACCESS))
     stage.applied()
     answer = stage.post("/team/upload/", file_part("mine", b"x"), headers=[BEARER])
-    assert (answer.status, "rules.deny" in answer.text) == (400, True)
+    assert (answer.status, "rules.deny" in answer.text) == (403, True)
     assert stage.post("/team/upload/", file_part("other", b"x"), headers=[BEARER]).status == 201
 
 

@@ -228,6 +228,36 @@ def test_what_is_written_wins_over_the_plugin_level_and_an_override_over_both(tm
     assert publication.spec["depth"] == 1
 
 
+def test_where_the_keys_of_a_source_are_written(tmp_path: Path) -> None:
+    registry = trees({"required": "everywhere", "names": ["a"]})
+    written = "{upload: {\n  names: [x,\n   b], nested: {\n  depth: 3}}}"
+    state = forest(tmp_path, registry, written, "repository/it.nested.colour=green")
+    (source,) = state.repositories["it"].sources
+    file = tmp_path / "tree.yaml"
+    places = {
+        (): f"{file}:4",
+        ("names",): f"{file}:5",
+        ("names", 1): f"{file}:6",
+        ("names", 2): None,
+        ("nested", "depth"): f"{file}:7",
+        ("nested", "colour"): "--override:1",
+        ("required",): "plugin-level configuration of `tree`",
+        ("share",): None,
+    }
+    assert {path: source.written.place(path) for path in places} == places
+
+
+def test_where_the_rules_of_a_filter_are_written(tmp_path: Path) -> None:
+    text = HEAD.format(kind="Filter", name="rules", spec="\n  type: quotes\n  <<: &more\n    deny:\n    - q1\n    - q2\n")
+    (tmp_path / "m.yaml").write_text(text, encoding="utf-8")
+    one = read([tmp_path], quotes.registry()).filters["rules"]
+    assert [one.written.place(path) for path in (("deny",), ("deny", 1), ("type",))] == [f"{tmp_path}/m.yaml:{line}" for line in (7, 9, 5)]
+    (tmp_path / "m.yaml").write_text(text.replace("spec: ", "spec: # moved\n"), encoding="utf-8")
+    again = read([tmp_path], quotes.registry()).filters["rules"]
+    assert (again.written, again.written.place(("deny",))) == (one.written, f"{tmp_path}/m.yaml:8"), "a place is no part of what it means"
+    assert one.written.place(("deny", 1)) == f"{tmp_path}/m.yaml:9", "of the text that was read"
+
+
 def test_a_fault_of_the_plugin_level_is_reported_once_where_it_is_used(tmp_path: Path) -> None:
     registry = trees({"required": "x", "names": [1], "nested": {"deph": 1}}, {"depth": object()})
     two = "{type: tree, sources: [{upload: {}}]}"

@@ -146,6 +146,11 @@ def test_a_plugin_may_ask_for_sets_enumerations_and_unions(tmp_path: Path) -> No
         ("{type: rich, files: [{name: b}]}", "m.yaml:4:28: `spec.files[0]` lacks `version`"),
         ("{type: rich, files: [{name: b, versoin: x}]}", "m.yaml:4:38: unknown key `versoin` in `spec.files[0]`\n  hint: did you mean `version`?"),
         ("{type: rich, colours: [blue]}", "m.yaml:4:30: `spec.colours[0]`: expects `red`"),
+        ("{type: rich, colours: [RED]}", "m.yaml:4:30: `spec.colours[0]`: expects `red`\n  hint: did you mean `red`?"),
+        (
+            "{type: rich, files: [~]}",
+            "m.yaml:4:28: `spec.files[0]`: expects a text\n  hint: nothing stands here: leave it out, or put a text in quotes",
+        ),
         ("{type: rich, even: 3}", "m.yaml:4:26: `spec.even`: must be even\n  hint: try the next one"),
         ("{type: rich, bad: s3cret}", "m.yaml:4:7: the plugin's check failed: RuntimeError\n  hint: this is a fault of the plugin: tell its authors"),
         ("{type: rich, typo: 1, globl: true}", "m.yaml:4:29: unknown key `globl` in `spec`\n  hint: did you mean `global`?"),

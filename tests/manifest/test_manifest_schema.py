@@ -39,7 +39,16 @@ def test_the_schema_offers_the_keys_of_the_core_and_of_the_plugin(composed: dict
     assert set(entry["properties"]["upload"]["properties"]) == {"include", "exclude"}
     assert entry["oneOf"] == [{"required": [kind]} for kind in ("remote", "repository", "upload")]
     assert set(definitions["core.UploaderSpec"]["properties"]) == {"token", "username", "password"}
-    assert set(definitions["Publication.quotes"]["properties"]) == {"repository", "version", "path", "publisher", "access", "exports", "title"}
+    assert set(definitions["Publication.quotes"]["properties"]) == {
+        "repository",
+        "version",
+        "path",
+        "publisher",
+        "filters",
+        "access",
+        "exports",
+        "title",
+    }
     assert definitions["Remote.quotes"]["properties"]["index"] == {"enum": ["famous"]}
     assert definitions["Filter.quotes"]["properties"]["minAge"]["anyOf"][0]["pattern"] == "^(\\d{1,9})([smhd])$"
     assert all(definitions[f"{kind}.quotes"]["additionalProperties"] is False for kind in ("Remote", "Filter", "Repository", "Publication"))

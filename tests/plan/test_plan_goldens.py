@@ -7,15 +7,20 @@ from __future__ import annotations
 
 import json
 import os
+import random
+from collections import Counter
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from reconciler.model import Digest, Guard, Kind, Ref
 from reconciler.plan import (
     REFUSE,
     Action,
     ChangeLine,
+    Counts,
     Failure,
     FieldChange,
     Plan,
@@ -24,9 +29,11 @@ from reconciler.plan import (
     difference,
     document,
     guarded,
+    sum_counts,
     text,
     with_download,
 )
+from reconciler.plan.changes import OTHER_REASONS, REASONS
 from tests.support.plans import PlainWords, a_member, a_unit, changed, content
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "plan"
@@ -114,3 +121,29 @@ def test_no_more_refusals_than_a_reader_wants_unless_verbose() -> None:
         refused = json.loads(b"".join(document(plan, verbose=verbose)))["changes"][0]["content"]["refused"]
         assert len(refused["entries"]) == number
         assert refused["counts"] == {"denied": 1200}
+
+
+def test_thousands_of_reasons_of_one_rule_are_one_line() -> None:
+    rule = "house-rules.minAge 7d"
+    refusals = [Refusal("test.file", f"k{n}", f"uploaded {n}, eligible {n + 7} ({rule})", str(n), "wheel", 10, rule) for n in range(5000)]
+    content_of = content([changed(*difference(SOURCE, [], [], refusals, PlainWords()))])
+    plan = Plan(Digest.of(b"m"), (repository("big", version=(1, 1), content=content_of),))
+    lines = [line for line in text(plan) if "!" in line]
+    assert lines == [f"    ! 5,000 refused: {rule}"]
+    assert len([line for line in text(plan, verbose=True) if "!" in line]) == 5000
+    refused = json.loads(b"".join(document(plan)))["changes"][0]["content"]["refused"]
+    assert refused["counts"] == {rule: 5000}
+    assert {entry["rule"] for entry in refused["entries"]} == {rule}
+
+
+@given(st.lists(st.lists(st.sampled_from([f"reason {number:03}" for number in range(3 * REASONS)]), max_size=400), max_size=6), st.randoms())
+def test_reasons_are_counted_within_bounds_in_any_order(parts: list[list[str]], chance: random.Random) -> None:
+    """A plugin may say something else of every unit: what is counted by itself does not depend on what was counted first."""
+    counted = [Counts(refused=dict(Counter(part))) for part in parts]
+    total = sum_counts(counted).refused
+    chance.shuffle(counted)
+    assert sum_counts(counted).refused == total
+    every = Counter(reason for part in parts for reason in part)
+    assert sum(total.values()) == every.total()
+    assert len(total) <= REASONS
+    assert all(every[reason] == number for reason, number in total.items() if reason != OTHER_REASONS)

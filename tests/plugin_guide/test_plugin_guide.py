@@ -110,6 +110,23 @@ def test_importing_reads_what_is_wanted(guide: Any) -> None:
     assert set(asked.refused) == {"'../up'", "'b'", "'c'", "'d'"}
 
 
+def test_what_stands_within_a_file_is_read_by_its_digest(guide: Any) -> None:
+    def titled(body: bytes, **entry: Any) -> Any:
+        asked = call(guide, {"billing/list.json": [{**INVOICE, "sha256": sha256(body).hexdigest(), **entry}]})
+        asked.files = {f"{BASE}billing/invoice.json": body}
+        [unit] = asyncio.run(guide.TitledImporter().read(asked, Group("billing")))
+        return unit.metadata.get("title")
+
+    assert titled(b'{"title": "An invoice"}') == "An invoice"
+    assert titled(b'{"title": [1.5]}') == ""
+    assert titled(b"{}", sha256="") is None
+    for hostile in (b"[]", b"\xff", b"["):
+        with pytest.raises(Malformed, match="not a schema"):
+            titled(hostile)
+    asked = call(guide, {"billing/list.json": []}, frozenset({"v1"}))
+    assert asyncio.run(guide.TitledImporter().read(asked, Group("billing", "v1"))) is UNCHANGED
+
+
 def test_importing_fails_rather_than_finding_nothing(guide: Any) -> None:
     with pytest.raises(Malformed):
         declared(guide.SchemaImporter(), call(guide, {"catalog.json": []}))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from reconciler.engine.pace import LARGEST
 from reconciler.engine.pads import LIMIT
 from reconciler.engine.patience import Limits
-from reconciler.engine.sources import LARGEST
 from reconciler.model.content import MAX_NAME
 from tests.support.guide import GUIDE
 

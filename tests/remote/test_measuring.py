@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.errors import Gone, Malformed, NotCached, ReconcilerError, StateFault, Unreachable
+from reconciler.errors import DigestMismatch, Gone, Malformed, NotCached, ReconcilerError, StateFault, Unreachable
 from reconciler.remote import MeasureCache, Measured, measure, open_fetcher
 from reconciler.remote.measure import Measure
 from tests.support import faulty
@@ -36,8 +37,16 @@ class Site:
         self.url = ""
         self._retries = retries
 
-    def measure(self, *answers: Answer, size: int | None = None, times: int = 1, between: Answer | None = None) -> list[Measured]:
-        """What `times` measurings in a row say; from the second on /f is answered by `between`, if that is given."""
+    def measure(
+        self,
+        *answers: Answer,
+        size: int | None = None,
+        times: int = 1,
+        between: Answer | None = None,
+        digests: Mapping[str, str] | None = None,
+        then: Mapping[str, str] | None = None,
+    ) -> list[Measured]:
+        """What `times` measurings in a row say; from the second on /f is answered by `between` and has the digests `then`, if they are given."""
 
         async def main() -> list[Measured]:
             async with self.server as server:
@@ -57,6 +66,7 @@ class Site:
                                 self.into,
                                 retries=self._retries,
                                 size=size,
+                                digests=(then if number and then else digests) or {},
                                 progress=self.progress.append,
                                 sleep=self.time.sleep,
                             )
@@ -67,16 +77,18 @@ class Site:
 
         return asyncio.run(main())
 
-    def fails(self, kind: type[ReconcilerError], *answers: Answer, size: int | None = None) -> ReconcilerError:
+    def fails(
+        self, kind: type[ReconcilerError], *answers: Answer, size: int | None = None, digests: Mapping[str, str] | None = None
+    ) -> ReconcilerError:
         with pytest.raises(kind) as caught:
-            self.measure(*answers, size=size)
+            self.measure(*answers, size=size, digests=digests)
         assert list(self.into.iterdir()) == []
         assert sum(self.progress) == 0
         assert MeasureCache(self.cache).load(self.url) is None
         return caught.value
 
-    def offline(self, size: int | None = None) -> Measured:
-        return asyncio.run(measure(None, MeasureCache(self.cache), self.url, self.into, retries=0, size=size))
+    def offline(self, size: int | None = None, digests: Mapping[str, str] | None = None) -> Measured:
+        return asyncio.run(measure(None, MeasureCache(self.cache), self.url, self.into, retries=0, size=size, digests=digests or {}))
 
 
 @pytest.fixture
@@ -269,3 +281,49 @@ def test_a_cache_that_cannot_be_written_is_no_failure(tmp_path: Path) -> None:
     cache.store(KNOWN)
     cache.drop(KNOWN.url)
     assert cache.load(KNOWN.url) is None
+
+
+MD5 = {"md5": hashlib.md5(SMALL, usedforsecurity=False).hexdigest()}
+MANY = {**MD5, "sha512": hashlib.sha512(SMALL).hexdigest(), "blake2b": hashlib.blake2b(SMALL).hexdigest()}
+
+
+def test_other_digests_that_were_declared_are_verified(site: Site) -> None:
+    unknown = {"crc32": "00", "shake_128": "00", "nonsense": "ff"}
+    [measured] = site.measure(faulty.body(SMALL), digests={**MANY, **unknown})
+    assert measured.sha256 == sha256(SMALL)
+    [measured] = site.measure(faulty.huge(3_000_000), digests={"sha1": hashlib.sha1(bytes(3_000_000), usedforsecurity=False).hexdigest()})
+    assert measured.size == 3_000_000
+
+
+@pytest.mark.parametrize("digests", [{"md5": "0" * 32}, {**MANY, "sha512": "0" * 128}, {"md5": "00"}])
+def test_bytes_of_another_digest_are_fetched_again_and_refused(site: Site, digests: dict[str, str]) -> None:
+    error = site.fails(DigestMismatch, faulty.body(SMALL, conditional=True), digests=digests)
+    [(algorithm, wrong)] = [(name, value) for name, value in digests.items() if MANY[name] != value]
+    assert f"/f` has the {algorithm} {MANY[algorithm]} instead of {wrong}, which was declared for it" in str(error)
+    assert len(site.server.requests) == 3
+
+
+def test_a_transfer_that_was_spoilt_is_tried_again(site: Site) -> None:
+    [measured] = site.measure(faulty.corrupted(SMALL), faulty.body(SMALL), digests=MD5)
+    assert measured.sha256 == sha256(SMALL)
+
+
+def test_digests_are_remembered_with_the_measure(site: Site) -> None:
+    assert site.measure(faulty.body(SMALL, conditional=True), digests=MANY, then=MD5, times=2)[1].path is None
+    assert site.offline(digests=MANY).sha256 == sha256(SMALL)
+    with pytest.raises(DigestMismatch, match="has the md5"):
+        site.offline(digests={"md5": "0" * 32})
+
+
+def test_what_upstream_confirms_must_have_the_digests_as_well(site: Site) -> None:
+    with pytest.raises(DigestMismatch, match="has the md5"):
+        site.measure(faulty.body(SMALL, conditional=True), digests=MANY, then={"md5": "0" * 32}, times=2)
+
+
+def test_a_digest_that_nobody_took_needs_the_bytes(site: Site) -> None:
+    honest = faulty.body(SMALL, conditional=True)
+    site.measure(honest)
+    with pytest.raises(NotCached):
+        site.offline(digests=MD5)
+    assert site.measure(honest, then=MD5, times=2)[1].path is not None
+    assert site.offline(digests=MD5).sha256 == sha256(SMALL)

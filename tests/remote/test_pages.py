@@ -247,3 +247,31 @@ def test_a_cache_that_cannot_be_written_is_no_failure(tmp_path: Path) -> None:
     root.write_text("a file where a folder should be")
     assert read(root, Upstream(page())).body == BODY
     assert root.is_file()
+
+
+def test_pages_are_one_remotes_own(root: Path) -> None:
+    """Under one URL, whoever has other credentials may be shown something else."""
+    cache = PageCache(root)
+
+    def get(whose: str, *answers: Response) -> bytes:
+        upstream = Upstream(*answers) if answers else None
+        return asyncio.run(PageReader(upstream, cache.of(whose), offline=not answers).get(URL)).body
+
+    assert get("one", page(b"one")) == b"one"
+    with pytest.raises(NotCached):
+        get("two")
+    assert get("two", page(b"two")) == b"two"
+    assert [get("one"), get("two")] == [b"one", b"two"]
+    cache.of("one").drop(URL, "*/*")
+    assert get("two") == b"two"
+
+
+def test_a_cached_page_that_has_reached_the_serial_is_current(root: Path) -> None:
+    first = read(root, Upstream(page(etag='"1"', x_pypi_last_serial="7")))
+    for at_least in (6, 7):
+        upstream = Upstream()
+        assert read(root, upstream, at_least=at_least) == first
+        assert upstream.asked == []
+    upstream = Upstream(unchanged(x_pypi_last_serial="8"))
+    read(root, upstream, at_least=8)
+    assert len(upstream.asked) == 1

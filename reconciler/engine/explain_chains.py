@@ -1,0 +1,78 @@
+"""The chains of rules behind decisions, each rule with the place where it is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from reconciler.engine.conduits import blaming
+from reconciler.engine.selection import Selection
+from reconciler.engine.sources import Answer, Asked
+from reconciler.engine.telling import told
+from reconciler.model import DesiredState, Source, StoredUnit, Unit
+from reconciler.plugin import Decision, Step
+
+FEW = 10  # units whose chains are told, each; of more, one for every rule that keeps some of them out
+MOST = 100  # such rules
+
+Chain = list[dict[str, Any]]
+
+
+class Chains:
+    """What the rules of one source and of the filters in force say. Raises PluginFault naming what a content type failed in."""
+
+    def __init__(self, asked: Asked, desired: DesiredState, source: Source, selection: Selection) -> None:
+        self._asked = asked
+        self._selection = selection
+        self._written = {one.meta.name: one.written for one in desired.filters_of(asked.repository)} | {"": source.written}
+
+    def of_units(self, answer: Answer, meant: Sequence[Decision], *, every: bool) -> Mapping[int, Chain]:
+        """By the identity of units. A content type may look at all of a group to tell one chain: of many units, unless `every` one is asked for,
+        those are told that show a rule which none did before.
+        """
+        chosen = meant if every or len(meant) <= FEW else _first_of_each_rule(meant)
+        return {id(one.unit): self._of_unit(answer, one) for one in chosen}
+
+    def _of_unit(self, answer: Answer, one: Decision) -> Chain:
+        with self._calling("trace", answer.name):
+            steps = self._selection.trace(answer.name, answer.units, one.unit)
+        if not one.accepted and all(step.passed for step in steps):  # no rule keeps it out, but what is held already
+            steps.append(Step(False, told(one.reason)))
+        return self._chain(steps)
+
+    def of_group(self, name: str) -> Chain:
+        """Of the rules that keep out all of it."""
+        with self._calling("trace_group", name):
+            return self._chain(self._selection.trace_group(name))
+
+    def summary(self, unit: Unit) -> tuple[str | None, str]:
+        """The version and the label of a unit."""
+        with self._calling("summary", unit.key):
+            return self._selection.summary(unit)
+
+    def refusal(self, before: StoredUnit, after: Unit) -> str | None:
+        """Why one unit must not replace another."""
+        with self._calling("refusal", after.key):
+            return self._selection.refusal(before, after)
+
+    @contextmanager
+    def _calling(self, method: str, about: str) -> Iterator[None]:
+        call = self._asked.call(method, about)
+        with self._asked.context.patience.named(call), blaming(call):
+            yield
+
+    def _chain(self, steps: Sequence[Step]) -> Chain:
+        return [{"passed": one.passed, "text": one.text, "filter": one.filter, "key": list(one.key), "place": self._place(one)} for one in steps]
+
+    def _place(self, step: Step) -> str | None:
+        written = self._written.get(step.filter)
+        return written.place(step.key) if written is not None and (step.key or step.filter) else None
+
+
+def _first_of_each_rule(meant: Sequence[Decision]) -> list[Decision]:
+    first: dict[str, Decision] = {}
+    for one in meant:
+        if not one.accepted and len(first) < MOST:
+            first.setdefault(one.rule or one.reason, one)
+    return list(first.values())

@@ -1,0 +1,158 @@
+"""What a call gives to an importer beside pages: the filters, the moment of the plan, files of known digests and parts of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.model import Digest
+from reconciler.plugin import Group, ImporterCall, Part, SyncConduit, Unit
+from tests.support.faulty import body, status
+from tests.support.rehearsal import LINE, Rehearsal, rehearsal, repository, resource, rules, source
+
+DATA = b"0123456789" * 10
+SHA256 = Digest.of(DATA).hex
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Rehearsal]:
+    with rehearsal(tmp_path) as found:
+        found.declare(found.remote(), repository())
+        found.says("a")
+        found.server.on("/data", body(DATA))
+        yield found
+
+
+def read_by(stage: Rehearsal, said: list[Any], url: str = "data", **how: Any) -> None:
+    """`read` reads the file, or a part of it, and makes a unit of it."""
+
+    async def read(call: ImporterCall, group: Group) -> list[Unit]:
+        if "offset" in how:
+            said.append(await call.get_part(url, sha256=how.get("sha256", SHA256), offset=how["offset"], length=how["length"]))
+        else:
+            said.append(await call.get_file(url, sha256=how.get("sha256", SHA256)))
+        return [Unit(LINE, "one", {})]
+
+    stage.script.on_read = read
+
+
+def test_a_call_knows_the_filters_by_name_and_the_moment(stage: Rehearsal) -> None:
+    said: list[Any] = []
+
+    async def read(call: ImporterCall, group: Group) -> list[Unit]:
+        said.append(([(one.name, one.options.model_dump()["deny"]) for one in call.filters], call.now))
+        return []
+
+    async def sync(conduit: SyncConduit) -> None:
+        said.append(([one.name for one in conduit.filters], conduit.now))
+
+    stage.script.on_read, stage.script.on_sync = read, sync
+    late = resource("Filter", "zeal", "type: lines, global: true, deny: [z]")
+    stage.declare(stage.remote(), late, rules("deny: [x, y]"), repository(), stage.remote("low", type="records"))
+    stage.applied()
+    stage.declare(stage.remote("low", type="records"), repository("low", source("low"), type="records"))
+    stage.applied()
+    assert said == [([("rules", ("x", "y")), ("zeal", ("z",))], stage.now), ([], stage.now)]
+
+
+def test_a_file_is_read_once_whatever_becomes_of_the_plan(stage: Rehearsal) -> None:
+    said: list[Any] = []
+    read_by(stage, said)
+    stage.plan()
+    stage.plan()
+    stage.applied()
+    assert said == [DATA] * 3
+    assert stage.downloads() == ["/data"]
+    assert stage.content(offline=True).unknown == ()
+
+
+def test_a_part_is_read_once_and_offline(stage: Rehearsal) -> None:
+    said: list[Any] = []
+    read_by(stage, said, offset=-5, length=3)
+    assert stage.content(offline=True).unknown == ("remote:up: a",)
+    stage.plan()
+    stage.plan(offline=True)
+    assert said == [Part(95, 100, b"567")] * 2
+    assert stage.downloads() == ["/data"]
+
+
+def test_a_file_of_another_digest_is_a_failure_that_names_it(stage: Rehearsal) -> None:
+    read_by(stage, [], sha256="0" * 64)
+    assert "/data` has the sha256 " + SHA256 + " instead of 000" in stage.failed()
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"sha256": "abc"},
+        {"sha256": SHA256.upper()},
+        {"sha256": None},
+        {"sha256": SHA256, "offset": 0, "length": 0},
+        {"sha256": SHA256, "offset": 0, "length": 2**40},
+        {"sha256": SHA256, "offset": -(2**40), "length": 1},
+        {"sha256": SHA256, "offset": 2**70, "length": 1},
+        {"sha256": SHA256, "offset": "0", "length": 1},
+    ],
+)
+def test_what_a_plugin_asks_for_in_vain_is_its_fault(stage: Rehearsal, how: dict[str, Any]) -> None:
+    read_by(stage, [], **how)
+    assert "importer `lines`: " in stage.failed()
+    assert stage.downloads() == []
+
+
+def test_parts_that_made_no_sense_are_read_anew(stage: Rehearsal) -> None:
+    async def read(call: ImporterCall, group: Group) -> list[Unit]:
+        part = await call.get_part("data", sha256=SHA256, offset=0, length=5)
+        assert part.body == b"01234", "this makes no sense"
+        return []
+
+    stage.script.on_read = read
+    stage.server.on("/data", body(b"nonsense"))
+    assert "this makes no sense" in stage.failed()
+    stage.server.on("/data", body(DATA))
+    stage.applied()
+
+
+@pytest.mark.parametrize("way", ["filters", "now", "get_file", "get_part"])
+def test_a_closed_call_gives_nothing(stage: Rehearsal, way: str) -> None:
+    kept: list[ImporterCall] = []
+
+    async def read(call: ImporterCall, group: Group) -> list[Unit]:
+        for closed in kept:
+            if way == "get_file":
+                await closed.get_file("data", sha256=SHA256)
+            elif way == "get_part":
+                await closed.get_part("data", sha256=SHA256, offset=0, length=1)
+            else:
+                getattr(closed, way)
+        kept.append(call)
+        return []
+
+    stage.script.on_read = read
+    stage.applied()
+    assert "used its `ImporterCall` after its call had returned" in stage.failed()
+
+
+def test_what_one_remote_is_shown_is_no_other_ones(stage: Rehearsal) -> None:
+    """Two remotes with one URL and other credentials: each has pages, and parts, of its own."""
+    said: list[tuple[str, bytes, bytes]] = []
+
+    async def read(call: ImporterCall, group: Group) -> list[Unit]:
+        page = await call.get("page")
+        part = await call.get_part("part", sha256=SHA256, offset=0, length=2)
+        said.append((call.options.upstream, page.body, part.body))
+        return []
+
+    stage.script.on_read = read
+    stage.says("a", name="down")
+    stage.declare(stage.remote(), stage.remote("down"), repository("team", source("up")), repository("other", source("down")))
+    stage.server.on("/page", body(b"one"), body(b"two"), status(500))
+    stage.server.on("/part", body(b"11111"), body(b"22222"), status(500))
+    stage.plan()
+    stage.plan(offline=True)
+    assert sorted(said[:2], key=lambda one: one[1]) == sorted(set(said), key=lambda one: one[1])
+    assert sorted(said[:2]) == sorted(said[2:])
+    assert {(page, part) for _, page, part in said} in ({(b"one", b"11"), (b"two", b"22")}, {(b"one", b"22"), (b"two", b"11")})
