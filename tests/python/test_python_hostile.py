@@ -10,9 +10,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from reconciler.model import sealed, stored_unit
-from reconciler.plugin import PluginCallConfiguration, StoredArtifact, StoredUnit
+from reconciler.model import acceptable, sealed, stored_unit
+from reconciler.plugin import Malformed, PluginCallConfiguration, StoredArtifact, StoredUnit, Unit
 from reconciler_python.documents import FILE_KEYS, PAGE_KEYS, ExtendedFile, ListedFile, read_project_json
+from reconciler_python.media_types import read_list, read_project
 from reconciler_python.rendering import list_pages, project_pages
 from reconciler_python.simple_publisher import PythonPublisher
 from reconciler_python.units import project_units
@@ -158,6 +159,16 @@ PAGE = st.fixed_dictionaries(
     {}, optional={"project-status": st.fixed_dictionaries({"status": TEXT}, optional={"reason": TEXT}), "": VALUE, "extra": VALUE, MARKUP: VALUE}
 )
 
+FRAGMENT = (
+    st.sampled_from(
+        ["<a ", "href=", "'", '"', ">", "<", "/", "</a>", "<!--", "-->", "<base ", "<meta ", "name=", "content=", "&#", "&amp;", ";", "=", " "]
+    )
+    | st.sampled_from(
+        ["<html>", "</html>", "<script>", "</script>", "foo-1.0.tar.gz", "#sha256=", SHA, "pypi:repository-version", "1.0", "\x00", "9" * 5000]
+    )
+    | st.text(max_size=8)
+)
+
 
 @given(st.lists(FILES, max_size=4), PAGE)
 @example([file(**{"": {"upload-time": MARKUP, "core-metadata": {"sha256": MARKUP}, "size": MARKUP, "yanked": False}})], {})
@@ -213,3 +224,97 @@ def test_names_are_escaped_wherever_they_stand() -> None:
     drawn = Drawn(project_pages(MARKUP, [unit], None)[0])
     assert_only_what_is_expected(drawn)
     assert [text for tag, _, text in drawn.elements if tag in ("title", "h1")] == [f"Links for {MARKUP}"] * 2
+
+
+class TestDocumentsWithoutSense:
+    """Whatever bytes an index sends: units that the core takes, refusals, or Malformed; in time that follows their number."""
+
+    @staticmethod
+    def read(body: bytes, media_type: str, charset: str = "utf-8", **keys: Any) -> list[Unit]:
+        try:
+            document = read_project(page(body, media_type, url=URL, charset=charset))
+            read_list(page(body, media_type, url=URL, charset=charset))
+        except Malformed:
+            return []
+        refused: dict[str, str] = {}
+        found = project_units("foo", document, URL, refused.__setitem__, **keys)
+        for unit in found:
+            acceptable(unit)
+        assert all(name.isprintable() for name in refused)
+        return found
+
+    @given(st.recursive(VALUE, lambda inner: st.dictionaries(KEY, inner, max_size=4), max_leaves=8), st.booleans())
+    def test_json_of_any_shape(self, value: Any, lenient: bool) -> None:
+        for document in (
+            value,
+            {"files": value},
+            {"files": [value]},
+            {"files": [file(), value], "meta": value},
+            {"files": [], "project-status": value},
+        ):
+            self.read(json.dumps(document).encode(), JSON, legacy=lenient, unhashed=lenient)
+
+    @given(st.lists(FILES, max_size=3), st.data())
+    def test_json_that_was_cut_or_stirred(self, files: list[dict[str, Any]], data: st.DataObject) -> None:
+        body = bytearray(json.dumps(document(*files)).encode())
+        place = data.draw(st.integers(0, len(body) - 1))
+        self.read(bytes(body[:place]), JSON)
+        body[place] = data.draw(st.integers(0, 255))
+        self.read(bytes(body), JSON)
+
+    @given(st.lists(FRAGMENT, max_size=20), st.booleans())
+    def test_html_of_any_shape(self, fragments: list[str], lenient: bool) -> None:
+        self.read("".join(fragments).encode(errors="surrogatepass"), "text/html", legacy=lenient, unhashed=lenient)
+
+    @given(st.binary(max_size=80), st.sampled_from(["", JSON, "text/html", "text/plain", "application/octet-stream", "application/json"]))
+    def test_bytes_under_any_media_type(self, body: bytes, media_type: str) -> None:
+        for charset in ("utf-8", "latin-1", "utf-16", "utf-7", "punycode", "no-such"):
+            self.read(body, media_type, charset)
+
+    @pytest.mark.parametrize("lenient", [False, True])
+    @pytest.mark.parametrize(
+        "filename",
+        [
+            "foo-" + "-" * 100_000 + ".whl",
+            "foo-1!" + "9" * 200 + ".tar.gz",
+            "foo-" + "9" * 100_000 + ".tar.gz",
+            "foo-" + ".".join(["1"] * 100) + ".tar.gz",
+            "foo-" + "1a" * 100 + ".tar.gz",
+            "foo-\u0661.0.tar.gz",
+            "foo-1.0+\u212a.tar.gz",
+            "foo-1.0\u202egz.tar.gz",
+            "foo-1.0\ud800.tar.gz",
+            "foo-\u200b1.0.tar.gz",
+            "foo" + "-_." * 60 + "1.0.zip",
+            "foo-.linux" * 20 + ".tar.gz",
+            "..\\foo-1.0.zip",
+            "foo-1.0.tar.gz\x00.exe",
+        ],
+    )
+    def test_names_that_want_to_be_long_or_wide(self, filename: str, lenient: bool) -> None:
+        body = json.dumps(document({**file(), "filename": filename})).encode()
+        for unit in self.read(body, JSON, legacy=lenient):
+            assert unit.key.isprintable()
+            assert len(unit.key.encode()) < 255
+            assert unit.metadata["version"].isascii() or lenient
+
+    @pytest.mark.parametrize(
+        "unit", ["<a ", "<!--", "<a href='", '<a href="', "</", "<![CDATA[", "<a>", "<", "&", "<script>", "<a x=y ", "<a>< ", "<a =' =\""]
+    )
+    def test_many_of_what_is_never_closed(self, unit: str) -> None:
+        """Linear: with a scanner that looks ahead from each of them, this would take a quarter of an hour."""
+        for around in ("{}", "<html><body>{}</body></html>", "<a href='x'>{}</a>"):
+            self.read(around.format(unit * 30_000).encode(), "text/html")
+
+    def test_no_secret_of_a_url_is_recorded_or_told(self) -> None:
+        secret = "pa55word"
+        entry = file(url=f"https://user:{secret}@files.example.org/foo.whl?x=1", provenance=f"https://user:{secret}@files.example.org/p")
+        where = f"https://user:{secret}@index.example.org/simple/foo/?sign={secret}"
+        for body in (json.dumps(document(entry)), json.dumps(document({**entry, "url": "foo.whl"}))):
+            read = read_project(page(body, JSON, url=where))
+            units = project_units("foo", read, where, lambda key, reason: None)
+            assert len(units) == 1
+            assert secret not in repr(units).replace(f"sign={secret}", "")
+        with pytest.raises(Malformed) as raised:
+            read_project(page("[]", JSON, url=where))
+        assert secret not in str(raised.value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -18,13 +19,14 @@ JSON = "application/vnd.pypi.simple.v1+json"
 SHA = "a" * 64
 OTHER = "b" * 64
 FOO = f"{BASE}foo/"
+NO_DIGEST = "upstream gives no digest (`hashes: optional` would take it)"
 
 
 def declared(pages: dict[str, Page | Exception], **keys: Any) -> tuple[list[Group], FakeCall]:
     call = FakeCall(pages, SelectionOptions.model_validate(keys))
 
     async def collect() -> list[Group]:
-        return [group async for group in PythonImporter().declare(call)]
+        return [group async for group in PythonImporter().declare(call) if isinstance(group, Group)]
 
     return asyncio.run(collect()), call
 
@@ -140,6 +142,7 @@ class TestRead:
             "yanked": "broken",
             "coreMetadata": {"sha256": OTHER},
             "extra": {"new-key": {"x": "1.5"}},
+            "_provenance": "https://index.example.org/p",
         }
         url = "https://files.example.org/foo-1.0-py3-none-any.whl"
         assert unit.artifacts == [
@@ -185,9 +188,17 @@ class TestRead:
     @pytest.mark.parametrize(
         ("entry", "key", "reason"),
         [
-            (file(hashes={}), "foo-1.0-py3-none-any.whl", "upstream gives no sha256"),
-            (file(hashes={"sha256": "short"}), "foo-1.0-py3-none-any.whl", "upstream gives no sha256"),
-            (file(hashes={"md5": "0" * 32}), "foo-1.0-py3-none-any.whl", "upstream gives no sha256"),
+            (file(hashes={}), "foo-1.0-py3-none-any.whl", NO_DIGEST),
+            (file(hashes={"sha256": ""}), "foo-1.0-py3-none-any.whl", NO_DIGEST),
+            (file(hashes={"sha256": "short"}), "foo-1.0-py3-none-any.whl", "upstream's sha256 is no sha256"),
+            (file(hashes={"md5": SHA}), "foo-1.0-py3-none-any.whl", "upstream's md5 is no md5"),
+            (file(hashes={"crc32": "0" * 8}), "foo-1.0-py3-none-any.whl", NO_DIGEST),
+            (file(url=""), "foo-1.0-py3-none-any.whl", "its URL cannot be fetched"),
+            (file(url="javascript:alert(1)"), "foo-1.0-py3-none-any.whl", "its URL cannot be fetched"),
+            (file(url="https://files.example.org/a\x1b[2J"), "foo-1.0-py3-none-any.whl", "its URL cannot be fetched"),
+            (file(url="https://files.example.org:123456/a"), "foo-1.0-py3-none-any.whl", "its URL cannot be fetched"),
+            (file(url="https://files.example.org\\evil.example.org/a"), "foo-1.0-py3-none-any.whl", "its URL cannot be fetched"),
+            (file(url="https://files.example.org/" + "a" * 16_000), "foo-1.0-py3-none-any.whl", "its URL cannot be fetched"),
             (file(url="file:///etc/passwd"), "foo-1.0-py3-none-any.whl", "its URL cannot be fetched"),
             (file(url="http://[broken"), "foo-1.0-py3-none-any.whl", "its URL cannot be fetched"),
             (file(url="//[broken"), "foo-1.0-py3-none-any.whl", "its URL cannot be fetched"),
@@ -215,6 +226,14 @@ class TestRead:
         found, refused = units(document(file(), file(hashes={"sha256": OTHER})))
         assert found == []
         assert refused == {"foo-1.0-py3-none-any.whl": "upstream lists it twice, with different digests"}
+
+    def test_entries_of_one_filename_that_agree_where_they_can_are_one_unit(self) -> None:
+        entries = [file(hashes={"md5": "0" * 32}), file(), file(hashes={"sha256": SHA.upper(), "md5": "0" * 32, "crc32": "x"})]
+        for order in permutations(entries):
+            [unit], refused = units(document(*order))
+            assert (unit.artifacts[0].sha256, unit.artifacts[0].digests, refused) == (SHA, {"md5": "0" * 32}, {})
+        for order in permutations([*entries[1:], file(hashes={"md5": "1" * 32})]):
+            assert units(document(*order))[1] == {"foo-1.0-py3-none-any.whl": "upstream lists it twice, with different digests"}
 
     def test_one_file_listed_twice_is_one_unit_whatever_the_order(self) -> None:
         first, second = file(**{"requires-python": ">=3"}), file()
@@ -267,6 +286,7 @@ class TestHtml:
             size=5,
             yanked='why "not"',
             **{"requires-python": ">=3.8", "core-metadata": {"sha256": OTHER}, "upload-time": "2026-01-02T03:04:05Z"},
+            provenance="https://index.example.org/p",
         )
         same = document(entry, **{"project-status": {"status": "archived", "reason": "a & b"}})
         for media_type in ("text/html", "application/vnd.pypi.simple.v1+html"):
@@ -294,7 +314,7 @@ class TestHtml:
             <a href="foo-3.0.tar.gz#sha256={SHA}">unclosed"""
         found, refused = units(markup, "text/html")
         assert [unit.key for unit in found] == ["foo-3.0.tar.gz"]
-        assert refused == {"../../etc/foo-1.0.tar.gz": "the filename is unsafe", "foo-2.0.tar.gz": "upstream gives no sha256"}
+        assert refused == {"../../etc/foo-1.0.tar.gz": "the filename is unsafe", "foo-2.0.tar.gz": NO_DIGEST}
 
     def test_a_page_without_links_has_no_files(self) -> None:
         assert units("<html><body>nothing here</body></html>", "text/html") == ([], {})

@@ -13,7 +13,7 @@ from reconciler.plugin import MissingCall, PluginCallConfiguration, Redirect, St
 from reconciler_python.documents import read_project_json
 from reconciler_python.markup import read_project_html
 from reconciler_python.rendering import project_pages
-from reconciler_python.simple_publisher import PythonPublisher
+from reconciler_python.simple_publisher import PublicationOptions, PythonPublisher
 from reconciler_python.units import project_units
 from tests.support.calls import FakeOutput, FakePublishConduit, page, stored
 
@@ -183,3 +183,44 @@ class TestMissing:
     )
     def test_any_spelling_of_a_name_leads_to_its_page(self, path: str, meant: str | None) -> None:
         assert PythonPublisher.missing(MissingCall("team"), path) == (Redirect(meant) if meant else None)
+
+
+class TestProvenance:
+    FILENAME = "foo-1.0-py3-none-any.whl"
+    PLACE = f"files/foo/{SHA}/{FILENAME}.provenance"
+
+    def publish(self, **keys: Any) -> FakeOutput:
+        plain = unit(self.FILENAME, "1.0")
+        attested = StoredUnit(
+            artifacts=[*plain.artifacts, StoredArtifact(f"{self.FILENAME}.provenance", BESIDE, 3)],
+            group="foo",
+            key=plain.key,
+            metadata=plain.metadata,
+            type=plain.type,
+        )
+        return published({"foo": [attested]}, options=PublicationOptions.model_validate(keys)).merged
+
+    def test_the_object_stands_beside_its_file_and_pages_that_know_no_url_do_not_name_it(self) -> None:
+        """PEP 740 wants an absolute URL: a relative one makes a client refuse the whole page."""
+        output = self.publish()
+        assert output.files[self.PLACE] == (BESIDE, "application/vnd.pypi.integrity.v1+json")
+        [file] = json_page(output, "simple/foo/")["files"]
+        assert "provenance" not in file
+        assert b"data-provenance" not in output.pages["simple/foo/", HTML]
+
+    @pytest.mark.parametrize("base", ["https://packages.example.org/team", "https://packages.example.org/team/"])
+    def test_with_the_publications_url_pages_name_it(self, base: str) -> None:
+        output = self.publish(baseUrl=base)
+        expected = f"https://packages.example.org/team/{self.PLACE}"
+        for kind in (JSON, HTML):
+            parse = ProjectPage.from_json_data if kind == JSON else None
+            body = output.pages["simple/foo/", kind]
+            found = parse(json.loads(body)) if parse else ProjectPage.from_html("foo", body)
+            assert [package.provenance_url for package in found.packages] == [expected]
+
+    @pytest.mark.parametrize(
+        "base", ["/team/", "ftp://packages.example.org/", "https://user:pass@packages.example.org/", "https://packages.example.org/?x"]
+    )
+    def test_what_is_no_url_of_a_publication_is_refused(self, base: str) -> None:
+        with pytest.raises(ValueError, match="expects an http or https URL"):
+            PublicationOptions.model_validate({"baseUrl": base})

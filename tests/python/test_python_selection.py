@@ -2,48 +2,24 @@
 
 from __future__ import annotations
 
-import random
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from reconciler.plugin import ActiveFilter, Decision, Options, Unit
-from reconciler_python.content import Distribution
-from reconciler_python.options import FilterOptions, SelectionOptions
-
-NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
-
-
-def unit(version: str, *, package_type: str = "wheel", name: str = "django", **metadata: Any) -> Unit:
-    endings = {"wheel": "-py3-none-any.whl", "sdist": ".tar.gz", "egg": "-py2.7.egg"}
-    return Unit(
-        "python.distribution", f"{name}-{version}{endings[package_type]}", {"name": name, "version": version, "packageType": package_type, **metadata}
-    )
-
-
-def house_rules(name: str = "house-rules", **keys: Any) -> ActiveFilter:
-    return ActiveFilter(name, FilterOptions.model_validate(keys), "filters.yaml:1:1")
-
-
-def decide(units: list[Unit], *filters: ActiveFilter, now: datetime = NOW, **keys: Any) -> list[Decision]:
-    name = units[0].metadata["name"] if units else "django"
-    return list(Distribution.select(name, units, SelectionOptions.model_validate(keys), filters, now))
-
-
-def accepted(versions: list[str], *filters: ActiveFilter, **keys: Any) -> list[str]:
-    return [decision.unit.metadata["version"] for decision in decide([unit(version) for version in versions], *filters, **keys) if decision.accepted]
-
+from reconciler.plugin import Decision, Options
+from reconciler_python.filter_options import FilterOptions
+from reconciler_python.options import SelectionOptions
+from tests.support.selecting import NOW, decide, house_rules, unit, versions_in
 
 VERSIONS = ["4.2", "5.0rc1", "5.0", "5.0.1", "5.1.dev1", "6.0a1", "6.0"]
 
 
 class TestSource:
     def test_without_include_everything_is_in(self) -> None:
-        assert accepted(VERSIONS) == VERSIONS
+        assert versions_in(VERSIONS) == VERSIONS
 
     @pytest.mark.parametrize(
         ("include", "versions"),
@@ -60,11 +36,11 @@ class TestSource:
         ],
     )
     def test_include(self, include: list[str], versions: list[str]) -> None:
-        assert accepted(VERSIONS, include=include) == versions
+        assert versions_in(VERSIONS, include=include) == versions
 
     def test_exclude_means_prereleases_too(self) -> None:
-        assert accepted(VERSIONS, exclude=["django>=5"]) == ["4.2", "5.0rc1"]
-        assert accepted(VERSIONS, exclude=["django>=5.1"]) == ["4.2", "5.0rc1", "5.0", "5.0.1", "5.1.dev1"]
+        assert versions_in(VERSIONS, exclude=["django>=5"]) == ["4.2", "5.0rc1"]
+        assert versions_in(VERSIONS, exclude=["django>=5.1"]) == ["4.2", "5.0rc1", "5.0", "5.0.1", "5.1.dev1"]
 
     def test_reasons(self) -> None:
         answers = decide([unit("5.0.1"), unit("7.0")], include=["django>=5,<6"], exclude=["django==5.0.1"])
@@ -80,33 +56,45 @@ class TestSource:
             ("", "neither a requirement nor a name glob"),
             ("-x", "is no project name"),
             ("acme-*>=1", "a name glob takes no version specifier"),
-            ("uvicorn[standard]>=1", "extras are not supported yet"),
-            ("foo; python_version<'3'", "environment markers are not supported yet"),
+            ("uvicorn[stan dard]>=1", "`stan dard` is no extra"),
+            ("foo; python_version<3", "`python_version<3` is no environment marker"),
+            ("acme-*[x]", "a name glob takes no extras and no environment marker"),
+            ("acme-*; os_name == 'nt'", "a name glob takes no extras and no environment marker"),
             ("foo @ https://files.example.org/foo.whl", "a direct URL selects nothing"),
         ],
     )
     def test_a_bad_rule_is_a_fault_that_names_it(self, rule: str, words: str) -> None:
-        for key in ("include", "exclude"):
-            with pytest.raises(ValidationError) as fault:
-                SelectionOptions.model_validate({key: ["good", rule]})
-            [error] = fault.value.errors()
-            assert error["loc"] == (key, 1)
-            assert rule in error["msg"]
-            assert words in error["msg"]
+        with pytest.raises(ValidationError) as fault:
+            SelectionOptions.model_validate({"include": ["good", rule]})
+        [error] = fault.value.errors()
+        assert error["loc"] == ("include", 1)
+        assert rule in error["msg"]
+        assert words in error["msg"]
+
+    @pytest.mark.parametrize(
+        ("rule", "words"),
+        [
+            ("uvicorn[standard]>=1", "extras say nothing here"),
+            ("foo; python_version<'3'", "an environment marker says nothing here"),
+            ("../../etc", "`..` is no project name"),
+            ("foo @ https://files.example.org/foo.whl", "a direct URL selects nothing"),
+        ],
+    )
+    def test_what_only_leaves_out_takes_no_extras_and_no_markers(self, rule: str, words: str) -> None:
+        for model, key in ((SelectionOptions, "exclude"), (FilterOptions, "allow"), (FilterOptions, "deny"), (SelectionOptions, "sharedProjects")):
+            with pytest.raises(ValidationError, match=re.escape(words)):
+                model.model_validate({key: [rule]})
+
+    def test_extras_and_markers_of_an_include_are_about_dependencies(self) -> None:
+        options = SelectionOptions.model_validate({"include": ["Django[argon2,B_crypt] >=5,<6; sys_platform == 'win32'"]})
+        [rule] = options.included.about("django")
+        assert (rule.extras, str(rule.marker), str(rule.specifiers)) == (frozenset({"argon2", "b-crypt"}), 'sys_platform == "win32"', "<6,>=5")
+        assert versions_in(VERSIONS, include=list(options.include)) == ["5.0", "5.0.1"]
 
     @pytest.mark.parametrize("value", ["django", [5], [["django"]], {"django": 1}, None])
     def test_types_are_strict(self, value: object) -> None:
         with pytest.raises(ValidationError):
             SelectionOptions.model_validate({"include": value})
-
-    def test_keys_that_are_promised_are_declared_and_refused(self) -> None:
-        for model in (SelectionOptions, FilterOptions):
-            assert model.not_yet
-            for key in model.not_yet:
-                with pytest.raises(ValidationError, match="Extra inputs"):
-                    model.model_validate({key: []})
-        assert not {field.alias for field in SelectionOptions.model_fields.values()} & SelectionOptions.not_yet
-        assert not {field.alias for field in FilterOptions.model_fields.values()} & FilterOptions.not_yet
 
     def test_models_have_a_schema_and_equal_each_other_after_use(self) -> None:
         used, fresh = (SelectionOptions.model_validate({"include": ["a", "b>1"]}) for _ in range(2))
@@ -119,7 +107,7 @@ class TestSource:
 
 class TestFilter:
     def test_a_filter_without_rules_lets_everything_pass(self) -> None:
-        assert accepted(VERSIONS, house_rules()) == VERSIONS
+        assert versions_in(VERSIONS, house_rules()) == VERSIONS
 
     def test_deny_names_the_rule_and_the_filter(self) -> None:
         [answer] = decide([unit("1.0", name="evil-package")], house_rules(deny=["Evil_Package"]))
@@ -136,15 +124,15 @@ class TestFilter:
         ],
     )
     def test_deny(self, deny: list[str], left: list[str]) -> None:
-        assert accepted(VERSIONS, house_rules(deny=deny)) == left
+        assert versions_in(VERSIONS, house_rules(deny=deny)) == left
 
     def test_deny_wins_over_allow(self) -> None:
         rules = house_rules(allow=["django>=5"], deny=["django-5.0-py3-none-any.whl"])
-        assert accepted(VERSIONS, rules) == ["5.0.1", "6.0"]
+        assert versions_in(VERSIONS, rules) == ["5.0.1", "6.0"]
         assert decide([unit("4.2")], rules)[0].reason == "matches no allow (house-rules.allow)"
 
     def test_a_filename_allows_one_file(self) -> None:
-        assert accepted(VERSIONS, house_rules(allow=["django-5.0rc1-py3-none-any.whl"])) == ["5.0rc1"]
+        assert versions_in(VERSIONS, house_rules(allow=["django-5.0rc1-py3-none-any.whl"])) == ["5.0rc1"]
 
     @pytest.mark.parametrize(
         "rule", ["alpha-*.whl", "*.whl", "alpha-1.?-py3-none-any.WHL", "alpha-1.[01]-py3-none-any.whl", " alpha*.tar.gz ", "*-*.tar.Z"]
@@ -169,7 +157,7 @@ class TestFilter:
         assert hint == ("name each file exactly, or " if exactly else "") + "glob the projects without the extension: `acme-*`"
 
     def test_blanks_around_a_filename_do_not_hide_it(self) -> None:
-        assert accepted(VERSIONS, house_rules(deny=[" django-4.2-py3-none-any.whl "])) == VERSIONS[1:]
+        assert versions_in(VERSIONS, house_rules(deny=[" django-4.2-py3-none-any.whl "])) == VERSIONS[1:]
 
     def test_package_types(self) -> None:
         answers = decide([unit("1.0", package_type=kind) for kind in ("wheel", "sdist", "egg")], house_rules(packageTypes=["wheel", "egg"]))
@@ -196,13 +184,13 @@ class TestCooldown:
         assert decide([unit("1.0", uploadTime=time)], house_rules(minAge="7d"), now=late)[0] == Decision(unit("1.0", uploadTime=time), True)
 
     @pytest.mark.parametrize("metadata", [{}, {"uploadTime": "yesterday"}, {"uploadTime": ""}, {"uploadTime": "9999-12-31T23:59:59Z"}])
-    def test_an_unknown_time_is_refused_and_time_will_not_help(self, metadata: dict[str, str]) -> None:
+    def test_an_unknown_time_is_refused_and_time_will_not_help(self, metadata: dict[str, Any]) -> None:
         [answer] = decide([unit("1.0", **metadata)], house_rules(minAge="7d"))
         assert (answer.accepted, answer.reason, answer.reconsider_at) == (False, "upload time unknown (house-rules.minAge 7d)", None)
 
     @pytest.mark.parametrize("exempt", [["Django"], ["dj*"]])
     def test_exempt_projects_do_not_wait(self, exempt: list[str]) -> None:
-        assert accepted(["1.0"], house_rules(minAge="7d", minAgeExempt=exempt)) == ["1.0"]
+        assert versions_in(["1.0"], house_rules(minAge="7d", minAgeExempt=exempt)) == ["1.0"]
 
     def test_of_two_cooldowns_the_longer_counts(self) -> None:
         filters = [house_rules("a", minAge="3d"), house_rules("b", minAge="36h"), house_rules("c", minAge="7d", minAgeExempt=["django"])]
@@ -222,61 +210,3 @@ class TestCooldown:
     def test_a_duration_has_a_unit(self, age: object) -> None:
         with pytest.raises(ValidationError):
             FilterOptions.model_validate({"minAge": age})
-
-
-RULES = st.sampled_from(["django", "dj*", "django>=5", "django<5", "django==5.0.*", "django!=5.0", "django==6.0a1", "requests", "*"])
-FILTER = st.fixed_dictionaries(
-    {},
-    optional={
-        "allow": st.lists(RULES, max_size=3),
-        "deny": st.lists(RULES, max_size=3),
-        "minAge": st.sampled_from(["0s", "1d", "30d"]),
-        "minAgeExempt": st.sampled_from([["django"], ["requests"]]),
-        "packageTypes": st.lists(st.sampled_from(["wheel", "sdist"]), max_size=2, unique=True),
-    },
-)
-UNITS = st.lists(
-    st.builds(
-        unit,
-        st.sampled_from(VERSIONS),
-        package_type=st.sampled_from(["wheel", "sdist", "egg"]),
-        uploadTime=st.sampled_from(["2026-11-21T00:00:00Z", "2026-11-01T00:00:00Z", None]),
-    ),
-    max_size=6,
-    unique_by=lambda one: one.key,
-)
-SOURCE = st.fixed_dictionaries({}, optional={"include": st.lists(RULES, max_size=3), "exclude": st.lists(RULES, max_size=2)})
-
-
-def shuffled(value: Any, chance: random.Random) -> Any:
-    return {key: chance.sample(item, len(item)) if isinstance(item, list) else item for key, item in value.items()}
-
-
-@given(UNITS, SOURCE, st.lists(FILTER, max_size=3), st.randoms(use_true_random=False))
-def test_order_never_matters(units: list[Unit], source: dict[str, Any], filters: list[dict[str, Any]], chance: random.Random) -> None:
-    named = [(f"filter-{number}", keys) for number, keys in enumerate(filters)]
-    straight = decide(units, *(house_rules(name, **keys) for name, keys in named), **source)
-    mixed = chance.sample(named, len(named))
-    again = decide(
-        chance.sample(units, len(units)), *(house_rules(name, **shuffled(keys, chance)) for name, keys in mixed), **shuffled(source, chance)
-    )
-    assert {answer.unit.key: answer for answer in straight} == {answer.unit.key: answer for answer in again}
-
-
-@given(UNITS, SOURCE, FILTER, RULES)
-def test_a_further_deny_or_exclude_never_lets_more_in(units: list[Unit], source: dict[str, Any], rules: dict[str, Any], further: str) -> None:
-    def keys_in(rules: dict[str, Any], source: dict[str, Any]) -> set[str]:
-        return {answer.unit.key for answer in decide(units, house_rules(**rules), **source) if answer.accepted}
-
-    before = keys_in(rules, source)
-    assert keys_in({**rules, "deny": [*rules.get("deny", []), further]}, source) <= before
-    assert keys_in(rules, {**source, "exclude": [*source.get("exclude", []), further]}) <= before
-
-
-@given(UNITS, SOURCE, FILTER)
-def test_every_refusal_has_a_reason_and_one_unit_is_decided_alone_as_in_company(
-    units: list[Unit], source: dict[str, Any], rules: dict[str, Any]
-) -> None:
-    for answer in decide(units, house_rules(**rules), **source):
-        assert answer.accepted == (answer.reason == "")
-        assert decide([answer.unit], house_rules(**rules), **source) == [answer]

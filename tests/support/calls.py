@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,12 +16,14 @@ import msgspec
 
 from reconciler.model import sealed
 from reconciler.plugin import (
+    ActiveFilter,
     Artifact,
     Gone,
     GroupOutput,
     Importer,
     Malformed,
     Page,
+    Part,
     Placed,
     PluginCallConfiguration,
     StoredArtifact,
@@ -73,7 +76,8 @@ class FakePads:
 class FakeReading(FakePads):
     """A ReadingCall with notes. `pages`: by the URL as it is asked for (`foo/`); an error among them is raised.
 
-    `committed`: validators that count as unchanged. What was asked for is kept for assertions.
+    `files`: what `get_file` and `get_part` find, by the URL as it is asked for, or by sha256. `committed`: validators that count as
+    unchanged. What was asked for is kept for assertions.
     """
 
     pages: Mapping[str, Page | Exception]
@@ -84,6 +88,10 @@ class FakeReading(FakePads):
     repository: FakeRepository = field(default_factory=FakeRepository)
     asked: list[tuple[str, str, int | None]] = field(default_factory=list)
     validators: list[str] = field(default_factory=list)
+    files: Mapping[str, bytes | Exception] = field(default_factory=dict)
+    fetched: list[str] = field(default_factory=list)
+    filters: Sequence[ActiveFilter] = ()
+    now: datetime = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
     async def get(self, url: str, *, accept: str = "*/*", at_least: int | None = None) -> Page:
         self.asked.append((url, accept, at_least))
@@ -99,6 +107,20 @@ class FakeReading(FakePads):
         except ValueError as error:
             raise Malformed(f"{found.url}: not JSON: {error}") from None
 
+    async def get_file(self, url: str, *, sha256: str) -> bytes:
+        self.fetched.append(url)
+        body = self.files.get(url, self.files.get(sha256, Gone(f"{urljoin(self.url, url)}: 404")))
+        if isinstance(body, Exception):
+            raise body
+        if hashlib.sha256(body).hexdigest() != sha256:
+            raise Malformed(f"{urljoin(self.url, url)}: other bytes than declared")
+        return body
+
+    async def get_part(self, url: str, *, sha256: str, offset: int, length: int) -> Part:
+        body = await self.get_file(url, sha256=sha256)
+        start = min(offset, len(body)) if offset >= 0 else max(0, len(body) + offset)
+        return Part(start, len(body), body[start : start + length])
+
     def unchanged(self, validator: str) -> bool:
         self.validators.append(validator)
         return validator in self.committed
@@ -106,12 +128,20 @@ class FakeReading(FakePads):
 
 @dataclass
 class FakeCall(FakeReading):
-    """An ImporterCall. `refused`: reasons by key."""
+    """An ImporterCall. `refused`: reasons by key. `others`: groups that an earlier source owns. `partial`: `incomplete` was called."""
 
     refused: dict[str, str] = field(default_factory=dict)
+    others: frozenset[str] = frozenset()
+    partial: bool = False
 
     def refuse(self, key: str, reason: str) -> None:
         self.refused[key] = reason
+
+    def taken(self, group: str) -> bool:
+        return group in self.others
+
+    def incomplete(self) -> None:
+        self.partial = True
 
 
 class FakeMembers:

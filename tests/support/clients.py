@@ -118,7 +118,7 @@ def served(home: Path, *, warns: bool = False, **more: str) -> Iterator[str]:
     finally:
         process.terminate()
         _, rest = process.communicate(timeout=PATIENCE)
-    assert (process.returncode, rest) == (0, "")
+    assert (process.returncode, rest) == (0, ""), (process.returncode, rest)
 
 
 @contextmanager

@@ -90,7 +90,7 @@ class FaultyServer:
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         headers = {name.lower(): value for name, value in request.headers.items()}
         self.requests.append(Request(request.method, request.raw_path, request.host, headers))
-        answers = self._answers.get(request.raw_path)
+        answers = self._answers.get(request.raw_path) or self._answers.get(request.path)
         if not answers:
             return web.Response(status=404)
         answer = answers.pop(0) if len(answers) > 1 else answers[0]

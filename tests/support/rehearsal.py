@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,7 @@ from reconciler.plugin import (
     PublishConduit,
     Publisher,
     Refused,
+    Step,
     StoredUnit,
     SyncConduit,
     Unchanged,
@@ -70,7 +72,7 @@ class LineSource(Options):
 
 
 class LineRules(Options):
-    """`deny`: keys; `later`: keys that are let in a day after `NOW`; `max`: bytes."""
+    """`deny`: keys; `later`: keys that are let in a day after `NOW`, unless they were uploaded; `max`: bytes."""
 
     deny: tuple[str, ...] = ()
     later: tuple[str, ...] = ()
@@ -96,12 +98,14 @@ class Script:
     asked: list[str] = field(default_factory=list)
     decided: list[str] = field(default_factory=list)
     copied: list[str] = field(default_factory=list)
+    traced: list[str] = field(default_factory=list)
     on_declare: Callable[[ImporterCall], AsyncIterator[Group | Unchanged]] | None = None
     on_read: Callable[[ImporterCall, Group], Any] | None = None
     on_sync: Callable[[SyncConduit], Any] | None = None
     on_copy: Callable[[CopyConduit, str, Sequence[StoredUnit]], Any] | None = None
     on_upload: Callable[[UploadConduit, UploadedFile], Iterable[Placed]] | None = None
     on_remove: Callable[[UploadConduit, Sequence[StoredUnit]], Iterable[StoredUnit]] | None = None
+    on_trace: Callable[[Unit], Iterable[Step]] | None = None
     replaceable: bool = True
 
     def upstream(self, name: str) -> Holdings:
@@ -113,7 +117,7 @@ class Script:
 
     def forget(self) -> None:
         """Begin to note calls anew."""
-        for calls in (self.declared, self.asked, self.decided, self.copied):
+        for calls in (self.declared, self.asked, self.decided, self.copied, self.traced):
             calls.clear()
 
 
@@ -133,6 +137,13 @@ def _content(script: Script) -> type[ContentType]:
         def refusal(cls, before: StoredUnit, after: Unit, options: Options | None) -> str | None:
             return None if script.replaceable else "it must not be replaced"
 
+        @classmethod
+        def trace(
+            cls, group: str, units: Sequence[Unit], unit: Unit, options: Options | None, filters: Sequence[ActiveFilter], now: datetime
+        ) -> Iterable[Step]:
+            script.traced.append(unit.key)
+            return script.on_trace(unit) if script.on_trace is not None else super().trace(group, units, unit, options, filters, now)
+
     return Line
 
 
@@ -145,7 +156,7 @@ def _decision(unit: Unit, options: Options | None, filters: Sequence[ActiveFilte
             return Decision(unit, accepted=False, reason=f"{one.name}.deny")
         if one.options.max is not None and any((part.size or 0) > one.options.max for part in unit.artifacts):
             return Decision(unit, accepted=False, reason=f"{one.name}.max")
-        if unit.key in one.options.later and now < NOW + timedelta(days=1):
+        if options is not None and unit.key in one.options.later and now < NOW + timedelta(days=1):
             return Decision(unit, accepted=False, reason=f"{one.name}.later", reconsider_at=NOW + timedelta(days=1))
     return Decision(unit, accepted=True)
 
@@ -374,12 +385,16 @@ class Rehearsal:
         plan = self.plan()
         return plan.empty and not plan.failed
 
-    def explain(self, subject: str, name: str = "team", *, offline: bool = False) -> dict[str, Any]:
-        """Why something is in a repository."""
+    def explain(
+        self, subject: str, name: str = "team", *, offline: bool = False, verbose: bool = False, declared: bool = False, overrides: Sequence[str] = ()
+    ) -> dict[str, Any]:
+        """Why something is in a repository. `declared`: by the manifests, else by what was recorded."""
+        desired = read([self.manifest], self.registry, overrides=overrides) if declared else None
 
         async def run() -> dict[str, Any]:
             async with self.engine(offline=offline) as engine:
-                return await engine.explain(name, subject, lambda actual: recorded(actual, self.registry).desired)
+                by_record = partial(recorded, registry=self.registry, overrides=overrides)
+                return await engine.explain(name, subject, lambda actual: by_record(actual).desired, declared=desired, verbose=verbose)
 
         return asyncio.run(run())
 

@@ -6,7 +6,7 @@
         ...
         assert index.downloads() == {"alpha-1.0-py3-none-any.whl": 1, ...}
 
-Pages are JSON of the simple API, with entity tags; files lie under `/files/`; core metadata is declared and never needs to be asked for.
+Pages are JSON of the simple API, with entity tags; files and the core metadata of wheels lie under `/files/`.
 """
 
 from __future__ import annotations
@@ -50,14 +50,19 @@ class Upstream:
     def requests(self) -> list[Request]:
         return self._server.requests
 
-    def release(self, project: str, *versions: str, padding: int = 0, salt: str = "", **keys: Any) -> None:
-        """Add one wheel per version; `padding`: incompressible bytes, others for every `salt`; `keys`: the page's other keys (`yanked="why"`)."""
-        for version in versions:
-            built = build_wheel(project, version, padding=random.Random(f"{project} {version} {salt}").randbytes(padding))
+    def offer(self, project: str, *files: Built, **keys: Any) -> None:
+        """Add distributions as they are; `keys`: the page's other keys."""
+        for built in files:
             self._projects.setdefault(project, []).append(Listed(built, keys))
             self._files[built.filename] = built
             self.on(self.file_path(built.filename), body(built.content))
+            self.on(self.file_path(f"{built.filename}.metadata"), body(built.metadata))
         self._show(project)
+
+    def release(self, project: str, *versions: str, padding: int = 0, salt: str = "", **keys: Any) -> None:
+        """Add one wheel per version; `padding`: incompressible bytes, others for every `salt`; `keys`: the page's other keys (`yanked="why"`)."""
+        paddings = {version: random.Random(f"{project} {version} {salt}").randbytes(padding) for version in versions}
+        self.offer(project, *(build_wheel(project, version, padding=padding) for version, padding in paddings.items()), **keys)
 
     def withdraw(self, project: str, version: str) -> None:
         """Take one release off its page; the file itself stays where it was."""
@@ -148,6 +153,6 @@ def _entry(file: Listed) -> dict[str, Any]:
         "url": f"../../files/{built.filename}",
         "hashes": {"sha256": built.sha256},
         "size": len(built.content),
-        "core-metadata": {"sha256": built.metadata_sha256},
+        **({"core-metadata": {"sha256": built.metadata_sha256}} if built.filename.endswith(".whl") else {}),
         **file.keys,
     }

@@ -1,4 +1,4 @@
-"""METADATA out of a wheel, without reading the rest of it.
+"""METADATA out of a wheel, or PKG-INFO out of a zip file, without reading the rest of it.
 
 Only the end of the file is looked at: its directory, searched backwards (the `.dist-info` folder is written last),
 instead of an object for each entry as `zipfile` makes. Whatever comes out is compared with a declared digest by the
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import struct
 import zlib
+from collections.abc import Callable
 from typing import BinaryIO, Final
 
 from packaging.utils import canonicalize_name
@@ -23,24 +24,42 @@ _NAME = b".dist-info/METADATA"
 _STORED, _DEFLATED = 0, 8
 
 
+class UnreadableArchive(ValueError):
+    """The archive does not show what is looked for, although it should; the text says why."""
+
+
 def wheel_metadata(wheel: BinaryIO, project: str) -> bytes | None:
     """The bytes of `<project>-<version>.dist-info/METADATA`, at most 64 MiB; None when the wheel does not show them.
 
     None as well for wheels over 4 GiB and for encrypted or exotically compressed ones. Raises only what reading raises.
     """
-    directory = _directory(wheel)
-    if directory is None:
+    try:
+        return zip_member(wheel, _NAME, lambda name: _belongs(name, project))
+    except UnreadableArchive:
         return None
+
+
+def zip_member(archive: BinaryIO, tail: bytes, belongs: Callable[[bytes], bool]) -> bytes | None:
+    """The bytes, at most 64 MiB, of the last member whose name ends in `tail` and has before it what `belongs`; None if there is none.
+
+    Raises UnreadableArchive, and what reading raises.
+    """
+    directory = _directory(archive)
+    if directory is None:
+        raise UnreadableArchive("it is no zip archive, or its directory is out of bounds")
     end = len(directory)
-    while (hit := directory.rfind(_NAME, 0, end)) >= 0:
+    while (hit := directory.rfind(tail, 0, end)) >= 0:
         end = hit
         start = directory.rfind(_ENTRY_MARK, 0, hit)
         if start < 0 or start + _ENTRY.size > hit:
             continue
         fields = _ENTRY.unpack_from(directory, start)
         name = directory[start + _ENTRY.size : hit]
-        if fields[10] == len(name) + len(_NAME) and _belongs(name, project):
-            return _content(wheel, method=fields[4], packed=fields[8], size=fields[9], offset=fields[16])
+        if fields[10] == len(name) + len(tail) and belongs(name):
+            content = _content(archive, method=fields[4], packed=fields[8], size=fields[9], offset=fields[16])
+            if content is None:
+                raise UnreadableArchive(f"its member `{ascii(tail)[2:-1]}` cannot be unpacked")
+            return content
     return None
 
 

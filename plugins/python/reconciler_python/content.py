@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any, BinaryIO
 
-from reconciler.plugin import ActiveFilter, Artifact, ContentType, Decision, Options, StoredUnit, Summary, Unit
+from reconciler.plugin import ActiveFilter, Artifact, ContentType, Decision, Options, Step, StoredUnit, Summary, Unit
 from reconciler_python.archives import wheel_metadata
+from reconciler_python.evidence import recalled
+from reconciler_python.filenames import project_name
 from reconciler_python.options import SelectionOptions
-from reconciler_python.selection import NO_INCLUDE, ProjectJudge, project_removal_reason, removal_reason
+from reconciler_python.selection import ProjectJudge, project_removal_reason, removal_reason, trace_project
+from reconciler_python.subjects import meant
 from reconciler_python.units import DISTRIBUTION, PROJECT
 
 
@@ -18,12 +21,29 @@ class Distribution(ContentType):
 
     id = DISTRIBUTION
     plural = "distributions"
-    revision = 1
+    revision = 2
 
     @classmethod
     def select(cls, group: str, units: Sequence[Unit], options: Options | None, filters: Sequence[ActiveFilter], now: datetime) -> Iterable[Decision]:
-        judge = ProjectJudge(group, options, filters, now)
-        return [judge.decide(unit) for unit in units]
+        return ProjectJudge(group, options, filters, now).decide(units)
+
+    @classmethod
+    def trace(
+        cls, group: str, units: Sequence[Unit], unit: Unit, options: Options | None, filters: Sequence[ActiveFilter], now: datetime
+    ) -> Iterable[Step]:
+        return ProjectJudge(group, options, filters, now).trace(units, unit)
+
+    @classmethod
+    def trace_group(cls, group: str, options: Options | None, filters: Sequence[ActiveFilter]) -> Iterable[Step]:
+        return trace_project(group, options, filters)
+
+    @classmethod
+    def meant(cls, group: str, unit: Unit | StoredUnit, subject: str) -> bool:
+        return meant(group, unit, subject)
+
+    @classmethod
+    def recall(cls, unit: Unit, filters: Sequence[ActiveFilter], read: Callable[[str], bytes | None]) -> Unit:
+        return recalled(unit, filters, read)
 
     @classmethod
     def refusal(cls, before: StoredUnit, after: Unit, options: Options | None) -> str | None:
@@ -37,7 +57,7 @@ class Distribution(ContentType):
 
     @classmethod
     def removal(cls, unit: StoredUnit, options: Options | None, refused: str) -> str:
-        return refused if refused and refused != NO_INCLUDE else removal_reason(unit, options)
+        return removal_reason(unit, options, refused)
 
     @classmethod
     def summary(cls, unit: Unit | StoredUnit) -> Summary:
@@ -65,8 +85,13 @@ class Project(ContentType):
     beside = DISTRIBUTION
 
     @classmethod
+    def meant(cls, group: str, unit: Unit | StoredUnit, subject: str) -> bool:
+        """It has no version: a specifier leaves it out."""
+        return group == project_name(subject)
+
+    @classmethod
     def removal(cls, unit: StoredUnit, options: Options | None, refused: str) -> str:
-        return refused if refused and refused != NO_INCLUDE else project_removal_reason(unit.group, options)
+        return project_removal_reason(unit.group, options, refused)
 
     @classmethod
     def describe_change(cls, before: StoredUnit, after: Unit) -> str:

@@ -5,6 +5,7 @@ The JSON document of API version 1.4 is the model; an HTML document is read into
 
 from __future__ import annotations
 
+import codecs
 import re
 from typing import Any, Final
 from urllib.parse import urljoin
@@ -16,9 +17,12 @@ from reconciler.plugin import Malformed, Page
 JSON_TYPE: Final = "application/vnd.pypi.simple.v1+json"
 HTML_TYPE: Final = "application/vnd.pypi.simple.v1+html"
 ACCEPT: Final = f"{JSON_TYPE}, {HTML_TYPE};q=0.2, text/html;q=0.01"
-HTML_TYPES: Final = frozenset({HTML_TYPE, "text/html"})
 
-_FETCHABLE = re.compile(r"https?://(?:[^\s/?\[\]]+|\[[0-9A-Fa-f:.]+\](?::[0-9]+)?)(?:[/?]\S*)?")
+_FETCHABLE = re.compile(r"https?://(?:[^\s/?\\@:\[\]]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:[/?]\S*)?")
+_USER = re.compile(r"^(https?://)[^/?#]*@", re.IGNORECASE)
+_LONGEST_URL = 16_000  # characters; the core takes few more, and `.metadata` may follow
+_BYTE_ORDER_MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"))
+_SHORT_MARKS = ((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _MAX_DEPTH = 16
 _MAX_INTEGER = 2**63 - 1
 
@@ -31,7 +35,7 @@ class ListedFile(msgspec.Struct, rename="kebab", kw_only=True, forbid_unknown_fi
 
     filename: str
     url: str
-    hashes: dict[str, str]
+    hashes: dict[str, str] = {}
     requires_python: str | None = None
     size: int | None = None
     upload_time: str | None = None
@@ -128,9 +132,9 @@ def read_project_json(page: Page) -> ProjectDocument:
 def read_list_json(page: Page) -> list[ListedProject]:
     """The entries of a list of projects. Raises Malformed."""
     try:
-        document = _PROJECT_LIST.decode(page.body)
+        document = _PROJECT_LIST.decode(_as_utf8(page))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Malformed(f"{page.url}: not a project list of the simple API: {error}") from None
+        raise Malformed(f"{place(page)}: not a project list of the simple API: {error}") from None
     check_api_version(page, str(document.meta.api_version))
     return document.projects
 
@@ -138,15 +142,7 @@ def read_list_json(page: Page) -> list[ListedProject]:
 def check_api_version(page: Page, version: str) -> None:
     """PEP 629: another major version must not be guessed at; a newer minor one only adds. Raises Malformed."""
     if version.partition(".")[0] != "1":
-        raise Malformed(f"{page.url}: speaks version {version[:20]} of the simple API, only version 1 is understood")
-
-
-def unsupported_type(page: Page) -> Malformed:
-    """For a page that is none of the three media types."""
-    return Malformed(
-        f"{page.url}: answered with content type `{page.media_type or '(none)'}`, which is no page of the simple API",
-        hint="the remote's URL should be that of an index, such as https://index.example.org/simple/",
-    )
+        raise Malformed(f"{place(page)}: speaks version {version[:20]} of the simple API, only version 1 is understood")
 
 
 def unknown_keys(document: dict[str, Any], known: frozenset[str]) -> dict[str, Any]:
@@ -156,23 +152,49 @@ def unknown_keys(document: dict[str, Any], known: frozenset[str]) -> dict[str, A
 
 
 def absolute(base: str, url: str) -> str | None:
-    """The URL to fetch, without fragment; None for what nobody should try to fetch (`file:`, `javascript:`, broken ones)."""
+    """The URL to fetch, without fragment; None for what nobody should try to fetch (`file:`, `javascript:`, broken ones).
+
+    User and password that stand in it are left out: what is recorded and shown holds no secret, and a remote has its `auth` for them.
+    """
     if not url.startswith(("https://", "http://")):
         try:
-            url = urljoin(base, url)
+            url = urljoin(base, url) if url else ""
         except ValueError:
             return None
     url = url.partition("#")[0]
-    return url if _FETCHABLE.fullmatch(url) else None
+    if "@" in url:
+        url = _USER.sub(r"\1", url)
+    return url if len(url) <= _LONGEST_URL and url.isprintable() and _FETCHABLE.fullmatch(url) else None
+
+
+def place(page: Page) -> str:
+    """Where a page is, for messages: without user, password, and a query that may be a signature."""
+    return _USER.sub(r"\1", re.split(r"[?#]", page.url)[0])
+
+
+def marked_encoding(body: bytes) -> str | None:
+    """The encoding that a byte order mark names, if there is one."""
+    return next((encoding for mark, encoding in (*_BYTE_ORDER_MARKS, *_SHORT_MARKS) if body.startswith(mark)), None)
+
+
+def _as_utf8(page: Page) -> bytes:
+    """JSON is UTF-8 (RFC 8259); what begins with a byte order mark is taken by that."""
+    mark = marked_encoding(page.body)
+    if mark is None:
+        return page.body
+    try:
+        return page.body.decode(mark).encode()
+    except UnicodeError:
+        return page.body
 
 
 def _read_with_care(page: Page) -> ProjectDocument:
     """A page with keys of its own, or with something wrong: entry by entry, so that one bad file harms no other."""
     try:
-        document = _DOCUMENT.decode(page.body)
+        document = _DOCUMENT.decode(_as_utf8(page))
         head = msgspec.convert(document, _Head)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Malformed(f"{page.url}: not a project page of the simple API: {error}") from None
+        raise Malformed(f"{place(page)}: not a project page of the simple API: {error}") from None
     check_api_version(page, str(head.meta.api_version))
     read = ProjectDocument([], [], head.project_status.status, head.project_status.reason, unknown_keys(document, PAGE_KEYS))
     if not _plain(read.extra):
@@ -189,7 +211,7 @@ def _read_file(entry: dict[str, Any], page: Page, read: ProjectDocument) -> None
     except msgspec.ValidationError as error:
         name = entry.get("filename")
         if not isinstance(name, str):
-            raise Malformed(f"{page.url}: a file without a filename: {error}") from None
+            raise Malformed(f"{place(page)}: a file without a filename: {error}") from None
         read.unreadable.append((name, f"upstream's entry cannot be read: {error}"))
         return
     if extra and not _plain(extra):

@@ -34,6 +34,7 @@ _DUMB_TAIL = re.compile(rf"\.{_PLATFORM}(?:[-.].*)?$")
 _INSTALLER_TAIL = re.compile(rf"[.-]{_PLATFORM}.*$|-py[0-9].*$")
 _EGG_TAIL = re.compile(r"-py[0-9].*$")
 _PROJECT_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,253}[A-Za-z0-9])?")
+_PLAIN_VERSION = re.compile(r"(?:0|[1-9][0-9]*+)(?:\.(?:0|[1-9][0-9]*+))*+")  # its own normal form (PEP 440), as most are
 _NORMALISED = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
 
@@ -42,7 +43,10 @@ class UnreadableFilename(ValueError):
 
 
 class Filename(NamedTuple):
-    """`version` is canonical (PEP 440: `1.0.0-RC1` is `1.0.0rc1`); `package_type`: `wheel`, `sdist`, `egg`, ... or `dumb`."""
+    """`version` is canonical (PEP 440: `1.0.0-RC1` is `1.0.0rc1`); `package_type`: `wheel`, `sdist`, `egg`, ... or `dumb`.
+
+    Of a legacy filename `version` is the text that stands in its place, empty where no place can be told.
+    """
 
     version: str
     package_type: str
@@ -72,11 +76,16 @@ def possible_projects(stem: str, package_type: str) -> list[str]:
 
 
 class FilenameReader:
-    """Reads the filenames of one project. Lives as long as one page: files of a release share the parsed version."""
+    """Reads the filenames of one project. Lives as long as one page: files of a release share the parsed version.
 
-    def __init__(self, project: str) -> None:
+    `legacy`: a name of a known type that today's specifications cannot read is taken by its extension, as long as it is safe.
+    """
+
+    def __init__(self, project: str, *, legacy: bool = False) -> None:
         self._project = project
+        self._legacy = legacy
         self._versions: dict[str, str | None] = {}
+        self._spellings: set[str] = set()
 
     def read(self, filename: str) -> Filename:
         """Raises UnreadableFilename, with the reason, for what is not a distribution of the project."""
@@ -87,35 +96,70 @@ class FilenameReader:
         found = stem_and_type(filename)
         if found is None:
             raise UnreadableFilename("no known type of distribution")
-        stem, package_type = found
-        rest = self._after_project(stem)
-        text, package_type = _version_text(rest, package_type)
-        version = self._canonical(text)
-        if version is None and package_type != SDIST:
-            version = self._canonical(text.replace("_", "-"))  # old builders escape the hyphen of `1.0-1`
+        try:
+            return self._read(*found)
+        except UnreadableFilename:
+            if not self._legacy:
+                raise
+        return self._read_legacy(*found)
+
+    def _read(self, stem: str, package_type: str) -> Filename:
+        text, package_type = _version_text(self._after_project(stem), package_type)
+        version = self._version(text, package_type)
         if version is None:
             raise UnreadableFilename(f"`{text}` is no PEP 440 version")
         return Filename(version, package_type)
 
+    def _read_legacy(self, stem: str, package_type: str) -> Filename:
+        """The version as it is written, if there is something to call so."""
+        try:
+            rest = self._after_project(stem)
+        except UnreadableFilename:
+            return Filename("", package_type)
+        if package_type == WHEEL:
+            text = rest.partition("-")[0]
+        else:
+            text, package_type = _version_text(rest, package_type)
+        return Filename(self._version(text, package_type) or text, package_type)
+
+    def _version(self, text: str, package_type: str) -> str | None:
+        version = self._canonical(text)
+        if version is None and package_type != SDIST:
+            version = self._canonical(text.replace("_", "-"))  # old builders escape the hyphen of `1.0-1`
+        return version
+
     def _after_project(self, stem: str) -> str:
         """What follows `<project>-`. A name's hyphens may be written `-`, `_` or `.`, one or several of them."""
         length = len(self._project)
-        if stem[length : length + 1] == "-" and canonicalize_name(stem[:length]) == self._project:
+        if stem[length : length + 1] == "-" and self._spells(stem[:length]):
             return stem[length + 1 :]
         end = stem.find("-")
         while end > 0:
-            if canonicalize_name(stem[:end]) == self._project:
+            if self._spells(stem[:end]):
                 return stem[end + 1 :]
             end = stem.find("-", end + 1)
         raise UnreadableFilename(f"the filename does not begin with the project's name `{self._project}`")
 
+    def _spells(self, text: str) -> bool:
+        """Is it the project's name? Most files of a page spell it in one way."""
+        if text in self._spellings:
+            return True
+        if canonicalize_name(text) != self._project:
+            return False
+        self._spellings.add(text)
+        return True
+
     def _canonical(self, text: str) -> str | None:
         if text not in self._versions:
-            try:
-                self._versions[text] = str(Version(text))
-            except InvalidVersion:
-                self._versions[text] = None
+            self._versions[text] = text if _PLAIN_VERSION.fullmatch(text) else _canonical(text)
         return self._versions[text]
+
+
+def _canonical(text: str) -> str | None:
+    try:
+        return str(Version(text)) if text.isascii() else None
+    except InvalidVersion:
+        return None
 
 
 def _version_text(rest: str, package_type: str) -> tuple[str, str]:

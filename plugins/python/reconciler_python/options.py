@@ -1,14 +1,19 @@
-"""The keys of a `remote` source and of a Filter of type `python`."""
+"""The keys of a `remote` source of type `python`."""
 
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from reconciler.plugin import Duration, OptionFault, Options
+from reconciler.plugin import OptionFault, Options
+from reconciler_python.environments import MarkerEnvironment, marker_environments
+from reconciler_python.filter_options import FilterOptions
+from reconciler_python.requirement_sources import RequirementFiles, required
+from reconciler_python.requirements import Requirements
 from reconciler_python.rules import Rules, parse_rule
+from reconciler_python.single_files import SingleFile, SingleFiles, checked_filename
 
 
 def _checked(text: str) -> str:
@@ -16,71 +21,81 @@ def _checked(text: str) -> str:
     return text
 
 
-def _checked_with_filenames(text: str) -> str:
-    parse_rule(text, filenames=True)
+def _checked_with_extras(text: str) -> str:
+    parse_rule(text, extras=True)
     return text
 
 
 def _checked_name(text: str) -> str:
     if parse_rule(text).specifiers is not None:
-        raise OptionFault(f"`{text}`: only whole projects can be exempt", hint="a name or a name glob, without a version")
+        raise OptionFault(f"`{text}`: only whole projects can be shared", hint="a name or a name glob, without a version")
     return text
 
 
 # A list in a manifest, immutable here; its items stay strict. An empty one says no more than an absent one.
+IncludeList = Annotated[tuple[Annotated[str, AfterValidator(_checked_with_extras)], ...], Field(strict=False)]
+FileList = Annotated[tuple[Annotated[str, AfterValidator(checked_filename)] | SingleFile, ...], Field(strict=False)]
 RuleList = Annotated[tuple[Annotated[str, AfterValidator(_checked)], ...], Field(strict=False)]
-FilterList = Annotated[tuple[Annotated[str, AfterValidator(_checked_with_filenames)], ...], Field(strict=False)]
 NameList = Annotated[tuple[Annotated[str, AfterValidator(_checked_name)], ...], Field(strict=False)]
-PackageType = Literal["wheel", "sdist", "egg", "wininst", "msi", "dmg", "rpm", "dumb"]
 
 
 class SelectionOptions(Options):
-    """What a source takes from its index. Without `include`: everything."""
+    """What a source takes from its index. Without `include`, `files` and `requirements`: everything."""
 
-    not_yet: ClassVar[frozenset[str]] = frozenset(
-        {"files", "requirements", "dependencies", "environments", "legacy", "hashes", "sharedProjects", "filter"}
-    )
-
-    include: RuleList = Field(default=(), description="Requirement strings (`django>=5,<6`) and name globs (`acme-*`) to take; none: everything.")
+    include: IncludeList = Field(default=(), description="Requirement strings (`django>=5,<6`) and name globs (`acme-*`) to take; none: everything.")
     exclude: RuleList = Field(default=(), description="Requirement strings and name globs to leave out; wins over `include`.")
+    files: FileList = Field(default=(), description="Single distributions to take: filenames, or a project's `name`, `version` and `platform`.")
+    requirements: RequirementFiles = Field(
+        default=(), description="Requirements files, what `pip freeze` wrote, and lock files; paths, or `{file, format, unresolvable}`."
+    )
+    dependencies: bool = Field(default=False, description="Whether everything comes in, too, that the distributions taken require (Requires-Dist).")
+    environments: dict[str, MarkerEnvironment] = Field(
+        default_factory=dict, description="Marker environments (PEP 508) by name that `dependencies` are for; none: every environment."
+    )
+    filter: FilterOptions | None = Field(default=None, description="The keys of a Filter, for this source alone.")
     substitution: Literal["deny", "allow"] = Field(
         default="deny", description="Whether upstream may replace the bytes of a file under the same filename."
+    )
+    legacy: Literal["deny", "allow"] = Field(
+        default="deny", description="Whether versions and filenames come in that today's specifications cannot read."
+    )
+    hashes: Literal["required", "optional"] = Field(
+        default="required", description="Whether files come in for which upstream gives no digest; they are downloaded while planning, to be named."
+    )
+    shared_projects: NameList = Field(
+        default=(), description="Projects (names and name globs) to which this source may add files though an earlier source owns the name."
     )
 
     @cached_property
     def included(self) -> Rules:
-        return Rules(self.include)
+        return Rules(self.include, extras=True)
 
     @cached_property
     def excluded(self) -> Rules:
         return Rules(self.exclude)
 
-
-class FilterOptions(Options):
-    """What a Filter lets pass. Without rules: everything."""
-
-    not_yet: ClassVar[frozenset[str]] = frozenset(
-        {"platforms", "pythons", "abis", "requiresPython", "prereleases", "yanked", "latest", "maxSize", "licenses", "attestations", "osv"}
-    )
-
-    allow: FilterList = Field(default=(), description="Requirement strings, name globs and filenames; if there are any, nothing else passes.")
-    deny: FilterList = Field(default=(), description="Requirement strings, name globs and filenames that never pass; wins over `allow`.")
-    min_age: Duration | None = Field(
-        default=None, description="Days since the upload that upstream states (`7d`); an unknown upload time is refused."
-    )
-    min_age_exempt: NameList = Field(default=(), description="Projects (names and name globs) that `minAge` does not concern.")
-    package_types: Annotated[tuple[PackageType, ...], Field(strict=False)] = Field(
-        default=(), description="Package types that pass; none: every type."
-    )
+    @cached_property
+    def single_files(self) -> SingleFiles:
+        return SingleFiles(self.files)
 
     @cached_property
-    def allowed(self) -> Rules:
-        return Rules(self.allow, filenames=True)
+    def required(self) -> Requirements:
+        """What the requirement files ask for. Raises Malformed where a recorded one is gone."""
+        return required(self.requirements, marker_environments(self))
 
     @cached_property
-    def denied(self) -> Rules:
-        return Rules(self.deny, filenames=True)
+    def shared(self) -> Rules:
+        return Rules(self.shared_projects)
 
-    @cached_property
-    def exempt(self) -> Rules:
-        return Rules(self.min_age_exempt)
+    def named_projects(self) -> list[str] | None:
+        """The projects that the keys name, sorted; None where only the index's list of projects tells which are meant."""
+        included = self.included.projects()
+        if included is None or not (self.include or self.files or self.requirements):
+            return None
+        return sorted({*included, *self.single_files.projects(), *self.required.projects()})
+
+    def concerns(self, project: str) -> bool:
+        """May a project of this name be in, before `exclude`, filters and dependencies are asked? Cheap, for every name of a long list."""
+        if not (self.include or self.files or self.requirements):
+            return True
+        return self.included.concerns(project) or bool(self.single_files.about(project) or self.required.about(project))

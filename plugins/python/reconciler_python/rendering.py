@@ -6,6 +6,8 @@ value passes through `escape`, whoever chose it and whatever was checked before;
 merged only where no specification gives them a meaning, so what is rendered as a known key was read as one.
 
 HTML carries two attributes that no specification has, because uv reads them: `data-upload-time` and `data-size`.
+URLs are relative, so that a tree may be served anywhere, but for provenance: PEP 740 wants that one absolute, and there are clients
+that refuse a whole page for a relative one. It is named where the publication's own URL is known; the object is there in any case.
 """
 
 from __future__ import annotations
@@ -38,14 +40,18 @@ def file_path(project: str, sha256: str, filename: str) -> str:
     return f"files/{project}/{sha256}/{filename}"
 
 
-def project_pages(name: str, distributions: Sequence[StoredUnit], project: StoredUnit | None) -> tuple[bytes, bytes]:
-    """The page of one project as (HTML, JSON): files by version, then filename. `project`: its status, where there is one."""
+def project_pages(name: str, distributions: Sequence[StoredUnit], project: StoredUnit | None, base_url: str = "") -> tuple[bytes, bytes]:
+    """The page of one project as (HTML, JSON): files by version, then filename.
+
+    `project`: its status, where there is one. `base_url`: of the publication, with a slash at its end; empty where it is not known.
+    """
     # `1.0` and `1.0.0` are one version in two spellings: the text decides, so that the order is the same everywhere.
     versions = sorted({unit.metadata["version"] for unit in distributions}, key=lambda text: (version_key(text), text))
     rank = {version: number for number, version in enumerate(versions)}
     ordered = sorted(distributions, key=lambda unit: (rank[unit.metadata["version"]], unit.key))
-    files = [_file(unit) for unit in ordered]
-    page: dict[str, Any] = {"meta": _META, "name": name, "versions": versions, "files": files}
+    files = [_file(unit, base_url) for unit in ordered]
+    told = [version for version in versions if version]  # of a legacy filename it may be unknown
+    page: dict[str, Any] = {"meta": _META, "name": name, "versions": told, "files": files}
     status = _status(project)
     if status:
         page["project-status"] = status
@@ -85,14 +91,15 @@ def artifact_of(unit: StoredUnit, path: str) -> StoredArtifact | None:
     return None
 
 
-def _file(unit: StoredUnit) -> dict[str, Any]:
+def _file(unit: StoredUnit, base_url: str) -> dict[str, Any]:
     """One entry of `files`. Its URL is relative, so that a served and an exported tree are the same bytes."""
     file = artifact_of(unit, unit.key)
     assert file is not None, unit.key
     metadata = unit.metadata
+    path = file_path(unit.group, file.sha256, quote(unit.key, safe=""))
     entry: dict[str, Any] = {
         "filename": unit.key,
-        "url": f"../../{file_path(unit.group, file.sha256, quote(unit.key, safe=''))}",
+        "url": f"../../{path}",
         "hashes": {"sha256": file.sha256},
     }
     if file.size is not None:
@@ -107,6 +114,8 @@ def _file(unit: StoredUnit) -> dict[str, Any]:
     beside = artifact_of(unit, f"{unit.key}.metadata")
     if beside:
         entry["core-metadata"] = {"sha256": beside.sha256}
+    if base_url and artifact_of(unit, f"{unit.key}.provenance"):
+        entry["provenance"] = f"{base_url}{path}.provenance"
     return {**unknown_keys(metadata["extra"], FILE_KEYS), **entry} if "extra" in metadata else entry
 
 
@@ -146,6 +155,8 @@ def _anchor(entry: dict[str, Any]) -> str:
     if "core-metadata" in entry:
         digest = escape(f"sha256={entry['core-metadata']['sha256']}")
         attributes += f' data-core-metadata="{digest}" data-dist-info-metadata="{digest}"'
+    if "provenance" in entry:
+        attributes += _attribute("data-provenance", entry["provenance"])
     if "upload-time" in entry:
         attributes += _attribute("data-upload-time", entry["upload-time"])
     if "size" in entry:

@@ -1,139 +1,128 @@
 """In, or out because: what a source and the filters say about the distributions of one project.
 
-Pure. Neither the order of rules, filters and units matters, nor what was decided before: one unit, one answer.
-Rules that no passing of time will change are asked first; a cooldown speaks only when they let the unit in.
+Pure. Neither the order of rules, filters and units matters, nor what was decided before. Three stages, each among what the one before
+lets in: what every key says of each file alone (a cooldown after the others, as time will change its answer); `if-nothing-else`; `latest`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 
-from reconciler.plugin import ActiveFilter, Decision, Options, StoredUnit, Unit
-from reconciler_python.options import FilterOptions, SelectionOptions
+from reconciler.plugin import ActiveFilter, Decision, Options, Step, StoredUnit, Unit
+from reconciler_python.checks import SOURCE, SOURCE_FILTER, Check, DenyCheck, Scope, filter_scope
+from reconciler_python.cooldown import Cooldown
+from reconciler_python.filter_checks import filter_checks
+from reconciler_python.filter_options import FilterOptions
+from reconciler_python.options import SelectionOptions
+from reconciler_python.releases import Releases, prerelease_word
 from reconciler_python.rules import Matcher
-
-_DAY = timedelta(days=1)
-
-NO_INCLUDE = "matches no include"
+from reconciler_python.source_check import NOTHING_MEANS, SelectedCheck, selects_some, unselected
 
 
 class ProjectJudge:
-    """Decides on the distributions of one project. `now` is aware; times are compared in UTC."""
+    """Decides on the distributions of one project. `options` is None for what was uploaded: a cooldown does not concern it."""
 
     def __init__(self, project: str, options: Options | None, filters: Sequence[ActiveFilter], now: datetime) -> None:
-        self._now = now
-        self._source = _SourceJudge(project, options) if isinstance(options, SelectionOptions) else None
-        by_name = sorted(filters, key=lambda active: active.name)
-        self._filters = [_FilterJudge(project, active.name, active.options) for active in by_name if isinstance(active.options, FilterOptions)]
-        # Of several cooldowns the longest counts: until it ends, the answer stays the same.
-        self._longest = max((judge for judge in self._filters if judge.age), key=lambda judge: judge.age or _DAY, default=None)
+        source = options if isinstance(options, SelectionOptions) else None
+        written = _written(source, filters)
+        prereleases = prerelease_word(written) in ("allow", "if-nothing-else")
+        self._checks: list[Check] = [*_source_checks(project, source, prereleases)] if source is not None else []
+        for scope, rules in written:
+            self._checks += filter_checks(project, scope, rules, prereleases=prereleases)
+        self._asked = [check for check in self._checks if not check.silent]
+        self._cooldown = Cooldown(project, written if options is not None else (), now)
+        self._releases = Releases(written)
 
-    def decide(self, unit: Unit) -> Decision:
-        """One unit of type `python.distribution`."""
-        version, package_type = unit.metadata["version"], unit.metadata["packageType"]
-        reason = self._source.reason(version, unit.key) if self._source else None
-        for judge in self._filters:
-            reason = reason or judge.reason(version, unit.key, package_type)
-        if reason:
-            return Decision(unit, False, reason)
-        return self._cooldown(unit)
+    def decide(self, units: Iterable[Unit]) -> Sequence[Decision]:
+        """Units of type `python.distribution`, all that there are of the project."""
+        speaking = self._asked or self._cooldown
+        decisions = [self._alone(unit) for unit in units] if speaking else [Decision(unit, True) for unit in units]
+        return self._releases.narrowed(decisions) if self._releases else decisions
 
-    def _cooldown(self, unit: Unit) -> Decision:
-        judge = self._longest
-        if judge is None or judge.age is None:
-            return Decision(unit, True)
-        uploaded = upload_time(unit.metadata.get("uploadTime"))
-        if uploaded is None:
-            return Decision(unit, False, f"upload time unknown ({judge.cooldown})")
-        try:
-            eligible = uploaded + judge.age
-        except OverflowError:  # upstream claims a time at the end of the calendar
-            return Decision(unit, False, f"upload time unknown ({judge.cooldown})")
-        if eligible <= self._now:
-            return Decision(unit, True)
-        shown = "%Y-%m-%d" if judge.age % _DAY == timedelta() else "%Y-%m-%d %H:%M"
-        return Decision(unit, False, f"uploaded {uploaded:{shown}}, eligible {eligible:{shown}} ({judge.cooldown})", eligible)
+    def trace(self, units: Iterable[Unit], unit: Unit) -> Iterator[Step]:
+        """Every word on `unit`, one of `units`: it is in if all of them pass, and otherwise out because of the first that does not."""
+        for check in self._checks:
+            yield from check.steps(unit)
+        yield from self._cooldown.steps(unit)
+        if self._releases:
+            yield from self._releases.steps(unit, [self._alone(one) for one in units])
+
+    def _alone(self, unit: Unit) -> Decision:
+        for check in self._asked:
+            reason = check.reason(unit)
+            if reason is not None:
+                return Decision(unit, False, reason, None, check.rule)
+        return self._cooldown.decide(unit) if self._cooldown else Decision(unit, True)
 
 
-class _SourceJudge:
-    """`include` and `exclude` of the source."""
-
-    def __init__(self, project: str, options: SelectionOptions) -> None:
-        self._exclude = Matcher(options.excluded, project, prereleases=True)
-        self._include = Matcher(options.included, project, prereleases=False) if options.included else None
-
-    def reason(self, version: str, filename: str) -> str | None:
-        rule = self._exclude.find(version, filename)
-        if rule:
-            return f'excluded by "{rule.text}"'
-        if self._include and not self._include.find(version, filename):
-            return NO_INCLUDE
-        return None
+def _written(source: SelectionOptions | None, filters: Sequence[ActiveFilter]) -> list[tuple[Scope, FilterOptions]]:
+    """The filters in force: the source's own, then the others by name."""
+    own = [(SOURCE_FILTER, source.filter)] if source is not None and source.filter is not None else []
+    by_name = sorted(filters, key=lambda active: active.name)
+    return [*own, *((filter_scope(one.name), one.options) for one in by_name if isinstance(one.options, FilterOptions))]
 
 
-class _FilterJudge:
-    """One Filter, narrowed to one project. `age` is None where its cooldown does not concern the project."""
-
-    def __init__(self, project: str, name: str, options: FilterOptions) -> None:
-        self._name = name
-        self._deny = Matcher(options.denied, project, prereleases=True)
-        self._allow = Matcher(options.allowed, project, prereleases=False) if options.allowed else None
-        self._package_types = options.package_types
-        self.age = None if options.exempt.about(project) else options.min_age
-        self.cooldown = f"{name}.minAge {_written(self.age)}" if self.age else ""
-
-    def reason(self, version: str, filename: str, package_type: str) -> str | None:
-        rule = self._deny.find(version, filename)
-        if rule:
-            return f'denied by "{rule.text}" ({self._name}.deny)'
-        if self._allow and not self._allow.find(version, filename):
-            return f"matches no allow ({self._name}.allow)"
-        if self._package_types and package_type not in self._package_types:
-            return f"package type {package_type} ({self._name}.packageTypes)"
-        return None
+def _source_checks(project: str, options: SelectionOptions, prereleases: bool) -> Iterator[Check]:
+    if options.excluded:
+        yield DenyCheck(SOURCE, "exclude", "excluded", Matcher(options.excluded, project, prereleases=True))
+    if selects_some(options):
+        yield SelectedCheck(project, options, prereleases=prereleases)
 
 
-def _written(age: timedelta) -> str:
-    """`7d`, `36h`: in the largest unit that tells it exactly."""
-    seconds = int(age.total_seconds())
-    unit, length = next((unit, length) for unit, length in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)) if seconds % length == 0)
-    return f"{seconds // length}{unit}"
+def refused_project(project: str, options: Options | None, filters: Sequence[ActiveFilter]) -> str | None:
+    """Why nothing of a project may come in, whatever it holds: a rule that means all of it. None: its files tell."""
+    return next((step.text for step in trace_project(project, options, filters)), None)
 
 
-def upload_time(text: object) -> datetime | None:
-    """ISO 8601 as upstream said it, in UTC; None when it is missing or cannot be read. Without a zone it is UTC (PEP 700)."""
-    if not isinstance(text, str):
-        return None
-    try:
-        found = datetime.fromisoformat(text)
-        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
+def trace_project(project: str, options: Options | None, filters: Sequence[ActiveFilter]) -> Iterator[Step]:
+    """The rules that keep out all of a project."""
+    source = options if isinstance(options, SelectionOptions) else None
+    if source is not None:
+        rule = source.excluded.whole_project(project) if source.excluded else None
+        if rule is not None:
+            yield SOURCE.step(False, f'excluded by "{rule.text}"', "exclude", rule.index)
+        if selects_some(source) and not source.dependencies and not source.concerns(project):
+            yield SOURCE.step(False, unselected(source), *(["include"] if source.included else []))
+    for scope, rules in _written(source, filters):
+        denied = rules.denied.whole_project(project) if rules.denied else None
+        if denied is not None:
+            yield scope.step(False, scope.because(f'denied by "{denied.text}"', "deny"), "deny", denied.index)
 
 
-def removal_reason(unit: StoredUnit, options: Options | None) -> str:
-    """Why a distribution goes that is no longer in: the source's own selection, else upstream."""
+def removal_reason(unit: StoredUnit, options: Options | None, refused: str) -> str:
+    """Why a distribution goes that is no longer in. `refused`: why `select` keeps it out now, empty where upstream no longer lists it."""
     if not isinstance(options, SelectionOptions):
-        return "gone upstream"
-    version = unit.metadata["version"]
-    rule = Matcher(options.excluded, unit.group, prereleases=True).find(version, unit.key)
+        return refused or "gone upstream"
+    if refused and not (selects_some(options) and refused == unselected(options)):
+        return refused
+    rule = Matcher(options.excluded, unit.group, prereleases=True).find(unit.metadata["version"], unit.key)
     if rule:
         return f'excluded by "{rule.text}"'
-    if not options.included or Matcher(options.included, unit.group, prereleases=False).find(version, unit.key):
+    if not selects_some(options):
+        return "gone upstream"
+    prereleases = options.filter is not None and options.filter.prereleases in ("allow", "if-nothing-else")
+    if not refused and SelectedCheck(unit.group, options, prereleases=prereleases).reason(unit) is None:
         return "gone upstream"
     rules = options.included.about(unit.group)
     if not rules:
-        return "no longer matches an include"
+        return _no_longer(options)
     return "no longer matches include " + ", ".join(f'"{rule.text}"' for rule in rules)
 
 
-def project_removal_reason(project: str, options: Options | None) -> str:
+def _no_longer(options: SelectionOptions) -> str:
+    return unselected(options).replace("matches no include", "no longer matches an include").replace("matches no", "no longer matches a")
+
+
+def project_removal_reason(project: str, options: Options | None, refused: str) -> str:
     """Why a project's status goes. It leaves with the last distribution too, and by what a filter may have put those out is not seen from here."""
-    if isinstance(options, SelectionOptions):
-        rule = options.excluded.whole_project(project)
+    source = options if isinstance(options, SelectionOptions) else None
+    if refused and not refused.startswith(NOTHING_MEANS):
+        return refused
+    if source is not None:
+        rule = source.excluded.whole_project(project)
         if rule:
             return f'excluded by "{rule.text}"'
-        if options.included and not options.included.about(project):
-            return "no longer matches an include"
+        if selects_some(source) and not source.dependencies and not source.concerns(project):
+            return _no_longer(source)
     return "none of its distributions is left, or its status is active again"

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
+from functools import partial
 from typing import Final
 
-from reconciler.plugin import UNCHANGED, Gone, Group, Importer, ImporterCall, Metadata, Page, Unchanged, Unit
+from reconciler.plugin import UNCHANGED, Gone, Group, Importer, ImporterCall, Metadata, Page, Refused, Unchanged, Unit
+from reconciler_python.closure import Closure
 from reconciler_python.constants import constant
-from reconciler_python.documents import (
-    ACCEPT,
-    HTML_TYPES,
-    JSON_TYPE,
-    ListedProject,
-    ProjectDocument,
-    read_list_json,
-    read_project_json,
-    unsupported_type,
-)
-from reconciler_python.filenames import possible_projects, project_name, stem_and_type
-from reconciler_python.markup import read_list_html, read_project_html
-from reconciler_python.options import FilterOptions, SelectionOptions
-from reconciler_python.units import DISTRIBUTION, PROJECT, project_units
+from reconciler_python.demands import Pulled, annotated
+from reconciler_python.documents import ACCEPT, place
+from reconciler_python.evidence import with_evidence
+from reconciler_python.filenames import project_name
+from reconciler_python.filter_options import FilterOptions
+from reconciler_python.media_types import read_list, read_project
+from reconciler_python.options import SelectionOptions
+from reconciler_python.prefilter import Prefilter
+from reconciler_python.requirements import check_offered
+from reconciler_python.source_check import selects_some
+from reconciler_python.subjects import projects as projects_of
+from reconciler_python.units import DISTRIBUTION, PROJECT, Refuse, project_units
 
 _SERIAL: Final = "serial:"
+_SERIALS: Final = "serials:"  # validator of a whole source: its list, which says of each project when it changed
+_NAMES: Final = "names:"  # the same of a list that does not
 
 
 class PythonImporter(Importer):
@@ -31,6 +33,7 @@ class PythonImporter(Importer):
     options = SelectionOptions
     filter_options = FilterOptions
     well_known_names = ("pypi",)
+    revision = 2  # 2: files come in whose digest is another than sha256
 
     @classmethod
     def metadata(cls) -> Metadata:
@@ -42,37 +45,86 @@ class PythonImporter(Importer):
 
     @classmethod
     def explain(cls, subject: str) -> Iterable[str]:
-        """The project of a filename, under every name that it can mean; else the project that the subject names."""
-        found = stem_and_type(subject)
-        names = possible_projects(*found) if found is not None else [subject]
-        return dict.fromkeys(name for name in map(project_name, names) if name is not None)
+        """The project of a filename, under every name that it can mean; else the project that the subject names, as a requirement does."""
+        return projects_of(subject)
 
-    async def declare(self, call: ImporterCall) -> AsyncIterator[Group]:
-        """The projects that `include` names, without asking for the list of all; with a glob, or without `include`, the list decides."""
+    async def declare(self, call: ImporterCall) -> AsyncIterator[Group | Unchanged]:
+        """The projects that the keys name, without asking for the list of all; with a glob, or without any key, the list decides.
+
+        With `dependencies`, what these require as well; a source that takes everything has that already.
+        """
         options: SelectionOptions = call.options
-        named = options.included.projects() if options.included else None
-        if named is not None:
-            for name in named:
-                if not options.excluded.whole_project(name):
-                    yield Group(name)
-            return
-        for name, serial in (await _projects(call, options)).items():
-            yield Group(name, None if serial is None else f"{_SERIAL}{serial}", listed=True)
+        named = options.named_projects()
+        if options.dependencies and selects_some(options):
+            start = _named(options, named) if named is not None else _listed(call, options, _projects(await _list_page(call), options))
+            async for group in Closure(call, list(start), partial(_load, call)).groups():
+                yield group
+        elif named is not None:
+            for group in _named(options, named):
+                yield group
+        else:
+            page = await _list_page(call)
+            if call.unchanged(f"{_SERIALS}{page.validator}"):
+                yield UNCHANGED
+                return
+            projects = _projects(page, options)
+            if None in projects.values():
+                call.unchanged(f"{_NAMES}{page.validator}")  # of projects without a serial only their own pages tell
+            del page  # tens of megabytes
+            for group in _listed(call, options, projects):
+                yield group
 
     async def read(self, call: ImporterCall, group: Group) -> Iterable[Unit] | Unchanged:
-        """The distributions of one project. Raises Gone for a quarantined one (PEP 792: no file of it may be offered)."""
-        page = await call.get(f"{group.name}/", accept=ACCEPT, at_least=_serial(group))
+        """The distributions of one project. Raises Gone for a quarantined one (PEP 792: no file of it may be offered).
+
+        Raises Malformed where a lock asks by digest for a file that the index does not offer.
+        """
+        pulled: Pulled | None = group.data
+        if pulled is not None and pulled.failure is not None:
+            raise pulled.failure
+        page = await _page(call, group)
         if call.unchanged(group.validator or page.validator):
             return UNCHANGED
-        document = _read_project(page)
-        if document.status == "quarantined":
-            raise Gone(f"{page.url}: quarantined upstream" + (f': "{document.status_reason}"' if document.status_reason else ""))
-        return project_units(group.name, document, page.url, call.refuse)
+        units = _units(call.options, group, page, call.refuse)
+        check_offered(call.options.required, group.name, units)
+        units = annotated(units, pulled, call.refuse)
+        return await with_evidence(call, group.name, units)
 
 
-async def _projects(call: ImporterCall, options: SelectionOptions) -> dict[str, int | None]:
+def _named(options: SelectionOptions, names: Iterable[str]) -> Iterator[Group]:
+    """Whoever names a project is told file by file what a filter keeps out of it."""
+    return (Group(name, shared=bool(options.shared.about(name))) for name in names if not options.excluded.whole_project(name))
+
+
+def _listed(call: ImporterCall, options: SelectionOptions, serials: dict[str, int | None]) -> Iterator[Group]:
+    """The projects of the index's own list that can be meant; of those that a filter keeps out whole no page is read."""
+    prefilter = Prefilter(options, call.filters)
+    for name, serial in serials.items():
+        validator = None if serial is None else f"{_SERIAL}{serial}"
+        yield Group(name, validator, listed=True, refused=prefilter.refusal(name), shared=bool(options.shared and options.shared.about(name)))
+
+
+async def _load(call: ImporterCall, group: Group) -> tuple[str, list[Unit]]:
+    """For the closure, which is told of no file that cannot become a unit: `read` refuses those."""
+    page = await _page(call, group)
+    return page.validator, _units(call.options, group, page, lambda key, reason: None)
+
+
+async def _page(call: ImporterCall, group: Group) -> Page:
+    return await call.get(f"{group.name}/", accept=ACCEPT, at_least=_serial(group))
+
+
+def _units(options: SelectionOptions, group: Group, page: Page, refuse: Refuse) -> list[Unit]:
+    document = read_project(page)
+    if document.status == "quarantined":
+        raise Gone(f"{place(page)}: quarantined upstream" + (f': "{document.status_reason}"' if document.status_reason else ""))
+    legacy, unhashed = options.legacy == "allow", options.hashes == "optional"
+    return project_units(group.name, document, page.url, refuse, legacy=legacy, unhashed=unhashed)
+
+
+def _projects(page: Page, options: SelectionOptions) -> dict[str, int | None]:
     """Normalised name -> serial, of the projects that can be meant. What is no project name is passed over: nobody could ask for it."""
-    listed = _read_list(await call.get("", accept=ACCEPT))
+    listed = read_list(page)
     listed.reverse()
     found: dict[str, int | None] = {}
     while listed:  # half a million entries: let each go as soon as it is read
@@ -85,29 +137,22 @@ async def _projects(call: ImporterCall, options: SelectionOptions) -> dict[str, 
     return found
 
 
+async def _list_page(call: ImporterCall) -> Page:
+    """Raises with a hint where the index has no list of projects, or keeps it to itself: named projects need none."""
+    try:
+        return await call.get("", accept=ACCEPT)
+    except (Gone, Refused) as error:
+        hint = "the index lists no projects, so globs cannot be matched and `everything` is unknown: name the projects in `include`"
+        raise Refused(str(error), hint=f"{hint}; or check the URL and `auth` of the remote") from None
+
+
 def _may_be_in(name: str, options: SelectionOptions) -> bool:
     if options.excluded and options.excluded.whole_project(name):
         return False
-    return not options.included or bool(options.included.about(name))
-
-
-def _read_project(page: Page) -> ProjectDocument:
-    if page.media_type == JSON_TYPE:
-        return read_project_json(page)
-    if page.media_type in HTML_TYPES:
-        return read_project_html(page)
-    raise unsupported_type(page)
-
-
-def _read_list(page: Page) -> list[ListedProject]:
-    if page.media_type == JSON_TYPE:
-        return read_list_json(page)
-    if page.media_type in HTML_TYPES:
-        return read_list_html(page)
-    raise unsupported_type(page)
+    return options.concerns(name)
 
 
 def _serial(group: Group) -> int | None:
-    """The serial that the list announced: an older page is a lagging cache's."""
+    """The serial that the list announced: an older page is a lagging cache's. What the closure adds to a validator follows a space."""
     validator = group.validator or ""
-    return int(validator.removeprefix(_SERIAL)) if validator.startswith(_SERIAL) else None
+    return int(validator.removeprefix(_SERIAL).partition(" ")[0]) if validator.startswith(_SERIAL) else None

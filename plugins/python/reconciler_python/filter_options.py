@@ -1,0 +1,120 @@
+"""The keys of a Filter of type `python`, and of a source's own `filter`."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+
+from reconciler.plugin import Duration, OptionFault, Options, Size
+from reconciler_python.advisories import OsvRules
+from reconciler_python.attestations import AttestationRules
+from reconciler_python.interpreters import Interpreters, python_range
+from reconciler_python.licences import LicenceRules
+from reconciler_python.rules import Rules, parse_rule
+from reconciler_python.targets import Targets, abi_target, platform_target, python_target
+
+
+def _checked_with_filenames(text: str) -> str:
+    parse_rule(text, filenames=True)
+    return text
+
+
+def _checked_name(text: str) -> str:
+    if parse_rule(text).specifiers is not None:
+        raise OptionFault(f"`{text}`: only whole projects can be exempt", hint="a name or a name glob, without a version")
+    return text
+
+
+def _checked_platform(word: str) -> str:
+    return platform_target(word).word
+
+
+def _checked_python(word: str) -> str:
+    return python_target(word).word
+
+
+def _checked_abi(word: str) -> str:
+    return abi_target(word).word
+
+
+def _checked_interpreter(text: str) -> str:
+    python_range(text)
+    return text
+
+
+def _listed(value: object) -> object:
+    """One text is a list of one; a number (`3.11` without quotes) too, to be told that it is none."""
+    return [value] if isinstance(value, str | int | float) else value
+
+
+# A list in a manifest, immutable here; its items stay strict. An empty one says no more than an absent one.
+FilterList = Annotated[tuple[Annotated[str, AfterValidator(_checked_with_filenames)], ...], Field(strict=False)]
+NameList = Annotated[tuple[Annotated[str, AfterValidator(_checked_name)], ...], Field(strict=False)]
+PlatformList = Annotated[tuple[Annotated[str, AfterValidator(_checked_platform)], ...], Field(strict=False)]
+PythonList = Annotated[tuple[Annotated[str, AfterValidator(_checked_python)], ...], Field(strict=False)]
+AbiList = Annotated[tuple[Annotated[str, AfterValidator(_checked_abi)], ...], Field(strict=False)]
+InterpreterList = Annotated[
+    tuple[Annotated[str, AfterValidator(_checked_interpreter)], ...],
+    Field(strict=False),
+    BeforeValidator(_listed),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
+PackageType = Literal["wheel", "sdist", "egg", "wininst", "msi", "dmg", "rpm", "dumb"]
+Prereleases = Literal["allow", "deny", "if-nothing-else"]
+
+
+class FilterOptions(Options):
+    """What a Filter lets pass. Without rules: everything."""
+
+    allow: FilterList = Field(default=(), description="Requirement strings, name globs and filenames; if there are any, nothing else passes.")
+    deny: FilterList = Field(default=(), description="Requirement strings, name globs and filenames that never pass; wins over `allow`.")
+    min_age: Duration | None = Field(
+        default=None, description="Days since the upload that upstream states (`7d`); an unknown upload time is refused."
+    )
+    min_age_exempt: NameList = Field(default=(), description="Projects (names and name globs) that `minAge` does not concern.")
+    package_types: Annotated[tuple[PackageType, ...], Field(strict=False)] = Field(
+        default=(), description="Package types that pass; none: every type."
+    )
+    platforms: PlatformList = Field(
+        default=(), description="Platform tags (`win_amd64`) and families (`any`, `linux_x86_64`, `macos`) of wheels that pass; none: every platform."
+    )
+    pythons: PythonList = Field(default=(), description="Python tags of wheels that pass: `cp311`, `py3` (every `py3*`); none: every one.")
+    abis: AbiList = Field(default=(), description="ABI tags of wheels that pass: `cp311`, `abi3`, `none`; none: every one.")
+    requires_python: InterpreterList = Field(
+        default=(), description="Pythons (`3.11`, `>=3.10,<3.13`): files pass that one of them can run; none: every file."
+    )
+    prereleases: Prereleases | None = Field(
+        default=None, description="Whether pre-releases pass; `if-nothing-else`: where no final release does. None: as `include` and `allow` say."
+    )
+    yanked: Literal["keep", "drop"] = Field(default="keep", description="Whether files pass that upstream has yanked.")
+    latest: int | None = Field(
+        default=None, ge=1, description="How many releases of a project pass at the most: the newest of those that pass the rest."
+    )
+    max_size: Size | None = Field(default=None, description="The largest file that passes (`500MiB`); an unknown size is refused.")
+    licenses: LicenceRules | None = Field(default=None, description="Licences that pass, as SPDX expressions.")
+    attestations: AttestationRules | None = Field(default=None, description="Which attestations (PEP 740) files must have.")
+    osv: OsvRules | None = Field(default=None, description="Known malware and vulnerabilities that keep a release out.")
+
+    @cached_property
+    def allowed(self) -> Rules:
+        return Rules(self.allow, filenames=True)
+
+    @cached_property
+    def denied(self) -> Rules:
+        return Rules(self.deny, filenames=True)
+
+    @cached_property
+    def exempt(self) -> Rules:
+        return Rules(self.min_age_exempt)
+
+    @cached_property
+    def targets(self) -> dict[str, Targets]:
+        """Of the keys `platforms`, `pythons` and `abis`, in this order, those that say something."""
+        written = (("platforms", self.platforms, platform_target), ("pythons", self.pythons, python_target), ("abis", self.abis, abi_target))
+        return {key: Targets(words, parse) for key, words, parse in written if words}
+
+    @cached_property
+    def interpreters(self) -> Interpreters:
+        return Interpreters(self.requires_python)

@@ -1,0 +1,50 @@
+"""Which Pythons a file can run on: whether what it requires overlaps with what is asked for (PEP 440, PEP 345's Requires-Python)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+
+from packaging.ranges import VersionRange
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+from reconciler.plugin import OptionFault
+
+_BARE = re.compile(r"[0-9]+(?:\.[0-9]+)*")
+_LONGEST = 1000  # characters; what is longer is nobody's honest requirement
+
+
+def python_range(text: str) -> VersionRange:
+    """`3.11` (every 3.11.x), `>=3.10,<3.13`. Raises OptionFault."""
+    written = text.strip()
+    found = _range(f"=={written}.*" if _BARE.fullmatch(written) else written) if written else None
+    if found is None or found.is_empty:
+        raise OptionFault(f"`{text}` means no Python", hint="a version (`3.11` is every 3.11.x) or a specifier (`>=3.10,<3.13`)")
+    return found
+
+
+class Interpreters:
+    """The Pythons that one key names."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        self._ranges = [python_range(text) for text in texts]
+        # A handful of texts are what most files say.
+        self.find: Callable[[str], int | None] = lru_cache(maxsize=4096)(self._find)
+
+    def _find(self, requires_python: str) -> int | None:
+        """Which of the Pythons, as written, can run a file that says so; None: none of them. What cannot be read says nothing, as for pip."""
+        required = _range(requires_python)
+        if required is None:
+            return 0
+        return next((index for index, wanted in enumerate(self._ranges) if not wanted.is_disjoint(required)), None)
+
+
+def _range(text: str) -> VersionRange | None:
+    """Pre-releases of Python do not count: what nothing but 3.12.0rc1 can run is not for 3.12. None where the text cannot be read."""
+    if len(text) > _LONGEST:
+        return None
+    try:
+        return SpecifierSet(text, prereleases=False).to_range()
+    except (InvalidSpecifier, ValueError):  # a number of more digits than Python reads, too
+        return None

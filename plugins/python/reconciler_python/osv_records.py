@@ -1,0 +1,192 @@
+"""Records in the OSV format: which releases of a project they are about, and how bad it is.
+
+https://ossf.github.io/osv-schema/: `affected[]` names packages with versions and ranges. Of ranges, `ECOSYSTEM` is
+PEP 440 order; `SEMVER` and `GIT` mean nothing for Python and are not looked at. In doubt a record is about the release:
+an end of a range that cannot be read ends nothing, a beginning that cannot be read begins at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from importlib import import_module
+from typing import Any, Final
+
+import msgspec
+from packaging.version import InvalidVersion, Version
+
+_LABELS: Final = {"LOW": 1, "MODERATE": 2, "MEDIUM": 2, "HIGH": 3, "CRITICAL": 4}
+_NOTHING: Final = msgspec.Raw(b"[]")
+_MALWARE: Final = "MAL-"
+_FIXED, _BEGINS, _LAST = range(3)
+
+
+class Package(msgspec.Struct, frozen=True, gc=False):
+    """What a record is about; `ecosystem` may name a repository after a colon."""
+
+    ecosystem: str = ""
+    name: str = ""
+
+
+class Affected(msgspec.Struct, gc=False):
+    """One package of a record. What is only looked at for projects that somebody asks about stays JSON, which is small."""
+
+    package: Package = Package()
+    ranges: msgspec.Raw = _NOTHING
+    versions: msgspec.Raw = _NOTHING
+    severity: msgspec.Raw = _NOTHING
+
+    def detach(self) -> None:
+        """Let go of the file that it was read from: raw JSON keeps all of it alive."""
+        self.ranges, self.versions, self.severity = self.ranges.copy(), self.versions.copy(), self.severity.copy()
+
+
+class Labels(msgspec.Struct, gc=False):
+    """`database_specific`: every database has its own keys, and its own types for them."""
+
+    severity: msgspec.Raw = _NOTHING
+
+
+class Record(msgspec.Struct, gc=False):
+    """The fields that decide. Raises msgspec's errors where they are not what the schema says."""
+
+    id: str
+    withdrawn: str | None = None
+    aliases: Sequence[str] = ()
+    affected: list[Affected] = []
+    severity: msgspec.Raw = _NOTHING
+    database_specific: Labels | None = None
+
+    def detach(self) -> None:
+        """As of `Affected`, for all that the record holds."""
+        self.severity = self.severity.copy()
+        if self.database_specific is not None:
+            self.database_specific.severity = self.database_specific.severity.copy()
+        for each in self.affected:
+            each.detach()
+
+
+class _Score(msgspec.Struct):
+    type: str = ""
+    score: str = ""
+
+
+class _Event(msgspec.Struct, gc=False):
+    introduced: str | None = None
+    fixed: str | None = None
+    last_affected: str | None = None
+    limit: str | None = None
+
+
+class _Range(msgspec.Struct):
+    type: str = ""
+    events: list[_Event] = []
+
+
+_RANGES: Final = msgspec.json.Decoder(list[_Range] | None)
+_VERSIONS: Final = msgspec.json.Decoder(list[str] | None)
+_SCORES: Final = msgspec.json.Decoder(list[_Score] | None)
+
+
+class Advisory:
+    """One record, as far as it is about one project. Raises msgspec's errors where it is not what the schema says."""
+
+    __slots__ = ("_listed", "_literally", "_ranges", "aliases", "id", "malware", "severity")
+
+    def __init__(self, record: Record, affected: Affected) -> None:
+        self.id = record.id
+        self.aliases = record.aliases
+        self.malware = record.id.startswith(_MALWARE)
+        self.severity = _severity(record, affected)
+        self._literally = frozenset(_VERSIONS.decode(affected.versions) or ())
+        self._listed = frozenset(map(version_of, self._literally)) - {None}
+        events = [one.events for one in _RANGES.decode(affected.ranges) or () if one.type == "ECOSYSTEM"]
+        self._ranges = [_Interval(each) for each in events]
+        if self.malware and not events and not self._literally:
+            self._ranges.append(_Interval([_Event(introduced="0")]))  # malware of which no release is named is malware as a whole
+
+    def about(self, text: str) -> bool:
+        """Is it about this release? A local version (`1.0+cu118`) is the release that it was built from, unless the record says more."""
+        if text in self._literally:
+            return True
+        version = version_of(text)
+        if version is None:
+            return any(interval.endless for interval in self._ranges)
+        return version in self._listed or _public(version) in self._listed or any(interval.holds(version) for interval in self._ranges)
+
+
+class _Interval:
+    """The events of one range, in order. `endless`: from the beginning, without an end: it holds even what has no place in the order."""
+
+    __slots__ = ("_always", "_events", "_limits", "endless")
+
+    def __init__(self, events: Sequence[_Event]) -> None:
+        # `0` is before every version there is; and what cannot be read is taken for it
+        begins = [None if one.introduced == "0" else version_of(one.introduced) for one in events if one.introduced is not None]
+        found = [(version, _BEGINS) for version in begins if version is not None]
+        found += [(version, _FIXED) for version in _versions(one.fixed for one in events)]
+        found += [(version, _LAST) for version in _versions(one.last_affected for one in events)]
+        self._events = sorted(found)  # at one version: what begins where something is fixed holds, and what ends there ends after it
+        self._limits = list(_versions(one.limit for one in events))
+        self._always = None in begins
+        self.endless = self._always and not self._limits and all(kind == _BEGINS for _, kind in found)
+
+    def holds(self, version: Version) -> bool:
+        if self._limits and not any(version < limit for limit in self._limits):
+            return False
+        inside = self._always
+        for at, kind in self._events:
+            if kind == _BEGINS and version >= at:
+                inside = True
+            elif (kind == _FIXED and version >= at) or (kind == _LAST and (version if at.local else _public(version)) > at):
+                inside = False
+        return inside
+
+
+def severity_rank(texts: Iterable[str]) -> int | None:
+    """The worst of labels (`HIGH`) and CVSS vectors: 0 none, 1 low, 2 medium, 3 high, 4 critical; None where nothing says it."""
+    ranks = [rank for text in texts if (rank := _rank(text)) is not None]
+    return max(ranks, default=None)
+
+
+@lru_cache(maxsize=32768)
+def version_of(text: str) -> Version | None:
+    """None for what PEP 440 cannot read."""
+    try:
+        return Version(text)
+    except InvalidVersion:
+        return None
+
+
+def _versions(texts: Iterable[str | None]) -> Iterable[Version]:
+    return (version for text in texts if text is not None and (version := version_of(text)) is not None)
+
+
+def _public(version: Version) -> Version:
+    return Version(version.public) if version.local else version
+
+
+def _severity(record: Record, affected: Affected) -> list[str]:
+    labels = [record.database_specific.severity] if record.database_specific else []
+    texts = [_text(label) for label in labels]
+    for scores in (record.severity, affected.severity):
+        texts += [one.score for one in _SCORES.decode(scores) or () if one.type.startswith("CVSS_")]
+    return [text for text in texts if text]
+
+
+def _text(label: msgspec.Raw) -> str:
+    value: Any = msgspec.json.decode(label) if bytes(label).startswith(b'"') else None
+    return value if isinstance(value, str) else ""
+
+
+@lru_cache(maxsize=4096)
+def _rank(text: str) -> int | None:
+    if text.upper() in _LABELS:
+        return _LABELS[text.upper()]
+    cvss = import_module("cvss")  # formulas and tables: only for manifests that ask about severities
+    kinds: dict[str, Any] = {"CVSS:3": cvss.CVSS3, "CVSS:4": cvss.CVSS4}
+    try:
+        score = float(kinds.get(text[:6], cvss.CVSS2)(text).base_score)
+    except cvss.CVSSError:
+        return None
+    return next(rank for rank, below in enumerate((0.1, 4.0, 7.0, 9.0, 11.0)) if score < below)

@@ -1,0 +1,139 @@
+"""Provenance objects (PEP 740): who an index says has published a file, and whether the signatures bear it out.
+
+Hostile until parsed, and parsed strictly: an object with one part that is not what PEP 740 asks for says nothing. What it
+says is about one file: every attestation must name that file's sha256, signatures or not.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import logging
+from importlib import import_module
+from typing import Any, Final, Literal
+
+import msgspec
+
+PROVENANCE_ENDING: Final = ".provenance"
+LARGEST: Final = 4 * 1024 * 1024  # bytes; real ones have some 10,000
+_MOST: Final = 64  # attestations of one file, each of which takes milliseconds to verify
+
+
+class _Publisher(msgspec.Struct, omit_defaults=True):
+    """What identifies a publisher of any kind that is known; other kinds are known by their name alone."""
+
+    kind: str
+    repository: str | None = None
+    workflow: str | None = None
+    workflow_filepath: str | None = None
+    environment: str | None = None
+    email: str | None = None
+    project_id: str | None = None
+    pipeline_definition_id: str | None = None
+
+
+class _Envelope(msgspec.Struct):
+    statement: str
+    signature: str
+
+
+class _Material(msgspec.Struct):
+    certificate: str
+    transparency_entries: list[msgspec.Raw]
+
+
+class _Attestation(msgspec.Struct):
+    version: Literal[1]
+    verification_material: _Material
+    envelope: _Envelope
+
+
+class _Bundle(msgspec.Struct):
+    publisher: msgspec.Raw
+    attestations: list[msgspec.Raw]
+
+
+class _Provenance(msgspec.Struct):
+    version: Literal[1]
+    attestation_bundles: list[_Bundle]
+
+
+class _Subject(msgspec.Struct):
+    digest: dict[str, str]
+
+
+class _Statement(msgspec.Struct, rename={"type": "_type", "predicate_type": "predicateType"}):
+    type: Literal["https://in-toto.io/Statement/v1"]
+    predicate_type: str
+    subject: list[_Subject]
+
+
+class _Wrong(ValueError):
+    """Raised for what is JSON, and not what PEP 740 asks for."""
+
+
+def provenance_facts(body: bytes, filename: str, sha256: str, *, verify: bool) -> dict[str, Any]:
+    """What a provenance object says of a file: a value for ATTESTATION_FACTS. Raises nothing: what cannot be read is a `problem`.
+
+    With `verify` each publisher has `verified`: do all its attestations carry signatures of its own? If not, `problem` says why.
+    """
+    try:
+        return {"publishers": [_publisher(bundle, filename, sha256, verify) for bundle in _bundles(body)]}
+    except (msgspec.MsgspecError, UnicodeDecodeError, _Wrong) as error:
+        return {"problem": _line(error)}
+    except RecursionError:
+        return {"problem": "it is nested too deeply"}
+
+
+def _bundles(body: bytes) -> list[_Bundle]:
+    if len(body) > LARGEST:
+        raise _Wrong(f"it has more than {LARGEST:,} bytes")
+    bundles = msgspec.json.decode(body, type=_Provenance).attestation_bundles
+    if not bundles or not all(bundle.attestations for bundle in bundles):
+        raise _Wrong("it holds no attestation, or a publisher without one")
+    if sum(len(bundle.attestations) for bundle in bundles) > _MOST:
+        raise _Wrong(f"it holds more than {_MOST} attestations")
+    return bundles
+
+
+def _publisher(bundle: _Bundle, filename: str, sha256: str, verify: bool) -> dict[str, Any]:
+    found = msgspec.json.decode(bundle.publisher, type=_Publisher)
+    for raw in bundle.attestations:
+        _check_subject(msgspec.json.decode(raw, type=_Attestation), sha256)
+    facts: dict[str, Any] = msgspec.to_builtins(found)
+    workflow = facts.pop("workflow_filepath", None)
+    if workflow is not None:
+        facts["workflow"] = workflow  # a workflow in a file is one, whatever the service calls it
+    if verify:
+        problem = _unverified(bundle, filename, sha256)
+        facts |= {"verified": problem is None} | ({"problem": problem} if problem else {})
+    return facts
+
+
+def _check_subject(attestation: _Attestation, sha256: str) -> None:
+    try:
+        statement = msgspec.json.decode(base64.b64decode(attestation.envelope.statement, validate=True), type=_Statement)
+    except binascii.Error:
+        raise _Wrong("its statement is no base64") from None
+    if [subject.digest.get("sha256") for subject in statement.subject] != [sha256]:
+        raise _Wrong("it is about another file")
+
+
+def _unverified(bundle: _Bundle, filename: str, sha256: str) -> str | None:
+    """Why the attestations are not the publisher's, None where they are. Asks nobody: the trust root comes with the library."""
+    logging.getLogger("sigstore").setLevel(logging.ERROR)  # it warns that it is offline, each time, which is what is asked of it
+    try:
+        library: Any = import_module("pypi_attestations")
+        read = library.AttestationBundle.model_validate_json(b'{"publisher":%b,"attestations":[]}' % bytes(bundle.publisher))
+        file = library.Distribution(name=filename, digest=sha256)
+        for raw in bundle.attestations:
+            library.Attestation.model_validate_json(bytes(raw)).verify(read.publisher, file, offline=True)
+    except Exception as error:  # cryptography, ASN.1, X.509, over whatever upstream sends: each with its own errors; or a broken installation
+        return _line(error)
+    return None
+
+
+def _line(error: Exception) -> str:
+    """Its first line, for one line of a plan."""
+    first = next(iter(str(error).splitlines()), "") or type(error).__name__
+    return "".join(c if c.isprintable() else " " for c in first.removeprefix("Verification failed: "))[:200]

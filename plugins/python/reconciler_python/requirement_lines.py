@@ -1,0 +1,192 @@
+"""The text of a requirements file, as pip reads it: encodings, continuations, comments, variables, options.
+
+A line keeps two texts: as it is written, which people may see, and with its `${VARIABLES}`, whose values may be secret, put in.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+import shlex
+from collections.abc import Callable, Iterator
+from typing import Final, NamedTuple
+
+from reconciler.plugin import OptionFault
+
+_MARKS: Final = (  # the marks of UTF-32 begin with those of UTF-16
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_DECLARED = re.compile(rb"coding[:=]\s{0,80}([-\w.]{1,80})")
+# Text encodings that nobody writes files in: decoding them warns, or takes quadratic time.
+_ODD: Final = frozenset({"idna", "punycode", "raw-unicode-escape", "unicode-escape", "undefined"})
+_VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
+_LONGEST_WORD: Final = 8 * 1024  # characters of a requirement: no honest one comes near
+
+# Options by their long names: does a value follow?
+_OPTIONS: Final = {
+    "--requirement": True,
+    "--constraint": True,
+    "--editable": True,
+    "--hash": True,
+    "--no-binary": True,
+    "--only-binary": True,
+    "--pre": False,
+    "--all-releases": True,
+    "--only-final": True,
+    "--require-hashes": False,
+    "--no-require-hashes": False,
+    "--index-url": True,
+    "--pypi-url": True,
+    "--extra-index-url": True,
+    "--no-index": False,
+    "--find-links": True,
+    "--trusted-host": True,
+    "--prefer-binary": False,
+    "--use-feature": True,
+    "--config-settings": True,
+    "--global-option": True,
+    "--build-option": True,
+    "--install-option": True,
+}
+_SHORT: Final = {
+    "-r": "--requirement",
+    "-c": "--constraint",
+    "-e": "--editable",
+    "-i": "--index-url",
+    "-f": "--find-links",
+    "-C": "--config-settings",
+}
+
+
+class Line(NamedTuple):
+    """A logical line: the `number` of its first physical one, its requirement as `written` and as meant (`text`), and its options.
+
+    Options are (long name, value); `whole`: all of the line as it is written.
+    """
+
+    number: int
+    whole: str
+    written: str
+    text: str
+    options: list[tuple[str, str]]
+
+
+def decoded(body: bytes) -> str:
+    """By its byte order mark, else as its first lines declare (PEP 263), else UTF-8. Raises OptionFault."""
+    encoding, start = "utf-8", 0
+    for mark, name in _MARKS:
+        if body.startswith(mark):
+            encoding, start = name, len(mark)
+            break
+    else:
+        declared = [_DECLARED.search(line) for line in body[:4096].split(b"\n")[:2] if line.startswith(b"#")]
+        encoding = next((found[1].decode("ascii", "replace") for found in declared if found is not None), encoding)
+    try:
+        if codecs.lookup(encoding).name.replace("_", "-") in _ODD:
+            raise LookupError
+        return str(body[start:], encoding)
+    except LookupError:
+        raise OptionFault(f"its first lines declare the encoding `{encoding}`, which is none of a text", hint="save it as UTF-8") from None
+    except ValueError:
+        raise OptionFault(f"its bytes are no {encoding.upper()}", hint="save it as UTF-8, or begin it with `# -*- coding: latin-1 -*-`") from None
+
+
+def lines(text: str, variable: Callable[[str], str | None], fault: Callable[[int, OptionFault], None]) -> Iterator[Line]:
+    """The logical lines that say anything. `variable`: the value of one, or None. What cannot be read is a `fault` in a line."""
+    for number, joined in _joined(text):
+        written = _uncommented(joined).strip()
+        if not written:
+            continue
+        meant = _VARIABLE.sub(lambda found: variable(found[1]) or found[0], written)
+        try:
+            yield _line(number, written, meant)
+        except OptionFault as error:
+            fault(number, error)
+
+
+def unset(text: str) -> str | None:
+    """A variable that had no value and still stands in the text as `${NAME}`."""
+    found = _VARIABLE.search(text)
+    return found[1] if found else None
+
+
+def _joined(text: str) -> Iterator[tuple[int, str]]:
+    """Lines that end in a backslash continue in the next one, comments excepted."""
+    first, parts = 0, list[str]()
+    for number, line in enumerate(text.splitlines(), 1):
+        comment = line.lstrip().startswith("#")
+        first = first if parts else number
+        if line.endswith("\\") and not comment:
+            parts.append(line.rstrip("\\"))
+            continue
+        yield first, "".join([*parts, f" {line}" if comment else line])
+        parts = []
+    if parts:
+        yield first, "".join(parts)
+
+
+def _uncommented(line: str) -> str:
+    """A comment begins with a `#` at the start or after white space: the one within a URL is none."""
+    at = line.find("#")
+    while at > 0 and not line[at - 1].isspace():
+        at = line.find("#", at + 1)
+    return line if at < 0 else line[:at]
+
+
+def _line(number: int, written: str, meant: str) -> Line:
+    text, rest = _parted(meant)
+    if len(text) > _LONGEST_WORD:
+        raise OptionFault(f"a requirement of {len(text):,} characters", hint=f"at most {_LONGEST_WORD:,}")
+    return Line(number, written, _parted(written)[0], text, _options(rest) if rest else [])
+
+
+def _parted(line: str) -> tuple[str, str]:
+    """What stands before the first word that begins with `-`, and the options from there on."""
+    if line.startswith("-"):
+        return "", line
+    at = line.find(" -")
+    return (line, "") if at < 0 else (line[:at].rstrip(), line[at + 1 :])
+
+
+def _options(text: str) -> list[tuple[str, str]]:
+    found = []
+    words = iter(_words(text))
+    for word in words:
+        name, value = _named(word)
+        if not _OPTIONS[name]:
+            if value is not None:
+                raise OptionFault(f"`{name}` takes no value")
+        elif value is None:
+            value = next(words, None)
+            if value is None:
+                raise OptionFault(f"`{name}` lacks its value")
+        found.append((name, value or ""))
+    return found
+
+
+def _words(text: str) -> list[str]:
+    if not any(mark in text for mark in "\"'\\"):  # the shell's own rules are slow to follow, and rarely asked for
+        return text.split()
+    try:
+        return shlex.split(text)
+    except ValueError:
+        raise OptionFault("its options end within quotes", hint="close the quotes") from None
+
+
+def _named(word: str) -> tuple[str, str | None]:
+    """The long name of an option, and the value that stands in the same word. A beginning that is no other option's is enough, as for pip."""
+    if not word.startswith("--"):
+        name = _SHORT.get(word[:2])
+        if name is not None:
+            return name, word[2:] or None
+    else:
+        short, equals, value = word.partition("=")
+        names = [short] if short in _OPTIONS else [name for name in _OPTIONS if name.startswith(short) and len(short) > 2]
+        if len(names) == 1:
+            return names[0], value if equals else None
+    shown = word.partition("=")[0][:40]
+    raise OptionFault(f"`{shown if shown.isprintable() else ascii(shown)}` is no option of requirements files", hint="leave it out")
