@@ -5,18 +5,23 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Sized
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, Protocol
 
 from tests.benchmarks.processes import Peak
 from tests.support.clients import isolated
-from tests.support.nginx import Nginx
 
 REPEATS = 3
 QUOTED = 2_000  # characters of its output that a failed command is quoted with
+
+
+class Counting(Protocol):
+    """An upstream that knows the requests that reached it."""
+
+    def requests(self) -> Sized: ...
 
 
 class Unmeasured(Exception):
@@ -36,7 +41,7 @@ class Cost:
         return asdict(self)
 
 
-def measured(words: Sequence[str | Path], folder: Path, upstream: Nginx | None = None, environment: dict[str, str] | None = None) -> Cost:
+def measured(words: Sequence[str | Path], folder: Path, upstream: Counting | None = None, environment: dict[str, str] | None = None) -> Cost:
     """Run a command to its end in `folder`, where its output is kept, with `folder` as its home. `upstream`: whose requests are counted.
 
     The environment holds nothing of this machine's settings; in particular nothing that keeps Python from writing byte code. Raises Unmeasured.

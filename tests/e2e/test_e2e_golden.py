@@ -104,7 +104,10 @@ def test_the_list_of_plugins() -> None:
     assert_golden("plugins", call(["plugins"]))
 
 
-@pytest.mark.parametrize("command", ["", "validate", "plan", "apply", "serve", "get", "describe", "history", "diff", "schema", "plugins"])
+COMMANDS = ("", "validate", "plan", "apply", "serve", "get", "describe", "history", "diff", "explain", "upload", "remove", "schema", "plugins")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_the_help_of_each_command(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     assert_golden(f"help-{command or 'reconciler'}", call([*command.split(), "--help"]))

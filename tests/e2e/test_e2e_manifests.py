@@ -80,14 +80,32 @@ def test_the_selection_says_why_each_file_stays_out(index: Upstream, tmp_path: P
     index.release("idna", "3.21")
     index.release("mdurl", "0.1.2", **OLD)
     index.release("types-toml", "0.10", **OLD)
+    index.release("typing-extensions", "4.12.2", "4.13.0", **OLD)
     mirror = example("02-select.yaml", index, tmp_path)
     reasons = refused(mirror, "selected")
     assert reasons.pop('excluded by "packaging==25.0"') == 1
     assert reasons.pop('denied by "idna<3.7" (house-rules.deny)') == 1
-    assert reasons.pop("matches no include") == 2
+    assert reasons.pop("matches no include or file") == 3
     assert sum(number for reason, number in reasons.items() if "house-rules.minAge" in reason) == 1
     mirror.applied()
-    assert [name.partition("-py3")[0] for name in mirror.filenames("selected")] == ["idna-3.8", "mdurl-0.1.2", "packaging-26.0"]
+    assert [name.partition("-py3")[0] for name in mirror.filenames("selected")] == [
+        "idna-3.8",
+        "mdurl-0.1.2",
+        "packaging-26.0",
+        "typing_extensions-4.12.2",
+    ]
+
+
+def test_what_a_requirements_file_asks_for_comes_in(index: Upstream, tmp_path: Path) -> None:
+    index.release("idna", "3.5", "3.7", "3.8", "4.0")
+    index.release("mdurl", "0.1.2")
+    index.release("packaging", "24.0", "25.0")
+    index.release("typing-extensions", "4.11.0", "4.12.2")
+    mirror = example("11-requirements.yaml", index, tmp_path)
+    (tmp_path / "11-requirements.txt").write_bytes((EXAMPLES / "11-requirements.txt").read_bytes())
+    mirror.applied()
+    names = [name.partition("-py3")[0] for name in mirror.filenames("required")]
+    assert names == ["idna-3.7", "mdurl-0.1.2", "packaging-25.0", "typing_extensions-4.12.2"]
 
 
 def test_dev_follows_and_prod_stays(index: Upstream, tmp_path: Path) -> None:
