@@ -8,7 +8,7 @@ from reconciler.errors import PluginFault
 
 BATCH = 200  # groups looked up in the database at once
 HELD = 20_000  # units that are looked at at once
-LARGEST = 50_000  # units of a group: it is held in memory whole, and a change of one unit reads them all
+LARGEST = 100_000  # units of a group: it is held in memory whole, and a change of one unit reads them all
 
 
 class Pace:

@@ -121,6 +121,8 @@ def test_json_is_one_document_on_stdout(mirror: Mirror) -> None:
         "contentAdded": 1,
         "contentRemoved": 0,
         "contentChanged": 0,
+        "withheld": 0,
+        "released": 0,
         "bytesToDownload": plan["summary"]["bytesToDownload"],
     }
     done = mirror.apply("--format", "json").document

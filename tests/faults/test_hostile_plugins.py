@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.engine import listing, reconcile, sources
+from reconciler.engine import listing, pace, reconcile
 from reconciler.engine.patience import Limits
 from reconciler.plugin import Artifact, Gone, Group, Unit
 from tests.support.hostile import FAILURES, Hostile, assert_contained, begin, record, stopped, units
@@ -157,7 +157,7 @@ ANSWERS: dict[str, tuple[Any, str]] = {
 
 @pytest.mark.parametrize("name", ANSWERS)
 def test_a_reading_that_answers_nonsense_is_the_failure_of_its_group(name: str, site: Hostile, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "LARGEST", 40)
+    monkeypatch.setattr(pace, "LARGEST", 40)
     monkeypatch.setattr(listing, "LARGEST", 40)
     answer, said = ANSWERS[name]
     done = site.apply({"read": answering(answer)})
