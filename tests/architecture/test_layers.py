@@ -35,7 +35,7 @@ LATE = {
     ("reconciler_file", "reconciler_file.file_publisher"),
     ("reconciler_python", "reconciler_python.content"),
     ("reconciler_python", "reconciler_python.simple_importer"),
-    ("reconciler_python", "reconciler_python.simple_publisher"),
+    ("reconciler_python", "reconciler_python.publishing.simple_publisher"),
 }
 
 

@@ -16,10 +16,10 @@ from packaging.version import Version
 from pydantic import TypeAdapter, ValidationError
 
 from reconciler.plugin import Malformed
-from reconciler_python import osv_files
-from reconciler_python.advisories import OsvRules, advisory_reason
+from reconciler_python.evidence import osv_files
+from reconciler_python.evidence.advisories import OsvRules, advisory_reason
+from reconciler_python.evidence.osv_records import Advisory, Affected, Record, severity_rank
 from reconciler_python.filter_options import FilterOptions
-from reconciler_python.osv_records import Advisory, Affected, Record, severity_rank
 from tests.support.mirror import Mirror, remote, repository, resource
 from tests.support.upstream import upstream
 

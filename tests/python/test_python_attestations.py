@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from reconciler.plugin import Unit
-from reconciler_python import attestations
-from reconciler_python.attestations import AttestationRules, attestation_reason, attestation_word
+from reconciler_python.evidence import attestations
+from reconciler_python.evidence.attestations import AttestationRules, attestation_reason, attestation_word
+from reconciler_python.evidence.provenance import LARGEST, provenance_facts
 from reconciler_python.filter_options import FilterOptions
-from reconciler_python.provenance import LARGEST, provenance_facts
 from tests.support.attested import GITHUB, attestation, provenance, verifier
 
 FILE = "acme-1.0-py3-none-any.whl"

@@ -15,8 +15,8 @@ import pytest
 
 from reconciler.plugin import Group, PluginCallConfiguration, StoredUnit
 from reconciler_python.options import SelectionOptions
+from reconciler_python.publishing.simple_publisher import PythonPublisher
 from reconciler_python.simple_importer import PythonImporter
-from reconciler_python.simple_publisher import PythonPublisher
 from tests.support.calls import FakeCall, FakePublishConduit, page, stored, write_tree
 from tests.support.index_server import IndexServer, serving
 from tests.support.wheels import Built, build_egg, build_sdist, build_wheel

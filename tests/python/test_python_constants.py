@@ -26,7 +26,7 @@ def test_reading_it_imports_nothing_heavy() -> None:
 
 
 def test_a_computed_constant_is_imported() -> None:
-    assert constant("reconciler_python.units", "DISTRIBUTION") == "python.distribution"
+    assert constant("reconciler_python.reading.units", "DISTRIBUTION") == "python.distribution"
     assert constant("os.path", "sep") == "/"
     with pytest.raises(AttributeError):
         constant("os.path", "no_such_name")

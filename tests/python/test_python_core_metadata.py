@@ -21,8 +21,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.plugin import Artifact, Gone, Malformed, Part, Unit, Unreachable
-from reconciler_python import partial_files, sdists
-from reconciler_python.core_metadata import UnreadableMetadata, core_metadata, dependencies_of, field_values, read_dependencies
+from reconciler_python.reading import partial_files, sdists
+from reconciler_python.reading.core_metadata import UnreadableMetadata, core_metadata, dependencies_of, field_values, read_dependencies
 from tests.support.calls import FakeCall, page
 from tests.support.requiring import RequiringIndex, closed
 from tests.support.wheels import Built, build_egg, build_sdist, build_wheel, zipped

@@ -11,8 +11,8 @@ import pytest
 import reconciler_python
 from reconciler.plugin.registry import Registry
 from reconciler_python.content import Distribution, Project
+from reconciler_python.publishing.simple_publisher import PythonPublisher
 from reconciler_python.simple_importer import PythonImporter
-from reconciler_python.simple_publisher import PythonPublisher
 
 
 def test_the_installed_entry_points_lead_to_the_plugin() -> None:
@@ -31,10 +31,13 @@ def test_no_module_takes_the_place_of_an_entry_point() -> None:
 @pytest.mark.parametrize(
     ("entry_point", "unneeded"),
     [
-        ("importer", ["reconciler_python.rendering", "reconciler_python.simple_publisher", "pypi_simple", "requests", "jinja2"]),
-        ("publisher", ["reconciler_python.simple_importer", "reconciler_python.markup", "html.parser", "pypi_simple", "jinja2"]),
-        ("distribution", ["reconciler_python.simple_importer", "reconciler_python.simple_publisher", "html.parser", "pypi_simple"]),
-        ("project", ["reconciler_python.simple_importer", "reconciler_python.simple_publisher", "html.parser", "pypi_simple"]),
+        (
+            "importer",
+            ["reconciler_python.publishing.rendering", "reconciler_python.publishing.simple_publisher", "pypi_simple", "requests", "jinja2"],
+        ),
+        ("publisher", ["reconciler_python.simple_importer", "reconciler_python.reading.markup", "html.parser", "pypi_simple", "jinja2"]),
+        ("distribution", ["reconciler_python.simple_importer", "reconciler_python.publishing.simple_publisher", "html.parser", "pypi_simple"]),
+        ("project", ["reconciler_python.simple_importer", "reconciler_python.publishing.simple_publisher", "html.parser", "pypi_simple"]),
     ],
 )
 def test_an_entry_point_imports_what_it_names_and_no_more(entry_point: str, unneeded: list[str]) -> None:

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from packaging.markers import Marker
 from pydantic import ValidationError
 
-from reconciler_python.environments import marker_environments, marker_holds, python_texts
 from reconciler_python.options import SelectionOptions
+from reconciler_python.requiring.environments import marker_environments, marker_holds, python_texts
 
 LINUX = {"python_version": "3.12", "sys_platform": "linux"}
 NONE: frozenset[str] = frozenset()

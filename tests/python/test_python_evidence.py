@@ -16,7 +16,7 @@ import pytest
 
 from reconciler.plugin import ActiveFilter, Artifact, Gone, Malformed, Page, Unit, Unreachable
 from reconciler_python.content import Distribution
-from reconciler_python.evidence import recalled, with_evidence
+from reconciler_python.evidence.gathering import recalled, with_evidence
 from reconciler_python.filter_options import FilterOptions
 from reconciler_python.options import SelectionOptions
 from tests.support.attested import GITHUB, provenance

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler_python.filenames import FilenameReader, UnreadableFilename, project_name
+from reconciler_python.reading.filenames import FilenameReader, UnreadableFilename, project_name
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from reconciler.model import acceptable, sealed, stored_unit
 from reconciler.plugin import Malformed, PluginCallConfiguration, StoredArtifact, StoredUnit, Unit
-from reconciler_python.documents import FILE_KEYS, PAGE_KEYS, ExtendedFile, ListedFile, read_project_json
-from reconciler_python.media_types import read_list, read_project
-from reconciler_python.rendering import list_pages, project_pages
-from reconciler_python.simple_publisher import PythonPublisher
-from reconciler_python.units import project_units
+from reconciler_python.publishing.rendering import list_pages, project_pages
+from reconciler_python.publishing.simple_publisher import PythonPublisher
+from reconciler_python.reading.documents import FILE_KEYS, PAGE_KEYS, ExtendedFile, ListedFile, read_project_json
+from reconciler_python.reading.media_types import read_list, read_project
+from reconciler_python.reading.units import project_units
 from tests.support.calls import BASE, FakePublishConduit, page
 
 JSON = "application/vnd.pypi.simple.v1+json"

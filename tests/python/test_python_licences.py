@@ -12,10 +12,10 @@ from packaging.licenses import canonicalize_license_expression
 from pydantic import TypeAdapter, ValidationError
 
 from reconciler.plugin import Unit
+from reconciler_python.evidence.licence_classifiers import _APPROVED, _OTHERS, classified
+from reconciler_python.evidence.licences import LicenceRules, licence_facts, licence_reason, licence_word
+from reconciler_python.evidence.spdx import UnreadableExpression, parse_expression, satisfied
 from reconciler_python.filter_options import FilterOptions
-from reconciler_python.licence_classifiers import _APPROVED, _OTHERS, classified
-from reconciler_python.licences import LicenceRules, licence_facts, licence_reason, licence_word
-from reconciler_python.spdx import UnreadableExpression, parse_expression, satisfied
 
 
 def rules(*allow: str, **keys: Any) -> LicenceRules:

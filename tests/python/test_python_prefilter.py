@@ -14,7 +14,7 @@ from reconciler.plugin import ActiveFilter, Artifact, Group, Unit
 from reconciler_python.content import Distribution
 from reconciler_python.filter_options import FilterOptions
 from reconciler_python.options import SelectionOptions
-from reconciler_python.prefilter import Prefilter, refusal
+from reconciler_python.selecting.prefilter import Prefilter, refusal
 from reconciler_python.simple_importer import PythonImporter
 from tests.support.calls import FakeCall, page
 

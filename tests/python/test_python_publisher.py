@@ -10,11 +10,11 @@ import pytest
 from pypi_simple import ProjectPage
 
 from reconciler.plugin import MissingCall, PluginCallConfiguration, Redirect, StoredArtifact, StoredUnit
-from reconciler_python.documents import read_project_json
-from reconciler_python.markup import read_project_html
-from reconciler_python.rendering import project_pages
-from reconciler_python.simple_publisher import PublicationOptions, PythonPublisher
-from reconciler_python.units import project_units
+from reconciler_python.publishing.rendering import project_pages
+from reconciler_python.publishing.simple_publisher import PublicationOptions, PythonPublisher
+from reconciler_python.reading.documents import read_project_json
+from reconciler_python.reading.markup import read_project_html
+from reconciler_python.reading.units import project_units
 from tests.support.calls import FakeOutput, FakePublishConduit, page, stored
 
 HTML = "application/vnd.pypi.simple.v1+html"

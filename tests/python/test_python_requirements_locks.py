@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from reconciler.plugin import Artifact, OptionFault
-from reconciler_python.lock_files import read_lock
-from reconciler_python.lock_tables import package_lines, parse
 from reconciler_python.options import SelectionOptions
-from reconciler_python.requirements import Requirements
+from reconciler_python.requiring.lock_files import read_lock
+from reconciler_python.requiring.lock_tables import package_lines, parse
+from reconciler_python.requiring.requirements import Requirements
 from tests.support.clients import program, run
 from tests.support.upstream import Upstream, upstream
 

@@ -7,7 +7,7 @@ from typing import Any
 from reconciler.plugin import ActiveFilter, Step, Unit
 from reconciler_python.content import Distribution
 from reconciler_python.options import SelectionOptions
-from reconciler_python.selection import trace_project
+from reconciler_python.selecting.selection import trace_project
 from tests.support.selecting import NOW, house_rules, unit
 
 

@@ -11,7 +11,7 @@ from packaging import tags
 from packaging.utils import parse_wheel_filename
 
 from reconciler.plugin import OptionFault
-from reconciler_python.targets import Targets, WheelTags, abi_target, platform_target, python_target, wheel_tags
+from reconciler_python.selecting.targets import Targets, WheelTags, abi_target, platform_target, python_target, wheel_tags
 
 PLATFORMS = [
     "any",

@@ -7,13 +7,13 @@ from datetime import datetime
 from typing import Any, BinaryIO
 
 from reconciler.plugin import ActiveFilter, Artifact, ContentType, Decision, Options, Step, StoredUnit, Summary, Unit
-from reconciler_python.archives import wheel_metadata
-from reconciler_python.evidence import recalled
-from reconciler_python.filenames import project_name
+from reconciler_python.evidence.gathering import recalled
 from reconciler_python.options import SelectionOptions
-from reconciler_python.selection import ProjectJudge, project_removal_reason, removal_reason, trace_project
-from reconciler_python.subjects import meant
-from reconciler_python.units import DISTRIBUTION, PROJECT
+from reconciler_python.reading.archives import wheel_metadata
+from reconciler_python.reading.filenames import project_name
+from reconciler_python.reading.units import DISTRIBUTION, PROJECT
+from reconciler_python.selecting.selection import ProjectJudge, project_removal_reason, removal_reason, trace_project
+from reconciler_python.selecting.subjects import meant
 
 
 class Distribution(ContentType):

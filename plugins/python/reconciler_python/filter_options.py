@@ -8,12 +8,12 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from reconciler.plugin import Duration, OptionFault, Options, Size
-from reconciler_python.advisories import OsvRules
-from reconciler_python.attestations import AttestationRules
-from reconciler_python.interpreters import Interpreters, python_range
-from reconciler_python.licences import LicenceRules
-from reconciler_python.rules import Rules, parse_rule
-from reconciler_python.targets import Targets, abi_target, platform_target, python_target
+from reconciler_python.evidence.advisories import OsvRules
+from reconciler_python.evidence.attestations import AttestationRules
+from reconciler_python.evidence.licences import LicenceRules
+from reconciler_python.selecting.interpreters import Interpreters, python_range
+from reconciler_python.selecting.rules import Rules, parse_rule
+from reconciler_python.selecting.targets import Targets, abi_target, platform_target, python_target
 
 
 def _checked_with_filenames(text: str) -> str:

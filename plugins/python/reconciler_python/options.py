@@ -8,12 +8,12 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from reconciler.plugin import OptionFault, Options
-from reconciler_python.environments import MarkerEnvironment, marker_environments
 from reconciler_python.filter_options import FilterOptions
-from reconciler_python.requirement_sources import RequirementFiles, required
-from reconciler_python.requirements import Requirements
-from reconciler_python.rules import Rules, parse_rule
-from reconciler_python.single_files import SingleFile, SingleFiles, checked_filename
+from reconciler_python.requiring.environments import MarkerEnvironment, marker_environments
+from reconciler_python.requiring.requirement_sources import RequirementFiles, required
+from reconciler_python.requiring.requirements import Requirements
+from reconciler_python.selecting.rules import Rules, parse_rule
+from reconciler_python.selecting.single_files import SingleFile, SingleFiles, checked_filename
 
 
 def _checked(text: str) -> str:

@@ -7,20 +7,20 @@ from functools import partial
 from typing import Final
 
 from reconciler.plugin import UNCHANGED, Gone, Group, Importer, ImporterCall, Metadata, Page, Refused, Unchanged, Unit
-from reconciler_python.closure import Closure
 from reconciler_python.constants import constant
-from reconciler_python.demands import Pulled, annotated
-from reconciler_python.documents import ACCEPT, place
-from reconciler_python.evidence import with_evidence
-from reconciler_python.filenames import project_name
+from reconciler_python.evidence.gathering import with_evidence
 from reconciler_python.filter_options import FilterOptions
-from reconciler_python.media_types import read_list, read_project
 from reconciler_python.options import SelectionOptions
-from reconciler_python.prefilter import Prefilter
-from reconciler_python.requirements import check_offered
-from reconciler_python.source_check import selects_some
-from reconciler_python.subjects import projects as projects_of
-from reconciler_python.units import DISTRIBUTION, PROJECT, Refuse, project_units
+from reconciler_python.reading.documents import ACCEPT, place
+from reconciler_python.reading.filenames import project_name
+from reconciler_python.reading.media_types import read_list, read_project
+from reconciler_python.reading.units import DISTRIBUTION, PROJECT, Refuse, project_units
+from reconciler_python.requiring.closure import Closure
+from reconciler_python.requiring.demands import Pulled, annotated
+from reconciler_python.requiring.requirements import check_offered
+from reconciler_python.selecting.prefilter import Prefilter
+from reconciler_python.selecting.source_check import selects_some
+from reconciler_python.selecting.subjects import projects as projects_of
 
 _SERIAL: Final = "serial:"
 _SERIALS: Final = "serials:"  # validator of a whole source: its list, which says of each project when it changed

@@ -1,0 +1,110 @@
+"""Lays a version out as a simple index: pages below `simple/`, files below `files/`.
+
+simple/                                         the list of projects
+simple/<project>/                               one project, HTML and JSON
+files/<project>/<sha256>/<filename>             a file, under its own sha256
+files/<project>/<sha256>/<filename>.metadata    its core metadata (PEP 658), beside it
+files/<project>/<sha256>/<filename>.provenance  its provenance object (PEP 740), beside it
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, Field
+
+from reconciler.plugin import (
+    GroupOutput,
+    Metadata,
+    MissingCall,
+    OptionFault,
+    Options,
+    PluginCallConfiguration,
+    PublishConduit,
+    Publisher,
+    Redirect,
+    StoredUnit,
+)
+from reconciler_python.publishing.rendering import artifact_of, file_path, list_pages, project_pages
+from reconciler_python.reading.documents import HTML_TYPE, JSON_TYPE, absolute
+from reconciler_python.reading.filenames import project_name
+from reconciler_python.reading.units import DISTRIBUTION, PROJECT
+
+# PEP 691: `latest` may be asked for, and is answered with what it really is.
+_LATEST_JSON: Final = "application/vnd.pypi.simple.latest+json"
+_LATEST_HTML: Final = "application/vnd.pypi.simple.latest+html"
+_BESIDE: Final = {".metadata": "application/octet-stream", ".provenance": "application/vnd.pypi.integrity.v1+json"}
+
+
+def _checked_url(text: str) -> str:
+    """With a slash at its end."""
+    if text and (absolute(text, text) != text or "?" in text or not text.isascii()):
+        raise OptionFault("expects an http or https URL without user, query and fragment", hint="such as https://packages.example.org/team/")
+    return text if not text or text.endswith("/") else f"{text}/"
+
+
+class PublicationOptions(Options):
+    """What a publication may say of itself."""
+
+    base_url: Annotated[str, AfterValidator(_checked_url)] = Field(
+        default="", description="Where clients find the publication; with it, pages name provenance objects, whose URLs have to be absolute."
+    )
+
+
+class PythonPublisher(Publisher):
+    """Everything that it writes depends on the version and on the publication's options."""
+
+    options = PublicationOptions
+    revision = 1
+
+    @classmethod
+    def metadata(cls) -> Metadata:
+        return Metadata("python", "Python simple index", (DISTRIBUTION, PROJECT), ">=1.0,<2")
+
+    def publish(self, conduit: PublishConduit, config: PluginCallConfiguration) -> None:
+        base_url = conduit.options.base_url if isinstance(conduit.options, PublicationOptions) else ""
+        for name in conduit.changed():
+            units = conduit.units(name)
+            with conduit.group(name) as output:
+                _publish_project(output, name, units, base_url)
+        with conduit.whole() as output:
+            _publish_page(output, "simple/", list_pages(conduit.groups()))
+
+    @classmethod
+    def missing(cls, call: MissingCall, path: str) -> Redirect | None:
+        """Any spelling of a project's name leads to its page (PEP 503), and the bare publication to the list of projects."""
+        if not path.strip("/"):
+            return Redirect("simple/")
+        root, _, name = path.strip("/").partition("/")
+        project = project_name(name)
+        return Redirect(f"simple/{project}/") if root == "simple" and project and project != name else None
+
+
+def _publish_project(output: GroupOutput, name: str, units: Sequence[StoredUnit], base_url: str) -> None:
+    distributions = [unit for unit in units if unit.type == DISTRIBUTION]
+    if not distributions:
+        return
+    project = next((unit for unit in units if unit.type == PROJECT), None)
+    _publish_page(output, f"simple/{name}/", project_pages(name, distributions, project, base_url))
+    for unit in distributions:
+        _publish_files(output, unit)
+
+
+def _publish_page(output: GroupOutput, path: str, pages: tuple[bytes, bytes]) -> None:
+    """HTML is the default: it is what a browser, and a client that asks for nothing, can read."""
+    html, json = pages
+    output.page(path, html, "text/html")
+    output.page(path, html, HTML_TYPE, aliases=(_LATEST_HTML,))
+    output.page(path, json, JSON_TYPE, aliases=(_LATEST_JSON,))
+
+
+def _publish_files(output: GroupOutput, unit: StoredUnit) -> None:
+    file = artifact_of(unit, unit.key)
+    assert file is not None, unit.key
+    path = file_path(unit.group, file.sha256, unit.key)
+    output.file(path, file.sha256)
+    for ending, media_type in _BESIDE.items():
+        beside = artifact_of(unit, f"{unit.key}{ending}")
+        if beside:
+            output.file(f"{path}{ending}", beside.sha256, media_type)

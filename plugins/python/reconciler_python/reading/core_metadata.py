@@ -1,0 +1,151 @@
+"""What a distribution says that it needs: Requires-Dist of its core metadata (PEP 566, 643, 658)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import BinaryIO, Final
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+from reconciler.plugin import Artifact, Gone, Malformed, ReadingCall, Unit
+from reconciler_python.reading.archives import UnreadableArchive, wheel_metadata
+from reconciler_python.reading.filenames import SDIST, WHEEL
+from reconciler_python.reading.partial_files import seen_in
+from reconciler_python.reading.sdists import sdist_metadata
+
+_LONGEST: Final = 4 * 1024 * 1024  # bytes of a header: the largest honest ones have some 100,000
+_MOST: Final = 10_000  # requirements of one file
+_BODY = re.compile(rb"\r?\n\r?\n")
+_NO_NAME = re.compile(rb"[^!-9;-~]")  # RFC 5322 2.2: printable ASCII but the colon
+
+
+class UnreadableMetadata(ValueError):
+    """The dependencies of a file cannot be known; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dependency:
+    """One Requires-Dist. `project` and `extras` are normalised; `text`: without extras and marker; `marker`: empty, or as PEP 508 has it."""
+
+    project: str
+    specifiers: SpecifierSet
+    extras: frozenset[str]
+    marker: str
+
+    @property
+    def text(self) -> str:
+        extras = f"[{','.join(sorted(self.extras))}]" if self.extras else ""
+        return f"{self.project}{extras}{self.specifiers}"
+
+
+def metadata_digest(unit: Unit) -> str:
+    """What tells whether two files have the same metadata: its own digest where upstream declares one, else the file's."""
+    declared = _declared(unit)
+    return declared.sha256 if declared else f"{unit.artifacts[0].sha256 or unit.key} {unit.metadata['packageType']}"
+
+
+async def dependencies_of(call: ReadingCall, unit: Unit) -> Sequence[Dependency]:
+    """What one distribution requires; nothing where its type has no such metadata (eggs, installers).
+
+    Raises UnreadableMetadata where the very bytes that upstream declared cannot be understood, and what `call` raises.
+    """
+    body = await core_metadata(call, unit)
+    return read_dependencies(body) if body else ()
+
+
+def read_dependencies(metadata: bytes) -> Sequence[Dependency]:
+    """Requires-Dist of core metadata, in its order. Raises UnreadableMetadata naming the first line that is no requirement.
+
+    A requirement with a URL is none for an index: clients fetch it from there.
+    """
+    end = _BODY.search(metadata)
+    header = metadata[: end.start()] if end else metadata
+    if len(header) > _LONGEST:
+        raise UnreadableMetadata(f"its metadata has {len(header):,} bytes before the description")
+    lines = field_values(header, b"requires-dist")
+    if len(lines) > _MOST:
+        raise UnreadableMetadata(f"its metadata has {len(lines):,} requirements")
+    found = [_dependency(line) for line in lines]
+    return [one for one in found if one is not None]
+
+
+def field_values(header: bytes, name: bytes) -> list[str]:
+    """The values of one field, as the mail parser of clients finds them, for a fraction of its price: it is asked of every file.
+
+    Names in any case; indented lines continue the one before; what is no field ends the header.
+    """
+    if name not in header.lower():
+        return []
+    values: list[list[bytes]] = []
+    last: list[bytes] = []
+    for line in header.splitlines():
+        if line[:1] in (b" ", b"\t"):
+            last.append(line)
+            continue
+        found, colon, value = line.partition(b":")
+        if not colon or _NO_NAME.search(found):
+            break
+        last = [value]
+        if found.lower() == name:
+            values.append(last)
+    return [" ".join(b" ".join(parts).decode("utf-8", "backslashreplace").split()) for parts in values]
+
+
+@lru_cache(maxsize=65536)
+def _dependency(text: str) -> Dependency | None:
+    try:
+        requirement = Requirement(text)
+    except (InvalidRequirement, RecursionError, ValueError):
+        shown = text if text.isprintable() else ascii(text)[1:-1]
+        raise UnreadableMetadata(f"`Requires-Dist: {shown[:200]}` is no requirement (PEP 508)") from None
+    if requirement.url is not None:
+        return None
+    return Dependency(
+        canonicalize_name(requirement.name),
+        requirement.specifier,
+        frozenset(canonicalize_name(extra) for extra in requirement.extras),
+        str(requirement.marker) if requirement.marker is not None else "",
+    )
+
+
+async def core_metadata(call: ReadingCall, unit: Unit) -> bytes | None:
+    """METADATA or PKG-INFO of a distribution: from beside it, else out of parts of the file; None where it has none.
+
+    Raises UnreadableMetadata where the very bytes that upstream declared do not show it, and what `call` raises.
+    """
+    declared = _declared(unit)
+    if declared is not None:
+        try:
+            return await call.get_file(declared.url, sha256=declared.sha256)
+        except (Gone, Malformed):  # the core does not insist on that file either: it takes the bytes out of the wheel
+            pass
+    try:
+        return await _inside(call, unit)
+    except UnreadableArchive as error:
+        raise UnreadableMetadata(str(error)) from None
+
+
+async def _inside(call: ReadingCall, unit: Unit) -> bytes | None:
+    file, package_type = unit.artifacts[0], unit.metadata["packageType"]
+    if package_type == SDIST:
+        return await seen_in(call, file, lambda archive: sdist_metadata(archive, unit.key))
+    if package_type != WHEEL:
+        return None
+    return await seen_in(call, file, lambda archive: _of_wheel(archive, unit.metadata["name"]))
+
+
+def _of_wheel(wheel: BinaryIO, project: str) -> bytes:
+    found = wheel_metadata(wheel, project)
+    if found is None:
+        raise UnreadableArchive("the wheel shows no METADATA")
+    return found
+
+
+def _declared(unit: Unit) -> Artifact | None:
+    """The `.metadata` file beside it (PEP 658), where upstream declares its digest."""
+    return next((one for one in unit.artifacts if one.path == f"{unit.key}.metadata" and one.sha256), None)

@@ -1,0 +1,120 @@
+"""Files upstream of which only some parts are read: those that whoever looks at them asks for.
+
+A part cannot be verified, so nothing is held against a file because of its parts: what they seem to lack is looked for
+again in the whole file, whose digest is known.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+from collections.abc import Callable
+from typing import BinaryIO, Final, TypeVar, cast
+
+from reconciler.plugin import Artifact, Malformed, ReadingCall
+from reconciler_python.reading.archives import UnreadableArchive
+
+_TAIL: Final = 64 * 1024  # bytes from the end of a zip file: most have their whole directory in it, and METADATA just before
+_HEAD: Final = 64 * 1024  # bytes from the start of anything else
+_GROWTH: Final = 4
+_MOST: Final = 48 * 1024 * 1024  # bytes of parts of one file
+_IN_THREAD: Final = 1024 * 1024  # bytes: looking at less holds up nobody
+
+T = TypeVar("T")
+Look = Callable[[BinaryIO], T]
+"""Finds something in an open file. Raises UnreadableArchive where it is not what it should be."""
+
+
+async def seen_in(call: ReadingCall, artifact: Artifact, look: Look[T]) -> T:
+    """What `look` finds in a file upstream. It may be called several times, from the start each time.
+
+    Raises UnreadableArchive where the bytes that were declared are no such archive, and what `call` raises.
+    """
+    if not artifact.sha256:
+        return await _looked(look, io.BytesIO((await call.get(artifact.url)).body))
+    try:
+        return await _seen_in_parts(call, artifact, look)
+    except (UnreadableArchive, Malformed):
+        return await _looked(look, io.BytesIO(await call.get_file(artifact.url, sha256=artifact.sha256)))
+
+
+async def _seen_in_parts(call: ReadingCall, artifact: Artifact, look: Look[T]) -> T:
+    zipped = artifact.path.endswith((".whl", ".zip"))
+    part = await call.get_part(artifact.url, sha256=artifact.sha256, offset=-_TAIL if zipped else 0, length=_TAIL if zipped else _HEAD)
+    file = _PartialFile(part.total)
+    file.add(part.start, part.body)
+    length = _HEAD
+    while True:
+        try:
+            return await _looked(look, file)
+        except _Lacking as lacking:
+            length = max(_HEAD if zipped else length * _GROWTH, lacking.length)
+            if file.held + lacking.length > _MOST:
+                raise UnreadableArchive(f"what says its dependencies is not among {_MOST >> 20} MiB of it") from None
+            wanted = min(length, _MOST - file.held)
+            part = await call.get_part(artifact.url, sha256=artifact.sha256, offset=lacking.offset, length=wanted)
+            if part.start != lacking.offset or not part.body:
+                raise UnreadableArchive("it has another length than its parts say") from None
+            file.add(part.start, part.body)
+
+
+async def _looked(look: Look[T], file: io.BytesIO | _PartialFile) -> T:
+    """From the start. Unpacking much takes a while: elsewhere than on the loop."""
+    file.seek(0)
+    held = file.getbuffer().nbytes if isinstance(file, io.BytesIO) else file.held
+    if held > _IN_THREAD:
+        return await asyncio.to_thread(look, cast(BinaryIO, file))
+    return look(cast(BinaryIO, file))
+
+
+class _Lacking(Exception):
+    """Bytes that were not read yet are asked for."""
+
+    def __init__(self, offset: int, length: int) -> None:
+        super().__init__(f"{length} bytes from {offset}")
+        self.offset = offset
+        self.length = length
+
+
+class _PartialFile(io.RawIOBase):
+    """A file that knows some of its bytes; asking for others raises _Lacking."""
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._place = 0
+        self._parts: list[tuple[int, bytes]] = []
+        self.held = 0
+
+    def add(self, start: int, body: bytes) -> None:
+        self._parts.append((start, body))
+        self.held += len(body)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self._total}[whence]
+        self._place = max(0, base + offset)
+        return self._place
+
+    def tell(self) -> int:
+        return self._place
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        end = self._total if size < 0 else min(self._total, self._place + size)
+        found = []
+        while self._place < end:
+            piece = self._piece(self._place, end)
+            found.append(piece)
+            self._place += len(piece)
+        return b"".join(found)
+
+    def _piece(self, start: int, end: int) -> bytes:
+        for offset, body in self._parts:
+            if offset <= start < offset + len(body):
+                return body[start - offset : end - offset]
+        raise _Lacking(start, end - start)

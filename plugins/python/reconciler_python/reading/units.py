@@ -1,0 +1,137 @@
+"""One project's records -> units of content, or a refusal with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from sys import intern
+from typing import Any, Final
+
+import msgspec
+
+from reconciler.plugin import Artifact, Unit
+from reconciler_python.reading.digests import Digests, read_digests, sha256_of
+from reconciler_python.reading.documents import ExtendedFile, ListedFile, ProjectDocument, absolute
+from reconciler_python.reading.filenames import WHEEL, Filename, FilenameReader, UnreadableFilename
+
+DISTRIBUTION: Final = "python.distribution"
+PROJECT: Final = "python.project"
+PROVENANCE_URL: Final = "_provenance"
+"""Transient key of a distribution's metadata: where its provenance object is (PEP 740); absolute."""
+
+_LARGEST = 2**44  # bytes; the core takes no larger size for the truth
+_ENCODER = msgspec.json.Encoder(order="sorted")
+
+Refuse = Callable[[str, str], None]
+
+
+def project_units(project: str, document: ProjectDocument, base: str, refuse: Refuse, *, legacy: bool = False, unhashed: bool = False) -> list[Unit]:
+    """Every file that can be a unit, and the project itself where it is not plainly active.
+
+    `base`: URL of the page. `refuse(filename, reason)` is told about every file that cannot be one: an unsafe or
+    foreign name, no digest, a URL that is none. `legacy`: names come in that today's specifications cannot read; `unhashed`: files
+    without any digest. The order of the files does not matter.
+    """
+    reader = FilenameReader(project, legacy=legacy)
+    found: dict[str, Unit] = {}
+    more: dict[str, list[Unit]] = {}
+    for name, reason in document.unreadable:
+        refuse(_printable(name), reason)
+    for file in document.files:
+        try:
+            unit = _distribution(project, file, reader.read(file.filename), base, unhashed)
+        except UnreadableFilename as error:
+            refuse(_printable(file.filename), str(error))
+            continue
+        if found.setdefault(unit.key, unit) is not unit:
+            more.setdefault(unit.key, [found[unit.key]]).append(unit)
+    for key in sorted(more):
+        if _contradict(more[key]):
+            del found[key]
+            refuse(key, "upstream lists it twice, with different digests")
+        else:
+            found[key] = min(more[key], key=_preference)
+    return [*_status(project, document), *found.values()]
+
+
+def _distribution(project: str, file: ListedFile, name: Filename, base: str, unhashed: bool) -> Unit:
+    digests = read_digests(file.hashes)
+    if not digests:
+        _check_undigested(digests, unhashed)
+    url = absolute(base, file.url)
+    if url is None:
+        raise UnreadableFilename("its URL cannot be fetched")
+    metadata: dict[str, Any] = {"name": project, "version": name.version, "packageType": name.package_type}
+    if file.requires_python:
+        metadata["requiresPython"] = intern(file.requires_python)
+    if file.upload_time:
+        metadata["uploadTime"] = file.upload_time
+    if file.yanked:
+        metadata["yanked"] = file.yanked
+    if file.provenance:
+        _note_provenance(metadata, file.provenance, base)
+    if isinstance(file, ExtendedFile) and file.extra:
+        metadata["extra"] = file.extra
+    size = file.size if file.size is not None and 0 <= file.size <= _LARGEST else None
+    artifacts = [Artifact(file.filename, digests.sha256, size, url, "", digests.others)]
+    # `core-metadata: true` promises a file whose digest nobody declares: not to be trusted, so neither fetched nor advertised.
+    declared = sha256_of(file.metadata_sha256)
+    if declared:
+        metadata["coreMetadata"] = {"sha256": declared}
+        within = file.filename if name.package_type == WHEEL else ""
+        artifacts.append(Artifact(f"{file.filename}.metadata", declared, None, _beside(url), within))
+    return Unit(DISTRIBUTION, file.filename, metadata, artifacts)
+
+
+def _note_provenance(metadata: dict[str, Any], url: str, base: str) -> None:
+    """No URL belongs to a unit's identity: for whoever reads on, and fetches the object behind it to be an artifact."""
+    fetchable = absolute(base, url)
+    if fetchable is not None:
+        metadata[PROVENANCE_URL] = fetchable
+
+
+def _check_undigested(digests: Digests, unhashed: bool) -> None:
+    """Raises UnreadableFilename unless files without a digest are wanted; one that is broken is none that is missing."""
+    if digests.malformed:
+        raise UnreadableFilename(f"upstream's {digests.malformed} is no {digests.malformed}")
+    if not unhashed:
+        raise UnreadableFilename("upstream gives no digest (`hashes: optional` would take it)")
+
+
+def _contradict(units: list[Unit]) -> bool:
+    """Do several entries of one filename disagree in some algorithm?"""
+    claimed: dict[str, str] = {}
+    for unit in units:
+        file = unit.artifacts[0]
+        for algorithm, digest in (("sha256", file.sha256), *file.digests.items()):
+            if digest and claimed.setdefault(algorithm, digest) != digest:
+                return True
+    return False
+
+
+def _preference(unit: Unit) -> tuple[bool, int, bytes]:
+    """The entry that tells most of its digests, whatever the order in which they are listed."""
+    file = unit.artifacts[0]
+    return not file.sha256, -len(file.digests), _ENCODER.encode(unit)
+
+
+def _status(project: str, document: ProjectDocument) -> list[Unit]:
+    if document.status == "active" and not document.status_reason:
+        return []
+    metadata: dict[str, Any] = {"status": document.status}
+    if document.status_reason:
+        metadata["reason"] = document.status_reason
+    if document.extra:
+        metadata["extra"] = document.extra
+    return [Unit(PROJECT, project, metadata)]
+
+
+def _beside(url: str) -> str:
+    """PEP 658: `.metadata` follows the file's own name, so it stands before a query."""
+    path, mark, query = url.partition("?")
+    return f"{path}.metadata{mark}{query}"
+
+
+def _printable(text: str) -> str:
+    """A hostile name as people may see it, and as a key may be."""
+    shown = text if text.isprintable() else ascii(text)[1:-1]
+    return shown[:200] or "(no name)"

@@ -1,0 +1,104 @@
+"""What other projects require of one project, and which of its files that means."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
+
+from reconciler.plugin import Unit
+from reconciler_python.reading.units import DISTRIBUTION
+from reconciler_python.selecting.interpreters import Interpreters
+from reconciler_python.selecting.rules import parse_version
+
+_PULLED_BY: Final = "_pulledBy"
+_TOLD: Final = 20  # requirers that are named for one file
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """A requirement on a project: `text` (`werkzeug>=3.0`), and the releases that have it (`flask 3.0.3`), the newest of each project."""
+
+    text: str
+    specifiers: SpecifierSet
+    by: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """What the closure found out about one project; a group's `data`.
+
+    `pythons`: of the declared environments, empty for all. `unreadable`: files whose dependencies cannot be known, with the reason.
+    `failure`: why the project cannot be read.
+    """
+
+    demands: tuple[Demand, ...] = ()
+    pythons: tuple[str, ...] = ()
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+    failure: Exception | None = None
+
+    def digest(self, *more: str) -> str:
+        """Changes whenever another file may be pulled in or refused; who asks for it makes no difference."""
+        said = [sorted({str(one.specifiers) for one in self.demands}), self.pythons, sorted(self.unreadable.items()), more]
+        return hashlib.sha256(msgspec.json.encode(said)).hexdigest()
+
+
+class Releases:
+    """The releases of one project, as far as a file of theirs runs on one of the Pythons."""
+
+    def __init__(self, units: Sequence[Unit], pythons: Interpreters | None) -> None:
+        self._pythons = pythons
+        self._versions: dict[Version, set[str]] = {}
+        for unit in units:
+            if unit.type != DISTRIBUTION or not self.runs(unit):
+                continue
+            version = parse_version(unit.metadata["version"])
+            if version is not None:
+                self._versions.setdefault(version, set()).add(unit.metadata["version"])
+
+    def runs(self, unit: Unit) -> bool:
+        """Can it run on one of the Pythons?"""
+        required = unit.metadata.get("requiresPython")
+        return self._pythons is None or required is None or self._pythons.find(required) is not None
+
+    def meeting(self, specifiers: SpecifierSet) -> frozenset[str]:
+        """The versions that satisfy a dependency; as for pip, pre-releases where the specifier names one, or where nothing else satisfies it."""
+        return frozenset(text for version in specifiers.filter(self._versions) for text in self._versions[version])
+
+
+def annotated(units: Sequence[Unit], pulled: Pulled | None, refuse: Callable[[str, str], None]) -> list[Unit]:
+    """The units, those that somebody requires with `_pulledBy`: the requirements that they satisfy (`flask 3.0.3 requires werkzeug>=3.0`).
+
+    `refuse(filename, reason)` is told about those that are left out, since nobody knows what they require.
+    """
+    if pulled is None:
+        return list(units)
+    for key in sorted(pulled.unreadable.keys() & {unit.key for unit in units}):
+        refuse(key, pulled.unreadable[key])
+    kept = [unit for unit in units if unit.key not in pulled.unreadable]
+    if not pulled.demands:
+        return kept
+    releases = Releases(units, Interpreters(pulled.pythons) if pulled.pythons else None)
+    reasons: dict[str, list[str]] = {}
+    for demand in pulled.demands:
+        texts = [f"{requirer} requires {demand.text}" for requirer in demand.by]
+        for version in releases.meeting(demand.specifiers):
+            reasons.setdefault(version, []).extend(texts)
+    return [_explained(unit, reasons, releases) for unit in kept]
+
+
+def pulled_in(unit: Unit, reasons: Sequence[str]) -> Unit:
+    """The unit with the transient word that dependencies want it."""
+    return msgspec.structs.replace(unit, metadata={**unit.metadata, _PULLED_BY: list(reasons)})
+
+
+def _explained(unit: Unit, reasons: Mapping[str, Sequence[str]], releases: Releases) -> Unit:
+    if unit.type != DISTRIBUTION or unit.metadata["version"] not in reasons or not releases.runs(unit):
+        return unit
+    found = reasons[unit.metadata["version"]]
+    return pulled_in(unit, found if len(found) <= _TOLD else [*found[:_TOLD], f"and {len(found) - _TOLD} more"])

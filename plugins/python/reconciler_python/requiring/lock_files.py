@@ -1,0 +1,314 @@
+"""Lock files of the packaging tools: each names releases, most of them files with their digests.
+
+`pylock.toml` (PEP 751), `uv.lock`, `poetry.lock`, `pdm.lock` and `Pipfile.lock`. What a lock does not take from an
+index (the project itself, directories, version control, direct URLs) is left out: no index has it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any, Final
+from urllib.parse import unquote
+
+from packaging.markers import InvalidMarker, Marker
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from reconciler.plugin import OptionFault
+from reconciler_python.reading.filenames import project_name
+from reconciler_python.requiring.lock_tables import package_lines, parse
+from reconciler_python.requiring.requirement_files import Parsed
+from reconciler_python.requiring.requirements import LockedFile, Wanted
+
+_SIZES: Final = {"md5": 32, "sha1": 40, "sha224": 56, "sha256": 64, "sha384": 96, "sha512": 128, "blake2b": 128, "blake2s": 64}
+_DIGEST = re.compile(r"([a-z0-9]+):([0-9a-fA-F]+)")
+_QUERY = re.compile(r"[?#]")
+_CHOICE = re.compile(
+    r"""(?:"[^"]*"|'[^']*') (?:not in|in) (?:extras|dependency_groups)\b|\bextra [!=]= (?:"[^"]*"|'[^']*')|(?:"[^"]*"|'[^']*') [!=]= extra\b"""
+)
+_ENTRY = re.compile(r'[ \t]*+"([^"\\]*+)"[ \t]*+:[ \t]*+\{')
+_UV_ELSEWHERE: Final = ("git", "url", "path", "directory", "editable", "virtual")
+_POETRY_ELSEWHERE: Final = ("git", "url", "file", "directory")
+_PDM_ELSEWHERE: Final = ("git", "hg", "svn", "bzr", "url", "path", "editable")
+_PIPENV_ELSEWHERE: Final = ("git", "hg", "svn", "bzr", "file", "path", "editable", "url")
+_Table = Mapping[str, Any]
+
+
+class _Unreadable(ValueError):
+    """A package that is not what the format says; the text says how."""
+
+
+def read_lock(format: str, written: str, body: bytes) -> Parsed:
+    """`format`: `pylock`, `uv`, `poetry`, `pdm` or `pipenv`; `written`: how the manifest calls the file.
+
+    Raises OptionFault where all of it is wrong; what is wrong with single packages is among the faults.
+    """
+    try:
+        text = str(body, "utf-8-sig").replace("\r\n", "\n")
+        document = json.loads(text) if format == "pipenv" else parse(text)
+    except UnicodeDecodeError:
+        raise OptionFault(f"`{written}`: its bytes are no UTF-8") from None
+    except (ValueError, RecursionError) as error:
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else _shown(str(error))
+        raise OptionFault(f"`{written}` cannot be read as {'JSON' if format == 'pipenv' else 'TOML'}: {reason}") from None
+    if not isinstance(document, dict):
+        raise OptionFault(f"`{written}` is no lock file: it holds no mapping")
+    lock = _Lock(written, text)
+    _READERS[format](lock, document)
+    return lock.parsed
+
+
+class _Lock:
+    """A lock file on its way into requirements."""
+
+    def __init__(self, written: str, text: str) -> None:
+        self.written = written
+        self.text = text
+        self.parsed = Parsed()
+
+    def unsupported(self, found: object, known: str, tool: str) -> OptionFault:
+        shown = "no version of its format" if found is None else f"version {_shown(str(found))} of its format"
+        return OptionFault(f"`{self.written}` states {shown}; understood is {known}", hint=f"lock again with a release of {tool} that writes it")
+
+    def packages(self, header: str, packages: Sequence[Any], read: Callable[[Any], Wanted | None]) -> None:
+        """The packages under `[[header]]`, in the order of the file."""
+        numbers = package_lines(self.text, header, len(packages))
+        for index, package in enumerate(packages):
+            self.add(numbers[index] if numbers else None, package, read)
+
+    def tables(self, document: _Table, header: str) -> list[_Table]:
+        found = document.get(header, [])
+        if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+            raise OptionFault(f"`{self.written}`: its `{header}` is no list of tables")
+        return found
+
+    def add(self, line: int | None, package: Any, read: Callable[[Any], Wanted | None]) -> None:
+        """`read`: None for what comes from no index."""
+        place = self.written if line is None else f"{self.written}:{line}"
+        try:
+            wanted = read(package)
+        except _Unreadable as error:
+            self.parsed.faults.append(OptionFault(f"{place}: {error}", hint="lock again: the file is not as its tool writes it"))
+            return
+        if wanted is not None:
+            self.parsed.wanted.append(replace(wanted, place=place))
+
+
+def _read_uv(lock: _Lock, document: _Table) -> None:
+    version = document.get("version")
+    if version != 1 or isinstance(version, bool):
+        raise lock.unsupported(version, "version 1", "uv")
+
+    def read(package: _Table) -> Wanted | None:
+        source = _of(package, "source", dict)
+        if source is None or any(kind in source for kind in _UV_ELSEWHERE):
+            return None
+        if "registry" not in source:
+            raise _Unreadable(f"`source` of an unknown kind: {_shown(', '.join(map(str, source)))}")
+        sdist = _of(package, "sdist", dict)
+        files = [_file(one, "url", "path", "filename") for one in ([sdist] if sdist else []) + _tables(package, "wheels")]
+        markers = _of(package, "resolution-markers", list) or []
+        return _locked(package, files, markers)
+
+    lock.packages("package", lock.tables(document, "package"), read)
+
+
+def _read_poetry(lock: _Lock, document: _Table) -> None:
+    metadata = document.get("metadata")
+    version = metadata.get("lock-version") if isinstance(metadata, dict) else None
+    if not isinstance(version, str) or version.partition(".")[0] not in ("1", "2"):
+        raise lock.unsupported(version, "versions 1 and 2", "Poetry")
+    elsewhere = _by_name(metadata.get("files") if isinstance(metadata, dict) else None)
+
+    def read(package: _Table) -> Wanted | None:
+        source = _of(package, "source", dict) or {}
+        if source.get("type") in _POETRY_ELSEWHERE:
+            return None
+        listed = _tables(package, "files") or elsewhere.get(_project(package), [])
+        markers = package.get("markers", [])
+        if isinstance(markers, dict):  # by dependency group
+            markers = list(markers.values())
+        return _locked(package, [_file(one, "file") for one in listed], [markers] if isinstance(markers, str) else markers)
+
+    lock.packages("package", lock.tables(document, "package"), read)
+
+
+def _read_pdm(lock: _Lock, document: _Table) -> None:
+    metadata = document.get("metadata")
+    version = metadata.get("lock_version") if isinstance(metadata, dict) else None
+    if not isinstance(version, str) or version.partition(".")[0] != "4":
+        raise lock.unsupported(version, "version 4", "PDM")
+    elsewhere = _by_name(metadata.get("files") if isinstance(metadata, dict) else None)
+
+    def read(package: _Table) -> Wanted | None:
+        if any(package.get(kind) for kind in _PDM_ELSEWHERE):
+            return None
+        listed = _tables(package, "files") or elsewhere.get(f"{_project(package)} {package.get('version')}", [])
+        marker = _of(package, "marker", str)
+        return _locked(package, [_file(one, "file", "url") for one in listed], [marker] if marker else [])
+
+    lock.packages("package", lock.tables(document, "package"), read)
+
+
+def _read_pylock(lock: _Lock, document: _Table) -> None:
+    from packaging.pylock import Package, Pylock, PylockUnsupportedVersionError, PylockValidationError  # only who has such a file pays for it
+
+    try:
+        packages = Pylock.from_dict(document).packages
+    except PylockUnsupportedVersionError:
+        raise lock.unsupported(document.get("lock-version"), "version 1", "your tool") from None
+    except (PylockValidationError, ValueError, RecursionError) as error:
+        raise OptionFault(f"`{lock.written}` is no PEP 751 lock file: {_shown(str(error))}") from None
+
+    def read(package: Package) -> Wanted | None:
+        try:
+            files = [LockedFile(one.filename, _digests(one.hashes)) for one in package.wheels or ()]
+            if package.sdist is not None:
+                files.append(LockedFile(package.sdist.filename, _digests(package.sdist.hashes)))
+        except PylockValidationError as error:
+            raise _Unreadable(_shown(str(error))) from None
+        if not files:
+            return None
+        table = {"name": package.name, "version": None if package.version is None else str(package.version)}
+        return _locked(table, files, [] if package.marker is None else [str(package.marker)])
+
+    lock.packages("packages", packages, read)
+
+
+def _read_pipenv(lock: _Lock, document: _Table) -> None:
+    meta = document.get("_meta")
+    version = meta.get("pipfile-spec") if isinstance(meta, dict) else None
+    if version != 6:
+        raise lock.unsupported(version, "version 6", "Pipenv")
+    numbers: dict[str, int] = {}
+    for number, line in enumerate(lock.text.split("\n"), 1):
+        found = _ENTRY.match(line)
+        if found:
+            numbers.setdefault(found[1], number)
+
+    def read(entry: _Table) -> Wanted | None:
+        if any(entry.get(kind) for kind in _PIPENV_ELSEWHERE):
+            return None
+        hashes = _of(entry, "hashes", list) or []
+        marker = _of(entry, "markers", str)
+        version = (_of(entry, "version", str) or "*").removeprefix("==")
+        files = [LockedFile("", (_digest(one),)) for one in hashes]
+        return _locked({**entry, "version": None if version == "*" else version}, files, [marker] if marker else [])
+
+    for category, entries in document.items():
+        if category == "_meta":
+            continue
+        if not isinstance(entries, dict) or not all(isinstance(entry, dict) for entry in entries.values()):
+            raise OptionFault(f"`{lock.written}`: its `{_shown(category)}` is no object of objects")
+        for name, entry in entries.items():
+            lock.add(numbers.get(name), {**entry, "name": name}, read)
+
+
+_READERS: Final[Mapping[str, Callable[[_Lock, _Table], None]]] = {
+    "pylock": _read_pylock,
+    "uv": _read_uv,
+    "poetry": _read_poetry,
+    "pdm": _read_pdm,
+    "pipenv": _read_pipenv,
+}
+
+
+def _locked(package: _Table, files: list[LockedFile], markers: list[Any]) -> Wanted:
+    """With files these alone decide, else the version does. `markers`: texts of which one must hold; none always does."""
+    project = _project(package)
+    version = _of(package, "version", str)
+    extras = frozenset(canonicalize_name(extra) for extra in _of(package, "extras", list) or [] if isinstance(extra, str))
+    text = project if version is None else f"{project}=={version}"
+    try:
+        specifiers = None if files or version is None else SpecifierSet(f"=={Version(version)}")
+    except ValueError:
+        raise _Unreadable(f"`{_shown(text)}`: that is no version") from None
+    return Wanted(project, _shown(text), "", specifiers, _marker(tuple(markers)), extras, tuple(files))
+
+
+def _project(package: _Table) -> str:
+    written = _of(package, "name", str) or ""
+    name = project_name(written)
+    if name is None:
+        raise _Unreadable(f"`{_shown(written)}` is no project's name")
+    return name
+
+
+def _file(table: _Table, *places: str) -> LockedFile:
+    """Named by the first of `places` that it has: a filename, a path or a URL. With its digest, where there is one."""
+    where = ""
+    for key in places:
+        where = table.get(key, "")
+        if where:
+            break
+    if not isinstance(where, str):
+        raise _Unreadable("a file has a name that is no text")
+    if "/" in where:
+        where = _QUERY.split(where, maxsplit=1)[0].rpartition("/")[2]
+    digest = table.get("hash")
+    if digest is None and not where:
+        raise _Unreadable("a file has neither a name nor a digest")
+    return LockedFile(unquote(where) if "%" in where else where, () if digest is None else (_digest(digest),))
+
+
+def _digest(text: object) -> tuple[str, str]:
+    found = _DIGEST.fullmatch(text) if isinstance(text, str) else None
+    if found is None or len(found[2]) != _SIZES.get(found[1]):
+        raise _Unreadable(f"`{_shown(str(text))}` is no digest (`sha256:<hex>`)")
+    return found[1], found[2].lower()
+
+
+def _digests(hashes: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Those that can be compared, sha256 first; there must be one."""
+    found = [_digest(f"{algorithm}:{value}") for algorithm, value in hashes.items() if algorithm in _SIZES]
+    if not found:
+        raise _Unreadable(f"a file has digests of unknown kinds only: {_shown(', '.join(hashes))}")
+    return tuple(sorted(found, key=lambda digest: digest[0] != "sha256"))
+
+
+@lru_cache(maxsize=1024)
+def _marker(texts: tuple[Any, ...]) -> Marker | None:
+    """One marker that says: one of these holds. Whatever somebody may choose of extras and dependency groups counts as chosen."""
+    if not texts or not all(texts):
+        return None
+    try:
+        plain = [_CHOICE.sub('python_version != "0"', str(Marker(text))) for text in texts]
+        return Marker(" or ".join(f"({text})" for text in plain))
+    except (InvalidMarker, TypeError, AttributeError, RecursionError):
+        raise _Unreadable(f"`{_shown(' or '.join(map(str, texts)))}` is no environment marker") from None
+
+
+def _of(table: _Table, key: str, kind: type[Any]) -> Any:
+    value = table.get(key)
+    if value is not None and not isinstance(value, kind):
+        raise _Unreadable(f"`{key}` is no {kind.__name__.replace('dict', 'table').replace('str', 'text')}")
+    return value
+
+
+def _tables(table: _Table, key: str) -> list[Any]:
+    found: list[Any] = _of(table, key, list) or []
+    if not all(isinstance(one, dict) for one in found):
+        raise _Unreadable(f"`{key}` holds what is no table")
+    return found
+
+
+def _by_name(files: object) -> dict[str, list[Any]]:
+    """Files in a table of their own, as locks had them once: by `name` or `name version`."""
+    if not isinstance(files, dict):
+        return {}
+    found = {}
+    for key, listed in files.items():
+        name, space, version = key.partition(" ")
+        if isinstance(listed, list) and all(isinstance(one, dict) for one in listed):
+            found[f"{project_name(name) or name}{space}{version}"] = listed
+    return found
+
+
+def _shown(text: str) -> str:
+    plain = text if text.isprintable() else "".join(letter if letter.isprintable() else " " for letter in text)
+    return plain if len(plain) <= 200 else f"{plain[:200]}..."

@@ -1,0 +1,269 @@
+"""Requirements files and what `pip freeze` writes: lines into requirements, constraints and the options that select.
+
+requirement_lines .. the text of one file -> its logical lines
+here ............... the lines of a file, and of the files that it names, -> `Wanted`
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final, Protocol
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from reconciler.plugin import OptionFault
+from reconciler_python.reading.filenames import project_name
+from reconciler_python.requiring.requirement_lines import Line, decoded, lines, unset
+from reconciler_python.requiring.requirements import LockedFile, Wanted, common_files
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_DIRECT = re.compile(r"[A-Za-z0-9._-]+\s*(?:\[[^\]]*\])?\s*@")
+_ARCHIVES: Final = (".whl", ".zip", ".gz", ".tgz", ".tar", ".bz2", ".tbz", ".xz", ".txz", ".lzma", ".tlz", ".lz")
+_CREDENTIALS = re.compile(r"//[^/@\s]*@")
+# As pip: digests that nobody can forge.
+_STRONG: Final = {"sha256": 64, "sha384": 96, "sha512": 128}
+_HEX = re.compile(r"[0-9a-fA-F]+")
+_WITHIN: Final = frozenset({"--hash", "--config-settings", "--global-option", "--build-option", "--install-option"})
+_DEEPEST: Final = 32  # files that name each other
+_EXAMPLES: Final = "one requirement a line, such as `name` or `name[extra]>=1,<2; python_version >= '3.11'`"
+
+
+class Source(Protocol):
+    """Where files and variables come from. `read` raises OptionFault."""
+
+    def read(self, path: Path) -> bytes: ...
+
+    def variable(self, name: str) -> str | None: ...
+
+
+@dataclass
+class Parsed:
+    """What files ask for. Constraints narrow what `wanted` asks for, in whatever order they stand."""
+
+    wanted: list[Wanted] = field(default_factory=list)
+    constraints: list[Wanted] = field(default_factory=list)
+    faults: list[OptionFault] = field(default_factory=list)
+
+
+def read_requirements(written: str, path: Path, source: Source, *, skip: bool) -> Parsed:
+    """A requirements file and those that it names. `written`: how the manifest calls it, for places.
+
+    `skip`: leave out what no index can resolve (editable, VCS, URL and path requirements) instead of refusing it.
+    """
+    reader = _Reader(source, skip)
+    reader.file(written, path, constraint=False, above=())
+    return reader.finished()
+
+
+@dataclass
+class _Control:
+    """pip's pairs of options that exclude each other: names, or `:all:`, on either side; the last word counts."""
+
+    one: set[str] = field(default_factory=set)
+    other: set[str] = field(default_factory=set)
+
+    def say(self, value: str, *, one: bool) -> None:
+        target, against = (self.one, self.other) if one else (self.other, self.one)
+        for name in value.split(","):
+            if name == ":none:":
+                target.clear()
+            elif name == ":all:":
+                target.clear()
+                against.clear()
+                target.add(name)
+            else:
+                plain = canonicalize_name(name.strip())
+                against.discard(plain)
+                target.add(plain)
+
+    def of(self, project: str) -> bool | None:
+        """Which side a project is on: the one (True), the other (False), none."""
+        for name in (project, ":all:"):
+            if name in self.one or name in self.other:
+                return name in self.one
+        return None
+
+
+class _Reader:
+    """The files of one entry, as they are read."""
+
+    def __init__(self, source: Source, skip: bool) -> None:
+        self._source = source
+        self._skip = skip
+        self._seen: set[tuple[Path, bool]] = set()
+        self._parsed = Parsed()
+        self._types = _Control()  # wheels, or source distributions
+        self._releases = _Control()  # pre-releases too, or final ones only
+        self._strict = False
+        self._options: dict[str, Callable[[str], None]] = {
+            "--only-binary": lambda value: self._types.say(value, one=True),
+            "--no-binary": lambda value: self._types.say(value, one=False),
+            "--pre": lambda _: self._releases.say(":all:", one=True),
+            "--all-releases": lambda value: self._releases.say(value, one=True),
+            "--only-final": lambda value: self._releases.say(value, one=False),
+            "--require-hashes": lambda _: self._require(True),
+            "--no-require-hashes": lambda _: self._require(False),
+        }
+
+    def file(self, written: str, path: Path, *, constraint: bool, above: tuple[Path, ...]) -> None:
+        """Raises OptionFault where the file itself cannot be read; what is wrong within it is collected."""
+        if (path, constraint) in self._seen:
+            return  # it says the same again
+        self._seen.add((path, constraint))
+        try:
+            text = decoded(self._source.read(path))
+        except OptionFault as error:
+            raise OptionFault(f"`{written}`: {error}", hint=error.hint) from None
+
+        def fault(number: int, error: OptionFault) -> None:
+            self._parsed.faults.append(OptionFault(f"{written}:{number}: {error}", hint=error.hint))
+
+        for line in lines(text, self._source.variable, fault):
+            try:
+                self._line(line, f"{written}:{line.number}", constraint)
+                for name, value in line.options:
+                    if not line.text and name in ("--requirement", "--constraint"):
+                        self._nested(value, written, constraint or name == "--constraint", (*above, path))
+            except OptionFault as error:
+                fault(line.number, error)
+
+    def finished(self) -> Parsed:
+        """With what holds for all lines, wherever it was said."""
+        parsed = self._parsed
+        parsed.wanted = [self._controlled(one) for one in parsed.wanted]
+        by_project = {one.project: one for one in parsed.constraints if one.files and one.marker is None}
+        for one in parsed.wanted:
+            other = by_project.get(one.project)
+            if self._strict and not one.files and not (other and other.files):
+                parsed.faults.append(OptionFault(f"{one.place}: `{one.text}` has no `--hash`, and `--require-hashes` asks for one"))
+            if one.files and other and not common_files(one.files, other.files):
+                parsed.faults.append(OptionFault(f"{one.place}: `{one.text}` and its constraint ({other.place}) have no `--hash` in common"))
+        return parsed
+
+    def _require(self, strict: bool) -> None:
+        self._strict = strict
+
+    def _nested(self, value: str, written: str, constraint: bool, above: tuple[Path, ...]) -> None:
+        _check_set(value)
+        if _SCHEME.match(value):
+            raise OptionFault("a requirements file behind a URL is not read", hint="keep a copy of it beside the manifests")
+        if not value.isprintable():
+            raise OptionFault("a path of characters that do not print")
+        path = Path(os.path.normpath(above[-1].parent / value))
+        if path in above:
+            raise OptionFault(f"`{value}` names itself, directly or through others")
+        if len(above) >= _DEEPEST:
+            raise OptionFault(f"files that name each other {_DEEPEST} deep")
+        self.file(os.path.normpath(os.path.join(os.path.dirname(written), value)), path, constraint=constraint, above=above)
+
+    def _line(self, line: Line, place: str, constraint: bool) -> None:
+        if not line.text:
+            self._options_only(line)
+            return
+        stray = next((name for name, _ in line.options if name not in _WITHIN), None)
+        if stray is not None:
+            raise OptionFault(f"`{stray}` after a requirement says nothing", hint="options have lines of their own, but for `--hash`")
+        wanted = self._requirement(line, place)
+        if wanted is None:
+            return
+        if not constraint:
+            self._parsed.wanted.append(wanted)
+        elif wanted.extras:
+            raise OptionFault(f"`{wanted.text}`: a constraint takes no extras", hint="name them where the project is required")
+        else:
+            self._parsed.constraints.append(wanted)
+
+    def _options_only(self, line: Line) -> None:
+        """Those that say where pip looks and how it builds say nothing here: files come from the source's remote, as they are."""
+        for name, value in line.options:
+            if name == "--editable":
+                self._unresolvable(f"-e {value if value in line.whole else '...'}")
+            elif name == "--hash":
+                raise OptionFault("`--hash` without a requirement", hint="end the line before it with a backslash")
+            elif name in self._options:
+                self._options[name](value)
+
+    def _requirement(self, line: Line, place: str) -> Wanted | None:
+        """None for what is skipped."""
+        if _direct(line.text):
+            self._unresolvable(line.written)
+            return None
+        _check_set(line.text)
+        shown = _shown(line.written)
+        try:
+            found = Requirement(line.text)
+            specifiers = found.specifier or None
+            if specifiers is not None:
+                specifiers.contains("1")  # a number of thousands of digits is found out here
+        except (ValueError, RecursionError) as error:
+            because = f": {_first_line(error)}" if line.text == line.written else ""  # it quotes what it read, variables too
+            raise OptionFault(f"`{shown}` is no requirement{because}", hint=_EXAMPLES) from None
+        name = project_name(found.name)
+        if name is None:
+            raise OptionFault(f"`{shown}`: that is no project's name", hint="letters, digits, `-`, `_` and `.`, 255 of them at the most")
+        extras = frozenset(canonicalize_name(extra) for extra in found.extras)
+        files = tuple(LockedFile("", (_digest(value),)) for option, value in line.options if option == "--hash")
+        return Wanted(name, shown, place, specifiers, found.marker, extras, files)
+
+    def _unresolvable(self, text: str) -> None:
+        if not self._skip:
+            raise OptionFault(
+                f"`{_shown(text)}` cannot come from an index",
+                hint="require a release of it instead; or leave such lines out: `{file: ..., unresolvable: skip}`",
+            )
+
+    def _controlled(self, wanted: Wanted) -> Wanted:
+        wheels, prereleases = self._types.of(wanted.project), self._releases.of(wanted.project)
+        if wheels is None and prereleases is None:
+            return wanted
+        types = None if wheels is None else frozenset({"wheel" if wheels else "sdist"})
+        return replace(wanted, package_types=types, prereleases=prereleases)
+
+
+def _direct(text: str) -> bool:
+    """A URL, a path, a file: what is fetched from where it says, and not from an index."""
+    head = text.partition(";")[0].strip()
+    name = head.partition("[")[0].strip()
+    return (
+        bool(_SCHEME.match(head) or _DIRECT.match(head))
+        or head.startswith(("./", "../", "~"))
+        or head in (".", "..")
+        or "/" in name
+        or "\\" in name
+        or name.lower().endswith(_ARCHIVES)
+    )
+
+
+def _digest(value: str) -> tuple[str, str]:
+    algorithm, _, text = value.partition(":")
+    length = _STRONG.get(algorithm)
+    if length is None:
+        raise OptionFault(f"`--hash` with `{_shown(algorithm)}`", hint="`--hash=sha256:<hex>`; also `sha384` and `sha512`")
+    if len(text) != length or not _HEX.fullmatch(text):
+        raise OptionFault(f"`--hash={algorithm}:` is followed by {length} hex digits")
+    return algorithm, text.lower()
+
+
+def _check_set(text: str) -> None:
+    name = unset(text)
+    if name is not None:
+        raise OptionFault(f"the environment variable `{name}` is not set")
+
+
+def _shown(text: str) -> str:
+    """What somebody wrote, without credentials, on a line that ends somewhere."""
+    plain = _CREDENTIALS.sub("//...@", text)
+    plain = plain if plain.isprintable() else "".join(letter if letter.isprintable() else " " for letter in plain)
+    return plain if len(plain) <= 200 else f"{plain[:200]}..."
+
+
+def _first_line(error: BaseException) -> str:
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    text = _shown(str(error).partition("\n")[0])
+    return text[:1].lower() + text[1:]

@@ -1,0 +1,251 @@
+"""The `requirements` of a source: files beside the manifests, each read once, and what they come to.
+
+requirement_files, lock_files .. what a file says
+here ........................... which files, of what kind; what was read stays known as long as somebody holds it
+requirements ................... the model of what is asked for
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import stat
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, NamedTuple
+from weakref import WeakValueDictionary
+
+import msgspec
+from pydantic import BeforeValidator, Field, ValidationError, field_serializer, model_validator
+from pydantic_core import InitErrorDetails
+
+from reconciler.plugin import Located, LocatedPath, Malformed, OptionFault, Options
+from reconciler_python.requiring.lock_files import read_lock
+from reconciler_python.requiring.requirement_files import Parsed, read_requirements
+from reconciler_python.requiring.requirements import Environment, Requirements, Wanted, narrowed
+
+_LARGEST: Final = 64 * 1024 * 1024  # bytes of a file
+_MOST: Final = 1_000  # files that one names
+_SHOWN: Final = 50  # faults of one file
+_SETTLED: Final = 2_000_000_000  # nanoseconds: a file changed within such a time may have changed again without a newer time
+
+_PYLOCK = re.compile(r"pylock\.(?:[^.]+\.)?toml")
+_BY_NAME: Final = {"uv.lock": "uv", "poetry.lock": "poetry", "pdm.lock": "pdm", "Pipfile.lock": "pipenv"}
+_OTHERS: Final = (".cfg", ".json", ".lock", ".py", ".toml", ".yaml", ".yml", "Pipfile")
+
+Format = Literal["requirements", "pylock", "uv", "poetry", "pdm", "pipenv"]
+
+
+class _Seen(NamedTuple):
+    """A file as it was read. `settled`: was it old enough then for its `mark` to tell every later change?"""
+
+    mark: tuple[int, ...]
+    settled: bool
+    digest: bytes
+
+
+@dataclass(frozen=True, eq=False)
+class Content:
+    """What one entry's files ask for. `files` and `variables`: what it was made of."""
+
+    wanted: tuple[Wanted, ...]
+    constraints: tuple[Wanted, ...]
+    files: dict[Path, _Seen]
+    variables: dict[str, str | None]
+
+    @cached_property
+    def digest(self) -> str:
+        """Of the meaning, in hex: comments, places and the order of lines are no part of it."""
+        said = [sorted(map(_meaning, self.wanted)), sorted(map(_meaning, self.constraints))]
+        return hashlib.sha256(msgspec.json.encode(said)).hexdigest()
+
+    def current(self) -> bool:
+        """Would reading it again give the same? The bytes are looked at only where the files' times do not tell."""
+        if any(_variable(name) != value for name, value in self.variables.items()):
+            return False
+        try:
+            return all(_unchanged(path, seen) for path, seen in self.files.items())
+        except OptionFault:
+            return False
+
+
+_known: WeakValueDictionary[tuple[str, Path, str, bool], Content] = WeakValueDictionary()
+
+
+class Faults(OptionFault):
+    """Several faults of one file and of those that it names."""
+
+    def __init__(self, faults: Sequence[OptionFault]) -> None:
+        shown = list(faults[:_SHOWN])
+        if len(faults) > _SHOWN:
+            shown.append(OptionFault(f"{len(faults) - _SHOWN:,} more faults"))
+        self.faults = shown
+        super().__init__("; ".join(map(str, shown)), hint=shown[0].hint)
+
+
+class RequirementFile(Options):
+    """One entry of `requirements`, in full."""
+
+    file: LocatedPath = Field(description="A requirements file, what `pip freeze` wrote, or a lock file; relative to the manifest's own folder.")
+    format: Format | None = Field(default=None, description="What the file is, where its name does not tell.")
+    unresolvable: Literal["refuse", "skip"] = Field(
+        default="refuse",
+        description="What becomes of lines that no index can resolve (editable, version control, URL, path): a fault, or left out.",
+    )
+
+    @model_validator(mode="after")
+    def _readable(self) -> RequirementFile:
+        if self.file.recorded:
+            return self
+        try:
+            _ = self.content
+        except OptionFault as error:
+            faults = error.faults if isinstance(error, Faults) else [error]
+            details = [InitErrorDetails(type="value_error", loc=(), input=self.file.written, ctx={"error": fault}) for fault in faults]
+            raise ValidationError.from_exception_data("requirements", details) from None
+        return self
+
+    @field_serializer("file")
+    def _identified(self, file: Located) -> str:
+        """By what it asks for, so that another content is another option; where the file lies is no part of it."""
+        try:
+            return f"sha256:{self.content.digest}"
+        except OptionFault:
+            return file.written
+
+    @cached_property
+    def content(self) -> Content:
+        """Raises OptionFault, or Faults, where the file cannot be read."""
+        return content(self.file.written, self.file.path, self.format or kind(self.file.written), skip=self.unresolvable == "skip")
+
+
+def _in_full(value: Any) -> Any:
+    if isinstance(value, str):
+        return {"file": value}
+    if not isinstance(value, (dict, RequirementFile)):
+        raise OptionFault("expects a path, or a mapping", hint="`requirements.txt`, or `{file: requirements.txt, unresolvable: skip}`")
+    return value
+
+
+RequirementFiles = Annotated[
+    tuple[Annotated[RequirementFile, BeforeValidator(_in_full, json_schema_input_type=str | RequirementFile)], ...], Field(strict=False)
+]
+"""A list in a manifest: paths, and mappings where there is more to say."""
+
+
+def required(entries: Sequence[RequirementFile], environments: Sequence[Environment] = ()) -> Requirements:
+    """What the entries ask for in these environments. Raises Malformed where a file is gone or broken by now."""
+    wanted: list[Wanted] = []
+    for entry in entries:
+        try:
+            found = entry.content
+        except OptionFault as error:
+            raise Malformed(f"`requirements`: {error}", hint=error.hint) from None
+        wanted += narrowed(found.wanted, found.constraints, environments)
+    return Requirements(bool(entries), wanted)
+
+
+def kind(written: str) -> str:
+    """What a file is by its name. Raises OptionFault for what is known to be something else."""
+    name = os.path.basename(written)
+    if _PYLOCK.fullmatch(name):
+        return "pylock"
+    if name in _BY_NAME:
+        return _BY_NAME[name]
+    if name.endswith(_OTHERS):
+        known = ", ".join(f"`{one}`" for one in ("requirements.txt", "pylock.toml", *_BY_NAME))
+        raise OptionFault(f"`{written}` has no name of a requirements file or a lock file", hint=f"{known}; or say `{{file: ..., format: ...}}`")
+    return "requirements"
+
+
+def content(written: str, path: Path, format: str, *, skip: bool) -> Content:
+    """What a file asks for, read again only when it has changed. Raises OptionFault, or Faults with all that is wrong."""
+    key = written, path, format, skip
+    known = _known.get(key)
+    if known is not None and known.current():
+        return known
+    files = _Files()
+    parsed = read_requirements(written, path, files, skip=skip) if format == "requirements" else _lock(written, path, format, files)
+    if parsed.faults:
+        raise Faults(parsed.faults)
+    found = Content(tuple(parsed.wanted), tuple(parsed.constraints), files.seen, files.variables)
+    _known[key] = found
+    return found
+
+
+def _lock(written: str, path: Path, format: str, files: _Files) -> Parsed:
+    try:
+        body = files.read(path)
+    except OptionFault as error:
+        raise OptionFault(f"`{written}`: {error}", hint=error.hint) from None
+    return read_lock(format, written, body)
+
+
+class _Files:
+    """The files and variables that one entry asks for, and how they were found."""
+
+    def __init__(self) -> None:
+        self.seen: dict[Path, _Seen] = {}
+        self.variables: dict[str, str | None] = {}
+
+    def read(self, path: Path) -> bytes:
+        """Raises OptionFault."""
+        if len(self.seen) >= _MOST:
+            raise OptionFault(f"more than {_MOST:,} files that name each other")
+        body, self.seen[path] = _read(path)
+        return body
+
+    def variable(self, name: str) -> str | None:
+        self.variables[name] = _variable(name)
+        return self.variables[name]
+
+
+def _variable(name: str) -> str | None:
+    return os.environ.get(name) or None  # an empty one is none, as for pip
+
+
+def _unchanged(path: Path, seen: _Seen) -> bool:
+    if not seen.settled:
+        return _read(path)[1].digest == seen.digest
+    try:
+        return _mark(os.stat(path)) == seen.mark
+    except (OSError, ValueError):
+        return False
+
+
+def _mark(found: os.stat_result) -> tuple[int, ...]:
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def _read(path: Path) -> tuple[bytes, _Seen]:
+    """Raises OptionFault. Never waits: what is no plain file is not read."""
+    body = None
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        found = os.fstat(descriptor)
+        if stat.S_ISREG(found.st_mode):
+            with open(descriptor, "rb") as file:
+                body = file.read(_LARGEST + 1)
+        else:
+            os.close(descriptor)
+    except FileNotFoundError:
+        raise OptionFault("there is no such file", hint="paths are relative to the file that names them") from None
+    except (OSError, ValueError) as error:
+        raise OptionFault(f"it cannot be read: {getattr(error, 'strerror', None) or 'no path'}") from None
+    if body is None:
+        raise OptionFault("it is a folder" if stat.S_ISDIR(found.st_mode) else "it is no plain file", hint="name a file")
+    if len(body) > _LARGEST:
+        raise OptionFault(f"it has more than {_LARGEST // 1024 // 1024} MiB")
+    settled = time.time_ns() - max(found.st_mtime_ns, found.st_ctime_ns) > _SETTLED
+    return body, _Seen(_mark(found), settled, hashlib.sha256(body).digest())
+
+
+def _meaning(wanted: Wanted) -> tuple[Any, ...]:
+    files = sorted((sorted(file.digests), "" if file.digests else file.filename) for file in wanted.files)
+    types = sorted(wanted.package_types or ())
+    asked = "" if wanted.prereleases is None else str(wanted.prereleases)
+    return wanted.project, str(wanted.specifiers or ""), str(wanted.marker or ""), sorted(wanted.extras), types, asked, files

@@ -1,0 +1,45 @@
+"""What a source itself asks for, as far as dependencies go: where a project comes from, and with which extras."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from packaging.markers import Marker
+
+from reconciler.plugin import Unit
+from reconciler_python.options import SelectionOptions
+from reconciler_python.requiring.environments import marker_holds
+from reconciler_python.selecting.rules import parse_version
+
+
+class Roots:
+    """`include`, `files` and `requirements` of one source, in its environments."""
+
+    def __init__(self, options: SelectionOptions, environments: Sequence[Mapping[str, str]]) -> None:
+        self._options = options
+        self._environments = environments
+
+    def origin(self, project: str) -> str:
+        """The first key that names the project, for people: `include "flask>=3"`, `requirements.txt:12`."""
+        rules = self._options.included.about(project)
+        if rules:
+            return f'include "{rules[0].text}"'
+        wanted = self._options.required.about(project)
+        return wanted[0].place if wanted else "files"
+
+    def extras(self, project: str, unit: Unit) -> frozenset[str] | None:
+        """The extras that are asked for with this file; None where whoever asks for it does so for other environments."""
+        asked = list(self._asking(project, unit))
+        if not asked:
+            return frozenset()
+        holding = [extras for marker, extras in asked if marker_holds(marker, self._environments)]
+        return frozenset[str]().union(*holding) if holding else None
+
+    def _asking(self, project: str, unit: Unit) -> Iterator[tuple[Marker | None, frozenset[str]]]:
+        version = unit.metadata["version"]
+        for rule in self._options.included.about(project):
+            if rule.meets(parse_version(version), prereleases=True):
+                yield rule.marker, rule.extras
+        for wanted in self._options.required.about(project):
+            if wanted.means(version, unit.key, unit.artifacts):
+                yield wanted.marker, frozenset(wanted.extras)

@@ -1,0 +1,87 @@
+"""`minAge`: what was uploaded lately waits. It speaks when nothing that time will not change keeps the file out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+
+from reconciler.plugin import Decision, Step, Unit
+from reconciler_python.filter_options import FilterOptions
+from reconciler_python.selecting.checks import Scope
+
+_DAY = timedelta(days=1)
+
+
+class Cooldown:
+    """The cooldowns of several filters, for one project. `now` is aware; times are compared in UTC.
+
+    The longest counts: until it ends, the answer stays the same.
+    """
+
+    def __init__(self, project: str, filters: Sequence[tuple[Scope, FilterOptions]], now: datetime) -> None:
+        self._project = project
+        self._now = now
+        written = [(scope, options, options.min_age) for scope, options in filters if options.min_age]
+        written.sort(key=lambda one: -one[2])
+        self._written = [(scope, options) for scope, options, _ in written]
+        waiting = [(scope, age) for scope, options, age in written if not options.exempt.about(project)]
+        self._longest = waiting[0] if waiting else None
+
+    def __bool__(self) -> bool:
+        """Does any concern the project?"""
+        return self._longest is not None
+
+    def decide(self, unit: Unit) -> Decision:
+        if self._longest is None:
+            return Decision(unit, True)
+        scope, age = self._longest
+        reason, eligible = self._word(unit, scope, age)
+        return Decision(unit, True) if reason is None else Decision(unit, False, reason, eligible, _rule(scope, age))
+
+    def steps(self, unit: Unit) -> Iterator[Step]:
+        """The word of each, the longest first."""
+        for scope, options in self._written:
+            exempt = options.exempt.about(self._project)
+            if exempt:
+                yield scope.step(True, f'exempt from minAge by "{exempt[0].text}" ({scope.name}.minAgeExempt)', "minAgeExempt", exempt[0].index)
+            elif options.min_age is not None:
+                reason, _ = self._word(unit, scope, options.min_age)
+                uploaded = upload_time(unit.metadata.get("uploadTime"))
+                yield scope.step(reason is None, reason or f"uploaded {uploaded:%Y-%m-%d} ({_rule(scope, options.min_age)})", "minAge")
+
+    def _word(self, unit: Unit, scope: Scope, age: timedelta) -> tuple[str | None, datetime | None]:
+        """Why the file waits, and until when; (None, None): it does not."""
+        unknown = f"upload time unknown ({_rule(scope, age)})"
+        uploaded = upload_time(unit.metadata.get("uploadTime"))
+        if uploaded is None:
+            return unknown, None
+        try:
+            eligible = uploaded + age
+        except OverflowError:  # upstream claims a time at the end of the calendar
+            return unknown, None
+        if eligible <= self._now:
+            return None, None
+        shown = "%Y-%m-%d" if age % _DAY == timedelta() else "%Y-%m-%d %H:%M"
+        return f"uploaded {uploaded:{shown}}, eligible {eligible:{shown}} ({_rule(scope, age)})", eligible
+
+
+def upload_time(text: object) -> datetime | None:
+    """ISO 8601 as upstream said it, in UTC; None when it is missing or cannot be read. Without a zone it is UTC (PEP 700)."""
+    if not isinstance(text, str):
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _rule(scope: Scope, age: timedelta) -> str:
+    return f"{scope.key('minAge')} {_written(age)}"
+
+
+def _written(age: timedelta) -> str:
+    """`7d`, `36h`: in the largest unit that tells it exactly."""
+    seconds = int(age.total_seconds())
+    unit, length = next((unit, length) for unit, length in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)) if seconds % length == 0)
+    return f"{seconds // length}{unit}"

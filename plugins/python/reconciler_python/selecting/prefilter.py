@@ -1,0 +1,66 @@
+"""Projects of which a filter lets nothing in, whatever they hold: the name alone says so, and nobody has to read them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from reconciler.plugin import ActiveFilter, Options
+from reconciler_python.filter_options import FilterOptions
+from reconciler_python.options import SelectionOptions
+from reconciler_python.reading.filenames import project_name, stem_and_type
+from reconciler_python.selecting.checks import SOURCE_FILTER, Scope, filter_scope
+from reconciler_python.selecting.rules import Rules
+
+
+class Prefilter:
+    """The filters in force, for one project after the other. Lives for one listing; cheap for every name of a long list."""
+
+    def __init__(self, options: Options | None, filters: Sequence[ActiveFilter]) -> None:
+        own = options.filter if isinstance(options, SelectionOptions) else None
+        written = [(SOURCE_FILTER, own)] if own is not None else []
+        by_name = sorted(filters, key=lambda active: active.name)
+        written += [(filter_scope(one.name), one.options) for one in by_name if isinstance(one.options, FilterOptions)]
+        self._asked = [_Names(scope, rules) for scope, rules in written if rules.denied or rules.allowed]
+
+    def refusal(self, project: str) -> str:
+        """Why none of the project's files can pass, in the words that are said of each of them; empty where its files tell."""
+        for one in self._asked:
+            reason = one.refusal(project)
+            if reason:
+                return reason
+        return ""
+
+
+class _Names:
+    """What `deny` and `allow` of one filter say of names."""
+
+    def __init__(self, scope: Scope, rules: FilterOptions) -> None:
+        self._scope = scope
+        self._denied = rules.denied
+        self._allowed = rules.allowed
+        self._of_files = _projects_of(rules.allowed)
+        self._matches_no_allow = scope.because("matches no allow", "allow")
+
+    def refusal(self, project: str) -> str:
+        denied = self._denied.whole_project(project) if self._denied.concerns(project) else None
+        if denied is not None:
+            return self._scope.because(f'denied by "{denied.text}"', "deny")
+        if self._allowed and project not in self._of_files and not self._allowed.concerns(project):
+            return self._matches_no_allow
+        return ""
+
+
+def refusal(project: str, options: Options | None, filters: Sequence[ActiveFilter]) -> str:
+    """As `Prefilter.refusal`, of one project. Pure; neither the order of filters nor that of rules matters."""
+    return Prefilter(options, filters).refusal(project)
+
+
+def _projects_of(rules: Rules) -> frozenset[str]:
+    """Every project to which a file may belong that is allowed by its name: what stands before any of its hyphens."""
+    return frozenset(name for filename in rules.by_filename for name in _before_hyphens(filename) if name is not None)
+
+
+def _before_hyphens(filename: str) -> Iterable[str | None]:
+    found = stem_and_type(filename)
+    parts = found[0].split("-") if found is not None else []
+    return (project_name("-".join(parts[:length])) for length in range(1, len(parts)))

@@ -1,0 +1,103 @@
+"""What takes a whole project to be answered, among the files that everything else lets in: `if-nothing-else`, then `latest`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from packaging.version import Version
+
+from reconciler.plugin import Decision, Step, Unit
+from reconciler_python.filter_options import FilterOptions, Prereleases
+from reconciler_python.selecting.checks import Scope
+from reconciler_python.selecting.filter_checks import is_prerelease
+from reconciler_python.selecting.rules import parse_version
+
+_STRICTNESS: Sequence[Prereleases] = ("deny", "if-nothing-else", "allow")
+_ONLY_PASSING = "counts only what passes everything else"
+
+
+def prerelease_word(filters: Sequence[tuple[Scope, FilterOptions]]) -> Prereleases | None:
+    """What all filters together say of pre-releases: the strictest word; None where none says one, and specifiers tell."""
+    said = {options.prereleases for _, options in filters}
+    return next((word for word in _STRICTNESS if word in said), None)
+
+
+class Releases:
+    """The collective keys of the filters in force. Of several `latest` the smallest counts."""
+
+    def __init__(self, filters: Sequence[tuple[Scope, FilterOptions]]) -> None:
+        self._stages: list[_FinalFirst | _Latest] = []
+        hesitant = [scope for scope, options in filters if options.prereleases == "if-nothing-else"]
+        if hesitant and prerelease_word(filters) == "if-nothing-else":
+            self._stages.append(_FinalFirst(hesitant[0]))
+        counts = [(scope, options.latest) for scope, options in filters if options.latest is not None]
+        if counts:
+            self._stages.append(_Latest(*min(counts, key=lambda one: one[1])))
+
+    def __bool__(self) -> bool:
+        return bool(self._stages)
+
+    def narrowed(self, decisions: Sequence[Decision]) -> Sequence[Decision]:
+        """The same decisions, of which some are now against the file."""
+        for stage in self._stages:
+            out = stage.out([one.unit for one in decisions if one.accepted])
+            if out:
+                decisions = [Decision(one.unit, False, stage.reason) if one.accepted and one.unit.key in out else one for one in decisions]
+        return decisions
+
+    def steps(self, unit: Unit, decisions: Sequence[Decision]) -> Iterator[Step]:
+        """`decisions`: what everything else says of the project's files, `unit` among them."""
+        for stage in self._stages:
+            passing = [one.unit for one in decisions if one.accepted]
+            asked = any(one is unit for one in passing)
+            out = stage.out(passing)
+            refused = asked and unit.key in out
+            yield stage.scope.step(not refused, stage.reason if refused else stage.passing if asked else stage.unasked, stage.key)
+            decisions = [one for one in decisions if one.unit.key not in out]
+
+
+class _FinalFirst:
+    """`if-nothing-else`: pre-releases go where a final release passes. A yanked one is a release too, as for pip."""
+
+    key = "prereleases"
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope
+        self.reason = scope.because("pre-release, and there are final releases", self.key)
+        self.passing = scope.because("a final release, or there is none", self.key)
+        self.unasked = scope.because(f"if-nothing-else {_ONLY_PASSING}", self.key)
+
+    def out(self, passing: Sequence[Unit]) -> set[str]:
+        early = {unit.key for unit in passing if is_prerelease(unit)}
+        return early if len(early) < len(passing) else set()
+
+
+class _Latest:
+    """`latest`: final releases before pre-releases, those not yanked before yanked ones, then by version; unreadable versions come last."""
+
+    key = "latest"
+
+    def __init__(self, scope: Scope, count: int) -> None:
+        self.scope = scope
+        self._count = count
+        self.reason = scope.because(f"not among the latest {count}", self.key)
+        self.passing = scope.because(f"among the latest {count}", self.key)
+        self.unasked = scope.because(f"latest {_ONLY_PASSING}", self.key)
+
+    def out(self, passing: Sequence[Unit]) -> set[str]:
+        releases: dict[Version | str, list[Unit]] = {}
+        for unit in passing:
+            text = unit.metadata["version"]
+            releases.setdefault(parse_version(text) or text, []).append(unit)  # `1.0` and `1.0.0` are one release
+        if len(releases) <= self._count:
+            return set()
+        ranked = sorted(releases, key=lambda release: _rank(release, releases[release]), reverse=True)
+        return {unit.key for release in ranked[self._count :] for unit in releases[release]}
+
+
+def _rank(release: Version | str, files: Sequence[Unit]) -> tuple[bool, bool, bool, Version | str]:
+    """The greater, the earlier: comparable, as versions and texts never meet behind the same first member."""
+    yanked = all(unit.metadata.get("yanked") for unit in files)
+    if isinstance(release, str):
+        return False, True, not yanked, release
+    return True, not release.is_prerelease, not yanked, release

@@ -1,0 +1,220 @@
+"""Requirement strings, name globs and filenames: who is meant.
+
+A bare name or glob means every distribution of the project, pre-releases too. With a specifier, `include` and
+`allow` mean pre-releases only where the specifier itself names one; `exclude` and `deny` always mean them too.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from packaging.markers import InvalidMarker, Marker
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from reconciler.plugin import OptionFault
+from reconciler_python.reading.filenames import project_name, stem_and_type
+
+_SUBJECT = re.compile(r"\s*([A-Za-z0-9._*?-]+)\s*(?:\[([^\]]*)\])?\s*(.*?)\s*", re.DOTALL)
+
+
+@lru_cache(maxsize=8192)
+def parse_version(text: str) -> Version | None:
+    """PEP 440; None for what `legacy: allow` lets in: no specifier means it. The same few thousand texts are most versions of all projects."""
+    try:
+        return Version(text)
+    except ValueError:  # InvalidVersion, or a number of more digits than Python reads
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule as written (`text`). Exactly one of `project` (normalised), `glob` (normalised) and `filename` is set.
+
+    `index`: where it stands in its list. `extras` (normalised) and `marker` say what its dependencies are (PEP 508), and nothing about
+    which of the project's distributions are meant.
+    """
+
+    text: str
+    project: str = ""
+    glob: str = ""
+    filename: str = ""
+    specifiers: SpecifierSet | None = None
+    extras: frozenset[str] = frozenset()
+    marker: Marker | None = None
+    index: int = 0
+
+    def meets(self, version: Version | None, *, prereleases: bool) -> bool:
+        """Is this version meant, given that the project is? `prereleases`: also where the specifier does not name one.
+
+        None, a version that cannot be read, is what a specifier never means.
+        """
+        if self.specifiers is None:
+            return True
+        if version is None:
+            return False
+        return self.specifiers.contains(version, prereleases=prereleases or bool(self.specifiers.prereleases))
+
+
+def parse_rule(text: str, *, filenames: bool = False, extras: bool = False, index: int = 0) -> Rule:
+    """`django`, `django>=5,<6`, `acme-*`, and with `filenames` also `django-5.0-py3-none-any.whl`. Raises OptionFault naming it.
+
+    `extras`: it may name extras and an environment marker, `uvicorn[standard]>=0.30; sys_platform == "linux"`.
+    """
+    _refuse_filename_globs(text.strip(), filenames)
+    if filenames and "-" in text and stem_and_type(text.strip()) is not None:
+        return Rule(text, filename=text.strip(), index=index)
+    match = _SUBJECT.fullmatch(text)
+    if match is None:
+        raise OptionFault(f"`{text}` is neither a requirement nor a name glob", hint="`django`, `django>=5,<6` or `acme-*`")
+    subject, named_extras, rest = match.groups()
+    _refuse_extensions(text, named_extras, rest, extras)
+    if "*" in subject or "?" in subject:
+        if rest or named_extras is not None:
+            what = "version specifier" if named_extras is None and rest[0] != ";" else "extras and no environment marker"
+            raise OptionFault(f"`{text}`: a name glob takes no {what}", hint="name the projects one by one to say that")
+        return Rule(text, glob=canonicalize_name(subject), index=index)
+    name = project_name(subject)
+    if name is None:
+        raise OptionFault(f"`{text}`: `{subject}` is no project name", hint="letters, digits, `-`, `_` and `.`, a letter or digit at both ends")
+    versions, semicolon, marker = rest.partition(";")
+    return Rule(
+        text,
+        project=name,
+        specifiers=_specifiers(text, versions.strip()),
+        extras=_extras(text, named_extras or ""),
+        marker=_marker(text, marker.strip()) if semicolon else None,
+        index=index,
+    )
+
+
+def _specifiers(text: str, written: str) -> SpecifierSet | None:
+    if not written:
+        return None
+    try:
+        return SpecifierSet(written[1:-1] if written[0] == "(" and written[-1] == ")" else written)
+    except InvalidSpecifier:
+        raise OptionFault(f"`{text}`: `{written}` is no version specifier", hint="such as `>=5,<6`, `~=2.1` or `==2.1.*` (PEP 440)") from None
+
+
+def _extras(text: str, written: str) -> frozenset[str]:
+    names = [part.strip() for part in written.split(",")] if written.strip() else []
+    bad = next((name for name in names if project_name(name) is None), None)
+    if bad is not None:
+        raise OptionFault(f"`{text}`: `{bad}` is no extra", hint="names between commas, such as `uvicorn[standard]`")
+    return frozenset(canonicalize_name(name) for name in names)
+
+
+def _marker(text: str, written: str) -> Marker:
+    try:
+        return Marker(written)
+    except InvalidMarker:
+        raise OptionFault(f"`{text}`: `{written}` is no environment marker", hint='such as `sys_platform == "linux"` (PEP 508)') from None
+
+
+class Rules:
+    """All rules of one key, found by project: their number costs nothing per project, globs excepted."""
+
+    def __init__(self, texts: Iterable[str], *, filenames: bool = False, extras: bool = False) -> None:
+        first: dict[str, int] = {}
+        for index, text in enumerate(texts):
+            first.setdefault(text, index)
+        rules = [parse_rule(text, filenames=filenames, extras=extras, index=first[text]) for text in sorted(first)]
+        self._by_project: dict[str, list[Rule]] = {}
+        self._globs: list[tuple[re.Pattern[str], Rule]] = []
+        self.by_filename: dict[str, Rule] = {}
+        for rule in rules:
+            if rule.filename:
+                self.by_filename[rule.filename] = rule
+            elif rule.glob:
+                self._globs.append((re.compile(fnmatch.translate(rule.glob)), rule))
+            else:
+                self._by_project.setdefault(rule.project, []).append(rule)
+        self._any_glob = re.compile("|".join(pattern.pattern for pattern, _ in self._globs)) if self._globs else None
+        self._count = len(rules)
+
+    def __bool__(self) -> bool:
+        return self._count > 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def about(self, project: str) -> Sequence[Rule]:
+        """The rules that may mean distributions of this project, by text; filename rules excepted."""
+        named = self._by_project.get(project, [])
+        if self._any_glob is None or not self._any_glob.match(project):
+            return named
+        globbed = [rule for pattern, rule in self._globs if pattern.match(project)]
+        return sorted([*named, *globbed], key=lambda rule: rule.text)
+
+    def concerns(self, project: str) -> bool:
+        """Is there any rule `about` the project? Cheap, for every name of a long list."""
+        return project in self._by_project or (self._any_glob is not None and self._any_glob.match(project) is not None)
+
+    def projects(self) -> list[str] | None:
+        """The projects that can be meant, by name; None when that depends on which ones there are."""
+        return None if self._globs else sorted(self._by_project)
+
+    def whole_project(self, project: str) -> Rule | None:
+        """A rule that means every distribution of the project."""
+        return next((rule for rule in self.about(project) if rule.specifiers is None), None)
+
+
+class Matcher:
+    """Rules, narrowed to one project. Lives for one decision of its units: files of a release share the answer."""
+
+    def __init__(self, rules: Rules, project: str, *, prereleases: bool) -> None:
+        self._rules = rules.about(project)
+        self._by_filename = rules.by_filename
+        self._prereleases = prereleases
+        self._known: dict[str, Rule | None] = {}
+
+    @property
+    def never(self) -> bool:
+        """Does it mean no file of the project, whichever?"""
+        return not self._rules and not self._by_filename
+
+    @property
+    def always(self) -> bool:
+        """Does it mean every file of the project?"""
+        return any(rule.specifiers is None for rule in self._rules)
+
+    def find(self, version: str, filename: str) -> Rule | None:
+        """The first rule, by text, that means this file; None if no rule does. `version` is canonical, or as it is where that cannot be."""
+        if filename in self._by_filename:
+            return self._by_filename[filename]
+        if version not in self._known:
+            self._known[version] = next(self._meeting(version), None) if self._rules else None
+        return self._known[version]
+
+    def find_all(self, version: str, filename: str) -> list[Rule]:
+        """Every rule that means this file; the first is the one that `find` finds."""
+        named = [self._by_filename[filename]] if filename in self._by_filename else []
+        return [*named, *self._meeting(version)]
+
+    def _meeting(self, version: str) -> Iterator[Rule]:
+        parsed = parse_version(version)
+        return (rule for rule in self._rules if rule.meets(parsed, prereleases=self._prereleases))
+
+
+def _refuse_filename_globs(text: str, filenames: bool) -> None:
+    """`alpha-*.whl` would be no file's name and no project's: a rule that never means anything, and a `deny` that never denies."""
+    if not any(mark in text for mark in "*?[") or (stem_and_type(text) or stem_and_type(text.lower())) is None:
+        return
+    exactly = "name each file exactly, or " if filenames else ""
+    raise OptionFault(f"`{text}`: a glob means names of projects, not of files", hint=f"{exactly}glob the projects without the extension: `acme-*`")
+
+
+def _refuse_extensions(text: str, extras: str | None, rest: str, wanted: bool) -> None:
+    """What a requirement may say beyond a version: extras and markers mean dependencies, a URL means no index."""
+    if extras is not None and not wanted:
+        raise OptionFault(f"`{text}`: extras say nothing here, they are about dependencies", hint=f"leave out `[{extras}]`")
+    if ";" in rest and not wanted:
+        raise OptionFault(f"`{text}`: an environment marker says nothing here", hint="leave out what follows `;`")
+    if rest.startswith("@"):
+        raise OptionFault(f"`{text}`: a direct URL selects nothing from an index", hint="a name, with or without a version specifier")

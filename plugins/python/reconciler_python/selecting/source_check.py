@@ -1,0 +1,71 @@
+"""What a source takes from its index: `include`, `files`, `requirements` and what is depended on, without `exclude`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reconciler.plugin import Step, StoredUnit, Unit
+from reconciler_python.options import SelectionOptions
+from reconciler_python.selecting.checks import SOURCE, Check
+from reconciler_python.selecting.rules import Matcher
+
+NOTHING_MEANS = "matches no "
+_PULLED = "_pulledBy"
+
+
+class SelectedCheck(Check):
+    """In by any of the keys; where none of them is written, everything is in. `prereleases`: specifiers of `include` mean them too."""
+
+    def __init__(self, project: str, options: SelectionOptions, *, prereleases: bool) -> None:
+        super().__init__(SOURCE, "include")
+        self._include = Matcher(options.included, project, prereleases=prereleases) if options.included else None
+        self._files = options.single_files.about(project) if options.files else ()
+        self._wanted = options.required.about(project) if options.requirements else ()
+        self._refusal = unselected(options)
+        self.silent = self._include is not None and self._include.always
+
+    def reason(self, unit: Unit | StoredUnit) -> str | None:
+        version, filename = unit.metadata["version"], unit.key
+        if self._include is not None and self._include.find(version, filename) is not None:
+            return None
+        if any(one.means(version, filename) for one in self._files):
+            return None
+        if any(one.means(version, filename, unit.artifacts) for one in self._wanted):
+            return None
+        return None if unit.metadata.get(_PULLED) else self._refusal
+
+    def steps(self, unit: Unit) -> Iterator[Step]:
+        version, filename, passed = unit.metadata["version"], unit.key, False
+        for step in self._passing(version, filename, unit):
+            passed = True
+            yield step
+        if not passed:
+            yield SOURCE.step(False, self._refusal)
+
+    def _passing(self, version: str, filename: str, unit: Unit) -> Iterator[Step]:
+        for rule in self._include.find_all(version, filename) if self._include is not None else ():
+            yield SOURCE.step(True, f'included by "{rule.text}"', "include", rule.index)
+        for one in self._files:
+            if one.means(version, filename):
+                yield SOURCE.step(True, f'one of the files: "{one.text}"', "files", one.index)
+        for wanted in self._wanted:
+            if wanted.means(version, filename, unit.artifacts):
+                yield SOURCE.step(True, f'required by "{wanted.text}" ({wanted.place})', "requirements")
+        for text in unit.metadata.get(_PULLED) or ():
+            yield SOURCE.step(True, f"depended on: {text}", "dependencies")
+
+
+def unselected(options: SelectionOptions) -> str:
+    """What is said of a file that none of the keys means: `matches no include`."""
+    written = {
+        "include": options.included,
+        "file": options.files,
+        "requirement": options.requirements,
+        "dependency": options.dependencies,
+    }
+    return NOTHING_MEANS + " or ".join(word for word, value in written.items() if value)
+
+
+def selects_some(options: SelectionOptions) -> bool:
+    """Does the source take less than everything?"""
+    return bool(options.included or options.files or options.requirements)

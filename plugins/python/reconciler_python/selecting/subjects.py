@@ -1,0 +1,59 @@
+"""What somebody asks about: a filename, a project, or a requirement such as `requests>=2.30`."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion, Version
+
+from reconciler.plugin import StoredUnit, Unit
+from reconciler_python.reading.filenames import FilenameReader, UnreadableFilename, possible_projects, project_name, stem_and_type
+
+# Extras, a URL and a marker say nothing about which releases are meant.
+_REQUIREMENT = re.compile(r"\s*([A-Za-z0-9._-]+)\s*(?:\[[^\]]*\]\s*)?(?:@[^;]*|\(([^()]*)\)|([^\[\]()@;]*))\s*(?:;.*)?", re.DOTALL)
+
+
+class _Requirement(NamedTuple):
+    project: str
+    specifiers: SpecifierSet
+
+
+def projects(subject: str) -> list[str]:
+    """Of a filename the project, under every name that it can mean; of a requirement its project. Normalised; none where it is neither."""
+    found = stem_and_type(subject)
+    names = [name for name in map(project_name, possible_projects(*found)) if name is not None] if found is not None and "-" in found[0] else []
+    requirement = None if names else _requirement(subject)
+    return list(dict.fromkeys(names)) or ([requirement.project] if requirement is not None else [])
+
+
+def meant(project: str, unit: Unit | StoredUnit, subject: str) -> bool:
+    """Is it this file, or one of the project's whose version the requirement takes, pre-releases too?"""
+    if unit.key == subject:
+        return True
+    requirement = _requirement(subject)
+    if requirement is None or requirement.project != project:
+        return False
+    return not requirement.specifiers or _satisfies(project, unit, requirement.specifiers)
+
+
+def _satisfies(project: str, unit: Unit | StoredUnit, specifiers: SpecifierSet) -> bool:
+    try:
+        written = unit.metadata.get("version") or FilenameReader(project).read(unit.key).version
+        return specifiers.contains(Version(written), prereleases=True)
+    except (InvalidVersion, UnreadableFilename):
+        return False
+
+
+@lru_cache(maxsize=8)
+def _requirement(subject: str) -> _Requirement | None:
+    found = _REQUIREMENT.fullmatch(subject)
+    name = project_name(found[1]) if found is not None else None
+    if found is None or name is None:
+        return None
+    try:
+        return _Requirement(name, SpecifierSet((found[2] or found[3] or "").strip()))
+    except InvalidSpecifier:
+        return None
