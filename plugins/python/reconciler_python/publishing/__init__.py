@@ -1,5 +1,7 @@
 """Units as an index that clients install from.
 
-    rendering ........ units -> pages
-    simple_publisher . pages and files of a publication
+rendering ........ units -> pages
+simple_publisher . pages and files of a publication
 """
+
+__all__: list[str] = []
