@@ -7,6 +7,7 @@ ReconcilerError             message: what, where, what now; `hint` goes on a lin
 |   `-- Conflict            somebody else changed what this call was based on: plan again
 |-- Permanent               the same call will fail again until the other side changes
 |   |-- Gone                upstream says that it does not exist (404, 410): an answer, not a failure
+|   |   `-- Withdrawn       upstream has it, and offers nothing of it now (quarantined): its name stays taken
 |   |-- Refused             upstream answers, and says no (401, 403, other 4xx)
 |   |   `-- Denied          a filter says no to what somebody sends
 |   |-- Malformed           an answer that cannot be understood, or must not be trusted
@@ -68,6 +69,10 @@ class Permanent(ReconcilerError):
 
 class Gone(Permanent):
     """Upstream says that it does not exist (404, 410)."""
+
+
+class Withdrawn(Gone):
+    """Upstream has it, and offers nothing of it now, as a project in quarantine (PEP 792): what it was called is not free for others."""
 
 
 class Refused(Permanent):

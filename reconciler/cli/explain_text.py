@@ -114,7 +114,8 @@ def _why(unit: Entry) -> str:
 
 
 def _refusing_place(unit: Entry) -> str | None:
-    return next((step["place"] for step in unit["chain"] or () if not step["passed"] and step["place"]), None)
+    """Of the rule whose words are the reason: that of another one would send the reader to the wrong line."""
+    return next((step["place"] for step in unit["chain"] or () if not step["passed"]), None)
 
 
 def _rule(step: Entry) -> str:

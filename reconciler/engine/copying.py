@@ -10,13 +10,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from reconciler.database import Reader
+from reconciler.engine.answers import Answer
 from reconciler.engine.conduits import Closing, NotedConduit
 from reconciler.engine.failures import SourceFailure
+from reconciler.engine.members import declared
 from reconciler.engine.pace import BATCH, Pace
 from reconciler.engine.places import PassingPlace
 from reconciler.engine.recalling import kept
 from reconciler.engine.selection import Selection
-from reconciler.engine.sources import Answer, Asked, SourceResolver, declared
+from reconciler.engine.sources import Asked, SourceResolver
 from reconciler.errors import PluginFault, StateFault
 from reconciler.model import EMPTY_VERSION, ActualRepository, Digest, Source, StoredUnit, Unit, group_digest, stored_unit
 from reconciler.plan import ContentChanges, applied
@@ -171,6 +173,7 @@ class CopiedSource(SourceResolver):
         held = {name for name, one in digests.items() if one is not None}
         kept = set() if since is None else self._committed.keys() - digests.keys()
         mine = {name for name in held | kept if self._may_have(name)}
+        self._waiting.update(name for name in held if self._waits(name))
         self._own(mine)
         changed = [name for name in sorted(mine & held) if self._known(name) != str(digests[name])]
         try:

@@ -302,7 +302,7 @@ class Executor:
 
     def _access(self, repository: Repository, content: ContentChanges) -> dict[str, SourceAccess]:
         """How the files of each remote come in; a source that could not be asked has no access, and may not even have its secrets."""
-        silent = {failure.source for failure in content.failures if failure.group is None}
+        silent = {failure.source for failure in content.failures if failure.group is None} - content.sources.keys()
         asked = [one for one in repository.sources if one.kind is SourceKind.REMOTE and one.id not in silent]
         return {one.id: self._remote_access(self._desired.remotes[one.name]) for one in asked}
 

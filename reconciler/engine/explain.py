@@ -10,26 +10,29 @@ import asyncio
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from reconciler.engine.answers import GONE, Answer
 from reconciler.engine.conduits import blaming
 from reconciler.engine.explain_chains import Chain, Chains
 from reconciler.engine.explain_held import HeldUnit, held_units, instant, means, since
 from reconciler.engine.failures import failure_of
 from reconciler.engine.resolve import Others, asking, resolver
-from reconciler.engine.sources import GONE, Answer, Asked, Context
+from reconciler.engine.sources import Asked, Context
 from reconciler.engine.telling import told
 from reconciler.errors import NotCached, UsageFault
-from reconciler.model import ActualState, DesiredState, Source, SourceKind, Unit, sealed
+from reconciler.model import ActualState, DesiredState, Digest, Source, SourceKind, Unit, sealed
 from reconciler.plugin import Decision
 from reconciler.plugin.importer import low_level
 
 ANSWERED, SILENT, ABSENT, FAILED, UNKNOWN, OWNED, REFUSED = "answered", "silent", "gone", "failed", "unknown", "owned", "refused"
 UPLOAD = SourceKind.UPLOAD.value
+_SUBJECTS = "the name of a file or of what it belongs to, or what else its plugin can read, such as a requirement"
 
 
 async def explain(
     context: Context, desired: DesiredState, actual: ActualState, name: str, subject: str, *, verbose: bool = False, applied: bool = True
 ) -> dict[str, Any]:
-    """A document for people and machines; see `docs/machine-output.md`. Raises UsageFault where there is no such repository.
+    """A document for people and machines; see `docs/machine-output.md`. Raises UsageFault where there is no such repository, or the plugin
+    knows no group in which the subject could be.
 
     `applied`: `desired` is what the last apply recorded. `verbose`: the chain of every unit, however many are meant.
     """
@@ -41,6 +44,8 @@ async def explain(
         with blaming(f"`explain` of importer `{asked.plugin.id}`"):
             names = sorted(set(asked.importer_class.explain(subject)))
         held = await asyncio.to_thread(held_units, asked, subject, names)
+        if not names and not held:
+            raise UsageFault(f"`{subject}` names nothing that a repository of type `{asked.plugin.id}` could hold", hint=_SUBJECTS)
         groups = sorted({*names, *(one.group for one in held)})
         asking_now = _Explaining(asked, desired, actual, groups, held, subject, verbose)
         await asyncio.to_thread(asking_now.keep, UPLOAD)
@@ -78,6 +83,7 @@ class _Explaining:
         self._held = {(one.source, one.group, one.unit.type, one.unit.key): one for one in held}
         self._subject = subject
         self._verbose = verbose
+        self._first: dict[tuple[str, str, str], tuple[str, Digest]] = {}  # by group, type and key: the first source that brings it, and what
 
     async def source(self, source: Source) -> dict[str, Any]:
         """What one source says of the groups, or why it is not asked."""
@@ -95,21 +101,49 @@ class _Explaining:
             groups += self._kept_out({answer.name for answer, _ in answers}, chains)
         except Exception as error:  # whatever a source or a plugin raises is that source's failure
             await asyncio.to_thread(self.keep, source.id)
+            self._lose_sight(source.id)
             if isinstance(error, NotCached):
                 return _said(source, UNKNOWN, error.message)
             return _said(source, FAILED, failure_of(source.id, None, error, asked.plugin).message)
         for answer, _ in answers:
-            if not answer.gone:
+            if not (answer.waits or (answer.gone and not answer.withdrawn)):
                 self._own(answer.name, source.id)
+            if answer.failure is not None:
+                self._hold(source.id)
+        if asking_it.partial:
+            return await self._partly(source, groups, {answer.name for answer, _ in answers})
         return _said(source, ANSWERED, "" if groups else "does not name such a group", groups)
+
+    async def _partly(self, source: Source, groups: list[dict[str, Any]], answered: Container[str]) -> dict[str, Any]:
+        """Said of a source of which some part could not be asked: it keeps what it has, and may have more."""
+        await asyncio.to_thread(self.keep, source.id)
+        self._lose_sight(source.id)
+        if all(name in answered or self._asked.findings.owned.get(name, source.id) != source.id for name in self._names):
+            return _said(source, ANSWERED, "", groups)
+        return _said(source, UNKNOWN, "unknown: not all that has a say in what it holds could be asked", groups)
 
     def keep(self, source: str) -> None:
         """A source that is not asked, or does not answer, has the names for which it is recorded to have had an answer."""
-        if self._asked.actual is not None:
-            for name in self._names:
-                known = self._asked.reader.committed_group(self._asked.actual.id, source, name)
-                if known is not None and known.validator != GONE:
-                    self._own(name, source)
+        actual, reader = self._asked.actual, self._asked.reader
+        if actual is None:
+            return
+        if source == self._asked.repository.sources[-1].id:
+            found = {name: reader.committed_group(actual.id, source, name) for name in self._names}
+        else:  # what a later source requires may be among them
+            found = {**reader.committed_groups(actual.id, source)}
+        for name, known in found.items():
+            if known is not None and known.validator != GONE:
+                self._own(name, source)
+        self._hold(source)
+
+    def _hold(self, source: str) -> None:
+        """What it has brought is its, whatever it would say now."""
+        for (one, *place), held in self._held.items():
+            if one == source:
+                self._first.setdefault((place[0], place[1], place[2]), (source, held.digest))
+
+    def _lose_sight(self, source: str) -> None:
+        self._asked.findings.blind = self._asked.findings.blind or source
 
     def _own(self, name: str, source: str) -> None:
         if not self._asked.importer_class.shared_groups:
@@ -129,9 +163,15 @@ class _Explaining:
         return _told_group(answer.name, result, message, units, others, whole=whole, chain=chain)
 
     def _standing(self, source: Source, group: str, one: Decision, chains: Chains) -> Decision:
-        """The same decision, against what must not replace a unit that is held, where the digests of its bytes are known."""
-        held = self._held.get((source.id, group, one.unit.type, one.unit.key))
-        if held is None or not one.accepted or not all(part.sha256 for part in one.unit.artifacts) or sealed(one.unit, group).digest == held.digest:
+        """The same decision, against what must not replace a unit that is held, or another source's, where the digests of its bytes are known."""
+        if not one.accepted or not all(part.sha256 for part in one.unit.artifacts):
+            return one
+        place, digest = (group, one.unit.type, one.unit.key), sealed(one.unit, group).digest
+        first, theirs = self._first.setdefault(place, (source.id, digest))
+        if first != source.id and theirs != digest:
+            return Decision(one.unit, False, f"held by {first}")
+        held = self._held.get((source.id, *place))
+        if held is None or digest == held.digest:
             return one
         reason = chains.refusal(held.unit, one.unit)
         return one if reason is None else Decision(one.unit, False, reason)
@@ -146,6 +186,8 @@ class _Explaining:
     def _result(self, source: Source, answer: Answer) -> tuple[str, str]:
         if answer.owner:
             return OWNED, f"not asked: the name belongs to {answer.owner}"
+        if answer.waits:
+            return UNKNOWN, f"not asked: {answer.waits} could not be asked completely, and may have the name"
         if isinstance(answer.failure, NotCached):
             return UNKNOWN, answer.failure.message
         if answer.failure is not None:

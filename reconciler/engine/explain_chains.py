@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from reconciler.engine.answers import Answer
 from reconciler.engine.conduits import blaming
 from reconciler.engine.selection import Selection
-from reconciler.engine.sources import Answer, Asked
+from reconciler.engine.sources import Asked
 from reconciler.engine.telling import told
 from reconciler.model import DesiredState, Source, StoredUnit, Unit
 from reconciler.plugin import Decision, Step
@@ -28,15 +29,13 @@ class Chains:
         self._written = {one.meta.name: one.written for one in desired.filters_of(asked.repository)} | {"": source.written}
 
     def of_units(self, answer: Answer, meant: Sequence[Decision], *, every: bool) -> Mapping[int, Chain]:
-        """By the identity of units. A content type may look at all of a group to tell one chain: of many units, unless `every` one is asked for,
-        those are told that show a rule which none did before.
-        """
+        """By the identity of units. Of many units, unless `every` one is asked for, those are told that show a rule which none did before."""
         chosen = meant if every or len(meant) <= FEW else _first_of_each_rule(meant)
-        return {id(one.unit): self._of_unit(answer, one) for one in chosen}
-
-    def _of_unit(self, answer: Answer, one: Decision) -> Chain:
         with self._calling("trace", answer.name):
-            steps = self._selection.trace(answer.name, answer.units, one.unit)
+            chains = self._selection.trace(answer.name, answer.units, [one.unit for one in chosen])
+        return {id(one.unit): self._of_unit(one, steps) for one, steps in zip(chosen, chains, strict=True)}
+
+    def _of_unit(self, one: Decision, steps: list[Step]) -> Chain:
         if not one.accepted and all(step.passed for step in steps):  # no rule keeps it out, but what is held already
             steps.append(Step(False, told(one.reason)))
         return self._chain(steps)

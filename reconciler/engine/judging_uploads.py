@@ -8,9 +8,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 
+from reconciler.engine.members import declared
 from reconciler.engine.recalling import Read, kept
 from reconciler.engine.selection import Selection
-from reconciler.engine.sources import declared
 from reconciler.errors import Denied
 from reconciler.model import StoredUnit, Unit
 from reconciler.plugin import ContentType, UploadedFile

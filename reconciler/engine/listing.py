@@ -11,15 +11,16 @@ from typing import Any
 
 import msgspec
 
+from reconciler.engine.answers import BY_SOURCE, GONE, REFUSED, Answer
 from reconciler.engine.calls import SourceCall, usable_validator
 from reconciler.engine.failures import SourceFailure
 from reconciler.engine.pace import BATCH, HELD, LARGEST, Pace, bounded
 from reconciler.engine.selection import LONGEST
-from reconciler.engine.sources import BY_SOURCE, REFUSED, Answer, departed
+from reconciler.engine.sources import departed
 from reconciler.engine.telling import told, unfinished, words_of
 from reconciler.engine.together import together
 from reconciler.engine.upstream import UpstreamSource
-from reconciler.errors import Gone, NotCached, PluginFault, Temporary
+from reconciler.errors import Gone, NotCached, PluginFault, Temporary, Unreachable, Withdrawn
 from reconciler.model import Group, Unit, usable_name
 from reconciler.plan import GroupChange
 from reconciler.plugin import Unchanged
@@ -41,22 +42,30 @@ class ListedSource(UpstreamSource):
     """Asks `declare`, then `read`."""
 
     async def _resolve(self) -> str | None:
-        found = Declared()
+        found, troubles = Declared(), self._findings.troubles
         call, unchanged = await self._declare(found.names, lambda group: self._sort_out(group, found), self._load_committed)
         if unchanged:
             await self._stay()
-            return call.validator
-        if not found.names:
-            await self._load_committed()
-        self._own(name for name in found.names if name not in found.foreign)
-        self._partial = call.said_incomplete
+        else:
+            await self._bring(call, found)
+        if call.said_incomplete:
+            self._lose_sight()
+            if self._findings.troubles == troubles:
+                self._fail(None, Unreachable("could not be asked completely: nothing of it leaves in this run for being absent"))
+        return call.validator
+
+    async def _bring(self, call: SourceCall, found: Declared) -> None:
+        """Read and compare what was declared."""
+        await self._load_committed()
+        self._own(name for name in found.names if name not in found.foreign and name not in self._waiting)
+        if self._partial:
+            self._own(self._answered_for())
         changed = found.changed
         changed.sort(key=lambda group: group.name, reverse=True)
         self._asked.task.expect(len(changed), 0)
         await self._read_and_compare(changed, BY_SOURCE if call.validator else None)
         await self._refuse(found.refused)
         await self._drop(sorted(name for name in self._committed if name not in found.names or name in found.foreign))
-        return call.validator
 
     async def _told(self, names: Sequence[str]) -> list[Answer]:
         found: dict[str, Group] = {}
@@ -64,9 +73,13 @@ class ListedSource(UpstreamSource):
         def keep(group: Group) -> None:
             if group.name in names:
                 found[group.name] = group
+            elif self._takes(group) and not self._is_gone(group.name):
+                self._own([group.name])
 
         try:
             await self._declare(set(), keep)
+            if self._partial:
+                self._own(name for name in self._answered_for() if name not in names)
             return [await self._tell(found[name]) for name in names if name in found]
         finally:
             self._desk.place.close()
@@ -106,6 +119,7 @@ class ListedSource(UpstreamSource):
                     call.forget_pages()
                     raise
                 finally:
+                    self._partial = self._partial or call.said_incomplete
                     call.close()
         except NotCached:
             raise
@@ -114,7 +128,15 @@ class ListedSource(UpstreamSource):
         return call, call.said_unchanged and not names
 
     def _is_taken(self, name: str) -> bool:
+        if self._waits(name):  # what depends on it is not known either: nothing leaves
+            self._waiting.add(name)
+            self._partial = True
         return not self._may_have(name)
+
+    def _is_gone(self, name: str) -> bool:
+        """Is it known that upstream, whatever it declares, does not have it?"""
+        committed = self._committed.get(name)
+        return committed is not None and committed.validator == GONE
 
     def _takes(self, group: Group) -> bool:
         """Is the name this source's, or may it add to that of another?"""
@@ -124,7 +146,7 @@ class ListedSource(UpstreamSource):
         """Of most groups of a large index no more than the name is remembered, and what a group carries goes with its reading."""
         name = group.name
         if not self._takes(group):
-            found.foreign.add(name)
+            (self._waiting if self._waits(name) else found.foreign).add(name)
         elif group.refused:
             if self._refusal_is_news(name):
                 found.refused[name] = group.refused
@@ -210,7 +232,8 @@ class ListedSource(UpstreamSource):
             validator = group.validator or call.validator or otherwise
             return Answer(name, found, call.kept_out, validator, group.listed)
         except Gone as gone:
-            return Answer(name, validator=group.validator or otherwise, listed=group.listed, gone=words_of(gone) or "gone")
+            withdrawn = isinstance(gone, Withdrawn)
+            return Answer(name, validator=group.validator or otherwise, listed=group.listed, gone=words_of(gone) or "gone", withdrawn=withdrawn)
         except Exception as error:  # a plugin may raise anything; it is this group's failure and nobody else's
             if call is not None and not isinstance(error, Temporary | NotCached):
                 call.forget_pages()

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reconciler.database import Reader
+from reconciler.engine.answers import BY_SOURCE, Answer
 from reconciler.engine.calls import Desk, UpstreamCall, kept_out
 from reconciler.engine.failures import SourceFailure
+from reconciler.engine.members import declared
 from reconciler.engine.pace import Pace, bounded
 from reconciler.engine.patience import Clock
-from reconciler.engine.sources import BY_SOURCE, Answer, declared
 from reconciler.engine.upstream import UpstreamSource
 from reconciler.errors import NotCached, PluginFault, Temporary
 from reconciler.model import ActualRepository, Artifact, StoredUnit, Unit, acceptable, stored_unit, usable_name
@@ -113,6 +114,7 @@ class RecordedSource(UpstreamSource):
             await self._stay()
             return call.validator
         names = {name for name in records if self._may_have(name)} | {name for name in self._committed if self._known(name) is None}
+        self._waiting.update(name for name in records if self._waits(name))
         self._own(names | self._committed.keys())
         ordered = sorted(names)
         self._asked.task.expect(len(ordered), 0)

@@ -13,11 +13,12 @@ from functools import partial
 
 from reconciler.engine.copying import CopiedSource
 from reconciler.engine.listing import ListedSource
+from reconciler.engine.members import members_of
 from reconciler.engine.pace import Pace
 from reconciler.engine.pads import PadBook, nothing_noted
 from reconciler.engine.recording import RecordedSource
 from reconciler.engine.selection import Selection
-from reconciler.engine.sources import Asked, Context, Findings, SourceResolver, departed, members_of
+from reconciler.engine.sources import Asked, Context, Findings, SourceResolver, departed
 from reconciler.model import ActualRepository, ActualState, DesiredState, Repository, Source, SourceKind
 from reconciler.plan import ContentChanges
 from reconciler.plugin.importer import low_level

@@ -93,10 +93,18 @@ class Selection:
         times = [moment(one) for one in decisions if one.reconsider_at is not None]
         return Selected(wanted, refusals, min(times, default=None))
 
-    def trace(self, group: str, units: Sequence[Unit], unit: Unit) -> list[Step]:
-        """What each rule says of `unit`, one of the `units` of its group."""
-        same = [one for one in units if one.type == unit.type]
-        return _steps(self._type_of(unit).trace(group, same, unit, self._options, self._filters, self.now), f"`trace` of `{unit.type}`", unit.key)
+    def trace(self, group: str, units: Sequence[Unit], traced: Sequence[Unit]) -> list[list[Step]]:
+        """What each rule says of each of `traced`, some of the `units` of a group, in their order."""
+        found: dict[int, list[Step]] = {}
+        for type in dict.fromkeys(map(self._type_of, traced)):
+            same, told_of = ([unit for unit in some if unit.type == type.id] for some in (units, traced))
+            chains: Any = type.trace(group, same, told_of, self._options, self._filters, self.now)
+            method = f"`trace` of `{type.id}`"
+            listed = None if unfinished(chains) or not isinstance(chains, Iterable) else list(islice(chains, len(told_of) + 1))
+            if listed is None or len(listed) != len(told_of):
+                raise PluginFault(f"{method} returns a chain of steps for each unit that it is asked about, and not as of group `{group}`")
+            found |= {id(unit): _steps(chain, method, unit.key) for unit, chain in zip(told_of, listed, strict=True)}
+        return [found[id(unit)] for unit in traced]
 
     def trace_group(self, group: str) -> list[Step]:
         """Rules that keep out all of a group."""

@@ -15,10 +15,12 @@ from datetime import datetime
 from functools import cached_property
 
 from reconciler.database import CommittedGroup, CommittedSource, Reader
+from reconciler.engine.answers import GONE, REFUSED, WITHDRAWN, Answer
 from reconciler.engine.compared import Compared
 from reconciler.engine.conduits import Watch, unwatched
 from reconciler.engine.failures import SourceFailure, culprit, failure_of, naming
 from reconciler.engine.measuring import Measuring
+from reconciler.engine.members import digest_of, members_of
 from reconciler.engine.pace import Pace
 from reconciler.engine.pads import PadBook
 from reconciler.engine.patience import Patience
@@ -30,15 +32,11 @@ from reconciler.engine.spool import SpoolWriter
 from reconciler.errors import NotCached
 from reconciler.model import (
     ActualRepository,
-    Artifact,
     Digest,
     Repository,
     Sealed,
     Source,
-    StoredUnit,
     Unit,
-    group_digest,
-    stored_unit,
 )
 from reconciler.plan import ChangeLine, Failure, GroupChange, GroupLine, Member, Refusal, contested, difference, fetching
 from reconciler.plugin import Decision, Importer
@@ -47,10 +45,7 @@ from reconciler.plugin.registry import Registry
 from reconciler.store import Store
 
 Key = tuple[str, str]  # (type, key): unique within a group
-
-BY_SOURCE = "source"  # validator of a group of which only the source as a whole says when it changed
-GONE = "gone"  # validator of a group that upstream named and does not have: known, and nobody's
-REFUSED = "refused"  # validator of a group that a rule keeps out whole: not read, and its name is the source's all the same
+NAMED = 3  # of the names that wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +69,8 @@ class Findings:
     """What a repository's sources have yielded so far. `owned`: group name -> the first source that has it.
 
     `claimed`: by group, keys that an earlier source wants and a later one holds, with the earlier one; `unread`: groups of which some
-    reading failed, so that nothing may leave them; `blind`: a whole listing failed, so that nobody knows what its source would take over.
+    reading failed, so that nothing may leave them; `blind`: the first source that could not be asked completely, so that nobody knows which
+    names it has beside those that it is committed to own.
     """
 
     pads: PadBook
@@ -86,7 +82,7 @@ class Findings:
     owned: dict[str, str] = field(default_factory=dict)
     claimed: dict[str, dict[Key, str]] = field(default_factory=dict)
     unread: set[str] = field(default_factory=set)
-    blind: bool = False
+    blind: str = ""
     touched: bool = False
 
     @property
@@ -130,26 +126,6 @@ class Asked:
         return f"`{method}` of importer `{self.plugin.id}` for repository `{self.repository.meta.name}`" + (f", group `{about}`" if about else "")
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a source holds in one group: units, or why it is gone, or what failed. `listed`: nobody asked for it by name.
-
-    `validator`: what to commit with the group. `kept_out`: (key, reason) of what could not become a unit. `owner`: the source that has
-    the name instead, so that this one was not asked. `refused`: why nothing of it may come in, so that nobody was asked.
-    """
-
-    name: str
-    units: Sequence[Unit] = ()
-    kept_out: Sequence[tuple[str, str]] = ()
-    validator: str | None = None
-    listed: bool = True
-    gone: str = ""
-    failure: Exception | None = None
-    unchanged: bool = False
-    owner: str = ""
-    refused: str = ""
-
-
 class SourceResolver(ABC):
     """Resolves one source into the findings of its repository. `basis`: what its decisions rest on beside upstream's own words."""
 
@@ -164,6 +140,8 @@ class SourceResolver(ABC):
         self._standing = basis
         self._committed: dict[str, CommittedGroup] = {}
         self._partial = False  # something that has a say in what the source holds could not be asked
+        self._behind = ""  # an earlier source that could not be asked completely: any name that nobody has may be its
+        self._waiting: set[str] = set()  # such names that this source would bring
 
     async def run(self) -> None:
         """Ask the source, and bring everything that it changes into the findings."""
@@ -171,6 +149,7 @@ class SourceResolver(ABC):
         self._standing = self._among_others()
         if self._actual is not None:
             self._state = await asyncio.to_thread(self._asked.reader.committed_source, self._actual.id, self._source.id)
+        await self._look_back()
         try:
             validator = await self._resolve()
         except NotCached:
@@ -181,6 +160,7 @@ class SourceResolver(ABC):
             self._fail(None, failure.cause)
             await self._keep_names()
             return
+        self._report_waiting()
         whole = CommittedSource(validator if self._findings.troubles == troubles else None, self._standing)
         self._findings.sources[self._source.id] = (whole.validator, self._standing.hex)
         self._findings.touched |= whole != self._state
@@ -202,8 +182,12 @@ class SourceResolver(ABC):
     async def explained(self, names: Sequence[str]) -> list[tuple[Answer, list[Decision]]]:
         """What the source says of groups now, those left out of which it says nothing, and what is decided of it, whatever is committed.
 
-        Of the findings it takes who has which name, as a plan does. Nothing is brought into them. Raises what kept the source from answering.
+        Of the findings it takes who has which name, as a plan does, and brings other names than these into them, and nothing else. Raises what
+        kept the source from answering.
         """
+        await self._look_back()
+        if self._followed:
+            await self._load_committed()
         try:
             answers = await self._told(names)
         except SourceFailure as failure:
@@ -214,6 +198,11 @@ class SourceResolver(ABC):
     def selection(self) -> Selection:
         """What governs the source."""
         return self._selection
+
+    @property
+    def partial(self) -> bool:
+        """Could something that has a say in what the source holds not be asked?"""
+        return self._partial
 
     async def _told(self, names: Sequence[str]) -> list[Answer]:
         """What the source says of groups, for those who ask by name; a source that cannot be asked so says nothing."""
@@ -231,13 +220,13 @@ class SourceResolver(ABC):
         return None if incomplete else state.validator
 
     async def _load_committed(self) -> None:
-        if self._actual is not None:
+        if self._actual is not None and not self._committed:
             self._committed = await asyncio.to_thread(self._asked.reader.committed_groups, self._actual.id, self._source.id)
 
     def _known(self, name: str) -> str | None:
         """The validator under which a group is committed with today's selection, if it is not due again."""
         committed = self._committed.get(name)
-        if committed is None or committed.selection != self._basis or committed.validator == REFUSED:
+        if committed is None or committed.selection != self._basis or committed.validator in (REFUSED, WITHDRAWN):
             return None
         due = committed.reconsider_at is not None and committed.reconsider_at <= self._asked.context.now
         return None if due else committed.validator
@@ -273,19 +262,48 @@ class SourceResolver(ABC):
             del self._findings.owned[name]
 
     def _left_to(self, name: str) -> Answer:
-        """A group that an earlier source owns: nobody is asked about it, so that no name of ours is told to a stranger."""
-        return Answer(name, owner=self._findings.owned[name])
+        """A group that an earlier source owns, or may own: nobody is asked about it, so that no name of ours is told to a stranger."""
+        owner = self._findings.owned.get(name, "")
+        return Answer(name, owner=owner, waits="" if owner else self._behind)
 
     def _may_have(self, name: str) -> bool:
-        """Does no earlier source own the group?"""
-        return self._findings.owned.get(name, self._source.id) == self._source.id
+        """Does no earlier source own the group, for all that is known?"""
+        return self._findings.owned.get(name, self._source.id) == self._source.id and not self._waits(name)
+
+    def _waits(self, name: str) -> bool:
+        """Is it a name that nobody has, while an earlier source may have it that could not be asked?"""
+        if not self._behind or name in self._findings.owned:
+            return False
+        committed = self._committed.get(name)
+        return committed is None or committed.validator == GONE
+
+    async def _look_back(self) -> None:
+        """Behind a source that could not be asked completely only names are safe that this one is committed to have."""
+        self._behind = "" if self._shares else self._findings.blind
+        if self._behind:
+            await self._load_committed()
+
+    def _report_waiting(self) -> None:
+        """Names that are left out since an earlier source may have them. That it was not asked, offline, is no failure."""
+        if not self._waiting:
+            return
+        if not any(one.source == self._behind for one in self._findings.failures):
+            self._findings.unknown.append(f"{self._source.id}: names that {self._behind} may have")
+            return
+        first = [f"`{name}`" for name in sorted(self._waiting)[:NAMED]]
+        more = f" and {len(self._waiting) - NAMED:,} more" if len(self._waiting) > NAMED else ""
+        message = f"brings nothing new under {', '.join(first)}{more}: {self._behind} could not be asked completely, and may have the name"
+        self._findings.failures.append(Failure(self._source.id, None, message, "the first source that has a name owns it"))
 
     async def _keep_names(self) -> None:
         """The source could not be asked: what it owned stays owned, and what it would own now nobody knows."""
-        if not self._committed:
-            await self._load_committed()
+        await self._load_committed()
         self._own(self._answered_for())
-        self._findings.blind = True
+        self._lose_sight()
+
+    def _lose_sight(self) -> None:
+        """The source could not be asked completely: later ones bring nothing under names that are new to them."""
+        self._findings.blind = self._findings.blind or self._source.id
 
     async def _stay(self) -> None:
         """Nothing changed: all that is left to do is to tell later sources which names are taken."""
@@ -317,10 +335,10 @@ class SourceResolver(ABC):
     async def _changed(self, answer: Answer, members: list[Member]) -> list[Compared]:
         name = answer.name
         if answer.gone:
-            self._give_up_name(name)
+            if not answer.withdrawn:
+                self._give_up_name(name)
             if name not in self._committed and not answer.listed:
-                hint = "is the name right? the source does not know it"
-                self._findings.absent.append(Failure(self._source.id, name, answer.gone, hint))
+                self._report_absent(answer)
                 return []
         try:
             selected, lines = await self._lines(answer, members)
@@ -336,6 +354,15 @@ class SourceResolver(ABC):
         if answer.gone and not lines and self._remembers(head):
             return []
         return [Compared(GroupChange(head, lines), selected.wanted)]
+
+    def _report_absent(self, answer: Answer) -> None:
+        """Somebody asked by name for a group that was never here."""
+        if answer.withdrawn:
+            self._findings.failures.append(Failure(self._source.id, answer.name, answer.gone))
+        else:
+            place = self._source.written.place(())
+            hint = "is the name right? the source does not know it" + (f" ({place})" if place else "")
+            self._findings.absent.append(Failure(self._source.id, answer.name, answer.gone, hint))
 
     async def _lines(self, answer: Answer, members: list[Member]) -> tuple[Selected, list[ChangeLine]]:
         removes = self._removes
@@ -420,11 +447,12 @@ class SourceResolver(ABC):
 
     def _head(self, answer: Answer, members: list[Member], selected: Selected, lines: list[ChangeLine]) -> GroupLine:
         due = selected.reconsider_at
+        gone = WITHDRAWN if answer.withdrawn else GONE
         return GroupLine(
             name=answer.name,
             source=self._source.id,
-            was=_digest_of(members),
-            validator=GONE if answer.gone else None if any(map(contested, lines)) or answer.name in self._findings.claimed else answer.validator,
+            was=digest_of(members),
+            validator=gone if answer.gone else None if any(map(contested, lines)) or answer.name in self._findings.claimed else answer.validator,
             selection=self._basis.hex,
             reconsider_at=due.isoformat() if due else None,
         )
@@ -466,24 +494,6 @@ class SourceResolver(ABC):
 
 def departed(asked: Asked, source: str, name: str, members: list[Member], words: Selection, reason: str) -> GroupChange:
     """Everything that `source` brought to a group leaves, and the source holds the group no longer. `reason`: empty for upstream's own."""
-    head = GroupLine(name, source, _digest_of(members), selection=words.digest.hex, held=False)
+    head = GroupLine(name, source, digest_of(members), selection=words.digest.hex, held=False)
     with asked.context.patience.named(asked.call("removal", name)):
         return GroupChange(head, difference(source, members, [], [], words, gone=reason))
-
-
-async def members_of(reader: Reader, actual: ActualRepository | None, names: Sequence[str]) -> dict[str, list[Member]]:
-    """What the latest version holds in these groups; an empty version is not asked."""
-    if actual is None or actual.units == 0 or not names:
-        return {}
-    current = await asyncio.to_thread(reader.current_units, actual.id, names)
-    return {name: [Member(unit.digest.hex, stored_unit(unit.body), unit.source) for unit in units] for name, units in current.items()}
-
-
-def declared(unit: StoredUnit) -> Unit:
-    """A recorded unit as somebody would declare it, with nowhere to fetch it from."""
-    return Unit(unit.type, unit.key, unit.metadata, [Artifact(one.path, one.sha256, one.size) for one in unit.artifacts])
-
-
-def _digest_of(members: Iterable[Member]) -> str | None:
-    digests = [Digest.parse(member.digest) for member in members]
-    return group_digest(digests).hex if digests else None

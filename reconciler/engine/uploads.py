@@ -19,6 +19,7 @@ from random import random
 from typing import Any
 
 from reconciler.database import CommittedGroup, StagedGroup, StagedMember, Writer
+from reconciler.engine.answers import BY_SOURCE, GONE
 from reconciler.engine.bringing import Bringer, Brought, InFlight
 from reconciler.engine.conduits import NotedConduit, blaming
 from reconciler.engine.judging_uploads import denial
@@ -27,7 +28,6 @@ from reconciler.engine.pads import PadBook
 from reconciler.engine.selection import Selection
 from reconciler.engine.serving import Rules, serve_version
 from reconciler.engine.site import Site
-from reconciler.engine.sources import BY_SOURCE, GONE
 from reconciler.engine.telling import hint_of, unfinished, words_of
 from reconciler.engine.unusable import Faults, unusable
 from reconciler.errors import Conflict, Gone, Malformed, PluginFault, ReconcilerError, Refused, UsageFault

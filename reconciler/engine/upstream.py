@@ -69,7 +69,7 @@ class UpstreamSource(SourceResolver):
             raise DigestMismatch(f"`{artifact.path}`: {error.message}", hint=error.hint) from None
         if artifact.size not in (None, measured.size):
             raise Malformed(f"`{artifact.path}` has {measured.size:,} bytes instead of the {artifact.size:,} that were declared for it")
-        return msgspec.structs.replace(artifact, sha256=measured.sha256, size=measured.size, digests={})
+        return msgspec.structs.replace(artifact, sha256=measured.sha256, size=measured.size)
 
     async def _lacking(self, compared: Sequence[Compared]) -> Mapping[str, Sequence[Sealed]]:
         return await (self._moved(compared) if self._remote.policy == ON_DEMAND else self._left(compared))

@@ -14,9 +14,9 @@ from typing import Any
 
 from reconciler.database import Reader, SourcedUnit, WithheldUnit
 from reconciler.engine.conduits import Watch, blaming, unwatched
+from reconciler.engine.members import declared
 from reconciler.engine.recalling import kept
 from reconciler.engine.selection import Selection, moment
-from reconciler.engine.sources import declared
 from reconciler.model import ActualPublication, DesiredState, Digest, Filter, Judged, Publication, SourceKind, Unit
 from reconciler.plugin import ContentType, Importer
 from reconciler.plugin.registry import Registry

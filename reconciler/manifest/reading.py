@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -35,8 +36,13 @@ def read(paths: Sequence[Path | str], registry: Registry, *, stdin: Callable[[],
     override(parsed(overrides, faults), named, plugins, faults, complete=complete)
     faults += unreadable
     if faults:
-        raise ManifestFaults(sorted(set(faults), key=lambda fault: (fault.origin, fault.message, fault.hint or "")))
+        raise ManifestFaults(sorted(set(faults), key=lambda fault: (fault.origin, _by_number(fault.message), fault.message, fault.hint or "")))
     return state(declared)
+
+
+def _by_number(message: str) -> str:
+    """Line 2 of a file that a manifest names comes before its line 10."""
+    return re.sub(r"[0-9]+", lambda number: number[0].zfill(12), message)
 
 
 def _read_one(source: ManifestText, plugins: Plugins, declared: list[Declaration], faults: list[Fault]) -> bool:

@@ -106,7 +106,7 @@ class Spool(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Something could not be read while planning. `group` is None when a whole listing failed."""
+    """Something could not be read while planning. `group` is None when it concerns a whole source: its listing, or what that lacks."""
 
     source: str
     group: str | None

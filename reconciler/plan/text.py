@@ -67,7 +67,7 @@ def _resource(change: ResourceChange, verbose: bool) -> Iterator[str]:
     for field in change.fields:
         yield f"    {field.path}: {_plain(field.before)} -> {_plain(field.after)}"
     if change.content is not None:
-        yield from _content(change.content, verbose)
+        yield from _content(change.content, change.ref.name, verbose)
     if change.withheld is not None:
         yield from _capped(change.withheld, None if verbose else ROWS)
     if change.refusal:
@@ -81,9 +81,9 @@ def _withheld_text(withheld: Withholding) -> str:
     return ", ".join(f"{number} {withheld.plural} {word}" for number, word in numbers if number)
 
 
-def _content(content: ContentChanges, verbose: bool) -> Iterator[str]:
+def _content(content: ContentChanges, repository: str, verbose: bool) -> Iterator[str]:
     yield from _capped(content, None if verbose else ROWS)
-    yield from _refused(content, verbose)
+    yield from _refused(content, repository, verbose)
     for source in content.unknown:
         yield f"    ? {source}   unknown: no cached page, and this plan asks no remote"
     for failure in content.failures:
@@ -117,7 +117,7 @@ def _row(sign: str, name: str, labels: list[str], reason: str) -> str:
     return (f"    {sign} {name:<28} " + "   ".join(part for part in (kinds, files, reason) if part)).rstrip()
 
 
-def _refused(content: ContentChanges, verbose: bool) -> Iterator[str]:
+def _refused(content: ContentChanges, repository: str, verbose: bool) -> Iterator[str]:
     """All of them when there are few or `verbose`; else one line per rule, or per reason of what no rule keeps out."""
     if not content.counts.refused:
         return
@@ -129,7 +129,8 @@ def _refused(content: ContentChanges, verbose: bool) -> Iterator[str]:
         yield f"    ! {number:,} refused: {reason}"
     hidden = counted[REFUSED_ROWS:]
     if hidden:
-        yield f"    ! {sum(number for _, number in hidden):,} refused for {len(hidden)} more reasons; `--verbose` lists every refusal"
+        yield f"    ! {sum(number for _, number in hidden):,} refused for {len(hidden)} more reasons"
+    yield f"    ! ... each of them: `--verbose`; why one of them: `reconciler explain repository/{repository} NAME`"
 
 
 def _capped(content: ContentChanges | Withholding, limit: int | None) -> Iterator[str]:

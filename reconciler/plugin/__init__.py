@@ -4,7 +4,7 @@ Comes in: classes that plugins advertise as entry points. Goes out: ports, optio
 Must never know: any packaging format, SQL, manifests, the engine.
 """
 
-from reconciler.errors import Conflict, Gone, Malformed, NotCached, PluginFault, Refused, Stale, Unreachable
+from reconciler.errors import Conflict, Gone, Malformed, NotCached, PluginFault, Refused, Stale, Unreachable, Withdrawn
 from reconciler.model import Artifact, Group, Page, StoredArtifact, StoredUnit, Unit, safe_path
 from reconciler.plugin.calls import UNCHANGED, ImporterCall, Part, ReadingCall, RepositoryInfo, Scratchpads, Unchanged, WritableScratchpads
 from reconciler.plugin.conduits import (
@@ -82,6 +82,7 @@ __all__ = [
     "UploadForm",
     "UploadedFile",
     "ValidateConduit",
+    "Withdrawn",
     "WritableScratchpads",
     "parse_duration",
     "parse_size",

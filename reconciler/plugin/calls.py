@@ -158,13 +158,17 @@ class ImporterCall(ReadingCall, WritableScratchpads, Protocol):
         ...
 
     def taken(self, group: str) -> bool:
-        """Does an earlier source of the repository own the group, so that this one is not asked about it unless it is `shared`?"""
+        """Does an earlier source of the repository own the group, so that this one is not asked about it unless it is `shared`?
+
+        Where an earlier one could not be asked completely, it may own every name that this one is not committed to have.
+        """
         ...
 
     def incomplete(self) -> None:
         """In `declare`: what is declared may lack something, since not all could be asked that has a say in it.
 
-        Then nothing leaves in this run for being absent: neither groups that are not declared, nor units that `read` does not give. What
-        is declared needs validators of its own, so that the next run reads it again.
+        Then nothing leaves in this run for being absent: neither groups that are not declared, nor units that `read` does not give. It keeps
+        the names that it had, later sources get no new ones, and the run fails, with what `read` raises or with these words. What is
+        declared needs validators of its own, so that the next run reads it again.
         """
         ...

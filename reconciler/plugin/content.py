@@ -72,15 +72,15 @@ class ContentType:
 
     @classmethod
     def trace(
-        cls, group: str, units: Sequence[Unit], unit: Unit, options: Options | None, filters: Sequence[ActiveFilter], now: datetime
-    ) -> Iterable[Step]:
-        """What each rule says of `unit`, one of `units`: the chain behind the decision of `select`, which it must agree with. Pure.
+        cls, group: str, units: Sequence[Unit], traced: Sequence[Unit], options: Options | None, filters: Sequence[ActiveFilter], now: datetime
+    ) -> Iterable[Iterable[Step]]:
+        """What each rule says of each unit of `traced`, all of them among `units`: a chain for each, in their order. Pure.
 
-        Default: the decision alone.
+        It is the chain behind the decision of `select`, and must agree with it. Default: the decision alone.
         """
-        for one in cls.select(group, units, options, filters, now):
-            if one.unit is unit:
-                yield Step(one.accepted, one.reason or "nothing keeps it out")
+        decided = {id(one.unit): one for one in cls.select(group, units, options, filters, now)}
+        for one in (decided[id(unit)] for unit in traced):
+            yield [Step(one.accepted, one.reason or "nothing keeps it out")]
 
     @classmethod
     def trace_group(cls, group: str, options: Options | None, filters: Sequence[ActiveFilter]) -> Iterable[Step]:

@@ -68,7 +68,8 @@ class Importer:
     async def read(self, call: ImporterCall, group: Group) -> Iterable[Unit] | Unchanged:
         """The units of one group, or UNCHANGED. Several at once; may be called twice. Raising is this group's failure only.
 
-        Raise `Gone` when upstream says that the group does not exist: that is an answer, its units are removed.
+        Raise `Gone` when upstream says that the group does not exist: that is an answer, its units are removed, and its name is free for
+        the sources that follow. Raise `Withdrawn` when it exists, and nothing of it is offered: the name stays this source's.
         """
         raise NotImplementedError
 

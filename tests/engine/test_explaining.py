@@ -10,7 +10,7 @@ import pytest
 
 from reconciler.cli.explain_text import lines
 from reconciler.errors import Gone, Unreachable, UsageFault
-from reconciler.plugin import Group, ImporterCall, Step, Unchanged, Unit
+from reconciler.plugin import ContentType, Group, ImporterCall, Step, Unchanged, Unit
 from tests.support.rehearsal import Rehearsal, copy, rehearsal, repository, rules, source
 
 
@@ -149,6 +149,12 @@ def test_the_chain_names_the_line_of_each_rule(stage: Rehearsal) -> None:
     assert chain[1] == {"passed": False, "text": 'deny "two"', "filter": "rules", "key": ["deny", 0], "place": of_filter}
 
 
+def test_a_row_names_the_place_of_its_own_reason_only(stage: Rehearsal) -> None:
+    stage.script.on_trace = lambda unit: [Step(False, "nothing means it"), Step(False, 'deny "two"', "rules", ("deny", 0))]
+    rows = [line for line in lines(stage.explain("a", declared=True)) if line.startswith("    !")]
+    assert rows == ["    ! two   refused: rules.deny"], "the line of another rule would mislead"
+
+
 def test_what_was_recorded_has_rules_but_no_lines(stage: Rehearsal) -> None:
     stage.script.on_trace = told
     answer = stage.explain("a")
@@ -171,6 +177,21 @@ def test_of_many_units_one_chain_for_each_rule(stage: Rehearsal) -> None:
     assert sorted(stage.script.traced) == ["three", "two"]
     assert [one["key"] for one in units if one["chain"] is not None] == ["three", "two"]
     assert all(one["chain"] for one in stage.explain("a", verbose=True)["sources"][0]["groups"][0]["units"])
+
+
+def test_all_chains_of_a_group_are_asked_for_at_once(stage: Rehearsal) -> None:
+    stage.says("a", *(stage.bare(f"k{number}") for number in range(30)))
+    stage.script.forget()
+    stage.explain("a", verbose=True)
+    assert len(stage.script.traced) == 30
+    assert stage.script.decided == ["a", "a"], "once to decide, and once for all chains"
+
+
+def test_chains_for_other_units_than_were_asked_about_are_a_fault(stage: Rehearsal, monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong: list[Any] = [[], [[], [], [], []], None]
+    for chains in wrong:
+        monkeypatch.setattr(ContentType, "trace", classmethod(lambda *_, answer=chains: answer))
+        assert "`trace`" in stage.explain("a")["sources"][0]["message"]
 
 
 def test_manifests_that_nobody_has_applied(stage: Rehearsal) -> None:

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from reconciler.model import Digest
-from tests.support.faulty import status
+from tests.support.faulty import body, status
 from tests.support.mirror import Mirror, publication, remote, repository
 from tests.support.soundness import check_sound
 from tests.support.upstream import Upstream, upstream
+from tests.support.wheels import build_wheel
 
 ONE, TWO = "name: house", "name: world"
 
@@ -121,6 +122,27 @@ def test_a_name_that_its_owner_answers_with_404_goes_to_the_next(house: Upstream
     assert names(site) == ["alpha-1.0", "alpha-6.6.6"]
     assert digest_of_alpha(site) == sha256(world)
     assert not site.pending()
+
+
+def test_a_name_in_quarantine_goes_to_nobody(house: Upstream, world: Upstream, site: Mirror) -> None:
+    page = b'{"meta": {"api-version": "1.4"}, "name": "alpha", "project-status": {"status": "quarantined"}, "files": []}'
+    house.on(house.page_path("alpha"), body(page, content_type="application/vnd.pypi.simple.v1+json"))
+    for _ in range(2):
+        site.applied()
+        assert names(site) == ["only_house-1.0", "only_world-1.0"]
+    assert not site.pending()
+
+
+def test_what_a_dependency_is_called_is_free_for_nobody_while_its_requirer_cannot_be_read(house: Upstream, world: Upstream, site: Mirror) -> None:
+    house.offer("only-house", build_wheel("only-house", "2.0", requires=["alpha"]))
+    world.drop("alpha")
+    declare(site, house, world, "name: house, include: [only-house], dependencies: true", TWO)
+    site.applied()
+    assert names(site) == ["alpha-1.0", "only_house-1.0", "only_house-2.0", "only_world-1.0"]
+    house.on(house.page_path("only-house"), status(503))
+    world.release("alpha", "9.0")
+    assert site.apply().code == 1
+    assert names(site) == ["alpha-1.0", "only_house-1.0", "only_house-2.0", "only_world-1.0"]
 
 
 def test_a_name_that_one_of_two_sources_never_had_is_no_failure(house: Upstream, world: Upstream, site: Mirror) -> None:

@@ -181,7 +181,9 @@ def test_a_project_that_never_was_there_is_a_failure(index: Upstream, tmp_path: 
     site = Mirror(tmp_path, remote(index.url), repository(sources=["name: up, include: [alhpa, beta]"]), publication())
     done = site.apply()
     assert done.code == 1
-    assert "is the name right?" in done.out
+    line = 1 + next(number for number, text in enumerate(site.manifest.read_text(encoding="utf-8").splitlines()) if "alhpa" in text)
+    [hint] = [text for text in done.out.splitlines() if "is the name right?" in text]
+    assert hint.endswith(f"{site.manifest.name}:{line})")
     assert len(site.filenames()) == 2
 
 

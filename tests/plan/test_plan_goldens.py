@@ -129,7 +129,10 @@ def test_thousands_of_reasons_of_one_rule_are_one_line() -> None:
     content_of = content([changed(*difference(SOURCE, [], [], refusals, PlainWords()))])
     plan = Plan(Digest.of(b"m"), (repository("big", version=(1, 1), content=content_of),))
     lines = [line for line in text(plan) if "!" in line]
-    assert lines == [f"    ! 5,000 refused: {rule}"]
+    assert lines[0] == f"    ! 5,000 refused: {rule}"
+    assert "`--verbose`" in lines[1]
+    assert "`reconciler explain repository/big NAME`" in lines[1]
+    assert len(lines) == 2
     assert len([line for line in text(plan, verbose=True) if "!" in line]) == 5000
     refused = json.loads(b"".join(document(plan)))["changes"][0]["content"]["refused"]
     assert refused["counts"] == {rule: 5000}

@@ -178,6 +178,9 @@ class TestReleases:
         assert not holds([{"introduced": "1"}], "odd")
         assert holds([{"introduced": "0"}, {"fixed": "odd"}], "99")
         assert holds([{"introduced": "odd"}, {"fixed": "2"}], "1")
+        endless = "9" * 5000
+        assert advisory(versions=[endless, "1"], events=[{"introduced": endless}, {"fixed": endless}]).about("1")
+        assert advisory(versions=[endless]).about(endless)
         assert not holds([{"introduced": "odd"}, {"fixed": "2"}], "2")
 
     def test_other_ranges_mean_nothing(self) -> None:

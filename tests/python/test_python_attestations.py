@@ -199,6 +199,8 @@ class TestOptions:
         ("value", "words"),
         [
             ("optional", "`optional` says nothing about attestations"),
+            (True, "`true` says nothing about attestations"),
+            (False, "`false` says nothing about attestations"),
             ({"publishers": ["acme/app"]}, "`acme/app` names no publisher"),
             ({"publishers": ["Sesame:acme/app"]}, "`Sesame:acme/app` names no publisher"),
             ({"publishers": ["GitHub:"]}, "`GitHub:` names no publisher"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from reconciler.plugin import Gone, Group, Malformed, NotCached, Refused, Unreachable
+from reconciler.plugin import Gone, Group, Malformed, NotCached, Refused, Unreachable, Withdrawn
 from tests.support.calls import page
 from tests.support.requiring import JSON, Closed, RequiringIndex, closed
 from tests.support.wheels import core_metadata
@@ -23,6 +25,14 @@ def index(**projects: dict[str, list[str]]) -> RequiringIndex:
     for name, releases in projects.items():
         made.add(name.replace("_", "-"), releases)
     return made
+
+
+def asked_for(made: RequiringIndex, lines: list[str]) -> Closed:
+    """With `lines` as a requirement file besides `app`."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "requirements.txt")
+        path.write_text("\n".join(lines), encoding="utf-8")
+        return closed(made, ["app"], requirements=[str(path)])
 
 
 def message(result: Closed, project: str, kind: type[Exception] = Refused) -> str:
@@ -202,13 +212,24 @@ class TestUnavailable:
         result = closed(index(app={"1": ["web>=2", "lib"]}, web={"2": ["idna>=2.5"]}, lib={"1": []}), ["app>=1"])
         assert message(result, "idna") == 'idna>=2.5 is required by web 2 <- app 1 <- team\'s include "app>=1": the index has no such project'
         assert result.versions == {"app": ["1"], "web": ["2"], "lib": ["1"]}
-        assert not result.call.partial
 
     def test_no_release_that_satisfies_is_an_error_of_that_project(self) -> None:
         result = closed(index(app={"1": ["lib>=9", "lib>=8"]}, lib={"1": []}), ["app"])
         assert message(result, "lib") == (
             'lib>=8 is required by app 1 <- team\'s include "app": the index has no such release, and 1 more of its requirements are not met'
         )
+
+    def test_while_an_error_keeps_what_is_committed_nothing_that_it_requires_may_leave(self) -> None:
+        made = index(app={"1": ["lib>=1"]}, lib={"1": []})
+        locked = ["app==1 --hash=sha256:" + "0" * 64]
+        for gone in (Gone("404"), Withdrawn("quarantined upstream")):
+            made.pages["gone/"] = gone
+            assert not closed(made, ["app", "gone"]).call.partial, "it goes, and so may what it requires"
+        assert closed(index(app={"1": ["lib"]}), ["app"]).call.partial
+        assert closed(index(app={"1": ["lib>=9"]}, lib={"1": []}), ["app"]).call.partial
+        assert not closed(made, ["app"]).call.partial
+        assert asked_for(made, locked).call.partial
+        assert asked_for(made, ["other==1"]).call.partial
 
     def test_a_long_chain_is_cut(self) -> None:
         many = {f"p{number:03}": {"1": [f"p{number + 1:03}"]} for number in range(120)}
@@ -221,7 +242,7 @@ class TestUnavailable:
     def test_a_quarantined_dependency_is_gone_and_says_who_needs_it(self) -> None:
         made = index(app={"1": ["lib"]}, lib={"1": []})
         made.show("lib", **{"project-status": {"status": "quarantined", "reason": "malware"}})
-        assert 'quarantined upstream: "malware"; lib is required by app 1' in message(closed(made, ["app"]), "lib", Gone)
+        assert 'quarantined upstream: "malware"; lib is required by app 1' in message(closed(made, ["app"]), "lib", Withdrawn)
 
     @pytest.mark.parametrize("error", [Unreachable("no answer"), NotCached("never read"), Refused("403")])
     def test_a_page_that_cannot_be_had_is_its_own_failure_and_nothing_may_leave(self, error: Exception) -> None:
@@ -251,6 +272,22 @@ class TestUnavailable:
 
 
 class TestBrokenMetadata:
+    def test_latest_counts_what_can_be_read_and_that_is_followed(self) -> None:
+        made = index(app={"1": ["lib"], "2": ["old"]}, lib={"1": []}, old={"1": []})
+        made.add("app", {"3": ["not a requirement"], "4": ["lib >>> 3"]})
+        result = closed(made, ["app"], filters={"latest": 1})
+        assert result.versions == {"app": ["2"], "old": ["1"]}
+
+    def test_endless_numbers_are_one_files_fault_or_hold(self) -> None:
+        made = index(app={"1": ["lib"]}, lib={"1": []})
+        for version, specifier in enumerate((">=9", "==9.*", "~=9.1", "<0,!=1.9"), start=2):
+            made.add("app", {str(version): [f"lib{specifier.replace('9', '9' * 4400)}"]})
+        made.add("app", {"9": [f"lib; python_version > '{'9' * 4400}'"]})
+        for keys in ({}, {"environments": LINUX}):
+            result = closed(made, ["app"], **keys)
+            assert result.versions == {"app": ["1", "9"], "lib": ["1"]}
+            assert len(result.refused["app"]) == 4
+
     @pytest.mark.parametrize("line", ["lib >>> 3", "lib; sys_platform", "\x1b[31m", "(" * 5000])
     def test_a_file_with_a_requirement_that_is_none_is_refused_naming_it(self, line: str) -> None:
         made = index(app={"1": ["lib"]}, lib={"1": []})

@@ -45,6 +45,8 @@ class TestDistribution:
             ({}, {"coreMetadata": {"sha256": "b" * 64}}, "core metadata changed"),
             ({"uploadTime": "x"}, {"yanked": True}, "upload time changed, yanked upstream"),
             ({}, {"yanked": "a\x1b[2J\nb"}, 'yanked upstream: "a [2J b"'),
+            ({}, {"_pulledBy": ["app 1 requires django"], "yanked": True}, "yanked upstream"),
+            ({}, {"_license": "MIT"}, "size changed"),
             ({}, {}, "size changed"),
         ],
     )
@@ -69,6 +71,8 @@ class TestDistribution:
             ({"include": ["django<5", "dj*", "django>=6"], "exclude": ["django==5.*"]}, 'excluded by "django==5.*"'),
             ({"include": ["django<5", "django>=6"]}, 'no longer matches include "django<5", "django>=6"'),
             ({"include": ["requests"]}, "no longer matches an include"),
+            ({"include": ["requests"], "dependencies": True}, "gone upstream, or nothing depends on it any more"),
+            ({"include": ["django"], "dependencies": True}, "gone upstream"),
             ({"include": ["django"]}, "gone upstream"),
             ({}, "gone upstream"),
         ],
@@ -80,6 +84,10 @@ class TestDistribution:
         options = SelectionOptions.model_validate({"include": ["django>=5.2"]})
         assert Distribution.removal(before(), options, 'denied by "django" (rules.deny)') == 'denied by "django" (rules.deny)'
         assert Distribution.removal(before(), options, "matches no include") == 'no longer matches include "django>=5.2"'
+
+    def test_a_dependency_that_is_offered_is_no_longer_one(self) -> None:
+        options = SelectionOptions.model_validate({"include": ["requests"], "dependencies": True})
+        assert Distribution.removal(before(), options, "matches no include or dependency") == "no longer matches an include or dependency"
 
     def test_without_options_what_goes_is_gone_upstream(self) -> None:
         assert Distribution.removal(before(), None, "") == "gone upstream"

@@ -64,6 +64,8 @@ def line_of(site: Mirror, text: str) -> str:
         ("django (~=5.0)", ["django"]),
         ("django @ https://example.org/django-5.0.tar.gz", ["django"]),
         ("django>>5", []),
+        ("django =>5", []),
+        (f"django>={'9' * 4400}", []),
         ("../etc/passwd", []),
         ("", []),
     ],
@@ -128,6 +130,16 @@ def test_a_project_that_no_rule_lets_in_is_told_by_that_rule(site: tuple[Mirror,
     assert any("matches no include" in line and line.endswith(line_of(mirror, "include:")) for line in explained(mirror, "gamma"))
     assert any('denied by "beta"' in line and line.endswith(line_of(mirror, "- beta")) for line in explained(mirror, "beta>=1"))
     assert explained(mirror, "alpha-9.0-py3-none-any.whl")[-1] == "no source lists `alpha-9.0-py3-none-any.whl`"
+
+
+def test_what_cannot_be_read_is_no_answer(site: tuple[Mirror, Upstream]) -> None:
+    mirror, index = site
+    index.forget()
+    for subject in ("beta =>1", "alpha<<2"):
+        done = call(["explain", "repository/team", subject, "--home", str(mirror.home.root)])
+        assert done.code == 1
+        assert f"`{subject}` names nothing that a repository of type `python` could hold" in done.err
+    assert index.requests == []
 
 
 def test_where_the_manifests_are(site: tuple[Mirror, Upstream], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -244,6 +244,16 @@ class TestRead:
         found, _ = units(document(file(), **{"project-status": {"status": "archived", "reason": "moved"}, "note": "x", "_own": 2}))
         assert found[0] == Unit("python.project", "foo", {"status": "archived", "reason": "moved", "extra": {"note": "x"}})
 
+    def test_half_a_surrogate_pair_harms_nothing_but_its_own_text(self) -> None:
+        names = ["foo-1.0-py3-none-any.whl", "foo-\ud800.tar.gz", "foo-2.0-py3-none-any.whl"]
+        body = document(*(file(name, yanked="\udc00 \\ud800 \U0001f600") for name in names))
+        found, refused = units(body)
+        assert [unit.key for unit in found] == [names[0], names[2]]
+        assert {unit.metadata["yanked"] for unit in found} == {"\ufffd \\ud800 \U0001f600"}
+        assert len(refused) == 1
+        listed = json.dumps({"meta": {"api-version": "1.0"}, "projects": [{"name": "foo"}, {"name": "\ud83d"}, {"name": "\ud800\ud800"}]})
+        assert [group.name for group in declared({"": page(listed, JSON)})[0]] == ["foo"]
+
     def test_an_active_project_is_no_unit(self) -> None:
         found, _ = units(document(file(), **{"project-status": {"status": "active"}}))
         assert [unit.type for unit in found] == ["python.distribution"]
@@ -316,8 +326,36 @@ class TestHtml:
         assert [unit.key for unit in found] == ["foo-3.0.tar.gz"]
         assert refused == {"../../etc/foo-1.0.tar.gz": "the filename is unsafe", "foo-2.0.tar.gz": NO_DIGEST}
 
-    def test_a_page_without_links_has_no_files(self) -> None:
-        assert units("<html><body>nothing here</body></html>", "text/html") == ([], {})
+    @pytest.mark.parametrize(
+        "markup",
+        [
+            "<html><head><title>Links for foo</title></head><body><h1>Links for foo</h1></body></html>",
+            "<html><head><title>root/dev: links for foo</title></head><body><h1>root/dev: links for foo</h1>powered by devpi</body></html>",
+            '<html><head><title>Simple Index</title><meta name="api-version" value="2" /></head><body></body></html>',
+            '<html><head><meta name="pypi:repository-version" content="1.0"></head><body>nothing here</body></html>',
+            "<html><head><title>Index of /simple/foo/</title></head><body><h1>Index of /simple/foo/</h1><hr></body></html>",
+            "<html><head><title>Index of /simple/foo/</title></head><body><a href='../'>../</a>nothing else</body></html>",
+            "<html><head><title>foo</title></head><body>\n</body></html>",
+            "<!DOCTYPE html><html><!-- <b>made</b> today --><head><style>h1 { color: red }</style></head><body>\n</body></html>",
+        ],
+    )
+    def test_a_page_of_an_index_without_links_has_no_files(self, markup: str) -> None:
+        assert units(markup, "text/html") == ([], {})
+
+    @pytest.mark.parametrize(
+        "markup",
+        [
+            "<html>maintenance</html>",
+            "<html><head><title>Sorry</title></head><body>Back <b>soon</b></body></html>",
+            "<html><body><h1>503 Service Unavailable</h1></body></html>",
+            "<html><body><p>We are down; the index of packages will be back.</p></body></html>",
+        ],
+    )
+    def test_a_page_of_words_is_no_page_of_an_index(self, markup: str) -> None:
+        with pytest.raises(Malformed, match="is no page of an index"):
+            read(markup, "text/html")
+        with pytest.raises(Malformed, match="is no page of an index"):
+            declared({"": page(markup, "text/html")})
 
     def test_the_charset_of_the_header_is_obeyed(self) -> None:
         body = f'<a href="foo-1.0.tar.gz#sha256={SHA}" data-yanked="caf\xe9">x</a>'.encode("latin-1")

@@ -217,7 +217,7 @@ class TestOptions:
         [
             ('["MIT", "Sesame"]', "`Sesame` is no SPDX licence expression"),
             ('["MIT AND"]', "`MIT AND` is no SPDX licence expression"),
-            ("[]", "at least 1 item"),
+            ("[]", "an empty list allows no licence at all"),
             ("{}", "Field required"),
             ('"Sesame"', "`Sesame` is no SPDX licence expression"),
             ("5", "should be an object"),
@@ -228,6 +228,11 @@ class TestOptions:
         with pytest.raises(ValidationError) as fault:
             FilterOptions.model_validate_json(f'{{"licenses": {value}}}')
         assert words in str(fault.value)
+
+    def test_a_licence_that_nobody_knows_is_one_fault(self) -> None:
+        with pytest.raises(ValidationError) as fault:
+            FilterOptions.model_validate({"licenses": ["BSD"]})
+        assert [error["msg"].partition(":")[0] for error in fault.value.errors()] == ["Value error, `BSD` is no SPDX licence expression"]
 
     def test_the_schema_knows_both_forms(self) -> None:
         text, short, full = TypeAdapter(LicenceRules).json_schema()["anyOf"]

@@ -24,6 +24,7 @@ from reconciler_python.requiring.lock_tables import package_lines, parse
 from reconciler_python.requiring.requirements import Requirements
 from tests.support.clients import program, run
 from tests.support.upstream import Upstream, upstream
+from tests.support.wheels import build_wheel
 
 A, B, C = (letter * 64 for letter in "abc")
 NAMES = {"pylock": "pylock.toml", "uv": "uv.lock", "poetry": "poetry.lock", "pdm": "pdm.lock", "pipenv": "Pipfile.lock"}
@@ -264,7 +265,7 @@ class TestFormats:
     def test_poetry_as_it_was(self, tmp_path: Path) -> None:
         listed = f'"a-b" = [\n    {{file = "a_b-1.zip", hash = "sha256:{A}"}},\n]\n'
         text = f'[[package]]\nname = "A.B"\nversion = "1"\n[metadata]\nlock-version = "1.1"\n[metadata.files]\n{listed}'
-        assert plain(asked(tmp_path, text, "poetry.lock")) == {"a-b": [("poetry.lock", ["a_b-1.zip"], ["a"])]}
+        assert plain(asked(tmp_path, text, "poetry.lock")) == {"a-b": [("poetry.lock:1", ["a_b-1.zip"], ["a"])]}
 
     def test_pdm(self, tmp_path: Path) -> None:
         found = asked(tmp_path, PDM, "pdm.lock")
@@ -275,7 +276,7 @@ class TestFormats:
     def test_pdm_as_it_was(self, tmp_path: Path) -> None:
         listed = "".join(f'"alpha {n}" = [\n    {{file = "alpha-{n}.zip", hash = "sha256:{digest}"}},\n]\n' for n, digest in ((1, A), (2, B)))
         text = f'[[package]]\nname = "alpha"\nversion = "1"\n[metadata]\nlock_version = "4.0"\n[metadata.files]\n{listed}'
-        assert plain(asked(tmp_path, text, "pdm.lock")) == {"alpha": [("pdm.lock", ["alpha-1.zip"], ["a"])]}
+        assert plain(asked(tmp_path, text, "pdm.lock")) == {"alpha": [("pdm.lock:1", ["alpha-1.zip"], ["a"])]}
 
     def test_pylock(self, tmp_path: Path) -> None:
         found = asked(tmp_path, PYLOCK, "pylock.toml")
@@ -370,6 +371,13 @@ class TestFaults:
         assert found[0].startswith("uv.lock:3: ")
         assert all(said in one for one in found)
 
+    @pytest.mark.parametrize("markers", ["5", "[5]", '[["x"]]', "{ main = 5 }", "true"])
+    def test_markers_that_are_no_texts(self, tmp_path: Path, markers: str) -> None:
+        package = f'[[package]]\nname = "a"\nversion = "1"\nmarkers = {markers}\n'
+        [found] = faults(tmp_path, f'{package}[metadata]\nlock-version = "2.1"\n', "poetry.lock")
+        assert found.startswith("poetry.lock:1: `")
+        assert "is no environment marker" in found
+
     def test_digests_of_unknown_kinds(self, tmp_path: Path) -> None:
         [found] = faults(tmp_path, PYLOCK.replace("sha512 = ", "sha999 = "), "pylock.toml")
         assert found == "pylock.toml:20: a file has digests of unknown kinds only: sha999"
@@ -460,7 +468,7 @@ class Locked:
 def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Locked]:
     folder = tmp_path_factory.mktemp("locked")
     with upstream() as index:
-        index.release("alpha", "1.0", "2.0")
+        index.offer("alpha", *(build_wheel("alpha", version, requires=["beta-gamma; extra == 'fast'"]) for version in ("1.0", "2.0")))
         index.release("beta-gamma", "1.0", "1.1")
         text = f"""
 [project]
@@ -502,7 +510,9 @@ class TestRealTools:
     def test_poetry(self, locked: Locked) -> None:
         settings = {f"POETRY_{name}_DIR": str(locked.folder / name.lower()) for name in ("CACHE", "CONFIG", "DATA")}
         run([program("poetry"), "lock", "--no-interaction"], locked.folder, folder=locked.folder, POETRY_KEYRING_ENABLED="false", **settings)
+        assert "[package.extras]" in (locked.folder / "poetry.lock").read_text(encoding="utf-8")  # that it has, nobody asks for them
         self.check(locked, "poetry.lock")
+        assert {one.extras for one in required(locked.folder, "poetry.lock").about("alpha")} == {frozenset()}
         assert required(locked.folder, "poetry.lock", environments={"linux": LINUX}).projects() == ["alpha"]
 
     def test_pip_freeze(self, locked: Locked) -> None:

@@ -32,11 +32,18 @@ class TestSource:
             (["django>=5.0rc1,<6"], ["5.0rc1", "5.0", "5.0.1", "5.1.dev1"]),
             (["django==5.0.*"], ["5.0", "5.0.1"]),
             (["django<5", "django==6.0a1"], ["4.2", "6.0a1"]),
-            ([], VERSIONS),
         ],
     )
     def test_include(self, include: list[str], versions: list[str]) -> None:
         assert versions_in(VERSIONS, include=include) == versions
+
+    @pytest.mark.parametrize("key", ["include", "files", "requirements"])
+    def test_an_empty_list_does_not_take_everything(self, key: str) -> None:
+        with pytest.raises(ValidationError) as fault:
+            SelectionOptions.model_validate({key: []})
+        [error] = fault.value.errors()
+        assert (error["loc"], error["msg"]) == ((key,), "Value error, an empty list selects nothing")
+        assert f"leave out `{key}`" in error["ctx"]["error"].hint
 
     def test_exclude_means_prereleases_too(self) -> None:
         assert versions_in(VERSIONS, exclude=["django>=5"]) == ["4.2", "5.0rc1"]
@@ -156,6 +163,30 @@ class TestFilter:
         hint = getattr(error.get("ctx", {}).get("error"), "hint", "")
         assert hint == ("name each file exactly, or " if exactly else "") + "glob the projects without the extension: `acme-*`"
 
+    @pytest.mark.parametrize("key", ["include", "exclude", "sharedProjects"])
+    def test_a_filename_is_no_project(self, key: str) -> None:
+        for filename in ("alpha-1.0-py3-none-any.whl", "alpha-1.0.tar.gz"):
+            with pytest.raises(ValidationError) as fault:
+                SelectionOptions.model_validate({key: [filename]})
+            [error] = fault.value.errors()
+            assert f"`{filename}` looks like a filename" in error["msg"]
+            assert "`files`" in error["ctx"]["error"].hint
+            assert "`deny`" in error["ctx"]["error"].hint
+
+    @pytest.mark.parametrize(
+        ("model", "key", "written", "right"),
+        [
+            (SelectionOptions, "include", "django>=5 <6", "`>=5,<6`"),
+            (FilterOptions, "deny", "django==5.* !=5.1", "`==5.*,!=5.1`"),
+            (FilterOptions, "requiresPython", ">3.11 <3.13", "`>3.11,<3.13`"),
+        ],
+    )
+    def test_a_missing_comma_is_hinted_at(self, model: type[Options], key: str, written: str, right: str) -> None:
+        with pytest.raises(ValidationError) as fault:
+            model.model_validate({key: [written]})
+        [error] = fault.value.errors()
+        assert error["ctx"]["error"].hint == f"commas stand between specifiers: {right}"
+
     def test_blanks_around_a_filename_do_not_hide_it(self) -> None:
         assert versions_in(VERSIONS, house_rules(deny=[" django-4.2-py3-none-any.whl "])) == VERSIONS[1:]
 
@@ -187,6 +218,7 @@ class TestCooldown:
     def test_an_unknown_time_is_refused_and_time_will_not_help(self, metadata: dict[str, Any]) -> None:
         [answer] = decide([unit("1.0", **metadata)], house_rules(minAge="7d"))
         assert (answer.accepted, answer.reason, answer.reconsider_at) == (False, "upload time unknown (house-rules.minAge 7d)", None)
+        assert answer.rule in ("", answer.reason), "counted by another name than what was uploaded lately"
 
     @pytest.mark.parametrize("exempt", [["Django"], ["dj*"]])
     def test_exempt_projects_do_not_wait(self, exempt: list[str]) -> None:

@@ -155,8 +155,9 @@ class TestPrereleases:
     )
     def test_one_word_says_it(self, word: str | None, include: list[str], left: list[str]) -> None:
         keys = {} if word is None else {"prereleases": word}
-        assert versions_in(VERSIONS, house_rules(**keys), include=include) == left
-        assert versions_in(VERSIONS, include=include, filter=keys) == left
+        source: dict[str, Any] = {"include": include} if include else {}
+        assert versions_in(VERSIONS, house_rules(**keys), **source) == left
+        assert versions_in(VERSIONS, **source, filter=keys) == left
 
     def test_the_strictest_word_counts(self) -> None:
         for words, left in (

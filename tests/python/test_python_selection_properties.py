@@ -21,8 +21,8 @@ FILENAMES = st.sampled_from(["django-5.0-py3-none-any.whl", "django-6.0.tar.gz"]
 ENDINGS = ["-py3-none-any.whl", "-cp311-cp311-win_amd64.whl", "-cp38-abi3-manylinux_2_17_x86_64.whl", "-py3-none-linux_x86_64.macosx_11_0_arm64.whl"]
 
 
-def some(values: Any, most: int = 3) -> st.SearchStrategy[list[Any]]:
-    return st.lists(values, max_size=most, unique_by=str)
+def some(values: Any, most: int = 3, *, least: int = 0) -> st.SearchStrategy[list[Any]]:
+    return st.lists(values, min_size=least, max_size=most, unique_by=str)
 
 
 PER_FILE: dict[str, st.SearchStrategy[Any]] = {
@@ -46,9 +46,9 @@ COLLECTIVE: dict[str, st.SearchStrategy[Any]] = {
 LONE_FILTER = st.fixed_dictionaries({}, optional=PER_FILE)
 FILTER = st.fixed_dictionaries({}, optional={**PER_FILE, **COLLECTIVE})
 SELECTED: dict[str, st.SearchStrategy[Any]] = {
-    "include": some(RULES),
+    "include": some(RULES, least=1),
     "exclude": some(RULES, 2),
-    "files": some(FILENAMES | st.sampled_from([{"name": "django", "version": "5"}, {"name": "django", "platform": "any"}]), 2),
+    "files": some(FILENAMES | st.sampled_from([{"name": "django", "version": "5"}, {"name": "django", "platform": "any"}]), 2, least=1),
 }
 LONE_SOURCE = st.fixed_dictionaries({}, optional={**SELECTED, "filter": LONE_FILTER})
 SOURCE = st.fixed_dictionaries({}, optional={**SELECTED, "filter": FILTER})
@@ -148,8 +148,10 @@ def narrowed(keys: dict[str, Any], rule: str) -> list[dict[str, Any]]:
 def test_an_explanation_agrees_with_the_decision(units: list[Unit], source: dict[str, Any], filters: list[dict[str, Any]]) -> None:
     options = SelectionOptions.model_validate(source)
     rules = rules_of(filters)
-    for answer in Distribution.select("django", units, options, rules, NOW):
-        steps = list(Distribution.trace("django", units, answer.unit, options, rules, NOW))
+    answers = list(Distribution.select("django", units, options, rules, NOW))
+    chains = Distribution.trace("django", units, [answer.unit for answer in answers], options, rules, NOW)
+    for answer, chain in zip(answers, chains, strict=True):
+        steps = list(chain)
         against = [step.text for step in steps if not step.passed]
         assert answer.accepted == (not against)
         assert answer.reason == (against[0] if against else "")

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from reconciler.plugin import ActiveFilter, Step, Unit
 from reconciler_python.content import Distribution
 from reconciler_python.options import SelectionOptions
-from reconciler_python.selecting.selection import trace_project
+from reconciler_python.selecting.selection import ProjectJudge, trace_project
 from tests.support.selecting import NOW, house_rules, unit
 
 
 def trace(one: Unit, *filters: ActiveFilter, among: list[Unit] | None = None, **keys: Any) -> list[Step]:
     units = [one, *(among or [])]
-    return list(Distribution.trace("django", units, one, SelectionOptions.model_validate(keys), filters, NOW))
+    [steps] = Distribution.trace("django", units, [one], SelectionOptions.model_validate(keys), filters, NOW)
+    return list(steps)
 
 
 def test_whatever_lets_it_in_is_told_with_its_place() -> None:
@@ -34,7 +37,7 @@ def test_every_rule_that_keeps_it_out_is_told_with_its_place() -> None:
     rules = house_rules(deny=["evil", "django==5.*", "django-5.0-py3-none-any.whl"], platforms=["linux"], yanked="drop", maxSize="1kB")
     steps = trace(unit("5.0", size=5000), rules, include=["requests"], filter={"packageTypes": ["wheel"]})
     assert steps == [
-        Step(False, "matches no include"),
+        Step(False, "matches no include", "", ("include",)),
         Step(True, "package type wheel (filter.packageTypes)", "", ("filter", "packageTypes")),
         Step(False, 'denied by "django-5.0-py3-none-any.whl" (house-rules.deny)', "house-rules", ("deny", 2)),
         Step(False, 'denied by "django==5.*" (house-rules.deny)', "house-rules", ("deny", 1)),
@@ -71,7 +74,7 @@ def test_every_cooldown_speaks_the_longest_first() -> None:
         Step(False, "uploaded 2026-11-18, eligible 2026-11-25 (b.minAge 7d)", "b", ("minAge",)),
         Step(True, "uploaded 2026-11-18 (a.minAge 1d)", "a", ("minAge",)),
     ]
-    uploaded = Distribution.trace("django", [young], young, None, [house_rules(minAge="7d", deny=["x"])], NOW)
+    [uploaded] = Distribution.trace("django", [young], [young], None, [house_rules(minAge="7d", deny=["x"])], NOW)
     assert [step.text for step in uploaded] == ["denied by no rule (house-rules.deny)"]
 
 
@@ -89,6 +92,27 @@ def test_the_collective_keys_speak_last_and_only_of_what_passes_the_others() -> 
         (True, "if-nothing-else counts only what passes everything else"),
         (True, "latest counts only what passes everything else"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("keys", "words", "place"),
+    [
+        ({"files": ["a-1.tar.gz"]}, "matches no file", "files"),
+        ({"files": ["a-1.tar.gz"], "include": ["a"]}, "matches no include or file", "include"),
+        ({"files": ["a-1.tar.gz"], "dependencies": True}, "matches no file or dependency", "files"),
+    ],
+)
+def test_what_nothing_means_is_told_with_the_key_that_selects(keys: dict[str, Any], words: str, place: str) -> None:
+    assert trace(unit("5.0"), **keys) == [Step(False, words, "", (place,))]
+    if "dependencies" not in keys:
+        assert list(trace_project("django", SelectionOptions.model_validate(keys), [])) == [Step(False, words, "", (place,))]
+
+
+def test_many_units_are_traced_by_one_look_at_their_group() -> None:
+    units = [unit(f"{number}.0") for number in range(4)]
+    judge = ProjectJudge("django", SelectionOptions(), [house_rules(latest=2)], NOW)
+    chains = list(judge.trace(iter(units), units[::-1]))  # an iterator: whoever looks twice sees nothing
+    assert [step.passed for chain in chains for step in chain] == [True, True, False, False]
 
 
 def test_rules_that_mean_a_whole_project_are_told_without_its_files() -> None:

@@ -139,10 +139,10 @@ def _content(script: Script) -> type[ContentType]:
 
         @classmethod
         def trace(
-            cls, group: str, units: Sequence[Unit], unit: Unit, options: Options | None, filters: Sequence[ActiveFilter], now: datetime
-        ) -> Iterable[Step]:
-            script.traced.append(unit.key)
-            return script.on_trace(unit) if script.on_trace is not None else super().trace(group, units, unit, options, filters, now)
+            cls, group: str, units: Sequence[Unit], traced: Sequence[Unit], options: Options | None, filters: Sequence[ActiveFilter], now: datetime
+        ) -> Iterable[Iterable[Step]]:
+            script.traced += [unit.key for unit in traced]
+            return map(script.on_trace, traced) if script.on_trace is not None else super().trace(group, units, traced, options, filters, now)
 
     return Line
 

@@ -85,7 +85,7 @@ class Closed:
 
 def closed(
     index: RequiringIndex,
-    include: Iterable[str] = (),
+    include: Sequence[str] = (),
     *,
     filters: Mapping[str, Any] | None = None,
     committed: Iterable[str] = (),
@@ -93,7 +93,8 @@ def closed(
     **keys: Any,
 ) -> Closed:
     """Declare with `dependencies`, read every group, and decide: what the engine does. `committed`: validators of the run before."""
-    options = SelectionOptions.model_validate({"include": list(include), "dependencies": True, **keys}, context={"folder": "/nowhere"})
+    named = {"include": list(include)} if include else {}
+    options = SelectionOptions.model_validate({**named, "dependencies": True, **keys}, context={"folder": "/nowhere"})
     active = [ActiveFilter("rules", FilterOptions.model_validate(filters), "rules.yaml:1")] if filters else []
     call = FakeCall(index.pages, options, frozenset(committed), files=index.files, filters=active, others=frozenset(others))
     return asyncio.run(_run(call))

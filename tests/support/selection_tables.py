@@ -215,11 +215,12 @@ def _several() -> str:
 def _prereleases() -> str:
     """Which of a few releases come in, by the specifier of `include` and the word on pre-releases."""
     rows = []
-    for include, word in product([[], ["demo"], ["demo>=1"], ["demo>1.0"], ["demo>=2a1"]], [None, "allow", "deny", "if-nothing-else"]):
+    for include, word in product([None, ["demo"], ["demo>=1"], ["demo>1.0"], ["demo>=2a1"]], [None, "allow", "deny", "if-nothing-else"]):
+        keys: dict[str, Any] = {"include": include} if include else {}
         units = [demo("1.0"), demo("2.0rc1")]
         kept = [
             answer.unit.metadata["version"]
-            for answer in decide(units, house_rules(**({"prereleases": word} if word else {})), include=include)
+            for answer in decide(units, house_rules(**({"prereleases": word} if word else {})), **keys)
             if answer.accepted
         ]
         rows.append([f"`{_yaml('include', include)}`" if include else "none", f"`{word}`" if word else "not written", ", ".join(kept) or "nothing"])

@@ -29,9 +29,9 @@ class Distribution(ContentType):
 
     @classmethod
     def trace(
-        cls, group: str, units: Sequence[Unit], unit: Unit, options: Options | None, filters: Sequence[ActiveFilter], now: datetime
-    ) -> Iterable[Step]:
-        return ProjectJudge(group, options, filters, now).trace(units, unit)
+        cls, group: str, units: Sequence[Unit], traced: Sequence[Unit], options: Options | None, filters: Sequence[ActiveFilter], now: datetime
+    ) -> Iterable[Iterable[Step]]:
+        return ProjectJudge(group, options, filters, now).trace(units, traced)
 
     @classmethod
     def trace_group(cls, group: str, options: Options | None, filters: Sequence[ActiveFilter]) -> Iterable[Step]:
@@ -68,7 +68,7 @@ class Distribution(ContentType):
         changes = []
         if _file_digest(before) != _file_digest(after):
             changes.append("bytes replaced upstream")
-        names = sorted({*before.metadata, *after.metadata})
+        names = sorted(name for name in {*before.metadata, *after.metadata} if not name.startswith("_"))
         changes += [_change(name, before.metadata.get(name), after.metadata.get(name)) for name in names]
         return ", ".join(change for change in changes if change) or "size changed"
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from reconciler.plugin import OptionFault, Options
 from reconciler_python.filter_options import FilterOptions
@@ -32,7 +32,7 @@ def _checked_name(text: str) -> str:
     return text
 
 
-# A list in a manifest, immutable here; its items stay strict. An empty one says no more than an absent one.
+# A list in a manifest, immutable here; its items stay strict. An empty one says no more than an absent one, where it is not refused.
 IncludeList = Annotated[tuple[Annotated[str, AfterValidator(_checked_with_extras)], ...], Field(strict=False)]
 FileList = Annotated[tuple[Annotated[str, AfterValidator(checked_filename)] | SingleFile, ...], Field(strict=False)]
 RuleList = Annotated[tuple[Annotated[str, AfterValidator(_checked)], ...], Field(strict=False)]
@@ -42,11 +42,21 @@ NameList = Annotated[tuple[Annotated[str, AfterValidator(_checked_name)], ...], 
 class SelectionOptions(Options):
     """What a source takes from its index. Without `include`, `files` and `requirements`: everything."""
 
-    include: IncludeList = Field(default=(), description="Requirement strings (`django>=5,<6`) and name globs (`acme-*`) to take; none: everything.")
+    include: IncludeList = Field(
+        default=(),
+        json_schema_extra={"minItems": 1},
+        description="Requirement strings (`django>=5,<6`) and name globs (`acme-*`) to take; none: everything.",
+    )
     exclude: RuleList = Field(default=(), description="Requirement strings and name globs to leave out; wins over `include`.")
-    files: FileList = Field(default=(), description="Single distributions to take: filenames, or a project's `name`, `version` and `platform`.")
+    files: FileList = Field(
+        default=(),
+        json_schema_extra={"minItems": 1},
+        description="Single distributions to take: filenames, or a project's `name`, `version` and `platform`.",
+    )
     requirements: RequirementFiles = Field(
-        default=(), description="Requirements files, what `pip freeze` wrote, and lock files; paths, or `{file, format, unresolvable}`."
+        default=(),
+        json_schema_extra={"minItems": 1},
+        description="Requirements files, what `pip freeze` wrote, and lock files; paths, or `{file, format, unresolvable}`.",
     )
     dependencies: bool = Field(default=False, description="Whether everything comes in, too, that the distributions taken require (Requires-Dist).")
     environments: dict[str, MarkerEnvironment] = Field(
@@ -65,6 +75,16 @@ class SelectionOptions(Options):
     shared_projects: NameList = Field(
         default=(), description="Projects (names and name globs) to which this source may add files though an earlier source owns the name."
     )
+
+    @field_validator("include", "files", "requirements")
+    @classmethod
+    def _names_something(cls, value: tuple[Any, ...], info: ValidationInfo) -> tuple[Any, ...]:
+        """Whoever empties a list means nothing, or everything: a source must not take a whole index by mistake."""
+        if not value:
+            raise OptionFault(
+                "an empty list selects nothing", hint=f"leave out `{info.field_name}`; a source that selects by no key takes everything"
+            )
+        return value
 
     @cached_property
     def included(self) -> Rules:

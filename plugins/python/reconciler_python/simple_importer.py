@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from functools import partial
 from typing import Final
 
-from reconciler.plugin import UNCHANGED, Gone, Group, Importer, ImporterCall, Metadata, Page, Refused, Unchanged, Unit
+from reconciler.plugin import UNCHANGED, Gone, Group, Importer, ImporterCall, Metadata, Page, Refused, Unchanged, Unit, Withdrawn
 from reconciler_python.constants import constant
 from reconciler_python.evidence.gathering import with_evidence
 from reconciler_python.filter_options import FilterOptions
@@ -17,7 +17,7 @@ from reconciler_python.reading.media_types import read_list, read_project
 from reconciler_python.reading.units import DISTRIBUTION, PROJECT, Refuse, project_units
 from reconciler_python.requiring.closure import Closure
 from reconciler_python.requiring.demands import Pulled, annotated
-from reconciler_python.requiring.requirements import check_offered
+from reconciler_python.requiring.requirement_checks import absence, unanswered
 from reconciler_python.selecting.prefilter import Prefilter
 from reconciler_python.selecting.source_check import selects_some
 from reconciler_python.selecting.subjects import projects as projects_of
@@ -75,18 +75,29 @@ class PythonImporter(Importer):
                 yield group
 
     async def read(self, call: ImporterCall, group: Group) -> Iterable[Unit] | Unchanged:
-        """The distributions of one project. Raises Gone for a quarantined one (PEP 792: no file of it may be offered).
+        """The distributions of one project. Raises Withdrawn for a quarantined one (PEP 792: no file of it may be offered).
 
-        Raises Malformed where a lock asks by digest for a file that the index does not offer.
+        Raises Malformed where `requirements` or `files` ask for what the index does not have.
         """
         pulled: Pulled | None = group.data
         if pulled is not None and pulled.failure is not None:
-            raise pulled.failure
-        page = await _page(call, group)
+            raise absence(call, group.name, pulled.failure) if isinstance(pulled.failure, Gone) else pulled.failure
+        try:
+            page = await _page(call, group)
+        except Gone as gone:
+            raise absence(call, group.name, gone) from None
         if call.unchanged(group.validator or page.validator):
             return UNCHANGED
-        units = _units(call.options, group, page, call.refuse)
-        check_offered(call.options.required, group.name, units)
+        kept_out: dict[str, str] = {}
+
+        def refuse(key: str, reason: str) -> None:
+            kept_out[key] = reason
+            call.refuse(key, reason)
+
+        units = _units(call.options, group, page, refuse)
+        failure = unanswered(call, group.name, units, kept_out)
+        if failure is not None:
+            raise failure
         units = annotated(units, pulled, call.refuse)
         return await with_evidence(call, group.name, units)
 
@@ -117,7 +128,7 @@ async def _page(call: ImporterCall, group: Group) -> Page:
 def _units(options: SelectionOptions, group: Group, page: Page, refuse: Refuse) -> list[Unit]:
     document = read_project(page)
     if document.status == "quarantined":
-        raise Gone(f"{place(page)}: quarantined upstream" + (f': "{document.status_reason}"' if document.status_reason else ""))
+        raise Withdrawn(f"{place(page)}: quarantined upstream" + (f': "{document.status_reason}"' if document.status_reason else ""))
     legacy, unhashed = options.legacy == "allow", options.hashes == "optional"
     return project_units(group.name, document, page.url, refuse, legacy=legacy, unhashed=unhashed)
 

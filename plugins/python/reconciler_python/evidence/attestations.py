@@ -91,10 +91,10 @@ class AttestationRules(Options):
     @model_validator(mode="before")
     @classmethod
     def _short(cls, value: Any) -> Any:
-        if isinstance(value, str) and value != _REQUIRED:
-            raise OptionFault(
-                f"`{value}` says nothing about attestations", hint="`required`, or a mapping with `required`, `publishers` and `verify`"
-            )
+        if isinstance(value, bool) or (isinstance(value, str) and value != _REQUIRED):
+            written = str(value).lower() if isinstance(value, bool) else value
+            hint = "`required` (short for `{required: true}`), or a mapping with `required`, `publishers` and `verify`"
+            raise OptionFault(f"`{written}` says nothing about attestations", hint=hint)
         return {"required": True} if isinstance(value, str) else value
 
     @model_validator(mode="after")

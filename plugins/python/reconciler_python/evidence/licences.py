@@ -32,11 +32,18 @@ def _checked(text: str) -> str:
     return text
 
 
+def _some(texts: tuple[str, ...]) -> tuple[str, ...]:
+    if not texts:
+        raise OptionFault("an empty list allows no licence at all", hint="name licences, such as `MIT`; leave out the key to ask for none")
+    return texts
+
+
 class LicenceRules(Options):
     """Licences that pass. A list, or a single text, is short for `allow`."""
 
-    allow: Annotated[tuple[Annotated[str, AfterValidator(_checked)], ...], Field(strict=False, min_length=1)] = Field(
-        description="SPDX licence expressions of which each is fine: `MIT`, `GPL-2.0-only WITH Classpath-exception-2.0`."
+    allow: Annotated[tuple[Annotated[str, AfterValidator(_checked)], ...], Field(strict=False), AfterValidator(_some)] = Field(
+        json_schema_extra={"minItems": 1},
+        description="SPDX licence expressions of which each is fine: `MIT`, `GPL-2.0-only WITH Classpath-exception-2.0`.",
     )
     unknown: Literal["deny", "allow"] = Field(default="deny", description="Whether files pass that do not say clearly what they are under.")
 

@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import Any, Final
 
 import msgspec
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 _LABELS: Final = {"LOW": 1, "MODERATE": 2, "MEDIUM": 2, "HIGH": 3, "CRITICAL": 4}
 _NOTHING: Final = msgspec.Raw(b"[]")
@@ -154,7 +154,7 @@ def version_of(text: str) -> Version | None:
     """None for what PEP 440 cannot read."""
     try:
         return Version(text)
-    except InvalidVersion:
+    except ValueError:  # InvalidVersion, or a number of more digits than Python reads
         return None
 
 

@@ -100,6 +100,8 @@ def field_values(header: bytes, name: bytes) -> list[str]:
 def _dependency(text: str) -> Dependency | None:
     try:
         requirement = Requirement(text)
+        for one in requirement.specifier:
+            one.contains("1")  # a number of thousands of digits is found out here
     except (InvalidRequirement, RecursionError, ValueError):
         shown = text if text.isprintable() else ascii(text)[1:-1]
         raise UnreadableMetadata(f"`Requires-Dist: {shown[:200]}` is no requirement (PEP 508)") from None

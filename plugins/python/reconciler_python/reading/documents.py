@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import urljoin
 
 import msgspec
@@ -23,8 +23,11 @@ _USER = re.compile(r"^(https?://)[^/?#]*@", re.IGNORECASE)
 _LONGEST_URL = 16_000  # characters; the core takes few more, and `.metadata` may follow
 _BYTE_ORDER_MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"))
 _SHORT_MARKS = ((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+_ESCAPE = re.compile(rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL)
 _MAX_DEPTH = 16
 _MAX_INTEGER = 2**63 - 1
+
+_T = TypeVar("_T")
 
 
 class ListedFile(msgspec.Struct, rename="kebab", kw_only=True, forbid_unknown_fields=True):
@@ -132,7 +135,7 @@ def read_project_json(page: Page) -> ProjectDocument:
 def read_list_json(page: Page) -> list[ListedProject]:
     """The entries of a list of projects. Raises Malformed."""
     try:
-        document = _PROJECT_LIST.decode(_as_utf8(page))
+        document = _decoded(_PROJECT_LIST, _as_utf8(page))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Malformed(f"{place(page)}: not a project list of the simple API: {error}") from None
     check_api_version(page, str(document.meta.api_version))
@@ -188,10 +191,23 @@ def _as_utf8(page: Page) -> bytes:
         return page.body
 
 
+def _decoded(decoder: msgspec.json.Decoder[_T], body: bytes) -> _T:
+    """Half of a surrogate pair is no character, and makes no more unreadable than the text that it stands in. Raises msgspec's errors."""
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:
+        whole = _ESCAPE.sub(lambda found: rb"\ufffd" if found[1] else found[0], body)
+        if whole == body:
+            raise
+        return decoder.decode(whole)
+
+
 def _read_with_care(page: Page) -> ProjectDocument:
     """A page with keys of its own, or with something wrong: entry by entry, so that one bad file harms no other."""
     try:
-        document = _DOCUMENT.decode(_as_utf8(page))
+        document = _decoded(_DOCUMENT, _as_utf8(page))
         head = msgspec.convert(document, _Head)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Malformed(f"{place(page)}: not a project page of the simple API: {error}") from None

@@ -11,6 +11,7 @@ import codecs
 import re
 from collections.abc import Iterator
 from html import unescape
+from itertools import islice
 from typing import Final, NamedTuple
 from urllib.parse import unquote, urljoin
 
@@ -22,6 +23,10 @@ _TAG = re.compile(r"""<(/?[a-zA-Z][^\s/>]*+)((?:[^>=]++|=\s*+(?:"[^"]*+"|'[^']*+
 _ATTRIBUTE = re.compile(r"""([^\s/>=]++)(?:\s*+=\s*+(?:"([^"]*+)"|'([^']*+)'|([^\s>]*+)))?+""")
 _REFERENCE = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
 _WITHIN = re.compile(r"<[^<>]*+>")
+_COMMENT = re.compile(r"<!(?=--).*?-->|<[!?/][^>]*+>", re.DOTALL)
+_TITLE = re.compile(r"<(?:title|h[1-6])\b[^<>]*+>([^<]{0,400}+)", re.IGNORECASE)
+_TITLES: Final = 20  # that are looked at
+_OF_INDEX = re.compile(r"\blinks (?:for|to)\b|\bsimple (?:package |repository )?index\b|\bindex of\b|\bdirectory listing\b", re.IGNORECASE)
 _RAW_TEXT: Final = {name: re.compile(rf"</{name}\b", re.IGNORECASE) for name in ("script", "style", "title", "textarea")}
 _META_CHARSET = re.compile(rb"<meta\s[^>]{0,200}?charset\s*+=\s*+[\"']?([A-Za-z0-9_.:-]{1,40})", re.IGNORECASE)
 # Text encodings that no page has, and some of which take quadratic time.
@@ -54,7 +59,7 @@ class _Markup:
         self.meta: dict[str, str] = {}
         self.elements: set[str] = set()
         self.interactive = False
-        self._text = text
+        self.text = text
         self._open: dict[str, str] | None = None
         self._since = 0
         end = 0
@@ -80,7 +85,7 @@ class _Markup:
 
     def _close(self, end: int) -> None:
         if self._open is not None:
-            self.anchors.append(Anchor(self._open, self._text[self._since : end]))
+            self.anchors.append(Anchor(self._open, self.text[self._since : end]))
             self._open = None
 
 
@@ -132,6 +137,27 @@ def _check_of_index(page: Page, markup: _Markup) -> None:
             f"{place(page)}: a page with scripts or a password field and without files is no page of an index",
             hint="a proxy's login, or the site around the index? check the URL and `auth` of the remote",
         )
+    if not (markup.anchors or markup.meta or _is_index(markup.text)):
+        raise Malformed(
+            f"{place(page)}: a page of words without a link is no page of an index",
+            hint="is the index down for maintenance? an empty page says what it is: `<title>Links for ...</title>`, or its version in a `<meta>`",
+        )
+
+
+def _is_index(text: str) -> bool:
+    """Of a page without links: does it say that it is one of an index, or nothing at all? As generators of indexes and servers of folders do."""
+    titles = islice(_TITLE.finditer(text), _TITLES)
+    return any(_OF_INDEX.search(title[1]) for title in titles) or not any(_words(text))
+
+
+def _words(text: str) -> Iterator[str]:
+    """What a reader of the page sees between its tags; its title, which may be no more than a project's name, is not among it."""
+    seen = 0
+    for name, _, start, end in _tags(text):
+        yield _COMMENT.sub("", text[seen:start]).strip()
+        raw = _RAW_TEXT.get(name.lower())
+        seen = _found(raw.search(text, end)) if raw is not None else end
+    yield _COMMENT.sub("", text[seen:]).strip()
 
 
 class _CutOffError(ValueError):

@@ -16,7 +16,7 @@ from typing import Any, Final
 import msgspec
 from packaging.version import Version
 
-from reconciler.plugin import Gone, Group, ImporterCall, Malformed, NotCached, Refused, Stale, Unit, Unreachable
+from reconciler.plugin import Gone, Group, ImporterCall, Malformed, NotCached, Refused, Stale, Unit, Unreachable, Withdrawn
 from reconciler_python.content import Distribution
 from reconciler_python.evidence.gathering import with_evidence
 from reconciler_python.options import SelectionOptions
@@ -25,6 +25,7 @@ from reconciler_python.reading.filenames import SDIST
 from reconciler_python.reading.units import DISTRIBUTION
 from reconciler_python.requiring.demands import Demand, Pulled, Releases, pulled_in
 from reconciler_python.requiring.environments import marker_environments, marker_holds, python_texts
+from reconciler_python.requiring.requirement_checks import absence, unanswered
 from reconciler_python.requiring.roots import Roots
 from reconciler_python.selecting.interpreters import Interpreters
 from reconciler_python.selecting.rules import parse_version
@@ -37,7 +38,7 @@ _OLDEST: Final = Version("0.dev0")
 _FAILURES: Final = (NotCached, Refused, Stale, Unreachable)
 
 Load = Callable[[Group], Awaitable[tuple[str, list[Unit]]]]
-"""Reads a project: its page's validator and its units. Raises Gone (`quarantined` in its words, or not there), and what `call.get` raises."""
+"""Reads a project: its page's validator and its units. Raises Gone (Withdrawn: it is quarantined), and what `call.get` raises."""
 
 
 @dataclass(slots=True)
@@ -54,6 +55,7 @@ class _Project:
 
     `chain`: why it is looked at. `met`: by requirement, the versions that satisfy it. `requires`: by file. `followed`: by file, the extras
     with which its requirements were passed on. `own_extras`: by version, what a release requires of itself (`foo[all]` needs `foo[a,b]`).
+    `withdrawn`: the index lacks what `requirements` or `files` name.
     """
 
     group: Group
@@ -71,6 +73,7 @@ class _Project:
     gone: Gone | None = None
     failure: Exception | None = None
     unread: bool = False
+    withdrawn: bool = False
 
     @property
     def name(self) -> str:
@@ -111,11 +114,12 @@ class Closure:
             await _together(self._examine(self._projects[name], pages) for name in wave)
             wave = sorted({target for name in wave for target in self._pass_on(self._projects[name])})
             self._let_go()
-        complete = not any(project.unread for project in self._projects.values())
+        failures = {name: failure for name, project in self._projects.items() if (failure := project.failure or self._unavailable(project))}
+        complete = not any(self._stays(project, failures.get(project.name)) for project in self._projects.values())
         if not complete:
             self._call.incomplete()
         for name in sorted(self._projects.keys() | self._aside.keys()):
-            group = self._aside[name] if name in self._aside else self._declared(self._projects[name], complete)
+            group = self._aside[name] if name in self._aside else self._declared(self._projects[name], failures.get(name), complete)
             if group is not None:
                 yield group
 
@@ -130,9 +134,10 @@ class Closure:
                 if project.units is None:
                     project.validator, units = await self._load(project.group)
                     project.units = [unit for unit in units if unit.type == DISTRIBUTION]
+                    project.withdrawn = unanswered(self._call, project.name, project.units) is not None
                 await self._decide(project, project.units)
             except Gone as gone:
-                project.gone = gone
+                project.gone, project.withdrawn = gone, not isinstance(absence(self._call, project.name, gone), Gone)
             except Malformed:
                 project.unread = True  # `read` finds the same, says so, and has the page forgotten
             except _FAILURES as error:
@@ -146,9 +151,13 @@ class Closure:
         wanted = frozenset[str]().union(*project.met.values())
         marked = [pulled_in(unit, ["required"]) if unit.metadata["version"] in wanted and releases.runs(unit) else unit for unit in units]
         marked = await with_evidence(self._call, project.name, marked)
-        decisions = Distribution.select(project.name, marked, self._options, self._call.filters, self._call.now)
-        project.accepted = [one.unit for one in decisions if one.accepted]
-        await self._read_requirements(project)
+        left_out = None
+        while left_out != len(project.unreadable):  # `latest` and its like let others in for those that cannot be read
+            left_out = len(project.unreadable)
+            known = [unit for unit in marked if unit.key not in project.unreadable]
+            decisions = Distribution.select(project.name, known, self._options, self._call.filters, self._call.now)
+            project.accepted = [one.unit for one in decisions if one.accepted]
+            await self._read_requirements(project)
 
     async def _read_requirements(self, project: _Project) -> None:
         alike: dict[str, list[Unit]] = {}
@@ -258,8 +267,11 @@ class Closure:
 
     # What is declared
 
-    def _declared(self, project: _Project, complete: bool) -> Group:
-        failure = project.failure or self._unavailable(project)
+    def _stays(self, project: _Project, failure: Exception | None) -> bool:
+        """Will `read` fail? Then what is committed of the project stays, and nobody knows what that requires."""
+        return project.unread or project.withdrawn or (failure is not None and not isinstance(failure, Gone))
+
+    def _declared(self, project: _Project, failure: Exception | None, complete: bool) -> Group:
         pulled = Pulled(project.demands, self._python_texts, dict(project.unreadable), failure)
         validator = None if failure or project.unread else self._validator(project, pulled, complete)
         return msgspec.structs.replace(project.group, validator=validator, data=pulled)
@@ -290,8 +302,8 @@ class Closure:
         if project.named or not project.required:
             return gone
         required = self._required(project, min(project.required))
-        if "quarantined upstream" in str(gone):  # no file of it may be offered, whoever requires it
-            return Gone(f"{gone}; {required}")
+        if isinstance(gone, Withdrawn):  # no file of it may be offered, whoever requires it
+            return Withdrawn(f"{gone}; {required}")
         return Refused(f"{required}: the index has no such project", hint=_HINT)
 
     def _required(self, project: _Project, text: str) -> str:

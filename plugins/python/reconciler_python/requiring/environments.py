@@ -12,8 +12,8 @@ from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from packaging.markers import Marker, UndefinedComparison, UndefinedEnvironmentName
-from packaging.version import InvalidVersion, Version
+from packaging.markers import Marker
+from packaging.version import Version
 from pydantic import ConfigDict, Field, model_validator
 
 from reconciler.plugin import OptionFault, Options
@@ -106,7 +106,7 @@ def _holds(text: str, said: tuple[tuple[str, str], ...], extras: frozenset[str])
     known: dict[str, str | AbstractSet[str]] = {**environment, "extras": extras, "dependency_groups": frozenset[str]()}
     try:
         return any(marker.evaluate({**known, "extra": extra}) for extra in ("", *sorted(extras)))
-    except (UndefinedComparison, UndefinedEnvironmentName, InvalidVersion):
+    except ValueError:  # it compares what cannot be compared, or a number of more digits than Python reads
         return True
 
 
@@ -131,7 +131,7 @@ def _check_python(version: str, full: str | None) -> None:
         return
     try:
         parsed = Version(full)
-    except InvalidVersion:
+    except ValueError:
         raise OptionFault(f"`{full}` is no `python_full_version`", hint='such as `"3.12.4"`') from None
     if f"{parsed.major}.{parsed.minor}" != version:
         raise OptionFault(f"`python_full_version: {full}` is no Python {version}", hint="both name the same Python")

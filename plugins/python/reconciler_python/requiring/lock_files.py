@@ -133,7 +133,8 @@ def _read_poetry(lock: _Lock, document: _Table) -> None:
         markers = package.get("markers", [])
         if isinstance(markers, dict):  # by dependency group
             markers = list(markers.values())
-        return _locked(package, [_file(one, "file") for one in listed], [markers] if isinstance(markers, str) else markers)
+        release = {key: package[key] for key in ("name", "version") if key in package}  # its `extras` are those that it has, none asked for
+        return _locked(release, [_file(one, "file") for one in listed], markers if isinstance(markers, list) else [markers])
 
     lock.packages("package", lock.tables(document, "package"), read)
 
@@ -224,6 +225,8 @@ def _locked(package: _Table, files: list[LockedFile], markers: list[Any]) -> Wan
     version = _of(package, "version", str)
     extras = frozenset(canonicalize_name(extra) for extra in _of(package, "extras", list) or [] if isinstance(extra, str))
     text = project if version is None else f"{project}=={version}"
+    if not all(isinstance(marker, str) for marker in markers):
+        raise _Unreadable(f"`{_shown(' or '.join(map(str, markers)))}` is no environment marker")
     try:
         specifiers = None if files or version is None else SpecifierSet(f"=={Version(version)}")
     except ValueError:
@@ -272,15 +275,15 @@ def _digests(hashes: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
 
 
 @lru_cache(maxsize=1024)
-def _marker(texts: tuple[Any, ...]) -> Marker | None:
+def _marker(texts: tuple[str, ...]) -> Marker | None:
     """One marker that says: one of these holds. Whatever somebody may choose of extras and dependency groups counts as chosen."""
     if not texts or not all(texts):
         return None
     try:
         plain = [_CHOICE.sub('python_version != "0"', str(Marker(text))) for text in texts]
         return Marker(" or ".join(f"({text})" for text in plain))
-    except (InvalidMarker, TypeError, AttributeError, RecursionError):
-        raise _Unreadable(f"`{_shown(' or '.join(map(str, texts)))}` is no environment marker") from None
+    except (InvalidMarker, RecursionError):
+        raise _Unreadable(f"`{_shown(' or '.join(texts))}` is no environment marker") from None
 
 
 def _of(table: _Table, key: str, kind: type[Any]) -> Any:

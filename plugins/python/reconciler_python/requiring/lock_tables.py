@@ -42,6 +42,8 @@ def parse(text: str) -> dict[str, Any]:
 def package_lines(text: str, header: str, count: int) -> list[int]:
     """In which line each `[[header]]` begins; nothing where they cannot be told from look-alikes within texts."""
     wanted, found = f"\n[[{header}]]\n", []
+    if text.startswith(wanted[1:]):
+        found.append(1)
     line, start = 1, 0
     at = text.find(wanted)
     while at >= 0:

@@ -16,10 +16,10 @@ from typing import Final, Protocol
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from reconciler.plugin import OptionFault
+from reconciler.plugin import Malformed, OptionFault
 from reconciler_python.reading.filenames import project_name
 from reconciler_python.requiring.requirement_lines import Line, decoded, lines, unset
-from reconciler_python.requiring.requirements import LockedFile, Wanted, common_files
+from reconciler_python.requiring.requirements import LockedFile, Wanted, narrowed
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _DIRECT = re.compile(r"[A-Za-z0-9._-]+\s*(?:\[[^\]]*\])?\s*@")
@@ -28,6 +28,8 @@ _CREDENTIALS = re.compile(r"//[^/@\s]*@")
 # As pip: digests that nobody can forge.
 _STRONG: Final = {"sha256": 64, "sha384": 96, "sha512": 128}
 _HEX = re.compile(r"[0-9a-fA-F]+")
+_MISTAKEN = re.compile(r"(?<![=<>!~])(?:=>|=<|<<|>>|=(?!=))")
+_MEANT: Final = {"=>": ">=", "=<": "<=", "<<": "<", ">>": ">", "=": "=="}
 _WITHIN: Final = frozenset({"--hash", "--config-settings", "--global-option", "--build-option", "--install-option"})
 _DEEPEST: Final = 32  # files that name each other
 _EXAMPLES: Final = "one requirement a line, such as `name` or `name[extra]>=1,<2; python_version >= '3.11'`"
@@ -126,9 +128,9 @@ class _Reader:
         for line in lines(text, self._source.variable, fault):
             try:
                 self._line(line, f"{written}:{line.number}", constraint)
-                for name, value in line.options:
+                for (name, value), shown in zip(line.options, line.shown, strict=True):
                     if not line.text and name in ("--requirement", "--constraint"):
-                        self._nested(value, written, constraint or name == "--constraint", (*above, path))
+                        self._nested(value, shown, written, constraint or name == "--constraint", (*above, path))
             except OptionFault as error:
                 fault(line.number, error)
 
@@ -136,30 +138,35 @@ class _Reader:
         """With what holds for all lines, wherever it was said."""
         parsed = self._parsed
         parsed.wanted = [self._controlled(one) for one in parsed.wanted]
-        by_project = {one.project: one for one in parsed.constraints if one.files and one.marker is None}
+        by_project: dict[str, list[Wanted]] = {}
+        for limit in parsed.constraints:
+            by_project.setdefault(limit.project, []).append(limit)
         for one in parsed.wanted:
-            other = by_project.get(one.project)
-            if self._strict and not one.files and not (other and other.files):
+            limits = by_project.get(one.project, ())
+            if self._strict and not one.files and not any(limit.files for limit in limits if limit.marker is None):
                 parsed.faults.append(OptionFault(f"{one.place}: `{one.text}` has no `--hash`, and `--require-hashes` asks for one"))
-            if one.files and other and not common_files(one.files, other.files):
-                parsed.faults.append(OptionFault(f"{one.place}: `{one.text}` and its constraint ({other.place}) have no `--hash` in common"))
+            if one.files and any(limit.files for limit in limits):
+                try:
+                    narrowed([one], limits, ())
+                except Malformed as error:
+                    parsed.faults.append(OptionFault(str(error), hint=error.hint))
         return parsed
 
     def _require(self, strict: bool) -> None:
         self._strict = strict
 
-    def _nested(self, value: str, written: str, constraint: bool, above: tuple[Path, ...]) -> None:
+    def _nested(self, value: str, shown: str, written: str, constraint: bool, above: tuple[Path, ...]) -> None:
         _check_set(value)
         if _SCHEME.match(value):
             raise OptionFault("a requirements file behind a URL is not read", hint="keep a copy of it beside the manifests")
-        if not value.isprintable():
+        if not (value.isprintable() and shown.isprintable()):
             raise OptionFault("a path of characters that do not print")
         path = Path(os.path.normpath(above[-1].parent / value))
         if path in above:
-            raise OptionFault(f"`{value}` names itself, directly or through others")
+            raise OptionFault(f"`{shown}` names itself, directly or through others")
         if len(above) >= _DEEPEST:
             raise OptionFault(f"files that name each other {_DEEPEST} deep")
-        self.file(os.path.normpath(os.path.join(os.path.dirname(written), value)), path, constraint=constraint, above=above)
+        self.file(os.path.normpath(os.path.join(os.path.dirname(written), shown)), path, constraint=constraint, above=above)
 
     def _line(self, line: Line, place: str, constraint: bool) -> None:
         if not line.text:
@@ -180,9 +187,9 @@ class _Reader:
 
     def _options_only(self, line: Line) -> None:
         """Those that say where pip looks and how it builds say nothing here: files come from the source's remote, as they are."""
-        for name, value in line.options:
+        for (name, value), shown in zip(line.options, line.shown, strict=True):
             if name == "--editable":
-                self._unresolvable(f"-e {value if value in line.whole else '...'}")
+                self._unresolvable(f"-e {shown}")
             elif name == "--hash":
                 raise OptionFault("`--hash` without a requirement", hint="end the line before it with a backslash")
             elif name in self._options:
@@ -201,13 +208,14 @@ class _Reader:
             if specifiers is not None:
                 specifiers.contains("1")  # a number of thousands of digits is found out here
         except (ValueError, RecursionError) as error:
-            because = f": {_first_line(error)}" if line.text == line.written else ""  # it quotes what it read, variables too
-            raise OptionFault(f"`{shown}` is no requirement{because}", hint=_EXAMPLES) from None
+            because, hint = _mistake(line.written) or (_first_line(error) if line.text == line.written else "", _EXAMPLES)  # it quotes variables too
+            raise OptionFault(f"`{shown}` is no requirement" + (f": {because}" if because else ""), hint=hint) from None
         name = project_name(found.name)
         if name is None:
             raise OptionFault(f"`{shown}`: that is no project's name", hint="letters, digits, `-`, `_` and `.`, 255 of them at the most")
         extras = frozenset(canonicalize_name(extra) for extra in found.extras)
-        files = tuple(LockedFile("", (_digest(value),)) for option, value in line.options if option == "--hash")
+        said = zip(line.options, line.shown, strict=True)
+        files = tuple(LockedFile("", (_digest(value, written),)) for (option, value), written in said if option == "--hash")
         return Wanted(name, shown, place, specifiers, found.marker, extras, files)
 
     def _unresolvable(self, text: str) -> None:
@@ -239,11 +247,13 @@ def _direct(text: str) -> bool:
     )
 
 
-def _digest(value: str) -> tuple[str, str]:
+def _digest(value: str, written: str) -> tuple[str, str]:
+    """`written`: the value as people may see it."""
+    _check_set(value)
     algorithm, _, text = value.partition(":")
     length = _STRONG.get(algorithm)
     if length is None:
-        raise OptionFault(f"`--hash` with `{_shown(algorithm)}`", hint="`--hash=sha256:<hex>`; also `sha384` and `sha512`")
+        raise OptionFault(f"`--hash` with `{_shown(written.partition(':')[0])}`", hint="`--hash=sha256:<hex>`; also `sha384` and `sha512`")
     if len(text) != length or not _HEX.fullmatch(text):
         raise OptionFault(f"`--hash={algorithm}:` is followed by {length} hex digits")
     return algorithm, text.lower()
@@ -252,7 +262,9 @@ def _digest(value: str) -> tuple[str, str]:
 def _check_set(text: str) -> None:
     name = unset(text)
     if name is not None:
-        raise OptionFault(f"the environment variable `{name}` is not set")
+        raise OptionFault(
+            f"the environment variable `{name}` is not set", hint="set it where this runs (an empty one counts as none), or write its value here"
+        )
 
 
 def _shown(text: str) -> str:
@@ -262,8 +274,19 @@ def _shown(text: str) -> str:
     return plain if len(plain) <= 200 else f"{plain[:200]}..."
 
 
+def _mistake(written: str) -> tuple[str, str] | None:
+    """What is wrong with an operator, and how it is meant."""
+    found = _MISTAKEN.search(written.partition(";")[0])
+    if found is None:
+        return None
+    meant = _MEANT[found[0]]
+    return f"`{found[0]}` compares no versions", f"`{meant}` does"
+
+
 def _first_line(error: BaseException) -> str:
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
     text = _shown(str(error).partition("\n")[0])
+    if "after name with no version specifier" in text:
+        return "after the name comes a version specifier, or `;` and a marker, or nothing"
     return text[:1].lower() + text[1:]

@@ -24,6 +24,7 @@ _DECLARED = re.compile(rb"coding[:=]\s{0,80}([-\w.]{1,80})")
 # Text encodings that nobody writes files in: decoding them warns, or takes quadratic time.
 _ODD: Final = frozenset({"idna", "punycode", "raw-unicode-escape", "unicode-escape", "undefined"})
 _VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
+_HINT: Final = "look at the values of its variables: each must be one word"
 _LONGEST_WORD: Final = 8 * 1024  # characters of a requirement: no honest one comes near
 
 # Options by their long names: does a value follow?
@@ -65,7 +66,7 @@ _SHORT: Final = {
 class Line(NamedTuple):
     """A logical line: the `number` of its first physical one, its requirement as `written` and as meant (`text`), and its options.
 
-    Options are (long name, value); `whole`: all of the line as it is written.
+    Options are (long name, value); `whole`: all of the line as it is written; `shown`: the values of the options as they are written.
     """
 
     number: int
@@ -73,6 +74,7 @@ class Line(NamedTuple):
     written: str
     text: str
     options: list[tuple[str, str]]
+    shown: list[str]
 
 
 def decoded(body: bytes) -> str:
@@ -141,7 +143,25 @@ def _line(number: int, written: str, meant: str) -> Line:
     text, rest = _parted(meant)
     if len(text) > _LONGEST_WORD:
         raise OptionFault(f"a requirement of {len(text):,} characters", hint=f"at most {_LONGEST_WORD:,}")
-    return Line(number, written, _parted(written)[0], text, _options(rest) if rest else [])
+    if written == meant:
+        options = _options(rest) if rest else []
+        return Line(number, written, _parted(written)[0], text, options, [value for _, value in options])
+    options, shown = _substituted(written, rest)
+    return Line(number, written, _parted(written)[0], text, options, shown)
+
+
+def _substituted(written: str, rest: str) -> tuple[list[tuple[str, str]], list[str]]:
+    """The options of a line with variables, and their values as they are written. What is wrong with them is told without their values."""
+    try:
+        options = _options(rest) if rest else []
+    except OptionFault:
+        raise OptionFault(f"`{written[:200] if written.isprintable() else ascii(written)[:200]}`: its options cannot be read", hint=_HINT) from None
+    try:
+        plain = _options(_parted(written)[1])
+    except OptionFault:
+        plain = []
+    alike = [name for name, _ in plain] == [name for name, _ in options]
+    return options, [value for _, value in plain] if alike else ["..."] * len(options)
 
 
 def _parted(line: str) -> tuple[str, str]:

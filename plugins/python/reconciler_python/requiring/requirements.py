@@ -33,6 +33,7 @@ class Wanted:
 
     `specifiers`: None for every version, and where `files` alone decide. `marker`: None holds everywhere. `extras`: normalised.
     `files`: none lets every file of the versions in. `package_types`: None lets all in. `prereleases`: None goes by the specifier.
+    `alternative`: one of several ways to read what stands at its place; it is enough that the index has something for one of them.
     """
 
     project: str
@@ -44,6 +45,7 @@ class Wanted:
     files: tuple[LockedFile, ...] = ()
     package_types: frozenset[str] | None = None
     prereleases: bool | None = None
+    alternative: bool = False
 
     @cached_property
     def sha256s(self) -> frozenset[str]:
@@ -95,10 +97,9 @@ class Wanted:
             if artifact.path != filename:
                 continue
             known = dict(digests_of(artifact))
-            for digest in known.items():
-                file = self._by_digest.get(digest)
-                if file is not None and all(known.get(algorithm, value) == value for algorithm, value in file.digests):
-                    return True
+            named = (self._by_digest.get(digest) for digest in known.items())
+            if any(file is not None and _agree(file, known) for file in named):
+                return True
         return False
 
 
@@ -130,28 +131,27 @@ class Requirements:
         wanted = [one for one in self.about(project) if one.files]
         if not wanted:
             return []
-        offered = {digest for unit in units for artifact in unit.artifacts if artifact.path == unit.key for digest in digests_of(artifact)}
+        offered: dict[tuple[str, str], list[dict[str, str]]] = {}
+        for artifact in (part for unit in units for part in unit.artifacts if part.path == unit.key):
+            known = dict(digests_of(artifact))
+            for digest in known.items():
+                offered.setdefault(digest, []).append(known)
         named = chain.from_iterable(((file, one) for file in one.files if file.digests) for one in wanted)
-        absent = {file.digests: one for file, one in named if offered.isdisjoint(file.digests)}
+        absent = {file.digests: one for file, one in named if not _is_among(offered, file)}
         return [(":".join(digests[0]), one) for digests, one in absent.items()]
 
-
-def check_offered(requirements: Requirements, project: str, units: Iterable[Unit]) -> None:
-    """Raises Malformed naming a file that is asked for by digest and not among `units`: all that the index offers of the project."""
-    missing = requirements.missing(project, units)
-    if missing:
-        digest, wanted = missing[0]
-        more = f", nor {len(missing) - 1:,} more of those asked for" if len(missing) > 1 else ""
-        raise Malformed(
-            f"`{project}`: the index offers no file with the digest {digest} of `{wanted.text}` ({wanted.place}){more}",
-            hint=f"lock again against this index; or take the project from another source, and `exclude: [{project}]` here",
-        )
+    def unmet(self, project: str, units: Sequence[Unit]) -> list[Wanted]:
+        """The requirements for which there is nothing among `units`: all that the index offers of the project, before any rule."""
+        found = [(one, any(one.means(unit.metadata["version"], unit.key, unit.artifacts) for unit in units)) for one in self.about(project)]
+        met = {one.place for one, meant in found if meant and one.alternative}
+        return [one for one, meant in found if not meant and not (one.alternative and one.place in met)]
 
 
 def narrowed(wanted: Iterable[Wanted], constraints: Iterable[Wanted], environments: Sequence[Environment]) -> list[Wanted]:
     """Requirements within their constraints, which never ask for anything themselves.
 
-    With environments, every one counts for itself. Without, of the marked constraints of a project each is an alternative.
+    With environments, every one counts for itself. Without, of the marked constraints of a project each is an alternative, and one that
+    has no digest in common with the requirement is none. Raises Malformed where nothing is left of a requirement.
     """
     by_project: dict[str, list[Wanted]] = {}
     for one in constraints:
@@ -159,12 +159,28 @@ def narrowed(wanted: Iterable[Wanted], constraints: Iterable[Wanted], environmen
     found = []
     for one in wanted:
         own = by_project.get(one.project)
-        if own is None:
-            if one.holds(environments):
-                found.append(one)
-            continue
-        found.extend(dict.fromkeys(_within(one, choice) for choice in _choices(one, own, environments)))
+        if own is not None:
+            found.extend(_limited(one, own, environments))
+        elif one.holds(environments):
+            found.append(one)
     return found
+
+
+def _limited(wanted: Wanted, constraints: Sequence[Wanted], environments: Sequence[Environment]) -> list[Wanted]:
+    """One requirement, once for each way in which its constraints hold together."""
+    choices = _choices(wanted, constraints, environments)
+    limited = {choice: _within(wanted, choice) for choice in choices}
+    found = [one for one in limited.values() if one is not None]
+    if len(found) < len(choices) and (environments or not found):
+        broken = next(choice for choice, one in limited.items() if one is None)
+        other = next(one for one in broken if one.files)
+        raise Malformed(
+            f"{wanted.place}: `{wanted.text}` and its constraint `{other.text}` ({other.place}) have no `--hash` in common",
+            hint="no file can have both: let the two files name the same digests",
+        )
+    if len(choices) > 1 and not environments:
+        found = [replace(one, alternative=True) for one in found]
+    return list(dict.fromkeys(found))
 
 
 def _choices(wanted: Wanted, constraints: Sequence[Wanted], environments: Sequence[Environment]) -> list[tuple[Wanted, ...]]:
@@ -175,21 +191,35 @@ def _choices(wanted: Wanted, constraints: Sequence[Wanted], environments: Sequen
     return [(*always, one) for one in constraints if one.marker is not None] or [always]
 
 
-def _within(wanted: Wanted, constraints: Sequence[Wanted]) -> Wanted:
+def _within(wanted: Wanted, constraints: Sequence[Wanted]) -> Wanted | None:
+    """None where both name digests, and none in common: that would be no files, which is written as every file."""
     for one in constraints:
         specifiers, other = wanted.specifiers, one.specifiers
         both = specifiers & other if specifiers is not None and other is not None else specifiers if other is None else other
+        files = _common_files(wanted.files, one.files)
+        if not files and wanted.files:
+            return None
         said = one.text.partition(";")[0].strip()
-        wanted = replace(wanted, specifiers=both, files=common_files(wanted.files, one.files), text=f"{wanted.text} within {said} ({one.place})")
+        wanted = replace(wanted, specifiers=both, files=files, text=f"{wanted.text} within {said} ({one.place})")
     return wanted
 
 
-def common_files(files: tuple[LockedFile, ...], others: tuple[LockedFile, ...]) -> tuple[LockedFile, ...]:
+def _common_files(files: tuple[LockedFile, ...], others: tuple[LockedFile, ...]) -> tuple[LockedFile, ...]:
     """Those that both name; where one names none, the other's."""
     if not files or not others:
         return files or others
     known = {digest for file in others for digest in file.digests}
     return tuple(file for file in files if not known.isdisjoint(file.digests))
+
+
+def _agree(file: LockedFile, known: Mapping[str, str]) -> bool:
+    """Is none of a file's digests another than the known one of its kind?"""
+    return all(known.get(algorithm, value) == value for algorithm, value in file.digests)
+
+
+def _is_among(offered: Mapping[tuple[str, str], Sequence[Mapping[str, str]]], file: LockedFile) -> bool:
+    """`offered`: by each digest, all digests of the files that have it."""
+    return any(_agree(file, known) for digest in file.digests for known in offered.get(digest, ()))
 
 
 def digests_of(artifact: Artifact | StoredArtifact) -> list[tuple[str, str]]:

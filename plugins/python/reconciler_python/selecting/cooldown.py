@@ -36,7 +36,10 @@ class Cooldown:
             return Decision(unit, True)
         scope, age = self._longest
         reason, eligible = self._word(unit, scope, age)
-        return Decision(unit, True) if reason is None else Decision(unit, False, reason, eligible, _rule(scope, age))
+        if reason is None:
+            return Decision(unit, True)
+        # An unknown time is another thing than a recent one, and is the same for every file: it is counted by its own words.
+        return Decision(unit, False, reason, eligible, _rule(scope, age) if eligible is not None else reason)
 
     def steps(self, unit: Unit) -> Iterator[Step]:
         """The word of each, the longest first."""

@@ -10,6 +10,7 @@ from packaging.ranges import VersionRange
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from reconciler.plugin import OptionFault
+from reconciler_python.selecting.rules import between_commas
 
 _BARE = re.compile(r"[0-9]+(?:\.[0-9]+)*")
 _LONGEST = 1000  # characters; what is longer is nobody's honest requirement
@@ -20,7 +21,8 @@ def python_range(text: str) -> VersionRange:
     written = text.strip()
     found = _range(f"=={written}.*" if _BARE.fullmatch(written) else written) if written else None
     if found is None or found.is_empty:
-        raise OptionFault(f"`{text}` means no Python", hint="a version (`3.11` is every 3.11.x) or a specifier (`>=3.10,<3.13`)")
+        hint = between_commas(written) or "a version (`3.11` is every 3.11.x) or a specifier (`>=3.10,<3.13`)"
+        raise OptionFault(f"`{text}` means no Python", hint=hint)
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from packaging.version import Version
 
@@ -45,15 +45,18 @@ class Releases:
                 decisions = [Decision(one.unit, False, stage.reason) if one.accepted and one.unit.key in out else one for one in decisions]
         return decisions
 
-    def steps(self, unit: Unit, decisions: Sequence[Decision]) -> Iterator[Step]:
-        """`decisions`: what everything else says of the project's files, `unit` among them."""
+    def steps(self, traced: Sequence[Unit], decisions: Sequence[Decision]) -> Sequence[Sequence[Step]]:
+        """For each of `traced`. `decisions`: what everything else says of the project's files, these among them."""
+        chains: list[list[Step]] = [[] for _ in traced]
         for stage in self._stages:
             passing = [one.unit for one in decisions if one.accepted]
-            asked = any(one is unit for one in passing)
-            out = stage.out(passing)
-            refused = asked and unit.key in out
-            yield stage.scope.step(not refused, stage.reason if refused else stage.passing if asked else stage.unasked, stage.key)
+            asked, out = {id(unit) for unit in passing}, stage.out(passing)
+            for unit, chain in zip(traced, chains, strict=True):
+                refused = id(unit) in asked and unit.key in out
+                word = stage.reason if refused else stage.passing if id(unit) in asked else stage.unasked
+                chain.append(stage.scope.step(not refused, word, stage.key))
             decisions = [one for one in decisions if one.unit.key not in out]
+        return chains
 
 
 class _FinalFirst:

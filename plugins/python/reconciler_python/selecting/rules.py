@@ -22,6 +22,8 @@ from reconciler_python.reading.filenames import project_name, stem_and_type
 
 _SUBJECT = re.compile(r"\s*([A-Za-z0-9._*?-]+)\s*(?:\[([^\]]*)\])?\s*(.*?)\s*", re.DOTALL)
 
+_MISSING_COMMA = re.compile(r"(?<=[\w*])\s+(?=[<>=!~])")
+
 
 @lru_cache(maxsize=8192)
 def parse_version(text: str) -> Version | None:
@@ -67,7 +69,10 @@ def parse_rule(text: str, *, filenames: bool = False, extras: bool = False, inde
     `extras`: it may name extras and an environment marker, `uvicorn[standard]>=0.30; sys_platform == "linux"`.
     """
     _refuse_filename_globs(text.strip(), filenames)
-    if filenames and "-" in text and stem_and_type(text.strip()) is not None:
+    if "-" in text and stem_and_type(text.strip()) is not None:
+        if not filenames:
+            hint = "single files come in by `files`, and are kept out by `deny` of a filter; here name the project"
+            raise OptionFault(f"`{text}` looks like a filename, and means a project here", hint=hint)
         return Rule(text, filename=text.strip(), index=index)
     match = _SUBJECT.fullmatch(text)
     if match is None:
@@ -99,7 +104,14 @@ def _specifiers(text: str, written: str) -> SpecifierSet | None:
     try:
         return SpecifierSet(written[1:-1] if written[0] == "(" and written[-1] == ")" else written)
     except InvalidSpecifier:
-        raise OptionFault(f"`{text}`: `{written}` is no version specifier", hint="such as `>=5,<6`, `~=2.1` or `==2.1.*` (PEP 440)") from None
+        hint = between_commas(written) or "such as `>=5,<6`, `~=2.1` or `==2.1.*` (PEP 440)"
+        raise OptionFault(f"`{text}`: `{written}` is no version specifier", hint=hint) from None
+
+
+def between_commas(specifiers: str) -> str | None:
+    """A hint for `>=5 <6`; None where no comma is missing."""
+    right = _MISSING_COMMA.sub(",", specifiers)
+    return f"commas stand between specifiers: `{right}`" if right != specifiers else None
 
 
 def _extras(text: str, written: str) -> frozenset[str]:

@@ -17,7 +17,7 @@ from reconciler_python.selecting.cooldown import Cooldown
 from reconciler_python.selecting.filter_checks import filter_checks
 from reconciler_python.selecting.releases import Releases, prerelease_word
 from reconciler_python.selecting.rules import Matcher
-from reconciler_python.selecting.source_check import NOTHING_MEANS, SelectedCheck, selects_some, unselected
+from reconciler_python.selecting.source_check import NOTHING_MEANS, SelectedCheck, selecting_key, selects_some, unselected
 
 
 class ProjectJudge:
@@ -40,13 +40,11 @@ class ProjectJudge:
         decisions = [self._alone(unit) for unit in units] if speaking else [Decision(unit, True) for unit in units]
         return self._releases.narrowed(decisions) if self._releases else decisions
 
-    def trace(self, units: Iterable[Unit], unit: Unit) -> Iterator[Step]:
-        """Every word on `unit`, one of `units`: it is in if all of them pass, and otherwise out because of the first that does not."""
-        for check in self._checks:
-            yield from check.steps(unit)
-        yield from self._cooldown.steps(unit)
-        if self._releases:
-            yield from self._releases.steps(unit, [self._alone(one) for one in units])
+    def trace(self, units: Iterable[Unit], traced: Sequence[Unit]) -> Iterator[Sequence[Step]]:
+        """Every word on each of `traced`, some of `units`: it is in if all of them pass, and otherwise out because of the first that does not."""
+        decisions = [self._alone(one) for one in units] if self._releases else []
+        for unit, last in zip(traced, self._releases.steps(traced, decisions), strict=True):
+            yield [*(step for check in self._checks for step in check.steps(unit)), *self._cooldown.steps(unit), *last]
 
     def _alone(self, unit: Unit) -> Decision:
         for check in self._asked:
@@ -83,7 +81,7 @@ def trace_project(project: str, options: Options | None, filters: Sequence[Activ
         if rule is not None:
             yield SOURCE.step(False, f'excluded by "{rule.text}"', "exclude", rule.index)
         if selects_some(source) and not source.dependencies and not source.concerns(project):
-            yield SOURCE.step(False, unselected(source), *(["include"] if source.included else []))
+            yield SOURCE.step(False, unselected(source), selecting_key(source))
     for scope, rules in _written(source, filters):
         denied = rules.denied.whole_project(project) if rules.denied else None
         if denied is not None:
@@ -104,6 +102,8 @@ def removal_reason(unit: StoredUnit, options: Options | None, refused: str) -> s
     prereleases = options.filter is not None and options.filter.prereleases in ("allow", "if-nothing-else")
     if not refused and SelectedCheck(unit.group, options, prereleases=prereleases).reason(unit) is None:
         return "gone upstream"
+    if not refused and options.dependencies:
+        return "gone upstream, or nothing depends on it any more"
     rules = options.included.about(unit.group)
     if not rules:
         return _no_longer(options)

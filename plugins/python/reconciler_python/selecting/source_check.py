@@ -21,7 +21,7 @@ class SelectedCheck(Check):
         self._include = Matcher(options.included, project, prereleases=prereleases) if options.included else None
         self._files = options.single_files.about(project) if options.files else ()
         self._wanted = options.required.about(project) if options.requirements else ()
-        self._refusal = unselected(options)
+        self._refusal, self._refusing = unselected(options), selecting_key(options)
         self.silent = self._include is not None and self._include.always
 
     def reason(self, unit: Unit | StoredUnit) -> str | None:
@@ -40,7 +40,7 @@ class SelectedCheck(Check):
             passed = True
             yield step
         if not passed:
-            yield SOURCE.step(False, self._refusal)
+            yield SOURCE.step(False, self._refusal, self._refusing)
 
     def _passing(self, version: str, filename: str, unit: Unit) -> Iterator[Step]:
         for rule in self._include.find_all(version, filename) if self._include is not None else ():
@@ -64,6 +64,11 @@ def unselected(options: SelectionOptions) -> str:
         "dependency": options.dependencies,
     }
     return NOTHING_MEANS + " or ".join(word for word, value in written.items() if value)
+
+
+def selecting_key(options: SelectionOptions) -> str:
+    """Of the keys that select something the first that is written: where somebody looks who is told that none of them means a file."""
+    return next((key for key in ("include", "files", "requirements") if getattr(options, key)), "include")
 
 
 def selects_some(options: SelectionOptions) -> bool:

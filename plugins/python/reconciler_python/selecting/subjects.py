@@ -6,8 +6,8 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.version import InvalidVersion, Version
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
 
 from reconciler.plugin import StoredUnit, Unit
 from reconciler_python.reading.filenames import FilenameReader, UnreadableFilename, possible_projects, project_name, stem_and_type
@@ -43,7 +43,7 @@ def _satisfies(project: str, unit: Unit | StoredUnit, specifiers: SpecifierSet) 
     try:
         written = unit.metadata.get("version") or FilenameReader(project).read(unit.key).version
         return specifiers.contains(Version(written), prereleases=True)
-    except (InvalidVersion, UnreadableFilename):
+    except (ValueError, UnreadableFilename):
         return False
 
 
@@ -54,6 +54,9 @@ def _requirement(subject: str) -> _Requirement | None:
     if found is None or name is None:
         return None
     try:
-        return _Requirement(name, SpecifierSet((found[2] or found[3] or "").strip()))
-    except InvalidSpecifier:
+        specifiers = SpecifierSet((found[2] or found[3] or "").strip())
+        for one in specifiers:
+            one.contains("1")  # a number of thousands of digits is found out here
+    except ValueError:
         return None
+    return _Requirement(name, specifiers)
