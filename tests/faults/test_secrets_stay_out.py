@@ -81,11 +81,15 @@ def test_a_secret_that_is_not_there_is_named_by_its_reference(site: Mirror, monk
     assert_silent(site, done)
 
 
-def test_one_remote_without_its_secret_does_not_hold_up_another_source(index: Upstream, site: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("order", "held"), [(("free", "up"), ["alpha-1.0-py3-none-any.whl"]), (("up", "free"), [])])
+def test_a_remote_without_its_secret_holds_up_no_source_before_it_and_its_names(
+    order: tuple[str, str], held: list[str], index: Upstream, site: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it could not say may be its own: a source after it takes no new name."""
     monkeypatch.delenv("T_PASSWORD")
-    site.declare(remote(index.url, more=MORE), remote(index.url, "free"), repository(sources=["name: up", "name: free"]))
+    site.declare(remote(index.url, more=MORE), remote(index.url, "free"), repository(sources=[f"name: {name}" for name in order]))
     assert site.apply().code == 1
-    assert site.filenames() == ["alpha-1.0-py3-none-any.whl"]
+    assert site.filenames() == held
 
 
 def test_two_sites_keep_different_fingerprints_of_one_secret(index: Upstream, site: Mirror) -> None:
