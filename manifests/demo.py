@@ -1,6 +1,8 @@
-"""One change, from a manifest to `pip install`: mirror, publish, serve, install. Run it with `make demo`.
+"""One change, from a manifest to `pip install`: mirror, publish, serve, install. Run it with `make
+demo`.
 
-Everything happens in `.demo/` beside this folder, which is removed first and kept afterwards, to look around in.
+Everything happens in `.demo/` beside this folder, which is removed first and kept afterwards, to
+look around in.
 """
 
 from __future__ import annotations
@@ -48,7 +50,10 @@ def main() -> int:
 
 def demo() -> None:
     if not RECONCILER.exists():
-        raise DemoFailure(f"there is no `{shown(RECONCILER)}`; `make demo` installs it first, or run `pip install .`")
+        raise DemoFailure(
+            f"there is no `{shown(RECONCILER)}`; `make demo` installs it first, or run `pip"
+            " install .`"
+        )
     for name in ("RECONCILER_HOME", "RECONCILER_DATABASE"):
         os.environ.pop(name, None)  # a demo has no business in the state that these name
     shutil.rmtree(SCRATCH, ignore_errors=True)
@@ -56,7 +61,13 @@ def demo() -> None:
 
     step("Mirror what the manifest names, as version 1, and publish it")
     command: Command = [RECONCILER, "apply", MANIFEST, "--home", HOME]
-    run(command, otherwise="the mirror could not be made; the lines above say why, and running the demo again starts afresh")
+    run(
+        command,
+        otherwise=(
+            "the mirror could not be made; the lines above say why, and running the demo again"
+            " starts afresh"
+        ),
+    )
     version = recorded_version()
 
     step("Serve it on a free port of this machine")
@@ -93,7 +104,10 @@ def run(command: Command, *, otherwise: str, environment: dict[str, str] | None 
 
 def recorded_version() -> dict[str, Any]:
     """The latest version of the repository, from the command for machines."""
-    asked = subprocess.run([RECONCILER, "get", "repository", "starter", "-o", "json", "--home", HOME], stdout=subprocess.PIPE)
+    asked = subprocess.run(
+        [RECONCILER, "get", "repository", "starter", "-o", "json", "--home", HOME],
+        stdout=subprocess.PIPE,
+    )
     if asked.returncode != 0:
         raise DemoFailure("`reconciler get` does not find the repository that was just made")
     version: dict[str, Any] = json.loads(asked.stdout)["status"]["latestVersion"]
@@ -127,14 +141,41 @@ def announced(process: subprocess.Popen[str]) -> str:
 
 
 def install(index: str) -> list[str]:
-    """What pip installed into a new environment. No other index, no configuration of this machine: nothing can help out."""
+    """What pip installed into a new environment. No other index, no configuration of this machine:
+    nothing can help out.
+    """
     venv.create(SITE, with_pip=False)
-    environment = {"PATH": os.environ.get("PATH", ""), "HOME": str(SCRATCH), "PIP_CONFIG_FILE": os.devnull, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
-    options: Command = ["--no-cache-dir", "--progress-bar", "off", "--report", REPORT, "--index-url", index]
-    command: Command = [Path(sys.executable), "-m", "pip", "--python", SITE / "bin" / "python", "install", *options, *WANTED]
+    environment = {
+        "PATH": os.environ.get("PATH", ""),
+        "HOME": str(SCRATCH),
+        "PIP_CONFIG_FILE": os.devnull,
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+    }
+    options: Command = [
+        "--no-cache-dir",
+        "--progress-bar",
+        "off",
+        "--report",
+        REPORT,
+        "--index-url",
+        index,
+    ]
+    command: Command = [
+        Path(sys.executable),
+        "-m",
+        "pip",
+        "--python",
+        SITE / "bin" / "python",
+        "install",
+        *options,
+        *WANTED,
+    ]
     run(command, otherwise="pip could not install from the served index", environment=environment)
     report = json.loads(REPORT.read_bytes())
-    found = [(one["metadata"]["name"], one["metadata"]["version"], one["download_info"]["url"]) for one in report["install"]]
+    found = [
+        (one["metadata"]["name"], one["metadata"]["version"], one["download_info"]["url"])
+        for one in report["install"]
+    ]
     strangers = [url for _, _, url in found if not url.startswith(index.removesuffix("simple/"))]
     if strangers:
         raise DemoFailure(f"pip took `{strangers[0]}` from somewhere else")
@@ -143,7 +184,9 @@ def install(index: str) -> list[str]:
 
 def proof() -> str:
     """What the installed package does."""
-    done = subprocess.run([SITE / "bin" / "python", "-I", "-c", PROOF], stdout=subprocess.PIPE, text=True)
+    done = subprocess.run(
+        [SITE / "bin" / "python", "-I", "-c", PROOF], stdout=subprocess.PIPE, text=True
+    )
     if done.returncode != 0:
         raise DemoFailure("what pip installed cannot be imported")
     return done.stdout.strip()
@@ -162,7 +205,10 @@ def look_next() -> None:
     width = max(len(command) for command, _ in suggestions)
     for command, why in suggestions:
         print(f"  {command:<{width}}  # {why}")
-    print(f"\n  Edit {shown(MANIFEST)}, `plan` and `apply` again; {shown(ROOT / 'manifests' / 'README.md')} lists every kind and option.")
+    print(
+        f"\n  Edit {shown(MANIFEST)}, `plan` and `apply` again;"
+        f" {shown(ROOT / 'manifests' / 'README.md')} lists every kind and option."
+    )
 
 
 if __name__ == "__main__":

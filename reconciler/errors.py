@@ -46,7 +46,9 @@ class ReconcilerError(Exception):
 class Temporary(ReconcilerError):
     """The same call may succeed later. `retry_after`: seconds that the other side asked for."""
 
-    def __init__(self, message: str, *, hint: str | None = None, retry_after: float | None = None) -> None:
+    def __init__(
+        self, message: str, *, hint: str | None = None, retry_after: float | None = None
+    ) -> None:
         super().__init__(message, hint=hint)
         self.retry_after = retry_after
 
@@ -72,7 +74,9 @@ class Gone(Permanent):
 
 
 class Withdrawn(Gone):
-    """Upstream has it, and offers nothing of it now, as a project in quarantine (PEP 792): what it was called is not free for others."""
+    """Upstream has it, and offers nothing of it now, as a project in quarantine (PEP 792): what it
+    was called is not free for others.
+    """
 
 
 class Refused(Permanent):

@@ -1,8 +1,8 @@
 """The command line: one verb per module; each parses, calls the engine and prints through `output`.
 
-Comes in: words, flags, environment, `reconciler.toml`. Goes out: text or one JSON document on stdout, everything else
-on stderr, and the exit code: 0 = done, 1 = error (usage errors too), 2 = changes pending (`--detailed-exitcode`).
-Must never know: how anything is done.
+Comes in: words, flags, environment, `reconciler.toml`. Goes out: text or one JSON document on
+stdout, everything else on stderr, and the exit code: 0 = done, 1 = error (usage errors too), 2 =
+changes pending (`--detailed-exitcode`). Must never know: how anything is done.
 
 Heavy rooms are imported inside the commands that need them, so that `--help` starts quickly.
 """

@@ -46,7 +46,15 @@ def command(
     made_by = _provenance(git_commit(manifests.folders(names)), override)
     report = asyncio.run(_apply(settings.home(home), registry, desired, allowances, made_by, show))
     if format is Format.JSON:
-        output.pieces([b'{"outcomes":', _outcomes(report), b',"plan":', *document(plans[-1], verbose=verbose), b"}"])
+        output.pieces(
+            [
+                b'{"outcomes":',
+                _outcomes(report),
+                b',"plan":',
+                *document(plans[-1], verbose=verbose),
+                b"}",
+            ]
+        )
     else:
         output.line()
         output.lines(_summary(report))
@@ -60,13 +68,20 @@ def _provenance(commit: str | None, overrides: list[str] | None) -> dict[str, An
 
 
 async def _apply(
-    home: Home, registry: Registry, desired: DesiredState, allowances: Allowances, provenance: dict[str, Any], show: Callable[[Plan], None]
+    home: Home,
+    registry: Registry,
+    desired: DesiredState,
+    allowances: Allowances,
+    provenance: dict[str, Any],
+    show: Callable[[Plan], None],
 ) -> Report:
     from reconciler.cli.progress import shown
     from reconciler.engine import Engine
 
     with shown() as progress:
-        async with Engine(home, registry, writes=True, blocked=output.blocked, progress=progress) as engine:
+        async with Engine(
+            home, registry, writes=True, blocked=output.blocked, progress=progress
+        ) as engine:
             return await engine.apply(desired, allowances, provenance, show)
 
 
@@ -76,13 +91,30 @@ def _summary(report: Report) -> list[str]:
     for outcome in report.outcomes:
         if outcome.message or outcome.result not in ("done", "unchanged"):
             message = outcome.message.replace("\n", "\n    ")
-            lines.append(f"{outcome.ref}: {'' if outcome.result == 'done' else outcome.result + ': '}{message}")
-    count = {result: sum(outcome.result == result for outcome in report.outcomes) for result in ("done", "unchanged", "failed", "blocked")}
-    lines.append("Apply: " + ", ".join(f"{number} {result}" for result, number in count.items() if number or result == "done") + ".")
+            lines.append(
+                f"{outcome.ref}:"
+                f" {'' if outcome.result == 'done' else outcome.result + ': '}{message}"
+            )
+    count = {
+        result: sum(outcome.result == result for outcome in report.outcomes)
+        for result in ("done", "unchanged", "failed", "blocked")
+    }
+    lines.append(
+        "Apply: "
+        + ", ".join(
+            f"{number} {result}" for result, number in count.items() if number or result == "done"
+        )
+        + "."
+    )
     return lines
 
 
 def _outcomes(report: Report) -> bytes:
     from reconciler.model import canonical
 
-    return canonical([{"resource": one.ref, "result": one.result, "message": one.message} for one in report.outcomes])
+    return canonical(
+        [
+            {"resource": outcome.ref, "result": outcome.result, "message": outcome.message}
+            for outcome in report.outcomes
+        ]
+    )

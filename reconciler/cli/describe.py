@@ -12,10 +12,14 @@ NAME = "describe"
 
 
 def command(
-    resource: Annotated[str, typer.Argument(metavar="KIND/NAME", help="For instance repository/team.")],
+    resource: Annotated[
+        str, typer.Argument(metavar="KIND/NAME", help="For instance repository/team.")
+    ],
     home: settings.HomeOption = None,
 ) -> int:
-    """Show one resource in full: specification, status, conditions, and for a repository its latest versions."""
+    """Show one resource in full: specification, status, conditions, and for a repository its latest
+    versions.
+    """
     from reconciler.cli.recorded import inspector
     from reconciler.engine import parse_ref
     from reconciler.model import Kind
@@ -27,5 +31,9 @@ def command(
     output.yaml_document(document)
     if versions:
         output.line("versions:")
-        output.lines(f"  {one['number']}  {one['createdAt']}  +{one['added']} -{one['removed']} ~{one['changed']}" for one in versions)
+        output.lines(
+            f"  {version['number']}  {version['createdAt']}  +{version['added']} -{version['removed']}"
+            f" ~{version['changed']}"
+            for version in versions
+        )
     return 0

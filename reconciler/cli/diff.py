@@ -14,7 +14,9 @@ SIGNS = {"added": "+", "removed": "-", "changed": "~"}
 
 
 def command(
-    resource: Annotated[str, typer.Argument(metavar="repository/NAME", help="For instance repository/team.")],
+    resource: Annotated[
+        str, typer.Argument(metavar="repository/NAME", help="For instance repository/team.")
+    ],
     a: Annotated[str, typer.Argument(metavar="A", help="A version: number, digest or `latest`.")],
     b: Annotated[str, typer.Argument(metavar="B", help="Another.")],
     layout: LayoutOption = Layout.TABLE,

@@ -24,18 +24,37 @@ class Layout(StrEnum):
 
 
 def command(
-    resource: Annotated[str, typer.Argument(metavar="repository/NAME", help="For instance repository/team.")],
-    subject: Annotated[str, typer.Argument(metavar="SUBJECT", help="A file, a group such as a project, or a requirement.")],
+    resource: Annotated[
+        str, typer.Argument(metavar="repository/NAME", help="For instance repository/team.")
+    ],
+    subject: Annotated[
+        str,
+        typer.Argument(
+            metavar="SUBJECT", help="A file, a group such as a project, or a requirement."
+        ),
+    ],
     paths: settings.PathsArgument = None,
     layout: Annotated[Layout, typer.Option("--output", "-o", help="How to print.")] = Layout.TEXT,
-    offline: Annotated[bool, typer.Option("--offline", help="Ask no remote: use cached pages, say `unknown` where there is none.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Tell the chain of rules of every file, however many are meant.")] = False,
+    offline: Annotated[
+        bool,
+        typer.Option(
+            "--offline", help="Ask no remote: use cached pages, say `unknown` where there is none."
+        ),
+    ] = False,
+    verbose: Annotated[
+        bool,
+        typer.Option(
+            "--verbose", help="Tell the chain of rules of every file, however many are meant."
+        ),
+    ] = False,
     override: manifests.OverrideOption = None,
     home: settings.HomeOption = None,
 ) -> int:
-    """Say why a file is in a repository or not: what is recorded, what each source says now, and by which rule of which manifest line.
+    """Say why a file is in a repository or not: what is recorded, what each source says now, and by
+    which rule of which manifest line.
 
-    The manifests decide as they would in a plan. Where none of them declares the repository, what the last apply recorded does.
+    The manifests decide as they would in a plan. Where none of them declares the repository, what
+    the last apply recorded does.
     """
     import asyncio
 
@@ -44,7 +63,18 @@ def command(
 
     registry, name = settings.registry(), repository_name(resource)
     declared = _declared(paths, registry, name, override or [])
-    answer = asyncio.run(_explain(settings.home(home), registry, name, subject, declared, override or [], offline=offline, verbose=verbose))
+    answer = asyncio.run(
+        _explain(
+            settings.home(home),
+            registry,
+            name,
+            subject,
+            declared,
+            override or [],
+            offline=offline,
+            verbose=verbose,
+        )
+    )
     if layout is Layout.JSON:
         output.document(answer)
     else:
@@ -52,33 +82,57 @@ def command(
     return 0
 
 
-def _declared(paths: list[str] | None, registry: Registry, name: str, overrides: list[str]) -> DesiredState | None:
-    """What the manifests say, if they declare the repository. Whoever names no manifests is not stopped by faults in those that lie here."""
+def _declared(
+    paths: list[str] | None, registry: Registry, name: str, overrides: list[str]
+) -> DesiredState | None:
+    """What the manifests say, if they declare the repository. Whoever names no manifests is not
+    stopped by faults in those that lie here.
+    """
     from reconciler.manifest.overrides import OPTION
 
     places = settings.paths(paths)
     try:
         desired = manifests.read(places, registry, overrides if paths else None)
-        if name in desired.repositories and overrides and not paths:  # they may be meant for what is recorded
+        if (
+            name in desired.repositories and overrides and not paths
+        ):  # they may be meant for what is recorded
             desired = manifests.read(places, registry, overrides)
         return desired if name in desired.repositories else None
     except ManifestFaults as faults:
         if paths or any(fault.origin.file == OPTION for fault in faults.faults):
             raise
         number = len(faults.faults)
-        output.warning(f"the manifests here have {number} fault{'s' if number != 1 else ''}: they are left aside", "`reconciler validate` lists them")
+        output.warning(
+            f"the manifests here have {number} fault{'s' if number != 1 else ''}: they are left"
+            " aside",
+            "`reconciler validate` lists them",
+        )
         return None
 
 
 async def _explain(
-    home: Home, registry: Registry, name: str, subject: str, declared: DesiredState | None, overrides: list[str], *, offline: bool, verbose: bool
+    home: Home,
+    registry: Registry,
+    name: str,
+    subject: str,
+    declared: DesiredState | None,
+    overrides: list[str],
+    *,
+    offline: bool,
+    verbose: bool,
 ) -> dict[str, Any]:
     from reconciler.cli.progress import shown
     from reconciler.engine import Engine
     from reconciler.manifest import recorded
 
     with shown() as progress:
-        async with Engine(home, registry, blocked=output.blocked, progress=progress, offline=offline) as engine:
+        async with Engine(
+            home, registry, blocked=output.blocked, progress=progress, offline=offline
+        ) as engine:
             return await engine.explain(
-                name, subject, lambda actual: recorded(actual, registry, overrides).desired, declared=declared, verbose=verbose
+                name,
+                subject,
+                lambda actual: recorded(actual, registry, overrides).desired,
+                declared=declared,
+                verbose=verbose,
             )

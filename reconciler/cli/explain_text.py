@@ -11,12 +11,22 @@ Entry = Mapping[str, Any]
 
 FEW = 10  # held units that are listed one by one unless verbose
 
-RESULTS = {"gone": "is gone: ", "failed": "cannot be read: ", "unknown": "unknown: ", "owned": "", "refused": "is refused whole: "}
+RESULTS = {
+    "gone": "is gone: ",
+    "failed": "cannot be read: ",
+    "unknown": "unknown: ",
+    "owned": "",
+    "refused": "is refused whole: ",
+}
 
 
 def lines(answer: Entry, *, verbose: bool = False) -> Iterator[str]:
-    """The lines of an answer, without line ends. `verbose`: each unit with its chain, also where a whole group is asked for."""
-    version = f", version {answer['version']}" if answer["version"] is not None else ", not applied yet"
+    """The lines of an answer, without line ends. `verbose`: each unit with its chain, also where a
+    whole group is asked for.
+    """
+    version = (
+        f", version {answer['version']}" if answer["version"] is not None else ", not applied yet"
+    )
     yield f"repository/{answer['repository']}{version}"
     if answer["by"] == "record":
         yield "  by what the last apply recorded"
@@ -36,13 +46,17 @@ def _held(answer: Entry, verbose: bool) -> Iterator[str]:
     if not held:
         yield f"  does not hold `{answer['subject']}`"
     if verbose or len(held) <= FEW:
-        yield from (f"  holds `{unit['key']}` of {unit['source']}{_since(unit['since'])}" for unit in held)
+        yield from (
+            f"  holds `{unit['key']}` of {unit['source']}{_since(unit['since'])}" for unit in held
+        )
         return
     together: dict[str, int] = {}
     for unit in held:
         origin = f"of {unit['source']}{_since(unit['since'])}"
         together[origin] = together.get(origin, 0) + 1
-    yield from (f"  holds {_counted(number, 'unit')} {origin}" for origin, number in together.items())
+    yield from (
+        f"  holds {_counted(number, 'unit')} {origin}" for origin, number in together.items()
+    )
 
 
 def _since(version: Entry | None) -> str:
@@ -50,7 +64,9 @@ def _since(version: Entry | None) -> str:
         return ""
     made = version["provenance"]
     by = made.get("principal") or (f"commit {made['commit']}" if made.get("commit") else "")
-    return f" since version {version['number']}, {version['createdAt']}" + (f", by {by}" if by else "")
+    return f" since version {version['number']}, {version['createdAt']}" + (
+        f", by {by}" if by else ""
+    )
 
 
 def _sharing(answer: Entry, group: Entry) -> str:
@@ -59,7 +75,9 @@ def _sharing(answer: Entry, group: Entry) -> str:
         source["source"]
         for source in answer["sources"]
         for one in source["groups"]
-        if one["name"] == group["name"] and one["result"] == "answered" and source["source"] != group["owner"]
+        if one["name"] == group["name"]
+        and one["result"] == "answered"
+        and source["source"] != group["owner"]
     ]
     return f"; {', '.join(adding)} may add to it" if adding else ""
 
@@ -67,7 +85,11 @@ def _sharing(answer: Entry, group: Entry) -> str:
 def _group(group: Entry, verbose: bool) -> Iterator[str]:
     said = RESULTS.get(group["result"])
     number = len(group["units"]) + group["others"]
-    yield f"  `{group['name']}` {said}{group['message']}" if said is not None else f"  `{group['name']}` holds {_counted(number, 'unit')}"
+    yield (
+        f"  `{group['name']}` {said}{group['message']}"
+        if said is not None
+        else f"  `{group['name']}` holds {_counted(number, 'unit')}"
+    )
     yield from _chain(group["chain"])
     if not group["units"] and group["others"]:
         yield "    none of them is meant: ask for the group to see them all"
@@ -94,8 +116,12 @@ def _rows(units: Sequence[Entry]) -> Iterator[str]:
     places = {_why(unit): place for unit in units if (place := _refusing_place(unit))}
     table: dict[tuple[str, str, str], list[Entry]] = {}
     for unit in units:
-        table.setdefault((unit["version"] or unit["key"], _verdict(unit), _why(unit)), []).append(unit)
-    for (name, verdict, why), members in sorted(table.items(), key=lambda row: (natural(row[0][0]), row[0])):
+        table.setdefault((unit["version"] or unit["key"], _verdict(unit), _why(unit)), []).append(
+            unit
+        )
+    for (name, verdict, why), members in sorted(
+        table.items(), key=lambda row: (natural(row[0][0]), row[0])
+    ):
         kinds = ", ".join(sorted({unit["label"] for unit in members if unit["label"]}))
         files = f"{len(members)} files" if len(members) > 1 else ""
         parts = (name, kinds, files, verdict, places.get(why, "") if verdict else "")
@@ -106,7 +132,9 @@ def _verdict(unit: Entry) -> str:
     """Why it is out; empty where it is in."""
     if unit["accepted"]:
         return ""
-    return f"refused: {unit['reason']}" + (f", until {unit['reconsiderAt']}" if unit["reconsiderAt"] else "")
+    return f"refused: {unit['reason']}" + (
+        f", until {unit['reconsiderAt']}" if unit["reconsiderAt"] else ""
+    )
 
 
 def _why(unit: Entry) -> str:
@@ -114,20 +142,27 @@ def _why(unit: Entry) -> str:
 
 
 def _refusing_place(unit: Entry) -> str | None:
-    """Of the rule whose words are the reason: that of another one would send the reader to the wrong line."""
+    """Of the rule whose words are the reason: that of another one would send the reader to the
+    wrong line.
+    """
     return next((step["place"] for step in unit["chain"] or () if not step["passed"]), None)
 
 
 def _rule(step: Entry) -> str:
     """The words of a rule, with the Filter that it stands in."""
     name = ".".join(str(part) for part in (step["filter"], *step["key"][:1]) if part)
-    return step["text"] if not step["filter"] or name in step["text"] else f"{step['text']} ({name})"
+    return (
+        step["text"] if not step["filter"] or name in step["text"] else f"{step['text']} ({name})"
+    )
 
 
 def _listed_nowhere(answer: Entry) -> Iterator[str]:
     """Said only where every source that can be asked has answered."""
     groups = [group for source in answer["sources"] for group in source["groups"]]
-    answered = all(one["result"] not in ("failed", "unknown", "refused") for one in (*answer["sources"], *groups))
+    answered = all(
+        one["result"] not in ("failed", "unknown", "refused")
+        for one in (*answer["sources"], *groups)
+    )
     if not answered or any(group["units"] for group in groups):
         return
     elsewhere = [unit for unit in answer["held"] if unit["source"] != "upload"]

@@ -13,8 +13,15 @@ NAME = "get"
 
 
 def command(
-    kind: Annotated[str, typer.Argument(metavar="KIND", help="remote, filter, repository or publication; or KIND/NAME.")],
-    name: Annotated[str | None, typer.Argument(metavar="NAME", help="One of them.", show_default=False)] = None,
+    kind: Annotated[
+        str,
+        typer.Argument(
+            metavar="KIND", help="remote, filter, repository or publication; or KIND/NAME."
+        ),
+    ],
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="One of them.", show_default=False)
+    ] = None,
     layout: LayoutOption = Layout.TABLE,
     home: settings.HomeOption = None,
 ) -> int:
@@ -38,8 +45,18 @@ def command(
 
 def _table(documents: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
     kind = documents[0]["kind"] if documents else ""
-    columns = {"Repository": ["type", "version", "digest", "content"], "Publication": ["repository", "version", "path"]}.get(kind, ["type"])
-    rows = [[one["metadata"]["name"], *(_cell(one, column) for column in columns), _ready(one)] for one in documents]
+    columns = {
+        "Repository": ["type", "version", "digest", "content"],
+        "Publication": ["repository", "version", "path"],
+    }.get(kind, ["type"])
+    rows = [
+        [
+            document["metadata"]["name"],
+            *(_cell(document, column) for column in columns),
+            _ready(document),
+        ]
+        for document in documents
+    ]
     return ["name", *columns, "ready"], rows
 
 
@@ -47,11 +64,19 @@ def _cell(document: dict[str, Any], column: str) -> str:
     latest = document["status"].get("latestVersion")
     if latest is not None and column != "type":
         counts = ", ".join(f"{number} {name}" for name, number in latest["counts"].items())
-        return {"version": f"{latest['number']}", "digest": f"{latest['digest']:.19}", "content": counts or "nothing"}[column]
+        return {
+            "version": f"{latest['number']}",
+            "digest": f"{latest['digest']:.19}",
+            "content": counts or "nothing",
+        }[column]
     value = document["status"].get(column, document["spec"].get(column))
     return f"/{value}/" if column == "path" else str(value if value is not None else "-")
 
 
 def _ready(document: dict[str, Any]) -> str:
     conditions = document["status"]["conditions"]
-    return str(all(one["status"] == "True" for one in conditions)) if conditions else "Unknown"
+    return (
+        str(all(condition["status"] == "True" for condition in conditions))
+        if conditions
+        else "Unknown"
+    )

@@ -14,11 +14,15 @@ NAME = "history"
 
 
 def command(
-    resource: Annotated[str, typer.Argument(metavar="repository/NAME", help="For instance repository/team.")],
+    resource: Annotated[
+        str, typer.Argument(metavar="repository/NAME", help="For instance repository/team.")
+    ],
     layout: LayoutOption = Layout.TABLE,
     home: settings.HomeOption = None,
 ) -> int:
-    """List the versions of a repository, newest first: what each changed, when, and from which commit."""
+    """List the versions of a repository, newest first: what each changed, when, and from which
+    commit.
+    """
     from reconciler.cli.recorded import inspector
 
     with inspector(home) as recorded:
@@ -28,7 +32,10 @@ def command(
     elif layout is Layout.YAML:
         output.yaml_document(versions)
     else:
-        output.table(["version", "created", "added", "removed", "changed", "commit", "by", "digest"], [_row(one) for one in versions])
+        output.table(
+            ["version", "created", "added", "removed", "changed", "commit", "by", "digest"],
+            [_row(version) for version in versions],
+        )
     return 0
 
 
@@ -48,4 +55,11 @@ def _row(version: dict[str, Any]) -> list[str]:
     short = commit[:12] + ("-dirty" if commit.endswith("-dirty") else "")
     changes = [f"+{version['added']}", f"-{version['removed']}", f"~{version['changed']}"]
     by = str(version["provenance"].get("principal") or "-")
-    return [str(version["number"]), version["createdAt"], *changes, short, by, version["digest"][:19]]
+    return [
+        str(version["number"]),
+        version["createdAt"],
+        *changes,
+        short,
+        by,
+        version["digest"][:19],
+    ]

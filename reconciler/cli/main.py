@@ -11,13 +11,48 @@ import typer
 from typer.exceptions import TyperException
 
 from reconciler import __version__
-from reconciler.cli import apply, describe, diff, explain, get, history, output, plan, plugins, remove, schema, serve, upload, validate
+from reconciler.cli import (
+    apply,
+    describe,
+    diff,
+    explain,
+    get,
+    history,
+    output,
+    plan,
+    plugins,
+    remove,
+    schema,
+    serve,
+    upload,
+    validate,
+)
 from reconciler.errors import ManifestFaults, ReconcilerError
 
-GARBAGE = (100_000, 50, 100)  # a run makes many objects and few cycles: collecting at Python's default pace costs it a tenth of its CPU
+GARBAGE = (
+    100_000,
+    50,
+    100,
+    # a run makes many objects and few cycles: collecting at Python's default pace costs it a tenth of
+    # its CPU
+)
 INTERRUPTED = 130  # what a shell reports of a process that was interrupted
 
-VERBS = (validate, plan, apply, serve, upload, remove, get, describe, history, diff, explain, schema, plugins)
+VERBS = (
+    validate,
+    plan,
+    apply,
+    serve,
+    upload,
+    remove,
+    get,
+    describe,
+    history,
+    diff,
+    explain,
+    schema,
+    plugins,
+)
 
 
 def tree(words: Sequence[str] = ()) -> typer.Typer:
@@ -51,7 +86,9 @@ def _group(verb: ModuleType) -> typer.Typer:
 
 
 def _first_sentence(text: str) -> str:
-    """The list of commands shows this much of each; left to itself it would break off in mid-sentence."""
+    """The list of commands shows this much of each; left to itself it would break off in
+    mid-sentence.
+    """
     return text.partition(".")[0].partition(":")[0].strip() + "."
 
 
@@ -61,7 +98,11 @@ def _version(value: bool) -> None:
         raise typer.Exit
 
 
-def _common(version: bool = typer.Option(False, "--version", help="Print the version and exit.", callback=_version, is_eager=True)) -> None:
+def _common(
+    version: bool = typer.Option(
+        False, "--version", help="Print the version and exit.", callback=_version, is_eager=True
+    ),
+) -> None:
     """Options of every command."""
 
 
@@ -83,7 +124,10 @@ def run(words: list[str]) -> int:
         output.error(error.message, error.hint)
         return 1
     except TyperException as error:
-        output.error(error.format_message(), "`reconciler --help` and `reconciler COMMAND --help` list what there is")
+        output.error(
+            error.format_message(),
+            "`reconciler --help` and `reconciler COMMAND --help` list what there is",
+        )
         return 1
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED

@@ -18,16 +18,26 @@ if TYPE_CHECKING:
 OverrideOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--override", metavar="KIND/NAME.key=VALUE", help="A plugin's key for this run; never recorded. May be repeated.", show_default=False
+        "--override",
+        metavar="KIND/NAME.key=VALUE",
+        help="A plugin's key for this run; never recorded. May be repeated.",
+        show_default=False,
     ),
 ]
 
 
-def read(paths: Sequence[str], registry: Registry | None = None, overrides: Sequence[str] | None = None) -> DesiredState:
+def read(
+    paths: Sequence[str], registry: Registry | None = None, overrides: Sequence[str] | None = None
+) -> DesiredState:
     """What the manifests declare, with `--override`s on top. Raises ManifestFaults."""
     from reconciler import manifest
 
-    return manifest.read(paths, registry or settings.registry(), stdin=sys.stdin.buffer.read, overrides=overrides or ())
+    return manifest.read(
+        paths,
+        registry or settings.registry(),
+        stdin=sys.stdin.buffer.read,
+        overrides=overrides or (),
+    )
 
 
 def folders(paths: Sequence[str]) -> list[Path]:

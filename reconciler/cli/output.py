@@ -10,7 +10,15 @@ from typing import Any, TextIO
 
 from reconciler.errors import ManifestFaults
 
-COLOURS: Mapping[str, str] = {"+": "32", "-": "31", "~": "33", "!": "35", "?": "36", "error": "31", "guard": "31"}
+COLOURS: Mapping[str, str] = {
+    "+": "32",
+    "-": "31",
+    "~": "33",
+    "!": "35",
+    "?": "36",
+    "error": "31",
+    "guard": "31",
+}
 
 
 def line(text: str = "") -> None:
@@ -39,7 +47,9 @@ def warning(message: str, hint: str | None) -> None:
 
 
 def blocked(what: str) -> None:
-    """A plugin will not come back: say whose fault it is, and end the process. Nothing that was committed is lost by it."""
+    """A plugin will not come back: say whose fault it is, and end the process. Nothing that was
+    committed is lost by it.
+    """
     error(what, "the run ends here, what was committed stays; tell the plugin's authors")
     os._exit(1)
 

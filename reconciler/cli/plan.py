@@ -25,16 +25,30 @@ class Format(StrEnum):
 
 
 FormatOption = Annotated[Format, typer.Option(help="`json` is one canonical document.")]
-VerboseOption = Annotated[bool, typer.Option("--verbose", help="Show every content change and every refusal.")]
-PruneOption = Annotated[bool, typer.Option("--prune", help="Remove resources that no manifest declares any more.")]
-AllowDestroyOption = Annotated[bool, typer.Option("--allow-destroy", help="Override the guards against mass removal for this run.")]
+VerboseOption = Annotated[
+    bool, typer.Option("--verbose", help="Show every content change and every refusal.")
+]
+PruneOption = Annotated[
+    bool, typer.Option("--prune", help="Remove resources that no manifest declares any more.")
+]
+AllowDestroyOption = Annotated[
+    bool,
+    typer.Option("--allow-destroy", help="Override the guards against mass removal for this run."),
+]
 
 
 def command(
     paths: settings.PathsArgument = None,
     format: FormatOption = Format.TEXT,
-    detailed_exitcode: Annotated[bool, typer.Option("--detailed-exitcode", help="Exit with 2 when changes are pending.")] = False,
-    offline: Annotated[bool, typer.Option("--offline", help="Ask no remote: use cached pages, say `unknown` where there is none.")] = False,
+    detailed_exitcode: Annotated[
+        bool, typer.Option("--detailed-exitcode", help="Exit with 2 when changes are pending.")
+    ] = False,
+    offline: Annotated[
+        bool,
+        typer.Option(
+            "--offline", help="Ask no remote: use cached pages, say `unknown` where there is none."
+        ),
+    ] = False,
     verbose: VerboseOption = False,
     prune: PruneOption = False,
     allow_destroy: AllowDestroyOption = False,
@@ -49,7 +63,15 @@ def command(
 
     registry = settings.registry()
     desired = manifests.read(settings.paths(paths), registry, override)
-    plan = asyncio.run(_plan(settings.home(home), registry, desired, Allowances(prune=prune, allow_destroy=allow_destroy), offline))
+    plan = asyncio.run(
+        _plan(
+            settings.home(home),
+            registry,
+            desired,
+            Allowances(prune=prune, allow_destroy=allow_destroy),
+            offline,
+        )
+    )
     if format is Format.JSON:
         output.pieces(document(plan, verbose=verbose))
     else:
@@ -59,10 +81,14 @@ def command(
     return PENDING if detailed_exitcode and not plan.empty else 0
 
 
-async def _plan(home: Home, registry: Registry, desired: DesiredState, allowances: Allowances, offline: bool) -> Plan:
+async def _plan(
+    home: Home, registry: Registry, desired: DesiredState, allowances: Allowances, offline: bool
+) -> Plan:
     from reconciler.cli.progress import shown
     from reconciler.engine import Engine
 
     with shown() as progress:
-        async with Engine(home, registry, blocked=output.blocked, progress=progress, offline=offline) as engine:
+        async with Engine(
+            home, registry, blocked=output.blocked, progress=progress, offline=offline
+        ) as engine:
             return await engine.plan(desired, allowances)

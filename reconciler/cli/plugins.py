@@ -10,7 +10,7 @@ from reconciler.cli import output, plugins_new, settings
 from reconciler.cli.formats import Layout, LayoutOption
 
 if TYPE_CHECKING:
-    from reconciler.plugin.judging import Plugin
+    from reconciler.plugin.validation import Plugin
 
 NAME = "plugins"
 REFUSED = "refused: "
@@ -22,8 +22,13 @@ def command(context: typer.Context, layout: LayoutOption = Layout.TABLE) -> int:
     return 0 if context.invoked_subcommand else _list(layout)
 
 
-def listing(context: typer.Context, layout: Annotated[Layout | None, typer.Option("--output", "-o", help="How to print.")] = None) -> int:
-    """List importers, publishers and content types, with state and reason. Exits with 1 where other commands would refuse to start."""
+def listing(
+    context: typer.Context,
+    layout: Annotated[Layout | None, typer.Option("--output", "-o", help="How to print.")] = None,
+) -> int:
+    """List importers, publishers and content types, with state and reason. Exits with 1 where other
+    commands would refuse to start.
+    """
     above = context.parent.params["layout"] if context.parent else Layout.TABLE
     return _list(layout or above)
 

@@ -12,30 +12,53 @@ from reconciler.errors import UsageFault
 
 NAME = "new"
 
-NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="What manifests will write as `type`, such as `json-schemas`.", show_default=False)]
-DirectoryArgument = Annotated[Path | None, typer.Argument(metavar="DIR", help="Folder to write.  [default: ./reconciler-NAME]", show_default=False)]
+NameArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME",
+        help="What manifests will write as `type`, such as `json-schemas`.",
+        show_default=False,
+    ),
+]
+DirectoryArgument = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="DIR", help="Folder to write.  [default: ./reconciler-NAME]", show_default=False
+    ),
+]
 
 
 def command(name: NameArgument, directory: DirectoryArgument = None) -> int:
-    """Write the distribution of a new plugin: importer, publisher, content type, tests and a manifest, working as written."""
+    """Write the distribution of a new plugin: importer, publisher, content type, tests and a
+    manifest, working as written.
+    """
     from reconciler.scaffold import Names, write
 
     names = Names.parse(name)
     _check_free(names.id)
     folder = directory or Path(names.distribution)
     written = write(names, folder)
-    output.line(f"{folder}: {len(written)} files of the distribution {names.distribution}; what to do next:")
+    output.line(
+        f"{folder}: {len(written)} files of the distribution {names.distribution}; what to do next:"
+    )
     output.line(f"  cd {folder} && pip install --editable '.[test]'")
     output.line("  pytest                                           # the conformance kit, offline")
     output.line(f"  $EDITOR manifests/{names.id}.yaml".ljust(51) + "# where your upstream is")
-    output.line(f"  reconciler apply manifests/{names.id}.yaml".ljust(51) + "# and `reconciler serve`")
+    output.line(
+        f"  reconciler apply manifests/{names.id}.yaml".ljust(51) + "# and `reconciler serve`"
+    )
     return 0
 
 
 def _check_free(id: str) -> None:
-    """An ID that an installed plugin bears would keep every command from starting once the new one is installed."""
+    """An ID that an installed plugin bears would keep every command from starting once the new one
+    is installed.
+    """
     registry = settings.unstarted_registry()
     for kind in ("importer", "publisher"):
         found = registry.find(kind, id)
         if found is not None:
-            raise UsageFault(f"`{id}` is taken: {found.distribution} provides the {kind} of that ID", hint="IDs are unique; choose another name")
+            raise UsageFault(
+                f"`{id}` is taken: {found.distribution} provides the {kind} of that ID",
+                hint="IDs are unique; choose another name",
+            )

@@ -20,7 +20,7 @@ def shown() -> Iterator[Progress]:
     if not sys.stderr.isatty():
         yield PlainProgress()
         return
-    from reconciler.cli.bars import Bars
+    from reconciler.cli.progress_bars import Bars
 
     with Bars() as bars:
         yield bars
@@ -59,5 +59,8 @@ class PlainTask:
         seconds = max(self._said - self._began, 0.001)
         words = f"{self._title}: {self._units} of {self._expected} {self._noun}"
         if self._expected_size or self._size:
-            words += f", {size_text(self._size)} of {size_text(max(self._size, self._expected_size))}, {size_text(int(self._size / seconds))}/s"
+            words += (
+                f", {size_text(self._size)} of {size_text(max(self._size, self._expected_size))},"
+                f" {size_text(int(self._size / seconds))}/s"
+            )
         output.note(words)

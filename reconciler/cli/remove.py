@@ -10,29 +10,40 @@ from reconciler.cli import output, settings
 
 if TYPE_CHECKING:
     from reconciler.engine import Home
-    from reconciler.engine.uploads import Taken
+    from reconciler.engine.uploads.receiving import UploadResult
     from reconciler.plugin.registry import Registry
 
 NAME = "remove"
 
 
 def command(
-    repository: Annotated[str, typer.Argument(metavar="REPOSITORY", help="Name of the repository.")],
-    keys: Annotated[list[str], typer.Argument(metavar="KEY...", help="What to remove, by the key under which versions hold it.")],
+    repository: Annotated[
+        str, typer.Argument(metavar="REPOSITORY", help="Name of the repository.")
+    ],
+    keys: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="KEY...", help="What to remove, by the key under which versions hold it."
+        ),
+    ],
     home: settings.HomeOption = None,
 ) -> int:
-    """Remove uploaded units from a repository: earlier versions keep them. What a sync brought in is removed by filters instead."""
+    """Remove uploaded units from a repository: earlier versions keep them. What a sync brought in
+    is removed by filters instead.
+    """
     import asyncio
 
     taken = asyncio.run(_remove(settings.home(home), settings.registry(), repository, keys))
-    output.line(f"version {taken.version} no longer holds {', '.join(f'`{name}`' for name in taken.names)}")
+    output.line(
+        f"version {taken.version} no longer holds {', '.join(f'`{name}`' for name in taken.names)}"
+    )
     for text in taken.delayed:
         output.line(text)
     return 1 if taken.delayed else 0
 
 
-async def _remove(home: Home, registry: Registry, repository: str, keys: list[str]) -> Taken:
-    from reconciler.cli.user import principal
+async def _remove(home: Home, registry: Registry, repository: str, keys: list[str]) -> UploadResult:
+    from reconciler.cli.principal import principal
     from reconciler.engine.service import Service
 
     service = Service(home, registry)

@@ -21,19 +21,25 @@ def command(
     import asyncio
     from functools import partial
 
-    from reconciler.cli.serving import application
+    from reconciler.cli.serve_adapter import application
     from reconciler.engine.service import Service
     from reconciler.serve import serve
 
     place = settings.home(home)
     registry = settings.registry()
-    service = Service(place, registry)  # a server that starts before the first apply has a database to watch
+    service = Service(
+        place, registry
+    )  # a server that starts before the first apply has a database to watch
     for problem in service.locked_out():
         output.warning(problem, "the server sees the environment that it was started in")
     for fault in service.unusable():
         output.warning(fault.message, fault.hint)
     asyncio.run(service.close())
     serve(
-        partial(application, place, registry.settings), host=host, port=port, workers=workers, on_ready=lambda url: output.note(f"serving on {url}/")
+        partial(application, place, registry.settings),
+        host=host,
+        port=port,
+        workers=workers,
+        on_ready=lambda url: output.note(f"serving on {url}/"),
     )
     return 0

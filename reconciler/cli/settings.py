@@ -1,4 +1,6 @@
-"""Settings: flags, then environment, then `reconciler.toml`, then defaults. Plugins may have a file each in `plugins.d`."""
+"""Settings: flags, then environment, then `reconciler.toml`, then defaults. Plugins may have a file
+each in `plugins.d`.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +24,20 @@ TEXTS = ("home", "database", "plugin_directory")
 KEYS = (*TEXTS, "plugins")
 
 HomeOption = Annotated[
-    Path | None, typer.Option("--home", help="Folder of the state.  [env: RECONCILER_HOME; default: ./.reconciler]", show_default=False)
+    Path | None,
+    typer.Option(
+        "--home",
+        help="Folder of the state.  [env: RECONCILER_HOME; default: ./.reconciler]",
+        show_default=False,
+    ),
 ]
 PathsArgument = Annotated[
-    list[str] | None, typer.Argument(metavar="PATH", help="Manifest files and folders; `-` is standard input.  [default: .]", show_default=False)
+    list[str] | None,
+    typer.Argument(
+        metavar="PATH",
+        help="Manifest files and folders; `-` is standard input.  [default: .]",
+        show_default=False,
+    ),
 ]
 
 
@@ -43,14 +55,18 @@ def paths(words: list[str] | None) -> list[str]:
 
 
 def registry() -> Registry:
-    """The installed plugins under these settings: how every command comes by them. Raises PluginFault where none may start."""
+    """The installed plugins under these settings: how every command comes by them. Raises
+    PluginFault where none may start.
+    """
     found = unstarted_registry()
     found.start()
     return found
 
 
 def unstarted_registry() -> Registry:
-    """The same, nothing judged yet: for the commands by which one finds out why the others refuse to start."""
+    """The same, nothing judged yet: for the commands by which one finds out why the others refuse
+    to start.
+    """
     from reconciler.plugin.registry import Registry
 
     found = Registry(settings=plugins())
@@ -65,18 +81,26 @@ def plugins() -> PluginSettings:
     stored = _file()
     named = os.environ.get("RECONCILER_PLUGIN_DIRECTORY") or stored.get("plugin_directory")
     if named and not Path(named).is_dir():
-        raise UsageFault(f"the plugin directory `{named}` is no folder", hint="`RECONCILER_PLUGIN_DIRECTORY`, or `plugin_directory` in the settings")
+        raise UsageFault(
+            f"the plugin directory `{named}` is no folder",
+            hint="`RECONCILER_PLUGIN_DIRECTORY`, or `plugin_directory` in the settings",
+        )
     configs = dict(_tables(stored))
     origins = dict.fromkeys(configs, FILE)
     for id, path in _own_files():
         if id in configs:
-            raise UsageFault(f"the plugin `{id}` is configured twice: in `{FILE}` and in `{path}`", hint="keep one of them")
+            raise UsageFault(
+                f"the plugin `{id}` is configured twice: in `{FILE}` and in `{path}`",
+                hint="keep one of them",
+            )
         configs[id], origins[id] = _own_file(path), str(path)
     return PluginSettings(configs, origins, Path(named) if named else None)
 
 
 def _mention_strangers(registry: Registry) -> None:
-    """A configuration that no plugin reads is most likely a slip; but it must not stop a site whose plugin was uninstalled."""
+    """A configuration that no plugin reads is most likely a slip; but it must not stop a site whose
+    plugin was uninstalled.
+    """
     named = registry.settings.configs
     strangers = sorted(set(named) - registry.known()) if named else []
     if not strangers:
@@ -85,14 +109,22 @@ def _mention_strangers(registry: Registry) -> None:
 
     for id in strangers:
         close = get_close_matches(id, sorted(registry.known()), n=1)
-        message = f"`{registry.settings.origins[id]}` configures `{id}`, and no installed plugin has that ID"
+        message = (
+            f"`{registry.settings.origins[id]}` configures `{id}`, and no installed plugin has"
+            " that ID"
+        )
         output.warning(message, f"did you mean `{close[0]}`?" if close else None)
 
 
 def _tables(stored: dict[str, Any]) -> dict[str, dict[str, Any]]:
     tables = stored.get("plugins", {})
-    if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
-        raise UsageFault(f"`plugins` in `{FILE}` holds one table for each plugin", hint="`[plugins.python]`, then its keys")
+    if not isinstance(tables, dict) or not all(
+        isinstance(table, dict) for table in tables.values()
+    ):
+        raise UsageFault(
+            f"`plugins` in `{FILE}` holds one table for each plugin",
+            hint="`[plugins.python]`, then its keys",
+        )
     for id, table in tables.items():
         _check_plain(table, f"plugins.{id}")
     return tables
@@ -107,12 +139,19 @@ def _check_plain(value: Any, where: str) -> None:
         for one in value:
             _check_plain(one, where)
     elif not isinstance(value, (str, bool, int, float)):
-        raise UsageFault(f"`{where}` in `{FILE}` is a {type(value).__name__}, which plugins are not given", hint="put it in quotes")
+        raise UsageFault(
+            f"`{where}` in `{FILE}` is a {type(value).__name__}, which plugins are not given",
+            hint="put it in quotes",
+        )
 
 
 def _own_files() -> list[tuple[str, Path]]:
     folder = Path(FOLDER)
-    found = sorted(path for path in folder.glob("*.conf") if not path.name.startswith(".")) if folder.is_dir() else []
+    found = (
+        sorted(path for path in folder.glob("*.conf") if not path.name.startswith("."))
+        if folder.is_dir()
+        else []
+    )
     return [(path.name.removesuffix(".conf"), path) for path in found]
 
 
@@ -122,7 +161,9 @@ def _own_file(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise UsageFault(f"`{path}` cannot be read: {error}", hint="it holds one JSON object") from None
+        raise UsageFault(
+            f"`{path}` cannot be read: {error}", hint="it holds one JSON object"
+        ) from None
     if not isinstance(found, dict):
         raise UsageFault(f"`{path}` is no JSON object", hint="`{}` is an empty one")
     return found
@@ -140,7 +181,9 @@ def _file() -> dict[str, Any]:
         raise UsageFault(f"`{FILE}` cannot be read: {error}") from None
     unknown = sorted(set(settings) - set(KEYS))
     if unknown:
-        raise UsageFault(f"`{FILE}` holds the unknown setting `{unknown[0]}`", hint=f"known: {', '.join(KEYS)}")
+        raise UsageFault(
+            f"`{FILE}` holds the unknown setting `{unknown[0]}`", hint=f"known: {', '.join(KEYS)}"
+        )
     for name in TEXTS:
         if not isinstance(settings.get(name, ""), str):
             raise UsageFault(f"`{name}` in `{FILE}` expects a text", hint="put it in quotes")

@@ -18,26 +18,40 @@ NAME = "upload"
 
 
 def command(
-    repository: Annotated[str, typer.Argument(metavar="REPOSITORY", help="Name of a repository with an `upload` source.")],
+    repository: Annotated[
+        str,
+        typer.Argument(metavar="REPOSITORY", help="Name of a repository with an `upload` source."),
+    ],
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="What to upload.")],
-    field: Annotated[list[str] | None, typer.Option("--field", help="NAME=TEXT for the plugin; may come several times.")] = None,
+    field: Annotated[
+        list[str] | None,
+        typer.Option("--field", help="NAME=TEXT for the plugin; may come several times."),
+    ] = None,
     override: manifests.OverrideOption = None,
     home: settings.HomeOption = None,
 ) -> int:
-    """Add local files to a repository, as its plugin understands them, and show them in its publications."""
+    """Add local files to a repository, as its plugin understands them, and show them in its
+    publications.
+    """
     import asyncio
 
     from reconciler.engine.service import Service, uploaded_file
 
     fields = dict(_field(text) for text in field or [])
     service = Service(settings.home(home), settings.registry(), overrides=override or ())
-    return asyncio.run(_upload(service, repository, [uploaded_file(path) for path in files], fields))
+    return asyncio.run(
+        _upload(service, repository, [uploaded_file(path) for path in files], fields)
+    )
 
 
-async def _upload(service: Service, repository: str, files: list[UploadedFile], fields: dict[str, str]) -> int:
-    """Every file is a change of its own: what went in before one is refused stays in. 1 where one is in and not shown."""
-    from reconciler.cli.serving import said
-    from reconciler.cli.user import principal
+async def _upload(
+    service: Service, repository: str, files: list[UploadedFile], fields: dict[str, str]
+) -> int:
+    """Every file is a change of its own: what went in before one is refused stays in. 1 where one
+    is in and not shown.
+    """
+    from reconciler.cli.principal import principal
+    from reconciler.cli.serve_adapter import said
 
     delayed = False
     try:

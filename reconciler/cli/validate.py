@@ -21,9 +21,13 @@ class Format(StrEnum):
 
 def command(
     paths: settings.PathsArgument = None,
-    format: Annotated[Format, typer.Option(help="`github` prints workflow annotations.")] = Format.TEXT,
+    format: Annotated[
+        Format, typer.Option(help="`github` prints workflow annotations.")
+    ] = Format.TEXT,
 ) -> int:
-    """Check manifests without asking any remote: unknown keys, wrong types, duplicates, references, all in one run."""
+    """Check manifests without asking any remote: unknown keys, wrong types, duplicates, references,
+    all in one run.
+    """
     from reconciler.cli.manifests import read
     from reconciler.manifest import annotations, as_json
 

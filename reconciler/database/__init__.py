@@ -1,12 +1,14 @@
 """Facts: resources, versions, publications, leases and the journal. The only room that knows SQL.
 
-Comes in: records, units, digests, and the time as an argument. Goes out: the same, never a row, a session or a statement.
-Must never know: files of content, networks, manifests' syntax, any packaging format, the clock.
+Comes in: records, units, digests, and the time as an argument. Goes out: the same, never a row, a
+session or a statement. Must never know: files of content, networks, manifests' syntax, any
+packaging format, the clock.
 
-`Database(url).open(read_only=...)` hands out a `Reader`, through which nothing can be written, or a `Writer`.
-The order of writing is bytes (in the store), rows (`record_units`, `stage`), flip (`Stage.commit`), publication
-(`publish`, `PublicationStage.complete`), pointer (`point`); deletion goes the other way. A crash between any two steps
-leaves rows that nobody refers to, which the next `stage` or `publish` sweeps away.
+`Database(url).open(read_only=...)` hands out a `Reader`, through which nothing can be written, or a
+`Writer`. The order of writing is bytes (in the store), rows (`record_units`, `stage`), flip
+(`Stage.commit`), publication (`publish`, `PublicationStage.complete`), pointer (`point`); deletion
+goes the other way. A crash between any two steps leaves rows that nobody refers to, which the next
+`stage` or `publish` sweeps away.
 """
 
 from reconciler.database.commits import Stage

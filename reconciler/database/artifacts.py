@@ -7,17 +7,34 @@ from types import MappingProxyType
 
 from sqlalchemy import Connection, bindparam, select
 
-from reconciler.database.bulk import Bulk, Row, batches, ignoring, insert_for, listed, overwriting, replacing
+from reconciler.database.bulk import (
+    Bulk,
+    Row,
+    batches,
+    ignoring,
+    insert_for,
+    listed,
+    overwriting,
+    replacing,
+)
 from reconciler.database.records import ArtifactOrigin
 from reconciler.database.schema import artifact, artifact_origin, unit, unit_artifact
 from reconciler.database.session import Reading, Writing
-from reconciler.model import Digest, Sealed
+from reconciler.model import Digest, IdentifiedUnit
 
-_BATCH = 10_000  # units in one transaction: half a second of the write lock, and few enough for rows in the order of their keys to meet in pages
+# units in one transaction: half a second of the write lock, and few enough for rows in the order of
+# their keys to meet in pages
+_BATCH = 10_000
 
-_STORED = select(artifact.c.sha256).where(artifact.c.stored, artifact.c.sha256.in_(listed("digests")))
-_STORED_SIZES = select(artifact.c.sha256, artifact.c.size).where(artifact.c.stored, artifact.c.sha256.in_(listed("digests")))
-_SIZES = select(artifact.c.sha256, artifact.c.size).where(artifact.c.size.is_not(None), artifact.c.sha256.in_(listed("digests")))
+_STORED = select(artifact.c.sha256).where(
+    artifact.c.stored, artifact.c.sha256.in_(listed("digests"))
+)
+_STORED_SIZES = select(artifact.c.sha256, artifact.c.size).where(
+    artifact.c.stored, artifact.c.sha256.in_(listed("digests"))
+)
+_SIZES = select(artifact.c.sha256, artifact.c.size).where(
+    artifact.c.size.is_not(None), artifact.c.sha256.in_(listed("digests"))
+)
 
 _ORIGINS = (
     select(artifact_origin.c.sha256, artifact_origin.c.remote, artifact_origin.c.url)
@@ -27,7 +44,12 @@ _ORIGINS = (
 
 _UNITS = ignoring(unit, "digest", "type", "group_name", "key", "body")
 _DECLARED = ignoring(artifact, "sha256", "size", "stored")
-_KEPT = Bulk(lambda dialect: overwriting(insert_for(dialect, artifact), ["sha256"], ["size", "stored"]), "sha256", "size", "stored")
+_KEPT = Bulk(
+    lambda dialect: overwriting(insert_for(dialect, artifact), ["sha256"], ["size", "stored"]),
+    "sha256",
+    "size",
+    "stored",
+)
 _SET_ORIGINS = replacing(artifact_origin, "sha256", "remote", "url")
 _PARTS = Bulk(
     lambda dialect: (
@@ -69,7 +91,10 @@ class ContentReads(Reading):
         found: dict[Digest, int] = {}
         with self._reading.connect() as connection:
             for batch in batches(digest.raw for digest in digests):
-                found.update((Digest(row[0]), row[1]) for row in connection.execute(_STORED_SIZES, {"digests": batch}))
+                found.update(
+                    (Digest(row[0]), row[1])
+                    for row in connection.execute(_STORED_SIZES, {"digests": batch})
+                )
         return found
 
     def artifact_origins(self, digest: Digest) -> list[ArtifactOrigin]:
@@ -90,22 +115,39 @@ class ContentWrites(Writing):
     """Recording content. It is nobody's yet: a version takes it in."""
 
     def record_units(
-        self, units: Sequence[Sealed], stored_sizes: Mapping[Digest, int], origins: Mapping[Digest, ArtifactOrigin] = MappingProxyType({})
+        self,
+        units: Sequence[IdentifiedUnit],
+        stored_sizes: Mapping[Digest, int],
+        origins: Mapping[Digest, ArtifactOrigin] = MappingProxyType({}),
     ) -> None:
-        """Record units, their artifacts, which of these are in the store (`stored_sizes`: bytes by digest), and where others can be had.
+        """Record units, their artifacts, which of these are in the store (`stored_sizes`: bytes by
+        digest), and where others can be had.
 
-        Everything goes by digest, so recording twice, or half before a crash, changes nothing; a remote's origin of an
-        artifact takes the place of the one that the same remote had.
+        Everything goes by digest, so recording twice, or half before a crash, changes nothing; a
+        remote's origin of an artifact takes the place of the one that the same remote had.
         """
         for batch in batches(units, _BATCH):
-            batch.sort(key=lambda one: one.digest.raw)
+            batch.sort(key=lambda item: item.digest.raw)
             kept, declared, had = _artifacts(batch, stored_sizes, origins)
             with self._writing.begin() as connection:
-                _UNITS(connection, [(one.digest.raw, one.unit.type, one.group, one.unit.key, one.body) for one in batch])
+                _UNITS(
+                    connection,
+                    [
+                        (one.digest.raw, one.unit.type, one.group, one.unit.key, one.body)
+                        for one in batch
+                    ],
+                )
                 _KEPT(connection, kept)
                 _DECLARED(connection, declared)
                 _SET_ORIGINS(connection, had)
-                _PARTS(connection, [(one.digest.raw, part.path, bytes.fromhex(part.sha256)) for one in batch for part in one.unit.artifacts])
+                _PARTS(
+                    connection,
+                    [
+                        (one.digest.raw, part.path, bytes.fromhex(part.sha256))
+                        for one in batch
+                        for part in one.unit.artifacts
+                    ],
+                )
 
     def artifact_stored(self, digest: Digest, size: int) -> None:
         """The artifact's bytes have come and are in the store: `size` of them."""
@@ -114,13 +156,17 @@ class ContentWrites(Writing):
 
 
 def _artifacts(
-    units: Sequence[Sealed], stored: Mapping[Digest, int], origins: Mapping[Digest, ArtifactOrigin]
+    units: Sequence[IdentifiedUnit],
+    stored: Mapping[Digest, int],
+    origins: Mapping[Digest, ArtifactOrigin],
 ) -> tuple[list[Row], list[Row], list[Row]]:
-    """Rows of artifacts with bytes, of artifacts without, and of origins, each in the order of its table."""
+    """Rows of artifacts with bytes, of artifacts without, and of origins, each in the order of its
+    table.
+    """
     kept: dict[bytes, Row] = {}
     declared: dict[bytes, Row] = {}
     had: dict[bytes, Row] = {}
-    for part in (part for one in units for part in one.unit.artifacts):
+    for part in (part for item in units for part in item.unit.artifacts):
         raw = bytes.fromhex(part.sha256)
         digest = Digest(raw)
         size, origin = stored.get(digest), origins.get(digest)
@@ -130,4 +176,8 @@ def _artifacts(
             declared[raw] = (raw, part.size, False)
         if origin is not None:
             had[raw] = (raw, origin.remote, origin.url)
-    return [kept[raw] for raw in sorted(kept)], [declared[raw] for raw in sorted(declared)], [had[raw] for raw in sorted(had)]
+    return (
+        [kept[raw] for raw in sorted(kept)],
+        [declared[raw] for raw in sorted(declared)],
+        [had[raw] for raw in sorted(had)],
+    )

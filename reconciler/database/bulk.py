@@ -1,7 +1,8 @@
 """Statements for many rows: compiled once per dialect, then fed with tuples.
 
-SQLAlchemy's own parameter handling costs more than twice what the database does with a row. Here it is paid once per
-statement; only columns whose type converts values (times) are looked at row by row.
+SQLAlchemy's own parameter handling costs more than twice what the database does with a row. Here it
+is paid once per statement; only columns whose type converts values (times) are looked at row by
+row.
 """
 
 from __future__ import annotations
@@ -12,7 +13,16 @@ from itertools import islice
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import BindParameter, Column, Connection, Dialect, Insert, Table, TypeDecorator, bindparam
+from sqlalchemy import (
+    BindParameter,
+    Column,
+    Connection,
+    Dialect,
+    Insert,
+    Table,
+    TypeDecorator,
+    bindparam,
+)
 from sqlalchemy.sql.base import Executable
 from sqlalchemy.sql.compiler import SQLCompiler
 
@@ -38,7 +48,9 @@ def listed(name: str) -> BindParameter[Any]:
 
 def insert_for(dialect: str, table: Table) -> Upsert:
     """An INSERT that knows `on_conflict_do_...` in the dialect's own words, and returns nothing."""
-    words = import_module(f"sqlalchemy.dialects.{dialect}")  # only the one in use: PostgreSQL's costs a cold command 60 ms
+    words = import_module(
+        f"sqlalchemy.dialects.{dialect}"
+    )  # only the one in use: PostgreSQL's costs a cold command 60 ms
     made: Upsert = words.insert(table)
     return made.inline()
 
@@ -75,14 +87,18 @@ class Bulk:
         compiled = statement.compile(dialect=dialect, column_keys=keys)  # type: ignore[attr-defined]
         convert = self._converter(compiled, dialect)
         if not compiled.positiontup:
-            return str(compiled), lambda rows: [dict(zip(self._names, row, strict=True)) for row in convert(rows)]
+            return str(compiled), lambda rows: [
+                dict(zip(self._names, row, strict=True)) for row in convert(rows)
+            ]
         order = [self._names.index(name) for name in compiled.positiontup]
         if order == list(range(len(self._names))):
             return str(compiled), convert
         pick = itemgetter(*order)
         return str(compiled), lambda rows: [pick(row) for row in convert(rows)]
 
-    def _converter(self, compiled: SQLCompiler, dialect: Dialect) -> Callable[[Sequence[Row]], Sequence[Row]]:
+    def _converter(
+        self, compiled: SQLCompiler, dialect: Dialect
+    ) -> Callable[[Sequence[Row]], Sequence[Row]]:
         processors = {}
         for index, name in enumerate(self._names):
             kind = compiled.binds[name].type
@@ -91,7 +107,10 @@ class Bulk:
                 processors[index] = processor
         if not processors:
             return lambda rows: rows
-        return lambda rows: [tuple(processors[i](v) if i in processors else v for i, v in enumerate(row)) for row in rows]
+        return lambda rows: [
+            tuple(processors[i](v) if i in processors else v for i, v in enumerate(row))
+            for row in rows
+        ]
 
 
 def ignoring(table: Table, *names: str) -> Bulk:
@@ -105,11 +124,22 @@ def plain(table: Table, *names: str) -> Bulk:
 
 
 def replacing(table: Table, *names: str, keep: Sequence[str] = ()) -> Bulk:
-    """Insert rows, or overwrite the one with the same primary key in all columns but those of `keep`."""
+    """Insert rows, or overwrite the one with the same primary key in all columns but those of
+    `keep`.
+    """
     keys = [column.name for column in table.primary_key]
-    return Bulk(lambda dialect: overwriting(insert_for(dialect, table), keys, [n for n in names if n not in keep]), *names)
+    return Bulk(
+        lambda dialect: overwriting(
+            insert_for(dialect, table), keys, [n for n in names if n not in keep]
+        ),
+        *names,
+    )
 
 
 def overwriting(statement: Upsert, keys: Sequence[str], names: Sequence[str]) -> Upsert:
-    """`statement`, which overwrites the columns `names` where a row with the same `keys` is there already."""
-    return statement.on_conflict_do_update(index_elements=list(keys), set_={n: statement.excluded[n] for n in names if n not in keys})
+    """`statement`, which overwrites the columns `names` where a row with the same `keys` is there
+    already.
+    """
+    return statement.on_conflict_do_update(
+        index_elements=list(keys), set_={n: statement.excluded[n] for n in names if n not in keys}
+    )

@@ -1,4 +1,6 @@
-"""Engines: how connections to SQLite and PostgreSQL are opened, for writing, for reading, and onto nothing at all."""
+"""Engines: how connections to SQLite and PostgreSQL are opened, for writing, for reading, and onto
+nothing at all.
+"""
 
 from __future__ import annotations
 
@@ -17,37 +19,62 @@ from reconciler.errors import StateFault, UsageFault
 
 BUSY_SECONDS = 30
 
-_POOL = {"pool_size": 8, "max_overflow": -1}  # a reader that streams keeps its connection: waiting for one would be a deadlock
-# 64 MiB of changed pages before they go into the file: in a long import by digest the same pages change again and again.
+_POOL = {
+    "pool_size": 8,
+    "max_overflow": -1,
+}  # a reader that streams keeps its connection: waiting for one would be a deadlock
+# 64 MiB of changed pages before they go into the file: in a long import by digest the same pages
+# change again and again.
 _CHECKPOINT = "PRAGMA wal_autocheckpoint=16000"
 _SQLITE = {"timeout": BUSY_SECONDS, "check_same_thread": False}
 
 
 def writing(url: URL) -> Engine:
-    """For short writes. On SQLite each transaction takes the write lock when it begins, so that it can never fail half-way for want of it."""
+    """For short writes. On SQLite each transaction takes the write lock when it begins, so that it
+    can never fail half-way for want of it.
+    """
     if url.get_backend_name() != "sqlite":
         return _translated(_made(url), url.render_as_string(hide_password=True))
     engine = _translated(_made(url, poolclass=QueuePool, connect_args=_SQLITE), url.database or "")
-    _on_connect(engine, "PRAGMA journal_mode=WAL", "PRAGMA synchronous=NORMAL", "PRAGMA foreign_keys=ON", "PRAGMA cache_size=-16384", _CHECKPOINT)
+    _on_connect(
+        engine,
+        "PRAGMA journal_mode=WAL",
+        "PRAGMA synchronous=NORMAL",
+        "PRAGMA foreign_keys=ON",
+        "PRAGMA cache_size=-16384",
+        _CHECKPOINT,
+    )
     _begin_with(engine, "BEGIN IMMEDIATE")
     return engine
 
 
 def reading(url: URL) -> Engine:
-    """For reading: the database itself refuses to write. Each connection sees one state from its first statement on."""
+    """For reading: the database itself refuses to write. Each connection sees one state from its
+    first statement on.
+    """
     if url.get_backend_name() != "sqlite":
-        engine = _translated(_made(url, isolation_level="REPEATABLE READ"), url.render_as_string(hide_password=True))
+        engine = _translated(
+            _made(url, isolation_level="REPEATABLE READ"), url.render_as_string(hide_password=True)
+        )
         return engine.execution_options(postgresql_readonly=True)
-    only_existing = url.set(database=f"file:{_quoted(url.database or '')}").update_query_dict({"mode": "rw", "uri": "true"})
-    engine = _translated(_made(only_existing, poolclass=QueuePool, connect_args=_SQLITE), url.database or "")
+    only_existing = url.set(database=f"file:{_quoted(url.database or '')}").update_query_dict(
+        {"mode": "rw", "uri": "true"}
+    )
+    engine = _translated(
+        _made(only_existing, poolclass=QueuePool, connect_args=_SQLITE), url.database or ""
+    )
     _on_connect(engine, "PRAGMA query_only=ON", "PRAGMA cache_size=-16384")
     _begin_with(engine, "BEGIN")
     return engine
 
 
 def empty() -> Engine:
-    """For reading where no database is yet: every connection has the tables, in memory, without a row."""
-    engine = _translated(_made(make_url("sqlite://"), poolclass=QueuePool, connect_args=_SQLITE), "in memory")
+    """For reading where no database is yet: every connection has the tables, in memory, without a
+    row.
+    """
+    engine = _translated(
+        _made(make_url("sqlite://"), poolclass=QueuePool, connect_args=_SQLITE), "in memory"
+    )
     _on_connect(engine, *_definitions(), "PRAGMA query_only=ON")
     _begin_with(engine, "BEGIN")
     return engine
@@ -58,7 +85,11 @@ def _definitions() -> tuple[str, ...]:
     """Every table and index as SQLite wants it. Writing them out takes longer than a small plan."""
     dialect = sqlite.dialect()
     tables = [str(CreateTable(table).compile(dialect=dialect)) for table in metadata.sorted_tables]
-    indexes = [str(CreateIndex(index).compile(dialect=dialect)) for table in metadata.sorted_tables for index in table.indexes]
+    indexes = [
+        str(CreateIndex(index).compile(dialect=dialect))
+        for table in metadata.sorted_tables
+        for index in table.indexes
+    ]
     return (*tables, *indexes)
 
 
@@ -66,17 +97,23 @@ def _made(url: URL, **more: Any) -> Engine:
     try:
         return create_engine(url, **_POOL, **more)
     except ModuleNotFoundError as error:
-        message = f"the database URL asks for the Python package `{error.name}`, which is not installed"
+        message = (
+            f"the database URL asks for the Python package `{error.name}`, which is not installed"
+        )
         raise UsageFault(message, hint=f"`pip install {error.name}`") from None
 
 
 def _translated(engine: Engine, where: str) -> Engine:
-    """Have what the database itself cannot do (a full disk, a lock that stays, a broken file) raised as StateFault. `where`: its name for people."""
+    """Have what the database itself cannot do (a full disk, a lock that stays, a broken file)
+    raised as StateFault. `where`: its name for people.
+    """
 
     @event.listens_for(engine, "handle_error")
     def translate(context: ExceptionContext) -> None:
         error = context.sqlalchemy_exception
-        if isinstance(error, OperationalError) or type(error) is DatabaseError:  # the latter bare: SQLite's word for a file that is none
+        if (
+            isinstance(error, OperationalError) or type(error) is DatabaseError
+        ):  # the latter bare: SQLite's word for a file that is none
             message = f"the database `{where}` cannot be used: {context.original_exception}"
             hint = "is its folder writable, the disk not full, and no other program at it?"
             raise StateFault(message, hint=hint) from context.original_exception
@@ -92,7 +129,9 @@ def _quoted(path: str) -> str:
 def _on_connect(engine: Engine, *statements: str) -> None:
     @event.listens_for(engine, "connect")
     def prepare(connection: sqlite3.Connection, record: Any) -> None:
-        connection.isolation_level = None  # transactions begin where we say so, not before the first INSERT
+        connection.isolation_level = (
+            None  # transactions begin where we say so, not before the first INSERT
+        )
         for statement in statements:
             connection.execute(statement)
 

@@ -25,30 +25,65 @@ from reconciler.database.withheld import WithheldReads, WithheldWrites
 from reconciler.errors import StateFault, UsageFault
 
 
-class Reader(ResourceReads, PluginReads, ContentReads, GroupReads, VersionReads, MemberReads, PublicationReads, WithheldReads, RunReads):
-    """Everything that can be asked. Writing through it is impossible. Usable from any thread, several at once."""
+class Reader(
+    ResourceReads,
+    PluginReads,
+    ContentReads,
+    GroupReads,
+    VersionReads,
+    MemberReads,
+    PublicationReads,
+    WithheldReads,
+    RunReads,
+):
+    """Everything that can be asked. Writing through it is impossible. Usable from any thread,
+    several at once.
+    """
 
 
-class Writer(Reader, ResourceWrites, PluginWrites, ContentWrites, CommitWrites, PublicationWrites, WithheldWrites, LeaseWrites, RunWrites):
+class Writer(
+    Reader,
+    ResourceWrites,
+    PluginWrites,
+    ContentWrites,
+    CommitWrites,
+    PublicationWrites,
+    WithheldWrites,
+    LeaseWrites,
+    RunWrites,
+):
     """Everything that can be recorded as well."""
 
 
 class Database:
-    """`url`: as SQLAlchemy writes them, `sqlite:////folder/state.db` or `postgresql+psycopg://host/name`."""
+    """`url`: as SQLAlchemy writes them, `sqlite:////folder/state.db` or
+    `postgresql+psycopg://host/name`.
+    """
 
     def __init__(self, url: str) -> None:
         try:
             self._url = make_url(url)
         except ArgumentError:
-            raise UsageFault("the database URL cannot be understood", hint="for example `sqlite:////var/lib/reconciler/state.db`") from None
-        if self._url.get_backend_name() == "sqlite" and self._url.database in (None, "", ":memory:"):
-            raise UsageFault("the database URL names no file", hint="for example `sqlite:////var/lib/reconciler/state.db`")
+            raise UsageFault(
+                "the database URL cannot be understood",
+                hint="for example `sqlite:////var/lib/reconciler/state.db`",
+            ) from None
+        if self._url.get_backend_name() == "sqlite" and self._url.database in (
+            None,
+            "",
+            ":memory:",
+        ):
+            raise UsageFault(
+                "the database URL names no file",
+                hint="for example `sqlite:////var/lib/reconciler/state.db`",
+            )
         self._where = self._url.render_as_string(hide_password=True)
         self._reading: Engine | None = None
         self._writing: Engine | None = None
 
     def open(self, read_only: bool) -> Self:
-        """Connect. For writing: creates the folder and the tables, and migrates. Read-only: creates nothing; no database yet reads as an empty one.
+        """Connect. For writing: creates the folder and the tables, and migrates. Read-only: creates
+        nothing; no database yet reads as an empty one.
 
         Raises StateFault when the schema is newer than this release, or, read-only, older.
         """
@@ -58,13 +93,17 @@ class Database:
         return self
 
     def migrate(self) -> None:
-        """Create or upgrade the tables, all of it or nothing. Raises StateFault when they are newer than this release."""
+        """Create or upgrade the tables, all of it or nothing. Raises StateFault when they are newer
+        than this release.
+        """
         file = self._file()
         if file is not None:
             try:
                 file.parent.mkdir(parents=True, exist_ok=True)
             except OSError as error:
-                message = f"the folder of the state `{file.parent}` cannot be made: {error.strerror}"
+                message = (
+                    f"the folder of the state `{file.parent}` cannot be made: {error.strerror}"
+                )
                 raise StateFault(message, hint="choose another with `--home`") from None
         if self._writing is None:
             self._writing = connection.writing(self._url)
@@ -91,7 +130,12 @@ class Database:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()
 
     def _file(self) -> Path | None:

@@ -10,7 +10,13 @@ from sqlalchemy import bindparam, exists, select
 from reconciler.database.bulk import batches, listed, parameter
 from reconciler.database.columns import to_digest
 from reconciler.database.records import CommittedGroup, CommittedSource, CurrentUnit
-from reconciler.database.schema import membership, repository_group, source_group, source_state, unit
+from reconciler.database.schema import (
+    membership,
+    repository_group,
+    source_group,
+    source_state,
+    unit,
+)
 from reconciler.database.session import Reading
 from reconciler.database.versions import STREAM
 from reconciler.model import Digest
@@ -18,20 +24,38 @@ from reconciler.model import Digest
 _REPOSITORY = parameter("repository_id", repository_group.c.repository_id)
 _NAMES = listed("names")
 
-_SOURCES = select(source_state.c.source, source_state.c.validator, source_state.c.selection).where(source_state.c.repository_id == _REPOSITORY)
-_SOURCE = _SOURCES.where(source_state.c.source == bindparam("source"))
-_OF_SOURCE = (source_group.c.repository_id == _REPOSITORY) & (source_group.c.source == bindparam("source"))
-_DUE = (
-    select(source_group.c.reconsider_at).where(_OF_SOURCE, source_group.c.reconsider_at.is_not(None)).order_by(source_group.c.reconsider_at).limit(1)
+_SOURCES = select(source_state.c.source, source_state.c.validator, source_state.c.selection).where(
+    source_state.c.repository_id == _REPOSITORY
 )
-_INCOMPLETE = select(source_group.c.name).where(_OF_SOURCE, source_group.c.validator.is_(None)).limit(1)
-_COMMITTED = select(source_group.c.name, source_group.c.validator, source_group.c.selection, source_group.c.reconsider_at).where(_OF_SOURCE)
+_SOURCE = _SOURCES.where(source_state.c.source == bindparam("source"))
+_OF_SOURCE = (source_group.c.repository_id == _REPOSITORY) & (
+    source_group.c.source == bindparam("source")
+)
+_DUE = (
+    select(source_group.c.reconsider_at)
+    .where(_OF_SOURCE, source_group.c.reconsider_at.is_not(None))
+    .order_by(source_group.c.reconsider_at)
+    .limit(1)
+)
+_INCOMPLETE = (
+    select(source_group.c.name).where(_OF_SOURCE, source_group.c.validator.is_(None)).limit(1)
+)
+_COMMITTED = select(
+    source_group.c.name,
+    source_group.c.validator,
+    source_group.c.selection,
+    source_group.c.reconsider_at,
+).where(_OF_SOURCE)
 _COMMITTED_ONE = _COMMITTED.where(source_group.c.name == bindparam("name"))
 _CURRENT = (
     select(repository_group.c.name, unit.c.digest, unit.c.body, membership.c.source)
     .join(membership, membership.c.group_id == repository_group.c.id)
     .join(unit, unit.c.id == membership.c.unit_id)
-    .where(repository_group.c.repository_id == _REPOSITORY, repository_group.c.name.in_(_NAMES), membership.c.removed.is_(None))
+    .where(
+        repository_group.c.repository_id == _REPOSITORY,
+        repository_group.c.name.in_(_NAMES),
+        membership.c.removed.is_(None),
+    )
     .order_by(repository_group.c.name, unit.c.type, unit.c.key, unit.c.digest, membership.c.source)
 )
 _CURRENT_OF = _CURRENT.where(membership.c.source == bindparam("source"))
@@ -41,7 +65,9 @@ _HELD = (
     .where(
         exists(
             select(1).where(
-                membership.c.group_id == repository_group.c.id, membership.c.removed.is_(None), membership.c.source == bindparam("source")
+                membership.c.group_id == repository_group.c.id,
+                membership.c.removed.is_(None),
+                membership.c.source == bindparam("source"),
             )
         )
     )
@@ -56,47 +82,75 @@ class GroupReads(Reading):
         """How each source stood when its last completed listing was committed."""
         with self._reading.connect() as connection:
             rows = connection.execute(_SOURCES, {"repository_id": repository_id})
-            return {source: CommittedSource(validator, to_digest(selection)) for source, validator, selection in rows}
+            return {
+                source: CommittedSource(validator, to_digest(selection))
+                for source, validator, selection in rows
+            }
 
     def committed_source(self, repository_id: int, source: str) -> CommittedSource | None:
         """How one source stood; None before its first commit."""
         with self._reading.connect() as connection:
-            row = connection.execute(_SOURCE, {"repository_id": repository_id, "source": source}).one_or_none()
+            row = connection.execute(
+                _SOURCE, {"repository_id": repository_id, "source": source}
+            ).one_or_none()
             return None if row is None else CommittedSource(row[1], to_digest(row[2]))
 
     def committed_groups(self, repository_id: int, source: str) -> dict[str, CommittedGroup]:
         """How each group of a source stood when it was last read whole."""
         with self._reading.connect() as connection:
-            rows = connection.execute(_COMMITTED, {"repository_id": repository_id, "source": source})
+            rows = connection.execute(
+                _COMMITTED, {"repository_id": repository_id, "source": source}
+            )
             digests: dict[bytes, Digest] = {}  # hundreds of thousands of groups rest on one or two
             return {
-                name: CommittedGroup(name, validator, digests.get(selection) or digests.setdefault(selection, Digest(selection)), again)
+                name: CommittedGroup(
+                    name,
+                    validator,
+                    digests.get(selection) or digests.setdefault(selection, Digest(selection)),
+                    again,
+                )
                 for name, validator, selection, again in rows
             }
 
     def committed_group(self, repository_id: int, source: str, name: str) -> CommittedGroup | None:
         """How one group of a source stood; None where the source does not hold it."""
         with self._reading.connect() as connection:
-            row = connection.execute(_COMMITTED_ONE, {"repository_id": repository_id, "source": source, "name": name}).one_or_none()
+            row = connection.execute(
+                _COMMITTED_ONE, {"repository_id": repository_id, "source": source, "name": name}
+            ).one_or_none()
             return None if row is None else CommittedGroup(row[0], row[1], Digest(row[2]), row[3])
 
     def source_due(self, repository_id: int, source: str) -> datetime | None:
-        """When the first group of a source is to be decided anew because time alone changes something; None: never."""
+        """When the first group of a source is to be decided anew because time alone changes
+        something; None: never.
+        """
         with self._reading.connect() as connection:
-            return connection.execute(_DUE, {"repository_id": repository_id, "source": source}).scalar()
+            return connection.execute(
+                _DUE, {"repository_id": repository_id, "source": source}
+            ).scalar()
 
     def source_incomplete(self, repository_id: int, source: str) -> bool:
         """Is there a group of which something failed, so that it was committed without a validator?"""
         with self._reading.connect() as connection:
-            return connection.execute(_INCOMPLETE, {"repository_id": repository_id, "source": source}).first() is not None
+            return (
+                connection.execute(
+                    _INCOMPLETE, {"repository_id": repository_id, "source": source}
+                ).first()
+                is not None
+            )
 
     def held_groups(self, repository_id: int, source: str) -> Iterator[str]:
         """Names of the groups in which a source has members now, in name order."""
         with self._reading.connect().execution_options(yield_per=STREAM) as connection:
-            yield from connection.execute(_HELD, {"repository_id": repository_id, "source": source}).scalars()
+            yield from connection.execute(
+                _HELD, {"repository_id": repository_id, "source": source}
+            ).scalars()
 
-    def current_units(self, repository_id: int, names: Iterable[str], source: str | None = None) -> dict[str, list[CurrentUnit]]:
-        """Members of groups now, groups that hold none left out, by (type, key). A unit that two sources brought comes once for each.
+    def current_units(
+        self, repository_id: int, names: Iterable[str], source: str | None = None
+    ) -> dict[str, list[CurrentUnit]]:
+        """Members of groups now, groups that hold none left out, by (type, key). A unit that two
+        sources brought comes once for each.
 
         `source`: only what that one brought.
         """
@@ -104,7 +158,9 @@ class GroupReads(Reading):
         found: dict[str, list[CurrentUnit]] = {}
         with self._reading.connect() as connection:
             for batch in batches(names):
-                rows = connection.execute(statement, {"repository_id": repository_id, "names": batch, **values})
+                rows = connection.execute(
+                    statement, {"repository_id": repository_id, "names": batch, **values}
+                )
                 for name, digest, body, by in rows:
                     found.setdefault(name, []).append(CurrentUnit(Digest(digest), body, by))
         return found

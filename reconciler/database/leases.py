@@ -7,15 +7,26 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, bindparam, select, update
 
 from reconciler.database.bulk import insert_for, overwriting, parameter
-from reconciler.database.process import Process, this_process
+from reconciler.database.process_identity import Process, this_process
 from reconciler.database.records import Lease
 from reconciler.database.schema import lease
 from reconciler.database.session import Writing
 from reconciler.errors import LeaseHeld
 
 _BY_NAME = select(lease).where(lease.c.name == bindparam("name")).with_for_update()
-_MINE = (lease.c.name == bindparam("lease_name")) & (lease.c.epoch == bindparam("lease_epoch")) & lease.c.host.is_not(None)
-_BEAT = update(lease).where(_MINE).values(heartbeat_at=parameter("now", lease.c.heartbeat_at), expires_at=parameter("expiry", lease.c.expires_at))
+_MINE = (
+    (lease.c.name == bindparam("lease_name"))
+    & (lease.c.epoch == bindparam("lease_epoch"))
+    & lease.c.host.is_not(None)
+)
+_BEAT = (
+    update(lease)
+    .where(_MINE)
+    .values(
+        heartbeat_at=parameter("now", lease.c.heartbeat_at),
+        expires_at=parameter("expiry", lease.c.expires_at),
+    )
+)
 _RELEASE = update(lease).where(_MINE).values(host=None)
 
 
@@ -25,24 +36,43 @@ class LeaseWrites(Writing):
     def acquire(self, name: str, *, ttl_seconds: float, now: datetime) -> Lease:
         """Take the lease `name`; its epoch is greater than that of any taking before.
 
-        Raises LeaseHeld naming the holder, unless that has released it, was silent for longer than its lease lasts, or is a
-        process of this host that has ended.
+        Raises LeaseHeld naming the holder, unless that has released it, was silent for longer than
+        its lease lasts, or is a process of this host that has ended.
         """
         me = this_process()
         with self._writing.begin() as connection:
             epoch = _epoch_of_free(connection, name, now) + 1
-            row = {"name": name, "epoch": epoch, "host": me.host, "pid": me.pid, "process_start": me.start}
-            row |= {"acquired_at": now, "heartbeat_at": now, "expires_at": now + timedelta(seconds=ttl_seconds)}
-            connection.execute(overwriting(insert_for(connection.dialect.name, lease).values(row), ["name"], list(row)))
+            row = {
+                "name": name,
+                "epoch": epoch,
+                "host": me.host,
+                "pid": me.pid,
+                "process_start": me.start,
+            }
+            row |= {
+                "acquired_at": now,
+                "heartbeat_at": now,
+                "expires_at": now + timedelta(seconds=ttl_seconds),
+            }
+            connection.execute(
+                overwriting(
+                    insert_for(connection.dialect.name, lease).values(row), ["name"], list(row)
+                )
+            )
         return Lease(name, epoch, ttl_seconds)
 
     def heartbeat(self, held: Lease, now: datetime) -> None:
-        """Say that the holder lives. Raises LeaseHeld when somebody else has taken the lease over, or it was released."""
+        """Say that the holder lives. Raises LeaseHeld when somebody else has taken the lease over,
+        or it was released.
+        """
         expiry = now + timedelta(seconds=held.ttl_seconds)
         values = {"lease_name": held.name, "lease_epoch": held.epoch, "now": now, "expiry": expiry}
         with self._writing.begin() as connection:
             if connection.execute(_BEAT, values).rowcount != 1:
-                raise LeaseHeld(f"the lease `{held.name}` was lost: another run has taken it over", hint="run again once that one has ended")
+                raise LeaseHeld(
+                    f"the lease `{held.name}` was lost: another run has taken it over",
+                    hint="run again once that one has ended",
+                )
 
     def release(self, held: Lease) -> None:
         """Give the lease back. Nothing happens when it was lost before."""
@@ -54,9 +84,17 @@ def _epoch_of_free(connection: Connection, name: str, now: datetime) -> int:
     row = connection.execute(_BY_NAME, {"name": name}).one_or_none()
     if row is None:
         return 0
-    if row.host is None or row.expires_at <= now or Process(row.host, row.pid, row.process_start).gone:
+    if (
+        row.host is None
+        or row.expires_at <= now
+        or Process(row.host, row.pid, row.process_start).gone
+    ):
         return int(row.epoch)
     raise LeaseHeld(
-        f"the lease `{name}` is held by process {row.pid} on host `{row.host}` since {row.acquired_at:%Y-%m-%d %H:%M:%S} UTC",
-        hint=f"last sign of life {row.heartbeat_at:%H:%M:%S} UTC; unless renewed it can be taken over from {row.expires_at:%H:%M:%S} UTC on",
+        f"the lease `{name}` is held by process {row.pid} on host `{row.host}` since"
+        f" {row.acquired_at:%Y-%m-%d %H:%M:%S} UTC",
+        hint=(
+            f"last sign of life {row.heartbeat_at:%H:%M:%S} UTC; unless renewed it can be taken"
+            f" over from {row.expires_at:%H:%M:%S} UTC on"
+        ),
     )

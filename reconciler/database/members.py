@@ -1,4 +1,6 @@
-"""The members of any version, exactly as they are recorded: for copying them elsewhere, and for finding one among them."""
+"""The members of any version, exactly as they are recorded: for copying them elsewhere, and for
+finding one among them.
+"""
 
 from __future__ import annotations
 
@@ -34,15 +36,29 @@ _CONTENT = (
 
 
 def _find() -> Select[Any]:
-    """Two ways to a unit: through its group's name, and past every member of the version (an index on keys would cost each unit that is recorded)."""
+    """Two ways to a unit: through its group's name, and past every member of the version (an index
+    on keys would cost each unit that is recorded).
+    """
     found = (
-        select(repository_group.c.name, unit.c.type, unit.c.key, unit.c.digest, unit.c.body, membership.c.source, membership.c.added)
+        select(
+            repository_group.c.name,
+            unit.c.type,
+            unit.c.key,
+            unit.c.digest,
+            unit.c.body,
+            membership.c.source,
+            membership.c.added,
+        )
         .join(membership, membership.c.group_id == repository_group.c.id)
         .join(unit, unit.c.id == membership.c.unit_id)
         .where(membership.c.repository_id == _REPOSITORY, at(_NUMBER))
     )
-    by_group = found.where(repository_group.c.repository_id == _REPOSITORY, repository_group.c.name == bindparam("key"))
-    by_key = found.where(unit.c.key == bindparam("key"), repository_group.c.name != bindparam("key"))
+    by_group = found.where(
+        repository_group.c.repository_id == _REPOSITORY, repository_group.c.name == bindparam("key")
+    )
+    by_key = found.where(
+        unit.c.key == bindparam("key"), repository_group.c.name != bindparam("key")
+    )
     both = union_all(by_group, by_key).subquery()
     return select(both).order_by(both.c.name, both.c.type, both.c.key, both.c.digest, both.c.source)
 
@@ -54,7 +70,9 @@ class MemberReads(Reading):
     """What versions hold, by digest. Iterators hold a connection and its snapshot until they end."""
 
     def version_groups(self, repository_id: int, number: int) -> Iterator[tuple[str, Digest]]:
-        """(name, digest of its content) of each group that a version holds, in name order. Of the latest version without looking at units."""
+        """(name, digest of its content) of each group that a version holds, in name order. Of the
+        latest version without looking at units.
+        """
         values = {"repository_id": repository_id, "number": number}
         with self._reading.connect().execution_options(yield_per=STREAM) as connection:
             if connection.execute(_LATEST, values).scalar() == number:
@@ -65,18 +83,31 @@ class MemberReads(Reading):
             for name, members in groupby(rows, key=lambda row: row[0]):
                 yield name, group_digest(Digest(row[1]) for row in members)
 
-    def members(self, repository_id: int, number: int, names: Iterable[str]) -> dict[str, list[tuple[Digest, bytes]]]:
-        """(digest, body) of the units of groups in a version, by (type, key), without groups that hold none. Each digest is that of its body."""
+    def members(
+        self, repository_id: int, number: int, names: Iterable[str]
+    ) -> dict[str, list[tuple[Digest, bytes]]]:
+        """(digest, body) of the units of groups in a version, by (type, key), without groups that
+        hold none. Each digest is that of its body.
+        """
         found: dict[str, list[tuple[Digest, bytes]]] = {}
         with self._reading.connect() as connection:
             for batch in batches(names):
-                rows = connection.execute(UNITS, {"repository_id": repository_id, "number": number, "names": batch})
+                rows = connection.execute(
+                    UNITS, {"repository_id": repository_id, "number": number, "names": batch}
+                )
                 for row in rows:
                     found.setdefault(row[0], []).append((Digest(row[3]), row[4]))
         return found
 
     def find_units(self, repository_id: int, number: int, key: str) -> list[FoundUnit]:
-        """Units of a version whose key, or whose group's name, is `key`: by (group, type, key), once for each source that brought it."""
+        """Units of a version whose key, or whose group's name, is `key`: by (group, type, key),
+        once for each source that brought it.
+        """
         with self._reading.connect() as connection:
-            rows = connection.execute(_FIND, {"repository_id": repository_id, "number": number, "key": key})
-            return [FoundUnit(group, Digest(digest), body, source, added) for group, _, _, digest, body, source, added in rows]
+            rows = connection.execute(
+                _FIND, {"repository_id": repository_id, "number": number, "key": key}
+            )
+            return [
+                FoundUnit(group, Digest(digest), body, source, added)
+                for group, _, _, digest, body, source, added in rows
+            ]

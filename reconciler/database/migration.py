@@ -1,6 +1,7 @@
 """From whatever schema a database has to the one that this release works with.
 
-Alembic is imported only where the recorded revision is not ours: it costs more than a run that has nothing to do.
+Alembic is imported only where the recorded revision is not ours: it costs more than a run that has
+nothing to do.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ def revision(connection: Connection) -> str | None:
 
 
 def migrate(connection: Connection, where: str) -> None:
-    """Bring the schema up to HEAD, within the caller's transaction. Raises StateFault when it is newer than this release."""
+    """Bring the schema up to HEAD, within the caller's transaction. Raises StateFault when it is
+    newer than this release.
+    """
     stored = revision(connection)
     if stored == HEAD:
         return
@@ -38,11 +41,16 @@ def migrate(connection: Connection, where: str) -> None:
 
 
 def check(connection: Connection, where: str) -> bool:
-    """May this database be read? False: it has no tables yet. Raises StateFault when its schema is older or newer than this release."""
+    """May this database be read? False: it has no tables yet. Raises StateFault when its schema is
+    older or newer than this release.
+    """
     stored = revision(connection)
     if stored not in (None, HEAD):
         _scripts(stored, where)
-        raise StateFault(f"the database `{where}` has schema revision `{stored}`, this release reads `{HEAD}`", hint="`reconciler apply` migrates it")
+        raise StateFault(
+            f"the database `{where}` has schema revision `{stored}`, this release reads `{HEAD}`",
+            hint="`reconciler apply` migrates it",
+        )
     return stored is not None
 
 
@@ -51,7 +59,10 @@ def _create(connection: Connection) -> None:
     metadata.create_all(connection, checkfirst=False)
     connection.execute(generation.insert().values(id=1, value=0))
     connection.execute(
-        text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))")
+        text(
+            "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, CONSTRAINT"
+            " alembic_version_pkc PRIMARY KEY (version_num))"
+        )
     )
     connection.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": HEAD})
 
@@ -65,7 +76,9 @@ def upgrade(connection: Connection, scripts: ScriptDirectory) -> None:
     from alembic.config import Config
     from alembic.runtime.environment import EnvironmentContext
 
-    with EnvironmentContext(Config(), scripts, fn=lambda current, _: scripts._upgrade_revs(HEAD, current)) as environment:
+    with EnvironmentContext(
+        Config(), scripts, fn=lambda current, _: scripts._upgrade_revs(HEAD, current)
+    ) as environment:
         environment.configure(connection=connection, target_metadata=metadata)
         environment.run_migrations()
 
@@ -82,7 +95,8 @@ def _scripts(stored: str | None, where: str) -> ScriptDirectory:
     known = scripts()
     if stored not in {script.revision for script in known.walk_revisions()}:
         raise StateFault(
-            f"the database `{where}` has schema revision `{stored}`, which is newer than this release: it knows up to `{HEAD}`",
+            f"the database `{where}` has schema revision `{stored}`, which is newer than this"
+            f" release: it knows up to `{HEAD}`",
             hint="install the release that wrote it, or a later one",
         )
     return known

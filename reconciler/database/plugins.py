@@ -1,6 +1,7 @@
 """What the plugins of a repository leave with it: that they are attached, and their notes.
 
-An *owner* is `importer:<id>`, `publisher:<id>`, or `repository` for the note that all plugins of a repository share.
+An *owner* is `importer:<id>`, `publisher:<id>`, or `repository` for the note that all plugins of a
+repository share.
 """
 
 from __future__ import annotations
@@ -23,14 +24,24 @@ from reconciler.model import Digest
 _row = repository_plugin.c
 _OF = _row.repository_id == parameter("of_repository", _row.repository_id)
 _ATTACHED = select(_row.owner, _row.config).where(_OF, _row.attached).order_by(_row.owner)
-_EVERY_ATTACHED = select(_row.repository_id, _row.owner, _row.config).where(_row.attached).order_by(_row.repository_id, _row.owner)
+_EVERY_ATTACHED = (
+    select(_row.repository_id, _row.owner, _row.config)
+    .where(_row.attached)
+    .order_by(_row.repository_id, _row.owner)
+)
 _SCRATCHPAD = select(_row.scratchpad).where(_OF, _row.owner == bindparam("of_owner"))
 _ATTACH = replacing(repository_plugin, "repository_id", "owner", "attached", "config")
 _DETACH = delete(repository_plugin).where(_OF, _row.owner == bindparam("of_owner"))
-_NOTE = replacing(repository_plugin, "repository_id", "owner", "attached", "scratchpad", keep=["attached"])
-_ALONE = select(repository.c.id).where(repository.c.id == bindparam("of_repository")).with_for_update()  # there may be no note yet to lock
+_NOTE = replacing(
+    repository_plugin, "repository_id", "owner", "attached", "scratchpad", keep=["attached"]
+)
+_ALONE = (
+    select(repository.c.id).where(repository.c.id == bindparam("of_repository")).with_for_update()
+)  # there may be no note yet to lock
 _DROP_EMPTY = Bulk(
-    lambda _: delete(repository_plugin).where(_OF, _row.owner == bindparam("of_owner"), ~_row.attached, _row.scratchpad.is_(None)),
+    lambda _: delete(repository_plugin).where(
+        _OF, _row.owner == bindparam("of_owner"), ~_row.attached, _row.scratchpad.is_(None)
+    ),
     *("of_repository", "of_owner"),
 )
 
@@ -41,10 +52,15 @@ class PluginReads(Reading):
     def attachments(self, repository_id: int) -> list[Attachment]:
         """The plugins that a repository uses, by owner."""
         with self._reading.connect() as connection:
-            return [Attachment(owner, to_digest(config)) for owner, config in connection.execute(_ATTACHED, {"of_repository": repository_id})]
+            return [
+                Attachment(owner, to_digest(config))
+                for owner, config in connection.execute(_ATTACHED, {"of_repository": repository_id})
+            ]
 
     def every_attachment(self) -> dict[int, list[Attachment]]:
-        """The plugins that each repository uses, by owner; repositories that use none are left out. One query, however many there are."""
+        """The plugins that each repository uses, by owner; repositories that use none are left out.
+        One query, however many there are.
+        """
         found: dict[int, list[Attachment]] = {}
         with self._reading.connect() as connection:
             for repository_id, owner, config in connection.execute(_EVERY_ATTACHED):
@@ -54,7 +70,9 @@ class PluginReads(Reading):
     def scratchpad(self, repository_id: int, owner: str) -> Any:
         """What `owner` noted last, as plain data of the caller's own; None where there is no note."""
         with self._reading.connect() as connection:
-            text = connection.execute(_SCRATCHPAD, {"of_repository": repository_id, "of_owner": owner}).scalar()
+            text = connection.execute(
+                _SCRATCHPAD, {"of_repository": repository_id, "of_owner": owner}
+            ).scalar()
         return None if text is None else json.loads(text)
 
 
@@ -62,23 +80,37 @@ class PluginWrites(Writing):
     """Attaching, detaching and noting."""
 
     def attach(self, repository_id: int, attachments: Sequence[Attachment]) -> None:
-        """The repository uses these plugins from now on, with these configurations. Others stay attached, notes stay as they are."""
+        """The repository uses these plugins from now on, with these configurations. Others stay
+        attached, notes stay as they are.
+        """
         with self._writing.begin() as connection:
             write_attachments(connection, repository_id, attachments)
 
     def detach(self, repository_id: int, owner: str) -> None:
-        """The repository no longer uses this plugin: its note goes as well. Nothing happens when it is not attached."""
+        """The repository no longer uses this plugin: its note goes as well. Nothing happens when it
+        is not attached.
+        """
         with self._writing.begin() as connection:
             connection.execute(_DETACH, {"of_repository": repository_id, "of_owner": owner})
 
     def set_scratchpads(self, repository_id: int, pads: Mapping[str, Any]) -> None:
-        """Replace the notes of these owners, all or none: plain JSON, None forgets. Raises TypeError or ValueError on what is not JSON."""
+        """Replace the notes of these owners, all or none: plain JSON, None forgets. Raises
+        TypeError or ValueError on what is not JSON.
+        """
         with self._writing.begin() as connection:
             write_scratchpads(connection, repository_id, pads)
 
 
-def write_attachments(connection: Connection, repository_id: int, attachments: Sequence[Attachment]) -> None:
-    _ATTACH(connection, [(repository_id, one.owner, True, to_raw(one.config)) for one in attachments])
+def write_attachments(
+    connection: Connection, repository_id: int, attachments: Sequence[Attachment]
+) -> None:
+    _ATTACH(
+        connection,
+        [
+            (repository_id, attachment.owner, True, to_raw(attachment.config))
+            for attachment in attachments
+        ],
+    )
 
 
 def noted(pad: Any) -> Digest | None:
@@ -88,24 +120,40 @@ def noted(pad: Any) -> Digest | None:
 
 
 def write_scratchpads(
-    connection: Connection, repository_id: int, pads: Mapping[str, Any], seen: Mapping[str, Digest | None] = MappingProxyType({})
+    connection: Connection,
+    repository_id: int,
+    pads: Mapping[str, Any],
+    seen: Mapping[str, Digest | None] = MappingProxyType({}),
 ) -> None:
-    """`seen`: what the notes of these owners must still be, as `noted` names them. Raises Conflict naming one that is another by now."""
+    """`seen`: what the notes of these owners must still be, as `noted` names them. Raises Conflict
+    naming one that is another by now.
+    """
     if seen:
         _check_unmoved(connection, repository_id, seen)
     texts = {owner: _text(pad) for owner, pad in pads.items()}
     _NOTE(connection, [(repository_id, owner, False, text) for owner, text in texts.items()])
-    _DROP_EMPTY(connection, [(repository_id, owner) for owner, text in texts.items() if text is None])
+    _DROP_EMPTY(
+        connection, [(repository_id, owner) for owner, text in texts.items() if text is None]
+    )
 
 
-def _check_unmoved(connection: Connection, repository_id: int, seen: Mapping[str, Digest | None]) -> None:
+def _check_unmoved(
+    connection: Connection, repository_id: int, seen: Mapping[str, Digest | None]
+) -> None:
     connection.execute(_ALONE, {"of_repository": repository_id})
     for owner, digest in seen.items():
-        text = connection.execute(_SCRATCHPAD, {"of_repository": repository_id, "of_owner": owner}).scalar()
+        text = connection.execute(
+            _SCRATCHPAD, {"of_repository": repository_id, "of_owner": owner}
+        ).scalar()
         if (None if text is None else Digest.of(text.encode("ascii"))) != digest:
-            raise Conflict(f"the scratchpad of `{owner}` was written by somebody else since it was read", hint="plan again")
+            raise Conflict(
+                f"the scratchpad of `{owner}` was written by somebody else since it was read",
+                hint="plan again",
+            )
 
 
 def _text(pad: Any) -> str | None:
-    """Escaped to ASCII: a note may hold a NUL or half a surrogate pair, which databases refuse as text."""
+    """Escaped to ASCII: a note may hold a NUL or half a surrogate pair, which databases refuse as
+    text.
+    """
     return None if pad is None else json.dumps(pad, allow_nan=False, separators=(",", ":"))

@@ -1,4 +1,6 @@
-"""Publications as they are read: what is served, which entries and pages it has, how two of them differ."""
+"""Publications as they are read: what is served, which entries and pages it has, how two of them
+differ.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,14 @@ from sqlalchemy import Select, and_, bindparam, or_, select, union_all
 from reconciler.database.bulk import batches, listed, parameter
 from reconciler.database.columns import to_digest
 from reconciler.database.records import Entry, EntryChange, PublicationRecord, Served
-from reconciler.database.schema import generation, page, pointer, publication, publication_entry, resource
+from reconciler.database.schema import (
+    generation,
+    page,
+    pointer,
+    publication,
+    publication_entry,
+    resource,
+)
 from reconciler.database.session import Reading
 from reconciler.database.versions import STREAM, at
 from reconciler.model import Digest, Judged
@@ -30,14 +39,38 @@ ENTRY = (
 _PUBLICATION = parameter("publication_id", publication.c.publication_id)
 _NUMBER = parameter("number", publication_entry.c.added)
 
-JUDGED = (publication.c.rules, publication.c.withheld, publication.c.withheld_units, publication.c.reconsider_at)
-
-_RECORD = select(publication.c.number, publication.c.version, publication.c.version_digest, publication.c.digest, publication.c.published_at, *JUDGED)
-_POINTED = _RECORD.join(pointer, and_(pointer.c.publication_id == publication.c.publication_id, pointer.c.number == publication.c.number)).where(
-    publication.c.publication_id == _PUBLICATION
+JUDGED = (
+    publication.c.rules,
+    publication.c.withheld,
+    publication.c.withheld_units,
+    publication.c.reconsider_at,
 )
-_NUMBERED = _RECORD.where(publication.c.publication_id == _PUBLICATION, publication.c.number == bindparam("number"), publication.c.complete)
-_LAST_COMPLETE = _RECORD.where(publication.c.publication_id == _PUBLICATION, publication.c.complete).order_by(publication.c.number.desc()).limit(1)
+
+_RECORD = select(
+    publication.c.number,
+    publication.c.version,
+    publication.c.version_digest,
+    publication.c.digest,
+    publication.c.published_at,
+    *JUDGED,
+)
+_POINTED = _RECORD.join(
+    pointer,
+    and_(
+        pointer.c.publication_id == publication.c.publication_id,
+        pointer.c.number == publication.c.number,
+    ),
+).where(publication.c.publication_id == _PUBLICATION)
+_NUMBERED = _RECORD.where(
+    publication.c.publication_id == _PUBLICATION,
+    publication.c.number == bindparam("number"),
+    publication.c.complete,
+)
+_LAST_COMPLETE = (
+    _RECORD.where(publication.c.publication_id == _PUBLICATION, publication.c.complete)
+    .order_by(publication.c.number.desc())
+    .limit(1)
+)
 _SERVED = (
     select(resource.c.id, resource.c.name, resource.c.path, pointer.c.number, resource.c.publisher)
     .join(pointer, pointer.c.publication_id == resource.c.id)
@@ -54,12 +87,19 @@ _PAGES = select(page.c.digest, page.c.gzip).where(page.c.digest.in_(listed("dige
 
 
 def _between() -> Select[Any]:
-    """Entries that are in only one of the publications `a` and `b`, by path, those of `a` first: the cost follows the change."""
+    """Entries that are in only one of the publications `a` and `b`, by path, those of `a` first:
+    the cost follows the change.
+    """
     rows = publication_entry.c
     a, b, low, high = (parameter(name, rows.added) for name in ("a", "b", "low", "high"))
     in_a, in_b = at(a, rows), at(b, rows)
-    begun, ended = (select(*ENTRY, in_b.label("appears")).where(rows.publication_id == _PUBLICATION) for _ in range(2))
-    begun = begun.where(rows.added > low, rows.added <= high, or_(and_(in_a, ~in_b), and_(in_b, ~in_a)))
+    begun, ended = (
+        select(*ENTRY, in_b.label("appears")).where(rows.publication_id == _PUBLICATION)
+        for _ in range(2)
+    )
+    begun = begun.where(
+        rows.added > low, rows.added <= high, or_(and_(in_a, ~in_b), and_(in_b, ~in_a))
+    )
     ended = ended.where(rows.removed > low, rows.removed <= high, rows.added <= low)
     both = union_all(begun, ended).subquery()
     return select(both).order_by(both.c.path, both.c.appears, both.c.position)
@@ -72,7 +112,14 @@ def entry(row: Sequence[Any]) -> Entry:
     """From the columns of `ENTRY`."""
     path, media_type, group, is_page, digest, size, aliases, position = row[:8]
     return Entry(
-        path, media_type, group, bool(is_page), Digest(digest), size, () if aliases == "[]" else tuple(msgspec.json.decode(aliases)), position
+        path,
+        media_type,
+        group,
+        bool(is_page),
+        Digest(digest),
+        size,
+        () if aliases == "[]" else tuple(msgspec.json.decode(aliases)),
+        position,
     )
 
 
@@ -80,7 +127,9 @@ def _record(row: Any) -> PublicationRecord | None:
     if row is None:
         return None
     number, version, version_digest, digest, published_at, *said = row
-    return PublicationRecord(number, version, Digest(version_digest), Digest(digest), published_at, judged(said))
+    return PublicationRecord(
+        number, version, Digest(version_digest), Digest(digest), published_at, judged(said)
+    )
 
 
 def judged(row: Sequence[Any]) -> Judged:
@@ -90,22 +139,32 @@ def judged(row: Sequence[Any]) -> Judged:
 
 
 class PublicationReads(Reading):
-    """What is served, and from which rows. Iterators hold a connection and its snapshot until they end."""
+    """What is served, and from which rows. Iterators hold a connection and its snapshot until they
+    end.
+    """
 
     def publication(self, publication_id: int) -> PublicationRecord | None:
         """The publication that is served now."""
         with self._reading.connect() as connection:
-            return _record(connection.execute(_POINTED, {"publication_id": publication_id}).one_or_none())
+            return _record(
+                connection.execute(_POINTED, {"publication_id": publication_id}).one_or_none()
+            )
 
     def publication_numbered(self, publication_id: int, number: int) -> PublicationRecord | None:
         """One that was completed, served now or not."""
         with self._reading.connect() as connection:
-            return _record(connection.execute(_NUMBERED, {"publication_id": publication_id, "number": number}).one_or_none())
+            return _record(
+                connection.execute(
+                    _NUMBERED, {"publication_id": publication_id, "number": number}
+                ).one_or_none()
+            )
 
     def last_complete(self, publication_id: int) -> PublicationRecord | None:
         """The newest publication that could be served."""
         with self._reading.connect() as connection:
-            return _record(connection.execute(_LAST_COMPLETE, {"publication_id": publication_id}).one_or_none())
+            return _record(
+                connection.execute(_LAST_COMPLETE, {"publication_id": publication_id}).one_or_none()
+            )
 
     def served(self) -> list[Served]:
         """Everything that is served now, by path."""
@@ -118,20 +177,34 @@ class PublicationReads(Reading):
             return connection.execute(_GENERATION).scalar()
 
     def entries(self, publication_id: int, number: int, path: str) -> list[Entry]:
-        """The representations of one path, by position; none where the publication does not hold it."""
+        """The representations of one path, by position; none where the publication does not hold
+        it.
+        """
         with self._reading.connect() as connection:
-            rows = connection.execute(_ENTRIES, {"publication_id": publication_id, "number": number, "path": path})
+            rows = connection.execute(
+                _ENTRIES, {"publication_id": publication_id, "number": number, "path": path}
+            )
             return [entry(row) for row in rows]
 
     def all_entries(self, publication_id: int, number: int) -> Iterator[Entry]:
         """Every representation of every path, by (path, position)."""
         with self._reading.connect().execution_options(yield_per=STREAM) as connection:
-            for row in connection.execute(_ALL_ENTRIES, {"publication_id": publication_id, "number": number}):
+            for row in connection.execute(
+                _ALL_ENTRIES, {"publication_id": publication_id, "number": number}
+            ):
                 yield entry(row)
 
     def entries_between(self, publication_id: int, a: int, b: int) -> Iterator[EntryChange]:
-        """What turns publication `a` into `b`, by path; under one path what vanishes comes before what appears. Either may be the newer."""
-        values = {"publication_id": publication_id, "a": a, "b": b, "low": min(a, b), "high": max(a, b)}
+        """What turns publication `a` into `b`, by path; under one path what vanishes comes before
+        what appears. Either may be the newer.
+        """
+        values = {
+            "publication_id": publication_id,
+            "a": a,
+            "b": b,
+            "low": min(a, b),
+            "high": max(a, b),
+        }
         with self._reading.connect().execution_options(yield_per=STREAM) as connection:
             for row in connection.execute(_BETWEEN, values):
                 yield EntryChange(entry(row), bool(row[8]))
@@ -141,5 +214,8 @@ class PublicationReads(Reading):
         found: dict[Digest, bytes] = {}
         with self._reading.connect() as connection:
             for batch in batches(digest.raw for digest in digests):
-                found.update((Digest(row[0]), row[1]) for row in connection.execute(_PAGES, {"digests": batch}))
+                found.update(
+                    (Digest(row[0]), row[1])
+                    for row in connection.execute(_PAGES, {"digests": batch})
+                )
         return found

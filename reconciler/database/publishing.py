@@ -1,7 +1,8 @@
 """Publications as they come into being: entries as intervals, then *complete*, then the pointer.
 
-A publication in preparation writes intervals of a number that nobody reads yet: entries that it replaces end there, entries
-that are new begin there, entries that are the same stay as they are. Undoing that is two statements.
+A publication in preparation writes intervals of a number that nobody reads yet: entries that it
+replaces end there, entries that are new begin there, entries that are the same stay as they are.
+Undoing that is two statements.
 """
 
 from __future__ import annotations
@@ -16,12 +17,28 @@ import msgspec
 from sqlalchemy import Connection, Engine, bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from reconciler.database.bulk import Bulk, Row, batches, ignoring, insert_for, listed, overwriting, parameter, plain
+from reconciler.database.bulk import (
+    Bulk,
+    Row,
+    batches,
+    ignoring,
+    insert_for,
+    listed,
+    overwriting,
+    parameter,
+    plain,
+)
 from reconciler.database.plugins import write_scratchpads
 from reconciler.database.publications import ENTRY, entry
 from reconciler.database.records import Entry, GzipPage, PublicationRecord
 from reconciler.database.resources import touch
-from reconciler.database.schema import page, pointer, publication, publication_emitted, publication_entry
+from reconciler.database.schema import (
+    page,
+    pointer,
+    publication,
+    publication_emitted,
+    publication_entry,
+)
 from reconciler.database.session import Writing
 from reconciler.database.withheld import write_judged, write_withheld
 from reconciler.errors import Conflict, PluginFault, StateFault
@@ -46,7 +63,9 @@ _THIS = (
     & (_rows.media_type == bindparam("media_type_"))
     & (_rows.added == bindparam("added_"))
 )
-_END = Bulk(lambda _: update(publication_entry).where(_THIS).values(removed=_NUMBER), *_KEYS, "of_number")
+_END = Bulk(
+    lambda _: update(publication_entry).where(_THIS).values(removed=_NUMBER), *_KEYS, "of_number"
+)
 _DROP = Bulk(lambda _: delete(publication_entry).where(_THIS), *_KEYS)
 _BEGIN = plain(publication_entry, "publication_id", "added", *(column.name for column in ENTRY))
 _PAGES = ignoring(page, "digest", "gzip", "size")
@@ -56,36 +75,64 @@ _END_REST = (
     .where(_OPEN, _rows.added < _NUMBER)
     .where(
         func.coalesce(_rows.group_name, _WHOLE).not_in(
-            select(publication_emitted.c.group_name).where(publication_emitted.c.publication_id == _PUBLICATION)
+            select(publication_emitted.c.group_name).where(
+                publication_emitted.c.publication_id == _PUBLICATION
+            )
         )
     )
     .values(removed=_NUMBER)
 )
-_FORGET_EMITTED = delete(publication_emitted).where(publication_emitted.c.publication_id == _PUBLICATION)
+_FORGET_EMITTED = delete(publication_emitted).where(
+    publication_emitted.c.publication_id == _PUBLICATION
+)
 
-_INCOMPLETE = select(publication.c.number).where(publication.c.publication_id == _PUBLICATION, ~publication.c.complete)
-_LAST = select(func.coalesce(func.max(publication.c.number), 0)).where(publication.c.publication_id == _PUBLICATION)
+_INCOMPLETE = select(publication.c.number).where(
+    publication.c.publication_id == _PUBLICATION, ~publication.c.complete
+)
+_LAST = select(func.coalesce(func.max(publication.c.number), 0)).where(
+    publication.c.publication_id == _PUBLICATION
+)
 _UNDO = (
     delete(publication_entry).where(_rows.publication_id == _PUBLICATION, _rows.added == _NUMBER),
-    update(publication_entry).where(_rows.publication_id == _PUBLICATION, _rows.removed == _NUMBER).values(removed=None),
+    update(publication_entry)
+    .where(_rows.publication_id == _PUBLICATION, _rows.removed == _NUMBER)
+    .values(removed=None),
     _FORGET_EMITTED,
-    delete(publication).where(publication.c.publication_id == _PUBLICATION, publication.c.number == _NUMBER, ~publication.c.complete),
+    delete(publication).where(
+        publication.c.publication_id == _PUBLICATION,
+        publication.c.number == _NUMBER,
+        ~publication.c.complete,
+    ),
 )
-_IS_COMPLETE = select(publication.c.complete).where(publication.c.publication_id == _PUBLICATION, publication.c.number == _NUMBER)
+_IS_COMPLETE = select(publication.c.complete).where(
+    publication.c.publication_id == _PUBLICATION, publication.c.number == _NUMBER
+)
 _COMPLETE = (
     update(publication)
-    .where(publication.c.publication_id == _PUBLICATION, publication.c.number == _NUMBER, ~publication.c.complete)
+    .where(
+        publication.c.publication_id == _PUBLICATION,
+        publication.c.number == _NUMBER,
+        ~publication.c.complete,
+    )
     .values(complete=True)
 )
 
 
-_CLAIMED = select(_rows.path, _rows.media_type, _rows.group_name).where(_OPEN, _rows.added == _NUMBER, _rows.path.in_(listed("paths")))
+_CLAIMED = select(_rows.path, _rows.media_type, _rows.group_name).where(
+    _OPEN, _rows.added == _NUMBER, _rows.path.in_(listed("paths"))
+)
 
 
 def _twice() -> Any:
-    """A path with one media type that a new entry and an older one, of another group, both claim; and the names of the two."""
+    """A path with one media type that a new entry and an older one, of another group, both claim;
+    and the names of the two.
+    """
     older = publication_entry.alias()
-    same = (older.c.publication_id == _rows.publication_id) & (older.c.path == _rows.path) & (older.c.media_type == _rows.media_type)
+    same = (
+        (older.c.publication_id == _rows.publication_id)
+        & (older.c.path == _rows.path)
+        & (older.c.media_type == _rows.media_type)
+    )
     both = select(_rows.path, _rows.media_type, older.c.group_name, _rows.group_name.label("newer"))
     both = both.join(older, same & older.c.removed.is_(None) & (older.c.added < _rows.added))
     return both.where(_OPEN, _rows.added == _NUMBER).order_by(_rows.path).limit(1)
@@ -95,9 +142,18 @@ _TWICE = _twice()
 
 
 class PublicationStage:
-    """A publication in preparation. As a context manager it discards on the way out what was not completed. One thread at a time."""
+    """A publication in preparation. As a context manager it discards on the way out what was not
+    completed. One thread at a time.
+    """
 
-    def __init__(self, reading: Engine, writing: Engine, publication_id: int, record: PublicationRecord, full: bool) -> None:
+    def __init__(
+        self,
+        reading: Engine,
+        writing: Engine,
+        publication_id: int,
+        record: PublicationRecord,
+        full: bool,
+    ) -> None:
         self._reading = reading
         self._writing = writing
         self._publication_id = publication_id
@@ -111,16 +167,24 @@ class PublicationStage:
         self._withheld: Mapping[Digest, str] | None = None
 
     def withhold(self, judged: Judged, units: Mapping[Digest, str]) -> None:
-        """What filters say of it, recorded when it completes. `units`: all that are withheld, with the reasons; without this call there are none."""
+        """What filters say of it, recorded when it completes. `units`: all that are withheld, with
+        the reasons; without this call there are none.
+        """
         self._record = msgspec.structs.replace(self._record, judged=judged)
         self._withheld = units
 
-    def replace_group(self, group: str | None, entries: Sequence[Entry], pages: Mapping[Digest, GzipPage]) -> None:
-        """`entries` are now everything that `group` has (None: what belongs to no group). `pages`: bodies of those that are rendered.
+    def replace_group(
+        self, group: str | None, entries: Sequence[Entry], pages: Mapping[Digest, GzipPage]
+    ) -> None:
+        """`entries` are now everything that `group` has (None: what belongs to no group). `pages`:
+        bodies of those that are rendered.
 
-        Raises PluginFault when two groups emit one path; it may do so in a later call, or on completion.
+        Raises PluginFault when two groups emit one path; it may do so in a later call, or on
+        completion.
         """
-        self._groups[_WHOLE if group is None else group] = [msgspec.structs.replace(e, group=group) if e.group != group else e for e in entries]
+        self._groups[_WHOLE if group is None else group] = [
+            msgspec.structs.replace(e, group=group) if e.group != group else e for e in entries
+        ]
         self._pages.update(pages)
         self._entries += len(entries) + 1
         self._bytes += sum(len(body.body) for body in pages.values())
@@ -133,10 +197,12 @@ class PublicationStage:
         scratchpads: Mapping[int, Mapping[str, Any]] = MappingProxyType({}),
         seen: Mapping[int, Mapping[str, Digest | None]] = MappingProxyType({}),
     ) -> PublicationRecord:
-        """From now on the pointer may be set to it. `scratchpads`: what is noted with it, by repository ID and owner (as in `set_scratchpads`);
-        `seen`: the notes that these replace, as `noted` names them.
+        """From now on the pointer may be set to it. `scratchpads`: what is noted with it, by
+        repository ID and owner (as in `set_scratchpads`); `seen`: the notes that these replace, as
+        `noted` names them.
 
-        Raises Conflict when somebody else swept it away or has noted something meanwhile, PluginFault when two groups emit one path.
+        Raises Conflict when somebody else swept it away or has noted something meanwhile,
+        PluginFault when two groups emit one path.
         """
         values = {"of_publication": self._publication_id, "of_number": self._record.number}
         with self._naming_clashes(), self._writing.begin() as connection:
@@ -149,14 +215,18 @@ class PublicationStage:
                 raise _clash(*twice)
             for repository_id, pads in scratchpads.items():
                 write_scratchpads(connection, repository_id, pads, seen.get(repository_id, {}))
-            write_withheld(connection, self._publication_id, self._record.number, self._withheld or {})
+            write_withheld(
+                connection, self._publication_id, self._record.number, self._withheld or {}
+            )
             write_judged(connection, self._publication_id, self._record.number, self._record.judged)
             connection.execute(_COMPLETE, values)
         self._done = True
         return self._record
 
     def discard(self) -> None:
-        """Undo everything. May be called at any time, any number of times; nothing happens once it is complete."""
+        """Undo everything. May be called at any time, any number of times; nothing happens once it
+        is complete.
+        """
         if not self._done:
             with self._writing.begin() as connection:
                 if self._mine(connection):
@@ -166,7 +236,12 @@ class PublicationStage:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.discard()
 
     def _mine(self, connection: Connection) -> bool:
@@ -179,7 +254,9 @@ class PublicationStage:
         id_, number = self._publication_id, self._record.number
         if not self._mine(connection):
             raise Conflict("the publication was swept away by another run", hint="publish again")
-        _PAGES(connection, [(digest.raw, body.body, body.size) for digest, body in self._pages.items()])
+        _PAGES(
+            connection, [(digest.raw, body.body, body.size) for digest, body in self._pages.items()]
+        )
         wanted = {(e.path, e.media_type): e for entries in self._groups.values() for e in entries}
         if len(wanted) < sum(map(len, self._groups.values())):
             raise _repeated(self._groups)
@@ -200,61 +277,119 @@ class PublicationStage:
 
     @contextmanager
     def _naming_clashes(self) -> Iterator[None]:
-        """What an earlier call has written and this one writes again is found by the primary key; which it is, is looked up once that has failed."""
+        """What an earlier call has written and this one writes again is found by the primary key;
+        which it is, is looked up once that has failed.
+        """
         try:
             yield
         except IntegrityError:
-            waiting = {(e.path, e.media_type): e.group for entries in self._groups.values() for e in entries}
+            waiting = {
+                (e.path, e.media_type): e.group
+                for entries in self._groups.values()
+                for e in entries
+            }
             with self._reading.connect() as connection:
                 for batch in batches(sorted({path for path, _ in waiting})):
-                    values = {"of_publication": self._publication_id, "of_number": self._record.number, "paths": batch}
+                    values = {
+                        "of_publication": self._publication_id,
+                        "of_number": self._record.number,
+                        "paths": batch,
+                    }
                     for path, media_type, group in connection.execute(_CLAIMED, values):
                         if (group or _WHOLE) not in self._groups and (path, media_type) in waiting:
-                            raise _clash(path, media_type, group, waiting[path, media_type]) from None
+                            raise _clash(
+                                path, media_type, group, waiting[path, media_type]
+                            ) from None
             raise
 
 
 class PublicationWrites(Writing):
     """Publishing and pointing."""
 
-    def publish(self, publication_id: int, *, version: int, version_digest: Digest, digest: Digest, now: datetime, full: bool) -> PublicationStage:
-        """Begin the next publication. It carries over what the last one had; `full`: of groups that are emitted again only.
+    def publish(
+        self,
+        publication_id: int,
+        *,
+        version: int,
+        version_digest: Digest,
+        digest: Digest,
+        now: datetime,
+        full: bool,
+    ) -> PublicationStage:
+        """Begin the next publication. It carries over what the last one had; `full`: of groups that
+        are emitted again only.
 
         What a run that died had left behind incomplete is swept away.
         """
         with self._writing.begin() as connection:
-            for number in list(connection.execute(_INCOMPLETE, {"of_publication": publication_id}).scalars()):
+            for number in list(
+                connection.execute(_INCOMPLETE, {"of_publication": publication_id}).scalars()
+            ):
                 _undo(connection, publication_id, number)
             number = connection.execute(_LAST, {"of_publication": publication_id}).scalar_one() + 1
-            row = {"publication_id": publication_id, "number": number, "version": version, "version_digest": version_digest.raw}
-            connection.execute(insert(publication).values(row | {"digest": digest.raw, "complete": False, "published_at": now}))
+            row = {
+                "publication_id": publication_id,
+                "number": number,
+                "version": version,
+                "version_digest": version_digest.raw,
+            }
+            connection.execute(
+                insert(publication).values(
+                    row | {"digest": digest.raw, "complete": False, "published_at": now}
+                )
+            )
         record = PublicationRecord(number, version, version_digest, digest, now)
         return PublicationStage(self._reading, self._writing, publication_id, record, full)
 
     def point(self, publication_id: int, number: int) -> None:
-        """Serve this publication from now on. Raises StateFault when there is none, or an incomplete one, under that number."""
+        """Serve this publication from now on. Raises StateFault when there is none, or an
+        incomplete one, under that number.
+        """
         with self._writing.begin() as connection:
-            complete = connection.execute(_IS_COMPLETE, {"of_publication": publication_id, "of_number": number}).scalar()
+            complete = connection.execute(
+                _IS_COMPLETE, {"of_publication": publication_id, "of_number": number}
+            ).scalar()
             if not complete:
-                raise StateFault(f"publication {number} {'is not complete' if complete is False else 'does not exist'}: it cannot be served")
-            statement = insert_for(connection.dialect.name, pointer).values(publication_id=publication_id, number=number)
+                raise StateFault(
+                    f"publication {number}"
+                    f" {'is not complete' if complete is False else 'does not exist'}: it cannot be"
+                    " served"
+                )
+            statement = insert_for(connection.dialect.name, pointer).values(
+                publication_id=publication_id, number=number
+            )
             connection.execute(overwriting(statement, ["publication_id"], ["number"]))
             touch(connection)
 
 
-def _open_entries(connection: Connection, publication_id: int, groups: Sequence[str]) -> list[tuple[Entry, int]]:
+def _open_entries(
+    connection: Connection, publication_id: int, groups: Sequence[str]
+) -> list[tuple[Entry, int]]:
     """What groups have now, each with the number in which it began."""
     found: list[Any] = []
     if _WHOLE in groups:
         found += connection.execute(_BEFORE_WHOLE, {"of_publication": publication_id}).all()
     for batch in batches(groups):
-        found += connection.execute(_BEFORE, {"of_publication": publication_id, "groups": batch}).all()
+        found += connection.execute(
+            _BEFORE, {"of_publication": publication_id, "groups": batch}
+        ).all()
     return [(entry(row), row[8]) for row in found]
 
 
 def _row(publication_id: int, number: int, e: Entry) -> Row:
     aliases = msgspec.json.encode(e.aliases).decode() if e.aliases else "[]"
-    return (publication_id, number, e.path, e.media_type, e.group, e.page, e.digest.raw, e.size, aliases, e.position)
+    return (
+        publication_id,
+        number,
+        e.path,
+        e.media_type,
+        e.group,
+        e.page,
+        e.digest.raw,
+        e.size,
+        aliases,
+        e.position,
+    )
 
 
 def _repeated(groups: Mapping[str, Sequence[Entry]]) -> PluginFault:
@@ -268,8 +403,16 @@ def _repeated(groups: Mapping[str, Sequence[Entry]]) -> PluginFault:
 
 
 def _clash(path: str, media_type: str, *groups: str | None) -> PluginFault:
-    names = " and by ".join(sorted("what belongs to no group" if group is None else f"the group `{group}`" for group in groups))
-    return PluginFault(f"`{path}` is emitted twice as `{media_type}`: by {names}", hint="one body for each path and media type")
+    names = " and by ".join(
+        sorted(
+            "what belongs to no group" if group is None else f"the group `{group}`"
+            for group in groups
+        )
+    )
+    return PluginFault(
+        f"`{path}` is emitted twice as `{media_type}`: by {names}",
+        hint="one body for each path and media type",
+    )
 
 
 def _undo(connection: Connection, publication_id: int, number: int) -> None:

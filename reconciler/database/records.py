@@ -22,10 +22,11 @@ class CommittedSource(msgspec.Struct, frozen=True):
 
 
 class CommittedGroup(msgspec.Struct, frozen=True):
-    """How a group of a source stood when it was last read whole: `validator` is None when something of it failed.
+    """How a group of a source stood when it was last read whole: `validator` is None when something
+    of it failed.
 
-    `selection`: digest of the options, filters and content-type revisions that decided; `reconsider_at`: when time
-    alone changes a decision.
+    `selection`: digest of the options, filters and content-type revisions that decided;
+    `reconsider_at`: when time alone changes a decision.
     """
 
     name: str
@@ -35,14 +36,18 @@ class CommittedGroup(msgspec.Struct, frozen=True):
 
 
 class ArtifactOrigin(msgspec.Struct, frozen=True):
-    """Where bytes can be had: the remote's name, which knows how to ask, and the absolute URL, without credentials."""
+    """Where bytes can be had: the remote's name, which knows how to ask, and the absolute URL,
+    without credentials.
+    """
 
     remote: str
     url: str
 
 
 class Attachment(msgspec.Struct, frozen=True):
-    """A repository uses a plugin. `owner`: `importer:<id>` or `publisher:<id>`; `config`: digest of the configuration that it uses it with."""
+    """A repository uses a plugin. `owner`: `importer:<id>` or `publisher:<id>`; `config`: digest of
+    the configuration that it uses it with.
+    """
 
     owner: str
     config: Digest | None
@@ -57,7 +62,9 @@ class CurrentUnit(msgspec.Struct, frozen=True):
 
 
 class FoundUnit(msgspec.Struct, frozen=True):
-    """A member of a version. `added`: the number of the version since which `source` has been bringing it."""
+    """A member of a version. `added`: the number of the version since which `source` has been
+    bringing it.
+    """
 
     group: str
     digest: Digest
@@ -67,9 +74,11 @@ class FoundUnit(msgspec.Struct, frozen=True):
 
 
 class StagedGroup(msgspec.Struct, frozen=True):
-    """A group that a commit touches. `was`: the group's digest that the plan saw (None: not there), the compare of compare-and-swap.
+    """A group that a commit touches. `was`: the group's digest that the plan saw (None: not there),
+    the compare of compare-and-swap.
 
-    `committed`: what to remember of it for `source`; None forgets it (the source no longer holds it).
+    `committed`: what to remember of it for `source`; None forgets it (the source no longer holds
+    it).
     """
 
     name: str
@@ -118,8 +127,9 @@ class Difference(msgspec.Struct, frozen=True):
 class Entry(msgspec.Struct, frozen=True):
     """One representation of one path of a publication.
 
-    `page`: the body is a rendered page in the database, else an artifact in the store. `digest`: of the uncompressed body.
-    `size`: its bytes. `position`: order of emission among the representations of one path; the first is the default.
+    `page`: the body is a rendered page in the database, else an artifact in the store. `digest`: of
+    the uncompressed body. `size`: its bytes. `position`: order of emission among the
+    representations of one path; the first is the default.
     """
 
     path: str
@@ -133,14 +143,18 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class EntryChange(msgspec.Struct, frozen=True):
-    """One representation that a publication has and an earlier or later one has not. `appears`: it is the second that has it."""
+    """One representation that a publication has and an earlier or later one has not. `appears`: it
+    is the second that has it.
+    """
 
     entry: Entry
     appears: bool
 
 
 class GzipPage(msgspec.Struct, frozen=True):
-    """A rendered page on its way in: its body compressed with gzip, and the bytes it has uncompressed."""
+    """A rendered page on its way in: its body compressed with gzip, and the bytes it has
+    uncompressed.
+    """
 
     body: bytes
     size: int
@@ -168,7 +182,9 @@ class WithheldUnit(msgspec.Struct, frozen=True):
 
 
 class SourcedUnit(msgspec.Struct, frozen=True):
-    """A unit of a version, and a source that brought it. Sizes that upstream did not declare are the stored ones."""
+    """A unit of a version, and a source that brought it. Sizes that upstream did not declare are
+    the stored ones.
+    """
 
     digest: Digest
     unit: StoredUnit
@@ -176,7 +192,9 @@ class SourcedUnit(msgspec.Struct, frozen=True):
 
 
 class Served(msgspec.Struct, frozen=True):
-    """What is served now under a path: which publication of which Publication resource, and the ID of its publisher."""
+    """What is served now under a path: which publication of which Publication resource, and the ID
+    of its publisher.
+    """
 
     publication_id: int
     name: str
@@ -206,7 +224,9 @@ class RunRecord(msgspec.Struct, frozen=True):
 
 
 class Lease(msgspec.Struct, frozen=True):
-    """The right to work on `name`. `epoch` grows with every taking; `ttl_seconds` after the last heartbeat anybody may take it over."""
+    """The right to work on `name`. `epoch` grows with every taking; `ttl_seconds` after the last
+    heartbeat anybody may take it over.
+    """
 
     name: str
     epoch: int

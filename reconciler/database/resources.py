@@ -11,12 +11,31 @@ from typing import Any
 from sqlalchemy import Connection, delete, distinct, exists, func, select, update
 
 from reconciler.database import schema
-from reconciler.database.bulk import Bulk, batches, ignoring, insert_for, listed, overwriting, parameter, plain
+from reconciler.database.bulk import (
+    Bulk,
+    batches,
+    ignoring,
+    insert_for,
+    listed,
+    overwriting,
+    parameter,
+    plain,
+)
 from reconciler.database.columns import from_json, to_json
 from reconciler.database.plugins import write_attachments
 from reconciler.database.publications import JUDGED, judged
 from reconciler.database.records import Attachment
-from reconciler.database.schema import artifact, artifact_origin, membership, pointer, publication, repository, resource, unit, unit_artifact
+from reconciler.database.schema import (
+    artifact,
+    artifact_origin,
+    membership,
+    pointer,
+    publication,
+    repository,
+    resource,
+    unit,
+    unit_artifact,
+)
 from reconciler.database.session import Reading, Writing
 from reconciler.database.versions import at
 from reconciler.model import (
@@ -34,7 +53,13 @@ from reconciler.model import (
 
 _RESOURCES = select(
     *(resource.c.id, resource.c.kind, resource.c.name),
-    *(resource.c.labels, resource.c.annotations, resource.c.spec, resource.c.secrets, resource.c.folder),
+    *(
+        resource.c.labels,
+        resource.c.annotations,
+        resource.c.spec,
+        resource.c.secrets,
+        resource.c.folder,
+    ),
 )
 _REPOSITORIES = select(repository)
 _UNITS = (
@@ -43,39 +68,97 @@ _UNITS = (
     .group_by(membership.c.repository_id)
 )
 _POINTED = select(
-    *(publication.c.publication_id, publication.c.version, publication.c.version_digest, publication.c.digest, publication.c.number, *JUDGED)
-).join(pointer, (pointer.c.publication_id == publication.c.publication_id) & (pointer.c.number == publication.c.number))
+    *(
+        publication.c.publication_id,
+        publication.c.version,
+        publication.c.version_digest,
+        publication.c.digest,
+        publication.c.number,
+        *JUDGED,
+    )
+).join(
+    pointer,
+    (pointer.c.publication_id == publication.c.publication_id)
+    & (pointer.c.number == publication.c.number),
+)
 
-_COLUMNS = ("kind", "name", "labels", "annotations", "spec", "secrets", "folder", "path", "publisher", "created_at", "updated_at")
+_COLUMNS = (
+    "kind",
+    "name",
+    "labels",
+    "annotations",
+    "spec",
+    "secrets",
+    "folder",
+    "path",
+    "publisher",
+    "created_at",
+    "updated_at",
+)
 _RECORD = Bulk(
-    lambda dialect: overwriting(insert_for(dialect, resource), ["kind", "name"], [name for name in _COLUMNS if name != "created_at"]),
+    lambda dialect: overwriting(
+        insert_for(dialect, resource),
+        ["kind", "name"],
+        [name for name in _COLUMNS if name != "created_at"],
+    ),
     *_COLUMNS,
 )
 _AMEND = Bulk(
     lambda _: (
         update(resource)
-        .where(resource.c.kind == parameter("of_kind", resource.c.kind), resource.c.name == parameter("of_name", resource.c.name))
-        .values({name: parameter(f"new_{name}", resource.c[name]) for name in ("spec", "secrets", "folder")})
+        .where(
+            resource.c.kind == parameter("of_kind", resource.c.kind),
+            resource.c.name == parameter("of_name", resource.c.name),
+        )
+        .values(
+            {
+                name: parameter(f"new_{name}", resource.c[name])
+                for name in ("spec", "secrets", "folder")
+            }
+        )
     ),
     *("new_spec", "new_secrets", "new_folder", "of_kind", "of_name"),
 )
-_BORN = select(resource.c.id).where(resource.c.kind == Kind.REPOSITORY.value, resource.c.id.not_in(select(repository.c.id)))
-_IDS = select(resource.c.name, repository.c.id).join(repository, repository.c.id == resource.c.id).where(resource.c.name.in_(listed("names")))
+_BORN = select(resource.c.id).where(
+    resource.c.kind == Kind.REPOSITORY.value, resource.c.id.not_in(select(repository.c.id))
+)
+_IDS = (
+    select(resource.c.name, repository.c.id)
+    .join(repository, repository.c.id == resource.c.id)
+    .where(resource.c.name.in_(listed("names")))
+)
 _ONLY_FROM = (
     select(unit.c.digest, artifact.c.sha256)
     .join(membership, membership.c.unit_id == unit.c.id)
     .join(unit_artifact, unit_artifact.c.unit_id == unit.c.id)
     .join(artifact, artifact.c.sha256 == unit_artifact.c.sha256)
-    .where(membership.c.repository_id == parameter("repository_id", membership.c.repository_id), at(parameter("number", membership.c.added)))
+    .where(
+        membership.c.repository_id == parameter("repository_id", membership.c.repository_id),
+        at(parameter("number", membership.c.added)),
+    )
     .where(~artifact.c.stored)
     .where(exists(select(1).where(artifact_origin.c.sha256 == artifact.c.sha256)))
-    .where(~exists(select(1).where(artifact_origin.c.sha256 == artifact.c.sha256, artifact_origin.c.remote.not_in(listed("remotes")))))
+    .where(
+        ~exists(
+            select(1).where(
+                artifact_origin.c.sha256 == artifact.c.sha256,
+                artifact_origin.c.remote.not_in(listed("remotes")),
+            )
+        )
+    )
 )
 _START = ignoring(repository, "id", "number", "digest")
 _VERSION_0 = plain(schema.version, "repository_id", "number", "digest", "created_at", "provenance")
 
-# Deletion goes against the order in which things come into being: what refers goes before what it refers to.
-_OF_PUBLICATION = (pointer, schema.publication_withheld, schema.publication_emitted, schema.publication_entry, publication)
+# Deletion goes against the order in which things come into being: what refers goes before what it
+# refers to.
+_OF_PUBLICATION = (
+    pointer,
+    schema.publication_withheld,
+    schema.publication_emitted,
+    schema.publication_entry,
+    publication,
+)
 _OF_REPOSITORY = (
     schema.version,
     schema.repository_plugin,
@@ -96,7 +179,9 @@ class ResourceReads(Reading):
     """What is, without content."""
 
     def actual_state(self) -> ActualState:
-        """Everything that is recorded of resources, in four queries of one snapshot, however many there are."""
+        """Everything that is recorded of resources, in four queries of one snapshot, however many
+        there are.
+        """
         with self._reading.connect() as connection:
             resources = connection.execute(_RESOURCES).all()
             repositories = connection.execute(_REPOSITORIES).all()
@@ -106,15 +191,31 @@ class ResourceReads(Reading):
         recorded, names, publications = {}, {}, {}
         for id_, kind, name, labels, notes, spec, secrets, folder in resources:
             ref = Ref(kinds[kind], name)
-            recorded[ref] = ActualResource(ref, from_json(labels), from_json(notes), from_json(spec), from_json(secrets), folder)
+            recorded[ref] = ActualResource(
+                ref,
+                from_json(labels),
+                from_json(notes),
+                from_json(spec),
+                from_json(secrets),
+                folder,
+            )
             names[id_] = name
             if ref.kind is Kind.PUBLICATION:
                 publications[name] = _publication(id_, name, pointed.get(id_))
-        latest = {names[row[0]]: ActualRepository(row[0], names[row[0]], row[1], Digest(row[2]), units.get(row[0], 0)) for row in repositories}
+        latest = {
+            names[row[0]]: ActualRepository(
+                row[0], names[row[0]], row[1], Digest(row[2]), units.get(row[0], 0)
+            )
+            for row in repositories
+        }
         return ActualState(recorded, latest, publications)
 
-    def only_from(self, remotes: Sequence[str], repository_id: int, number: int) -> dict[Digest, set[Digest]]:
-        """What a version holds whose bytes are not stored and can be had from nobody but these remotes: units by the digest of the artifact."""
+    def only_from(
+        self, remotes: Sequence[str], repository_id: int, number: int
+    ) -> dict[Digest, set[Digest]]:
+        """What a version holds whose bytes are not stored and can be had from nobody but these
+        remotes: units by the digest of the artifact.
+        """
         found: dict[Digest, set[Digest]] = {}
         values = {"remotes": list(remotes), "repository_id": repository_id, "number": number}
         with self._reading.connect() as connection:
@@ -134,28 +235,47 @@ class ResourceWrites(Writing):
         now: datetime,
         attachments: Mapping[str, Sequence[Attachment]] = MappingProxyType({}),
     ) -> None:
-        """In one transaction: `deleted` goes with everything that it held, `resources` are recorded as given; a new Repository has version 0.
+        """In one transaction: `deleted` goes with everything that it held, `resources` are recorded
+        as given; a new Repository has version 0.
 
-        `secrets`: fingerprints by the reference's path in the spec, of the resources that have any. `attachments`: by the name
-        of the repository, recorded or new, plugins that it uses from now on; those that it used before stay attached.
+        `secrets`: fingerprints by the reference's path in the spec, of the resources that have any.
+        `attachments`: by the name of the repository, recorded or new, plugins that it uses from now
+        on; those that it used before stay attached.
         """
         with self._writing.begin() as connection:
             for ref in sorted(deleted, key=lambda ref: ref.kind is not Kind.PUBLICATION):
                 _delete(connection, ref)
-            _RECORD(connection, [_row(one, secrets.get(one.meta.ref, {}), now) for one in resources])
+            _RECORD(
+                connection,
+                [_row(resource, secrets.get(resource.meta.ref, {}), now) for resource in resources],
+            )
             born = list(connection.execute(_BORN).scalars())
             _START(connection, [(id_, 0, EMPTY_VERSION.raw) for id_ in born])
             _VERSION_0(connection, [(id_, 0, EMPTY_VERSION.raw, now, "{}") for id_ in born])
             for batch in batches(attachments):
                 for name, id_ in connection.execute(_IDS, {"names": batch}).all():
                     write_attachments(connection, id_, attachments[name])
-            if any(ref.kind is Kind.PUBLICATION for ref in (*deleted, *(one.meta.ref for one in resources))):
+            if any(
+                ref.kind is Kind.PUBLICATION
+                for ref in (*deleted, *(resource.meta.ref for resource in resources))
+            ):
                 touch(connection)
 
     def amend_resources(self, resources: Sequence[ActualResource]) -> None:
-        """The specifications, the fingerprints of secrets and the folders of recorded resources are these from now on; nothing else changes."""
+        """The specifications, the fingerprints of secrets and the folders of recorded resources are
+        these from now on; nothing else changes.
+        """
         if resources:
-            rows = [(to_json(one.spec), to_json(one.secrets), one.folder, one.ref.kind.value, one.ref.name) for one in resources]
+            rows = [
+                (
+                    to_json(resource.spec),
+                    to_json(resource.secrets),
+                    resource.folder,
+                    resource.ref.kind.value,
+                    resource.ref.name,
+                )
+                for resource in resources
+            ]
             with self._writing.begin() as connection:
                 _AMEND(connection, rows)
 
@@ -164,7 +284,9 @@ def _publication(id_: int, name: str, row: Sequence[Any] | None) -> ActualPublic
     if row is None:
         return ActualPublication(id_, name)
     _, version, version_digest, digest, number, *said = row
-    return ActualPublication(id_, name, version, Digest(version_digest), Digest(digest), number, judged(said))
+    return ActualPublication(
+        id_, name, version, Digest(version_digest), Digest(digest), number, judged(said)
+    )
 
 
 def _row(one: Resource, secrets: Mapping[str, str], now: datetime) -> tuple[object, ...]:
@@ -176,11 +298,15 @@ def _row(one: Resource, secrets: Mapping[str, str], now: datetime) -> tuple[obje
 
 def folder_of(file: str) -> str:
     """Of a manifest, absolute; empty for one that came from no file (`-`, `<stdin>`)."""
-    return "" if file in ("", "-") or file.startswith("<") else os.path.dirname(os.path.abspath(file))
+    return (
+        "" if file in ("", "-") or file.startswith("<") else os.path.dirname(os.path.abspath(file))
+    )
 
 
 def _delete(connection: Connection, ref: Ref) -> None:
-    id_ = connection.execute(select(resource.c.id).where(resource.c.kind == ref.kind.value, resource.c.name == ref.name)).scalar()
+    id_ = connection.execute(
+        select(resource.c.id).where(resource.c.kind == ref.kind.value, resource.c.name == ref.name)
+    ).scalar()
     if id_ is None:
         return
     if ref.kind is Kind.PUBLICATION:
@@ -188,8 +314,12 @@ def _delete(connection: Connection, ref: Ref) -> None:
             connection.execute(delete(table).where(table.c.publication_id == id_))
     if ref.kind is Kind.REPOSITORY:
         stages = select(schema.stage.c.id).where(schema.stage.c.repository_id == id_)
-        connection.execute(delete(schema.stage_member).where(schema.stage_member.c.stage_id.in_(stages)))
-        connection.execute(delete(schema.stage_group).where(schema.stage_group.c.stage_id.in_(stages)))
+        connection.execute(
+            delete(schema.stage_member).where(schema.stage_member.c.stage_id.in_(stages))
+        )
+        connection.execute(
+            delete(schema.stage_group).where(schema.stage_group.c.stage_id.in_(stages))
+        )
         for table in (schema.stage, *_OF_REPOSITORY):
             connection.execute(delete(table).where(table.c.repository_id == id_))
         connection.execute(delete(repository).where(repository.c.id == id_))

@@ -41,15 +41,32 @@ class RunReads(Reading):
 class RunWrites(Writing):
     """Writing it down."""
 
-    def start_run(self, *, plan_digest: Digest | None, manifest_digest: Digest | None, provenance: Mapping[str, object], now: datetime) -> int:
+    def start_run(
+        self,
+        *,
+        plan_digest: Digest | None,
+        manifest_digest: Digest | None,
+        provenance: Mapping[str, object],
+        now: datetime,
+    ) -> int:
         """A run begins; gives its ID."""
-        row = {"started_at": now, "plan_digest": to_raw(plan_digest), "manifest_digest": to_raw(manifest_digest)}
+        row = {
+            "started_at": now,
+            "plan_digest": to_raw(plan_digest),
+            "manifest_digest": to_raw(manifest_digest),
+        }
         with self._writing.begin() as connection:
-            statement = insert(run).values(row | {"provenance": to_json(provenance), "outcomes": "[]"}).returning(run.c.id)
+            statement = (
+                insert(run)
+                .values(row | {"provenance": to_json(provenance), "outcomes": "[]"})
+                .returning(run.c.id)
+            )
             return int(connection.execute(statement).scalar_one())
 
     def finish_run(self, id_: int, outcomes: Sequence[Outcome], now: datetime) -> None:
         """A run has ended, and so."""
         written = canonical([msgspec.to_builtins(outcome) for outcome in outcomes]).decode()
         with self._writing.begin() as connection:
-            connection.execute(update(run).where(run.c.id == id_).values(finished_at=now, outcomes=written))
+            connection.execute(
+                update(run).where(run.c.id == id_).values(finished_at=now, outcomes=written)
+            )

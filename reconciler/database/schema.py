@@ -1,7 +1,8 @@
 """The tables. `migrations/` holds the steps that lead to exactly this; a test compares them.
 
-Whatever a version or a publication holds is interval rows `[added, removed)`: present in number n when
-`added <= n` and (`removed` is null or `removed > n`). Digests are 32 raw bytes, JSON is canonical text.
+Whatever a version or a publication holds is interval rows `[added, removed)`: present in number n
+when `added <= n` and (`removed` is null or `removed > n`). Digests are 32 raw bytes, JSON is
+canonical text.
 """
 
 from __future__ import annotations
@@ -39,10 +40,12 @@ metadata = MetaData(
 # On SQLite, rows that live in their primary key's tree: one tree to write instead of two.
 _CLUSTERED: dict[str, Any] = {"sqlite_with_rowid": False}
 
-# On SQLite, IDs that never come back: something outside the database may still hold one whose row is gone.
+# On SQLite, IDs that never come back: something outside the database may still hold one whose row
+# is gone.
 _NEVER_AGAIN: dict[str, Any] = {"sqlite_autoincrement": True}
 
-# What the manifests said when they were last applied. `path`, `publisher`: of a Publication, null for other kinds.
+# What the manifests said when they were last applied. `path`, `publisher`: of a Publication, null
+# for other kinds.
 # `folder`: where the manifest lay, empty where that is not known.
 resource = Table(
     "resource",
@@ -75,7 +78,8 @@ unit = Table(
     Column("body", LargeBinary, nullable=False),
 )
 
-# `stored`: the bytes are in the store. `size`: theirs once they are, before that what upstream declares.
+# `stored`: the bytes are in the store. `size`: theirs once they are, before that what upstream
+# declares.
 artifact = Table(
     "artifact",
     metadata,
@@ -95,7 +99,8 @@ unit_artifact = Table(
     **_CLUSTERED,
 )
 
-# Where the bytes of an artifact can be had, by the remote that said so: what lets a unit join before they are stored.
+# Where the bytes of an artifact can be had, by the remote that said so: what lets a unit join
+# before they are stored.
 artifact_origin = Table(
     "artifact_origin",
     metadata,
@@ -115,8 +120,10 @@ repository = Table(
     Column("digest", LargeBinary, nullable=False),
 )
 
-# The plugins that a repository uses (`attached`), and what they noted. `owner`: `importer:<id>`, `publisher:<id>`, or `repository`
-# for the note that they share, which is never attached. `config`: digest of the plugin's configuration; `scratchpad`: JSON.
+# The plugins that a repository uses (`attached`), and what they noted. `owner`: `importer:<id>`,
+# `publisher:<id>`, or `repository`
+# for the note that they share, which is never attached. `config`: digest of the plugin's
+# configuration; `scratchpad`: JSON.
 repository_plugin = Table(
     "repository_plugin",
     metadata,
@@ -128,7 +135,8 @@ repository_plugin = Table(
     PrimaryKeyConstraint("repository_id", "owner"),
 )
 
-# Every group that a repository ever held or that somebody stages. `digest`: of its latest content, null when it holds none.
+# Every group that a repository ever held or that somebody stages. `digest`: of its latest content,
+# null when it holds none.
 repository_group = Table(
     "repository_group",
     metadata,
@@ -221,12 +229,14 @@ Index(
     "ix_source_group_incomplete",
     source_group.c.repository_id,
     source_group.c.source,
-    source_group.c.validator,  # always null here; without it SQLite prefers the primary key, and looks at every group
+    # always null here; without it SQLite prefers the primary key, and looks at every group
+    source_group.c.validator,
     sqlite_where=source_group.c.validator.is_(None),
     postgresql_where=source_group.c.validator.is_(None),
 )
 
-# A commit in preparation. Nobody but its owner looks at the rows; those of a dead owner are swept away.
+# A commit in preparation. Nobody but its owner looks at the rows; those of a dead owner are swept
+# away.
 stage = Table(
     "stage",
     metadata,
@@ -238,7 +248,8 @@ stage = Table(
     **_NEVER_AGAIN,
 )
 
-# `remember`: the last three columns replace what is committed for (source, group); else that is forgotten.
+# `remember`: the last three columns replace what is committed for (source, group); else that is
+# forgotten.
 stage_group = Table(
     "stage_group",
     metadata,
@@ -264,11 +275,15 @@ stage_member = Table(
     Column("unit_id", Identity, ForeignKey(unit.c.id), nullable=False),
     Column("joins", Boolean, nullable=False),
     PrimaryKeyConstraint("stage_id", "group_id", "source", "unit_id"),
-    ForeignKeyConstraint(["stage_id", "group_id", "source"], ["stage_group.stage_id", "stage_group.group_id", "stage_group.source"]),
+    ForeignKeyConstraint(
+        ["stage_id", "group_id", "source"],
+        ["stage_group.stage_id", "stage_group.group_id", "stage_group.source"],
+    ),
     **_CLUSTERED,
 )
 
-# The last four columns: what filters said of it. `rules`: digest of what they said it by, null where nobody was asked; `withheld`: digest of
+# The last four columns: what filters said of it. `rules`: digest of what they said it by, null
+# where nobody was asked; `withheld`: digest of
 # the units that they keep out, null where there are none.
 publication = Table(
     "publication",
@@ -287,7 +302,8 @@ publication = Table(
     PrimaryKeyConstraint("publication_id", "number"),
 )
 
-# Units that a publication leaves out although its version holds them, because a filter says so today.
+# Units that a publication leaves out although its version holds them, because a filter says so
+# today.
 publication_withheld = Table(
     "publication_withheld",
     metadata,
@@ -326,7 +342,8 @@ Index(
     sqlite_where=publication_entry.c.removed.is_not(None),
 )
 
-# Groups that a full publication in preparation has emitted; the rest goes when it completes. The whole's entries have no name: ''.
+# Groups that a full publication in preparation has emitted; the rest goes when it completes. The
+# whole's entries have no name: ''.
 publication_emitted = Table(
     "publication_emitted",
     metadata,
@@ -351,7 +368,9 @@ pointer = Table(
     metadata,
     Column("publication_id", Identity, primary_key=True, autoincrement=False),
     Column("number", Integer, nullable=False),
-    ForeignKeyConstraint(["publication_id", "number"], ["publication.publication_id", "publication.number"]),
+    ForeignKeyConstraint(
+        ["publication_id", "number"], ["publication.publication_id", "publication.number"]
+    ),
 )
 
 # One row: raised by everything that changes what is served.

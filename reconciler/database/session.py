@@ -6,7 +6,9 @@ from sqlalchemy import Engine
 
 
 class Reading:
-    """Holds connections on which the database itself refuses to write. Methods may be called from any thread, several at once."""
+    """Holds connections on which the database itself refuses to write. Methods may be called from
+    any thread, several at once.
+    """
 
     def __init__(self, reading: Engine) -> None:
         self._reading = reading
@@ -21,5 +23,7 @@ class Writing(Reading):
 
     @property
     def in_process(self) -> bool:
-        """Is the database a library of this very process (SQLite), and no server that can be waited for?"""
+        """Is the database a library of this very process (SQLite), and no server that can be waited
+        for?
+        """
         return self._writing.dialect.name == "sqlite"

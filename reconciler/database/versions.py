@@ -43,13 +43,21 @@ _NUMBER = parameter("number", membership.c.added)
 def at(number: Any, rows: Any = membership.c) -> ColumnElement[bool]:
     """The interval rows that are there in `number`.
 
-    The sum keeps SQLite from choosing the index on `added`, which it believes to be narrower than it is.
+    The sum keeps SQLite from choosing the index on `added`, which it believes to be narrower than
+    it is.
     """
     return and_(rows.added + 0 <= number, or_(rows.removed.is_(None), rows.removed > number))
 
 
-_MEMBERS = select(membership.c.unit_id).where(membership.c.repository_id == _REPOSITORY, at(_NUMBER))
-_COUNTS = select(unit.c.type, func.count()).where(unit.c.id.in_(_MEMBERS)).group_by(unit.c.type).order_by(unit.c.type)
+_MEMBERS = select(membership.c.unit_id).where(
+    membership.c.repository_id == _REPOSITORY, at(_NUMBER)
+)
+_COUNTS = (
+    select(unit.c.type, func.count())
+    .where(unit.c.id.in_(_MEMBERS))
+    .group_by(unit.c.type)
+    .order_by(unit.c.type)
+)
 _GROUP_NAMES = (
     select(repository_group.c.name)
     .where(repository_group.c.repository_id == _REPOSITORY)
@@ -60,22 +68,38 @@ UNITS = (
     select(repository_group.c.name, unit.c.type, unit.c.key, unit.c.digest, unit.c.body)
     .join(membership, membership.c.group_id == repository_group.c.id)
     .join(unit, unit.c.id == membership.c.unit_id)
-    .where(repository_group.c.repository_id == _REPOSITORY, repository_group.c.name.in_(listed("names")), at(_NUMBER))
+    .where(
+        repository_group.c.repository_id == _REPOSITORY,
+        repository_group.c.name.in_(listed("names")),
+        at(_NUMBER),
+    )
     .order_by(repository_group.c.name, unit.c.type, unit.c.key, unit.c.digest)
     .distinct()
 )
-_BY_DIGEST = select(func.max(version.c.number)).where(version.c.repository_id == _REPOSITORY, version.c.digest == bindparam("digest"))
+_BY_DIGEST = select(func.max(version.c.number)).where(
+    version.c.repository_id == _REPOSITORY, version.c.digest == bindparam("digest")
+)
 
 
 def _moved() -> Subquery:
-    """(group_id, unit_id, there) of units that are in only one of the versions `a` and `b`; `there`: 1 when it is `b`.
+    """(group_id, unit_id, there) of units that are in only one of the versions `a` and `b`;
+    `there`: 1 when it is `b`.
 
-    Only units with an interval that begins or ends between the two are looked at: the cost follows the change.
+    Only units with an interval that begins or ends between the two are looked at: the cost follows
+    the change.
     """
     a, b, low, high = (parameter(name, membership.c.added) for name in ("a", "b", "low", "high"))
     touched = union(
-        select(membership.c.unit_id).where(membership.c.repository_id == _REPOSITORY, membership.c.added > low, membership.c.added <= high),
-        select(membership.c.unit_id).where(membership.c.repository_id == _REPOSITORY, membership.c.removed > low, membership.c.removed <= high),
+        select(membership.c.unit_id).where(
+            membership.c.repository_id == _REPOSITORY,
+            membership.c.added > low,
+            membership.c.added <= high,
+        ),
+        select(membership.c.unit_id).where(
+            membership.c.repository_id == _REPOSITORY,
+            membership.c.removed > low,
+            membership.c.removed <= high,
+        ),
     )
     in_a, in_b = (func.max(case((at(number), 1), else_=0)) for number in (a, b))
     return (
@@ -88,7 +112,11 @@ def _moved() -> Subquery:
 
 
 _MOVED = _moved()
-_CHANGED = select(repository_group.c.name).where(repository_group.c.id.in_(select(_MOVED.c.group_id))).order_by(repository_group.c.name)
+_CHANGED = (
+    select(repository_group.c.name)
+    .where(repository_group.c.id.in_(select(_MOVED.c.group_id)))
+    .order_by(repository_group.c.name)
+)
 _DIFFERENCE = (
     select(repository_group.c.name, unit.c.type, unit.c.key, _MOVED.c.there, unit.c.body)
     .select_from(_MOVED)
@@ -100,23 +128,46 @@ _DIFFERENCE = (
 
 @lru_cache(maxsize=2)
 def _records(one: bool) -> Select[Any]:
-    """Versions, newest first, each with what joined, left or changed (both, under one key) against the version before; `one`: only `number`."""
+    """Versions, newest first, each with what joined, left or changed (both, under one key) against
+    the version before; `one`: only `number`.
+    """
     other = membership.alias()
-    same = and_(other.c.repository_id == membership.c.repository_id, other.c.unit_id == membership.c.unit_id)
+    same = and_(
+        other.c.repository_id == membership.c.repository_id, other.c.unit_id == membership.c.unit_id
+    )
     there_before = exists(
-        select(1).where(same, other.c.added + 0 < membership.c.added, or_(other.c.removed.is_(None), other.c.removed >= membership.c.added))
+        select(1).where(
+            same,
+            other.c.added + 0 < membership.c.added,
+            or_(other.c.removed.is_(None), other.c.removed >= membership.c.added),
+        )
     )
     there_after = exists(select(1).where(same, at(membership.c.removed, other.c)))
-    joined = select(membership.c.added.label("number"), membership.c.unit_id, literal(1).label("joined"), literal(0).label("left"))
+    joined = select(
+        membership.c.added.label("number"),
+        membership.c.unit_id,
+        literal(1).label("joined"),
+        literal(0).label("left"),
+    )
     joined = joined.where(membership.c.repository_id == _REPOSITORY, ~there_before).distinct()
     left = select(membership.c.removed, membership.c.unit_id, literal(0), literal(1))
-    left = left.where(membership.c.repository_id == _REPOSITORY, membership.c.removed.is_not(None), ~there_after).distinct()
+    left = left.where(
+        membership.c.repository_id == _REPOSITORY, membership.c.removed.is_not(None), ~there_after
+    ).distinct()
     if one:
-        joined, left = joined.where(membership.c.added == _NUMBER), left.where(membership.c.removed == _NUMBER)
+        joined, left = (
+            joined.where(membership.c.added == _NUMBER),
+            left.where(membership.c.removed == _NUMBER),
+        )
     moves = union_all(joined, left).subquery()
     key = (moves.c.number, unit.c.type, unit.c.group_name, unit.c.key)
     came, went = func.sum(moves.c.joined).label("came"), func.sum(moves.c.left).label("went")
-    keys = select(moves.c.number, came, went).join(unit, unit.c.id == moves.c.unit_id).group_by(*key).subquery()
+    keys = (
+        select(moves.c.number, came, went)
+        .join(unit, unit.c.id == moves.c.unit_id)
+        .group_by(*key)
+        .subquery()
+    )
     changed = case((keys.c.came < keys.c.went, keys.c.came), else_=keys.c.went)
     counted = select(
         keys.c.number,
@@ -125,57 +176,95 @@ def _records(one: bool) -> Select[Any]:
         func.sum(changed).label("changed"),
     )
     counts = counted.group_by(keys.c.number).subquery()
-    found = select(version, counts.c.added, counts.c.removed, counts.c.changed).outerjoin(counts, counts.c.number == version.c.number)
+    found = select(version, counts.c.added, counts.c.removed, counts.c.changed).outerjoin(
+        counts, counts.c.number == version.c.number
+    )
     found = found.where(version.c.repository_id == _REPOSITORY).order_by(version.c.number.desc())
     return found.where(version.c.number == _NUMBER) if one else found.where(version.c.number > 0)
 
 
 def _record(row: RowMapping) -> VersionRecord:
     added, removed, changed = (int(row[name] or 0) for name in ("added", "removed", "changed"))
-    return VersionRecord(row["number"], Digest(row["digest"]), row["created_at"], added, removed, changed, from_json(row["provenance"]))
+    return VersionRecord(
+        row["number"],
+        Digest(row["digest"]),
+        row["created_at"],
+        added,
+        removed,
+        changed,
+        from_json(row["provenance"]),
+    )
 
 
 class VersionReads(Reading):
-    """Contents of versions and what differs between them. Iterators hold a connection and its snapshot until they end."""
+    """Contents of versions and what differs between them. Iterators hold a connection and its
+    snapshot until they end.
+    """
 
     def versions(self, repository_id: int) -> list[VersionRecord]:
         """Newest first, without version 0."""
         with self._reading.connect() as connection:
-            return [_record(row) for row in connection.execute(_records(False), {"repository_id": repository_id}).mappings()]
+            return [
+                _record(row)
+                for row in connection.execute(
+                    _records(False), {"repository_id": repository_id}
+                ).mappings()
+            ]
 
     def version(self, repository_id: int, number: int) -> VersionRecord | None:
         """One version; 0 is the empty one, created with the repository."""
         with self._reading.connect() as connection:
-            row = connection.execute(_records(True), {"repository_id": repository_id, "number": number}).mappings().one_or_none()
+            row = (
+                connection.execute(
+                    _records(True), {"repository_id": repository_id, "number": number}
+                )
+                .mappings()
+                .one_or_none()
+            )
             return None if row is None else _record(row)
 
     def version_by_digest(self, repository_id: int, digest: Digest) -> int | None:
         """The newest version with that very content."""
         with self._reading.connect() as connection:
-            return connection.execute(_BY_DIGEST, {"repository_id": repository_id, "digest": digest.raw}).scalar()
+            return connection.execute(
+                _BY_DIGEST, {"repository_id": repository_id, "digest": digest.raw}
+            ).scalar()
 
     def counts(self, repository_id: int, number: int) -> dict[str, int]:
         """How many units of each content type a version holds."""
         with self._reading.connect() as connection:
-            return {row[0]: row[1] for row in connection.execute(_COUNTS, {"repository_id": repository_id, "number": number})}
+            return {
+                row[0]: row[1]
+                for row in connection.execute(
+                    _COUNTS, {"repository_id": repository_id, "number": number}
+                )
+            }
 
     def group_names(self, repository_id: int, number: int) -> Iterator[str]:
         """Names of the groups that a version holds, in name order."""
         return self._names(_GROUP_NAMES, {"repository_id": repository_id, "number": number})
 
-    def units(self, repository_id: int, number: int, names: Iterable[str]) -> dict[str, list[StoredUnit]]:
-        """Units of groups in a version, by (type, key), without groups that hold none. Sizes that upstream did not declare are the stored ones."""
+    def units(
+        self, repository_id: int, number: int, names: Iterable[str]
+    ) -> dict[str, list[StoredUnit]]:
+        """Units of groups in a version, by (type, key), without groups that hold none. Sizes that
+        upstream did not declare are the stored ones.
+        """
         found: dict[str, list[StoredUnit]] = {}
         with self._reading.connect() as connection:
             for batch in batches(names):
-                rows = connection.execute(UNITS, {"repository_id": repository_id, "number": number, "names": batch})
+                rows = connection.execute(
+                    UNITS, {"repository_id": repository_id, "number": number, "names": batch}
+                )
                 read = [stored_unit(row[4]) for row in rows]
-                for one in with_sizes(connection, read):
-                    found.setdefault(one.group, []).append(one)
+                for size in with_sizes(connection, read):
+                    found.setdefault(size.group, []).append(size)
         return found
 
     def changed_groups(self, repository_id: int, a: int, b: int) -> Iterator[str]:
-        """Names of the groups whose content differs between versions `a` and `b`, in name order; either may be the newer."""
+        """Names of the groups whose content differs between versions `a` and `b`, in name order;
+        either may be the newer.
+        """
         if 0 in (a, b):
             return self.group_names(repository_id, max(a, b))
         return self._names(_CHANGED, _between(repository_id, a, b))
@@ -202,15 +291,22 @@ def _between(repository_id: int, a: int, b: int) -> dict[str, int]:
 
 
 def with_sizes(connection: Connection, units: list[StoredUnit]) -> list[StoredUnit]:
-    """The same units, in their order; sizes that upstream did not declare are the stored ones, where there are any."""
-    unknown = {part.sha256 for one in units for part in one.artifacts if part.size is None}
+    """The same units, in their order; sizes that upstream did not declare are the stored ones,
+    where there are any.
+    """
+    unknown = {part.sha256 for unit in units for part in unit.artifacts if part.size is None}
     if not unknown:
         return units
-    known = {raw.hex(): size for raw, size in sizes(connection, map(bytes.fromhex, unknown)).items()}
+    known = {
+        raw.hex(): size for raw, size in sizes(connection, map(bytes.fromhex, unknown)).items()
+    }
     return [
         msgspec.structs.replace(
-            one,
-            artifacts=[msgspec.structs.replace(p, size=known.get(p.sha256)) if p.size is None else p for p in one.artifacts],
+            unit,
+            artifacts=[
+                msgspec.structs.replace(p, size=known.get(p.sha256)) if p.size is None else p
+                for p in unit.artifacts
+            ],
         )
-        for one in units
+        for unit in units
     ]

@@ -1,7 +1,8 @@
-"""What publications leave out although their versions hold it, and who brought what a version holds, so that it can be judged again.
+"""What publications leave out although their versions hold it, and who brought what a version
+holds, so that it can be judged again.
 
-Withheld units are interval rows of the publication's numbers, as its entries are. Those of a publication in preparation are written
-when it completes, so that nothing has to be undone.
+Withheld units are interval rows of the publication's numbers, as its entries are. Those of a
+publication in preparation are written when it completes, so that nothing has to be undone.
 """
 
 from __future__ import annotations
@@ -13,7 +14,13 @@ from sqlalchemy import Connection, bindparam, exists, select, update
 from reconciler.database.bulk import Bulk, batches, insert_for, listed, parameter
 from reconciler.database.columns import to_raw
 from reconciler.database.records import SourcedUnit, WithheldUnit
-from reconciler.database.schema import membership, publication, publication_withheld, repository_group, unit
+from reconciler.database.schema import (
+    membership,
+    publication,
+    publication_withheld,
+    repository_group,
+    unit,
+)
 from reconciler.database.session import Reading, Writing
 from reconciler.database.versions import at, with_sizes
 from reconciler.model import Digest, Judged, stored_unit
@@ -39,7 +46,10 @@ _JUDGE = (
     update(publication)
     .where(publication.c.publication_id == _PUBLICATION, publication.c.number == _NUMBER)
     .values(
-        {name: parameter(f"new_{name}", publication.c[name]) for name in ("rules", "withheld", "withheld_units", "reconsider_at")},
+        {
+            name: parameter(f"new_{name}", publication.c[name])
+            for name in ("rules", "withheld", "withheld_units", "reconsider_at")
+        },
     )
 )
 _THIS = (
@@ -47,7 +57,13 @@ _THIS = (
     & (_rows.unit_id == parameter("of_unit", _rows.unit_id))
     & (_rows.added == parameter("added_", _rows.added))
 )
-_END = Bulk(lambda _: update(publication_withheld).where(_THIS).values(removed=_NUMBER), "of_publication", "of_unit", "added_", "of_number")
+_END = Bulk(
+    lambda _: update(publication_withheld).where(_THIS).values(removed=_NUMBER),
+    "of_publication",
+    "of_unit",
+    "added_",
+    "of_number",
+)
 _REASON = Bulk(
     lambda _: update(publication_withheld).where(_THIS).values(reason=bindparam("new_reason")),
     *("of_publication", "of_unit", "added_", "new_reason"),
@@ -65,14 +81,24 @@ _BROUGHT = (
     select(repository_group.c.name, unit.c.digest, unit.c.body, membership.c.source)
     .join(membership, membership.c.group_id == repository_group.c.id)
     .join(unit, unit.c.id == membership.c.unit_id)
-    .where(repository_group.c.repository_id == _REPOSITORY, repository_group.c.name.in_(listed("names")), at(_VERSION))
+    .where(
+        repository_group.c.repository_id == _REPOSITORY,
+        repository_group.c.name.in_(listed("names")),
+        at(_VERSION),
+    )
     .order_by(repository_group.c.name, unit.c.type, unit.c.key, unit.c.digest, membership.c.source)
 )
 _OTHERS_IN = (
     select(repository_group.c.name)
     .where(repository_group.c.repository_id == _REPOSITORY)
     .where(
-        exists(select(1).where(membership.c.group_id == repository_group.c.id, at(_VERSION), membership.c.source.not_in(listed("sources")))),
+        exists(
+            select(1).where(
+                membership.c.group_id == repository_group.c.id,
+                at(_VERSION),
+                membership.c.source.not_in(listed("sources")),
+            )
+        ),
     )
 )
 _OTHERS_AMONG = _OTHERS_IN.where(repository_group.c.name.in_(listed("names")))
@@ -84,11 +110,24 @@ class WithheldReads(Reading):
     def withheld(self, publication_id: int, number: int) -> dict[Digest, WithheldUnit]:
         """What the publication of this number leaves out of its version, by (group, type, key)."""
         with self._reading.connect() as connection:
-            rows = connection.execute(_WITHHELD, {"of_publication": publication_id, "of_number": number})
-            return {Digest(row[3]): WithheldUnit(row[0], row[1], row[2], Digest(row[3]), row[4]) for row in rows}
+            rows = connection.execute(
+                _WITHHELD, {"of_publication": publication_id, "of_number": number}
+            )
+            return {
+                Digest(row[3]): WithheldUnit(row[0], row[1], row[2], Digest(row[3]), row[4])
+                for row in rows
+            }
 
-    def groups_of_others(self, repository_id: int, number: int, sources: Collection[str], names: Iterable[str] | None = None) -> list[str]:
-        """The groups of a version, in name order, in which something is that a source other than these brought. `names`: of these groups only."""
+    def groups_of_others(
+        self,
+        repository_id: int,
+        number: int,
+        sources: Collection[str],
+        names: Iterable[str] | None = None,
+    ) -> list[str]:
+        """The groups of a version, in name order, in which something is that a source other than
+        these brought. `names`: of these groups only.
+        """
         values = {"repository_id": repository_id, "number": number, "sources": sorted(sources)}
         found: list[str] = []
         with self._reading.connect() as connection:
@@ -96,15 +135,23 @@ class WithheldReads(Reading):
                 found.extend(connection.execute(_OTHERS_IN, values).scalars())
             else:
                 for batch in batches(names):
-                    found.extend(connection.execute(_OTHERS_AMONG, {**values, "names": batch}).scalars())
+                    found.extend(
+                        connection.execute(_OTHERS_AMONG, {**values, "names": batch}).scalars()
+                    )
         return sorted(found)
 
-    def sourced_units(self, repository_id: int, number: int, names: Iterable[str]) -> dict[str, list[SourcedUnit]]:
-        """Units of groups in a version, by (type, key), without groups that hold none. One that several sources brought comes once for each."""
+    def sourced_units(
+        self, repository_id: int, number: int, names: Iterable[str]
+    ) -> dict[str, list[SourcedUnit]]:
+        """Units of groups in a version, by (type, key), without groups that hold none. One that
+        several sources brought comes once for each.
+        """
         found: dict[str, list[SourcedUnit]] = {}
         with self._reading.connect() as connection:
             for batch in batches(names):
-                rows = connection.execute(_BROUGHT, {"repository_id": repository_id, "number": number, "names": batch}).all()
+                rows = connection.execute(
+                    _BROUGHT, {"repository_id": repository_id, "number": number, "names": batch}
+                ).all()
                 units = with_sizes(connection, [stored_unit(row[2]) for row in rows])
                 for (name, digest, _, source), one in zip(rows, units, strict=True):
                     found.setdefault(name, []).append(SourcedUnit(Digest(digest), one, source))
@@ -114,12 +161,20 @@ class WithheldReads(Reading):
 class WithheldWrites(Writing):
     """What filters say of a publication that stays as it is."""
 
-    def judge(self, publication_id: int, number: int, judged: Judged, reasons: Mapping[Digest, str]) -> None:
-        """Filters were asked again and keep out the very same units. `reasons`: theirs from now on, where they may be others than before."""
+    def judge(
+        self, publication_id: int, number: int, judged: Judged, reasons: Mapping[Digest, str]
+    ) -> None:
+        """Filters were asked again and keep out the very same units. `reasons`: theirs from now on,
+        where they may be others than before.
+        """
         with self._writing.begin() as connection:
             write_judged(connection, publication_id, number, judged)
             held = _open(connection, publication_id)
-            rows = [(publication_id, *held[one][1:], reason) for one, reason in reasons.items() if one in held and held[one][0] != reason]
+            rows = [
+                (publication_id, *held[one][1:], reason)
+                for one, reason in reasons.items()
+                if one in held and held[one][0] != reason
+            ]
             _REASON(connection, rows)
 
 
@@ -136,7 +191,9 @@ def write_judged(connection: Connection, publication_id: int, number: int, judge
     connection.execute(_JUDGE, values)
 
 
-def write_withheld(connection: Connection, publication_id: int, number: int, units: Mapping[Digest, str]) -> None:
+def write_withheld(
+    connection: Connection, publication_id: int, number: int, units: Mapping[Digest, str]
+) -> None:
     """From the publication `number` on, these are withheld, and nothing else."""
     ended, stay = [], set()
     for digest, (reason, unit_id, added) in _open(connection, publication_id).items():
@@ -145,9 +202,19 @@ def write_withheld(connection: Connection, publication_id: int, number: int, uni
         else:
             ended.append((publication_id, unit_id, added, number))
     _END(connection, ended)
-    _BEGIN(connection, [(publication_id, one.raw, reason, number) for one, reason in sorted(units.items()) if one not in stay])
+    _BEGIN(
+        connection,
+        [
+            (publication_id, one.raw, reason, number)
+            for one, reason in sorted(units.items())
+            if one not in stay
+        ],
+    )
 
 
 def _open(connection: Connection, publication_id: int) -> dict[Digest, tuple[str, int, int]]:
     """What is withheld now: (reason, the unit's ID, since which number)."""
-    return {Digest(row[0]): (row[1], row[2], row[3]) for row in connection.execute(_OPEN, {"of_publication": publication_id})}
+    return {
+        Digest(row[0]): (row[1], row[2], row[3])
+        for row in connection.execute(_OPEN, {"of_publication": publication_id})
+    }

@@ -1,6 +1,8 @@
-"""What there is, as documents for people and machines: resources with status, history, differences of versions.
+"""What there is, as documents for people and machines: resources with status, history, differences
+of versions.
 
-The shapes are those of the contract (`get`, `describe`, `history`, `diff` with `-o json`): camelCase, stable order.
+The shapes are those of the contract (`get`, `describe`, `history`, `diff` with `-o json`):
+camelCase, stable order.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from itertools import islice
 from typing import Any
 
 from reconciler.database import Difference, PublicationRecord, Reader, VersionRecord
-from reconciler.engine.attachments import publisher_of
+from reconciler.engine.plugin_lifecycle.attachments import publisher_of
 from reconciler.errors import PluginFault, UsageFault
 from reconciler.model import ActualResource, ActualState, Kind, Ref, StoredUnit, stored_unit
 from reconciler.model.digest import Digest
@@ -34,21 +36,37 @@ class Inspector:
         """Documents of a kind, by name. Raises UsageFault where `name` does not exist."""
         actual = self._reader.actual_state()
         conditions = self._conditions()
-        chosen = [one for one in actual.resources.values() if one.ref.kind is kind and name in (None, one.ref.name)]
+        chosen = [
+            resource
+            for resource in actual.resources.values()
+            if resource.ref.kind is kind and name in (None, resource.ref.name)
+        ]
         if name is not None and not chosen:
-            raise UsageFault(f"there is no {kind.lower()} `{name}`", hint=f"`reconciler get {kind.lower()}` lists what there is")
-        return [self._document(one, actual, conditions.get(str(one.ref))) for one in sorted(chosen, key=lambda one: one.ref.name)]
+            raise UsageFault(
+                f"there is no {kind.lower()} `{name}`",
+                hint=f"`reconciler get {kind.lower()}` lists what there is",
+            )
+        return [
+            self._document(one, actual, conditions.get(str(one.ref)))
+            for one in sorted(chosen, key=lambda item: item.ref.name)
+        ]
 
     def history(self, name: str) -> list[dict[str, Any]]:
         """The versions of a repository, newest first."""
         return [_version(record) for record in self._reader.versions(self._repository_id(name))]
 
     def difference(self, name: str, a: str, b: str) -> dict[str, Any]:
-        """What differs between two versions, each given by number or digest: added, removed, changed, in (type, group, key) order."""
+        """What differs between two versions, each given by number or digest: added, removed,
+        changed, in (type, group, key) order.
+        """
         repository_id = self._repository_id(name)
         lists: dict[str, list[dict[str, Any]]] = {"added": [], "removed": [], "changed": []}
-        for one in self._reader.difference(repository_id, self._number(repository_id, a), self._number(repository_id, b)):
-            lists["added" if one.before is None else "removed" if one.after is None else "changed"].append(self._entry(one))
+        for one in self._reader.difference(
+            repository_id, self._number(repository_id, a), self._number(repository_id, b)
+        ):
+            lists[
+                "added" if one.before is None else "removed" if one.after is None else "changed"
+            ].append(self._entry(one))
         for entries in lists.values():
             entries.sort(key=lambda entry: (entry["type"], entry["group"], entry["key"]))
         return lists
@@ -63,21 +81,34 @@ class Inspector:
             if number == 0 or self._reader.version(repository_id, number) is not None:
                 return number
         elif text == "latest":
-            return max((record.number for record in self._reader.versions(repository_id)), default=0)
+            return max(
+                (record.number for record in self._reader.versions(repository_id)), default=0
+            )
         else:
             found = self._by_digest(repository_id, text)
             if found is not None:
                 return found
-        raise UsageFault(f"there is no version `{text}`", hint="`reconciler history` lists the versions of a repository")
+        raise UsageFault(
+            f"there is no version `{text}`",
+            hint="`reconciler history` lists the versions of a repository",
+        )
 
     def _by_digest(self, repository_id: int, text: str) -> int | None:
-        """A whole digest, or the beginning of one as tables print it; raises UsageFault where several begin so."""
+        """A whole digest, or the beginning of one as tables print it; raises UsageFault where
+        several begin so.
+        """
         begin = text.removeprefix("sha256:")
         if len(begin) == 64 or len(begin) < SHORTEST:
             return self._reader.version_by_digest(repository_id, _digest(text))
-        records = [one for one in self._reader.versions(repository_id) if one.digest.hex.startswith(begin)]
-        if len({one.digest for one in records}) > 1:
-            raise UsageFault(f"several versions have digests that begin with `{text}`", hint="write more of it")
+        records = [
+            version
+            for version in self._reader.versions(repository_id)
+            if version.digest.hex.startswith(begin)
+        ]
+        if len({record.digest for record in records}) > 1:
+            raise UsageFault(
+                f"several versions have digests that begin with `{text}`", hint="write more of it"
+            )
         return records[0].number if records else None
 
     def _entry(self, one: Difference) -> dict[str, Any]:
@@ -101,17 +132,31 @@ class Inspector:
 
     def _content_type(self, unit: StoredUnit) -> type[ContentType]:
         """The unit's type, or the bare port where its plugin is gone: history stays readable."""
-        return self._registry.content_type(unit.type) if self._registry.find("content-type", unit.type) else ContentType
+        return (
+            self._registry.content_type(unit.type)
+            if self._registry.find("content-type", unit.type)
+            else ContentType
+        )
 
-    def _document(self, resource: ActualResource, actual: ActualState, condition: dict[str, str] | None) -> dict[str, Any]:
+    def _document(
+        self, resource: ActualResource, actual: ActualState, condition: dict[str, str] | None
+    ) -> dict[str, Any]:
         metadata: dict[str, Any] = {"name": resource.ref.name}
         if resource.labels:
             metadata["labels"] = dict(resource.labels)
         if resource.annotations:
             metadata["annotations"] = dict(resource.annotations)
-        conditions = [one for one in (condition, self._unavailable(resource, actual)) if one is not None]
+        conditions = [
+            one for one in (condition, self._unavailable(resource, actual)) if one is not None
+        ]
         status = {**self._status(resource, actual), "conditions": conditions}
-        return {"apiVersion": API_VERSION, "kind": resource.ref.kind.value, "metadata": metadata, "spec": dict(resource.spec), "status": status}
+        return {
+            "apiVersion": API_VERSION,
+            "kind": resource.ref.kind.value,
+            "metadata": metadata,
+            "spec": dict(resource.spec),
+            "status": status,
+        }
 
     def _status(self, resource: ActualResource, actual: ActualState) -> dict[str, Any]:
         name = resource.ref.name
@@ -143,12 +188,25 @@ class Inspector:
         """The first units that filters keep out of it although its version holds them."""
         if not shown.judged.units:
             return {}
-        units = islice(self._reader.withheld(publication_id, shown.number).values(), WITHHELD_ENTRIES)
-        fields = ({"type": one.type, "group": one.group, "key": one.key, "digest": str(one.digest), "reason": one.reason} for one in units)
+        units = islice(
+            self._reader.withheld(publication_id, shown.number).values(), WITHHELD_ENTRIES
+        )
+        fields = (
+            {
+                "type": unit.type,
+                "group": unit.group,
+                "key": unit.key,
+                "digest": str(unit.digest),
+                "reason": unit.reason,
+            }
+            for unit in units
+        )
         return {"withheldUnits": list(fields)}
 
     def _unavailable(self, resource: ActualResource, actual: ActualState) -> dict[str, str] | None:
-        """A condition where the plugin that a resource is made with cannot be used: what is recorded stays as it is, and is served."""
+        """A condition where the plugin that a resource is made with cannot be used: what is
+        recorded stays as it is, and is served.
+        """
         user = _plugin(resource, actual)
         if user is None:
             return None
@@ -159,7 +217,12 @@ class Inspector:
         try:
             (self._registry.importer if kind == "importer" else self._registry.publisher)(id)
         except PluginFault as fault:
-            return {"type": "PluginAvailable", "status": "False", "reason": "Disabled" if plugin else "NotInstalled", "message": fault.message}
+            return {
+                "type": "PluginAvailable",
+                "status": "False",
+                "reason": "Disabled" if plugin else "NotInstalled",
+                "message": fault.message,
+            }
         return None
 
     def _conditions(self) -> dict[str, dict[str, str]]:
@@ -171,7 +234,13 @@ class Inspector:
             for outcome in run.outcomes:
                 status = "True" if outcome.result in ("done", "unchanged") else "False"
                 known = found.setdefault(
-                    outcome.ref, {"type": "Ready", "status": status, "reason": outcome.result.capitalize(), "message": outcome.message}
+                    outcome.ref,
+                    {
+                        "type": "Ready",
+                        "status": status,
+                        "reason": outcome.result.capitalize(),
+                        "message": outcome.message,
+                    },
                 )
                 if known["status"] != status:
                     settled.add(outcome.ref)
@@ -182,7 +251,10 @@ class Inspector:
     def _repository_id(self, name: str) -> int:
         state = self._reader.actual_state().repositories.get(name)
         if state is None:
-            raise UsageFault(f"there is no repository `{name}`", hint="`reconciler get repository` lists what there is")
+            raise UsageFault(
+                f"there is no repository `{name}`",
+                hint="`reconciler get repository` lists what there is",
+            )
         return state.id
 
 
@@ -227,7 +299,10 @@ def _digest(text: str) -> Digest:
     try:
         return Digest.parse(text)
     except ValueError:
-        raise UsageFault(f"`{text}` is neither a version number nor a digest", hint="a digest is `sha256:` and 64 hex digits") from None
+        raise UsageFault(
+            f"`{text}` is neither a version number nor a digest",
+            hint="a digest is `sha256:` and 64 hex digits",
+        ) from None
 
 
 def _time(moment: datetime) -> str:

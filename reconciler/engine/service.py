@@ -1,4 +1,6 @@
-"""What a server needs of the engine: it takes files in, and brings bytes that were left upstream. One for each server process."""
+"""What a server needs of the engine: it takes files in, and brings bytes that were left upstream.
+One for each server process.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +14,16 @@ from pathlib import Path
 from time import monotonic
 
 from reconciler.database import Database, Writer
-from reconciler.engine.crew import Crew, Shift
-from reconciler.engine.home import Home
-from reconciler.engine.measuring import Measuring
-from reconciler.engine.patience import Limits
-from reconciler.engine.progress import Silent
-from reconciler.engine.remotes import Remotes
-from reconciler.engine.site import Site
-from reconciler.engine.unusable import unusable
-from reconciler.engine.uploaders import proven, unreadable
-from reconciler.engine.uploads import Taken, Uploads
+from reconciler.engine.plugin_calls.call_timeouts import CallLimits
+from reconciler.engine.plugin_calls.worker_pool import WorkerPool, WorkerSlot
+from reconciler.engine.run.progress import Silent
+from reconciler.engine.session.disabled_plugins import unusable
+from reconciler.engine.session.home import Home
+from reconciler.engine.session.session import Site
+from reconciler.engine.transfer.measurements import Measurements
+from reconciler.engine.transfer.remotes import Remotes
+from reconciler.engine.uploads.authentication import proven, unreadable
+from reconciler.engine.uploads.receiving import UploadResult, Uploads
 from reconciler.errors import Gone, ReconcilerError, StateFault, UsageFault
 from reconciler.manifest import Recorded, recorded
 from reconciler.model import DesiredState, Digest, Kind, Ref, Remote
@@ -33,9 +35,11 @@ FRESH = 1.0  # seconds for which what is recorded is not looked up again
 
 
 class Service:
-    """Works on what the last apply recorded; nothing is opened before it is needed. `take` and `bring` belong to one event loop.
+    """Works on what the last apply recorded; nothing is opened before it is needed. `take` and
+    `bring` belong to one event loop.
 
-    `overrides`: as of `reconciler.manifest.recorded`, for all that is taken. `limits`: how long plugins may keep an upload waiting.
+    `overrides`: as of `reconciler.manifest.recorded_state`, for all that is taken. `limits`: how
+    long plugins may keep an upload waiting.
     """
 
     def __init__(
@@ -45,13 +49,13 @@ class Service:
         *,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         overrides: Sequence[str] = (),
-        limits: Limits | None = None,
+        limits: CallLimits | None = None,
     ) -> None:
         self._home = home
         self._registry = registry
         self._clock = clock
         self._overrides = overrides
-        self._crew = Crew((limits or Limits()).call)
+        self._crew = WorkerPool((limits or CallLimits()).call)
         self._opening = threading.Lock()
         self._database: Database | None = None
         self._known: tuple[float, Recorded] | None = None
@@ -60,42 +64,63 @@ class Service:
     def authenticate(self, publication: str, authorization: str | None) -> str | None:
         """The name of the uploader that a header proves, or None. From any thread.
 
-        Raises Gone where the publication takes no files, and Temporary where what was recorded of it cannot be used now.
+        Raises Gone where the publication takes no files, and Temporary where what was recorded of
+        it cannot be used now.
         """
         known = self._recorded()
         target = known.desired.publications.get(publication)
         if target is None and (fault := unusable(known.faults, Ref(Kind.PUBLICATION, publication))):
             raise fault
         if target is None or not target.uploaders:
-            raise Gone(f"publication `{publication}` takes no files", hint="`access.upload` in its manifest says who may send some")
+            raise Gone(
+                f"publication `{publication}` takes no files",
+                hint="`access.upload` in its manifest says who may send some",
+            )
         return proven(target.uploaders, authorization)
 
     def locked_out(self) -> list[str]:
         """Uploaders that nobody can be: their secrets cannot be read here, and why."""
         found = []
-        for one in self.desired().publications.values():
-            for problem in unreadable(one.uploaders):
-                found.append(f"publication `{one.meta.name}` cannot know one of its uploaders: {problem}")
+        for publication in self.desired().publications.values():
+            for problem in unreadable(publication.uploaders):
+                found.append(
+                    f"publication `{publication.meta.name}` cannot know one of its uploaders: {problem}"
+                )
         return found
 
     def unusable(self) -> list[ReconcilerError]:
-        """Repositories and publications that were recorded and cannot be used: nothing is taken for them, nor published anew."""
+        """Repositories and publications that were recorded and cannot be used: nothing is taken for
+        them, nor published anew.
+        """
         faults = self._recorded().faults
-        found = [unusable(faults, ref) for ref in sorted(faults) if ref.kind in (Kind.REPOSITORY, Kind.PUBLICATION)]
+        found = [
+            unusable(faults, ref)
+            for ref in sorted(faults)
+            if ref.kind in (Kind.REPOSITORY, Kind.PUBLICATION)
+        ]
         return [one for one in found if one is not None]
 
-    async def receive(self, publication: str, path: str, fields: Mapping[str, str], file: UploadedFile, principal: str) -> Taken:
+    async def receive(
+        self,
+        publication: str,
+        path: str,
+        fields: Mapping[str, str],
+        file: UploadedFile,
+        principal: str,
+    ) -> UploadResult:
         """A file that was sent to a publication. Raises as `Uploads.receive`."""
         target = (await asyncio.to_thread(self.desired)).publications.get(publication)
         async with self._shift(target.repository if target is not None else "") as uploads:
             return await uploads.receive(publication, UploadForm(path, fields), file, principal)
 
-    async def upload(self, repository: str, file: UploadedFile, fields: Mapping[str, str], principal: str) -> Taken:
+    async def upload(
+        self, repository: str, file: UploadedFile, fields: Mapping[str, str], principal: str
+    ) -> UploadResult:
         """A file for a repository, in the generic way. Raises as `Uploads.take`."""
         async with self._shift(repository) as uploads:
             return await uploads.take(repository, file, fields, principal)
 
-    async def remove(self, repository: str, keys: list[str], principal: str) -> Taken:
+    async def remove(self, repository: str, keys: list[str], principal: str) -> UploadResult:
         """Uploaded units go. Raises as `Uploads.remove`."""
         async with self._shift(repository) as uploads:
             return await uploads.remove(repository, keys, principal)
@@ -105,15 +130,21 @@ class Service:
         return bool(self._writer().artifact_origins(digest))
 
     async def bring(self, digest: Digest, size: int) -> AsyncIterator[bytes]:
-        """The bytes in blocks, on their way into the store; the last one comes once the digest was right.
+        """The bytes in blocks, on their way into the store; the last one comes once the digest was
+        right.
 
-        Remotes that know them are asked one after the other, until one has begun to answer. Raises what the last one raised.
+        Remotes that know them are asked one after the other, until one has begun to answer. Raises
+        what the last one raised.
         """
-        failure: ReconcilerError = StateFault(f"{digest.short} is not in the store, and no declared remote has it")
+        failure: ReconcilerError = StateFault(
+            f"{digest.short} is not in the store, and no declared remote has it"
+        )
         for remote, url in await asyncio.to_thread(self._places, digest):
             begun = False
             try:
-                async with aclosing(relay(self._fetcher(remote), self._home.store(), url, digest, size)) as blocks:
+                async with aclosing(
+                    relay(self._fetcher(remote), self._home.store(), url, digest, size)
+                ) as blocks:
                     async for block in blocks:
                         begun = True
                         yield block
@@ -148,7 +179,10 @@ class Service:
     def _recorded(self) -> Recorded:
         known = self._known
         if known is None or known[0] < monotonic() - FRESH:
-            known = self._known = (monotonic(), recorded(self._writer().actual_state(), self._registry))
+            known = self._known = (
+                monotonic(),
+                recorded(self._writer().actual_state(), self._registry),
+            )
         return known[1]
 
     @asynccontextmanager
@@ -157,24 +191,44 @@ class Service:
         async with self._crew.shift(repository) as shift:
             yield await asyncio.to_thread(self._uploads, shift)
 
-    def _uploads(self, shift: Shift) -> Uploads:
+    def _uploads(self, shift: WorkerSlot) -> Uploads:
         writer, registry = self._writer(), self._registry
         remotes = Remotes(registry, self._home.caches(), offline=True)
         places = self._home.places()
-        site = Site(writer, self._home.store(), registry, remotes, Silent(), self._clock, places, Measuring(), shift.watch, shift.in_thread)
+        site = Site(
+            writer,
+            self._home.store(),
+            registry,
+            remotes,
+            Silent(),
+            self._clock,
+            places,
+            Measurements(),
+            shift.watch,
+            shift.in_thread,
+        )
         known = recorded(writer.actual_state(), registry, self._overrides)
         return Uploads(site, known.desired, known.faults)
 
     def _places(self, digest: Digest) -> list[tuple[Remote, str]]:
         remotes = self.desired().remotes
-        return [(remotes[one.remote], one.url) for one in self._writer().artifact_origins(digest) if one.remote in remotes]
+        return [
+            (remotes[origin.remote], origin.url)
+            for origin in self._writer().artifact_origins(digest)
+            if origin.remote in remotes
+        ]
 
     def _fetcher(self, remote: Remote) -> Fetcher:
-        """A remote that was declared anew is opened anew; whoever still reads through the old one finishes with it."""
+        """A remote that was declared anew is opened anew; whoever still reads through the old one
+        finishes with it.
+        """
         known = self._fetchers.get(remote.meta.name)
         if known is None or known[0] != remote:
             remotes = Remotes(self._registry, self._home.caches())
-            known = self._fetchers[remote.meta.name] = (remote, open_fetcher(remote, remotes.url(remote)))
+            known = self._fetchers[remote.meta.name] = (
+                remote,
+                open_fetcher(remote, remotes.url(remote)),
+            )
         return known[1]
 
     def _stored(self, digest: Digest, size: int) -> None:

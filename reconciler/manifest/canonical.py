@@ -1,4 +1,6 @@
-"""A validated specification as the plain data that is recorded and compared: as written, without defaults and nulls."""
+"""A validated specification as the plain data that is recorded and compared: as written, without
+defaults and nulls.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +11,14 @@ from typing import Any
 from reconciler.plugin import Options
 
 
-def canonical(written: Mapping[str, Any], model: Options, keep: Collection[str] = ()) -> dict[str, Any]:
-    """What `written` says beyond the defaults of `model`, which was validated from it. Keys that the model does not know stay.
+def canonical(
+    written: Mapping[str, Any], model: Options, keep: Collection[str] = ()
+) -> dict[str, Any]:
+    """What `written` says beyond the defaults of `model`, which was validated from it. Keys that
+    the model does not know stay.
 
-    `keep`: keys where even the default says something, because it hides a value that would hold otherwise.
+    `keep`: keys where even the default says something, because it hides a value that would hold
+    otherwise.
     """
     fields = _fields(type(model))
     result = {}
@@ -46,11 +52,17 @@ def _inner(raw: Any, value: Any) -> Any:
     if isinstance(value, Options) and isinstance(raw, dict):
         return canonical(raw, value)
     if isinstance(value, (list, tuple)) and isinstance(raw, list) and len(value) == len(raw):
-        return [item if item.__class__ is str else _inner(item, value[index]) for index, item in enumerate(raw)]
+        return [
+            item if item.__class__ is str else _inner(item, value[index])
+            for index, item in enumerate(raw)
+        ]
     return plain(raw)
 
 
 @cache
 def _fields(model: type[Options]) -> dict[str, tuple[str, Any]]:
     """By key: the field and its default."""
-    return {field.alias or name: (name, field.get_default(call_default_factory=True)) for name, field in model.model_fields.items()}
+    return {
+        field.alias or name: (name, field.get_default(call_default_factory=True))
+        for name, field in model.model_fields.items()
+    }

@@ -1,7 +1,8 @@
 """YAML text in, documents out: plain values, and the place of each of them when somebody asks.
 
-The C parser composes a tree of nodes with marks; a value is built from it in one pass. Places are looked up in the tree,
-and the tree is dropped once the document is checked: whoever needs a place later pays for parsing the file again.
+The C parser composes a tree of nodes with marks; a value is built from it in one pass. Places are
+looked up in the tree, and the tree is dropped once the document is checked: whoever needs a place
+later pays for parsing the file again.
 """
 
 from __future__ import annotations
@@ -30,9 +31,15 @@ Node: TypeAlias = yaml.ScalarNode | yaml.SequenceNode | yaml.MappingNode
 # Tags that `_Composer.resolve` gives instead of a look-up by regular expressions.
 _PLAIN, _OTHER = "plain", "other"
 _CORE = "tag:yaml.org,2002:"
-_ALLOWED = {yaml.ScalarNode: f"{_CORE}str", yaml.SequenceNode: f"{_CORE}seq", yaml.MappingNode: f"{_CORE}map"}
+_ALLOWED = {
+    yaml.ScalarNode: f"{_CORE}str",
+    yaml.SequenceNode: f"{_CORE}seq",
+    yaml.MappingNode: f"{_CORE}map",
+}
 
-_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|\ufeff")
+_UNPRINTABLE = re.compile(
+    "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|\ufeff"
+)
 
 
 class Unreadable(Exception):
@@ -45,7 +52,9 @@ class Unreadable(Exception):
 
 @dataclass(slots=True)
 class ManifestText:
-    """One file. `name`: as the user gave it; `folder`: absolute, what its relative paths are relative to."""
+    """One file. `name`: as the user gave it; `folder`: absolute, what its relative paths are
+    relative to.
+    """
 
     name: str
     folder: str
@@ -53,7 +62,9 @@ class ManifestText:
     _roots: list[Node] = field(default_factory=list)
 
     def root(self, index: int) -> Node:
-        """The tree of the document with that number, parsed again the first time that a place is asked for."""
+        """The tree of the document with that number, parsed again the first time that a place is
+        asked for.
+        """
         if not self._roots:
             self._roots = list(_composed(self))
         return self._roots[index]
@@ -61,7 +72,8 @@ class ManifestText:
 
 @dataclass(slots=True)
 class Document:
-    """One document of a file. `value`: plain data; integers, floats, booleans and null by the core schema of YAML 1.2.
+    """One document of a file. `value`: plain data; integers, floats, booleans and null by the core
+    schema of YAML 1.2.
 
     `floats_as_text`: it comes from a record, which holds fractions as texts.
     """
@@ -85,7 +97,9 @@ class Document:
         return {"folder": self.source.folder, "recorded": self.floats_as_text}
 
     def find(self, path: Path) -> Origin | None:
-        """Where the key or the item at `path` stands; None where nothing does. The document may be parsed again for it."""
+        """Where the key or the item at `path` stands; None where nothing does. The document may be
+        parsed again for it.
+        """
         root = self._root if self._root is not None else self.source.root(self.index)
         mark = _exactly(root, path)
         return None if mark is None else Origin(self.source.name, mark.line + 1, mark.column + 1)
@@ -110,9 +124,14 @@ class Unplaced(Document):
 
 
 def documents(source: ManifestText, faults: list[Fault]) -> Iterator[Document]:
-    """The documents of a file that hold anything. Adds to `faults` what is wrong with each; raises Unreadable where reading ends."""
+    """The documents of a file that hold anything. Adds to `faults` what is wrong with each; raises
+    Unreadable where reading ends.
+    """
     if not yaml.__with_libyaml__:
-        raise StateFault("PyYAML was installed without its C parser", hint="install a wheel of PyYAML, or build it with libyaml present")
+        raise StateFault(
+            "PyYAML was installed without its C parser",
+            hint="install a wheel of PyYAML, or build it with libyaml present",
+        )
     builder = _Builder(source.name, faults)
     for index, root in enumerate(_composed(source)):
         value = builder.value(root, 0)
@@ -121,7 +140,9 @@ def documents(source: ManifestText, faults: list[Fault]) -> Iterator[Document]:
 
 
 class _Composer(_Base):  # type: ignore[misc]
-    """The C parser, told to leave tags alone. It calls these three for every value, so two of them are built-ins that do nothing."""
+    """The C parser, told to leave tags alone. It calls these three for every value, so two of them
+    are built-ins that do nothing.
+    """
 
     descend_resolver: Any = operator.is_  # takes two arguments
     ascend_resolver: Any = int  # takes none
@@ -150,7 +171,9 @@ class _GuardedComposer(_Composer):
 
 
 class _Builder:
-    """Trees of one file to plain values. Texts stay texts: only what YAML 1.2 calls a number, a boolean or null is one."""
+    """Trees of one file to plain values. Texts stay texts: only what YAML 1.2 calls a number, a
+    boolean or null is one.
+    """
 
     def __init__(self, file: str, faults: list[Fault]) -> None:
         self._file = file
@@ -163,7 +186,11 @@ class _Builder:
             raise _too_much(self._file, node, deep=depth > MAX_DEPTH)
         tag = node.tag
         if tag is not _PLAIN and tag is not _OTHER and tag != _ALLOWED[node.__class__]:
-            self._add(node, "tags are not allowed here", "write the value without the word that begins with `!`")
+            self._add(
+                node,
+                "tags are not allowed here",
+                "write the value without the word that begins with `!`",
+            )
             return None
         if node.__class__ is yaml.ScalarNode:
             return scalar(node.value) if tag is _PLAIN else node.value
@@ -185,7 +212,11 @@ class _Builder:
                 self._add(key, "a key must be a text", "put the key in quotes")
             elif name in result:
                 first = next(other for other, _ in node.value if other.value == name)
-                self._add(key, f"the key `{shown(name)}` is written twice", f"first at line {first.start_mark.line + 1}: keep one of them")
+                self._add(
+                    key,
+                    f"the key `{shown(name)}` is written twice",
+                    f"first at line {first.start_mark.line + 1}: keep one of them",
+                )
             elif value.tag is _PLAIN:  # most values by far: not worth a call
                 self._values += 1
                 result[name] = scalar(value.value)
@@ -194,13 +225,19 @@ class _Builder:
         return {**merged, **result} if merged else result
 
     def _merged(self, node: Node, depth: int) -> dict[str, Any]:
-        """What `<<: *base` or `<<: [*a, *b]` brings in; the earlier of a list wins, and the mapping's own keys win over both."""
+        """What `<<: *base` or `<<: [*a, *b]` brings in; the earlier of a list wins, and the
+        mapping's own keys win over both.
+        """
         result: dict[str, Any] = {}
         for item in node.value if isinstance(node, yaml.SequenceNode) else [node]:
             if isinstance(item, yaml.MappingNode):
                 result = {**self.value(item, depth), **result}
             else:
-                self._add(item, "`<<` merges mappings only", "point it at an anchor of a mapping: `<<: *name`")
+                self._add(
+                    item,
+                    "`<<` merges mappings only",
+                    "point it at an anchor of a mapping: `<<: *name`",
+                )
         return result
 
     def _add(self, node: Node, message: str, hint: str) -> None:
@@ -224,7 +261,9 @@ def _composed(source: ManifestText) -> Iterator[Node]:
 
 
 def _shallow(text: str) -> bool:
-    """Is the tree of this text surely within the limits? Every level takes one of five characters, every value at least half of one."""
+    """Is the tree of this text surely within the limits? Every level takes one of five characters,
+    every value at least half of one.
+    """
     return len(text) * 2 < MAX_VALUES and sum(map(text.count, ":-[{?")) < MAX_DEPTH
 
 
@@ -232,7 +271,11 @@ def _syntax(file: str, error: yaml.MarkedYAMLError) -> Fault:
     mark = error.problem_mark or error.context_mark
     origin = _origin(file, mark) if mark is not None else Origin(file, 1)
     problem = error.problem or "it cannot be parsed"
-    return Fault(origin, f"not valid YAML: {error.context + ': ' if error.context else ''}{problem}", _syntax_hint(problem))
+    return Fault(
+        origin,
+        f"not valid YAML: {error.context + ': ' if error.context else ''}{problem}",
+        _syntax_hint(problem),
+    )
 
 
 def _syntax_hint(problem: str) -> str | None:
@@ -249,16 +292,34 @@ def _unprintable(source: ManifestText) -> Fault:
     """libyaml names an offset in bytes of its own buffer; people want a line."""
     found = _UNPRINTABLE.search(source.text)
     offset = found.start() if found else 0
-    origin = Origin(source.name, source.text.count("\n", 0, offset) + 1, offset - source.text.rfind("\n", 0, offset))
+    origin = Origin(
+        source.name,
+        source.text.count("\n", 0, offset) + 1,
+        offset - source.text.rfind("\n", 0, offset),
+    )
     code = f" (U+{ord(source.text[offset]):04X})" if found else ""
-    return Fault(origin, f"not a text file: it holds a control character{code}", "is this really a manifest?")
+    return Fault(
+        origin, f"not a text file: it holds a control character{code}", "is this really a manifest?"
+    )
 
 
 def _too_much(file: str, node: Any, *, deep: bool) -> Unreadable:
     origin = _origin(file, node.start_mark) if node is not None else Origin(file, 1)
     if deep:
-        return Unreadable(Fault(origin, f"nested more than {MAX_DEPTH} levels deep", "is there an alias that contains itself?"))
-    return Unreadable(Fault(origin, f"more than {MAX_VALUES:,} values in one file, aliases expanded", "split the file, or use fewer aliases"))
+        return Unreadable(
+            Fault(
+                origin,
+                f"nested more than {MAX_DEPTH} levels deep",
+                "is there an alias that contains itself?",
+            )
+        )
+    return Unreadable(
+        Fault(
+            origin,
+            f"more than {MAX_VALUES:,} values in one file, aliases expanded",
+            "split the file, or use fewer aliases",
+        )
+    )
 
 
 def _origin(file: str, mark: Any) -> Origin:
@@ -289,13 +350,23 @@ def _exactly(root: Node, path: Path) -> Any:
 
 def _child(node: Node, step: str | int) -> tuple[Node | None, Node] | None:
     if isinstance(node, yaml.SequenceNode):
-        return (None, node.value[step]) if isinstance(step, int) and step < len(node.value) else None
+        return (
+            (None, node.value[step]) if isinstance(step, int) and step < len(node.value) else None
+        )
     if not isinstance(node, yaml.MappingNode):
         return None
     for name, value in node.value:
         if name.value == step:
             return name, value
-    return next((found for name, value in node.value if name.value == "<<" for found in _merged_children(value, step)), None)
+    return next(
+        (
+            found
+            for name, value in node.value
+            if name.value == "<<"
+            for found in _merged_children(value, step)
+        ),
+        None,
+    )
 
 
 def _merged_children(node: Node, step: str | int) -> Iterator[tuple[Node | None, Node]]:

@@ -1,4 +1,6 @@
-"""Types of single fields: what a name, a URL, a path, a rate or a share may look like, and what to write instead."""
+"""Types of single fields: what a name, a URL, a path, a rate or a share may look like, and what to
+write instead.
+"""
 
 from __future__ import annotations
 
@@ -28,20 +30,29 @@ def _name(text: str) -> str:
     if not _NAME.fullmatch(text) or ".." in text:
         raise OptionFault(
             f"`{shown(text)}` cannot be a name",
-            hint="1 to 63 lower-case letters, digits, `-`, `_` or `.`, a letter or digit first, no `..`",
+            hint=(
+                "1 to 63 lower-case letters, digits, `-`, `_` or `.`, a letter or digit first, no"
+                " `..`"
+            ),
         )
     return text
 
 
 def _label(text: str) -> str:
     if not _LABEL.fullmatch(text):
-        raise OptionFault(f"`{shown(text)}` cannot be a label's key", hint="letters, digits, `-`, `_`, `.` and `/`, a letter or digit first")
+        raise OptionFault(
+            f"`{shown(text)}` cannot be a label's key",
+            hint="letters, digits, `-`, `_`, `.` and `/`, a letter or digit first",
+        )
     return text
 
 
 def _variable(text: str) -> str:
     if not _VARIABLE.fullmatch(text):
-        raise OptionFault("expects the name of an environment variable", hint="the name, not the value: letters, digits and `_`")
+        raise OptionFault(
+            "expects the name of an environment variable",
+            hint="the name, not the value: letters, digits and `_`",
+        )
     return text
 
 
@@ -55,7 +66,9 @@ def _file_path(text: str) -> str:
     if not text or not text.isprintable():
         raise OptionFault("expects a path")
     if text.startswith("~"):
-        raise OptionFault("`~` is not expanded", hint="write an absolute path, or one relative to this file")
+        raise OptionFault(
+            "`~` is not expanded", hint="write an absolute path, or one relative to this file"
+        )
     return text
 
 
@@ -77,22 +90,37 @@ def _remote_url(text: str) -> str:
 def _file_url(text: str) -> str:
     parts = urlsplit(text)
     path = unquote(parts.path)
-    if parts.netloc or not text.startswith("file:///") or not path.isprintable() or " " in text or "\\" in text:
+    if (
+        parts.netloc
+        or not text.startswith("file:///")
+        or not path.isprintable()
+        or " " in text
+        or "\\" in text
+    ):
         raise OptionFault("expects a URL", hint="`file:///` and an absolute path, without a host")
     if parts.query or parts.fragment:
-        raise OptionFault("a URL here has no `?` and no `#` part", hint="write `%3F` or `%23` where they belong to a name")
+        raise OptionFault(
+            "a URL here has no `?` and no `#` part",
+            hint="write `%3F` or `%23` where they belong to a name",
+        )
     return text
 
 
 def _proxy(text: str) -> str:
-    return _web_url(text, "a proxy that asks for a password is not supported yet", "`http://host:port`")
+    return _web_url(
+        text, "a proxy that asks for a password is not supported yet", "`http://host:port`"
+    )
 
 
 def _web_url(text: str, instead: str, expected: str) -> str:
-    """Never repeats the text: it may hold a password. `instead`: the hint where it does; `expected`: where it is no URL."""
+    """Never repeats the text: it may hold a password. `instead`: the hint where it does;
+    `expected`: where it is no URL.
+    """
     try:
         parts = urlsplit(text)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+        usable = (
+            parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+        )
     except ValueError:
         usable = False
     if not usable or not text.isprintable() or " " in text or "\\" in text:
@@ -106,21 +134,31 @@ def _web_url(text: str, instead: str, expected: str) -> str:
 
 def _policy(text: str) -> str:
     if text not in _POLICIES:
-        what = "`streamed` is not supported yet" if text == "streamed" else f"`{shown(text)}` is no policy"
+        what = (
+            "`streamed` is not supported yet"
+            if text == "streamed"
+            else f"`{shown(text)}` is no policy"
+        )
         raise OptionFault(what, hint="use `immediate` or `on-demand`")
     return text
 
 
 def _user(text: str) -> str:
     if not text or not text.isprintable() or ":" in text:
-        raise OptionFault("expects a user name", hint="printable characters without `:`, which HTTP cannot carry in a user name")
+        raise OptionFault(
+            "expects a user name",
+            hint="printable characters without `:`, which HTTP cannot carry in a user name",
+        )
     return text
 
 
 def _rate(value: object) -> float:
     found = _RATE.fullmatch(value) if isinstance(value, str) else None
     if found is None:
-        raise OptionFault("expects a rate", hint="requests per second, minute or hour: `50/s`, `600/m` or `1000/h`")
+        raise OptionFault(
+            "expects a rate",
+            hint="requests per second, minute or hour: `50/s`, `600/m` or `1000/h`",
+        )
     return int(found[1]) / _SECONDS[found[2]]
 
 
@@ -129,7 +167,9 @@ def _share(value: object) -> float | int:
         return value
     found = _SHARE.fullmatch(value) if isinstance(value, str) else None
     if found is None or float(found[1]) > 100:
-        raise OptionFault("expects a share or a whole number", hint="`30%` of the units, or `12` of them")
+        raise OptionFault(
+            "expects a share or a whole number", hint="`30%` of the units, or `12` of them"
+        )
     return float(found[1]) / 100
 
 
@@ -143,14 +183,20 @@ def _version(value: object) -> str | int:
             return str(Digest.parse(value))
     except ValueError:
         pass
-    raise OptionFault("expects a version", hint="`latest`, a number without quotes, or `sha256:` and 64 hex digits")
+    raise OptionFault(
+        "expects a version",
+        hint="`latest`, a number without quotes, or `sha256:` and 64 hex digits",
+    )
 
 
 def _url_path(text: str) -> str:
     if not safe_path(text) or not all(_SEGMENT.fullmatch(part) for part in text.split("/")):
         raise OptionFault(
             f"`{shown(text)}` cannot be served",
-            hint="segments of letters, digits, `.`, `_`, `~` and `-`, joined by `/`, no slash at either end, none beginning with `.`, `-` or `~`",
+            hint=(
+                "segments of letters, digits, `.`, `_`, `~` and `-`, joined by `/`, no slash at"
+                " either end, none beginning with `.`, `-` or `~`"
+            ),
         )
     return text
 
@@ -173,21 +219,46 @@ Variable = Annotated[str, AfterValidator(_variable), _pattern(_VARIABLE)]
 Header = Annotated[str, AfterValidator(_header)]
 FilePath = Annotated[str, AfterValidator(_file_path), Field(min_length=1)]
 RemoteUrl = Annotated[
-    str, AfterValidator(_remote_url), Field(json_schema_extra={"format": "uri-reference", "pattern": r"^(https?://|file:///|\.{0,2}/)"})
+    str,
+    AfterValidator(_remote_url),
+    Field(
+        json_schema_extra={"format": "uri-reference", "pattern": r"^(https?://|file:///|\.{0,2}/)"}
+    ),
 ]
-Proxy = Annotated[str, AfterValidator(_proxy), Field(json_schema_extra={"format": "uri", "pattern": "^https?://"})]
+Proxy = Annotated[
+    str, AfterValidator(_proxy), Field(json_schema_extra={"format": "uri", "pattern": "^https?://"})
+]
 Policy = Annotated[str, AfterValidator(_policy), Field(json_schema_extra={"enum": list(_POLICIES)})]
 User = Annotated[str, AfterValidator(_user)]
-Rate = Annotated[float, BeforeValidator(_rate), WithJsonSchema({"type": "string", "pattern": f"^{_RATE.pattern}$"})]
+Rate = Annotated[
+    float,
+    BeforeValidator(_rate),
+    WithJsonSchema({"type": "string", "pattern": f"^{_RATE.pattern}$"}),
+]
 Share = Annotated[
     int | float,
     BeforeValidator(_share),
-    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": r"^\d{1,3}(\.\d{1,6})?%$"}]}),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 0},
+                {"type": "string", "pattern": r"^\d{1,3}(\.\d{1,6})?%$"},
+            ]
+        }
+    ),
 ]
 Version = Annotated[
     str | int,
     BeforeValidator(_version),
-    WithJsonSchema({"anyOf": [{"const": "latest"}, {"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^sha256:[0-9a-f]{64}$"}]}),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"const": "latest"},
+                {"type": "integer", "minimum": 0},
+                {"type": "string", "pattern": "^sha256:[0-9a-f]{64}$"},
+            ]
+        }
+    ),
 ]
 UrlPath = Annotated[str, AfterValidator(_url_path)]
 Reader = Annotated[str, BeforeValidator(_reader), WithJsonSchema({"const": "public"})]

@@ -16,8 +16,12 @@ STDIN = "<stdin>"
 SUFFIXES = (".yaml", ".yml")
 
 
-def texts(paths: Sequence[Path | str], stdin: Callable[[], bytes] | None, faults: list[Fault]) -> Iterator[ManifestText]:
-    """Every manifest below `paths`, each file once, in the order given and by name within folders. Adds to `faults` what cannot be read."""
+def texts(
+    paths: Sequence[Path | str], stdin: Callable[[], bytes] | None, faults: list[Fault]
+) -> Iterator[ManifestText]:
+    """Every manifest below `paths`, each file once, in the order given and by name within folders.
+    Adds to `faults` what cannot be read.
+    """
     seen: set[tuple[int, int]] = set()
     for path in [os.fspath(path) for path in paths]:
         if path == "-":
@@ -38,7 +42,9 @@ def _standard_input(stdin: Callable[[], bytes] | None) -> bytes:
 def _files(path: str, faults: list[Fault]) -> Iterator[str]:
     """The path itself, or what lies below it: hidden names and other suffixes are left out."""
     try:
-        entries = sorted(os.scandir(path), key=lambda entry: entry.name) if os.path.isdir(path) else None
+        entries = (
+            sorted(os.scandir(path), key=lambda entry: entry.name) if os.path.isdir(path) else None
+        )
     except OSError as error:
         faults.append(_unreadable(path, error))
         return
@@ -64,7 +70,13 @@ def _regular(entry: os.DirEntry[str], faults: list[Fault]) -> Iterator[str]:
     if stat.S_ISREG(mode):
         yield entry.path
     else:
-        faults.append(Fault(Origin(entry.path, 1), "not a regular file", "name it as an argument if it is meant to be read"))
+        faults.append(
+            Fault(
+                Origin(entry.path, 1),
+                "not a regular file",
+                "name it as an argument if it is meant to be read",
+            )
+        )
 
 
 def _body(file: str, seen: set[tuple[int, int]], faults: list[Fault]) -> bytes | None:
@@ -79,12 +91,16 @@ def _body(file: str, seen: set[tuple[int, int]], faults: list[Fault]) -> bytes |
         faults.append(_unreadable(file, error))
         return None
     except ValueError:  # a NUL in the path
-        faults.append(Fault(Origin(file.replace("\0", "\\0"), 1), "cannot be read: not a possible path"))
+        faults.append(
+            Fault(Origin(file.replace("\0", "\\0"), 1), "cannot be read: not a possible path")
+        )
         return None
 
 
 def _limited(read: Callable[[int], bytes | None], size: int) -> bytes:
-    """At most one byte more than is allowed: enough to tell, and no more memory for a device that never ends."""
+    """At most one byte more than is allowed: enough to tell, and no more memory for a device that
+    never ends.
+    """
     parts: list[bytes] = []
     left = MAX_BYTES + 1
     while left > 0 and (part := read(min(left, max(size + 1, 65_536)))):
@@ -95,7 +111,13 @@ def _limited(read: Callable[[int], bytes | None], size: int) -> bytes:
 
 def _decoded(name: str, folder: str, body: bytes, faults: list[Fault]) -> Iterator[ManifestText]:
     if len(body) > MAX_BYTES:
-        faults.append(Fault(Origin(name, 1), f"larger than {MAX_BYTES // 2**20} MiB", "split it into several files"))
+        faults.append(
+            Fault(
+                Origin(name, 1),
+                f"larger than {MAX_BYTES // 2**20} MiB",
+                "split it into several files",
+            )
+        )
         return
     try:
         yield ManifestText(name, folder, body.decode("utf-8-sig"))
@@ -103,7 +125,13 @@ def _decoded(name: str, folder: str, body: bytes, faults: list[Fault]) -> Iterat
         before = body[: error.start]
         column = len(before[before.rfind(b"\n") + 1 :].decode("utf-8", "replace")) + 1
         origin = Origin(name, before.count(b"\n") + 1, column)
-        faults.append(Fault(origin, f"not UTF-8: the byte 0x{body[error.start]:02x} cannot stand here", "save the file as UTF-8"))
+        faults.append(
+            Fault(
+                origin,
+                f"not UTF-8: the byte 0x{body[error.start]:02x} cannot stand here",
+                "save the file as UTF-8",
+            )
+        )
 
 
 def _unreadable(path: str, error: OSError) -> Fault:

@@ -1,7 +1,8 @@
-"""The envelope and the four kinds as pydantic models: keys, types and ranges, exactly as manifests write them.
+"""The envelope and the four kinds as pydantic models: keys, types and ranges, exactly as manifests
+write them.
 
-Models that leave room for a plugin's keys ignore what they do not know: `resources` hands the rest to the plugin's
-model, and that one refuses what nobody knows.
+Models that leave room for a plugin's keys ignore what they do not know: `resources` hands the rest
+to the plugin's model, and that one refuses what nobody knows.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ from reconciler.plugin import Duration, OptionFault, Options
 API = "reconciler/v1"
 
 # Headers whose value is always a credential.
-SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization", "x-api-key", "private-token"})
+SECRET_HEADERS = frozenset(
+    {"authorization", "cookie", "proxy-authorization", "x-api-key", "private-token"}
+)
 
 
 class Metadata(Options):
@@ -48,7 +51,13 @@ class Manifest(Options):
 
     def meta(self, origin: Origin) -> Meta:
         """The envelope as the model has it; `origin`: where the document begins."""
-        return Meta(Kind(self.kind), self.metadata.name, origin, self.metadata.labels, self.metadata.annotations)
+        return Meta(
+            Kind(self.kind),
+            self.metadata.name,
+            origin,
+            self.metadata.labels,
+            self.metadata.annotations,
+        )
 
 
 class SecretReference(Options):
@@ -61,13 +70,18 @@ class SecretReference(Options):
     @classmethod
     def _is_reference(cls, value: Any) -> Any:
         if not isinstance(value, dict):
-            raise OptionFault("a secret is never written into a manifest", hint="refer to it: `{env: NAME}` or `{file: path}`")
+            raise OptionFault(
+                "a secret is never written into a manifest",
+                hint="refer to it: `{env: NAME}` or `{file: path}`",
+            )
         return value
 
     @model_validator(mode="after")
     def _is_one(self) -> SecretReference:
         if (self.env is None) == (self.file is None):
-            raise OptionFault("expects exactly one of `env` and `file`", hint="`{env: NAME}` or `{file: path}`")
+            raise OptionFault(
+                "expects exactly one of `env` and `file`", hint="`{env: NAME}` or `{file: path}`"
+            )
         return self
 
 
@@ -182,7 +196,9 @@ class UploaderSpec(Options):
 
     @model_validator(mode="after")
     def _is_one(self) -> UploaderSpec:
-        if (self.username is None) != (self.password is None) or (self.token is None) == (self.password is None):
+        if (self.username is None) != (self.password is None) or (self.token is None) == (
+            self.password is None
+        ):
             raise OptionFault(
                 "expects either `token`, or `username` and `password`",
                 hint="`{token: {env: NAME}}` or `{username: ci, password: {env: NAME}}`",

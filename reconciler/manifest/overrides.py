@@ -13,23 +13,25 @@ from typing import Any
 import msgspec
 
 from reconciler.manifest.canonical import plain
-from reconciler.manifest.checking import Checked
 from reconciler.manifest.document import Document, ManifestText, Path, Unreadable, documents
-from reconciler.manifest.effective import merged
 from reconciler.manifest.kinds import RepositorySpec
-from reconciler.manifest.links import Named
-from reconciler.manifest.plugins import Plugins, Usable
+from reconciler.manifest.plugin_lookup import Plugins, Usable
+from reconciler.manifest.plugin_options import merged
+from reconciler.manifest.references import Named
 from reconciler.manifest.repositories import SOURCE_KEYS
 from reconciler.manifest.resources import FILTER_KEYS, PUBLICATION_KEYS, Declaration
 from reconciler.manifest.scalars import shown
-from reconciler.manifest.wording import keys, suggestion
+from reconciler.manifest.validation import Checked
+from reconciler.manifest.validation_messages import keys, suggestion
 from reconciler.model import Fault, Filter, Kind, Origin, Publication, Repository, Written
 from reconciler.plugin import Options, PluginCallConfiguration
 
 OPTION = "--override"
 
 _FORM = re.compile(r"([^/=]*)/([^=]*)=(.*)", re.DOTALL)
-_KINDS = {name: kind for kind in Kind for name in (kind.lower(), f"{kind.lower()}s")} | {"repositories": Kind.REPOSITORY}
+_KINDS = {name: kind for kind in Kind for name in (kind.lower(), f"{kind.lower()}s")} | {
+    "repositories": Kind.REPOSITORY
+}
 _CORE: Mapping[Kind, Sequence[str]] = {
     Kind.FILTER: FILTER_KEYS,
     Kind.REPOSITORY: (*keys(RepositorySpec), *RepositorySpec.not_yet, "name", "version"),
@@ -39,7 +41,9 @@ _CORE: Mapping[Kind, Sequence[str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """One option, read. `target`: `NAME.key`, not yet told apart; `start` and `end`: columns of it; `number`: counts the options from 1."""
+    """One option, read. `target`: `NAME.key`, not yet told apart; `start` and `end`: columns of it;
+    `number`: counts the options from 1.
+    """
 
     number: int
     kind: Kind
@@ -70,8 +74,17 @@ def parsed(texts: Iterable[str], faults: list[Fault]) -> list[Override]:
     return [each for each in found if each is not None]
 
 
-def override(overrides: Sequence[Override], named: Named, plugins: Plugins, faults: list[Fault], *, complete: bool) -> None:
-    """Put the options of overridden resources in the place of those that the manifests give. `complete`: see `link`."""
+def override(
+    overrides: Sequence[Override],
+    named: Named,
+    plugins: Plugins,
+    faults: list[Fault],
+    *,
+    complete: bool,
+) -> None:
+    """Put the options of overridden resources in the place of those that the manifests give.
+    `complete`: see `link`.
+    """
     settings: dict[tuple[Kind, str], list[Setting]] = {}
     for each in overrides:
         name = next((name for name in _names(each.target) if name in named[each.kind]), None)
@@ -100,14 +113,20 @@ class _Place(Document):
         for setting in self._settings:
             length = min(len(steps), len(setting.path))
             if steps and steps[:length] == setting.path[:length]:
-                return setting.origin(length - 1) if key else setting.override.origin(setting.override.end + 1)
+                return (
+                    setting.origin(length - 1)
+                    if key
+                    else setting.override.origin(setting.override.end + 1)
+                )
         return self._settings[0].origin()
 
 
 class _Overriding:
     """The settings of one declared resource on their way into it."""
 
-    def __init__(self, declared: Declaration, settings: list[Setting], plugins: Plugins, faults: list[Fault]) -> None:
+    def __init__(
+        self, declared: Declaration, settings: list[Setting], plugins: Plugins, faults: list[Fault]
+    ) -> None:
         self._declared = declared
         self._settings = settings
         self._plugins = plugins
@@ -121,9 +140,15 @@ class _Overriding:
         elif isinstance(resource, Filter):
             plugin = self._plugins.importer(resource.type)
             if isinstance(plugin, Usable) and self._are_plugin_keys(plugin.cls.filter_options):
-                written = {key: value for key, value in self._declared.checked.mapping("spec").items() if key not in FILTER_KEYS}
+                written = {
+                    key: value
+                    for key, value in self._declared.checked.mapping("spec").items()
+                    if key not in FILTER_KEYS
+                }
                 options = self._options(plugin.cls.filter_options, self._over(written))
-                self._declared.resource = msgspec.structs.replace(resource, options=options, written=self._written(resource.written))
+                self._declared.resource = msgspec.structs.replace(
+                    resource, options=options, written=self._written(resource.written)
+                )
         elif isinstance(resource, Publication):
             plugin = self._plugins.publisher(resource.publisher)
             if isinstance(plugin, Usable) and self._are_plugin_keys(plugin.cls.options):
@@ -135,22 +160,38 @@ class _Overriding:
         if not isinstance(plugin, Usable) or not self._are_plugin_keys(plugin.cls.options):
             return
         if not resource.sources:
-            self._refuse(self._settings[0], "has no sources, and only they have a plugin's keys", "add a source to the manifest")
+            self._refuse(
+                self._settings[0],
+                "has no sources, and only they have a plugin's keys",
+                "add a source to the manifest",
+            )
         sources = tuple(
             msgspec.structs.replace(
                 source,
-                **self._changed(("spec", "sources", index, source.kind.value), plugin, SOURCE_KEYS[source.kind], source.config),
+                **self._changed(
+                    ("spec", "sources", index, source.kind.value),
+                    plugin,
+                    SOURCE_KEYS[source.kind],
+                    source.config,
+                ),
                 written=self._written(source.written),
             )
             for index, source in enumerate(resource.sources)
         )
         self._declared.resource = msgspec.structs.replace(resource, sources=sources)
 
-    def _changed(self, path: Path, plugin: Usable, core: Sequence[str], config: PluginCallConfiguration) -> dict[str, Any]:
-        """The fields that differ from now on. The configuration's override level holds whole keys, whatever part of them was set."""
+    def _changed(
+        self, path: Path, plugin: Usable, core: Sequence[str], config: PluginCallConfiguration
+    ) -> dict[str, Any]:
+        """The fields that differ from now on. The configuration's override level holds whole keys,
+        whatever part of them was set.
+        """
         value = self._over(merged(self._declared.checked, path, plugin, core))
         top = {setting.path[0]: plain(value.get(setting.path[0])) for setting in self._settings}
-        return {"options": self._options(plugin.cls.options, value), "config": PluginCallConfiguration(top, config.repository, config.plugin)}
+        return {
+            "options": self._options(plugin.cls.options, value),
+            "config": PluginCallConfiguration(top, config.repository, config.plugin),
+        }
 
     def _over(self, value: dict[str, Any]) -> dict[str, Any]:
         for setting in self._settings:
@@ -161,7 +202,10 @@ class _Overriding:
         """What an option sets stands in that option; a part of it was never in a manifest."""
 
         def find(path: Path) -> str | None:
-            origin = next((each.origin() for each in self._settings if path[: len(each.path)] == each.path), None)
+            origin = next(
+                (each.origin() for each in self._settings if path[: len(each.path)] == each.path),
+                None,
+            )
             return f"{origin.file}:{origin.line}" if origin is not None else otherwise.place(path)
 
         return Written(find)
@@ -171,9 +215,15 @@ class _Overriding:
 
     def _are_plugin_keys(self, model: type[Options]) -> bool:
         """The core's own keys are what a plan is made of: they change in git."""
-        core = [each for each in self._settings if each.path[0] in _CORE[self._declared.kind] and each.path[0] not in keys(model)]
+        core = [
+            each
+            for each in self._settings
+            if each.path[0] in _CORE[self._declared.kind] and each.path[0] not in keys(model)
+        ]
         for each in core:
-            what = f"`{shown(each.path[0])}` is no key of a plugin, and only those can be overridden"
+            what = (
+                f"`{shown(each.path[0])}` is no key of a plugin, and only those can be overridden"
+            )
             self._refuse(each, what, "change it in the manifest")
         return not core
 
@@ -184,43 +234,79 @@ class _Overriding:
 def _parsed(number: int, text: str, faults: list[Fault]) -> Override | None:
     found = _FORM.fullmatch(text)
     if found is None:
-        faults.append(Fault(Origin(OPTION, number), "expects `KIND/NAME.key=VALUE`", "`--override repository/team.include=[django]`"))
+        faults.append(
+            Fault(
+                Origin(OPTION, number),
+                "expects `KIND/NAME.key=VALUE`",
+                "`--override repository/team.include=[django]`",
+            )
+        )
         return None
     kind = _KINDS.get(found[1].lower())
     if kind is None or kind is Kind.REMOTE:
-        what, hint = f"unknown kind `{shown(found[1])}`", suggestion(found[1].lower(), [each.lower() for each in _CORE])
+        what, hint = (
+            f"unknown kind `{shown(found[1])}`",
+            suggestion(found[1].lower(), [each.lower() for each in _CORE]),
+        )
         if kind is Kind.REMOTE:
-            what, hint = "a remote has no plugin keys", "override the sources that use it: `repository/NAME.key=VALUE`"
+            what, hint = (
+                "a remote has no plugin keys",
+                "override the sources that use it: `repository/NAME.key=VALUE`",
+            )
         faults.append(Fault(Origin(OPTION, number), what, hint))
         return None
     read, value = _value(number, found, faults)
-    return Override(number, kind, found[2], found.start(2) + 1, found.end(2) + 1, value) if read else None
+    return (
+        Override(number, kind, found[2], found.start(2) + 1, found.end(2) + 1, value)
+        if read
+        else None
+    )
 
 
 def _value(number: int, found: re.Match[str], faults: list[Fault]) -> tuple[bool, Any]:
-    """VALUE as a manifest's flow style has it, read in a document that gives its faults the right places."""
+    """VALUE as a manifest's flow style has it, read in a document that gives its faults the right
+    places.
+    """
     if not found[3].strip():
         message = "a key without a value"
-        faults.append(Fault(Origin(OPTION, number, found.start(3) + 1), message, "`''` is the empty text, `null` the plugin's own default"))
+        faults.append(
+            Fault(
+                Origin(OPTION, number, found.start(3) + 1),
+                message,
+                "`''` is the empty text, `null` the plugin's own default",
+            )
+        )
         return False, None
     text = "\n" * (number - 1) + "k".ljust(found.start(3) - 2) + ": " + found[3]
     before = len(faults)
     try:
         read = list(documents(ManifestText(OPTION, "", text), faults))
     except Unreadable as stop:
-        origin = stop.fault.origin if stop.fault.origin.line == number else Origin(OPTION, number, found.start(3) + 1)
+        origin = (
+            stop.fault.origin
+            if stop.fault.origin.line == number
+            else Origin(OPTION, number, found.start(3) + 1)
+        )
         faults.append(Fault(origin, stop.fault.message, stop.fault.hint))
         return False, None
     if len(faults) > before:
         return False, None
     if len(read) != 1 or not isinstance(read[0].value, dict) or list(read[0].value) != ["k"]:
-        faults.append(Fault(Origin(OPTION, number, found.start(3) + 1), "expects one value", "`[a, b]`, `{key: value}`, `7d`, `true` or a text"))
+        faults.append(
+            Fault(
+                Origin(OPTION, number, found.start(3) + 1),
+                "expects one value",
+                "`[a, b]`, `{key: value}`, `7d`, `true` or a text",
+            )
+        )
         return False, None
     return True, read[0].value["k"]
 
 
 def _names(target: str) -> list[str]:
-    """What may be the name in `NAME.key`, the longest first: names may hold dots, and keys may be nested."""
+    """What may be the name in `NAME.key`, the longest first: names may hold dots, and keys may be
+    nested.
+    """
     parts = target.split(".")
     return [".".join(parts[:length]) for length in range(len(parts) - 1, 0, -1)]
 
@@ -229,12 +315,20 @@ def _unknown(override: Override, named: Named) -> Fault:
     names = named[override.kind]
     if override.target in names:
         message = f"`{override.kind.lower()}/{shown(override.target)}` lacks a key"
-        return Fault(override.origin(override.end), message, f"`{override.kind.lower()}/{shown(override.target)}.key=VALUE`")
+        return Fault(
+            override.origin(override.end),
+            message,
+            f"`{override.kind.lower()}/{shown(override.target)}.key=VALUE`",
+        )
     meant = _names(override.target) or [override.target]
     close = (hint for name in meant if (hint := suggestion(name, names, "")))
     name = meant[-1]
-    hint = next(close, None) or (suggestion(None, names) if names else f"no {override.kind} is declared")
-    return Fault(override.origin(override.start), f"there is no {override.kind} `{shown(name)}`", hint)
+    hint = next(close, None) or (
+        suggestion(None, names) if names else f"no {override.kind} is declared"
+    )
+    return Fault(
+        override.origin(override.start), f"there is no {override.kind} `{shown(name)}`", hint
+    )
 
 
 def _add(setting: Setting, others: list[Setting], faults: list[Fault]) -> None:
@@ -243,15 +337,27 @@ def _add(setting: Setting, others: list[Setting], faults: list[Fault]) -> None:
         length = min(len(setting.path), len(other.path))
         if setting.path[:length] == other.path[:length]:
             message = f"`{shown('.'.join(setting.path))}` is overridden twice"
-            faults.append(Fault(setting.origin(), message, f"the other is number {other.override.number}: keep one of them"))
+            faults.append(
+                Fault(
+                    setting.origin(),
+                    message,
+                    f"the other is number {other.override.number}: keep one of them",
+                )
+            )
             return
     others.append(setting)
 
 
 def _set(value: Mapping[str, Any], path: tuple[str, ...], new: Any) -> dict[str, Any]:
-    """A copy of nested mappings in which the key at `path` is set; without it when it is set to nothing."""
+    """A copy of nested mappings in which the key at `path` is set; without it when it is set to
+    nothing.
+    """
     key, rest = path[0], path[1:]
     if rest:
         inner = value.get(key)
         return {**value, key: _set(inner if isinstance(inner, dict) else {}, rest, new)}
-    return {**value, key: new} if new is not None else {other: old for other, old in value.items() if other != key}
+    return (
+        {**value, key: new}
+        if new is not None
+        else {other: old for other, old in value.items() if other != key}
+    )

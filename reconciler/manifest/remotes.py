@@ -6,11 +6,17 @@ from typing import Any
 from urllib.parse import quote
 
 from reconciler.manifest.canonical import canonical
-from reconciler.manifest.checking import Checked
-from reconciler.manifest.kinds import SECRET_HEADERS, Manifest, RemoteManifest, RemoteSpec, SecretReference
-from reconciler.manifest.plugins import Usable
+from reconciler.manifest.kinds import (
+    SECRET_HEADERS,
+    Manifest,
+    RemoteManifest,
+    RemoteSpec,
+    SecretReference,
+)
+from reconciler.manifest.plugin_lookup import Usable
 from reconciler.manifest.scalars import shown
-from reconciler.manifest.wording import suggestion
+from reconciler.manifest.validation import Checked
+from reconciler.manifest.validation_messages import suggestion
 from reconciler.model import Auth, Remote, Secret, Tls
 
 _SENT = ("auth", "tls", "proxy", "headers")
@@ -44,23 +50,41 @@ def remote(checked: Checked, manifest: Manifest | None, importer: Usable | None)
 
 def secret(checked: Checked, reference: SecretReference) -> Secret:
     """A reference, its file by its absolute path."""
-    return Secret(reference.env, None if reference.file is None else checked.absolute(reference.file))
+    return Secret(
+        reference.env, None if reference.file is None else checked.absolute(reference.file)
+    )
 
 
 def _check_location(checked: Checked, importer: Usable | None) -> None:
-    """Exactly one of `index` and `url`; an index must be one that the plugin knows; nothing is sent to a folder."""
+    """Exactly one of `index` and `url`; an index must be one that the plugin knows; nothing is sent
+    to a folder.
+    """
     index, url = checked.get("spec", "index"), checked.get("spec", "url")
     if isinstance(checked.get("spec"), dict) and (index is None) == (url is None):
         both = index is not None
         message = "`spec` has both `index` and `url`" if both else "`spec` lacks `index` or `url`"
-        checked.refuse(("spec", "url") if both else ("spec",), message, "a remote is either a well-known index or a URL", key=True)
+        checked.refuse(
+            ("spec", "url") if both else ("spec",),
+            message,
+            "a remote is either a well-known index or a URL",
+            key=True,
+        )
     if isinstance(index, str) and importer is not None and importer.cls.well_known(index) is None:
         names = importer.cls.well_known_names
-        checked.refuse(("spec", "index"), f"unknown index `{shown(index)}`", suggestion(index, names, None if names else "use `url:`"))
+        checked.refuse(
+            ("spec", "index"),
+            f"unknown index `{shown(index)}`",
+            suggestion(index, names, None if names else "use `url:`"),
+        )
     if isinstance(url, str) and url.startswith(("file:", "/", ".")):
         for key in _SENT:
             if checked.get("spec", key):
-                checked.refuse(("spec", key), f"`spec.{key}`: a local remote sends nothing", "leave it out: `url` is a place on disk", key=True)
+                checked.refuse(
+                    ("spec", key),
+                    f"`spec.{key}`: a local remote sends nothing",
+                    "leave it out: `url` is a place on disk",
+                    key=True,
+                )
 
 
 def _address(checked: Checked, url: str) -> str:
@@ -78,15 +102,28 @@ def _check_headers(checked: Checked) -> None:
             continue
         path = ("spec", "headers", name)
         if name.lower() in SECRET_HEADERS:
-            checked.refuse(path, f"the header `{shown(name)}` holds a secret", "refer to it: `{env: NAME}` or `{file: path}`")
+            checked.refuse(
+                path,
+                f"the header `{shown(name)}` holds a secret",
+                "refer to it: `{env: NAME}` or `{file: path}`",
+            )
         elif not (value.isprintable() and value.isascii()):
-            checked.refuse(path, f"the header `{shown(name)}` holds characters that HTTP does not carry", "printable ASCII, on one line")
+            checked.refuse(
+                path,
+                f"the header `{shown(name)}` holds characters that HTTP does not carry",
+                "printable ASCII, on one line",
+            )
 
 
 def _check_certificate(checked: Checked) -> None:
     tls = checked.mapping("spec", "tls")
     if tls.get("clientKey") is not None and tls.get("clientCert") is None:
-        checked.refuse(("spec", "tls", "clientKey"), "`clientKey` without `clientCert`", "name the certificate that belongs to the key", key=True)
+        checked.refuse(
+            ("spec", "tls", "clientKey"),
+            "`clientKey` without `clientCert`",
+            "name the certificate that belongs to the key",
+            key=True,
+        )
 
 
 def _secret_or_text(checked: Checked, value: str | SecretReference) -> str | Secret:
@@ -94,7 +131,11 @@ def _secret_or_text(checked: Checked, value: str | SecretReference) -> str | Sec
 
 
 def _auth(checked: Checked, spec: RemoteSpec) -> Auth | None:
-    return Auth(_secret_or_text(checked, spec.auth.username), secret(checked, spec.auth.password)) if spec.auth else None
+    return (
+        Auth(_secret_or_text(checked, spec.auth.username), secret(checked, spec.auth.password))
+        if spec.auth
+        else None
+    )
 
 
 def _tls(checked: Checked, spec: RemoteSpec) -> Tls:
@@ -109,5 +150,9 @@ def _tls(checked: Checked, spec: RemoteSpec) -> Tls:
 
 def _timeouts(spec: RemoteSpec) -> dict[str, Any]:
     """Only those that are written: the others keep the defaults of `Remote`."""
-    timeouts = {"connect_timeout": spec.timeouts.connect, "read_timeout": spec.timeouts.read, "total_timeout": spec.timeouts.total}
+    timeouts = {
+        "connect_timeout": spec.timeouts.connect,
+        "read_timeout": spec.timeouts.read,
+        "total_timeout": spec.timeouts.total,
+    }
     return {name: value.total_seconds() for name, value in timeouts.items() if value is not None}

@@ -9,14 +9,21 @@ from reconciler.model import Fault
 def annotations(faults: Iterable[Fault]) -> str:
     """Workflow commands that a forge shows beside the lines of a pull request, one a line."""
     return "\n".join(
-        f"::error file={_property(fault.origin.file)},line={fault.origin.line},col={fault.origin.column}::{_data(_whole(fault))}" for fault in faults
+        "::error"
+        f" file={_property(fault.origin.file)},line={fault.origin.line},col={fault.origin.column}::{_data(_whole(fault))}"
+        for fault in faults
     )
 
 
 def as_json(faults: Iterable[Fault]) -> list[dict[str, Any]]:
     """`{file, line, column, message, hint?}` each."""
     return [
-        {"file": fault.origin.file, "line": fault.origin.line, "column": fault.origin.column, "message": fault.message}
+        {
+            "file": fault.origin.file,
+            "line": fault.origin.line,
+            "column": fault.origin.column,
+            "message": fault.message,
+        }
         | ({"hint": fault.hint} if fault.hint else {})
         for fault in faults
     ]

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from reconciler.manifest.canonical import canonical
-from reconciler.manifest.checking import Checked
 from reconciler.manifest.document import Path
-from reconciler.manifest.effective import Effective, effective
 from reconciler.manifest.kinds import SOURCES, GuardSpec, Manifest, RepositoryManifest, SourceSpec
-from reconciler.manifest.places import written
-from reconciler.manifest.plugins import Plugins, Usable
-from reconciler.manifest.wording import keys
+from reconciler.manifest.locations import written
+from reconciler.manifest.plugin_lookup import Plugins, Usable
+from reconciler.manifest.plugin_options import Effective, effective
+from reconciler.manifest.validation import Checked
+from reconciler.manifest.validation_messages import keys
 from reconciler.model import Guard, Origin, Repository, Source, SourceKind
 
 SOURCE_KEYS = {kind: tuple(keys(model)) for kind, model in SOURCES.items()}
 
 
-def repository(checked: Checked, manifest: Manifest | None, importer: Usable, plugins: Plugins) -> Repository | None:
+def repository(
+    checked: Checked, manifest: Manifest | None, importer: Usable, plugins: Plugins
+) -> Repository | None:
     """The repository that a document declares; None, and faults, where it cannot be one."""
     found = [
         effective(checked, path, importer, SOURCE_KEYS[kind])
@@ -27,8 +29,14 @@ def repository(checked: Checked, manifest: Manifest | None, importer: Usable, pl
     if None in found or not isinstance(manifest, RepositoryManifest):
         return None
     spec = manifest.spec
-    recorded = canonical({key: value for key, value in checked.mapping("spec").items() if key != "sources"}, spec)
-    sources = tuple(_source(checked, index, entry, one, importer) for index, (entry, one) in enumerate(zip(spec.sources, found, strict=True)) if one)
+    recorded = canonical(
+        {key: value for key, value in checked.mapping("spec").items() if key != "sources"}, spec
+    )
+    sources = tuple(
+        _source(checked, index, entry, one, importer)
+        for index, (entry, one) in enumerate(zip(spec.sources, found, strict=True))
+        if one
+    )
     if sources:
         recorded["sources"] = [source.spec for source in sources]
     return Repository(
@@ -43,19 +51,34 @@ def repository(checked: Checked, manifest: Manifest | None, importer: Usable, pl
 
 
 def kinds_of(entry: object, index: int) -> list[tuple[str, Path]]:
-    """Of an entry of `sources`: the kinds that it names, each with the path of its keys. More than one is a fault by itself."""
+    """Of an entry of `sources`: the kinds that it names, each with the path of its keys. More than
+    one is a fault by itself.
+    """
     if not isinstance(entry, dict):
         return []
-    return [(kind, ("spec", "sources", index, kind)) for kind in entry if kind in SOURCES and isinstance(entry[kind], dict)]
+    return [
+        (kind, ("spec", "sources", index, kind))
+        for kind in entry
+        if kind in SOURCES and isinstance(entry[kind], dict)
+    ]
 
 
-def _source(checked: Checked, index: int, spec: SourceSpec, found: Effective, importer: Usable) -> Source:
+def _source(
+    checked: Checked, index: int, spec: SourceSpec, found: Effective, importer: Usable
+) -> Source:
     origin = checked.document.place(("spec", "sources", index))
     if spec.remote is not None:
         kind, core, name = SourceKind.REMOTE, {"name": spec.remote.name}, spec.remote.name
     elif spec.repository is not None:
-        own = {key: checked.get("spec", "sources", index, "repository", key) for key in SOURCE_KEYS[SourceKind.REPOSITORY]}
-        kind, core, name = SourceKind.REPOSITORY, canonical(own, spec.repository), spec.repository.name
+        own = {
+            key: checked.get("spec", "sources", index, "repository", key)
+            for key in SOURCE_KEYS[SourceKind.REPOSITORY]
+        }
+        kind, core, name = (
+            SourceKind.REPOSITORY,
+            canonical(own, spec.repository),
+            spec.repository.name,
+        )
     else:
         kind, core, name = SourceKind.UPLOAD, {}, ""
     return Source(
@@ -67,7 +90,9 @@ def _source(checked: Checked, index: int, spec: SourceSpec, found: Effective, im
         config=found.config,
         origin=origin,
         version=spec.repository.version if spec.repository is not None else "latest",
-        written=written(checked.document, ("spec", "sources", index, kind.value), importer.given, importer.id),
+        written=written(
+            checked.document, ("spec", "sources", index, kind.value), importer.given, importer.id
+        ),
     )
 
 
@@ -76,4 +101,6 @@ def _guard(checked: Checked, spec: GuardSpec) -> Guard:
     if checked.get("spec", "guard") is not None:
         origin = checked.document.place(("spec", "guard"), key=True)
     written = checked.get("spec", "guard", "maxRemovals") is not None
-    return Guard(spec.max_removals, spec.prevent_destroy, origin, floor=0 if written else Guard().floor)
+    return Guard(
+        spec.max_removals, spec.prevent_destroy, origin, floor=0 if written else Guard().floor
+    )

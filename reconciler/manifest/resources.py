@@ -1,4 +1,6 @@
-"""One document into one resource: its kind's model, its plugin's model, and what only both together can tell."""
+"""One document into one resource: its kind's model, its plugin's model, and what only both together
+can tell.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +8,36 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from reconciler.manifest.canonical import canonical
-from reconciler.manifest.checking import Checked
 from reconciler.manifest.document import Document
-from reconciler.manifest.effective import effective, plugin_keys
-from reconciler.manifest.kinds import API, MANIFESTS, FilterManifest, FilterSpec, Manifest, PublicationManifest, PublicationSpec, UploaderSpec
-from reconciler.manifest.places import written
-from reconciler.manifest.plugins import Plugins, Unusable, Usable
+from reconciler.manifest.kinds import (
+    API,
+    MANIFESTS,
+    FilterManifest,
+    FilterSpec,
+    Manifest,
+    PublicationManifest,
+    PublicationSpec,
+    UploaderSpec,
+)
+from reconciler.manifest.locations import written
+from reconciler.manifest.plugin_lookup import Plugins, Unusable, Usable
+from reconciler.manifest.plugin_options import effective, plugin_keys
 from reconciler.manifest.remotes import remote, secret
 from reconciler.manifest.repositories import repository
 from reconciler.manifest.scalars import shown
-from reconciler.manifest.wording import keys, suggestion
-from reconciler.model import Fault, Filter, Kind, Origin, Publication, Remote, Repository, Resource, Uploader
+from reconciler.manifest.validation import Checked
+from reconciler.manifest.validation_messages import keys, suggestion
+from reconciler.model import (
+    Fault,
+    Filter,
+    Kind,
+    Origin,
+    Publication,
+    Remote,
+    Repository,
+    Resource,
+    Uploader,
+)
 
 FILTER_KEYS = tuple(keys(FilterSpec))
 PUBLICATION_KEYS = (*keys(PublicationSpec), *PublicationSpec.not_yet)
@@ -24,7 +45,9 @@ PUBLICATION_KEYS = (*keys(PublicationSpec), *PublicationSpec.not_yet)
 
 @dataclass(slots=True)
 class Declaration:
-    """A document that says which resource it declares, sound or not: enough for others to refer to it."""
+    """A document that says which resource it declares, sound or not: enough for others to refer to
+    it.
+    """
 
     kind: Kind
     name: str
@@ -47,11 +70,19 @@ def declaration(document: Document, plugins: Plugins, faults: list[Fault]) -> De
     manifest = checked.against(MANIFESTS[kind], (), document.value)
     resource = _BUILDERS[Kind(kind)](checked, manifest, plugins)
     name = checked.text("metadata", "name")
-    return None if name is None else Declaration(Kind(kind), name, checked, manifest, document.place(), resource)
+    return (
+        None
+        if name is None
+        else Declaration(Kind(kind), name, checked, manifest, document.place(), resource)
+    )
 
 
-def publication(declared: Declaration, repository_type: str | None, plugins: Plugins) -> Publication | None:
-    """A publication with its publisher's options; `repository_type`: the publisher unless it names another."""
+def publication(
+    declared: Declaration, repository_type: str | None, plugins: Plugins
+) -> Publication | None:
+    """A publication with its publisher's options; `repository_type`: the publisher unless it names
+    another.
+    """
     checked, manifest = declared.checked, declared.manifest
     publisher = _publisher(checked, repository_type, plugins)
     if publisher is None:
@@ -63,7 +94,15 @@ def publication(declared: Declaration, repository_type: str | None, plugins: Plu
     spec = manifest.spec
     return Publication(
         meta=manifest.meta(declared.origin),
-        spec=canonical({key: value for key, value in checked.mapping("spec").items() if key in PUBLICATION_KEYS}, spec) | found.spec,
+        spec=canonical(
+            {
+                key: value
+                for key, value in checked.mapping("spec").items()
+                if key in PUBLICATION_KEYS
+            },
+            spec,
+        )
+        | found.spec,
         repository=spec.repository,
         path=spec.path,
         publisher=publisher.id,
@@ -78,12 +117,18 @@ def publication(declared: Declaration, repository_type: str | None, plugins: Plu
 
 def _refuse_kind(checked: Checked) -> None:
     if checked.get("apiVersion") != API:
-        checked.refuse(("apiVersion",), f"expects `apiVersion: {API}`", "is this file meant for another tool? name only the files that are manifests")
+        checked.refuse(
+            ("apiVersion",),
+            f"expects `apiVersion: {API}`",
+            "is this file meant for another tool? name only the files that are manifests",
+        )
     kind = checked.get("kind")
     if kind is None:
         checked.refuse(("kind",), "the document lacks `kind`", suggestion(None, MANIFESTS))
     else:
-        message = f"unknown kind `{shown(kind)}`" if isinstance(kind, str) else "`kind`: expects a text"
+        message = (
+            f"unknown kind `{shown(kind)}`" if isinstance(kind, str) else "`kind`: expects a text"
+        )
         checked.refuse(("kind",), message, suggestion(kind, MANIFESTS))
 
 
@@ -117,10 +162,14 @@ def _repository(checked: Checked, manifest: Manifest | None, plugins: Plugins) -
 
 
 def _no_publication_yet(checked: Checked, manifest: Manifest | None, plugins: Plugins) -> None:
-    """Which publisher's keys a publication may hold depends on its repository: `publication` goes on when all are known."""
+    """Which publisher's keys a publication may hold depends on its repository: `publication` goes
+    on when all are known.
+    """
     spec = checked.mapping("spec")
     for key in PublicationSpec.not_yet & spec.keys():
-        checked.refuse(("spec", key), f"`spec.{key}` is not supported yet", "leave it out", key=True)
+        checked.refuse(
+            ("spec", key), f"`spec.{key}` is not supported yet", "leave it out", key=True
+        )
 
 
 _BUILDERS: Mapping[Kind, Callable[[Checked, Manifest | None, Plugins], Resource | None]] = {
@@ -145,7 +194,11 @@ def _publisher(checked: Checked, default: str | None, plugins: Plugins) -> Usabl
     id = named or default
     found = plugins.publisher(id) if id is not None else None
     if isinstance(found, Unusable):
-        if named is None and default is not None and isinstance(plugins.importer(default), Unusable):
+        if (
+            named is None
+            and default is not None
+            and isinstance(plugins.importer(default), Unusable)
+        ):
             return None  # the repository's own fault says it all
         hint = found.hint if named else "name another with `publisher:`"
         checked.refuse(("spec", _names_publisher(checked)), found.message, hint)

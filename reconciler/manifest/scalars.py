@@ -8,7 +8,9 @@ from functools import lru_cache
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _WORDS: dict[str, bool | None] = {"~": None, "null": None, "Null": None, "NULL": None, "": None}
-_WORDS |= dict.fromkeys(("true", "True", "TRUE"), True) | dict.fromkeys(("false", "False", "FALSE"), False)
+_WORDS |= dict.fromkeys(("true", "True", "TRUE"), True) | dict.fromkeys(
+    ("false", "False", "FALSE"), False
+)
 _LEADING_ZERO = re.compile(r"[-+]?0[0-9]+")
 _MAX_DIGITS = 18
 
@@ -16,13 +18,16 @@ _MAX_DIGITS = 18
 def scalar(text: str) -> str | int | float | bool | None:
     """What an unquoted scalar means by the core schema of YAML 1.2, without its surprises.
 
-    `yes`, `on`, `012`, `0x1F`, `1_000`, `1:30` and `2026-01-01` are texts: they mean different things to different readers.
+    `yes`, `on`, `012`, `0x1F`, `1_000`, `1:30` and `2026-01-01` are texts: they mean different
+    things to different readers.
     """
     return _scalar(text) if text == "" or text[0] in "0123456789-+.~nNtTfF" else text
 
 
 def shown(text: str) -> str:
-    """A text of the user's for a message: one line, at most 80 characters, nothing that a terminal would obey."""
+    """A text of the user's for a message: one line, at most 80 characters, nothing that a terminal
+    would obey.
+    """
     short = text if len(text) <= 80 else f"{text[:79]}…"
     return short if short.isprintable() else short.encode("unicode_escape").decode("ascii")
 

@@ -27,15 +27,33 @@ _REFERENCE = "#/$defs/{model}"
 
 
 def schema(registry: Registry) -> dict[str, Any]:
-    """The schema of one document. Disabled plugins add nothing; a document that names them is refused by `read`."""
+    """The schema of one document. Disabled plugins add nothing; a document that names them is
+    refused by `read`.
+    """
     definitions: dict[str, Any] = {}
     enabled = [plugin for plugin in registry.all() if plugin.enabled]
-    importers: dict[str, Any] = {plugin.id: plugin for plugin in enabled if plugin.kind == "importer"}
-    publishers: dict[str, Any] = {plugin.id: plugin for plugin in enabled if plugin.kind == "publisher"}
+    importers: dict[str, Any] = {
+        plugin.id: plugin for plugin in enabled if plugin.kind == "importer"
+    }
+    publishers: dict[str, Any] = {
+        plugin.id: plugin for plugin in enabled if plugin.kind == "publisher"
+    }
     kinds: dict[str, dict[str, Any]] = {
-        Kind.REMOTE.value: _by_type(definitions, "Remote", {id: _remote(definitions, one.cls) for id, one in importers.items()}),
-        Kind.FILTER.value: _by_type(definitions, "Filter", {id: _filter(definitions, id, one.cls) for id, one in importers.items()}),
-        Kind.REPOSITORY.value: _by_type(definitions, "Repository", {id: _repository(definitions, id, one) for id, one in importers.items()}),
+        Kind.REMOTE.value: _by_type(
+            definitions,
+            "Remote",
+            {id: _remote(definitions, one.cls) for id, one in importers.items()},
+        ),
+        Kind.FILTER.value: _by_type(
+            definitions,
+            "Filter",
+            {id: _filter(definitions, id, one.cls) for id, one in importers.items()},
+        ),
+        Kind.REPOSITORY.value: _by_type(
+            definitions,
+            "Repository",
+            {id: _repository(definitions, id, one) for id, one in importers.items()},
+        ),
         Kind.PUBLICATION.value: _publication(definitions, publishers),
     }
     return {
@@ -50,7 +68,10 @@ def schema(registry: Registry) -> dict[str, Any]:
             "spec": {"type": "object"},
         },
         "additionalProperties": False,
-        "allOf": [_when({"properties": {"kind": {"const": kind}}, "required": ["kind"]}, {"spec": spec}) for kind, spec in kinds.items()],
+        "allOf": [
+            _when({"properties": {"kind": {"const": kind}}, "required": ["kind"]}, {"spec": spec})
+            for kind, spec in kinds.items()
+        ],
         "$defs": definitions,
     }
 
@@ -64,24 +85,37 @@ def _remote(definitions: dict[str, Any], cls: Any) -> dict[str, Any]:
 
 
 def _filter(definitions: dict[str, Any], id: str, cls: type[Importer]) -> dict[str, Any]:
-    return _joined(_object(definitions, "core", FilterSpec), _object(definitions, f"importer.{id}", cls.filter_options))
+    return _joined(
+        _object(definitions, "core", FilterSpec),
+        _object(definitions, f"importer.{id}", cls.filter_options),
+    )
 
 
 def _repository(definitions: dict[str, Any], id: str, plugin: Any) -> dict[str, Any]:
     """Each kind of source with its own keys and the importer's; an entry is of one kind."""
     options = _object(definitions, f"importer.{id}", plugin.cls.options)
-    sources = {kind: _joined(_object(definitions, "core", model), options, plugin.config) for kind, model in SOURCES.items()}
+    sources = {
+        kind: _joined(_object(definitions, "core", model), options, plugin.config)
+        for kind, model in SOURCES.items()
+    }
     spec = _object(definitions, "core", RepositorySpec)
     one = [{"required": [kind]} for kind in sources]
     spec["properties"]["sources"] = {
         "type": "array",
-        "items": {"type": "object", "properties": sources, "additionalProperties": False, "oneOf": one},
+        "items": {
+            "type": "object",
+            "properties": sources,
+            "additionalProperties": False,
+            "oneOf": one,
+        },
     }
     return spec
 
 
 def _publication(definitions: dict[str, Any], publishers: dict[str, Any]) -> dict[str, Any]:
-    """Without `publisher` its repository's type decides, which no schema can see: then any plugin's keys may stand there."""
+    """Without `publisher` its repository's type decides, which no schema can see: then any plugin's
+    keys may stand there.
+    """
     core = _object(definitions, "core", PublicationSpec)
     core["properties"]["publisher"] = {"enum": list(publishers)}
     core["properties"]["access"] = _object(definitions, "core", AccessSpec)
@@ -94,13 +128,25 @@ def _publication(definitions: dict[str, Any], publishers: dict[str, Any]) -> dic
     return core | {"additionalProperties": True, "allOf": cases}
 
 
-def _by_type(definitions: dict[str, Any], kind: str, specs: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def _by_type(
+    definitions: dict[str, Any], kind: str, specs: dict[str, dict[str, Any]]
+) -> dict[str, Any]:
     """A specification whose `type` chooses what else may stand in it."""
     cases = []
     for id, spec in specs.items():
         definitions[f"{kind}.{id}"] = spec
-        cases.append({"if": {"properties": {"type": {"const": id}}, "required": ["type"]}, "then": {"$ref": f"#/$defs/{kind}.{id}"}})
-    return {"type": "object", "required": ["type"], "properties": {"type": {"enum": list(specs)}}, "allOf": cases}
+        cases.append(
+            {
+                "if": {"properties": {"type": {"const": id}}, "required": ["type"]},
+                "then": {"$ref": f"#/$defs/{kind}.{id}"},
+            }
+        )
+    return {
+        "type": "object",
+        "required": ["type"],
+        "properties": {"type": {"enum": list(specs)}},
+        "allOf": cases,
+    }
 
 
 def _when(condition: dict[str, Any], properties: dict[str, Any]) -> dict[str, Any]:
@@ -108,7 +154,9 @@ def _when(condition: dict[str, Any], properties: dict[str, Any]) -> dict[str, An
 
 
 class _Schema(GenerateJsonSchema):
-    """Without what only repeats: titles made of field names, and defaults that cannot be written in a manifest."""
+    """Without what only repeats: titles made of field names, and defaults that cannot be written in
+    a manifest.
+    """
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False
@@ -120,19 +168,30 @@ class _Schema(GenerateJsonSchema):
 
 
 def _object(definitions: dict[str, Any], owner: str, model: type[BaseModel]) -> dict[str, Any]:
-    """A model's own schema; the models that it uses go to `definitions` under the name of their owner, as plugins may share names."""
-    made = model.model_json_schema(ref_template=_REFERENCE.replace("{model}", f"{owner}.{{model}}"), schema_generator=_Schema)
+    """A model's own schema; the models that it uses go to `definitions` under the name of their
+    owner, as plugins may share names.
+    """
+    made = model.model_json_schema(
+        ref_template=_REFERENCE.replace("{model}", f"{owner}.{{model}}"), schema_generator=_Schema
+    )
     for name, inner in made.pop("$defs", {}).items():
         definitions[f"{owner}.{name}"] = inner
     made.pop("description", None)
     return made | {"properties": made.get("properties", {}), "additionalProperties": False}
 
 
-def _joined(core: dict[str, Any], plugin: dict[str, Any], given: Collection[str] = ()) -> dict[str, Any]:
-    """The core's keys and a plugin's in one mapping. `given`: what the plugin level sets need not be written."""
+def _joined(
+    core: dict[str, Any], plugin: dict[str, Any], given: Collection[str] = ()
+) -> dict[str, Any]:
+    """The core's keys and a plugin's in one mapping. `given`: what the plugin level sets need not
+    be written.
+    """
     return {
         "type": "object",
         "properties": {**plugin["properties"], **core["properties"]},
-        "required": [*core.get("required", []), *(key for key in plugin.get("required", []) if key not in given)],
+        "required": [
+            *core.get("required", []),
+            *(key for key in plugin.get("required", []) if key not in given),
+        ],
         "additionalProperties": False,
     }

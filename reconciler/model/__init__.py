@@ -8,8 +8,8 @@ from reconciler.model.content import (
     EMPTY_VERSION,
     Artifact,
     Group,
+    IdentifiedUnit,
     Page,
-    Sealed,
     StoredArtifact,
     StoredUnit,
     Unit,
@@ -17,15 +17,14 @@ from reconciler.model.content import (
     bucket_digest,
     bucket_of,
     group_digest,
+    identify,
     safe_path,
-    sealed,
     stored_unit,
     usable_name,
     version_digest,
 )
 from reconciler.model.digest import Digest, canonical, is_hex_digest
-from reconciler.model.lines import LONGEST, described, message_of, one_line
-from reconciler.model.place import Fault, Origin, Steps, Written
+from reconciler.model.location import Fault, Origin, Steps, Written
 from reconciler.model.resources import (
     ActualPublication,
     ActualRepository,
@@ -49,6 +48,7 @@ from reconciler.model.resources import (
     Tls,
     Uploader,
 )
+from reconciler.model.text import LONGEST, described, message_of, one_line
 
 __all__ = [
     "EMPTY_VERSION",
@@ -65,6 +65,7 @@ __all__ = [
     "Filter",
     "Group",
     "Guard",
+    "IdentifiedUnit",
     "Judged",
     "Kind",
     "Meta",
@@ -75,7 +76,6 @@ __all__ = [
     "Remote",
     "Repository",
     "Resource",
-    "Sealed",
     "Secret",
     "Source",
     "SourceKind",
@@ -92,11 +92,11 @@ __all__ = [
     "canonical",
     "described",
     "group_digest",
+    "identify",
     "is_hex_digest",
     "message_of",
     "one_line",
     "safe_path",
-    "sealed",
     "stored_unit",
     "usable_name",
     "version_digest",

@@ -1,8 +1,9 @@
 """What repositories hold: units of content, in groups, with artifacts.
 
-A *unit* is the smallest thing that a version holds (one distribution file of a project). A *group* is the unit
-of incremental work (one project). An *artifact* is bytes under a path. All three are slim msgspec structs: a
-million of them may pass through one run. They are checked once, by `sealed`, where they enter the core.
+A *unit* is the smallest thing that a version holds (one distribution file of a project). A *group*
+is the unit of incremental work (one project). An *artifact* is bytes under a path. All three are
+slim msgspec structs: a million of them may pass through one run. They are checked once, by
+`sealed`, where they enter the core.
 """
 
 from __future__ import annotations
@@ -15,14 +16,16 @@ import msgspec
 
 from reconciler.errors import PluginFault
 from reconciler.model.digest import Digest, canonical, is_hex_digest
-from reconciler.model.lines import message_of
+from reconciler.model.text import message_of
 
 BUCKETS = 4096
 MAX_NAME = 1024
 MAX_URL = 16 * 1024  # characters; a signed URL has some thousands
 MAX_SIZE = 2**44  # bytes of an artifact; sums of a million such lies still fit 64 bits
 MAX_BODY = 4 * 1024 * 1024  # bytes of a unit's canonical JSON
-MAX_DEPTH = 64  # lists and dictionaries within each other: what is written at one depth of the stack must be readable at any
+# lists and dictionaries within each other: what is written at one depth of the stack must be
+# readable at any
+MAX_DEPTH = 64
 
 MAX_DIGESTS = 50  # of one artifact, beside its sha256
 _HEX = re.compile(r"[0-9a-f]{2,1024}")
@@ -32,12 +35,13 @@ _UNSAFE = re.compile(r"(?:^|/)\.{0,2}(?:/|$)|\\")  # an empty, `.` or `..` segme
 class Artifact(msgspec.Struct, frozen=True, omit_defaults=True):
     """Bytes under a relative `path` (unique within its unit).
 
-    `sha256`: 64 lower-case hex digits, as upstream declares them; empty where it declares none: then the core downloads the
-    bytes while planning, to name them. `size`: bytes, as upstream declares it, or None.
-    `url`: absolute, where the bytes can be had. `within`: path of a sibling artifact that contains these very
-    bytes; the content type's `extract` takes them out of it, and only if that fails is `url` asked.
-    `digests`: others that upstream declares, in lower-case hex by algorithm (`md5`, `sha512`, as `hashlib` names them). They count
-    where `sha256` is empty: bytes that are downloaded to be named must have them.
+    `sha256`: 64 lower-case hex digits, as upstream declares them; empty where it declares none:
+    then the core downloads the bytes while planning, to name them. `size`: bytes, as upstream
+    declares it, or None. `url`: absolute, where the bytes can be had. `within`: path of a sibling
+    artifact that contains these very bytes; the content type's `extract` takes them out of it, and
+    only if that fails is `url` asked. `digests`: others that upstream declares, in lower-case hex
+    by algorithm (`md5`, `sha512`, as `hashlib` names them). They count where `sha256` is empty:
+    bytes that are downloaded to be named must have them.
     """
 
     path: str
@@ -49,7 +53,9 @@ class Artifact(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Unit(msgspec.Struct, frozen=True):
-    """One unit of content as a plugin declares it. `metadata`: plain JSON without floats; keys with a leading `_` are dropped."""
+    """One unit of content as a plugin declares it. `metadata`: plain JSON without floats; keys with
+    a leading `_` are dropped.
+    """
 
     type: str
     key: str
@@ -58,12 +64,15 @@ class Unit(msgspec.Struct, frozen=True):
 
 
 class Group(msgspec.Struct, frozen=True):
-    """A group that a source holds. `validator`: a text that changes whenever the group may have changed; None if only reading tells.
+    """A group that a source holds. `validator`: a text that changes whenever the group may have
+    changed; None if only reading tells.
 
-    `listed`: the source's own list names it, and nobody did by name, so that finding nothing behind it is no error.
-    `refused`: why nothing of it may come in whatever it holds (a rule that means all of it): then it is not read, and its name stays this
-    source's. `shared`: it joins a name that an earlier source owns, instead of leaving it alone; a key that both have is the owner's.
-    `data`: whatever `declare` wants `read` to have; it lives as long as the run looks at the source, and is not recorded.
+    `listed`: the source's own list names it, and nobody did by name, so that finding nothing behind
+    it is no error. `refused`: why nothing of it may come in whatever it holds (a rule that means
+    all of it): then it is not read, and its name stays this source's. `shared`: it joins a name
+    that an earlier source owns, instead of leaving it alone; a key that both have is the owner's.
+    `data`: whatever `declare` wants `read` to have; it lives as long as the run looks at the
+    source, and is not recorded.
     """
 
     name: str
@@ -75,9 +84,11 @@ class Group(msgspec.Struct, frozen=True):
 
 
 class Page(msgspec.Struct, frozen=True):
-    """A page of upstream, whole. `url`: after redirects, the base of relative links. `validator`: changes whenever the body does.
+    """A page of upstream, whole. `url`: after redirects, the base of relative links. `validator`:
+    changes whenever the body does.
 
-    `media_type`: lower case, without parameters; `charset`: from the header, else utf-8. `headers`: names in lower case.
+    `media_type`: lower case, without parameters; `charset`: from the header, else utf-8. `headers`:
+    names in lower case.
     """
 
     url: str
@@ -97,7 +108,9 @@ class StoredArtifact(msgspec.Struct, frozen=True):
 
 
 class StoredUnit(msgspec.Struct, frozen=True, kw_only=True):
-    """A unit as it is recorded; canonical JSON of this very struct is its body, and the body's sha256 its digest."""
+    """A unit as it is recorded; canonical JSON of this very struct is its body, and the body's
+    sha256 its digest.
+    """
 
     artifacts: list[StoredArtifact]
     group: str
@@ -106,8 +119,10 @@ class StoredUnit(msgspec.Struct, frozen=True, kw_only=True):
     type: str
 
 
-class Sealed(msgspec.Struct, frozen=True):
-    """A checked unit with its identity: `body` is the canonical JSON, `digest` its sha256, `unit` what it was made of."""
+class IdentifiedUnit(msgspec.Struct, frozen=True):
+    """A checked unit with its identity: `body` is the canonical JSON, `digest` its sha256, `unit`
+    what it was made of.
+    """
 
     digest: Digest
     body: bytes
@@ -126,25 +141,31 @@ def stored_unit(body: bytes) -> StoredUnit:
 def acceptable(unit: Unit) -> None:
     """Check a unit as it is declared, when its artifacts may still lack a digest.
 
-    Raises PluginFault naming the unit when its key, a path, a digest or its metadata is not what the contract asks for.
+    Raises PluginFault naming the unit when its key, a path, a digest or its metadata is not what
+    the contract asks for.
     """
     if not isinstance(unit, Unit):
         raise PluginFault(f"{unit!r:.80} is no unit")
     _check_name(unit.key, "key", unit)
     _check_name(unit.type, "type", unit)
     if not isinstance(unit.artifacts, (list, tuple)):
-        raise PluginFault(f"unit `{unit.key}` has artifacts that are no list: {type(unit.artifacts).__name__}")
+        raise PluginFault(
+            f"unit `{unit.key}` has artifacts that are no list: {type(unit.artifacts).__name__}"
+        )
     for artifact in unit.artifacts:
         _check_artifact(artifact, unit)
     if len({artifact.path for artifact in unit.artifacts}) != len(unit.artifacts):
         raise PluginFault(f"unit `{unit.key}` names one artifact path twice")
     if not isinstance(unit.metadata, dict):
-        raise PluginFault(f"unit `{unit.key}` has metadata that is no dictionary: {type(unit.metadata).__name__}")
+        raise PluginFault(
+            f"unit `{unit.key}` has metadata that is no dictionary: {type(unit.metadata).__name__}"
+        )
     _check_plain([value for name, value in unit.metadata.items() if not _passing(name, unit)], unit)
 
 
-def sealed(unit: Unit, group: str) -> Sealed:
-    """Check a unit where it enters the core and give it its identity (type, group, key, artifacts, metadata as declared).
+def identify(unit: Unit, group: str) -> IdentifiedUnit:
+    """Check a unit where it enters the core and give it its identity (type, group, key, artifacts,
+    metadata as declared).
 
     Raises PluginFault as `acceptable` does, and where an artifact has no digest.
     """
@@ -164,16 +185,20 @@ def sealed(unit: Unit, group: str) -> Sealed:
         type=unit.type,
     )
     body = _canonical_body(stored)
-    return Sealed(Digest.of(body), body, unit, group)
+    return IdentifiedUnit(Digest.of(body), body, unit, group)
 
 
 def usable_name(name: Any) -> bool:
-    """Could it be the name of a group, or the key or type of a unit: 1 to 1,024 printable characters?"""
+    """Could it be the name of a group, or the key or type of a unit: 1 to 1,024 printable
+    characters?
+    """
     return isinstance(name, str) and 0 < len(name) <= MAX_NAME and name.isprintable()
 
 
 def safe_path(path: str) -> bool:
-    """Is this a relative path that stays below its folder: no empty, `.` or `..` segment, no backslash, no control character?"""
+    """Is this a relative path that stays below its folder: no empty, `.` or `..` segment, no
+    backslash, no control character?
+    """
     return len(path) <= MAX_NAME and path.isprintable() and _UNSAFE.search(path) is None
 
 
@@ -202,32 +227,68 @@ EMPTY_VERSION = version_digest([])
 
 def _check_name(name: str, what: str, unit: Unit) -> None:
     if not usable_name(name):
-        raise PluginFault(f"unit {unit.key!r:.80} has an unusable {what}: {name!r:.80}", hint="1 to 1,024 printable characters")
+        raise PluginFault(
+            f"unit {unit.key!r:.80} has an unusable {what}: {name!r:.80}",
+            hint="1 to 1,024 printable characters",
+        )
 
 
 def _check_artifact(artifact: Artifact, unit: Unit) -> None:
-    if not isinstance(artifact, Artifact) or not isinstance(artifact.path, str) or not safe_path(artifact.path):
-        raise PluginFault(f"unit `{unit.key}` has an unsafe artifact path: {getattr(artifact, 'path', artifact)!r:.80}")
-    if artifact.sha256 != "" and not (isinstance(artifact.sha256, str) and is_hex_digest(artifact.sha256)):
-        raise PluginFault(f"unit `{unit.key}`: artifact `{artifact.path}` has a sha256 that is not 64 lower-case hex digits: {artifact.sha256!r:.80}")
-    if artifact.size is not None and not (type(artifact.size) is int and 0 <= artifact.size <= MAX_SIZE):
-        raise PluginFault(f"unit `{unit.key}`: artifact `{artifact.path}` has a size that is no number of bytes: {artifact.size!r:.80}")
+    if (
+        not isinstance(artifact, Artifact)
+        or not isinstance(artifact.path, str)
+        or not safe_path(artifact.path)
+    ):
+        raise PluginFault(
+            f"unit `{unit.key}` has an unsafe artifact path:"
+            f" {getattr(artifact, 'path', artifact)!r:.80}"
+        )
+    if artifact.sha256 != "" and not (
+        isinstance(artifact.sha256, str) and is_hex_digest(artifact.sha256)
+    ):
+        raise PluginFault(
+            f"unit `{unit.key}`: artifact `{artifact.path}` has a sha256 that is not 64 lower-case"
+            f" hex digits: {artifact.sha256!r:.80}"
+        )
+    if artifact.size is not None and not (
+        type(artifact.size) is int and 0 <= artifact.size <= MAX_SIZE
+    ):
+        raise PluginFault(
+            f"unit `{unit.key}`: artifact `{artifact.path}` has a size that is no number of bytes:"
+            f" {artifact.size!r:.80}"
+        )
     if artifact.digests:
         _check_digests(artifact, unit)
     if not (isinstance(artifact.url, str) and isinstance(artifact.within, str)):
-        raise PluginFault(f"unit `{unit.key}`: artifact `{artifact.path}` has a URL that is no text")
-    if not (artifact.url.isprintable() and artifact.within.isprintable()) or max(len(artifact.url), len(artifact.within)) > MAX_URL:
-        raise PluginFault(f"unit `{unit.key}`: artifact `{artifact.path}` has an unusable URL: {artifact.url!r:.80}", hint="percent-encode it")
+        raise PluginFault(
+            f"unit `{unit.key}`: artifact `{artifact.path}` has a URL that is no text"
+        )
+    if (
+        not (artifact.url.isprintable() and artifact.within.isprintable())
+        or max(len(artifact.url), len(artifact.within)) > MAX_URL
+    ):
+        raise PluginFault(
+            f"unit `{unit.key}`: artifact `{artifact.path}` has an unusable URL:"
+            f" {artifact.url!r:.80}",
+            hint="percent-encode it",
+        )
 
 
 def _check_digests(artifact: Artifact, unit: Unit) -> None:
     if not isinstance(artifact.digests, Mapping) or len(artifact.digests) > MAX_DIGESTS:
-        raise PluginFault(f"unit `{unit.key}`: artifact `{artifact.path}` has digests that are no mapping: {artifact.digests!r:.80}")
+        raise PluginFault(
+            f"unit `{unit.key}`: artifact `{artifact.path}` has digests that are no mapping:"
+            f" {artifact.digests!r:.80}"
+        )
     for algorithm, digest in artifact.digests.items():
-        if not isinstance(algorithm, str) or not isinstance(digest, str) or _HEX.fullmatch(digest) is None:
+        if (
+            not isinstance(algorithm, str)
+            or not isinstance(digest, str)
+            or _HEX.fullmatch(digest) is None
+        ):
             raise PluginFault(
-                f"unit `{unit.key}`: artifact `{artifact.path}` has a digest that is not lower-case hex under the name of its algorithm:"
-                f" {algorithm!r:.40}, {digest!r:.80}"
+                f"unit `{unit.key}`: artifact `{artifact.path}` has a digest that is not lower-case"
+                f" hex under the name of its algorithm: {algorithm!r:.40}, {digest!r:.80}"
             )
 
 
@@ -241,23 +302,37 @@ def _passing(name: Any, unit: Unit) -> bool:
 def _canonical_body(stored: StoredUnit) -> bytes:
     try:
         body = canonical(stored)
-    except (TypeError, ValueError, OverflowError) as error:  # a lone surrogate, a subclass of a text, a key within that is no text
-        raise PluginFault(f"unit `{stored.key}` has metadata that is not plain JSON: {message_of(error)}") from None
+    except (
+        TypeError,
+        ValueError,
+        OverflowError,
+    ) as error:  # a lone surrogate, a subclass of a text, a key within that is no text
+        raise PluginFault(
+            f"unit `{stored.key}` has metadata that is not plain JSON: {message_of(error)}"
+        ) from None
     if len(body) > MAX_BODY:
-        raise PluginFault(f"unit `{stored.key}` has {len(body):,} bytes of metadata", hint=f"at most {MAX_BODY:,}: make the rest an artifact")
+        raise PluginFault(
+            f"unit `{stored.key}` has {len(body):,} bytes of metadata",
+            hint=f"at most {MAX_BODY:,}: make the rest an artifact",
+        )
     return body
 
 
 def _check_plain(values: Iterable[Any], unit: Unit, depth: int = 1) -> None:
     """Floats differ in text between machines, so they must not enter a digest."""
     if depth > MAX_DEPTH:
-        raise PluginFault(f"unit `{unit.key}` has metadata that is nested deeper than {MAX_DEPTH} levels")
+        raise PluginFault(
+            f"unit `{unit.key}` has metadata that is nested deeper than {MAX_DEPTH} levels"
+        )
     for value in values:
         if isinstance(value, str) or value is None:
             continue
         if isinstance(value, int):
             if not -(2**63) <= value < 2**64:
-                raise PluginFault(f"unit `{unit.key}` has a number in its metadata that does not fit 64 bits", hint="write it as a text")
+                raise PluginFault(
+                    f"unit `{unit.key}` has a number in its metadata that does not fit 64 bits",
+                    hint="write it as a text",
+                )
         elif isinstance(value, dict):
             if not all(isinstance(key, str) for key in value):
                 raise PluginFault(f"unit `{unit.key}` has metadata under a key that is no text")
@@ -265,4 +340,7 @@ def _check_plain(values: Iterable[Any], unit: Unit, depth: int = 1) -> None:
         elif isinstance(value, (list, tuple)):
             _check_plain(value, unit, depth + 1)
         else:
-            raise PluginFault(f"unit `{unit.key}` has metadata that is not plain JSON without floats: {type(value).__name__}")
+            raise PluginFault(
+                f"unit `{unit.key}` has metadata that is not plain JSON without floats:"
+                f" {type(value).__name__}"
+            )

@@ -1,7 +1,8 @@
 """A digest is a type, not a string; canonical JSON is what it is taken of.
 
-Canonical JSON: sorted keys, UTF-8, no white space, numbers as integers or strings (never floats, whose
-text differs between machines). Everything that is compared across machines is a sha256 of that.
+Canonical JSON: sorted keys, UTF-8, no white space, numbers as integers or strings (never floats,
+whose text differs between machines). Everything that is compared across machines is a sha256 of
+that.
 """
 
 from __future__ import annotations
@@ -51,7 +52,9 @@ class Digest(msgspec.Struct, frozen=True, order=True):
 
 
 def canonical(value: Any) -> bytes:
-    """Canonical JSON of plain data (dicts, lists, strings, integers, booleans, None, msgspec structs)."""
+    """Canonical JSON of plain data (dicts, lists, strings, integers, booleans, None, msgspec
+    structs).
+    """
     return _ENCODER.encode(value)
 
 

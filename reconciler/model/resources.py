@@ -1,8 +1,8 @@
 """What should be (`DesiredState`, from manifests) and what is (`ActualState`, from the database).
 
-`spec` on every resource is the validated specification as plain canonical data (camelCase keys as written, defaults
-left out, durations and sizes as written, secrets as references): it is what is recorded, compared and shown.
-The typed fields beside it are what the engine works with.
+`spec` on every resource is the validated specification as plain canonical data (camelCase keys as
+written, defaults left out, durations and sizes as written, secrets as references): it is what is
+recorded, compared and shown. The typed fields beside it are what the engine works with.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from reconciler.model.digest import Digest
-from reconciler.model.place import Origin, Written
+from reconciler.model.location import Origin, Written
 
 
 class Kind(StrEnum):
@@ -39,7 +39,9 @@ class Ref(msgspec.Struct, frozen=True, order=True):
 
 
 class Secret(msgspec.Struct, frozen=True):
-    """A reference to a secret, never its value. Exactly one of `env` (variable name) and `file` (absolute path) is set."""
+    """A reference to a secret, never its value. Exactly one of `env` (variable name) and `file`
+    (absolute path) is set.
+    """
 
     env: str | None = None
     file: str | None = None
@@ -96,7 +98,9 @@ class Remote(msgspec.Struct, frozen=True):
 
 
 class Filter(msgspec.Struct, frozen=True):
-    """Rules of one type. `options`: the plugin's validated filter model, opaque to the core. `written`: by paths below the `spec`."""
+    """Rules of one type. `options`: the plugin's validated filter model, opaque to the core.
+    `written`: by paths below the `spec`.
+    """
 
     meta: Meta
     spec: Mapping[str, Any]
@@ -115,11 +119,13 @@ class SourceKind(StrEnum):
 
 
 class Source(msgspec.Struct, frozen=True):
-    """One entry of `sources`. `id` is what membership rows remember: `remote:<name>`, `repository:<name>`, `upload`.
+    """One entry of `sources`. `id` is what membership rows remember: `remote:<name>`,
+    `repository:<name>`, `upload`.
 
-    `name`: of the remote or repository, empty for uploads; `version`: of the repository (`latest`, a number, a digest). `spec`: the
-    entry as plain data; `options`: the plugin's validated model of its type-specific keys, `config`: the same as the three
-    levels of a `PluginCallConfiguration`, as written. `written`: by paths below the entry (`("include", 2)`).
+    `name`: of the remote or repository, empty for uploads; `version`: of the repository (`latest`,
+    a number, a digest). `spec`: the entry as plain data; `options`: the plugin's validated model of
+    its type-specific keys, `config`: the same as the three levels of a `PluginCallConfiguration`,
+    as written. `written`: by paths below the entry (`("include", 2)`).
     """
 
     id: str
@@ -134,12 +140,15 @@ class Source(msgspec.Struct, frozen=True):
 
 
 class Guard(msgspec.Struct, frozen=True):
-    """`max_removals`: a share (0.3) of the units, or a whole number of them (12). `floor`: units below which a share says nothing."""
+    """`max_removals`: a share (0.3) of the units, or a whole number of them (12). `floor`: units
+    below which a share says nothing.
+    """
 
     max_removals: float | int = 0.3
     prevent_destroy: bool = False
     origin: Origin | None = None  # where `guard` is written, if it is
-    floor: int = 10  # one of three is 33 %; but a share that somebody wrote down is meant, however few there are
+    # one of three is 33 %; but a share that somebody wrote down is meant, however few there are
+    floor: int = 10
 
 
 class Repository(msgspec.Struct, frozen=True):
@@ -153,7 +162,9 @@ class Repository(msgspec.Struct, frozen=True):
 
 
 class Uploader(msgspec.Struct, frozen=True):
-    """Who may send files to a publication: whoever knows `token`, or `username` with `password`. Exactly one of token and password is set."""
+    """Who may send files to a publication: whoever knows `token`, or `username` with `password`.
+    Exactly one of token and password is set.
+    """
 
     token: Secret | None = None
     username: str = ""
@@ -161,7 +172,9 @@ class Uploader(msgspec.Struct, frozen=True):
 
 
 class Publication(msgspec.Struct, frozen=True):
-    """`version`: "latest", a number, or a version digest. `exports`: directories (absolute). `options`, `config`: as of a Source."""
+    """`version`: "latest", a number, or a version digest. `exports`: directories (absolute).
+    `options`, `config`: as of a Source.
+    """
 
     meta: Meta
     spec: Mapping[str, Any]
@@ -195,15 +208,35 @@ class DesiredState(msgspec.Struct, frozen=True, dict=True):
     @property
     def digest(self) -> Digest:
         """Of what the manifests mean: order, files, comments and layout do not count."""
-        return Digest.of_value([[r.meta.kind.value, r.meta.name, dict(r.meta.labels), dict(r.meta.annotations), dict(r.spec)] for r in self])
+        return Digest.of_value(
+            [
+                [
+                    r.meta.kind.value,
+                    r.meta.name,
+                    dict(r.meta.labels),
+                    dict(r.meta.annotations),
+                    dict(r.spec),
+                ]
+                for r in self
+            ]
+        )
 
     def secrets(self) -> Iterator[Secret]:
         """Every secret that is referred to."""
         for remote in self.remotes.values():
-            found = [remote.tls.client_key, *remote.headers.values(), *((remote.auth.username, remote.auth.password) if remote.auth else ())]
+            found = [
+                remote.tls.client_key,
+                *remote.headers.values(),
+                *((remote.auth.username, remote.auth.password) if remote.auth else ()),
+            ]
             yield from (one for one in found if isinstance(one, Secret))
-        for one in self.publications.values():
-            yield from (secret for uploader in one.uploaders for secret in (uploader.token, uploader.password) if secret is not None)
+        for publication in self.publications.values():
+            yield from (
+                secret
+                for uploader in publication.uploaders
+                for secret in (uploader.token, uploader.password)
+                if secret is not None
+            )
 
     def filters_of(self, repository: Repository) -> list[Filter]:
         """The filters that govern a repository: its own and the global ones of its type, by name."""
@@ -211,25 +244,31 @@ class DesiredState(msgspec.Struct, frozen=True, dict=True):
         return [self.filters[name] for name in sorted(names)]
 
     def filters_on(self, publication: Publication) -> list[Filter]:
-        """The filters that govern what a publication shows: those of its repository and its own, by name."""
+        """The filters that govern what a publication shows: those of its repository and its own, by
+        name.
+        """
         own = {name: self.filters[name] for name in publication.filters}
-        all_ = own | {one.meta.name: one for one in self.filters_of(self.repositories[publication.repository])}
+        all_ = own | {
+            one.meta.name: one for one in self.filters_of(self.repositories[publication.repository])
+        }
         return [all_[name] for name in sorted(all_)]
 
     @cached_property
     def _global_filters(self) -> dict[str, list[str]]:
         """Names of global filters by type."""
         names: dict[str, list[str]] = {}
-        for one in self.filters.values():
-            if one.is_global:
-                names.setdefault(one.type, []).append(one.meta.name)
+        for filter_ in self.filters.values():
+            if filter_.is_global:
+                names.setdefault(filter_.type, []).append(filter_.meta.name)
         return names
 
 
 class ActualResource(msgspec.Struct, frozen=True):
-    """A resource as it was recorded by the last apply. `secrets`: keyed fingerprints by the reference's path in the spec.
+    """A resource as it was recorded by the last apply. `secrets`: keyed fingerprints by the
+    reference's path in the spec.
 
-    `folder`: where the manifest lay, absolute: what the spec's relative paths are relative to; empty where that is not known.
+    `folder`: where the manifest lay, absolute: what the spec's relative paths are relative to;
+    empty where that is not known.
     """
 
     ref: Ref
@@ -253,8 +292,9 @@ class ActualRepository(msgspec.Struct, frozen=True):
 class Judged(msgspec.Struct, frozen=True):
     """What filters said of a publication when they were asked last.
 
-    `rules`: digest of what they said it by, None where nobody was asked. `withheld`: digest of the units that are kept out of it although
-    its version holds them, None where there are none; `units`: how many. `reconsider_at`: when time alone may change the answer.
+    `rules`: digest of what they said it by, None where nobody was asked. `withheld`: digest of the
+    units that are kept out of it although its version holds them, None where there are none;
+    `units`: how many. `reconsider_at`: when time alone may change the answer.
     """
 
     rules: Digest | None = None
@@ -264,7 +304,9 @@ class Judged(msgspec.Struct, frozen=True):
 
 
 class ActualPublication(msgspec.Struct, frozen=True):
-    """What is served now under a publication's name, as its `number`-th publication. `version` is None when nothing was ever published."""
+    """What is served now under a publication's name, as its `number`-th publication. `version` is
+    None when nothing was ever published.
+    """
 
     id: int
     name: str

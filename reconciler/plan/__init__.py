@@ -1,10 +1,12 @@
-"""The heart: desired state x actual state -> a plan that can be read, counted, guarded, printed and carried out.
+"""The heart: desired state x actual state -> a plan that can be read, counted, guarded, printed and
+carried out.
 
-Comes in: resources, group members and selected units. Goes out: `Plan`, its text and its JSON document.
-Must never know: files, networks, clocks, SQL, YAML, any packaging format.
+Comes in: resources, group members and selected units. Goes out: `Plan`, its text and its JSON
+document. Must never know: files, networks, clocks, SQL, YAML, any packaging format.
 
-`content` and `resources` hold the differences, `guards` the brakes, `text` and `document` the two renderings; all of
-them, and the executor in `reconciler.engine`, walk the same spool of lines that `changes` defines.
+`content` and `resources` hold the differences, `guards` the brakes, `text` and `document` the two
+renderings; all of them, and the executor in `reconciler.engine`, walk the same spool of lines that
+`changes` defines.
 """
 
 from reconciler.plan.changes import (
@@ -29,7 +31,18 @@ from reconciler.plan.changes import (
     Withholding,
     sum_counts,
 )
-from reconciler.plan.content import Member, Refusal, Words, applied, contested, counts_of, difference, fetching, settle, with_download
+from reconciler.plan.content import (
+    Member,
+    Refusal,
+    Words,
+    applied,
+    contested,
+    counts_of,
+    difference,
+    fetching,
+    settle,
+    with_download,
+)
 from reconciler.plan.document import document, entry
 from reconciler.plan.guards import guarded, serving_guarded, serving_refusal
 from reconciler.plan.resources import resource_change

@@ -1,8 +1,8 @@
 """The nouns of a plan: what changes, why, and the lines in which content changes travel.
 
-A plan is a small head and, per repository, a spool of canonical lines: a `GroupLine` for each touched group,
-followed by its `ChangeLine`s, groups in name order. Renderers, guards and the executor iterate the spool; nothing
-holds it whole.
+A plan is a small head and, per repository, a spool of canonical lines: a `GroupLine` for each
+touched group, followed by its `ChangeLine`s, groups in name order. Renderers, guards and the
+executor iterate the spool; nothing holds it whole.
 """
 
 from __future__ import annotations
@@ -33,10 +33,11 @@ class Action(StrEnum):
 
 
 class GroupLine(msgspec.Struct, frozen=True, tag="group", tag_field="line", omit_defaults=True):
-    """A touched group of one source. `was`: hex digest that the plan saw, None where the group was not there.
+    """A touched group of one source. `was`: hex digest that the plan saw, None where the group was
+    not there.
 
-    `validator`, `selection` (hex) and `reconsider_at` (ISO, UTC) are what is committed with it; `held=False`: the
-    source holds the group no longer.
+    `validator`, `selection` (hex) and `reconsider_at` (ISO, UTC) are what is committed with it;
+    `held=False`: the source holds the group no longer.
     """
 
     name: str
@@ -54,10 +55,11 @@ NO_BODY: Final = msgspec.Raw()  # the very object: msgspec leaves a default out 
 class ChangeLine(msgspec.Struct, frozen=True, tag="change", tag_field="line", omit_defaults=True):
     """One content change of the group before it.
 
-    `op`: `+` joins, `-` leaves, `~` replaces `before`, `!` is kept out, `=` changes its source only. `digest`: hex, of
-    the unit after (for `-`: before); empty for what never became a unit. `rule`: by what a refusal is counted, empty: by its reason.
-    `body` and `artifacts` (with URLs) are there where the executor needs them; `download`: bytes that are not in the store yet, as far as
-    declared.
+    `op`: `+` joins, `-` leaves, `~` replaces `before`, `!` is kept out, `=` changes its source
+    only. `digest`: hex, of the unit after (for `-`: before); empty for what never became a unit.
+    `rule`: by what a refusal is counted, empty: by its reason. `body` and `artifacts` (with URLs)
+    are there where the executor needs them; `download`: bytes that are not in the store yet, as far
+    as declared.
     """
 
     op: str
@@ -86,7 +88,9 @@ class GroupChange(msgspec.Struct, frozen=True):
 
 
 class Spool(Protocol):
-    """Content changes of one repository: may be iterated any number of times, groups in (name, source) order."""
+    """Content changes of one repository: may be iterated any number of times, groups in (name,
+    source) order.
+    """
 
     def __iter__(self) -> Iterator[GroupChange]: ...
 
@@ -100,13 +104,17 @@ class Spool(Protocol):
 
     @property
     def digest(self) -> Digest:
-        """Of all lines in order, without validators: those change with the bytes of a page, whatever it says."""
+        """Of all lines in order, without validators: those change with the bytes of a page,
+        whatever it says.
+        """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Something could not be read while planning. `group` is None when it concerns a whole source: its listing, or what that lacks."""
+    """Something could not be read while planning. `group` is None when it concerns a whole source:
+    its listing, or what that lacks.
+    """
 
     source: str
     group: str | None
@@ -114,12 +122,18 @@ class Failure:
     hint: str | None = None
 
     def __str__(self) -> str:
-        return f"{self.source}: {self.group}: {self.message}" if self.group else f"{self.source}: {self.message}"
+        return (
+            f"{self.source}: {self.group}: {self.message}"
+            if self.group
+            else f"{self.source}: {self.message}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Content changes by operation. `refused`: by rule, or else by reason. `download`: bytes, as far as upstream declares sizes."""
+    """Content changes by operation. `refused`: by rule, or else by reason. `download`: bytes, as
+    far as upstream declares sizes.
+    """
 
     added: int = 0
     removed: int = 0
@@ -148,11 +162,11 @@ class Counts:
 class ContentChanges:
     """What happens to a repository's content.
 
-    `units`: how many it holds now. `touched`: is there anything to record, even if only validators? `sources`: what to
-    remember of each completed listing: (validator, selection hex). `unknown`: an offline plan had no cached page for part of it.
-    `buckets`: its groups are no names that mean something to people.
-    `scratchpads`: what plugins noted while it was resolved, by owner, to be recorded when all of it succeeds, in the place of what
-    they have `seen` there.
+    `units`: how many it holds now. `touched`: is there anything to record, even if only validators?
+    `sources`: what to remember of each completed listing: (validator, selection hex). `unknown`: an
+    offline plan had no cached page for part of it. `buckets`: its groups are no names that mean
+    something to people. `scratchpads`: what plugins noted while it was resolved, by owner, to be
+    recorded when all of it succeeds, in the place of what they have `seen` there.
     """
 
     spool: Spool
@@ -170,10 +184,12 @@ class ContentChanges:
 
 @dataclass(frozen=True, slots=True)
 class Withholding:
-    """What filters keep out of a publication from now on although its version holds it (`-` in the spool), and what they no longer do (`+`).
+    """What filters keep out of a publication from now on although its version holds it (`-` in the
+    spool), and what they no longer do (`+`).
 
-    `total`: units that are withheld afterwards. `taken`: those of the `served` units that the publication shows now which it will not, by
-    the filters' word alone; `left`: what it shows afterwards. `buckets`: as of ContentChanges.
+    `total`: units that are withheld afterwards. `taken`: those of the `served` units that the
+    publication shows now which it will not, by the filters' word alone; `left`: what it shows
+    afterwards. `buckets`: as of ContentChanges.
     """
 
     spool: Spool
@@ -188,7 +204,9 @@ class Withholding:
 
 @dataclass(frozen=True, slots=True)
 class FieldChange:
-    """One field of a specification. `before`/`after`: plain data, None where absent. Secrets appear as their references only."""
+    """One field of a specification. `before`/`after`: plain data, None where absent. Secrets appear
+    as their references only.
+    """
 
     path: str
     before: Any
@@ -197,7 +215,8 @@ class FieldChange:
 
 @dataclass(frozen=True, slots=True)
 class ResourceChange:
-    """What happens to one resource. `version`: (before, after) numbers for repositories and publications.
+    """What happens to one resource. `version`: (before, after) numbers for repositories and
+    publications.
 
     `withheld`: of a publication, where filters keep other units out of it than before.
     """
@@ -219,7 +238,9 @@ class ResourceChange:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The last line of a plan. `withheld`, `released`: units that publications leave out from now on, and that they no longer do."""
+    """The last line of a plan. `withheld`, `released`: units that publications leave out from now
+    on, and that they no longer do.
+    """
 
     add: int
     change: int
@@ -231,10 +252,11 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A value: what should happen, in the order in which it should. Nothing happens while making it.
+    """A value: what should happen, in the order in which it should. Nothing happens while making
+    it.
 
-    `plugins`: ID -> version of the distributions that resolved it. `unowned`: resources that no manifest declares any
-    more and that this plan leaves alone.
+    `plugins`: ID -> version of the distributions that resolved it. `unowned`: resources that no
+    manifest declares any more and that this plan leaves alone.
     """
 
     manifest_digest: Digest
@@ -250,24 +272,42 @@ class Plan:
     @property
     def failed(self) -> bool:
         """Did something fail while planning, or did a guard refuse?"""
-        return any(change.refusal or (change.content and change.content.failures) for change in self.changes)
+        return any(
+            change.refusal or (change.content and change.content.failures)
+            for change in self.changes
+        )
 
     @property
     def digest(self) -> Digest:
-        """Of everything that the plan would do and why; the same for the same manifests, state and upstream."""
-        return Digest.of_value([str(self.manifest_digest), [_identity(change) for change in self.changes]])
+        """Of everything that the plan would do and why; the same for the same manifests, state and
+        upstream.
+        """
+        return Digest.of_value(
+            [str(self.manifest_digest), [_identity(change) for change in self.changes]]
+        )
 
     def summary(self) -> Summary:
-        count = {action: sum(change.action is action for change in self.changes) for action in Action}
+        count = {
+            action: sum(change.action is action for change in self.changes) for action in Action
+        }
         content = sum_counts(change.content.counts for change in self.changes if change.content)
         withheld = sum_counts(change.withheld.counts for change in self.changes if change.withheld)
-        return Summary(count[Action.CREATE], count[Action.UPDATE], count[Action.DELETE], content, withheld.removed, withheld.added)
+        return Summary(
+            count[Action.CREATE],
+            count[Action.UPDATE],
+            count[Action.DELETE],
+            content,
+            withheld.removed,
+            withheld.added,
+        )
 
 
 def _bounded(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
-    """Numbers of both by reason. A plugin may say something else of every unit: beyond the first REASONS in the alphabet all are counted together.
+    """Numbers of both by reason. A plugin may say something else of every unit: beyond the first
+    REASONS in the alphabet all are counted together.
 
-    Which those are does not depend on the order of adding: what is among the first of the whole was so in every part.
+    Which those are does not depend on the order of adding: what is among the first of the whole was
+    so in every part.
     """
     found = dict(one)
     for reason, number in other.items():
@@ -275,18 +315,28 @@ def _bounded(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]
     if len(found) <= REASONS:
         return found
     kept = sorted(found.keys() - {OTHER_REASONS})[: REASONS - 1]
-    return {**{reason: found[reason] for reason in kept}, OTHER_REASONS: sum(found.values()) - sum(found[reason] for reason in kept)}
+    return {
+        **{reason: found[reason] for reason in kept},
+        OTHER_REASONS: sum(found.values()) - sum(found[reason] for reason in kept),
+    }
 
 
 def sum_counts(counts: Iterable[Counts]) -> Counts:
     total = Counts()
-    for one in counts:
-        total = total + one
+    for count in counts:
+        total = total + count
     return total
 
 
 def _identity(change: ResourceChange) -> list[Any]:
-    fields = [[one.path, one.before, one.after] for one in change.fields]
+    fields = [[field.path, field.before, field.after] for field in change.fields]
     spool = str(change.content.spool.digest) if change.content else None
-    identity = [change.action.value, str(change.ref), change.reason, fields, list(change.version), spool]
+    identity = [
+        change.action.value,
+        str(change.ref),
+        change.reason,
+        fields,
+        list(change.version),
+        spool,
+    ]
     return [*identity, str(change.withheld.spool.digest)] if change.withheld else identity

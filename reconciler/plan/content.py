@@ -1,4 +1,6 @@
-"""The difference of one group: what it holds now, what it should hold, and the lines that lead from one to the other. Pure."""
+"""The difference of one group: what it holds now, what it should hold, and the lines that lead from
+one to the other. Pure.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +10,18 @@ from typing import Protocol
 
 import msgspec
 
-from reconciler.model import Artifact, Digest, Sealed, StoredUnit, Unit
-from reconciler.plan.changes import ADD, CHANGE, MOVE, NO_BODY, REFUSE, REMOVE, ChangeLine, Counts, GroupChange
+from reconciler.model import Artifact, Digest, IdentifiedUnit, StoredUnit, Unit
+from reconciler.plan.changes import (
+    ADD,
+    CHANGE,
+    MOVE,
+    NO_BODY,
+    REFUSE,
+    REMOVE,
+    ChangeLine,
+    Counts,
+    GroupChange,
+)
 
 Key = tuple[str, str]  # (type, key): unique within a group
 
@@ -51,7 +63,7 @@ class Refusal:
 def difference(
     source: str,
     members: Iterable[Member],
-    wanted: Iterable[Sealed],
+    wanted: Iterable[IdentifiedUnit],
     refusals: Iterable[Refusal],
     words: Words,
     *,
@@ -60,16 +72,20 @@ def difference(
 ) -> list[ChangeLine]:
     """The lines by which `source` turns `members` into `wanted`, in (type, key) order.
 
-    `removes=False` (additive mode): nothing leaves. `gone`: the reason for what leaves, where the content type cannot know it.
-    A member of another source is never removed; a wanted unit that another source holds already only changes hands. Where
-    another source holds something else under its key it is kept out, with its body, in case that one leaves: see `settle`.
+    `removes=False` (additive mode): nothing leaves. `gone`: the reason for what leaves, where the
+    content type cannot know it. A member of another source is never removed; a wanted unit that
+    another source holds already only changes hands. Where another source holds something else under
+    its key it is kept out, with its body, in case that one leaves: see `settle`.
     """
     held: dict[Key, Member] = {}
     foreign: dict[Key, Member] = {}
     for member in members:
         (held if member.source == source else foreign)[(member.unit.type, member.unit.key)] = member
     lines: dict[tuple[str, str, str], ChangeLine] = {}
-    kept_out = {(one.type, one.key): one for one in sorted(refusals, key=lambda one: one.reason, reverse=True)}
+    kept_out = {
+        (one.type, one.key): one
+        for one in sorted(refusals, key=lambda one: one.reason, reverse=True)
+    }
     asked: set[Key] = set()
     for sealed in wanted:
         key = (sealed.unit.type, sealed.unit.key)
@@ -79,8 +95,14 @@ def difference(
             lines[(*key, line.op)] = line
     for key, member in held.items():
         if key not in asked and removes:
-            reason = words.removal(member.unit, kept_out[key].reason) if key in kept_out else gone or words.removal(member.unit, "")
-            lines[(*key, REMOVE)] = _departure(member, MOVE if key in foreign else REMOVE, reason, words)
+            reason = (
+                words.removal(member.unit, kept_out[key].reason)
+                if key in kept_out
+                else gone or words.removal(member.unit, "")
+            )
+            lines[(*key, REMOVE)] = _departure(
+                member, MOVE if key in foreign else REMOVE, reason, words
+            )
     for key, refusal in kept_out.items():
         if (*key, REMOVE) not in lines and key not in asked:
             lines[(*key, REFUSE)] = _refused(refusal)
@@ -88,19 +110,30 @@ def difference(
 
 
 def settle(changes: Sequence[GroupChange]) -> list[GroupChange]:
-    """Where several sources touch one group: a unit that leaves one and joins another only changes hands, and a key that one frees is another's.
+    """Where several sources touch one group: a unit that leaves one and joins another only changes
+    hands, and a key that one frees is another's.
 
-    A key that several bring at once belongs to the first of them; `changes` come in the order of the sources.
+    A key that several bring at once belongs to the first of them; `changes` come in the order of
+    the sources.
     """
     leaving = {line.digest for change in changes for line in change.lines if line.op == REMOVE}
     joining = {line.digest for change in changes for line in change.lines if line.op in (ADD, MOVE)}
-    free = {(line.type, line.key) for change in changes for line in change.lines if line.op == REMOVE}
+    free = {
+        (line.type, line.key) for change in changes for line in change.lines if line.op == REMOVE
+    }
     both = leaving & joining
-    return _first_come([GroupChange(change.head, [_settled(line, both, free) for line in change.lines]) for change in changes])
+    return _first_come(
+        [
+            GroupChange(change.head, [_settled(line, both, free) for line in change.lines])
+            for change in changes
+        ]
+    )
 
 
 def _first_come(changes: Sequence[GroupChange]) -> list[GroupChange]:
-    """A version holds one unit under a key: what a later source brings under it is kept out, and its group is read again next time."""
+    """A version holds one unit under a key: what a later source brings under it is kept out, and
+    its group is read again next time.
+    """
     holders: dict[Key, tuple[str, str]] = {}
     for op in (MOVE, ADD):
         for change in changes:
@@ -109,9 +142,16 @@ def _first_come(changes: Sequence[GroupChange]) -> list[GroupChange]:
                     holders.setdefault((line.type, line.key), (line.digest, change.head.source))
     found = []
     for change in changes:
-        lines = [_waiting(line, *holders.get((line.type, line.key), ("", ""))) for line in change.lines]
+        lines = [
+            _waiting(line, *holders.get((line.type, line.key), ("", ""))) for line in change.lines
+        ]
         kept_out = any(map(contested, lines)) and change.head.validator is not None
-        found.append(GroupChange(msgspec.structs.replace(change.head, validator=None) if kept_out else change.head, lines))
+        found.append(
+            GroupChange(
+                msgspec.structs.replace(change.head, validator=None) if kept_out else change.head,
+                lines,
+            )
+        )
     return found
 
 
@@ -121,8 +161,12 @@ def _waiting(line: ChangeLine, digest: str, holder: str) -> ChangeLine:
     return msgspec.structs.replace(line, op=REFUSE, reason=f"held by {holder}", download=0)
 
 
-def applied(held: Mapping[tuple[Digest, str], bytes], changes: Iterable[GroupChange]) -> dict[Digest, bytes]:
-    """What a group holds once `changes` are carried out: bodies by digest. `held`: bodies by (digest, source) as it is now."""
+def applied(
+    held: Mapping[tuple[Digest, str], bytes], changes: Iterable[GroupChange]
+) -> dict[Digest, bytes]:
+    """What a group holds once `changes` are carried out: bodies by digest. `held`: bodies by
+    (digest, source) as it is now.
+    """
     rows = dict(held)
     for change in changes:
         for line in change.lines:
@@ -152,26 +196,40 @@ def counts_of(lines: Iterable[ChangeLine]) -> Counts:
             refused[line.rule or line.reason] = refused.get(line.rule or line.reason, 0) + 1
         else:
             download += line.download
-    return Counts(number[ADD], number[REMOVE], number[CHANGE], number[MOVE], download) + Counts(refused=refused)
+    return Counts(number[ADD], number[REMOVE], number[CHANGE], number[MOVE], download) + Counts(
+        refused=refused
+    )
 
 
-def fetching(sealed: Sealed, reason: str, words: Words) -> ChangeLine:
-    """A unit that is held as it is, and whose artifacts are to be brought in nevertheless, or recorded where they are now."""
+def fetching(sealed: IdentifiedUnit, reason: str, words: Words) -> ChangeLine:
+    """A unit that is held as it is, and whose artifacts are to be brought in nevertheless, or
+    recorded where they are now.
+    """
     return _joining(sealed, MOVE, reason, words)
 
 
 def with_download(line: ChangeLine, stored: Container[str]) -> ChangeLine:
     """The same line, knowing which of its artifacts (by sha256) the store has already."""
-    missing = sum(artifact.size or 0 for artifact in line.artifacts if artifact.sha256 not in stored)
+    missing = sum(
+        artifact.size or 0 for artifact in line.artifacts if artifact.sha256 not in stored
+    )
     return msgspec.structs.replace(line, download=missing) if missing else line
 
 
-def _arrival(sealed: Sealed, held: Member | None, foreign: Member | None, words: Words) -> ChangeLine | None:
+def _arrival(
+    sealed: IdentifiedUnit, held: Member | None, foreign: Member | None, words: Words
+) -> ChangeLine | None:
     digest = sealed.digest.hex
     if held is not None and held.digest == digest:
         return None
     if held is None and foreign is not None:
-        return _joining(sealed, MOVE if foreign.digest == digest else REFUSE, f"held by {foreign.source}", words, waits=True)
+        return _joining(
+            sealed,
+            MOVE if foreign.digest == digest else REFUSE,
+            f"held by {foreign.source}",
+            words,
+            waits=True,
+        )
     if held is None:
         return _joining(sealed, ADD, "", words)
     refusal = words.refusal(held.unit, sealed.unit)
@@ -180,7 +238,15 @@ def _arrival(sealed: Sealed, held: Member | None, foreign: Member | None, words:
     return _joining(sealed, CHANGE, words.change(held.unit, sealed.unit), words, before=held.digest)
 
 
-def _joining(sealed: Sealed, op: str, reason: str, words: Words, before: str = "", *, waits: bool = False) -> ChangeLine:
+def _joining(
+    sealed: IdentifiedUnit,
+    op: str,
+    reason: str,
+    words: Words,
+    before: str = "",
+    *,
+    waits: bool = False,
+) -> ChangeLine:
     version, label = words.summary(sealed.unit)
     kept_out = op == REFUSE and not waits
     return ChangeLine(
@@ -200,7 +266,10 @@ def _joining(sealed: Sealed, op: str, reason: str, words: Words, before: str = "
 
 def _named(artifacts: list[Artifact]) -> list[Artifact]:
     """With the one digest that counts once it is there."""
-    return [msgspec.structs.replace(one, digests={}) if one.digests else one for one in artifacts]
+    return [
+        msgspec.structs.replace(artifact, digests={}) if artifact.digests else artifact
+        for artifact in artifacts
+    ]
 
 
 def _departure(member: Member, op: str, reason: str, words: Words) -> ChangeLine:
@@ -236,7 +305,9 @@ def _settled(line: ChangeLine, both: set[str], free: set[Key]) -> ChangeLine:
         return msgspec.structs.replace(line, op=ADD, reason="")
     if line.digest not in both or line.op not in (ADD, REMOVE):
         return line
-    return msgspec.structs.replace(line, op=MOVE, digest=line.digest if line.op == ADD else "", download=0)
+    return msgspec.structs.replace(
+        line, op=MOVE, digest=line.digest if line.op == ADD else "", download=0
+    )
 
 
 def _size(unit: Unit | StoredUnit) -> int | None:

@@ -1,6 +1,7 @@
 """A plan for machines: one canonical JSON document (sorted keys, no white space), streamed.
 
-`formatVersion` 1: keys may be added, never removed or changed in meaning. `digest` identifies the plan.
+`formatVersion` 1: keys may be added, never removed or changed in meaning. `digest` identifies the
+plan.
 """
 
 from __future__ import annotations
@@ -10,7 +11,19 @@ from itertools import groupby
 from typing import Any
 
 from reconciler.model import canonical
-from reconciler.plan.changes import ADD, CHANGE, REFUSE, REMOVE, ChangeLine, ContentChanges, Failure, Plan, ResourceChange, Spool, Withholding
+from reconciler.plan.changes import (
+    ADD,
+    CHANGE,
+    REFUSE,
+    REMOVE,
+    ChangeLine,
+    ContentChanges,
+    Failure,
+    Plan,
+    ResourceChange,
+    Spool,
+    Withholding,
+)
 
 FORMAT_VERSION = 1
 REFUSED_ENTRIES = 1000
@@ -27,7 +40,11 @@ def document(plan: Plan, *, verbose: bool = False) -> Iterator[bytes]:
     yield b',"manifestDigest":' + canonical(str(plan.manifest_digest))
     yield b',"plugins":' + canonical(dict(plan.plugins))
     yield b',"summary":' + canonical(_summary(plan))
-    yield b',"unowned":' + canonical([{"kind": ref.kind.value, "name": ref.name} for ref in plan.unowned]) + b"}"
+    yield (
+        b',"unowned":'
+        + canonical([{"kind": ref.kind.value, "name": ref.name} for ref in plan.unowned])
+        + b"}"
+    )
 
 
 def entry(line: ChangeLine, group: str) -> dict[str, Any]:
@@ -50,7 +67,9 @@ def _change(change: ResourceChange, verbose: bool) -> Iterator[bytes]:
     if change.content is not None:
         yield b',"content":'
         yield from _content(change.content, verbose)
-    yield b',"fields":' + canonical([{"path": f.path, "before": f.before, "after": f.after} for f in change.fields])
+    yield b',"fields":' + canonical(
+        [{"path": f.path, "before": f.before, "after": f.after} for f in change.fields]
+    )
     if change.refusal:
         yield b',"guard":' + canonical({"hint": change.hint, "message": change.refusal})
     yield b',"kind":' + canonical(change.ref.kind.value) + b',"name":' + canonical(change.ref.name)
@@ -79,7 +98,9 @@ def _content(content: ContentChanges, verbose: bool) -> Iterator[bytes]:
     yield from _array(_entries(content.spool, types, CHANGE))
     yield b',"failures":' + canonical([_failure(failure) for failure in content.failures])
     yield b',"refused":{"counts":' + canonical(dict(content.counts.refused)) + b',"entries":'
-    yield from _array(_limited(_entries(content.spool, types, REFUSE), None if verbose else REFUSED_ENTRIES))
+    yield from _array(
+        _limited(_entries(content.spool, types, REFUSE), None if verbose else REFUSED_ENTRIES)
+    )
     yield b'},"removed":'
     yield from _array(_entries(content.spool, types, REMOVE))
     yield b',"unknown":' + canonical(list(content.unknown)) + b"}"
@@ -88,8 +109,15 @@ def _content(content: ContentChanges, verbose: bool) -> Iterator[bytes]:
 def _entries(spool: Spool, types: Iterable[str], op: str) -> Iterator[dict[str, Any]]:
     """In (type, group, key) order, without ever holding more than a group."""
     for type_ in types:
-        for name, changes in groupby(spool, key=lambda change: change.head.name):  # several sources may touch one group
-            lines = [line for change in changes for line in change.lines if line.op == op and line.type == type_]
+        for name, changes in groupby(
+            spool, key=lambda change: change.head.name
+        ):  # several sources may touch one group
+            lines = [
+                line
+                for change in changes
+                for line in change.lines
+                if line.op == op and line.type == type_
+            ]
             for line in sorted(lines, key=lambda line: line.key):
                 yield entry(line, name)
 

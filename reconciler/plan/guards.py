@@ -1,7 +1,8 @@
 """The brakes: they live in the plan, not in the command line.
 
-Each guard looks at one change and either lets it pass or returns what stops it, naming the setting that decides and
-the flag that overrides it. `--allow-destroy` overrides every guard but `preventDestroy`.
+Each guard looks at one change and either lets it pass or returns what stops it, naming the setting
+that decides and the flag that overrides it. `--allow-destroy` overrides every guard but
+`preventDestroy`.
 """
 
 from __future__ import annotations
@@ -19,35 +20,57 @@ def guarded(change: ResourceChange, guard: Guard, *, allow_destroy: bool) -> Res
     return change.refused(*refusal) if refusal else change
 
 
-def serving_guarded(change: ResourceChange, repository: str, guard: Guard, *, allow_destroy: bool) -> ResourceChange:
-    """The same change of a publication, or the change with its refusal: what filters take from it counts as a removal from `repository`."""
+def serving_guarded(
+    change: ResourceChange, repository: str, guard: Guard, *, allow_destroy: bool
+) -> ResourceChange:
+    """The same change of a publication, or the change with its refusal: what filters take from it
+    counts as a removal from `repository`.
+    """
     if change.refusal or change.withheld is None:
         return change
-    refusal = serving_refusal(change.ref.name, change.withheld, repository, guard, allow_destroy=allow_destroy)
+    refusal = serving_refusal(
+        change.ref.name, change.withheld, repository, guard, allow_destroy=allow_destroy
+    )
     return change.refused(*refusal) if refusal else change
 
 
-def serving_refusal(name: str, withheld: Withholding, repository: str, guard: Guard, *, allow_destroy: bool) -> tuple[str, str] | None:
-    """Why the publication `name` must not lose what filters withhold of it, and what now; None where it may."""
+def serving_refusal(
+    name: str, withheld: Withholding, repository: str, guard: Guard, *, allow_destroy: bool
+) -> tuple[str, str] | None:
+    """Why the publication `name` must not lose what filters withhold of it, and what now; None
+    where it may.
+    """
     plural = withheld.plural
     emptied = withheld.taken > 0 and withheld.left <= 0
     if guard.prevent_destroy and emptied:
-        message = f"publication `{name}` would become empty, and `guard.preventDestroy` of repository `{repository}` forbids that"
+        message = (
+            f"publication `{name}` would become empty, and `guard.preventDestroy` of repository"
+            f" `{repository}` forbids that"
+        )
         return message, "set `guard.preventDestroy: false` first"
     if allow_destroy:
         return None
     if emptied:
-        return f"publication `{name}` would lose all of its {withheld.served} {plural}: filters withhold them", _MEANT
+        return (
+            (
+                f"publication `{name}` would lose all of its {withheld.served} {plural}: filters"
+                " withhold them"
+            ),
+            _MEANT,
+        )
     if not _beyond(withheld.taken, withheld.served, guard):
         return None
     message = (
-        f"publication `{name}` would lose {withheld.taken} of its {withheld.served} {plural} ({_share(withheld.taken, withheld.served):.0f}%),"
-        f" more than `guard.maxRemovals` ({_allowed(guard)}) of repository `{repository}` lets pass: filters withhold them"
+        f"publication `{name}` would lose {withheld.taken} of its {withheld.served} {plural}"
+        f" ({_share(withheld.taken, withheld.served):.0f}%), more than `guard.maxRemovals`"
+        f" ({_allowed(guard)}) of repository `{repository}` lets pass: filters withhold them"
     )
     return message, _OR_RAISE
 
 
-def _refusal(change: ResourceChange, guard: Guard, *, allow_destroy: bool) -> tuple[str, str] | None:
+def _refusal(
+    change: ResourceChange, guard: Guard, *, allow_destroy: bool
+) -> tuple[str, str] | None:
     if change.ref.kind is not Kind.REPOSITORY:
         return None
     name = change.ref.name
@@ -55,14 +78,25 @@ def _refusal(change: ResourceChange, guard: Guard, *, allow_destroy: bool) -> tu
     emptied = change.content is not None and _empties(change.content)
     if guard.prevent_destroy and (deleted or emptied):
         what = "be removed" if deleted else "become empty"
-        return f"repository `{name}` would {what}, and its `guard.preventDestroy` forbids that", "set `guard.preventDestroy: false` first"
+        return (
+            f"repository `{name}` would {what}, and its `guard.preventDestroy` forbids that",
+            "set `guard.preventDestroy: false` first",
+        )
     if allow_destroy:
         return None
     if deleted:
         return f"repository `{name}` would be removed with all its versions", _MEANT
     if emptied and change.content is not None:
-        return f"repository `{name}` would lose all of its {change.content.units} {change.content.plural}", _MEANT
-    if change.content is not None and _beyond(change.content.counts.removed, change.content.units, guard):
+        return (
+            (
+                f"repository `{name}` would lose all of its {change.content.units}"
+                f" {change.content.plural}"
+            ),
+            _MEANT,
+        )
+    if change.content is not None and _beyond(
+        change.content.counts.removed, change.content.units, guard
+    ):
         return _mass_removal(name, change.content, guard)
     return None
 
@@ -82,8 +116,9 @@ def _beyond(removed: int, units: int, guard: Guard) -> bool:
 def _mass_removal(name: str, content: ContentChanges, guard: Guard) -> tuple[str, str]:
     removed, units = content.counts.removed, content.units
     message = (
-        f"repository `{name}` would lose {removed} of its {units} {content.plural} ({_share(removed, units):.0f}%),"
-        f" more than `guard.maxRemovals` ({_allowed(guard)}) lets pass"
+        f"repository `{name}` would lose {removed} of its {units} {content.plural}"
+        f" ({_share(removed, units):.0f}%), more than `guard.maxRemovals` ({_allowed(guard)}) lets"
+        " pass"
     )
     return message, _OR_RAISE
 

@@ -1,4 +1,6 @@
-"""The difference of resources: what the manifests declare against what the last apply recorded. Pure."""
+"""The difference of resources: what the manifests declare against what the last apply recorded.
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -11,17 +13,27 @@ from reconciler.plan.changes import Action, FieldChange, ResourceChange
 MASKED = "(secret changed)"
 
 
-def resource_change(desired: Resource, actual: ActualResource | None, secrets: Mapping[str, str]) -> ResourceChange:
-    """What happens to one declared resource. `secrets`: keyed fingerprints of its secret values, by path in the spec."""
+def resource_change(
+    desired: Resource, actual: ActualResource | None, secrets: Mapping[str, str]
+) -> ResourceChange:
+    """What happens to one declared resource. `secrets`: keyed fingerprints of its secret values, by
+    path in the spec.
+    """
     if actual is None:
         return ResourceChange(Action.CREATE, desired.meta.ref)
     fields = [
         *_differences("spec", actual.spec, desired.spec),
         *_differences("metadata.labels", actual.labels, desired.meta.labels),
         *_differences("metadata.annotations", actual.annotations, desired.meta.annotations),
-        *(FieldChange(path, None, MASKED) for path in sorted(secrets) if actual.secrets.get(path, secrets[path]) != secrets[path]),
+        *(
+            FieldChange(path, None, MASKED)
+            for path in sorted(secrets)
+            if actual.secrets.get(path, secrets[path]) != secrets[path]
+        ),
     ]
-    return ResourceChange(Action.UPDATE if fields else Action.NO_OP, desired.meta.ref, fields=tuple(fields))
+    return ResourceChange(
+        Action.UPDATE if fields else Action.NO_OP, desired.meta.ref, fields=tuple(fields)
+    )
 
 
 def _differences(path: str, before: Any, after: Any) -> Iterator[FieldChange]:

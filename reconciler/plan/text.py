@@ -12,7 +12,18 @@ from itertools import islice
 from typing import Any
 
 from reconciler.model import Kind, Ref
-from reconciler.plan.changes import ADD, CHANGE, REFUSE, REMOVE, Action, ContentChanges, Counts, Plan, ResourceChange, Withholding
+from reconciler.plan.changes import (
+    ADD,
+    CHANGE,
+    REFUSE,
+    REMOVE,
+    Action,
+    ContentChanges,
+    Counts,
+    Plan,
+    ResourceChange,
+    Withholding,
+)
 
 SIGNS = {Action.CREATE: "+", Action.UPDATE: "~", Action.DELETE: "-", Action.NO_OP: " "}
 ROWS = 40  # content rows per repository and sign, unless verbose
@@ -25,7 +36,11 @@ _WITHHELD = {REMOVE: "withheld: {}", ADD: "no longer withheld"}
 def text(plan: Plan, *, verbose: bool = False) -> Iterator[str]:
     """The lines of a plan, without line ends."""
     for change in plan.changes:
-        if change.action is not Action.NO_OP or change.refusal or (change.content and _worth_saying(change.content)):
+        if (
+            change.action is not Action.NO_OP
+            or change.refusal
+            or (change.content and _worth_saying(change.content))
+        ):
             yield from _resource(change, verbose)
     for ref in plan.unowned:
         yield f"? {_title(ref)}   no manifest declares it any more; `--prune` removes it"
@@ -33,7 +48,9 @@ def text(plan: Plan, *, verbose: bool = False) -> Iterator[str]:
 
 
 def _worth_saying(content: ContentChanges) -> bool:
-    """Is there something to tell of content that does not change: what failed, what is unknown, what was kept out?"""
+    """Is there something to tell of content that does not change: what failed, what is unknown,
+    what was kept out?
+    """
     return bool(content.failures or content.unknown or content.counts.refused)
 
 
@@ -49,7 +66,11 @@ def size_text(size: int) -> str:
 
 def counts_text(counts: Counts, plural: str) -> str:
     """`+12 -3 ~1 distributions, 48.1 MiB to download`; empty where nothing changes."""
-    numbers = [f"{sign}{n}" for sign, n in (("+", counts.added), ("-", counts.removed), ("~", counts.changed)) if n]
+    numbers = [
+        f"{sign}{n}"
+        for sign, n in (("+", counts.added), ("-", counts.removed), ("~", counts.changed))
+        if n
+    ]
     words = [f"{' '.join(numbers)} {plural}"] if numbers else []
     if counts.download:
         words.append(f"{size_text(counts.download)} to download")
@@ -101,24 +122,32 @@ def _rows(content: ContentChanges | Withholding, signs: Iterable[str]) -> Iterat
             if line.op in signs:
                 name = line.version or ("" if line.key == change.head.name else line.key)
                 table.setdefault((line.op, name, line.reason), []).append(line.label)
-        for (sign, name, reason), labels in sorted(table.items(), key=lambda row: (natural(row[0][1]), row[0])):
+        for (sign, name, reason), labels in sorted(
+            table.items(), key=lambda row: (natural(row[0][1]), row[0])
+        ):
             shown = name if content.buckets and name else f"{change.head.name} {name}".strip()
             yield _row(sign, shown, labels, said.get(sign, "{}").format(reason)), len(labels)
 
 
 def natural(text: str) -> list[tuple[int, str]]:
     """A key for sorting: numbers by their value, so that 2.10 comes after 2.9."""
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", text)]
+    return [
+        (int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", text)
+    ]
 
 
 def _row(sign: str, name: str, labels: list[str], reason: str) -> str:
     kinds = ", ".join(sorted({label for label in labels if label}))
     files = f"{len(labels)} files" if len(labels) > 1 else ""
-    return (f"    {sign} {name:<28} " + "   ".join(part for part in (kinds, files, reason) if part)).rstrip()
+    return (
+        f"    {sign} {name:<28} " + "   ".join(part for part in (kinds, files, reason) if part)
+    ).rstrip()
 
 
 def _refused(content: ContentChanges, repository: str, verbose: bool) -> Iterator[str]:
-    """All of them when there are few or `verbose`; else one line per rule, or per reason of what no rule keeps out."""
+    """All of them when there are few or `verbose`; else one line per rule, or per reason of what no
+    rule keeps out.
+    """
     if not content.counts.refused:
         return
     if verbose or sum(content.counts.refused.values()) <= REFUSED_ROWS:
@@ -129,12 +158,19 @@ def _refused(content: ContentChanges, repository: str, verbose: bool) -> Iterato
         yield f"    ! {number:,} refused: {reason}"
     hidden = counted[REFUSED_ROWS:]
     if hidden:
-        yield f"    ! {sum(number for _, number in hidden):,} refused for {len(hidden)} more reasons"
-    yield f"    ! ... each of them: `--verbose`; why one of them: `reconciler explain repository/{repository} NAME`"
+        yield (
+            f"    ! {sum(number for _, number in hidden):,} refused for {len(hidden)} more reasons"
+        )
+    yield (
+        "    ! ... each of them: `--verbose`; why one of them: `reconciler explain"
+        f" repository/{repository} NAME`"
+    )
 
 
 def _capped(content: ContentChanges | Withholding, limit: int | None) -> Iterator[str]:
-    """The first rows. What is not shown is not looked at either: of a million changes nobody reads all."""
+    """The first rows. What is not shown is not looked at either: of a million changes nobody reads
+    all.
+    """
     left = content.counts.total
     for row, units in islice(_rows(content, (ADD, REMOVE, CHANGE)), limit):
         left -= units
@@ -158,7 +194,14 @@ def _last_line(plan: Plan) -> str:
         words += f", {size_text(counts.download)} to download." if counts.download else "."
     elif counts.download:
         words += f" {size_text(counts.download)} to download."
-    withheld = [f"{number} {word}" for number, word in ((summary.withheld, "withheld"), (summary.released, "no longer withheld")) if number]
+    withheld = [
+        f"{number} {word}"
+        for number, word in (
+            (summary.withheld, "withheld"),
+            (summary.released, "no longer withheld"),
+        )
+        if number
+    ]
     return f"{words} {', '.join(withheld)}." if withheld else words
 
 
@@ -168,14 +211,24 @@ def _nothing_to_do(plan: Plan) -> str:
     if any(change.content and change.content.unknown for change in plan.changes):
         return "No changes as far as is known: what is marked `unknown` was not asked for."
     if not plan.changes:
-        return "No changes: nothing is declared here." if not plan.unowned else "No changes, but nothing is declared here."
+        return (
+            "No changes: nothing is declared here."
+            if not plan.unowned
+            else "No changes, but nothing is declared here."
+        )
     return "No changes: what is served is what the manifests say."
 
 
 def _versions(change: ResourceChange) -> str:
     before, after = change.version
     if change.ref.kind is Kind.PUBLICATION and after is not None:
-        return f"-> version {after}" if before is None else f"version {before} -> {after}" if before != after else f"version {after}"
+        return (
+            f"-> version {after}"
+            if before is None
+            else f"version {before} -> {after}"
+            if before != after
+            else f"version {after}"
+        )
     return f"version {before} -> {after}" if after is not None and before != after else ""
 
 
@@ -184,4 +237,12 @@ def _title(ref: Ref) -> str:
 
 
 def _plain(value: Any) -> str:
-    return "(none)" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
+    return (
+        "(none)"
+        if value is None
+        else (
+            value
+            if isinstance(value, str)
+            else json.dumps(value, ensure_ascii=False, sort_keys=True)
+        )
+    )

@@ -1,12 +1,32 @@
-"""The door: everything that a plugin may import from reconciler, under a version of its own (`API_VERSION`, semver).
+"""The door: everything that a plugin may import from reconciler, under a version of its own
+(`API_VERSION`, semver).
 
-Comes in: classes that plugins advertise as entry points. Goes out: ports, option models, calls and conduits, units.
-Must never know: any packaging format, SQL, manifests, the engine.
+Comes in: classes that plugins advertise as entry points. Goes out: ports, option models, calls and
+conduits, units. Must never know: any packaging format, SQL, manifests, the engine.
 """
 
-from reconciler.errors import Conflict, Gone, Malformed, NotCached, PluginFault, Refused, Stale, Unreachable, Withdrawn
+from reconciler.errors import (
+    Conflict,
+    Gone,
+    Malformed,
+    NotCached,
+    PluginFault,
+    Refused,
+    Stale,
+    Unreachable,
+    Withdrawn,
+)
 from reconciler.model import Artifact, Group, Page, StoredArtifact, StoredUnit, Unit, safe_path
-from reconciler.plugin.calls import UNCHANGED, ImporterCall, Part, ReadingCall, RepositoryInfo, Scratchpads, Unchanged, WritableScratchpads
+from reconciler.plugin.calls import (
+    UNCHANGED,
+    ImporterCall,
+    Part,
+    ReadingCall,
+    RepositoryInfo,
+    Scratchpads,
+    Unchanged,
+    WritableScratchpads,
+)
 from reconciler.plugin.conduits import (
     CopyConduit,
     GroupOutput,
@@ -25,10 +45,19 @@ from reconciler.plugin.conduits import (
 from reconciler.plugin.config import PluginCallConfiguration
 from reconciler.plugin.content import ActiveFilter, ContentType, Decision, Step, Summary
 from reconciler.plugin.importer import Importer
-from reconciler.plugin.judging import API_VERSION
 from reconciler.plugin.metadata import Metadata
-from reconciler.plugin.options import Duration, Located, LocatedPath, OptionFault, Options, Size, parse_duration, parse_size
+from reconciler.plugin.options import (
+    Duration,
+    Located,
+    LocatedPath,
+    OptionFault,
+    Options,
+    Size,
+    parse_duration,
+    parse_size,
+)
 from reconciler.plugin.publisher import UPLOAD_PATH, Publisher
+from reconciler.plugin.validation import API_VERSION
 
 __all__ = [
     "API_VERSION",

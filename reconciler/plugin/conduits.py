@@ -1,7 +1,8 @@
-"""Conduits: one kind per operation, each bound to one repository and one call, closed when the call returns.
+"""Conduits: one kind per operation, each bound to one repository and one call, closed when the call
+returns.
 
-A closed conduit raises PluginFault whatever is asked of it. `SyncConduit` records and `ValidateConduit` reads: neither
-can write, whoever runs them.
+A closed conduit raises PluginFault whatever is asked of it. `SyncConduit` records and
+`ValidateConduit` reads: neither can write, whoever runs them.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ Placed = tuple[str, Unit]
 class UploadedFile(msgspec.Struct, frozen=True):
     """A file that somebody sent. `name`: as they called it, without folders; hostile until parsed.
 
-    `path`: where its bytes lie for the length of the call. `size` in bytes; `sha256`: 64 lower-case hex digits, computed from the bytes that arrived.
+    `path`: where its bytes lie for the length of the call. `size` in bytes; `sha256`: 64 lower-case
+    hex digits, computed from the bytes that arrived.
     """
 
     name: str
@@ -35,7 +37,9 @@ class UploadedFile(msgspec.Struct, frozen=True):
 
 
 class UploadForm(msgspec.Struct, frozen=True):
-    """What came along with a file. `path`: within the publication, as `upload/`; `fields`: texts by name."""
+    """What came along with a file. `path`: within the publication, as `upload/`; `fields`: texts by
+    name.
+    """
 
     path: str
     fields: Mapping[str, str]
@@ -54,18 +58,25 @@ class Members(Protocol):
 
 
 class SyncConduit(ReadingCall, Members, WritableScratchpads, Protocol):
-    """Handed to `Importer.sync`: asks upstream, shows what this source holds, and records what should change.
+    """Handed to `Importer.sync`: asks upstream, shows what this source holds, and records what
+    should change.
 
-    The record is the plan; nothing of it happens while `sync` runs, and a dry run throws it away. What is not mentioned stays.
+    The record is the plan; nothing of it happens while `sync` runs, and a dry run throws it away.
+    What is not mentioned stays.
     """
 
-    def init_unit(self, type: str, key: str, metadata: Mapping[str, Any], artifacts: Sequence[Artifact] = ()) -> Unit:
-        """A unit, checked here and now. Raises PluginFault naming what the core would not take; an artifact without a digest is fine:
-        the core downloads it while planning."""
+    def init_unit(
+        self, type: str, key: str, metadata: Mapping[str, Any], artifacts: Sequence[Artifact] = ()
+    ) -> Unit:
+        """A unit, checked here and now. Raises PluginFault naming what the core would not take; an
+        artifact without a digest is fine: the core downloads it while planning.
+        """
         ...
 
     def save_unit(self, group: str, unit: Unit) -> None:
-        """The unit joins `group`, or takes the place of the one under its type and key. Whether it is let in is decided by `select`."""
+        """The unit joins `group`, or takes the place of the one under its type and key. Whether it
+        is let in is decided by `select`.
+        """
         ...
 
     def associate_unit(self, unit: StoredUnit) -> None:
@@ -77,19 +88,25 @@ class SyncConduit(ReadingCall, Members, WritableScratchpads, Protocol):
         ...
 
     def refuse(self, group: str, key: str, reason: str) -> None:
-        """Upstream lists `key`, and it cannot become a unit because `reason`. It is shown as refused and is no failure."""
+        """Upstream lists `key`, and it cannot become a unit because `reason`. It is shown as
+        refused and is no failure.
+        """
         ...
 
 
 class HandConduit(Members, WritableScratchpads, Protocol):
-    """What `UploadConduit` and `ReceiveConduit` have in common: somebody changes a repository by hand."""
+    """What `UploadConduit` and `ReceiveConduit` have in common: somebody changes a repository by
+    hand.
+    """
 
     @property
     def repository(self) -> RepositoryInfo: ...
 
     @property
     def options(self) -> Any:
-        """The validated option model: of the repository's `upload` source for an importer, of the publication for a publisher."""
+        """The validated option model: of the repository's `upload` source for an importer, of the
+        publication for a publisher.
+        """
         ...
 
     @property
@@ -106,7 +123,9 @@ class UploadConduit(HandConduit, Protocol):
 
 
 class ReceiveConduit(HandConduit, Protocol):
-    """Handed to `Publisher.receive`: what the repository behind the publication holds, and the publisher's own notes."""
+    """Handed to `Publisher.receive`: what the repository behind the publication holds, and the
+    publisher's own notes.
+    """
 
     @property
     def publication(self) -> str:
@@ -119,7 +138,9 @@ class ReceiveConduit(HandConduit, Protocol):
 
 
 class CopyConduit(Members, WritableScratchpads, Protocol):
-    """Handed to `Importer.copy`: what the repository holds (`groups`, `units`), and what the one holds that is copied from (`source`)."""
+    """Handed to `Importer.copy`: what the repository holds (`groups`, `units`), and what the one
+    holds that is copied from (`source`).
+    """
 
     @property
     def repository(self) -> RepositoryInfo:
@@ -156,13 +177,18 @@ class ValidateConduit(Scratchpads, Protocol):
 
 
 class GroupOutput(Protocol):
-    """Files that belong to one group of a publication: together they replace what the group had before."""
+    """Files that belong to one group of a publication: together they replace what the group had
+    before.
+    """
 
-    def page(self, path: str, body: bytes, media_type: str, *, aliases: tuple[str, ...] = ()) -> None:
+    def page(
+        self, path: str, body: bytes, media_type: str, *, aliases: tuple[str, ...] = ()
+    ) -> None:
         """A rendered representation of `path`. A path that ends in `/` is a folder's index.
 
-        Several media types per path are negotiated; the first emitted is the default. `aliases`: further types that
-        may be asked for and are answered with this one. Rendering must depend on nothing but the version and the options.
+        Several media types per path are negotiated; the first emitted is the default. `aliases`:
+        further types that may be asked for and are answered with this one. Rendering must depend on
+        nothing but the version and the options.
         """
         ...
 
@@ -172,7 +198,8 @@ class GroupOutput(Protocol):
 
 
 class PublishConduit(Members, WritableScratchpads, Protocol):
-    """Handed to `Publisher.publish`: one version, and the difference to the version that was published last.
+    """Handed to `Publisher.publish`: one version, and the difference to the version that was
+    published last.
 
     `units`: artifact sizes are filled in once the bytes are known.
     """
@@ -183,17 +210,23 @@ class PublishConduit(Members, WritableScratchpads, Protocol):
         ...
 
     def changed(self) -> Iterator[str]:
-        """Names of the groups to render, in name order: every one on the first publication or when the configuration changed,
-        else those that differ. Emptied groups are among them: open them and emit nothing. One that is not opened is a fault."""
+        """Names of the groups to render, in name order: every one on the first publication or when
+        the configuration changed, else those that differ. Emptied groups are among them: open them
+        and emit nothing. One that is not opened is a fault.
+        """
         ...
 
     def group(self, name: str) -> AbstractContextManager[GroupOutput]:
-        """Open a group for output, in a `with` block: at its end the group's files are replaced. Once for each group; raises PluginFault for
-        one that the version does not hold and that is not among `changed`."""
+        """Open a group for output, in a `with` block: at its end the group's files are replaced.
+        Once for each group; raises PluginFault for one that the version does not hold and that is
+        not among `changed`.
+        """
         ...
 
     def whole(self) -> AbstractContextManager[GroupOutput]:
-        """Open what belongs to no group (the list of all projects). Once; where it is not opened there is nothing of the kind."""
+        """Open what belongs to no group (the list of all projects). Once; where it is not opened
+        there is nothing of the kind.
+        """
         ...
 
     @property

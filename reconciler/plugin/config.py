@@ -1,4 +1,6 @@
-"""Configuration: of one call (override, then repository, then plugin level), and of an installation."""
+"""Configuration: of one call (override, then repository, then plugin level), and of an
+installation.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +14,19 @@ from typing import Any
 class PluginCallConfiguration:
     """Read-only configuration for one call of a plugin.
 
-    `get` looks at the three levels in this order: `override` (given for this call, never stored), `repository`
-    (the manifest), `plugin` (the entry point's dictionary and the installation's settings). Presence wins: a key that is
-    set to None at a higher level hides a lower one; a key that is not set hides nothing.
+    `get` looks at the three levels in this order: `override` (given for this call, never stored),
+    `repository` (the manifest), `plugin` (the entry point's dictionary and the installation's
+    settings). Presence wins: a key that is set to None at a higher level hides a lower one; a key
+    that is not set hides nothing.
 
     What it hands out are copies, lists and mappings within too: changing them changes nothing.
     """
 
     __slots__ = ("_override", "_plugin", "_repository")
 
-    def __init__(self, override: Mapping[str, Any], repository: Mapping[str, Any], plugin: Mapping[str, Any]) -> None:
+    def __init__(
+        self, override: Mapping[str, Any], repository: Mapping[str, Any], plugin: Mapping[str, Any]
+    ) -> None:
         self._override = _copied(override)
         self._repository = _copied(repository)
         self._plugin = _copied(plugin)
@@ -53,8 +58,9 @@ class PluginCallConfiguration:
 class PluginSettings:
     """What an installation says about its plugins.
 
-    `configs`: by plugin ID, what goes over the plugin-level configuration of every plugin of that ID, key by key;
-    `origins`: the file that each of them comes from. `directory`: further plugins are loaded from there, for trying them out.
+    `configs`: by plugin ID, what goes over the plugin-level configuration of every plugin of that
+    ID, key by key; `origins`: the file that each of them comes from. `directory`: further plugins
+    are loaded from there, for trying them out.
     """
 
     configs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -67,7 +73,7 @@ def _copied(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _copied(one) for key, one in value.items()}
     if isinstance(value, list):
-        return [_copied(one) for one in value]
+        return [_copied(item) for item in value]
     if type(value) is tuple:
-        return tuple(_copied(one) for one in value)
+        return tuple(_copied(item) for item in value)
     return set(value) if isinstance(value, set) else value

@@ -4,9 +4,9 @@
     <directory>/publishers/<name>/publisher.py        and any number of *.conf: JSON objects that
     <directory>/content_types/<name>/content_type.py  together are its plugin-level configuration
 
-What they share is imported from modules that lie in <directory> itself. Every public class that such a module defines,
-and that derives from the base, is a plugin. To know how many there are a package must be imported; what fails then is
-kept, and told when the plugin is judged.
+What they share is imported from modules that lie in <directory> itself. Every public class that
+such a module defines, and that derives from the base, is a plugin. To know how many there are a
+package must be imported; what fails then is kept, and told when the plugin is judged.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.errors import PluginFault
-from reconciler.plugin.foreign import Unsound, run
-from reconciler.plugin.installed import Advertised, raising
+from reconciler.plugin.entry_points import Advertised, raising
+from reconciler.plugin.foreign_calls import Unsound, run
 from reconciler.plugin.kinds import KINDS
 from reconciler.plugin.packages import import_from
 
@@ -28,20 +28,28 @@ PATTERN = "*.conf"
 
 
 def in_directory(directory: Path, kind: str) -> list[Advertised]:
-    """The plugins of a kind, by the names of their folders; broken ones too. Raises PluginFault where there is no looking."""
+    """The plugins of a kind, by the names of their folders; broken ones too. Raises PluginFault
+    where there is no looking.
+    """
     _make_importable(str(directory.absolute()))
     parent = directory / KINDS[kind].folder
     try:
-        folders = sorted(folder for folder in parent.iterdir() if folder.is_dir() and folder.name[0] not in "._")
+        folders = sorted(
+            folder for folder in parent.iterdir() if folder.is_dir() and folder.name[0] not in "._"
+        )
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise PluginFault(f"the plugin directory `{parent}` cannot be read: {error.strerror}") from None
+        raise PluginFault(
+            f"the plugin directory `{parent}` cannot be read: {error.strerror}"
+        ) from None
     return [one for folder in folders for one in _in_folder(folder, kind)]
 
 
 def _make_importable(directory: str) -> None:
-    """What the three folders share lies beside them, as `<directory>/<name>.py`. Last in line: it must not hide what is installed."""
+    """What the three folders share lies beside them, as `<directory>/<name>.py`. Last in line: it
+    must not hide what is installed.
+    """
     if directory not in sys.path:
         sys.path.append(directory)
 
@@ -51,28 +59,48 @@ def _in_folder(folder: Path, kind: str) -> Iterator[Advertised]:
         return Advertised(kind, name, DISTRIBUTION, "", f"directory {folder}", load)
 
     try:
-        classes, config = run(lambda: (_classes(folder, kind), _configuration(folder)), "it cannot be read")
+        classes, config = run(
+            lambda: (_classes(folder, kind), _configuration(folder)), "it cannot be read"
+        )
     except Unsound as fault:
         yield named(folder.name, raising(fault))
         return
     for cls in classes:
-        yield named(folder.name if len(classes) == 1 else f"{folder.name}.{cls.__name__}", _entry_point(cls, config))
+        yield named(
+            folder.name if len(classes) == 1 else f"{folder.name}.{cls.__name__}",
+            _entry_point(cls, config),
+        )
 
 
-def _entry_point(cls: type, config: dict[str, Any]) -> Callable[[], Callable[[], tuple[type, dict[str, Any]]]]:
+def _entry_point(
+    cls: type, config: dict[str, Any]
+) -> Callable[[], Callable[[], tuple[type, dict[str, Any]]]]:
     return lambda: lambda: (cls, config)
 
 
 def _classes(folder: Path, kind: str) -> list[type]:
-    """Classes that the module itself defines, in its order: what it merely imports, and what begins with `_`, is no plugin."""
+    """Classes that the module itself defines, in its order: what it merely imports, and what begins
+    with `_`, is no plugin.
+    """
     about = KINDS[kind]
     if not (folder / f"{about.module}.py").is_file():
         raise Unsound(f"it holds no `{about.module}.py`")
     module = run(lambda: import_from(folder, about.module), "it cannot be imported")
-    derived = [one for one in vars(module).values() if isinstance(one, type) and issubclass(one, about.base)]
-    classes = [one for one in dict.fromkeys(derived) if one.__module__ == module.__name__ and not one.__name__.startswith("_")]
+    derived = [
+        var
+        for var in vars(module).values()
+        if isinstance(var, type) and issubclass(var, about.base)
+    ]
+    classes = [
+        fromkey
+        for fromkey in dict.fromkeys(derived)
+        if fromkey.__module__ == module.__name__ and not fromkey.__name__.startswith("_")
+    ]
     if not classes:
-        raise Unsound(f"its `{about.module}.py` defines no class that derives from reconciler.plugin.{about.base.__name__}")
+        raise Unsound(
+            f"its `{about.module}.py` defines no class that derives from"
+            f" reconciler.plugin.{about.base.__name__}"
+        )
     return classes
 
 

@@ -12,7 +12,9 @@ from reconciler.plugin.publisher import Publisher
 
 @dataclass(frozen=True, slots=True)
 class PluginKind:
-    """`group`: of entry points; `folder` and `module`: in a plugin directory; `models`: class attributes that must be option models."""
+    """`group`: of entry points; `folder` and `module`: in a plugin directory; `models`: class
+    attributes that must be option models.
+    """
 
     base: type
     group: str
@@ -22,7 +24,13 @@ class PluginKind:
 
 
 KINDS: Mapping[str, PluginKind] = {
-    "importer": PluginKind(Importer, "reconciler.importers", "importers", "importer", ("options", "filter_options")),
-    "publisher": PluginKind(Publisher, "reconciler.publishers", "publishers", "publisher", ("options",)),
-    "content-type": PluginKind(ContentType, "reconciler.content_types", "content_types", "content_type"),
+    "importer": PluginKind(
+        Importer, "reconciler.importers", "importers", "importer", ("options", "filter_options")
+    ),
+    "publisher": PluginKind(
+        Publisher, "reconciler.publishers", "publishers", "publisher", ("options",)
+    ),
+    "content-type": PluginKind(
+        ContentType, "reconciler.content_types", "content_types", "content_type"
+    ),
 }

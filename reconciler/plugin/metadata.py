@@ -8,7 +8,9 @@ import msgspec
 
 
 class Metadata(msgspec.Struct, frozen=True):
-    """Who a plugin is. `id`: unique per kind; `types`: IDs of the content types it handles; `api`: a PEP 440 range of API versions."""
+    """Who a plugin is. `id`: unique per kind; `types`: IDs of the content types it handles; `api`:
+    a PEP 440 range of API versions.
+    """
 
     id: str
     display_name: str

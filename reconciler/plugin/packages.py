@@ -1,8 +1,9 @@
 """Packages that are imported from wherever they lie, without a place on `sys.path`.
 
-Each gets a name of its own in `sys.modules`, so that `importers/quotes` and `publishers/quotes` do not meet, and neither
-hides an installed `quotes`. To its own modules a package answers under its folder's name: there, `from quotes.pages import
-Page`, `from .pages import Page` and, where nothing else is called `pages`, `import pages` find the same module.
+Each gets a name of its own in `sys.modules`, so that `importers/quotes` and `publishers/quotes` do
+not meet, and neither hides an installed `quotes`. To its own modules a package answers under its
+folder's name: there, `from quotes.pages import Page`, `from .pages import Page` and, where nothing
+else is called `pages`, `import pages` find the same module.
 """
 
 from __future__ import annotations
@@ -24,9 +25,13 @@ PREFIX = "reconciler_plugin_directory_"
 
 
 def import_from(folder: Path, module: str) -> ModuleType:
-    """Import a module of the package in `folder`; `__init__.py` may be missing. A second time gives the same module."""
+    """Import a module of the package in `folder`; `__init__.py` may be missing. A second time gives
+    the same module.
+    """
     if _PACKAGES not in sys.meta_path:
-        sys.meta_path.insert(0, _PACKAGES)  # before the usual finder, which would find the modules of a package that is known by now
+        sys.meta_path.insert(
+            0, _PACKAGES
+        )  # before the usual finder, which would find the modules of a package that is known by now
     return import_module(f"{_PACKAGES.name_of(folder.resolve())}.{module}")
 
 
@@ -41,13 +46,19 @@ class _Packages(MetaPathFinder):
         self.folders[name] = folder
         return name
 
-    def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
         package, _, rest = fullname.partition(".")
         folder = self.folders.get(package)
         if folder is None:
             return None
         spec = PathFinder.find_spec(fullname, path, target) if rest else _root(fullname, folder)
-        if spec is not None and spec.origin is not None and isinstance(spec.loader, SourceFileLoader):
+        if (
+            spec is not None
+            and spec.origin is not None
+            and isinstance(spec.loader, SourceFileLoader)
+        ):
             spec.loader = _Loader(fullname, spec.origin, folder)
         return spec
 
@@ -101,7 +112,11 @@ class _Import:
         try:
             return builtins.__import__(name, globals, locals, fromlist, level)
         except ModuleNotFoundError as error:
-            if level != 0 or error.name != first or PathFinder.find_spec(first, [str(self._folder)]) is None:
+            if (
+                level != 0
+                or error.name != first
+                or PathFinder.find_spec(first, [str(self._folder)]) is None
+            ):
                 raise
         found = builtins.__import__(f"{self._package}.{name}", globals, locals, fromlist, 0)
         return found if fromlist else import_module(f"{self._package}.{first}")

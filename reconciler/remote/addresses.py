@@ -7,7 +7,9 @@ from urllib.request import getproxies, proxy_bypass
 
 
 def shown(url: str) -> str:
-    """The URL without user, password and fragment; a query, which may hold a signature, becomes `...`."""
+    """The URL without user, password and fragment; a query, which may hold a signature, becomes
+    `...`.
+    """
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -18,7 +20,9 @@ def shown(url: str) -> str:
 
 
 class EnvironmentProxies:
-    """`http_proxy`, `https_proxy`, `all_proxy` and `no_proxy`, read once, as every other client on the machine reads them."""
+    """`http_proxy`, `https_proxy`, `all_proxy` and `no_proxy`, read once, as every other client on
+    the machine reads them.
+    """
 
     def __init__(self) -> None:
         self._proxies = getproxies()
@@ -31,5 +35,7 @@ class EnvironmentProxies:
         key = (scheme, host)
         if key not in self._known:
             bypassed = bool(proxy_bypass(host))
-            self._known[key] = None if bypassed else self._proxies.get(scheme) or self._proxies.get("all")
+            self._known[key] = (
+                None if bypassed else self._proxies.get(scheme) or self._proxies.get("all")
+            )
         return self._known[key]

@@ -9,12 +9,18 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-SMALL = 1024 * 1024  # up to here handing the interpreter lock to and fro costs more CPU than a thread takes off the loop (4 ms at the most)
+SMALL = (
+    1024 * 1024
+    # up to here handing the interpreter lock to and fro costs more CPU than a thread takes off the loop
+    # (4 ms at the most)
+)
 BLOCK = 1024 * 1024
 
 
 async def blocks(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The same bytes in pieces of at least `BLOCK` bytes each, the last one excepted; none of them empty."""
+    """The same bytes in pieces of at least `BLOCK` bytes each, the last one excepted; none of them
+    empty.
+    """
     gathered: list[bytes] = []
     held = 0
     async for piece in pieces:
@@ -29,7 +35,9 @@ async def blocks(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 
 async def in_thread(function: Callable[..., T], *args: object) -> T:
-    """Run in a worker thread, and stay until that is through even when cancelled: nobody else may touch its file before."""
+    """Run in a worker thread, and stay until that is through even when cancelled: nobody else may
+    touch its file before.
+    """
     future = asyncio.get_running_loop().run_in_executor(None, function, *args)
     try:
         return await asyncio.shield(future)

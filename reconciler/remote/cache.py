@@ -1,7 +1,9 @@
-"""Pages of upstream on disk, so that an unchanged one costs a 304 and an offline plan costs nothing.
+"""Pages of upstream on disk, so that an unchanged one costs a 304 and an offline plan costs
+nothing.
 
-A cache, not state: anybody may delete it or parts of it at any time, and a file that is not what it should be counts as absent.
-The payload of a page's entry, whose key is its URL and `Accept`, and whose page it is:
+A cache, not state: anybody may delete it or parts of it at any time, and a file that is not what it
+should be counts as absent. The payload of a page's entry, whose key is its URL and `Accept`, and
+whose page it is:
 
     4 bytes                 length of the head
     head                    JSON: see `Head`
@@ -16,14 +18,15 @@ from pathlib import Path
 
 import msgspec
 
-from reconciler.remote.entries import Entries
+from reconciler.remote.cache_folder import Entries
 
 _MAGIC = b"reconciler-page 1\n"
 _LENGTH = struct.Struct(">I")
 
 
 class Head(msgspec.Struct, frozen=True):
-    """What is known of a cached page. `key`: URL and `Accept` that were asked; `url`: where the answer came from; `size`: of the plain body.
+    """What is known of a cached page. `key`: URL and `Accept` that were asked; `url`: where the
+    answer came from; `size`: of the plain body.
 
     `etag`, `last_modified`: as sent; `validator`: as `Page.validator`.
     """
@@ -59,7 +62,9 @@ class CachedPage(msgspec.Struct, frozen=True):
 
 
 class PageCache:
-    """A folder of pages. It comes into being with the first page; where it cannot be written, pages are not cached."""
+    """A folder of pages. It comes into being with the first page; where it cannot be written, pages
+    are not cached.
+    """
 
     def __init__(self, root: Path, whose: str = "") -> None:
         self._root = root
@@ -67,7 +72,9 @@ class PageCache:
         self._entries = Entries(root, _MAGIC)
 
     def of(self, whose: str) -> PageCache:
-        """The pages of one remote alone, in the same folder: with other credentials one URL may show something else."""
+        """The pages of one remote alone, in the same folder: with other credentials one URL may
+        show something else.
+        """
         return PageCache(self._root, whose)
 
     def load(self, url: str, accept: str) -> CachedPage | None:
@@ -79,7 +86,9 @@ class PageCache:
     def store(self, head: Head, body: bytes) -> None:
         """Keep a page in the place of the one before. A reader sees the old or the new one, whole."""
         text = msgspec.json.encode(head)
-        self._entries.store(self._key(*head.key), b"".join((_LENGTH.pack(len(text)), text, _packed(body))))
+        self._entries.store(
+            self._key(*head.key), b"".join((_LENGTH.pack(len(text)), text, _packed(body)))
+        )
 
     def drop(self, url: str, accept: str) -> None:
         """Forget a page, if it is there."""
@@ -90,7 +99,9 @@ class PageCache:
 
 
 def _packed(body: bytes) -> bytes:
-    """Most pages are small: with the usual memory level, clearing the compressor's tables takes longer than compressing."""
+    """Most pages are small: with the usual memory level, clearing the compressor's tables takes
+    longer than compressing.
+    """
     packer = zlib.compressobj(level=1, memLevel=5)
     return packer.compress(body) + packer.flush()
 

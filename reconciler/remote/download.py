@@ -11,7 +11,7 @@ from reconciler.errors import DigestMismatch, Malformed, Temporary
 from reconciler.model import Digest
 from reconciler.remote.addresses import shown
 from reconciler.remote.blocks import SMALL, blocks, in_thread
-from reconciler.remote.port import Fetcher, Stream
+from reconciler.remote.fetcher import Fetcher, Stream
 from reconciler.remote.retry import Random, Sleep, delay
 
 
@@ -45,12 +45,13 @@ async def download(
     sleep: Sleep = asyncio.sleep,
     random: Random = _random.random,
 ) -> int:
-    """Bring the bytes of `url` into `store`; returns how many. `size`: as declared, or None. `progress`: bytes since its last call,
-    negative when a try is thrown away.
+    """Bring the bytes of `url` into `store`; returns how many. `size`: as declared, or None.
+    `progress`: bytes since its last call, negative when a try is thrown away.
 
-    A body that breaks off or has another digest is fetched again, up to `retries` times: a transfer may spoil what the server
-    has whole. Opening is tried once only: that is the fetcher's to repeat. Raises DigestMismatch, Malformed for a body larger than `size`, and what
-    the fetcher raises. Nothing of a failed try is left in the store.
+    A body that breaks off or has another digest is fetched again, up to `retries` times: a transfer
+    may spoil what the server has whole. Opening is tried once only: that is the fetcher's to
+    repeat. Raises DigestMismatch, Malformed for a body larger than `size`, and what the fetcher
+    raises. Nothing of a failed try is left in the store.
     """
     attempt = 0
     while True:
@@ -81,12 +82,18 @@ class Received:
     def check(self, total: int) -> None:
         """Raises Malformed as soon as the body is known to be larger than declared."""
         if self._size is not None and total > self._size:
-            raise Malformed(f"`{shown(self._url)}` is larger than the {self._size:,} bytes that were declared for it")
+            raise Malformed(
+                f"`{shown(self._url)}` is larger than the {self._size:,} bytes that were declared"
+                " for it"
+            )
 
     def finish(self) -> None:
         """The body has ended. Raises Malformed when it is smaller than declared."""
         if self._size is not None and self.total < self._size:
-            raise Malformed(f"`{shown(self._url)}` has {self.total:,} bytes instead of the {self._size:,} that were declared for it")
+            raise Malformed(
+                f"`{shown(self._url)}` has {self.total:,} bytes instead of the {self._size:,} that"
+                " were declared for it"
+            )
 
     def add(self, count: int) -> None:
         self.check(self.total + count)
@@ -118,7 +125,9 @@ async def _take(stream: Stream, store: Keeper, expected: Digest, received: Recei
 
 
 async def _take_blocks(stream: Stream, store: Keeper, expected: Digest, received: Received) -> int:
-    """Hash and write in worker threads, a block a call, so that two downloads use two cores and the loop stays free."""
+    """Hash and write in worker threads, a block a call, so that two downloads use two cores and the
+    loop stays free.
+    """
     incoming = store.incoming()
     try:
         async for block in blocks(received.counted(stream.chunks())):
@@ -133,5 +142,10 @@ async def _take_blocks(stream: Stream, store: Keeper, expected: Digest, received
 def named(error: Temporary | DigestMismatch, url: str) -> Temporary | DigestMismatch:
     """The error with its URL, which a store does not know."""
     if isinstance(error, DigestMismatch):
-        return DigestMismatch(f"`{shown(url)}`: {error}", hint="upstream serves other bytes than it declares, or something on the way changes them")
+        return DigestMismatch(
+            f"`{shown(url)}`: {error}",
+            hint=(
+                "upstream serves other bytes than it declares, or something on the way changes them"
+            ),
+        )
     return error

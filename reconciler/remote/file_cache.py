@@ -1,7 +1,9 @@
-"""Files of known digests on disk, whole ones and parts, so that what was read once is never asked for again.
+"""Files of known digests on disk, whole ones and parts, so that what was read once is never asked
+for again.
 
-A cache, not state: anybody may delete it or parts of it at any time. Whole files are verified whenever they are read, and belong
-to every remote; nobody can verify a part, so each remote has parts of its own. The payload of a part's entry:
+A cache, not state: anybody may delete it or parts of it at any time. Whole files are verified
+whenever they are read, and belong to every remote; nobody can verify a part, so each remote has
+parts of its own. The payload of a part's entry:
 
     8 bytes, 8 bytes        where it starts in the file; how long the whole file is
     body
@@ -14,7 +16,7 @@ import struct
 from pathlib import Path
 from typing import NamedTuple
 
-from reconciler.remote.entries import Entries
+from reconciler.remote.cache_folder import Entries
 
 _FILE_MAGIC = b"reconciler-file 1\n"
 _PART_MAGIC = b"reconciler-part 1\n"
@@ -30,7 +32,9 @@ class FilePart(NamedTuple):
 
 
 class FileCache:
-    """Two folders of entries below `root`; where they cannot be written, nothing is kept. `whose`: the remote whose parts these are."""
+    """Two folders of entries below `root`; where they cannot be written, nothing is kept. `whose`:
+    the remote whose parts these are.
+    """
 
     def __init__(self, root: Path, whose: str = "") -> None:
         self._root = root
@@ -43,7 +47,9 @@ class FileCache:
         return FileCache(self._root, whose)
 
     def load(self, sha256: str) -> bytes | None:
-        """A whole file, or None. Never raises for what stands in the folder, and never gives out other bytes."""
+        """A whole file, or None. Never raises for what stands in the folder, and never gives out
+        other bytes.
+        """
         body = self._files.load(sha256)
         return body if body is not None and hashlib.sha256(body).hexdigest() == sha256 else None
 
@@ -60,7 +66,9 @@ class FileCache:
         return FilePart(start, total, payload[_PLACE.size :])
 
     def store_part(self, sha256: str, offset: int, length: int, part: FilePart) -> None:
-        self._parts.store(self._key(sha256, offset, length), _PLACE.pack(part.start, part.total) + part.body)
+        self._parts.store(
+            self._key(sha256, offset, length), _PLACE.pack(part.start, part.total) + part.body
+        )
 
     def drop_part(self, sha256: str, offset: int, length: int) -> None:
         """Forget a part: what it says turned out to be no use."""

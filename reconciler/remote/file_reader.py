@@ -10,20 +10,24 @@ from typing import TypeVar
 from reconciler.errors import DigestMismatch, Malformed, NotCached, Temporary, Unreachable
 from reconciler.model import Digest
 from reconciler.remote.addresses import shown
-from reconciler.remote.answers import too_large
 from reconciler.remote.blocks import SMALL, in_thread
+from reconciler.remote.fetcher import Fetcher, Stream
 from reconciler.remote.file_cache import FileCache, FilePart
-from reconciler.remote.port import Fetcher, Stream
 from reconciler.remote.ranges import asking_for, collected, cut_out, placed
+from reconciler.remote.responses import too_large
 from reconciler.remote.retry import Random, Sleep, delay
 
-LARGEST_FILE = 64 * 1024 * 1024  # bytes of a file, or of a part, and how far from the end a part may begin
+LARGEST_FILE = (
+    64 * 1024 * 1024
+)  # bytes of a file, or of a part, and how far from the end a part may begin
 
 T = TypeVar("T")
 
 
 class FileReader:
-    """Files of one remote. `retries`: how often a body that breaks off, or has another digest, is fetched again."""
+    """Files of one remote. `retries`: how often a body that breaks off, or has another digest, is
+    fetched again.
+    """
 
     def __init__(
         self,
@@ -45,7 +49,9 @@ class FileReader:
         self._random = random
 
     async def get(self, url: str, sha256: str) -> bytes:
-        """A whole file. Raises Malformed where it is too large or has another digest, NotCached when offline, and what the fetcher raises."""
+        """A whole file. Raises Malformed where it is too large or has another digest, NotCached
+        when offline, and what the fetcher raises.
+        """
         cached = await self._cached(sha256)
         if cached is not None:
             return cached
@@ -62,13 +68,19 @@ class FileReader:
         return body
 
     async def get_part(self, url: str, sha256: str, offset: int, length: int) -> FilePart:
-        """Up to `length` bytes from `offset`, a negative one counting from the end; nothing, at the file's end, where it ends before.
+        """Up to `length` bytes from `offset`, a negative one counting from the end; nothing, at the
+        file's end, where it ends before.
 
         Raises as `get` does, and ValueError for numbers beyond the limits.
         """
         if not (1 <= length <= self._largest and offset >= -self._largest):
-            raise ValueError(f"1 to {self._largest:,} bytes make a part, which begins no further from the end: not {length:,} from {offset:,}")
-        cached = self._cache.load_part(sha256, offset, length) or await self._of_whole(sha256, offset, length)
+            raise ValueError(
+                f"1 to {self._largest:,} bytes make a part, which begins no further from the end:"
+                f" not {length:,} from {offset:,}"
+            )
+        cached = self._cache.load_part(sha256, offset, length) or await self._of_whole(
+            sha256, offset, length
+        )
         if cached is not None:
             return cached
         self._check_online(url)
@@ -92,9 +104,14 @@ class FileReader:
 
     def _check_online(self, url: str) -> None:
         if self._offline:
-            raise NotCached(f"`{shown(url)}` was never read, so an offline run cannot know it", hint="run once without `--offline`")
+            raise NotCached(
+                f"`{shown(url)}` was never read, so an offline run cannot know it",
+                hint="run once without `--offline`",
+            )
 
-    async def _read(self, url: str, headers: Mapping[str, str] | None, take: Callable[[Stream], Awaitable[T]]) -> T:
+    async def _read(
+        self, url: str, headers: Mapping[str, str] | None, take: Callable[[Stream], Awaitable[T]]
+    ) -> T:
         """Opening is the fetcher's to repeat; a body that was spoilt on its way is ours."""
         attempt = 0
         while True:
@@ -114,8 +131,12 @@ class FileReader:
         found = (await _threaded(len(body), Digest.of, body)).hex
         if found != sha256:
             raise DigestMismatch(
-                f"`{shown(url)}` has the sha256 {found} instead of {sha256}, which was declared for it",
-                hint="upstream serves other bytes than it declares, or something on the way changes them",
+                f"`{shown(url)}` has the sha256 {found} instead of {sha256}, which was declared"
+                " for it",
+                hint=(
+                    "upstream serves other bytes than it declares, or something on the way changes"
+                    " them"
+                ),
             )
         return body
 
@@ -141,12 +162,22 @@ async def _part(stream: Stream, url: str, offset: int, length: int) -> FilePart 
     if place is None:
         return None
     if place.start is None:
-        return FilePart(place.total, place.total, b"") if offset >= place.total or not place.total else None
+        return (
+            FilePart(place.total, place.total, b"")
+            if offset >= place.total or not place.total
+            else None
+        )
     start = offset if offset >= 0 else max(0, place.total + offset)
-    end = place.total if offset < 0 else min(place.total, offset + length)  # of a part that is counted from the end, all of it comes
+    end = (
+        place.total if offset < 0 else min(place.total, offset + length)
+    )  # of a part that is counted from the end, all of it comes
     if (place.start, place.end) != (start, end) or stream.status == 416:
         return None
-    body = await collected(stream.chunks(), Malformed(f"`{shown(url)}` answered with a longer part than it says"), end - start)
+    body = await collected(
+        stream.chunks(),
+        Malformed(f"`{shown(url)}` answered with a longer part than it says"),
+        end - start,
+    )
     if len(body) < end - start:
         raise Unreachable(f"`{shown(url)}` ended before the part that was asked for was whole")
     return FilePart(start, place.total, body[:length])

@@ -12,14 +12,16 @@ from reconciler.errors import Malformed, NotCached, Stale
 from reconciler.model import Digest, Page
 from reconciler.remote.addresses import shown
 from reconciler.remote.cache import CachedPage, Head, PageCache
-from reconciler.remote.port import Fetcher, Response
+from reconciler.remote.fetcher import Fetcher, Response
 from reconciler.remote.retry import Random, Sleep, delay
 
 LIMIT = 256 * 1024 * 1024
 SERIAL = "x-pypi-last-serial"
 STALE_RETRIES = 3
 _KEPT_HEADERS = ("content-type", "etag", "last-modified", "link", SERIAL)
-_THREAD_FROM = 256 * 1024  # packing or unpacking less than this holds up the loop for no longer than a thread costs
+_THREAD_FROM = (
+    256 * 1024
+)  # packing or unpacking less than this holds up the loop for no longer than a thread costs
 
 
 class PageReader:
@@ -47,22 +49,32 @@ class PageReader:
     async def get(self, url: str, *, accept: str = "*/*", at_least: int | None = None) -> Page:
         """One page, from upstream or, where upstream says that nothing changed, from the cache.
 
-        `at_least`: the serial that the answer must have reached: a cached page that has is current, and nobody is asked. An answer
-        without a serial is taken as it is. Raises Stale when upstream keeps answering with an older one, NotCached when offline,
-        and what the fetcher raises.
+        `at_least`: the serial that the answer must have reached: a cached page that has is current,
+        and nobody is asked. An answer without a serial is taken as it is. Raises Stale when
+        upstream keeps answering with an older one, NotCached when offline, and what the fetcher
+        raises.
         """
         cached = self._cache.load(url, accept)
         if self._offline or self._fetcher is None:
             return await self._offline_page(cached, url)
-        page = await _settled(cached, at_least) or await self._ask(self._fetcher, url, accept, cached)
+        page = await _settled(cached, at_least) or await self._ask(
+            self._fetcher, url, accept, cached
+        )
         attempt = 0
-        while at_least is not None and (serial := _serial(page.headers)) is not None and serial < at_least:
+        while (
+            at_least is not None
+            and (serial := _serial(page.headers)) is not None
+            and serial < at_least
+        ):
             if attempt >= STALE_RETRIES:
                 raise Stale(
-                    f"`{shown(url)}` is at serial {serial}, but the index announced {at_least}", hint="a cache on the way lags; run again later"
+                    f"`{shown(url)}` is at serial {serial}, but the index announced {at_least}",
+                    hint="a cache on the way lags; run again later",
                 )
             await self._sleep(delay(attempt, self._random))
-            page = await self._ask(self._fetcher, url, accept, self._cache.load(url, accept), fresh=True)
+            page = await self._ask(
+                self._fetcher, url, accept, self._cache.load(url, accept), fresh=True
+            )
             attempt += 1
         return page
 
@@ -73,10 +85,21 @@ class PageReader:
     async def _offline_page(self, cached: CachedPage | None, url: str) -> Page:
         page = await _from_cache(cached, {}) if cached is not None else None
         if page is None:
-            raise NotCached(f"`{shown(url)}` was never read, so an offline run cannot know it", hint="run once without `--offline`")
+            raise NotCached(
+                f"`{shown(url)}` was never read, so an offline run cannot know it",
+                hint="run once without `--offline`",
+            )
         return page
 
-    async def _ask(self, fetcher: Fetcher, url: str, accept: str, cached: CachedPage | None, *, fresh: bool = False) -> Page:
+    async def _ask(
+        self,
+        fetcher: Fetcher,
+        url: str,
+        accept: str,
+        cached: CachedPage | None,
+        *,
+        fresh: bool = False,
+    ) -> Page:
         headers = {"Accept": accept, **_condition(cached)}
         if fresh:
             headers["Cache-Control"] = "no-cache"
@@ -86,9 +109,13 @@ class PageReader:
         if cached is None:
             raise Malformed(f"`{shown(url)}` answered 304 Not Modified to an unconditional request")
         page = await _from_cache(cached, response.headers)
-        return page if page is not None else await self._ask(fetcher, url, accept, None, fresh=fresh)
+        return (
+            page if page is not None else await self._ask(fetcher, url, accept, None, fresh=fresh)
+        )
 
-    async def _keep(self, response: Response, key: tuple[str, str], cached: CachedPage | None) -> Page:
+    async def _keep(
+        self, response: Response, key: tuple[str, str], cached: CachedPage | None
+    ) -> Page:
         """Make a page of an answer, and cache it unless the cache has that very page."""
         head = _head(response, key)
         if cached is None or cached.head != head:
@@ -100,7 +127,9 @@ class PageReader:
 
 
 def _condition(cached: CachedPage | None) -> dict[str, str]:
-    """RFC 9110 13.1: an entity tag is exact, a date is second best; without either the page is asked for whole."""
+    """RFC 9110 13.1: an entity tag is exact, a date is second best; without either the page is
+    asked for whole.
+    """
     if cached is None:
         return {}
     if cached.head.etag is not None:
@@ -111,7 +140,9 @@ def _condition(cached: CachedPage | None) -> dict[str, str]:
 
 
 async def _settled(cached: CachedPage | None, at_least: int | None) -> Page | None:
-    """The cached page, where it has reached the serial that the index announces: nothing has changed since."""
+    """The cached page, where it has reached the serial that the index announces: nothing has
+    changed since.
+    """
     serial = _serial(cached.head.headers) if cached is not None else None
     if cached is None or at_least is None or serial is None or serial < at_least:
         return None
@@ -119,11 +150,17 @@ async def _settled(cached: CachedPage | None, at_least: int | None) -> Page | No
 
 
 async def _from_cache(cached: CachedPage, newer: Mapping[str, str]) -> Page | None:
-    """The cached page under the headers of the answer that confirmed it (a serial grows while the page stays)."""
-    body = cached.body() if cached.head.size < _THREAD_FROM else await asyncio.to_thread(cached.body)
+    """The cached page under the headers of the answer that confirmed it (a serial grows while the
+    page stays).
+    """
+    body = (
+        cached.body() if cached.head.size < _THREAD_FROM else await asyncio.to_thread(cached.body)
+    )
     if body is None:
         return None
-    headers = {**cached.head.headers, SERIAL: newer[SERIAL]} if SERIAL in newer else cached.head.headers
+    headers = (
+        {**cached.head.headers, SERIAL: newer[SERIAL]} if SERIAL in newer else cached.head.headers
+    )
     return _page(cached.head, body, headers)
 
 
@@ -141,11 +178,23 @@ def _head(response: Response, key: tuple[str, str]) -> Head:
     else:
         validator = str(Digest.of(response.body))
     media_type, charset = _content_type(headers.get("content-type", ""))
-    return Head(key, response.url, len(response.body), validator, media_type, charset, headers, etag, last_modified)
+    return Head(
+        key,
+        response.url,
+        len(response.body),
+        validator,
+        media_type,
+        charset,
+        headers,
+        etag,
+        last_modified,
+    )
 
 
 def _content_type(value: str) -> tuple[str, str]:
-    """Media type and charset of a `Content-Type` header (RFC 9110 8.3); a charset that nobody knows is read as utf-8."""
+    """Media type and charset of a `Content-Type` header (RFC 9110 8.3); a charset that nobody knows
+    is read as utf-8.
+    """
     media_type, *parameters = value.split(";")
     for parameter in parameters:
         name, _, text = parameter.partition("=")

@@ -1,4 +1,6 @@
-"""Parts of files: asking for one (RFC 9110 14.1.2), understanding the answer, and cutting it out of a whole body where that is what came."""
+"""Parts of files: asking for one (RFC 9110 14.1.2), understanding the answer, and cutting it out of
+a whole body where that is what came.
+"""
 
 from __future__ import annotations
 
@@ -7,22 +9,31 @@ from collections.abc import AsyncIterator, Mapping
 from typing import NamedTuple
 
 from reconciler.errors import Malformed
-from reconciler.remote.answers import too_large
 from reconciler.remote.file_cache import FilePart
+from reconciler.remote.responses import too_large
 
 LONGEST_BODY = 2 * 1024 * 1024 * 1024  # bytes of a whole body that are read for a part of it
-_SLACK = 4 * 1024 * 1024  # bytes that a tail may be too long by: cutting it with every piece would move it with every piece
+_SLACK = (
+    4 * 1024 * 1024
+    # bytes that a tail may be too long by: cutting it with every piece would move it with every piece
+)
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)
-_CONTENT_RANGE = re.compile(r"bytes\s+(?:(\d{1,19})-(\d{1,19})|\*)/(\d{1,19})", re.ASCII | re.IGNORECASE)
+_CONTENT_RANGE = re.compile(
+    r"bytes\s+(?:(\d{1,19})-(\d{1,19})|\*)/(\d{1,19})", re.ASCII | re.IGNORECASE
+)
 
 
 def asking_for(offset: int, length: int) -> dict[str, str]:
-    """The header that asks for up to `length` bytes from `offset`; a negative one counts from the end."""
+    """The header that asks for up to `length` bytes from `offset`; a negative one counts from the
+    end.
+    """
     return {"Range": f"bytes={offset}" if offset < 0 else f"bytes={offset}-{offset + length - 1}"}
 
 
 def window(headers: Mapping[str, str], size: int) -> tuple[int, int] | None:
-    """Start and end of what a request asks for of a body of `size` bytes; None for all of it. Start is `size` where there is nothing of it."""
+    """Start and end of what a request asks for of a body of `size` bytes; None for all of it. Start
+    is `size` where there is nothing of it.
+    """
     asked = _RANGE.fullmatch(_header(headers, "range"))
     if asked is None or asked[0] == "bytes=-":
         return None
@@ -32,7 +43,9 @@ def window(headers: Mapping[str, str], size: int) -> tuple[int, int] | None:
 
 
 class Placed(NamedTuple):
-    """What `Content-Range` says (RFC 9110 14.4): of a file of `total` bytes, those from `start` up to `end`; `start` is None for none of them."""
+    """What `Content-Range` says (RFC 9110 14.4): of a file of `total` bytes, those from `start` up
+    to `end`; `start` is None for none of them.
+    """
 
     start: int | None
     end: int
@@ -63,8 +76,12 @@ async def collected(pieces: AsyncIterator[bytes], too_long: Malformed, limit: in
     return held[0] if len(held) == 1 else b"".join(held)
 
 
-async def cut_out(pieces: AsyncIterator[bytes], declared: int | None, url: str, offset: int, length: int) -> FilePart:
-    """A part of a whole body, which is read as far as it takes: to its end where its length is not `declared`. Holds little more than the part."""
+async def cut_out(
+    pieces: AsyncIterator[bytes], declared: int | None, url: str, offset: int, length: int
+) -> FilePart:
+    """A part of a whole body, which is read as far as it takes: to its end where its length is not
+    `declared`. Holds little more than the part.
+    """
     if declared is None:
         return await (_from_start if offset >= 0 else _from_end)(pieces, url, offset, length)
     start = min(offset, declared) if offset >= 0 else max(0, declared + offset)

@@ -8,16 +8,21 @@ from reconciler.errors import DigestMismatch
 from reconciler.model import Digest
 from reconciler.remote.blocks import blocks, in_thread
 from reconciler.remote.download import Keeper, Received, named
-from reconciler.remote.port import Fetcher
+from reconciler.remote.fetcher import Fetcher
 
 
-async def relay(fetcher: Fetcher, store: Keeper, url: str, expected: Digest, size: int) -> AsyncGenerator[bytes, None]:
-    """The bytes of `url` in blocks of about 1 MiB, written into `store` on their way. `size` in bytes, as declared.
+async def relay(
+    fetcher: Fetcher, store: Keeper, url: str, expected: Digest, size: int
+) -> AsyncGenerator[bytes, None]:
+    """The bytes of `url` in blocks of about 1 MiB, written into `store` on their way. `size` in
+    bytes, as declared.
 
-    The last block is given out only after the digest of all of them was right and the store has them; so nobody ever holds a
-    whole body of wrong bytes, and a body of one block is right or not given at all. Raises DigestMismatch, Malformed for a body of
-    another size, and what the fetcher raises, also in its middle; nothing of it stays in the store then, nor when the caller
-    stops early (`aclose`, as `contextlib.aclosing` does it). Holds two blocks at the most. Nothing is tried again once a block is out.
+    The last block is given out only after the digest of all of them was right and the store has
+    them; so nobody ever holds a whole body of wrong bytes, and a body of one block is right or not
+    given at all. Raises DigestMismatch, Malformed for a body of another size, and what the fetcher
+    raises, also in its middle; nothing of it stays in the store then, nor when the caller stops
+    early (`aclose`, as `contextlib.aclosing` does it). Holds two blocks at the most. Nothing is
+    tried again once a block is out.
     """
     received = Received(url, size, lambda count: None)
     async with fetcher.stream(url) as stream:

@@ -1,4 +1,6 @@
-"""Trying again: exponential backoff with full jitter, and the fetcher that does it for temporary failures."""
+"""Trying again: exponential backoff with full jitter, and the fetcher that does it for temporary
+failures.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 
 from reconciler.errors import Temporary
-from reconciler.remote.port import Fetcher, Response, Stream
+from reconciler.remote.fetcher import Fetcher, Response, Stream
 
 Sleep = Callable[[float], Awaitable[None]]
 Random = Callable[[], float]
@@ -20,15 +22,25 @@ LONGEST_OBEYED = 120.0  # a server may ask for more; nobody waits longer for it 
 
 
 def delay(attempt: int, random: Random, retry_after: float | None = None) -> float:
-    """Seconds before the try after number `attempt` (from 0): anything up to the backoff, and no less than the server asked for."""
+    """Seconds before the try after number `attempt` (from 0): anything up to the backoff, and no
+    less than the server asked for.
+    """
     jittered = random() * min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** min(attempt, 30))
     return max(jittered, min(retry_after or 0.0, LONGEST_OBEYED))
 
 
 class Retrying:
-    """Tries `get`, and the opening of `stream`, up to `retries` times more. `random`: floats in [0, 1)."""
+    """Tries `get`, and the opening of `stream`, up to `retries` times more. `random`: floats in [0,
+    1).
+    """
 
-    def __init__(self, fetcher: Fetcher, retries: int, sleep: Sleep = asyncio.sleep, random: Random = _random.random) -> None:
+    def __init__(
+        self,
+        fetcher: Fetcher,
+        retries: int,
+        sleep: Sleep = asyncio.sleep,
+        random: Random = _random.random,
+    ) -> None:
         self._fetcher = fetcher
         self._retries = retries
         self._sleep = sleep
@@ -51,7 +63,9 @@ class Retrying:
     async def close(self) -> None:
         await self._fetcher.close()
 
-    async def _open(self, url: str, headers: Mapping[str, str] | None) -> tuple[AbstractAsyncContextManager[Stream], Stream]:
+    async def _open(
+        self, url: str, headers: Mapping[str, str] | None
+    ) -> tuple[AbstractAsyncContextManager[Stream], Stream]:
         attempt = 0
         while True:
             opening = self._fetcher.stream(url, headers)
@@ -81,6 +95,11 @@ class _Opening:
         self._opened, stream = await self._retrying._open(self._url, self._headers)
         return stream
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         if self._opened is not None:
             await self._opened.__aexit__(kind, error, trace)

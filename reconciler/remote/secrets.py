@@ -12,11 +12,13 @@ from pathlib import Path
 
 from reconciler.errors import UsageFault
 from reconciler.model import Auth, Remote, Secret
-from reconciler.remote.concealment import remember
+from reconciler.remote.redaction import remember
 
 
-class Concealed:
-    """A secret value that neither `repr` nor `str` nor formatting shows; `.value` is the only way to it."""
+class RedactingFetcher:
+    """A secret value that neither `repr` nor `str` nor formatting shows; `.value` is the only way
+    to it.
+    """
 
     __slots__ = ("value",)
 
@@ -31,29 +33,39 @@ class Concealed:
 
 
 class Credentials:
-    """The revealed secrets of one remote: the headers that only its own host may see, and the private key (PEM) beside its certificate."""
+    """The revealed secrets of one remote: the headers that only its own host may see, and the
+    private key (PEM) beside its certificate.
+    """
 
     __slots__ = ("client_key", "headers")
 
-    def __init__(self, headers: Mapping[str, Concealed], client_key: Concealed | None = None) -> None:
+    def __init__(
+        self, headers: Mapping[str, RedactingFetcher], client_key: RedactingFetcher | None = None
+    ) -> None:
         self.headers = dict(headers)
         self.client_key = client_key
 
     @classmethod
     def of(cls, remote: Remote) -> Credentials:
-        """Reveal what the remote refers to. Raises UsageFault naming the remote and the reference that leads nowhere."""
+        """Reveal what the remote refers to. Raises UsageFault naming the remote and the reference
+        that leads nowhere.
+        """
         try:
-            headers = {name: Concealed(_header(name, _text(value))) for name, value in remote.headers.items()}
+            headers = {
+                name: RedactingFetcher(_header(name, _text(value)))
+                for name, value in remote.headers.items()
+            }
             if remote.auth is not None:
                 headers["Authorization"] = _basic(remote.auth)
             key = remote.tls.client_key
-            return cls(headers, Concealed(reveal(key)) if key is not None else None)
+            return cls(headers, RedactingFetcher(reveal(key)) if key is not None else None)
         except UsageFault as fault:
             raise UsageFault(f"{remote.meta.ref}: {fault}", hint=fault.hint) from None
 
 
 def reveal(secret: Secret) -> str:
-    """The value behind a reference: the variable, or the file's text less one newline at its end. Raises UsageFault naming the reference.
+    """The value behind a reference: the variable, or the file's text less one newline at its end.
+    Raises UsageFault naming the reference.
 
     From then on `conceal` knows it.
     """
@@ -62,8 +74,9 @@ def reveal(secret: Secret) -> str:
     return value
 
 
-def known(secrets: Iterable[Secret]) -> None:
-    """Let `conceal` know the values behind references that this run may not use itself (a plugin can read the environment, too).
+def register_secrets(secrets: Iterable[Secret]) -> None:
+    """Let `conceal` know the values behind references that this run may not use itself (a plugin
+    can read the environment, too).
 
     References that lead nowhere are passed over.
     """
@@ -76,19 +89,26 @@ def _read(secret: Secret) -> str:
     if secret.env is not None:
         value = os.environ.get(secret.env)
         if value is None:
-            raise UsageFault(f"the environment variable `{secret.env}` is not set", hint="a manifest takes a secret from it")
+            raise UsageFault(
+                f"the environment variable `{secret.env}` is not set",
+                hint="a manifest takes a secret from it",
+            )
         return value
     try:
         text = Path(secret.file or "").read_bytes().decode()
     except OSError as error:
-        raise UsageFault(f"the secret file `{secret.file}` cannot be read: {error.strerror}") from None
+        raise UsageFault(
+            f"the secret file `{secret.file}` cannot be read: {error.strerror}"
+        ) from None
     except UnicodeDecodeError:
         raise UsageFault(f"the secret file `{secret.file}` is not UTF-8 text") from None
     return text.removesuffix("\n").removesuffix("\r") if text.endswith("\n") else text
 
 
 def fingerprint(key: bytes, value: str) -> str:
-    """64 hex digits that tell a changed secret from an unchanged one to whoever holds `key`, and nothing to anybody else."""
+    """64 hex digits that tell a changed secret from an unchanged one to whoever holds `key`, and
+    nothing to anybody else.
+    """
     return hmac.new(key, value.encode(), hashlib.sha256).hexdigest()
 
 
@@ -96,16 +116,19 @@ def _text(value: str | Secret) -> str:
     return reveal(value) if isinstance(value, Secret) else value
 
 
-def _basic(auth: Auth) -> Concealed:
+def _basic(auth: Auth) -> RedactingFetcher:
     """RFC 7617, in UTF-8."""
     pair = f"{_text(auth.username)}:{reveal(auth.password)}"
     encoded = b64encode(pair.encode()).decode("ascii")
     remember(encoded)
-    return Concealed(f"Basic {encoded}")
+    return RedactingFetcher(f"Basic {encoded}")
 
 
 def _header(name: str, value: str) -> str:
     """A line break would let a value write headers of its own."""
     if not value.isprintable():
-        raise UsageFault(f"the header `{name}` has a value that no header can hold", hint="printable characters on one line")
+        raise UsageFault(
+            f"the header `{name}` has a value that no header can hold",
+            hint="printable characters on one line",
+        )
     return value

@@ -33,15 +33,26 @@ class Names:
 
     @classmethod
     def parse(cls, text: str) -> Names:
-        """The names of a plugin called `text`, normalised as PEP 503 does it: lower case, each run of `-` and `_` one `-`. Raises UsageFault."""
+        """The names of a plugin called `text`, normalised as PEP 503 does it: lower case, each run
+        of `-` and `_` one `-`. Raises UsageFault.
+        """
         if len(text) > MAX_LENGTH or _NAME.fullmatch(text) is None:
             raise UsageFault(
                 f"{text[:80]!r} cannot be a plugin's name",
-                hint=f"up to {MAX_LENGTH} letters, digits, `-` and `_`, a letter or digit at both ends, as in `json-schemas`",
+                hint=(
+                    f"up to {MAX_LENGTH} letters, digits, `-` and `_`, a letter or digit at both"
+                    " ends, as in `json-schemas`"
+                ),
             )
         id = _SEPARATORS.sub("-", text).lower()
         if iskeyword(id):
-            raise UsageFault(f"`{id}` is a word of the Python language", hint="name what the plugin stores, as in `json-schemas`")
+            raise UsageFault(
+                f"`{id}` is a word of the Python language",
+                hint="name what the plugin stores, as in `json-schemas`",
+            )
         if id.startswith(_PREFIX):
-            raise UsageFault(f"`{id}` begins as its distribution will", hint=f"write `{id.removeprefix(_PREFIX)}`; the prefix comes by itself")
+            raise UsageFault(
+                f"`{id}` begins as its distribution will",
+                hint=f"write `{id.removeprefix(_PREFIX)}`; the prefix comes by itself",
+            )
         return cls(id)

@@ -7,14 +7,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import quote
 
 from reconciler.errors import StateFault
-from reconciler.serve.answers import Receive, Scope, Send, say
-from reconciler.serve.bodies import Body
 from reconciler.serve.catalogue import Catalogue, Found
 from reconciler.serve.delivery import Delivery
 from reconciler.serve.listing import listing, listing_page
-from reconciler.serve.meaning import PATIENCE, Meaning, Missing
 from reconciler.serve.on_demand import OnDemand
+from reconciler.serve.redirects import PATIENCE, Meaning, Missing
 from reconciler.serve.request import Request
+from reconciler.serve.request_bodies import Body
+from reconciler.serve.responses import Receive, Scope, Send, say
 from reconciler.serve.uploads import Uploads
 
 log = logging.getLogger(__name__)
@@ -23,9 +23,10 @@ log = logging.getLogger(__name__)
 class Application:
     """Publications over HTTP.
 
-    `missing`: by publisher ID, asked where a path is not found; a redirect leads to its answer if that exists and comes within `patience`
-    seconds. `uploads`: takes files that are sent to a publication; None where that is not possible. `on_demand`: brings files that are not in
-    the store yet. `on_close`: called when the server stops and nothing is brought any more.
+    `missing`: by publisher ID, asked where a path is not found; a redirect leads to its answer if
+    that exists and comes within `patience` seconds. `uploads`: takes files that are sent to a
+    publication; None where that is not possible. `on_demand`: brings files that are not in the
+    store yet. `on_close`: called when the server stops and nothing is brought any more.
     """
 
     def __init__(
@@ -65,7 +66,12 @@ class Application:
                 try:
                     await self._start()
                 except Exception as error:  # whatever a database raises: the server must not start
-                    await send({"type": "lifespan.startup.failed", "message": f"cannot see what is to be served: {error}"})
+                    await send(
+                        {
+                            "type": "lifespan.startup.failed",
+                            "message": f"cannot see what is to be served: {error}",
+                        }
+                    )
                     return
                 await send({"type": "lifespan.startup.complete"})
             elif event == "lifespan.shutdown":
@@ -116,14 +122,18 @@ class Application:
         await say(request, send, reply.status, reply.text, reply.headers)
 
     async def _see(self) -> None:
-        """So that who sent a file finds it. It is recorded: if it cannot be seen now, a later look sees it."""
+        """So that who sent a file finds it. It is recorded: if it cannot be seen now, a later look
+        sees it.
+        """
         try:
             await self._catalogue.refresh()
         except Exception as error:  # whatever a database raises
             log.warning("cannot see what is to be served: %s", error)
 
     async def _get_again(self, request: Request, send: Send, fault: StateFault) -> None:
-        """Bytes are missing. A publication that moved on may have been pruned under a request: the new one has them."""
+        """Bytes are missing. A publication that moved on may have been pruned under a request: the
+        new one has them.
+        """
         await self._catalogue.refresh()
         try:
             await self._get(request, send)
@@ -142,19 +152,30 @@ class Application:
             await self._miss(request, send, found)
             return
         representation = found.resource.choose(request.accept, request.accept_encoding)
-        await self._delivery.deliver(request, send, representation, self._catalogue.body(representation))
+        await self._delivery.deliver(
+            request, send, representation, self._catalogue.body(representation)
+        )
 
     async def _miss(self, request: Request, send: Send, found: Found | None) -> None:
         if found is None:
             await say(request, send, 404, _below_nothing(request))
         elif location := await self._elsewhere(request.path, found):
             query = b"?" + request.query if request.query else b""
-            await say(request, send, 301, "it is here", [(b"location", quote(location).encode() + query)])
+            await say(
+                request, send, 301, "it is here", [(b"location", quote(location).encode() + query)]
+            )
         else:
-            await say(request, send, 404, f"`{request.path}` does not exist in the publication `{found.mount.served.name}`")
+            await say(
+                request,
+                send,
+                404,
+                f"`{request.path}` does not exist in the publication `{found.mount.served.name}`",
+            )
 
     async def _elsewhere(self, url_path: str, found: Found) -> str | None:
-        """A relative reference to what was meant: the same path with its last slash, or what the publisher says."""
+        """A relative reference to what was meant: the same path with its last slash, or what the
+        publisher says.
+        """
         served = found.mount.served
         path = found.path or ""
         up = f"{served.path.rpartition('/')[2]}/" if found.path is None else "../" * path.count("/")
@@ -163,7 +184,11 @@ class Application:
             candidates += [meant, f"{meant}/"]
         for candidate in candidates:
             target = f"/{served.path}/{candidate}"
-            if target != url_path and (there := await self._catalogue.find(target)) and there.resource is not None:
+            if (
+                target != url_path
+                and (there := await self._catalogue.find(target))
+                and there.resource is not None
+            ):
                 return up + candidate
         return None
 

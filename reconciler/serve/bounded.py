@@ -11,9 +11,11 @@ V = TypeVar("V")
 
 
 class Bounded(Generic[K, V]):
-    """At most `limit` units of weight; every value weighs 1 unless `weigh` says otherwise. For one thread at a time.
+    """At most `limit` units of weight; every value weighs 1 unless `weigh` says otherwise. For one
+    thread at a time.
 
-    A value heavier than half of the limit is not kept: it would drive out everything else for one request.
+    A value heavier than half of the limit is not kept: it would drive out everything else for one
+    request.
     """
 
     def __init__(self, limit: int, weigh: Callable[[V], int] | None = None) -> None:

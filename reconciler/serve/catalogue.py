@@ -1,8 +1,10 @@
-"""What is served now, and what was found there: publications by path, resources by URL path, small bodies by digest.
+"""What is served now, and what was found there: publications by path, resources by URL path, small
+bodies by digest.
 
-Everything is looked up when it is first asked for and kept within bounds. The database is asked at most twice a
-second whether something moved. A publication that moved gets a new `Mount`, and whatever was found below the
-old one is dropped; who holds a resource of the old one may finish with it.
+Everything is looked up when it is first asked for and kept within bounds. The database is asked at
+most twice a second whether something moved. A publication that moved gets a new `Mount`, and
+whatever was found below the old one is dropped; who holds a resource of the old one may finish with
+it.
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ from reconciler.serve.ports import Files, Publications
 from reconciler.serve.representation import Representation, Resource
 
 CHECK_EVERY = 0.5  # seconds between two looks at the generation
-CHECK_PATIENCE = 0.25  # seconds that a request waits for a look; then it is answered from what is known
+CHECK_PATIENCE = (
+    0.25  # seconds that a request waits for a look; then it is answered from what is known
+)
 KEPT_PATHS = 16_384
 KEPT_ABSENT = 4_096
 KEPT_BYTES = 64 * 1024 * 1024
@@ -44,7 +48,9 @@ class Mount:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Where a URL path leads: `path` within the publication (None: its very prefix, without a slash), and what is there (None: nothing)."""
+    """Where a URL path leads: `path` within the publication (None: its very prefix, without a
+    slash), and what is there (None: nothing).
+    """
 
     mount: Mount
     path: str | None
@@ -52,9 +58,18 @@ class Found:
 
 
 class Catalogue:
-    """See the module. Belongs to one event loop; look-ups run in worker threads. `kept_bytes`: bound of the bodies in memory."""
+    """See the module. Belongs to one event loop; look-ups run in worker threads. `kept_bytes`:
+    bound of the bodies in memory.
+    """
 
-    def __init__(self, publications: Publications, files: Files, *, check_every: float = CHECK_EVERY, kept_bytes: int = KEPT_BYTES) -> None:
+    def __init__(
+        self,
+        publications: Publications,
+        files: Files,
+        *,
+        check_every: float = CHECK_EVERY,
+        kept_bytes: int = KEPT_BYTES,
+    ) -> None:
         self._publications = publications
         self._files = files
         self._check_every = check_every
@@ -81,7 +96,9 @@ class Catalogue:
         return [self._mounts[path].served for path in sorted(self._mounts)]
 
     async def check(self) -> None:
-        """Look whether something moved, if it is time to. A slow or failing database stops nobody: what is known is served meanwhile."""
+        """Look whether something moved, if it is time to. A slow or failing database stops nobody:
+        what is known is served meanwhile.
+        """
         if monotonic() < self._due:
             return
         looking = self._shared("refresh", self._look)
@@ -92,7 +109,9 @@ class Catalogue:
             looking.result()
 
     async def refresh(self) -> None:
-        """See what is served now. A request that begins after this returned is answered from it (read after write)."""
+        """See what is served now. A request that begins after this returned is answered from it
+        (read after write).
+        """
         if running := self._running.get("refresh"):  # it may have looked before the caller's write
             await asyncio.wait([running])
         await asyncio.shield(self._shared("refresh", self._refresh))
@@ -113,7 +132,9 @@ class Catalogue:
     def _point(self, served: Sequence[Served]) -> None:
         kept = {mount.served: mount for mount in self._mounts.values()}
         if {record.path for record in served} != self._mounts.keys():
-            kept = {}  # a path may lie below another: what was found below the shorter one may belong to the new one now
+            # a path may lie below another: what was found below the shorter one may belong to the
+            # new one now
+            kept = {}
         self._mounts = {record.path: kept.get(record) or Mount(record) for record in served}
         self._present.keep(self._is_current)
         self._absent.keep(self._is_current)
@@ -128,7 +149,9 @@ class Catalogue:
         return self._present.get(url_path) or self._absent.get(url_path)
 
     async def find(self, url_path: str) -> Found | None:
-        """Where a URL path (decoded, with its leading slash) leads; None where it is malformed or below no publication."""
+        """Where a URL path (decoded, with its leading slash) leads; None where it is malformed or
+        below no publication.
+        """
         if found := self.known(url_path):
             return found
         place = self.place(url_path)
@@ -137,14 +160,18 @@ class Catalogue:
         mount, path = place
         resource = None
         if path is not None:
-            resource = await asyncio.shield(self._shared((mount, path), lambda: self._look_up(mount, path)))
+            resource = await asyncio.shield(
+                self._shared((mount, path), lambda: self._look_up(mount, path))
+            )
         found = Found(mount, path, resource)
         if self._is_current(found):
             (self._absent if resource is None else self._present).put(url_path, found)
         return found
 
     def place(self, url_path: str) -> tuple[Mount, str | None] | None:
-        """The publication with the longest prefix of a URL path, and the rest; None where it is malformed or below no publication."""
+        """The publication with the longest prefix of a URL path, and the rest; None where it is
+        malformed or below no publication.
+        """
         if not url_path.startswith("/") or not safe_path(url_path[1:].removesuffix("/")):
             return None
         end = len(url_path)
@@ -156,7 +183,9 @@ class Catalogue:
 
     async def _look_up(self, mount: Mount, path: str) -> Resource | None:
         served = mount.served
-        entries = await self.in_thread(self._publications.entries, served.publication_id, served.number, path)
+        entries = await self.in_thread(
+            self._publications.entries, served.publication_id, served.number, path
+        )
         return Resource(entries) if entries else None
 
     # Bodies
@@ -167,7 +196,9 @@ class Catalogue:
 
     async def load(self, representation: Representation) -> bytes:
         """The whole body, kept in memory from then on. Raises StateFault where it is missing."""
-        return await asyncio.shield(self._shared(representation.key, lambda: self._load(representation)))
+        return await asyncio.shield(
+            self._shared(representation.key, lambda: self._load(representation))
+        )
 
     async def _load(self, representation: Representation) -> bytes:
         read = self._read_page if representation.entry.page else self._read_file
@@ -180,7 +211,9 @@ class Catalogue:
         return await self.in_thread(self._files.open, representation.entry.digest)
 
     async def path(self, representation: Representation) -> str | None:
-        """Where a stored file is on this machine, if the store has files. Raises StateFault where it is missing."""
+        """Where a stored file is on this machine, if the store has files. Raises StateFault where
+        it is missing.
+        """
         path = await self.in_thread(self._files.path, representation.entry.digest)
         return None if path is None else str(path)
 
@@ -189,7 +222,8 @@ class Catalogue:
         packed = self._publications.pages([entry.digest]).get(entry.digest)
         if packed is None:
             raise StateFault(
-                f"the page `{entry.path}` ({entry.digest.short}) is missing from the database", hint="`reconciler apply` publishes it again"
+                f"the page `{entry.path}` ({entry.digest.short}) is missing from the database",
+                hint="`reconciler apply` publishes it again",
             )
         return packed if representation.gzip else gzip.decompress(packed)
 
@@ -197,7 +231,9 @@ class Catalogue:
         with self._files.open(representation.entry.digest) as file:
             return file.read()
 
-    def _shared(self, key: Hashable, start: Callable[[], Coroutine[Any, Any, T]]) -> asyncio.Future[T]:
+    def _shared(
+        self, key: Hashable, start: Callable[[], Coroutine[Any, Any, T]]
+    ) -> asyncio.Future[T]:
         """One run for everybody who asks for the same at the same time."""
         running = self._running.get(key)
         if running is None:

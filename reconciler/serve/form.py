@@ -1,7 +1,8 @@
 """A form on its way in (`multipart/form-data`, RFC 7578): some texts and one file.
 
-Read piece by piece by a streaming parser, which bounds the headers of parts, in a worker thread: texts stay in memory, within
-bounds of ours; the file is hashed while it is written to a temporary folder.
+Read piece by piece by a streaming parser, which bounds the headers of parts, in a worker thread:
+texts stay in memory, within bounds of ours; the file is hashed while it is written to a temporary
+folder.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ PLAIN = (b"", b"7bit", b"8bit", b"binary")  # transfer encodings that leave byte
 
 
 class Form:
-    """Give it the body with `write`, then ask `finish` for what it held; `discard` in any case. Threads may take turns."""
+    """Give it the body with `write`, then ask `finish` for what it held; `discard` in any case.
+    Threads may take turns.
+    """
 
     def __init__(self, boundary: bytes, folder: TemporaryFolder) -> None:
         """Raises Malformed for a boundary that cannot be one."""
@@ -67,20 +70,28 @@ class Form:
             raise Malformed(f"the form cannot be read: {error}") from None
 
     def write(self, data: bytes) -> None:
-        """The next piece of the body. Raises Malformed, and StateFault where the folder cannot be written."""
+        """The next piece of the body. Raises Malformed, and StateFault where the folder cannot be
+        written.
+        """
         try:
             self._parser.write(data)
         except FormParserError as error:
             raise Malformed(f"the form cannot be read: {error}") from None
         except OSError as error:
-            raise StateFault(f"cannot write to `{self._folder.folder}`: {error.strerror or error}") from error
+            raise StateFault(
+                f"cannot write to `{self._folder.folder}`: {error.strerror or error}"
+            ) from error
 
     def finish(self) -> tuple[Mapping[str, str], ReceivedFile]:
-        """The texts by name (several of one name: a line each), and the file. Raises Malformed, DigestMismatch."""
+        """The texts by name (several of one name: a line each), and the file. Raises Malformed,
+        DigestMismatch.
+        """
         if not self._whole:
             raise Malformed("the form ends before its last boundary")
         if not self._file:
-            raise Malformed("the form holds no file", hint="send exactly one part with a `filename`")
+            raise Malformed(
+                "the form holds no file", hint="send exactly one part with a `filename`"
+            )
         fields: dict[str, str] = {}
         for name, data in self._texts:
             text = _decoded(data, f"the field `{name}`")
@@ -88,7 +99,10 @@ class Form:
         found = self._hash.hexdigest()
         for name in DECLARED:
             if (declared := fields.get(name, "").strip().lower()) and declared != found:
-                raise DigestMismatch(f"`{self._file_name}` has sha256 `{found}`, and the field `{name}` says `{declared[:64]}`")
+                raise DigestMismatch(
+                    f"`{self._file_name}` has sha256 `{found}`, and the field `{name}` says"
+                    f" `{declared[:64]}`"
+                )
         return fields, ReceivedFile(self._file_name, Path(self._file), self._size, found)
 
     def discard(self) -> None:
@@ -117,9 +131,14 @@ class Form:
     def _end_headers(self) -> None:
         kind, options = parse_options_header(self._headers.get(b"content-disposition"))
         if kind != b"form-data" or b"name" not in options:
-            raise Malformed("a part of the form has no name: its `Content-Disposition` must be `form-data; name=...`")
+            raise Malformed(
+                "a part of the form has no name: its `Content-Disposition` must be `form-data;"
+                " name=...`"
+            )
         if self._headers.get(b"content-transfer-encoding", b"").strip().lower() not in PLAIN:
-            raise Malformed("a part of the form is encoded: `Content-Transfer-Encoding` must be `binary`")
+            raise Malformed(
+                "a part of the form is encoded: `Content-Transfer-Encoding` must be `binary`"
+            )
         name = _decoded(options[b"name"], "the name of a part")
         if b"filename" in options:
             self._begin_file(options[b"filename"])
@@ -148,7 +167,10 @@ class Form:
             return
         self._text_bytes += len(piece)
         if len(self._text) + len(piece) > MAX_FIELD or self._text_bytes > MAX_TEXT:
-            raise Malformed(f"the fields of the form hold more than {MAX_FIELD:,} bytes each, or {MAX_TEXT:,} together")
+            raise Malformed(
+                f"the fields of the form hold more than {MAX_FIELD:,} bytes each, or {MAX_TEXT:,}"
+                " together"
+            )
         self._text += piece
 
     def _end_part(self) -> None:
@@ -167,13 +189,17 @@ class Form:
 
 
 def boundary_of(content_type: str | None) -> bytes | None:
-    """The boundary that a `Content-Type` header names, empty if it names none; None where it is not about a form."""
+    """The boundary that a `Content-Type` header names, empty if it names none; None where it is not
+    about a form.
+    """
     kind, options = parse_options_header(content_type)
     return options.get(b"boundary", b"") if kind == b"multipart/form-data" else None
 
 
 def file_name(sent: bytes) -> str:
-    """The last segment of a name as a client sent it. Raises Malformed where that cannot name a file."""
+    """The last segment of a name as a client sent it. Raises Malformed where that cannot name a
+    file.
+    """
     name = _decoded(sent, "the file's name").replace("\\", "/").rpartition("/")[2]
     if name in ("", ".", "..") or not name.isprintable() or len(name.encode()) > MAX_NAME:
         raise Malformed(f"a file cannot be called {name[:MAX_NAME]!a}")

@@ -13,12 +13,26 @@ from reconciler.serve.representation import Representation
 
 def listing(served: Sequence[Served]) -> bytes:
     """A plain HTML page; the links are relative, so that it works behind a prefix."""
-    rows = "".join(f'<li><a href="{quote(record.path)}/">{escape(record.path)}</a> ({escape(record.name)})</li>\n' for record in served)
+    rows = "".join(
+        f'<li><a href="{quote(record.path)}/">{escape(record.path)}</a>'
+        f" ({escape(record.name)})</li>\n"
+        for record in served
+    )
     inside = f"<ul>\n{rows}</ul>" if rows else "<p>Nothing is published yet.</p>"
-    return f'<!DOCTYPE html>\n<html lang="en">\n<title>Publications</title>\n<h1>Publications</h1>\n{inside}\n</html>\n'.encode()
+    return (
+        "<!DOCTYPE html>\n<html"
+        f' lang="en">\n<title>Publications</title>\n<h1>Publications</h1>\n{inside}\n</html>\n'.encode()
+    )
 
 
 def listing_page(page: bytes) -> Representation:
     """The page as what is at `/`."""
-    entry = Entry(path="", media_type="text/html", group=None, page=True, digest=Digest.of(page), size=len(page))
+    entry = Entry(
+        path="",
+        media_type="text/html",
+        group=None,
+        page=True,
+        digest=Digest.of(page),
+        size=len(page),
+    )
     return Representation(entry, gzip=False, vary=b"")

@@ -1,7 +1,8 @@
-"""Which representation a client wants: `Accept` and `Accept-Encoding` as RFC 9110 (12.4, 12.5) defines them.
+"""Which representation a client wants: `Accept` and `Accept-Encoding` as RFC 9110 (12.4, 12.5)
+defines them.
 
-Pure functions. A range or weight that cannot be read is ignored, never an error: what a client means by it is
-nobody's guess, and there is always a default to send.
+Pure functions. A range or weight that cannot be read is ignored, never an error: what a client
+means by it is nobody's guess, and there is always a default to send.
 """
 
 from __future__ import annotations
@@ -45,10 +46,12 @@ Names = tuple[str, ...]
 
 
 def choose(accept: str, offers: Sequence[Names]) -> int:
-    """The index of the offer that `accept` prefers; 0, the default, where it accepts none or says nothing.
+    """The index of the offer that `accept` prefers; 0, the default, where it accepts none or says
+    nothing.
 
-    Each offer is a media type followed by its aliases: further types that may be asked for by name (wildcards mean the
-    media type itself). Among offers of one quality the one that was asked for most specifically wins, then the earlier.
+    Each offer is a media type followed by its aliases: further types that may be asked for by name
+    (wildcards mean the media type itself). Among offers of one quality the one that was asked for
+    most specifically wins, then the earlier.
     """
     ranges = [found for element in accept.split(",") if (found := _media_range(element))]
     best, preferred = (0.0, (-1, -1)), 0
@@ -60,11 +63,15 @@ def choose(accept: str, offers: Sequence[Names]) -> int:
 
 
 def accepts_gzip(accept_encoding: str) -> bool:
-    """Should the body go out gzipped? Yes when gzip is acceptable and not ranked below the bare bytes.
+    """Should the body go out gzipped? Yes when gzip is acceptable and not ranked below the bare
+    bytes.
 
-    An absent header permits any coding (RFC 9110, 12.5.3), but who does not ask for gzip may not read it: bare bytes.
+    An absent header permits any coding (RFC 9110, 12.5.3), but who does not ask for gzip may not
+    read it: bare bytes.
     """
-    weights = dict(_weighted(element) for element in accept_encoding.lower().split(",") if element.strip())
+    weights = dict(
+        _weighted(element) for element in accept_encoding.lower().split(",") if element.strip()
+    )
     gzip = weights.get("gzip", weights.get("x-gzip", weights.get("*", 0.0)))
     return gzip > 0 and gzip >= weights.get("identity", weights.get("*", 0.0))
 
@@ -73,7 +80,9 @@ def _verdict(ranges: Sequence[MediaRange], offer: Names) -> tuple[float, tuple[i
     """(quality, specificity) of the range that decides on an offer; quality 0 where none covers it."""
     real, *aliases = (_media_type(name.split(";")) for name in offer)
     verdicts = [_decisive([found for found in ranges if found.covers(real)])]
-    verdicts += [_decisive([found for found in ranges if found.wanted == alias]) for alias in aliases]
+    verdicts += [
+        _decisive([found for found in ranges if found.wanted == alias]) for alias in aliases
+    ]
     return max(verdicts)
 
 
@@ -88,16 +97,25 @@ def _decisive(covering: Sequence[MediaRange]) -> tuple[float, tuple[int, int]]:
 def _media_range(element: str) -> MediaRange | None:
     """Read one element of `Accept`, or None where it makes no sense."""
     kind, *parameters = element.split(";")
-    media_type = _media_type([kind, *(p for p in parameters if not p.strip().lower().startswith("q="))])
+    media_type = _media_type(
+        [kind, *(p for p in parameters if not p.strip().lower().startswith("q="))]
+    )
     quality = _quality(parameters)
-    if quality is None or "/" not in media_type.name or (media_type.name.startswith("*/") and media_type.name != "*/*"):
+    if (
+        quality is None
+        or "/" not in media_type.name
+        or (media_type.name.startswith("*/") and media_type.name != "*/*")
+    ):
         return None
     return MediaRange(media_type, quality)
 
 
 def _media_type(parts: Sequence[str]) -> MediaType:
     parameters = (part.strip().lower().replace('"', "") for part in parts[1:])
-    return MediaType(parts[0].strip().lower(), frozenset(p for p in parameters if p and p.split("=")[0].strip() not in IGNORED_PARAMETERS))
+    return MediaType(
+        parts[0].strip().lower(),
+        frozenset(p for p in parameters if p and p.split("=")[0].strip() not in IGNORED_PARAMETERS),
+    )
 
 
 def _weighted(element: str) -> tuple[str, float]:

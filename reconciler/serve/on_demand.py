@@ -1,8 +1,10 @@
-"""Files that a publication holds and the store does not have yet: brought when somebody asks for them.
+"""Files that a publication holds and the store does not have yet: brought when somebody asks for
+them.
 
-All who ask for one file at a time share one run. What has arrived lies in a file without a name, which everybody reads at
-their own pace: a slow client holds up nobody, nor does one that leaves. The last block is not there before the digest was
-right; a part of a file, and a small file, wait for that.
+All who ask for one file at a time share one run. What has arrived lies in a file without a name,
+which everybody reads at their own pace: a slow client holds up nobody, nor does one that leaves.
+The last block is not there before the digest was right; a part of a file, and a small file, wait
+for that.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ log = logging.getLogger(__name__)
 
 
 class Arrival:
-    """One file on its way in, for one event loop. Closed once by each who joined, and once by who made it: the last one drops the bytes."""
+    """One file on its way in, for one event loop. Closed once by each who joined, and once by who
+    made it: the last one drops the bytes.
+    """
 
     def __init__(self, digest: Digest, size: int) -> None:
         self.digest = digest
@@ -53,7 +57,9 @@ class Arrival:
         while not (self._over or (self._arrived and not whole)):
             await self._moved.wait()
         if self._over and (self._error is not None or self._arrived < self.size):
-            raise self._error or StateFault(f"the server stopped while {self.digest.short} was on its way")
+            raise self._error or StateFault(
+                f"the server stopped while {self.digest.short} was on its way"
+            )
 
     async def read(self, part: range) -> AsyncIterator[bytes]:
         """The bytes of `part`, as they come. Raises EOFError where the rest does not."""
@@ -61,7 +67,10 @@ class Arrival:
         while position < part.stop:
             while self._arrived <= position:
                 if self._over:
-                    raise EOFError(f"{self.size - position} bytes of {self.digest.short} are missing: {self._error or 'the server stopped'}")
+                    raise EOFError(
+                        f"{self.size - position} bytes of {self.digest.short} are missing:"
+                        f" {self._error or 'the server stopped'}"
+                    )
                 await self._moved.wait()
             assert self._file is not None
             length = min(PIECE, self._arrived - position, part.stop - position)
@@ -93,12 +102,16 @@ class Arrival:
     async def _copy(self, blocks: AsyncIterator[bytes], file: BinaryIO) -> None:
         async for block in blocks:
             if self._arrived + len(block) > self.size:
-                raise Malformed(f"more than the {self.size} bytes that {self.digest.short} should have")
+                raise Malformed(
+                    f"more than the {self.size} bytes that {self.digest.short} should have"
+                )
             await in_thread(write_all, file.fileno(), block)
             self._arrived += len(block)
             self._wake()
         if self._arrived < self.size:
-            raise Malformed(f"{self._arrived} of the {self.size} bytes that {self.digest.short} should have")
+            raise Malformed(
+                f"{self._arrived} of the {self.size} bytes that {self.digest.short} should have"
+            )
 
     def _wake(self) -> None:
         self._moved.set()
@@ -106,7 +119,9 @@ class Arrival:
 
 
 class OnDemand:
-    """See the module. `files`: the store that `supply` fills; `folder`: on the disk that takes what is on its way. For one event loop."""
+    """See the module. `files`: the store that `supply` fills; `folder`: on the disk that takes what
+    is on its way. For one event loop.
+    """
 
     def __init__(self, supply: Supply, files: Files, folder: Path) -> None:
         self._supply = supply
@@ -116,7 +131,9 @@ class OnDemand:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def arrival(self, digest: Digest, size: int) -> Arrival | None:
-        """The missing file on its way in, to be closed; None where nobody knows where it can be had, or it has come meanwhile."""
+        """The missing file on its way in, to be closed; None where nobody knows where it can be
+        had, or it has come meanwhile.
+        """
         if digest not in self._arriving and not await in_thread(self._wanted, digest):
             return None
         if digest not in self._arriving:

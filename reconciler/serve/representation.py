@@ -14,8 +14,10 @@ Message = dict[str, Any]
 REMEMBERED_CHOICES = 64  # (Accept, Accept-Encoding) pairs of one path; clients come in few kinds
 LONGEST_CHOICE = 1024  # bytes of headers worth remembering
 
-# A page is asked for again each time, which costs a 304: what was published a moment ago is seen at once, also by
-# pip from 26.2 on, which otherwise believes its cache. A file's URL holds its digest: it never changes.
+# A page is asked for again each time, which costs a 304: what was published a moment ago is seen at
+# once, also by
+# pip from 26.2 on, which otherwise believes its cache. A file's URL holds its digest: it never
+# changes.
 REVALIDATE = (b"cache-control", b"max-age=0, must-revalidate")
 IMMUTABLE = (b"cache-control", b"public, max-age=31536000, immutable")
 KEPT_BY_304 = (b"cache-control", b"etag", b"vary")
@@ -23,7 +25,9 @@ NOSNIFF = (b"x-content-type-options", b"nosniff")
 
 
 class Representation:
-    """One entry in one coding. `etag` differs between codings, as the bytes do; `key` names the body in memory."""
+    """One entry in one coding. `etag` differs between codings, as the bytes do; `key` names the
+    body in memory.
+    """
 
     __slots__ = ("_headers", "_start", "entry", "etag", "gzip", "key")
 
@@ -36,7 +40,9 @@ class Representation:
         self._start: Message | None = None
 
     def start(self, length: int) -> Message:
-        """The message that opens a whole answer; `length` is that of the body in this coding, always the same."""
+        """The message that opens a whole answer; `length` is that of the body in this coding,
+        always the same.
+        """
         if self._start is None:
             self._start = opening(200, [*self._headers, (b"content-length", b"%d" % length)])
         return self._start
@@ -44,9 +50,18 @@ class Representation:
     def start_part(self, part: range) -> Message:
         """206 for some of the bytes, 416 where `part` is empty."""
         if not part:
-            return opening(416, [(b"content-range", b"bytes */%d" % self.entry.size), (b"content-length", b"0"), NOSNIFF])
+            return opening(
+                416,
+                [
+                    (b"content-range", b"bytes */%d" % self.entry.size),
+                    (b"content-length", b"0"),
+                    NOSNIFF,
+                ],
+            )
         span = b"bytes %d-%d/%d" % (part.start, part.stop - 1, self.entry.size)
-        return opening(206, [*self._headers, (b"content-range", span), (b"content-length", b"%d" % len(part))])
+        return opening(
+            206, [*self._headers, (b"content-range", span), (b"content-length", b"%d" % len(part))]
+        )
 
     def start_unmodified(self) -> Message:
         """304 repeats what a cache needs to go on using what it has (RFC 9110, 15.4.5)."""
@@ -60,7 +75,14 @@ class Resource:
 
     def __init__(self, entries: Sequence[Entry]) -> None:
         self._entries = list(entries)
-        names = [name for name, there in ((b"Accept", len(entries) > 1), (b"Accept-Encoding", any(e.page for e in entries))) if there]
+        names = [
+            name
+            for name, there in (
+                (b"Accept", len(entries) > 1),
+                (b"Accept-Encoding", any(e.page for e in entries)),
+            )
+            if there
+        ]
         self._vary = b", ".join(names)
         self._variants: dict[tuple[int, bool], Representation] = {}
         self._choices: dict[tuple[bytes, bytes], Representation] = {}
@@ -80,7 +102,10 @@ class Resource:
     def _negotiated(self, accept: bytes, accept_encoding: bytes) -> Representation:
         index = 0
         if len(self._entries) > 1 and accept:
-            index = choose(accept.decode("latin-1"), [(entry.media_type, *entry.aliases) for entry in self._entries])
+            index = choose(
+                accept.decode("latin-1"),
+                [(entry.media_type, *entry.aliases) for entry in self._entries],
+            )
         entry = self._entries[index]
         gzip = entry.page and accepts_gzip(accept_encoding.decode("latin-1"))
         if (index, gzip) not in self._variants:

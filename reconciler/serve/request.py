@@ -6,15 +6,32 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
 
-from reconciler.serve.conditions import Conditions
+from reconciler.serve.conditional_requests import Conditions
 
-CONDITIONAL = {b"if-match": "if_match", b"if-none-match": "if_none_match", b"if-range": "if_range", b"range": "wanted_range"}
+CONDITIONAL = {
+    b"if-match": "if_match",
+    b"if-none-match": "if_none_match",
+    b"if-range": "if_range",
+    b"range": "wanted_range",
+}
 
 
 class Request:
-    """`path`: decoded, below the root path of the server. `conditions`: None for the plain request that nearly all are."""
+    """`path`: decoded, below the root path of the server. `conditions`: None for the plain request
+    that nearly all are.
+    """
 
-    __slots__ = ("_headers", "accept", "accept_encoding", "conditions", "files_by_path", "head", "method", "path", "query")
+    __slots__ = (
+        "_headers",
+        "accept",
+        "accept_encoding",
+        "conditions",
+        "files_by_path",
+        "head",
+        "method",
+        "path",
+        "query",
+    )
 
     def __init__(self, scope: Mapping[str, Any]) -> None:
         self.method: str = scope["method"]
@@ -47,7 +64,9 @@ def _joined(before: bytes, value: bytes) -> bytes:
 
 
 def _format(query: bytes) -> bytes:
-    """The media type of `?format=`, for clients that cannot send `Accept` (PEP 691). A bare `+` stands for itself."""
+    """The media type of `?format=`, for clients that cannot send `Accept` (PEP 691). A bare `+`
+    stands for itself.
+    """
     for parameter in query.split(b"&"):
         name, _, value = parameter.partition(b"=")
         if name == b"format":

@@ -25,10 +25,23 @@ from reconciler.serve.application import Application
 BACKLOG = 1024
 LOGGING = {  # errors belong to stderr; stdout is for what a command was asked for
     "formatters": {"line": {"format": "%(levelname)s: %(message)s"}},
-    "handlers": {"stderr": {"formatter": "line", "class": "logging.StreamHandler", "stream": "ext://sys.stderr"}},
+    "handlers": {
+        "stderr": {
+            "formatter": "line",
+            "class": "logging.StreamHandler",
+            "stream": "ext://sys.stderr",
+        }
+    },
     "loggers": {
-        **{name: {"handlers": ["stderr"], "level": "WARNING", "propagate": False} for name in ("_granian", "reconciler.serve")},
-        "python_multipart": {"handlers": ["stderr"], "level": "ERROR", "propagate": False},  # it warns of each broken form, and clients hear of that
+        **{
+            name: {"handlers": ["stderr"], "level": "WARNING", "propagate": False}
+            for name in ("_granian", "reconciler.serve")
+        },
+        "python_multipart": {
+            "handlers": ["stderr"],
+            "level": "ERROR",
+            "propagate": False,
+        },  # it warns of each broken form, and clients hear of that
     },
 }
 ENDING = {signal.SIGTERM, signal.SIGINT}
@@ -45,18 +58,28 @@ def serve(
 ) -> None:
     """Serve until SIGTERM or SIGINT; call it from the main thread.
 
-    `build` makes the application in each worker process (it must be picklable: a function or a `functools.partial`
-    of plain values). `port` 0 picks a free one. `on_ready` gets the URL once the server answers, in a thread of its own.
-    Raises UsageFault where the address cannot be had; SystemExit(1) when a worker cannot start.
+    `build` makes the application in each worker process (it must be picklable: a function or a
+    `functools.partial` of plain values). `port` 0 picks a free one. `on_ready` gets the URL once
+    the server answers, in a thread of its own. Raises UsageFault where the address cannot be had;
+    SystemExit(1) when a worker cannot start.
     """
     with _claimed(host, port) as claim:
-        _Server(build, host, claim.getsockname()[1], workers, on_ready).serve(target_loader=partial(_built, build), wrap_loader=False)
+        _Server(build, host, claim.getsockname()[1], workers, on_ready).serve(
+            target_loader=partial(_built, build), wrap_loader=False
+        )
 
 
 class _Server(Granian):  # type: ignore[misc, valid-type]  # granian picks its class by the interpreter's kind
     """granian that says when it answers."""
 
-    def __init__(self, build: Callable[[], Application], host: str, port: int, workers: int, on_ready: Callable[[str], None] | None) -> None:
+    def __init__(
+        self,
+        build: Callable[[], Application],
+        host: str,
+        port: int,
+        workers: int,
+        on_ready: Callable[[str], None] | None,
+    ) -> None:
         super().__init__(
             target="reconciler",
             address=host,
@@ -84,7 +107,9 @@ class _Server(Granian):  # type: ignore[misc, valid-type]  # granian picks its c
         with _ending_held_back():
             super()._spawn_workers(spawn_target, target_loader)
 
-    def _respawn_workers(self, workers: Any, spawn_target: Any, target_loader: Any, delay: float = 0) -> None:
+    def _respawn_workers(
+        self, workers: Any, spawn_target: Any, target_loader: Any, delay: float = 0
+    ) -> None:
         with _ending_held_back():
             super()._respawn_workers(workers, spawn_target, target_loader, delay)
 
@@ -98,7 +123,9 @@ class _Server(Granian):  # type: ignore[misc, valid-type]  # granian picks its c
 
 @contextmanager
 def _ending_held_back() -> Iterator[None]:
-    """Signals that end wait while workers are forked, and in a new worker until `_built`: a handler it inherited would swallow them."""
+    """Signals that end wait while workers are forked, and in a new worker until `_built`: a handler
+    it inherited would swallow them.
+    """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     try:
         yield
@@ -114,11 +141,15 @@ def _built(build: Callable[[], Application]) -> Application:
 
 
 def _claimed(host: str, port: int) -> socket.socket:
-    """A bound socket that does not listen: nobody else can take the port while the workers come up and share it."""
+    """A bound socket that does not listen: nobody else can take the port while the workers come up
+    and share it.
+    """
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         if port and sys.platform == "linux":
-            with socket.socket(family, socket.SOCK_STREAM) as alone:  # SO_REUSEPORT would let two servers share a port unnoticed
+            with socket.socket(
+                family, socket.SOCK_STREAM
+            ) as alone:  # SO_REUSEPORT would let two servers share a port unnoticed
                 alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 alone.bind(address)
         claim = socket.socket(family, socket.SOCK_STREAM)
@@ -129,8 +160,14 @@ def _claimed(host: str, port: int) -> socket.socket:
             claim.close()
             raise
     except OSError as error:
-        hint = "choose another with `--port`; `--port 0` picks a free one" if error.errno == errno.EADDRINUSE else None
-        raise UsageFault(f"cannot serve on `{host}` port {port}: {error.strerror or error}", hint=hint) from None
+        hint = (
+            "choose another with `--port`; `--port 0` picks a free one"
+            if error.errno == errno.EADDRINUSE
+            else None
+        )
+        raise UsageFault(
+            f"cannot serve on `{host}` port {port}: {error.strerror or error}", hint=hint
+        ) from None
     return claim
 
 

@@ -3,9 +3,9 @@
     <root>/sha256/ab/cdef...     kept bytes, mode 0444, two hex digits of the digest a folder
     <root>/incoming/...          bytes on their way in
 
-A file is written in `incoming` and renamed into place, so what is visible under a digest is always whole. It is not
-forced to the disk at once: `sync` does that for everything, before rows refer to it. Nothing is created before
-something is written: a planning run leaves no trace.
+A file is written in `incoming` and renamed into place, so what is visible under a digest is always
+whole. It is not forced to the disk at once: `sync` does that for everything, before rows refer to
+it. Nothing is created before something is written: a planning run leaves no trace.
 """
 
 from __future__ import annotations
@@ -18,15 +18,17 @@ from pathlib import Path
 from typing import BinaryIO
 
 from reconciler.model import Digest
-from reconciler.store.faults import mismatch, missing, unwritable
-from reconciler.store.flush import Flush, flush_files, syncfs
+from reconciler.store.durability import Flush, flush_files, syncfs
+from reconciler.store.store_errors import mismatch, missing, unwritable
 from reconciler.store.temporary import TemporaryFolder, write_all
 
 _OVER = "these bytes were kept or discarded already"
 
 
 class LocalStore:
-    """The store port over a folder. `flush` makes a whole file system durable; None where the system cannot do that in one call."""
+    """The store port over a folder. `flush` makes a whole file system durable; None where the
+    system cannot do that in one call.
+    """
 
     def __init__(self, root: Path, *, flush: Flush | None = syncfs) -> None:
         self._root = os.path.abspath(root)
@@ -40,7 +42,9 @@ class LocalStore:
         return LocalIncoming(self._temporary, self._publish)
 
     def put(self, data: bytes, expected: Digest) -> None:
-        """Keep a small body in one call. Raises DigestMismatch; StateFault where the folder cannot be written."""
+        """Keep a small body in one call. Raises DigestMismatch; StateFault where the folder cannot
+        be written.
+        """
         found = Digest(hashlib.sha256(data).digest())
         if found != expected:
             raise mismatch(expected, found, len(data))
@@ -122,7 +126,9 @@ class LocalStore:
             raise unwritable(self._root, error) from error
 
     def sweep(self) -> int:
-        """Remove the temporary files of processes of this host that are gone; returns how many there were."""
+        """Remove the temporary files of processes of this host that are gone; returns how many
+        there were.
+        """
         return self._temporary.sweep()
 
     def _file(self, digest: Digest) -> str:
@@ -130,7 +136,9 @@ class LocalStore:
         return f"{self._kept}/{text[:2]}/{text[2:]}"
 
     def _publish(self, file: str, digest: Digest) -> None:
-        """Make a whole file visible. Renaming onto the same bytes changes nothing that anybody can see."""
+        """Make a whole file visible. Renaming onto the same bytes changes nothing that anybody can
+        see.
+        """
         target = self._file(digest)
         try:
             os.rename(file, target)
@@ -167,7 +175,9 @@ class LocalIncoming:
         return Digest(self._hash.digest())
 
     def write(self, data: bytes) -> None:
-        """Append: hashes and writes. Raises StateFault where the file cannot be written; the bytes are forgotten then."""
+        """Append: hashes and writes. Raises StateFault where the file cannot be written; the bytes
+        are forgotten then.
+        """
         try:
             self._open()
             self._hash.update(data)

@@ -7,7 +7,7 @@ import io
 from typing import BinaryIO
 
 from reconciler.model import Digest
-from reconciler.store.faults import mismatch, missing
+from reconciler.store.store_errors import mismatch, missing
 
 _PLACE = "the store in memory"
 

@@ -9,7 +9,9 @@ from reconciler.model import Digest
 
 
 class Incoming(Protocol):
-    """Bytes on their way in. Nobody sees them before `keep`. Not thread-safe; one thread at a time may call it."""
+    """Bytes on their way in. Nobody sees them before `keep`. Not thread-safe; one thread at a time
+    may call it.
+    """
 
     def write(self, data: bytes) -> None:
         """Append: hashes and writes in one call, so that one worker thread call does both."""
@@ -24,7 +26,9 @@ class Incoming(Protocol):
         ...
 
     def keep(self, expected: Digest) -> None:
-        """Make the bytes visible under their digest. Raises DigestMismatch (and discards them) when it is another."""
+        """Make the bytes visible under their digest. Raises DigestMismatch (and discards them) when
+        it is another.
+        """
         ...
 
     def discard(self) -> None:
@@ -33,14 +37,18 @@ class Incoming(Protocol):
 
 
 class Store(Protocol):
-    """Bytes by digest. What is visible under a digest has that digest. All methods may be called from any thread."""
+    """Bytes by digest. What is visible under a digest has that digest. All methods may be called
+    from any thread.
+    """
 
     def incoming(self) -> Incoming:
         """Start taking bytes in."""
         ...
 
     def put(self, data: bytes, expected: Digest) -> None:
-        """Keep a small body in one call. Raises DigestMismatch. Nothing happens when it is there already."""
+        """Keep a small body in one call. Raises DigestMismatch. Nothing happens when it is there
+        already.
+        """
         ...
 
     def has(self, digest: Digest) -> bool: ...
@@ -60,5 +68,7 @@ class Store(Protocol):
         ...
 
     def sync(self) -> None:
-        """Everything kept so far survives a power cut once this returns. Call it before committing rows that refer to it."""
+        """Everything kept so far survives a power cut once this returns. Call it before committing
+        rows that refer to it.
+        """
         ...

@@ -1,4 +1,6 @@
-"""The folder of bytes on their way in: files named `<host>~<pid>~<process>~<number>`, and the removal of those left behind."""
+"""The folder of bytes on their way in: files named `<host>~<pid>~<process>~<number>`, and the
+removal of those left behind.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,9 @@ import secrets
 from contextlib import suppress
 
 _HOST = os.uname().nodename.replace("/", "_")
-_PROCESS = secrets.token_hex(4)  # tells this process from an earlier one that had the same pid, as in a container
+_PROCESS = secrets.token_hex(
+    4
+)  # tells this process from an earlier one that had the same pid, as in a container
 _NUMBERS = itertools.count(1)
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 _READ_ONLY = 0o444  # for whoever opens the file later; the descriptor that creates it may write
@@ -30,7 +34,9 @@ class TemporaryFolder:
             return os.open(file, _CREATE, _READ_ONLY), file
 
     def sweep(self) -> int:
-        """Remove what processes of this host that are gone left behind; returns how many files that were."""
+        """Remove what processes of this host that are gone left behind; returns how many files that
+        were.
+        """
         try:
             names = os.listdir(self.folder)
         except FileNotFoundError:
@@ -52,7 +58,9 @@ def write_all(descriptor: int, data: bytes) -> None:
 
 
 def _abandoned(name: str) -> bool:
-    """Files of other hosts may be alive, and files that are not named like ours are none of our business."""
+    """Files of other hosts may be alive, and files that are not named like ours are none of our
+    business.
+    """
     parts = name.rsplit("~", 3)
     if len(parts) != 4 or parts[0] != _HOST or not parts[1].isdecimal():
         return False

@@ -1,4 +1,6 @@
-"""What is not written down does not exist: commands, options, kinds and keys are looked for in the documentation."""
+"""What is not written down does not exist: commands, options, kinds and keys are looked for in the
+documentation.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,12 @@ from reconciler.manifest import schema
 from reconciler.plugin.registry import Registry
 from tests.support.source import ROOT
 
-DOCUMENTS = [ROOT / "README.md", ROOT / "manifests" / "README.md", ROOT / "plugins" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [
+    ROOT / "README.md",
+    ROOT / "manifests" / "README.md",
+    ROOT / "plugins" / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 TEXT = "\n".join(path.read_text(encoding="utf-8") for path in DOCUMENTS if path.exists())
 CODE = set(re.findall(r"[A-Za-z0-9_-]+", " ".join(re.findall(r"`[^`\n]+`", TEXT))))
 COMMANDS: dict[str, Any] = typer.main.get_command(tree()).commands  # type: ignore[attr-defined]  # it is a group
@@ -30,12 +37,12 @@ def options() -> Iterator[tuple[str, str]]:
 def keys(value: Any) -> set[str]:
     """Every name of a property in a schema."""
     if isinstance(value, list):
-        return {key for one in value for key in keys(one)}
+        return {key for item in value for key in keys(item)}
     if not isinstance(value, dict):
         return set()
     named = value.get("properties", {})
     own = set(named) if isinstance(named, dict) else set()
-    return own | {key for one in value.values() for key in keys(one)}
+    return own | {key for item in value.values() for key in keys(item)}
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))
@@ -56,11 +63,17 @@ def test_every_kind_and_every_key_of_a_manifest_is_documented() -> None:
 
 
 def test_every_key_that_is_refused_as_not_supported_yet_is_documented() -> None:
-    shipped = [one for one in models() if one.__module__.partition(".")[0] in ("reconciler", "reconciler_python")]  # not the tests' own
+    shipped = [
+        model
+        for model in models()
+        if model.__module__.partition(".")[0] in ("reconciler", "reconciler_python")
+    ]  # not the tests' own
     refused = {key for one in shipped for key in getattr(one, "not_yet", ())}
     assert {"lock", "retain"} <= refused
     assert sorted(refused - CODE) == []
-    assert sorted(promised() - refused) == [], "supported, or no key at all: it does not belong below `Not supported yet`"
+    assert sorted(promised() - refused) == [], (
+        "supported, or no key at all: it does not belong below `Not supported yet`"
+    )
 
 
 # Of these keys one value alone is not supported: the table names it with the key, or in words.
@@ -70,7 +83,11 @@ PARTLY = {"policy: streamed", "proxy", "public"}
 def promised() -> set[str]:
     """The keys, without the way to them, that manifests/README.md lists as not supported yet."""
     page = (ROOT / "manifests" / "README.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\|[^|]*\|(.*)\|$", page.partition("\n## Not supported yet\n")[2].partition("\n## ")[0], re.MULTILINE)
+    rows = re.findall(
+        r"^\|[^|]*\|(.*)\|$",
+        page.partition("\n## Not supported yet\n")[2].partition("\n## ")[0],
+        re.MULTILINE,
+    )
     written = {key for row in rows for key in re.findall(r"`([^`]+)`", row)}
     assert written > PARTLY, "the table is read as it is meant"
     return {key.rpartition(".")[2] for key in written - PARTLY}
@@ -99,15 +116,35 @@ def test_links_between_documents_lead_somewhere() -> None:
 
 
 # In pieces, so that this file does not hold what it looks for.
-FORBIDDEN = ["pypi" + ".org", "python" + "hosted", "debian" + ".org", "npmjs" + ".", "/wo" + "rk/", "/tm" + "p/", "/ro" + "ot/", "/ho" + "me/"]
+FORBIDDEN = [
+    "pypi" + ".org",
+    "python" + "hosted",
+    "debian" + ".org",
+    "npmjs" + ".",
+    "/wo" + "rk/",
+    "/tm" + "p/",
+    "/ro" + "ot/",
+    "/ho" + "me/",
+]
 
 
 def test_no_file_names_a_registry_or_a_place_on_somebodys_machine() -> None:
-    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", "-z"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if listed.returncode != 0:
         pytest.skip("this is not a git repository")
     files = [ROOT / name for name in listed.stdout.split("\0") if name]
-    found = [f"{path.relative_to(ROOT)}: {word}" for path in files if path.is_file() for word in named(path.read_bytes())]
+    found = [
+        f"{path.relative_to(ROOT)}: {word}"
+        for path in files
+        if path.is_file()
+        for word in named(path.read_bytes())
+    ]
     assert found == []
 
 

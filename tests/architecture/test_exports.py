@@ -15,7 +15,11 @@ from tests.support.source import ROOT, modules
 
 RECORDED = ROOT / "tests" / "golden" / "exports.json"
 PUBLIC = sorted(
-    module.name for module in modules() if module.path.name == "__init__.py" and "migrations" not in module.name and module.name != "reconciler"
+    module.name
+    for module in modules()
+    if module.path.name == "__init__.py"
+    and "migrations" not in module.name
+    and module.name != "reconciler"
 )
 
 

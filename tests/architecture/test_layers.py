@@ -24,9 +24,10 @@ KNOWS: Mapping[str, frozenset[str]] = {
     **dict.fromkeys(PLUGINS, frozenset({"plugin"})),
 }
 
-# Commands import what they need when they run. Elsewhere only these wait: the HTTP client, and what a plugin's entry points name.
+# Commands import what they need when they run. Elsewhere only these wait: the HTTP client, and what
+# a plugin's entry points name.
 LATE = {
-    ("reconciler.remote.opening", "reconciler.remote.wire"),
+    ("reconciler.remote.fetcher_factory", "reconciler.remote.http_fetcher"),
     ("reconciler_example", "reconciler_example.content"),
     ("reconciler_example", "reconciler_example.low_importer"),
     ("reconciler_example", "reconciler_example.tree_publisher"),
@@ -42,11 +43,13 @@ LATE = {
 def strangers(room: str) -> list[str]:
     """Imports of a room that its sentence does not allow, as `file:line module`."""
     return [
-        f"{module.place}:{one.line} {one.module}"
+        f"{module.place}:{import_.line} {import_.module}"
         for module in modules()
         if module.room == room
-        for one in module.imports
-        if (known := room_of(one.module)) is not None and known != room and known not in KNOWS[room]
+        for import_ in module.imports
+        if (known := room_of(import_.module)) is not None
+        and known != room
+        and known not in KNOWS[room]
     ]
 
 
@@ -56,7 +59,11 @@ def test_every_room_has_its_sentence() -> None:
 
 def test_errors_knows_nothing_at_run_time() -> None:
     [errors] = [module for module in modules() if module.name == "reconciler.errors"]
-    assert [one.module for one in errors.imports if room_of(one.module) is not None and not one.typing] == []
+    assert [
+        import_.module
+        for import_ in errors.imports
+        if room_of(import_.module) is not None and not import_.typing
+    ] == []
     assert strangers("errors") == []
 
 
@@ -87,25 +94,47 @@ def test_scaffold_writes_text_and_knows_nothing_of_what_it_is_for() -> None:
 
 def test_the_conformance_kit_stands_above_the_engine_and_the_core_does_without_it() -> None:
     assert strangers("plugin.testing") == []
-    users = {module.room for module in modules() if any(room_of(one.module) == "plugin.testing" for one in module.imports)}
-    assert users <= {"plugin.testing"}, "plugins' tests import it, and nothing that is installed to run"
+    users = {
+        module.room
+        for module in modules()
+        if any(room_of(import_.module) == "plugin.testing" for import_ in module.imports)
+    }
+    assert users <= {"plugin.testing"}, (
+        "plugins' tests import it, and nothing that is installed to run"
+    )
 
 
 def test_cli_stands_on_top_and_nobody_knows_it() -> None:
     assert strangers("cli") == []
-    assert [module.name for module in modules() if module.room != "cli" and any(room_of(one.module) == "cli" for one in module.imports)] == []
+    assert [
+        module.name
+        for module in modules()
+        if module.room != "cli"
+        and any(room_of(import_.module) == "cli" for import_ in module.imports)
+    ] == []
 
 
 @pytest.mark.parametrize("plugin", sorted(PLUGINS))
 def test_plugins_enter_by_the_door_only(plugin: str) -> None:
-    entered = {one.module for module in modules() if module.room == plugin for one in module.imports if room_of(one.module) == "plugin"}
+    entered = {
+        import_.module
+        for module in modules()
+        if module.room == plugin
+        for import_ in module.imports
+        if room_of(import_.module) == "plugin"
+    }
     assert strangers(plugin) == []
-    assert {resolved(name) for name in entered} == {"reconciler.plugin"}, "its modules behind the door are its own business"
+    assert {resolved(name) for name in entered} == {"reconciler.plugin"}, (
+        "its modules behind the door are its own business"
+    )
 
 
 def test_the_core_imports_no_plugin() -> None:
     assert [
-        module.name for module in modules() if module.name.startswith("reconciler.") and any("reconciler_" in one.module for one in module.imports)
+        module.name
+        for module in modules()
+        if module.name.startswith("reconciler.")
+        and any("reconciler_" in import_.module for import_ in module.imports)
     ] == []
 
 
@@ -126,31 +155,59 @@ def test_the_core_imports_no_plugin() -> None:
     ],
 )
 def test_a_library_stays_in_its_room(library: str, room: str) -> None:
-    """pydantic serves manifests and the option models of plugins, yaml also prints, packaging also reads plugins' packages."""
-    also = {"pydantic": {"manifest", *PLUGINS}, "yaml": {"cli"}, "packaging": {"reconciler_python"}}.get(library, set())
-    users = {module.room for module in modules() if any(one.module.partition(".")[0] == library for one in module.imports)}
+    """pydantic serves manifests and the option models of plugins, yaml also prints, packaging also
+    reads plugins' packages.
+    """
+    also = {
+        "pydantic": {"manifest", *PLUGINS},
+        "yaml": {"cli"},
+        "packaging": {"reconciler_python"},
+    }.get(library, set())
+    users = {
+        module.room
+        for module in modules()
+        if any(import_.module.partition(".")[0] == library for import_ in module.imports)
+    }
     assert room in users
     assert users - {room} <= also
 
 
 def test_imports_are_absolute() -> None:
-    assert [f"{module.place}:{one.line}" for module in modules() for one in module.imports if one.relative] == []
+    assert [
+        f"{module.place}:{import_.line}"
+        for module in modules()
+        for import_ in module.imports
+        if import_.relative
+    ] == []
 
 
 def test_functions_import_nothing_of_ours_but_where_starting_up_would_cost() -> None:
-    found = {(module.name, resolved(one.module)) for module in modules() for one in module.imports if one.inside and room_of(one.module) is not None}
+    found = {
+        (module.name, resolved(import_.module))
+        for module in modules()
+        for import_ in module.imports
+        if import_.inside and room_of(import_.module) is not None
+    }
     assert {pair for pair in found if not pair[0].startswith("reconciler.cli.")} == LATE
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
-    """Where each of them is executed, that is: what is imported for type checkers, or when a function runs, does not count."""
+    """Where each of them is executed, that is: what is imported for type checkers, or when a
+    function runs, does not count.
+    """
     graph = {module.name: executed(module) for module in modules()}
     assert circle(graph) == []
 
 
 def executed(module: Module) -> set[str]:
-    """Modules of ours that run before this one has; a package does not wait for itself when a module in it names a sibling."""
-    found = {resolved(one.module) for one in module.imports if not one.inside and not one.typing and room_of(one.module) is not None}
+    """Modules of ours that run before this one has; a package does not wait for itself when a
+    module in it names a sibling.
+    """
+    found = {
+        resolved(import_.module)
+        for import_ in module.imports
+        if not import_.inside and not import_.typing and room_of(import_.module) is not None
+    }
     return {name for name in found if name is not None and name != module.name}
 
 

@@ -16,12 +16,25 @@ def length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     """Lines without decorators and docstring."""
     first, last = function.lineno, function.end_lineno or function.lineno
     said = function.body[0]
-    documented = isinstance(said, ast.Expr) and isinstance(said.value, ast.Constant) and isinstance(said.value.value, str)
-    return last - first + 1 - ((said.end_lineno or said.lineno) - said.lineno + 1 if documented else 0)
+    documented = (
+        isinstance(said, ast.Expr)
+        and isinstance(said.value, ast.Constant)
+        and isinstance(said.value.value, str)
+    )
+    return (
+        last - first + 1 - ((said.end_lineno or said.lineno) - said.lineno + 1 if documented else 0)
+    )
 
 
 def measured() -> list[tuple[int, str]]:
-    return sorted(((length(one), f"{module.place}:{one.lineno} {one.name}") for module in modules() for one in functions(module)), reverse=True)
+    return sorted(
+        (
+            (length(function), f"{module.place}:{function.lineno} {function.name}")
+            for module in modules()
+            for function in functions(module)
+        ),
+        reverse=True,
+    )
 
 
 def by_lines() -> list[Module]:
@@ -32,7 +45,9 @@ def test_no_file_is_longer_than_anybody_reads() -> None:
     print("\nlongest files")
     for module in by_lines()[:TOP]:
         print(f"  {module.lines:4}  {module.place}")
-    assert [f"{module.place}: {module.lines}" for module in modules() if module.lines > MAX_FILE] == []
+    assert [
+        f"{module.place}: {module.lines}" for module in modules() if module.lines > MAX_FILE
+    ] == []
 
 
 def test_no_function_is_longer_than_a_screen() -> None:
@@ -47,5 +62,8 @@ def test_most_functions_are_short() -> None:
     sizes = [lines for lines, _ in measured()]
     ninth = quantiles(sizes, n=10)[8]
     total = sum(module.lines for module in modules())
-    print(f"\n{len(sizes)} functions, median {median(sizes):.0f} lines, nine of ten up to {ninth:.0f}; {total:,} lines in all")
+    print(
+        f"\n{len(sizes)} functions, median {median(sizes):.0f} lines, nine of ten up to"
+        f" {ninth:.0f}; {total:,} lines in all"
+    )
     assert ninth < 35

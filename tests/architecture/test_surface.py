@@ -1,4 +1,6 @@
-"""What plugins may rely on is recorded in `tests/golden/plugin_surface.json`, with its version: it does not change by accident."""
+"""What plugins may rely on is recorded in `tests/golden/plugin_surface.json`, with its version: it
+does not change by accident.
+"""
 
 from __future__ import annotations
 
@@ -25,19 +27,32 @@ def test_the_surface_of_the_plugin_api_is_the_one_that_is_recorded() -> None:
     difference = compared(recorded["names"], current)
     if os.environ.get("RECONCILER_GOLDEN") == "write":
         assert objection(difference, recorded["version"], API_VERSION) is None
-        RECORDED.write_text(json.dumps({"version": API_VERSION, "names": current}, indent=2) + "\n", encoding="utf-8")
+        RECORDED.write_text(
+            json.dumps({"version": API_VERSION, "names": current}, indent=2) + "\n",
+            encoding="utf-8",
+        )
         return
-    assert not difference, f"the surface of `reconciler.plugin` {API_VERSION} is not what is recorded as {recorded['version']}: {difference}; {HOW}"
-    assert recorded["version"] == API_VERSION, f"recorded is version {recorded['version']}, this is {API_VERSION}; {HOW}"
+    assert not difference, (
+        f"the surface of `reconciler.plugin` {API_VERSION} is not what is recorded as"
+        f" {recorded['version']}: {difference}; {HOW}"
+    )
+    assert recorded["version"] == API_VERSION, (
+        f"recorded is version {recorded['version']}, this is {API_VERSION}; {HOW}"
+    )
 
 
 def test_everything_that_is_exported_is_recorded_with_its_insides() -> None:
     current = surface(reconciler.plugin, "reconciler", without="API_VERSION")
     assert set(reconciler.plugin.__all__) <= set(current)
-    assert current["Importer.read"] == "async method(self, call: ImporterCall, group: Group) -> Iterable[Unit] | Unchanged"
+    assert (
+        current["Importer.read"]
+        == "async method(self, call: ImporterCall, group: Group) -> Iterable[Unit] | Unchanged"
+    )
     assert current["Artifact.sha256"] == "field: str = ''"
     assert current["ContentType.revision"] == "attribute: ClassVar[int] = 1"
-    assert current["ImporterCall.get_json"] == "async method(self, url: str) -> Any", "what a protocol inherits belongs to it"
+    assert current["ImporterCall.get_json"] == "async method(self, url: str) -> Any", (
+        "what a protocol inherits belongs to it"
+    )
     assert current["PublishConduit.options"] == "property -> Any"
     assert " at 0x" not in json.dumps(current)
 
@@ -80,7 +95,9 @@ def module(**names: Any) -> ModuleType:
 
 
 def made(**more: Any) -> dict[str, str]:
-    return surface(module(**{"Thing": Thing, "Importer": Importer, "Call": Call, "LIMIT": 3, **more}), __name__)
+    return surface(
+        module(**{"Thing": Thing, "Importer": Importer, "Call": Call, "LIMIT": 3, **more}), __name__
+    )
 
 
 def test_a_surface_tells_fields_methods_properties_and_attributes() -> None:
@@ -93,7 +110,9 @@ def test_a_surface_tells_fields_methods_properties_and_attributes() -> None:
         "Importer.later": "attribute: str",
         "Importer.metadata": "classmethod method(cls) -> Thing",
         "Importer.options": "attribute: ClassVar[type[dict[str, int]]] = dict",
-        "Importer.read": "method(self, call: Call, /, *groups: str, **more: Any) -> AsyncIterator[Thing]",
+        "Importer.read": (
+            "method(self, call: Call, /, *groups: str, **more: Any) -> AsyncIterator[Thing]"
+        ),
         "Importer.retries": "attribute = 3",
         "LIMIT": "constant 3",
         "Thing": "struct(Struct)",
@@ -103,7 +122,11 @@ def test_a_surface_tells_fields_methods_properties_and_attributes() -> None:
 
 
 def without_read() -> type:
-    members = {name: value for name, value in vars(Importer).items() if name not in ("read", "__dict__", "__weakref__")}
+    members = {
+        name: value
+        for name, value in vars(Importer).items()
+        if name not in ("read", "__dict__", "__weakref__")
+    }
     return type("Importer", (), members)
 
 
@@ -111,7 +134,18 @@ def with_another_read() -> type:
     def read(self: Any, call: Call, group: str) -> AsyncIterator[Thing]:
         raise NotImplementedError
 
-    return type("Importer", (), {**{name: value for name, value in vars(Importer).items() if name not in ("__dict__", "__weakref__")}, "read": read})
+    return type(
+        "Importer",
+        (),
+        {
+            **{
+                name: value
+                for name, value in vars(Importer).items()
+                if name not in ("__dict__", "__weakref__")
+            },
+            "read": read,
+        },
+    )
 
 
 class ThingOfAnySize(msgspec.Struct):
@@ -130,7 +164,9 @@ class ThingOfAnySize(msgspec.Struct):
         ({"Thing": ThingOfAnySize}, Difference((), (), ("Thing.size",))),
     ],
 )
-def test_what_was_added_removed_and_changed_is_noticed_by_name(now: dict[str, Any], expected: Difference) -> None:
+def test_what_was_added_removed_and_changed_is_noticed_by_name(
+    now: dict[str, Any], expected: Difference
+) -> None:
     assert compared(made(), made(**now)) == expected
     assert bool(expected) == (now != {"LIMIT": 3})
 
@@ -143,17 +179,49 @@ CHANGED = Difference((), (), ("Importer.read",))
 @pytest.mark.parametrize(
     ("difference", "recorded", "version", "expected"),
     [
-        (ADDED, "1.2.0", "1.2.0", "added Unit.colour: that takes a minor version above 1.2.0, this is 1.2.0"),
-        (ADDED, "1.2.0", "1.2.1", "added Unit.colour: that takes a minor version above 1.2.0, this is 1.2.1"),
+        (
+            ADDED,
+            "1.2.0",
+            "1.2.0",
+            "added Unit.colour: that takes a minor version above 1.2.0, this is 1.2.0",
+        ),
+        (
+            ADDED,
+            "1.2.0",
+            "1.2.1",
+            "added Unit.colour: that takes a minor version above 1.2.0, this is 1.2.1",
+        ),
         (ADDED, "1.2.0", "1.3.0", None),
-        (REMOVED, "1.2.0", "1.3.0", "removed Unit.key: that takes a major version above 1.2.0, this is 1.3.0"),
-        (CHANGED, "1.2.0", "1.3.0", "changed Importer.read: that takes a major version above 1.2.0, this is 1.3.0"),
-        (CHANGED, "1.0.0", "1.1.0", "changed Importer.read: that takes a major version above 1.0.0, this is 1.1.0"),
+        (
+            REMOVED,
+            "1.2.0",
+            "1.3.0",
+            "removed Unit.key: that takes a major version above 1.2.0, this is 1.3.0",
+        ),
+        (
+            CHANGED,
+            "1.2.0",
+            "1.3.0",
+            "changed Importer.read: that takes a major version above 1.2.0, this is 1.3.0",
+        ),
+        (
+            CHANGED,
+            "1.0.0",
+            "1.1.0",
+            "changed Importer.read: that takes a major version above 1.0.0, this is 1.1.0",
+        ),
         (CHANGED, "1.2.0", "2.0.0", None),
         (REMOVED, "1.0.0", "1.0.0", None),
         (Difference((), (), ()), "1.2.0", "1.2.0", None),
-        (Difference((), (), ()), "1.2.0", "1.1.0", "version 1.1.0 is older than the recorded 1.2.0"),
+        (
+            Difference((), (), ()),
+            "1.2.0",
+            "1.1.0",
+            "version 1.1.0 is older than the recorded 1.2.0",
+        ),
     ],
 )
-def test_a_version_must_rise_as_far_as_the_difference_asks(difference: Difference, recorded: str, version: str, expected: str | None) -> None:
+def test_a_version_must_rise_as_far_as_the_difference_asks(
+    difference: Difference, recorded: str, version: str, expected: str | None
+) -> None:
     assert objection(difference, recorded, version) == expected

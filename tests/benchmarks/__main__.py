@@ -1,9 +1,10 @@
-"""`make bench`: what our work costs, side by side with the peers, in one run. Prints a table; asserts no times.
+"""`make bench`: what our work costs, side by side with the peers, in one run. Prints a table;
+asserts no times.
 
     python -m tests.benchmarks [PART ...] [--skip-medium]
 
-A run of everything also writes the table into the documentation. Needs nginx; `wrk` for serving; a package registry
-once, for the peers.
+A run of everything also writes the table into the documentation. Needs nginx; `wrk` for serving; a
+package registry once, for the peers.
 """
 
 from __future__ import annotations
@@ -64,9 +65,17 @@ def main() -> int:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description="Measure, side by side with the peers.")
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"default: all of {', '.join(PARTS)}")
-    parser.add_argument("--skip-medium", action="store_true", help="leave out `growth`, whose index takes two minutes to make once")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.benchmarks", description="Measure, side by side with the peers."
+    )
+    parser.add_argument(
+        "parts", nargs="*", metavar="PART", help=f"default: all of {', '.join(PARTS)}"
+    )
+    parser.add_argument(
+        "--skip-medium",
+        action="store_true",
+        help="leave out `growth`, whose index takes two minutes to make once",
+    )
     options = parser.parse_args()
     unknown = sorted(set(options.parts) - set(PARTS))
     if unknown:

@@ -1,4 +1,5 @@
-"""The floor: fetch every page and file of an index, check each digest, write each file. No state, no second chance, no pages.
+"""The floor: fetch every page and file of an index, check each digest, write each file. No state,
+no second chance, no pages.
 
 python -m tests.benchmarks.bare SIMPLE_URL FOLDER
 """
@@ -46,7 +47,9 @@ async def mirror(index: str, folder: Path) -> None:
         async def project(name: str) -> None:
             url = urljoin(index, f"{name.lower().replace('_', '-').replace('.', '-')}/")
             entries = (await page(url))["files"]
-            await asyncio.gather(*(file(urljoin(url, entry["url"]), entry["hashes"]["sha256"]) for entry in entries))
+            await asyncio.gather(
+                *(file(urljoin(url, entry["url"]), entry["hashes"]["sha256"]) for entry in entries)
+            )
 
         await asyncio.gather(*(project(one["name"]) for one in (await page(index))["projects"]))
 

@@ -1,4 +1,6 @@
-"""What the parts of one run share: fresh folders, upstreams, and mirrors that several parts go on with."""
+"""What the parts of one run share: fresh folders, upstreams, and mirrors that several parts go on
+with.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,9 @@ class Costs:
 
 
 class Bench:
-    """Use as a context manager; everything it started has ended with the block, everything it made is gone."""
+    """Use as a context manager; everything it started has ended with the block, everything it made
+    is gone.
+    """
 
     def __init__(self) -> None:
         self._scratch = Scratch()
@@ -76,15 +80,25 @@ class Bench:
     def upstream(self, profile: str, *, serials: bool = True) -> tuple[Path, Nginx]:
         """A fresh copy of an index, and nginx before it, which logs every request."""
         index, place = self.index(profile, serials=serials), self.folder("upstream")
-        return index, self._stack.enter_context(serving_index(index, place / "nginx", serials=serials))
+        return index, self._stack.enter_context(
+            serving_index(index, place / "nginx", serials=serials)
+        )
 
     def pair(self, url: str) -> Pair:
-        return Pair(Reconciler(self.folder("ours"), url), Bandersnatch(self.folder("bandersnatch"), url))
+        return Pair(
+            Reconciler(self.folder("ours"), url), Bandersnatch(self.folder("bandersnatch"), url)
+        )
 
     def bare(self, upstream: Nginx) -> Cost:
         """The bare loop over this index."""
         folder = self.folder("bare")
-        words: list[str | Path] = [sys.executable, "-m", "tests.benchmarks.bare", f"{upstream.url}/simple/", folder]
+        words: list[str | Path] = [
+            sys.executable,
+            "-m",
+            "tests.benchmarks.bare",
+            f"{upstream.url}/simple/",
+            folder,
+        ]
         return measured(words, folder, upstream, isolated(folder, PYTHONPATH=str(ROOT)))
 
     def slow(self, profile: str, milliseconds: int) -> str:
@@ -111,7 +125,9 @@ class Bench:
 
 
 class Small:
-    """The index `small`, mirrored from nothing three times by everybody; the first sync is measured, the mirrors stay."""
+    """The index `small`, mirrored from nothing three times by everybody; the first sync is
+    measured, the mirrors stay.
+    """
 
     def __init__(self, bench: Bench) -> None:
         self._index, self.upstream = bench.upstream("small")
@@ -140,7 +156,12 @@ class Small:
         """Who did not mirror everything cannot be compared."""
         expected = len(read(self._index).files)
         for pair in self.pairs:
-            counts = {"reconciler": pair.ours.files(), **({BANDERSNATCH: pair.theirs.files()} if self.first.theirs else {})}
+            counts = {
+                "reconciler": pair.ours.files(),
+                **({BANDERSNATCH: pair.theirs.files()} if self.first.theirs else {}),
+            }
             for name, count in counts.items():
                 if count != expected:
-                    raise Unmeasured(f"{name} holds {count} of {expected} files: nothing to compare")
+                    raise Unmeasured(
+                        f"{name} holds {count} of {expected} files: nothing to compare"
+                    )

@@ -1,4 +1,6 @@
-"""What a command costs: wall time, CPU of its whole process tree, peak memory, requests that reached upstream."""
+"""What a command costs: wall time, CPU of its whole process tree, peak memory, requests that
+reached upstream.
+"""
 
 from __future__ import annotations
 
@@ -41,17 +43,31 @@ class Cost:
         return asdict(self)
 
 
-def measured(words: Sequence[str | Path], folder: Path, upstream: Counting | None = None, environment: dict[str, str] | None = None) -> Cost:
-    """Run a command to its end in `folder`, where its output is kept, with `folder` as its home. `upstream`: whose requests are counted.
+def measured(
+    words: Sequence[str | Path],
+    folder: Path,
+    upstream: Counting | None = None,
+    environment: dict[str, str] | None = None,
+) -> Cost:
+    """Run a command to its end in `folder`, where its output is kept, with `folder` as its home.
+    `upstream`: whose requests are counted.
 
-    The environment holds nothing of this machine's settings; in particular nothing that keeps Python from writing byte code. Raises Unmeasured.
+    The environment holds nothing of this machine's settings; in particular nothing that keeps
+    Python from writing byte code. Raises Unmeasured.
     """
     before = len(upstream.requests()) if upstream else 0
     output = folder / f"{Path(words[0]).name}.{time.monotonic_ns()}.log"
     os.sync()  # what the previous command left to be written is not this one's burden
     with output.open("wb") as log:
         began = time.perf_counter()
-        process = subprocess.Popen(words, cwd=folder, env=environment or isolated(folder), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            words,
+            cwd=folder,
+            env=environment or isolated(folder),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
         with Peak(process.pid) as memory:
             _, status, usage = os.wait4(process.pid, 0)
             wall = time.perf_counter() - began

@@ -1,7 +1,9 @@
-"""Synthetic indexes to mirror, made once and kept; a run works on a copy of hard links, which it may advance.
+"""Synthetic indexes to mirror, made once and kept; a run works on a copy of hard links, which it
+may advance.
 
-As a program, `python -m tests.benchmarks.indexes FOLDER PROFILE GENERATION SERIALS` makes or advances one: in a process
-of its own, so that what a large index needs in memory is not kept by the one that measures.
+As a program, `python -m tests.benchmarks.indexes FOLDER PROFILE GENERATION SERIALS` makes or
+advances one: in a process of its own, so that what a large index needs in memory is not kept by the
+one that measures.
 """
 
 from __future__ import annotations
@@ -35,7 +37,10 @@ def copy_of(profile: str, folder: Path, *, serials: bool = True) -> Path:
 
 def advance(folder: Path, profile: str, generation: int, *, serials: bool = True) -> None:
     """Make the index in `folder`, or bring it to a later generation."""
-    subprocess.run([sys.executable, "-m", __name__, folder, profile, str(generation), str(int(serials))], check=True)
+    subprocess.run(
+        [sys.executable, "-m", __name__, folder, profile, str(generation), str(int(serials))],
+        check=True,
+    )
 
 
 def read(folder: Path) -> Index:
@@ -60,18 +65,30 @@ def _legacy(project: Project) -> bytes:
                 "yanked_reason": "withdrawn" if file.yanked else None,
             }
         )
-    info = {"name": project.name, "version": project.files[-1].version, "description": DESCRIPTION, "requires_python": None, "yanked": False}
-    return msgspec.json.encode({"info": info, "last_serial": project.serial, "releases": releases, "urls": []})
+    info = {
+        "name": project.name,
+        "version": project.files[-1].version,
+        "description": DESCRIPTION,
+        "requires_python": None,
+        "yanked": False,
+    }
+    return msgspec.json.encode(
+        {"info": info, "last_serial": project.serial, "releases": releases, "urls": []}
+    )
 
 
 def _main(folder: str, profile: str, generation: str, serials: str) -> None:
-    index = make_index(Path(folder), profile, generation=int(generation), serials=bool(int(serials)))
+    index = make_index(
+        Path(folder), profile, generation=int(generation), serials=bool(int(serials))
+    )
     for project in index.projects:
         if project.normalized in index.written:
             put(Path(folder, "pypi", project.normalized, "json"), _legacy(project))
     if index.serials:
         known = Path(folder, "serials.map")
-        more = "".join(f"/pypi/{project.normalized}/json {project.serial};\n" for project in index.projects)
+        more = "".join(
+            f"/pypi/{project.normalized}/json {project.serial};\n" for project in index.projects
+        )
         put(known, known.read_bytes() + more.encode())
 
 

@@ -24,25 +24,52 @@ class Reconciler:
         self.manifest = folder / "site.yaml"
         self.home = folder / "home"
         self.exported = folder / "exported"
-        documents = [remote(f"{url}/simple/", more=""), repository(NAME), publication(NAME, more=directory("exported") if export else "")]
+        documents = [
+            remote(f"{url}/simple/", more=""),
+            repository(NAME),
+            publication(NAME, more=directory("exported") if export else ""),
+        ]
         self.manifest.write_text("---\n".join(documents))
 
     def sync(self, upstream: Nginx | None = None) -> Cost:
         """Plan, fetch, record, publish: one cold command."""
-        return measured([program("reconciler"), "apply", self.manifest, "--home", self.home], self.folder, upstream)
+        return measured(
+            [program("reconciler"), "apply", self.manifest, "--home", self.home],
+            self.folder,
+            upstream,
+        )
 
     def files(self) -> int:
         """How many distributions the store holds."""
-        words: list[str | Path] = [program("reconciler"), "diff", f"repository/{NAME}", "0", "latest", "--home", self.home]
-        said = subprocess.run(words, env=isolated(self.folder), stdout=subprocess.PIPE, text=True, check=True).stdout
+        words: list[str | Path] = [
+            program("reconciler"),
+            "diff",
+            f"repository/{NAME}",
+            "0",
+            "latest",
+            "--home",
+            self.home,
+        ]
+        said = subprocess.run(
+            words, env=isolated(self.folder), stdout=subprocess.PIPE, text=True, check=True
+        ).stdout
         return int(said.splitlines()[-1].split()[0])
 
     @contextmanager
     def serving(self) -> Iterator[tuple[str, int]]:
         """`reconciler serve` with its one worker: URL of the index, and pid."""
-        words: list[str | Path] = [program("reconciler"), "serve", "--port", "0", "--home", self.home]
+        words: list[str | Path] = [
+            program("reconciler"),
+            "serve",
+            "--port",
+            "0",
+            "--home",
+            self.home,
+        ]
         with (self.folder / "serve.log").open("wb") as log:
-            process = subprocess.Popen(words, env=isolated(self.folder), stderr=subprocess.PIPE, stdout=log, text=True)
+            process = subprocess.Popen(
+                words, env=isolated(self.folder), stderr=subprocess.PIPE, stdout=log, text=True
+            )
             try:
                 assert process.stderr is not None
                 url = process.stderr.readline().split()[-1]

@@ -1,4 +1,6 @@
-"""The peers: bandersnatch and proxpi, each in an environment of its own, installed when first asked for."""
+"""The peers: bandersnatch and proxpi, each in an environment of its own, installed when first asked
+for.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,9 @@ storage-backend = filesystem
 
 @cache
 def installed(name: str, *packages: str) -> Path | None:
-    """The `bin` folder of a peer's environment; None, and a word about it, where its packages cannot be had."""
+    """The `bin` folder of a peer's environment; None, and a word about it, where its packages
+    cannot be had.
+    """
     folder = KEPT / "peers" / name.replace(" ", "-")
     programs = folder / "bin"
     ready = folder / "ready"
@@ -53,11 +57,32 @@ def installed(name: str, *packages: str) -> Path | None:
         return programs
     print(f"installing {name} ...", flush=True)
     venv.create(folder, with_pip=True, clear=True)
-    environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
-    command: list[str | Path] = [programs / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages]
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    environment = {
+        key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"
+    }
+    command: list[str | Path] = [
+        programs / "python",
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        *packages,
+    ]
+    done = subprocess.run(
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
     if done.returncode:
-        print(f"{name} cannot be installed, so nothing is compared with it; is the package registry reachable?\n{done.stdout}", flush=True)
+        print(
+            f"{name} cannot be installed, so nothing is compared with it; is the package registry"
+            f" reachable?\n{done.stdout}",
+            flush=True,
+        )
         return None
     ready.touch()
     return programs
@@ -79,16 +104,24 @@ class Bandersnatch:
         """What it cost; None where there is no bandersnatch."""
         if self._program is None:
             return None
-        return measured([self._program, "-c", self._configuration, "mirror"], self._folder, upstream)
+        return measured(
+            [self._program, "-c", self._configuration, "mirror"], self._folder, upstream
+        )
 
     def files(self) -> int:
         """How many distributions it holds."""
-        return sum(1 for path in (self._folder / "mirror" / "web").glob("packages/*/*/*/*") if path.suffix != ".metadata")
+        return sum(
+            1
+            for path in (self._folder / "mirror" / "web").glob("packages/*/*/*/*")
+            if path.suffix != ".metadata"
+        )
 
 
 @contextmanager
 def proxpi(folder: Path, index: str) -> Iterator[tuple[str, int] | None]:
-    """proxpi under gunicorn, one worker (its index cache is per process), 16 threads: URL of its index and pid. None where it cannot be had."""
+    """proxpi under gunicorn, one worker (its index cache is per process), 16 threads: URL of its
+    index and pid. None where it cannot be had.
+    """
     programs = installed(PROXPI, PROXPI.replace(" ", "=="), "gunicorn")
     if programs is None:
         yield None
@@ -97,11 +130,18 @@ def proxpi(folder: Path, index: str) -> Iterator[tuple[str, int] | None]:
         port = listening.getsockname()[1]
     cache_folder = folder / "cache"
     cache_folder.mkdir()
-    settings = {"PROXPI_INDEX_URL": index, "PROXPI_CACHE_DIR": str(cache_folder), "PROXPI_DOWNLOAD_TIMEOUT": "5", "PROXPI_LOGGING_LEVEL": "WARNING"}
+    settings = {
+        "PROXPI_INDEX_URL": index,
+        "PROXPI_CACHE_DIR": str(cache_folder),
+        "PROXPI_DOWNLOAD_TIMEOUT": "5",
+        "PROXPI_LOGGING_LEVEL": "WARNING",
+    }
     options = ["-b", f"127.0.0.1:{port}", "-w", "1", "--threads", "16", "--no-control-socket"]
     command: list[str | Path] = [programs / "gunicorn", *options, "proxpi.server:app"]
     with (folder / "proxpi.log").open("wb") as log:
-        process = subprocess.Popen(command, env={**isolated(folder), **settings}, cwd=folder, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            command, env={**isolated(folder), **settings}, cwd=folder, stdout=log, stderr=log
+        )
     try:
         _wait_for(port)
         yield f"http://127.0.0.1:{port}/index/", process.pid

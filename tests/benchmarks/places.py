@@ -1,4 +1,6 @@
-"""Where benchmarks work: `.bench/` in the checkout. Indexes and peers stay there; the folders of a run go when it has ended."""
+"""Where benchmarks work: `.bench/` in the checkout. Indexes and peers stay there; the folders of a
+run go when it has ended.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ PAGE = ROOT / "docs" / "benchmarks.md"
 
 
 class Scratch:
-    """Fresh folders, removed all together at the very end: making files right after removing thousands costs ext4 five times as much."""
+    """Fresh folders, removed all together at the very end: making files right after removing
+    thousands costs ext4 five times as much.
+    """
 
     def __init__(self) -> None:
         self.root = KEPT / f"run-{os.getpid()}"

@@ -1,4 +1,6 @@
-"""Processes that are running, from `/proc`: CPU of a server with its descendants, peak memory of a command, a new start for nginx's workers."""
+"""Processes that are running, from `/proc`: CPU of a server with its descendants, peak memory of a
+command, a new start for nginx's workers.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ PAUSE = 0.02
 
 
 def tree_cpu(root: int) -> float:
-    """Seconds of user and system time of a live process and its descendants, the dead ones that were waited for included."""
+    """Seconds of user and system time of a live process and its descendants, the dead ones that
+    were waited for included.
+    """
     known = _processes()
     children: dict[int, list[int]] = defaultdict(list)
     for pid, (parent, _) in known.items():
@@ -29,7 +33,9 @@ def tree_cpu(root: int) -> float:
 
 
 def reload(nginx: int) -> None:
-    """Let nginx read its configuration again; back when the last worker that knows the old one has gone."""
+    """Let nginx read its configuration again; back when the last worker that knows the old one has
+    gone.
+    """
     old = {pid for pid, (parent, _) in _processes().items() if parent == nginx}
     os.kill(nginx, signal.SIGHUP)
     while old & set(_processes()):
@@ -39,7 +45,8 @@ def reload(nginx: int) -> None:
 class Peak:
     """The peak memory of a process, in MiB, while the block lasts.
 
-    The kernel's own figure for a process that has ended begins with that of the process which started it, so it is of no use here.
+    The kernel's own figure for a process that has ended begins with that of the process which
+    started it, so it is of no use here.
     """
 
     def __init__(self, pid: int) -> None:
@@ -52,7 +59,12 @@ class Peak:
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._over.set()
         self._thread.join()
 
@@ -62,7 +74,10 @@ class Peak:
                 lines = self._status.read_text().splitlines()
             except OSError:
                 return
-            self.peak = next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:")), self.peak)
+            self.peak = next(
+                (int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:")),
+                self.peak,
+            )
 
 
 def _processes() -> dict[int, tuple[int, int]]:

@@ -12,7 +12,10 @@ from tests.support.manifests import generate
 
 MANIFESTS = 10_000
 STARTS = 7
-LOADER = "import pathlib, yaml\nfor file in pathlib.Path('site').glob('*.yaml'): yaml.load(file.read_text(), Loader=yaml.CSafeLoader)"
+LOADER = (
+    "import pathlib, yaml\nfor file in pathlib.Path('site').glob('*.yaml'):"
+    " yaml.load(file.read_text(), Loader=yaml.CSafeLoader)"
+)
 
 
 def manifests(bench: Bench) -> list[Row]:
@@ -22,18 +25,37 @@ def manifests(bench: Bench) -> list[Row]:
     secret.parent.mkdir()
     secret.write_text("pass")
     environment = isolated(folder, INDEX_USER="user")
-    verbs = {"validate": ["validate", "site"], "plan --offline": ["plan", "--offline", "site", "--home", "home"]}
-    plain = middle(measured([program("python"), "-c", LOADER], folder, environment=environment) for _ in range(REPEATS))
+    verbs = {
+        "validate": ["validate", "site"],
+        "plan --offline": ["plan", "--offline", "site", "--home", "home"],
+    }
+    plain = middle(
+        measured([program("python"), "-c", LOADER], folder, environment=environment)
+        for _ in range(REPEATS)
+    )
     rows = []
     for (verb, words), limit in zip(verbs.items(), (4, 6), strict=True):
-        cost = middle(measured([program("reconciler"), *words], folder, environment=environment) for _ in range(REPEATS))
+        cost = middle(
+            measured([program("reconciler"), *words], folder, environment=environment)
+            for _ in range(REPEATS)
+        )
         more = f"{cost.wall:.2f} s of wall, {cost.memory:.0f} MiB"
         row = within(f"`{verb}` on {MANIFESTS:,} manifests", cost.cpu, limit, "s of CPU", more)
-        rows.append(replace(row, peer=f"PyYAML's C loader alone {plain.cpu:.2f} s of CPU", ratio=f"{cost.cpu / plain.cpu:.2f}"))
+        rows.append(
+            replace(
+                row,
+                peer=f"PyYAML's C loader alone {plain.cpu:.2f} s of CPU",
+                ratio=f"{cost.cpu / plain.cpu:.2f}",
+            )
+        )
     return rows
 
 
 def start(bench: Bench) -> list[Row]:
     folder = bench.folder("help")
     cost = middle(measured([program("reconciler"), "--help"], folder) for _ in range(STARTS))
-    return [within("`reconciler --help`", cost.wall * 1000, 250, "ms", f"{cost.cpu * 1000:.0f} ms of CPU")]
+    return [
+        within(
+            "`reconciler --help`", cost.wall * 1000, 250, "ms", f"{cost.cpu * 1000:.0f} ms of CPU"
+        )
+    ]

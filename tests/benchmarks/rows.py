@@ -10,7 +10,9 @@ from tests.benchmarks.costs import Cost
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table. `met`: None where it could not be told. `numbers`: what the line was made of, for machines."""
+    """One line of the table. `met`: None where it could not be told. `numbers`: what the line was
+    made of, for machines.
+    """
 
     work: str
     measured: str
@@ -25,10 +27,19 @@ class Row:
         return replace(self, met=None)
 
     def cells(self) -> list[str]:
-        return [self.work, self.measured, self.peer, self.ratio, self.target, {True: "yes", False: "**no**", None: "-"}[self.met]]
+        return [
+            self.work,
+            self.measured,
+            self.peer,
+            self.ratio,
+            self.target,
+            {True: "yes", False: "**no**", None: "-"}[self.met],
+        ]
 
 
-def against(work: str, ours: Cost, name: str, peer: Cost | None, target: float, *, cpu: bool = False) -> Row:
+def against(
+    work: str, ours: Cost, name: str, peer: Cost | None, target: float, *, cpu: bool = False
+) -> Row:
     """Our cost as a multiple of a peer's, in wall time and, with `cpu`, in CPU as well."""
     asked = f"{target:g} x {name}, {'wall and CPU' if cpu else 'wall'}"
     numbers = {"ours": ours.fields(), "peer": peer.fields() if peer else None, "target": target}
@@ -36,13 +47,29 @@ def against(work: str, ours: Cost, name: str, peer: Cost | None, target: float, 
         return Row(work, said(ours), f"{name} is not here", "-", asked, None, numbers)
     wall, work_done = ours.wall / peer.wall, ours.cpu / peer.cpu
     met = wall <= target and (work_done <= target or not cpu)
-    return Row(work, said(ours), f"{name} {said(peer)}", f"{wall:.2f} / {work_done:.2f}", asked, met, numbers)
+    return Row(
+        work,
+        said(ours),
+        f"{name} {said(peer)}",
+        f"{wall:.2f} / {work_done:.2f}",
+        asked,
+        met,
+        numbers,
+    )
 
 
 def within(work: str, value: float, limit: float, unit: str, more: str = "") -> Row:
     """A number that has a limit of its own. `more`: what else to say about it."""
     shown = f"{value:.3g} {unit}{f', {more}' if more else ''}"
-    return Row(work, shown, "", "", f"{limit:g} {unit}", value <= limit, {"value": value, "limit": limit, "unit": unit})
+    return Row(
+        work,
+        shown,
+        "",
+        "",
+        f"{limit:g} {unit}",
+        value <= limit,
+        {"value": value, "limit": limit, "unit": unit},
+    )
 
 
 def said(cost: Cost) -> str:

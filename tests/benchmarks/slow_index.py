@@ -1,4 +1,5 @@
-"""An index on a far shore: every answer comes some milliseconds late. Says its URL on stdout and serves until it is ended.
+"""An index on a far shore: every answer comes some milliseconds late. Says its URL on stdout and
+serves until it is ended.
 
 python -m tests.benchmarks.slow_index FOLDER MILLISECONDS
 """
@@ -41,7 +42,11 @@ def _application(folder: Path, delay: float) -> web.Application:
         parts = [part for part in request.path.split("/") if part]
         media_type = "application/octet-stream"
         if parts[0] == "simple":
-            name, media_type = ("index.json", JSON) if JSON in request.headers.get("Accept", "") else ("index.html", "text/html")
+            name, media_type = (
+                ("index.json", JSON)
+                if JSON in request.headers.get("Accept", "")
+                else ("index.html", "text/html")
+            )
             parts.append(name)
         elif parts[0] == "pypi":
             media_type = "application/json"
@@ -49,7 +54,9 @@ def _application(folder: Path, delay: float) -> web.Application:
         if not path.is_file():
             return web.Response(status=404)
         serial = serials.get(parts[1], str(index.serial))
-        return web.FileResponse(path, headers={"Content-Type": media_type, "X-PyPI-Last-Serial": serial})
+        return web.FileResponse(
+            path, headers={"Content-Type": media_type, "X-PyPI-Last-Serial": serial}
+        )
 
     application = web.Application()
     application.router.add_get("/{path:.*}", answer)

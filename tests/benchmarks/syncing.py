@@ -1,4 +1,6 @@
-"""Mirroring, side by side with bandersnatch: from nothing, far away, with nothing changed, with a little changed, ten times as much."""
+"""Mirroring, side by side with bandersnatch: from nothing, far away, with nothing changed, with a
+little changed, ten times as much.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +25,22 @@ def first_sync(bench: Bench) -> list[Row]:
     costs = bench.small.first
     bare = middle(costs.bare)
     return [
-        against("first sync and publication of `small`", costs.our_middle, BANDERSNATCH, costs.their_middle, 0.6, cpu=True),
-        against("the same, a bare fetch-hash-write loop instead of us", bare, BANDERSNATCH, costs.their_middle, 0.4, cpu=True).informal(),
+        against(
+            "first sync and publication of `small`",
+            costs.our_middle,
+            BANDERSNATCH,
+            costs.their_middle,
+            0.6,
+            cpu=True,
+        ),
+        against(
+            "the same, a bare fetch-hash-write loop instead of us",
+            bare,
+            BANDERSNATCH,
+            costs.their_middle,
+            0.4,
+            cpu=True,
+        ).informal(),
     ]
 
 
@@ -33,7 +49,15 @@ def latency(bench: Bench) -> list[Row]:
     costs = Costs()
     for _ in range(REPEATS):
         costs.sync(bench.pair(url))
-    return [against(f"first sync of `tiny`, {LATENCY} ms away", costs.our_middle, BANDERSNATCH, costs.their_middle, 0.15)]
+    return [
+        against(
+            f"first sync of `tiny`, {LATENCY} ms away",
+            costs.our_middle,
+            BANDERSNATCH,
+            costs.their_middle,
+            0.15,
+        )
+    ]
 
 
 def unchanged(bench: Bench) -> list[Row]:
@@ -45,8 +69,22 @@ def unchanged(bench: Bench) -> list[Row]:
     without.sync()
     asked = middle(without.sync(upstream) for _ in range(REPEATS))
     return [
-        against("nothing changed on `small`, cold command", costs.our_middle, BANDERSNATCH, costs.their_middle, 2),
-        Row("the same where upstream has no serials", said(asked), "", "", "one 304 a page", asked.requests == pages, {"ours": asked.fields()}),
+        against(
+            "nothing changed on `small`, cold command",
+            costs.our_middle,
+            BANDERSNATCH,
+            costs.their_middle,
+            2,
+        ),
+        Row(
+            "the same where upstream has no serials",
+            said(asked),
+            "",
+            "",
+            "one 304 a page",
+            asked.requests == pages,
+            {"ours": asked.fields()},
+        ),
         _rounds("nothing changed on `small`, in-process", small.pairs[0].ours),
         _rounds("the same where upstream has no serials", without).informal(),
     ]
@@ -56,7 +94,15 @@ def changed(bench: Bench) -> list[Row]:
     small = bench.small
     small.change()
     costs = small.again()
-    return [against("1 % changed on `small`, cold command", costs.our_middle, BANDERSNATCH, costs.their_middle, 2.2)]
+    return [
+        against(
+            "1 % changed on `small`, cold command",
+            costs.our_middle,
+            BANDERSNATCH,
+            costs.their_middle,
+            2.2,
+        )
+    ]
 
 
 def growth(bench: Bench) -> list[Row]:
@@ -69,7 +115,15 @@ def growth(bench: Bench) -> list[Row]:
     numbers = {"small": small.fields(), "medium": medium.fields(), "again": again.fields()}
     met_memory = medium.memory <= 200 and memory <= 1.3
     return [
-        Row("growth: first sync of `medium`, CPU", said(medium), f"`small` {said(small)}", f"{work:.2f}", "10 x `small`", work <= 10, numbers),
+        Row(
+            "growth: first sync of `medium`, CPU",
+            said(medium),
+            f"`small` {said(small)}",
+            f"{work:.2f}",
+            "10 x `small`",
+            work <= 10,
+            numbers,
+        ),
         Row(
             "growth: peak memory",
             f"{medium.memory:.0f} MiB",
@@ -83,7 +137,21 @@ def growth(bench: Bench) -> list[Row]:
 
 
 def _rounds(work: str, mirror: Reconciler) -> Row:
-    words: list[str | Path] = [sys.executable, "-m", "tests.benchmarks.watching", mirror.manifest, mirror.home]
-    done = subprocess.run(words, env=isolated(mirror.folder, PYTHONPATH=str(ROOT)), stdout=subprocess.PIPE, check=True)
+    words: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "tests.benchmarks.watching",
+        mirror.manifest,
+        mirror.home,
+    ]
+    done = subprocess.run(
+        words, env=isolated(mirror.folder, PYTHONPATH=str(ROOT)), stdout=subprocess.PIPE, check=True
+    )
     found = json.loads(done.stdout)
-    return within(work, found["cpu"] * 1000, 30, "ms of CPU", f"{found['wall'] * 1000:.3g} ms of wall, median of {found['rounds']} rounds")
+    return within(
+        work,
+        found["cpu"] * 1000,
+        30,
+        "ms of CPU",
+        f"{found['wall'] * 1000:.3g} ms of wall, median of {found['rounds']} rounds",
+    )

@@ -19,7 +19,9 @@ HEADINGS = ["work", "measured", "peer", "ratio", "target", "met"]
 
 
 def table(rows: Sequence[Row], load: float) -> str:
-    """Markdown: a line about the machine, then the rows. `load`: that of the machine before the run began."""
+    """Markdown: a line about the machine, then the rows. `load`: that of the machine before the run
+    began.
+    """
     lines = [HEADINGS, ["---"] * len(HEADINGS), *(row.cells() for row in rows)]
     return f"{_machine(load)}\n\n" + "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
 
@@ -30,7 +32,9 @@ def keep(parts: Sequence[tuple[str, Row]], load: float) -> None:
     known = {"when": when, "machine": _machine(load)}
     with RESULTS.open("ab") as file:
         for part, row in parts:
-            file.write(msgspec.json.encode({"part": part, **known, **msgspec.to_builtins(row)}) + b"\n")
+            file.write(
+                msgspec.json.encode({"part": part, **known, **msgspec.to_builtins(row)}) + b"\n"
+            )
 
 
 def document(text: str) -> Path:
@@ -44,10 +48,16 @@ def document(text: str) -> Path:
 def _machine(load: float) -> str:
     day = f"{datetime.now(UTC):%Y-%m-%d}"
     software = f"{platform.system()}, Python {platform.python_version()}, reconciler {__version__}"
-    return f"{day}, {os.cpu_count()} cores ({_processor()}), {software}, load average {load:.1f} before the run."
+    return (
+        f"{day}, {os.cpu_count()} cores ({_processor()}), {software}, load average {load:.1f}"
+        " before the run."
+    )
 
 
 def _processor() -> str:
     known = Path("/proc/cpuinfo")
     lines = known.read_text().splitlines() if known.exists() else []
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.processor() or platform.machine())
+    return next(
+        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")),
+        platform.processor() or platform.machine(),
+    )

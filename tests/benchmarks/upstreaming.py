@@ -1,4 +1,6 @@
-"""Everything upstream: no `include`, so that the index's own list says what there is, and filters that let one project in a hundred pass."""
+"""Everything upstream: no `include`, so that the index's own list says what there is, and filters
+that let one project in a hundred pass.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ HALF = 0.5  # of the requests of a whole run: where the interrupted one is
 
 
 def everything(bench: Bench) -> list[Row]:
-    """A first sync, the same again, a filter that takes away what it let in, and a first sync that is killed half-way."""
+    """A first sync, the same again, a filter that takes away what it let in, and a first sync that
+    is killed half-way.
+    """
     with vast_index() as index:
         folder = bench.folder("everything")
         _declare(folder, index, 'allow: ["acme-*"]')
@@ -26,15 +30,39 @@ def everything(bench: Bench) -> list[Row]:
         _declare(folder, index, 'allow: ["acme-*"]\ndeny: ["acme-000*"]')
         filtered = _apply(folder, index)
         rest = _interrupted(bench.folder("interrupted"), index, first)
-    name = f"a list of {PROJECTS:,} projects, {ACME:,} of them and {ACME * len(RELEASES):,} files to sync"
+    name = (
+        f"a list of {PROJECTS:,} projects, {ACME:,} of them and {ACME * len(RELEASES):,} files to"
+        " sync"
+    )
     assert first.requests is not None
     assert filtered.requests is not None
     return [
         Row(name, said(first), "", "", "", None, {"first": first.fields()}),
         within("the same, peak memory", first.memory, FLAT, "MiB"),
-        Row("the same list again, unchanged", said(again), f"the first sync {said(first)}", f"{again.cpu / first.cpu:.3f}", "", None),
-        Row("a filter that takes 1,000 projects away again", said(filtered), "", "", "no page twice", filtered.requests <= ACME + 1),
-        Row("the first sync, killed half-way, and run again", rest, f"the first sync {first.requests:,} requests", "", "", None),
+        Row(
+            "the same list again, unchanged",
+            said(again),
+            f"the first sync {said(first)}",
+            f"{again.cpu / first.cpu:.3f}",
+            "",
+            None,
+        ),
+        Row(
+            "a filter that takes 1,000 projects away again",
+            said(filtered),
+            "",
+            "",
+            "no page twice",
+            filtered.requests <= ACME + 1,
+        ),
+        Row(
+            "the first sync, killed half-way, and run again",
+            rest,
+            f"the first sync {first.requests:,} requests",
+            "",
+            "",
+            None,
+        ),
     ]
 
 
@@ -60,7 +88,13 @@ def _interrupted(folder: Path, index: VastIndex, whole: Cost) -> str:
     assert whole.requests is not None
     _declare(folder, index, 'allow: ["acme-*"]')
     before = len(index.requests())
-    process = subprocess.Popen(_words(), cwd=folder, env=isolated(folder), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        _words(),
+        cwd=folder,
+        env=isolated(folder),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     while len(index.requests()) - before < whole.requests * HALF and process.poll() is None:
         time.sleep(0.05)
     if process.poll() is not None:

@@ -1,6 +1,8 @@
-"""An index as large as the largest: a list of 600,000 projects, every page and file of them made when it is asked for.
+"""An index as large as the largest: a list of 600,000 projects, every page and file of them made
+when it is asked for.
 
-Says its URL on stdout and serves until it is ended: `python -m tests.benchmarks.vast_index`. One project in a hundred is called `acme-...`.
+Says its URL on stdout and serves until it is ended: `python -m tests.benchmarks.vast_index`. One
+project in a hundred is called `acme-...`.
 """
 
 from __future__ import annotations
@@ -59,7 +61,9 @@ def content(filename: str) -> bytes:
 
 class _Index:
     def __init__(self) -> None:
-        listed = [{"name": name, "_last-serial": 1_000 + number} for number, name in enumerate(names())]
+        listed = [
+            {"name": name, "_last-serial": 1_000 + number} for number, name in enumerate(names())
+        ]
         self._list = msgspec.json.encode({"meta": META, "projects": listed})
         self._serials = {entry["name"]: str(entry["_last-serial"]) for entry in listed}
         self._requests = 0
@@ -85,11 +89,15 @@ class _Index:
         stem = name.replace("-", "_")
         files = [_entry(f"{stem}-{version}-py3-none-any.whl") for version in RELEASES]
         body = msgspec.json.encode({"meta": META, "name": name, "files": files})
-        return self._answer(request, body, f'"{name}"', **{"X-PyPI-Last-Serial": self._serials[name]})
+        return self._answer(
+            request, body, f'"{name}"', **{"X-PyPI-Last-Serial": self._serials[name]}
+        )
 
     async def _file(self, request: web.Request) -> web.Response:
         self._requests += 1
-        return web.Response(body=content(request.match_info["filename"]), content_type="application/octet-stream")
+        return web.Response(
+            body=content(request.match_info["filename"]), content_type="application/octet-stream"
+        )
 
     def _answer(self, request: web.Request, body: bytes, etag: str, **headers: str) -> web.Response:
         self._requests += 1

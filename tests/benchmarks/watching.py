@@ -1,4 +1,5 @@
-"""Rounds of a daemon: an engine opened once, manifests read once, then plan and apply with nothing to do. Says what a round costs as JSON.
+"""Rounds of a daemon: an engine opened once, manifests read once, then plan and apply with nothing
+to do. Says what a round costs as JSON.
 
 python -m tests.benchmarks.watching MANIFEST HOME
 """
@@ -29,7 +30,9 @@ async def costs(manifest: Path, home: Path) -> list[tuple[float, float]]:
             cpu, wall = time.process_time(), time.perf_counter()
             report = await engine.apply(desired, Allowances(), {}, lambda plan: None)
             found.append((time.process_time() - cpu, time.perf_counter() - wall))
-            assert all(outcome.result == "unchanged" for outcome in report.outcomes), "a round that was to have nothing to do"
+            assert all(outcome.result == "unchanged" for outcome in report.outcomes), (
+                "a round that was to have nothing to do"
+            )
     return found[1:]
 
 

@@ -1,4 +1,6 @@
-"""What every store must do. A new implementation subclasses `StoreConformance` and returns an empty store from `make`."""
+"""What every store must do. A new implementation subclasses `StoreConformance` and returns an empty
+store from `make`.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,9 @@ class StoreConformance:
         assert not store.verify(DIGEST)
 
     @pytest.mark.parametrize("question", ["size", "open", "path"])
-    def test_missing_bytes_are_a_state_fault_that_names_the_digest(self, store: Store, question: str) -> None:
+    def test_missing_bytes_are_a_state_fault_that_names_the_digest(
+        self, store: Store, question: str
+    ) -> None:
         with pytest.raises(StateFault, match=DIGEST.hex):
             getattr(store, question)(DIGEST)
 

@@ -8,10 +8,26 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.database import CommittedGroup, CommittedSource, Database, StagedGroup, StagedMember, Writer
+from reconciler.database import (
+    CommittedGroup,
+    CommittedSource,
+    Database,
+    StagedGroup,
+    StagedMember,
+    Writer,
+)
 from reconciler.errors import Conflict, StateFault
 from reconciler.model import EMPTY_VERSION, Digest, group_digest
-from tests.support.databases import NOW, SELECTION, a_unit, change, committed, created_repository, database, group_digests
+from tests.support.databases import (
+    NOW,
+    SELECTION,
+    a_unit,
+    change,
+    committed,
+    created_repository,
+    database,
+    group_digests,
+)
 
 
 def test_version_0_is_there_from_the_beginning_and_not_listed(tmp_path: Path) -> None:
@@ -36,7 +52,13 @@ def test_a_group_that_moved_refuses_the_commit_by_name_and_changes_nothing(tmp_p
         change(writer, id_, joins=[a_unit("beta", "two")])
         before = writer.actual_state(), writer.committed_groups(id_, "remote:b")
         with pytest.raises(Conflict, match="`beta`") as refusal:
-            change(writer, id_, joins=[a_unit("alpha", "two"), a_unit("beta", "three")], source="remote:b", was=seen)
+            change(
+                writer,
+                id_,
+                joins=[a_unit("alpha", "two"), a_unit("beta", "three")],
+                source="remote:b",
+                was=seen,
+            )
         assert "alpha" not in str(refusal.value)
         assert (writer.actual_state(), writer.committed_groups(id_, "remote:b")) == before
         assert change(writer, id_, joins=[a_unit("alpha", "two")], was=seen).number == 3
@@ -78,7 +100,10 @@ def test_of_two_writers_to_one_group_the_second_is_refused(tmp_path: Path) -> No
         writer.record_units(units, {})
         stages = [writer.stage(id_) for _ in units]
         for stage, one in zip(stages, units, strict=True):
-            stage.add([StagedGroup("alpha", "remote:a", None, committed("alpha"))], [StagedMember("alpha", one.digest, "remote:a", True)])
+            stage.add(
+                [StagedGroup("alpha", "remote:a", None, committed("alpha"))],
+                [StagedMember("alpha", one.digest, "remote:a", True)],
+            )
 
         def work(index: int) -> bool:
             try:
@@ -99,7 +124,10 @@ def test_nothing_staged_is_seen_before_the_commit_or_after_a_discard(tmp_path: P
         writer.record_units([one], {})
         before = writer.actual_state()
         with writer.stage(id_) as stage:
-            stage.add([StagedGroup("alpha", "remote:a", None, committed("alpha"))], [StagedMember("alpha", one.digest, "remote:a", True)])
+            stage.add(
+                [StagedGroup("alpha", "remote:a", None, committed("alpha"))],
+                [StagedMember("alpha", one.digest, "remote:a", True)],
+            )
             assert writer.actual_state() == before
             assert writer.current_units(id_, ["alpha"]) == {}
         assert writer.committed_groups(id_, "remote:a") == {}
@@ -124,8 +152,14 @@ def test_a_unit_that_was_never_recorded_cannot_be_staged(tmp_path: Path) -> None
         writer = opened.writer()
         id_ = created_repository(writer)
         unknown = a_unit("alpha", "one")
-        with writer.stage(id_) as stage, pytest.raises(StateFault, match=r"never recorded.*`alpha`"):
-            stage.add([StagedGroup("alpha", "remote:a", None, None)], [StagedMember("alpha", unknown.digest, "remote:a", True)])
+        with (
+            writer.stage(id_) as stage,
+            pytest.raises(StateFault, match=r"never recorded.*`alpha`"),
+        ):
+            stage.add(
+                [StagedGroup("alpha", "remote:a", None, None)],
+                [StagedMember("alpha", unknown.digest, "remote:a", True)],
+            )
 
 
 def test_a_member_cannot_be_staged_without_the_compare_of_its_group(tmp_path: Path) -> None:
@@ -148,7 +182,9 @@ def test_validators_alone_are_remembered_without_a_version(tmp_path: Path) -> No
         later = NOW + timedelta(days=7, microseconds=1)
         remembered = CommittedGroup("alpha", None, SELECTION, later)
         with writer.stage(id_) as stage:
-            stage.add([StagedGroup("alpha", "remote:a", group_digest([one.digest]), remembered)], [])
+            stage.add(
+                [StagedGroup("alpha", "remote:a", group_digest([one.digest]), remembered)], []
+            )
             result = stage.commit({}, {"remote:a": CommittedSource("list-2", SELECTION)}, NOW)
         assert (result.created, result.number, result.digest) == (False, 1, first.digest)
         assert writer.committed_groups(id_, "remote:a") == {"alpha": remembered}
@@ -171,7 +207,9 @@ def test_a_unit_that_only_changes_hands_makes_no_version(tmp_path: Path) -> None
             _hand_over(writer, id_, source, other)
         latest = writer.actual_state().repositories["team"]
         assert (latest.number, latest.digest, latest.units) == (1, first.digest, 1)
-        assert [found.source for found in writer.current_units(id_, ["alpha"])["alpha"]] == ["remote:a"]
+        assert [found.source for found in writer.current_units(id_, ["alpha"])["alpha"]] == [
+            "remote:a"
+        ]
         assert next(iter(writer.difference(id_, 0, 1))).after == one.body
 
 
@@ -182,7 +220,10 @@ def _hand_over(writer: Writer, id_: int, source: str, other: str) -> None:
     with writer.stage(id_) as stage:
         stage.add(
             [StagedGroup("alpha", name, was, committed("alpha")) for name in (source, other)],
-            [StagedMember("alpha", one.digest, source, False), StagedMember("alpha", one.digest, other, True)],
+            [
+                StagedMember("alpha", one.digest, source, False),
+                StagedMember("alpha", one.digest, other, True),
+            ],
         )
         assert not stage.commit({}, {}, NOW).created
     assert [found.source for found in writer.current_units(id_, ["alpha"])["alpha"]] == [other]
@@ -195,7 +236,10 @@ def test_provenance_is_kept_with_the_version(tmp_path: Path) -> None:
         one = a_unit("alpha", "one")
         writer.record_units([one], {})
         with writer.stage(id_) as stage:
-            stage.add([StagedGroup("alpha", "remote:a", None, committed("alpha"))], [StagedMember("alpha", one.digest, "remote:a", True)])
+            stage.add(
+                [StagedGroup("alpha", "remote:a", None, committed("alpha"))],
+                [StagedMember("alpha", one.digest, "remote:a", True)],
+            )
             stage.commit({"commit": "abc", "plugin": {"test": "1"}}, {}, NOW)
         record = writer.version(id_, 1)
         assert record is not None

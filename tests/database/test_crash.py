@@ -1,4 +1,6 @@
-"""Killed before any one writing statement of a commit or a publication: the old state or the new one is there, and the next run goes on."""
+"""Killed before any one writing statement of a commit or a publication: the old state or the new
+one is there, and the next run goes on.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +11,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from reconciler.database import Database, Reader, Writer, schema
-from tests.support.databases import a_unit, change, created_publication, created_repository, database
+from tests.support.databases import (
+    a_unit,
+    change,
+    created_publication,
+    created_repository,
+    database,
+)
 from tests.support.publishing import published
 
-# For n = 1, 2, ...: a child does the work on a copy of the database and kills itself before the n-th writing statement or commit.
+# For n = 1, 2, ...: a child does the work on a copy of the database and kills itself before the
+# n-th writing statement or commit.
 _VICTIMS = """
 import os, shutil, signal, sys
 from pathlib import Path
@@ -51,10 +60,16 @@ ROOT = Path(__file__).parents[2]
 
 
 def killed(folder: Path, work: str, id_: int) -> Iterator[Database]:
-    """Every state in which a death can leave the database, opened for writing; the last one is that of a whole run."""
+    """Every state in which a death can leave the database, opened for writing; the last one is that
+    of a whole run.
+    """
     code = _VICTIMS.format(work=work)
     paths = os.pathsep.join([str(ROOT), str(Path(__file__).parent)])
-    subprocess.run([sys.executable, "-c", code, str(folder), str(id_)], check=True, env=os.environ | {"PYTHONPATH": paths})
+    subprocess.run(
+        [sys.executable, "-c", code, str(folder), str(id_)],
+        check=True,
+        env=os.environ | {"PYTHONPATH": paths},
+    )
     states = sorted(path for path in folder.iterdir() if path.is_dir())
     assert len(states) > 10
     for state in states:
@@ -63,11 +78,20 @@ def killed(folder: Path, work: str, id_: int) -> Iterator[Database]:
 
 
 def commit(writer: Writer, id_: int) -> None:
-    change(writer, id_, joins=[a_unit("alpha", "two"), a_unit("beta", "one")], leaves=[a_unit("alpha", "one")])
+    change(
+        writer,
+        id_,
+        joins=[a_unit("alpha", "two"), a_unit("beta", "one")],
+        leaves=[a_unit("alpha", "one")],
+    )
 
 
 def publish(writer: Writer, id_: int) -> None:
-    record = published(writer, id_, {"alpha": [("alpha/", "alpha 2")], "gamma": [("gamma/", "gamma")], None: [("", "all 2")]})
+    record = published(
+        writer,
+        id_,
+        {"alpha": [("alpha/", "alpha 2")], "gamma": [("gamma/", "gamma")], None: [("", "all 2")]},
+    )
     writer.point(id_, record.number)
 
 
@@ -92,7 +116,11 @@ def test_a_killed_commit_leaves_the_old_version_or_the_new_one(tmp_path: Path) -
         _check(writer, id_, 2, after)
         assert len(writer.versions(id_)) == 2
         with writer.stage(id_):
-            assert (rows(writer, "stage"), rows(writer, "stage_group"), rows(writer, "stage_member")) == (1, 0, 0)
+            assert (
+                rows(writer, "stage"),
+                rows(writer, "stage_group"),
+                rows(writer, "stage_member"),
+            ) == (1, 0, 0)
     assert seen == {1, 2}
 
 
@@ -104,7 +132,11 @@ def _check(writer: Writer, id_: int, number: int, expected: dict[str, list[str]]
 def test_a_killed_publication_leaves_the_old_one_served_or_the_new_one(tmp_path: Path) -> None:
     with database(tmp_path) as opened:
         id_ = created_publication(opened.writer())
-        published(opened.writer(), id_, {"alpha": [("alpha/", "alpha 1")], "beta": [("beta/", "beta")], None: [("", "all 1")]})
+        published(
+            opened.writer(),
+            id_,
+            {"alpha": [("alpha/", "alpha 1")], "beta": [("beta/", "beta")], None: [("", "all 1")]},
+        )
         opened.writer().point(id_, 1)
     seen = set()
     for opened in killed(tmp_path, "publish", id_):
@@ -117,6 +149,8 @@ def test_a_killed_publication_leaves_the_old_one_served_or_the_new_one(tmp_path:
         (served,) = writer.served()
         entries = list(writer.all_entries(id_, served.number))
         assert [entry.path for entry in entries] == ["", "alpha/", "beta/", "gamma/"]
-        assert writer.pages(entry.digest for entry in entries).keys() == {entry.digest for entry in entries}
+        assert writer.pages(entry.digest for entry in entries).keys() == {
+            entry.digest for entry in entries
+        }
         assert [entry.path for entry in writer.all_entries(id_, 1)] == ["", "alpha/", "beta/"]
     assert seen == {1, 2}

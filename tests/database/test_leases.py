@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import update
 
 from reconciler.database import Writer, schema
-from reconciler.database.process import Process, this_process
+from reconciler.database.process_identity import Process, this_process
 from reconciler.errors import LeaseHeld
 from tests.support.databases import NOW, database
 

@@ -8,10 +8,13 @@ import pytest
 
 from reconciler.database import ArtifactOrigin
 from reconciler.errors import StateFault
-from reconciler.model import Artifact, Digest, Unit, sealed
+from reconciler.model import Artifact, Digest, Unit, identify
 from tests.support.databases import a_unit, change, created_repository, database
 
-HERE, THERE = ArtifactOrigin("files", "https://files.example.org/one"), ArtifactOrigin("mirror", "https://mirror.example.org/one")
+HERE, THERE = (
+    ArtifactOrigin("files", "https://files.example.org/one"),
+    ArtifactOrigin("mirror", "https://mirror.example.org/one"),
+)
 ONE = a_unit("alpha", "one", artifact=True)
 SHA256 = Digest.parse(ONE.unit.artifacts[0].sha256)
 
@@ -37,7 +40,15 @@ def test_every_artifact_of_a_unit_needs_its_bytes_or_an_origin(tmp_path: Path) -
         writer = opened.writer()
         id_ = created_repository(writer)
         digests = [Digest.of(name.encode()) for name in "abc"]
-        whole = sealed(Unit("test.file", "whole", {}, [Artifact(one.hex[:8], one.hex) for one in digests]), "alpha")
+        whole = identify(
+            Unit(
+                "test.file",
+                "whole",
+                {},
+                [Artifact(digest.hex[:8], digest.hex) for digest in digests],
+            ),
+            "alpha",
+        )
         writer.record_units([whole], {digests[0]: 1}, {digests[1]: HERE})
         with pytest.raises(StateFault, match=f"`{digests[2].hex[:8]}` of `whole`") as refusal:
             change(writer, id_, joins=[whole])
@@ -70,14 +81,23 @@ def test_bytes_that_are_stored_stay_stored_when_an_origin_is_recorded(tmp_path: 
 
 
 def test_more_units_than_one_batch_takes_are_recorded_whole(tmp_path: Path) -> None:
-    units = [a_unit("alpha", f"key-{number}", artifact=True, size=number) for number in range(1_201)]
-    digests = [Digest.parse(one.unit.artifacts[0].sha256) for one in units]
-    origins = {digest: ArtifactOrigin("files", f"https://files.example.org/{digest.hex}") for digest in digests}
+    units = [
+        a_unit("alpha", f"key-{number}", artifact=True, size=number) for number in range(1_201)
+    ]
+    digests = [Digest.parse(unit.unit.artifacts[0].sha256) for unit in units]
+    origins = {
+        digest: ArtifactOrigin("files", f"https://files.example.org/{digest.hex}")
+        for digest in digests
+    }
     with database(tmp_path) as opened:
         writer = opened.writer()
         id_ = created_repository(writer)
         writer.record_units(units, {}, origins)
         assert change(writer, id_, joins=units).created
         assert writer.counts(id_, 1) == {"test.file": len(units)}
-        assert writer.origins_of(digests) == {digest: [origin] for digest, origin in origins.items()}
-        assert {one.artifacts[0].size for one in writer.units(id_, 1, ["alpha"])["alpha"]} == set(range(1_201))
+        assert writer.origins_of(digests) == {
+            digest: [origin] for digest, origin in origins.items()
+        }
+        assert {unit.artifacts[0].size for unit in writer.units(id_, 1, ["alpha"])["alpha"]} == set(
+            range(1_201)
+        )

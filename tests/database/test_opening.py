@@ -17,7 +17,14 @@ from sqlalchemy import create_engine, inspect, text
 
 from reconciler.database import Database, connection, migration, schema
 from reconciler.errors import StateFault, UsageFault
-from reconciler.model import EMPTY_VERSION, Digest, bucket_digest, bucket_of, group_digest, version_digest
+from reconciler.model import (
+    EMPTY_VERSION,
+    Digest,
+    bucket_digest,
+    bucket_of,
+    group_digest,
+    version_digest,
+)
 from tests.support.databases import a_unit, change, created_repository, database
 
 _UNIT = a_unit("alpha", "one")
@@ -32,11 +39,21 @@ def upgrade():
 
 
 def tables(file: Path) -> dict[str, list[str]]:
-    """What every table and index says of itself; the order and layout of columns and constraints do not count."""
+    """What every table and index says of itself; the order and layout of columns and constraints do
+    not count.
+    """
     with sqlite3.connect(file) as opened:
-        found = dict(opened.execute("SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' AND name <> 'alembic_version'"))
+        found = dict(
+            opened.execute(
+                "SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' AND name <>"
+                " 'alembic_version'"
+            )
+        )
     opened.close()
-    return {name: sorted(filter(None, (part.strip("() \t") for part in re.split("[,\n]", sql or "")))) for name, sql in found.items()}
+    return {
+        name: sorted(filter(None, (part.strip("() \t") for part in re.split("[,\n]", sql or ""))))
+        for name, sql in found.items()
+    }
 
 
 def set_revision(file: Path, revision: str) -> None:
@@ -67,7 +84,10 @@ def test_an_empty_file_reads_as_an_empty_database(tmp_path: Path) -> None:
 def test_a_reader_cannot_write(tmp_path: Path) -> None:
     with database(tmp_path) as opened:
         created_repository(opened.writer())
-        for reader in (opened.reader(), Database(f"sqlite:///{tmp_path}/state.db").open(read_only=True).reader()):
+        for reader in (
+            opened.reader(),
+            Database(f"sqlite:///{tmp_path}/state.db").open(read_only=True).reader(),
+        ):
             with reader._reading.connect() as session, pytest.raises(StateFault, match="readonly"):
                 session.execute(schema.repository.delete())
             reader._reading.dispose()
@@ -78,7 +98,10 @@ def test_a_reader_cannot_write(tmp_path: Path) -> None:
 
 
 def test_there_is_no_writer_on_a_database_opened_for_reading(tmp_path: Path) -> None:
-    with Database(f"sqlite:///{tmp_path}/state.db").open(read_only=True) as opened, pytest.raises(UsageFault):
+    with (
+        Database(f"sqlite:///{tmp_path}/state.db").open(read_only=True) as opened,
+        pytest.raises(UsageFault),
+    ):
         opened.writer()
 
 
@@ -102,7 +125,9 @@ def test_migrations_lead_to_exactly_the_tables_of_the_schema(tmp_path: Path) -> 
     with migrated.begin() as session:
         migration.upgrade(session, migration.scripts())
         assert compare_metadata(MigrationContext.configure(session), schema.metadata) == []
-        assert session.execute(text("SELECT version_num FROM alembic_version")).scalar() == schema.HEAD
+        assert (
+            session.execute(text("SELECT version_num FROM alembic_version")).scalar() == schema.HEAD
+        )
         assert session.execute(text("SELECT id, value FROM generation")).all() == [(1, 0)]
     migrated.dispose()
     assert tables(tmp_path / "migrated.db") == tables(tmp_path / "state.db")
@@ -124,7 +149,9 @@ def test_a_newer_schema_is_refused_by_readers_and_writers(tmp_path: Path) -> Non
         assert refusal.value.hint
 
 
-def test_an_older_schema_is_migrated_by_a_writer_and_refused_by_a_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_older_schema_is_migrated_by_a_writer_and_refused_by_a_reader(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with database(tmp_path) as opened:
         created_repository(opened.writer())
     folder = tmp_path / "migrations"
@@ -141,12 +168,16 @@ def test_an_older_schema_is_migrated_by_a_writer_and_refused_by_a_reader(tmp_pat
     assert "later" in tables(tmp_path / "state.db")
 
 
-def test_a_database_of_the_first_release_is_migrated_and_keeps_what_it_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_of_the_first_release_is_migrated_and_keeps_what_it_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _of_the_first_release(tmp_path / "state.db", monkeypatch)
     with database(tmp_path) as opened:
         writer = opened.writer()
         state = writer.actual_state()
-        assert {str(ref): one.folder for ref, one in state.resources.items()} == {"repository/team": ""}
+        assert {str(ref): one.folder for ref, one in state.resources.items()} == {
+            "repository/team": ""
+        }
         latest = state.repositories["team"]
         assert (latest.id, latest.number, latest.units) == (7, 1, 1)
         assert writer.members(7, 1, ["alpha"]) == {"alpha": [(_UNIT.digest, _UNIT.body)]}
@@ -168,20 +199,36 @@ def _of_the_first_release(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched, first.begin() as session:
         patched.setattr(migration, "HEAD", "0001")
         migration.upgrade(session, migration.scripts())
-        assert "folder" not in [column["name"] for column in inspect(session).get_columns("resource")]
+        assert "folder" not in [
+            column["name"] for column in inspect(session).get_columns("resource")
+        ]
     first.dispose()
     alpha = group_digest([_UNIT.digest])
     bucket = bucket_of("alpha"), bucket_digest([alpha])
     whole = version_digest([bucket])
     with sqlite3.connect(file) as opened:
-        opened.execute("INSERT INTO resource VALUES (7, 'Repository', 'team', '{}', '{}', '{\"type\":\"test\"}', '{}', NULL, NULL, 1, 1)")
+        opened.execute(
+            "INSERT INTO resource VALUES (7, 'Repository', 'team', '{}', '{}',"
+            " '{\"type\":\"test\"}', '{}', NULL, NULL, 1, 1)"
+        )
         opened.execute("INSERT INTO repository VALUES (7, 1, ?)", (whole.raw,))
-        opened.executemany("INSERT INTO version VALUES (7, ?, ?, 1, '{}')", [(0, EMPTY_VERSION.raw), (1, whole.raw)])
-        opened.execute("INSERT INTO unit VALUES (3, ?, 'test.file', 'alpha', 'one', ?)", (_UNIT.digest.raw, _UNIT.body))
-        opened.execute("INSERT INTO repository_group VALUES (5, 7, 'alpha', ?, ?)", (bucket[0], alpha.raw))
+        opened.executemany(
+            "INSERT INTO version VALUES (7, ?, ?, 1, '{}')",
+            [(0, EMPTY_VERSION.raw), (1, whole.raw)],
+        )
+        opened.execute(
+            "INSERT INTO unit VALUES (3, ?, 'test.file', 'alpha', 'one', ?)",
+            (_UNIT.digest.raw, _UNIT.body),
+        )
+        opened.execute(
+            "INSERT INTO repository_group VALUES (5, 7, 'alpha', ?, ?)", (bucket[0], alpha.raw)
+        )
         opened.execute("INSERT INTO repository_bucket VALUES (7, ?, ?)", (bucket[0], bucket[1].raw))
         opened.execute("INSERT INTO membership VALUES (7, 5, 3, 'remote:a', 1, NULL)")
-        opened.execute("INSERT INTO source_group VALUES (7, 'remote:a', 'alpha', NULL, ?, NULL)", (Digest.of(b"selection").raw,))
+        opened.execute(
+            "INSERT INTO source_group VALUES (7, 'remote:a', 'alpha', NULL, ?, NULL)",
+            (Digest.of(b"selection").raw,),
+        )
     opened.close()
 
 
@@ -200,10 +247,15 @@ def test_what_the_database_cannot_do_is_said_in_our_words(tmp_path: Path) -> Non
     file = tmp_path / "state.db"
     with Database(f"sqlite:///{file}").open(read_only=False) as database:
         writer = database.writer()
-        writer.start_run(plan_digest=None, manifest_digest=None, provenance={}, now=datetime.now(UTC))
+        writer.start_run(
+            plan_digest=None, manifest_digest=None, provenance={}, now=datetime.now(UTC)
+        )
     for name in ("state.db-wal", "state.db-shm"):
         (tmp_path / name).unlink(missing_ok=True)
     file.write_bytes(file.read_bytes()[:4096] + b"\xff" * 20000)
-    with pytest.raises(StateFault, match="cannot be used") as raised, Database(f"sqlite:///{file}").open(read_only=True) as database:
+    with (
+        pytest.raises(StateFault, match="cannot be used") as raised,
+        Database(f"sqlite:///{file}").open(read_only=True) as database,
+    ):
         database.reader().runs(10)
     assert str(file) in str(raised.value)

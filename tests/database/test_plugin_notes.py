@@ -1,4 +1,6 @@
-"""Attachments and scratchpads: recorded with the resource, replaced with the content, gone with either."""
+"""Attachments and scratchpads: recorded with the resource, replaced with the content, gone with
+either.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +11,40 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reconciler.database import Attachment, CommittedSource, Database, StagedGroup, StagedMember, Writer, noted
+from reconciler.database import (
+    Attachment,
+    CommittedSource,
+    Database,
+    StagedGroup,
+    StagedMember,
+    Writer,
+    noted,
+)
 from reconciler.errors import Conflict
 from reconciler.model import Digest
-from tests.support.databases import NOW, SELECTION, a_unit, change, committed, created_repository, database, group_digests, repository
+from tests.support.databases import (
+    NOW,
+    SELECTION,
+    a_unit,
+    change,
+    committed,
+    created_repository,
+    database,
+    group_digests,
+    repository,
+)
 
-IMPORTER, PUBLISHER = Attachment("importer:test", Digest.of(b"one")), Attachment("publisher:test", None)
+IMPORTER, PUBLISHER = (
+    Attachment("importer:test", Digest.of(b"one")),
+    Attachment("publisher:test", None),
+)
 
 notes = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
 )
@@ -26,7 +53,9 @@ notes = st.recursive(
 def test_attachments_are_recorded_with_the_resource_and_changed_in_place(tmp_path: Path) -> None:
     with database(tmp_path) as opened:
         writer = opened.writer()
-        writer.record_resources([repository(), repository("other")], {}, [], NOW, {"team": [PUBLISHER, IMPORTER]})
+        writer.record_resources(
+            [repository(), repository("other")], {}, [], NOW, {"team": [PUBLISHER, IMPORTER]}
+        )
         ids = {name: one.id for name, one in writer.actual_state().repositories.items()}
         assert writer.attachments(ids["team"]) == [IMPORTER, PUBLISHER]
         assert writer.attachments(ids["other"]) == []
@@ -54,14 +83,19 @@ def test_detaching_takes_the_note_along_and_leaves_the_others(tmp_path: Path) ->
         writer = opened.writer()
         id_ = created_repository(writer)
         writer.attach(id_, [IMPORTER, PUBLISHER])
-        writer.set_scratchpads(id_, {IMPORTER.owner: {"a": 1}, PUBLISHER.owner: "b", "repository": [None]})
+        writer.set_scratchpads(
+            id_, {IMPORTER.owner: {"a": 1}, PUBLISHER.owner: "b", "repository": [None]}
+        )
         for _ in range(2):
             writer.detach(id_, IMPORTER.owner)
             assert writer.attachments(id_) == [PUBLISHER]
             assert writer.scratchpad(id_, IMPORTER.owner) is None
         writer.attach(id_, [IMPORTER])
         assert writer.scratchpad(id_, IMPORTER.owner) is None
-        assert (writer.scratchpad(id_, PUBLISHER.owner), writer.scratchpad(id_, "repository")) == ("b", [None])
+        assert (writer.scratchpad(id_, PUBLISHER.owner), writer.scratchpad(id_, "repository")) == (
+            "b",
+            [None],
+        )
 
 
 def test_a_note_attaches_nobody_and_none_forgets_it(tmp_path: Path) -> None:
@@ -71,8 +105,13 @@ def test_a_note_attaches_nobody_and_none_forgets_it(tmp_path: Path) -> None:
         writer.attach(id_, [PUBLISHER])
         writer.set_scratchpads(id_, {"repository": 1, IMPORTER.owner: 2, PUBLISHER.owner: 3})
         assert writer.attachments(id_) == [PUBLISHER]
-        writer.set_scratchpads(id_, {"repository": None, IMPORTER.owner: None, PUBLISHER.owner: None})
-        assert [writer.scratchpad(id_, owner) for owner in ("repository", IMPORTER.owner, PUBLISHER.owner)] == [None] * 3
+        writer.set_scratchpads(
+            id_, {"repository": None, IMPORTER.owner: None, PUBLISHER.owner: None}
+        )
+        assert [
+            writer.scratchpad(id_, owner)
+            for owner in ("repository", IMPORTER.owner, PUBLISHER.owner)
+        ] == [None] * 3
         assert writer.attachments(id_) == [PUBLISHER]
 
 
@@ -100,7 +139,9 @@ def test_what_is_not_json_leaves_every_note_as_it_was(tmp_path: Path) -> None:
         assert writer.scratchpad(id_, "repository") == 1
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.lists(notes, min_size=1, max_size=4))
 def test_notes_come_back_as_they_were_written(tmp_path: Path, values: list[Any]) -> None:
     with database(tmp_path) as opened:
@@ -119,7 +160,12 @@ def test_a_refused_commit_leaves_the_old_notes_and_the_old_sources(tmp_path: Pat
         stage = _staged(writer, id_, "one")
         change(writer, id_, joins=[a_unit("alpha", "two")])
         with pytest.raises(Conflict):
-            stage.commit({}, {"remote:a": CommittedSource("new", SELECTION)}, NOW, {IMPORTER.owner: "new", "repository": None})
+            stage.commit(
+                {},
+                {"remote:a": CommittedSource("new", SELECTION)},
+                NOW,
+                {IMPORTER.owner: "new", "repository": None},
+            )
         assert _notes(writer, id_) == ("old", "old")
         assert writer.committed_source(id_, "remote:a") is None
         stage.discard()
@@ -146,16 +192,22 @@ def test_notes_and_sources_are_committed_with_content_and_without(tmp_path: Path
             assert not stage.commit({}, {}, NOW, {IMPORTER.owner: 2}).created
         assert _notes(writer, id_) == (2, 1)
         with writer.stage(id_) as stage:  # nothing at all
-            assert not stage.commit({}, {"remote:a": CommittedSource("v2", SELECTION)}, NOW, {"repository": None}).created
+            assert not stage.commit(
+                {}, {"remote:a": CommittedSource("v2", SELECTION)}, NOW, {"repository": None}
+            ).created
         assert _notes(writer, id_) == (2, None)
         assert writer.committed_source(id_, "remote:a") == CommittedSource("v2", SELECTION)
         assert writer.committed_source(id_, "remote:b") is None
         assert len(writer.versions(id_)) == 1
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(notes, notes)
-def test_a_note_is_written_over_by_those_who_have_seen_it(tmp_path: Path, first: Any, second: Any) -> None:
+def test_a_note_is_written_over_by_those_who_have_seen_it(
+    tmp_path: Path, first: Any, second: Any
+) -> None:
     with database(tmp_path) as opened:
         writer = opened.writer()
         id_ = created_repository(writer)
@@ -192,7 +244,10 @@ def _staged(writer: Writer, id_: int, key: str) -> Any:
     was = group_digests(writer, id_, ["alpha"]).get("alpha")
     writer.record_units([one], {})
     stage = writer.stage(id_)
-    stage.add([StagedGroup("alpha", "remote:a", was, committed("alpha"))], [StagedMember("alpha", one.digest, "remote:a", True)])
+    stage.add(
+        [StagedGroup("alpha", "remote:a", was, committed("alpha"))],
+        [StagedMember("alpha", one.digest, "remote:a", True)],
+    )
     return stage
 
 

@@ -18,7 +18,20 @@ from reconciler.database.bulk import Bulk
 
 FOLDER = Path(str(schema.__file__)).parent
 DIALECT = registry.load("postgresql.psycopg")()
-ROOMS = ("artifacts", "commits", "groups", "leases", "members", "plugins", "publications", "publishing", "resources", "runs", "versions", "withheld")
+ROOMS = (
+    "artifacts",
+    "commits",
+    "groups",
+    "leases",
+    "members",
+    "plugins",
+    "publications",
+    "publishing",
+    "resources",
+    "runs",
+    "versions",
+    "withheld",
+)
 
 
 @pytest.fixture(params=ROOMS)
@@ -37,7 +50,11 @@ def test_tables_and_indexes_compile() -> None:
 
 def test_statements_compile(module: ModuleType) -> None:
     dialect = DIALECT
-    said = [statement for statement in vars(module).values() if isinstance(statement, Executable) and isinstance(statement, ClauseElement)]
+    said = [
+        statement
+        for statement in vars(module).values()
+        if isinstance(statement, Executable) and isinstance(statement, ClauseElement)
+    ]
     for statement in said:
         assert "PRAGMA" not in str(statement.compile(dialect=dialect))
     many = [statement for statement in vars(module).values() if isinstance(statement, Bulk)]
@@ -50,11 +67,18 @@ def test_statements_compile(module: ModuleType) -> None:
 
 
 def test_every_module_that_speaks_to_the_database_is_among_them() -> None:
-    speaking = {path.stem for path in FOLDER.glob("*.py") if re.search(r"session import \w*(Reading|Writing)", path.read_text())}
+    speaking = {
+        path.stem
+        for path in FOLDER.glob("*.py")
+        if re.search(r"session import \w*(Reading|Writing)", path.read_text())
+    }
     assert speaking == set(ROOMS)
 
 
 def test_the_indexes_of_what_is_due_hold_the_few_rows_that_are() -> None:
-    words = {str(index.name): str(CreateIndex(index).compile(dialect=DIALECT)) for index in schema.source_group.indexes}
+    words = {
+        str(index.name): str(CreateIndex(index).compile(dialect=DIALECT))
+        for index in schema.source_group.indexes
+    }
     assert words["ix_source_group_due"].endswith("WHERE reconsider_at IS NOT NULL")
     assert words["ix_source_group_incomplete"].endswith("WHERE validator IS NULL")

@@ -28,8 +28,14 @@ def test_unchanged_groups_carry_over_and_replaced_ones_do_not(tmp_path: Path) ->
     with database(tmp_path) as opened:
         writer = opened.writer()
         id_ = created_publication(writer)
-        first = published(writer, id_, {"alpha": [("a", "1"), ("b", "1")], "beta": [("c", "1")], None: [("all", "1")]})
-        second = published(writer, id_, {"alpha": [("a", "1"), ("d", "2")], None: [("all", "2")]}, version=1)
+        first = published(
+            writer,
+            id_,
+            {"alpha": [("a", "1"), ("b", "1")], "beta": [("c", "1")], None: [("all", "1")]},
+        )
+        second = published(
+            writer, id_, {"alpha": [("a", "1"), ("d", "2")], None: [("all", "2")]}, version=1
+        )
         third = published(writer, id_, {"beta": []}, full=False)
         fourth = published(writer, id_, {"alpha": [("a", "1")]}, full=True)
         assert [first.number, second.number, third.number, fourth.number] == [1, 2, 3, 4]
@@ -37,20 +43,31 @@ def test_unchanged_groups_carry_over_and_replaced_ones_do_not(tmp_path: Path) ->
         assert held(writer, id_, 2) == expected(a="1", d="2", c="1", all="2")
         assert held(writer, id_, 3) == expected(a="1", d="2", all="2")
         assert held(writer, id_, 4) == expected(a="1")
-        moves = [(change.appears, change.entry.path, change.entry.digest) for change in writer.entries_between(id_, 1, 2)]
+        moves = [
+            (change.appears, change.entry.path, change.entry.digest)
+            for change in writer.entries_between(id_, 1, 2)
+        ]
         one, two = Digest.of(b"1"), Digest.of(b"2")
-        assert moves == [(False, "all", one), (True, "all", two), (False, "b", one), (True, "d", two)]
+        assert moves == [
+            (False, "all", one),
+            (True, "all", two),
+            (False, "b", one),
+            (True, "d", two),
+        ]
 
 
 contents = st.dictionaries(
-    st.sampled_from(["alpha", "beta", None]), st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("12")), unique_by=lambda f: f[0]), max_size=3
+    st.sampled_from(["alpha", "beta", None]),
+    st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("12")), unique_by=lambda f: f[0]),
+    max_size=3,
 )
 
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.tuples(contents, st.booleans()), min_size=1, max_size=5))
 def test_any_sequence_of_publications_holds_what_a_dictionary_holds(
-    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[dict[str | None, list[tuple[str, str]]], bool]]
+    tmp_path_factory: pytest.TempPathFactory,
+    steps: list[tuple[dict[str | None, list[tuple[str, str]]], bool]],
 ) -> None:
     with database(tmp_path_factory.mktemp("publications")) as opened:
         writer = opened.writer()
@@ -58,10 +75,19 @@ def test_any_sequence_of_publications_holds_what_a_dictionary_holds(
         groups: dict[str | None, list[tuple[str, str]]] = {}
         history: list[dict[str, Digest]] = [{}]
         for emitted, full in steps:
-            named = {group: [(f"{group}/{path}", body) for path, body in files] for group, files in emitted.items()}
+            named = {
+                group: [(f"{group}/{path}", body) for path, body in files]
+                for group, files in emitted.items()
+            }
             groups = named if full else groups | named
             published(writer, id_, named, full=full)
-            history.append({path: Digest.of(body.encode()) for files in groups.values() for path, body in files})
+            history.append(
+                {
+                    path: Digest.of(body.encode())
+                    for files in groups.values()
+                    for path, body in files
+                }
+            )
         for number, content in enumerate(history):
             assert held(writer, id_, number) == content
         for a, before in enumerate(history):
@@ -83,9 +109,15 @@ def test_only_a_complete_publication_is_pointed_to(tmp_path: Path) -> None:
     with database(tmp_path) as opened:
         writer = opened.writer()
         id_ = created_publication(writer)
-        assert (writer.publication(id_), writer.last_complete(id_), writer.served()) == (None, None, [])
+        assert (writer.publication(id_), writer.last_complete(id_), writer.served()) == (
+            None,
+            None,
+            [],
+        )
         quiet = writer.generation()
-        stage = writer.publish(id_, version=0, version_digest=EMPTY_VERSION, digest=EMPTY_VERSION, now=NOW, full=True)
+        stage = writer.publish(
+            id_, version=0, version_digest=EMPTY_VERSION, digest=EMPTY_VERSION, now=NOW, full=True
+        )
         with pytest.raises(StateFault, match="not complete"):
             writer.point(id_, 1)
         with pytest.raises(StateFault, match="does not exist"):
@@ -100,7 +132,11 @@ def test_only_a_complete_publication_is_pointed_to(tmp_path: Path) -> None:
         assert writer.generation() != quiet
         assert writer.served() == [Served(id_, "team", "team", 1, "test")]
         state = writer.actual_state().publications["team"]
-        assert (state.version, state.version_digest, state.digest) == (0, EMPTY_VERSION, EMPTY_VERSION)
+        assert (state.version, state.version_digest, state.digest) == (
+            0,
+            EMPTY_VERSION,
+            EMPTY_VERSION,
+        )
 
 
 def test_the_generation_changes_with_every_pointer_and_path(tmp_path: Path) -> None:
@@ -129,9 +165,13 @@ def test_what_a_dead_run_left_behind_is_swept_away(tmp_path: Path) -> None:
         writer = opened.writer()
         id_ = created_publication(writer)
         published(writer, id_, {"alpha": [("a", "1")], "beta": [("b", "1")]})
-        dead = writer.publish(id_, version=1, version_digest=EMPTY_VERSION, digest=EMPTY_VERSION, now=NOW, full=True)
+        dead = writer.publish(
+            id_, version=1, version_digest=EMPTY_VERSION, digest=EMPTY_VERSION, now=NOW, full=True
+        )
         bodies = [f"page {number}" for number in range(1_500)]
-        dead.replace_group("alpha", [an_entry("alpha", body, body) for body in bodies], pages_of(bodies))
+        dead.replace_group(
+            "alpha", [an_entry("alpha", body, body) for body in bodies], pages_of(bodies)
+        )
         assert held(writer, id_, 1) == expected(a="1", b="1")
         published(writer, id_, {"gamma": [("c", "1")]}, full=True)
         assert held(writer, id_, 2) == expected(c="1")
@@ -143,13 +183,17 @@ def test_what_a_dead_run_left_behind_is_swept_away(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("spread", [1, 1_200])
-def test_two_groups_that_emit_one_path_are_a_fault_of_the_plugin(tmp_path: Path, spread: int) -> None:
+def test_two_groups_that_emit_one_path_are_a_fault_of_the_plugin(
+    tmp_path: Path, spread: int
+) -> None:
     with database(tmp_path) as opened:
         writer = opened.writer()
         id_ = created_publication(writer)
         filler = [(f"other-{number}", "x") for number in range(spread)]
         with pytest.raises(PluginFault, match="`same`"):
-            published(writer, id_, {"alpha": [("same", "1")], "beta": filler, "gamma": [("same", "2")]})
+            published(
+                writer, id_, {"alpha": [("same", "1")], "beta": filler, "gamma": [("same", "2")]}
+            )
         published(writer, id_, {"alpha": [("same", "1")], "beta": filler})
         with pytest.raises(PluginFault, match="`same`"):
             published(writer, id_, {"gamma": [("same", "2")]})
@@ -157,14 +201,22 @@ def test_two_groups_that_emit_one_path_are_a_fault_of_the_plugin(tmp_path: Path,
         assert held(writer, id_, moved.number)["same"] == Digest.of(b"2")
 
 
-def test_entries_of_one_path_come_in_the_order_of_emission_with_all_they_say(tmp_path: Path) -> None:
+def test_entries_of_one_path_come_in_the_order_of_emission_with_all_they_say(
+    tmp_path: Path,
+) -> None:
     with database(tmp_path) as opened:
         writer = opened.writer()
         id_ = created_publication(writer)
-        html = Entry("simple/a/", "text/html", "a", True, Digest.of(b"page"), 4, ("text/plain", "*/x"), 1)
+        html = Entry(
+            "simple/a/", "text/html", "a", True, Digest.of(b"page"), 4, ("text/plain", "*/x"), 1
+        )
         json = Entry("simple/a/", "application/json", "a", True, Digest.of(b"json"), 4, (), 0)
-        file = Entry("files/a.whl", "application/octet-stream", "a", False, Digest.of(b"bytes"), 2**40, (), 0)
-        with writer.publish(id_, version=0, version_digest=EMPTY_VERSION, digest=EMPTY_VERSION, now=NOW, full=True) as stage:
+        file = Entry(
+            "files/a.whl", "application/octet-stream", "a", False, Digest.of(b"bytes"), 2**40, (), 0
+        )
+        with writer.publish(
+            id_, version=0, version_digest=EMPTY_VERSION, digest=EMPTY_VERSION, now=NOW, full=True
+        ) as stage:
             stage.replace_group("a", [html, json, file], pages_of(["page", "json"]))
             stage.complete()
         assert writer.entries(id_, 1, "simple/a/") == [json, html]

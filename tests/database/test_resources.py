@@ -9,12 +9,38 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from reconciler.database import Attachment, Outcome, Reader, RunRecord, StagedGroup, StagedMember, schema
+from reconciler.database import (
+    Attachment,
+    Outcome,
+    Reader,
+    RunRecord,
+    StagedGroup,
+    StagedMember,
+    schema,
+)
 from reconciler.model import ActualResource, Digest, Origin
-from tests.support.databases import NOW, a_unit, change, committed, created_repository, database, publication, repository
+from tests.support.databases import (
+    NOW,
+    a_unit,
+    change,
+    committed,
+    created_repository,
+    database,
+    publication,
+    repository,
+)
 from tests.support.publishing import published
 
-KEPT = {"unit", "artifact", "unit_artifact", "artifact_origin", "page", "generation", "run", "lease"}  # content and history outlive resources
+KEPT = {
+    "unit",
+    "artifact",
+    "unit_artifact",
+    "artifact_origin",
+    "page",
+    "generation",
+    "run",
+    "lease",
+}  # content and history outlive resources
 
 
 def test_resources_are_recorded_as_given_and_updated_in_place(tmp_path: Path) -> None:
@@ -24,9 +50,18 @@ def test_resources_are_recorded_as_given_and_updated_in_place(tmp_path: Path) ->
         writer.record_resources([team, shown], {shown.meta.ref: {"spec.access": "f1"}}, [], NOW)
         state = writer.actual_state()
         assert state.resources[shown.meta.ref] == ActualResource(
-            shown.meta.ref, {"team": "data"}, {"note": "x"}, shown.spec, {"spec.access": "f1"}, os.getcwd()
+            shown.meta.ref,
+            {"team": "data"},
+            {"note": "x"},
+            shown.spec,
+            {"spec.access": "f1"},
+            os.getcwd(),
         )
-        change(writer, state.repositories["team"].id, joins=[a_unit("alpha", "one"), a_unit("alpha", "two")])
+        change(
+            writer,
+            state.repositories["team"].id,
+            joins=[a_unit("alpha", "one"), a_unit("alpha", "two")],
+        )
         writer.record_resources([team], {}, [], NOW + timedelta(days=1))
         again = writer.actual_state().repositories["team"]
         assert (again.id, again.number, again.units) == (state.repositories["team"].id, 1, 2)
@@ -35,20 +70,33 @@ def test_resources_are_recorded_as_given_and_updated_in_place(tmp_path: Path) ->
 
 @pytest.mark.parametrize(
     ("file", "folder"),
-    [("/etc/reconciler/a.yaml", "/etc/reconciler"), ("/etc/reconciler/../b.yaml", "/etc"), ("<stdin>", ""), ("-", ""), ("", "")],
+    [
+        ("/etc/reconciler/a.yaml", "/etc/reconciler"),
+        ("/etc/reconciler/../b.yaml", "/etc"),
+        ("<stdin>", ""),
+        ("-", ""),
+        ("", ""),
+    ],
 )
-def test_the_folder_of_the_manifest_is_recorded_and_none_where_there_is_no_file(tmp_path: Path, file: str, folder: str) -> None:
+def test_the_folder_of_the_manifest_is_recorded_and_none_where_there_is_no_file(
+    tmp_path: Path, file: str, folder: str
+) -> None:
     with database(tmp_path) as opened:
         writer = opened.writer()
         for at in ("/elsewhere/a.yaml", file):
-            moved = msgspec.structs.replace(repository(), meta=msgspec.structs.replace(repository().meta, origin=Origin(at, 1)))
+            moved = msgspec.structs.replace(
+                repository(), meta=msgspec.structs.replace(repository().meta, origin=Origin(at, 1))
+            )
             writer.record_resources([moved], {}, [], NOW)
         assert writer.actual_state().resources[moved.meta.ref].folder == folder
 
 
 def rows(reader: Reader) -> dict[str, int]:
     with reader._reading.connect() as connection:
-        counted = {table.name: len(connection.execute(table.select()).all()) for table in schema.metadata.sorted_tables}
+        counted = {
+            table.name: len(connection.execute(table.select()).all())
+            for table in schema.metadata.sorted_tables
+        }
     return {name: count for name, count in counted.items() if count}
 
 
@@ -68,10 +116,17 @@ def test_deleting_takes_everything_along_and_leaves_others_alone(tmp_path: Path)
         writer.attach(team, [Attachment("importer:test", None)])
         writer.set_scratchpads(team, {"repository": {"seen": 1}})
         stage = writer.stage(team)
-        stage.add([StagedGroup("beta", "remote:a", None, committed("beta"))], [StagedMember("beta", one.digest, "remote:a", True)])
-        writer.record_resources([], {}, [repository().meta.ref, publication().meta.ref, publication().meta.ref], NOW)
+        stage.add(
+            [StagedGroup("beta", "remote:a", None, committed("beta"))],
+            [StagedMember("beta", one.digest, "remote:a", True)],
+        )
+        writer.record_resources(
+            [], {}, [repository().meta.ref, publication().meta.ref, publication().meta.ref], NOW
+        )
         after = rows(writer)
-        assert {name: count for name, count in after.items() if name not in KEPT} == {n: c for n, c in before.items() if n not in KEPT}
+        assert {name: count for name, count in after.items() if name not in KEPT} == {
+            n: c for n, c in before.items() if n not in KEPT
+        }
         assert writer.actual_state().repositories.keys() == {"kept"}
         assert writer.counts(kept, 1) == {"test.file": 1}
         assert created_repository(writer) not in (team, shown)
@@ -81,12 +136,19 @@ def test_runs_are_told_newest_first_with_their_outcomes(tmp_path: Path) -> None:
     with database(tmp_path) as opened:
         writer = opened.writer()
         plan, manifests = Digest.of(b"plan"), Digest.of(b"manifests")
-        first = writer.start_run(plan_digest=plan, manifest_digest=manifests, provenance={"commit": "abc"}, now=NOW)
+        first = writer.start_run(
+            plan_digest=plan, manifest_digest=manifests, provenance={"commit": "abc"}, now=NOW
+        )
         second = writer.start_run(plan_digest=None, manifest_digest=None, provenance={}, now=NOW)
-        outcomes = (Outcome("repository/team", "failed", "no answer"), Outcome("publication/team", "blocked"))
+        outcomes = (
+            Outcome("repository/team", "failed", "no answer"),
+            Outcome("publication/team", "blocked"),
+        )
         writer.finish_run(first, outcomes, NOW + timedelta(seconds=1))
         assert writer.runs(5) == [
             RunRecord(second, NOW, None, None, None),
-            RunRecord(first, NOW, NOW + timedelta(seconds=1), plan, manifests, {"commit": "abc"}, outcomes),
+            RunRecord(
+                first, NOW, NOW + timedelta(seconds=1), plan, manifests, {"commit": "abc"}, outcomes
+            ),
         ]
         assert len(writer.runs(1)) == 1

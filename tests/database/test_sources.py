@@ -1,4 +1,6 @@
-"""What is remembered of a source: how it stood, what is due, what failed, what it brought and since when."""
+"""What is remembered of a source: how it stood, what is due, what failed, what it brought and since
+when.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +9,49 @@ from pathlib import Path
 
 from sqlalchemy import Engine, event
 
-from reconciler.database import CommittedGroup, CommittedSource, Database, FoundUnit, Reader, StagedGroup, Writer, connection
-from tests.support.databases import NOW, SELECTION, a_unit, change, created_repository, database, group_digests
+from reconciler.database import (
+    CommittedGroup,
+    CommittedSource,
+    Database,
+    FoundUnit,
+    Reader,
+    StagedGroup,
+    Writer,
+    connection,
+)
+from tests.support.databases import (
+    NOW,
+    SELECTION,
+    a_unit,
+    change,
+    created_repository,
+    database,
+    group_digests,
+)
 
 SOON, LATER = NOW + timedelta(days=1), NOW + timedelta(days=9)
 
 
-def remember(writer: Writer, id_: int, name: str, *, due: datetime | None = None, failed: bool = False, source: str = "remote:a") -> None:
+def remember(
+    writer: Writer,
+    id_: int,
+    name: str,
+    *,
+    due: datetime | None = None,
+    failed: bool = False,
+    source: str = "remote:a",
+) -> None:
     """Commit this of a group, and no content."""
     was = group_digests(writer, id_, [name]).get(name)
     with writer.stage(id_) as stage:
-        stage.add([StagedGroup(name, source, was, CommittedGroup(name, None if failed else "v", SELECTION, due))], [])
+        stage.add(
+            [
+                StagedGroup(
+                    name, source, was, CommittedGroup(name, None if failed else "v", SELECTION, due)
+                )
+            ],
+            [],
+        )
         stage.commit({}, {}, NOW)
 
 
@@ -47,7 +81,9 @@ def test_a_source_is_due_when_the_first_of_its_groups_is(tmp_path: Path) -> None
         assert writer.source_due(id_, "remote:a") == LATER
 
 
-def test_a_source_is_incomplete_as_long_as_one_of_its_groups_has_no_validator(tmp_path: Path) -> None:
+def test_a_source_is_incomplete_as_long_as_one_of_its_groups_has_no_validator(
+    tmp_path: Path,
+) -> None:
     with database(tmp_path) as opened:
         writer = opened.writer()
         id_ = created_repository(writer)
@@ -70,9 +106,16 @@ def test_what_is_due_and_what_failed_is_asked_of_an_index(tmp_path: Path) -> Non
     reader.source_due(1, "remote:a")
     reader.source_incomplete(1, "remote:a")
     with engine.connect() as session:
-        plans = [session.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", ("x",) * statement.count("?")).all() for statement in asked]
+        plans = [
+            session.exec_driver_sql(
+                f"EXPLAIN QUERY PLAN {statement}", ("x",) * statement.count("?")
+            ).all()
+            for statement in asked
+        ]
     engine.dispose()
-    for plan, index in zip(plans, ("ix_source_group_due", "ix_source_group_incomplete"), strict=True):
+    for plan, index in zip(
+        plans, ("ix_source_group_due", "ix_source_group_incomplete"), strict=True
+    ):
         assert len(plan) == 1
         assert index in plan[0][3]
 
@@ -81,7 +124,10 @@ def test_how_a_source_stood_is_told_one_by_one_and_all_at_once(tmp_path: Path) -
     with database(tmp_path) as opened:
         writer = opened.writer()
         id_ = created_repository(writer)
-        stood = {"remote:a": CommittedSource("v1", SELECTION), "upload": CommittedSource(None, None)}
+        stood = {
+            "remote:a": CommittedSource("v1", SELECTION),
+            "upload": CommittedSource(None, None),
+        }
         with writer.stage(id_) as stage:
             assert not stage.commit({}, stood, NOW).created
         assert writer.committed_sources(id_) == stood
@@ -93,7 +139,11 @@ def test_a_unit_is_found_by_key_or_group_with_its_source_and_since_when(tmp_path
     with database(tmp_path) as opened:
         writer = opened.writer()
         id_ = created_repository(writer)
-        first, second, same_name = a_unit("alpha", "one"), a_unit("alpha", "two"), a_unit("one", "three")
+        first, second, same_name = (
+            a_unit("alpha", "one"),
+            a_unit("alpha", "two"),
+            a_unit("one", "three"),
+        )
         change(writer, id_, joins=[first])
         change(writer, id_, joins=[second, same_name], source="upload")
         change(writer, id_, leaves=[first])

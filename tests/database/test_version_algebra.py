@@ -11,7 +11,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reconciler.database import Writer
-from reconciler.model import EMPTY_VERSION, Digest, Sealed, bucket_digest, bucket_of, group_digest, stored_unit, version_digest
+from reconciler.model import (
+    EMPTY_VERSION,
+    Digest,
+    IdentifiedUnit,
+    bucket_digest,
+    bucket_of,
+    group_digest,
+    stored_unit,
+    version_digest,
+)
 from tests.support.databases import a_unit, change, created_repository, database
 
 SOURCES = ("remote:a", "remote:b")
@@ -22,12 +31,16 @@ Item = tuple[str, str, str]  # group, key, note: a unit that can be a member of 
 
 units = st.tuples(st.sampled_from(GROUPS), st.sampled_from(KEYS), st.sampled_from(["", "changed"]))
 changes = st.lists(
-    st.tuples(st.sampled_from(SOURCES), st.lists(units, max_size=4, unique=True), st.sets(st.integers(0, 20), max_size=3)),
+    st.tuples(
+        st.sampled_from(SOURCES),
+        st.lists(units, max_size=4, unique=True),
+        st.sets(st.integers(0, 20), max_size=3),
+    ),
     max_size=6,
 )
 
 
-def made(items: Iterable[Item]) -> list[Sealed]:
+def made(items: Iterable[Item]) -> list[IdentifiedUnit]:
     return [a_unit(*item) for item in items]
 
 
@@ -44,7 +57,10 @@ def digest_from_scratch(content: set[Item]) -> Digest:
 
 def content_of(writer: Writer, repository_id: int, number: int) -> dict[str, list[tuple[str, str]]]:
     found = writer.units(repository_id, number, writer.group_names(repository_id, number))
-    return {group: sorted((one.key, one.metadata["note"]) for one in members) for group, members in found.items()}
+    return {
+        group: sorted((member.key, member.metadata["note"]) for member in members)
+        for group, members in found.items()
+    }
 
 
 def as_read(content: set[Item]) -> dict[str, list[tuple[str, str]]]:
@@ -54,15 +70,21 @@ def as_read(content: set[Item]) -> dict[str, list[tuple[str, str]]]:
     return {name: sorted(members) for name, members in groups.items()}
 
 
-def differences(writer: Writer, repository_id: int, a: int, b: int) -> tuple[set[Digest], set[Digest]]:
+def differences(
+    writer: Writer, repository_id: int, a: int, b: int
+) -> tuple[set[Digest], set[Digest]]:
     found = list(writer.difference(repository_id, a, b))
     assert [d.group for d in found] == sorted(d.group for d in found)
-    return {Digest.of(d.before) for d in found if d.before}, {Digest.of(d.after) for d in found if d.after}
+    return {Digest.of(d.before) for d in found if d.before}, {
+        Digest.of(d.after) for d in found if d.after
+    }
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(changes)
-def test_versions_hold_what_a_dictionary_of_sets_holds(steps: list[tuple[str, list[Item], set[int]]]) -> None:
+def test_versions_hold_what_a_dictionary_of_sets_holds(
+    steps: list[tuple[str, list[Item], set[int]]],
+) -> None:
     with tempfile.TemporaryDirectory() as folder, database(Path(folder)) as opened:
         writer = opened.writer()
         id_ = created_repository(writer)
@@ -70,14 +92,21 @@ def test_versions_hold_what_a_dictionary_of_sets_holds(steps: list[tuple[str, li
         history: list[set[Item]] = [set()]
         for source, joins, positions in steps:
             mine = sorted(one for owner, one in members if owner == source)
-            leaves = [one for index, one in enumerate(mine) if index in positions and one not in joins]
-            members = members - {(source, one) for one in leaves} | {(source, one) for one in joins}
+            leaves = [
+                one for index, one in enumerate(mine) if index in positions and one not in joins
+            ]
+            members = members - {(source, leave) for leave in leaves} | {
+                (source, join) for join in joins
+            }
             content = {one for _, one in members}
             result = change(writer, id_, joins=made(joins), leaves=made(leaves), source=source)
             assert result.created == (content != history[-1])
             if result.created:
                 history.append(content)
-            assert (result.number, result.digest) == (len(history) - 1, digest_from_scratch(content))
+            assert (result.number, result.digest) == (
+                len(history) - 1,
+                digest_from_scratch(content),
+            )
         _check_history(writer, id_, history)
         _check_sources(writer, id_, members)
 
@@ -85,25 +114,43 @@ def test_versions_hold_what_a_dictionary_of_sets_holds(steps: list[tuple[str, li
 def _check_sources(writer: Writer, id_: int, members: set[tuple[str, Item]]) -> None:
     """What each source holds now, in all three ways to ask."""
     current = writer.current_units(id_, GROUPS)
-    assert {(one.source, one.digest) for found in current.values() for one in found} == {(source, a_unit(*one).digest) for source, one in members}
+    assert {(one.source, one.digest) for found in current.values() for one in found} == {
+        (source, a_unit(*one).digest) for source, one in members
+    }
     for name in SOURCES:
         mine = {one for source, one in members if source == name}
         held = writer.current_units(id_, GROUPS, source=name)
-        assert {one.digest for found in held.values() for one in found} == {a_unit(*one).digest for one in mine}
-        assert list(writer.held_groups(id_, name)) == sorted(held) == sorted({group for group, _, _ in mine})
+        assert {one.digest for found in held.values() for one in found} == {
+            a_unit(*one).digest for one in mine
+        }
+        assert (
+            list(writer.held_groups(id_, name))
+            == sorted(held)
+            == sorted({group for group, _, _ in mine})
+        )
 
 
 def _check_groups(writer: Writer, id_: int, number: int, content: set[Item]) -> None:
-    """Exact bodies, and digests that are made of nothing else; every unit is found by its key and by its group."""
+    """Exact bodies, and digests that are made of nothing else; every unit is found by its key and
+    by its group.
+    """
     members = writer.members(id_, number, GROUPS)
-    assert {(group, digest) for group, found in members.items() for digest, _ in found} == {(one.group, one.digest) for one in made(content)}
+    assert {(group, digest) for group, found in members.items() for digest, _ in found} == {
+        (one.group, one.digest) for one in made(content)
+    }
     assert all(Digest.of(body) == digest for found in members.values() for digest, body in found)
-    expected = {name: group_digest(Digest.of(body) for _, body in found) for name, found in members.items()}
+    expected = {
+        name: group_digest(Digest.of(body) for _, body in found) for name, found in members.items()
+    }
     assert list(writer.version_groups(id_, number)) == sorted(expected.items())
     for word in (*GROUPS, *KEYS):
         found = writer.find_units(id_, number, word)
-        assert {one.digest for one in found} == {a_unit(*item).digest for item in content if word in item[:2]}
-        assert [(one.group, stored_unit(one.body).key) for one in found] == sorted((one.group, stored_unit(one.body).key) for one in found)
+        assert {one.digest for one in found} == {
+            a_unit(*item).digest for item in content if word in item[:2]
+        }
+        assert [(one.group, stored_unit(one.body).key) for one in found] == sorted(
+            (one.group, stored_unit(one.body).key) for one in found
+        )
         assert all(1 <= one.added <= number and one.source in SOURCES for one in found)
 
 
@@ -116,23 +163,41 @@ def _check_history(writer: Writer, id_: int, history: list[set[Item]]) -> None:
         _check_groups(writer, id_, number, content)
     for a, before in enumerate(history):
         for b, after in enumerate(history):
-            gone, come = ({one.digest for one in made(items)} for items in (before - after, after - before))
+            gone, come = (
+                {one.digest for one in made(items)} for items in (before - after, after - before)
+            )
             assert differences(writer, id_, a, b) == (gone, come)
-            assert list(writer.changed_groups(id_, a, b)) == sorted({group for group, _, _ in before ^ after})
+            assert list(writer.changed_groups(id_, a, b)) == sorted(
+                {group for group, _, _ in before ^ after}
+            )
     for number, (before, after) in enumerate(pairwise(history), start=1):
         record = records[number]
-        assert (record.added + record.changed, record.removed + record.changed) == (len(after - before), len(before - after))
+        assert (record.added + record.changed, record.removed + record.changed) == (
+            len(after - before),
+            len(before - after),
+        )
         assert record == writer.version(id_, number)
-        assert writer.version_by_digest(id_, record.digest) == max(n for n, content in enumerate(history) if content == after)
+        assert writer.version_by_digest(id_, record.digest) == max(
+            n for n, content in enumerate(history) if content == after
+        )
 
 
 @settings(max_examples=15, deadline=None)
-@given(st.lists(units, min_size=1, unique=True).flatmap(lambda items: st.tuples(st.just(items), st.permutations(items))))
-def test_the_same_content_has_the_same_digest_in_any_order_and_number_of_commits(orders: tuple[list[Item], list[Item]]) -> None:
+@given(
+    st.lists(units, min_size=1, unique=True).flatmap(
+        lambda items: st.tuples(st.just(items), st.permutations(items))
+    )
+)
+def test_the_same_content_has_the_same_digest_in_any_order_and_number_of_commits(
+    orders: tuple[list[Item], list[Item]],
+) -> None:
     content, shuffled = made(orders[0]), made(orders[1])
     with tempfile.TemporaryDirectory() as folder, database(Path(folder)) as opened:
         writer = opened.writer()
-        at_once, one_by_one = created_repository(writer, "at-once"), created_repository(writer, "one-by-one")
+        at_once, one_by_one = (
+            created_repository(writer, "at-once"),
+            created_repository(writer, "one-by-one"),
+        )
         whole = change(writer, at_once, joins=content)
         for one in shuffled:
             last = change(writer, one_by_one, joins=[one], source="remote:b")
@@ -147,7 +212,11 @@ def test_a_changed_unit_counts_as_changed_not_as_added_and_removed(tmp_path: Pat
     with database(tmp_path) as opened:
         writer = opened.writer()
         id_ = created_repository(writer)
-        old, new, other = a_unit("alpha", "one"), a_unit("alpha", "one", "yanked"), a_unit("alpha", "two")
+        old, new, other = (
+            a_unit("alpha", "one"),
+            a_unit("alpha", "one", "yanked"),
+            a_unit("alpha", "two"),
+        )
         change(writer, id_, joins=[old])
         change(writer, id_, joins=[new, other], leaves=[old])
         record = writer.versions(id_)[0]

@@ -1,4 +1,6 @@
-"""What publications leave out, in the database: which number leaves out what, and who brought what there is to judge."""
+"""What publications leave out, in the database: which number leaves out what, and who brought what
+there is to judge.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +14,19 @@ from sqlalchemy import create_engine
 
 from reconciler.database import PublicationRecord, Writer, migration
 from reconciler.model import EMPTY_VERSION, Digest, Judged, Kind, Ref
-from tests.support.databases import NOW, a_unit, change, created_publication, created_repository, database
+from tests.support.databases import (
+    NOW,
+    a_unit,
+    change,
+    created_publication,
+    created_repository,
+    database,
+)
 from tests.support.publishing import an_entry, published
 
-ONE, TWO, THREE = (a_unit(group, key) for group, key in (("alpha", "one"), ("alpha", "two"), ("beta", "three")))
+ONE, TWO, THREE = (
+    a_unit(group, key) for group, key in (("alpha", "one"), ("alpha", "two"), ("beta", "three"))
+)
 RULES = Digest.of(b"rules")
 TOMORROW = NOW + timedelta(days=1)
 
@@ -29,11 +40,18 @@ def writer(tmp_path: Path) -> Iterator[Writer]:
 
 
 def judged(*units: Digest) -> Judged:
-    return Judged(RULES, Digest.of_value([str(one) for one in units]) if units else None, len(units), TOMORROW)
+    return Judged(
+        RULES,
+        Digest.of_value([str(unit) for unit in units]) if units else None,
+        len(units),
+        TOMORROW,
+    )
 
 
 def withholding(writer: Writer, id_: int, withheld: Mapping[Digest, str]) -> PublicationRecord:
-    with writer.publish(id_, version=1, version_digest=EMPTY_VERSION, digest=EMPTY_VERSION, now=NOW, full=False) as stage:
+    with writer.publish(
+        id_, version=1, version_digest=EMPTY_VERSION, digest=EMPTY_VERSION, now=NOW, full=False
+    ) as stage:
         stage.replace_group(None, [an_entry(None, "index", "page")], {})
         stage.withhold(judged(*withheld), withheld)
         return stage.complete()
@@ -83,7 +101,9 @@ def test_a_publication_that_is_not_completed_leaves_nothing_behind(writer: Write
     id_ = created_publication(writer)
     withholding(writer, id_, {ONE.digest: "denied"})
     for discarded in (True, False):  # the second time a run dies, and the next publication sweeps
-        stage = writer.publish(id_, version=1, version_digest=EMPTY_VERSION, digest=EMPTY_VERSION, now=NOW, full=False)
+        stage = writer.publish(
+            id_, version=1, version_digest=EMPTY_VERSION, digest=EMPTY_VERSION, now=NOW, full=False
+        )
         stage.withhold(judged(TWO.digest), {TWO.digest: "denied"})
         if discarded:
             stage.discard()
@@ -96,7 +116,12 @@ def test_asked_again_only_words_and_times_change(writer: Writer) -> None:
     id_ = created_publication(writer)
     withholding(writer, id_, {ONE.digest: "denied", TWO.digest: "denied"})
     again = Judged(Digest.of(b"others"), judged(ONE.digest, TWO.digest).withheld, 2, None)
-    writer.judge(id_, 1, again, {ONE.digest: "denied by another", TWO.digest: "denied", THREE.digest: "never withheld"})
+    writer.judge(
+        id_,
+        1,
+        again,
+        {ONE.digest: "denied by another", TWO.digest: "denied", THREE.digest: "never withheld"},
+    )
     assert left_out(writer, id_, 1) == {"alpha/one": "denied by another", "alpha/two": "denied"}
     record = writer.last_complete(id_)
     assert record is not None
@@ -121,16 +146,25 @@ def test_who_brought_what_a_version_holds(writer: Writer) -> None:
 
     def brought(number: int, *names: str) -> list[tuple[str, str, str]]:
         found = writer.sourced_units(id_, number, names)
-        return [(name, one.unit.key, one.source) for name, units in found.items() for one in units]
+        return [
+            (name, unit.unit.key, unit.source) for name, units in found.items() for unit in units
+        ]
 
-    assert brought(1, "alpha", "beta") == [("alpha", "one", "remote:a"), ("alpha", "sized", "remote:a")]
+    assert brought(1, "alpha", "beta") == [
+        ("alpha", "one", "remote:a"),
+        ("alpha", "sized", "remote:a"),
+    ]
     assert brought(2, "alpha") == [
         ("alpha", "one", "remote:a"),
         ("alpha", "one", "upload"),
         ("alpha", "sized", "remote:a"),
         ("alpha", "two", "upload"),
     ]
-    [found] = [one for one in writer.sourced_units(id_, 1, ["alpha"])["alpha"] if one.unit.key == "sized"]
+    [found] = [
+        unit
+        for unit in writer.sourced_units(id_, 1, ["alpha"])["alpha"]
+        if unit.unit.key == "sized"
+    ]
     assert (found.digest, found.unit.artifacts[0].size) == (sized.digest, 7)
 
 
@@ -145,7 +179,9 @@ def test_groups_in_which_others_have_something(writer: Writer) -> None:
     assert writer.groups_of_others(id_, 2, ["remote:a", "upload"]) == []
 
 
-def test_publications_of_the_release_before_are_kept_and_count_as_not_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_publications_of_the_release_before_are_kept_and_count_as_not_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     old = create_engine(f"sqlite:///{tmp_path}/state.db")
     with monkeypatch.context() as patched, old.begin() as session:
         patched.setattr(migration, "HEAD", "0002")
@@ -154,8 +190,14 @@ def test_publications_of_the_release_before_are_kept_and_count_as_not_judged(tmp
     digest = Digest.of(b"shown")
     with sqlite3.connect(tmp_path / "state.db") as opened:
         spec = '{"path":"team","repository":"team"}'
-        opened.execute("INSERT INTO resource VALUES (4, 'Publication', 'team', '{}', '{}', ?, '{}', 'team', 'test', 1, 1, '')", (spec,))
-        opened.execute("INSERT INTO publication VALUES (4, 1, 3, ?, ?, 1, 1)", (EMPTY_VERSION.raw, digest.raw))
+        opened.execute(
+            "INSERT INTO resource VALUES (4, 'Publication', 'team', '{}', '{}', ?, '{}', 'team',"
+            " 'test', 1, 1, '')",
+            (spec,),
+        )
+        opened.execute(
+            "INSERT INTO publication VALUES (4, 1, 3, ?, ?, 1, 1)", (EMPTY_VERSION.raw, digest.raw)
+        )
         opened.execute("INSERT INTO pointer VALUES (4, 1)")
     opened.close()
     with database(tmp_path) as opened_again:

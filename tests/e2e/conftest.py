@@ -1,4 +1,6 @@
-"""One small site for all the clients: an upstream, applied by the real command line, served and exported."""
+"""One small site for all the clients: an upstream, applied by the real command line, served and
+exported.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ SAID: dict[str, Any] = {"requires-python": ">=3.8"}
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """`index`: URL of the served simple index. `exported`: the same publication as a directory. `said`: by the apply."""
+    """`index`: URL of the served simple index. `exported`: the same publication as a directory.
+    `said`: by the apply.
+    """
 
     index: str
     exported: Path
@@ -35,7 +39,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         index.release("alpha", "1.0", "2.0")
         index.release("beta-gamma", "1.0", "1.1", **SAID)
         index.release("delta", "1.0", yanked='broken "badly"')
-        documents = remote(index.url), repository(), publication(more="exports: [{directory: {path: www/team}}]")
+        documents = (
+            remote(index.url),
+            repository(),
+            publication(more="exports: [{directory: {path: www/team}}]"),
+        )
         manifest.write_text("---\n".join(documents), encoding="utf-8")
         said = run([program("reconciler"), "apply", manifest, "--home", home], folder)
     with served(home) as url:

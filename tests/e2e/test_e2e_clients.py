@@ -15,7 +15,13 @@ PACKAGES = ("alpha", "Beta-Gamma<1.1")
 
 def complaints(said: str) -> list[str]:
     """Lines in which a client is not happy."""
-    return [line for line in said.splitlines() if any(word in line.lower() for word in ("warn", "error", "deprecat", "could not", "insecure"))]
+    return [
+        line
+        for line in said.splitlines()
+        if any(
+            word in line.lower() for word in ("warn", "error", "deprecat", "could not", "insecure")
+        )
+    ]
 
 
 def assert_installed(place: Path) -> None:
@@ -34,14 +40,22 @@ def test_uv_installs_from_the_served_index_without_a_warning(site: Site, tmp_pat
     assert_installed(tmp_path / "uv")
 
 
-def test_poetry_locks_and_installs_from_the_served_index_without_a_warning(site: Site, tmp_path: Path) -> None:
-    assert complaints(poetry_installs(site.index, tmp_path, {"alpha": "", "beta-gamma": "<1.1"})) == []
+def test_poetry_locks_and_installs_from_the_served_index_without_a_warning(
+    site: Site, tmp_path: Path
+) -> None:
+    assert (
+        complaints(poetry_installs(site.index, tmp_path, {"alpha": "", "beta-gamma": "<1.1"})) == []
+    )
     [place] = (tmp_path / "poetry" / ".venv" / "lib").glob("python3*/site-packages")
     assert_installed(place)
-    assert site.index.removesuffix("simple/") in (tmp_path / "poetry" / "poetry.lock").read_text(encoding="utf-8")
+    assert site.index.removesuffix("simple/") in (tmp_path / "poetry" / "poetry.lock").read_text(
+        encoding="utf-8"
+    )
 
 
-def test_a_yanked_release_is_installed_only_when_pinned_and_its_reason_is_shown(site: Site, tmp_path: Path) -> None:
+def test_a_yanked_release_is_installed_only_when_pinned_and_its_reason_is_shown(
+    site: Site, tmp_path: Path
+) -> None:
     with pytest.raises(AssertionError, match=r"No matching distribution|No solution found"):
         uv_installs(site.index, tmp_path, "delta")
     assert 'broken "badly"' in pip_installs(site.index, tmp_path, "delta==1.0")
@@ -59,7 +73,9 @@ def test_uv_installs_from_the_exported_directory_behind_nginx(site: Site, tmp_pa
     assert_installed(tmp_path / "uv")
 
 
-def test_pip_installs_from_the_exported_directory_behind_the_plainest_web_server(site: Site, tmp_path: Path) -> None:
+def test_pip_installs_from_the_exported_directory_behind_the_plainest_web_server(
+    site: Site, tmp_path: Path
+) -> None:
     with python_http_server(site.exported) as url:
         assert complaints(pip_installs(f"{url}simple/", tmp_path, *PACKAGES)) == []
     assert_installed(tmp_path / "pip")

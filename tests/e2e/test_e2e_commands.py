@@ -1,4 +1,6 @@
-"""The command line as scripts meet it: exit codes, streams, documents, and what it costs to ask for help."""
+"""The command line as scripts meet it: exit codes, streams, documents, and what it costs to ask for
+help.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,13 @@ from tests.support.clients import isolated, program
 from tests.support.mirror import Mirror, call, publication, remote, repository
 from tests.support.upstream import Upstream, upstream
 
-ROOMS = ["reconciler.engine", "reconciler.manifest", "reconciler.plugin", "reconciler.serve", "reconciler_python"]
+ROOMS = [
+    "reconciler.engine",
+    "reconciler.manifest",
+    "reconciler.plugin",
+    "reconciler.serve",
+    "reconciler_python",
+]
 HEAVY = [
     "aiohttp",
     "alembic",
@@ -51,20 +59,26 @@ def mirror(index: Upstream, tmp_path: Path) -> Mirror:
     return Mirror(tmp_path, remote(index.url), repository(), publication())
 
 
-@pytest.mark.parametrize(("words", "expected"), [(["--help"], "0"), (["--version"], "0"), (["--nonsense"], "1")])
+@pytest.mark.parametrize(
+    ("words", "expected"), [(["--help"], "0"), (["--version"], "0"), (["--nonsense"], "1")]
+)
 def test_help_imports_nothing_heavy(words: list[str], expected: str) -> None:
     assert imported(words) == expected
 
 
 @pytest.mark.parametrize("verb", ["plan", "apply", "serve", "get", "diff"])
 def test_the_help_of_a_command_imports_no_room(verb: str) -> None:
-    """The parser of options brings pydantic in by itself, wherever an option is a path or one of several words."""
+    """The parser of options brings pydantic in by itself, wherever an option is a path or one of
+    several words.
+    """
     assert imported([verb, "--help"]).removesuffix(" pydantic") == "0"
 
 
 def imported(words: list[str]) -> str:
     """The exit code, and which heavy modules a command line imported."""
-    done = subprocess.run([sys.executable, "-c", IMPORTED, *words], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORTED, *words], capture_output=True, text=True, check=True
+    )
     return done.stderr.splitlines()[-1]
 
 
@@ -84,7 +98,9 @@ def imported(words: list[str]) -> str:
         ["serve", "--port", "65536"],
     ],
 )
-def test_wrong_usage_is_an_error_with_a_hint_and_creates_nothing(words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_usage_is_an_error_with_a_hint_and_creates_nothing(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     done = call(words)
     assert (done.code, done.out) == (1, "")
@@ -94,7 +110,13 @@ def test_wrong_usage_is_an_error_with_a_hint_and_creates_nothing(words: list[str
 
 
 def test_the_real_program_exits_with_one_on_wrong_usage(tmp_path: Path) -> None:
-    done = subprocess.run([program("reconciler"), "plan", "--nonsense"], cwd=tmp_path, env=isolated(tmp_path), capture_output=True, check=False)
+    done = subprocess.run(
+        [program("reconciler"), "plan", "--nonsense"],
+        cwd=tmp_path,
+        env=isolated(tmp_path),
+        capture_output=True,
+        check=False,
+    )
     assert (done.returncode, done.stdout) == (1, b"")
 
 
@@ -127,7 +149,9 @@ def test_json_is_one_document_on_stdout(mirror: Mirror) -> None:
     }
     done = mirror.apply("--format", "json").document
     assert done["plan"] == plan
-    assert {one["resource"]: one["result"] for one in done["outcomes"]} == dict.fromkeys(("remote/up", "repository/team", "publication/team"), "done")
+    assert {one["resource"]: one["result"] for one in done["outcomes"]} == dict.fromkeys(
+        ("remote/up", "repository/team", "publication/team"), "done"
+    )
 
 
 def test_yaml_says_what_json_says(mirror: Mirror) -> None:
@@ -135,21 +159,36 @@ def test_yaml_says_what_json_says(mirror: Mirror) -> None:
 
     mirror.applied()
     home = ["--home", str(mirror.home.root)]
-    for words in (["get", "repository"], ["history", "repository/team"], ["diff", "repository/team", "0", "1"]):
-        assert yaml.safe_load(call([*words, "-o", "yaml", *home]).out) == call([*words, "-o", "json", *home]).document
+    for words in (
+        ["get", "repository"],
+        ["history", "repository/team"],
+        ["diff", "repository/team", "0", "1"],
+    ):
+        assert (
+            yaml.safe_load(call([*words, "-o", "yaml", *home]).out)
+            == call([*words, "-o", "json", *home]).document
+        )
 
 
-def test_home_is_a_flag_then_a_variable_then_a_setting(mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_home_is_a_flag_then_a_variable_then_a_setting(
+    mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "reconciler.toml").write_text('home = "by-file"\n', encoding="utf-8")
     assert call(["apply", "site.yaml"]).code == 0
     monkeypatch.setenv("RECONCILER_HOME", "by-variable")
     assert call(["apply", "site.yaml"]).code == 0
     assert call(["apply", "site.yaml", "--home", "by-flag"]).code == 0
-    assert {path.name for path in tmp_path.iterdir() if (path / "state.db").exists()} == {"by-file", "by-variable", "by-flag"}
+    assert {path.name for path in tmp_path.iterdir() if (path / "state.db").exists()} == {
+        "by-file",
+        "by-variable",
+        "by-flag",
+    }
 
 
-def test_an_unknown_setting_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_setting_is_refused_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "reconciler.toml").write_text('hoem = "x"\n', encoding="utf-8")
     done = call(["get", "repository"])
@@ -158,8 +197,22 @@ def test_an_unknown_setting_is_refused_by_name(tmp_path: Path, monkeypatch: pyte
 
 
 def test_manifests_come_from_standard_input_too(mirror: Mirror, tmp_path: Path) -> None:
-    words = [program("reconciler"), "plan", "-", "--format", "json", "--home", str(tmp_path / "home")]
-    done = subprocess.run(words, input=mirror.manifest.read_bytes(), env=isolated(tmp_path), capture_output=True, check=True)
+    words = [
+        program("reconciler"),
+        "plan",
+        "-",
+        "--format",
+        "json",
+        "--home",
+        str(tmp_path / "home"),
+    ]
+    done = subprocess.run(
+        words,
+        input=mirror.manifest.read_bytes(),
+        env=isolated(tmp_path),
+        capture_output=True,
+        check=True,
+    )
     assert json.loads(done.stdout)["summary"]["add"] == 3
 
 
@@ -171,12 +224,23 @@ def test_each_version_names_the_commit_of_its_manifests(mirror: Mirror, tmp_path
     (tmp_path / ".git" / "info").mkdir(exist_ok=True)
     (tmp_path / ".git" / "info" / "exclude").write_text("home\n", encoding="utf-8")
     mirror.applied()
-    [version] = call(["history", "repository/team", "-o", "json", "--home", str(mirror.home.root)]).document
+    [version] = call(
+        ["history", "repository/team", "-o", "json", "--home", str(mirror.home.root)]
+    ).document
     assert version["provenance"]["commit"] == commit
     assert version["provenance"]["plugin"]["id"] == "python"
 
 
 def git(folder: Path, *words: str) -> str:
-    identity = {"GIT_AUTHOR_NAME": "A", "GIT_AUTHOR_EMAIL": "a@example.org", "GIT_COMMITTER_NAME": "A", "GIT_COMMITTER_EMAIL": "a@example.org"}
-    environment = isolated(folder, GIT_CONFIG_NOSYSTEM="1", GIT_CONFIG_GLOBAL="/dev/null", **identity)
-    return subprocess.run(["git", *words], cwd=folder, env=environment, capture_output=True, text=True, check=True).stdout
+    identity = {
+        "GIT_AUTHOR_NAME": "A",
+        "GIT_AUTHOR_EMAIL": "a@example.org",
+        "GIT_COMMITTER_NAME": "A",
+        "GIT_COMMITTER_EMAIL": "a@example.org",
+    }
+    environment = isolated(
+        folder, GIT_CONFIG_NOSYSTEM="1", GIT_CONFIG_GLOBAL="/dev/null", **identity
+    )
+    return subprocess.run(
+        ["git", *words], cwd=folder, env=environment, capture_output=True, text=True, check=True
+    ).stdout

@@ -21,8 +21,16 @@ def demo(index: Upstream, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Modu
     spec.loader.exec_module(module)
     manifest = folder / "01-mirror.yaml"
     text = (ROOT / "manifests" / manifest.name).read_text(encoding="utf-8")
-    manifest.write_text(text.replace("index: pypi", f"url: {index.url}\n  retries: 0"), encoding="utf-8")
-    places = {"SCRATCH": ".demo", "HOME": ".demo/home", "SITE": ".demo/venv", "REPORT": ".demo/installed.json", "MANIFEST": manifest.name}
+    manifest.write_text(
+        text.replace("index: pypi", f"url: {index.url}\n  retries: 0"), encoding="utf-8"
+    )
+    places = {
+        "SCRATCH": ".demo",
+        "HOME": ".demo/home",
+        "SITE": ".demo/venv",
+        "REPORT": ".demo/installed.json",
+        "MANIFEST": manifest.name,
+    }
     for name, place in places.items():
         monkeypatch.setattr(module, name, folder / place)
     monkeypatch.setattr(module, "PROOF", "import markdown_it_py; print(markdown_it_py.VERSION)")
@@ -30,7 +38,9 @@ def demo(index: Upstream, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Modu
     return module
 
 
-def test_the_demo_mirrors_serves_installs_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_demo_mirrors_serves_installs_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     with upstream() as index:
         for name in ("annotated-types", "idna", "mdurl", "typing-extensions"):
             index.release(name, "4.16")
@@ -45,7 +55,9 @@ def test_the_demo_mirrors_serves_installs_and_says_so(tmp_path: Path, monkeypatc
     assert not (tmp_path / "not-this-one").exists()
 
 
-def test_a_step_that_fails_ends_the_demo_with_a_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_step_that_fails_ends_the_demo_with_a_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     with upstream() as index:
         assert demo(index, tmp_path, monkeypatch).main() == 1
     assert "The demo stopped: the mirror could not be made" in capfd.readouterr().err

@@ -12,7 +12,10 @@ import pytest
 
 from tests.support.clients import isolated
 
-SCRIPT = "import reconciler; print(reconciler.__file__, flush=True); from reconciler.cli.main import run; run(['plugins'])"
+SCRIPT = (
+    "import reconciler; print(reconciler.__file__, flush=True); from reconciler.cli.main import"
+    " run; run(['plugins'])"
+)
 ROOT = Path(__file__).parents[2]
 
 
@@ -42,9 +45,17 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_it_holds_core_and_plugins_and_no_tests(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert wheel.name.startswith("package_reconciler-")
-    assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"reconciler", "reconciler_file", "reconciler_python"}
+    assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {
+        "reconciler",
+        "reconciler_file",
+        "reconciler_python",
+    }
     assert "reconciler/py.typed" in names
-    ours = {str(path.relative_to(ROOT)) for pattern in ("*.py", "*.jinja") for path in (ROOT / "reconciler").rglob(pattern)}
+    ours = {
+        str(path.relative_to(ROOT))
+        for pattern in ("*.py", "*.jinja")
+        for path in (ROOT / "reconciler").rglob(pattern)
+    }
     assert ours <= set(names), "every module and every template is in it"
     assert any(name.endswith("/licenses/LICENSE") for name in names)
 
@@ -53,7 +64,14 @@ def test_unpacked_it_finds_its_plugins(wheel: Path, tmp_path: Path) -> None:
     site = tmp_path / "site"
     zipfile.ZipFile(wheel).extractall(site)
     environment = isolated(tmp_path, PYTHONPATH=str(site))
-    done = subprocess.run([sys.executable, "-c", SCRIPT], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert done.stdout.startswith(f"{site}{os.sep}")
     listed = [line.split()[:2] for line in done.stdout.splitlines()[2:]]
     assert listed == [

@@ -1,4 +1,5 @@
-"""What people read, word for word: digests, times, sizes and places masked, everything else as in `tests/golden/cli`.
+"""What people read, word for word: digests, times, sizes and places masked, everything else as in
+`tests/golden/cli`.
 
 `RECONCILER_GOLDEN=write` writes the files anew; read the difference before you keep it.
 """
@@ -61,7 +62,9 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Upstream]
 def test_validate_lists_every_fault_with_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(GOLDEN)
     assert_golden("validate", call(["validate", "faulty.yaml"]), code=1)
-    assert_golden("validate-github", call(["validate", "faulty.yaml", "--format", "github"]), code=1)
+    assert_golden(
+        "validate-github", call(["validate", "faulty.yaml", "--format", "github"]), code=1
+    )
 
 
 def test_a_first_plan_and_its_apply(index: Upstream) -> None:
@@ -87,9 +90,14 @@ def test_a_change_a_guard_and_what_the_commands_for_reading_show(index: Upstream
     assert_golden("diff", call(["diff", "repository/team", "1", "latest"]))
 
 
-def test_what_is_no_longer_declared_is_reported_and_pruned_on_demand(index: Upstream, tmp_path: Path) -> None:
+def test_what_is_no_longer_declared_is_reported_and_pruned_on_demand(
+    index: Upstream, tmp_path: Path
+) -> None:
     call(["apply", "first.yaml"])
-    (tmp_path / "less.yaml").write_text((tmp_path / "first.yaml").read_text(encoding="utf-8").rpartition("---\n")[0], encoding="utf-8")
+    (tmp_path / "less.yaml").write_text(
+        (tmp_path / "first.yaml").read_text(encoding="utf-8").rpartition("---\n")[0],
+        encoding="utf-8",
+    )
     assert_golden("plan-unowned", call(["plan", "less.yaml"]))
     assert_golden("apply-prune", call(["apply", "less.yaml", "--prune"]))
 
@@ -104,7 +112,22 @@ def test_the_list_of_plugins() -> None:
     assert_golden("plugins", call(["plugins"]))
 
 
-COMMANDS = ("", "validate", "plan", "apply", "serve", "get", "describe", "history", "diff", "explain", "upload", "remove", "schema", "plugins")
+COMMANDS = (
+    "",
+    "validate",
+    "plan",
+    "apply",
+    "serve",
+    "get",
+    "describe",
+    "history",
+    "diff",
+    "explain",
+    "upload",
+    "remove",
+    "schema",
+    "plugins",
+)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

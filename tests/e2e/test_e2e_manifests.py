@@ -1,4 +1,6 @@
-"""The examples of `manifests/`, each applied as it stands; only their index, where they have one, is replaced by one on the loopback."""
+"""The examples of `manifests/`, each applied as it stands; only their index, where they have one,
+is replaced by one on the loopback.
+"""
 
 from __future__ import annotations
 
@@ -26,10 +28,14 @@ def index() -> Iterator[Upstream]:
 
 
 def example(name: str, index: Upstream | None, folder: Path) -> Mirror:
-    """A copy of an example in a folder of its own, ready to be applied. Without `index` it asks nobody on the network."""
+    """A copy of an example in a folder of its own, ready to be applied. Without `index` it asks
+    nobody on the network.
+    """
     text = (EXAMPLES / name).read_text(encoding="utf-8")
     if index is not None:
-        text = text.replace("index: pypi", f"url: {index.url}").replace("https://index.example.org/simple/", index.url)
+        text = text.replace("index: pypi", f"url: {index.url}").replace(
+            "https://index.example.org/simple/", index.url
+        )
         assert index.url in text
     mirror = Mirror(folder)
     mirror.declare(text)
@@ -116,7 +122,10 @@ def test_dev_follows_and_prod_stays(index: Upstream, tmp_path: Path) -> None:
     index.release("mdurl", "0.1.2")
     index.withdraw("typing-extensions", "4.15.0")
     mirror.applied()
-    assert [mirror.get("publication", name)["status"]["version"] for name in ("dev", "prod")] == [2, 1]
+    assert [mirror.get("publication", name)["status"]["version"] for name in ("dev", "prod")] == [
+        2,
+        1,
+    ]
     assert len(mirror.filenames("team")) == 3, "additive: what upstream withdraws stays"
     assert mirror.get("repository", "team")["metadata"]["labels"] == {"team": "data"}
 
@@ -142,7 +151,9 @@ def test_the_guards_stop_mass_removal_and_name_the_setting(index: Upstream, tmp_
 
 def emptied(mirror: Mirror) -> Done:
     """An apply that would take everything out, with the flag that overrides every other guard."""
-    text = mirror.manifest.read_text(encoding="utf-8").replace("include: [mdurl, annotated-types]", 'exclude: ["*"]')
+    text = mirror.manifest.read_text(encoding="utf-8").replace(
+        "include: [mdurl, annotated-types]", 'exclude: ["*"]'
+    )
     mirror.declare(text)
     done = mirror.apply("--allow-destroy")
     assert done.code == 1
@@ -156,12 +167,16 @@ def test_the_export_is_a_plain_tree_beside_the_manifest(index: Upstream, tmp_pat
     mirror.applied()
     tree = tmp_path / "public" / "team"
     assert tree.is_symlink()
-    assert b"mdurl-0.1.2-py3-none-any.whl" in (tree / "simple" / "mdurl" / "index.html").read_bytes()
+    assert (
+        b"mdurl-0.1.2-py3-none-any.whl" in (tree / "simple" / "mdurl" / "index.html").read_bytes()
+    )
     assert len(list(tree.glob("files/*/*/*.whl"))) == 2
     assert not mirror.pending()
 
 
-def test_the_private_index_gets_credentials_that_nothing_else_sees(index: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_private_index_gets_credentials_that_nothing_else_sees(
+    index: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     index.release("acme-tools", "1.0")
     index.release("other", "1.0")
     mirror = example("06-private-index.yaml", index, tmp_path)
@@ -172,7 +187,11 @@ def test_the_private_index_gets_credentials_that_nothing_else_sees(index: Upstre
     assert {request.headers.get("authorization") for request in index.requests} == {expected}
     assert {request.headers.get("x-team") for request in index.requests} == {"data"}
     assert "open sesame" not in said
-    assert not any(b"open sesame" in path.read_bytes() for path in Home(tmp_path / "home").root.rglob("*") if path.is_file())
+    assert not any(
+        b"open sesame" in path.read_bytes()
+        for path in Home(tmp_path / "home").root.rglob("*")
+        if path.is_file()
+    )
 
 
 def test_the_files_of_a_folder_are_taken_by_name_and_size(tmp_path: Path) -> None:
@@ -201,15 +220,22 @@ def test_the_files_of_a_folder_are_taken_by_name_and_size(tmp_path: Path) -> Non
 
 def test_what_the_files_example_offers_besides_works_too(tmp_path: Path) -> None:
     digest = sha256(b"image").hexdigest()
-    with faulty.running(lambda one: one.on("/images/base.yaml", faulty.body(b"image"))) as server:
-        lists = {"PULP_MANIFEST": f"base.yaml,{digest},5\n", "files.txt": f"base.yaml sha256={digest} size=5\n"}
+    with faulty.running(lambda item: item.on("/images/base.yaml", faulty.body(b"image"))) as server:
+        lists = {
+            "PULP_MANIFEST": f"base.yaml,{digest},5\n",
+            "files.txt": f"base.yaml sha256={digest} size=5\n",
+        }
         found = set()
         for name, text in lists.items():
             server.on(f"/images/{name}", faulty.body(text.encode()))
             mirror = example("07-files.yaml", None, tmp_path / name)
             written = mirror.manifest.read_text(encoding="utf-8")
             assert f"# url: https://files.example.org/images/{name} " in written
-            mirror.declare(written.replace("url: ./", f"url: {server.url(f'/images/{name}')}\n  policy: on-demand", 1))
+            mirror.declare(
+                written.replace(
+                    "url: ./", f"url: {server.url(f'/images/{name}')}\n  policy: on-demand", 1
+                )
+            )
             mirror.applied()
             assert not mirror.pending()
             found.add(mirror.version("examples"))
@@ -224,23 +250,31 @@ def test_prod_takes_over_what_it_is_told_to(index: Upstream, tmp_path: Path) -> 
     mirror.applied()
     first = ["mdurl-0.1.1-py3-none-any.whl", "typing_extensions-4.15.0-py3-none-any.whl"]
     assert mirror.filenames("prod") == first, "in the same run as `dev`"
-    mirror.declare(mirror.manifest.read_text(encoding="utf-8").replace("version: latest", "version: 1"))
+    mirror.declare(
+        mirror.manifest.read_text(encoding="utf-8").replace("version: latest", "version: 1")
+    )
     mirror.applied()
     pinned = mirror.version("prod")
     index.release("mdurl", "0.1.2")
     mirror.applied()
     assert (mirror.version("dev")[0], mirror.version("prod")) == (2, pinned)
     mirror.declare(mirror.manifest.read_text(encoding="utf-8").replace("version: 1", "version: 2"))
-    assert [one["key"] for one in mirror.changes("prod")["added"]] == ["mdurl-0.1.2-py3-none-any.whl"]
+    assert [change["key"] for change in mirror.changes("prod")["added"]] == [
+        "mdurl-0.1.2-py3-none-any.whl"
+    ]
     mirror.applied()
     mirror.declare(mirror.manifest.read_text(encoding="utf-8").replace("version: 2", "version: 1"))
     mirror.applied()
     assert mirror.filenames("prod") == first
     assert mirror.version("prod")[1] == pinned[1], "the same content has the same digest"
-    assert index.downloads() == dict.fromkeys([*first, "mdurl-0.0.9-py3-none-any.whl", "mdurl-0.1.2-py3-none-any.whl"], 1)
+    assert index.downloads() == dict.fromkeys(
+        [*first, "mdurl-0.0.9-py3-none-any.whl", "mdurl-0.1.2-py3-none-any.whl"], 1
+    )
 
 
-def test_what_is_uploaded_is_served_at_once_and_can_be_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_uploaded_is_served_at_once_and_can_be_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     mirror = example("09-uploads.yaml", None, tmp_path)
     monkeypatch.setenv("REPORTS_TOKEN", "open sesame")
     mirror.applied()
@@ -255,28 +289,40 @@ def test_what_is_uploaded_is_served_at_once_and_can_be_removed(tmp_path: Path, m
     assert mirror.get("publication", "reports")["status"]["version"] == 1
     assert 'excluded by "*.tmp"' in ask("upload", "reports", str(tmp_path / "q3.tmp")).err
     assert not mirror.pending(), "an apply leaves uploads alone"
-    assert ask("remove", "reports", "2026/q3.pdf").out == "version 2 no longer holds `2026/q3.pdf`\n"
+    assert (
+        ask("remove", "reports", "2026/q3.pdf").out == "version 2 no longer holds `2026/q3.pdf`\n"
+    )
     assert mirror.filenames("reports") == []
     [_, first] = ask("history", "repository/reports", "-o", "json").document
     assert "@" in first["provenance"]["principal"]
     assert first["provenance"]["principal"] in ask("history", "repository/reports").out
 
 
-def test_uploads_of_files_stand_beside_another_source_and_replace_nothing_of_it(tmp_path: Path) -> None:
+def test_uploads_of_files_stand_beside_another_source_and_replace_nothing_of_it(
+    tmp_path: Path,
+) -> None:
     mirror = example("09-uploads.yaml", None, tmp_path)
     (tmp_path / "archive").mkdir()
-    for number in range(300):  # more than there are buckets of paths: names must not be owned by bucket
+    for number in range(
+        300
+    ):  # more than there are buckets of paths: names must not be owned by bucket
         (tmp_path / "archive" / f"{number}.txt").write_text(str(number), encoding="utf-8")
     text = mirror.manifest.read_text(encoding="utf-8")
     wanted = "    # - remote: {name: archive}  other sources may stand beside it\n"
     assert wanted in text
-    mirror.declare(resource("Remote", "archive", "type: file\nurl: ./archive/"), text.replace(wanted, "    - remote: {name: archive}\n"))
+    mirror.declare(
+        resource("Remote", "archive", "type: file\nurl: ./archive/"),
+        text.replace(wanted, "    - remote: {name: archive}\n"),
+    )
     mirror.applied()
     for name, content in (("new.pdf", "new"), ("7.txt", "not seven")):
         (tmp_path / name).write_text(content, encoding="utf-8")
     at = ("--home", str(mirror.home.root))
     assert call(["upload", "reports", str(tmp_path / "new.pdf"), *at]).code == 0
-    assert "`7.txt` is there already: held by remote:archive" in call(["upload", "reports", str(tmp_path / "7.txt"), *at]).err
+    assert (
+        "`7.txt` is there already: held by remote:archive"
+        in call(["upload", "reports", str(tmp_path / "7.txt"), *at]).err
+    )
     assert len(mirror.filenames("reports")) == 301
     assert not mirror.pending()
 
@@ -285,6 +331,9 @@ def provide_secrets(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the manifest refers to, where it refers to it."""
     authority = Path(__file__).parents[1] / "support" / "localhost.pem"
     monkeypatch.setenv("INDEX_USER", "mirror")
-    for path, content in (("secrets/index", b"open sesame\n"), ("certs/ca.pem", authority.read_bytes())):
+    for path, content in (
+        ("secrets/index", b"open sesame\n"),
+        ("certs/ca.pem", authority.read_bytes()),
+    ):
         (folder / path).parent.mkdir()
         (folder / path).write_bytes(content)

@@ -8,13 +8,16 @@ import pytest
 from rich.console import Console
 
 from reconciler.cli import progress
-from reconciler.cli.bars import Bars
+from reconciler.cli.progress_bars import Bars
 
 
 def test_bars_show_units_bytes_rate_and_time_left_on_one_line_of_a_small_terminal() -> None:
     screen = Console(width=80, file=io.StringIO(), force_terminal=False)
     bars = Bars()
-    sized, counted = bars.task("fetching starter", "distributions"), bars.task("reading starter", "groups")
+    sized, counted = (
+        bars.task("fetching starter", "distributions"),
+        bars.task("reading starter", "groups"),
+    )
     sized.expect(28, 3 * 2**20)
     sized.advance(14, 2**20)
     counted.expect(6, 0)
@@ -28,7 +31,9 @@ def test_bars_show_units_bytes_rate_and_time_left_on_one_line_of_a_small_termina
     assert "MiB" not in second
 
 
-def test_in_a_pipe_a_long_task_says_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_in_a_pipe_a_long_task_says_a_line_now_and_then(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     now = [100.0]
     monkeypatch.setattr("reconciler.cli.progress.time.monotonic", lambda: now[0])
     task = progress.PlainProgress().task("fetching team", "distributions")
@@ -45,7 +50,9 @@ def test_in_a_pipe_a_long_task_says_a_line_now_and_then(monkeypatch: pytest.Monk
     ]
 
 
-def test_what_is_over_at_once_says_nothing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_over_at_once_says_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr("reconciler.cli.progress.time.monotonic", lambda: 100.0)
     task = progress.PlainProgress().task("fetching team", "distributions")
     task.expect(1, 10)

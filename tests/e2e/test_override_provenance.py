@@ -12,7 +12,11 @@ def test_a_version_names_the_keys_that_were_overridden_and_not_their_values(tmp_
     for name in ("a.txt", "b.txt"):
         (tmp_path / "up" / name).write_text(name)
     remote = resource("Remote", "up", "type: file\nurl: ./up/")
-    site = Mirror(tmp_path, remote, resource("Repository", "team", "type: file\nsources: [{remote: {name: up}}]"))
+    site = Mirror(
+        tmp_path,
+        remote,
+        resource("Repository", "team", "type: file\nsources: [{remote: {name: up}}]"),
+    )
     site.applied("--override", "repository/team.exclude=[b.txt]")
     site.applied()
     done = call(["history", "repository/team", "-o", "json", "--home", str(site.home.root)])

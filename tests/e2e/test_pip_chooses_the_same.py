@@ -1,7 +1,8 @@
-"""What pip chooses for an environment from our index, narrowed to that environment, is what it chooses from upstream.
+"""What pip chooses for an environment from our index, narrowed to that environment, is what it
+chooses from upstream.
 
-Hundreds of projects with every mixture of versions, tags, required Pythons and yanks; every one has an old release for everybody, so
-that there is always something to choose.
+Hundreds of projects with every mixture of versions, tags, required Pythons and yanks; every one has
+an old release for everybody, so that there is always something to choose.
 """
 
 from __future__ import annotations
@@ -21,7 +22,22 @@ from tests.support.upstream import Upstream, upstream
 from tests.support.wheels import build_wheel
 
 PROJECTS = 200
-VERSIONS = ("0.1", "1.0", "1.0.post1", "1.1", "1.10", "1.9", "2.0a1", "2.0b2", "2.0rc1", "2.0", "1!0.5", "2.1.dev3", "3.0a2", "1.0+local.1")
+VERSIONS = (
+    "0.1",
+    "1.0",
+    "1.0.post1",
+    "1.1",
+    "1.10",
+    "1.9",
+    "2.0a1",
+    "2.0b2",
+    "2.0rc1",
+    "2.0",
+    "1!0.5",
+    "2.1.dev3",
+    "3.0a2",
+    "1.0+local.1",
+)
 TAGS = (
     "py3-none-any",
     "py2-none-any",
@@ -62,7 +78,17 @@ class Target:
         """pip's, for CPython 3.11."""
         told = [word for platform in self.platforms for word in ("--platform", platform)]
         abis = [word for abi in ("cp311", "abi3", "none") for word in ("--abi", abi)]
-        return ["--only-binary", ":all:", "--no-deps", "--implementation", "cp", "--python-version", "3.11", *abis, *told]
+        return [
+            "--only-binary",
+            ":all:",
+            "--no-deps",
+            "--implementation",
+            "cp",
+            "--python-version",
+            "3.11",
+            *abis,
+            *told,
+        ]
 
     @property
     def filter(self) -> str:
@@ -81,8 +107,13 @@ class Target:
         return resource("Filter", self.name, "\n".join(rules))
 
 
-MANYLINUX = [f"manylinux_2_{minor}_x86_64" for minor in range(5, 40)] + ["manylinux2014_x86_64", "linux_x86_64"]
-MACOS = [f"macosx_11_0_{arch}" for arch in ("arm64", "universal2")] + [f"macosx_10_{minor}_universal2" for minor in range(4, 17)]
+MANYLINUX = [f"manylinux_2_{minor}_x86_64" for minor in range(5, 40)] + [
+    "manylinux2014_x86_64",
+    "linux_x86_64",
+]
+MACOS = [f"macosx_11_0_{arch}" for arch in ("arm64", "universal2")] + [
+    f"macosx_10_{minor}_universal2" for minor in range(4, 17)
+]
 TARGETS = (
     Target("linux", MANYLINUX, ["manylinux_x86_64"]),
     Target("windows", ["win_amd64"], ["win_amd64"]),
@@ -91,7 +122,9 @@ TARGETS = (
 
 
 def offer(index: Upstream, number: int) -> None:
-    """One project of many: its releases, their files and what the page says of them are drawn by its number."""
+    """One project of many: its releases, their files and what the page says of them are drawn by
+    its number.
+    """
     draw = random.Random(number)
     name = f"project-{number:03}"
     index.offer(name, build_wheel(name, "0.0.1"))
@@ -100,8 +133,14 @@ def offer(index: Upstream, number: int) -> None:
         keys: dict[str, Any] = {"requires-python": requires_python} if requires_python else {}
         if draw.random() < 0.15:
             keys["yanked"] = draw.choice([True, "broken"])
-        tags = sorted(draw.sample(TAGS, draw.randint(1, 4)))  # as an index lists them: between equals pip decides by their order
-        index.offer(name, *(build_wheel(name, version, tag=tag, requires_python=requires_python) for tag in tags), **keys)
+        tags = sorted(
+            draw.sample(TAGS, draw.randint(1, 4))
+        )  # as an index lists them: between equals pip decides by their order
+        index.offer(
+            name,
+            *(build_wheel(name, version, tag=tag, requires_python=requires_python) for tag in tags),
+            **keys,
+        )
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +156,11 @@ def mirrored(index: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Itera
     """The URL of a site with one publication for each target."""
     documents = [remote(index.url)]
     for target in TARGETS:
-        documents += [target.filter, repository(target.name, more=f"filters: [{target.name}]"), publication(target.name)]
+        documents += [
+            target.filter,
+            repository(target.name, more=f"filters: [{target.name}]"),
+            publication(target.name),
+        ]
     site = Mirror(tmp_path_factory.mktemp("differential"), *documents)
     site.applied()
     with served(site.home.root) as url:
@@ -127,7 +170,22 @@ def mirrored(index: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Itera
 def chosen(url: str, folder: Path, target: Target) -> list[str]:
     """The files that pip downloads of all projects."""
     names = [f"project-{number:03}" for number in range(PROJECTS)]
-    run([sys.executable, "-m", "pip", "download", "--quiet", "--dest", folder, "--index-url", url, *target.words, *names], folder.parent)
+    run(
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--dest",
+            folder,
+            "--index-url",
+            url,
+            *target.words,
+            *names,
+        ],
+        folder.parent,
+    )
     return sorted(path.name for path in folder.iterdir())
 
 
@@ -138,5 +196,7 @@ def test_pip_chooses_the_same_from_upstream_and_from_what_is_narrowed_to_its_env
     theirs = chosen(index.url, tmp_path / "upstream", target)
     ours = chosen(f"{mirrored}{target.name}/simple/", tmp_path / "ours", target)
     assert len(theirs) == PROJECTS
-    assert len({name for name in theirs if "-0.0.1-" not in name}) > PROJECTS / 3  # there is something to choose
+    assert (
+        len({name for name in theirs if "-0.0.1-" not in name}) > PROJECTS / 3
+    )  # there is something to choose
     assert ours == theirs

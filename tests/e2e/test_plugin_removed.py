@@ -1,4 +1,6 @@
-"""A plugin goes while repositories still use it: what there is says so, stays readable and served, and goes on once the plugin is back."""
+"""A plugin goes while repositories still use it: what there is says so, stays readable and served,
+and goes on once the plugin is back.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +18,18 @@ BOARD = resource("Publication", "board", "repository: team\npath: board\npublish
 
 
 def repository(groups: str) -> str:
-    return resource("Repository", "team", f"type: notes\nsources: [{{remote: {{name: up, groups: {groups}}}}}]")
+    return resource(
+        "Repository", "team", f"type: notes\nsources: [{{remote: {{name: up, groups: {groups}}}}}]"
+    )
 
 
 def unavailable(desk: Desk, kind: str, name: str = "team") -> list[tuple[str, str, str]]:
     conditions = desk.get(kind, name)["status"]["conditions"]
-    return [(one["status"], one["reason"], one["message"]) for one in conditions if one["type"] == "PluginAvailable"]
+    return [
+        (condition["status"], condition["reason"], condition["message"])
+        for condition in conditions
+        if condition["type"] == "PluginAvailable"
+    ]
 
 
 def ready(desk: Desk, kind: str) -> dict[str, str]:
@@ -39,7 +47,9 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
     return made
 
 
-def test_a_plugin_that_was_removed_leaves_everything_readable_and_served_and_goes_on_when_it_is_back(bench: Desk, installed: Installed) -> None:
+def test_a_plugin_that_was_removed_leaves_everything_readable_and_served_and_goes_on_when_it_is_back(
+    bench: Desk, installed: Installed
+) -> None:
     with importable(installed.notes()):
         bench.applied(UP, repository("{a: [one]}"), PUBLICATION, BOARD)
         assert unavailable(bench, "repository") == []
@@ -52,7 +62,9 @@ def test_a_plugin_that_was_removed_leaves_everything_readable_and_served_and_goe
         ("publication", "team", ("publisher", "notes")),
         ("publication", "board", ("publisher", "board")),
     ):
-        assert unavailable(bench, kind, name) == [(status, reason, text.format(sort, id)) for status, reason, text in missing]
+        assert unavailable(bench, kind, name) == [
+            (status, reason, text.format(sort, id)) for status, reason, text in missing
+        ]
         described = bench.ask("describe", f"{kind}/{name}")
         assert described.code == 0
         assert "PluginAvailable" in described.out
@@ -76,17 +88,25 @@ def test_a_plugin_that_was_removed_leaves_everything_readable_and_served_and_goe
 
     with importable(installed.notes()):
         assert unavailable(bench, "repository") == []
-        assert bench.ask("plan", "site.yaml", "--detailed-exitcode").code == 0, "nothing is to be done"
+        assert bench.ask("plan", "site.yaml", "--detailed-exitcode").code == 0, (
+            "nothing is to be done"
+        )
         bench.told()
         bench.applied(UP, repository("{a: [one, two]}"), PUBLICATION, BOARD)
         told = bench.told()
-        assert not [line for line in told if line["call"].endswith(("added", "removed"))], "it never left"
-        assert [line["note"] for line in told if line["call"] == "sync"] == [{"by": "importer", "calls": 1}], "its notes are still there"
+        assert not [line for line in told if line["call"].endswith(("added", "removed"))], (
+            "it never left"
+        )
+        assert [line["note"] for line in told if line["call"] == "sync"] == [
+            {"by": "importer", "calls": 1}
+        ], "its notes are still there"
         assert bench.get("repository", "team")["status"]["latestVersion"]["number"] == 2
         assert ready(bench, "publication") == {"team": "True", "board": "True"}
 
 
-def test_a_plugin_that_was_disabled_by_an_upgrade_says_why(bench: Desk, installed: Installed) -> None:
+def test_a_plugin_that_was_disabled_by_an_upgrade_says_why(
+    bench: Desk, installed: Installed
+) -> None:
     text = NOTES.read_text(encoding="utf-8").replace('API = ">=1.0,<2"', 'API = ">=1000"')
     newer = installed.module("reconciler-notes", text, NOTES_POINTS, version="2.0")
     with importable(installed.notes()):
@@ -94,9 +114,15 @@ def test_a_plugin_that_was_disabled_by_an_upgrade_says_why(bench: Desk, installe
     with importable(newer):
         [(status, reason, message)] = unavailable(bench, "repository")
         assert (status, reason) == ("False", "Disabled")
-        assert message.startswith("the importer `notes` of reconciler-notes is disabled: it supports plugin API >=1000, this is ")
+        assert message.startswith(
+            "the importer `notes` of reconciler-notes is disabled: it supports plugin API >=1000,"
+            " this is "
+        )
         [(_, reason, message)] = unavailable(bench, "publication")
-        assert (reason, message[: len("the publisher `notes`")]) == ("Disabled", "the publisher `notes`")
+        assert (reason, message[: len("the publisher `notes`")]) == (
+            "Disabled",
+            "the publisher `notes`",
+        )
         assert ready(bench, "repository") == {"team": "False"}
     with importable(installed.notes()):
         assert ready(bench, "repository") == {"team": "True"}

@@ -33,9 +33,17 @@ def index() -> Iterator[Upstream]:
 
 
 def site_of(index: Upstream, folder: Path) -> list[str]:
-    """A mirror, the same pinned and exported, one that keeps everything, and files that people send."""
-    pinned = publication("team", more="version: 1\n" + export("www")).replace("name: team", "name: pinned", 1).replace("path: team", "path: pinned")
-    sent = resource("Repository", "reports", "type: file\nsources: [{upload: {}}]\nguard: {maxRemovals: 100%}")
+    """A mirror, the same pinned and exported, one that keeps everything, and files that people
+    send.
+    """
+    pinned = (
+        publication("team", more="version: 1\n" + export("www"))
+        .replace("name: team", "name: pinned", 1)
+        .replace("path: team", "path: pinned")
+    )
+    sent = resource(
+        "Repository", "reports", "type: file\nsources: [{upload: {}}]\nguard: {maxRemovals: 100%}"
+    )
     shown = resource("Publication", "reports", "repository: reports\npath: reports")
     return [
         remote(index.url),
@@ -50,7 +58,18 @@ def site_of(index: Upstream, folder: Path) -> list[str]:
 
 
 def pip_finds(url: str, home: Path, requirement: str) -> bool:
-    words = [sys.executable, "-m", "pip", "download", "--no-deps", "--dest", str(home), "--index-url", f"{url}simple/", requirement]
+    words = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--no-deps",
+        "--dest",
+        str(home),
+        "--index-url",
+        f"{url}simple/",
+        requirement,
+    ]
     return run(words, env=isolated(home), capture_output=True, check=False).returncode == 0
 
 
@@ -71,30 +90,51 @@ def becomes(status: int, url: str) -> bool:
 
 
 def files_of(plan: Any, name: str, which: str) -> list[str]:
-    [change] = [one for one in plan["changes"] if (one["kind"], one["name"]) == ("Publication", name)]
+    [change] = [
+        one for one in plan["changes"] if (one["kind"], one["name"]) == ("Publication", name)
+    ]
     return [one["key"] for one in change.get("withheld", {}).get(which, [])]
 
 
-def test_a_deny_is_one_plan_for_everything_and_taking_it_back_is_another(index: Upstream, tmp_path: Path) -> None:
+def test_a_deny_is_one_plan_for_everything_and_taking_it_back_is_another(
+    index: Upstream, tmp_path: Path
+) -> None:
     site = Mirror(tmp_path, *site_of(index, tmp_path))
     site.applied()
     at = ["--home", str(site.home.root)]
     for name in ("q1.draft", "q1.pdf"):
         (tmp_path / name).write_bytes(name.encode())
-        assert call(["upload", "reports", str(tmp_path / name), "--field", f"path={name}", *at]).code == 0
-    denied = sorted(["alpha-1.0-py3-none-any.whl", *(f"beta-{version}-py3-none-any.whl" for version in VERSIONS)])
+        assert (
+            call(["upload", "reports", str(tmp_path / name), "--field", f"path={name}", *at]).code
+            == 0
+        )
+    denied = sorted(
+        [
+            "alpha-1.0-py3-none-any.whl",
+            *(f"beta-{version}-py3-none-any.whl" for version in VERSIONS),
+        ]
+    )
 
     site.declare(DENY, NO_DRAFTS, *site_of(index, tmp_path))
     refused = site.apply()
     assert refused.code == 1
-    assert "repository `team` would lose 7 of its 12 distributions (58%), more than `guard.maxRemovals` (30%)" in refused.out
+    assert (
+        "repository `team` would lose 7 of its 12 distributions (58%), more than"
+        " `guard.maxRemovals` (30%)" in refused.out
+    )
     for name in ("pinned", "kept"):
-        assert f"publication `{name}` would lose 7 of its 12 distributions (58%), more than `guard.maxRemovals` (30%)" in refused.out
+        assert (
+            f"publication `{name}` would lose 7 of its 12 distributions (58%), more than"
+            " `guard.maxRemovals` (30%)" in refused.out
+        )
     plan = site.plan("--allow-destroy", "--format", "json").document
     assert files_of(plan, "pinned", "added") == files_of(plan, "kept", "added") == denied
     assert files_of(plan, "team", "added") == []
     assert plan["summary"]["contentRemoved"] == 7
-    assert '- beta 1.0                     wheel   withheld: denied by "beta" (house-rules.deny)' in site.plan("--allow-destroy").out
+    assert (
+        '- beta 1.0                     wheel   withheld: denied by "beta" (house-rules.deny)'
+        in site.plan("--allow-destroy").out
+    )
 
     with served(site.home.root) as url:
         paths = ("team", "pinned", "kept")
@@ -111,14 +151,22 @@ def test_a_deny_is_one_plan_for_everything_and_taking_it_back_is_another(index: 
         assert "q1.draft" not in _manifest(url)
         assert not (tmp_path / "www" / "simple" / "beta").exists()
         status = site.get("publication", "kept")["status"]
-        assert (status["withheld"], sorted(one["key"] for one in status["withheldUnits"])) == (7, denied)
+        assert (status["withheld"], sorted(one["key"] for one in status["withheldUnits"])) == (
+            7,
+            denied,
+        )
         assert status["withheldUnits"][-1]["reason"] == 'denied by "beta" (house-rules.deny)'
         assert not site.pending()
-        sent = call(["upload", "reports", str(tmp_path / "q1.draft"), "--field", "path=q2.draft", *at])
+        sent = call(
+            ["upload", "reports", str(tmp_path / "q1.draft"), "--field", "path=q2.draft", *at]
+        )
         assert (sent.code, 'denied by "*.draft" (no-drafts.deny)' in sent.err) == (1, True)
 
         site.declare(*site_of(index, tmp_path))
-        assert files_of(site.plan("--format", "json", "--prune").document, "pinned", "released") == denied
+        assert (
+            files_of(site.plan("--format", "json", "--prune").document, "pinned", "released")
+            == denied
+        )
         site.applied("--prune")
         assert all(becomes(200, one) for one in (*before.values(), f"{url}reports/q1.draft"))
         pip_installs(f"{url}pinned/simple/", tmp_path, "beta==1.3")

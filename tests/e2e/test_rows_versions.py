@@ -68,53 +68,95 @@ def thing():
 
 def ranges(installed: Installed) -> Path:
     """A distribution with an importer for each range."""
-    wanted = {f"{way}-{name}": api for way, named in (("in", HOLDS), ("out", EXCLUDES), ("no", SENSELESS)) for name, api in named.items()}
+    wanted = {
+        f"{way}-{name}": api
+        for way, named in (("in", HOLDS), ("out", EXCLUDES), ("no", SENSELESS))
+        for name, api in named.items()
+    }
     functions = {id: id.replace("-", "_") for id in wanted}
-    text = PLUGIN + "\n".join(f"{functions[id]} = made({id!r}, {api!r})" for id, api in wanted.items()) + "\n"
-    return installed.module("reconciler-ranges", text, {"importers": functions, "content_types": {"ranges.thing": "thing"}})
+    text = (
+        PLUGIN
+        + "\n".join(f"{functions[id]} = made({id!r}, {api!r})" for id, api in wanted.items())
+        + "\n"
+    )
+    return installed.module(
+        "reconciler-ranges",
+        text,
+        {"importers": functions, "content_types": {"ranges.thing": "thing"}},
+    )
 
 
 def listed(desk: Desk, beginning: str) -> dict[str, dict[str, Any]]:
     """The importers whose IDs begin so, by the rest of the ID."""
-    found = {one["id"]: one for one in desk.ask("plugins", "-o", "json").document if one["kind"] == "importer"}
-    return {id.removeprefix(beginning): one for id, one in found.items() if id.startswith(beginning)}
+    found = {
+        one["id"]: one
+        for one in desk.ask("plugins", "-o", "json").document
+        if one["kind"] == "importer"
+    }
+    return {
+        id.removeprefix(beginning): one for id, one in found.items() if id.startswith(beginning)
+    }
 
 
-def test_v1_a_plugin_declares_the_api_versions_that_it_supports_with_every_comparator(desk: Desk, installed: Installed) -> None:
+def test_v1_a_plugin_declares_the_api_versions_that_it_supports_with_every_comparator(
+    desk: Desk, installed: Installed
+) -> None:
     with importable(ranges(installed)):
         held, excluded, senseless = listed(desk, "in-"), listed(desk, "out-"), listed(desk, "no-")
     every = {"==", "!=", "<=", ">=", "<", ">", "~=", "==="}
     for plugins in (held, excluded):
-        assert {comparator.operator for one in plugins.values() for comparator in SpecifierSet(one["api"])} == every
+        assert {
+            comparator.operator
+            for plugin in plugins.values()
+            for comparator in SpecifierSet(plugin["api"])
+        } == every
     assert {name: (one["api"], one["state"], one["reason"]) for name, one in held.items()} == {
         name: (api, "enabled", "") for name, api in HOLDS.items()
     }
     assert {name: (one["state"], one["reason"]) for name, one in excluded.items()} == {
-        name: ("disabled", f"it supports plugin API {api}, this is {OURS}") for name, api in EXCLUDES.items()
+        name: ("disabled", f"it supports plugin API {api}, this is {OURS}")
+        for name, api in EXCLUDES.items()
     }
     assert {name: (one["state"], one["reason"]) for name, one in senseless.items()} == {
-        name: ("disabled", f"its metadata is malformed: `{api}` is no PEP 440 range of API versions") for name, api in SENSELESS.items()
+        name: (
+            "disabled",
+            f"its metadata is malformed: `{api}` is no PEP 440 range of API versions",
+        )
+        for name, api in SENSELESS.items()
     }
 
 
 GOOD = (
     resource("Remote", "up", "type: notes\nurl: https://notes.example.org/"),
-    resource("Repository", "team", "type: notes\nsources: [{remote: {name: up, groups: {a: [one]}}}]"),
+    resource(
+        "Repository", "team", "type: notes\nsources: [{remote: {name: up, groups: {a: [one]}}}]"
+    ),
     resource("Publication", "team", "repository: team\npath: team"),
 )
 BAD = resource("Repository", "late", "type: out-least\nsources: []")
 
 
-def test_v2_an_incompatible_plugin_is_disabled_with_the_reason_and_the_rest_works(desk: Desk, installed: Installed) -> None:
+def test_v2_an_incompatible_plugin_is_disabled_with_the_reason_and_the_rest_works(
+    desk: Desk, installed: Installed
+) -> None:
     with importable(ranges(installed)):
         desk.applied(*GOOD)
         desk.declare(*GOOD, BAD)
-        line = desk.folder.joinpath("site.yaml").read_text(encoding="utf-8").splitlines().index("  type: out-least") + 1
+        line = (
+            desk.folder.joinpath("site.yaml")
+            .read_text(encoding="utf-8")
+            .splitlines()
+            .index("  type: out-least")
+            + 1
+        )
         for command in ("validate", "plan", "apply"):
             refused = desk.ask(command, "site.yaml")
             assert refused.code == 1
             assert f"site.yaml:{line}:" in refused.out + refused.err, command
-            assert f"it supports plugin API {EXCLUDES['least']}, this is {OURS}" in refused.out + refused.err, command
+            assert (
+                f"it supports plugin API {EXCLUDES['least']}, this is {OURS}"
+                in refused.out + refused.err
+            ), command
             assert "`out-least`" in refused.out + refused.err
         assert desk.recorded("repository") == ["team"], "nothing of what was refused is there"
         desk.applied(GOOD[0], GOOD[1].replace("[one]", "[one, two]"), GOOD[2])

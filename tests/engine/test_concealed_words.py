@@ -8,11 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.engine.selection import Selection
-from reconciler.model import StoredUnit, sealed, stored_unit
+from reconciler.engine.sources.selection import Selection
+from reconciler.model import StoredUnit, identify, stored_unit
 from reconciler.plan import ChangeLine, Member, Refusal, difference, document, text
-from reconciler.plugin import ActiveFilter, ContentType, Decision, Group, ImporterCall, Options, Summary, Unit
-from reconciler.remote.concealment import remember
+from reconciler.plugin import (
+    ActiveFilter,
+    ContentType,
+    Decision,
+    Group,
+    ImporterCall,
+    Options,
+    Summary,
+    Unit,
+)
+from reconciler.remote.redaction import remember
 from tests.support.rehearsal import Rehearsal, rehearsal, repository
 
 SECRET = "battery-staple-of-the-words"  # of this test
@@ -27,8 +36,17 @@ class Talkative(ContentType):
     plural = "texts"
 
     @classmethod
-    def select(cls, group: str, units: Sequence[Unit], options: Options | None, filters: Sequence[ActiveFilter], now: datetime) -> Iterable[Decision]:
-        return [Decision(unit, accepted=unit.key != "out", reason=f"select {SECRET}") for unit in units]
+    def select(
+        cls,
+        group: str,
+        units: Sequence[Unit],
+        options: Options | None,
+        filters: Sequence[ActiveFilter],
+        now: datetime,
+    ) -> Iterable[Decision]:
+        return [
+            Decision(unit, accepted=unit.key != "out", reason=f"select {SECRET}") for unit in units
+        ]
 
     @classmethod
     def summary(cls, unit: Unit | StoredUnit) -> Summary:
@@ -51,7 +69,9 @@ class Talkative(ContentType):
 def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rehearsal]:
     monkeypatch.setenv("T_WORDS", SECRET)
     with rehearsal(tmp_path) as found:
-        found.declare(found.remote(more="auth: {username: ada, password: {env: T_WORDS}}"), repository())
+        found.declare(
+            found.remote(more="auth: {username: ada, password: {env: T_WORDS}}"), repository()
+        )
         found.says("a", found.bare("x"))
         yield found
 
@@ -60,8 +80,8 @@ def lines() -> list[ChangeLine]:
     """One of each kind."""
     remember(SECRET)
     selection = Selection({TYPE: Talkative}, None, [], datetime(2026, 11, 22, tzinfo=UTC))
-    held = [sealed(Unit(TYPE, key, {"n": 1}), GROUP) for key in ("changed", "gone", "kept")]
-    members = [Member(one.digest.hex, stored_unit(one.body), "remote:up") for one in held]
+    held = [identify(Unit(TYPE, key, {"n": 1}), GROUP) for key in ("changed", "gone", "kept")]
+    members = [Member(unit.digest.hex, stored_unit(unit.body), "remote:up") for unit in held]
     units = [Unit(TYPE, key, {"n": 2}) for key in ("changed", "kept", "new", "out")]
     selected = selection.seal(GROUP, selection.decide(GROUP, units), [])
     refusals: list[Refusal] = selected.refusals

@@ -1,4 +1,6 @@
-"""Plan, apply, plan = empty; planning leaves no trace; the order of anything that comes in changes nothing that comes out."""
+"""Plan, apply, plan = empty; planning leaves no trace; the order of anything that comes in changes
+nothing that comes out.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,13 @@ def rules(text: str) -> str:
 
 
 def test_plan_apply_plan_is_empty(index: Upstream, tmp_path: Path) -> None:
-    site = Mirror(tmp_path, remote(index.url), rules('deny: ["alpha==1.1"]'), repository(), publication(more=export("public")))
+    site = Mirror(
+        tmp_path,
+        remote(index.url),
+        rules('deny: ["alpha==1.1"]'),
+        repository(),
+        publication(more=export("public")),
+    )
     assert site.plan("--detailed-exitcode").code == 2
     site.applied()
     assert site.plan("--detailed-exitcode").code == 0
@@ -36,17 +44,28 @@ def test_plan_apply_plan_is_empty(index: Upstream, tmp_path: Path) -> None:
     assert site.version()[0] == 1
 
 
-def test_a_plan_that_changes_nothing_asks_conditionally_and_reads_no_group(index: Upstream, tmp_path: Path) -> None:
+def test_a_plan_that_changes_nothing_asks_conditionally_and_reads_no_group(
+    index: Upstream, tmp_path: Path
+) -> None:
     site = Mirror(tmp_path, remote(index.url), repository(), publication())
     site.applied()
     index.forget()
     site.applied()
-    assert sorted(one.path for one in index.requests) == ["/simple/", "/simple/alpha/", "/simple/beta/", "/simple/gamma/"]
-    assert all("if-none-match" in one.headers for one in index.requests)
+    assert sorted(request.path for request in index.requests) == [
+        "/simple/",
+        "/simple/alpha/",
+        "/simple/beta/",
+        "/simple/gamma/",
+    ]
+    assert all("if-none-match" in request.headers for request in index.requests)
 
 
-@pytest.mark.parametrize("words", [(), ("--format", "json"), ("--offline",), ("--prune", "--allow-destroy", "--verbose")])
-def test_a_plan_creates_nothing_but_the_page_cache(words: tuple[str, ...], index: Upstream, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "words", [(), ("--format", "json"), ("--offline",), ("--prune", "--allow-destroy", "--verbose")]
+)
+def test_a_plan_creates_nothing_but_the_page_cache(
+    words: tuple[str, ...], index: Upstream, tmp_path: Path
+) -> None:
     site = Mirror(tmp_path, remote(index.url), repository(), publication(more=export("public")))
     site.plan(*words)
     assert all(name.startswith("cache") for name in site.files())
@@ -59,14 +78,20 @@ def test_a_plan_on_a_site_that_exists_changes_no_file(index: Upstream, tmp_path:
     index.release("alpha", "3.0")
 
     def everything() -> dict[str, bytes]:
-        return {str(p): p.read_bytes() for p in tmp_path.rglob("*") if p.is_file() and "cache" not in p.parts}
+        return {
+            str(p): p.read_bytes()
+            for p in tmp_path.rglob("*")
+            if p.is_file() and "cache" not in p.parts
+        }
 
     before = everything()
     assert site.plan("--detailed-exitcode").code == 2
     assert everything() == before
 
 
-def test_an_offline_plan_asks_nobody_and_says_what_it_does_not_know(index: Upstream, tmp_path: Path) -> None:
+def test_an_offline_plan_asks_nobody_and_says_what_it_does_not_know(
+    index: Upstream, tmp_path: Path
+) -> None:
     site = Mirror(tmp_path, remote(index.url), repository(), publication())
     assert "unknown" in site.plan("--offline").out
     site.plan()
@@ -75,8 +100,15 @@ def test_an_offline_plan_asks_nobody_and_says_what_it_does_not_know(index: Upstr
     assert index.requests == []
 
 
-def test_the_order_of_documents_and_of_upstream_changes_no_byte(index: Upstream, tmp_path: Path) -> None:
-    documents = [remote(index.url), rules('deny: ["alpha==1.1", "beta<1"]'), repository(), publication()]
+def test_the_order_of_documents_and_of_upstream_changes_no_byte(
+    index: Upstream, tmp_path: Path
+) -> None:
+    documents = [
+        remote(index.url),
+        rules('deny: ["alpha==1.1", "beta<1"]'),
+        repository(),
+        publication(),
+    ]
     results = set()
     for number, order in enumerate(list(permutations(documents))[::5]):
         index.turn()
@@ -88,17 +120,25 @@ def test_the_order_of_documents_and_of_upstream_changes_no_byte(index: Upstream,
     assert len(results) == 1
 
 
-def test_the_order_of_rules_and_sources_groups_changes_no_version(index: Upstream, tmp_path: Path) -> None:
+def test_the_order_of_rules_and_sources_groups_changes_no_version(
+    index: Upstream, tmp_path: Path
+) -> None:
     includes = ("alpha", "beta", "gamma")
     digests = set()
     for number, order in enumerate(list(permutations(includes))[::2]):
-        site = Mirror(tmp_path / f"{number}", remote(index.url), repository(sources=[f"name: up, include: [{', '.join(order)}]"]))
+        site = Mirror(
+            tmp_path / f"{number}",
+            remote(index.url),
+            repository(sources=[f"name: up, include: [{', '.join(order)}]"]),
+        )
         site.applied()
         digests.add(site.version())
     assert len(digests) == 1
 
 
-def test_a_change_and_its_reverse_give_the_same_digest_under_a_new_number(index: Upstream, tmp_path: Path) -> None:
+def test_a_change_and_its_reverse_give_the_same_digest_under_a_new_number(
+    index: Upstream, tmp_path: Path
+) -> None:
     site = Mirror(tmp_path, remote(index.url), repository(), publication(more=export("public")))
     site.applied()
     first = site.version()
@@ -123,12 +163,19 @@ def test_a_version_knows_who_made_it(index: Upstream, tmp_path: Path) -> None:
     assert record.provenance["plugin"]["id"] == "python"
 
 
-def test_a_publication_that_turns_to_another_repository_shows_that_one(index: Upstream, tmp_path: Path) -> None:
+def test_a_publication_that_turns_to_another_repository_shows_that_one(
+    index: Upstream, tmp_path: Path
+) -> None:
     """Both are at version 1: numbers alone do not tell what has to be rendered."""
-    one, two = repository("one", sources=["name: up, include: [alpha]"]), repository("two", sources=["name: up, include: [beta]"])
+    one, two = (
+        repository("one", sources=["name: up, include: [alpha]"]),
+        repository("two", sources=["name: up, include: [beta]"]),
+    )
 
     def showing(name: str) -> str:
-        return resource("Publication", "shown", f"repository: {name}\npath: shown\n{export('public')}")
+        return resource(
+            "Publication", "shown", f"repository: {name}\npath: shown\n{export('public')}"
+        )
 
     site = Mirror(tmp_path, remote(index.url), one, two, showing("one"))
     site.applied()
@@ -170,5 +217,11 @@ def test_what_changed_is_said_in_json_as_in_text(index: Upstream, tmp_path: Path
         ["alpha-1.1-py3-none-any.whl"],
     ]
     text = site.plan().out
-    for row in ("+ beta 2.0", "- alpha 1.0", "~ alpha 1.1", 'yanked upstream: "why"', "version 1 -> 2"):
+    for row in (
+        "+ beta 2.0",
+        "- alpha 1.0",
+        "~ alpha 1.1",
+        'yanked upstream: "why"',
+        "version 1 -> 2",
+    ):
         assert row in text

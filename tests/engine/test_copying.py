@@ -1,4 +1,6 @@
-"""Copies of repositories: promotion within one apply, by number and digest, under rules of their own; units come as they are, and no byte moves."""
+"""Copies of repositories: promotion within one apply, by number and digest, under rules of their
+own; units come as they are, and no byte moves.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +17,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reconciler.database import Reader
-from reconciler.engine.spool import SpoolWriter
+from reconciler.engine.sources.spool import SpoolWriter
 from reconciler.errors import ManifestFaults
 from reconciler.plan import ChangeLine, GroupChange, GroupLine
 from reconciler.plugin import CopyConduit, StoredUnit
 from tests.support.faulty import status
-from tests.support.rehearsal import Rehearsal, copy, publication, rehearsal, repository, resource, source
+from tests.support.rehearsal import (
+    Rehearsal,
+    copy,
+    publication,
+    rehearsal,
+    repository,
+    resource,
+    source,
+)
 
 
 @pytest.fixture
@@ -41,7 +51,9 @@ def test_one_apply_converges_a_chain_and_the_next_plan_is_empty(stage: Rehearsal
     chain(stage, "team", "stage", "prod")
     assert "Repository prod" in stage.text()
     stage.applied()
-    assert stage.held("prod") == stage.held("stage") == stage.held() == ["a/one", "a/two", "b/three"]
+    assert (
+        stage.held("prod") == stage.held("stage") == stage.held() == ["a/one", "a/two", "b/three"]
+    )
     assert stage.digest("prod") == stage.digest("stage") == stage.digest()
     assert stage.settled()
     stage.says("a", stage.file("one"), stage.file("four"))
@@ -107,7 +119,12 @@ def test_a_pin_that_leads_nowhere_fails_and_keeps_what_is_there(stage: Rehearsal
 
 def test_a_copy_has_rules_of_its_own(stage: Rehearsal) -> None:
     strict = resource("Filter", "strict", "type: lines, deny: [two]")
-    stage.declare(stage.remote(), strict, repository(), repository("prod", copy(more="skip: [three]"), more="filters: [strict]"))
+    stage.declare(
+        stage.remote(),
+        strict,
+        repository(),
+        repository("prod", copy(more="skip: [three]"), more="filters: [strict]"),
+    )
     stage.applied()
     assert stage.held() == ["a/one", "a/two", "b/three"]
     assert stage.held("prod") == ["a/one"]
@@ -125,7 +142,9 @@ def test_a_base_that_its_guard_refuses_is_copied_as_it_is_recorded(stage: Rehear
     stage.says("c", stage.file("four"))
     stage.script.upstream("up").groups.pop("c")
     report = stage.apply(destroy=False)
-    assert {one.ref: one.result for one in report.outcomes}["repository/team"] == "failed"
+    assert {outcome.ref: outcome.result for outcome in report.outcomes}[
+        "repository/team"
+    ] == "failed"
     assert stage.held("prod") == stage.held() == ["a/one", "a/two", "b/three"]
 
 
@@ -165,7 +184,12 @@ def test_a_removed_entry_takes_along_what_it_brought(stage: Rehearsal) -> None:
 
 def test_the_first_of_two_entries_owns_a_name(stage: Rehearsal) -> None:
     stage.says("b", stage.bare("hotfix"), name="other")
-    documents = [stage.remote(), stage.remote("other"), repository(), repository("prod", source("other"), copy())]
+    documents = [
+        stage.remote(),
+        stage.remote("other"),
+        repository(),
+        repository("prod", source("other"), copy()),
+    ]
     stage.declare(*documents)
     stage.applied()
     assert stage.held("prod") == ["a/one", "a/two", "b/hotfix"]
@@ -199,12 +223,17 @@ def test_two_copies_of_one_base_read_its_plan_at_the_same_time(stage: Rehearsal)
 def test_a_spool_is_read_from_several_threads() -> None:
     names = [f"group{number:03}" for number in range(200)]
     writer = SpoolWriter()
-    writer.add(GroupChange(GroupLine(name, "remote:up"), [ChangeLine("+", "t", name * 50)]) for name in names)
+    writer.add(
+        GroupChange(GroupLine(name, "remote:up"), [ChangeLine("+", "t", name * 50)])
+        for name in names
+    )
     spool, _ = writer.close()
 
     def wrong(number: int) -> list[str]:
         order = names[number:] + names[:number]
-        return [name for name in order * 5 if [change.head.name for change in spool.of(name)] != [name]]
+        return [
+            name for name in order * 5 if [change.head.name for change in spool.of(name)] != [name]
+        ]
 
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
@@ -218,13 +247,26 @@ def test_a_spool_is_read_from_several_threads() -> None:
 def test_an_importer_may_choose_what_comes_along(stage: Rehearsal) -> None:
     seen: list[Any] = []
 
-    async def choose(conduit: CopyConduit, group: str, units: Sequence[StoredUnit]) -> list[StoredUnit]:
-        seen.append((conduit.repository.name, list(conduit.groups()), list(conduit.source.groups()), conduit.options.upstream))
+    async def choose(
+        conduit: CopyConduit, group: str, units: Sequence[StoredUnit]
+    ) -> list[StoredUnit]:
+        seen.append(
+            (
+                conduit.repository.name,
+                list(conduit.groups()),
+                list(conduit.source.groups()),
+                conduit.options.upstream,
+            )
+        )
         assert [unit.key for unit in conduit.source.units(group)] == [unit.key for unit in units]
         return [unit for unit in units if unit.key != "two"]
 
     stage.script.on_copy = choose
-    stage.declare(stage.remote(type="copies"), repository(type="copies"), repository("prod", copy(), type="copies"))
+    stage.declare(
+        stage.remote(type="copies"),
+        repository(type="copies"),
+        repository("prod", copy(), type="copies"),
+    )
     stage.applied()
     assert stage.held("prod") == ["a/one", "b/three"]
     assert seen[0] == ("prod", [], ["a", "b"], "up")
@@ -239,7 +281,9 @@ def test_a_choice_that_makes_no_sense_fails_its_group_alone(way: str, stage: Reh
         if group == "b":
             return units
         if way == "a stranger":
-            return [StoredUnit(artifacts=[], group="a", key="stranger", metadata={}, type="lines.line")]
+            return [
+                StoredUnit(artifacts=[], group="a", key="stranger", metadata={}, type="lines.line")
+            ]
         if way == "twice":
             return [*units, *units]
         if way == "without end":
@@ -250,7 +294,11 @@ def test_a_choice_that_makes_no_sense_fails_its_group_alone(way: str, stage: Reh
         return units if len(kept) < 2 else kept[0].units("a")
 
     stage.script.on_copy = choose
-    stage.declare(stage.remote(type="copies"), repository(type="copies"), repository("prod", copy(), type="copies"))
+    stage.declare(
+        stage.remote(type="copies"),
+        repository(type="copies"),
+        repository("prod", copy(), type="copies"),
+    )
     if way == "kept":
         stage.applied()
         stage.says("a", stage.file("one"))
@@ -268,7 +316,12 @@ def test_a_circle_of_copies_is_a_fault_of_the_manifests(stage: Rehearsal) -> Non
 
 
 def test_files_that_were_left_upstream_are_known_through_a_copy(stage: Rehearsal) -> None:
-    stage.declare(stage.remote(more="policy: on-demand"), repository(), repository("prod", copy()), publication("prod", of="prod"))
+    stage.declare(
+        stage.remote(more="policy: on-demand"),
+        repository(),
+        repository("prod", copy()),
+        publication("prod", of="prod"),
+    )
     stage.applied()
     assert stage.held("prod") == ["a/one", "a/two", "b/three"]
     assert stage.settled()
@@ -280,21 +333,37 @@ class Counting:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.asked: dict[str, int] = {}
-        for name in ("version_groups", "members", "current_units", "committed_groups", "changed_groups"):
+        for name in (
+            "version_groups",
+            "members",
+            "current_units",
+            "committed_groups",
+            "changed_groups",
+        ):
             self._watch(monkeypatch, name, getattr(Reader, name))
 
     def _watch(self, monkeypatch: pytest.MonkeyPatch, name: str, whole: Any) -> None:
         def call(*arguments: Any, **named: Any) -> Any:
-            if "upload" in arguments:  # the names that uploads have are looked up in every run: one row for each, and here there is none
+            if (
+                "upload" in arguments
+                # the names that uploads have are looked up in every run: one row for each, and here
+                # there is none
+            ):
                 return whole(*arguments, **named)
-            groups = [one for one in arguments if isinstance(one, (list, set, frozenset, tuple))]
+            groups = [
+                argument
+                for argument in arguments
+                if isinstance(argument, (list, set, frozenset, tuple))
+            ]
             self.asked[name] = self.asked.get(name, 0) + (len(groups[0]) if groups else 1)
             return whole(*arguments, **named)
 
         monkeypatch.setattr(Reader, name, call)
 
 
-def test_the_cost_of_a_copy_follows_what_changed(stage: Rehearsal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cost_of_a_copy_follows_what_changed(
+    stage: Rehearsal, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stage.validator("v1")
     for number in range(50):
         stage.says(f"g{number}", stage.bare(f"{number}"), validator="1")
@@ -323,11 +392,15 @@ HELD = st.dictionaries(st.sampled_from("abc"), st.sets(st.sampled_from("xyz")), 
 
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(steps=st.lists(st.tuples(HELD, st.booleans()), min_size=1, max_size=4))
-def test_whatever_happens_to_the_base_its_copy_is_the_same(steps: list[tuple[dict[str, set[str]], bool]]) -> None:
+def test_whatever_happens_to_the_base_its_copy_is_the_same(
+    steps: list[tuple[dict[str, set[str]], bool]],
+) -> None:
     """Whether it is applied together with its base, or after it."""
     with TemporaryDirectory() as folder, rehearsal(Path(folder)) as stage:
         for groups, apart in steps:
-            stage.script.upstream("up").groups = {name: [stage.bare(key) for key in sorted(keys)] for name, keys in groups.items()}
+            stage.script.upstream("up").groups = {
+                name: [stage.bare(key) for key in sorted(keys)] for name, keys in groups.items()
+            }
             if apart:
                 stage.declare(stage.remote(), repository())
                 stage.applied()

@@ -1,4 +1,6 @@
-"""`explain`: what is recorded of a file or group, what each source says of it now, and by which rule."""
+"""`explain`: what is recorded of a file or group, what each source says of it now, and by which
+rule.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,11 @@ def stage(tmp_path: Path) -> Iterator[Rehearsal]:
 def said(answer: dict[str, Any]) -> dict[str, Any]:
     """By source, what was said of which unit."""
     return {
-        one["source"]: [(unit["key"], unit["accepted"], unit["reason"]) for group in one["groups"] for unit in group["units"]]
+        one["source"]: [
+            (unit["key"], unit["accepted"], unit["reason"])
+            for group in one["groups"]
+            for unit in group["units"]
+        ]
         for one in answer["sources"]
     }
 
@@ -58,7 +64,9 @@ def test_a_group_is_told_whole_with_every_decision(stage: Rehearsal) -> None:
 def test_it_reads_whatever_is_committed_and_changes_nothing(stage: Rehearsal) -> None:
     stage.script.forget()
     stage.explain("a")
-    assert stage.script.asked == ["up/a"], "the validator is not believed, and nobody asks for a name that is another's"
+    assert stage.script.asked == ["up/a"], (
+        "the validator is not believed, and nobody asks for a name that is another's"
+    )
     assert stage.settled()
     assert stage.number() == 1
 
@@ -74,8 +82,14 @@ def test_a_version_since_when_it_is_there(stage: Rehearsal) -> None:
 def test_what_waits_says_until_when(stage: Rehearsal) -> None:
     stage.says("a", stage.bare("three"))
     [unit] = stage.explain("a")["sources"][0]["groups"][0]["units"]
-    assert (unit["accepted"], unit["reason"], unit["reconsiderAt"]) == (False, "rules.later", "2026-11-22T12:00:00Z")
-    assert "    ! three   refused: rules.later, until 2026-11-22T12:00:00Z" in lines(stage.explain("a"))
+    assert (unit["accepted"], unit["reason"], unit["reconsiderAt"]) == (
+        False,
+        "rules.later",
+        "2026-11-22T12:00:00Z",
+    )
+    assert "    ! three   refused: rules.later, until 2026-11-22T12:00:00Z" in lines(
+        stage.explain("a")
+    )
 
 
 def test_a_failing_source_is_named_and_the_others_go_on(stage: Rehearsal) -> None:
@@ -85,7 +99,10 @@ def test_a_failing_source_is_named_and_the_others_go_on(stage: Rehearsal) -> Non
     stage.script.failing["a"] = Gone("404")
     assert stage.explain("a")["sources"][0]["groups"][0]["result"] == "gone"
     stage.script.failing["declare"] = ZeroDivisionError("oops")
-    assert "importer `lines` failed: ZeroDivisionError: oops" in stage.explain("a")["sources"][0]["message"]
+    assert (
+        "importer `lines` failed: ZeroDivisionError: oops"
+        in stage.explain("a")["sources"][0]["message"]
+    )
 
 
 def test_a_copy_is_asked_for_its_base_and_an_upload_for_nothing(stage: Rehearsal) -> None:
@@ -106,7 +123,10 @@ def test_a_subject_that_nobody_knows(stage: Rehearsal) -> None:
 
 
 def test_a_low_level_importer_tells_what_is_recorded(stage: Rehearsal) -> None:
-    stage.declare(stage.remote("low", type="records"), repository("low", "remote: {name: low}", type="records"))
+    stage.declare(
+        stage.remote("low", type="records"),
+        repository("low", "remote: {name: low}", type="records"),
+    )
     stage.applied(prune=True)
     answer = stage.explain("a", "low")
     assert [one["key"] for one in answer["held"]] == ["one", "two"]
@@ -139,18 +159,35 @@ def told(unit: Unit) -> list[Step]:
 
 def test_the_chain_names_the_line_of_each_rule(stage: Rehearsal) -> None:
     stage.script.on_trace = told
-    chain = next(one for one in stage.explain("a", declared=True)["sources"][0]["groups"][0]["units"] if one["key"] == "two")["chain"]
+    chain = next(
+        one
+        for one in stage.explain("a", declared=True)["sources"][0]["groups"][0]["units"]
+        if one["key"] == "two"
+    )["chain"]
     numbered = enumerate(stage.manifest.read_text(encoding="utf-8").splitlines(), 1)
-    [of_source, of_filter] = [f"{stage.manifest}:{number}" for number, line in numbered if "name: up, upstream: up" in line or "deny: [two]" in line][
-        ::-1
-    ]
-    assert [step["place"] for step in chain] == [of_source, of_filter, None, None], "no place where nothing is written"
+    [of_source, of_filter] = [
+        f"{stage.manifest}:{number}"
+        for number, line in numbered
+        if "name: up, upstream: up" in line or "deny: [two]" in line
+    ][::-1]
+    assert [step["place"] for step in chain] == [of_source, of_filter, None, None], (
+        "no place where nothing is written"
+    )
     assert [step["passed"] for step in chain] == [True, False, True, True]
-    assert chain[1] == {"passed": False, "text": 'deny "two"', "filter": "rules", "key": ["deny", 0], "place": of_filter}
+    assert chain[1] == {
+        "passed": False,
+        "text": 'deny "two"',
+        "filter": "rules",
+        "key": ["deny", 0],
+        "place": of_filter,
+    }
 
 
 def test_a_row_names_the_place_of_its_own_reason_only(stage: Rehearsal) -> None:
-    stage.script.on_trace = lambda unit: [Step(False, "nothing means it"), Step(False, 'deny "two"', "rules", ("deny", 0))]
+    stage.script.on_trace = lambda unit: [
+        Step(False, "nothing means it"),
+        Step(False, 'deny "two"', "rules", ("deny", 0)),
+    ]
     rows = [line for line in lines(stage.explain("a", declared=True)) if line.startswith("    !")]
     assert rows == ["    ! two   refused: rules.deny"], "the line of another rule would mislead"
 
@@ -159,24 +196,32 @@ def test_what_was_recorded_has_rules_but_no_lines(stage: Rehearsal) -> None:
     stage.script.on_trace = told
     answer = stage.explain("a")
     assert answer["by"] == "record"
-    assert {step["place"] for step in answer["sources"][0]["groups"][0]["units"][0]["chain"]} == {None}
+    assert {step["place"] for step in answer["sources"][0]["groups"][0]["units"][0]["chain"]} == {
+        None
+    }
     assert "  by what the last apply recorded" in lines(answer)
 
 
 def test_the_place_of_an_override_is_the_option(stage: Rehearsal) -> None:
     stage.script.on_trace = told
-    answer = stage.explain("a", declared=True, overrides=["filter/rules.max=3", "filter/rules.deny=[two]"])
+    answer = stage.explain(
+        "a", declared=True, overrides=["filter/rules.max=3", "filter/rules.deny=[two]"]
+    )
     chain = answer["sources"][0]["groups"][0]["units"][0]["chain"]
     assert [step["place"] for step in chain][1:] == ["--override:2", None, "--override:1"]
 
 
 def test_of_many_units_one_chain_for_each_rule(stage: Rehearsal) -> None:
-    stage.says("a", *(stage.bare(key) for key in ("two", "three", *(f"k{number}" for number in range(20)))))
+    stage.says(
+        "a", *(stage.bare(key) for key in ("two", "three", *(f"k{number}" for number in range(20))))
+    )
     stage.script.forget()
     units = stage.explain("a")["sources"][0]["groups"][0]["units"]
     assert sorted(stage.script.traced) == ["three", "two"]
-    assert [one["key"] for one in units if one["chain"] is not None] == ["three", "two"]
-    assert all(one["chain"] for one in stage.explain("a", verbose=True)["sources"][0]["groups"][0]["units"])
+    assert [unit["key"] for unit in units if unit["chain"] is not None] == ["three", "two"]
+    assert all(
+        one["chain"] for one in stage.explain("a", verbose=True)["sources"][0]["groups"][0]["units"]
+    )
 
 
 def test_all_chains_of_a_group_are_asked_for_at_once(stage: Rehearsal) -> None:
@@ -187,7 +232,9 @@ def test_all_chains_of_a_group_are_asked_for_at_once(stage: Rehearsal) -> None:
     assert stage.script.decided == ["a", "a"], "once to decide, and once for all chains"
 
 
-def test_chains_for_other_units_than_were_asked_about_are_a_fault(stage: Rehearsal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chains_for_other_units_than_were_asked_about_are_a_fault(
+    stage: Rehearsal, monkeypatch: pytest.MonkeyPatch
+) -> None:
     wrong: list[Any] = [[], [[], [], [], []], None]
     for chains in wrong:
         monkeypatch.setattr(ContentType, "trace", classmethod(lambda *_, answer=chains: answer))
@@ -222,7 +269,11 @@ def test_a_group_that_is_refused_whole_is_not_asked_for(stage: Rehearsal) -> Non
     stage.script.forget()
     answer = stage.explain("a")
     [group] = answer["sources"][0]["groups"]
-    assert (group["result"], group["message"], stage.script.asked) == ("refused", "denied by everyone", [])
+    assert (group["result"], group["message"], stage.script.asked) == (
+        "refused",
+        "denied by everyone",
+        [],
+    )
     assert answer["groups"][0]["owner"] == "remote:up", "its name stays its"
     assert "  `a` is refused whole: denied by everyone" in lines(answer)
 
@@ -242,6 +293,11 @@ def test_what_must_not_replace_what_is_held_says_so(stage: Rehearsal) -> None:
     stage.validator("v2")
     stage.says("a", stage.bare("one", other="words"))
     [unit] = stage.explain("a")["sources"][0]["groups"][0]["units"]
-    assert (unit["accepted"], unit["reason"]) == (False, "it must not be replaced"), "as the plan says"
-    assert [step["text"] for step in unit["chain"]] == ["nothing keeps it out", "it must not be replaced"]
+    assert (unit["accepted"], unit["reason"]) == (False, "it must not be replaced"), (
+        "as the plan says"
+    )
+    assert [step["text"] for step in unit["chain"]] == [
+        "nothing keeps it out",
+        "it must not be replaced",
+    ]
     assert "it must not be replaced" in stage.text()

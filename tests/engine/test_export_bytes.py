@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.database import Entry, Writer
-from reconciler.engine.exports import export
+from reconciler.engine.publishing.exports import export
 from reconciler.errors import StateFault
 from reconciler.model import EMPTY_VERSION, Digest
 from reconciler.store import LocalStore
@@ -18,13 +18,25 @@ from tests.support.databases import NOW, created_publication, created_repository
 HERE, UPSTREAM = b"bytes that are here", b"bytes that were left upstream"
 
 
-def publishing(writer: Writer, publication_id: int, store: LocalStore, directory: Path) -> Callable[..., bool]:
+def publishing(
+    writer: Writer, publication_id: int, store: LocalStore, directory: Path
+) -> Callable[..., bool]:
     """Publish the bodies under their numbers, and export that."""
 
     def publish(*bodies: bytes) -> bool:
-        entries = [Entry(f"files/{number}", "text/plain", "a", False, Digest.of(body), len(body)) for number, body in enumerate(bodies)]
+        entries = [
+            Entry(f"files/{number}", "text/plain", "a", False, Digest.of(body), len(body))
+            for number, body in enumerate(bodies)
+        ]
         digest = Digest.of(b"".join(bodies))
-        with writer.publish(publication_id, version=0, version_digest=EMPTY_VERSION, digest=digest, now=NOW, full=False) as stage:
+        with writer.publish(
+            publication_id,
+            version=0,
+            version_digest=EMPTY_VERSION,
+            digest=digest,
+            now=NOW,
+            full=False,
+        ) as stage:
             stage.replace_group("a", entries, {})
             record = stage.complete()
         return export(writer, store, publication_id, record, str(directory))
@@ -41,7 +53,13 @@ def test_a_file_that_was_left_upstream_is_named_and_the_shown_tree_stays(tmp_pat
         publish = publishing(writer, created_publication(writer), store, public)
         assert publish(HERE)
         shown = os.readlink(public)
-        with pytest.raises(StateFault, match=r"`files/1` cannot be exported: its bytes were left upstream, as `policy: on-demand`") as refused:
+        with pytest.raises(
+            StateFault,
+            match=(
+                r"`files/1` cannot be exported: its bytes were left upstream, as `policy:"
+                r" on-demand`"
+            ),
+        ) as refused:
             publish(HERE, UPSTREAM)
         assert "policy: immediate" in (refused.value.hint or "")
         assert os.readlink(public) == shown

@@ -6,17 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.engine import exports
+from reconciler.engine.publishing import exports
 from tests.support.mirror import Mirror, export, publication, remote, repository
 from tests.support.upstream import upstream
 
 
 @pytest.mark.parametrize("whole", [True, False])
-def test_the_tree_is_flushed_before_its_marker_is_written(whole: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_tree_is_flushed_before_its_marker_is_written(
+    whole: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen: list[tuple[bool, bool]] = []
 
     def flush(tree: str) -> None:
-        seen.append(((Path(tree) / "simple" / "index.html").exists(), Path(f"{tree}.json").exists()))
+        seen.append(
+            ((Path(tree) / "simple" / "index.html").exists(), Path(f"{tree}.json").exists())
+        )
 
     monkeypatch.setattr(exports, "syncfs", flush if whole else None)
     monkeypatch.setattr(exports, "flush_files", lambda files, root: flush(root))
@@ -27,4 +31,9 @@ def test_the_tree_is_flushed_before_its_marker_is_written(whole: bool, tmp_path:
         index.release("alpha", "2.0")
         site.applied()
     assert seen == [(True, False), (True, False)]
-    assert sorted(path.name for path in (tmp_path / ".out.export").iterdir()) == ["a", "a.json", "b", "b.json"]
+    assert sorted(path.name for path in (tmp_path / ".out.export").iterdir()) == [
+        "a",
+        "a.json",
+        "b",
+        "b.json",
+    ]

@@ -1,4 +1,6 @@
-"""The guards through the command line: a refused repository is untouched, others go on, and the message names the setting and the flag."""
+"""The guards through the command line: a refused repository is untouched, others go on, and the
+message names the setting and the flag.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,14 @@ def a_site(index: Upstream, folder: Path, guard: str = "") -> Mirror:
     """`team` holds twelve units, `other` two."""
     more = f"guard: {{{guard}}}" if guard else ""
     other = repository("other", sources=["name: up, include: [beta]"])
-    return Mirror(folder, remote(index.url), repository(more=more), other, publication(more=export("public")), publication("other"))
+    return Mirror(
+        folder,
+        remote(index.url),
+        repository(more=more),
+        other,
+        publication(more=export("public")),
+        publication("other"),
+    )
 
 
 def withdraw(index: Upstream, count: int) -> None:
@@ -46,7 +55,9 @@ def withdraw(index: Upstream, count: int) -> None:
         ("maxRemovals: 100%", 10, False),
     ],
 )
-def test_more_removals_than_the_guard_lets_pass_are_refused(guard: str, removals: int, refused: bool, index: Upstream, tmp_path: Path) -> None:
+def test_more_removals_than_the_guard_lets_pass_are_refused(
+    guard: str, removals: int, refused: bool, index: Upstream, tmp_path: Path
+) -> None:
     site = a_site(index, tmp_path, guard)
     site.applied()
     withdraw(index, removals)
@@ -58,7 +69,9 @@ def test_more_removals_than_the_guard_lets_pass_are_refused(guard: str, removals
     assert site.version()[0] == (1 if refused else 2)
 
 
-def test_a_refused_repository_is_untouched_and_others_go_on(index: Upstream, tmp_path: Path) -> None:
+def test_a_refused_repository_is_untouched_and_others_go_on(
+    index: Upstream, tmp_path: Path
+) -> None:
     site = a_site(index, tmp_path)
     site.applied()
     before = site.version(), site.filenames(), site.get("publication", "team")
@@ -69,7 +82,10 @@ def test_a_refused_repository_is_untouched_and_others_go_on(index: Upstream, tmp
     assert done.code == 1
     assert "publication/team: blocked: repository/team was refused" in done.out
     after = site.version(), site.filenames(), site.get("publication", "team")
-    assert [*before[:2], before[2]["status"]["digest"]] == [*after[:2], after[2]["status"]["digest"]]
+    assert [*before[:2], before[2]["status"]["digest"]] == [
+        *after[:2],
+        after[2]["status"]["digest"],
+    ]
     assert site.version("other")[0] == 2
     assert site.get("publication", "other")["status"]["version"] == 2
     assert "alpha-2.0-py3-none-any.whl" not in index.downloads()
@@ -88,7 +104,11 @@ def test_what_was_meant_passes_with_the_flag(index: Upstream, tmp_path: Path) ->
 def test_down_to_empty_is_refused_however_small(index: Upstream, tmp_path: Path) -> None:
     site = a_site(index, tmp_path)
     site.applied()
-    site.declare(remote(index.url), repository("other", sources=["name: up, include: [beta], exclude: [beta]"]), publication("other"))
+    site.declare(
+        remote(index.url),
+        repository("other", sources=["name: up, include: [beta], exclude: [beta]"]),
+        publication("other"),
+    )
     done = site.apply()
     assert done.code == 1
     assert "repository `other` would lose all of its 2 distributions" in done.out
@@ -116,16 +136,29 @@ def test_a_repository_that_must_not_be_destroyed_is_not(index: Upstream, tmp_pat
 def test_what_no_manifest_declares_is_named_and_stays(index: Upstream, tmp_path: Path) -> None:
     site = a_site(index, tmp_path)
     site.applied()
-    site.declare(remote(index.url), repository("other", sources=["name: up, include: [beta]"]), publication("other"))
-    assert "? Repository team   no manifest declares it any more; `--prune` removes it" in site.applied()
+    site.declare(
+        remote(index.url),
+        repository("other", sources=["name: up, include: [beta]"]),
+        publication("other"),
+    )
+    assert (
+        "? Repository team   no manifest declares it any more; `--prune` removes it"
+        in site.applied()
+    )
     assert len(site.filenames()) == 12
     assert (tmp_path / "public" / "simple" / "index.html").exists()
 
 
-def test_pruning_takes_publications_and_asks_for_the_flag_for_repositories(index: Upstream, tmp_path: Path) -> None:
+def test_pruning_takes_publications_and_asks_for_the_flag_for_repositories(
+    index: Upstream, tmp_path: Path
+) -> None:
     site = a_site(index, tmp_path)
     site.applied()
-    site.declare(remote(index.url), repository("other", sources=["name: up, include: [beta]"]), publication("other"))
+    site.declare(
+        remote(index.url),
+        repository("other", sources=["name: up, include: [beta]"]),
+        publication("other"),
+    )
     done = site.apply("--prune")
     assert done.code == 1
     assert "repository `team` would be removed with all its versions" in done.out
@@ -138,7 +171,9 @@ def test_pruning_takes_publications_and_asks_for_the_flag_for_repositories(index
 
 
 def test_what_a_refusal_blocks_is_not_recorded_as_done(index: Upstream, tmp_path: Path) -> None:
-    """A publication of a refused repository keeps its path until it really moves, and the plan goes on saying so."""
+    """A publication of a refused repository keeps its path until it really moves, and the plan goes
+    on saying so.
+    """
     site = a_site(index, tmp_path)
     site.applied()
     withdraw(index, 8)

@@ -1,4 +1,6 @@
-"""A source that could not ask everybody who has a say loses nothing, and knows which names are not its own."""
+"""A source that could not ask everybody who has a say loses nothing, and knows which names are not
+its own.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,15 @@ import pytest
 
 from reconciler.cli.explain_text import lines
 from reconciler.errors import Gone, NotCached, Unreachable
-from reconciler.plugin import UNCHANGED, Group, ImporterCall, SyncConduit, Unchanged, Unit, Withdrawn
+from reconciler.plugin import (
+    UNCHANGED,
+    Group,
+    ImporterCall,
+    SyncConduit,
+    Unchanged,
+    Unit,
+    Withdrawn,
+)
 from tests.support.rehearsal import Rehearsal, rehearsal, repository, source
 
 
@@ -65,13 +75,17 @@ def test_a_source_hears_which_groups_an_earlier_one_has(stage: Rehearsal) -> Non
     stage.script.on_declare = declare
     stage.says("b", stage.file("other"), name="second")
     stage.says("c", stage.file("four"), name="second")
-    stage.declare(stage.remote(), stage.remote("second"), repository("team", source("up"), source("second")))
+    stage.declare(
+        stage.remote(), stage.remote("second"), repository("team", source("up"), source("second"))
+    )
     stage.applied()
     assert heard == {"up": [], "second": ["a", "b"]}
 
 
 class Two:
-    """`up` before `down`. Of `up` a run hears what `says` holds, wholly, in part, or nothing at all."""
+    """`up` before `down`. Of `up` a run hears what `says` holds, wholly, in part, or nothing at
+    all.
+    """
 
     def __init__(self, stage: Rehearsal, *, more: str = "") -> None:
         self.stage = stage
@@ -119,14 +133,21 @@ BLIND: list[Exception | str] = ["lib", Unreachable("no answer"), OSError("no rou
 
 @pytest.mark.parametrize("how", BLIND)
 @pytest.mark.parametrize("more", ["", "sync: {mode: additive}"])
-def test_a_name_is_nobody_elses_while_its_owner_cannot_be_asked(two: Two, how: Exception | str, more: str) -> None:
+def test_a_name_is_nobody_elses_while_its_owner_cannot_be_asked(
+    two: Two, how: Exception | str, more: str
+) -> None:
     two.declare(more=more)
     two.stage.applied()
     two.how = how
     two.says("lib")
     two.stage.says("other", two.stage.bare("of down"), two.stage.file("more"), name="down")
     two.stage.failed()
-    assert two.stage.held() == ["app/of up", "lib/of up", "other/more", "other/of down"], "what it has brought goes on"
+    assert two.stage.held() == [
+        "app/of up",
+        "lib/of up",
+        "other/more",
+        "other/of down",
+    ], "what it has brought goes on"
     two.how = ""
     two.stage.applied()
     assert two.stage.held() == ["app/of up", "lib/of up", "other/more", "other/of down"]
@@ -134,16 +155,28 @@ def test_a_name_is_nobody_elses_while_its_owner_cannot_be_asked(two: Two, how: E
 
 
 @pytest.mark.parametrize("how", BLIND)
-def test_behind_a_source_that_was_never_heard_nothing_new_comes_in(two: Two, how: Exception | str) -> None:
+def test_behind_a_source_that_was_never_heard_nothing_new_comes_in(
+    two: Two, how: Exception | str
+) -> None:
     two.how = how
     for name in ("lib", "x", "y", "z"):
         two.says(name)
     said = two.stage.failed()
-    assert "remote:down: brings nothing new under `lib`, `other`, `x` and 2 more: remote:up could not be asked completely" in said
+    assert (
+        "remote:down: brings nothing new under `lib`, `other`, `x` and 2 more: remote:up could not"
+        " be asked completely" in said
+    )
     assert not [name for name in two.stage.held() if name.endswith("of down")]
     two.how = ""
     two.stage.applied()
-    assert two.stage.held() == ["app/of up", "lib/of up", "other/of down", "x/of down", "y/of down", "z/of down"]
+    assert two.stage.held() == [
+        "app/of up",
+        "lib/of up",
+        "other/of down",
+        "x/of down",
+        "y/of down",
+        "z/of down",
+    ]
     assert two.stage.settled()
 
 
@@ -170,7 +203,10 @@ def test_what_a_later_source_would_need_from_it_takes_nothing_away(two: Two) -> 
 def test_a_copy_and_a_low_level_source_keep_back_as_well(two: Two) -> None:
     stage = two.stage
     stage.declare(
-        stage.remote(), stage.remote("down"), repository("base", source("down")), repository("team", source("up"), "repository: {name: base}")
+        stage.remote(),
+        stage.remote("down"),
+        repository("base", source("down")),
+        repository("team", source("up"), "repository: {name: base}"),
     )
     two.how = Unreachable("no answer")
     assert "remote:up could not be asked" in stage.failed()
@@ -182,11 +218,17 @@ def test_a_copy_and_a_low_level_source_keep_back_as_well(two: Two) -> None:
         conduit.save_unit("other", stage.bare("one"))
 
     stage.script.on_sync = sync
-    stage.declare(stage.remote(type="records"), stage.remote("down", type="records"), repository("low", source("up"), source("down"), type="records"))
+    stage.declare(
+        stage.remote(type="records"),
+        stage.remote("down", type="records"),
+        repository("low", source("up"), source("down"), type="records"),
+    )
     assert "brings nothing new under `other`" in stage.failed("repository/low", prune=False)
 
 
-def test_a_source_that_was_renamed_loses_nothing_while_its_successor_is_incomplete(two: Two) -> None:
+def test_a_source_that_was_renamed_loses_nothing_while_its_successor_is_incomplete(
+    two: Two,
+) -> None:
     two.declare("up")
     two.stage.applied()
     two.how = "lib"
@@ -196,8 +238,12 @@ def test_a_source_that_was_renamed_loses_nothing_while_its_successor_is_incomple
     assert two.stage.held() == ["app/of up", "lib/of up"]
 
 
-@pytest.mark.parametrize(("error", "then"), [(Withdrawn("quarantined"), []), (Gone("404"), ["lib/of down"])])
-def test_what_is_withdrawn_leaves_and_its_name_does_not(two: Two, error: Exception, then: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("error", "then"), [(Withdrawn("quarantined"), []), (Gone("404"), ["lib/of down"])]
+)
+def test_what_is_withdrawn_leaves_and_its_name_does_not(
+    two: Two, error: Exception, then: list[str]
+) -> None:
     async def read(call: ImporterCall, group: Group) -> list[Unit]:
         if group.name == "lib" and call.options.upstream == "up":
             raise error
@@ -263,5 +309,8 @@ def test_explain_says_who_holds_a_key_that_two_sources_have(two: Two) -> None:
     two.stage.says("lib", two.stage.bare("1.0", by="down"), two.stage.bare("2.0"), name="down")
     for _ in range(2):
         units = two.stage.explain("lib", declared=True)["sources"][1]["groups"][0]["units"]
-        assert [(one["key"], one["accepted"], one["reason"]) for one in units] == [("1.0", False, "held by remote:up"), ("2.0", True, "")]
+        assert [(unit["key"], unit["accepted"], unit["reason"]) for unit in units] == [
+            ("1.0", False, "held by remote:up"),
+            ("2.0", True, ""),
+        ]
         two.stage.applied()

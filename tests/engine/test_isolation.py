@@ -1,4 +1,6 @@
-"""Whatever goes wrong in one place stays there: it is named, exit code 1, everything else goes on, and the next run mends it."""
+"""Whatever goes wrong in one place stays there: it is named, exit code 1, everything else goes on,
+and the next run mends it.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ def index() -> Iterator[Upstream]:
 @pytest.fixture
 def site(index: Upstream, tmp_path: Path) -> Mirror:
     small = repository("small", sources=["name: up, include: [beta]"])
-    return Mirror(tmp_path, remote(index.url), repository(), small, publication(), publication("small"))
+    return Mirror(
+        tmp_path, remote(index.url), repository(), small, publication(), publication("small")
+    )
 
 
 def failing_once(monkeypatch: pytest.MonkeyPatch, owner: type, name: str, error: Exception) -> None:
@@ -57,7 +61,12 @@ def failing_once(monkeypatch: pytest.MonkeyPatch, owner: type, name: str, error:
     ],
 )
 def test_a_repository_that_cannot_be_recorded_fails_alone(
-    owner: type, name: str, error: Exception, index: Upstream, site: Mirror, monkeypatch: pytest.MonkeyPatch
+    owner: type,
+    name: str,
+    error: Exception,
+    index: Upstream,
+    site: Mirror,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     failing_once(monkeypatch, owner, name, error)
     done = site.apply()
@@ -71,7 +80,9 @@ def test_a_repository_that_cannot_be_recorded_fails_alone(
     assert not site.pending()
 
 
-def test_a_repository_that_cannot_be_read_fails_alone_and_with_its_reason(index: Upstream, site: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_repository_that_cannot_be_read_fails_alone_and_with_its_reason(
+    index: Upstream, site: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
     site.applied()
     index.release("alpha", "2.0")
     index.release("beta", "2.0")
@@ -83,7 +94,9 @@ def test_a_repository_that_cannot_be_read_fails_alone_and_with_its_reason(index:
     assert sorted(site.version(one)[0] for one in ("small", "team")) == [1, 2]
 
 
-def test_a_full_disk_is_named_file_by_file(index: Upstream, site: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_named_file_by_file(
+    index: Upstream, site: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
     failing_once(monkeypatch, LocalStore, "put", StateFault("the disk is full"))
     done = site.apply()
     assert done.code == 1
@@ -94,14 +107,16 @@ def test_a_full_disk_is_named_file_by_file(index: Upstream, site: Mirror, monkey
 
 
 @pytest.mark.parametrize("name", ["removal", "select", "summary"])
-def test_a_content_type_that_raises_fails_its_group_alone(name: str, index: Upstream, site: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_content_type_that_raises_fails_its_group_alone(
+    name: str, index: Upstream, site: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
     site.applied()
     index.withdraw("alpha", "1.0")
     index.release("beta", "1.1")
     whole = getattr(DISTRIBUTION, name)
 
     def call(*arguments: Any) -> Any:
-        if any("alpha" in str(getattr(one, "key", one)) for one in arguments):
+        if any("alpha" in str(getattr(argument, "key", argument)) for argument in arguments):
             raise KeyError("no such thing")
         return whole(*arguments)
 
@@ -135,7 +150,9 @@ def test_a_plugin_that_raises_where_a_source_leaves_fails_its_repository_alone(
     assert not site.pending()
 
 
-def test_a_publisher_that_raises_leaves_the_pointer_where_it_was(index: Upstream, site: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_publisher_that_raises_leaves_the_pointer_where_it_was(
+    index: Upstream, site: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
     site.applied()
     index.release("alpha", "2.0")
     with monkeypatch.context() as patched:
@@ -149,7 +166,9 @@ def test_a_publisher_that_raises_leaves_the_pointer_where_it_was(index: Upstream
     assert site.get("publication", "team")["status"]["version"] == 2
 
 
-def test_an_importer_that_raises_removes_nothing(index: Upstream, site: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_importer_that_raises_removes_nothing(
+    index: Upstream, site: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
     site.applied()
     index.drop("alpha")
     with monkeypatch.context() as patched:

@@ -1,4 +1,6 @@
-"""Files without a declared digest: downloaded once, while planning, and asked for conditionally from then on."""
+"""Files without a declared digest: downloaded once, while planning, and asked for conditionally
+from then on.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ from tests.support.rehearsal import LINE, Rehearsal, rehearsal, repository, rule
 def stage(tmp_path: Path) -> Iterator[Rehearsal]:
     with rehearsal(tmp_path) as found:
         found.declare(found.remote(), repository())
-        found.says("a", found.file("one", named=False, size=False, conditional=True), found.file("two"))
+        found.says(
+            "a", found.file("one", named=False, size=False, conditional=True), found.file("two")
+        )
         yield found
 
 
@@ -70,7 +74,9 @@ def test_one_plan_after_another_looks_again(stage: Rehearsal) -> None:
             for data in (b"short", b"very long"):
                 stage.file("one", data, named=False)
                 plan = await engine.plan(desired, Allowances())
-                found.append(sum(change.content.counts.download for change in plan.changes if change.content))
+                found.append(
+                    sum(change.content.counts.download for change in plan.changes if change.content)
+                )
             return found
 
     assert asyncio.run(twice()) == [5 + 30, 9 + 30]
@@ -119,7 +125,9 @@ def test_what_is_kept_out_anyway_is_not_downloaded(stage: Rehearsal) -> None:
     assert stage.downloads() == ["/two"]
 
 
-def test_one_that_cannot_be_downloaded_fails_its_group_and_removes_nothing(stage: Rehearsal) -> None:
+def test_one_that_cannot_be_downloaded_fails_its_group_and_removes_nothing(
+    stage: Rehearsal,
+) -> None:
     stage.says("b", stage.bare("x"))
     stage.applied()
     stage.server.on("/one", status(404))
@@ -146,7 +154,11 @@ def answering(known: str, data: bytes) -> Callable[[web.Request], Awaitable[web.
     allowed, refused = body(data, conditional=True), status(401)
 
     async def answer(request: web.Request) -> web.StreamResponse:
-        user = b64decode(request.headers.get("Authorization", "").removeprefix("Basic ")).decode().partition(":")[0]
+        user = (
+            b64decode(request.headers.get("Authorization", "").removeprefix("Basic "))
+            .decode()
+            .partition(":")[0]
+        )
         return await (allowed if user == known else refused)(request)
 
     return answer
@@ -156,8 +168,14 @@ def answering(known: str, data: bytes) -> Callable[[web.Request], Awaitable[web.
 def two_users(stage: Rehearsal, monkeypatch: pytest.MonkeyPatch) -> Rehearsal:
     """Two repositories ask one URL, each with a remote of its own credentials."""
     monkeypatch.setenv("T_PASSWORD", "geheimnis")
-    users = [stage.remote(name, more=f"auth: {{username: {name}, password: {{env: T_PASSWORD}}}}") for name in ("ada", "bob")]
-    mine, theirs = repository("mine", "remote: {name: ada}"), repository("theirs", "remote: {name: bob}")
+    users = [
+        stage.remote(name, more=f"auth: {{username: {name}, password: {{env: T_PASSWORD}}}}")
+        for name in ("ada", "bob")
+    ]
+    mine, theirs = (
+        repository("mine", "remote: {name: ada}"),
+        repository("theirs", "remote: {name: bob}"),
+    )
     stage.declare(*users, mine, theirs)
     stage.says("a", stage.file("one", named=False, size=False))
     return stage
@@ -166,7 +184,11 @@ def two_users(stage: Rehearsal, monkeypatch: pytest.MonkeyPatch) -> Rehearsal:
 @pytest.mark.parametrize("allowed", ["ada", "bob"])
 def test_what_one_remote_is_refused_another_may_have(allowed: str, two_users: Rehearsal) -> None:
     two_users.server.on("/one", answering(allowed, b"for one"))
-    outcomes = {one.ref: one.result for one in two_users.apply().outcomes if one.ref.startswith("repository/")}
+    outcomes = {
+        outcome.ref: outcome.result
+        for outcome in two_users.apply().outcomes
+        if outcome.ref.startswith("repository/")
+    }
     fortunate, other = ("mine", "theirs") if allowed == "ada" else ("theirs", "mine")
     assert outcomes == {f"repository/{fortunate}": "done", f"repository/{other}": "failed"}
     assert two_users.held(fortunate) == ["a/one"]
@@ -174,26 +196,44 @@ def test_what_one_remote_is_refused_another_may_have(allowed: str, two_users: Re
 
 
 def test_each_remote_remembers_what_it_was_shown(two_users: Rehearsal) -> None:
-    """Both bodies have the same entity tag: what one user has seen must not be confirmed to the other."""
-    answers = {name: body(data, headers={"ETag": '"same"'}) for name, data in (("ada", b"for ada"), ("bob", b"for bob"))}
+    """Both bodies have the same entity tag: what one user has seen must not be confirmed to the
+    other.
+    """
+    answers = {
+        name: body(data, headers={"ETag": '"same"'})
+        for name, data in (("ada", b"for ada"), ("bob", b"for bob"))
+    }
 
     async def answer(request: web.Request) -> web.StreamResponse:
         if "If-None-Match" in request.headers:
             return web.Response(status=304)
-        user = b64decode(request.headers["Authorization"].removeprefix("Basic ")).decode().partition(":")[0]
+        user = (
+            b64decode(request.headers["Authorization"].removeprefix("Basic "))
+            .decode()
+            .partition(":")[0]
+        )
         return await answers[user](request)
 
     two_users.server.on("/one", answer)
     two_users.applied()
     assert two_users.has(b"for ada")
     assert two_users.has(b"for bob")
-    assert [two_users.content(name, offline=True).counts.total for name in ("mine", "theirs")] == [0, 0]
+    assert [two_users.content(name, offline=True).counts.total for name in ("mine", "theirs")] == [
+        0,
+        0,
+    ]
     assert two_users.settled()
 
 
 def digested(unit: Unit, **digests: str) -> Unit:
     """A unit whose artifact has these digests and no sha256."""
-    return msgspec.structs.replace(unit, artifacts=[msgspec.structs.replace(one, sha256="", digests=digests) for one in unit.artifacts])
+    return msgspec.structs.replace(
+        unit,
+        artifacts=[
+            msgspec.structs.replace(artifact, sha256="", digests=digests)
+            for artifact in unit.artifacts
+        ],
+    )
 
 
 def test_other_digests_are_verified_while_planning_and_forgotten(stage: Rehearsal) -> None:
@@ -201,7 +241,9 @@ def test_other_digests_are_verified_while_planning_and_forgotten(stage: Rehearsa
     stage.says("a", digested(stage.file("one"), md5=md5, sha512=sha512, crc="0f"))
     [change] = stage.content().spool
     [line] = change.lines
-    assert [(one.digests, one.sha256) for one in line.artifacts] == [({}, hashlib.sha256(b"one" * 10).hexdigest())]
+    assert [(artifact.digests, artifact.sha256) for artifact in line.artifacts] == [
+        ({}, hashlib.sha256(b"one" * 10).hexdigest())
+    ]
     stage.server.requests.clear()
     stage.applied()
     assert stage.downloads() == ["/one"], "what was measured is not downloaded again"
@@ -213,18 +255,51 @@ def test_bytes_with_another_digest_fail_their_group_alone(stage: Rehearsal) -> N
     stage.says("b", stage.bare("two"))
     message = stage.failed()
     assert "remote:up: a: `one`: " in message
-    assert f"/one` has the md5 {hashlib.md5(b'one' * 10).hexdigest()} instead of {'0' * 32}, which was declared for it" in message
+    assert (
+        f"/one` has the md5 {hashlib.md5(b'one' * 10).hexdigest()} instead of {'0' * 32}, which was"
+        " declared for it" in message
+    )
     assert stage.held() == ["b/two"]
 
 
 def test_digests_beside_a_sha256_are_no_part_of_a_plan(stage: Rehearsal) -> None:
     unit = stage.file("two")
-    stage.says("a", msgspec.structs.replace(unit, artifacts=[msgspec.structs.replace(one, digests={"md5": "0" * 32}) for one in unit.artifacts]))
-    assert [one.digests for change in stage.content().spool for line in change.lines for one in line.artifacts] == [{}]
+    stage.says(
+        "a",
+        msgspec.structs.replace(
+            unit,
+            artifacts=[
+                msgspec.structs.replace(artifact, digests={"md5": "0" * 32})
+                for artifact in unit.artifacts
+            ],
+        ),
+    )
+    assert [
+        artifact.digests
+        for change in stage.content().spool
+        for line in change.lines
+        for artifact in line.artifacts
+    ] == [{}]
     stage.applied()
 
 
-@pytest.mark.parametrize("digests", [{"md5": "XYZ"}, {"md5": None}, {5: "00"}, [("md5", "00")], {"md5": ""}, {str(n): "00" for n in range(99)}])
+@pytest.mark.parametrize(
+    "digests",
+    [
+        {"md5": "XYZ"},
+        {"md5": None},
+        {5: "00"},
+        [("md5", "00")],
+        {"md5": ""},
+        {str(n): "00" for n in range(99)},
+    ],
+)
 def test_digests_of_another_shape_are_the_plugins_fault(stage: Rehearsal, digests: object) -> None:
-    stage.says("a", msgspec.structs.replace(stage.bare("one"), artifacts=[Artifact("one", "", 1, stage.server.url("/one"), digests=digests)]))  # type: ignore[arg-type]  # that is the point
+    stage.says(
+        "a",
+        msgspec.structs.replace(
+            stage.bare("one"),
+            artifacts=[Artifact("one", "", 1, stage.server.url("/one"), digests=digests)],  # type: ignore[arg-type]  # that is the point
+        ),
+    )
     assert "unit `one`: artifact `one` has" in stage.failed()

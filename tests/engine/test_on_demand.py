@@ -1,4 +1,6 @@
-"""`policy: on-demand`: a version without bytes, files that come when somebody asks for them, and the way back and forth between the policies."""
+"""`policy: on-demand`: a version without bytes, files that come when somebody asks for them, and
+the way back and forth between the policies.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,7 @@ def test_a_version_is_made_without_any_bytes(stage: Rehearsal) -> None:
 def test_a_file_is_brought_when_it_is_asked_for_and_once(stage: Rehearsal) -> None:
     stage.applied()
     answers = stage.get("/team/a/one", "/team/a/one")
-    assert [(one.status, one.body) for one in answers] == [(200, ONE)] * 2
+    assert [(response.status, response.body) for response in answers] == [(200, ONE)] * 2
     assert stage.downloads() == ["/one"]
     assert stage.has(ONE)
     stage.server.on("/one", status(500))
@@ -61,7 +63,9 @@ def test_many_who_ask_at_once_share_one_download(stage: Rehearsal) -> None:
 
 
 @pytest.mark.parametrize("data", [ONE, LARGE])
-def test_wrong_bytes_are_not_given_out_whole_and_not_recorded(data: bytes, stage: Rehearsal) -> None:
+def test_wrong_bytes_are_not_given_out_whole_and_not_recorded(
+    data: bytes, stage: Rehearsal
+) -> None:
     stage.says("a", stage.file("file", data))
     stage.applied()
     stage.server.on("/file", corrupted(data))
@@ -104,7 +108,9 @@ def forget(stage: Rehearsal, data: bytes) -> None:
 
 def test_a_remote_that_is_declared_no_more_is_not_asked(stage: Rehearsal) -> None:
     stage.applied()
-    stage.declare(stage.remote("new", more=LATER), repository("team", "remote: {name: new}"), publication())
+    stage.declare(
+        stage.remote("new", more=LATER), repository("team", "remote: {name: new}"), publication()
+    )
     stage.applied(prune=True)
     [answer] = stage.get("/team/a/one")
     assert answer.body == ONE, "the new remote is known to have it as well"
@@ -148,7 +154,9 @@ def test_on_demand_keeps_the_bytes_that_are_there(stage: Rehearsal) -> None:
     assert answer.body == ONE
 
 
-def test_an_export_of_what_is_not_there_is_refused_by_name(stage: Rehearsal, tmp_path: Path) -> None:
+def test_an_export_of_what_is_not_there_is_refused_by_name(
+    stage: Rehearsal, tmp_path: Path
+) -> None:
     export = "exports: [{directory: {path: public}}]"
     stage.declare(stage.remote(more=LATER), repository(), publication(more=export))
     with pytest.raises(ManifestFaults, match="a static tree needs every file"):
@@ -173,7 +181,9 @@ def test_a_file_whose_size_nobody_declares_comes_at_once(stage: Rehearsal) -> No
     assert answer.body == b"vague" * 10
 
 
-def test_another_repository_that_wants_them_now_gets_them_and_both_use_them(stage: Rehearsal) -> None:
+def test_another_repository_that_wants_them_now_gets_them_and_both_use_them(
+    stage: Rehearsal,
+) -> None:
     stage.applied()
     stage.declare(
         stage.remote(more=LATER),
@@ -193,13 +203,24 @@ def test_stored_bytes_are_not_fetched_again(stage: Rehearsal) -> None:
     stage.applied()
     stage.get("/team/a/one")
     stage.server.requests.clear()
-    stage.declare(stage.remote(more=LATER), stage.remote("now"), repository(), publication(), repository("second", "remote: {name: now}"))
+    stage.declare(
+        stage.remote(more=LATER),
+        stage.remote("now"),
+        repository(),
+        publication(),
+        repository("second", "remote: {name: now}"),
+    )
     stage.applied()
     assert stage.downloads() == ["/two"]
 
 
 def test_what_a_copy_holds_is_brought_as_well(stage: Rehearsal) -> None:
-    stage.declare(stage.remote(more=LATER), repository(), repository("prod", copy()), publication("prod", of="prod"))
+    stage.declare(
+        stage.remote(more=LATER),
+        repository(),
+        repository("prod", copy()),
+        publication("prod", of="prod"),
+    )
     stage.applied()
     [answer] = stage.get("/prod/a/one")
     assert answer.body == ONE
@@ -211,7 +232,9 @@ def moved(stage: Rehearsal, unit: Unit, data: bytes, path: str = "/moved") -> Un
     [artifact] = unit.artifacts
     stage.server.on(f"/{unit.key}", status(404))
     stage.server.on(path, body(data))
-    return msgspec.structs.replace(unit, artifacts=[msgspec.structs.replace(artifact, url=stage.server.url(path))])
+    return msgspec.structs.replace(
+        unit, artifacts=[msgspec.structs.replace(artifact, url=stage.server.url(path))]
+    )
 
 
 @pytest.mark.parametrize("type", ["lines", "records"])
@@ -237,13 +260,24 @@ def test_another_host_is_asked_once_the_remote_names_it(stage: Rehearsal) -> Non
     unit = moved(stage, stage.file("one"), ONE)
     [artifact] = unit.artifacts
     stage.says(
-        "a", msgspec.structs.replace(unit, artifacts=[msgspec.structs.replace(artifact, url=stage.server.url("/moved", "localhost"))]), validator="1"
+        "a",
+        msgspec.structs.replace(
+            unit,
+            artifacts=[
+                msgspec.structs.replace(artifact, url=stage.server.url("/moved", "localhost"))
+            ],
+        ),
+        validator="1",
     )
-    stage.declare(stage.remote(more=LATER).replace("127.0.0.1", "localhost"), repository(), publication())
+    stage.declare(
+        stage.remote(more=LATER).replace("127.0.0.1", "localhost"), repository(), publication()
+    )
     stage.applied()
     [answer] = stage.get("/team/a/one")
     assert answer.body == ONE
-    assert [request.host for request in stage.server.asked("/moved")] == [f"localhost:{stage.server.port}"]
+    assert [request.host for request in stage.server.asked("/moved")] == [
+        f"localhost:{stage.server.port}"
+    ]
 
 
 def test_only_what_moved_is_written_and_what_is_not_read_costs_nothing(stage: Rehearsal) -> None:
@@ -277,7 +311,12 @@ def test_what_several_share_has_one_place_however_many_are_named(stage: Rehearsa
 
 
 def test_a_copy_finds_what_moved(stage: Rehearsal) -> None:
-    stage.declare(stage.remote(more=LATER), repository(), repository("prod", copy()), publication("prod", of="prod"))
+    stage.declare(
+        stage.remote(more=LATER),
+        repository(),
+        repository("prod", copy()),
+        publication("prod", of="prod"),
+    )
     stage.applied()
     stage.says("a", moved(stage, stage.file("one"), ONE))
     stage.says("a", stage.script.upstream("up").groups["a"][0], stage.file("two"))
@@ -289,4 +328,6 @@ def test_a_copy_finds_what_moved(stage: Rehearsal) -> None:
 
 def lines(stage: Rehearsal) -> dict[str, list[str]]:
     """The keys that a plan writes anew, by the groups that it has read."""
-    return {change.head.name: [line.key for line in change.lines] for change in stage.content().spool}
+    return {
+        change.head.name: [line.key for line in change.lines] for change in stage.content().spool
+    }

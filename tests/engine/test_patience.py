@@ -1,4 +1,6 @@
-"""How long importers may take: waiting is cut and named, the core's own work does not count, and a plugin's time-out is its own failure."""
+"""How long importers may take: waiting is cut and named, the core's own work does not count, and a
+plugin's time-out is its own failure.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.engine import Allowances, Limits
-from reconciler.engine.patience import Patience, Watchdog
+from reconciler.engine import Allowances, CallLimits
+from reconciler.engine.plugin_calls.call_timeouts import CallTimeouts, Watchdog
 from reconciler.manifest import read
 from reconciler.plan import document
 from reconciler.plugin import Group, ImporterCall, Unchanged
@@ -25,7 +27,7 @@ def stage(tmp_path: Path) -> Iterator[Rehearsal]:
         found.says("a", found.bare("one"))
         found.says("b", found.bare("two"))
         found.declare(found.remote(), repository(), repository("second"))
-        found.limits = Limits(call=0.3, block=60)
+        found.limits = CallLimits(call=0.3, block=60)
         yield found
 
 
@@ -51,14 +53,20 @@ def test_read_that_waits_for_ever_is_cut_and_its_group_fails(stage: Rehearsal) -
         return await for_ever() if group.name == "b" else [stage.bare("one")]
 
     stage.script.on_read = reading
-    assert "`read` of importer `lines` for repository `team`, group `b` awaited for more than 0.3 s" in stage.failed()
+    assert (
+        "`read` of importer `lines` for repository `team`, group `b` awaited for more than 0.3 s"
+        in stage.failed()
+    )
     assert stage.held() == ["a/one"]
 
 
 def test_sync_that_waits_for_ever_is_cut(stage: Rehearsal) -> None:
     stage.declare(stage.remote(type="records"), repository(type="records"))
     stage.script.on_sync = for_ever
-    assert "`sync` of importer `records` for repository `team` awaited for more than 0.3 s" in stage.failed()
+    assert (
+        "`sync` of importer `records` for repository `team` awaited for more than 0.3 s"
+        in stage.failed()
+    )
 
 
 def test_copy_that_waits_for_ever_is_cut_and_its_group_fails(stage: Rehearsal) -> None:
@@ -66,8 +74,14 @@ def test_copy_that_waits_for_ever_is_cut_and_its_group_fails(stage: Rehearsal) -
         return await for_ever() if group == "b" else units
 
     stage.script.on_copy = choosing
-    stage.declare(stage.remote(type="copies"), repository(type="copies"), repository("prod", copy(), type="copies"))
-    assert "`copy` of importer `copies` for repository `prod`, group `b` awaited" in stage.failed("repository/prod")
+    stage.declare(
+        stage.remote(type="copies"),
+        repository(type="copies"),
+        repository("prod", copy(), type="copies"),
+    )
+    assert "`copy` of importer `copies` for repository `prod`, group `b` awaited" in stage.failed(
+        "repository/prod"
+    )
     assert stage.held("prod") == ["a/one"]
 
 
@@ -137,7 +151,7 @@ def test_who_blocks_the_loop_is_named_to_whoever_ends_the_run(stage: Rehearsal) 
             await engine.plan(read([stage.manifest], stage.registry), Allowances())
 
     stage.script.on_read = reading
-    stage.limits = Limits(call=60, block=0.2)
+    stage.limits = CallLimits(call=60, block=0.2)
     asyncio.run(plan())
     assert "`read` of importer `lines` for repository" in named[0]
     assert "group `b` held up everything else for more than 0.2 s" in named[0]
@@ -152,8 +166,8 @@ def test_who_never_comes_back_from_a_thread_is_named() -> None:
         noticed.set()
 
     async def run() -> None:
-        limits = Limits(call=0.2, block=0.1)
-        watchdog = Watchdog(Patience(limits), limits, blocked)
+        limits = CallLimits(call=0.2, block=0.1)
+        watchdog = Watchdog(CallTimeouts(limits), limits, blocked)
 
         def work() -> None:
             with watchdog.thread("`publish` of somebody"):
@@ -164,25 +178,37 @@ def test_who_never_comes_back_from_a_thread_is_named() -> None:
         watchdog.stop()
 
     asyncio.run(run())
-    assert named[0].startswith("`publish` of somebody did nothing that the core could see for more than 0.2 s")
+    assert named[0].startswith(
+        "`publish` of somebody did nothing that the core could see for more than 0.2 s"
+    )
 
 
 SECRET = "correct-horse-battery-staple"  # of this test
 
 
 @pytest.mark.parametrize("where", ["declare", "read", "sync"])
-def test_the_remotes_password_in_an_exception_is_nowhere_to_be_found(where: str, stage: Rehearsal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_remotes_password_in_an_exception_is_nowhere_to_be_found(
+    where: str, stage: Rehearsal, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("T_SECRET", SECRET)
     type = "records" if where == "sync" else "lines"
     auth = "auth: {username: ada, password: {env: T_SECRET}}"
     stage.declare(stage.remote(type=type, more=auth), repository(type=type))
-    stage.script.failing[{"read": "a"}.get(where, where)] = ValueError(f"http://ada:{SECRET}@example.org/ said no to {SECRET}")
+    stage.script.failing[{"read": "a"}.get(where, where)] = ValueError(
+        f"http://ada:{SECRET}@example.org/ said no to {SECRET}"
+    )
     plan = stage.plan()
     report = stage.apply()
-    shown = "".join([stage.text(), b"".join(document(plan, verbose=True)).decode(), str(report.outcomes)])
+    shown = "".join(
+        [stage.text(), b"".join(document(plan, verbose=True)).decode(), str(report.outcomes)]
+    )
     assert "ValueError" in shown
     assert SECRET not in shown
-    left = [path for path in stage.home.root.rglob("*") if path.is_file() and SECRET.encode() in path.read_bytes()]
+    left = [
+        path
+        for path in stage.home.root.rglob("*")
+        if path.is_file() and SECRET.encode() in path.read_bytes()
+    ]
     assert left == []
 
 
@@ -196,11 +222,13 @@ def test_a_run_that_is_interrupted_while_a_plugin_waits_ends(stage: Rehearsal) -
         yield Group("never")
 
     stage.script.on_declare = waiting
-    stage.limits = Limits()
+    stage.limits = CallLimits()
 
     async def run() -> None:
         async with stage.engine() as engine:
-            planning = asyncio.create_task(engine.plan(read([stage.manifest], stage.registry), Allowances()))
+            planning = asyncio.create_task(
+                engine.plan(read([stage.manifest], stage.registry), Allowances())
+            )
             await asyncio.to_thread(started.wait)
             planning.cancel()
             with pytest.raises(asyncio.CancelledError):

@@ -1,4 +1,6 @@
-"""What a publisher may do with its conduit, what it may not, and what becomes of a publication when it does."""
+"""What a publisher may do with its conduit, what it may not, and what becomes of a publication when
+it does.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,15 @@ import pytest
 from reconciler.database import Outcome
 from reconciler.plugin import GroupOutput, PluginFault, PublishConduit
 from tests.support.advertised import shelf
-from tests.support.hooked import Behaviour, Hooked, outcome, plugins, publication, render, repository
+from tests.support.hooked import (
+    Behaviour,
+    Hooked,
+    outcome,
+    plugins,
+    publication,
+    render,
+    repository,
+)
 
 Rendering = Callable[[PublishConduit], None]
 
@@ -28,8 +38,12 @@ def site(tmp_path: Path, behaviour: Behaviour) -> Iterator[Hooked]:
         yield Hooked(tmp_path, plugins(shelves, behaviour))
 
 
-def published(site: Hooked, behaviour: Behaviour, rendering: Rendering, *, groups: str = "a: [one], b: [two]") -> Outcome:
-    """What becomes of publication `team` when it is rendered so; a failure changes nothing that is served."""
+def published(
+    site: Hooked, behaviour: Behaviour, rendering: Rendering, *, groups: str = "a: [one], b: [two]"
+) -> Outcome:
+    """What becomes of publication `team` when it is rendered so; a failure changes nothing that is
+    served.
+    """
     behaviour.rendering = rendering
     site.declare(repository(groups=groups), publication())
     report = site.apply()
@@ -37,8 +51,12 @@ def published(site: Hooked, behaviour: Behaviour, rendering: Rendering, *, group
     return outcome(report, "publication/team")
 
 
-def refused(site: Hooked, behaviour: Behaviour, rendering: Rendering, *, groups: str = "a: [one], b: [two]") -> str:
-    """Likewise for one that must fail: what is said of it, without publisher and publication, which it must name."""
+def refused(
+    site: Hooked, behaviour: Behaviour, rendering: Rendering, *, groups: str = "a: [one], b: [two]"
+) -> str:
+    """Likewise for one that must fail: what is said of it, without publisher and publication, which
+    it must name.
+    """
     known = "publication/team" in site.recorded() if site.home.root.exists() else False
     before = site.served() if known else {}
     found = published(site, behaviour, rendering, groups=groups)
@@ -77,7 +95,12 @@ def test_everything_refuses_once_the_call_has_returned(site: Hooked, behaviour: 
     assert published(site, behaviour, keep).result == "done"
     names = [name for name, _ in inspect.getmembers(PublishConduit) if not name.startswith("_")]
     assert len(names) > 10
-    arguments: dict[str, tuple[object, ...]] = {"group": ("a",), "units": ("a",), "set_scratchpad": (1,), "set_repository_scratchpad": (1,)}
+    arguments: dict[str, tuple[object, ...]] = {
+        "group": ("a",),
+        "units": ("a",),
+        "set_scratchpad": (1,),
+        "set_repository_scratchpad": (1,),
+    }
     for name in names:
         with pytest.raises(PluginFault, match="`PublishConduit` after its call had returned"):
             getattr(kept["conduit"], name)(*arguments.get(name, ()))
@@ -99,22 +122,35 @@ def test_a_group_is_closed_at_the_end_of_its_block(site: Hooked, behaviour: Beha
     assert "`GroupOutput` after its call had returned" in refused(site, behaviour, late)
 
 
-def test_it_knows_repository_configuration_and_working_directory(site: Hooked, behaviour: Behaviour) -> None:
+def test_it_knows_repository_configuration_and_working_directory(
+    site: Hooked, behaviour: Behaviour
+) -> None:
     seen: list[object] = []
 
     def look(conduit: PublishConduit) -> None:
         render(conduit)
         folder = conduit.repository.working_directory
-        seen.extend([conduit.repository.name, conduit.config.get("title"), conduit.options.title, folder.relative_to(site.home.root).as_posix()])
+        seen.extend(
+            [
+                conduit.repository.name,
+                conduit.config.get("title"),
+                conduit.options.title,
+                folder.relative_to(site.home.root).as_posix(),
+            ]
+        )
         (folder / "state").write_text("kept", encoding="utf-8")
 
     behaviour.rendering = look
     site.applied(repository(), publication(more="title: Mine"))
     assert seen == ["team", "Mine", "Mine", "work/team/publisher-notes"]
-    assert (site.home.root / "work/team/publisher-notes/state").read_text(encoding="utf-8") == "kept"
+    assert (site.home.root / "work/team/publisher-notes/state").read_text(
+        encoding="utf-8"
+    ) == "kept"
 
 
-def test_notes_are_kept_with_a_publication_and_dropped_with_its_failure(site: Hooked, behaviour: Behaviour) -> None:
+def test_notes_are_kept_with_a_publication_and_dropped_with_its_failure(
+    site: Hooked, behaviour: Behaviour
+) -> None:
     def counting(conduit: PublishConduit) -> None:
         render(conduit)
         conduit.set_scratchpad((conduit.get_scratchpad() or 0) + 1)
@@ -126,13 +162,17 @@ def test_notes_are_kept_with_a_publication_and_dropped_with_its_failure(site: Ho
 
     assert published(site, behaviour, counting).result == "done"
     assert (site.note("publisher:notes"), site.note("repository")) == (1, ["shared", 1])
-    assert refused(site, behaviour, failing, groups="a: [one]").startswith(" failed: ValueError: oops")
+    assert refused(site, behaviour, failing, groups="a: [one]").startswith(
+        " failed: ValueError: oops"
+    )
     assert (site.note("publisher:notes"), site.note("repository")) == (1, ["shared", 1])
     assert published(site, behaviour, counting, groups="a: [one]").result == "done"
     assert (site.note("publisher:notes"), site.note("repository")) == (2, ["shared", 2])
 
 
-def test_what_is_noted_while_a_publication_is_rendered_is_not_lost(site: Hooked, behaviour: Behaviour) -> None:
+def test_what_is_noted_while_a_publication_is_rendered_is_not_lost(
+    site: Hooked, behaviour: Behaviour
+) -> None:
     seen: list[int] = []
 
     def counting(conduit: PublishConduit) -> None:
@@ -141,7 +181,9 @@ def test_what_is_noted_while_a_publication_is_rendered_is_not_lost(site: Hooked,
         if len(seen) == 1:
             with site.home.database(read_only=False) as database:
                 writer = database.writer()
-                writer.set_scratchpads(writer.actual_state().repositories["team"].id, {"repository": 10})
+                writer.set_scratchpads(
+                    writer.actual_state().repositories["team"].id, {"repository": 10}
+                )
         conduit.set_repository_scratchpad(seen[-1] + 1)
 
     assert published(site, behaviour, counting).result == "done"
@@ -162,21 +204,35 @@ def test_what_is_emitted_twice_in_a_group_is_named(site: Hooked, behaviour: Beha
 
 def test_what_two_groups_emit_is_named_with_both(site: Hooked, behaviour: Behaviour) -> None:
     said = refused(site, behaviour, emitting(("a", "x/"), ("b", "x/")))
-    assert said.startswith("`x/` is emitted twice as `text/plain`: by the group `a` and by the group `b`")
+    assert said.startswith(
+        "`x/` is emitted twice as `text/plain`: by the group `a` and by the group `b`"
+    )
     said = refused(site, behaviour, emitting(("b", "x/"), whole=("x/",)))
-    assert said.startswith("`x/` is emitted twice as `text/plain`: by the group `b` and by what belongs to no group")
+    assert said.startswith(
+        "`x/` is emitted twice as `text/plain`: by the group `b` and by what belongs to no group"
+    )
 
 
-def test_what_a_group_emits_that_an_unchanged_one_holds_is_named_with_both(site: Hooked, behaviour: Behaviour) -> None:
+def test_what_a_group_emits_that_an_unchanged_one_holds_is_named_with_both(
+    site: Hooked, behaviour: Behaviour
+) -> None:
     assert published(site, behaviour, emitting(("a", "x/"), ("b", "y/"))).result == "done"
-    said = refused(site, behaviour, emitting(("a", "x/"), ("b", "x/")), groups="a: [one], b: [two, three]")
-    assert said.startswith("`x/` is emitted twice as `text/plain`: by the group `a` and by the group `b`")
+    said = refused(
+        site, behaviour, emitting(("a", "x/"), ("b", "x/")), groups="a: [one], b: [two, three]"
+    )
+    assert said.startswith(
+        "`x/` is emitted twice as `text/plain`: by the group `a` and by the group `b`"
+    )
 
 
-def test_what_was_written_long_before_is_named_with_both(site: Hooked, behaviour: Behaviour) -> None:
+def test_what_was_written_long_before_is_named_with_both(
+    site: Hooked, behaviour: Behaviour
+) -> None:
     many = [("a", f"{number}/") for number in range(1_100)]  # more than what waits in memory
     said = refused(site, behaviour, emitting(*many, ("b", "17/")))
-    assert said.startswith("`17/` is emitted twice as `text/plain`: by the group `a` and by the group `b`")
+    assert said.startswith(
+        "`17/` is emitted twice as `text/plain`: by the group `a` and by the group `b`"
+    )
 
 
 @pytest.mark.parametrize(
@@ -186,13 +242,21 @@ def test_what_was_written_long_before_is_named_with_both(site: Hooked, behaviour
         (("../a", b"", "text/plain"), "the unsafe path '../a' for the group `a`"),
         (("/a", b"", "text/plain"), "the unsafe path '/a' for the group `a`"),
         (("", b"", "text/plain"), "the unsafe path '' for the group `a`"),
-        (("a/", "text", "text/plain"), "`a/` for the group `a`: the body is of the type `str`, not bytes"),
+        (
+            ("a/", "text", "text/plain"),
+            "`a/` for the group `a`: the body is of the type `str`, not bytes",
+        ),
         (("a/", b"", "text"), "`a/` for the group `a`: 'text' is no media type"),
-        (("a/", b"", "text/plain\r\nX-Evil: 1"), "`a/` for the group `a`: 'text/plain\\r\\nX-Evil: 1' is no media type"),
+        (
+            ("a/", b"", "text/plain\r\nX-Evil: 1"),
+            "`a/` for the group `a`: 'text/plain\\r\\nX-Evil: 1' is no media type",
+        ),
         (("a/", b"", None), "`a/` for the group `a`: None is no media type"),
     ],
 )
-def test_nonsense_pages_are_refused(site: Hooked, behaviour: Behaviour, arguments: tuple[Any, ...], said: str) -> None:
+def test_nonsense_pages_are_refused(
+    site: Hooked, behaviour: Behaviour, arguments: tuple[Any, ...], said: str
+) -> None:
     def rendering(conduit: PublishConduit) -> None:
         with conduit.group("a") as output:
             output.page(*arguments)
@@ -201,7 +265,9 @@ def test_nonsense_pages_are_refused(site: Hooked, behaviour: Behaviour, argument
 
 
 @pytest.mark.parametrize("sha256", ["0" * 64, "nonsense", None, b"0" * 64, ["x"]])
-def test_links_to_what_is_no_artifact_are_refused(site: Hooked, behaviour: Behaviour, sha256: Any) -> None:
+def test_links_to_what_is_no_artifact_are_refused(
+    site: Hooked, behaviour: Behaviour, sha256: Any
+) -> None:
     def rendering(conduit: PublishConduit) -> None:
         with conduit.group("a") as output:
             output.file("a.txt", sha256)
@@ -222,7 +288,9 @@ def test_a_group_that_differs_must_be_opened(site: Hooked, behaviour: Behaviour)
     assert sorted(site.served()) == ["a/", "index/"]
 
 
-def test_a_group_whose_rendering_failed_is_no_group_that_stays(site: Hooked, behaviour: Behaviour) -> None:
+def test_a_group_whose_rendering_failed_is_no_group_that_stays(
+    site: Hooked, behaviour: Behaviour
+) -> None:
     assert published(site, behaviour, render).result == "done"
 
     def swallowing(conduit: PublishConduit) -> None:
@@ -246,7 +314,9 @@ def test_a_group_whose_rendering_failed_is_no_group_that_stays(site: Hooked, beh
         ("", "the group `` is opened, and version 1 holds no such group"),
     ],
 )
-def test_groups_are_opened_once_and_only_those_there_are(site: Hooked, behaviour: Behaviour, name: str | None, said: str) -> None:
+def test_groups_are_opened_once_and_only_those_there_are(
+    site: Hooked, behaviour: Behaviour, name: str | None, said: str
+) -> None:
     def rendering(conduit: PublishConduit) -> None:
         render(conduit)
         with conduit.whole() if name is None else conduit.group(name):
@@ -255,18 +325,24 @@ def test_groups_are_opened_once_and_only_those_there_are(site: Hooked, behaviour
     assert refused(site, behaviour, rendering).startswith(said)
 
 
-def test_a_group_that_does_not_differ_may_be_rendered_again(site: Hooked, behaviour: Behaviour) -> None:
+def test_a_group_that_does_not_differ_may_be_rendered_again(
+    site: Hooked, behaviour: Behaviour
+) -> None:
     def everything(conduit: PublishConduit) -> None:
         for name in {*conduit.changed(), *conduit.groups()}:
             with conduit.group(name) as output:
                 output.page(f"{name}/", str(len(conduit.units(name))).encode(), "text/plain")
 
     assert published(site, behaviour, everything).result == "done"
-    assert published(site, behaviour, everything, groups="a: [one], b: [two, three]").result == "done"
+    assert (
+        published(site, behaviour, everything, groups="a: [one], b: [two, three]").result == "done"
+    )
     assert site.served() == {"a/": ("text/plain", 1), "b/": ("text/plain", 1)}
 
 
-def test_what_belongs_to_no_group_is_what_a_rendering_anew_would_show(site: Hooked, behaviour: Behaviour) -> None:
+def test_what_belongs_to_no_group_is_what_a_rendering_anew_would_show(
+    site: Hooked, behaviour: Behaviour
+) -> None:
     def list_while_large(conduit: PublishConduit) -> None:
         for name in conduit.changed():
             with conduit.group(name):

@@ -1,4 +1,6 @@
-"""What a call gives to an importer beside pages: the filters, the moment of the plan, files of known digests and parts of them."""
+"""What a call gives to an importer beside pages: the filters, the moment of the plan, files of
+known digests and parts of them.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,14 @@ def read_by(stage: Rehearsal, said: list[Any], url: str = "data", **how: Any) ->
 
     async def read(call: ImporterCall, group: Group) -> list[Unit]:
         if "offset" in how:
-            said.append(await call.get_part(url, sha256=how.get("sha256", SHA256), offset=how["offset"], length=how["length"]))
+            said.append(
+                await call.get_part(
+                    url,
+                    sha256=how.get("sha256", SHA256),
+                    offset=how["offset"],
+                    length=how["length"],
+                )
+            )
         else:
             said.append(await call.get_file(url, sha256=how.get("sha256", SHA256)))
         return [Unit(LINE, "one", {})]
@@ -43,17 +52,30 @@ def test_a_call_knows_the_filters_by_name_and_the_moment(stage: Rehearsal) -> No
     said: list[Any] = []
 
     async def read(call: ImporterCall, group: Group) -> list[Unit]:
-        said.append(([(one.name, one.options.model_dump()["deny"]) for one in call.filters], call.now))
+        said.append(
+            (
+                [(filter_.name, filter_.options.model_dump()["deny"]) for filter_ in call.filters],
+                call.now,
+            )
+        )
         return []
 
     async def sync(conduit: SyncConduit) -> None:
-        said.append(([one.name for one in conduit.filters], conduit.now))
+        said.append(([filter_.name for filter_ in conduit.filters], conduit.now))
 
     stage.script.on_read, stage.script.on_sync = read, sync
     late = resource("Filter", "zeal", "type: lines, global: true, deny: [z]")
-    stage.declare(stage.remote(), late, rules("deny: [x, y]"), repository(), stage.remote("low", type="records"))
+    stage.declare(
+        stage.remote(),
+        late,
+        rules("deny: [x, y]"),
+        repository(),
+        stage.remote("low", type="records"),
+    )
     stage.applied()
-    stage.declare(stage.remote("low", type="records"), repository("low", source("low"), type="records"))
+    stage.declare(
+        stage.remote("low", type="records"), repository("low", source("low"), type="records")
+    )
     stage.applied()
     assert said == [([("rules", ("x", "y")), ("zeal", ("z",))], stage.now), ([], stage.now)]
 
@@ -148,11 +170,19 @@ def test_what_one_remote_is_shown_is_no_other_ones(stage: Rehearsal) -> None:
 
     stage.script.on_read = read
     stage.says("a", name="down")
-    stage.declare(stage.remote(), stage.remote("down"), repository("team", source("up")), repository("other", source("down")))
+    stage.declare(
+        stage.remote(),
+        stage.remote("down"),
+        repository("team", source("up")),
+        repository("other", source("down")),
+    )
     stage.server.on("/page", body(b"one"), body(b"two"), status(500))
     stage.server.on("/part", body(b"11111"), body(b"22222"), status(500))
     stage.plan()
     stage.plan(offline=True)
-    assert sorted(said[:2], key=lambda one: one[1]) == sorted(set(said), key=lambda one: one[1])
+    assert sorted(said[:2], key=lambda item: item[1]) == sorted(set(said), key=lambda item: item[1])
     assert sorted(said[:2]) == sorted(said[2:])
-    assert {(page, part) for _, page, part in said} in ({(b"one", b"11"), (b"two", b"22")}, {(b"one", b"22"), (b"two", b"11")})
+    assert {(page, part) for _, page, part in said} in (
+        {(b"one", b"11"), (b"two", b"22")},
+        {(b"one", b"22"), (b"two", b"11")},
+    )

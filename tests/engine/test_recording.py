@@ -1,4 +1,6 @@
-"""The low-level way: what `sync` records is what happens, later, as a whole or not at all; what it does not mention stays."""
+"""The low-level way: what `sync` records is what happens, later, as a whole or not at all; what it
+does not mention stays.
+"""
 
 from __future__ import annotations
 
@@ -45,9 +47,9 @@ def save(group: str, key: str, **metadata: Any) -> Callable[[SyncConduit], Any]:
 
 def remove(group: str, key: str) -> Callable[[SyncConduit], Any]:
     def step(conduit: SyncConduit) -> None:
-        for one in conduit.units(group):
-            if one.key == key:
-                conduit.remove_unit(one)
+        for unit in conduit.units(group):
+            if unit.key == key:
+                conduit.remove_unit(unit)
 
     return step
 
@@ -93,7 +95,9 @@ def test_removing_what_is_not_there_is_no_error(stage: Rehearsal) -> None:
 
 def test_the_additive_mode_removes_nothing(stage: Rehearsal) -> None:
     stage.declare(stage.remote(type=TYPE), repository(type=TYPE, more="sync: {mode: additive}"))
-    recording(stage, remove("a", "one"), remove("a", "two"), remove("b", "three"), save("c", "four"))
+    recording(
+        stage, remove("a", "one"), remove("a", "two"), remove("b", "three"), save("c", "four")
+    )
     stage.applied()
     assert stage.held() == ["a/one", "a/two", "b/three", "c/four"]
     assert stage.settled()
@@ -133,7 +137,13 @@ def test_a_known_unit_joins_as_it_is_without_any_download(stage: Rehearsal) -> N
 
 
 def test_a_known_unit_whose_bytes_are_nowhere_fails_by_name(stage: Rehearsal) -> None:
-    unknown = StoredUnit(artifacts=[StoredArtifact("lost", "0" * 64, 1)], group="a", key="lost", metadata={}, type=LINE)
+    unknown = StoredUnit(
+        artifacts=[StoredArtifact("lost", "0" * 64, 1)],
+        group="a",
+        key="lost",
+        metadata={},
+        type=LINE,
+    )
     recording(stage, lambda conduit: conduit.associate_unit(unknown), save("b", "other"))
     assert "`lost`" in stage.failed()
     assert "a/lost" not in stage.held()
@@ -144,19 +154,33 @@ def test_a_known_unit_whose_bytes_are_nowhere_fails_by_name(stage: Rehearsal) ->
     ("step", "said"),
     [
         (lambda conduit: conduit.save_unit("a", conduit.init_unit(LINE, "", {})), "unusable key"),
-        (lambda conduit: conduit.init_unit(LINE, "x", {}, [Artifact("../x", "0" * 64)]), "unsafe artifact path"),
+        (
+            lambda conduit: conduit.init_unit(LINE, "x", {}, [Artifact("../x", "0" * 64)]),
+            "unsafe artifact path",
+        ),
         (lambda conduit: conduit.init_unit(LINE, "x", {"a": 1.5}), "floats"),
         (lambda conduit: conduit.save_unit("", conduit.init_unit(LINE, "x", {})), "group"),
         (lambda conduit: conduit.save_unit("a", "no unit"), "is no unit"),
         (lambda conduit: conduit.remove_unit("no unit"), "`records`"),
-        (lambda conduit: (save("a", "x")(conduit), save("a", "x")(conduit)), "two units under the key `x`"),
+        (
+            lambda conduit: (save("a", "x")(conduit), save("a", "x")(conduit)),
+            "two units under the key `x`",
+        ),
         (lambda conduit: conduit.unchanged(""), "validator"),
         (lambda conduit: conduit.set_scratchpad({"a": {1, 2}}), "scratchpad"),
         (lambda conduit: 1 / 0, "ZeroDivisionError"),
     ],
 )
-def test_a_sync_that_fails_half_way_records_nothing(step: Callable[[SyncConduit], Any], said: str, stage: Rehearsal) -> None:
-    recording(stage, lambda conduit: conduit.set_scratchpad("kept"), save("a", "new"), remove("a", "one"), step)
+def test_a_sync_that_fails_half_way_records_nothing(
+    step: Callable[[SyncConduit], Any], said: str, stage: Rehearsal
+) -> None:
+    recording(
+        stage,
+        lambda conduit: conduit.set_scratchpad("kept"),
+        save("a", "new"),
+        remove("a", "one"),
+        step,
+    )
     message = stage.failed()
     assert said in message
     assert "records" in message
@@ -203,7 +227,9 @@ def test_what_a_sync_leaves_upstream_is_fetched_when_the_policy_changes(stage: R
     assert stage.settled()
 
 
-def test_the_first_of_two_sources_owns_a_name_and_an_emptied_one_goes_to_the_next(stage: Rehearsal) -> None:
+def test_the_first_of_two_sources_owns_a_name_and_an_emptied_one_goes_to_the_next(
+    stage: Rehearsal,
+) -> None:
     both = [stage.remote(type=TYPE), stage.remote("other", type=TYPE)]
     stage.says("b", stage.bare("of other"), name="other")
     stage.validator("o1", "other")
@@ -219,7 +245,9 @@ def test_the_first_of_two_sources_owns_a_name_and_an_emptied_one_goes_to_the_nex
     assert stage.held() == ["a/one", "a/two", "b/three"]
 
 
-HELD = st.dictionaries(st.sampled_from("abc"), st.dictionaries(st.sampled_from("xyz"), st.integers(0, 2)), max_size=3)
+HELD = st.dictionaries(
+    st.sampled_from("abc"), st.dictionaries(st.sampled_from("xyz"), st.integers(0, 2)), max_size=3
+)
 
 
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -230,7 +258,10 @@ def test_both_ways_end_in_the_same_version(steps: list[dict[str, dict[str, int]]
         with TemporaryDirectory() as folder, rehearsal(Path(folder)) as stage:
             stage.declare(stage.remote(type=type), repository(type=type))
             for groups in steps:
-                held = {name: [stage.bare(key, by=value) for key, value in units.items()] for name, units in groups.items()}
+                held = {
+                    name: [stage.bare(key, by=value) for key, value in units.items()]
+                    for name, units in groups.items()
+                }
                 stage.script.upstream("up").groups = held
                 stage.applied()
                 assert stage.settled()

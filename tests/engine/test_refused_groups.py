@@ -1,4 +1,6 @@
-"""Groups that a source declares as refused: never read, nothing of them comes in, and their names stay the source's."""
+"""Groups that a source declares as refused: never read, nothing of them comes in, and their names
+stay the source's.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,12 @@ class Refusing:
             return
         refused = self.refused.get(name, {})
         for group in {**upstream.groups, **refused}:
-            yield Group(group, upstream.validators.get(group, "1"), listed=True, refused=refused.get(group, ""))
+            yield Group(
+                group,
+                upstream.validators.get(group, "1"),
+                listed=True,
+                refused=refused.get(group, ""),
+            )
 
 
 @pytest.fixture
@@ -44,7 +51,11 @@ def stage(tmp_path: Path) -> Iterator[Rehearsal]:
 
 def rows(stage: Rehearsal, source: str = "remote:up") -> Mapping[str, Any]:
     """Groups that are recorded of a source."""
-    groups: Mapping[str, Any] = stage.ask(lambda reader: reader.committed_groups(reader.actual_state().repositories["team"].id, source))
+    groups: Mapping[str, Any] = stage.ask(
+        lambda reader: reader.committed_groups(
+            reader.actual_state().repositories["team"].id, source
+        )
+    )
     return groups
 
 
@@ -86,7 +97,9 @@ def two(stage: Rehearsal) -> Refusing:
     """`up` before `down`, which would like to have `b` and `x`."""
     stage.says("b", stage.bare("evil"), name="down", validator="1")
     stage.says("x", stage.bare("evil"), name="down", validator="1")
-    stage.declare(stage.remote(), stage.remote("down"), repository("team", source("up"), source("down")))
+    stage.declare(
+        stage.remote(), stage.remote("down"), repository("team", source("up"), source("down"))
+    )
     refusing = Refusing(stage)
     refusing.refused["up"] = {"b": WHY, "x": WHY}
     return refusing
@@ -96,7 +109,11 @@ def test_the_name_stays_the_sources_own(stage: Rehearsal, two: Refusing) -> None
     stage.applied()
     assert stage.held() == ["a/one"]
     assert stage.settled()
-    assert {name: row.validator for name, row in rows(stage).items()} == {"a": "1", "b": "refused", "x": "refused"}
+    assert {name: row.validator for name, row in rows(stage).items()} == {
+        "a": "1",
+        "b": "refused",
+        "x": "refused",
+    }
 
 
 def test_the_name_stays_the_sources_own_while_it_is_away(stage: Rehearsal, two: Refusing) -> None:
@@ -115,7 +132,9 @@ def test_the_name_stays_the_sources_own_while_it_is_away(stage: Rehearsal, two: 
     assert stage.held() == ["a/one"]
 
 
-def test_the_name_stays_the_sources_own_while_nothing_changes(stage: Rehearsal, two: Refusing) -> None:
+def test_the_name_stays_the_sources_own_while_nothing_changes(
+    stage: Rehearsal, two: Refusing
+) -> None:
     stage.validator("v1")
     stage.applied()
     stage.says("y", stage.bare("new"), name="down", validator="1")
@@ -126,12 +145,16 @@ def test_the_name_stays_the_sources_own_while_nothing_changes(stage: Rehearsal, 
 
 
 def test_a_source_that_comes_later_learns_the_names(stage: Rehearsal, two: Refusing) -> None:
-    """As long as it was alone nothing was recorded of what it refuses, and it says that nothing changed."""
+    """As long as it was alone nothing was recorded of what it refuses, and it says that nothing
+    changed.
+    """
     stage.validator("v1")
     stage.declare(stage.remote(), stage.remote("down"), repository("team", source("up")))
     stage.applied()
     assert set(rows(stage)) == {"a"}
-    stage.declare(stage.remote(), stage.remote("down"), repository("team", source("up"), source("down")))
+    stage.declare(
+        stage.remote(), stage.remote("down"), repository("team", source("up"), source("down"))
+    )
     stage.applied()
     assert stage.held() == ["a/one"]
 
@@ -144,7 +167,9 @@ def test_a_name_that_is_let_in_again_is_read(stage: Rehearsal, two: Refusing) ->
     assert stage.held() == ["a/one", "b/two", "x/evil"]
 
 
-def test_what_an_earlier_source_takes_and_refuses_leaves_the_later_one(stage: Rehearsal, two: Refusing) -> None:
+def test_what_an_earlier_source_takes_and_refuses_leaves_the_later_one(
+    stage: Rehearsal, two: Refusing
+) -> None:
     two.refused.clear()
     stage.applied()
     assert "x/evil" in stage.held()
@@ -158,14 +183,20 @@ def test_explain_tells_the_reason_and_the_owner(stage: Rehearsal, two: Refusing)
     stage.applied()
     found = stage.explain("x")
     assert found["groups"] == [{"name": "x", "owner": "remote:up"}]
-    assert [(one["groups"][0]["result"], one["groups"][0]["message"]) for one in found["sources"]] == [
+    assert [
+        (one["groups"][0]["result"], one["groups"][0]["message"]) for one in found["sources"]
+    ] == [
         ("refused", WHY),
         ("owned", "not asked: the name belongs to remote:up"),
     ]
 
 
-@pytest.mark.parametrize("wrong", [{"refused": None}, {"refused": True}, {"shared": "yes"}, {"listed": 1}])
-def test_groups_of_another_shape_are_the_plugins_fault(stage: Rehearsal, wrong: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "wrong", [{"refused": None}, {"refused": True}, {"shared": "yes"}, {"listed": 1}]
+)
+def test_groups_of_another_shape_are_the_plugins_fault(
+    stage: Rehearsal, wrong: dict[str, Any]
+) -> None:
     async def declare(call: ImporterCall) -> AsyncIterator[Group | Unchanged]:
         yield Group("a", **wrong)
 

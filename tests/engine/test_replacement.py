@@ -1,4 +1,6 @@
-"""What replaces something stands before what it replaces goes: paths, export directories, and what an outcome says of them."""
+"""What replaces something stands before what it replaces goes: paths, export directories, and what
+an outcome says of them.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,9 @@ def a_renaming(index: Upstream, folder: Path, exports: str) -> Mirror:
 
 
 @pytest.mark.parametrize("relative", [False, True])
-def test_what_is_replaced_stays_while_its_replacement_is_blocked(relative: bool, index: Upstream, tmp_path: Path) -> None:
+def test_what_is_replaced_stays_while_its_replacement_is_blocked(
+    relative: bool, index: Upstream, tmp_path: Path
+) -> None:
     out = tmp_path / "out"
     site = a_renaming(index, tmp_path, export("out" if relative else str(out)))
     index.drop("alpha")
@@ -64,8 +68,12 @@ def test_a_replacement_takes_path_and_directory_over(index: Upstream, tmp_path: 
     assert not site.pending()
 
 
-def test_a_publication_that_cannot_move_to_a_freed_path_leaves_it_to_who_has_it(index: Upstream, tmp_path: Path) -> None:
-    site = Mirror(tmp_path, remote(index.url), repository(), shown("old", "team"), shown("new", "elsewhere"))
+def test_a_publication_that_cannot_move_to_a_freed_path_leaves_it_to_who_has_it(
+    index: Upstream, tmp_path: Path
+) -> None:
+    site = Mirror(
+        tmp_path, remote(index.url), repository(), shown("old", "team"), shown("new", "elsewhere")
+    )
     site.applied()
     (tmp_path / "real").mkdir()
     site.declare(remote(index.url), repository(), shown("new", "team", export("real")))
@@ -79,11 +87,15 @@ def test_a_publication_that_cannot_move_to_a_freed_path_leaves_it_to_who_has_it(
 
 def test_the_repository_of_what_stays_stays(index: Upstream, tmp_path: Path) -> None:
     other = repository("other", sources=["name: up, include: [beta]"])
-    site = Mirror(tmp_path, remote(index.url), repository(), other, shown("old", "team", of="other"))
+    site = Mirror(
+        tmp_path, remote(index.url), repository(), other, shown("old", "team", of="other")
+    )
     site.applied()
     index.drop("alpha")
     index.drop("beta")
-    site.declare(remote(index.url), repository(more="guard: {preventDestroy: true}"), shown("new", "team"))
+    site.declare(
+        remote(index.url), repository(more="guard: {preventDestroy: true}"), shown("new", "team")
+    )
     done = site.apply("--prune", "--allow-destroy", "--format", "json")
     results = {one["resource"]: one["result"] for one in done.document["outcomes"]}
     assert results == {
@@ -95,8 +107,12 @@ def test_the_repository_of_what_stays_stays(index: Upstream, tmp_path: Path) -> 
     assert served(site) == [("team", "old")]
 
 
-@pytest.mark.parametrize(("before", "after"), [("team", "team"), ("team/simple", "team"), ("team", "team/simple")])
-def test_a_path_that_is_still_served_is_refused_until_its_owner_is_pruned(before: str, after: str, index: Upstream, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("before", "after"), [("team", "team"), ("team/simple", "team"), ("team", "team/simple")]
+)
+def test_a_path_that_is_still_served_is_refused_until_its_owner_is_pruned(
+    before: str, after: str, index: Upstream, tmp_path: Path
+) -> None:
     site = Mirror(tmp_path, remote(index.url), repository(), shown("old", before))
     site.applied()
     site.declare(remote(index.url), repository(), shown("new", after))
@@ -109,7 +125,9 @@ def test_a_path_that_is_still_served_is_refused_until_its_owner_is_pruned(before
     assert served(site) == [(after, "new")]
 
 
-def test_a_publication_goes_back_to_a_version_while_the_next_one_is_refused(index: Upstream, tmp_path: Path) -> None:
+def test_a_publication_goes_back_to_a_version_while_the_next_one_is_refused(
+    index: Upstream, tmp_path: Path
+) -> None:
     site = Mirror(tmp_path, remote(index.url), repository(), publication())
     site.applied()
     index.release("alpha", "2.0")
@@ -131,7 +149,11 @@ def test_an_outcome_says_what_was_committed(index: Upstream, tmp_path: Path) -> 
     index.on(index.file_path("alpha-2.0-py3-none-any.whl"), status(503))
     done = site.apply("--format", "json")
     assert done.code == 1
-    message = next(one["message"] for one in json.loads(done.out)["outcomes"] if one["resource"] == "repository/team")
+    message = next(
+        load["message"]
+        for load in json.loads(done.out)["outcomes"]
+        if load["resource"] == "repository/team"
+    )
     assert ", +1 distributions\n" in message
 
 
@@ -139,15 +161,25 @@ def test_a_publication_that_only_moved_is_done(index: Upstream, tmp_path: Path) 
     site = Mirror(tmp_path, remote(index.url), repository(), shown("team", "here"))
     site.applied()
     site.declare(remote(index.url), repository(), shown("team", "there"))
-    results = {one["resource"]: one["result"] for one in json.loads(site.applied("--format", "json"))["outcomes"]}
+    results = {
+        load["resource"]: load["result"]
+        for load in json.loads(site.applied("--format", "json"))["outcomes"]
+    }
     assert results == {"publication/team": "done", "repository/team": "unchanged"}
     assert served(site) == [("there", "team")]
 
 
 @pytest.mark.parametrize("relative", [False, True])
-def test_an_export_goes_with_its_declaration(relative: bool, index: Upstream, tmp_path: Path) -> None:
+def test_an_export_goes_with_its_declaration(
+    relative: bool, index: Upstream, tmp_path: Path
+) -> None:
     out = tmp_path / "out"
-    site = Mirror(tmp_path, remote(index.url), repository(), publication(more=export("out" if relative else str(out))))
+    site = Mirror(
+        tmp_path,
+        remote(index.url),
+        repository(),
+        publication(more=export("out" if relative else str(out))),
+    )
     site.applied()
     assert out.is_symlink()
     site.declare(remote(index.url), repository(), publication(more=export("elsewhere")))
@@ -159,7 +191,9 @@ def test_an_export_goes_with_its_declaration(relative: bool, index: Upstream, tm
 
 
 def test_an_export_that_another_publication_has_now_stays(index: Upstream, tmp_path: Path) -> None:
-    site = Mirror(tmp_path, remote(index.url), repository(), shown("a", "a", export("out")), shown("b", "b"))
+    site = Mirror(
+        tmp_path, remote(index.url), repository(), shown("a", "a", export("out")), shown("b", "b")
+    )
     site.applied()
     site.declare(remote(index.url), repository(), shown("a", "a"), shown("b", "b", export("out")))
     site.applied()
@@ -167,18 +201,26 @@ def test_an_export_that_another_publication_has_now_stays(index: Upstream, tmp_p
     assert not site.pending()
 
 
-def test_pruning_forgets_absolute_exports_and_names_the_others(index: Upstream, tmp_path: Path) -> None:
-    exports = f"exports: [{{directory: {{path: public}}}}, {{directory: {{path: {tmp_path / 'out'}}}}}]"
+def test_pruning_forgets_absolute_exports_and_names_the_others(
+    index: Upstream, tmp_path: Path
+) -> None:
+    exports = (
+        f"exports: [{{directory: {{path: public}}}}, {{directory: {{path: {tmp_path / 'out'}}}}}]"
+    )
     site = Mirror(tmp_path, remote(index.url), repository(), publication(more=exports))
     site.applied()
     site.declare(remote(index.url), repository())
-    assert "publication/team: removed, its export `public` is left where it is" in site.applied("--prune")
+    assert "publication/team: removed, its export `public` is left where it is" in site.applied(
+        "--prune"
+    )
     assert not (tmp_path / "out").is_symlink()
     assert (tmp_path / "public").is_symlink()
 
 
 def test_a_refused_prune_takes_nothing_down(tmp_path: Path) -> None:
-    """An empty checkout with `--prune`: where the guard keeps the repository, what serves and feeds it stays too."""
+    """An empty checkout with `--prune`: where the guard keeps the repository, what serves and feeds
+    it stays too.
+    """
     with upstream() as index:
         index.release("alpha", "1.0")
         site = Mirror(tmp_path, remote(index.url), repository(), publication())
@@ -195,7 +237,9 @@ def test_a_refused_prune_takes_nothing_down(tmp_path: Path) -> None:
 
 def test_a_repository_that_never_had_content_is_not_published_when_it_fails(tmp_path: Path) -> None:
     """An index that is empty because its first sync failed would tell pip that nothing exists."""
-    site = Mirror(tmp_path, remote(f"http://127.0.0.1:{closed_port()}/"), repository(), publication())
+    site = Mirror(
+        tmp_path, remote(f"http://127.0.0.1:{closed_port()}/"), repository(), publication()
+    )
     done = site.apply()
     assert done.code == 1
     assert "publication/team: blocked: repository/team has no content yet" in done.out

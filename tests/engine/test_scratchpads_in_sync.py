@@ -1,4 +1,6 @@
-"""Notes of importers: seen by the calls of one plan, and recorded only when everything that the plan does has succeeded."""
+"""Notes of importers: seen by the calls of one plan, and recorded only when everything that the
+plan does has succeeded.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,16 @@ from reconciler.engine import Allowances, Report
 from reconciler.errors import Unreachable
 from reconciler.manifest import read
 from reconciler.plan import Plan
-from reconciler.plugin import Artifact, Group, ImporterCall, Placed, Unchanged, Unit, UploadConduit, UploadedFile
+from reconciler.plugin import (
+    Artifact,
+    Group,
+    ImporterCall,
+    Placed,
+    Unchanged,
+    Unit,
+    UploadConduit,
+    UploadedFile,
+)
 from tests.support.faulty import status
 from tests.support.rehearsal import LINE, Rehearsal, rehearsal, repository, source
 
@@ -80,13 +91,17 @@ def test_a_note_of_what_did_not_succeed_is_dropped(how: str, stage: Rehearsal) -
 def test_the_failure_of_one_source_drops_the_notes_of_all(stage: Rehearsal) -> None:
     stage.applied()
     seen = noting(stage, "second")
-    stage.declare(stage.remote(), stage.remote("other"), repository("team", source("up"), source("other")))
+    stage.declare(
+        stage.remote(), stage.remote("other"), repository("team", source("up"), source("other"))
+    )
 
     stage.says("b", stage.bare("x"), name="other")
     stage.script.failing["b"] = Unreachable("no answer")
     stage.says("b", stage.bare("x"))
     stage.failed()
-    assert [own for own, _ in seen] == ["first", "second"], "the second source sees what the first noted"
+    assert [own for own, _ in seen] == ["first", "second"], (
+        "the second source sees what the first noted"
+    )
     assert stage.note() == "first"
 
 
@@ -150,7 +165,9 @@ def applied_beside(stage: Rehearsal, beside: Callable[[Plan], None]) -> Report:
 
     async def run() -> Report:
         async with stage.engine(writes=True) as engine:
-            return await engine.apply(read([stage.manifest], stage.registry), Allowances(), {}, beside)
+            return await engine.apply(
+                read([stage.manifest], stage.registry), Allowances(), {}, beside
+            )
 
     return asyncio.run(run())
 
@@ -173,7 +190,13 @@ def test_a_pad_that_goes_on_moving_is_named(stage: Rehearsal) -> None:
     counting(stage)
     stage.applied()
     values = iter(range(100, 200))
-    [failed] = [one for one in applied_beside(stage, lambda plan: noted_elsewhere(stage, next(values))).outcomes if one.result == "failed"]
+    [failed] = [
+        outcome
+        for outcome in applied_beside(
+            stage, lambda plan: noted_elsewhere(stage, next(values))
+        ).outcomes
+        if outcome.result == "failed"
+    ]
     assert "the scratchpad of `repository`" in failed.message
     assert stage.note("repository") == next(values) - 1
 
@@ -220,7 +243,9 @@ def test_an_upload_counts_on_what_another_has_noted_meanwhile(stage: Rehearsal) 
         if len(seen) == 1:
             noted_elsewhere(stage, 10)
         conduit.set_repository_scratchpad(seen[-1] + 1)
-        return [("uploads", Unit(LINE, file.name, {}, [Artifact(file.name, file.sha256, file.size)]))]
+        return [
+            ("uploads", Unit(LINE, file.name, {}, [Artifact(file.name, file.sha256, file.size)]))
+        ]
 
     stage.script.on_upload = upload
     stage.upload("mine", b"my own")

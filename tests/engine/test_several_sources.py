@@ -1,4 +1,6 @@
-"""Several sources of one repository: the first that answers for a name owns it; a name changes hands whole, and nothing is lost on the way."""
+"""Several sources of one repository: the first that answers for a name owns it; a name changes
+hands whole, and nothing is lost on the way.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,12 @@ def site(house: Upstream, world: Upstream, tmp_path: Path) -> Mirror:
 
 
 def declare(site: Mirror, house: Upstream, world: Upstream, *sources: str, more: str = "") -> None:
-    site.declare(remote(house.url, "house"), remote(world.url, "world"), repository(sources=sources, more=more), publication())
+    site.declare(
+        remote(house.url, "house"),
+        remote(world.url, "world"),
+        repository(sources=sources, more=more),
+        publication(),
+    )
 
 
 def names(site: Mirror) -> list[str]:
@@ -53,7 +60,11 @@ def digest_of_alpha(site: Mirror) -> str:
     with site.home.database() as database:
         reader = database.reader()
         state = reader.actual_state().repositories["team"]
-        [unit] = [one for one in reader.units(state.id, state.number, ["alpha"])["alpha"] if one.metadata["version"] == "1.0"]
+        [unit] = [
+            one
+            for one in reader.units(state.id, state.number, ["alpha"])["alpha"]
+            if one.metadata["version"] == "1.0"
+        ]
         return unit.artifacts[0].sha256
 
 
@@ -67,7 +78,9 @@ def test_the_first_source_owns_the_name(site: Mirror) -> None:
 
 
 @pytest.mark.parametrize("more", ["", "sync: {mode: additive}"])
-def test_an_outage_is_no_dependency_confusion(more: str, house: Upstream, world: Upstream, site: Mirror) -> None:
+def test_an_outage_is_no_dependency_confusion(
+    more: str, house: Upstream, world: Upstream, site: Mirror
+) -> None:
     declare(site, house, world, ONE, TWO, more=more)
     house.on("/simple/", status(503))
     world.release("alpha", "9.9")
@@ -76,17 +89,23 @@ def test_an_outage_is_no_dependency_confusion(more: str, house: Upstream, world:
     assert names(site) == ["alpha-1.0", "only_house-1.0", "only_world-1.0", "only_world-1.1"]
 
 
-def test_a_page_that_fails_keeps_the_name_with_its_owner(house: Upstream, world: Upstream, site: Mirror) -> None:
+def test_a_page_that_fails_keeps_the_name_with_its_owner(
+    house: Upstream, world: Upstream, site: Mirror
+) -> None:
     house.on(house.page_path("alpha"), status(503))
     world.release("alpha", "9.9")
     assert site.apply().code == 1
     assert names(site) == ["alpha-1.0", "only_house-1.0", "only_world-1.0"]
 
 
-def test_a_name_changes_hands_when_the_sources_are_ordered_anew(house: Upstream, world: Upstream, site: Mirror) -> None:
-    """The same filename with other bytes: it leaves with one source and comes with the other, in one version."""
+def test_a_name_changes_hands_when_the_sources_are_ordered_anew(
+    house: Upstream, world: Upstream, site: Mirror
+) -> None:
+    """The same filename with other bytes: it leaves with one source and comes with the other, in
+    one version.
+    """
     declare(site, house, world, TWO, ONE)
-    assert [one["key"] for one in site.changes()["removed"]] == ["alpha-1.0-py3-none-any.whl"]
+    assert [change["key"] for change in site.changes()["removed"]] == ["alpha-1.0-py3-none-any.whl"]
     site.applied()
     assert names(site) == ["alpha-1.0", "alpha-6.6.6", "only_house-1.0", "only_world-1.0"]
     assert digest_of_alpha(site) == sha256(world)
@@ -94,8 +113,12 @@ def test_a_name_changes_hands_when_the_sources_are_ordered_anew(house: Upstream,
     check_sound(site.home)
 
 
-def test_a_name_that_could_not_change_hands_yet_does_so_later(house: Upstream, world: Upstream, site: Mirror) -> None:
-    """As long as its old owner cannot be read nothing of it is removed; what waits for that is asked for again."""
+def test_a_name_that_could_not_change_hands_yet_does_so_later(
+    house: Upstream, world: Upstream, site: Mirror
+) -> None:
+    """As long as its old owner cannot be read nothing of it is removed; what waits for that is
+    asked for again.
+    """
     declare(site, house, world, TWO, ONE)
     house.on("/simple/", status(503))
     assert site.apply().code == 1
@@ -106,7 +129,9 @@ def test_a_name_that_could_not_change_hands_yet_does_so_later(house: Upstream, w
     assert not site.pending()
 
 
-def test_a_name_that_its_owner_drops_goes_to_the_next(house: Upstream, world: Upstream, site: Mirror) -> None:
+def test_a_name_that_its_owner_drops_goes_to_the_next(
+    house: Upstream, world: Upstream, site: Mirror
+) -> None:
     house.drop("alpha")
     site.applied()
     assert names(site) == ["alpha-1.0", "alpha-6.6.6", "only_house-1.0", "only_world-1.0"]
@@ -114,7 +139,9 @@ def test_a_name_that_its_owner_drops_goes_to_the_next(house: Upstream, world: Up
     assert not site.pending()
 
 
-def test_a_name_that_its_owner_answers_with_404_goes_to_the_next(house: Upstream, world: Upstream, site: Mirror) -> None:
+def test_a_name_that_its_owner_answers_with_404_goes_to_the_next(
+    house: Upstream, world: Upstream, site: Mirror
+) -> None:
     declare(site, house, world, "name: house, include: [alpha]", "name: world, include: [alpha]")
     site.applied()
     house.on(house.page_path("alpha"), status(404))
@@ -124,16 +151,25 @@ def test_a_name_that_its_owner_answers_with_404_goes_to_the_next(house: Upstream
     assert not site.pending()
 
 
-def test_a_name_in_quarantine_goes_to_nobody(house: Upstream, world: Upstream, site: Mirror) -> None:
-    page = b'{"meta": {"api-version": "1.4"}, "name": "alpha", "project-status": {"status": "quarantined"}, "files": []}'
-    house.on(house.page_path("alpha"), body(page, content_type="application/vnd.pypi.simple.v1+json"))
+def test_a_name_in_quarantine_goes_to_nobody(
+    house: Upstream, world: Upstream, site: Mirror
+) -> None:
+    page = (
+        b'{"meta": {"api-version": "1.4"}, "name": "alpha", "project-status": {"status":'
+        b' "quarantined"}, "files": []}'
+    )
+    house.on(
+        house.page_path("alpha"), body(page, content_type="application/vnd.pypi.simple.v1+json")
+    )
     for _ in range(2):
         site.applied()
         assert names(site) == ["only_house-1.0", "only_world-1.0"]
     assert not site.pending()
 
 
-def test_what_a_dependency_is_called_is_free_for_nobody_while_its_requirer_cannot_be_read(house: Upstream, world: Upstream, site: Mirror) -> None:
+def test_what_a_dependency_is_called_is_free_for_nobody_while_its_requirer_cannot_be_read(
+    house: Upstream, world: Upstream, site: Mirror
+) -> None:
     house.offer("only-house", build_wheel("only-house", "2.0", requires=["alpha"]))
     world.drop("alpha")
     declare(site, house, world, "name: house, include: [only-house], dependencies: true", TWO)
@@ -145,13 +181,23 @@ def test_what_a_dependency_is_called_is_free_for_nobody_while_its_requirer_canno
     assert names(site) == ["alpha-1.0", "only_house-1.0", "only_house-2.0", "only_world-1.0"]
 
 
-def test_a_name_that_one_of_two_sources_never_had_is_no_failure(house: Upstream, world: Upstream, site: Mirror) -> None:
-    declare(site, house, world, "name: house, include: [only-world]", "name: world, include: [only-world]")
+def test_a_name_that_one_of_two_sources_never_had_is_no_failure(
+    house: Upstream, world: Upstream, site: Mirror
+) -> None:
+    declare(
+        site,
+        house,
+        world,
+        "name: house, include: [only-world]",
+        "name: world, include: [only-world]",
+    )
     site.applied("--allow-destroy")
     assert names(site) == ["only_world-1.0"]
 
 
-def test_a_takeover_whose_file_fails_loses_nothing(house: Upstream, world: Upstream, site: Mirror) -> None:
+def test_a_takeover_whose_file_fails_loses_nothing(
+    house: Upstream, world: Upstream, site: Mirror
+) -> None:
     world.on(world.file_path("alpha-1.0-py3-none-any.whl"), status(500))
     declare(site, house, world, TWO, ONE)
     assert site.apply().code == 1
@@ -164,14 +210,18 @@ def test_a_takeover_whose_file_fails_loses_nothing(house: Upstream, world: Upstr
     check_sound(site.home)
 
 
-def test_a_source_that_goes_takes_along_what_it_brought(house: Upstream, world: Upstream, site: Mirror) -> None:
+def test_a_source_that_goes_takes_along_what_it_brought(
+    house: Upstream, world: Upstream, site: Mirror
+) -> None:
     declare(site, house, world, TWO)
     site.applied()
     assert names(site) == ["alpha-1.0", "alpha-6.6.6", "only_world-1.0"]
     assert not site.pending()
 
 
-def test_the_same_content_from_another_source_only_changes_hands(house: Upstream, world: Upstream, site: Mirror) -> None:
+def test_the_same_content_from_another_source_only_changes_hands(
+    house: Upstream, world: Upstream, site: Mirror
+) -> None:
     declare(site, house, house, ONE)
     site.applied("--allow-destroy")
     before = site.version()
@@ -182,7 +232,9 @@ def test_the_same_content_from_another_source_only_changes_hands(house: Upstream
     assert not site.pending()
 
 
-def test_in_additive_mode_what_another_source_holds_is_kept_out_with_a_reason(house: Upstream, world: Upstream, site: Mirror) -> None:
+def test_in_additive_mode_what_another_source_holds_is_kept_out_with_a_reason(
+    house: Upstream, world: Upstream, site: Mirror
+) -> None:
     declare(site, house, world, TWO, ONE, more="sync: {mode: additive}")
     assert "held by remote:house" in site.plan().out
     site.applied()
@@ -191,21 +243,29 @@ def test_in_additive_mode_what_another_source_holds_is_kept_out_with_a_reason(ho
     assert not site.pending()
 
 
-def test_a_takeover_that_cannot_be_read_takes_nothing_away(house: Upstream, world: Upstream, site: Mirror) -> None:
-    """The new owner answers for its list and not for the page: what the old owner brought stays until the page was read."""
+def test_a_takeover_that_cannot_be_read_takes_nothing_away(
+    house: Upstream, world: Upstream, site: Mirror
+) -> None:
+    """The new owner answers for its list and not for the page: what the old owner brought stays
+    until the page was read.
+    """
     declare(site, house, world, TWO, ONE)
     world.on(world.page_path("alpha"), status(503))
     assert site.apply().code == 1
     assert "alpha-1.0-py3-none-any.whl" in site.filenames()
-    assert [one["group"] for one in site.changes()["removed"]] == []
+    assert [change["group"] for change in site.changes()["removed"]] == []
     world.restore()
     site.applied()
     assert "alpha-6.6.6-py3-none-any.whl" in site.filenames()
 
 
 @pytest.mark.parametrize("broken", ["page", "listing"])
-def test_a_renamed_remote_that_cannot_be_read_takes_nothing_away(broken: str, house: Upstream, tmp_path: Path) -> None:
-    site = Mirror(tmp_path, remote(house.url, "old"), repository(sources=["name: old"]), publication())
+def test_a_renamed_remote_that_cannot_be_read_takes_nothing_away(
+    broken: str, house: Upstream, tmp_path: Path
+) -> None:
+    site = Mirror(
+        tmp_path, remote(house.url, "old"), repository(sources=["name: old"]), publication()
+    )
     site.applied()
     before = site.filenames()
     site.declare(remote(house.url, "new"), repository(sources=["name: new"]), publication())
@@ -218,16 +278,22 @@ def test_a_renamed_remote_that_cannot_be_read_takes_nothing_away(broken: str, ho
     assert not site.pending()
 
 
-def test_what_leaves_with_its_source_says_so(house: Upstream, world: Upstream, site: Mirror) -> None:
+def test_what_leaves_with_its_source_says_so(
+    house: Upstream, world: Upstream, site: Mirror
+) -> None:
     declare(site, house, world, ONE)
-    assert {one["reason"] for one in site.changes()["removed"]} == {"the manifest no longer names remote:world"}
-    declare(site, house, world, TWO, ONE)
-    assert "remote:world has the name now" in {one["reason"] for one in site.changes()["removed"]} | {
-        one["reason"] for one in site.changes()["changed"]
+    assert {change["reason"] for change in site.changes()["removed"]} == {
+        "the manifest no longer names remote:world"
     }
+    declare(site, house, world, TWO, ONE)
+    assert "remote:world has the name now" in {
+        change["reason"] for change in site.changes()["removed"]
+    } | {change["reason"] for change in site.changes()["changed"]}
 
 
-def test_another_index_is_read_anew_whatever_its_serials_say(house: Upstream, world: Upstream, tmp_path: Path) -> None:
+def test_another_index_is_read_anew_whatever_its_serials_say(
+    house: Upstream, world: Upstream, tmp_path: Path
+) -> None:
     """Validators belong to one index: the same serial at another URL says nothing."""
     site = Mirror(tmp_path, remote(house.url), repository(sources=["name: up"]), publication())
     site.applied()
@@ -236,7 +302,9 @@ def test_another_index_is_read_anew_whatever_its_serials_say(house: Upstream, wo
     assert "alpha-6.6.6-py3-none-any.whl" in site.filenames()
 
 
-def test_a_file_that_upstream_replaced_is_refused_and_the_rest_goes_on(house: Upstream, tmp_path: Path) -> None:
+def test_a_file_that_upstream_replaced_is_refused_and_the_rest_goes_on(
+    house: Upstream, tmp_path: Path
+) -> None:
     site = Mirror(tmp_path, remote(house.url), repository(sources=["name: up"]), publication())
     site.applied()
     house.replace("alpha", "1.0")

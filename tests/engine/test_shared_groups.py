@@ -1,4 +1,6 @@
-"""Groups that a later source shares: it adds to a name that an earlier one owns, and a key that both have is the earlier one's."""
+"""Groups that a later source shares: it adds to a name that an earlier one owns, and a key that
+both have is the earlier one's.
+"""
 
 from __future__ import annotations
 
@@ -45,14 +47,19 @@ def share(stage: Rehearsal, *names: str) -> None:
             yield UNCHANGED
             return
         for group in upstream.groups:
-            yield Group(group, upstream.validators[group], listed=True, shared=name != "up" and group in names)
+            yield Group(
+                group,
+                upstream.validators[group],
+                listed=True,
+                shared=name != "up" and group in names,
+            )
 
     stage.script.on_declare = declaring
 
 
 def by(stage: Rehearsal, key: str = "both") -> str:
     """Whose unit it is."""
-    [found] = [one.metadata["by"] for one in stage.units() if one.key == key]
+    [found] = [unit.metadata["by"] for unit in stage.units() if unit.key == key]
     assert isinstance(found, str)
     return found
 
@@ -152,7 +159,14 @@ def test_an_owner_that_fails_keeps_its_name_and_what_it_brought(stage: Rehearsal
     stage.applied()
     stage.script.failing["declare up"] = OSError("no route")
     stage.says("b", stage.bare("worse"), name="down", validator="2")
-    stage.says("a", stage.bare("more"), stage.bare("most"), unit("both", "down"), name="down", validator="2")
+    stage.says(
+        "a",
+        stage.bare("more"),
+        stage.bare("most"),
+        unit("both", "down"),
+        name="down",
+        validator="2",
+    )
     assert "no route" in stage.failed()
     assert stage.held() == ["a/both", "a/more", "a/most", "a/one", "b/two"]
     assert by(stage) == "up"
@@ -180,7 +194,14 @@ def test_a_shared_name_that_is_gone_stays_its_owners(stage: Rehearsal) -> None:
 
 
 def test_a_third_source_may_share_as_well(stage: Rehearsal) -> None:
-    stage.says("a", unit("both", "third"), unit("more", "third"), stage.bare("last"), name="third", validator="1")
+    stage.says(
+        "a",
+        unit("both", "third"),
+        unit("more", "third"),
+        stage.bare("last"),
+        name="third",
+        validator="1",
+    )
     declare(stage, "up", "down", "third")
     stage.applied()
     assert stage.sources() == {

@@ -1,4 +1,6 @@
-"""A source that says that nothing changed is believed only where it can be: as a whole, with the same rules, among the same neighbours."""
+"""A source that says that nothing changed is believed only where it can be: as a whole, with the
+same rules, among the same neighbours.
+"""
 
 from __future__ import annotations
 
@@ -109,13 +111,17 @@ def test_a_group_that_failed_is_asked_for_again(stage: Rehearsal) -> None:
 
 
 def test_a_key_that_another_source_holds_is_asked_for_again(stage: Rehearsal) -> None:
-    """In additive mode a name changes hands while its units do not: what waits for that is no settled state."""
+    """In additive mode a name changes hands while its units do not: what waits for that is no
+    settled state.
+    """
     both = [stage.remote(), stage.remote("other")]
     stage.says("a", stage.bare("one", by="other"), name="other")
     stage.validator("o1", "other")
     stage.declare(*both, repository("team", source("up"), more="sync: {mode: additive}"))
     stage.applied()
-    stage.declare(*both, repository("team", source("other"), source("up"), more="sync: {mode: additive}"))
+    stage.declare(
+        *both, repository("team", source("other"), source("up"), more="sync: {mode: additive}")
+    )
     assert "held by remote:up" in stage.text()
     for _ in range(2):
         assert "other/a" in asked(stage)
@@ -172,7 +178,9 @@ def test_the_first_that_has_a_name_owns_it(pair: Rehearsal) -> None:
     assert asked(pair) == []
 
 
-def test_a_name_that_an_earlier_source_drops_goes_to_one_that_did_not_change(pair: Rehearsal) -> None:
+def test_a_name_that_an_earlier_source_drops_goes_to_one_that_did_not_change(
+    pair: Rehearsal,
+) -> None:
     pair.drops("a")
     pair.validator("v2")
     pair.applied()
@@ -180,7 +188,9 @@ def test_a_name_that_an_earlier_source_drops_goes_to_one_that_did_not_change(pai
     assert asked(pair) == []
 
 
-def test_a_name_that_an_earlier_source_takes_leaves_one_that_did_not_change(pair: Rehearsal) -> None:
+def test_a_name_that_an_earlier_source_takes_leaves_one_that_did_not_change(
+    pair: Rehearsal,
+) -> None:
     pair.says("c", pair.bare("of up"))
     pair.validator("v2")
     pair.applied()
@@ -199,8 +209,12 @@ def test_sources_that_did_not_change_and_were_ordered_anew_change_hands(pair: Re
 
 
 @pytest.mark.parametrize("validator", ["a1", None])
-def test_a_name_that_is_gone_stays_with_the_one_that_has_it(validator: str | None, pair: Rehearsal) -> None:
-    """Its first source goes on to name it, and says each time it is asked that there is nothing behind it."""
+def test_a_name_that_is_gone_stays_with_the_one_that_has_it(
+    validator: str | None, pair: Rehearsal
+) -> None:
+    """Its first source goes on to name it, and says each time it is asked that there is nothing
+    behind it.
+    """
     pair.says("a", validator=validator)
     pair.script.failing["a"] = Gone("404")
 
@@ -239,7 +253,8 @@ def test_an_uploaded_name_is_taken_from_a_source_that_did_not_change(stage: Rehe
     assert stage.held() == ["a/one", "a/two", "b/three"]
 
 
-# As a property: whoever says UNCHANGED as often as they may ends where whoever is read anew each time ends
+# As a property: whoever says UNCHANGED as often as they may ends where whoever is read anew each
+# time ends
 
 NAMES = ("a", "b", "c")
 HELD = st.dictionaries(st.sampled_from(NAMES), st.sets(st.sampled_from("xyz")), max_size=3)
@@ -247,7 +262,9 @@ HELD = st.dictionaries(st.sampled_from(NAMES), st.sets(st.sampled_from("xyz")), 
 
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(steps=st.lists(st.tuples(HELD, HELD, st.booleans()), min_size=2, max_size=4))
-def test_believing_validators_changes_nothing(steps: list[tuple[dict[str, set[str]], dict[str, set[str]], bool]]) -> None:
+def test_believing_validators_changes_nothing(
+    steps: list[tuple[dict[str, set[str]], dict[str, set[str]], bool]],
+) -> None:
     outcomes = []
     for honest in (True, False):
         with TemporaryDirectory() as folder, rehearsal(Path(folder)) as stage:
@@ -255,8 +272,15 @@ def test_believing_validators_changes_nothing(steps: list[tuple[dict[str, set[st
             for up, other, swapped in steps:
                 for name, groups in (("up", up), ("other", other)):
                     holdings = stage.script.upstream(name)
-                    holdings.groups = {group: [stage.bare(key, of=name) for key in sorted(keys)] for group, keys in groups.items()}
-                    holdings.validator = str(sorted((group, sorted(keys)) for group, keys in groups.items())) if honest else None
+                    holdings.groups = {
+                        group: [stage.bare(key, of=name) for key in sorted(keys)]
+                        for group, keys in groups.items()
+                    }
+                    holdings.validator = (
+                        str(sorted((group, sorted(keys)) for group, keys in groups.items()))
+                        if honest
+                        else None
+                    )
                 ordered(stage, *(("other", "up") if swapped else ("up", "other")))
                 stage.applied()
                 held.append([(unit.group, unit.key, str(unit.metadata)) for unit in stage.units()])

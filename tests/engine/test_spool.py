@@ -1,4 +1,6 @@
-"""The spool: groups in name order whatever order they came in, on disk when they are many, settled where sources share a group."""
+"""The spool: groups in name order whatever order they came in, on disk when they are many, settled
+where sources share a group.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +8,15 @@ from itertools import permutations
 
 import msgspec
 
-from reconciler.engine.spool import SpoolWriter
+from reconciler.engine.sources.spool import SpoolWriter
 from reconciler.plan import ADD, MOVE, REFUSE, REMOVE, ChangeLine, Counts, GroupChange, GroupLine
 
 DIGEST, OTHER = "1" * 64, "2" * 64
 
 
-def a_change(name: str, *lines: ChangeLine, source: str = "remote:a", validator: str | None = None) -> GroupChange:
+def a_change(
+    name: str, *lines: ChangeLine, source: str = "remote:a", validator: str | None = None
+) -> GroupChange:
     return GroupChange(GroupLine(name, source, validator=validator), list(lines))
 
 
@@ -29,7 +33,9 @@ def test_groups_come_back_in_order_and_counted() -> None:
             writer.add([change])
         spool, counts = writer.close()
         assert [change.head.name for change in spool] == ["a", "b", "c"]
-        assert list(spool) == sorted(changes, key=lambda change: change.head.name), "any number of times"
+        assert list(spool) == sorted(changes, key=lambda change: change.head.name), (
+            "any number of times"
+        )
         assert counts == Counts(added=3, download=21)
         digests.add(spool.digest)
     assert len(digests) == 1
@@ -38,7 +44,9 @@ def test_groups_come_back_in_order_and_counted() -> None:
 def test_many_groups_go_to_a_file_and_come_back() -> None:
     writer = SpoolWriter()
     padding = msgspec.Raw(msgspec.json.encode("x\n\r\u2028" * 10_000))
-    writer.add(a_change(f"g{number:03}", a_line(ADD, body=padding)) for number in reversed(range(200)))
+    writer.add(
+        a_change(f"g{number:03}", a_line(ADD, body=padding)) for number in reversed(range(200))
+    )
     spool, counts = writer.close()
     assert counts.added == 200
     assert [change.head.name for change in spool] == [f"g{number:03}" for number in range(200)]
@@ -49,12 +57,20 @@ def test_two_readers_do_not_disturb_each_other() -> None:
     writer = SpoolWriter()
     writer.add(a_change(name, a_line(ADD)) for name in "abc")
     spool, _ = writer.close()
-    assert [(one.head.name, two.head.name) for one, two in zip(spool, spool, strict=True)] == [(name, name) for name in "abc"]
+    assert [(one.head.name, two.head.name) for one, two in zip(spool, spool, strict=True)] == [
+        (name, name) for name in "abc"
+    ]
 
 
 def test_what_leaves_one_source_and_joins_another_only_changes_hands() -> None:
     writer = SpoolWriter()
-    writer.add([a_change("a", a_line(ADD), source="remote:b"), a_change("z", a_line(ADD)), a_change("a", a_line(REMOVE))])
+    writer.add(
+        [
+            a_change("a", a_line(ADD), source="remote:b"),
+            a_change("z", a_line(ADD)),
+            a_change("a", a_line(REMOVE)),
+        ]
+    )
     spool, counts = writer.close()
     assert [(one.head.name, one.head.source, one.lines[0].op) for one in spool] == [
         ("a", "remote:a", MOVE),

@@ -1,4 +1,6 @@
-"""Uploads where something is wrong: plugins that never come back, plugins that are gone, and files that are in and cannot be shown."""
+"""Uploads where something is wrong: plugins that never come back, plugins that are gone, and files
+that are in and cannot be shown.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from reconciler.cli import serve
-from reconciler.engine import Limits
-from reconciler.engine.crew import AT_ONCE
+from reconciler.engine import CallLimits
+from reconciler.engine.plugin_calls.worker_pool import AT_ONCE
 from reconciler.engine.service import Service, uploaded_file
 from reconciler.errors import Temporary, UsageFault
 from reconciler.plugin import Artifact, Placed, Unit, UploadConduit, UploadedFile
@@ -30,7 +32,12 @@ MINE = "upload: {}"
 def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rehearsal]:
     monkeypatch.setenv("T_TOKEN", "s3cret")
     with rehearsal(tmp_path) as found:
-        found.declare(repository("team", MINE), repository("other", MINE), publication(more=ACCESS), publication("other", of="other", more=ACCESS))
+        found.declare(
+            repository("team", MINE),
+            repository("other", MINE),
+            publication(more=ACCESS),
+            publication("other", of="other", more=ACCESS),
+        )
         found.applied()
         yield found
 
@@ -46,7 +53,9 @@ class Slow:
         if file.name.startswith("slow"):
             self.waiting.release()
             self.released.wait(60)
-        return [("uploads", Unit(LINE, file.name, {}, [Artifact(file.name, file.sha256, file.size)]))]
+        return [
+            ("uploads", Unit(LINE, file.name, {}, [Artifact(file.name, file.sha256, file.size)]))
+        ]
 
 
 @pytest.fixture
@@ -57,7 +66,13 @@ def slow(stage: Rehearsal) -> Iterator[Slow]:
 
 
 def sent(client: Client, publication: str, name: str) -> asyncio.Task[Answer]:
-    return asyncio.create_task(client.post(f"/{publication}/upload/", [form(file_part(name, name.encode()))], headers=[FORM, BEARER]))
+    return asyncio.create_task(
+        client.post(
+            f"/{publication}/upload/",
+            [form(file_part(name, name.encode()))],
+            headers=[FORM, BEARER],
+        )
+    )
 
 
 def test_plugins_that_never_come_back_hold_up_nobody_else(stage: Rehearsal, slow: Slow) -> None:
@@ -68,11 +83,18 @@ def test_plugins_that_never_come_back_hold_up_nobody_else(stage: Rehearsal, slow
         assert (await sent(client, "other", "quick")).status == 201
         assert (await client.get("/other/uploads/quick")).body == b"quick"
         for answer in [await one for one in hanging]:
-            assert (answer.status, "retry-after" in answer.headers, "`team`" in answer.text) == (503, True, True)
-        assert "`receive` of publisher `lines`, `upload` of importer `lines` for repository `team` did nothing" in (await hanging[0]).text
+            assert (answer.status, "retry-after" in answer.headers, "`team`" in answer.text) == (
+                503,
+                True,
+                True,
+            )
+        assert (
+            "`receive` of publisher `lines`, `upload` of importer `lines` for repository `team` did"
+            " nothing" in (await hanging[0]).text
+        )
         assert (await sent(client, "team", "quick")).status == 201
 
-    stage.limits = Limits(call=1.0)
+    stage.limits = CallLimits(call=1.0)
     stage.served(talk)
     slow.released.set()
     assert stage.held() == ["uploads/quick"]
@@ -89,7 +111,7 @@ def test_what_comes_back_too_late_changes_nothing(stage: Rehearsal, slow: Slow) 
         for thread in [one for one in threading.enumerate() if one.name == "upload"]:
             await asyncio.to_thread(thread.join)
 
-    asyncio.run(stage.serviced(talk, limits=Limits(call=0.2)))
+    asyncio.run(stage.serviced(talk, limits=CallLimits(call=0.2)))
     assert stage.held() == []
     assert stage.number() == 0
     check_sound(stage.home)
@@ -123,9 +145,14 @@ def test_a_plugin_that_is_gone_is_the_reason_that_is_told(
 
 
 def unpublishable(stage: Rehearsal) -> None:
-    """From now on the publication `team` cannot be shown: something else is where it is exported to."""
+    """From now on the publication `team` cannot be shown: something else is where it is exported
+    to.
+    """
     directory = stage.folder / "export"
-    stage.declare(repository("team", MINE), publication(more=f"{ACCESS}, exports: [{{directory: {{path: '{directory}'}}}}]"))
+    stage.declare(
+        repository("team", MINE),
+        publication(more=f"{ACCESS}, exports: [{{directory: {{path: '{directory}'}}}}]"),
+    )
     stage.applied()
     directory.unlink()
     directory.mkdir()
@@ -143,7 +170,9 @@ def test_a_file_that_is_in_and_not_shown_is_accepted_and_no_more(stage: Rehearsa
     assert (stage.folder / "export" / "uploads" / "mine").read_bytes() == b"x"
 
 
-def test_commands_fail_where_something_is_not_shown(stage: Rehearsal, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_commands_fail_where_something_is_not_shown(
+    stage: Rehearsal, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     from reconciler.cli import remove, upload
 
     monkeypatch.setattr("reconciler.cli.settings.registry", lambda: stage.registry)
@@ -151,7 +180,10 @@ def test_commands_fail_where_something_is_not_shown(stage: Rehearsal, monkeypatc
     file.write_bytes(b"x")
     assert upload.command("team", [file], home=stage.home.root) == 0
     assert remove.command("team", ["mine"], home=stage.home.root) == 0
-    assert capsys.readouterr().out == "mine: version 1 holds `uploads/mine`\nversion 2 no longer holds `uploads/mine`\n"
+    assert (
+        capsys.readouterr().out
+        == "mine: version 1 holds `uploads/mine`\nversion 2 no longer holds `uploads/mine`\n"
+    )
     unpublishable(stage)
     assert upload.command("team", [file], home=stage.home.root) == 1
     assert remove.command("team", ["mine"], home=stage.home.root) == 1

@@ -1,4 +1,6 @@
-"""Files that people bring: who may, what becomes of them, who was first, and that nothing is lost however many come at once."""
+"""Files that people bring: who may, what becomes of them, who was first, and that nothing is lost
+however many come at once.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from reconciler.engine import Inspector, Step, listen, uploads
+from reconciler.engine import Checkpoint, Inspector, listen
 from reconciler.engine.service import uploaded_file
+from reconciler.engine.uploads import receiving
 from reconciler.errors import Conflict, ManifestFaults, PluginFault, Refused, UsageFault
 from reconciler.plugin import Artifact, Placed, StoredUnit, Unit, UploadConduit, UploadedFile
 from tests.support.asgi import Client
@@ -39,14 +42,21 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rehearsal
     monkeypatch.setenv("T_PASSWORD", "lovelace")
     with rehearsal(tmp_path) as found:
         found.says("a", found.file("one"))
-        found.declare(found.remote(), repository("team", "remote: {name: up}", MINE), publication(more=ACCESS))
+        found.declare(
+            found.remote(), repository("team", "remote: {name: up}", MINE), publication(more=ACCESS)
+        )
         found.applied()
         yield found
 
 
 def test_an_uploaded_file_is_a_version_and_is_shown_at_once(stage: Rehearsal) -> None:
     taken = stage.upload("mine", b"my own")
-    assert (taken.version, taken.keys, taken.shown, taken.delayed) == (2, ("mine",), ("/team/",), ())
+    assert (taken.version, taken.keys, taken.shown, taken.delayed) == (
+        2,
+        ("mine",),
+        ("/team/",),
+        (),
+    )
     assert stage.held() == ["a/one", "uploads/mine"]
     [answer] = stage.get("/team/uploads/mine")
     assert answer.body == b"my own"
@@ -88,12 +98,24 @@ def test_who_may(header: tuple[str, str], status: int, principal: str, stage: Re
         assert "www-authenticate" in answer.headers
 
 
-def test_a_secret_that_is_not_there_lets_nobody_in(stage: Rehearsal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_secret_that_is_not_there_lets_nobody_in(
+    stage: Rehearsal, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("T_TOKEN")
     for text in ("", "None", "T_TOKEN"):
-        assert stage.post("/team/upload/", file_part("mine", b"x"), headers=[basic("__token__", text)]).status == 401
+        assert (
+            stage.post(
+                "/team/upload/", file_part("mine", b"x"), headers=[basic("__token__", text)]
+            ).status
+            == 401
+        )
     monkeypatch.setenv("T_TOKEN", "")
-    assert stage.post("/team/upload/", file_part("mine", b"x"), headers=[basic("__token__", "")]).status == 401
+    assert (
+        stage.post(
+            "/team/upload/", file_part("mine", b"x"), headers=[basic("__token__", "")]
+        ).status
+        == 401
+    )
 
 
 def test_a_publication_that_names_nobody_takes_nothing(stage: Rehearsal) -> None:
@@ -119,7 +141,9 @@ def test_the_same_file_again_is_nothing_new(stage: Rehearsal) -> None:
     assert stage.number() == 2
 
 
-def test_other_bytes_under_a_name_replace_it_where_the_type_lets_them_and_conflict_where_not(stage: Rehearsal) -> None:
+def test_other_bytes_under_a_name_replace_it_where_the_type_lets_them_and_conflict_where_not(
+    stage: Rehearsal,
+) -> None:
     stage.upload("mine", b"my own")
     stage.upload("mine", b"another one")
     assert stage.number() == 3
@@ -131,14 +155,21 @@ def test_other_bytes_under_a_name_replace_it_where_the_type_lets_them_and_confli
 
 
 def test_a_name_of_an_earlier_source_conflicts(stage: Rehearsal) -> None:
-    answer = stage.post("/team/upload/", text_part("group", "a"), file_part("mine", b"x"), headers=[BEARER])
+    answer = stage.post(
+        "/team/upload/", text_part("group", "a"), file_part("mine", b"x"), headers=[BEARER]
+    )
     assert answer.status == 409
     assert "`a` belongs to remote:up" in answer.text
     assert "put `upload` first" in answer.text
 
 
 def test_a_rule_refuses_with_its_reason(stage: Rehearsal) -> None:
-    stage.declare(stage.remote(), rules("deny: [mine]"), repository("team", "remote: {name: up}", MINE), publication(more=ACCESS))
+    stage.declare(
+        stage.remote(),
+        rules("deny: [mine]"),
+        repository("team", "remote: {name: up}", MINE),
+        publication(more=ACCESS),
+    )
     stage.applied()
     answer = stage.post("/team/upload/", file_part("mine", b"x"), headers=[BEARER])
     assert (answer.status, "rules.deny" in answer.text) == (403, True)
@@ -156,7 +187,12 @@ def test_overrides_hold_for_this_upload_alone(stage: Rehearsal) -> None:
     path.write_bytes(b"my own")
 
     def upload(*overrides: str) -> Any:
-        return asyncio.run(stage.serviced(lambda service: service.upload("team", uploaded_file(path), {}, "ada"), overrides=overrides))
+        return asyncio.run(
+            stage.serviced(
+                lambda service: service.upload("team", uploaded_file(path), {}, "ada"),
+                overrides=overrides,
+            )
+        )
 
     with pytest.raises(Refused, match="skipped"):
         upload("repository/team.skip=[mine]")
@@ -170,11 +206,18 @@ def test_overrides_hold_for_this_upload_alone(stage: Rehearsal) -> None:
 
 def test_many_files_into_one_group_all_land(stage: Rehearsal) -> None:
     async def talk(client: Client) -> list[Any]:
-        sent = [client.post("/team/upload/", [form(file_part(f"file{n:02}", b"%d" % n))], headers=[FORM, BEARER]) for n in range(20)]
+        sent = [
+            client.post(
+                "/team/upload/", [form(file_part(f"file{n:02}", b"%d" % n))], headers=[FORM, BEARER]
+            )
+            for n in range(20)
+        ]
         return list(await asyncio.gather(*sent))
 
     answers = stage.served(talk)
-    assert {one.status for one in answers} == {201}, [one.text for one in answers]
+    assert {response.status for response in answers} == {201}, [
+        response.text for response in answers
+    ]
     assert stage.held() == ["a/one", *(f"uploads/file{n:02}" for n in range(20))]
     check_sound(stage.home)
     [answer] = stage.get("/team/uploads/file07")
@@ -183,7 +226,10 @@ def test_many_files_into_one_group_all_land(stage: Rehearsal) -> None:
 
 
 def test_processes_do_not_lose_each_others_files(stage: Rehearsal) -> None:
-    processes = [started(stage.folder, [f"{process}-{number}" for number in range(3)]) for process in range(3)]
+    processes = [
+        started(stage.folder, [f"{process}-{number}" for number in range(3)])
+        for process in range(3)
+    ]
     for one in processes:
         one.join()
     assert [one.exitcode for one in processes] == [0, 0, 0]
@@ -192,14 +238,18 @@ def test_processes_do_not_lose_each_others_files(stage: Rehearsal) -> None:
 
 
 def test_an_upload_does_not_wait_for_a_running_apply_which_plans_again(stage: Rehearsal) -> None:
-    """It comes while the apply holds its lease, into a group that the apply touches too; both end up in what is served."""
+    """It comes while the apply holds its lease, into a group that the apply touches too; both end
+    up in what is served.
+    """
     stage.says("a", stage.file("one"), stage.file("two"))
     stage.says("uploads", stage.file("hidden by the uploads"))
-    stage.declare(stage.remote(), repository("team", MINE, "remote: {name: up}"), publication(more=ACCESS))
+    stage.declare(
+        stage.remote(), repository("team", MINE, "remote: {name: up}"), publication(more=ACCESS)
+    )
     codes: list[int | None] = []
 
-    def interrupt(reached: Step) -> None:
-        if reached is Step.BEFORE_FLIP and not codes:
+    def interrupt(reached: Checkpoint) -> None:
+        if reached is Checkpoint.BEFORE_FLIP and not codes:
             codes.append(None)
             process = started(stage.folder, ["mine"])
             process.join()
@@ -217,8 +267,8 @@ def test_an_upload_does_not_wait_for_a_running_apply_which_plans_again(stage: Re
     check_sound(stage.home)
 
 
-@pytest.mark.parametrize("step", [Step.BYTES_WRITTEN, Step.POINTER_SET])
-def test_a_server_that_dies_leaves_no_lie(step: Step, stage: Rehearsal) -> None:
+@pytest.mark.parametrize("step", [Checkpoint.BYTES_WRITTEN, Checkpoint.POINTER_SET])
+def test_a_server_that_dies_leaves_no_lie(step: Checkpoint, stage: Rehearsal) -> None:
     process = started(stage.folder, ["mine"], die_at=step)
     process.join()
     assert process.exitcode == -signal.SIGKILL
@@ -299,13 +349,21 @@ def test_uploads_stay_when_no_manifest_names_their_source_any_more(stage: Rehear
         (lambda file: ["nonsense"], "pairs"),
         (lambda file: iter(lambda: ("g", Unit(LINE, "x", {})), None), "more than"),
         (lambda file: [("g", Unit(LINE, "x", {}, [Artifact("../x", file.sha256)]))], "unsafe"),
-        (lambda file: [("g", Unit(LINE, "x", {})), ("g", Unit(LINE, "x", {}))], "two units under the key `x`"),
-        (lambda file: [("g", Unit(LINE, "x", {}, [Artifact("x", "0" * 64, 1)]))], "not the file that was sent"),
+        (
+            lambda file: [("g", Unit(LINE, "x", {})), ("g", Unit(LINE, "x", {}))],
+            "two units under the key `x`",
+        ),
+        (
+            lambda file: [("g", Unit(LINE, "x", {}, [Artifact("x", "0" * 64, 1)]))],
+            "not the file that was sent",
+        ),
         (lambda file: [("g", Unit("other.type", "x", {}))], "other.type"),
         (lambda file: [][0], "IndexError"),
     ],
 )
-def test_an_upload_that_becomes_nonsense_changes_nothing(made: Any, said: str, stage: Rehearsal) -> None:
+def test_an_upload_that_becomes_nonsense_changes_nothing(
+    made: Any, said: str, stage: Rehearsal
+) -> None:
     stage.script.on_upload = lambda conduit, file: made(file)
     answer = stage.post("/team/upload/", file_part("mine", b"x"), headers=[BEARER])
     assert answer.status >= 400
@@ -327,16 +385,18 @@ def test_a_secret_in_what_a_plugin_raises_is_not_told(stage: Rehearsal) -> None:
     assert TOKEN not in str(caught.value)
 
 
-def test_a_name_that_others_take_meanwhile_is_tried_again_in_time(stage: Rehearsal, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uploads, "PATIENCE", 0.2)
-    monkeypatch.setattr(uploads, "STEP", 0.01)
+def test_a_name_that_others_take_meanwhile_is_tried_again_in_time(
+    stage: Rehearsal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receiving, "PATIENCE", 0.2)
+    monkeypatch.setattr(receiving, "STEP", 0.01)
     tries = []
 
     def conflicting(self: Any, *arguments: Any) -> int:
         tries.append(arguments)
         raise Conflict("moved", retry_after=1)
 
-    monkeypatch.setattr(uploads.Uploads, "_commit", conflicting)
+    monkeypatch.setattr(receiving.Uploads, "_commit", conflicting)
     with pytest.raises(Conflict):
         stage.upload("mine", b"x")
     assert len(tries) > 1

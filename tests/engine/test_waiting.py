@@ -1,4 +1,6 @@
-"""What waits and what does not: copies for their base, runs for leases, remotes for those who need them; revocations and folders for nobody."""
+"""What waits and what does not: copies for their base, runs for leases, remotes for those who need
+them; revocations and folders for nobody.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +11,10 @@ from typing import Any
 import pytest
 
 from reconciler.database import Lease, Writer
-from reconciler.engine import Step, lease, listen, steps
-from reconciler.engine.execute import Report
-from reconciler.model import Kind, Ref, sealed
+from reconciler.engine import Checkpoint, listen
+from reconciler.engine.applying.executor import Report
+from reconciler.engine.run import checkpoints, lease
+from reconciler.model import Kind, Ref, identify
 from tests.support.databases import change
 from tests.support.faulty import status
 from tests.support.rehearsal import NOW, Rehearsal, copy, publication, rehearsal, repository, source
@@ -24,19 +27,27 @@ ACCESS = "access: {upload: [{token: {env: T_TOKEN}}]}"
 @pytest.fixture
 def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rehearsal]:
     monkeypatch.setenv("T_TOKEN", "a token of this test")
-    monkeypatch.setattr(steps, "_listeners", [])
+    monkeypatch.setattr(checkpoints, "_listeners", [])
     with rehearsal(tmp_path) as found:
         found.says("a", found.file("one"), found.file("two"))
         yield found
 
 
 def results(report: Report) -> dict[str, str]:
-    return {one.ref: one.result for one in report.outcomes}
+    return {outcome.ref: outcome.result for outcome in report.outcomes}
 
 
 @pytest.mark.parametrize("pin", ["latest", "2"])
-def test_a_copy_waits_for_a_base_that_did_not_become_what_was_planned(pin: str, stage: Rehearsal) -> None:
-    stage.declare(stage.remote(), repository(), repository("prod", copy()), repository("last", copy("prod")), publication("last", of="last"))
+def test_a_copy_waits_for_a_base_that_did_not_become_what_was_planned(
+    pin: str, stage: Rehearsal
+) -> None:
+    stage.declare(
+        stage.remote(),
+        repository(),
+        repository("prod", copy()),
+        repository("last", copy("prod")),
+        publication("last", of="last"),
+    )
     stage.applied()
     stage.says("a", stage.file("one"), stage.file("bad"), stage.file("four"))
     stage.server.on("/bad", status(503))
@@ -50,17 +61,25 @@ def test_a_copy_waits_for_a_base_that_did_not_become_what_was_planned(pin: str, 
         "repository/last": "blocked",
         "publication/last": "",
     }
-    [said] = [one.message for one in report.outcomes if one.ref == "repository/prod"]
+    [said] = [outcome.message for outcome in report.outcomes if outcome.ref == "repository/prod"]
     assert said == "repository/team did not become what was planned: repository/prod waits"
     assert stage.held("prod") == stage.held("last") == ["a/one", "a/two"]
     assert stage.number("last") == 1
 
 
-def test_a_copy_of_a_base_whose_lease_another_run_has_waits_and_comes_later(stage: Rehearsal) -> None:
-    stage.declare(stage.remote(), repository(), repository("prod", copy()), publication("prod", of="prod"))
+def test_a_copy_of_a_base_whose_lease_another_run_has_waits_and_comes_later(
+    stage: Rehearsal,
+) -> None:
+    stage.declare(
+        stage.remote(), repository(), repository("prod", copy()), publication("prod", of="prod")
+    )
     held = taken(stage, "repository/team")
     outcome = results(stage.apply())
-    assert (outcome["repository/team"], outcome["repository/prod"], outcome["publication/prod"]) == ("failed", "blocked", "blocked")
+    assert (
+        outcome["repository/team"],
+        outcome["repository/prod"],
+        outcome["publication/prod"],
+    ) == ("failed", "blocked", "blocked")
     assert stage.number("prod") == 0
     released(stage, held)
     stage.applied()
@@ -93,7 +112,9 @@ def released(stage: Rehearsal, held: Lease) -> None:
     writing(stage, lambda writer: writer.release(held))
 
 
-def test_an_apply_waits_for_the_lease_of_a_publication(stage: Rehearsal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_apply_waits_for_the_lease_of_a_publication(
+    stage: Rehearsal, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(lease, "STEP", 0.01)
     stage.declare(stage.remote(), repository(), publication())
     held = taken(stage, "publication/team")
@@ -128,8 +149,8 @@ def test_what_others_move_is_left_out_and_the_rest_is_committed(stage: Rehearsal
     moved = iter(["g0", "g0"])
     numbers: list[int] = []
 
-    def upload(reached: Step) -> None:
-        if reached is Step.BEFORE_FLIP and (name := next(moved, "")):
+    def upload(reached: Checkpoint) -> None:
+        if reached is Checkpoint.BEFORE_FLIP and (name := next(moved, "")):
             numbers.append(stage.number())
             if len(numbers) == 1:
                 writing(stage, lambda writer: joined(stage, writer, name))
@@ -142,11 +163,15 @@ def test_what_others_move_is_left_out_and_the_rest_is_committed(stage: Rehearsal
 
 
 def joined(stage: Rehearsal, writer: Writer, group: str) -> None:
-    unit = sealed(stage.bare(f"theirs in {group}"), group)
-    change(writer, writer.actual_state().repositories["team"].id, joins=[unit], source="remote:theirs")
+    unit = identify(stage.bare(f"theirs in {group}"), group)
+    change(
+        writer, writer.actual_state().repositories["team"].id, joins=[unit], source="remote:theirs"
+    )
 
 
-def test_the_folder_of_the_manifests_follows_them(stage: Rehearsal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_folder_of_the_manifests_follows_them(
+    stage: Rehearsal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stage.declare(stage.remote(), repository(), publication())
     stage.applied()
     text = stage.manifest.read_text(encoding="utf-8")
@@ -155,7 +180,10 @@ def test_the_folder_of_the_manifests_follows_them(stage: Rehearsal, tmp_path: Pa
     stage.manifest.write_text(text, encoding="utf-8")
     assert stage.settled()
     stage.applied()
-    assert {one.folder for one in stage.ask(lambda reader: reader.actual_state()).resources.values()} == {str(stage.manifest.parent)}
+    assert {
+        resource.folder
+        for resource in stage.ask(lambda reader: reader.actual_state()).resources.values()
+    } == {str(stage.manifest.parent)}
     amended: list[Any] = []
     monkeypatch.setattr(Writer, "amend_resources", lambda self, rows: amended.extend(rows))
     stage.applied()
@@ -166,14 +194,22 @@ def recorded(stage: Rehearsal, kind: Kind, name: str) -> Any:
     return stage.ask(lambda reader: reader.actual_state()).resources[Ref(kind, name)]
 
 
-def test_who_is_no_longer_named_is_let_in_no_longer_although_the_content_waits(stage: Rehearsal) -> None:
+def test_who_is_no_longer_named_is_let_in_no_longer_although_the_content_waits(
+    stage: Rehearsal,
+) -> None:
     guarded = repository("team", "remote: {name: up}", MINE, removals="0")
     stage.declare(stage.remote(), guarded, publication(more=ACCESS))
     stage.applied()
     before = recorded(stage, Kind.PUBLICATION, "team")
     assert before.secrets
     stage.says("a", stage.file("one"))
-    stage.declare(stage.remote(), guarded, publication(more="access: {upload: [{token: {env: T_OTHER}}]}").replace("path: team", "path: moved"))
+    stage.declare(
+        stage.remote(),
+        guarded,
+        publication(more="access: {upload: [{token: {env: T_OTHER}}]}").replace(
+            "path: team", "path: moved"
+        ),
+    )
     report = stage.apply(destroy=False)
     assert results(report)["publication/team"] == "blocked"
     after = recorded(stage, Kind.PUBLICATION, "team")
@@ -187,7 +223,10 @@ def test_who_is_no_longer_named_is_let_in_no_longer_although_the_content_waits(s
 def test_a_remote_that_alone_has_bytes_is_not_pruned(stage: Rehearsal) -> None:
     stage.declare(stage.remote(more=LATER), repository(), repository("prod", copy()))
     stage.applied()
-    stage.declare(repository("prod", "upload: {}"), repository("team", "upload: {}", more="sync: {mode: additive}"))
+    stage.declare(
+        repository("prod", "upload: {}"),
+        repository("team", "upload: {}", more="sync: {mode: additive}"),
+    )
     said = stage.failed("remote/up", destroy=False, prune=True)
     assert "2 files of repository `prod` can be had from `up` alone" in said
     assert "`policy: immediate`" in said

@@ -1,4 +1,6 @@
-"""What filters refuse is not served, wherever it came from: publications leave it out although their versions hold it."""
+"""What filters refuse is not served, wherever it came from: publications leave it out although
+their versions hold it.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,19 @@ from reconciler.errors import Denied, Refused
 from reconciler.model import Kind
 from reconciler.plan import ResourceChange
 from reconciler.plugin import Decision, StoredUnit, UploadConduit
-from tests.support.rehearsal import LINE, NOW, LineSource, Rehearsal, copy, publication, rehearsal, repository, resource, rules, source
+from tests.support.rehearsal import (
+    LINE,
+    NOW,
+    LineSource,
+    Rehearsal,
+    copy,
+    publication,
+    rehearsal,
+    repository,
+    resource,
+    rules,
+    source,
+)
 
 BOTH = ("remote: {name: up}", "upload: {}")
 PINNED = publication("pinned", more="version: 1")
@@ -28,20 +42,39 @@ def stage(tmp_path: Path) -> Iterator[Rehearsal]:
 
 
 def declare(stage: Rehearsal, *more: str, deny: str = "", base: str = "") -> None:
-    """A mirror with uploads, and what is said about it. `deny`: keys; `base`: the repository, if it is another."""
+    """A mirror with uploads, and what is said about it. `deny`: keys; `base`: the repository, if it
+    is another.
+    """
     filters = [rules(f"deny: [{deny}]")] if deny else []
-    stage.declare(stage.remote(), *filters, base or repository("team", *BOTH), *(more or (publication(), PINNED)))
+    stage.declare(
+        stage.remote(),
+        *filters,
+        base or repository("team", *BOTH),
+        *(more or (publication(), PINNED)),
+    )
 
 
 def change(stage: Rehearsal, name: str, **how: Any) -> ResourceChange:
-    [found] = [one for one in stage.plan(**how).changes if one.ref.kind is Kind.PUBLICATION and one.ref.name == name]
+    [found] = [
+        change
+        for change in stage.plan(**how).changes
+        if change.ref.kind is Kind.PUBLICATION and change.ref.name == name
+    ]
     return found
 
 
 def rows(stage: Rehearsal, name: str = "team", **how: Any) -> list[str]:
     """What a plan says of withheld units: `- group/key reason`, `+ group/key`."""
     withheld = change(stage, name, **how).withheld
-    return [f"{line.op} {one.head.name}/{line.key} {line.reason}".strip() for one in withheld.spool for line in one.lines] if withheld else []
+    return (
+        [
+            f"{line.op} {one.head.name}/{line.key} {line.reason}".strip()
+            for one in withheld.spool
+            for line in one.lines
+        ]
+        if withheld
+        else []
+    )
 
 
 def shown(stage: Rehearsal, name: str = "team") -> list[str]:
@@ -49,7 +82,9 @@ def shown(stage: Rehearsal, name: str = "team") -> list[str]:
 
     def of(reader: Any) -> list[str]:
         state = reader.actual_state().publications[name]
-        return [entry.path for entry in reader.all_entries(state.id, state.number) if not entry.page]
+        return [
+            entry.path for entry in reader.all_entries(state.id, state.number) if not entry.page
+        ]
 
     found: list[str] = stage.ask(of)
     return found
@@ -73,7 +108,12 @@ def moved(stage: Rehearsal, name: str = "team") -> list[str]:
 
     def of(reader: Any) -> list[str]:
         state = reader.actual_state().publications[name]
-        return sorted({one.entry.path for one in reader.entries_between(state.id, state.number - 1, state.number)})
+        return sorted(
+            {
+                one.entry.path
+                for one in reader.entries_between(state.id, state.number - 1, state.number)
+            }
+        )
 
     found: list[str] = stage.ask(of)
     return found
@@ -84,19 +124,26 @@ def test_one_plan_takes_what_is_denied_out_of_everything_that_is_served(stage: R
     stage.applied()
     stage.upload("sent", b"sent")
     declare(stage, deny="one, sent")
-    assert [(line.op, line.key) for one in stage.content().spool for line in one.lines] == [("-", "one")]
+    assert [(line.op, line.key) for one in stage.content().spool for line in one.lines] == [
+        ("-", "one")
+    ]
     assert rows(stage) == ["- uploads/sent rules.deny"]
     assert rows(stage, "pinned") == ["- a/one rules.deny"]
     stage.applied()
     assert stage.settled()
     assert (shown(stage), shown(stage, "pinned")) == (["a/two", "b/three"], ["a/two", "b/three"])
-    assert (status(stage), status(stage, "pinned")) == ({"uploads/sent": "rules.deny"}, {"a/one": "rules.deny"})
+    assert (status(stage), status(stage, "pinned")) == (
+        {"uploads/sent": "rules.deny"},
+        {"a/one": "rules.deny"},
+    )
     assert stage.held() == ["a/two", "b/three", "uploads/sent"], "an upload stays in the repository"
     answers = stage.get("/pinned/a/one", "/team/uploads/sent", "/team/a/two")
-    assert [one.status for one in answers] == [404, 404, 200]
+    assert [response.status for response in answers] == [404, 404, 200]
 
 
-def test_what_is_allowed_again_comes_back_and_only_its_groups_are_rendered(stage: Rehearsal) -> None:
+def test_what_is_allowed_again_comes_back_and_only_its_groups_are_rendered(
+    stage: Rehearsal,
+) -> None:
     declare(stage)
     stage.applied()
     stage.upload("sent", b"sent")
@@ -142,16 +189,28 @@ def test_additive_repositories_keep_what_publications_withhold(stage: Rehearsal)
     assert (shown(stage), status(stage)) == (["a/two", "b/three"], {"a/one": "rules.deny"})
     stage.says("c", stage.file("four"), validator="1")
     stage.applied()
-    assert (shown(stage), status(stage)) == (["a/two", "b/three", "c/four"], {"a/one": "rules.deny"})
+    assert (shown(stage), status(stage)) == (
+        ["a/two", "b/three", "c/four"],
+        {"a/one": "rules.deny"},
+    )
     assert stage.settled()
 
 
 def test_what_a_source_brought_that_is_declared_no_more_is_reached(stage: Rehearsal) -> None:
     stage.says("x", stage.file("left"), name="other")
     base = [stage.remote(), stage.remote("other")]
-    stage.declare(*base, repository("team", source("up"), source("other"), more="sync: {mode: additive}"), publication())
+    stage.declare(
+        *base,
+        repository("team", source("up"), source("other"), more="sync: {mode: additive}"),
+        publication(),
+    )
     stage.applied()
-    stage.declare(*base, rules("deny: [left]"), repository("team", source("up"), more="sync: {mode: additive}"), publication())
+    stage.declare(
+        *base,
+        rules("deny: [left]"),
+        repository("team", source("up"), more="sync: {mode: additive}"),
+        publication(),
+    )
     stage.applied()
     assert "x/left" in stage.held()
     assert status(stage) == {"x/left": "rules.deny"}
@@ -166,14 +225,25 @@ def test_copies_are_reached_when_they_are_pinned_and_when_they_follow(stage: Reh
     assert rows(stage, "old") == ["- a/one rules.deny"]
     stage.applied()
     assert stage.held("copy") == ["a/two", "b/three"]
-    assert (shown(stage, "copy"), shown(stage, "old")) == (["a/two", "b/three"], ["a/two", "b/three"])
+    assert (shown(stage, "copy"), shown(stage, "old")) == (
+        ["a/two", "b/three"],
+        ["a/two", "b/three"],
+    )
 
 
-def test_what_time_alone_changes_is_asked_again_when_it_has_come_and_uploads_do_not_wait(stage: Rehearsal) -> None:
+def test_what_time_alone_changes_is_asked_again_when_it_has_come_and_uploads_do_not_wait(
+    stage: Rehearsal,
+) -> None:
     declare(stage, PINNED, publication())
     stage.applied()
     stage.upload("sent", b"sent")
-    stage.declare(stage.remote(), rules("later: [one, sent]"), repository("team", *BOTH), PINNED, publication())
+    stage.declare(
+        stage.remote(),
+        rules("later: [one, sent]"),
+        repository("team", *BOTH),
+        PINNED,
+        publication(),
+    )
     stage.applied()
     assert (status(stage, "pinned"), status(stage)) == ({"a/one": "rules.later"}, {})
     assert stage.settled()
@@ -189,10 +259,16 @@ def test_a_publication_has_filters_of_its_own(stage: Rehearsal) -> None:
     strict = publication("strict", more="filters: [own]")
     stage.declare(stage.remote(), own, repository("team", *BOTH), publication(), strict)
     stage.applied()
-    assert (shown(stage), shown(stage, "strict")) == (["a/one", "a/two", "b/three"], ["a/one", "a/two"])
+    assert (shown(stage), shown(stage, "strict")) == (
+        ["a/one", "a/two", "b/three"],
+        ["a/one", "a/two"],
+    )
     stage.says("c", stage.file("four"), validator="1")
     stage.upload("three", b"3")
-    assert shown(stage, "strict") == ["a/one", "a/two"], "what is uploaded is told by the repository's filters, and shown by the publication's too"
+    assert shown(stage, "strict") == [
+        "a/one",
+        "a/two",
+    ], "what is uploaded is told by the repository's filters, and shown by the publication's too"
     stage.applied()
     assert shown(stage, "strict") == ["a/one", "a/two", "c/four"]
     assert status(stage, "strict") == {"b/three": "own.deny", "uploads/three": "own.deny"}
@@ -210,7 +286,11 @@ def test_an_unreachable_upstream_does_not_keep_a_deny_from_what_is_served(stage:
     assert shown(stage) == shown(stage, "pinned") == ["a/two", "b/three"]
     del stage.script.failing["declare"]
     stage.applied()
-    assert (stage.held(), status(stage), status(stage, "pinned")) == (["a/two", "b/three"], {}, {"a/one": "rules.deny"})
+    assert (stage.held(), status(stage), status(stage, "pinned")) == (
+        ["a/two", "b/three"],
+        {},
+        {"a/one": "rules.deny"},
+    )
 
 
 def test_other_words_for_the_same_decision_publish_nothing(stage: Rehearsal) -> None:
@@ -244,7 +324,10 @@ def test_moving_to_another_version_carries_only_what_that_one_holds(stage: Rehea
     declare(stage, PINNED, deny="one, five")
     assert rows(stage, "pinned") == ["- a/one rules.deny"]
     stage.applied()
-    assert (shown(stage, "pinned"), status(stage, "pinned")) == (["a/two", "b/three"], {"a/one": "rules.deny"})
+    assert (shown(stage, "pinned"), status(stage, "pinned")) == (
+        ["a/two", "b/three"],
+        {"a/one": "rules.deny"},
+    )
 
 
 class Shy(LineSource):
@@ -264,7 +347,9 @@ def test_what_a_sources_own_keys_do_by_default_withholds_nothing(
     options: type[LineSource], stage: Rehearsal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stage.registry.importer("lines").cls, "options", options)
-    base = repository("team", "remote: {name: up, upstream: up, skip: []}", "upload: {upstream: none}")
+    base = repository(
+        "team", "remote: {name: up, upstream: up, skip: []}", "upload: {upstream: none}"
+    )
     declare(stage, PINNED, base=base)
     stage.applied()
     declare(stage, PINNED, base=base, deny="three")
@@ -286,7 +371,9 @@ class TestCosts:
         stage.applied()
         assert stage.script.decided == []
 
-    def test_what_the_run_has_decided_itself_is_not_asked_about_again(self, stage: Rehearsal) -> None:
+    def test_what_the_run_has_decided_itself_is_not_asked_about_again(
+        self, stage: Rehearsal
+    ) -> None:
         declare(stage, publication(), deny="one")
         stage.applied()
         assert sorted(stage.script.decided) == ["a", "b"], "once each, by the sync"
@@ -294,7 +381,12 @@ class TestCosts:
         stage.script.forget()
         declare(stage, publication(), deny="two")
         stage.applied()
-        assert sorted(stage.script.decided) == ["a", "b", "uploads", "uploads"], "the sync's, and uploads while planning and publishing"
+        assert sorted(stage.script.decided) == [
+            "a",
+            "b",
+            "uploads",
+            "uploads",
+        ], "the sync's, and uploads while planning and publishing"
 
     def test_only_groups_that_differ_are_asked_about(self, stage: Rehearsal) -> None:
         base = repository("team", more="sync: {mode: additive}")
@@ -313,18 +405,25 @@ class TestGuards:
         base = repository("team", *BOTH, removals="1")
         declare(stage, publication(), PINNED, base=base, deny=deny)
 
-    def test_too_much_is_refused_everywhere_and_passes_with_the_flag(self, stage: Rehearsal) -> None:
+    def test_too_much_is_refused_everywhere_and_passes_with_the_flag(
+        self, stage: Rehearsal
+    ) -> None:
         self.site(stage)
         stage.applied()
         stage.upload("sent", b"sent")
         self.site(stage, "one, three, sent")
         refusals = [change(stage, name, destroy=False).refusal for name in ("team", "pinned")]
-        assert refusals[0].startswith("publication `team` would lose 3 of its 4 lines (75%), more than `guard.maxRemovals` (1) of repository `team`")
+        assert refusals[0].startswith(
+            "publication `team` would lose 3 of its 4 lines (75%), more than `guard.maxRemovals`"
+            " (1) of repository `team`"
+        )
         assert refusals[1].startswith("publication `pinned` would lose 2 of its 3 lines (67%)")
         report = stage.apply(destroy=False)
-        assert {one.ref: one.result for one in report.outcomes if "team" in one.ref or "pinned" in one.ref} == dict.fromkeys(
-            ["repository/team", "publication/team", "publication/pinned"], "failed"
-        )
+        assert {
+            outcome.ref: outcome.result
+            for outcome in report.outcomes
+            if "team" in outcome.ref or "pinned" in outcome.ref
+        } == dict.fromkeys(["repository/team", "publication/team", "publication/pinned"], "failed")
         assert shown(stage) == ["a/one", "a/two", "b/three", "uploads/sent"]
         assert not stage.plan(destroy=True).failed
         stage.applied()
@@ -344,7 +443,10 @@ class TestGuards:
         declare(stage, PINNED)
         stage.applied()
         declare(stage, PINNED, deny="one, two, three")
-        assert change(stage, "pinned", destroy=False).refusal == "publication `pinned` would lose all of its 3 lines: filters withhold them"
+        assert (
+            change(stage, "pinned", destroy=False).refusal
+            == "publication `pinned` would lose all of its 3 lines: filters withhold them"
+        )
 
     def test_an_upload_does_not_do_what_the_guard_has_refused(self, stage: Rehearsal) -> None:
         self.site(stage)
@@ -356,7 +458,10 @@ class TestGuards:
         taken = stage.upload("harmless", b"harmless")
         assert taken.shown == ()
         [delayed] = taken.delayed
-        assert "publication `team` does not show it yet: publication `team` would lose 2 of its 5 lines" in delayed
+        assert (
+            "publication `team` does not show it yet: publication `team` would lose 2 of its 5"
+            " lines" in delayed
+        )
         assert "uploads/sent" in shown(stage)
         stage.applied()
         assert "uploads/harmless" in shown(stage)
@@ -373,24 +478,37 @@ class TestUploads:
         assert (stage.number(), stage.has(b"sent")) == (1, False)
 
     def test_the_source_speaks_first_and_is_no_filter(self, stage: Rehearsal) -> None:
-        declare(stage, publication(), base=repository("team", "remote: {name: up}", "upload: {skip: [sent]}"), deny="sent")
+        declare(
+            stage,
+            publication(),
+            base=repository("team", "remote: {name: up}", "upload: {skip: [sent]}"),
+            deny="sent",
+        )
         stage.applied()
         with pytest.raises(Refused, match="skipped") as refusal:
             stage.upload("sent", b"sent")
         assert not isinstance(refusal.value, Denied)
 
     def test_time_does_not_concern_uploads(self, stage: Rehearsal) -> None:
-        stage.declare(stage.remote(), rules("later: [sent]"), repository("team", *BOTH), publication())
+        stage.declare(
+            stage.remote(), rules("later: [sent]"), repository("team", *BOTH), publication()
+        )
         stage.applied()
         stage.upload("sent", b"sent")
         assert "uploads/sent" in shown(stage)
 
-    def test_it_is_judged_among_what_was_uploaded_before(self, stage: Rehearsal, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_it_is_judged_among_what_was_uploaded_before(
+        self, stage: Rehearsal, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """A rule that compares: only the last key of the alphabet is let in."""
 
-        def select(group: str, units: Sequence[Any], options: Any, filters: Sequence[Any], now: Any) -> list[Decision]:
+        def select(
+            group: str, units: Sequence[Any], options: Any, filters: Sequence[Any], now: Any
+        ) -> list[Decision]:
             last = max(unit.key for unit in units)
-            return [Decision(unit, not filters or unit.key == last, "not the last") for unit in units]
+            return [
+                Decision(unit, not filters or unit.key == last, "not the last") for unit in units
+            ]
 
         monkeypatch.setattr(stage.registry.content_type(LINE), "select", select)
         stage.declare(rules("deny: []"), repository("team", "upload: {}"), publication())
@@ -414,11 +532,25 @@ class TestRecalling:
             recalled.append(unit.key)
             assert read("no such path") is None
             said = read(unit.artifacts[0].path)
-            return type(unit)(unit.type, unit.key, {**unit.metadata, "_says": said.decode() if said is not None else None}, unit.artifacts)
+            return type(unit)(
+                unit.type,
+                unit.key,
+                {**unit.metadata, "_says": said.decode() if said is not None else None},
+                unit.artifacts,
+            )
 
-        def select(group: str, units: Sequence[Any], options: Any, filters: Sequence[Any], now: Any) -> list[Decision]:
-            denied = {word for one in filters for word in one.options.deny}
-            return [Decision(unit, unit.metadata.get("_says") not in denied, f"says {unit.metadata.get('_says')}") for unit in units]
+        def select(
+            group: str, units: Sequence[Any], options: Any, filters: Sequence[Any], now: Any
+        ) -> list[Decision]:
+            denied = {word for filter_ in filters for word in filter_.options.deny}
+            return [
+                Decision(
+                    unit,
+                    unit.metadata.get("_says") not in denied,
+                    f"says {unit.metadata.get('_says')}",
+                )
+                for unit in units
+            ]
 
         monkeypatch.setattr(line, "recall", classmethod(lambda cls, *given: recall(*given)))
         monkeypatch.setattr(line, "select", select)
@@ -426,7 +558,9 @@ class TestRecalling:
 
     def test_of_what_publications_show(self, stage: Rehearsal, by_bytes: list[str]) -> None:
         stage.says("a", stage.file("one", b"good"), stage.file("two", b"bad"), validator="2")
-        base = repository("team", more="sync: {mode: additive}")  # of a mirror the sync has the word, with what its importer has read
+        base = repository(
+            "team", more="sync: {mode: additive}"
+        )  # of a mirror the sync has the word, with what its importer has read
         declare(stage, PINNED, base=base)
         stage.applied()
         assert by_bytes == [], "no filter, no question"
@@ -454,14 +588,21 @@ class TestRecalling:
 
     def test_a_copy_is_decided_again_once_the_bytes_are_there(self, stage: Rehearsal) -> None:
         stage.says("a", stage.file("one", b"good"), stage.file("two", b"bad"), validator="2")
-        declare(stage, resource("Filter", "own", "type: lines, deny: [bad]"), publication(), repository("copy", copy(), more="filters: [own]"))
+        declare(
+            stage,
+            resource("Filter", "own", "type: lines, deny: [bad]"),
+            publication(),
+            repository("copy", copy(), more="filters: [own]"),
+        )
         stage.applied()
         stage.applied()
         assert stage.held("copy") == ["a/one", "b/three"]
         assert stage.settled()
 
 
-def test_a_content_type_that_cannot_decide_leaves_what_is_shown(stage: Rehearsal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_content_type_that_cannot_decide_leaves_what_is_shown(
+    stage: Rehearsal, monkeypatch: pytest.MonkeyPatch
+) -> None:
     declare(stage, PINNED)
     stage.applied()
     declare(stage, PINNED, deny="one")
@@ -474,7 +615,10 @@ def test_a_content_type_that_cannot_decide_leaves_what_is_shown(stage: Rehearsal
     with monkeypatch.context() as patched:
         patched.setattr(stage.registry.content_type(LINE), "select", select)
         found = change(stage, "pinned")
-        assert found.refusal.startswith("what filters say of it is not known: `select` for publication/pinned failed: ZeroDivisionError: no")
+        assert found.refusal.startswith(
+            "what filters say of it is not known: `select` for publication/pinned failed:"
+            " ZeroDivisionError: no"
+        )
         assert stage.apply().failed
     assert shown(stage, "pinned") == ["a/one", "a/two", "b/three"]
     stage.applied()
@@ -486,7 +630,11 @@ def test_an_export_leaves_it_out_and_shows_it_again(stage: Rehearsal) -> None:
     public = stage.folder / "public"
 
     def files() -> list[str]:
-        return sorted(str(path.relative_to(public)) for path in public.rglob("*") if path.is_file() and path.name != "index")
+        return sorted(
+            str(path.relative_to(public))
+            for path in public.rglob("*")
+            if path.is_file() and path.name != "index"
+        )
 
     declare(stage, exported)
     stage.applied()

@@ -1,4 +1,6 @@
-"""Upstream that lies or stumbles: a failure is an error of what failed, never an absence, and the next run asks for what is missing only."""
+"""Upstream that lies or stumbles: a failure is an error of what failed, never an absence, and the
+next run asks for what is missing only.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.faulty import Answer, body, broken_chunks, closed_port, corrupted, dripping, hang_up, huge, not_http, redirect, status, truncated
+from tests.support.faulty import (
+    Answer,
+    body,
+    broken_chunks,
+    closed_port,
+    corrupted,
+    dripping,
+    hang_up,
+    huge,
+    not_http,
+    redirect,
+    status,
+    truncated,
+)
 from tests.support.mirror import Mirror, publication, remote, repository
 from tests.support.soundness import check_sound
 from tests.support.upstream import JSON, Upstream, upstream
@@ -26,7 +41,12 @@ def index() -> Iterator[Upstream]:
 @pytest.fixture
 def site(index: Upstream, tmp_path: Path) -> Mirror:
     """Applied once, everything there."""
-    mirror = Mirror(tmp_path, remote(index.url, more="retries: 0\ntimeouts: {read: 1s}"), repository(), publication())
+    mirror = Mirror(
+        tmp_path,
+        remote(index.url, more="retries: 0\ntimeouts: {read: 1s}"),
+        repository(),
+        publication(),
+    )
     mirror.applied()
     index.forget()
     return mirror
@@ -54,7 +74,9 @@ PAGES: dict[str, Answer] = {
 
 
 @pytest.mark.parametrize("answer", PAGES.values(), ids=PAGES)
-def test_a_page_that_fails_leaves_its_project_as_it_was(answer: Answer, index: Upstream, site: Mirror) -> None:
+def test_a_page_that_fails_leaves_its_project_as_it_was(
+    answer: Answer, index: Upstream, site: Mirror
+) -> None:
     index.release("alpha", "1.1")
     index.release("beta", "1.2")
     index.withdraw("beta", "1.0")
@@ -62,7 +84,9 @@ def test_a_page_that_fails_leaves_its_project_as_it_was(answer: Answer, index: U
     done = site.apply()
     assert done.code == 1
     assert "remote:up: alpha: " in done.out
-    assert site.filenames() == [f"{name}-py3-none-any.whl" for name in ("alpha-1.0", "beta-1.1", "beta-1.2")]
+    assert site.filenames() == [
+        f"{name}-py3-none-any.whl" for name in ("alpha-1.0", "beta-1.1", "beta-1.2")
+    ]
     index.restore()
     site.applied()
     assert WHEEL in site.filenames()
@@ -75,7 +99,7 @@ def test_a_failing_page_is_named_in_a_plan_too(index: Upstream, site: Mirror) ->
     plan = site.plan()
     assert plan.code == 1
     assert "error: remote:up: alpha: " in plan.out
-    assert [one["group"] for one in site.changes()["failures"]] == ["alpha"]
+    assert [change["group"] for change in site.changes()["failures"]] == ["alpha"]
     assert site.changes()["removed"] == []
 
 
@@ -94,25 +118,35 @@ FILES: dict[str, Callable[[bytes], Answer]] = {
 
 
 @pytest.mark.parametrize("spoil", FILES.values(), ids=FILES)
-def test_a_file_that_fails_is_named_and_absent_and_asked_for_again(spoil: Callable[[bytes], Answer], index: Upstream, site: Mirror) -> None:
+def test_a_file_that_fails_is_named_and_absent_and_asked_for_again(
+    spoil: Callable[[bytes], Answer], index: Upstream, site: Mirror
+) -> None:
     index.release("alpha", "1.1", "1.2", padding=50)
     index.withdraw("alpha", "1.0")
     index.on(index.file_path(WHEEL), spoil(index.sent(WHEEL)))
     done = site.apply()
     assert done.code == 1
     assert f"remote:up: alpha: `{WHEEL}`: " in done.out
-    assert [name for name in site.filenames() if name.startswith("alpha")] == ["alpha-1.0-py3-none-any.whl", "alpha-1.2-py3-none-any.whl"]
+    assert [name for name in site.filenames() if name.startswith("alpha")] == [
+        "alpha-1.0-py3-none-any.whl",
+        "alpha-1.2-py3-none-any.whl",
+    ]
     check_sound(site.home)
     index.restore()
     index.forget()
     site.applied()
-    assert [name for name in site.filenames() if name.startswith("alpha")] == [WHEEL, "alpha-1.2-py3-none-any.whl"]
+    assert [name for name in site.filenames() if name.startswith("alpha")] == [
+        WHEEL,
+        "alpha-1.2-py3-none-any.whl",
+    ]
     assert index.downloads() == {WHEEL: 1}
     assert not site.pending()
 
 
 def test_a_changed_unit_whose_file_fails_stays_as_it_was(index: Upstream, site: Mirror) -> None:
-    site.declare(remote(index.url), repository(sources=["name: up, substitution: allow"]), publication())
+    site.declare(
+        remote(index.url), repository(sources=["name: up, substitution: allow"]), publication()
+    )
     site.applied()
     before = site.version()
     index.replace("alpha", "1.0")
@@ -125,9 +159,13 @@ def test_a_changed_unit_whose_file_fails_stays_as_it_was(index: Upstream, site: 
 
 
 @pytest.mark.parametrize(
-    "answer", [status(503), body(b"{", content_type=JSON), redirect("/simple/"), status(404)], ids=["503", "JSON", "loop", "404"]
+    "answer",
+    [status(503), body(b"{", content_type=JSON), redirect("/simple/"), status(404)],
+    ids=["503", "JSON", "loop", "404"],
 )
-def test_a_listing_that_fails_removes_nothing(answer: Answer, index: Upstream, site: Mirror) -> None:
+def test_a_listing_that_fails_removes_nothing(
+    answer: Answer, index: Upstream, site: Mirror
+) -> None:
     before = site.version()
     index.release("gamma", "1.0")
     index.drop("alpha")
@@ -161,12 +199,21 @@ def test_what_stumbles_once_is_tried_again(index: Upstream, tmp_path: Path) -> N
 
 @pytest.mark.parametrize(("mode", "stays"), [("mirror", False), ("additive", True)])
 @pytest.mark.parametrize("code", [404, 410])
-def test_a_project_that_is_gone_leaves_a_mirror_with_that_reason(code: int, mode: str, stays: bool, index: Upstream, tmp_path: Path) -> None:
+def test_a_project_that_is_gone_leaves_a_mirror_with_that_reason(
+    code: int, mode: str, stays: bool, index: Upstream, tmp_path: Path
+) -> None:
     sources = ["name: up, include: [alpha, beta]"]
-    site = Mirror(tmp_path, remote(index.url), repository(sources=sources, more=f"sync: {{mode: {mode}}}"), publication())
+    site = Mirror(
+        tmp_path,
+        remote(index.url),
+        repository(sources=sources, more=f"sync: {{mode: {mode}}}"),
+        publication(),
+    )
     site.applied()
     index.on(index.page_path("alpha"), status(code))
-    assert [str(code) in one["reason"] for one in site.changes()["removed"]] == ([] if stays else [True])
+    assert [str(code) in change["reason"] for change in site.changes()["removed"]] == (
+        [] if stays else [True]
+    )
     site.applied()
     assert ("alpha-1.0-py3-none-any.whl" in site.filenames()) is stays
     assert not site.pending(), "that it is gone is no news any more"
@@ -178,18 +225,37 @@ def test_a_project_that_is_gone_leaves_a_mirror_with_that_reason(code: int, mode
 
 
 def test_a_project_that_never_was_there_is_a_failure(index: Upstream, tmp_path: Path) -> None:
-    site = Mirror(tmp_path, remote(index.url), repository(sources=["name: up, include: [alhpa, beta]"]), publication())
+    site = Mirror(
+        tmp_path,
+        remote(index.url),
+        repository(sources=["name: up, include: [alhpa, beta]"]),
+        publication(),
+    )
     done = site.apply()
     assert done.code == 1
-    line = 1 + next(number for number, text in enumerate(site.manifest.read_text(encoding="utf-8").splitlines()) if "alhpa" in text)
+    line = 1 + next(
+        number
+        for number, text in enumerate(site.manifest.read_text(encoding="utf-8").splitlines())
+        if "alhpa" in text
+    )
     [hint] = [text for text in done.out.splitlines() if "is the name right?" in text]
     assert hint.endswith(f"{site.manifest.name}:{line})")
     assert len(site.filenames()) == 2
 
 
-def test_an_unreachable_repository_does_not_hold_up_another(index: Upstream, tmp_path: Path) -> None:
+def test_an_unreachable_repository_does_not_hold_up_another(
+    index: Upstream, tmp_path: Path
+) -> None:
     away = remote(f"http://127.0.0.1:{closed_port()}/", "away")
-    site = Mirror(tmp_path, remote(index.url), away, repository(), repository("other", sources=["name: away"]), publication(), publication("other"))
+    site = Mirror(
+        tmp_path,
+        remote(index.url),
+        away,
+        repository(),
+        repository("other", sources=["name: away"]),
+        publication(),
+        publication("other"),
+    )
     assert site.apply().code == 1
     assert site.version()[0] == 1
     assert site.version("other")[0] == 0
@@ -207,12 +273,19 @@ def test_a_name_on_the_list_without_a_page_is_no_failure(index: Upstream, tmp_pa
 
 
 def test_a_page_that_made_no_sense_is_not_believed_again(index: Upstream, tmp_path: Path) -> None:
-    """Upstream may confirm its broken page with 304 for ever; what could not be read is asked for whole."""
+    """Upstream may confirm its broken page with 304 for ever; what could not be read is asked for
+    whole.
+    """
     etag = {"ETag": '"the-same-for-ever"'}
     index.on(index.page_path("alpha"), body(b'{"files": [', content_type=JSON, headers=etag))
-    site = Mirror(tmp_path, remote(index.url), repository(sources=["name: up, include: [alpha]"]), publication())
+    site = Mirror(
+        tmp_path,
+        remote(index.url),
+        repository(sources=["name: up, include: [alpha]"]),
+        publication(),
+    )
     assert site.apply().code == 1
     index.forget()
     site.apply()
-    [again] = [one for one in index.requests if one.path == index.page_path("alpha")]
+    [again] = [request for request in index.requests if request.path == index.page_path("alpha")]
     assert "If-None-Match" not in again.headers

@@ -1,4 +1,6 @@
-"""Artifacts that are not what their plugin says of them, URLs that lead where nobody may go, and secrets that a plugin would tell."""
+"""Artifacts that are not what their plugin says of them, URLs that lead where nobody may go, and
+secrets that a plugin would tell.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ def server() -> Iterator[FaultyServer]:
 
 
 @pytest.fixture
-def site(begun: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: FaultyServer) -> Hostile:
+def site(
+    begun: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: FaultyServer
+) -> Hostile:
     site = Hostile(tmp_path, begun, monkeypatch)
     site.declare(2, url=server.url("/"))
     return site
@@ -51,7 +55,11 @@ def holding(artifact: Artifact) -> dict[str, Any]:
     """An importer whose `alpha` has one unit more, `extra`, with this artifact."""
 
     async def read(self: Any, call: Any, group: Group) -> list[Unit]:
-        return units(TYPE, "beta", 2) if group.name == "beta" else [*units(TYPE, "alpha", 1), Unit(TYPE, "extra", {}, [artifact])]
+        return (
+            units(TYPE, "beta", 2)
+            if group.name == "beta"
+            else [*units(TYPE, "alpha", 1), Unit(TYPE, "extra", {}, [artifact])]
+        )
 
     return {"read": read}
 
@@ -60,28 +68,56 @@ def holding(artifact: Artifact) -> dict[str, Any]:
     ("declared", "said"),
     [
         ({"sha256": "0" * 64}, "upstream serves other bytes than it declares"),
-        ({"sha256": sha256(TEXT), "size": 3}, "is larger than the 3 bytes that were declared for it"),
-        ({"sha256": sha256(TEXT), "size": 2**44}, "has 17 bytes instead of the 17,592,186,044,416 that were declared for it"),
-        ({"sha256": sha256(TEXT), "size": 0}, "is larger than the 0 bytes that were declared for it"),
+        (
+            {"sha256": sha256(TEXT), "size": 3},
+            "is larger than the 3 bytes that were declared for it",
+        ),
+        (
+            {"sha256": sha256(TEXT), "size": 2**44},
+            "has 17 bytes instead of the 17,592,186,044,416 that were declared for it",
+        ),
+        (
+            {"sha256": sha256(TEXT), "size": 0},
+            "is larger than the 0 bytes that were declared for it",
+        ),
     ],
     ids=["digest", "too small", "too large", "nothing"],
 )
-def test_bytes_that_are_not_what_was_declared_are_not_kept(declared: dict[str, Any], said: str, site: Hostile, server: FaultyServer) -> None:
+def test_bytes_that_are_not_what_was_declared_are_not_kept(
+    declared: dict[str, Any], said: str, site: Hostile, server: FaultyServer
+) -> None:
     done = site.apply(holding(Artifact("x", url=server.url("/text"), **declared)))
-    assert_contained(site, done, "repository/bad: failed", "remote:bad: alpha: `extra`: ", said.partition("upstream")[0])
+    assert_contained(
+        site,
+        done,
+        "repository/bad: failed",
+        "remote:bad: alpha: `extra`: ",
+        said.partition("upstream")[0],
+    )
     assert site.held()["beta"] == ["beta-0", "beta-1"]
     assert stored_files(site.home) <= {Digest.of(TEXT)}
 
 
-def test_a_size_that_lies_of_bytes_that_are_here_already_is_told(site: Hostile, server: FaultyServer) -> None:
-    """What is served is as long as was declared: a page that promises more than comes breaks every client."""
+def test_a_size_that_lies_of_bytes_that_are_here_already_is_told(
+    site: Hostile, server: FaultyServer
+) -> None:
+    """What is served is as long as was declared: a page that promises more than comes breaks every
+    client.
+    """
     for step, size in ((3, None), (4, len(TEXT))):
         site.declare(step, url=server.url("/"))
         assert site.apply(holding(Artifact("x", sha256(TEXT), size, server.url("/text")))).code == 0
     site.declare(5, url=server.url("/"))
     done = site.apply(holding(Artifact("x", sha256(TEXT), 2**40, server.url("/text"))))
-    assert_named(site, done, "remote:bad: alpha: `extra`: `x` has 17 bytes instead of the 1,099,511,627,776 that were declared for it")
-    assert {(one.key, two.size) for one in site.bodies() for two in one.artifacts} == {("extra", len(TEXT))}
+    assert_named(
+        site,
+        done,
+        "remote:bad: alpha: `extra`: `x` has 17 bytes instead of the 1,099,511,627,776 that were"
+        " declared for it",
+    )
+    assert {(body.key, two.size) for body in site.bodies() for two in body.artifacts} == {
+        ("extra", len(TEXT))
+    }
 
 
 @pytest.fixture
@@ -91,16 +127,28 @@ def private(tmp_path: Path) -> Path:
     return path
 
 
-SCHEMES = ["file://{path}", "FILE://{path}", "file://localhost{path}", "data:text/plain,what", "ftp://127.0.0.1:9/x", "javascript:x", "gopher://h/x"]
+SCHEMES = [
+    "file://{path}",
+    "FILE://{path}",
+    "file://localhost{path}",
+    "data:text/plain,what",
+    "ftp://127.0.0.1:9/x",
+    "javascript:x",
+    "gopher://h/x",
+]
 RELATIVE = ["{path}", "text", "//"]
 """An artifact's URL is whole: what is relative to a page is the plugin's to join."""
 
 
 @pytest.mark.parametrize("scheme", SCHEMES + RELATIVE)
 @pytest.mark.parametrize("digest", [sha256(TEXT), ""], ids=["named", "unnamed"])
-def test_a_remote_elsewhere_reads_no_files_and_no_other_schemes(digest: str, scheme: str, site: Hostile, private: Path) -> None:
+def test_a_remote_elsewhere_reads_no_files_and_no_other_schemes(
+    digest: str, scheme: str, site: Hostile, private: Path
+) -> None:
     done = site.apply(holding(Artifact("x", digest, url=scheme.format(path=private))))
-    assert_contained(site, done, "repository/bad: failed", "remote:bad: alpha: ", "is no URL that can be asked")
+    assert_contained(
+        site, done, "repository/bad: failed", "remote:bad: alpha: ", "is no URL that can be asked"
+    )
     assert site.held()["beta"] == ["beta-0", "beta-1"]
 
 
@@ -112,16 +160,24 @@ def test_a_page_is_no_file_either(scheme: str, site: Hostile, private: Path) -> 
             return [Unit(TYPE, "leak", {"body": page.body.decode()})]
         return units(TYPE, group.name, 2)
 
-    assert_contained(site, site.apply({"read": read}), "repository/bad: failed", "remote:bad: alpha: ")
+    assert_contained(
+        site, site.apply({"read": read}), "repository/bad: failed", "remote:bad: alpha: "
+    )
     assert "leak" not in str(site.held())
 
 
 def test_an_artifact_that_is_nowhere_is_named(site: Hostile) -> None:
-    assert_contained(site, site.apply(holding(Artifact("x", sha256(TEXT)))), "remote:bad: alpha: `extra`: the bytes of `x` are nowhere")
+    assert_contained(
+        site,
+        site.apply(holding(Artifact("x", sha256(TEXT)))),
+        "remote:bad: alpha: `extra`: the bytes of `x` are nowhere",
+    )
     assert_contained(site, site.apply(holding(Artifact("x"))), "remote:bad: alpha: ")
 
 
-def test_what_was_left_upstream_is_not_read_from_this_machine_later(site: Hostile, server: FaultyServer, private: Path) -> None:
+def test_what_was_left_upstream_is_not_read_from_this_machine_later(
+    site: Hostile, server: FaultyServer, private: Path
+) -> None:
     site.declare(2, url=server.url("/"), remote="policy: on-demand")
     overrides = holding(Artifact("x", sha256(TEXT), len(TEXT), url=f"file://{private}"))
     assert site.apply(overrides).code == 0
@@ -130,7 +186,9 @@ def test_what_was_left_upstream_is_not_read_from_this_machine_later(site: Hostil
         with plugins(overrides, {}, {}) as registry:
             service = Service(site.home, registry)
             try:
-                return b"".join([block async for block in service.bring(Digest.of(TEXT), len(TEXT))])
+                return b"".join(
+                    [block async for block in service.bring(Digest.of(TEXT), len(TEXT))]
+                )
             finally:
                 await service.close()
 
@@ -141,23 +199,37 @@ def test_what_was_left_upstream_is_not_read_from_this_machine_later(site: Hostil
 # Secrets
 
 
-def test_credentials_are_for_the_remote_and_not_for_whom_a_plugin_names(site: Hostile, server: FaultyServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_credentials_are_for_the_remote_and_not_for_whom_a_plugin_names(
+    site: Hostile, server: FaultyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("T_PASSWORD", SECRET)
-    site.declare(2, url=server.url("/"), remote="auth: {username: robot, password: {env: T_PASSWORD}}")
+    site.declare(
+        2, url=server.url("/"), remote="auth: {username: robot, password: {env: T_PASSWORD}}"
+    )
     with running(lambda other: None) as other:
         other.on("/text", body(TEXT))
         url = other.url("/text").replace("http://", "http://robot:stolen@")
         assert site.apply(holding(Artifact("x", sha256(TEXT), url=url))).code == 0
-        assert [one.path for one in other.requests] == ["/text"]
-        assert all("authorization" not in one.headers for one in other.requests)
+        assert [request.path for request in other.requests] == ["/text"]
+        assert all("authorization" not in request.headers for request in other.requests)
 
 
-@pytest.mark.parametrize("form", ["{}", "http://robot:{}@host.invalid/", "a" * 1_990 + "{}", "\x1b[{}\n", "base64"])
+@pytest.mark.parametrize(
+    "form", ["{}", "http://robot:{}@host.invalid/", "a" * 1_990 + "{}", "\x1b[{}\n", "base64"]
+)
 @pytest.mark.parametrize("method", ["declare", "read", "validate_config", "sync"])
-def test_a_secret_in_an_exception_is_concealed(method: str, form: str, site: Hostile, server: FaultyServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_secret_in_an_exception_is_concealed(
+    method: str, form: str, site: Hostile, server: FaultyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("T_PASSWORD", SECRET)
-    site.declare(2, url=server.url("/"), remote="auth: {username: robot, password: {env: T_PASSWORD}}")
-    text = base64.b64encode(f"robot:{SECRET}".encode()).decode() if form == "base64" else form.format(SECRET)
+    site.declare(
+        2, url=server.url("/"), remote="auth: {username: robot, password: {env: T_PASSWORD}}"
+    )
+    text = (
+        base64.b64encode(f"robot:{SECRET}".encode()).decode()
+        if form == "base64"
+        else form.format(SECRET)
+    )
 
     async def failing(self: Any, *arguments: Any) -> Any:
         raise RuntimeError(text)
@@ -169,7 +241,9 @@ def test_a_secret_in_an_exception_is_concealed(method: str, form: str, site: Hos
     def validate_config(self: Any, *arguments: Any) -> None:
         raise RuntimeError(text)
 
-    done = site.apply({method: {"declare": declare, "validate_config": validate_config}.get(method, failing)})
+    done = site.apply(
+        {method: {"declare": declare, "validate_config": validate_config}.get(method, failing)}
+    )
     assert_contained(site, done, "repository/bad: failed", "RuntimeError")
     for secret in (SECRET, SECRET[:8], base64.b64encode(SECRET.encode()).decode()[4:-4]):
         assert secret not in done.out

@@ -1,4 +1,6 @@
-"""Content types that decide, describe or take apart badly: the group that they spoil stays as it was, and a plan stays one line for each thing."""
+"""Content types that decide, describe or take apart badly: the group that they spoil stays as it
+was, and a plan stays one line for each thing.
+"""
 
 from __future__ import annotations
 
@@ -63,25 +65,58 @@ async def coroutine(units: Any) -> list[Decision]:
 
 SELECTIONS: dict[str, tuple[Act, str]] = {
     "raises": (raising(KeyError("size")), "group `alpha` failed: KeyError: 'size'"),
-    "ends the process": (raising(SystemExit(0)), "`select` of importer `bad` for repository `bad`, group `alpha` failed: SystemExit: 0"),
+    "ends the process": (
+        raising(SystemExit(0)),
+        "`select` of importer `bad` for repository `bad`, group `alpha` failed: SystemExit: 0",
+    ),
     "raises midway": (midway, "failed: SystemExit: 3"),
-    "decides nothing": (lambda units: None, "`select` of `bad.thing` returns decisions, not NoneType"),
+    "decides nothing": (
+        lambda units: None,
+        "`select` of `bad.thing` returns decisions, not NoneType",
+    ),
     "decides with a number": (lambda units: 5, "returns decisions, not int"),
     "is async": (coroutine, "returns decisions, not coroutine"),
-    "returns units": (lambda units: units, "`select` of `bad.thing` returns decisions: for group `alpha` came Unit("),
+    "returns units": (
+        lambda units: units,
+        "`select` of `bad.thing` returns decisions: for group `alpha` came Unit(",
+    ),
     "returns yes": (lambda units: [True for _ in units], "for group `alpha` came True"),
-    "leaves one out": (lambda units: decided(*units[1:]), "group `alpha` once: `alpha-0` is decided not at all"),
-    "decides one twice": (lambda units: decided(*units, units[1]), "`alpha-1` is decided more than once"),
-    "one twice, one not": (lambda units: decided(units[0], units[0]), "`alpha-0` is decided more than once"),
-    "decides for ever": (lambda units: map(Decision, repeat(units[0]), repeat(True)), "`alpha-0` is decided more than once"),
-    "decides others": (lambda units: decided(*(Unit(TYPE, unit.key, unit.metadata) for unit in units)), "`alpha-0` is decided not at all"),
-    "decides one more": (lambda units: decided(*units, Unit(TYPE, "else", {})), "2 units, 3 decisions or more"),
+    "leaves one out": (
+        lambda units: decided(*units[1:]),
+        "group `alpha` once: `alpha-0` is decided not at all",
+    ),
+    "decides one twice": (
+        lambda units: decided(*units, units[1]),
+        "`alpha-1` is decided more than once",
+    ),
+    "one twice, one not": (
+        lambda units: decided(units[0], units[0]),
+        "`alpha-0` is decided more than once",
+    ),
+    "decides for ever": (
+        lambda units: map(Decision, repeat(units[0]), repeat(True)),
+        "`alpha-0` is decided more than once",
+    ),
+    "decides others": (
+        lambda units: decided(*(Unit(TYPE, unit.key, unit.metadata) for unit in units)),
+        "`alpha-0` is decided not at all",
+    ),
+    "decides one more": (
+        lambda units: decided(*units, Unit(TYPE, "else", {})),
+        "2 units, 3 decisions or more",
+    ),
     "has no words": (
         lambda units: [Decision(unit, accepted=False, reason=NUMBER) for unit in units],
         "`select` of `bad.thing` says a text, not int as of unit `alpha-0`",
     ),
-    "waits for a text": (lambda units: decided(*units, reconsider_at="tomorrow"), "`select` decides unit `alpha-0` again at 'tomorrow'"),
-    "waits without a zone": (lambda units: decided(*units, reconsider_at=datetime(2030, 1, 1)), "which is no time with a time zone"),
+    "waits for a text": (
+        lambda units: decided(*units, reconsider_at="tomorrow"),
+        "`select` decides unit `alpha-0` again at 'tomorrow'",
+    ),
+    "waits without a zone": (
+        lambda units: decided(*units, reconsider_at=datetime(2030, 1, 1)),
+        "which is no time with a time zone",
+    ),
 }
 
 
@@ -102,14 +137,26 @@ def test_units_and_options_that_it_changes_are_checked_as_they_are_then(site: Ho
         options.step = 9
 
     done = site.apply(None, None, {"select": spoiling(act)})
-    assert_contained(site, done, "remote:bad: alpha: importer `bad`: unit `alpha-0` has metadata that is not plain JSON")
-    assert "group `alpha` failed: ValidationError: " in site.apply(None, None, {"select": classmethod(frozen)}).out
+    assert_contained(
+        site,
+        done,
+        "remote:bad: alpha: importer `bad`: unit `alpha-0` has metadata that is not plain JSON",
+    )
+    assert (
+        "group `alpha` failed: ValidationError: "
+        in site.apply(None, None, {"select": classmethod(frozen)}).out
+    )
 
 
 def test_a_decision_may_wait_for_a_time_in_any_zone(site: Hostile) -> None:
     due = datetime(2030, 1, 1, tzinfo=UTC) + timedelta(hours=1)
     for _ in range(2):
-        assert site.apply(None, None, {"select": spoiling(lambda units: decided(*units, reconsider_at=due))}).code == 0
+        assert (
+            site.apply(
+                None, None, {"select": spoiling(lambda units: decided(*units, reconsider_at=due))}
+            ).code
+            == 0
+        )
 
 
 async def changed(self: Any, call: Any, group: Group) -> list[Unit]:
@@ -122,11 +169,19 @@ async def emptied(self: Any, call: Any, group: Group) -> list[Unit]:
     return units(TYPE, group.name, 2) if group.name == "beta" else []
 
 
-WORDS: dict[str, dict[str, Any]] = {"summary": {}, "removal": {"read": emptied}, "describe_change": {"read": changed}, "refusal": {"read": changed}}
+WORDS: dict[str, dict[str, Any]] = {
+    "summary": {},
+    "removal": {"read": emptied},
+    "describe_change": {"read": changed},
+    "refusal": {"read": changed},
+}
 """Methods that say something, and an importer that makes them."""
 
 NONSENSE: dict[str, tuple[Act, str]] = {
-    "raises": (raising(ZeroDivisionError("oops")), "importer `bad` failed: ZeroDivisionError: oops"),
+    "raises": (
+        raising(ZeroDivisionError("oops")),
+        "importer `bad` failed: ZeroDivisionError: oops",
+    ),
     "ends the process": (raising(SystemExit(0)), "failed: SystemExit: 0"),
     "says a number": (lambda *arguments: 5, "`bad.thing`"),
     "says bytes": (lambda *arguments: b"bytes", "`bad.thing`"),
@@ -147,7 +202,9 @@ def only_alpha(name: str, act: Act) -> Any:
 
 @pytest.mark.parametrize("method", WORDS)
 @pytest.mark.parametrize("name", NONSENSE)
-def test_a_group_that_is_not_described_stays_as_it_was(method: str, name: str, site: Hostile) -> None:
+def test_a_group_that_is_not_described_stays_as_it_was(
+    method: str, name: str, site: Hostile
+) -> None:
     act, said = NONSENSE[name]
     done = site.apply(WORDS[method], None, {method: only_alpha(method, act)})
     assert_contained(site, done, "repository/bad: failed", "remote:bad: alpha: ", "`bad", said)
@@ -160,14 +217,24 @@ LOUD = "first\nsecond\x1b[2J\r\u202e\ud800" + "x" * 5_000_000
 @pytest.mark.parametrize("method", WORDS)
 def test_words_of_any_kind_stay_on_one_line(method: str, site: Hostile) -> None:
     answer = Summary(LOUD, LOUD) if method == "summary" else LOUD
-    done = site.apply(WORDS[method], None, {method: only_alpha(method, lambda *arguments: answer)}, "--verbose", "--allow-destroy")
+    done = site.apply(
+        WORDS[method],
+        None,
+        {method: only_alpha(method, lambda *arguments: answer)},
+        "--verbose",
+        "--allow-destroy",
+    )
     assert (done.code, done.err) == (0, ""), done.out[:2000]
     assert all(line.isprintable() and len(line) < 2_000 for line in done.out.split("\n"))
     assert "first\\nsecond\\x1b[2J" in done.out
 
 
 def test_reasons_of_any_kind_stay_on_one_line(site: Hostile) -> None:
-    refuse = spoiling(lambda units: [Decision(unit, accepted=unit.key == "alpha-0", reason=LOUD) for unit in units])
+    refuse = spoiling(
+        lambda units: [
+            Decision(unit, accepted=unit.key == "alpha-0", reason=LOUD) for unit in units
+        ]
+    )
     for words in ((), ("--verbose",), ("--format", "json")):
         done = site.apply(None, None, {"select": refuse}, *words)
         assert (done.code, done.err) == (0, "")
@@ -200,20 +267,36 @@ def sha256(data: bytes) -> str:
 
 
 def reading(server: FaultyServer, within: str, url: str = "/inner") -> dict[str, Any]:
-    """An importer whose `alpha` has a unit of two artifacts, the one within the other as far as it says so."""
+    """An importer whose `alpha` has a unit of two artifacts, the one within the other as far as it
+    says so.
+    """
 
     async def read(self: Any, call: Any, group: Group) -> list[Unit]:
         if group.name == "beta":
             return units(TYPE, "beta", 2)
-        outer = Artifact("outer", sha256(OUTER), len(OUTER), server.url("/outer"), within="inner" if within == "cycle" else "")
-        inner = Artifact("inner", sha256(TEXT), len(TEXT), server.url(url) if url else "", within="outer" if within == "cycle" else within)
+        outer = Artifact(
+            "outer",
+            sha256(OUTER),
+            len(OUTER),
+            server.url("/outer"),
+            within="inner" if within == "cycle" else "",
+        )
+        inner = Artifact(
+            "inner",
+            sha256(TEXT),
+            len(TEXT),
+            server.url(url) if url else "",
+            within="outer" if within == "cycle" else within,
+        )
         return [*units(TYPE, "alpha", 1), Unit(TYPE, "packed", {}, [outer, inner])]
 
     return {"read": read}
 
 
 @pytest.mark.parametrize("within", ["nowhere", "inner", "cycle", "../outer"])
-def test_what_is_within_nothing_is_downloaded(within: str, site: Hostile, server: FaultyServer) -> None:
+def test_what_is_within_nothing_is_downloaded(
+    within: str, site: Hostile, server: FaultyServer
+) -> None:
     site.declare(2, url=server.url("/"))
     extract = classmethod(raising(AssertionError("nothing to take it out of")))
     content = {} if within == "cycle" else {"extract": extract}
@@ -223,11 +306,17 @@ def test_what_is_within_nothing_is_downloaded(within: str, site: Hostile, server
 
 
 @pytest.mark.parametrize("answer", [None, b"", b"wrong bytes", TEXT])
-def test_wrong_bytes_are_not_kept_and_the_right_ones_downloaded(answer: bytes | None, site: Hostile, server: FaultyServer) -> None:
+def test_wrong_bytes_are_not_kept_and_the_right_ones_downloaded(
+    answer: bytes | None, site: Hostile, server: FaultyServer
+) -> None:
     site.declare(2, url=server.url("/"))
-    done = site.apply(reading(server, "outer"), None, {"extract": classmethod(lambda cls, *arguments: answer)})
+    done = site.apply(
+        reading(server, "outer"), None, {"extract": classmethod(lambda cls, *arguments: answer)}
+    )
     assert done.code == 0, done.out
-    assert [one.path for one in server.requests if one.path == "/inner"] == ([] if answer == TEXT else ["/inner"])
+    assert [request.path for request in server.requests if request.path == "/inner"] == (
+        [] if answer == TEXT else ["/inner"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -240,8 +329,16 @@ def test_wrong_bytes_are_not_kept_and_the_right_ones_downloaded(answer: bytes | 
     ],
     ids=["raises", "ends the process", "a text", "pieces"],
 )
-def test_a_failing_extraction_is_the_failure_of_its_unit(act: Act, said: str, site: Hostile, server: FaultyServer) -> None:
+def test_a_failing_extraction_is_the_failure_of_its_unit(
+    act: Act, said: str, site: Hostile, server: FaultyServer
+) -> None:
     site.declare(2, url=server.url("/"))
     done = site.apply(reading(server, "outer"), None, {"extract": classmethod(act)})
-    assert_contained(site, done, "repository/bad: failed", "remote:bad: alpha: `packed`: `extract` of `bad.thing`", said)
+    assert_contained(
+        site,
+        done,
+        "repository/bad: failed",
+        "remote:bad: alpha: `packed`: `extract` of `bad.thing`",
+        said,
+    )
     assert site.held()["beta"] == ["beta-0", "beta-1"]

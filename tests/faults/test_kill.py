@@ -1,4 +1,6 @@
-"""Kill -9 at every named step of an apply: rubbish at worst, never a lie, and the next apply goes on from there."""
+"""Kill -9 at every named step of an apply: rubbish at worst, never a lie, and the next apply goes
+on from there.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.engine import Step
+from reconciler.engine import Checkpoint
 from reconciler.model import Digest
 from tests.support.driver import killed_at
 from tests.support.mirror import Mirror, export, publication, remote, repository
@@ -15,7 +17,7 @@ from tests.support.soundness import check_sound, stored_files
 from tests.support.upstream import Upstream, upstream
 
 REPOSITORIES = ("team", "twin")
-ONCE = (Step.OUTCOME_RECORDED,)
+ONCE = (Checkpoint.OUTCOME_RECORDED,)
 State = list[object]
 
 
@@ -62,9 +64,9 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> list[State]:
 
 
 @pytest.mark.parametrize("occurrence", [1, 2])
-@pytest.mark.parametrize("step", Step)
+@pytest.mark.parametrize("step", Checkpoint)
 def test_a_first_apply_that_dies_is_finished_by_the_next(
-    step: Step, occurrence: int, index: Upstream, undisturbed: list[State], tmp_path: Path
+    step: Checkpoint, occurrence: int, index: Upstream, undisturbed: list[State], tmp_path: Path
 ) -> None:
     if occurrence > 1 and step in ONCE:
         pytest.skip("passed once in a run")
@@ -74,8 +76,10 @@ def test_a_first_apply_that_dies_is_finished_by_the_next(
     assert state(site) == undisturbed[0]
 
 
-@pytest.mark.parametrize("step", Step)
-def test_a_later_apply_that_dies_leaves_the_old_or_the_new(step: Step, index: Upstream, undisturbed: list[State], tmp_path: Path) -> None:
+@pytest.mark.parametrize("step", Checkpoint)
+def test_a_later_apply_that_dies_leaves_the_old_or_the_new(
+    step: Checkpoint, index: Upstream, undisturbed: list[State], tmp_path: Path
+) -> None:
     site = a_mirror(tmp_path, index)
     site.applied()
     change(index)
@@ -87,7 +91,9 @@ def test_a_later_apply_that_dies_leaves_the_old_or_the_new(step: Step, index: Up
 
 
 def assert_finished(site: Mirror, index: Upstream) -> None:
-    """Sound as it was left; sound and converged after one more apply, without a second download of what was verified."""
+    """Sound as it was left; sound and converged after one more apply, without a second download of
+    what was verified.
+    """
     exports = [site.folder / "public" / name for name in REPOSITORIES]
     check_sound(site.home, *exports)
     verified = stored_files(site.home)
@@ -95,15 +101,30 @@ def assert_finished(site: Mirror, index: Upstream) -> None:
     assert not site.pending()
     check_sound(site.home, *exports)
     for filename, times in index.downloads().items():
-        assert times == 1 or Digest.of(index.sent(filename)) not in verified, f"{filename} was verified already and downloaded again"
-    assert not list((site.home.root / "store" / "incoming").iterdir()), "what the dead process had begun to write is still there"
+        assert times == 1 or Digest.of(index.sent(filename)) not in verified, (
+            f"{filename} was verified already and downloaded again"
+        )
+    assert not list((site.home.root / "store" / "incoming").iterdir()), (
+        "what the dead process had begun to write is still there"
+    )
 
 
 def state(site: Mirror) -> State:
     """Everything that must come out the same, whatever happened on the way."""
-    return [(site.version(name)[1], site.get("publication", name)["status"]["digest"], tree(site.folder / "public" / name)) for name in REPOSITORIES]
+    return [
+        (
+            site.version(name)[1],
+            site.get("publication", name)["status"]["digest"],
+            tree(site.folder / "public" / name),
+        )
+        for name in REPOSITORIES
+    ]
 
 
 def tree(directory: Path) -> dict[str, Digest]:
     root = directory.resolve()
-    return {str(path.relative_to(root)): Digest.of(path.read_bytes()) for path in root.rglob("*") if path.is_file()}
+    return {
+        str(path.relative_to(root)): Digest.of(path.read_bytes())
+        for path in root.rglob("*")
+        if path.is_file()
+    }

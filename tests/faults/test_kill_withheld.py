@@ -1,4 +1,6 @@
-"""Kill -9 while a denied distribution is taken out of what is served: a publication and its export show all of the old or all of the new."""
+"""Kill -9 while a denied distribution is taken out of what is served: a publication and its export
+show all of the old or all of the new.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.engine import Step
+from reconciler.engine import Checkpoint
 from tests.support.driver import killed_at
 from tests.support.mirror import Mirror, export, publication, remote, repository, resource
 from tests.support.soundness import check_sound
@@ -31,13 +33,30 @@ def exported(site: Mirror) -> list[str]:
     return sorted(path.name for path in (site.folder / "public").resolve().rglob("*.whl"))
 
 
-@pytest.mark.parametrize("step", [Step.PAGE_RENDERED, Step.PUBLICATION_COMPLETE, Step.POINTER_SET, Step.EXPORT_SWITCHED])
-def test_it_is_withheld_whole_or_not_at_all_and_the_next_apply_goes_on(step: Step, index: Upstream, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "step",
+    [
+        Checkpoint.PAGE_RENDERED,
+        Checkpoint.PUBLICATION_COMPLETE,
+        Checkpoint.POINTER_SET,
+        Checkpoint.EXPORT_SWITCHED,
+    ],
+)
+def test_it_is_withheld_whole_or_not_at_all_and_the_next_apply_goes_on(
+    step: Checkpoint, index: Upstream, tmp_path: Path
+) -> None:
     site = Mirror(tmp_path)
-    rest = remote(index.url), repository(more="sync: {mode: additive}\nguard: {maxRemovals: 100%}"), publication(more=export("public"))
+    rest = (
+        remote(index.url),
+        repository(more="sync: {mode: additive}\nguard: {maxRemovals: 100%}"),
+        publication(more=export("public")),
+    )
     site.declare(*rest)
     site.applied()
-    for documents, after, others in (((DENY, *rest), sorted(set(ALL) - set(DENIED)), ALL), (rest, ALL, sorted(set(ALL) - set(DENIED)))):
+    for documents, after, others in (
+        ((DENY, *rest), sorted(set(ALL) - set(DENIED)), ALL),
+        (rest, ALL, sorted(set(ALL) - set(DENIED))),
+    ):
         site.declare(*documents)
         killed_at(step, 1, site.words("apply", "--prune"), tmp_path / "log")
         check_sound(site.home, tmp_path / "public")
@@ -45,5 +64,7 @@ def test_it_is_withheld_whole_or_not_at_all_and_the_next_apply_goes_on(step: Ste
         site.applied("--prune")
         check_sound(site.home, tmp_path / "public")
         assert exported(site) == after
-        assert [one["key"] for one in site.get("publication", "team")["status"].get("withheldUnits", [])] == (DENIED if after != ALL else [])
+        assert [
+            one["key"] for one in site.get("publication", "team")["status"].get("withheldUnits", [])
+        ] == (DENIED if after != ALL else [])
         assert not site.pending()

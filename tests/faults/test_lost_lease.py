@@ -1,4 +1,6 @@
-"""A lease that is lost in the middle of a run, a database that is busy at a heartbeat, and a release that fails."""
+"""A lease that is lost in the middle of a run, a database that is busy at a heartbeat, and a
+release that fails.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +14,10 @@ from typing import Any
 import pytest
 
 from reconciler.database import Lease, Writer
-from reconciler.engine import Step, lease, listen, steps
-from reconciler.engine.lease import leased
-from reconciler.engine.sync import ContentSync
+from reconciler.engine import Checkpoint, listen
+from reconciler.engine.applying.content_sync import ContentSync
+from reconciler.engine.run import checkpoints, lease
+from reconciler.engine.run.lease import leased
 from reconciler.errors import Conflict, LeaseHeld, StateFault
 from reconciler.model import Digest
 from tests.support.mirror import Mirror, publication, remote, repository
@@ -24,7 +27,9 @@ LONG = 30  # seconds that no test waits unless it fails
 
 
 class Leases:
-    """Stands in for a Writer: `beats` are what heartbeats raise, one after the other, then they succeed."""
+    """Stands in for a Writer: `beats` are what heartbeats raise, one after the other, then they
+    succeed.
+    """
 
     def __init__(self, *beats: Exception, release: Exception | None = None) -> None:
         self.beats = list(beats)
@@ -50,7 +55,7 @@ class Leases:
 def _quick_beats(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lease, "TTL", 0.004)
     monkeypatch.setattr(lease, "PATIENCE", 0.0)  # a lease that was lost is not tried for again
-    monkeypatch.setattr(steps, "_listeners", [])
+    monkeypatch.setattr(checkpoints, "_listeners", [])
 
 
 def hold(leases: Any, body: Any) -> Any:
@@ -109,7 +114,9 @@ def site(tmp_path: Path) -> Iterator[Mirror]:
 
 
 def lose(monkeypatch: pytest.MonkeyPatch, name: str, arrived: threading.Event) -> threading.Event:
-    """Heartbeats of the lease `name` find it taken over from when the run has arrived; the event says that one has."""
+    """Heartbeats of the lease `name` find it taken over from when the run has arrived; the event
+    says that one has.
+    """
     lost = threading.Event()
     beat = Writer.heartbeat
 
@@ -123,7 +130,9 @@ def lose(monkeypatch: pytest.MonkeyPatch, name: str, arrived: threading.Event) -
     return lost
 
 
-def test_a_repository_whose_lease_is_lost_gets_no_version(site: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_repository_whose_lease_is_lost_gets_no_version(
+    site: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
     arrived = threading.Event()
     lose(monkeypatch, "repository/team", arrived)
     commit = ContentSync.commit
@@ -140,7 +149,9 @@ def test_a_repository_whose_lease_is_lost_gets_no_version(site: Mirror, monkeypa
     assert site.version()[0] == 0
 
 
-def test_a_publication_whose_lease_is_lost_is_not_pointed_to(site: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_publication_whose_lease_is_lost_is_not_pointed_to(
+    site: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The thread that renders cannot be cancelled; it must not point once the loop knows."""
     arrived = threading.Event()
     lost = lose(monkeypatch, "publication/team", arrived)
@@ -153,7 +164,7 @@ def test_a_publication_whose_lease_is_lost_is_not_pointed_to(site: Mirror, monke
         check(self)
 
     monkeypatch.setattr(lease.Held, "check", when_known)
-    listen(lambda passed: arrived.set() if passed is Step.PUBLICATION_COMPLETE else None)
+    listen(lambda passed: arrived.set() if passed is Checkpoint.PUBLICATION_COMPLETE else None)
     done = site.apply()
     assert done.code == 1
     assert "publication/team: failed: the lease was lost" in done.out

@@ -38,15 +38,22 @@ def test_an_importer_of_three_formats_is_a_short_text() -> None:
     [
         ("importer", ["reconciler_file.file_publisher", "mimetypes"]),
         ("publisher", ["reconciler_file.file_importer", "reconciler_file.folders", "html.parser"]),
-        ("file", ["reconciler_file.file_importer", "reconciler_file.file_publisher", "html.parser"]),
+        (
+            "file",
+            ["reconciler_file.file_importer", "reconciler_file.file_publisher", "html.parser"],
+        ),
     ],
 )
-def test_an_entry_point_imports_what_it_names_and_no_more(entry_point: str, unneeded: list[str]) -> None:
+def test_an_entry_point_imports_what_it_names_and_no_more(
+    entry_point: str, unneeded: list[str]
+) -> None:
     program = (
         "import sys, reconciler_file\n"
         "assert not [name for name in sys.modules if name.startswith('reconciler_file.')]\n"
         f"reconciler_file.{entry_point}()\n"
         f"print([name for name in {unneeded!r} if name in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-W", "error", "-c", program], text=True, capture_output=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program], text=True, capture_output=True, timeout=120
+    )
     assert (done.stdout.strip(), done.stderr) == ("[]", "")

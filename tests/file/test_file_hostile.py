@@ -1,4 +1,6 @@
-"""What upstream may send: every broken list either fails whole, or loses the lines that it broke, by name."""
+"""What upstream may send: every broken list either fails whole, or loses the lines that it broke,
+by name.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.model import sealed
+from reconciler.model import identify
 from reconciler.plugin import Gone, Group, Malformed, Page, Unchanged
 from reconciler_file.file_importer import FileImporter
 from reconciler_file.options import SourceOptions
@@ -25,7 +27,9 @@ SHA = "a" * 64
 def read(format: str, body: bytes) -> tuple[list[str], dict[str, str]]:
     """Keys of the units, each of which the core would take, and what was refused."""
     answer = page(body, "text/html" if format == "folder" else "text/plain", url=URLS[format])
-    call = FakeCall({"": answer}, SourceOptions.model_validate({"format": format}), url=URLS[format])
+    call = FakeCall(
+        {"": answer}, SourceOptions.model_validate({"format": format}), url=URLS[format]
+    )
     keys = []
     for group in asyncio.run(_declared(call)):
         for unit in asyncio.run(FileImporter().read(call, group)):
@@ -33,7 +37,7 @@ def read(format: str, body: bytes) -> tuple[list[str], dict[str, str]]:
             [file] = unit.artifacts
             assert file.url.startswith(("https://", "http://"))
             if file.sha256:
-                sealed(unit, group.name)
+                identify(unit, group.name)
             keys.append(unit.key)
     assert len(set(keys)) == len(keys)
     assert all(key.isprintable() and key for key in call.refused), "the plan shows them"
@@ -41,7 +45,9 @@ def read(format: str, body: bytes) -> tuple[list[str], dict[str, str]]:
 
 
 async def _declared(call: FakeCall) -> list[Group]:
-    return [group async for group in FileImporter().declare(call) if not isinstance(group, Unchanged)]
+    return [
+        group async for group in FileImporter().declare(call) if not isinstance(group, Unchanged)
+    ]
 
 
 UNSAFE = [
@@ -71,13 +77,20 @@ def test_an_unsafe_name_is_refused_and_the_others_go_in(name: bytes) -> None:
     assert reason.startswith("not a relative path")
 
 
-@pytest.mark.parametrize("name", ["%2e%2e", "%00", "a%5Cb", "%FF", "%1b[31m", ".", "%2e%2e%2fx", "/x%2f%2e%2e%2f%2e%2e%2fy"])
+@pytest.mark.parametrize(
+    "name",
+    ["%2e%2e", "%00", "a%5Cb", "%FF", "%1b[31m", ".", "%2e%2e%2fx", "/x%2f%2e%2e%2f%2e%2e%2fy"],
+)
 def test_an_unsafe_name_in_a_url_is_refused(name: str) -> None:
-    keys, refused = read("urls", f"https://a.example.org/ok\nhttps://a.example.org/b/{name}\n".encode())
+    keys, refused = read(
+        "urls", f"https://a.example.org/ok\nhttps://a.example.org/b/{name}\n".encode()
+    )
     assert (keys, len(refused)) == (["ok"], 1)
 
 
-@pytest.mark.parametrize("href", ["%2e%2e%2fx", "%00", "a%5Cb", "%FF", "%2e%2e/", "a%2f%2e%2e%2f%2e%2e%2fb", "%1b[31m"])
+@pytest.mark.parametrize(
+    "href", ["%2e%2e%2fx", "%00", "a%5Cb", "%FF", "%2e%2e/", "a%2f%2e%2e%2f%2e%2e%2fb", "%1b[31m"]
+)
 def test_an_unsafe_link_in_a_listing_is_refused_and_not_followed(href: str) -> None:
     keys, refused = read("folder", f'<a href="ok">ok</a><a href="{href}">x</a>'.encode())
     assert (keys, len(refused)) == (["ok"], 1)
@@ -85,7 +98,18 @@ def test_an_unsafe_link_in_a_listing_is_refused_and_not_followed(href: str) -> N
 
 @pytest.mark.parametrize(
     "href",
-    ["/elsewhere", "../x", "//evil.example.org/pool/x", "javascript:alert(1)", "?C=N", "#top", "", "x?y=1", "http://[::1", "mailto:a@b.example.org"],
+    [
+        "/elsewhere",
+        "../x",
+        "//evil.example.org/pool/x",
+        "javascript:alert(1)",
+        "?C=N",
+        "#top",
+        "",
+        "x?y=1",
+        "http://[::1",
+        "mailto:a@b.example.org",
+    ],
 )
 def test_a_link_that_does_not_lead_below_the_folder_is_passed_over(href: str) -> None:
     assert read("folder", f'<a href="ok">ok</a><a href="{href}">x</a>'.encode()) == (["ok"], {})
@@ -138,8 +162,19 @@ ALPHABET = st.text(st.sampled_from("a/.,#%\\ \t\r\n\x00\ufeff\"'é<>=:?&0"), max
 
 
 @settings(deadline=None)
-@given(st.lists(st.tuples(ALPHABET, st.sampled_from([SHA, "b" * 64, "", "x"]), st.sampled_from(["1", "-1", "", "2 "])), max_size=4))
-def test_whatever_a_manifest_holds_units_are_sound_or_it_fails_as_a_whole(rows: list[tuple[str, str, str]]) -> None:
+@given(
+    st.lists(
+        st.tuples(
+            ALPHABET,
+            st.sampled_from([SHA, "b" * 64, "", "x"]),
+            st.sampled_from(["1", "-1", "", "2 "]),
+        ),
+        max_size=4,
+    )
+)
+def test_whatever_a_manifest_holds_units_are_sound_or_it_fails_as_a_whole(
+    rows: list[tuple[str, str, str]],
+) -> None:
     body = "\n".join(",".join(row) for row in rows).encode()
     try:
         read("manifest", body)

@@ -37,7 +37,12 @@ SHA, OTHER = "a" * 64, "b" * 64
 LOCAL = "application/vnd.reconciler.folder+json"
 
 
-def opened(url: str, answers: dict[str, Page | Exception], committed: frozenset[str] = frozenset(), **keys: Any) -> FakeCall:
+def opened(
+    url: str,
+    answers: dict[str, Page | Exception],
+    committed: frozenset[str] = frozenset(),
+    **keys: Any,
+) -> FakeCall:
     return FakeCall(answers, SourceOptions.model_validate(keys), committed, url)
 
 
@@ -59,7 +64,9 @@ def read(call: FakeCall) -> dict[str, Unit]:
     return found
 
 
-def files(body: bytes | str, url: str = MANIFEST, **keys: Any) -> tuple[dict[str, Artifact], dict[str, str]]:
+def files(
+    body: bytes | str, url: str = MANIFEST, **keys: Any
+) -> tuple[dict[str, Artifact], dict[str, str]]:
     """Artifacts by key and what was refused, of a page that is a list."""
     call = opened(url, {"": page(body, "text/plain", url=url)}, **keys)
     return {key: unit.artifacts[0] for key, unit in read(call).items()}, call.refused
@@ -92,18 +99,37 @@ class TestManifest:
         assert declared(opened(MANIFEST, {"": page("", "text/plain")})) == []
 
     def test_files_are_found_where_a_redirect_led_to(self) -> None:
-        call = opened(MANIFEST, {"": page(f"a,{SHA},1", "text/plain", url="https://cdn.example.org/7/PULP_MANIFEST?key=1")})
+        call = opened(
+            MANIFEST,
+            {
+                "": page(
+                    f"a,{SHA},1", "text/plain", url="https://cdn.example.org/7/PULP_MANIFEST?key=1"
+                )
+            },
+        )
         assert read(call)["a"].artifacts[0].url == "https://cdn.example.org/7/a"
 
     def test_a_committed_manifest_is_not_looked_into(self) -> None:
-        call = opened(MANIFEST, {"": page("not a manifest", "text/html", validator="v7")}, frozenset({"v7"}))
+        call = opened(
+            MANIFEST, {"": page("not a manifest", "text/html", validator="v7")}, frozenset({"v7"})
+        )
         assert declared(call) == [UNCHANGED]
 
     def test_a_change_changes_the_validator_of_its_group_alone(self) -> None:
         names = [f"f{number}" for number in range(600)]
-        before = {g.name: g.validator for g in declared(opened(MANIFEST, {"": page("".join(f"{n},{SHA},1\n" for n in names), "text/plain")}))}
+        before = {
+            g.name: g.validator
+            for g in declared(
+                opened(MANIFEST, {"": page("".join(f"{n},{SHA},1\n" for n in names), "text/plain")})
+            )
+        }
         lines = [f"{name},{OTHER if name == 'f42' else SHA},1\n" for name in names]
-        after = {g.name: g.validator for g in declared(opened(MANIFEST, {"": page("".join(lines) + "\n# more\n", "text/plain")}))}
+        after = {
+            g.name: g.validator
+            for g in declared(
+                opened(MANIFEST, {"": page("".join(lines) + "\n# more\n", "text/plain")})
+            )
+        }
         assert {name for name in after if after[name] != before[name]} == {group_of("f42")}
 
     def test_groups_can_be_read_twice(self) -> None:
@@ -122,8 +148,9 @@ class TestManifest:
 class TestUrls:
     def test_both_ways_to_write_a_line(self) -> None:
         found, refused = files(
-            f"# a list\nhttps://a.example.org/x/one.iso?k=1 sha256={SHA} size=5\n{OTHER}  two.iso\n{OTHER} *../three.iso\n"
-            f"http://b.example.org/fo%20ur sha256:{SHA.upper()}\nfive\n",
+            f"# a list\nhttps://a.example.org/x/one.iso?k=1 sha256={SHA} size=5\n{OTHER} "
+            f" two.iso\n{OTHER} *../three.iso\nhttp://b.example.org/fo%20ur"
+            f" sha256:{SHA.upper()}\nfive\n",
             LIST,
         )
         assert found == {
@@ -136,19 +163,25 @@ class TestUrls:
         assert refused == {}
 
     def test_of_two_urls_that_end_alike_the_first_counts(self) -> None:
-        found, refused = files(f"https://a.example.org/x sha256={SHA}\nhttps://b.example.org/x sha256={OTHER}\n", LIST)
+        found, refused = files(
+            f"https://a.example.org/x sha256={SHA}\nhttps://b.example.org/x sha256={OTHER}\n", LIST
+        )
         assert found["x"].sha256 == SHA
         assert refused == {"x": "listed again, with other content; the first counts"}
 
     def test_the_same_bytes_under_two_urls_are_one_file(self) -> None:
-        found, refused = files(f"https://a.example.org/x sha256={SHA}\nhttps://b.example.org/x sha256={SHA}\n", LIST)
+        found, refused = files(
+            f"https://a.example.org/x sha256={SHA}\nhttps://b.example.org/x sha256={SHA}\n", LIST
+        )
         assert (found["x"].url, refused) == ("https://a.example.org/x", {})
 
     def test_two_urls_without_digests_may_be_two_files(self) -> None:
         _, refused = files("https://a.example.org/x\nhttps://b.example.org/x\n", LIST)
         assert list(refused) == ["x"]
 
-    @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://a.example.org/x", "data:text/plain,x"])
+    @pytest.mark.parametrize(
+        "url", ["file:///etc/passwd", "ftp://a.example.org/x", "data:text/plain,x"]
+    )
     def test_a_list_from_elsewhere_says_nothing_about_this_machine(self, url: str) -> None:
         found, refused = files(f"{url}\n", LIST)
         assert (found, len(refused)) == ({}, 1)
@@ -170,7 +203,10 @@ class TestUrls:
         assert asked(f"a sha256={SHA}\nb sha256={SHA}\n") == ([UNCHANGED], ["v7"])
         groups, validators = asked(f"a sha256={SHA}\nb\n")
         assert validators == []
-        assert {group.name: group.validator is None for group in groups} == {group_of("a"): False, group_of("b"): True}
+        assert {group.name: group.validator is None for group in groups} == {
+            group_of("a"): False,
+            group_of("b"): True,
+        }
 
     @pytest.mark.parametrize(
         "line",
@@ -190,7 +226,9 @@ class TestUrls:
             "a size",
         ],
     )
-    def test_what_is_no_line_spoils_the_list_and_is_not_shown_where_it_may_hold_a_secret(self, line: str) -> None:
+    def test_what_is_no_line_spoils_the_list_and_is_not_shown_where_it_may_hold_a_secret(
+        self, line: str
+    ) -> None:
         with pytest.raises(Malformed, match="line 2: ") as caught:
             files(f"ok\n{line}\n", LIST)
         assert "example.org/x" not in str(caught.value)
@@ -238,7 +276,10 @@ class TestFolders:
 
     def test_times_and_sizes_tell_whether_a_group_changed(self) -> None:
         def validators(time: str) -> dict[str, str | None]:
-            pages: dict[str, Page | Exception] = {"": html(NGINX.replace("{time}", time)), f"{BASE}sub/": html(EMPTY, f"{BASE}sub/")}
+            pages: dict[str, Page | Exception] = {
+                "": html(NGINX.replace("{time}", time)),
+                f"{BASE}sub/": html(EMPTY, f"{BASE}sub/"),
+            }
             return {group.name: group.validator for group in declared(folder(pages))}
 
         before, after = validators("10:00"), validators("10:01")
@@ -251,7 +292,13 @@ class TestFolders:
 
     def test_an_empty_listing_is_an_answer_and_a_page_of_something_else_is_a_failure(self) -> None:
         assert declared(folder({"": html(EMPTY)})) == []
-        for wrong in (html("<h1>We are down for maintenance</h1><a href='https://status.example.org/'>status</a>"), page("{}", "application/json")):
+        for wrong in (
+            html(
+                "<h1>We are down for maintenance</h1><a"
+                " href='https://status.example.org/'>status</a>"
+            ),
+            page("{}", "application/json"),
+        ):
             with pytest.raises(Malformed):
                 declared(folder({"": wrong}))
 
@@ -269,10 +316,17 @@ class TestFolders:
 
     def test_a_redirect_to_a_folder_that_was_listed_adds_nothing(self) -> None:
         listing = '<a href="a.iso">a</a><a href="again/">again</a>'
-        assert list(read(folder({"": html(listing), f"{BASE}again/": html(listing, BASE)}))) == ["a.iso"]
+        assert list(read(folder({"": html(listing), f"{BASE}again/": html(listing, BASE)}))) == [
+            "a.iso"
+        ]
 
     def test_a_local_folder_is_listed_by_the_core(self) -> None:
-        listing = {"files": [{"path": "a.iso", "size": 3, "etag": "t1"}, {"path": "sub/b c", "size": 0, "etag": "t2"}]}
+        listing = {
+            "files": [
+                {"path": "a.iso", "size": 3, "etag": "t1"},
+                {"path": "sub/b c", "size": 0, "etag": "t2"},
+            ]
+        }
         url = "file:///srv/pool/"
         call = opened(url, {"": page(json.dumps(listing), LOCAL, url=url)})
         assert {key: unit.artifacts for key, unit in read(call).items()} == {
@@ -281,12 +335,20 @@ class TestFolders:
         }
         before = {group.name: group.validator for group in declared(call)}
         listing["files"][0]["etag"] = "t3"
-        after = {group.name: group.validator for group in declared(opened(url, {"": page(json.dumps(listing), LOCAL, url=url)}))}
+        after = {
+            group.name: group.validator
+            for group in declared(opened(url, {"": page(json.dumps(listing), LOCAL, url=url)}))
+        }
         assert {name for name in after if after[name] != before[name]} == {group_of("a.iso")}
 
     def test_a_broken_listing_of_a_local_folder_is_a_failure(self) -> None:
         with pytest.raises(Malformed):
-            declared(opened("file:///srv/", {"": page('{"files": [{"path": 1}]}', LOCAL, url="file:///srv/")}))
+            declared(
+                opened(
+                    "file:///srv/",
+                    {"": page('{"files": [{"path": 1}]}', LOCAL, url="file:///srv/")},
+                )
+            )
 
 
 class TestFormats:
@@ -318,15 +380,27 @@ class TestFormats:
     def test_every_format_makes_the_same_unit_of_the_same_file(self) -> None:
         def identity(body: str, url: str) -> tuple[Any, ...]:
             [(key, unit)] = read(opened(url, {"": page(body, "text/plain", url=url)})).items()
-            return key, unit.metadata, [(one.path, one.sha256, one.size) for one in unit.artifacts]
+            return (
+                key,
+                unit.metadata,
+                [(artifact.path, artifact.sha256, artifact.size) for artifact in unit.artifacts],
+            )
 
-        assert identity(f"a.iso,{SHA},3", MANIFEST) == identity(f"https://b.example.org/x/a.iso sha256={SHA} size=3", LIST)
+        assert identity(f"a.iso,{SHA},3", MANIFEST) == identity(
+            f"https://b.example.org/x/a.iso sha256={SHA} size=3", LIST
+        )
 
 
 class TestUploads:
-    def uploaded(self, name: str, place: Path, fields: dict[str, str], *held: str) -> list[tuple[str, Unit]]:
+    def uploaded(
+        self, name: str, place: Path, fields: dict[str, str], *held: str
+    ) -> list[tuple[str, Unit]]:
         file = UploadedFile(name, place, 3, str(Digest.of(b"abc")).removeprefix("sha256:"))
-        return list(FileImporter().upload(FakeUploadConduit(_held(held)), file, fields, PluginCallConfiguration({}, {}, {})))
+        return list(
+            FileImporter().upload(
+                FakeUploadConduit(_held(held)), file, fields, PluginCallConfiguration({}, {}, {})
+            )
+        )
 
     def test_a_file_keeps_its_name_or_gets_the_path_that_was_sent(self, tmp_path: Path) -> None:
         for fields, key in (({}, "a.iso"), ({"path": "docs/b.iso"}, "docs/b.iso")):
@@ -335,7 +409,9 @@ class TestUploads:
             [artifact] = unit.artifacts
             assert (artifact.path, artifact.size, len(artifact.sha256)) == (key, 3, 64)
 
-    @pytest.mark.parametrize("path", ["../x", "/x", "a//b", "a/./b", "a\\b", "a\x00b", "a/", "x" * 2000])
+    @pytest.mark.parametrize(
+        "path", ["../x", "/x", "a//b", "a/./b", "a\\b", "a\x00b", "a/", "x" * 2000]
+    )
     def test_an_unsafe_path_is_refused(self, path: str, tmp_path: Path) -> None:
         with pytest.raises(Refused, match="no path for a file"):
             self.uploaded("a.iso", tmp_path, {"path": path})
@@ -350,13 +426,19 @@ class TestUploads:
             ("one.txt", "one.txt/sub/deep"),
         ],
     )
-    def test_a_path_that_would_make_a_file_a_folder_is_refused(self, path: str, held: str, tmp_path: Path) -> None:
+    def test_a_path_that_would_make_a_file_a_folder_is_refused(
+        self, path: str, held: str, tmp_path: Path
+    ) -> None:
         with pytest.raises(Refused, match=f"`{path}` cannot lie beside `{held}`"):
             self.uploaded("a.iso", tmp_path, {"path": path}, "another", held)
 
-    @pytest.mark.parametrize("path", ["one.txt", "one.txt.asc", "docs/b", "docs/one.txt", "one", "doc"])
+    @pytest.mark.parametrize(
+        "path", ["one.txt", "one.txt.asc", "docs/b", "docs/one.txt", "one", "doc"]
+    )
     def test_what_lies_beside_others_is_taken(self, path: str, tmp_path: Path) -> None:
-        [(_, unit)] = self.uploaded("a.iso", tmp_path, {"path": path}, "one.txt", "docs/a", "ones/a")
+        [(_, unit)] = self.uploaded(
+            "a.iso", tmp_path, {"path": path}, "one.txt", "docs/a", "ones/a"
+        )
         assert unit.key == path
 
     def test_nothing_lies_below_the_publications_own_list(self) -> None:
@@ -367,7 +449,13 @@ class TestUploads:
 def _held(paths: tuple[str, ...]) -> dict[str, list[StoredUnit]]:
     groups: dict[str, list[StoredUnit]] = {}
     for path in paths:
-        unit = StoredUnit(artifacts=[StoredArtifact(path, SHA, 1)], group=group_of(path), key=path, metadata={}, type="file.file")
+        unit = StoredUnit(
+            artifacts=[StoredArtifact(path, SHA, 1)],
+            group=group_of(path),
+            key=path,
+            metadata={},
+            type="file.file",
+        )
         groups.setdefault(unit.group, []).append(unit)
     return groups
 
@@ -377,7 +465,9 @@ def test_explaining_a_file_looks_into_its_group() -> None:
 
 
 def test_groups_are_for_ever() -> None:
-    """They are part of every unit's identity: another division would make every version another one."""
+    """They are part of every unit's identity: another division would make every version another
+    one.
+    """
     assert [group_of(path) for path in ("a.iso", "docs/a.iso", "é")] == ["33", "88", "4a"]
 
 

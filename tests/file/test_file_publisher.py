@@ -9,8 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.model import safe_path, sealed, stored_unit
-from reconciler.plugin import Group, PluginCallConfiguration, Refused, StoredArtifact, StoredUnit, Unchanged, Unit
+from reconciler.model import identify, safe_path, stored_unit
+from reconciler.plugin import (
+    Group,
+    PluginCallConfiguration,
+    Refused,
+    StoredArtifact,
+    StoredUnit,
+    Unchanged,
+    Unit,
+)
 from reconciler_file.file_importer import FileImporter
 from reconciler_file.file_publisher import FilePublisher, media_type
 from reconciler_file.listing import group_of
@@ -23,7 +31,13 @@ URL = "https://mirror.example.org/files/PULP_MANIFEST"
 
 
 def stored(path: str, sha256: str = "a" * 64, size: int | None = 1) -> StoredUnit:
-    return StoredUnit(artifacts=[StoredArtifact(path, sha256, size)], group=group_of(path), key=path, metadata={}, type="file.file")
+    return StoredUnit(
+        artifacts=[StoredArtifact(path, sha256, size)],
+        group=group_of(path),
+        key=path,
+        metadata={},
+        type="file.file",
+    )
 
 
 def grouped(*units: StoredUnit) -> dict[str, list[StoredUnit]]:
@@ -46,13 +60,18 @@ def manifest(conduit: FakePublishConduit) -> bytes:
 
 
 def test_files_keep_their_names_and_the_manifest_lists_them_in_order() -> None:
-    conduit = published(grouped(stored("b.iso", "b" * 64, 0), stored("a,1.txt"), stored("docs/é.html", "c" * 64, 7)))
+    conduit = published(
+        grouped(stored("b.iso", "b" * 64, 0), stored("a,1.txt"), stored("docs/é.html", "c" * 64, 7))
+    )
     assert conduit.merged.files == {
         "a,1.txt": ("a" * 64, "text/plain"),
         "b.iso": ("b" * 64, "application/octet-stream"),
         "docs/é.html": ("c" * 64, "text/html"),
     }
-    assert manifest(conduit).decode() == f"a,1.txt,{'a' * 64},1\nb.iso,{'b' * 64},0\ndocs/é.html,{'c' * 64},7\n"
+    assert (
+        manifest(conduit).decode()
+        == f"a,1.txt,{'a' * 64},1\nb.iso,{'b' * 64},0\ndocs/é.html,{'c' * 64},7\n"
+    )
 
 
 def test_only_what_changed_is_rendered_and_the_manifest_still_lists_all() -> None:
@@ -75,7 +94,9 @@ def test_a_manifest_does_not_lie_about_a_size_that_nobody_knows() -> None:
 
 @pytest.mark.parametrize("deep", ["a/b", "a/b/c/d"])
 def test_a_file_cannot_be_a_folder_too_and_both_are_named(deep: str) -> None:
-    with pytest.raises(Refused, match=f"`a` is a file, and a folder at once because of `{deep}`") as caught:
+    with pytest.raises(
+        Refused, match=f"`a` is a file, and a folder at once because of `{deep}`"
+    ) as caught:
         published(grouped(stored("a"), stored("a!"), stored(deep), stored("a/z")))
     assert "`exclude` one of them" in (caught.value.hint or "")
 
@@ -96,9 +117,19 @@ def test_media_types_are_told_by_the_last_suffix(path: str, type: str) -> None:
     assert media_type(path) == type
 
 
-SEGMENT = st.text(st.characters(codec="utf-8"), min_size=1, max_size=8) | st.sampled_from(["a", "b c", "#1", "x,y", "%41", "ä?", 'q"', "a:b", "..."])
-PATHS = st.lists(SEGMENT, min_size=1, max_size=3).map("/".join).filter(lambda path: safe_path(path) and not unlistable(path))
-FILES = st.dictionaries(PATHS, st.tuples(st.binary(min_size=32, max_size=32).map(bytes.hex), st.integers(0, 2**44)), max_size=12)
+SEGMENT = st.text(st.characters(codec="utf-8"), min_size=1, max_size=8) | st.sampled_from(
+    ["a", "b c", "#1", "x,y", "%41", "ä?", 'q"', "a:b", "..."]
+)
+PATHS = (
+    st.lists(SEGMENT, min_size=1, max_size=3)
+    .map("/".join)
+    .filter(lambda path: safe_path(path) and not unlistable(path))
+)
+FILES = st.dictionaries(
+    PATHS,
+    st.tuples(st.binary(min_size=32, max_size=32).map(bytes.hex), st.integers(0, 2**44)),
+    max_size=12,
+)
 
 
 @settings(deadline=None)
@@ -110,13 +141,20 @@ def test_reading_our_publication_gives_the_same_content(files: dict[str, tuple[s
     call = FakeCall({"": page(body, "text/plain", url=URL)}, SourceOptions(), url=URL)
     found = asyncio.run(_read(call))
     assert call.refused == {}
-    assert {(unit.key, unit.group): unit for unit in found} == {(unit.key, unit.group): unit for unit in units}
+    assert {(unit.key, unit.group): unit for unit in found} == {
+        (unit.key, unit.group): unit for unit in units
+    }
 
 
 async def _read(call: FakeCall) -> list[StoredUnit]:
     groups = [group async for group in FileImporter().declare(call)]
-    return [_recorded(unit, group) for group in groups if not isinstance(group, Unchanged) for unit in await FileImporter().read(call, group)]
+    return [
+        _recorded(unit, group)
+        for group in groups
+        if not isinstance(group, Unchanged)
+        for unit in await FileImporter().read(call, group)
+    ]
 
 
 def _recorded(unit: Unit, group: Group) -> StoredUnit:
-    return stored_unit(sealed(unit, group.name).body)
+    return stored_unit(identify(unit, group.name).body)

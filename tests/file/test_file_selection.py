@@ -22,14 +22,19 @@ def unit(path: str, size: int | None = 1, sha256: str = SHA) -> Unit:
     return Unit("file.file", path, {}, [Artifact(path, sha256, size)])
 
 
-def reasons(*units: Unit, source: dict[str, Any] | None = None, **filters: dict[str, Any]) -> dict[str, str]:
+def reasons(
+    *units: Unit, source: dict[str, Any] | None = None, **filters: dict[str, Any]
+) -> dict[str, str]:
     """What is out, and why. `filters`: keys by the name of each Filter."""
     options = None if source is None else SourceOptions.model_validate(source)
-    active = [ActiveFilter(name, FilterOptions.model_validate(keys), "here") for name, keys in filters.items()]
+    active = [
+        ActiveFilter(name, FilterOptions.model_validate(keys), "here")
+        for name, keys in filters.items()
+    ]
     decisions = list(File.select("00", units, options, active, NOW))
-    assert [one.unit for one in decisions] == list(units)
-    assert all(one.accepted == (not one.reason) for one in decisions)
-    return {one.unit.key: one.reason for one in decisions if not one.accepted}
+    assert [decision.unit for decision in decisions] == list(units)
+    assert all(decision.accepted == (not decision.reason) for decision in decisions)
+    return {decision.unit.key: decision.reason for decision in decisions if not decision.accepted}
 
 
 class TestGlobs:
@@ -71,9 +76,15 @@ class TestGlobs:
     def test_it_does_not_match(self, glob: str, path: str) -> None:
         assert Globs([glob]).find(path) is None
 
-    @pytest.mark.parametrize("glob", ["", "/docs/*", "docs/", "../x", "a/./b", "a\\b", "docs**", "a/**b/c"])
+    @pytest.mark.parametrize(
+        "glob", ["", "/docs/*", "docs/", "../x", "a/./b", "a\\b", "docs**", "a/**b/c"]
+    )
     def test_what_can_never_match_is_refused_where_it_is_written(self, glob: str) -> None:
-        for model, key in ((SourceOptions, "include"), (SourceOptions, "exclude"), (FilterOptions, "deny")):
+        for model, key in (
+            (SourceOptions, "include"),
+            (SourceOptions, "exclude"),
+            (FilterOptions, "deny"),
+        ):
             with pytest.raises(ValidationError):
                 model.model_validate({key: [glob]})
 
@@ -91,7 +102,12 @@ class TestSelection:
         assert reasons(unit("a"), unit("b/c", None), source={}) == {}
 
     def test_include_and_exclude_of_the_source(self) -> None:
-        assert reasons(unit("a.iso"), unit("b.txt"), unit("old/c.iso"), source={"include": ["*.iso"], "exclude": ["old/**"]}) == {
+        assert reasons(
+            unit("a.iso"),
+            unit("b.txt"),
+            unit("old/c.iso"),
+            source={"include": ["*.iso"], "exclude": ["old/**"]},
+        ) == {
             "b.txt": "matches no include",
             "old/c.iso": 'excluded by "old/**"',
         }
@@ -100,10 +116,14 @@ class TestSelection:
         assert reasons(unit("a"), house={"deny": ["b"]}) == {}
 
     def test_filters_name_themselves_and_the_first_by_name_speaks(self) -> None:
-        assert reasons(unit("a.exe", 9), second={"maxSize": "8B"}, first={"deny": ["*.exe"]}) == {"a.exe": 'denied by "*.exe" (first.deny)'}
+        assert reasons(unit("a.exe", 9), second={"maxSize": "8B"}, first={"deny": ["*.exe"]}) == {
+            "a.exe": 'denied by "*.exe" (first.deny)'
+        }
 
     def test_sizes(self) -> None:
-        assert reasons(unit("a", 1000), unit("b", 1001), unit("c", None), house={"maxSize": "1kB"}) == {
+        assert reasons(
+            unit("a", 1000), unit("b", 1001), unit("c", None), house={"maxSize": "1kB"}
+        ) == {
             "b": "1,001 bytes, more than 1,000 (house.maxSize)",
             "c": "size unknown (house.maxSize)",
         }
@@ -121,8 +141,13 @@ class TestSelection:
 
 
 def test_a_change_says_what_changed() -> None:
-    before = StoredUnit(artifacts=[StoredArtifact("a", SHA, 1)], group="00", key="a", metadata={}, type="file.file")
-    assert File.describe_change(before, unit("a", 1, "b" * 64)) == "sha256 aaaaaaaaaaaa -> bbbbbbbbbbbb"
+    before = StoredUnit(
+        artifacts=[StoredArtifact("a", SHA, 1)], group="00", key="a", metadata={}, type="file.file"
+    )
+    assert (
+        File.describe_change(before, unit("a", 1, "b" * 64))
+        == "sha256 aaaaaaaaaaaa -> bbbbbbbbbbbb"
+    )
     assert File.describe_change(before, unit("a", 2)) == "size declared otherwise"
 
 

@@ -37,7 +37,15 @@ from reconciler.plugin import (
     UploadConduit,
     UploadedFile,
 )
-from tests.support.quotes import QUOTE, Quote, QuoteImporter, QuotePages, QuotePublisher, QuoteRules, QuoteSource
+from tests.support.quotes import (
+    QUOTE,
+    Quote,
+    QuoteImporter,
+    QuotePages,
+    QuotePublisher,
+    QuoteRules,
+    QuoteSource,
+)
 
 # State between calls
 
@@ -69,7 +77,7 @@ class DefaultArgument(QuoteImporter):
         self._count(group.name)
         return await super().read(call, group)
 
-    def _count(self, name: str, names: list[str] = []) -> None:  # noqa: B006  # the fault of this one
+    def _count(self, name: str, names: list[str] = []) -> None:  # noqa: B006  # the fault
         names.append(name)
 
 
@@ -80,7 +88,7 @@ class CachedMethod(QuoteImporter):
         self._title(group.name)
         return await super().read(call, group)
 
-    @cache  # noqa: B019  # the fault of this one
+    @cache  # the fault of this one  # noqa: B019  # the fault of this one
     def _title(self, name: str) -> str:
         return name.title()
 
@@ -194,17 +202,32 @@ class Floats(Units):
 
 class NoDigest(Units):
     def unit(self, one: Unit) -> Unit:
-        return Unit(one.type, one.key, one.metadata, [Artifact("a.txt", "no digest", 1, one.artifacts[0].url)])
+        return Unit(
+            one.type,
+            one.key,
+            one.metadata,
+            [Artifact("a.txt", "no digest", 1, one.artifacts[0].url)],
+        )
 
 
 class WrongDigest(Units):
     def unit(self, one: Unit) -> Unit:
-        return Unit(one.type, one.key, one.metadata, [Artifact("a.txt", "0" * 64, one.artifacts[0].size, one.artifacts[0].url)])
+        return Unit(
+            one.type,
+            one.key,
+            one.metadata,
+            [Artifact("a.txt", "0" * 64, one.artifacts[0].size, one.artifacts[0].url)],
+        )
 
 
 class UnsafePath(Units):
     def unit(self, one: Unit) -> Unit:
-        return Unit(one.type, one.key, one.metadata, [Artifact("../a.txt", one.artifacts[0].sha256, 2, one.artifacts[0].url)])
+        return Unit(
+            one.type,
+            one.key,
+            one.metadata,
+            [Artifact("../a.txt", one.artifacts[0].sha256, 2, one.artifacts[0].url)],
+        )
 
 
 class OneKey(Units):
@@ -225,7 +248,9 @@ class DayStamp(Units):
     """Units are new every day."""
 
     def unit(self, one: Unit) -> Unit:
-        return Unit(one.type, one.key, {"read": datetime.now(UTC).date().isoformat()}, one.artifacts)
+        return Unit(
+            one.type, one.key, {"read": datetime.now(UTC).date().isoformat()}, one.artifacts
+        )
 
 
 # Writing, and waiting
@@ -258,7 +283,7 @@ class LearntStore(LearntFolder):
 
 class Sleeping(QuoteImporter):
     async def read(self, call: ImporterCall, group: Group) -> Iterable[Unit]:
-        time.sleep(0.001)  # noqa: ASYNC251  # the fault of this one
+        time.sleep(0.001)  # the fault of this one  # noqa: ASYNC251  # the fault of this one
         return await super().read(call, group)
 
 
@@ -391,7 +416,11 @@ class EmptiedGroups(QuotePublisher):
             units = conduit.units(name)
             if units:
                 with conduit.group(name) as output:
-                    output.page(f"{name}/", msgspec.json.encode([unit.key for unit in units]), "application/json")
+                    output.page(
+                        f"{name}/",
+                        msgspec.json.encode([unit.key for unit in units]),
+                        "application/json",
+                    )
 
 
 # Decisions
@@ -401,19 +430,45 @@ class FirstOnly(Quote):
     """The first of a list comes in, whichever that is."""
 
     @classmethod
-    def select(cls, group: str, units: Sequence[Unit], options: Options | None, filters: Sequence[ActiveFilter], now: datetime) -> Iterable[Decision]:
-        return [Decision(unit, accepted=not number, reason="" if not number else "not the first") for number, unit in enumerate(units)]
+    def select(
+        cls,
+        group: str,
+        units: Sequence[Unit],
+        options: Options | None,
+        filters: Sequence[ActiveFilter],
+        now: datetime,
+    ) -> Iterable[Decision]:
+        return [
+            Decision(unit, accepted=not number, reason="" if not number else "not the first")
+            for number, unit in enumerate(units)
+        ]
 
 
 class ByTheClock(Quote):
     @classmethod
-    def select(cls, group: str, units: Sequence[Unit], options: Options | None, filters: Sequence[ActiveFilter], now: datetime) -> Iterable[Decision]:
-        return [Decision(unit, accepted=True, reason=f"in {datetime.now(UTC):%Y}") for unit in units]
+    def select(
+        cls,
+        group: str,
+        units: Sequence[Unit],
+        options: Options | None,
+        filters: Sequence[ActiveFilter],
+        now: datetime,
+    ) -> Iterable[Decision]:
+        return [
+            Decision(unit, accepted=True, reason=f"in {datetime.now(UTC):%Y}") for unit in units
+        ]
 
 
 class Altering(Quote):
     @classmethod
-    def select(cls, group: str, units: Sequence[Unit], options: Options | None, filters: Sequence[ActiveFilter], now: datetime) -> Iterable[Decision]:
+    def select(
+        cls,
+        group: str,
+        units: Sequence[Unit],
+        options: Options | None,
+        filters: Sequence[ActiveFilter],
+        now: datetime,
+    ) -> Iterable[Decision]:
         for unit in units:
             unit.metadata["seen"] = True
         return [Decision(unit, accepted=True) for unit in units]
@@ -425,10 +480,26 @@ class Altering(Quote):
 class Uploads(QuoteImporter):
     """Sound: a text becomes a quotation of the group `sent`. Empty ones are refused."""
 
-    def upload(self, conduit: UploadConduit, file: UploadedFile, fields: Mapping[str, str], config: PluginCallConfiguration) -> Iterable[Placed]:
+    def upload(
+        self,
+        conduit: UploadConduit,
+        file: UploadedFile,
+        fields: Mapping[str, str],
+        config: PluginCallConfiguration,
+    ) -> Iterable[Placed]:
         if not file.size:
             raise Refused("a quotation is not empty")
-        return [("sent", Unit(QUOTE, self.key(file), {"author": "unknown"}, [Artifact(f"{self.key(file)}.txt", file.sha256, file.size)]))]
+        return [
+            (
+                "sent",
+                Unit(
+                    QUOTE,
+                    self.key(file),
+                    {"author": "unknown"},
+                    [Artifact(f"{self.key(file)}.txt", file.sha256, file.size)],
+                ),
+            )
+        ]
 
     def key(self, file: UploadedFile) -> str:
         return file.name
@@ -440,23 +511,63 @@ class NewEveryTime(Uploads):
 
 
 class TakesAnything(QuoteImporter):
-    def upload(self, conduit: UploadConduit, file: UploadedFile, fields: Mapping[str, str], config: PluginCallConfiguration) -> Iterable[Placed]:
-        return [("sent", Unit(QUOTE, file.name, {"author": "unknown"}, [Artifact("a.txt", file.sha256, file.size)]))]
+    def upload(
+        self,
+        conduit: UploadConduit,
+        file: UploadedFile,
+        fields: Mapping[str, str],
+        config: PluginCallConfiguration,
+    ) -> Iterable[Placed]:
+        return [
+            (
+                "sent",
+                Unit(
+                    QUOTE,
+                    file.name,
+                    {"author": "unknown"},
+                    [Artifact("a.txt", file.sha256, file.size)],
+                ),
+            )
+        ]
 
 
 class StumblesOverUploads(QuoteImporter):
-    def upload(self, conduit: UploadConduit, file: UploadedFile, fields: Mapping[str, str], config: PluginCallConfiguration) -> Iterable[Placed]:
+    def upload(
+        self,
+        conduit: UploadConduit,
+        file: UploadedFile,
+        fields: Mapping[str, str],
+        config: PluginCallConfiguration,
+    ) -> Iterable[Placed]:
         first = file.path.read_bytes()[0]
-        return [("sent", Unit(QUOTE, f"{file.name}{first}", {"author": "unknown"}, [Artifact("a.txt", file.sha256, file.size)]))]
+        return [
+            (
+                "sent",
+                Unit(
+                    QUOTE,
+                    f"{file.name}{first}",
+                    {"author": "unknown"},
+                    [Artifact("a.txt", file.sha256, file.size)],
+                ),
+            )
+        ]
 
 
 class SentWhere(Uploads):
     """Sound: a field says in which group."""
 
-    def upload(self, conduit: UploadConduit, file: UploadedFile, fields: Mapping[str, str], config: PluginCallConfiguration) -> Iterable[Placed]:
+    def upload(
+        self,
+        conduit: UploadConduit,
+        file: UploadedFile,
+        fields: Mapping[str, str],
+        config: PluginCallConfiguration,
+    ) -> Iterable[Placed]:
         if "group" not in fields:
             raise Refused("a quotation needs the field `group`")
-        return [(fields["group"], unit) for _, unit in super().upload(conduit, file, fields, config)]
+        return [
+            (fields["group"], unit) for _, unit in super().upload(conduit, file, fields, config)
+        ]
 
 
 class AddedOnce(QuoteImporter):
@@ -469,13 +580,22 @@ class AddedOnce(QuoteImporter):
 class UnreadableCopy(QuoteImporter):
     """Lets nobody copy."""
 
-    async def copy(self, conduit: CopyConduit, group: str, units: Sequence[StoredUnit]) -> Iterable[StoredUnit]:
+    async def copy(
+        self, conduit: CopyConduit, group: str, units: Sequence[StoredUnit]
+    ) -> Iterable[StoredUnit]:
         raise KeyError(group)
 
 
 def forget() -> None:
     """Leave nothing of what these remember."""
-    for kept in (_READ, ClassCache.seen, KeptCall.calls, UsedCall.calls, LearntFolder.folder, LearntStore.folder):
+    for kept in (
+        _READ,
+        ClassCache.seen,
+        KeptCall.calls,
+        UsedCall.calls,
+        LearntFolder.folder,
+        LearntStore.folder,
+    ):
         kept.clear()
     CachedMethod._title.cache_clear()
 

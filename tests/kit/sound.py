@@ -28,7 +28,7 @@ class Marks(Flag):
     OLD = auto()
 
 
-class Speaker(ABC):  # noqa: B024  # it only has to be asked for its subclasses
+class Speaker(ABC):  # it only has to be asked for its subclasses  # noqa: B024  # it only has to be asked for its subclasses
     """A base whose subclasses Python remembers once it was asked for them."""
 
 

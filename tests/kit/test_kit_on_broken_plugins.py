@@ -1,4 +1,6 @@
-"""Each broken plugin is caught by the tests that should, in words that name the fault, and by no others; a sound one is not accused."""
+"""Each broken plugin is caught by the tests that should, in words that name the fault, and by no
+others; a sound one is not accused.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +63,12 @@ def kit(part: type, **more: Any) -> Conformance:
 
     class Kit(Conformance):
         def subject(self) -> Subject:
-            subject = Subject(function(QuoteImporter), Upstream(pages(FIRST)), [function(Quote)], function(QuotePublisher))
+            subject = Subject(
+                function(QuoteImporter),
+                Upstream(pages(FIRST)),
+                [function(Quote)],
+                function(QuotePublisher),
+            )
             return replace(subject, **more)
 
     return Kit()
@@ -84,14 +91,35 @@ def one(part: type, test: str, *words: str, **more: Any) -> Any:
 
 
 def several(part: type, changes: Sequence[Any] = (), **words: Sequence[str]) -> Any:
-    return pytest.param(Case(part, {f"test_{test}": said for test, said in words.items()}, {"changes": changes}), id=part.__name__)
+    return pytest.param(
+        Case(part, {f"test_{test}": said for test, said in words.items()}, {"changes": changes}),
+        id=part.__name__,
+    )
 
 
 CASES = [
-    one(broken.ClassCache, "nothing_is_remembered_between_calls", "`ClassCache.seen` changed during a sync", "scratchpad"),
-    one(broken.ModuleGlobal, "nothing_is_remembered_between_calls", "`tests.kit.broken._READ` changed during a sync"),
-    one(broken.DefaultArgument, "nothing_is_remembered_between_calls", "`DefaultArgument._count` changed"),
-    one(broken.CachedMethod, "no_conduit_is_kept", "stale instance of `CachedMethod`", "cache of a method"),
+    one(
+        broken.ClassCache,
+        "nothing_is_remembered_between_calls",
+        "`ClassCache.seen` changed during a sync",
+        "scratchpad",
+    ),
+    one(
+        broken.ModuleGlobal,
+        "nothing_is_remembered_between_calls",
+        "`tests.kit.broken._READ` changed during a sync",
+    ),
+    one(
+        broken.DefaultArgument,
+        "nothing_is_remembered_between_calls",
+        "`DefaultArgument._count` changed",
+    ),
+    one(
+        broken.CachedMethod,
+        "no_conduit_is_kept",
+        "stale instance of `CachedMethod`",
+        "cache of a method",
+    ),
     several(
         broken.KeptCall,
         no_conduit_is_kept=["still holds a stale `ImporterCall`"],
@@ -103,29 +131,83 @@ CASES = [
         no_conduit_is_kept=["`ImporterCall`"],
         nothing_is_remembered_between_calls=["`UsedCall.calls`"],
     ),
-    one(broken.AbsentUnits, "a_failure_is_not_an_absence", "peace.json` answers 500", "removes ['peace: p1']", "it is no absence", changes=GROWN),
-    one(broken.ForbiddenUnits, "a_failure_is_not_an_absence", "peace.json` answers 403", "it is no absence", changes=GROWN),
+    one(
+        broken.AbsentUnits,
+        "a_failure_is_not_an_absence",
+        "peace.json` answers 500",
+        "removes ['peace: p1']",
+        "it is no absence",
+        changes=GROWN,
+    ),
+    one(
+        broken.ForbiddenUnits,
+        "a_failure_is_not_an_absence",
+        "peace.json` answers 403",
+        "it is no absence",
+        changes=GROWN,
+    ),
     one(broken.AbsentGroups, "a_failure_is_not_an_absence", "answers 500", "it is no absence"),
-    one(broken.GreedyDeclare, "one_bad_group_takes_no_other_down", "every group fails", "read a group's pages in `read`"),
-    one(broken.Stumbling, "nonsense_is_refused_by_name", "`index.json` with the body", "AttributeError", "raise Malformed"),
-    one(broken.WeakValidator, "every_change_of_upstream_arrives", "change 1 of upstream went unnoticed", "validator", changes=GROWN),
+    one(
+        broken.GreedyDeclare,
+        "one_bad_group_takes_no_other_down",
+        "every group fails",
+        "read a group's pages in `read`",
+    ),
+    one(
+        broken.Stumbling,
+        "nonsense_is_refused_by_name",
+        "`index.json` with the body",
+        "AttributeError",
+        "raise Malformed",
+    ),
+    one(
+        broken.WeakValidator,
+        "every_change_of_upstream_arrives",
+        "change 1 of upstream went unnoticed",
+        "validator",
+        changes=GROWN,
+    ),
     one(broken.Floats, "every_sync_succeeds", "unit `p1`", "without floats"),
     one(broken.NoDigest, "every_sync_succeeds", "unit `p1`", "not 64 lower-case hex digits"),
     one(broken.WrongDigest, "every_sync_succeeds", "sha256"),
-    one(broken.UnsafePath, "every_sync_succeeds", "unit `p1` has an unsafe artifact path: '../a.txt'"),
+    one(
+        broken.UnsafePath,
+        "every_sync_succeeds",
+        "unit `p1` has an unsafe artifact path: '../a.txt'",
+    ),
     one(broken.OneKey, "every_sync_succeeds", "two units under the key `key`"),
     several(
         broken.MadeUp,
         apply_does_what_the_plan_said=["two plans of the same upstream and state differ"],
         every_change_of_upstream_arrives=["should be equal"],
     ),
-    one(broken.OnlyGrowing, "every_change_of_upstream_arrives", "unnoticed", LASTING, changes=[becomes(CHANGED[2])]),
-    one(broken.OnlyGrowing, "every_change_of_upstream_arrives", "should be equal", LASTING, changes=[becomes({"war": CHANGED[1]["war"]})]),
-    one(broken.DayStamp, "every_change_of_upstream_arrives", "should be equal", "does the importer look at the clock?"),
+    one(
+        broken.OnlyGrowing,
+        "every_change_of_upstream_arrives",
+        "unnoticed",
+        LASTING,
+        changes=[becomes(CHANGED[2])],
+    ),
+    one(
+        broken.OnlyGrowing,
+        "every_change_of_upstream_arrives",
+        "should be equal",
+        LASTING,
+        changes=[becomes({"war": CHANGED[1]["war"]})],
+    ),
+    one(
+        broken.DayStamp,
+        "every_change_of_upstream_arrives",
+        "should be equal",
+        "does the importer look at the clock?",
+    ),
     several(
         broken.LearntFolder,
         GROWN,
-        plan_writes_nothing=["work/trial/importer-quotes/index.txt']", "planning must write nothing"],
+        plan_writes_nothing=[
+            "work/trial/importer-quotes/index.txt']",
+            "planning must write nothing",
+        ],
         nothing_is_remembered_between_calls=["`LearntFolder.folder`"],
     ),
     several(
@@ -134,32 +216,111 @@ CASES = [
         plan_writes_nothing=["store/index.txt']", "belongs into the scratchpad"],
         nothing_is_remembered_between_calls=["`LearntStore.folder`"],
     ),
-    one(broken.Sleeping, "the_event_loop_is_not_blocked", "broken.py:", "in `read`, sleeps while everything else waits", "await"),
-    one(broken.LookingUp, "the_event_loop_is_not_blocked", "in `read`, looks up a host name", "asyncio.to_thread"),
-    one(broken.Spinning, "the_event_loop_is_not_blocked", "`declare` of importer `quotes`", "held up everything else", block=0.1),
+    one(
+        broken.Sleeping,
+        "the_event_loop_is_not_blocked",
+        "broken.py:",
+        "in `read`, sleeps while everything else waits",
+        "await",
+    ),
+    one(
+        broken.LookingUp,
+        "the_event_loop_is_not_blocked",
+        "in `read`, looks up a host name",
+        "asyncio.to_thread",
+    ),
+    one(
+        broken.Spinning,
+        "the_event_loop_is_not_blocked",
+        "`declare` of importer `quotes`",
+        "held up everything else",
+        block=0.1,
+    ),
     one(broken.Hanging, "every_sync_succeeds", "awaited for more than 0.3 s", patience=0.3),
     one(broken.NoMetadata, "it_is_enabled", "is disabled", "metadata is malformed", "`id`"),
     one(broken.FutureApi, "it_is_enabled", "the importer `quotes` is disabled", ">=2"),
-    one(broken.AnySource, "options_are_strict_and_described", "the importer's `options` accept the unknown key `noSuchKey`"),
-    one(broken.AnyRules, "options_are_strict_and_described", "the importer's `filter_options` accept the unknown key"),
-    one(broken.AnyPages, "options_are_strict_and_described", "the publisher's `options` accept the unknown key"),
-    one(broken.Moment, "publishing_is_deterministic", "('index/', 'text/plain')", "not on the clock"),
+    one(
+        broken.AnySource,
+        "options_are_strict_and_described",
+        "the importer's `options` accept the unknown key `noSuchKey`",
+    ),
+    one(
+        broken.AnyRules,
+        "options_are_strict_and_described",
+        "the importer's `filter_options` accept the unknown key",
+    ),
+    one(
+        broken.AnyPages,
+        "options_are_strict_and_described",
+        "the publisher's `options` accept the unknown key",
+    ),
+    one(
+        broken.Moment, "publishing_is_deterministic", "('index/', 'text/plain')", "not on the clock"
+    ),
     one(broken.Today, "publishing_is_deterministic", "('index/', 'text/plain')"),
     one(broken.Chance, "publishing_is_deterministic", "or on chance"),
     one(broken.Address, "publishing_is_deterministic", "('index/', 'text/plain')"),
-    one(broken.PartialList, "publishing_is_deterministic", "('index/', 'application/json')", "`whole()` lists every group", changes=GROWN),
-    one(broken.EmptiedGroups, "every_sync_succeeds", "`peace`", "after change 3", changes=[becomes(one) for one in CHANGED]),
-    one(broken.FirstOnly, "selection_is_pure", "`select` of `quotes.quote`", "come in another order"),
+    one(
+        broken.PartialList,
+        "publishing_is_deterministic",
+        "('index/', 'application/json')",
+        "`whole()` lists every group",
+        changes=GROWN,
+    ),
+    one(
+        broken.EmptiedGroups,
+        "every_sync_succeeds",
+        "`peace`",
+        "after change 3",
+        changes=[becomes(one) for one in CHANGED],
+    ),
+    one(
+        broken.FirstOnly, "selection_is_pure", "`select` of `quotes.quote`", "come in another order"
+    ),
     one(broken.ByTheClock, "selection_is_pure", "on another day", "ask `now`"),
     one(broken.Altering, "selection_is_pure", "alters the units of group"),
-    one(broken.NewEveryTime, "uploads_arrive_once", "`q1` was uploaded twice and made version", uploads={"q1": b"text"}),
-    one(broken.SentWhere, "uploads_arrive_once", "is not taken", "needs the field `group`", "without fields", uploads={"q1": b"text"}),
-    one(broken.SentWhere, "uploads_arrive_once", "sent with the fields {'set': 'war'}", uploads={"q1": b"text"}, fields={"set": "war"}),
-    one(broken.TakesAnything, "a_refused_upload_stores_nothing", "`empty` was taken: raise Refused", refused_uploads={"empty": b""}),
-    one(broken.StumblesOverUploads, "a_refused_upload_stores_nothing", "stumble", "IndexError", refused_uploads={"empty": b""}),
+    one(
+        broken.NewEveryTime,
+        "uploads_arrive_once",
+        "`q1` was uploaded twice and made version",
+        uploads={"q1": b"text"},
+    ),
+    one(
+        broken.SentWhere,
+        "uploads_arrive_once",
+        "is not taken",
+        "needs the field `group`",
+        "without fields",
+        uploads={"q1": b"text"},
+    ),
+    one(
+        broken.SentWhere,
+        "uploads_arrive_once",
+        "sent with the fields {'set': 'war'}",
+        uploads={"q1": b"text"},
+        fields={"set": "war"},
+    ),
+    one(
+        broken.TakesAnything,
+        "a_refused_upload_stores_nothing",
+        "`empty` was taken: raise Refused",
+        refused_uploads={"empty": b""},
+    ),
+    one(
+        broken.StumblesOverUploads,
+        "a_refused_upload_stores_nothing",
+        "stumble",
+        "IndexError",
+        refused_uploads={"empty": b""},
+    ),
     one(broken.AddedOnce, "a_repository_comes_and_goes", "again", "FileExistsError"),
     one(broken.UnreadableCopy, "it_can_be_promoted", "cannot be copied from", "KeyError"),
-    one(QuoteImporter, "what_it_refuses_is_not_stored", "the keys {'include': ['war']} are accepted", refused=[{"include": ["war"]}]),
+    one(
+        QuoteImporter,
+        "what_it_refuses_is_not_stored",
+        "the keys {'include': ['war']} are accepted",
+        refused=[{"include": ["war"]}],
+    ),
 ]
 
 
@@ -167,7 +328,9 @@ CASES = [
 def test_a_broken_plugin_is_caught(case: Case, tmp_path: Path) -> None:
     examined = kit(case.part, **case.more)
     said = {name: verdict(examined, name, tmp_path) for name in sorted(HISTORY | case.words.keys())}
-    assert {name for name, message in said.items() if message is not None} == case.words.keys(), said
+    assert {name for name, message in said.items() if message is not None} == case.words.keys(), (
+        said
+    )
     for name, words in case.words.items():
         message = said[name]
         assert message is not None
@@ -175,7 +338,12 @@ def test_a_broken_plugin_is_caught(case: Case, tmp_path: Path) -> None:
 
 
 def test_an_unsorted_set_is_caught_by_another_process(tmp_path: Path) -> None:
-    examined = kit(QuoteImporter, importer=broken.unsorted_importer, publisher=broken.unsorted_publisher, content_types=[quote])
+    examined = kit(
+        QuoteImporter,
+        importer=broken.unsorted_importer,
+        publisher=broken.unsorted_publisher,
+        content_types=[quote],
+    )
     message = verdict(examined, "test_another_process_makes_the_same", tmp_path)
     assert message is not None
     assert "another process publishes [('index/', 'text/plain')] differently" in message
@@ -184,17 +352,30 @@ def test_an_unsorted_set_is_caught_by_another_process(tmp_path: Path) -> None:
 
 def test_a_sound_plugin_is_not_accused(tmp_path: Path) -> None:
     examined = kit(Careful, changes=GROWN, rules={"deny": ["w2"]}, remote={"concurrency": 1})
-    assert {name: said for name in ALL if (said := verdict(examined, name, tmp_path)) is not None} == {}
+    assert {
+        name: said for name in ALL if (said := verdict(examined, name, tmp_path)) is not None
+    } == {}
 
 
 def test_sound_uploads_are_not_accused(tmp_path: Path) -> None:
-    examined = kit(broken.Uploads, uploads={"q1": b"one", "q2": b"two"}, refused_uploads={"empty": b""})
-    for name in ("test_uploads_arrive_once", "test_a_refused_upload_stores_nothing", "test_every_sync_succeeds"):
+    examined = kit(
+        broken.Uploads, uploads={"q1": b"one", "q2": b"two"}, refused_uploads={"empty": b""}
+    )
+    for name in (
+        "test_uploads_arrive_once",
+        "test_a_refused_upload_stores_nothing",
+        "test_every_sync_succeeds",
+    ):
         getattr(examined, name)(tmp_path / name)
 
 
 def test_fields_are_sent_along_with_every_upload(tmp_path: Path) -> None:
-    examined = kit(broken.SentWhere, uploads={"q1": b"one"}, refused_uploads={"empty": b""}, fields={"group": "war"})
+    examined = kit(
+        broken.SentWhere,
+        uploads={"q1": b"one"},
+        refused_uploads={"empty": b""},
+        fields={"group": "war"},
+    )
     examined.test_uploads_arrive_once(tmp_path / "taken")
     examined.test_a_refused_upload_stores_nothing(tmp_path / "refused")
 
@@ -213,12 +394,16 @@ def test_what_a_plugin_does_not_offer_is_skipped_with_the_reason(tmp_path: Path)
 
 def test_a_disabled_plugin_is_said_to_be_so_once(tmp_path: Path) -> None:
     examined = kit(broken.FutureApi)
-    assert [name for name in ALL if verdict(examined, name, tmp_path) is not None] == ["test_it_is_enabled"]
+    assert [name for name in ALL if verdict(examined, name, tmp_path) is not None] == [
+        "test_it_is_enabled"
+    ]
 
 
 def test_an_upstream_that_holds_nothing_tests_nothing(tmp_path: Path) -> None:
     examined = kit(QuoteImporter, upstream=Upstream({"index.json": b"{}"}))
-    assert "hand over an upstream that holds some units" in (verdict(examined, "test_every_sync_succeeds", tmp_path) or "")
+    assert "hand over an upstream that holds some units" in (
+        verdict(examined, "test_every_sync_succeeds", tmp_path) or ""
+    )
 
 
 def test_a_change_that_changes_nothing_is_said_to_be_none(tmp_path: Path) -> None:

@@ -1,4 +1,6 @@
-"""The kit on the plugin `file`: a `PULP_MANIFEST`, and a list of URLs of which some say nothing but where a file is."""
+"""The kit on the plugin `file`: a `PULP_MANIFEST`, and a list of URLs of which some say nothing but
+where a file is.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,12 @@ from reconciler_file import file, importer, publisher
 
 Files = Mapping[str, bytes]
 
-FIRST: Files = {"disk.iso": b"disk", "docs/guide.txt": b"guide", "docs/more/index.txt": b"index", "notes, old.txt": b"notes"}
+FIRST: Files = {
+    "disk.iso": b"disk",
+    "docs/guide.txt": b"guide",
+    "docs/more/index.txt": b"index",
+    "notes, old.txt": b"notes",
+}
 CHANGED: list[Files] = [
     {**FIRST, "new.iso": b"new"},
     {**FIRST, "disk.iso": b"another disk"},
@@ -29,9 +36,14 @@ def manifest(files: Files) -> dict[str, bytes]:
 
 
 def urls(files: Files) -> dict[str, bytes]:
-    """A list of URLs. Those of documents tell no digest: each is measured when it is met, and again when it changes its name."""
+    """A list of URLs. Those of documents tell no digest: each is measured when it is met, and again
+    when it changes its name.
+    """
     named = {name.replace(", ", "-"): body for name, body in files.items()}
-    lines = [name if name.startswith("docs/") else f"{name} sha256={digest(body)} size={len(body)}" for name, body in named.items()]
+    lines = [
+        name if name.startswith("docs/") else f"{name} sha256={digest(body)} size={len(body)}"
+        for name, body in named.items()
+    ]
     return {**named, "files.txt": "\n".join(lines).encode() + b"\n"}
 
 

@@ -1,4 +1,6 @@
-"""The kit on the plugin `python`: simple indexes in JSON, with serials and without, and one in HTML."""
+"""The kit on the plugin `python`: simple indexes in JSON, with serials and without, and one in
+HTML.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,11 @@ Projects = Mapping[str, Sequence[Built]]
 Rendered = dict[str, bytes]
 
 FIRST: Projects = {
-    "anchor": [build_wheel("anchor", "1.0"), build_wheel("anchor", "1.1"), build_sdist("anchor", "1.1")],
+    "anchor": [
+        build_wheel("anchor", "1.0"),
+        build_wheel("anchor", "1.1"),
+        build_sdist("anchor", "1.1"),
+    ],
     "buoy": [build_wheel("buoy", "0.1", requires_python=">=3.9")],
     "capstan": [build_wheel("capstan", "2.0", requires=["anchor"])],
 }
@@ -29,14 +35,24 @@ CHANGED: list[Projects] = [
 
 def entry(built: Built) -> dict[str, object]:
     """A file as a project's page lists it; wheels tell their metadata's digest."""
-    told = {"core-metadata": {"sha256": built.metadata_sha256}} if built.filename.endswith(".whl") else {}
+    told = (
+        {"core-metadata": {"sha256": built.metadata_sha256}}
+        if built.filename.endswith(".whl")
+        else {}
+    )
     hashes = {"sha256": built.sha256}
-    return {"filename": built.filename, "url": f"../../files/{built.filename}", "hashes": hashes, "size": len(built.content), **told}
+    return {
+        "filename": built.filename,
+        "url": f"../../files/{built.filename}",
+        "hashes": hashes,
+        "size": len(built.content),
+        **told,
+    }
 
 
 def files(projects: Projects) -> Rendered:
     found: Rendered = {}
-    for built in (one for held in projects.values() for one in held):
+    for built in (unit for held in projects.values() for unit in held):
         found[f"files/{built.filename}"] = built.content
         found[f"files/{built.filename}.metadata"] = built.metadata
     return found
@@ -48,7 +64,12 @@ def as_json(projects: Projects) -> Rendered:
     found = {"simple/": json.dumps({"meta": {"api-version": "1.1"}, "projects": names}).encode()}
     for name, held in projects.items():
         versions = sorted({built.filename.split("-")[1].removesuffix(".tar.gz") for built in held})
-        page = {"meta": {"api-version": "1.1"}, "name": name, "versions": versions, "files": [entry(built) for built in held]}
+        page = {
+            "meta": {"api-version": "1.1"},
+            "name": name,
+            "versions": versions,
+            "files": [entry(built) for built in held],
+        }
         found[f"simple/{name}/"] = json.dumps(page).encode()
     return {**files(projects), **found}
 
@@ -57,9 +78,19 @@ def as_html(projects: Projects) -> Rendered:
     """PEP 503."""
     found = {"simple/": "".join(f'<a href="{name}/">{name}</a>\n' for name in projects).encode()}
     for name, held in projects.items():
-        links = [f'<a href="../../files/{one.filename}#sha256={one.sha256}">{one.filename}</a>' for one in held]
+        links = [
+            f'<a href="../../files/{unit.filename}#sha256={unit.sha256}">{unit.filename}</a>'
+            for unit in held
+        ]
         found[f"simple/{name}/"] = b"<!DOCTYPE html><body>" + "\n".join(links).encode()
-    return {**files(projects), **{path: b"<!DOCTYPE html>" + body for path, body in found.items() if path.startswith("simple/")}}
+    return {
+        **files(projects),
+        **{
+            path: b"<!DOCTYPE html>" + body
+            for path, body in found.items()
+            if path.startswith("simple/")
+        },
+    }
 
 
 def becomes(pages: Rendered) -> Callable[[Upstream], None]:
@@ -73,7 +104,12 @@ def becomes(pages: Rendered) -> Callable[[Upstream], None]:
 
 
 def upstream(render: Callable[[Projects], Rendered], media_type: str) -> Upstream:
-    every = {path for projects in (FIRST, *CHANGED) for path in render(projects) if path.startswith("simple/")}
+    every = {
+        path
+        for projects in (FIRST, *CHANGED)
+        for path in render(projects)
+        if path.startswith("simple/")
+    }
     return Upstream(render(FIRST), media_types=dict.fromkeys(every, media_type))
 
 

@@ -11,14 +11,24 @@ from tests.support.quotes import importer, publisher, quote
 
 def quotation(name: str, author: str = "Ada") -> dict[str, object]:
     """As upstream lists it; its text is its name."""
-    return {"id": name, "by": author, "url": f"texts/{name}", "sha256": sha256(name.encode()).hexdigest(), "size": len(name)}
+    return {
+        "id": name,
+        "by": author,
+        "url": f"texts/{name}",
+        "sha256": sha256(name.encode()).hexdigest(),
+        "size": len(name),
+    }
 
 
 def pages(groups: dict[str, list[dict[str, object]]]) -> dict[str, bytes]:
     """Upstream as it is served: the index, the groups and the texts."""
     found = {f"{group}.json": json.dumps(quotes).encode() for group, quotes in groups.items()}
     index = {group: sha256(found[f"{group}.json"]).hexdigest() for group in groups}
-    texts = {str(quote["url"]): str(quote["id"]).encode() for quotes in groups.values() for quote in quotes}
+    texts = {
+        str(quote["url"]): str(quote["id"]).encode()
+        for quotes in groups.values()
+        for quote in quotes
+    }
     return {"index.json": json.dumps(index).encode(), **found, **texts}
 
 
@@ -43,4 +53,10 @@ def becomes(groups: dict[str, list[dict[str, object]]]):  # type: ignore[no-unty
 class TestQuotes(Conformance):
     def subject(self) -> Subject:
         upstream = Upstream(pages(FIRST))
-        return Subject(importer=importer, publisher=publisher, content_types=[quote], upstream=upstream, changes=[becomes(one) for one in CHANGED])
+        return Subject(
+            importer=importer,
+            publisher=publisher,
+            content_types=[quote],
+            upstream=upstream,
+            changes=[becomes(one) for one in CHANGED],
+        )

@@ -14,7 +14,9 @@ GOLDEN = Path(__file__).parent.parent / "golden" / "manifest"
 
 
 @pytest.mark.parametrize("name", ["values", "links"])
-def test_every_fault_is_reported_in_one_run_word_for_word(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_fault_is_reported_in_one_run_word_for_word(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(GOLDEN)
     with pytest.raises(ManifestFaults) as refused:
         read([f"{name}.yaml"], registry())

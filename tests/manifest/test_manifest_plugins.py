@@ -1,4 +1,6 @@
-"""What plugins bring to manifests: their keys, their faults, and what happens when they are missing or broken."""
+"""What plugins bring to manifests: their keys, their faults, and what happens when they are missing
+or broken.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,16 @@ from pydantic import Field, field_validator
 from reconciler.errors import ManifestFaults
 from reconciler.manifest import read
 from reconciler.model import Fault
-from reconciler.plugin import ContentType, Importer, Metadata, OptionFault, Options, Publisher, parse_duration, parse_size
+from reconciler.plugin import (
+    ContentType,
+    Importer,
+    Metadata,
+    OptionFault,
+    Options,
+    Publisher,
+    parse_duration,
+    parse_size,
+)
 from reconciler.plugin.registry import Registry
 
 
@@ -118,7 +129,10 @@ def refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., li
     monkeypatch.chdir(tmp_path)
 
     def faults(**specs: str) -> list[Fault]:
-        Path("m.yaml").write_text("---\n".join(HEAD.format(kind=kind, spec=spec) for kind, spec in specs.items()), encoding="utf-8")
+        Path("m.yaml").write_text(
+            "---\n".join(HEAD.format(kind=kind, spec=spec) for kind, spec in specs.items()),
+            encoding="utf-8",
+        )
         with pytest.raises(ManifestFaults) as caught:
             read(["m.yaml"], registry())
         return list(caught.value.faults)
@@ -127,40 +141,85 @@ def refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., li
 
 
 def test_a_plugin_may_ask_for_sets_enumerations_and_unions(tmp_path: Path) -> None:
-    spec = "{type: rich, colours: [red], files: [a.whl, {name: b, version: '2'}], even: 2, share: 0.5}"
+    spec = (
+        "{type: rich, colours: [red], files: [a.whl, {name: b, version: '2'}], even: 2, share: 0.5}"
+    )
     (tmp_path / "m.yaml").write_text(HEAD.format(kind="Filter", spec=spec), encoding="utf-8")
     found = read([tmp_path], registry()).filters["it"]
     assert found.options.colours == {Colour.RED}
     assert found.options.files == ["a.whl", Exact(name="b", version="2")]
-    assert found.spec == {"type": "rich", "colours": ["red"], "files": ["a.whl", {"name": "b", "version": "2"}], "even": 2, "share": "0.5"}
+    assert found.spec == {
+        "type": "rich",
+        "colours": ["red"],
+        "files": ["a.whl", {"name": "b", "version": "2"}],
+        "even": 2,
+        "share": "0.5",
+    }
 
 
 @pytest.mark.parametrize(
     ("spec", "fault"),
     [
-        ("{type: rich, files: [1.10]}", "m.yaml:4:28: `spec.files[0]`: expects a text\n  hint: YAML reads this as a number: put it in quotes"),
+        (
+            "{type: rich, files: [1.10]}",
+            (
+                "m.yaml:4:28: `spec.files[0]`: expects a text\n  hint: YAML reads this as a number:"
+                " put it in quotes"
+            ),
+        ),
         (
             "{type: rich, files: [{name: b, version: 2}]}",
-            "m.yaml:4:47: `spec.files[0].version`: expects a text\n  hint: YAML reads this as a number: put it in quotes",
+            (
+                "m.yaml:4:47: `spec.files[0].version`: expects a text\n  hint: YAML reads this as a"
+                " number: put it in quotes"
+            ),
         ),
         ("{type: rich, files: [{name: b}]}", "m.yaml:4:28: `spec.files[0]` lacks `version`"),
-        ("{type: rich, files: [{name: b, versoin: x}]}", "m.yaml:4:38: unknown key `versoin` in `spec.files[0]`\n  hint: did you mean `version`?"),
+        (
+            "{type: rich, files: [{name: b, versoin: x}]}",
+            (
+                "m.yaml:4:38: unknown key `versoin` in `spec.files[0]`\n  hint: did you mean"
+                " `version`?"
+            ),
+        ),
         ("{type: rich, colours: [blue]}", "m.yaml:4:30: `spec.colours[0]`: expects `red`"),
-        ("{type: rich, colours: [RED]}", "m.yaml:4:30: `spec.colours[0]`: expects `red`\n  hint: did you mean `red`?"),
+        (
+            "{type: rich, colours: [RED]}",
+            "m.yaml:4:30: `spec.colours[0]`: expects `red`\n  hint: did you mean `red`?",
+        ),
         (
             "{type: rich, files: [~]}",
-            "m.yaml:4:28: `spec.files[0]`: expects a text\n  hint: nothing stands here: leave it out, or put a text in quotes",
+            (
+                "m.yaml:4:28: `spec.files[0]`: expects a text\n  hint: nothing stands here: leave"
+                " it out, or put a text in quotes"
+            ),
         ),
-        ("{type: rich, even: 3}", "m.yaml:4:26: `spec.even`: must be even\n  hint: try the next one"),
-        ("{type: rich, bad: s3cret}", "m.yaml:4:7: the plugin's check failed: RuntimeError\n  hint: this is a fault of the plugin: tell its authors"),
-        ("{type: rich, typo: 1, globl: true}", "m.yaml:4:29: unknown key `globl` in `spec`\n  hint: did you mean `global`?"),
+        (
+            "{type: rich, even: 3}",
+            "m.yaml:4:26: `spec.even`: must be even\n  hint: try the next one",
+        ),
+        (
+            "{type: rich, bad: s3cret}",
+            (
+                "m.yaml:4:7: the plugin's check failed: RuntimeError\n  hint: this is a fault of"
+                " the plugin: tell its authors"
+            ),
+        ),
+        (
+            "{type: rich, typo: 1, globl: true}",
+            "m.yaml:4:29: unknown key `globl` in `spec`\n  hint: did you mean `global`?",
+        ),
     ],
 )
-def test_faults_of_a_plugins_keys_have_places_and_hints(refused: Callable[..., list[Fault]], spec: str, fault: str) -> None:
+def test_faults_of_a_plugins_keys_have_places_and_hints(
+    refused: Callable[..., list[Fault]], spec: str, fault: str
+) -> None:
     assert fault in [str(each) for each in refused(Filter=spec)]
 
 
-def test_a_disabled_plugin_is_a_fault_where_it_is_named_with_the_reason(refused: Callable[..., list[Fault]]) -> None:
+def test_a_disabled_plugin_is_a_fault_where_it_is_named_with_the_reason(
+    refused: Callable[..., list[Fault]],
+) -> None:
     (fault,) = refused(Filter="{type: old}")
     assert str(fault).startswith("m.yaml:4:14: the importer `old`")
     assert "it supports plugin API <1.0" in fault.message
@@ -168,29 +227,39 @@ def test_a_disabled_plugin_is_a_fault_where_it_is_named_with_the_reason(refused:
 
 def test_an_unknown_type_is_a_fault_where_it_is_named(refused: Callable[..., list[Fault]]) -> None:
     assert [str(fault) for fault in refused(Filter="{type: rihc}")] == [
-        "m.yaml:4:14: no installed plugin provides the importer `rihc`\n  hint: did you mean `rich`?"
+        "m.yaml:4:14: no installed plugin provides the importer `rihc`\n  hint: did you mean"
+        " `rich`?"
     ]
 
 
-def test_a_plugin_whose_options_are_no_options_is_named(refused: Callable[..., list[Fault]]) -> None:
+def test_a_plugin_whose_options_are_no_options_is_named(
+    refused: Callable[..., list[Fault]],
+) -> None:
     (fault,) = refused(Filter="{type: odd}")
     assert fault.message.endswith("its `options` does not derive from Options")
 
 
 def test_a_publishers_own_keys_are_asked_for(refused: Callable[..., list[Fault]]) -> None:
-    assert [str(fault) for fault in refused(Repository="{type: rich}", Publication="{repository: it, path: p}")] == ["m.yaml:9:1: `spec` lacks `key`"]
+    assert [
+        str(fault)
+        for fault in refused(Repository="{type: rich}", Publication="{repository: it, path: p}")
+    ] == ["m.yaml:9:1: `spec` lacks `key`"]
 
 
 def test_a_type_without_well_known_indexes_says_so(refused: Callable[..., list[Fault]]) -> None:
     assert [fault.hint for fault in refused(Remote="{type: rich, index: pypi}")] == ["use `url:`"]
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("30s", 30), ("15m", 900), ("6h", 21_600), ("7d", 604_800), ("0s", 0)])
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("30s", 30), ("15m", 900), ("6h", 21_600), ("7d", 604_800), ("0s", 0)]
+)
 def test_durations(text: str, seconds: int) -> None:
     assert parse_duration(text).total_seconds() == seconds
 
 
-@pytest.mark.parametrize("text", ["", "30", "s", "1.5h", "-1s", "1w", "1h30m", "1 h", 30, None, "9" * 10 + "d"])
+@pytest.mark.parametrize(
+    "text", ["", "30", "s", "1.5h", "-1s", "1w", "1h30m", "1 h", 30, None, "9" * 10 + "d"]
+)
 def test_what_is_no_duration(text: object) -> None:
     with pytest.raises(OptionFault) as refused:
         parse_duration(text)
@@ -198,7 +267,15 @@ def test_what_is_no_duration(text: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "count"), [("500MiB", 524_288_000), ("2GB", 2 * 10**9), ("100B", 100), ("1KiB", 1024), ("1kB", 1000), ("1TiB", 2**40)]
+    ("text", "count"),
+    [
+        ("500MiB", 524_288_000),
+        ("2GB", 2 * 10**9),
+        ("100B", 100),
+        ("1KiB", 1024),
+        ("1kB", 1000),
+        ("1TiB", 2**40),
+    ],
 )
 def test_sizes(text: str, count: int) -> None:
     assert parse_size(text) == count

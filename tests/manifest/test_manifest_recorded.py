@@ -1,4 +1,6 @@
-"""What was recorded is enough to go on without manifests, and what cannot be understood any more is left out by name."""
+"""What was recorded is enough to go on without manifests, and what cannot be understood any more is
+left out by name.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,13 @@ EXAMPLES = sorted((ROOT / "manifests").glob("*.yaml"))
 def records(state: DesiredState, folder: Path | str) -> ActualState:
     """As the database gives them back: specifications through JSON."""
     found = [
-        ActualResource(one.meta.ref, one.meta.labels, one.meta.annotations, msgspec.json.decode(msgspec.json.encode(one.spec)), folder=str(folder))
+        ActualResource(
+            one.meta.ref,
+            one.meta.labels,
+            one.meta.annotations,
+            msgspec.json.decode(msgspec.json.encode(one.spec)),
+            folder=str(folder),
+        )
         for one in state
     ]
     return ActualState({one.ref: one for one in found})
@@ -35,7 +43,14 @@ def meaning(value: Any) -> Any:
     if isinstance(value, PluginCallConfiguration):
         return [dict(value.override), dict(value.repository), dict(value.plugin)]
     if isinstance(value, msgspec.Struct):
-        return [type(value).__name__, *(meaning(getattr(value, name)) for name in value.__struct_fields__ if name != "origin")]
+        return [
+            type(value).__name__,
+            *(
+                meaning(getattr(value, name))
+                for name in value.__struct_fields__
+                if name != "origin"
+            ),
+        ]
     if isinstance(value, dict):
         return {key: meaning(inner) for key, inner in value.items()}
     return [meaning(inner) for inner in value] if isinstance(value, (list, tuple)) else value
@@ -46,7 +61,9 @@ def without(actual: ActualState, *refs: Ref) -> ActualState:
 
 
 def changed(actual: ActualState, ref: Ref, spec: dict[str, Any]) -> ActualState:
-    return ActualState({**actual.resources, ref: msgspec.structs.replace(actual.resources[ref], spec=spec)})
+    return ActualState(
+        {**actual.resources, ref: msgspec.structs.replace(actual.resources[ref], spec=spec)}
+    )
 
 
 def names(refs: Iterable[Ref]) -> list[str]:
@@ -72,7 +89,9 @@ def test_everything_that_manifests_can_say_comes_back() -> None:
 
 def test_fractions_and_the_plugin_level_come_back(tmp_path: Path) -> None:
     registry = trees({"required": "everywhere", "names": ["a"]}, {"depth": 5})
-    state = forest(tmp_path, registry, "{upload: {share: 0.125, names: []}}", publication=", depth: 1")
+    state = forest(
+        tmp_path, registry, "{upload: {share: 0.125, names: []}}", publication=", depth: 1"
+    )
     again = recorded(records(state, tmp_path), registry)
     assert again.faults == {}
     assert meaning(again.desired) == meaning(state)
@@ -91,25 +110,48 @@ def test_resources_of_a_plugin_that_is_gone_are_left_out_with_the_reason() -> No
 
 def test_rules_that_cannot_be_read_are_not_taken_for_no_rules() -> None:
     state = read([GOLDEN / "sound.yaml"], quotes.registry())
-    broken = changed(records(state, GOLDEN), Ref(Kind.FILTER, "house-rules"), {"type": "quotes", "global": True, "denied": ["q1"]})
+    broken = changed(
+        records(state, GOLDEN),
+        Ref(Kind.FILTER, "house-rules"),
+        {"type": "quotes", "global": True, "denied": ["q1"]},
+    )
     again = recorded(broken, quotes.registry())
-    assert names(one.meta.ref for one in again.desired) == ["filter/nothing", "remote/disk", "remote/famous", "remote/far"]
-    assert [fault.message for fault in again.faults[Ref(Kind.REPOSITORY, "team")]] == ["`filter/house-rules` can no longer be understood"]
-    assert [fault.message for fault in again.faults[Ref(Kind.PUBLICATION, "team")]] == ["`repository/team` can no longer be understood"]
+    assert names(resource.meta.ref for resource in again.desired) == [
+        "filter/nothing",
+        "remote/disk",
+        "remote/famous",
+        "remote/far",
+    ]
+    assert [fault.message for fault in again.faults[Ref(Kind.REPOSITORY, "team")]] == [
+        "`filter/house-rules` can no longer be understood"
+    ]
+    assert [fault.message for fault in again.faults[Ref(Kind.PUBLICATION, "team")]] == [
+        "`repository/team` can no longer be understood"
+    ]
 
 
 def test_what_copies_from_a_repository_goes_with_it_and_the_rest_stays() -> None:
     state = read([GOLDEN / "sound.yaml"], quotes.registry())
     again = recorded(without(records(state, GOLDEN), Ref(Kind.REMOTE, "disk")), quotes.registry())
-    assert names(again.faults) == ["publication/newest", "publication/team", "repository/base", "repository/team"]
-    assert [fault.message for fault in again.faults[Ref(Kind.REPOSITORY, "base")]] == ["`spec.sources[0].remote.name`: there is no Remote `disk`"]
+    assert names(again.faults) == [
+        "publication/newest",
+        "publication/team",
+        "repository/base",
+        "repository/team",
+    ]
+    assert [fault.message for fault in again.faults[Ref(Kind.REPOSITORY, "base")]] == [
+        "`spec.sources[0].remote.name`: there is no Remote `disk`"
+    ]
     assert sorted(again.desired.filters) == ["house-rules", "nothing"]
 
 
 def test_a_relative_path_is_not_guessed_where_the_folder_is_not_known() -> None:
     state = read([GOLDEN / "sound.yaml"], quotes.registry())
     again = recorded(records(state, ""), quotes.registry())
-    assert "is relative to a folder that was not recorded" in again.faults[Ref(Kind.REMOTE, "disk")][0].message
+    assert (
+        "is relative to a folder that was not recorded"
+        in again.faults[Ref(Kind.REMOTE, "disk")][0].message
+    )
     assert "far" in again.desired.remotes, "an absolute path needs no folder"
 
 

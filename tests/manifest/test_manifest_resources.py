@@ -9,7 +9,19 @@ from pathlib import Path
 import pytest
 
 from reconciler.manifest import read
-from reconciler.model import Auth, DesiredState, Guard, Kind, Origin, Ref, Secret, SourceKind, Tls, Uploader, canonical
+from reconciler.model import (
+    Auth,
+    DesiredState,
+    Guard,
+    Kind,
+    Origin,
+    Ref,
+    Secret,
+    SourceKind,
+    Tls,
+    Uploader,
+    canonical,
+)
 from tests.manifest.conftest import Reading, Refusal
 from tests.support.manifests import generate
 from tests.support.quotes import QuotePages, QuoteRules, QuoteSource, registry
@@ -29,80 +41,189 @@ def sound() -> DesiredState:
 
 def test_a_remote_has_every_setting(sound: DesiredState) -> None:
     remote = sound.remotes["famous"]
-    assert (remote.type, remote.index, remote.url, remote.policy) == ("quotes", None, "https://quotes.example.org/simple/", "immediate")
+    assert (remote.type, remote.index, remote.url, remote.policy) == (
+        "quotes",
+        None,
+        "https://quotes.example.org/simple/",
+        "immediate",
+    )
     assert remote.auth == Auth(Secret(env="INDEX_USER"), Secret(file=str(GOLDEN / "secrets/index")))
-    assert remote.tls == Tls(False, str(GOLDEN / "certs/ca.pem"), str(GOLDEN / "certs/me.pem"), Secret(file=str(GOLDEN / "certs/me.key")))
+    assert remote.tls == Tls(
+        False,
+        str(GOLDEN / "certs/ca.pem"),
+        str(GOLDEN / "certs/me.pem"),
+        Secret(file=str(GOLDEN / "certs/me.key")),
+    )
     assert remote.headers == {"X-Team": "data", "Authorization": Secret(env="INDEX_TOKEN")}
-    assert (remote.connect_timeout, remote.read_timeout, remote.total_timeout) == (10.0, 60.0, 600.0)
-    assert (remote.retries, remote.concurrency, remote.rate_limit, remote.proxy) == (4, 32, 10.0, "http://proxy.example.org:3128")
-    assert (remote.meta.labels, remote.meta.annotations) == ({"team": "data"}, {"example.org/note": "hello"})
+    assert (remote.connect_timeout, remote.read_timeout, remote.total_timeout) == (
+        10.0,
+        60.0,
+        600.0,
+    )
+    assert (remote.retries, remote.concurrency, remote.rate_limit, remote.proxy) == (
+        4,
+        32,
+        10.0,
+        "http://proxy.example.org:3128",
+    )
+    assert (remote.meta.labels, remote.meta.annotations) == (
+        {"team": "data"},
+        {"example.org/note": "hello"},
+    )
     assert remote.meta.origin == Origin(str(GOLDEN / "sound.yaml"), 2, 1)
 
 
 def test_a_remote_without_settings_has_the_defaults_of_the_model(reading: Reading) -> None:
     remote = reading(one("Remote", "{type: quotes, index: famous}")).remotes["it"]
-    assert (remote.index, remote.url, remote.auth, remote.tls, remote.proxy) == ("famous", None, None, Tls(), None)
-    assert (remote.connect_timeout, remote.read_timeout, remote.total_timeout) == (10.0, 60.0, 1800.0)
-    assert (remote.retries, remote.concurrency, remote.rate_limit, dict(remote.headers)) == (4, 32, None, {})
+    assert (remote.index, remote.url, remote.auth, remote.tls, remote.proxy) == (
+        "famous",
+        None,
+        None,
+        Tls(),
+        None,
+    )
+    assert (remote.connect_timeout, remote.read_timeout, remote.total_timeout) == (
+        10.0,
+        60.0,
+        1800.0,
+    )
+    assert (remote.retries, remote.concurrency, remote.rate_limit, dict(remote.headers)) == (
+        4,
+        32,
+        None,
+        {},
+    )
     assert remote.spec == {"type": "quotes", "index": "famous"}
 
 
 def test_a_filter_carries_what_its_plugin_made_of_it(sound: DesiredState) -> None:
     rules = sound.filters["house-rules"]
     assert rules.is_global
-    assert rules.options == QuoteRules.model_validate({"deny": ("q1", "2"), "maxSize": "500MiB", "minAge": "7d"})
+    assert rules.options == QuoteRules.model_validate(
+        {"deny": ("q1", "2"), "maxSize": "500MiB", "minAge": "7d"}
+    )
     assert rules.options.min_age == timedelta(days=7)
-    assert rules.spec == {"type": "quotes", "global": True, "deny": ["q1", "2"], "maxSize": "500MiB", "minAge": "7d"}
-    assert [each.meta.name for each in sound.filters_of(sound.repositories["team"])] == ["house-rules", "nothing"]
+    assert rules.spec == {
+        "type": "quotes",
+        "global": True,
+        "deny": ["q1", "2"],
+        "maxSize": "500MiB",
+        "minAge": "7d",
+    }
+    assert [each.meta.name for each in sound.filters_of(sound.repositories["team"])] == [
+        "house-rules",
+        "nothing",
+    ]
 
 
-def test_a_key_without_a_value_counts_as_not_written(sound: DesiredState, reading: Reading, refusal: Refusal) -> None:
+def test_a_key_without_a_value_counts_as_not_written(
+    sound: DesiredState, reading: Reading, refusal: Refusal
+) -> None:
     assert sound.filters["nothing"].options == QuoteRules()
     assert sound.filters["nothing"].spec == {"type": "quotes"}
-    remote = reading(one("Remote", "{type: quotes, index: famous, url: , retries: , tls: {verify: }, headers: }")).remotes["it"]
+    remote = reading(
+        one("Remote", "{type: quotes, index: famous, url: , retries: , tls: {verify: }, headers: }")
+    ).remotes["it"]
     assert remote.spec == {"type": "quotes", "index": "famous"}
-    assert [str(each.origin) for each in refusal(one("Remote", "{type: , index: famous, nonsense: }"))] == ["m.yaml:4:1", "m.yaml:4:31"]
+    assert [
+        str(each.origin) for each in refusal(one("Remote", "{type: , index: famous, nonsense: }"))
+    ] == ["m.yaml:4:1", "m.yaml:4:31"]
 
 
 def test_a_repository_has_its_sources_in_order(sound: DesiredState) -> None:
     repository = sound.repositories["team"]
     source, copied, uploaded = repository.sources
-    assert (source.id, source.kind, source.name, source.origin.line) == ("remote:famous", SourceKind.REMOTE, "famous", 41)
-    assert source.options == QuoteSource.model_validate({"include": ("wilde", "twain"), "exclude": ("shaw",)})
-    assert source.spec == {"remote": {"name": "famous", "include": ["wilde", "twain"], "exclude": ["shaw"]}}
+    assert (source.id, source.kind, source.name, source.origin.line) == (
+        "remote:famous",
+        SourceKind.REMOTE,
+        "famous",
+        41,
+    )
+    assert source.options == QuoteSource.model_validate(
+        {"include": ("wilde", "twain"), "exclude": ("shaw",)}
+    )
+    assert source.spec == {
+        "remote": {"name": "famous", "include": ["wilde", "twain"], "exclude": ["shaw"]}
+    }
     assert (repository.filters, repository.mode) == (("nothing",), "additive")
     assert repository.guard == Guard(0.2, True, Origin(str(GOLDEN / "sound.yaml"), 46, 3), floor=0)
-    assert (copied.id, copied.kind, copied.name, copied.version) == ("repository:base", SourceKind.REPOSITORY, "base", 12)
-    assert (copied.options, copied.spec) == (QuoteSource(include=("wilde",)), {"repository": {"name": "base", "version": 12, "include": ["wilde"]}})
-    assert (uploaded.id, uploaded.kind, uploaded.name, uploaded.version) == ("upload", SourceKind.UPLOAD, "", "latest")
-    assert (uploaded.options, uploaded.spec) == (QuoteSource(exclude=("shaw",)), {"upload": {"exclude": ["shaw"]}})
+    assert (copied.id, copied.kind, copied.name, copied.version) == (
+        "repository:base",
+        SourceKind.REPOSITORY,
+        "base",
+        12,
+    )
+    assert (copied.options, copied.spec) == (
+        QuoteSource(include=("wilde",)),
+        {"repository": {"name": "base", "version": 12, "include": ["wilde"]}},
+    )
+    assert (uploaded.id, uploaded.kind, uploaded.name, uploaded.version) == (
+        "upload",
+        SourceKind.UPLOAD,
+        "",
+        "latest",
+    )
+    assert (uploaded.options, uploaded.spec) == (
+        QuoteSource(exclude=("shaw",)),
+        {"upload": {"exclude": ["shaw"]}},
+    )
     assert repository.spec["sources"] == [source.spec, copied.spec, uploaded.spec]
 
 
-def test_a_publication_resolves_its_folders_but_records_what_was_written(sound: DesiredState) -> None:
+def test_a_publication_resolves_its_folders_but_records_what_was_written(
+    sound: DesiredState,
+) -> None:
     publication = sound.publications["team"]
-    assert (publication.repository, publication.version, publication.path, publication.publisher) == ("team", 12, "team/quotes", "quotes")
+    assert (
+        publication.repository,
+        publication.version,
+        publication.path,
+        publication.publisher,
+    ) == ("team", 12, "team/quotes", "quotes")
     assert publication.exports == (str(GOLDEN / "www/team"), "/srv/www/team")
     assert publication.options == QuotePages(title="Ours")
-    assert publication.spec["exports"] == [{"directory": {"path": "www/team"}}, {"directory": {"path": "/srv/www/team"}}]
+    assert publication.spec["exports"] == [
+        {"directory": {"path": "www/team"}},
+        {"directory": {"path": "/srv/www/team"}},
+    ]
     assert "access" not in publication.spec
 
 
-@pytest.mark.parametrize(("written", "version"), [("latest", "latest"), ("0", 0), ("13", 13), (f"sha256:{'ab' * 32}", f"sha256:{'ab' * 32}")])
-def test_a_publication_shows_latest_a_number_or_a_digest(reading: Reading, written: str, version: object) -> None:
-    text = one("Repository", "{type: quotes}") + "---\n" + one("Publication", f"{{repository: it, path: p, version: {written}}}")
+@pytest.mark.parametrize(
+    ("written", "version"),
+    [("latest", "latest"), ("0", 0), ("13", 13), (f"sha256:{'ab' * 32}", f"sha256:{'ab' * 32}")],
+)
+def test_a_publication_shows_latest_a_number_or_a_digest(
+    reading: Reading, written: str, version: object
+) -> None:
+    text = (
+        one("Repository", "{type: quotes}")
+        + "---\n"
+        + one("Publication", f"{{repository: it, path: p, version: {written}}}")
+    )
     assert reading(text).publications["it"].version == version
 
 
 @pytest.mark.parametrize("written", ['"12"', "-1", "1.0", "true", "sha256:ab", "newest", "[1]"])
 def test_no_other_version_will_do(refusal: Refusal, written: str) -> None:
-    text = one("Repository", "{type: quotes}") + "---\n" + one("Publication", f"{{repository: it, path: p, version: {written}}}")
+    text = (
+        one("Repository", "{type: quotes}")
+        + "---\n"
+        + one("Publication", f"{{repository: it, path: p, version: {written}}}")
+    )
     assert [fault.message for fault in refusal(text)] == ["`spec.version`: expects a version"]
 
 
-@pytest.mark.parametrize(("written", "most"), [("30%", 0.3), ("12", 12), ("0", 0), ("0%", 0.0), ("2.5%", 0.025), ("100%", 1.0), ("1", 1)])
+@pytest.mark.parametrize(
+    ("written", "most"),
+    [("30%", 0.3), ("12", 12), ("0", 0), ("0%", 0.0), ("2.5%", 0.025), ("100%", 1.0), ("1", 1)],
+)
 def test_a_guard_is_a_share_or_a_number(reading: Reading, written: str, most: float) -> None:
-    guard = reading(one("Repository", f"{{type: quotes, guard: {{maxRemovals: {written}}}}}")).repositories["it"].guard
+    guard = (
+        reading(one("Repository", f"{{type: quotes, guard: {{maxRemovals: {written}}}}}"))
+        .repositories["it"]
+        .guard
+    )
     assert guard.max_removals == most
     assert type(guard.max_removals) is type(most)
 
@@ -110,24 +231,54 @@ def test_a_guard_is_a_share_or_a_number(reading: Reading, written: str, most: fl
 @pytest.mark.parametrize("written", ["101%", "0.3", "-1", "true", "half", "30 %"])
 def test_no_other_guard_will_do(refusal: Refusal, written: str) -> None:
     faults = refusal(one("Repository", f"{{type: quotes, guard: {{maxRemovals: {written}}}}}"))
-    assert [fault.message for fault in faults] == ["`spec.guard.maxRemovals`: expects a share or a whole number"]
+    assert [fault.message for fault in faults] == [
+        "`spec.guard.maxRemovals`: expects a share or a whole number"
+    ]
 
 
 @pytest.mark.parametrize(("written", "most"), [("50/s", 50.0), ("600/m", 10.0), ("1800/h", 0.5)])
 def test_rates(reading: Reading, written: str, most: float) -> None:
-    assert reading(one("Remote", f"{{type: quotes, index: famous, rateLimit: {written}}}")).remotes["it"].rate_limit == most
+    assert (
+        reading(one("Remote", f"{{type: quotes, index: famous, rateLimit: {written}}}"))
+        .remotes["it"]
+        .rate_limit
+        == most
+    )
 
 
-@pytest.mark.parametrize("name", ["../../etc", "a..b", "Team", "-a", ".a", "a/b", "ä", "a" * 64, '"a\\nb"', '""'])
+@pytest.mark.parametrize(
+    "name", ["../../etc", "a..b", "Team", "-a", ".a", "a/b", "ä", "a" * 64, '"a\\nb"', '""']
+)
 def test_hostile_names_are_refused(refusal: Refusal, name: str) -> None:
     (fault,) = refusal(one("Filter", "{type: quotes}", name))
     assert fault.message.startswith("`metadata.name`: ")
     assert fault.message.isprintable()
 
 
-@pytest.mark.parametrize("path", ["/team", "team/", "a//b", "../up", "a/../b", ".hidden", "-/healthz", "a b", "a%2Fb", "a\\b", "ü", '""', '"a\\0"'])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/team",
+        "team/",
+        "a//b",
+        "../up",
+        "a/../b",
+        ".hidden",
+        "-/healthz",
+        "a b",
+        "a%2Fb",
+        "a\\b",
+        "ü",
+        '""',
+        '"a\\0"',
+    ],
+)
 def test_hostile_publication_paths_are_refused(refusal: Refusal, path: str) -> None:
-    text = one("Repository", "{type: quotes}") + "---\n" + one("Publication", f"{{repository: it, path: {path}}}")
+    text = (
+        one("Repository", "{type: quotes}")
+        + "---\n"
+        + one("Publication", f"{{repository: it, path: {path}}}")
+    )
     (fault,) = refusal(text)
     assert "cannot be served" in fault.message
     assert fault.message.isprintable()
@@ -154,8 +305,12 @@ def test_hostile_publication_paths_are_refused(refusal: Refusal, path: str) -> N
         '"/a\\nb"',
     ],
 )
-def test_only_plain_addresses_and_paths_that_show_themselves_are_remotes(refusal: Refusal, url: str) -> None:
-    (fault,) = refusal(one("Remote", f"{{type: quotes, url: '{url}'}}".replace("'\"", '"').replace("\"'", '"')))
+def test_only_plain_addresses_and_paths_that_show_themselves_are_remotes(
+    refusal: Refusal, url: str
+) -> None:
+    (fault,) = refusal(
+        one("Remote", f"{{type: quotes, url: '{url}'}}".replace("'\"", '"').replace("\"'", '"'))
+    )
     assert fault.message.startswith("`spec.url`: ")
 
 
@@ -173,15 +328,21 @@ def test_only_plain_addresses_and_paths_that_show_themselves_are_remotes(refusal
         ("file:///srv/a%20b/", "file:///srv/a%20b/"),
     ],
 )
-def test_a_remote_may_be_a_place_on_disk(reading: Reading, tmp_path: Path, written: str, url: str) -> None:
+def test_a_remote_may_be_a_place_on_disk(
+    reading: Reading, tmp_path: Path, written: str, url: str
+) -> None:
     remote = reading(one("Remote", f"{{type: quotes, url: '{written}'}}")).remotes["it"]
     assert remote.url == url.format(folder=tmp_path, parent=tmp_path.parent)
     assert remote.spec["url"] == written
 
 
-def test_files_on_demand_can_be_published_but_not_exported(reading: Reading, refusal: Refusal) -> None:
+def test_files_on_demand_can_be_published_but_not_exported(
+    reading: Reading, refusal: Refusal
+) -> None:
     text = (
-        one("Remote", "{type: quotes, url: ./f/, policy: on-demand}") + "---\n" + one("Repository", "{type: quotes, sources: [{remote: {name: it}}]}")
+        one("Remote", "{type: quotes, url: ./f/, policy: on-demand}")
+        + "---\n"
+        + one("Repository", "{type: quotes, sources: [{remote: {name: it}}]}")
     )
     publication = "---\n" + one("Publication", "{repository: it, path: p%s}")
     assert reading(text + publication % "").remotes["it"].policy == "on-demand"
@@ -193,34 +354,96 @@ def test_files_on_demand_can_be_published_but_not_exported(reading: Reading, ref
 def test_who_may_upload_is_told_by_references_to_secrets(sound: DesiredState) -> None:
     newest = sound.publications["newest"]
     secret = Secret(file=str(GOLDEN / "secrets/ci"))
-    assert newest.uploaders == (Uploader(token=Secret(env="TEAM_UPLOAD_TOKEN")), Uploader(username="ci", password=secret))
-    assert newest.spec["access"]["upload"] == [{"token": {"env": "TEAM_UPLOAD_TOKEN"}}, {"username": "ci", "password": {"file": "secrets/ci"}}]
+    assert newest.uploaders == (
+        Uploader(token=Secret(env="TEAM_UPLOAD_TOKEN")),
+        Uploader(username="ci", password=secret),
+    )
+    assert newest.spec["access"]["upload"] == [
+        {"token": {"env": "TEAM_UPLOAD_TOKEN"}},
+        {"username": "ci", "password": {"file": "secrets/ci"}},
+    ]
     assert sound.publications["team"].uploaders == ()
 
 
-@pytest.mark.parametrize("written", ["{}", "{token: {env: A}, username: ci, password: {env: B}}", "{username: ci}", "{password: {env: B}}"])
-def test_whoever_uploads_has_a_token_or_a_name_and_a_password(refusal: Refusal, written: str) -> None:
+@pytest.mark.parametrize(
+    "written",
+    [
+        "{}",
+        "{token: {env: A}, username: ci, password: {env: B}}",
+        "{username: ci}",
+        "{password: {env: B}}",
+    ],
+)
+def test_whoever_uploads_has_a_token_or_a_name_and_a_password(
+    refusal: Refusal, written: str
+) -> None:
     text = one("Repository", "{type: quotes, sources: [{upload: {}}]}")
-    (fault,) = refusal(text + "---\n" + one("Publication", f"{{repository: it, path: p, access: {{upload: [{written}]}}}}"))
-    assert fault.message == "`spec.access.upload[0]`: expects either `token`, or `username` and `password`"
+    (fault,) = refusal(
+        text
+        + "---\n"
+        + one("Publication", f"{{repository: it, path: p, access: {{upload: [{written}]}}}}")
+    )
+    assert (
+        fault.message
+        == "`spec.access.upload[0]`: expects either `token`, or `username` and `password`"
+    )
 
 
 def test_a_long_chain_of_copies_is_followed_to_its_end(reading: Reading, refusal: Refusal) -> None:
-    chain = [one("Repository", f"{{type: quotes, sources: [{{repository: {{name: r{number + 1}}}}}]}}", f"r{number}") for number in range(3000)]
-    assert len(reading("---\n".join([*chain, one("Repository", "{type: quotes}", "r3000")])).repositories) == 3001
-    (fault,) = refusal("---\n".join([*chain, one("Repository", "{type: quotes, sources: [{repository: {name: r2998}}]}", "r3000")]))
+    chain = [
+        one(
+            "Repository",
+            f"{{type: quotes, sources: [{{repository: {{name: r{number + 1}}}}}]}}",
+            f"r{number}",
+        )
+        for number in range(3000)
+    ]
+    assert (
+        len(
+            reading(
+                "---\n".join([*chain, one("Repository", "{type: quotes}", "r3000")])
+            ).repositories
+        )
+        == 3001
+    )
+    (fault,) = refusal(
+        "---\n".join(
+            [
+                *chain,
+                one(
+                    "Repository", "{type: quotes, sources: [{repository: {name: r2998}}]}", "r3000"
+                ),
+            ]
+        )
+    )
     assert "`r2998 -> r2999 -> r3000 -> r2998`" in fault.message
 
 
 def test_repositories_may_share_what_they_copy_from(reading: Reading) -> None:
     copies = {"a": ["b", "c"], "b": ["d"], "c": ["d"], "d": []}
-    specs = {name: ", ".join(f"{{repository: {{name: {one}}}}}" for one in sources) for name, sources in copies.items()}
-    state = reading("---\n".join(one("Repository", f"{{type: quotes, sources: [{sources}]}}", name) for name, sources in specs.items()))
-    assert [source.id for source in state.repositories["a"].sources] == ["repository:b", "repository:c"]
+    specs = {
+        name: ", ".join(f"{{repository: {{name: {one}}}}}" for one in sources)
+        for name, sources in copies.items()
+    }
+    state = reading(
+        "---\n".join(
+            one("Repository", f"{{type: quotes, sources: [{sources}]}}", name)
+            for name, sources in specs.items()
+        )
+    )
+    assert [source.id for source in state.repositories["a"].sources] == [
+        "repository:b",
+        "repository:c",
+    ]
 
 
-def test_unknown_references_and_types_are_found_although_their_documents_are_broken_elsewhere(refusal: Refusal) -> None:
-    text = one("Repository", "{type: quotes, sources: [{remote: {name: gone}}], filters: [absent], sync: 3}")
+def test_unknown_references_and_types_are_found_although_their_documents_are_broken_elsewhere(
+    refusal: Refusal,
+) -> None:
+    text = one(
+        "Repository",
+        "{type: quotes, sources: [{remote: {name: gone}}], filters: [absent], sync: 3}",
+    )
     assert sorted(fault.message for fault in refusal(text)) == [
         "`spec.filters[0]`: there is no Filter `absent`",
         "`spec.sources[0].remote.name`: there is no Remote `gone`",
@@ -242,10 +465,22 @@ def test_the_digest_knows_meaning_only(tmp_path: Path) -> None:
 
 
 def test_defaults_written_out_change_nothing(reading: Reading) -> None:
-    written = "{type: quotes, index: famous, retries: 4, concurrency: 32, policy: immediate, tls: {verify: true}, headers: {}, timeouts: {}}"
-    assert reading(one("Remote", written)).digest == reading(one("Remote", "{type: quotes, index: famous}")).digest
-    repository = "{type: quotes, sources: [], filters: [], sync: {mode: mirror}, guard: {maxRemovals: 30%, preventDestroy: false}}"
-    assert reading(one("Repository", repository)).digest == reading(one("Repository", "{type: quotes}")).digest
+    written = (
+        "{type: quotes, index: famous, retries: 4, concurrency: 32, policy: immediate, tls:"
+        " {verify: true}, headers: {}, timeouts: {}}"
+    )
+    assert (
+        reading(one("Remote", written)).digest
+        == reading(one("Remote", "{type: quotes, index: famous}")).digest
+    )
+    repository = (
+        "{type: quotes, sources: [], filters: [], sync: {mode: mirror}, guard: {maxRemovals: 30%,"
+        " preventDestroy: false}}"
+    )
+    assert (
+        reading(one("Repository", repository)).digest
+        == reading(one("Repository", "{type: quotes}")).digest
+    )
 
 
 def test_specifications_are_plain_canonical_data(sound: DesiredState) -> None:
@@ -256,6 +491,11 @@ def test_specifications_are_plain_canonical_data(sound: DesiredState) -> None:
 def test_generated_manifests_are_sound(tmp_path: Path) -> None:
     generate(tmp_path / "m", 40)
     state = read([tmp_path / "m"], registry())
-    assert [len(table) for table in (state.remotes, state.filters, state.repositories, state.publications)] == [10] * 4
-    assert all(18 <= len(path.read_text().splitlines()) <= 22 for path in (tmp_path / "m").iterdir())
+    assert [
+        len(table)
+        for table in (state.remotes, state.filters, state.repositories, state.publications)
+    ] == [10] * 4
+    assert all(
+        18 <= len(path.read_text().splitlines()) <= 22 for path in (tmp_path / "m").iterdir()
+    )
     assert next(iter(state)).meta.ref == Ref(Kind.REMOTE, "remote-0")

@@ -30,12 +30,25 @@ def test_every_reference_in_the_schema_leads_somewhere(composed: dict[str, Any])
 
 def test_the_schema_offers_the_keys_of_the_core_and_of_the_plugin(composed: dict[str, Any]) -> None:
     definitions = composed["$defs"]
-    assert set(definitions["Filter.quotes"]["properties"]) == {"type", "global", "deny", "maxSize", "minAge"}
-    source = definitions["Repository.quotes"]["properties"]["sources"]["items"]["properties"]["remote"]
+    assert set(definitions["Filter.quotes"]["properties"]) == {
+        "type",
+        "global",
+        "deny",
+        "maxSize",
+        "minAge",
+    }
+    source = definitions["Repository.quotes"]["properties"]["sources"]["items"]["properties"][
+        "remote"
+    ]
     assert set(source["properties"]) == {"name", "include", "exclude"}
     assert source["required"] == ["name"]
     entry = definitions["Repository.quotes"]["properties"]["sources"]["items"]
-    assert set(entry["properties"]["repository"]["properties"]) == {"name", "version", "include", "exclude"}
+    assert set(entry["properties"]["repository"]["properties"]) == {
+        "name",
+        "version",
+        "include",
+        "exclude",
+    }
     assert set(entry["properties"]["upload"]["properties"]) == {"include", "exclude"}
     assert entry["oneOf"] == [{"required": [kind]} for kind in ("remote", "repository", "upload")]
     assert set(definitions["core.UploaderSpec"]["properties"]) == {"token", "username", "password"}
@@ -50,13 +63,22 @@ def test_the_schema_offers_the_keys_of_the_core_and_of_the_plugin(composed: dict
         "title",
     }
     assert definitions["Remote.quotes"]["properties"]["index"] == {"enum": ["famous"]}
-    assert definitions["Filter.quotes"]["properties"]["minAge"]["anyOf"][0]["pattern"] == "^(\\d{1,9})([smhd])$"
-    assert all(definitions[f"{kind}.quotes"]["additionalProperties"] is False for kind in ("Remote", "Filter", "Repository", "Publication"))
+    assert (
+        definitions["Filter.quotes"]["properties"]["minAge"]["anyOf"][0]["pattern"]
+        == "^(\\d{1,9})([smhd])$"
+    )
+    assert all(
+        definitions[f"{kind}.quotes"]["additionalProperties"] is False
+        for kind in ("Remote", "Filter", "Repository", "Publication")
+    )
 
 
 def test_the_schema_chooses_by_kind_and_type(composed: dict[str, Any]) -> None:
     assert composed["$schema"] == "https://json-schema.org/draft/2020-12/schema"
-    by_kind = {case["if"]["properties"]["kind"]["const"]: case["then"]["properties"]["spec"] for case in composed["allOf"]}
+    by_kind = {
+        case["if"]["properties"]["kind"]["const"]: case["then"]["properties"]["spec"]
+        for case in composed["allOf"]
+    }
     assert list(by_kind) == ["Remote", "Filter", "Repository", "Publication"]
     for kind in ("Remote", "Filter", "Repository"):
         (case,) = by_kind[kind]["allOf"]
@@ -64,9 +86,13 @@ def test_the_schema_chooses_by_kind_and_type(composed: dict[str, Any]) -> None:
         assert case["then"] == {"$ref": f"#/$defs/{kind}.quotes"}
 
 
-def test_what_reads_well_fits_the_schema_and_what_does_not_is_seen(composed: dict[str, Any]) -> None:
+def test_what_reads_well_fits_the_schema_and_what_does_not_is_seen(
+    composed: dict[str, Any],
+) -> None:
     fastjsonschema = pytest.importorskip("fastjsonschema")
-    fits = fastjsonschema.compile({**composed, "$schema": "http://json-schema.org/draft-07/schema#"})
+    fits = fastjsonschema.compile(
+        {**composed, "$schema": "http://json-schema.org/draft-07/schema#"}
+    )
     text = (GOLDEN / "sound.yaml").read_text(encoding="utf-8").replace("  deny:\n", "")
     documents = [document for document in yaml.safe_load_all(text) if document]
     assert len(documents) == 9
@@ -93,6 +119,12 @@ def test_faults_annotations_of_a_pull_request() -> None:
 
 def test_faults_as_data() -> None:
     assert manifest.as_json(FAULTS) == [
-        {"file": "a,b:c.yaml", "line": 3, "column": 7, "message": "100% wrong", "hint": "try\nagain"},
+        {
+            "file": "a,b:c.yaml",
+            "line": 3,
+            "column": 7,
+            "message": "100% wrong",
+            "hint": "try\nagain",
+        },
         {"file": "d.yaml", "line": 1, "column": 1, "message": "empty"},
     ]

@@ -2,22 +2,50 @@
 
 from __future__ import annotations
 
-from reconciler.model import EMPTY_VERSION, Artifact, Digest, Unit, bucket_digest, bucket_of, group_digest, sealed, stored_unit, version_digest
+from reconciler.model import (
+    EMPTY_VERSION,
+    Artifact,
+    Digest,
+    Unit,
+    bucket_digest,
+    bucket_of,
+    group_digest,
+    identify,
+    stored_unit,
+    version_digest,
+)
 
 WHEEL = Unit(
     "python.distribution",
     "foo-1.0-py3-none-any.whl",
-    {"version": "1.0", "requires-python": ">=3.9", "yanked": False, "später": ["ü", 7, None], "_url": "dropped"},
+    {
+        "version": "1.0",
+        "requires-python": ">=3.9",
+        "yanked": False,
+        "später": ["ü", 7, None],
+        "_url": "dropped",
+    },
     [
-        Artifact("foo-1.0-py3-none-any.whl.metadata", "b" * 64, None, "https://files.example.org/m", "foo-1.0-py3-none-any.whl"),
+        Artifact(
+            "foo-1.0-py3-none-any.whl.metadata",
+            "b" * 64,
+            None,
+            "https://files.example.org/m",
+            "foo-1.0-py3-none-any.whl",
+        ),
         Artifact("foo-1.0-py3-none-any.whl", "a" * 64, 1234, "https://files.example.org/w"),
     ],
 )
-SDIST = Unit("python.distribution", "foo-1.0.tar.gz", {"version": "1.0"}, [Artifact("foo-1.0.tar.gz", "c" * 64, 99)])
+SDIST = Unit(
+    "python.distribution",
+    "foo-1.0.tar.gz",
+    {"version": "1.0"},
+    [Artifact("foo-1.0.tar.gz", "c" * 64, 99)],
+)
 
 
 def test_a_unit_is_its_type_group_key_artifacts_and_declared_metadata() -> None:
-    wheel, sdist = sealed(WHEEL, "foo"), sealed(SDIST, "foo")
+    wheel, sdist = identify(WHEEL, "foo"), identify(SDIST, "foo")
     assert wheel.body.decode() == (
         '{"artifacts":[{"path":"foo-1.0-py3-none-any.whl","sha256":"' + "a" * 64 + '","size":1234},'
         '{"path":"foo-1.0-py3-none-any.whl.metadata","sha256":"' + "b" * 64 + '","size":null}],'
@@ -30,19 +58,28 @@ def test_a_unit_is_its_type_group_key_artifacts_and_declared_metadata() -> None:
 
 
 def test_a_group_is_the_set_of_its_units() -> None:
-    wheel, sdist = sealed(WHEEL, "foo").digest, sealed(SDIST, "foo").digest
+    wheel, sdist = identify(WHEEL, "foo").digest, identify(SDIST, "foo").digest
     both = "872b4b828cd3e8319d7eec99d30f1e59066036721187ddfc064fc9ea660ccb07"
     assert group_digest([wheel, sdist]).hex == group_digest([sdist, wheel, sdist]).hex == both
-    assert group_digest([sdist]).hex == "23d2d64660572ea5eb5fe0e25d7661662f73aa040525f2519f2b6e8a854a454c"
+    assert (
+        group_digest([sdist]).hex
+        == "23d2d64660572ea5eb5fe0e25d7661662f73aa040525f2519f2b6e8a854a454c"
+    )
 
 
 def test_a_version_is_its_buckets() -> None:
-    wheel, sdist = sealed(WHEEL, "foo").digest, sealed(SDIST, "foo").digest
+    wheel, sdist = identify(WHEEL, "foo").digest, identify(SDIST, "foo").digest
     one, other = group_digest([wheel, sdist]), group_digest([sdist])
     assert (bucket_of("foo"), bucket_of("bär")) == (3110, 1303)
-    assert bucket_digest([other, one]).hex == "fbb884a7d6cd398b9f75f52816e3e2f172880c5be3d078aa134d1a5f45649a10"
+    assert (
+        bucket_digest([other, one]).hex
+        == "fbb884a7d6cd398b9f75f52816e3e2f172880c5be3d078aa134d1a5f45649a10"
+    )
     buckets = [(bucket_of("foo"), bucket_digest([one])), (bucket_of("bär"), bucket_digest([other]))]
-    assert version_digest(buckets).hex == "4dc3c2ce7613890691fede364d34bc9990c7beb0f1c9c27e5a1ab8a6bd5895fd"
+    assert (
+        version_digest(buckets).hex
+        == "4dc3c2ce7613890691fede364d34bc9990c7beb0f1c9c27e5a1ab8a6bd5895fd"
+    )
     assert version_digest(reversed(buckets)) == version_digest(buckets)
 
 

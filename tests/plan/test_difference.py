@@ -1,4 +1,6 @@
-"""The difference of a group, as an algebra: carrying out its lines gives what was wanted, and touches nothing of other sources."""
+"""The difference of a group, as an algebra: carrying out its lines gives what was wanted, and
+touches nothing of other sources.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.model import Sealed
+from reconciler.model import IdentifiedUnit
 from reconciler.plan import (
     ADD,
     CHANGE,
@@ -39,7 +41,7 @@ def members(held: Held, source: str) -> list[Member]:
     return [a_member(a_unit(key, note), source) for key, note in held.items()]
 
 
-def units(held: Held) -> list[Sealed]:
+def units(held: Held) -> list[IdentifiedUnit]:
     return [a_unit(key, note) for key, note in held.items()]
 
 
@@ -47,7 +49,9 @@ def digests(held: Held) -> set[str]:
     return {unit.digest.hex for unit in units(held)}
 
 
-def carried_out(before: set[tuple[str, str]], source: str, lines: list[ChangeLine]) -> set[tuple[str, str]]:
+def carried_out(
+    before: set[tuple[str, str]], source: str, lines: list[ChangeLine]
+) -> set[tuple[str, str]]:
     """(digest, source) after the lines, as the executor reads them."""
     after = set(before)
     for line in lines:
@@ -65,23 +69,35 @@ def carried_out(before: set[tuple[str, str]], source: str, lines: list[ChangeLin
 @given(HELD, HELD)
 def test_carrying_out_the_lines_gives_what_is_wanted(held: Held, wanted: Held) -> None:
     lines = difference(HERE, members(held, HERE), units(wanted), [], WORDS)
-    assert carried_out({(digest, HERE) for digest in digests(held)}, HERE, lines) == {(digest, HERE) for digest in digests(wanted)}
+    assert carried_out({(digest, HERE) for digest in digests(held)}, HERE, lines) == {
+        (digest, HERE) for digest in digests(wanted)
+    }
 
 
 @given(HELD, HELD)
 def test_there_are_no_lines_exactly_when_nothing_changes(held: Held, wanted: Held) -> None:
-    assert (difference(HERE, members(held, HERE), units(wanted), [], WORDS) == []) is (held == wanted)
+    assert (difference(HERE, members(held, HERE), units(wanted), [], WORDS) == []) is (
+        held == wanted
+    )
 
 
 @given(HELD, HELD, HELD)
-def test_what_another_source_holds_is_never_removed_or_doubled(held: Held, foreign: Held, wanted: Held) -> None:
+def test_what_another_source_holds_is_never_removed_or_doubled(
+    held: Held, foreign: Held, wanted: Held
+) -> None:
     foreign = {key: note for key, note in foreign.items() if key not in held}
-    before = {(digest, HERE) for digest in digests(held)} | {(digest, THERE) for digest in digests(foreign)}
-    lines = difference(HERE, [*members(held, HERE), *members(foreign, THERE)], units(wanted), [], WORDS)
+    before = {(digest, HERE) for digest in digests(held)} | {
+        (digest, THERE) for digest in digests(foreign)
+    }
+    lines = difference(
+        HERE, [*members(held, HERE), *members(foreign, THERE)], units(wanted), [], WORDS
+    )
     after = carried_out(before, HERE, lines)
     assert {one for one in after if one[1] == THERE} == {one for one in before if one[1] == THERE}
     assert {digest for digest, _ in after} == digests({**wanted, **foreign})
-    assert {line.key for line in lines if contested(line)} == {key for key in foreign if key in wanted and wanted[key] != foreign[key]}
+    assert {line.key for line in lines if contested(line)} == {
+        key for key in foreign if key in wanted and wanted[key] != foreign[key]
+    }
 
 
 @given(HELD, HELD)
@@ -92,17 +108,28 @@ def test_additive_mode_never_removes(held: Held, wanted: Held) -> None:
     assert not any(line.op == REMOVE for line in lines)
 
 
-@given(HELD, HELD, HELD, st.lists(st.tuples(st.sampled_from(KEYS), st.sampled_from(["old", "new"]))), st.randoms(use_true_random=False))
+@given(
+    HELD,
+    HELD,
+    HELD,
+    st.lists(st.tuples(st.sampled_from(KEYS), st.sampled_from(["old", "new"]))),
+    st.randoms(use_true_random=False),
+)
 def test_the_order_of_what_comes_in_does_not_matter(
     held: Held, foreign: Held, wanted: Held, kept_out: list[tuple[str, str]], shuffle: random.Random
 ) -> None:
-    everything = [*members(held, HERE), *members({k: n for k, n in foreign.items() if k not in held}, THERE)]
+    everything = [
+        *members(held, HERE),
+        *members({k: n for k, n in foreign.items() if k not in held}, THERE),
+    ]
     asked, refused = units(wanted), [Refusal("test.file", key, reason) for key, reason in kept_out]
     expected = difference(HERE, everything, asked, refused, WORDS)
     for one in (everything, asked, refused):
         shuffle.shuffle(one)
     assert difference(HERE, everything, asked, refused, WORDS) == expected
-    assert [(line.type, line.key) for line in expected] == sorted((line.type, line.key) for line in expected)
+    assert [(line.type, line.key) for line in expected] == sorted(
+        (line.type, line.key) for line in expected
+    )
 
 
 @given(HELD, HELD)
@@ -115,13 +142,24 @@ def test_counts_are_those_of_the_sets(held: Held, wanted: Held) -> None:
 
 
 def test_what_is_refused_says_why_once() -> None:
-    lines = difference(HERE, members({"a": 0}, HERE), [], [Refusal("test.file", "a", "denied"), Refusal("test.file", "b", "too young")], WORDS)
-    assert [(line.op, line.key, line.reason) for line in lines] == [(REMOVE, "a", "denied"), (REFUSE, "b", "too young")]
+    lines = difference(
+        HERE,
+        members({"a": 0}, HERE),
+        [],
+        [Refusal("test.file", "a", "denied"), Refusal("test.file", "b", "too young")],
+        WORDS,
+    )
+    assert [(line.op, line.key, line.reason) for line in lines] == [
+        (REMOVE, "a", "denied"),
+        (REFUSE, "b", "too young"),
+    ]
     assert counts_of(lines).refused == {"too young": 1}
 
 
 def test_a_change_that_may_not_be_is_refused_and_keeps_what_is_there() -> None:
-    [line] = difference(HERE, members({"a": 0}, HERE), units({"a": 1}), [], PlainWords(frozenset({"a"})))
+    [line] = difference(
+        HERE, members({"a": 0}, HERE), units({"a": 1}), [], PlainWords(frozenset({"a"}))
+    )
     assert (line.op, line.reason, line.before) == (REFUSE, "may not change", "")
     assert not contested(line)
 
@@ -132,8 +170,12 @@ def test_what_is_gone_upstream_leaves_with_the_reason_given() -> None:
 
 
 @given(HELD, HELD)
-def test_a_group_that_changes_hands_ends_as_the_new_owner_wants_it(foreign: Held, wanted: Held) -> None:
-    """One source leaves a group, another takes it: nothing is lost, nothing is doubled, what is the same only moves."""
+def test_a_group_that_changes_hands_ends_as_the_new_owner_wants_it(
+    foreign: Held, wanted: Held
+) -> None:
+    """One source leaves a group, another takes it: nothing is lost, nothing is doubled, what is the
+    same only moves.
+    """
     before = {(digest, THERE) for digest in digests(foreign)}
     there = members(foreign, THERE)
     departing = changed(*difference(THERE, there, [], [], WORDS), source=THERE)

@@ -1,4 +1,5 @@
-"""Plans as people and machines read them, pinned: what changes here changes what reviewers and scripts see.
+"""Plans as people and machines read them, pinned: what changes here changes what reviewers and
+scripts see.
 
 `RECONCILER_WRITE_GOLDENS=1` writes them anew.
 """
@@ -47,46 +48,89 @@ def repository(name: str, **rest: object) -> ResourceChange:
 def every_sign() -> ResourceChange:
     members = [a_member(a_unit(key), SOURCE) for key in ("alpha-1.0", "alpha-1.1", "alpha-1.2")]
     wanted = [a_unit("alpha-1.0"), a_unit("alpha-1.1", 1), a_unit("alpha-2.0", size=50_000_000)]
-    refusals = [Refusal("test.file", "alpha-3.0", "uploaded 2026-11-18, eligible 2026-11-25 (rules.minAge 7d)", "3.0", "wheel", 10)]
+    refusals = [
+        Refusal(
+            "test.file",
+            "alpha-3.0",
+            "uploaded 2026-11-18, eligible 2026-11-25 (rules.minAge 7d)",
+            "3.0",
+            "wheel",
+            10,
+        )
+    ]
     lines = difference(SOURCE, members, wanted, refusals, PlainWords())
     changes = content([changed(*(with_download(line, {}) for line in lines))], units=3)
-    return repository("team", version=(7, 8), content=changes, fields=(FieldChange("spec.sync.mode", None, "additive"),))
+    return repository(
+        "team",
+        version=(7, 8),
+        content=changes,
+        fields=(FieldChange("spec.sync.mode", None, "additive"),),
+    )
 
 
 def many_refusals() -> ResourceChange:
-    lines = [ChangeLine(REFUSE, "test.file", f"k{number:02}", reason=f"reason {number % 12}") for number in range(30)]
-    return repository("strict", version=(1, 1), content=content([changed(*lines, name="many")], units=5))
+    lines = [
+        ChangeLine(REFUSE, "test.file", f"k{number:02}", reason=f"reason {number % 12}")
+        for number in range(30)
+    ]
+    return repository(
+        "strict", version=(1, 1), content=content([changed(*lines, name="many")], units=5)
+    )
 
 
 def refused() -> ResourceChange:
     members = [a_member(a_unit(f"alpha-{number}"), SOURCE) for number in range(12)]
     lines = difference(SOURCE, members, [a_unit("alpha-0")], [], PlainWords())
-    return guarded(repository("kept", version=(3, 4), content=content([changed(*lines)], units=12)), Guard(), allow_destroy=False)
+    return guarded(
+        repository("kept", version=(3, 4), content=content([changed(*lines)], units=12)),
+        Guard(),
+        allow_destroy=False,
+    )
 
 
 def failing() -> ResourceChange:
     failures = (
         Failure(SOURCE, None, "`https://index.example.org/` answered 503 Service Unavailable"),
-        Failure(SOURCE, "beta", "`https://index.example.org/beta/`: no answer", "`timeouts` of the remote sets the limits"),
+        Failure(
+            SOURCE,
+            "beta",
+            "`https://index.example.org/beta/`: no answer",
+            "`timeouts` of the remote sets the limits",
+        ),
     )
     change = content([], failures=failures, unknown=("remote:other", "remote:up: gamma"))
-    return ResourceChange(Action.NO_OP, Ref(Kind.REPOSITORY, "half"), version=(2, 2), content=change)
+    return ResourceChange(
+        Action.NO_OP, Ref(Kind.REPOSITORY, "half"), version=(2, 2), content=change
+    )
 
 
 def a_plan() -> Plan:
     changes = (
-        ResourceChange(Action.DELETE, Ref(Kind.PUBLICATION, "old"), "no manifest declares it any more"),
+        ResourceChange(
+            Action.DELETE, Ref(Kind.PUBLICATION, "old"), "no manifest declares it any more"
+        ),
         ResourceChange(Action.CREATE, Ref(Kind.REMOTE, "up")),
-        ResourceChange(Action.UPDATE, Ref(Kind.REMOTE, "other"), fields=(FieldChange("spec.auth.password", None, "(secret changed)"),)),
+        ResourceChange(
+            Action.UPDATE,
+            Ref(Kind.REMOTE, "other"),
+            fields=(FieldChange("spec.auth.password", None, "(secret changed)"),),
+        ),
         ResourceChange(Action.NO_OP, Ref(Kind.FILTER, "same")),
         every_sign(),
         many_refusals(),
         refused(),
         failing(),
-        ResourceChange(Action.UPDATE, Ref(Kind.PUBLICATION, "team"), "the repository has another version", version=(7, 8)),
+        ResourceChange(
+            Action.UPDATE,
+            Ref(Kind.PUBLICATION, "team"),
+            "the repository has another version",
+            version=(7, 8),
+        ),
         ResourceChange(Action.CREATE, Ref(Kind.PUBLICATION, "new"), version=(None, 0)),
     )
-    return Plan(Digest.of(b"manifests"), changes, {"test": "1.0"}, (Ref(Kind.REPOSITORY, "orphan"),))
+    return Plan(
+        Digest.of(b"manifests"), changes, {"test": "1.0"}, (Ref(Kind.REPOSITORY, "orphan"),)
+    )
 
 
 def compare(name: str, found: str) -> None:
@@ -99,14 +143,22 @@ def compare(name: str, found: str) -> None:
 
 @pytest.mark.parametrize("verbose", [False, True])
 def test_text(verbose: bool) -> None:
-    compare(f"everything{'-verbose' if verbose else ''}.txt", "".join(f"{line}\n" for line in text(a_plan(), verbose=verbose)))
+    compare(
+        f"everything{'-verbose' if verbose else ''}.txt",
+        "".join(f"{line}\n" for line in text(a_plan(), verbose=verbose)),
+    )
 
 
 def test_json() -> None:
     written = b"".join(document(a_plan()))
     assert json.loads(written)["digest"] == str(a_plan().digest)
     compare("everything.json", json.dumps(json.loads(written), indent=1) + "\n")
-    assert written == json.dumps(json.loads(written), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode(), "canonical"
+    assert (
+        written
+        == json.dumps(
+            json.loads(written), sort_keys=True, separators=(",", ":"), ensure_ascii=False
+        ).encode()
+    ), "canonical"
 
 
 def test_an_empty_plan() -> None:
@@ -115,17 +167,34 @@ def test_an_empty_plan() -> None:
 
 
 def test_no_more_refusals_than_a_reader_wants_unless_verbose() -> None:
-    lines = [ChangeLine(REFUSE, "test.file", f"k{number:04}", reason="denied") for number in range(1200)]
-    plan = Plan(Digest.of(b"m"), (repository("big", version=(1, 1), content=content([changed(*lines)])),))
+    lines = [
+        ChangeLine(REFUSE, "test.file", f"k{number:04}", reason="denied") for number in range(1200)
+    ]
+    plan = Plan(
+        Digest.of(b"m"), (repository("big", version=(1, 1), content=content([changed(*lines)])),)
+    )
     for verbose, number in ((False, 1000), (True, 1200)):
-        refused = json.loads(b"".join(document(plan, verbose=verbose)))["changes"][0]["content"]["refused"]
+        refused = json.loads(b"".join(document(plan, verbose=verbose)))["changes"][0]["content"][
+            "refused"
+        ]
         assert len(refused["entries"]) == number
         assert refused["counts"] == {"denied": 1200}
 
 
 def test_thousands_of_reasons_of_one_rule_are_one_line() -> None:
     rule = "house-rules.minAge 7d"
-    refusals = [Refusal("test.file", f"k{n}", f"uploaded {n}, eligible {n + 7} ({rule})", str(n), "wheel", 10, rule) for n in range(5000)]
+    refusals = [
+        Refusal(
+            "test.file",
+            f"k{n}",
+            f"uploaded {n}, eligible {n + 7} ({rule})",
+            str(n),
+            "wheel",
+            10,
+            rule,
+        )
+        for n in range(5000)
+    ]
     content_of = content([changed(*difference(SOURCE, [], [], refusals, PlainWords()))])
     plan = Plan(Digest.of(b"m"), (repository("big", version=(1, 1), content=content_of),))
     lines = [line for line in text(plan) if "!" in line]
@@ -139,9 +208,21 @@ def test_thousands_of_reasons_of_one_rule_are_one_line() -> None:
     assert {entry["rule"] for entry in refused["entries"]} == {rule}
 
 
-@given(st.lists(st.lists(st.sampled_from([f"reason {number:03}" for number in range(3 * REASONS)]), max_size=400), max_size=6), st.randoms())
-def test_reasons_are_counted_within_bounds_in_any_order(parts: list[list[str]], chance: random.Random) -> None:
-    """A plugin may say something else of every unit: what is counted by itself does not depend on what was counted first."""
+@given(
+    st.lists(
+        st.lists(
+            st.sampled_from([f"reason {number:03}" for number in range(3 * REASONS)]), max_size=400
+        ),
+        max_size=6,
+    ),
+    st.randoms(),
+)
+def test_reasons_are_counted_within_bounds_in_any_order(
+    parts: list[list[str]], chance: random.Random
+) -> None:
+    """A plugin may say something else of every unit: what is counted by itself does not depend on
+    what was counted first.
+    """
     counted = [Counts(refused=dict(Counter(part))) for part in parts]
     total = sum_counts(counted).refused
     chance.shuffle(counted)
@@ -149,4 +230,6 @@ def test_reasons_are_counted_within_bounds_in_any_order(parts: list[list[str]], 
     every = Counter(reason for part in parts for reason in part)
     assert sum(total.values()) == every.total()
     assert len(total) <= REASONS
-    assert all(every[reason] == number for reason, number in total.items() if reason != OTHER_REASONS)
+    assert all(
+        every[reason] == number for reason, number in total.items() if reason != OTHER_REASONS
+    )

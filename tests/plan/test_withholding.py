@@ -7,41 +7,96 @@ import json
 import pytest
 
 from reconciler.model import Digest, Guard, Kind, Ref
-from reconciler.plan import ADD, REMOVE, Action, ChangeLine, Plan, ResourceChange, Withholding, counts_of, document, serving_guarded, text
+from reconciler.plan import (
+    ADD,
+    REMOVE,
+    Action,
+    ChangeLine,
+    Plan,
+    ResourceChange,
+    Withholding,
+    counts_of,
+    document,
+    serving_guarded,
+    text,
+)
 from tests.support.plans import Lines, changed
 
 LIMIT = "more than `guard.maxRemovals` ({}) of repository `base` lets pass: filters withhold them"
 
 
 def a_line(op: str, key: str, reason: str = "") -> ChangeLine:
-    return ChangeLine(op, "test.file", key, digest="ab" * 32, version=key.partition("-")[2], label="wheel", size=10, reason=reason)
+    return ChangeLine(
+        op,
+        "test.file",
+        key,
+        digest="ab" * 32,
+        version=key.partition("-")[2],
+        label="wheel",
+        size=10,
+        reason=reason,
+    )
 
 
 def withheld(taken: int, served: int, *, released: int = 0) -> Withholding:
-    lines = [a_line(REMOVE, f"alpha-1.{number}", 'denied by "alpha" (rules.deny)') for number in range(taken)]
+    lines = [
+        a_line(REMOVE, f"alpha-1.{number}", 'denied by "alpha" (rules.deny)')
+        for number in range(taken)
+    ]
     lines += [a_line(ADD, f"alpha-2.{number}") for number in range(released)]
     spool = Lines([changed(*lines)])
     left = served - taken + released
-    return Withholding(spool, counts_of(lines), total=taken + 1, taken=taken, served=served, left=left, plural="distributions")
+    return Withholding(
+        spool,
+        counts_of(lines),
+        total=taken + 1,
+        taken=taken,
+        served=served,
+        left=left,
+        plural="distributions",
+    )
 
 
 def a_change(what: Withholding | None) -> ResourceChange:
-    return ResourceChange(Action.UPDATE, Ref(Kind.PUBLICATION, "team"), "filters decide otherwise", version=(3, 3), withheld=what)
+    return ResourceChange(
+        Action.UPDATE,
+        Ref(Kind.PUBLICATION, "team"),
+        "filters decide otherwise",
+        version=(3, 3),
+        withheld=what,
+    )
 
 
 @pytest.mark.parametrize(
     ("guard", "taken", "served", "refusal"),
     [
         (Guard(), 3, 10, ""),
-        (Guard(), 4, 10, f"publication `team` would lose 4 of its 10 distributions (40%), {LIMIT.format('30%')}"),
+        (
+            Guard(),
+            4,
+            10,
+            f"publication `team` would lose 4 of its 10 distributions (40%), {LIMIT.format('30%')}",
+        ),
         (Guard(), 4, 9, ""),
-        (Guard(max_removals=2), 3, 9, f"publication `team` would lose 3 of its 9 distributions (33%), {LIMIT.format('2')}"),
+        (
+            Guard(max_removals=2),
+            3,
+            9,
+            f"publication `team` would lose 3 of its 9 distributions (33%), {LIMIT.format('2')}",
+        ),
         (Guard(max_removals=2), 2, 9, ""),
-        (Guard(max_removals=1.0), 4, 4, "publication `team` would lose all of its 4 distributions: filters withhold them"),
+        (
+            Guard(max_removals=1.0),
+            4,
+            4,
+            "publication `team` would lose all of its 4 distributions: filters withhold them",
+        ),
         (Guard(), 0, 0, ""),
     ],
 )
-def test_what_is_withheld_counts_as_removed(guard: Guard, taken: int, served: int, refusal: str) -> None:
+def test_what_is_withheld_counts_as_removed(
+    guard: Guard, taken: int, served: int, refusal: str
+) -> None:
     change = a_change(withheld(taken, served))
     found = serving_guarded(change, "base", guard, allow_destroy=False)
     assert found.refusal == refusal
@@ -52,12 +107,23 @@ def test_what_is_withheld_counts_as_removed(guard: Guard, taken: int, served: in
 def test_what_must_not_be_emptied_is_not_emptied_by_filters_either() -> None:
     guard = Guard(max_removals=1.0, prevent_destroy=True)
     found = serving_guarded(a_change(withheld(4, 4)), "base", guard, allow_destroy=True)
-    assert found.refusal == "publication `team` would become empty, and `guard.preventDestroy` of repository `base` forbids that"
-    assert serving_guarded(a_change(withheld(3, 4)), "base", guard, allow_destroy=True).refusal == ""
+    assert (
+        found.refusal
+        == "publication `team` would become empty, and `guard.preventDestroy` of repository `base`"
+        " forbids that"
+    )
+    assert (
+        serving_guarded(a_change(withheld(3, 4)), "base", guard, allow_destroy=True).refusal == ""
+    )
 
 
 def test_what_comes_back_at_once_is_no_emptying() -> None:
-    assert serving_guarded(a_change(withheld(4, 4, released=1)), "base", Guard(), allow_destroy=False).refusal == ""
+    assert (
+        serving_guarded(
+            a_change(withheld(4, 4, released=1)), "base", Guard(), allow_destroy=False
+        ).refusal
+        == ""
+    )
 
 
 def test_a_change_that_is_refused_already_keeps_its_refusal() -> None:
@@ -71,7 +137,10 @@ def a_plan(*changes: ResourceChange) -> Plan:
 
 def test_people_see_which_and_why() -> None:
     assert list(text(a_plan(a_change(withheld(2, 10, released=1))))) == [
-        "~ Publication team   version 3   2 distributions withheld, 1 distributions no longer withheld   filters decide otherwise",
+        (
+            "~ Publication team   version 3   2 distributions withheld, 1 distributions no longer"
+            " withheld   filters decide otherwise"
+        ),
         '    - alpha 1.0                    wheel   withheld: denied by "alpha" (rules.deny)',
         '    - alpha 1.1                    wheel   withheld: denied by "alpha" (rules.deny)',
         "    + alpha 2.0                    wheel   no longer withheld",
@@ -88,7 +157,13 @@ def test_many_rows_are_cut_unless_all_are_asked_for() -> None:
 def test_machines_see_the_entries() -> None:
     found = json.loads(b"".join(document(a_plan(a_change(withheld(1, 10, released=1))))))
     [change] = found["changes"]
-    entry = {"type": "test.file", "group": "alpha", "version": "1.0", "digest": f"sha256:{'ab' * 32}", "size": 10}
+    entry = {
+        "type": "test.file",
+        "group": "alpha",
+        "version": "1.0",
+        "digest": f"sha256:{'ab' * 32}",
+        "size": 10,
+    }
     assert change["withheld"] == {
         "added": [entry | {"key": "alpha-1.0", "reason": 'denied by "alpha" (rules.deny)'}],
         "released": [entry | {"key": "alpha-2.0", "version": "2.0"}],

@@ -15,11 +15,15 @@ levels = st.dictionaries(st.sampled_from("abc"), st.one_of(st.none(), st.integer
 
 @given(levels, levels, levels)
 def test_the_first_level_that_sets_a_key_decides(
-    override: dict[str, int | None], repository: dict[str, int | None], plugin: dict[str, int | None]
+    override: dict[str, int | None],
+    repository: dict[str, int | None],
+    plugin: dict[str, int | None],
 ) -> None:
     config = PluginCallConfiguration(override, repository, plugin)
     for key in "abc":
-        expected = next((level[key] for level in (override, repository, plugin) if key in level), "default")
+        expected = next(
+            (level[key] for level in (override, repository, plugin) if key in level), "default"
+        )
         assert config.get(key, "default") == expected
     assert (config.override, config.repository, config.plugin) == (override, repository, plugin)
 

@@ -1,4 +1,6 @@
-"""Plugins that lie in a folder: found without being installed, each package by itself, and never in anybody's way."""
+"""Plugins that lie in a folder: found without being installed, each package by itself, and never in
+anybody's way.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,8 @@ import pytest
 
 from reconciler.plugin import PluginFault
 from reconciler.plugin.config import PluginSettings
-from reconciler.plugin.judging import Plugin
 from reconciler.plugin.registry import Registry
+from reconciler.plugin.validation import Plugin
 
 IMPORTER = """
 from reconciler.plugin import Importer, Metadata
@@ -38,7 +40,15 @@ def write(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def importer(directory: Path, folder: str = "notes", *, before: str = "", id: str = "notes", types: str = "()", name: str = "Notes") -> Path:
+def importer(
+    directory: Path,
+    folder: str = "notes",
+    *,
+    before: str = "",
+    id: str = "notes",
+    types: str = "()",
+    name: str = "Notes",
+) -> Path:
     path = directory / "importers" / folder / "importer.py"
     write(path, before + IMPORTER.format(id=id, types=types, name=name))
     return path.parent
@@ -74,7 +84,11 @@ def test_one_of_each_kind_is_found_and_shown_as_what_it_is(directory: Path) -> N
         ("publisher", "notes", True),
     ]
     plugin = found.importer("notes")
-    assert (plugin.distribution, plugin.distribution_version, plugin.origin) == ("(directory)", "", f"directory {folder}")
+    assert (plugin.distribution, plugin.distribution_version, plugin.origin) == (
+        "(directory)",
+        "",
+        f"directory {folder}",
+    )
 
 
 def test_it_is_off_unless_asked_for(directory: Path) -> None:
@@ -100,7 +114,9 @@ def test_it_is_off_unless_asked_for(directory: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("init", [True, False])
-def test_a_package_imports_its_own_modules_however_it_says_so(directory: Path, line: str, init: bool) -> None:
+def test_a_package_imports_its_own_modules_however_it_says_so(
+    directory: Path, line: str, init: bool
+) -> None:
     folder = importer(directory, "my_notes", before=line + "\nassert LETTER == 'n'\n")
     write(folder / "letters.py", "LETTER = 'n'\n")
     write(folder / "deep" / "__init__.py", "")
@@ -112,7 +128,10 @@ def test_a_package_imports_its_own_modules_however_it_says_so(directory: Path, l
 
 
 def test_a_module_is_the_same_by_either_name_and_imports_later_too(directory: Path) -> None:
-    late = "def entry():\n    from notes import letters\n    import notes.letters as again\n    from . import letters as relative\n"
+    late = (
+        "def entry():\n    from notes import letters\n    import notes.letters as again\n    from ."
+        " import letters as relative\n"
+    )
     folder = importer(directory, before=late + "    return letters is again is relative\n")
     write(folder / "letters.py", "")
     cls = only(directory).cls
@@ -122,12 +141,27 @@ def test_a_module_is_the_same_by_either_name_and_imports_later_too(directory: Pa
     assert "letters" not in sys.modules
 
 
-def test_packages_of_one_name_do_not_meet_and_hide_nothing_that_is_installed(directory: Path) -> None:
-    one = importer(directory, "json", before="from json.letters import LETTER\nfrom json import letters\nassert LETTER == 'importers'\n")
+def test_packages_of_one_name_do_not_meet_and_hide_nothing_that_is_installed(
+    directory: Path,
+) -> None:
+    one = importer(
+        directory,
+        "json",
+        before=(
+            "from json.letters import LETTER\nfrom json import letters\nassert LETTER =="
+            " 'importers'\n"
+        ),
+    )
     write(one / "letters.py", "LETTER = 'importers'\n")
-    write(directory / "content_types" / "json" / "content_type.py", "import letters\nassert letters.LETTER == 'types'\n" + TYPE)
+    write(
+        directory / "content_types" / "json" / "content_type.py",
+        "import letters\nassert letters.LETTER == 'types'\n" + TYPE,
+    )
     write(directory / "content_types" / "json" / "letters.py", "LETTER = 'types'\nimport string\n")
-    write(directory / "content_types" / "json" / "string.py", "raise RuntimeError('the standard library comes first')\n")
+    write(
+        directory / "content_types" / "json" / "string.py",
+        "raise RuntimeError('the standard library comes first')\n",
+    )
     assert [plugin.reason for plugin in registry(directory).all()] == ["", ""]
     import json
 
@@ -136,7 +170,9 @@ def test_packages_of_one_name_do_not_meet_and_hide_nothing_that_is_installed(dir
 
 def test_every_public_class_that_the_module_itself_defines_is_a_plugin(directory: Path) -> None:
     folder = importer(directory, id="first", name="First", before="from .base import Base\n")
-    more = IMPORTER.format(id="second", name="Second", types="()") + IMPORTER.format(id="hidden", name="_Hidden", types="()")
+    more = IMPORTER.format(id="second", name="Second", types="()") + IMPORTER.format(
+        id="hidden", name="_Hidden", types="()"
+    )
     write(folder / "importer.py", (folder / "importer.py").read_text() + more + "Alias = Second\n")
     write(folder / "base.py", IMPORTER.format(id="base", name="Base", types="()"))
     assert [plugin.id for plugin in registry(directory).all()] == ["first", "second"]
@@ -145,14 +181,19 @@ def test_every_public_class_that_the_module_itself_defines_is_a_plugin(directory
 @pytest.mark.parametrize(
     ("before", "reason"),
     [
-        ("import no_such_module_anywhere", "it cannot be imported: ModuleNotFoundError: No module named 'no_such_module_anywhere'"),
+        (
+            "import no_such_module_anywhere",
+            "it cannot be imported: ModuleNotFoundError: No module named 'no_such_module_anywhere'",
+        ),
         ("from .gone import x", "it cannot be imported: ModuleNotFoundError"),
         ("raise SystemExit(1)", "it cannot be imported: SystemExit: 1"),
         ("1 / 0", "it cannot be imported: ZeroDivisionError"),
         ("def (", "it cannot be imported: SyntaxError"),
     ],
 )
-def test_what_cannot_be_imported_is_disabled_under_its_folders_name_and_the_rest_goes_on(directory: Path, before: str, reason: str) -> None:
+def test_what_cannot_be_imported_is_disabled_under_its_folders_name_and_the_rest_goes_on(
+    directory: Path, before: str, reason: str
+) -> None:
     importer(directory, "broken", before=before + "\n", id="whatever")
     importer(directory, "notes")
     found = registry(directory)
@@ -164,10 +205,15 @@ def test_what_cannot_be_imported_is_disabled_under_its_folders_name_and_the_rest
 
 def test_a_folder_without_the_module_or_the_class_is_disabled(directory: Path) -> None:
     write(directory / "importers" / "empty" / "publisher.py", "")
-    write(directory / "importers" / "classless" / "importer.py", "from reconciler.plugin import Importer\nclass Other: ...\n")
+    write(
+        directory / "importers" / "classless" / "importer.py",
+        "from reconciler.plugin import Importer\nclass Other: ...\n",
+    )
     reasons = {plugin.id: plugin.reason for plugin in registry(directory).all()}
     assert reasons == {
-        "classless": "its `importer.py` defines no class that derives from reconciler.plugin.Importer",
+        "classless": (
+            "its `importer.py` defines no class that derives from reconciler.plugin.Importer"
+        ),
         "empty": "it holds no `importer.py`",
     }
 
@@ -182,17 +228,25 @@ def test_what_is_no_package_is_passed_over(directory: Path) -> None:
 
 def test_a_file_in_the_place_of_a_folder_is_a_fault_by_name(directory: Path) -> None:
     write(directory / "importers", "")
-    with pytest.raises(PluginFault, match=f"the plugin directory `{directory / 'importers'}` cannot be read: Not a directory"):
+    with pytest.raises(
+        PluginFault,
+        match=f"the plugin directory `{directory / 'importers'}` cannot be read: Not a directory",
+    ):
         registry(directory)
 
 
-def test_a_broken_content_type_takes_its_importer_along_and_does_not_refuse_the_start(directory: Path) -> None:
+def test_a_broken_content_type_takes_its_importer_along_and_does_not_refuse_the_start(
+    directory: Path,
+) -> None:
     importer(directory, types="['notes.note']")
     write(directory / "content_types" / "note" / "content_type.py", "1 / 0\n" + TYPE)
     plugin = registry(directory).find("importer", "notes")
     assert plugin is not None
     assert not plugin.refused
-    assert "it handles `notes.note`, and the content type `note` of (directory) is disabled: it cannot be imported" in plugin.reason
+    assert (
+        "it handles `notes.note`, and the content type `note` of (directory) is disabled: it cannot"
+        " be imported" in plugin.reason
+    )
 
 
 def test_two_folders_may_not_claim_an_id(directory: Path) -> None:
@@ -211,7 +265,12 @@ def test_configuration_files_are_joined_and_settings_lie_over_them(directory: Pa
     write(folder / "10.conf", '{"a": 1, "b": {"c": [1]}}')
     write(folder / "20.conf", '{"d": null}')
     assert only(directory).config == {"a": 1, "b": {"c": [1]}, "d": None}
-    assert registry(directory, {"notes": {"a": 2, "e": 3}}).importer("notes").config == {"a": 2, "b": {"c": [1]}, "d": None, "e": 3}
+    assert registry(directory, {"notes": {"a": 2, "e": 3}}).importer("notes").config == {
+        "a": 2,
+        "b": {"c": [1]},
+        "d": None,
+        "e": 3,
+    }
 
 
 @pytest.mark.parametrize(
@@ -226,7 +285,9 @@ def test_configuration_files_are_joined_and_settings_lie_over_them(directory: Pa
         (["[" * 100_000], "`0.conf` cannot be read as JSON: "),
     ],
 )
-def test_a_configuration_that_cannot_be_read_disables(directory: Path, texts: list[str], reason: str) -> None:
+def test_a_configuration_that_cannot_be_read_disables(
+    directory: Path, texts: list[str], reason: str
+) -> None:
     folder = importer(directory)
     for number, text in enumerate(texts):
         (folder / f"{number}.conf").write_bytes(text.encode("utf-8", "surrogateescape"))

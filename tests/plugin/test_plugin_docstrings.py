@@ -1,4 +1,6 @@
-"""The door is documented where it is declared: every public name of `reconciler.plugin`, and every public method of its classes."""
+"""The door is documented where it is declared: every public name of `reconciler.plugin`, and every
+public method of its classes.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,11 @@ import pytest
 import reconciler.plugin as door
 from tests.support.source import modules
 
-NAMES = sorted(name for name in door.__all__ if inspect.isclass(getattr(door, name)) or inspect.isfunction(getattr(door, name)))
+NAMES = sorted(
+    name
+    for name in door.__all__
+    if inspect.isclass(getattr(door, name)) or inspect.isfunction(getattr(door, name))
+)
 PLAIN = sorted(set(door.__all__) - set(NAMES))
 
 
@@ -30,8 +36,18 @@ def said_of_assignments() -> dict[str, str]:
     for module in modules():
         if module.room == "plugin":
             for one, after in zip(module.tree.body, module.tree.body[1:], strict=False):
-                target = one.targets[0] if isinstance(one, ast.Assign) else one.target if isinstance(one, ast.AnnAssign) else None
-                if isinstance(target, ast.Name) and isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
+                target = (
+                    one.targets[0]
+                    if isinstance(one, ast.Assign)
+                    else one.target
+                    if isinstance(one, ast.AnnAssign)
+                    else None
+                )
+                if (
+                    isinstance(target, ast.Name)
+                    and isinstance(after, ast.Expr)
+                    and isinstance(after.value, ast.Constant)
+                ):
                     said[target.id] = str(after.value.value)
     return said
 
@@ -43,7 +59,9 @@ def test_every_class_and_function_of_the_door_says_what_it_is(name: str) -> None
 
 @pytest.mark.parametrize("name", [name for name in NAMES if inspect.isclass(getattr(door, name))])
 def test_every_public_method_of_the_door_says_what_it_does(name: str) -> None:
-    assert [method for method, function in members(getattr(door, name)) if not function.__doc__] == []
+    assert [
+        method for method, function in members(getattr(door, name)) if not function.__doc__
+    ] == []
 
 
 @pytest.mark.parametrize("name", PLAIN)

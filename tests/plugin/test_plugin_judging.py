@@ -1,4 +1,6 @@
-"""Plugins are judged, each by itself, in an order: the first thing that is wrong disables one, with the cause, and nothing else."""
+"""Plugins are judged, each by itself, in an order: the first thing that is wrong disables one, with
+the cause, and nothing else.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,15 @@ from typing import Any
 
 import pytest
 
-from reconciler.plugin import API_VERSION, ContentType, Importer, Metadata, Options, PluginFault, Publisher
+from reconciler.plugin import (
+    API_VERSION,
+    ContentType,
+    Importer,
+    Metadata,
+    Options,
+    PluginFault,
+    Publisher,
+)
 from reconciler.plugin.config import PluginSettings
 from tests.support.advertised import Shelf, shelf
 
@@ -40,7 +50,13 @@ def telling(metadata: Any) -> type[Importer]:
     return type("Telling", (Importer,), {"metadata": classmethod(lambda cls: metadata)})
 
 
-def importer(id: Any = "broken", name: Any = "Broken", types: Any = (), api: Any = ">=1.0,<2", **attributes: Any) -> type[Importer]:
+def importer(
+    id: Any = "broken",
+    name: Any = "Broken",
+    types: Any = (),
+    api: Any = ">=1.0,<2",
+    **attributes: Any,
+) -> type[Importer]:
     made = telling(Metadata(id, name, types, api))
     for key, value in attributes.items():
         setattr(made, key, value)
@@ -48,7 +64,11 @@ def importer(id: Any = "broken", name: Any = "Broken", types: Any = (), api: Any
 
 
 def publisher(**attributes: Any) -> type[Publisher]:
-    return type("Broken", (NotesPublisher,), {"metadata": classmethod(lambda cls: Metadata("broken", "Broken")), **attributes})
+    return type(
+        "Broken",
+        (NotesPublisher,),
+        {"metadata": classmethod(lambda cls: Metadata("broken", "Broken")), **attributes},
+    )
 
 
 def content_type(**attributes: Any) -> type[ContentType]:
@@ -76,14 +96,28 @@ class Unreadable(Exception):
 
 def reason(plugins: Shelf, kind: str = "importer") -> str:
     """Of the one that is disabled; everything else must go on."""
-    plugins.add("sound", importers={"notes": NotesImporter}, publishers={"notes": NotesPublisher}, types={"notes.note": Notes})
+    plugins.add(
+        "sound",
+        importers={"notes": NotesImporter},
+        publishers={"notes": NotesPublisher},
+        types={"notes.note": Notes},
+    )
     registry = plugins.registry()
     registry.start()
     assert registry.importer("notes").cls is NotesImporter
     [broken] = [plugin for plugin in registry.all() if not plugin.enabled]
-    assert (broken.kind, broken.distribution, broken.cls, broken.refused) == (kind, "broken-plugin", None, False)
+    assert (broken.kind, broken.distribution, broken.cls, broken.refused) == (
+        kind,
+        "broken-plugin",
+        None,
+        False,
+    )
     with pytest.raises(PluginFault, match="is disabled") as raised:
-        {"importer": registry.importer, "publisher": registry.publisher, "content-type": registry.content_type}[kind](broken.id)
+        {
+            "importer": registry.importer,
+            "publisher": registry.publisher,
+            "content-type": registry.content_type,
+        }[kind](broken.id)
     assert broken.reason in raised.value.message
     return broken.reason
 
@@ -91,14 +125,22 @@ def reason(plugins: Shelf, kind: str = "importer") -> str:
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        ("no_such_module_anywhere:importer", "it cannot be imported: ModuleNotFoundError: No module named 'no_such_module_anywhere'"),
+        (
+            "no_such_module_anywhere:importer",
+            "it cannot be imported: ModuleNotFoundError: No module named 'no_such_module_anywhere'",
+        ),
         ("json:no_such_name", "it cannot be imported: AttributeError"),
         ("json:", "it cannot be imported: "),
-        ("reconciler:__version__", "its entry point does not return (class, dict): it is no function"),
+        (
+            "reconciler:__version__",
+            "its entry point does not return (class, dict): it is no function",
+        ),
         ("json:dumps", "its entry point fails: TypeError"),
     ],
 )
-def test_what_cannot_be_loaded_is_disabled_under_the_name_of_its_entry_point(plugins: Shelf, value: str, expected: str) -> None:
+def test_what_cannot_be_loaded_is_disabled_under_the_name_of_its_entry_point(
+    plugins: Shelf, value: str, expected: str
+) -> None:
     plugins.advertise("broken-plugin", "importers", "lost", value)
     assert reason(plugins).startswith(expected)
     assert plugins.registry().find("importer", "lost") is not None
@@ -107,8 +149,14 @@ def test_what_cannot_be_loaded_is_disabled_under_the_name_of_its_entry_point(plu
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
-        (raising(RuntimeError("no database driver")), "its entry point fails: RuntimeError: no database driver"),
-        (raising(RuntimeError("two\n  lines\x1b[31m")), "its entry point fails: RuntimeError: two lines [31m"),
+        (
+            raising(RuntimeError("no database driver")),
+            "its entry point fails: RuntimeError: no database driver",
+        ),
+        (
+            raising(RuntimeError("two\n  lines\x1b[31m")),
+            "its entry point fails: RuntimeError: two lines [31m",
+        ),
         (raising(SystemExit(3)), "its entry point fails: SystemExit: 3"),
         (raising(GeneratorExit()), "its entry point fails: GeneratorExit"),
         (raising(Unreadable()), "its entry point fails: Unreadable: its message cannot be read"),
@@ -116,15 +164,29 @@ def test_what_cannot_be_loaded_is_disabled_under_the_name_of_its_entry_point(plu
         (lambda: (NotesImporter, None), "its entry point does not return (class, dict)"),
         (lambda: (NotesImporter, {}, 1), "its entry point does not return (class, dict)"),
         (lambda: [NotesImporter, {}], "its entry point does not return (class, dict)"),
-        (lambda: Slippery(), "its entry point does not return (class, dict): RuntimeError: no __class__"),
-        (lambda: (Slippery(), {}), "its entry point does not return (class, dict): RuntimeError: no __class__"),
-        (lambda: (NotesImporter, {1: 2}), "its plugin-level configuration has a key that is no text"),
+        (
+            lambda: Slippery(),
+            "its entry point does not return (class, dict): RuntimeError: no __class__",
+        ),
+        (
+            lambda: (Slippery(), {}),
+            "its entry point does not return (class, dict): RuntimeError: no __class__",
+        ),
+        (
+            lambda: (NotesImporter, {1: 2}),
+            "its plugin-level configuration has a key that is no text",
+        ),
         (Publisher, "its class does not derive from reconciler.plugin.Importer"),
-        (lambda: (NotesImporter(), {}), "its class does not derive from reconciler.plugin.Importer"),
+        (
+            lambda: (NotesImporter(), {}),
+            "its class does not derive from reconciler.plugin.Importer",
+        ),
         (Importer, "its metadata is malformed: NotImplementedError"),
     ],
 )
-def test_what_an_entry_point_gives_must_be_a_class_of_its_kind_and_a_dictionary(plugins: Shelf, answer: Any, expected: str) -> None:
+def test_what_an_entry_point_gives_must_be_a_class_of_its_kind_and_a_dictionary(
+    plugins: Shelf, answer: Any, expected: str
+) -> None:
     plugins.add("broken-plugin", importers={"broken": answer})
     assert reason(plugins) == expected
 
@@ -162,20 +224,72 @@ def test_malformed_metadata_disables(plugins: Shelf, cls: type[Importer], expect
 @pytest.mark.parametrize(
     ("group", "kind", "cls", "expected"),
     [
-        ("importers", "importer", importer(options=dict), "its `options` does not derive from Options"),
-        ("importers", "importer", importer(filter_options=None), "its `filter_options` does not derive from Options"),
-        ("publishers", "publisher", publisher(options=Options()), "its `options` does not derive from Options"),
-        ("publishers", "publisher", publisher(revision="2"), "its `revision` must be a whole number"),
-        ("types", "content-type", content_type(id=None), "its metadata is malformed: its `id` must be a text"),
-        ("types", "content-type", content_type(id=7), "its metadata is malformed: its `id` must be a text"),
-        ("types", "content-type", type("Broken", (ContentType,), {}), "its metadata is malformed: its `id` must be a text"),
+        (
+            "importers",
+            "importer",
+            importer(options=dict),
+            "its `options` does not derive from Options",
+        ),
+        (
+            "importers",
+            "importer",
+            importer(filter_options=None),
+            "its `filter_options` does not derive from Options",
+        ),
+        (
+            "publishers",
+            "publisher",
+            publisher(options=Options()),
+            "its `options` does not derive from Options",
+        ),
+        (
+            "publishers",
+            "publisher",
+            publisher(revision="2"),
+            "its `revision` must be a whole number",
+        ),
+        (
+            "types",
+            "content-type",
+            content_type(id=None),
+            "its metadata is malformed: its `id` must be a text",
+        ),
+        (
+            "types",
+            "content-type",
+            content_type(id=7),
+            "its metadata is malformed: its `id` must be a text",
+        ),
+        (
+            "types",
+            "content-type",
+            type("Broken", (ContentType,), {}),
+            "its metadata is malformed: its `id` must be a text",
+        ),
         ("types", "content-type", content_type(plural=1), "its `plural` must be a text"),
-        ("types", "content-type", content_type(revision=True), "its `revision` must be a whole number"),
-        ("types", "content-type", content_type(revision=1.0), "its `revision` must be a whole number"),
-        ("types", "content-type", content_type(beside=1), "its `beside` must be the ID of a content type, or None"),
+        (
+            "types",
+            "content-type",
+            content_type(revision=True),
+            "its `revision` must be a whole number",
+        ),
+        (
+            "types",
+            "content-type",
+            content_type(revision=1.0),
+            "its `revision` must be a whole number",
+        ),
+        (
+            "types",
+            "content-type",
+            content_type(beside=1),
+            "its `beside` must be the ID of a content type, or None",
+        ),
     ],
 )
-def test_malformed_attributes_disable(plugins: Shelf, group: str, kind: str, cls: type, expected: str) -> None:
+def test_malformed_attributes_disable(
+    plugins: Shelf, group: str, kind: str, cls: type, expected: str
+) -> None:
     plugins.add("broken-plugin", **{group: {"broken": cls}})
     assert reason(plugins, kind).startswith(expected)
 
@@ -196,7 +310,21 @@ MEETING = [
     ">=1.1.0a1,!=1.1.1",
     "",
 ]
-MISSING = ["~=1.2", "~=1.0.0", "==1.1.1", "==2.*", "!=1.1.0", "!=1.*", "<=1.0", ">=1.1.1", "<1.1.0", ">1.1.0", "===1.1", ">=2,<3", ">=1.2.0a1"]
+MISSING = [
+    "~=1.2",
+    "~=1.0.0",
+    "==1.1.1",
+    "==2.*",
+    "!=1.1.0",
+    "!=1.*",
+    "<=1.0",
+    ">=1.1.1",
+    "<1.1.0",
+    ">1.1.0",
+    "===1.1",
+    ">=2,<3",
+    ">=1.2.0a1",
+]
 
 
 @pytest.mark.parametrize("api", MEETING)
@@ -209,7 +337,9 @@ def test_every_comparator_can_let_this_version_in(plugins: Shelf, api: str) -> N
 
 
 @pytest.mark.parametrize("api", MISSING)
-def test_every_comparator_can_keep_this_version_out_and_both_are_named(plugins: Shelf, api: str) -> None:
+def test_every_comparator_can_keep_this_version_out_and_both_are_named(
+    plugins: Shelf, api: str
+) -> None:
     plugins.add("broken-plugin", importers={"ranged": importer("ranged", api=api)})
     assert reason(plugins) == f"it supports plugin API {api}, this is {API_VERSION}"
 
@@ -225,7 +355,9 @@ def test_an_interrupt_is_the_users_and_no_plugins_fault(plugins: Shelf) -> None:
         registry.start()
 
 
-def test_what_a_plugin_prints_while_it_is_imported_does_not_get_into_documents(plugins: Shelf, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_a_plugin_prints_while_it_is_imported_does_not_get_into_documents(
+    plugins: Shelf, capsys: pytest.CaptureFixture[str]
+) -> None:
     def talking() -> Any:
         print("Welcome!")
         return NotesImporter, {}
@@ -254,7 +386,11 @@ def test_what_is_known_of_a_plugin_does_not_change_with_its_own_lists(plugins: S
     types: Sequence[str] = ["notes.note"]
     config: dict[str, Any] = {"a": 1}
     cls = importer("notes", types=types)
-    plugin = plugins.add(importers={"notes": lambda: (cls, config)}, types={"notes.note": Notes}).registry().importer("notes")
+    plugin = (
+        plugins.add(importers={"notes": lambda: (cls, config)}, types={"notes.note": Notes})
+        .registry()
+        .importer("notes")
+    )
     assert isinstance(types, list)
     types.append("nobody.knows")
     config["a"] = 2
@@ -265,7 +401,11 @@ def test_what_is_known_of_a_plugin_does_not_change_with_its_own_lists(plugins: S
 
 def test_settings_lie_over_a_plugins_own_configuration_key_by_key(plugins: Shelf) -> None:
     settings = PluginSettings({"notes": {"colour": None, "size": 2}, "other": {"colour": "blue"}})
-    registry = plugins.add(importers={"notes": NotesImporter}, publishers={"notes": NotesPublisher}, types={"notes.note": Notes}).registry(settings)
+    registry = plugins.add(
+        importers={"notes": NotesImporter},
+        publishers={"notes": NotesPublisher},
+        types={"notes.note": Notes},
+    ).registry(settings)
     assert registry.importer("notes").config == {"colour": None, "size": 2}
     assert registry.publisher("notes").config == {"colour": None, "size": 2}
     assert plugins.registry().importer("notes").config == {"colour": "red"}

@@ -39,7 +39,11 @@ def publisher():
 def content_type():
     return Notes, {{}}
 """
-GROUPS = {"importer": "reconciler.importers", "publisher": "reconciler.publishers", "content_type": "reconciler.content_types"}
+GROUPS = {
+    "importer": "reconciler.importers",
+    "publisher": "reconciler.publishers",
+    "content_type": "reconciler.content_types",
+}
 
 
 class Site:
@@ -48,13 +52,19 @@ class Site:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def install(self, name: str, *functions: str, api: str = ">=1.0,<2", version: str = "1.0") -> None:
-        """What an installer leaves of a distribution. `functions`: those of the module that its entry points name."""
+    def install(
+        self, name: str, *functions: str, api: str = ">=1.0,<2", version: str = "1.0"
+    ) -> None:
+        """What an installer leaves of a distribution. `functions`: those of the module that its
+        entry points name.
+        """
         module = name.replace("-", "_")
         (self.folder / f"{module}.py").write_text(MODULE.format(api=api), encoding="utf-8")
         about = self.folder / f"{module}-{version}.dist-info"
         about.mkdir()
-        (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n", encoding="utf-8")
+        (about / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n", encoding="utf-8"
+        )
         lines = [f"[{GROUPS[function]}]\nentry = {module}:{function}" for function in functions]
         self.entry_points(about.name).write_text("\n".join(lines), encoding="utf-8")
 
@@ -82,7 +92,16 @@ def test_a_foreign_distribution_is_listed_beside_ours(site: Site) -> None:
     site.install("listed-one", "importer", "publisher", "content_type", version="3.4")
     done = call(["plugins"])
     assert done.code == 0
-    assert done.out.splitlines()[0].split() == ["ID", "KIND", "DISTRIBUTION", "API", "TYPES", "STATE", "ORIGIN", "REASON"]
+    assert done.out.splitlines()[0].split() == [
+        "ID",
+        "KIND",
+        "DISTRIBUTION",
+        "API",
+        "TYPES",
+        "STATE",
+        "ORIGIN",
+        "REASON",
+    ]
     listed = rows(done.out)
     assert listed["notes", "importer"].split() == [
         "notes",
@@ -115,11 +134,16 @@ def test_the_document_is_the_promised_one(site: Site) -> None:
     }
 
 
-@pytest.mark.parametrize("words", [["plugins", "-o", "{}"], ["plugins", "list", "-o", "{}"], ["plugins", "-o", "{}", "list"]])
+@pytest.mark.parametrize(
+    "words",
+    [["plugins", "-o", "{}"], ["plugins", "list", "-o", "{}"], ["plugins", "-o", "{}", "list"]],
+)
 def test_plugins_alone_means_its_list(site: Site, words: list[str]) -> None:
     as_json = call([word.format("json") for word in words])
     as_yaml = call([word.format("yaml") for word in words])
-    assert as_json.document == yaml.safe_load(as_yaml.out) == call(["plugins", "-o", "json"]).document
+    assert (
+        as_json.document == yaml.safe_load(as_yaml.out) == call(["plugins", "-o", "json"]).document
+    )
     assert call(["plugins", "list"]).out == call(["plugins"]).out
 
 
@@ -128,7 +152,9 @@ def test_a_plugin_for_another_api_is_listed_with_the_reason_and_is_no_error(site
     done = call(["plugins"])
     assert done.code == 0
     assert rows(done.out)["notes", "importer"].endswith("it supports plugin API >=7, this is 1.1.0")
-    [found] = [one for one in call(["plugins", "-o", "json"]).document if one["state"] == "disabled"]
+    [found] = [
+        one for one in call(["plugins", "-o", "json"]).document if one["state"] == "disabled"
+    ]
     assert (found["id"], found["api"], found["types"]) == ("notes", ">=7", ["notes.note"])
 
 
@@ -136,19 +162,31 @@ def test_where_other_commands_refuse_to_start_the_list_shows_why(site: Site) -> 
     site.install("listed-four", "importer", "content_type")
     site.install("listed-five", "importer")
     Path("site.yaml").write_text("", encoding="utf-8")
-    for words in (["validate", "site.yaml"], ["plan", "site.yaml"], ["apply", "site.yaml"], ["schema"], ["get", "repository"]):
+    for words in (
+        ["validate", "site.yaml"],
+        ["plan", "site.yaml"],
+        ["apply", "site.yaml"],
+        ["schema"],
+        ["get", "repository"],
+    ):
         refused = call(words)
         assert refused.code == 1
-        assert refused.err.startswith("error: two plugins claim the importer ID `notes`: listed-five (entry point"), words
+        assert refused.err.startswith(
+            "error: two plugins claim the importer ID `notes`: listed-five (entry point"
+        ), words
         assert "and listed-four (entry point" in refused.err
     assert not Path(".reconciler").exists()
     done = call(["plugins", "-o", "json"])
     assert done.code == 1
     culprits = [
-        (one["distribution"], one["state"]) for one in done.document if one["reason"].startswith("refused: two plugins claim the importer ID")
+        (one["distribution"], one["state"])
+        for one in done.document
+        if one["reason"].startswith("refused: two plugins claim the importer ID")
     ]
     assert culprits == [("listed-five", "disabled"), ("listed-four", "disabled")]
-    assert [one["state"] for one in done.document if one["id"] in ("python", "notes.note")] == ["enabled"] * 3
+    assert [one["state"] for one in done.document if one["id"] in ("python", "notes.note")] == [
+        "enabled"
+    ] * 3
     assert call(["plugins"]).code == 1
 
 
@@ -157,7 +195,8 @@ def test_a_missing_content_type_is_shown_as_the_reason_too(site: Site) -> None:
     done = call(["plugins", "-o", "json"])
     assert done.code == 1
     assert [one["reason"] for one in done.document if one["id"] == "notes"] == [
-        "refused: the importer `notes` of listed-six handles `notes.note`, a content type that no installed plugin defines"
+        "refused: the importer `notes` of listed-six handles `notes.note`, a content type that no"
+        " installed plugin defines"
     ]
 
 
@@ -167,10 +206,16 @@ def test_the_first_distribution_of_a_name_on_the_path_hides_the_others(site: Sit
     Site(site.folder / "later").install("listed-seven", "importer", version="2.0")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "path", [*sys.path, str(site.folder / "later")])
-        assert [one["version"] for one in call(["plugins", "-o", "json"]).document if one["id"] == "notes"] == ["1.0"]
+        assert [
+            one["version"]
+            for one in call(["plugins", "-o", "json"]).document
+            if one["id"] == "notes"
+        ] == ["1.0"]
 
 
-@pytest.mark.parametrize("content", [b"[reconciler.importers]\nno equals sign", b"[reconciler.importers]\nx = \xff"])
+@pytest.mark.parametrize(
+    "content", [b"[reconciler.importers]\nno equals sign", b"[reconciler.importers]\nx = \xff"]
+)
 def test_somebodys_unreadable_entry_points_stop_nobody(site: Site, content: bytes) -> None:
     site.install("listed-eight", "importer", "content_type")
     site.install("garbled", "importer")
@@ -221,21 +266,36 @@ def test_a_plugin_that_pip_installed_is_used_and_gone_when_it_is_gone(tmp_path: 
         tmp_path / "site",
     ]
     subprocess.run([*words, source], env=isolated(tmp_path), check=True, timeout=120)
-    manifest = "apiVersion: reconciler/v1\nkind: Repository\nmetadata: {name: mine}\nspec: {type: notes}\n"
+    manifest = (
+        "apiVersion: reconciler/v1\nkind: Repository\nmetadata: {name: mine}\nspec: {type: notes}\n"
+    )
     (tmp_path / "site.yaml").write_text(manifest, encoding="utf-8")
 
     def reconciler(*words: str, path: str) -> subprocess.CompletedProcess[str]:
         environment = isolated(tmp_path, PYTHONPATH=path)
         return subprocess.run(
-            [program("reconciler"), *words], cwd=tmp_path, env=environment, text=True, capture_output=True, timeout=120, check=False
+            [program("reconciler"), *words],
+            cwd=tmp_path,
+            env=environment,
+            text=True,
+            capture_output=True,
+            timeout=120,
+            check=False,
         )
 
     installed = str(tmp_path / "site")
     listed = json.loads(reconciler("plugins", "-o", "json", path=installed).stdout)
-    assert [(one["kind"], one["version"], one["state"]) for one in listed if one["distribution"] == "really-installed"] == [
+    assert [
+        (item["kind"], item["version"], item["state"])
+        for item in listed
+        if item["distribution"] == "really-installed"
+    ] == [
         ("content-type", "0.7", "enabled"),
         ("importer", "0.7", "enabled"),
         ("publisher", "0.7", "enabled"),
     ]
     assert reconciler("validate", "site.yaml", path=installed).stdout == "1 resource, no faults\n"
-    assert "no installed plugin provides the importer `notes`" in reconciler("validate", "site.yaml", path="").stderr
+    assert (
+        "no installed plugin provides the importer `notes`"
+        in reconciler("validate", "site.yaml", path="").stderr
+    )

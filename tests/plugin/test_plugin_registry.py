@@ -1,4 +1,6 @@
-"""Plugins side by side: who is found under which ID, who keeps everything from starting, and what is loaded when."""
+"""Plugins side by side: who is found under which ID, who keeps everything from starting, and what
+is loaded when.
+"""
 
 from __future__ import annotations
 
@@ -52,12 +54,18 @@ def refusal(registry: Registry) -> str:
 
 
 def test_a_good_plugin_is_enabled_with_its_configuration(plugins: Shelf) -> None:
-    registry = plugins.add("notes-plugin", "1.2", importers={"notes": NotesImporter}, types={"notes.note": Notes}).registry()
+    registry = plugins.add(
+        "notes-plugin", "1.2", importers={"notes": NotesImporter}, types={"notes.note": Notes}
+    ).registry()
     registry.start()
     plugin = registry.importer("notes")
     assert plugin.enabled
     assert plugin.cls is NotesImporter
-    assert (plugin.distribution, plugin.distribution_version, plugin.config) == ("notes-plugin", "1.2", {"colour": "red"})
+    assert (plugin.distribution, plugin.distribution_version, plugin.config) == (
+        "notes-plugin",
+        "1.2",
+        {"colour": "red"},
+    )
     assert registry.content_type("notes.note") is Notes
     assert [one.id for one in registry.all()] == ["notes.note", "notes"]
     assert registry.ids("importer") == ["notes"]
@@ -69,26 +77,34 @@ def test_one_distribution_advertises_several_of_a_kind(plugins: Shelf) -> None:
         def metadata(cls) -> Metadata:
             return Metadata("others", "Others", ["notes.note"])
 
-    registry = plugins.add(importers={"notes": NotesImporter, "others": Others}, types={"notes.note": Notes}).registry()
+    registry = plugins.add(
+        importers={"notes": NotesImporter, "others": Others}, types={"notes.note": Notes}
+    ).registry()
     registry.start()
     assert registry.ids("importer") == ["notes", "others"]
 
 
 def test_a_plugin_is_found_under_its_id_whatever_its_entry_point_is_called(plugins: Shelf) -> None:
-    registry = plugins.add(importers={"something-else": NotesImporter}, types={"note": Notes}).registry()
+    registry = plugins.add(
+        importers={"something-else": NotesImporter}, types={"note": Notes}
+    ).registry()
     assert registry.importer("notes").cls is NotesImporter
     assert registry.find("importer", "something-else") is None
 
 
 def test_a_broken_plugin_does_not_hide_a_sound_one_of_the_same_name(plugins: Shelf) -> None:
-    plugins.add("broken-plugin", importers={"notes": broken}).add(importers={"entry": NotesImporter}, types={"notes.note": Notes})
+    plugins.add("broken-plugin", importers={"notes": broken}).add(
+        importers={"entry": NotesImporter}, types={"notes.note": Notes}
+    )
     registry = plugins.registry()
     registry.start()
     assert registry.importer("notes").cls is NotesImporter
 
 
 def test_an_unknown_plugin_is_a_fault_that_says_where_to_look(plugins: Shelf) -> None:
-    with pytest.raises(PluginFault, match="no installed plugin provides the importer `notes`") as raised:
+    with pytest.raises(
+        PluginFault, match="no installed plugin provides the importer `notes`"
+    ) as raised:
         plugins.registry().importer("notes")
     assert "reconciler plugins" in (raised.value.hint or "")
 
@@ -97,7 +113,9 @@ def test_nothing_is_imported_before_it_is_asked_for(plugins: Shelf) -> None:
     def heavy() -> Any:
         raise AssertionError("nobody asked")
 
-    registry = plugins.add(importers={"heavy": heavy, "notes": NotesImporter}, types={"notes.note": Notes}).registry()
+    registry = plugins.add(
+        importers={"heavy": heavy, "notes": NotesImporter}, types={"notes.note": Notes}
+    ).registry()
     assert registry.importer("notes").enabled
     assert registry.known() == {"heavy", "notes", "notes.note"}
     assert registry.importer("notes").reason == ""
@@ -116,7 +134,11 @@ def test_starting_imports_what_is_foreign_and_nothing_of_ours(plugins: Shelf) ->
     class Others(ContentType):
         id = "others.one"
 
-    plugins.add("Package_Reconciler", importers={"notes": noting("ours", NotesImporter)}, types={"notes.note": noting("our type", Notes)})
+    plugins.add(
+        "Package_Reconciler",
+        importers={"notes": noting("ours", NotesImporter)},
+        types={"notes.note": noting("our type", Notes)},
+    )
     registry = plugins.add("elsewhere", types={"others.one": noting("theirs", Others)}).registry()
     registry.start()
     assert loaded == ["theirs"]
@@ -137,40 +159,69 @@ def test_what_comes_with_reconciler_is_sound_and_named_by_its_ids() -> None:
 
 
 def test_a_content_type_that_nobody_defines_refuses_the_start(plugins: Shelf) -> None:
-    plugins.add("orphan-plugin", importers={"orphan": OrphanImporter}).add("sound", importers={"notes": NotesImporter}, types={"notes.note": Notes})
-    message = "the importer `orphan` of orphan-plugin handles `nobody.knows`, a content type that no installed plugin defines"
+    plugins.add("orphan-plugin", importers={"orphan": OrphanImporter}).add(
+        "sound", importers={"notes": NotesImporter}, types={"notes.note": Notes}
+    )
+    message = (
+        "the importer `orphan` of orphan-plugin handles `nobody.knows`, a content type that no"
+        " installed plugin defines"
+    )
     assert refusal(plugins.registry()) == message
-    with pytest.raises(PluginFault, match=r"`nobody\.knows`, a content type that no installed plugin defines"):
+    with pytest.raises(
+        PluginFault, match=r"`nobody\.knows`, a content type that no installed plugin defines"
+    ):
         plugins.registry().importer("orphan")
     with pytest.raises(PluginFault, match=r"`nobody\.knows`"):
         plugins.registry().all()
 
 
 def test_a_publisher_needs_its_content_types_too(plugins: Shelf) -> None:
-    assert "the publisher `notes` of notes-plugin handles `notes.note`" in refusal(plugins.add(publishers={"notes": NotesPublisher}).registry())
+    assert "the publisher `notes` of notes-plugin handles `notes.note`" in refusal(
+        plugins.add(publishers={"notes": NotesPublisher}).registry()
+    )
 
 
 def test_the_content_types_of_another_distribution_serve_as_well(plugins: Shelf) -> None:
-    registry = plugins.add("importer-plugin", importers={"notes": NotesImporter}).add("type-plugin", types={"anything": Notes}).registry()
+    registry = (
+        plugins.add("importer-plugin", importers={"notes": NotesImporter})
+        .add("type-plugin", types={"anything": Notes})
+        .registry()
+    )
     registry.start()
     assert registry.importer("notes").enabled
 
 
-def test_when_the_defining_distribution_is_disabled_the_importer_is_too_and_the_start_is_not_refused(plugins: Shelf) -> None:
-    registry = plugins.add("type-plugin", types={"notes.note": broken}).add("importer-plugin", importers={"notes": NotesImporter}).registry()
+def test_when_the_defining_distribution_is_disabled_the_importer_is_too_and_the_start_is_not_refused(
+    plugins: Shelf,
+) -> None:
+    registry = (
+        plugins.add("type-plugin", types={"notes.note": broken})
+        .add("importer-plugin", importers={"notes": NotesImporter})
+        .registry()
+    )
     registry.start()
     plugin = registry.find("importer", "notes")
     assert plugin is not None
     assert not plugin.refused
-    assert plugin.reason == (
-        "it handles `notes.note`, and the content type `notes.note` of type-plugin is disabled: its entry point fails: RuntimeError: no such driver"
+    assert (
+        plugin.reason
+        == "it handles `notes.note`, and the content type `notes.note` of type-plugin is disabled:"
+        " its entry point fails: RuntimeError: no such driver"
     )
-    with pytest.raises(PluginFault, match="the importer `notes` of importer-plugin is disabled: it handles"):
+    with pytest.raises(
+        PluginFault, match="the importer `notes` of importer-plugin is disabled: it handles"
+    ):
         registry.importer("notes")
 
 
-def test_a_distribution_whose_content_type_is_broken_under_another_name_disables_its_own_importers(plugins: Shelf) -> None:
-    registry = plugins.add(importers={"notes": NotesImporter}, publishers={"notes": NotesPublisher}, types={"note": broken}).registry()
+def test_a_distribution_whose_content_type_is_broken_under_another_name_disables_its_own_importers(
+    plugins: Shelf,
+) -> None:
+    registry = plugins.add(
+        importers={"notes": NotesImporter},
+        publishers={"notes": NotesPublisher},
+        types={"note": broken},
+    ).registry()
     registry.start()
     assert [(one.kind, one.enabled, one.refused) for one in registry.all()] == [
         ("content-type", False, False),
@@ -186,7 +237,9 @@ def test_an_id_that_two_distributions_claim_refuses_the_start_naming_both(plugin
     plugins.add("first-plugin", importers={"notes": NotesImporter}, types={"notes.note": Notes})
     registry = plugins.add("second-plugin", importers={"notes": NotesImporter}).registry()
     message = refusal(registry)
-    assert message.startswith("two plugins claim the importer ID `notes`: first-plugin (entry point ")
+    assert message.startswith(
+        "two plugins claim the importer ID `notes`: first-plugin (entry point "
+    )
     assert "and second-plugin (entry point " in message
     with pytest.raises(PluginFault, match="two plugins claim"):
         registry.importer("notes")
@@ -195,24 +248,38 @@ def test_an_id_that_two_distributions_claim_refuses_the_start_naming_both(plugin
 
 
 def test_two_entry_points_of_one_distribution_may_not_claim_an_id_either(plugins: Shelf) -> None:
-    message = refusal(plugins.add(importers={"one": NotesImporter, "two": NotesImporter}, types={"notes.note": Notes}).registry())
+    message = refusal(
+        plugins.add(
+            importers={"one": NotesImporter, "two": NotesImporter}, types={"notes.note": Notes}
+        ).registry()
+    )
     assert message.count("notes-plugin (entry point ") == 2
 
 
 def test_a_content_type_that_two_define_refuses_the_start(plugins: Shelf) -> None:
-    assert "content-type ID `notes.note`" in refusal(plugins.add("a", types={"x": Notes}).add("b", types={"y": Notes}).registry())
+    assert "content-type ID `notes.note`" in refusal(
+        plugins.add("a", types={"x": Notes}).add("b", types={"y": Notes}).registry()
+    )
 
 
 @pytest.mark.parametrize("name", ["notes", "another"])
-def test_a_foreign_plugin_that_claims_an_id_of_ours_refuses_the_start(plugins: Shelf, name: str) -> None:
-    plugins.add("package-reconciler", importers={"notes": NotesImporter}, types={"notes.note": Notes})
+def test_a_foreign_plugin_that_claims_an_id_of_ours_refuses_the_start(
+    plugins: Shelf, name: str
+) -> None:
+    plugins.add(
+        "package-reconciler", importers={"notes": NotesImporter}, types={"notes.note": Notes}
+    )
     message = refusal(plugins.add("elsewhere", importers={name: NotesImporter}).registry())
     assert "elsewhere (entry point" in message
     assert "package-reconciler (entry point" in message
 
 
 def test_kinds_have_ids_of_their_own(plugins: Shelf) -> None:
-    registry = plugins.add(importers={"notes": NotesImporter}, publishers={"notes": NotesPublisher}, types={"notes.note": Notes}).registry()
+    registry = plugins.add(
+        importers={"notes": NotesImporter},
+        publishers={"notes": NotesPublisher},
+        types={"notes.note": Notes},
+    ).registry()
     registry.start()
     assert registry.importer("notes").cls is not registry.publisher("notes").cls
 
@@ -223,13 +290,23 @@ def test_a_disabled_plugin_claims_nothing(plugins: Shelf) -> None:
         def metadata(cls) -> Metadata:
             return Metadata("notes", "Notes", ["notes.note"], api=">=9")
 
-    registry = plugins.add("old", importers={"notes": NotesImporter}, types={"notes.note": Notes}).add("new", importers={"notes": Future}).registry()
+    registry = (
+        plugins.add("old", importers={"notes": NotesImporter}, types={"notes.note": Notes})
+        .add("new", importers={"notes": Future})
+        .registry()
+    )
     registry.start()
     assert registry.importer("notes").distribution == "old"
 
 
-def test_every_reason_to_refuse_the_start_is_told_at_once_and_the_examination_marks_the_culprits(plugins: Shelf) -> None:
-    plugins.add("a", importers={"notes": NotesImporter, "orphan": OrphanImporter}, types={"notes.note": Notes})
+def test_every_reason_to_refuse_the_start_is_told_at_once_and_the_examination_marks_the_culprits(
+    plugins: Shelf,
+) -> None:
+    plugins.add(
+        "a",
+        importers={"notes": NotesImporter, "orphan": OrphanImporter},
+        types={"notes.note": Notes},
+    )
     registry = plugins.add("b", importers={"notes": NotesImporter}).registry()
     message = refusal(registry)
     assert "two plugins claim" in message

@@ -43,8 +43,16 @@ def test_tables_and_files_are_configuration_by_id_and_say_where_they_come_from()
     toml('[plugins.python]\nsize = 1\nnested = {a = [true, 1.5]}\n[plugins."odd.name"]\n')
     conf("some.other", '{"a": null}')
     found = settings.plugins()
-    assert found.configs == {"python": {"size": 1, "nested": {"a": [True, 1.5]}}, "odd.name": {}, "some.other": {"a": None}}
-    assert found.origins == {"python": "reconciler.toml", "odd.name": "reconciler.toml", "some.other": str(Path("plugins.d", "some.other.conf"))}
+    assert found.configs == {
+        "python": {"size": 1, "nested": {"a": [True, 1.5]}},
+        "odd.name": {},
+        "some.other": {"a": None},
+    }
+    assert found.origins == {
+        "python": "reconciler.toml",
+        "odd.name": "reconciler.toml",
+        "some.other": str(Path("plugins.d", "some.other.conf")),
+    }
 
 
 def test_the_registry_of_every_command_lays_them_over_the_plugins_own() -> None:
@@ -64,8 +72,14 @@ def test_a_plugin_that_is_configured_twice_is_a_fault_that_names_both_places() -
     [
         ("plugins = 1", "`plugins` in `reconciler.toml` holds one table for each plugin"),
         ("[plugins]\npython = 1", "`plugins` in `reconciler.toml` holds one table for each plugin"),
-        ("[plugins.python]\nsince = 2026-01-01", "`plugins.python.since` in `reconciler.toml` is a date"),
-        ("[plugins.python]\na = [{b = 12:00:00}]", "`plugins.python.a.b` in `reconciler.toml` is a time"),
+        (
+            "[plugins.python]\nsince = 2026-01-01",
+            "`plugins.python.since` in `reconciler.toml` is a date",
+        ),
+        (
+            "[plugins.python]\na = [{b = 12:00:00}]",
+            "`plugins.python.a.b` in `reconciler.toml` is a time",
+        ),
         ("plugin_directory = 1", "`plugin_directory` in `reconciler.toml` expects a text"),
         ("home = ['x']", "`home` in `reconciler.toml` expects a text"),
         ("plugin_directory = 'nowhere'", "the plugin directory `nowhere` is no folder"),
@@ -74,15 +88,25 @@ def test_a_plugin_that_is_configured_twice_is_a_fault_that_names_both_places() -
         ("a = '\udcff'", "`reconciler.toml` cannot be read"),
     ],
 )
-def test_settings_that_cannot_be_understood_are_faults_that_name_the_file(text: str, expected: str) -> None:
+def test_settings_that_cannot_be_understood_are_faults_that_name_the_file(
+    text: str, expected: str
+) -> None:
     Path("reconciler.toml").write_bytes(text.encode("utf-8", "surrogateescape"))
     assert fault().message.startswith(expected)
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"), [("{", "cannot be read"), ("[1]", "is no JSON object"), ("[" * 100_000, "cannot be read"), ("", "cannot be read")]
+    ("text", "expected"),
+    [
+        ("{", "cannot be read"),
+        ("[1]", "is no JSON object"),
+        ("[" * 100_000, "cannot be read"),
+        ("", "cannot be read"),
+    ],
 )
-def test_a_file_of_a_plugin_that_cannot_be_understood_is_a_fault_that_names_it(text: str, expected: str) -> None:
+def test_a_file_of_a_plugin_that_cannot_be_understood_is_a_fault_that_names_it(
+    text: str, expected: str
+) -> None:
     conf("python", text)
     assert f"`{Path('plugins.d', 'python.conf')}` {expected}" in fault().message
 
@@ -109,8 +133,10 @@ def test_a_configuration_that_no_plugin_reads_is_a_warning_with_a_hint_and_stops
     Path("site.yaml").write_text("", encoding="utf-8")
     done = call(["validate", "site.yaml"])
     assert (done.code, done.out) == (0, "0 resources, no faults\n")
-    assert done.err == (
-        f"warning: `{Path('plugins.d', 'pyhton.conf')}` configures `pyhton`, and no installed plugin has that ID\n  hint: did you mean `python`?\n"
+    assert (
+        done.err
+        == f"warning: `{Path('plugins.d', 'pyhton.conf')}` configures `pyhton`, and no installed"
+        " plugin has that ID\n  hint: did you mean `python`?\n"
     )
 
 
@@ -119,9 +145,17 @@ def test_the_plugin_directory_is_loaded_by_every_command(here: Path) -> None:
     module = here / "plugins" / "importers" / "broken" / "importer.py"
     module.parent.mkdir(parents=True)
     module.write_text("1 / 0", encoding="utf-8")
-    Path("site.yaml").write_text("apiVersion: reconciler/v1\nkind: Filter\nmetadata: {name: f}\nspec: {type: broken}\n", encoding="utf-8")
+    Path("site.yaml").write_text(
+        "apiVersion: reconciler/v1\nkind: Filter\nmetadata: {name: f}\nspec: {type: broken}\n",
+        encoding="utf-8",
+    )
     done = call(["validate", "site.yaml"])
     assert done.code == 1
-    assert done.err.startswith("site.yaml:4:14: the importer `broken` of (directory) is disabled: it cannot be imported: ZeroDivisionError")
+    assert done.err.startswith(
+        "site.yaml:4:14: the importer `broken` of (directory) is disabled: it cannot be imported:"
+        " ZeroDivisionError"
+    )
     listed = json.loads(call(["plugins", "-o", "json"]).out)
-    assert [one["origin"] for one in listed if one["id"] == "broken"] == [f"directory {Path('plugins', 'importers', 'broken')}"]
+    assert [item["origin"] for item in listed if item["id"] == "broken"] == [
+        f"directory {Path('plugins', 'importers', 'broken')}"
+    ]

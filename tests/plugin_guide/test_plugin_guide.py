@@ -21,7 +21,7 @@ import typer
 from reconciler.cli.main import tree
 from reconciler.errors import ManifestFaults
 from reconciler.manifest import read
-from reconciler.model import DesiredState, sealed
+from reconciler.model import DesiredState, identify
 from reconciler.plugin import (
     UNCHANGED,
     ActiveFilter,
@@ -41,7 +41,15 @@ from reconciler.plugin import (
 )
 from tests.support.calls import FakeCall, FakePublishConduit, FakeSyncConduit, page, stored
 from tests.support.clients import isolated, program, run
-from tests.support.guide import GUIDE, commands, in_language, plugin_module, registry, snippets, written_out
+from tests.support.guide import (
+    GUIDE,
+    commands,
+    in_language,
+    plugin_module,
+    registry,
+    snippets,
+    written_out,
+)
 from tests.support.strictness import check_types
 
 BASE = "https://schemas.example.org/"
@@ -49,7 +57,13 @@ MANIFESTS = "---\n".join(one.text for one in in_language("yaml"))
 NOTHING = PluginCallConfiguration({}, {}, {})
 RULES = "E,F,W,I,UP,B,SIM,C4,PIE,RUF,PT,RET,ASYNC"
 NOW = datetime(2026, 1, 10, tzinfo=UTC)
-INVOICE = {"name": "invoice.json", "url": "invoice.json", "published": "2026-01-05", "sha256": sha256(b"{}").hexdigest(), "size": 2}
+INVOICE = {
+    "name": "invoice.json",
+    "url": "invoice.json",
+    "published": "2026-01-05",
+    "sha256": sha256(b"{}").hexdigest(),
+    "size": 2,
+}
 
 
 @pytest.fixture(scope="session")
@@ -58,9 +72,19 @@ def guide(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return plugin_module(tmp_path_factory.mktemp("guide"))
 
 
-def call(guide: Any, pages: Mapping[str, Any], committed: frozenset[str] = frozenset(), **options: Any) -> Any:
-    found: dict[str, Page | Exception] = {path: page(json.dumps(value), "application/json", url=BASE + path) for path, value in pages.items()}
-    return FakeCall(found, options=guide.SchemaSource.model_validate_json(json.dumps(options)), committed=committed, url=BASE)
+def call(
+    guide: Any, pages: Mapping[str, Any], committed: frozenset[str] = frozenset(), **options: Any
+) -> Any:
+    found: dict[str, Page | Exception] = {
+        path: page(json.dumps(value), "application/json", url=BASE + path)
+        for path, value in pages.items()
+    }
+    return FakeCall(
+        found,
+        options=guide.SchemaSource.model_validate_json(json.dumps(options)),
+        committed=committed,
+        url=BASE,
+    )
 
 
 def declared(importer: Any, call: Any) -> list[Any]:
@@ -71,7 +95,7 @@ def declared(importer: Any, call: Any) -> list[Any]:
 
 
 def test_there_are_snippets_of_every_language() -> None:
-    assert {one.language for one in snippets()} == {"json", "python", "sh", "toml", "yaml"}
+    assert {snippet.language for snippet in snippets()} == {"json", "python", "sh", "toml", "yaml"}
 
 
 def test_every_snippet_of_the_plugin_runs(guide: Any) -> None:
@@ -87,7 +111,16 @@ def test_the_plugin_is_enabled_where_it_is_installed(guide: Any) -> None:
 
 
 def test_the_code_is_linted(tmp_path: Path) -> None:
-    rules = ["--no-cache", "--isolated", "--target-version", "py311", "--line-length", "130", "--select", RULES]
+    rules = [
+        "--no-cache",
+        "--isolated",
+        "--target-version",
+        "py311",
+        "--line-length",
+        "130",
+        "--select",
+        RULES,
+    ]
     run([program("ruff"), "check", *rules, *written_out(tmp_path)], tmp_path, folder=tmp_path)
 
 
@@ -96,9 +129,16 @@ def test_its_types_are_strict(tmp_path: Path) -> None:
 
 
 def test_importing_reads_what_is_wanted(guide: Any) -> None:
-    asked = call(guide, {"catalog.json": {"billing": "v1", "other": None, "../up": "v1"}}, include=["bill*"])
+    asked = call(
+        guide, {"catalog.json": {"billing": "v1", "other": None, "../up": "v1"}}, include=["bill*"]
+    )
     assert declared(guide.SchemaImporter(), asked) == [Group("billing", "v1", listed=True)]
-    hostile = [{"name": "../up"}, {"name": "b", "published": "soon"}, {"name": "c", "published": "9999-12-31"}, {"name": "d", "url": "file:///etc"}]
+    hostile = [
+        {"name": "../up"},
+        {"name": "b", "published": "soon"},
+        {"name": "c", "published": "9999-12-31"},
+        {"name": "d", "url": "file:///etc"},
+    ]
     asked = call(guide, {"billing/list.json": [INVOICE, *({**INVOICE, **one} for one in hostile)]})
     [unit] = asyncio.run(guide.SchemaImporter().read(asked, Group("billing", "v1")))
     assert (unit.key, unit.metadata["published"], unit.artifacts[0].url) == (
@@ -106,13 +146,15 @@ def test_importing_reads_what_is_wanted(guide: Any) -> None:
         "2026-01-05T00:00:00+00:00",
         f"{BASE}billing/invoice.json",
     )
-    assert sealed(unit, "billing").unit == unit
+    assert identify(unit, "billing").unit == unit
     assert set(asked.refused) == {"'../up'", "'b'", "'c'", "'d'"}
 
 
 def test_what_stands_within_a_file_is_read_by_its_digest(guide: Any) -> None:
     def titled(body: bytes, **entry: Any) -> Any:
-        asked = call(guide, {"billing/list.json": [{**INVOICE, "sha256": sha256(body).hexdigest(), **entry}]})
+        asked = call(
+            guide, {"billing/list.json": [{**INVOICE, "sha256": sha256(body).hexdigest(), **entry}]}
+        )
         asked.files = {f"{BASE}billing/invoice.json": body}
         [unit] = asyncio.run(guide.TitledImporter().read(asked, Group("billing")))
         return unit.metadata.get("title")
@@ -131,7 +173,9 @@ def test_importing_fails_rather_than_finding_nothing(guide: Any) -> None:
     with pytest.raises(Malformed):
         declared(guide.SchemaImporter(), call(guide, {"catalog.json": []}))
     with pytest.raises(Malformed):
-        asyncio.run(guide.SchemaImporter().read(call(guide, {"billing/list.json": {}}), Group("billing")))
+        asyncio.run(
+            guide.SchemaImporter().read(call(guide, {"billing/list.json": {}}), Group("billing"))
+        )
     with pytest.raises(Gone):
         asyncio.run(guide.SchemaImporter().read(call(guide, {}), Group("billing")))
 
@@ -146,30 +190,58 @@ def test_what_is_committed_is_unchanged(guide: Any) -> None:
     [
         ({}, {}, "", None),
         ({"deny": ("invoice.json",)}, {}, "denied (settled.deny)", None),
-        ({"min_age": "7d"}, {}, "too young until 2026-01-12 (settled.minAge)", NOW + timedelta(days=2)),
+        (
+            {"min_age": "7d"},
+            {},
+            "too young until 2026-01-12 (settled.minAge)",
+            NOW + timedelta(days=2),
+        ),
         ({}, {"draft": True}, "a draft, and `drafts` is off", None),
     ],
 )
-def test_selecting_says_why(guide: Any, rules: dict[str, Any], metadata: dict[str, Any], reason: str, again: datetime | None) -> None:
-    unit = Unit("schemas.schema", "invoice.json", {"published": "2026-01-05T00:00:00+00:00", "draft": False, **metadata})
-    options = guide.SchemaRules.model_validate({("minAge" if name == "min_age" else name): value for name, value in rules.items()})
-    [decided] = guide.Schema.select("billing", [unit], guide.SchemaSource(), [ActiveFilter("settled", options, "m.yaml:9")], NOW)
+def test_selecting_says_why(
+    guide: Any, rules: dict[str, Any], metadata: dict[str, Any], reason: str, again: datetime | None
+) -> None:
+    unit = Unit(
+        "schemas.schema",
+        "invoice.json",
+        {"published": "2026-01-05T00:00:00+00:00", "draft": False, **metadata},
+    )
+    options = guide.SchemaRules.model_validate(
+        {("minAge" if name == "min_age" else name): value for name, value in rules.items()}
+    )
+    [decided] = guide.Schema.select(
+        "billing", [unit], guide.SchemaSource(), [ActiveFilter("settled", options, "m.yaml:9")], NOW
+    )
     assert (decided.accepted, decided.reason, decided.reconsider_at) == (not reason, reason, again)
 
 
 def test_one_page_is_taken_apart_once_and_read_by_group(guide: Any) -> None:
     listed = {**INVOICE, "url": "files/invoice.json"}
-    asked = call(guide, {"all.json": {"billing": [listed], "other": [], "../up": []}}, include=["bill*"])
+    asked = call(
+        guide, {"all.json": {"billing": [listed], "other": [], "../up": []}}, include=["bill*"]
+    )
     [group] = declared(guide.OnePageImporter(), asked)
     assert (group.name, group.listed) == ("billing", True)
     [unit] = asyncio.run(guide.OnePageImporter().read(asked, group))
     assert (unit.key, unit.artifacts[0].url) == ("invoice.json", f"{BASE}files/invoice.json")
     assert len(asked.asked) == 1
-    [same] = declared(guide.OnePageImporter(), call(guide, {"all.json": {"new": [], "billing": [dict(reversed(listed.items()))]}}, include=["bill*"]))
+    [same] = declared(
+        guide.OnePageImporter(),
+        call(
+            guide,
+            {"all.json": {"new": [], "billing": [dict(reversed(listed.items()))]}},
+            include=["bill*"],
+        ),
+    )
     assert same.validator == group.validator
-    [other] = declared(guide.OnePageImporter(), call(guide, {"all.json": {"billing": [{**listed, "size": 3}]}}))
+    [other] = declared(
+        guide.OnePageImporter(), call(guide, {"all.json": {"billing": [{**listed, "size": 3}]}})
+    )
     assert other.validator != group.validator
-    assert declared(guide.OnePageImporter(), call(guide, {"all.json": {}}, committed=frozenset({"v1"}))) == [UNCHANGED]
+    assert declared(
+        guide.OnePageImporter(), call(guide, {"all.json": {}}, committed=frozenset({"v1"}))
+    ) == [UNCHANGED]
 
 
 def test_a_bad_part_of_a_page_is_its_groups_failure(guide: Any) -> None:
@@ -189,14 +261,23 @@ def test_the_low_level_importer_records_what_came_and_what_went(guide: Any) -> N
             found.setdefault(folder, []).append(stored(Unit("schemas.schema", name, {}), folder))
         return found
 
-    pages = {"all.json": page(json.dumps({"billing": [INVOICE, {**INVOICE, "name": "bad.json", "size": -1}]}), "application/json")}
+    pages = {
+        "all.json": page(
+            json.dumps({"billing": [INVOICE, {**INVOICE, "name": "bad.json", "size": -1}]}),
+            "application/json",
+        )
+    }
     options = guide.SchemaSource()
-    members = held("billing/invoice.json", "billing/gone.json", "billing/bad.json", "shipping/invoice.json")
+    members = held(
+        "billing/invoice.json", "billing/gone.json", "billing/bad.json", "shipping/invoice.json"
+    )
     conduit = FakeSyncConduit(pages, options=options, members=members)
     asyncio.run(guide.LowLevelImporter().sync(conduit, NOTHING))
     assert [(group, unit.key) for group, unit in conduit.saved] == [("billing", "invoice.json")]
     assert set(conduit.refused) == {("billing", "'bad.json'")}
-    assert {name: [unit.key for unit in units] for name, units in conduit.after.items()} == {"billing": ["invoice.json"]}
+    assert {name: [unit.key for unit in units] for name, units in conduit.after.items()} == {
+        "billing": ["invoice.json"]
+    }
     still = FakeSyncConduit(pages, options=options, members=members, committed=frozenset({"v1"}))
     asyncio.run(guide.LowLevelImporter().sync(still, NOTHING))
     assert (still.saved, still.removed) == ([], [])
@@ -205,20 +286,35 @@ def test_the_low_level_importer_records_what_came_and_what_went(guide: Any) -> N
 def test_publishing_makes_an_upstream_of_the_same_units(guide: Any) -> None:
     asked = call(guide, {"billing/list.json": [INVOICE]})
     [unit] = asyncio.run(guide.SchemaImporter().read(asked, Group("billing")))
-    conduit = FakePublishConduit({"billing": [stored(unit, "billing")], "gone": []}, options=guide.SchemaPages(title="A & B"))
+    conduit = FakePublishConduit(
+        {"billing": [stored(unit, "billing")], "gone": []}, options=guide.SchemaPages(title="A & B")
+    )
     guide.SchemaPublisher().publish(conduit, NOTHING)
     made = conduit.merged
-    assert set(made.pages) == {("billing/list.json", "application/json"), ("catalog.json", "application/json"), ("catalog/", "text/html")}
+    assert set(made.pages) == {
+        ("billing/list.json", "application/json"),
+        ("catalog.json", "application/json"),
+        ("catalog/", "text/html"),
+    }
     assert b"A &amp; B" in made.pages["catalog/", "text/html"]
     assert made.files == {"billing/invoice.json": (INVOICE["sha256"], "application/schema+json")}
-    again = call(guide, {path: json.loads(body) for (path, kind), body in made.pages.items() if kind == "application/json"})
+    again = call(
+        guide,
+        {
+            path: json.loads(body)
+            for (path, kind), body in made.pages.items()
+            if kind == "application/json"
+        },
+    )
     [group] = declared(guide.SchemaImporter(), again)
     [same] = asyncio.run(guide.SchemaImporter().read(again, group))
-    assert sealed(same, "billing").digest == sealed(unit, "billing").digest
+    assert identify(same, "billing").digest == identify(unit, "billing").digest
 
 
 def test_another_spelling_is_redirected(guide: Any) -> None:
-    assert guide.SchemaPublisher.missing(MissingCall("schemas"), "Billing/A.json") == Redirect("billing/a.json")
+    assert guide.SchemaPublisher.missing(MissingCall("schemas"), "Billing/A.json") == Redirect(
+        "billing/a.json"
+    )
     assert guide.SchemaPublisher.missing(MissingCall("schemas"), "billing/a.json") is None
 
 
@@ -264,10 +360,15 @@ def test_uploads_become_units_or_are_refused(guide: Any, sent: UploadedFile) -> 
     [(folder, unit)] = importer.upload(None, sent, fields, NOTHING)
     assert (folder, unit.key, unit.artifacts[0].sha256) == ("billing", "invoice.json", sent.sha256)
     assert unit.metadata["published"] == "2026-01-05T00:00:00+00:00"
-    assert sealed(unit, folder).unit == unit
+    assert identify(unit, folder).unit == unit
     for missing, reason in (("folder", "folder's name"), ("published", "date cannot be read")):
         with pytest.raises(Refused, match=reason) as refused:
-            importer.upload(None, sent, {name: text for name, text in fields.items() if name != missing}, NOTHING)
+            importer.upload(
+                None,
+                sent,
+                {name: text for name, text in fields.items() if name != missing},
+                NOTHING,
+            )
         assert f"the field `{missing}`" in str(refused.value.hint)
     sent.path.write_bytes(b"{")
     with pytest.raises(Refused, match="is not JSON"):
@@ -275,7 +376,10 @@ def test_uploads_become_units_or_are_refused(guide: Any, sent: UploadedFile) -> 
 
 
 def test_copies_leave_drafts_and_releases_stay(guide: Any) -> None:
-    draft, done = (stored(Unit("schemas.schema", "a.json", {"draft": draft}), "released") for draft in (True, False))
+    draft, done = (
+        stored(Unit("schemas.schema", "a.json", {"draft": draft}), "released")
+        for draft in (True, False)
+    )
     assert asyncio.run(guide.UploadingImporter().copy(None, "released", [draft, done])) == [done]
     with pytest.raises(Refused, match="what was released stays"):
         guide.UploadingImporter().remove(None, [done])
@@ -287,10 +391,14 @@ def test_an_ecosystems_own_upload_goes_to_the_importer(guide: Any, sent: Uploade
             return iter([(fields, file.name)])
 
     publisher = guide.ReceivingPublisher()
-    assert list(publisher.receive(Conduit(), UploadForm("publish/", {"namespace": "billing", "date": "2026-01-05"}), sent)) == [
-        ({"folder": "billing", "published": "2026-01-05"}, "invoice.json")
+    assert list(
+        publisher.receive(
+            Conduit(), UploadForm("publish/", {"namespace": "billing", "date": "2026-01-05"}), sent
+        )
+    ) == [({"folder": "billing", "published": "2026-01-05"}, "invoice.json")]
+    assert list(publisher.receive(Conduit(), UploadForm("upload/", {"folder": "x"}), sent)) == [
+        ({"folder": "x"}, "invoice.json")
     ]
-    assert list(publisher.receive(Conduit(), UploadForm("upload/", {"folder": "x"}), sent)) == [({"folder": "x"}, "invoice.json")]
     with pytest.raises(Gone):
         publisher.receive(Conduit(), UploadForm("elsewhere/", {}), sent)
 
@@ -299,7 +407,10 @@ def test_manifests_are_valid(guide: Any, tmp_path: Path) -> None:
     state = manifest(MANIFESTS, tmp_path)
     assert state.repositories["schemas"].sources[0].options.include == ("billing*",)
     assert state.publications["schemas"].options.title == "Schemas of the team"
-    assert [source.id for source in state.repositories["released"].sources] == ["upload", "repository:schemas"]
+    assert [source.id for source in state.repositories["released"].sources] == [
+        "upload",
+        "repository:schemas",
+    ]
     assert len(state.publications["released"].uploaders) == 1
 
 
@@ -314,8 +425,15 @@ def manifest(text: str, folder: Path) -> DesiredState:
 
 
 def test_settings_and_configuration_files_have_keys_that_the_plugin_knows(guide: Any) -> None:
-    [settings] = [tomllib.loads(one.text) for one in in_language("toml") if one.text.startswith("# reconciler.toml")]
-    for given in [settings["plugins"]["schemas"], *(json.loads(one.text) for one in in_language("json"))]:
+    [settings] = [
+        tomllib.loads(one.text)
+        for one in in_language("toml")
+        if one.text.startswith("# reconciler.toml")
+    ]
+    for given in [
+        settings["plugins"]["schemas"],
+        *(json.loads(one.text) for one in in_language("json")),
+    ]:
         assert guide.SchemaSource.model_validate_json(json.dumps(given)).drafts
 
 
@@ -339,8 +457,24 @@ def test_the_reference_is_a_command_away(tmp_path: Path) -> None:
 
 def test_the_guides_plugin_passes_the_kit(tmp_path: Path) -> None:
     written_out(tmp_path)
-    words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--basetemp", str(tmp_path / "base"), "tests"]
+    words = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--basetemp",
+        str(tmp_path / "base"),
+        "tests",
+    ]
     done = subprocess.run(
-        words, cwd=tmp_path, env=isolated(tmp_path, PYTHONPATH=str(tmp_path)), capture_output=True, text=True, timeout=300, check=False
+        words,
+        cwd=tmp_path,
+        env=isolated(tmp_path, PYTHONPATH=str(tmp_path)),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

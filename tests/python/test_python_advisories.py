@@ -26,25 +26,43 @@ from tests.support.upstream import upstream
 HIGH = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:N/I:N/A:H"
 
 
-def record(id: str, project: str = "acme", *, events: list[dict[str, str]] | None = None, kind: str = "ECOSYSTEM", **keys: Any) -> dict[str, Any]:
+def record(
+    id: str,
+    project: str = "acme",
+    *,
+    events: list[dict[str, str]] | None = None,
+    kind: str = "ECOSYSTEM",
+    **keys: Any,
+) -> dict[str, Any]:
     affected: dict[str, Any] = {"package": {"ecosystem": "PyPI", "name": project}}
     if events is not None:
         affected["ranges"] = [{"type": kind, "events": events}]
     for name in ("versions", "ranges"):
         if name in keys:
             affected[name] = keys.pop(name)
-    return {"schema_version": "1.7.3", "id": id, "modified": "2026-01-01T00:00:00Z", "affected": [affected], **keys}
+    return {
+        "schema_version": "1.7.3",
+        "id": id,
+        "modified": "2026-01-01T00:00:00Z",
+        "affected": [affected],
+        **keys,
+    }
 
 
 def zipped(path: Path, *records: dict[str, Any] | bytes) -> Path:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for number, each in enumerate(records):
-            archive.writestr(f"{number}.json", each if isinstance(each, bytes) else json.dumps(each))
+            archive.writestr(
+                f"{number}.json", each if isinstance(each, bytes) else json.dumps(each)
+            )
     return path
 
 
 def rules(path: Path, *, recorded: bool = False, **keys: Any) -> OsvRules:
-    return OsvRules.model_validate_json(json.dumps({"path": path.name, **keys}), context={"folder": str(path.parent), "recorded": recorded})
+    return OsvRules.model_validate_json(
+        json.dumps({"path": path.name, **keys}),
+        context={"folder": str(path.parent), "recorded": recorded},
+    )
 
 
 def reasons(found: OsvRules, *versions: str, project: str = "acme") -> list[str | None]:
@@ -53,8 +71,12 @@ def reasons(found: OsvRules, *versions: str, project: str = "acme") -> list[str 
 
 class TestDecisions:
     def test_malware_is_denied_and_names_the_record(self, tmp_path: Path) -> None:
-        dump = zipped(tmp_path / "all.zip", record("MAL-2024-1234", "Acme_Tools", versions=["1.0", "1.1"]))
-        assert reasons(rules(dump), "1.0", "1.1.0", "1.2", project="acme-tools") == ["MAL-2024-1234: malware"] * 2 + [None]
+        dump = zipped(
+            tmp_path / "all.zip", record("MAL-2024-1234", "Acme_Tools", versions=["1.0", "1.1"])
+        )
+        assert reasons(rules(dump), "1.0", "1.1.0", "1.2", project="acme-tools") == [
+            "MAL-2024-1234: malware"
+        ] * 2 + [None]
         assert reasons(rules(dump), "1.0", project="other") == [None]
         assert reasons(rules(dump, malware="allow"), "1.0", project="acme-tools") == [None]
 
@@ -67,7 +89,11 @@ class TestDecisions:
         dump = zipped(
             tmp_path / "all.zip",
             record("GHSA-low", versions=["1"], database_specific={"severity": "LOW"}),
-            record("GHSA-moderate", versions=["2"], database_specific={"severity": "MODERATE", "cwe_ids": []}),
+            record(
+                "GHSA-moderate",
+                versions=["2"],
+                database_specific={"severity": "MODERATE", "cwe_ids": []},
+            ),
             record("GHSA-vector", versions=["3"], severity=[{"type": "CVSS_V3", "score": HIGH}]),
             record("GHSA-critical", versions=["4"], database_specific={"severity": "CRITICAL"}),
             record("GHSA-silent", versions=["5"], database_specific={"severity": ["HIGH"]}),
@@ -84,8 +110,19 @@ class TestDecisions:
         assert reasons(rules(dump, severity="low"), *versions) == words
         assert reasons(rules(dump, severity="moderate"), *versions) == [None, *words[1:]]
         assert reasons(rules(dump, severity="medium"), *versions) == [None, *words[1:]]
-        assert reasons(rules(dump, severity="high", unknownSeverity="allow"), *versions) == [None, None, *words[2:4], None]
-        assert reasons(rules(dump, severity="critical", unknownSeverity="allow"), *versions) == [None, None, None, words[3], None]
+        assert reasons(rules(dump, severity="high", unknownSeverity="allow"), *versions) == [
+            None,
+            None,
+            *words[2:4],
+            None,
+        ]
+        assert reasons(rules(dump, severity="critical", unknownSeverity="allow"), *versions) == [
+            None,
+            None,
+            None,
+            words[3],
+            None,
+        ]
 
     def test_a_record_without_severity_takes_that_of_its_aliases(self, tmp_path: Path) -> None:
         dump = zipped(
@@ -96,22 +133,46 @@ class TestDecisions:
         assert reasons(rules(dump, severity="low"), "1") == ["PYSEC-1 (low): vulnerable"]
         assert reasons(rules(dump, severity="high"), "1") == [None]
 
-    def test_malware_is_named_before_vulnerabilities_whatever_the_order(self, tmp_path: Path) -> None:
-        both = [record("GHSA-1", versions=["1"]), record("MAL-2", versions=["1"]), record("MAL-1", versions=["1"])]
+    def test_malware_is_named_before_vulnerabilities_whatever_the_order(
+        self, tmp_path: Path
+    ) -> None:
+        both = [
+            record("GHSA-1", versions=["1"]),
+            record("MAL-2", versions=["1"]),
+            record("MAL-1", versions=["1"]),
+        ]
         for number, records in enumerate((both, both[::-1])):
-            assert reasons(rules(zipped(tmp_path / f"{number}.zip", *records), severity="low"), "1") == ["MAL-1: malware"]
+            assert reasons(
+                rules(zipped(tmp_path / f"{number}.zip", *records), severity="low"), "1"
+            ) == ["MAL-1: malware"]
 
     def test_withdrawn_records_and_other_ecosystems_do_not_count(self, tmp_path: Path) -> None:
         foreign = record("MAL-2", versions=["1"])
         foreign["affected"][0]["package"]["ecosystem"] = "npm"
         mirrored = record("MAL-3", versions=["2"])
         mirrored["affected"][0]["package"]["ecosystem"] = "PyPI:https://index.example.org"
-        dump = zipped(tmp_path / "all.zip", record("MAL-1", versions=["1"], withdrawn="2026-01-01T00:00:00Z"), foreign, mirrored)
+        dump = zipped(
+            tmp_path / "all.zip",
+            record("MAL-1", versions=["1"], withdrawn="2026-01-01T00:00:00Z"),
+            foreign,
+            mirrored,
+        )
         assert reasons(rules(dump), "1", "2") == [None, "MAL-3: malware"]
 
     def test_labels_and_vectors(self) -> None:
         four = "CVSS:4.0/AV:N/AC:L/AT:N/PR:N/UI:N/VC:H/VI:H/VA:H/SC:N/SI:N/SA:N"
-        assert [severity_rank([text]) for text in (HIGH, four, "AV:N/AC:L/Au:N/C:C/I:C/A:C", "high", "CVSS:3.1/AV:N", "odd", "")] == [
+        assert [
+            severity_rank([text])
+            for text in (
+                HIGH,
+                four,
+                "AV:N/AC:L/Au:N/C:C/I:C/A:C",
+                "high",
+                "CVSS:3.1/AV:N",
+                "odd",
+                "",
+            )
+        ] == [
             3,
             4,
             4,
@@ -135,25 +196,72 @@ def holds(events: list[dict[str, str]], version: str) -> bool:
     return advisory(events=events).about(version)
 
 
-ORDERED = ["0.dev0", "0", "0.9", "1.0.dev1", "1.0a1", "1.0rc1", "1.0", "1.0.post1", "1.1", "2.0rc1", "2.0", "1!0.1"]
+ORDERED = [
+    "0.dev0",
+    "0",
+    "0.9",
+    "1.0.dev1",
+    "1.0a1",
+    "1.0rc1",
+    "1.0",
+    "1.0.post1",
+    "1.1",
+    "2.0rc1",
+    "2.0",
+    "1!0.1",
+]
 
 
 class TestReleases:
     def test_events(self) -> None:
-        assert [version for version in ORDERED if holds([{"introduced": "0"}, {"fixed": "1.0"}], version)] == ORDERED[:6]
-        assert [version for version in ORDERED if holds([{"introduced": "1.0a1"}, {"last_affected": "1.0"}], version)] == ORDERED[4:7]
-        assert [version for version in ORDERED if holds([{"introduced": "1.1"}], version)] == ORDERED[8:]
-        assert [version for version in ORDERED if holds([{"introduced": "0"}, {"limit": "1.0"}], version)] == ORDERED[:6]
+        assert [
+            version
+            for version in ORDERED
+            if holds([{"introduced": "0"}, {"fixed": "1.0"}], version)
+        ] == ORDERED[:6]
+        assert [
+            version
+            for version in ORDERED
+            if holds([{"introduced": "1.0a1"}, {"last_affected": "1.0"}], version)
+        ] == ORDERED[4:7]
+        assert [
+            version for version in ORDERED if holds([{"introduced": "1.1"}], version)
+        ] == ORDERED[8:]
+        assert [
+            version
+            for version in ORDERED
+            if holds([{"introduced": "0"}, {"limit": "1.0"}], version)
+        ] == ORDERED[:6]
         parts = [{"fixed": "2.0"}, {"introduced": "1.1"}, {"fixed": "1.0a1"}, {"introduced": "0"}]
-        assert [version for version in ORDERED if holds(parts, version)] == [*ORDERED[:4], "1.1", "2.0rc1"]
+        assert [version for version in ORDERED if holds(parts, version)] == [
+            *ORDERED[:4],
+            "1.1",
+            "2.0rc1",
+        ]
 
-    @given(st.lists(st.tuples(st.sampled_from(["introduced", "fixed", "last_affected"]), st.sampled_from(ORDERED)), min_size=1, max_size=6))
-    def test_events_agree_with_a_walk_through_all_versions(self, written: list[tuple[str, str]]) -> None:
-        """The reference goes from version to version in PEP 440 order and turns a switch at every event that it meets."""
+    @given(
+        st.lists(
+            st.tuples(
+                st.sampled_from(["introduced", "fixed", "last_affected"]), st.sampled_from(ORDERED)
+            ),
+            min_size=1,
+            max_size=6,
+        )
+    )
+    def test_events_agree_with_a_walk_through_all_versions(
+        self, written: list[tuple[str, str]]
+    ) -> None:
+        """The reference goes from version to version in PEP 440 order and turns a switch at every
+        event that it meets.
+        """
         found = advisory(events=[{kind: version} for kind, version in written])
         inside = False
         for version in sorted(ORDERED, key=Version):
-            here = {kind for kind, at in written if (kind, at) != ("introduced", "0") and Version(at) == Version(version)}
+            here = {
+                kind
+                for kind, at in written
+                if (kind, at) != ("introduced", "0") and Version(at) == Version(version)
+            }
             begun = version == ORDERED[0] and ("introduced", "0") in written
             inside = "introduced" in here or ((inside or begun) and "fixed" not in here)
             assert found.about(version) == inside, (written, version)
@@ -161,8 +269,12 @@ class TestReleases:
 
     def test_listed_versions_are_compared_as_versions(self) -> None:
         found = advisory(versions=["1.0", "2.0rc1", "2004d", "not a version"])
-        assert [found.about(version) for version in ("1", "1.0.0", "2.0c1", "not a version", "2004d")] == [True] * 5
-        assert [found.about(version) for version in ("1.0.1", "2.0", "other", "2004")] == [False] * 4
+        assert [
+            found.about(version) for version in ("1", "1.0.0", "2.0c1", "not a version", "2004d")
+        ] == [True] * 5
+        assert [found.about(version) for version in ("1.0.1", "2.0", "other", "2004")] == [
+            False
+        ] * 4
 
     def test_a_local_version_is_the_release_that_it_was_built_from(self) -> None:
         assert advisory(versions=["1.0"]).about("1.0+cu118")
@@ -172,14 +284,18 @@ class TestReleases:
         assert not holds([{"introduced": "0"}, {"last_affected": "1.0+1"}], "1.0+2")
 
     def test_versions_that_cannot_be_read(self) -> None:
-        """Out of order: only a list, or a range without any end, is about them. In the record: in doubt it is about everything."""
+        """Out of order: only a list, or a range without any end, is about them. In the record: in
+        doubt it is about everything.
+        """
         assert holds([{"introduced": "0"}], "odd")
         assert not holds([{"introduced": "0"}, {"fixed": "9"}], "odd")
         assert not holds([{"introduced": "1"}], "odd")
         assert holds([{"introduced": "0"}, {"fixed": "odd"}], "99")
         assert holds([{"introduced": "odd"}, {"fixed": "2"}], "1")
         endless = "9" * 5000
-        assert advisory(versions=[endless, "1"], events=[{"introduced": endless}, {"fixed": endless}]).about("1")
+        assert advisory(
+            versions=[endless, "1"], events=[{"introduced": endless}, {"fixed": endless}]
+        ).about("1")
         assert advisory(versions=[endless]).about(endless)
         assert not holds([{"introduced": "odd"}, {"fixed": "2"}], "2")
 
@@ -192,14 +308,17 @@ class TestReleases:
 class TestDump:
     def test_a_folder_is_as_good_as_a_zip(self, tmp_path: Path) -> None:
         (tmp_path / "osv" / "deep").mkdir(parents=True)
-        (tmp_path / "osv" / "deep" / "MAL-1.json").write_text(json.dumps(record("MAL-1", versions=["1"])))
+        (tmp_path / "osv" / "deep" / "MAL-1.json").write_text(
+            json.dumps(record("MAL-1", versions=["1"]))
+        )
         (tmp_path / "osv" / "README").write_text("no record")
         assert reasons(rules(tmp_path / "osv"), "1", "2") == ["MAL-1: malware", None]
 
     def test_another_content_is_another_option_and_the_path_is_none(self, tmp_path: Path) -> None:
         def identity(path: Path, **keys: Any) -> Any:
             return FilterOptions.model_validate_json(
-                json.dumps({"osv": {"path": path.name, **keys}}), context={"folder": str(path.parent)}
+                json.dumps({"osv": {"path": path.name, **keys}}),
+                context={"folder": str(path.parent)},
             ).model_dump(mode="json", by_alias=True, exclude_defaults=True)["osv"]
 
         dump = zipped(tmp_path / "all.zip", record("MAL-1", versions=["1"]))
@@ -222,9 +341,23 @@ class TestDump:
             return osv_files.digest(folder)
 
         assert digest(a="1", b="2") == digest(b="2", a="1")
-        assert len({digest(a="1", b="2"), digest(a="2", b="1"), digest(a="1"), digest(a="1", c="2"), digest(a="12"), digest(a="12", b="")}) == 6
+        assert (
+            len(
+                {
+                    digest(a="1", b="2"),
+                    digest(a="2", b="1"),
+                    digest(a="1"),
+                    digest(a="1", c="2"),
+                    digest(a="12"),
+                    digest(a="12", b=""),
+                }
+            )
+            == 6
+        )
 
-    def test_a_change_that_keeps_size_and_time_is_noticed_and_an_unchanged_dump_is_read_once(self, tmp_path: Path) -> None:
+    def test_a_change_that_keeps_size_and_time_is_noticed_and_an_unchanged_dump_is_read_once(
+        self, tmp_path: Path
+    ) -> None:
         (tmp_path / "osv").mkdir()
         file = tmp_path / "osv" / "MAL-1.json"
         file.write_text(json.dumps(record("MAL-1", versions=["1"])))
@@ -253,17 +386,30 @@ class TestDump:
             (b'{"id": 5}', "is no OSV record"),
             (b'{"affected": []}', "is no OSV record"),
             (b"\xff\xfe", "is no OSV record"),
-            (b'{"id": "A", "x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "is nested too deeply|is no OSV record"),
+            (
+                b'{"id": "A", "x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+                "is nested too deeply|is no OSV record",
+            ),
         ],
     )
-    def test_a_broken_record_is_an_error_that_names_it(self, tmp_path: Path, broken: bytes, words: str) -> None:
+    def test_a_broken_record_is_an_error_that_names_it(
+        self, tmp_path: Path, broken: bytes, words: str
+    ) -> None:
         dump = rules(zipped(tmp_path / "all.zip", record("MAL-1", versions=["1"]), broken))
         for _ in range(2):  # the second time without reading it again
             with pytest.raises(Malformed, match=f"OSV dump `all.zip`: `1.json` ({words})"):
                 reasons(dump, "1", project="somebody-else")
 
-    def test_what_is_only_looked_at_for_its_project_is_an_error_of_that_project(self, tmp_path: Path) -> None:
-        dump = rules(zipped(tmp_path / "all.zip", record("GHSA-1", versions=[5]), record("MAL-1", "other", versions=["1"])))
+    def test_what_is_only_looked_at_for_its_project_is_an_error_of_that_project(
+        self, tmp_path: Path
+    ) -> None:
+        dump = rules(
+            zipped(
+                tmp_path / "all.zip",
+                record("GHSA-1", versions=[5]),
+                record("MAL-1", "other", versions=["1"]),
+            )
+        )
         assert reasons(dump, "1", project="other") == ["MAL-1: malware"]
         with pytest.raises(Malformed, match="`GHSA-1` is no OSV record"):
             reasons(dump, "1")
@@ -273,7 +419,10 @@ class TestDump:
         directory = body.index(b"PK\x01\x02")
         size = directory + 24
         patches = {
-            "bomb": (size, (osv_files.LARGEST + 1).to_bytes(4, "little")),  # announces more than a record may have
+            "bomb": (
+                size,
+                (osv_files.LARGEST + 1).to_bytes(4, "little"),
+            ),  # announces more than a record may have
             "short": (size, (10).to_bytes(4, "little")),  # unpacks to more than it announces
             "checksum": (directory + 16, b"\0\0\0\0"),
             "encrypted": (directory + 8, b"\1\0"),
@@ -296,10 +445,14 @@ class TestDump:
 
 
 class TestOptions:
-    def test_a_path_must_lead_to_a_dump_unless_it_is_read_from_records(self, tmp_path: Path) -> None:
+    def test_a_path_must_lead_to_a_dump_unless_it_is_read_from_records(
+        self, tmp_path: Path
+    ) -> None:
         (tmp_path / "text.zip").write_text("no zip")
         for name in ("missing", "text.zip"):
-            with pytest.raises(ValidationError, match=f"`{name}` is neither a folder nor a zip file"):
+            with pytest.raises(
+                ValidationError, match=f"`{name}` is neither a folder nor a zip file"
+            ):
                 rules(tmp_path / name)
         gone = rules(tmp_path / "missing", recorded=True)
         assert gone.model_dump(mode="json", by_alias=True)["content"] == "unreadable"
@@ -309,19 +462,34 @@ class TestOptions:
     def test_a_text_is_short_for_the_path(self, tmp_path: Path) -> None:
         zipped(tmp_path / "all.zip", record("MAL-1"))
         context = {"folder": str(tmp_path)}
-        assert OsvRules.model_validate_json('"all.zip"', context=context) == OsvRules.model_validate_json('{"path": "all.zip"}', context=context)
+        assert OsvRules.model_validate_json(
+            '"all.zip"', context=context
+        ) == OsvRules.model_validate_json('{"path": "all.zip"}', context=context)
         short, full = TypeAdapter(OsvRules).json_schema()["anyOf"]
         assert short == {"type": "string", "minLength": 1}
         assert set(full["properties"]) == {"path", "malware", "severity", "unknownSeverity"}
 
-    @pytest.mark.parametrize("keys", [{"severity": "awful"}, {"malware": True}, {"unknownSeverity": "maybe"}, {"path": ""}, {"paths": "x"}])
+    @pytest.mark.parametrize(
+        "keys",
+        [
+            {"severity": "awful"},
+            {"malware": True},
+            {"unknownSeverity": "maybe"},
+            {"path": ""},
+            {"paths": "x"},
+        ],
+    )
     def test_faults(self, tmp_path: Path, keys: dict[str, Any]) -> None:
         with pytest.raises(ValidationError):
-            OsvRules.model_validate_json(json.dumps({"path": ".", **keys}), context={"folder": str(tmp_path)})
+            OsvRules.model_validate_json(
+                json.dumps({"path": ".", **keys}), context={"folder": str(tmp_path)}
+            )
 
 
 class TestEngine:
-    def test_a_dump_decides_again_when_it_changes_and_nothing_when_it_breaks(self, tmp_path: Path) -> None:
+    def test_a_dump_decides_again_when_it_changes_and_nothing_when_it_breaks(
+        self, tmp_path: Path
+    ) -> None:
         site, dump = tmp_path / "site", tmp_path / "site" / "all.zip"
         site.mkdir()
         zipped(dump, record("MAL-1", "other", versions=["1.0"]))

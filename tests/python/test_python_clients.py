@@ -1,4 +1,6 @@
-"""The published tree in the hands of real clients: pip and uv, against JSON and against HTML, with no network but the loopback."""
+"""The published tree in the hands of real clients: pip and uv, against JSON and against HTML, with
+no network but the loopback.
+"""
 
 from __future__ import annotations
 
@@ -52,8 +54,16 @@ def entry(built: Built) -> dict[str, Any]:
 
 def imported(name: str, distributions: list[Built]) -> list[StoredUnit]:
     """Through the importer, as a sync brings them in."""
-    document = json.dumps({"meta": {"api-version": "1.4"}, "name": name, "files": [entry(built) for built in distributions]})
-    call = FakeCall({f"{name}/": page(document, "application/vnd.pypi.simple.v1+json")}, SelectionOptions())
+    document = json.dumps(
+        {
+            "meta": {"api-version": "1.4"},
+            "name": name,
+            "files": [entry(built) for built in distributions],
+        }
+    )
+    call = FakeCall(
+        {f"{name}/": page(document, "application/vnd.pypi.simple.v1+json")}, SelectionOptions()
+    )
     units: Any = asyncio.run(PythonImporter().read(call, Group(name)))
     assert call.refused == {}
     return [stored(unit, name) for unit in units]
@@ -63,7 +73,9 @@ def imported(name: str, distributions: list[Built]) -> list[StoredUnit]:
 def index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[IndexServer]:
     conduit = FakePublishConduit({"bar-baz": imported("bar-baz", BAR), "foo": imported("foo", FOO)})
     PythonPublisher().publish(conduit, PluginCallConfiguration({}, {}, {}))
-    contents = {built.sha256: built.content for built in [*FOO, *BAR]} | {built.metadata_sha256: built.metadata for built in [*FOO, *BAR]}
+    contents = {built.sha256: built.content for built in [*FOO, *BAR]} | {
+        built.metadata_sha256: built.metadata for built in [*FOO, *BAR]
+    }
     write_tree(conduit.merged, contents, tmp_path / "tree")
     with serving(tmp_path / "tree", json=request.param == "json") as server:
         yield server
@@ -71,42 +83,115 @@ def index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[IndexServe
 
 def run(*command: str, home: Path) -> str:
     """A client with no configuration but ours. Its complaints are part of what it says."""
-    environment = {"PATH": os.environ["PATH"], "HOME": str(home), "UV_NO_CONFIG": "1", "PIP_CONFIG_FILE": os.devnull, "NO_COLOR": "1"}
-    done = subprocess.run(command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120)
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(home),
+        "UV_NO_CONFIG": "1",
+        "PIP_CONFIG_FILE": os.devnull,
+        "NO_COLOR": "1",
+    }
+    done = subprocess.run(
+        command,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=120,
+    )
     assert done.returncode == 0, done.stdout
     return done.stdout
 
 
 def pip(*arguments: str, home: Path) -> str:
-    return run(sys.executable, "-m", "pip", *arguments, "--no-cache-dir", "--disable-pip-version-check", home=home)
+    return run(
+        sys.executable,
+        "-m",
+        "pip",
+        *arguments,
+        "--no-cache-dir",
+        "--disable-pip-version-check",
+        home=home,
+    )
 
 
 def uv(*arguments: str, home: Path) -> str:
-    return run(str(Path(sys.executable).with_name("uv")), *arguments, "--no-cache", "--python", sys.executable, home=home)
+    return run(
+        str(Path(sys.executable).with_name("uv")),
+        *arguments,
+        "--no-cache",
+        "--python",
+        sys.executable,
+        home=home,
+    )
 
 
 def test_pip_downloads_the_right_file_with_its_digest(index: IndexServer, tmp_path: Path) -> None:
-    said = pip("download", "--no-deps", "--index-url", f"{index.url}simple/", "-d", str(tmp_path / "got"), "foo", home=tmp_path)
-    assert [path.name for path in (tmp_path / "got").iterdir()] == ["foo-1.1+local.1-py3-none-any.whl"]
+    said = pip(
+        "download",
+        "--no-deps",
+        "--index-url",
+        f"{index.url}simple/",
+        "-d",
+        str(tmp_path / "got"),
+        "foo",
+        home=tmp_path,
+    )
+    assert [path.name for path in (tmp_path / "got").iterdir()] == [
+        "foo-1.1+local.1-py3-none-any.whl"
+    ]
     assert (tmp_path / "got" / "foo-1.1+local.1-py3-none-any.whl").read_bytes() == FOO[1].content
     assert "WARNING" not in said
 
 
-def test_pip_installs_with_dependencies_and_reads_metadata_files(index: IndexServer, tmp_path: Path) -> None:
-    pip("install", "--only-binary", ":all:", "--index-url", f"{index.url}simple/", "--target", str(tmp_path / "site"), "foo==1.0", home=tmp_path)
+def test_pip_installs_with_dependencies_and_reads_metadata_files(
+    index: IndexServer, tmp_path: Path
+) -> None:
+    pip(
+        "install",
+        "--only-binary",
+        ":all:",
+        "--index-url",
+        f"{index.url}simple/",
+        "--target",
+        str(tmp_path / "site"),
+        "foo==1.0",
+        home=tmp_path,
+    )
     assert (tmp_path / "site" / "foo.py").read_text() == 'VERSION = "1.0"\n'
     assert (tmp_path / "site" / "bar_baz.py").read_text() == 'VERSION = "1.0"\n'
     assert any(path.endswith("bar_baz-1.0-py3-none-any.whl.metadata") for path in index.asked)
 
 
-def test_pip_refuses_a_yanked_file_unless_it_is_pinned_and_says_why(index: IndexServer, tmp_path: Path) -> None:
-    said = pip("download", "--no-deps", "--index-url", f"{index.url}simple/", "-d", str(tmp_path / "got"), "foo==1.2", home=tmp_path)
+def test_pip_refuses_a_yanked_file_unless_it_is_pinned_and_says_why(
+    index: IndexServer, tmp_path: Path
+) -> None:
+    said = pip(
+        "download",
+        "--no-deps",
+        "--index-url",
+        f"{index.url}simple/",
+        "-d",
+        str(tmp_path / "got"),
+        "foo==1.2",
+        home=tmp_path,
+    )
     assert 'broken "badly"' in said
 
 
 def test_uv_resolves_by_metadata_files_and_upload_times(index: IndexServer, tmp_path: Path) -> None:
     target = tmp_path / "site"
-    said = uv("pip", "install", "--target", str(target), "--index-url", f"{index.url}simple/", "--exclude-newer", "2025-06-01", "foo", home=tmp_path)
+    said = uv(
+        "pip",
+        "install",
+        "--target",
+        str(target),
+        "--index-url",
+        f"{index.url}simple/",
+        "--exclude-newer",
+        "2025-06-01",
+        "foo",
+        home=tmp_path,
+    )
     assert (target / "foo.py").read_text() == 'VERSION = "1.1+local.1"\n'
     assert (target / "bar_baz.py").read_text() == 'VERSION = "1.0"\n'
     assert any(path.endswith("foo-1.1+local.1-py3-none-any.whl.metadata") for path in index.asked)
@@ -114,11 +199,30 @@ def test_uv_resolves_by_metadata_files_and_upload_times(index: IndexServer, tmp_
 
 
 def test_uv_excludes_what_is_newer(index: IndexServer, tmp_path: Path) -> None:
-    command = ["pip", "install", "--target", str(tmp_path / "site"), "--index-url", f"{index.url}simple/", "--exclude-newer", "2024-12-31", "foo"]
+    command = [
+        "pip",
+        "install",
+        "--target",
+        str(tmp_path / "site"),
+        "--index-url",
+        f"{index.url}simple/",
+        "--exclude-newer",
+        "2024-12-31",
+        "foo",
+    ]
     with pytest.raises(AssertionError, match="No solution found"):
         uv(*command, home=tmp_path)
 
 
 def test_uv_says_why_a_file_is_yanked(index: IndexServer, tmp_path: Path) -> None:
-    said = uv("pip", "install", "--target", str(tmp_path / "site"), "--index-url", f"{index.url}simple/", "foo==1.2", home=tmp_path)
+    said = uv(
+        "pip",
+        "install",
+        "--target",
+        str(tmp_path / "site"),
+        "--index-url",
+        f"{index.url}simple/",
+        "foo==1.2",
+        home=tmp_path,
+    )
     assert 'broken "badly"' in said

@@ -43,15 +43,33 @@ def message(result: Closed, project: str, kind: type[Exception] = Refused) -> st
 class TestFollowing:
     def test_every_release_that_satisfies_some_requirer_comes_in_and_no_other(self) -> None:
         result = closed(
-            index(app={"1": ["lib>=2", "other"], "2": ["lib==1"]}, other={"1": ["lib<1"]}, lib={"0.5": [], "1": [], "1.5": [], "2": [], "3": []}),
+            index(
+                app={"1": ["lib>=2", "other"], "2": ["lib==1"]},
+                other={"1": ["lib<1"]},
+                lib={"0.5": [], "1": [], "1.5": [], "2": [], "3": []},
+            ),
             ["app"],
         )
         assert result.versions == {"app": ["1", "2"], "other": ["1"], "lib": ["0.5", "1", "2", "3"]}
-        assert result.refused["lib"] == {"lib-1.5-py3-none-any.whl": "matches no include or dependency"}
+        assert result.refused["lib"] == {
+            "lib-1.5-py3-none-any.whl": "matches no include or dependency"
+        }
 
-    def test_each_file_says_by_which_requirements_it_came_with_the_newest_release_that_has_them(self) -> None:
-        result = closed(index(app={"1.9": ["lib>=1"], "1.10": ["lib>=1"]}, tool={"3": ["LIB (<2)"]}, lib={"1": [], "2": []}), ["app", "tool"])
-        assert result.pulled_by["lib-1-py3-none-any.whl"] == ["tool 3 requires lib<2", "app 1.10 requires lib>=1"]
+    def test_each_file_says_by_which_requirements_it_came_with_the_newest_release_that_has_them(
+        self,
+    ) -> None:
+        result = closed(
+            index(
+                app={"1.9": ["lib>=1"], "1.10": ["lib>=1"]},
+                tool={"3": ["LIB (<2)"]},
+                lib={"1": [], "2": []},
+            ),
+            ["app", "tool"],
+        )
+        assert result.pulled_by["lib-1-py3-none-any.whl"] == [
+            "tool 3 requires lib<2",
+            "app 1.10 requires lib>=1",
+        ]
         assert result.pulled_by["lib-2-py3-none-any.whl"] == ["app 1.10 requires lib>=1"]
         assert result.pulled_by["app-1.10-py3-none-any.whl"] == []
 
@@ -73,7 +91,9 @@ class TestFollowing:
         assert (result.versions, result.call.fetched) == ({"app": ["1"]}, [])
 
     def test_cycles_end(self) -> None:
-        result = closed(index(a={"1": ["b"], "2": []}, b={"1": ["c", "b"]}, c={"1": ["a>=2", "c==1"]}), ["a==1"])
+        result = closed(
+            index(a={"1": ["b"], "2": []}, b={"1": ["c", "b"]}, c={"1": ["a>=2", "c==1"]}), ["a==1"]
+        )
         assert result.versions == {"a": ["1", "2"], "b": ["1"], "c": ["1"]}
 
     def test_a_glob_starts_from_the_list(self) -> None:
@@ -86,7 +106,10 @@ class TestFollowing:
 
     def test_single_files_are_followed_too(self) -> None:
         made = index(app={"1": ["lib"], "2": ["other"]}, lib={"1": []}, other={"1": []})
-        assert closed(made, files=["app-1-py3-none-any.whl"]).versions == {"app": ["1"], "lib": ["1"]}
+        assert closed(made, files=["app-1-py3-none-any.whl"]).versions == {
+            "app": ["1"],
+            "lib": ["1"],
+        }
 
     def test_equal_metadata_is_read_once(self) -> None:
         made = RequiringIndex()
@@ -110,8 +133,15 @@ class TestVersions:
             ("lib>=1.0,>=1.0a1", ["1.0", "1.5", "2.0b1"]),
         ],
     )
-    def test_pre_releases_satisfy_where_named_or_where_nothing_else_does(self, requirement: str, versions: list[str]) -> None:
-        assert closed(index(app={"1": [requirement]}, lib={"1.0": [], "1.5": [], "2.0b1": []}), ["app"]).versions["lib"] == versions
+    def test_pre_releases_satisfy_where_named_or_where_nothing_else_does(
+        self, requirement: str, versions: list[str]
+    ) -> None:
+        assert (
+            closed(
+                index(app={"1": [requirement]}, lib={"1.0": [], "1.5": [], "2.0b1": []}), ["app"]
+            ).versions["lib"]
+            == versions
+        )
 
     def test_versions_are_compared_as_versions_however_they_are_written(self) -> None:
         result = closed(index(app={"1": ["lib==1.0.0"]}, lib={"1": [], "1.0.post1": []}), ["app"])
@@ -120,40 +150,79 @@ class TestVersions:
 
 class TestExtras:
     def test_only_extras_that_are_asked_for_are_followed(self) -> None:
-        made = index(app={"1": ["one; extra == 'A_b'", "two; extra == 'c'"]}, one={"1": []}, two={"1": []})
+        made = index(
+            app={"1": ["one; extra == 'A_b'", "two; extra == 'c'"]}, one={"1": []}, two={"1": []}
+        )
         assert set(closed(made, ["app"]).versions) == {"app"}
         assert set(closed(made, ["app[a.B]"]).versions) == {"app", "one"}
         assert set(closed(made, ["app[a-b,c]"]).versions) == {"app", "one", "two"}
 
     def test_extras_of_a_rule_are_for_the_releases_that_it_means(self) -> None:
-        made = index(app={"1": ["one; extra == 'x'"], "2": ["two; extra == 'x'"]}, one={"1": []}, two={"1": []})
+        made = index(
+            app={"1": ["one; extra == 'x'"], "2": ["two; extra == 'x'"]},
+            one={"1": []},
+            two={"1": []},
+        )
         assert set(closed(made, ["app", "app[x]>=2"]).versions) == {"app", "two"}
 
     def test_extras_come_with_requirements_and_may_come_late(self) -> None:
-        made = index(app={"1": ["lib", "mid"]}, mid={"1": ["lib[x]>=2"]}, lib={"1": ["old; extra=='x'"], "2": ["new; extra=='x'"]}, new={"1": []})
-        assert closed(made, ["app"]).versions == {"app": ["1"], "mid": ["1"], "lib": ["1", "2"], "new": ["1"]}
+        made = index(
+            app={"1": ["lib", "mid"]},
+            mid={"1": ["lib[x]>=2"]},
+            lib={"1": ["old; extra=='x'"], "2": ["new; extra=='x'"]},
+            new={"1": []},
+        )
+        assert closed(made, ["app"]).versions == {
+            "app": ["1"],
+            "mid": ["1"],
+            "lib": ["1", "2"],
+            "new": ["1"],
+        }
 
     def test_a_release_that_requires_itself_means_its_own_extras_and_no_other_release(self) -> None:
-        made = index(app={"1": []}, lib={"1": ["lib[a]; extra=='all'", "one; extra=='a'"], "2": ["two; extra=='a'"]}, one={"1": []}, two={"1": []})
+        made = index(
+            app={"1": []},
+            lib={"1": ["lib[a]; extra=='all'", "one; extra=='a'"], "2": ["two; extra=='a'"]},
+            one={"1": []},
+            two={"1": []},
+        )
         assert closed(made, ["lib[all]==1"]).versions == {"lib": ["1"], "one": ["1"]}
 
 
 class TestEnvironments:
     def test_without_environments_every_marker_but_an_extras_holds(self) -> None:
         made = index(
-            app={"1": ["win; sys_platform=='win32'", "old; python_version<'3'", "x; extra=='x' and os_name=='nt'"]}, win={"1": []}, old={"1": []}
+            app={
+                "1": [
+                    "win; sys_platform=='win32'",
+                    "old; python_version<'3'",
+                    "x; extra=='x' and os_name=='nt'",
+                ]
+            },
+            win={"1": []},
+            old={"1": []},
         )
         assert set(closed(made, ["app"]).versions) == {"app", "win", "old"}
 
     def test_a_marker_must_hold_in_one_environment(self) -> None:
         made = index(
-            app={"1": ["win; sys_platform=='win32'", "nix; os_name=='posix'", "arm; platform_machine=='arm64'"]}, nix={"1": []}, arm={"1": []}
+            app={
+                "1": [
+                    "win; sys_platform=='win32'",
+                    "nix; os_name=='posix'",
+                    "arm; platform_machine=='arm64'",
+                ]
+            },
+            nix={"1": []},
+            arm={"1": []},
         )
         assert set(closed(made, ["app"], environments=LINUX).versions) == {"app", "nix", "arm"}
 
     def test_a_rule_for_other_environments_takes_its_files_and_follows_nothing(self) -> None:
         made = index(app={"1": ["lib"]}, lib={"1": []})
-        assert set(closed(made, ["app; sys_platform == 'win32'"], environments=LINUX).versions) == {"app"}
+        assert set(closed(made, ["app; sys_platform == 'win32'"], environments=LINUX).versions) == {
+            "app"
+        }
         assert set(closed(made, ["app; sys_platform == 'win32'"]).versions) == {"app", "lib"}
 
     def test_files_for_other_pythons_are_neither_pulled_in_nor_followed(self) -> None:
@@ -162,7 +231,10 @@ class TestEnvironments:
         made.add("lib", {"2": []}, requires_python=">=3.8")
         result = closed(made, ["app"], environments=LINUX)
         assert result.versions == {"app": ["1"], "lib": ["2"]}
-        assert closed(made, ["app", "lib"], environments=LINUX).versions == {"app": ["1"], "lib": ["1", "2"]}
+        assert closed(made, ["app", "lib"], environments=LINUX).versions == {
+            "app": ["1"],
+            "lib": ["1", "2"],
+        }
         assert closed(made, ["app"]).versions == {"app": ["1"], "lib": ["1", "2"], "old": ["1"]}
 
     def test_markers_of_a_file_are_asked_for_the_environments_that_it_runs_on(self) -> None:
@@ -175,7 +247,11 @@ class TestEnvironments:
         made = index(app={"1": ["lib"]})
         made.add("lib", {"1": []}, requires_python="<3")
         said = message(closed(made, ["app"], environments=LINUX), "lib")
-        assert said == 'lib is required by app 1 <- team\'s include "app": the index has no such release that runs on a declared Python'
+        assert (
+            said
+            == 'lib is required by app 1 <- team\'s include "app": the index has no such release'
+            " that runs on a declared Python"
+        )
 
 
 class TestFilters:
@@ -188,16 +264,26 @@ class TestFilters:
 
     def test_latest_narrows_what_dependencies_bring(self) -> None:
         made = index(app={"1": ["lib"]}, lib={"1": ["old"], "2": ["new"]}, new={"1": []})
-        assert closed(made, ["app"], filters={"latest": 1}).versions == {"app": ["1"], "lib": ["2"], "new": ["1"]}
+        assert closed(made, ["app"], filters={"latest": 1}).versions == {
+            "app": ["1"],
+            "lib": ["2"],
+            "new": ["1"],
+        }
 
     def test_an_excluded_dependency_is_nobodys_here_and_no_error(self) -> None:
-        result = closed(index(app={"1": ["lib>=3", "part"]}, lib={"1": []}, part={"1": ["more"], "2": []}), ["app"], exclude=["lib", "part<2"])
+        result = closed(
+            index(app={"1": ["lib>=3", "part"]}, lib={"1": []}, part={"1": ["more"], "2": []}),
+            ["app"],
+            exclude=["lib", "part<2"],
+        )
         assert result.versions == {"app": ["1"], "part": ["2"]}
         assert result.failures == {}
         assert "lib" not in result.groups
 
     def test_what_an_earlier_source_has_is_neither_asked_for_nor_followed(self) -> None:
-        made = index(app={"1": ["ours"]}, ours={"1": ["evil"]}, evil={"1": []}, mine={"1": ["evil"]})
+        made = index(
+            app={"1": ["ours"]}, ours={"1": ["evil"]}, evil={"1": []}, mine={"1": ["evil"]}
+        )
         result = closed(made, ["app", "mine"], others=["ours", "mine"])
         assert set(result.groups) == {"app", "mine"}
         asked = {url for url, _, _ in result.call.asked}
@@ -209,22 +295,34 @@ class TestFilters:
 
 class TestUnavailable:
     def test_an_unknown_project_is_an_error_with_its_chain_and_others_go_on(self) -> None:
-        result = closed(index(app={"1": ["web>=2", "lib"]}, web={"2": ["idna>=2.5"]}, lib={"1": []}), ["app>=1"])
-        assert message(result, "idna") == 'idna>=2.5 is required by web 2 <- app 1 <- team\'s include "app>=1": the index has no such project'
+        result = closed(
+            index(app={"1": ["web>=2", "lib"]}, web={"2": ["idna>=2.5"]}, lib={"1": []}), ["app>=1"]
+        )
+        assert (
+            message(result, "idna")
+            == 'idna>=2.5 is required by web 2 <- app 1 <- team\'s include "app>=1": the index has'
+            " no such project"
+        )
         assert result.versions == {"app": ["1"], "web": ["2"], "lib": ["1"]}
 
     def test_no_release_that_satisfies_is_an_error_of_that_project(self) -> None:
         result = closed(index(app={"1": ["lib>=9", "lib>=8"]}, lib={"1": []}), ["app"])
-        assert message(result, "lib") == (
-            'lib>=8 is required by app 1 <- team\'s include "app": the index has no such release, and 1 more of its requirements are not met'
+        assert (
+            message(result, "lib")
+            == 'lib>=8 is required by app 1 <- team\'s include "app": the index has no such'
+            " release, and 1 more of its requirements are not met"
         )
 
-    def test_while_an_error_keeps_what_is_committed_nothing_that_it_requires_may_leave(self) -> None:
+    def test_while_an_error_keeps_what_is_committed_nothing_that_it_requires_may_leave(
+        self,
+    ) -> None:
         made = index(app={"1": ["lib>=1"]}, lib={"1": []})
         locked = ["app==1 --hash=sha256:" + "0" * 64]
         for gone in (Gone("404"), Withdrawn("quarantined upstream")):
             made.pages["gone/"] = gone
-            assert not closed(made, ["app", "gone"]).call.partial, "it goes, and so may what it requires"
+            assert not closed(made, ["app", "gone"]).call.partial, (
+                "it goes, and so may what it requires"
+            )
         assert closed(index(app={"1": ["lib"]}), ["app"]).call.partial
         assert closed(index(app={"1": ["lib>=9"]}, lib={"1": []}), ["app"]).call.partial
         assert not closed(made, ["app"]).call.partial
@@ -242,10 +340,16 @@ class TestUnavailable:
     def test_a_quarantined_dependency_is_gone_and_says_who_needs_it(self) -> None:
         made = index(app={"1": ["lib"]}, lib={"1": []})
         made.show("lib", **{"project-status": {"status": "quarantined", "reason": "malware"}})
-        assert 'quarantined upstream: "malware"; lib is required by app 1' in message(closed(made, ["app"]), "lib", Withdrawn)
+        assert 'quarantined upstream: "malware"; lib is required by app 1' in message(
+            closed(made, ["app"]), "lib", Withdrawn
+        )
 
-    @pytest.mark.parametrize("error", [Unreachable("no answer"), NotCached("never read"), Refused("403")])
-    def test_a_page_that_cannot_be_had_is_its_own_failure_and_nothing_may_leave(self, error: Exception) -> None:
+    @pytest.mark.parametrize(
+        "error", [Unreachable("no answer"), NotCached("never read"), Refused("403")]
+    )
+    def test_a_page_that_cannot_be_had_is_its_own_failure_and_nothing_may_leave(
+        self, error: Exception
+    ) -> None:
         made = index(app={"1": ["lib", "broken"]}, lib={"1": []})
         made.pages["broken/"] = error
         result = closed(made, ["app"])
@@ -254,7 +358,9 @@ class TestUnavailable:
         assert result.call.partial
         assert len([url for url, _, _ in result.call.asked if url == "broken/"]) == 1
 
-    def test_a_page_that_cannot_be_understood_is_read_again_by_its_group_so_that_it_is_forgotten(self) -> None:
+    def test_a_page_that_cannot_be_understood_is_read_again_by_its_group_so_that_it_is_forgotten(
+        self,
+    ) -> None:
         made = index(app={"1": ["broken"]})
         made.pages["broken/"] = page("{", JSON)
         result = closed(made, ["app"])
@@ -264,7 +370,9 @@ class TestUnavailable:
 
     def test_metadata_that_cannot_be_had_for_now_fails_its_project_alone(self) -> None:
         made = index(app={"1": ["lib"]}, lib={"1": ["more"], "2": []})
-        made.files["https://files.example.org/lib-2-py3-none-any.whl.metadata"] = Unreachable("no answer")
+        made.files["https://files.example.org/lib-2-py3-none-any.whl.metadata"] = Unreachable(
+            "no answer"
+        )
         result = closed(made, ["app"])
         assert result.failures["lib"].args == ("no answer",)
         assert result.versions == {"app": ["1"]}
@@ -309,7 +417,10 @@ class TestBrokenMetadata:
 
     def test_headers_are_read_as_mail_headers_are(self) -> None:
         made = index(one={"1": []}, two={"1": []})
-        text = b"Metadata-Version: 2.1\r\nName: app\r\nrequires-dist: one\r\n  >=1\r\nREQUIRES-DIST: two\r\n\r\nRequires-Dist: three\r\n"
+        text = (
+            b"Metadata-Version: 2.1\r\nName: app\r\nrequires-dist: one\r\n  >=1\r\nREQUIRES-DIST:"
+            b" two\r\n\r\nRequires-Dist: three\r\n"
+        )
         made.add_metadata("app", "1", text)
         assert set(closed(made, ["app"]).versions) == {"app", "one", "two"}
 
@@ -318,17 +429,28 @@ class TestValidators:
     def test_an_unchanged_index_is_unchanged_and_its_pages_are_all_that_is_asked_for(self) -> None:
         made = index(app={"1": ["lib"]}, lib={"1": ["more"]}, more={"1": []})
         first = closed(made, ["app"])
-        second = closed(made, ["app"], committed=[str(group.validator) for group in first.groups.values()])
+        second = closed(
+            made, ["app"], committed=[str(group.validator) for group in first.groups.values()]
+        )
         assert second.unchanged == {"app", "lib", "more"}
-        assert {name: group.validator for name, group in first.groups.items()} == {name: group.validator for name, group in second.groups.items()}
+        assert {name: group.validator for name, group in first.groups.items()} == {
+            name: group.validator for name, group in second.groups.items()
+        }
 
-    def test_a_new_requirement_changes_the_group_that_it_means_and_a_new_requirer_does_not(self) -> None:
+    def test_a_new_requirement_changes_the_group_that_it_means_and_a_new_requirer_does_not(
+        self,
+    ) -> None:
         def validators(**more: dict[str, list[str]]) -> dict[str, Any]:
             made = index(app={"1": ["lib>=1"]}, lib={"1": [], "2": []}, **more)
-            return {name: group.validator for name, group in closed(made, ["app", *more]).groups.items()}
+            return {
+                name: group.validator for name, group in closed(made, ["app", *more]).groups.items()
+            }
 
         plain = validators()
-        assert validators(tool={"1": ["lib>=1"]}) == {**plain, "tool": validators(tool={"1": ["lib>=1"]})["tool"]}
+        assert validators(tool={"1": ["lib>=1"]}) == {
+            **plain,
+            "tool": validators(tool={"1": ["lib>=1"]})["tool"],
+        }
         assert validators(tool={"1": ["lib>=2"]})["lib"] != plain["lib"]
         assert validators(tool={"1": ["lib>=2"]})["app"] == plain["app"]
 
@@ -337,8 +459,13 @@ class TestValidators:
         made.list({"acme": 3, "acme-lib": 9})
         result = closed(made, ["acme*"])
         assert str(result.groups["acme-lib"].validator).startswith("serial:9 pulled:")
-        assert {(url, serial) for url, _, serial in result.call.asked if url} == {("acme/", 3), ("acme-lib/", 9)}
-        again = closed(made, ["acme*"], committed=[str(group.validator) for group in result.groups.values()])
+        assert {(url, serial) for url, _, serial in result.call.asked if url} == {
+            ("acme/", 3),
+            ("acme-lib/", 9),
+        }
+        again = closed(
+            made, ["acme*"], committed=[str(group.validator) for group in result.groups.values()]
+        )
         assert again.unchanged == {"acme", "acme-lib"}
 
     def test_what_an_incomplete_run_found_is_decided_again(self) -> None:
@@ -360,25 +487,43 @@ REQUIREMENTS = st.builds(
     st.sampled_from(["", "; extra == 'x'", "; extra == 'y'", "; python_version < '3'"]),
 )
 GRAPHS = st.dictionaries(
-    st.sampled_from(NAMES), st.dictionaries(st.sampled_from(["1", "2", "3a1"]), st.lists(REQUIREMENTS, max_size=3), min_size=1), min_size=1
+    st.sampled_from(NAMES),
+    st.dictionaries(
+        st.sampled_from(["1", "2", "3a1"]), st.lists(REQUIREMENTS, max_size=3), min_size=1
+    ),
+    min_size=1,
 )
 Graph = dict[str, dict[str, list[str]]]
 
 
 def naive(graph: Graph, roots: set[str]) -> tuple[set[tuple[str, str]], set[str]]:
-    """The least fixpoint as the definition has it, again and again over everything until nothing is new; and the projects that fall short."""
+    """The least fixpoint as the definition has it, again and again over everything until nothing is
+    new; and the projects that fall short.
+    """
     chosen = {(name, version, "") for name in roots for version in graph.get(name, {})}
     short = roots - graph.keys()
     while True:
         new = set(chosen)
         for name, version, extra in chosen:
             for requirement in map(Requirement, graph[name][version]):
-                if requirement.marker is not None and "extra" in str(requirement.marker) and not requirement.marker.evaluate({"extra": extra}):
+                if (
+                    requirement.marker is not None
+                    and "extra" in str(requirement.marker)
+                    and not requirement.marker.evaluate({"extra": extra})
+                ):
                     continue
                 versions = {Version(text): text for text in graph.get(requirement.name, {})}
-                meant = [versions[one] for one in requirement.specifier.filter(versions)] if requirement.name != name else [version]
+                meant = (
+                    [versions[one] for one in requirement.specifier.filter(versions)]
+                    if requirement.name != name
+                    else [version]
+                )
                 short |= set() if meant else {requirement.name}
-                new |= {(requirement.name, one, wanted) for one in meant for wanted in ("", *requirement.extras)}
+                new |= {
+                    (requirement.name, decision, wanted)
+                    for decision in meant
+                    for wanted in ("", *requirement.extras)
+                }
         if new == chosen:
             return {(name, version) for name, version, _ in chosen}, short
         chosen = new
@@ -389,14 +534,19 @@ def computed(graph: Graph, roots: set[str]) -> tuple[set[tuple[str, str]], set[s
     for name, releases in graph.items():
         made.add(name, releases)
     result = closed(made, sorted(roots))
-    return {(name, version) for name, versions in result.versions.items() for version in versions}, set(result.failures)
+    return {
+        (name, version) for name, versions in result.versions.items() for version in versions
+    }, set(result.failures)
 
 
 @settings(max_examples=80, deadline=None)
 @given(GRAPHS, st.sets(st.sampled_from(NAMES), min_size=1, max_size=3))
 def test_the_closure_is_the_least_fixpoint(graph: Graph, roots: set[str]) -> None:
     chosen, short = naive(graph, roots)
-    assert computed(graph, roots) == ({(name, version) for name, version in chosen if name not in short}, short)
+    assert computed(graph, roots) == (
+        {(name, version) for name, version in chosen if name not in short},
+        short,
+    )
 
 
 @settings(max_examples=30, deadline=None)

@@ -19,8 +19,9 @@ def test_the_constant_is_the_librarys() -> None:
 
 def test_reading_it_imports_nothing_heavy() -> None:
     program = (
-        "import sys\nfrom reconciler_python.constants import constant\n"
-        "assert constant('pypi_simple', 'PYPI_SIMPLE_ENDPOINT')\nassert 'pypi_simple' not in sys.modules and 'requests' not in sys.modules"
+        "import sys\nfrom reconciler_python.constants import constant\nassert"
+        " constant('pypi_simple', 'PYPI_SIMPLE_ENDPOINT')\nassert 'pypi_simple' not in sys.modules"
+        " and 'requests' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
 

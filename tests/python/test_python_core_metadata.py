@@ -1,4 +1,6 @@
-"""Where requirements are read from: beside a file, out of parts of it, whole; and what hostile archives come to."""
+"""Where requirements are read from: beside a file, out of parts of it, whole; and what hostile
+archives come to.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,13 @@ from hypothesis import strategies as st
 
 from reconciler.plugin import Artifact, Gone, Malformed, Part, Unit, Unreachable
 from reconciler_python.reading import partial_files, sdists
-from reconciler_python.reading.core_metadata import UnreadableMetadata, core_metadata, dependencies_of, field_values, read_dependencies
+from reconciler_python.reading.core_metadata import (
+    UnreadableMetadata,
+    core_metadata,
+    dependencies_of,
+    field_values,
+    read_dependencies,
+)
 from tests.support.calls import FakeCall, page
 from tests.support.requiring import RequiringIndex, closed
 from tests.support.wheels import Built, build_egg, build_sdist, build_wheel, zipped
@@ -49,10 +57,24 @@ class PartsCall(FakeCall):
 
 def unit_of(filename: str, content: bytes, metadata: bytes | None = None) -> Unit:
     kinds = {".whl": "wheel", ".egg": "egg"}
-    artifacts = [Artifact(filename, hashlib.sha256(content).hexdigest(), len(content), URL + filename)]
+    artifacts = [
+        Artifact(filename, hashlib.sha256(content).hexdigest(), len(content), URL + filename)
+    ]
     if metadata is not None:
-        artifacts.append(Artifact(f"{filename}.metadata", hashlib.sha256(metadata).hexdigest(), None, f"{URL}{filename}.metadata"))
-    return Unit("python.distribution", filename, {"name": "app", "version": "1", "packageType": kinds.get(filename[-4:], "sdist")}, artifacts)
+        artifacts.append(
+            Artifact(
+                f"{filename}.metadata",
+                hashlib.sha256(metadata).hexdigest(),
+                None,
+                f"{URL}{filename}.metadata",
+            )
+        )
+    return Unit(
+        "python.distribution",
+        filename,
+        {"name": "app", "version": "1", "packageType": kinds.get(filename[-4:], "sdist")},
+        artifacts,
+    )
 
 
 def read(filename: str, content: bytes, **keys: Exception) -> tuple[bytes | None, PartsCall]:
@@ -72,12 +94,17 @@ def tar(members: Mapping[str, bytes], *, form: int = tarfile.PAX_FORMAT) -> byte
 
 class TestWheels:
     def test_a_large_wheel_is_read_from_its_end(self) -> None:
-        found, call = read("app-1-py3-none-any.whl", zipped({"app/data.bin": NOISE, "app-1.dist-info/METADATA": INFO}))
+        found, call = read(
+            "app-1-py3-none-any.whl",
+            zipped({"app/data.bin": NOISE, "app-1.dist-info/METADATA": INFO}),
+        )
         assert found == INFO
         assert call.parts == [(-65536, 65536)]
 
     def test_a_directory_and_a_member_further_from_the_end_are_fetched_by_themselves(self) -> None:
-        members = {"app-1.dist-info/METADATA": INFO, "app/data.bin": NOISE} | {f"app/{number:05}-{'x' * 60}.py": b"" for number in range(900)}
+        members = {"app-1.dist-info/METADATA": INFO, "app/data.bin": NOISE} | {
+            f"app/{number:05}-{'x' * 60}.py": b"" for number in range(900)
+        }
         content = zipped(members)
         found, call = read("app-1-py3-none-any.whl", content)
         assert found == INFO
@@ -85,24 +112,41 @@ class TestWheels:
         assert call.parts[0] == (-65536, 65536)
         assert call.parts[-1][0] == 0
 
-    def test_the_file_beside_is_asked_for_first_and_the_wheel_where_it_is_missing_or_another(self) -> None:
+    def test_the_file_beside_is_asked_for_first_and_the_wheel_where_it_is_missing_or_another(
+        self,
+    ) -> None:
         built = build_wheel("app", "1", requires=["lib"])
         unit = unit_of(built.filename, built.content, built.metadata)
         for beside, asked in ((built.metadata, 1), (Gone("404"), 2), (b"Name: other\n", 2)):
-            call = FakeCall({}, files={URL + built.filename: built.content, f"{URL}{built.filename}.metadata": beside})
+            call = FakeCall(
+                {},
+                files={
+                    URL + built.filename: built.content,
+                    f"{URL}{built.filename}.metadata": beside,
+                },
+            )
             assert asyncio.run(core_metadata(call, unit)) == built.metadata
             assert len(call.fetched) == asked
 
     def test_a_failure_of_the_network_is_no_missing_file(self) -> None:
         built = build_wheel("app", "1")
-        call = FakeCall({}, files={URL + built.filename: built.content, f"{URL}{built.filename}.metadata": Unreachable("no answer")})
+        call = FakeCall(
+            {},
+            files={
+                URL + built.filename: built.content,
+                f"{URL}{built.filename}.metadata": Unreachable("no answer"),
+            },
+        )
         with pytest.raises(Unreachable):
             asyncio.run(core_metadata(call, unit_of(built.filename, built.content, built.metadata)))
 
     def test_without_a_digest_the_file_is_read_whole(self) -> None:
         built = build_wheel("app", "1", requires=["lib"])
         unit = Unit(
-            "python.distribution", built.filename, {"name": "app", "version": "1", "packageType": "wheel"}, [Artifact(built.filename, "", None, URL)]
+            "python.distribution",
+            built.filename,
+            {"name": "app", "version": "1", "packageType": "wheel"},
+            [Artifact(built.filename, "", None, URL)],
         )
         call = FakeCall({URL: page(built.content, "application/octet-stream")})
         assert asyncio.run(core_metadata(call, unit)) == built.metadata
@@ -125,7 +169,16 @@ class TestWheels:
             struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 1, 1, 2**31, 0, 0),
             struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 1, 1, 2**20, 2**31, 0),
         ],
-        ids=["empty", "mark", "text", "no metadata", "foreign metadata", "odd compression", "large directory", "far directory"],
+        ids=[
+            "empty",
+            "mark",
+            "text",
+            "no metadata",
+            "foreign metadata",
+            "odd compression",
+            "large directory",
+            "far directory",
+        ],
     )
     def test_a_wheel_that_shows_none_is_unreadable(self, content: bytes) -> None:
         with pytest.raises(UnreadableMetadata, match="shows no METADATA"):
@@ -135,32 +188,62 @@ class TestWheels:
 class TestSdists:
     @pytest.mark.parametrize(
         ("ending", "pack"),
-        [(".tar.gz", gzip.compress), (".tgz", gzip.compress), (".tar.bz2", bz2.compress), (".tar.xz", lzma.compress), (".tar", bytes)],
+        [
+            (".tar.gz", gzip.compress),
+            (".tgz", gzip.compress),
+            (".tar.bz2", bz2.compress),
+            (".tar.xz", lzma.compress),
+            (".tar", bytes),
+        ],
     )
     @pytest.mark.parametrize("last", [False, True])
-    def test_pkg_info_is_found_wherever_it_stands(self, ending: str, pack: Pack, last: bool) -> None:
+    def test_pkg_info_is_found_wherever_it_stands(
+        self, ending: str, pack: Pack, last: bool
+    ) -> None:
         first = {"app-1/PKG-INFO": INFO} if not last else {}
-        members = {**first, "app-1/app.egg-info/PKG-INFO": b"x", "app-1/data": NOISE, "app-1/PKG-INFO": INFO, "app-1/z": NOISE}
+        members = {
+            **first,
+            "app-1/app.egg-info/PKG-INFO": b"x",
+            "app-1/data": NOISE,
+            "app-1/PKG-INFO": INFO,
+            "app-1/z": NOISE,
+        }
         found, call = read(f"app-1{ending}", pack(tar(members)))
         assert found == INFO
-        if not last and ending != ".tar.bz2":  # its blocks have 900,000 bytes, of which one gives nothing before it is whole
+        if (
+            not last and ending != ".tar.bz2"
+        ):  # its blocks have 900,000 bytes, of which one gives nothing before it is whole
             assert call.parts == [(0, 65536)]
         else:
             assert len(call.parts) <= 4
 
     def test_a_zip_is_read_from_its_end(self) -> None:
-        found, call = read("app-1.zip", zipped({"app-1/data": NOISE, "app-1/x/PKG-INFO": b"x", "app-1/PKG-INFO": INFO}))
+        found, call = read(
+            "app-1.zip",
+            zipped({"app-1/data": NOISE, "app-1/x/PKG-INFO": b"x", "app-1/PKG-INFO": INFO}),
+        )
         assert found == INFO
         assert call.parts == [(-65536, 65536)]
 
     @pytest.mark.parametrize("form", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT, tarfile.USTAR_FORMAT])
     def test_long_and_odd_names_are_read_as_tar_has_them(self, form: int) -> None:
         top = "a" * 90 + "/" if form == tarfile.USTAR_FORMAT else "\u00e4" * 120 + "/"
-        assert read("app-1.tar.gz", gzip.compress(tar({f"{top}{'b' * 60}": b"1", f"{top}PKG-INFO": INFO}, form=form)))[0] == INFO
-        assert read("app-1.tar.gz", gzip.compress(tar({"./app-1/PKG-INFO": INFO}, form=form)))[0] == INFO
+        assert (
+            read(
+                "app-1.tar.gz",
+                gzip.compress(tar({f"{top}{'b' * 60}": b"1", f"{top}PKG-INFO": INFO}, form=form)),
+            )[0]
+            == INFO
+        )
+        assert (
+            read("app-1.tar.gz", gzip.compress(tar({"./app-1/PKG-INFO": INFO}, form=form)))[0]
+            == INFO
+        )
 
     @pytest.mark.parametrize(
-        "content", [tar({"app-1/setup.py": b"x", "app-1/x/PKG-INFO": INFO, "PKG-INFO": INFO}), tar({})], ids=["elsewhere", "empty"]
+        "content",
+        [tar({"app-1/setup.py": b"x", "app-1/x/PKG-INFO": INFO, "PKG-INFO": INFO}), tar({})],
+        ids=["elsewhere", "empty"],
     )
     def test_without_pkg_info_it_requires_nothing(self, content: bytes) -> None:
         assert read("app-1.tar.gz", gzip.compress(content))[0] is None
@@ -191,20 +274,41 @@ class TestSdists:
             ("app-1.zip", b"PK", "no zip archive"),
             ("app-1.tar", tar({"app-1/PKG-INFO": INFO})[:560], "ends within"),
         ],
-        ids=["gz empty", "gz broken", "gz cut", "gz of text", "bz2 broken", "xz broken", "tar of text", "zip broken", "tar cut"],
+        ids=[
+            "gz empty",
+            "gz broken",
+            "gz cut",
+            "gz of text",
+            "bz2 broken",
+            "xz broken",
+            "tar of text",
+            "zip broken",
+            "tar cut",
+        ],
     )
-    def test_a_broken_archive_is_unreadable(self, filename: str, content: bytes, words: str) -> None:
+    def test_a_broken_archive_is_unreadable(
+        self, filename: str, content: bytes, words: str
+    ) -> None:
         if content == b"":
-            assert read(filename, content)[0] is None  # an empty stream is an empty archive, which states nothing
+            assert (
+                read(filename, content)[0] is None
+            )  # an empty stream is an empty archive, which states nothing
             return
         with pytest.raises(UnreadableMetadata, match=words):
             read(filename, content)
 
     def test_bombs_are_left_alone(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(sdists, "_UNPACKED", 1 << 20)
-        for pack, ending in ((gzip.compress, ".tar.gz"), (bz2.compress, ".tar.bz2"), (lzma.compress, ".tar.xz")):
+        for pack, ending in (
+            (gzip.compress, ".tar.gz"),
+            (bz2.compress, ".tar.bz2"),
+            (lzma.compress, ".tar.xz"),
+        ):
             with pytest.raises(UnreadableMetadata, match="first 1 MiB"):
-                read(f"app-1{ending}", pack(tar({"app-1/zeros": bytes(4 << 20), "app-1/PKG-INFO": INFO})))
+                read(
+                    f"app-1{ending}",
+                    pack(tar({"app-1/zeros": bytes(4 << 20), "app-1/PKG-INFO": INFO})),
+                )
 
     def test_sizes_that_lie_are_not_believed(self) -> None:
         entry = tarfile.TarInfo("app-1/PKG-INFO")
@@ -215,8 +319,12 @@ class TestSdists:
         with pytest.raises(UnreadableMetadata, match=r"negative|no tar"):
             read("app-1.tar", entry.tobuf(tarfile.GNU_FORMAT))
 
-    def test_what_is_too_far_in_is_a_failure_and_no_verdict(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Parts prove nothing: the whole decides, and where that is too large to be read, nobody does."""
+    def test_what_is_too_far_in_is_a_failure_and_no_verdict(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Parts prove nothing: the whole decides, and where that is too large to be read, nobody
+        does.
+        """
         monkeypatch.setattr(partial_files, "_MOST", 100_000)
         content = gzip.compress(tar({"app-1/data": NOISE, "app-1/PKG-INFO": INFO}))
         found, call = read("app-1.tar.gz", content)
@@ -241,7 +349,13 @@ class TestSdists:
 
 
 HEADER_LINES = [
-    *(b"Requires-Dist: lib", b"requires-dist:lib; os_name == 'nt'", b"REQUIRES-DIST:\tlib", b"Requires-Dist : lib", b"Requires-Dist-Not: lib"),
+    *(
+        b"Requires-Dist: lib",
+        b"requires-dist:lib; os_name == 'nt'",
+        b"REQUIRES-DIST:\tlib",
+        b"Requires-Dist : lib",
+        b"Requires-Dist-Not: lib",
+    ),
     *(
         b" ; os_name",
         b"\t== 'nt'",
@@ -271,12 +385,16 @@ class TestInTheClosure:
         made.add("more", {"1": []})
         assert closed(made, ["app"]).versions == {"app": ["1"], "lib": ["2"], "more": ["1"]}
 
-    def test_a_broken_sdist_is_refused_but_where_a_wheel_says_what_the_release_requires(self) -> None:
+    def test_a_broken_sdist_is_refused_but_where_a_wheel_says_what_the_release_requires(
+        self,
+    ) -> None:
         made = RequiringIndex()
         made.add("lib", {"1": []})
         made.add_file("app", build_sdist("app", "1"), content=b"broken")
         result = closed(made, ["app"])
-        assert result.refused["app"]["app-1.tar.gz"].startswith("its dependencies are unknown: it cannot be unpacked")
+        assert result.refused["app"]["app-1.tar.gz"].startswith(
+            "its dependencies are unknown: it cannot be unpacked"
+        )
         assert closed(made, ["app"], legacy="allow").taken == {"app": ["app-1.tar.gz"]}
         made.add_file("app", build_wheel("app", "1", requires=["lib"]))
         assert set(closed(made, ["app"]).taken["app"]) == {"app-1.tar.gz", "app-1-py3-none-any.whl"}
@@ -288,12 +406,19 @@ class TestInTheClosure:
         made.add_file("app", build_wheel("app", "1"))
         made.files.clear()
         result = closed(made, ["app"])
-        assert "`app-1-py3-none-any.whl`: what it requires cannot be read: " in str(result.failures["app"])
+        assert "`app-1-py3-none-any.whl`: what it requires cannot be read: " in str(
+            result.failures["app"]
+        )
 
 
 def _sdist(name: str, version: str, *requires: str) -> Built:
-    info = f"Metadata-Version: 2.2\nName: {name}\nVersion: {version}\n{''.join(f'Requires-Dist: {one}' + chr(10) for one in requires)}".encode()
-    return Built(f"{name}-{version}.tar.gz", gzip.compress(tar({f"{name}-{version}/PKG-INFO": info})), info)
+    info = (
+        f"Metadata-Version: 2.2\nName: {name}\nVersion:"
+        f" {version}\n{''.join(f'Requires-Dist: {require}' + chr(10) for require in requires)}".encode()
+    )
+    return Built(
+        f"{name}-{version}.tar.gz", gzip.compress(tar({f"{name}-{version}/PKG-INFO": info})), info
+    )
 
 
 class TestHeaders:
@@ -305,9 +430,13 @@ class TestHeaders:
 
     @settings(max_examples=200, deadline=None)
     @given(st.lists(st.sampled_from(HEADER_LINES), max_size=8), st.sampled_from([b"\n", b"\r\n"]))
-    def test_fields_are_those_that_the_mail_parser_finds(self, lines: list[bytes], end: bytes) -> None:
+    def test_fields_are_those_that_the_mail_parser_finds(
+        self, lines: list[bytes], end: bytes
+    ) -> None:
         header = end.join([b"Metadata-Version: 2.1", *lines, b""]).split(end * 2)[0]
-        expected = [" ".join(one.split()) for one in message_from_bytes(header).get_all("requires-dist", [])]
+        expected = [
+            " ".join(one.split()) for one in message_from_bytes(header).get_all("requires-dist", [])
+        ]
         assert field_values(header, b"requires-dist") == expected
 
     def test_a_description_is_not_read(self) -> None:

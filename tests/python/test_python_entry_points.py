@@ -33,19 +33,54 @@ def test_no_module_takes_the_place_of_an_entry_point() -> None:
     [
         (
             "importer",
-            ["reconciler_python.publishing.rendering", "reconciler_python.publishing.simple_publisher", "pypi_simple", "requests", "jinja2"],
+            [
+                "reconciler_python.publishing.rendering",
+                "reconciler_python.publishing.simple_publisher",
+                "pypi_simple",
+                "requests",
+                "jinja2",
+            ],
         ),
-        ("publisher", ["reconciler_python.simple_importer", "reconciler_python.reading.markup", "html.parser", "pypi_simple", "jinja2"]),
-        ("distribution", ["reconciler_python.simple_importer", "reconciler_python.publishing.simple_publisher", "html.parser", "pypi_simple"]),
-        ("project", ["reconciler_python.simple_importer", "reconciler_python.publishing.simple_publisher", "html.parser", "pypi_simple"]),
+        (
+            "publisher",
+            [
+                "reconciler_python.simple_importer",
+                "reconciler_python.reading.markup",
+                "html.parser",
+                "pypi_simple",
+                "jinja2",
+            ],
+        ),
+        (
+            "distribution",
+            [
+                "reconciler_python.simple_importer",
+                "reconciler_python.publishing.simple_publisher",
+                "html.parser",
+                "pypi_simple",
+            ],
+        ),
+        (
+            "project",
+            [
+                "reconciler_python.simple_importer",
+                "reconciler_python.publishing.simple_publisher",
+                "html.parser",
+                "pypi_simple",
+            ],
+        ),
     ],
 )
-def test_an_entry_point_imports_what_it_names_and_no_more(entry_point: str, unneeded: list[str]) -> None:
+def test_an_entry_point_imports_what_it_names_and_no_more(
+    entry_point: str, unneeded: list[str]
+) -> None:
     program = (
         "import sys, reconciler_python\n"
         "assert not [name for name in sys.modules if name.startswith('reconciler_python.')]\n"
         f"reconciler_python.{entry_point}()\n"
         f"print([name for name in {unneeded!r} if name in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-W", "error", "-c", program], text=True, capture_output=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program], text=True, capture_output=True, timeout=120
+    )
     assert (done.stdout.strip(), done.stderr) == ("[]", "")

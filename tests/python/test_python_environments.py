@@ -1,4 +1,6 @@
-"""Markers in declared environments: what they say is exact, what nobody said counts as true, extras are always exact."""
+"""Markers in declared environments: what they say is exact, what nobody said counts as true, extras
+are always exact.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ def environments(**declared: dict[str, str]) -> list[dict[str, str]]:
 
 
 class TestDerived:
-    def test_what_follows_from_python_and_platform_is_there_and_nothing_of_this_machine(self) -> None:
+    def test_what_follows_from_python_and_platform_is_there_and_nothing_of_this_machine(
+        self,
+    ) -> None:
         assert environments(one=LINUX) == [
             {
                 "python_version": "3.12",
@@ -55,10 +59,22 @@ class TestDerived:
         [
             ({"platform_system": "Windows"}, {"sys_platform": "win32", "os_name": "nt"}),
             ({"platform_system": "Darwin"}, {"sys_platform": "darwin", "os_name": "posix"}),
-            ({"sys_platform": "win32", "platform_machine": "AMD64"}, {"platform_system": "Windows", "platform_machine": "AMD64"}),
-            ({"sys_platform": "linux", "python_full_version": "3.12.4"}, {"implementation_version": "3.12.4"}),
-            ({"sys_platform": "linux", "platform_python_implementation": "PyPy"}, {"implementation_name": "pypy"}),
-            ({"sys_platform": "linux", "implementation_name": "pypy"}, {"platform_python_implementation": "PyPy"}),
+            (
+                {"sys_platform": "win32", "platform_machine": "AMD64"},
+                {"platform_system": "Windows", "platform_machine": "AMD64"},
+            ),
+            (
+                {"sys_platform": "linux", "python_full_version": "3.12.4"},
+                {"implementation_version": "3.12.4"},
+            ),
+            (
+                {"sys_platform": "linux", "platform_python_implementation": "PyPy"},
+                {"implementation_name": "pypy"},
+            ),
+            (
+                {"sys_platform": "linux", "implementation_name": "pypy"},
+                {"platform_python_implementation": "PyPy"},
+            ),
         ],
     )
     def test_one_word_gives_the_other(self, said: dict[str, str], follows: dict[str, str]) -> None:
@@ -70,19 +86,34 @@ class TestDerived:
         assert "implementation_version" not in found
 
     def test_environments_come_by_name_and_pythons_as_they_are_said(self) -> None:
-        options = SelectionOptions.model_validate({"environments": {"b": {**LINUX, "python_full_version": "3.12.4"}, "a": LINUX}})
+        options = SelectionOptions.model_validate(
+            {"environments": {"b": {**LINUX, "python_full_version": "3.12.4"}, "a": LINUX}}
+        )
         assert python_texts(options) == ["3.12", "==3.12.4"]
 
     @pytest.mark.parametrize(
         ("said", "words"),
         [
             ({"sys_platform": "linux"}, "python_version"),
-            ({"python_version": "3.12.4", "sys_platform": "linux"}, "`3.12.4` is no `python_version`"),
+            (
+                {"python_version": "3.12.4", "sys_platform": "linux"},
+                "`3.12.4` is no `python_version`",
+            ),
             ({"python_version": "3", "sys_platform": "linux"}, "`3` is no `python_version`"),
             ({"python_version": "3.12"}, "names its platform"),
             ({"python_version": "3.12", "platform_system": "BeOS"}, "names its platform"),
-            ({"python_version": "3.12", "python_full_version": "3.11.1", "sys_platform": "linux"}, "no Python 3.12"),
-            ({"python_version": "3.12", "python_full_version": "new", "sys_platform": "linux"}, "`new` is no `python_full_version`"),
+            (
+                {
+                    "python_version": "3.12",
+                    "python_full_version": "3.11.1",
+                    "sys_platform": "linux",
+                },
+                "no Python 3.12",
+            ),
+            (
+                {"python_version": "3.12", "python_full_version": "new", "sys_platform": "linux"},
+                "`new` is no `python_full_version`",
+            ),
             ({"python_version": 3.12, "sys_platform": "linux"}, "string"),
             ({"pythonVersion": "3.12", "sys_platform": "linux"}, "pythonVersion"),
         ],
@@ -93,7 +124,9 @@ class TestDerived:
 
 
 class TestHolds:
-    @pytest.mark.parametrize("marker", [one for one in COMPARISONS if "extra" not in one])
+    @pytest.mark.parametrize(
+        "marker", [comparison for comparison in COMPARISONS if "extra" not in comparison]
+    )
     def test_without_environments_everything_but_extras_holds(self, marker: str) -> None:
         assert marker_holds(marker, [])
         assert not marker_holds(f'{marker} and extra == "x"', [])
@@ -116,16 +149,22 @@ class TestHolds:
             ("python_version in '3.11 3.12'", True),
         ],
     )
-    def test_in_an_environment_what_it_says_is_exact_and_the_rest_holds(self, marker: str, holds: bool) -> None:
+    def test_in_an_environment_what_it_says_is_exact_and_the_rest_holds(
+        self, marker: str, holds: bool
+    ) -> None:
         assert marker_holds(marker, environments(one=LINUX)) is holds
 
-    def test_one_environment_of_several_is_enough_and_all_of_the_marker_must_hold_in_it(self) -> None:
+    def test_one_environment_of_several_is_enough_and_all_of_the_marker_must_hold_in_it(
+        self,
+    ) -> None:
         both = environments(new=LINUX, old={"python_version": "3.7", "sys_platform": "win32"})
         assert marker_holds('sys_platform == "win32"', both)
         assert marker_holds('python_version < "3.8"', both)
         assert not marker_holds('python_version < "3.8" and sys_platform == "linux"', both)
 
-    @pytest.mark.parametrize("marker", ['extra == "Slow_er"', '"slow.er" == extra', '"slow-er" in extras'])
+    @pytest.mark.parametrize(
+        "marker", ['extra == "Slow_er"', '"slow.er" == extra', '"slow-er" in extras']
+    )
     def test_names_of_extras_are_normalised(self, marker: str) -> None:
         assert marker_holds(marker, [], frozenset({"slow-er"}))
         assert not marker_holds(marker, [], frozenset({"slower"}))
@@ -136,18 +175,28 @@ class TestHolds:
 
     @settings(deadline=None)
     @given(
-        st.recursive(st.sampled_from(COMPARISONS), lambda inner: st.tuples(inner, st.sampled_from(["and", "or"]), inner)),
+        st.recursive(
+            st.sampled_from(COMPARISONS),
+            lambda inner: st.tuples(inner, st.sampled_from(["and", "or"]), inner),
+        ),
         st.sets(st.sampled_from(["fast", "slow-er", "docs"])),
     )
-    def test_a_complete_environment_agrees_with_packaging(self, tree: Any, extras: set[str]) -> None:
+    def test_a_complete_environment_agrees_with_packaging(
+        self, tree: Any, extras: set[str]
+    ) -> None:
         text = _text(tree)
         [environment] = environments(one={**LINUX, "platform_machine": "x86_64"})
-        expected = any(Marker(text).evaluate({**environment, "extra": extra}) for extra in ("", *extras))
+        expected = any(
+            Marker(text).evaluate({**environment, "extra": extra}) for extra in ("", *extras)
+        )
         assert marker_holds(text, [environment], frozenset(extras)) is expected
 
     @settings(deadline=None)
     @given(
-        st.recursive(st.sampled_from(COMPARISONS), lambda inner: st.tuples(inner, st.sampled_from(["and", "or"]), inner)),
+        st.recursive(
+            st.sampled_from(COMPARISONS),
+            lambda inner: st.tuples(inner, st.sampled_from(["and", "or"]), inner),
+        ),
         st.sets(st.sampled_from(["fast", "slow-er", "docs"])),
     )
     def test_saying_less_never_lets_less_hold(self, tree: Any, extras: set[str]) -> None:
@@ -155,7 +204,11 @@ class TestHolds:
         [environment] = environments(one={**LINUX, "platform_machine": "x86_64"})
         if marker_holds(marker, [environment], asked):
             for left_out in environment:
-                assert marker_holds(marker, [{name: value for name, value in environment.items() if name != left_out}], asked)
+                assert marker_holds(
+                    marker,
+                    [{name: value for name, value in environment.items() if name != left_out}],
+                    asked,
+                )
             assert marker_holds(marker, [], asked)
 
 

@@ -1,4 +1,6 @@
-"""What files say of themselves beyond the page: read only where it decides, and decided the same for stored units."""
+"""What files say of themselves beyond the page: read only where it decides, and decided the same
+for stored units.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ URL = "https://files.example.org/"
 def licensed(version: str, licence: str) -> Built:
     """A wheel of the project `acme` that says its licence, if that is not empty."""
     plain = build_wheel("acme", version)
-    metadata = core_metadata("acme", version) + (f"License-Expression: {licence}\n".encode() if licence else b"")
+    metadata = core_metadata("acme", version) + (
+        f"License-Expression: {licence}\n".encode() if licence else b""
+    )
     with zipfile.ZipFile(io.BytesIO(plain.content)) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     members[f"acme-{version}.dist-info/METADATA"] = metadata
@@ -43,8 +47,20 @@ def unit(built: Built, version: str, *, beside: bool = True, **metadata: Any) ->
     package_type = "wheel" if built.filename.endswith(".whl") else "sdist"
     artifacts = [Artifact(built.filename, built.sha256, len(built.content), URL + built.filename)]
     if beside:
-        artifacts.append(Artifact(f"{built.filename}.metadata", built.metadata_sha256, None, f"{URL}{built.filename}.metadata"))
-    return Unit("python.distribution", built.filename, {"name": "acme", "version": version, "packageType": package_type, **metadata}, artifacts)
+        artifacts.append(
+            Artifact(
+                f"{built.filename}.metadata",
+                built.metadata_sha256,
+                None,
+                f"{URL}{built.filename}.metadata",
+            )
+        )
+    return Unit(
+        "python.distribution",
+        built.filename,
+        {"name": "acme", "version": version, "packageType": package_type, **metadata},
+        artifacts,
+    )
 
 
 @dataclass
@@ -56,10 +72,25 @@ class Stage:
     files: dict[str, bytes | Exception]
 
     @classmethod
-    def of(cls, *filters: dict[str, Any], source: dict[str, Any] | None = None, beside: bool = True, **licences: str) -> Stage:
+    def of(
+        cls,
+        *filters: dict[str, Any],
+        source: dict[str, Any] | None = None,
+        beside: bool = True,
+        **licences: str,
+    ) -> Stage:
         """`licences`: by version (`v1` for 1): one wheel each."""
-        active = [ActiveFilter(f"rules-{number}", FilterOptions.model_validate_json(json.dumps(keys)), "") for number, keys in enumerate(filters)]
-        stage = cls(FakeReading({}, SelectionOptions.model_validate_json(json.dumps(source or {})), filters=active), [], {})
+        active = [
+            ActiveFilter(f"rules-{number}", FilterOptions.model_validate_json(json.dumps(keys)), "")
+            for number, keys in enumerate(filters)
+        ]
+        stage = cls(
+            FakeReading(
+                {}, SelectionOptions.model_validate_json(json.dumps(source or {})), filters=active
+            ),
+            [],
+            {},
+        )
         stage.call.files = stage.files
         for name, licence in licences.items():
             stage.add(name[1:], licence, beside=beside)
@@ -67,20 +98,33 @@ class Stage:
 
     def add(self, version: str, licence: str, *, beside: bool = True) -> None:
         built = licensed(version, licence)
-        self.files |= {URL + built.filename: built.content} | ({f"{URL}{built.filename}.metadata": built.metadata} if beside else {})
+        self.files |= {URL + built.filename: built.content} | (
+            {f"{URL}{built.filename}.metadata": built.metadata} if beside else {}
+        )
         self.units.append(unit(built, version, beside=beside))
 
     def read(self) -> list[Unit]:
         return asyncio.run(with_evidence(self.call, "acme", self.units))
 
     def decisions(self, units: list[Unit] | None = None) -> dict[str, str]:
-        found = Distribution.select("acme", self.read() if units is None else units, self.call.options, self.call.filters, self.call.now)
+        found = Distribution.select(
+            "acme",
+            self.read() if units is None else units,
+            self.call.options,
+            self.call.filters,
+            self.call.now,
+        )
         return {one.unit.metadata["version"]: one.reason or "in" for one in found}
 
     @property
     def asked(self) -> list[str]:
         """Versions of the files of which anything was read."""
-        return sorted({url.removeprefix(URL).split("-")[1] for url in [*self.call.fetched, *(url for url, *_ in self.call.asked)]})
+        return sorted(
+            {
+                url.removeprefix(URL).split("-")[1]
+                for url in [*self.call.fetched, *(url for url, *_ in self.call.asked)]
+            }
+        )
 
 
 class TestLicences:
@@ -92,7 +136,11 @@ class TestLicences:
     @pytest.mark.parametrize("beside", [True, False])
     def test_decided_by_core_metadata_wherever_it_is(self, beside: bool) -> None:
         stage = Stage.of({"licenses": ["MIT"]}, v1="MIT", v2="GPL-3.0-only", v3="", beside=beside)
-        assert stage.decisions() == {"1": "in", "2": "licence GPL-3.0-only (rules-0.licenses)", "3": "licence unknown (rules-0.licenses)"}
+        assert stage.decisions() == {
+            "1": "in",
+            "2": "licence GPL-3.0-only (rules-0.licenses)",
+            "3": "licence unknown (rules-0.licenses)",
+        }
         assert {url.endswith(".metadata") for url in stage.call.fetched} == {beside}
 
     def test_an_sdist_says_it_in_its_pkg_info(self) -> None:
@@ -105,17 +153,35 @@ class TestLicences:
 
     def test_the_source_asks_too(self) -> None:
         stage = Stage.of(source={"filter": {"licenses": ["ISC"]}}, v1="MIT", v2="ISC")
-        assert {version: words.partition(" (")[0] for version, words in stage.decisions().items()} == {"1": "licence MIT", "2": "in"}
+        assert {
+            version: words.partition(" (")[0] for version, words in stage.decisions().items()
+        } == {"1": "licence MIT", "2": "in"}
 
     def test_only_what_everything_else_lets_in_is_read(self) -> None:
         stage = Stage.of(
-            {"licenses": ["MIT"], "deny": ["acme==1"]}, {"packageTypes": ["wheel"]}, source={"exclude": ["acme==2"]}, v1="MIT", v2="MIT", v3="MIT"
+            {"licenses": ["MIT"], "deny": ["acme==1"]},
+            {"packageTypes": ["wheel"]},
+            source={"exclude": ["acme==2"]},
+            v1="MIT",
+            v2="MIT",
+            v3="MIT",
         )
-        assert stage.decisions() == {"1": 'denied by "acme==1" (rules-0.deny)', "2": 'excluded by "acme==2"', "3": "in"}
+        assert stage.decisions() == {
+            "1": 'denied by "acme==1" (rules-0.deny)',
+            "2": 'excluded by "acme==2"',
+            "3": "in",
+        }
         assert stage.asked == ["3"]
 
     def test_latest_goes_on_to_the_next_release_and_no_further(self) -> None:
-        stage = Stage.of({"licenses": ["MIT"], "latest": 2}, v1="MIT", v2="MIT", v3="GPL-3.0-only", v4="MIT", v5="ISC")
+        stage = Stage.of(
+            {"licenses": ["MIT"], "latest": 2},
+            v1="MIT",
+            v2="MIT",
+            v3="GPL-3.0-only",
+            v4="MIT",
+            v5="ISC",
+        )
         found = stage.decisions()
         assert stage.asked == ["2", "3", "4", "5"]
         assert [version for version, words in found.items() if words == "in"] == ["2", "4"]
@@ -123,7 +189,13 @@ class TestLicences:
         assert found["3"] == "licence GPL-3.0-only (rules-0.licenses)"
 
     def test_the_order_of_units_and_filters_does_not_matter(self) -> None:
-        stage = Stage.of({"licenses": ["MIT", "ISC"]}, {"licenses": ["MIT", "Zlib"], "latest": 1}, v1="MIT", v2="ISC", v3="Zlib")
+        stage = Stage.of(
+            {"licenses": ["MIT", "ISC"]},
+            {"licenses": ["MIT", "Zlib"], "latest": 1},
+            v1="MIT",
+            v2="ISC",
+            v3="Zlib",
+        )
         words = stage.decisions()
         stage.units.reverse()
         stage.call.filters = tuple(reversed(stage.call.filters))
@@ -152,7 +224,11 @@ class TestLicences:
 
     def test_facts_are_not_part_of_what_is_stored(self) -> None:
         [found] = Stage.of({"licenses": ["MIT"]}, v1="MIT").read()
-        assert {name for name in found.metadata if not name.startswith("_")} == {"name", "version", "packageType"}
+        assert {name for name in found.metadata if not name.startswith("_")} == {
+            "name",
+            "version",
+            "packageType",
+        }
         assert found.artifacts == Stage.of(v1="MIT").units[0].artifacts
 
 
@@ -164,7 +240,9 @@ def attested(answers: Mapping[str, bytes | Exception], *filters: dict[str, Any])
         url = f"{URL}acme-{version}-.provenance"
         stage.add(version, "MIT")
         stage.units[-1].metadata["_provenance"] = url
-        pages[url] = answer if isinstance(answer, Exception) else Page(url, answer, "v", "application/json")
+        pages[url] = (
+            answer if isinstance(answer, Exception) else Page(url, answer, "v", "application/json")
+        )
     stage.call.pages = pages
     return stage
 
@@ -178,7 +256,8 @@ class TestAttestations:
         good = of_release("1", GITHUB)
         evil = of_release("2", GITHUB | {"repository": "evil/app"})
         stage = attested(
-            {"1": good, "2": evil, "3": of_release("1", GITHUB), "4": Gone("404")}, {"attestations": {"publishers": ["GitHub:acme/app"]}}
+            {"1": good, "2": evil, "3": of_release("1", GITHUB), "4": Gone("404")},
+            {"attestations": {"publishers": ["GitHub:acme/app"]}},
         )
         stage.units += Stage.of(v5="MIT").units
         found = stage.read()
@@ -190,11 +269,16 @@ class TestAttestations:
             "5": "no attestation (rules-0.attestations)",
         }
         name = found[0].key
-        assert found[0].artifacts[-1] == Artifact(f"{name}.provenance", sha256(good).hexdigest(), len(good), f"{URL}acme-1-.provenance")
+        assert found[0].artifacts[-1] == Artifact(
+            f"{name}.provenance", sha256(good).hexdigest(), len(good), f"{URL}acme-1-.provenance"
+        )
         assert [len(each.artifacts) for each in found] == [3, 3, 2, 2, 2]
 
     def test_only_those_that_are_left_are_asked(self) -> None:
-        stage = attested({"1": of_release("1", GITHUB), "2": of_release("2", GITHUB)}, {"attestations": "required", "deny": ["acme==2"]})
+        stage = attested(
+            {"1": of_release("1", GITHUB), "2": of_release("2", GITHUB)},
+            {"attestations": "required", "deny": ["acme==2"]},
+        )
         assert stage.decisions()["2"].startswith("denied")
         assert stage.asked == ["1"]
 
@@ -206,31 +290,52 @@ class TestAttestations:
 class TestRecall:
     @pytest.mark.parametrize("beside", [True, False])
     @pytest.mark.parametrize("kept", [True, False])
-    def test_stored_units_are_decided_by_their_own_artifacts(self, beside: bool, kept: bool) -> None:
+    def test_stored_units_are_decided_by_their_own_artifacts(
+        self, beside: bool, kept: bool
+    ) -> None:
         wheel = licensed("1", "GPL-3.0-only")
-        contents = {wheel.filename: wheel.content, f"{wheel.filename}.metadata": wheel.metadata} if kept else {}
+        contents = (
+            {wheel.filename: wheel.content, f"{wheel.filename}.metadata": wheel.metadata}
+            if kept
+            else {}
+        )
         stage = Stage.of({"licenses": ["MIT"]})
         before = unit(wheel, "1", beside=beside)
         found = recalled(before, stage.call.filters, contents.get)
-        assert stage.decisions([found]) == {"1": f"licence {'GPL-3.0-only' if kept else 'unknown'} (rules-0.licenses)"}
+        assert stage.decisions([found]) == {
+            "1": f"licence {'GPL-3.0-only' if kept else 'unknown'} (rules-0.licenses)"
+        }
         assert Distribution.recall(before, stage.call.filters, contents.get) == found
 
     def test_provenance_and_sdists_too(self) -> None:
         sdist = build_sdist("acme", "1")
-        contents = {sdist.filename: sdist.content, f"{sdist.filename}.provenance": provenance(sdist.sha256, GITHUB)}
-        stage = Stage.of({"attestations": "required", "licenses": {"allow": ["MIT"], "unknown": "allow"}})
+        contents = {
+            sdist.filename: sdist.content,
+            f"{sdist.filename}.provenance": provenance(sdist.sha256, GITHUB),
+        }
+        stage = Stage.of(
+            {"attestations": "required", "licenses": {"allow": ["MIT"], "unknown": "allow"}}
+        )
         before = unit(sdist, "1", beside=False)
         assert stage.decisions([recalled(before, stage.call.filters, contents.get)]) == {"1": "in"}
         del contents[f"{sdist.filename}.provenance"]
-        assert stage.decisions([recalled(before, stage.call.filters, contents.get)]) == {"1": "no attestation (rules-0.attestations)"}
+        assert stage.decisions([recalled(before, stage.call.filters, contents.get)]) == {
+            "1": "no attestation (rules-0.attestations)"
+        }
 
     def test_broken_files_raise_nothing_and_nobody_asks_without_a_filter(self) -> None:
         stage = Stage.of({"licenses": ["MIT"], "attestations": "required"})
         for name in ("acme-1-py3-none-any.whl", "acme-1.tar.gz", "acme-1.zip"):
             before = unit(Built(name, b"", b""), "1", beside=False)
             for content in (b"", b"PK\x05\x06" + b"\xff" * 60, b"\x1f\x8b" + b"\0" * 60):
-                found = recalled(before, stage.call.filters, {name: content, f"{name}.provenance": content or b"x"}.get)
-                assert stage.decisions([found])["1"].startswith(("licence unknown", "attestation unreadable"))
+                found = recalled(
+                    before,
+                    stage.call.filters,
+                    {name: content, f"{name}.provenance": content or b"x"}.get,
+                )
+                assert stage.decisions([found])["1"].startswith(
+                    ("licence unknown", "attestation unreadable")
+                )
             assert recalled(before, (), lambda path: pytest.fail("read for nothing")) is before
 
 
@@ -242,17 +347,31 @@ def index() -> Iterator[Upstream]:
 
 class TestEngine:
     def test_a_repository_under_rules(self, tmp_path: Path, index: Upstream) -> None:
-        """Licences from `.metadata`, attestations from provenance objects: planned, stored, and decided again when a rule changes."""
-        first, second, third = licensed("1", "MIT"), licensed("2", "GPL-3.0-only"), licensed("3", "MIT")
+        """Licences from `.metadata`, attestations from provenance objects: planned, stored, and
+        decided again when a rule changes.
+        """
+        first, second, third = (
+            licensed("1", "MIT"),
+            licensed("2", "GPL-3.0-only"),
+            licensed("3", "MIT"),
+        )
         for built in (first, second, third):
             path = f"/provenance/{built.filename}"
             index.offer("acme", built, **({"provenance": path} if built is not third else {}))
             index.on(path, body(provenance(built.sha256, GITHUB), content_type="application/json"))
         rules = "type: python\nlicenses: [MIT]\nglobal: true\n"
-        mirror = Mirror(tmp_path, remote(index.url), repository(), resource("Filter", "rules", rules))
+        mirror = Mirror(
+            tmp_path, remote(index.url), repository(), resource("Filter", "rules", rules)
+        )
         mirror.applied()
         assert mirror.filenames() == [first.filename, third.filename]
-        mirror.declare(remote(index.url), repository(), resource("Filter", "rules", rules + "attestations: {publishers: ['GitHub:acme/app']}\n"))
+        mirror.declare(
+            remote(index.url),
+            repository(),
+            resource(
+                "Filter", "rules", rules + "attestations: {publishers: ['GitHub:acme/app']}\n"
+            ),
+        )
         shown = mirror.plan("--verbose").out
         assert "no attestation (rules.attestations)" in shown
         assert "licence GPL-3.0-only (rules.licenses)" in shown
@@ -263,15 +382,23 @@ class TestEngine:
             reader = database.reader()
             state = reader.actual_state().repositories["team"]
             [stored] = reader.units(state.id, state.number, ["acme"])["acme"]
-        assert [one.path for one in stored.artifacts] == [first.filename, f"{first.filename}.metadata", f"{first.filename}.provenance"]
+        assert [artifact.path for artifact in stored.artifacts] == [
+            first.filename,
+            f"{first.filename}.metadata",
+            f"{first.filename}.provenance",
+        ]
 
-    def test_upstream_that_fails_for_now_removes_nothing(self, tmp_path: Path, index: Upstream) -> None:
+    def test_upstream_that_fails_for_now_removes_nothing(
+        self, tmp_path: Path, index: Upstream
+    ) -> None:
         built = licensed("1", "MIT")
         index.offer("acme", built)
         site = [remote(index.url), repository()]
         mirror = Mirror(tmp_path, *site)
         mirror.applied()
         index.on(index.file_path(f"{built.filename}.metadata"), status(503))
-        mirror.declare(*site, resource("Filter", "rules", "type: python\nlicenses: [ISC]\nglobal: true\n"))
+        mirror.declare(
+            *site, resource("Filter", "rules", "type: python\nlicenses: [ISC]\nglobal: true\n")
+        )
         assert mirror.apply().code == 1
         assert mirror.filenames() == [built.filename]

@@ -37,7 +37,9 @@ from reconciler_python.reading.filenames import FilenameReader, UnreadableFilena
         ("foo", "foo-1.0-1.noarch.rpm", "1.0", "rpm"),
     ],
 )
-def test_a_filename_gives_version_and_package_type(project: str, filename: str, version: str, package_type: str) -> None:
+def test_a_filename_gives_version_and_package_type(
+    project: str, filename: str, version: str, package_type: str
+) -> None:
     assert FilenameReader(project).read(filename) == (version, package_type)
 
 
@@ -62,7 +64,9 @@ def test_a_filename_gives_version_and_package_type(project: str, filename: str, 
         ("foo-" + "1" * 300 + ".tar.gz", "longer than 246 bytes"),
     ],
 )
-def test_what_is_no_distribution_of_the_project_is_refused_with_its_reason(filename: str, reason: str) -> None:
+def test_what_is_no_distribution_of_the_project_is_refused_with_its_reason(
+    filename: str, reason: str
+) -> None:
     with pytest.raises(UnreadableFilename, match=reason):
         FilenameReader("foo").read(filename)
 
@@ -70,7 +74,13 @@ def test_what_is_no_distribution_of_the_project_is_refused_with_its_reason(filen
 @given(st.text(max_size=60))
 def test_no_text_crashes_the_reader(text: str) -> None:
     reader = FilenameReader("foo")
-    for filename in (text, f"foo-{text}.tar.gz", f"foo-{text}.whl", f"foo-{text}.egg", f"{text}-1.0.rpm"):
+    for filename in (
+        text,
+        f"foo-{text}.tar.gz",
+        f"foo-{text}.whl",
+        f"foo-{text}.egg",
+        f"{text}-1.0.rpm",
+    ):
         try:
             found = reader.read(filename)
         except UnreadableFilename:
@@ -81,14 +91,33 @@ def test_no_text_crashes_the_reader(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "name"),
-    [("Foo.Bar_baz", "foo-bar-baz"), ("foo", "foo"), ("A", "a"), ("foo--bar", "foo-bar"), ("zope.interface", "zope-interface")],
+    [
+        ("Foo.Bar_baz", "foo-bar-baz"),
+        ("foo", "foo"),
+        ("A", "a"),
+        ("foo--bar", "foo-bar"),
+        ("zope.interface", "zope-interface"),
+    ],
 )
 def test_project_names_are_normalised(text: str, name: str) -> None:
     assert project_name(text) == name
 
 
 @pytest.mark.parametrize(
-    "text", ["", "../../etc", "foo/", "-foo", "foo-", "https://evil.example.org/", "fo\no", "f\x00", "foo bar", "naïve", "a" * 256]
+    "text",
+    [
+        "",
+        "../../etc",
+        "foo/",
+        "-foo",
+        "foo-",
+        "https://evil.example.org/",
+        "fo\no",
+        "f\x00",
+        "foo bar",
+        "naïve",
+        "a" * 256,
+    ],
 )
 def test_what_can_be_no_project_name_is_none(text: str) -> None:
     assert project_name(text) is None

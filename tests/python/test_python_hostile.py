@@ -1,4 +1,6 @@
-"""An upstream that wants to speak through our pages: whatever it says, the pages hold only what they always hold."""
+"""An upstream that wants to speak through our pages: whatever it says, the pages hold only what
+they always hold.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +12,17 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from reconciler.model import acceptable, sealed, stored_unit
+from reconciler.model import acceptable, identify, stored_unit
 from reconciler.plugin import Malformed, PluginCallConfiguration, StoredArtifact, StoredUnit, Unit
 from reconciler_python.publishing.rendering import list_pages, project_pages
 from reconciler_python.publishing.simple_publisher import PythonPublisher
-from reconciler_python.reading.documents import FILE_KEYS, PAGE_KEYS, ExtendedFile, ListedFile, read_project_json
+from reconciler_python.reading.documents import (
+    FILE_KEYS,
+    PAGE_KEYS,
+    ExtendedFile,
+    ListedFile,
+    read_project_json,
+)
 from reconciler_python.reading.media_types import read_list, read_project
 from reconciler_python.reading.units import project_units
 from tests.support.calls import BASE, FakePublishConduit, page
@@ -26,7 +34,15 @@ MARKUP = '"><script>alert(1)</script>'
 VOID = {"meta", "br"}
 ELEMENTS = {"html", "head", "meta", "title", "body", "h1", "a", "br"}
 ATTRIBUTES = {
-    "a": {"href", "data-requires-python", "data-yanked", "data-core-metadata", "data-dist-info-metadata", "data-upload-time", "data-size"},
+    "a": {
+        "href",
+        "data-requires-python",
+        "data-yanked",
+        "data-core-metadata",
+        "data-dist-info-metadata",
+        "data-upload-time",
+        "data-size",
+    },
     "html": {"lang"},
     "meta": {"charset", "name", "content"},
 }
@@ -76,11 +92,19 @@ class Drawn(HTMLParser):
 def units_of(document: Any) -> list[StoredUnit]:
     """The way of a page through the importer and the core's seal into what a publisher is handed."""
     read = read_project_json(page(json.dumps(document), JSON, url=URL))
-    return [stored_unit(sealed(unit, "foo").body) for unit in project_units("foo", read, URL, lambda key, reason: None)]
+    return [
+        stored_unit(identify(unit, "foo").body)
+        for unit in project_units("foo", read, URL, lambda key, reason: None)
+    ]
 
 
 def file(**keys: Any) -> dict[str, Any]:
-    return {"filename": "foo-1.0-py3-none-any.whl", "url": "https://files.example.org/foo-1.0-py3-none-any.whl", "hashes": {"sha256": SHA}, **keys}
+    return {
+        "filename": "foo-1.0-py3-none-any.whl",
+        "url": "https://files.example.org/foo-1.0-py3-none-any.whl",
+        "hashes": {"sha256": SHA},
+        **keys,
+    }
 
 
 def document(*files: dict[str, Any], **keys: Any) -> dict[str, Any]:
@@ -100,12 +124,18 @@ def assert_only_what_is_expected(drawn: Drawn) -> None:
     for tag, attributes, _ in drawn.elements:
         assert tag in ELEMENTS
         assert attributes.keys() <= ATTRIBUTES.get(tag, set())
-    assert [tag for tag, _, _ in drawn.elements if tag in ("title", "h1", "body")] == ["title", "body", "h1"]
+    assert [tag for tag, _, _ in drawn.elements if tag in ("title", "h1", "body")] == [
+        "title",
+        "body",
+        "h1",
+    ]
 
 
 def as_anchor(entry: dict[str, Any]) -> tuple[dict[str, str | None], str]:
     """What the HTML should say of an entry of the JSON."""
-    attributes: dict[str, str | None] = {"href": f"{entry['url']}#sha256={entry['hashes']['sha256']}"}
+    attributes: dict[str, str | None] = {
+        "href": f"{entry['url']}#sha256={entry['hashes']['sha256']}"
+    }
     if "core-metadata" in entry:
         for name in ("data-core-metadata", "data-dist-info-metadata"):
             attributes[name] = f"sha256={entry['core-metadata']['sha256']}"
@@ -118,24 +148,53 @@ def as_anchor(entry: dict[str, Any]) -> tuple[dict[str, str | None], str]:
 
 
 def assert_agreement(drawn: Drawn, answer: Any) -> None:
-    assert [(attributes, text) for attributes, text in drawn.anchors] == [as_anchor(entry) for entry in answer["files"]]
-    metas = {attributes.get("name"): attributes.get("content") for tag, attributes, _ in drawn.elements if tag == "meta"}
+    assert [(attributes, text) for attributes, text in drawn.anchors] == [
+        as_anchor(entry) for entry in answer["files"]
+    ]
+    metas = {
+        attributes.get("name"): attributes.get("content")
+        for tag, attributes, _ in drawn.elements
+        if tag == "meta"
+    }
     status = answer.get("project-status", {})
     assert metas.get("pypi:project-status") == (status.get("status") or None)
     assert metas.get("pypi:project-status-reason") == (status.get("reason") or None)
 
 
-TEXT = st.sampled_from([MARKUP, "' onload='x", "<!--", "]]>", "&lt;b&gt;", "</a><img src=x>", "", "\x00\r\n\t", "2026-01-02T03:04:05Z"]) | st.text(
-    max_size=12
-)
+TEXT = st.sampled_from(
+    [
+        MARKUP,
+        "' onload='x",
+        "<!--",
+        "]]>",
+        "&lt;b&gt;",
+        "</a><img src=x>",
+        "",
+        "\x00\r\n\t",
+        "2026-01-02T03:04:05Z",
+    ]
+) | st.text(max_size=12)
 VALUE: st.SearchStrategy[Any] = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
-    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["sha256", "", "x"]) | TEXT, inner, max_size=2),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | TEXT,
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(st.sampled_from(["sha256", "", "x"]) | TEXT, inner, max_size=2)
+    ),
     max_leaves=4,
 )
 KEY = st.sampled_from(sorted({*FILE_KEYS, *PAGE_KEYS, "", "extra", "_own", MARKUP, "new-key"}))
 NAMES = st.sampled_from(
-    ["foo-1.0-py3-none-any.whl", "foo-2.0.tar.gz", 'foo-1.0-py3-none-"><b>.whl', "foo-3.0-py3-none-a&amp;'.whl", f"foo-{MARKUP}.zip"]
+    [
+        "foo-1.0-py3-none-any.whl",
+        "foo-2.0.tar.gz",
+        'foo-1.0-py3-none-"><b>.whl',
+        "foo-3.0-py3-none-a&amp;'.whl",
+        f"foo-{MARKUP}.zip",
+    ]
 )
 WELL_TYPED = st.fixed_dictionaries(
     {},
@@ -153,28 +212,87 @@ FILES = st.builds(
     lambda name, keys, hostile: {**file(**keys), "filename": name, **hostile},
     NAMES,
     WELL_TYPED,
-    st.dictionaries(KEY.filter(lambda key: key not in ("filename", "url", "hashes")), VALUE, max_size=2),
+    st.dictionaries(
+        KEY.filter(lambda key: key not in ("filename", "url", "hashes")), VALUE, max_size=2
+    ),
 )
 PAGE = st.fixed_dictionaries(
-    {}, optional={"project-status": st.fixed_dictionaries({"status": TEXT}, optional={"reason": TEXT}), "": VALUE, "extra": VALUE, MARKUP: VALUE}
+    {},
+    optional={
+        "project-status": st.fixed_dictionaries({"status": TEXT}, optional={"reason": TEXT}),
+        "": VALUE,
+        "extra": VALUE,
+        MARKUP: VALUE,
+    },
 )
 
 FRAGMENT = (
     st.sampled_from(
-        ["<a ", "href=", "'", '"', ">", "<", "/", "</a>", "<!--", "-->", "<base ", "<meta ", "name=", "content=", "&#", "&amp;", ";", "=", " "]
+        [
+            "<a ",
+            "href=",
+            "'",
+            '"',
+            ">",
+            "<",
+            "/",
+            "</a>",
+            "<!--",
+            "-->",
+            "<base ",
+            "<meta ",
+            "name=",
+            "content=",
+            "&#",
+            "&amp;",
+            ";",
+            "=",
+            " ",
+        ]
     )
     | st.sampled_from(
-        ["<html>", "</html>", "<script>", "</script>", "foo-1.0.tar.gz", "#sha256=", SHA, "pypi:repository-version", "1.0", "\x00", "9" * 5000]
+        [
+            "<html>",
+            "</html>",
+            "<script>",
+            "</script>",
+            "foo-1.0.tar.gz",
+            "#sha256=",
+            SHA,
+            "pypi:repository-version",
+            "1.0",
+            "\x00",
+            "9" * 5000,
+        ]
     )
     | st.text(max_size=8)
 )
 
 
 @given(st.lists(FILES, max_size=4), PAGE)
-@example([file(**{"": {"upload-time": MARKUP, "core-metadata": {"sha256": MARKUP}, "size": MARKUP, "yanked": False}})], {})
+@example(
+    [
+        file(
+            **{
+                "": {
+                    "upload-time": MARKUP,
+                    "core-metadata": {"sha256": MARKUP},
+                    "size": MARKUP,
+                    "yanked": False,
+                }
+            }
+        )
+    ],
+    {},
+)
 @example([file(**{"": {"requires-python": 5, "filename": 5, "hashes": 5}})], {})
-@example([file(**{"requires-python": MARKUP, "yanked": MARKUP, "upload-time": MARKUP})], {"project-status": {"status": MARKUP, "reason": MARKUP}})
-def test_no_page_of_upstream_speaks_through_ours(files: list[dict[str, Any]], keys: dict[str, Any]) -> None:
+@example(
+    [file(**{"requires-python": MARKUP, "yanked": MARKUP, "upload-time": MARKUP})],
+    {"project-status": {"status": MARKUP, "reason": MARKUP}},
+)
+def test_no_page_of_upstream_speaks_through_ours(
+    files: list[dict[str, Any]], keys: dict[str, Any]
+) -> None:
     units = units_of(document(*files, **keys))
     if any(unit.type == "python.distribution" for unit in units):
         drawn, answer = pages(units)
@@ -186,24 +304,46 @@ EXTRA = st.dictionaries(KEY, VALUE, max_size=5)
 
 
 @given(EXTRA, EXTRA)
-@example({"requires-python": 5, "core-metadata": 5, "yanked": MARKUP}, {"tracks": [MARKUP], "files": 5})
-def test_known_keys_among_the_further_ones_of_a_stored_unit_are_not_believed(of_file: dict[str, Any], of_page: dict[str, Any]) -> None:
+@example(
+    {"requires-python": 5, "core-metadata": 5, "yanked": MARKUP}, {"tracks": [MARKUP], "files": 5}
+)
+def test_known_keys_among_the_further_ones_of_a_stored_unit_are_not_believed(
+    of_file: dict[str, Any], of_page: dict[str, Any]
+) -> None:
     metadata = {"name": "foo", "version": "1.0", "packageType": "sdist", "extra": of_file}
     unit = StoredUnit(
-        artifacts=[StoredArtifact("foo-1.0.tar.gz", SHA, None)], group="foo", key="foo-1.0.tar.gz", metadata=metadata, type="python.distribution"
+        artifacts=[StoredArtifact("foo-1.0.tar.gz", SHA, None)],
+        group="foo",
+        key="foo-1.0.tar.gz",
+        metadata=metadata,
+        type="python.distribution",
     )
-    status = StoredUnit(artifacts=[], group="foo", key="foo", metadata={"status": "archived", "extra": of_page}, type="python.project")
+    status = StoredUnit(
+        artifacts=[],
+        group="foo",
+        key="foo",
+        metadata={"status": "archived", "extra": of_page},
+        type="python.project",
+    )
     drawn, answer = pages([unit, status])
     assert_only_what_is_expected(drawn)
     assert_agreement(drawn, answer)
     [entry] = answer["files"]
     assert entry.keys() & {*FILE_KEYS, "_own"} == {"filename", "url", "hashes"}
-    assert answer.keys() & {*PAGE_KEYS, "_own"} == {"meta", "name", "versions", "files", "project-status"}
+    assert answer.keys() & {*PAGE_KEYS, "_own"} == {
+        "meta",
+        "name",
+        "versions",
+        "files",
+        "project-status",
+    }
 
 
 @pytest.mark.parametrize("key", ["", "extra"])
 def test_no_key_of_upstream_fills_what_we_collect_ourselves(key: str) -> None:
-    [one] = read_project_json(page(json.dumps(document(file(**{key: {"yanked": True}}))), JSON, url=URL)).files
+    [one] = read_project_json(
+        page(json.dumps(document(file(**{key: {"yanked": True}}))), JSON, url=URL)
+    ).files
     assert isinstance(one, ExtendedFile)
     assert one.extra == {key: {"yanked": True}}
 
@@ -219,15 +359,23 @@ def test_names_are_escaped_wherever_they_stand() -> None:
     assert listed.anchors == [({"href": f"{MARKUP}/"}, MARKUP), ({"href": "foo/"}, "foo")]
     metadata = {"name": MARKUP, "version": "1.0", "packageType": "sdist"}
     unit = StoredUnit(
-        artifacts=[StoredArtifact("foo-1.0.tar.gz", SHA)], group=MARKUP, key="foo-1.0.tar.gz", metadata=metadata, type="python.distribution"
+        artifacts=[StoredArtifact("foo-1.0.tar.gz", SHA)],
+        group=MARKUP,
+        key="foo-1.0.tar.gz",
+        metadata=metadata,
+        type="python.distribution",
     )
     drawn = Drawn(project_pages(MARKUP, [unit], None)[0])
     assert_only_what_is_expected(drawn)
-    assert [text for tag, _, text in drawn.elements if tag in ("title", "h1")] == [f"Links for {MARKUP}"] * 2
+    assert [text for tag, _, text in drawn.elements if tag in ("title", "h1")] == [
+        f"Links for {MARKUP}"
+    ] * 2
 
 
 class TestDocumentsWithoutSense:
-    """Whatever bytes an index sends: units that the core takes, refusals, or Malformed; in time that follows their number."""
+    """Whatever bytes an index sends: units that the core takes, refusals, or Malformed; in time
+    that follows their number.
+    """
 
     @staticmethod
     def read(body: bytes, media_type: str, charset: str = "utf-8", **keys: Any) -> list[Unit]:
@@ -243,7 +391,10 @@ class TestDocumentsWithoutSense:
         assert all(name.isprintable() for name in refused)
         return found
 
-    @given(st.recursive(VALUE, lambda inner: st.dictionaries(KEY, inner, max_size=4), max_leaves=8), st.booleans())
+    @given(
+        st.recursive(VALUE, lambda inner: st.dictionaries(KEY, inner, max_size=4), max_leaves=8),
+        st.booleans(),
+    )
     def test_json_of_any_shape(self, value: Any, lenient: bool) -> None:
         for document in (
             value,
@@ -255,7 +406,9 @@ class TestDocumentsWithoutSense:
             self.read(json.dumps(document).encode(), JSON, legacy=lenient, unhashed=lenient)
 
     @given(st.lists(FILES, max_size=3), st.data())
-    def test_json_that_was_cut_or_stirred(self, files: list[dict[str, Any]], data: st.DataObject) -> None:
+    def test_json_that_was_cut_or_stirred(
+        self, files: list[dict[str, Any]], data: st.DataObject
+    ) -> None:
         body = bytearray(json.dumps(document(*files)).encode())
         place = data.draw(st.integers(0, len(body) - 1))
         self.read(bytes(body[:place]), JSON)
@@ -264,9 +417,19 @@ class TestDocumentsWithoutSense:
 
     @given(st.lists(FRAGMENT, max_size=20), st.booleans())
     def test_html_of_any_shape(self, fragments: list[str], lenient: bool) -> None:
-        self.read("".join(fragments).encode(errors="surrogatepass"), "text/html", legacy=lenient, unhashed=lenient)
+        self.read(
+            "".join(fragments).encode(errors="surrogatepass"),
+            "text/html",
+            legacy=lenient,
+            unhashed=lenient,
+        )
 
-    @given(st.binary(max_size=80), st.sampled_from(["", JSON, "text/html", "text/plain", "application/octet-stream", "application/json"]))
+    @given(
+        st.binary(max_size=80),
+        st.sampled_from(
+            ["", JSON, "text/html", "text/plain", "application/octet-stream", "application/json"]
+        ),
+    )
     def test_bytes_under_any_media_type(self, body: bytes, media_type: str) -> None:
         for charset in ("utf-8", "latin-1", "utf-16", "utf-7", "punycode", "no-such"):
             self.read(body, media_type, charset)
@@ -299,18 +462,41 @@ class TestDocumentsWithoutSense:
             assert unit.metadata["version"].isascii() or lenient
 
     @pytest.mark.parametrize(
-        "unit", ["<a ", "<!--", "<a href='", '<a href="', "</", "<![CDATA[", "<a>", "<", "&", "<script>", "<a x=y ", "<a>< ", "<a =' =\""]
+        "unit",
+        [
+            "<a ",
+            "<!--",
+            "<a href='",
+            '<a href="',
+            "</",
+            "<![CDATA[",
+            "<a>",
+            "<",
+            "&",
+            "<script>",
+            "<a x=y ",
+            "<a>< ",
+            "<a =' =\"",
+        ],
     )
     def test_many_of_what_is_never_closed(self, unit: str) -> None:
-        """Linear: with a scanner that looks ahead from each of them, this would take a quarter of an hour."""
+        """Linear: with a scanner that looks ahead from each of them, this would take a quarter of
+        an hour.
+        """
         for around in ("{}", "<html><body>{}</body></html>", "<a href='x'>{}</a>"):
             self.read(around.format(unit * 30_000).encode(), "text/html")
 
     def test_no_secret_of_a_url_is_recorded_or_told(self) -> None:
         secret = "pa55word"
-        entry = file(url=f"https://user:{secret}@files.example.org/foo.whl?x=1", provenance=f"https://user:{secret}@files.example.org/p")
+        entry = file(
+            url=f"https://user:{secret}@files.example.org/foo.whl?x=1",
+            provenance=f"https://user:{secret}@files.example.org/p",
+        )
         where = f"https://user:{secret}@index.example.org/simple/foo/?sign={secret}"
-        for body in (json.dumps(document(entry)), json.dumps(document({**entry, "url": "foo.whl"}))):
+        for body in (
+            json.dumps(document(entry)),
+            json.dumps(document({**entry, "url": "foo.whl"})),
+        ):
             read = read_project(page(body, JSON, url=where))
             units = project_units("foo", read, where, lambda key, reason: None)
             assert len(units) == 1

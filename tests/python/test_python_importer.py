@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.model import sealed
+from reconciler.model import identify
 from reconciler.plugin import UNCHANGED, Artifact, Gone, Group, Malformed, Page, Unit
 from reconciler_python.options import SelectionOptions
 from reconciler_python.simple_importer import PythonImporter
@@ -31,15 +31,23 @@ def declared(pages: dict[str, Page | Exception], **keys: Any) -> tuple[list[Grou
     return asyncio.run(collect()), call
 
 
-def read(body: bytes | str, media_type: str = JSON, *, validator: str | None = None, committed: frozenset[str] = frozenset()) -> tuple[Any, FakeCall]:
-    call = FakeCall({"foo/": page(body, media_type, url=FOO, validator="etag")}, SelectionOptions(), committed)
+def read(
+    body: bytes | str,
+    media_type: str = JSON,
+    *,
+    validator: str | None = None,
+    committed: frozenset[str] = frozenset(),
+) -> tuple[Any, FakeCall]:
+    call = FakeCall(
+        {"foo/": page(body, media_type, url=FOO, validator="etag")}, SelectionOptions(), committed
+    )
     return asyncio.run(PythonImporter().read(call, Group("foo", validator))), call
 
 
 def units(body: bytes | str, media_type: str = JSON) -> tuple[list[Unit], dict[str, str]]:
     found, call = read(body, media_type)
     for unit in found:
-        sealed(unit, "foo")  # what the core checks of every unit
+        identify(unit, "foo")  # what the core checks of every unit
     return found, call.refused
 
 
@@ -48,7 +56,12 @@ def document(*files: dict[str, Any], **keys: Any) -> str:
 
 
 def file(filename: str = "foo-1.0-py3-none-any.whl", /, **keys: Any) -> dict[str, Any]:
-    return {"filename": filename, "url": f"https://files.example.org/{filename}", "hashes": {"sha256": SHA}, **keys}
+    return {
+        "filename": filename,
+        "url": f"https://files.example.org/{filename}",
+        "hashes": {"sha256": SHA},
+        **keys,
+    }
 
 
 class TestDeclare:
@@ -62,27 +75,68 @@ class TestDeclare:
         assert groups == []
 
     def test_without_include_the_list_is_all(self) -> None:
-        listing = json.dumps({"meta": {"api-version": "1.1"}, "projects": [{"name": "Foo.Bar", "_last-serial": 7}, {"name": "baz"}]})
+        listing = json.dumps(
+            {
+                "meta": {"api-version": "1.1"},
+                "projects": [{"name": "Foo.Bar", "_last-serial": 7}, {"name": "baz"}],
+            }
+        )
         groups, call = declared({"": page(listing, JSON)})
-        assert groups == [Group("foo-bar", "serial:7", listed=True), Group("baz", None, listed=True)]
+        assert groups == [
+            Group("foo-bar", "serial:7", listed=True),
+            Group("baz", None, listed=True),
+        ]
         assert call.asked[0][1].startswith(f"{JSON}, ")
 
     def test_a_glob_narrows_the_list(self) -> None:
-        listing = json.dumps({"projects": [{"name": "acme-one"}, {"name": "ACME.two"}, {"name": "other"}, {"name": "named"}]})
-        groups, _ = declared({"": page(listing, JSON)}, include=["acme-*", "named>1"], exclude=["acme-two"])
+        listing = json.dumps(
+            {
+                "projects": [
+                    {"name": "acme-one"},
+                    {"name": "ACME.two"},
+                    {"name": "other"},
+                    {"name": "named"},
+                ]
+            }
+        )
+        groups, _ = declared(
+            {"": page(listing, JSON)}, include=["acme-*", "named>1"], exclude=["acme-two"]
+        )
         assert [group.name for group in groups] == ["acme-one", "named"]
 
     def test_names_are_unique_and_the_newest_serial_counts(self) -> None:
         listing = json.dumps(
-            {"projects": [{"name": "a_b", "_last-serial": 3}, {"name": "A.B", "_last-serial": 9}, {"name": "a-b", "_last-serial": 4}]}
+            {
+                "projects": [
+                    {"name": "a_b", "_last-serial": 3},
+                    {"name": "A.B", "_last-serial": 9},
+                    {"name": "a-b", "_last-serial": 4},
+                ]
+            }
         )
         assert declared({"": page(listing, JSON)})[0] == [Group("a-b", "serial:9", listed=True)]
 
     def test_an_html_list_is_read_by_its_texts(self) -> None:
         listing = '<a href="foo/">foo</a><a href="/simple/b-c/">B.c</a><a href="x">x/</a>'
-        assert [group.name for group in declared({"": page(listing, "text/html")})[0]] == ["foo", "b-c", "x"]
+        assert [group.name for group in declared({"": page(listing, "text/html")})[0]] == [
+            "foo",
+            "b-c",
+            "x",
+        ]
 
-    @pytest.mark.parametrize("hostile", ["../../etc", "https://evil.example.org/x", "a\u0000b", "", "-", "a/b", "a" * 300, "\ud7ff"])
+    @pytest.mark.parametrize(
+        "hostile",
+        [
+            "../../etc",
+            "https://evil.example.org/x",
+            "a\u0000b",
+            "",
+            "-",
+            "a/b",
+            "a" * 300,
+            "\ud7ff",
+        ],
+    )
     def test_hostile_names_are_passed_over(self, hostile: str) -> None:
         as_json = json.dumps({"projects": [{"name": hostile}, {"name": "good"}]})
         as_html = f"<a href='x'>{hostile}</a><a href='good/'>good</a>"
@@ -99,13 +153,17 @@ class TestDeclare:
             ("x", "image/png"),
         ],
     )
-    def test_a_list_that_cannot_be_understood_is_a_failure_and_never_an_empty_list(self, body: str, media_type: str) -> None:
+    def test_a_list_that_cannot_be_understood_is_a_failure_and_never_an_empty_list(
+        self, body: str, media_type: str
+    ) -> None:
         with pytest.raises(Malformed, match=r"index\.example\.org"):
             declared({"": page(body, media_type)})
 
 
 class TestRead:
-    def test_a_serial_of_the_list_is_the_validator_and_the_least_that_the_page_must_have_reached(self) -> None:
+    def test_a_serial_of_the_list_is_the_validator_and_the_least_that_the_page_must_have_reached(
+        self,
+    ) -> None:
         _, call = read(document(), validator="serial:12")
         assert call.asked[0][2] == 12
         assert call.validators == ["serial:12"]
@@ -122,7 +180,12 @@ class TestRead:
     def test_everything_that_upstream_says_of_a_file_is_carried(self) -> None:
         entry = file(
             size=5,
-            **{"requires-python": ">=3.8", "upload-time": "2026-01-02T03:04:05.5Z", "yanked": "broken", "core-metadata": {"sha256": OTHER}},
+            **{
+                "requires-python": ">=3.8",
+                "upload-time": "2026-01-02T03:04:05.5Z",
+                "yanked": "broken",
+                "core-metadata": {"sha256": OTHER},
+            },
             **{
                 "data-dist-info-metadata": {"sha256": SHA},
                 "provenance": "https://index.example.org/p",
@@ -147,25 +210,44 @@ class TestRead:
         url = "https://files.example.org/foo-1.0-py3-none-any.whl"
         assert unit.artifacts == [
             Artifact("foo-1.0-py3-none-any.whl", SHA, 5, url),
-            Artifact("foo-1.0-py3-none-any.whl.metadata", OTHER, None, f"{url}.metadata", "foo-1.0-py3-none-any.whl"),
+            Artifact(
+                "foo-1.0-py3-none-any.whl.metadata",
+                OTHER,
+                None,
+                f"{url}.metadata",
+                "foo-1.0-py3-none-any.whl",
+            ),
         ]
 
     def test_a_page_with_keys_of_its_own_gives_the_units_of_one_without(self) -> None:
-        entries = [file(size=3, yanked="x"), file("foo-2.0.tar.gz", **{"upload-time": "2026-01-02T03:04:05Z", "core-metadata": False})]
-        assert units(document(*({**entry, "_own": 1.5} for entry in entries), _own=[])) == units(document(*entries))
+        entries = [
+            file(size=3, yanked="x"),
+            file(
+                "foo-2.0.tar.gz", **{"upload-time": "2026-01-02T03:04:05Z", "core-metadata": False}
+            ),
+        ]
+        assert units(document(*({**entry, "_own": 1.5} for entry in entries), _own=[])) == units(
+            document(*entries)
+        )
 
     def test_what_upstream_does_not_say_is_absent(self) -> None:
-        entry = file(yanked=False, **{"requires-python": None, "core-metadata": False, "upload-time": None})
+        entry = file(
+            yanked=False, **{"requires-python": None, "core-metadata": False, "upload-time": None}
+        )
         [unit], _ = units(document(entry))
         assert unit.metadata == {"name": "foo", "version": "1.0", "packageType": "wheel"}
 
     def test_core_metadata_without_a_digest_is_not_advertised(self) -> None:
-        [unit], _ = units(document(file(**{"core-metadata": True, "data-dist-info-metadata": {"sha256": OTHER}})))
+        [unit], _ = units(
+            document(file(**{"core-metadata": True, "data-dist-info-metadata": {"sha256": OTHER}}))
+        )
         assert "coreMetadata" not in unit.metadata
         assert len(unit.artifacts) == 1
 
     @pytest.mark.parametrize("key", ["dist-info-metadata", "data-dist-info-metadata"])
-    def test_older_names_of_core_metadata_count_where_the_new_one_is_missing(self, key: str) -> None:
+    def test_older_names_of_core_metadata_count_where_the_new_one_is_missing(
+        self, key: str
+    ) -> None:
         [unit], _ = units(document(file(**{key: {"sha256": OTHER}})))
         assert unit.metadata["coreMetadata"] == {"sha256": OTHER}
 
@@ -174,7 +256,10 @@ class TestRead:
         assert unit.artifacts[1].within == ""
 
     def test_metadata_stands_beside_the_file_before_a_query(self) -> None:
-        entry = file(url="https://files.example.org/foo.whl?key=1#sha256=x", **{"core-metadata": {"sha256": OTHER}})
+        entry = file(
+            url="https://files.example.org/foo.whl?key=1#sha256=x",
+            **{"core-metadata": {"sha256": OTHER}},
+        )
         [unit], _ = units(document(entry))
         assert [artifact.url for artifact in unit.artifacts] == [
             "https://files.example.org/foo.whl?key=1",
@@ -190,29 +275,75 @@ class TestRead:
         [
             (file(hashes={}), "foo-1.0-py3-none-any.whl", NO_DIGEST),
             (file(hashes={"sha256": ""}), "foo-1.0-py3-none-any.whl", NO_DIGEST),
-            (file(hashes={"sha256": "short"}), "foo-1.0-py3-none-any.whl", "upstream's sha256 is no sha256"),
+            (
+                file(hashes={"sha256": "short"}),
+                "foo-1.0-py3-none-any.whl",
+                "upstream's sha256 is no sha256",
+            ),
             (file(hashes={"md5": SHA}), "foo-1.0-py3-none-any.whl", "upstream's md5 is no md5"),
             (file(hashes={"crc32": "0" * 8}), "foo-1.0-py3-none-any.whl", NO_DIGEST),
             (file(url=""), "foo-1.0-py3-none-any.whl", "its URL cannot be fetched"),
-            (file(url="javascript:alert(1)"), "foo-1.0-py3-none-any.whl", "its URL cannot be fetched"),
-            (file(url="https://files.example.org/a\x1b[2J"), "foo-1.0-py3-none-any.whl", "its URL cannot be fetched"),
-            (file(url="https://files.example.org:123456/a"), "foo-1.0-py3-none-any.whl", "its URL cannot be fetched"),
-            (file(url="https://files.example.org\\evil.example.org/a"), "foo-1.0-py3-none-any.whl", "its URL cannot be fetched"),
-            (file(url="https://files.example.org/" + "a" * 16_000), "foo-1.0-py3-none-any.whl", "its URL cannot be fetched"),
-            (file(url="file:///etc/passwd"), "foo-1.0-py3-none-any.whl", "its URL cannot be fetched"),
+            (
+                file(url="javascript:alert(1)"),
+                "foo-1.0-py3-none-any.whl",
+                "its URL cannot be fetched",
+            ),
+            (
+                file(url="https://files.example.org/a\x1b[2J"),
+                "foo-1.0-py3-none-any.whl",
+                "its URL cannot be fetched",
+            ),
+            (
+                file(url="https://files.example.org:123456/a"),
+                "foo-1.0-py3-none-any.whl",
+                "its URL cannot be fetched",
+            ),
+            (
+                file(url="https://files.example.org\\evil.example.org/a"),
+                "foo-1.0-py3-none-any.whl",
+                "its URL cannot be fetched",
+            ),
+            (
+                file(url="https://files.example.org/" + "a" * 16_000),
+                "foo-1.0-py3-none-any.whl",
+                "its URL cannot be fetched",
+            ),
+            (
+                file(url="file:///etc/passwd"),
+                "foo-1.0-py3-none-any.whl",
+                "its URL cannot be fetched",
+            ),
             (file(url="http://[broken"), "foo-1.0-py3-none-any.whl", "its URL cannot be fetched"),
             (file(url="//[broken"), "foo-1.0-py3-none-any.whl", "its URL cannot be fetched"),
             (file(url="https:///foo.whl"), "foo-1.0-py3-none-any.whl", "its URL cannot be fetched"),
-            (file(url="https://files.example.org/a\nb"), "foo-1.0-py3-none-any.whl", "its URL cannot be fetched"),
+            (
+                file(url="https://files.example.org/a\nb"),
+                "foo-1.0-py3-none-any.whl",
+                "its URL cannot be fetched",
+            ),
             (file("../../etc/passwd"), "../../etc/passwd", "the filename is unsafe"),
             (file("foo-1.0\x1b.tar.gz"), "foo-1.0\\x1b.tar.gz", "the filename is unsafe"),
-            (file("bar-1.0.tar.gz"), "bar-1.0.tar.gz", "the filename does not begin with the project's name `foo`"),
+            (
+                file("bar-1.0.tar.gz"),
+                "bar-1.0.tar.gz",
+                "the filename does not begin with the project's name `foo`",
+            ),
             (file("foo-old.tar.gz"), "foo-old.tar.gz", "`old` is no PEP 440 version"),
-            (file(size="big"), "foo-1.0-py3-none-any.whl", "upstream's entry cannot be read: Expected `int | null`, got `str` - at `$.size`"),
-            (file(odd=2**64), "foo-1.0-py3-none-any.whl", "upstream's entry has keys that are no plain JSON"),
+            (
+                file(size="big"),
+                "foo-1.0-py3-none-any.whl",
+                "upstream's entry cannot be read: Expected `int | null`, got `str` - at `$.size`",
+            ),
+            (
+                file(odd=2**64),
+                "foo-1.0-py3-none-any.whl",
+                "upstream's entry has keys that are no plain JSON",
+            ),
         ],
     )
-    def test_a_file_that_cannot_be_a_unit_is_refused_and_the_others_stay(self, entry: dict[str, Any], key: str, reason: str) -> None:
+    def test_a_file_that_cannot_be_a_unit_is_refused_and_the_others_stay(
+        self, entry: dict[str, Any], key: str, reason: str
+    ) -> None:
         found, refused = units(document(entry, file("foo-2.0.tar.gz")))
         assert [unit.key for unit in found] == ["foo-2.0.tar.gz"]
         assert refused == {key: reason}
@@ -225,15 +356,27 @@ class TestRead:
     def test_one_filename_with_two_digests_is_refused(self) -> None:
         found, refused = units(document(file(), file(hashes={"sha256": OTHER})))
         assert found == []
-        assert refused == {"foo-1.0-py3-none-any.whl": "upstream lists it twice, with different digests"}
+        assert refused == {
+            "foo-1.0-py3-none-any.whl": "upstream lists it twice, with different digests"
+        }
 
     def test_entries_of_one_filename_that_agree_where_they_can_are_one_unit(self) -> None:
-        entries = [file(hashes={"md5": "0" * 32}), file(), file(hashes={"sha256": SHA.upper(), "md5": "0" * 32, "crc32": "x"})]
+        entries = [
+            file(hashes={"md5": "0" * 32}),
+            file(),
+            file(hashes={"sha256": SHA.upper(), "md5": "0" * 32, "crc32": "x"}),
+        ]
         for order in permutations(entries):
             [unit], refused = units(document(*order))
-            assert (unit.artifacts[0].sha256, unit.artifacts[0].digests, refused) == (SHA, {"md5": "0" * 32}, {})
+            assert (unit.artifacts[0].sha256, unit.artifacts[0].digests, refused) == (
+                SHA,
+                {"md5": "0" * 32},
+                {},
+            )
         for order in permutations([*entries[1:], file(hashes={"md5": "1" * 32})]):
-            assert units(document(*order))[1] == {"foo-1.0-py3-none-any.whl": "upstream lists it twice, with different digests"}
+            assert units(document(*order))[1] == {
+                "foo-1.0-py3-none-any.whl": "upstream lists it twice, with different digests"
+            }
 
     def test_one_file_listed_twice_is_one_unit_whatever_the_order(self) -> None:
         first, second = file(**{"requires-python": ">=3"}), file()
@@ -241,8 +384,21 @@ class TestRead:
         assert len(units(document(first, second))[0]) == 1
 
     def test_a_status_that_is_not_plainly_active_is_a_unit_of_its_own(self) -> None:
-        found, _ = units(document(file(), **{"project-status": {"status": "archived", "reason": "moved"}, "note": "x", "_own": 2}))
-        assert found[0] == Unit("python.project", "foo", {"status": "archived", "reason": "moved", "extra": {"note": "x"}})
+        found, _ = units(
+            document(
+                file(),
+                **{
+                    "project-status": {"status": "archived", "reason": "moved"},
+                    "note": "x",
+                    "_own": 2,
+                },
+            )
+        )
+        assert found[0] == Unit(
+            "python.project",
+            "foo",
+            {"status": "archived", "reason": "moved", "extra": {"note": "x"}},
+        )
 
     def test_half_a_surrogate_pair_harms_nothing_but_its_own_text(self) -> None:
         names = ["foo-1.0-py3-none-any.whl", "foo-\ud800.tar.gz", "foo-2.0-py3-none-any.whl"]
@@ -251,7 +407,12 @@ class TestRead:
         assert [unit.key for unit in found] == [names[0], names[2]]
         assert {unit.metadata["yanked"] for unit in found} == {"\ufffd \\ud800 \U0001f600"}
         assert len(refused) == 1
-        listed = json.dumps({"meta": {"api-version": "1.0"}, "projects": [{"name": "foo"}, {"name": "\ud83d"}, {"name": "\ud800\ud800"}]})
+        listed = json.dumps(
+            {
+                "meta": {"api-version": "1.0"},
+                "projects": [{"name": "foo"}, {"name": "\ud83d"}, {"name": "\ud800\ud800"}],
+            }
+        )
         assert [group.name for group in declared({"": page(listed, JSON)})[0]] == ["foo"]
 
     def test_an_active_project_is_no_unit(self) -> None:
@@ -260,7 +421,11 @@ class TestRead:
 
     def test_a_quarantined_project_is_gone(self) -> None:
         with pytest.raises(Gone, match='quarantined upstream: "malware"'):
-            read(document(file(), **{"project-status": {"status": "quarantined", "reason": "malware"}}))
+            read(
+                document(
+                    file(), **{"project-status": {"status": "quarantined", "reason": "malware"}}
+                )
+            )
 
     @pytest.mark.parametrize(
         ("body", "media_type", "words"),
@@ -278,7 +443,9 @@ class TestRead:
             ("x", "", "content type `\\(none\\)`"),
         ],
     )
-    def test_a_page_that_cannot_be_understood_is_malformed(self, body: str | bytes, media_type: str, words: str) -> None:
+    def test_a_page_that_cannot_be_understood_is_malformed(
+        self, body: str | bytes, media_type: str, words: str
+    ) -> None:
         with pytest.raises(Malformed, match=words):
             read(body, media_type)
 
@@ -295,7 +462,11 @@ class TestHtml:
             url="https://index.example.org/files/foo-1.0-py3-none-any.whl",
             size=5,
             yanked='why "not"',
-            **{"requires-python": ">=3.8", "core-metadata": {"sha256": OTHER}, "upload-time": "2026-01-02T03:04:05Z"},
+            **{
+                "requires-python": ">=3.8",
+                "core-metadata": {"sha256": OTHER},
+                "upload-time": "2026-01-02T03:04:05Z",
+            },
             provenance="https://index.example.org/p",
         )
         same = document(entry, **{"project-status": {"status": "archived", "reason": "a & b"}})
@@ -304,19 +475,30 @@ class TestHtml:
 
     def test_a_yank_without_a_reason_is_a_yank(self) -> None:
         found, _ = units(
-            f'<a href="foo-1.0.tar.gz#sha256={SHA}" data-yanked>x</a><a href="foo-2.0.tar.gz#sha256={SHA}" data-yanked="">x</a>', "text/html"
+            f'<a href="foo-1.0.tar.gz#sha256={SHA}" data-yanked>x</a><a'
+            f' href="foo-2.0.tar.gz#sha256={SHA}" data-yanked="">x</a>',
+            "text/html",
         )
         assert [unit.metadata["yanked"] for unit in found] == [True, True]
 
     def test_base_and_redirect_decide_where_links_lead(self) -> None:
-        markup = f'<base href="https://cdn.example.org/a/"><a href="foo-1.0%2Bx.tar.gz#sha256={SHA}">text</a>'
+        markup = (
+            '<base href="https://cdn.example.org/a/"><a'
+            f' href="foo-1.0%2Bx.tar.gz#sha256={SHA}">text</a>'
+        )
         [unit], _ = units(markup, "text/html")
         assert unit.key == "foo-1.0+x.tar.gz"
         assert unit.artifacts[0].url == "https://cdn.example.org/a/foo-1.0%2Bx.tar.gz"
 
     def test_the_text_is_the_filename_where_the_url_has_none(self) -> None:
-        [unit], _ = units(f'<a href="/get?id=5&amp;x=1#sha256={SHA}&amp;egg=foo"> foo-1.0.tar.gz </a>', "text/html")
-        assert (unit.key, unit.artifacts[0].url) == ("foo-1.0.tar.gz", "https://index.example.org/get?id=5&x=1")
+        [unit], _ = units(
+            f'<a href="/get?id=5&amp;x=1#sha256={SHA}&amp;egg=foo"> foo-1.0.tar.gz </a>',
+            "text/html",
+        )
+        assert (unit.key, unit.artifacts[0].url) == (
+            "foo-1.0.tar.gz",
+            "https://index.example.org/get?id=5&x=1",
+        )
 
     def test_other_links_are_passed_over_and_hostile_ones_refused(self) -> None:
         markup = f"""<a>no link</a><a href="../">Parent</a><a href="foo-1.0.tar.gz.asc">sig</a><a href="https://[x">broken</a>
@@ -324,19 +506,43 @@ class TestHtml:
             <a href="foo-3.0.tar.gz#sha256={SHA}">unclosed"""
         found, refused = units(markup, "text/html")
         assert [unit.key for unit in found] == ["foo-3.0.tar.gz"]
-        assert refused == {"../../etc/foo-1.0.tar.gz": "the filename is unsafe", "foo-2.0.tar.gz": NO_DIGEST}
+        assert refused == {
+            "../../etc/foo-1.0.tar.gz": "the filename is unsafe",
+            "foo-2.0.tar.gz": NO_DIGEST,
+        }
 
     @pytest.mark.parametrize(
         "markup",
         [
-            "<html><head><title>Links for foo</title></head><body><h1>Links for foo</h1></body></html>",
-            "<html><head><title>root/dev: links for foo</title></head><body><h1>root/dev: links for foo</h1>powered by devpi</body></html>",
-            '<html><head><title>Simple Index</title><meta name="api-version" value="2" /></head><body></body></html>',
-            '<html><head><meta name="pypi:repository-version" content="1.0"></head><body>nothing here</body></html>',
-            "<html><head><title>Index of /simple/foo/</title></head><body><h1>Index of /simple/foo/</h1><hr></body></html>",
-            "<html><head><title>Index of /simple/foo/</title></head><body><a href='../'>../</a>nothing else</body></html>",
+            (
+                "<html><head><title>Links for foo</title></head><body><h1>Links for"
+                " foo</h1></body></html>"
+            ),
+            (
+                "<html><head><title>root/dev: links for foo</title></head><body><h1>root/dev: links"
+                " for foo</h1>powered by devpi</body></html>"
+            ),
+            (
+                '<html><head><title>Simple Index</title><meta name="api-version" value="2"'
+                " /></head><body></body></html>"
+            ),
+            (
+                '<html><head><meta name="pypi:repository-version"'
+                ' content="1.0"></head><body>nothing here</body></html>'
+            ),
+            (
+                "<html><head><title>Index of /simple/foo/</title></head><body><h1>Index of"
+                " /simple/foo/</h1><hr></body></html>"
+            ),
+            (
+                "<html><head><title>Index of /simple/foo/</title></head><body><a"
+                " href='../'>../</a>nothing else</body></html>"
+            ),
             "<html><head><title>foo</title></head><body>\n</body></html>",
-            "<!DOCTYPE html><html><!-- <b>made</b> today --><head><style>h1 { color: red }</style></head><body>\n</body></html>",
+            (
+                "<!DOCTYPE html><html><!-- <b>made</b> today --><head><style>h1 { color: red"
+                " }</style></head><body>\n</body></html>"
+            ),
         ],
     )
     def test_a_page_of_an_index_without_links_has_no_files(self, markup: str) -> None:
@@ -358,14 +564,20 @@ class TestHtml:
             declared({"": page(markup, "text/html")})
 
     def test_the_charset_of_the_header_is_obeyed(self) -> None:
-        body = f'<a href="foo-1.0.tar.gz#sha256={SHA}" data-yanked="caf\xe9">x</a>'.encode("latin-1")
-        call = FakeCall({"foo/": page(body, "text/html", url=FOO, charset="latin-1")}, SelectionOptions())
+        body = f'<a href="foo-1.0.tar.gz#sha256={SHA}" data-yanked="caf\xe9">x</a>'.encode(
+            "latin-1"
+        )
+        call = FakeCall(
+            {"foo/": page(body, "text/html", url=FOO, charset="latin-1")}, SelectionOptions()
+        )
         [unit] = asyncio.run(PythonImporter().read(call, Group("foo")))  # type: ignore[misc]
         assert unit.metadata["yanked"] == "caf\xe9"
 
     @pytest.mark.parametrize("charset", ["no-such-charset", "base64"])
     def test_an_unknown_charset_is_malformed(self, charset: str) -> None:
-        call = FakeCall({"foo/": page("<a>x</a>", "text/html", url=FOO, charset=charset)}, SelectionOptions())
+        call = FakeCall(
+            {"foo/": page("<a>x</a>", "text/html", url=FOO, charset=charset)}, SelectionOptions()
+        )
         with pytest.raises(Malformed, match="cannot be read"):
             asyncio.run(PythonImporter().read(call, Group("foo")))
 

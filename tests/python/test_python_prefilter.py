@@ -28,7 +28,10 @@ def rules(name: str = "house", **keys: Any) -> ActiveFilter:
 
 def test_a_bare_name_or_a_glob_denies_all_of_a_project() -> None:
     filters = [rules(deny=["Evil_One", "acme-*", "django<4", "pip-9.0-py3-none-any.whl"])]
-    said = {name: refusal(name, EVERYTHING, filters) for name in ("evil-one", "acme-core", "acme", "django", "pip")}
+    said = {
+        name: refusal(name, EVERYTHING, filters)
+        for name in ("evil-one", "acme-core", "acme", "django", "pip")
+    }
     assert said == {
         "evil-one": 'denied by "Evil_One" (house.deny)',
         "acme-core": 'denied by "acme-*" (house.deny)',
@@ -39,7 +42,11 @@ def test_a_bare_name_or_a_glob_denies_all_of_a_project() -> None:
 
 
 def test_what_an_allow_list_does_not_speak_of_is_refused() -> None:
-    filters = [rules(allow=["django>=5", "acme-*", "my-tool-1.0.tar.gz", "under_score-2.0-py3-none-any.whl"])]
+    filters = [
+        rules(
+            allow=["django>=5", "acme-*", "my-tool-1.0.tar.gz", "under_score-2.0-py3-none-any.whl"]
+        )
+    ]
     passing = ["django", "acme-core", "my", "my-tool", "under-score"]
     assert [refusal(name, EVERYTHING, filters) for name in passing] == [""] * len(passing)
     assert refusal("other", EVERYTHING, filters) == "matches no allow (house.allow)"
@@ -50,7 +57,11 @@ def test_the_sources_own_filter_speaks_first_and_others_by_name() -> None:
     own = SelectionOptions.model_validate({"filter": {"deny": ["evil"]}})
     filters = [rules("zeal", deny=["evil"]), rules("arms", deny=["evil"])]
     assert refusal("evil", own, filters) == 'denied by "evil" (filter.deny)'
-    assert refusal("evil", EVERYTHING, filters) == refusal("evil", EVERYTHING, filters[::-1]) == 'denied by "evil" (arms.deny)'
+    assert (
+        refusal("evil", EVERYTHING, filters)
+        == refusal("evil", EVERYTHING, filters[::-1])
+        == 'denied by "evil" (arms.deny)'
+    )
     assert refusal("evil", None, filters) == 'denied by "evil" (arms.deny)'
 
 
@@ -59,16 +70,24 @@ def test_without_lists_nothing_is_said() -> None:
     assert refusal("any", EVERYTHING, [rules(prereleases="deny", latest=1)]) == ""
 
 
-def test_listed_projects_that_a_filter_denies_are_declared_as_refused_and_those_that_are_named_are_read() -> None:
+def test_listed_projects_that_a_filter_denies_are_declared_as_refused_and_those_that_are_named_are_read() -> (
+    None
+):
     filters = [rules(deny=["evil"])]
     listing = json.dumps({"projects": [{"name": "evil"}, {"name": "good"}]})
     for keys, said in (({}, 'denied by "evil" (house.deny)'), ({"include": ["evil", "good"]}, "")):
-        call = FakeCall({"": page(listing, "application/vnd.pypi.simple.v1+json")}, SelectionOptions.model_validate(keys), filters=filters)
+        call = FakeCall(
+            {"": page(listing, "application/vnd.pypi.simple.v1+json")},
+            SelectionOptions.model_validate(keys),
+            filters=filters,
+        )
         assert {group.name: group.refused for group in declared(call)} == {"evil": said, "good": ""}
 
 
 def test_shared_projects_are_declared_so() -> None:
-    call = FakeCall({}, SelectionOptions.model_validate({"include": ["one", "two"], "sharedProjects": ["o*"]}))
+    call = FakeCall(
+        {}, SelectionOptions.model_validate({"include": ["one", "two"], "sharedProjects": ["o*"]})
+    )
     assert {group.name: group.shared for group in declared(call)} == {"one": True, "two": False}
 
 
@@ -79,7 +98,18 @@ def declared(call: FakeCall) -> list[Group]:
     return asyncio.run(collect())
 
 
-RULES = ["one", "two", "one>=2", "o*", "t*", "two!=1", "one-1.0.tar.gz", "two-1.0-py3-none-any.whl", "one-2.0-py3-none-any.whl", "one-two-1.0.tar.gz"]
+RULES = [
+    "one",
+    "two",
+    "one>=2",
+    "o*",
+    "t*",
+    "two!=1",
+    "one-1.0.tar.gz",
+    "two-1.0-py3-none-any.whl",
+    "one-2.0-py3-none-any.whl",
+    "one-two-1.0.tar.gz",
+]
 FILES = {
     "one": ["one-1.0.tar.gz", "one-2.0-py3-none-any.whl", "one-2.0rc1.tar.gz"],
     "two": ["two-1.0-py3-none-any.whl", "two-2.0.tar.gz"],
@@ -88,18 +118,25 @@ FILES = {
 LISTS = st.lists(st.sampled_from(RULES), max_size=3)
 
 
-@given(st.lists(st.tuples(LISTS, LISTS), max_size=3), st.tuples(LISTS, LISTS), st.sampled_from(sorted(FILES)))
+@given(
+    st.lists(st.tuples(LISTS, LISTS), max_size=3),
+    st.tuples(LISTS, LISTS),
+    st.sampled_from(sorted(FILES)),
+)
 def test_a_refused_project_has_no_file_that_passes(
     written: list[tuple[list[str], list[str]]], own: tuple[list[str], list[str]], project: str
 ) -> None:
-    filters = [rules(f"rules-{number}", deny=deny, allow=allow) for number, (deny, allow) in enumerate(written)]
+    filters = [
+        rules(f"rules-{number}", deny=deny, allow=allow)
+        for number, (deny, allow) in enumerate(written)
+    ]
     options = SelectionOptions.model_validate({"filter": {"deny": own[0], "allow": own[1]}})
     units = [unit(filename) for filename in FILES[project]]
     decisions = list(Distribution.select(project, units, options, filters, NOW))
     reason = Prefilter(options, filters).refusal(project)
     assert reason == refusal(project, options, filters[::-1])
     if reason:
-        assert not any(one.accepted for one in decisions)
+        assert not any(decision.accepted for decision in decisions)
 
 
 def unit(filename: str) -> Unit:

@@ -9,7 +9,13 @@ from typing import Any
 import pytest
 from pypi_simple import ProjectPage
 
-from reconciler.plugin import MissingCall, PluginCallConfiguration, Redirect, StoredArtifact, StoredUnit
+from reconciler.plugin import (
+    MissingCall,
+    PluginCallConfiguration,
+    Redirect,
+    StoredArtifact,
+    StoredUnit,
+)
 from reconciler_python.publishing.rendering import project_pages
 from reconciler_python.publishing.simple_publisher import PublicationOptions, PythonPublisher
 from reconciler_python.reading.documents import read_project_json
@@ -24,12 +30,28 @@ SHA = "ab" + "c" * 62
 BESIDE = "d" * 64
 
 
-def unit(filename: str, version: str, *, sha256: str = SHA, size: int | None = 7, beside: str = "", name: str = "foo", **metadata: Any) -> StoredUnit:
+def unit(
+    filename: str,
+    version: str,
+    *,
+    sha256: str = SHA,
+    size: int | None = 7,
+    beside: str = "",
+    name: str = "foo",
+    **metadata: Any,
+) -> StoredUnit:
     artifacts = [StoredArtifact(filename, sha256, size)]
     if beside:
         artifacts.append(StoredArtifact(f"{filename}.metadata", beside, 3))
-    plain = {"name": name, "version": version, "packageType": "wheel" if filename.endswith(".whl") else "sdist", **metadata}
-    return StoredUnit(artifacts=artifacts, group=name, key=filename, metadata=plain, type="python.distribution")
+    plain = {
+        "name": name,
+        "version": version,
+        "packageType": "wheel" if filename.endswith(".whl") else "sdist",
+        **metadata,
+    }
+    return StoredUnit(
+        artifacts=artifacts, group=name, key=filename, metadata=plain, type="python.distribution"
+    )
 
 
 def status(name: str, **metadata: Any) -> StoredUnit:
@@ -61,17 +83,30 @@ class TestTree:
     def test_pages_files_and_metadata_have_their_places(self) -> None:
         output = published({"foo": [FULL]}).merged
         base = f"files/foo/{SHA}/foo-1.0+cu&1-py3-none-any.whl"
-        assert output.files == {base: (SHA, "application/octet-stream"), f"{base}.metadata": (BESIDE, "application/octet-stream")}
-        assert set(output.pages) == {(path, kind) for path in ("simple/", "simple/foo/") for kind in ("text/html", HTML, JSON)}
+        assert output.files == {
+            base: (SHA, "application/octet-stream"),
+            f"{base}.metadata": (BESIDE, "application/octet-stream"),
+        }
+        assert set(output.pages) == {
+            (path, kind)
+            for path in ("simple/", "simple/foo/")
+            for kind in ("text/html", HTML, JSON)
+        }
         assert next(iter(output.pages))[1] == "text/html"  # the first is the default
         assert output.aliases["simple/foo/", "application/vnd.pypi.simple.latest+json"] == JSON
         assert output.aliases["simple/", "application/vnd.pypi.simple.latest+html"] == HTML
 
     def test_only_changed_groups_are_rendered_and_an_emptied_one_holds_nothing(self) -> None:
-        conduit = published({"bar": [unit("bar-1.0.tar.gz", "1.0", name="bar")], "foo": [FULL], "old": []}, changed_groups=["foo", "old"])
+        conduit = published(
+            {"bar": [unit("bar-1.0.tar.gz", "1.0", name="bar")], "foo": [FULL], "old": []},
+            changed_groups=["foo", "old"],
+        )
         assert set(conduit.outputs) == {"foo", "old"}
         assert conduit.outputs["old"] == FakeOutput()
-        assert json_page(conduit.whole_output, "simple/")["projects"] == [{"name": "bar"}, {"name": "foo"}]
+        assert json_page(conduit.whole_output, "simple/")["projects"] == [
+            {"name": "bar"},
+            {"name": "foo"},
+        ]
 
     def test_the_list_is_html_too(self) -> None:
         markup = published({"foo": [FULL]}).whole_output.pages["simple/", "text/html"].decode()
@@ -103,41 +138,79 @@ class TestJson:
 
     def test_files_and_versions_are_in_the_order_of_versions(self) -> None:
         versions = ["1.10", "1.9", "1.10rc1", "1!0.1", "2.0.dev1", "weird", "odd"]
-        units = [unit(f"foo-{version}.tar.gz", version) for version in versions] + [unit("foo-1.9-py3-none-any.whl", "1.9")]
+        units = [unit(f"foo-{version}.tar.gz", version) for version in versions] + [
+            unit("foo-1.9-py3-none-any.whl", "1.9")
+        ]
         random.Random(5).shuffle(units)
         answer = json_page(published({"foo": units}).merged, "simple/foo/")
         assert answer["versions"] == ["1.9", "1.10rc1", "1.10", "2.0.dev1", "1!0.1", "odd", "weird"]
-        assert [file["filename"] for file in answer["files"]][:3] == ["foo-1.9-py3-none-any.whl", "foo-1.9.tar.gz", "foo-1.10rc1.tar.gz"]
+        assert [file["filename"] for file in answer["files"]][:3] == [
+            "foo-1.9-py3-none-any.whl",
+            "foo-1.9.tar.gz",
+            "foo-1.10rc1.tar.gz",
+        ]
 
     def test_the_order_of_units_does_not_matter(self) -> None:
-        units = [unit(f"foo-1{'.0' * number}.tar.gz", f"1{'.0' * number}") for number in range(12)]  # one version, twelve spellings
+        units = [
+            unit(f"foo-1{'.0' * number}.tar.gz", f"1{'.0' * number}") for number in range(12)
+        ]  # one version, twelve spellings
         assert project_pages("foo", units, None) == project_pages("foo", units[::-1], None)
 
     def test_a_status_is_said_with_its_reason_and_unknown_keys_of_the_page(self) -> None:
-        output = published({"foo": [FULL, status("foo", status="archived", reason="<moved>", extra={"note": 1, "name": "never"})]}).merged
+        output = published(
+            {
+                "foo": [
+                    FULL,
+                    status(
+                        "foo",
+                        status="archived",
+                        reason="<moved>",
+                        extra={"note": 1, "name": "never"},
+                    ),
+                ]
+            }
+        ).merged
         answer = json_page(output, "simple/foo/")
-        assert (answer["project-status"], answer["note"], answer["name"]) == ({"status": "archived", "reason": "<moved>"}, 1, "foo")
+        assert (answer["project-status"], answer["note"], answer["name"]) == (
+            {"status": "archived", "reason": "<moved>"},
+            1,
+            "foo",
+        )
         markup = output.pages["simple/foo/", "text/html"].decode()
         assert '<meta name="pypi:project-status" content="archived">' in markup
         assert '<meta name="pypi:project-status-reason" content="&lt;moved&gt;">' in markup
 
     def test_times_are_utc_with_a_z_or_absent(self) -> None:
-        times = {"2026-01-02T03:04:05+02:00": "2026-01-02T01:04:05Z", "2026-01-02T03:04:05": "2026-01-02T03:04:05Z", "soon": None}
+        times = {
+            "2026-01-02T03:04:05+02:00": "2026-01-02T01:04:05Z",
+            "2026-01-02T03:04:05": "2026-01-02T03:04:05Z",
+            "soon": None,
+        }
         for said, shown in times.items():
-            [file] = json.loads(project_pages("foo", [unit("foo-1.tar.gz", "1", uploadTime=said)], None)[1])["files"]
+            [file] = json.loads(
+                project_pages("foo", [unit("foo-1.tar.gz", "1", uploadTime=said)], None)[1]
+            )["files"]
             assert file.get("upload-time") == shown
 
     def test_what_is_not_known_is_absent(self) -> None:
-        [file] = json.loads(project_pages("foo", [unit("foo-1.tar.gz", "1", size=None)], None)[1])["files"]
+        [file] = json.loads(project_pages("foo", [unit("foo-1.tar.gz", "1", size=None)], None)[1])[
+            "files"
+        ]
         assert set(file) == {"filename", "url", "hashes"}
 
 
 class TestHtml:
     def test_an_independent_parser_reads_the_same_from_both(self) -> None:
         units = [FULL, unit("foo-2.0.tar.gz", "2.0", yanked=True), unit("foo-3.0.tar.gz", "3.0")]
-        html, as_json = project_pages("foo", units, status("foo", status="deprecated", reason='"x"'))
-        from_html = ProjectPage.from_html("foo", html, base_url="https://index.example.org/simple/foo/")
-        from_json = ProjectPage.from_json_data(json.loads(as_json), base_url="https://index.example.org/simple/foo/")
+        html, as_json = project_pages(
+            "foo", units, status("foo", status="deprecated", reason='"x"')
+        )
+        from_html = ProjectPage.from_html(
+            "foo", html, base_url="https://index.example.org/simple/foo/"
+        )
+        from_json = ProjectPage.from_json_data(
+            json.loads(as_json), base_url="https://index.example.org/simple/foo/"
+        )
         for attribute in (
             "filename",
             "url",
@@ -147,7 +220,9 @@ class TestHtml:
             "has_metadata",
             "metadata_digests",
         ):
-            assert [getattr(package, attribute) for package in from_html.packages] == [getattr(package, attribute) for package in from_json.packages]
+            assert [getattr(package, attribute) for package in from_html.packages] == [
+                getattr(package, attribute) for package in from_json.packages
+            ]
         assert from_html.repository_version == from_json.repository_version == "1.4"
         assert from_html.packages[0].yanked_reason == FULL.metadata["yanked"]
         assert from_html.packages[1].is_yanked
@@ -156,14 +231,28 @@ class TestHtml:
     def test_our_own_pages_give_the_units_back(self) -> None:
         plain = {key: value for key, value in FULL.metadata.items() if key != "extra"}
         units = [
-            StoredUnit(artifacts=FULL.artifacts, group="foo", key="foo-1.0+cu1-py3-none-any.whl", metadata=plain, type=FULL.type),
+            StoredUnit(
+                artifacts=FULL.artifacts,
+                group="foo",
+                key="foo-1.0+cu1-py3-none-any.whl",
+                metadata=plain,
+                type=FULL.type,
+            ),
             unit("foo-2.0.tar.gz", "2.0", yanked=True),
         ]
-        units[0].artifacts[:] = [StoredArtifact(units[0].key, SHA, 7), StoredArtifact(f"{units[0].key}.metadata", BESIDE)]
+        units[0].artifacts[:] = [
+            StoredArtifact(units[0].key, SHA, 7),
+            StoredArtifact(f"{units[0].key}.metadata", BESIDE),
+        ]
         units[0].metadata["coreMetadata"] = {"sha256": BESIDE}
         html, as_json = project_pages("foo", units, None)
-        for document in (read_project_html(page(html, "text/html")), read_project_json(page(as_json, JSON))):
-            again = project_units("foo", document, "https://index.example.org/simple/foo/", lambda key, reason: None)
+        for document in (
+            read_project_html(page(html, "text/html")),
+            read_project_json(page(as_json, JSON)),
+        ):
+            again = project_units(
+                "foo", document, "https://index.example.org/simple/foo/", lambda key, reason: None
+            )
             assert [stored(one, "foo") for one in again] == units
 
 
@@ -182,7 +271,9 @@ class TestMissing:
         ],
     )
     def test_any_spelling_of_a_name_leads_to_its_page(self, path: str, meant: str | None) -> None:
-        assert PythonPublisher.missing(MissingCall("team"), path) == (Redirect(meant) if meant else None)
+        assert PythonPublisher.missing(MissingCall("team"), path) == (
+            Redirect(meant) if meant else None
+        )
 
 
 class TestProvenance:
@@ -198,9 +289,13 @@ class TestProvenance:
             metadata=plain.metadata,
             type=plain.type,
         )
-        return published({"foo": [attested]}, options=PublicationOptions.model_validate(keys)).merged
+        return published(
+            {"foo": [attested]}, options=PublicationOptions.model_validate(keys)
+        ).merged
 
-    def test_the_object_stands_beside_its_file_and_pages_that_know_no_url_do_not_name_it(self) -> None:
+    def test_the_object_stands_beside_its_file_and_pages_that_know_no_url_do_not_name_it(
+        self,
+    ) -> None:
         """PEP 740 wants an absolute URL: a relative one makes a client refuse the whole page."""
         output = self.publish()
         assert output.files[self.PLACE] == (BESIDE, "application/vnd.pypi.integrity.v1+json")
@@ -208,7 +303,9 @@ class TestProvenance:
         assert "provenance" not in file
         assert b"data-provenance" not in output.pages["simple/foo/", HTML]
 
-    @pytest.mark.parametrize("base", ["https://packages.example.org/team", "https://packages.example.org/team/"])
+    @pytest.mark.parametrize(
+        "base", ["https://packages.example.org/team", "https://packages.example.org/team/"]
+    )
     def test_with_the_publications_url_pages_name_it(self, base: str) -> None:
         output = self.publish(baseUrl=base)
         expected = f"https://packages.example.org/team/{self.PLACE}"
@@ -219,7 +316,13 @@ class TestProvenance:
             assert [package.provenance_url for package in found.packages] == [expected]
 
     @pytest.mark.parametrize(
-        "base", ["/team/", "ftp://packages.example.org/", "https://user:pass@packages.example.org/", "https://packages.example.org/?x"]
+        "base",
+        [
+            "/team/",
+            "ftp://packages.example.org/",
+            "https://user:pass@packages.example.org/",
+            "https://packages.example.org/?x",
+        ],
     )
     def test_what_is_no_url_of_a_publication_is_refused(self, base: str) -> None:
         with pytest.raises(ValueError, match="expects an http or https URL"):

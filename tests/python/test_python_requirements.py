@@ -29,10 +29,15 @@ def options(folder: Path, *entries: Any, recorded: bool = False, **keys: Any) ->
     return SelectionOptions.model_validate({"requirements": list(entries), **keys}, context=context)
 
 
-def asked(folder: Path, text: str | bytes, name: str = "requirements.txt", **keys: Any) -> Requirements:
+def asked(
+    folder: Path, text: str | bytes, name: str = "requirements.txt", **keys: Any
+) -> Requirements:
     """What a file of this text asks for."""
     (folder / name).write_bytes(text if isinstance(text, bytes) else text.encode())
-    entry: dict[str, Any] = {"file": name, **{key: keys.pop(key) for key in ("unresolvable", "format") if key in keys}}
+    entry: dict[str, Any] = {
+        "file": name,
+        **{key: keys.pop(key) for key in ("unresolvable", "format") if key in keys},
+    }
     return options(folder, entry, **keys).required
 
 
@@ -40,10 +45,12 @@ def texts(requirements: Requirements) -> list[str]:
     return [one.text for project in requirements.projects() for one in requirements.about(project)]
 
 
-def faults(folder: Path, text: str | bytes, name: str = "requirements.txt", **keys: Any) -> list[str]:
+def faults(
+    folder: Path, text: str | bytes, name: str = "requirements.txt", **keys: Any
+) -> list[str]:
     with pytest.raises(ValidationError) as refused:
         asked(folder, text, name, **keys)
-    return [str(one["ctx"]["error"]) for one in refused.value.errors()]
+    return [str(error["ctx"]["error"]) for error in refused.value.errors()]
 
 
 def fault(folder: Path, text: str | bytes, name: str = "requirements.txt", **keys: Any) -> str:
@@ -56,9 +63,19 @@ def only(requirements: Requirements, project: str = "foo") -> Wanted:
     return wanted
 
 
-def means(requirements: Requirements, version: str, sha256: str = A, *, project: str = "foo", filename: str = "") -> bool:
+def means(
+    requirements: Requirements,
+    version: str,
+    sha256: str = A,
+    *,
+    project: str = "foo",
+    filename: str = "",
+) -> bool:
     filename = filename or f"{project}-{version}-py3-none-any.whl"
-    return any(one.means(version, filename, [Artifact(filename, sha256)]) for one in requirements.about(project))
+    return any(
+        one.means(version, filename, [Artifact(filename, sha256)])
+        for one in requirements.about(project)
+    )
 
 
 def unit(filename: str, sha256: str = "", **digests: str) -> Unit:
@@ -80,7 +97,10 @@ long>=1,\\
 last==2.*"""
         found = asked(tmp_path, text.replace("url-fragment-no-comment==1#\n", ""))
         assert found.projects() == ["django", "exact", "last", "long", "name"]
-        assert {one: [(each.place, each.text) for each in found.about(one)] for one in ("django", "last", "long")} == {
+        assert {
+            one: [(each.place, each.text) for each in found.about(one)]
+            for one in ("django", "last", "long")
+        } == {
             "django": [("requirements.txt:2", "Django >=5,<6")],
             "last": [("requirements.txt:9", "last==2.*")],
             "long": [("requirements.txt:6", "long>=1,    <2")],
@@ -91,7 +111,10 @@ last==2.*"""
         assert str(only(found, "exact").specifiers) == "===1.0"
 
     def test_what_pip_freeze_writes(self, tmp_path: Path) -> None:
-        text = "alpha==1.0\nbeta @ file:///wheels/beta-1.0-py3-none-any.whl#sha256=00\n-e git+https://git.example.org/x@0#egg=gamma\ndelta==2+local\n"
+        text = (
+            "alpha==1.0\nbeta @ file:///wheels/beta-1.0-py3-none-any.whl#sha256=00\n-e"
+            " git+https://git.example.org/x@0#egg=gamma\ndelta==2+local\n"
+        )
         assert [line.partition(" cannot")[0] for line in faults(tmp_path, text)] == [
             "requirements.txt:2: `beta @ file:///wheels/beta-1.0-py3-none-any.whl#sha256=00`",
             "requirements.txt:3: `-e git+https://git.example.org/x@0#egg=gamma`",
@@ -139,21 +162,38 @@ foo==1 --config-settings="--build-option=x y" --global-option="-q"
 
     def test_pre_and_its_like(self, tmp_path: Path) -> None:
         plain = asked(tmp_path, "foo>=1\nbar\nbaz>=1rc1\n")
-        assert (means(plain, "2rc1"), means(plain, "2rc1", project="bar"), means(plain, "2rc1", project="baz")) == (False, True, True)
+        assert (
+            means(plain, "2rc1"),
+            means(plain, "2rc1", project="bar"),
+            means(plain, "2rc1", project="baz"),
+        ) == (False, True, True)
         assert means(asked(tmp_path, "foo>=1\n--pre\n"), "2rc1")
         some = asked(tmp_path, "foo>=1\nbar\n--all-releases foo\n--only-final bar\n")
-        assert (means(some, "2rc1"), means(some, "2rc1", project="bar"), means(some, "2", project="bar")) == (True, False, True)
+        assert (
+            means(some, "2rc1"),
+            means(some, "2rc1", project="bar"),
+            means(some, "2", project="bar"),
+        ) == (True, False, True)
 
     def test_wheels_only_and_source_only(self, tmp_path: Path) -> None:
-        found = asked(tmp_path, "foo\nbar\nbaz\n--only-binary=:all:\n--no-binary bar\n--only-binary :none:\n--only-binary foo\n")
+        found = asked(
+            tmp_path,
+            "foo\nbar\nbaz\n--only-binary=:all:\n--no-binary bar\n--only-binary"
+            " :none:\n--only-binary foo\n",
+        )
         kinds = {
-            name: [means(found, "1", project=name, filename=f"{name}-1{end}") for end in ("-py3-none-any.whl", ".tar.gz")]
+            name: [
+                means(found, "1", project=name, filename=f"{name}-1{end}")
+                for end in ("-py3-none-any.whl", ".tar.gz")
+            ]
             for name in found.projects()
         }
         assert kinds == {"bar": [False, True], "baz": [True, True], "foo": [True, False]}
 
     def test_hashes_mean_exactly_those_files(self, tmp_path: Path) -> None:
-        found = asked(tmp_path, f"foo==1 \\\n    --hash=sha256:{A} \\\n    --hash sha256:{B.upper()}\n")
+        found = asked(
+            tmp_path, f"foo==1 \\\n    --hash=sha256:{A} \\\n    --hash sha256:{B.upper()}\n"
+        )
         assert [means(found, "1", digest) for digest in (A, B, C)] == [True, True, False]
         assert not means(found, "2", A)  # its bytes, but not what was pinned
         assert only(found).sha256s == {A, B}
@@ -162,20 +202,32 @@ foo==1 --config-settings="--build-option=x y" --global-option="-q"
         long = "d" * 128
         found = only(asked(tmp_path, f"foo --hash=sha512:{long}"))
         assert found.means("1", "foo-1.zip", [Artifact("foo-1.zip", "", digests={"sha512": long})])
-        assert not found.means("1", "foo-1.zip", [Artifact("foo-1.zip", A, digests={"sha512": "e" * 128})])
+        assert not found.means(
+            "1", "foo-1.zip", [Artifact("foo-1.zip", A, digests={"sha512": "e" * 128})]
+        )
         assert not found.means("1", "foo-1.zip", [Artifact("foo-1.zip", A)])
-        assert not found.means("1", "foo-1.zip", [Artifact("foo-1.zip.metadata", "", digests={"sha512": long})])
+        assert not found.means(
+            "1", "foo-1.zip", [Artifact("foo-1.zip.metadata", "", digests={"sha512": long})]
+        )
 
     def test_require_hashes(self, tmp_path: Path) -> None:
-        assert fault(tmp_path, f"foo==1 --hash=sha256:{A}\nbar==1\n--require-hashes\n").startswith("requirements.txt:2: `bar==1` has no `--hash`")
+        assert fault(tmp_path, f"foo==1 --hash=sha256:{A}\nbar==1\n--require-hashes\n").startswith(
+            "requirements.txt:2: `bar==1` has no `--hash`"
+        )
         assert texts(asked(tmp_path, "bar==1\n--require-hashes\n--no-require-hashes")) == ["bar==1"]
 
-    def test_variables_are_put_in_and_never_shown(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_variables_are_put_in_and_never_shown(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setenv("WANTED_VERSION", "1.5")
         monkeypatch.setenv("SECRET", "hunter2 ~= x")
         found = only(asked(tmp_path, "foo==${WANTED_VERSION}"))
         assert (str(found.specifiers), found.text) == ("==1.5", "foo==${WANTED_VERSION}")
-        said = faults(tmp_path, "foo==${SECRET}\n-e ${SECRET}\n${SECRET} @ x\nfoo @ https://${SECRET}@example.org\nfoo==${UNSET_X}\nfoo==${lower}\n")
+        said = faults(
+            tmp_path,
+            "foo==${SECRET}\n-e ${SECRET}\n${SECRET} @ x\nfoo @"
+            " https://${SECRET}@example.org\nfoo==${UNSET_X}\nfoo==${lower}\n",
+        )
         assert "hunter2" not in repr(said)
         assert said[4] == "requirements.txt:5: the environment variable `UNSET_X` is not set"
         assert "is no requirement" in said[5]
@@ -224,12 +276,19 @@ foo==1 --config-settings="--build-option=x y" --global-option="-q"
 class TestEncodings:
     @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
     def test_byte_order_marks(self, tmp_path: Path, encoding: str) -> None:
-        assert texts(asked(tmp_path, "foo==1 # Grüße\r\nbar\r\n".encode(encoding))) == ["bar", "foo==1"]
+        assert texts(asked(tmp_path, "foo==1 # Grüße\r\nbar\r\n".encode(encoding))) == [
+            "bar",
+            "foo==1",
+        ]
 
     def test_a_declared_encoding(self, tmp_path: Path) -> None:
-        assert texts(asked(tmp_path, "# x\n# -*- coding: latin-1 -*-\nfoo # é\n".encode("latin-1"))) == ["foo"]
+        assert texts(
+            asked(tmp_path, "# x\n# -*- coding: latin-1 -*-\nfoo # é\n".encode("latin-1"))
+        ) == ["foo"]
 
-    @pytest.mark.parametrize("name", ["nope", "rot13", "unicode_escape", "idna", "punycode", "undefined", "zlib"])
+    @pytest.mark.parametrize(
+        "name", ["nope", "rot13", "unicode_escape", "idna", "punycode", "undefined", "zlib"]
+    )
     def test_an_encoding_of_no_text(self, tmp_path: Path, name: str) -> None:
         assert f"encoding `{name}`" in fault(tmp_path, f"# coding: {name}\nfoo\n")
 
@@ -240,13 +299,19 @@ class TestEncodings:
 class TestNested:
     def test_files_are_relative_to_the_one_that_names_them(self, tmp_path: Path) -> None:
         (tmp_path / "deep" / "er").mkdir(parents=True)
-        (tmp_path / "deep" / "base.txt").write_text("beta==1\n-r er/more.txt\n-r../requirements.txt")
+        (tmp_path / "deep" / "base.txt").write_text(
+            "beta==1\n-r er/more.txt\n-r../requirements.txt"
+        )
         (tmp_path / "deep" / "er" / "more.txt").write_text("gamma==1\n-c ../limits.txt\n")
         (tmp_path / "deep" / "limits.txt").write_text("alpha<2\nunasked==1\n")
-        assert faults(tmp_path, "alpha\n-r deep/base.txt\n") == ["deep/base.txt:3: `../requirements.txt` names itself, directly or through others"]
+        assert faults(tmp_path, "alpha\n-r deep/base.txt\n") == [
+            "deep/base.txt:3: `../requirements.txt` names itself, directly or through others"
+        ]
         (tmp_path / "deep" / "base.txt").write_text("beta==1\n-r er/more.txt\n")
         found = asked(tmp_path, "alpha\n-r deep/base.txt\n--requirement=deep/base.txt")
-        assert [(one.text, one.place) for name in found.projects() for one in found.about(name)] == [
+        assert [
+            (one.text, one.place) for name in found.projects() for one in found.about(name)
+        ] == [
             ("alpha within alpha<2 (deep/limits.txt:1)", "requirements.txt:1"),
             ("beta==1", "deep/base.txt:1"),
             ("gamma==1", "deep/er/more.txt:1"),
@@ -258,7 +323,9 @@ class TestNested:
         assert fault(tmp_path, "-r 0.txt") == "30.txt:1: files that name each other 32 deep"
         for number in range(1001):
             (tmp_path / f"{number}.txt").write_text("")
-        assert fault(tmp_path, "".join(f"-r {number}.txt\n" for number in range(1000))).endswith("more than 1,000 files that name each other")
+        assert fault(tmp_path, "".join(f"-r {number}.txt\n" for number in range(1000))).endswith(
+            "more than 1,000 files that name each other"
+        )
 
     def test_symbolic_links_are_followed(self, tmp_path: Path) -> None:
         (tmp_path / "real.txt").write_text("foo==1")
@@ -294,19 +361,32 @@ class TestConstraints:
     def test_their_hashes_are_asked_for_too(self, tmp_path: Path) -> None:
         found = self.limited(tmp_path, f"foo==1 --hash=sha256:{A} --hash=sha256:{B}")
         assert (means(found, "1", A), means(found, "1", C)) == (True, False)
-        both = self.limited(tmp_path, f"foo==1 --hash=sha256:{A} --hash=sha256:{B}", f"foo --hash=sha256:{B} --hash=sha256:{C}")
+        both = self.limited(
+            tmp_path,
+            f"foo==1 --hash=sha256:{A} --hash=sha256:{B}",
+            f"foo --hash=sha256:{B} --hash=sha256:{C}",
+        )
         assert [digest for digest in (A, B, C) if means(both, "1", digest)] == [B]
         with pytest.raises(ValidationError, match="have no `--hash` in common"):
             self.limited(tmp_path, f"foo==1 --hash=sha256:{A}", f"foo --hash=sha256:{B}")
 
     def test_without_environments_marked_ones_are_alternatives(self, tmp_path: Path) -> None:
-        found = self.limited(tmp_path, "foo==1; python_version<'3.10'\nfoo==2; python_version>='3.10'\nfoo!=2.0.post1")
+        found = self.limited(
+            tmp_path,
+            "foo==1; python_version<'3.10'\nfoo==2; python_version>='3.10'\nfoo!=2.0.post1",
+        )
         assert [version for version in ("1", "2", "3") if means(found, version)] == ["1", "2"]
 
     def test_with_environments_each_holds_where_its_marker_does(self, tmp_path: Path) -> None:
-        found = self.limited(tmp_path, "foo<2; sys_platform=='win32'\n", "foo>1", environments={"linux": LINUX})
+        found = self.limited(
+            tmp_path, "foo<2; sys_platform=='win32'\n", "foo>1", environments={"linux": LINUX}
+        )
         assert means(found, "3")
-        both = self.limited(tmp_path, "foo<2; sys_platform=='win32'\nfoo>=2; sys_platform=='linux'", environments={"a": LINUX, "b": WINDOWS})
+        both = self.limited(
+            tmp_path,
+            "foo<2; sys_platform=='win32'\nfoo>=2; sys_platform=='linux'",
+            environments={"a": LINUX, "b": WINDOWS},
+        )
         assert [version for version in ("1", "2", "3") if means(both, version)] == ["1", "2", "3"]
         assert len(both.about("foo")) == 2
 
@@ -323,8 +403,13 @@ class TestMarkers:
         assert asked(tmp_path, self.TEXT).projects() == ["bar", "baz", "foo"]
 
     def test_one_environment_is_enough(self, tmp_path: Path) -> None:
-        assert asked(tmp_path, self.TEXT, environments={"linux": LINUX}).projects() == ["bar", "baz"]
-        assert asked(tmp_path, self.TEXT, environments={"linux": LINUX, "windows": WINDOWS}).projects() == ["bar", "baz", "foo"]
+        assert asked(tmp_path, self.TEXT, environments={"linux": LINUX}).projects() == [
+            "bar",
+            "baz",
+        ]
+        assert asked(
+            tmp_path, self.TEXT, environments={"linux": LINUX, "windows": WINDOWS}
+        ).projects() == ["bar", "baz", "foo"]
 
 
 class TestModel:
@@ -342,17 +427,32 @@ class TestModel:
         assert means(found, "2004d", project="baz", filename="baz.zip")
 
     def test_missing_names_what_the_index_does_not_offer(self, tmp_path: Path) -> None:
-        found = asked(tmp_path, f"foo==1 --hash=sha256:{A} --hash=sha256:{B} --hash=sha512:{'d' * 128}\nbar==1\n")
+        found = asked(
+            tmp_path,
+            f"foo==1 --hash=sha256:{A} --hash=sha256:{B} --hash=sha512:{'d' * 128}\nbar==1\n",
+        )
         wanted = only(found)
-        offered = [unit("foo-1.zip", A), unit("foo-1.whl", C, sha512="d" * 128), unit("foo-1.metadata", "")]
+        offered = [
+            unit("foo-1.zip", A),
+            unit("foo-1.whl", C, sha512="d" * 128),
+            unit("foo-1.metadata", ""),
+        ]
         assert found.missing("foo", offered) == [(f"sha256:{B}", wanted)]
-        assert [digest for digest, _ in found.missing("foo", [])] == [f"sha256:{A}", f"sha256:{B}", f"sha512:{'d' * 128}"]
+        assert [digest for digest, _ in found.missing("foo", [])] == [
+            f"sha256:{A}",
+            f"sha256:{B}",
+            f"sha512:{'d' * 128}",
+        ]
         assert found.missing("bar", []) == []
         assert found.missing("baz", []) == []
 
-    def test_a_recorded_file_that_is_gone_is_a_fault_when_it_is_needed(self, tmp_path: Path) -> None:
+    def test_a_recorded_file_that_is_gone_is_a_fault_when_it_is_needed(
+        self, tmp_path: Path
+    ) -> None:
         recorded = options(tmp_path, "gone.txt", "x.toml", recorded=True)
-        assert recorded.model_dump(mode="json", by_alias=True, exclude_defaults=True) == {"requirements": [{"file": "gone.txt"}, {"file": "x.toml"}]}
+        assert recorded.model_dump(mode="json", by_alias=True, exclude_defaults=True) == {
+            "requirements": [{"file": "gone.txt"}, {"file": "x.toml"}]
+        }
         with pytest.raises(Malformed, match=r"`gone\.txt`: there is no such file"):
             _ = recorded.required
         (tmp_path / "gone.txt").write_text("foo==1")
@@ -361,7 +461,9 @@ class TestModel:
     def test_the_identity_is_the_meaning(self, tmp_path: Path) -> None:
         def identity(text: str, name: str = "requirements.txt", **keys: Any) -> Any:
             (tmp_path / name).write_text(text)
-            dumped = options(tmp_path, {"file": name, **keys}).model_dump(mode="json", by_alias=True, exclude_defaults=True)
+            dumped = options(tmp_path, {"file": name, **keys}).model_dump(
+                mode="json", by_alias=True, exclude_defaults=True
+            )
             assert str(tmp_path) not in str(dumped)
             return dumped["requirements"]
 
@@ -374,13 +476,22 @@ class TestModel:
             "foo==1\nbar>=2,<3; os_name=='nt'",
             f"foo==1 --hash=sha256:{A}\nbar>=2,<3",
         ]
-        others += [f"foo==1\nbar>=2,<3\n{more}\n" for more in ("--pre", "--only-binary foo", "--no-binary foo", "--only-final foo")]
-        found = [first, *(identity(text) for text in others), identity("foo==1\nbar>=2,<3\n", unresolvable="skip")]
+        others += [
+            f"foo==1\nbar>=2,<3\n{more}\n"
+            for more in ("--pre", "--only-binary foo", "--no-binary foo", "--only-final foo")
+        ]
+        found = [
+            first,
+            *(identity(text) for text in others),
+            identity("foo==1\nbar>=2,<3\n", unresolvable="skip"),
+        ]
         assert len({str(one) for one in found}) == len(found)
 
 
 class TestReading:
-    def test_a_file_is_read_once_and_again_when_it_changes(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_file_is_read_once_and_again_when_it_changes(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         path = tmp_path / "requirements.txt"
 
         def read() -> Any:
@@ -393,7 +504,7 @@ class TestReading:
         os.utime(path, (1, 1))
         path.write_text("foo==${SOME_X}\nbar")
         second = read()
-        assert [one.project for one in second.wanted] == ["foo", "bar"]
+        assert [unit.project for unit in second.wanted] == ["foo", "bar"]
         monkeypatch.setenv("SOME_X", "2")
         assert read() is not second
         path.unlink()
@@ -402,17 +513,33 @@ class TestReading:
 
     def test_what_nobody_holds_is_forgotten(self, tmp_path: Path) -> None:
         (tmp_path / "requirements.txt").write_text("foo")
-        held = content("requirements.txt", tmp_path / "requirements.txt", "requirements", skip=False)
+        held = content(
+            "requirements.txt", tmp_path / "requirements.txt", "requirements", skip=False
+        )
         known = weakref.ref(held)
         del held
         assert known() is None
 
-    @pytest.mark.parametrize("name", ["pyproject.toml", "environment.yml", "Pipfile", "setup.py", "package.json", "other.lock"])
+    @pytest.mark.parametrize(
+        "name",
+        ["pyproject.toml", "environment.yml", "Pipfile", "setup.py", "package.json", "other.lock"],
+    )
     def test_files_of_another_kind_are_told_by_their_names(self, tmp_path: Path, name: str) -> None:
         assert "no name of a requirements file or a lock file" in fault(tmp_path, "foo==1\n", name)
         assert texts(asked(tmp_path, "foo==1\n", name, format="requirements")) == ["foo==1"]
 
-    @pytest.mark.parametrize("entry", [5, ["a"], None, True, {"file": ""}, {"unresolvable": "skip"}, {"file": "a.txt", "format": "conda"}])
+    @pytest.mark.parametrize(
+        "entry",
+        [
+            5,
+            ["a"],
+            None,
+            True,
+            {"file": ""},
+            {"unresolvable": "skip"},
+            {"file": "a.txt", "format": "conda"},
+        ],
+    )
     def test_entries_of_another_shape(self, tmp_path: Path, entry: Any) -> None:
         with pytest.raises(ValidationError):
             options(tmp_path, entry)
@@ -461,7 +588,9 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+)
 @given(
     st.one_of(
         st.binary(max_size=300),
@@ -473,7 +602,7 @@ def test_no_text_breaks_the_reader(body: bytes) -> None:
     parsed = Parsed()
     with contextlib.suppress(OptionFault):
         parsed = read_requirements("r.txt", Path("/nowhere/r.txt"), _Memory(body), skip=False)
-    assert all(type(one) is OptionFault and str(one).isprintable() for one in parsed.faults)
-    for one in parsed.wanted:
-        assert one.text.isprintable()
-        one.means("1.0", "foo-1.0.zip", [])
+    assert all(type(fault) is OptionFault and str(fault).isprintable() for fault in parsed.faults)
+    for unit in parsed.wanted:
+        assert unit.text.isprintable()
+        unit.means("1.0", "foo-1.0.zip", [])

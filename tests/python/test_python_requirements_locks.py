@@ -1,4 +1,6 @@
-"""Lock files: as the tools write them, as they may be broken, and read as the standard library reads them."""
+"""Lock files: as the tools write them, as they may be broken, and read as the standard library
+reads them.
+"""
 
 from __future__ import annotations
 
@@ -27,13 +29,21 @@ from tests.support.upstream import Upstream, upstream
 from tests.support.wheels import build_wheel
 
 A, B, C = (letter * 64 for letter in "abc")
-NAMES = {"pylock": "pylock.toml", "uv": "uv.lock", "poetry": "poetry.lock", "pdm": "pdm.lock", "pipenv": "Pipfile.lock"}
+NAMES = {
+    "pylock": "pylock.toml",
+    "uv": "uv.lock",
+    "poetry": "poetry.lock",
+    "pdm": "pdm.lock",
+    "pipenv": "Pipfile.lock",
+}
 LINUX = {"python_version": "3.12", "sys_platform": "linux"}
 WINDOWS = {"python_version": "3.12", "sys_platform": "win32"}
 
 
 def required(folder: Path, name: str, **keys: Any) -> Requirements:
-    return SelectionOptions.model_validate({"requirements": [name], **keys}, context={"folder": str(folder)}).required
+    return SelectionOptions.model_validate(
+        {"requirements": [name], **keys}, context={"folder": str(folder)}
+    ).required
 
 
 def asked(folder: Path, text: str, name: str, **keys: Any) -> Requirements:
@@ -44,19 +54,27 @@ def asked(folder: Path, text: str, name: str, **keys: Any) -> Requirements:
 def faults(folder: Path, text: str, name: str) -> list[str]:
     with pytest.raises(ValidationError) as refused:
         asked(folder, text, name)
-    return [str(one["ctx"]["error"]) for one in refused.value.errors()]
+    return [str(error["ctx"]["error"]) for error in refused.value.errors()]
 
 
 def plain(requirements: Requirements) -> dict[str, list[tuple[str, list[str], list[str]]]]:
     """By project: place, filenames and the beginnings of digests."""
     return {
-        project: [(one.place, sorted(one.filenames), sorted(digest[:1] for digest in one.sha256s)) for one in requirements.about(project)]
+        project: [
+            (one.place, sorted(one.filenames), sorted(digest[:1] for digest in one.sha256s))
+            for one in requirements.about(project)
+        ]
         for project in requirements.projects()
     }
 
 
-def means(requirements: Requirements, project: str, version: str, digest: str, filename: str = "any.whl") -> bool:
-    return any(one.means(version, filename, [Artifact(filename, digest)]) for one in requirements.about(project))
+def means(
+    requirements: Requirements, project: str, version: str, digest: str, filename: str = "any.whl"
+) -> bool:
+    return any(
+        one.means(version, filename, [Artifact(filename, digest)])
+        for one in requirements.about(project)
+    )
 
 
 UV = f"""\
@@ -241,54 +259,99 @@ PIPENV = {
 class TestFormats:
     def test_uv(self, tmp_path: Path) -> None:
         found = asked(tmp_path, UV, "uv.lock")
-        files = ["alpha-1.0+local-py3-none-any.whl", "alpha-1.0-cp311-none-any.whl", "alpha-1.0.tar.gz"]
+        files = [
+            "alpha-1.0+local-py3-none-any.whl",
+            "alpha-1.0-cp311-none-any.whl",
+            "alpha-1.0.tar.gz",
+        ]
         assert plain(found) == {
-            "alpha": [("uv.lock:11", files, ["a", "b"]), ("uv.lock:21", ["alpha-2.0-py3-none-any.whl"], ["c"])],
+            "alpha": [
+                ("uv.lock:11", files, ["a", "b"]),
+                ("uv.lock:21", ["alpha-2.0-py3-none-any.whl"], ["c"]),
+            ],
             "bare": [("uv.lock:48", [], [])],
         }
         assert means(found, "alpha", "1.0", A)
-        assert means(found, "alpha", "1.0", "f" * 64, "alpha-1.0-cp311-none-any.whl")  # the lock has no digest of it
+        assert means(
+            found, "alpha", "1.0", "f" * 64, "alpha-1.0-cp311-none-any.whl"
+        )  # the lock has no digest of it
         assert not means(found, "alpha", "1.0", "f" * 64, "alpha-1.0.tar.gz")
         assert (means(found, "bare", "1.0rc1", A), means(found, "bare", "1.0", A)) == (True, False)
-        assert [len(asked(tmp_path, UV, "uv.lock", environments={"one": one}).about("alpha")) for one in (LINUX, WINDOWS)] == [1, 2]
+        assert [
+            len(asked(tmp_path, UV, "uv.lock", environments={"one": one}).about("alpha"))
+            for one in (LINUX, WINDOWS)
+        ] == [1, 2]
 
     def test_poetry(self, tmp_path: Path) -> None:
         found = asked(tmp_path, POETRY, "poetry.lock")
         # A text of it looks like a list of files; it is none.
         assert plain(found) == {
-            "alpha": [("poetry.lock:3", ["alpha-1.0-py3-none-any.whl", "alpha-1.0.tar.gz"], ["a", "b"])],
+            "alpha": [
+                ("poetry.lock:3", ["alpha-1.0-py3-none-any.whl", "alpha-1.0.tar.gz"], ["a", "b"])
+            ],
             "beta": [("poetry.lock:24", [], [])],
         }
-        assert asked(tmp_path, POETRY, "poetry.lock", environments={"linux": LINUX}).projects() == ["alpha"]
-        assert asked(tmp_path, POETRY, "poetry.lock", environments={"windows": WINDOWS}).projects() == ["alpha", "beta"]
+        assert asked(tmp_path, POETRY, "poetry.lock", environments={"linux": LINUX}).projects() == [
+            "alpha"
+        ]
+        assert asked(
+            tmp_path, POETRY, "poetry.lock", environments={"windows": WINDOWS}
+        ).projects() == ["alpha", "beta"]
 
     def test_poetry_as_it_was(self, tmp_path: Path) -> None:
         listed = f'"a-b" = [\n    {{file = "a_b-1.zip", hash = "sha256:{A}"}},\n]\n'
-        text = f'[[package]]\nname = "A.B"\nversion = "1"\n[metadata]\nlock-version = "1.1"\n[metadata.files]\n{listed}'
-        assert plain(asked(tmp_path, text, "poetry.lock")) == {"a-b": [("poetry.lock:1", ["a_b-1.zip"], ["a"])]}
+        text = (
+            '[[package]]\nname = "A.B"\nversion = "1"\n[metadata]\nlock-version ='
+            f' "1.1"\n[metadata.files]\n{listed}'
+        )
+        assert plain(asked(tmp_path, text, "poetry.lock")) == {
+            "a-b": [("poetry.lock:1", ["a_b-1.zip"], ["a"])]
+        }
 
     def test_pdm(self, tmp_path: Path) -> None:
         found = asked(tmp_path, PDM, "pdm.lock")
-        assert plain(found) == {"alpha": [("pdm.lock:7", ["alpha-1.0-py3-none-any.whl", "alpha-1.0.tar.gz"], ["a", "b"])]}
+        assert plain(found) == {
+            "alpha": [
+                ("pdm.lock:7", ["alpha-1.0-py3-none-any.whl", "alpha-1.0.tar.gz"], ["a", "b"])
+            ]
+        }
         assert found.about("alpha")[0].extras == {"x"}
         assert asked(tmp_path, PDM, "pdm.lock", environments={"linux": LINUX}).projects() == []
 
     def test_pdm_as_it_was(self, tmp_path: Path) -> None:
-        listed = "".join(f'"alpha {n}" = [\n    {{file = "alpha-{n}.zip", hash = "sha256:{digest}"}},\n]\n' for n, digest in ((1, A), (2, B)))
-        text = f'[[package]]\nname = "alpha"\nversion = "1"\n[metadata]\nlock_version = "4.0"\n[metadata.files]\n{listed}'
-        assert plain(asked(tmp_path, text, "pdm.lock")) == {"alpha": [("pdm.lock:1", ["alpha-1.zip"], ["a"])]}
+        listed = "".join(
+            f'"alpha {n}" = [\n    {{file = "alpha-{n}.zip", hash = "sha256:{digest}"}},\n]\n'
+            for n, digest in ((1, A), (2, B))
+        )
+        text = (
+            '[[package]]\nname = "alpha"\nversion = "1"\n[metadata]\nlock_version ='
+            f' "4.0"\n[metadata.files]\n{listed}'
+        )
+        assert plain(asked(tmp_path, text, "pdm.lock")) == {
+            "alpha": [("pdm.lock:1", ["alpha-1.zip"], ["a"])]
+        }
 
     def test_pylock(self, tmp_path: Path) -> None:
         found = asked(tmp_path, PYLOCK, "pylock.toml")
         assert plain(found) == {
-            "alpha": [("pylock.toml:7", ["alpha-1.0-py3-none-any.whl", "alpha-1.0.tar.gz"], ["a", "b"])],
+            "alpha": [
+                ("pylock.toml:7", ["alpha-1.0-py3-none-any.whl", "alpha-1.0.tar.gz"], ["a", "b"])
+            ],
             "beta": [("pylock.toml:20", ["beta-1-py3-none-any.whl"], [])],
         }
-        assert found.about("beta")[0].means("1", "x.whl", [Artifact("x.whl", A, digests={"sha512": "d" * 128})])
+        assert found.about("beta")[0].means(
+            "1", "x.whl", [Artifact("x.whl", A, digests={"sha512": "d" * 128})]
+        )
         sdist = found.about("alpha")[0]
-        assert not sdist.means("1.0", "x", [Artifact("x", B, digests={"md5": "0" * 32})])  # one digest of two is another
-        assert asked(tmp_path, PYLOCK, "pylock.named.toml", environments={"linux": LINUX}).projects() == ["alpha"]
-        assert asked(tmp_path, PYLOCK, "pylock.named.toml", environments={"windows": WINDOWS}).projects() == ["beta"]
+        assert not sdist.means(
+            "1.0", "x", [Artifact("x", B, digests={"md5": "0" * 32})]
+        )  # one digest of two is another
+        assert asked(
+            tmp_path, PYLOCK, "pylock.named.toml", environments={"linux": LINUX}
+        ).projects() == ["alpha"]
+        assert asked(
+            tmp_path, PYLOCK, "pylock.named.toml", environments={"windows": WINDOWS}
+        ).projects() == ["beta"]
 
     def test_pipenv(self, tmp_path: Path) -> None:
         found = asked(tmp_path, json.dumps(PIPENV, indent=4), "Pipfile.lock")
@@ -297,13 +360,20 @@ class TestFormats:
             "beta": [("Pipfile.lock:29", [], [])],
             "gamma": [("Pipfile.lock:32", [], [])],
         }
-        assert (means(found, "beta", "2.0", A), means(found, "beta", "2.1", A), means(found, "gamma", "1rc1", A)) == (True, False, True)
-        assert asked(tmp_path, json.dumps(PIPENV), "Pipfile.lock", environments={"linux": LINUX}).projects() == ["beta", "gamma"]
+        assert (
+            means(found, "beta", "2.0", A),
+            means(found, "beta", "2.1", A),
+            means(found, "gamma", "1rc1", A),
+        ) == (True, False, True)
+        assert asked(
+            tmp_path, json.dumps(PIPENV), "Pipfile.lock", environments={"linux": LINUX}
+        ).projects() == ["beta", "gamma"]
 
     def test_a_format_may_be_said(self, tmp_path: Path) -> None:
         (tmp_path / "locked.txt").write_text(UV)
         found = SelectionOptions.model_validate(
-            {"requirements": [{"file": "locked.txt", "format": "uv"}]}, context={"folder": str(tmp_path)}
+            {"requirements": [{"file": "locked.txt", "format": "uv"}]},
+            context={"folder": str(tmp_path)},
         ).required
         assert found.projects() == ["alpha", "bare"]
 
@@ -324,47 +394,107 @@ class TestFaults:
     @pytest.mark.parametrize(
         ("format", "text", "said"),
         [
-            ("uv", "version = 2\n", "`uv.lock` states version 2 of its format; understood is version 1"),
+            (
+                "uv",
+                "version = 2\n",
+                "`uv.lock` states version 2 of its format; understood is version 1",
+            ),
             ("uv", "", "states no version of its format"),
             ("poetry", '[metadata]\nlock-version = "3.0"\n', "understood is versions 1 and 2"),
             ("poetry", "metadata = 5\n", "states no version"),
             ("pdm", '[metadata]\nlock_version = "5.0"\n', "understood is version 4"),
-            ("pylock", 'lock-version = "2.0"\ncreated-by = "x"\npackages = []\n', "understood is version 1"),
-            ("pylock", 'lock-version = "1.0"\n', "is no PEP 751 lock file: Missing required value in 'created-by'"),
+            (
+                "pylock",
+                'lock-version = "2.0"\ncreated-by = "x"\npackages = []\n',
+                "understood is version 1",
+            ),
+            (
+                "pylock",
+                'lock-version = "1.0"\n',
+                "is no PEP 751 lock file: Missing required value in 'created-by'",
+            ),
             ("pipenv", '{"_meta": {"pipfile-spec": 7}}', "understood is version 6"),
             ("pipenv", "[]", "it holds no mapping"),
             ("pipenv", "{", "cannot be read as JSON"),
             ("pipenv", "[" * 100_000, "cannot be read as JSON: it is nested too deeply"),
-            ("pipenv", '{"_meta": {"pipfile-spec": 6}, "default": 5}', "its `default` is no object of objects"),
+            (
+                "pipenv",
+                '{"_meta": {"pipfile-spec": 6}, "default": 5}',
+                "its `default` is no object of objects",
+            ),
             ("uv", "version = ", "cannot be read as TOML"),
             ("uv", "x = " + "[" * 100_000, "cannot be read as TOML: it is nested too deeply"),
-            ("uv", "x = " + "[" * 100 + "]" * 100, "cannot be read as TOML: it is nested too deeply"),
+            (
+                "uv",
+                "x = " + "[" * 100 + "]" * 100,
+                "cannot be read as TOML: it is nested too deeply",
+            ),
             ("uv", "version = 1\npackage = 5\n", "its `package` is no list of tables"),
             ("uv", "version = 1\npackage = [5]\n", "its `package` is no list of tables"),
         ],
     )
-    def test_files_that_are_wrong_as_a_whole(self, tmp_path: Path, format: str, text: str, said: str) -> None:
+    def test_files_that_are_wrong_as_a_whole(
+        self, tmp_path: Path, format: str, text: str, said: str
+    ) -> None:
         [found] = faults(tmp_path, text, NAMES[format])
         assert said in found
 
     @pytest.mark.parametrize(
         ("package", "said"),
         [
-            ('name = "a"\nversion = "1"\nsource = { cloud = "x" }', "`source` of an unknown kind: cloud"),
-            ('name = "../a"\nversion = "1"\nsource = { registry = "x" }', "`../a` is no project's name"),
-            ('name = "a"\nversion = "one"\nsource = { registry = "x" }', "`a==one`: that is no version"),
-            (f'name = "a"\nversion = "1{"2" * 5000}"\nsource = {{ registry = "x" }}', "that is no version"),
+            (
+                'name = "a"\nversion = "1"\nsource = { cloud = "x" }',
+                "`source` of an unknown kind: cloud",
+            ),
+            (
+                'name = "../a"\nversion = "1"\nsource = { registry = "x" }',
+                "`../a` is no project's name",
+            ),
+            (
+                'name = "a"\nversion = "one"\nsource = { registry = "x" }',
+                "`a==one`: that is no version",
+            ),
+            (
+                f'name = "a"\nversion = "1{"2" * 5000}"\nsource = {{ registry = "x" }}',
+                "that is no version",
+            ),
             ('name = "a"\nversion = 1\nsource = { registry = "x" }', "`version` is no text"),
             ('name = "a"\nversion = "1"\nsource = 5', "`source` is no table"),
-            ('name = "a"\nsource = { registry = "x" }\nwheels = [5]', "`wheels` holds what is no table"),
-            ('name = "a"\nsource = { registry = "x" }\nwheels = [{ url = "https://x/a.whl", hash = "sha256:short" }]', "`sha256:short` is no digest"),
-            ('name = "a"\nsource = { registry = "x" }\nwheels = [{ url = 5 }]', "a name that is no text"),
-            ('name = "a"\nsource = { registry = "x" }\nwheels = [{}]', "neither a name nor a digest"),
-            ('name = "a"\nversion = "1"\nsource = { registry = "x" }\nresolution-markers = ["x = 1"]', "`x = 1` is no environment marker"),
-            ('name = "a"\nversion = "1"\nsource = { registry = "x" }\nresolution-markers = [5]', "`5` is no environment marker"),
+            (
+                'name = "a"\nsource = { registry = "x" }\nwheels = [5]',
+                "`wheels` holds what is no table",
+            ),
+            (
+                (
+                    'name = "a"\nsource = { registry = "x" }\nwheels = [{ url = "https://x/a.whl",'
+                    ' hash = "sha256:short" }]'
+                ),
+                "`sha256:short` is no digest",
+            ),
+            (
+                'name = "a"\nsource = { registry = "x" }\nwheels = [{ url = 5 }]',
+                "a name that is no text",
+            ),
+            (
+                'name = "a"\nsource = { registry = "x" }\nwheels = [{}]',
+                "neither a name nor a digest",
+            ),
+            (
+                (
+                    'name = "a"\nversion = "1"\nsource = { registry = "x" }\nresolution-markers ='
+                    ' ["x = 1"]'
+                ),
+                "`x = 1` is no environment marker",
+            ),
+            (
+                'name = "a"\nversion = "1"\nsource = { registry = "x" }\nresolution-markers = [5]',
+                "`5` is no environment marker",
+            ),
         ],
     )
-    def test_packages_that_are_wrong_each_in_its_line(self, tmp_path: Path, package: str, said: str) -> None:
+    def test_packages_that_are_wrong_each_in_its_line(
+        self, tmp_path: Path, package: str, said: str
+    ) -> None:
         text = f"version = 1\n\n[[package]]\n{package}\n\n[[package]]\n{package}\n"
         found = faults(tmp_path, text, "uv.lock")
         assert len(found) == 2
@@ -388,7 +518,13 @@ class TestFaults:
             required(tmp_path, "uv.lock")
 
 
-SAMPLES = {"uv": UV, "poetry": POETRY, "pdm": PDM, "pylock": PYLOCK, "pipenv": json.dumps(PIPENV, indent=1)}
+SAMPLES = {
+    "uv": UV,
+    "poetry": POETRY,
+    "pdm": PDM,
+    "pylock": PYLOCK,
+    "pipenv": json.dumps(PIPENV, indent=1),
+}
 
 
 @settings(max_examples=150, deadline=None)
@@ -396,15 +532,23 @@ SAMPLES = {"uv": UV, "poetry": POETRY, "pdm": PDM, "pylock": PYLOCK, "pipenv": j
 def test_no_file_breaks_the_readers(format: str, data: st.DataObject) -> None:
     sample = SAMPLES[format]
     start = data.draw(st.integers(0, len(sample)))
-    text = sample[:start] + data.draw(st.text(st.sampled_from("\"[]{}=,5\n\\' x\x00"), max_size=8)) + sample[start + data.draw(st.integers(0, 40)) :]
+    text = (
+        sample[:start]
+        + data.draw(st.text(st.sampled_from("\"[]{}=,5\n\\' x\x00"), max_size=8))
+        + sample[start + data.draw(st.integers(0, 40)) :]
+    )
     with contextlib.suppress(OptionFault):
         parsed = read_lock(format, NAMES[format], text.encode())
-        assert all(type(one) is OptionFault and str(one).isprintable() for one in parsed.faults)
-        assert all(one.text.isprintable() for one in parsed.wanted)
+        assert all(
+            type(fault) is OptionFault and str(fault).isprintable() for fault in parsed.faults
+        )
+        assert all(unit.text.isprintable() for unit in parsed.wanted)
 
 
 VALUES = st.one_of(
-    st.text(st.characters(exclude_categories=["Cs"]), max_size=6).map(lambda text: json.dumps(text, ensure_ascii=False).replace("\x7f", "")),
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=6).map(
+        lambda text: json.dumps(text, ensure_ascii=False).replace("\x7f", "")
+    ),
     st.integers(0, 10**19).map(str),
     st.sampled_from(
         [
@@ -423,10 +567,15 @@ VALUES = st.one_of(
         ]
     ),
 )
-TABLES = st.lists(st.tuples(st.sampled_from(["url", "hash", "size", "a-b", '"q"', "a.b"]), VALUES), max_size=3).map(
-    lambda pairs: "{ " + ", ".join(f"{key} = {value}" for key, value in pairs) + " }"
-)
-BLOCKS = st.tuples(st.sampled_from(["wheels", "files", '"a.b"']), st.lists(TABLES, max_size=3), st.sampled_from([",", ""]), st.booleans()).map(
+TABLES = st.lists(
+    st.tuples(st.sampled_from(["url", "hash", "size", "a-b", '"q"', "a.b"]), VALUES), max_size=3
+).map(lambda pairs: "{ " + ", ".join(f"{key} = {value}" for key, value in pairs) + " }")
+BLOCKS = st.tuples(
+    st.sampled_from(["wheels", "files", '"a.b"']),
+    st.lists(TABLES, max_size=3),
+    st.sampled_from([",", ""]),
+    st.booleans(),
+).map(
     lambda block: (
         f"{block[0]} = {block[1][0]}\n"
         if block[3] and block[1]
@@ -436,7 +585,15 @@ BLOCKS = st.tuples(st.sampled_from(["wheels", "files", '"a.b"']), st.lists(TABLE
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(st.one_of(BLOCKS, st.sampled_from(["[[package]]\n", 'text = """\n', '"""\n', "# x\n", "\\", "\x0b"])), max_size=6).map("".join))
+@given(
+    st.lists(
+        st.one_of(
+            BLOCKS,
+            st.sampled_from(["[[package]]\n", 'text = """\n', '"""\n', "# x\n", "\\", "\x0b"]),
+        ),
+        max_size=6,
+    ).map("".join)
+)
 def test_the_quick_way_finds_what_the_parser_finds(text: str) -> None:
     try:
         expected = tomllib.loads(text)
@@ -455,7 +612,9 @@ def test_lines_of_packages_are_not_told_where_texts_look_like_them() -> None:
 
 @dataclass(frozen=True)
 class Locked:
-    """A project that depends on `alpha<2` and, on Windows, `beta-gamma`. `digests`: of the files that its lock must name."""
+    """A project that depends on `alpha<2` and, on Windows, `beta-gamma`. `digests`: of the files
+    that its lock must name.
+    """
 
     folder: Path
     index: Upstream
@@ -468,7 +627,13 @@ class Locked:
 def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Locked]:
     folder = tmp_path_factory.mktemp("locked")
     with upstream() as index:
-        index.offer("alpha", *(build_wheel("alpha", version, requires=["beta-gamma; extra == 'fast'"]) for version in ("1.0", "2.0")))
+        index.offer(
+            "alpha",
+            *(
+                build_wheel("alpha", version, requires=["beta-gamma; extra == 'fast'"])
+                for version in ("1.0", "2.0")
+            ),
+        )
         index.release("beta-gamma", "1.0", "1.1")
         text = f"""
 [project]
@@ -499,25 +664,75 @@ class TestRealTools:
         assert found.missing("alpha", []) != []
 
     def test_uv(self, locked: Locked) -> None:
-        run([program("uv"), "lock", "--default-index", locked.index.url], locked.folder, folder=locked.folder)
+        run(
+            [program("uv"), "lock", "--default-index", locked.index.url],
+            locked.folder,
+            folder=locked.folder,
+        )
         self.check(locked, "uv.lock")
-        for name, format in (("pylock.uv.toml", "pylock.toml"), ("exported.txt", "requirements.txt")):
-            words = [program("uv"), "export", "--default-index", locked.index.url, "--format", format, "-o", name, "-q"]
+        for name, format in (
+            ("pylock.uv.toml", "pylock.toml"),
+            ("exported.txt", "requirements.txt"),
+        ):
+            words = [
+                program("uv"),
+                "export",
+                "--default-index",
+                locked.index.url,
+                "--format",
+                format,
+                "-o",
+                name,
+                "-q",
+            ]
             run(words, locked.folder, folder=locked.folder)
             self.check(locked, name)
-            assert required(locked.folder, name, environments={"linux": LINUX}).projects() == ["alpha"]
+            assert required(locked.folder, name, environments={"linux": LINUX}).projects() == [
+                "alpha"
+            ]
 
     def test_poetry(self, locked: Locked) -> None:
-        settings = {f"POETRY_{name}_DIR": str(locked.folder / name.lower()) for name in ("CACHE", "CONFIG", "DATA")}
-        run([program("poetry"), "lock", "--no-interaction"], locked.folder, folder=locked.folder, POETRY_KEYRING_ENABLED="false", **settings)
-        assert "[package.extras]" in (locked.folder / "poetry.lock").read_text(encoding="utf-8")  # that it has, nobody asks for them
+        settings = {
+            f"POETRY_{name}_DIR": str(locked.folder / name.lower())
+            for name in ("CACHE", "CONFIG", "DATA")
+        }
+        run(
+            [program("poetry"), "lock", "--no-interaction"],
+            locked.folder,
+            folder=locked.folder,
+            POETRY_KEYRING_ENABLED="false",
+            **settings,
+        )
+        assert "[package.extras]" in (locked.folder / "poetry.lock").read_text(
+            encoding="utf-8"
+        )  # that it has, nobody asks for them
         self.check(locked, "poetry.lock")
-        assert {one.extras for one in required(locked.folder, "poetry.lock").about("alpha")} == {frozenset()}
-        assert required(locked.folder, "poetry.lock", environments={"linux": LINUX}).projects() == ["alpha"]
+        assert {one.extras for one in required(locked.folder, "poetry.lock").about("alpha")} == {
+            frozenset()
+        }
+        assert required(locked.folder, "poetry.lock", environments={"linux": LINUX}).projects() == [
+            "alpha"
+        ]
 
     def test_pip_freeze(self, locked: Locked) -> None:
-        words = [program("uv"), "pip", "install", "--python", sys.executable, "--target", "site", "--default-index", locked.index.url]
+        words = [
+            program("uv"),
+            "pip",
+            "install",
+            "--python",
+            sys.executable,
+            "--target",
+            "site",
+            "--default-index",
+            locked.index.url,
+        ]
         run([*words, "alpha<2", "beta-gamma"], locked.folder, folder=locked.folder)
-        frozen = run([sys.executable, "-m", "pip", "freeze", "--path", str(locked.folder / "site")], locked.folder)
+        frozen = run(
+            [sys.executable, "-m", "pip", "freeze", "--path", str(locked.folder / "site")],
+            locked.folder,
+        )
         found = asked(locked.folder, frozen, "frozen.txt")
-        assert {one.text for project in found.projects() for one in found.about(project)} == {"alpha==1.0", "beta-gamma==1.1"}
+        assert {one.text for project in found.projects() for one in found.about(project)} == {
+            "alpha==1.0",
+            "beta-gamma==1.1",
+        }

@@ -1,4 +1,6 @@
-"""What a source asks for by name and its index does not have: errors that say where it is written, and never other content instead."""
+"""What a source asks for by name and its index does not have: errors that say where it is written,
+and never other content instead.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,12 @@ def index() -> Iterator[Upstream]:
 
 
 def mirror(folder: Path, index: Upstream, source: str, **files: str) -> Mirror:
-    made = Mirror(folder, remote(index.url), repository(sources=[f"name: up, {source}"], more="guard: {maxRemovals: 100%}"), publication())
+    made = Mirror(
+        folder,
+        remote(index.url),
+        repository(sources=[f"name: up, {source}"], more="guard: {maxRemovals: 100%}"),
+        publication(),
+    )
     for name, text in files.items():
         (folder / f"{name}.txt").write_text(text, encoding="utf-8")
     return made
@@ -34,11 +41,19 @@ def mirror(folder: Path, index: Upstream, source: str, **files: str) -> Mirror:
 
 def pylock(filename: str, **hashes: str) -> str:
     said = ", ".join(f'{name} = "{value}"' for name, value in hashes.items())
-    wheel = f'[[packages.wheels]]\nname = "{filename}"\nurl = "https://elsewhere.example.org/{filename}"\nhashes = {{{said}}}\n'
-    return f'lock-version = "1.0"\ncreated-by = "x"\n[[packages]]\nname = "alpha"\nversion = "1.0"\n{wheel}'
+    wheel = (
+        f'[[packages.wheels]]\nname = "{filename}"\nurl ='
+        f' "https://elsewhere.example.org/{filename}"\nhashes = {{{said}}}\n'
+    )
+    return (
+        'lock-version = "1.0"\ncreated-by = "x"\n[[packages]]\nname = "alpha"\nversion ='
+        f' "1.0"\n{wheel}'
+    )
 
 
-def test_what_nothing_answers_is_an_error_at_its_line_and_content_stays(index: Upstream, tmp_path: Path) -> None:
+def test_what_nothing_answers_is_an_error_at_its_line_and_content_stays(
+    index: Upstream, tmp_path: Path
+) -> None:
     digest = sha256(index.sent(ALPHA)).hexdigest()
     site = mirror(tmp_path, index, "requirements: [r.txt]", r="alpha==1.0\nbeta\n")
     site.applied()
@@ -46,9 +61,13 @@ def test_what_nothing_answers_is_an_error_at_its_line_and_content_stays(index: U
     for text, said in {
         "alpha==7.7": "r.txt:2: `alpha==7.7`: the index has no such release",
         "alpha>2": "r.txt:2: `alpha>2`: only pre-releases match: 3.0rc1",
-        f"alpha==2.0 --hash=sha256:{digest}": "r.txt:2: `alpha==2.0`: the digests are those of another release: 1.0",
+        f"alpha==2.0 --hash=sha256:{digest}": (
+            "r.txt:2: `alpha==2.0`: the digests are those of another release: 1.0"
+        ),
         "alpha\n--no-binary alpha": "r.txt:2: `alpha`: the index has no sdist of it",
-        "alpha==2.0\n-c c.txt": "r.txt:2: `alpha==2.0 within alpha==1.0 (c.txt:1)`: the index has no such release",
+        "alpha==2.0\n-c c.txt": (
+            "r.txt:2: `alpha==2.0 within alpha==1.0 (c.txt:1)`: the index has no such release"
+        ),
         "nowhere==1": "r.txt:2: `nowhere==1`: the index has no such project",
     }.items():
         (tmp_path / "c.txt").write_text("alpha==1.0\n")
@@ -62,41 +81,73 @@ def test_what_nothing_answers_is_an_error_at_its_line_and_content_stays(index: U
 def test_what_something_answers_is_none(index: Upstream, tmp_path: Path) -> None:
     index.say("alpha", "2.0", yanked="broken")
     environments = "environments: {linux: {python_version: '3.12', sys_platform: linux}}"
-    site = mirror(tmp_path, index, f"requirements: [r.txt], {environments}, exclude: ['beta==1.0']", r="-c c.txt\nalpha==2.0\nbeta==1.0\n")
+    site = mirror(
+        tmp_path,
+        index,
+        f"requirements: [r.txt], {environments}, exclude: ['beta==1.0']",
+        r="-c c.txt\nalpha==2.0\nbeta==1.0\n",
+    )
     text = "nowhere; sys_platform == 'win32'\nalpha==9; sys_platform == 'win32'\nalpha>=3.0rc1\n"
     (tmp_path / "r.txt").write_text(f"{text}alpha==2.0\nbeta==1.0\n")
     site.applied()
     one_of_two = 'alpha==1.0; python_version < "3.10"\nalpha==2.0; python_version >= "3.10"\n'
-    site = mirror(tmp_path / "alternatives", index, "requirements: [r.txt]", r="-c c.txt\nalpha==2.0\n", c=one_of_two)
+    site = mirror(
+        tmp_path / "alternatives",
+        index,
+        "requirements: [r.txt]",
+        r="-c c.txt\nalpha==2.0\n",
+        c=one_of_two,
+    )
     site.applied()
     assert site.filenames() == ["alpha-2.0-py3-none-any.whl"]
 
 
-def test_files_that_the_index_does_not_list_are_errors_of_their_entries(index: Upstream, tmp_path: Path) -> None:
+def test_files_that_the_index_does_not_list_are_errors_of_their_entries(
+    index: Upstream, tmp_path: Path
+) -> None:
     for entry, said in {
-        "alpha-7.0-py3-none-any.whl": "`files[1]`: `alpha-7.0-py3-none-any.whl`: the index has no such file",
-        "{name: alpha, version: '1.0', platform: windows}": "`files[1]`: `alpha, 1.0, windows`: the index has no such file",
+        "alpha-7.0-py3-none-any.whl": (
+            "`files[1]`: `alpha-7.0-py3-none-any.whl`: the index has no such file"
+        ),
+        "{name: alpha, version: '1.0', platform: windows}": (
+            "`files[1]`: `alpha, 1.0, windows`: the index has no such file"
+        ),
         "nowhere-1.0.tar.gz": "`files[1]`: `nowhere-1.0.tar.gz`: the index has no such project",
     }.items():
-        site = mirror(tmp_path / str(len(said)), index, f"files: [beta-1.0-py3-none-any.whl, {entry}]")
+        site = mirror(
+            tmp_path / str(len(said)), index, f"files: [beta-1.0-py3-none-any.whl, {entry}]"
+        )
         done = site.apply()
         assert (done.code, said in done.out + done.err) == (1, True), (entry, done.out + done.err)
         assert site.filenames() == ["beta-1.0-py3-none-any.whl"]
 
 
-def test_a_name_that_an_earlier_source_owns_is_not_missed_here(index: Upstream, tmp_path: Path) -> None:
+def test_a_name_that_an_earlier_source_owns_is_not_missed_here(
+    index: Upstream, tmp_path: Path
+) -> None:
     with upstream() as ours:
         ours.release("alpha", "7.7")
-        sources = ["name: ours, include: [alpha]", "name: up, requirements: [r.txt], sharedProjects: [alpha]"]
-        site = Mirror(tmp_path, remote(ours.url, "ours"), remote(index.url), repository(sources=sources))
+        sources = [
+            "name: ours, include: [alpha]",
+            "name: up, requirements: [r.txt], sharedProjects: [alpha]",
+        ]
+        site = Mirror(
+            tmp_path, remote(ours.url, "ours"), remote(index.url), repository(sources=sources)
+        )
         (tmp_path / "r.txt").write_text("alpha==7.7\n")
         site.applied()
         assert site.filenames() == ["alpha-7.7-py3-none-any.whl"]
-        site.declare(remote(ours.url, "ours"), remote(index.url), repository(sources=[sources[0], "name: up, requirements: [r.txt]"]))
+        site.declare(
+            remote(ours.url, "ours"),
+            remote(index.url),
+            repository(sources=[sources[0], "name: up, requirements: [r.txt]"]),
+        )
         site.applied()
 
 
-def test_a_lock_whose_digests_disagree_with_the_index_is_an_error(index: Upstream, tmp_path: Path) -> None:
+def test_a_lock_whose_digests_disagree_with_the_index_is_an_error(
+    index: Upstream, tmp_path: Path
+) -> None:
     wheel = build_wheel("alpha", "1.0", padding=b"5")
     right = md5(wheel.content).hexdigest()  # as an index states it
     index.withdraw("alpha", "1.0")
@@ -110,22 +161,31 @@ def test_a_lock_whose_digests_disagree_with_the_index_is_an_error(index: Upstrea
     index.on(index.page_path("alpha"), status(404))
     for _ in range(2):  # it does not pass for gone, now or later
         done = site.apply("--allow-destroy")
-        assert (done.code, "`alpha==1.0`: the index has no such project" in done.out + done.err) == (1, True)
+        assert (
+            done.code,
+            "`alpha==1.0`: the index has no such project" in done.out + done.err,
+        ) == (1, True)
         assert site.filenames() == [wheel.filename]
 
 
-def test_a_file_comes_in_that_lock_and_index_name_by_another_digest_than_sha256(index: Upstream, tmp_path: Path) -> None:
+def test_a_file_comes_in_that_lock_and_index_name_by_another_digest_than_sha256(
+    index: Upstream, tmp_path: Path
+) -> None:
     wheel = build_wheel("alpha", "1.0", padding=b"5")
     index.withdraw("alpha", "1.0")
     index.offer("alpha", wheel, hashes={"md5": md5(wheel.content).hexdigest()})
     site = mirror(tmp_path, index, "requirements: [pylock.toml]")
-    (tmp_path / "pylock.toml").write_text(pylock(wheel.filename, md5=md5(wheel.content).hexdigest()))
+    (tmp_path / "pylock.toml").write_text(
+        pylock(wheel.filename, md5=md5(wheel.content).hexdigest())
+    )
     site.applied()
     assert site.filenames() == [wheel.filename]
     assert not site.pending()
 
 
-def test_a_requirement_and_its_constraint_without_a_digest_in_common_are_a_fault(index: Upstream, tmp_path: Path) -> None:
+def test_a_requirement_and_its_constraint_without_a_digest_in_common_are_a_fault(
+    index: Upstream, tmp_path: Path
+) -> None:
     index.offer("alpha", build_sdist("alpha", "1.0"))
     digest = sha256(index.sent(ALPHA)).hexdigest()
     wanted, other = f"alpha==1.0 --hash=sha256:{digest}\n", f"--hash=sha256:{ABSENT}\n"
@@ -133,19 +193,36 @@ def test_a_requirement_and_its_constraint_without_a_digest_in_common_are_a_fault
     for limits in (marked, f"alpha {other}alpha --hash=sha256:{digest}\n", f"alpha {other}"):
         site = mirror(tmp_path, index, "requirements: [r.txt]", r=f"-c c.txt\n{wanted}", c=limits)
         done = call(["validate", str(site.manifest)])
-        assert (done.code, "r.txt:2: `alpha==1.0` and its constraint" in done.out + done.err) == (1, True), limits
+        assert (done.code, "r.txt:2: `alpha==1.0` and its constraint" in done.out + done.err) == (
+            1,
+            True,
+        ), limits
     site = mirror(
-        tmp_path, index, "requirements: [r.txt]", r=f"-c c.txt\n{wanted}", c=f'{marked}alpha; python_version < "3.9" --hash=sha256:{digest}\n'
+        tmp_path,
+        index,
+        "requirements: [r.txt]",
+        r=f"-c c.txt\n{wanted}",
+        c=f'{marked}alpha; python_version < "3.9" --hash=sha256:{digest}\n',
     )
     site.applied()
     assert site.filenames() == [ALPHA]
     environments = "environments: {linux: {python_version: '3.12', sys_platform: linux}}"
-    site.declare(remote(index.url), repository(sources=[f"name: up, requirements: [r.txt], {environments}"]), publication())
+    site.declare(
+        remote(index.url),
+        repository(sources=[f"name: up, requirements: [r.txt], {environments}"]),
+        publication(),
+    )
     done = site.apply("--allow-destroy")
-    assert (done.code, "have no `--hash` in common" in done.out + done.err, site.filenames()) == (1, True, [ALPHA])
+    assert (done.code, "have no `--hash` in common" in done.out + done.err, site.filenames()) == (
+        1,
+        True,
+        [ALPHA],
+    )
 
 
-def test_values_of_variables_are_never_shown(index: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_values_of_variables_are_never_shown(
+    index: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("S3CR", "hunter2")
     monkeypatch.setenv("TW0", "hunter2 --x")
     lines = [
@@ -162,16 +239,29 @@ def test_values_of_variables_are_never_shown(index: Upstream, tmp_path: Path, mo
     for line in lines:
         site = mirror(tmp_path, index, "requirements: [r.txt]", r=f"{line}\n")
         done = call(["validate", str(site.manifest)])
-        assert (done.code, "r.txt:1" in done.out + done.err or "${S3CR}" in done.out + done.err) == (1, True), line
-        assert "hunter2" not in (done.out + done.err).replace("-r hunter2", "").replace("`hunter2` names itself", ""), done.out + done.err
+        assert (
+            done.code,
+            "r.txt:1" in done.out + done.err or "${S3CR}" in done.out + done.err,
+        ) == (1, True), line
+        assert "hunter2" not in (done.out + done.err).replace("-r hunter2", "").replace(
+            "`hunter2` names itself", ""
+        ), done.out + done.err
 
 
-def test_faults_of_a_file_are_told_in_its_order_and_say_what_is_meant(index: Upstream, tmp_path: Path) -> None:
+def test_faults_of_a_file_are_told_in_its_order_and_say_what_is_meant(
+    index: Upstream, tmp_path: Path
+) -> None:
     lines = ["alpha=>1", "alpha=1", "alpha 1", "alpha==${UNSET_ONE}", *["!"] * 8]
     site = mirror(tmp_path, index, "requirements: [r.txt]", r="\n".join(lines))
     done = call(["validate", str(site.manifest)])
     said = done.out + done.err
     places = [said.index(f"r.txt:{number}: ") for number in range(1, len(lines) + 1)]
     assert places == sorted(places)
-    for text in ("`=>` compares no versions", "hint: `>=` does", "hint: `==` does", "after the name comes a version", "hint: set it where this runs"):
+    for text in (
+        "`=>` compares no versions",
+        "hint: `>=` does",
+        "hint: `==` does",
+        "after the name comes a version",
+        "hint: set it where this runs",
+    ):
         assert text in said, text

@@ -42,16 +42,30 @@ class TestSource:
         with pytest.raises(ValidationError) as fault:
             SelectionOptions.model_validate({key: []})
         [error] = fault.value.errors()
-        assert (error["loc"], error["msg"]) == ((key,), "Value error, an empty list selects nothing")
+        assert (error["loc"], error["msg"]) == (
+            (key,),
+            "Value error, an empty list selects nothing",
+        )
         assert f"leave out `{key}`" in error["ctx"]["error"].hint
 
     def test_exclude_means_prereleases_too(self) -> None:
         assert versions_in(VERSIONS, exclude=["django>=5"]) == ["4.2", "5.0rc1"]
-        assert versions_in(VERSIONS, exclude=["django>=5.1"]) == ["4.2", "5.0rc1", "5.0", "5.0.1", "5.1.dev1"]
+        assert versions_in(VERSIONS, exclude=["django>=5.1"]) == [
+            "4.2",
+            "5.0rc1",
+            "5.0",
+            "5.0.1",
+            "5.1.dev1",
+        ]
 
     def test_reasons(self) -> None:
-        answers = decide([unit("5.0.1"), unit("7.0")], include=["django>=5,<6"], exclude=["django==5.0.1"])
-        assert [answer.reason for answer in answers] == ['excluded by "django==5.0.1"', "matches no include"]
+        answers = decide(
+            [unit("5.0.1"), unit("7.0")], include=["django>=5,<6"], exclude=["django==5.0.1"]
+        )
+        assert [answer.reason for answer in answers] == [
+            'excluded by "django==5.0.1"',
+            "matches no include",
+        ]
 
     @pytest.mark.parametrize(
         ("rule", "words"),
@@ -87,15 +101,28 @@ class TestSource:
             ("foo @ https://files.example.org/foo.whl", "a direct URL selects nothing"),
         ],
     )
-    def test_what_only_leaves_out_takes_no_extras_and_no_markers(self, rule: str, words: str) -> None:
-        for model, key in ((SelectionOptions, "exclude"), (FilterOptions, "allow"), (FilterOptions, "deny"), (SelectionOptions, "sharedProjects")):
+    def test_what_only_leaves_out_takes_no_extras_and_no_markers(
+        self, rule: str, words: str
+    ) -> None:
+        for model, key in (
+            (SelectionOptions, "exclude"),
+            (FilterOptions, "allow"),
+            (FilterOptions, "deny"),
+            (SelectionOptions, "sharedProjects"),
+        ):
             with pytest.raises(ValidationError, match=re.escape(words)):
                 model.model_validate({key: [rule]})
 
     def test_extras_and_markers_of_an_include_are_about_dependencies(self) -> None:
-        options = SelectionOptions.model_validate({"include": ["Django[argon2,B_crypt] >=5,<6; sys_platform == 'win32'"]})
+        options = SelectionOptions.model_validate(
+            {"include": ["Django[argon2,B_crypt] >=5,<6; sys_platform == 'win32'"]}
+        )
         [rule] = options.included.about("django")
-        assert (rule.extras, str(rule.marker), str(rule.specifiers)) == (frozenset({"argon2", "b-crypt"}), 'sys_platform == "win32"', "<6,>=5")
+        assert (rule.extras, str(rule.marker), str(rule.specifiers)) == (
+            frozenset({"argon2", "b-crypt"}),
+            'sys_platform == "win32"',
+            "<6,>=5",
+        )
         assert versions_in(VERSIONS, include=list(options.include)) == ["5.0", "5.0.1"]
 
     @pytest.mark.parametrize("value", ["django", [5], [["django"]], {"django": 1}, None])
@@ -107,8 +134,12 @@ class TestSource:
         used, fresh = (SelectionOptions.model_validate({"include": ["a", "b>1"]}) for _ in range(2))
         assert used.included.about("a")
         assert used == fresh
-        assert used.model_dump(mode="json", by_alias=True, exclude_defaults=True) == {"include": ["a", "b>1"]}
-        assert SelectionOptions.model_json_schema()["properties"]["include"]["items"] == {"type": "string"}
+        assert used.model_dump(mode="json", by_alias=True, exclude_defaults=True) == {
+            "include": ["a", "b>1"]
+        }
+        assert SelectionOptions.model_json_schema()["properties"]["include"]["items"] == {
+            "type": "string"
+        }
         assert "minAgeExempt" in FilterOptions.model_json_schema()["properties"]
 
 
@@ -123,7 +154,10 @@ class TestFilter:
     @pytest.mark.parametrize(
         ("deny", "left"),
         [
-            (["django<5.1"], ["5.1.dev1", "6.0a1", "6.0"]),  # PEP 440: `<5.1` never means a pre-release of 5.1
+            (
+                ["django<5.1"],
+                ["5.1.dev1", "6.0a1", "6.0"],
+            ),  # PEP 440: `<5.1` never means a pre-release of 5.1
             (["django<=5.1"], ["6.0a1", "6.0"]),
             (["*"], []),
             (["requests", "*-nightly"], VERSIONS),
@@ -139,10 +173,20 @@ class TestFilter:
         assert decide([unit("4.2")], rules)[0].reason == "matches no allow (house-rules.allow)"
 
     def test_a_filename_allows_one_file(self) -> None:
-        assert versions_in(VERSIONS, house_rules(allow=["django-5.0rc1-py3-none-any.whl"])) == ["5.0rc1"]
+        assert versions_in(VERSIONS, house_rules(allow=["django-5.0rc1-py3-none-any.whl"])) == [
+            "5.0rc1"
+        ]
 
     @pytest.mark.parametrize(
-        "rule", ["alpha-*.whl", "*.whl", "alpha-1.?-py3-none-any.WHL", "alpha-1.[01]-py3-none-any.whl", " alpha*.tar.gz ", "*-*.tar.Z"]
+        "rule",
+        [
+            "alpha-*.whl",
+            "*.whl",
+            "alpha-1.?-py3-none-any.WHL",
+            "alpha-1.[01]-py3-none-any.whl",
+            " alpha*.tar.gz ",
+            "*-*.tar.Z",
+        ],
     )
     @pytest.mark.parametrize(
         ("model", "key", "exactly"),
@@ -154,14 +198,20 @@ class TestFilter:
             (SelectionOptions, "exclude", False),
         ],
     )
-    def test_a_glob_of_filenames_is_a_fault_and_no_rule_that_never_matches(self, rule: str, model: type[Options], key: str, exactly: bool) -> None:
+    def test_a_glob_of_filenames_is_a_fault_and_no_rule_that_never_matches(
+        self, rule: str, model: type[Options], key: str, exactly: bool
+    ) -> None:
         with pytest.raises(ValidationError) as fault:
             model.model_validate({key: [rule]})
         [error] = fault.value.errors()
         assert error["loc"] == (key, 0)
         assert f"`{rule.strip()}`: a glob means names of projects, not of files" in error["msg"]
         hint = getattr(error.get("ctx", {}).get("error"), "hint", "")
-        assert hint == ("name each file exactly, or " if exactly else "") + "glob the projects without the extension: `acme-*`"
+        assert (
+            hint
+            == ("name each file exactly, or " if exactly else "")
+            + "glob the projects without the extension: `acme-*`"
+        )
 
     @pytest.mark.parametrize("key", ["include", "exclude", "sharedProjects"])
     def test_a_filename_is_no_project(self, key: str) -> None:
@@ -181,18 +231,30 @@ class TestFilter:
             (FilterOptions, "requiresPython", ">3.11 <3.13", "`>3.11,<3.13`"),
         ],
     )
-    def test_a_missing_comma_is_hinted_at(self, model: type[Options], key: str, written: str, right: str) -> None:
+    def test_a_missing_comma_is_hinted_at(
+        self, model: type[Options], key: str, written: str, right: str
+    ) -> None:
         with pytest.raises(ValidationError) as fault:
             model.model_validate({key: [written]})
         [error] = fault.value.errors()
         assert error["ctx"]["error"].hint == f"commas stand between specifiers: {right}"
 
     def test_blanks_around_a_filename_do_not_hide_it(self) -> None:
-        assert versions_in(VERSIONS, house_rules(deny=[" django-4.2-py3-none-any.whl "])) == VERSIONS[1:]
+        assert (
+            versions_in(VERSIONS, house_rules(deny=[" django-4.2-py3-none-any.whl "]))
+            == VERSIONS[1:]
+        )
 
     def test_package_types(self) -> None:
-        answers = decide([unit("1.0", package_type=kind) for kind in ("wheel", "sdist", "egg")], house_rules(packageTypes=["wheel", "egg"]))
-        assert [answer.reason for answer in answers] == ["", "package type sdist (house-rules.packageTypes)", ""]
+        answers = decide(
+            [unit("1.0", package_type=kind) for kind in ("wheel", "sdist", "egg")],
+            house_rules(packageTypes=["wheel", "egg"]),
+        )
+        assert [answer.reason for answer in answers] == [
+            "",
+            "package type sdist (house-rules.packageTypes)",
+            "",
+        ]
 
     def test_an_unknown_package_type_is_a_fault(self) -> None:
         with pytest.raises(ValidationError):
@@ -201,37 +263,80 @@ class TestFilter:
 
 class TestCooldown:
     def test_a_young_upload_waits_and_says_until_when(self) -> None:
-        [answer] = decide([unit("1.0", uploadTime="2026-11-18T10:00:00Z")], house_rules(minAge="7d"))
+        [answer] = decide(
+            [unit("1.0", uploadTime="2026-11-18T10:00:00Z")], house_rules(minAge="7d")
+        )
         assert answer.reason == "uploaded 2026-11-18, eligible 2026-11-25 (house-rules.minAge 7d)"
         assert answer.reconsider_at == datetime(2026, 11, 25, 10, tzinfo=UTC)
 
     def test_short_cooldowns_show_the_time_of_day(self) -> None:
-        [answer] = decide([unit("1.0", uploadTime="2026-11-21T10:00:00+01:00")], house_rules(minAge="6h"))
-        assert answer.reason == "uploaded 2026-11-21 09:00, eligible 2026-11-21 15:00 (house-rules.minAge 6h)"
+        [answer] = decide(
+            [unit("1.0", uploadTime="2026-11-21T10:00:00+01:00")], house_rules(minAge="6h")
+        )
+        assert (
+            answer.reason
+            == "uploaded 2026-11-21 09:00, eligible 2026-11-21 15:00 (house-rules.minAge 6h)"
+        )
 
-    @pytest.mark.parametrize("time", ["2026-11-14T12:00:00Z", "2026-11-14T13:00:00.000001+01:00", "2026-11-14T12:00:00", "2020-01-01"])
+    @pytest.mark.parametrize(
+        "time",
+        [
+            "2026-11-14T12:00:00Z",
+            "2026-11-14T13:00:00.000001+01:00",
+            "2026-11-14T12:00:00",
+            "2020-01-01",
+        ],
+    )
     def test_an_old_upload_is_in(self, time: str) -> None:
         late = NOW + timedelta(seconds=1)
-        assert decide([unit("1.0", uploadTime=time)], house_rules(minAge="7d"), now=late)[0] == Decision(unit("1.0", uploadTime=time), True)
+        assert decide([unit("1.0", uploadTime=time)], house_rules(minAge="7d"), now=late)[
+            0
+        ] == Decision(unit("1.0", uploadTime=time), True)
 
-    @pytest.mark.parametrize("metadata", [{}, {"uploadTime": "yesterday"}, {"uploadTime": ""}, {"uploadTime": "9999-12-31T23:59:59Z"}])
-    def test_an_unknown_time_is_refused_and_time_will_not_help(self, metadata: dict[str, Any]) -> None:
+    @pytest.mark.parametrize(
+        "metadata",
+        [
+            {},
+            {"uploadTime": "yesterday"},
+            {"uploadTime": ""},
+            {"uploadTime": "9999-12-31T23:59:59Z"},
+        ],
+    )
+    def test_an_unknown_time_is_refused_and_time_will_not_help(
+        self, metadata: dict[str, Any]
+    ) -> None:
         [answer] = decide([unit("1.0", **metadata)], house_rules(minAge="7d"))
-        assert (answer.accepted, answer.reason, answer.reconsider_at) == (False, "upload time unknown (house-rules.minAge 7d)", None)
-        assert answer.rule in ("", answer.reason), "counted by another name than what was uploaded lately"
+        assert (answer.accepted, answer.reason, answer.reconsider_at) == (
+            False,
+            "upload time unknown (house-rules.minAge 7d)",
+            None,
+        )
+        assert answer.rule in ("", answer.reason), (
+            "counted by another name than what was uploaded lately"
+        )
 
     @pytest.mark.parametrize("exempt", [["Django"], ["dj*"]])
     def test_exempt_projects_do_not_wait(self, exempt: list[str]) -> None:
         assert versions_in(["1.0"], house_rules(minAge="7d", minAgeExempt=exempt)) == ["1.0"]
 
     def test_of_two_cooldowns_the_longer_counts(self) -> None:
-        filters = [house_rules("a", minAge="3d"), house_rules("b", minAge="36h"), house_rules("c", minAge="7d", minAgeExempt=["django"])]
+        filters = [
+            house_rules("a", minAge="3d"),
+            house_rules("b", minAge="36h"),
+            house_rules("c", minAge="7d", minAgeExempt=["django"]),
+        ]
         [answer] = decide([unit("1.0", uploadTime="2026-11-21T00:00:00Z")], *filters)
         assert answer.reason == "uploaded 2026-11-21, eligible 2026-11-24 (a.minAge 3d)"
 
     def test_what_is_denied_for_good_is_not_reconsidered(self) -> None:
-        [answer] = decide([unit("1.0", uploadTime="2026-11-21T00:00:00Z")], house_rules(minAge="7d", deny=["django"]))
-        assert (answer.reason, answer.reconsider_at) == ('denied by "django" (house-rules.deny)', None)
+        [answer] = decide(
+            [unit("1.0", uploadTime="2026-11-21T00:00:00Z")],
+            house_rules(minAge="7d", deny=["django"]),
+        )
+        assert (answer.reason, answer.reconsider_at) == (
+            'denied by "django" (house-rules.deny)',
+            None,
+        )
 
     @pytest.mark.parametrize("key", ["django>1", "django==2"])
     def test_versions_cannot_be_exempt(self, key: str) -> None:

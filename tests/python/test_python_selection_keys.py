@@ -1,4 +1,6 @@
-"""Each further key of a source and of a filter: what it lets in, and the words with which it keeps out."""
+"""Each further key of a source and of a filter: what it lets in, and the words with which it keeps
+out.
+"""
 
 from __future__ import annotations
 
@@ -29,12 +31,19 @@ VERSIONS = ["4.2", "5.0rc1", "5.0", "5.0.1", "5.1.dev1", "6.0a1", "6.0"]
 
 
 def wheels() -> list[Unit]:
-    return [*(unit("5.0", ending) for ending in WHEELS.values()), unit("5.0", package_type="sdist"), unit("5.0", package_type="egg")]
+    return [
+        *(unit("5.0", ending) for ending in WHEELS.values()),
+        unit("5.0", package_type="sdist"),
+        unit("5.0", package_type="egg"),
+    ]
 
 
 def names(units: list[str]) -> list[str]:
     """Which of the wheels, by the names above; other distributions by their extension."""
-    short = {ending: name for name, ending in WHEELS.items()} | {".tar.gz": "sdist", "-py2.7.egg": "egg"}
+    short = {ending: name for name, ending in WHEELS.items()} | {
+        ".tar.gz": "sdist",
+        "-py2.7.egg": "egg",
+    }
     return [short[filename.removeprefix("django-5.0")] for filename in units]
 
 
@@ -48,19 +57,27 @@ class TestTargets:
             ({"platforms": ["macos_x86_64"]}, ["sdist", "egg"]),
             ({"pythons": ["cp311"]}, ["linux", "windows", "sdist", "egg"]),
             ({"pythons": ["py2"]}, ["both", "sdist", "egg"]),
-            ({"pythons": ["cp3"], "abis": ["cp311", "abi3"]}, ["linux", "windows", "stable", "sdist", "egg"]),
+            (
+                {"pythons": ["cp3"], "abis": ["cp311", "abi3"]},
+                ["linux", "windows", "stable", "sdist", "egg"],
+            ),
             ({"pythons": ["cp3"], "abis": ["abi3"], "platforms": ["windows"]}, ["sdist", "egg"]),
             ({"abis": ["none"], "packageTypes": ["wheel"]}, ["pure", "both"]),
             ({"platforms": [], "pythons": [], "abis": []}, [*WHEELS, "sdist", "egg"]),
         ],
     )
-    def test_wheels_stay_when_a_tag_is_asked_for_and_other_types_pass(self, keys: dict[str, Any], left: list[str]) -> None:
+    def test_wheels_stay_when_a_tag_is_asked_for_and_other_types_pass(
+        self, keys: dict[str, Any], left: list[str]
+    ) -> None:
         assert names(kept(wheels(), house_rules(**keys))) == left
 
     def test_reasons_name_the_tag_and_plans_count_by_the_key(self) -> None:
         rules = house_rules("linux-only", platforms=["linux_x86_64"], pythons=["cp311"])
         answers = {answer.unit.key: answer for answer in decide(wheels(), rules)}
-        assert answers["django-5.0-cp311-cp311-win_amd64.whl"].reason == "platform win_amd64 (linux-only.platforms)"
+        assert (
+            answers["django-5.0-cp311-cp311-win_amd64.whl"].reason
+            == "platform win_amd64 (linux-only.platforms)"
+        )
         assert answers["django-5.0-cp311-cp311-win_amd64.whl"].rule == "linux-only.platforms"
         [python] = decide([unit("5.0", "-cp310-cp310-linux_x86_64.whl")], rules)
         assert python.reason == "python cp310 (linux-only.pythons)"
@@ -71,7 +88,15 @@ class TestTargets:
         [answer] = decide([unit("5.0", ".whl")], house_rules(platforms=["any"]))
         assert answer.reason == "platform unknown (house-rules.platforms)"
 
-    @pytest.mark.parametrize(("key", "word"), [("platforms", "macosx"), ("pythons", "3.11"), ("abis", "stable"), ("requiresPython", "cp311")])
+    @pytest.mark.parametrize(
+        ("key", "word"),
+        [
+            ("platforms", "macosx"),
+            ("pythons", "3.11"),
+            ("abis", "stable"),
+            ("requiresPython", "cp311"),
+        ],
+    )
     def test_a_word_that_means_nothing_is_a_fault_at_its_place(self, key: str, word: str) -> None:
         with pytest.raises(ValidationError) as fault:
             FilterOptions.model_validate({key: [word]})
@@ -108,7 +133,9 @@ class TestRequiresPython:
             (["3.11"], "", True),
         ],
     )
-    def test_what_can_run_on_one_of_these_stays(self, asked: Any, required: str | None, passes: bool) -> None:
+    def test_what_can_run_on_one_of_these_stays(
+        self, asked: Any, required: str | None, passes: bool
+    ) -> None:
         one = unit("5.0") if required is None else unit("5.0", requiresPython=required)
         [answer] = decide([one], house_rules(requiresPython=asked))
         assert answer.accepted == passes
@@ -122,7 +149,11 @@ class TestRequiresPython:
     @settings(deadline=None)
     @given(
         st.lists(
-            st.builds("{}{}".format, st.sampled_from([">=", "<", "<=", ">", "!=", "=="]), st.sampled_from(["3.8", "3.10", "3.11", "3.11.3", "3.12"])),
+            st.builds(
+                "{}{}".format,
+                st.sampled_from([">=", "<", "<=", ">", "!=", "=="]),
+                st.sampled_from(["3.8", "3.10", "3.11", "3.11.3", "3.12"]),
+            ),
             min_size=1,
             max_size=3,
         ).map(",".join)
@@ -130,7 +161,11 @@ class TestRequiresPython:
     def test_overlap_is_what_some_real_python_shows(self, required: str) -> None:
         releases = [f"3.{minor}.{patch}" for minor in range(8, 14) for patch in range(6)]
         for minor in (9, 11, 12):
-            shown = any(version in SpecifierSet(required) for version in releases if version.startswith(f"3.{minor}."))
+            shown = any(
+                version in SpecifierSet(required)
+                for version in releases
+                if version.startswith(f"3.{minor}.")
+            )
             assert (Interpreters([f"3.{minor}"]).find(required) is not None) == shown
 
 
@@ -165,43 +200,73 @@ class TestPrereleases:
             (["allow", "if-nothing-else"], ["1.0a1"]),
             (["if-nothing-else", "deny"], []),
         ):
-            filters = [house_rules(f"f{number}", prereleases=word) for number, word in enumerate(words)]
+            filters = [
+                house_rules(f"f{number}", prereleases=word) for number, word in enumerate(words)
+            ]
             assert versions_in(["1.0a1"], *filters) == left
 
     def test_a_final_release_that_does_not_pass_is_nothing(self) -> None:
         rules = house_rules(prereleases="if-nothing-else", deny=["django<6"])
         assert versions_in(["5.0", "6.0a1"], rules) == ["6.0a1"]
-        assert decide([unit("5.0"), unit("6.0a1")], house_rules(prereleases="if-nothing-else"))[1].reason == (
-            "pre-release, and there are final releases (house-rules.prereleases)"
+        assert (
+            decide([unit("5.0"), unit("6.0a1")], house_rules(prereleases="if-nothing-else"))[
+                1
+            ].reason
+            == "pre-release, and there are final releases (house-rules.prereleases)"
         )
-        assert decide([unit("6.0a1")], house_rules(prereleases="deny"))[0].reason == "pre-release (house-rules.prereleases)"
+        assert (
+            decide([unit("6.0a1")], house_rules(prereleases="deny"))[0].reason
+            == "pre-release (house-rules.prereleases)"
+        )
 
 
 class TestLatest:
     @pytest.mark.parametrize(
         ("count", "left"),
-        [(1, ["6.0"]), (2, ["5.0.1", "6.0"]), (4, ["4.2", "5.0", "5.0.1", "6.0"]), (5, ["4.2", "5.0", "5.0.1", "6.0a1", "6.0"]), (99, VERSIONS)],
+        [
+            (1, ["6.0"]),
+            (2, ["5.0.1", "6.0"]),
+            (4, ["4.2", "5.0", "5.0.1", "6.0"]),
+            (5, ["4.2", "5.0", "5.0.1", "6.0a1", "6.0"]),
+            (99, VERSIONS),
+        ],
     )
     def test_final_releases_come_before_pre_releases(self, count: int, left: list[str]) -> None:
         assert versions_in(VERSIONS, house_rules(latest=count)) == left
 
     def test_all_files_of_a_release_stay_and_equal_versions_are_one(self) -> None:
         units = [unit("1.0"), unit("1.0.0", package_type="sdist"), unit("0.9"), unit("1.1.dev1")]
-        assert kept(units, house_rules(latest=1)) == ["django-1.0-py3-none-any.whl", "django-1.0.0.tar.gz"]
+        assert kept(units, house_rules(latest=1)) == [
+            "django-1.0-py3-none-any.whl",
+            "django-1.0.0.tar.gz",
+        ]
 
     def test_yanked_releases_come_after_the_others(self) -> None:
         units = [unit("1.0"), unit("2.0", yanked="broken"), unit("3.0a1")]
         assert kept(units, house_rules(latest=1)) == ["django-1.0-py3-none-any.whl"]
-        assert kept(units, house_rules(latest=2)) == ["django-1.0-py3-none-any.whl", "django-2.0-py3-none-any.whl"]
+        assert kept(units, house_rules(latest=2)) == [
+            "django-1.0-py3-none-any.whl",
+            "django-2.0-py3-none-any.whl",
+        ]
         partly = [unit("2.0", yanked=True), unit("2.0", package_type="sdist"), unit("1.0")]
-        assert kept(partly, house_rules(latest=1)) == ["django-2.0-py3-none-any.whl", "django-2.0.tar.gz"]
+        assert kept(partly, house_rules(latest=1)) == [
+            "django-2.0-py3-none-any.whl",
+            "django-2.0.tar.gz",
+        ]
 
     def test_only_what_passes_everything_else_counts_and_the_smallest_number(self) -> None:
         young = unit("7.0", uploadTime="2026-11-20T00:00:00Z")
         units = [*(unit(version, uploadTime="2025-01-01T00:00:00Z") for version in VERSIONS), young]
-        rules = [house_rules("a", latest=3), house_rules("b", latest=2, minAge="7d"), house_rules("c", deny=["django==6.0"])]
+        rules = [
+            house_rules("a", latest=3),
+            house_rules("b", latest=2, minAge="7d"),
+            house_rules("c", deny=["django==6.0"]),
+        ]
         answers = {answer.unit.metadata["version"]: answer for answer in decide(units, *rules)}
-        assert [version for version, answer in answers.items() if answer.accepted] == ["5.0", "5.0.1"]
+        assert [version for version, answer in answers.items() if answer.accepted] == [
+            "5.0",
+            "5.0.1",
+        ]
         assert answers["4.2"].reason == "not among the latest 2 (b.latest)"
         assert answers["7.0"].reason.startswith("uploaded 2026-11-20")
 
@@ -218,35 +283,68 @@ class TestOtherKeys:
     def test_yanked(self) -> None:
         units = [unit("1.0", yanked="broken"), unit("2.0", yanked=True), unit("3.0")]
         assert kept(units, house_rules(yanked="keep")) == kept(units)
-        assert [answer.reason for answer in decide(units, house_rules(yanked="drop"))] == ["yanked upstream (house-rules.yanked)"] * 2 + [""]
+        assert [answer.reason for answer in decide(units, house_rules(yanked="drop"))] == [
+            "yanked upstream (house-rules.yanked)"
+        ] * 2 + [""]
 
     def test_max_size_and_an_unknown_size(self) -> None:
-        units = [unit("1.0", size=2**20), unit("2.0", size=2**20 + 1), unit("3.0"), unit("4.0", size=0)]
-        reasons = ["", "too large (house-rules.maxSize 1MiB)", "size unknown (house-rules.maxSize 1MiB)", ""]
+        units = [
+            unit("1.0", size=2**20),
+            unit("2.0", size=2**20 + 1),
+            unit("3.0"),
+            unit("4.0", size=0),
+        ]
+        reasons = [
+            "",
+            "too large (house-rules.maxSize 1MiB)",
+            "size unknown (house-rules.maxSize 1MiB)",
+            "",
+        ]
         assert [answer.reason for answer in decide(units, house_rules(maxSize="1MiB"))] == reasons
 
     def test_licences_attestations_and_advisories_are_asked(self, tmp_path: Any) -> None:
         [licence] = decide([unit("1.0")], house_rules(licenses=["MIT"]))
-        assert (licence.accepted, licence.reason.endswith(" (house-rules.licenses)")) == (False, True)
+        assert (licence.accepted, licence.reason.endswith(" (house-rules.licenses)")) == (
+            False,
+            True,
+        )
         [attestation] = decide([unit("1.0")], house_rules(attestations="required"))
         assert attestation.reason == "no attestation (house-rules.attestations)"
-        record = '{"id": "MAL-2026-1", "modified": "2026-01-01T00:00:00Z", "affected": [{"package": {"ecosystem": "PyPI", "name": "django"}, '
-        (tmp_path / "MAL-2026-1.json").write_text(record + '"versions": ["1.0"]}]}', encoding="utf-8")
+        record = (
+            '{"id": "MAL-2026-1", "modified": "2026-01-01T00:00:00Z", "affected": [{"package":'
+            ' {"ecosystem": "PyPI", "name": "django"}, '
+        )
+        (tmp_path / "MAL-2026-1.json").write_text(
+            record + '"versions": ["1.0"]}]}', encoding="utf-8"
+        )
         answers = decide([unit("1.0"), unit("2.0")], house_rules(osv=str(tmp_path)))
-        assert [answer.reason for answer in answers] == ["MAL-2026-1: malware (house-rules.osv)", ""]
+        assert [answer.reason for answer in answers] == [
+            "MAL-2026-1: malware (house-rules.osv)",
+            "",
+        ]
 
     def test_a_sources_own_filter_speaks_by_the_keys_name(self) -> None:
         [answer] = decide([unit("1.0")], filter={"deny": ["django"]})
         assert answer.reason == 'denied by "django" (filter.deny)'
         young = unit("1.0", uploadTime="2026-11-20T00:00:00Z")
         [waits] = decide([young], house_rules(minAge="3d"), filter={"minAge": "7d"})
-        assert (waits.reason, waits.rule) == ("uploaded 2026-11-20, eligible 2026-11-27 (filter.minAge 7d)", "filter.minAge 7d")
+        assert (waits.reason, waits.rule) == (
+            "uploaded 2026-11-20, eligible 2026-11-27 (filter.minAge 7d)",
+            "filter.minAge 7d",
+        )
 
     def test_a_cooldown_does_not_concern_uploads_and_every_other_key_does(self) -> None:
         young = [unit("1.0a1", uploadTime="2026-11-20T00:00:00Z"), unit("2.0")]
         rules = [house_rules(minAge="7d", prereleases="deny", latest=1)]
-        assert [answer.accepted for answer in Distribution.select("django", young, None, rules, NOW)] == [False, True]
-        assert [answer.accepted for answer in Distribution.select("django", young, None, [house_rules(minAge="7d")], NOW)] == [True, True]
+        assert [
+            answer.accepted for answer in Distribution.select("django", young, None, rules, NOW)
+        ] == [False, True]
+        assert [
+            answer.accepted
+            for answer in Distribution.select(
+                "django", young, None, [house_rules(minAge="7d")], NOW
+            )
+        ] == [True, True]
 
 
 class TestFiles:
@@ -269,16 +367,28 @@ class TestFiles:
     def test_a_local_version_and_one_that_cannot_be_read_are_meant_exactly(self) -> None:
         versions = ["2.1", "2.1+cu118", "2004d_final"]
         assert versions_in(versions, files=[{"name": "django", "version": "2.1"}]) == ["2.1"]
-        assert versions_in(versions, files=[{"name": "django", "version": "2.1+CU118"}]) == ["2.1+cu118"]
-        assert versions_in(versions, files=[{"name": "django", "version": "2004d_final"}]) == ["2004d_final"]
+        assert versions_in(versions, files=[{"name": "django", "version": "2.1+CU118"}]) == [
+            "2.1+cu118"
+        ]
+        assert versions_in(versions, files=[{"name": "django", "version": "2004d_final"}]) == [
+            "2004d_final"
+        ]
 
     def test_they_add_to_include_and_exclude_wins(self) -> None:
-        assert versions_in(VERSIONS, include=["django>=6"], files=["django-4.2-py3-none-any.whl"]) == ["4.2", "6.0"]
-        assert versions_in(VERSIONS, exclude=["django==4.2"], files=["django-4.2-py3-none-any.whl"]) == []
+        assert versions_in(
+            VERSIONS, include=["django>=6"], files=["django-4.2-py3-none-any.whl"]
+        ) == ["4.2", "6.0"]
+        assert (
+            versions_in(VERSIONS, exclude=["django==4.2"], files=["django-4.2-py3-none-any.whl"])
+            == []
+        )
 
     def test_the_words_say_which_keys_there_are(self) -> None:
         assert decide([unit("5.0")], files=["django-4.2.tar.gz"])[0].reason == "matches no file"
-        assert decide([unit("5.0")], files=["django-4.2.tar.gz"], include=["foo"])[0].reason == "matches no include or file"
+        assert (
+            decide([unit("5.0")], files=["django-4.2.tar.gz"], include=["foo"])[0].reason
+            == "matches no include or file"
+        )
 
     @pytest.mark.parametrize(
         ("entry", "words"),
@@ -302,7 +412,9 @@ class TestPulled:
     def test_what_is_depended_on_is_in_unless_it_is_excluded(self) -> None:
         units = [unit("5.0", _pulledBy=["foo 1.0 requires django>=5"]), unit("6.0")]
         assert [answer.accepted for answer in decide(units, include=["foo"])] == [True, False]
-        assert [answer.reason for answer in decide(units, include=["foo"], exclude=["django==5.0"])] == [
+        assert [
+            answer.reason for answer in decide(units, include=["foo"], exclude=["django==5.0"])
+        ] == [
             'excluded by "django==5.0"',
             "matches no include",
         ]
@@ -319,10 +431,18 @@ class TestLegacy:
         assert versions_in(odd, include=["dj*"]) == odd
         assert versions_in(odd, include=["django>=0"]) == ["1.0"]
         assert versions_in(odd, exclude=["django<99999"]) == [odd[0], *odd[2:]]
-        assert versions_in(odd, house_rules(deny=["django-2004d_final-py3-none-any.whl"])) == odd[1:]
+        assert (
+            versions_in(odd, house_rules(deny=["django-2004d_final-py3-none-any.whl"])) == odd[1:]
+        )
 
     def test_no_key_stumbles_over_them(self) -> None:
-        rules = house_rules(prereleases="if-nothing-else", latest=9, yanked="drop", platforms=["any"], requiresPython=["3.11"])
+        rules = house_rules(
+            prereleases="if-nothing-else",
+            latest=9,
+            yanked="drop",
+            platforms=["any"],
+            requiresPython=["3.11"],
+        )
         assert sorted(versions_in(list(self.ODD), rules)) == sorted(self.ODD)
         assert versions_in(list(self.ODD), house_rules(prereleases="deny")) == list(self.ODD)
 
@@ -340,7 +460,9 @@ class TestNamedProjects:
             ({"exclude": ["a"]}, None),
         ],
     )
-    def test_what_can_be_asked_for_by_name(self, keys: dict[str, Any], named: list[str] | None) -> None:
+    def test_what_can_be_asked_for_by_name(
+        self, keys: dict[str, Any], named: list[str] | None
+    ) -> None:
         assert SelectionOptions.model_validate(keys).named_projects() == named
 
     def test_a_listed_name_concerns_the_source_or_not(self) -> None:
@@ -349,10 +471,19 @@ class TestNamedProjects:
         assert SelectionOptions().concerns("anything")
 
     def test_a_rule_that_means_a_whole_project_keeps_it_out_unread(self) -> None:
-        options = SelectionOptions.model_validate({"exclude": ["a", "b>1"], "filter": {"deny": ["c"]}})
+        options = SelectionOptions.model_validate(
+            {"exclude": ["a", "b>1"], "filter": {"deny": ["c"]}}
+        )
         rules = [house_rules(deny=["d*", "e==1", "f-1.0.tar.gz"])]
         reasons = [refused_project(name, options, rules) for name in ("a", "b", "c", "d", "e", "f")]
-        assert reasons == ['excluded by "a"', None, 'denied by "c" (filter.deny)', 'denied by "d*" (house-rules.deny)', None, None]
+        assert reasons == [
+            'excluded by "a"',
+            None,
+            'denied by "c" (filter.deny)',
+            'denied by "d*" (house-rules.deny)',
+            None,
+            None,
+        ]
 
 
 class TestRemoval:
@@ -368,16 +499,30 @@ class TestRemoval:
         ("keys", "refused", "words"),
         [
             ({"files": ["foo-1.0.tar.gz"]}, "matches no file", "no longer matches a file"),
-            ({"files": ["foo-1.0.tar.gz"], "include": ["foo"]}, "matches no include or file", "no longer matches an include or file"),
+            (
+                {"files": ["foo-1.0.tar.gz"], "include": ["foo"]},
+                "matches no include or file",
+                "no longer matches an include or file",
+            ),
             ({"files": ["django-5.1-py3-none-any.whl"], "include": ["foo"]}, "", "gone upstream"),
-            ({"include": ["django>=6"]}, "not among the latest 1 (x.latest)", "not among the latest 1 (x.latest)"),
+            (
+                {"include": ["django>=6"]},
+                "not among the latest 1 (x.latest)",
+                "not among the latest 1 (x.latest)",
+            ),
         ],
     )
-    def test_it_is_told_in_the_words_of_what_selects(self, keys: dict[str, Any], refused: str, words: str) -> None:
-        assert Distribution.removal(self.OLD, SelectionOptions.model_validate(keys), refused) == words
+    def test_it_is_told_in_the_words_of_what_selects(
+        self, keys: dict[str, Any], refused: str, words: str
+    ) -> None:
+        assert (
+            Distribution.removal(self.OLD, SelectionOptions.model_validate(keys), refused) == words
+        )
 
 
-@pytest.mark.parametrize("text", ["1B", "1500B", "1kB", "1KiB", "500MiB", "500MB", "2GB", "2GiB", "1TiB", "0B"])
+@pytest.mark.parametrize(
+    "text", ["1B", "1500B", "1kB", "1KiB", "500MiB", "500MB", "2GB", "2GiB", "1TiB", "0B"]
+)
 def test_sizes_are_shown_as_they_are_written(text: str) -> None:
     [answer] = decide([unit("1.0")], house_rules(maxSize=text))
     assert answer.reason == f"size unknown (house-rules.maxSize {text})"

@@ -1,4 +1,5 @@
-"""docs/selection.md says what the selection does: its tables are the ones that are made by asking it.
+"""docs/selection.md says what the selection does: its tables are the ones that are made by asking
+it.
 
 `RECONCILER_GOLDEN=write` writes them anew; read the difference before you keep it.
 """
@@ -20,14 +21,24 @@ def test_the_page_holds_the_tables_that_the_code_makes() -> None:
     made = tables()
     page = PAGE.read_text(encoding="utf-8")
     if os.environ.get("RECONCILER_GOLDEN") == "write":
-        page = _SECTION.sub(lambda found: f"<!-- begin: {found[1]} -->\n\n{made[found[1]]}\n\n<!-- end: {found[1]} -->\n", page)
+        page = _SECTION.sub(
+            lambda found: (
+                f"<!-- begin: {found[1]} -->\n\n{made[found[1]]}\n\n<!-- end: {found[1]} -->\n"
+            ),
+            page,
+        )
         PAGE.write_text(page, encoding="utf-8")
     shown = {found[1]: found[2].strip() for found in _SECTION.finditer(page)}
-    assert shown == made, "the tables of docs/selection.md are not what the code says; `RECONCILER_GOLDEN=write` writes them"
+    assert shown == made, (
+        "the tables of docs/selection.md are not what the code says; `RECONCILER_GOLDEN=write`"
+        " writes them"
+    )
 
 
 def test_every_key_of_a_filter_is_asked() -> None:
-    assert {example.key for example in EXAMPLES} == {field.alias for field in FilterOptions.model_fields.values()}
+    assert {example.key for example in EXAMPLES} == {
+        field.alias for field in FilterOptions.model_fields.values()
+    }
 
 
 def test_every_key_that_can_keep_a_file_out_has_its_place_in_the_order() -> None:

@@ -13,16 +13,23 @@ from reconciler_python.selecting.selection import ProjectJudge, trace_project
 from tests.support.selecting import NOW, house_rules, unit
 
 
-def trace(one: Unit, *filters: ActiveFilter, among: list[Unit] | None = None, **keys: Any) -> list[Step]:
+def trace(
+    one: Unit, *filters: ActiveFilter, among: list[Unit] | None = None, **keys: Any
+) -> list[Step]:
     units = [one, *(among or [])]
-    [steps] = Distribution.trace("django", units, [one], SelectionOptions.model_validate(keys), filters, NOW)
+    [steps] = Distribution.trace(
+        "django", units, [one], SelectionOptions.model_validate(keys), filters, NOW
+    )
     return list(steps)
 
 
 def test_whatever_lets_it_in_is_told_with_its_place() -> None:
     pulled = unit("5.0", _pulledBy=["foo 1.0 requires django>=5"])
     steps = trace(
-        pulled, include=["requests", "django>=5", "dj*"], files=["a-1.tar.gz", {"name": "django", "version": "5.0"}], exclude=["x", "django==6"]
+        pulled,
+        include=["requests", "django>=5", "dj*"],
+        files=["a-1.tar.gz", {"name": "django", "version": "5.0"}],
+        exclude=["x", "django==6"],
     )
     assert steps == [
         Step(True, "excluded by no rule", "", ("exclude",)),
@@ -34,12 +41,24 @@ def test_whatever_lets_it_in_is_told_with_its_place() -> None:
 
 
 def test_every_rule_that_keeps_it_out_is_told_with_its_place() -> None:
-    rules = house_rules(deny=["evil", "django==5.*", "django-5.0-py3-none-any.whl"], platforms=["linux"], yanked="drop", maxSize="1kB")
-    steps = trace(unit("5.0", size=5000), rules, include=["requests"], filter={"packageTypes": ["wheel"]})
+    rules = house_rules(
+        deny=["evil", "django==5.*", "django-5.0-py3-none-any.whl"],
+        platforms=["linux"],
+        yanked="drop",
+        maxSize="1kB",
+    )
+    steps = trace(
+        unit("5.0", size=5000), rules, include=["requests"], filter={"packageTypes": ["wheel"]}
+    )
     assert steps == [
         Step(False, "matches no include", "", ("include",)),
         Step(True, "package type wheel (filter.packageTypes)", "", ("filter", "packageTypes")),
-        Step(False, 'denied by "django-5.0-py3-none-any.whl" (house-rules.deny)', "house-rules", ("deny", 2)),
+        Step(
+            False,
+            'denied by "django-5.0-py3-none-any.whl" (house-rules.deny)',
+            "house-rules",
+            ("deny", 2),
+        ),
         Step(False, 'denied by "django==5.*" (house-rules.deny)', "house-rules", ("deny", 1)),
         Step(False, "platform any (house-rules.platforms)", "house-rules", ("platforms",)),
         Step(True, "not yanked (house-rules.yanked)", "house-rules", ("yanked",)),
@@ -49,7 +68,13 @@ def test_every_rule_that_keeps_it_out_is_told_with_its_place() -> None:
 
 def test_what_passes_is_told_in_what_respect() -> None:
     rules = house_rules(
-        allow=["dj*"], platforms=["linux", "any"], pythons=["py3"], abis=["none"], requiresPython=["3.11"], prereleases="deny", maxSize="1MiB"
+        allow=["dj*"],
+        platforms=["linux", "any"],
+        pythons=["py3"],
+        abis=["none"],
+        requiresPython=["3.11"],
+        prereleases="deny",
+        maxSize="1MiB",
     )
     steps = trace(unit("5.0", size=5000, requiresPython=">=3.8"), rules)
     assert all(step.passed for step in steps)
@@ -63,18 +88,28 @@ def test_what_passes_is_told_in_what_respect() -> None:
         ("5,000 bytes (house-rules.maxSize 1MiB)", ("maxSize",)),
     ]
     [sdist] = trace(unit("5.0", package_type="sdist"), house_rules(platforms=["linux"]))
-    assert (sdist.passed, sdist.text) == (True, "sdist: only wheels have tags (house-rules.platforms)")
+    assert (sdist.passed, sdist.text) == (
+        True,
+        "sdist: only wheels have tags (house-rules.platforms)",
+    )
 
 
 def test_every_cooldown_speaks_the_longest_first() -> None:
     young = unit("5.0", uploadTime="2026-11-18T00:00:00Z")
-    steps = trace(young, house_rules("a", minAge="1d"), house_rules("b", minAge="7d"), house_rules("c", minAge="30d", minAgeExempt=["x", "dj*"]))
+    steps = trace(
+        young,
+        house_rules("a", minAge="1d"),
+        house_rules("b", minAge="7d"),
+        house_rules("c", minAge="30d", minAgeExempt=["x", "dj*"]),
+    )
     assert steps == [
         Step(True, 'exempt from minAge by "dj*" (c.minAgeExempt)', "c", ("minAgeExempt", 1)),
         Step(False, "uploaded 2026-11-18, eligible 2026-11-25 (b.minAge 7d)", "b", ("minAge",)),
         Step(True, "uploaded 2026-11-18 (a.minAge 1d)", "a", ("minAge",)),
     ]
-    [uploaded] = Distribution.trace("django", [young], [young], None, [house_rules(minAge="7d", deny=["x"])], NOW)
+    [uploaded] = Distribution.trace(
+        "django", [young], [young], None, [house_rules(minAge="7d", deny=["x"])], NOW
+    )
     assert [step.text for step in uploaded] == ["denied by no rule (house-rules.deny)"]
 
 
@@ -83,11 +118,23 @@ def test_the_collective_keys_speak_last_and_only_of_what_passes_the_others() -> 
     among = [unit("5.0"), unit("4.2")]
 
     def last(version: str) -> list[tuple[bool, str]]:
-        return [(step.passed, step.text.removesuffix(f" (house-rules.{step.key[0]})")) for step in trace(unit(version), rules, among=among)[-2:]]
+        return [
+            (step.passed, step.text.removesuffix(f" (house-rules.{step.key[0]})"))
+            for step in trace(unit(version), rules, among=among)[-2:]
+        ]
 
-    assert last("6.0") == [(True, "a final release, or there is none"), (True, "among the latest 1")]
-    assert last("3.0") == [(True, "a final release, or there is none"), (False, "not among the latest 1")]
-    assert last("6.0a1") == [(False, "pre-release, and there are final releases"), (True, "latest counts only what passes everything else")]
+    assert last("6.0") == [
+        (True, "a final release, or there is none"),
+        (True, "among the latest 1"),
+    ]
+    assert last("3.0") == [
+        (True, "a final release, or there is none"),
+        (False, "not among the latest 1"),
+    ]
+    assert last("6.0a1") == [
+        (False, "pre-release, and there are final releases"),
+        (True, "latest counts only what passes everything else"),
+    ]
     assert last("4.1") == [
         (True, "if-nothing-else counts only what passes everything else"),
         (True, "latest counts only what passes everything else"),
@@ -102,21 +149,29 @@ def test_the_collective_keys_speak_last_and_only_of_what_passes_the_others() -> 
         ({"files": ["a-1.tar.gz"], "dependencies": True}, "matches no file or dependency", "files"),
     ],
 )
-def test_what_nothing_means_is_told_with_the_key_that_selects(keys: dict[str, Any], words: str, place: str) -> None:
+def test_what_nothing_means_is_told_with_the_key_that_selects(
+    keys: dict[str, Any], words: str, place: str
+) -> None:
     assert trace(unit("5.0"), **keys) == [Step(False, words, "", (place,))]
     if "dependencies" not in keys:
-        assert list(trace_project("django", SelectionOptions.model_validate(keys), [])) == [Step(False, words, "", (place,))]
+        assert list(trace_project("django", SelectionOptions.model_validate(keys), [])) == [
+            Step(False, words, "", (place,))
+        ]
 
 
 def test_many_units_are_traced_by_one_look_at_their_group() -> None:
     units = [unit(f"{number}.0") for number in range(4)]
     judge = ProjectJudge("django", SelectionOptions(), [house_rules(latest=2)], NOW)
-    chains = list(judge.trace(iter(units), units[::-1]))  # an iterator: whoever looks twice sees nothing
+    chains = list(
+        judge.trace(iter(units), units[::-1])
+    )  # an iterator: whoever looks twice sees nothing
     assert [step.passed for chain in chains for step in chain] == [True, True, False, False]
 
 
 def test_rules_that_mean_a_whole_project_are_told_without_its_files() -> None:
-    options = SelectionOptions.model_validate({"exclude": ["x", "dj*"], "filter": {"deny": ["a", "django"]}, "include": ["y"]})
+    options = SelectionOptions.model_validate(
+        {"exclude": ["x", "dj*"], "filter": {"deny": ["a", "django"]}, "include": ["y"]}
+    )
     assert list(trace_project("django", options, [house_rules(deny=["django<5", "*"])])) == [
         Step(False, 'excluded by "dj*"', "", ("exclude", 1)),
         Step(False, "matches no include", "", ("include",)),

@@ -11,7 +11,14 @@ from packaging import tags
 from packaging.utils import parse_wheel_filename
 
 from reconciler.plugin import OptionFault
-from reconciler_python.selecting.targets import Targets, WheelTags, abi_target, platform_target, python_target, wheel_tags
+from reconciler_python.selecting.targets import (
+    Targets,
+    WheelTags,
+    abi_target,
+    platform_target,
+    python_target,
+    wheel_tags,
+)
 
 PLATFORMS = [
     "any",
@@ -50,13 +57,41 @@ PLATFORMS = [
                 "musllinux_1_1_i686",
             ],
         ),
-        ("linux_x86_64", ["linux_x86_64", "manylinux1_x86_64", "manylinux2014_x86_64", "manylinux_2_99_x86_64", "musllinux_1_2_x86_64"]),
+        (
+            "linux_x86_64",
+            [
+                "linux_x86_64",
+                "manylinux1_x86_64",
+                "manylinux2014_x86_64",
+                "manylinux_2_99_x86_64",
+                "musllinux_1_2_x86_64",
+            ],
+        ),
         ("linux_aarch64", ["manylinux_2_17_aarch64"]),
-        ("manylinux", ["manylinux1_x86_64", "manylinux2014_x86_64", "manylinux_2_17_aarch64", "manylinux_2_99_x86_64"]),
-        ("manylinux_x86_64", ["manylinux1_x86_64", "manylinux2014_x86_64", "manylinux_2_99_x86_64"]),
+        (
+            "manylinux",
+            [
+                "manylinux1_x86_64",
+                "manylinux2014_x86_64",
+                "manylinux_2_17_aarch64",
+                "manylinux_2_99_x86_64",
+            ],
+        ),
+        (
+            "manylinux_x86_64",
+            ["manylinux1_x86_64", "manylinux2014_x86_64", "manylinux_2_99_x86_64"],
+        ),
         ("musllinux", ["musllinux_1_2_x86_64", "musllinux_1_1_i686"]),
         ("musllinux_i686", ["musllinux_1_1_i686"]),
-        ("macos", ["macosx_10_9_x86_64", "macosx_11_0_arm64", "macosx_10_9_universal2", "macosx_10_6_intel"]),
+        (
+            "macos",
+            [
+                "macosx_10_9_x86_64",
+                "macosx_11_0_arm64",
+                "macosx_10_9_universal2",
+                "macosx_10_6_intel",
+            ],
+        ),
         ("macos_arm64", ["macosx_11_0_arm64", "macosx_10_9_universal2"]),
         ("macos_x86_64", ["macosx_10_9_x86_64", "macosx_10_9_universal2", "macosx_10_6_intel"]),
         ("windows", ["win32", "win_amd64", "win_arm64"]),
@@ -109,21 +144,46 @@ def test_a_platform_that_no_wheel_could_have_is_a_fault_with_a_hint(word: str, h
 
 @pytest.mark.parametrize(
     ("word", "means"),
-    [("cp311", ["cp311"]), ("cp3", ["cp311", "cp38"]), ("py3", ["py3", "py38"]), ("py38", ["py38"]), ("pp310", ["pp310"]), ("graalpy311", [])],
+    [
+        ("cp311", ["cp311"]),
+        ("cp3", ["cp311", "cp38"]),
+        ("py3", ["py3", "py38"]),
+        ("py38", ["py38"]),
+        ("pp310", ["pp310"]),
+        ("graalpy311", []),
+    ],
 )
 def test_a_python_is_a_tag_or_a_major_version(word: str, means: list[str]) -> None:
-    assert [tag for tag in ("cp311", "cp38", "cp27", "py3", "py38", "py2", "pp310") if python_target(word).accepts(tag)] == means
+    assert [
+        tag
+        for tag in ("cp311", "cp38", "cp27", "py3", "py38", "py2", "pp310")
+        if python_target(word).accepts(tag)
+    ] == means
 
 
-@pytest.mark.parametrize("word", ["3.11", "311", "python3", "cpython311", "pypy310", "cp", "CP311", "cp-311", ""])
+@pytest.mark.parametrize(
+    "word", ["3.11", "311", "python3", "cpython311", "pypy310", "cp", "CP311", "cp-311", ""]
+)
 def test_what_is_no_python_tag_is_a_fault(word: str) -> None:
     with pytest.raises(OptionFault, match="is no python tag"):
         python_target(word)
 
 
-@pytest.mark.parametrize(("word", "means"), [("none", ["none"]), ("abi3", ["abi3"]), ("cp311", ["cp311"]), ("pypy310_pp73", ["pypy310_pp73"])])
+@pytest.mark.parametrize(
+    ("word", "means"),
+    [
+        ("none", ["none"]),
+        ("abi3", ["abi3"]),
+        ("cp311", ["cp311"]),
+        ("pypy310_pp73", ["pypy310_pp73"]),
+    ],
+)
 def test_an_abi_is_a_tag(word: str, means: list[str]) -> None:
-    assert [tag for tag in ("none", "abi3", "abi3t", "cp311", "cp311d", "pypy310_pp73") if abi_target(word).accepts(tag)] == means
+    assert [
+        tag
+        for tag in ("none", "abi3", "abi3t", "cp311", "cp311d", "pypy310_pp73")
+        if abi_target(word).accepts(tag)
+    ] == means
 
 
 @pytest.mark.parametrize("word", ["any", "stable", "ABI3", "abi.3", ""])
@@ -150,21 +210,34 @@ def test_the_first_word_that_means_one_of_the_tags_is_found() -> None:
         ("foo-1.0-py3--any.whl", None),
     ],
 )
-def test_tags_are_read_from_odd_names_too(filename: str, found: tuple[str, str, str] | None) -> None:
+def test_tags_are_read_from_odd_names_too(
+    filename: str, found: tuple[str, str, str] | None
+) -> None:
     assert wheel_tags(filename) == (None if found is None else WheelTags(*found))
 
 
-PART = st.lists(st.sampled_from(["py3", "py2", "cp311", "cp38", "pp310"]), min_size=1, max_size=3, unique=True).map(".".join)
-ABIS = st.lists(st.sampled_from(["none", "abi3", "cp311", "cp38m"]), min_size=1, max_size=2, unique=True).map(".".join)
+PART = st.lists(
+    st.sampled_from(["py3", "py2", "cp311", "cp38", "pp310"]), min_size=1, max_size=3, unique=True
+).map(".".join)
+ABIS = st.lists(
+    st.sampled_from(["none", "abi3", "cp311", "cp38m"]), min_size=1, max_size=2, unique=True
+).map(".".join)
 SYSTEMS = st.lists(st.sampled_from(PLATFORMS), min_size=1, max_size=3, unique=True).map(".".join)
 
 
 @given(PART, ABIS, SYSTEMS, st.sampled_from(["", "-1", "-2abc"]))
-def test_tags_are_those_that_packaging_reads(pythons: str, abis: str, platforms: str, build: str) -> None:
+def test_tags_are_those_that_packaging_reads(
+    pythons: str, abis: str, platforms: str, build: str
+) -> None:
     filename = f"foo-1.0{build}-{pythons}-{abis}-{platforms}.whl"
     found = wheel_tags(filename)
     assert found is not None
-    product = {tags.Tag(python, abi, platform) for python in found[0].split(".") for abi in found[1].split(".") for platform in found[2].split(".")}
+    product = {
+        tags.Tag(python, abi, platform)
+        for python in found[0].split(".")
+        for abi in found[1].split(".")
+        for platform in found[2].split(".")
+    }
     assert product == parse_wheel_filename(filename)[3]
 
 
@@ -174,13 +247,23 @@ def test_macos_families_hold_every_tag_that_installers_try_there(arch: str) -> N
     assert [tag for tag in tags.mac_platforms((14, 0), arch) if not target.accepts(tag)] == []
 
 
-@pytest.mark.parametrize(("word", "multiarch"), [("ios", "arm64_iphoneos"), ("ios", "x86_64_iphonesimulator")])
+@pytest.mark.parametrize(
+    ("word", "multiarch"), [("ios", "arm64_iphoneos"), ("ios", "x86_64_iphonesimulator")]
+)
 def test_ios_too(word: str, multiarch: str) -> None:
-    assert [tag for tag in tags.ios_platforms((17, 0), multiarch) if not platform_target(word).accepts(tag)] == []
+    assert [
+        tag
+        for tag in tags.ios_platforms((17, 0), multiarch)
+        if not platform_target(word).accepts(tag)
+    ] == []
 
 
 def test_android_too() -> None:
-    assert [tag for tag in tags.android_platforms(30, "arm64_v8a") if not platform_target("android").accepts(tag)] == []
+    assert [
+        tag
+        for tag in tags.android_platforms(30, "arm64_v8a")
+        if not platform_target("android").accepts(tag)
+    ] == []
 
 
 @given(st.text(max_size=40))

@@ -18,7 +18,9 @@ TEXT = b"some text that packs " * 500
 
 
 def test_get_gives_the_whole_answer() -> None:
-    response = get(faulty.body(b"hello", content_type="text/plain", headers={"X-PyPI-Last-Serial": "7"}))
+    response = get(
+        faulty.body(b"hello", content_type="text/plain", headers={"X-PyPI-Last-Serial": "7"})
+    )
     assert (response.status, response.body) == (200, b"hello")
     assert response.headers["content-type"] == "text/plain"
     assert response.headers["x-pypi-last-serial"] == "7"
@@ -40,7 +42,9 @@ def test_a_stream_with_a_condition_is_answered_with_304_and_no_body() -> None:
             assert opened.status == 304
             assert [piece async for piece in opened.chunks()] == []
         upstream.on("/x", faulty.status(304))
-        async with fetcher.stream(upstream.url("/x"), {"If-Modified-Since": "Sun, 06 Nov 1994 08:49:37 GMT"}) as opened:
+        async with fetcher.stream(
+            upstream.url("/x"), {"If-Modified-Since": "Sun, 06 Nov 1994 08:49:37 GMT"}
+        ) as opened:
             assert opened.status == 304
         with pytest.raises(Malformed, match="304"):
             await fetcher.stream(upstream.url("/x"), {"Accept": "*/*"}).__aenter__()

@@ -34,7 +34,9 @@ def test_credentials_and_headers_reach_the_own_host(authorised: Remote) -> None:
         await fetcher.get(upstream.url("/a"), headers={"Accept": "text/html"}, limit=LIMIT)
         await drain(fetcher, upstream.url("/b"))
         for request in upstream.requests:
-            assert request.headers["authorization"] == "Basic " + b64encode(b"ali:opensesame").decode()
+            assert (
+                request.headers["authorization"] == "Basic " + b64encode(b"ali:opensesame").decode()
+            )
             assert request.headers["x-team"] == "data"
             assert request.headers["x-token"] == "t0ken"
             assert request.headers["user-agent"] == f"reconciler/{__version__}"
@@ -47,15 +49,22 @@ def secretless(headers: dict[str, str]) -> bool:
     return not {"authorization", "x-team", "x-token"} & set(headers)
 
 
-def test_credentials_never_follow_a_redirect_to_another_host_nor_come_back(authorised: Remote) -> None:
+def test_credentials_never_follow_a_redirect_to_another_host_nor_come_back(
+    authorised: Remote,
+) -> None:
     async def talk(upstream: FaultyServer, fetcher: Fetcher) -> None:
         upstream.on("/a", faulty.redirect(upstream.url("/b", "localhost")))
         upstream.on("/b", faulty.redirect(upstream.url("/c")))
         upstream.on("/c", faulty.body(b"there"))
         await fetcher.get(upstream.url("/a"), headers={}, limit=LIMIT)
         await drain(fetcher, upstream.url("/a"))
-        assert [request.host.split(":")[0] for request in upstream.asked("/b")] == ["localhost", "localhost"]
-        assert all(secretless(request.headers) for request in upstream.asked("/b") + upstream.asked("/c"))
+        assert [request.host.split(":")[0] for request in upstream.asked("/b")] == [
+            "localhost",
+            "localhost",
+        ]
+        assert all(
+            secretless(request.headers) for request in upstream.asked("/b") + upstream.asked("/c")
+        )
 
     meet(talk, authorised)
 
@@ -83,7 +92,9 @@ def test_messages_hold_no_credentials(authorised: Remote) -> None:
     async def talk(upstream: FaultyServer, fetcher: Fetcher) -> None:
         upstream.on("/x?token=hidden", faulty.status(403))
         with pytest.raises(Refused) as caught:
-            await fetcher.get(upstream.url("/x?token=hidden", "user:pass@127.0.0.1"), headers={}, limit=LIMIT)
+            await fetcher.get(
+                upstream.url("/x?token=hidden", "user:pass@127.0.0.1"), headers={}, limit=LIMIT
+            )
         text = f"{caught.value!r} {caught.value} {caught.value.hint}"
         for secret in ("hidden", "pass@", "opensesame", "t0ken"):
             assert secret not in text
@@ -93,4 +104,6 @@ def test_messages_hold_no_credentials(authorised: Remote) -> None:
 
 def test_a_missing_secret_names_the_reference_and_the_remote() -> None:
     with pytest.raises(UsageFault, match=r"remote/upstream: .*`NOT_SET_ANYWHERE`"):
-        open_fetcher(remote(auth=Auth("ali", Secret(env="NOT_SET_ANYWHERE"))), "http://example.org/")
+        open_fetcher(
+            remote(auth=Auth("ali", Secret(env="NOT_SET_ANYWHERE"))), "http://example.org/"
+        )

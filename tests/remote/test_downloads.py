@@ -25,7 +25,9 @@ BODIES = pytest.mark.parametrize("data", [SMALL, LARGE], ids=["small", "large"])
 class Attempt:
     """One download of /f, answered by `answers` in turn, into a store below `folder`."""
 
-    def __init__(self, folder: Path, data: bytes, *answers: Answer, size: int | None = None, retries: int = 2) -> None:
+    def __init__(
+        self, folder: Path, data: bytes, *answers: Answer, size: int | None = None, retries: int = 2
+    ) -> None:
         self.store = LocalStore(folder / "store")
         self.digest = Digest.of(data)
         self.root = folder / "store"
@@ -125,13 +127,17 @@ def test_a_transfer_that_always_breaks_off_is_unreachable(tmp_path: Path, data: 
 
 
 @pytest.mark.parametrize(("code", "kind"), [(404, Gone), (503, Unreachable)])
-def test_opening_is_the_fetchers_to_repeat(tmp_path: Path, code: int, kind: type[ReconcilerError]) -> None:
+def test_opening_is_the_fetchers_to_repeat(
+    tmp_path: Path, code: int, kind: type[ReconcilerError]
+) -> None:
     attempt = Attempt(tmp_path, SMALL, faulty.status(code))
     attempt.fails(kind)
     assert attempt.requests == 1
 
 
-@pytest.mark.parametrize("answer", [faulty.huge(1 << 30, declared=True), faulty.huge(1 << 30), faulty.body(SMALL + b"x")])
+@pytest.mark.parametrize(
+    "answer", [faulty.huge(1 << 30, declared=True), faulty.huge(1 << 30), faulty.body(SMALL + b"x")]
+)
 def test_more_than_was_declared_is_malformed_at_once(tmp_path: Path, answer: Answer) -> None:
     attempt = Attempt(tmp_path, SMALL, answer, size=len(SMALL))
     error = attempt.fails(Malformed)
@@ -163,7 +169,17 @@ def test_a_cancelled_download_leaves_nothing(tmp_path: Path) -> None:
                 if sum(progress) > 3 << 20:
                     arrived.set()
 
-            task = asyncio.create_task(download(fetcher, store, server.url("/f"), Digest.of(b""), None, retries=2, progress=count))
+            task = asyncio.create_task(
+                download(
+                    fetcher,
+                    store,
+                    server.url("/f"),
+                    Digest.of(b""),
+                    None,
+                    retries=2,
+                    progress=count,
+                )
+            )
             await arrived.wait()
             task.cancel()
             with pytest.raises(asyncio.CancelledError):

@@ -12,7 +12,9 @@ from tests.support.faulty import FaultyServer
 from tests.support.remotes import remote
 
 
-def test_temporary_failures_are_tried_again_and_permanent_ones_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_temporary_failures_are_tried_again_and_permanent_ones_are_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("reconciler.remote.retry.FIRST_DELAY", 0.0)
 
     async def talk(upstream: FaultyServer, fetcher: Fetcher) -> None:

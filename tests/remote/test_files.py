@@ -51,7 +51,9 @@ def home(folder: Path) -> str:
 
 
 def get(folder: Path, url: str, *, limit: int = len(LARGE), **headers: str) -> Response:
-    """The answer to GET; header names with `_` for `-`. A URL without a scheme is relative to the folder."""
+    """The answer to GET; header names with `_` for `-`. A URL without a scheme is relative to the
+    folder.
+    """
     sent = {name.replace("_", "-"): value for name, value in headers.items()}
     whole = url if "://" in url else home(folder) + url
     return use(home(folder), lambda fetcher: fetcher.get(whole, headers=sent, limit=limit))
@@ -133,7 +135,15 @@ def test_a_file_downloads_into_a_store(folder: Path, tmp_path: Path) -> None:
     store, url = LocalStore(tmp_path / "store"), home(folder) + "sub/large.bin"
 
     def talk(fetcher: Fetcher) -> Awaitable[int]:
-        return download(fetcher, store, url, Digest.of(LARGE), len(LARGE), retries=0, progress=lambda count: None)
+        return download(
+            fetcher,
+            store,
+            url,
+            Digest.of(LARGE),
+            len(LARGE),
+            retries=0,
+            progress=lambda count: None,
+        )
 
     assert use(home(folder), talk) == len(LARGE)
     assert store.verify(Digest.of(LARGE))
@@ -154,23 +164,38 @@ def test_a_file_that_changes_while_it_is_read_is_unreachable(folder: Path, size:
 
 @ASKS
 @pytest.mark.parametrize("name", ["nowhere", "sub/nowhere/x", "a.bin/x", "a.bin/", "x" * 300])
-def test_what_is_not_there_is_gone_and_named(folder: Path, ask: Callable[[Path, str], object], name: str) -> None:
+def test_what_is_not_there_is_gone_and_named(
+    folder: Path, ask: Callable[[Path, str], object], name: str
+) -> None:
     with pytest.raises(Gone, match="does not exist") as caught:
         ask(folder, name)
     assert str(folder / name).rstrip("/") in str(caught.value)
 
 
 @ASKS
-def test_a_missing_folder_says_nothing_about_its_files(tmp_path: Path, ask: Callable[[Path, str], object]) -> None:
+def test_a_missing_folder_says_nothing_about_its_files(
+    tmp_path: Path, ask: Callable[[Path, str], object]
+) -> None:
     with pytest.raises(Refused, match=r"folder `.*unmounted` does not exist"):
         ask(tmp_path / "unmounted", "a.bin")
 
 
 @ASKS
 @pytest.mark.parametrize(
-    "url", ["../beside.txt", "%2e%2e/beside.txt", "sub/../../beside.txt", "../mirror-too/x", "link", "linked/beside.txt", "../nowhere"]
+    "url",
+    [
+        "../beside.txt",
+        "%2e%2e/beside.txt",
+        "sub/../../beside.txt",
+        "../mirror-too/x",
+        "link",
+        "linked/beside.txt",
+        "../nowhere",
+    ],
 )
-def test_nothing_leads_out_of_the_folder(folder: Path, ask: Callable[[Path, str], object], url: str) -> None:
+def test_nothing_leads_out_of_the_folder(
+    folder: Path, ask: Callable[[Path, str], object], url: str
+) -> None:
     (folder / "link").symlink_to(folder.parent / "beside.txt")
     (folder / "linked").symlink_to(folder.parent)
     (folder.parent / "mirror-too").mkdir()
@@ -191,15 +216,35 @@ def test_the_folder_itself_may_be_a_link(folder: Path) -> None:
 
 
 def test_the_base_may_name_a_file_or_a_folder_without_its_slash(folder: Path) -> None:
-    for base in (f"{home(folder)}a.bin", folder.as_uri(), f"file://localhost{folder}", f"FILE:{folder}"):
-        assert use(base, lambda fetcher: fetcher.get(home(folder) + "sub/large.bin", headers={}, limit=len(LARGE))).body == LARGE
+    for base in (
+        f"{home(folder)}a.bin",
+        folder.as_uri(),
+        f"file://localhost{folder}",
+        f"FILE:{folder}",
+    ):
+        assert (
+            use(
+                base,
+                lambda fetcher: fetcher.get(
+                    home(folder) + "sub/large.bin", headers={}, limit=len(LARGE)
+                ),
+            ).body
+            == LARGE
+        )
         with pytest.raises(Refused, match="outside"):
-            use(base, lambda fetcher: fetcher.get(f"{folder.parent.as_uri()}/beside.txt", headers={}, limit=LIMIT))
+            use(
+                base,
+                lambda fetcher: fetcher.get(
+                    f"{folder.parent.as_uri()}/beside.txt", headers={}, limit=LIMIT
+                ),
+            )
 
 
 @ASKS
 @pytest.mark.parametrize("kind", ["pipe", "loop"])
-def test_what_is_no_file_is_refused_and_not_waited_for(folder: Path, ask: Callable[[Path, str], object], kind: str) -> None:
+def test_what_is_no_file_is_refused_and_not_waited_for(
+    folder: Path, ask: Callable[[Path, str], object], kind: str
+) -> None:
     if kind == "pipe":
         os.mkfifo(folder / "odd")
     else:
@@ -214,21 +259,34 @@ def test_a_folder_cannot_be_downloaded(folder: Path) -> None:
 
 
 @ASKS
-@pytest.mark.parametrize(("number", "kind"), [(errno.EACCES, Refused), (errno.EIO, Unreachable), (errno.ESTALE, Unreachable)])
+@pytest.mark.parametrize(
+    ("number", "kind"),
+    [(errno.EACCES, Refused), (errno.EIO, Unreachable), (errno.ESTALE, Unreachable)],
+)
 def test_a_disk_that_says_no_is_refused_and_one_that_fails_is_unreachable(
-    folder: Path, ask: Callable[[Path, str], object], number: int, kind: type[ReconcilerError], monkeypatch: pytest.MonkeyPatch
+    folder: Path,
+    ask: Callable[[Path, str], object],
+    number: int,
+    kind: type[ReconcilerError],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def failing(path: str, flags: int) -> int:
         raise OSError(number, os.strerror(number), path)
 
-    monkeypatch.setattr("reconciler.remote.files.os.open", failing)
+    monkeypatch.setattr("reconciler.remote.local_fetcher.os.open", failing)
     with pytest.raises(kind, match=r"a\.bin` cannot be read") as caught:
         ask(folder, "a.bin")
     assert type(caught.value) is kind
 
 
 @pytest.mark.parametrize(
-    ("url", "kind"), [("file://example.org/x", Refused), ("ftp://example.org/x", Refused), ("file:///x%00y", Malformed), ("file:///x?y", Malformed)]
+    ("url", "kind"),
+    [
+        ("file://example.org/x", Refused),
+        ("ftp://example.org/x", Refused),
+        ("file:///x%00y", Malformed),
+        ("file:///x?y", Malformed),
+    ],
 )
 def test_other_urls_are_not_for_files(folder: Path, url: str, kind: type[ReconcilerError]) -> None:
     with pytest.raises(kind):
@@ -250,9 +308,13 @@ def test_messages_are_printable(folder: Path) -> None:
     assert str(caught.value).isprintable()
 
 
-def test_a_local_remote_asks_hosts_that_its_files_name_and_shows_them_no_secret(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_local_remote_asks_hosts_that_its_files_name_and_shows_them_no_secret(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("INDEX_PASSWORD", "opensesame")
-    settings = remote(retries=0, auth=Auth("ali", Secret(env="INDEX_PASSWORD")), headers={"X-Team": "data"})
+    settings = remote(
+        retries=0, auth=Auth("ali", Secret(env="INDEX_PASSWORD")), headers={"X-Team": "data"}
+    )
 
     async def talk(fetcher: Fetcher) -> None:
         async with FaultyServer() as server:

@@ -1,4 +1,6 @@
-"""Files of known digests, whole and in part: read once, from servers that know ranges and from those that do not, and from folders."""
+"""Files of known digests, whole and in part: read once, from servers that know ranges and from
+those that do not, and from folders.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,9 @@ def part_of(data: bytes, offset: int, length: int) -> FilePart:
     return FilePart(start, len(data), data[start : start + length])
 
 
-def ranged(data: bytes, *, status: int | None = None, said: str | None = None, body: bytes | None = None) -> Answer:
+def ranged(
+    data: bytes, *, status: int | None = None, said: str | None = None, body: bytes | None = None
+) -> Answer:
     """A server that knows ranges; `said`, `body`, `status`: instead of its honest answer."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
@@ -57,9 +61,13 @@ def ranged(data: bytes, *, status: int | None = None, said: str | None = None, b
         start = int(asked[1]) if asked[1] else max(0, len(data) - int(asked[2]))
         end = min(len(data), int(asked[2]) + 1) if asked[1] else len(data)
         if start >= end:
-            return web.Response(status=416, headers={"Content-Range": said or f"bytes */{len(data)}"})
+            return web.Response(
+                status=416, headers={"Content-Range": said or f"bytes */{len(data)}"}
+            )
         headers = {"Content-Range": said or f"bytes {start}-{end - 1}/{len(data)}"}
-        return web.Response(status=status or 206, headers=headers, body=data[start:end] if body is None else body)
+        return web.Response(
+            status=status or 206, headers=headers, body=data[start:end] if body is None else body
+        )
 
     return answer
 
@@ -87,7 +95,12 @@ class Site:
     time: VirtualTime = field(default_factory=VirtualTime)
 
     def reading(
-        self, ask: Callable[[FileReader, str], Awaitable[T]], *answers: Answer, whose: str = "", offline: bool = False, retries: int = 2
+        self,
+        ask: Callable[[FileReader, str], Awaitable[T]],
+        *answers: Answer,
+        whose: str = "",
+        offline: bool = False,
+        retries: int = 2,
     ) -> T:
         """What `ask` gets of /f, answered by `answers`."""
 
@@ -97,23 +110,62 @@ class Site:
                 fetcher = open_fetcher(remote(retries=0), server.url("/"))
                 cache = FileCache(self.root).of(whose)
                 try:
-                    return await ask(FileReader(fetcher, cache, offline, retries=retries, sleep=self.time.sleep, largest=100_000), server.url("/f"))
+                    return await ask(
+                        FileReader(
+                            fetcher,
+                            cache,
+                            offline,
+                            retries=retries,
+                            sleep=self.time.sleep,
+                            largest=100_000,
+                        ),
+                        server.url("/f"),
+                    )
                 finally:
                     await fetcher.close()
 
         return asyncio.run(main())
 
-    def file(self, *answers: Answer, sha256: str = SHA256, offline: bool = False, retries: int = 2, whose: str = "") -> bytes:
-        return self.reading(lambda reader, url: reader.get(url, sha256), *answers, offline=offline, retries=retries, whose=whose)
+    def file(
+        self,
+        *answers: Answer,
+        sha256: str = SHA256,
+        offline: bool = False,
+        retries: int = 2,
+        whose: str = "",
+    ) -> bytes:
+        return self.reading(
+            lambda reader, url: reader.get(url, sha256),
+            *answers,
+            offline=offline,
+            retries=retries,
+            whose=whose,
+        )
 
-    def part(self, offset: int, length: int, *answers: Answer, sha256: str = SHA256, offline: bool = False, whose: str = "") -> FilePart:
-        return self.reading(lambda reader, url: reader.get_part(url, sha256, offset, length), *answers, offline=offline, whose=whose)
+    def part(
+        self,
+        offset: int,
+        length: int,
+        *answers: Answer,
+        sha256: str = SHA256,
+        offline: bool = False,
+        whose: str = "",
+    ) -> FilePart:
+        return self.reading(
+            lambda reader, url: reader.get_part(url, sha256, offset, length),
+            *answers,
+            offline=offline,
+            whose=whose,
+        )
 
     def parts(self, answer: Answer, data: bytes = DATA) -> None:
         """Every place is read, and is what it should be."""
 
         async def all_of_them(reader: FileReader, url: str) -> list[FilePart]:
-            return [await reader.get_part(url, hashlib.sha256(data).hexdigest(), *place) for place in PLACES]
+            return [
+                await reader.get_part(url, hashlib.sha256(data).hexdigest(), *place)
+                for place in PLACES
+            ]
 
         assert self.reading(all_of_them, answer) == [part_of(data, *place) for place in PLACES]
 
@@ -129,7 +181,9 @@ def test_a_file_is_asked_for_once_and_then_known_to_every_remote_and_offline(sit
     assert site.file(faulty.status(500), whose="another") == DATA
     assert site.file(offline=True) == DATA
     assert len(site.server.requests) == 1
-    assert site.part(-10, 10, offline=True) == part_of(DATA, -10, 10), "a part of a file that is here is here as well"
+    assert site.part(-10, 10, offline=True) == part_of(DATA, -10, 10), (
+        "a part of a file that is here is here as well"
+    )
 
 
 def test_what_was_never_read_is_unknown_offline(site: Site) -> None:
@@ -140,7 +194,9 @@ def test_what_was_never_read_is_unknown_offline(site: Site) -> None:
     assert not site.server.requests
 
 
-@pytest.mark.parametrize("spoilt", [faulty.corrupted(DATA), faulty.truncated(DATA), faulty.broken_chunks(DATA)])
+@pytest.mark.parametrize(
+    "spoilt", [faulty.corrupted(DATA), faulty.truncated(DATA), faulty.broken_chunks(DATA)]
+)
 def test_a_spoilt_transfer_is_tried_again(site: Site, spoilt: Answer) -> None:
     assert site.file(spoilt, spoilt, faulty.body(DATA)) == DATA
     assert len(site.time.slept) == 2
@@ -160,7 +216,9 @@ def test_a_spoilt_transfer_is_tried_again(site: Site, spoilt: Answer) -> None:
         (faulty.huge(100_001, declared=True), Malformed, "larger than the limit of 100,000"),
     ],
 )
-def test_what_cannot_be_had_is_said_and_not_kept(site: Site, answer: Answer, kind: type[ReconcilerError], words: str) -> None:
+def test_what_cannot_be_had_is_said_and_not_kept(
+    site: Site, answer: Answer, kind: type[ReconcilerError], words: str
+) -> None:
     with pytest.raises(kind, match=words) as caught:
         site.file(answer, retries=1)
     assert "/f`" in str(caught.value)
@@ -216,7 +274,12 @@ def test_a_server_that_knows_no_ranges_is_read_as_far_as_needed(site: Site, answ
 def test_a_part_that_nobody_can_place_is_cut_out_of_the_whole(site: Site, answer: Answer) -> None:
     assert site.part(100, 50, answer) == part_of(DATA, 100, 50)
     assert site.part(-50, 50, answer) == part_of(DATA, -50, 50)
-    assert ["range" in request.headers for request in site.server.requests] == [True, False, True, False]
+    assert ["range" in request.headers for request in site.server.requests] == [
+        True,
+        False,
+        True,
+        False,
+    ]
 
 
 def test_a_part_that_is_longer_or_shorter_than_it_says_is_no_part(site: Site) -> None:
@@ -236,7 +299,9 @@ def test_a_body_without_an_end_is_cut_off(site: Site, monkeypatch: pytest.Monkey
         site.part(1_200_000, 10, faulty.huge(1_500_000, declared=True))
 
 
-def test_a_tail_takes_no_more_memory_than_it_has(monkeypatch: pytest.MonkeyPatch, site: Site) -> None:
+def test_a_tail_takes_no_more_memory_than_it_has(
+    monkeypatch: pytest.MonkeyPatch, site: Site
+) -> None:
     monkeypatch.setattr(ranges, "_SLACK", 10)
     assert site.part(-3_000, 20, unsized(DATA)) == part_of(DATA, -3_000, 20)
 
@@ -271,7 +336,13 @@ def test_a_part_behind_a_redirect_is_asked_for_without_credentials(tmp_path: Pat
             other.on("/f", ranged(DATA))
             fetcher = open_fetcher(remote(retries=0, headers={"X-Key": "mine"}), own.url("/"))
             try:
-                return await FileReader(fetcher, FileCache(tmp_path)).get_part(own.url("/f"), SHA256, 5, 5), own, other
+                return (
+                    await FileReader(fetcher, FileCache(tmp_path)).get_part(
+                        own.url("/f"), SHA256, 5, 5
+                    ),
+                    own,
+                    other,
+                )
             finally:
                 await fetcher.close()
 
@@ -292,13 +363,23 @@ def test_files_of_a_folder_are_read_in_part_as_well(tmp_path: Path) -> None:
         fetcher = open_fetcher(remote(retries=0), folder.as_uri() + "/")
         reader = FileReader(fetcher, FileCache(tmp_path / "cache"))
         url = (folder / "f").as_uri()
-        assert [await reader.get_part(url, SHA256, *place) for place in PLACES] == [part_of(DATA, *place) for place in PLACES]
-        assert await reader.get_part((folder / "empty").as_uri(), EMPTY_SHA256, -5, 5) == FilePart(0, 0, b"")
+        assert [await reader.get_part(url, SHA256, *place) for place in PLACES] == [
+            part_of(DATA, *place) for place in PLACES
+        ]
+        assert await reader.get_part((folder / "empty").as_uri(), EMPTY_SHA256, -5, 5) == FilePart(
+            0, 0, b""
+        )
         assert await reader.get(url, SHA256) == DATA
         async with fetcher.stream(url, {"Range": "bytes=10-19"}) as stream:
-            assert (stream.status, stream.length, stream.headers["content-range"]) == (206, 10, "bytes 10-19/40000")
+            assert (stream.status, stream.length, stream.headers["content-range"]) == (
+                206,
+                10,
+                "bytes 10-19/40000",
+            )
         async with fetcher.stream(url, {"Range": "lines=10-19"}) as stream:
-            assert (stream.status, stream.length) == (200, 40_000), "what nobody understands is ignored (RFC 9110 14.2)"
+            assert (stream.status, stream.length) == (200, 40_000), (
+                "what nobody understands is ignored (RFC 9110 14.2)"
+            )
         with pytest.raises(Gone):
             await reader.get((folder / "g").as_uri(), EMPTY_SHA256)
 

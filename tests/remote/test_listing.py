@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from reconciler.errors import Gone, Malformed, Refused
 from reconciler.remote import FOLDER_MEDIA_TYPE, Response, open_fetcher
-from reconciler.remote.listing import etag_of, is_within
+from reconciler.remote.folder_listing import etag_of, is_within
 from tests.support.remotes import remote
 
 
@@ -22,7 +22,9 @@ def ask(base: Path, path: str = "", limit: int = 1_000_000, **headers: str) -> R
     sent = {name.replace("_", "-"): value for name, value in headers.items()}
 
     async def main() -> Response:
-        return await open_fetcher(remote(retries=0), f"{base.as_uri()}/").get(f"{base.as_uri()}/{path}", headers=sent, limit=limit)
+        return await open_fetcher(remote(retries=0), f"{base.as_uri()}/").get(
+            f"{base.as_uri()}/{path}", headers=sent, limit=limit
+        )
 
     return asyncio.run(main())
 
@@ -45,7 +47,11 @@ def tree(base: Path, *names: str) -> None:
 def test_a_listing_names_every_file_below_by_path(tmp_path: Path) -> None:
     tree(tmp_path, "b", "sub/deep/x", "sub.txt", "sub/a", "A")
     answer = ask(tmp_path)
-    assert answer.headers["content-type"] == FOLDER_MEDIA_TYPE == "application/vnd.reconciler.folder+json"
+    assert (
+        answer.headers["content-type"]
+        == FOLDER_MEDIA_TYPE
+        == "application/vnd.reconciler.folder+json"
+    )
     assert [file["path"] for file in files(answer)] == ["A", "b", "sub.txt", "sub/a", "sub/deep/x"]
     assert files(answer)[1] == {"path": "b", "size": 1, "etag": etag_of((tmp_path / "b").stat())}
 
@@ -113,7 +119,9 @@ def test_a_folder_that_is_not_there_is_gone(tmp_path: Path) -> None:
         ask(tmp_path, "sub/")
 
 
-def test_a_folder_that_cannot_be_read_is_a_refusal_and_no_absence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_read_is_a_refusal_and_no_absence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tree(tmp_path, "a", "sub/b")
     scandir = os.scandir
 
@@ -122,19 +130,21 @@ def test_a_folder_that_cannot_be_read_is_a_refusal_and_no_absence(tmp_path: Path
             raise PermissionError(13, "Permission denied", path)
         return scandir(path)
 
-    monkeypatch.setattr("reconciler.remote.listing.os.scandir", forbidding)
+    monkeypatch.setattr("reconciler.remote.folder_listing.os.scandir", forbidding)
     with pytest.raises(Refused, match="sub` cannot be read: Permission denied"):
         ask(tmp_path)
 
 
-def test_a_folder_that_goes_away_meanwhile_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_goes_away_meanwhile_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tree(tmp_path, "a", "sub/b")
     scandir = os.scandir
 
     def losing(path: str) -> Any:
         return scandir(path if path == str(tmp_path) else f"{path}/gone")
 
-    monkeypatch.setattr("reconciler.remote.listing.os.scandir", losing)
+    monkeypatch.setattr("reconciler.remote.folder_listing.os.scandir", losing)
     assert paths(tmp_path) == ["a"]
 
 

@@ -1,4 +1,6 @@
-"""Digests of what upstream declares none of: downloaded once, confirmed afterwards, and a cache that nobody has to trust."""
+"""Digests of what upstream declares none of: downloaded once, confirmed afterwards, and a cache
+that nobody has to trust.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +14,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.errors import DigestMismatch, Gone, Malformed, NotCached, ReconcilerError, StateFault, Unreachable
+from reconciler.errors import (
+    DigestMismatch,
+    Gone,
+    Malformed,
+    NotCached,
+    ReconcilerError,
+    StateFault,
+    Unreachable,
+)
 from reconciler.remote import MeasureCache, Measured, measure, open_fetcher
-from reconciler.remote.measure import Measure
+from reconciler.remote.measurement import Measure
 from tests.support import faulty
 from tests.support.faulty import Answer, FaultyServer
 from tests.support.remotes import VirtualTime, remote
@@ -25,7 +35,9 @@ BODIES = pytest.mark.parametrize("data", [SMALL, LARGE, b""], ids=["small", "lar
 
 
 class Site:
-    """A server whose /f is measured, again and again, with one cache; the server's port, hence the URL, stays."""
+    """A server whose /f is measured, again and again, with one cache; the server's port, hence the
+    URL, stays.
+    """
 
     def __init__(self, folder: Path, *, retries: int = 2) -> None:
         self.into = folder / "into"
@@ -46,7 +58,9 @@ class Site:
         digests: Mapping[str, str] | None = None,
         then: Mapping[str, str] | None = None,
     ) -> list[Measured]:
-        """What `times` measurings in a row say; from the second on /f is answered by `between` and has the digests `then`, if they are given."""
+        """What `times` measurings in a row say; from the second on /f is answered by `between` and
+        has the digests `then`, if they are given.
+        """
 
         async def main() -> list[Measured]:
             async with self.server as server:
@@ -78,7 +92,11 @@ class Site:
         return asyncio.run(main())
 
     def fails(
-        self, kind: type[ReconcilerError], *answers: Answer, size: int | None = None, digests: Mapping[str, str] | None = None
+        self,
+        kind: type[ReconcilerError],
+        *answers: Answer,
+        size: int | None = None,
+        digests: Mapping[str, str] | None = None,
     ) -> ReconcilerError:
         with pytest.raises(kind) as caught:
             self.measure(*answers, size=size, digests=digests)
@@ -87,8 +105,20 @@ class Site:
         assert MeasureCache(self.cache).load(self.url) is None
         return caught.value
 
-    def offline(self, size: int | None = None, digests: Mapping[str, str] | None = None) -> Measured:
-        return asyncio.run(measure(None, MeasureCache(self.cache), self.url, self.into, retries=0, size=size, digests=digests or {}))
+    def offline(
+        self, size: int | None = None, digests: Mapping[str, str] | None = None
+    ) -> Measured:
+        return asyncio.run(
+            measure(
+                None,
+                MeasureCache(self.cache),
+                self.url,
+                self.into,
+                retries=0,
+                size=size,
+                digests=digests or {},
+            )
+        )
 
 
 @pytest.fixture
@@ -126,14 +156,18 @@ def test_what_did_not_change_is_confirmed_without_a_download(site: Site, data: b
 
 def test_a_date_is_a_validator_too(site: Site) -> None:
     date = "Sun, 06 Nov 1994 08:49:37 GMT"
-    _, second = site.measure(faulty.body(SMALL, headers={"Last-Modified": date}), times=2, between=faulty.status(304))
+    _, second = site.measure(
+        faulty.body(SMALL, headers={"Last-Modified": date}), times=2, between=faulty.status(304)
+    )
     assert second == Measured(sha256(SMALL), len(SMALL), None)
     assert site.server.requests[1].headers["if-modified-since"] == date
 
 
 def test_what_changed_is_downloaded_and_remembered_anew(site: Site) -> None:
     new = SMALL[::-1]
-    _, second, third = site.measure(faulty.body(SMALL, conditional=True), times=3, between=faulty.body(new, conditional=True))
+    _, second, third = site.measure(
+        faulty.body(SMALL, conditional=True), times=3, between=faulty.body(new, conditional=True)
+    )
     assert second.sha256 == third.sha256 == sha256(new)
     assert second.path is not None
     assert third.path is None
@@ -141,7 +175,11 @@ def test_what_changed_is_downloaded_and_remembered_anew(site: Site) -> None:
 
 def test_without_a_validator_nothing_is_remembered_and_the_old_is_forgotten(site: Site) -> None:
     site.measure(faulty.body(SMALL, conditional=True), times=3, between=faulty.body(LARGE))
-    assert ["if-none-match" in request.headers for request in site.server.requests] == [False, True, False]
+    assert ["if-none-match" in request.headers for request in site.server.requests] == [
+        False,
+        True,
+        False,
+    ]
     with pytest.raises(NotCached):
         site.offline()
 
@@ -158,7 +196,11 @@ def test_offline_says_what_is_known_and_nothing_else(site: Site) -> None:
 def test_a_body_that_breaks_off_is_fetched_again(site: Site, data: bytes) -> None:
     [measured] = site.measure(faulty.truncated(data), faulty.body(data))
     assert measured.sha256 == sha256(data)
-    assert (len(site.server.requests), len(site.time.slept), len(list(site.into.iterdir()))) == (2, 1, 1)
+    assert (len(site.server.requests), len(site.time.slept), len(list(site.into.iterdir()))) == (
+        2,
+        1,
+        1,
+    )
     assert sum(site.progress) == len(data)
 
 
@@ -169,12 +211,16 @@ def test_a_body_that_always_breaks_off_leaves_nothing(site: Site, data: bytes) -
 
 
 @pytest.mark.parametrize(("code", "kind"), [(404, Gone), (503, Unreachable)])
-def test_opening_is_the_fetchers_to_repeat(site: Site, code: int, kind: type[ReconcilerError]) -> None:
+def test_opening_is_the_fetchers_to_repeat(
+    site: Site, code: int, kind: type[ReconcilerError]
+) -> None:
     site.fails(kind, faulty.status(code))
     assert len(site.server.requests) == 1
 
 
-@pytest.mark.parametrize("answer", [faulty.body(SMALL + b"x"), faulty.huge(20_001), faulty.body(SMALL[1:])])
+@pytest.mark.parametrize(
+    "answer", [faulty.body(SMALL + b"x"), faulty.huge(20_001), faulty.body(SMALL[1:])]
+)
 def test_another_size_than_declared_is_malformed(site: Site, answer: Answer) -> None:
     assert "20,000" in str(site.fails(Malformed, answer, size=len(SMALL)))
 
@@ -205,7 +251,16 @@ def test_a_cancelled_measuring_leaves_nothing(tmp_path: Path) -> None:
                 if sum(received) > 3 << 20:
                     arrived.set()
 
-            task = asyncio.create_task(measure(fetcher, MeasureCache(tmp_path / "m"), server.url("/f"), tmp_path, retries=2, progress=count))
+            task = asyncio.create_task(
+                measure(
+                    fetcher,
+                    MeasureCache(tmp_path / "m"),
+                    server.url("/f"),
+                    tmp_path,
+                    retries=2,
+                    progress=count,
+                )
+            )
             await arrived.wait()
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
@@ -223,7 +278,12 @@ def test_a_local_file_is_measured_once(tmp_path: Path) -> None:
 
     async def main() -> list[Measured]:
         fetcher = open_fetcher(remote(retries=0), f"{tmp_path.as_uri()}/")
-        return [await measure(fetcher, MeasureCache(tmp_path / "m"), (tmp_path / "f").as_uri(), into, retries=0) for _ in range(2)]
+        return [
+            await measure(
+                fetcher, MeasureCache(tmp_path / "m"), (tmp_path / "f").as_uri(), into, retries=0
+            )
+            for _ in range(2)
+        ]
 
     first, second = asyncio.run(main())
     assert (first.sha256, second) == (sha256(LARGE), Measured(sha256(LARGE), len(LARGE), None))
@@ -256,12 +316,18 @@ def test_a_cache_keeps_remotes_apart(tmp_path: Path) -> None:
 
 
 @given(st.data())
-def test_a_spoiled_entry_is_an_absent_one(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+def test_a_spoiled_entry_is_an_absent_one(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
     root = tmp_path_factory.mktemp("measures")
     MeasureCache(root).store(KNOWN)
     whole = kept(root).read_bytes()
     place = data.draw(st.integers(0, len(whole) - 1))
-    spoiled = data.draw(st.sampled_from([whole[:place], whole[:place] + bytes([whole[place] ^ 0x10]) + whole[place + 1 :]]))
+    spoiled = data.draw(
+        st.sampled_from(
+            [whole[:place], whole[:place] + bytes([whole[place] ^ 0x10]) + whole[place + 1 :]]
+        )
+    )
     kept(root).write_bytes(spoiled)
     assert MeasureCache(root).load(KNOWN.url) is None
 
@@ -284,22 +350,36 @@ def test_a_cache_that_cannot_be_written_is_no_failure(tmp_path: Path) -> None:
 
 
 MD5 = {"md5": hashlib.md5(SMALL, usedforsecurity=False).hexdigest()}
-MANY = {**MD5, "sha512": hashlib.sha512(SMALL).hexdigest(), "blake2b": hashlib.blake2b(SMALL).hexdigest()}
+MANY = {
+    **MD5,
+    "sha512": hashlib.sha512(SMALL).hexdigest(),
+    "blake2b": hashlib.blake2b(SMALL).hexdigest(),
+}
 
 
 def test_other_digests_that_were_declared_are_verified(site: Site) -> None:
     unknown = {"crc32": "00", "shake_128": "00", "nonsense": "ff"}
     [measured] = site.measure(faulty.body(SMALL), digests={**MANY, **unknown})
     assert measured.sha256 == sha256(SMALL)
-    [measured] = site.measure(faulty.huge(3_000_000), digests={"sha1": hashlib.sha1(bytes(3_000_000), usedforsecurity=False).hexdigest()})
+    [measured] = site.measure(
+        faulty.huge(3_000_000),
+        digests={"sha1": hashlib.sha1(bytes(3_000_000), usedforsecurity=False).hexdigest()},
+    )
     assert measured.size == 3_000_000
 
 
-@pytest.mark.parametrize("digests", [{"md5": "0" * 32}, {**MANY, "sha512": "0" * 128}, {"md5": "00"}])
-def test_bytes_of_another_digest_are_fetched_again_and_refused(site: Site, digests: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "digests", [{"md5": "0" * 32}, {**MANY, "sha512": "0" * 128}, {"md5": "00"}]
+)
+def test_bytes_of_another_digest_are_fetched_again_and_refused(
+    site: Site, digests: dict[str, str]
+) -> None:
     error = site.fails(DigestMismatch, faulty.body(SMALL, conditional=True), digests=digests)
     [(algorithm, wrong)] = [(name, value) for name, value in digests.items() if MANY[name] != value]
-    assert f"/f` has the {algorithm} {MANY[algorithm]} instead of {wrong}, which was declared for it" in str(error)
+    assert (
+        f"/f` has the {algorithm} {MANY[algorithm]} instead of {wrong}, which was declared for it"
+        in str(error)
+    )
     assert len(site.server.requests) == 3
 
 
@@ -309,7 +389,10 @@ def test_a_transfer_that_was_spoilt_is_tried_again(site: Site) -> None:
 
 
 def test_digests_are_remembered_with_the_measure(site: Site) -> None:
-    assert site.measure(faulty.body(SMALL, conditional=True), digests=MANY, then=MD5, times=2)[1].path is None
+    assert (
+        site.measure(faulty.body(SMALL, conditional=True), digests=MANY, then=MD5, times=2)[1].path
+        is None
+    )
     assert site.offline(digests=MANY).sha256 == sha256(SMALL)
     with pytest.raises(DigestMismatch, match="has the md5"):
         site.offline(digests={"md5": "0" * 32})
@@ -317,7 +400,9 @@ def test_digests_are_remembered_with_the_measure(site: Site) -> None:
 
 def test_what_upstream_confirms_must_have_the_digests_as_well(site: Site) -> None:
     with pytest.raises(DigestMismatch, match="has the md5"):
-        site.measure(faulty.body(SMALL, conditional=True), digests=MANY, then={"md5": "0" * 32}, times=2)
+        site.measure(
+            faulty.body(SMALL, conditional=True), digests=MANY, then={"md5": "0" * 32}, times=2
+        )
 
 
 def test_a_digest_that_nobody_took_needs_the_bytes(site: Site) -> None:

@@ -18,7 +18,9 @@ print(sorted({"aiohttp", "yarl"} & set(sys.modules)))
 
 
 def test_the_http_client_is_loaded_with_the_first_request_only() -> None:
-    done = subprocess.run([sys.executable, "-c", LOADED], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED], capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == "[]"
 
 

@@ -33,7 +33,9 @@ class Upstream:
             raise Unreachable("nothing more")
         return self.answers.pop(0)
 
-    def stream(self, url: str, headers: Mapping[str, str] | None = None) -> AbstractAsyncContextManager[Stream]:
+    def stream(
+        self, url: str, headers: Mapping[str, str] | None = None
+    ) -> AbstractAsyncContextManager[Stream]:
         raise AssertionError("pages are not streamed")
 
     async def close(self) -> None:
@@ -42,7 +44,9 @@ class Upstream:
 
 def page(body: bytes = BODY, status: int = 200, url: str = URL, **headers: str) -> Response:
     """An answer; header names with `_` for `-`."""
-    return Response(status, url, {name.replace("_", "-"): value for name, value in headers.items()}, body)
+    return Response(
+        status, url, {name.replace("_", "-"): value for name, value in headers.items()}, body
+    )
 
 
 def unchanged(**headers: str) -> Response:
@@ -55,10 +59,18 @@ def root(tmp_path: Path) -> Path:
 
 
 def read(
-    root: Path, upstream: Upstream | None, url: str = URL, *, accept: str = "*/*", at_least: int | None = None, time: VirtualTime | None = None
+    root: Path,
+    upstream: Upstream | None,
+    url: str = URL,
+    *,
+    accept: str = "*/*",
+    at_least: int | None = None,
+    time: VirtualTime | None = None,
 ) -> Page:
     """One page through a reader of its own, so that only the folder remembers."""
-    reader = PageReader(upstream, PageCache(root), offline=upstream is None, sleep=(time or VirtualTime()).sleep)
+    reader = PageReader(
+        upstream, PageCache(root), offline=upstream is None, sleep=(time or VirtualTime()).sleep
+    )
     return asyncio.run(reader.get(url, accept=accept, at_least=at_least))
 
 
@@ -67,13 +79,26 @@ def files(root: Path) -> list[Path]:
 
 
 def test_a_page_says_what_it_is(root: Path) -> None:
-    answer = page(url="http://example.org/simple/foo/index.html", content_type='Text/HTML; charset="ISO-8859-1"', etag='"1"', x_pypi_last_serial="7")
+    answer = page(
+        url="http://example.org/simple/foo/index.html",
+        content_type='Text/HTML; charset="ISO-8859-1"',
+        etag='"1"',
+        x_pypi_last_serial="7",
+    )
     got = read(root, Upstream(answer))
-    assert (got.url, got.body, got.media_type, got.charset) == ("http://example.org/simple/foo/index.html", BODY, "text/html", "iso8859-1")
+    assert (got.url, got.body, got.media_type, got.charset) == (
+        "http://example.org/simple/foo/index.html",
+        BODY,
+        "text/html",
+        "iso8859-1",
+    )
     assert got.headers["x-pypi-last-serial"] == "7"
 
 
-@pytest.mark.parametrize("value", ["text/html", "text/html; charset=klingon", "text/html; charset", "text/html; charset=a\0b"])
+@pytest.mark.parametrize(
+    "value",
+    ["text/html", "text/html; charset=klingon", "text/html; charset", "text/html; charset=a\0b"],
+)
 def test_a_charset_that_nobody_knows_is_utf_8(root: Path, value: str) -> None:
     got = read(root, Upstream(page(content_type=value)))
     assert (got.media_type, got.charset) == ("text/html", "utf-8")
@@ -88,7 +113,9 @@ def test_a_charset_that_nobody_knows_is_utf_8(root: Path, value: str) -> None:
         ({}, str(Digest.of(BODY))),
     ],
 )
-def test_the_validator_is_the_best_there_is(root: Path, headers: dict[str, Any], validator: str) -> None:
+def test_the_validator_is_the_best_there_is(
+    root: Path, headers: dict[str, Any], validator: str
+) -> None:
     assert read(root, Upstream(page(**headers))).validator == validator
 
 
@@ -100,7 +127,9 @@ def test_the_validator_is_the_best_there_is(root: Path, headers: dict[str, Any],
         ({}, {}),
     ],
 )
-def test_a_known_page_is_asked_for_conditionally(root: Path, headers: dict[str, Any], condition: dict[str, str]) -> None:
+def test_a_known_page_is_asked_for_conditionally(
+    root: Path, headers: dict[str, Any], condition: dict[str, str]
+) -> None:
     upstream = Upstream(page(**headers), page(b"new"))
     read(root, upstream)
     assert read(root, upstream).body == b"new"
@@ -114,12 +143,19 @@ def test_not_modified_gives_the_cached_page(root: Path) -> None:
 
 def test_a_confirmed_page_bears_the_serial_of_the_confirmation(root: Path) -> None:
     read(root, Upstream(page(etag='"1"', x_pypi_last_serial="7")))
-    assert read(root, Upstream(unchanged(x_pypi_last_serial="8")), at_least=8).headers["x-pypi-last-serial"] == "8"
+    assert (
+        read(root, Upstream(unchanged(x_pypi_last_serial="8")), at_least=8).headers[
+            "x-pypi-last-serial"
+        ]
+        == "8"
+    )
 
 
 def test_pages_are_kept_apart_by_what_was_accepted(root: Path) -> None:
     read(root, Upstream(page(b"html", etag='"1"')), accept="text/html")
-    assert read(root, Upstream(page(b"json", etag='"2"')), accept="application/json").body == b"json"
+    assert (
+        read(root, Upstream(page(b"json", etag='"2"')), accept="application/json").body == b"json"
+    )
     assert read(root, None, accept="text/html").body == b"html"
 
 
@@ -140,9 +176,16 @@ def test_a_failure_leaves_the_cached_page(root: Path) -> None:
 
 def test_an_older_answer_is_asked_for_again_past_caches(root: Path) -> None:
     time = VirtualTime()
-    upstream = Upstream(page(b"old", etag='"1"', x_pypi_last_serial="6"), unchanged(x_pypi_last_serial="6"), page(b"new", x_pypi_last_serial="8"))
+    upstream = Upstream(
+        page(b"old", etag='"1"', x_pypi_last_serial="6"),
+        unchanged(x_pypi_last_serial="6"),
+        page(b"new", x_pypi_last_serial="8"),
+    )
     assert read(root, upstream, at_least=7, time=time).body == b"new"
-    assert upstream.asked[1:] == [{"Accept": "*/*", "If-None-Match": '"1"', "Cache-Control": "no-cache"}] * 2
+    assert (
+        upstream.asked[1:]
+        == [{"Accept": "*/*", "If-None-Match": '"1"', "Cache-Control": "no-cache"}] * 2
+    )
     assert len(time.slept) == 2
 
 
@@ -153,8 +196,12 @@ def test_an_answer_that_stays_old_is_stale(root: Path) -> None:
     assert len(upstream.asked) == 4
 
 
-@pytest.mark.parametrize("headers", [{}, {"x_pypi_last_serial": "soon"}, {"x_pypi_last_serial": "7"}])
-def test_an_answer_without_a_serial_or_with_the_right_one_is_taken(root: Path, headers: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "headers", [{}, {"x_pypi_last_serial": "soon"}, {"x_pypi_last_serial": "7"}]
+)
+def test_an_answer_without_a_serial_or_with_the_right_one_is_taken(
+    root: Path, headers: dict[str, Any]
+) -> None:
     assert read(root, Upstream(page(**headers)), at_least=7).body == BODY
 
 
@@ -203,7 +250,10 @@ def test_any_damage_makes_a_page_absent_and_the_next_request_unconditional(root:
     (file,) = files(root)
     whole = file.read_bytes()
     damaged = [b"", b"something else", whole[:-1], whole[:20], whole + b"x"]
-    damaged += [whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :] for place in range(0, len(whole), 7)]
+    damaged += [
+        whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :]
+        for place in range(0, len(whole), 7)
+    ]
     for data in damaged:
         file.write_bytes(data)
         upstream = Upstream(page(etag='"1"'))
@@ -222,7 +272,9 @@ def test_a_page_under_a_foreign_name_is_absent(root: Path) -> None:
     assert cache.load(URL, "*/*") is None
 
 
-def test_not_modified_for_a_page_that_cannot_be_unpacked_is_asked_again_unconditionally(root: Path) -> None:
+def test_not_modified_for_a_page_that_cannot_be_unpacked_is_asked_again_unconditionally(
+    root: Path,
+) -> None:
     cache = PageCache(root)
     read(root, Upstream(page(etag='"1"')))
     known = cache.load(URL, "*/*")

@@ -40,7 +40,9 @@ class Script:
         finally:
             self.inside -= 1
 
-    def stream(self, url: str, headers: Mapping[str, str] | None = None) -> AbstractAsyncContextManager[Stream]:
+    def stream(
+        self, url: str, headers: Mapping[str, str] | None = None
+    ) -> AbstractAsyncContextManager[Stream]:
         return self._opened(url, headers)
 
     async def close(self) -> None:
@@ -106,13 +108,21 @@ def test_permanent_failures_are_not_repeated(how: str) -> None:
 
 def test_a_server_is_obeyed_up_to_a_cap() -> None:
     time = VirtualTime()
-    script = Script(Unreachable("later", retry_after=17.0), Unreachable("later", retry_after=86_400.0))
+    script = Script(
+        Unreachable("later", retry_after=17.0), Unreachable("later", retry_after=86_400.0)
+    )
     asyncio.run(use(Retrying(script, 2, time.sleep, lambda: 0.0), "get"))
     assert time.slept == [17.0, LONGEST_OBEYED]
 
 
-@given(attempt=st.integers(0, 5000), random=st.floats(0, 1, exclude_max=True), asked=st.none() | st.floats(0, 1e9))
-def test_a_delay_is_bounded_and_no_less_than_asked_for(attempt: int, random: float, asked: float | None) -> None:
+@given(
+    attempt=st.integers(0, 5000),
+    random=st.floats(0, 1, exclude_max=True),
+    asked=st.none() | st.floats(0, 1e9),
+)
+def test_a_delay_is_bounded_and_no_less_than_asked_for(
+    attempt: int, random: float, asked: float | None
+) -> None:
     seconds = delay(attempt, lambda: random, asked)
     assert 0 <= seconds <= max(LONGEST_DELAY, LONGEST_OBEYED)
     assert seconds >= min(asked or 0, LONGEST_OBEYED)

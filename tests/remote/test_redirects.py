@@ -56,4 +56,8 @@ def test_a_redirect_to_nowhere_is_malformed() -> None:
 
 def test_a_redirect_out_of_tls_is_refused() -> None:
     with pytest.raises(Refused, match="from https to http"):
-        get(faulty.redirect("http://127.0.0.1/x"), remote(retries=0, tls=Tls(verify=False)), server=FaultyServer(tls=True))
+        get(
+            faulty.redirect("http://127.0.0.1/x"),
+            remote(retries=0, tls=Tls(verify=False)),
+            server=FaultyServer(tls=True),
+        )

@@ -30,7 +30,9 @@ def silent() -> Answer:
     ],
 )
 @pytest.mark.parametrize("ask", [get, stream])
-def test_a_status_becomes_its_error(code: int, expected: type[ReconcilerError], ask: Callable[[Answer], object]) -> None:
+def test_a_status_becomes_its_error(
+    code: int, expected: type[ReconcilerError], ask: Callable[[Answer], object]
+) -> None:
     with pytest.raises(expected, match=f"answered {code}") as caught:
         ask(faulty.status(code))
     assert type(caught.value) is expected
@@ -57,9 +59,13 @@ def test_a_retry_after_that_nobody_understands_is_none(text: str) -> None:
     assert caught.value.retry_after is None
 
 
-@pytest.mark.parametrize("answer", [faulty.truncated(b"x" * 5000), faulty.broken_chunks(b"x" * 5000)])
+@pytest.mark.parametrize(
+    "answer", [faulty.truncated(b"x" * 5000), faulty.broken_chunks(b"x" * 5000)]
+)
 @pytest.mark.parametrize("ask", [get, stream])
-def test_a_body_that_ends_early_is_unreachable(answer: Answer, ask: Callable[[Answer], object]) -> None:
+def test_a_body_that_ends_early_is_unreachable(
+    answer: Answer, ask: Callable[[Answer], object]
+) -> None:
     with pytest.raises(Unreachable, match="ended before"):
         ask(answer)
 
@@ -110,7 +116,9 @@ def test_a_name_that_does_not_resolve_is_unreachable() -> None:
         alone("http://host.invalid/x")
 
 
-@pytest.mark.parametrize("url", ["ftp://127.0.0.1/x", "/x", "http://", "http://[half/x", "http://127.0.0.1:99999/x"])
+@pytest.mark.parametrize(
+    "url", ["ftp://127.0.0.1/x", "/x", "http://", "http://[half/x", "http://127.0.0.1:99999/x"]
+)
 def test_what_is_no_http_url_is_malformed(url: str) -> None:
     with pytest.raises(Malformed, match="no URL"):
         alone(url, base="http://127.0.0.1/")
@@ -118,4 +126,7 @@ def test_what_is_no_http_url_is_malformed(url: str) -> None:
 
 def test_a_proxy_that_is_gone_is_unreachable() -> None:
     with pytest.raises(Unreachable, match="proxy"):
-        alone("http://example.org/x", remote(retries=0, proxy=f"http://127.0.0.1:{faulty.closed_port()}"))
+        alone(
+            "http://example.org/x",
+            remote(retries=0, proxy=f"http://127.0.0.1:{faulty.closed_port()}"),
+        )

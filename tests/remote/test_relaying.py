@@ -23,9 +23,13 @@ BODIES = pytest.mark.parametrize("data", [SMALL, LARGE], ids=["small", "large"])
 
 
 class Relay:
-    """/f relayed into a store below `folder`, whatever `answer` says; `given` is what the consumer was handed."""
+    """/f relayed into a store below `folder`, whatever `answer` says; `given` is what the consumer
+    was handed.
+    """
 
-    def __init__(self, folder: Path, data: bytes, answer: Answer, *, stop_after: int | None = None) -> None:
+    def __init__(
+        self, folder: Path, data: bytes, answer: Answer, *, stop_after: int | None = None
+    ) -> None:
         self.store = LocalStore(folder / "store")
         self.digest = Digest.of(data)
         self.given: list[bytes] = []
@@ -41,7 +45,9 @@ class Relay:
                 server.on("/f", self._answer)
                 fetcher = open_fetcher(remote(retries=0), server.url("/"))
                 try:
-                    async with aclosing(relay(fetcher, self.store, server.url("/f"), self.digest, self._size)) as blocks:
+                    async with aclosing(
+                        relay(fetcher, self.store, server.url("/f"), self.digest, self._size)
+                    ) as blocks:
                         async for block in blocks:
                             self.given.append(block)
                             self.kept_before_the_last = self.store.has(self.digest)
@@ -136,7 +142,9 @@ def test_a_cancelled_consumer_leaves_nothing(tmp_path: Path) -> None:
             arrived = asyncio.Event()
 
             async def consume() -> None:
-                async with aclosing(relay(fetcher, store, server.url("/f"), Digest.of(b""), 1 << 30)) as blocks:
+                async with aclosing(
+                    relay(fetcher, store, server.url("/f"), Digest.of(b""), 1 << 30)
+                ) as blocks:
                     async for _ in blocks:
                         arrived.set()
 

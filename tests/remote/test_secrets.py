@@ -11,13 +11,23 @@ from hypothesis import strategies as st
 
 from reconciler.errors import UsageFault
 from reconciler.model import Auth, Secret
-from reconciler.remote import Concealed, fingerprint, reveal
+from reconciler.remote import RedactingFetcher, fingerprint, reveal
 from reconciler.remote.addresses import shown
 from reconciler.remote.secrets import Credentials
 from tests.support.remotes import remote
 
 
-@pytest.mark.parametrize(("text", "value"), [("pw", "pw"), ("pw\n", "pw"), ("pw\r\n", "pw"), ("pw\n\n", "pw\n"), (" pw \n", " pw "), ("", "")])
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("pw", "pw"),
+        ("pw\n", "pw"),
+        ("pw\r\n", "pw"),
+        ("pw\n\n", "pw\n"),
+        (" pw \n", " pw "),
+        ("", ""),
+    ],
+)
 def test_a_file_loses_one_newline_at_its_end(tmp_path: Path, text: str, value: str) -> None:
     file = tmp_path / "secret"
     file.write_bytes(text.encode())
@@ -45,15 +55,24 @@ def test_bytes_that_are_no_text_are_not_quoted(tmp_path: Path) -> None:
 
 
 def test_concealed_values_show_in_no_text() -> None:
-    value = Concealed("opensesame")
-    for text in (repr(value), str(value), f"{value}", f"{value!r:>40}", repr([value]), repr({"a": value})):
+    value = RedactingFetcher("opensesame")
+    for text in (
+        repr(value),
+        str(value),
+        f"{value}",
+        f"{value!r:>40}",
+        repr([value]),
+        repr({"a": value}),
+    ):
         assert "opensesame" not in text
     assert value.value == "opensesame"
     with pytest.raises(TypeError):
         pickle.dumps(value)
 
 
-def test_a_header_value_with_a_line_break_is_refused_and_not_quoted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_header_value_with_a_line_break_is_refused_and_not_quoted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("TWO_LINES", "opensesame\r\nX-Other: 1")
     with pytest.raises(UsageFault, match="`X-Token`") as caught:
         Credentials.of(remote(headers={"X-Token": Secret(env="TWO_LINES")}))

@@ -27,7 +27,10 @@ def test_an_unknown_certificate_is_refused_with_a_hint() -> None:
 
 @pytest.mark.parametrize("tls", [Tls(ca=str(faulty.CERTIFICATE)), Tls(verify=False)])
 def test_a_certificate_is_accepted_when_its_authority_is_named_or_nobody_looks(tls: Tls) -> None:
-    assert get(faulty.body(b"x"), remote(retries=0, tls=tls), server=FaultyServer(tls=True)).body == b"x"
+    assert (
+        get(faulty.body(b"x"), remote(retries=0, tls=tls), server=FaultyServer(tls=True)).body
+        == b"x"
+    )
 
 
 def test_a_certificate_for_another_name_is_refused() -> None:
@@ -53,10 +56,14 @@ def parts_of_the_certificate(folder: Path) -> tuple[str, str]:
     return str(file), mark + key
 
 
-def test_a_client_certificate_is_shown_to_the_own_host_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_certificate_is_shown_to_the_own_host_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     certificate, key = parts_of_the_certificate(tmp_path)
     monkeypatch.setenv("CLIENT_KEY", key)
-    tls = Tls(ca=str(faulty.CERTIFICATE), client_cert=certificate, client_key=Secret(env="CLIENT_KEY"))
+    tls = Tls(
+        ca=str(faulty.CERTIFICATE), client_cert=certificate, client_key=Secret(env="CLIENT_KEY")
+    )
 
     async def talk(upstream: FaultyServer, fetcher: Fetcher) -> None:
         upstream.on("/x", faulty.body(b"x"))
@@ -67,13 +74,18 @@ def test_a_client_certificate_is_shown_to_the_own_host_only(tmp_path: Path, monk
     meet(talk, remote(retries=0, tls=tls), FaultyServer(tls=True, client_certificates=True))
 
 
-def test_certificates_that_cannot_be_used_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_certificates_that_cannot_be_used_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     certificate, _ = parts_of_the_certificate(tmp_path)
     monkeypatch.setenv("CLIENT_KEY", "not a key")
     with pytest.raises(UsageFault, match=r"nowhere\.pem"):
         open_fetcher(remote(tls=Tls(ca=str(tmp_path / "nowhere.pem"))), "https://example.org/")
     with pytest.raises(UsageFault, match=r"client\.pem") as caught:
-        open_fetcher(remote(tls=Tls(client_cert=certificate, client_key=Secret(env="CLIENT_KEY"))), "https://example.org/")
+        open_fetcher(
+            remote(tls=Tls(client_cert=certificate, client_key=Secret(env="CLIENT_KEY"))),
+            "https://example.org/",
+        )
     assert "not a key" not in str(caught.value)
 
 
@@ -92,15 +104,22 @@ def through_proxy(upstream: FaultyServer, settings: Remote) -> Awaitable[Respons
 def test_the_remotes_proxy_is_used_with_its_credentials() -> None:
     async def main() -> None:
         async with FaultyServer() as upstream:
-            answer = await through_proxy(upstream, remote(retries=0, proxy=upstream.url("", "ali:pw@127.0.0.1")))
+            answer = await through_proxy(
+                upstream, remote(retries=0, proxy=upstream.url("", "ali:pw@127.0.0.1"))
+            )
             assert answer.body == b"by proxy"
             assert upstream.requests[0].host == "example.org"
-            assert upstream.requests[0].headers["proxy-authorization"] == "Basic " + b64encode(b"ali:pw").decode()
+            assert (
+                upstream.requests[0].headers["proxy-authorization"]
+                == "Basic " + b64encode(b"ali:pw").decode()
+            )
 
     asyncio.run(main())
 
 
-def test_the_proxy_of_the_environment_is_used_unless_no_proxy_names_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_proxy_of_the_environment_is_used_unless_no_proxy_names_the_host(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     async def main() -> None:
         async with FaultyServer() as upstream:
             monkeypatch.setenv("http_proxy", upstream.url(""))

@@ -1,4 +1,6 @@
-"""One scaffolded distribution for all tests of a worker: as files, and installed as a foreign plugin would be."""
+"""One scaffolded distribution for all tests of a worker: as files, and installed as a foreign
+plugin would be.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +27,13 @@ def distribution(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def site(distribution: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of packages that pip has installed it into, without any index."""
     home = tmp_path_factory.mktemp("installed")
-    options = ["--quiet", "--no-compile", "--no-deps", "--no-build-isolation", "--no-index", "--target"]
+    options = [
+        "--quiet",
+        "--no-compile",
+        "--no-deps",
+        "--no-build-isolation",
+        "--no-index",
+        "--target",
+    ]
     run([sys.executable, "-m", "pip", "install", *options, home / "site", distribution], home)
     return home / "site"

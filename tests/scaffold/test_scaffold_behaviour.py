@@ -1,4 +1,6 @@
-"""The generated plugin at work: hostile pages, rules, uploads, and a publication that is an upstream."""
+"""The generated plugin at work: hostile pages, rules, uploads, and a publication that is an
+upstream.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +15,29 @@ from typing import Any
 
 import pytest
 
-from reconciler.model import sealed
-from reconciler.plugin import UNCHANGED, ActiveFilter, Group, Malformed, Page, PluginCallConfiguration, Refused, StoredUnit, Unit, UploadedFile
+from reconciler.model import identify
+from reconciler.plugin import (
+    UNCHANGED,
+    ActiveFilter,
+    Group,
+    Malformed,
+    Page,
+    PluginCallConfiguration,
+    Refused,
+    StoredUnit,
+    Unit,
+    UploadedFile,
+)
 from tests.support.calls import FakeCall, FakePublishConduit, page, stored
 
 BASE = "https://documents.example.org/"
 NOTHING = PluginCallConfiguration({}, {}, {})
-WINTER = {"id": "winter.txt", "url": "files/poems/winter.txt", "sha256": sha256(b"Snow").hexdigest(), "size": 4}
+WINTER = {
+    "id": "winter.txt",
+    "url": "files/poems/winter.txt",
+    "sha256": sha256(b"Snow").hexdigest(),
+    "size": 4,
+}
 
 
 @pytest.fixture
@@ -28,9 +46,16 @@ def plugin(distribution: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return importlib.import_module("reconciler_json_schemas")
 
 
-def call(plugin: Any, pages: Mapping[str, Any], committed: frozenset[str] = frozenset(), **options: Any) -> Any:
-    found: dict[str, Page | Exception] = {path: page(json.dumps(value), "application/json", url=BASE + path) for path, value in pages.items()}
-    return FakeCall(found, options=plugin.importer()[0].options(**options), committed=committed, url=BASE)
+def call(
+    plugin: Any, pages: Mapping[str, Any], committed: frozenset[str] = frozenset(), **options: Any
+) -> Any:
+    found: dict[str, Page | Exception] = {
+        path: page(json.dumps(value), "application/json", url=BASE + path)
+        for path, value in pages.items()
+    }
+    return FakeCall(
+        found, options=plugin.importer()[0].options(**options), committed=committed, url=BASE
+    )
 
 
 def declared(plugin: Any, call: Any) -> list[Group]:
@@ -54,7 +79,11 @@ def test_groups_that_are_wanted_and_usable_are_declared(plugin: Any) -> None:
     index = {"poems": {"validator": "v1"}, "songs": {}, "letters": {}, "index": {}, "../up": {}}
     found = declared(plugin, call(plugin, {"index.json": index}, include=("poems", "song*")))
     assert found == [Group("poems", "v1", listed=True), Group("songs", None, listed=True)]
-    assert [group.name for group in declared(plugin, call(plugin, {"index.json": index}))] == ["poems", "songs", "letters"]
+    assert [group.name for group in declared(plugin, call(plugin, {"index.json": index}))] == [
+        "poems",
+        "songs",
+        "letters",
+    ]
 
 
 @pytest.mark.parametrize("index", [[], {"poems": 1}, {"poems": {"validator": 1}}])
@@ -65,8 +94,12 @@ def test_a_list_that_is_none_is_a_failure_and_no_absence(plugin: Any, index: Any
 
 def test_documents_become_units(plugin: Any) -> None:
     [unit] = read(plugin, call(plugin, {"poems.json": [WINTER]}), Group("poems"))
-    assert (unit.type, unit.key, unit.artifacts[0].url) == ("json-schemas.document", "winter.txt", f"{BASE}files/poems/winter.txt")
-    assert sealed(unit, "poems").unit == unit
+    assert (unit.type, unit.key, unit.artifacts[0].url) == (
+        "json-schemas.document",
+        "winter.txt",
+        f"{BASE}files/poems/winter.txt",
+    )
+    assert identify(unit, "poems").unit == unit
 
 
 def test_a_page_that_is_committed_ends_the_reading(plugin: Any) -> None:
@@ -85,7 +118,9 @@ def test_a_page_that_is_committed_ends_the_reading(plugin: Any) -> None:
         ({"url": "http://[broken"}, "winter.txt", "its URL cannot be read"),
     ],
 )
-def test_a_hostile_entry_is_refused_and_harms_no_other(plugin: Any, change: dict[str, str], key: str, reason: str) -> None:
+def test_a_hostile_entry_is_refused_and_harms_no_other(
+    plugin: Any, change: dict[str, str], key: str, reason: str
+) -> None:
     asked = call(plugin, {"poems.json": [{**WINTER, **change}, {**WINTER, "id": "other.txt"}]})
     assert [unit.key for unit in read(plugin, asked, Group("poems"))] == ["other.txt"]
     assert asked.refused == {key: reason}
@@ -95,9 +130,16 @@ def test_filters_and_sources_say_why_a_document_is_out(plugin: Any) -> None:
     document, importer = plugin.content_type()[0], plugin.importer()[0]
     rules = [ActiveFilter("house", importer.filter_options(deny=("*.exe",)), "rules.yaml:7")]
     units = [Unit(document.id, "a.exe", {}), Unit(document.id, "b.txt", {})]
-    decided = list(document.select("poems", units, importer.options(), rules, datetime(2026, 1, 1, tzinfo=UTC)))
-    assert [(one.accepted, one.reason) for one in decided] == [(False, 'denied by "*.exe" (house.deny)'), (True, "")]
-    [outside, _] = document.select("poems", units, importer.options(include=("songs",)), [], datetime(2026, 1, 1, tzinfo=UTC))
+    decided = list(
+        document.select("poems", units, importer.options(), rules, datetime(2026, 1, 1, tzinfo=UTC))
+    )
+    assert [(one.accepted, one.reason) for one in decided] == [
+        (False, 'denied by "*.exe" (house.deny)'),
+        (True, ""),
+    ]
+    [outside, _] = document.select(
+        "poems", units, importer.options(include=("songs",)), [], datetime(2026, 1, 1, tzinfo=UTC)
+    )
     assert outside.reason == "`poems` matches no include"
 
 
@@ -113,7 +155,12 @@ def test_a_file_that_is_sent_becomes_a_document(plugin: Any, tmp_path: Path) -> 
     importer = plugin.importer()[0]()
     file = UploadedFile("aunt.txt", tmp_path / "part", 4, sha256(b"Dear").hexdigest())
     [(group, unit)] = importer.upload(None, file, {"group": "letters"}, NOTHING)
-    assert (group, unit.key, unit.artifacts[0].sha256, unit.artifacts[0].size) == ("letters", "aunt.txt", file.sha256, 4)
+    assert (group, unit.key, unit.artifacts[0].sha256, unit.artifacts[0].size) == (
+        "letters",
+        "aunt.txt",
+        file.sha256,
+        4,
+    )
     assert importer.upload(None, file, {}, NOTHING)[0][0] == "uploads"
     for name, fields in (("../aunt", {}), ("aunt.txt", {"group": "index"})):
         with pytest.raises(Refused, match="cannot be the name"):
@@ -130,7 +177,9 @@ def test_a_publication_is_an_upstream_with_the_same_units(plugin: Any, indent: b
     made = conduit.merged
     assert {path for path, _ in made.pages} == {"index.json", "poems.json"}
     assert made.files == {"files/poems/winter.txt": (WINTER["sha256"], "application/octet-stream")}
-    assert all((b"\n" in body) is indent for (path, _), body in made.pages.items() if path == "poems.json")
+    assert all(
+        (b"\n" in body) is indent for (path, _), body in made.pages.items() if path == "poems.json"
+    )
     again = call(plugin, {path: json.loads(body) for (path, _), body in made.pages.items()})
     [group] = declared(plugin, again)
-    assert sealed(read(plugin, again, group)[0], "poems").digest == sealed(unit, "poems").digest
+    assert identify(read(plugin, again, group)[0], "poems").digest == identify(unit, "poems").digest

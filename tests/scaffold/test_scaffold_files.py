@@ -12,7 +12,7 @@ from jinja2 import UndefinedError
 from reconciler.cli import plugins_new
 from reconciler.cli.main import run
 from reconciler.errors import UsageFault
-from reconciler.scaffold import Names, write, writing
+from reconciler.scaffold import Names, write, writer
 
 NAMES = Names.parse("maps")
 FILES = {
@@ -67,14 +67,18 @@ def test_a_folder_below_a_file_cannot_be_written(tmp_path: Path) -> None:
 
 def test_no_file_ends_without_a_line_break(tmp_path: Path) -> None:
     texts = {path.name: path.read_text(encoding="utf-8") for path in write(NAMES, tmp_path)}
-    assert [name for name, text in texts.items() if text and (not text.endswith("\n") or "{{" in text)] == []
+    assert [
+        name for name, text in texts.items() if text and (not text.endswith("\n") or "{{" in text)
+    ] == []
 
 
-def test_a_template_that_names_what_is_unknown_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_template_that_names_what_is_unknown_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "templates").mkdir()
     (tmp_path / "templates" / "a.txt.jinja").write_text("fine")
     (tmp_path / "templates" / "b.txt.jinja").write_text("{{ unknown }}")
-    monkeypatch.setattr(writing, "TEMPLATES", tmp_path / "templates")
+    monkeypatch.setattr(writer, "TEMPLATES", tmp_path / "templates")
     with pytest.raises(UndefinedError):
         write(NAMES, tmp_path / "maps")
     assert not (tmp_path / "maps").exists()
@@ -87,7 +91,9 @@ def test_the_command_writes_beside_you_and_says_what_to_do_next(
     assert plugins_new.command("Maps") == 0
     assert held(tmp_path / "reconciler-maps") == FILES
     first, *steps = capsys.readouterr().out.splitlines()
-    assert first == "reconciler-maps: 10 files of the distribution reconciler-maps; what to do next:"
+    assert (
+        first == "reconciler-maps: 10 files of the distribution reconciler-maps; what to do next:"
+    )
     assert [step.split()[0] for step in steps] == ["cd", "pytest", "$EDITOR", "reconciler"]
 
 
@@ -97,7 +103,9 @@ def test_the_command_is_part_of_plugins(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 def test_the_id_of_an_installed_plugin_is_taken(tmp_path: Path) -> None:
-    with pytest.raises(UsageFault, match="`python` is taken: package-reconciler provides the importer"):
+    with pytest.raises(
+        UsageFault, match="`python` is taken: package-reconciler provides the importer"
+    ):
         plugins_new.command("python", tmp_path / "new")
     assert not (tmp_path / "new").exists()
 

@@ -15,7 +15,11 @@ from reconciler.scaffold import Names
 
 def test_a_name_becomes_a_distribution_and_a_package() -> None:
     names = Names.parse("Json_-Schemas")
-    assert (names.id, names.distribution, names.package) == ("json-schemas", "reconciler-json-schemas", "reconciler_json_schemas")
+    assert (names.id, names.distribution, names.package) == (
+        "json-schemas",
+        "reconciler-json-schemas",
+        "reconciler_json_schemas",
+    )
 
 
 @given(st.from_regex(r"[A-Za-z0-9]([A-Za-z0-9_-]{0,38}[A-Za-z0-9])?", fullmatch=True))
@@ -28,7 +32,9 @@ def test_names_are_normalised_as_indexes_do_it_and_once(text: str) -> None:
     assert names.package.isidentifier()
 
 
-@pytest.mark.parametrize("text", ["", "-", "a-", "_a", "a b", "a.b", "a/b", "../a", "ä", "a\n", "x" * 41])
+@pytest.mark.parametrize(
+    "text", ["", "-", "a-", "_a", "a b", "a.b", "a/b", "../a", "ä", "a\n", "x" * 41]
+)
 def test_what_cannot_be_a_name_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(UsageFault, match="cannot be a plugin's name") as refused:
         Names.parse(text)

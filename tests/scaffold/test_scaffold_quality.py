@@ -1,4 +1,6 @@
-"""What is generated satisfies the tools that its authors will run: formatter, linter, type checker, pip, our own command line, and the kit."""
+"""What is generated satisfies the tools that its authors will run: formatter, linter, type checker,
+pip, our own command line, and the kit.
+"""
 
 from __future__ import annotations
 
@@ -24,19 +26,28 @@ def test_it_is_formatted_and_linted_whatever_it_is_called(name: str, tmp_path: P
 
 
 def test_its_rules_are_ours(distribution: Path) -> None:
-    ours, its = (tomllib.loads((folder / "pyproject.toml").read_text())["tool"] for folder in (ROOT, distribution))
+    ours, its = (
+        tomllib.loads((folder / "pyproject.toml").read_text())["tool"]
+        for folder in (ROOT, distribution)
+    )
     assert its["ruff"]["lint"]["select"] == ours["ruff"]["lint"]["select"]
     assert its["ruff"]["line-length"] == ours["ruff"]["line-length"]
     assert its["mypy"]["strict"] is ours["mypy"]["strict"] is True
 
 
 def test_its_types_are_strict(distribution: Path, tmp_path: Path) -> None:
-    check_types([distribution / "src", distribution / "tests"], [distribution / "src", distribution], tmp_path)
+    check_types(
+        [distribution / "src", distribution / "tests"],
+        [distribution / "src", distribution],
+        tmp_path,
+    )
 
 
 def test_installed_it_is_listed_as_enabled(site: Path, tmp_path: Path) -> None:
-    listed = json.loads(run([program("reconciler"), "plugins", "-o", "json"], tmp_path, PYTHONPATH=str(site)))
-    mine = [one for one in listed if one["distribution"] == "reconciler-json-schemas"]
+    listed = json.loads(
+        run([program("reconciler"), "plugins", "-o", "json"], tmp_path, PYTHONPATH=str(site))
+    )
+    mine = [item for item in listed if item["distribution"] == "reconciler-json-schemas"]
     assert {(one["id"], one["kind"], one["state"]) for one in mine} == {
         ("json-schemas", "importer", "enabled"),
         ("json-schemas", "publisher", "enabled"),
@@ -45,9 +56,22 @@ def test_installed_it_is_listed_as_enabled(site: Path, tmp_path: Path) -> None:
 
 
 def test_its_manifest_is_valid(distribution: Path, site: Path, tmp_path: Path) -> None:
-    run([program("reconciler"), "validate", distribution / "manifests"], tmp_path, PYTHONPATH=str(site))
+    run(
+        [program("reconciler"), "validate", distribution / "manifests"],
+        tmp_path,
+        PYTHONPATH=str(site),
+    )
 
 
 def test_it_passes_the_kit_as_generated(distribution: Path, site: Path, tmp_path: Path) -> None:
-    words: list[str | Path] = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--basetemp", tmp_path / "base"]
+    words: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--basetemp",
+        tmp_path / "base",
+    ]
     run(words, tmp_path, folder=distribution, PYTHONPATH=str(site))

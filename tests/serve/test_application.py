@@ -48,9 +48,18 @@ def application(published: Published, **more: float) -> Application:
     return Application(Catalogue(published, published, check_every=more.get("check_every", 0)))
 
 
-def ask(published: Published, path: str, *headers: tuple[str, str], method: str = "GET", query: str = "", pathsend: bool = False) -> Answer:
+def ask(
+    published: Published,
+    path: str,
+    *headers: tuple[str, str],
+    method: str = "GET",
+    query: str = "",
+    pathsend: bool = False,
+) -> Answer:
     async def once() -> Answer:
-        return await Client(application(published), pathsend).get(path, method=method, query=query, headers=headers)
+        return await Client(application(published), pathsend).get(
+            path, method=method, query=query, headers=headers
+        )
 
     return asyncio.run(once())
 
@@ -78,15 +87,25 @@ def test_accept_in_two_headers_is_one_list(published: Published) -> None:
 
 
 def test_an_alias_is_answered_with_the_real_type(published: Published) -> None:
-    assert ask(published, PAGE, ("Accept", V1_HTML)).headers["content-type"] == "text/html; charset=utf-8"
+    assert (
+        ask(published, PAGE, ("Accept", V1_HTML)).headers["content-type"]
+        == "text/html; charset=utf-8"
+    )
 
 
 def test_nothing_acceptable_gets_the_default(published: Published) -> None:
     answer = ask(published, PAGE, ("Accept", "image/png"))
-    assert (answer.status, answer.body, answer.headers["vary"]) == (200, HTML_PAGE, "Accept, Accept-Encoding")
+    assert (answer.status, answer.body, answer.headers["vary"]) == (
+        200,
+        HTML_PAGE,
+        "Accept, Accept-Encoding",
+    )
 
 
-@pytest.mark.parametrize("query", [f"format={JSON}", "x=1&format=application/vnd.pypi.simple.v1%2Bjson", f"format={JSON}&y"])
+@pytest.mark.parametrize(
+    "query",
+    [f"format={JSON}", "x=1&format=application/vnd.pypi.simple.v1%2Bjson", f"format={JSON}&y"],
+)
 def test_a_format_in_the_query_overrules_accept(published: Published, query: str) -> None:
     assert ask(published, PAGE, ("Accept", "text/html"), query=query).body == JSON_PAGE
 
@@ -129,8 +148,12 @@ def test_a_large_file_is_streamed_in_pieces_otherwise(published: Published) -> N
 
 
 @pytest.mark.parametrize("path", [PAGE, FILE, BIG, "/", "/team/simple/nobody/", "/team"])
-@pytest.mark.parametrize("header", [("Accept-Encoding", "gzip"), ("Accept", JSON), ("If-None-Match", "*")])
-def test_head_has_the_headers_of_get_and_no_body(published: Published, path: str, header: tuple[str, str]) -> None:
+@pytest.mark.parametrize(
+    "header", [("Accept-Encoding", "gzip"), ("Accept", JSON), ("If-None-Match", "*")]
+)
+def test_head_has_the_headers_of_get_and_no_body(
+    published: Published, path: str, header: tuple[str, str]
+) -> None:
     get, head = ask(published, path, header), ask(published, path, header, method="HEAD")
     assert (head.status, head.headers, head.body) == (get.status, get.headers, b"")
 
@@ -139,9 +162,18 @@ def test_head_has_the_headers_of_get_and_no_body(published: Published, path: str
 @pytest.mark.parametrize("coding", ["", "gzip"])
 def test_who_has_it_gets_304(published: Published, path: str, coding: str) -> None:
     first = ask(published, path, ("Accept-Encoding", coding))
-    second = ask(published, path, ("Accept-Encoding", coding), ("If-None-Match", f'"other", W/{first.headers["etag"]}'))
+    second = ask(
+        published,
+        path,
+        ("Accept-Encoding", coding),
+        ("If-None-Match", f'"other", W/{first.headers["etag"]}'),
+    )
     assert (second.status, second.body) == (304, b"")
-    assert second.headers == {name: first.headers[name] for name in ("etag", "cache-control", "vary") if name in first.headers}
+    assert second.headers == {
+        name: first.headers[name]
+        for name in ("etag", "cache-control", "vary")
+        if name in first.headers
+    }
     assert ask(published, path, ("If-None-Match", '"other"')).status == 200
 
 
@@ -151,14 +183,25 @@ def test_304_reads_no_body(published: Published) -> None:
 
 
 @pytest.mark.parametrize(("path", "whole"), [(FILE, SMALL), (BIG, LARGE)])
-@pytest.mark.parametrize(("header", "part"), [("bytes=5-9", slice(5, 10)), ("bytes=-7", slice(-7, None)), ("bytes=1000-", slice(1000, None))])
+@pytest.mark.parametrize(
+    ("header", "part"),
+    [
+        ("bytes=5-9", slice(5, 10)),
+        ("bytes=-7", slice(-7, None)),
+        ("bytes=1000-", slice(1000, None)),
+    ],
+)
 @pytest.mark.parametrize("pathsend", [True, False])
-def test_a_part_of_a_file(published: Published, path: str, whole: bytes, header: str, part: slice, pathsend: bool) -> None:
+def test_a_part_of_a_file(
+    published: Published, path: str, whole: bytes, header: str, part: slice, pathsend: bool
+) -> None:
     answer = ask(published, path, ("Range", header), pathsend=pathsend)
     expected = whole[part]
     start, _, _ = part.indices(len(whole))
     assert (answer.status, answer.body) == (206, expected)
-    assert answer.headers["content-range"] == f"bytes {start}-{start + len(expected) - 1}/{len(whole)}"
+    assert (
+        answer.headers["content-range"] == f"bytes {start}-{start + len(expected) - 1}/{len(whole)}"
+    )
     assert answer.headers["content-length"] == str(len(expected))
     assert answer.headers["etag"] == f'"{Digest.of(whole).hex}"'
 
@@ -166,7 +209,11 @@ def test_a_part_of_a_file(published: Published, path: str, whole: bytes, header:
 @pytest.mark.parametrize(("path", "size"), [(FILE, len(SMALL)), (BIG, len(LARGE))])
 def test_a_part_outside_of_the_file_is_416(published: Published, path: str, size: int) -> None:
     answer = ask(published, path, ("Range", f"bytes={size}-"))
-    assert (answer.status, answer.headers["content-range"], answer.body) == (416, f"bytes */{size}", b"")
+    assert (answer.status, answer.headers["content-range"], answer.body) == (
+        416,
+        f"bytes */{size}",
+        b"",
+    )
 
 
 @pytest.mark.parametrize("header", ["bytes=0-1,5-6", "bytes=5-1", "pages=1-2", "bytes"])
@@ -214,7 +261,9 @@ def test_the_root_lists_what_is_published(published: Published) -> None:
         ("/team/simple/", None),
     ],
 )
-def test_a_folder_without_its_slash_is_redirected(published: Published, path: str, location: str | None) -> None:
+def test_a_folder_without_its_slash_is_redirected(
+    published: Published, path: str, location: str | None
+) -> None:
     answer = ask(published, path, query="a=1")
     assert answer.status == (301 if location else 404)
     assert answer.headers.get("location") == (f"{location}?a=1" if location else None)
@@ -240,27 +289,35 @@ def test_a_publication_with_an_index_is_redirected_to_it(published: Published) -
         ("/py/nonsense", None),
     ],
 )
-def test_the_publisher_may_know_what_was_meant(published: Published, path: str, location: str | None) -> None:
+def test_the_publisher_may_know_what_was_meant(
+    published: Published, path: str, location: str | None
+) -> None:
     def missing(publication: str, path: str) -> str | None:
         assert publication == "publication-2"
         if path == "raise":
             raise RuntimeError("a bug of a plugin")
         if path == "nonsense":
             return 5  # type: ignore[return-value]
-        return {"": "simple/alpha-x/", "escape": "../../team/simple/alpha/"}.get(path, path.lower().replace("_", "-"))
+        return {"": "simple/alpha-x/", "escape": "../../team/simple/alpha/"}.get(
+            path, path.lower().replace("_", "-")
+        )
 
     served = published.mount("py", id=2, publisher="python")
     published.page(served, "simple/alpha-x/", b"it")
     published.page(served, "5", b"what nonsense would lead to")
 
     async def once() -> Answer:
-        return await Client(Application(Catalogue(published, published), {"python": missing})).get(path)
+        return await Client(Application(Catalogue(published, published), {"python": missing})).get(
+            path
+        )
 
     answer = asyncio.run(once())
     assert (answer.status, answer.headers.get("location")) == (301 if location else 404, location)
 
 
-def test_a_publisher_that_does_not_say_what_was_meant_holds_up_nobody(published: Published, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_publisher_that_does_not_say_what_was_meant_holds_up_nobody(
+    published: Published, caplog: pytest.LogCaptureFixture
+) -> None:
     released, asked = threading.Event(), threading.Event()
 
     def missing(publication: str, path: str) -> str | None:
@@ -277,7 +334,9 @@ def test_a_publisher_that_does_not_say_what_was_meant_holds_up_nobody(published:
         await asyncio.to_thread(asked.wait)
         assert (await client.get(PAGE)).body == HTML_PAGE
         assert [(await task).status for task in slow] == [404] * 12
-        assert (await client.get("/team/quick")).status == 404, "four calls never came back: nobody asks any more"
+        assert (await client.get("/team/quick")).status == 404, (
+            "four calls never came back: nobody asks any more"
+        )
         released.set()
         for thread in [one for one in threading.enumerate() if one.name == "foreign"]:
             await asyncio.to_thread(thread.join)
@@ -287,7 +346,9 @@ def test_a_publisher_that_does_not_say_what_was_meant_holds_up_nobody(published:
         asyncio.run(talk())
     finally:
         released.set()
-    assert [record.message for record in caplog.records] == ["the publisher `` does not say within 1 s what a path means: such paths are not found"]
+    assert [record.message for record in caplog.records] == [
+        "the publisher `` does not say within 1 s what a path means: such paths are not found"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -312,7 +373,9 @@ def test_a_publisher_that_does_not_say_what_was_meant_holds_up_nobody(published:
     ],
 )
 def test_hostile_and_unknown_paths_are_404(published: Published, path: str) -> None:
-    published.table[1, 1, path.removeprefix("/team/")] = published.table[1, 1, "simple/alpha/"]  # even if somebody published it
+    published.table[1, 1, path.removeprefix("/team/")] = published.table[
+        1, 1, "simple/alpha/"
+    ]  # even if somebody published it
     answer = ask(published, path)
     assert answer.status == 404
     assert answer.headers["content-type"] == "text/plain; charset=utf-8"
@@ -320,7 +383,10 @@ def test_hostile_and_unknown_paths_are_404(published: Published, path: str) -> N
 
 
 def test_a_404_says_what_is_missing(published: Published) -> None:
-    assert ask(published, "/team/simple/beta/").text == "`/team/simple/beta/` does not exist in the publication `publication-1`\n"
+    assert (
+        ask(published, "/team/simple/beta/").text
+        == "`/team/simple/beta/` does not exist in the publication `publication-1`\n"
+    )
     assert ask(published, "/other/").text == "`/other/` is below no publication; `/` lists them\n"
 
 
@@ -368,7 +434,10 @@ def test_a_request_that_is_given_up_does_not_spoil_the_others(published: Publish
 
     async def one_gives_up() -> Answer:
         client = Client(application(published, check_every=1000))
-        first, second = asyncio.ensure_future(client.get(PAGE)), asyncio.ensure_future(client.get(PAGE))
+        first, second = (
+            asyncio.ensure_future(client.get(PAGE)),
+            asyncio.ensure_future(client.get(PAGE)),
+        )
         await asyncio.to_thread(published.looking.wait, 10)
         first.cancel()
         held.set()
@@ -397,7 +466,9 @@ def test_a_moved_pointer_is_served_from_the_next_look_on(published: Published) -
     asyncio.run(moved())
 
 
-def test_a_publication_that_appears_below_another_takes_its_paths_over(published: Published) -> None:
+def test_a_publication_that_appears_below_another_takes_its_paths_over(
+    published: Published,
+) -> None:
     async def appeared() -> None:
         client = Client(application(published))
         assert (await client.get("/team/simple/inner/page/")).status == 404
@@ -441,7 +512,9 @@ def test_a_look_up_that_was_overtaken_by_a_move_is_not_remembered(published: Pub
     asyncio.run(overtaken())
 
 
-def test_a_page_that_was_pruned_under_a_request_is_answered_from_the_new_publication(published: Published) -> None:
+def test_a_page_that_was_pruned_under_a_request_is_answered_from_the_new_publication(
+    published: Published,
+) -> None:
     async def pruned() -> None:
         client = Client(application(published, check_every=1000))
         assert (await client.get(PAGE, headers=[("If-None-Match", "*")])).status == 304
@@ -491,7 +564,10 @@ def test_a_server_without_a_database_does_not_start(published: Published) -> Non
 
 def test_the_life_of_a_server(published: Published) -> None:
     sent = asyncio.run(live(application(published), "lifespan.startup", "lifespan.shutdown"))
-    assert [message["type"] for message in sent] == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+    assert [message["type"] for message in sent] == [
+        "lifespan.startup.complete",
+        "lifespan.shutdown.complete",
+    ]
     assert published.lookups["served"] == 1
 
 
@@ -501,7 +577,9 @@ def test_bodies_in_memory_are_bounded(published: Published) -> None:
         published.file(served, f"files/{number}", bytes([number]) * 1000)
 
     async def all_twice() -> None:
-        client = Client(Application(Catalogue(published, published, kept_bytes=4000, check_every=1000)))
+        client = Client(
+            Application(Catalogue(published, published, kept_bytes=4000, check_every=1000))
+        )
         for _ in range(2):
             for number in range(8):
                 assert (await client.get(f"/team/files/{number}")).body == bytes([number]) * 1000

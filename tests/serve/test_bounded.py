@@ -35,7 +35,9 @@ def test_only_what_is_wanted_is_kept() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.binary(max_size=20))))
-def test_the_weight_is_what_is_kept_and_never_above_the_limit(puts: list[tuple[int, bytes]]) -> None:
+def test_the_weight_is_what_is_kept_and_never_above_the_limit(
+    puts: list[tuple[int, bytes]],
+) -> None:
     kept: Bounded[int, bytes] = Bounded(32, len)
     for key, value in puts:
         kept.put(key, value)

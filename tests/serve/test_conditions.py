@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.serve.conditions import Conditions, Verdict, byte_range
+from reconciler.serve.conditional_requests import Conditions, Verdict, byte_range
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,10 @@ def test_a_suffix_is_the_end(length: int, size: int) -> None:
     assert data[part.start : part.stop] == (data[-length:] if length else b"")
 
 
-@given(st.text(max_size=60) | st.from_regex(r"bytes=[0-9,\- ]{0,30}", fullmatch=True), st.integers(0, 100))
+@given(
+    st.text(max_size=60) | st.from_regex(r"bytes=[0-9,\- ]{0,30}", fullmatch=True),
+    st.integers(0, 100),
+)
 def test_a_range_never_leaves_the_body(header: str, size: int) -> None:
     part = byte_range(header, size)
     assert part is None or 0 <= part.start <= part.stop <= size
@@ -85,7 +88,13 @@ def test_entity_tags_are_compared_in_order(conditions: Conditions, expected: Ver
 
 @pytest.mark.parametrize(
     ("if_range", "expected"),
-    [("", range(1)), ('"a"', range(1)), ('W/"a"', None), ('"b"', None), ("Sat, 21 Nov 2026 20:00:00 GMT", None)],
+    [
+        ("", range(1)),
+        ('"a"', range(1)),
+        ('W/"a"', None),
+        ('"b"', None),
+        ("Sat, 21 Nov 2026 20:00:00 GMT", None),
+    ],
 )
 def test_if_range_compares_strongly(if_range: str, expected: range | None) -> None:
     assert Conditions(wanted_range="bytes=0-0", if_range=if_range).part('"a"', 10) == expected

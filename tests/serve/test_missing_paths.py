@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from reconciler.cli.serving import MissingPaths
+from reconciler.cli.serve_adapter import MissingPaths
 from reconciler.plugin import MissingCall, Publisher, Redirect
 
 
@@ -22,7 +22,10 @@ class FewPlugins:
 
     def find(self, kind: str, id_: str) -> Any:
         assert kind == "publisher"
-        return {"lower": SimpleNamespace(enabled=True, cls=Lower), "broken": SimpleNamespace(enabled=False, cls=None)}.get(id_)
+        return {
+            "lower": SimpleNamespace(enabled=True, cls=Lower),
+            "broken": SimpleNamespace(enabled=False, cls=None),
+        }.get(id_)
 
     def ids(self, kind: str) -> list[str]:
         return ["broken", "lower"]
@@ -39,7 +42,9 @@ def test_a_redirect_is_the_path_that_was_meant(paths: MissingPaths) -> None:
 
 
 @pytest.mark.parametrize("publisher", ["broken", "unknown", ""])
-def test_nobody_is_asked_where_the_publisher_is_not_there(paths: MissingPaths, publisher: str) -> None:
+def test_nobody_is_asked_where_the_publisher_is_not_there(
+    paths: MissingPaths, publisher: str
+) -> None:
     assert paths.get(publisher) is None
 
 

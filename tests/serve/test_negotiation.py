@@ -8,7 +8,11 @@ from hypothesis import strategies as st
 
 from reconciler.serve.negotiation import accepts_gzip, choose
 
-HTML, V1_HTML, LATEST_HTML = "text/html", "application/vnd.pypi.simple.v1+html", "application/vnd.pypi.simple.latest+html"
+HTML, V1_HTML, LATEST_HTML = (
+    "text/html",
+    "application/vnd.pypi.simple.v1+html",
+    "application/vnd.pypi.simple.latest+html",
+)
 JSON, LATEST_JSON = "application/vnd.pypi.simple.v1+json", "application/vnd.pypi.simple.latest+json"
 OFFERS = [(HTML, V1_HTML, LATEST_HTML), (JSON, LATEST_JSON)]
 NAMES = ["html", "json"]
@@ -52,7 +56,11 @@ def test_the_preferred_offer_wins(accept: str, expected: str) -> None:
     assert NAMES[choose(accept, OFFERS)] == expected
 
 
-@given(st.lists(st.tuples(st.sampled_from([HTML, JSON, "*/*", "text/*", "image/png"]), st.integers(0, 1000))))
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([HTML, JSON, "*/*", "text/*", "image/png"]), st.integers(0, 1000))
+    )
+)
 def test_the_order_of_ranges_does_not_matter(ranges: list[tuple[str, int]]) -> None:
     texts = [f"{name};q={weight / 1000}" for name, weight in ranges]
     assert choose(",".join(texts), OFFERS) == choose(",".join(reversed(texts)), OFFERS)

@@ -9,7 +9,14 @@ from typing import Any
 
 import pytest
 
-from reconciler.errors import DigestMismatch, Gone, ReconcilerError, Refused, StateFault, Unreachable
+from reconciler.errors import (
+    DigestMismatch,
+    Gone,
+    ReconcilerError,
+    Refused,
+    StateFault,
+    Unreachable,
+)
 from reconciler.model import Digest
 from reconciler.serve import Application, Catalogue, OnDemand
 from tests.support.asgi import Answer, Client, live
@@ -34,7 +41,9 @@ class Site:
         for name, data in (("large", LARGE), ("small", SMALL), ("empty", b"")):
             self.supply.lose(self.published.file(served, f"files/{name}.whl", data))
         self.on_demand = OnDemand(self.supply, self.published, tmp_path / "arriving")
-        self.application = Application(Catalogue(self.published, self.published), on_demand=self.on_demand)
+        self.application = Application(
+            Catalogue(self.published, self.published), on_demand=self.on_demand
+        )
         self.client = Client(self.application, pathsend=True)
 
     def ask(self, path: str, **more: Any) -> Answer:
@@ -72,7 +81,9 @@ def site(tmp_path: Path) -> Site:
 
 
 @pytest.mark.parametrize(("path", "data"), [(BIG, LARGE), (LITTLE, SMALL), (NOTHING, b"")])
-def test_a_missing_file_is_brought_once_and_then_served_from_the_store(site: Site, path: str, data: bytes) -> None:
+def test_a_missing_file_is_brought_once_and_then_served_from_the_store(
+    site: Site, path: str, data: bytes
+) -> None:
     async def twice() -> tuple[Answer, Answer]:
         return await site.client.get(path), await site.client.get(path)
 
@@ -208,7 +219,9 @@ def test_what_needs_no_bytes_brings_none(site: Site, path: str, data: bytes) -> 
         (StateFault("the store cannot be written"), 500, None),
     ],
 )
-def test_what_cannot_be_brought_is_said(site: Site, path: str, error: ReconcilerError, status: int, retry: str | None) -> None:
+def test_what_cannot_be_brought_is_said(
+    site: Site, path: str, error: ReconcilerError, status: int, retry: str | None
+) -> None:
     class Failing(FakeSupply):
         async def bring(self, digest: Digest, size: int) -> AsyncIterator[bytes]:
             raise error
@@ -222,10 +235,21 @@ def test_what_cannot_be_brought_is_said(site: Site, path: str, error: Reconciler
         assert (answer.status, answer.headers.get("retry-after")) == (status, retry)
         assert str(error) in answer.text
         assert (error.hint or "") in answer.text
-        assert "cache-control" not in answer.headers or "immutable" not in answer.headers["cache-control"]
+        assert (
+            "cache-control" not in answer.headers
+            or "immutable" not in answer.headers["cache-control"]
+        )
 
 
-@pytest.mark.parametrize("error", [DigestMismatch("other bytes"), Unreachable("broke off"), StateFault("disk full"), RuntimeError("a bug")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        DigestMismatch("other bytes"),
+        Unreachable("broke off"),
+        StateFault("disk full"),
+        RuntimeError("a bug"),
+    ],
+)
 def test_what_breaks_off_breaks_the_connection(site: Site, error: Exception) -> None:
     site.supply.fault, site.supply.before = error, 5 * BLOCK
 
@@ -255,7 +279,9 @@ def test_a_small_file_that_is_wrong_is_never_begun(site: Site) -> None:
     assert (answer.status, "other bytes" in answer.text) == (502, True)
 
 
-@pytest.mark.parametrize(("more", "words"), [(1, "more than the 1024 bytes"), (-1, "1023 of the 1024 bytes")])
+@pytest.mark.parametrize(
+    ("more", "words"), [(1, "more than the 1024 bytes"), (-1, "1023 of the 1024 bytes")]
+)
 def test_a_size_that_is_wrong_is_noticed(site: Site, more: int, words: str) -> None:
     class Wrong(FakeSupply):
         async def bring(self, digest: Digest, size: int) -> AsyncIterator[bytes]:
@@ -266,7 +292,9 @@ def test_a_size_that_is_wrong_is_noticed(site: Site, more: int, words: str) -> N
     assert (answer.status, words in answer.text) == (502, True)
 
 
-def test_a_bug_of_the_supply_is_told_to_the_log(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_bug_of_the_supply_is_told_to_the_log(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
     site.supply.fault = RuntimeError("the token is swordfish")
     answer = site.ask(LITTLE)
     assert answer.status == 500
@@ -311,7 +339,9 @@ def test_what_comes_is_given_up_when_the_server_stops(site: Site, tmp_path: Path
         async def close() -> None:
             order.append(f"{len(site.on_demand._tasks)} on their way")
 
-        application = Application(Catalogue(site.published, site.published), on_demand=site.on_demand, on_close=close)
+        application = Application(
+            Catalogue(site.published, site.published), on_demand=site.on_demand, on_close=close
+        )
         await live(application, "lifespan.startup", "lifespan.shutdown")
         assert order == ["0 on their way"]
         return await request

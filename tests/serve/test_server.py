@@ -17,7 +17,10 @@ from reconciler.serve import Application, serve
 from tests.support.processes import Server, running
 from tests.support.site import HTML_PAGE, JSON, JSON_PAGE, LARGE, SMALL
 
-PIP = {"Accept": f"{JSON}, application/vnd.pypi.simple.v1+html; q=0.1, text/html; q=0.01", "Accept-Encoding": "gzip, deflate"}
+PIP = {
+    "Accept": f"{JSON}, application/vnd.pypi.simple.v1+html; q=0.1, text/html; q=0.01",
+    "Accept-Encoding": "gzip, deflate",
+}
 
 
 @pytest.fixture(scope="module")
@@ -30,13 +33,19 @@ def test_a_session_on_one_connection(server: Server) -> None:
     connection = server.connect()
 
     def ask(method: str, path: str, **headers: str) -> tuple[http.client.HTTPResponse, bytes]:
-        connection.request(method, path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+        connection.request(
+            method, path, headers={name.replace("_", "-"): value for name, value in headers.items()}
+        )
         answer = connection.getresponse()
         return answer, answer.read()
 
     answer, body = ask("GET", "/team/simple/alpha/", **PIP)
     first = connection.sock.getsockname()
-    assert (answer.status, answer.headers["Content-Type"], answer.headers["Content-Encoding"]) == (200, JSON, "gzip")
+    assert (answer.status, answer.headers["Content-Type"], answer.headers["Content-Encoding"]) == (
+        200,
+        JSON,
+        "gzip",
+    )
     assert gzip.decompress(body) == JSON_PAGE
     answer, body = ask("GET", "/team/simple/alpha/", **PIP, If_None_Match=answer.headers["ETag"])
     assert (answer.status, body) == (304, b"")
@@ -50,19 +59,34 @@ def test_a_session_on_one_connection(server: Server) -> None:
     assert (answer.status, body) == (206, LARGE[1000:1201000])
     for path, whole in (("/team/files/small.whl", SMALL), ("/team/files/large.whl", LARGE)):
         answer, body = ask("GET", path)
-        assert (answer.status, Digest.of(body), answer.headers["Content-Length"]) == (200, Digest.of(whole), str(len(whole)))
+        assert (answer.status, Digest.of(body), answer.headers["Content-Length"]) == (
+            200,
+            Digest.of(whole),
+            str(len(whole)),
+        )
     answer, body = ask("HEAD", "/team/files/small.whl")
     assert (answer.status, answer.headers["Content-Length"], body) == (200, str(len(SMALL)), b"")
     answer, body = ask("GET", "/team/simple/beta/")
     assert answer.status == 404
     answer, body = ask("POST", "/team/simple/alpha/")
     assert (answer.status, answer.headers["Allow"]) == (405, "GET, HEAD")
-    assert connection.sock.getsockname() == first  # all of it on the connection that was opened first
+    assert (
+        connection.sock.getsockname() == first
+    )  # all of it on the connection that was opened first
     connection.close()
 
 
 @pytest.mark.parametrize(
-    "target", ["/team/%2e%2e/etc/passwd", "/team/%00", "/team/%ff%fe", "/team/simple%5calpha/", "//team/", "/%", "/team/%F0%9F%92%A9"]
+    "target",
+    [
+        "/team/%2e%2e/etc/passwd",
+        "/team/%00",
+        "/team/%ff%fe",
+        "/team/simple%5calpha/",
+        "//team/",
+        "/%",
+        "/team/%F0%9F%92%A9",
+    ],
 )
 def test_hostile_targets_are_404(server: Server, target: str) -> None:
     connection = server.connect()
@@ -91,7 +115,9 @@ def test_what_cannot_start_ends_by_itself(tmp_path: Path) -> None:
 def test_a_port_that_is_taken_is_refused() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(UsageFault, match=f"`127.0.0.1` port {port}: Address already in use") as caught:
+        with pytest.raises(
+            UsageFault, match=f"`127.0.0.1` port {port}: Address already in use"
+        ) as caught:
             serve(_never, port=port)
     assert caught.value.hint == "choose another with `--port`; `--port 0` picks a free one"
 

@@ -36,7 +36,11 @@ def server(place: Path) -> Iterator[Server]:
 
 
 def incoming(place: Path) -> list[str]:
-    return [path.name for path in (place / "incoming").iterdir()] if (place / "incoming").exists() else []
+    return (
+        [path.name for path in (place / "incoming").iterdir()]
+        if (place / "incoming").exists()
+        else []
+    )
 
 
 def open_socket(server: Server) -> socket.socket:
@@ -46,7 +50,10 @@ def open_socket(server: Server) -> socket.socket:
 
 
 def head(length: int, *headers: tuple[str, str]) -> bytes:
-    lines = [f"{name}: {value}" for name, value in [("Host", "x"), FORM, ("Content-Length", str(length)), *headers]]
+    lines = [
+        f"{name}: {value}"
+        for name, value in [("Host", "x"), FORM, ("Content-Length", str(length)), *headers]
+    ]
     return ("POST /team/upload/ HTTP/1.1\r\n" + "\r\n".join(lines) + "\r\n\r\n").encode()
 
 
@@ -60,9 +67,17 @@ def until_closed(connection: socket.socket) -> bytes:
 def test_several_files_on_one_connection(server: Server, place: Path) -> None:
     connection = server.connect()
     for name, data in (("first.whl", b"1" * 300_000), ("second.whl", b"2")):
-        connection.request("POST", "/team/upload/", form(text_part("a", "b"), file_part(name, data)), dict([ADA, FORM]))
+        connection.request(
+            "POST",
+            "/team/upload/",
+            form(text_part("a", "b"), file_part(name, data)),
+            dict([ADA, FORM]),
+        )
         answer = connection.getresponse()
-        assert (answer.status, answer.read().decode()) == (201, f"{name} {len(data)} {Digest.of(data).hex}\n")
+        assert (answer.status, answer.read().decode()) == (
+            201,
+            f"{name} {len(data)} {Digest.of(data).hex}\n",
+        )
         assert (place / "kept" / name).read_bytes() == data
     connection.request("POST", "/team/upload/", form(text_part("a", "b")), dict([ADA, FORM]))
     answer = connection.getresponse()
@@ -73,17 +88,26 @@ def test_several_files_on_one_connection(server: Server, place: Path) -> None:
 
 
 def test_fifty_at_once_from_another_library(server: Server, place: Path) -> None:
-    files = {f"many-{number}.whl": hashlib.sha256(bytes([number])).digest() * (number * 1000 + 1) for number in range(50)}
+    files = {
+        f"many-{number}.whl": hashlib.sha256(bytes([number])).digest() * (number * 1000 + 1)
+        for number in range(50)
+    }
 
     async def send(session: aiohttp.ClientSession, name: str, data: bytes) -> tuple[int, str]:
         sent = aiohttp.FormData({":action": "file_upload", "sha256_digest": Digest.of(data).hex})
-        sent.add_field("content", io.BytesIO(data), filename=name, content_type="application/octet-stream")
+        sent.add_field(
+            "content", io.BytesIO(data), filename=name, content_type="application/octet-stream"
+        )
         async with session.post(f"{server.url}/team/", data=sent) as answer:
             return answer.status, await answer.text()
 
     async def together() -> list[tuple[int, str]]:
-        async with aiohttp.ClientSession(headers=dict([ADA]), connector=aiohttp.TCPConnector(limit=0)) as session:
-            return await asyncio.gather(*(send(session, name, data) for name, data in files.items()))
+        async with aiohttp.ClientSession(
+            headers=dict([ADA]), connector=aiohttp.TCPConnector(limit=0)
+        ) as session:
+            return await asyncio.gather(
+                *(send(session, name, data) for name, data in files.items())
+            )
 
     for (status, text), (name, data) in zip(asyncio.run(together()), files.items(), strict=True):
         assert (status, text) == (201, f"{name} {len(data)} {Digest.of(data).hex}\n")
@@ -95,11 +119,18 @@ def peak_memory(server: Server) -> int:
     """Bytes that the largest worker has had in memory at most."""
     pid = server.process.pid
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    peaks = [line for child in children for line in Path(f"/proc/{child}/status").read_text().splitlines() if line.startswith("VmHWM")]
+    peaks = [
+        line
+        for child in children
+        for line in Path(f"/proc/{child}/status").read_text().splitlines()
+        if line.startswith("VmHWM")
+    ]
     return max(int(line.split()[1]) * 1024 for line in peaks)
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is measured through /proc")
+@pytest.mark.skipif(
+    not Path("/proc/self/status").exists(), reason="memory is measured through /proc"
+)
 def test_a_huge_file_stays_out_of_memory(tmp_path: Path) -> None:
     begin, end = file_part("huge.bin", b"")[:-2], b"\r\n" + END
     block = bytes(range(256)) * (MIB // 256)
@@ -127,7 +158,13 @@ def test_a_huge_file_stays_out_of_memory(tmp_path: Path) -> None:
 def test_a_chunked_body_without_a_length(server: Server, place: Path) -> None:
     connection = server.connect()
     body = form(file_part("chunked.whl", b"x" * 100_000))
-    connection.request("POST", "/team/upload/", iter([body[:50], body[50:]]), dict([ADA, FORM]), encode_chunked=True)
+    connection.request(
+        "POST",
+        "/team/upload/",
+        iter([body[:50], body[50:]]),
+        dict([ADA, FORM]),
+        encode_chunked=True,
+    )
     assert connection.getresponse().status == 201
     connection.close()
     assert (place / "kept" / "chunked.whl").read_bytes() == b"x" * 100_000
@@ -138,9 +175,14 @@ def test_a_stranger_can_read_the_challenge_though_it_still_sends(server: Server)
     body = form(file_part("a", bytes(20 * MIB)))
     connection.request("POST", "/team/upload/", body, dict([FORM]))
     answer = connection.getresponse()
-    assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, 'Basic realm="publication-1", charset="UTF-8"')
+    assert (answer.status, answer.headers["WWW-Authenticate"]) == (
+        401,
+        'Basic realm="publication-1", charset="UTF-8"',
+    )
     answer.read()
-    connection.request("POST", "/team/upload/", form(file_part("known.whl", b"x")), dict([FORM, ADA]))
+    connection.request(
+        "POST", "/team/upload/", form(file_part("known.whl", b"x")), dict([FORM, ADA])
+    )
     assert connection.getresponse().status == 201
     connection.close()
 
@@ -157,7 +199,9 @@ def test_who_waits_for_continue_is_told_to_and_strangers_are_not(server: Server)
         connection.sendall(head(len(body), ("Expect", "100-continue")))
         assert until_closed(connection).startswith(b"HTTP/1.1 401 ")
     with open_socket(server) as connection:
-        connection.sendall(head(len(body), ADA, ("Expect", "100-continue"), ("Connection", "close")))
+        connection.sendall(
+            head(len(body), ADA, ("Expect", "100-continue"), ("Connection", "close"))
+        )
         assert connection.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
         connection.sendall(body)
         assert until_closed(connection).startswith(b"HTTP/1.1 201 ")
@@ -196,7 +240,10 @@ def test_missing_files_are_brought_and_a_break_is_noticed(tmp_path: Path) -> Non
             assert data == (LARGE + b"large")[5:10] if headers else LARGE + b"large"
         connection.request("GET", "/team/files/broken.whl")
         answer = connection.getresponse()
-        assert (answer.status, answer.headers["Content-Length"]) == (200, str(len(LARGE) + len(b"broken")))
+        assert (answer.status, answer.headers["Content-Length"]) == (
+            200,
+            str(len(LARGE) + len(b"broken")),
+        )
         other = server.connect()
         other.request("GET", "/team/files/last.whl")
         assert other.getresponse().read() == LARGE + b"last"

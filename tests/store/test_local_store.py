@@ -13,7 +13,7 @@ import pytest
 from reconciler.errors import StateFault
 from reconciler.model import Digest
 from reconciler.store import LocalStore, Store
-from reconciler.store.flush import syncfs
+from reconciler.store.durability import syncfs
 from tests.conformance.store_suite import DIGEST, HELLO, StoreConformance
 
 
@@ -96,7 +96,9 @@ def test_sync_flushes_the_file_system_of_the_root(root: Path) -> None:
     assert flushed == [str(root)]
 
 
-def test_without_syncfs_each_kept_and_each_found_file_is_flushed_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_syncfs_each_kept_and_each_found_file_is_flushed_once(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     LocalStore(root).put(HELLO, DIGEST)
     store = LocalStore(root, flush=None)
     flushed: list[str] = []
@@ -126,7 +128,9 @@ def test_syncfs_says_why_it_failed(tmp_path: Path) -> None:
         syncfs(str(tmp_path / "nowhere"))
 
 
-def test_a_full_disk_is_named_and_leaves_nothing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_named_and_leaves_nothing(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = LocalStore(root)
 
     def full(descriptor: int, data: bytes) -> int:
@@ -145,7 +149,9 @@ def test_a_full_disk_is_named_and_leaves_nothing(root: Path, monkeypatch: pytest
 
 def test_short_writes_are_continued(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write = os.write
-    monkeypatch.setattr("reconciler.store.temporary.os.write", lambda descriptor, data: write(descriptor, data[:2]))
+    monkeypatch.setattr(
+        "reconciler.store.temporary.os.write", lambda descriptor, data: write(descriptor, data[:2])
+    )
     store = LocalStore(root)
     store.put(HELLO, DIGEST)
     assert store.verify(DIGEST)

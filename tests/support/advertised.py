@@ -1,6 +1,8 @@
-"""Distributions that exist in one test only: they advertise plugins by entry points, as installed ones do.
+"""Distributions that exist in one test only: they advertise plugins by entry points, as installed
+ones do.
 
-Their entry points are read from the text of an `entry_points.txt`, so that everything behind that is the real thing.
+Their entry points are read from the text of an `entry_points.txt`, so that everything behind that
+is the real thing.
 """
 
 from __future__ import annotations
@@ -17,14 +19,23 @@ from uuid import uuid4
 from reconciler.plugin.config import PluginSettings
 from reconciler.plugin.registry import Registry
 
-GROUPS = {"importers": "reconciler.importers", "publishers": "reconciler.publishers", "types": "reconciler.content_types"}
+GROUPS = {
+    "importers": "reconciler.importers",
+    "publishers": "reconciler.publishers",
+    "types": "reconciler.content_types",
+}
 
 
 class Imagined(Distribution):
     """A distribution made of its texts."""
 
     def __init__(self, name: str, version: str, entry_points: str) -> None:
-        self.texts = {"METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n\nName: a readme\n", "entry_points.txt": entry_points}
+        self.texts = {
+            "METADATA": (
+                f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n\nName: a readme\n"
+            ),
+            "entry_points.txt": entry_points,
+        }
 
     def read_text(self, filename: str) -> str | None:
         return self.texts.get(filename)
@@ -40,14 +51,26 @@ class Shelf:
         self._module = module
         self._distributions: list[Imagined] = []
 
-    def add(self, name: str = "notes-plugin", version: str = "1.0", /, **plugins: Mapping[str, Any]) -> Shelf:
-        """`importers`, `publishers`, `types`: by entry point name a class, or the function that the entry point names."""
+    def add(
+        self, name: str = "notes-plugin", version: str = "1.0", /, **plugins: Mapping[str, Any]
+    ) -> Shelf:
+        """`importers`, `publishers`, `types`: by entry point name a class, or the function that the
+        entry point names.
+        """
         lines = []
         for group, named in plugins.items():
             lines.append(f"[{GROUPS[group]}]")
             for entry, answer in named.items():
                 attribute = f"a{len(vars(self._module))}"
-                setattr(self._module, attribute, answer if not isinstance(answer, type) else lambda answer=answer: (answer, {"colour": "red"}))
+                setattr(
+                    self._module,
+                    attribute,
+                    (
+                        answer
+                        if not isinstance(answer, type)
+                        else lambda answer=answer: (answer, {"colour": "red"})
+                    ),
+                )
                 lines.append(f"{entry} = {self._module.__name__}:{attribute}")
         self._distributions.append(Imagined(name, version, "\n".join(lines)))
         return self
@@ -61,7 +84,12 @@ class Shelf:
         return Registry(self._of_group, settings)
 
     def _of_group(self, group: str) -> Iterable[EntryPoint]:
-        return [point for one in self._distributions for point in cast(Iterable[EntryPoint], one.entry_points) if point.group == group]
+        return [
+            point
+            for distribution in self._distributions
+            for point in cast(Iterable[EntryPoint], distribution.entry_points)
+            if point.group == group
+        ]
 
 
 @contextmanager

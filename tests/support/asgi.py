@@ -13,7 +13,9 @@ Application = Callable[[Any, Any, Any], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer. `headers`: names in lower case; `sent_files`: paths that the server was asked to send by itself."""
+    """A whole answer. `headers`: names in lower case; `sent_files`: paths that the server was asked
+    to send by itself.
+    """
 
     status: int
     headers: dict[str, str]
@@ -28,13 +30,23 @@ class Answer:
 
 @dataclass(slots=True)
 class Client:
-    """`pathsend`: does this server offer to send files by itself? `root_path`: the prefix that a front end took care of."""
+    """`pathsend`: does this server offer to send files by itself? `root_path`: the prefix that a
+    front end took care of.
+    """
 
     application: Application
     pathsend: bool = False
     root_path: str = ""
 
-    async def get(self, path: str, /, *, method: str = "GET", query: str = "", headers: Sequence[tuple[str, str]] = ()) -> Answer:
+    async def get(
+        self,
+        path: str,
+        /,
+        *,
+        method: str = "GET",
+        query: str = "",
+        headers: Sequence[tuple[str, str]] = (),
+    ) -> Answer:
         """One request; `path` is decoded, as servers hand it over."""
         sent: list[dict[str, Any]] = []
 
@@ -48,9 +60,17 @@ class Client:
         return await self.get(path, method="HEAD", **more)
 
     async def post(
-        self, path: str, pieces: Iterable[bytes | BaseException], /, *, headers: Sequence[tuple[str, str]] = (), method: str = "POST"
+        self,
+        path: str,
+        pieces: Iterable[bytes | BaseException],
+        /,
+        *,
+        headers: Sequence[tuple[str, str]] = (),
+        method: str = "POST",
     ) -> Answer:
-        """Send a body in pieces; an EOFError among them is a client that leaves, any other error is raised by the server's side."""
+        """Send a body in pieces; an EOFError among them is a client that leaves, any other error is
+        raised by the server's side.
+        """
         sent: list[dict[str, Any]] = []
 
         async def send(message: dict[str, Any]) -> None:
@@ -64,7 +84,13 @@ class Client:
         await self.application(self.scope(path, method, "", headers), receive, send)
         return _answer(sent)
 
-    def scope(self, path: str, method: str = "GET", query: str = "", headers: Sequence[tuple[str, str]] = ()) -> dict[str, Any]:
+    def scope(
+        self,
+        path: str,
+        method: str = "GET",
+        query: str = "",
+        headers: Sequence[tuple[str, str]] = (),
+    ) -> dict[str, Any]:
         return {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.3"},
@@ -75,7 +101,9 @@ class Client:
             "raw_path": path.encode("utf-8", "surrogateescape"),
             "root_path": self.root_path,
             "query_string": query.encode(),
-            "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in headers],
+            "headers": [
+                (name.lower().encode(), value.encode("latin-1")) for name, value in headers
+            ],
             "client": ("127.0.0.1", 1),
             "server": ("127.0.0.1", 80),
             "extensions": {"http.response.pathsend": {}} if self.pathsend else {},
@@ -107,9 +135,15 @@ def _answer(sent: Sequence[dict[str, Any]]) -> Answer:
     assert len(names) == len(set(names)), f"a header twice: {names}"
     assert all(isinstance(text, bytes) for header in start["headers"] for text in header)
     assert rest, "an answer without an end"
-    assert [message.get("more_body", False) for message in rest] == [True] * (len(rest) - 1) + [False]
-    files = tuple(Path(message["path"]) for message in rest if message["type"] == "http.response.pathsend")
-    data = b"".join(message.get("body", b"") for message in rest) + b"".join(path.read_bytes() for path in files)
+    assert [message.get("more_body", False) for message in rest] == [True] * (len(rest) - 1) + [
+        False
+    ]
+    files = tuple(
+        Path(message["path"]) for message in rest if message["type"] == "http.response.pathsend"
+    )
+    data = b"".join(message.get("body", b"") for message in rest) + b"".join(
+        path.read_bytes() for path in files
+    )
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in start["headers"]}
     return Answer(start["status"], headers, data, len(rest), files)
 

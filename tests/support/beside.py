@@ -1,4 +1,6 @@
-"""Uploads by processes of their own, into the home of a rehearsal: beside this process, or until they die at a named step."""
+"""Uploads by processes of their own, into the home of a rehearsal: beside this process, or until
+they die at a named step.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +12,14 @@ from collections.abc import Sequence
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
-from reconciler.engine import Step, listen
+from reconciler.engine import Checkpoint, listen
 from reconciler.engine.service import Service, uploaded_file
 from tests.support.rehearsal import rehearsal
 
 
-def started(folder: Path, names: Sequence[str], die_at: Step | None = None) -> ForkServerProcess:
+def started(
+    folder: Path, names: Sequence[str], die_at: Checkpoint | None = None
+) -> ForkServerProcess:
     """A process that uploads a file of each name, one after the other. `folder`: of the rehearsal."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.support.beside"])
@@ -24,7 +28,7 @@ def started(folder: Path, names: Sequence[str], die_at: Step | None = None) -> F
     return process
 
 
-def _uploads(folder: str, names: list[str], die_at: Step | None) -> None:
+def _uploads(folder: str, names: list[str], die_at: Checkpoint | None) -> None:
     listen(lambda reached: os.kill(os.getpid(), signal.SIGKILL) if reached is die_at else None)
 
     async def send(service: Service) -> None:

@@ -1,4 +1,6 @@
-"""Fakes of what the engine hands to a plugin: calls over a dictionary of pages, conduits over a dictionary of groups."""
+"""Fakes of what the engine hands to a plugin: calls over a dictionary of pages, conduits over a
+dictionary of groups.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ from urllib.parse import urljoin
 
 import msgspec
 
-from reconciler.model import sealed
+from reconciler.model import identify
 from reconciler.plugin import (
     ActiveFilter,
     Artifact,
@@ -35,8 +37,17 @@ from reconciler.plugin import (
 BASE = "https://index.example.org/simple/"
 
 
-def page(body: bytes | str, media_type: str, *, url: str = BASE, validator: str = "v1", charset: str = "utf-8") -> Page:
-    return Page(url, body.encode() if isinstance(body, str) else body, validator, media_type, charset)
+def page(
+    body: bytes | str,
+    media_type: str,
+    *,
+    url: str = BASE,
+    validator: str = "v1",
+    charset: str = "utf-8",
+) -> Page:
+    return Page(
+        url, body.encode() if isinstance(body, str) else body, validator, media_type, charset
+    )
 
 
 @dataclass
@@ -55,7 +66,9 @@ class FakeRepository:
 
 @dataclass
 class FakePads:
-    """WritableScratchpads. What is noted must be JSON, and comes back as a copy. `notes`: the last one by owner, as JSON."""
+    """WritableScratchpads. What is noted must be JSON, and comes back as a copy. `notes`: the last
+    one by owner, as JSON.
+    """
 
     notes: dict[str, str] = field(default_factory=dict, kw_only=True)
 
@@ -74,17 +87,20 @@ class FakePads:
 
 @dataclass
 class FakeReading(FakePads):
-    """A ReadingCall with notes. `pages`: by the URL as it is asked for (`foo/`); an error among them is raised.
+    """A ReadingCall with notes. `pages`: by the URL as it is asked for (`foo/`); an error among
+    them is raised.
 
-    `files`: what `get_file` and `get_part` find, by the URL as it is asked for, or by sha256. `committed`: validators that count as
-    unchanged. What was asked for is kept for assertions.
+    `files`: what `get_file` and `get_part` find, by the URL as it is asked for, or by sha256.
+    `committed`: validators that count as unchanged. What was asked for is kept for assertions.
     """
 
     pages: Mapping[str, Page | Exception]
     options: Any = None
     committed: frozenset[str] = frozenset()
     url: str = BASE
-    config: PluginCallConfiguration = field(default_factory=lambda: PluginCallConfiguration({}, {}, {}))
+    config: PluginCallConfiguration = field(
+        default_factory=lambda: PluginCallConfiguration({}, {}, {})
+    )
     repository: FakeRepository = field(default_factory=FakeRepository)
     asked: list[tuple[str, str, int | None]] = field(default_factory=list)
     validators: list[str] = field(default_factory=list)
@@ -128,7 +144,9 @@ class FakeReading(FakePads):
 
 @dataclass
 class FakeCall(FakeReading):
-    """An ImporterCall. `refused`: reasons by key. `others`: groups that an earlier source owns. `partial`: `incomplete` was called."""
+    """An ImporterCall. `refused`: reasons by key. `others`: groups that an earlier source owns.
+    `partial`: `incomplete` was called.
+    """
 
     refused: dict[str, str] = field(default_factory=dict)
     others: frozenset[str] = frozenset()
@@ -159,7 +177,9 @@ class FakeMembers:
 
 @dataclass
 class FakeSyncConduit(FakeReading):
-    """A SyncConduit over `members`, what the source holds. What is recorded is kept for assertions, and `after` carries it out."""
+    """A SyncConduit over `members`, what the source holds. What is recorded is kept for assertions,
+    and `after` carries it out.
+    """
 
     members: Mapping[str, list[StoredUnit]] = field(default_factory=dict)
     saved: list[tuple[str, Unit]] = field(default_factory=list)
@@ -173,10 +193,15 @@ class FakeSyncConduit(FakeReading):
     def units(self, group: str) -> list[StoredUnit]:
         return FakeMembers(self.members).units(group)
 
-    def init_unit(self, type: str, key: str, metadata: Mapping[str, Any], artifacts: Sequence[Artifact] = ()) -> Unit:
+    def init_unit(
+        self, type: str, key: str, metadata: Mapping[str, Any], artifacts: Sequence[Artifact] = ()
+    ) -> Unit:
         unit = Unit(type, key, dict(metadata), list(artifacts))
-        measured = [msgspec.structs.replace(one, sha256=one.sha256 or "0" * 64) for one in artifacts]
-        sealed(msgspec.structs.replace(unit, artifacts=measured), "any")
+        measured = [
+            msgspec.structs.replace(artifact, sha256=artifact.sha256 or "0" * 64)
+            for artifact in artifacts
+        ]
+        identify(msgspec.structs.replace(unit, artifacts=measured), "any")
         return unit
 
     def save_unit(self, group: str, unit: Unit) -> None:
@@ -194,8 +219,15 @@ class FakeSyncConduit(FakeReading):
 
     @property
     def after(self) -> dict[str, list[StoredUnit]]:
-        """What the source holds once the record has been carried out, `select` letting everything in; no empty groups."""
-        left = {(u.group, u.type, u.key): u for units in self.members.values() for u in units if u not in self.removed}
+        """What the source holds once the record has been carried out, `select` letting everything
+        in; no empty groups.
+        """
+        left = {
+            (u.group, u.type, u.key): u
+            for units in self.members.values()
+            for u in units
+            if u not in self.removed
+        }
         arrived = [*self.associated, *(stored(unit, group) for group, unit in self.saved)]
         left |= {(unit.group, unit.type, unit.key): unit for unit in arrived}
         found: dict[str, list[StoredUnit]] = {}
@@ -205,9 +237,17 @@ class FakeSyncConduit(FakeReading):
 
 
 class FakeUploadConduit(FakePads, FakeMembers):
-    """An UploadConduit and a ReceiveConduit over groups of units. `importer`: what becomes of files, for publishers."""
+    """An UploadConduit and a ReceiveConduit over groups of units. `importer`: what becomes of
+    files, for publishers.
+    """
 
-    def __init__(self, groups: Mapping[str, list[StoredUnit]], *, options: Any = None, importer: Importer | None = None) -> None:
+    def __init__(
+        self,
+        groups: Mapping[str, list[StoredUnit]],
+        *,
+        options: Any = None,
+        importer: Importer | None = None,
+    ) -> None:
         FakePads.__init__(self)
         FakeMembers.__init__(self, groups)
         self.options = options
@@ -224,13 +264,17 @@ class FakeUploadConduit(FakePads, FakeMembers):
 
 @dataclass
 class FakeOutput:
-    """Everything that was emitted. `pages`: (path, media type) -> body; `files`: path -> (sha256, media type)."""
+    """Everything that was emitted. `pages`: (path, media type) -> body; `files`: path -> (sha256,
+    media type).
+    """
 
     pages: dict[tuple[str, str], bytes] = field(default_factory=dict)
     files: dict[str, tuple[str, str]] = field(default_factory=dict)
     aliases: dict[tuple[str, str], str] = field(default_factory=dict)
 
-    def page(self, path: str, body: bytes, media_type: str, *, aliases: tuple[str, ...] = ()) -> None:
+    def page(
+        self, path: str, body: bytes, media_type: str, *, aliases: tuple[str, ...] = ()
+    ) -> None:
         assert (path, media_type) not in self.pages, f"{path} emitted twice as {media_type}"
         self.pages[path, media_type] = body
         for alias in aliases:
@@ -244,7 +288,13 @@ class FakeOutput:
 class FakePublishConduit(FakePads, FakeMembers):
     """A PublishConduit over groups of units. `changed_groups`: None for every one."""
 
-    def __init__(self, groups: Mapping[str, list[StoredUnit]], *, changed_groups: list[str] | None = None, options: Any = None) -> None:
+    def __init__(
+        self,
+        groups: Mapping[str, list[StoredUnit]],
+        *,
+        changed_groups: list[str] | None = None,
+        options: Any = None,
+    ) -> None:
         FakePads.__init__(self)
         FakeMembers.__init__(self, groups)
         self.options = options
@@ -278,16 +328,24 @@ class FakePublishConduit(FakePads, FakeMembers):
 
 def stored(unit: Unit, group: str) -> StoredUnit:
     """A unit as the database would give it back."""
-    artifacts = [StoredArtifact(artifact.path, artifact.sha256, artifact.size) for artifact in unit.artifacts]
-    return StoredUnit(artifacts=artifacts, group=group, key=unit.key, metadata=unit.metadata, type=unit.type)
+    artifacts = [
+        StoredArtifact(artifact.path, artifact.sha256, artifact.size) for artifact in unit.artifacts
+    ]
+    return StoredUnit(
+        artifacts=artifacts, group=group, key=unit.key, metadata=unit.metadata, type=unit.type
+    )
 
 
 def write_tree(output: FakeOutput, contents: Mapping[str, bytes], root: Path) -> None:
-    """Write a published tree as an export has it: `contents` is sha256 -> bytes; pages become `index.html` and `index.json`."""
+    """Write a published tree as an export has it: `contents` is sha256 -> bytes; pages become
+    `index.html` and `index.json`.
+    """
     for (path, media_type), body in output.pages.items():
         folder = root / path
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / ("index.json" if media_type.endswith("+json") else "index.html")).write_bytes(body)
+        (folder / ("index.json" if media_type.endswith("+json") else "index.html")).write_bytes(
+            body
+        )
     for path, (sha256, _) in output.files.items():
         target = root / path
         target.parent.mkdir(parents=True, exist_ok=True)

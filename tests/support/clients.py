@@ -1,4 +1,6 @@
-"""The programs that users run, as they run them: our command line, pip, uv and poetry, each without any configuration of the machine."""
+"""The programs that users run, as they run them: our command line, pip, uv and poetry, each without
+any configuration of the machine.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,14 @@ def isolated(home: Path, **more: str) -> dict[str, str]:
 def run(words: Sequence[str | Path], home: Path, *, folder: Path | None = None, **more: str) -> str:
     """Run a program to its end; everything that it said. It must succeed."""
     done = subprocess.run(
-        words, cwd=folder, env=isolated(home, **more), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=PATIENCE, check=False
+        words,
+        cwd=folder,
+        env=isolated(home, **more),
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=PATIENCE,
+        check=False,
     )
     assert done.returncode == 0, done.stdout
     return done.stdout
@@ -45,7 +54,18 @@ def run(words: Sequence[str | Path], home: Path, *, folder: Path | None = None, 
 
 def pip_installs(index: str, home: Path, *packages: str) -> str:
     """Install wheels into `<home>/pip` from this index alone; what pip said."""
-    words: list[str | Path] = [sys.executable, "-m", "pip", "install", "--no-compile", "--target", home / "pip", "--index-url", index, *packages]
+    words: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--no-compile",
+        "--target",
+        home / "pip",
+        "--index-url",
+        index,
+        *packages,
+    ]
     return run(words, home)
 
 
@@ -67,7 +87,9 @@ def uv_installs(index: str, home: Path, *packages: str) -> str:
 
 
 def poetry_installs(index: str, home: Path, packages: Mapping[str, str]) -> str:
-    """Lock and install a project whose only source is this index, into `<home>/poetry/.venv`; what poetry said."""
+    """Lock and install a project whose only source is this index, into `<home>/poetry/.venv`; what
+    poetry said.
+    """
     project = home / "poetry"
     project.mkdir()
     wanted = ", ".join(f'"{name}{specifier}"' for name, specifier in packages.items())
@@ -96,12 +118,15 @@ priority = "primary"
         "POETRY_KEYRING_ENABLED": "false",
     }
     said = run([program("poetry"), "lock", "--no-interaction"], home, folder=project, **settings)
-    return said + run([program("poetry"), "install", "--no-interaction"], home, folder=project, **settings)
+    return said + run(
+        [program("poetry"), "install", "--no-interaction"], home, folder=project, **settings
+    )
 
 
 @contextmanager
 def served(home: Path, *, warns: bool = False, **more: str) -> Iterator[str]:
-    """`reconciler serve` on a free port, over this home; its URL, which ends with a slash. `more`: variables of its environment.
+    """`reconciler serve` on a free port, over this home; its URL, which ends with a slash. `more`:
+    variables of its environment.
 
     `warns`: does it have something to say before it serves?
     """
@@ -123,7 +148,9 @@ def served(home: Path, *, warns: bool = False, **more: str) -> Iterator[str]:
 
 @contextmanager
 def python_http_server(folder: Path) -> Iterator[str]:
-    """What `python -m http.server` does with a folder, on a free port; its URL, which ends with a slash."""
+    """What `python -m http.server` does with a folder, on a free port; its URL, which ends with a
+    slash.
+    """
 
     class Quiet(SimpleHTTPRequestHandler):
         def __init__(self, *arguments: object) -> None:

@@ -8,8 +8,28 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from reconciler.database import CommitResult, CommittedGroup, Database, Reader, StagedGroup, StagedMember, Writer
-from reconciler.model import Artifact, Digest, Kind, Meta, Origin, Publication, Repository, Sealed, Unit, group_digest, sealed
+from reconciler.database import (
+    CommitResult,
+    CommittedGroup,
+    Database,
+    Reader,
+    StagedGroup,
+    StagedMember,
+    Writer,
+)
+from reconciler.model import (
+    Artifact,
+    Digest,
+    IdentifiedUnit,
+    Kind,
+    Meta,
+    Origin,
+    Publication,
+    Repository,
+    Unit,
+    group_digest,
+    identify,
+)
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 SELECTION = Digest.of(b"selection")
@@ -42,11 +62,13 @@ def created_publication(writer: Writer, name: str = "team", path: str = "team") 
     return writer.actual_state().publications[name].id
 
 
-def a_unit(group: str, key: str, note: str = "", *, artifact: bool = False, size: int | None = None) -> Sealed:
+def a_unit(
+    group: str, key: str, note: str = "", *, artifact: bool = False, size: int | None = None
+) -> IdentifiedUnit:
     """Content of its own for every combination of arguments."""
     sha256 = hashlib.sha256(f"{group}/{key}".encode()).hexdigest()
     artifacts = [Artifact(key, sha256, size)] if artifact else []
-    return sealed(Unit("test.file", key, {"note": note}, artifacts), group)
+    return identify(Unit("test.file", key, {"note": note}, artifacts), group)
 
 
 def committed(name: str, validator: str | None = "v1") -> CommittedGroup:
@@ -55,15 +77,18 @@ def committed(name: str, validator: str | None = "v1") -> CommittedGroup:
 
 def group_digests(reader: Reader, repository_id: int, names: Iterable[str]) -> dict[str, Digest]:
     """Of those groups that hold units now, from these units."""
-    return {name: group_digest(one.digest for one in found) for name, found in reader.current_units(repository_id, names).items()}
+    return {
+        name: group_digest(one.digest for one in found)
+        for name, found in reader.current_units(repository_id, names).items()
+    }
 
 
 def change(
     writer: Writer,
     repository_id: int,
     *,
-    joins: Iterable[Sealed] = (),
-    leaves: Iterable[Sealed] = (),
+    joins: Iterable[IdentifiedUnit] = (),
+    leaves: Iterable[IdentifiedUnit] = (),
     source: str = "remote:a",
     was: Mapping[str, Digest] | None = None,
 ) -> CommitResult:
@@ -75,7 +100,7 @@ def change(
     with writer.stage(repository_id) as stage:
         stage.add(
             [StagedGroup(name, source, seen.get(name), committed(name)) for name in names],
-            [StagedMember(one.group, one.digest, source, True) for one in joins]
-            + [StagedMember(one.group, one.digest, source, False) for one in leaves],
+            [StagedMember(join.group, join.digest, source, True) for join in joins]
+            + [StagedMember(leave.group, leave.digest, source, False) for leave in leaves],
         )
         return stage.commit({}, {}, NOW)

@@ -1,6 +1,8 @@
-"""Commands in processes of their own, which end as a power cut would end them: at a named step, passed for the n-th time.
+"""Commands in processes of their own, which end as a power cut would end them: at a named step,
+passed for the n-th time.
 
-The processes are forked off one that has imported everything, so that each costs no more than what it does.
+The processes are forked off one that has imported everything, so that each costs no more than what
+it does.
 """
 
 from __future__ import annotations
@@ -15,12 +17,19 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 from reconciler.cli.main import run
-from reconciler.engine import Step, lease, listen
+from reconciler.engine import Checkpoint, listen
+from reconciler.engine.run import lease
 
-_PRELOADED = ["tests.support.driver", "reconciler.manifest", "reconciler.remote.wire", "reconciler_python", "alembic.command"]
+_PRELOADED = [
+    "tests.support.driver",
+    "reconciler.manifest",
+    "reconciler.remote.http_fetcher",
+    "reconciler_python",
+    "alembic.command",
+]
 
 
-def killed_at(step: Step, occurrence: int, words: Sequence[str], log: Path) -> None:
+def killed_at(step: Checkpoint, occurrence: int, words: Sequence[str], log: Path) -> None:
     """Run a command that must die at this step. `log`: where its output goes."""
     process = _started(step.value, occurrence, words, log)
     process.join()
@@ -28,17 +37,23 @@ def killed_at(step: Step, occurrence: int, words: Sequence[str], log: Path) -> N
 
 
 def other_run(words: Sequence[str], log: Path, *, patience: float = 0.2) -> int:
-    """The exit code of a command that runs beside this process. `patience`: seconds for which it waits for the lease of a publication."""
+    """The exit code of a command that runs beside this process. `patience`: seconds for which it
+    waits for the lease of a publication.
+    """
     process = _started("", 0, words, log, patience)
     process.join()
     assert process.exitcode is not None
     return process.exitcode
 
 
-def _started(step: str, occurrence: int, words: Sequence[str], log: Path, patience: float = lease.PATIENCE) -> ForkServerProcess:
+def _started(
+    step: str, occurrence: int, words: Sequence[str], log: Path, patience: float = lease.PATIENCE
+) -> ForkServerProcess:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(_PRELOADED)
-    process = context.Process(target=_run, args=(step, occurrence, list(words), str(log), patience), daemon=True)
+    process = context.Process(
+        target=_run, args=(step, occurrence, list(words), str(log), patience), daemon=True
+    )
     process.start()
     return process
 
@@ -52,7 +67,7 @@ def _run(step: str, occurrence: int, words: list[str], log: str, patience: float
     os.dup2(descriptor, 2)
     passed = count(1)
 
-    def die(reached: Step) -> None:
+    def die(reached: Checkpoint) -> None:
         if reached == step and next(passed) == occurrence:
             os.kill(os.getpid(), signal.SIGKILL)
 

@@ -15,7 +15,11 @@ T = TypeVar("T")
 LIMIT = 1_000_000
 
 
-def meet(talk: Callable[[FaultyServer, Fetcher], Awaitable[T]], settings: Remote | None = None, server: FaultyServer | None = None) -> T:
+def meet(
+    talk: Callable[[FaultyServer, Fetcher], Awaitable[T]],
+    settings: Remote | None = None,
+    server: FaultyServer | None = None,
+) -> T:
     """Run `talk` between a server and a fetcher whose own host it is."""
 
     async def main() -> T:
@@ -29,7 +33,13 @@ def meet(talk: Callable[[FaultyServer, Fetcher], Awaitable[T]], settings: Remote
     return asyncio.run(main())
 
 
-def get(answer: Answer, settings: Remote | None = None, *, limit: int = LIMIT, server: FaultyServer | None = None) -> Response:
+def get(
+    answer: Answer,
+    settings: Remote | None = None,
+    *,
+    limit: int = LIMIT,
+    server: FaultyServer | None = None,
+) -> Response:
     """GET /x, answered by `answer`."""
 
     async def talk(upstream: FaultyServer, fetcher: Fetcher) -> Response:

@@ -12,12 +12,13 @@ For programs that run beside the test (a subprocess, synchronous code):
     with running(lambda server: server.on("/simple/", body(b"hello"))) as server:
         subprocess.run([..., server.url("/simple/")])
 
-Answers: `body`, `status`, `truncated`, `broken_chunks`, `corrupted`, `late`, `dripping`, `huge`, `gzip_bomb`, `redirect`,
-`hang_up`, `not_http`. A wrong content type or broken JSON is `body(b"{", content_type="application/json")`. A path without an
-answer is a 404. Hosts that vanish: `closed_port()` for a port that nobody listens on, and `http://host.invalid/` for a name that
-never resolves (RFC 6761). `server.url(path, host="localhost")` is the same server under another host name.
-`FaultyServer(tls=True)` speaks TLS with the certificate in `CERTIFICATE` (self-signed for localhost and 127.0.0.1, its
-throw-away key in the same file).
+Answers: `body`, `status`, `truncated`, `broken_chunks`, `corrupted`, `late`, `dripping`, `huge`,
+`gzip_bomb`, `redirect`, `hang_up`, `not_http`. A wrong content type or broken JSON is `body(b"{",
+content_type="application/json")`. A path without an answer is a 404. Hosts that vanish:
+`closed_port()` for a port that nobody listens on, and `http://host.invalid/` for a name that never
+resolves (RFC 6761). `server.url(path, host="localhost")` is the same server under another host
+name. `FaultyServer(tls=True)` speaks TLS with the certificate in `CERTIFICATE` (self-signed for
+localhost and 127.0.0.1, its throw-away key in the same file).
 """
 
 from __future__ import annotations
@@ -54,7 +55,9 @@ class Request:
 class FaultyServer:
     """Answers by path. Async context manager; `on` may be called at any time."""
 
-    def __init__(self, *, tls: bool = False, client_certificates: bool = False, address: str = "127.0.0.1") -> None:
+    def __init__(
+        self, *, tls: bool = False, client_certificates: bool = False, address: str = "127.0.0.1"
+    ) -> None:
         self.requests: list[Request] = []
         self.port = 0
         self._address = address
@@ -83,7 +86,12 @@ class FaultyServer:
         await web.SockSite(self._runner, listener, ssl_context=self._tls).start()
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         if self._runner is not None:
             await self._runner.cleanup()
 
@@ -98,7 +106,9 @@ class FaultyServer:
 
 
 @contextmanager
-def running(prepare: Callable[[FaultyServer], None], *, tls: bool = False) -> Iterator[FaultyServer]:
+def running(
+    prepare: Callable[[FaultyServer], None], *, tls: bool = False
+) -> Iterator[FaultyServer]:
     """A FaultyServer in a thread of its own; `prepare` gives it its answers."""
     server = FaultyServer(tls=tls)
     prepare(server)
@@ -132,7 +142,13 @@ def closed_port() -> int:
         return port
 
 
-def body(data: bytes, *, content_type: str = "application/octet-stream", headers: dict[str, str] | None = None, conditional: bool = False) -> Answer:
+def body(
+    data: bytes,
+    *,
+    content_type: str = "application/octet-stream",
+    headers: dict[str, str] | None = None,
+    conditional: bool = False,
+) -> Answer:
     """An honest answer. `conditional`: with an ETag, and 304 for whoever has it already."""
     etag = f'"{hashlib.sha256(data).hexdigest()[:16]}"'
 
@@ -147,11 +163,16 @@ def body(data: bytes, *, content_type: str = "application/octet-stream", headers
     return answer
 
 
-def status(code: int, *, retry_after: str | None = None, headers: dict[str, str] | None = None) -> Answer:
+def status(
+    code: int, *, retry_after: str | None = None, headers: dict[str, str] | None = None
+) -> Answer:
     """A bare status."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
-        return web.Response(status=code, headers={**(headers or {}), **({"Retry-After": retry_after} if retry_after else {})})
+        return web.Response(
+            status=code,
+            headers={**(headers or {}), **({"Retry-After": retry_after} if retry_after else {})},
+        )
 
     return answer
 

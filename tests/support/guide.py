@@ -33,24 +33,36 @@ class Snippet:
 @lru_cache(maxsize=1)
 def snippets() -> tuple[Snippet, ...]:
     text = GUIDE.read_text(encoding="utf-8")
-    return tuple(Snippet(found[1], found[2], text.count("\n", 0, found.start()) + 2) for found in _SNIPPET.finditer(text))
+    return tuple(
+        Snippet(found[1], found[2], text.count("\n", 0, found.start()) + 2)
+        for found in _SNIPPET.finditer(text)
+    )
 
 
 def in_language(language: str) -> list[Snippet]:
-    return [one for one in snippets() if one.language == language]
+    return [snippet for snippet in snippets() if snippet.language == language]
 
 
 def commands() -> list[str]:
     """Every command line of ours that it shows, in a block or in a sentence."""
-    inline = re.findall(r"`(reconciler [^`\n]+)`", _SNIPPET.sub("", GUIDE.read_text(encoding="utf-8")))
-    blocks = [line for one in in_language("sh") for line in one.text.splitlines() if line.startswith("reconciler ")]
+    inline = re.findall(
+        r"`(reconciler [^`\n]+)`", _SNIPPET.sub("", GUIDE.read_text(encoding="utf-8"))
+    )
+    blocks = [
+        line
+        for one in in_language("sh")
+        for line in one.text.splitlines()
+        if line.startswith("reconciler ")
+    ]
     return sorted({*inline, *blocks})
 
 
 def written_out(folder: Path) -> list[Path]:
-    """The files that the Python snippets make, in order: one that begins with `# <path>` begins a file, others go on with it.
+    """The files that the Python snippets make, in order: one that begins with `# <path>` begins a
+    file, others go on with it.
 
-    Every line stands in its file where it stands in the guide, so that whatever points at one points at the other.
+    Every line stands in its file where it stands in the guide, so that whatever points at one
+    points at the other.
     """
     files: dict[str, list[str]] = {}
     lines: list[str] = []
@@ -78,10 +90,22 @@ def plugin_module(folder: Path) -> Any:
 
 def entry_points() -> list[EntryPoint]:
     """Those that the guide's `pyproject.toml` advertises."""
-    [project] = [tomllib.loads(one.text)["project"] for one in in_language("toml") if one.text.startswith("# pyproject.toml")]
-    return [EntryPoint(name, value, group) for group, points in project["entry-points"].items() for name, value in points.items()]
+    [project] = [
+        tomllib.loads(one.text)["project"]
+        for one in in_language("toml")
+        if one.text.startswith("# pyproject.toml")
+    ]
+    return [
+        EntryPoint(name, value, group)
+        for group, points in project["entry-points"].items()
+        for name, value in points.items()
+    ]
 
 
 def registry() -> Registry:
-    """A registry in which the guide's plugin is installed and nothing else. Its module must have been imported."""
-    return Registry(points=lambda group: [point for point in entry_points() if point.group == group])
+    """A registry in which the guide's plugin is installed and nothing else. Its module must have
+    been imported.
+    """
+    return Registry(
+        points=lambda group: [point for point in entry_points() if point.group == group]
+    )

@@ -1,7 +1,9 @@
-"""A site whose plugins do what a test tells them, and keep a journal of it. Content comes out of the manifest: nobody asks upstream.
+"""A site whose plugins do what a test tells them, and keep a journal of it. Content comes out of
+the manifest: nobody asks upstream.
 
-`Hooked(folder, registry)` applies manifests in this process. `plugins(shelf, behaviour)` are the importer `notes`, the publisher `notes`
-and the content type `notes.note`; a source's `groups` says which keys each group holds.
+`Hooked(folder, registry)` applies manifests in this process. `plugins(shelf, behaviour)` are the
+importer `notes`, the publisher `notes` and the content type `notes.note`; a source's `groups` says
+which keys each group holds.
 """
 
 from __future__ import annotations
@@ -40,7 +42,9 @@ NOTE = "notes.note"
 
 @dataclass
 class Behaviour:
-    """What the plugins do. `raising`: by method; `rendering`: instead of one page for each group; `journal`: (method, repository, colour)."""
+    """What the plugins do. `raising`: by method; `rendering`: instead of one page for each group;
+    `journal`: (method, repository, colour).
+    """
 
     raising: dict[str, BaseException] = field(default_factory=dict)
     rendering: Callable[[PublishConduit], None] | None = None
@@ -49,7 +53,9 @@ class Behaviour:
     kept: list[Any] = field(default_factory=list)
     folders: list[Path] = field(default_factory=list)
 
-    def called(self, method: str, repository: RepositoryInfo, config: PluginCallConfiguration) -> None:
+    def called(
+        self, method: str, repository: RepositoryInfo, config: PluginCallConfiguration
+    ) -> None:
         self.journal.append((method, repository.name, config.get("colour", "")))
         self.folders.append(repository.working_directory)
         (self.folders[-1] / f"{method}.txt").write_text(method, encoding="utf-8")
@@ -78,7 +84,13 @@ class Note(ContentType):
     plural = "notes"
 
 
-def plugins(shelf: Shelf, behaviour: Behaviour, *, importers: Sequence[str] = ("notes",), publishers: Sequence[str] = ("notes",)) -> Registry:
+def plugins(
+    shelf: Shelf,
+    behaviour: Behaviour,
+    *,
+    importers: Sequence[str] = ("notes",),
+    publishers: Sequence[str] = ("notes",),
+) -> Registry:
     """One plugin of each ID, all with this behaviour."""
     shelf.add(
         importers={id: _importer(id, behaviour) for id in importers},
@@ -96,13 +108,22 @@ def _importer(id: str, behaviour: Behaviour) -> type[Importer]:
         def metadata(cls) -> Metadata:
             return Metadata(id, "Notes", (NOTE,), ">=1.0,<2")
 
-        def validate_config(self, repository: RepositoryInfo, config: PluginCallConfiguration, conduit: ValidateConduit) -> None:
+        def validate_config(
+            self,
+            repository: RepositoryInfo,
+            config: PluginCallConfiguration,
+            conduit: ValidateConduit,
+        ) -> None:
             _validate(behaviour, "validate_importer", repository, config, conduit)
 
-        def importer_added(self, repository: RepositoryInfo, config: PluginCallConfiguration) -> None:
+        def importer_added(
+            self, repository: RepositoryInfo, config: PluginCallConfiguration
+        ) -> None:
             behaviour.called("importer_added", repository, config)
 
-        def importer_removed(self, repository: RepositoryInfo, config: PluginCallConfiguration) -> None:
+        def importer_removed(
+            self, repository: RepositoryInfo, config: PluginCallConfiguration
+        ) -> None:
             behaviour.called("importer_removed", repository, config)
 
         async def sync(self, conduit: SyncConduit, config: PluginCallConfiguration) -> None:
@@ -126,13 +147,22 @@ def _publisher(id: str, behaviour: Behaviour) -> type[Publisher]:
         def metadata(cls) -> Metadata:
             return Metadata(id, "Notes", (NOTE,), ">=1.0,<2")
 
-        def validate_config(self, repository: RepositoryInfo, config: PluginCallConfiguration, conduit: ValidateConduit) -> None:
+        def validate_config(
+            self,
+            repository: RepositoryInfo,
+            config: PluginCallConfiguration,
+            conduit: ValidateConduit,
+        ) -> None:
             _validate(behaviour, "validate_publisher", repository, config, conduit)
 
-        def publisher_added(self, repository: RepositoryInfo, config: PluginCallConfiguration) -> None:
+        def publisher_added(
+            self, repository: RepositoryInfo, config: PluginCallConfiguration
+        ) -> None:
             behaviour.called("publisher_added", repository, config)
 
-        def publisher_removed(self, repository: RepositoryInfo, config: PluginCallConfiguration) -> None:
+        def publisher_removed(
+            self, repository: RepositoryInfo, config: PluginCallConfiguration
+        ) -> None:
             behaviour.called("publisher_removed", repository, config)
 
         def publish(self, conduit: PublishConduit, config: PluginCallConfiguration) -> None:
@@ -141,7 +171,13 @@ def _publisher(id: str, behaviour: Behaviour) -> type[Publisher]:
     return NotePublisher
 
 
-def _validate(behaviour: Behaviour, method: str, repository: RepositoryInfo, config: PluginCallConfiguration, conduit: ValidateConduit) -> None:
+def _validate(
+    behaviour: Behaviour,
+    method: str,
+    repository: RepositoryInfo,
+    config: PluginCallConfiguration,
+    conduit: ValidateConduit,
+) -> None:
     behaviour.called(method, repository, config)
     if behaviour.checking is not None:
         behaviour.checking(config, conduit)
@@ -160,17 +196,35 @@ def render(conduit: PublishConduit) -> None:
 
 def resource(kind: str, name: str, spec: str) -> str:
     """One document; `spec` is a flow mapping without its braces."""
-    return f"apiVersion: reconciler/v1\nkind: {kind}\nmetadata: {{name: {name}}}\nspec: {{{spec}}}\n"
+    return (
+        f"apiVersion: reconciler/v1\nkind: {kind}\nmetadata: {{name: {name}}}\nspec: {{{spec}}}\n"
+    )
 
 
-def repository(name: str = "team", *, groups: str = "a: [one], b: [two]", more: str = "", type: str = "notes", plain: bool = False) -> str:
+def repository(
+    name: str = "team",
+    *,
+    groups: str = "a: [one], b: [two]",
+    more: str = "",
+    type: str = "notes",
+    plain: bool = False,
+) -> str:
     """`more`: further keys of its source; `plain`: without any source."""
-    sources = "" if plain else f"sources: [{{remote: {{name: up, groups: {{{groups}}}{', ' if more else ''}{more}}}}}], "
+    sources = (
+        ""
+        if plain
+        else (
+            "sources: [{remote: {name: up, groups:"
+            f" {{{groups}}}{', ' if more else ''}{more}}}}}], "
+        )
+    )
     return resource("Repository", name, f"type: {type}, {sources}guard: {{maxRemovals: 100%}}")
 
 
 def publication(name: str = "team", *, of: str = "team", more: str = "") -> str:
-    return resource("Publication", name, f"repository: {of}, path: {name}{', ' if more else ''}{more}")
+    return resource(
+        "Publication", name, f"repository: {of}, path: {name}{', ' if more else ''}{more}"
+    )
 
 
 class Hooked:
@@ -199,14 +253,18 @@ class Hooked:
     async def _apply(self, overrides: Sequence[str], prune: bool) -> Report:
         async with Engine(self.home, self.registry, writes=True, clock=lambda: NOW) as engine:
             desired = read([self.manifest], self.registry, overrides=overrides)
-            return await engine.apply(desired, Allowances(prune=prune, allow_destroy=prune), {}, lambda plan: None)
+            return await engine.apply(
+                desired, Allowances(prune=prune, allow_destroy=prune), {}, lambda plan: None
+            )
 
     def plan(self, *overrides: str) -> Plan:
         return asyncio.run(self._plan(overrides))
 
     async def _plan(self, overrides: Sequence[str]) -> Plan:
         async with Engine(self.home, self.registry, clock=lambda: NOW) as engine:
-            return await engine.plan(read([self.manifest], self.registry, overrides=overrides), Allowances())
+            return await engine.plan(
+                read([self.manifest], self.registry, overrides=overrides), Allowances()
+            )
 
     def ask(self, question: Callable[[Reader], Any]) -> Any:
         """An answer of the database."""
@@ -215,7 +273,11 @@ class Hooked:
 
     def recorded(self) -> list[str]:
         """References of everything that is recorded, without the remote."""
-        return sorted(str(ref) for ref in self.ask(lambda reader: reader.actual_state()).resources if str(ref) != "remote/up")
+        return sorted(
+            str(ref)
+            for ref in self.ask(lambda reader: reader.actual_state()).resources
+            if str(ref) != "remote/up"
+        )
 
     def owners(self, name: str = "team") -> list[str]:
         """Plugins that are attached to a repository."""
@@ -238,10 +300,13 @@ class Hooked:
         record = self.ask(lambda reader: reader.publication(one.id))
         if record is None:
             return {}
-        return {entry.path: (entry.media_type, entry.size) for entry in self.ask(lambda reader: list(reader.all_entries(one.id, record.number)))}
+        return {
+            entry.path: (entry.media_type, entry.size)
+            for entry in self.ask(lambda reader: list(reader.all_entries(one.id, record.number)))
+        }
 
 
 def outcome(report: Report, ref: str) -> Outcome:
     """What became of one resource; exactly one thing did."""
-    [found] = [one for one in report.outcomes if one.ref == ref]
+    [found] = [outcome for outcome in report.outcomes if outcome.ref == ref]
     return found

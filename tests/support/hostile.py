@@ -1,7 +1,8 @@
-"""Two repositories in one apply: `bad`, of a plugin that a test spoils, and `sound`, of the same plugin as its author meant it.
+"""Two repositories in one apply: `bad`, of a plugin that a test spoils, and `sound`, of the same
+plugin as its author meant it.
 
-Everything of a plugin can be replaced by name; what is not stays sound. `Hostile` begins with both repositories at version 1, and both
-have something new to bring in.
+Everything of a plugin can be replaced by name; what is not stays sound. `Hostile` begins with both
+repositories at version 1, and both have something new to bring in.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ import pytest
 
 from reconciler.cli import settings
 from reconciler.cli.main import run
-from reconciler.engine import Home, reconcile
-from reconciler.engine.patience import Limits
+from reconciler.engine import Home, engine
+from reconciler.engine.plugin_calls.call_timeouts import CallLimits
 from reconciler.errors import Malformed, PluginFault
 from reconciler.model import stored_unit
 from reconciler.plugin import (
@@ -114,7 +115,9 @@ def units(type: str, group: str, count: int) -> list[Unit]:
     return [Unit(type, f"{group}-{number}", {"number": number}) for number in range(count)]
 
 
-async def record(self: ThingImporter, conduit: SyncConduit, config: PluginCallConfiguration) -> None:
+async def record(
+    self: ThingImporter, conduit: SyncConduit, config: PluginCallConfiguration
+) -> None:
     """The same in the low-level way, to be used as `sync`."""
     for name in GROUPS:
         for unit in units(self.type, name, conduit.options.step):
@@ -146,12 +149,24 @@ FAILURES: dict[str, tuple[Callable[[], None], str]] = {
     "MemoryError": (raising(MemoryError()), "MemoryError"),
     "endless recursion": (recursing, "RecursionError: maximum recursion depth exceeded"),
     "no readable message": (raising(Unreadable()), "Unreadable: its message cannot be read"),
-    "a group of exceptions": (raising(ExceptionGroup("many", [ValueError("one"), KeyError("two")])), "ExceptionGroup: many (2 sub-exceptions)"),
-    "a group with an exit": (raising(BaseExceptionGroup("many", [SystemExit(3)])), "BaseExceptionGroup: many"),
+    "a group of exceptions": (
+        raising(ExceptionGroup("many", [ValueError("one"), KeyError("two")])),
+        "ExceptionGroup: many (2 sub-exceptions)",
+    ),
+    "a group with an exit": (
+        raising(BaseExceptionGroup("many", [SystemExit(3)])),
+        "BaseExceptionGroup: many",
+    ),
     "10 MB of message": (raising(ValueError("loud " * 2_000_000)), "ValueError: loud loud"),
-    "control characters": (raising(ValueError("\x1b[2Jgone\r\nApply: 9 done.\x00\u202e")), "ValueError: [2Jgone Apply: 9 done."),
+    "control characters": (
+        raising(ValueError("\x1b[2Jgone\r\nApply: 9 done.\x00\u202e")),
+        "ValueError: [2Jgone Apply: 9 done.",
+    ),
     "a lone surrogate": (raising(ValueError("half \ud800")), "ValueError: half"),
-    "our own, loudly": (raising(Malformed("first\nsecond\x1b[0m" + "x" * 10_000_000, hint="a\nhint")), "first second"),
+    "our own, loudly": (
+        raising(Malformed("first\nsecond\x1b[0m" + "x" * 10_000_000, hint="a\nhint")),
+        "first second",
+    ),
     "our own, without a text": (raising(PluginFault(b"bytes")), "its message cannot be read"),  # type: ignore[arg-type]
     "a time-out": (raising(TimeoutError("mine")), "TimeoutError: mine"),
 }
@@ -164,28 +179,60 @@ def plugins(importer: Overrides, publisher: Overrides, content: Overrides) -> It
         for name in NAMES:
             over = name == "bad"
             kind = type("Kind", (Thing,), {"id": f"{name}.thing", **(content if over else {})})
-            imports = type("Imports", (ThingImporter,), {"type": f"{name}.thing", **(importer if over else {})})
-            publishes = type("Publishes", (ThingPublisher,), {"type": f"{name}.thing", **(publisher if over else {})})
-            advertised.add(f"{name}-plugin", "1.0", importers={name: imports}, publishers={name: publishes}, types={f"{name}.thing": kind})
+            imports = type(
+                "Imports", (ThingImporter,), {"type": f"{name}.thing", **(importer if over else {})}
+            )
+            publishes = type(
+                "Publishes",
+                (ThingPublisher,),
+                {"type": f"{name}.thing", **(publisher if over else {})},
+            )
+            advertised.add(
+                f"{name}-plugin",
+                "1.0",
+                importers={name: imports},
+                publishers={name: publishes},
+                types={f"{name}.thing": kind},
+            )
         yield advertised.registry()
 
 
 def resource(kind: str, name: str, spec: str) -> str:
-    return f"apiVersion: reconciler/v1\nkind: {kind}\nmetadata: {{name: {name}}}\nspec: {{{spec}}}\n"
+    return (
+        f"apiVersion: reconciler/v1\nkind: {kind}\nmetadata: {{name: {name}}}\nspec: {{{spec}}}\n"
+    )
 
 
-def manifest(step: int, *, url: str = "http://127.0.0.1:9/", remote: str = "", uploads: bool = False) -> str:
+def manifest(
+    step: int, *, url: str = "http://127.0.0.1:9/", remote: str = "", uploads: bool = False
+) -> str:
     documents = []
     for name in NAMES:
-        sources = f"{{remote: {{name: {name}, step: {step}}}}}" + (", {upload: {}}" if uploads else "")
-        documents.append(resource("Remote", name, f"type: {name}, url: '{url}', retries: 0{', ' if remote else ''}{remote}"))
-        documents.append(resource("Repository", name, f"type: {name}, sources: [{sources}], guard: {{maxRemovals: 100%}}"))
+        sources = f"{{remote: {{name: {name}, step: {step}}}}}" + (
+            ", {upload: {}}" if uploads else ""
+        )
+        documents.append(
+            resource(
+                "Remote",
+                name,
+                f"type: {name}, url: '{url}', retries: 0{', ' if remote else ''}{remote}",
+            )
+        )
+        documents.append(
+            resource(
+                "Repository",
+                name,
+                f"type: {name}, sources: [{sources}], guard: {{maxRemovals: 100%}}",
+            )
+        )
         documents.append(resource("Publication", name, f"repository: {name}, path: {name}"))
     return "---\n".join(documents)
 
 
 class Hostile:
-    """Manifests in `<folder>/site.yaml`, state in `<folder>/home`; `before`: what the groups of `bad` held at version 1."""
+    """Manifests in `<folder>/site.yaml`, state in `<folder>/home`; `before`: what the groups of
+    `bad` held at version 1.
+    """
 
     def __init__(self, folder: Path, begun: Path, patch: pytest.MonkeyPatch) -> None:
         shutil.copytree(begun, folder / "home")
@@ -197,9 +244,20 @@ class Hostile:
     def declare(self, step: int, **words: Any) -> None:
         (self.folder / "site.yaml").write_text(manifest(step, **words), encoding="utf-8")
 
-    def apply(self, importer: Overrides | None = None, publisher: Overrides | None = None, content: Overrides | None = None, *words: str) -> Done:
+    def apply(
+        self,
+        importer: Overrides | None = None,
+        publisher: Overrides | None = None,
+        content: Overrides | None = None,
+        *words: str,
+    ) -> Done:
         """One apply in which the plugin `bad` is spoilt like that."""
-        return self.run("apply", str(self.folder / "site.yaml"), *words, spoilt=(importer or {}, publisher or {}, content or {}))
+        return self.run(
+            "apply",
+            str(self.folder / "site.yaml"),
+            *words,
+            spoilt=(importer or {}, publisher or {}, content or {}),
+        )
 
     def run(self, *words: str, spoilt: tuple[Overrides, Overrides, Overrides]) -> Done:
         """One command; `spoilt`: importer, publisher and content type."""
@@ -212,7 +270,9 @@ class Hostile:
         with self.home.database() as database:
             reader = database.reader()
             state = reader.actual_state().repositories[name]
-            found = reader.units(state.id, state.number, list(reader.group_names(state.id, state.number)))
+            found = reader.units(
+                state.id, state.number, list(reader.group_names(state.id, state.number))
+            )
             return {group: [unit.key for unit in units] for group, units in found.items()}
 
     def bodies(self, name: str = "bad") -> list[Any]:
@@ -220,7 +280,9 @@ class Hostile:
         with self.home.database() as database:
             reader = database.reader()
             state = reader.actual_state().repositories[name]
-            rows = reader.members(state.id, state.number, list(reader.group_names(state.id, state.number)))
+            rows = reader.members(
+                state.id, state.number, list(reader.group_names(state.id, state.number))
+            )
             return [stored_unit(body) for members in rows.values() for _, body in members]
 
     def versions(self) -> dict[str, tuple[int, int | None]]:
@@ -248,14 +310,22 @@ class Hostile:
             reader = database.reader()
             publication = reader.actual_state().publications[name]
             record = reader.publication(publication.id)
-            return {entry.path for entry in reader.all_entries(publication.id, record.number)} if record else set()
+            return (
+                {entry.path for entry in reader.all_entries(publication.id, record.number)}
+                if record
+                else set()
+            )
 
 
 def stopped(site: Hostile, what: str) -> Done:
-    """An apply in a process of its own, in which the plugin `bad` has something "that blocks" or "that swallows" its cancellation."""
+    """An apply in a process of its own, in which the plugin `bad` has something "that blocks" or
+    "that swallows" its cancellation.
+    """
     log = site.folder / "log"
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.support.hostile", "reconciler.manifest", "alembic.command"])
+    context.set_forkserver_preload(
+        ["tests.support.hostile", "reconciler.manifest", "alembic.command"]
+    )
     process = context.Process(target=_hang, args=(what, str(site.folder), str(log)), daemon=True)
     process.start()
     process.join(60)
@@ -267,10 +337,12 @@ def _hang(what: str, folder: str, log: str) -> None:
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
-    vars(reconcile)["Limits"] = lambda: Limits(call=0.6, block=0.3)  # in this process alone
+    vars(engine)["CallLimits"] = lambda: CallLimits(call=0.6, block=0.3)  # in this process alone
     name, _, how = what.partition(" that ")
     hang = swallow if how == "swallows" else block
-    overrides = {name: {"read": hang, "declare": block_declaring}.get(name, lambda *arguments: sleep(600))}
+    overrides = {
+        name: {"read": hang, "declare": block_declaring}.get(name, lambda *arguments: sleep(600))
+    }
     kinds = {"select": 2, "publish": 1}
     spoilt: list[Overrides] = [{}, {}, {}]
     spoilt[kinds.get(name, 0)] = overrides
@@ -281,7 +353,7 @@ def _hang(what: str, folder: str, log: str) -> None:
 
 async def block(self: Any, call: Any, group: Group) -> Iterable[Unit]:
     if group.name == "alpha":
-        sleep(600)  # noqa: ASYNC251  # that is what it is about
+        sleep(600)  # that is what it is about  # noqa: ASYNC251  # that is what it is about
     return []
 
 
@@ -310,7 +382,9 @@ def begin(folder: Path, patch: pytest.MonkeyPatch, **words: Any) -> Path:
 
 
 def assert_contained(site: Hostile, done: Done, *says: str) -> None:
-    """It is named and nobody else's: `alpha` of `bad` is as it was and served, `sound` went on, and everything recorded is true."""
+    """It is named and nobody else's: `alpha` of `bad` is as it was and served, `sound` went on, and
+    everything recorded is true.
+    """
     assert_named(site, done, *says)
     assert site.held()["alpha"] == ["alpha-0"]
     assert {"index/", "alpha/"} <= site.served()

@@ -1,8 +1,10 @@
-"""A synthetic package index on disk, for tests and benchmarks: valid, deterministic, of a chosen size.
+"""A synthetic package index on disk, for tests and benchmarks: valid, deterministic, of a chosen
+size.
 
-The same profile and generation give the same files, byte for byte. Generation *g* is the state after *g* rounds of
-change; each adds one release to one project in a hundred. Made again in the same folder with a higher generation,
-only what changed is written, as a real index changes under a mirror.
+The same profile and generation give the same files, byte for byte. Generation *g* is the state
+after *g* rounds of change; each adds one release to one project in a hundred. Made again in the
+same folder with a higher generation, only what changed is written, as a real index changes under a
+mirror.
 
     packages/<aa>/<bb>/<rest of sha256>/<file>[.metadata]
     simple/index.html, simple/index.json, simple/<project>/index.html, simple/<project>/index.json
@@ -26,8 +28,34 @@ from tests.support.index_pages import html_list, html_page, json_list, json_page
 
 LARGEST = 4_000_000
 WORDS = (
-    *("amber", "birch", "cedar", "dune", "ember", "fern", "grove", "heath", "iris", "juniper", "kelp", "linden"),
-    *("moss", "nettle", "opal", "pine", "quill", "reed", "sage", "thistle", "umber", "vale", "willow", "yew"),
+    *(
+        "amber",
+        "birch",
+        "cedar",
+        "dune",
+        "ember",
+        "fern",
+        "grove",
+        "heath",
+        "iris",
+        "juniper",
+        "kelp",
+        "linden",
+    ),
+    *(
+        "moss",
+        "nettle",
+        "opal",
+        "pine",
+        "quill",
+        "reed",
+        "sage",
+        "thistle",
+        "umber",
+        "vale",
+        "willow",
+        "yew",
+    ),
 )
 PLATFORMS = (
     "cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64",
@@ -42,7 +70,9 @@ PRE_RELEASES = ("a1", "b2", "rc1", ".dev3")
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """`projects`: besides the three fixed ones. `payload`: median bytes of a file; sizes are log-normal with `spread`."""
+    """`projects`: besides the three fixed ones. `payload`: median bytes of a file; sizes are
+    log-normal with `spread`.
+    """
 
     projects: int
     releases: float
@@ -58,7 +88,9 @@ PROFILES = {
 
 
 class File(msgspec.Struct, frozen=True):
-    """A distribution as the pages show it. `path`: below the folder. `metadata`: sha256 of `<path>.metadata`, or None."""
+    """A distribution as the pages show it. `path`: below the folder. `metadata`: sha256 of
+    `<path>.metadata`, or None.
+    """
 
     filename: str
     version: str
@@ -100,7 +132,9 @@ class Index(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """What a release is made of. `sizes`: payload bytes of its files; None draws them. `since`: the generation that added it."""
+    """What a release is made of. `sizes`: payload bytes of its files; None draws them. `since`: the
+    generation that added it.
+    """
 
     version: str
     wheels: int
@@ -129,8 +163,12 @@ class Plan:
         return 10_000 + self.position + 1_000_000 * max(release.since for release in self.releases)
 
 
-def make_index(folder: Path, profile: str, *, generation: int = 0, base_url: str = "", serials: bool = True) -> Index:
-    """Make or advance the index in `folder`. `base_url`: where it will be served; without it links are relative."""
+def make_index(
+    folder: Path, profile: str, *, generation: int = 0, base_url: str = "", serials: bool = True
+) -> Index:
+    """Make or advance the index in `folder`. `base_url`: where it will be served; without it links
+    are relative.
+    """
     base_url = base_url.rstrip("/")
     before = _before(folder, profile, base_url, serials)
     projects, written = [], []
@@ -140,14 +178,23 @@ def make_index(folder: Path, profile: str, *, generation: int = 0, base_url: str
             projects.append(known)
             continue
         project = _project(folder, plan, known, PROFILES[profile])
-        put(folder / "simple" / plan.normalized / "index.json", json_page(project, base_url, serials=serials))
-        put(folder / "simple" / plan.normalized / "index.html", html_page(project, base_url, serials=serials))
+        put(
+            folder / "simple" / plan.normalized / "index.json",
+            json_page(project, base_url, serials=serials),
+        )
+        put(
+            folder / "simple" / plan.normalized / "index.html",
+            html_page(project, base_url, serials=serials),
+        )
         projects.append(project)
         written.append(project.normalized)
     index = Index(profile, generation, base_url, serials, projects, written)
     put(folder / "simple" / "index.json", json_list(index))
     put(folder / "simple" / "index.html", html_list(index))
-    lines = [f"/simple/ {index.serial};", *(f"/simple/{project.normalized}/ {project.serial};" for project in projects)]
+    lines = [
+        f"/simple/ {index.serial};",
+        *(f"/simple/{project.normalized}/ {project.serial};" for project in projects),
+    ]
     put(folder / "serials.map", "\n".join([*lines, ""]).encode() if serials else b"")
     put(folder / "index.json", msgspec.json.encode(index))
     return index
@@ -177,14 +224,28 @@ def _before(folder: Path, profile: str, base_url: str, serials: bool) -> dict[st
 
 
 def _plans(profile: Profile, generation: int) -> Iterator[Plan]:
-    changed = [set(_draw("change", g).sample(range(profile.projects), max(1, profile.projects // 100))) for g in range(1, generation + 1)]
+    changed = [
+        set(_draw("change", g).sample(range(profile.projects), max(1, profile.projects // 100)))
+        for g in range(1, generation + 1)
+    ]
     for position in range(profile.projects):
         draw = _draw("project", position)
-        late = [Release(f"9.{g}.0", 2, since=g) for g, positions in enumerate(changed, 1) if position in positions]
-        requires = tuple(f"{normalized(_name(draw.randrange(profile.projects)))}>=0.1" for _ in range(draw.randrange(4)))
+        late = [
+            Release(f"9.{g}.0", 2, since=g)
+            for g, positions in enumerate(changed, 1)
+            if position in positions
+        ]
+        requires = tuple(
+            f"{normalized(_name(draw.randrange(profile.projects)))}>=0.1"
+            for _ in range(draw.randrange(4))
+        )
         text = " ".join(draw.choices(WORDS, k=draw.randrange(50, 600)))
         yield Plan(position, _name(position), (*_releases(draw, profile), *late), requires, text)
-    yield Plan(profile.projects, "fixed-many-files", tuple(Release(f"{k // 10}.{k % 10}.0", 2, 1_000) for k in range(100)))
+    yield Plan(
+        profile.projects,
+        "fixed-many-files",
+        tuple(Release(f"{k // 10}.{k % 10}.0", 2, 1_000) for k in range(100)),
+    )
     yield Plan(profile.projects + 1, "fixed-wheel-20k", (Release("1.0.0", 1, 19_000),))
     yield Plan(profile.projects + 2, "fixed-wheel-5m", (Release("1.0.0", 1, 5_000_000),))
 
@@ -195,13 +256,23 @@ def _releases(draw: random.Random, profile: Profile) -> Iterator[Release]:
         version = f"{k // 4}.{k % 4 + 1}.{draw.randrange(10)}"
         suffix = draw.choice(PRE_RELEASES) if draw.random() < 0.08 else ""
         wheels = max(1, min(5, round(draw.gauss(2, 0.7))))
-        yield Release(version + suffix * (k > 0), wheels, yanked=k > 0 and draw.random() < 0.04, egg=draw.random() < 0.02)
+        yield Release(
+            version + suffix * (k > 0),
+            wheels,
+            yanked=k > 0 and draw.random() < 0.04,
+            egg=draw.random() < 0.02,
+        )
 
 
 def _name(position: int) -> str:
     """Names of every style; some differ from their normalized form."""
     first, second = WORDS[position % len(WORDS)], WORDS[position // len(WORDS) % len(WORDS)]
-    styles = (f"{first}-{second}-{position}", f"{first}_{second}{position}", f"{first.title()}.{second}{position}", f"{first}{second}{position}")
+    styles = (
+        f"{first}-{second}-{position}",
+        f"{first}_{second}{position}",
+        f"{first.title()}.{second}{position}",
+        f"{first}{second}{position}",
+    )
     return styles[position % len(styles)]
 
 
@@ -212,7 +283,12 @@ def _draw(*key: object) -> random.Random:
 def _project(folder: Path, plan: Plan, known: Project | None, profile: Profile) -> Project:
     kept = list(known.files) if known else []
     have = {file.version for file in kept}
-    new = [file for release in plan.releases if release.version not in have for file in _files(folder, plan, release, profile)]
+    new = [
+        file
+        for release in plan.releases
+        if release.version not in have
+        for file in _files(folder, plan, release, profile)
+    ]
     return Project(plan.name, plan.normalized, plan.serial, kept + new)
 
 
@@ -225,23 +301,47 @@ def _files(folder: Path, plan: Plan, release: Release, profile: Profile) -> Iter
         wanted.append(("egg", "py3.11"))
     for place, (kind, tag) in enumerate(wanted):
         payload = draw.randbytes(release.size or _size(draw, profile))
-        built = build(kind, plan.name, release.version, tag, payload, requires_python=requires_python, requires=plan.requires, text=plan.text)
+        built = build(
+            kind,
+            plan.name,
+            release.version,
+            tag,
+            payload,
+            requires_python=requires_python,
+            requires=plan.requires,
+            text=plan.text,
+        )
         uploaded = f"{2024 + release.since % 50}-01-{1 + plan.position % 28:02}T{plan.position % 24:02}:{place:02}:00.000000Z"
         yield _stored(folder, release, built, requires_python, uploaded)
 
 
 def _size(draw: random.Random, profile: Profile) -> int:
-    return int(min(LARGEST, max(500, draw.lognormvariate(math.log(profile.payload), profile.spread))))
+    return int(
+        min(LARGEST, max(500, draw.lognormvariate(math.log(profile.payload), profile.spread)))
+    )
 
 
-def _stored(folder: Path, release: Release, built: Built, requires_python: str, uploaded: str) -> File:
+def _stored(
+    folder: Path, release: Release, built: Built, requires_python: str, uploaded: str
+) -> File:
     sha256 = built.sha256
     path = f"packages/{sha256[:2]}/{sha256[2:4]}/{sha256[4:]}/{built.filename}"
     put(folder / path, built.content)
     if built.kind == "wheel":
         put(folder / f"{path}.metadata", built.metadata)
     metadata = built.metadata_sha256 if built.kind == "wheel" else None
-    return File(built.filename, release.version, built.kind, path, sha256, len(built.content), requires_python, uploaded, release.yanked, metadata)
+    return File(
+        built.filename,
+        release.version,
+        built.kind,
+        path,
+        sha256,
+        len(built.content),
+        requires_python,
+        uploaded,
+        release.yanked,
+        metadata,
+    )
 
 
 def named(projects: Sequence[Project], name: str) -> Project:

@@ -1,4 +1,6 @@
-"""Distribution files of the synthetic index: text deflated, random payload stored, as real ones end up."""
+"""Distribution files of the synthetic index: text deflated, random payload stored, as real ones end
+up.
+"""
 
 from __future__ import annotations
 
@@ -33,25 +35,67 @@ class Built:
         return hashlib.sha256(self.metadata).hexdigest()
 
 
-def build(kind: Kind, name: str, version: str, tag: str, payload: bytes, *, requires_python: str, requires: Sequence[str], text: str) -> Built:
+def build(
+    kind: Kind,
+    name: str,
+    version: str,
+    tag: str,
+    payload: bytes,
+    *,
+    requires_python: str,
+    requires: Sequence[str],
+    text: str,
+) -> Built:
     """One file. `tag`: of a wheel `python-abi-platform`, of an egg its Python, of an sdist nothing."""
     module = name.lower().replace("-", "_").replace(".", "_")
     metadata = _metadata(name, version, requires_python, requires, text)
     stem = f"{module}-{version}"
     if kind == "sdist":
         return Built(
-            f"{stem}.tar.gz", kind, _sdist(stem, {"PKG-INFO": metadata, f"{module}/__init__.py": b"", f"{module}/data.bin": payload}), metadata
+            f"{stem}.tar.gz",
+            kind,
+            _sdist(
+                stem,
+                {"PKG-INFO": metadata, f"{module}/__init__.py": b"", f"{module}/data.bin": payload},
+            ),
+            metadata,
         )
     if kind == "egg":
-        return Built(f"{stem}-{tag}.egg", kind, _zip({"EGG-INFO/PKG-INFO": metadata, f"{module}/data.bin": payload}), metadata)
-    return Built(f"{stem}-{tag}.whl", kind, _wheel(module, version, tag, payload, metadata), metadata)
+        return Built(
+            f"{stem}-{tag}.egg",
+            kind,
+            _zip({"EGG-INFO/PKG-INFO": metadata, f"{module}/data.bin": payload}),
+            metadata,
+        )
+    return Built(
+        f"{stem}-{tag}.whl", kind, _wheel(module, version, tag, payload, metadata), metadata
+    )
 
 
-def _metadata(name: str, version: str, requires_python: str, requires: Sequence[str], text: str) -> bytes:
+def _metadata(
+    name: str, version: str, requires_python: str, requires: Sequence[str], text: str
+) -> bytes:
     """Core metadata 2.1 with a description, as long as real ones are."""
-    lines = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}", "Summary: A synthetic project", "Author: Nobody", "License: MIT"]
-    lines += [f"Requires-Python: {requires_python}", *(f"Requires-Dist: {requirement}" for requirement in requires)]
-    lines += ["Provides-Extra: test", "Requires-Dist: pytest ; extra == 'test'", "Description-Content-Type: text/plain", "", text, ""]
+    lines = [
+        "Metadata-Version: 2.1",
+        f"Name: {name}",
+        f"Version: {version}",
+        "Summary: A synthetic project",
+        "Author: Nobody",
+        "License: MIT",
+    ]
+    lines += [
+        f"Requires-Python: {requires_python}",
+        *(f"Requires-Dist: {requirement}" for requirement in requires),
+    ]
+    lines += [
+        "Provides-Extra: test",
+        "Requires-Dist: pytest ; extra == 'test'",
+        "Description-Content-Type: text/plain",
+        "",
+        text,
+        "",
+    ]
     return "\n".join(lines).encode()
 
 
@@ -59,14 +103,19 @@ def _wheel(module: str, version: str, tag: str, payload: bytes, metadata: bytes)
     info = f"{module}-{version}.dist-info"
     python, abi, platforms = tag.split("-")
     tags = "".join(f"Tag: {python}-{abi}-{platform}\n" for platform in platforms.split("."))
-    wheel = f"Wheel-Version: 1.0\nGenerator: synthetic\nRoot-Is-Purelib: {'true' if platforms == 'any' else 'false'}\n{tags}"
+    wheel = (
+        "Wheel-Version: 1.0\nGenerator: synthetic\nRoot-Is-Purelib:"
+        f" {'true' if platforms == 'any' else 'false'}\n{tags}"
+    )
     members = {
         f"{module}/__init__.py": f'__version__ = "{version}"\n'.encode(),
         f"{module}/data.bin": payload,
         f"{info}/METADATA": metadata,
         f"{info}/WHEEL": wheel.encode(),
     }
-    record = "".join(f"{path},sha256={_urlsafe(data)},{len(data)}\n" for path, data in members.items())
+    record = "".join(
+        f"{path},sha256={_urlsafe(data)},{len(data)}\n" for path, data in members.items()
+    )
     return _zip({**members, f"{info}/RECORD": f"{record}{info}/RECORD,,\n".encode()})
 
 
@@ -80,16 +129,24 @@ def _zip(members: Mapping[str, bytes]) -> bytes:
         for path, data in members.items():
             member = zipfile.ZipInfo(path, MOMENT)
             member.external_attr = 0o644 << 16
-            archive.writestr(member, data, zipfile.ZIP_STORED if path.endswith(".bin") else zipfile.ZIP_DEFLATED)
+            archive.writestr(
+                member, data, zipfile.ZIP_STORED if path.endswith(".bin") else zipfile.ZIP_DEFLATED
+            )
     return buffer.getvalue()
 
 
 def _sdist(top: str, members: Mapping[str, bytes]) -> bytes:
     buffer = io.BytesIO()
-    with gzip.GzipFile("", "wb", 1, buffer, mtime=0) as packed, tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive:
+    with (
+        gzip.GzipFile("", "wb", 1, buffer, mtime=0) as packed,
+        tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive,
+    ):
         for path, data in {
             **members,
-            "pyproject.toml": b'[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n',
+            "pyproject.toml": (
+                b'[build-system]\nrequires = ["setuptools"]\nbuild-backend ='
+                b' "setuptools.build_meta"\n'
+            ),
         }.items():
             member = tarfile.TarInfo(f"{top}/{path}")
             member.size, member.mtime = len(data), SECONDS

@@ -1,4 +1,6 @@
-"""Pages of the synthetic index: PEP 503 HTML and PEP 691 JSON with what PEP 592, 658, 700 and 714 add."""
+"""Pages of the synthetic index: PEP 503 HTML and PEP 691 JSON with what PEP 592, 658, 700 and 714
+add.
+"""
 
 from __future__ import annotations
 
@@ -14,16 +16,30 @@ if TYPE_CHECKING:
 def json_page(project: Project, base_url: str, *, serials: bool) -> bytes:
     files = [_json_file(file, base_url) for file in project.files]
     versions = list(dict.fromkeys(file.version for file in project.files))
-    return msgspec.json.encode({"meta": _meta(project.serial, serials), "name": project.normalized, "versions": versions, "files": files})
+    return msgspec.json.encode(
+        {
+            "meta": _meta(project.serial, serials),
+            "name": project.normalized,
+            "versions": versions,
+            "files": files,
+        }
+    )
 
 
 def json_list(index: Index) -> bytes:
-    projects = [{"name": project.name, **({"_last-serial": project.serial} if index.serials else {})} for project in index.projects]
+    projects = [
+        {"name": project.name, **({"_last-serial": project.serial} if index.serials else {})}
+        for project in index.projects
+    ]
     return msgspec.json.encode({"meta": _meta(index.serial, index.serials), "projects": projects})
 
 
 def html_page(project: Project, base_url: str, *, serials: bool) -> bytes:
-    return _html(f"Links for {project.normalized}", [_html_file(file, base_url) for file in project.files], project.serial if serials else None)
+    return _html(
+        f"Links for {project.normalized}",
+        [_html_file(file, base_url) for file in project.files],
+        project.serial if serials else None,
+    )
 
 
 def html_list(index: Index) -> bytes:
@@ -55,15 +71,24 @@ def _json_file(file: File, base_url: str) -> dict[str, Any]:
 
 
 def _html_file(file: File, base_url: str) -> str:
-    attributes = [f'href="{_url(file, base_url)}#sha256={file.sha256}"', f'data-requires-python="{escape(file.requires_python)}"']
+    attributes = [
+        f'href="{_url(file, base_url)}#sha256={file.sha256}"',
+        f'data-requires-python="{escape(file.requires_python)}"',
+    ]
     if file.yanked:
         attributes.append('data-yanked="withdrawn"')
     if file.metadata:
-        attributes += [f'data-{name}="sha256={file.metadata}"' for name in ("dist-info-metadata", "core-metadata")]
+        attributes += [
+            f'data-{name}="sha256={file.metadata}"'
+            for name in ("dist-info-metadata", "core-metadata")
+        ]
     return f"<a {' '.join(attributes)}>{file.filename}</a><br>"
 
 
 def _html(title: str, links: list[str], serial: int | None) -> bytes:
     head = f'<meta name="pypi:repository-version" content="1.1">\n<title>{title}</title>'
     end = "" if serial is None else f"<!--SERIAL {serial}-->\n"
-    return f"<!DOCTYPE html>\n<html>\n<head>\n{head}\n</head>\n<body>\n{chr(10).join(links)}\n</body>\n</html>\n{end}".encode()
+    return (
+        "<!DOCTYPE"
+        f" html>\n<html>\n<head>\n{head}\n</head>\n<body>\n{chr(10).join(links)}\n</body>\n</html>\n{end}".encode()
+    )

@@ -1,4 +1,6 @@
-"""A plain HTTP server over a published tree, with the content types that clients ask for. Records what was asked."""
+"""A plain HTTP server over a published tree, with the content types that clients ask for. Records
+what was asked.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ JSON = "application/vnd.pypi.simple.v1+json"
 
 
 class IndexServer(ThreadingHTTPServer):
-    """Serves `root`: folders as `index.json` when `json` is set and the client takes it, else as `index.html`."""
+    """Serves `root`: folders as `index.json` when `json` is set and the client takes it, else as
+    `index.html`.
+    """
 
     daemon_threads = True
 

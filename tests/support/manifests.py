@@ -1,4 +1,6 @@
-"""Manifests by the thousand: a folder of sound documents of some 20 lines each, for tests and benchmarks."""
+"""Manifests by the thousand: a folder of sound documents of some 20 lines each, for tests and
+benchmarks.
+"""
 
 from __future__ import annotations
 
@@ -69,11 +71,17 @@ _PUBLICATION = """\
     - directory:
         path: exports/team-{number}
 """
-_KINDS = {"Remote": _REMOTE, "Filter": _FILTER, "Repository": _REPOSITORY, "Publication": _PUBLICATION}
+_KINDS = {
+    "Remote": _REMOTE,
+    "Filter": _FILTER,
+    "Repository": _REPOSITORY,
+    "Publication": _PUBLICATION,
+}
 
 
 def generate(folder: Path, count: int, type: str = "quotes") -> None:
-    """Write `count` files into `folder`, one document each, the four kinds in turn; every reference is to one of them.
+    """Write `count` files into `folder`, one document each, the four kinds in turn; every reference
+    is to one of them.
 
     `count` should be a multiple of four; `type` is that of every resource.
     """
@@ -81,5 +89,7 @@ def generate(folder: Path, count: int, type: str = "quotes") -> None:
     for index in range(count):
         kind = list(_KINDS)[index % 4]
         number = index // 4
-        text = (_HEAD + _KINDS[kind]).format(kind=kind, name=f"{kind.lower()}-{number}", number=number, type=type)
+        text = (_HEAD + _KINDS[kind]).format(
+            kind=kind, name=f"{kind.lower()}-{number}", number=number, type=type
+        )
         (folder / f"{index:06}.yaml").write_text(text, encoding="utf-8")

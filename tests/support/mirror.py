@@ -39,7 +39,9 @@ def remote(url: str, name: str = "up", *, more: str = "retries: 0") -> str:
     return resource("Remote", name, f"type: python\nurl: {url}\n{more}")
 
 
-def repository(name: str = "team", *, sources: Iterable[str] = ("name: up",), more: str = "") -> str:
+def repository(
+    name: str = "team", *, sources: Iterable[str] = ("name: up",), more: str = ""
+) -> str:
     """`sources`: the flow mapping under `remote:`, without braces."""
     listed = "".join(f"  - remote: {{{source}}}\n" for source in sources)
     return resource("Repository", name, f"type: python\nsources:\n{listed}{more}")
@@ -86,7 +88,11 @@ class Mirror:
     def changes(self, name: str = "team", *words: str) -> Any:
         """What a plan says of a repository's content."""
         changes = self.plan("--format", "json", *words).document["changes"]
-        return next(one["content"] for one in changes if (one["kind"], one["name"]) == ("Repository", name))
+        return next(
+            change["content"]
+            for change in changes
+            if (change["kind"], change["name"]) == ("Repository", name)
+        )
 
     def pending(self) -> bool:
         """Does a plan hold changes? It must be sound."""
@@ -107,14 +113,27 @@ class Mirror:
     def filenames(self, name: str = "team") -> list[str]:
         """Keys of the distributions of the latest version."""
         number, _ = self.version(name)
-        done = call(["diff", f"repository/{name}", "0", str(number), "-o", "json", "--home", str(self.home.root)])
+        done = call(
+            [
+                "diff",
+                f"repository/{name}",
+                "0",
+                str(number),
+                "-o",
+                "json",
+                "--home",
+                str(self.home.root),
+            ]
+        )
         assert done.code == 0, done.err
         return sorted(one["key"] for one in done.document["added"])
 
     def files(self) -> list[str]:
         """Everything in the home, as relative paths."""
         root = self.home.root
-        return sorted(str(path.relative_to(root)) for path in root.rglob("*")) if root.exists() else []
+        return (
+            sorted(str(path.relative_to(root)) for path in root.rglob("*")) if root.exists() else []
+        )
 
 
 def call(words: list[str]) -> Done:

@@ -80,10 +80,16 @@ class Nginx:
     def requests(self) -> list[Request]:
         """Every request so far, in order."""
         self._mark()
-        return [Request(int(status), method, uri) for status, method, uri in map(str.split, self.log.read_text().splitlines()) if uri != MARK]
+        return [
+            Request(int(status), method, uri)
+            for status, method, uri in map(str.split, self.log.read_text().splitlines())
+            if uri != MARK
+        ]
 
     def _mark(self) -> None:
-        """One more request: its answer says that everything before it is in the log. Raises OSError where nginx is not running."""
+        """One more request: its answer says that everything before it is in the log. Raises OSError
+        where nginx is not running.
+        """
         connection = http.client.HTTPConnection(self.url.removeprefix("http://"), timeout=30)
         try:
             connection.request("GET", MARK)
@@ -93,10 +99,20 @@ class Nginx:
 
 
 @contextmanager
-def serving_index(folder: Path, state: Path, *, serials: bool = True, log: bool = True) -> Iterator[Nginx]:
-    """Serve what `make_index` made in `folder`: JSON or HTML by `Accept`, entity tags, serials in headers. `state`: nginx's own folder."""
+def serving_index(
+    folder: Path, state: Path, *, serials: bool = True, log: bool = True
+) -> Iterator[Nginx]:
+    """Serve what `make_index` made in `folder`: JSON or HTML by `Accept`, entity tags, serials in
+    headers. `state`: nginx's own folder.
+    """
     known = f"include {folder.absolute()}/serials.map;" if serials else ""
-    with _running(folder, state, INDEX.format(root=folder.absolute(), json=JSON), NEGOTIATION.format(serials=known), log) as nginx:
+    with _running(
+        folder,
+        state,
+        INDEX.format(root=folder.absolute(), json=JSON),
+        NEGOTIATION.format(serials=known),
+        log,
+    ) as nginx:
         yield nginx
 
 
@@ -109,7 +125,9 @@ def serving_tree(folder: Path, state: Path, *, log: bool = True) -> Iterator[Ngi
 
 @contextmanager
 def _running(folder: Path, state: Path, server: str, http: str, log: bool) -> Iterator[Nginx]:
-    """nginx inherits a socket that listens already (as it does when its binary is exchanged): no port to guess, nothing to wait for."""
+    """nginx inherits a socket that listens already (as it does when its binary is exchanged): no
+    port to guess, nothing to wait for.
+    """
     state = state.absolute()
     state.mkdir(parents=True, exist_ok=True)
     lines = state / "access.log"
@@ -117,19 +135,33 @@ def _running(folder: Path, state: Path, server: str, http: str, log: bool) -> It
         port = listening.getsockname()[1]
         user = "user root;" if os.getuid() == 0 else ""
         target = f"{lines} short" if log else "off"
-        values = {"state": state, "user": user, "log": target, "http": http, "port": port, "root": folder.absolute(), "mark": MARK, "server": server}
+        values = {
+            "state": state,
+            "user": user,
+            "log": target,
+            "http": http,
+            "port": port,
+            "root": folder.absolute(),
+            "mark": MARK,
+            "server": server,
+        }
         config = state / "nginx.conf"
         config.write_text(MAIN.format(**values))
         words = [*_command(), "-p", str(state), "-c", str(config), "-e", str(state / "error.log")]
         process = subprocess.Popen(
-            words, env={**os.environ, "NGINX": f"{listening.fileno()};"}, pass_fds=[listening.fileno()], stdin=subprocess.DEVNULL
+            words,
+            env={**os.environ, "NGINX": f"{listening.fileno()};"},
+            pass_fds=[listening.fileno()],
+            stdin=subprocess.DEVNULL,
         )
     try:
         nginx = Nginx(f"http://127.0.0.1:{port}", process.pid, lines)
         try:
             nginx._mark()
         except OSError as error:
-            raise RuntimeError(f"nginx did not start: {(state / 'error.log').read_text()}") from error
+            raise RuntimeError(
+                f"nginx did not start: {(state / 'error.log').read_text()}"
+            ) from error
         yield nginx
     finally:
         process.send_signal(signal.SIGTERM)

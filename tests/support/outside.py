@@ -1,4 +1,6 @@
-"""Distributions from outside: written as projects, installed by pip without any index, found by the command line through their entry points."""
+"""Distributions from outside: written as projects, installed by pip without any index, found by the
+command line through their entry points.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,11 @@ from tests.support.source import ROOT
 NOTES = Path(__file__).with_name("outside_notes.py")
 NOTES_POINTS = {
     "importers": {"notes": "notes_importer", "pages": "pages_importer"},
-    "publishers": {"board": "board_publisher", "notes": "notes_publisher", "pages": "pages_publisher"},
+    "publishers": {
+        "board": "board_publisher",
+        "notes": "notes_publisher",
+        "pages": "pages_publisher",
+    },
     "content_types": {"notes.note": "note", "pages.page": "page"},
 }
 
@@ -45,7 +51,9 @@ Points = Mapping[str, Mapping[str, str]]
 """Entry points by group without its prefix: ID -> function of the module."""
 
 
-def write_project(folder: Path, name: str, text: str, points: Points, *, version: str = "1.0") -> Path:
+def write_project(
+    folder: Path, name: str, text: str, points: Points, *, version: str = "1.0"
+) -> Path:
     """A distribution of one module, called like it with underscores."""
     module = name.replace("-", "_")
     lines = [_PROJECT.format(name=name, version=version, module=module)]
@@ -59,8 +67,17 @@ def write_project(folder: Path, name: str, text: str, points: Points, *, version
 
 
 def pip_install(project: Path, site: Path) -> Path:
-    """Install a project into a folder of packages, as a foreign plugin is: without an index and without build isolation."""
-    options = ["--quiet", "--no-compile", "--no-deps", "--no-build-isolation", "--no-index", "--target"]
+    """Install a project into a folder of packages, as a foreign plugin is: without an index and
+    without build isolation.
+    """
+    options = [
+        "--quiet",
+        "--no-compile",
+        "--no-deps",
+        "--no-build-isolation",
+        "--no-index",
+        "--target",
+    ]
     run([sys.executable, "-m", "pip", "install", *options, site, project], site.parent)
     return site
 
@@ -74,7 +91,16 @@ class Installed:
     def module(self, name: str, text: str, points: Points, *, version: str = "1.0") -> Path:
         """A distribution of one module. One name and version is always the same distribution."""
         site = self._folder / f"{name}-{version}"
-        return site if site.exists() else pip_install(write_project(self._folder / "projects" / site.name, name, text, points, version=version), site)
+        return (
+            site
+            if site.exists()
+            else pip_install(
+                write_project(
+                    self._folder / "projects" / site.name, name, text, points, version=version
+                ),
+                site,
+            )
+        )
 
     def notes(self) -> Path:
         """The plugins of `outside_notes`."""
@@ -86,13 +112,17 @@ class Installed:
         if site.exists():
             return site
         project = self._folder / "projects" / "example"
-        shutil.copytree(ROOT / "plugins" / "example", project, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(
+            ROOT / "plugins" / "example", project, ignore=shutil.ignore_patterns("__pycache__")
+        )
         return pip_install(project, site)
 
 
 @contextmanager
 def importable(*sites: Path) -> Iterator[None]:
-    """What lies in these folders of packages is installed, in this process for the length of a block, whatever was imported before."""
+    """What lies in these folders of packages is installed, in this process for the length of a
+    block, whatever was imported before.
+    """
     folders = [str(site) for site in sites]
     names = {path.stem for site in sites for path in site.iterdir() if path.suffix in ("", ".py")}
     hidden = _taken_out(names)
@@ -109,12 +139,16 @@ def importable(*sites: Path) -> Iterator[None]:
 
 def _taken_out(names: set[str]) -> dict[str, ModuleType]:
     """The imported modules of these packages, which are not imported any more."""
-    return {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] in names}
+    return {
+        name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] in names
+    }
 
 
 @dataclass
 class Desk:
-    """A folder with `site.yaml` and a home, where the command line runs in this process; what `notes` is asked goes into a journal."""
+    """A folder with `site.yaml` and a home, where the command line runs in this process; what
+    `notes` is asked goes into a journal.
+    """
 
     folder: Path
     home: Path = field(init=False)
@@ -173,18 +207,32 @@ class Desk:
 
 
 def terminal(folder: Path, *words: str, sites: tuple[Path, ...] = (), **more: str) -> Done:
-    """One run of the installed program `reconciler`, with these folders of packages, in a process of its own."""
+    """One run of the installed program `reconciler`, with these folders of packages, in a process
+    of its own.
+    """
     path = ":".join(map(str, sites))
     environment = isolated(folder, NOTES_JOURNAL=str(folder / "journal"), PYTHONPATH=path, **more)
-    done = subprocess.run([program("reconciler"), *words], cwd=folder, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    done = subprocess.run(
+        [program("reconciler"), *words],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
     return Done(done.returncode, done.stdout, done.stderr)
 
 
-def asked(url: str, body: bytes | None = None, headers: Mapping[str, str] | None = None) -> tuple[int, bytes]:
+def asked(
+    url: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+) -> tuple[int, bytes]:
     """(status, body) of an answer, by whatever method fits; no proxy is asked."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(urllib.request.Request(url, body, dict(headers or {})), timeout=PATIENCE) as answer:
+        with opener.open(
+            urllib.request.Request(url, body, dict(headers or {})), timeout=PATIENCE
+        ) as answer:
             return answer.status, answer.read()
     except urllib.error.HTTPError as refusal:
         with refusal:

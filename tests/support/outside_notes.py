@@ -1,10 +1,13 @@
-"""Plugins that come from outside: a project of its own holds a copy of this module, pip installs that, and the command line finds it.
+"""Plugins that come from outside: a project of its own holds a copy of this module, pip installs
+that, and the command line finds it.
 
-Like any plugin it imports nothing of ours but `reconciler.plugin`. Two importers, three publishers and two content types come from the
-one distribution: `notes` the low-level way, whose content stands in the manifest; `pages` the high-level way, from a web folder.
+Like any plugin it imports nothing of ours but `reconciler.plugin`. Two importers, three publishers
+and two content types come from the one distribution: `notes` the low-level way, whose content
+stands in the manifest; `pages` the high-level way, from a web folder.
 
-`notes` does what the keys of a manifest say, and writes what it was asked for into the file that `$NOTES_JOURNAL` names. `misdeeds`:
-`fail METHOD`, `forbid`, `keep` (its conduits), `reuse CONDUIT` (one that was kept), `note object` (in a scratchpad).
+`notes` does what the keys of a manifest say, and writes what it was asked for into the file that
+`$NOTES_JOURNAL` names. `misdeeds`: `fail METHOD`, `forbid`, `keep` (its conduits), `reuse CONDUIT`
+(one that was kept), `note object` (in a scratchpad).
 """
 
 from __future__ import annotations
@@ -77,7 +80,14 @@ class Page(ContentType):
 class Journal:
     """What the low-level importer and its publisher have in common."""
 
-    def told(self, method: str, repository: RepositoryInfo, config: PluginCallConfiguration, conduit: Any = None, kind: str = "") -> None:
+    def told(
+        self,
+        method: str,
+        repository: RepositoryInfo,
+        config: PluginCallConfiguration,
+        conduit: Any = None,
+        kind: str = "",
+    ) -> None:
         """Write down that it was called, and do what the manifest asks for besides."""
         line = {
             "call": method,
@@ -111,7 +121,9 @@ class Journal:
         """Count its calls in its own scratchpad, and sign the shared one."""
         before = conduit.get_scratchpad() or {"by": who, "calls": 0}
         conduit.set_scratchpad({**before, "calls": before["calls"] + 1})
-        conduit.set_repository_scratchpad(sorted({*(conduit.get_repository_scratchpad() or ()), who}))
+        conduit.set_repository_scratchpad(
+            sorted({*(conduit.get_repository_scratchpad() or ()), who})
+        )
         if "note object" in config.get("misdeeds", ()):
             conduit.set_scratchpad({"seen": [{"when": datetime.now(UTC)}]})
 
@@ -123,10 +135,14 @@ class NoteImporter(Journal, Importer):
     def metadata(cls) -> Metadata:
         return Metadata("notes", "Notes in manifests", [NOTE], API)
 
-    def validate_config(self, repository: RepositoryInfo, config: PluginCallConfiguration, conduit: ValidateConduit) -> None:
+    def validate_config(
+        self, repository: RepositoryInfo, config: PluginCallConfiguration, conduit: ValidateConduit
+    ) -> None:
         self.told("validate importer", repository, config, conduit, "ValidateConduit")
         if conduit.options.colour == "purple" and not conduit.counts().get(NOTE):
-            raise OptionFault("an empty repository cannot be purple", hint="bring in some notes first")
+            raise OptionFault(
+                "an empty repository cannot be purple", hint="bring in some notes first"
+            )
 
     def importer_added(self, repository: RepositoryInfo, config: PluginCallConfiguration) -> None:
         self.told("importer_added", repository, config)
@@ -142,13 +158,33 @@ class NoteImporter(Journal, Importer):
             if (unit.group, unit.key) not in wanted:
                 conduit.remove_unit(unit)
         for group, key in sorted(wanted):
-            conduit.save_unit(group, conduit.init_unit(NOTE, key, {"colour": conduit.options.colour}))
+            conduit.save_unit(
+                group, conduit.init_unit(NOTE, key, {"colour": conduit.options.colour})
+            )
 
-    def upload(self, conduit: UploadConduit, file: UploadedFile, fields: Mapping[str, str], config: PluginCallConfiguration) -> Iterable[Placed]:
+    def upload(
+        self,
+        conduit: UploadConduit,
+        file: UploadedFile,
+        fields: Mapping[str, str],
+        config: PluginCallConfiguration,
+    ) -> Iterable[Placed]:
         self.told("upload", conduit.repository, config, conduit, "UploadConduit")
-        return [("sent", Unit(NOTE, file.name, {"colour": "sent"}, [Artifact(file.name, file.sha256, file.size)]))]
+        return [
+            (
+                "sent",
+                Unit(
+                    NOTE,
+                    file.name,
+                    {"colour": "sent"},
+                    [Artifact(file.name, file.sha256, file.size)],
+                ),
+            )
+        ]
 
-    async def copy(self, conduit: CopyConduit, group: str, units: Sequence[StoredUnit]) -> Iterable[StoredUnit]:
+    async def copy(
+        self, conduit: CopyConduit, group: str, units: Sequence[StoredUnit]
+    ) -> Iterable[StoredUnit]:
         misdeeds: Iterable[str] = conduit.options.misdeeds
         config = PluginCallConfiguration({}, {"misdeeds": misdeeds}, {})
         self.told("copy", conduit.repository, config, conduit, "CopyConduit")
@@ -163,7 +199,9 @@ class NotePublisher(Journal, Publisher):
     def metadata(cls) -> Metadata:
         return Metadata("notes", "Notes as a list", [NOTE], API)
 
-    def validate_config(self, repository: RepositoryInfo, config: PluginCallConfiguration, conduit: ValidateConduit) -> None:
+    def validate_config(
+        self, repository: RepositoryInfo, config: PluginCallConfiguration, conduit: ValidateConduit
+    ) -> None:
         self.told("validate publisher", repository, config, conduit, "ValidateConduit")
         if conduit.options.title == repository.name:
             raise OptionFault("a title says more than the repository's name")
@@ -171,7 +209,9 @@ class NotePublisher(Journal, Publisher):
     def publisher_added(self, repository: RepositoryInfo, config: PluginCallConfiguration) -> None:
         self.told("publisher_added", repository, config)
 
-    def publisher_removed(self, repository: RepositoryInfo, config: PluginCallConfiguration) -> None:
+    def publisher_removed(
+        self, repository: RepositoryInfo, config: PluginCallConfiguration
+    ) -> None:
         self.told("publisher_removed", repository, config)
 
     def publish(self, conduit: PublishConduit, config: PluginCallConfiguration) -> None:
@@ -181,7 +221,9 @@ class NotePublisher(Journal, Publisher):
             units = conduit.units(name)
             with conduit.group(name) as output:
                 if units:
-                    output.page(f"{name}/", " ".join(unit.key for unit in units).encode(), "text/plain")
+                    output.page(
+                        f"{name}/", " ".join(unit.key for unit in units).encode(), "text/plain"
+                    )
         with conduit.whole() as output:
             output.page("title/", config.get("title", "Notes").encode(), "text/plain")
 
@@ -195,7 +237,9 @@ class BoardPublisher(NotePublisher):
 
 
 class PageImporter(Importer):
-    """`index.json` is `{folder: [{name, sha256, size}]}`; a page lies at `<folder>/<name>`. It has no hook, and no check of its own."""
+    """`index.json` is `{folder: [{name, sha256, size}]}`; a page lies at `<folder>/<name>`. It has
+    no hook, and no check of its own.
+    """
 
     @classmethod
     def metadata(cls) -> Metadata:
@@ -212,19 +256,46 @@ class PageImporter(Importer):
         if group.validator is not None and call.unchanged(group.validator):
             return UNCHANGED
         return [
-            Unit(PAGE, one["name"], {}, [Artifact(one["name"], one["sha256"], one["size"], f"{call.url}{group.name}/{one['name']}")])
+            Unit(
+                PAGE,
+                one["name"],
+                {},
+                [
+                    Artifact(
+                        one["name"],
+                        one["sha256"],
+                        one["size"],
+                        f"{call.url}{group.name}/{one['name']}",
+                    )
+                ],
+            )
             for one in group.data
         ]
 
-    def upload(self, conduit: UploadConduit, file: UploadedFile, fields: Mapping[str, str], config: PluginCallConfiguration) -> Iterable[Placed]:
-        return [(fields.get("folder", "sent"), Unit(PAGE, file.name, {}, [Artifact(file.name, file.sha256, file.size)]))]
+    def upload(
+        self,
+        conduit: UploadConduit,
+        file: UploadedFile,
+        fields: Mapping[str, str],
+        config: PluginCallConfiguration,
+    ) -> Iterable[Placed]:
+        return [
+            (
+                fields.get("folder", "sent"),
+                Unit(PAGE, file.name, {}, [Artifact(file.name, file.sha256, file.size)]),
+            )
+        ]
 
-    async def copy(self, conduit: CopyConduit, group: str, units: Sequence[StoredUnit]) -> Iterable[StoredUnit]:
+    async def copy(
+        self, conduit: CopyConduit, group: str, units: Sequence[StoredUnit]
+    ) -> Iterable[StoredUnit]:
         return [unit for unit in units if not unit.key.startswith("draft-")]
 
 
 class PagePublisher(Publisher):
-    """The pages where upstream has them, and an `index.json` that the importer reads again. Files are sent to `post/` or `upload/`."""
+    """The pages where upstream has them, and an `index.json` that the importer reads again. Files
+    are sent to `post/` or `upload/`.
+    """
 
     @classmethod
     def metadata(cls) -> Metadata:
@@ -235,11 +306,15 @@ class PagePublisher(Publisher):
             with conduit.group(folder) as output:
                 for unit in conduit.units(folder):
                     output.file(f"{folder}/{unit.key}", unit.artifacts[0].sha256, "text/plain")
-        index = {folder: [_listed(unit) for unit in conduit.units(folder)] for folder in conduit.groups()}
+        index = {
+            folder: [_listed(unit) for unit in conduit.units(folder)] for folder in conduit.groups()
+        }
         with conduit.whole() as output:
             output.page("index.json", json.dumps(index).encode(), "application/json")
 
-    def receive(self, conduit: ReceiveConduit, form: UploadForm, file: UploadedFile) -> Iterable[Placed]:
+    def receive(
+        self, conduit: ReceiveConduit, form: UploadForm, file: UploadedFile
+    ) -> Iterable[Placed]:
         if form.path == "post/":
             return conduit.to_importer(file, {"folder": "post"})
         return super().receive(conduit, form, file)

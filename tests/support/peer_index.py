@@ -19,15 +19,30 @@ PAUSE = 0.02
 
 @contextmanager
 def pypiserver(folder: Path, files: Iterable[Built]) -> Iterator[str]:
-    """The URL of its simple index, which ends with a slash. It speaks HTML alone, and knows neither dates nor sizes."""
+    """The URL of its simple index, which ends with a slash. It speaks HTML alone, and knows neither
+    dates nor sizes.
+    """
     folder.mkdir(parents=True)
     for built in files:
         folder.joinpath(built.filename).write_bytes(built.content)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    words = [program("pypi-server"), "run", "-i", "127.0.0.1", "-p", str(port), "--hash-algo", "sha256", "--disable-fallback", str(folder)]
-    process = subprocess.Popen(words, env=isolated(folder), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    words = [
+        program("pypi-server"),
+        "run",
+        "-i",
+        "127.0.0.1",
+        "-p",
+        str(port),
+        "--hash-algo",
+        "sha256",
+        "--disable-fallback",
+        str(folder),
+    ]
+    process = subprocess.Popen(
+        words, env=isolated(folder), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         _await(process, port)
         yield f"http://127.0.0.1:{port}/simple/"

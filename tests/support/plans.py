@@ -8,8 +8,25 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from reconciler.model import Artifact, Digest, Sealed, StoredUnit, Unit, sealed, stored_unit
-from reconciler.plan import ChangeLine, ContentChanges, Failure, GroupChange, GroupLine, Member, counts_of, sum_counts
+from reconciler.model import (
+    Artifact,
+    Digest,
+    IdentifiedUnit,
+    StoredUnit,
+    Unit,
+    identify,
+    stored_unit,
+)
+from reconciler.plan import (
+    ChangeLine,
+    ContentChanges,
+    Failure,
+    GroupChange,
+    GroupLine,
+    Member,
+    counts_of,
+    sum_counts,
+)
 
 GROUP = "alpha"
 
@@ -53,12 +70,22 @@ class Lines:
         return Digest.of(msgspec.json.encode(list(self.changes)))
 
 
-def a_unit(key: str, note: int = 0, *, size: int = 100) -> Sealed:
-    artifact = Artifact(f"{key}.bin", hashlib.sha256(f"{key} {note}".encode()).hexdigest(), size, f"https://index.example.org/{key}")
-    return sealed(Unit("test.file", key, {"note": note, "version": key.partition("-")[2] or "1.0"}, [artifact]), GROUP)
+def a_unit(key: str, note: int = 0, *, size: int = 100) -> IdentifiedUnit:
+    artifact = Artifact(
+        f"{key}.bin",
+        hashlib.sha256(f"{key} {note}".encode()).hexdigest(),
+        size,
+        f"https://index.example.org/{key}",
+    )
+    return identify(
+        Unit(
+            "test.file", key, {"note": note, "version": key.partition("-")[2] or "1.0"}, [artifact]
+        ),
+        GROUP,
+    )
 
 
-def a_member(unit: Sealed, source: str) -> Member:
+def a_member(unit: IdentifiedUnit, source: str) -> Member:
     return Member(unit.digest.hex, stored_unit(unit.body), source)
 
 
@@ -66,7 +93,15 @@ def changed(*lines: ChangeLine, name: str = GROUP, source: str = "remote:up") ->
     return GroupChange(GroupLine(name, source), list(lines))
 
 
-def content(changes: Iterable[GroupChange], *, units: int = 0, failures: tuple[Failure, ...] = (), unknown: tuple[str, ...] = ()) -> ContentChanges:
+def content(
+    changes: Iterable[GroupChange],
+    *,
+    units: int = 0,
+    failures: tuple[Failure, ...] = (),
+    unknown: tuple[str, ...] = (),
+) -> ContentChanges:
     spool = Lines(list(changes))
     counts = sum_counts(counts_of(change.lines) for change in spool)
-    return ContentChanges(spool, counts, units=units, failures=failures, unknown=unknown, plural="distributions")
+    return ContentChanges(
+        spool, counts, units=units, failures=failures, unknown=unknown, plural="distributions"
+    )

@@ -39,13 +39,24 @@ class Server:
 
 
 @contextmanager
-def running(folder: Path, *, site: str = "application", host: str = "127.0.0.1", workers: int = 1) -> Iterator[Server]:
-    """A server that answers already, or has ended without (an empty URL). Ended by SIGTERM if the test has not done so."""
+def running(
+    folder: Path, *, site: str = "application", host: str = "127.0.0.1", workers: int = 1
+) -> Iterator[Server]:
+    """A server that answers already, or has ended without (an empty URL). Ended by SIGTERM if the
+    test has not done so.
+    """
     script = folder / "main.py"
     script.write_text(MAIN)
     words = [sys.executable, str(script), site, str(folder), host, str(workers)]
     environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
-    with subprocess.Popen(words, cwd=CHECKOUT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        words,
+        cwd=CHECKOUT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
         watchdog = threading.Timer(60, process.kill)
         watchdog.start()
         try:

@@ -18,7 +18,9 @@ from reconciler.model import Digest
 
 @dataclass
 class Published:
-    """Implements `Publications` and `Files`. `folder`: where files are kept; None keeps them in memory. `lookups` counts what was asked."""
+    """Implements `Publications` and `Files`. `folder`: where files are kept; None keeps them in
+    memory. `lookups` counts what was asked.
+    """
 
     folder: Path | None = None
     number_now: int = 1
@@ -37,13 +39,23 @@ class Published:
         self.number_now += 1
         return self.mounted[path]
 
-    def page(self, served: Served, path: str, body: bytes, media_type: str = "text/html", *, aliases: tuple[str, ...] = ()) -> Digest:
+    def page(
+        self,
+        served: Served,
+        path: str,
+        body: bytes,
+        media_type: str = "text/html",
+        *,
+        aliases: tuple[str, ...] = (),
+    ) -> Digest:
         digest = Digest.of(body)
         self.packed[digest] = gzip.compress(body)
         self._add(served, Entry(path, media_type, "group", True, digest, len(body), aliases))
         return digest
 
-    def file(self, served: Served, path: str, body: bytes, media_type: str = "application/octet-stream") -> Digest:
+    def file(
+        self, served: Served, path: str, body: bytes, media_type: str = "application/octet-stream"
+    ) -> Digest:
         digest = Digest.of(body)
         self.store(body)
         self._add(served, Entry(path, media_type, "group", False, digest, len(body)))
@@ -101,9 +113,11 @@ BLOCK = 64 * 1024
 
 @dataclass
 class FakeSupply:
-    """Implements `Supply`: brings what was taken out of `published`. `fault` is raised once `before` bytes were handed out.
+    """Implements `Supply`: brings what was taken out of `published`. `fault` is raised once
+    `before` bytes were handed out.
 
-    `held`: later blocks wait for it. `breaks`: breaks off after a block, once another file was asked for. `brought`: what was asked for, in order.
+    `held`: later blocks wait for it. `breaks`: breaks off after a block, once another file was
+    asked for. `brought`: what was asked for, in order.
     """
 
     published: Published

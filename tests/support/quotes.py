@@ -1,7 +1,8 @@
-"""A whole plugin in one file: quotations. Upstream is `index.json` (`{group: etag}`) and `<group>.json` (a list of quotations).
+"""A whole plugin in one file: quotations. Upstream is `index.json` (`{group: etag}`) and
+`<group>.json` (a list of quotations).
 
-`registry()` knows this plugin and no other, without any packaging. Tests of the engine use it wherever packages of a real
-ecosystem would only distract.
+`registry()` knows this plugin and no other, without any packaging. Tests of the engine use it
+wherever packages of a real ecosystem would only distract.
 """
 
 from __future__ import annotations
@@ -38,9 +39,15 @@ from reconciler.plugin.registry import Registry
 
 QUOTE = "quotes.quote"
 POINTS = {
-    "reconciler.importers": [EntryPoint("quotes", "tests.support.quotes:importer", "reconciler.importers")],
-    "reconciler.publishers": [EntryPoint("quotes", "tests.support.quotes:publisher", "reconciler.publishers")],
-    "reconciler.content_types": [EntryPoint("quote", "tests.support.quotes:quote", "reconciler.content_types")],
+    "reconciler.importers": [
+        EntryPoint("quotes", "tests.support.quotes:importer", "reconciler.importers")
+    ],
+    "reconciler.publishers": [
+        EntryPoint("quotes", "tests.support.quotes:publisher", "reconciler.publishers")
+    ],
+    "reconciler.content_types": [
+        EntryPoint("quote", "tests.support.quotes:quote", "reconciler.content_types")
+    ],
 }
 
 
@@ -54,7 +61,9 @@ class QuoteSource(Options):
 
 
 class QuoteRules(Options):
-    """`deny`: keys of quotations; `maxSize`: of one text; `minAge`: accepted and recorded, quotations have no date."""
+    """`deny`: keys of quotations; `maxSize`: of one text; `minAge`: accepted and recorded,
+    quotations have no date.
+    """
 
     deny: tuple[str, ...] = ()
     max_size: Size | None = None
@@ -74,7 +83,14 @@ class Quote(ContentType):
     plural = "quotations"
 
     @classmethod
-    def select(cls, group: str, units: Sequence[Unit], options: Options | None, filters: Sequence[ActiveFilter], now: datetime) -> Iterable[Decision]:
+    def select(
+        cls,
+        group: str,
+        units: Sequence[Unit],
+        options: Options | None,
+        filters: Sequence[ActiveFilter],
+        now: datetime,
+    ) -> Iterable[Decision]:
         return [cls._decision(group, unit, options, filters) for unit in units]
 
     @classmethod
@@ -86,7 +102,9 @@ class Quote(ContentType):
         return Summary(None, "text")
 
     @staticmethod
-    def _decision(group: str, unit: Unit, options: Options | None, filters: Sequence[ActiveFilter]) -> Decision:
+    def _decision(
+        group: str, unit: Unit, options: Options | None, filters: Sequence[ActiveFilter]
+    ) -> Decision:
         if isinstance(options, QuoteSource):
             if options.include is not None and group not in options.include:
                 return Decision(unit, accepted=False, reason="not in `include`")
@@ -97,7 +115,9 @@ class Quote(ContentType):
             if unit.key in rule.options.deny:
                 return Decision(unit, accepted=False, reason=f"{rule.name}.deny {unit.key}")
             largest = rule.options.max_size
-            if largest is not None and any((artifact.size or 0) > largest for artifact in unit.artifacts):
+            if largest is not None and any(
+                (artifact.size or 0) > largest for artifact in unit.artifacts
+            ):
                 return Decision(unit, accepted=False, reason=f"{rule.name}.maxSize")
         return Decision(unit, accepted=True)
 
@@ -141,12 +161,16 @@ class QuoteImporter(Importer):
     @staticmethod
     def _unit(base: str, quote: dict[str, Any]) -> Unit:
         url = quote["url"] if "://" in quote["url"] else base + quote["url"]
-        text = Artifact(path=f"{quote['id']}.txt", sha256=quote["sha256"], size=quote.get("size"), url=url)
+        text = Artifact(
+            path=f"{quote['id']}.txt", sha256=quote["sha256"], size=quote.get("size"), url=url
+        )
         return Unit(QUOTE, quote["id"], {"author": quote["by"]}, [text])
 
 
 class QuotePublisher(Publisher):
-    """`<group>/` lists the quotations of a group as JSON, `index/` the groups; texts lie under `files/<sha256>/`."""
+    """`<group>/` lists the quotations of a group as JSON, `index/` the groups; texts lie under
+    `files/<sha256>/`.
+    """
 
     options = QuotePages
 
@@ -159,14 +183,24 @@ class QuotePublisher(Publisher):
             units = conduit.units(name)
             with conduit.group(name) as output:
                 if units:
-                    output.page(f"{name}/", msgspec.json.encode([unit.key for unit in units]), "application/json")
+                    output.page(
+                        f"{name}/",
+                        msgspec.json.encode([unit.key for unit in units]),
+                        "application/json",
+                    )
                 for artifact in (artifact for unit in units for artifact in unit.artifacts):
-                    output.file(f"files/{artifact.sha256}/{artifact.path}", artifact.sha256, "text/plain")
+                    output.file(
+                        f"files/{artifact.sha256}/{artifact.path}", artifact.sha256, "text/plain"
+                    )
         names = list(conduit.groups())
         with conduit.whole() as output:
             output.page("index/", msgspec.json.encode(names), "application/json")
             rows = "".join(f"<li>{escape(name)}</li>" for name in names)
-            output.page("index/", f"<h1>{escape(conduit.options.title)}</h1><ul>{rows}</ul>".encode(), "text/html")
+            output.page(
+                "index/",
+                f"<h1>{escape(conduit.options.title)}</h1><ul>{rows}</ul>".encode(),
+                "text/html",
+            )
 
 
 def importer() -> tuple[type[QuoteImporter], dict[str, Any]]:

@@ -1,4 +1,5 @@
-"""A site whose importers do what a test tells them, step by step, over a real database, a real store and, where bytes matter, a real server.
+"""A site whose importers do what a test tells them, step by step, over a real database, a real
+store and, where bytes matter, a real server.
 
     with rehearsal(tmp_path) as stage:
         stage.says("a", stage.file("one"), validator="1")      # what `up` holds in group `a`
@@ -6,14 +7,23 @@
         stage.applied()
         assert stage.held() == ["a/one"]
 
-The importer `lines` declares and reads, `records` does the same through `sync`; what either does can be replaced by the hooks of `Script`.
+The importer `lines` declares and reads, `records` does the same through `sync`; what either does
+can be replaced by the hooks of `Script`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -21,11 +31,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from reconciler.cli.serving import assembled
+from reconciler.cli.serve_adapter import assembled
 from reconciler.database import Reader
-from reconciler.engine import Allowances, Engine, Home, Limits, Report
+from reconciler.engine import Allowances, CallLimits, Engine, Home, Report
 from reconciler.engine.service import Service, uploaded_file
-from reconciler.engine.uploads import Taken
+from reconciler.engine.uploads.receiving import UploadResult
 from reconciler.manifest import read, recorded
 from reconciler.model import Digest, Kind, stored_unit
 from reconciler.plan import ContentChanges, Plan, text
@@ -72,7 +82,9 @@ class LineSource(Options):
 
 
 class LineRules(Options):
-    """`deny`: keys; `later`: keys that are let in a day after `NOW`, unless they were uploaded; `max`: bytes."""
+    """`deny`: keys; `later`: keys that are let in a day after `NOW`, unless they were uploaded;
+    `max`: bytes.
+    """
 
     deny: tuple[str, ...] = ()
     later: tuple[str, ...] = ()
@@ -90,10 +102,14 @@ class Holdings:
 
 @dataclass
 class Script:
-    """What the importers do. `declared`, `asked`: what was called, by upstream and group. Each hook replaces what the importer would do."""
+    """What the importers do. `declared`, `asked`: what was called, by upstream and group. Each hook
+    replaces what the importer would do.
+    """
 
     upstreams: dict[str, Holdings] = field(default_factory=dict)
-    failing: dict[str, BaseException] = field(default_factory=dict)  # by group, by `declare` or by `sync`
+    failing: dict[str, BaseException] = field(
+        default_factory=dict
+    )  # by group, by `declare` or by `sync`
     declared: list[str] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     decided: list[str] = field(default_factory=list)
@@ -128,7 +144,12 @@ def _content(script: Script) -> type[ContentType]:
 
         @classmethod
         def select(
-            cls, group: str, units: Sequence[Unit], options: Options | None, filters: Sequence[ActiveFilter], now: datetime
+            cls,
+            group: str,
+            units: Sequence[Unit],
+            options: Options | None,
+            filters: Sequence[ActiveFilter],
+            now: datetime,
         ) -> Iterable[Decision]:
             script.decided.append(group)
             return [_decision(unit, options, filters, now) for unit in units]
@@ -139,25 +160,48 @@ def _content(script: Script) -> type[ContentType]:
 
         @classmethod
         def trace(
-            cls, group: str, units: Sequence[Unit], traced: Sequence[Unit], options: Options | None, filters: Sequence[ActiveFilter], now: datetime
+            cls,
+            group: str,
+            units: Sequence[Unit],
+            traced: Sequence[Unit],
+            options: Options | None,
+            filters: Sequence[ActiveFilter],
+            now: datetime,
         ) -> Iterable[Iterable[Step]]:
             script.traced += [unit.key for unit in traced]
-            return map(script.on_trace, traced) if script.on_trace is not None else super().trace(group, units, traced, options, filters, now)
+            return (
+                map(script.on_trace, traced)
+                if script.on_trace is not None
+                else super().trace(group, units, traced, options, filters, now)
+            )
 
     return Line
 
 
-def _decision(unit: Unit, options: Options | None, filters: Sequence[ActiveFilter], now: datetime) -> Decision:
+def _decision(
+    unit: Unit, options: Options | None, filters: Sequence[ActiveFilter], now: datetime
+) -> Decision:
     if isinstance(options, LineSource) and unit.key in options.skip:
         return Decision(unit, accepted=False, reason="skipped")
-    for one in filters:
-        assert isinstance(one.options, LineRules)
-        if unit.key in one.options.deny:
-            return Decision(unit, accepted=False, reason=f"{one.name}.deny")
-        if one.options.max is not None and any((part.size or 0) > one.options.max for part in unit.artifacts):
-            return Decision(unit, accepted=False, reason=f"{one.name}.max")
-        if options is not None and unit.key in one.options.later and now < NOW + timedelta(days=1):
-            return Decision(unit, accepted=False, reason=f"{one.name}.later", reconsider_at=NOW + timedelta(days=1))
+    for filter_ in filters:
+        assert isinstance(filter_.options, LineRules)
+        if unit.key in filter_.options.deny:
+            return Decision(unit, accepted=False, reason=f"{filter_.name}.deny")
+        if filter_.options.max is not None and any(
+            (part.size or 0) > filter_.options.max for part in unit.artifacts
+        ):
+            return Decision(unit, accepted=False, reason=f"{filter_.name}.max")
+        if (
+            options is not None
+            and unit.key in filter_.options.later
+            and now < NOW + timedelta(days=1)
+        ):
+            return Decision(
+                unit,
+                accepted=False,
+                reason=f"{filter_.name}.later",
+                reconsider_at=NOW + timedelta(days=1),
+            )
     return Decision(unit, accepted=True)
 
 
@@ -192,10 +236,18 @@ def _high(script: Script, id: str = "lines") -> type[Importer]:
                 return answer
             return script.upstream(call.options.upstream).groups[group.name]
 
-        def upload(self, conduit: UploadConduit, file: UploadedFile, fields: Mapping[str, str], config: PluginCallConfiguration) -> Iterable[Placed]:
+        def upload(
+            self,
+            conduit: UploadConduit,
+            file: UploadedFile,
+            fields: Mapping[str, str],
+            config: PluginCallConfiguration,
+        ) -> Iterable[Placed]:
             return _upload(script, conduit, file, fields)
 
-        def remove(self, conduit: UploadConduit, units: Sequence[StoredUnit]) -> Iterable[StoredUnit]:
+        def remove(
+            self, conduit: UploadConduit, units: Sequence[StoredUnit]
+        ) -> Iterable[StoredUnit]:
             return script.on_remove(conduit, units) if script.on_remove is not None else units
 
     return LineImporter
@@ -232,7 +284,9 @@ def _low(script: Script) -> type[Importer]:
 
 def _copying(script: Script) -> type[Importer]:
     class CopyingImporter(_high(script, "copies")):  # type: ignore[misc]  # made for this script
-        async def copy(self, conduit: CopyConduit, group: str, units: Sequence[StoredUnit]) -> Iterable[StoredUnit]:
+        async def copy(
+            self, conduit: CopyConduit, group: str, units: Sequence[StoredUnit]
+        ) -> Iterable[StoredUnit]:
             script.copied.append(group)
             assert script.on_copy is not None
             chosen: Iterable[StoredUnit] = await script.on_copy(conduit, group, units)
@@ -241,13 +295,20 @@ def _copying(script: Script) -> type[Importer]:
     return CopyingImporter
 
 
-def _upload(script: Script, conduit: UploadConduit, file: UploadedFile, fields: Mapping[str, str]) -> Iterable[Placed]:
+def _upload(
+    script: Script, conduit: UploadConduit, file: UploadedFile, fields: Mapping[str, str]
+) -> Iterable[Placed]:
     if script.on_upload is not None:
         return script.on_upload(conduit, file)
     if file.name.startswith("."):
         raise Refused(f"`{file.name}` is hidden")
     artifact = Artifact(file.name, file.sha256, file.size)
-    return [(fields.get("group", "uploads"), Unit(LINE, file.name, {"by": fields.get("by", "")}, [artifact]))]
+    return [
+        (
+            fields.get("group", "uploads"),
+            Unit(LINE, file.name, {"by": fields.get("by", "")}, [artifact]),
+        )
+    ]
 
 
 def _publisher(id: str) -> type[Publisher]:
@@ -259,7 +320,9 @@ def _publisher(id: str) -> type[Publisher]:
         def publish(self, conduit: PublishConduit, config: PluginCallConfiguration) -> None:
             for name in conduit.changed():
                 with conduit.group(name) as output:
-                    for artifact in (artifact for unit in conduit.units(name) for artifact in unit.artifacts):
+                    for artifact in (
+                        artifact for unit in conduit.units(name) for artifact in unit.artifacts
+                    ):
                         output.file(f"{name}/{artifact.path}", artifact.sha256, "text/plain")
             with conduit.whole() as output:
                 output.page("index/", "\n".join(conduit.groups()).encode(), "text/plain")
@@ -269,17 +332,26 @@ def _publisher(id: str) -> type[Publisher]:
 
 def resource(kind: str, name: str, spec: str) -> str:
     """One document; `spec` is a flow mapping without its braces."""
-    return f"apiVersion: reconciler/v1\nkind: {kind}\nmetadata: {{name: {name}}}\nspec: {{{spec}}}\n"
+    return (
+        f"apiVersion: reconciler/v1\nkind: {kind}\nmetadata: {{name: {name}}}\nspec: {{{spec}}}\n"
+    )
 
 
 def rules(spec: str, *, type: str = "lines") -> str:
     return resource("Filter", "rules", f"type: {type}, global: true, {spec}")
 
 
-def repository(name: str = "team", *sources: str, type: str = "lines", more: str = "", removals: str = "100%") -> str:
+def repository(
+    name: str = "team", *sources: str, type: str = "lines", more: str = "", removals: str = "100%"
+) -> str:
     """`sources`: flow mappings of entries; the remote `up` without any."""
     listed = ", ".join(f"{{{source}}}" for source in sources or ("remote: {name: up}",))
-    return resource("Repository", name, f"type: {type}, sources: [{listed}], guard: {{maxRemovals: {removals}}}{', ' if more else ''}{more}")
+    return resource(
+        "Repository",
+        name,
+        f"type: {type}, sources: [{listed}], guard: {{maxRemovals:"
+        f" {removals}}}{', ' if more else ''}{more}",
+    )
 
 
 def source(name: str, more: str = "") -> str:
@@ -293,13 +365,19 @@ def copy(base: str = "team", *, version: str = "latest", more: str = "") -> str:
 
 
 def publication(name: str = "team", *, of: str = "team", more: str = "") -> str:
-    return resource("Publication", name, f"repository: {of}, path: {name}{', ' if more else ''}{more}")
+    return resource(
+        "Publication", name, f"repository: {of}, path: {name}{', ' if more else ''}{more}"
+    )
 
 
 class Rehearsal:
-    """Manifests in `<folder>/site.yaml`, state in `<folder>/home`. `now` is what the engine takes for the time."""
+    """Manifests in `<folder>/site.yaml`, state in `<folder>/home`. `now` is what the engine takes
+    for the time.
+    """
 
-    def __init__(self, folder: Path, script: Script, registry: Registry, server: FaultyServer) -> None:
+    def __init__(
+        self, folder: Path, script: Script, registry: Registry, server: FaultyServer
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.script = script
@@ -308,20 +386,37 @@ class Rehearsal:
         self.manifest = folder / "site.yaml"
         self.home = Home(folder / "home")
         self.now = NOW
-        self.limits: Limits | None = None
+        self.limits: CallLimits | None = None
 
-    def file(self, key: str, data: bytes | None = None, *, named: bool = True, size: bool = True, conditional: bool = False) -> Unit:
-        """A unit with one artifact that the server has. `named`: with its digest; `size`: with its size."""
+    def file(
+        self,
+        key: str,
+        data: bytes | None = None,
+        *,
+        named: bool = True,
+        size: bool = True,
+        conditional: bool = False,
+    ) -> Unit:
+        """A unit with one artifact that the server has. `named`: with its digest; `size`: with its
+        size.
+        """
         data = key.encode() * 10 if data is None else data
         self.server.on(f"/{key}", body(data, conditional=conditional))
         digest = hashlib.sha256(data).hexdigest() if named else ""
-        return Unit(LINE, key, {}, [Artifact(key, digest, len(data) if size else None, self.server.url(f"/{key}"))])
+        return Unit(
+            LINE,
+            key,
+            {},
+            [Artifact(key, digest, len(data) if size else None, self.server.url(f"/{key}"))],
+        )
 
     def bare(self, key: str, **metadata: Any) -> Unit:
         """A unit without any bytes."""
         return Unit(LINE, key, metadata)
 
-    def says(self, group: str, *units: Unit, name: str = "up", validator: str | None = None) -> None:
+    def says(
+        self, group: str, *units: Unit, name: str = "up", validator: str | None = None
+    ) -> None:
         """An upstream holds this in a group from now on; without units the group is empty."""
         upstream = self.script.upstream(name)
         upstream.groups[group] = list(units)
@@ -335,7 +430,11 @@ class Rehearsal:
         self.script.upstream(name).validator = text
 
     def remote(self, name: str = "up", *, type: str = "lines", more: str = "") -> str:
-        return resource("Remote", name, f"type: {type}, url: '{self.server.url('/')}', retries: 0{', ' if more else ''}{more}")
+        return resource(
+            "Remote",
+            name,
+            f"type: {type}, url: '{self.server.url('/')}', retries: 0{', ' if more else ''}{more}",
+        )
 
     def declare(self, *documents: str) -> None:
         """These are the manifests from now on."""
@@ -352,13 +451,18 @@ class Rehearsal:
 
     def failed(self, ref: str = "repository/team", **allowed: Any) -> str:
         """Apply, which must fail for one resource; what is said of it."""
-        [found] = [one for one in self.apply(**allowed).outcomes if one.ref == ref]
+        [found] = [outcome for outcome in self.apply(**allowed).outcomes if outcome.ref == ref]
         assert found.result == "failed", found
         return found.message
 
     async def _apply(self, overrides: Sequence[str], allowances: Allowances) -> Report:
         async with self.engine(writes=True) as engine:
-            return await engine.apply(read([self.manifest], self.registry, overrides=overrides), allowances, {"commit": "c0ffee"}, lambda plan: None)
+            return await engine.apply(
+                read([self.manifest], self.registry, overrides=overrides),
+                allowances,
+                {"commit": "c0ffee"},
+                lambda plan: None,
+            )
 
     def engine(self, **more: Any) -> Engine:
         return Engine(self.home, self.registry, clock=lambda: self.now, limits=self.limits, **more)
@@ -366,7 +470,9 @@ class Rehearsal:
     def plan(self, *, offline: bool = False, destroy: bool = True) -> Plan:
         async def run() -> Plan:
             async with self.engine(offline=offline) as engine:
-                return await engine.plan(read([self.manifest], self.registry), Allowances(allow_destroy=destroy))
+                return await engine.plan(
+                    read([self.manifest], self.registry), Allowances(allow_destroy=destroy)
+                )
 
         return asyncio.run(run())
 
@@ -376,7 +482,11 @@ class Rehearsal:
 
     def content(self, name: str = "team", **how: Any) -> ContentChanges:
         """What a plan says of a repository's content."""
-        [found] = [one.content for one in self.plan(**how).changes if one.ref.kind is Kind.REPOSITORY and one.ref.name == name]
+        [found] = [
+            change.content
+            for change in self.plan(**how).changes
+            if change.ref.kind is Kind.REPOSITORY and change.ref.name == name
+        ]
         assert found is not None
         return found
 
@@ -386,15 +496,30 @@ class Rehearsal:
         return plan.empty and not plan.failed
 
     def explain(
-        self, subject: str, name: str = "team", *, offline: bool = False, verbose: bool = False, declared: bool = False, overrides: Sequence[str] = ()
+        self,
+        subject: str,
+        name: str = "team",
+        *,
+        offline: bool = False,
+        verbose: bool = False,
+        declared: bool = False,
+        overrides: Sequence[str] = (),
     ) -> dict[str, Any]:
-        """Why something is in a repository. `declared`: by the manifests, else by what was recorded."""
+        """Why something is in a repository. `declared`: by the manifests, else by what was
+        recorded.
+        """
         desired = read([self.manifest], self.registry, overrides=overrides) if declared else None
 
         async def run() -> dict[str, Any]:
             async with self.engine(offline=offline) as engine:
                 by_record = partial(recorded, registry=self.registry, overrides=overrides)
-                return await engine.explain(name, subject, lambda actual: by_record(actual).desired, declared=desired, verbose=verbose)
+                return await engine.explain(
+                    name,
+                    subject,
+                    lambda actual: by_record(actual).desired,
+                    declared=desired,
+                    verbose=verbose,
+                )
 
         return asyncio.run(run())
 
@@ -418,7 +543,11 @@ class Rehearsal:
         def of(reader: Reader) -> list[StoredUnit]:
             state = reader.actual_state().repositories[name]
             groups = list(reader.group_names(state.id, state.number))
-            return [unit for units in reader.units(state.id, state.number, groups).values() for unit in units]
+            return [
+                unit
+                for units in reader.units(state.id, state.number, groups).values()
+                for unit in units
+            ]
 
         return sorted(self.ask(of), key=lambda unit: (unit.group, unit.key))
 
@@ -429,8 +558,10 @@ class Rehearsal:
             state = reader.actual_state().repositories[name]
             found: dict[str, set[str]] = {}
             for group in list(reader.group_names(state.id, state.number)):
-                for one in reader.find_units(state.id, state.number, group):
-                    found.setdefault(f"{group}/{stored_unit(one.body).key}", set()).add(one.source)
+                for unit in reader.find_units(state.id, state.number, group):
+                    found.setdefault(f"{group}/{stored_unit(unit.body).key}", set()).add(
+                        unit.source
+                    )
             return found
 
         found: dict[str, set[str]] = self.ask(of)
@@ -438,11 +569,17 @@ class Rehearsal:
 
     def committed(self, source: str = "remote:up", name: str = "team") -> Any:
         """How a source stood as a whole."""
-        return self.ask(lambda reader: reader.committed_source(reader.actual_state().repositories[name].id, source))
+        return self.ask(
+            lambda reader: reader.committed_source(
+                reader.actual_state().repositories[name].id, source
+            )
+        )
 
     def note(self, owner: str = "importer:lines", name: str = "team") -> Any:
         """The scratchpad of a plugin."""
-        return self.ask(lambda reader: reader.scratchpad(reader.actual_state().repositories[name].id, owner))
+        return self.ask(
+            lambda reader: reader.scratchpad(reader.actual_state().repositories[name].id, owner)
+        )
 
     def has(self, data: bytes) -> bool:
         """Are these bytes in the store?"""
@@ -450,18 +587,35 @@ class Rehearsal:
 
     def downloads(self) -> list[str]:
         """What was sent, in the order of the paths; conditional requests count as `?path`."""
-        return sorted(("?" if "if-none-match" in one.headers else "") + one.path for one in self.server.requests)
+        return sorted(
+            ("?" if "if-none-match" in request.headers else "") + request.path
+            for request in self.server.requests
+        )
 
-    def upload(self, name: str, data: bytes, *, to: str = "team", principal: str = "ada", fields: Mapping[str, str] | None = None) -> Taken:
+    def upload(
+        self,
+        name: str,
+        data: bytes,
+        *,
+        to: str = "team",
+        principal: str = "ada",
+        fields: Mapping[str, str] | None = None,
+    ) -> UploadResult:
         """A file for a repository."""
         path = self.folder / "files" / hashlib.sha256(data).hexdigest() / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
-        taken: Taken = asyncio.run(self.serviced(lambda service: service.upload(to, uploaded_file(path), fields or {}, principal)))
+        taken: UploadResult = asyncio.run(
+            self.serviced(
+                lambda service: service.upload(to, uploaded_file(path), fields or {}, principal)
+            )
+        )
         return taken
 
-    def remove(self, *keys: str, of: str = "team") -> Taken:
-        taken: Taken = asyncio.run(self.serviced(lambda service: service.remove(of, list(keys), "ada")))
+    def remove(self, *keys: str, of: str = "team") -> UploadResult:
+        taken: UploadResult = asyncio.run(
+            self.serviced(lambda service: service.remove(of, list(keys), "ada"))
+        )
         return taken
 
     def get(self, *paths: str) -> list[Answer]:
@@ -509,5 +663,9 @@ def rehearsal(folder: Path) -> Iterator[Rehearsal]:
     script = Script()
     importers = {"lines": _high(script), "records": _low(script), "copies": _copying(script)}
     with shelf() as shelves, running(lambda server: None) as server:
-        shelves.add(importers=importers, publishers={id: _publisher(id) for id in importers}, types={LINE: _content(script)})
+        shelves.add(
+            importers=importers,
+            publishers={id: _publisher(id) for id in importers},
+            types={LINE: _content(script)},
+        )
         yield Rehearsal(folder, script, shelves.registry(), server)

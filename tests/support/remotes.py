@@ -11,7 +11,12 @@ from reconciler.model import Kind, Meta, Origin, Remote
 def remote(**settings: Any) -> Remote:
     """A remote named `upstream` with the given fields."""
     meta = Meta(Kind.REMOTE, "upstream", Origin("remotes.yaml", 1))
-    return Remote(meta, {}, "python", **{"connect_timeout": 5.0, "read_timeout": 5.0, "total_timeout": 30.0, **settings})
+    return Remote(
+        meta,
+        {},
+        "python",
+        **{"connect_timeout": 5.0, "read_timeout": 5.0, "total_timeout": 30.0, **settings},
+    )
 
 
 @dataclass

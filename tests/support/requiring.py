@@ -35,14 +35,25 @@ class RequiringIndex:
     def add(self, project: str, releases: Releases, *, requires_python: str = "") -> None:
         """Wheels with `.metadata` beside them."""
         for version, requires in releases.items():
-            self.add_metadata(project, version, core_metadata(project, version, requires_python=requires_python, requires=requires), requires_python)
+            self.add_metadata(
+                project,
+                version,
+                core_metadata(project, version, requires_python=requires_python, requires=requires),
+                requires_python,
+            )
         self.show(project)
 
-    def add_metadata(self, project: str, version: str, metadata: bytes, requires_python: str = "") -> None:
+    def add_metadata(
+        self, project: str, version: str, metadata: bytes, requires_python: str = ""
+    ) -> None:
         filename = f"{project.replace('-', '_')}-{version}-py3-none-any.whl"
         self.files[f"{FILES}{filename}.metadata"] = metadata
-        entry = _entry(filename, _sha256(filename.encode())) | {"core-metadata": {"sha256": _sha256(metadata)}}
-        self._entries.setdefault(project, []).append(entry | ({"requires-python": requires_python} if requires_python else {}))
+        entry = _entry(filename, _sha256(filename.encode())) | {
+            "core-metadata": {"sha256": _sha256(metadata)}
+        }
+        self._entries.setdefault(project, []).append(
+            entry | ({"requires-python": requires_python} if requires_python else {})
+        )
         self.show(project)
 
     def add_file(self, project: str, built: Built, *, content: bytes | None = None) -> None:
@@ -53,17 +64,33 @@ class RequiringIndex:
         self.show(project)
 
     def show(self, project: str, **keys: Any) -> None:
-        body = json.dumps({"meta": {"api-version": "1.4"}, "name": project, "files": self._entries.get(project, []), **keys})
-        self.pages[f"{project}/"] = page(body, JSON, url=f"{BASE}{project}/", validator=f"etag:{_sha256(body.encode())[:12]}")
+        body = json.dumps(
+            {
+                "meta": {"api-version": "1.4"},
+                "name": project,
+                "files": self._entries.get(project, []),
+                **keys,
+            }
+        )
+        self.pages[f"{project}/"] = page(
+            body, JSON, url=f"{BASE}{project}/", validator=f"etag:{_sha256(body.encode())[:12]}"
+        )
 
     def list(self, serials: Mapping[str, int | None]) -> None:
-        listed = [{"name": name, **({} if serial is None else {"_last-serial": serial})} for name, serial in serials.items()]
-        self.pages[""] = page(json.dumps({"meta": {"api-version": "1.4"}, "projects": listed}), JSON)
+        listed = [
+            {"name": name, **({} if serial is None else {"_last-serial": serial})}
+            for name, serial in serials.items()
+        ]
+        self.pages[""] = page(
+            json.dumps({"meta": {"api-version": "1.4"}, "projects": listed}), JSON
+        )
 
 
 @dataclass
 class Closed:
-    """What one run over an index gave. `taken`: by project, the keys that are in; `failures`, `refused`: by project."""
+    """What one run over an index gave. `taken`: by project, the keys that are in; `failures`,
+    `refused`: by project.
+    """
 
     call: FakeCall
     groups: dict[str, Group]
@@ -77,7 +104,9 @@ class Closed:
     def versions(self) -> dict[str, list[str]]:
         """By project, those that are in."""
         return {
-            name: sorted({key.split("-")[1].removesuffix(".tar.gz").removesuffix(".zip") for key in keys})
+            name: sorted(
+                {key.split("-")[1].removesuffix(".tar.gz").removesuffix(".zip") for key in keys}
+            )
             for name, keys in self.taken.items()
             if keys
         }
@@ -92,17 +121,35 @@ def closed(
     others: Iterable[str] = (),
     **keys: Any,
 ) -> Closed:
-    """Declare with `dependencies`, read every group, and decide: what the engine does. `committed`: validators of the run before."""
+    """Declare with `dependencies`, read every group, and decide: what the engine does. `committed`:
+    validators of the run before.
+    """
     named = {"include": list(include)} if include else {}
-    options = SelectionOptions.model_validate({**named, "dependencies": True, **keys}, context={"folder": "/nowhere"})
-    active = [ActiveFilter("rules", FilterOptions.model_validate(filters), "rules.yaml:1")] if filters else []
-    call = FakeCall(index.pages, options, frozenset(committed), files=index.files, filters=active, others=frozenset(others))
+    options = SelectionOptions.model_validate(
+        {**named, "dependencies": True, **keys}, context={"folder": "/nowhere"}
+    )
+    active = (
+        [ActiveFilter("rules", FilterOptions.model_validate(filters), "rules.yaml:1")]
+        if filters
+        else []
+    )
+    call = FakeCall(
+        index.pages,
+        options,
+        frozenset(committed),
+        files=index.files,
+        filters=active,
+        others=frozenset(others),
+    )
     return asyncio.run(_run(call))
 
 
 async def _run(call: FakeCall) -> Closed:
     importer = PythonImporter()
-    result = Closed(call, {group.name: group async for group in importer.declare(call) if isinstance(group, Group)})
+    result = Closed(
+        call,
+        {group.name: group async for group in importer.declare(call) if isinstance(group, Group)},
+    )
     for name, group in result.groups.items():
         call.refused = {}
         try:
@@ -120,7 +167,9 @@ async def _run(call: FakeCall) -> Closed:
 
 def _decide(result: Closed, name: str, units: list[Unit]) -> None:
     distributions = [unit for unit in units if unit.type == Distribution.id]
-    for one in Distribution.select(name, distributions, result.call.options, result.call.filters, result.call.now):
+    for one in Distribution.select(
+        name, distributions, result.call.options, result.call.filters, result.call.now
+    ):
         if one.accepted:
             result.taken.setdefault(name, []).append(one.unit.key)
             result.pulled_by[one.unit.key] = one.unit.metadata.get("_pulledBy", [])

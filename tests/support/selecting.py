@@ -15,8 +15,18 @@ NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 ENDINGS = {"wheel": "-py3-none-any.whl", "sdist": ".tar.gz", "egg": "-py2.7.egg"}
 
 
-def unit(version: str, ending: str = "", *, package_type: str = "wheel", name: str = "django", size: int | None = None, **metadata: Any) -> Unit:
-    """One file. `ending`: of its filename, after the version; by the package type where it is empty."""
+def unit(
+    version: str,
+    ending: str = "",
+    *,
+    package_type: str = "wheel",
+    name: str = "django",
+    size: int | None = None,
+    **metadata: Any,
+) -> Unit:
+    """One file. `ending`: of its filename, after the version; by the package type where it is
+    empty.
+    """
     filename = f"{name}-{version}{ending or ENDINGS[package_type]}"
     plain = {"name": name, "version": version, "packageType": package_type, **metadata}
     return Unit("python.distribution", filename, plain, [Artifact(filename, "a" * 64, size)])
@@ -26,10 +36,14 @@ def house_rules(name: str = "house-rules", **keys: Any) -> ActiveFilter:
     return ActiveFilter(name, FilterOptions.model_validate(keys), "filters.yaml:1:1")
 
 
-def decide(units: Sequence[Unit], *filters: ActiveFilter, now: datetime = NOW, **keys: Any) -> list[Decision]:
+def decide(
+    units: Sequence[Unit], *filters: ActiveFilter, now: datetime = NOW, **keys: Any
+) -> list[Decision]:
     """`keys`: of the source."""
     name = units[0].metadata["name"] if units else "django"
-    return list(Distribution.select(name, units, SelectionOptions.model_validate(keys), filters, now))
+    return list(
+        Distribution.select(name, units, SelectionOptions.model_validate(keys), filters, now)
+    )
 
 
 def kept(units: Sequence[Unit], *filters: ActiveFilter, **keys: Any) -> list[str]:
@@ -39,4 +53,8 @@ def kept(units: Sequence[Unit], *filters: ActiveFilter, **keys: Any) -> list[str
 
 def versions_in(versions: Sequence[str], *filters: ActiveFilter, **keys: Any) -> list[str]:
     """The same, of one wheel for each version."""
-    return [answer.unit.metadata["version"] for answer in decide([unit(version) for version in versions], *filters, **keys) if answer.accepted]
+    return [
+        answer.unit.metadata["version"]
+        for answer in decide([unit(version) for version in versions], *filters, **keys)
+        if answer.accepted
+    ]

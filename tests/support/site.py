@@ -48,11 +48,18 @@ def impatient(folder: Path) -> Application:
 
 
 def bringing(folder: Path) -> Application:
-    """`/team/`: `files/large.whl` is brought when it is asked for; `files/broken.whl` breaks off half-way, once `files/last.whl` is asked for."""
+    """`/team/`: `files/large.whl` is brought when it is asked for; `files/broken.whl` breaks off
+    half-way, once `files/last.whl` is asked for.
+    """
     published = Published(folder=folder)
     served = published.mount("team")
-    files = {name: published.file(served, f"files/{name}.whl", LARGE + name.encode()) for name in ("large", "broken", "last")}
+    files = {
+        name: published.file(served, f"files/{name}.whl", LARGE + name.encode())
+        for name in ("large", "broken", "last")
+    }
     supply = FakeSupply(published, breaks={files["broken"]: files["last"]})
     for digest in files.values():
         supply.lose(digest)
-    return Application(Catalogue(published, published), on_demand=OnDemand(supply, published, folder / "arriving"))
+    return Application(
+        Catalogue(published, published), on_demand=OnDemand(supply, published, folder / "arriving")
+    )

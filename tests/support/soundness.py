@@ -8,12 +8,22 @@ from pathlib import Path
 
 from reconciler.database import Reader
 from reconciler.engine import Home
-from reconciler.model import EMPTY_VERSION, Digest, bucket_digest, bucket_of, group_digest, stored_unit, version_digest
+from reconciler.model import (
+    EMPTY_VERSION,
+    Digest,
+    bucket_digest,
+    bucket_of,
+    group_digest,
+    stored_unit,
+    version_digest,
+)
 from tests.support.upstream import JSON
 
 
 def check_sound(home: Home, *exports: Path) -> None:
-    """Every version has its bytes and its digest, every pointer a whole publication, every export a whole tree."""
+    """Every version has its bytes and its digest, every pointer a whole publication, every export a
+    whole tree.
+    """
     with home.database() as database:
         reader = database.reader()
         for state in reader.actual_state().repositories.values():
@@ -35,7 +45,9 @@ def stored_files(home: Home) -> set[Digest]:
     for path in (home.root / "store" / "sha256").rglob("*"):
         if path.is_file():
             digest = Digest.of(path.read_bytes())
-            assert digest.hex == path.parent.name + path.name, "bytes under a digest that is not theirs"
+            assert digest.hex == path.parent.name + path.name, (
+                "bytes under a digest that is not theirs"
+            )
             found.add(digest)
     return found
 
@@ -45,11 +57,23 @@ def _check_versions(home: Home, reader: Reader, repository_id: int) -> None:
     for record in reader.versions(repository_id):
         buckets: dict[int, list[Digest]] = {}
         for name in list(reader.group_names(repository_id, record.number)):
-            bodies = [one.after for one in reader.difference(repository_id, 0, record.number) if one.group == name and one.after]
-            for artifact in (artifact for body in bodies for artifact in stored_unit(body).artifacts):
-                assert Digest.parse(artifact.sha256) in stored, f"version {record.number} refers to {artifact.path}, which is not stored"
-            buckets.setdefault(bucket_of(name), []).append(group_digest(Digest.of(body) for body in bodies))
-        assert record.digest == version_digest((number, bucket_digest(groups)) for number, groups in buckets.items())
+            bodies = [
+                one.after
+                for one in reader.difference(repository_id, 0, record.number)
+                if one.group == name and one.after
+            ]
+            for artifact in (
+                artifact for body in bodies for artifact in stored_unit(body).artifacts
+            ):
+                assert Digest.parse(artifact.sha256) in stored, (
+                    f"version {record.number} refers to {artifact.path}, which is not stored"
+                )
+            buckets.setdefault(bucket_of(name), []).append(
+                group_digest(Digest.of(body) for body in bodies)
+            )
+        assert record.digest == version_digest(
+            (number, bucket_digest(groups)) for number, groups in buckets.items()
+        )
     zero = reader.version(repository_id, 0)
     assert zero is not None
     assert zero.digest == EMPTY_VERSION
@@ -68,14 +92,22 @@ def _check_entries(home: Home, reader: Reader, publication_id: int, number: int)
 
 
 def _published(reader: Reader, publication_id: int) -> dict[str, set[str]]:
-    """Publication digest -> `path sha256` of the files that a tree of it holds, of every complete publication."""
+    """Publication digest -> `path sha256` of the files that a tree of it holds, of every complete
+    publication.
+    """
     last = reader.last_complete(publication_id)
     found: dict[str, set[str]] = {}
     for number in range(1, (last.number if last else 0) + 1):
         entries = list(reader.all_entries(publication_id, number))
-        named = [(_file_name(entry.path, entry.media_type), entry.digest.hex) for entry in entries if entry.page]
+        named = [
+            (_file_name(entry.path, entry.media_type), entry.digest.hex)
+            for entry in entries
+            if entry.page
+        ]
         rendered = {f"{name} {digest}" for name, digest in named if name}
-        found[f"{publication_id}/{number}"] = rendered | {f"{entry.path} {entry.digest.hex}" for entry in entries if not entry.page}
+        found[f"{publication_id}/{number}"] = rendered | {
+            f"{entry.path} {entry.digest.hex}" for entry in entries if not entry.page
+        }
     return found
 
 
@@ -85,7 +117,11 @@ def _check_export(directory: Path, known: dict[str, set[str]]) -> None:
         return
     assert directory.is_symlink()
     files = [path for path in directory.resolve().rglob("*") if path.is_file()]
-    shown = {f"{path.relative_to(directory.resolve())} {Digest.of(path.read_bytes()).hex}" for path in files if path.suffix != ".gz"}
+    shown = {
+        f"{path.relative_to(directory.resolve())} {Digest.of(path.read_bytes()).hex}"
+        for path in files
+        if path.suffix != ".gz"
+    }
     assert shown in known.values(), "the export shows a tree that no publication has"
     for path in files:
         if path.suffix == ".gz" and path.with_suffix("").exists():

@@ -15,7 +15,9 @@ PACKAGES = {"reconciler": ROOT, **PLUGINS}
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """One imported module. `module` is imported at `line`; `inside`: in a function; `typing`: for type checkers only."""
+    """One imported module. `module` is imported at `line`; `inside`: in a function; `typing`: for
+    type checkers only.
+    """
 
     module: str
     line: int
@@ -34,7 +36,9 @@ class Module:
 
     @property
     def room(self) -> str:
-        """`reconciler.plan.text` is in `plan`, and a plugin's modules in a room of its name; the conformance kit has a room above the engine."""
+        """`reconciler.plan.text` is in `plan`, and a plugin's modules in a room of its name; the
+        conformance kit has a room above the engine.
+        """
         return _room(self.name)
 
     @property
@@ -48,7 +52,9 @@ def modules() -> tuple[Module, ...]:
     found = []
     for package, folder in PACKAGES.items():
         for path in (folder / package).rglob("*.py"):
-            name = ".".join(path.relative_to(folder).with_suffix("").parts).removesuffix(".__init__")
+            name = ".".join(path.relative_to(folder).with_suffix("").parts).removesuffix(
+                ".__init__"
+            )
             text = path.read_text(encoding="utf-8")
             tree = ast.parse(text)
             found.append(Module(name, path, tree, len(text.splitlines()), tuple(_imports(tree))))
@@ -56,13 +62,17 @@ def modules() -> tuple[Module, ...]:
 
 
 def room_of(imported: str) -> str | None:
-    """The room that an imported module belongs to; None for what is not ours, or in no room (`reconciler.__version__`)."""
+    """The room that an imported module belongs to; None for what is not ours, or in no room
+    (`reconciler.__version__`).
+    """
     name = resolved(imported)
     return None if name is None else _room(name) or None
 
 
 def resolved(imported: str) -> str | None:
-    """The module of ours that an import executes: `reconciler.plan.Plan` is a name of `reconciler.plan`."""
+    """The module of ours that an import executes: `reconciler.plan.Plan` is a name of
+    `reconciler.plan`.
+    """
     names = {module.name for module in modules()}
     while imported and imported not in names:
         imported = imported.rpartition(".")[0]
@@ -89,8 +99,18 @@ def _imports(tree: ast.AST, *, inside: bool = False, typing: bool = False) -> It
                 yield Import(alias.name, node.lineno, inside, typing, relative=False)
         elif isinstance(node, ast.ImportFrom):
             for alias in node.names:
-                yield Import(f"{node.module or ''}.{alias.name}", node.lineno, inside, typing, relative=node.level > 0)
+                yield Import(
+                    f"{node.module or ''}.{alias.name}",
+                    node.lineno,
+                    inside,
+                    typing,
+                    relative=node.level > 0,
+                )
         else:
             function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-            checked = isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+            checked = (
+                isinstance(node, ast.If)
+                and isinstance(node.test, ast.Name)
+                and node.test.id == "TYPE_CHECKING"
+            )
             yield from _imports(node, inside=inside or function, typing=typing or checked)

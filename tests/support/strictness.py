@@ -1,4 +1,6 @@
-"""mypy as it is set up for this tree, on code that lies elsewhere: what it knows of us already makes that a matter of a second."""
+"""mypy as it is set up for this tree, on code that lies elsewhere: what it knows of us already
+makes that a matter of a second.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """The public surface of a package as text: what its users may rely on, name by name.
 
-A surface maps `Name` and `Name.member` to a line that says what it is: its signature, type and default. Two surfaces are compared
-line by line, and what differs says how the version must rise (semver): what is added the minor, what goes or changes the major.
+A surface maps `Name` and `Name.member` to a line that says what it is: its signature, type and
+default. Two surfaces are compared line by line, and what differs says how the version must rise
+(semver): what is added the minor, what goes or changes the major.
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ import msgspec
 from packaging.version import Version
 
 UNRELEASED = "1.0.0"
-HOW = "adding is minor, removing or changing is major: raise `API_VERSION` accordingly, then record the surface with `RECONCILER_GOLDEN=write`"
+HOW = (
+    "adding is minor, removing or changing is major: raise `API_VERSION` accordingly, then record"
+    " the surface with `RECONCILER_GOLDEN=write`"
+)
 
 _MODULES = re.compile(r"(?:\w+\.)+(?=\w)")  # in front of a name
 
@@ -68,7 +72,9 @@ def objection(difference: Difference, recorded: str, version: str) -> str | None
 
 
 def surface(module: ModuleType, ours: str, *, without: str = "") -> dict[str, str]:
-    """Everything that a module exports, with what its classes inherit from modules under `ours`. `without`: a constant whose value does not count."""
+    """Everything that a module exports, with what its classes inherit from modules under `ours`.
+    `without`: a constant whose value does not count.
+    """
     found: dict[str, str] = {}
     for name in module.__all__:
         value = getattr(module, name)
@@ -91,13 +97,22 @@ def _described(value: Any) -> str:
 def _sort(cls: type) -> str:
     if getattr(cls, "_is_protocol", False):
         return "protocol"
-    return "struct" if issubclass(cls, msgspec.Struct) else "exception" if issubclass(cls, BaseException) else "class"
+    return (
+        "struct"
+        if issubclass(cls, msgspec.Struct)
+        else "exception"
+        if issubclass(cls, BaseException)
+        else "class"
+    )
 
 
 def _members(cls: type, ours: str) -> Iterator[tuple[str, str]]:
     """Of the class and of those of our own that it derives from, the nearest definition of each."""
     seen: set[str] = set()
-    for name, text in (*_fields(cls), *(pair for base in cls.__mro__ if base.__module__.startswith(ours) for pair in _own(base))):
+    for name, text in (
+        *_fields(cls),
+        *(pair for base in cls.__mro__ if base.__module__.startswith(ours) for pair in _own(base)),
+    ):
         if name not in seen:
             seen.add(name)
             yield name, text
@@ -115,18 +130,33 @@ def _own(cls: type) -> Iterator[tuple[str, str]]:
 
 def _fields(cls: type) -> Iterator[tuple[str, str]]:
     if issubclass(cls, msgspec.Struct):
-        for one in msgspec.structs.fields(cls):
-            default = one.default if one.default is not msgspec.NODEFAULT else one.default_factory
-            yield one.name, f"field: {_type(one.type)}{'' if default is msgspec.NODEFAULT else f' = {_value(default)}'}"
+        for field in msgspec.structs.fields(cls):
+            default = (
+                field.default if field.default is not msgspec.NODEFAULT else field.default_factory
+            )
+            yield (
+                field.name,
+                (
+                    "field:"
+                    f" {_type(field.type)}{'' if default is msgspec.NODEFAULT else f' = {_value(default)}'}"
+                ),
+            )
     elif is_dataclass(cls):
         for each in fields(cls):
             chosen = each.default if each.default is not MISSING else each.default_factory
-            yield each.name, f"field: {_type(each.type)}{'' if chosen is MISSING else f' = {_value(chosen)}'}"
+            yield (
+                each.name,
+                f"field: {_type(each.type)}{'' if chosen is MISSING else f' = {_value(chosen)}'}",
+            )
 
 
 def _member(name: str, value: Any, owner: type) -> str | None:
     """A line for what is public; constructors count where they are written by hand."""
-    made = issubclass(owner, msgspec.Struct) or is_dataclass(owner) or getattr(owner, "_is_protocol", False)
+    made = (
+        issubclass(owner, msgspec.Struct)
+        or is_dataclass(owner)
+        or getattr(owner, "_is_protocol", False)
+    )
     if name.startswith("_") and not (name == "__init__" and not made):
         return None
     if isinstance(value, property):
@@ -138,7 +168,11 @@ def _member(name: str, value: Any, owner: type) -> str | None:
     if inspect.isdatadescriptor(value) or inspect.ismemberdescriptor(value):
         return None  # slots: their fields are told
     annotation = inspect.get_annotations(owner).get(name)
-    return f"attribute: {_type(annotation)} = {_value(value)}" if annotation is not None else f"attribute = {_value(value)}"
+    return (
+        f"attribute: {_type(annotation)} = {_value(value)}"
+        if annotation is not None
+        else f"attribute = {_value(value)}"
+    )
 
 
 def _callable(function: Callable[..., Any]) -> str:
@@ -147,20 +181,29 @@ def _callable(function: Callable[..., Any]) -> str:
 
 
 def _signature(function: Callable[..., Any]) -> str:
-    """Like `inspect.signature`, in words that do not depend on Python's version or on where a module lies."""
+    """Like `inspect.signature`, in words that do not depend on Python's version or on where a
+    module lies.
+    """
     signature = inspect.signature(function)
     texts: list[str] = []
     before = None
-    for one in signature.parameters.values():
-        if before is one.POSITIONAL_ONLY and one.kind is not before:
+    for parameter in signature.parameters.values():
+        if before is parameter.POSITIONAL_ONLY and parameter.kind is not before:
             texts.append("/")
-        if one.kind is one.KEYWORD_ONLY and before not in (one.KEYWORD_ONLY, one.VAR_POSITIONAL):
+        if parameter.kind is parameter.KEYWORD_ONLY and before not in (
+            parameter.KEYWORD_ONLY,
+            parameter.VAR_POSITIONAL,
+        ):
             texts.append("*")
-        before = one.kind
-        texts.append(_parameter(one))
+        before = parameter.kind
+        texts.append(_parameter(parameter))
     if before is inspect.Parameter.POSITIONAL_ONLY:
         texts.append("/")
-    returned = "" if signature.return_annotation is signature.empty else f" -> {_type(signature.return_annotation)}"
+    returned = (
+        ""
+        if signature.return_annotation is signature.empty
+        else f" -> {_type(signature.return_annotation)}"
+    )
     return f"({', '.join(texts)}){returned}"
 
 
@@ -196,4 +239,8 @@ def _value(value: Any) -> str:
         return repr(value)
     if isinstance(value, frozenset | set):
         return f"{type(value).__name__}({sorted(value)})"
-    return value.__qualname__ if inspect.isclass(value) or inspect.isfunction(value) else type(value).__name__
+    return (
+        value.__qualname__
+        if inspect.isclass(value) or inspect.isfunction(value)
+        else type(value).__name__
+    )

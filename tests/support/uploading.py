@@ -24,14 +24,30 @@ def text_part(name: str, text: str | bytes) -> bytes:
     return part(f'form-data; name="{name}"', text if isinstance(text, bytes) else text.encode())
 
 
-def file_part(filename: str | bytes, data: bytes, *, name: str = "file", headers: str = "") -> bytes:
+def file_part(
+    filename: str | bytes, data: bytes, *, name: str = "file", headers: str = ""
+) -> bytes:
     called = filename if isinstance(filename, bytes) else filename.encode()
-    return part(b'form-data; name="' + name.encode() + b'"; filename="' + called + b'"', data, headers=headers)
+    return part(
+        b'form-data; name="' + name.encode() + b'"; filename="' + called + b'"',
+        data,
+        headers=headers,
+    )
 
 
 def part(disposition: str | bytes, data: bytes, *, headers: str = "") -> bytes:
     shown = disposition if isinstance(disposition, bytes) else disposition.encode()
-    return b"--" + BOUNDARY.encode() + b"\r\nContent-Disposition: " + shown + b"\r\n" + headers.encode() + b"\r\n" + data + b"\r\n"
+    return (
+        b"--"
+        + BOUNDARY.encode()
+        + b"\r\nContent-Disposition: "
+        + shown
+        + b"\r\n"
+        + headers.encode()
+        + b"\r\n"
+        + data
+        + b"\r\n"
+    )
 
 
 END = b"--" + BOUNDARY.encode() + b"--\r\n"
@@ -53,7 +69,8 @@ class Taken:
 
 @dataclass
 class FakeReceiver:
-    """Implements `Receiver`: knows one uploader, serves each file below `files/`. `fault`, `stranger`: raised instead.
+    """Implements `Receiver`: knows one uploader, serves each file below `files/`. `fault`,
+    `stranger`: raised instead.
 
     `folder`: files are moved there and not read, for those that are too large for a test's memory.
     """
@@ -68,9 +85,18 @@ class FakeReceiver:
     def authenticate(self, publication: str, authorization: str | None) -> str | None:
         if self.stranger is not None:
             raise self.stranger
-        return "ada" if hmac.compare_digest((authorization or "").encode(), ADA[1].encode()) else None
+        return (
+            "ada" if hmac.compare_digest((authorization or "").encode(), ADA[1].encode()) else None
+        )
 
-    async def receive(self, publication: str, path: str, fields: Mapping[str, str], file: ReceivedFile, principal: str) -> Receipt:
+    async def receive(
+        self,
+        publication: str,
+        path: str,
+        fields: Mapping[str, str],
+        file: ReceivedFile,
+        principal: str,
+    ) -> Receipt:
         if self.fault is not None:
             raise self.fault
         if self.folder is not None:
@@ -80,10 +106,18 @@ class FakeReceiver:
         assert (len(data), Digest.of(data).hex) == (file.size, file.sha256)
         self.taken.append(Taken(publication, path, fields, file, data, principal))
         (served,) = (one for one in self.published.mounted.values() if one.name == publication)
-        moved = self.published.mount(served.path, id=served.publication_id, number=served.number + 1)
+        moved = self.published.mount(
+            served.path, id=served.publication_id, number=served.number + 1
+        )
         for (id_, number, _), entries in list(self.published.table.items()):
             if (id_, number) == (served.publication_id, served.number):
                 for entry in entries:
-                    self.published.table.setdefault((id_, moved.number, entry.path), []).append(entry)
+                    self.published.table.setdefault((id_, moved.number, entry.path), []).append(
+                        entry
+                    )
         self.published.file(moved, f"files/{file.name}", data)
-        return Receipt(f"`{file.name}` is in version {moved.number}", moved.number, f"/{moved.path}/files/{file.name}")
+        return Receipt(
+            f"`{file.name}` is in version {moved.number}",
+            moved.number,
+            f"/{moved.path}/files/{file.name}",
+        )

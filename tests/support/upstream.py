@@ -1,4 +1,5 @@
-"""A package index on loopback whose content a test changes at will, and that lies and stumbles where the test says so.
+"""A package index on loopback whose content a test changes at will, and that lies and stumbles
+where the test says so.
 
     with upstream() as index:
         index.release("alpha", "1.0", "1.1")
@@ -6,7 +7,8 @@
         ...
         assert index.downloads() == {"alpha-1.0-py3-none-any.whl": 1, ...}
 
-Pages are JSON of the simple API, with entity tags; files and the core metadata of wheels lie under `/files/`.
+Pages are JSON of the simple API, with entity tags; files and the core metadata of wheels lie under
+`/files/`.
 """
 
 from __future__ import annotations
@@ -27,14 +29,18 @@ JSON = "application/vnd.pypi.simple.v1+json"
 
 @dataclass
 class Listed:
-    """One file as its project's page shows it. `keys`: what the page says of it besides name, place and digests."""
+    """One file as its project's page shows it. `keys`: what the page says of it besides name, place
+    and digests.
+    """
 
     built: Built
     keys: dict[str, Any] = field(default_factory=dict)
 
 
 class Upstream:
-    """The index. Every method may be called at any time; what is faulty stays so until it is set again."""
+    """The index. Every method may be called at any time; what is faulty stays so until it is set
+    again.
+    """
 
     def __init__(self, server: FaultyServer) -> None:
         self._server = server
@@ -59,14 +65,30 @@ class Upstream:
             self.on(self.file_path(f"{built.filename}.metadata"), body(built.metadata))
         self._show(project)
 
-    def release(self, project: str, *versions: str, padding: int = 0, salt: str = "", **keys: Any) -> None:
-        """Add one wheel per version; `padding`: incompressible bytes, others for every `salt`; `keys`: the page's other keys (`yanked="why"`)."""
-        paddings = {version: random.Random(f"{project} {version} {salt}").randbytes(padding) for version in versions}
-        self.offer(project, *(build_wheel(project, version, padding=padding) for version, padding in paddings.items()), **keys)
+    def release(
+        self, project: str, *versions: str, padding: int = 0, salt: str = "", **keys: Any
+    ) -> None:
+        """Add one wheel per version; `padding`: incompressible bytes, others for every `salt`;
+        `keys`: the page's other keys (`yanked="why"`).
+        """
+        paddings = {
+            version: random.Random(f"{project} {version} {salt}").randbytes(padding)
+            for version in versions
+        }
+        self.offer(
+            project,
+            *(
+                build_wheel(project, version, padding=padding)
+                for version, padding in paddings.items()
+            ),
+            **keys,
+        )
 
     def withdraw(self, project: str, version: str) -> None:
         """Take one release off its page; the file itself stays where it was."""
-        self._projects[project] = [file for file in self._projects[project] if f"-{version}-" not in file.built.filename]
+        self._projects[project] = [
+            file for file in self._projects[project] if f"-{version}-" not in file.built.filename
+        ]
         self._show(project)
 
     def say(self, project: str, version: str, **keys: Any) -> None:
@@ -106,7 +128,11 @@ class Upstream:
 
     def page(self, project: str) -> bytes:
         files = [_entry(file) for file in self._projects[project]]
-        document = {"meta": {"api-version": "1.1"}, "name": project, "files": files[::-1] if self.backwards else files}
+        document = {
+            "meta": {"api-version": "1.1"},
+            "name": project,
+            "files": files[::-1] if self.backwards else files,
+        }
         return json.dumps(document).encode()
 
     def sent(self, filename: str) -> bytes:
@@ -123,20 +149,33 @@ class Upstream:
 
     def downloads(self) -> dict[str, int]:
         """How often each file was asked for."""
-        return dict(Counter(one.path.removeprefix("/files/") for one in self.requests if one.path.startswith("/files/")))
+        return dict(
+            Counter(
+                request.path.removeprefix("/files/")
+                for request in self.requests
+                if request.path.startswith("/files/")
+            )
+        )
 
     def forget(self) -> None:
         """Begin to count anew."""
         self.requests.clear()
 
     def _show(self, project: str) -> None:
-        self._server.on(self.page_path(project), body(self.page(project), content_type=JSON, conditional=True))
+        self._server.on(
+            self.page_path(project), body(self.page(project), content_type=JSON, conditional=True)
+        )
         self._show_list()
 
     def _show_list(self) -> None:
         names = [{"name": name} for name in self._projects]
-        document = {"meta": {"api-version": "1.1"}, "projects": names[::-1] if self.backwards else names}
-        self._server.on("/simple/", body(json.dumps(document).encode(), content_type=JSON, conditional=True))
+        document = {
+            "meta": {"api-version": "1.1"},
+            "projects": names[::-1] if self.backwards else names,
+        }
+        self._server.on(
+            "/simple/", body(json.dumps(document).encode(), content_type=JSON, conditional=True)
+        )
 
 
 @contextmanager
@@ -153,6 +192,10 @@ def _entry(file: Listed) -> dict[str, Any]:
         "url": f"../../files/{built.filename}",
         "hashes": {"sha256": built.sha256},
         "size": len(built.content),
-        **({"core-metadata": {"sha256": built.metadata_sha256}} if built.filename.endswith(".whl") else {}),
+        **(
+            {"core-metadata": {"sha256": built.metadata_sha256}}
+            if built.filename.endswith(".whl")
+            else {}
+        ),
         **file.keys,
     }

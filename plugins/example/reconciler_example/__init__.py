@@ -1,8 +1,10 @@
-"""A worked plugin on the low-level importer API, in a distribution of its own: files that a `PULP_MANIFEST` lists.
+"""A worked plugin on the low-level importer API, in a distribution of its own: files that a
+`PULP_MANIFEST` lists.
 
-Comes in: a manifest of `name,sha256,size`, and the selection and filter keys of a manifest of ours. Goes out: `example.file`
-units and the same tree again. It does what the type `file` does with `format: manifest`, the other way: there the core asks
-for groups and compares, here `low_importer` compares and records. Must never know: the engine, SQL, other plugins.
+Comes in: a manifest of `name,sha256,size`, and the selection and filter keys of a manifest of ours.
+Goes out: `example.file` units and the same tree again. It does what the type `file` does with
+`format: manifest`, the other way: there the core asks for groups and compares, here `low_importer`
+compares and records. Must never know: the engine, SQL, other plugins.
 
     low_importer ... `sync`: what upstream lists against what the source holds, recorded as changes
     manifests ...... lines of a manifest, read and written

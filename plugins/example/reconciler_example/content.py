@@ -20,10 +20,21 @@ class ExampleFile(ContentType):
     plural = "files"
 
     @classmethod
-    def select(cls, group: str, units: Sequence[Unit], options: Options | None, filters: Sequence[ActiveFilter], now: datetime) -> Iterable[Decision]:
-        rules = sorted(filters, key=lambda one: one.name)
+    def select(
+        cls,
+        group: str,
+        units: Sequence[Unit],
+        options: Options | None,
+        filters: Sequence[ActiveFilter],
+        now: datetime,
+    ) -> Iterable[Decision]:
+        rules = sorted(filters, key=lambda filter_: filter_.name)
         for unit in units:
-            reason = unlistable(unit.key) or _by_source(unit.key, options) or next(filter(None, (_by_filter(unit, one) for one in rules)), "")
+            reason = (
+                unlistable(unit.key)
+                or _by_source(unit.key, options)
+                or next(filter(None, (_by_filter(unit, rule) for rule in rules)), "")
+            )
             yield Decision(unit, accepted=not reason, reason=reason)
 
 
@@ -45,4 +56,8 @@ def _by_filter(unit: Unit, rule: ActiveFilter) -> str:
     limit = rule.options.max_size
     if limit is None or (file.size is not None and file.size <= limit):
         return ""
-    return f"size unknown ({rule.name}.maxSize)" if file.size is None else f"{file.size:,} bytes, more than {limit:,} ({rule.name}.maxSize)"
+    return (
+        f"size unknown ({rule.name}.maxSize)"
+        if file.size is None
+        else f"{file.size:,} bytes, more than {limit:,} ({rule.name}.maxSize)"
+    )

@@ -40,14 +40,19 @@ class ExampleImporter(Importer):
         return Metadata("example", "Files (low-level example)", (EXAMPLE_FILE,), ">=1.0,<2")
 
     async def sync(self, conduit: SyncConduit, config: PluginCallConfiguration) -> None:
-        """Record what the manifest changes. The note: the validator of the manifest read last, and a digest of each group's lines."""
+        """Record what the manifest changes. The note: the validator of the manifest read last, and
+        a digest of each group's lines.
+        """
         note = conduit.get_scratchpad() or {}
-        # Asked about the manifest of last time: are options and filters still those that it was committed with?
+        # Asked about the manifest of last time: are options and filters still those that it was
+        # committed with?
         same_rules = "validator" in note and conduit.unchanged(note["validator"])
         page = await conduit.get("")
         if conduit.unchanged(page.validator):
             return
-        listed = await asyncio.to_thread(list, read_manifest(page))  # a long one takes seconds: others go on meanwhile
+        listed = await asyncio.to_thread(
+            list, read_manifest(page)
+        )  # a long one takes seconds: others go on meanwhile
         groups = _groups(conduit, listed)
         lines = {name: _digest(files) for name, files in groups.items()}
         known = note["lines"] if same_rules else {}
@@ -56,12 +61,23 @@ class ExampleImporter(Importer):
                 _compare(conduit, name, groups.get(name, {}), page.url)
         conduit.set_scratchpad({"validator": page.validator, "lines": lines})
 
-    def upload(self, conduit: UploadConduit, file: UploadedFile, fields: Mapping[str, str], config: PluginCallConfiguration) -> Iterable[Placed]:
+    def upload(
+        self,
+        conduit: UploadConduit,
+        file: UploadedFile,
+        fields: Mapping[str, str],
+        config: PluginCallConfiguration,
+    ) -> Iterable[Placed]:
         """Any file, under the path that the field `path` gives it, else under its own name."""
         path = fields.get("path") or file.name
         if not safe_path(path):
-            raise Refused(f"{path!r:.200} is no path for a file", hint="a relative path such as `docs/guide.pdf`, without `.` and `..`")
-        return [(group_of(path), Unit(EXAMPLE_FILE, path, {}, [Artifact(path, file.sha256, file.size)]))]
+            raise Refused(
+                f"{path!r:.200} is no path for a file",
+                hint="a relative path such as `docs/guide.pdf`, without `.` and `..`",
+            )
+        return [
+            (group_of(path), Unit(EXAMPLE_FILE, path, {}, [Artifact(path, file.sha256, file.size)]))
+        ]
 
     @classmethod
     def explain(cls, subject: str) -> Iterable[str]:
@@ -69,7 +85,9 @@ class ExampleImporter(Importer):
 
 
 def group_of(path: str) -> str:
-    """One of 256 groups, so that a change costs its group and not the whole; by the path alone, so that a file stays where it is."""
+    """One of 256 groups, so that a change costs its group and not the whole; by the path alone, so
+    that a file stays where it is.
+    """
     return f"{sha256(path.encode()).digest()[0]:02x}"
 
 
@@ -79,7 +97,11 @@ def _groups(conduit: SyncConduit, listed: Iterable[Listed]) -> Groups:
     for file in listed:
         if not safe_path(file.name):
             shown = ascii(file.name)[1:-1][:200]
-            conduit.refuse(group_of(shown), shown, "not a relative path that stays below its folder, of printable characters")
+            conduit.refuse(
+                group_of(shown),
+                shown,
+                "not a relative path that stays below its folder, of printable characters",
+            )
             continue
         group = group_of(file.name)
         if groups.setdefault(group, {}).setdefault(file.name, file) != file:
@@ -88,11 +110,16 @@ def _groups(conduit: SyncConduit, listed: Iterable[Listed]) -> Groups:
 
 
 def _compare(conduit: SyncConduit, group: str, files: Mapping[str, Listed], base: str) -> None:
-    """Save what the source does not hold as it is listed, remove what is no longer listed. What is not mentioned stays."""
+    """Save what the source does not hold as it is listed, remove what is no longer listed. What is
+    not mentioned stays.
+    """
     held = {unit.key: unit for unit in conduit.units(group)}
     for name, file in files.items():
         before = held.pop(name, None)
-        if before is None or (before.artifacts[0].sha256, before.artifacts[0].size) != (file.sha256, file.size):
+        if before is None or (before.artifacts[0].sha256, before.artifacts[0].size) != (
+            file.sha256,
+            file.size,
+        ):
             bytes_of = Artifact(name, file.sha256, file.size, urljoin(base, ".") + quote(name))
             conduit.save_unit(group, conduit.init_unit(EXAMPLE_FILE, name, {}, [bytes_of]))
     for unit in held.values():

@@ -1,4 +1,6 @@
-"""A `PULP_MANIFEST`: `name,sha256,size` on each line, names relative to the manifest's folder. `#` begins a comment."""
+"""A `PULP_MANIFEST`: `name,sha256,size` on each line, names relative to the manifest's folder. `#`
+begins a comment.
+"""
 
 from __future__ import annotations
 
@@ -24,14 +26,20 @@ class Listed(NamedTuple):
 
 
 def read_manifest(page: Page) -> Iterator[Listed]:
-    """Every file of a manifest. Raises Malformed for a line that is no entry: the manifest may have been cut short there."""
-    # What is not UTF-8 becomes characters that no safe path has, so that such a file is refused and not the whole manifest.
+    """Every file of a manifest. Raises Malformed for a line that is no entry: the manifest may have
+    been cut short there.
+    """
+    # What is not UTF-8 becomes characters that no safe path has, so that such a file is refused and
+    # not the whole manifest.
     text = page.body.decode("utf-8", "surrogateescape").removeprefix("\ufeff")
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip(_BLANKS) and not line.lstrip(_BLANKS).startswith("#"):
             entry = _entry(line)
             if entry is None:
-                raise Malformed(f"{page.url}: line {number} is not `name,sha256,size`", hint="nothing of this source is changed")
+                raise Malformed(
+                    f"{page.url}: line {number} is not `name,sha256,size`",
+                    hint="nothing of this source is changed",
+                )
             yield entry
 
 
@@ -45,13 +53,20 @@ def unlistable(path: str) -> str:
     if path == MANIFEST:
         return f"`{MANIFEST}` is the name of the publication's own list"
     if path.startswith("#") or path != path.strip():
-        return f"its name begins with `#`, or begins or ends with a blank: no `{MANIFEST}` can list it"
+        return (
+            f"its name begins with `#`, or begins or ends with a blank: no `{MANIFEST}` can list it"
+        )
     return ""
 
 
 def _entry(line: str) -> Listed | None:
     """The name is everything before the last two commas."""
     parts = [part.strip(_BLANKS) for part in line.rsplit(",", 2)]
-    if len(parts) != 3 or not parts[0] or not _SHA256.fullmatch(parts[1]) or not _SIZE.fullmatch(parts[2]):
+    if (
+        len(parts) != 3
+        or not parts[0]
+        or not _SHA256.fullmatch(parts[1])
+        or not _SIZE.fullmatch(parts[2])
+    ):
         return None
     return Listed(parts[0], parts[1].lower(), int(parts[2]))

@@ -1,6 +1,7 @@
 """The keys of a source and of a Filter of type `example`.
 
-Globs are those of `fnmatch`: `*` matches any characters, slashes too. One without a slash is about the file's own name.
+Globs are those of `fnmatch`: `*` matches any characters, slashes too. One without a slash is about
+the file's own name.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ class SourceOptions(Options):
     """What a source takes. Without `include`: everything."""
 
     include: Globs = Field(default=(), description="Globs over paths to take; none: everything.")
-    exclude: Globs = Field(default=(), description="Globs over paths to leave out; wins over `include`.")
+    exclude: Globs = Field(
+        default=(), description="Globs over paths to leave out; wins over `include`."
+    )
 
 
 class FilterOptions(Options):
@@ -33,4 +36,6 @@ class FilterOptions(Options):
 def matching(globs: Iterable[str], path: str) -> str | None:
     """The first glob, in alphabetical order, that matches."""
     name = path.rpartition("/")[2]
-    return next((glob for glob in sorted(globs) if fnmatchcase(path if "/" in glob else name, glob)), None)
+    return next(
+        (glob for glob in sorted(globs) if fnmatchcase(path if "/" in glob else name, glob)), None
+    )

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from reconciler.plugin import Metadata, PluginCallConfiguration, PublishConduit, Publisher, Refused, StoredUnit
+from reconciler.plugin import (
+    Metadata,
+    PluginCallConfiguration,
+    PublishConduit,
+    Publisher,
+    Refused,
+    StoredUnit,
+)
 from reconciler_example.content import EXAMPLE_FILE
 from reconciler_example.manifests import MANIFEST, manifest_line
 

@@ -21,8 +21,15 @@ class File(ContentType):
     revision = 1
 
     @classmethod
-    def select(cls, group: str, units: Sequence[Unit], options: Options | None, filters: Sequence[ActiveFilter], now: datetime) -> Iterable[Decision]:
-        rules = sorted(filters, key=lambda one: one.name)
+    def select(
+        cls,
+        group: str,
+        units: Sequence[Unit],
+        options: Options | None,
+        filters: Sequence[ActiveFilter],
+        now: datetime,
+    ) -> Iterable[Decision]:
+        rules = sorted(filters, key=lambda filter_: filter_.name)
         decisions = []
         for unit in units:
             reason = unlistable(unit.key) or _by_source(unit, options) or _by_filters(unit, rules)
@@ -32,7 +39,11 @@ class File(ContentType):
     @classmethod
     def describe_change(cls, before: StoredUnit, after: Unit) -> str:
         [old], [new] = before.artifacts, after.artifacts
-        return f"sha256 {old.sha256[:12]} -> {new.sha256[:12]}" if old.sha256 != new.sha256 else "size declared otherwise"
+        return (
+            f"sha256 {old.sha256[:12]} -> {new.sha256[:12]}"
+            if old.sha256 != new.sha256
+            else "size declared otherwise"
+        )
 
 
 def _by_source(unit: Unit, options: Options | None) -> str:
@@ -46,18 +57,22 @@ def _by_source(unit: Unit, options: Options | None) -> str:
 
 def _by_filters(unit: Unit, filters: Sequence[ActiveFilter]) -> str:
     """The first reason by the filters' names."""
-    for one in filters:
-        assert isinstance(one.options, FilterOptions)
-        rule = one.options.denied.find(unit.key)
+    for filter_ in filters:
+        assert isinstance(filter_.options, FilterOptions)
+        rule = filter_.options.denied.find(unit.key)
         if rule:
-            return f'denied by "{rule}" ({one.name}.deny)'
-        if one.options.max_size is not None and (reason := _too_large(unit, one.options.max_size)):
-            return f"{reason} ({one.name}.maxSize)"
+            return f'denied by "{rule}" ({filter_.name}.deny)'
+        if filter_.options.max_size is not None and (
+            reason := _too_large(unit, filter_.options.max_size)
+        ):
+            return f"{reason} ({filter_.name}.maxSize)"
     return ""
 
 
 def _too_large(unit: Unit, limit: int) -> str:
-    """A file that nobody has looked at yet passes for now: the core asks again once it has measured it."""
+    """A file that nobody has looked at yet passes for now: the core asks again once it has measured
+    it.
+    """
     [file] = unit.artifacts
     if file.size is None:
         return "size unknown" if file.sha256 else ""

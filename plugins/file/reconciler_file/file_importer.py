@@ -33,7 +33,9 @@ _LISTS: Final = (".txt", ".list", ".urls")
 
 
 class FileImporter(Importer):
-    """One page tells everything, but for folders: `declare` reads it, sorts its lines into groups, and hands them to `read`."""
+    """One page tells everything, but for folders: `declare` reads it, sorts its lines into groups,
+    and hands them to `read`.
+    """
 
     options = SourceOptions
     filter_options = FilterOptions
@@ -45,7 +47,9 @@ class FileImporter(Importer):
         return Metadata("file", "Files", (FILE,), ">=1.0,<2")
 
     async def declare(self, call: ImporterCall) -> AsyncIterator[Group | Unchanged]:
-        """A list that is the committed one is not looked into, provided that it pins the bytes of every file."""
+        """A list that is the committed one is not looked into, provided that it pins the bytes of
+        every file.
+        """
         format = call.options.format or guessed_format(call.url)
         if format == "folder":
             for group in await folder_groups(call):
@@ -56,8 +60,14 @@ class FileImporter(Importer):
             yield UNCHANGED
             return
         grammar = ManifestLines(page.url) if format == "manifest" else UrlLines(page.url)
-        groups = await asyncio.to_thread(line_groups, page, grammar)  # a million lines are seconds: others go on meanwhile
-        if format == "urls" and all(group.validator for group in groups) and call.unchanged(page.validator):
+        groups = await asyncio.to_thread(
+            line_groups, page, grammar
+        )  # a million lines are seconds: others go on meanwhile
+        if (
+            format == "urls"
+            and all(group.validator for group in groups)
+            and call.unchanged(page.validator)
+        ):
             yield UNCHANGED
             return
         for group in groups:
@@ -67,7 +77,13 @@ class FileImporter(Importer):
         """The files of one group; what has no usable name is refused one by one."""
         return as_units(group.data, FILE, call.refuse)
 
-    def upload(self, conduit: UploadConduit, file: UploadedFile, fields: Mapping[str, str], config: PluginCallConfiguration) -> Iterable[Placed]:
+    def upload(
+        self,
+        conduit: UploadConduit,
+        file: UploadedFile,
+        fields: Mapping[str, str],
+        config: PluginCallConfiguration,
+    ) -> Iterable[Placed]:
         """Any file, under the path that the field `path` gives it, else under its own name.
 
         Raises Refused for a path that has no place in a tree beside what is there already.
@@ -89,4 +105,7 @@ def guessed_format(url: str) -> Format:
         return "urls"
     if not last or parts.scheme == "file":
         return "folder"
-    raise Refused(f"`{last}` does not tell how upstream lists its files", hint="say it: `format: manifest`, `format: urls` or `format: folder`")
+    raise Refused(
+        f"`{last}` does not tell how upstream lists its files",
+        hint="say it: `format: manifest`, `format: urls` or `format: folder`",
+    )

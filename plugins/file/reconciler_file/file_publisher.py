@@ -1,4 +1,6 @@
-"""Lays a version out as the tree that it is, under the files' own names, with a `PULP_MANIFEST` that lists it."""
+"""Lays a version out as the tree that it is, under the files' own names, with a `PULP_MANIFEST`
+that lists it.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +11,28 @@ from mimetypes import MimeTypes
 from pathlib import PurePosixPath
 from typing import Final
 
-from reconciler.plugin import Metadata, PluginCallConfiguration, PublishConduit, Publisher, Refused, StoredArtifact, StoredUnit
+from reconciler.plugin import (
+    Metadata,
+    PluginCallConfiguration,
+    PublishConduit,
+    Publisher,
+    Refused,
+    StoredArtifact,
+    StoredUnit,
+)
 from reconciler_file.content import FILE
 from reconciler_file.manifests import MANIFEST, manifest_line
 
 _UNKNOWN: Final = "application/octet-stream"
-_PACKED: Final = {".gz": "application/gzip", ".bz2": "application/x-bzip2", ".xz": "application/x-xz", ".zst": "application/zstd"}
-_TYPES: Final = MimeTypes().types_map[True] | _PACKED  # the library's own table: what the machine adds to it is left out
+_PACKED: Final = {
+    ".gz": "application/gzip",
+    ".bz2": "application/x-bzip2",
+    ".xz": "application/x-xz",
+    ".zst": "application/zstd",
+}
+_TYPES: Final = (
+    MimeTypes().types_map[True] | _PACKED
+)  # the library's own table: what the machine adds to it is left out
 
 
 class FilePublisher(Publisher):
@@ -28,7 +45,9 @@ class FilePublisher(Publisher):
         return Metadata("file", "Tree of files", (FILE,), ">=1.0,<2")
 
     def publish(self, conduit: PublishConduit, config: PluginCallConfiguration) -> None:
-        """Raises Refused for a tree that cannot be one, and for a file whose size is not known: the manifest must not lie."""
+        """Raises Refused for a tree that cannot be one, and for a file whose size is not known: the
+        manifest must not lie.
+        """
         listed = _Listed()
         for name in conduit.changed():
             units = conduit.units(name)
@@ -50,7 +69,9 @@ def media_type(path: str) -> str:
 
 
 class _Listed:
-    """The lines of the manifest as they come in: the one page that is made whole, so a million of them are held once, group by group."""
+    """The lines of the manifest as they come in: the one page that is made whole, so a million of
+    them are held once, group by group.
+    """
 
     def __init__(self) -> None:
         self.groups: set[str] = set()
@@ -59,7 +80,9 @@ class _Listed:
 
     def add(self, group: str, units: Iterable[StoredUnit]) -> None:
         self.groups.add(group)
-        self._lines.append(b"".join(sorted(self._line(file) for unit in units for file in unit.artifacts)))
+        self._lines.append(
+            b"".join(sorted(self._line(file) for unit in units for file in unit.artifacts))
+        )
 
     def page(self) -> bytes:
         """All lines in the order of their bytes."""
@@ -68,22 +91,31 @@ class _Listed:
             path = line.rsplit(b",", 2)[0]
             if path in self._folders:
                 raise Refused(
-                    f"`{path.decode()}` is a file, and a folder at once because of `{self._below(path)}`: no tree has room for both",
-                    hint="`exclude` one of them in its source; one that was uploaded, `reconciler remove` takes out",
+                    f"`{path.decode()}` is a file, and a folder at once because of"
+                    f" `{self._below(path)}`: no tree has room for both",
+                    hint=(
+                        "`exclude` one of them in its source; one that was uploaded, `reconciler"
+                        " remove` takes out"
+                    ),
                 )
             page.write(line)
         return page.getvalue()
 
     def _below(self, path: bytes) -> str:
         """The first of the files in a folder."""
-        lines = (line for group in self._lines for line in BytesIO(group) if line.startswith(path + b"/"))
+        lines = (
+            line for group in self._lines for line in BytesIO(group) if line.startswith(path + b"/")
+        )
         return min(lines).rsplit(b",", 2)[0].decode()
 
     def _line(self, file: StoredArtifact) -> bytes:
         if file.size is None:
             raise Refused(
                 f"the size of `{file.path}` is not known, so no `{MANIFEST}` can list it",
-                hint="have upstream's list say it (`size=...`), or let the remote's `policy` be `immediate`",
+                hint=(
+                    "have upstream's list say it (`size=...`), or let the remote's `policy` be"
+                    " `immediate`"
+                ),
             )
         folder = file.path.encode().rpartition(b"/")[0]
         while folder and folder not in self._folders:  # above a folder that is known all are

@@ -1,8 +1,10 @@
-"""Folders: HTML listings as nginx, Apache and `python -m http.server` make them, and the core's listing of a local folder.
+"""Folders: HTML listings as nginx, Apache and `python -m http.server` make them, and the core's
+listing of a local folder.
 
-A link is followed when it leads below the page's own folder and has no query; one that ends in `/` is a folder itself.
-Listings tell no digests: the core measures each file. Where they tell the time of every file, a group that shows the
-same names, times and sizes is taken for unchanged, as rsync does; where they do not, only reading tells.
+A link is followed when it leads below the page's own folder and has no query; one that ends in `/`
+is a folder itself. Listings tell no digests: the core measures each file. Where they tell the time
+of every file, a group that shows the same names, times and sizes is taken for unchanged, as rsync
+does; where they do not, only reading tells.
 """
 
 from __future__ import annotations
@@ -55,13 +57,27 @@ class _Link(msgspec.Struct):
 
 
 async def folder_groups(call: ImporterCall) -> list[Group]:
-    """Every file below the call's URL, in groups. Raises Malformed for what is no listing, and for folders without end."""
+    """Every file below the call's URL, in groups. Raises Malformed for what is no listing, and for
+    folders without end.
+    """
     page = await call.get("")
-    found = await asyncio.to_thread(_local, page) if page.media_type == LOCAL_TYPE else await _walk(call, page)
+    found = (
+        await asyncio.to_thread(_local, page)
+        if page.media_type == LOCAL_TYPE
+        else await _walk(call, page)
+    )
     groups: dict[str, list[Listed]] = {}
     for listed in found:
         groups.setdefault(group_of(listed.entry.name), []).append(listed)
-    return [Group(name, _validator(groups[name]), listed=True, data=[one.entry for one in groups[name]]) for name in sorted(groups)]
+    return [
+        Group(
+            name,
+            _validator(groups[name]),
+            listed=True,
+            data=[group.entry for group in groups[name]],
+        )
+        for name in sorted(groups)
+    ]
 
 
 def _validator(group: Sequence[Listed]) -> str | None:
@@ -77,11 +93,21 @@ def _local(page: Page) -> list[Listed]:
         files = msgspec.json.decode(page.body, type=_LocalFolder).files
     except msgspec.DecodeError as error:
         raise Malformed(f"{page.url}: the listing of the folder cannot be read: {error}") from None
-    return [Listed(Entry(one.path, f"{folder}{quote(one.path, errors='surrogateescape')}", size=one.size), one.etag) for one in files]
+    return [
+        Listed(
+            Entry(
+                file.path, f"{folder}{quote(file.path, errors='surrogateescape')}", size=file.size
+            ),
+            file.etag,
+        )
+        for file in files
+    ]
 
 
 async def _walk(call: ImporterCall, top: Page) -> list[Listed]:
-    """Level by level. A folder that was listed already, under whatever name a redirect gave it, is passed over."""
+    """Level by level. A folder that was listed already, under whatever name a redirect gave it, is
+    passed over.
+    """
     found: list[Listed] = []
     seen: set[str] = set()
     level = [("", top)]
@@ -94,20 +120,30 @@ async def _walk(call: ImporterCall, top: Page) -> list[Listed]:
                 found += files
                 folders.update(below)
         if len(seen) + len(folders) > _MOST_FOLDERS:
-            raise Malformed(f"{top.url}: more than {_MOST_FOLDERS:,} folders", hint="a link that leads in a circle?")
+            raise Malformed(
+                f"{top.url}: more than {_MOST_FOLDERS:,} folders",
+                hint="a link that leads in a circle?",
+            )
         if not folders:
             return found
         level = await _pages(call, folders)
-    raise Malformed(f"{top.url}: folders are nested more than {_DEEPEST} deep", hint="a link that leads in a circle?")
+    raise Malformed(
+        f"{top.url}: folders are nested more than {_DEEPEST} deep",
+        hint="a link that leads in a circle?",
+    )
 
 
 async def _pages(call: ImporterCall, folders: dict[str, str]) -> list[tuple[str, Page]]:
-    """The pages of folders (URL -> prefix of its names). Any that fails fails the whole: what it holds is not known."""
+    """The pages of folders (URL -> prefix of its names). Any that fails fails the whole: what it
+    holds is not known.
+    """
     urls = list(folders)
     pages: list[tuple[str, Page]] = []
     for start in range(0, len(urls), _AT_ONCE):
         some = urls[start : start + _AT_ONCE]
-        for url, answer in zip(some, await asyncio.gather(*map(call.get, some), return_exceptions=True), strict=True):
+        for url, answer in zip(
+            some, await asyncio.gather(*map(call.get, some), return_exceptions=True), strict=True
+        ):
             if isinstance(answer, BaseException):
                 raise answer
             pages.append((folders[url], answer))
@@ -117,7 +153,10 @@ async def _pages(call: ImporterCall, folders: dict[str, str]) -> list[tuple[str,
 def _read(page: Page, prefix: str) -> tuple[list[Listed], dict[str, str]]:
     """The files of one listing, and its folders (URL -> prefix of their names)."""
     if page.media_type not in _HTML_TYPES:
-        raise Malformed(f"{page.url} is `{page.media_type}`, not the listing of a folder", hint="`format:` says how upstream lists its files")
+        raise Malformed(
+            f"{page.url} is `{page.media_type}`, not the listing of a folder",
+            hint="`format:` says how upstream lists its files",
+        )
     folder = urljoin(page.url, ".")
     files, folders = [], {}
     for link in _links(page):
@@ -131,12 +170,16 @@ def _read(page: Page, prefix: str) -> tuple[list[Listed], dict[str, str]]:
             shown = " ".join("".join(link.after).split())
             files.append(Listed(Entry(name, url), shown if _TIME.search(shown) else ""))
     if not files and not folders and not _LISTING.search(page.body):
-        raise Malformed(f"{page.url} links to no file and does not say that it is the listing of a folder")
+        raise Malformed(
+            f"{page.url} links to no file and does not say that it is the listing of a folder"
+        )
     return files, folders
 
 
 def _below(folder: str, base: str, href: str) -> str | None:
-    """The URL behind a link, where it leads below `folder`: sorting links, parents and other places are none of it."""
+    """The URL behind a link, where it leads below `folder`: sorting links, parents and other places
+    are none of it.
+    """
     try:
         url = urljoin(base, href.strip()).partition("#")[0]
     except ValueError:
@@ -171,6 +214,9 @@ def _links(page: Page) -> list[_Link]:
     try:
         reader.feed(page.body.decode(page.charset, errors="replace"))
         reader.close()
-    except (LookupError, AssertionError) as error:  # an unknown charset; what html.parser says of some broken declarations
+    except (
+        LookupError,
+        AssertionError,
+    ) as error:  # an unknown charset; what html.parser says of some broken declarations
         raise Malformed(f"{page.url}: the HTML cannot be read: {error}") from None
     return reader.links

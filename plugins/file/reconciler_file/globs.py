@@ -1,7 +1,8 @@
 """Globs over paths.
 
-`*`, `?` and `[...]` mean what they mean to `fnmatch`, within one segment of the path; case counts. A segment that is `**`
-stands for any number of folders, none included. A glob without `/` is about the file's own name, in whatever folder.
+`*`, `?` and `[...]` mean what they mean to `fnmatch`, within one segment of the path; case counts.
+A segment that is `**` stands for any number of folders, none included. A glob without `/` is about
+the file's own name, in whatever folder.
 """
 
 from __future__ import annotations
@@ -21,9 +22,15 @@ _Segment = Callable[[str], object] | None  # None: `**`
 def checked_glob(text: str) -> str:
     """The glob as it is. Raises OptionFault for one that could never match a file's path."""
     if not safe_path(text):
-        raise OptionFault(f"{text!r:.80} matches no path", hint="`*.iso`, `docs/*.html` or `docs/**`: relative, with `/`, without `.` and `..`")
+        raise OptionFault(
+            f"{text!r:.80} matches no path",
+            hint="`*.iso`, `docs/*.html` or `docs/**`: relative, with `/`, without `.` and `..`",
+        )
     if any(ANY_FOLDERS in segment and segment != ANY_FOLDERS for segment in text.split("/")):
-        raise OptionFault(f"`{text}`: `**` stands for whole folders", hint="write it between slashes: `docs/**/*.html`")
+        raise OptionFault(
+            f"`{text}`: `**` stands for whole folders",
+            hint="write it between slashes: `docs/**/*.html`",
+        )
     return text
 
 
@@ -42,7 +49,10 @@ class Globs:
 
 
 def _matcher(text: str) -> Callable[[str], object]:
-    segments = [None if one == ANY_FOLDERS else re.compile(fnmatch.translate(one)).match for one in text.split("/")]
+    segments = [
+        None if one == ANY_FOLDERS else re.compile(fnmatch.translate(one)).match
+        for one in text.split("/")
+    ]
     first = segments[0]
     if len(segments) == 1 and first is not None:
         return lambda path: first(path.rpartition("/")[2])
@@ -50,9 +60,14 @@ def _matcher(text: str) -> Callable[[str], object]:
 
 
 def _matches(glob: Sequence[_Segment], path: Sequence[str]) -> bool:
-    """Only the last `**` ever has to take more: time is the product of both lengths, whatever upstream calls its folders."""
+    """Only the last `**` ever has to take more: time is the product of both lengths, whatever
+    upstream calls its folders.
+    """
     at = place = 0
-    after, taken = -1, 0  # where to go on behind the last `**`, and up to where it has taken folders
+    after, taken = (
+        -1,
+        0,
+    )  # where to go on behind the last `**`, and up to where it has taken folders
     while place < len(path):
         segment = glob[at] if at < len(glob) else _never
         if segment is None:

@@ -1,7 +1,8 @@
-"""What the formats have in common: entries, their groups, and the way from a page of lines to the lines of one group.
+"""What the formats have in common: entries, their groups, and the way from a page of lines to the
+lines of one group.
 
-A group is one of 256, by the path's sha256: a million files make groups of some 4,000, and however many there are, a file
-stays where it is.
+A group is one of 256, by the path's sha256: a million files make groups of some 4,000, and however
+many there are, a file stays where it is.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ Refuse = Callable[[str, str], None]
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
-    """One file that upstream lists. `name`: hostile until checked; `sha256`: empty where upstream does not say; `size`: bytes, or None.
+    """One file that upstream lists. `name`: hostile until checked; `sha256`: empty where upstream
+    does not say; `size`: bytes, or None.
 
     `fault`: why it cannot be had; empty where it can.
     """
@@ -38,7 +40,9 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
 
 
 class Grammar:
-    """How one line of a format is read. `base`: URL of the page; both methods raise Malformed for a line that is no entry."""
+    """How one line of a format is read. `base`: URL of the page; both methods raise Malformed for a
+    line that is no entry.
+    """
 
     def __init__(self, base: str) -> None:
         self.base = base
@@ -53,7 +57,9 @@ class Grammar:
 
 
 class Lines(Iterable[Entry]):
-    """The lines of one group, as places in the page: a million of them cost four bytes each, beside the page."""
+    """The lines of one group, as places in the page: a million of them cost four bytes each, beside
+    the page.
+    """
 
     def __init__(self, body: bytes, grammar: Grammar) -> None:
         self._body = body
@@ -83,7 +89,9 @@ def group_of(path: str) -> str:
 
 
 def line_groups(page: Page, grammar: Grammar) -> list[Group]:
-    """The groups of a page of lines, by name. Raises Malformed, naming the first line that is no entry."""
+    """The groups of a page of lines, by name. Raises Malformed, naming the first line that is no
+    entry.
+    """
     body = page.body
     found: dict[int, Lines] = {}
     for number, (start, line) in enumerate(_lines(body), 1):
@@ -94,26 +102,43 @@ def line_groups(page: Page, grammar: Grammar) -> list[Group]:
                 raise Malformed(f"longer than {_LONGEST_LINE:,} bytes")
             name, pinned = grammar.name(line)
         except Malformed as error:
-            shown = "" if b"://" in line else f": {line[:80]!r}"  # a URL may hold what nobody else should read
-            raise Malformed(f"{page.url}: line {number}: {error}{shown}", hint="nothing of this source is changed") from None
+            shown = (
+                "" if b"://" in line else f": {line[:80]!r}"
+            )  # a URL may hold what nobody else should read
+            raise Malformed(
+                f"{page.url}: line {number}: {error}{shown}",
+                hint="nothing of this source is changed",
+            ) from None
         bucket = sha256(name).digest()[0]
         if bucket not in found:
             found[bucket] = Lines(body, grammar)
         found[bucket].add(start, line, pinned=pinned)
-    return [Group(GROUPS[bucket], lines.validator, listed=True, data=lines) for bucket, lines in sorted(found.items())]
+    return [
+        Group(GROUPS[bucket], lines.validator, listed=True, data=lines)
+        for bucket, lines in sorted(found.items())
+    ]
 
 
 def as_units(entries: Iterable[Entry], type: str, refuse: Refuse) -> list[Unit]:
-    """Every entry that can be a unit; `refuse(name, reason)` is told of the others. Of two with one name the first counts."""
+    """Every entry that can be a unit; `refuse(name, reason)` is told of the others. Of two with one
+    name the first counts.
+    """
     found: dict[str, Entry] = {}
     for entry in entries:
-        fault = entry.fault or ("" if safe_path(entry.name) else "not a relative path that stays below its folder, of printable characters")
+        fault = entry.fault or (
+            ""
+            if safe_path(entry.name)
+            else "not a relative path that stays below its folder, of printable characters"
+        )
         first = entry if fault else found.setdefault(entry.name, entry)
         if first is not entry and not _same(first, entry):
             fault = "listed again, with other content; the first counts"
         if fault:
             refuse(_printable(entry.name), fault)
-    return [Unit(type, one.name, {}, [Artifact(one.name, one.sha256, one.size, one.url)]) for one in found.values()]
+    return [
+        Unit(type, one.name, {}, [Artifact(one.name, one.sha256, one.size, one.url)])
+        for one in found.values()
+    ]
 
 
 def text_of(name: bytes) -> str:
@@ -123,11 +148,17 @@ def text_of(name: bytes) -> str:
 
 def _same(one: Entry, other: Entry) -> bool:
     """Do two entries mean the same bytes, as far as upstream says?"""
-    return one.sha256 == other.sha256 and one.size == other.size and bool(one.sha256 or one.url == other.url)
+    return (
+        one.sha256 == other.sha256
+        and one.size == other.size
+        and bool(one.sha256 or one.url == other.url)
+    )
 
 
 def _lines(body: bytes) -> Iterator[tuple[int, bytes]]:
-    """Where each line starts, and what it says without blanks around it; a byte order mark is none of it."""
+    """Where each line starts, and what it says without blanks around it; a byte order mark is none
+    of it.
+    """
     start = len(_MARK) if body.startswith(_MARK) else 0
     while start < len(body):
         end = _end(body, start)

@@ -1,8 +1,10 @@
-"""`PULP_MANIFEST`: one file a line, `name,sha256,size`, as Pulp's file plugin reads and its tools write it.
+"""`PULP_MANIFEST`: one file a line, `name,sha256,size`, as Pulp's file plugin reads and its tools
+write it.
 
-The name is relative to the manifest's own folder and is everything before the last two commas: nothing is quoted. Blanks
-around the three, blank lines and lines that begin with `#` do not count. There is no end mark, so whatever is no entry
-spoils the whole: a cut manifest must not delete files.
+The name is relative to the manifest's own folder and is everything before the last two commas:
+nothing is quoted. Blanks around the three, blank lines and lines that begin with `#` do not count.
+There is no end mark, so whatever is no entry spoils the whole: a cut manifest must not delete
+files.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ from reconciler_file.listing import Entry, Grammar, text_of
 MANIFEST: Final = "PULP_MANIFEST"
 
 _HEX = re.compile(rb"[0-9A-Fa-f]{64}")
-_LONGEST_SIZE: Final = 15  # digits: a petabyte is more than any file, and less than any integer's end
+_LONGEST_SIZE: Final = (
+    15  # digits: a petabyte is more than any file, and less than any integer's end
+)
 _PLAIN: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-~/"
 
 
@@ -44,12 +48,16 @@ def unlistable(path: str) -> str:
     if path == MANIFEST or path.startswith(f"{MANIFEST}/"):
         return f"`{MANIFEST}` is the name of the publication's own list"
     if path.startswith("#") or path != path.strip():
-        return f"its name begins with `#`, or begins or ends with a blank: no `{MANIFEST}` can list it"
+        return (
+            f"its name begins with `#`, or begins or ends with a blank: no `{MANIFEST}` can list it"
+        )
     return ""
 
 
 def _parts(line: bytes) -> tuple[bytes, bytes, bytes]:
-    """Name, sha256, size. Looked for from the end: four times as fast as an expression that reads the name first."""
+    """Name, sha256, size. Looked for from the end: four times as fast as an expression that reads
+    the name first.
+    """
     parts = line.rsplit(b",", 2)
     if len(parts) == 3:
         name, sha256, size = parts[0].strip(), parts[1].strip(), parts[2].strip()

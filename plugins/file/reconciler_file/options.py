@@ -12,7 +12,8 @@ from reconciler_file.globs import Globs, checked_glob
 
 Format = Literal["manifest", "urls", "folder"]
 
-# A list in a manifest, immutable here; its items stay strict. An empty one says no more than an absent one.
+# A list in a manifest, immutable here; its items stay strict. An empty one says no more than an
+# absent one.
 GlobList = Annotated[tuple[Annotated[str, AfterValidator(checked_glob)], ...], Field(strict=False)]
 
 
@@ -21,10 +22,17 @@ class SourceOptions(Options):
 
     format: Format | None = Field(
         default=None,
-        description="How upstream lists its files: `manifest` (PULP_MANIFEST), `urls` (a list of URLs) or `folder`; none: guessed from the URL.",
+        description=(
+            "How upstream lists its files: `manifest` (PULP_MANIFEST), `urls` (a list of URLs) or"
+            " `folder`; none: guessed from the URL."
+        ),
     )
-    include: GlobList = Field(default=(), description="Globs over paths (`*.iso`, `docs/**`) to take; none: everything.")
-    exclude: GlobList = Field(default=(), description="Globs over paths to leave out; wins over `include`.")
+    include: GlobList = Field(
+        default=(), description="Globs over paths (`*.iso`, `docs/**`) to take; none: everything."
+    )
+    exclude: GlobList = Field(
+        default=(), description="Globs over paths to leave out; wins over `include`."
+    )
 
     @cached_property
     def included(self) -> Globs:
@@ -39,7 +47,10 @@ class FilterOptions(Options):
     """What a Filter lets pass. Without rules: everything."""
 
     deny: GlobList = Field(default=(), description="Globs over paths that never pass.")
-    max_size: Size | None = Field(default=None, description="The largest file that passes (`500MiB`); an unknown size is refused.")
+    max_size: Size | None = Field(
+        default=None,
+        description="The largest file that passes (`500MiB`); an unknown size is refused.",
+    )
 
     @cached_property
     def denied(self) -> Globs:

@@ -16,18 +16,24 @@ def placed(held: Members, file: UploadedFile, fields: Mapping[str, str]) -> list
     """
     path = fields.get("path") or file.name
     if not safe_path(path):
-        raise Refused(f"{path!r:.200} is no path for a file", hint="a relative path such as `docs/guide.pdf`, without `.` and `..`")
+        raise Refused(
+            f"{path!r:.200} is no path for a file",
+            hint="a relative path such as `docs/guide.pdf`, without `.` and `..`",
+        )
     in_the_way = _in_the_way(held, path)
     if in_the_way is not None:
-        raise Refused(f"`{path}` cannot lie beside `{in_the_way}`: one name would be a file and a folder", hint="send it under another path")
+        raise Refused(
+            f"`{path}` cannot lie beside `{in_the_way}`: one name would be a file and a folder",
+            hint="send it under another path",
+        )
     return [(group_of(path), Unit(FILE, path, {}, [Artifact(path, file.sha256, file.size)]))]
 
 
 def _in_the_way(conduit: Members, path: str) -> str | None:
     """A file that is held where `path` needs a folder, or below `path`; None where it fits in.
 
-    Files below may be in any group: all are looked through, as the publisher does for its list, unless the path itself is held, which says that
-    there are none.
+    Files below may be in any group: all are looked through, as the publisher does for its list,
+    unless the path itself is held, which says that there are none.
     """
     segments = path.split("/")
     for end in range(1, len(segments)):
@@ -37,5 +43,10 @@ def _in_the_way(conduit: Members, path: str) -> str | None:
     if any(unit.key == path for unit in conduit.units(group_of(path))):
         return None
     below = f"{path}/"
-    found = (unit.key for group in list(conduit.groups()) for unit in conduit.units(group) if unit.key.startswith(below))
+    found = (
+        unit.key
+        for group in list(conduit.groups())
+        for unit in conduit.units(group)
+        if unit.key.startswith(below)
+    )
     return next(found, None)

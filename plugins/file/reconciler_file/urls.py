@@ -1,7 +1,8 @@
-"""A list of URLs: one file a line, `URL [sha256=<hex>] [size=<bytes>]`, or `<hex>  URL` as `sha256sum` writes it.
+"""A list of URLs: one file a line, `URL [sha256=<hex>] [size=<bytes>]`, or `<hex>  URL` as
+`sha256sum` writes it.
 
-`sha256:<hex>` is understood as well. Relative URLs are relative to the list. A file is named by the last segment of its
-URL's path. Blank lines and lines that begin with `#` do not count.
+`sha256:<hex>` is understood as well. Relative URLs are relative to the list. A file is named by the
+last segment of its URL's path. Blank lines and lines that begin with `#` do not count.
 """
 
 from __future__ import annotations
@@ -31,11 +32,19 @@ class UrlLines(Grammar):
         return Entry(text_of(_file_name(written)), url, sha256, size, self._fault(url))
 
     def _fault(self, url: str) -> str:
-        """Lists come from elsewhere: one that is not of this machine has no say in what is read there."""
+        """Lists come from elsewhere: one that is not of this machine has no say in what is read
+        there.
+        """
         parts = urlsplit(url)
-        if parts.scheme not in _FETCHED and (parts.scheme != "file" or urlsplit(self.base).scheme != "file"):
+        if parts.scheme not in _FETCHED and (
+            parts.scheme != "file" or urlsplit(self.base).scheme != "file"
+        ):
             return f"`{parts.scheme}:` URLs are not fetched from here"
-        return "credentials in its URL; the remote's `auth` is the place for them" if "@" in parts.netloc else ""
+        return (
+            "credentials in its URL; the remote's `auth` is the place for them"
+            if "@" in parts.netloc
+            else ""
+        )
 
 
 def _parts(line: bytes) -> tuple[str, str, int | None]:

@@ -1,9 +1,9 @@
 """Python packages: the guest that reads simple indexes and renders them again.
 
-Comes in: any index that speaks the simple repository API (JSON or HTML, API version 1), and the selection and filter
-keys of a manifest. Goes out: `python.distribution` and `python.project` units, decisions with reasons, and a tree of
-pages and files that pip, uv and poetry install from. Must never know: SQL, manifests, the engine, other ecosystems;
-`reconciler.plugin` is its only door.
+Comes in: any index that speaks the simple repository API (JSON or HTML, API version 1), and the
+selection and filter keys of a manifest. Goes out: `python.distribution` and `python.project` units,
+decisions with reasons, and a tree of pages and files that pip, uv and poetry install from. Must
+never know: SQL, manifests, the engine, other ecosystems; `reconciler.plugin` is its only door.
 
     simple_importer .. asks the index: which projects, which files
     options .......... the keys of a source; filter_options: those of a Filter
@@ -14,9 +14,10 @@ pages and files that pip, uv and poetry install from. Must never know: SQL, mani
     evidence ......... licences, attestations, advisories: what files prove, read where a filter asks
     publishing ....... units -> pages and files of a publication
 
-This module holds the entry points alone, and each imports what it names when it is called: a command that only
-validates manifests pays for no renderer, one that only publishes pays for no HTML parser.
-No module may bear an entry point's name: importing it would put the module in the place of the function.
+This module holds the entry points alone, and each imports what it names when it is called: a
+command that only validates manifests pays for no renderer, one that only publishes pays for no HTML
+parser. No module may bear an entry point's name: importing it would put the module in the place of
+the function.
 """
 
 from __future__ import annotations

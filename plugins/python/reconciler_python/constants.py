@@ -1,7 +1,8 @@
 """A public constant of a library, without the library.
 
-Importing `pypi_simple` for the one text that we need of it loads an HTTP client and an HTML parser: a third of a second
-of every command whose manifests say `index: pypi`. Its source says the same in two milliseconds.
+Importing `pypi_simple` for the one text that we need of it loads an HTTP client and an HTML parser:
+a third of a second of every command whose manifests say `index: pypi`. Its source says the same in
+two milliseconds.
 """
 
 from __future__ import annotations
@@ -13,13 +14,21 @@ from pathlib import Path
 
 
 def constant(module: str, name: str) -> str:
-    """The text that `module` assigns to `name` at its top level. Raises AttributeError where there is none."""
+    """The text that `module` assigns to `name` at its top level. Raises AttributeError where there
+    is none.
+    """
     spec = find_spec(module)
     if spec is not None and spec.origin is not None and spec.origin.endswith(".py"):
         for node in ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Constant) and name in _names(node):
+            if (
+                isinstance(node, ast.Assign | ast.AnnAssign)
+                and isinstance(node.value, ast.Constant)
+                and name in _names(node)
+            ):
                 return str(node.value.value)
-    return str(getattr(import_module(module), name))  # a library that computes it, or comes without source
+    return str(
+        getattr(import_module(module), name)
+    )  # a library that computes it, or comes without source
 
 
 def _names(node: ast.Assign | ast.AnnAssign) -> list[str]:

@@ -6,13 +6,28 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any, BinaryIO
 
-from reconciler.plugin import ActiveFilter, Artifact, ContentType, Decision, Options, Step, StoredUnit, Summary, Unit
+from reconciler.plugin import (
+    ActiveFilter,
+    Artifact,
+    ContentType,
+    Decision,
+    Options,
+    Step,
+    StoredUnit,
+    Summary,
+    Unit,
+)
 from reconciler_python.evidence.gathering import recalled
 from reconciler_python.options import SelectionOptions
 from reconciler_python.reading.archives import wheel_metadata
 from reconciler_python.reading.filenames import project_name
 from reconciler_python.reading.units import DISTRIBUTION, PROJECT
-from reconciler_python.selecting.selection import ProjectJudge, project_removal_reason, removal_reason, trace_project
+from reconciler_python.selecting.selection import (
+    ProjectJudge,
+    project_removal_reason,
+    removal_reason,
+    trace_project,
+)
 from reconciler_python.selecting.subjects import meant
 
 
@@ -24,17 +39,32 @@ class Distribution(ContentType):
     revision = 2
 
     @classmethod
-    def select(cls, group: str, units: Sequence[Unit], options: Options | None, filters: Sequence[ActiveFilter], now: datetime) -> Iterable[Decision]:
+    def select(
+        cls,
+        group: str,
+        units: Sequence[Unit],
+        options: Options | None,
+        filters: Sequence[ActiveFilter],
+        now: datetime,
+    ) -> Iterable[Decision]:
         return ProjectJudge(group, options, filters, now).decide(units)
 
     @classmethod
     def trace(
-        cls, group: str, units: Sequence[Unit], traced: Sequence[Unit], options: Options | None, filters: Sequence[ActiveFilter], now: datetime
+        cls,
+        group: str,
+        units: Sequence[Unit],
+        traced: Sequence[Unit],
+        options: Options | None,
+        filters: Sequence[ActiveFilter],
+        now: datetime,
     ) -> Iterable[Iterable[Step]]:
         return ProjectJudge(group, options, filters, now).trace(units, traced)
 
     @classmethod
-    def trace_group(cls, group: str, options: Options | None, filters: Sequence[ActiveFilter]) -> Iterable[Step]:
+    def trace_group(
+        cls, group: str, options: Options | None, filters: Sequence[ActiveFilter]
+    ) -> Iterable[Step]:
         return trace_project(group, options, filters)
 
     @classmethod
@@ -42,18 +72,25 @@ class Distribution(ContentType):
         return meant(group, unit, subject)
 
     @classmethod
-    def recall(cls, unit: Unit, filters: Sequence[ActiveFilter], read: Callable[[str], bytes | None]) -> Unit:
+    def recall(
+        cls, unit: Unit, filters: Sequence[ActiveFilter], read: Callable[[str], bytes | None]
+    ) -> Unit:
         return recalled(unit, filters, read)
 
     @classmethod
     def refusal(cls, before: StoredUnit, after: Unit, options: Options | None) -> str | None:
-        """An index that serves other bytes under a known filename is broken or broken into: said, not followed."""
+        """An index that serves other bytes under a known filename is broken or broken into: said,
+        not followed.
+        """
         if isinstance(options, SelectionOptions) and options.substitution == "allow":
             return None
         old, new = _file_digest(before), _file_digest(after)
         if old == new:
             return None
-        return f"upstream replaced its bytes: sha256 {old[:12]} is now {new[:12]} (`substitution: allow` would follow)"
+        return (
+            f"upstream replaced its bytes: sha256 {old[:12]} is now {new[:12]} (`substitution:"
+            " allow` would follow)"
+        )
 
     @classmethod
     def removal(cls, unit: StoredUnit, options: Options | None, refused: str) -> str:
@@ -68,8 +105,12 @@ class Distribution(ContentType):
         changes = []
         if _file_digest(before) != _file_digest(after):
             changes.append("bytes replaced upstream")
-        names = sorted(name for name in {*before.metadata, *after.metadata} if not name.startswith("_"))
-        changes += [_change(name, before.metadata.get(name), after.metadata.get(name)) for name in names]
+        names = sorted(
+            name for name in {*before.metadata, *after.metadata} if not name.startswith("_")
+        )
+        changes += [
+            _change(name, before.metadata.get(name), after.metadata.get(name)) for name in names
+        ]
         return ", ".join(change for change in changes if change) or "size changed"
 
     @classmethod
@@ -78,7 +119,9 @@ class Distribution(ContentType):
 
 
 class Project(ContentType):
-    """What upstream says of a project as a whole (PEP 792): archived, deprecated, with its reason. Key: the project name."""
+    """What upstream says of a project as a whole (PEP 792): archived, deprecated, with its reason.
+    Key: the project name.
+    """
 
     id = PROJECT
     plural = "projects"
@@ -108,10 +151,17 @@ def _change(name: str, before: Any, after: Any) -> str:
     if name == "yanked":
         if not after:
             return "no longer yanked"
-        return f'yanked upstream: "{_shown(after)}"' if isinstance(after, str) else "yanked upstream"
+        return (
+            f'yanked upstream: "{_shown(after)}"' if isinstance(after, str) else "yanked upstream"
+        )
     if name == "requiresPython":
         return f"requires-python {_shown(before or 'any')} -> {_shown(after or 'any')}"
-    words = {"coreMetadata": "core metadata", "uploadTime": "upload time", "packageType": "package type", "extra": "further keys"}
+    words = {
+        "coreMetadata": "core metadata",
+        "uploadTime": "upload time",
+        "packageType": "package type",
+        "extra": "further keys",
+    }
     return f"{words.get(name, name)} changed"
 
 
@@ -122,4 +172,6 @@ def _status(metadata: dict[str, Any]) -> str:
 
 def _shown(text: str) -> str:
     """Upstream's words on a reviewer's terminal: one line, no escape sequences, not endless."""
-    return (text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text))[:200]
+    return (text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text))[
+        :200
+    ]

@@ -23,7 +23,10 @@ def _checked_with_filenames(text: str) -> str:
 
 def _checked_name(text: str) -> str:
     if parse_rule(text).specifiers is not None:
-        raise OptionFault(f"`{text}`: only whole projects can be exempt", hint="a name or a name glob, without a version")
+        raise OptionFault(
+            f"`{text}`: only whole projects can be exempt",
+            hint="a name or a name glob, without a version",
+        )
     return text
 
 
@@ -49,11 +52,18 @@ def _listed(value: object) -> object:
     return [value] if isinstance(value, str | int | float) else value
 
 
-# A list in a manifest, immutable here; its items stay strict. An empty one says no more than an absent one.
-FilterList = Annotated[tuple[Annotated[str, AfterValidator(_checked_with_filenames)], ...], Field(strict=False)]
+# A list in a manifest, immutable here; its items stay strict. An empty one says no more than an
+# absent one.
+FilterList = Annotated[
+    tuple[Annotated[str, AfterValidator(_checked_with_filenames)], ...], Field(strict=False)
+]
 NameList = Annotated[tuple[Annotated[str, AfterValidator(_checked_name)], ...], Field(strict=False)]
-PlatformList = Annotated[tuple[Annotated[str, AfterValidator(_checked_platform)], ...], Field(strict=False)]
-PythonList = Annotated[tuple[Annotated[str, AfterValidator(_checked_python)], ...], Field(strict=False)]
+PlatformList = Annotated[
+    tuple[Annotated[str, AfterValidator(_checked_platform)], ...], Field(strict=False)
+]
+PythonList = Annotated[
+    tuple[Annotated[str, AfterValidator(_checked_python)], ...], Field(strict=False)
+]
 AbiList = Annotated[tuple[Annotated[str, AfterValidator(_checked_abi)], ...], Field(strict=False)]
 InterpreterList = Annotated[
     tuple[Annotated[str, AfterValidator(_checked_interpreter)], ...],
@@ -68,34 +78,85 @@ Prereleases = Literal["allow", "deny", "if-nothing-else"]
 class FilterOptions(Options):
     """What a Filter lets pass. Without rules: everything."""
 
-    allow: FilterList = Field(default=(), description="Requirement strings, name globs and filenames; if there are any, nothing else passes.")
-    deny: FilterList = Field(default=(), description="Requirement strings, name globs and filenames that never pass; wins over `allow`.")
-    min_age: Duration | None = Field(
-        default=None, description="Days since the upload that upstream states (`7d`); an unknown upload time is refused."
+    allow: FilterList = Field(
+        default=(),
+        description=(
+            "Requirement strings, name globs and filenames; if there are any, nothing else passes."
+        ),
     )
-    min_age_exempt: NameList = Field(default=(), description="Projects (names and name globs) that `minAge` does not concern.")
+    deny: FilterList = Field(
+        default=(),
+        description=(
+            "Requirement strings, name globs and filenames that never pass; wins over `allow`."
+        ),
+    )
+    min_age: Duration | None = Field(
+        default=None,
+        description=(
+            "Days since the upload that upstream states (`7d`); an unknown upload time is refused."
+        ),
+    )
+    min_age_exempt: NameList = Field(
+        default=(), description="Projects (names and name globs) that `minAge` does not concern."
+    )
     package_types: Annotated[tuple[PackageType, ...], Field(strict=False)] = Field(
         default=(), description="Package types that pass; none: every type."
     )
     platforms: PlatformList = Field(
-        default=(), description="Platform tags (`win_amd64`) and families (`any`, `linux_x86_64`, `macos`) of wheels that pass; none: every platform."
+        default=(),
+        description=(
+            "Platform tags (`win_amd64`) and families (`any`, `linux_x86_64`, `macos`) of wheels"
+            " that pass; none: every platform."
+        ),
     )
-    pythons: PythonList = Field(default=(), description="Python tags of wheels that pass: `cp311`, `py3` (every `py3*`); none: every one.")
-    abis: AbiList = Field(default=(), description="ABI tags of wheels that pass: `cp311`, `abi3`, `none`; none: every one.")
+    pythons: PythonList = Field(
+        default=(),
+        description=(
+            "Python tags of wheels that pass: `cp311`, `py3` (every `py3*`); none: every one."
+        ),
+    )
+    abis: AbiList = Field(
+        default=(),
+        description="ABI tags of wheels that pass: `cp311`, `abi3`, `none`; none: every one.",
+    )
     requires_python: InterpreterList = Field(
-        default=(), description="Pythons (`3.11`, `>=3.10,<3.13`): files pass that one of them can run; none: every file."
+        default=(),
+        description=(
+            "Pythons (`3.11`, `>=3.10,<3.13`): files pass that one of them can run; none: every"
+            " file."
+        ),
     )
     prereleases: Prereleases | None = Field(
-        default=None, description="Whether pre-releases pass; `if-nothing-else`: where no final release does. None: as `include` and `allow` say."
+        default=None,
+        description=(
+            "Whether pre-releases pass; `if-nothing-else`: where no final release does. None: as"
+            " `include` and `allow` say."
+        ),
     )
-    yanked: Literal["keep", "drop"] = Field(default="keep", description="Whether files pass that upstream has yanked.")
+    yanked: Literal["keep", "drop"] = Field(
+        default="keep", description="Whether files pass that upstream has yanked."
+    )
     latest: int | None = Field(
-        default=None, ge=1, description="How many releases of a project pass at the most: the newest of those that pass the rest."
+        default=None,
+        ge=1,
+        description=(
+            "How many releases of a project pass at the most: the newest of those that pass the"
+            " rest."
+        ),
     )
-    max_size: Size | None = Field(default=None, description="The largest file that passes (`500MiB`); an unknown size is refused.")
-    licenses: LicenceRules | None = Field(default=None, description="Licences that pass, as SPDX expressions.")
-    attestations: AttestationRules | None = Field(default=None, description="Which attestations (PEP 740) files must have.")
-    osv: OsvRules | None = Field(default=None, description="Known malware and vulnerabilities that keep a release out.")
+    max_size: Size | None = Field(
+        default=None,
+        description="The largest file that passes (`500MiB`); an unknown size is refused.",
+    )
+    licenses: LicenceRules | None = Field(
+        default=None, description="Licences that pass, as SPDX expressions."
+    )
+    attestations: AttestationRules | None = Field(
+        default=None, description="Which attestations (PEP 740) files must have."
+    )
+    osv: OsvRules | None = Field(
+        default=None, description="Known malware and vulnerabilities that keep a release out."
+    )
 
     @cached_property
     def allowed(self) -> Rules:
@@ -112,7 +173,11 @@ class FilterOptions(Options):
     @cached_property
     def targets(self) -> dict[str, Targets]:
         """Of the keys `platforms`, `pythons` and `abis`, in this order, those that say something."""
-        written = (("platforms", self.platforms, platform_target), ("pythons", self.pythons, python_target), ("abis", self.abis, abi_target))
+        written = (
+            ("platforms", self.platforms, platform_target),
+            ("pythons", self.pythons, python_target),
+            ("abis", self.abis, abi_target),
+        )
         return {key: Targets(words, parse) for key, words, parse in written if words}
 
     @cached_property

@@ -28,61 +28,113 @@ def _checked_with_extras(text: str) -> str:
 
 def _checked_name(text: str) -> str:
     if parse_rule(text).specifiers is not None:
-        raise OptionFault(f"`{text}`: only whole projects can be shared", hint="a name or a name glob, without a version")
+        raise OptionFault(
+            f"`{text}`: only whole projects can be shared",
+            hint="a name or a name glob, without a version",
+        )
     return text
 
 
-# A list in a manifest, immutable here; its items stay strict. An empty one says no more than an absent one, where it is not refused.
-IncludeList = Annotated[tuple[Annotated[str, AfterValidator(_checked_with_extras)], ...], Field(strict=False)]
-FileList = Annotated[tuple[Annotated[str, AfterValidator(checked_filename)] | SingleFile, ...], Field(strict=False)]
+# A list in a manifest, immutable here; its items stay strict. An empty one says no more than an
+# absent one, where it is not refused.
+IncludeList = Annotated[
+    tuple[Annotated[str, AfterValidator(_checked_with_extras)], ...], Field(strict=False)
+]
+FileList = Annotated[
+    tuple[Annotated[str, AfterValidator(checked_filename)] | SingleFile, ...], Field(strict=False)
+]
 RuleList = Annotated[tuple[Annotated[str, AfterValidator(_checked)], ...], Field(strict=False)]
 NameList = Annotated[tuple[Annotated[str, AfterValidator(_checked_name)], ...], Field(strict=False)]
 
 
 class SelectionOptions(Options):
-    """What a source takes from its index. Without `include`, `files` and `requirements`: everything."""
+    """What a source takes from its index. Without `include`, `files` and `requirements`:
+    everything.
+    """
 
     include: IncludeList = Field(
         default=(),
         json_schema_extra={"minItems": 1},
-        description="Requirement strings (`django>=5,<6`) and name globs (`acme-*`) to take; none: everything.",
+        description=(
+            "Requirement strings (`django>=5,<6`) and name globs (`acme-*`) to take; none:"
+            " everything."
+        ),
     )
-    exclude: RuleList = Field(default=(), description="Requirement strings and name globs to leave out; wins over `include`.")
+    exclude: RuleList = Field(
+        default=(),
+        description="Requirement strings and name globs to leave out; wins over `include`.",
+    )
     files: FileList = Field(
         default=(),
         json_schema_extra={"minItems": 1},
-        description="Single distributions to take: filenames, or a project's `name`, `version` and `platform`.",
+        description=(
+            "Single distributions to take: filenames, or a project's `name`, `version` and"
+            " `platform`."
+        ),
     )
     requirements: RequirementFiles = Field(
         default=(),
         json_schema_extra={"minItems": 1},
-        description="Requirements files, what `pip freeze` wrote, and lock files; paths, or `{file, format, unresolvable}`.",
+        description=(
+            "Requirements files, what `pip freeze` wrote, and lock files; paths, or `{file, format,"
+            " unresolvable}`."
+        ),
     )
-    dependencies: bool = Field(default=False, description="Whether everything comes in, too, that the distributions taken require (Requires-Dist).")
+    dependencies: bool = Field(
+        default=False,
+        description=(
+            "Whether everything comes in, too, that the distributions taken require"
+            " (Requires-Dist)."
+        ),
+    )
     environments: dict[str, MarkerEnvironment] = Field(
-        default_factory=dict, description="Marker environments (PEP 508) by name that `dependencies` are for; none: every environment."
+        default_factory=dict,
+        description=(
+            "Marker environments (PEP 508) by name that `dependencies` are for; none: every"
+            " environment."
+        ),
     )
-    filter: FilterOptions | None = Field(default=None, description="The keys of a Filter, for this source alone.")
+    filter: FilterOptions | None = Field(
+        default=None, description="The keys of a Filter, for this source alone."
+    )
     substitution: Literal["deny", "allow"] = Field(
-        default="deny", description="Whether upstream may replace the bytes of a file under the same filename."
+        default="deny",
+        description="Whether upstream may replace the bytes of a file under the same filename.",
     )
     legacy: Literal["deny", "allow"] = Field(
-        default="deny", description="Whether versions and filenames come in that today's specifications cannot read."
+        default="deny",
+        description=(
+            "Whether versions and filenames come in that today's specifications cannot read."
+        ),
     )
     hashes: Literal["required", "optional"] = Field(
-        default="required", description="Whether files come in for which upstream gives no digest; they are downloaded while planning, to be named."
+        default="required",
+        description=(
+            "Whether files come in for which upstream gives no digest; they are downloaded while"
+            " planning, to be named."
+        ),
     )
     shared_projects: NameList = Field(
-        default=(), description="Projects (names and name globs) to which this source may add files though an earlier source owns the name."
+        default=(),
+        description=(
+            "Projects (names and name globs) to which this source may add files though an earlier"
+            " source owns the name."
+        ),
     )
 
     @field_validator("include", "files", "requirements")
     @classmethod
     def _names_something(cls, value: tuple[Any, ...], info: ValidationInfo) -> tuple[Any, ...]:
-        """Whoever empties a list means nothing, or everything: a source must not take a whole index by mistake."""
+        """Whoever empties a list means nothing, or everything: a source must not take a whole index
+        by mistake.
+        """
         if not value:
             raise OptionFault(
-                "an empty list selects nothing", hint=f"leave out `{info.field_name}`; a source that selects by no key takes everything"
+                "an empty list selects nothing",
+                hint=(
+                    f"leave out `{info.field_name}`; a source that selects by no key takes"
+                    " everything"
+                ),
             )
         return value
 
@@ -108,14 +160,20 @@ class SelectionOptions(Options):
         return Rules(self.shared_projects)
 
     def named_projects(self) -> list[str] | None:
-        """The projects that the keys name, sorted; None where only the index's list of projects tells which are meant."""
+        """The projects that the keys name, sorted; None where only the index's list of projects
+        tells which are meant.
+        """
         included = self.included.projects()
         if included is None or not (self.include or self.files or self.requirements):
             return None
         return sorted({*included, *self.single_files.projects(), *self.required.projects()})
 
     def concerns(self, project: str) -> bool:
-        """May a project of this name be in, before `exclude`, filters and dependencies are asked? Cheap, for every name of a long list."""
+        """May a project of this name be in, before `exclude`, filters and dependencies are asked?
+        Cheap, for every name of a long list.
+        """
         if not (self.include or self.files or self.requirements):
             return True
-        return self.included.concerns(project) or bool(self.single_files.about(project) or self.required.about(project))
+        return self.included.concerns(project) or bool(
+            self.single_files.about(project) or self.required.about(project)
+        )

@@ -6,7 +6,19 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from functools import partial
 from typing import Final
 
-from reconciler.plugin import UNCHANGED, Gone, Group, Importer, ImporterCall, Metadata, Page, Refused, Unchanged, Unit, Withdrawn
+from reconciler.plugin import (
+    UNCHANGED,
+    Gone,
+    Group,
+    Importer,
+    ImporterCall,
+    Metadata,
+    Page,
+    Refused,
+    Unchanged,
+    Unit,
+    Withdrawn,
+)
 from reconciler_python.constants import constant
 from reconciler_python.evidence.gathering import with_evidence
 from reconciler_python.filter_options import FilterOptions
@@ -23,12 +35,16 @@ from reconciler_python.selecting.source_check import selects_some
 from reconciler_python.selecting.subjects import projects as projects_of
 
 _SERIAL: Final = "serial:"
-_SERIALS: Final = "serials:"  # validator of a whole source: its list, which says of each project when it changed
+_SERIALS: Final = (
+    "serials:"  # validator of a whole source: its list, which says of each project when it changed
+)
 _NAMES: Final = "names:"  # the same of a list that does not
 
 
 class PythonImporter(Importer):
-    """Groups are projects. One conditional request per project, and where the project list has serials not even that."""
+    """Groups are projects. One conditional request per project, and where the project list has
+    serials not even that.
+    """
 
     options = SelectionOptions
     filter_options = FilterOptions
@@ -45,18 +61,26 @@ class PythonImporter(Importer):
 
     @classmethod
     def explain(cls, subject: str) -> Iterable[str]:
-        """The project of a filename, under every name that it can mean; else the project that the subject names, as a requirement does."""
+        """The project of a filename, under every name that it can mean; else the project that the
+        subject names, as a requirement does.
+        """
         return projects_of(subject)
 
     async def declare(self, call: ImporterCall) -> AsyncIterator[Group | Unchanged]:
-        """The projects that the keys name, without asking for the list of all; with a glob, or without any key, the list decides.
+        """The projects that the keys name, without asking for the list of all; with a glob, or
+        without any key, the list decides.
 
-        With `dependencies`, what these require as well; a source that takes everything has that already.
+        With `dependencies`, what these require as well; a source that takes everything has that
+        already.
         """
         options: SelectionOptions = call.options
         named = options.named_projects()
         if options.dependencies and selects_some(options):
-            start = _named(options, named) if named is not None else _listed(call, options, _projects(await _list_page(call), options))
+            start = (
+                _named(options, named)
+                if named is not None
+                else _listed(call, options, _projects(await _list_page(call), options))
+            )
             async for group in Closure(call, list(start), partial(_load, call)).groups():
                 yield group
         elif named is not None:
@@ -69,19 +93,26 @@ class PythonImporter(Importer):
                 return
             projects = _projects(page, options)
             if None in projects.values():
-                call.unchanged(f"{_NAMES}{page.validator}")  # of projects without a serial only their own pages tell
+                call.unchanged(
+                    f"{_NAMES}{page.validator}"
+                )  # of projects without a serial only their own pages tell
             del page  # tens of megabytes
             for group in _listed(call, options, projects):
                 yield group
 
     async def read(self, call: ImporterCall, group: Group) -> Iterable[Unit] | Unchanged:
-        """The distributions of one project. Raises Withdrawn for a quarantined one (PEP 792: no file of it may be offered).
+        """The distributions of one project. Raises Withdrawn for a quarantined one (PEP 792: no
+        file of it may be offered).
 
         Raises Malformed where `requirements` or `files` ask for what the index does not have.
         """
         pulled: Pulled | None = group.data
         if pulled is not None and pulled.failure is not None:
-            raise absence(call, group.name, pulled.failure) if isinstance(pulled.failure, Gone) else pulled.failure
+            raise (
+                absence(call, group.name, pulled.failure)
+                if isinstance(pulled.failure, Gone)
+                else pulled.failure
+            )
         try:
             page = await _page(call, group)
         except Gone as gone:
@@ -104,15 +135,29 @@ class PythonImporter(Importer):
 
 def _named(options: SelectionOptions, names: Iterable[str]) -> Iterator[Group]:
     """Whoever names a project is told file by file what a filter keeps out of it."""
-    return (Group(name, shared=bool(options.shared.about(name))) for name in names if not options.excluded.whole_project(name))
+    return (
+        Group(name, shared=bool(options.shared.about(name)))
+        for name in names
+        if not options.excluded.whole_project(name)
+    )
 
 
-def _listed(call: ImporterCall, options: SelectionOptions, serials: dict[str, int | None]) -> Iterator[Group]:
-    """The projects of the index's own list that can be meant; of those that a filter keeps out whole no page is read."""
+def _listed(
+    call: ImporterCall, options: SelectionOptions, serials: dict[str, int | None]
+) -> Iterator[Group]:
+    """The projects of the index's own list that can be meant; of those that a filter keeps out
+    whole no page is read.
+    """
     prefilter = Prefilter(options, call.filters)
     for name, serial in serials.items():
         validator = None if serial is None else f"{_SERIAL}{serial}"
-        yield Group(name, validator, listed=True, refused=prefilter.refusal(name), shared=bool(options.shared and options.shared.about(name)))
+        yield Group(
+            name,
+            validator,
+            listed=True,
+            refused=prefilter.refusal(name),
+            shared=bool(options.shared and options.shared.about(name)),
+        )
 
 
 async def _load(call: ImporterCall, group: Group) -> tuple[str, list[Unit]]:
@@ -128,13 +173,18 @@ async def _page(call: ImporterCall, group: Group) -> Page:
 def _units(options: SelectionOptions, group: Group, page: Page, refuse: Refuse) -> list[Unit]:
     document = read_project(page)
     if document.status == "quarantined":
-        raise Withdrawn(f"{place(page)}: quarantined upstream" + (f': "{document.status_reason}"' if document.status_reason else ""))
+        raise Withdrawn(
+            f"{place(page)}: quarantined upstream"
+            + (f': "{document.status_reason}"' if document.status_reason else "")
+        )
     legacy, unhashed = options.legacy == "allow", options.hashes == "optional"
     return project_units(group.name, document, page.url, refuse, legacy=legacy, unhashed=unhashed)
 
 
 def _projects(page: Page, options: SelectionOptions) -> dict[str, int | None]:
-    """Normalised name -> serial, of the projects that can be meant. What is no project name is passed over: nobody could ask for it."""
+    """Normalised name -> serial, of the projects that can be meant. What is no project name is
+    passed over: nobody could ask for it.
+    """
     listed = read_list(page)
     listed.reverse()
     found: dict[str, int | None] = {}
@@ -144,17 +194,26 @@ def _projects(page: Page, options: SelectionOptions) -> dict[str, int | None]:
         if name is None or not _may_be_in(name, options):
             continue
         known = found.get(name)
-        found[name] = entry.serial if known is None or entry.serial is None else max(known, entry.serial)
+        found[name] = (
+            entry.serial if known is None or entry.serial is None else max(known, entry.serial)
+        )
     return found
 
 
 async def _list_page(call: ImporterCall) -> Page:
-    """Raises with a hint where the index has no list of projects, or keeps it to itself: named projects need none."""
+    """Raises with a hint where the index has no list of projects, or keeps it to itself: named
+    projects need none.
+    """
     try:
         return await call.get("", accept=ACCEPT)
     except (Gone, Refused) as error:
-        hint = "the index lists no projects, so globs cannot be matched and `everything` is unknown: name the projects in `include`"
-        raise Refused(str(error), hint=f"{hint}; or check the URL and `auth` of the remote") from None
+        hint = (
+            "the index lists no projects, so globs cannot be matched and `everything` is unknown:"
+            " name the projects in `include`"
+        )
+        raise Refused(
+            str(error), hint=f"{hint}; or check the URL and `auth` of the remote"
+        ) from None
 
 
 def _may_be_in(name: str, options: SelectionOptions) -> bool:
@@ -164,6 +223,12 @@ def _may_be_in(name: str, options: SelectionOptions) -> bool:
 
 
 def _serial(group: Group) -> int | None:
-    """The serial that the list announced: an older page is a lagging cache's. What the closure adds to a validator follows a space."""
+    """The serial that the list announced: an older page is a lagging cache's. What the closure adds
+    to a validator follows a space.
+    """
     validator = group.validator or ""
-    return int(validator.removeprefix(_SERIAL).partition(" ")[0]) if validator.startswith(_SERIAL) else None
+    return (
+        int(validator.removeprefix(_SERIAL).partition(" ")[0])
+        if validator.startswith(_SERIAL)
+        else None
+    )

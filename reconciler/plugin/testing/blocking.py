@@ -1,4 +1,6 @@
-"""Calls that hold up the event loop, noticed as they are made, however short they happen to be this time."""
+"""Calls that hold up the event loop, noticed as they are made, however short they happen to be this
+time.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,9 @@ _HOOKED: list[bool] = []  # audit hooks stay for good: one is enough
 
 @contextmanager
 def watched_calls(modules: list[ModuleType]) -> Iterator[list[str]]:
-    """Within the block, blocking calls that these modules make on an event loop come together in the list. They are made nevertheless."""
+    """Within the block, blocking calls that these modules make on an event loop come together in
+    the list. They are made nevertheless.
+    """
     if not _HOOKED:
         _HOOKED.append(True)
         sys.addaudithook(_hook)
@@ -73,7 +77,11 @@ def watched_calls(modules: list[ModuleType]) -> Iterator[list[str]]:
 def _hook(event: str, arguments: tuple[Any, ...]) -> None:
     if not _ACTIVE or event not in _EVENTS:
         return
-    if event == "socket.connect" and isinstance(arguments[0], socket.socket) and arguments[0].gettimeout() == 0:
+    if (
+        event == "socket.connect"
+        and isinstance(arguments[0], socket.socket)
+        and arguments[0].gettimeout() == 0
+    ):
         return  # one of an event loop's own
     for watching in list(_ACTIVE):
         watching.note(_EVENTS[event], 1)

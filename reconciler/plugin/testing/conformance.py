@@ -11,8 +11,10 @@ from reconciler.plugin.testing.uploading import Uploading
 
 
 class Conformance(Loading, Syncing, Reading, Keeping, Publishing, Uploading):
-    """Derive, override `subject`, and let a test runner find the methods. Each is handed a new folder (pytest's `tmp_path`).
+    """Derive, override `subject`, and let a test runner find the methods. Each is handed a new
+    folder (pytest's `tmp_path`).
 
-    A failing test names the fault and what to do about it. What does not concern a plugin is skipped with the reason, and so is
-    what another test says already: where nothing can be synced, `test_every_sync_succeeds` fails and says why.
+    A failing test names the fault and what to do about it. What does not concern a plugin is
+    skipped with the reason, and so is what another test says already: where nothing can be synced,
+    `test_every_sync_succeeds` fails and says why.
     """

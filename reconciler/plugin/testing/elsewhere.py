@@ -25,7 +25,8 @@ AHEAD = datetime_module.timedelta(days=1000, hours=5, minutes=7, seconds=11)
 SEED = "1"  # of the hashes that decide in which order a set is walked through
 
 _PROGRAM = (
-    "import json, sys; given = json.load(sys.stdin); sys.path[:] = given['path']; import reconciler.plugin.testing.elsewhere as it; it.answer(given)"
+    "import json, sys; given = json.load(sys.stdin); sys.path[:] = given['path']; import"
+    " reconciler.plugin.testing.elsewhere as it; it.answer(given)"
 )
 _WAIT = 300  # seconds, for a process on a busy machine
 
@@ -38,7 +39,9 @@ def another_day(modules: list[ModuleType]) -> Iterator[None]:
 
 
 def reachable(subject: Subject) -> bool:
-    """Can another process import the plugin, that is: are the entry points' functions those of a module, as installed ones are?"""
+    """Can another process import the plugin, that is: are the entry points' functions those of a
+    module, as installed ones are?
+    """
     return all("<" not in function.__qualname__ for function in subject.functions)
 
 
@@ -53,9 +56,13 @@ def made_elsewhere(subject: Subject, folder: Path) -> Made:
         timeout=_WAIT,
         env={**os.environ, "PYTHONHASHSEED": SEED},
     )
-    assert done.returncode == 0, f"the plugin does not work in a new process: {done.stderr.strip()[-2000:]}"
+    assert done.returncode == 0, (
+        f"the plugin does not work in a new process: {done.stderr.strip()[-2000:]}"
+    )
     found = json.loads(done.stdout.splitlines()[-1])
-    return Made(found["digest"], [(path, media_type, digest) for path, media_type, digest in found["shown"]])
+    return Made(
+        found["digest"], [(path, media_type, digest) for path, media_type, digest in found["shown"]]
+    )
 
 
 def answer(question: dict[str, Any]) -> None:
@@ -63,7 +70,13 @@ def answer(question: dict[str, Any]) -> None:
     functions = [_function(*where) for where in question["functions"]]
     count = question["types"]
     upstream = Upstream({}, url=question["url"])
-    subject = Subject(functions[0], upstream, functions[1 : 1 + count], next(iter(functions[1 + count :]), None), **question["keys"])
+    subject = Subject(
+        functions[0],
+        upstream,
+        functions[1 : 1 + count],
+        next(iter(functions[1 + count :]), None),
+        **question["keys"],
+    )
     trial = Trial(subject, Path(question["folder"]))
     trial.apply()
     made = trial.made()
@@ -75,9 +88,19 @@ def _question(subject: Subject, folder: Path) -> dict[str, Any]:
         "path": sys.path,
         "folder": str(folder),
         "url": subject.upstream.url,
-        "functions": [[one.__module__, one.__qualname__, str(getattr(sys.modules[one.__module__], "__file__", ""))] for one in subject.functions],
+        "functions": [
+            [
+                function.__module__,
+                function.__qualname__,
+                str(getattr(sys.modules[function.__module__], "__file__", "")),
+            ]
+            for function in subject.functions
+        ],
         "types": len(subject.content_types),
-        "keys": {name: _plain(getattr(subject, name)) for name in ("source", "publication", "path", "remote", "rules")},
+        "keys": {
+            name: _plain(getattr(subject, name))
+            for name in ("source", "publication", "path", "remote", "rules")
+        },
     }
 
 
@@ -136,7 +159,9 @@ class _Date(datetime_module.date, metaclass=_Kind):
 def _clocks() -> dict[int, Any]:
     """Everything that tells the time, by what it stands in for."""
     functions = _time_functions()
-    names: dict[Any, Any] = {getattr(time_module, name): function for name, function in functions.items()}
+    names: dict[Any, Any] = {
+        getattr(time_module, name): function for name, function in functions.items()
+    }
     names |= {datetime_module.datetime: _Datetime, datetime_module.date: _Date}
     names[time_module] = _module(time_module, functions)
     names[datetime_module] = _module(datetime_module, {"datetime": _Datetime, "date": _Date})
@@ -155,8 +180,12 @@ def _time_functions() -> dict[str, Callable[..., Any]]:
         "gmtime": lambda *given: time_module.gmtime(now(given)),
         "localtime": lambda *given: time_module.localtime(now(given)),
         "ctime": lambda *given: time_module.ctime(now(given)),
-        "asctime": lambda *given: time_module.asctime(*(given or (time_module.localtime(now(())),))),
-        "strftime": lambda form, *given: time_module.strftime(form, *(given or (time_module.localtime(now(())),))),
+        "asctime": lambda *given: time_module.asctime(
+            *(given or (time_module.localtime(now(())),))
+        ),
+        "strftime": lambda form, *given: time_module.strftime(
+            form, *(given or (time_module.localtime(now(())),))
+        ),
     }
 
 

@@ -1,4 +1,6 @@
-"""What all tests of the kit are made of: a site on which the subject is tried, and the history that it has lived through."""
+"""What all tests of the kit are made of: a site on which the subject is tried, and the history that
+it has lived through.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +16,11 @@ from reconciler.plugin.testing.trial import Trial, registry_of, said
 
 
 class Examination:
-    """Derive, override `subject`, and let a test runner find the methods. Each is handed a new folder (pytest's `tmp_path`).
+    """Derive, override `subject`, and let a test runner find the methods. Each is handed a new
+    folder (pytest's `tmp_path`).
 
-    What does not concern a plugin is skipped with the reason (`unittest.SkipTest`, which every runner understands).
+    What does not concern a plugin is skipped with the reason (`unittest.SkipTest`, which every
+    runner understands).
     """
 
     def subject(self) -> Subject:

@@ -1,7 +1,9 @@
-"""Upstream and its changes, lived through once: what plans and applies made of it, for many tests to look at.
+"""Upstream and its changes, lived through once: what plans and applies made of it, for many tests
+to look at.
 
-Each step is taken on a site that has been there all along, and again on a new one, on another day, so that what the one
-remembers and what it should hold can be compared. Nothing here judges: a failure is recorded like anything else.
+Each step is taken on a site that has been there all along, and again on a new one, on another day,
+so that what the one remembers and what it should hold can be compared. Nothing here judges: a
+failure is recorded like anything else.
 """
 
 from __future__ import annotations
@@ -27,9 +29,11 @@ _LIVED: WeakKeyDictionary[type, History] = WeakKeyDictionary()
 
 @dataclass
 class Step:
-    """Upstream after `number` changes. `wrote`: files that a plan touched; `planned`, `carried_out`: digests of the two plans;
-    `left`: what a plan still wanted afterwards, and without cached pages; `after`, `again`, `fresh`: what an apply led to, a second one, and one on
-    a new site."""
+    """Upstream after `number` changes. `wrote`: files that a plan touched; `planned`,
+    `carried_out`: digests of the two plans; `left`: what a plan still wanted afterwards, and
+    without cached pages; `after`, `again`, `fresh`: what an apply led to, a second one, and one on
+    a new site.
+    """
 
     number: int
     wrote: list[str]
@@ -43,8 +47,10 @@ class Step:
 
 @dataclass
 class History:
-    """`failed`: why it ended early, empty where it did not. `remembered`, `kept`, `blocked`: what was found of state left in classes and modules, of
-    objects that outlived their call, and of calls that held up the event loop."""
+    """`failed`: why it ended early, empty where it did not. `remembered`, `kept`, `blocked`: what
+    was found of state left in classes and modules, of objects that outlived their call, and of
+    calls that held up the event loop.
+    """
 
     steps: list[Step] = field(default_factory=list)
     failed: str = ""
@@ -54,7 +60,9 @@ class History:
 
 
 def lived(owner: type, subject: Subject, folder: Path) -> History:
-    """The history of a subject, made when it is first asked for. `owner`: the test class whose subject it is."""
+    """The history of a subject, made when it is first asked for. `owner`: the test class whose
+    subject it is.
+    """
     if owner not in _LIVED:
         with subject.upstream.served():
             _LIVED[owner] = _live(subject, folder)
@@ -73,7 +81,7 @@ def _live(subject: Subject, folder: Path) -> History:
         with watched_calls(modules) as calls:
             _take_steps(history, trial, modules)
         history.remembered = differing(before, remembered(modules))
-        history.blocked = [f"{one} while everything else waits" for one in calls] + trial.blocked
+        history.blocked = [f"{call} while everything else waits" for call in calls] + trial.blocked
     except ReconcilerError as error:
         history.failed = str(error)
     left = {id(one) for one in known}
@@ -115,7 +123,9 @@ def _taken(step: Step, trial: Trial, modules: list[ModuleType]) -> str:
 
 def _planned(step: Step, trial: Trial) -> Plan:
     """The first plan of a step, and what it wrote."""
-    root = trial.folder.parent  # homes of earlier steps as well: who remembers a folder may remember any of them
+    root = (
+        trial.folder.parent
+    )  # homes of earlier steps as well: who remembers a folder may remember any of them
     before = files(root)
     plan = trial.plan()
     after = files(root)
@@ -126,7 +136,10 @@ def _planned(step: Step, trial: Trial) -> Plan:
 def _told(step: Step, report: Report) -> str:
     if not report.failed:
         return ""
-    return f"{said(report)} (upstream {f'after change {step.number}' if step.number else 'as it is at first'})"
+    return (
+        f"{said(report)} (upstream"
+        f" {f'after change {step.number}' if step.number else 'as it is at first'})"
+    )
 
 
 def _left(trial: Trial, plan: Plan) -> str:
@@ -134,7 +147,11 @@ def _left(trial: Trial, plan: Plan) -> str:
     if plan.empty:
         return ""
     counts = trial.content(plan).counts
-    changes = "; ".join(f"{change.ref}: {change.reason or change.action}" for change in plan.changes if change.action != "no-op")
+    changes = "; ".join(
+        f"{change.ref}: {change.reason or change.action}"
+        for change in plan.changes
+        if change.action != "no-op"
+    )
     return f"+{counts.added} -{counts.removed} ~{counts.changed} ({changes})"
 
 

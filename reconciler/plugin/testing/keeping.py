@@ -1,4 +1,6 @@
-"""Is anything kept between calls, does anything wait that should not, does `select` decide by what it is given?"""
+"""Is anything kept between calls, does anything wait that should not, does `select` decide by what
+it is given?
+"""
 
 from __future__ import annotations
 
@@ -23,25 +25,37 @@ class Keeping(Examination):
     """Tests of what a plugin's code does beside its task."""
 
     def test_nothing_is_remembered_between_calls(self, tmp_path: Path) -> None:
-        """Classes, modules and functions of the plugin are after all syncs what they were before them."""
+        """Classes, modules and functions of the plugin are after all syncs what they were before
+        them.
+        """
         changed = self._history(tmp_path).remembered
-        assert not changed, f"{', '.join(changed)} changed during a sync: plugins keep no state between calls; note it in the scratchpad"
+        assert not changed, (
+            f"{', '.join(changed)} changed during a sync: plugins keep no state between calls; note"
+            " it in the scratchpad"
+        )
 
     def test_no_conduit_is_kept(self, tmp_path: Path) -> None:
-        """Once a call has returned nobody holds its call object, its conduit or the plugin's instance any more."""
+        """Once a call has returned nobody holds its call object, its conduit or the plugin's
+        instance any more.
+        """
         kept = self._history(tmp_path).kept
         assert not kept, (
-            f"after a sync somebody still holds a stale {' and a stale '.join(kept)}: plugins keep nothing between calls, neither in an "
-            "attribute of a class or module nor in a cache of a method"
+            f"after a sync somebody still holds a stale {' and a stale '.join(kept)}: plugins keep"
+            " nothing between calls, neither in an attribute of a class or module nor in a cache"
+            " of a method"
         )
 
     def test_the_event_loop_is_not_blocked(self, tmp_path: Path) -> None:
         """While the importer waits, others can work."""
         blocked = self._history(tmp_path).blocked
-        assert not blocked, f"{'; '.join(blocked)}: await, or move the work into a thread with `asyncio.to_thread`"
+        assert not blocked, (
+            f"{'; '.join(blocked)}: await, or move the work into a thread with `asyncio.to_thread`"
+        )
 
     def test_selection_is_pure(self, tmp_path: Path) -> None:
-        """`select` decides the same twice, in whatever order units and filters come, on any day, and alters nothing."""
+        """`select` decides the same twice, in whatever order units and filters come, on any day,
+        and alters nothing.
+        """
         with self._trial(tmp_path) as trial, _listening(trial.subject.classes) as calls:
             applied(trial)
             for change in trial.subject.changes:
@@ -51,17 +65,23 @@ class Keeping(Examination):
         for call in calls:
             first = _decided(call, call.units, call.filters)
             assert call.known == _known(call.units), (
-                f"`select` of {call.name} alters the units of group `{call.group}`: return decisions, leave units as they are"
+                f"`select` of {call.name} alters the units of group `{call.group}`: return"
+                " decisions, leave units as they are"
             )
             shuffled = list(call.units)
             random.Random(SEED).shuffle(shuffled)  # noqa: S311  # an order, no secret
-            for units, filters in ((shuffled, call.filters), (list(reversed(call.units)), list(reversed(call.filters)))):
+            for units, filters in (
+                (shuffled, call.filters),
+                (list(reversed(call.units)), list(reversed(call.filters))),
+            ):
                 assert _decided(call, units, filters) == first, (
-                    f"`select` of {call.name} decides group `{call.group}` differently when units or filters come in another order: sort them"
+                    f"`select` of {call.name} decides group `{call.group}` differently when units"
+                    " or filters come in another order: sort them"
                 )
             with another_day(modules):
                 assert _decided(call, call.units, call.filters) == first, (
-                    f"`select` of {call.name} decides group `{call.group}` differently on another day: ask `now`, not the clock"
+                    f"`select` of {call.name} decides group `{call.group}` differently on another"
+                    " day: ask `now`, not the clock"
                 )
 
 
@@ -101,7 +121,14 @@ def _listening(classes: Sequence[type]) -> Iterator[list[_Call]]:
 def _recording(cls: type[ContentType], calls: list[_Call]) -> Any:
     true = cls.select
 
-    def select(asked: type, group: str, units: Sequence[Unit], options: Any, filters: Sequence[ActiveFilter], now: datetime) -> Any:
+    def select(
+        asked: type,
+        group: str,
+        units: Sequence[Unit],
+        options: Any,
+        filters: Sequence[ActiveFilter],
+        now: datetime,
+    ) -> Any:
         calls.append(_Call(cls, group, list(units), options, list(filters), now, _known(units)))
         return true(group, units, options, filters, now)
 
@@ -112,6 +139,15 @@ def _known(units: Sequence[Unit]) -> bytes:
     return msgspec.json.encode(units)
 
 
-def _decided(call: _Call, units: Sequence[Unit], filters: Sequence[ActiveFilter]) -> Mapping[tuple[str, str], tuple[bool, str, datetime | None]]:
+def _decided(
+    call: _Call, units: Sequence[Unit], filters: Sequence[ActiveFilter]
+) -> Mapping[tuple[str, str], tuple[bool, str, datetime | None]]:
     decisions = call.cls.select(call.group, units, call.options, filters, call.now)
-    return {(one.unit.type, one.unit.key): (one.accepted, one.reason, one.reconsider_at) for one in decisions}
+    return {
+        (decision.unit.type, decision.unit.key): (
+            decision.accepted,
+            decision.reason,
+            decision.reconsider_at,
+        )
+        for decision in decisions
+    }

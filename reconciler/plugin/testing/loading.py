@@ -18,12 +18,16 @@ class Loading(Examination):
     """Tests that need no upstream, or none yet."""
 
     def test_it_is_enabled(self, tmp_path: Path) -> None:
-        """Metadata, API range, bases, option models: nothing about the plugin keeps it from being loaded."""
+        """Metadata, API range, bases, option models: nothing about the plugin keeps it from being
+        loaded.
+        """
         for plugin in registry_of(self.subject()).all():
             assert plugin.enabled, f"the {plugin.kind} `{plugin.id}` is disabled: {plugin.reason}"
 
     def test_options_are_strict_and_described(self, tmp_path: Path) -> None:
-        """The schema for editors can be composed, and a key that nobody knows is refused at its line: in a source, a Publication, a Filter."""
+        """The schema for editors can be composed, and a key that nobody knows is refused at its
+        line: in a source, a Publication, a Filter.
+        """
         with self._trial(tmp_path) as trial:
             schema(trial.registry)
             trial.desired()
@@ -31,14 +35,19 @@ class Loading(Examination):
             tried = {"importer's `options`": trial.usual(source={**subject.source, **unknown})}
             tried["importer's `filter_options`"] = trial.usual(rules={**subject.rules, **unknown})
             if subject.publisher is not None:
-                tried["publisher's `options`"] = trial.usual(publication={**subject.publication, **unknown})
+                tried["publisher's `options`"] = trial.usual(
+                    publication={**subject.publication, **unknown}
+                )
             for model, documents in tried.items():
                 assert UNKNOWN in _faults(trial, documents), (
-                    f"the {model} accept the unknown key `{UNKNOWN}`: derive the model from Options, and leave `extra` as it is"
+                    f"the {model} accept the unknown key `{UNKNOWN}`: derive the model from"
+                    " Options, and leave `extra` as it is"
                 )
 
     def test_what_it_refuses_is_not_stored(self, tmp_path: Path) -> None:
-        """`Subject.refused`: keys of a source that make no sense together are refused while planning, at first and as a change."""
+        """`Subject.refused`: keys of a source that make no sense together are refused while
+        planning, at first and as a change.
+        """
         if not self.subject().refused:
             skip("no configuration to refuse: `Subject.refused` may name some")
         with self._trial(tmp_path / "settled") as settled:
@@ -54,10 +63,18 @@ def _check_refused(trial: Trial, keys: Mapping[str, Any]) -> None:
     if _faults(trial, documents):
         return  # its option model refuses it already
     trial.documents = documents
-    refused = [change.refusal for change in trial.plan().changes if str(change.ref) == f"repository/{NAME}"]
+    refused = [
+        change.refusal for change in trial.plan().changes if str(change.ref) == f"repository/{NAME}"
+    ]
     trial.apply()
-    assert any(refused), f"the keys {dict(keys)} are accepted: raise OptionFault in `validate_config`, or in a validator of the option model"
-    assert (trial.version(), _of_repository(trial)) == before, f"the keys {dict(keys)} are refused, and something of them is stored nevertheless"
+    assert any(refused), (
+        f"the keys {dict(keys)} are accepted: raise OptionFault in `validate_config`, or in a"
+        " validator of the option model"
+    )
+    assert (
+        trial.version(),
+        _of_repository(trial),
+    ) == before, f"the keys {dict(keys)} are refused, and something of them is stored nevertheless"
 
 
 def _of_repository(trial: Trial) -> list[str]:

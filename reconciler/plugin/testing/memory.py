@@ -1,4 +1,6 @@
-"""What a plugin's classes and modules hold that a call could have left there, and what is still alive of a call."""
+"""What a plugin's classes and modules hold that a call could have left there, and what is still
+alive of a call.
+"""
 
 from __future__ import annotations
 
@@ -9,21 +11,25 @@ from logging import Logger
 from types import CellType, FunctionType, ModuleType
 from typing import Any
 
-from reconciler.engine.conduits import Closing
+from reconciler.engine.plugin_calls.conduits import Closing
 
 Snapshot = Mapping[str, Mapping[str, str]]
 """By module: what is held there, by name, in a form that can be compared."""
 
 _PLAIN = (str, bytes, int, float, bool, type(None))
-_SHOWN_WHOLE = ("collections", "itertools", "random")  # C types that tell all in their text, or in what they are reduced to
+_SHOWN_WHOLE = (
+    "collections",
+    "itertools",
+    "random",
+)  # C types that tell all in their text, or in what they are reduced to
 _DEEP = 4
 
 
 def remembered(modules: Iterable[ModuleType]) -> Snapshot:
     """Data in modules, on the classes that they define, and with their functions.
 
-    Caches of pure functions (`functools.cache` on a module's function) may fill: they hold nothing that a call could have left,
-    unless it was an argument, which `alive` finds.
+    Caches of pure functions (`functools.cache` on a module's function) may fill: they hold nothing
+    that a call could have left, unless it was an argument, which `alive` finds.
     """
     return {module.__name__: dict(_in_module(module)) for module in modules}
 
@@ -33,15 +39,19 @@ def differing(before: Snapshot, after: Snapshot) -> list[str]:
     found = set()
     for module in before.keys() & after.keys():
         names = {*before[module], *after[module]}
-        found |= {f"`{name}`" for name in names if before[module].get(name) != after[module].get(name)}
+        found |= {
+            f"`{name}`" for name in names if before[module].get(name) != after[module].get(name)
+        }
     return sorted(found)
 
 
 def alive(classes: Iterable[type]) -> list[object]:
-    """Instances of the plugin's classes, and all that was handed to a call of any plugin, as far as somebody still holds it."""
+    """Instances of the plugin's classes, and all that was handed to a call of any plugin, as far as
+    somebody still holds it.
+    """
     gc.collect()
     kinds = set(_with_subclasses((Closing, *classes)))
-    return [one for one in gc.get_objects() if type(one) in kinds]
+    return [object_ for object_ in gc.get_objects() if type(object_) in kinds]
 
 
 def _with_subclasses(classes: Iterable[type]) -> Iterable[type]:
@@ -52,24 +62,36 @@ def _with_subclasses(classes: Iterable[type]) -> Iterable[type]:
 
 def _in_module(module: ModuleType) -> Iterable[tuple[str, str]]:
     for name, value in list(vars(module).items()):
-        if not _counts(name, value) or (isinstance(value, FunctionType) and value.__module__ != module.__name__):
+        if not _counts(name, value) or (
+            isinstance(value, FunctionType) and value.__module__ != module.__name__
+        ):
             continue
         if isinstance(value, type):
             if value.__module__ == module.__name__ and not issubclass(value, Enum):
-                yield from ((f"{value.__qualname__}.{inner}", _shown(one, _DEEP)) for inner, one in list(vars(value).items()) if _counts(inner, one))
+                yield from (
+                    (f"{value.__qualname__}.{inner}", _shown(one, _DEEP))
+                    for inner, one in list(vars(value).items())
+                    if _counts(inner, one)
+                )
         else:
             yield f"{module.__name__}.{name}", _shown(value, _DEEP)
 
 
 def _counts(name: str, value: Any) -> bool:
     """Not what Python and its libraries keep there themselves."""
-    return not (name.startswith(("__", "_abc_")) or "pydantic" in name or isinstance(value, (ModuleType, Logger, property)))
+    return not (
+        name.startswith(("__", "_abc_"))
+        or "pydantic" in name
+        or isinstance(value, (ModuleType, Logger, property))
+    )
 
 
 def _shown(value: Any, depth: int) -> str:
-    """Plain data by what it holds, functions by what hangs on them, anything else by its own attributes.
+    """Plain data by what it holds, functions by what hangs on them, anything else by its own
+    attributes.
 
-    Where the depth ends an object is shown by its address, so nothing that is made up here on the way may be passed on.
+    Where the depth ends an object is shown by its address, so nothing that is made up here on the
+    way may be passed on.
     """
     if isinstance(value, _PLAIN):
         return repr(value)
@@ -83,7 +105,14 @@ def _shown(value: Any, depth: int) -> str:
     if isinstance(value, CellType):
         return _of_cell(value, depth)
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{_shown(key, depth - 1)}: {_shown(item, depth - 1)}" for key, item in list(value.items())) + "}"
+        return (
+            "{"
+            + ", ".join(
+                f"{_shown(key, depth - 1)}: {_shown(item, depth - 1)}"
+                for key, item in list(value.items())
+            )
+            + "}"
+        )
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(_shown(item, depth - 1) for item in value) + "]"
     if isinstance(value, (set, frozenset)):

@@ -1,4 +1,6 @@
-"""Which code is the plugin's: its classes, the package that they lie in, and what its modules see of the world."""
+"""Which code is the plugin's: its classes, the package that they lie in, and what its modules see
+of the world.
+"""
 
 from __future__ import annotations
 
@@ -16,19 +18,32 @@ _TEST = re.compile(r"(?:^|\.)(?:test_\w*|conftest)$")
 
 
 def own_modules(subject: Subject) -> list[ModuleType]:
-    """The loaded modules of the plugin, by name: those in which its classes and entry points are written, and the rest of their packages.
+    """The loaded modules of the plugin, by name: those in which its classes and entry points are
+    written, and the rest of their packages.
 
     Modules of tests are none of it, unless a class of the plugin is written in one.
     """
-    written = {base.__module__ for cls in subject.classes for base in cls.__mro__ if base.__module__.partition(".")[0] not in _NOBODYS}
+    written = {
+        base.__module__
+        for cls in subject.classes
+        for base in cls.__mro__
+        if base.__module__.partition(".")[0] not in _NOBODYS
+    }
     begun = written | {function.__module__ for function in subject.functions}
     packages = tuple(f"{package}." for package in map(_package, sorted(begun)) if package)
-    names = [name for name in sorted(sys.modules) if name in written or ((name in begun or name.startswith(packages)) and not _TEST.search(name))]
+    names = [
+        name
+        for name in sorted(sys.modules)
+        if name in written
+        or ((name in begun or name.startswith(packages)) and not _TEST.search(name))
+    ]
     return [module for name in names if isinstance(module := sys.modules.get(name), ModuleType)]
 
 
 def place_in(frame: FrameType | None, modules: Mapping[str, ModuleType]) -> str | None:
-    """Where code of these modules waits for what `frame` does, as `file:line, in function`; None where none does, or asyncio is in between."""
+    """Where code of these modules waits for what `frame` does, as `file:line, in function`; None
+    where none does, or asyncio is in between.
+    """
     while frame is not None:
         name = frame.f_globals.get("__name__", "")
         if name in modules:
@@ -41,8 +56,15 @@ def place_in(frame: FrameType | None, modules: Mapping[str, ModuleType]) -> str 
 
 @contextmanager
 def seeing(modules: list[ModuleType], instead: Mapping[int, Any]) -> Iterator[None]:
-    """Within the block these modules see other things under their global names. `instead`: by the `id` of what they saw."""
-    changed = [(vars(module), name, value) for module in modules for name, value in list(vars(module).items()) if id(value) in instead]
+    """Within the block these modules see other things under their global names. `instead`: by the
+    `id` of what they saw.
+    """
+    changed = [
+        (vars(module), name, value)
+        for module in modules
+        for name, value in list(vars(module).items())
+        if id(value) in instead
+    ]
     for names, name, value in changed:
         names[name] = instead[id(value)]
     try:

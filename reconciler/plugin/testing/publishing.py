@@ -13,7 +13,9 @@ class Publishing(Examination):
     """Tests of the publisher, from outside."""
 
     def test_publishing_is_deterministic(self, tmp_path: Path) -> None:
-        """The same version is shown in the same way, wherever and whenever it is published, and by whichever steps it came about."""
+        """The same version is shown in the same way, wherever and whenever it is published, and by
+        whichever steps it came about.
+        """
         if self.subject().publisher is None:
             skip("no publisher")
         for step in self._steps(tmp_path):
@@ -22,23 +24,30 @@ class Publishing(Examination):
             if step.after.digest == step.fresh.digest:
                 differing = _differing(step.after.shown, step.fresh.shown)
                 assert not differing, (
-                    f"two publications of one version differ in {differing} (upstream after change {step.number}): what is rendered may depend "
-                    "on the version and the options alone, not on the clock or on chance; `whole()` lists every group, and every group of "
-                    "`changed()` is opened, emptied ones too"
+                    f"two publications of one version differ in {differing} (upstream after change"
+                    f" {step.number}): what is rendered may depend on the version and the options"
+                    " alone, not on the clock or on chance; `whole()` lists every group, and every"
+                    " group of `changed()` is opened, emptied ones too"
                 )
 
     def test_another_process_makes_the_same(self, tmp_path: Path) -> None:
-        """A new process, which walks through sets in another order, brings the same units and publishes them in the same way."""
+        """A new process, which walks through sets in another order, brings the same units and
+        publishes them in the same way.
+        """
         if not reachable(self.subject()):
             skip("another process cannot import the entry points: hand over functions of a module")
         with self._trial(tmp_path / "here") as trial:
             applied(trial)
             here = trial.made()
             there = made_elsewhere(trial.subject, tmp_path / "there")
-            assert there.digest == here.digest, "another process brings other units: is a set walked through unsorted, or something made up?"
+            assert there.digest == here.digest, (
+                "another process brings other units: is a set walked through unsorted, or something"
+                " made up?"
+            )
             differing = _differing(there.shown, here.shown)
             assert not differing, (
-                f"another process publishes {differing} differently: is a set walked through unsorted, or an `id()` or `hash()` shown?"
+                f"another process publishes {differing} differently: is a set walked through"
+                " unsorted, or an `id()` or `hash()` shown?"
             )
 
 

@@ -11,10 +11,22 @@ from reconciler.plugin.testing.examination import Examination, applied, skip
 from reconciler.plugin.testing.subject import Subject
 from reconciler.plugin.testing.trial import Trial
 
-NONSENSE = (b"", b"\xff\xfe\x00", b"nonsense", b"[[[[", b"null", b"[1]", b"[{}]", b'{"a": 1}', b'{"a": [1, null, {"b": {}}]}')
+NONSENSE = (
+    b"",
+    b"\xff\xfe\x00",
+    b"nonsense",
+    b"[[[[",
+    b"null",
+    b"[1]",
+    b"[{}]",
+    b'{"a": 1}',
+    b'{"a": [1, null, {"b": {}}]}',
+)
 FAILURES = (500, 403)  # nobody there, and nobody let in
 
-_STUMBLED = re.compile(r"` failed: [A-Z]\w*")  # the words of the core for an exception that no plugin raises on purpose
+_STUMBLED = re.compile(
+    r"` failed: [A-Z]\w*"
+)  # the words of the core for an exception that no plugin raises on purpose
 
 
 class Reading(Examination):
@@ -41,14 +53,19 @@ class Reading(Examination):
                 skip("a low-level importer: `sync` fails as a whole")
             if len({unit.group for unit in clean.units()}) < 2 or len(pages) < 2:
                 skip("one group, or one page that tells of all of them")
-            alone = any(_survivors(clean.subject, tmp_path / f"bad-{number}", path) for number, path in enumerate(pages))
+            alone = any(
+                _survivors(clean.subject, tmp_path / f"bad-{number}", path)
+                for number, path in enumerate(pages)
+            )
             assert alone, (
-                f"whichever of {pages} is bad, every group fails: read a group's pages in `read`, where a failure is that group's alone, "
-                "and not in `declare`"
+                f"whichever of {pages} is bad, every group fails: read a group's pages in `read`,"
+                " where a failure is that group's alone, and not in `declare`"
             )
 
     def test_nonsense_is_refused_by_name(self, tmp_path: Path) -> None:
-        """Upstream may send anything: it is refused as Malformed, with the page named, and not by an accident of the plugin's code."""
+        """Upstream may send anything: it is refused as Malformed, with the page named, and not by
+        an accident of the plugin's code.
+        """
         with self._trial(tmp_path / "clean") as clean:
             applied(clean)
             for number, path in enumerate(_pages_asked(clean)):
@@ -58,20 +75,31 @@ class Reading(Examination):
                         plan = Trial(clean.subject, tmp_path / f"nonsense-{number}-{kind}").plan()
                     for failure in clean.content(plan).failures:
                         assert not _STUMBLED.search(failure.message), (
-                            f"`{path}` with the body {body!r:.100} makes the importer stumble: {failure.message}; raise Malformed, naming the page"
+                            f"`{path}` with the body {body!r:.100} makes the importer stumble:"
+                            f" {failure.message}; raise Malformed, naming the page"
                         )
 
 
 def _check_told(trial: Trial, folder: Path, path: str, status: int, allowed: set[str]) -> None:
-    """A page fails, for a site that has been there and for a new one. `allowed`: what leaves anyway."""
+    """A page fails, for a site that has been there and for a new one. `allowed`: what leaves
+    anyway.
+    """
     with trial.subject.upstream.broken(path, status=status):
         with trial.subject.upstream.watched() as asked:
             plan = trial.plan()
         gone = sorted(_leaving(trial.content(plan)) - allowed)
-        assert not gone, f"`{path}` answers {status}, and the plan removes {gone}: a failure must be raised, it is no absence; let the error pass"
-        assert plan.failed or path not in asked, f"`{path}` answers {status}, and nothing is said of it: let the error pass"
+        assert not gone, (
+            f"`{path}` answers {status}, and the plan removes {gone}: a failure must be raised, it"
+            " is no absence; let the error pass"
+        )
+        assert plan.failed or path not in asked, (
+            f"`{path}` answers {status}, and nothing is said of it: let the error pass"
+        )
         fresh = Trial(trial.subject, folder).plan()
-        assert fresh.failed, f"`{path}` answers {status} in a first sync, and nothing is said of it: let the error pass"
+        assert fresh.failed, (
+            f"`{path}` answers {status} in a first sync, and nothing is said of it: let the error"
+            " pass"
+        )
 
 
 def _pages_asked(trial: Trial) -> list[str]:
@@ -92,4 +120,9 @@ def _added(trial: Trial) -> int:
 
 
 def _leaving(content: ContentChanges) -> set[str]:
-    return {f"{change.head.name}: {line.key}" for change in content.spool for line in change.lines if line.op == REMOVE}
+    return {
+        f"{change.head.name}: {line.key}"
+        for change in content.spool
+        for line in change.lines
+        if line.op == REMOVE
+    }

@@ -19,19 +19,22 @@ Change = Callable[[Upstream], None]
 class Subject:
     """A plugin under examination and the world that it is examined in.
 
-    `upstream` holds units of at least two groups where the format has several. `changes` are made one after the other, and each
-    leads to another content; the best ones add, replace, and take away a whole group. `path`: what the remote's URL ends in,
-    after upstream's own.
+    `upstream` holds units of at least two groups where the format has several. `changes` are made
+    one after the other, and each leads to another content; the best ones add, replace, and take
+    away a whole group. `path`: what the remote's URL ends in, after upstream's own.
 
-    Keys as manifests write them: `remote` of the Remote (`policy`, `headers`), `source` of the source that names it, `publication`
-    of the Publication (`publisher` and `repository` aside), `rules` of a Filter that governs the repository; none where it is empty.
+    Keys as manifests write them: `remote` of the Remote (`policy`, `headers`), `source` of the
+    source that names it, `publication` of the Publication (`publisher` and `repository` aside),
+    `rules` of a Filter that governs the repository; none where it is empty.
 
-    What only some plugins have, examined where it is given: `uploads` are files by name that the repository takes,
-    `refused_uploads` files that it must not take, `fields` texts by name that are sent along with every one of them, as `--field` does;
-    `refused` are keys of a source that `validate_config` refuses.
+    What only some plugins have, examined where it is given: `uploads` are files by name that the
+    repository takes, `refused_uploads` files that it must not take, `fields` texts by name that are
+    sent along with every one of them, as `--field` does; `refused` are keys of a source that
+    `validate_config` refuses.
 
-    Seconds: `block`, that the event loop may stand still (what sleeps, connects or looks up names is noticed however short it is);
-    `patience`, that a call may await without asking the core for anything.
+    Seconds: `block`, that the event loop may stand still (what sleeps, connects or looks up names
+    is noticed however short it is); `patience`, that a call may await without asking the core for
+    anything.
     """
 
     importer: EntryPointFunction

@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from reconciler.database import Database, Reader
-from reconciler.engine import Allowances, Engine, Home, Limits, Report
+from reconciler.engine import Allowances, CallLimits, Engine, Home, Report
 from reconciler.engine.service import Service
 from reconciler.manifest import read
 from reconciler.model import ActualPublication, ActualRepository, DesiredState, StoredUnit
@@ -34,7 +34,9 @@ Shown = tuple[str, str, str]
 
 
 class Made(NamedTuple):
-    """What a sync and its publication came to: the digest of the version, and everything that is shown, sorted."""
+    """What a sync and its publication came to: the digest of the version, and everything that is
+    shown, sorted.
+    """
 
     digest: str
     shown: list[Shown]
@@ -56,7 +58,9 @@ class State:
 
 
 class PassingHome(Home):
-    """A home that need not outlive the machine: nothing is forced to the disk, and tables come ready-made. Both take longer than a small apply."""
+    """A home that need not outlive the machine: nothing is forced to the disk, and tables come
+    ready-made. Both take longer than a small apply.
+    """
 
     def database(self, *, read_only: bool = True) -> Database:
         path = self.root / "state.db"
@@ -80,7 +84,11 @@ class _Given(EntryPoint):
     """An entry point that nobody had to install."""
 
     def __init__(self, group: str, function: EntryPointFunction) -> None:
-        super().__init__(name=f"{function.__module__}.{function.__qualname__}", value=f"{function.__module__}:{function.__qualname__}", group=group)
+        super().__init__(
+            name=f"{function.__module__}.{function.__qualname__}",
+            value=f"{function.__module__}:{function.__qualname__}",
+            group=group,
+        )
         vars(self).update(function=function)
 
     def load(self) -> EntryPointFunction:
@@ -92,15 +100,21 @@ def registry_of(subject: Subject) -> Registry:
     """A registry in which the subject is installed and nothing else."""
     points = {
         "reconciler.importers": [_Given("reconciler.importers", subject.importer)],
-        "reconciler.publishers": [_Given("reconciler.publishers", subject.publisher)] if subject.publisher else [],
-        "reconciler.content_types": [_Given("reconciler.content_types", one) for one in subject.content_types],
+        "reconciler.publishers": [_Given("reconciler.publishers", subject.publisher)]
+        if subject.publisher
+        else [],
+        "reconciler.content_types": [
+            _Given("reconciler.content_types", type_) for type_ in subject.content_types
+        ],
     }
     return Registry(points=lambda group: points[group])
 
 
 @dataclass
 class Trial:
-    """A home of its own in `folder`, and manifests that may be changed from run to run. `blocked`: what the watchdog saw."""
+    """A home of its own in `folder`, and manifests that may be changed from run to run. `blocked`:
+    what the watchdog saw.
+    """
 
     subject: Subject
     folder: Path
@@ -122,35 +136,60 @@ class Trial:
         publication: Mapping[str, Any] | None = None,
         rules: Mapping[str, Any] | None = None,
     ) -> list[Document]:
-        """The subject's manifests, with other keys of the source, other sources, other keys of the publication or of the Filter."""
+        """The subject's manifests, with other keys of the source, other sources, other keys of the
+        publication or of the Filter.
+        """
         keys = self.subject.source if source is None else source
         rules = self.subject.rules if rules is None else rules
         feed = sources if sources is not None else [{"remote": {"name": "upstream", **keys}}]
         documents = [self.upstream(), self.repository(NAME, feed, ["rules"] if rules else [])]
-        documents += [_document("Filter", "rules", {"type": self.subject.id, **rules})] if rules else []
-        documents += self.publication(NAME, self.subject.publication if publication is None else publication)
+        documents += (
+            [_document("Filter", "rules", {"type": self.subject.id, **rules})] if rules else []
+        )
+        documents += self.publication(
+            NAME, self.subject.publication if publication is None else publication
+        )
         return documents
 
     def upstream(self) -> Document:
         """The Remote."""
         url = f"{self.subject.upstream.url}{self.subject.path}"
-        return _document("Remote", "upstream", {"type": self.subject.id, "url": url, "retries": 0, **self.subject.remote})
+        return _document(
+            "Remote",
+            "upstream",
+            {"type": self.subject.id, "url": url, "retries": 0, **self.subject.remote},
+        )
 
-    def repository(self, name: str, sources: Sequence[Mapping[str, Any]], filters: Sequence[str] = ()) -> Document:
+    def repository(
+        self, name: str, sources: Sequence[Mapping[str, Any]], filters: Sequence[str] = ()
+    ) -> Document:
         """A Repository of the subject's type."""
-        return _document("Repository", name, {"type": self.subject.id, "sources": list(sources), "filters": list(filters)})
+        return _document(
+            "Repository",
+            name,
+            {"type": self.subject.id, "sources": list(sources), "filters": list(filters)},
+        )
 
     def publication(self, name: str, keys: Mapping[str, Any]) -> list[Document]:
         """The Publication of a repository; none where the plugin has no publisher."""
         if self.subject.publisher is None:
             return []
         cls: Any = self.subject.publisher()[0]
-        return [_document("Publication", name, {"repository": name, "path": name, "publisher": cls.metadata().id, **keys})]
+        return [
+            _document(
+                "Publication",
+                name,
+                {"repository": name, "path": name, "publisher": cls.metadata().id, **keys},
+            )
+        ]
 
     def desired(self, documents: Iterable[Document] | None = None) -> DesiredState:
         """The manifests, or others, read. Raises ManifestFaults."""
         path = self.folder / "trial.yaml"
-        path.write_text("\n---\n".join(map(json.dumps, self.documents if documents is None else documents)), encoding="utf-8")
+        path.write_text(
+            "\n---\n".join(map(json.dumps, self.documents if documents is None else documents)),
+            encoding="utf-8",
+        )
         return read([path], self.registry)
 
     # Running
@@ -164,13 +203,16 @@ class Trial:
         return asyncio.run(self._apply(prune))
 
     def upload(self, name: str, data: bytes) -> int:
-        """Send a file, with the subject's fields, to the repository: the number of its version afterwards.
+        """Send a file, with the subject's fields, to the repository: the number of its version
+        afterwards.
 
         Raises ReconcilerError where it is not taken.
         """
         path = self.folder / "sent"
         path.write_bytes(data)
-        return asyncio.run(self._upload(UploadedFile(name, path, len(data), sha256(data).hexdigest())))
+        return asyncio.run(
+            self._upload(UploadedFile(name, path, len(data), sha256(data).hexdigest()))
+        )
 
     def forget_pages(self) -> None:
         """The page cache is gone."""
@@ -216,7 +258,8 @@ class Trial:
         """References of everything that an apply recorded, with what was written, sorted."""
         with self.home.database() as database:
             return sorted(
-                f"{ref} {json.dumps(one.spec, sort_keys=True, default=str)}" for ref, one in database.reader().actual_state().resources.items()
+                f"{ref} {json.dumps(one.spec, sort_keys=True, default=str)}"
+                for ref, one in database.reader().actual_state().resources.items()
             )
 
     def files(self) -> dict[str, bytes]:
@@ -230,19 +273,25 @@ class Trial:
     async def _apply(self, prune: bool) -> tuple[Report, list[Plan]]:
         plans: list[Plan] = []
         async with self._engine(writes=True) as engine:
-            report = await engine.apply(self.desired(), Allowances(prune=prune, allow_destroy=True), {}, plans.append)
+            report = await engine.apply(
+                self.desired(), Allowances(prune=prune, allow_destroy=True), {}, plans.append
+            )
         return report, plans
 
     async def _upload(self, file: UploadedFile) -> int:
         service = Service(self.home, self.registry)
         try:
-            return (await service.upload(NAME, file, self.subject.fields, "the conformance kit")).version
+            return (
+                await service.upload(NAME, file, self.subject.fields, "the conformance kit")
+            ).version
         finally:
             await service.close()
 
     def _engine(self, *, writes: bool) -> Engine:
-        limits = Limits(call=self.subject.patience, block=self.subject.block)
-        return Engine(self.home, self.registry, writes=writes, limits=limits, blocked=self.blocked.append)
+        limits = CallLimits(call=self.subject.patience, block=self.subject.block)
+        return Engine(
+            self.home, self.registry, writes=writes, limits=limits, blocked=self.blocked.append
+        )
 
 
 def _units(reader: Reader, repository: ActualRepository) -> list[StoredUnit]:
@@ -255,19 +304,41 @@ def _shown(reader: Reader, publication: ActualPublication) -> list[Shown]:
     record = reader.publication(publication.id)
     if record is None:
         return []
-    return sorted((one.path, one.media_type, str(one.digest)) for one in reader.all_entries(publication.id, record.number))
+    return sorted(
+        (entry.path, entry.media_type, str(entry.digest))
+        for entry in reader.all_entries(publication.id, record.number)
+    )
 
 
 def files(root: Path) -> dict[str, bytes]:
-    """Files below a folder by their paths in it; neither cached pages, nor what SQLite keeps beside a database that is open."""
-    found = (path for path in sorted(root.rglob("*")) if path.is_file() and "cache" not in path.relative_to(root).parts)
-    return {str(path.relative_to(root)): path.read_bytes() for path in found if not path.name.endswith(("-wal", "-shm"))}
+    """Files below a folder by their paths in it; neither cached pages, nor what SQLite keeps beside
+    a database that is open.
+    """
+    found = (
+        path
+        for path in sorted(root.rglob("*"))
+        if path.is_file() and "cache" not in path.relative_to(root).parts
+    )
+    return {
+        str(path.relative_to(root)): path.read_bytes()
+        for path in found
+        if not path.name.endswith(("-wal", "-shm"))
+    }
 
 
 def said(report: Report) -> str:
     """What went wrong in an apply; empty where nothing did."""
-    return "; ".join(f"{one.ref}: {one.message}" for one in report.outcomes if one.result not in ("done", "unchanged"))
+    return "; ".join(
+        f"{outcome.ref}: {outcome.message}"
+        for outcome in report.outcomes
+        if outcome.result not in ("done", "unchanged")
+    )
 
 
 def _document(kind: str, name: str, spec: Mapping[str, Any]) -> Document:
-    return {"apiVersion": "reconciler/v1", "kind": kind, "metadata": {"name": name}, "spec": dict(spec)}
+    return {
+        "apiVersion": "reconciler/v1",
+        "kind": kind,
+        "metadata": {"name": name},
+        "spec": dict(spec),
+    }

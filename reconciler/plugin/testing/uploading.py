@@ -27,11 +27,14 @@ class Uploading(Examination):
                 before, shown = trial.units(), trial.shown()
                 number = _taken(trial, name, data)
                 assert trial.units() != before, f"the upload of `{name}` made no unit"
-                assert trial.subject.publisher is None or trial.shown() != shown, f"the publication does not show that `{name}` was uploaded"
+                assert trial.subject.publisher is None or trial.shown() != shown, (
+                    f"the publication does not show that `{name}` was uploaded"
+                )
                 again = _taken(trial, name, data)
                 assert again == number, (
-                    f"`{name}` was uploaded twice and made version {number} and {again}: the same file must become the same unit; "
-                    "does its metadata hold the time of the upload?"
+                    f"`{name}` was uploaded twice and made version {number} and {again}: the same"
+                    " file must become the same unit; does its metadata hold the time of the"
+                    " upload?"
                 )
 
     def test_a_refused_upload_stores_nothing(self, tmp_path: Path) -> None:
@@ -43,11 +46,19 @@ class Uploading(Examination):
             for name, data in trial.subject.refused_uploads.items():
                 before = trial.version(), _stored(trial)
                 reason = _refused(trial, name, data)
-                assert reason is not None, f"the upload of `{name}` was taken: raise Refused in `upload`"
-                assert not isinstance(reason, PluginFault), (
-                    f"the upload of `{name}` makes the importer stumble: {reason}; raise Refused with a reason"
+                assert reason is not None, (
+                    f"the upload of `{name}` was taken: raise Refused in `upload`"
                 )
-                assert (trial.version(), _stored(trial)) == before, f"the upload of `{name}` was refused, and something of it is stored nevertheless"
+                assert not isinstance(reason, PluginFault), (
+                    f"the upload of `{name}` makes the importer stumble: {reason}; raise Refused"
+                    " with a reason"
+                )
+                assert (
+                    trial.version(),
+                    _stored(trial),
+                ) == before, (
+                    f"the upload of `{name}` was refused, and something of it is stored nevertheless"
+                )
 
 
 def _open_for_uploads(trial: Trial) -> None:
@@ -59,8 +70,14 @@ def _taken(trial: Trial, name: str, data: bytes) -> int:
     try:
         return trial.upload(name, data)
     except ReconcilerError as error:
-        sent = f"with the fields {dict(trial.subject.fields)}" if trial.subject.fields else "without fields, which `Subject.fields` may name"
-        raise AssertionError(f"the upload of `{name}` is not taken: {error} (it was sent {sent})") from error
+        sent = (
+            f"with the fields {dict(trial.subject.fields)}"
+            if trial.subject.fields
+            else "without fields, which `Subject.fields` may name"
+        )
+        raise AssertionError(
+            f"the upload of `{name}` is not taken: {error} (it was sent {sent})"
+        ) from error
 
 
 def _refused(trial: Trial, name: str, data: bytes) -> ReconcilerError | None:
@@ -77,4 +94,8 @@ def _stored(trial: Trial) -> list[str]:
 
 def _what_is_there(subject: Subject) -> str:
     cls: type = subject.importer()[0]
-    return "it takes no uploads" if getattr(cls, "upload", None) is Importer.upload else "it takes uploads, and there are none to try"
+    return (
+        "it takes no uploads"
+        if getattr(cls, "upload", None) is Importer.upload
+        else "it takes uploads, and there are none to try"
+    )

@@ -1,4 +1,6 @@
-"""An upstream of the test's own: pages by path, served on loopback, with entity tags, and with failures on demand."""
+"""An upstream of the test's own: pages by path, served on loopback, with entity tags, and with
+failures on demand.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +14,20 @@ from urllib.parse import unquote, urlsplit
 
 
 class Upstream:
-    """Pages by path, without a slash at the beginning. What is changed is served changed from then on.
+    """Pages by path, without a slash at the beginning. What is changed is served changed from then
+    on.
 
-    `media_types`: by path, for formats that look at them. `url`: where somebody else serves the same; then `served` is not needed.
+    `media_types`: by path, for formats that look at them. `url`: where somebody else serves the
+    same; then `served` is not needed.
     """
 
-    def __init__(self, pages: Mapping[str, bytes], *, media_types: Mapping[str, str] | None = None, url: str = "") -> None:
+    def __init__(
+        self,
+        pages: Mapping[str, bytes],
+        *,
+        media_types: Mapping[str, str] | None = None,
+        url: str = "",
+    ) -> None:
         self._pages = dict(pages)
         self._media_types = dict(media_types or {})
         self._broken: dict[str, tuple[int, bytes]] = {}
@@ -61,7 +71,9 @@ class Upstream:
     def served(self) -> Iterator[None]:
         """Serve on loopback within the block."""
         server = _Server(("127.0.0.1", 0), _handler(self))
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, name="upstream")
+        thread = threading.Thread(
+            target=server.serve_forever, kwargs={"poll_interval": 0.02}, name="upstream"
+        )
         thread.start()
         self._url = f"http://127.0.0.1:{server.server_address[1]}/"
         try:
@@ -96,7 +108,9 @@ def _handler(upstream: Upstream) -> type[BaseHTTPRequestHandler]:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            status, body, media_type = upstream.answer(unquote(urlsplit(self.path).path).removeprefix("/"))
+            status, body, media_type = upstream.answer(
+                unquote(urlsplit(self.path).path).removeprefix("/")
+            )
             etag = f'"{sha256(body).hexdigest()[:16]}"'
             if status == 200 and self.headers.get("If-None-Match") == etag:
                 status, body = 304, b""

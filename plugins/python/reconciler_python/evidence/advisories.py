@@ -1,6 +1,7 @@
 """`osv:` of a Filter: releases that an OSV dump knows to be malware, or vulnerable.
 
-The dump is a file of the user's own, a folder or a zip of OSV records: nobody is asked while deciding.
+The dump is a file of the user's own, a folder or a zip of OSV records: nobody is asked while
+deciding.
 """
 
 from __future__ import annotations
@@ -8,7 +9,13 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any, Final, Literal, Self
 
-from pydantic import Field, GetJsonSchemaHandler, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import (
+    Field,
+    GetJsonSchemaHandler,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
@@ -24,15 +31,20 @@ _WORDS: Final = {1: "low", 2: "medium", 3: "high", 4: "critical"}
 class OsvRules(Options):
     """Advisories that keep a release out. A text is short for `path`."""
 
-    path: LocatedPath = Field(description="Folder or zip of OSV records (JSON), relative to the manifest's folder.")
+    path: LocatedPath = Field(
+        description="Folder or zip of OSV records (JSON), relative to the manifest's folder."
+    )
     malware: Literal["deny", "allow"] = Field(
-        default="deny", description="Whether releases pass of which a `MAL-` record says that they are malware."
+        default="deny",
+        description="Whether releases pass of which a `MAL-` record says that they are malware.",
     )
     severity: Literal["low", "moderate", "medium", "high", "critical"] | None = Field(
-        default=None, description="From which severity on vulnerabilities count; none: they do not count."
+        default=None,
+        description="From which severity on vulnerabilities count; none: they do not count.",
     )
     unknown_severity: Literal["deny", "allow"] = Field(
-        default="deny", description="Whether vulnerabilities without a severity pass, where `severity` is set."
+        default="deny",
+        description="Whether vulnerabilities without a severity pass, where `severity` is set.",
     )
 
     @model_validator(mode="before")
@@ -43,30 +55,43 @@ class OsvRules(Options):
     @model_validator(mode="after")
     def _there(self) -> Self:
         if not self.path.recorded and not usable(self.path.path):
-            raise OptionFault(f"`{self.path.written}` is neither a folder nor a zip file", hint="unpack or download an OSV dump of PyPI there")
+            raise OptionFault(
+                f"`{self.path.written}` is neither a folder nor a zip file",
+                hint="unpack or download an OSV dump of PyPI there",
+            )
         return self
 
     @classmethod
-    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(
+        cls, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
         return {"anyOf": [{"type": "string", "minLength": 1}, handler(core)]}
 
     @model_serializer(mode="wrap")
     def _with_content(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Another dump under the same path is another option: what was decided with the old one is decided again."""
+        """Another dump under the same path is another option: what was decided with the old one is
+        decided again.
+        """
         return {**plain(self), "content": self.dump.digest}
 
     @cached_property
     def dump(self) -> Dump:
-        """One state of the dump, for as long as these options live. Raises Malformed where it cannot be read."""
+        """One state of the dump, for as long as these options live. Raises Malformed where it
+        cannot be read.
+        """
         return opened(self.path.path, self.path.written)
 
 
 def advisory_reason(project: str, version: str, rules: OsvRules) -> str | None:
-    """Why a release is kept out: `MAL-2024-1: malware`, `GHSA-xxxx (high): vulnerable`; None where no advisory does.
+    """Why a release is kept out: `MAL-2024-1: malware`, `GHSA-xxxx (high): vulnerable`; None where
+    no advisory does.
 
-    `project`: normalised; `version`: canonical, or as upstream says it where it cannot be read. Raises Malformed where the dump cannot be read.
+    `project`: normalised; `version`: canonical, or as upstream says it where it cannot be read.
+    Raises Malformed where the dump cannot be read.
     """
-    found = sorted(rules.dump.about(project, version), key=lambda advisory: (not advisory.malware, advisory.id))
+    found = sorted(
+        rules.dump.about(project, version), key=lambda advisory: (not advisory.malware, advisory.id)
+    )
     return next((reason for advisory in found if (reason := _reason(advisory, rules))), None)
 
 
@@ -77,5 +102,9 @@ def _reason(advisory: Advisory, rules: OsvRules) -> str | None:
         return None
     rank = rules.dump.severity(advisory)
     if rank is None:
-        return f"{advisory.id} (severity unknown): vulnerable" if rules.unknown_severity == "deny" else None
+        return (
+            f"{advisory.id} (severity unknown): vulnerable"
+            if rules.unknown_severity == "deny"
+            else None
+        )
     return f"{advisory.id} ({_WORDS[rank]}): vulnerable" if rank >= _RANKS[rules.severity] else None

@@ -1,9 +1,10 @@
 """`attestations:` of a Filter: who must have published a file, and how that is known.
 
-An index hands out a provenance object beside a file (PEP 740): bundles, each naming a publisher and holding signed
-attestations. Without `verify` that is the index's word. With it the signatures are checked against the trust root that
-`pypi-attestations` brings, and the certificate must be the named publisher's; a publisher's `environment` is not part
-of the certificate and stays the index's word.
+An index hands out a provenance object beside a file (PEP 740): bundles, each naming a publisher and
+holding signed attestations. Without `verify` that is the index's word. With it the signatures are
+checked against the trust root that `pypi-attestations` brings, and the certificate must be the
+named publisher's; a publisher's `environment` is not part of the certificate and stays the index's
+word.
 """
 
 from __future__ import annotations
@@ -19,14 +20,17 @@ from pydantic_core import CoreSchema
 from reconciler.plugin import OptionFault, Options, Unit
 
 ATTESTATION_FACTS: Final = "_attestation"
-"""Transient key of a unit's metadata: `publishers` (what `provenance_facts` made of the provenance object; none: there is none), `problem`
-where it cannot be read, `unasked` where every answer would be the same because something else keeps the unit out."""
+"""Transient key of a unit's metadata: `publishers` (what `provenance_facts` made of the provenance
+object; none: there is none), `problem` where it cannot be read, `unasked` where every answer would
+be the same because something else keeps the unit out.
+"""
 
 EXTRA: Final = "package-reconciler[attestations]"
 _LIBRARY: Final = "pypi_attestations"
 _REQUIRED: Final = "required"
 
-# What identifies a publisher of each kind, first, and what narrows it further; names as provenance objects have them.
+# What identifies a publisher of each kind, first, and what narrows it further; names as provenance
+# objects have them.
 _KEYS: Final[dict[str, tuple[str, ...]]] = {
     "GitHub": ("repository", "workflow", "environment"),
     "GitLab": ("repository", "workflow", "environment"),
@@ -38,13 +42,25 @@ _KEYS: Final[dict[str, tuple[str, ...]]] = {
 class PublisherRule(Options):
     """One publisher that is fine. `GitHub:acme/app` is short for its kind and what identifies it."""
 
-    kind: Literal["GitHub", "GitLab", "Google", "CircleCI"] = Field(description="The service that publishes, as provenance objects name it.")
-    repository: str = Field(default="", description="GitHub, GitLab: `owner/name`, in any letter case.")
-    workflow: str = Field(default="", description="GitHub: the workflow's filename; GitLab: the path of its configuration.")
-    environment: str = Field(default="", description="GitHub, GitLab: the environment that the index names; no signature covers it.")
+    kind: Literal["GitHub", "GitLab", "Google", "CircleCI"] = Field(
+        description="The service that publishes, as provenance objects name it."
+    )
+    repository: str = Field(
+        default="", description="GitHub, GitLab: `owner/name`, in any letter case."
+    )
+    workflow: str = Field(
+        default="",
+        description="GitHub: the workflow's filename; GitLab: the path of its configuration.",
+    )
+    environment: str = Field(
+        default="",
+        description="GitHub, GitLab: the environment that the index names; no signature covers it.",
+    )
     email: str = Field(default="", description="Google: the service account.")
     project_id: str = Field(default="", description="CircleCI: the project.")
-    pipeline_definition_id: str = Field(default="", description="CircleCI: the pipeline definition.")
+    pipeline_definition_id: str = Field(
+        default="", description="CircleCI: the pipeline definition."
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -53,7 +69,10 @@ class PublisherRule(Options):
             return value
         kind, mark, identity = value.partition(":")
         if not (mark and kind in _KEYS and identity):
-            raise OptionFault(f"`{value}` names no publisher", hint="`GitHub:acme/app`, `GitLab:acme/app` or `Google:builder@example.org`")
+            raise OptionFault(
+                f"`{value}` names no publisher",
+                hint="`GitHub:acme/app`, `GitLab:acme/app` or `Google:builder@example.org`",
+            )
         return {"kind": kind, _camel(_KEYS[kind][0]): identity}
 
     @model_validator(mode="after")
@@ -61,18 +80,32 @@ class PublisherRule(Options):
         known = _KEYS[self.kind]
         strange = next((name for name in self._wanted() if name not in known), None)
         if strange is not None:
-            raise OptionFault(f"a publisher of kind `{self.kind}` has no `{_camel(strange)}`", hint=f"its keys: {_listed(known)}")
+            raise OptionFault(
+                f"a publisher of kind `{self.kind}` has no `{_camel(strange)}`",
+                hint=f"its keys: {_listed(known)}",
+            )
         if not getattr(self, known[0]):
-            raise OptionFault(f"a publisher of kind `{self.kind}` needs `{_camel(known[0])}`", hint=f"its keys: {_listed(known)}")
+            raise OptionFault(
+                f"a publisher of kind `{self.kind}` needs `{_camel(known[0])}`",
+                hint=f"its keys: {_listed(known)}",
+            )
         return self
 
     @classmethod
-    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return {"anyOf": [{"type": "string", "pattern": f"^({'|'.join(_KEYS)}):.+$"}, handler(core)]}
+    def __get_pydantic_json_schema__(
+        cls, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {
+            "anyOf": [{"type": "string", "pattern": f"^({'|'.join(_KEYS)}):.+$"}, handler(core)]
+        }
 
     def means(self, publisher: dict[str, Any]) -> bool:
-        """Is it the publisher of one bundle of a provenance object, everything that is written here being as it is there?"""
-        return publisher.get("kind") == self.kind and all(_same(name, value, publisher.get(name)) for name, value in self._wanted().items())
+        """Is it the publisher of one bundle of a provenance object, everything that is written here
+        being as it is there?
+        """
+        return publisher.get("kind") == self.kind and all(
+            _same(name, value, publisher.get(name)) for name, value in self._wanted().items()
+        )
 
     def _wanted(self) -> dict[str, str]:
         names = {name for keys in _KEYS.values() for name in keys}
@@ -82,29 +115,44 @@ class PublisherRule(Options):
 class AttestationRules(Options):
     """What must be known of who published a file. `required` is short for `{required: true}`."""
 
-    required: bool = Field(default=True, description="Whether files without an attestation are refused.")
-    publishers: Annotated[tuple[PublisherRule, ...], Field(strict=False)] = Field(
-        default=(), description="Publishers of which one must have attested an attested file; none: any publisher."
+    required: bool = Field(
+        default=True, description="Whether files without an attestation are refused."
     )
-    verify: bool = Field(default=False, description=f"Whether signatures are checked; needs the extra `{EXTRA}`.")
+    publishers: Annotated[tuple[PublisherRule, ...], Field(strict=False)] = Field(
+        default=(),
+        description=(
+            "Publishers of which one must have attested an attested file; none: any publisher."
+        ),
+    )
+    verify: bool = Field(
+        default=False, description=f"Whether signatures are checked; needs the extra `{EXTRA}`."
+    )
 
     @model_validator(mode="before")
     @classmethod
     def _short(cls, value: Any) -> Any:
         if isinstance(value, bool) or (isinstance(value, str) and value != _REQUIRED):
             written = str(value).lower() if isinstance(value, bool) else value
-            hint = "`required` (short for `{required: true}`), or a mapping with `required`, `publishers` and `verify`"
+            hint = (
+                "`required` (short for `{required: true}`), or a mapping with `required`,"
+                " `publishers` and `verify`"
+            )
             raise OptionFault(f"`{written}` says nothing about attestations", hint=hint)
         return {"required": True} if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _verifiable(self) -> Self:
         if self.verify and find_spec(_LIBRARY) is None:
-            raise OptionFault("signatures cannot be checked: `pypi-attestations` is not installed", hint=f"install `{EXTRA}`, or leave out `verify`")
+            raise OptionFault(
+                "signatures cannot be checked: `pypi-attestations` is not installed",
+                hint=f"install `{EXTRA}`, or leave out `verify`",
+            )
         return self
 
     @classmethod
-    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(
+        cls, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
         return {"anyOf": [{"const": _REQUIRED, "type": "string"}, handler(core)]}
 
     @property
@@ -128,7 +176,10 @@ def attestation_reason(unit: Unit, rules: AttestationRules) -> str | None:
         return f"attested by {', '.join(sorted({_named(each) for each in publishers}))}"
     if not rules.verify or any(each.get("verified") is True for each in fine):
         return None
-    return f"attestation of {_named(fine[0])} does not verify: {fine[0].get('problem') or 'not checked'}"
+    return (
+        f"attestation of {_named(fine[0])} does not verify:"
+        f" {fine[0].get('problem') or 'not checked'}"
+    )
 
 
 def attestation_word(unit: Unit, rules: AttestationRules) -> str:
@@ -139,12 +190,20 @@ def attestation_word(unit: Unit, rules: AttestationRules) -> str:
     fine = _fine(facts.get("publishers") or (), rules)
     if not fine:
         return "no attestation, and none is required"
-    verified = next((each for each in fine if each.get("verified") is True), None) if rules.verify else None
+    verified = (
+        next((each for each in fine if each.get("verified") is True), None)
+        if rules.verify
+        else None
+    )
     return f"attested by {_named(verified or fine[0])}" + (", verified" if verified else "")
 
 
 def _fine(publishers: Iterable[dict[str, Any]], rules: AttestationRules) -> list[dict[str, Any]]:
-    return [each for each in publishers if not rules.publishers or any(rule.means(each) for rule in rules.publishers)]
+    return [
+        each
+        for each in publishers
+        if not rules.publishers or any(rule.means(each) for rule in rules.publishers)
+    ]
 
 
 def _same(name: str, wanted: str, claimed: object) -> bool:

@@ -1,8 +1,10 @@
-"""What files say of themselves beyond the index's page, for filters that ask about it: licences and attestations.
+"""What files say of themselves beyond the index's page, for filters that ask about it: licences and
+attestations.
 
-It costs requests, so only what decides is asked: files that everything else lets in. `latest` may let in another release
-when one is refused, so it goes round until nothing new comes in. What upstream answers that it does not have, or cannot
-be understood, is not known, and decided as such; what fails for now is the failure of the group, whose content stays.
+It costs requests, so only what decides is asked: files that everything else lets in. `latest` may
+let in another release when one is refused, so it goes round until nothing new comes in. What
+upstream answers that it does not have, or cannot be understood, is not known, and decided as such;
+what fails for now is the failure of the group, whose content stays.
 """
 
 from __future__ import annotations
@@ -17,8 +19,17 @@ from typing import Any, Final
 import msgspec
 
 from reconciler.plugin import ActiveFilter, Artifact, Gone, Malformed, ReadingCall, Unit
-from reconciler_python.evidence.attestations import ATTESTATION_FACTS, AttestationRules, attestation_reason
-from reconciler_python.evidence.licences import LICENCE_FACTS, LicenceRules, licence_facts, licence_reason
+from reconciler_python.evidence.attestations import (
+    ATTESTATION_FACTS,
+    AttestationRules,
+    attestation_reason,
+)
+from reconciler_python.evidence.licences import (
+    LICENCE_FACTS,
+    LicenceRules,
+    licence_facts,
+    licence_reason,
+)
 from reconciler_python.evidence.provenance import PROVENANCE_ENDING, provenance_facts
 from reconciler_python.filter_options import FilterOptions
 from reconciler_python.options import SelectionOptions
@@ -49,47 +60,73 @@ class _Questions:
         return any(rules.verify for rules in self.attestations)
 
     def refuse(self, unit: Unit) -> bool:
-        return any(licence_reason(unit, rules) for rules in self.licences) or any(attestation_reason(unit, rules) for rules in self.attestations)
+        return any(licence_reason(unit, rules) for rules in self.licences) or any(
+            attestation_reason(unit, rules) for rules in self.attestations
+        )
 
     def unasked(self, unit: Unit) -> Unit:
-        """Marked as one of which nobody needs to know: whatever it says, something else keeps it out."""
-        keys = ([LICENCE_FACTS] if self.licences else []) + ([ATTESTATION_FACTS] if self.attestations else [])
+        """Marked as one of which nobody needs to know: whatever it says, something else keeps it
+        out.
+        """
+        keys = ([LICENCE_FACTS] if self.licences else []) + (
+            [ATTESTATION_FACTS] if self.attestations else []
+        )
         return _with(unit, dict.fromkeys(keys, _UNASKED))
 
 
 async def with_evidence(call: ReadingCall, group_name: str, units: Iterable[Unit]) -> list[Unit]:
-    """The units of one project, those that matter with what they say of licence and attestations: ready for `select`.
+    """The units of one project, those that matter with what they say of licence and attestations:
+    ready for `select`.
 
-    A provenance object becomes an artifact of its unit. Without a filter that asks, the units as they are. Raises what `call` raises, but
-    for Gone and Malformed.
+    A provenance object becomes an artifact of its unit. Without a filter that asks, the units as
+    they are. Raises what `call` raises, but for Gone and Malformed.
     """
     found = list(units)
-    questions = _questions([*(each.options for each in call.filters), getattr(call.options, "filter", None)])
+    questions = _questions(
+        [*(each.options for each in call.filters), getattr(call.options, "filter", None)]
+    )
     if not questions:
         return found
     others = [each for each in found if each.type != DISTRIBUTION]
     distributions = {each.key: each for each in found if each.type == DISTRIBUTION}
     asked = await _asked(call, group_name, distributions, questions)
-    return [*others, *(asked.get(key) or questions.unasked(unit) for key, unit in distributions.items())]
+    return [
+        *others,
+        *(asked.get(key) or questions.unasked(unit) for key, unit in distributions.items()),
+    ]
 
 
-async def _asked(call: ReadingCall, group: str, units: Mapping[str, Unit], questions: _Questions) -> dict[str, Unit]:
-    """Those that are let in as far as evidence goes, and those that only evidence keeps out; by key."""
-    judge = ProjectJudge(group, _without_evidence(call.options), _others_without_evidence(call.filters), call.now)
+async def _asked(
+    call: ReadingCall, group: str, units: Mapping[str, Unit], questions: _Questions
+) -> dict[str, Unit]:
+    """Those that are let in as far as evidence goes, and those that only evidence keeps out; by
+    key.
+    """
+    judge = ProjectJudge(
+        group, _without_evidence(call.options), _others_without_evidence(call.filters), call.now
+    )
     asked: dict[str, Unit] = {}
     left = dict(units)
     limit = asyncio.Semaphore(_AT_ONCE)
     while True:
-        chosen = [one.unit.key for one in judge.decide(list(left.values())) if one.accepted and one.unit.key not in asked]
+        chosen = [
+            one.unit.key
+            for one in judge.decide(list(left.values()))
+            if one.accepted and one.unit.key not in asked
+        ]
         if not chosen:
             return asked
-        for unit in await asyncio.gather(*(_read(call, units[key], questions, limit) for key in chosen)):
+        for unit in await asyncio.gather(
+            *(_read(call, units[key], questions, limit) for key in chosen)
+        ):
             asked[unit.key] = unit
             if questions.refuse(unit):
                 del left[unit.key]
 
 
-async def _read(call: ReadingCall, unit: Unit, questions: _Questions, limit: asyncio.Semaphore) -> Unit:
+async def _read(
+    call: ReadingCall, unit: Unit, questions: _Questions, limit: asyncio.Semaphore
+) -> Unit:
     async with limit:
         if questions.licences:
             unit = _with(unit, {LICENCE_FACTS: await _licence(call, unit)})
@@ -112,15 +149,25 @@ async def _attested(call: ReadingCall, unit: Unit, verify: bool) -> Unit:
         body = (await call.get(url, accept=_PROVENANCE_TYPE)).body
     except (Gone, Malformed) as error:
         return _with(unit, {ATTESTATION_FACTS: {"problem": str(error)}})
-    facts = await asyncio.to_thread(_provenance, unit, body, verify) if verify else _provenance(unit, body, verify)
+    facts = (
+        await asyncio.to_thread(_provenance, unit, body, verify)
+        if verify
+        else _provenance(unit, body, verify)
+    )
     if "problem" in facts:
         return _with(unit, {ATTESTATION_FACTS: facts})
     beside = Artifact(f"{unit.key}{PROVENANCE_ENDING}", sha256(body).hexdigest(), len(body), url)
-    return msgspec.structs.replace(_with(unit, {ATTESTATION_FACTS: facts}), artifacts=[*unit.artifacts, beside])
+    return msgspec.structs.replace(
+        _with(unit, {ATTESTATION_FACTS: facts}), artifacts=[*unit.artifacts, beside]
+    )
 
 
-def recalled(unit: Unit, filters: Sequence[ActiveFilter], read: Callable[[str], bytes | None]) -> Unit:
-    """A stored unit with what its own artifacts say of licence and attestations, where one of these filters asks. `read`: as of `recall`."""
+def recalled(
+    unit: Unit, filters: Sequence[ActiveFilter], read: Callable[[str], bytes | None]
+) -> Unit:
+    """A stored unit with what its own artifacts say of licence and attestations, where one of these
+    filters asks. `read`: as of `recall`.
+    """
     questions = _questions(each.options for each in filters)
     facts: dict[str, Any] = {}
     if questions.licences:
@@ -143,7 +190,11 @@ def _stored_metadata(unit: Unit, read: Callable[[str], bytes | None]) -> bytes |
         return None
     try:
         file = io.BytesIO(whole)
-        return wheel_metadata(file, unit.metadata["name"]) if package_type == WHEEL else sdist_metadata(file, unit.key)
+        return (
+            wheel_metadata(file, unit.metadata["name"])
+            if package_type == WHEEL
+            else sdist_metadata(file, unit.key)
+        )
     except UnreadableArchive:
         return None
 
@@ -156,7 +207,11 @@ def _provenance(unit: Unit, body: bytes, verify: bool) -> dict[str, Any]:
 def _questions(options: Iterable[object]) -> _Questions:
     asking = [each for each in options if isinstance(each, FilterOptions)]
     licences = [each.licenses for each in asking if each.licenses is not None]
-    attestations = [each.attestations for each in asking if each.attestations is not None and each.attestations.asks]
+    attestations = [
+        each.attestations
+        for each in asking
+        if each.attestations is not None and each.attestations.asks
+    ]
     return _Questions(licences, attestations)
 
 
@@ -168,7 +223,12 @@ def _without_evidence(options: Any) -> Any:
 
 
 def _others_without_evidence(filters: Sequence[ActiveFilter]) -> list[ActiveFilter]:
-    return [msgspec.structs.replace(each, options=_silent(each.options)) if isinstance(each.options, FilterOptions) else each for each in filters]
+    return [
+        msgspec.structs.replace(each, options=_silent(each.options))
+        if isinstance(each.options, FilterOptions)
+        else each
+        for each in filters
+    ]
 
 
 def _silent(options: FilterOptions) -> FilterOptions:

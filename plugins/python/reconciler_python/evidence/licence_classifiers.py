@@ -1,7 +1,8 @@
 """`License ::` classifiers as SPDX expressions.
 
-A classifier that can mean several licences stands for all of them at once: it passes only where every candidate is
-allowed. One exception, because nothing else is found in the wild: `Apache Software License` is Apache-2.0.
+A classifier that can mean several licences stands for all of them at once: it passes only where
+every candidate is allowed. One exception, because nothing else is found in the wild: `Apache
+Software License` is Apache-2.0.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from collections.abc import Sequence
 from typing import Final
 
 _OSI: Final = "License :: OSI Approved :: "
-_SAYS_NOTHING: Final = frozenset({"License :: OSI Approved", "License :: DFSG approved", "License :: Freely Distributable"})
+_SAYS_NOTHING: Final = frozenset(
+    {"License :: OSI Approved", "License :: DFSG approved", "License :: Freely Distributable"}
+)
 
 _APPROVED: Final = {
     "Academic Free License (AFL)": "AFL-1.1 AND AFL-1.2 AND AFL-2.0 AND AFL-2.1 AND AFL-3.0",
@@ -44,7 +47,9 @@ _APPROVED: Final = {
     "GNU Lesser General Public License v2 or later (LGPLv2+)": "LGPL-2.0-or-later",
     "GNU Lesser General Public License v3 (LGPLv3)": "LGPL-3.0-only",
     "GNU Lesser General Public License v3 or later (LGPLv3+)": "LGPL-3.0-or-later",
-    "GNU Library or Lesser General Public License (LGPL)": "LGPL-2.0-only AND LGPL-2.1-only AND LGPL-3.0-only",
+    "GNU Library or Lesser General Public License (LGPL)": (
+        "LGPL-2.0-only AND LGPL-2.1-only AND LGPL-3.0-only"
+    ),
     "Historical Permission Notice and Disclaimer (HPND)": "HPND",
     "IBM Public License": "IPL-1.0",
     "ISC License (ISCL)": "ISC",
@@ -80,10 +85,16 @@ _OTHERS: Final = {
 
 
 def classified(classifiers: Sequence[str]) -> tuple[str, str]:
-    """(expression, stranger): all that the classifiers name, joined by `AND`; or the first that says a licence which is not known here."""
+    """(expression, stranger): all that the classifiers name, joined by `AND`; or the first that
+    says a licence which is not known here.
+    """
     found: list[str] = []
     for classifier in sorted(set(classifiers) - _SAYS_NOTHING):
-        expression = _APPROVED.get(classifier.removeprefix(_OSI)) if classifier.startswith(_OSI) else _OTHERS.get(classifier)
+        expression = (
+            _APPROVED.get(classifier.removeprefix(_OSI))
+            if classifier.startswith(_OSI)
+            else _OTHERS.get(classifier)
+        )
         if expression is None:
             return "", classifier.removeprefix(_OSI).removeprefix("License :: ")
         found.append(expression)

@@ -1,7 +1,8 @@
 """`licenses:` of a Filter: which licences a distribution may be under, and what it says of its own.
 
-Believed in this order: `License-Expression` (PEP 639), else the `License ::` classifiers, else a free-text `License`
-that happens to be an SPDX expression. All three are the author's own claim: nobody has looked at the code.
+Believed in this order: `License-Expression` (PEP 639), else the `License ::` classifiers, else a
+free-text `License` that happens to be an SPDX expression. All three are the author's own claim:
+nobody has looked at the code.
 """
 
 from __future__ import annotations
@@ -15,11 +16,20 @@ from pydantic_core import CoreSchema
 
 from reconciler.plugin import OptionFault, Options, Unit
 from reconciler_python.evidence.licence_classifiers import classified
-from reconciler_python.evidence.spdx import Expression, UnreadableExpression, alternatives, canonical_text, parse_expression, satisfied
+from reconciler_python.evidence.spdx import (
+    Expression,
+    UnreadableExpression,
+    alternatives,
+    canonical_text,
+    parse_expression,
+    satisfied,
+)
 
 LICENCE_FACTS: Final = "_license"
-"""Transient key of a unit's metadata: `expression`, `classifiers`, `text` as the core metadata has them, `problem` where it cannot be read,
-`unasked` where every answer would be the same because something else keeps the unit out."""
+"""Transient key of a unit's metadata: `expression`, `classifiers`, `text` as the core metadata has
+them, `problem` where it cannot be read, `unasked` where every answer would be the same because
+something else keeps the unit out.
+"""
 
 _HEADERS = 1024 * 1024  # bytes of core metadata before the description
 
@@ -28,24 +38,40 @@ def _checked(text: str) -> str:
     try:
         parse_expression(text)
     except UnreadableExpression as error:
-        raise OptionFault(f"`{text}` is no SPDX licence expression: {error}", hint="such as `MIT`, `Apache-2.0` or `BSD-3-Clause`") from None
+        raise OptionFault(
+            f"`{text}` is no SPDX licence expression: {error}",
+            hint="such as `MIT`, `Apache-2.0` or `BSD-3-Clause`",
+        ) from None
     return text
 
 
 def _some(texts: tuple[str, ...]) -> tuple[str, ...]:
     if not texts:
-        raise OptionFault("an empty list allows no licence at all", hint="name licences, such as `MIT`; leave out the key to ask for none")
+        raise OptionFault(
+            "an empty list allows no licence at all",
+            hint="name licences, such as `MIT`; leave out the key to ask for none",
+        )
     return texts
 
 
 class LicenceRules(Options):
     """Licences that pass. A list, or a single text, is short for `allow`."""
 
-    allow: Annotated[tuple[Annotated[str, AfterValidator(_checked)], ...], Field(strict=False), AfterValidator(_some)] = Field(
+    allow: Annotated[
+        tuple[Annotated[str, AfterValidator(_checked)], ...],
+        Field(strict=False),
+        AfterValidator(_some),
+    ] = Field(
         json_schema_extra={"minItems": 1},
-        description="SPDX licence expressions of which each is fine: `MIT`, `GPL-2.0-only WITH Classpath-exception-2.0`.",
+        description=(
+            "SPDX licence expressions of which each is fine: `MIT`, `GPL-2.0-only WITH"
+            " Classpath-exception-2.0`."
+        ),
     )
-    unknown: Literal["deny", "allow"] = Field(default="deny", description="Whether files pass that do not say clearly what they are under.")
+    unknown: Literal["deny", "allow"] = Field(
+        default="deny",
+        description="Whether files pass that do not say clearly what they are under.",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -55,18 +81,30 @@ class LicenceRules(Options):
         return {"allow": value} if isinstance(value, list) else value
 
     @classmethod
-    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(
+        cls, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
         full = handler(core)
         short = handler.resolve_ref_schema(full)["properties"]["allow"]
-        return {"anyOf": [{"type": "string"}, {key: short[key] for key in ("type", "items", "minItems")}, full]}
+        return {
+            "anyOf": [
+                {"type": "string"},
+                {key: short[key] for key in ("type", "items", "minItems")},
+                full,
+            ]
+        }
 
     @cached_property
     def allowed(self) -> frozenset[Expression]:
-        return frozenset(each for text in self.allow for each in alternatives(parse_expression(text)))
+        return frozenset(
+            each for text in self.allow for each in alternatives(parse_expression(text))
+        )
 
 
 def licence_reason(unit: Unit, rules: LicenceRules) -> str | None:
-    """Why the licence keeps this unit out, None where it does not. What is not known is refused unless `unknown: allow`."""
+    """Why the licence keeps this unit out, None where it does not. What is not known is refused
+    unless `unknown: allow`.
+    """
     facts = unit.metadata.get(LICENCE_FACTS) or {}
     if facts.get("unasked"):
         return None
@@ -82,12 +120,20 @@ def licence_word(unit: Unit, rules: LicenceRules) -> str:
     if facts.get("unasked"):
         return "licence not asked: another rule decides"
     found, shown = _declared(facts)
-    return f"licence {shown}" if found is not None else f"licence unknown{shown}; unknown ones may pass"
+    return (
+        f"licence {shown}"
+        if found is not None
+        else f"licence unknown{shown}; unknown ones may pass"
+    )
 
 
 def licence_facts(core_metadata: bytes) -> dict[str, Any]:
-    """What a core metadata file says of the licence: a value for LICENCE_FACTS. Raises nothing: what cannot be read is a `problem`."""
-    from packaging.metadata import parse_email  # pulls the e-mail package: only where there is metadata to read
+    """What a core metadata file says of the licence: a value for LICENCE_FACTS. Raises nothing:
+    what cannot be read is a `problem`.
+    """
+    from packaging.metadata import (
+        parse_email,
+    )  # pulls the e-mail package: only where there is metadata to read
 
     headers = _headers(core_metadata)
     if headers is None:

@@ -1,6 +1,8 @@
-"""An OSV dump in memory: read when somebody first asks, and kept as long as it stays as it is on disk.
+"""An OSV dump in memory: read when somebody first asks, and kept as long as it stays as it is on
+disk.
 
-A record that cannot be read is an error that names it: to pass over it would let in what it warns of.
+A record that cannot be read is an error that names it: to pass over it would let in what it warns
+of.
 """
 
 from __future__ import annotations
@@ -14,7 +16,14 @@ import msgspec
 from packaging.utils import canonicalize_name
 
 from reconciler.plugin import Malformed
-from reconciler_python.evidence.osv_files import BrokenFile, Signature, digest, records, shown, signature
+from reconciler_python.evidence.osv_files import (
+    BrokenFile,
+    Signature,
+    digest,
+    records,
+    shown,
+    signature,
+)
 from reconciler_python.evidence.osv_records import Advisory, Affected, Record, severity_rank
 
 _KEPT: Final = 8  # dumps in memory: as many as the manifests of one run may name
@@ -26,7 +35,9 @@ _Entries = dict[str, list[tuple[Record, Affected]]]
 
 
 class Dump:
-    """One state of a dump. `about` and `severity` raise Malformed where it cannot be read, or is no longer what it was when this was made."""
+    """One state of a dump. `about` and `severity` raise Malformed where it cannot be read, or is no
+    longer what it was when this was made.
+    """
 
     def __init__(self, path: Path, written: str, state: Signature | None) -> None:
         """`written`: its name in errors. `state`: its signature now, None where it has none."""
@@ -38,7 +49,9 @@ class Dump:
 
     @cached_property
     def digest(self) -> str:
-        """Of its content; `unreadable` where that cannot be had: whoever decides with it will be told why."""
+        """Of its content; `unreadable` where that cannot be had: whoever decides with it will be
+        told why.
+        """
         try:
             return digest(self._path)
         except OSError:
@@ -49,15 +62,22 @@ class Dump:
         return [advisory for advisory in self.about_project(project) if advisory.about(version)]
 
     def severity(self, advisory: Advisory) -> int | None:
-        """As `severity_rank`; where the record says nothing, what those say that it names as aliases."""
+        """As `severity_rank`; where the record says nothing, what those say that it names as
+        aliases.
+        """
         rank = severity_rank(advisory.severity)
         if rank is not None or not advisory.aliases:
             return rank
         named = [entry for alias in advisory.aliases for entry in self._entries()[1].get(alias, ())]
-        return severity_rank(text for record, affected in named for text in self._advisory(record, affected).severity)
+        return severity_rank(
+            text for record, affected in named for text in self._advisory(record, affected).severity
+        )
 
     def _advisories(self, project: str) -> list[Advisory]:
-        return [self._advisory(record, affected) for record, affected in self._entries()[0].get(project, ())]
+        return [
+            self._advisory(record, affected)
+            for record, affected in self._entries()[0].get(project, ())
+        ]
 
     def _advisory(self, record: Record, affected: Affected) -> Advisory:
         try:
@@ -74,7 +94,9 @@ class Dump:
 
     @cached_property
     def _loaded(self) -> tuple[_Entries, _Entries] | Malformed:
-        """By project, and by id; or why there is none: a dump that was broken once is not read again for every project."""
+        """By project, and by id; or why there is none: a dump that was broken once is not read
+        again for every project.
+        """
         try:
             return self._load()
         except BrokenFile as error:
@@ -100,7 +122,10 @@ class Dump:
 
     def _broken(self, what: str, error: Exception | None = None) -> Malformed:
         because = f": {_said(error)}" if error is not None else ""
-        return Malformed(f"OSV dump `{self._written}`: {what}{because}", hint="fetch it again: nothing is decided with half of it")
+        return Malformed(
+            f"OSV dump `{self._written}`: {what}{because}",
+            hint="fetch it again: nothing is decided with half of it",
+        )
 
 
 _opened: dict[Path, Dump] = {}
@@ -108,7 +133,9 @@ _opening = Lock()
 
 
 def opened(path: Path, written: str) -> Dump:
-    """The dump in its state of now: the one that is in memory where nothing changed since. `written`: its name in errors."""
+    """The dump in its state of now: the one that is in memory where nothing changed since.
+    `written`: its name in errors.
+    """
     state = _state(path)
     with _opening:
         dump = _opened.pop(path, None)
@@ -121,7 +148,9 @@ def opened(path: Path, written: str) -> Dump:
 
 
 def _enter(record: Record, by_project: _Entries, by_id: _Entries) -> None:
-    record.affected = [each for each in record.affected if each.package.ecosystem.partition(":")[0] == _ECOSYSTEM]
+    record.affected = [
+        each for each in record.affected if each.package.ecosystem.partition(":")[0] == _ECOSYSTEM
+    ]
     record.detach()
     for affected in record.affected:
         entry = (record, affected)

@@ -1,4 +1,6 @@
-"""The files of an OSV dump: a folder (at any depth) or a zip of `*.json`. Names within are names in messages, never paths."""
+"""The files of an OSV dump: a folder (at any depth) or a zip of `*.json`. Names within are names in
+messages, never paths.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +16,21 @@ from typing import Final
 
 from reconciler.plugin import Malformed
 
-LARGEST: Final = 32 * 1024 * 1024  # bytes of one record; the longest of real dumps has some hundred thousand
+LARGEST: Final = (
+    32 * 1024 * 1024
+)  # bytes of one record; the longest of real dumps has some hundred thousand
 MOST: Final = 2_000_000  # records
 _ENDING: Final = ".json"
-_LOCAL: Final = struct.Struct("<4s22xHH")  # of an entry's own header: its mark, how long its name and its extra field are
+_LOCAL: Final = struct.Struct(
+    "<4s22xHH"
+)  # of an entry's own header: its mark, how long its name and its extra field are
 _LOCAL_MARK: Final = b"PK\x03\x04"
 _ENCRYPTED: Final = 1
 
 Signature = tuple[tuple[str, int, int, int, int], ...]
-"""Of every file: its name below the dump, size, inode, times of modification and change in nanoseconds. Never part of an identity."""
+"""Of every file: its name below the dump, size, inode, times of modification and change in
+nanoseconds. Never part of an identity.
+"""
 
 
 class BrokenFile(Exception):
@@ -58,7 +66,9 @@ def digest(path: Path) -> str:
 
 
 def records(path: Path) -> Iterator[tuple[str, bytes]]:
-    """(name, bytes) of every record. Raises BrokenFile for one that cannot be had, OSError and Malformed where nothing can."""
+    """(name, bytes) of every record. Raises BrokenFile for one that cannot be had, OSError and
+    Malformed where nothing can.
+    """
     return _of_folder(path) if path.is_dir() else _of_zip(path)
 
 
@@ -82,7 +92,11 @@ def _of_folder(path: Path) -> Iterator[tuple[str, bytes]]:
 
 def _of_zip(path: Path) -> Iterator[tuple[str, bytes]]:
     try:
-        with path.open("rb") as file, zipfile.ZipFile(file) as archive, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        with (
+            path.open("rb") as file,
+            zipfile.ZipFile(file) as archive,
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
+        ):
             entries = [entry for entry in archive.infolist() if entry.filename.endswith(_ENDING)]
             _counted(entries)
             for entry in entries:
@@ -92,9 +106,14 @@ def _of_zip(path: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def _entry(data: mmap.mmap, entry: zipfile.ZipInfo) -> bytes:
-    """The bytes of one entry: a third of what `zipfile` needs for it, which counts with tens of thousands of small ones."""
+    """The bytes of one entry: a third of what `zipfile` needs for it, which counts with tens of
+    thousands of small ones.
+    """
     if entry.file_size > LARGEST:
-        raise BrokenFile(entry.filename, f"says that it has {entry.file_size:,} bytes; a record has at most {LARGEST:,}")
+        raise BrokenFile(
+            entry.filename,
+            f"says that it has {entry.file_size:,} bytes; a record has at most {LARGEST:,}",
+        )
     start = entry.header_offset
     if entry.flag_bits & _ENCRYPTED or not 0 <= start <= len(data) - _LOCAL.size:
         raise BrokenFile(entry.filename, "cannot be unpacked: it is encrypted, or not in the file")
@@ -102,11 +121,17 @@ def _entry(data: mmap.mmap, entry: zipfile.ZipInfo) -> bytes:
     start += _LOCAL.size + name_length + extra_length
     packed = data[start : start + entry.compress_size]
     try:
-        body = packed if entry.compress_type == zipfile.ZIP_STORED else zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, entry.file_size + 1)
+        body = (
+            packed
+            if entry.compress_type == zipfile.ZIP_STORED
+            else zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, entry.file_size + 1)
+        )
     except zlib.error as error:
         raise BrokenFile(entry.filename, f"cannot be unpacked: {error}") from None
     if mark != _LOCAL_MARK or len(body) != entry.file_size or zlib.crc32(body) != entry.CRC:
-        raise BrokenFile(entry.filename, "cannot be unpacked: what comes out is not what the zip file announces")
+        raise BrokenFile(
+            entry.filename, "cannot be unpacked: what comes out is not what the zip file announces"
+        )
     return body
 
 
@@ -115,7 +140,11 @@ def _names(folder: Path) -> list[str]:
     found = []
     for root, _, files in os.walk(folder, onerror=_raise):
         below = os.path.relpath(root, folder)
-        found += [name if below == os.curdir else f"{below}/{name}" for name in files if name.endswith(_ENDING)]
+        found += [
+            name if below == os.curdir else f"{below}/{name}"
+            for name in files
+            if name.endswith(_ENDING)
+        ]
     return sorted(found)
 
 

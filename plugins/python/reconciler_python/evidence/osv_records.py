@@ -1,8 +1,9 @@
 """Records in the OSV format: which releases of a project they are about, and how bad it is.
 
-https://ossf.github.io/osv-schema/: `affected[]` names packages with versions and ranges. Of ranges, `ECOSYSTEM` is
-PEP 440 order; `SEMVER` and `GIT` mean nothing for Python and are not looked at. In doubt a record is about the release:
-an end of a range that cannot be read ends nothing, a beginning that cannot be read begins at once.
+https://ossf.github.io/osv-schema/: `affected[]` names packages with versions and ranges. Of ranges,
+`ECOSYSTEM` is PEP 440 order; `SEMVER` and `GIT` mean nothing for Python and are not looked at. In
+doubt a record is about the release: an end of a range that cannot be read ends nothing, a beginning
+that cannot be read begins at once.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ class Package(msgspec.Struct, frozen=True, gc=False):
 
 
 class Affected(msgspec.Struct, gc=False):
-    """One package of a record. What is only looked at for projects that somebody asks about stays JSON, which is small."""
+    """One package of a record. What is only looked at for projects that somebody asks about stays
+    JSON, which is small.
+    """
 
     package: Package = Package()
     ranges: msgspec.Raw = _NOTHING
@@ -38,7 +41,11 @@ class Affected(msgspec.Struct, gc=False):
 
     def detach(self) -> None:
         """Let go of the file that it was read from: raw JSON keeps all of it alive."""
-        self.ranges, self.versions, self.severity = self.ranges.copy(), self.versions.copy(), self.severity.copy()
+        self.ranges, self.versions, self.severity = (
+            self.ranges.copy(),
+            self.versions.copy(),
+            self.severity.copy(),
+        )
 
 
 class Labels(msgspec.Struct, gc=False):
@@ -89,7 +96,9 @@ _SCORES: Final = msgspec.json.Decoder(list[_Score] | None)
 
 
 class Advisory:
-    """One record, as far as it is about one project. Raises msgspec's errors where it is not what the schema says."""
+    """One record, as far as it is about one project. Raises msgspec's errors where it is not what
+    the schema says.
+    """
 
     __slots__ = ("_listed", "_literally", "_ranges", "aliases", "id", "malware", "severity")
 
@@ -100,36 +109,60 @@ class Advisory:
         self.severity = _severity(record, affected)
         self._literally = frozenset(_VERSIONS.decode(affected.versions) or ())
         self._listed = frozenset(map(version_of, self._literally)) - {None}
-        events = [one.events for one in _RANGES.decode(affected.ranges) or () if one.type == "ECOSYSTEM"]
+        events = [
+            one.events for one in _RANGES.decode(affected.ranges) or () if one.type == "ECOSYSTEM"
+        ]
         self._ranges = [_Interval(each) for each in events]
         if self.malware and not events and not self._literally:
-            self._ranges.append(_Interval([_Event(introduced="0")]))  # malware of which no release is named is malware as a whole
+            self._ranges.append(
+                _Interval([_Event(introduced="0")])
+            )  # malware of which no release is named is malware as a whole
 
     def about(self, text: str) -> bool:
-        """Is it about this release? A local version (`1.0+cu118`) is the release that it was built from, unless the record says more."""
+        """Is it about this release? A local version (`1.0+cu118`) is the release that it was built
+        from, unless the record says more.
+        """
         if text in self._literally:
             return True
         version = version_of(text)
         if version is None:
             return any(interval.endless for interval in self._ranges)
-        return version in self._listed or _public(version) in self._listed or any(interval.holds(version) for interval in self._ranges)
+        return (
+            version in self._listed
+            or _public(version) in self._listed
+            or any(interval.holds(version) for interval in self._ranges)
+        )
 
 
 class _Interval:
-    """The events of one range, in order. `endless`: from the beginning, without an end: it holds even what has no place in the order."""
+    """The events of one range, in order. `endless`: from the beginning, without an end: it holds
+    even what has no place in the order.
+    """
 
     __slots__ = ("_always", "_events", "_limits", "endless")
 
     def __init__(self, events: Sequence[_Event]) -> None:
         # `0` is before every version there is; and what cannot be read is taken for it
-        begins = [None if one.introduced == "0" else version_of(one.introduced) for one in events if one.introduced is not None]
+        begins = [
+            None if event.introduced == "0" else version_of(event.introduced)
+            for event in events
+            if event.introduced is not None
+        ]
         found = [(version, _BEGINS) for version in begins if version is not None]
-        found += [(version, _FIXED) for version in _versions(one.fixed for one in events)]
-        found += [(version, _LAST) for version in _versions(one.last_affected for one in events)]
-        self._events = sorted(found)  # at one version: what begins where something is fixed holds, and what ends there ends after it
-        self._limits = list(_versions(one.limit for one in events))
+        found += [(version, _FIXED) for version in _versions(event.fixed for event in events)]
+        found += [
+            (version, _LAST) for version in _versions(event.last_affected for event in events)
+        ]
+        self._events = sorted(
+            found
+            # at one version: what begins where something is fixed holds, and what ends there ends after
+            # it
+        )
+        self._limits = list(_versions(event.limit for event in events))
         self._always = None in begins
-        self.endless = self._always and not self._limits and all(kind == _BEGINS for _, kind in found)
+        self.endless = (
+            self._always and not self._limits and all(kind == _BEGINS for _, kind in found)
+        )
 
     def holds(self, version: Version) -> bool:
         if self._limits and not any(version < limit for limit in self._limits):
@@ -138,13 +171,17 @@ class _Interval:
         for at, kind in self._events:
             if kind == _BEGINS and version >= at:
                 inside = True
-            elif (kind == _FIXED and version >= at) or (kind == _LAST and (version if at.local else _public(version)) > at):
+            elif (kind == _FIXED and version >= at) or (
+                kind == _LAST and (version if at.local else _public(version)) > at
+            ):
                 inside = False
         return inside
 
 
 def severity_rank(texts: Iterable[str]) -> int | None:
-    """The worst of labels (`HIGH`) and CVSS vectors: 0 none, 1 low, 2 medium, 3 high, 4 critical; None where nothing says it."""
+    """The worst of labels (`HIGH`) and CVSS vectors: 0 none, 1 low, 2 medium, 3 high, 4 critical;
+    None where nothing says it.
+    """
     ranks = [rank for text in texts if (rank := _rank(text)) is not None]
     return max(ranks, default=None)
 
@@ -159,7 +196,9 @@ def version_of(text: str) -> Version | None:
 
 
 def _versions(texts: Iterable[str | None]) -> Iterable[Version]:
-    return (version for text in texts if text is not None and (version := version_of(text)) is not None)
+    return (
+        version for text in texts if text is not None and (version := version_of(text)) is not None
+    )
 
 
 def _public(version: Version) -> Version:
@@ -183,7 +222,9 @@ def _text(label: msgspec.Raw) -> str:
 def _rank(text: str) -> int | None:
     if text.upper() in _LABELS:
         return _LABELS[text.upper()]
-    cvss = import_module("cvss")  # formulas and tables: only for manifests that ask about severities
+    cvss = import_module(
+        "cvss"
+    )  # formulas and tables: only for manifests that ask about severities
     kinds: dict[str, Any] = {"CVSS:3": cvss.CVSS3, "CVSS:4": cvss.CVSS4}
     try:
         score = float(kinds.get(text[:6], cvss.CVSS2)(text).base_score)

@@ -1,7 +1,9 @@
-"""Provenance objects (PEP 740): who an index says has published a file, and whether the signatures bear it out.
+"""Provenance objects (PEP 740): who an index says has published a file, and whether the signatures
+bear it out.
 
-Hostile until parsed, and parsed strictly: an object with one part that is not what PEP 740 asks for says nothing. What it
-says is about one file: every attestation must name that file's sha256, signatures or not.
+Hostile until parsed, and parsed strictly: an object with one part that is not what PEP 740 asks for
+says nothing. What it says is about one file: every attestation must name that file's sha256,
+signatures or not.
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ _MOST: Final = 64  # attestations of one file, each of which takes milliseconds 
 
 
 class _Publisher(msgspec.Struct, omit_defaults=True):
-    """What identifies a publisher of any kind that is known; other kinds are known by their name alone."""
+    """What identifies a publisher of any kind that is known; other kinds are known by their name
+    alone.
+    """
 
     kind: str
     repository: str | None = None
@@ -73,12 +77,18 @@ class _Wrong(ValueError):
 
 
 def provenance_facts(body: bytes, filename: str, sha256: str, *, verify: bool) -> dict[str, Any]:
-    """What a provenance object says of a file: a value for ATTESTATION_FACTS. Raises nothing: what cannot be read is a `problem`.
+    """What a provenance object says of a file: a value for ATTESTATION_FACTS. Raises nothing: what
+    cannot be read is a `problem`.
 
-    With `verify` each publisher has `verified`: do all its attestations carry signatures of its own? If not, `problem` says why.
+    With `verify` each publisher has `verified`: do all its attestations carry signatures of its
+    own? If not, `problem` says why.
     """
     try:
-        return {"publishers": [_publisher(bundle, filename, sha256, verify) for bundle in _bundles(body)]}
+        return {
+            "publishers": [
+                _publisher(bundle, filename, sha256, verify) for bundle in _bundles(body)
+            ]
+        }
     except (msgspec.MsgspecError, UnicodeDecodeError, _Wrong) as error:
         return {"problem": _line(error)}
     except RecursionError:
@@ -112,7 +122,9 @@ def _publisher(bundle: _Bundle, filename: str, sha256: str, verify: bool) -> dic
 
 def _check_subject(attestation: _Attestation, sha256: str) -> None:
     try:
-        statement = msgspec.json.decode(base64.b64decode(attestation.envelope.statement, validate=True), type=_Statement)
+        statement = msgspec.json.decode(
+            base64.b64decode(attestation.envelope.statement, validate=True), type=_Statement
+        )
     except binascii.Error:
         raise _Wrong("its statement is no base64") from None
     if [subject.digest.get("sha256") for subject in statement.subject] != [sha256]:
@@ -120,14 +132,22 @@ def _check_subject(attestation: _Attestation, sha256: str) -> None:
 
 
 def _unverified(bundle: _Bundle, filename: str, sha256: str) -> str | None:
-    """Why the attestations are not the publisher's, None where they are. Asks nobody: the trust root comes with the library."""
-    logging.getLogger("sigstore").setLevel(logging.ERROR)  # it warns that it is offline, each time, which is what is asked of it
+    """Why the attestations are not the publisher's, None where they are. Asks nobody: the trust
+    root comes with the library.
+    """
+    logging.getLogger("sigstore").setLevel(
+        logging.ERROR
+    )  # it warns that it is offline, each time, which is what is asked of it
     try:
         library: Any = import_module("pypi_attestations")
-        read = library.AttestationBundle.model_validate_json(b'{"publisher":%b,"attestations":[]}' % bytes(bundle.publisher))
+        read = library.AttestationBundle.model_validate_json(
+            b'{"publisher":%b,"attestations":[]}' % bytes(bundle.publisher)
+        )
         file = library.Distribution(name=filename, digest=sha256)
         for raw in bundle.attestations:
-            library.Attestation.model_validate_json(bytes(raw)).verify(read.publisher, file, offline=True)
+            library.Attestation.model_validate_json(bytes(raw)).verify(
+                read.publisher, file, offline=True
+            )
     except Exception as error:  # cryptography, ASN.1, X.509, over whatever upstream sends: each with its own errors; or a broken installation
         return _line(error)
     return None
@@ -136,4 +156,6 @@ def _unverified(bundle: _Bundle, filename: str, sha256: str) -> str | None:
 def _line(error: Exception) -> str:
     """Its first line, for one line of a plan."""
     first = next(iter(str(error).splitlines()), "") or type(error).__name__
-    return "".join(c if c.isprintable() else " " for c in first.removeprefix("Verification failed: "))[:200]
+    return "".join(
+        c if c.isprintable() else " " for c in first.removeprefix("Verification failed: ")
+    )[:200]

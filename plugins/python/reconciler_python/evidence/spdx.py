@@ -1,6 +1,8 @@
-"""SPDX licence expressions: read into a form without order and parentheses, and held against what is allowed.
+"""SPDX licence expressions: read into a form without order and parentheses, and held against what
+is allowed.
 
-`packaging` knows the identifiers and spells them canonically; the operators are few enough to be read here.
+`packaging` knows the identifiers and spells them canonically; the operators are few enough to be
+read here.
 """
 
 from __future__ import annotations
@@ -19,7 +21,9 @@ OR: Final = "OR"
 
 
 class Compound(tuple[str, frozenset["Expression"]]):
-    """`AND` or `OR`, and at least two operands of another kind. Order and repetition are gone: they mean nothing."""
+    """`AND` or `OR`, and at least two operands of another kind. Order and repetition are gone: they
+    mean nothing.
+    """
 
     __slots__ = ()
 
@@ -34,13 +38,19 @@ class UnreadableExpression(ValueError):
 
 def canonical_text(text: str) -> str:
     """The expression in SPDX's own spelling. Raises UnreadableExpression."""
-    from packaging.licenses import canonicalize_license_expression  # a table of all licences: only for manifests that ask about them
+    from packaging.licenses import (
+        canonicalize_license_expression,
+    )  # a table of all licences: only for manifests that ask about them
 
     if len(text) > _LONGEST or text.count("(") > _LONGEST // 8:
         raise UnreadableExpression("it is too long")
     try:
         return " ".join(canonicalize_license_expression(text).split())
-    except (ValueError, MemoryError, RecursionError) as error:  # it compiles the operators as Python: deep ones exhaust the compiler
+    except (
+        ValueError,
+        MemoryError,
+        RecursionError,
+    ) as error:  # it compiles the operators as Python: deep ones exhaust the compiler
         raise UnreadableExpression(_first_line(error)) from None
 
 
@@ -56,13 +66,19 @@ def parse_expression(text: str) -> Expression:
 
 def alternatives(expression: Expression) -> frozenset[Expression]:
     """What it names as sufficient each on its own: the operands of an `OR`, else itself."""
-    return expression[1] if isinstance(expression, Compound) and expression[0] == OR else frozenset({expression})
+    return (
+        expression[1]
+        if isinstance(expression, Compound) and expression[0] == OR
+        else frozenset({expression})
+    )
 
 
 def satisfied(expression: Expression, allowed: frozenset[Expression]) -> bool:
-    """Can it be met with what is allowed? Of an `OR` one operand is enough, of an `AND` every one is needed.
+    """Can it be met with what is allowed? Of an `OR` one operand is enough, of an `AND` every one
+    is needed.
 
-    A licence with an exception is met where the licence alone is: exceptions only permit more. One `or later` is met by its own version.
+    A licence with an exception is met where the licence alone is: exceptions only permit more. One
+    `or later` is met by its own version.
     """
     if expression in allowed:
         return True
@@ -137,7 +153,9 @@ class _Reader:
 def _joined(operator: str, operands: list[Expression]) -> Expression:
     flat: set[Expression] = set()
     for operand in operands:
-        flat |= operand[1] if isinstance(operand, Compound) and operand[0] == operator else {operand}
+        flat |= (
+            operand[1] if isinstance(operand, Compound) and operand[0] == operator else {operand}
+        )
     return flat.pop() if len(flat) == 1 else Compound((operator, frozenset(flat)))
 
 

@@ -1,13 +1,16 @@
-"""Pages of the simple API, version 1.4: JSON is the model (PEP 691, 700, 714, 740, 792), HTML is drawn from it (PEP 503, 592).
+"""Pages of the simple API, version 1.4: JSON is the model (PEP 691, 700, 714, 740, 792), HTML is
+drawn from it (PEP 503, 592).
 
-Written as text with `html.escape` rather than through a template engine: a project page is one line repeated, and a
-run that changes three pages should not pay for importing and compiling templates (some 70 ms) to draw them. Every
-value passes through `escape`, whoever chose it and whatever was checked before; further keys that a unit carries are
-merged only where no specification gives them a meaning, so what is rendered as a known key was read as one.
+Written as text with `html.escape` rather than through a template engine: a project page is one line
+repeated, and a run that changes three pages should not pay for importing and compiling templates
+(some 70 ms) to draw them. Every value passes through `escape`, whoever chose it and whatever was
+checked before; further keys that a unit carries are merged only where no specification gives them a
+meaning, so what is rendered as a known key was read as one.
 
-HTML carries two attributes that no specification has, because uv reads them: `data-upload-time` and `data-size`.
-URLs are relative, so that a tree may be served anywhere, but for provenance: PEP 740 wants that one absolute, and there are clients
-that refuse a whole page for a relative one. It is named where the publication's own URL is known; the object is there in any case.
+HTML carries two attributes that no specification has, because uv reads them: `data-upload-time` and
+`data-size`. URLs are relative, so that a tree may be served anywhere, but for provenance: PEP 740
+wants that one absolute, and there are clients that refuse a whole page for a relative one. It is
+named where the publication's own URL is known; the object is there in any case.
 """
 
 from __future__ import annotations
@@ -27,7 +30,10 @@ from reconciler_python.reading.documents import FILE_KEYS, PAGE_KEYS, unknown_ke
 
 API_VERSION: Final = "1.4"
 
-_HEAD = f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<meta name="pypi:repository-version" content="{API_VERSION}">\n'
+_HEAD = (
+    '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<meta'
+    f' name="pypi:repository-version" content="{API_VERSION}">\n'
+)
 _PEP700_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z")
 _META = {"api-version": API_VERSION}
 _JSON = msgspec.json.Encoder()
@@ -36,17 +42,26 @@ VersionKey = tuple[int, Version | str]
 
 
 def file_path(project: str, sha256: str, filename: str) -> str:
-    """Where a file stands below the publication's root. The digest in it makes what is behind the URL immutable."""
+    """Where a file stands below the publication's root. The digest in it makes what is behind the
+    URL immutable.
+    """
     return f"files/{project}/{sha256}/{filename}"
 
 
-def project_pages(name: str, distributions: Sequence[StoredUnit], project: StoredUnit | None, base_url: str = "") -> tuple[bytes, bytes]:
+def project_pages(
+    name: str, distributions: Sequence[StoredUnit], project: StoredUnit | None, base_url: str = ""
+) -> tuple[bytes, bytes]:
     """The page of one project as (HTML, JSON): files by version, then filename.
 
-    `project`: its status, where there is one. `base_url`: of the publication, with a slash at its end; empty where it is not known.
+    `project`: its status, where there is one. `base_url`: of the publication, with a slash at its
+    end; empty where it is not known.
     """
-    # `1.0` and `1.0.0` are one version in two spellings: the text decides, so that the order is the same everywhere.
-    versions = sorted({unit.metadata["version"] for unit in distributions}, key=lambda text: (version_key(text), text))
+    # `1.0` and `1.0.0` are one version in two spellings: the text decides, so that the order is the
+    # same everywhere.
+    versions = sorted(
+        {unit.metadata["version"] for unit in distributions},
+        key=lambda text: (version_key(text), text),
+    )
     rank = {version: number for number, version in enumerate(versions)}
     ordered = sorted(distributions, key=lambda unit: (rank[unit.metadata["version"]], unit.key))
     files = [_file(unit, base_url) for unit in ordered]
@@ -66,11 +81,15 @@ def list_pages(names: Iterable[str]) -> tuple[bytes, bytes]:
     shown = _escaped(listed)
     anchors = "".join([f'<a href="{name}/">{name}</a><br>\n' for name in shown])
     html = f"{_HEAD}<title>Simple index</title>\n</head>\n<body>\n{anchors}</body>\n</html>\n"
-    return html.encode(), _JSON.encode({"meta": _META, "projects": [{"name": name} for name in listed]})
+    return html.encode(), _JSON.encode(
+        {"meta": _META, "projects": [{"name": name} for name in listed]}
+    )
 
 
 def _escaped(names: Sequence[str]) -> Iterable[str]:
-    """Normalised names hold nothing to escape: looked at all at once, a list of half a million costs next to nothing."""
+    """Normalised names hold nothing to escape: looked at all at once, a list of half a million
+    costs next to nothing.
+    """
     joined = "\n".join(names)
     return names if escape(joined) == joined else map(escape, names)
 
@@ -92,7 +111,9 @@ def artifact_of(unit: StoredUnit, path: str) -> StoredArtifact | None:
 
 
 def _file(unit: StoredUnit, base_url: str) -> dict[str, Any]:
-    """One entry of `files`. Its URL is relative, so that a served and an exported tree are the same bytes."""
+    """One entry of `files`. Its URL is relative, so that a served and an exported tree are the same
+    bytes.
+    """
     file = artifact_of(unit, unit.key)
     assert file is not None, unit.key
     metadata = unit.metadata
@@ -120,7 +141,9 @@ def _file(unit: StoredUnit, base_url: str) -> dict[str, Any]:
 
 
 def _pep700_time(text: str | None) -> str | None:
-    """PEP 700 asks for UTC with a `Z`; another notation of the same moment is rewritten, anything else is left out."""
+    """PEP 700 asks for UTC with a `Z`; another notation of the same moment is rewritten, anything
+    else is left out.
+    """
     if text is None or _PEP700_TIME.fullmatch(text):
         return text
     try:
@@ -138,8 +161,15 @@ def _status(project: StoredUnit | None) -> dict[str, str]:
 
 
 def _project_html(name: str, files: Sequence[dict[str, Any]], status: dict[str, str]) -> bytes:
-    metas = {"pypi:project-status": status.get("status"), "pypi:project-status-reason": status.get("reason")}
-    head = "".join(f'<meta name="{key}" content="{escape(str(value))}">\n' for key, value in metas.items() if value)
+    metas = {
+        "pypi:project-status": status.get("status"),
+        "pypi:project-status-reason": status.get("reason"),
+    }
+    head = "".join(
+        f'<meta name="{key}" content="{escape(str(value))}">\n'
+        for key, value in metas.items()
+        if value
+    )
     shown = escape(name)
     title = f"<title>Links for {shown}</title>\n</head>\n<body>\n<h1>Links for {shown}</h1>\n"
     return "".join([_HEAD, head, title, *map(_anchor, files), "</body>\n</html>\n"]).encode()

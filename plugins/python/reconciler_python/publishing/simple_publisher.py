@@ -34,13 +34,19 @@ from reconciler_python.reading.units import DISTRIBUTION, PROJECT
 # PEP 691: `latest` may be asked for, and is answered with what it really is.
 _LATEST_JSON: Final = "application/vnd.pypi.simple.latest+json"
 _LATEST_HTML: Final = "application/vnd.pypi.simple.latest+html"
-_BESIDE: Final = {".metadata": "application/octet-stream", ".provenance": "application/vnd.pypi.integrity.v1+json"}
+_BESIDE: Final = {
+    ".metadata": "application/octet-stream",
+    ".provenance": "application/vnd.pypi.integrity.v1+json",
+}
 
 
 def _checked_url(text: str) -> str:
     """With a slash at its end."""
     if text and (absolute(text, text) != text or "?" in text or not text.isascii()):
-        raise OptionFault("expects an http or https URL without user, query and fragment", hint="such as https://packages.example.org/team/")
+        raise OptionFault(
+            "expects an http or https URL without user, query and fragment",
+            hint="such as https://packages.example.org/team/",
+        )
     return text if not text or text.endswith("/") else f"{text}/"
 
 
@@ -48,7 +54,11 @@ class PublicationOptions(Options):
     """What a publication may say of itself."""
 
     base_url: Annotated[str, AfterValidator(_checked_url)] = Field(
-        default="", description="Where clients find the publication; with it, pages name provenance objects, whose URLs have to be absolute."
+        default="",
+        description=(
+            "Where clients find the publication; with it, pages name provenance objects, whose URLs"
+            " have to be absolute."
+        ),
     )
 
 
@@ -63,7 +73,9 @@ class PythonPublisher(Publisher):
         return Metadata("python", "Python simple index", (DISTRIBUTION, PROJECT), ">=1.0,<2")
 
     def publish(self, conduit: PublishConduit, config: PluginCallConfiguration) -> None:
-        base_url = conduit.options.base_url if isinstance(conduit.options, PublicationOptions) else ""
+        base_url = (
+            conduit.options.base_url if isinstance(conduit.options, PublicationOptions) else ""
+        )
         for name in conduit.changed():
             units = conduit.units(name)
             with conduit.group(name) as output:
@@ -73,15 +85,23 @@ class PythonPublisher(Publisher):
 
     @classmethod
     def missing(cls, call: MissingCall, path: str) -> Redirect | None:
-        """Any spelling of a project's name leads to its page (PEP 503), and the bare publication to the list of projects."""
+        """Any spelling of a project's name leads to its page (PEP 503), and the bare publication to
+        the list of projects.
+        """
         if not path.strip("/"):
             return Redirect("simple/")
         root, _, name = path.strip("/").partition("/")
         project = project_name(name)
-        return Redirect(f"simple/{project}/") if root == "simple" and project and project != name else None
+        return (
+            Redirect(f"simple/{project}/")
+            if root == "simple" and project and project != name
+            else None
+        )
 
 
-def _publish_project(output: GroupOutput, name: str, units: Sequence[StoredUnit], base_url: str) -> None:
+def _publish_project(
+    output: GroupOutput, name: str, units: Sequence[StoredUnit], base_url: str
+) -> None:
     distributions = [unit for unit in units if unit.type == DISTRIBUTION]
     if not distributions:
         return

@@ -1,8 +1,9 @@
 """METADATA out of a wheel, or PKG-INFO out of a zip file, without reading the rest of it.
 
-Only the end of the file is looked at: its directory, searched backwards (the `.dist-info` folder is written last),
-instead of an object for each entry as `zipfile` makes. Whatever comes out is compared with a declared digest by the
-caller, so a file that lies about its insides can only cause a request that would have been made anyway.
+Only the end of the file is looked at: its directory, searched backwards (the `.dist-info` folder is
+written last), instead of an object for each entry as `zipfile` makes. Whatever comes out is
+compared with a declared digest by the caller, so a file that lies about its insides can only cause
+a request that would have been made anyway.
 """
 
 from __future__ import annotations
@@ -29,9 +30,11 @@ class UnreadableArchive(ValueError):
 
 
 def wheel_metadata(wheel: BinaryIO, project: str) -> bytes | None:
-    """The bytes of `<project>-<version>.dist-info/METADATA`, at most 64 MiB; None when the wheel does not show them.
+    """The bytes of `<project>-<version>.dist-info/METADATA`, at most 64 MiB; None when the wheel
+    does not show them.
 
-    None as well for wheels over 4 GiB and for encrypted or exotically compressed ones. Raises only what reading raises.
+    None as well for wheels over 4 GiB and for encrypted or exotically compressed ones. Raises only
+    what reading raises.
     """
     try:
         return zip_member(wheel, _NAME, lambda name: _belongs(name, project))
@@ -40,7 +43,8 @@ def wheel_metadata(wheel: BinaryIO, project: str) -> bytes | None:
 
 
 def zip_member(archive: BinaryIO, tail: bytes, belongs: Callable[[bytes], bool]) -> bytes | None:
-    """The bytes, at most 64 MiB, of the last member whose name ends in `tail` and has before it what `belongs`; None if there is none.
+    """The bytes, at most 64 MiB, of the last member whose name ends in `tail` and has before it
+    what `belongs`; None if there is none.
 
     Raises UnreadableArchive, and what reading raises.
     """
@@ -56,7 +60,9 @@ def zip_member(archive: BinaryIO, tail: bytes, belongs: Callable[[bytes], bool])
         fields = _ENTRY.unpack_from(directory, start)
         name = directory[start + _ENTRY.size : hit]
         if fields[10] == len(name) + len(tail) and belongs(name):
-            content = _content(archive, method=fields[4], packed=fields[8], size=fields[9], offset=fields[16])
+            content = _content(
+                archive, method=fields[4], packed=fields[8], size=fields[9], offset=fields[16]
+            )
             if content is None:
                 raise UnreadableArchive(f"its member `{ascii(tail)[2:-1]}` cannot be unpacked")
             return content
@@ -64,9 +70,14 @@ def zip_member(archive: BinaryIO, tail: bytes, belongs: Callable[[bytes], bool])
 
 
 def _directory(wheel: BinaryIO) -> bytes | None:
-    """The central directory: where it stands is told by the end record, 22 bytes and a comment of at most 64 KiB."""
+    """The central directory: where it stands is told by the end record, 22 bytes and a comment of
+    at most 64 KiB.
+    """
     length = wheel.seek(0, os.SEEK_END)
-    for tail_length in (_END.size, _END.size + 0xFFFF):  # wheels have no comment, so the first try is nearly always enough
+    for tail_length in (
+        _END.size,
+        _END.size + 0xFFFF,
+    ):  # wheels have no comment, so the first try is nearly always enough
         wheel.seek(max(0, length - tail_length))
         tail = wheel.read(tail_length)
         found = tail.rfind(_END_MARK, 0, len(tail) - _END.size + len(_END_MARK))

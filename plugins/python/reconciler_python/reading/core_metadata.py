@@ -30,7 +30,9 @@ class UnreadableMetadata(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Dependency:
-    """One Requires-Dist. `project` and `extras` are normalised; `text`: without extras and marker; `marker`: empty, or as PEP 508 has it."""
+    """One Requires-Dist. `project` and `extras` are normalised; `text`: without extras and marker;
+    `marker`: empty, or as PEP 508 has it.
+    """
 
     project: str
     specifiers: SpecifierSet
@@ -44,22 +46,31 @@ class Dependency:
 
 
 def metadata_digest(unit: Unit) -> str:
-    """What tells whether two files have the same metadata: its own digest where upstream declares one, else the file's."""
+    """What tells whether two files have the same metadata: its own digest where upstream declares
+    one, else the file's.
+    """
     declared = _declared(unit)
-    return declared.sha256 if declared else f"{unit.artifacts[0].sha256 or unit.key} {unit.metadata['packageType']}"
+    return (
+        declared.sha256
+        if declared
+        else f"{unit.artifacts[0].sha256 or unit.key} {unit.metadata['packageType']}"
+    )
 
 
 async def dependencies_of(call: ReadingCall, unit: Unit) -> Sequence[Dependency]:
-    """What one distribution requires; nothing where its type has no such metadata (eggs, installers).
+    """What one distribution requires; nothing where its type has no such metadata (eggs,
+    installers).
 
-    Raises UnreadableMetadata where the very bytes that upstream declared cannot be understood, and what `call` raises.
+    Raises UnreadableMetadata where the very bytes that upstream declared cannot be understood, and
+    what `call` raises.
     """
     body = await core_metadata(call, unit)
     return read_dependencies(body) if body else ()
 
 
 def read_dependencies(metadata: bytes) -> Sequence[Dependency]:
-    """Requires-Dist of core metadata, in its order. Raises UnreadableMetadata naming the first line that is no requirement.
+    """Requires-Dist of core metadata, in its order. Raises UnreadableMetadata naming the first line
+    that is no requirement.
 
     A requirement with a URL is none for an index: clients fetch it from there.
     """
@@ -75,7 +86,8 @@ def read_dependencies(metadata: bytes) -> Sequence[Dependency]:
 
 
 def field_values(header: bytes, name: bytes) -> list[str]:
-    """The values of one field, as the mail parser of clients finds them, for a fraction of its price: it is asked of every file.
+    """The values of one field, as the mail parser of clients finds them, for a fraction of its
+    price: it is asked of every file.
 
     Names in any case; indented lines continue the one before; what is no field ends the header.
     """
@@ -93,7 +105,9 @@ def field_values(header: bytes, name: bytes) -> list[str]:
         last = [value]
         if found.lower() == name:
             values.append(last)
-    return [" ".join(b" ".join(parts).decode("utf-8", "backslashreplace").split()) for parts in values]
+    return [
+        " ".join(b" ".join(parts).decode("utf-8", "backslashreplace").split()) for parts in values
+    ]
 
 
 @lru_cache(maxsize=65536)
@@ -104,7 +118,9 @@ def _dependency(text: str) -> Dependency | None:
             one.contains("1")  # a number of thousands of digits is found out here
     except (InvalidRequirement, RecursionError, ValueError):
         shown = text if text.isprintable() else ascii(text)[1:-1]
-        raise UnreadableMetadata(f"`Requires-Dist: {shown[:200]}` is no requirement (PEP 508)") from None
+        raise UnreadableMetadata(
+            f"`Requires-Dist: {shown[:200]}` is no requirement (PEP 508)"
+        ) from None
     if requirement.url is not None:
         return None
     return Dependency(
@@ -116,15 +132,20 @@ def _dependency(text: str) -> Dependency | None:
 
 
 async def core_metadata(call: ReadingCall, unit: Unit) -> bytes | None:
-    """METADATA or PKG-INFO of a distribution: from beside it, else out of parts of the file; None where it has none.
+    """METADATA or PKG-INFO of a distribution: from beside it, else out of parts of the file; None
+    where it has none.
 
-    Raises UnreadableMetadata where the very bytes that upstream declared do not show it, and what `call` raises.
+    Raises UnreadableMetadata where the very bytes that upstream declared do not show it, and what
+    `call` raises.
     """
     declared = _declared(unit)
     if declared is not None:
         try:
             return await call.get_file(declared.url, sha256=declared.sha256)
-        except (Gone, Malformed):  # the core does not insist on that file either: it takes the bytes out of the wheel
+        except (
+            Gone,
+            Malformed,
+        ):  # the core does not insist on that file either: it takes the bytes out of the wheel
             pass
     try:
         return await _inside(call, unit)
@@ -150,4 +171,11 @@ def _of_wheel(wheel: BinaryIO, project: str) -> bytes:
 
 def _declared(unit: Unit) -> Artifact | None:
     """The `.metadata` file beside it (PEP 658), where upstream declares its digest."""
-    return next((one for one in unit.artifacts if one.path == f"{unit.key}.metadata" and one.sha256), None)
+    return next(
+        (
+            artifact
+            for artifact in unit.artifacts
+            if artifact.path == f"{unit.key}.metadata" and artifact.sha256
+        ),
+        None,
+    )

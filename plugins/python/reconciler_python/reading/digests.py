@@ -1,4 +1,6 @@
-"""Digests as upstream declares them, in JSON (`hashes`) and behind a `#` in HTML, read into what the core verifies."""
+"""Digests as upstream declares them, in JSON (`hashes`) and behind a `#` in HTML, read into what
+the core verifies.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,8 @@ import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-# Hex digits by algorithm, as hashlib names them. What is not here, nobody could verify: `blake2_256` is no default of its algorithm.
+# Hex digits by algorithm, as hashlib names them. What is not here, nobody could verify:
+# `blake2_256` is no default of its algorithm.
 _LENGTHS: Final = {
     "md5": 32,
     "sha1": 40,
@@ -25,7 +28,9 @@ _NONE: Final[Mapping[str, str]] = {}
 
 
 class Digests(NamedTuple):
-    """`sha256`: 64 lower-case hex digits, or empty; `others`: by algorithm. `malformed`: an algorithm whose value is no digest of it."""
+    """`sha256`: 64 lower-case hex digits, or empty; `others`: by algorithm. `malformed`: an
+    algorithm whose value is no digest of it.
+    """
 
     sha256: str = ""
     others: Mapping[str, str] = _NONE

@@ -1,4 +1,5 @@
-"""Documents of the simple repository API (PEP 503, 691, 700, 714, 740, 792) as plain records, whatever their media type.
+"""Documents of the simple repository API (PEP 503, 691, 700, 714, 740, 792) as plain records,
+whatever their media type.
 
 The JSON document of API version 1.4 is the model; an HTML document is read into the same records.
 """
@@ -18,12 +19,21 @@ JSON_TYPE: Final = "application/vnd.pypi.simple.v1+json"
 HTML_TYPE: Final = "application/vnd.pypi.simple.v1+html"
 ACCEPT: Final = f"{JSON_TYPE}, {HTML_TYPE};q=0.2, text/html;q=0.01"
 
-_FETCHABLE = re.compile(r"https?://(?:[^\s/?\\@:\[\]]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:[/?]\S*)?")
+_FETCHABLE = re.compile(
+    r"https?://(?:[^\s/?\\@:\[\]]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:[/?]\S*)?"
+)
 _USER = re.compile(r"^(https?://)[^/?#]*@", re.IGNORECASE)
 _LONGEST_URL = 16_000  # characters; the core takes few more, and `.metadata` may follow
-_BYTE_ORDER_MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"))
+_BYTE_ORDER_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+)
 _SHORT_MARKS = ((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
-_ESCAPE = re.compile(rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL)
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
 _MAX_DEPTH = 16
 _MAX_INTEGER = 2**63 - 1
 
@@ -31,7 +41,8 @@ _T = TypeVar("_T")
 
 
 class ListedFile(msgspec.Struct, rename="kebab", kw_only=True, forbid_unknown_fields=True):
-    """One file of a project's document, as upstream says it. Upstream decides about every field: there is none that it should not fill.
+    """One file of a project's document, as upstream says it. Upstream decides about every field:
+    there is none that it should not fill.
 
     `gpg_sig` is read to be left out: it promises an `.asc` file beside the file, and we carry none.
     """
@@ -45,13 +56,17 @@ class ListedFile(msgspec.Struct, rename="kebab", kw_only=True, forbid_unknown_fi
     yanked: bool | str | None = None
     core_metadata: bool | dict[str, str] | None = None
     dist_info_metadata: bool | dict[str, str] | None = None
-    misnamed_metadata: bool | dict[str, str] | None = msgspec.field(default=None, name="data-dist-info-metadata")
+    misnamed_metadata: bool | dict[str, str] | None = msgspec.field(
+        default=None, name="data-dist-info-metadata"
+    )
     provenance: str | None = None
     gpg_sig: Any = None
 
     @property
     def metadata_sha256(self) -> str | None:
-        """Of the `.metadata` file beside it, if upstream declares one (PEP 714: the older names count only without the new one)."""
+        """Of the `.metadata` file beside it, if upstream declares one (PEP 714: the older names
+        count only without the new one).
+        """
         for declared in (self.core_metadata, self.dist_info_metadata, self.misnamed_metadata):
             if declared is not None:
                 return declared.get("sha256") if isinstance(declared, dict) else None
@@ -59,13 +74,17 @@ class ListedFile(msgspec.Struct, rename="kebab", kw_only=True, forbid_unknown_fi
 
 
 class ExtendedFile(ListedFile, kw_only=True):
-    """A file with further keys. `extra`: those that no specification up to 1.4 knows; never decoded, only collected entry by entry."""
+    """A file with further keys. `extra`: those that no specification up to 1.4 knows; never
+    decoded, only collected entry by entry.
+    """
 
     extra: dict[str, Any] = {}
 
 
 class ProjectDocument(msgspec.Struct):
-    """A project's files, its status (PEP 792), and what could not be read: (filename, reason). `extra`: unknown keys of the page."""
+    """A project's files, its status (PEP 792), and what could not be read: (filename, reason).
+    `extra`: unknown keys of the page.
+    """
 
     files: list[ListedFile]
     unreadable: list[tuple[str, str]] = []
@@ -75,7 +94,9 @@ class ProjectDocument(msgspec.Struct):
 
 
 class ListedProject(msgspec.Struct, gc=False):
-    """One entry of the list of projects; the serial is an addition of the index that many mirrors live on."""
+    """One entry of the list of projects; the serial is an addition of the index that many mirrors
+    live on.
+    """
 
     name: str
     serial: int | None = msgspec.field(default=None, name="_last-serial")
@@ -96,7 +117,9 @@ class _Status(msgspec.Struct, frozen=True):
 
 
 class _Plain(msgspec.Struct, rename="kebab", forbid_unknown_fields=True):
-    """A project's page that says nothing but what the specifications know: nearly every one, so it is decoded in one step."""
+    """A project's page that says nothing but what the specifications know: nearly every one, so it
+    is decoded in one step.
+    """
 
     files: list[ListedFile]
     name: Any = None
@@ -123,13 +146,17 @@ PAGE_KEYS: Final = frozenset(field.encode_name for field in msgspec.structs.fiel
 
 
 def read_project_json(page: Page) -> ProjectDocument:
-    """Raises Malformed when the page as a whole cannot be understood; a file that cannot be is among `unreadable`."""
+    """Raises Malformed when the page as a whole cannot be understood; a file that cannot be is
+    among `unreadable`.
+    """
     try:
         plain = _PLAIN.decode(page.body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _read_with_care(page)
     check_api_version(page, str(plain.meta.api_version))
-    return ProjectDocument(plain.files, [], plain.project_status.status, plain.project_status.reason)
+    return ProjectDocument(
+        plain.files, [], plain.project_status.status, plain.project_status.reason
+    )
 
 
 def read_list_json(page: Page) -> list[ListedProject]:
@@ -143,21 +170,34 @@ def read_list_json(page: Page) -> list[ListedProject]:
 
 
 def check_api_version(page: Page, version: str) -> None:
-    """PEP 629: another major version must not be guessed at; a newer minor one only adds. Raises Malformed."""
+    """PEP 629: another major version must not be guessed at; a newer minor one only adds. Raises
+    Malformed.
+    """
     if version.partition(".")[0] != "1":
-        raise Malformed(f"{place(page)}: speaks version {version[:20]} of the simple API, only version 1 is understood")
+        raise Malformed(
+            f"{place(page)}: speaks version {version[:20]} of the simple API, only version 1 is"
+            " understood"
+        )
 
 
 def unknown_keys(document: dict[str, Any], known: frozenset[str]) -> dict[str, Any]:
-    """What may be carried without being understood. Keys with a leading `_` are an index's own and mean nothing elsewhere."""
+    """What may be carried without being understood. Keys with a leading `_` are an index's own and
+    mean nothing elsewhere.
+    """
     unknown = document.keys() - known
-    return {key: document[key] for key in sorted(unknown) if not key.startswith("_")} if unknown else {}
+    return (
+        {key: document[key] for key in sorted(unknown) if not key.startswith("_")}
+        if unknown
+        else {}
+    )
 
 
 def absolute(base: str, url: str) -> str | None:
-    """The URL to fetch, without fragment; None for what nobody should try to fetch (`file:`, `javascript:`, broken ones).
+    """The URL to fetch, without fragment; None for what nobody should try to fetch (`file:`,
+    `javascript:`, broken ones).
 
-    User and password that stand in it are left out: what is recorded and shown holds no secret, and a remote has its `auth` for them.
+    User and password that stand in it are left out: what is recorded and shown holds no secret, and
+    a remote has its `auth` for them.
     """
     if not url.startswith(("https://", "http://")):
         try:
@@ -167,7 +207,11 @@ def absolute(base: str, url: str) -> str | None:
     url = url.partition("#")[0]
     if "@" in url:
         url = _USER.sub(r"\1", url)
-    return url if len(url) <= _LONGEST_URL and url.isprintable() and _FETCHABLE.fullmatch(url) else None
+    return (
+        url
+        if len(url) <= _LONGEST_URL and url.isprintable() and _FETCHABLE.fullmatch(url)
+        else None
+    )
 
 
 def place(page: Page) -> str:
@@ -177,7 +221,14 @@ def place(page: Page) -> str:
 
 def marked_encoding(body: bytes) -> str | None:
     """The encoding that a byte order mark names, if there is one."""
-    return next((encoding for mark, encoding in (*_BYTE_ORDER_MARKS, *_SHORT_MARKS) if body.startswith(mark)), None)
+    return next(
+        (
+            encoding
+            for mark, encoding in (*_BYTE_ORDER_MARKS, *_SHORT_MARKS)
+            if body.startswith(mark)
+        ),
+        None,
+    )
 
 
 def _as_utf8(page: Page) -> bytes:
@@ -192,7 +243,9 @@ def _as_utf8(page: Page) -> bytes:
 
 
 def _decoded(decoder: msgspec.json.Decoder[_T], body: bytes) -> _T:
-    """Half of a surrogate pair is no character, and makes no more unreadable than the text that it stands in. Raises msgspec's errors."""
+    """Half of a surrogate pair is no character, and makes no more unreadable than the text that it
+    stands in. Raises msgspec's errors.
+    """
     try:
         return decoder.decode(body)
     except msgspec.ValidationError:
@@ -205,14 +258,22 @@ def _decoded(decoder: msgspec.json.Decoder[_T], body: bytes) -> _T:
 
 
 def _read_with_care(page: Page) -> ProjectDocument:
-    """A page with keys of its own, or with something wrong: entry by entry, so that one bad file harms no other."""
+    """A page with keys of its own, or with something wrong: entry by entry, so that one bad file
+    harms no other.
+    """
     try:
         document = _decoded(_DOCUMENT, _as_utf8(page))
         head = msgspec.convert(document, _Head)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Malformed(f"{place(page)}: not a project page of the simple API: {error}") from None
     check_api_version(page, str(head.meta.api_version))
-    read = ProjectDocument([], [], head.project_status.status, head.project_status.reason, unknown_keys(document, PAGE_KEYS))
+    read = ProjectDocument(
+        [],
+        [],
+        head.project_status.status,
+        head.project_status.reason,
+        unknown_keys(document, PAGE_KEYS),
+    )
     if not _plain(read.extra):
         read.extra = {}
     for entry in head.files:
@@ -238,7 +299,9 @@ def _read_file(entry: dict[str, Any], page: Page, read: ProjectDocument) -> None
 
 
 def _plain(value: Any, depth: int = 0) -> bool:
-    """Can this become part of a unit's identity on every machine: not too deep, integers of 64 bits?"""
+    """Can this become part of a unit's identity on every machine: not too deep, integers of 64
+    bits?
+    """
     if depth > _MAX_DEPTH:
         return False
     if isinstance(value, dict):

@@ -1,4 +1,6 @@
-"""What a filename says: version and package type. Filenames come from upstream, so every one is hostile until read."""
+"""What a filename says: version and package type. Filenames come from upstream, so every one is
+hostile until read.
+"""
 
 from __future__ import annotations
 
@@ -27,14 +29,17 @@ _EXTENSIONS: Final = {
     ".dmg": "dmg",
     ".rpm": "rpm",
 }
-# A file system takes 255 bytes, and `<filename>.metadata` stands beside the file in an exported tree.
+# A file system takes 255 bytes, and `<filename>.metadata` stands beside the file in an exported
+# tree.
 _LONGEST: Final = 255 - len(".metadata")
 _PLATFORM = r"(?:linux|macosx|osx|darwin|win32|win-(?:amd64|arm32|arm64|ia64)|cygwin|freebsd|solaris|sunos|aix)"
 _DUMB_TAIL = re.compile(rf"\.{_PLATFORM}(?:[-.].*)?$")
 _INSTALLER_TAIL = re.compile(rf"[.-]{_PLATFORM}.*$|-py[0-9].*$")
 _EGG_TAIL = re.compile(r"-py[0-9].*$")
 _PROJECT_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,253}[A-Za-z0-9])?")
-_PLAIN_VERSION = re.compile(r"(?:0|[1-9][0-9]*+)(?:\.(?:0|[1-9][0-9]*+))*+")  # its own normal form (PEP 440), as most are
+_PLAIN_VERSION = re.compile(
+    r"(?:0|[1-9][0-9]*+)(?:\.(?:0|[1-9][0-9]*+))*+"
+)  # its own normal form (PEP 440), as most are
 _NORMALISED = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
 
@@ -43,9 +48,11 @@ class UnreadableFilename(ValueError):
 
 
 class Filename(NamedTuple):
-    """`version` is canonical (PEP 440: `1.0.0-RC1` is `1.0.0rc1`); `package_type`: `wheel`, `sdist`, `egg`, ... or `dumb`.
+    """`version` is canonical (PEP 440: `1.0.0-RC1` is `1.0.0rc1`); `package_type`: `wheel`,
+    `sdist`, `egg`, ... or `dumb`.
 
-    Of a legacy filename `version` is the text that stands in its place, empty where no place can be told.
+    Of a legacy filename `version` is the text that stands in its place, empty where no place can be
+    told.
     """
 
     version: str
@@ -53,14 +60,18 @@ class Filename(NamedTuple):
 
 
 def project_name(text: str) -> str | None:
-    """The normalised name (PEP 503), or None for what can be no project's name: paths, URLs, control characters."""
+    """The normalised name (PEP 503), or None for what can be no project's name: paths, URLs,
+    control characters.
+    """
     if len(text) <= 255 and _NORMALISED.fullmatch(text):
         return text
     return canonicalize_name(text) if _PROJECT_NAME.fullmatch(text) else None
 
 
 def stem_and_type(filename: str) -> tuple[str, str] | None:
-    """What stands before the extension, and the package type that it stands for; None for any other file."""
+    """What stands before the extension, and the package type that it stands for; None for any other
+    file.
+    """
     for extension, package_type in _EXTENSIONS.items():
         if filename.endswith(extension):
             return filename[: -len(extension)], package_type
@@ -68,17 +79,25 @@ def stem_and_type(filename: str) -> tuple[str, str] | None:
 
 
 def possible_projects(stem: str, package_type: str) -> list[str]:
-    """The names that may stand before a version in a filename, the shortest first: in a wheel's neither holds a hyphen (PEP 427), else both may."""
+    """The names that may stand before a version in a filename, the shortest first: in a wheel's
+    neither holds a hyphen (PEP 427), else both may.
+    """
     parts = stem.split("-")
     if package_type == WHEEL:
         return parts[:1]
-    return ["-".join(parts[:length]) for length in range(1, len(parts)) if parts[length][:1].isdigit() or parts[length][:1] == "v"]
+    return [
+        "-".join(parts[:length])
+        for length in range(1, len(parts))
+        if parts[length][:1].isdigit() or parts[length][:1] == "v"
+    ]
 
 
 class FilenameReader:
-    """Reads the filenames of one project. Lives as long as one page: files of a release share the parsed version.
+    """Reads the filenames of one project. Lives as long as one page: files of a release share the
+    parsed version.
 
-    `legacy`: a name of a known type that today's specifications cannot read is taken by its extension, as long as it is safe.
+    `legacy`: a name of a known type that today's specifications cannot read is taken by its
+    extension, as long as it is safe.
     """
 
     def __init__(self, project: str, *, legacy: bool = False) -> None:
@@ -88,8 +107,15 @@ class FilenameReader:
         self._spellings: set[str] = set()
 
     def read(self, filename: str) -> Filename:
-        """Raises UnreadableFilename, with the reason, for what is not a distribution of the project."""
-        if not filename.isprintable() or "/" in filename or "\\" in filename or filename.startswith("."):
+        """Raises UnreadableFilename, with the reason, for what is not a distribution of the
+        project.
+        """
+        if (
+            not filename.isprintable()
+            or "/" in filename
+            or "\\" in filename
+            or filename.startswith(".")
+        ):
             raise UnreadableFilename("the filename is unsafe")
         if len(filename.encode()) > _LONGEST:
             raise UnreadableFilename(f"the filename is longer than {_LONGEST} bytes")
@@ -125,11 +151,15 @@ class FilenameReader:
     def _version(self, text: str, package_type: str) -> str | None:
         version = self._canonical(text)
         if version is None and package_type != SDIST:
-            version = self._canonical(text.replace("_", "-"))  # old builders escape the hyphen of `1.0-1`
+            version = self._canonical(
+                text.replace("_", "-")
+            )  # old builders escape the hyphen of `1.0-1`
         return version
 
     def _after_project(self, stem: str) -> str:
-        """What follows `<project>-`. A name's hyphens may be written `-`, `_` or `.`, one or several of them."""
+        """What follows `<project>-`. A name's hyphens may be written `-`, `_` or `.`, one or
+        several of them.
+        """
         length = len(self._project)
         if stem[length : length + 1] == "-" and self._spells(stem[:length]):
             return stem[length + 1 :]
@@ -138,7 +168,9 @@ class FilenameReader:
             if self._spells(stem[:end]):
                 return stem[end + 1 :]
             end = stem.find("-", end + 1)
-        raise UnreadableFilename(f"the filename does not begin with the project's name `{self._project}`")
+        raise UnreadableFilename(
+            f"the filename does not begin with the project's name `{self._project}`"
+        )
 
     def _spells(self, text: str) -> bool:
         """Is it the project's name? Most files of a page spell it in one way."""
@@ -163,10 +195,13 @@ def _canonical(text: str) -> str | None:
 
 
 def _version_text(rest: str, package_type: str) -> tuple[str, str]:
-    """The version as it is written, of what follows the project's name; `bdist_dumb` shows by its platform only."""
+    """The version as it is written, of what follows the project's name; `bdist_dumb` shows by its
+    platform only.
+    """
     if package_type == WHEEL:
         parts = rest.split("-")
-        # PEP 427 has 4 parts here, or 5 with a build number; PEP 825 may add one: whoever cannot use it skips it.
+        # PEP 427 has 4 parts here, or 5 with a build number; PEP 825 may add one: whoever cannot
+        # use it skips it.
         if not 4 <= len(parts) <= 6:
             raise UnreadableFilename("a wheel's filename has 5 to 7 parts")
         return parts[0], WHEEL

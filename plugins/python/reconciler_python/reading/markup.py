@@ -1,8 +1,10 @@
 """HTML documents of the simple API (PEP 503), read into the records of `documents`.
 
-Read by a scanner of our own: `html.parser` needs minutes for a few ten thousand unclosed tags, and for good pages several times as long.
-This one passes over a page once, whatever stands in it. As a browser does, it takes the first of two attributes of one name, and
-quotes for quotes only behind `=`. What ends within a tag or a comment, or opens `<html>` and never closes it, was cut off: a failure.
+Read by a scanner of our own: `html.parser` needs minutes for a few ten thousand unclosed tags, and
+for good pages several times as long. This one passes over a page once, whatever stands in it. As a
+browser does, it takes the first of two attributes of one name, and quotes for quotes only behind
+`=`. What ends within a tag or a comment, or opens `<html>` and never closes it, was cut off: a
+failure.
 """
 
 from __future__ import annotations
@@ -16,7 +18,14 @@ from typing import Final, NamedTuple
 from urllib.parse import unquote, urljoin
 
 from reconciler.plugin import Malformed, Page
-from reconciler_python.reading.documents import ListedFile, ListedProject, ProjectDocument, check_api_version, marked_encoding, place
+from reconciler_python.reading.documents import (
+    ListedFile,
+    ListedProject,
+    ProjectDocument,
+    check_api_version,
+    marked_encoding,
+    place,
+)
 from reconciler_python.reading.filenames import project_name, stem_and_type
 
 _TAG = re.compile(r"""<(/?[a-zA-Z][^\s/>]*+)((?:[^>=]++|=\s*+(?:"[^"]*+"|'[^']*+'|(?!["'])))*+)>""")
@@ -26,11 +35,22 @@ _WITHIN = re.compile(r"<[^<>]*+>")
 _COMMENT = re.compile(r"<!(?=--).*?-->|<[!?/][^>]*+>", re.DOTALL)
 _TITLE = re.compile(r"<(?:title|h[1-6])\b[^<>]*+>([^<]{0,400}+)", re.IGNORECASE)
 _TITLES: Final = 20  # that are looked at
-_OF_INDEX = re.compile(r"\blinks (?:for|to)\b|\bsimple (?:package |repository )?index\b|\bindex of\b|\bdirectory listing\b", re.IGNORECASE)
-_RAW_TEXT: Final = {name: re.compile(rf"</{name}\b", re.IGNORECASE) for name in ("script", "style", "title", "textarea")}
-_META_CHARSET = re.compile(rb"<meta\s[^>]{0,200}?charset\s*+=\s*+[\"']?([A-Za-z0-9_.:-]{1,40})", re.IGNORECASE)
+_OF_INDEX = re.compile(
+    r"\blinks (?:for|to)\b|\bsimple (?:package |repository )?index\b|\bindex of\b|\bdirectory"
+    r" listing\b",
+    re.IGNORECASE,
+)
+_RAW_TEXT: Final = {
+    name: re.compile(rf"</{name}\b", re.IGNORECASE)
+    for name in ("script", "style", "title", "textarea")
+}
+_META_CHARSET = re.compile(
+    rb"<meta\s[^>]{0,200}?charset\s*+=\s*+[\"']?([A-Za-z0-9_.:-]{1,40})", re.IGNORECASE
+)
 # Text encodings that no page has, and some of which take quadratic time.
-_NOT_OF_PAGES: Final = frozenset({"idna", "punycode", "raw-unicode-escape", "unicode-escape", "undefined", "utf-7"})
+_NOT_OF_PAGES: Final = frozenset(
+    {"idna", "punycode", "raw-unicode-escape", "unicode-escape", "undefined", "utf-7"}
+)
 _SHORTENED: Final = ("..>", "...", "\N{HORIZONTAL ELLIPSIS}")
 
 
@@ -47,11 +67,18 @@ class Anchor(NamedTuple):
     @property
     def segment(self) -> str:
         """The last part of the path that the link leads to."""
-        return unquote(re.split(r"[?#]", self.attributes.get("href", ""))[0].strip().rstrip("/").rpartition("/")[2])
+        return unquote(
+            re.split(r"[?#]", self.attributes.get("href", ""))[0]
+            .strip()
+            .rstrip("/")
+            .rpartition("/")[2]
+        )
 
 
 class _Markup:
-    """What matters of a page: anchors, the base of relative links, the index's own `<meta>`, and the signs of a page that is no index's."""
+    """What matters of a page: anchors, the base of relative links, the index's own `<meta>`, and
+    the signs of a page that is no index's.
+    """
 
     def __init__(self, text: str) -> None:
         self.anchors: list[Anchor] = []
@@ -80,7 +107,9 @@ class _Markup:
             found = _attributes(attributes)
             if found.get("name", "").startswith("pypi:"):
                 self.meta.setdefault(found["name"], found.get("content", ""))
-        elif name == "script" or (name == "input" and _attributes(attributes).get("type", "").lower() == "password"):
+        elif name == "script" or (
+            name == "input" and _attributes(attributes).get("type", "").lower() == "password"
+        ):
             self.interactive = True
 
     def _close(self, end: int) -> None:
@@ -90,24 +119,29 @@ class _Markup:
 
 
 def read_project_html(page: Page) -> ProjectDocument:
-    """Links to anything but distributions (parent folders, signatures, home pages) are passed over. Raises Malformed."""
+    """Links to anything but distributions (parent folders, signatures, home pages) are passed over.
+    Raises Malformed.
+    """
     markup = _read(page)
     base = _base(page, markup)
     files = [file for anchor in markup.anchors if (file := _file(anchor, base)) is not None]
     if not files:
         _check_of_index(page, markup)
     reason = markup.meta.get("pypi:project-status-reason")
-    return ProjectDocument(files, [], markup.meta.get("pypi:project-status") or "active", reason or None)
+    return ProjectDocument(
+        files, [], markup.meta.get("pypi:project-status") or "active", reason or None
+    )
 
 
 def read_list_html(page: Page) -> list[ListedProject]:
-    """The text of every link, or where it leads where a server of folders shortened the text. Raises Malformed.
+    """The text of every link, or where it leads where a server of folders shortened the text.
+    Raises Malformed.
 
     Whoever asks judges whether it is a name.
     """
     markup = _read(page)
     listed = [_listed(anchor) for anchor in markup.anchors]
-    if not any(project_name(one.name) for one in listed):
+    if not any(project_name(item.name) for item in listed):
         _check_of_index(page, markup)
     return listed
 
@@ -131,27 +165,40 @@ def _read(page: Page) -> _Markup:
 
 
 def _check_of_index(page: Page, markup: _Markup) -> None:
-    """A page without a single link to the purpose may be a login that answers 200 for everything: that is no absence."""
+    """A page without a single link to the purpose may be a login that answers 200 for everything:
+    that is no absence.
+    """
     if markup.interactive and "pypi:repository-version" not in markup.meta:
         raise Malformed(
-            f"{place(page)}: a page with scripts or a password field and without files is no page of an index",
-            hint="a proxy's login, or the site around the index? check the URL and `auth` of the remote",
+            f"{place(page)}: a page with scripts or a password field and without files is no page"
+            " of an index",
+            hint=(
+                "a proxy's login, or the site around the index? check the URL and `auth` of the"
+                " remote"
+            ),
         )
     if not (markup.anchors or markup.meta or _is_index(markup.text)):
         raise Malformed(
             f"{place(page)}: a page of words without a link is no page of an index",
-            hint="is the index down for maintenance? an empty page says what it is: `<title>Links for ...</title>`, or its version in a `<meta>`",
+            hint=(
+                "is the index down for maintenance? an empty page says what it is: `<title>Links"
+                " for ...</title>`, or its version in a `<meta>`"
+            ),
         )
 
 
 def _is_index(text: str) -> bool:
-    """Of a page without links: does it say that it is one of an index, or nothing at all? As generators of indexes and servers of folders do."""
+    """Of a page without links: does it say that it is one of an index, or nothing at all? As
+    generators of indexes and servers of folders do.
+    """
     titles = islice(_TITLE.finditer(text), _TITLES)
     return any(_OF_INDEX.search(title[1]) for title in titles) or not any(_words(text))
 
 
 def _words(text: str) -> Iterator[str]:
-    """What a reader of the page sees between its tags; its title, which may be no more than a project's name, is not among it."""
+    """What a reader of the page sees between its tags; its title, which may be no more than a
+    project's name, is not among it.
+    """
     seen = 0
     for name, _, start, end in _tags(text):
         yield _COMMENT.sub("", text[seen:start]).strip()
@@ -165,7 +212,9 @@ class _CutOffError(ValueError):
 
 
 def _tags(text: str) -> Iterator[tuple[str, str, int, int]]:
-    """Every tag: name (`/a` for an end), what stands behind it, where it begins and ends. Raises _CutOffError."""
+    """Every tag: name (`/a` for an end), what stands behind it, where it begins and ends. Raises
+    _CutOffError.
+    """
     position = 0
     while (start := text.find("<", position)) >= 0:
         found = _TAG.match(text, start)
@@ -212,7 +261,9 @@ def _plain_text(text: str) -> str:
 
 
 def _decoded(page: Page) -> str:
-    """By its byte order mark, by the header, as UTF-8, by its own `<meta>`; what is left unreadable becomes U+FFFD."""
+    """By its byte order mark, by the header, as UTF-8, by its own `<meta>`; what is left unreadable
+    becomes U+FFFD.
+    """
     mark = marked_encoding(page.body)
     if mark is not None:
         return page.body.decode(mark, errors="replace")
@@ -244,7 +295,9 @@ def _base(page: Page, markup: _Markup) -> str:
 
 
 def _file(anchor: Anchor, base: str) -> ListedFile | None:
-    """As pip does, the filename is the last segment of the URL; the text of the link counts where that is none."""
+    """As pip does, the filename is the last segment of the URL; the text of the link counts where
+    that is none.
+    """
     attributes = anchor.attributes
     url = attributes.get("href", "").strip()
     if not url:
@@ -278,7 +331,11 @@ def _file(anchor: Anchor, base: str) -> ListedFile | None:
 
 def _hashes(fragment: str) -> dict[str, str]:
     """`#sha256=...`; older indexes put further fields behind an ampersand."""
-    return {name: value for name, _, value in (part.partition("=") for part in fragment.split("&")) if value}
+    return {
+        name: value
+        for name, _, value in (part.partition("=") for part in fragment.split("&"))
+        if value
+    }
 
 
 def _core_metadata(attributes: dict[str, str]) -> bool | dict[str, str] | None:

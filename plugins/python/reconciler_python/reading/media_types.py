@@ -1,7 +1,9 @@
-"""Pages of an index -> records, whatever their media type: the header decides, and the body where the header says nothing.
+"""Pages of an index -> records, whatever their media type: the header decides, and the body where
+the header says nothing.
 
-Static hosts answer `application/json`, `application/octet-stream`, `text/plain` or no type at all for pages that somebody else wrote well.
-Of those, JSON counts that names its API version, and text that begins as an HTML document does. A type that means something else is believed.
+Static hosts answer `application/json`, `application/octet-stream`, `text/plain` or no type at all
+for pages that somebody else wrote well. Of those, JSON counts that names its API version, and text
+that begins as an HTML document does. A type that means something else is believed.
 """
 
 from __future__ import annotations
@@ -11,14 +13,28 @@ import re
 from typing import Final
 
 from reconciler.plugin import Malformed, Page
-from reconciler_python.reading.documents import HTML_TYPE, JSON_TYPE, ListedProject, ProjectDocument, place, read_list_json, read_project_json
+from reconciler_python.reading.documents import (
+    HTML_TYPE,
+    JSON_TYPE,
+    ListedProject,
+    ProjectDocument,
+    place,
+    read_list_json,
+    read_project_json,
+)
 from reconciler_python.reading.markup import read_list_html, read_project_html
 
 _JSON_TYPES: Final = frozenset({JSON_TYPE, "application/vnd.pypi.simple.latest+json"})
-_HTML_TYPES: Final = frozenset({HTML_TYPE, "application/vnd.pypi.simple.latest+html", "text/html", "application/xhtml+xml"})
-_UNSPECIFIC: Final = frozenset({"", "application/octet-stream", "binary/octet-stream", "text/plain"})
+_HTML_TYPES: Final = frozenset(
+    {HTML_TYPE, "application/vnd.pypi.simple.latest+html", "text/html", "application/xhtml+xml"}
+)
+_UNSPECIFIC: Final = frozenset(
+    {"", "application/octet-stream", "binary/octet-stream", "text/plain"}
+)
 _OTHER_VERSION = re.compile(r"application/vnd\.pypi\.simple\.v([0-9]{1,9})\+(?:json|html)")
-_HTML_START = re.compile(rb"\s*+(?:<!--.{0,4096}?-->\s*+)?<(?:!doctype\s++html|html)[\s>]", re.IGNORECASE | re.DOTALL)
+_HTML_START = re.compile(
+    rb"\s*+(?:<!--.{0,4096}?-->\s*+)?<(?:!doctype\s++html|html)[\s>]", re.IGNORECASE | re.DOTALL
+)
 
 
 def read_project(page: Page) -> ProjectDocument:
@@ -40,13 +56,23 @@ def _is_json(page: Page) -> bool:
         return False
     found = _OTHER_VERSION.fullmatch(media_type)
     if found:
-        raise Malformed(f"{place(page)}: speaks version {found[1]} of the simple API, only version 1 is understood")
+        raise Malformed(
+            f"{place(page)}: speaks version {found[1]} of the simple API, only version 1 is"
+            " understood"
+        )
     body = page.body[:3].removeprefix(codecs.BOM_UTF8) + page.body[3:8192]
-    if media_type in {*_UNSPECIFIC, "application/json"} and body.lstrip()[:1] == b"{" and b'"api-version"' in page.body:
+    if (
+        media_type in {*_UNSPECIFIC, "application/json"}
+        and body.lstrip()[:1] == b"{"
+        and b'"api-version"' in page.body
+    ):
         return True
     if media_type in _UNSPECIFIC and _HTML_START.match(body):
         return False
     raise Malformed(
-        f"{place(page)}: answered with content type `{media_type or '(none)'}`, which is no page of the simple API",
-        hint="the remote's URL should be that of an index, such as https://index.example.org/simple/",
+        f"{place(page)}: answered with content type `{media_type or '(none)'}`, which is no page of"
+        " the simple API",
+        hint=(
+            "the remote's URL should be that of an index, such as https://index.example.org/simple/"
+        ),
     )

@@ -1,7 +1,7 @@
 """Files upstream of which only some parts are read: those that whoever looks at them asks for.
 
-A part cannot be verified, so nothing is held against a file because of its parts: what they seem to lack is looked for
-again in the whole file, whose digest is known.
+A part cannot be verified, so nothing is held against a file because of its parts: what they seem to
+lack is looked for again in the whole file, whose digest is known.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ from typing import BinaryIO, Final, TypeVar, cast
 from reconciler.plugin import Artifact, Malformed, ReadingCall
 from reconciler_python.reading.archives import UnreadableArchive
 
-_TAIL: Final = 64 * 1024  # bytes from the end of a zip file: most have their whole directory in it, and METADATA just before
+_TAIL: Final = (
+    64 * 1024
+    # bytes from the end of a zip file: most have their whole directory in it, and METADATA just before
+)
 _HEAD: Final = 64 * 1024  # bytes from the start of anything else
 _GROWTH: Final = 4
 _MOST: Final = 48 * 1024 * 1024  # bytes of parts of one file
@@ -27,21 +30,30 @@ Look = Callable[[BinaryIO], T]
 
 
 async def seen_in(call: ReadingCall, artifact: Artifact, look: Look[T]) -> T:
-    """What `look` finds in a file upstream. It may be called several times, from the start each time.
+    """What `look` finds in a file upstream. It may be called several times, from the start each
+    time.
 
-    Raises UnreadableArchive where the bytes that were declared are no such archive, and what `call` raises.
+    Raises UnreadableArchive where the bytes that were declared are no such archive, and what `call`
+    raises.
     """
     if not artifact.sha256:
         return await _looked(look, io.BytesIO((await call.get(artifact.url)).body))
     try:
         return await _seen_in_parts(call, artifact, look)
     except (UnreadableArchive, Malformed):
-        return await _looked(look, io.BytesIO(await call.get_file(artifact.url, sha256=artifact.sha256)))
+        return await _looked(
+            look, io.BytesIO(await call.get_file(artifact.url, sha256=artifact.sha256))
+        )
 
 
 async def _seen_in_parts(call: ReadingCall, artifact: Artifact, look: Look[T]) -> T:
     zipped = artifact.path.endswith((".whl", ".zip"))
-    part = await call.get_part(artifact.url, sha256=artifact.sha256, offset=-_TAIL if zipped else 0, length=_TAIL if zipped else _HEAD)
+    part = await call.get_part(
+        artifact.url,
+        sha256=artifact.sha256,
+        offset=-_TAIL if zipped else 0,
+        length=_TAIL if zipped else _HEAD,
+    )
     file = _PartialFile(part.total)
     file.add(part.start, part.body)
     length = _HEAD
@@ -51,9 +63,13 @@ async def _seen_in_parts(call: ReadingCall, artifact: Artifact, look: Look[T]) -
         except _Lacking as lacking:
             length = max(_HEAD if zipped else length * _GROWTH, lacking.length)
             if file.held + lacking.length > _MOST:
-                raise UnreadableArchive(f"what says its dependencies is not among {_MOST >> 20} MiB of it") from None
+                raise UnreadableArchive(
+                    f"what says its dependencies is not among {_MOST >> 20} MiB of it"
+                ) from None
             wanted = min(length, _MOST - file.held)
-            part = await call.get_part(artifact.url, sha256=artifact.sha256, offset=lacking.offset, length=wanted)
+            part = await call.get_part(
+                artifact.url, sha256=artifact.sha256, offset=lacking.offset, length=wanted
+            )
             if part.start != lacking.offset or not part.body:
                 raise UnreadableArchive("it has another length than its parts say") from None
             file.add(part.start, part.body)

@@ -1,7 +1,7 @@
 """PKG-INFO out of a source distribution, without reading more of it than it takes.
 
-Everything here is hostile: sizes lie, bombs unpack to gigabytes, members come without end. What is unpacked and what is
-looked at are bounded, and whatever is wrong is said as UnreadableArchive.
+Everything here is hostile: sizes lie, bombs unpack to gigabytes, members come without end. What is
+unpacked and what is looked at are bounded, and whatever is wrong is said as UnreadableArchive.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ _LONG_NAME, _EXTENDED, _GLOBAL = b"L", b"x", b"g"
 
 
 def sdist_metadata(sdist: BinaryIO, filename: str) -> bytes | None:
-    """The bytes of `<top>/PKG-INFO`; None where the archive has none, or is of a kind that nobody reads any more (`.tar.Z`).
+    """The bytes of `<top>/PKG-INFO`; None where the archive has none, or is of a kind that nobody
+    reads any more (`.tar.Z`).
 
     Raises UnreadableArchive, and what reading raises.
     """

@@ -16,7 +16,8 @@ from reconciler_python.reading.filenames import WHEEL, Filename, FilenameReader,
 DISTRIBUTION: Final = "python.distribution"
 PROJECT: Final = "python.project"
 PROVENANCE_URL: Final = "_provenance"
-"""Transient key of a distribution's metadata: where its provenance object is (PEP 740); absolute."""
+"""Transient key of a distribution's metadata: where its provenance object is (PEP 740); absolute.
+"""
 
 _LARGEST = 2**44  # bytes; the core takes no larger size for the truth
 _ENCODER = msgspec.json.Encoder(order="sorted")
@@ -24,12 +25,21 @@ _ENCODER = msgspec.json.Encoder(order="sorted")
 Refuse = Callable[[str, str], None]
 
 
-def project_units(project: str, document: ProjectDocument, base: str, refuse: Refuse, *, legacy: bool = False, unhashed: bool = False) -> list[Unit]:
+def project_units(
+    project: str,
+    document: ProjectDocument,
+    base: str,
+    refuse: Refuse,
+    *,
+    legacy: bool = False,
+    unhashed: bool = False,
+) -> list[Unit]:
     """Every file that can be a unit, and the project itself where it is not plainly active.
 
-    `base`: URL of the page. `refuse(filename, reason)` is told about every file that cannot be one: an unsafe or
-    foreign name, no digest, a URL that is none. `legacy`: names come in that today's specifications cannot read; `unhashed`: files
-    without any digest. The order of the files does not matter.
+    `base`: URL of the page. `refuse(filename, reason)` is told about every file that cannot be one:
+    an unsafe or foreign name, no digest, a URL that is none. `legacy`: names come in that today's
+    specifications cannot read; `unhashed`: files without any digest. The order of the files does
+    not matter.
     """
     reader = FilenameReader(project, legacy=legacy)
     found: dict[str, Unit] = {}
@@ -53,14 +63,20 @@ def project_units(project: str, document: ProjectDocument, base: str, refuse: Re
     return [*_status(project, document), *found.values()]
 
 
-def _distribution(project: str, file: ListedFile, name: Filename, base: str, unhashed: bool) -> Unit:
+def _distribution(
+    project: str, file: ListedFile, name: Filename, base: str, unhashed: bool
+) -> Unit:
     digests = read_digests(file.hashes)
     if not digests:
         _check_undigested(digests, unhashed)
     url = absolute(base, file.url)
     if url is None:
         raise UnreadableFilename("its URL cannot be fetched")
-    metadata: dict[str, Any] = {"name": project, "version": name.version, "packageType": name.package_type}
+    metadata: dict[str, Any] = {
+        "name": project,
+        "version": name.version,
+        "packageType": name.package_type,
+    }
     if file.requires_python:
         metadata["requiresPython"] = intern(file.requires_python)
     if file.upload_time:
@@ -73,24 +89,31 @@ def _distribution(project: str, file: ListedFile, name: Filename, base: str, unh
         metadata["extra"] = file.extra
     size = file.size if file.size is not None and 0 <= file.size <= _LARGEST else None
     artifacts = [Artifact(file.filename, digests.sha256, size, url, "", digests.others)]
-    # `core-metadata: true` promises a file whose digest nobody declares: not to be trusted, so neither fetched nor advertised.
+    # `core-metadata: true` promises a file whose digest nobody declares: not to be trusted, so
+    # neither fetched nor advertised.
     declared = sha256_of(file.metadata_sha256)
     if declared:
         metadata["coreMetadata"] = {"sha256": declared}
         within = file.filename if name.package_type == WHEEL else ""
-        artifacts.append(Artifact(f"{file.filename}.metadata", declared, None, _beside(url), within))
+        artifacts.append(
+            Artifact(f"{file.filename}.metadata", declared, None, _beside(url), within)
+        )
     return Unit(DISTRIBUTION, file.filename, metadata, artifacts)
 
 
 def _note_provenance(metadata: dict[str, Any], url: str, base: str) -> None:
-    """No URL belongs to a unit's identity: for whoever reads on, and fetches the object behind it to be an artifact."""
+    """No URL belongs to a unit's identity: for whoever reads on, and fetches the object behind it
+    to be an artifact.
+    """
     fetchable = absolute(base, url)
     if fetchable is not None:
         metadata[PROVENANCE_URL] = fetchable
 
 
 def _check_undigested(digests: Digests, unhashed: bool) -> None:
-    """Raises UnreadableFilename unless files without a digest are wanted; one that is broken is none that is missing."""
+    """Raises UnreadableFilename unless files without a digest are wanted; one that is broken is
+    none that is missing.
+    """
     if digests.malformed:
         raise UnreadableFilename(f"upstream's {digests.malformed} is no {digests.malformed}")
     if not unhashed:

@@ -1,26 +1,53 @@
-"""Everything that the projects of a source need, and what those need, until nothing new comes (`dependencies: true`).
+"""Everything that the projects of a source need, and what those need, until nothing new comes
+(`dependencies: true`).
 
-A wave looks at every project of which something new is required: its page is read, the source's own selection and the
-filters decide on its files, and what these require is asked of other projects, which are the next wave. Requirements
-are only ever added, and there are finitely many: it ends, cycles or not. Waves and names have one order, so that an
-unchanged index gives the same answer however long each request took.
+A wave looks at every project of which something new is required: its page is read, the source's own
+selection and the filters decide on its files, and what these require is asked of other projects,
+which are the next wave. Requirements are only ever added, and there are finitely many: it ends,
+cycles or not. Waves and names have one order, so that an unchanged index gives the same answer
+however long each request took.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
 from packaging.version import Version
 
-from reconciler.plugin import Gone, Group, ImporterCall, Malformed, NotCached, Refused, Stale, Unit, Unreachable, Withdrawn
+from reconciler.plugin import (
+    Gone,
+    Group,
+    ImporterCall,
+    Malformed,
+    NotCached,
+    Refused,
+    Stale,
+    Unit,
+    Unreachable,
+    Withdrawn,
+)
 from reconciler_python.content import Distribution
 from reconciler_python.evidence.gathering import with_evidence
 from reconciler_python.options import SelectionOptions
-from reconciler_python.reading.core_metadata import Dependency, UnreadableMetadata, dependencies_of, metadata_digest
+from reconciler_python.reading.core_metadata import (
+    Dependency,
+    UnreadableMetadata,
+    dependencies_of,
+    metadata_digest,
+)
 from reconciler_python.reading.filenames import SDIST
 from reconciler_python.reading.units import DISTRIBUTION
 from reconciler_python.requiring.demands import Demand, Pulled, Releases, pulled_in
@@ -30,7 +57,8 @@ from reconciler_python.requiring.roots import Roots
 from reconciler_python.selecting.interpreters import Interpreters
 from reconciler_python.selecting.rules import parse_version
 
-_PAGES: Final = 32  # projects that are looked at at once; how many requests are under way is the remote's to say
+# projects that are looked at at once; how many requests are under way is the remote's to say
+_PAGES: Final = 32
 _FILES: Final = 16  # files whose metadata is read at once
 _HELD: Final = 200_000  # units that are kept from wave to wave
 _LONGEST: Final = 600  # characters of a chain
@@ -38,7 +66,9 @@ _OLDEST: Final = Version("0.dev0")
 _FAILURES: Final = (NotCached, Refused, Stale, Unreachable)
 
 Load = Callable[[Group], Awaitable[tuple[str, list[Unit]]]]
-"""Reads a project: its page's validator and its units. Raises Gone (Withdrawn: it is quarantined), and what `call.get` raises."""
+"""Reads a project: its page's validator and its units. Raises Gone (Withdrawn: it is quarantined),
+and what `call.get` raises.
+"""
 
 
 @dataclass(slots=True)
@@ -51,10 +81,12 @@ class _Required:
 
 @dataclass(slots=True)
 class _Project:
-    """One project of the closure. `group`: as the source itself has it, or made for it; `named`: the source itself has it.
+    """One project of the closure. `group`: as the source itself has it, or made for it; `named`:
+    the source itself has it.
 
-    `chain`: why it is looked at. `met`: by requirement, the versions that satisfy it. `requires`: by file. `followed`: by file, the extras
-    with which its requirements were passed on. `own_extras`: by version, what a release requires of itself (`foo[all]` needs `foo[a,b]`).
+    `chain`: why it is looked at. `met`: by requirement, the versions that satisfy it. `requires`:
+    by file. `followed`: by file, the extras with which its requirements were passed on.
+    `own_extras`: by version, what a release requires of itself (`foo[all]` needs `foo[a,b]`).
     `withdrawn`: the index lacks what `requirements` or `files` name.
     """
 
@@ -82,7 +114,14 @@ class _Project:
     @property
     def demands(self) -> tuple[Demand, ...]:
         ordered = sorted(self.required.items())
-        return tuple(Demand(text, one.dependency.specifiers, tuple(f"{by} {one.by[by]}" for by in sorted(one.by))) for text, one in ordered)
+        return tuple(
+            Demand(
+                text,
+                one.dependency.specifiers,
+                tuple(f"{by} {one.by[by]}" for by in sorted(one.by)),
+            )
+            for text, one in ordered
+        )
 
 
 class Closure:
@@ -98,13 +137,17 @@ class Closure:
         self._each_python = [Interpreters([text]) for text in self._python_texts]
         self._roots = Roots(self._options, self._environments)
         self._projects: dict[str, _Project] = {}
-        self._aside: dict[str, Group | None] = {}  # projects that are not looked at, and what is declared of them
+        self._aside: dict[
+            str, Group | None
+        ] = {}  # projects that are not looked at, and what is declared of them
         self._files = asyncio.Semaphore(_FILES)
         for group in start:
             if group.refused or self._is_elsewhere(group.name):
                 self._aside[group.name] = group
             else:
-                self._projects[group.name] = _Project(group, True, f"{call.repository.name}'s {self._roots.origin(group.name)}")
+                self._projects[group.name] = _Project(
+                    group, True, f"{call.repository.name}'s {self._roots.origin(group.name)}"
+                )
 
     async def groups(self) -> AsyncIterator[Group]:
         """Every group of the source, with what `annotated` needs as its `data`."""
@@ -112,21 +155,35 @@ class Closure:
         while wave:
             pages = asyncio.Semaphore(_PAGES)
             await _together(self._examine(self._projects[name], pages) for name in wave)
-            wave = sorted({target for name in wave for target in self._pass_on(self._projects[name])})
+            wave = sorted(
+                {target for name in wave for target in self._pass_on(self._projects[name])}
+            )
             self._let_go()
-        failures = {name: failure for name, project in self._projects.items() if (failure := project.failure or self._unavailable(project))}
-        complete = not any(self._stays(project, failures.get(project.name)) for project in self._projects.values())
+        failures = {
+            name: failure
+            for name, project in self._projects.items()
+            if (failure := project.failure or self._unavailable(project))
+        }
+        complete = not any(
+            self._stays(project, failures.get(project.name)) for project in self._projects.values()
+        )
         if not complete:
             self._call.incomplete()
         for name in sorted(self._projects.keys() | self._aside.keys()):
-            group = self._aside[name] if name in self._aside else self._declared(self._projects[name], failures.get(name), complete)
+            group = (
+                self._aside[name]
+                if name in self._aside
+                else self._declared(self._projects[name], failures.get(name), complete)
+            )
             if group is not None:
                 yield group
 
     # Looking at one project
 
     async def _examine(self, project: _Project, pages: asyncio.Semaphore) -> None:
-        """Read what is not known yet of a project, decide on its files, and read what those require."""
+        """Read what is not known yet of a project, decide on its files, and read what those
+        require.
+        """
         if project.gone or project.unread:
             return
         async with pages:
@@ -134,10 +191,15 @@ class Closure:
                 if project.units is None:
                     project.validator, units = await self._load(project.group)
                     project.units = [unit for unit in units if unit.type == DISTRIBUTION]
-                    project.withdrawn = unanswered(self._call, project.name, project.units) is not None
+                    project.withdrawn = (
+                        unanswered(self._call, project.name, project.units) is not None
+                    )
                 await self._decide(project, project.units)
             except Gone as gone:
-                project.gone, project.withdrawn = gone, not isinstance(absence(self._call, project.name, gone), Gone)
+                project.gone, project.withdrawn = (
+                    gone,
+                    not isinstance(absence(self._call, project.name, gone), Gone),
+                )
             except Malformed:
                 project.unread = True  # `read` finds the same, says so, and has the page forgotten
             except _FAILURES as error:
@@ -149,14 +211,23 @@ class Closure:
             if text not in project.met:
                 project.met[text] = releases.meeting(one.dependency.specifiers)
         wanted = frozenset[str]().union(*project.met.values())
-        marked = [pulled_in(unit, ["required"]) if unit.metadata["version"] in wanted and releases.runs(unit) else unit for unit in units]
+        marked = [
+            pulled_in(unit, ["required"])
+            if unit.metadata["version"] in wanted and releases.runs(unit)
+            else unit
+            for unit in units
+        ]
         marked = await with_evidence(self._call, project.name, marked)
         left_out = None
-        while left_out != len(project.unreadable):  # `latest` and its like let others in for those that cannot be read
+        while left_out != len(
+            project.unreadable
+        ):  # `latest` and its like let others in for those that cannot be read
             left_out = len(project.unreadable)
             known = [unit for unit in marked if unit.key not in project.unreadable]
-            decisions = Distribution.select(project.name, known, self._options, self._call.filters, self._call.now)
-            project.accepted = [one.unit for one in decisions if one.accepted]
+            decisions = Distribution.select(
+                project.name, known, self._options, self._call.filters, self._call.now
+            )
+            project.accepted = [decision.unit for decision in decisions if decision.accepted]
             await self._read_requirements(project)
 
     async def _read_requirements(self, project: _Project) -> None:
@@ -170,7 +241,9 @@ class Closure:
             if unit.key in problems:
                 self._without_requirements(project, unit, problems[unit.key])
 
-    async def _read(self, project: _Project, units: Sequence[Unit], problems: dict[str, Exception]) -> None:
+    async def _read(
+        self, project: _Project, units: Sequence[Unit], problems: dict[str, Exception]
+    ) -> None:
         """What files of the same metadata require."""
         async with self._files:
             try:
@@ -181,21 +254,34 @@ class Closure:
                 project.requires.update(dict.fromkeys((unit.key for unit in units), found))
 
     def _without_requirements(self, project: _Project, unit: Unit, problem: Exception) -> None:
-        """A wheel says what its release requires, as the sdist does that it was built of (PEP 643). Otherwise nobody knows."""
+        """A wheel says what its release requires, as the sdist does that it was built of (PEP 643).
+        Otherwise nobody knows.
+        """
         version = unit.metadata["version"]
-        sibling = any(other.metadata["version"] == version and other.key in project.requires for other in project.accepted)
+        sibling = any(
+            other.metadata["version"] == version and other.key in project.requires
+            for other in project.accepted
+        )
         lenient = isinstance(problem, UnreadableMetadata) and self._options.legacy == "allow"
-        if lenient or (sibling and unit.metadata["packageType"] == SDIST and isinstance(problem, UnreadableMetadata | Malformed)):
+        if lenient or (
+            sibling
+            and unit.metadata["packageType"] == SDIST
+            and isinstance(problem, UnreadableMetadata | Malformed)
+        ):
             project.requires[unit.key] = ()
         elif isinstance(problem, UnreadableMetadata):
-            project.unreadable[unit.key] = f"its dependencies are unknown: {problem} (`legacy: allow` takes it without them)"
+            project.unreadable[unit.key] = (
+                f"its dependencies are unknown: {problem} (`legacy: allow` takes it without them)"
+            )
         else:
             project.failure, project.unread = _failure(unit.key, problem), True
 
     # Passing on what it requires
 
     def _pass_on(self, project: _Project) -> Iterator[str]:
-        """Ask other projects for what the files require; yields those of which that is something new."""
+        """Ask other projects for what the files require; yields those of which that is something
+        new.
+        """
         for unit in project.accepted:
             extras = self._extras(project, unit)
             known = project.followed.get(unit.key)
@@ -206,24 +292,38 @@ class Closure:
             if self._environments and not environments:
                 continue
             for dependency in project.requires.get(unit.key, ()):
-                if marker_holds(dependency.marker or None, environments, extras) and self._require(project, unit, dependency):
+                if marker_holds(dependency.marker or None, environments, extras) and self._require(
+                    project, unit, dependency
+                ):
                     yield dependency.project
         project.accepted = []
 
     def _extras(self, project: _Project, unit: Unit) -> frozenset[str] | None:
-        """The extras with which a file is asked for; None where it came in, and nobody asks for it in the declared environments."""
+        """The extras with which a file is asked for; None where it came in, and nobody asks for it
+        in the declared environments.
+        """
         version = unit.metadata["version"]
         asked = self._roots.extras(project.name, unit) if project.named else None
-        required = [project.required[text].dependency.extras for text, versions in project.met.items() if version in versions]
+        required = [
+            project.required[text].dependency.extras
+            for text, versions in project.met.items()
+            if version in versions
+        ]
         if asked is None and not required:
             return None
-        return frozenset(project.own_extras.get(version, ())).union(asked or (), *required, project.followed.get(unit.key, ()))
+        return frozenset(project.own_extras.get(version, ())).union(
+            asked or (), *required, project.followed.get(unit.key, ())
+        )
 
     def _environments_of(self, unit: Unit) -> list[Mapping[str, str]]:
         """Those of the declared environments whose Python can run the file."""
         required = unit.metadata.get("requiresPython")
         pairs = zip(self._environments, self._each_python, strict=True)
-        return [environment for environment, python in pairs if required is None or python.find(required) is not None]
+        return [
+            environment
+            for environment, python in pairs
+            if required is None or python.find(required) is not None
+        ]
 
     def _require(self, project: _Project, unit: Unit, dependency: Dependency) -> bool:
         """Note one requirement of a file. Returns whether it is something new."""
@@ -239,7 +339,11 @@ class Closure:
         known = target.required.get(dependency.text)
         one = known or target.required.setdefault(dependency.text, _Required(dependency))
         if one.by.get(project.name) != version:
-            one.by[project.name] = max(version, one.by.get(project.name, version), key=lambda text: parse_version(text) or _OLDEST)
+            one.by[project.name] = max(
+                version,
+                one.by.get(project.name, version),
+                key=lambda text: parse_version(text) or _OLDEST,
+            )
         return known is None
 
     def _target(self, name: str, chain: str) -> _Project | None:
@@ -252,11 +356,15 @@ class Closure:
             self._aside[name] = None  # what is excluded here may come from another source
             return None
         group = Group(name, shared=bool(self._options.shared.about(name)))
-        self._projects[name] = _Project(group, False, chain if len(chain) <= _LONGEST else f"{chain[:_LONGEST]} ...")
+        self._projects[name] = _Project(
+            group, False, chain if len(chain) <= _LONGEST else f"{chain[:_LONGEST]} ..."
+        )
         return self._projects[name]
 
     def _is_elsewhere(self, name: str) -> bool:
-        """Does an earlier source have the name? Then what it has is what everybody gets, and nobody here is asked about it."""
+        """Does an earlier source have the name? Then what it has is what everybody gets, and nobody
+        here is asked about it.
+        """
         return self._call.taken(name) and not self._options.shared.about(name)
 
     def _let_go(self) -> None:
@@ -268,16 +376,25 @@ class Closure:
     # What is declared
 
     def _stays(self, project: _Project, failure: Exception | None) -> bool:
-        """Will `read` fail? Then what is committed of the project stays, and nobody knows what that requires."""
-        return project.unread or project.withdrawn or (failure is not None and not isinstance(failure, Gone))
+        """Will `read` fail? Then what is committed of the project stays, and nobody knows what that
+        requires.
+        """
+        return (
+            project.unread
+            or project.withdrawn
+            or (failure is not None and not isinstance(failure, Gone))
+        )
 
     def _declared(self, project: _Project, failure: Exception | None, complete: bool) -> Group:
         pulled = Pulled(project.demands, self._python_texts, dict(project.unreadable), failure)
-        validator = None if failure or project.unread else self._validator(project, pulled, complete)
+        validator = (
+            None if failure or project.unread else self._validator(project, pulled, complete)
+        )
         return msgspec.structs.replace(project.group, validator=validator, data=pulled)
 
     def _validator(self, project: _Project, pulled: Pulled, complete: bool) -> str:
-        """A page's validator, or a serial in its place, tells when the page changes; what is required of the project changes by itself.
+        """A page's validator, or a serial in its place, tells when the page changes; what is
+        required of the project changes by itself.
 
         What an incomplete closure found is decided again by the next one.
         """
@@ -291,12 +408,21 @@ class Closure:
         """Why what is required of the project cannot be had."""
         if project.gone:
             return self._missing(project, project.gone)
-        unmet = [text for text in sorted(project.required) if text in project.met and not project.met[text]]
+        unmet = [
+            text
+            for text in sorted(project.required)
+            if text in project.met and not project.met[text]
+        ]
         if not unmet:
             return None
-        others = f", and {len(unmet) - 1} more of its requirements are not met" if len(unmet) > 1 else ""
+        others = (
+            f", and {len(unmet) - 1} more of its requirements are not met" if len(unmet) > 1 else ""
+        )
         runs = " that runs on a declared Python" if self._pythons else ""
-        return Refused(f"{self._required(project, unmet[0])}: the index has no such release{runs}{others}", hint=_HINT)
+        return Refused(
+            f"{self._required(project, unmet[0])}: the index has no such release{runs}{others}",
+            hint=_HINT,
+        )
 
     def _missing(self, project: _Project, gone: Gone) -> Exception:
         if project.named or not project.required:
@@ -312,13 +438,18 @@ class Closure:
         return f"{text} is required by {requirer} {version} <- {self._projects[requirer].chain}"
 
 
-_HINT: Final = "`exclude` the project where it comes from elsewhere, or leave out the releases that require it"
+_HINT: Final = (
+    "`exclude` the project where it comes from elsewhere, or leave out the releases that require it"
+)
 
 
 def _failure(filename: str, problem: Exception) -> Exception:
     """The same kind of error: what the loop does about it depends on that."""
     if isinstance(problem, Malformed | Gone):
-        return Malformed(f"`{filename}`: what it requires cannot be read: {problem}", hint=getattr(problem, "hint", None))
+        return Malformed(
+            f"`{filename}`: what it requires cannot be read: {problem}",
+            hint=getattr(problem, "hint", None),
+        )
     return problem
 
 

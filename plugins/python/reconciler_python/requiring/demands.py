@@ -22,7 +22,9 @@ _TOLD: Final = 20  # requirers that are named for one file
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """A requirement on a project: `text` (`werkzeug>=3.0`), and the releases that have it (`flask 3.0.3`), the newest of each project."""
+    """A requirement on a project: `text` (`werkzeug>=3.0`), and the releases that have it (`flask
+    3.0.3`), the newest of each project.
+    """
 
     text: str
     specifiers: SpecifierSet
@@ -33,8 +35,8 @@ class Demand:
 class Pulled:
     """What the closure found out about one project; a group's `data`.
 
-    `pythons`: of the declared environments, empty for all. `unreadable`: files whose dependencies cannot be known, with the reason.
-    `failure`: why the project cannot be read.
+    `pythons`: of the declared environments, empty for all. `unreadable`: files whose dependencies
+    cannot be known, with the reason. `failure`: why the project cannot be read.
     """
 
     demands: tuple[Demand, ...] = ()
@@ -43,8 +45,15 @@ class Pulled:
     failure: Exception | None = None
 
     def digest(self, *more: str) -> str:
-        """Changes whenever another file may be pulled in or refused; who asks for it makes no difference."""
-        said = [sorted({str(one.specifiers) for one in self.demands}), self.pythons, sorted(self.unreadable.items()), more]
+        """Changes whenever another file may be pulled in or refused; who asks for it makes no
+        difference.
+        """
+        said = [
+            sorted({str(demand.specifiers) for demand in self.demands}),
+            self.pythons,
+            sorted(self.unreadable.items()),
+            more,
+        ]
         return hashlib.sha256(msgspec.json.encode(said)).hexdigest()
 
 
@@ -67,14 +76,24 @@ class Releases:
         return self._pythons is None or required is None or self._pythons.find(required) is not None
 
     def meeting(self, specifiers: SpecifierSet) -> frozenset[str]:
-        """The versions that satisfy a dependency; as for pip, pre-releases where the specifier names one, or where nothing else satisfies it."""
-        return frozenset(text for version in specifiers.filter(self._versions) for text in self._versions[version])
+        """The versions that satisfy a dependency; as for pip, pre-releases where the specifier
+        names one, or where nothing else satisfies it.
+        """
+        return frozenset(
+            text
+            for version in specifiers.filter(self._versions)
+            for text in self._versions[version]
+        )
 
 
-def annotated(units: Sequence[Unit], pulled: Pulled | None, refuse: Callable[[str, str], None]) -> list[Unit]:
-    """The units, those that somebody requires with `_pulledBy`: the requirements that they satisfy (`flask 3.0.3 requires werkzeug>=3.0`).
+def annotated(
+    units: Sequence[Unit], pulled: Pulled | None, refuse: Callable[[str, str], None]
+) -> list[Unit]:
+    """The units, those that somebody requires with `_pulledBy`: the requirements that they satisfy
+    (`flask 3.0.3 requires werkzeug>=3.0`).
 
-    `refuse(filename, reason)` is told about those that are left out, since nobody knows what they require.
+    `refuse(filename, reason)` is told about those that are left out, since nobody knows what they
+    require.
     """
     if pulled is None:
         return list(units)
@@ -98,7 +117,13 @@ def pulled_in(unit: Unit, reasons: Sequence[str]) -> Unit:
 
 
 def _explained(unit: Unit, reasons: Mapping[str, Sequence[str]], releases: Releases) -> Unit:
-    if unit.type != DISTRIBUTION or unit.metadata["version"] not in reasons or not releases.runs(unit):
+    if (
+        unit.type != DISTRIBUTION
+        or unit.metadata["version"] not in reasons
+        or not releases.runs(unit)
+    ):
         return unit
     found = reasons[unit.metadata["version"]]
-    return pulled_in(unit, found if len(found) <= _TOLD else [*found[:_TOLD], f"and {len(found) - _TOLD} more"])
+    return pulled_in(
+        unit, found if len(found) <= _TOLD else [*found[:_TOLD], f"and {len(found) - _TOLD} more"]
+    )

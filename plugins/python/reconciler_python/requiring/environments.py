@@ -1,7 +1,8 @@
 """Environment markers (PEP 508): do they hold in one of the environments that a source declares?
 
-An environment need not say everything. What it does not say counts as true, so that nothing is left out which somebody
-may need; without any environment that is so for every comparison but those about extras, which are always exact.
+An environment need not say everything. What it does not say counts as true, so that nothing is left
+out which somebody may need; without any environment that is so for every comparison but those about
+extras, which are always exact.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ _SYSTEMS: Final = {"linux": "Linux", "darwin": "Darwin", "win32": "Windows"}
 _PLATFORMS: Final = {system: platform for platform, system in _SYSTEMS.items()}
 _IMPLEMENTATIONS: Final = {"cpython": "CPython", "pypy": "PyPy", "graalpy": "GraalVM"}
 
-# A marker is turned into its normal text by `str`: values in quotes, variables under their names of today, one space between.
+# A marker is turned into its normal text by `str`: values in quotes, variables under their names of
+# today, one space between.
 _OPERAND = r"""(?:"[^"]*"|'[^']*'|[a-z_]+)"""
 _COMPARISON = re.compile(rf"({_OPERAND}) (?:===|~=|==|!=|<=|>=|<|>|not in|in) ({_OPERAND})")
 _ABOUT_EXTRAS: Final = frozenset({"extra", "extras", "dependency_groups"})
@@ -34,27 +36,44 @@ _HOLDS: Final = 'extra != "?"'  # no extra's name
 
 
 class MarkerEnvironment(Options):
-    """An environment under its marker variables (PEP 508). What is left out counts as true wherever a marker asks for it."""
+    """An environment under its marker variables (PEP 508). What is left out counts as true wherever
+    a marker asks for it.
+    """
 
     model_config = ConfigDict(alias_generator=None)
 
     python_version: str = Field(description="`3.12`.")
-    python_full_version: str | None = Field(default=None, description="`3.12.4`; by default the first of `python_version`.")
+    python_full_version: str | None = Field(
+        default=None, description="`3.12.4`; by default the first of `python_version`."
+    )
     sys_platform: str | None = Field(default=None, description="`linux`, `darwin`, `win32` ...")
-    platform_system: str | None = Field(default=None, description="`Linux`, `Darwin`, `Windows` ...")
+    platform_system: str | None = Field(
+        default=None, description="`Linux`, `Darwin`, `Windows` ..."
+    )
     os_name: str | None = Field(default=None, description="`posix` or `nt`.")
-    platform_machine: str | None = Field(default=None, description="`x86_64`, `aarch64`, `arm64`, `AMD64` ...; by default any.")
+    platform_machine: str | None = Field(
+        default=None, description="`x86_64`, `aarch64`, `arm64`, `AMD64` ...; by default any."
+    )
     platform_release: str | None = Field(default=None, description="By default any.")
     platform_version: str | None = Field(default=None, description="By default any.")
-    platform_python_implementation: str | None = Field(default=None, description="`CPython`, `PyPy`; by default `CPython`.")
-    implementation_name: str | None = Field(default=None, description="`cpython`, `pypy`; by default `cpython`.")
-    implementation_version: str | None = Field(default=None, description="By default that of Python.")
+    platform_python_implementation: str | None = Field(
+        default=None, description="`CPython`, `PyPy`; by default `CPython`."
+    )
+    implementation_name: str | None = Field(
+        default=None, description="`cpython`, `pypy`; by default `cpython`."
+    )
+    implementation_version: str | None = Field(
+        default=None, description="By default that of Python."
+    )
 
     @model_validator(mode="after")
     def _complete(self) -> MarkerEnvironment:
         _check_python(self.python_version, self.python_full_version)
         if self.sys_platform is None and self.platform_system not in _PLATFORMS:
-            raise OptionFault("an environment names its platform", hint="`sys_platform: linux` (or `darwin`, `win32`), or `platform_system: Linux`")
+            raise OptionFault(
+                "an environment names its platform",
+                hint="`sys_platform: linux` (or `darwin`, `win32`), or `platform_system: Linux`",
+            )
         return self
 
     @property
@@ -66,7 +85,9 @@ class MarkerEnvironment(Options):
         if platform in _SYSTEMS:
             derived["platform_system"] = _SYSTEMS[platform]
         full = self.python_full_version or f"{self.python_version}.0"
-        name = self.implementation_name or (self.platform_python_implementation or "cpython").lower()
+        name = (
+            self.implementation_name or (self.platform_python_implementation or "cpython").lower()
+        )
         derived |= {"python_full_version": full, "implementation_name": name}
         if name in _IMPLEMENTATIONS:
             derived["platform_python_implementation"] = _IMPLEMENTATIONS[name]
@@ -76,43 +97,66 @@ class MarkerEnvironment(Options):
 
 
 def marker_environments(options: SelectionOptions) -> list[dict[str, str]]:
-    """The environments that a source declares, by name, as marker variables; none: every environment counts."""
+    """The environments that a source declares, by name, as marker variables; none: every
+    environment counts.
+    """
     return [options.environments[name].variables for name in sorted(options.environments)]
 
 
 def python_texts(options: SelectionOptions) -> list[str]:
-    """The Pythons of these environments: `3.12`, which means every 3.12.x, or `==3.12.4` where that is said."""
+    """The Pythons of these environments: `3.12`, which means every 3.12.x, or `==3.12.4` where that
+    is said.
+    """
     declared = [options.environments[name] for name in sorted(options.environments)]
-    return [f"=={one.python_full_version}" if one.python_full_version else one.python_version for one in declared]
+    return [
+        f"=={one.python_full_version}" if one.python_full_version else one.python_version
+        for one in declared
+    ]
 
 
-def marker_holds(marker: Marker | str | None, environments: Sequence[Mapping[str, str]], extras: frozenset[str] = frozenset()) -> bool:
-    """Does the marker hold in one of the environments, with no extra or one of `extras` (normalised)? None always does.
+def marker_holds(
+    marker: Marker | str | None,
+    environments: Sequence[Mapping[str, str]],
+    extras: frozenset[str] = frozenset(),
+) -> bool:
+    """Does the marker hold in one of the environments, with no extra or one of `extras`
+    (normalised)? None always does.
 
-    Without environments: in any that there may be. A comparison that has no meaning (`platform_machine ~= "x"`) holds.
+    Without environments: in any that there may be. A comparison that has no meaning
+    (`platform_machine ~= "x"`) holds.
     """
     if marker is None:
         return True
     text = str(marker)
     if not environments:
         return _holds(text, (), extras)
-    return any(_holds(text, tuple(sorted(environment.items())), extras) for environment in environments)
+    return any(
+        _holds(text, tuple(sorted(environment.items())), extras) for environment in environments
+    )
 
 
 @lru_cache(maxsize=65536)
 def _holds(text: str, said: tuple[tuple[str, str], ...], extras: frozenset[str]) -> bool:
     environment = dict(said)
     marker = _narrowed(text, frozenset(environment))
-    known: dict[str, str | AbstractSet[str]] = {**environment, "extras": extras, "dependency_groups": frozenset[str]()}
+    known: dict[str, str | AbstractSet[str]] = {
+        **environment,
+        "extras": extras,
+        "dependency_groups": frozenset[str](),
+    }
     try:
         return any(marker.evaluate({**known, "extra": extra}) for extra in ("", *sorted(extras)))
-    except ValueError:  # it compares what cannot be compared, or a number of more digits than Python reads
+    except (
+        ValueError
+    ):  # it compares what cannot be compared, or a number of more digits than Python reads
         return True
 
 
 @lru_cache(maxsize=16384)
 def _narrowed(text: str, said: frozenset[str]) -> Marker:
-    """The marker with every comparison replaced by a true one that asks for what is not said. Raises InvalidMarker."""
+    """The marker with every comparison replaced by a true one that asks for what is not said.
+    Raises InvalidMarker.
+    """
     answerable = said | _ABOUT_EXTRAS
 
     def kept(found: re.Match[str]) -> str:
@@ -125,13 +169,22 @@ def _narrowed(text: str, said: frozenset[str]) -> Marker:
 def _check_python(version: str, full: str | None) -> None:
     if _PYTHON_VERSION.fullmatch(version) is None:
         raise OptionFault(
-            f"`{version}` is no `python_version`", hint='major and minor version in quotes, `"3.12"`; the rest belongs into `python_full_version`'
+            f"`{version}` is no `python_version`",
+            hint=(
+                'major and minor version in quotes, `"3.12"`; the rest belongs into'
+                " `python_full_version`"
+            ),
         )
     if full is None:
         return
     try:
         parsed = Version(full)
     except ValueError:
-        raise OptionFault(f"`{full}` is no `python_full_version`", hint='such as `"3.12.4"`') from None
+        raise OptionFault(
+            f"`{full}` is no `python_full_version`", hint='such as `"3.12.4"`'
+        ) from None
     if f"{parsed.major}.{parsed.minor}" != version:
-        raise OptionFault(f"`python_full_version: {full}` is no Python {version}", hint="both name the same Python")
+        raise OptionFault(
+            f"`python_full_version: {full}` is no Python {version}",
+            hint="both name the same Python",
+        )

@@ -1,7 +1,8 @@
 """Lock files of the packaging tools: each names releases, most of them files with their digests.
 
-`pylock.toml` (PEP 751), `uv.lock`, `poetry.lock`, `pdm.lock` and `Pipfile.lock`. What a lock does not take from an
-index (the project itself, directories, version control, direct URLs) is left out: no index has it.
+`pylock.toml` (PEP 751), `uv.lock`, `poetry.lock`, `pdm.lock` and `Pipfile.lock`. What a lock does
+not take from an index (the project itself, directories, version control, direct URLs) is left out:
+no index has it.
 """
 
 from __future__ import annotations
@@ -25,7 +26,16 @@ from reconciler_python.requiring.lock_tables import package_lines, parse
 from reconciler_python.requiring.requirement_files import Parsed
 from reconciler_python.requiring.requirements import LockedFile, Wanted
 
-_SIZES: Final = {"md5": 32, "sha1": 40, "sha224": 56, "sha256": 64, "sha384": 96, "sha512": 128, "blake2b": 128, "blake2s": 64}
+_SIZES: Final = {
+    "md5": 32,
+    "sha1": 40,
+    "sha224": 56,
+    "sha256": 64,
+    "sha384": 96,
+    "sha512": 128,
+    "blake2b": 128,
+    "blake2s": 64,
+}
 _DIGEST = re.compile(r"([a-z0-9]+):([0-9a-fA-F]+)")
 _QUERY = re.compile(r"[?#]")
 _CHOICE = re.compile(
@@ -44,9 +54,11 @@ class _Unreadable(ValueError):
 
 
 def read_lock(format: str, written: str, body: bytes) -> Parsed:
-    """`format`: `pylock`, `uv`, `poetry`, `pdm` or `pipenv`; `written`: how the manifest calls the file.
+    """`format`: `pylock`, `uv`, `poetry`, `pdm` or `pipenv`; `written`: how the manifest calls the
+    file.
 
-    Raises OptionFault where all of it is wrong; what is wrong with single packages is among the faults.
+    Raises OptionFault where all of it is wrong; what is wrong with single packages is among the
+    faults.
     """
     try:
         text = str(body, "utf-8-sig").replace("\r\n", "\n")
@@ -54,8 +66,12 @@ def read_lock(format: str, written: str, body: bytes) -> Parsed:
     except UnicodeDecodeError:
         raise OptionFault(f"`{written}`: its bytes are no UTF-8") from None
     except (ValueError, RecursionError) as error:
-        reason = "it is nested too deeply" if isinstance(error, RecursionError) else _shown(str(error))
-        raise OptionFault(f"`{written}` cannot be read as {'JSON' if format == 'pipenv' else 'TOML'}: {reason}") from None
+        reason = (
+            "it is nested too deeply" if isinstance(error, RecursionError) else _shown(str(error))
+        )
+        raise OptionFault(
+            f"`{written}` cannot be read as {'JSON' if format == 'pipenv' else 'TOML'}: {reason}"
+        ) from None
     if not isinstance(document, dict):
         raise OptionFault(f"`{written}` is no lock file: it holds no mapping")
     lock = _Lock(written, text)
@@ -72,10 +88,19 @@ class _Lock:
         self.parsed = Parsed()
 
     def unsupported(self, found: object, known: str, tool: str) -> OptionFault:
-        shown = "no version of its format" if found is None else f"version {_shown(str(found))} of its format"
-        return OptionFault(f"`{self.written}` states {shown}; understood is {known}", hint=f"lock again with a release of {tool} that writes it")
+        shown = (
+            "no version of its format"
+            if found is None
+            else f"version {_shown(str(found))} of its format"
+        )
+        return OptionFault(
+            f"`{self.written}` states {shown}; understood is {known}",
+            hint=f"lock again with a release of {tool} that writes it",
+        )
 
-    def packages(self, header: str, packages: Sequence[Any], read: Callable[[Any], Wanted | None]) -> None:
+    def packages(
+        self, header: str, packages: Sequence[Any], read: Callable[[Any], Wanted | None]
+    ) -> None:
         """The packages under `[[header]]`, in the order of the file."""
         numbers = package_lines(self.text, header, len(packages))
         for index, package in enumerate(packages):
@@ -93,7 +118,11 @@ class _Lock:
         try:
             wanted = read(package)
         except _Unreadable as error:
-            self.parsed.faults.append(OptionFault(f"{place}: {error}", hint="lock again: the file is not as its tool writes it"))
+            self.parsed.faults.append(
+                OptionFault(
+                    f"{place}: {error}", hint="lock again: the file is not as its tool writes it"
+                )
+            )
             return
         if wanted is not None:
             self.parsed.wanted.append(replace(wanted, place=place))
@@ -111,7 +140,10 @@ def _read_uv(lock: _Lock, document: _Table) -> None:
         if "registry" not in source:
             raise _Unreadable(f"`source` of an unknown kind: {_shown(', '.join(map(str, source)))}")
         sdist = _of(package, "sdist", dict)
-        files = [_file(one, "url", "path", "filename") for one in ([sdist] if sdist else []) + _tables(package, "wheels")]
+        files = [
+            _file(one, "url", "path", "filename")
+            for one in ([sdist] if sdist else []) + _tables(package, "wheels")
+        ]
         markers = _of(package, "resolution-markers", list) or []
         return _locked(package, files, markers)
 
@@ -133,8 +165,14 @@ def _read_poetry(lock: _Lock, document: _Table) -> None:
         markers = package.get("markers", [])
         if isinstance(markers, dict):  # by dependency group
             markers = list(markers.values())
-        release = {key: package[key] for key in ("name", "version") if key in package}  # its `extras` are those that it has, none asked for
-        return _locked(release, [_file(one, "file") for one in listed], markers if isinstance(markers, list) else [markers])
+        release = {
+            key: package[key] for key in ("name", "version") if key in package
+        }  # its `extras` are those that it has, none asked for
+        return _locked(
+            release,
+            [_file(item, "file") for item in listed],
+            markers if isinstance(markers, list) else [markers],
+        )
 
     lock.packages("package", lock.tables(document, "package"), read)
 
@@ -149,22 +187,33 @@ def _read_pdm(lock: _Lock, document: _Table) -> None:
     def read(package: _Table) -> Wanted | None:
         if any(package.get(kind) for kind in _PDM_ELSEWHERE):
             return None
-        listed = _tables(package, "files") or elsewhere.get(f"{_project(package)} {package.get('version')}", [])
+        listed = _tables(package, "files") or elsewhere.get(
+            f"{_project(package)} {package.get('version')}", []
+        )
         marker = _of(package, "marker", str)
-        return _locked(package, [_file(one, "file", "url") for one in listed], [marker] if marker else [])
+        return _locked(
+            package, [_file(item, "file", "url") for item in listed], [marker] if marker else []
+        )
 
     lock.packages("package", lock.tables(document, "package"), read)
 
 
 def _read_pylock(lock: _Lock, document: _Table) -> None:
-    from packaging.pylock import Package, Pylock, PylockUnsupportedVersionError, PylockValidationError  # only who has such a file pays for it
+    from packaging.pylock import (
+        Package,
+        Pylock,
+        PylockUnsupportedVersionError,
+        PylockValidationError,
+    )  # only who has such a file pays for it
 
     try:
         packages = Pylock.from_dict(document).packages
     except PylockUnsupportedVersionError:
         raise lock.unsupported(document.get("lock-version"), "version 1", "your tool") from None
     except (PylockValidationError, ValueError, RecursionError) as error:
-        raise OptionFault(f"`{lock.written}` is no PEP 751 lock file: {_shown(str(error))}") from None
+        raise OptionFault(
+            f"`{lock.written}` is no PEP 751 lock file: {_shown(str(error))}"
+        ) from None
 
     def read(package: Package) -> Wanted | None:
         try:
@@ -175,7 +224,10 @@ def _read_pylock(lock: _Lock, document: _Table) -> None:
             raise _Unreadable(_shown(str(error))) from None
         if not files:
             return None
-        table = {"name": package.name, "version": None if package.version is None else str(package.version)}
+        table = {
+            "name": package.name,
+            "version": None if package.version is None else str(package.version),
+        }
         return _locked(table, files, [] if package.marker is None else [str(package.marker)])
 
     lock.packages("packages", packages, read)
@@ -198,13 +250,19 @@ def _read_pipenv(lock: _Lock, document: _Table) -> None:
         hashes = _of(entry, "hashes", list) or []
         marker = _of(entry, "markers", str)
         version = (_of(entry, "version", str) or "*").removeprefix("==")
-        files = [LockedFile("", (_digest(one),)) for one in hashes]
-        return _locked({**entry, "version": None if version == "*" else version}, files, [marker] if marker else [])
+        files = [LockedFile("", (_digest(digest),)) for digest in hashes]
+        return _locked(
+            {**entry, "version": None if version == "*" else version},
+            files,
+            [marker] if marker else [],
+        )
 
     for category, entries in document.items():
         if category == "_meta":
             continue
-        if not isinstance(entries, dict) or not all(isinstance(entry, dict) for entry in entries.values()):
+        if not isinstance(entries, dict) or not all(
+            isinstance(entry, dict) for entry in entries.values()
+        ):
             raise OptionFault(f"`{lock.written}`: its `{_shown(category)}` is no object of objects")
         for name, entry in entries.items():
             lock.add(numbers.get(name), {**entry, "name": name}, read)
@@ -220,10 +278,16 @@ _READERS: Final[Mapping[str, Callable[[_Lock, _Table], None]]] = {
 
 
 def _locked(package: _Table, files: list[LockedFile], markers: list[Any]) -> Wanted:
-    """With files these alone decide, else the version does. `markers`: texts of which one must hold; none always does."""
+    """With files these alone decide, else the version does. `markers`: texts of which one must
+    hold; none always does.
+    """
     project = _project(package)
     version = _of(package, "version", str)
-    extras = frozenset(canonicalize_name(extra) for extra in _of(package, "extras", list) or [] if isinstance(extra, str))
+    extras = frozenset(
+        canonicalize_name(extra)
+        for extra in _of(package, "extras", list) or []
+        if isinstance(extra, str)
+    )
     text = project if version is None else f"{project}=={version}"
     if not all(isinstance(marker, str) for marker in markers):
         raise _Unreadable(f"`{_shown(' or '.join(map(str, markers)))}` is no environment marker")
@@ -231,7 +295,9 @@ def _locked(package: _Table, files: list[LockedFile], markers: list[Any]) -> Wan
         specifiers = None if files or version is None else SpecifierSet(f"=={Version(version)}")
     except ValueError:
         raise _Unreadable(f"`{_shown(text)}`: that is no version") from None
-    return Wanted(project, _shown(text), "", specifiers, _marker(tuple(markers)), extras, tuple(files))
+    return Wanted(
+        project, _shown(text), "", specifiers, _marker(tuple(markers)), extras, tuple(files)
+    )
 
 
 def _project(package: _Table) -> str:
@@ -243,7 +309,9 @@ def _project(package: _Table) -> str:
 
 
 def _file(table: _Table, *places: str) -> LockedFile:
-    """Named by the first of `places` that it has: a filename, a path or a URL. With its digest, where there is one."""
+    """Named by the first of `places` that it has: a filename, a path or a URL. With its digest,
+    where there is one.
+    """
     where = ""
     for key in places:
         where = table.get(key, "")
@@ -256,7 +324,9 @@ def _file(table: _Table, *places: str) -> LockedFile:
     digest = table.get("hash")
     if digest is None and not where:
         raise _Unreadable("a file has neither a name nor a digest")
-    return LockedFile(unquote(where) if "%" in where else where, () if digest is None else (_digest(digest),))
+    return LockedFile(
+        unquote(where) if "%" in where else where, () if digest is None else (_digest(digest),)
+    )
 
 
 def _digest(text: object) -> tuple[str, str]:
@@ -268,7 +338,11 @@ def _digest(text: object) -> tuple[str, str]:
 
 def _digests(hashes: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     """Those that can be compared, sha256 first; there must be one."""
-    found = [_digest(f"{algorithm}:{value}") for algorithm, value in hashes.items() if algorithm in _SIZES]
+    found = [
+        _digest(f"{algorithm}:{value}")
+        for algorithm, value in hashes.items()
+        if algorithm in _SIZES
+    ]
     if not found:
         raise _Unreadable(f"a file has digests of unknown kinds only: {_shown(', '.join(hashes))}")
     return tuple(sorted(found, key=lambda digest: digest[0] != "sha256"))
@@ -276,7 +350,9 @@ def _digests(hashes: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
 
 @lru_cache(maxsize=1024)
 def _marker(texts: tuple[str, ...]) -> Marker | None:
-    """One marker that says: one of these holds. Whatever somebody may choose of extras and dependency groups counts as chosen."""
+    """One marker that says: one of these holds. Whatever somebody may choose of extras and
+    dependency groups counts as chosen.
+    """
     if not texts or not all(texts):
         return None
     try:
@@ -289,7 +365,9 @@ def _marker(texts: tuple[str, ...]) -> Marker | None:
 def _of(table: _Table, key: str, kind: type[Any]) -> Any:
     value = table.get(key)
     if value is not None and not isinstance(value, kind):
-        raise _Unreadable(f"`{key}` is no {kind.__name__.replace('dict', 'table').replace('str', 'text')}")
+        raise _Unreadable(
+            f"`{key}` is no {kind.__name__.replace('dict', 'table').replace('str', 'text')}"
+        )
     return value
 
 
@@ -307,11 +385,15 @@ def _by_name(files: object) -> dict[str, list[Any]]:
     found = {}
     for key, listed in files.items():
         name, space, version = key.partition(" ")
-        if isinstance(listed, list) and all(isinstance(one, dict) for one in listed):
+        if isinstance(listed, list) and all(isinstance(item, dict) for item in listed):
             found[f"{project_name(name) or name}{space}{version}"] = listed
     return found
 
 
 def _shown(text: str) -> str:
-    plain = text if text.isprintable() else "".join(letter if letter.isprintable() else " " for letter in text)
+    plain = (
+        text
+        if text.isprintable()
+        else "".join(letter if letter.isprintable() else " " for letter in text)
+    )
     return plain if len(plain) <= 200 else f"{plain[:200]}..."

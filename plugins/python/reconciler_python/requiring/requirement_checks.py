@@ -1,4 +1,6 @@
-"""What a source asks for and its index does not have: an error of that project, which keeps what it has."""
+"""What a source asks for and its index does not have: an error of that project, which keeps what it
+has.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +18,14 @@ _NAMED: Final = 3  # versions and files that a message names
 _NOTHING: Final[Mapping[str, str]] = {}
 
 
-def unanswered(call: ImporterCall, project: str, units: Iterable[Unit], kept_out: Mapping[str, str] = _NOTHING) -> Malformed | None:
-    """The first thing that `requirements` or `files` name and that is not among `units`: all that the index offers, before any rule.
+def unanswered(
+    call: ImporterCall, project: str, units: Iterable[Unit], kept_out: Mapping[str, str] = _NOTHING
+) -> Malformed | None:
+    """The first thing that `requirements` or `files` name and that is not among `units`: all that
+    the index offers, before any rule.
 
-    `kept_out`: reasons by filename, of what could not become a unit. Of a name that an earlier source owns nothing is missed here.
+    `kept_out`: reasons by filename, of what could not become a unit. Of a name that an earlier
+    source owns nothing is missed here.
     """
     options: SelectionOptions = call.options
     if not (options.requirements or options.files) or call.taken(project):
@@ -33,7 +39,9 @@ def unanswered(call: ImporterCall, project: str, units: Iterable[Unit], kept_out
 
 
 def absence(call: ImporterCall, project: str, gone: Gone) -> Exception:
-    """What it means that the index has no such project: nothing has gone where its releases are asked for one by one."""
+    """What it means that the index has no such project: nothing has gone where its releases are
+    asked for one by one.
+    """
     options: SelectionOptions = call.options
     if isinstance(gone, Withdrawn) or call.taken(project):
         return gone
@@ -42,47 +50,84 @@ def absence(call: ImporterCall, project: str, gone: Gone) -> Exception:
     if not wanted and not selectors:
         return gone
     asked = f"{wanted[0].place}: `{wanted[0].text}`" if wanted else _entry(selectors[0])
-    return Malformed(f"{asked}: the index has no such project ({gone})", hint=f"is the name right? {_elsewhere(project)}")
+    return Malformed(
+        f"{asked}: the index has no such project ({gone})",
+        hint=f"is the name right? {_elsewhere(project)}",
+    )
 
 
-def _without_digest(requirements: Requirements, project: str, units: Sequence[Unit]) -> Malformed | None:
+def _without_digest(
+    requirements: Requirements, project: str, units: Sequence[Unit]
+) -> Malformed | None:
     missing = requirements.missing(project, units)
     if not missing:
         return None
     digest, wanted = missing[0]
     more = f", nor {len(missing) - 1:,} more of those asked for" if len(missing) > 1 else ""
     return Malformed(
-        f"`{project}`: the index offers no file with the digest {digest} of `{wanted.text}` ({wanted.place}){more}",
+        f"`{project}`: the index offers no file with the digest {digest} of `{wanted.text}`"
+        f" ({wanted.place}){more}",
         hint=f"lock again against this index; {_elsewhere(project)}",
     )
 
 
-def _unmet(requirements: Requirements, project: str, units: Sequence[Unit], kept_out: Mapping[str, str]) -> Malformed | None:
+def _unmet(
+    requirements: Requirements, project: str, units: Sequence[Unit], kept_out: Mapping[str, str]
+) -> Malformed | None:
     unmet = requirements.unmet(project, units)
     if not unmet:
         return None
     why, hint = _why(unmet[0], project, units, kept_out)
-    more = f"; nor has it anything for {len(unmet) - 1:,} more of the requirements on {project}" if len(unmet) > 1 else ""
-    return Malformed(f"{unmet[0].place}: `{unmet[0].text}`: {why}{more}", hint=hint or f"require a release that the index has; {_elsewhere(project)}")
+    more = (
+        f"; nor has it anything for {len(unmet) - 1:,} more of the requirements on {project}"
+        if len(unmet) > 1
+        else ""
+    )
+    return Malformed(
+        f"{unmet[0].place}: `{unmet[0].text}`: {why}{more}",
+        hint=hint or f"require a release that the index has; {_elsewhere(project)}",
+    )
 
 
-def _why(wanted: Wanted, project: str, units: Sequence[Unit], kept_out: Mapping[str, str]) -> tuple[str, str]:
+def _why(
+    wanted: Wanted, project: str, units: Sequence[Unit], kept_out: Mapping[str, str]
+) -> tuple[str, str]:
     """Why nothing answers a requirement; and a hint, where there is a better one than the usual."""
     fitting = [unit for unit in units if wanted.contains(unit.metadata["version"])]
     if fitting and wanted.files:
         named = replace(wanted, specifiers=None)
-        others = sorted(unit.metadata["version"] for unit in units if named.means(unit.metadata["version"], unit.key, unit.artifacts))
-        return (f"the digests are those of another release: {_few(others)}", "") if others else ("the index has none of its files", "")
+        others = sorted(
+            unit.metadata["version"]
+            for unit in units
+            if named.means(unit.metadata["version"], unit.key, unit.artifacts)
+        )
+        return (
+            (f"the digests are those of another release: {_few(others)}", "")
+            if others
+            else ("the index has none of its files", "")
+        )
     if fitting:
-        return f"the index has no {' or '.join(sorted(wanted.package_types or ()))} of it", "`--only-binary` and `--no-binary` leave the others out"
+        return (
+            f"the index has no {' or '.join(sorted(wanted.package_types or ()))} of it",
+            "`--only-binary` and `--no-binary` leave the others out",
+        )
     final = replace(wanted, prereleases=True)
     early = [unit.metadata["version"] for unit in units if final.contains(unit.metadata["version"])]
     if early:
-        hint = f"name one in the requirement (`{project}=={early[-1]}`), or say `--pre` in a requirements file"
+        hint = (
+            f"name one in the requirement (`{project}=={early[-1]}`), or say `--pre` in a"
+            " requirements file"
+        )
         return f"only pre-releases match: {_few(early)}", hint
     if kept_out:
         key = min(kept_out)
-        return f"the index has no such release that may come in; of {len(kept_out):,} kept out: `{key}`: {kept_out[key]}", ""
+        return (
+            (
+                f"the index has no such release that may come in; of {len(kept_out):,} kept out:"
+                f" `{key}`: {kept_out[key]}"
+            ),
+            "",
+        )
     return "the index has no such release" if units else "the index has no files of it", ""
 
 
@@ -92,7 +137,10 @@ def _unlisted(options: SelectionOptions, project: str, units: Sequence[Unit]) ->
         if any(options.included.concerns(name) or options.required.about(name) for name in others):
             continue  # it may be a file of theirs
         if not any(selector.means(unit.metadata["version"], unit.key) for unit in units):
-            return Malformed(f"{_entry(selector)}: the index has no such file", hint=f"name a file that the index lists; {_elsewhere(project)}")
+            return Malformed(
+                f"{_entry(selector)}: the index has no such file",
+                hint=f"name a file that the index lists; {_elsewhere(project)}",
+            )
     return None
 
 
@@ -110,4 +158,6 @@ def _elsewhere(project: str) -> str:
 
 def _few(texts: Sequence[str]) -> str:
     known = list(dict.fromkeys(texts))
-    return ", ".join(known[:_NAMED]) + (f" and {len(known) - _NAMED:,} more" if len(known) > _NAMED else "")
+    return ", ".join(known[:_NAMED]) + (
+        f" and {len(known) - _NAMED:,} more" if len(known) > _NAMED else ""
+    )

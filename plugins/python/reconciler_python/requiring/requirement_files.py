@@ -1,7 +1,8 @@
-"""Requirements files and what `pip freeze` writes: lines into requirements, constraints and the options that select.
+"""Requirements files and what `pip freeze` writes: lines into requirements, constraints and the
+options that select.
 
-requirement_lines .. the text of one file -> its logical lines
-here ............... the lines of a file, and of the files that it names, -> `Wanted`
+requirement_lines .. the text of one file -> its logical lines here ............... the lines of a
+file, and of the files that it names, -> `Wanted`
 """
 
 from __future__ import annotations
@@ -23,16 +24,33 @@ from reconciler_python.requiring.requirements import LockedFile, Wanted, narrowe
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _DIRECT = re.compile(r"[A-Za-z0-9._-]+\s*(?:\[[^\]]*\])?\s*@")
-_ARCHIVES: Final = (".whl", ".zip", ".gz", ".tgz", ".tar", ".bz2", ".tbz", ".xz", ".txz", ".lzma", ".tlz", ".lz")
+_ARCHIVES: Final = (
+    ".whl",
+    ".zip",
+    ".gz",
+    ".tgz",
+    ".tar",
+    ".bz2",
+    ".tbz",
+    ".xz",
+    ".txz",
+    ".lzma",
+    ".tlz",
+    ".lz",
+)
 _CREDENTIALS = re.compile(r"//[^/@\s]*@")
 # As pip: digests that nobody can forge.
 _STRONG: Final = {"sha256": 64, "sha384": 96, "sha512": 128}
 _HEX = re.compile(r"[0-9a-fA-F]+")
 _MISTAKEN = re.compile(r"(?<![=<>!~])(?:=>|=<|<<|>>|=(?!=))")
 _MEANT: Final = {"=>": ">=", "=<": "<=", "<<": "<", ">>": ">", "=": "=="}
-_WITHIN: Final = frozenset({"--hash", "--config-settings", "--global-option", "--build-option", "--install-option"})
+_WITHIN: Final = frozenset(
+    {"--hash", "--config-settings", "--global-option", "--build-option", "--install-option"}
+)
 _DEEPEST: Final = 32  # files that name each other
-_EXAMPLES: Final = "one requirement a line, such as `name` or `name[extra]>=1,<2; python_version >= '3.11'`"
+_EXAMPLES: Final = (
+    "one requirement a line, such as `name` or `name[extra]>=1,<2; python_version >= '3.11'`"
+)
 
 
 class Source(Protocol):
@@ -53,9 +71,11 @@ class Parsed:
 
 
 def read_requirements(written: str, path: Path, source: Source, *, skip: bool) -> Parsed:
-    """A requirements file and those that it names. `written`: how the manifest calls it, for places.
+    """A requirements file and those that it names. `written`: how the manifest calls it, for
+    places.
 
-    `skip`: leave out what no index can resolve (editable, VCS, URL and path requirements) instead of refusing it.
+    `skip`: leave out what no index can resolve (editable, VCS, URL and path requirements) instead
+    of refusing it.
     """
     reader = _Reader(source, skip)
     reader.file(written, path, constraint=False, above=())
@@ -64,7 +84,9 @@ def read_requirements(written: str, path: Path, source: Source, *, skip: bool) -
 
 @dataclass
 class _Control:
-    """pip's pairs of options that exclude each other: names, or `:all:`, on either side; the last word counts."""
+    """pip's pairs of options that exclude each other: names, or `:all:`, on either side; the last
+    word counts.
+    """
 
     one: set[str] = field(default_factory=set)
     other: set[str] = field(default_factory=set)
@@ -113,7 +135,9 @@ class _Reader:
         }
 
     def file(self, written: str, path: Path, *, constraint: bool, above: tuple[Path, ...]) -> None:
-        """Raises OptionFault where the file itself cannot be read; what is wrong within it is collected."""
+        """Raises OptionFault where the file itself cannot be read; what is wrong within it is
+        collected.
+        """
         if (path, constraint) in self._seen:
             return  # it says the same again
         self._seen.add((path, constraint))
@@ -130,24 +154,39 @@ class _Reader:
                 self._line(line, f"{written}:{line.number}", constraint)
                 for (name, value), shown in zip(line.options, line.shown, strict=True):
                     if not line.text and name in ("--requirement", "--constraint"):
-                        self._nested(value, shown, written, constraint or name == "--constraint", (*above, path))
+                        self._nested(
+                            value,
+                            shown,
+                            written,
+                            constraint or name == "--constraint",
+                            (*above, path),
+                        )
             except OptionFault as error:
                 fault(line.number, error)
 
     def finished(self) -> Parsed:
         """With what holds for all lines, wherever it was said."""
         parsed = self._parsed
-        parsed.wanted = [self._controlled(one) for one in parsed.wanted]
+        parsed.wanted = [self._controlled(unit) for unit in parsed.wanted]
         by_project: dict[str, list[Wanted]] = {}
         for limit in parsed.constraints:
             by_project.setdefault(limit.project, []).append(limit)
-        for one in parsed.wanted:
-            limits = by_project.get(one.project, ())
-            if self._strict and not one.files and not any(limit.files for limit in limits if limit.marker is None):
-                parsed.faults.append(OptionFault(f"{one.place}: `{one.text}` has no `--hash`, and `--require-hashes` asks for one"))
-            if one.files and any(limit.files for limit in limits):
+        for unit in parsed.wanted:
+            limits = by_project.get(unit.project, ())
+            if (
+                self._strict
+                and not unit.files
+                and not any(limit.files for limit in limits if limit.marker is None)
+            ):
+                parsed.faults.append(
+                    OptionFault(
+                        f"{unit.place}: `{unit.text}` has no `--hash`, and `--require-hashes` asks"
+                        " for one"
+                    )
+                )
+            if unit.files and any(limit.files for limit in limits):
                 try:
-                    narrowed([one], limits, ())
+                    narrowed([unit], limits, ())
                 except Malformed as error:
                     parsed.faults.append(OptionFault(str(error), hint=error.hint))
         return parsed
@@ -155,10 +194,15 @@ class _Reader:
     def _require(self, strict: bool) -> None:
         self._strict = strict
 
-    def _nested(self, value: str, shown: str, written: str, constraint: bool, above: tuple[Path, ...]) -> None:
+    def _nested(
+        self, value: str, shown: str, written: str, constraint: bool, above: tuple[Path, ...]
+    ) -> None:
         _check_set(value)
         if _SCHEME.match(value):
-            raise OptionFault("a requirements file behind a URL is not read", hint="keep a copy of it beside the manifests")
+            raise OptionFault(
+                "a requirements file behind a URL is not read",
+                hint="keep a copy of it beside the manifests",
+            )
         if not (value.isprintable() and shown.isprintable()):
             raise OptionFault("a path of characters that do not print")
         path = Path(os.path.normpath(above[-1].parent / value))
@@ -166,7 +210,12 @@ class _Reader:
             raise OptionFault(f"`{shown}` names itself, directly or through others")
         if len(above) >= _DEEPEST:
             raise OptionFault(f"files that name each other {_DEEPEST} deep")
-        self.file(os.path.normpath(os.path.join(os.path.dirname(written), shown)), path, constraint=constraint, above=above)
+        self.file(
+            os.path.normpath(os.path.join(os.path.dirname(written), shown)),
+            path,
+            constraint=constraint,
+            above=above,
+        )
 
     def _line(self, line: Line, place: str, constraint: bool) -> None:
         if not line.text:
@@ -174,24 +223,34 @@ class _Reader:
             return
         stray = next((name for name, _ in line.options if name not in _WITHIN), None)
         if stray is not None:
-            raise OptionFault(f"`{stray}` after a requirement says nothing", hint="options have lines of their own, but for `--hash`")
+            raise OptionFault(
+                f"`{stray}` after a requirement says nothing",
+                hint="options have lines of their own, but for `--hash`",
+            )
         wanted = self._requirement(line, place)
         if wanted is None:
             return
         if not constraint:
             self._parsed.wanted.append(wanted)
         elif wanted.extras:
-            raise OptionFault(f"`{wanted.text}`: a constraint takes no extras", hint="name them where the project is required")
+            raise OptionFault(
+                f"`{wanted.text}`: a constraint takes no extras",
+                hint="name them where the project is required",
+            )
         else:
             self._parsed.constraints.append(wanted)
 
     def _options_only(self, line: Line) -> None:
-        """Those that say where pip looks and how it builds say nothing here: files come from the source's remote, as they are."""
+        """Those that say where pip looks and how it builds say nothing here: files come from the
+        source's remote, as they are.
+        """
         for (name, value), shown in zip(line.options, line.shown, strict=True):
             if name == "--editable":
                 self._unresolvable(f"-e {shown}")
             elif name == "--hash":
-                raise OptionFault("`--hash` without a requirement", hint="end the line before it with a backslash")
+                raise OptionFault(
+                    "`--hash` without a requirement", hint="end the line before it with a backslash"
+                )
             elif name in self._options:
                 self._options[name](value)
 
@@ -208,21 +267,36 @@ class _Reader:
             if specifiers is not None:
                 specifiers.contains("1")  # a number of thousands of digits is found out here
         except (ValueError, RecursionError) as error:
-            because, hint = _mistake(line.written) or (_first_line(error) if line.text == line.written else "", _EXAMPLES)  # it quotes variables too
-            raise OptionFault(f"`{shown}` is no requirement" + (f": {because}" if because else ""), hint=hint) from None
+            because, hint = _mistake(line.written) or (
+                _first_line(error) if line.text == line.written else "",
+                _EXAMPLES,
+            )  # it quotes variables too
+            raise OptionFault(
+                f"`{shown}` is no requirement" + (f": {because}" if because else ""), hint=hint
+            ) from None
         name = project_name(found.name)
         if name is None:
-            raise OptionFault(f"`{shown}`: that is no project's name", hint="letters, digits, `-`, `_` and `.`, 255 of them at the most")
+            raise OptionFault(
+                f"`{shown}`: that is no project's name",
+                hint="letters, digits, `-`, `_` and `.`, 255 of them at the most",
+            )
         extras = frozenset(canonicalize_name(extra) for extra in found.extras)
         said = zip(line.options, line.shown, strict=True)
-        files = tuple(LockedFile("", (_digest(value, written),)) for (option, value), written in said if option == "--hash")
+        files = tuple(
+            LockedFile("", (_digest(value, written),))
+            for (option, value), written in said
+            if option == "--hash"
+        )
         return Wanted(name, shown, place, specifiers, found.marker, extras, files)
 
     def _unresolvable(self, text: str) -> None:
         if not self._skip:
             raise OptionFault(
                 f"`{_shown(text)}` cannot come from an index",
-                hint="require a release of it instead; or leave such lines out: `{file: ..., unresolvable: skip}`",
+                hint=(
+                    "require a release of it instead; or leave such lines out: `{file: ...,"
+                    " unresolvable: skip}`"
+                ),
             )
 
     def _controlled(self, wanted: Wanted) -> Wanted:
@@ -253,7 +327,10 @@ def _digest(value: str, written: str) -> tuple[str, str]:
     algorithm, _, text = value.partition(":")
     length = _STRONG.get(algorithm)
     if length is None:
-        raise OptionFault(f"`--hash` with `{_shown(written.partition(':')[0])}`", hint="`--hash=sha256:<hex>`; also `sha384` and `sha512`")
+        raise OptionFault(
+            f"`--hash` with `{_shown(written.partition(':')[0])}`",
+            hint="`--hash=sha256:<hex>`; also `sha384` and `sha512`",
+        )
     if len(text) != length or not _HEX.fullmatch(text):
         raise OptionFault(f"`--hash={algorithm}:` is followed by {length} hex digits")
     return algorithm, text.lower()
@@ -263,14 +340,19 @@ def _check_set(text: str) -> None:
     name = unset(text)
     if name is not None:
         raise OptionFault(
-            f"the environment variable `{name}` is not set", hint="set it where this runs (an empty one counts as none), or write its value here"
+            f"the environment variable `{name}` is not set",
+            hint="set it where this runs (an empty one counts as none), or write its value here",
         )
 
 
 def _shown(text: str) -> str:
     """What somebody wrote, without credentials, on a line that ends somewhere."""
     plain = _CREDENTIALS.sub("//...@", text)
-    plain = plain if plain.isprintable() else "".join(letter if letter.isprintable() else " " for letter in plain)
+    plain = (
+        plain
+        if plain.isprintable()
+        else "".join(letter if letter.isprintable() else " " for letter in plain)
+    )
     return plain if len(plain) <= 200 else f"{plain[:200]}..."
 
 

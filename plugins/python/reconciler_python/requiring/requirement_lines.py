@@ -1,6 +1,8 @@
-"""The text of a requirements file, as pip reads it: encodings, continuations, comments, variables, options.
+"""The text of a requirements file, as pip reads it: encodings, continuations, comments, variables,
+options.
 
-A line keeps two texts: as it is written, which people may see, and with its `${VARIABLES}`, whose values may be secret, put in.
+A line keeps two texts: as it is written, which people may see, and with its `${VARIABLES}`, whose
+values may be secret, put in.
 """
 
 from __future__ import annotations
@@ -64,9 +66,11 @@ _SHORT: Final = {
 
 
 class Line(NamedTuple):
-    """A logical line: the `number` of its first physical one, its requirement as `written` and as meant (`text`), and its options.
+    """A logical line: the `number` of its first physical one, its requirement as `written` and as
+    meant (`text`), and its options.
 
-    Options are (long name, value); `whole`: all of the line as it is written; `shown`: the values of the options as they are written.
+    Options are (long name, value); `whole`: all of the line as it is written; `shown`: the values
+    of the options as they are written.
     """
 
     number: int
@@ -78,27 +82,44 @@ class Line(NamedTuple):
 
 
 def decoded(body: bytes) -> str:
-    """By its byte order mark, else as its first lines declare (PEP 263), else UTF-8. Raises OptionFault."""
+    """By its byte order mark, else as its first lines declare (PEP 263), else UTF-8. Raises
+    OptionFault.
+    """
     encoding, start = "utf-8", 0
     for mark, name in _MARKS:
         if body.startswith(mark):
             encoding, start = name, len(mark)
             break
     else:
-        declared = [_DECLARED.search(line) for line in body[:4096].split(b"\n")[:2] if line.startswith(b"#")]
-        encoding = next((found[1].decode("ascii", "replace") for found in declared if found is not None), encoding)
+        declared = [
+            _DECLARED.search(line) for line in body[:4096].split(b"\n")[:2] if line.startswith(b"#")
+        ]
+        encoding = next(
+            (found[1].decode("ascii", "replace") for found in declared if found is not None),
+            encoding,
+        )
     try:
         if codecs.lookup(encoding).name.replace("_", "-") in _ODD:
             raise LookupError
         return str(body[start:], encoding)
     except LookupError:
-        raise OptionFault(f"its first lines declare the encoding `{encoding}`, which is none of a text", hint="save it as UTF-8") from None
+        raise OptionFault(
+            f"its first lines declare the encoding `{encoding}`, which is none of a text",
+            hint="save it as UTF-8",
+        ) from None
     except ValueError:
-        raise OptionFault(f"its bytes are no {encoding.upper()}", hint="save it as UTF-8, or begin it with `# -*- coding: latin-1 -*-`") from None
+        raise OptionFault(
+            f"its bytes are no {encoding.upper()}",
+            hint="save it as UTF-8, or begin it with `# -*- coding: latin-1 -*-`",
+        ) from None
 
 
-def lines(text: str, variable: Callable[[str], str | None], fault: Callable[[int, OptionFault], None]) -> Iterator[Line]:
-    """The logical lines that say anything. `variable`: the value of one, or None. What cannot be read is a `fault` in a line."""
+def lines(
+    text: str, variable: Callable[[str], str | None], fault: Callable[[int, OptionFault], None]
+) -> Iterator[Line]:
+    """The logical lines that say anything. `variable`: the value of one, or None. What cannot be
+    read is a `fault` in a line.
+    """
     for number, joined in _joined(text):
         written = _uncommented(joined).strip()
         if not written:
@@ -142,20 +163,30 @@ def _uncommented(line: str) -> str:
 def _line(number: int, written: str, meant: str) -> Line:
     text, rest = _parted(meant)
     if len(text) > _LONGEST_WORD:
-        raise OptionFault(f"a requirement of {len(text):,} characters", hint=f"at most {_LONGEST_WORD:,}")
+        raise OptionFault(
+            f"a requirement of {len(text):,} characters", hint=f"at most {_LONGEST_WORD:,}"
+        )
     if written == meant:
         options = _options(rest) if rest else []
-        return Line(number, written, _parted(written)[0], text, options, [value for _, value in options])
+        return Line(
+            number, written, _parted(written)[0], text, options, [value for _, value in options]
+        )
     options, shown = _substituted(written, rest)
     return Line(number, written, _parted(written)[0], text, options, shown)
 
 
 def _substituted(written: str, rest: str) -> tuple[list[tuple[str, str]], list[str]]:
-    """The options of a line with variables, and their values as they are written. What is wrong with them is told without their values."""
+    """The options of a line with variables, and their values as they are written. What is wrong
+    with them is told without their values.
+    """
     try:
         options = _options(rest) if rest else []
     except OptionFault:
-        raise OptionFault(f"`{written[:200] if written.isprintable() else ascii(written)[:200]}`: its options cannot be read", hint=_HINT) from None
+        raise OptionFault(
+            f"`{written[:200] if written.isprintable() else ascii(written)[:200]}`: its options"
+            " cannot be read",
+            hint=_HINT,
+        ) from None
     try:
         plain = _options(_parted(written)[1])
     except OptionFault:
@@ -189,7 +220,9 @@ def _options(text: str) -> list[tuple[str, str]]:
 
 
 def _words(text: str) -> list[str]:
-    if not any(mark in text for mark in "\"'\\"):  # the shell's own rules are slow to follow, and rarely asked for
+    if not any(
+        mark in text for mark in "\"'\\"
+    ):  # the shell's own rules are slow to follow, and rarely asked for
         return text.split()
     try:
         return shlex.split(text)
@@ -198,15 +231,24 @@ def _words(text: str) -> list[str]:
 
 
 def _named(word: str) -> tuple[str, str | None]:
-    """The long name of an option, and the value that stands in the same word. A beginning that is no other option's is enough, as for pip."""
+    """The long name of an option, and the value that stands in the same word. A beginning that is
+    no other option's is enough, as for pip.
+    """
     if not word.startswith("--"):
         name = _SHORT.get(word[:2])
         if name is not None:
             return name, word[2:] or None
     else:
         short, equals, value = word.partition("=")
-        names = [short] if short in _OPTIONS else [name for name in _OPTIONS if name.startswith(short) and len(short) > 2]
+        names = (
+            [short]
+            if short in _OPTIONS
+            else [name for name in _OPTIONS if name.startswith(short) and len(short) > 2]
+        )
         if len(names) == 1:
             return names[0], value if equals else None
     shown = word.partition("=")[0][:40]
-    raise OptionFault(f"`{shown if shown.isprintable() else ascii(shown)}` is no option of requirements files", hint="leave it out")
+    raise OptionFault(
+        f"`{shown if shown.isprintable() else ascii(shown)}` is no option of requirements files",
+        hint="leave it out",
+    )

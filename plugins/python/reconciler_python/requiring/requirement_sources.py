@@ -1,8 +1,9 @@
-"""The `requirements` of a source: files beside the manifests, each read once, and what they come to.
+"""The `requirements` of a source: files beside the manifests, each read once, and what they come
+to.
 
-requirement_files, lock_files .. what a file says
-here ........................... which files, of what kind; what was read stays known as long as somebody holds it
-requirements ................... the model of what is asked for
+requirement_files, lock_files .. what a file says here ........................... which files, of
+what kind; what was read stays known as long as somebody holds it requirements ...................
+the model of what is asked for
 """
 
 from __future__ import annotations
@@ -31,17 +32,25 @@ from reconciler_python.requiring.requirements import Environment, Requirements, 
 _LARGEST: Final = 64 * 1024 * 1024  # bytes of a file
 _MOST: Final = 1_000  # files that one names
 _SHOWN: Final = 50  # faults of one file
-_SETTLED: Final = 2_000_000_000  # nanoseconds: a file changed within such a time may have changed again without a newer time
+# nanoseconds: a file changed within such a time may have changed again without a newer time
+_SETTLED: Final = 2_000_000_000
 
 _PYLOCK = re.compile(r"pylock\.(?:[^.]+\.)?toml")
-_BY_NAME: Final = {"uv.lock": "uv", "poetry.lock": "poetry", "pdm.lock": "pdm", "Pipfile.lock": "pipenv"}
+_BY_NAME: Final = {
+    "uv.lock": "uv",
+    "poetry.lock": "poetry",
+    "pdm.lock": "pdm",
+    "Pipfile.lock": "pipenv",
+}
 _OTHERS: Final = (".cfg", ".json", ".lock", ".py", ".toml", ".yaml", ".yml", "Pipfile")
 
 Format = Literal["requirements", "pylock", "uv", "poetry", "pdm", "pipenv"]
 
 
 class _Seen(NamedTuple):
-    """A file as it was read. `settled`: was it old enough then for its `mark` to tell every later change?"""
+    """A file as it was read. `settled`: was it old enough then for its `mark` to tell every later
+    change?
+    """
 
     mark: tuple[int, ...]
     settled: bool
@@ -64,7 +73,9 @@ class Content:
         return hashlib.sha256(msgspec.json.encode(said)).hexdigest()
 
     def current(self) -> bool:
-        """Would reading it again give the same? The bytes are looked at only where the files' times do not tell."""
+        """Would reading it again give the same? The bytes are looked at only where the files' times
+        do not tell.
+        """
         if any(_variable(name) != value for name, value in self.variables.items()):
             return False
         try:
@@ -90,11 +101,21 @@ class Faults(OptionFault):
 class RequirementFile(Options):
     """One entry of `requirements`, in full."""
 
-    file: LocatedPath = Field(description="A requirements file, what `pip freeze` wrote, or a lock file; relative to the manifest's own folder.")
-    format: Format | None = Field(default=None, description="What the file is, where its name does not tell.")
+    file: LocatedPath = Field(
+        description=(
+            "A requirements file, what `pip freeze` wrote, or a lock file; relative to the"
+            " manifest's own folder."
+        )
+    )
+    format: Format | None = Field(
+        default=None, description="What the file is, where its name does not tell."
+    )
     unresolvable: Literal["refuse", "skip"] = Field(
         default="refuse",
-        description="What becomes of lines that no index can resolve (editable, version control, URL, path): a fault, or left out.",
+        description=(
+            "What becomes of lines that no index can resolve (editable, version control, URL,"
+            " path): a fault, or left out."
+        ),
     )
 
     @model_validator(mode="after")
@@ -105,13 +126,20 @@ class RequirementFile(Options):
             _ = self.content
         except OptionFault as error:
             faults = error.faults if isinstance(error, Faults) else [error]
-            details = [InitErrorDetails(type="value_error", loc=(), input=self.file.written, ctx={"error": fault}) for fault in faults]
+            details = [
+                InitErrorDetails(
+                    type="value_error", loc=(), input=self.file.written, ctx={"error": fault}
+                )
+                for fault in faults
+            ]
             raise ValidationError.from_exception_data("requirements", details) from None
         return self
 
     @field_serializer("file")
     def _identified(self, file: Located) -> str:
-        """By what it asks for, so that another content is another option; where the file lies is no part of it."""
+        """By what it asks for, so that another content is another option; where the file lies is no
+        part of it.
+        """
         try:
             return f"sha256:{self.content.digest}"
         except OptionFault:
@@ -120,25 +148,43 @@ class RequirementFile(Options):
     @cached_property
     def content(self) -> Content:
         """Raises OptionFault, or Faults, where the file cannot be read."""
-        return content(self.file.written, self.file.path, self.format or kind(self.file.written), skip=self.unresolvable == "skip")
+        return content(
+            self.file.written,
+            self.file.path,
+            self.format or kind(self.file.written),
+            skip=self.unresolvable == "skip",
+        )
 
 
 def _in_full(value: Any) -> Any:
     if isinstance(value, str):
         return {"file": value}
     if not isinstance(value, (dict, RequirementFile)):
-        raise OptionFault("expects a path, or a mapping", hint="`requirements.txt`, or `{file: requirements.txt, unresolvable: skip}`")
+        raise OptionFault(
+            "expects a path, or a mapping",
+            hint="`requirements.txt`, or `{file: requirements.txt, unresolvable: skip}`",
+        )
     return value
 
 
 RequirementFiles = Annotated[
-    tuple[Annotated[RequirementFile, BeforeValidator(_in_full, json_schema_input_type=str | RequirementFile)], ...], Field(strict=False)
+    tuple[
+        Annotated[
+            RequirementFile, BeforeValidator(_in_full, json_schema_input_type=str | RequirementFile)
+        ],
+        ...,
+    ],
+    Field(strict=False),
 ]
 """A list in a manifest: paths, and mappings where there is more to say."""
 
 
-def required(entries: Sequence[RequirementFile], environments: Sequence[Environment] = ()) -> Requirements:
-    """What the entries ask for in these environments. Raises Malformed where a file is gone or broken by now."""
+def required(
+    entries: Sequence[RequirementFile], environments: Sequence[Environment] = ()
+) -> Requirements:
+    """What the entries ask for in these environments. Raises Malformed where a file is gone or
+    broken by now.
+    """
     wanted: list[Wanted] = []
     for entry in entries:
         try:
@@ -158,18 +204,27 @@ def kind(written: str) -> str:
         return _BY_NAME[name]
     if name.endswith(_OTHERS):
         known = ", ".join(f"`{one}`" for one in ("requirements.txt", "pylock.toml", *_BY_NAME))
-        raise OptionFault(f"`{written}` has no name of a requirements file or a lock file", hint=f"{known}; or say `{{file: ..., format: ...}}`")
+        raise OptionFault(
+            f"`{written}` has no name of a requirements file or a lock file",
+            hint=f"{known}; or say `{{file: ..., format: ...}}`",
+        )
     return "requirements"
 
 
 def content(written: str, path: Path, format: str, *, skip: bool) -> Content:
-    """What a file asks for, read again only when it has changed. Raises OptionFault, or Faults with all that is wrong."""
+    """What a file asks for, read again only when it has changed. Raises OptionFault, or Faults with
+    all that is wrong.
+    """
     key = written, path, format, skip
     known = _known.get(key)
     if known is not None and known.current():
         return known
     files = _Files()
-    parsed = read_requirements(written, path, files, skip=skip) if format == "requirements" else _lock(written, path, format, files)
+    parsed = (
+        read_requirements(written, path, files, skip=skip)
+        if format == "requirements"
+        else _lock(written, path, format, files)
+    )
     if parsed.faults:
         raise Faults(parsed.faults)
     found = Content(tuple(parsed.wanted), tuple(parsed.constraints), files.seen, files.variables)
@@ -233,11 +288,18 @@ def _read(path: Path) -> tuple[bytes, _Seen]:
         else:
             os.close(descriptor)
     except FileNotFoundError:
-        raise OptionFault("there is no such file", hint="paths are relative to the file that names them") from None
+        raise OptionFault(
+            "there is no such file", hint="paths are relative to the file that names them"
+        ) from None
     except (OSError, ValueError) as error:
-        raise OptionFault(f"it cannot be read: {getattr(error, 'strerror', None) or 'no path'}") from None
+        raise OptionFault(
+            f"it cannot be read: {getattr(error, 'strerror', None) or 'no path'}"
+        ) from None
     if body is None:
-        raise OptionFault("it is a folder" if stat.S_ISDIR(found.st_mode) else "it is no plain file", hint="name a file")
+        raise OptionFault(
+            "it is a folder" if stat.S_ISDIR(found.st_mode) else "it is no plain file",
+            hint="name a file",
+        )
     if len(body) > _LARGEST:
         raise OptionFault(f"it has more than {_LARGEST // 1024 // 1024} MiB")
     settled = time.time_ns() - max(found.st_mtime_ns, found.st_ctime_ns) > _SETTLED
@@ -245,7 +307,17 @@ def _read(path: Path) -> tuple[bytes, _Seen]:
 
 
 def _meaning(wanted: Wanted) -> tuple[Any, ...]:
-    files = sorted((sorted(file.digests), "" if file.digests else file.filename) for file in wanted.files)
+    files = sorted(
+        (sorted(file.digests), "" if file.digests else file.filename) for file in wanted.files
+    )
     types = sorted(wanted.package_types or ())
     asked = "" if wanted.prereleases is None else str(wanted.prereleases)
-    return wanted.project, str(wanted.specifiers or ""), str(wanted.marker or ""), sorted(wanted.extras), types, asked, files
+    return (
+        wanted.project,
+        str(wanted.specifiers or ""),
+        str(wanted.marker or ""),
+        sorted(wanted.extras),
+        types,
+        asked,
+        files,
+    )

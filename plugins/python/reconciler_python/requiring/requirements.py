@@ -1,4 +1,6 @@
-"""What requirement files ask for: the model that selection, the dependency closure and reading share."""
+"""What requirement files ask for: the model that selection, the dependency closure and reading
+share.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +19,14 @@ from reconciler_python.reading.filenames import stem_and_type
 from reconciler_python.requiring.environments import marker_holds
 
 Environment = Mapping[str, str]
-"""A marker environment (PEP 508): variables with their values. What it does not say counts as true."""
+"""A marker environment (PEP 508): variables with their values. What it does not say counts as true.
+"""
 
 
 class LockedFile(NamedTuple):
-    """A file that a lock or `--hash` names. `filename`: empty where only digests are said; `digests`: (algorithm, lower-case hex), if any."""
+    """A file that a lock or `--hash` names. `filename`: empty where only digests are said;
+    `digests`: (algorithm, lower-case hex), if any.
+    """
 
     filename: str
     digests: tuple[tuple[str, str], ...]
@@ -31,9 +36,11 @@ class LockedFile(NamedTuple):
 class Wanted:
     """One requirement. `project`: normalised; `text`: as written; `place`: `requirements.txt:12`.
 
-    `specifiers`: None for every version, and where `files` alone decide. `marker`: None holds everywhere. `extras`: normalised.
-    `files`: none lets every file of the versions in. `package_types`: None lets all in. `prereleases`: None goes by the specifier.
-    `alternative`: one of several ways to read what stands at its place; it is enough that the index has something for one of them.
+    `specifiers`: None for every version, and where `files` alone decide. `marker`: None holds
+    everywhere. `extras`: normalised. `files`: none lets every file of the versions in.
+    `package_types`: None lets all in. `prereleases`: None goes by the specifier. `alternative`: one
+    of several ways to read what stands at its place; it is enough that the index has something for
+    one of them.
     """
 
     project: str
@@ -65,29 +72,45 @@ class Wanted:
     def _undigested(self) -> frozenset[str]:
         return frozenset(file.filename for file in self.files if not file.digests)
 
-    def means(self, version: str, filename: str, artifacts: Iterable[Artifact | StoredArtifact]) -> bool:
-        """Is this file of the project asked for? `version` is canonical; `artifacts` are the unit's.
+    def means(
+        self, version: str, filename: str, artifacts: Iterable[Artifact | StoredArtifact]
+    ) -> bool:
+        """Is this file of the project asked for? `version` is canonical; `artifacts` are the
+        unit's.
 
-        As of `include`, a specifier means a pre-release where it names one; `--pre` and its like say otherwise.
+        As of `include`, a specifier means a pre-release where it names one; `--pre` and its like
+        say otherwise.
         """
         if self.files and not self._names(filename, artifacts):
             return False
-        if self.package_types is not None and (stem_and_type(filename) or ("", ""))[1] not in self.package_types:
+        if (
+            self.package_types is not None
+            and (stem_and_type(filename) or ("", ""))[1] not in self.package_types
+        ):
             return False
         return self.contains(version)
 
     def contains(self, version: str) -> bool:
-        """Is this version asked for, whatever the file? `version` is canonical, or one that today's specifications cannot read."""
+        """Is this version asked for, whatever the file? `version` is canonical, or one that today's
+        specifications cannot read.
+        """
         parsed = _version(version)
         if self.specifiers is None:
             return not (self.prereleases is False and parsed is not None and parsed.is_prerelease)
         if parsed is None:
-            return all(one.operator == "===" and one.version.lower() == version.lower() for one in self.specifiers)
-        prereleases = bool(self.specifiers.prereleases) if self.prereleases is None else self.prereleases
+            return all(
+                specifier.operator == "===" and specifier.version.lower() == version.lower()
+                for specifier in self.specifiers
+            )
+        prereleases = (
+            bool(self.specifiers.prereleases) if self.prereleases is None else self.prereleases
+        )
         return self.specifiers.contains(parsed, prereleases=prereleases)
 
     def holds(self, environments: Sequence[Environment]) -> bool:
-        """Does the marker hold in one of these environments? Without any it counts as true, but for what it says of extras."""
+        """Does the marker hold in one of these environments? Without any it counts as true, but for
+        what it says of extras.
+        """
         return marker_holds(self.marker, environments)
 
     def _names(self, filename: str, artifacts: Iterable[Artifact | StoredArtifact]) -> bool:
@@ -104,13 +127,15 @@ class Wanted:
 
 
 class Requirements:
-    """Everything that the `requirements` of one source ask for. True where there are any files, also if those ask for nothing."""
+    """Everything that the `requirements` of one source ask for. True where there are any files,
+    also if those ask for nothing.
+    """
 
     def __init__(self, named: bool = False, wanted: Iterable[Wanted] = ()) -> None:
         self._named = named
         self._by_project: dict[str, list[Wanted]] = {}
-        for one in wanted:
-            self._by_project.setdefault(one.project, []).append(one)
+        for unit in wanted:
+            self._by_project.setdefault(unit.project, []).append(unit)
 
     def __bool__(self) -> bool:
         return self._named
@@ -124,49 +149,72 @@ class Requirements:
         return sorted(self._by_project)
 
     def missing(self, project: str, units: Iterable[Unit]) -> list[tuple[str, Wanted]]:
-        """The files named by digest that are not among `units`, which are all that the index offers of the project, before any rule.
+        """The files named by digest that are not among `units`, which are all that the index offers
+        of the project, before any rule.
 
-        Yanked files count, and those that rules leave out. A file is named by its first digest: `sha256:<hex>`.
+        Yanked files count, and those that rules leave out. A file is named by its first digest:
+        `sha256:<hex>`.
         """
         wanted = [one for one in self.about(project) if one.files]
         if not wanted:
             return []
         offered: dict[tuple[str, str], list[dict[str, str]]] = {}
-        for artifact in (part for unit in units for part in unit.artifacts if part.path == unit.key):
+        for artifact in (
+            part for unit in units for part in unit.artifacts if part.path == unit.key
+        ):
             known = dict(digests_of(artifact))
             for digest in known.items():
                 offered.setdefault(digest, []).append(known)
-        named = chain.from_iterable(((file, one) for file in one.files if file.digests) for one in wanted)
+        named = chain.from_iterable(
+            ((file, one) for file in one.files if file.digests) for one in wanted
+        )
         absent = {file.digests: one for file, one in named if not _is_among(offered, file)}
         return [(":".join(digests[0]), one) for digests, one in absent.items()]
 
     def unmet(self, project: str, units: Sequence[Unit]) -> list[Wanted]:
-        """The requirements for which there is nothing among `units`: all that the index offers of the project, before any rule."""
-        found = [(one, any(one.means(unit.metadata["version"], unit.key, unit.artifacts) for unit in units)) for one in self.about(project)]
+        """The requirements for which there is nothing among `units`: all that the index offers of
+        the project, before any rule.
+        """
+        found = [
+            (
+                one,
+                any(
+                    one.means(unit.metadata["version"], unit.key, unit.artifacts) for unit in units
+                ),
+            )
+            for one in self.about(project)
+        ]
         met = {one.place for one, meant in found if meant and one.alternative}
-        return [one for one, meant in found if not meant and not (one.alternative and one.place in met)]
+        return [
+            one for one, meant in found if not meant and not (one.alternative and one.place in met)
+        ]
 
 
-def narrowed(wanted: Iterable[Wanted], constraints: Iterable[Wanted], environments: Sequence[Environment]) -> list[Wanted]:
+def narrowed(
+    wanted: Iterable[Wanted], constraints: Iterable[Wanted], environments: Sequence[Environment]
+) -> list[Wanted]:
     """Requirements within their constraints, which never ask for anything themselves.
 
-    With environments, every one counts for itself. Without, of the marked constraints of a project each is an alternative, and one that
-    has no digest in common with the requirement is none. Raises Malformed where nothing is left of a requirement.
+    With environments, every one counts for itself. Without, of the marked constraints of a project
+    each is an alternative, and one that has no digest in common with the requirement is none.
+    Raises Malformed where nothing is left of a requirement.
     """
     by_project: dict[str, list[Wanted]] = {}
-    for one in constraints:
-        by_project.setdefault(one.project, []).append(one)
+    for constraint in constraints:
+        by_project.setdefault(constraint.project, []).append(constraint)
     found = []
-    for one in wanted:
-        own = by_project.get(one.project)
+    for unit in wanted:
+        own = by_project.get(unit.project)
         if own is not None:
-            found.extend(_limited(one, own, environments))
-        elif one.holds(environments):
-            found.append(one)
+            found.extend(_limited(unit, own, environments))
+        elif unit.holds(environments):
+            found.append(unit)
     return found
 
 
-def _limited(wanted: Wanted, constraints: Sequence[Wanted], environments: Sequence[Environment]) -> list[Wanted]:
+def _limited(
+    wanted: Wanted, constraints: Sequence[Wanted], environments: Sequence[Environment]
+) -> list[Wanted]:
     """One requirement, once for each way in which its constraints hold together."""
     choices = _choices(wanted, constraints, environments)
     limited = {choice: _within(wanted, choice) for choice in choices}
@@ -175,7 +223,8 @@ def _limited(wanted: Wanted, constraints: Sequence[Wanted], environments: Sequen
         broken = next(choice for choice, one in limited.items() if one is None)
         other = next(one for one in broken if one.files)
         raise Malformed(
-            f"{wanted.place}: `{wanted.text}` and its constraint `{other.text}` ({other.place}) have no `--hash` in common",
+            f"{wanted.place}: `{wanted.text}` and its constraint `{other.text}` ({other.place})"
+            " have no `--hash` in common",
             hint="no file can have both: let the two files name the same digests",
         )
     if len(choices) > 1 and not environments:
@@ -183,28 +232,51 @@ def _limited(wanted: Wanted, constraints: Sequence[Wanted], environments: Sequen
     return list(dict.fromkeys(found))
 
 
-def _choices(wanted: Wanted, constraints: Sequence[Wanted], environments: Sequence[Environment]) -> list[tuple[Wanted, ...]]:
+def _choices(
+    wanted: Wanted, constraints: Sequence[Wanted], environments: Sequence[Environment]
+) -> list[tuple[Wanted, ...]]:
     if environments:
-        held = [tuple(one for one in constraints if one.holds([each])) for each in environments if wanted.holds([each])]
+        held = [
+            tuple(constraint for constraint in constraints if constraint.holds([each]))
+            for each in environments
+            if wanted.holds([each])
+        ]
         return list(dict.fromkeys(held))
-    always = tuple(one for one in constraints if one.marker is None)
-    return [(*always, one) for one in constraints if one.marker is not None] or [always]
+    always = tuple(constraint for constraint in constraints if constraint.marker is None)
+    return [
+        (*always, constraint) for constraint in constraints if constraint.marker is not None
+    ] or [always]
 
 
 def _within(wanted: Wanted, constraints: Sequence[Wanted]) -> Wanted | None:
-    """None where both name digests, and none in common: that would be no files, which is written as every file."""
-    for one in constraints:
-        specifiers, other = wanted.specifiers, one.specifiers
-        both = specifiers & other if specifiers is not None and other is not None else specifiers if other is None else other
-        files = _common_files(wanted.files, one.files)
+    """None where both name digests, and none in common: that would be no files, which is written as
+    every file.
+    """
+    for constraint in constraints:
+        specifiers, other = wanted.specifiers, constraint.specifiers
+        both = (
+            specifiers & other
+            if specifiers is not None and other is not None
+            else specifiers
+            if other is None
+            else other
+        )
+        files = _common_files(wanted.files, constraint.files)
         if not files and wanted.files:
             return None
-        said = one.text.partition(";")[0].strip()
-        wanted = replace(wanted, specifiers=both, files=files, text=f"{wanted.text} within {said} ({one.place})")
+        said = constraint.text.partition(";")[0].strip()
+        wanted = replace(
+            wanted,
+            specifiers=both,
+            files=files,
+            text=f"{wanted.text} within {said} ({constraint.place})",
+        )
     return wanted
 
 
-def _common_files(files: tuple[LockedFile, ...], others: tuple[LockedFile, ...]) -> tuple[LockedFile, ...]:
+def _common_files(
+    files: tuple[LockedFile, ...], others: tuple[LockedFile, ...]
+) -> tuple[LockedFile, ...]:
     """Those that both name; where one names none, the other's."""
     if not files or not others:
         return files or others
@@ -217,7 +289,9 @@ def _agree(file: LockedFile, known: Mapping[str, str]) -> bool:
     return all(known.get(algorithm, value) == value for algorithm, value in file.digests)
 
 
-def _is_among(offered: Mapping[tuple[str, str], Sequence[Mapping[str, str]]], file: LockedFile) -> bool:
+def _is_among(
+    offered: Mapping[tuple[str, str], Sequence[Mapping[str, str]]], file: LockedFile
+) -> bool:
     """`offered`: by each digest, all digests of the files that have it."""
     return any(_agree(file, known) for digest in file.digests for known in offered.get(digest, ()))
 
@@ -225,7 +299,11 @@ def _is_among(offered: Mapping[tuple[str, str], Sequence[Mapping[str, str]]], fi
 def digests_of(artifact: Artifact | StoredArtifact) -> list[tuple[str, str]]:
     """(algorithm, hex) of what is known about the bytes."""
     own = [("sha256", artifact.sha256)] if artifact.sha256 else []
-    return [*own, *artifact.digests.items()] if isinstance(artifact, Artifact) and artifact.digests else own
+    return (
+        [*own, *artifact.digests.items()]
+        if isinstance(artifact, Artifact) and artifact.digests
+        else own
+    )
 
 
 @lru_cache(maxsize=4096)

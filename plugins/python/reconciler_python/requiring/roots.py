@@ -1,4 +1,6 @@
-"""What a source itself asks for, as far as dependencies go: where a project comes from, and with which extras."""
+"""What a source itself asks for, as far as dependencies go: where a project comes from, and with
+which extras.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +17,16 @@ from reconciler_python.selecting.rules import parse_version
 class Roots:
     """`include`, `files` and `requirements` of one source, in its environments."""
 
-    def __init__(self, options: SelectionOptions, environments: Sequence[Mapping[str, str]]) -> None:
+    def __init__(
+        self, options: SelectionOptions, environments: Sequence[Mapping[str, str]]
+    ) -> None:
         self._options = options
         self._environments = environments
 
     def origin(self, project: str) -> str:
-        """The first key that names the project, for people: `include "flask>=3"`, `requirements.txt:12`."""
+        """The first key that names the project, for people: `include "flask>=3"`,
+        `requirements.txt:12`.
+        """
         rules = self._options.included.about(project)
         if rules:
             return f'include "{rules[0].text}"'
@@ -28,7 +34,9 @@ class Roots:
         return wanted[0].place if wanted else "files"
 
     def extras(self, project: str, unit: Unit) -> frozenset[str] | None:
-        """The extras that are asked for with this file; None where whoever asks for it does so for other environments."""
+        """The extras that are asked for with this file; None where whoever asks for it does so for
+        other environments.
+        """
         asked = list(self._asking(project, unit))
         if not asked:
             return frozenset()

@@ -1,7 +1,8 @@
 """One key, narrowed to one project: its word on each file, alone.
 
-A check knows nothing of other files and other keys, so that neither their order nor their number matters, and asking for
-more never lets more in. What needs the whole project to be answered stands in `releases`.
+A check knows nothing of other files and other keys, so that neither their order nor their number
+matters, and asking for more never lets more in. What needs the whole project to be answered stands
+in `releases`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from reconciler_python.selecting.rules import Matcher, Rule
 
 
 class Scope(NamedTuple):
-    """Where keys stand. `name`: how reasons call it; `filter` and `prefix`: where it is, as a Step says it."""
+    """Where keys stand. `name`: how reasons call it; `filter` and `prefix`: where it is, as a Step
+    says it.
+    """
 
     name: str
     filter: str
@@ -42,7 +45,8 @@ def filter_scope(name: str) -> Scope:
 
 
 class Check:
-    """One key. `rule`: what a plan counts refusals by; empty: by the reason, which then is the same for every file.
+    """One key. `rule`: what a plan counts refusals by; empty: by the reason, which then is the same
+    for every file.
 
     `silent`: it lets every file of this project in, so that only an explanation needs to ask it.
     """
@@ -65,7 +69,9 @@ class Check:
     def steps(self, unit: Unit) -> Iterator[Step]:
         """Its word on the file: the first one that does not pass is the reason."""
         reason = self.reason(unit)
-        yield self.scope.step(reason is None, self.passing(unit) if reason is None else reason, self.key)
+        yield self.scope.step(
+            reason is None, self.passing(unit) if reason is None else reason, self.key
+        )
 
 
 class DenyCheck(Check):
@@ -86,7 +92,9 @@ class DenyCheck(Check):
         for rule in found:
             yield self.scope.step(False, self._text(rule), self.key, rule.index)
         if not found:
-            yield self.scope.step(True, self.scope.because(f"{self._verb} by no rule", self.key), self.key)
+            yield self.scope.step(
+                True, self.scope.because(f"{self._verb} by no rule", self.key), self.key
+            )
 
     def _text(self, rule: Rule) -> str:
         return self.scope.because(f'{self._verb} by "{rule.text}"', self.key)
@@ -106,6 +114,11 @@ class AllowCheck(Check):
     def steps(self, unit: Unit) -> Iterator[Step]:
         found = self._matcher.find_all(unit.metadata["version"], unit.key)
         for rule in found:
-            yield self.scope.step(True, self.scope.because(f'allowed by "{rule.text}"', self.key), self.key, rule.index)
+            yield self.scope.step(
+                True,
+                self.scope.because(f'allowed by "{rule.text}"', self.key),
+                self.key,
+                rule.index,
+            )
         if not found:
             yield self.scope.step(False, self.scope.because("matches no allow", self.key), self.key)

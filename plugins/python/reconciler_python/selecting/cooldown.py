@@ -1,4 +1,6 @@
-"""`minAge`: what was uploaded lately waits. It speaks when nothing that time will not change keeps the file out."""
+"""`minAge`: what was uploaded lately waits. It speaks when nothing that time will not change keeps
+the file out.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +20,19 @@ class Cooldown:
     The longest counts: until it ends, the answer stays the same.
     """
 
-    def __init__(self, project: str, filters: Sequence[tuple[Scope, FilterOptions]], now: datetime) -> None:
+    def __init__(
+        self, project: str, filters: Sequence[tuple[Scope, FilterOptions]], now: datetime
+    ) -> None:
         self._project = project
         self._now = now
-        written = [(scope, options, options.min_age) for scope, options in filters if options.min_age]
-        written.sort(key=lambda one: -one[2])
+        written = [
+            (scope, options, options.min_age) for scope, options in filters if options.min_age
+        ]
+        written.sort(key=lambda item: -item[2])
         self._written = [(scope, options) for scope, options, _ in written]
-        waiting = [(scope, age) for scope, options, age in written if not options.exempt.about(project)]
+        waiting = [
+            (scope, age) for scope, options, age in written if not options.exempt.about(project)
+        ]
         self._longest = waiting[0] if waiting else None
 
     def __bool__(self) -> bool:
@@ -38,19 +46,31 @@ class Cooldown:
         reason, eligible = self._word(unit, scope, age)
         if reason is None:
             return Decision(unit, True)
-        # An unknown time is another thing than a recent one, and is the same for every file: it is counted by its own words.
-        return Decision(unit, False, reason, eligible, _rule(scope, age) if eligible is not None else reason)
+        # An unknown time is another thing than a recent one, and is the same for every file: it is
+        # counted by its own words.
+        return Decision(
+            unit, False, reason, eligible, _rule(scope, age) if eligible is not None else reason
+        )
 
     def steps(self, unit: Unit) -> Iterator[Step]:
         """The word of each, the longest first."""
         for scope, options in self._written:
             exempt = options.exempt.about(self._project)
             if exempt:
-                yield scope.step(True, f'exempt from minAge by "{exempt[0].text}" ({scope.name}.minAgeExempt)', "minAgeExempt", exempt[0].index)
+                yield scope.step(
+                    True,
+                    f'exempt from minAge by "{exempt[0].text}" ({scope.name}.minAgeExempt)',
+                    "minAgeExempt",
+                    exempt[0].index,
+                )
             elif options.min_age is not None:
                 reason, _ = self._word(unit, scope, options.min_age)
                 uploaded = upload_time(unit.metadata.get("uploadTime"))
-                yield scope.step(reason is None, reason or f"uploaded {uploaded:%Y-%m-%d} ({_rule(scope, options.min_age)})", "minAge")
+                yield scope.step(
+                    reason is None,
+                    reason or f"uploaded {uploaded:%Y-%m-%d} ({_rule(scope, options.min_age)})",
+                    "minAge",
+                )
 
     def _word(self, unit: Unit, scope: Scope, age: timedelta) -> tuple[str | None, datetime | None]:
         """Why the file waits, and until when; (None, None): it does not."""
@@ -65,11 +85,16 @@ class Cooldown:
         if eligible <= self._now:
             return None, None
         shown = "%Y-%m-%d" if age % _DAY == timedelta() else "%Y-%m-%d %H:%M"
-        return f"uploaded {uploaded:{shown}}, eligible {eligible:{shown}} ({_rule(scope, age)})", eligible
+        return (
+            f"uploaded {uploaded:{shown}}, eligible {eligible:{shown}} ({_rule(scope, age)})",
+            eligible,
+        )
 
 
 def upload_time(text: object) -> datetime | None:
-    """ISO 8601 as upstream said it, in UTC; None when it is missing or cannot be read. Without a zone it is UTC (PEP 700)."""
+    """ISO 8601 as upstream said it, in UTC; None when it is missing or cannot be read. Without a
+    zone it is UTC (PEP 700).
+    """
     if not isinstance(text, str):
         return None
     try:
@@ -86,5 +111,9 @@ def _rule(scope: Scope, age: timedelta) -> str:
 def _written(age: timedelta) -> str:
     """`7d`, `36h`: in the largest unit that tells it exactly."""
     seconds = int(age.total_seconds())
-    unit, length = next((unit, length) for unit, length in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)) if seconds % length == 0)
+    unit, length = next(
+        (unit, length)
+        for unit, length in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
+        if seconds % length == 0
+    )
     return f"{seconds // length}{unit}"

@@ -6,7 +6,11 @@ from collections.abc import Iterator
 
 from reconciler.plugin import Step, Unit
 from reconciler_python.evidence.advisories import OsvRules, advisory_reason
-from reconciler_python.evidence.attestations import AttestationRules, attestation_reason, attestation_word
+from reconciler_python.evidence.attestations import (
+    AttestationRules,
+    attestation_reason,
+    attestation_word,
+)
 from reconciler_python.evidence.licences import LicenceRules, licence_reason, licence_word
 from reconciler_python.filter_options import FilterOptions
 from reconciler_python.reading.filenames import WHEEL
@@ -32,7 +36,9 @@ class PackageTypeCheck(Check):
 
 
 class TargetCheck(Check):
-    """`platforms`, `pythons` and `abis`: a wheel's tags are every combination of the parts of its name, so that each part is asked alone."""
+    """`platforms`, `pythons` and `abis`: a wheel's tags are every combination of the parts of its
+    name, so that each part is asked alone.
+    """
 
     def __init__(self, scope: Scope, key: str, options: FilterOptions) -> None:
         super().__init__(scope, key)
@@ -47,7 +53,11 @@ class TargetCheck(Check):
         if tags is None:
             return self.scope.because(f"{_SINGULAR[self.key]} unknown", self.key)
         part: str = getattr(tags, self.key)
-        return None if self._targets.find(part) is not None else self.scope.because(f"{_SINGULAR[self.key]} {part}", self.key)
+        return (
+            None
+            if self._targets.find(part) is not None
+            else self.scope.because(f"{_SINGULAR[self.key]} {part}", self.key)
+        )
 
     def steps(self, unit: Unit) -> Iterator[Step]:
         reason = self.reason(unit)
@@ -56,9 +66,20 @@ class TargetCheck(Check):
         if reason is not None:
             yield self.scope.step(False, reason, self.key)
         elif found is None:
-            yield self.scope.step(True, self.scope.because(f"{unit.metadata['packageType']}: only wheels have tags", self.key), self.key)
+            yield self.scope.step(
+                True,
+                self.scope.because(
+                    f"{unit.metadata['packageType']}: only wheels have tags", self.key
+                ),
+                self.key,
+            )
         else:
-            yield self.scope.step(True, self.scope.because(f"{_SINGULAR[self.key]} {self._words[found]}", self.key), self.key, found)
+            yield self.scope.step(
+                True,
+                self.scope.because(f"{_SINGULAR[self.key]} {self._words[found]}", self.key),
+                self.key,
+                found,
+            )
 
 
 class RequiresPythonCheck(Check):
@@ -69,11 +90,18 @@ class RequiresPythonCheck(Check):
 
     def reason(self, unit: Unit) -> str | None:
         required = unit.metadata.get("requiresPython")
-        return None if not required or self._interpreters.find(required) is not None else self.passing(unit)
+        return (
+            None
+            if not required or self._interpreters.find(required) is not None
+            else self.passing(unit)
+        )
 
     def passing(self, unit: Unit) -> str:
         required = unit.metadata.get("requiresPython")
-        return self.scope.because(f"requires Python {_shown(required)}" if required else "requires no particular Python", self.key)
+        return self.scope.because(
+            f"requires Python {_shown(required)}" if required else "requires no particular Python",
+            self.key,
+        )
 
 
 class PrereleaseCheck(Check):
@@ -96,7 +124,9 @@ class YankedCheck(Check):
         super().__init__(scope, "yanked")
 
     def reason(self, unit: Unit) -> str | None:
-        return self.scope.because("yanked upstream", self.key) if unit.metadata.get("yanked") else None
+        return (
+            self.scope.because("yanked upstream", self.key) if unit.metadata.get("yanked") else None
+        )
 
     def passing(self, unit: Unit) -> str:
         return self.scope.because("not yanked", self.key)
@@ -166,8 +196,12 @@ class AdvisoryCheck(Check):
         return self.scope.because("no advisory that counts", self.key)
 
 
-def filter_checks(project: str, scope: Scope, options: FilterOptions, *, prereleases: bool) -> Iterator[Check]:
-    """The keys that are written, in the order in which they speak. `prereleases`: specifiers of `allow` mean them too."""
+def filter_checks(
+    project: str, scope: Scope, options: FilterOptions, *, prereleases: bool
+) -> Iterator[Check]:
+    """The keys that are written, in the order in which they speak. `prereleases`: specifiers of
+    `allow` mean them too.
+    """
     if options.denied:
         yield DenyCheck(scope, "deny", "denied", Matcher(options.denied, project, prereleases=True))
     if options.allowed:
@@ -200,7 +234,11 @@ def is_prerelease(unit: Unit) -> bool:
 
 def written_size(size: int) -> str:
     """`500MiB`, `2GB`, `1500B`: in the largest unit that tells it exactly."""
-    exact = [(size // length, unit) for length, unit in (*_BINARY, *_DECIMAL) if size and size % length == 0]
+    exact = [
+        (size // length, unit)
+        for length, unit in (*_BINARY, *_DECIMAL)
+        if size and size % length == 0
+    ]
     number, unit = min(exact, default=(size, "B"))
     return f"{number}{unit}"
 

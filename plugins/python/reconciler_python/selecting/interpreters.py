@@ -1,4 +1,6 @@
-"""Which Pythons a file can run on: whether what it requires overlaps with what is asked for (PEP 440, PEP 345's Requires-Python)."""
+"""Which Pythons a file can run on: whether what it requires overlaps with what is asked for (PEP
+440, PEP 345's Requires-Python).
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,10 @@ def python_range(text: str) -> VersionRange:
     written = text.strip()
     found = _range(f"=={written}.*" if _BARE.fullmatch(written) else written) if written else None
     if found is None or found.is_empty:
-        hint = between_commas(written) or "a version (`3.11` is every 3.11.x) or a specifier (`>=3.10,<3.13`)"
+        hint = (
+            between_commas(written)
+            or "a version (`3.11` is every 3.11.x) or a specifier (`>=3.10,<3.13`)"
+        )
         raise OptionFault(f"`{text}` means no Python", hint=hint)
     return found
 
@@ -35,15 +40,26 @@ class Interpreters:
         self.find: Callable[[str], int | None] = lru_cache(maxsize=4096)(self._find)
 
     def _find(self, requires_python: str) -> int | None:
-        """Which of the Pythons, as written, can run a file that says so; None: none of them. What cannot be read says nothing, as for pip."""
+        """Which of the Pythons, as written, can run a file that says so; None: none of them. What
+        cannot be read says nothing, as for pip.
+        """
         required = _range(requires_python)
         if required is None:
             return 0
-        return next((index for index, wanted in enumerate(self._ranges) if not wanted.is_disjoint(required)), None)
+        return next(
+            (
+                index
+                for index, wanted in enumerate(self._ranges)
+                if not wanted.is_disjoint(required)
+            ),
+            None,
+        )
 
 
 def _range(text: str) -> VersionRange | None:
-    """Pre-releases of Python do not count: what nothing but 3.12.0rc1 can run is not for 3.12. None where the text cannot be read."""
+    """Pre-releases of Python do not count: what nothing but 3.12.0rc1 can run is not for 3.12. None
+    where the text cannot be read.
+    """
     if len(text) > _LONGEST:
         return None
     try:

@@ -1,4 +1,6 @@
-"""Projects of which a filter lets nothing in, whatever they hold: the name alone says so, and nobody has to read them."""
+"""Projects of which a filter lets nothing in, whatever they hold: the name alone says so, and
+nobody has to read them.
+"""
 
 from __future__ import annotations
 
@@ -13,17 +15,27 @@ from reconciler_python.selecting.rules import Rules
 
 
 class Prefilter:
-    """The filters in force, for one project after the other. Lives for one listing; cheap for every name of a long list."""
+    """The filters in force, for one project after the other. Lives for one listing; cheap for every
+    name of a long list.
+    """
 
     def __init__(self, options: Options | None, filters: Sequence[ActiveFilter]) -> None:
         own = options.filter if isinstance(options, SelectionOptions) else None
         written = [(SOURCE_FILTER, own)] if own is not None else []
         by_name = sorted(filters, key=lambda active: active.name)
-        written += [(filter_scope(one.name), one.options) for one in by_name if isinstance(one.options, FilterOptions)]
-        self._asked = [_Names(scope, rules) for scope, rules in written if rules.denied or rules.allowed]
+        written += [
+            (filter_scope(one.name), one.options)
+            for one in by_name
+            if isinstance(one.options, FilterOptions)
+        ]
+        self._asked = [
+            _Names(scope, rules) for scope, rules in written if rules.denied or rules.allowed
+        ]
 
     def refusal(self, project: str) -> str:
-        """Why none of the project's files can pass, in the words that are said of each of them; empty where its files tell."""
+        """Why none of the project's files can pass, in the words that are said of each of them;
+        empty where its files tell.
+        """
         for one in self._asked:
             reason = one.refusal(project)
             if reason:
@@ -51,13 +63,22 @@ class _Names:
 
 
 def refusal(project: str, options: Options | None, filters: Sequence[ActiveFilter]) -> str:
-    """As `Prefilter.refusal`, of one project. Pure; neither the order of filters nor that of rules matters."""
+    """As `Prefilter.refusal`, of one project. Pure; neither the order of filters nor that of rules
+    matters.
+    """
     return Prefilter(options, filters).refusal(project)
 
 
 def _projects_of(rules: Rules) -> frozenset[str]:
-    """Every project to which a file may belong that is allowed by its name: what stands before any of its hyphens."""
-    return frozenset(name for filename in rules.by_filename for name in _before_hyphens(filename) if name is not None)
+    """Every project to which a file may belong that is allowed by its name: what stands before any
+    of its hyphens.
+    """
+    return frozenset(
+        name
+        for filename in rules.by_filename
+        for name in _before_hyphens(filename)
+        if name is not None
+    )
 
 
 def _before_hyphens(filename: str) -> Iterable[str | None]:

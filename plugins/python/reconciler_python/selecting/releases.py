@@ -1,4 +1,6 @@
-"""What takes a whole project to be answered, among the files that everything else lets in: `if-nothing-else`, then `latest`."""
+"""What takes a whole project to be answered, among the files that everything else lets in:
+`if-nothing-else`, then `latest`.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ _ONLY_PASSING = "counts only what passes everything else"
 
 
 def prerelease_word(filters: Sequence[tuple[Scope, FilterOptions]]) -> Prereleases | None:
-    """What all filters together say of pre-releases: the strictest word; None where none says one, and specifiers tell."""
+    """What all filters together say of pre-releases: the strictest word; None where none says one,
+    and specifiers tell.
+    """
     said = {options.prereleases for _, options in filters}
     return next((word for word in _STRICTNESS if word in said), None)
 
@@ -30,9 +34,11 @@ class Releases:
         hesitant = [scope for scope, options in filters if options.prereleases == "if-nothing-else"]
         if hesitant and prerelease_word(filters) == "if-nothing-else":
             self._stages.append(_FinalFirst(hesitant[0]))
-        counts = [(scope, options.latest) for scope, options in filters if options.latest is not None]
+        counts = [
+            (scope, options.latest) for scope, options in filters if options.latest is not None
+        ]
         if counts:
-            self._stages.append(_Latest(*min(counts, key=lambda one: one[1])))
+            self._stages.append(_Latest(*min(counts, key=lambda count: count[1])))
 
     def __bool__(self) -> bool:
         return bool(self._stages)
@@ -40,27 +46,44 @@ class Releases:
     def narrowed(self, decisions: Sequence[Decision]) -> Sequence[Decision]:
         """The same decisions, of which some are now against the file."""
         for stage in self._stages:
-            out = stage.out([one.unit for one in decisions if one.accepted])
+            out = stage.out([decision.unit for decision in decisions if decision.accepted])
             if out:
-                decisions = [Decision(one.unit, False, stage.reason) if one.accepted and one.unit.key in out else one for one in decisions]
+                decisions = [
+                    Decision(decision.unit, False, stage.reason)
+                    if decision.accepted and decision.unit.key in out
+                    else decision
+                    for decision in decisions
+                ]
         return decisions
 
-    def steps(self, traced: Sequence[Unit], decisions: Sequence[Decision]) -> Sequence[Sequence[Step]]:
-        """For each of `traced`. `decisions`: what everything else says of the project's files, these among them."""
+    def steps(
+        self, traced: Sequence[Unit], decisions: Sequence[Decision]
+    ) -> Sequence[Sequence[Step]]:
+        """For each of `traced`. `decisions`: what everything else says of the project's files,
+        these among them.
+        """
         chains: list[list[Step]] = [[] for _ in traced]
         for stage in self._stages:
-            passing = [one.unit for one in decisions if one.accepted]
+            passing = [decision.unit for decision in decisions if decision.accepted]
             asked, out = {id(unit) for unit in passing}, stage.out(passing)
             for unit, chain in zip(traced, chains, strict=True):
                 refused = id(unit) in asked and unit.key in out
-                word = stage.reason if refused else stage.passing if id(unit) in asked else stage.unasked
+                word = (
+                    stage.reason
+                    if refused
+                    else stage.passing
+                    if id(unit) in asked
+                    else stage.unasked
+                )
                 chain.append(stage.scope.step(not refused, word, stage.key))
-            decisions = [one for one in decisions if one.unit.key not in out]
+            decisions = [decision for decision in decisions if decision.unit.key not in out]
         return chains
 
 
 class _FinalFirst:
-    """`if-nothing-else`: pre-releases go where a final release passes. A yanked one is a release too, as for pip."""
+    """`if-nothing-else`: pre-releases go where a final release passes. A yanked one is a release
+    too, as for pip.
+    """
 
     key = "prereleases"
 
@@ -76,7 +99,9 @@ class _FinalFirst:
 
 
 class _Latest:
-    """`latest`: final releases before pre-releases, those not yanked before yanked ones, then by version; unreadable versions come last."""
+    """`latest`: final releases before pre-releases, those not yanked before yanked ones, then by
+    version; unreadable versions come last.
+    """
 
     key = "latest"
 
@@ -91,15 +116,21 @@ class _Latest:
         releases: dict[Version | str, list[Unit]] = {}
         for unit in passing:
             text = unit.metadata["version"]
-            releases.setdefault(parse_version(text) or text, []).append(unit)  # `1.0` and `1.0.0` are one release
+            releases.setdefault(parse_version(text) or text, []).append(
+                unit
+            )  # `1.0` and `1.0.0` are one release
         if len(releases) <= self._count:
             return set()
-        ranked = sorted(releases, key=lambda release: _rank(release, releases[release]), reverse=True)
+        ranked = sorted(
+            releases, key=lambda release: _rank(release, releases[release]), reverse=True
+        )
         return {unit.key for release in ranked[self._count :] for unit in releases[release]}
 
 
 def _rank(release: Version | str, files: Sequence[Unit]) -> tuple[bool, bool, bool, Version | str]:
-    """The greater, the earlier: comparable, as versions and texts never meet behind the same first member."""
+    """The greater, the earlier: comparable, as versions and texts never meet behind the same first
+    member.
+    """
     yanked = all(unit.metadata.get("yanked") for unit in files)
     if isinstance(release, str):
         return False, True, not yanked, release

@@ -1,7 +1,8 @@
 """Requirement strings, name globs and filenames: who is meant.
 
-A bare name or glob means every distribution of the project, pre-releases too. With a specifier, `include` and
-`allow` mean pre-releases only where the specifier itself names one; `exclude` and `deny` always mean them too.
+A bare name or glob means every distribution of the project, pre-releases too. With a specifier,
+`include` and `allow` mean pre-releases only where the specifier itself names one; `exclude` and
+`deny` always mean them too.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ _MISSING_COMMA = re.compile(r"(?<=[\w*])\s+(?=[<>=!~])")
 
 @lru_cache(maxsize=8192)
 def parse_version(text: str) -> Version | None:
-    """PEP 440; None for what `legacy: allow` lets in: no specifier means it. The same few thousand texts are most versions of all projects."""
+    """PEP 440; None for what `legacy: allow` lets in: no specifier means it. The same few thousand
+    texts are most versions of all projects.
+    """
     try:
         return Version(text)
     except ValueError:  # InvalidVersion, or a number of more digits than Python reads
@@ -36,10 +39,11 @@ def parse_version(text: str) -> Version | None:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule as written (`text`). Exactly one of `project` (normalised), `glob` (normalised) and `filename` is set.
+    """One rule as written (`text`). Exactly one of `project` (normalised), `glob` (normalised) and
+    `filename` is set.
 
-    `index`: where it stands in its list. `extras` (normalised) and `marker` say what its dependencies are (PEP 508), and nothing about
-    which of the project's distributions are meant.
+    `index`: where it stands in its list. `extras` (normalised) and `marker` say what its
+    dependencies are (PEP 508), and nothing about which of the project's distributions are meant.
     """
 
     text: str
@@ -52,7 +56,8 @@ class Rule:
     index: int = 0
 
     def meets(self, version: Version | None, *, prereleases: bool) -> bool:
-        """Is this version meant, given that the project is? `prereleases`: also where the specifier does not name one.
+        """Is this version meant, given that the project is? `prereleases`: also where the specifier
+        does not name one.
 
         None, a version that cannot be read, is what a specifier never means.
         """
@@ -60,33 +65,55 @@ class Rule:
             return True
         if version is None:
             return False
-        return self.specifiers.contains(version, prereleases=prereleases or bool(self.specifiers.prereleases))
+        return self.specifiers.contains(
+            version, prereleases=prereleases or bool(self.specifiers.prereleases)
+        )
 
 
 def parse_rule(text: str, *, filenames: bool = False, extras: bool = False, index: int = 0) -> Rule:
-    """`django`, `django>=5,<6`, `acme-*`, and with `filenames` also `django-5.0-py3-none-any.whl`. Raises OptionFault naming it.
+    """`django`, `django>=5,<6`, `acme-*`, and with `filenames` also `django-5.0-py3-none-any.whl`.
+    Raises OptionFault naming it.
 
-    `extras`: it may name extras and an environment marker, `uvicorn[standard]>=0.30; sys_platform == "linux"`.
+    `extras`: it may name extras and an environment marker, `uvicorn[standard]>=0.30; sys_platform
+    == "linux"`.
     """
     _refuse_filename_globs(text.strip(), filenames)
     if "-" in text and stem_and_type(text.strip()) is not None:
         if not filenames:
-            hint = "single files come in by `files`, and are kept out by `deny` of a filter; here name the project"
-            raise OptionFault(f"`{text}` looks like a filename, and means a project here", hint=hint)
+            hint = (
+                "single files come in by `files`, and are kept out by `deny` of a filter; here name"
+                " the project"
+            )
+            raise OptionFault(
+                f"`{text}` looks like a filename, and means a project here", hint=hint
+            )
         return Rule(text, filename=text.strip(), index=index)
     match = _SUBJECT.fullmatch(text)
     if match is None:
-        raise OptionFault(f"`{text}` is neither a requirement nor a name glob", hint="`django`, `django>=5,<6` or `acme-*`")
+        raise OptionFault(
+            f"`{text}` is neither a requirement nor a name glob",
+            hint="`django`, `django>=5,<6` or `acme-*`",
+        )
     subject, named_extras, rest = match.groups()
     _refuse_extensions(text, named_extras, rest, extras)
     if "*" in subject or "?" in subject:
         if rest or named_extras is not None:
-            what = "version specifier" if named_extras is None and rest[0] != ";" else "extras and no environment marker"
-            raise OptionFault(f"`{text}`: a name glob takes no {what}", hint="name the projects one by one to say that")
+            what = (
+                "version specifier"
+                if named_extras is None and rest[0] != ";"
+                else "extras and no environment marker"
+            )
+            raise OptionFault(
+                f"`{text}`: a name glob takes no {what}",
+                hint="name the projects one by one to say that",
+            )
         return Rule(text, glob=canonicalize_name(subject), index=index)
     name = project_name(subject)
     if name is None:
-        raise OptionFault(f"`{text}`: `{subject}` is no project name", hint="letters, digits, `-`, `_` and `.`, a letter or digit at both ends")
+        raise OptionFault(
+            f"`{text}`: `{subject}` is no project name",
+            hint="letters, digits, `-`, `_` and `.`, a letter or digit at both ends",
+        )
     versions, semicolon, marker = rest.partition(";")
     return Rule(
         text,
@@ -118,7 +145,10 @@ def _extras(text: str, written: str) -> frozenset[str]:
     names = [part.strip() for part in written.split(",")] if written.strip() else []
     bad = next((name for name in names if project_name(name) is None), None)
     if bad is not None:
-        raise OptionFault(f"`{text}`: `{bad}` is no extra", hint="names between commas, such as `uvicorn[standard]`")
+        raise OptionFault(
+            f"`{text}`: `{bad}` is no extra",
+            hint="names between commas, such as `uvicorn[standard]`",
+        )
     return frozenset(canonicalize_name(name) for name in names)
 
 
@@ -126,17 +156,27 @@ def _marker(text: str, written: str) -> Marker:
     try:
         return Marker(written)
     except InvalidMarker:
-        raise OptionFault(f"`{text}`: `{written}` is no environment marker", hint='such as `sys_platform == "linux"` (PEP 508)') from None
+        raise OptionFault(
+            f"`{text}`: `{written}` is no environment marker",
+            hint='such as `sys_platform == "linux"` (PEP 508)',
+        ) from None
 
 
 class Rules:
-    """All rules of one key, found by project: their number costs nothing per project, globs excepted."""
+    """All rules of one key, found by project: their number costs nothing per project, globs
+    excepted.
+    """
 
-    def __init__(self, texts: Iterable[str], *, filenames: bool = False, extras: bool = False) -> None:
+    def __init__(
+        self, texts: Iterable[str], *, filenames: bool = False, extras: bool = False
+    ) -> None:
         first: dict[str, int] = {}
         for index, text in enumerate(texts):
             first.setdefault(text, index)
-        rules = [parse_rule(text, filenames=filenames, extras=extras, index=first[text]) for text in sorted(first)]
+        rules = [
+            parse_rule(text, filenames=filenames, extras=extras, index=first[text])
+            for text in sorted(first)
+        ]
         self._by_project: dict[str, list[Rule]] = {}
         self._globs: list[tuple[re.Pattern[str], Rule]] = []
         self.by_filename: dict[str, Rule] = {}
@@ -147,7 +187,11 @@ class Rules:
                 self._globs.append((re.compile(fnmatch.translate(rule.glob)), rule))
             else:
                 self._by_project.setdefault(rule.project, []).append(rule)
-        self._any_glob = re.compile("|".join(pattern.pattern for pattern, _ in self._globs)) if self._globs else None
+        self._any_glob = (
+            re.compile("|".join(pattern.pattern for pattern, _ in self._globs))
+            if self._globs
+            else None
+        )
         self._count = len(rules)
 
     def __bool__(self) -> bool:
@@ -166,7 +210,9 @@ class Rules:
 
     def concerns(self, project: str) -> bool:
         """Is there any rule `about` the project? Cheap, for every name of a long list."""
-        return project in self._by_project or (self._any_glob is not None and self._any_glob.match(project) is not None)
+        return project in self._by_project or (
+            self._any_glob is not None and self._any_glob.match(project) is not None
+        )
 
     def projects(self) -> list[str] | None:
         """The projects that can be meant, by name; None when that depends on which ones there are."""
@@ -178,7 +224,9 @@ class Rules:
 
 
 class Matcher:
-    """Rules, narrowed to one project. Lives for one decision of its units: files of a release share the answer."""
+    """Rules, narrowed to one project. Lives for one decision of its units: files of a release share
+    the answer.
+    """
 
     def __init__(self, rules: Rules, project: str, *, prereleases: bool) -> None:
         self._rules = rules.about(project)
@@ -197,7 +245,9 @@ class Matcher:
         return any(rule.specifiers is None for rule in self._rules)
 
     def find(self, version: str, filename: str) -> Rule | None:
-        """The first rule, by text, that means this file; None if no rule does. `version` is canonical, or as it is where that cannot be."""
+        """The first rule, by text, that means this file; None if no rule does. `version` is
+        canonical, or as it is where that cannot be.
+        """
         if filename in self._by_filename:
             return self._by_filename[filename]
         if version not in self._known:
@@ -215,18 +265,36 @@ class Matcher:
 
 
 def _refuse_filename_globs(text: str, filenames: bool) -> None:
-    """`alpha-*.whl` would be no file's name and no project's: a rule that never means anything, and a `deny` that never denies."""
-    if not any(mark in text for mark in "*?[") or (stem_and_type(text) or stem_and_type(text.lower())) is None:
+    """`alpha-*.whl` would be no file's name and no project's: a rule that never means anything, and
+    a `deny` that never denies.
+    """
+    if (
+        not any(mark in text for mark in "*?[")
+        or (stem_and_type(text) or stem_and_type(text.lower())) is None
+    ):
         return
     exactly = "name each file exactly, or " if filenames else ""
-    raise OptionFault(f"`{text}`: a glob means names of projects, not of files", hint=f"{exactly}glob the projects without the extension: `acme-*`")
+    raise OptionFault(
+        f"`{text}`: a glob means names of projects, not of files",
+        hint=f"{exactly}glob the projects without the extension: `acme-*`",
+    )
 
 
 def _refuse_extensions(text: str, extras: str | None, rest: str, wanted: bool) -> None:
-    """What a requirement may say beyond a version: extras and markers mean dependencies, a URL means no index."""
+    """What a requirement may say beyond a version: extras and markers mean dependencies, a URL
+    means no index.
+    """
     if extras is not None and not wanted:
-        raise OptionFault(f"`{text}`: extras say nothing here, they are about dependencies", hint=f"leave out `[{extras}]`")
+        raise OptionFault(
+            f"`{text}`: extras say nothing here, they are about dependencies",
+            hint=f"leave out `[{extras}]`",
+        )
     if ";" in rest and not wanted:
-        raise OptionFault(f"`{text}`: an environment marker says nothing here", hint="leave out what follows `;`")
+        raise OptionFault(
+            f"`{text}`: an environment marker says nothing here", hint="leave out what follows `;`"
+        )
     if rest.startswith("@"):
-        raise OptionFault(f"`{text}`: a direct URL selects nothing from an index", hint="a name, with or without a version specifier")
+        raise OptionFault(
+            f"`{text}`: a direct URL selects nothing from an index",
+            hint="a name, with or without a version specifier",
+        )

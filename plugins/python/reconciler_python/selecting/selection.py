@@ -1,7 +1,8 @@
 """In, or out because: what a source and the filters say about the distributions of one project.
 
-Pure. Neither the order of rules, filters and units matters, nor what was decided before. Three stages, each among what the one before
-lets in: what every key says of each file alone (a cooldown after the others, as time will change its answer); `if-nothing-else`; `latest`.
+Pure. Neither the order of rules, filters and units matters, nor what was decided before. Three
+stages, each among what the one before lets in: what every key says of each file alone (a cooldown
+after the others, as time will change its answer); `if-nothing-else`; `latest`.
 """
 
 from __future__ import annotations
@@ -12,22 +13,41 @@ from datetime import datetime
 from reconciler.plugin import ActiveFilter, Decision, Options, Step, StoredUnit, Unit
 from reconciler_python.filter_options import FilterOptions
 from reconciler_python.options import SelectionOptions
-from reconciler_python.selecting.checks import SOURCE, SOURCE_FILTER, Check, DenyCheck, Scope, filter_scope
+from reconciler_python.selecting.checks import (
+    SOURCE,
+    SOURCE_FILTER,
+    Check,
+    DenyCheck,
+    Scope,
+    filter_scope,
+)
 from reconciler_python.selecting.cooldown import Cooldown
 from reconciler_python.selecting.filter_checks import filter_checks
 from reconciler_python.selecting.releases import Releases, prerelease_word
 from reconciler_python.selecting.rules import Matcher
-from reconciler_python.selecting.source_check import NOTHING_MEANS, SelectedCheck, selecting_key, selects_some, unselected
+from reconciler_python.selecting.source_check import (
+    NOTHING_MEANS,
+    SelectedCheck,
+    selecting_key,
+    selects_some,
+    unselected,
+)
 
 
 class ProjectJudge:
-    """Decides on the distributions of one project. `options` is None for what was uploaded: a cooldown does not concern it."""
+    """Decides on the distributions of one project. `options` is None for what was uploaded: a
+    cooldown does not concern it.
+    """
 
-    def __init__(self, project: str, options: Options | None, filters: Sequence[ActiveFilter], now: datetime) -> None:
+    def __init__(
+        self, project: str, options: Options | None, filters: Sequence[ActiveFilter], now: datetime
+    ) -> None:
         source = options if isinstance(options, SelectionOptions) else None
         written = _written(source, filters)
         prereleases = prerelease_word(written) in ("allow", "if-nothing-else")
-        self._checks: list[Check] = [*_source_checks(project, source, prereleases)] if source is not None else []
+        self._checks: list[Check] = (
+            [*_source_checks(project, source, prereleases)] if source is not None else []
+        )
         for scope, rules in written:
             self._checks += filter_checks(project, scope, rules, prereleases=prereleases)
         self._asked = [check for check in self._checks if not check.silent]
@@ -37,14 +57,24 @@ class ProjectJudge:
     def decide(self, units: Iterable[Unit]) -> Sequence[Decision]:
         """Units of type `python.distribution`, all that there are of the project."""
         speaking = self._asked or self._cooldown
-        decisions = [self._alone(unit) for unit in units] if speaking else [Decision(unit, True) for unit in units]
+        decisions = (
+            [self._alone(unit) for unit in units]
+            if speaking
+            else [Decision(unit, True) for unit in units]
+        )
         return self._releases.narrowed(decisions) if self._releases else decisions
 
     def trace(self, units: Iterable[Unit], traced: Sequence[Unit]) -> Iterator[Sequence[Step]]:
-        """Every word on each of `traced`, some of `units`: it is in if all of them pass, and otherwise out because of the first that does not."""
+        """Every word on each of `traced`, some of `units`: it is in if all of them pass, and
+        otherwise out because of the first that does not.
+        """
         decisions = [self._alone(one) for one in units] if self._releases else []
         for unit, last in zip(traced, self._releases.steps(traced, decisions), strict=True):
-            yield [*(step for check in self._checks for step in check.steps(unit)), *self._cooldown.steps(unit), *last]
+            yield [
+                *(step for check in self._checks for step in check.steps(unit)),
+                *self._cooldown.steps(unit),
+                *last,
+            ]
 
     def _alone(self, unit: Unit) -> Decision:
         for check in self._asked:
@@ -54,26 +84,45 @@ class ProjectJudge:
         return self._cooldown.decide(unit) if self._cooldown else Decision(unit, True)
 
 
-def _written(source: SelectionOptions | None, filters: Sequence[ActiveFilter]) -> list[tuple[Scope, FilterOptions]]:
+def _written(
+    source: SelectionOptions | None, filters: Sequence[ActiveFilter]
+) -> list[tuple[Scope, FilterOptions]]:
     """The filters in force: the source's own, then the others by name."""
-    own = [(SOURCE_FILTER, source.filter)] if source is not None and source.filter is not None else []
+    own = (
+        [(SOURCE_FILTER, source.filter)] if source is not None and source.filter is not None else []
+    )
     by_name = sorted(filters, key=lambda active: active.name)
-    return [*own, *((filter_scope(one.name), one.options) for one in by_name if isinstance(one.options, FilterOptions))]
+    return [
+        *own,
+        *(
+            (filter_scope(one.name), one.options)
+            for one in by_name
+            if isinstance(one.options, FilterOptions)
+        ),
+    ]
 
 
 def _source_checks(project: str, options: SelectionOptions, prereleases: bool) -> Iterator[Check]:
     if options.excluded:
-        yield DenyCheck(SOURCE, "exclude", "excluded", Matcher(options.excluded, project, prereleases=True))
+        yield DenyCheck(
+            SOURCE, "exclude", "excluded", Matcher(options.excluded, project, prereleases=True)
+        )
     if selects_some(options):
         yield SelectedCheck(project, options, prereleases=prereleases)
 
 
-def refused_project(project: str, options: Options | None, filters: Sequence[ActiveFilter]) -> str | None:
-    """Why nothing of a project may come in, whatever it holds: a rule that means all of it. None: its files tell."""
+def refused_project(
+    project: str, options: Options | None, filters: Sequence[ActiveFilter]
+) -> str | None:
+    """Why nothing of a project may come in, whatever it holds: a rule that means all of it. None:
+    its files tell.
+    """
     return next((step.text for step in trace_project(project, options, filters)), None)
 
 
-def trace_project(project: str, options: Options | None, filters: Sequence[ActiveFilter]) -> Iterator[Step]:
+def trace_project(
+    project: str, options: Options | None, filters: Sequence[ActiveFilter]
+) -> Iterator[Step]:
     """The rules that keep out all of a project."""
     source = options if isinstance(options, SelectionOptions) else None
     if source is not None:
@@ -85,22 +134,34 @@ def trace_project(project: str, options: Options | None, filters: Sequence[Activ
     for scope, rules in _written(source, filters):
         denied = rules.denied.whole_project(project) if rules.denied else None
         if denied is not None:
-            yield scope.step(False, scope.because(f'denied by "{denied.text}"', "deny"), "deny", denied.index)
+            yield scope.step(
+                False, scope.because(f'denied by "{denied.text}"', "deny"), "deny", denied.index
+            )
 
 
 def removal_reason(unit: StoredUnit, options: Options | None, refused: str) -> str:
-    """Why a distribution goes that is no longer in. `refused`: why `select` keeps it out now, empty where upstream no longer lists it."""
+    """Why a distribution goes that is no longer in. `refused`: why `select` keeps it out now, empty
+    where upstream no longer lists it.
+    """
     if not isinstance(options, SelectionOptions):
         return refused or "gone upstream"
     if refused and not (selects_some(options) and refused == unselected(options)):
         return refused
-    rule = Matcher(options.excluded, unit.group, prereleases=True).find(unit.metadata["version"], unit.key)
+    rule = Matcher(options.excluded, unit.group, prereleases=True).find(
+        unit.metadata["version"], unit.key
+    )
     if rule:
         return f'excluded by "{rule.text}"'
     if not selects_some(options):
         return "gone upstream"
-    prereleases = options.filter is not None and options.filter.prereleases in ("allow", "if-nothing-else")
-    if not refused and SelectedCheck(unit.group, options, prereleases=prereleases).reason(unit) is None:
+    prereleases = options.filter is not None and options.filter.prereleases in (
+        "allow",
+        "if-nothing-else",
+    )
+    if (
+        not refused
+        and SelectedCheck(unit.group, options, prereleases=prereleases).reason(unit) is None
+    ):
         return "gone upstream"
     if not refused and options.dependencies:
         return "gone upstream, or nothing depends on it any more"
@@ -111,11 +172,17 @@ def removal_reason(unit: StoredUnit, options: Options | None, refused: str) -> s
 
 
 def _no_longer(options: SelectionOptions) -> str:
-    return unselected(options).replace("matches no include", "no longer matches an include").replace("matches no", "no longer matches a")
+    return (
+        unselected(options)
+        .replace("matches no include", "no longer matches an include")
+        .replace("matches no", "no longer matches a")
+    )
 
 
 def project_removal_reason(project: str, options: Options | None, refused: str) -> str:
-    """Why a project's status goes. It leaves with the last distribution too, and by what a filter may have put those out is not seen from here."""
+    """Why a project's status goes. It leaves with the last distribution too, and by what a filter
+    may have put those out is not seen from here.
+    """
     source = options if isinstance(options, SelectionOptions) else None
     if refused and not refused.startswith(NOTHING_MEANS):
         return refused

@@ -7,7 +7,13 @@ from collections.abc import Sequence
 from pydantic import Field, field_validator
 
 from reconciler.plugin import OptionFault, Options
-from reconciler_python.reading.filenames import FilenameReader, UnreadableFilename, possible_projects, project_name, stem_and_type
+from reconciler_python.reading.filenames import (
+    FilenameReader,
+    UnreadableFilename,
+    possible_projects,
+    project_name,
+    stem_and_type,
+)
 from reconciler_python.selecting.rules import parse_version
 from reconciler_python.selecting.targets import Targets, platform_target, wheel_tags
 
@@ -16,14 +22,24 @@ class SingleFile(Options):
     """An entry of `files` that is no filename."""
 
     name: str = Field(description="Name of the project.")
-    version: str | None = Field(default=None, description='One version, in quotes (`"1.10"`); none: every version.')
-    platform: str | None = Field(default=None, description="Platform tag or family, as in `platforms`: wheels for it; none: every distribution.")
+    version: str | None = Field(
+        default=None, description='One version, in quotes (`"1.10"`); none: every version.'
+    )
+    platform: str | None = Field(
+        default=None,
+        description=(
+            "Platform tag or family, as in `platforms`: wheels for it; none: every distribution."
+        ),
+    )
 
     @field_validator("name")
     @classmethod
     def _a_project(cls, name: str) -> str:
         if project_name(name) is None:
-            raise OptionFault(f"`{name}` is no project name", hint="letters, digits, `-`, `_` and `.`, a letter or digit at both ends")
+            raise OptionFault(
+                f"`{name}` is no project name",
+                hint="letters, digits, `-`, `_` and `.`, a letter or digit at both ends",
+            )
         return name
 
     @field_validator("platform")
@@ -38,13 +54,19 @@ def checked_filename(text: str) -> str:
     """An entry of `files` that is a filename. Raises OptionFault."""
     if project_of(text.strip()) is None:
         raise OptionFault(
-            f"`{text}` is no filename of a distribution", hint="such as `django-5.0-py3-none-any.whl`, or `{name: ..., version: ..., platform: ...}`"
+            f"`{text}` is no filename of a distribution",
+            hint=(
+                "such as `django-5.0-py3-none-any.whl`, or `{name: ..., version: ..., platform:"
+                " ...}`"
+            ),
         )
     return text
 
 
 def project_of(filename: str) -> str | None:
-    """The project that a distribution's filename names: of several that it may mean, the first whose version can be read."""
+    """The project that a distribution's filename names: of several that it may mean, the first
+    whose version can be read.
+    """
     names = _possible(filename)
     return next((name for name in names if _readable(name, filename)), names[0] if names else None)
 
@@ -65,7 +87,9 @@ def _readable(project: str, filename: str) -> bool:
 
 
 class Selector:
-    """One entry: the distributions of a project that it means. `others`: further projects that a filename may belong to."""
+    """One entry: the distributions of a project that it means. `others`: further projects that a
+    filename may belong to.
+    """
 
     def __init__(self, entry: str | SingleFile, index: int) -> None:
         self.index = index
@@ -74,14 +98,24 @@ class Selector:
         self._version: str | None = None
         self._platform: Targets | None = None
         if isinstance(entry, str):
-            self.project, self.text, self.others = project_of(self._filename) or "", self._filename, _possible(self._filename)
+            self.project, self.text, self.others = (
+                project_of(self._filename) or "",
+                self._filename,
+                _possible(self._filename),
+            )
             return
         self.project, self._version = project_name(entry.name) or "", entry.version
-        self._platform = Targets([entry.platform], platform_target) if entry.platform is not None else None
-        self.text = ", ".join(part for part in (entry.name, entry.version, entry.platform) if part is not None)
+        self._platform = (
+            Targets([entry.platform], platform_target) if entry.platform is not None else None
+        )
+        self.text = ", ".join(
+            part for part in (entry.name, entry.version, entry.platform) if part is not None
+        )
 
     def means(self, version: str, filename: str) -> bool:
-        """`version`: canonical, or as it is where it cannot be read. A platform is a wheel's alone: no other distribution has one."""
+        """`version`: canonical, or as it is where it cannot be read. A platform is a wheel's alone:
+        no other distribution has one.
+        """
         if self._filename:
             return filename == self._filename
         if self._version is not None and self._version != version:
@@ -95,7 +129,9 @@ class Selector:
 
 
 class SingleFiles:
-    """All entries, found by project; a filename also counts where it belongs to another project than it seems to."""
+    """All entries, found by project; a filename also counts where it belongs to another project
+    than it seems to.
+    """
 
     def __init__(self, entries: Sequence[str | SingleFile]) -> None:
         self._by_project: dict[str, list[Selector]] = {}

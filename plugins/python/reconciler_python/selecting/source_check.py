@@ -1,4 +1,6 @@
-"""What a source takes from its index: `include`, `files`, `requirements` and what is depended on, without `exclude`."""
+"""What a source takes from its index: `include`, `files`, `requirements` and what is depended on,
+without `exclude`.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +16,17 @@ _PULLED = "_pulledBy"
 
 
 class SelectedCheck(Check):
-    """In by any of the keys; where none of them is written, everything is in. `prereleases`: specifiers of `include` mean them too."""
+    """In by any of the keys; where none of them is written, everything is in. `prereleases`:
+    specifiers of `include` mean them too.
+    """
 
     def __init__(self, project: str, options: SelectionOptions, *, prereleases: bool) -> None:
         super().__init__(SOURCE, "include")
-        self._include = Matcher(options.included, project, prereleases=prereleases) if options.included else None
+        self._include = (
+            Matcher(options.included, project, prereleases=prereleases)
+            if options.included
+            else None
+        )
         self._files = options.single_files.about(project) if options.files else ()
         self._wanted = options.required.about(project) if options.requirements else ()
         self._refusal, self._refusing = unselected(options), selecting_key(options)
@@ -28,7 +36,7 @@ class SelectedCheck(Check):
         version, filename = unit.metadata["version"], unit.key
         if self._include is not None and self._include.find(version, filename) is not None:
             return None
-        if any(one.means(version, filename) for one in self._files):
+        if any(file.means(version, filename) for file in self._files):
             return None
         if any(one.means(version, filename, unit.artifacts) for one in self._wanted):
             return None
@@ -45,12 +53,14 @@ class SelectedCheck(Check):
     def _passing(self, version: str, filename: str, unit: Unit) -> Iterator[Step]:
         for rule in self._include.find_all(version, filename) if self._include is not None else ():
             yield SOURCE.step(True, f'included by "{rule.text}"', "include", rule.index)
-        for one in self._files:
-            if one.means(version, filename):
-                yield SOURCE.step(True, f'one of the files: "{one.text}"', "files", one.index)
+        for file in self._files:
+            if file.means(version, filename):
+                yield SOURCE.step(True, f'one of the files: "{file.text}"', "files", file.index)
         for wanted in self._wanted:
             if wanted.means(version, filename, unit.artifacts):
-                yield SOURCE.step(True, f'required by "{wanted.text}" ({wanted.place})', "requirements")
+                yield SOURCE.step(
+                    True, f'required by "{wanted.text}" ({wanted.place})', "requirements"
+                )
         for text in unit.metadata.get(_PULLED) or ():
             yield SOURCE.step(True, f"depended on: {text}", "dependencies")
 
@@ -67,8 +77,12 @@ def unselected(options: SelectionOptions) -> str:
 
 
 def selecting_key(options: SelectionOptions) -> str:
-    """Of the keys that select something the first that is written: where somebody looks who is told that none of them means a file."""
-    return next((key for key in ("include", "files", "requirements") if getattr(options, key)), "include")
+    """Of the keys that select something the first that is written: where somebody looks who is told
+    that none of them means a file.
+    """
+    return next(
+        (key for key in ("include", "files", "requirements") if getattr(options, key)), "include"
+    )
 
 
 def selects_some(options: SelectionOptions) -> bool:

@@ -10,10 +10,19 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from reconciler.plugin import StoredUnit, Unit
-from reconciler_python.reading.filenames import FilenameReader, UnreadableFilename, possible_projects, project_name, stem_and_type
+from reconciler_python.reading.filenames import (
+    FilenameReader,
+    UnreadableFilename,
+    possible_projects,
+    project_name,
+    stem_and_type,
+)
 
 # Extras, a URL and a marker say nothing about which releases are meant.
-_REQUIREMENT = re.compile(r"\s*([A-Za-z0-9._-]+)\s*(?:\[[^\]]*\]\s*)?(?:@[^;]*|\(([^()]*)\)|([^\[\]()@;]*))\s*(?:;.*)?", re.DOTALL)
+_REQUIREMENT = re.compile(
+    r"\s*([A-Za-z0-9._-]+)\s*(?:\[[^\]]*\]\s*)?(?:@[^;]*|\(([^()]*)\)|([^\[\]()@;]*))\s*(?:;.*)?",
+    re.DOTALL,
+)
 
 
 class _Requirement(NamedTuple):
@@ -22,15 +31,23 @@ class _Requirement(NamedTuple):
 
 
 def projects(subject: str) -> list[str]:
-    """Of a filename the project, under every name that it can mean; of a requirement its project. Normalised; none where it is neither."""
+    """Of a filename the project, under every name that it can mean; of a requirement its project.
+    Normalised; none where it is neither.
+    """
     found = stem_and_type(subject)
-    names = [name for name in map(project_name, possible_projects(*found)) if name is not None] if found is not None and "-" in found[0] else []
+    names = (
+        [name for name in map(project_name, possible_projects(*found)) if name is not None]
+        if found is not None and "-" in found[0]
+        else []
+    )
     requirement = None if names else _requirement(subject)
     return list(dict.fromkeys(names)) or ([requirement.project] if requirement is not None else [])
 
 
 def meant(project: str, unit: Unit | StoredUnit, subject: str) -> bool:
-    """Is it this file, or one of the project's whose version the requirement takes, pre-releases too?"""
+    """Is it this file, or one of the project's whose version the requirement takes, pre-releases
+    too?
+    """
     if unit.key == subject:
         return True
     requirement = _requirement(subject)
@@ -55,8 +72,8 @@ def _requirement(subject: str) -> _Requirement | None:
         return None
     try:
         specifiers = SpecifierSet((found[2] or found[3] or "").strip())
-        for one in specifiers:
-            one.contains("1")  # a number of thousands of digits is found out here
+        for specifier in specifiers:
+            specifier.contains("1")  # a number of thousands of digits is found out here
     except ValueError:
         return None
     return _Requirement(name, specifiers)

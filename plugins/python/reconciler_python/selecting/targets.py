@@ -1,7 +1,8 @@
 """Which wheels are built for what: tags (PEP 425), and families of them.
 
-A wheel's filename ends in its compressed set of tags, `<pythons>-<abis>-<platforms>`, each part any number of tags with dots between.
-A word of a manifest is one tag, exactly, or a family. No word implies another: `cp311` does not mean `py3`, and `linux` not `any`.
+A wheel's filename ends in its compressed set of tags, `<pythons>-<abis>-<platforms>`, each part any
+number of tags with dots between. A word of a manifest is one tag, exactly, or a family. No word
+implies another: `cp311` does not mean `py3`, and `linux` not `any`.
 """
 
 from __future__ import annotations
@@ -23,9 +24,12 @@ PLATFORM_FAMILIES: Final = {
     "android": r"android_[0-9]+",
     "ios": r"ios_[0-9]+_[0-9]+",
 }
-"""Family -> what stands before the architecture in each of its tags, future ones too (PEP 513, 571, 599, 600, 656, 730, 738)."""
+"""Family -> what stands before the architecture in each of its tags, future ones too (PEP 513, 571,
+599, 600, 656, 730, 738).
+"""
 
-# Fat binaries of macOS hold several architectures, under names of their own. `fat3` is how packaging spells `fat32`.
+# Fat binaries of macOS hold several architectures, under names of their own. `fat3` is how
+# packaging spells `fat32`.
 _MACOS_FORMATS: Final = {
     "arm64": ("arm64", "universal2"),
     "x86_64": ("x86_64", "universal2", "universal", "intel", "fat64", "fat3", "fat32"),
@@ -33,8 +37,14 @@ _MACOS_FORMATS: Final = {
     "ppc64": ("ppc64", "universal", "fat64"),
     "ppc": ("ppc", "universal", "fat", "fat3", "fat32"),
 }
-_WINDOWS_ARCHITECTURES: Final = {"amd64": "win_amd64", "x86_64": "win_amd64", "arm64": "win_arm64", "x86": "win32"}
-# What an architecture is called elsewhere: such a tag does not exist, and a rule with it would never mean anything.
+_WINDOWS_ARCHITECTURES: Final = {
+    "amd64": "win_amd64",
+    "x86_64": "win_amd64",
+    "arm64": "win_arm64",
+    "x86": "win32",
+}
+# What an architecture is called elsewhere: such a tag does not exist, and a rule with it would
+# never mean anything.
 _ELSEWHERE: Final = {
     "linux": {"amd64": "x86_64", "arm64": "aarch64", "x86": "i686", "i386": "i686"},
     "macos": {"amd64": "x86_64", "aarch64": "arm64"},
@@ -52,7 +62,9 @@ _MEANT: Final = {
     "x86_64": "linux_x86_64",
     "pure": "any",
 }
-_UNFINISHED = re.compile(r"(?:many|musl)linux[0-9_]*|macosx(?:_.*(?<![a-z0-9])[0-9]+|_[a-z].*)?|macos_[0-9].*|linux_[0-9]+")
+_UNFINISHED = re.compile(
+    r"(?:many|musl)linux[0-9_]*|macosx(?:_.*(?<![a-z0-9])[0-9]+|_[a-z].*)?|macos_[0-9].*|linux_[0-9]+"
+)
 _PYTHON = re.compile(r"[a-z]+[0-9][0-9_]*")
 _MAJOR = re.compile(r"(?:py|cp|pp)[0-9]")
 _LONG_NAMES = re.compile(r"(?:python|cpython|pypy)[0-9_]*")
@@ -70,7 +82,8 @@ class WheelTags(NamedTuple):
 def wheel_tags(filename: str) -> WheelTags | None:
     """The tags that a wheel's filename ends in; None where it is too short to have any.
 
-    `{name}-{version}[-{build}]-{pythons}-{abis}-{platforms}[-{variant}].whl`: a build number begins with a digit (PEP 427), tags do not.
+    `{name}-{version}[-{build}]-{pythons}-{abis}-{platforms}[-{variant}].whl`: a build number begins
+    with a digit (PEP 427), tags do not.
     """
     parts = filename[:-4].lower().split("-")[2:]
     if len(parts) > 3 and parts[0][:1].isdigit():
@@ -94,33 +107,64 @@ class Targets:
 
     def __init__(self, words: Iterable[str], parse: Callable[[str], Target]) -> None:
         self._targets = [parse(word) for word in words]
-        # A few hundred sets of tags are most of what there is; upstream may invent any number of them.
+        # A few hundred sets of tags are most of what there is; upstream may invent any number of
+        # them.
         self.find: Callable[[str], int | None] = lru_cache(maxsize=4096)(self._find)
 
     def _find(self, tags: str) -> int | None:
-        """Which of the words, as written, means one of these tags (`manylinux_2_17_x86_64.manylinux2014_x86_64`); None: no word does."""
+        """Which of the words, as written, means one of these tags
+        (`manylinux_2_17_x86_64.manylinux2014_x86_64`); None: no word does.
+        """
         found = tags.split(".")
-        return next((index for index, target in enumerate(self._targets) if any(map(target.accepts, found))), None)
+        return next(
+            (
+                index
+                for index, target in enumerate(self._targets)
+                if any(map(target.accepts, found))
+            ),
+            None,
+        )
 
 
 def platform_target(word: str) -> Target:
-    """`any`, `linux`, `linux_x86_64`, `manylinux`, `macos_arm64`, `windows`, or a tag (`win_amd64`). Raises OptionFault."""
-    _refuse_what_is_no_tag(word, "platform", "`any`, `linux_x86_64`, `macos_arm64`, `windows`, or a tag such as `manylinux_2_28_x86_64`")
+    """`any`, `linux`, `linux_x86_64`, `manylinux`, `macos_arm64`, `windows`, or a tag
+    (`win_amd64`). Raises OptionFault.
+    """
+    _refuse_what_is_no_tag(
+        word,
+        "platform",
+        "`any`, `linux_x86_64`, `macos_arm64`, `windows`, or a tag such as `manylinux_2_28_x86_64`",
+    )
     family = _FAMILY.fullmatch(word)
     if family is not None and not _is_policy(word):
         return Target(word, _family_pattern(word, family[1], family[2] or ""))
     if _UNFINISHED.fullmatch(word):
-        raise OptionFault(f"`{word}` is no platform tag", hint=f"a tag is whole, such as {_whole(word)}")
+        raise OptionFault(
+            f"`{word}` is no platform tag", hint=f"a tag is whole, such as {_whole(word)}"
+        )
     if word in _MEANT or (word not in _SINGLE_PLATFORMS and "_" not in word):
-        close = [_MEANT[word]] if word in _MEANT else get_close_matches(word, [*PLATFORM_FAMILIES, *_SINGLE_PLATFORMS], 1)
-        known = f"did you mean `{close[0]}`?" if close else "`any`, `linux`, `macos`, `windows`, with or without an architecture, or a tag"
+        close = (
+            [_MEANT[word]]
+            if word in _MEANT
+            else get_close_matches(word, [*PLATFORM_FAMILIES, *_SINGLE_PLATFORMS], 1)
+        )
+        known = (
+            f"did you mean `{close[0]}`?"
+            if close
+            else "`any`, `linux`, `macos`, `windows`, with or without an architecture, or a tag"
+        )
         raise OptionFault(f"`{word}` is neither a platform tag nor a family of them", hint=known)
     return Target(word, re.escape(word))
 
 
 def python_target(word: str) -> Target:
-    """`cp311`, `pp310`, `py38`: that tag; `cp3`, `py3`, `pp3`: every tag of that major version. Raises OptionFault."""
-    hint = "`cp311`, `cp3` (every CPython 3), `py3` or `pp310`; Pythons by version are `requiresPython`"
+    """`cp311`, `pp310`, `py38`: that tag; `cp3`, `py3`, `pp3`: every tag of that major version.
+    Raises OptionFault.
+    """
+    hint = (
+        "`cp311`, `cp3` (every CPython 3), `py3` or `pp310`; Pythons by version are"
+        " `requiresPython`"
+    )
     _refuse_what_is_no_tag(word, "python", hint)
     if not _PYTHON.fullmatch(word) or _LONG_NAMES.fullmatch(word):
         raise OptionFault(f"`{word}` is no python tag", hint=hint)
@@ -140,7 +184,9 @@ def _refuse_what_is_no_tag(word: str, kind: str, hint: str) -> None:
     if not _WORD.fullmatch(word):
         lower = re.sub(r"[-. ]", "_", word.lower())
         likely = _WORD.fullmatch(lower) is not None and word[:1].isalpha()
-        raise OptionFault(f"`{word}` is no {kind} tag", hint=f"did you mean `{lower}`?" if likely else hint)
+        raise OptionFault(
+            f"`{word}` is no {kind} tag", hint=f"did you mean `{lower}`?" if likely else hint
+        )
 
 
 def _is_policy(word: str) -> bool:
@@ -152,12 +198,16 @@ def _family_pattern(word: str, family: str, architecture: str) -> str:
     system = "linux" if family.endswith("linux") else family
     right = _ELSEWHERE.get(system, {}).get(architecture)
     if right:
-        raise OptionFault(f"`{word}`: tags call that architecture `{right}`", hint=f"`{family}_{right}`")
+        raise OptionFault(
+            f"`{word}`: tags call that architecture `{right}`", hint=f"`{family}_{right}`"
+        )
     if family == "windows":
         return _windows_pattern(word, architecture)
     if not architecture:
         return rf"{PLATFORM_FAMILIES[family]}_[a-z0-9_]+"
-    formats: Sequence[str] = _MACOS_FORMATS.get(architecture, (architecture,)) if family == "macos" else (architecture,)
+    formats: Sequence[str] = (
+        _MACOS_FORMATS.get(architecture, (architecture,)) if family == "macos" else (architecture,)
+    )
     return rf"{PLATFORM_FAMILIES[family]}_(?:{'|'.join(formats)})"
 
 
@@ -166,7 +216,10 @@ def _windows_pattern(word: str, architecture: str) -> str:
         return r"win(?:32|_[a-z0-9_]+)"
     tag = _WINDOWS_ARCHITECTURES.get(architecture)
     if tag is None:
-        raise OptionFault(f"`{word}`: `{architecture}` is no architecture of Windows", hint="`windows_amd64`, `windows_arm64` or `windows_x86`")
+        raise OptionFault(
+            f"`{word}`: `{architecture}` is no architecture of Windows",
+            hint="`windows_amd64`, `windows_arm64` or `windows_x86`",
+        )
     return re.escape(tag)
 
 

@@ -68,8 +68,12 @@ def _content() -> None:
         sa.Column("unit_id", Identity, nullable=False),
         sa.Column("path", Name, nullable=False),
         sa.Column("sha256", sa.LargeBinary(), nullable=False),
-        sa.ForeignKeyConstraint(["sha256"], ["artifact.sha256"], name=op.f("fk_unit_artifact_sha256_artifact")),
-        sa.ForeignKeyConstraint(["unit_id"], ["unit.id"], name=op.f("fk_unit_artifact_unit_id_unit")),
+        sa.ForeignKeyConstraint(
+            ["sha256"], ["artifact.sha256"], name=op.f("fk_unit_artifact_sha256_artifact")
+        ),
+        sa.ForeignKeyConstraint(
+            ["unit_id"], ["unit.id"], name=op.f("fk_unit_artifact_unit_id_unit")
+        ),
         sa.PrimaryKeyConstraint("unit_id", "path", name=op.f("pk_unit_artifact")),
         sqlite_with_rowid=False,
     )
@@ -91,17 +95,32 @@ def _repositories() -> None:
         sa.Column("name", Name, nullable=False),
         sa.Column("bucket", sa.Integer(), nullable=False),
         sa.Column("digest", sa.LargeBinary(), nullable=True),
-        sa.ForeignKeyConstraint(["repository_id"], ["repository.id"], name=op.f("fk_repository_group_repository_id_repository")),
+        sa.ForeignKeyConstraint(
+            ["repository_id"],
+            ["repository.id"],
+            name=op.f("fk_repository_group_repository_id_repository"),
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_repository_group")),
-        sa.UniqueConstraint("repository_id", "name", name=op.f("uq_repository_group_repository_id_name")),
+        sa.UniqueConstraint(
+            "repository_id", "name", name=op.f("uq_repository_group_repository_id_name")
+        ),
     )
-    op.create_index(op.f("ix_repository_group_repository_id_bucket"), "repository_group", ["repository_id", "bucket"], unique=False)
+    op.create_index(
+        op.f("ix_repository_group_repository_id_bucket"),
+        "repository_group",
+        ["repository_id", "bucket"],
+        unique=False,
+    )
     op.create_table(
         "repository_bucket",
         sa.Column("repository_id", Identity, nullable=False),
         sa.Column("bucket", sa.Integer(), nullable=False),
         sa.Column("digest", sa.LargeBinary(), nullable=False),
-        sa.ForeignKeyConstraint(["repository_id"], ["repository.id"], name=op.f("fk_repository_bucket_repository_id_repository")),
+        sa.ForeignKeyConstraint(
+            ["repository_id"],
+            ["repository.id"],
+            name=op.f("fk_repository_bucket_repository_id_repository"),
+        ),
         sa.PrimaryKeyConstraint("repository_id", "bucket", name=op.f("pk_repository_bucket")),
         sqlite_with_rowid=False,
     )
@@ -112,10 +131,17 @@ def _repositories() -> None:
         sa.Column("digest", sa.LargeBinary(), nullable=False),
         sa.Column("created_at", Moment(), nullable=False),
         sa.Column("provenance", sa.Text(), nullable=False),
-        sa.ForeignKeyConstraint(["repository_id"], ["repository.id"], name=op.f("fk_version_repository_id_repository")),
+        sa.ForeignKeyConstraint(
+            ["repository_id"], ["repository.id"], name=op.f("fk_version_repository_id_repository")
+        ),
         sa.PrimaryKeyConstraint("repository_id", "number", name=op.f("pk_version")),
     )
-    op.create_index(op.f("ix_version_repository_id_digest"), "version", ["repository_id", "digest"], unique=False)
+    op.create_index(
+        op.f("ix_version_repository_id_digest"),
+        "version",
+        ["repository_id", "digest"],
+        unique=False,
+    )
 
 
 def _memberships() -> None:
@@ -127,14 +153,31 @@ def _memberships() -> None:
         sa.Column("source", Name, nullable=False),
         sa.Column("added", sa.Integer(), nullable=False),
         sa.Column("removed", sa.Integer(), nullable=True),
-        sa.ForeignKeyConstraint(["group_id"], ["repository_group.id"], name=op.f("fk_membership_group_id_repository_group")),
-        sa.ForeignKeyConstraint(["repository_id"], ["repository.id"], name=op.f("fk_membership_repository_id_repository")),
+        sa.ForeignKeyConstraint(
+            ["group_id"],
+            ["repository_group.id"],
+            name=op.f("fk_membership_group_id_repository_group"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["repository_id"],
+            ["repository.id"],
+            name=op.f("fk_membership_repository_id_repository"),
+        ),
         sa.ForeignKeyConstraint(["unit_id"], ["unit.id"], name=op.f("fk_membership_unit_id_unit")),
-        sa.PrimaryKeyConstraint("repository_id", "unit_id", "source", "added", name=op.f("pk_membership")),
+        sa.PrimaryKeyConstraint(
+            "repository_id", "unit_id", "source", "added", name=op.f("pk_membership")
+        ),
         sqlite_with_rowid=False,
     )
-    op.create_index(op.f("ix_membership_group_id_removed"), "membership", ["group_id", "removed"], unique=False)
-    op.create_index(op.f("ix_membership_repository_id_added"), "membership", ["repository_id", "added"], unique=False)
+    op.create_index(
+        op.f("ix_membership_group_id_removed"), "membership", ["group_id", "removed"], unique=False
+    )
+    op.create_index(
+        op.f("ix_membership_repository_id_added"),
+        "membership",
+        ["repository_id", "added"],
+        unique=False,
+    )
     op.create_index(
         op.f("ix_membership_repository_id_removed"),
         "membership",
@@ -148,7 +191,11 @@ def _memberships() -> None:
         sa.Column("source", Name, nullable=False),
         sa.Column("validator", sa.Text(), nullable=True),
         sa.Column("selection", sa.LargeBinary(), nullable=True),
-        sa.ForeignKeyConstraint(["repository_id"], ["repository.id"], name=op.f("fk_source_state_repository_id_repository")),
+        sa.ForeignKeyConstraint(
+            ["repository_id"],
+            ["repository.id"],
+            name=op.f("fk_source_state_repository_id_repository"),
+        ),
         sa.PrimaryKeyConstraint("repository_id", "source", name=op.f("pk_source_state")),
     )
     op.create_table(
@@ -159,7 +206,11 @@ def _memberships() -> None:
         sa.Column("validator", sa.Text(), nullable=True),
         sa.Column("selection", sa.LargeBinary(), nullable=False),
         sa.Column("reconsider_at", Moment(), nullable=True),
-        sa.ForeignKeyConstraint(["repository_id"], ["repository.id"], name=op.f("fk_source_group_repository_id_repository")),
+        sa.ForeignKeyConstraint(
+            ["repository_id"],
+            ["repository.id"],
+            name=op.f("fk_source_group_repository_id_repository"),
+        ),
         sa.PrimaryKeyConstraint("repository_id", "source", "name", name=op.f("pk_source_group")),
         sqlite_with_rowid=False,
     )
@@ -173,7 +224,9 @@ def _stages() -> None:
         sa.Column("host", sa.Text(), nullable=False),
         sa.Column("pid", sa.Integer(), nullable=False),
         sa.Column("process_start", sa.Text(), nullable=False),
-        sa.ForeignKeyConstraint(["repository_id"], ["repository.id"], name=op.f("fk_stage_repository_id_repository")),
+        sa.ForeignKeyConstraint(
+            ["repository_id"], ["repository.id"], name=op.f("fk_stage_repository_id_repository")
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_stage")),
         sqlite_autoincrement=True,
     )
@@ -187,8 +240,14 @@ def _stages() -> None:
         sa.Column("validator", sa.Text(), nullable=True),
         sa.Column("selection", sa.LargeBinary(), nullable=True),
         sa.Column("reconsider_at", Moment(), nullable=True),
-        sa.ForeignKeyConstraint(["group_id"], ["repository_group.id"], name=op.f("fk_stage_group_group_id_repository_group")),
-        sa.ForeignKeyConstraint(["stage_id"], ["stage.id"], name=op.f("fk_stage_group_stage_id_stage")),
+        sa.ForeignKeyConstraint(
+            ["group_id"],
+            ["repository_group.id"],
+            name=op.f("fk_stage_group_group_id_repository_group"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["stage_id"], ["stage.id"], name=op.f("fk_stage_group_stage_id_stage")
+        ),
         sa.PrimaryKeyConstraint("stage_id", "group_id", "source", name=op.f("pk_stage_group")),
         sqlite_with_rowid=False,
     )
@@ -204,8 +263,12 @@ def _stages() -> None:
             ["stage_group.stage_id", "stage_group.group_id", "stage_group.source"],
             name=op.f("fk_stage_member_stage_id_group_id_source_stage_group"),
         ),
-        sa.ForeignKeyConstraint(["unit_id"], ["unit.id"], name=op.f("fk_stage_member_unit_id_unit")),
-        sa.PrimaryKeyConstraint("stage_id", "group_id", "source", "unit_id", name=op.f("pk_stage_member")),
+        sa.ForeignKeyConstraint(
+            ["unit_id"], ["unit.id"], name=op.f("fk_stage_member_unit_id_unit")
+        ),
+        sa.PrimaryKeyConstraint(
+            "stage_id", "group_id", "source", "unit_id", name=op.f("pk_stage_member")
+        ),
         sqlite_with_rowid=False,
     )
 
@@ -220,15 +283,23 @@ def _publications() -> None:
         sa.Column("digest", sa.LargeBinary(), nullable=False),
         sa.Column("complete", sa.Boolean(), nullable=False),
         sa.Column("published_at", Moment(), nullable=False),
-        sa.ForeignKeyConstraint(["publication_id"], ["resource.id"], name=op.f("fk_publication_publication_id_resource")),
+        sa.ForeignKeyConstraint(
+            ["publication_id"], ["resource.id"], name=op.f("fk_publication_publication_id_resource")
+        ),
         sa.PrimaryKeyConstraint("publication_id", "number", name=op.f("pk_publication")),
     )
     op.create_table(
         "publication_emitted",
         sa.Column("publication_id", Identity, nullable=False),
         sa.Column("group_name", Name, nullable=False),
-        sa.ForeignKeyConstraint(["publication_id"], ["resource.id"], name=op.f("fk_publication_emitted_publication_id_resource")),
-        sa.PrimaryKeyConstraint("publication_id", "group_name", name=op.f("pk_publication_emitted")),
+        sa.ForeignKeyConstraint(
+            ["publication_id"],
+            ["resource.id"],
+            name=op.f("fk_publication_emitted_publication_id_resource"),
+        ),
+        sa.PrimaryKeyConstraint(
+            "publication_id", "group_name", name=op.f("pk_publication_emitted")
+        ),
         sqlite_with_rowid=False,
     )
     op.create_table(
@@ -272,13 +343,27 @@ def _entries() -> None:
         sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("added", sa.Integer(), nullable=False),
         sa.Column("removed", sa.Integer(), nullable=True),
-        sa.ForeignKeyConstraint(["publication_id"], ["resource.id"], name=op.f("fk_publication_entry_publication_id_resource")),
-        sa.PrimaryKeyConstraint("publication_id", "path", "media_type", "added", name=op.f("pk_publication_entry")),
+        sa.ForeignKeyConstraint(
+            ["publication_id"],
+            ["resource.id"],
+            name=op.f("fk_publication_entry_publication_id_resource"),
+        ),
+        sa.PrimaryKeyConstraint(
+            "publication_id", "path", "media_type", "added", name=op.f("pk_publication_entry")
+        ),
         sqlite_with_rowid=False,
     )
-    op.create_index(op.f("ix_publication_entry_publication_id_added"), "publication_entry", ["publication_id", "added"], unique=False)
     op.create_index(
-        op.f("ix_publication_entry_publication_id_group_name_removed"), "publication_entry", ["publication_id", "group_name", "removed"], unique=False
+        op.f("ix_publication_entry_publication_id_added"),
+        "publication_entry",
+        ["publication_id", "added"],
+        unique=False,
+    )
+    op.create_index(
+        op.f("ix_publication_entry_publication_id_group_name_removed"),
+        "publication_entry",
+        ["publication_id", "group_name", "removed"],
+        unique=False,
     )
     op.create_index(
         op.f("ix_publication_entry_publication_id_removed"),

@@ -1,0 +1,196 @@
+"""The engine as surfaces see it: open once, plan and apply as often as needed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from random import random
+from typing import Any
+
+from reconciler.database import Writer
+from reconciler.engine.applying.executor import Executor, Report
+from reconciler.engine.explaining.explain import explain
+from reconciler.engine.planning.planner import Allowances, make_plan
+from reconciler.engine.plugin_calls.call_timeouts import CallLimits, CallTimeouts, Watchdog
+from reconciler.engine.plugin_calls.conduits import unwatched
+from reconciler.engine.run.checkpoints import Checkpoint, reached
+from reconciler.engine.run.fingerprints import fingerprints
+from reconciler.engine.run.progress import Progress, Silent
+from reconciler.engine.session.home import Home
+from reconciler.engine.session.session import Site
+from reconciler.engine.sources.source_resolver import Context
+from reconciler.engine.transfer.measurements import Measurements
+from reconciler.engine.transfer.remotes import Remotes
+from reconciler.model import ActualState, DesiredState
+from reconciler.plan import Plan
+from reconciler.plugin.registry import Registry
+from reconciler.remote import register_secrets
+
+# plan again when somebody else moved what a round was based on: each has only the groups left that
+# moved in the one before
+ROUNDS = 8
+PAUSE = 0.25  # seconds between two rounds, at most: so that two do not meet again
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Engine:
+    """Plans and, with `writes`, applies on one home. Use as an async context manager; connections
+    stay open in between.
+
+    Opened for writing, the database is created and migrated as needed; else nothing is created at
+    all. `blocked`: called from another thread when a plugin holds up the run beyond `limits`; it
+    must end the process. Without it nobody watches.
+    """
+
+    def __init__(
+        self,
+        home: Home,
+        registry: Registry,
+        *,
+        writes: bool = False,
+        offline: bool = False,
+        progress: Progress | None = None,
+        clock: Callable[[], datetime] = utc_now,
+        limits: CallLimits | None = None,
+        blocked: Callable[[str], None] | None = None,
+    ) -> None:
+        self._home = home
+        self._registry = registry
+        self._progress = progress or Silent()
+        self._clock = clock
+        self._remotes = Remotes(registry, home.caches(), offline=offline)
+        self._database = home.database(read_only=not writes)
+        self._patience = CallTimeouts(limits or CallLimits())
+        self._measuring = Measurements()
+        self._watchdog = (
+            Watchdog(self._patience, limits or CallLimits(), blocked)
+            if blocked is not None
+            else None
+        )
+        self._watch = self._watchdog.thread if self._watchdog is not None else unwatched
+
+    async def __aenter__(self) -> Engine:
+        if self._watchdog is not None:
+            self._watchdog.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._watchdog is not None:
+            self._watchdog.stop()
+        await self._measuring.close()
+        await self._remotes.close()
+        self._database.close()
+
+    async def plan(self, desired: DesiredState, allowances: Allowances) -> Plan:
+        """What an apply would do now. Writes nothing but the page cache."""
+        register_secrets(desired.secrets())
+        self._measuring.begin()
+        context = self._context()
+        actual = await asyncio.to_thread(context.reader.actual_state)
+        return await make_plan(
+            context,
+            desired,
+            actual,
+            fingerprints(desired, self._home.key(create=False)),
+            allowances,
+        )
+
+    async def explain(
+        self,
+        name: str,
+        subject: str,
+        read: Callable[[ActualState], DesiredState],
+        *,
+        declared: DesiredState | None = None,
+        verbose: bool = False,
+    ) -> dict[str, Any]:
+        """See `reconciler.engine.explaining.explain`. `declared`: what manifests say; without it
+        `read` gives what was declared, out of what is recorded.
+        """
+        context = self._context()
+        actual = await asyncio.to_thread(context.reader.actual_state)
+        desired = read(actual) if declared is None else declared
+        register_secrets(desired.secrets())
+        return await explain(
+            context, desired, actual, name, subject, verbose=verbose, applied=declared is None
+        )
+
+    def _context(self) -> Context:
+        reader, home, now = self._database.reader(), self._home, self._clock()
+        return Context(
+            reader,
+            self._registry,
+            self._remotes,
+            self._progress,
+            now,
+            home.places(),
+            self._patience,
+            self._measuring,
+            home.store(),
+            self._watch,
+        )
+
+    async def apply(
+        self,
+        desired: DesiredState,
+        allowances: Allowances,
+        provenance: Mapping[str, Any],
+        show: Callable[[Plan], None],
+    ) -> Report:
+        """Plan, `show` the plan, carry it out; again where somebody else moved a repository
+        meanwhile.
+        """
+        self._home.store().sweep()
+        report = Report()
+        for number in range(ROUNDS):
+            await asyncio.sleep(PAUSE * random() if number else 0)  # noqa: S311
+            plan = await self.plan(desired, allowances)
+            show(plan)
+            report = await self._execute(plan, desired, provenance)
+            if not report.conflicts:
+                break
+        return report
+
+    def _site(self, writer: Writer) -> Site:
+        home = self._home
+        return Site(
+            writer,
+            home.store(),
+            self._registry,
+            self._remotes,
+            self._progress,
+            self._clock,
+            home.places(),
+            self._measuring,
+            self._watch,
+        )
+
+    async def _execute(
+        self, plan: Plan, desired: DesiredState, provenance: Mapping[str, Any]
+    ) -> Report:
+        writer = self._database.writer()
+        site = self._site(writer)
+        made_by = {
+            **provenance,
+            "manifestDigest": str(plan.manifest_digest),
+            "planDigest": str(plan.digest),
+        }
+        executor = Executor(
+            site, plan, desired, fingerprints(desired, self._home.key(create=True)), made_by
+        )
+        if plan.empty and not plan.failed:
+            return await executor.run()
+        run = writer.start_run(
+            plan_digest=plan.digest,
+            manifest_digest=plan.manifest_digest,
+            provenance=made_by,
+            now=self._clock(),
+        )
+        report = await executor.run()
+        writer.finish_run(run, report.outcomes, self._clock())
+        reached(Checkpoint.OUTCOME_RECORDED)
+        return report

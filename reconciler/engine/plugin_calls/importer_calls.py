@@ -1,0 +1,240 @@
+"""What an importer is handed: one call object per declare or read, closed when it returns. It asks
+upstream and notes; it cannot write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import urljoin
+
+import msgspec
+
+from reconciler.engine.plugin_calls.call_timeouts import CallTimer
+from reconciler.engine.plugin_calls.conduits import NotedConduit
+from reconciler.engine.plugin_calls.plugin_errors import sanitize
+from reconciler.engine.plugin_calls.scratchpads import ScratchpadSession
+from reconciler.engine.plugin_calls.workdirs import TemporaryWorkdir
+from reconciler.engine.run.checkpoints import Checkpoint, reached
+from reconciler.errors import Malformed, PluginFault
+from reconciler.model import is_hex_digest
+from reconciler.plugin import ActiveFilter, Page, Part, PluginCallConfiguration, RepositoryInfo
+from reconciler.remote import LARGEST_FILE, FileReader, PageReader
+
+LONGEST_VALIDATOR = 4_096  # characters
+LONGEST_KEY = 1_024  # characters that are shown of what could not become a unit
+
+_JSON = msgspec.json.Decoder(float_hook=str)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceContext:
+    """What all calls about one source share: where to ask, and with which words. Made once for a
+    source, handed out for no call at all.
+
+    `pages`, `files`: open the remote with the first page or file, so that a secret which cannot be
+    read is this source's failure.
+    """
+
+    url: str
+    options: Any
+    config: PluginCallConfiguration
+    filters: Sequence[ActiveFilter]
+    now: datetime
+    pages: Callable[[], PageReader]
+    files: Callable[[], FileReader]
+    place: TemporaryWorkdir
+    pads: ScratchpadSession
+    owner: str
+
+
+class UpstreamCall(NotedConduit):
+    """The part of a call that asks upstream; implements `reconciler.plugin.ReadingCall` and
+    `WritableScratchpads`.
+
+    `known`: the validator under which what the call is about is committed with today's selection,
+    None where it must be decided anew.
+    """
+
+    def __init__(self, desk: SourceContext, clock: CallTimer, known: str | None) -> None:
+        super().__init__(desk.pads, desk.owner)
+        self._desk = desk
+        self._clock = clock
+        self._known = known
+        self._read: list[tuple[str, str]] = []
+        self._parts: list[tuple[str, int, int]] = []
+        self.validator: str | None = None
+
+    @property
+    def repository(self) -> RepositoryInfo:
+        self._check_open()
+        return self._desk.place
+
+    @property
+    def url(self) -> str:
+        self._check_open()
+        return self._desk.url
+
+    @property
+    def options(self) -> Any:
+        self._check_open()
+        return self._desk.options
+
+    @property
+    def config(self) -> PluginCallConfiguration:
+        self._check_open()
+        return self._desk.config
+
+    @property
+    def filters(self) -> Sequence[ActiveFilter]:
+        self._check_open()
+        return self._desk.filters
+
+    @property
+    def now(self) -> datetime:
+        self._check_open()
+        return self._desk.now
+
+    @property
+    def said_unchanged(self) -> bool:
+        """Has the plugin asked, and been told that nothing changed?"""
+        return self.validator is not None and self.validator == self._known
+
+    async def get(self, url: str, *, accept: str = "*/*", at_least: int | None = None) -> Page:
+        self._check_open()
+        address = urljoin(self._desk.url, url)
+        self._read.append((address, accept))
+        with self._clock.working():
+            page = await self._desk.pages().get(address, accept=accept, at_least=at_least)
+        reached(Checkpoint.PAGE_READ)
+        return page
+
+    async def get_json(self, url: str) -> Any:
+        page = await self.get(url, accept="application/json")
+        try:
+            return _JSON.decode(page.body)
+        except msgspec.DecodeError as error:
+            raise Malformed(f"`{page.url}` is not JSON: {error}") from None
+
+    async def get_file(self, url: str, *, sha256: str) -> bytes:
+        self._check_open()
+        _check_digest(sha256)
+        with self._clock.working():
+            return await self._desk.files().get(urljoin(self._desk.url, url), sha256)
+
+    async def get_part(self, url: str, *, sha256: str, offset: int, length: int) -> Part:
+        self._check_open()
+        _check_digest(sha256)
+        _check_place(offset, length)
+        self._parts.append((sha256, offset, length))
+        with self._clock.working():
+            part = await self._desk.files().get_part(
+                urljoin(self._desk.url, url), sha256, offset, length
+            )
+        return Part(part.start, part.total, part.body)
+
+    def unchanged(self, validator: str) -> bool:
+        self._check_open()
+        if not validator or not usable_validator(validator):
+            raise PluginFault(
+                f"a validator is a text of up to {LONGEST_VALIDATOR:,} characters that is not"
+                f" empty, not {validator!r:.80}"
+            )
+        self.validator = validator
+        return self.said_unchanged
+
+    def forget_pages(self) -> None:
+        """What this call read made no sense: the next one reads it anew, whatever upstream's
+        validators say. Whole files had their digests.
+        """
+        for address, accept in self._read:
+            self._desk.pages().forget(address, accept)
+        for part in self._parts:
+            self._desk.files().forget_part(*part)
+
+
+class SourceCall(UpstreamCall):
+    """One call of `declare` or `read`; implements `reconciler.plugin.ImporterCall`."""
+
+    conduit = "ImporterCall"
+
+    def __init__(
+        self,
+        desk: SourceContext,
+        clock: CallTimer,
+        known: str | None = None,
+        *,
+        taken: Callable[[str], bool] | None = None,
+        declaring: bool = False,
+    ) -> None:
+        super().__init__(desk, clock, known)
+        self._taken = taken
+        self._declaring = declaring
+        self.kept_out: list[tuple[str, str]] = []
+        self.said_incomplete = False
+
+    def refuse(self, key: str, reason: str) -> None:
+        self._check_open()
+        if self._declaring:
+            raise PluginFault(
+                "`declare` cannot refuse a unit, since it reads none",
+                hint="leave the group out, raise Malformed, or refuse in `read`",
+            )
+        self.kept_out.append(kept_out(key, reason))
+
+    def taken(self, group: str) -> bool:
+        self._check_open()
+        return self._taken is not None and self._taken(group)
+
+    def incomplete(self) -> None:
+        self._check_open()
+        if not self._declaring:
+            raise PluginFault(
+                "`read` cannot say that the source is incomplete",
+                hint="raise what failed: then nothing leaves the group",
+            )
+        self.said_incomplete = True
+
+
+def kept_out(key: Any, reason: Any) -> tuple[str, str]:
+    """What `refuse` was told, of whatever upstream called it. Raises PluginFault where it is no
+    text.
+    """
+    if not (isinstance(key, str) and isinstance(reason, str)):
+        raise PluginFault(
+            f"`refuse` takes a key and a reason, both of them texts: {key!r:.80}, {reason!r:.80}"
+        )
+    return sanitize(key, LONGEST_KEY), sanitize(reason)
+
+
+def _check_digest(sha256: Any) -> None:
+    if not isinstance(sha256, str) or not is_hex_digest(sha256):
+        raise PluginFault(
+            f"a file is read by its sha256, 64 lower-case hex digits: {sha256!r:.80} is none",
+            hint="without one, read it with `get`",
+        )
+
+
+def _check_place(offset: Any, length: Any) -> None:
+    if (
+        type(offset) is not int
+        or type(length) is not int
+        or not (1 <= length <= LARGEST_FILE)
+        or not (-LARGEST_FILE <= offset < 2**63)
+    ):
+        raise PluginFault(
+            f"a part of a file has 1 to {LARGEST_FILE:,} bytes, and begins no further from its end:"
+            f" not {length!r:.40} from {offset!r:.40}"
+        )
+
+
+def usable_validator(text: Any) -> bool:
+    """Can it be recorded?"""
+    return (
+        isinstance(text, str)
+        and len(text) <= LONGEST_VALIDATOR
+        and (text.isascii() or text.isprintable())
+        and "\0" not in text
+    )

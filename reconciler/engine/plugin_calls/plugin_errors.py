@@ -1,0 +1,78 @@
+"""What others wrote, as plans, outcomes and answers may show it: without any secret, on one line
+that ends somewhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable
+from inspect import iscoroutine
+from traceback import walk_tb
+from typing import Any
+
+from reconciler.errors import ReconcilerError
+from reconciler.model import LONGEST, described, message_of, one_line
+from reconciler.plugin import OptionFault
+from reconciler.remote import redact
+
+_CORE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+_PYTHON = os.path.dirname(os.path.dirname(asyncio.__file__))
+_INSTALLED = ("site-packages", "dist-packages")  # which may lie among Python's own modules
+
+
+def sanitize(text: str, longest: int = LONGEST) -> str:
+    """Concealed before it is cut: half a secret is one too."""
+    return one_line(redact(text), longest) if text else text
+
+
+def error_message(error: BaseException) -> str:
+    """What an error says: ours and those that plugins raise on purpose as they are, anything else
+    with its type and where it was raised.
+    """
+    if isinstance(error, ReconcilerError | OptionFault):
+        return sanitize(message_of(error))
+    return " ".join(part for part in (sanitize(described(error)), _raised_at(error)) if part)
+
+
+def _raised_at(error: BaseException) -> str:
+    """`(importer.py:48 in read)`: the deepest line of the plugin's own code on the way to the
+    error; empty where none is on it.
+    """
+    foreign = [
+        (frame.f_code, line)
+        for frame, line in walk_tb(error.__traceback__)
+        if _foreign(frame.f_code.co_filename)
+    ]
+    if not foreign:
+        return ""
+    folder = os.path.dirname(foreign[0][0].co_filename)
+    code, line = [one for one in foreign if one[0].co_filename.startswith(folder)][-1]
+    return one_line(f"({os.path.basename(code.co_filename)}:{line} in {code.co_name})", 200)
+
+
+def _foreign(file: str) -> bool:
+    if file.startswith((f"{_CORE}{os.sep}", "<")):
+        return False
+    return not file.startswith(f"{_PYTHON}{os.sep}") or any(name in file for name in _INSTALLED)
+
+
+def error_hint(error: BaseException) -> str | None:
+    """Its hint, if it has one that is a text."""
+    hint: Any = getattr(error, "hint", None)
+    return sanitize(hint) if isinstance(hint, str) and hint else None
+
+
+def error_text(error: ReconcilerError) -> str:
+    """An error as it is told: its hint on a line of its own."""
+    hint = error_hint(error)
+    return f"{error_message(error)}\nhint: {hint}" if hint else error_message(error)
+
+
+def unfinished(answer: Any) -> bool:
+    """Is it what an `async def` leaves when nobody awaits it? It will never run: where that is
+    expected, nobody must be warned of it as well.
+    """
+    if iscoroutine(answer):
+        answer.close()
+    return isinstance(answer, Awaitable | AsyncIterator)

@@ -1,0 +1,114 @@
+"""Scratchpads of one repository as one operation sees them: what is recorded, and over it what the
+operation has written.
+
+Nothing is recorded here. Whoever carries the operation out takes `written` and commits it with
+whatever the operation did, or drops it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from reconciler.database import noted
+from reconciler.errors import PluginFault
+from reconciler.model import Digest, message_of
+
+REPOSITORY = "repository"
+"""Whose pad it is that all plugins of a repository share. A plugin's own is `importer:<id>` or
+`publisher:<id>`.
+"""
+
+LIMIT = 1024 * 1024  # bytes of JSON
+MAX_DEPTH = 64  # lists and dictionaries within each other
+
+RecordedScratchpads = Callable[[str], Any]
+"""The recorded pad by its owner, or None."""
+
+
+def no_scratchpads(owner: str) -> Any:
+    """The pads of a repository that does not exist yet."""
+    return None
+
+
+class ScratchpadSession:
+    """The pads that one operation on one repository works with. `written`: by owner, as plain JSON;
+    `seen`: what was recorded in their place.
+
+    Whoever writes a pad has to compare it with `seen`: what another operation noted meanwhile must
+    not be lost.
+    """
+
+    def __init__(self, recorded: RecordedScratchpads) -> None:
+        self._recorded = recorded
+        self._first: dict[str, Digest | None] = {}
+        self.written: dict[str, Any] = {}
+
+    @property
+    def seen(self) -> dict[str, Digest | None]:
+        return {owner: self._first[owner] for owner in self.written}
+
+    def get(self, owner: str) -> Any:
+        """A copy: nobody changes a pad by changing what `get` gave out."""
+        if owner in self.written:
+            return msgspec.json.decode(msgspec.json.encode(self.written[owner]))
+        return self._look(owner)
+
+    def set(self, owner: str, value: Any) -> None:
+        """Raises PluginFault where `value` is not plain JSON or too long."""
+        try:
+            _check(value, "", 0)
+            text = msgspec.json.encode(value)
+        except (
+            TypeError,
+            ValueError,
+            OverflowError,
+            RecursionError,
+        ) as error:  # a lone surrogate, a subclass of a text, a number without end
+            raise PluginFault(
+                f"the scratchpad of `{owner}` cannot be written as JSON: {message_of(error)}"
+            ) from None
+        if len(text) > LIMIT:
+            raise PluginFault(
+                f"the scratchpad of `{owner}` would be {len(text):,} bytes of JSON",
+                hint=f"at most {LIMIT:,}: keep the rest in the working directory",
+            )
+        if owner not in self._first:
+            self._look(owner)
+        self.written[owner] = msgspec.json.decode(text)
+
+    def _look(self, owner: str) -> Any:
+        pad = self._recorded(owner)
+        self._first.setdefault(owner, noted(pad))
+        return pad
+
+
+def _check(value: Any, where: str, depth: int) -> None:
+    """Strictly JSON: what would come back as something else is refused, not converted."""
+    if depth > MAX_DEPTH:
+        raise PluginFault(
+            f"a scratchpad is nested deeper than {MAX_DEPTH} levels",
+            hint="what is written must be readable wherever it is read",
+        )
+    if value is None or isinstance(value, (str, bool, int)):
+        return
+    if isinstance(value, float) and value - value == 0:  # neither infinite nor NaN
+        return
+    if type(value) is list:
+        for index, item in enumerate(value):
+            _check(item, f"{where}[{index}]", depth + 1)
+        return
+    if type(value) is dict:
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise PluginFault(
+                    f"a scratchpad is plain JSON: the key {key!r} at `{where or '.'}` is no text"
+                )
+            _check(item, f"{where}.{key}", depth + 1)
+        return
+    raise PluginFault(
+        f"a scratchpad is plain JSON: `{where or '.'}` is of the type `{type(value).__name__}`",
+        hint="texts, whole numbers, finite floats, booleans, None, lists and dictionaries of these",
+    )

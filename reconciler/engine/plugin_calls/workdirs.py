@@ -1,0 +1,99 @@
+"""Working directories: a folder for each plugin on each repository, `<root>/<repository>/<owner>/`,
+and copies for calls that must not write.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from reconciler.errors import PluginFault
+
+
+class Workdir:
+    """A repository as a plugin's call sees it; implements `reconciler.plugin.RepositoryInfo`."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        self._name = name
+        self._folder = folder
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def working_directory(self) -> Path:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        return self._folder
+
+
+class TemporaryWorkdir:
+    """The same for a call that must leave nothing behind: the folder is copied when it is first
+    asked for, and dropped by `close`.
+    """
+
+    def __init__(self, name: str, folder: Path) -> None:
+        self._name = name
+        self._folder = folder
+        self._copy: Path | None = None
+        self._closed = False
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def working_directory(self) -> Path:
+        if self._closed:
+            raise PluginFault(
+                "a plugin asked for its working directory after its call had returned",
+                hint="keep nothing between calls",
+            )
+        if self._copy is None:
+            self._copy = Path(tempfile.mkdtemp(prefix="reconciler-"))
+            if self._folder.is_dir():
+                shutil.copytree(self._folder, self._copy, dirs_exist_ok=True, symlinks=True)
+        return self._copy
+
+    def close(self) -> None:
+        """The call has returned. May be called any number of times."""
+        self._closed = True
+        if self._copy is not None:
+            shutil.rmtree(self._copy, ignore_errors=True)
+            self._copy = None
+
+
+class Workdirs:
+    """Every working directory of a home. Repository names and plugin IDs are checked where they
+    come in; what they make is checked here again.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def lasting(self, repository: str, owner: str) -> Workdir:
+        return Workdir(repository, self._folder(repository, owner))
+
+    def passing(self, repository: str, owner: str) -> TemporaryWorkdir:
+        return TemporaryWorkdir(repository, self._folder(repository, owner))
+
+    def remove(self, repository: str, owner: str | None = None) -> None:
+        """What one plugin has on a repository, or everything that the repository has, is gone
+        afterwards.
+        """
+        shutil.rmtree(
+            self._folder(repository, owner) if owner else self._root / _segment(repository),
+            ignore_errors=True,
+        )
+
+    def _folder(self, repository: str, owner: str) -> Path:
+        return self._root / _segment(repository) / _segment(owner.replace(":", "-", 1))
+
+
+def _segment(name: str) -> str:
+    """One folder's name, whatever the text holds."""
+    safe = "".join(
+        letter if letter.isalnum() or letter in "-_." else f"%{ord(letter):02x}" for letter in name
+    )
+    return f"%2e{safe[1:]}" if safe.startswith(".") else safe

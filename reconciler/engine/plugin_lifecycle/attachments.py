@@ -1,0 +1,351 @@
+"""Which plugins a repository uses: its importer, and the publishers of its publications. Attached
+are those that are recorded.
+
+Hooks follow from the difference. `..._added` runs before anything is recorded, `..._removed` before
+what it is about goes; a crash in between makes the next run call the hook again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+
+from reconciler.database import Attachment
+from reconciler.engine.plugin_calls.conduits import configuration_of, plugin_faults
+from reconciler.engine.plugin_calls.plugin_errors import error_text, unfinished
+from reconciler.engine.session.session import Site
+from reconciler.engine.sources.selection import plain_options
+from reconciler.errors import PluginFault, ReconcilerError
+from reconciler.manifest.kinds import PublicationSpec
+from reconciler.manifest.validation_messages import keys
+from reconciler.model import ActualResource, ActualState, Digest, Kind, Publication, Ref, Repository
+from reconciler.plugin import Importer, PluginCallConfiguration, Publisher
+from reconciler.plugin.registry import Registry
+from reconciler.plugin.validation import Plugin
+
+_BASES: Mapping[str, type] = {"importer": Importer, "publisher": Publisher}
+_SOURCE_KEYS = frozenset(
+    {"name", "version"}
+)  # of an entry of `sources`: what is left is the plugin's
+_PUBLICATION_KEYS = frozenset(keys(PublicationSpec))
+
+Resources = Mapping[Ref, ActualResource]
+
+
+def _plain(value: Any) -> Any:
+    """What an entry point's dictionary may hold beside JSON: enough to tell that a digest can be
+    taken.
+    """
+    return dict(value) if isinstance(value, Mapping) else type(value).__qualname__
+
+
+_ENCODER = msgspec.json.Encoder(order="sorted", enc_hook=_plain)
+
+
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """One place where a plugin is used: `where` in its resource; the validated options; the three
+    levels.
+    """
+
+    ref: Ref
+    where: str
+    options: Any
+    config: PluginCallConfiguration
+
+
+@dataclass(frozen=True)
+class Use:
+    """A repository uses a plugin, as declared: an importer for each source (where it has none:
+    once, for none), a publisher for each publication.
+    """
+
+    repository: str
+    plugin: Plugin
+    places: tuple[Configured, ...]
+
+    @property
+    def owner(self) -> str:
+        return owner_of(self.plugin)
+
+    @property
+    def overridden(self) -> bool:
+        """Does an override take part? It is never recorded."""
+        return any(place.config.override for place in self.places)
+
+    @cached_property
+    def digest(self) -> Digest:
+        """Of everything that its configuration is made of."""
+        written = [
+            [
+                place.where,
+                plain_options(place.options),
+                place.config.override,
+                place.config.repository,
+            ]
+            for place in self.places
+        ]
+        return Digest.of(_ENCODER.encode([written, self.plugin.config]))
+
+
+def owner_of(plugin: Plugin) -> str:
+    """The owner of a plugin's scratchpads and working directories."""
+    return f"{plugin.kind}:{plugin.id}"
+
+
+def importer_use(repository: Repository, registry: Registry) -> Use:
+    """Raises PluginFault where the plugin cannot be used."""
+    plugin = registry.importer(repository.type)
+    ref, name = repository.meta.ref, repository.meta.name
+    places = [
+        Configured(
+            ref, f"source `{source.id}`", source.options, configuration_of(source.config, plugin)
+        )
+        for source in repository.sources
+    ]
+    return Use(
+        name, plugin, tuple(places) or (Configured(ref, "", None, configuration_of(None, plugin)),)
+    )
+
+
+def publisher_uses(publications: Iterable[Publication], registry: Registry) -> list[Use]:
+    """By repository and publisher, each with its publications in name order. Raises PluginFault
+    where a plugin cannot be used.
+    """
+    found: dict[tuple[str, str], list[Publication]] = {}
+    for publication in sorted(publications, key=lambda publication: publication.meta.name):
+        found.setdefault((publication.repository, publication.publisher), []).append(publication)
+    uses = []
+    for (repository, id), members in sorted(found.items()):
+        plugin = registry.publisher(id)
+        uses.append(
+            Use(repository, plugin, tuple(_published(member, plugin) for member in members))
+        )
+    return uses
+
+
+def attached(
+    attachments: Mapping[int, Sequence[Attachment]], actual: ActualState
+) -> dict[str, dict[str, Attachment]]:
+    """What is recorded, by name of the repository and by owner."""
+    return {
+        name: {one.owner: one for one in attachments.get(state.id, ())}
+        for name, state in actual.repositories.items()
+    }
+
+
+@dataclass(slots=True)
+class LifeCycle:
+    """The hooks of one execution. `before`: what was recorded when it began; `held`: attached then;
+    `fresh`: to be recorded with the resources.
+    """
+
+    site: Site
+    before: ActualState
+    held: dict[str, dict[str, Attachment]]
+    fresh: dict[str, list[Attachment]] = field(default_factory=dict)
+
+    def importers(self, repositories: Iterable[Repository]) -> dict[Ref, str]:
+        """`importer_added` where a repository begins to use one. Those where it failed, and why:
+        nothing of them may be recorded.
+        """
+        failed: dict[Ref, str] = {}
+        for repository in repositories:
+            try:
+                use = importer_use(repository, self.site.registry)
+            except ReconcilerError as error:
+                failed[repository.meta.ref] = error_text(error)
+                continue
+            if use.owner not in self.held.get(use.repository, {}) and (
+                message := self._add(use, use.places[0].config)
+            ):
+                failed[repository.meta.ref] = message
+                if repository.meta.ref not in self.before.resources:
+                    self.site.places.remove(use.repository)
+            else:
+                self._attach(use)
+        return failed
+
+    def publishers(self, publications: Iterable[Publication]) -> dict[Ref, str]:
+        """`publisher_added` where a repository is published by one for the first time; a failure is
+        that of the publication alone.
+        """
+        failed: dict[Ref, str] = {}
+        for use in publisher_uses(publications, self.site.registry):
+            known = use.owner in self.held.get(use.repository, {})
+            well = []
+            for place in use.places:
+                message = "" if known else self._add(use, place.config)
+                if message:
+                    failed[place.ref] = message
+                else:
+                    known = True
+                    well.append(place)
+            if well:
+                self._attach(Use(use.repository, use.plugin, tuple(well)))
+        return failed
+
+    def leave(
+        self, after: Resources, *, gone: Iterable[Ref], spared: Iterable[Ref]
+    ) -> dict[Ref, list[str]]:
+        """Plugins that nothing uses any more: `..._removed`, then their working directories and
+        notes go. What is worth saying, by resource.
+
+        `after`: what will be recorded; `gone`: what will not be any more, whose rows the caller
+        deletes afterwards; `spared`: resources that did not come to what is declared, so that what
+        they used before stays.
+        """
+        removed = set(gone)
+        used = _used(after)
+        recorded = self.before.resources
+        for name, owners in _used(
+            {ref: recorded[ref] for ref in spared if ref in recorded}, recorded
+        ).items():
+            used.setdefault(name, set()).update(owners)
+        said: dict[Ref, list[str]] = {}
+        for name, held in self.held.items():
+            goes = Ref(Kind.REPOSITORY, name) in removed
+            for owner in sorted(
+                held.keys() - used.get(name, set()), reverse=True
+            ):  # publishers before the importer
+                ref, message = self._remove(name, owner, removed)
+                if message:
+                    said.setdefault(ref, []).append(message)
+                self.site.places.remove(name, owner)
+                if not goes:
+                    self.site.writer.detach(self.before.repositories[name].id, owner)
+            if goes:
+                self.site.places.remove(name)
+        return said
+
+    def _attach(self, use: Use) -> None:
+        recorded = self.held.get(use.repository, {}).get(use.owner)
+        if recorded is None or (recorded.config != use.digest and not use.overridden):
+            self.fresh.setdefault(use.repository, []).append(Attachment(use.owner, use.digest))
+
+    def _add(self, use: Use, config: PluginCallConfiguration) -> str:
+        """What went wrong, empty where nothing did; then nothing is left of it."""
+        message = self._hook(use.plugin, f"{use.plugin.kind}_added", use.repository, config)
+        if message:
+            self.site.places.remove(use.repository, use.owner)
+        return message
+
+    def _remove(self, name: str, owner: str, gone: set[Ref]) -> tuple[Ref, str]:
+        """(the resource that it is about, what is worth saying)."""
+        kind, _, id = owner.partition(":")
+        ref, spec = self._user(name, kind, id, gone)
+        try:
+            plugin = self.site.registry.find(kind, id)
+        except ReconcilerError as error:
+            return ref, f"{error}, so `{kind}_removed` did not run"
+        if plugin is None:
+            return (
+                ref,
+                f"{kind} `{id}`: its plugin is not installed, so `{kind}_removed` did not run",
+            )
+        if not plugin.enabled:
+            return (
+                ref,
+                (
+                    f"{kind} `{id}`: its plugin is disabled ({plugin.reason}), so `{kind}_removed`"
+                    " did not run"
+                ),
+            )
+        return ref, self._hook(
+            plugin, f"{kind}_removed", name, PluginCallConfiguration({}, spec, plugin.config)
+        )
+
+    def _user(self, name: str, kind: str, id: str, gone: set[Ref]) -> tuple[Ref, Mapping[str, Any]]:
+        """The resource that used a plugin, rather one that goes; and what it had set for the
+        plugin.
+        """
+        repository = Ref(Kind.REPOSITORY, name)
+        recorded = self.before.resources.get(repository)
+        if kind == "importer" or recorded is None:
+            return repository, _source_level(recorded.spec) if recorded else {}
+        users = [
+            ref
+            for ref, one in self.before.resources.items()
+            if publisher_of(one, self.before.resources) == (name, id)
+        ]
+        user = min(users, key=lambda ref: (ref not in gone, ref.name), default=None)
+        return (
+            (repository, {})
+            if user is None
+            else (user, _publication_level(self.before.resources[user].spec))
+        )
+
+    def _hook(
+        self, plugin: Plugin, method: str, repository: str, config: PluginCallConfiguration
+    ) -> str:
+        """Call it in this very thread; what went wrong, empty where nothing did."""
+        cls: Any = plugin.cls
+        if not overrides(plugin, method):
+            return ""
+        call = f"`{method}` of `{plugin.id}`"
+        try:
+            with self.site.watch(f"{call} for repository `{repository}`"), plugin_faults(call):
+                answer = getattr(cls(), method)(
+                    self.site.places.lasting(repository, owner_of(plugin)), config
+                )
+                if unfinished(answer):
+                    raise PluginFault(
+                        "it is `async`, and would never run", hint=f"write `def {method}`"
+                    )
+        except ReconcilerError as error:
+            return error_text(error)
+        return ""
+
+
+def overrides(plugin: Plugin, method: str) -> bool:
+    """Does the plugin do something there? Else nobody needs an instance of it."""
+    return getattr(plugin.cls, method) is not getattr(_BASES[plugin.kind], method)
+
+
+def _published(publication: Publication, plugin: Plugin) -> Configured:
+    ref = publication.meta.ref
+    return Configured(
+        ref, ref.name, publication.options, configuration_of(publication.config, plugin)
+    )
+
+
+def _used(resources: Resources, beside: Resources = MappingProxyType({})) -> dict[str, set[str]]:
+    """The owners that recorded resources use, by name of the repository. `beside`: where else a
+    publication's repository may be.
+    """
+    found: dict[str, set[str]] = {}
+    for ref, one in resources.items():
+        if ref.kind is Kind.REPOSITORY:
+            found.setdefault(ref.name, set()).add(f"importer:{one.spec['type']}")
+        elif user := publisher_of(one, resources) or publisher_of(one, beside):
+            found.setdefault(user[0], set()).add(f"publisher:{user[1]}")
+    return found
+
+
+def publisher_of(resource: ActualResource, resources: Resources) -> tuple[str, str] | None:
+    """(name of the repository, ID of the publisher) of a recorded Publication; None of anything
+    else.
+    """
+    if resource.ref.kind is not Kind.PUBLICATION:
+        return None
+    name = resource.spec["repository"]
+    repository = resources.get(Ref(Kind.REPOSITORY, name))
+    id = resource.spec.get("publisher") or (repository.spec["type"] if repository else None)
+    return None if id is None else (name, id)
+
+
+def _source_level(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """What the first source of a recorded Repository sets for its plugin."""
+    entry: Mapping[str, Any] = next(
+        (one for source in spec.get("sources", ()) for one in source.values()), {}
+    )
+    return {key: value for key, value in entry.items() if key not in _SOURCE_KEYS}
+
+
+def _publication_level(spec: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in spec.items() if key not in _PUBLICATION_KEYS}

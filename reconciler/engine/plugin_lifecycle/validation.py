@@ -1,0 +1,195 @@
+"""What a schema cannot express: plugins look at a configuration before anything of it is stored,
+when it is new and whenever it changed.
+
+Reads only: it runs while planning. What it refuses is neither recorded nor carried out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any, NamedTuple
+
+from reconciler.database import Reader
+from reconciler.engine.plugin_calls.conduits import (
+    ValidationConduit,
+    Watch,
+    plugin_faults,
+    unwatched,
+)
+from reconciler.engine.plugin_calls.plugin_errors import error_hint, error_message, unfinished
+from reconciler.engine.plugin_calls.scratchpads import ScratchpadSession, no_scratchpads
+from reconciler.engine.plugin_calls.workdirs import Workdirs
+from reconciler.engine.plugin_lifecycle.attachments import (
+    Configured,
+    Use,
+    attached,
+    importer_use,
+    overrides,
+    owner_of,
+    publisher_uses,
+)
+from reconciler.errors import PluginFault, ReconcilerError
+from reconciler.model import ActualRepository, ActualState, DesiredState, Kind, Ref
+from reconciler.plugin import OptionFault
+from reconciler.plugin.registry import Registry
+from reconciler.plugin.validation import Plugin
+
+_HINT = "nothing of it is stored until it is accepted"
+
+
+class Refusal(NamedTuple):
+    """Why a resource is neither recorded nor carried out, and what to do."""
+
+    message: str
+    hint: str
+
+
+async def refusals(
+    reader: Reader,
+    registry: Registry,
+    places: Workdirs,
+    desired: DesiredState,
+    actual: ActualState,
+    watch: Watch = unwatched,
+) -> dict[Ref, Refusal]:
+    """The declared resources that a plugin refuses, and repositories that would change their type
+    in place. Calls plugins in a worker thread.
+    """
+    return await asyncio.to_thread(
+        _Inquiry(reader, registry, places, actual, watch).refusals, desired
+    )
+
+
+class _Inquiry:
+    """One round of asking."""
+
+    def __init__(
+        self,
+        reader: Reader,
+        registry: Registry,
+        places: Workdirs,
+        actual: ActualState,
+        watch: Watch,
+    ) -> None:
+        self._reader = reader
+        self._registry = registry
+        self._places = places
+        self._actual = actual
+        self._watch = watch
+
+    def refusals(self, desired: DesiredState) -> dict[Ref, Refusal]:
+        held = attached(self._reader.every_attachment(), self._actual)
+        found = dict(self._other_types(desired))
+        for use in self._uses(desired, found):
+            recorded = held.get(use.repository, {}).get(use.owner)
+            if not overrides(use.plugin, "validate_config") or (
+                recorded is not None and recorded.config == use.digest
+            ):
+                continue
+            for place in use.places:
+                if place.ref not in found and (refusal := self._asked(use, place)):
+                    found[place.ref] = refusal
+        return found
+
+    def _other_types(self, desired: DesiredState) -> Iterator[tuple[Ref, Refusal]]:
+        """What one importer brought another cannot go on with; a repository that never held
+        anything is free.
+        """
+        hint = (
+            "declare it under another name, and remove the old one with `--prune --allow-destroy`"
+        )
+        for name, repository in desired.repositories.items():
+            recorded = self._actual.resources.get(repository.meta.ref)
+            state = self._actual.repositories.get(name)
+            if (
+                recorded is not None
+                and state is not None
+                and state.number
+                and recorded.spec["type"] != repository.type
+            ):
+                message = (
+                    f"repository `{name}` holds content of the type `{recorded.spec['type']}`: it"
+                    f" cannot become one of the type `{repository.type}`"
+                )
+                yield repository.meta.ref, Refusal(message, hint)
+                shown = (
+                    publication.meta.ref
+                    for publication in desired.publications.values()
+                    if publication.repository == name
+                )
+                yield from (
+                    (
+                        ref,
+                        Refusal(
+                            f"it shows a repository that cannot change its type: {message}", hint
+                        ),
+                    )
+                    for ref in shown
+                )
+
+    def _uses(self, desired: DesiredState, found: dict[Ref, Refusal]) -> Iterator[Use]:
+        """Of everything declared; what has no usable plugin is refused."""
+        for repository in desired.repositories.values():
+            try:
+                yield importer_use(repository, self._registry)
+            except ReconcilerError as error:
+                found.setdefault(repository.meta.ref, _refusal(error))
+        usable = []
+        for publication in desired.publications.values():
+            try:
+                self._registry.publisher(publication.publisher)
+                usable.append(publication)
+            except ReconcilerError as error:
+                found[publication.meta.ref] = _refusal(error)
+        yield from publisher_uses(usable, self._registry)
+
+    def _asked(self, use: Use, one: Configured) -> Refusal | None:
+        """What the plugin says of one place where it is used."""
+        cls: Any = use.plugin.cls
+        state = self._actual.repositories.get(use.repository)
+        pads = ScratchpadSession(
+            partial(self._reader.scratchpad, state.id) if state else no_scratchpads
+        )
+        place = self._places.passing(use.repository, use.owner)
+        call = f"`validate_config` of {use.plugin.kind} `{use.plugin.id}`"
+        try:
+            with self._watch(f"{call} for {one.ref}") as alive:
+                conduit = ValidationConduit(
+                    pads, owner_of(use.plugin), one.options, partial(self._counts, state), alive
+                )
+                try:
+                    with plugin_faults(call):
+                        return self._verdict(cls(), place, one, conduit, use.plugin)
+                finally:
+                    conduit.close()
+        except ReconcilerError as error:
+            return _refusal(error)
+        finally:
+            place.close()
+
+    @staticmethod
+    def _verdict(
+        plugin: Any, place: Any, one: Configured, conduit: ValidationConduit, judged: Plugin
+    ) -> Refusal | None:
+        try:
+            if unfinished(plugin.validate_config(place, one.config, conduit)):
+                raise PluginFault(
+                    "`validate_config` is `async`, and would never run",
+                    hint="write `def validate_config`",
+                )
+        except (OptionFault, ReconcilerError) as error:
+            where = f" in {one.where}" if one.ref.kind is Kind.REPOSITORY and one.where else ""
+            return _refusal(
+                error,
+                f"{judged.kind} `{judged.id}` refuses the configuration of {one.ref}{where}: ",
+            )
+        return None
+
+    def _counts(self, state: ActualRepository | None) -> Mapping[str, int]:
+        return self._reader.counts(state.id, state.number) if state else {}
+
+
+def _refusal(error: ReconcilerError | OptionFault, begin: str = "") -> Refusal:
+    return Refusal(begin + error_message(error), error_hint(error) or _HINT)

@@ -1,0 +1,7 @@
+"""What belongs to every run, and depends on nothing else in the engine.
+
+Checkpoints (the order of writes, by name), progress, leases, task groups, the provenance of
+versions and the fingerprints of secrets. Every other room of the engine may import from here.
+"""
+
+__all__: list[str] = []

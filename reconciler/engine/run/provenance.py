@@ -1,0 +1,41 @@
+"""Who made a version: the git commit of the manifests, the digests of manifests and plan, the
+plugin.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+PATTERNS = ("*.yaml", "*.yml")
+
+
+def git_commit(paths: Sequence[Path]) -> str | None:
+    """The commit that the manifests come from, with `-dirty` when the folder differs from it; None
+    outside git.
+    """
+    folder = next((path if path.is_dir() else path.parent for path in paths if path.exists()), None)
+    if folder is None:
+        return None
+    commit = _git(folder, "rev-parse", "--verify", "HEAD")
+    if commit is None:
+        return None
+    changed = _git(
+        folder, "status", "--porcelain", "--", *PATTERNS
+    )  # a stray file beside them says nothing about manifests
+    return f"{commit}-dirty" if changed else commit
+
+
+def _git(folder: Path, *words: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *words],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=30,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

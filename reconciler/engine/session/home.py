@@ -1,0 +1,78 @@
+"""Where a site's state lives, and how its rooms are opened."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from reconciler.database import Database
+from reconciler.engine.plugin_calls.workdirs import Workdirs
+from reconciler.engine.transfer.remotes import Caches
+from reconciler.remote import FileCache, MeasureCache, PageCache
+from reconciler.store import LocalStore
+
+KEY_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """A folder (default `./.reconciler`) with the database, the store, caches and working
+    directories; the database may be elsewhere.
+    """
+
+    root: Path
+    database_url: str | None = None
+
+    def database(self, *, read_only: bool = True) -> Database:
+        """The database, open. Opened for writing it is created and migrated as needed; read-only it
+        creates nothing.
+        """
+        return Database(self.database_url or f"sqlite:///{self.root.absolute() / 'state.db'}").open(
+            read_only
+        )
+
+    def store(self) -> LocalStore:
+        return LocalStore(self.root / "store")
+
+    def caches(self) -> Caches:
+        """What was read of remotes: anybody may delete it."""
+        folder = self.root / "cache"
+        return Caches(
+            PageCache(folder / "pages"),
+            MeasureCache(folder / "measures"),
+            FileCache(folder / "files"),
+        )
+
+    def places(self) -> Workdirs:
+        """The working directories of plugins."""
+        return Workdirs(self.root.absolute() / "work")
+
+    def key(self, *, create: bool) -> bytes | None:
+        """The key of secret fingerprints; None where there is none yet and a planning run must not
+        make one.
+        """
+        path = self.root / "key"
+        if not path.exists() and create:
+            self.root.mkdir(parents=True, exist_ok=True)
+            _create_key(path)
+        return path.read_bytes() if path.exists() else None
+
+
+def _create_key(path: Path) -> None:
+    """All of it or nothing, and the first of two runs wins: a shorter key would protect less,
+    another one would show every secret as changed.
+    """
+    beside = path.with_name(f"{path.name}.{os.getpid()}")
+    beside.unlink(missing_ok=True)
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(secrets.token_bytes(KEY_BYTES))
+    try:
+        os.link(beside, path)
+    except FileExistsError:
+        pass
+    except OSError:  # a file system without links
+        beside.replace(path)
+    beside.unlink(missing_ok=True)

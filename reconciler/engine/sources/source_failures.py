@@ -1,0 +1,57 @@
+"""What fails while sources are asked, and whose failure it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from reconciler.engine.plugin_calls.plugin_errors import error_hint, error_message
+from reconciler.errors import PluginFault, ReconcilerError
+from reconciler.model import Unit, acceptable, message_of
+from reconciler.plan import Failure
+from reconciler.plugin.validation import Plugin
+
+
+class SourceFailure(Exception):
+    """A source could not be asked what it holds, because of `cause`."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(message_of(cause))
+        self.cause = cause
+
+
+@contextmanager
+def naming(call: str) -> Iterator[None]:
+    """What a content type raises by accident is `call`'s; what the core says of its answers names
+    the unit already.
+    """
+    try:
+        yield
+    except ReconcilerError:
+        raise
+    except Exception as error:
+        raise PluginFault(f"{call} failed: {error_message(error)}") from error
+
+
+def failure_of(source: str, group: str | None, error: Exception, plugin: Plugin) -> Failure:
+    """An error for the plan, without any secret: upstream's and ours as they are, a plugin's own
+    with the plugin named.
+    """
+    message = error_message(error)
+    if not isinstance(error, ReconcilerError):
+        message = f"importer `{plugin.id}` failed: {message}"
+    elif isinstance(error, PluginFault) and f"`{plugin.id}`" not in message:
+        message = f"importer `{plugin.id}`: {message}"
+    return Failure(source, group, message, error_hint(error))
+
+
+def culprit(units: Iterable[Unit]) -> PluginFault | None:
+    """What is wrong with the first unit that is none, looked for once something failed: each is
+    checked where it enters the core.
+    """
+    try:
+        for unit in units:
+            acceptable(unit)
+    except PluginFault as fault:
+        return fault
+    return None

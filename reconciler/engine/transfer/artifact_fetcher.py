@@ -1,0 +1,233 @@
+"""Bringing the bytes of one unit in: out of the store, out of a sibling, from the plan's own
+downloads, from upstream, or not yet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from reconciler.database import ArtifactOrigin
+from reconciler.engine.plugin_calls.conduits import Watch, plugin_faults, unwatched
+from reconciler.engine.run.checkpoints import Checkpoint, reached
+from reconciler.errors import DigestMismatch, Malformed, PluginFault, StateFault
+from reconciler.model import Artifact, Digest, Unit, stored_unit
+from reconciler.plan import ChangeLine
+from reconciler.plugin.registry import Registry
+from reconciler.remote import Fetcher, download
+from reconciler.store import Store
+
+BLOCK = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class SourceAccess:
+    """How the files of one source are fetched. `later`: whoever wants one first has it fetched;
+    until then it stays with `remote`.
+    """
+
+    fetcher: Fetcher
+    remote: str
+    concurrency: int
+    retries: int
+    later: bool = False
+
+    def leaves(self, artifact: Artifact) -> bool:
+        """Does the artifact stay upstream for now? Only one of which everything is known that a
+        server has to say of it.
+        """
+        return self.later and bool(artifact.url) and artifact.size is not None
+
+
+class InFlight:
+    """Bytes that are being brought in right now, by any repository of a run: who wants the same
+    ones waits for them.
+    """
+
+    def __init__(self) -> None:
+        self._arriving: dict[Digest, asyncio.Event] = {}
+
+    @asynccontextmanager
+    async def alone(self, digest: Digest) -> AsyncIterator[None]:
+        """Nobody else brings in `digest` within the block."""
+        while digest in self._arriving:
+            await self._arriving[digest].wait()
+        self._arriving[digest] = arrived = asyncio.Event()
+        try:
+            yield
+        finally:
+            del self._arriving[digest]
+            arrived.set()
+
+
+class Downloaded(Protocol):
+    """Files that are here already, by digest."""
+
+    def file(self, digest: Digest) -> Path | None: ...
+
+    def belied(self, remote: str, url: str) -> None:
+        """The bytes that `remote` has under `url` are others than it was believed to have."""
+        ...
+
+
+@dataclass(slots=True)
+class FetchResult:
+    """What became of a unit's artifacts: bytes of those that are in the store now, and where those
+    are that stay upstream.
+    """
+
+    sizes: dict[Digest, int] = field(default_factory=dict)
+    origins: dict[Digest, ArtifactOrigin] = field(default_factory=dict)
+
+
+class ArtifactFetcher:
+    """Brings units of one repository in. `progress`: bytes since its last call, negative when a try
+    is thrown away.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        registry: Registry,
+        sources: Mapping[str, SourceAccess],
+        in_flight: InFlight,
+        here: Downloaded,
+        progress: Callable[[int], None],
+        watch: Watch = unwatched,
+    ) -> None:
+        self._store = store
+        self._registry = registry
+        self._sources = sources
+        self._in_flight = in_flight
+        self._here = here
+        self._progress = progress
+        self._watch = watch
+        self._kept: dict[Digest, int] = {}  # in this run: many units share one metadata file
+
+    def at_once(
+        self, source: str, line: ChangeLine, recorded: frozenset[Digest]
+    ) -> FetchResult | None:
+        """The answer of `bring` where nothing has to be done for it, else None."""
+        access = self._sources.get(source)
+        brought = FetchResult()
+        for artifact in line.artifacts:
+            digest = Digest.parse(artifact.sha256)
+            if digest in recorded:
+                continue
+            if access is None or not access.leaves(artifact) or self._here.file(digest) is not None:
+                return None
+            brought.origins[digest] = ArtifactOrigin(access.remote, artifact.url)
+        return brought
+
+    async def bring(
+        self, source: str, line: ChangeLine, recorded: frozenset[Digest]
+    ) -> FetchResult:
+        """Every artifact of the unit. `recorded`: those that need nothing. Raises what the first
+        failure raises.
+        """
+        access = self._sources.get(source)
+        brought = FetchResult()
+        for artifact in sorted(
+            line.artifacts, key=lambda one: bool(one.within)
+        ):  # containers first
+            digest = Digest.parse(artifact.sha256)
+            if digest in recorded:
+                continue
+            if access is not None and access.leaves(artifact) and self._here.file(digest) is None:
+                brought.origins[digest] = ArtifactOrigin(access.remote, artifact.url)
+                continue
+            async with self._in_flight.alone(digest):
+                size = await self._artifact(access, line, artifact, digest)
+            if artifact.size is not None and artifact.size != size:
+                raise Malformed(
+                    f"`{artifact.path}` has {size:,} bytes instead of the {artifact.size:,} that"
+                    " were declared for it"
+                )
+            brought.sizes[digest] = size
+        return brought
+
+    async def _artifact(
+        self, access: SourceAccess | None, line: ChangeLine, artifact: Artifact, digest: Digest
+    ) -> int:
+        """The artifact's bytes are in the store when this returns; how many they are."""
+        if digest in self._kept:
+            return self._kept[digest]
+        if self._store.has(digest) and await asyncio.to_thread(
+            self._store.verify, digest
+        ):  # left by a run that died
+            size = self._store.size(digest)
+            self._progress(artifact.size or 0)
+        elif (here := self._here.file(digest)) is not None:
+            size = await asyncio.to_thread(self._taken, here, digest)
+            self._progress(size)
+        elif artifact.within and (size := await self._extracted(line, artifact, digest)):
+            pass
+        elif access is None or not artifact.url:
+            raise StateFault(
+                f"the bytes of `{artifact.path}` are nowhere: whoever had to bring them did not",
+                hint="run again once that is mended",
+            )
+        else:
+            size = await self._downloaded(access, artifact, digest)
+        self._kept[digest] = size
+        reached(Checkpoint.BYTES_WRITTEN)
+        return size
+
+    async def _downloaded(self, access: SourceAccess, artifact: Artifact, digest: Digest) -> int:
+        try:
+            return await download(
+                access.fetcher,
+                self._store,
+                artifact.url,
+                digest,
+                artifact.size,
+                retries=access.retries,
+                progress=self._progress,
+            )
+        except (DigestMismatch, Malformed):
+            self._here.belied(access.remote, artifact.url)
+            raise
+
+    def _taken(self, path: Path, digest: Digest) -> int:
+        """From a file of the plan's own."""
+        incoming = self._store.incoming()
+        try:
+            with path.open("rb") as file:
+                shutil.copyfileobj(file, incoming, BLOCK)
+            incoming.keep(digest)
+        finally:
+            incoming.discard()
+        return incoming.size
+
+    async def _extracted(self, line: ChangeLine, artifact: Artifact, digest: Digest) -> int:
+        """Take the bytes out of a sibling that contains them; 0 when that does not give the
+        promised ones.
+        """
+        container = next((one for one in line.artifacts if one.path == artifact.within), None)
+        digest_of_container = Digest.parse(container.sha256) if container is not None else digest
+        if digest_of_container == digest or not self._store.has(
+            digest_of_container
+        ):  # within itself, or in what is not here
+            return 0
+        unit = Unit(line.type, line.key, stored_unit(bytes(line.body)).metadata, line.artifacts)
+        call = f"`extract` of `{line.type}`"
+        with (
+            self._store.open(digest_of_container) as file,
+            self._watch(f"{call} for `{artifact.path}` of unit `{line.key}`"),
+            plugin_faults(call),
+        ):
+            body: Any = self._registry.content_type(line.type).extract(unit, artifact, file)
+            if not isinstance(body, bytes | None):
+                raise PluginFault(f"it returns bytes or None, not {type(body).__name__}")
+        if not body:
+            return 0
+        try:
+            self._store.put(body, digest)
+        except DigestMismatch:
+            return 0
+        return len(body)

@@ -1,0 +1,84 @@
+"""Bytes that upstream declares no digest of: downloaded while planning, so that the plan can name
+them, and kept for the execution of that plan.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from reconciler.engine.transfer.remotes import Remotes
+from reconciler.model import Digest, Remote
+from reconciler.remote import MeasureCache, Measured, measure
+
+Digests = tuple[tuple[str, str], ...]  # declared ones by algorithm, sorted
+Place = tuple[
+    str, str, Digests
+]  # remote, URL: what one remote is shown another may be refused, or shown otherwise
+
+
+class Measurements:
+    """A temporary folder of one run, and what lies in it by digest. `close` removes it."""
+
+    def __init__(self) -> None:
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._arriving: dict[Place, asyncio.Future[Measured]] = {}
+        self._files: dict[Digest, Path] = {}
+        self._measures: dict[str, MeasureCache] = {}
+
+    def begin(self) -> None:
+        """Another plan is made: upstream may hold other bytes by now. What lies here already stays."""
+        self._arriving = {
+            place: arriving for place, arriving in self._arriving.items() if not arriving.done()
+        }
+
+    async def measure(
+        self, remotes: Remotes, remote: Remote, url: str, digests: Mapping[str, str]
+    ) -> Measured:
+        """What `remote` has under `url`, with `digests` that were declared. However many ask, it is
+        downloaded once in a run.
+
+        Raises what the remote raises, and DigestMismatch.
+        """
+        place = (remote.meta.name, url, tuple(sorted(digests.items())))
+        arriving = self._arriving.get(place)
+        if arriving is None:
+            arriving = self._arriving[place] = asyncio.ensure_future(
+                self._fetch(remotes, remote, url, digests)
+            )
+        return await asyncio.shield(arriving)
+
+    def file(self, digest: Digest) -> Path | None:
+        """The bytes, where they were downloaded to be measured."""
+        return self._files.get(digest)
+
+    def belied(self, remote: str, url: str) -> None:
+        """A measure turned out wrong: the next plan measures anew."""
+        if remote in self._measures:
+            self._measures[remote].drop(url)
+
+    async def close(self) -> None:
+        for arriving in self._arriving.values():
+            arriving.cancel()
+        await asyncio.gather(*self._arriving.values(), return_exceptions=True)
+        self._arriving.clear()
+        self._files.clear()
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
+
+    async def _fetch(
+        self, remotes: Remotes, remote: Remote, url: str, digests: Mapping[str, str]
+    ) -> Measured:
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="reconciler-")
+        measures = self._measures[remote.meta.name] = remotes.measures(remote)
+        fetcher = None if remotes.offline else remotes.fetcher(remote)
+        measured = await measure(
+            fetcher, measures, url, Path(self._folder.name), retries=remote.retries, digests=digests
+        )
+        if measured.path is not None:
+            self._files[Digest.parse(measured.sha256)] = measured.path
+        return measured

@@ -1,0 +1,34 @@
+"""The bytes of recorded units, for content types that decide by more than what is recorded of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from reconciler.errors import StateFault
+from reconciler.model import Artifact, Digest, StoredArtifact
+from reconciler.store import Store
+
+Read = Callable[[str], bytes | None]
+"""The bytes of an artifact by its path, None where they are not here."""
+
+
+def kept(
+    store: Store, artifacts: Iterable[Artifact | StoredArtifact], missing: list[str] | None = None
+) -> Read:
+    """Out of the store: what was left upstream is not here. `missing`: where paths go that were
+    asked for and are not.
+    """
+    digests = {artifact.path: artifact.sha256 for artifact in artifacts if artifact.sha256}
+
+    def read(path: str) -> bytes | None:
+        if path not in digests:
+            return None
+        try:
+            with store.open(Digest.parse(digests[path])) as file:
+                return file.read()
+        except StateFault:
+            if missing is not None:
+                missing.append(path)
+            return None
+
+    return read

@@ -1,0 +1,28 @@
+"""Where the keys of resources stand, for whoever asks after the manifests were read: nothing is
+looked up before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container
+
+from reconciler.manifest.document import Document, Path
+from reconciler.model import Written
+
+
+def written(
+    document: Document, below: Path, given: Container[str] = (), plugin: str = ""
+) -> Written:
+    """Paths below `below` of a document. `given`: keys that stand in the configuration of the
+    installation of `plugin` where they are not here.
+    """
+    document = document.bare()
+
+    def find(path: Path) -> str | None:
+        origin = document.find((*below, *path))
+        if origin is not None:
+            return f"{origin.file}:{origin.line}"
+        elsewhere = bool(path) and path[0] in given and document.find((*below, path[0])) is None
+        return f"plugin-level configuration of `{plugin}`" if elsewhere else None
+
+    return Written(find)

@@ -1,0 +1,129 @@
+"""The plugins that manifests name: each looked up once, and judged once, however many documents
+name it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from pydantic import ValidationError
+
+from reconciler.errors import PluginFault
+from reconciler.manifest.document import ManifestText, Path, Unplaced
+from reconciler.manifest.validation import Checked
+from reconciler.manifest.validation_messages import explained, findings, keys, suggestion
+from reconciler.plugin import Options
+from reconciler.plugin.registry import Registry
+from reconciler.plugin.validation import Plugin
+
+
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """Why a plugin cannot be used, and what now."""
+
+    message: str
+    hint: str | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Usable:
+    """An importer or publisher (`cls`) with its plugin-level configuration.
+
+    `given`: what of it the plugin's option model knows and takes; `wrong`: what it knows and does
+    not take.
+    """
+
+    kind: str
+    id: str
+    cls: Any
+    config: Mapping[str, Any]
+    given: Mapping[str, Any]
+    wrong: tuple[str, ...] = ()
+
+
+class Plugins:
+    """The registry as one reading of manifests sees it. `repeat`: say what is wrong with a plugin's
+    configuration at each use, not once.
+    """
+
+    def __init__(self, registry: Registry, *, repeat: bool = False) -> None:
+        self._registry = registry
+        self._repeat = repeat
+        self._found: dict[tuple[str, str], Usable | Unusable] = {}
+        self._reported: set[tuple[str, str]] = set()
+
+    def importer(self, id: str) -> Usable | Unusable:
+        return self._look("importer", id)
+
+    def publisher(self, id: str) -> Usable | Unusable:
+        return self._look("publisher", id)
+
+    def used(self, plugin: Usable, checked: Checked, path: Path) -> None:
+        """A document uses the plugin, as it says at `path`: what is wrong with the configuration of
+        its installation is a fault there.
+        """
+        if not plugin.wrong or ((plugin.kind, plugin.id) in self._reported and not self._repeat):
+            return
+        self._reported.add((plugin.kind, plugin.id))
+        where = (
+            f"`[plugins.{plugin.id}]` in `reconciler.toml` and `plugins.d/{plugin.id}.conf` set it,"
+            " else the plugin itself does"
+        )
+        for message in plugin.wrong:
+            checked.refuse(
+                path,
+                f"the plugin-level configuration of {plugin.kind} `{plugin.id}`: {message}",
+                where,
+            )
+
+    def _look(self, kind: str, id: str) -> Usable | Unusable:
+        if (kind, id) not in self._found:
+            self._found[kind, id] = self._judged(kind, id)
+        return self._found[kind, id]
+
+    def _judged(self, kind: str, id: str) -> Usable | Unusable:
+        try:
+            plugin = (
+                self._registry.importer(id) if kind == "importer" else self._registry.publisher(id)
+            )
+        except PluginFault as error:
+            known = self._registry.ids(kind) if error.hint else []
+            return Unusable(
+                error.message, error.hint if id in known else suggestion(id, known, error.hint)
+            )
+        return _usable(plugin, kind)
+
+
+def _usable(plugin: Plugin, kind: str) -> Usable:
+    """With what the plugin level says of the keys that manifests may set; keys that the model does
+    not know are the plugin's own affair.
+    """
+    cls: Any = plugin.cls
+    known = {
+        key: value
+        for key, value in plugin.config.items()
+        if key in keys(cls.options) and value is not None
+    }
+    wrong = dict(_faults(cls.options, known)) if known else {}
+    given = {key: value for key, value in known.items() if key not in wrong}
+    return Usable(kind, plugin.id, cls, plugin.config, given, tuple(wrong.values()))
+
+
+def _faults(model: type[Options], known: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    """Keys with what is wrong with their values. What is missing may be in a manifest, and so may
+    what contradicts.
+    """
+    try:
+        value = msgspec.json.decode(msgspec.json.encode(known))
+        model.model_validate_json(msgspec.json.encode(value))
+    except ValidationError as error:
+        nowhere = Unplaced(ManifestText("", "", ""), 0, value, None)
+        for found in findings(error, value):
+            if found.path:
+                (fault,) = explained([found], nowhere, (), model)
+                yield str(found.path[0]), fault.message
+    except Exception as error:  # what is not JSON, and a plugin's own validator
+        yield from ((key, f"`{key}`: {type(error).__name__}") for key in known)

@@ -1,0 +1,128 @@
+"""The recorded specifications back into a desired state, for whoever has no manifests: uploads, and
+files that are fetched on demand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import ClassVar
+
+import msgspec
+
+from reconciler.errors import ManifestFaults
+from reconciler.manifest.document import ManifestText, Unplaced
+from reconciler.manifest.kinds import API
+from reconciler.manifest.loader import state
+from reconciler.manifest.overrides import override, parsed
+from reconciler.manifest.plugin_lookup import Plugins
+from reconciler.manifest.promotion import downstream
+from reconciler.manifest.references import Named, Table, connect
+from reconciler.manifest.resources import declaration
+from reconciler.model import ActualResource, ActualState, DesiredState, Fault, Kind, Origin, Ref
+from reconciler.plugin.registry import Registry
+
+
+class Recorded(msgspec.Struct, frozen=True):
+    """`desired`: what the records say and can be understood today. `faults`: by resource that
+    cannot be, why; its places name resources.
+    """
+
+    desired: DesiredState
+    faults: Mapping[Ref, Sequence[Fault]]
+
+
+class _Record(Unplaced):
+    floats_as_text: ClassVar[bool] = True
+
+
+def recorded(actual: ActualState, registry: Registry, overrides: Sequence[str] = ()) -> Recorded:
+    """The desired state as the last apply recorded it. `overrides`: as of `read`. Raises
+    ManifestFaults with all faults of these.
+
+    What can no longer be understood (its plugin is gone, or takes other keys now) is left out, and
+    with it what depends on it: the repositories and publications that a filter rules, the
+    publications of a repository.
+    """
+    plugins = Plugins(registry, repeat=True)
+    faults: dict[Ref, list[Fault]] = {ref: [] for ref in sorted(actual.resources)}
+    found = [
+        declaration(_document(actual.resources[ref]), plugins, own) for ref, own in faults.items()
+    ]
+    declared = [each for each in found if each is not None]
+    named = connect(declared, plugins, complete=True)
+    wrong: list[Fault] = []
+    override(parsed(overrides, wrong), named, plugins, wrong, complete=True)
+    if wrong:
+        raise ManifestFaults(wrong)
+    _leave_out_dependents(named, faults)
+    return Recorded(
+        state([each for each in declared if not faults[Ref(each.kind, each.name)]]),
+        {ref: own for ref, own in faults.items() if own},
+    )
+
+
+def _document(resource: ActualResource) -> _Record:
+    ref = resource.ref
+    metadata = {
+        "name": ref.name,
+        "labels": dict(resource.labels),
+        "annotations": dict(resource.annotations),
+    }
+    value = {
+        "apiVersion": API,
+        "kind": ref.kind.value,
+        "metadata": metadata,
+        "spec": dict(resource.spec),
+    }
+    return _Record(ManifestText(str(ref), resource.folder, ""), 0, value, None)
+
+
+def _leave_out_dependents(named: Named, faults: dict[Ref, list[Fault]]) -> None:
+    """Rules that cannot be read must not be taken for no rules."""
+    repositories = named[Kind.REPOSITORY]
+    lost = {ref for ref, own in faults.items() if own}
+    for name, because in downstream(
+        dict(_lost(repositories, named[Kind.FILTER], lost)), repositories
+    ).items():
+        _lose(Ref(Kind.REPOSITORY, name), because, faults)
+    for name, each in named[Kind.PUBLICATION].items():
+        needed = [Ref(Kind.REPOSITORY, each.checked.text("spec", "repository") or "")]
+        needed += [
+            Ref(Kind.FILTER, own)
+            for own in each.checked.items("spec", "filters")
+            if isinstance(own, str)
+        ]
+        missing = next((ref for ref in needed if faults.get(ref)), None)
+        if missing is not None:
+            _lose(Ref(Kind.PUBLICATION, name), str(missing), faults)
+
+
+def _lost(repositories: Table, filters: Table, lost: set[Ref]) -> Iterable[tuple[str, str]]:
+    """Repositories that cannot be understood, or not without what is lost, each with what that is."""
+    ruling: dict[str | None, list[Ref]] = {}
+    for name, each in filters.items():
+        if each.checked.get("spec", "global") is True:
+            ruling.setdefault(each.checked.text("spec", "type"), []).append(Ref(Kind.FILTER, name))
+    for name, each in repositories.items():
+        remotes = (
+            each.checked.text("spec", "sources", index, "remote", "name")
+            for index, _ in enumerate(each.checked.items("spec", "sources"))
+        )
+        needed = [
+            Ref(Kind.REPOSITORY, name),
+            *(Ref(Kind.REMOTE, remote) for remote in remotes if remote is not None),
+            *(Ref(Kind.FILTER, own) for own in each.checked.items("spec", "filters")),
+            *ruling.get(each.checked.text("spec", "type"), ()),
+        ]
+        yield from ((name, str(ref)) for ref in needed if ref in lost)
+
+
+def _lose(ref: Ref, because: str, faults: dict[Ref, list[Fault]]) -> None:
+    if not faults[ref]:
+        faults[ref].append(
+            Fault(
+                Origin(str(ref), 1),
+                f"`{because}` can no longer be understood",
+                "`reconciler plugins` says what is installed",
+            )
+        )

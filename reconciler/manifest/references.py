@@ -1,0 +1,271 @@
+"""What documents say about each other: names, references, types, uploads, paths and folders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from reconciler.manifest.document import Path
+from reconciler.manifest.plugin_lookup import Plugins
+from reconciler.manifest.promotion import partial, refuse_cycles
+from reconciler.manifest.repositories import kinds_of
+from reconciler.manifest.resources import Declaration, publication
+from reconciler.manifest.scalars import shown
+from reconciler.manifest.validation_messages import dotted, suggestion
+from reconciler.model import Kind, SourceKind
+
+Table = Mapping[str, Declaration]
+Named = Mapping[Kind, Table]
+
+_REFERENCES = {SourceKind.REMOTE: Kind.REMOTE, SourceKind.REPOSITORY: Kind.REPOSITORY}
+
+
+def link(declared: Sequence[Declaration], plugins: Plugins, *, complete: bool) -> Named:
+    """Check every document against the others, and finish the publications. Gives the documents by
+    kind and name.
+
+    `complete`: every file could be read; otherwise a name that nothing here declares may be
+    declared in what could not.
+    """
+    named = connect(declared, plugins, complete=complete)
+    publications = [each for each in declared if each.kind is Kind.PUBLICATION]
+    _disjoint_paths(publications)
+    _disjoint_folders(publications)
+    return named
+
+
+def connect(declared: Sequence[Declaration], plugins: Plugins, *, complete: bool) -> Named:
+    """The part of `link` that follows references."""
+    named = _unique(declared)
+    copies: dict[str, list[tuple[str, Path]]] = {}
+    for each in declared:
+        if each.kind is Kind.REPOSITORY:
+            copied = _repository(each, named, complete)
+            if copied:
+                copies.setdefault(each.name, copied)
+    refuse_cycles(copies, named[Kind.REPOSITORY])
+    lacking = partial(named[Kind.REPOSITORY], named[Kind.REMOTE])
+    for each in declared:
+        if each.kind is Kind.PUBLICATION:
+            repository = _referred(each, ("spec", "repository"), Kind.REPOSITORY, named, complete)
+            each.resource = publication(each, _type(repository) if repository else None, plugins)
+            if repository is not None:
+                _takes_uploads(each, repository)
+                _exports_all(each, repository, lacking)
+            _filters(each, _type(repository) if repository else None, named, complete)
+    return named
+
+
+def _unique(declared: Iterable[Declaration]) -> Named:
+    named: dict[Kind, dict[str, Declaration]] = {kind: {} for kind in Kind}
+    for each in declared:
+        first = named[each.kind].setdefault(each.name, each)
+        if first is not each:
+            place = first.checked.document.place(("metadata", "name"))
+            each.checked.refuse(
+                ("metadata", "name"),
+                f"a second {each.kind} `{shown(each.name)}`",
+                f"the first is at {place}",
+            )
+    return named
+
+
+def _repository(each: Declaration, named: Named, complete: bool) -> list[tuple[str, Path]]:
+    """Check what a repository refers to. Gives the repositories that it copies from, and where it
+    says so.
+    """
+    copied = []
+    sources: dict[str, set[str]] = {kind: set() for kind in SourceKind}
+    for index, entry in enumerate(each.checked.items("spec", "sources")):
+        for kind, place in kinds_of(entry, index):
+            if kind not in _REFERENCES:
+                _one_upload(each, place, sources[kind])
+                continue
+            path: Path = (*place, "name")
+            other = _referred(each, path, _REFERENCES[SourceKind(kind)], named, complete)
+            _same_type(each, path, other, _type(each))
+            if other is not None and other.kind is Kind.REPOSITORY:
+                copied.append((other.name, path))
+            _once(each, path, sources[kind])
+    _filters(each, _type(each), named, complete)
+    return copied
+
+
+def _filters(each: Declaration, type: str | None, named: Named, complete: bool) -> None:
+    """Those that a repository, or a publication of one, names."""
+    seen: set[str] = set()
+    for index, _ in enumerate(each.checked.items("spec", "filters")):
+        path = ("spec", "filters", index)
+        _same_type(each, path, _referred(each, path, Kind.FILTER, named, complete), type)
+        _once(each, path, seen)
+
+
+def _referred(
+    each: Declaration, path: Path, kind: Kind, named: Named, complete: bool
+) -> Declaration | None:
+    """The document that the name at `path` means."""
+    name = each.checked.text(*path)
+    if name is None:
+        return None
+    found = named[kind].get(name)
+    if found is None and complete:
+        hint = suggestion(name, named[kind], None if named[kind] else f"no {kind} is declared")
+        each.checked.refuse(path, f"`{dotted(path)}`: there is no {kind} `{shown(name)}`", hint)
+    return found
+
+
+def _type(declared: Declaration) -> str | None:
+    return declared.checked.text("spec", "type")
+
+
+def _same_type(each: Declaration, path: Path, other: Declaration | None, ours: str | None) -> None:
+    """`ours`: the type of the repository that it is about."""
+    if other is None:
+        return
+    theirs = _type(other)
+    if ours is not None and theirs is not None and ours != theirs:
+        message = (
+            f"{other.kind} `{other.name}` is of type `{shown(theirs)}`, this repository is of type"
+            f" `{shown(ours)}`"
+        )
+        each.checked.refuse(
+            path, message, f"{other.kind} `{other.name}` is declared at {other.origin}"
+        )
+
+
+def _once(each: Declaration, path: Path, seen: set[str]) -> None:
+    name = each.checked.text(*path)
+    if name is not None and name in seen:
+        each.checked.refuse(path, f"`{shown(name)}` is named twice", "keep one of them")
+    elif name is not None:
+        seen.add(name)
+
+
+def _one_upload(each: Declaration, place: Path, seen: set[str]) -> None:
+    """All uploads to a repository are of one source."""
+    if seen:
+        each.checked.refuse(
+            place,
+            "a second `upload` source",
+            "keep one of them: it takes whatever is sent",
+            key=True,
+        )
+    seen.add("upload")
+
+
+def _takes_uploads(each: Declaration, repository: Declaration) -> None:
+    """Somebody may upload: to what, and would it be seen?"""
+    path = ("spec", "access", "upload")
+    if not each.checked.items(*path):
+        return
+    sources = repository.checked.items("spec", "sources")
+    if not any(
+        kind == SourceKind.UPLOAD
+        for index, entry in enumerate(sources)
+        for kind, _ in kinds_of(entry, index)
+    ):
+        message = f"`{dotted(path)}`: Repository `{shown(repository.name)}` has no `upload` source"
+        each.checked.refuse(
+            path,
+            message,
+            f"add `- upload: {{}}` to its `sources`, at {repository.origin}",
+            key=True,
+        )
+    version = each.checked.get("spec", "version")
+    if version is not None and version != "latest":
+        message = (
+            f"`{dotted(path)}`: this publication stays at version {shown(str(version))}, so that it"
+            " would never show an upload"
+        )
+        each.checked.refuse(
+            path, message, "give uploads to a publication with `version: latest`", key=True
+        )
+
+
+def _exports_all(each: Declaration, repository: Declaration, lacking: Mapping[str, str]) -> None:
+    remote = lacking.get(repository.name)
+    if remote is not None and each.checked.items("spec", "exports"):
+        message = (
+            f"a static tree needs every file, and Remote `{shown(remote)}` hands them to Repository"
+            f" `{shown(repository.name)}` on demand"
+        )
+        each.checked.refuse(
+            ("spec", "exports"),
+            f"`spec.exports`: {message}",
+            f"`policy: immediate` for `{shown(remote)}`, or no `exports`",
+            key=True,
+        )
+
+
+def _disjoint_paths(publications: Sequence[Declaration]) -> None:
+    """No URL may belong to two publications: equal paths, or one below the other."""
+    places = [
+        (tuple(path.split("/")), each, ("spec", "path"))
+        for each in publications
+        if (path := each.checked.text("spec", "path"))
+    ]
+    for each, place, other, other_place, equal in _overlaps(places):
+        what = "is also the path" if equal else "overlaps with the path"
+        where = other.checked.document.place(other_place)
+        message = (
+            f"`{shown(each.checked.text(*place) or '')}` {what} of Publication"
+            f" `{shown(other.name)}`"
+        )
+        each.checked.refuse(
+            place,
+            message,
+            f"`{shown(other.checked.text(*other_place) or '')}` at {where}: none may contain"
+            " another",
+        )
+
+
+def _disjoint_folders(publications: Sequence[Declaration]) -> None:
+    """An export owns its directory whole: it replaces what is there."""
+    places = []
+    for each in publications:
+        for index, _ in enumerate(each.checked.items("spec", "exports")):
+            path = ("spec", "exports", index, "directory", "path")
+            written = each.checked.text(*path)
+            if written and "\0" not in written:
+                folder = tuple(part for part in each.checked.absolute(written).split("/") if part)
+                if folder:
+                    places.append((folder, each, path))
+                else:
+                    each.checked.refuse(
+                        path,
+                        "the root directory cannot be an export",
+                        "an export replaces the directory that it names",
+                    )
+    for each, place, other, other_place, equal in _overlaps(places):
+        what = "is also exported to" if equal else "overlaps with an export"
+        where = other.checked.document.place(other_place)
+        each.checked.refuse(
+            place,
+            f"this directory {what} by Publication `{shown(other.name)}`",
+            f"the other is at {where}: none may contain another",
+        )
+
+
+Located = tuple[tuple[str, ...], Declaration, Path]
+
+
+def _overlaps(
+    places: Sequence[Located],
+) -> Iterable[tuple[Declaration, Path, Declaration, Path, bool]]:
+    """Pairs (later, earlier) in the order of the files where one lists a beginning of the other."""
+    order = {id(place): number for number, place in enumerate(places)}
+    owners: dict[tuple[str, ...], Located] = {}
+    for place in sorted(places, key=lambda place: (len(place[0]), order[id(place)])):
+        parts = place[0]
+        found = next(
+            (
+                owners[parts[:length]]
+                for length in range(1, len(parts) + 1)
+                if parts[:length] in owners
+            ),
+            None,
+        )
+        if found is None:
+            owners[parts] = place
+            continue
+        earlier, later = sorted((found, place), key=lambda each: order[id(each)])
+        yield later[1], later[2], earlier[1], earlier[2], found[0] == parts

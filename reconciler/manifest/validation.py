@@ -1,0 +1,160 @@
+"""One part of a document against one model: a validated instance, or faults at their places."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import msgspec
+from pydantic import ValidationError
+
+from reconciler.manifest.document import Document, Path
+from reconciler.manifest.scalars import scalar, shown
+from reconciler.manifest.validation_messages import Finding, explained, findings
+from reconciler.model import Fault
+from reconciler.plugin import Options
+
+Model = TypeVar("Model", bound=Options)
+
+# Through JSON, because pydantic is strict about Python types but lets JSON's lists be tuples and
+# its texts be enumerations.
+_encode = msgspec.json.Encoder().encode
+
+
+class Checked:
+    """A document under examination. `faults`: where everything that is wrong is collected."""
+
+    def __init__(self, document: Document, faults: list[Fault]) -> None:
+        self.document = document
+        self._faults = faults
+
+    def refuse(
+        self, path: Path, message: str, hint: str | None = None, *, key: bool = False
+    ) -> None:
+        """Add a fault at the value (or the key) at `path`."""
+        self._faults.append(Fault(self.document.place(path, key=key), message, hint))
+
+    def get(self, *path: str | int) -> Any:
+        """What is written at `path`, valid or not, or None."""
+        value = self.document.value
+        for step in path:
+            if isinstance(value, dict):
+                value = value.get(step)
+            elif isinstance(value, list) and isinstance(step, int) and step < len(value):
+                value = value[step]
+            else:
+                return None
+        return value
+
+    def text(self, *path: str | int) -> str | None:
+        """The text at `path`, or None."""
+        value = self.get(*path)
+        return value if isinstance(value, str) else None
+
+    def mapping(self, *path: str | int) -> dict[str, Any]:
+        """The mapping at `path`, or an empty one."""
+        value = self.get(*path)
+        return value if isinstance(value, dict) else {}
+
+    def items(self, *path: str | int) -> list[Any]:
+        """The list at `path`, or an empty one."""
+        value = self.get(*path)
+        return value if isinstance(value, list) else []
+
+    def absolute(self, path: str) -> str:
+        """A path of a manifest, relative to the folder of its file."""
+        folder = self.document.source.folder
+        if not folder and not os.path.isabs(path):
+            self.refuse(
+                (),
+                f"`{shown(path)}` is relative to a folder that was not recorded",
+                "apply the manifests again",
+            )
+        return os.path.normpath(os.path.join(folder, path))
+
+    def against(
+        self, model: type[Model], path: Path, value: Any, also: Sequence[str] = ()
+    ) -> Model | None:
+        """`value`, which stands at `path`, as an instance of `model`; None, and faults, where it
+        does not fit.
+
+        A key without a value (`deny:`) counts as not written. `also`: keys known beside the
+        model's, for hints.
+        """
+        try:
+            return model.model_validate_json(_encode(value), context=self.document.context)
+        except ValidationError as error:
+            found = findings(error, value)
+        except Exception as error:  # a plugin's own validator
+            self.refuse(
+                path,
+                f"the plugin's check failed: {type(error).__name__}",
+                "this is a fault of the plugin: tell its authors",
+            )
+            return None
+        nulls = [each.path for each in found if _is_null(each)]
+        if nulls:
+            return self.against(model, path, _without(value, nulls), also)
+        fractions = (
+            [each.path for each in found if _is_fraction(each)]
+            if self.document.floats_as_text
+            else []
+        )
+        if fractions:
+            return self.against(model, path, _with_fractions(value, fractions), also)
+        self._faults.extend(explained(found, self.document, path, model, also))
+        return None
+
+
+def _is_null(found: Finding) -> bool:
+    return (
+        found.error["input"] is None
+        and found.error["type"] != "extra_forbidden"
+        and bool(found.path)
+        and isinstance(found.path[-1], str)
+    )
+
+
+def _is_fraction(found: Finding) -> bool:
+    """Did a model that asks for a number get the text of one?"""
+    written = found.error["input"]
+    return (
+        found.error["type"] == "float_type"
+        and isinstance(written, str)
+        and isinstance(scalar(written), float)
+    )
+
+
+def _with_fractions(value: Any, paths: Sequence[Path]) -> Any:
+    """A copy of plain data in which the texts at `paths` are numbers."""
+    if () in paths:
+        return scalar(value)
+    if isinstance(value, dict):
+        return {
+            key: _with_fractions(inner, [path[1:] for path in paths if path[0] == key])
+            for key, inner in value.items()
+        }
+    if isinstance(value, list):
+        return [
+            _with_fractions(inner, [path[1:] for path in paths if path[0] == index])
+            for index, inner in enumerate(value)
+        ]
+    return value
+
+
+def _without(value: Any, paths: Sequence[Path]) -> Any:
+    """A copy of plain data that lacks the keys at the ends of `paths`."""
+    if isinstance(value, dict):
+        gone = {path[0] for path in paths if len(path) == 1}
+        return {
+            key: _without(inner, [path[1:] for path in paths if path[0] == key])
+            for key, inner in value.items()
+            if key not in gone
+        }
+    if isinstance(value, list) and paths:
+        return [
+            _without(inner, [path[1:] for path in paths if path[0] == index])
+            for index, inner in enumerate(value)
+        ]
+    return value

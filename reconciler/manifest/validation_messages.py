@@ -1,0 +1,261 @@
+"""pydantic's findings in words: each at its place in the file, with what to write instead."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, get_args
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from reconciler.manifest.document import Document, Path
+from reconciler.manifest.scalars import shown
+from reconciler.model import Fault
+from reconciler.plugin import Options
+
+_EXPECTS = {
+    "string_type": "a text",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "bool_type": "`true` or `false`",
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "set_type": "a list",
+    "frozen_set_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+}
+_LIMITS = {
+    "greater_than": "more than {gt}",
+    "greater_than_equal": "at least {ge}",
+    "less_than": "less than {lt}",
+    "less_than_equal": "at most {le}",
+    "too_short": "at least {min_length} of them",
+    "too_long": "at most {max_length} of them",
+    "string_too_short": "at least {min_length} characters",
+    "string_too_long": "at most {max_length} characters",
+}
+_YES = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
+_KEY = "[key]"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One error of pydantic: where its value stands (`path`), which branch of a union it speaks of,
+    if any.
+    """
+
+    error: ErrorDetails
+    path: Path
+    union: Path | None = None
+    branch: str = ""
+    missing: str = ""
+
+
+def suggestion(name: object, known: Iterable[str], otherwise: str | None = None) -> str | None:
+    """`did you mean ...`, or what is there, or `otherwise`."""
+    names = sorted(set(known))
+    close = get_close_matches(name, names, n=1, cutoff=0.6) if isinstance(name, str) else []
+    if close:
+        return f"did you mean `{close[0]}`?"
+    if otherwise is not None or not names:
+        return otherwise
+    return (
+        "there is "
+        + ", ".join(f"`{shown(each)}`" for each in names[:8])
+        + (", …" if len(names) > 8 else "")
+    )
+
+
+def dotted(path: Path) -> str:
+    """`spec.sources[0].remote` for people."""
+    text = ""
+    for step in path:
+        text += f"[{step}]" if isinstance(step, int) else f".{shown(step)}" if text else shown(step)
+    return text
+
+
+def keys(model: type[Options]) -> dict[str, str]:
+    """The keys of a model as manifests write them, each with its field."""
+    return {field.alias or name: name for name, field in model.model_fields.items()}
+
+
+def findings(error: ValidationError, value: Any) -> list[Finding]:
+    """What pydantic found in `value`; of a union only the branch that came nearest."""
+    found = [_finding(each, value) for each in error.errors(include_url=False)]
+    branches: dict[Path, dict[str, list[Finding]]] = {}
+    for each in found:
+        if each.union is not None:
+            branches.setdefault(each.union, {}).setdefault(each.branch, []).append(each)
+    nearest = {union: min(choices.values(), key=_distance) for union, choices in branches.items()}
+    return [each for each in found if each.union is None or each in nearest[each.union]]
+
+
+def explained(
+    found: Sequence[Finding],
+    document: Document,
+    prefix: Path,
+    model: type[Options],
+    also: Sequence[str] = (),
+) -> list[Fault]:
+    """Faults with places. `also`: keys that are known beside those of `model`, for hints."""
+    unknown: dict[Path, set[str]] = {}
+    faults = []
+    for each in found:
+        if each.error["type"] == "extra_forbidden":
+            owner = _model_at(model, each.error["loc"][:-1])
+            known = [*keys(owner), *(also if len(each.path) == 1 else ())]
+            fault, instead = _unknown(document, (*prefix, *each.path), owner, known)
+            unknown.setdefault(each.path[:-1], set()).add(instead)
+            faults.append(fault)
+    for each in found:
+        if each.missing:
+            instead_of = unknown.get(each.path, set())
+            if each.missing not in instead_of and "" not in instead_of:
+                faults.append(_missing(document, (*prefix, *each.path), each.missing))
+        elif each.error["type"] != "extra_forbidden":
+            faults.append(_wrong(document, (*prefix, *each.path), each.error))
+    return faults
+
+
+def _finding(error: ErrorDetails, value: Any) -> Finding:
+    """Locations name branches of unions and places that do not exist; neither is a step in the
+    file.
+    """
+    loc = error["loc"]
+    missing = str(loc[-1]) if error["type"] == "missing" and loc else ""
+    path: list[str | int] = []
+    union: Path | None = None
+    branch = ""
+    for step in loc[:-1] if missing else loc:
+        if (isinstance(value, dict) and step in value) or (
+            isinstance(value, list) and isinstance(step, int) and step < len(value)
+        ):
+            path.append(step)
+            value = value[step]  # type: ignore[index]
+        elif step != _KEY and union is None:
+            union, branch = tuple(path), str(step)
+    return Finding(error, tuple(path), union, branch, missing)
+
+
+def _distance(branch: Sequence[Finding]) -> tuple[int, int]:
+    """Branches that refuse the value as a whole come last, but a number is nearest to a text; then
+    the fewer errors, the nearer.
+    """
+    refusals = [each.error for each in branch if each.path == each.union and not each.missing]
+    if any(
+        error["type"] == "string_type" and isinstance(error["input"], (bool, int, float))
+        for error in refusals
+    ):
+        return 0, len(branch)
+    return 1 + len(refusals) + any(error["type"] in _EXPECTS for error in refusals), len(branch)
+
+
+def _model_at(model: type[Options], loc: tuple[int | str, ...]) -> type[Options]:
+    """Which model speaks at a location; the nearest one above where that cannot be told."""
+    candidates = [model]
+    for step in loc:
+        named = [each for each in candidates if each.__name__ == step]
+        fields = (
+            [each.model_fields[keys(each)[step]] for each in candidates if step in keys(each)]
+            if isinstance(step, str)
+            else []
+        )
+        candidates = (
+            named
+            or [inner for field in fields for inner in _models_in(field.annotation)]
+            or candidates
+        )
+    return candidates[0]
+
+
+def _models_in(annotation: Any) -> list[type[Options]]:
+    if isinstance(annotation, type) and issubclass(annotation, Options):
+        return [annotation]
+    return [model for argument in get_args(annotation) for model in _models_in(argument)]
+
+
+def _unknown(
+    document: Document, path: Path, owner: type[Options], known: Sequence[str]
+) -> tuple[Fault, str]:
+    """The fault, and the key that was meant: empty where the key is one that is yet to come."""
+    name = path[-1]
+    origin = document.place(path, key=True)
+    if name in owner.not_yet:
+        return Fault(origin, f"`{dotted(path)}` is not supported yet", "leave it out"), ""
+    close = get_close_matches(str(name), known, n=1, cutoff=0.6)
+    where = f" in `{dotted(path[:-1])}`" if len(path) > 1 else ""
+    hint = suggestion(
+        name,
+        known,
+        "known here: " + ", ".join(f"`{each}`" for each in sorted(known)) if known else None,
+    )
+    return Fault(origin, f"unknown key `{shown(str(name))}`{where}", hint), (
+        close[0] if close else str(name)
+    )
+
+
+def _missing(document: Document, path: Path, name: str) -> Fault:
+    where = f"`{dotted(path)}` lacks" if path else "the document lacks"
+    return Fault(document.place(path, key=True), f"{where} `{name}`")
+
+
+def _wrong(document: Document, path: Path, error: ErrorDetails) -> Fault:
+    message, hint = _described(error)
+    return Fault(
+        document.place(path, key=error["loc"][-1:] == (_KEY,)),
+        f"`{dotted(path)}`: {message}" if path else message,
+        hint,
+    )
+
+
+def _described(error: ErrorDetails) -> tuple[str, str | None]:
+    kind, context = error["type"], error.get("ctx", {})
+    if kind in _EXPECTS:
+        return f"expects {_EXPECTS[kind]}", _retyped(_EXPECTS[kind], error["input"])
+    if kind in ("literal_error", "enum"):
+        return "expects " + str(context["expected"]).replace("'", "`"), _likeliest(
+            str(context["expected"]), error["input"]
+        )
+    if kind in _LIMITS:
+        return f"expects {_LIMITS[kind].format(**context)}", None
+    if kind in ("value_error", "assertion_error"):
+        cause = context["error"]
+        return str(cause), getattr(cause, "hint", None)
+    return error["msg"][:1].lower() + error["msg"][1:], None
+
+
+def _likeliest(expected: str, value: object) -> str | None:
+    """Which of the words in quotes was meant."""
+    words = re.findall("'([^']*)'", expected)
+    return suggestion(value.lower(), words, "") or None if isinstance(value, str) else None
+
+
+def _retyped(expected: str, value: object) -> str | None:
+    """YAML decided what the value is; say how to make it decide otherwise. The value itself may be
+    secret.
+    """
+    if expected == "a text" and isinstance(value, (bool, int, float)):
+        return (
+            f"YAML reads this as a {'boolean' if isinstance(value, bool) else 'number'}: put it in"
+            " quotes"
+        )
+    if expected == "`true` or `false`" and isinstance(value, str):
+        meant = _YES.get(value.lower())
+        return f"write `{meant}`: in YAML 1.2 `{value}` is a text" if meant else None
+    if expected in ("a whole number", "a number") and isinstance(value, str):
+        return "decimal digits without quotes, without a leading zero"
+    if expected == "a list" and isinstance(value, (str, int, float, Mapping)):
+        return "a list of one: `- item` on a line of its own, or `[item]`"
+    if expected == "a mapping" and value is not None:
+        return "keys with their values: `key: value` on a line of its own, or `{key: value}`"
+    return (
+        "nothing stands here: leave it out, or put a text in quotes"
+        if expected == "a text" and value is None
+        else None
+    )

@@ -1,0 +1,169 @@
+"""Is it a plugin that can be used? Asked once of each, in this order; the first "no" disables it,
+with the cause.
+
+It can be imported .......... its entry point returns (class, dict) ........ the class derives from
+the base Its metadata is well formed . its API range holds our version .............. its option
+models are models
+
+What concerns several plugins at once, doubled IDs and content types that nobody defines, is the
+registry's to see.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+from reconciler.plugin.entry_points import Advertised
+from reconciler.plugin.foreign_calls import Unsound, run
+from reconciler.plugin.kinds import KINDS
+from reconciler.plugin.metadata import Metadata
+from reconciler.plugin.options import Options
+
+API_VERSION = "1.1.0"
+"""The version of everything that `reconciler.plugin` exports (semver): what is added raises the
+minor, what goes or changes the major.
+"""
+
+_ID = re.compile(
+    r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
+)  # it names folders, and stands in manifests without quotes
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    """One plugin, judged. `reason` says why it is disabled; `cls` and `metadata` are None where
+    nothing is known of them.
+
+    `config`: its plugin-level configuration, the installation's settings laid over its own.
+    `refused`: no command starts while this plugin is installed.
+    """
+
+    kind: str
+    id: str
+    distribution: str
+    distribution_version: str
+    origin: str
+    cls: type | None = None
+    config: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Metadata | None = None
+    reason: str = ""
+    refused: bool = False
+
+    @property
+    def enabled(self) -> bool:
+        """Can it be used?"""
+        return not self.reason
+
+
+def judge(advertised: Advertised, configs: Mapping[str, Mapping[str, Any]]) -> Plugin:
+    """Import it and say what it is. `configs`: by ID, what goes over a plugin's own configuration,
+    key by key.
+    """
+    one = advertised
+    plugin = Plugin(one.kind, one.name, one.distribution, one.version, one.origin)
+    try:
+        cls, config = _class_and_configuration(one)
+        metadata = (
+            None
+            if one.kind == "content-type"
+            else run(lambda: _metadata(cls), "its metadata is malformed")
+        )
+        id = (
+            metadata.id
+            if metadata
+            else run(lambda: _content_type_id(cls), "its attributes are malformed")
+        )
+        plugin = replace(plugin, id=id, metadata=metadata)
+        if metadata is not None:
+            _check_api(metadata.api)
+        run(lambda: _check_attributes(one.kind, cls), "its attributes are malformed")
+    except Unsound as fault:
+        return replace(plugin, reason=str(fault))
+    return replace(plugin, cls=cls, config={**config, **configs.get(plugin.id, {})})
+
+
+def _class_and_configuration(one: Advertised) -> tuple[Any, dict[str, Any]]:
+    function = run(one.load, "it cannot be imported")
+    if not callable(function):
+        raise Unsound("its entry point does not return (class, dict): it is no function")
+    answer: Any = run(function, "its entry point fails")
+    return run(
+        lambda: _taken_apart(answer, KINDS[one.kind].base),
+        "its entry point does not return (class, dict)",
+    )
+
+
+def _taken_apart(answer: Any, base: type) -> tuple[Any, dict[str, Any]]:
+    if not (isinstance(answer, tuple) and len(answer) == 2 and isinstance(answer[1], dict)):
+        raise Unsound("its entry point does not return (class, dict)")
+    if not (isinstance(answer[0], type) and issubclass(answer[0], base)):
+        raise Unsound(f"its class does not derive from reconciler.plugin.{base.__name__}")
+    if not all(isinstance(key, str) for key in answer[1]):
+        raise Unsound("its plugin-level configuration has a key that is no text")
+    return answer[0], dict(answer[1])
+
+
+def _metadata(cls: Any) -> Metadata:
+    found = cls.metadata()
+    if not isinstance(found, Metadata):
+        raise Unsound("its metadata is malformed: `metadata()` must return Metadata")
+    id, name, types, api = found.id, found.display_name, found.types, found.api
+    _check_id(id)
+    if not isinstance(name, str):
+        raise Unsound("its metadata is malformed: `display_name` must be a text")
+    if (
+        isinstance(types, (str, bytes))
+        or not isinstance(types, Sequence)
+        or not all(isinstance(type_, str) and type_ for type_ in types)
+    ):
+        raise Unsound("its metadata is malformed: `types` must be a sequence of content type IDs")
+    try:
+        SpecifierSet(api)
+    except (InvalidSpecifier, TypeError, AttributeError):
+        raise Unsound(
+            f"its metadata is malformed: `{api}` is no PEP 440 range of API versions"
+        ) from None
+    return Metadata(
+        id, name, tuple(types), api
+    )  # our own copy: a list of theirs could change later
+
+
+def _content_type_id(cls: Any) -> str:
+    id: Any = getattr(cls, "id", None)
+    _check_id(id)
+    return str(id)
+
+
+def _check_id(id: Any) -> None:
+    if not isinstance(id, str) or not _ID.fullmatch(id):
+        raise Unsound(
+            "its metadata is malformed: its `id` must be a text of letters, digits, `.`, `_` and"
+            " `-` that begins with a letter or digit"
+        )
+
+
+def _check_api(api: str) -> None:
+    """A pre-release of ours is in a range that names its neighbours: a range is about meaning, not
+    about maturity.
+    """
+    if not SpecifierSet(api).contains(API_VERSION, prereleases=True):
+        raise Unsound(f"it supports plugin API {api}, this is {API_VERSION}")
+
+
+def _check_attributes(kind: str, cls: Any) -> None:
+    for name in KINDS[kind].models:
+        model = getattr(cls, name, None)
+        if not (isinstance(model, type) and issubclass(model, Options)):
+            raise Unsound(f"its `{name}` does not derive from Options")
+    if type(cls.revision) is not int:
+        raise Unsound("its `revision` must be a whole number")
+    if kind == "content-type":
+        if not isinstance(cls.plural, str):
+            raise Unsound("its `plural` must be a text")
+        if not (cls.beside is None or isinstance(cls.beside, str)):
+            raise Unsound("its `beside` must be the ID of a content type, or None")

@@ -1,0 +1,119 @@
+"""Holding back: so many requests in flight, so many a second."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
+
+from reconciler.remote.fetcher import Fetcher, Response, Stream
+from reconciler.remote.retry import Sleep
+
+
+class Limited:
+    """At most `concurrency` requests in flight; a stream counts until it is left."""
+
+    def __init__(self, fetcher: Fetcher, concurrency: int) -> None:
+        self._fetcher = fetcher
+        self._slots = asyncio.Semaphore(concurrency)
+
+    async def get(self, url: str, *, headers: Mapping[str, str], limit: int) -> Response:
+        """As the port says, once a slot is free."""
+        async with self._slots:
+            return await self._fetcher.get(url, headers=headers, limit=limit)
+
+    def stream(self, url: str, headers: Mapping[str, str] | None = None) -> _Slot:
+        """As the port says, once a slot is free."""
+        return _Slot(self._slots, self._fetcher.stream(url, headers))
+
+    async def close(self) -> None:
+        await self._fetcher.close()
+
+
+class _Slot:
+    __slots__ = ("_opening", "_slots")
+
+    def __init__(
+        self, slots: asyncio.Semaphore, opening: AbstractAsyncContextManager[Stream]
+    ) -> None:
+        self._slots = slots
+        self._opening = opening
+
+    async def __aenter__(self) -> Stream:
+        await self._slots.acquire()
+        try:
+            return await self._opening.__aenter__()
+        except BaseException:
+            self._slots.release()
+            raise
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            await self._opening.__aexit__(kind, error, trace)
+        finally:
+            self._slots.release()
+
+
+class Paced:
+    """At most `rate` requests begin in a second, evenly spread. `clock`: seconds that only grow."""
+
+    def __init__(
+        self,
+        fetcher: Fetcher,
+        rate: float,
+        sleep: Sleep = asyncio.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._fetcher = fetcher
+        self._interval = 1.0 / rate
+        self._sleep = sleep
+        self._clock = clock
+        self._next = 0.0
+
+    async def get(self, url: str, *, headers: Mapping[str, str], limit: int) -> Response:
+        """As the port says, when its turn has come."""
+        await self._turn()
+        return await self._fetcher.get(url, headers=headers, limit=limit)
+
+    def stream(self, url: str, headers: Mapping[str, str] | None = None) -> _Turn:
+        """As the port says, when its turn has come."""
+        return _Turn(self._turn, self._fetcher.stream(url, headers))
+
+    async def close(self) -> None:
+        await self._fetcher.close()
+
+    async def _turn(self) -> None:
+        now = self._clock()
+        mine = max(now, self._next)
+        self._next = mine + self._interval
+        if mine > now:
+            await self._sleep(mine - now)
+
+
+class _Turn:
+    __slots__ = ("_opening", "_turn")
+
+    def __init__(
+        self, turn: Callable[[], Awaitable[None]], opening: AbstractAsyncContextManager[Stream]
+    ) -> None:
+        self._turn = turn
+        self._opening = opening
+
+    async def __aenter__(self) -> Stream:
+        await self._turn()
+        return await self._opening.__aenter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._opening.__aexit__(kind, error, trace)

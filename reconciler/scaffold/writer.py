@@ -1,0 +1,58 @@
+"""Templates in, files out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from reconciler.errors import UsageFault
+from reconciler.scaffold.names import Names
+
+TEMPLATES = Path(__file__).with_name("templates")
+SUFFIX = ".jinja"
+
+
+def write(names: Names, folder: Path) -> list[Path]:
+    """Write the distribution into `folder`, which is made if need be; the files written, by path.
+
+    Raises UsageFault when the folder holds something already, or when it cannot be written.
+    Everything is rendered before anything is written.
+    """
+    files = _rendered(names)
+    try:
+        if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+            raise UsageFault(
+                f"`{folder}` holds something already",
+                hint="name a folder that is empty or does not exist yet",
+            )
+        for path, text in files.items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageFault(f"`{folder}` cannot be written: {error.strerror}") from None
+    return [folder / path for path in files]
+
+
+def _rendered(names: Names) -> dict[str, str]:
+    """Text by path within the distribution. A template that names something unknown raises: that is
+    our fault, and no file is made of it.
+    """
+    # Autoescaping is for HTML. The only text that is filled in is a checked name.
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701
+    )
+    templates = sorted(
+        path.relative_to(TEMPLATES).as_posix() for path in TEMPLATES.rglob(f"*{SUFFIX}")
+    )
+    return {
+        _target(template, names): environment.get_template(template).render(names=names)
+        for template in templates
+    }
+
+
+def _target(template: str, names: Names) -> str:
+    return template.removesuffix(SUFFIX).replace("PACKAGE", names.package).replace("NAME", names.id)

@@ -1,0 +1,88 @@
+"""Conditional and partial requests (RFC 9110, 13 and 14): what the validators and the range of a
+request ask for.
+
+Pure functions over header texts. There is no Last-Modified: a publication's validators are digests,
+and a date says less than they do.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+
+RANGE = re.compile(r"bytes\s*=\s*(\d*)\s*-\s*(\d*)", re.IGNORECASE | re.ASCII)
+MAX_DIGITS = 19  # a position of more digits lies beyond any file; it also keeps int() cheap
+
+
+class Verdict(Enum):
+    """What the validators of a request ask for."""
+
+    SEND = 200
+    NOT_MODIFIED = 304
+    FAILED = 412
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """The headers that make a request conditional or partial; empty texts where they are absent."""
+
+    if_match: str = ""
+    if_none_match: str = ""
+    if_range: str = ""
+    wanted_range: str = ""
+
+    def judge(self, etag: str) -> Verdict:
+        """Compare with the entity tag of the chosen representation, in the order of RFC 9110,
+        13.2.2.
+        """
+        if self.if_match and not _lists(self.if_match, etag, weak=False):
+            return Verdict.FAILED
+        if self.if_none_match and _lists(self.if_none_match, etag, weak=True):
+            return Verdict.NOT_MODIFIED
+        return Verdict.SEND
+
+    def part(self, etag: str, size: int) -> range | None:
+        """The bytes of a body of `size` bytes that are asked for, or None for all of it.
+
+        An empty range says that what is asked for lies outside of the body (416). `If-Range`
+        compares strongly: a weak tag or a date never matches, and the whole body is sent.
+        """
+        if not self.wanted_range or (self.if_range and self.if_range.strip() != etag):
+            return None
+        return byte_range(self.wanted_range, size)
+
+
+def byte_range(header: str, size: int) -> range | None:
+    """Read a `Range` header: None where it is to be ignored (other units, several ranges,
+    nonsense).
+    """
+    match = RANGE.fullmatch(header.strip())
+    if match is None:
+        return None
+    first, last = match.groups()
+    if not first and not last:
+        return None
+    if not first:
+        return range(size - min(_position(last), size), size)
+    start = _position(first)
+    if not last:
+        return range(min(start, size), size)
+    stop = _position(last) + 1
+    if stop <= start:
+        return None
+    return range(min(start, size), min(stop, size))
+
+
+def _position(digits: str) -> int:
+    return int(digits) if len(digits) <= MAX_DIGITS else 10**MAX_DIGITS
+
+
+def _lists(header: str, etag: str, *, weak: bool) -> bool:
+    """Does a list of entity tags name `etag`? Ours are hexadecimal and never contain a comma. `*`
+    matches whatever exists.
+    """
+    if header.strip() == "*":
+        return True
+    tags = (tag.strip() for tag in header.split(","))
+    return any((tag.removeprefix("W/") if weak else tag) == etag for tag in tags)
