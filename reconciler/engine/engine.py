@@ -18,8 +18,7 @@ from reconciler.engine.run.checkpoints import Checkpoint, reached
 from reconciler.engine.run.fingerprints import fingerprints
 from reconciler.engine.run.progress import Progress, Silent
 from reconciler.engine.session.home import Home
-from reconciler.engine.session.session import Site
-from reconciler.engine.sources.source_resolver import Context
+from reconciler.engine.session.session import Session, WritingSession
 from reconciler.engine.transfer.measurements import Measurements
 from reconciler.engine.transfer.remotes import Remotes
 from reconciler.model import ActualState, DesiredState
@@ -64,10 +63,10 @@ class Engine:
         self._clock = clock
         self._remotes = Remotes(registry, home.caches(), offline=offline)
         self._database = home.database(read_only=not writes)
-        self._patience = CallTimeouts(limits or CallLimits())
-        self._measuring = Measurements()
+        self._call_timeouts = CallTimeouts(limits or CallLimits())
+        self._measurements = Measurements()
         self._watchdog = (
-            Watchdog(self._patience, limits or CallLimits(), blocked)
+            Watchdog(self._call_timeouts, limits or CallLimits(), blocked)
             if blocked is not None
             else None
         )
@@ -81,18 +80,18 @@ class Engine:
     async def __aexit__(self, *_: object) -> None:
         if self._watchdog is not None:
             self._watchdog.stop()
-        await self._measuring.close()
+        await self._measurements.close()
         await self._remotes.close()
         self._database.close()
 
     async def plan(self, desired: DesiredState, allowances: Allowances) -> Plan:
         """What an apply would do now. Writes nothing but the page cache."""
         register_secrets(desired.secrets())
-        self._measuring.begin()
-        context = self._context()
-        actual = await asyncio.to_thread(context.reader.actual_state)
+        self._measurements.begin()
+        session = self._reading()
+        actual = await asyncio.to_thread(session.reader.actual_state)
         return await make_plan(
-            context,
+            session,
             desired,
             actual,
             fingerprints(desired, self._home.key(create=False)),
@@ -111,28 +110,33 @@ class Engine:
         """See `reconciler.engine.explaining.explain`. `declared`: what manifests say; without it
         `read` gives what was declared, out of what is recorded.
         """
-        context = self._context()
-        actual = await asyncio.to_thread(context.reader.actual_state)
+        session = self._reading()
+        actual = await asyncio.to_thread(session.reader.actual_state)
         desired = read(actual) if declared is None else declared
         register_secrets(desired.secrets())
         return await explain(
-            context, desired, actual, name, subject, verbose=verbose, applied=declared is None
+            session, desired, actual, name, subject, verbose=verbose, applied=declared is None
         )
 
-    def _context(self) -> Context:
-        reader, home, now = self._database.reader(), self._home, self._clock()
-        return Context(
-            reader,
-            self._registry,
-            self._remotes,
-            self._progress,
-            now,
-            home.places(),
-            self._patience,
-            self._measuring,
-            home.store(),
-            self._watch,
-        )
+    def _reading(self) -> Session:
+        return Session(reader=self._database.reader(), **self._shared())
+
+    def _writing(self, writer: Writer) -> WritingSession:
+        return WritingSession(reader=writer, writer=writer, **self._shared())
+
+    def _shared(self) -> dict[str, Any]:
+        return {
+            "store": self._home.store(),
+            "registry": self._registry,
+            "remotes": self._remotes,
+            "workdirs": self._home.workdirs(),
+            "measurements": self._measurements,
+            "clock": self._clock,
+            "now": self._clock(),
+            "progress": self._progress,
+            "call_timeouts": self._call_timeouts,
+            "watch": self._watch,
+        }
 
     async def apply(
         self,
@@ -155,32 +159,18 @@ class Engine:
                 break
         return report
 
-    def _site(self, writer: Writer) -> Site:
-        home = self._home
-        return Site(
-            writer,
-            home.store(),
-            self._registry,
-            self._remotes,
-            self._progress,
-            self._clock,
-            home.places(),
-            self._measuring,
-            self._watch,
-        )
-
     async def _execute(
         self, plan: Plan, desired: DesiredState, provenance: Mapping[str, Any]
     ) -> Report:
         writer = self._database.writer()
-        site = self._site(writer)
+        session = self._writing(writer)
         made_by = {
             **provenance,
             "manifestDigest": str(plan.manifest_digest),
             "planDigest": str(plan.digest),
         }
         executor = Executor(
-            site, plan, desired, fingerprints(desired, self._home.key(create=True)), made_by
+            session, plan, desired, fingerprints(desired, self._home.key(create=True)), made_by
         )
         if plan.empty and not plan.failed:
             return await executor.run()

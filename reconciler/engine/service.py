@@ -16,10 +16,9 @@ from time import monotonic
 from reconciler.database import Database, Writer
 from reconciler.engine.plugin_calls.call_timeouts import CallLimits
 from reconciler.engine.plugin_calls.worker_pool import WorkerPool, WorkerSlot
-from reconciler.engine.run.progress import Silent
 from reconciler.engine.session.disabled_plugins import unusable
 from reconciler.engine.session.home import Home
-from reconciler.engine.session.session import Site
+from reconciler.engine.session.session import WritingSession
 from reconciler.engine.transfer.measurements import Measurements
 from reconciler.engine.transfer.remotes import Remotes
 from reconciler.engine.uploads.authentication import proven, unreadable
@@ -194,21 +193,21 @@ class Service:
     def _uploads(self, shift: WorkerSlot) -> Uploads:
         writer, registry = self._writer(), self._registry
         remotes = Remotes(registry, self._home.caches(), offline=True)
-        places = self._home.places()
-        site = Site(
-            writer,
-            self._home.store(),
-            registry,
-            remotes,
-            Silent(),
-            self._clock,
-            places,
-            Measurements(),
-            shift.watch,
-            shift.in_thread,
+        session = WritingSession(
+            reader=writer,
+            writer=writer,
+            store=self._home.store(),
+            registry=registry,
+            remotes=remotes,
+            workdirs=self._home.workdirs(),
+            measurements=Measurements(),
+            clock=self._clock,
+            now=self._clock(),
+            watch=shift.watch,
+            in_thread=shift.in_thread,
         )
         known = recorded(writer.actual_state(), registry, self._overrides)
-        return Uploads(site, known.desired, known.faults)
+        return Uploads(session, known.desired, known.faults)
 
     def _places(self, digest: Digest) -> list[tuple[Remote, str]]:
         remotes = self.desired().remotes

@@ -30,7 +30,7 @@ from reconciler.engine.publishing.release import (
     takes_over,
 )
 from reconciler.engine.run.lease import leased, patiently
-from reconciler.engine.session.session import Site
+from reconciler.engine.session.session import WritingSession
 from reconciler.engine.sources.remote_source import ON_DEMAND
 from reconciler.engine.transfer.artifact_fetcher import SourceAccess
 from reconciler.errors import Conflict, ReconcilerError
@@ -105,13 +105,13 @@ class Executor:
 
     def __init__(
         self,
-        site: Site,
+        session: WritingSession,
         plan: Plan,
         desired: DesiredState,
         fingerprints: dict[Ref, dict[str, str]],
         provenance: dict[str, Any],
     ) -> None:
-        self._site = site
+        self._session = session
         self._plan = plan
         self._changes = {change.ref: change for change in plan.changes}
         self._desired = desired
@@ -128,16 +128,16 @@ class Executor:
         for change in self._plan.changes:
             if change.refusal:
                 self._report.add(change.ref, FAILED, f"{change.refusal}\nhint: {change.hint}")
-        before = await asyncio.to_thread(self._site.writer.actual_state)
+        before = await asyncio.to_thread(self._session.writer.actual_state)
         life = await asyncio.to_thread(self._attached, before)
         dropped = self._dropped(before)
         late = self._late(before, dropped)
         at_once = self._written() - late
         amended = list(amendments(self._desired, before, at_once, self._fingerprints))
-        await asyncio.to_thread(self._site.writer.amend_resources, amended)
+        await asyncio.to_thread(self._session.writer.amend_resources, amended)
         await asyncio.to_thread(self._record_resources, at_once, life=life)
         slots = asyncio.Semaphore(AT_ONCE)
-        actual = await asyncio.to_thread(self._site.writer.actual_state)
+        actual = await asyncio.to_thread(self._session.writer.actual_state)
 
         running: dict[str, asyncio.Task[None]] = {}
 
@@ -151,7 +151,7 @@ class Executor:
         for change in self._going(Kind.REPOSITORY):
             running[change.ref.name] = asyncio.create_task(one(change))
         await asyncio.gather(*running.values())
-        actual = await asyncio.to_thread(self._site.writer.actual_state)
+        actual = await asyncio.to_thread(self._session.writer.actual_state)
         for change in self._going(Kind.PUBLICATION):
             await self._publication(change, actual, dropped.get(change.ref, []))
         await asyncio.to_thread(self._leave, life, actual, late, dropped)
@@ -161,7 +161,9 @@ class Executor:
         """Plugins that are used for the first time say whether they can be; what they do not take
         is left exactly as it was.
         """
-        life = LifeCycle(self._site, before, attached(self._site.writer.every_attachment(), before))
+        life = LifeCycle(
+            self._session, before, attached(self._session.writer.every_attachment(), before)
+        )
         self._fail(
             life.importers(
                 [self._desired.repositories[one.ref.name] for one in self._going(Kind.REPOSITORY)]
@@ -282,8 +284,8 @@ class Executor:
         resources = [resource for resource in self._desired if resource.meta.ref in written]
         fresh = life.fresh if life is not None else {}
         if resources or deleted or fresh:
-            self._site.writer.record_resources(
-                resources, self._fingerprints, deleted or [], self._site.clock(), fresh
+            self._session.writer.record_resources(
+                resources, self._fingerprints, deleted or [], self._session.clock(), fresh
             )
         for resource in resources:
             if resource.meta.kind in (Kind.REMOTE, Kind.FILTER):
@@ -360,7 +362,7 @@ class Executor:
         if not deleted:
             return {}
         short = [self._desired.publications[ref.name] for ref in self._short()]
-        served = {(one.name, one.path) for one in self._site.writer.served()} if short else set()
+        served = {(one.name, one.path) for one in self._session.writer.served()} if short else set()
         waiting: dict[Ref, Ref] = {}
         for ref in deleted:
             spec = before.resources[ref].spec
@@ -389,14 +391,14 @@ class Executor:
         which may have been to have them from elsewhere.
         """
         remotes = [ref for ref in deleted if ref.kind is Kind.REMOTE]
-        states = self._site.writer.actual_state().repositories if remotes else {}
+        states = self._session.writer.actual_state().repositories if remotes else {}
         for change in self._going(Kind.REPOSITORY):
             state = states.get(change.ref.name)
             short = self._report.result(change.ref) in (FAILED, BLOCKED)
             if (
                 state is not None
                 and short
-                and self._site.writer.only_from(
+                and self._session.writer.only_from(
                     [ref.name for ref in remotes], state.id, state.number
                 )
             ):
@@ -439,26 +441,26 @@ class Executor:
         """(what came of it, which files failed)."""
         repository = self._desired.repositories[change.ref.name]
         repository_id = actual.repositories[repository.meta.name].id
-        site = self._site
-        task = site.progress.task(f"fetching {repository.meta.name}", content.plural)
+        session = self._session
+        task = session.progress.task(f"fetching {repository.meta.name}", content.plural)
         try:
-            async with leased(site.writer, str(change.ref), site.clock):
+            async with leased(session.writer, str(change.ref), session.clock):
                 access = self._access(repository, content)
                 sync = ContentSync(
-                    site.writer,
-                    site.store,
-                    site.registry,
+                    session.writer,
+                    session.store,
+                    session.registry,
                     access,
-                    site.in_flight,
-                    site.measuring,
+                    session.in_flight,
+                    session.measurements,
                     repository_id,
                     task,
-                    site.watch,
+                    session.watch,
                 )
                 try:
                     await sync.fetch(content)
                     number, digest, created = await sync.commit(
-                        content, self._version_provenance(repository), site.clock()
+                        content, self._version_provenance(repository), session.clock()
                     )
                 except BaseException:
                     await sync.discard()
@@ -495,7 +497,7 @@ class Executor:
     def _remote_access(self, remote: Remote) -> SourceAccess:
         later = remote.policy == ON_DEMAND
         return SourceAccess(
-            self._site.remotes.fetcher(remote),
+            self._session.remotes.fetcher(remote),
             remote.meta.name,
             remote.concurrency,
             remote.retries,
@@ -532,7 +534,7 @@ class Executor:
         try:
             rules = Rules(self._desired, self._all_decided(source))
             message = await patiently(
-                partial(serve_version, self._site, publication, change, actual, rules)
+                partial(serve_version, self._session, publication, change, actual, rules)
             )
         except ReconcilerError as error:
             self._report.add(change.ref, FAILED, error_text(error))

@@ -16,9 +16,10 @@ from reconciler.engine.explaining.held_units import HeldUnit, held_units, instan
 from reconciler.engine.explaining.rule_chains import Chain, Chains
 from reconciler.engine.plugin_calls.conduits import plugin_faults
 from reconciler.engine.plugin_calls.plugin_errors import sanitize
+from reconciler.engine.session.session import Session
 from reconciler.engine.sources.resolution import Others, asking, resolver
 from reconciler.engine.sources.source_failures import failure_of
-from reconciler.engine.sources.source_resolver import Context, RepositoryResolution
+from reconciler.engine.sources.source_resolver import RepositoryResolution
 from reconciler.engine.sources.source_responses import GONE, SourceResponse
 from reconciler.errors import NotCached, UsageFault
 from reconciler.model import ActualState, DesiredState, Digest, Source, SourceKind, Unit, identify
@@ -42,7 +43,7 @@ _SUBJECTS = (
 
 
 async def explain(
-    context: Context,
+    session: Session,
     desired: DesiredState,
     actual: ActualState,
     name: str,
@@ -63,30 +64,32 @@ async def explain(
             f"there is no repository `{name}`, or its plugin is not installed",
             hint="`reconciler get repository` lists what there is",
         )
-    asked = asking(context, repository, actual)
+    resolution = asking(session, repository, actual)
     try:
-        with plugin_faults(f"`explain` of importer `{asked.plugin.id}`"):
-            names = sorted(set(asked.importer_class.explain(subject)))
-        held = await asyncio.to_thread(held_units, asked, subject, names)
+        with plugin_faults(f"`explain` of importer `{resolution.plugin.id}`"):
+            names = sorted(set(resolution.importer_class.explain(subject)))
+        held = await asyncio.to_thread(held_units, resolution, subject, names)
         if not names and not held:
             raise UsageFault(
-                f"`{subject}` names nothing that a repository of type `{asked.plugin.id}` could"
+                f"`{subject}` names nothing that a repository of type `{resolution.plugin.id}` could"
                 " hold",
                 hint=_SUBJECTS,
             )
         groups = sorted({*names, *(unit.group for unit in held)})
-        asking_now = _Explaining(asked, desired, actual, groups, held, subject, verbose)
+        asking_now = _Explaining(resolution, desired, actual, groups, held, subject, verbose)
         await asyncio.to_thread(asking_now.keep, UPLOAD)
         sources = [await asking_now.source(source) for source in repository.sources]
     finally:
-        asked.task.done()
+        resolution.task.done()
     return {
         "repository": name,
         "subject": subject,
         "by": "record" if applied else "manifests",
         "version": state.number if state is not None else None,
-        "held": await asyncio.to_thread(since, asked, held),
-        "groups": [{"name": group, "owner": asked.findings.owned.get(group)} for group in groups],
+        "held": await asyncio.to_thread(since, resolution, held),
+        "groups": [
+            {"name": group, "owner": resolution.findings.owned.get(group)} for group in groups
+        ],
         "sources": sources,
     }
 
@@ -98,7 +101,7 @@ class _Explaining:
 
     def __init__(
         self,
-        asked: RepositoryResolution,
+        resolution: RepositoryResolution,
         desired: DesiredState,
         actual: ActualState,
         names: Sequence[str],
@@ -106,7 +109,7 @@ class _Explaining:
         subject: str,
         verbose: bool,
     ) -> None:
-        self._asked = asked
+        self._resolution = resolution
         self._desired = desired
         self._actual = actual
         self._names = names
@@ -121,21 +124,21 @@ class _Explaining:
 
     async def source(self, source: Source) -> dict[str, Any]:
         """What one source says of the groups, or why it is not asked."""
-        asked = self._asked
+        resolution = self._resolution
         if source.kind is SourceKind.UPLOAD:
             return _said(source, SILENT, "nobody is asked: what was uploaded is recorded")
-        if source.kind is SourceKind.REMOTE and low_level(asked.importer_class):
+        if source.kind is SourceKind.REMOTE and low_level(resolution.importer_class):
             await asyncio.to_thread(self.keep, source.id)
             return _said(
                 source,
                 SILENT,
-                f"importer `{asked.plugin.id}` cannot be asked for one group: what it brought is"
+                f"importer `{resolution.plugin.id}` cannot be asked for one group: what it brought is"
                 " recorded",
             )
         try:
-            asking_it = resolver(asked, source, self._desired, Others(self._actual, {}))
+            asking_it = resolver(resolution, source, self._desired, Others(self._actual, {}))
             answers = await asking_it.explained(self._names)
-            chains = Chains(asked, self._desired, source, asking_it.selection)
+            chains = Chains(resolution, self._desired, source, asking_it.selection)
             groups = [
                 self._group(source, answer, decisions, chains) for answer, decisions in answers
             ]
@@ -145,7 +148,9 @@ class _Explaining:
             self._lose_sight(source.id)
             if isinstance(error, NotCached):
                 return _said(source, UNKNOWN, error.message)
-            return _said(source, FAILED, failure_of(source.id, None, error, asked.plugin).message)
+            return _said(
+                source, FAILED, failure_of(source.id, None, error, resolution.plugin).message
+            )
         for answer, _ in answers:
             if not (answer.waits or (answer.gone and not answer.withdrawn)):
                 self._own(answer.name, source.id)
@@ -164,7 +169,7 @@ class _Explaining:
         await asyncio.to_thread(self.keep, source.id)
         self._lose_sight(source.id)
         if all(
-            name in answered or self._asked.findings.owned.get(name, source.id) != source.id
+            name in answered or self._resolution.findings.owned.get(name, source.id) != source.id
             for name in self._names
         ):
             return _said(source, ANSWERED, "", groups)
@@ -179,10 +184,10 @@ class _Explaining:
         """A source that is not asked, or does not answer, has the names for which it is recorded to
         have had an answer.
         """
-        actual, reader = self._asked.actual, self._asked.reader
+        actual, reader = self._resolution.actual, self._resolution.reader
         if actual is None:
             return
-        if source == self._asked.repository.sources[-1].id:
+        if source == self._resolution.repository.sources[-1].id:
             found = {name: reader.committed_group(actual.id, source, name) for name in self._names}
         else:  # what a later source requires may be among them
             found = {**reader.committed_groups(actual.id, source)}
@@ -198,11 +203,11 @@ class _Explaining:
                 self._first.setdefault((place[0], place[1], place[2]), (source, held.digest))
 
     def _lose_sight(self, source: str) -> None:
-        self._asked.findings.blind = self._asked.findings.blind or source
+        self._resolution.findings.blind = self._resolution.findings.blind or source
 
     def _own(self, name: str, source: str) -> None:
-        if not self._asked.importer_class.shared_groups:
-            self._asked.findings.owned.setdefault(name, source)
+        if not self._resolution.importer_class.shared_groups:
+            self._resolution.findings.owned.setdefault(name, source)
 
     def _group(
         self, source: Source, answer: SourceResponse, decisions: Sequence[Decision], chains: Chains
@@ -251,7 +256,7 @@ class _Explaining:
         """Groups that the source does not name because of a rule."""
         for name in self._names:
             chain = [] if name in answered else chains.of_group(name)
-            if chain and not self._asked.findings.owned.get(name):
+            if chain and not self._resolution.findings.owned.get(name):
                 yield _told_group(name, REFUSED, chain[0]["text"], [], 0, whole=True, chain=chain)
 
     def _result(self, source: Source, answer: SourceResponse) -> tuple[str, str]:
@@ -267,19 +272,19 @@ class _Explaining:
         if answer.failure is not None:
             return (
                 FAILED,
-                failure_of(source.id, answer.name, answer.failure, self._asked.plugin).message,
+                failure_of(source.id, answer.name, answer.failure, self._resolution.plugin).message,
             )
         if answer.refused:
             return REFUSED, sanitize(answer.refused)
         return (ABSENT, sanitize(answer.gone)) if answer.gone else (ANSWERED, "")
 
     def _meant(self, group: str, unit: Unit) -> bool:
-        return means(self._asked, group, unit, self._subject)
+        return means(self._resolution, group, unit, self._subject)
 
     @property
     def _main_type(self) -> str:
-        assert self._asked.plugin.metadata is not None
-        return next(iter(self._asked.plugin.metadata.types), "")
+        assert self._resolution.plugin.metadata is not None
+        return next(iter(self._resolution.plugin.metadata.types), "")
 
 
 def _said(

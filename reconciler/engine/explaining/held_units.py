@@ -24,9 +24,11 @@ class HeldUnit:
     unit: StoredUnit
 
 
-def held_units(asked: RepositoryResolution, subject: str, names: Sequence[str]) -> list[HeldUnit]:
+def held_units(
+    resolution: RepositoryResolution, subject: str, names: Sequence[str]
+) -> list[HeldUnit]:
     """Those that are meant."""
-    state, reader = asked.actual, asked.reader
+    state, reader = resolution.actual, resolution.reader
     if state is None:
         return []
     found = {
@@ -38,12 +40,12 @@ def held_units(asked: RepositoryResolution, subject: str, names: Sequence[str]) 
         HeldUnit(one.group, one.digest, one.source, one.added, stored_unit(one.body))
         for _, one in sorted(found.items())
     ]
-    return [unit for unit in units if means(asked, unit.group, unit.unit, subject)]
+    return [unit for unit in units if means(resolution, unit.group, unit.unit, subject)]
 
 
-def since(asked: RepositoryResolution, held: Sequence[HeldUnit]) -> list[dict[str, Any]]:
+def since(resolution: RepositoryResolution, held: Sequence[HeldUnit]) -> list[dict[str, Any]]:
     """The same for the document, each with the version that brought it."""
-    versions = {number: _version(asked, number) for number in {unit.added for unit in held}}
+    versions = {number: _version(resolution, number) for number in {unit.added for unit in held}}
     return [
         {
             "group": unit.group,
@@ -57,15 +59,17 @@ def since(asked: RepositoryResolution, held: Sequence[HeldUnit]) -> list[dict[st
     ]
 
 
-def means(asked: RepositoryResolution, group: str, unit: Unit | StoredUnit, subject: str) -> bool:
+def means(
+    resolution: RepositoryResolution, group: str, unit: Unit | StoredUnit, subject: str
+) -> bool:
     """Does the subject mean this unit? What is of a type that its importer no longer names is meant
     by its key or its group.
     """
-    assert asked.plugin.metadata is not None
-    known = unit.type in asked.plugin.metadata.types
+    assert resolution.plugin.metadata is not None
+    known = unit.type in resolution.plugin.metadata.types
     with plugin_faults(f"`meant` of content type `{unit.type}`"):
         return bool(
-            (asked.context.registry.content_type(unit.type) if known else ContentType).meant(
+            (resolution.session.registry.content_type(unit.type) if known else ContentType).meant(
                 group, unit, subject
             )
         )
@@ -76,9 +80,9 @@ def instant(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _version(asked: RepositoryResolution, number: int) -> dict[str, Any] | None:
-    assert asked.actual is not None
-    version = asked.reader.version(asked.actual.id, number)
+def _version(resolution: RepositoryResolution, number: int) -> dict[str, Any] | None:
+    assert resolution.actual is not None
+    version = resolution.reader.version(resolution.actual.id, number)
     if version is None:
         return None
     return {

@@ -29,15 +29,15 @@ class Chains:
 
     def __init__(
         self,
-        asked: RepositoryResolution,
+        resolution: RepositoryResolution,
         desired: DesiredState,
         source: Source,
         selection: Selection,
     ) -> None:
-        self._asked = asked
+        self._resolution = resolution
         self._selection = selection
         self._written = {
-            one.meta.name: one.written for one in desired.filters_of(asked.repository)
+            one.meta.name: one.written for one in desired.filters_of(resolution.repository)
         } | {"": source.written}
 
     def of_units(
@@ -78,8 +78,8 @@ class Chains:
 
     @contextmanager
     def _calling(self, method: str, about: str) -> Iterator[None]:
-        call = self._asked.call(method, about)
-        with self._asked.context.patience.named(call), plugin_faults(call):
+        call = self._resolution.call(method, about)
+        with self._resolution.session.call_timeouts.named(call), plugin_faults(call):
             yield
 
     def _chain(self, steps: Sequence[Step]) -> Chain:

@@ -12,8 +12,8 @@ from reconciler.engine.planning.publication_changes import path_is_free, publica
 from reconciler.engine.planning.single_source_artifacts import kept_remotes
 from reconciler.engine.plugin_calls.plugin_errors import error_hint, error_message
 from reconciler.engine.plugin_lifecycle.validation import refusals
+from reconciler.engine.session.session import Session
 from reconciler.engine.sources.resolution import Others, resolve
-from reconciler.engine.sources.source_resolver import Context
 from reconciler.engine.sources.spool import SpoolWriter
 from reconciler.errors import ReconcilerError
 from reconciler.model import (
@@ -51,7 +51,7 @@ class Allowances:
 
 
 async def make_plan(
-    context: Context,
+    session: Session,
     desired: DesiredState,
     actual: ActualState,
     fingerprints: Fingerprints,
@@ -59,7 +59,7 @@ async def make_plan(
 ) -> Plan:
     """The plan. `fingerprints`: keyed fingerprints of each resource's secrets, by path in its spec."""
     refused = await refusals(
-        context.reader, context.registry, context.places, desired, actual, context.watch
+        session.reader, session.registry, session.workdirs, desired, actual, session.watch
     )
     own = {
         one.meta.ref: resource_change(
@@ -71,7 +71,7 @@ async def make_plan(
         ref: change.refused(*refused[ref]) if ref in refused else change
         for ref, change in own.items()
     }
-    repositories = await Resolution(context, desired, actual, own, allowances).run()
+    repositories = await Resolution(session, desired, actual, own, allowances).run()
     changes: dict[Ref, ResourceChange] = {}
     for resource in desired:
         change = own[resource.meta.ref]
@@ -79,7 +79,7 @@ async def make_plan(
             change = repositories[resource.meta.name]
         elif isinstance(resource, Publication):
             change = await publication_change(
-                context,
+                session,
                 desired,
                 change,
                 resource,
@@ -93,12 +93,12 @@ async def make_plan(
     deletions = [_deletion(ref, actual, allowances) for ref in unowned] if allowances.prune else []
     if not allowances.allow_destroy:
         deletions = await asyncio.to_thread(
-            kept_remotes, deletions, context.reader, desired, actual, changes
+            kept_remotes, deletions, session.reader, desired, actual, changes
         )
     return Plan(
         manifest_digest=desired.digest,
         changes=(*_together(deletions), *changes.values()),
-        plugins=_plugins(context.registry, desired),
+        plugins=_plugins(session.registry, desired),
         unowned=() if allowances.prune else tuple(unowned),
     )
 
@@ -110,13 +110,13 @@ class Resolution:
 
     def __init__(
         self,
-        context: Context,
+        session: Session,
         desired: DesiredState,
         actual: ActualState,
         own: Mapping[Ref, ResourceChange],
         allowances: Allowances,
     ) -> None:
-        self._context = context
+        self._session = session
         self._desired = desired
         self._actual = actual
         self._own = own
@@ -152,7 +152,7 @@ class Resolution:
         async with self._slots:
             try:
                 return await resolve(
-                    self._context, repository, self._desired, Others(self._actual, planned)
+                    self._session, repository, self._desired, Others(self._actual, planned)
                 )
             except ReconcilerError as error:
                 return _unresolved(error_message(error), error_hint(error))

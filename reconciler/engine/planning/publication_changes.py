@@ -13,8 +13,8 @@ from reconciler.engine.plugin_calls.plugin_errors import error_hint, error_messa
 from reconciler.engine.publishing.exports import exported, overlap
 from reconciler.engine.publishing.withheld import Judge, Judgement
 from reconciler.engine.publishing.withholding import leaving, withholding
+from reconciler.engine.session.session import Session
 from reconciler.engine.sources.selection import plain_options
-from reconciler.engine.sources.source_resolver import Context
 from reconciler.model import (
     ActualPublication,
     ActualRepository,
@@ -83,7 +83,7 @@ class _Coming:
 
 
 async def publication_change(
-    context: Context,
+    session: Session,
     desired: DesiredState,
     change: ResourceChange,
     publication: Publication,
@@ -98,7 +98,7 @@ async def publication_change(
     current = actual.publications.get(publication.meta.name)
     target = changes[Ref(Kind.REPOSITORY, publication.repository)]
     before = current.version if current else None
-    number = await _target_version(context, publication, target, actual)
+    number = await _target_version(session, publication, target, actual)
     if number is None:
         message = f"repository `{publication.repository}` has no version `{publication.version}`"
         return replace(change, version=(before, None)).refused(
@@ -106,14 +106,14 @@ async def publication_change(
         )
     try:
         coming = await asyncio.to_thread(
-            _coming, context, desired, publication, current, number, target, actual
+            _coming, session, desired, publication, current, number, target, actual
         )
     except Exception as error:  # a content type that cannot decide: what is shown stays as it is
         return replace(change, version=(before, number)).refused(
             f"what filters say of it is not known: {error_message(error)}",
             error_hint(error) or STAYS,
         )
-    reason = _why_publish(context, publication, current, coming)
+    reason = _why_publish(session, publication, current, coming)
     action = Action.UPDATE if change.action is Action.NO_OP and reason else change.action
     reason = reason if change.action is not Action.CREATE else ""
     change = replace(
@@ -143,7 +143,7 @@ def path_is_free(
 
 
 async def _target_version(
-    context: Context, publication: Publication, target: ResourceChange, actual: ActualState
+    session: Session, publication: Publication, target: ResourceChange, actual: ActualState
 ) -> int | None:
     """The number that the publication will show, or None where there is no such version."""
     state = actual.repositories.get(publication.repository)
@@ -155,12 +155,12 @@ async def _target_version(
     if state is None:
         return None
     return await asyncio.to_thread(
-        context.reader.version_by_digest, state.id, Digest.parse(publication.version)
+        session.reader.version_by_digest, state.id, Digest.parse(publication.version)
     )
 
 
 def _coming(
-    context: Context,
+    session: Session,
     desired: DesiredState,
     publication: Publication,
     current: ActualPublication | None,
@@ -176,25 +176,25 @@ def _coming(
         return _Coming(number, None)
     made = number > state.number
     judged = state.number if made else number
-    digest = _digest_of(context, state, judged)
+    digest = _digest_of(session, state, judged)
     if digest is None:
         return _Coming(number, None)
     shown = current or ActualPublication(0, publication.meta.name)
     content = target.content if made else None
     judge = Judge(
-        context.reader,
-        context.store,
-        context.registry,
+        session.reader,
+        session.store,
+        session.registry,
         desired,
         publication,
-        context.now,
-        context.watch,
+        session.now,
+        session.watch,
     )
     judgement = judge.judge(
         shown, state.id, judged, digest, decided=number == target.version[1] and all_decided(target)
     )
     judgement = _after(judgement, content)
-    rows = withholding(context.reader, judge, shown, judgement, state.id, judged, content)
+    rows = withholding(session.reader, judge, shown, judgement, state.id, judged, content)
     return _Coming(number, None if made else digest, judgement, rows)
 
 
@@ -205,16 +205,16 @@ def _after(judgement: Judgement, content: ContentChanges | None) -> Judgement:
     return judgement.without(leaving(content, {unit.group for unit in judgement.units.values()}))
 
 
-def _digest_of(context: Context, state: ActualRepository, number: int) -> Digest | None:
+def _digest_of(session: Session, state: ActualRepository, number: int) -> Digest | None:
     """Of a version that is recorded."""
     if number == state.number:
         return state.digest
-    record = context.reader.version(state.id, number)
+    record = session.reader.version(state.id, number)
     return record.digest if record else None
 
 
 def _why_publish(
-    context: Context, publication: Publication, current: ActualPublication | None, coming: _Coming
+    session: Session, publication: Publication, current: ActualPublication | None, coming: _Coming
 ) -> str:
     """Why something has to be rendered, pointed or exported; empty where nothing has."""
     if current is None or current.version is None:
@@ -231,7 +231,7 @@ def _why_publish(
     wanted = publication_digest(
         current.version_digest or Digest.of(b""),
         publication,
-        revision_of(context.registry, publication.publisher),
+        revision_of(session.registry, publication.publisher),
         judged,
     )
     if wanted != current.digest:

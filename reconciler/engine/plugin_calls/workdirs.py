@@ -72,10 +72,10 @@ class Workdirs:
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def lasting(self, repository: str, owner: str) -> Workdir:
+    def persistent(self, repository: str, owner: str) -> Workdir:
         return Workdir(repository, self._folder(repository, owner))
 
-    def passing(self, repository: str, owner: str) -> TemporaryWorkdir:
+    def temporary(self, repository: str, owner: str) -> TemporaryWorkdir:
         return TemporaryWorkdir(repository, self._folder(repository, owner))
 
     def remove(self, repository: str, owner: str | None = None) -> None:

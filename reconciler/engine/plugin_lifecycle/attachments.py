@@ -18,7 +18,7 @@ import msgspec
 from reconciler.database import Attachment
 from reconciler.engine.plugin_calls.conduits import configuration_of, plugin_faults
 from reconciler.engine.plugin_calls.plugin_errors import error_text, unfinished
-from reconciler.engine.session.session import Site
+from reconciler.engine.session.session import WritingSession
 from reconciler.engine.sources.selection import plain_options
 from reconciler.errors import PluginFault, ReconcilerError
 from reconciler.manifest.kinds import PublicationSpec
@@ -145,7 +145,7 @@ class LifeCycle:
     `fresh`: to be recorded with the resources.
     """
 
-    site: Site
+    session: WritingSession
     before: ActualState
     held: dict[str, dict[str, Attachment]]
     fresh: dict[str, list[Attachment]] = field(default_factory=dict)
@@ -157,7 +157,7 @@ class LifeCycle:
         failed: dict[Ref, str] = {}
         for repository in repositories:
             try:
-                use = importer_use(repository, self.site.registry)
+                use = importer_use(repository, self.session.registry)
             except ReconcilerError as error:
                 failed[repository.meta.ref] = error_text(error)
                 continue
@@ -166,7 +166,7 @@ class LifeCycle:
             ):
                 failed[repository.meta.ref] = message
                 if repository.meta.ref not in self.before.resources:
-                    self.site.places.remove(use.repository)
+                    self.session.workdirs.remove(use.repository)
             else:
                 self._attach(use)
         return failed
@@ -176,7 +176,7 @@ class LifeCycle:
         that of the publication alone.
         """
         failed: dict[Ref, str] = {}
-        for use in publisher_uses(publications, self.site.registry):
+        for use in publisher_uses(publications, self.session.registry):
             known = use.owner in self.held.get(use.repository, {})
             well = []
             for place in use.places:
@@ -216,11 +216,11 @@ class LifeCycle:
                 ref, message = self._remove(name, owner, removed)
                 if message:
                     said.setdefault(ref, []).append(message)
-                self.site.places.remove(name, owner)
+                self.session.workdirs.remove(name, owner)
                 if not goes:
-                    self.site.writer.detach(self.before.repositories[name].id, owner)
+                    self.session.writer.detach(self.before.repositories[name].id, owner)
             if goes:
-                self.site.places.remove(name)
+                self.session.workdirs.remove(name)
         return said
 
     def _attach(self, use: Use) -> None:
@@ -232,7 +232,7 @@ class LifeCycle:
         """What went wrong, empty where nothing did; then nothing is left of it."""
         message = self._hook(use.plugin, f"{use.plugin.kind}_added", use.repository, config)
         if message:
-            self.site.places.remove(use.repository, use.owner)
+            self.session.workdirs.remove(use.repository, use.owner)
         return message
 
     def _remove(self, name: str, owner: str, gone: set[Ref]) -> tuple[Ref, str]:
@@ -240,7 +240,7 @@ class LifeCycle:
         kind, _, id = owner.partition(":")
         ref, spec = self._user(name, kind, id, gone)
         try:
-            plugin = self.site.registry.find(kind, id)
+            plugin = self.session.registry.find(kind, id)
         except ReconcilerError as error:
             return ref, f"{error}, so `{kind}_removed` did not run"
         if plugin is None:
@@ -289,9 +289,9 @@ class LifeCycle:
             return ""
         call = f"`{method}` of `{plugin.id}`"
         try:
-            with self.site.watch(f"{call} for repository `{repository}`"), plugin_faults(call):
+            with self.session.watch(f"{call} for repository `{repository}`"), plugin_faults(call):
                 answer = getattr(cls(), method)(
-                    self.site.places.lasting(repository, owner_of(plugin)), config
+                    self.session.workdirs.persistent(repository, owner_of(plugin)), config
                 )
                 if unfinished(answer):
                     raise PluginFault(

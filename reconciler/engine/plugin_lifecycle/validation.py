@@ -152,7 +152,7 @@ class _Inquiry:
         pads = ScratchpadSession(
             partial(self._reader.scratchpad, state.id) if state else no_scratchpads
         )
-        place = self._places.passing(use.repository, use.owner)
+        place = self._places.temporary(use.repository, use.owner)
         call = f"`validate_config` of {use.plugin.kind} `{use.plugin.id}`"
         try:
             with self._watch(f"{call} for {one.ref}") as alive:

@@ -23,7 +23,7 @@ from reconciler.engine.publishing.withheld import Judge, Judgement
 from reconciler.engine.publishing.withholding import withholding
 from reconciler.engine.run.checkpoints import Checkpoint, reached
 from reconciler.engine.run.lease import Held, leased
-from reconciler.engine.session.session import Site
+from reconciler.engine.session.session import WritingSession
 from reconciler.errors import Conflict, GuardRefusal, StateFault
 from reconciler.model import (
     ActualPublication,
@@ -81,18 +81,22 @@ class Target:
 
 
 async def serve_version(
-    site: Site, publication: Publication, change: ResourceChange, actual: ActualState, rules: Rules
+    session: WritingSession,
+    publication: Publication,
+    change: ResourceChange,
+    actual: ActualState,
+    rules: Rules,
 ) -> str:
     """What was done, empty when nothing had to be. `actual`: as of the moment when all repositories
     were done.
 
     Raises GuardRefusal where the guard of the repository forbids it.
     """
-    target: Target = await site.in_thread(_target, site, publication, actual, rules)
+    target: Target = await session.in_thread(_target, session, publication, actual, rules)
     if target.reached and target.settled:
         return ""
-    async with leased(site.writer, str(change.ref), site.clock) as held:
-        done: str = await site.in_thread(_bring, site, target, held, rules)
+    async with leased(session.writer, str(change.ref), session.clock) as held:
+        done: str = await session.in_thread(_bring, session, target, held, rules)
         return done
 
 
@@ -145,22 +149,22 @@ def abandoned(
     return free, [text for text in left if text not in free]
 
 
-def _bring(site: Site, seen: Target, held: Held, rules: Rules) -> str:
+def _bring(session: WritingSession, seen: Target, held: Held, rules: Rules) -> str:
     """Under the lease. Where another run was here meanwhile, what it left is looked at anew, so
     that nothing goes back.
     """
-    publication, writer = seen.publication, site.writer
+    publication, writer = seen.publication, session.writer
     record = writer.publication(seen.current.id)
     unmoved = (
         record is None
         if seen.current.version is None
         else record is not None and record.digest == seen.current.digest
     )
-    target = seen if unmoved else _target(site, publication, writer.actual_state(), rules)
+    target = seen if unmoved else _target(session, publication, writer.actual_state(), rules)
     if target.refusal:
         raise GuardRefusal(target.refusal[0], hint=target.refusal[1])
     if target.moves:
-        _render(site, target, held)
+        _render(session, target, held)
     elif not target.settled:
         reasons = {digest: one.reason for digest, one in (target.judgement.units or {}).items()}
         writer.judge(target.current.id, target.current.number, target.judgement.judged, reasons)
@@ -169,7 +173,7 @@ def _bring(site: Site, seen: Target, held: Held, rules: Rules) -> str:
     shown = []
     for path in publication.exports:
         held.check()
-        if export(writer, site.store, target.current.id, record, path):
+        if export(writer, session.store, target.current.id, record, path):
             shown.append(path)
     without = (
         f" without {target.judgement.judged.units} that filters withhold"
@@ -187,77 +191,81 @@ def _bring(site: Site, seen: Target, held: Held, rules: Rules) -> str:
     return ", ".join(words + [f"exported to {path}" for path in shown])
 
 
-def _render(site: Site, target: Target, held: Held) -> None:
+def _render(session: WritingSession, target: Target, held: Held) -> None:
     """Render, complete, point. A complete publication of the same digest is only pointed to."""
-    writer = site.writer
+    writer = session.writer
     last = writer.last_complete(target.current.id)
     if last is None or last.digest != target.digest or last.version != target.version:
-        last = _published(site, target)
+        last = _published(session, target)
     held.check()
     writer.point(target.current.id, last.number)
     reached(Checkpoint.POINTER_SET)
 
 
-def _published(site: Site, target: Target) -> PublicationRecord:
+def _published(session: WritingSession, target: Target) -> PublicationRecord:
     """Rendered and complete. Rendered anew where what the publisher has seen of the scratchpads was
     written over meanwhile.
     """
     for _ in range(TRIES - 1):
         with suppress(Conflict):
-            return _publish(site, target)
-    return _publish(site, target)
+            return _publish(session, target)
+    return _publish(session, target)
 
 
-def _publish(site: Site, target: Target) -> PublicationRecord:
-    publication, writer = target.publication, site.writer
-    plugin = site.registry.publisher(publication.publisher)
+def _publish(session: WritingSession, target: Target) -> PublicationRecord:
+    publication, writer = target.publication, session.writer
+    plugin = session.registry.publisher(publication.publisher)
     last = writer.last_complete(target.current.id)
-    judgement = _whole(site, target)
+    judgement = _whole(session, target)
     return publish(
         writer,
         plugin,
         publication,
-        site.places.lasting(publication.repository, owner_of(plugin)),
+        session.workdirs.persistent(publication.repository, owner_of(plugin)),
         publication_id=target.current.id,
         repository_id=target.repository_id,
         version=target.version,
         version_digest=target.version_digest,
         digest=target.digest,
-        rendered=_rendered(site, target, last),
+        rendered=_rendered(session, target, last),
         judgement=judgement,
         left_out=hidden(
             judgement.units or {},
             writer.withheld(target.current.id, last.number) if last and last.judged.units else {},
         ),
-        now=site.clock(),
-        watch=site.watch,
+        now=session.clock(),
+        watch=session.watch,
     )
 
 
-def _whole(site: Site, target: Target) -> Judgement:
+def _whole(session: WritingSession, target: Target) -> Judgement:
     """What filters say, with all that is withheld at hand."""
     judgement = target.judgement
     if judgement.units is not None or not judgement.judged.units:
         return judgement
     return Judgement(
-        judgement.judged, site.writer.withheld(target.current.id, target.current.number)
+        judgement.judged, session.writer.withheld(target.current.id, target.current.number)
     )
 
 
-def _rendered(site: Site, target: Target, last: PublicationRecord | None) -> tuple[int, bool]:
+def _rendered(
+    session: WritingSession, target: Target, last: PublicationRecord | None
+) -> tuple[int, bool]:
     """The version that was rendered last, and whether a difference to it can be rendered: the same
     way, from this very repository.
     """
     if last is None:
         return 0, False
-    record = site.writer.version(target.repository_id, last.version)
+    record = session.writer.version(target.repository_id, last.version)
     ours = record is not None and record.digest == last.version_digest
     return last.version, ours and last.digest == _digest(
-        site, target.publication, last.version_digest, last.judged
+        session, target.publication, last.version_digest, last.judged
     )
 
 
-def _target(site: Site, publication: Publication, actual: ActualState, rules: Rules) -> Target:
+def _target(
+    session: WritingSession, publication: Publication, actual: ActualState, rules: Rules
+) -> Target:
     state = actual.repositories[publication.repository]
     number, version_digest = state.number, state.digest
     wanted = publication.version
@@ -265,15 +273,21 @@ def _target(site: Site, publication: Publication, actual: ActualState, rules: Ru
         found = (
             wanted
             if isinstance(wanted, int)
-            else site.writer.version_by_digest(state.id, Digest.parse(wanted))
+            else session.writer.version_by_digest(state.id, Digest.parse(wanted))
         )
-        record = site.writer.version(state.id, found) if found is not None else None
+        record = session.writer.version(state.id, found) if found is not None else None
         if record is None:
             raise StateFault(f"repository `{publication.repository}` has no version `{wanted}`")
         number, version_digest = record.number, record.digest
     current = actual.publications[publication.meta.name]
     judge = Judge(
-        site.writer, site.store, site.registry, rules.desired, publication, site.clock(), site.watch
+        session.writer,
+        session.store,
+        session.registry,
+        rules.desired,
+        publication,
+        session.clock(),
+        session.watch,
     )
     judgement = judge.judge(
         current, state.id, number, version_digest, decided=rules.decided and number == state.number
@@ -281,19 +295,21 @@ def _target(site: Site, publication: Publication, actual: ActualState, rules: Ru
     refusal = None
     if (
         rules.guard is not None
-        and (lost := withholding(site.writer, judge, current, judgement, state.id, number))
+        and (lost := withholding(session.writer, judge, current, judgement, state.id, number))
         is not None
     ):
         refusal = serving_refusal(
             publication.meta.name, lost, publication.repository, rules.guard, allow_destroy=False
         )
-    digest = _digest(site, publication, version_digest, judgement.judged)
+    digest = _digest(session, publication, version_digest, judgement.judged)
     return Target(
         publication, current, state.id, number, version_digest, judgement, digest, refusal
     )
 
 
-def _digest(site: Site, publication: Publication, version_digest: Digest, judged: Judged) -> Digest:
+def _digest(
+    session: WritingSession, publication: Publication, version_digest: Digest, judged: Judged
+) -> Digest:
     return publication_digest(
-        version_digest, publication, revision_of(site.registry, publication.publisher), judged
+        version_digest, publication, revision_of(session.registry, publication.publisher), judged
     )

@@ -45,7 +45,7 @@ class Home:
             FileCache(folder / "files"),
         )
 
-    def places(self) -> Workdirs:
+    def workdirs(self) -> Workdirs:
         """The working directories of plugins."""
         return Workdirs(self.root.absolute() / "work")
 

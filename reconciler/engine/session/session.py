@@ -1,4 +1,4 @@
-"""What every step of an execution shares."""
+"""The one object that everything in a run shares."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from reconciler.database import Writer
+from reconciler.database import Reader, Writer
+from reconciler.engine.plugin_calls.call_timeouts import CallLimits, CallTimeouts
 from reconciler.engine.plugin_calls.conduits import Watch, unwatched
 from reconciler.engine.plugin_calls.workdirs import Workdirs
-from reconciler.engine.run.progress import Progress
+from reconciler.engine.run.progress import Progress, Silent
 from reconciler.engine.transfer.artifact_fetcher import InFlight
 from reconciler.engine.transfer.measurements import Measurements
 from reconciler.engine.transfer.remotes import Remotes
@@ -19,20 +20,40 @@ from reconciler.plugin.registry import Registry
 from reconciler.store import Store
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
-    """The rooms of one home, open for writing. `watch`: looks after foreign code in worker threads.
-    `in_thread`: calls what has some in it.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """What one run holds open, for reading: planning and explaining take this type and cannot write.
+
+    Attributes:
+        reader: The database, read-only.
+        clock: The present moment, timezone-aware; asked anew for every record.
+        now: The moment that the run decides by, fixed when the session was made.
+        watch: Context manager around plugin code in worker threads.
+        in_thread: Runs a function that calls plugin code in a worker thread.
+        in_flight: Artifacts that are being fetched right now, by any repository of the run.
     """
 
-    writer: Writer
+    reader: Reader
     store: Store
     registry: Registry
     remotes: Remotes
-    progress: Progress
+    workdirs: Workdirs
+    measurements: Measurements
     clock: Callable[[], datetime]
-    places: Workdirs
-    measuring: Measurements
+    now: datetime
+    progress: Progress = field(default_factory=Silent)
+    call_timeouts: CallTimeouts = field(default_factory=lambda: CallTimeouts(CallLimits()))
     watch: Watch = unwatched
     in_thread: Callable[..., Awaitable[Any]] = asyncio.to_thread
     in_flight: InFlight = field(default_factory=InFlight)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WritingSession(Session):
+    """A session that may write: applying, publishing and uploads take this type.
+
+    Attributes:
+        writer: The same database as `reader`, for writing.
+    """
+
+    writer: Writer

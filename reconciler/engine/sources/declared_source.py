@@ -82,7 +82,7 @@ class DeclaredSource(RemoteSource):
             self._own(self._answered_for())
         changed = found.changed
         changed.sort(key=lambda group: group.name, reverse=True)
-        self._asked.task.expect(len(changed), 0)
+        self._resolution.task.expect(len(changed), 0)
         await self._read_and_compare(changed, BY_SOURCE if call.validator else None)
         await self._refuse(found.refused)
         await self._drop(
@@ -131,10 +131,10 @@ class DeclaredSource(RemoteSource):
         """
         known = await self._known_source() if prepare is not None else None
         try:
-            async with self._asked.context.patience.call(self._asked.call("declare")) as clock:
+            async with self._resolution.session.call_timeouts.call(self._resolution.call("declare")) as clock:
                 call = SourceCall(self._desk, clock, known, taken=self._is_taken, declaring=True)
                 try:
-                    async with _groups(self._asked.importer().declare(call)) as groups:
+                    async with _groups(self._resolution.importer().declare(call)) as groups:
                         async for group in groups:
                             clock.restart()
                             if isinstance(group, Unchanged):
@@ -204,20 +204,20 @@ class DeclaredSource(RemoteSource):
         committed = self._committed.get(name)
         if committed is None:
             return self._followed and self._may_have(name)
-        return committed.validator != REFUSED and self._asked.repository.mode == "mirror"
+        return committed.validator != REFUSED and self._resolution.repository.mode == "mirror"
 
     async def _refuse(self, refused: Mapping[str, str]) -> None:
         """Groups that a rule keeps out whole. The name stays this source's, which is recorded where
         another source follows.
         """
-        removes = self._asked.repository.mode == "mirror"
+        removes = self._resolution.repository.mode == "mirror"
         pace = BatchSizer(sorted(name for name in refused if name not in self._findings.unread))
         while batch := pace.batch():
             members = await self._members(batch)
             pace.took(sum(map(len, members.values())))
             changes = [
                 departed(
-                    self._asked,
+                    self._resolution,
                     self._source.id,
                     name,
                     members.get(name, []) if removes else [],
@@ -270,7 +270,7 @@ class DeclaredSource(RemoteSource):
                 while not results.empty() and len(batch) < BATCH:
                     batch.append(results.get_nowait())
                 missing -= len(batch)
-                self._asked.task.advance(len(batch))
+                self._resolution.task.advance(len(batch))
                 await self._compare(batch)
                 held -= sum(len(one.units) for one in batch)
                 if held <= HELD:
@@ -279,14 +279,16 @@ class DeclaredSource(RemoteSource):
     async def _read(self, group: Group, otherwise: str | None) -> SourceResponse:
         name, call = group.name, None
         try:
-            async with self._asked.context.patience.call(self._asked.call("read", name)) as clock:
+            async with self._resolution.session.call_timeouts.call(
+                self._resolution.call("read", name)
+            ) as clock:
                 call = SourceCall(
                     self._desk,
                     clock,
                     None if name in self._findings.claimed else self._known(name),
                     taken=self._is_taken,
                 )
-                units = await self._asked.importer().read(call, group)
+                units = await self._resolution.importer().read(call, group)
                 if isinstance(units, Unchanged):
                     return self._as_it_was(call, group)
                 found = _units(units, name)

@@ -145,7 +145,7 @@ class RecordedSource(RemoteSource):
         self._waiting.update(name for name in records if self._waits(name))
         self._own(names | self._committed.keys())
         ordered = sorted(names)
-        self._asked.task.expect(len(ordered), 0)
+        self._resolution.task.expect(len(ordered), 0)
         pace = BatchSizer(ordered)
         while batch := pace.batch():
             await self._compare_recorded(batch, records, pace)
@@ -154,12 +154,12 @@ class RecordedSource(RemoteSource):
 
     async def _record(self) -> tuple[RecordingConduit, dict[str, Record]]:
         known = await self._known_source()
-        held = Held(self._asked.reader, self._actual, self._source.id)
+        held = Held(self._resolution.reader, self._actual, self._source.id)
         try:
-            async with self._asked.context.patience.call(self._asked.call("sync")) as clock:
+            async with self._resolution.session.call_timeouts.call(self._resolution.call("sync")) as clock:
                 conduit = RecordingConduit(self._desk, clock, known, held)
                 try:
-                    await self._asked.importer().sync(conduit, self._desk.config)
+                    await self._resolution.importer().sync(conduit, self._desk.config)
                 except (NotCached, Temporary):
                     raise
                 except Exception:
@@ -187,13 +187,13 @@ class RecordedSource(RemoteSource):
         emptied = [
             response.name
             for response in answers
-            if self._asked.repository.mode == "mirror"
+            if self._resolution.repository.mode == "mirror"
             and not response.units
             and not response.kept_out
         ]
         await self._compare([response for response in answers if response.name not in emptied])
         await self._give_up(emptied, members)
-        self._asked.task.advance(len(names))
+        self._resolution.task.advance(len(names))
 
     async def _give_up(self, names: Sequence[str], members: Mapping[str, list[Member]]) -> None:
         """Groups of which nothing is left: their names are free for the sources that follow."""

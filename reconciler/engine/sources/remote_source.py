@@ -28,15 +28,15 @@ class RemoteSource(SourceResolver):
     """
 
     def __init__(
-        self, asked: RepositoryResolution, source: Source, selection: Selection, remote: Remote
+        self, resolution: RepositoryResolution, source: Source, selection: Selection, remote: Remote
     ) -> None:
-        with asked.context.patience.named(asked.call("well_known")):
-            url = asked.context.remotes.url(remote)
+        with resolution.session.call_timeouts.named(resolution.call("well_known")):
+            url = resolution.session.remotes.url(remote)
         super().__init__(
-            asked,
+            resolution,
             source,
             selection,
-            _basis(url, selection, remote.policy, asked.importer_class.revision),
+            _basis(url, selection, remote.policy, resolution.importer_class.revision),
         )
         self._remote = remote
         self._desk = SourceContext(
@@ -45,11 +45,13 @@ class RemoteSource(SourceResolver):
             source.config,
             selection.filters,
             selection.now,
-            partial(asked.context.remotes.pages, remote),
-            partial(asked.context.remotes.files, remote),
-            asked.context.places.passing(asked.repository.meta.name, asked.owner),
-            asked.findings.pads,
-            asked.owner,
+            partial(resolution.session.remotes.pages, remote),
+            partial(resolution.session.remotes.files, remote),
+            resolution.session.workdirs.temporary(
+                resolution.repository.meta.name, resolution.owner
+            ),
+            resolution.findings.pads,
+            resolution.owner,
         )
 
     async def run(self) -> None:
@@ -79,8 +81,8 @@ class RemoteSource(SourceResolver):
         if not artifact.url:
             raise PluginFault(f"artifact `{artifact.path}` has neither a sha256 nor a URL")
         try:
-            measured = await self._asked.context.measuring.measure(
-                self._asked.context.remotes, self._remote, artifact.url, artifact.digests
+            measured = await self._resolution.session.measurements.measure(
+                self._resolution.session.remotes, self._remote, artifact.url, artifact.digests
             )
         except DigestMismatch as error:
             raise DigestMismatch(f"`{artifact.path}`: {error.message}", hint=error.hint) from None
@@ -154,7 +156,9 @@ class RemoteSource(SourceResolver):
 
     async def _recorded_urls(self, digests: set[Digest]) -> dict[str, str]:
         """Where this remote is known to have bytes, by their sha256."""
-        origins = await asyncio.to_thread(self._asked.reader.origins_of, digests) if digests else {}
+        origins = (
+            await asyncio.to_thread(self._resolution.reader.origins_of, digests) if digests else {}
+        )
         return {
             digest.hex: one.url
             for digest, found in origins.items()
@@ -211,7 +215,8 @@ class RemoteSource(SourceResolver):
         if not digests:
             return set()
         return {
-            digest.hex for digest in await asyncio.to_thread(self._asked.reader.stored, digests)
+            digest.hex
+            for digest in await asyncio.to_thread(self._resolution.reader.stored, digests)
         }
 
 

@@ -134,13 +134,13 @@ class CopyingConduit(NotedConduit):
 
     def __init__(
         self,
-        asked: RepositoryResolution,
+        resolution: RepositoryResolution,
         source: Source,
         promoted: Promoted,
         place: TemporaryWorkdir,
     ) -> None:
-        super().__init__(asked.findings.pads, asked.owner)
-        self._asked = asked
+        super().__init__(resolution.findings.pads, resolution.owner)
+        self._resolution = resolution
         self._source = source
         self._lent = Lent(promoted)
         self._place = place
@@ -171,16 +171,16 @@ class CopyingConduit(NotedConduit):
         return config
 
     def groups(self) -> Iterator[str]:
-        actual = self._asked.actual
+        actual = self._resolution.actual
         return self._while_open(
-            self._asked.reader.group_names(actual.id, actual.number) if actual else ()
+            self._resolution.reader.group_names(actual.id, actual.number) if actual else ()
         )
 
     def units(self, group: str) -> list[StoredUnit]:
         self._check_open()
-        actual = self._asked.actual
+        actual = self._resolution.actual
         return (
-            self._asked.reader.units(actual.id, actual.number, [group]).get(group, [])
+            self._resolution.reader.units(actual.id, actual.number, [group]).get(group, [])
             if actual
             else []
         )
@@ -193,18 +193,20 @@ class RepositorySource(SourceResolver):
 
     def __init__(
         self,
-        asked: RepositoryResolution,
+        resolution: RepositoryResolution,
         source: Source,
         selection: Selection,
         state: ActualRepository | None,
         planned: ContentChanges | None,
     ) -> None:
         super().__init__(
-            asked, source, selection, Digest.of_value([source.id, selection.digest.hex])
+            resolution, source, selection, Digest.of_value([source.id, selection.digest.hex])
         )
         self._other = state
         self._planned = planned
-        self._place = asked.context.places.passing(asked.repository.meta.name, asked.owner)
+        self._place = resolution.session.workdirs.temporary(
+            resolution.repository.meta.name, resolution.owner
+        )
 
     @property
     def _elsewhere(self) -> str:
@@ -218,7 +220,10 @@ class RepositorySource(SourceResolver):
     async def _resolve(self) -> str | None:
         number, digest = await asyncio.to_thread(self._target)
         promoted = Promoted(
-            self._asked.reader, self._other, number, self._planned if self._means_planned else None
+            self._resolution.reader,
+            self._other,
+            number,
+            self._planned if self._means_planned else None,
         )
         known = await self._known_source()
         if promoted.recorded and known == str(digest):
@@ -242,7 +247,7 @@ class RepositorySource(SourceResolver):
 
     async def _told(self, names: Sequence[str]) -> list[SourceResponse]:
         number, _ = await asyncio.to_thread(self._target)
-        promoted = Promoted(self._asked.reader, self._other, number, None)
+        promoted = Promoted(self._resolution.reader, self._other, number, None)
         bodies = await asyncio.to_thread(promoted.bodies, names)
         held = [name for name in names if name in bodies]
         try:
@@ -281,9 +286,9 @@ class RepositorySource(SourceResolver):
         number = (
             version
             if isinstance(version, int)
-            else self._asked.reader.version_by_digest(state.id, Digest.parse(version))
+            else self._resolution.reader.version_by_digest(state.id, Digest.parse(version))
         )
-        record = self._asked.reader.version(state.id, number) if number is not None else None
+        record = self._resolution.reader.version(state.id, number) if number is not None else None
         if record is None:
             raise SourceFailure(_absent(self._source))
         return record.number, record.digest
@@ -295,13 +300,13 @@ class RepositorySource(SourceResolver):
         if known is None or self._other is None:
             return None
         return await asyncio.to_thread(
-            self._asked.reader.version_by_digest, self._other.id, Digest.parse(known)
+            self._resolution.reader.version_by_digest, self._other.id, Digest.parse(known)
         )
 
     async def _copy(
         self, promoted: Promoted, names: Sequence[str], digests: Mapping[str, Digest | None]
     ) -> None:
-        self._asked.task.expect(len(names), 0)
+        self._resolution.task.expect(len(names), 0)
         pace = BatchSizer(names)
         while batch := pace.batch():
             bodies = await asyncio.to_thread(promoted.bodies, batch)
@@ -311,14 +316,14 @@ class RepositorySource(SourceResolver):
                 for name in batch
             ]
             await self._compare(answers)
-            self._asked.task.advance(len(batch))
+            self._resolution.task.advance(len(batch))
 
     async def _answer(
         self, promoted: Promoted, name: str, bodies: Mapping[Digest, bytes], validator: str
     ) -> SourceResponse:
         units = sorted(map(stored_unit, bodies.values()), key=lambda unit: (unit.type, unit.key))
         try:
-            if self._asked.importer_class.copy is not Importer.copy:
+            if self._resolution.importer_class.copy is not Importer.copy:
                 units = await self._chosen(promoted, name, units)
             found, whole = await self._recalled(units)
         except (
@@ -342,8 +347,8 @@ class RepositorySource(SourceResolver):
 
     def _with_bytes(self, units: Sequence[StoredUnit]) -> tuple[list[Unit], bool]:
         missing: list[str] = []
-        store = self._asked.context.store
-        with self._asked.context.watch(self._asked.call("recall")):
+        store = self._resolution.session.store
+        with self._resolution.session.watch(self._resolution.call("recall")):
             found = [
                 self._selection.recalled(declared(unit), kept(store, unit.artifacts, missing))
                 for unit in units
@@ -354,12 +359,14 @@ class RepositorySource(SourceResolver):
         self, promoted: Promoted, name: str, units: list[StoredUnit]
     ) -> list[StoredUnit]:
         """What the plugin lets come along."""
-        conduit = CopyingConduit(self._asked, self._source, promoted, self._place)
+        conduit = CopyingConduit(self._resolution, self._source, promoted, self._place)
         try:
-            async with self._asked.context.patience.call(self._asked.call("copy", name)):
+            async with self._resolution.session.call_timeouts.call(
+                self._resolution.call("copy", name)
+            ):
                 chosen = list(
                     islice(
-                        await self._asked.importer().copy(conduit, name, list(units)),
+                        await self._resolution.importer().copy(conduit, name, list(units)),
                         len(units) + 1,
                     )
                 )

@@ -12,15 +12,12 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import cached_property
 
 from reconciler.database import CommittedGroup, CommittedSource, Reader
-from reconciler.engine.plugin_calls.call_timeouts import CallTimeouts
-from reconciler.engine.plugin_calls.conduits import Watch, unwatched
 from reconciler.engine.plugin_calls.scratchpads import ScratchpadSession
-from reconciler.engine.plugin_calls.workdirs import Workdirs
-from reconciler.engine.run.progress import Progress, Task
+from reconciler.engine.run.progress import Task
+from reconciler.engine.session.session import Session
 from reconciler.engine.sources.batches import BatchSizer
 from reconciler.engine.sources.group_comparison import GroupComparison
 from reconciler.engine.sources.members import digest_of, members_of
@@ -28,8 +25,6 @@ from reconciler.engine.sources.selection import Selected, Selection
 from reconciler.engine.sources.source_failures import SourceFailure, culprit, failure_of, naming
 from reconciler.engine.sources.source_responses import GONE, REFUSED, WITHDRAWN, SourceResponse
 from reconciler.engine.sources.spool import SpoolWriter
-from reconciler.engine.transfer.measurements import Measurements
-from reconciler.engine.transfer.remotes import Remotes
 from reconciler.errors import NotCached
 from reconciler.model import (
     ActualRepository,
@@ -51,28 +46,10 @@ from reconciler.plan import (
     fetching,
 )
 from reconciler.plugin import Decision, Importer
-from reconciler.plugin.registry import Registry
 from reconciler.plugin.validation import Plugin
-from reconciler.store import Store
 
 Key = tuple[str, str]  # (type, key): unique within a group
 NAMED = 3  # of the names that wait
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What every resolution of one plan shares."""
-
-    reader: Reader
-    registry: Registry
-    remotes: Remotes
-    progress: Progress
-    now: datetime
-    places: Workdirs
-    patience: CallTimeouts
-    measuring: Measurements
-    store: Store
-    watch: Watch = unwatched
 
 
 @dataclass(slots=True)
@@ -108,7 +85,7 @@ class Findings:
 class RepositoryResolution:
     """One repository that is being resolved."""
 
-    context: Context
+    session: Session
     plugin: Plugin
     repository: Repository
     actual: ActualRepository | None
@@ -117,7 +94,7 @@ class RepositoryResolution:
 
     @property
     def reader(self) -> Reader:
-        return self.context.reader
+        return self.session.reader
 
     @property
     def owner(self) -> str:
@@ -148,14 +125,14 @@ class SourceResolver(ABC):
     """
 
     def __init__(
-        self, asked: RepositoryResolution, source: Source, selection: Selection, basis: Digest
+        self, resolution: RepositoryResolution, source: Source, selection: Selection, basis: Digest
     ) -> None:
-        self._asked = asked
+        self._resolution = resolution
         self._source = source
         self._selection = selection
         self._basis = basis
-        self._findings = asked.findings
-        self._actual = asked.actual
+        self._findings = resolution.findings
+        self._actual = resolution.actual
         self._state: CommittedSource | None = None
         self._standing = basis
         self._committed: dict[str, CommittedGroup] = {}
@@ -172,7 +149,7 @@ class SourceResolver(ABC):
         self._standing = self._among_others()
         if self._actual is not None:
             self._state = await asyncio.to_thread(
-                self._asked.reader.committed_source, self._actual.id, self._source.id
+                self._resolution.reader.committed_source, self._actual.id, self._source.id
             )
         await self._look_back()
         try:
@@ -260,19 +237,19 @@ class SourceResolver(ABC):
         ):
             return None
         due = await asyncio.to_thread(
-            self._asked.reader.source_due, self._actual.id, self._source.id
+            self._resolution.reader.source_due, self._actual.id, self._source.id
         )
-        if due is not None and due <= self._asked.context.now:
+        if due is not None and due <= self._resolution.session.now:
             return None
         incomplete = await asyncio.to_thread(
-            self._asked.reader.source_incomplete, self._actual.id, self._source.id
+            self._resolution.reader.source_incomplete, self._actual.id, self._source.id
         )
         return None if incomplete else state.validator
 
     async def _load_committed(self) -> None:
         if self._actual is not None and not self._committed:
             self._committed = await asyncio.to_thread(
-                self._asked.reader.committed_groups, self._actual.id, self._source.id
+                self._resolution.reader.committed_groups, self._actual.id, self._source.id
             )
 
     def _known(self, name: str) -> str | None:
@@ -288,7 +265,7 @@ class SourceResolver(ABC):
             return None
         due = (
             committed.reconsider_at is not None
-            and committed.reconsider_at <= self._asked.context.now
+            and committed.reconsider_at <= self._resolution.session.now
         )
         return None if due else committed.validator
 
@@ -300,20 +277,20 @@ class SourceResolver(ABC):
     @cached_property
     def _shares(self) -> bool:
         """May several sources fill one group?"""
-        return self._asked.importer_class.shared_groups
+        return self._resolution.importer_class.shared_groups
 
     @property
     def _removes(self) -> bool:
         """Does what the source no longer has leave?"""
-        return self._asked.repository.mode == "mirror" and not self._partial
+        return self._resolution.repository.mode == "mirror" and not self._partial
 
     @cached_property
     def _followed(self) -> bool:
         """Is there a later source, which must know the names of this one?"""
-        return not self._shares and self._asked.repository.sources[-1].id != self._source.id
+        return not self._shares and self._resolution.repository.sources[-1].id != self._source.id
 
     def _own(self, names: Iterable[str]) -> None:
-        if not self._shares and len(self._asked.repository.sources) > 1:
+        if not self._shares and len(self._resolution.repository.sources) > 1:
             for name in names:
                 self._findings.owned.setdefault(name, self._source.id)
 
@@ -458,7 +435,9 @@ class SourceResolver(ABC):
         units = await self._with_digests(decisions)
         if units is not None:
             decisions = self._decide(answer, units)
-        with self._asked.context.patience.named(self._asked.call("select", answer.name)):
+        with self._resolution.session.call_timeouts.named(
+            self._resolution.call("select", answer.name)
+        ):
             selected = self._yielding(
                 answer.name, self._selection.seal(answer.name, decisions, answer.kept_out)
             )
@@ -477,7 +456,7 @@ class SourceResolver(ABC):
     def _kept(self, answer: SourceResponse, members: Sequence[Member]) -> list[Refusal]:
         """In additive mode, what upstream took back stays; a plan says so, as long as it is asked."""
         mine = [member.unit.type for member in members if member.source == self._source.id]
-        if not answer.gone or not mine or self._asked.repository.mode == "mirror":
+        if not answer.gone or not mine or self._resolution.repository.mode == "mirror":
             return []
         return [
             Refusal(
@@ -493,7 +472,7 @@ class SourceResolver(ABC):
         """
         if self._shares or not any(map(contested, lines)):
             return
-        order = [source.id for source in self._asked.repository.sources]
+        order = [source.id for source in self._resolution.repository.sources]
         later = set(order[order.index(self._source.id) + 1 :])
         held = {(member.unit.type, member.unit.key) for member in members if member.source in later}
         for line in lines:
@@ -523,8 +502,8 @@ class SourceResolver(ABC):
         return Selected(wanted, [*selected.refusals, *words], selected.reconsider_at)
 
     def _decide(self, answer: SourceResponse, units: Sequence[Unit]) -> list[Decision]:
-        call = self._asked.call("select", answer.name)
-        with self._asked.context.patience.named(call), naming(call):
+        call = self._resolution.call("select", answer.name)
+        with self._resolution.session.call_timeouts.named(call), naming(call):
             return self._selection.decide(answer.name, units)
 
     async def _with_digests(self, decisions: Sequence[Decision]) -> list[Unit] | None:
@@ -543,8 +522,8 @@ class SourceResolver(ABC):
         changes = []
         for comparison in compared:
             try:
-                with self._asked.context.patience.named(
-                    self._asked.call("summary", comparison.name)
+                with self._resolution.session.call_timeouts.named(
+                    self._resolution.call("summary", comparison.name)
                 ):
                     lines = [
                         fetching(unit, self._why_lacking, self._selection)
@@ -616,7 +595,7 @@ class SourceResolver(ABC):
     def _departed(self, name: str, members: list[Member]) -> GroupChange:
         owner = self._findings.owned.get(name)
         return departed(
-            self._asked,
+            self._resolution,
             self._source.id,
             name,
             members,
@@ -625,7 +604,7 @@ class SourceResolver(ABC):
         )
 
     async def _members(self, names: Sequence[str]) -> dict[str, list[Member]]:
-        return await members_of(self._asked.reader, self._actual, names)
+        return await members_of(self._resolution.reader, self._actual, names)
 
     async def _add(self, changes: list[GroupChange]) -> None:
         for change in await self._with_downloads(changes) if changes else ():
@@ -643,12 +622,12 @@ class SourceResolver(ABC):
         if group is not None:
             self._findings.unread.add(group)
         self._findings.failures.append(
-            failure_of(self._source.id, group, error, self._asked.plugin)
+            failure_of(self._source.id, group, error, self._resolution.plugin)
         )
 
 
 def departed(
-    asked: RepositoryResolution,
+    resolution: RepositoryResolution,
     source: str,
     name: str,
     members: list[Member],
@@ -659,5 +638,5 @@ def departed(
     `reason`: empty for upstream's own.
     """
     head = GroupLine(name, source, digest_of(members), selection=words.digest.hex, held=False)
-    with asked.context.patience.named(asked.call("removal", name)):
+    with resolution.session.call_timeouts.named(resolution.call("removal", name)):
         return GroupChange(head, difference(source, members, [], [], words, gone=reason))

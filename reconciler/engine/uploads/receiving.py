@@ -26,7 +26,7 @@ from reconciler.engine.plugin_calls.scratchpads import ScratchpadSession
 from reconciler.engine.publishing.release import Rules, serve_version
 from reconciler.engine.run.lease import PATIENCE, STEP, patiently
 from reconciler.engine.session.disabled_plugins import Faults, unusable
-from reconciler.engine.session.session import Site
+from reconciler.engine.session.session import WritingSession
 from reconciler.engine.sources.selection import Selection
 from reconciler.engine.sources.source_responses import BY_SOURCE, GONE
 from reconciler.engine.transfer.artifact_fetcher import ArtifactFetcher, FetchResult, InFlight
@@ -237,8 +237,8 @@ class Uploads:
     `faults`: what cannot be used, and why.
     """
 
-    def __init__(self, site: Site, desired: DesiredState, faults: Faults) -> None:
-        self._site = site
+    def __init__(self, session: WritingSession, desired: DesiredState, faults: Faults) -> None:
+        self._session = session
         self._desired = desired
         self._faults = faults
 
@@ -269,13 +269,15 @@ class Uploads:
             raise unusable(self._faults, Ref(Kind.PUBLICATION, publication)) or UsageFault(
                 f"there is no publication `{publication}`"
             )
-        cls: Any = self._site.registry.publisher(target.publisher).cls
+        cls: Any = self._session.registry.publisher(target.publisher).cls
 
         def units(hand: UploadTarget, conduit: FileConduit) -> Iterable[Placed]:
             publisher: Publisher = cls()
             receiving = conduit.receiving(
                 target,
-                self._site.places.lasting(target.repository, f"publisher:{target.publisher}"),
+                self._session.workdirs.persistent(
+                    target.repository, f"publisher:{target.publisher}"
+                ),
             )
             try:
                 placed = publisher.receive(receiving, form, file)
@@ -306,7 +308,7 @@ class Uploads:
         deadline = asyncio.get_running_loop().time() + PATIENCE
         while True:
             try:
-                taken: UploadResult = await self._site.in_thread(
+                taken: UploadResult = await self._session.in_thread(
                     self._once, name, principal, changes
                 )
                 break
@@ -325,13 +327,15 @@ class Uploads:
         principal: str,
         changes: Callable[[UploadTarget, FileConduit], list[GroupChanges]],
     ) -> UploadResult:
-        site = self._site
-        hand = self._hand(name, site.writer.actual_state())
+        session = self._session
+        hand = self._hand(name, session.writer.actual_state())
         pads, owner = (
-            ScratchpadSession(partial(site.writer.scratchpad, hand.actual.id)),
+            ScratchpadSession(partial(session.writer.scratchpad, hand.actual.id)),
             f"importer:{hand.plugin.id}",
         )
-        conduit = FileConduit(hand, pads, owner, site.places.lasting(name, owner), site.clock())
+        conduit = FileConduit(
+            hand, pads, owner, session.workdirs.persistent(name, owner), session.clock()
+        )
         try:
             groups = changes(hand, conduit)
         finally:
@@ -364,8 +368,8 @@ class Uploads:
                 hint="its manifest has to name the source `upload: {}`",
             )
         return UploadTarget(
-            self._site.writer,
-            self._site.registry.importer(repository.type),
+            self._session.writer,
+            self._session.registry.importer(repository.type),
             repository,
             source,
             state,
@@ -380,20 +384,20 @@ class Uploads:
         conduit: FileConduit,
     ) -> list[GroupChanges]:
         call = f"{what} of importer `{hand.plugin.id}` for repository `{hand.repository.meta.name}`"
-        with self._site.watch(call), _passing_on(call):
+        with self._session.watch(call), _passing_on(call):
             placed = _by_group(units(hand, conduit))
             _check_bytes(placed, file)
         if not placed:
             raise PluginFault(f"{call} made no unit of `{file.name}`")
         groups = [self._group(hand, name, members, file) for name, members in placed.items()]
         bringer = ArtifactFetcher(
-            self._site.store,
-            self._site.registry,
+            self._session.store,
+            self._session.registry,
             {},
             InFlight(),
             UploadedBytes(file),
             lambda size: None,
-            self._site.watch,
+            self._session.watch,
         )
         asyncio.run(self._bring(bringer, hand, groups))
         return groups
@@ -403,9 +407,9 @@ class Uploads:
     ) -> GroupChanges:
         """What the units change in a group, if the source and the filters let all of them in."""
         self._check_owner(hand, name)
-        site, now = self._site, self._site.clock()
+        session, now = self._session, self._session.clock()
         types = (
-            {type: site.registry.content_type(type) for type in hand.plugin.metadata.types}
+            {type: session.registry.content_type(type) for type in hand.plugin.metadata.types}
             if hand.plugin.metadata
             else {}
         )
@@ -415,7 +419,7 @@ class Uploads:
         call = (
             f"`select` of importer `{hand.plugin.id}` for repository `{hand.repository.meta.name}`"
         )
-        with self._site.watch(call), plugin_faults(call):
+        with self._session.watch(call), plugin_faults(call):
             selected = selection.seal(name, selection.decide(name, units), [])
             wanted = selected.wanted
             uploaded = [member.unit for member in members if member.source == UPLOAD]
@@ -427,9 +431,9 @@ class Uploads:
                     name,
                     [unit.unit for unit in wanted],
                     uploaded,
-                    site.store,
+                    session.store,
                     file,
-                    site.registry,
+                    session.registry,
                 )
             )
             lines = (
@@ -475,7 +479,7 @@ class Uploads:
                 one = await bringer.bring(UPLOAD, line, frozenset(hand.writer.stored(wanted)))
                 brought.sizes.update(one.sizes)
         if brought.sizes:
-            self._site.store.sync()
+            self._session.store.sync()
         hand.writer.record_units(
             [unit for group in groups for unit in group.arrived], brought.sizes
         )
@@ -505,7 +509,7 @@ class Uploads:
         call = (
             f"`remove` of importer `{hand.plugin.id}` for repository `{hand.repository.meta.name}`"
         )
-        with self._site.watch(call), _passing_on(call):
+        with self._session.watch(call), _passing_on(call):
             answer: Any = hand.importer().remove(
                 conduit, [unit for units in chosen.values() for unit in units]
             )
@@ -540,7 +544,7 @@ class Uploads:
                 return stage.commit(
                     {"principal": principal, "plugin": plugin},
                     {},
-                    self._site.clock(),
+                    self._session.clock(),
                     pads.written,
                     pads.seen,
                 ).number
@@ -573,10 +577,10 @@ class Uploads:
         return shown, delayed
 
     async def _serve(self, publication: Any, change: ResourceChange) -> str:
-        actual = await asyncio.to_thread(self._site.writer.actual_state)
+        actual = await asyncio.to_thread(self._session.writer.actual_state)
         guard = self._desired.repositories[publication.repository].guard
         return await serve_version(
-            self._site, publication, change, actual, Rules(self._desired, guard=guard)
+            self._session, publication, change, actual, Rules(self._desired, guard=guard)
         )
 
 
