@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from reconciler.cli import output
-from reconciler.engine import Progress, Task
+from reconciler.engine import Progress, ProgressTask
 from reconciler.plan import size_text
 
 EVERY = 5.0  # seconds between two plain lines of one task; what takes less is not worth any
@@ -27,7 +27,7 @@ def shown() -> Iterator[Progress]:
 
 
 class PlainProgress:
-    def task(self, title: str, noun: str) -> Task:
+    def task(self, title: str, noun: str) -> ProgressTask:
         return PlainTask(title, noun)
 
 

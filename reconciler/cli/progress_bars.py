@@ -10,7 +10,7 @@ from rich.progress import Task as RichTask
 from rich.table import Column
 from rich.text import Text
 
-from reconciler.engine import Task
+from reconciler.engine import ProgressTask
 from reconciler.plan import size_text
 
 
@@ -47,7 +47,7 @@ class Bars:
     ) -> None:
         self._progress.stop()
 
-    def task(self, title: str, noun: str) -> Task:
+    def task(self, title: str, noun: str) -> ProgressTask:
         return BarTask(self._progress, title, noun)
 
 

@@ -30,9 +30,9 @@ def command(
     service = Service(
         place, registry
     )  # a server that starts before the first apply has a database to watch
-    for problem in service.locked_out():
+    for problem in service.unauthenticated_uploaders():
         output.warning(problem, "the server sees the environment that it was started in")
-    for fault in service.unusable():
+    for fault in service.unusable_resources():
         output.warning(fault.message, fault.hint)
     asyncio.run(service.close())
     serve(

@@ -70,10 +70,10 @@ class ServeAdapter:
         return Receipt(said(taken), taken.version, shown=not taken.delayed)
 
     def lacks(self, digest: Digest) -> bool:
-        return self._service.lacks(digest)
+        return self._service.can_fetch(digest)
 
     def bring(self, digest: Digest, size: int) -> AsyncIterator[bytes]:
-        return self._service.bring(digest, size)
+        return self._service.fetch(digest, size)
 
 
 class MissingPaths(Mapping[str, Missing]):

@@ -17,7 +17,7 @@ from reconciler.engine.inspect import Inspector, parse_kind, parse_ref
 from reconciler.engine.planning.planner import Allowances
 from reconciler.engine.plugin_calls.call_timeouts import CallLimits
 from reconciler.engine.run.checkpoints import Checkpoint, listen
-from reconciler.engine.run.progress import Progress, Silent, Task
+from reconciler.engine.run.progress import Progress, ProgressTask, SilentProgress
 from reconciler.engine.run.provenance import git_commit
 from reconciler.engine.session.home import Home
 
@@ -30,9 +30,9 @@ __all__ = [
     "Home",
     "Inspector",
     "Progress",
+    "ProgressTask",
     "Report",
-    "Silent",
-    "Task",
+    "SilentProgress",
     "git_commit",
     "listen",
     "parse_kind",

@@ -16,7 +16,7 @@ from reconciler.engine.plugin_calls.call_timeouts import CallLimits, CallTimeout
 from reconciler.engine.plugin_calls.conduits import unwatched
 from reconciler.engine.run.checkpoints import Checkpoint, reached
 from reconciler.engine.run.fingerprints import fingerprints
-from reconciler.engine.run.progress import Progress, Silent
+from reconciler.engine.run.progress import Progress, SilentProgress
 from reconciler.engine.session.home import Home
 from reconciler.engine.session.session import Session, WritingSession
 from reconciler.engine.transfer.measurements import Measurements
@@ -59,7 +59,7 @@ class Engine:
     ) -> None:
         self._home = home
         self._registry = registry
-        self._progress = progress or Silent()
+        self._progress = progress or SilentProgress()
         self._clock = clock
         self._remotes = Remotes(registry, home.caches(), offline=offline)
         self._database = home.database(read_only=not writes)

@@ -16,7 +16,7 @@ from time import monotonic
 from reconciler.database import Database, Writer
 from reconciler.engine.plugin_calls.call_timeouts import CallLimits
 from reconciler.engine.plugin_calls.worker_pool import WorkerPool, WorkerSlot
-from reconciler.engine.session.disabled_plugins import unusable
+from reconciler.engine.session.disabled_plugins import unusable_error
 from reconciler.engine.session.home import Home
 from reconciler.engine.session.session import WritingSession
 from reconciler.engine.transfer.measurements import Measurements
@@ -68,7 +68,9 @@ class Service:
         """
         known = self._recorded()
         target = known.desired.publications.get(publication)
-        if target is None and (fault := unusable(known.faults, Ref(Kind.PUBLICATION, publication))):
+        if target is None and (
+            fault := unusable_error(known.faults, Ref(Kind.PUBLICATION, publication))
+        ):
             raise fault
         if target is None or not target.uploaders:
             raise Gone(
@@ -77,7 +79,7 @@ class Service:
             )
         return proven(target.uploaders, authorization)
 
-    def locked_out(self) -> list[str]:
+    def unauthenticated_uploaders(self) -> list[str]:
         """Uploaders that nobody can be: their secrets cannot be read here, and why."""
         found = []
         for publication in self.desired().publications.values():
@@ -87,13 +89,13 @@ class Service:
                 )
         return found
 
-    def unusable(self) -> list[ReconcilerError]:
+    def unusable_resources(self) -> list[ReconcilerError]:
         """Repositories and publications that were recorded and cannot be used: nothing is taken for
         them, nor published anew.
         """
         faults = self._recorded().faults
         found = [
-            unusable(faults, ref)
+            unusable_error(faults, ref)
             for ref in sorted(faults)
             if ref.kind in (Kind.REPOSITORY, Kind.PUBLICATION)
         ]
@@ -124,11 +126,11 @@ class Service:
         async with self._shift(repository) as uploads:
             return await uploads.remove(repository, keys, principal)
 
-    def lacks(self, digest: Digest) -> bool:
+    def can_fetch(self, digest: Digest) -> bool:
         """Is it known where these bytes can be had? From any thread."""
         return bool(self._writer().artifact_origins(digest))
 
-    async def bring(self, digest: Digest, size: int) -> AsyncIterator[bytes]:
+    async def fetch(self, digest: Digest, size: int) -> AsyncIterator[bytes]:
         """The bytes in blocks, on their way into the store; the last one comes once the digest was
         right.
 

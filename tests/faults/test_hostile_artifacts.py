@@ -182,18 +182,18 @@ def test_what_was_left_upstream_is_not_read_from_this_machine_later(
     overrides = holding(Artifact("x", sha256(TEXT), len(TEXT), url=f"file://{private}"))
     assert site.apply(overrides).code == 0
 
-    async def bring() -> bytes:
+    async def fetch() -> bytes:
         with plugins(overrides, {}, {}) as registry:
             service = Service(site.home, registry)
             try:
                 return b"".join(
-                    [block async for block in service.bring(Digest.of(TEXT), len(TEXT))]
+                    [block async for block in service.fetch(Digest.of(TEXT), len(TEXT))]
                 )
             finally:
                 await service.close()
 
     with pytest.raises(ReconcilerError, match="is no URL that can be asked"):
-        asyncio.run(bring())
+        asyncio.run(fetch())
 
 
 # Secrets

@@ -155,15 +155,15 @@ def test_a_publication_whose_lease_is_lost_is_not_pointed_to(
     """The thread that renders cannot be cancelled; it must not point once the loop knows."""
     arrived = threading.Event()
     lost = lose(monkeypatch, "publication/team", arrived)
-    check = lease.Held.check
+    check = lease.HeldLease.check
 
-    def when_known(self: lease.Held) -> None:
+    def when_known(self: lease.HeldLease) -> None:
         assert lost.wait(LONG)
         while self._lost is None:
             pass
         check(self)
 
-    monkeypatch.setattr(lease.Held, "check", when_known)
+    monkeypatch.setattr(lease.HeldLease, "check", when_known)
     listen(lambda passed: arrived.set() if passed is Checkpoint.PUBLICATION_COMPLETE else None)
     done = site.apply()
     assert done.code == 1

@@ -24,10 +24,10 @@ from reconciler.database import (
     StagedMember,
     Writer,
 )
-from reconciler.engine.plugin_calls.conduits import Watch, unwatched
+from reconciler.engine.plugin_calls.conduits import CallWatch, unwatched
 from reconciler.engine.plugin_calls.plugin_errors import error_message, sanitize
 from reconciler.engine.run.checkpoints import Checkpoint, reached
-from reconciler.engine.run.progress import Task
+from reconciler.engine.run.progress import ProgressTask
 from reconciler.engine.run.task_groups import task_group
 from reconciler.engine.transfer.artifact_fetcher import (
     ArtifactFetcher,
@@ -116,14 +116,14 @@ class ContentSync:
         in_flight: InFlight,
         measuring: Measurements,
         repository_id: int,
-        task: Task,
-        watch: Watch = unwatched,
+        task: ProgressTask,
+        watch: CallWatch = unwatched,
     ) -> None:
         self._writer = writer
         self._store = store
         self._sources = sources
         self._task = task
-        self._bringer = ArtifactFetcher(
+        self._artifact_fetcher = ArtifactFetcher(
             store, registry, sources, in_flight, measuring, self._advance_bytes, watch
         )
         self._stage: Stage = writer.stage(repository_id)
@@ -208,7 +208,7 @@ class ContentSync:
         work.open = len(arrivals)
         waiting = []
         for source, line in arrivals:
-            brought = self._bringer.at_once(source, line, recorded)
+            brought = self._artifact_fetcher.already_available(source, line, recorded)
             if brought is None:
                 waiting.append(Job(work, source, line, recorded))
             else:
@@ -241,7 +241,9 @@ class ContentSync:
             work = job.work
             try:
                 self._arrived(
-                    work, job.line, await self._bringer.bring(job.source, job.line, job.recorded)
+                    work,
+                    job.line,
+                    await self._artifact_fetcher.fetch(job.source, job.line, job.recorded),
                 )
             except (
                 Exception

@@ -20,7 +20,7 @@ from reconciler.engine.applying.content_sync import ContentSync, FileFailure
 from reconciler.engine.applying.metadata_updates import amendments
 from reconciler.engine.planning.publication_changes import LATEST, all_decided
 from reconciler.engine.plugin_calls.plugin_errors import error_message, error_text
-from reconciler.engine.plugin_lifecycle.attachments import LifeCycle, attached
+from reconciler.engine.plugin_lifecycle.attachments import PluginLifecycle, recorded_attachments
 from reconciler.engine.publishing.exports import forget, overlap
 from reconciler.engine.publishing.release import (
     Rules,
@@ -29,7 +29,7 @@ from reconciler.engine.publishing.release import (
     serve_version,
     takes_over,
 )
-from reconciler.engine.run.lease import leased, patiently
+from reconciler.engine.run.lease import leased, wait_for_lease
 from reconciler.engine.session.session import WritingSession
 from reconciler.engine.sources.remote_source import ON_DEMAND
 from reconciler.engine.transfer.artifact_fetcher import SourceAccess
@@ -157,12 +157,14 @@ class Executor:
         await asyncio.to_thread(self._leave, life, actual, late, dropped)
         return self._report
 
-    def _attached(self, before: ActualState) -> LifeCycle:
+    def _attached(self, before: ActualState) -> PluginLifecycle:
         """Plugins that are used for the first time say whether they can be; what they do not take
         is left exactly as it was.
         """
-        life = LifeCycle(
-            self._session, before, attached(self._session.writer.every_attachment(), before)
+        life = PluginLifecycle(
+            self._session,
+            before,
+            recorded_attachments(self._session.writer.every_attachment(), before),
         )
         self._fail(
             life.importers(
@@ -276,7 +278,10 @@ class Executor:
         return (replacing | dropped.keys()) & self._written() & before.resources.keys()
 
     def _record_resources(
-        self, written: set[Ref], deleted: list[Ref] | None = None, life: LifeCycle | None = None
+        self,
+        written: set[Ref],
+        deleted: list[Ref] | None = None,
+        life: PluginLifecycle | None = None,
     ) -> None:
         """Resources as declared with the plugins that they use from now on, and what goes, in one
         transaction.
@@ -292,7 +297,11 @@ class Executor:
                 self._report.add(resource.meta.ref, DONE)
 
     def _leave(
-        self, life: LifeCycle, actual: ActualState, late: set[Ref], dropped: Mapping[Ref, list[str]]
+        self,
+        life: PluginLifecycle,
+        actual: ActualState,
+        late: set[Ref],
+        dropped: Mapping[Ref, list[str]],
     ) -> None:
         """What goes, goes once what replaces it stands; exports and plugins first, so that a crash
         in between does not forget them.
@@ -533,7 +542,7 @@ class Executor:
             return
         try:
             rules = Rules(self._desired, self._all_decided(source))
-            message = await patiently(
+            message = await wait_for_lease(
                 partial(serve_version, self._session, publication, change, actual, rules)
             )
         except ReconcilerError as error:

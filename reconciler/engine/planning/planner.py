@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from reconciler.engine.planning.publication_changes import path_is_free, publication_change
 from reconciler.engine.planning.single_source_artifacts import kept_remotes
 from reconciler.engine.plugin_calls.plugin_errors import error_hint, error_message
-from reconciler.engine.plugin_lifecycle.validation import refusals
+from reconciler.engine.plugin_lifecycle.validation import validate_configurations
 from reconciler.engine.session.session import Session
 from reconciler.engine.sources.resolution import Others, resolve
 from reconciler.engine.sources.spool import SpoolWriter
@@ -58,7 +58,7 @@ async def make_plan(
     allowances: Allowances,
 ) -> Plan:
     """The plan. `fingerprints`: keyed fingerprints of each resource's secrets, by path in its spec."""
-    refused = await refusals(
+    refused = await validate_configurations(
         session.reader, session.registry, session.workdirs, desired, actual, session.watch
     )
     own = {

@@ -122,11 +122,11 @@ class CallTimeouts:
             else:
                 self._running[task] = outer
 
-    def holding_up(self, loop: asyncio.AbstractEventLoop) -> str | None:
+    def blocking_call(self, loop: asyncio.AbstractEventLoop) -> str | None:
         """Whose code `loop` is executing right now, if it is a plugin's. From any thread."""
         return self._running.get(asyncio.current_task(loop))
 
-    def deaf(self, seconds: float) -> list[str]:
+    def uncancellable(self, seconds: float) -> list[str]:
         """Calls that were cut longer ago than that and go on nevertheless. From any thread."""
         return [what for clock, what in list(self._clocks.items()) if clock.since() > seconds]
 
@@ -189,13 +189,13 @@ class Watchdog:
                 return
             while not self._answered.wait(self._limits.block) and not self._stopped.is_set():
                 self._look_at_threads()  # some of what is watched like a thread runs on the loop
-                if what := self._patience.holding_up(loop):
+                if what := self._patience.blocking_call(loop):
                     self._blocked(
                         f"{what} held up everything else for more than {self._limits.block:g} s: it"
                         " blocks where it must await"
                     )
             self._look_at_threads()
-            for what in self._patience.deaf(self._limits.block):
+            for what in self._patience.uncancellable(self._limits.block):
                 self._blocked(f"{what} was cut and goes on: it swallows its cancellation")
 
     def _look_at_threads(self) -> None:

@@ -16,7 +16,7 @@ from reconciler.plugin.validation import Plugin
 
 Item = TypeVar("Item")
 
-Watch = Callable[[str], AbstractContextManager[Callable[[], None]]]
+CallWatch = Callable[[str], AbstractContextManager[Callable[[], None]]]
 """Around foreign code in a worker thread, with its name for messages; what it yields is called as a
 sign of life.
 """
@@ -32,7 +32,7 @@ def _nothing() -> None:
     """No sign of life is needed."""
 
 
-class Closing:
+class CallScope:
     """Handed out for one call. `conduit`: its name in `reconciler.plugin`. `alive` is called
     whenever the plugin asks for something.
     """
@@ -65,40 +65,40 @@ class Closing:
             self._check_open()
 
 
-class Notes(Closing):
+class ScratchpadReader(CallScope):
     """Scratchpads, for reading; implements `reconciler.plugin.Scratchpads`. `owner`: whose own pad
     it is.
     """
 
     def __init__(
-        self, pads: ScratchpadSession, owner: str, alive: Callable[[], None] = _nothing
+        self, scratchpads: ScratchpadSession, owner: str, alive: Callable[[], None] = _nothing
     ) -> None:
         super().__init__(alive)
-        self._pads = pads
+        self._scratchpads = scratchpads
         self._owner = owner
 
     def get_scratchpad(self) -> Any:
         self._check_open()
-        return self._pads.get(self._owner)
+        return self._scratchpads.get(self._owner)
 
     def get_repository_scratchpad(self) -> Any:
         self._check_open()
-        return self._pads.get(REPOSITORY)
+        return self._scratchpads.get(REPOSITORY)
 
 
-class NotedConduit(Notes):
+class ScratchpadConduit(ScratchpadReader):
     """Scratchpads that may be written; implements `reconciler.plugin.WritableScratchpads`."""
 
     def set_scratchpad(self, value: Any) -> None:
         self._check_open()
-        self._pads.set(self._owner, value)
+        self._scratchpads.set(self._owner, value)
 
     def set_repository_scratchpad(self, value: Any) -> None:
         self._check_open()
-        self._pads.set(REPOSITORY, value)
+        self._scratchpads.set(REPOSITORY, value)
 
 
-class ValidationConduit(Notes):
+class ValidationConduit(ScratchpadReader):
     """Implements `reconciler.plugin.ValidateConduit`. `counts`: asked for only when the plugin
     asks.
     """
@@ -107,13 +107,13 @@ class ValidationConduit(Notes):
 
     def __init__(
         self,
-        pads: ScratchpadSession,
+        scratchpads: ScratchpadSession,
         owner: str,
         options: Any,
         counts: Callable[[], Mapping[str, int]],
         alive: Callable[[], None] = _nothing,
     ) -> None:
-        super().__init__(pads, owner, alive)
+        super().__init__(scratchpads, owner, alive)
         self._options = options
         self._counts = counts
 
@@ -145,7 +145,7 @@ def plugin_faults(call: str) -> Iterator[None]:
         raise PluginFault(f"{call} failed: {error_message(error)}") from error
 
 
-def configuration_of(config: Any, plugin: Plugin) -> PluginCallConfiguration:
+def call_configuration(config: Any, plugin: Plugin) -> PluginCallConfiguration:
     """A source's or publication's configuration; nothing but the plugin's own level where there is
     none.
     """

@@ -13,7 +13,7 @@ from urllib.parse import urljoin
 import msgspec
 
 from reconciler.engine.plugin_calls.call_timeouts import CallTimer
-from reconciler.engine.plugin_calls.conduits import NotedConduit
+from reconciler.engine.plugin_calls.conduits import ScratchpadConduit
 from reconciler.engine.plugin_calls.plugin_errors import sanitize
 from reconciler.engine.plugin_calls.scratchpads import ScratchpadSession
 from reconciler.engine.plugin_calls.workdirs import TemporaryWorkdir
@@ -46,11 +46,11 @@ class SourceContext:
     pages: Callable[[], PageReader]
     files: Callable[[], FileReader]
     place: TemporaryWorkdir
-    pads: ScratchpadSession
+    scratchpads: ScratchpadSession
     owner: str
 
 
-class UpstreamCall(NotedConduit):
+class UpstreamCall(ScratchpadConduit):
     """The part of a call that asks upstream; implements `reconciler.plugin.ReadingCall` and
     `WritableScratchpads`.
 
@@ -59,7 +59,7 @@ class UpstreamCall(NotedConduit):
     """
 
     def __init__(self, desk: SourceContext, clock: CallTimer, known: str | None) -> None:
-        super().__init__(desk.pads, desk.owner)
+        super().__init__(desk.scratchpads, desk.owner)
         self._desk = desk
         self._clock = clock
         self._known = known
@@ -98,7 +98,7 @@ class UpstreamCall(NotedConduit):
         return self._desk.now
 
     @property
-    def said_unchanged(self) -> bool:
+    def is_unchanged(self) -> bool:
         """Has the plugin asked, and been told that nothing changed?"""
         return self.validator is not None and self.validator == self._known
 
@@ -137,13 +137,13 @@ class UpstreamCall(NotedConduit):
 
     def unchanged(self, validator: str) -> bool:
         self._check_open()
-        if not validator or not usable_validator(validator):
+        if not validator or not is_usable_validator(validator):
             raise PluginFault(
                 f"a validator is a text of up to {LONGEST_VALIDATOR:,} characters that is not"
                 f" empty, not {validator!r:.80}"
             )
         self.validator = validator
-        return self.said_unchanged
+        return self.is_unchanged
 
     def forget_pages(self) -> None:
         """What this call read made no sense: the next one reads it anew, whatever upstream's
@@ -173,7 +173,7 @@ class SourceCall(UpstreamCall):
         self._taken = taken
         self._declaring = declaring
         self.kept_out: list[tuple[str, str]] = []
-        self.said_incomplete = False
+        self.is_incomplete = False
 
     def refuse(self, key: str, reason: str) -> None:
         self._check_open()
@@ -182,7 +182,7 @@ class SourceCall(UpstreamCall):
                 "`declare` cannot refuse a unit, since it reads none",
                 hint="leave the group out, raise Malformed, or refuse in `read`",
             )
-        self.kept_out.append(kept_out(key, reason))
+        self.kept_out.append(checked_refusal(key, reason))
 
     def taken(self, group: str) -> bool:
         self._check_open()
@@ -195,10 +195,10 @@ class SourceCall(UpstreamCall):
                 "`read` cannot say that the source is incomplete",
                 hint="raise what failed: then nothing leaves the group",
             )
-        self.said_incomplete = True
+        self.is_incomplete = True
 
 
-def kept_out(key: Any, reason: Any) -> tuple[str, str]:
+def checked_refusal(key: Any, reason: Any) -> tuple[str, str]:
     """What `refuse` was told, of whatever upstream called it. Raises PluginFault where it is no
     text.
     """
@@ -230,7 +230,7 @@ def _check_place(offset: Any, length: Any) -> None:
         )
 
 
-def usable_validator(text: Any) -> bool:
+def is_usable_validator(text: Any) -> bool:
     """Can it be recorded?"""
     return (
         isinstance(text, str)

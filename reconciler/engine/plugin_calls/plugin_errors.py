@@ -69,7 +69,7 @@ def error_text(error: ReconcilerError) -> str:
     return f"{error_message(error)}\nhint: {hint}" if hint else error_message(error)
 
 
-def unfinished(answer: Any) -> bool:
+def is_unawaited(answer: Any) -> bool:
     """Is it what an `async def` leaves when nobody awaits it? It will never run: where that is
     expected, nobody must be warned of it as well.
     """

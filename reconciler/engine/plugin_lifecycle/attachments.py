@@ -16,8 +16,8 @@ from typing import Any
 import msgspec
 
 from reconciler.database import Attachment
-from reconciler.engine.plugin_calls.conduits import configuration_of, plugin_faults
-from reconciler.engine.plugin_calls.plugin_errors import error_text, unfinished
+from reconciler.engine.plugin_calls.conduits import call_configuration, plugin_faults
+from reconciler.engine.plugin_calls.plugin_errors import error_text, is_unawaited
 from reconciler.engine.session.session import WritingSession
 from reconciler.engine.sources.selection import plain_options
 from reconciler.errors import PluginFault, ReconcilerError
@@ -48,7 +48,7 @@ _ENCODER = msgspec.json.Encoder(order="sorted", enc_hook=_plain)
 
 
 @dataclass(frozen=True, slots=True)
-class Configured:
+class ConfiguredUse:
     """One place where a plugin is used: `where` in its resource; the validated options; the three
     levels.
     """
@@ -60,14 +60,14 @@ class Configured:
 
 
 @dataclass(frozen=True)
-class Use:
+class PluginUse:
     """A repository uses a plugin, as declared: an importer for each source (where it has none:
     once, for none), a publisher for each publication.
     """
 
     repository: str
     plugin: Plugin
-    places: tuple[Configured, ...]
+    places: tuple[ConfiguredUse, ...]
 
     @property
     def owner(self) -> str:
@@ -98,22 +98,24 @@ def owner_of(plugin: Plugin) -> str:
     return f"{plugin.kind}:{plugin.id}"
 
 
-def importer_use(repository: Repository, registry: Registry) -> Use:
+def importer_use(repository: Repository, registry: Registry) -> PluginUse:
     """Raises PluginFault where the plugin cannot be used."""
     plugin = registry.importer(repository.type)
     ref, name = repository.meta.ref, repository.meta.name
     places = [
-        Configured(
-            ref, f"source `{source.id}`", source.options, configuration_of(source.config, plugin)
+        ConfiguredUse(
+            ref, f"source `{source.id}`", source.options, call_configuration(source.config, plugin)
         )
         for source in repository.sources
     ]
-    return Use(
-        name, plugin, tuple(places) or (Configured(ref, "", None, configuration_of(None, plugin)),)
+    return PluginUse(
+        name,
+        plugin,
+        tuple(places) or (ConfiguredUse(ref, "", None, call_configuration(None, plugin)),),
     )
 
 
-def publisher_uses(publications: Iterable[Publication], registry: Registry) -> list[Use]:
+def publisher_uses(publications: Iterable[Publication], registry: Registry) -> list[PluginUse]:
     """By repository and publisher, each with its publications in name order. Raises PluginFault
     where a plugin cannot be used.
     """
@@ -124,12 +126,12 @@ def publisher_uses(publications: Iterable[Publication], registry: Registry) -> l
     for (repository, id), members in sorted(found.items()):
         plugin = registry.publisher(id)
         uses.append(
-            Use(repository, plugin, tuple(_published(member, plugin) for member in members))
+            PluginUse(repository, plugin, tuple(_published(member, plugin) for member in members))
         )
     return uses
 
 
-def attached(
+def recorded_attachments(
     attachments: Mapping[int, Sequence[Attachment]], actual: ActualState
 ) -> dict[str, dict[str, Attachment]]:
     """What is recorded, by name of the repository and by owner."""
@@ -140,7 +142,7 @@ def attached(
 
 
 @dataclass(slots=True)
-class LifeCycle:
+class PluginLifecycle:
     """The hooks of one execution. `before`: what was recorded when it began; `held`: attached then;
     `fresh`: to be recorded with the resources.
     """
@@ -187,7 +189,7 @@ class LifeCycle:
                     known = True
                     well.append(place)
             if well:
-                self._attach(Use(use.repository, use.plugin, tuple(well)))
+                self._attach(PluginUse(use.repository, use.plugin, tuple(well)))
         return failed
 
     def leave(
@@ -223,12 +225,12 @@ class LifeCycle:
                 self.session.workdirs.remove(name)
         return said
 
-    def _attach(self, use: Use) -> None:
+    def _attach(self, use: PluginUse) -> None:
         recorded = self.held.get(use.repository, {}).get(use.owner)
         if recorded is None or (recorded.config != use.digest and not use.overridden):
             self.fresh.setdefault(use.repository, []).append(Attachment(use.owner, use.digest))
 
-    def _add(self, use: Use, config: PluginCallConfiguration) -> str:
+    def _add(self, use: PluginUse, config: PluginCallConfiguration) -> str:
         """What went wrong, empty where nothing did; then nothing is left of it."""
         message = self._hook(use.plugin, f"{use.plugin.kind}_added", use.repository, config)
         if message:
@@ -285,7 +287,7 @@ class LifeCycle:
     ) -> str:
         """Call it in this very thread; what went wrong, empty where nothing did."""
         cls: Any = plugin.cls
-        if not overrides(plugin, method):
+        if not implements(plugin, method):
             return ""
         call = f"`{method}` of `{plugin.id}`"
         try:
@@ -293,7 +295,7 @@ class LifeCycle:
                 answer = getattr(cls(), method)(
                     self.session.workdirs.persistent(repository, owner_of(plugin)), config
                 )
-                if unfinished(answer):
+                if is_unawaited(answer):
                     raise PluginFault(
                         "it is `async`, and would never run", hint=f"write `def {method}`"
                     )
@@ -302,15 +304,15 @@ class LifeCycle:
         return ""
 
 
-def overrides(plugin: Plugin, method: str) -> bool:
+def implements(plugin: Plugin, method: str) -> bool:
     """Does the plugin do something there? Else nobody needs an instance of it."""
     return getattr(plugin.cls, method) is not getattr(_BASES[plugin.kind], method)
 
 
-def _published(publication: Publication, plugin: Plugin) -> Configured:
+def _published(publication: Publication, plugin: Plugin) -> ConfiguredUse:
     ref = publication.meta.ref
-    return Configured(
-        ref, ref.name, publication.options, configuration_of(publication.config, plugin)
+    return ConfiguredUse(
+        ref, ref.name, publication.options, call_configuration(publication.config, plugin)
     )
 
 

@@ -13,22 +13,22 @@ from typing import Any, NamedTuple
 
 from reconciler.database import Reader
 from reconciler.engine.plugin_calls.conduits import (
+    CallWatch,
     ValidationConduit,
-    Watch,
     plugin_faults,
     unwatched,
 )
-from reconciler.engine.plugin_calls.plugin_errors import error_hint, error_message, unfinished
+from reconciler.engine.plugin_calls.plugin_errors import error_hint, error_message, is_unawaited
 from reconciler.engine.plugin_calls.scratchpads import ScratchpadSession, no_scratchpads
 from reconciler.engine.plugin_calls.workdirs import Workdirs
 from reconciler.engine.plugin_lifecycle.attachments import (
-    Configured,
-    Use,
-    attached,
+    ConfiguredUse,
+    PluginUse,
+    implements,
     importer_use,
-    overrides,
     owner_of,
     publisher_uses,
+    recorded_attachments,
 )
 from reconciler.errors import PluginFault, ReconcilerError
 from reconciler.model import ActualRepository, ActualState, DesiredState, Kind, Ref
@@ -39,26 +39,26 @@ from reconciler.plugin.validation import Plugin
 _HINT = "nothing of it is stored until it is accepted"
 
 
-class Refusal(NamedTuple):
+class ConfigurationRefusal(NamedTuple):
     """Why a resource is neither recorded nor carried out, and what to do."""
 
     message: str
     hint: str
 
 
-async def refusals(
+async def validate_configurations(
     reader: Reader,
     registry: Registry,
     places: Workdirs,
     desired: DesiredState,
     actual: ActualState,
-    watch: Watch = unwatched,
-) -> dict[Ref, Refusal]:
+    watch: CallWatch = unwatched,
+) -> dict[Ref, ConfigurationRefusal]:
     """The declared resources that a plugin refuses, and repositories that would change their type
     in place. Calls plugins in a worker thread.
     """
     return await asyncio.to_thread(
-        _Inquiry(reader, registry, places, actual, watch).refusals, desired
+        _Inquiry(reader, registry, places, actual, watch).validate_configurations, desired
     )
 
 
@@ -71,7 +71,7 @@ class _Inquiry:
         registry: Registry,
         places: Workdirs,
         actual: ActualState,
-        watch: Watch,
+        watch: CallWatch,
     ) -> None:
         self._reader = reader
         self._registry = registry
@@ -79,12 +79,12 @@ class _Inquiry:
         self._actual = actual
         self._watch = watch
 
-    def refusals(self, desired: DesiredState) -> dict[Ref, Refusal]:
-        held = attached(self._reader.every_attachment(), self._actual)
+    def validate_configurations(self, desired: DesiredState) -> dict[Ref, ConfigurationRefusal]:
+        held = recorded_attachments(self._reader.every_attachment(), self._actual)
         found = dict(self._other_types(desired))
         for use in self._uses(desired, found):
             recorded = held.get(use.repository, {}).get(use.owner)
-            if not overrides(use.plugin, "validate_config") or (
+            if not implements(use.plugin, "validate_config") or (
                 recorded is not None and recorded.config == use.digest
             ):
                 continue
@@ -93,7 +93,7 @@ class _Inquiry:
                     found[place.ref] = refusal
         return found
 
-    def _other_types(self, desired: DesiredState) -> Iterator[tuple[Ref, Refusal]]:
+    def _other_types(self, desired: DesiredState) -> Iterator[tuple[Ref, ConfigurationRefusal]]:
         """What one importer brought another cannot go on with; a repository that never held
         anything is free.
         """
@@ -113,7 +113,7 @@ class _Inquiry:
                     f"repository `{name}` holds content of the type `{recorded.spec['type']}`: it"
                     f" cannot become one of the type `{repository.type}`"
                 )
-                yield repository.meta.ref, Refusal(message, hint)
+                yield repository.meta.ref, ConfigurationRefusal(message, hint)
                 shown = (
                     publication.meta.ref
                     for publication in desired.publications.values()
@@ -122,14 +122,16 @@ class _Inquiry:
                 yield from (
                     (
                         ref,
-                        Refusal(
+                        ConfigurationRefusal(
                             f"it shows a repository that cannot change its type: {message}", hint
                         ),
                     )
                     for ref in shown
                 )
 
-    def _uses(self, desired: DesiredState, found: dict[Ref, Refusal]) -> Iterator[Use]:
+    def _uses(
+        self, desired: DesiredState, found: dict[Ref, ConfigurationRefusal]
+    ) -> Iterator[PluginUse]:
         """Of everything declared; what has no usable plugin is refused."""
         for repository in desired.repositories.values():
             try:
@@ -145,11 +147,11 @@ class _Inquiry:
                 found[publication.meta.ref] = _refusal(error)
         yield from publisher_uses(usable, self._registry)
 
-    def _asked(self, use: Use, one: Configured) -> Refusal | None:
+    def _asked(self, use: PluginUse, one: ConfiguredUse) -> ConfigurationRefusal | None:
         """What the plugin says of one place where it is used."""
         cls: Any = use.plugin.cls
         state = self._actual.repositories.get(use.repository)
-        pads = ScratchpadSession(
+        scratchpads = ScratchpadSession(
             partial(self._reader.scratchpad, state.id) if state else no_scratchpads
         )
         place = self._places.temporary(use.repository, use.owner)
@@ -157,7 +159,11 @@ class _Inquiry:
         try:
             with self._watch(f"{call} for {one.ref}") as alive:
                 conduit = ValidationConduit(
-                    pads, owner_of(use.plugin), one.options, partial(self._counts, state), alive
+                    scratchpads,
+                    owner_of(use.plugin),
+                    one.options,
+                    partial(self._counts, state),
+                    alive,
                 )
                 try:
                     with plugin_faults(call):
@@ -171,10 +177,10 @@ class _Inquiry:
 
     @staticmethod
     def _verdict(
-        plugin: Any, place: Any, one: Configured, conduit: ValidationConduit, judged: Plugin
-    ) -> Refusal | None:
+        plugin: Any, place: Any, one: ConfiguredUse, conduit: ValidationConduit, judged: Plugin
+    ) -> ConfigurationRefusal | None:
         try:
-            if unfinished(plugin.validate_config(place, one.config, conduit)):
+            if is_unawaited(plugin.validate_config(place, one.config, conduit)):
                 raise PluginFault(
                     "`validate_config` is `async`, and would never run",
                     hint="write `def validate_config`",
@@ -191,5 +197,5 @@ class _Inquiry:
         return self._reader.counts(state.id, state.number) if state else {}
 
 
-def _refusal(error: ReconcilerError | OptionFault, begin: str = "") -> Refusal:
-    return Refusal(begin + error_message(error), error_hint(error) or _HINT)
+def _refusal(error: ReconcilerError | OptionFault, begin: str = "") -> ConfigurationRefusal:
+    return ConfigurationRefusal(begin + error_message(error), error_hint(error) or _HINT)

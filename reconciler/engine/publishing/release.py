@@ -22,7 +22,7 @@ from reconciler.engine.publishing.version_view import hidden
 from reconciler.engine.publishing.withheld import Judge, Judgement
 from reconciler.engine.publishing.withholding import withholding
 from reconciler.engine.run.checkpoints import Checkpoint, reached
-from reconciler.engine.run.lease import Held, leased
+from reconciler.engine.run.lease import HeldLease, leased
 from reconciler.engine.session.session import WritingSession
 from reconciler.errors import Conflict, GuardRefusal, StateFault
 from reconciler.model import (
@@ -149,7 +149,7 @@ def abandoned(
     return free, [text for text in left if text not in free]
 
 
-def _bring(session: WritingSession, seen: Target, held: Held, rules: Rules) -> str:
+def _bring(session: WritingSession, seen: Target, held: HeldLease, rules: Rules) -> str:
     """Under the lease. Where another run was here meanwhile, what it left is looked at anew, so
     that nothing goes back.
     """
@@ -191,7 +191,7 @@ def _bring(session: WritingSession, seen: Target, held: Held, rules: Rules) -> s
     return ", ".join(words + [f"exported to {path}" for path in shown])
 
 
-def _render(session: WritingSession, target: Target, held: Held) -> None:
+def _render(session: WritingSession, target: Target, held: HeldLease) -> None:
     """Render, complete, point. A complete publication of the same digest is only pointed to."""
     writer = session.writer
     last = writer.last_complete(target.current.id)

@@ -13,14 +13,14 @@ from typing import Any
 
 from reconciler.database import Entry, GzipPage, PublicationRecord, PublicationStage, Writer
 from reconciler.engine.plugin_calls.conduits import (
-    Closing,
-    NotedConduit,
-    Watch,
-    configuration_of,
+    CallScope,
+    CallWatch,
+    ScratchpadConduit,
+    call_configuration,
     plugin_faults,
     unwatched,
 )
-from reconciler.engine.plugin_calls.plugin_errors import unfinished
+from reconciler.engine.plugin_calls.plugin_errors import is_unawaited
 from reconciler.engine.plugin_calls.scratchpads import ScratchpadSession
 from reconciler.engine.publishing.version_view import VersionView, WithheldUnits
 from reconciler.engine.publishing.withheld import Judgement
@@ -53,7 +53,7 @@ def publish(
     judgement: Judgement,
     left_out: WithheldUnits,
     now: datetime,
-    watch: Watch = unwatched,
+    watch: CallWatch = unwatched,
 ) -> PublicationRecord:
     """Render `version` and complete the publication, with what the publisher noted; the pointer is
     not moved.
@@ -65,7 +65,7 @@ def publish(
     """
     before, same = rendered
     call = f"publisher `{plugin.id}` of {publication.meta.ref}"
-    pads = ScratchpadSession(partial(writer.scratchpad, repository_id))
+    scratchpads = ScratchpadSession(partial(writer.scratchpad, repository_id))
     edition = VersionView(writer, repository_id, before if same else None, version, left_out)
     stage = writer.publish(
         publication_id,
@@ -82,9 +82,9 @@ def publish(
                     stage,
                     edition,
                     publication,
-                    configuration_of(publication.config, plugin),
+                    call_configuration(publication.config, plugin),
                     place,
-                    pads,
+                    scratchpads,
                     alive,
                 ),
                 plugin,
@@ -95,7 +95,9 @@ def publish(
                 judgement.judged,
                 {digest: one.reason for digest, one in (judgement.units or {}).items()},
             )
-            record = stage.complete({repository_id: pads.written}, {repository_id: pads.seen})
+            record = stage.complete(
+                {repository_id: scratchpads.written}, {repository_id: scratchpads.seen}
+            )
         except PluginFault as fault:
             raise PluginFault(f"{call}: {fault}", hint=fault.hint) from fault
     except BaseException:
@@ -109,7 +111,7 @@ def _render(conduit: Conduit, plugin: Plugin, call: str) -> None:
     assert plugin.cls is not None
     with plugin_faults(call):
         try:
-            if unfinished(plugin.cls().publish(conduit, conduit.config)):
+            if is_unawaited(plugin.cls().publish(conduit, conduit.config)):
                 raise PluginFault(
                     "`publish` is `async`, or a generator, and would never run",
                     hint="write `def publish`, without `yield`",
@@ -119,7 +121,7 @@ def _render(conduit: Conduit, plugin: Plugin, call: str) -> None:
         conduit.finish()
 
 
-class Conduit(NotedConduit):
+class Conduit(ScratchpadConduit):
     """Implements `reconciler.plugin.PublishConduit` for one publication."""
 
     conduit = "PublishConduit"
@@ -131,10 +133,10 @@ class Conduit(NotedConduit):
         publication: Publication,
         config: PluginCallConfiguration,
         place: RepositoryInfo,
-        pads: ScratchpadSession,
+        scratchpads: ScratchpadSession,
         alive: Callable[[], None],
     ) -> None:
-        super().__init__(pads, f"publisher:{publication.publisher}", alive)
+        super().__init__(scratchpads, f"publisher:{publication.publisher}", alive)
         self._stage = stage
         self._edition = edition
         self._options = publication.options
@@ -230,7 +232,7 @@ class Conduit(NotedConduit):
         reached(Checkpoint.PAGE_RENDERED)
 
 
-class Output(Closing):
+class Output(CallScope):
     """Collects the files of one group; implements `reconciler.plugin.GroupOutput`. `sizes`: of the
     artifacts that it may show, by sha256.
     """

@@ -14,10 +14,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from reconciler.database import Reader, SourcedUnit, WithheldUnit
-from reconciler.engine.plugin_calls.conduits import Watch, plugin_faults, unwatched
+from reconciler.engine.plugin_calls.conduits import CallWatch, plugin_faults, unwatched
 from reconciler.engine.sources.members import declared
 from reconciler.engine.sources.selection import Selection, moment
-from reconciler.engine.transfer.metadata_recovery import kept
+from reconciler.engine.transfer.metadata_recovery import stored_bytes_reader
 from reconciler.model import (
     ActualPublication,
     DesiredState,
@@ -84,7 +84,7 @@ class Judge:
         desired: DesiredState,
         publication: Publication,
         now: datetime,
-        watch: Watch = unwatched,
+        watch: CallWatch = unwatched,
     ) -> None:
         self._reader = reader
         self._store = store
@@ -245,7 +245,7 @@ class Judge:
     def _recalled(self, one: SourcedUnit, ways: Mapping[bool, _Way]) -> Unit:
         selection, unit = ways[True].selection, declared(one.unit)
         return (
-            selection.recalled(unit, kept(self._store, unit.artifacts))
+            selection.recalled(unit, stored_bytes_reader(self._store, unit.artifacts))
             if selection.recalls(unit.type)
             else unit
         )

@@ -23,7 +23,7 @@ STEP = 0.25
 Answer = TypeVar("Answer")
 
 
-class Held:
+class HeldLease:
     """A lease as its holder sees it. Threads cannot be cancelled: they ask `check` before each step
     that others see.
     """
@@ -55,14 +55,16 @@ class Held:
 
 
 @asynccontextmanager
-async def leased(writer: Writer, name: str, clock: Callable[[], datetime]) -> AsyncIterator[Held]:
+async def leased(
+    writer: Writer, name: str, clock: Callable[[], datetime]
+) -> AsyncIterator[HeldLease]:
     """Hold the lease `name`. Raises LeaseHeld, naming who has it; also out of the block, which is
     cancelled when the lease is lost.
     """
     lease = await asyncio.to_thread(writer.acquire, name, ttl_seconds=TTL, now=clock())
     try:
         reached(Checkpoint.LEASE_TAKEN)
-        held = Held(writer, lease, clock)
+        held = HeldLease(writer, lease, clock)
         async with task_group() as tasks:
             beating = tasks.create_task(held.beat())
             try:
@@ -76,7 +78,7 @@ async def leased(writer: Writer, name: str, clock: Callable[[], datetime]) -> As
     await asyncio.to_thread(writer.release, lease)
 
 
-async def patiently(call: Callable[[], Awaitable[Answer]]) -> Answer:
+async def wait_for_lease(call: Callable[[], Awaitable[Answer]]) -> Answer:
     """What `call` returns, once whoever holds a lease that it wants has had time to finish. Raises
     LeaseHeld when that one takes too long.
     """

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Protocol
 
 
-class Task(Protocol):
+class ProgressTask(Protocol):
     """One piece of work that a user waits for."""
 
     def expect(self, units: int, size: int) -> None:
@@ -22,7 +22,7 @@ class Task(Protocol):
 
 
 class Progress(Protocol):
-    def task(self, title: str, noun: str) -> Task:
+    def task(self, title: str, noun: str) -> ProgressTask:
         """Begin to show a piece of work. `noun`: what is counted."""
         ...
 
@@ -38,8 +38,8 @@ class SilentTask:
         pass
 
 
-class Silent:
+class SilentProgress:
     """Nobody watches."""
 
-    def task(self, title: str, noun: str) -> Task:
+    def task(self, title: str, noun: str) -> ProgressTask:
         return SilentTask()

@@ -12,7 +12,7 @@ from reconciler.model import Fault, Ref
 Faults = Mapping[Ref, Sequence[Fault]]
 
 
-def unusable(faults: Faults, ref: Ref) -> Temporary | None:
+def unusable_error(faults: Faults, ref: Ref) -> Temporary | None:
     """Why, as an error; None where nothing is wrong with it. It is temporary: nothing that was
     recorded is lost.
     """

@@ -10,9 +10,9 @@ from typing import Any
 
 from reconciler.database import Reader, Writer
 from reconciler.engine.plugin_calls.call_timeouts import CallLimits, CallTimeouts
-from reconciler.engine.plugin_calls.conduits import Watch, unwatched
+from reconciler.engine.plugin_calls.conduits import CallWatch, unwatched
 from reconciler.engine.plugin_calls.workdirs import Workdirs
-from reconciler.engine.run.progress import Progress, Silent
+from reconciler.engine.run.progress import Progress, SilentProgress
 from reconciler.engine.transfer.artifact_fetcher import InFlight
 from reconciler.engine.transfer.measurements import Measurements
 from reconciler.engine.transfer.remotes import Remotes
@@ -41,9 +41,9 @@ class Session:
     measurements: Measurements
     clock: Callable[[], datetime]
     now: datetime
-    progress: Progress = field(default_factory=Silent)
+    progress: Progress = field(default_factory=SilentProgress)
     call_timeouts: CallTimeouts = field(default_factory=lambda: CallTimeouts(CallLimits()))
-    watch: Watch = unwatched
+    watch: CallWatch = unwatched
     in_thread: Callable[..., Awaitable[Any]] = asyncio.to_thread
     in_flight: InFlight = field(default_factory=InFlight)
 

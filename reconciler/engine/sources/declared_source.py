@@ -19,8 +19,8 @@ from typing import Any
 
 import msgspec
 
-from reconciler.engine.plugin_calls.importer_calls import SourceCall, usable_validator
-from reconciler.engine.plugin_calls.plugin_errors import error_message, sanitize, unfinished
+from reconciler.engine.plugin_calls.importer_calls import SourceCall, is_usable_validator
+from reconciler.engine.plugin_calls.plugin_errors import error_message, is_unawaited, sanitize
 from reconciler.engine.run.task_groups import task_group
 from reconciler.engine.sources.batches import BATCH, HELD, LARGEST, BatchSizer, bounded
 from reconciler.engine.sources.remote_source import RemoteSource
@@ -60,7 +60,7 @@ class DeclaredSource(RemoteSource):
             await self._stay()
         else:
             await self._bring(call, found)
-        if call.said_incomplete:
+        if call.is_incomplete:
             self._lose_sight()
             if self._findings.troubles == troubles:
                 self._fail(
@@ -131,7 +131,9 @@ class DeclaredSource(RemoteSource):
         """
         known = await self._known_source() if prepare is not None else None
         try:
-            async with self._resolution.session.call_timeouts.call(self._resolution.call("declare")) as clock:
+            async with self._resolution.session.call_timeouts.call(
+                self._resolution.call("declare")
+            ) as clock:
                 call = SourceCall(self._desk, clock, known, taken=self._is_taken, declaring=True)
                 try:
                     async with _groups(self._resolution.importer().declare(call)) as groups:
@@ -152,13 +154,13 @@ class DeclaredSource(RemoteSource):
                     call.forget_pages()
                     raise
                 finally:
-                    self._partial = self._partial or call.said_incomplete
+                    self._partial = self._partial or call.is_incomplete
                     call.close()
         except NotCached:
             raise
         except Exception as error:  # a plugin may raise anything; whatever it is, nothing of this source is removed
             raise SourceFailure(error) from error
-        return call, call.said_unchanged and not names
+        return call, call.is_unchanged and not names
 
     def _is_taken(self, name: str) -> bool:
         if self._waits(name):  # what depends on it is not known either: nothing leaves
@@ -293,7 +295,7 @@ class DeclaredSource(RemoteSource):
                     return self._as_it_was(call, group)
                 found = _units(units, name)
                 if (
-                    call.said_unchanged and not found
+                    call.is_unchanged and not found
                 ):  # nothing to say, after hearing that nothing changed: that is no absence
                     return self._as_it_was(call, group)
             validator = group.validator or call.validator or otherwise
@@ -318,7 +320,7 @@ class DeclaredSource(RemoteSource):
                 call.close()
 
     def _as_it_was(self, call: SourceCall, group: Group) -> SourceResponse:
-        if not call.said_unchanged:
+        if not call.is_unchanged:
             raise PluginFault(
                 "`read` returns UNCHANGED without having been told so by `call.unchanged`"
             )
@@ -327,7 +329,7 @@ class DeclaredSource(RemoteSource):
 
 def _units(answer: Iterable[Unit], group: str) -> Sequence[Unit]:
     """Raises PluginFault where `read` returned something else than units."""
-    unfinished(answer)
+    is_unawaited(answer)
     found: Any = list(islice(answer, LARGEST + 1)) if isinstance(answer, Iterable) else None
     strangers = [answer] if found is None else [one for one in found if not isinstance(one, Unit)]
     if strangers:
@@ -344,7 +346,7 @@ def _units(answer: Iterable[Unit], group: str) -> Sequence[Unit]:
 async def _groups(answer: Any) -> AsyncIterator[AsyncIterator[Any]]:
     """What `declare` yields, ended with the block: nothing of it may run once its call is closed."""
     if not isinstance(answer, AsyncIterator):
-        unfinished(answer)
+        is_unawaited(answer)
         raise PluginFault(
             f"`declare` is an async generator: it gives {type(answer).__name__}",
             hint="`async def declare`, and `yield` within",
@@ -357,7 +359,7 @@ async def _groups(answer: Any) -> AsyncIterator[AsyncIterator[Any]]:
 
 
 def _check_unchanged(call: SourceCall, names: set[str]) -> None:
-    if names or not call.said_unchanged:
+    if names or not call.is_unchanged:
         raise PluginFault(
             "`declare` yields UNCHANGED without having been told so by `call.unchanged`, or after a"
             " group",
@@ -374,7 +376,7 @@ def _check_group(group: Any, names: set[str]) -> None:
             f"`declare` yields a group under the unusable name {group.name!r:.80}",
             hint="1 to 1,024 printable characters",
         )
-    if group.validator is not None and not usable_validator(group.validator):
+    if group.validator is not None and not is_usable_validator(group.validator):
         raise PluginFault(
             f"the group `{group.name}` has an unusable validator: {group.validator!r:.80}",
             hint="a text of up to 4,096 characters",

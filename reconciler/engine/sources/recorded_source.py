@@ -10,7 +10,11 @@ from typing import Any
 
 from reconciler.database import Reader
 from reconciler.engine.plugin_calls.call_timeouts import CallTimer
-from reconciler.engine.plugin_calls.importer_calls import SourceContext, UpstreamCall, kept_out
+from reconciler.engine.plugin_calls.importer_calls import (
+    SourceContext,
+    UpstreamCall,
+    checked_refusal,
+)
 from reconciler.engine.sources.batches import BatchSizer, bounded
 from reconciler.engine.sources.members import declared
 from reconciler.engine.sources.remote_source import RemoteSource
@@ -92,7 +96,7 @@ class RecordingConduit(UpstreamCall):
 
     def refuse(self, group: str, key: str, reason: str) -> None:
         self._check_open()
-        self._record(group).kept_out.append(kept_out(key, reason))
+        self._record(group).kept_out.append(checked_refusal(key, reason))
 
     def _record(self, group: str) -> Record:
         if not usable_name(group):
@@ -136,7 +140,7 @@ class RecordedSource(RemoteSource):
     async def _resolve(self) -> str | None:
         call, records = await self._record()
         await self._load_committed()
-        if call.said_unchanged and not records:
+        if call.is_unchanged and not records:
             await self._stay()
             return call.validator
         names = {name for name in records if self._may_have(name)} | {
@@ -156,7 +160,9 @@ class RecordedSource(RemoteSource):
         known = await self._known_source()
         held = Held(self._resolution.reader, self._actual, self._source.id)
         try:
-            async with self._resolution.session.call_timeouts.call(self._resolution.call("sync")) as clock:
+            async with self._resolution.session.call_timeouts.call(
+                self._resolution.call("sync")
+            ) as clock:
                 conduit = RecordingConduit(self._desk, clock, known, held)
                 try:
                     await self._resolution.importer().sync(conduit, self._desk.config)

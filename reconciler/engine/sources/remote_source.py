@@ -50,7 +50,7 @@ class RemoteSource(SourceResolver):
             resolution.session.workdirs.temporary(
                 resolution.repository.meta.name, resolution.owner
             ),
-            resolution.findings.pads,
+            resolution.findings.scratchpads,
             resolution.owner,
         )
 

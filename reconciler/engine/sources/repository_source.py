@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from reconciler.database import Reader
-from reconciler.engine.plugin_calls.conduits import Closing, NotedConduit
+from reconciler.engine.plugin_calls.conduits import CallScope, ScratchpadConduit
 from reconciler.engine.plugin_calls.workdirs import TemporaryWorkdir
 from reconciler.engine.sources.batches import BATCH, BatchSizer
 from reconciler.engine.sources.members import declared
@@ -20,7 +20,7 @@ from reconciler.engine.sources.selection import Selection
 from reconciler.engine.sources.source_failures import SourceFailure
 from reconciler.engine.sources.source_resolver import RepositoryResolution, SourceResolver
 from reconciler.engine.sources.source_responses import SourceResponse
-from reconciler.engine.transfer.metadata_recovery import kept
+from reconciler.engine.transfer.metadata_recovery import stored_bytes_reader
 from reconciler.errors import PluginFault, StateFault
 from reconciler.model import (
     EMPTY_VERSION,
@@ -110,7 +110,7 @@ class Promoted:
         return sorted(found, key=lambda unit: (unit.type, unit.key))
 
 
-class Lent(Closing):
+class Lent(CallScope):
     """What is copied from, for as long as a call lasts."""
 
     conduit = "CopyConduit"
@@ -127,7 +127,7 @@ class Lent(Closing):
         return self._promoted.units(group)
 
 
-class CopyingConduit(NotedConduit):
+class CopyingConduit(ScratchpadConduit):
     """Implements `reconciler.plugin.CopyConduit` for one group."""
 
     conduit = "CopyConduit"
@@ -139,7 +139,7 @@ class CopyingConduit(NotedConduit):
         promoted: Promoted,
         place: TemporaryWorkdir,
     ) -> None:
-        super().__init__(resolution.findings.pads, resolution.owner)
+        super().__init__(resolution.findings.scratchpads, resolution.owner)
         self._resolution = resolution
         self._source = source
         self._lent = Lent(promoted)
@@ -233,8 +233,8 @@ class RepositorySource(SourceResolver):
         since = await self._since(known) if promoted.recorded else None
         digests = await asyncio.to_thread(promoted.digests, since)
         held = {name for name, one in digests.items() if one is not None}
-        kept = set() if since is None else self._committed.keys() - digests.keys()
-        mine = {name for name in held | kept if self._may_have(name)}
+        stored_bytes_reader = set() if since is None else self._committed.keys() - digests.keys()
+        mine = {name for name in held | stored_bytes_reader if self._may_have(name)}
         self._waiting.update(name for name in held if self._waits(name))
         self._own(mine)
         changed = [name for name in sorted(mine & held) if self._known(name) != str(digests[name])]
@@ -350,7 +350,9 @@ class RepositorySource(SourceResolver):
         store = self._resolution.session.store
         with self._resolution.session.watch(self._resolution.call("recall")):
             found = [
-                self._selection.recalled(declared(unit), kept(store, unit.artifacts, missing))
+                self._selection.recalled(
+                    declared(unit), stored_bytes_reader(store, unit.artifacts, missing)
+                )
                 for unit in units
             ]
         return found, not missing

@@ -71,7 +71,7 @@ def asking(session: Session, repository: Repository, actual: ActualState) -> Rep
     """Nothing is found out yet."""
     plugin = session.registry.importer(repository.type)
     state = actual.repositories.get(repository.meta.name)
-    pads = ScratchpadSession(
+    scratchpads = ScratchpadSession(
         partial(session.reader.scratchpad, state.id) if state else no_scratchpads
     )
     return RepositoryResolution(
@@ -79,7 +79,7 @@ def asking(session: Session, repository: Repository, actual: ActualState) -> Rep
         plugin,
         repository,
         state,
-        Findings(pads),
+        Findings(scratchpads),
         session.progress.task(f"reading {repository.meta.name}", "groups"),
     )
 
@@ -107,7 +107,7 @@ def _changes(resolution: RepositoryResolution) -> ContentChanges:
         one for one in findings.absent if one.group not in findings.owned
     ]
     spool, counts = findings.spool.close()
-    noted = {} if failures or findings.unknown else findings.pads.written
+    noted = {} if failures or findings.unknown else findings.scratchpads.written
     return ContentChanges(
         spool=spool,
         counts=counts,
@@ -119,7 +119,7 @@ def _changes(resolution: RepositoryResolution) -> ContentChanges:
         plural=resolution.session.registry.content_type(_types(resolution.plugin)[0]).plural,
         buckets=resolution.importer_class.shared_groups,
         scratchpads=noted,
-        seen=findings.pads.seen if noted else {},
+        seen=findings.scratchpads.seen if noted else {},
     )
 
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
-from reconciler.engine.plugin_calls.plugin_errors import sanitize, unfinished
+from reconciler.engine.plugin_calls.plugin_errors import is_unawaited, sanitize
 from reconciler.errors import PluginFault
 from reconciler.model import (
     Digest,
@@ -149,7 +149,7 @@ class Selection:
             method = f"`trace` of `{type.id}`"
             listed = (
                 None
-                if unfinished(chains) or not isinstance(chains, Iterable)
+                if is_unawaited(chains) or not isinstance(chains, Iterable)
                 else list(islice(chains, len(told_of) + 1))
             )
             if listed is None or len(listed) != len(told_of):
@@ -197,7 +197,7 @@ class Selection:
         decided: Any = self._types[type].select(
             group, units, self._options, self._filters, self.now
         )
-        if unfinished(decided) or not isinstance(decided, Iterable):
+        if is_unawaited(decided) or not isinstance(decided, Iterable):
             raise PluginFault(
                 f"`select` of `{type}` returns decisions, not {decided.__class__.__name__}"
             )
@@ -239,7 +239,7 @@ class Selection:
 def _steps(steps: Any, method: str, about: str) -> list[Step]:
     found = (
         None
-        if unfinished(steps) or not isinstance(steps, Iterable)
+        if is_unawaited(steps) or not isinstance(steps, Iterable)
         else list(islice(steps, MOST_STEPS))
     )
     if found is None or not all(

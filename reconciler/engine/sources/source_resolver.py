@@ -16,7 +16,7 @@ from functools import cached_property
 
 from reconciler.database import CommittedGroup, CommittedSource, Reader
 from reconciler.engine.plugin_calls.scratchpads import ScratchpadSession
-from reconciler.engine.run.progress import Task
+from reconciler.engine.run.progress import ProgressTask
 from reconciler.engine.session.session import Session
 from reconciler.engine.sources.batches import BatchSizer
 from reconciler.engine.sources.group_comparison import GroupComparison
@@ -63,7 +63,7 @@ class Findings:
     those that it is committed to own.
     """
 
-    pads: ScratchpadSession
+    scratchpads: ScratchpadSession
     spool: SpoolWriter = field(default_factory=SpoolWriter)
     failures: list[Failure] = field(default_factory=list)
     absent: list[Failure] = field(default_factory=list)  # asked for by name, and never known there
@@ -90,7 +90,7 @@ class RepositoryResolution:
     repository: Repository
     actual: ActualRepository | None
     findings: Findings
-    task: Task
+    task: ProgressTask
 
     @property
     def reader(self) -> Reader:

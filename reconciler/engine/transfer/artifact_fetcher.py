@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from reconciler.database import ArtifactOrigin
-from reconciler.engine.plugin_calls.conduits import Watch, plugin_faults, unwatched
+from reconciler.engine.plugin_calls.conduits import CallWatch, plugin_faults, unwatched
 from reconciler.engine.run.checkpoints import Checkpoint, reached
 from reconciler.errors import DigestMismatch, Malformed, PluginFault, StateFault
 from reconciler.model import Artifact, Digest, Unit, stored_unit
@@ -37,7 +37,7 @@ class SourceAccess:
     retries: int
     later: bool = False
 
-    def leaves(self, artifact: Artifact) -> bool:
+    def stays_upstream(self, artifact: Artifact) -> bool:
         """Does the artifact stay upstream for now? Only one of which everything is known that a
         server has to say of it.
         """
@@ -65,12 +65,12 @@ class InFlight:
             arrived.set()
 
 
-class Downloaded(Protocol):
+class LocalFiles(Protocol):
     """Files that are here already, by digest."""
 
     def file(self, digest: Digest) -> Path | None: ...
 
-    def belied(self, remote: str, url: str) -> None:
+    def forget_measurement(self, remote: str, url: str) -> None:
         """The bytes that `remote` has under `url` are others than it was believed to have."""
         ...
 
@@ -96,20 +96,20 @@ class ArtifactFetcher:
         registry: Registry,
         sources: Mapping[str, SourceAccess],
         in_flight: InFlight,
-        here: Downloaded,
+        here: LocalFiles,
         progress: Callable[[int], None],
-        watch: Watch = unwatched,
+        watch: CallWatch = unwatched,
     ) -> None:
         self._store = store
         self._registry = registry
         self._sources = sources
         self._in_flight = in_flight
-        self._here = here
+        self._local_files = here
         self._progress = progress
         self._watch = watch
         self._kept: dict[Digest, int] = {}  # in this run: many units share one metadata file
 
-    def at_once(
+    def already_available(
         self, source: str, line: ChangeLine, recorded: frozenset[Digest]
     ) -> FetchResult | None:
         """The answer of `bring` where nothing has to be done for it, else None."""
@@ -119,12 +119,16 @@ class ArtifactFetcher:
             digest = Digest.parse(artifact.sha256)
             if digest in recorded:
                 continue
-            if access is None or not access.leaves(artifact) or self._here.file(digest) is not None:
+            if (
+                access is None
+                or not access.stays_upstream(artifact)
+                or self._local_files.file(digest) is not None
+            ):
                 return None
             brought.origins[digest] = ArtifactOrigin(access.remote, artifact.url)
         return brought
 
-    async def bring(
+    async def fetch(
         self, source: str, line: ChangeLine, recorded: frozenset[Digest]
     ) -> FetchResult:
         """Every artifact of the unit. `recorded`: those that need nothing. Raises what the first
@@ -138,7 +142,11 @@ class ArtifactFetcher:
             digest = Digest.parse(artifact.sha256)
             if digest in recorded:
                 continue
-            if access is not None and access.leaves(artifact) and self._here.file(digest) is None:
+            if (
+                access is not None
+                and access.stays_upstream(artifact)
+                and self._local_files.file(digest) is None
+            ):
                 brought.origins[digest] = ArtifactOrigin(access.remote, artifact.url)
                 continue
             async with self._in_flight.alone(digest):
@@ -162,7 +170,7 @@ class ArtifactFetcher:
         ):  # left by a run that died
             size = self._store.size(digest)
             self._progress(artifact.size or 0)
-        elif (here := self._here.file(digest)) is not None:
+        elif (here := self._local_files.file(digest)) is not None:
             size = await asyncio.to_thread(self._taken, here, digest)
             self._progress(size)
         elif artifact.within and (size := await self._extracted(line, artifact, digest)):
@@ -190,7 +198,7 @@ class ArtifactFetcher:
                 progress=self._progress,
             )
         except (DigestMismatch, Malformed):
-            self._here.belied(access.remote, artifact.url)
+            self._local_files.forget_measurement(access.remote, artifact.url)
             raise
 
     def _taken(self, path: Path, digest: Digest) -> int:

@@ -54,7 +54,7 @@ class Measurements:
         """The bytes, where they were downloaded to be measured."""
         return self._files.get(digest)
 
-    def belied(self, remote: str, url: str) -> None:
+    def forget_measurement(self, remote: str, url: str) -> None:
         """A measure turned out wrong: the next plan measures anew."""
         if remote in self._measures:
             self._measures[remote].drop(url)

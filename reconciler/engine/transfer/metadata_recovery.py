@@ -8,13 +8,13 @@ from reconciler.errors import StateFault
 from reconciler.model import Artifact, Digest, StoredArtifact
 from reconciler.store import Store
 
-Read = Callable[[str], bytes | None]
+ArtifactReader = Callable[[str], bytes | None]
 """The bytes of an artifact by its path, None where they are not here."""
 
 
-def kept(
+def stored_bytes_reader(
     store: Store, artifacts: Iterable[Artifact | StoredArtifact], missing: list[str] | None = None
-) -> Read:
+) -> ArtifactReader:
     """Out of the store: what was left upstream is not here. `missing`: where paths go that were
     asked for and are not.
     """

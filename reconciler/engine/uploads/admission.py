@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from reconciler.engine.sources.members import declared
 from reconciler.engine.sources.selection import Selection
-from reconciler.engine.transfer.metadata_recovery import Read, kept
+from reconciler.engine.transfer.metadata_recovery import ArtifactReader, stored_bytes_reader
 from reconciler.errors import Denied
 from reconciler.model import StoredUnit, Unit
 from reconciler.plugin import ContentType, UploadedFile
@@ -39,7 +39,7 @@ def denial(
     ]
     names = {(unit.type, unit.key) for unit in arriving}
     others = [
-        filters.recalled(declared(one), kept(store, one.artifacts))
+        filters.recalled(declared(one), stored_bytes_reader(store, one.artifacts))
         for one in beside
         if (one.type, one.key) not in names
     ]
@@ -56,7 +56,7 @@ def _denial(
     return None
 
 
-def _sent(unit: Unit, file: UploadedFile, content_type: type[ContentType]) -> Read:
+def _sent(unit: Unit, file: UploadedFile, content_type: type[ContentType]) -> ArtifactReader:
     """The bytes of what is not stored yet: the file's own, and what can be taken out of them."""
     artifacts = {one.path: one for one in unit.artifacts}
 

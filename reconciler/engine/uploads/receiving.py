@@ -20,12 +20,12 @@ from random import random
 from typing import Any
 
 from reconciler.database import CommittedGroup, StagedGroup, StagedMember, Writer
-from reconciler.engine.plugin_calls.conduits import NotedConduit, plugin_faults
-from reconciler.engine.plugin_calls.plugin_errors import error_hint, error_message, unfinished
+from reconciler.engine.plugin_calls.conduits import ScratchpadConduit, plugin_faults
+from reconciler.engine.plugin_calls.plugin_errors import error_hint, error_message, is_unawaited
 from reconciler.engine.plugin_calls.scratchpads import ScratchpadSession
 from reconciler.engine.publishing.release import Rules, serve_version
-from reconciler.engine.run.lease import PATIENCE, STEP, patiently
-from reconciler.engine.session.disabled_plugins import Faults, unusable
+from reconciler.engine.run.lease import PATIENCE, STEP, wait_for_lease
+from reconciler.engine.session.disabled_plugins import Faults, unusable_error
 from reconciler.engine.session.session import WritingSession
 from reconciler.engine.sources.selection import Selection
 from reconciler.engine.sources.source_responses import BY_SOURCE, GONE
@@ -89,7 +89,7 @@ class UploadResult:
     delayed: tuple[str, ...] = ()
 
 
-class ByHand(NotedConduit):
+class ByHand(ScratchpadConduit):
     """What conduits of uploads and removals have in common; implements most of
     `reconciler.plugin.UploadConduit` for one call.
     """
@@ -97,12 +97,12 @@ class ByHand(NotedConduit):
     def __init__(
         self,
         hand: UploadTarget,
-        pads: ScratchpadSession,
+        scratchpads: ScratchpadSession,
         owner: str,
         info: RepositoryInfo,
         received_at: datetime,
     ) -> None:
-        super().__init__(pads, owner)
+        super().__init__(scratchpads, owner)
         self._hand = hand
         self._info = info
         self._received_at = received_at
@@ -160,7 +160,7 @@ class ReceivingConduit(ByHand):
     ) -> None:
         super().__init__(
             importers._hand,
-            importers._pads,
+            importers._scratchpads,
             f"publisher:{publication.publisher}",
             info,
             importers.received_at,
@@ -228,7 +228,7 @@ class UploadedBytes:
     def file(self, digest: Digest) -> Path | None:
         return self.uploaded.path if digest.hex == self.uploaded.sha256 else None
 
-    def belied(self, remote: str, url: str) -> None:
+    def forget_measurement(self, remote: str, url: str) -> None:
         """Nothing was believed: the file itself was read."""
 
 
@@ -266,7 +266,7 @@ class Uploads:
         """
         target = self._desired.publications.get(publication)
         if target is None:
-            raise unusable(self._faults, Ref(Kind.PUBLICATION, publication)) or UsageFault(
+            raise unusable_error(self._faults, Ref(Kind.PUBLICATION, publication)) or UsageFault(
                 f"there is no publication `{publication}`"
             )
         cls: Any = self._session.registry.publisher(target.publisher).cls
@@ -329,12 +329,12 @@ class Uploads:
     ) -> UploadResult:
         session = self._session
         hand = self._hand(name, session.writer.actual_state())
-        pads, owner = (
+        scratchpads, owner = (
             ScratchpadSession(partial(session.writer.scratchpad, hand.actual.id)),
             f"importer:{hand.plugin.id}",
         )
         conduit = FileConduit(
-            hand, pads, owner, session.workdirs.persistent(name, owner), session.clock()
+            hand, scratchpads, owner, session.workdirs.persistent(name, owner), session.clock()
         )
         try:
             groups = changes(hand, conduit)
@@ -342,8 +342,8 @@ class Uploads:
             conduit.close()
         changed = [(group.name, line.key) for group in groups for line in group.lines]
         number = (
-            self._commit(hand, groups, pads, principal)
-            if changed or pads.written
+            self._commit(hand, groups, scratchpads, principal)
+            if changed or scratchpads.written
             else hand.actual.number
         )
         named = not hand.importer_class.shared_groups
@@ -356,7 +356,7 @@ class Uploads:
     def _hand(self, name: str, actual: ActualState) -> UploadTarget:
         repository, state = self._desired.repositories.get(name), actual.repositories.get(name)
         if repository is None or state is None:
-            fault = unusable(self._faults, Ref(Kind.REPOSITORY, name))
+            fault = unusable_error(self._faults, Ref(Kind.REPOSITORY, name))
             raise fault or UsageFault(
                 f"there is no repository `{name}`",
                 hint="`reconciler get repository` lists what there is",
@@ -390,7 +390,7 @@ class Uploads:
         if not placed:
             raise PluginFault(f"{call} made no unit of `{file.name}`")
         groups = [self._group(hand, name, members, file) for name, members in placed.items()]
-        bringer = ArtifactFetcher(
+        artifact_fetcher = ArtifactFetcher(
             self._session.store,
             self._session.registry,
             {},
@@ -399,7 +399,7 @@ class Uploads:
             lambda size: None,
             self._session.watch,
         )
-        asyncio.run(self._bring(bringer, hand, groups))
+        asyncio.run(self._bring(artifact_fetcher, hand, groups))
         return groups
 
     def _group(
@@ -469,14 +469,16 @@ class Uploads:
                 )
 
     async def _bring(
-        self, bringer: ArtifactFetcher, hand: UploadTarget, groups: Sequence[GroupChanges]
+        self, artifact_fetcher: ArtifactFetcher, hand: UploadTarget, groups: Sequence[GroupChanges]
     ) -> None:
         """Bytes, then rows that refer to them."""
         brought = FetchResult()
         for group in groups:
             for line in group.lines:
                 wanted = {Digest.parse(artifact.sha256) for artifact in line.artifacts}
-                one = await bringer.bring(UPLOAD, line, frozenset(hand.writer.stored(wanted)))
+                one = await artifact_fetcher.fetch(
+                    UPLOAD, line, frozenset(hand.writer.stored(wanted))
+                )
                 brought.sizes.update(one.sizes)
         if brought.sizes:
             self._session.store.sync()
@@ -514,7 +516,7 @@ class Uploads:
                 conduit, [unit for units in chosen.values() for unit in units]
             )
             leaving: list[Any] = (
-                list(islice(answer, MOST + 1)) if not unfinished(answer) else [None]
+                list(islice(answer, MOST + 1)) if not is_unawaited(answer) else [None]
             )
             if len(leaving) > MOST or not all(isinstance(unit, StoredUnit) for unit in leaving):
                 raise PluginFault(
@@ -530,7 +532,7 @@ class Uploads:
         self,
         hand: UploadTarget,
         groups: Sequence[GroupChanges],
-        pads: ScratchpadSession,
+        scratchpads: ScratchpadSession,
         principal: str,
     ) -> int:
         plugin = {"id": hand.plugin.id, "version": hand.plugin.distribution_version}
@@ -545,8 +547,8 @@ class Uploads:
                     {"principal": principal, "plugin": plugin},
                     {},
                     self._session.clock(),
-                    pads.written,
-                    pads.seen,
+                    scratchpads.written,
+                    scratchpads.seen,
                 ).number
             except Conflict as error:
                 raise Conflict(error.message, hint=error.hint, retry_after=1) from None
@@ -564,7 +566,7 @@ class Uploads:
                 continue
             change = ResourceChange(Action.NO_OP, Ref(Kind.PUBLICATION, publication.meta.name))
             try:
-                await patiently(partial(self._serve, publication, change))
+                await wait_for_lease(partial(self._serve, publication, change))
                 shown.append(f"/{publication.path}/")
             except (
                 ReconcilerError,
@@ -592,7 +594,7 @@ def _from_importer(
 
 def _by_group(placed: Iterable[Placed]) -> dict[str, list[Unit]]:
     groups: dict[str, list[Unit]] = {}
-    if unfinished(placed) or not isinstance(placed, Iterable):
+    if is_unawaited(placed) or not isinstance(placed, Iterable):
         raise PluginFault(f"an upload becomes (group, unit) pairs, not {type(placed).__name__}")
     for number, one in enumerate(placed):
         if number >= MOST:

@@ -11,7 +11,7 @@ from logging import Logger
 from types import CellType, FunctionType, ModuleType
 from typing import Any
 
-from reconciler.engine.plugin_calls.conduits import Closing
+from reconciler.engine.plugin_calls.conduits import CallScope
 
 Snapshot = Mapping[str, Mapping[str, str]]
 """By module: what is held there, by name, in a form that can be compared."""
@@ -50,7 +50,7 @@ def alive(classes: Iterable[type]) -> list[object]:
     somebody still holds it.
     """
     gc.collect()
-    kinds = set(_with_subclasses((Closing, *classes)))
+    kinds = set(_with_subclasses((CallScope, *classes)))
     return [object_ for object_ in gc.get_objects() if type(object_) in kinds]
 
 
