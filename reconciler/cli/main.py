@@ -27,15 +27,11 @@ from reconciler.cli import (
     upload,
     validate,
 )
+from reconciler.cli.command_log import CommandLog
 from reconciler.errors import ManifestFaults, ReconcilerError
 
-GARBAGE = (
-    100_000,
-    50,
-    100,
-    # a run makes many objects and few cycles: collecting at Python's default pace costs it a tenth of
-    # its CPU
-)
+# a run makes many objects and few cycles: at Python's default pace, collecting takes a tenth of it
+GARBAGE = (100_000, 50, 100)
 INTERRUPTED = 130  # what a shell reports of a process that was interrupted
 
 VERBS = (
@@ -55,8 +51,11 @@ VERBS = (
 )
 
 
-def tree(words: Sequence[str] = ()) -> typer.Typer:
-    """The commands; where `words` begin with one, that one alone: typer takes 6 ms to build each."""
+def tree(words: Sequence[str] = (), log: CommandLog | None = None) -> typer.Typer:
+    """Return the commands; only the one that `words` begin with, where they do: typer takes 6 ms to
+    build each. Commands log to `log`.
+    """
+    log = log or CommandLog()
     app = typer.Typer(
         name="reconciler",
         help="GitOps for package repositories: plan the difference, apply it, serve the result.",
@@ -70,18 +69,19 @@ def tree(words: Sequence[str] = ()) -> typer.Typer:
     for verb in asked or VERBS:
         summary = _first_sentence(verb.command.__doc__ or "")
         if hasattr(verb, "SUBCOMMANDS"):
-            app.add_typer(_group(verb), name=verb.NAME, short_help=summary)
+            app.add_typer(_group(verb, log), name=verb.NAME, short_help=summary)
         else:
-            app.command(name=verb.NAME, short_help=summary)(verb.command)
+            app.command(name=verb.NAME, short_help=summary)(log.wrap(verb.NAME, verb.command))
     return app
 
 
-def _group(verb: ModuleType) -> typer.Typer:
-    """A verb with commands of its own; alone it runs its `command`."""
+def _group(verb: ModuleType, log: CommandLog) -> typer.Typer:
+    """Return a verb with commands of its own; without one of them it runs its `command`."""
     group = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
-    group.callback()(verb.command)
+    group.callback()(log.wrap(verb.NAME, verb.command))
     for name, command in verb.SUBCOMMANDS.items():
-        group.command(name=name, short_help=_first_sentence(command.__doc__ or ""))(command)
+        summary = _first_sentence(command.__doc__ or "")
+        group.command(name=name, short_help=summary)(log.wrap(f"{verb.NAME} {name}", command))
     return group
 
 
@@ -114,9 +114,16 @@ def main() -> None:
 def run(words: list[str]) -> int:
     """Run one command and return its exit code."""
     gc.set_threshold(*GARBAGE)
-    words = words or ["--help"]
+    with CommandLog() as log:
+        code = _exit_code(words or ["--help"], log)
+        log.end(code)
+    return code
+
+
+def _exit_code(words: list[str], log: CommandLog) -> int:
+    """Run one command, print what it raises, and return its exit code."""
     try:
-        code = tree(words)(words, standalone_mode=False, prog_name="reconciler")
+        code = tree(words, log)(words, standalone_mode=False, prog_name="reconciler")
     except ManifestFaults as faults:
         output.faults(faults)
         return 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,6 +16,8 @@ from reconciler.manifest.references import link
 from reconciler.manifest.resources import Declaration, declaration
 from reconciler.model import DesiredState, Fault, Filter, Publication, Remote, Repository
 from reconciler.plugin.registry import Registry
+
+log = logging.getLogger(__name__)
 
 
 def read(
@@ -67,6 +70,7 @@ def _read_one(
     source: ManifestText, plugins: Plugins, declared: list[Declaration], faults: list[Fault]
 ) -> bool:
     """Was everything in this file understood well enough to know which names it declares?"""
+    log.debug("reading `%s`", source.name)
     understood = True
     try:
         for document in documents(source, faults):

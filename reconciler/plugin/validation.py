@@ -18,6 +18,7 @@ from typing import Any
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
+from reconciler.logs import include_package
 from reconciler.plugin.entry_points import Advertised
 from reconciler.plugin.foreign_calls import Unsound, run
 from reconciler.plugin.kinds import KINDS
@@ -68,6 +69,7 @@ def judge(advertised: Advertised, configs: Mapping[str, Mapping[str, Any]]) -> P
     plugin = Plugin(one.kind, one.name, one.distribution, one.version, one.origin)
     try:
         cls, config = _class_and_configuration(one)
+        include_package(cls.__module__.partition(".")[0])
         metadata = (
             None
             if one.kind == "content-type"

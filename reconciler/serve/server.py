@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import http.client
+import logging
+import os
 import signal
 import socket
 import sys
@@ -19,11 +21,12 @@ from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
+from reconciler import logs
 from reconciler.errors import UsageFault
 from reconciler.serve.application import Application
 
 BACKLOG = 1024
-LOGGING = {  # errors belong to stderr; stdout is for what a command was asked for
+LOGGING: dict[str, Any] = {  # errors belong to stderr; stdout is for what a command was asked for
     "formatters": {"line": {"format": "%(levelname)s: %(message)s"}},
     "handlers": {
         "stderr": {
@@ -44,6 +47,7 @@ LOGGING = {  # errors belong to stderr; stdout is for what a command was asked f
         },  # it warns of each broken form, and clients hear of that
     },
 }
+LOGGED = {"handlers": [], "level": "NOTSET", "propagate": True}  # what `reconciler.logs` set up
 ENDING = {signal.SIGTERM, signal.SIGINT}
 STOP_WITHIN = 25  # seconds that requests in flight have to finish after SIGTERM or SIGINT
 
@@ -65,7 +69,7 @@ def serve(
     """
     with _claimed(host, port) as claim:
         _Server(build, host, claim.getsockname()[1], workers, on_ready).serve(
-            target_loader=partial(_built, build), wrap_loader=False
+            target_loader=partial(_built, build, logs.current()), wrap_loader=False
         )
 
 
@@ -91,7 +95,7 @@ class _Server(Granian):  # type: ignore[misc, valid-type]  # granian picks its c
             websockets=False,
             backlog=BACKLOG,
             log_level=LogLevels.warning,
-            log_dictconfig=LOGGING,
+            log_dictconfig=_logging(),
             log_access=False,
             respawn_failed_workers=True,
             workers_kill_timeout=STOP_WITHIN,
@@ -133,8 +137,20 @@ def _ending_held_back() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _built(build: Callable[[], Application]) -> Application:
-    """In a new worker: until it handles SIGTERM in peace, SIGTERM ends it."""
+def _logging() -> dict[str, Any]:
+    """Return granian's logging; configured logging takes our own records."""
+    if logs.current() is None:
+        return LOGGING
+    return {**LOGGING, "loggers": {**LOGGING["loggers"], "reconciler.serve": LOGGED}}
+
+
+def _built(build: Callable[[], Application], log: logs.LogSettings | None = None) -> Application:
+    """Build the application in a new worker: until it handles SIGTERM in peace, SIGTERM ends it.
+    `log`: the logging of the process that serves, which a worker that was not forked lacks.
+    """
+    if log is not None:
+        logs.configure(log.level, json=log.json)
+    logging.getLogger(__name__).info("worker process %d starts", os.getpid())
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
     return build()

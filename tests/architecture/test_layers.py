@@ -8,12 +8,13 @@ import pytest
 
 from tests.support.source import PLUGINS, Module, modules, resolved, room_of
 
-GROUND = frozenset({"errors", "model"})
+GROUND = frozenset({"errors", "logs", "model"})
 ROOMS = frozenset({"database", "plan", "plugin", "remote", "store"})
 KNOWS: Mapping[str, frozenset[str]] = {
     "": frozenset(),
     "errors": frozenset({"model"}),  # for type checkers: a fault has a place
     "model": frozenset({"errors"}),
+    "logs": frozenset({"model", "remote"}),  # `remote` for the redaction of secrets alone
     **dict.fromkeys(ROOMS, GROUND),
     "scaffold": frozenset({"errors"}),
     "manifest": GROUND | {"plugin"},
@@ -69,6 +70,10 @@ def test_errors_knows_nothing_at_run_time() -> None:
 
 def test_model_knows_errors_and_nothing_above_it() -> None:
     assert strangers("model") == []
+
+
+def test_logs_know_the_nouns_and_the_redaction_of_secrets() -> None:
+    assert strangers("logs") == []
 
 
 @pytest.mark.parametrize("room", sorted(ROOMS))

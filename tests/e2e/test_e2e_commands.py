@@ -28,6 +28,7 @@ HEAVY = [
     "alembic",
     "granian",
     "jinja2",
+    "logging",
     "msgspec",
     "packaging",
     "pypi_simple",
