@@ -1,4 +1,4 @@
-"""The engine as surfaces see it: open once, plan and apply as often as needed."""
+"""The engine as surfaces use it: open once, plan and apply as often as needed."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ PAUSE = 0.25  # seconds between two rounds, at most: so that two do not meet aga
 
 
 def utc_now() -> datetime:
+    """Return the present moment in UTC."""
     return datetime.now(UTC)
 
 
 class Engine:
-    """Plans and, with `writes`, applies on one home. Use as an async context manager; connections
-    stay open in between.
+    """Plans, explains and (with `writes`) applies on one home. Use as an async context manager.
 
-    Opened for writing, the database is created and migrated as needed; else nothing is created at
-    all. `blocked`: called from another thread when a plugin holds up the run beyond `limits`; it
-    must end the process. Without it nobody watches.
+    Opened for writing, the database is created and migrated as needed; else nothing is created.
+    `blocked` is called from another thread with a message when plugin code exceeds `limits` and
+    cannot be stopped; it must end the process. Without it no watchdog runs.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Engine:
         self._database.close()
 
     async def plan(self, desired: DesiredState, allowances: Allowances) -> Plan:
-        """What an apply would do now. Writes nothing but the page cache."""
+        """Return what an apply would do now. Writes nothing but the page cache."""
         register_secrets(desired.secrets())
         self._measurements.begin()
         session = self._reading()
@@ -107,8 +107,11 @@ class Engine:
         declared: DesiredState | None = None,
         verbose: bool = False,
     ) -> dict[str, Any]:
-        """See `reconciler.engine.explaining.explain`. `declared`: what manifests say; without it
-        `read` gives what was declared, out of what is recorded.
+        """Explain why `subject` is in repository `name` or not: see
+        `reconciler.engine.explaining.explain`.
+
+        `declared` is what manifests say; without it `read` turns the recorded state into the
+        desired state.
         """
         session = self._reading()
         actual = await asyncio.to_thread(session.reader.actual_state)
@@ -145,8 +148,9 @@ class Engine:
         provenance: Mapping[str, Any],
         show: Callable[[Plan], None],
     ) -> Report:
-        """Plan, `show` the plan, carry it out; again where somebody else moved a repository
-        meanwhile.
+        """Plan, call `show` with the plan, and carry it out.
+
+        Repeats with a new plan while another process changes a repository at the same time.
         """
         self._home.store().sweep()
         report = Report()

@@ -1,8 +1,7 @@
-"""What there is, as documents for people and machines: resources with status, history, differences
-of versions.
+"""The recorded state as documents: resources with status, history, differences of versions.
 
 The shapes are those of the contract (`get`, `describe`, `history`, `diff` with `-o json`):
-camelCase, stable order.
+camelCase, in stable order.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ class Inspector:
         self._registry = registry
 
     def resources(self, kind: Kind, name: str | None = None) -> list[dict[str, Any]]:
-        """Documents of a kind, by name. Raises UsageFault where `name` does not exist."""
+        """Return the documents of a kind, by name. Raises UsageFault if `name` does not exist."""
         actual = self._reader.actual_state()
         conditions = self._conditions()
         chosen = [
@@ -47,32 +46,39 @@ class Inspector:
                 hint=f"`reconciler get {kind.lower()}` lists what there is",
             )
         return [
-            self._document(one, actual, conditions.get(str(one.ref)))
-            for one in sorted(chosen, key=lambda item: item.ref.name)
+            self._document(resource, actual, conditions.get(str(resource.ref)))
+            for resource in sorted(chosen, key=lambda item: item.ref.name)
         ]
 
     def history(self, name: str) -> list[dict[str, Any]]:
-        """The versions of a repository, newest first."""
+        """Return the versions of a repository, newest first."""
         return [_version(record) for record in self._reader.versions(self._repository_id(name))]
 
     def difference(self, name: str, a: str, b: str) -> dict[str, Any]:
-        """What differs between two versions, each given by number or digest: added, removed,
-        changed, in (type, group, key) order.
+        """Return what differs between two versions, each given by number, `latest` or digest.
+
+        The lists `added`, `removed` and `changed` are in (type, group, key) order.
         """
         repository_id = self._repository_id(name)
         lists: dict[str, list[dict[str, Any]]] = {"added": [], "removed": [], "changed": []}
-        for one in self._reader.difference(
+        for change in self._reader.difference(
             repository_id, self._number(repository_id, a), self._number(repository_id, b)
         ):
             lists[
-                "added" if one.before is None else "removed" if one.after is None else "changed"
-            ].append(self._entry(one))
+                "added"
+                if change.before is None
+                else "removed"
+                if change.after is None
+                else "changed"
+            ].append(self._entry(change))
         for entries in lists.values():
             entries.sort(key=lambda entry: (entry["type"], entry["group"], entry["key"]))
         return lists
 
     def number(self, name: str, text: str) -> int:
-        """The version number that `text` (a number, `latest` or a digest) means for a repository."""
+        """Return the number of the version that `text` names: a number, `latest`, or a digest or
+        its beginning.
+        """
         return self._number(self._repository_id(name), text)
 
     def _number(self, repository_id: int, text: str) -> int:
@@ -85,17 +91,18 @@ class Inspector:
                 (record.number for record in self._reader.versions(repository_id)), default=0
             )
         else:
-            found = self._by_digest(repository_id, text)
-            if found is not None:
-                return found
+            number_found = self._by_digest(repository_id, text)
+            if number_found is not None:
+                return number_found
         raise UsageFault(
             f"there is no version `{text}`",
             hint="`reconciler history` lists the versions of a repository",
         )
 
     def _by_digest(self, repository_id: int, text: str) -> int | None:
-        """A whole digest, or the beginning of one as tables print it; raises UsageFault where
-        several begin so.
+        """Return the version with this digest or beginning of one, None if there is none.
+
+        Raises UsageFault if several digests begin so.
         """
         begin = text.removeprefix("sha256:")
         if len(begin) == 64 or len(begin) < SHORTEST:
@@ -111,14 +118,14 @@ class Inspector:
             )
         return records[0].number if records else None
 
-    def _entry(self, one: Difference) -> dict[str, Any]:
-        before = stored_unit(one.before) if one.before is not None else None
-        after = stored_unit(one.after) if one.after is not None else None
+    def _entry(self, change: Difference) -> dict[str, Any]:
+        before = stored_unit(change.before) if change.before is not None else None
+        after = stored_unit(change.after) if change.after is not None else None
         unit = after or before
         assert unit is not None
         content_type = self._content_type(unit)
         sizes = [artifact.size for artifact in unit.artifacts if artifact.size is not None]
-        body = one.after or one.before or b""
+        body = change.after or change.before or b""
         fields = {
             "type": unit.type,
             "group": unit.group,
@@ -131,7 +138,9 @@ class Inspector:
         return {name: value for name, value in fields.items() if value is not None}
 
     def _content_type(self, unit: StoredUnit) -> type[ContentType]:
-        """The unit's type, or the bare port where its plugin is gone: history stays readable."""
+        """Return the unit's content type, or the base class if its plugin is gone: history stays
+        readable.
+        """
         return (
             self._registry.content_type(unit.type)
             if self._registry.find("content-type", unit.type)
@@ -147,7 +156,7 @@ class Inspector:
         if resource.annotations:
             metadata["annotations"] = dict(resource.annotations)
         conditions = [
-            one for one in (condition, self._unavailable(resource, actual)) if one is not None
+            item for item in (condition, self._unavailable(resource, actual)) if item is not None
         ]
         status = {**self._status(resource, actual), "conditions": conditions}
         return {
@@ -185,7 +194,7 @@ class Inspector:
         return {}
 
     def _withheld(self, publication_id: int, shown: PublicationRecord) -> dict[str, Any]:
-        """The first units that filters keep out of it although its version holds them."""
+        """Return the first withheld units of a publication."""
         if not shown.judged.units:
             return {}
         units = islice(
@@ -204,8 +213,8 @@ class Inspector:
         return {"withheldUnits": list(fields)}
 
     def _unavailable(self, resource: ActualResource, actual: ActualState) -> dict[str, str] | None:
-        """A condition where the plugin that a resource is made with cannot be used: what is
-        recorded stays as it is, and is served.
+        """Return the condition `PluginAvailable=False` if the resource's plugin cannot be used,
+        else None.
         """
         user = _plugin(resource, actual)
         if user is None:
@@ -226,14 +235,14 @@ class Inspector:
         return None
 
     def _conditions(self) -> dict[str, dict[str, str]]:
-        """What the last run that touched a resource said of it, and since when it has been so."""
-        found: dict[str, dict[str, str]] = {}
+        """Return the condition `Ready` of each resource, with the time of its last transition."""
+        conditions: dict[str, dict[str, str]] = {}
         settled: set[str] = set()
         for run in self._reader.runs(RUNS):  # newest first
             time = _time(run.finished_at or run.started_at)
             for outcome in run.outcomes:
                 status = "True" if outcome.result in ("done", "unchanged") else "False"
-                known = found.setdefault(
+                condition = conditions.setdefault(
                     outcome.ref,
                     {
                         "type": "Ready",
@@ -242,11 +251,11 @@ class Inspector:
                         "message": outcome.message,
                     },
                 )
-                if known["status"] != status:
+                if condition["status"] != status:
                     settled.add(outcome.ref)
                 elif outcome.ref not in settled:
-                    known["lastTransitionTime"] = time
-        return found
+                    condition["lastTransitionTime"] = time
+        return conditions
 
     def _repository_id(self, name: str) -> int:
         state = self._reader.actual_state().repositories.get(name)
@@ -259,7 +268,7 @@ class Inspector:
 
 
 def parse_ref(text: str) -> Ref:
-    """`repository/team`, as commands take it. Raises UsageFault."""
+    """Parse `repository/team`. Raises UsageFault."""
     kind, separator, name = text.partition("/")
     if not separator or not name:
         raise UsageFault(f"`{text}` is not KIND/NAME", hint="for instance `repository/team`")
@@ -267,7 +276,7 @@ def parse_ref(text: str) -> Ref:
 
 
 def parse_kind(text: str) -> Kind:
-    """A kind in any case, singular or plural. Raises UsageFault."""
+    """Parse the name of a kind, in any case, singular or plural. Raises UsageFault."""
     plurals = {"repositories": Kind.REPOSITORY}
     for kind in Kind:
         if text.lower() in (kind.lower(), f"{kind.lower()}s") or plurals.get(text.lower()) is kind:
@@ -276,7 +285,7 @@ def parse_kind(text: str) -> Kind:
 
 
 def _plugin(resource: ActualResource, actual: ActualState) -> tuple[str, str] | None:
-    """(kind, ID) of the plugin that a Repository or Publication is made with."""
+    """Return kind and ID of the plugin that a Repository or Publication uses, else None."""
     if resource.ref.kind is Kind.REPOSITORY:
         return "importer", resource.spec["type"]
     shown = publisher_of(resource, actual.resources)

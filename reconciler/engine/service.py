@@ -1,6 +1,4 @@
-"""What a server needs of the engine: it takes files in, and brings bytes that were left upstream.
-One for each server process.
-"""
+"""The engine for servers and the upload command: receives files, fetches bytes left upstream."""
 
 from __future__ import annotations
 
@@ -34,11 +32,11 @@ FRESH = 1.0  # seconds for which what is recorded is not looked up again
 
 
 class Service:
-    """Works on what the last apply recorded; nothing is opened before it is needed. `take` and
-    `bring` belong to one event loop.
+    """Uploads, removals and on-demand downloads, based on what the last apply recorded.
 
-    `overrides`: as of `reconciler.manifest.recorded_state`, for all that is taken. `limits`: how
-    long plugins may keep an upload waiting.
+    One for each server process. Nothing is opened before it is needed. Coroutines belong to one
+    event loop. `overrides`: values of `--override` for all uploads. `limits`: how long plugins may
+    keep an upload waiting.
     """
 
     def __init__(
@@ -54,22 +52,23 @@ class Service:
         self._registry = registry
         self._clock = clock
         self._overrides = overrides
-        self._crew = WorkerPool((limits or CallLimits()).call)
+        self._worker_pool = WorkerPool((limits or CallLimits()).call)
         self._opening = threading.Lock()
         self._database: Database | None = None
-        self._known: tuple[float, Recorded] | None = None
+        self._cached_state: tuple[float, Recorded] | None = None
         self._fetchers: dict[str, tuple[Remote, Fetcher]] = {}
 
     def authenticate(self, publication: str, authorization: str | None) -> str | None:
-        """The name of the uploader that a header proves, or None. From any thread.
+        """Return the name of the uploader that an `Authorization` header proves, or None.
+        Thread-safe.
 
-        Raises Gone where the publication takes no files, and Temporary where what was recorded of
-        it cannot be used now.
+        Raises Gone if the publication takes no files, and Temporary if what was recorded of it
+        cannot be used now.
         """
-        known = self._recorded()
-        target = known.desired.publications.get(publication)
+        state = self._recorded()
+        target = state.desired.publications.get(publication)
         if target is None and (
-            fault := unusable_error(known.faults, Ref(Kind.PUBLICATION, publication))
+            fault := unusable_error(state.faults, Ref(Kind.PUBLICATION, publication))
         ):
             raise fault
         if target is None or not target.uploaders:
@@ -80,26 +79,26 @@ class Service:
         return proven(target.uploaders, authorization)
 
     def unauthenticated_uploaders(self) -> list[str]:
-        """Uploaders that nobody can be: their secrets cannot be read here, and why."""
-        found = []
+        """Return a message for each uploader that cannot authenticate because its secret cannot be
+        read here.
+        """
+        messages = []
         for publication in self.desired().publications.values():
             for problem in unreadable(publication.uploaders):
-                found.append(
-                    f"publication `{publication.meta.name}` cannot know one of its uploaders: {problem}"
+                messages.append(
+                    f"publication `{publication.meta.name}`: an uploader is locked out: {problem}"
                 )
-        return found
+        return messages
 
     def unusable_resources(self) -> list[ReconcilerError]:
-        """Repositories and publications that were recorded and cannot be used: nothing is taken for
-        them, nor published anew.
-        """
+        """Return an error for each recorded repository and publication that cannot be used."""
         faults = self._recorded().faults
-        found = [
+        errors = [
             unusable_error(faults, ref)
             for ref in sorted(faults)
             if ref.kind in (Kind.REPOSITORY, Kind.PUBLICATION)
         ]
-        return [one for one in found if one is not None]
+        return [error for error in errors if error is not None]
 
     async def receive(
         self,
@@ -109,38 +108,38 @@ class Service:
         file: UploadedFile,
         principal: str,
     ) -> UploadResult:
-        """A file that was sent to a publication. Raises as `Uploads.receive`."""
+        """Take a file that was sent to a publication. Raises as `Uploads.receive`."""
         target = (await asyncio.to_thread(self.desired)).publications.get(publication)
-        async with self._shift(target.repository if target is not None else "") as uploads:
+        async with self._slot(target.repository if target is not None else "") as uploads:
             return await uploads.receive(publication, UploadForm(path, fields), file, principal)
 
     async def upload(
         self, repository: str, file: UploadedFile, fields: Mapping[str, str], principal: str
     ) -> UploadResult:
-        """A file for a repository, in the generic way. Raises as `Uploads.take`."""
-        async with self._shift(repository) as uploads:
+        """Take a file for a repository, in the generic way. Raises as `Uploads.take`."""
+        async with self._slot(repository) as uploads:
             return await uploads.take(repository, file, fields, principal)
 
     async def remove(self, repository: str, keys: list[str], principal: str) -> UploadResult:
-        """Uploaded units go. Raises as `Uploads.remove`."""
-        async with self._shift(repository) as uploads:
+        """Remove uploaded units by key. Raises as `Uploads.remove`."""
+        async with self._slot(repository) as uploads:
             return await uploads.remove(repository, keys, principal)
 
     def can_fetch(self, digest: Digest) -> bool:
-        """Is it known where these bytes can be had? From any thread."""
+        """Return True if it is known where these bytes can be had. Thread-safe."""
         return bool(self._writer().artifact_origins(digest))
 
     async def fetch(self, digest: Digest, size: int) -> AsyncIterator[bytes]:
-        """The bytes in blocks, on their way into the store; the last one comes once the digest was
+        """Yield the bytes in blocks while storing them; the last block comes once the digest was
         right.
 
-        Remotes that know them are asked one after the other, until one has begun to answer. Raises
-        what the last one raised.
+        Remotes are asked one after the other until one begins to answer. Raises the last remote's
+        error, and StateFault if no declared remote has the bytes.
         """
         failure: ReconcilerError = StateFault(
             f"{digest.short} is not in the store, and no declared remote has it"
         )
-        for remote, url in await asyncio.to_thread(self._places, digest):
+        for remote, url in await asyncio.to_thread(self._origins_of, digest):
             begun = False
             try:
                 async with aclosing(
@@ -159,11 +158,11 @@ class Service:
         raise failure
 
     def desired(self) -> DesiredState:
-        """What the last apply recorded, as far as it can be understood today. From any thread."""
+        """Return what the last apply recorded, as far as it can be used today. Thread-safe."""
         return self._recorded().desired
 
     async def close(self) -> None:
-        """May be called any number of times."""
+        """Close connections and database. May be called any number of times."""
         for _, fetcher in self._fetchers.values():
             await fetcher.close()
         self._fetchers.clear()
@@ -178,21 +177,23 @@ class Service:
         return self._database.writer()
 
     def _recorded(self) -> Recorded:
-        known = self._known
-        if known is None or known[0] < monotonic() - FRESH:
-            known = self._known = (
+        cached = self._cached_state
+        if cached is None or cached[0] < monotonic() - FRESH:
+            cached = self._cached_state = (
                 monotonic(),
                 recorded(self._writer().actual_state(), self._registry),
             )
-        return known[1]
+        return cached[1]
 
     @asynccontextmanager
-    async def _shift(self, repository: str) -> AsyncIterator[Uploads]:
-        """One upload or removal: its plugins hold up nobody else."""
-        async with self._crew.shift(repository) as shift:
-            yield await asyncio.to_thread(self._uploads, shift)
+    async def _slot(self, repository: str) -> AsyncIterator[Uploads]:
+        """Provide a worker slot for one upload or removal, so that its plugins hold up no other
+        repository.
+        """
+        async with self._worker_pool.shift(repository) as slot:
+            yield await asyncio.to_thread(self._uploads, slot)
 
-    def _uploads(self, shift: WorkerSlot) -> Uploads:
+    def _uploads(self, slot: WorkerSlot) -> Uploads:
         writer, registry = self._writer(), self._registry
         remotes = Remotes(registry, self._home.caches(), offline=True)
         session = WritingSession(
@@ -205,13 +206,13 @@ class Service:
             measurements=Measurements(),
             clock=self._clock,
             now=self._clock(),
-            watch=shift.watch,
-            in_thread=shift.in_thread,
+            watch=slot.watch,
+            in_thread=slot.in_thread,
         )
-        known = recorded(writer.actual_state(), registry, self._overrides)
-        return Uploads(session, known.desired, known.faults)
+        state = recorded(writer.actual_state(), registry, self._overrides)
+        return Uploads(session, state.desired, state.faults)
 
-    def _places(self, digest: Digest) -> list[tuple[Remote, str]]:
+    def _origins_of(self, digest: Digest) -> list[tuple[Remote, str]]:
         remotes = self.desired().remotes
         return [
             (remotes[origin.remote], origin.url)
@@ -220,26 +221,24 @@ class Service:
         ]
 
     def _fetcher(self, remote: Remote) -> Fetcher:
-        """A remote that was declared anew is opened anew; whoever still reads through the old one
-        finishes with it.
-        """
-        known = self._fetchers.get(remote.meta.name)
-        if known is None or known[0] != remote:
+        """Return the connection to a remote, opened anew once the remote was declared anew."""
+        opened = self._fetchers.get(remote.meta.name)
+        if opened is None or opened[0] != remote:
             remotes = Remotes(self._registry, self._home.caches())
-            known = self._fetchers[remote.meta.name] = (
+            opened = self._fetchers[remote.meta.name] = (
                 remote,
                 open_fetcher(remote, remotes.url(remote)),
             )
-        return known[1]
+        return opened[1]
 
     def _stored(self, digest: Digest, size: int) -> None:
-        """Bytes are durable before the row that says so."""
+        """Record that bytes are stored, after they are durable."""
         self._home.store().sync()
         self._writer().artifact_stored(digest, size)
 
 
 def uploaded_file(path: Path) -> UploadedFile:
-    """A local file, as if somebody had sent it. Raises UsageFault where it cannot be read."""
+    """Return a local file as an upload. Raises UsageFault if it cannot be read."""
     try:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()

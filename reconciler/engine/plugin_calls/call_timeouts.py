@@ -1,5 +1,7 @@
-"""How long a plugin may keep a run waiting: awaiting is cut after a limit, blocking is noticed by a
-thread that watches the event loop.
+"""Limit how long plugin code may keep a run waiting.
+
+A call that awaits too long is cancelled. Blocking code cannot be cancelled: a watchdog thread
+notices it.
 """
 
 from __future__ import annotations
@@ -17,8 +19,11 @@ from reconciler.errors import PluginFault
 
 @dataclass(frozen=True, slots=True)
 class CallLimits:
-    """Seconds. `call`: that a plugin may await, or work in a thread, without asking the core for
-    anything. `block`: that it may hold up the loop.
+    """Limits for plugin code, in seconds.
+
+    Attributes:
+        call: Awaiting, or working in a thread, without a call into the core.
+        block: Holding up the event loop.
     """
 
     call: float = 600.0
@@ -26,9 +31,7 @@ class CallLimits:
 
 
 class CallTimer:
-    """Counts for one call of a plugin; it stands still while the core works for it, whose time-outs
-    are its own.
-    """
+    """Timer of one plugin call. It stands still while the core works for the call."""
 
     def __init__(self, seconds: float, timeout: asyncio.Timeout) -> None:
         self._seconds = seconds
@@ -37,7 +40,7 @@ class CallTimer:
 
     @contextmanager
     def working(self) -> Iterator[None]:
-        """The core works for the call."""
+        """Stop the timer for the length of the block, in which the core works for the call."""
         self._working += 1
         self._set(None)
         try:
@@ -48,8 +51,8 @@ class CallTimer:
                 self.restart()
 
     def restart(self) -> None:
-        """The plugin gave a sign of life. It is heeded when the last one is a while ago: a plugin
-        may give a million of them.
+        """Start the timer anew. Cheap when called a million times: it acts once in a hundredth of
+        the limit.
         """
         when = asyncio.get_running_loop().time() + self._seconds
         until = self._timeout.when()
@@ -57,7 +60,7 @@ class CallTimer:
             self._set(when)
 
     def since(self) -> float:
-        """Seconds for which the call goes on although it was cut; 0 while it may. From any thread."""
+        """Return the seconds since the call was cancelled, 0 if it was not. Thread-safe."""
         when = self._timeout.when()
         return monotonic() - when if when is not None and self._timeout.expired() else 0.0
 
@@ -67,7 +70,7 @@ class CallTimer:
 
 
 class CallTimeouts:
-    """Cuts calls that await too long, and knows what runs, for the watchdog."""
+    """Cancels plugin calls that await too long, and tells the watchdog which plugin code runs."""
 
     def __init__(self, limits: CallLimits) -> None:
         self._limits = limits
@@ -76,8 +79,9 @@ class CallTimeouts:
 
     @asynccontextmanager
     async def call(self, what: str) -> AsyncIterator[CallTimer]:
-        """One call of a plugin, in the current task. `what`: for messages. Raises PluginFault once
-        it has awaited too long.
+        """Run one plugin call, named `what` in messages, in the current task.
+
+        Raises PluginFault once it has awaited for longer than the limit.
         """
         seconds = self._limits.call
         timeout = asyncio.timeout(seconds)
@@ -100,10 +104,10 @@ class CallTimeouts:
 
     @contextmanager
     def named(self, what: str) -> Iterator[None]:
-        """Foreign code runs in the current task: should it hold up the loop, this is its name.
+        """Register plugin code that runs in the current task under the name `what`.
 
-        What would end more than this call, SystemExit or a cancellation that nobody asked for,
-        becomes a PluginFault.
+        SystemExit and a cancellation that the core did not request become a PluginFault, so that
+        they end this call only.
         """
         task = asyncio.current_task()
         outer = self._running.get(task)
@@ -123,20 +127,22 @@ class CallTimeouts:
                 self._running[task] = outer
 
     def blocking_call(self, loop: asyncio.AbstractEventLoop) -> str | None:
-        """Whose code `loop` is executing right now, if it is a plugin's. From any thread."""
+        """Return the name of the plugin call that `loop` executes now, or None. Thread-safe."""
         return self._running.get(asyncio.current_task(loop))
 
     def uncancellable(self, seconds: float) -> list[str]:
-        """Calls that were cut longer ago than that and go on nevertheless. From any thread."""
+        """Return the calls that go on although they were cancelled longer ago than `seconds`.
+        Thread-safe.
+        """
         return [what for clock, what in list(self._clocks.items()) if clock.since() > seconds]
 
 
 class Watchdog:
-    """Notices plugins that hold up the event loop, will not be cancelled, or never come back from a
-    thread, and says so to `blocked`.
+    """Thread that notices plugin code which cannot be stopped from outside.
 
-    That must end the run. Nothing else could: Python cannot interrupt a call from outside. What was
-    committed stays, the rest is rubbish that the next run sweeps up.
+    That is: code that blocks the event loop, swallows its cancellation, or never returns from a
+    worker thread. `blocked` is called with a message and must end the process, since Python cannot
+    interrupt a call. What was committed stays; leftovers are swept up by the next run.
     """
 
     def __init__(
@@ -152,7 +158,7 @@ class Watchdog:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin to watch the running loop."""
+        """Start to watch the running event loop."""
         loop = asyncio.get_running_loop()
         self._thread = threading.Thread(
             target=self._watch, args=(loop,), name="watchdog", daemon=True
@@ -160,6 +166,7 @@ class Watchdog:
         self._thread.start()
 
     def stop(self) -> None:
+        """Stop watching and wait for the thread."""
         self._stopped.set()
         self._answered.set()
         if self._thread is not None:
@@ -167,7 +174,7 @@ class Watchdog:
 
     @contextmanager
     def thread(self, what: str) -> Iterator[Callable[[], None]]:
-        """Foreign code runs in a worker thread; calling what is yielded is a sign of life."""
+        """Watch plugin code in a worker thread; call what is yielded to restart its time limit."""
         self._numbers += 1
         number = self._numbers
 

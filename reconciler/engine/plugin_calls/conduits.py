@@ -1,5 +1,5 @@
-"""What the engine hands to plugins, closed once the call returns, and the border at which a
-plugin's failures get a name.
+"""Conduits handed to plugins, closed once their call has returned, and the border at which plugin
+errors get a name.
 """
 
 from __future__ import annotations
@@ -24,17 +24,18 @@ sign of life.
 
 @contextmanager
 def unwatched(what: str) -> Iterator[Callable[[], None]]:
-    """Nobody looks how long it takes."""
+    """Run plugin code without a time limit."""
     yield _nothing
 
 
 def _nothing() -> None:
-    """No sign of life is needed."""
+    """Ignore a restart of the time limit."""
 
 
 class CallScope:
-    """Handed out for one call. `conduit`: its name in `reconciler.plugin`. `alive` is called
-    whenever the plugin asks for something.
+    """Base of everything that is handed to a plugin for one call.
+
+    `conduit` is its name in `reconciler.plugin`. `alive` is called with every use by the plugin.
     """
 
     conduit: ClassVar[str] = "conduit"
@@ -44,9 +45,7 @@ class CallScope:
         self._closed = False
 
     def close(self) -> None:
-        """The call has returned: whoever kept this object can do nothing with it. May be called any
-        number of times.
-        """
+        """End the call: every later use raises PluginFault. May be called any number of times."""
         self._closed = True
 
     def _check_open(self) -> None:
@@ -58,7 +57,7 @@ class CallScope:
         self._alive()
 
     def _while_open(self, items: Iterable[Item]) -> Iterator[Item]:
-        """`items`, for as long as the call lasts: an iterator that was kept gives out nothing more."""
+        """Yield `items` for as long as the call lasts."""
         self._check_open()
         for item in items:
             yield item
@@ -66,8 +65,9 @@ class CallScope:
 
 
 class ScratchpadReader(CallScope):
-    """Scratchpads, for reading; implements `reconciler.plugin.Scratchpads`. `owner`: whose own pad
-    it is.
+    """Read access to scratchpads; implements `reconciler.plugin.Scratchpads`.
+
+    `owner` is the plugin whose own scratchpad it is.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class ScratchpadReader(CallScope):
 
 
 class ScratchpadConduit(ScratchpadReader):
-    """Scratchpads that may be written; implements `reconciler.plugin.WritableScratchpads`."""
+    """Write access to scratchpads; implements `reconciler.plugin.WritableScratchpads`."""
 
     def set_scratchpad(self, value: Any) -> None:
         self._check_open()
@@ -99,9 +99,7 @@ class ScratchpadConduit(ScratchpadReader):
 
 
 class ValidationConduit(ScratchpadReader):
-    """Implements `reconciler.plugin.ValidateConduit`. `counts`: asked for only when the plugin
-    asks.
-    """
+    """Implements `reconciler.plugin.ValidateConduit`. `counts` is computed on demand."""
 
     conduit = "ValidateConduit"
 
@@ -129,11 +127,11 @@ class ValidationConduit(ScratchpadReader):
 
 @contextmanager
 def plugin_faults(call: str) -> Iterator[None]:
-    """Foreign code runs within: whatever it raises, SystemExit too, becomes a PluginFault that
-    names `call`, with its hint.
+    """Turn whatever plugin code raises in the block, SystemExit included, into a PluginFault naming
+    `call`.
 
-    What our own rooms say below a conduit - somebody else was faster, the state cannot be used - is
-    not the plugin's fault and passes.
+    Conflict, LeaseHeld and StateFault pass: the core raises them below a conduit, so they are no
+    fault of the plugin.
     """
     try:
         yield
@@ -146,7 +144,7 @@ def plugin_faults(call: str) -> Iterator[None]:
 
 
 def call_configuration(config: Any, plugin: Plugin) -> PluginCallConfiguration:
-    """A source's or publication's configuration; nothing but the plugin's own level where there is
+    """Return the configuration of a source or publication, or the plugin's own level if it has
     none.
     """
     return (

@@ -1,5 +1,7 @@
-"""What an importer is handed: one call object per declare or read, closed when it returns. It asks
-upstream and notes; it cannot write.
+"""Call objects handed to importers: one for each `declare`, `read` or `sync`, closed when it
+returns.
+
+They ask upstream and write scratchpads; they cannot write anything else.
 """
 
 from __future__ import annotations
@@ -31,11 +33,10 @@ _JSON = msgspec.json.Decoder(float_hook=str)
 
 @dataclass(frozen=True, slots=True)
 class SourceContext:
-    """What all calls about one source share: where to ask, and with which words. Made once for a
-    source, handed out for no call at all.
+    """What all calls about one source share: where to ask, and with which options.
 
-    `pages`, `files`: open the remote with the first page or file, so that a secret which cannot be
-    read is this source's failure.
+    `pages` and `files` open the remote with its first page or file, so that an unreadable secret is
+    this source's failure.
     """
 
     url: str
@@ -51,11 +52,11 @@ class SourceContext:
 
 
 class UpstreamCall(ScratchpadConduit):
-    """The part of a call that asks upstream; implements `reconciler.plugin.ReadingCall` and
+    """Call that asks upstream; implements `reconciler.plugin.ReadingCall` and
     `WritableScratchpads`.
 
-    `known`: the validator under which what the call is about is committed with today's selection,
-    None where it must be decided anew.
+    `known` is the validator under which the group or source is committed with today's selection,
+    None if it must be decided anew.
     """
 
     def __init__(self, desk: SourceContext, clock: CallTimer, known: str | None) -> None:
@@ -99,7 +100,7 @@ class UpstreamCall(ScratchpadConduit):
 
     @property
     def is_unchanged(self) -> bool:
-        """Has the plugin asked, and been told that nothing changed?"""
+        """True if the plugin has asked, and was told that nothing changed."""
         return self.validator is not None and self.validator == self._known
 
     async def get(self, url: str, *, accept: str = "*/*", at_least: int | None = None) -> Page:
@@ -146,8 +147,10 @@ class UpstreamCall(ScratchpadConduit):
         return self.is_unchanged
 
     def forget_pages(self) -> None:
-        """What this call read made no sense: the next one reads it anew, whatever upstream's
-        validators say. Whole files had their digests.
+        """Drop the pages and parts that this call read from the caches, since they could not be
+        understood.
+
+        Whole files stay: they had their digests.
         """
         for address, accept in self._read:
             self._desk.pages().forget(address, accept)
@@ -199,7 +202,7 @@ class SourceCall(UpstreamCall):
 
 
 def checked_refusal(key: Any, reason: Any) -> tuple[str, str]:
-    """What `refuse` was told, of whatever upstream called it. Raises PluginFault where it is no
+    """Return key and reason of a refusal, sanitized. Raises PluginFault if one of them is not a
     text.
     """
     if not (isinstance(key, str) and isinstance(reason, str)):
@@ -231,7 +234,7 @@ def _check_place(offset: Any, length: Any) -> None:
 
 
 def is_usable_validator(text: Any) -> bool:
-    """Can it be recorded?"""
+    """Return True if the text can be recorded as a validator."""
     return (
         isinstance(text, str)
         and len(text) <= LONGEST_VALIDATOR

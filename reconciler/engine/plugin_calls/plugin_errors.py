@@ -1,5 +1,5 @@
-"""What others wrote, as plans, outcomes and answers may show it: without any secret, on one line
-that ends somewhere.
+"""Errors of plugins and upstream as messages: sanitized, on one line, with the place in the
+plugin's code.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ def sanitize(text: str, longest: int = LONGEST) -> str:
 
 
 def error_message(error: BaseException) -> str:
-    """What an error says: ours and those that plugins raise on purpose as they are, anything else
+    """Return the message of an error.
+
+    Errors of the core, and those that plugins raise on purpose, are told as they are; anything else
     with its type and where it was raised.
     """
     if isinstance(error, ReconcilerError | OptionFault):
@@ -36,8 +38,8 @@ def error_message(error: BaseException) -> str:
 
 
 def _raised_at(error: BaseException) -> str:
-    """`(importer.py:48 in read)`: the deepest line of the plugin's own code on the way to the
-    error; empty where none is on it.
+    """Return the deepest line of the plugin's own code in the traceback, as `(importer.py:48 in
+    read)`.
     """
     foreign = [
         (frame.f_code, line)
@@ -47,7 +49,7 @@ def _raised_at(error: BaseException) -> str:
     if not foreign:
         return ""
     folder = os.path.dirname(foreign[0][0].co_filename)
-    code, line = [one for one in foreign if one[0].co_filename.startswith(folder)][-1]
+    code, line = [frame for frame in foreign if frame[0].co_filename.startswith(folder)][-1]
     return one_line(f"({os.path.basename(code.co_filename)}:{line} in {code.co_name})", 200)
 
 
@@ -58,20 +60,21 @@ def _foreign(file: str) -> bool:
 
 
 def error_hint(error: BaseException) -> str | None:
-    """Its hint, if it has one that is a text."""
+    """Return the error's hint, sanitized, or None."""
     hint: Any = getattr(error, "hint", None)
     return sanitize(hint) if isinstance(hint, str) and hint else None
 
 
 def error_text(error: ReconcilerError) -> str:
-    """An error as it is told: its hint on a line of its own."""
+    """Return the message, and the hint on a line of its own."""
     hint = error_hint(error)
     return f"{error_message(error)}\nhint: {hint}" if hint else error_message(error)
 
 
 def is_unawaited(answer: Any) -> bool:
-    """Is it what an `async def` leaves when nobody awaits it? It will never run: where that is
-    expected, nobody must be warned of it as well.
+    """Return True if `answer` is a coroutine or asynchronous iterator that nothing will run.
+
+    A coroutine is closed, so that Python does not warn of it as well.
     """
     if iscoroutine(answer):
         answer.close()

@@ -1,8 +1,7 @@
-"""Scratchpads of one repository as one operation sees them: what is recorded, and over it what the
-operation has written.
+"""Scratchpad access for one operation: recorded values overlaid with uncommitted writes.
 
-Nothing is recorded here. Whoever carries the operation out takes `written` and commits it with
-whatever the operation did, or drops it.
+Nothing is recorded here. The operation commits `written` together with its other changes, or drops
+it.
 """
 
 from __future__ import annotations
@@ -29,16 +28,15 @@ RecordedScratchpads = Callable[[str], Any]
 
 
 def no_scratchpads(owner: str) -> Any:
-    """The pads of a repository that does not exist yet."""
+    """Return None: a repository that does not exist yet has no scratchpads."""
     return None
 
 
 class ScratchpadSession:
-    """The pads that one operation on one repository works with. `written`: by owner, as plain JSON;
-    `seen`: what was recorded in their place.
+    """Scratchpads of one repository in one operation.
 
-    Whoever writes a pad has to compare it with `seen`: what another operation noted meanwhile must
-    not be lost.
+    `written` maps owners to values to record. `seen` maps the same owners to digests of what was
+    recorded before: the commit compares them, so that no other operation's write is lost.
     """
 
     def __init__(self, recorded: RecordedScratchpads) -> None:
@@ -48,16 +46,19 @@ class ScratchpadSession:
 
     @property
     def seen(self) -> dict[str, Digest | None]:
+        """Digests of the recorded values that `written` is going to replace."""
         return {owner: self._first[owner] for owner in self.written}
 
     def get(self, owner: str) -> Any:
-        """A copy: nobody changes a pad by changing what `get` gave out."""
+        """Return a copy of the owner's scratchpad, None if it has none."""
         if owner in self.written:
             return msgspec.json.decode(msgspec.json.encode(self.written[owner]))
         return self._look(owner)
 
     def set(self, owner: str, value: Any) -> None:
-        """Raises PluginFault where `value` is not plain JSON or too long."""
+        """Write the owner's scratchpad. Raises PluginFault if `value` is not plain JSON, or too
+        large.
+        """
         try:
             _check(value, "", 0)
             text = msgspec.json.encode(value)
@@ -86,7 +87,7 @@ class ScratchpadSession:
 
 
 def _check(value: Any, where: str, depth: int) -> None:
-    """Strictly JSON: what would come back as something else is refused, not converted."""
+    """Raise PluginFault unless the value survives a round trip through JSON unchanged."""
     if depth > MAX_DEPTH:
         raise PluginFault(
             f"a scratchpad is nested deeper than {MAX_DEPTH} levels",

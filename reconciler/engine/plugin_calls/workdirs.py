@@ -1,5 +1,5 @@
-"""Working directories: a folder for each plugin on each repository, `<root>/<repository>/<owner>/`,
-and copies for calls that must not write.
+"""Working directories of plugins: `<root>/<repository>/<owner>/`, and copies for calls that must
+not write.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from reconciler.errors import PluginFault
 
 
 class Workdir:
-    """A repository as a plugin's call sees it; implements `reconciler.plugin.RepositoryInfo`."""
+    """A repository with the working directory of one plugin; implements
+    `reconciler.plugin.RepositoryInfo`.
+    """
 
     def __init__(self, name: str, folder: Path) -> None:
         self._name = name
@@ -29,8 +31,8 @@ class Workdir:
 
 
 class TemporaryWorkdir:
-    """The same for a call that must leave nothing behind: the folder is copied when it is first
-    asked for, and dropped by `close`.
+    """A copy of a working directory, made on first use and dropped by `close`, for calls that must
+    not write.
     """
 
     def __init__(self, name: str, folder: Path) -> None:
@@ -57,7 +59,7 @@ class TemporaryWorkdir:
         return self._copy
 
     def close(self) -> None:
-        """The call has returned. May be called any number of times."""
+        """Remove the copy. May be called any number of times."""
         self._closed = True
         if self._copy is not None:
             shutil.rmtree(self._copy, ignore_errors=True)
@@ -65,23 +67,25 @@ class TemporaryWorkdir:
 
 
 class Workdirs:
-    """Every working directory of a home. Repository names and plugin IDs are checked where they
-    come in; what they make is checked here again.
+    """Every working directory of a home.
+
+    Repository names and plugin IDs are checked where they come in; the folder names made of them
+    are made safe here once more.
     """
 
     def __init__(self, root: Path) -> None:
         self._root = root
 
     def persistent(self, repository: str, owner: str) -> Workdir:
+        """Return the working directory of a plugin on a repository."""
         return Workdir(repository, self._folder(repository, owner))
 
     def temporary(self, repository: str, owner: str) -> TemporaryWorkdir:
+        """Return a copy of it for one call."""
         return TemporaryWorkdir(repository, self._folder(repository, owner))
 
     def remove(self, repository: str, owner: str | None = None) -> None:
-        """What one plugin has on a repository, or everything that the repository has, is gone
-        afterwards.
-        """
+        """Remove what one plugin has on a repository, or everything that the repository has."""
         shutil.rmtree(
             self._folder(repository, owner) if owner else self._root / _segment(repository),
             ignore_errors=True,
@@ -92,7 +96,7 @@ class Workdirs:
 
 
 def _segment(name: str) -> str:
-    """One folder's name, whatever the text holds."""
+    """Return a safe folder name for any text."""
     safe = "".join(
         letter if letter.isalnum() or letter in "-_." else f"%{ord(letter):02x}" for letter in name
     )

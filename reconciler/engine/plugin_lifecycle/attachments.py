@@ -1,8 +1,9 @@
-"""Which plugins a repository uses: its importer, and the publishers of its publications. Attached
-are those that are recorded.
+"""Attach plugins to repositories and detach them, with the hooks `..._added` and `..._removed`.
 
-Hooks follow from the difference. `..._added` runs before anything is recorded, `..._removed` before
-what it is about goes; a crash in between makes the next run call the hook again.
+A repository uses its importer and the publishers of its publications. The difference between what
+is declared and the recorded attachments decides which hooks run. `..._added` runs before anything
+is recorded, `..._removed` before the plugin's data is deleted; after a crash in between, the next
+run calls the hook again.
 """
 
 from __future__ import annotations
@@ -38,9 +39,7 @@ Resources = Mapping[Ref, ActualResource]
 
 
 def _plain(value: Any) -> Any:
-    """What an entry point's dictionary may hold beside JSON: enough to tell that a digest can be
-    taken.
-    """
+    """Encode what a plugin-level configuration may hold beside JSON, to take a digest of it."""
     return dict(value) if isinstance(value, Mapping) else type(value).__qualname__
 
 
@@ -49,8 +48,13 @@ _ENCODER = msgspec.json.Encoder(order="sorted", enc_hook=_plain)
 
 @dataclass(frozen=True, slots=True)
 class ConfiguredUse:
-    """One place where a plugin is used: `where` in its resource; the validated options; the three
-    levels.
+    """One use of a plugin: a source or a publication.
+
+    Attributes:
+        ref: The resource.
+        where: Its place in the resource, for messages.
+        options: The validated options.
+        config: The three levels of configuration.
     """
 
     ref: Ref
@@ -61,8 +65,10 @@ class ConfiguredUse:
 
 @dataclass(frozen=True)
 class PluginUse:
-    """A repository uses a plugin, as declared: an importer for each source (where it has none:
-    once, for none), a publisher for each publication.
+    """All uses of one plugin by one repository.
+
+    Of an importer: one for each source, or a single one without options if there is no source. Of a
+    publisher: one for each publication.
     """
 
     repository: str
@@ -71,16 +77,17 @@ class PluginUse:
 
     @property
     def owner(self) -> str:
+        """The owner of its scratchpads and working directories."""
         return owner_of(self.plugin)
 
     @property
     def overridden(self) -> bool:
-        """Does an override take part? It is never recorded."""
+        """True if an override takes part, which is never recorded."""
         return any(place.config.override for place in self.places)
 
     @cached_property
     def digest(self) -> Digest:
-        """Of everything that its configuration is made of."""
+        """Digest of the complete configuration."""
         written = [
             [
                 place.where,
@@ -94,12 +101,14 @@ class PluginUse:
 
 
 def owner_of(plugin: Plugin) -> str:
-    """The owner of a plugin's scratchpads and working directories."""
+    """Return the owner of a plugin's scratchpads and working directories, such as
+    `importer:python`.
+    """
     return f"{plugin.kind}:{plugin.id}"
 
 
 def importer_use(repository: Repository, registry: Registry) -> PluginUse:
-    """Raises PluginFault where the plugin cannot be used."""
+    """Return how a repository uses its importer. Raises PluginFault if it cannot be used."""
     plugin = registry.importer(repository.type)
     ref, name = repository.meta.ref, repository.meta.name
     places = [
@@ -116,17 +125,20 @@ def importer_use(repository: Repository, registry: Registry) -> PluginUse:
 
 
 def publisher_uses(publications: Iterable[Publication], registry: Registry) -> list[PluginUse]:
-    """By repository and publisher, each with its publications in name order. Raises PluginFault
-    where a plugin cannot be used.
+    """Return the uses of publishers, by repository and publisher, publications in name order.
+
+    Raises PluginFault if a plugin cannot be used.
     """
-    found: dict[tuple[str, str], list[Publication]] = {}
+    by_publisher: dict[tuple[str, str], list[Publication]] = {}
     for publication in sorted(publications, key=lambda publication: publication.meta.name):
-        found.setdefault((publication.repository, publication.publisher), []).append(publication)
+        by_publisher.setdefault((publication.repository, publication.publisher), []).append(
+            publication
+        )
     uses = []
-    for (repository, id), members in sorted(found.items()):
+    for (repository, id), shown in sorted(by_publisher.items()):
         plugin = registry.publisher(id)
         uses.append(
-            PluginUse(repository, plugin, tuple(_published(member, plugin) for member in members))
+            PluginUse(repository, plugin, tuple(_published(member, plugin) for member in shown))
         )
     return uses
 
@@ -134,17 +146,21 @@ def publisher_uses(publications: Iterable[Publication], registry: Registry) -> l
 def recorded_attachments(
     attachments: Mapping[int, Sequence[Attachment]], actual: ActualState
 ) -> dict[str, dict[str, Attachment]]:
-    """What is recorded, by name of the repository and by owner."""
+    """Return the recorded attachments by name of the repository and by owner."""
     return {
-        name: {one.owner: one for one in attachments.get(state.id, ())}
+        name: {attachment.owner: attachment for attachment in attachments.get(state.id, ())}
         for name, state in actual.repositories.items()
     }
 
 
 @dataclass(slots=True)
 class PluginLifecycle:
-    """The hooks of one execution. `before`: what was recorded when it began; `held`: attached then;
-    `fresh`: to be recorded with the resources.
+    """Hooks of one apply.
+
+    Attributes:
+        before: The state when the apply began.
+        held: Attachments recorded then.
+        fresh: Attachments to record together with the resources.
     """
 
     session: WritingSession
@@ -153,8 +169,9 @@ class PluginLifecycle:
     fresh: dict[str, list[Attachment]] = field(default_factory=dict)
 
     def importers(self, repositories: Iterable[Repository]) -> dict[Ref, str]:
-        """`importer_added` where a repository begins to use one. Those where it failed, and why:
-        nothing of them may be recorded.
+        """Call `importer_added` for repositories that begin to use an importer.
+
+        Returns the error by repository where that failed: nothing of these may be recorded.
         """
         failed: dict[Ref, str] = {}
         for repository in repositories:
@@ -174,33 +191,38 @@ class PluginLifecycle:
         return failed
 
     def publishers(self, publications: Iterable[Publication]) -> dict[Ref, str]:
-        """`publisher_added` where a repository is published by one for the first time; a failure is
-        that of the publication alone.
+        """Call `publisher_added` where a repository is published by a publisher for the first time.
+
+        Returns the error by publication where that failed; other publications are not affected.
         """
         failed: dict[Ref, str] = {}
         for use in publisher_uses(publications, self.session.registry):
-            known = use.owner in self.held.get(use.repository, {})
-            well = []
+            is_attached = use.owner in self.held.get(use.repository, {})
+            accepted = []
             for place in use.places:
-                message = "" if known else self._add(use, place.config)
+                message = "" if is_attached else self._add(use, place.config)
                 if message:
                     failed[place.ref] = message
                 else:
-                    known = True
-                    well.append(place)
-            if well:
-                self._attach(PluginUse(use.repository, use.plugin, tuple(well)))
+                    is_attached = True
+                    accepted.append(place)
+            if accepted:
+                self._attach(PluginUse(use.repository, use.plugin, tuple(accepted)))
         return failed
 
     def leave(
         self, after: Resources, *, gone: Iterable[Ref], spared: Iterable[Ref]
     ) -> dict[Ref, list[str]]:
-        """Plugins that nothing uses any more: `..._removed`, then their working directories and
-        notes go. What is worth saying, by resource.
+        """Detach plugins that nothing uses any more: `..._removed`, then working directories and
+        scratchpads.
 
-        `after`: what will be recorded; `gone`: what will not be any more, whose rows the caller
-        deletes afterwards; `spared`: resources that did not come to what is declared, so that what
-        they used before stays.
+        Args:
+            after: Resources as they will be recorded.
+            gone: Resources that are deleted by the caller afterwards.
+            spared: Resources that did not reach what is declared, so that what they used before
+            stays.
+
+        Returns: messages by resource.
         """
         removed = set(gone)
         used = _used(after)
@@ -209,7 +231,7 @@ class PluginLifecycle:
             {ref: recorded[ref] for ref in spared if ref in recorded}, recorded
         ).items():
             used.setdefault(name, set()).update(owners)
-        said: dict[Ref, list[str]] = {}
+        messages: dict[Ref, list[str]] = {}
         for name, held in self.held.items():
             goes = Ref(Kind.REPOSITORY, name) in removed
             for owner in sorted(
@@ -217,13 +239,13 @@ class PluginLifecycle:
             ):  # publishers before the importer
                 ref, message = self._remove(name, owner, removed)
                 if message:
-                    said.setdefault(ref, []).append(message)
+                    messages.setdefault(ref, []).append(message)
                 self.session.workdirs.remove(name, owner)
                 if not goes:
                     self.session.writer.detach(self.before.repositories[name].id, owner)
             if goes:
                 self.session.workdirs.remove(name)
-        return said
+        return messages
 
     def _attach(self, use: PluginUse) -> None:
         recorded = self.held.get(use.repository, {}).get(use.owner)
@@ -231,14 +253,18 @@ class PluginLifecycle:
             self.fresh.setdefault(use.repository, []).append(Attachment(use.owner, use.digest))
 
     def _add(self, use: PluginUse, config: PluginCallConfiguration) -> str:
-        """What went wrong, empty where nothing did; then nothing is left of it."""
+        """Call the `..._added` hook. Returns the error, empty on success; after an error nothing is
+        left of it.
+        """
         message = self._hook(use.plugin, f"{use.plugin.kind}_added", use.repository, config)
         if message:
             self.session.workdirs.remove(use.repository, use.owner)
         return message
 
     def _remove(self, name: str, owner: str, gone: set[Ref]) -> tuple[Ref, str]:
-        """(the resource that it is about, what is worth saying)."""
+        """Call the `..._removed` hook. Returns the resource that it is about, and a message if
+        there is one.
+        """
         kind, _, id = owner.partition(":")
         ref, spec = self._user(name, kind, id, gone)
         try:
@@ -263,8 +289,8 @@ class PluginLifecycle:
         )
 
     def _user(self, name: str, kind: str, id: str, gone: set[Ref]) -> tuple[Ref, Mapping[str, Any]]:
-        """The resource that used a plugin, rather one that goes; and what it had set for the
-        plugin.
+        """Return a resource that used the plugin, preferably a deleted one, and what it had set for
+        the plugin.
         """
         repository = Ref(Kind.REPOSITORY, name)
         recorded = self.before.resources.get(repository)
@@ -272,8 +298,8 @@ class PluginLifecycle:
             return repository, _source_level(recorded.spec) if recorded else {}
         users = [
             ref
-            for ref, one in self.before.resources.items()
-            if publisher_of(one, self.before.resources) == (name, id)
+            for ref, resource in self.before.resources.items()
+            if publisher_of(resource, self.before.resources) == (name, id)
         ]
         user = min(users, key=lambda ref: (ref not in gone, ref.name), default=None)
         return (
@@ -285,7 +311,7 @@ class PluginLifecycle:
     def _hook(
         self, plugin: Plugin, method: str, repository: str, config: PluginCallConfiguration
     ) -> str:
-        """Call it in this very thread; what went wrong, empty where nothing did."""
+        """Call a hook in the current thread. Returns the error, empty on success."""
         cls: Any = plugin.cls
         if not implements(plugin, method):
             return ""
@@ -305,7 +331,7 @@ class PluginLifecycle:
 
 
 def implements(plugin: Plugin, method: str) -> bool:
-    """Does the plugin do something there? Else nobody needs an instance of it."""
+    """Return True if the plugin overrides the method; else no instance of it is needed."""
     return getattr(plugin.cls, method) is not getattr(_BASES[plugin.kind], method)
 
 
@@ -317,22 +343,21 @@ def _published(publication: Publication, plugin: Plugin) -> ConfiguredUse:
 
 
 def _used(resources: Resources, beside: Resources = MappingProxyType({})) -> dict[str, set[str]]:
-    """The owners that recorded resources use, by name of the repository. `beside`: where else a
-    publication's repository may be.
+    """Return the owners that recorded resources use, by name of the repository.
+
+    `beside`: further resources in which a publication's repository may be found.
     """
-    found: dict[str, set[str]] = {}
-    for ref, one in resources.items():
+    owners: dict[str, set[str]] = {}
+    for ref, resource in resources.items():
         if ref.kind is Kind.REPOSITORY:
-            found.setdefault(ref.name, set()).add(f"importer:{one.spec['type']}")
-        elif user := publisher_of(one, resources) or publisher_of(one, beside):
-            found.setdefault(user[0], set()).add(f"publisher:{user[1]}")
-    return found
+            owners.setdefault(ref.name, set()).add(f"importer:{resource.spec['type']}")
+        elif user := publisher_of(resource, resources) or publisher_of(resource, beside):
+            owners.setdefault(user[0], set()).add(f"publisher:{user[1]}")
+    return owners
 
 
 def publisher_of(resource: ActualResource, resources: Resources) -> tuple[str, str] | None:
-    """(name of the repository, ID of the publisher) of a recorded Publication; None of anything
-    else.
-    """
+    """Return repository name and publisher ID of a recorded Publication, None for other kinds."""
     if resource.ref.kind is not Kind.PUBLICATION:
         return None
     name = resource.spec["repository"]
@@ -342,12 +367,13 @@ def publisher_of(resource: ActualResource, resources: Resources) -> tuple[str, s
 
 
 def _source_level(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """What the first source of a recorded Repository sets for its plugin."""
+    """Return what the first source of a recorded Repository sets for its plugin."""
     entry: Mapping[str, Any] = next(
-        (one for source in spec.get("sources", ()) for one in source.values()), {}
+        (options for source in spec.get("sources", ()) for options in source.values()), {}
     )
     return {key: value for key, value in entry.items() if key not in _SOURCE_KEYS}
 
 
 def _publication_level(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a recorded Publication sets for its plugin."""
     return {key: value for key, value in spec.items() if key not in _PUBLICATION_KEYS}

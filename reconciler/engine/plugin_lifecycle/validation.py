@@ -1,7 +1,6 @@
-"""What a schema cannot express: plugins look at a configuration before anything of it is stored,
-when it is new and whenever it changed.
+"""Have plugins validate configurations that are new or have changed (`validate_config`).
 
-Reads only: it runs while planning. What it refuses is neither recorded nor carried out.
+Runs while planning and writes nothing. A refused configuration is neither recorded nor carried out.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ _HINT = "nothing of it is stored until it is accepted"
 
 
 class ConfigurationRefusal(NamedTuple):
-    """Why a resource is neither recorded nor carried out, and what to do."""
+    """Why a resource is neither recorded nor carried out, and what to do about it."""
 
     message: str
     hint: str
@@ -54,8 +53,9 @@ async def validate_configurations(
     actual: ActualState,
     watch: CallWatch = unwatched,
 ) -> dict[Ref, ConfigurationRefusal]:
-    """The declared resources that a plugin refuses, and repositories that would change their type
-    in place. Calls plugins in a worker thread.
+    """Return the declared resources that a plugin refuses, or whose type would change in place.
+
+    Calls plugins in a worker thread.
     """
     return await asyncio.to_thread(
         _Inquiry(reader, registry, places, actual, watch).validate_configurations, desired
@@ -63,7 +63,7 @@ async def validate_configurations(
 
 
 class _Inquiry:
-    """One round of asking."""
+    """Validation of all configurations of one plan."""
 
     def __init__(
         self,
@@ -89,13 +89,13 @@ class _Inquiry:
             ):
                 continue
             for place in use.places:
-                if place.ref not in found and (refusal := self._asked(use, place)):
+                if place.ref not in found and (refusal := self._validate(use, place)):
                     found[place.ref] = refusal
         return found
 
     def _other_types(self, desired: DesiredState) -> Iterator[tuple[Ref, ConfigurationRefusal]]:
-        """What one importer brought another cannot go on with; a repository that never held
-        anything is free.
+        """Yield repositories that hold content of one type and are declared with another, and their
+        publications.
         """
         hint = (
             "declare it under another name, and remove the old one with `--prune --allow-destroy`"
@@ -130,25 +130,27 @@ class _Inquiry:
                 )
 
     def _uses(
-        self, desired: DesiredState, found: dict[Ref, ConfigurationRefusal]
+        self, desired: DesiredState, refusals: dict[Ref, ConfigurationRefusal]
     ) -> Iterator[PluginUse]:
-        """Of everything declared; what has no usable plugin is refused."""
+        """Yield every declared use of a plugin; resources without a usable plugin are added to
+        `found`.
+        """
         for repository in desired.repositories.values():
             try:
                 yield importer_use(repository, self._registry)
             except ReconcilerError as error:
-                found.setdefault(repository.meta.ref, _refusal(error))
+                refusals.setdefault(repository.meta.ref, _refusal(error))
         usable = []
         for publication in desired.publications.values():
             try:
                 self._registry.publisher(publication.publisher)
                 usable.append(publication)
             except ReconcilerError as error:
-                found[publication.meta.ref] = _refusal(error)
+                refusals[publication.meta.ref] = _refusal(error)
         yield from publisher_uses(usable, self._registry)
 
-    def _asked(self, use: PluginUse, one: ConfiguredUse) -> ConfigurationRefusal | None:
-        """What the plugin says of one place where it is used."""
+    def _validate(self, use: PluginUse, configured: ConfiguredUse) -> ConfigurationRefusal | None:
+        """Ask the plugin about one use."""
         cls: Any = use.plugin.cls
         state = self._actual.repositories.get(use.repository)
         scratchpads = ScratchpadSession(
@@ -157,17 +159,17 @@ class _Inquiry:
         place = self._places.temporary(use.repository, use.owner)
         call = f"`validate_config` of {use.plugin.kind} `{use.plugin.id}`"
         try:
-            with self._watch(f"{call} for {one.ref}") as alive:
+            with self._watch(f"{call} for {configured.ref}") as alive:
                 conduit = ValidationConduit(
                     scratchpads,
                     owner_of(use.plugin),
-                    one.options,
+                    configured.options,
                     partial(self._counts, state),
                     alive,
                 )
                 try:
                     with plugin_faults(call):
-                        return self._verdict(cls(), place, one, conduit, use.plugin)
+                        return self._ask_plugin(cls(), place, configured, conduit, use.plugin)
                 finally:
                     conduit.close()
         except ReconcilerError as error:
@@ -176,20 +178,28 @@ class _Inquiry:
             place.close()
 
     @staticmethod
-    def _verdict(
-        plugin: Any, place: Any, one: ConfiguredUse, conduit: ValidationConduit, judged: Plugin
+    def _ask_plugin(
+        plugin: Any,
+        place: Any,
+        configured: ConfiguredUse,
+        conduit: ValidationConduit,
+        described: Plugin,
     ) -> ConfigurationRefusal | None:
         try:
-            if is_unawaited(plugin.validate_config(place, one.config, conduit)):
+            if is_unawaited(plugin.validate_config(place, configured.config, conduit)):
                 raise PluginFault(
                     "`validate_config` is `async`, and would never run",
                     hint="write `def validate_config`",
                 )
         except (OptionFault, ReconcilerError) as error:
-            where = f" in {one.where}" if one.ref.kind is Kind.REPOSITORY and one.where else ""
+            where = (
+                f" in {configured.where}"
+                if configured.ref.kind is Kind.REPOSITORY and configured.where
+                else ""
+            )
             return _refusal(
                 error,
-                f"{judged.kind} `{judged.id}` refuses the configuration of {one.ref}{where}: ",
+                f"{described.kind} `{described.id}` refuses the configuration of {configured.ref}{where}: ",
             )
         return None
 

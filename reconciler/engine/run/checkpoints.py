@@ -1,7 +1,7 @@
-"""The named steps of an apply, announced as they happen.
+"""Checkpoints of an apply, announced as they are passed.
 
-Fault tests end the process at each of them; nothing in the product listens. The order in which an
-apply passes them is the order of writes (invariant 1): bytes, rows, pointer.
+The order in which an apply passes them is the order of writes (invariant 1): bytes, rows, pointer.
+Fault tests end the process at each of them; nothing in the product listens.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from enum import StrEnum
 
 
 class Checkpoint(StrEnum):
+    """A moment in an apply at which a crash must leave nothing false."""
+
     PAGE_READ = "page read"
     LEASE_TAKEN = "lease taken"
     BYTES_WRITTEN = "bytes written"
@@ -28,11 +30,11 @@ _listeners: list[Callable[[Checkpoint], None]] = []
 
 
 def listen(listener: Callable[[Checkpoint], None]) -> None:
-    """Have `listener` called, in whatever thread the step happens, at every step from now on."""
+    """Call `listener` at every checkpoint from now on, in the thread that passes it."""
     _listeners.append(listener)
 
 
-def reached(step: Checkpoint) -> None:
-    """Announce a step. Costs nothing when nobody listens."""
+def reached(checkpoint: Checkpoint) -> None:
+    """Announce a checkpoint. Costs nothing without listeners."""
     for listener in _listeners:
-        listener(step)
+        listener(checkpoint)

@@ -1,6 +1,4 @@
-"""Secrets as far as the record may know them: a keyed fingerprint that tells changed from
-unchanged, never the value.
-"""
+"""Keyed fingerprints of secrets: they tell changed from unchanged and never hold a value."""
 
 from __future__ import annotations
 
@@ -12,22 +10,27 @@ from reconciler.remote import fingerprint, reveal
 
 
 def fingerprints(desired: DesiredState, key: bytes | None) -> dict[Ref, dict[str, str]]:
-    """By resource and path in its spec. A secret that cannot be read now has none: using it will
-    say why.
+    """Return the fingerprints of every secret, by resource and by path in its spec.
+
+    A secret that cannot be read now has none; the call that uses it raises the reason. Without a
+    key (a plan for a home that does not exist yet) the result is empty.
     """
     if key is None:
         return {}
     remotes = {
-        remote.meta.ref: dict(_of(_of_remote(remote), key)) for remote in desired.remotes.values()
+        remote.meta.ref: dict(_fingerprints_of(_remote_secrets(remote), key))
+        for remote in desired.remotes.values()
     }
     return remotes | {
-        publication.meta.ref: dict(_of(_of_publication(publication), key))
+        publication.meta.ref: dict(_fingerprints_of(_publication_secrets(publication), key))
         for publication in desired.publications.values()
         if publication.uploaders
     }
 
 
-def _of(secrets: Iterable[tuple[str, Secret]], key: bytes) -> Iterator[tuple[str, str]]:
+def _fingerprints_of(
+    secrets: Iterable[tuple[str, Secret]], key: bytes
+) -> Iterator[tuple[str, str]]:
     for path, secret in secrets:
         try:
             yield path, fingerprint(key, reveal(secret))
@@ -35,7 +38,7 @@ def _of(secrets: Iterable[tuple[str, Secret]], key: bytes) -> Iterator[tuple[str
             continue
 
 
-def _of_remote(remote: Remote) -> Iterator[tuple[str, Secret]]:
+def _remote_secrets(remote: Remote) -> Iterator[tuple[str, Secret]]:
     if remote.auth is not None:
         yield "spec.auth.password", remote.auth.password
         if isinstance(remote.auth.username, Secret):
@@ -47,7 +50,7 @@ def _of_remote(remote: Remote) -> Iterator[tuple[str, Secret]]:
             yield f"spec.headers.{name}", value
 
 
-def _of_publication(publication: Publication) -> Iterator[tuple[str, Secret]]:
+def _publication_secrets(publication: Publication) -> Iterator[tuple[str, Secret]]:
     for number, uploader in enumerate(publication.uploaders):
         if uploader.token is not None:
             yield f"spec.access.upload[{number}].token", uploader.token

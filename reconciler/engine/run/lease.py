@@ -1,4 +1,4 @@
-"""One run per repository: a lease with a heartbeat, held for the length of a block."""
+"""Leases: one run at a time for a repository or publication, kept alive by a heartbeat."""
 
 from __future__ import annotations
 
@@ -15,17 +15,16 @@ from reconciler.engine.run.task_groups import task_group
 from reconciler.errors import LeaseHeld, ReconcilerError, StateFault
 
 TTL = 60  # seconds without a heartbeat after which a lease of another host may be taken over
-# seconds for which others are let go first: who commits to the same group, or works on the same
-# publication
-PATIENCE = 30.0
-STEP = 0.25
+PATIENCE = 30.0  # seconds to wait for a lease, or for a group that another writer commits to
+STEP = 0.25  # seconds between two tries
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
 class HeldLease:
-    """A lease as its holder sees it. Threads cannot be cancelled: they ask `check` before each step
-    that others see.
+    """A lease that this process holds.
+
+    Worker threads cannot be cancelled: they call `check` before every step that is visible outside.
     """
 
     def __init__(self, writer: Writer, lease: Lease, clock: Callable[[], datetime]) -> None:
@@ -35,14 +34,12 @@ class HeldLease:
         self._lost: LeaseHeld | None = None
 
     def check(self) -> None:
-        """Raises LeaseHeld once the lease is known to be lost."""
+        """Raise LeaseHeld if the lease was lost."""
         if self._lost is not None:
             raise self._lost
 
     async def beat(self) -> None:
-        """Say again and again that the holder lives. A database that is busy is asked again at the
-        next beat.
-        """
+        """Renew the lease until cancelled; a busy database is asked again at the next beat."""
         while True:
             await asyncio.sleep(TTL / 4)
             try:
@@ -58,8 +55,9 @@ class HeldLease:
 async def leased(
     writer: Writer, name: str, clock: Callable[[], datetime]
 ) -> AsyncIterator[HeldLease]:
-    """Hold the lease `name`. Raises LeaseHeld, naming who has it; also out of the block, which is
-    cancelled when the lease is lost.
+    """Hold the lease `name` for the length of the block, which is cancelled when it is lost.
+
+    Raises LeaseHeld, naming the holder, when it is taken; also out of the block once it is lost.
     """
     lease = await asyncio.to_thread(writer.acquire, name, ttl_seconds=TTL, now=clock())
     try:
@@ -72,15 +70,16 @@ async def leased(
             finally:
                 beating.cancel()
     except BaseException:
-        with contextlib.suppress(ReconcilerError):  # what happened in the block is what is told
+        with contextlib.suppress(ReconcilerError):  # the error of the block matters more
             await asyncio.to_thread(writer.release, lease)
         raise
     await asyncio.to_thread(writer.release, lease)
 
 
-async def wait_for_lease(call: Callable[[], Awaitable[Answer]]) -> Answer:
-    """What `call` returns, once whoever holds a lease that it wants has had time to finish. Raises
-    LeaseHeld when that one takes too long.
+async def wait_for_lease(call: Callable[[], Awaitable[Result]]) -> Result:
+    """Repeat `call` while another run holds a lease that it needs, for up to PATIENCE seconds.
+
+    Raises LeaseHeld after that.
     """
     deadline = asyncio.get_running_loop().time() + PATIENCE
     while True:

@@ -1,6 +1,4 @@
-"""What an operation tells of itself while it runs. The command line shows it; the engine only
-reports.
-"""
+"""Progress of an operation: the engine reports it, a surface shows it."""
 
 from __future__ import annotations
 
@@ -8,26 +6,32 @@ from typing import Protocol
 
 
 class ProgressTask(Protocol):
-    """One piece of work that a user waits for."""
+    """Progress of one piece of work that a user waits for."""
 
     def expect(self, units: int, size: int) -> None:
-        """The whole of it: units and bytes, as far as known."""
+        """Set the expected total: units and bytes, as far as known."""
         ...
 
     def advance(self, units: int = 0, size: int = 0) -> None:
-        """So much more is done; negative bytes take back a try that was thrown away."""
+        """Count work that was done; negative bytes take back a discarded try."""
         ...
 
-    def done(self) -> None: ...
+    def done(self) -> None:
+        """End the display of this work."""
+        ...
 
 
 class Progress(Protocol):
+    """Shows pieces of work while they go on."""
+
     def task(self, title: str, noun: str) -> ProgressTask:
-        """Begin to show a piece of work. `noun`: what is counted."""
+        """Start to show a piece of work; `noun` is what its units are called."""
         ...
 
 
 class SilentTask:
+    """Discards progress."""
+
     def expect(self, units: int, size: int) -> None:
         pass
 
@@ -39,7 +43,7 @@ class SilentTask:
 
 
 class SilentProgress:
-    """Nobody watches."""
+    """Shows no progress."""
 
     def task(self, title: str, noun: str) -> ProgressTask:
         return SilentTask()

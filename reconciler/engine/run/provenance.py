@@ -1,6 +1,4 @@
-"""Who made a version: the git commit of the manifests, the digests of manifests and plan, the
-plugin.
-"""
+"""Provenance of a version: the git commit that its manifests come from."""
 
 from __future__ import annotations
 
@@ -12,8 +10,9 @@ PATTERNS = ("*.yaml", "*.yml")
 
 
 def git_commit(paths: Sequence[Path]) -> str | None:
-    """The commit that the manifests come from, with `-dirty` when the folder differs from it; None
-    outside git.
+    """Return the commit that the manifests come from, with `-dirty` when they differ from it.
+
+    Returns None outside of git. Only manifests count: other uncommitted files are ignored.
     """
     folder = next((path if path.is_dir() else path.parent for path in paths if path.exists()), None)
     if folder is None:
@@ -21,9 +20,7 @@ def git_commit(paths: Sequence[Path]) -> str | None:
     commit = _git(folder, "rev-parse", "--verify", "HEAD")
     if commit is None:
         return None
-    changed = _git(
-        folder, "status", "--porcelain", "--", *PATTERNS
-    )  # a stray file beside them says nothing about manifests
+    changed = _git(folder, "status", "--porcelain", "--", *PATTERNS)
     return f"{commit}-dirty" if changed else commit
 
 

@@ -1,4 +1,4 @@
-"""Tasks that stand or fall together, and an error that looks as if one task had done it all."""
+"""Task groups that raise the first error as it is, without an ExceptionGroup around it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from contextlib import asynccontextmanager
 
 @asynccontextmanager
 async def task_group() -> AsyncIterator[asyncio.TaskGroup]:
-    """A TaskGroup whose first failure is raised as it is, so that whoever handles errors need not
-    know of groups.
-    """
+    """Open a TaskGroup whose first failure is raised as it is: callers need no `except*`."""
     try:
         async with asyncio.TaskGroup() as tasks:
             yield tasks

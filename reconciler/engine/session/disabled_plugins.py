@@ -1,5 +1,5 @@
-"""What was recorded and cannot be understood today: its plugin is gone, disabled, or takes other
-keys now.
+"""Recorded resources that cannot be used today, because their plugin is gone, disabled or has other
+keys.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ Faults = Mapping[Ref, Sequence[Fault]]
 
 
 def unusable_error(faults: Faults, ref: Ref) -> Temporary | None:
-    """Why, as an error; None where nothing is wrong with it. It is temporary: nothing that was
-    recorded is lost.
+    """Return why a recorded resource cannot be used, as a Temporary error, or None if it can.
+
+    Temporary, because nothing that was recorded is lost: it works again with its plugin.
     """
     own = faults.get(ref)
     if not own:
@@ -27,10 +28,17 @@ def unusable_error(faults: Faults, ref: Ref) -> Temporary | None:
 
 
 def _reasons(faults: Faults, ref: Ref) -> Iterator[str]:
-    """With what is wrong with another resource, where that is all that is wrong with this one."""
+    """Yield the faults of a resource, each followed by the faults of the resource that it refers
+    to.
+    """
     for fault in faults[ref]:
         other = next(
-            (one for one in faults if one != ref and fault.message.startswith(f"`{one}` ")), None
+            (
+                candidate
+                for candidate in faults
+                if candidate != ref and fault.message.startswith(f"`{candidate}` ")
+            ),
+            None,
         )
         yield (
             f"{fault.message}: {'; '.join(each.message for each in faults[other])}"

@@ -1,4 +1,4 @@
-"""Where a site's state lives, and how its rooms are opened."""
+"""The folder in which the state of an installation lives, and how its parts are opened."""
 
 from __future__ import annotations
 
@@ -18,26 +18,28 @@ KEY_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """A folder (default `./.reconciler`) with the database, the store, caches and working
-    directories; the database may be elsewhere.
+    """A folder (default `./.reconciler`) with database, store, caches and working directories.
+
+    `database_url` moves the database elsewhere.
     """
 
     root: Path
     database_url: str | None = None
 
     def database(self, *, read_only: bool = True) -> Database:
-        """The database, open. Opened for writing it is created and migrated as needed; read-only it
-        creates nothing.
+        """Open the database. For writing it is created and migrated as needed; read-only creates
+        nothing.
         """
         return Database(self.database_url or f"sqlite:///{self.root.absolute() / 'state.db'}").open(
             read_only
         )
 
     def store(self) -> LocalStore:
+        """Return the store of bytes."""
         return LocalStore(self.root / "store")
 
     def caches(self) -> Caches:
-        """What was read of remotes: anybody may delete it."""
+        """Return the caches of what was read of remotes, which may be deleted at any time."""
         folder = self.root / "cache"
         return Caches(
             PageCache(folder / "pages"),
@@ -46,13 +48,11 @@ class Home:
         )
 
     def workdirs(self) -> Workdirs:
-        """The working directories of plugins."""
+        """Return the working directories of plugins."""
         return Workdirs(self.root.absolute() / "work")
 
     def key(self, *, create: bool) -> bytes | None:
-        """The key of secret fingerprints; None where there is none yet and a planning run must not
-        make one.
-        """
+        """Return the key of secret fingerprints, None if there is none and `create` is False."""
         path = self.root / "key"
         if not path.exists() and create:
             self.root.mkdir(parents=True, exist_ok=True)
@@ -61,8 +61,9 @@ class Home:
 
 
 def _create_key(path: Path) -> None:
-    """All of it or nothing, and the first of two runs wins: a shorter key would protect less,
-    another one would show every secret as changed.
+    """Create the key file atomically; of two concurrent runs the first one wins.
+
+    A truncated key would protect less, a replaced one would show every secret as changed.
     """
     beside = path.with_name(f"{path.name}.{os.getpid()}")
     beside.unlink(missing_ok=True)

@@ -22,7 +22,7 @@ from reconciler.store import Store
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """What one run holds open, for reading: planning and explaining take this type and cannot write.
+    """What one run holds open, for reading. Planning and explaining take it: they cannot write.
 
     Attributes:
         reader: The database, read-only.

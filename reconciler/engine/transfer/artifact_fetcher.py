@@ -1,5 +1,7 @@
-"""Bringing the bytes of one unit in: out of the store, out of a sibling, from the plan's own
-downloads, from upstream, or not yet.
+"""Fetch the artifacts of a unit into the store.
+
+In this order: bytes that the store has, bytes that the plan downloaded, bytes inside of a sibling
+artifact, upstream; or not at all, where the remote's policy is `on-demand`.
 """
 
 from __future__ import annotations
@@ -27,8 +29,14 @@ BLOCK = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class SourceAccess:
-    """How the files of one source are fetched. `later`: whoever wants one first has it fetched;
-    until then it stays with `remote`.
+    """Access to the files of one source.
+
+    Attributes:
+        fetcher: The connection to the remote.
+        remote: The remote's name.
+        concurrency: Requests in flight.
+        retries: Further tries of a failed download.
+        later: Leave files upstream until a client asks for one (`policy: on-demand`).
     """
 
     fetcher: Fetcher
@@ -38,15 +46,15 @@ class SourceAccess:
     later: bool = False
 
     def stays_upstream(self, artifact: Artifact) -> bool:
-        """Does the artifact stay upstream for now? Only one of which everything is known that a
-        server has to say of it.
+        """Return True if the artifact is left upstream: its URL and size are known, which a server
+        needs.
         """
         return self.later and bool(artifact.url) and artifact.size is not None
 
 
 class InFlight:
-    """Bytes that are being brought in right now, by any repository of a run: who wants the same
-    ones waits for them.
+    """Artifacts that are being fetched right now by any repository of a run, so that none is
+    fetched twice.
     """
 
     def __init__(self) -> None:
@@ -54,7 +62,7 @@ class InFlight:
 
     @asynccontextmanager
     async def alone(self, digest: Digest) -> AsyncIterator[None]:
-        """Nobody else brings in `digest` within the block."""
+        """Hold `digest` for the length of the block; others that want it wait."""
         while digest in self._arriving:
             await self._arriving[digest].wait()
         self._arriving[digest] = arrived = asyncio.Event()
@@ -66,19 +74,24 @@ class InFlight:
 
 
 class LocalFiles(Protocol):
-    """Files that are here already, by digest."""
+    """Files that this process has downloaded or received already, by digest."""
 
-    def file(self, digest: Digest) -> Path | None: ...
+    def file(self, digest: Digest) -> Path | None:
+        """Return the path of the file with this digest, or None."""
+        ...
 
     def forget_measurement(self, remote: str, url: str) -> None:
-        """The bytes that `remote` has under `url` are others than it was believed to have."""
+        """Forget the digest measured for `url` of `remote`: its bytes are other ones."""
         ...
 
 
 @dataclass(slots=True)
 class FetchResult:
-    """What became of a unit's artifacts: bytes of those that are in the store now, and where those
-    are that stay upstream.
+    """Outcome for the artifacts of a unit.
+
+    Attributes:
+        sizes: Bytes of each artifact that is in the store now.
+        origins: Where the artifacts are that stay upstream.
     """
 
     sizes: dict[Digest, int] = field(default_factory=dict)
@@ -86,8 +99,9 @@ class FetchResult:
 
 
 class ArtifactFetcher:
-    """Brings units of one repository in. `progress`: bytes since its last call, negative when a try
-    is thrown away.
+    """Fetches the units of one repository.
+
+    `progress` is called with the bytes since its last call, negative when a try is thrown away.
     """
 
     def __init__(
@@ -112,9 +126,9 @@ class ArtifactFetcher:
     def already_available(
         self, source: str, line: ChangeLine, recorded: frozenset[Digest]
     ) -> FetchResult | None:
-        """The answer of `bring` where nothing has to be done for it, else None."""
+        """Return the result of `fetch` if nothing has to be fetched for the unit, else None."""
         access = self._sources.get(source)
-        brought = FetchResult()
+        result = FetchResult()
         for artifact in line.artifacts:
             digest = Digest.parse(artifact.sha256)
             if digest in recorded:
@@ -125,19 +139,21 @@ class ArtifactFetcher:
                 or self._local_files.file(digest) is not None
             ):
                 return None
-            brought.origins[digest] = ArtifactOrigin(access.remote, artifact.url)
-        return brought
+            result.origins[digest] = ArtifactOrigin(access.remote, artifact.url)
+        return result
 
     async def fetch(
         self, source: str, line: ChangeLine, recorded: frozenset[Digest]
     ) -> FetchResult:
-        """Every artifact of the unit. `recorded`: those that need nothing. Raises what the first
-        failure raises.
+        """Bring every artifact of the unit into the store, except the `recorded` ones.
+
+        Raises the first failure: DigestMismatch, Malformed, StateFault, PluginFault or what the
+        remote raises.
         """
         access = self._sources.get(source)
-        brought = FetchResult()
+        result = FetchResult()
         for artifact in sorted(
-            line.artifacts, key=lambda one: bool(one.within)
+            line.artifacts, key=lambda artifact: bool(artifact.within)
         ):  # containers first
             digest = Digest.parse(artifact.sha256)
             if digest in recorded:
@@ -147,7 +163,7 @@ class ArtifactFetcher:
                 and access.stays_upstream(artifact)
                 and self._local_files.file(digest) is None
             ):
-                brought.origins[digest] = ArtifactOrigin(access.remote, artifact.url)
+                result.origins[digest] = ArtifactOrigin(access.remote, artifact.url)
                 continue
             async with self._in_flight.alone(digest):
                 size = await self._artifact(access, line, artifact, digest)
@@ -156,13 +172,13 @@ class ArtifactFetcher:
                     f"`{artifact.path}` has {size:,} bytes instead of the {artifact.size:,} that"
                     " were declared for it"
                 )
-            brought.sizes[digest] = size
-        return brought
+            result.sizes[digest] = size
+        return result
 
     async def _artifact(
         self, access: SourceAccess | None, line: ChangeLine, artifact: Artifact, digest: Digest
     ) -> int:
-        """The artifact's bytes are in the store when this returns; how many they are."""
+        """Bring one artifact into the store and return its size in bytes."""
         if digest in self._kept:
             return self._kept[digest]
         if self._store.has(digest) and await asyncio.to_thread(
@@ -171,7 +187,7 @@ class ArtifactFetcher:
             size = self._store.size(digest)
             self._progress(artifact.size or 0)
         elif (here := self._local_files.file(digest)) is not None:
-            size = await asyncio.to_thread(self._taken, here, digest)
+            size = await asyncio.to_thread(self._copied, here, digest)
             self._progress(size)
         elif artifact.within and (size := await self._extracted(line, artifact, digest)):
             pass
@@ -201,8 +217,8 @@ class ArtifactFetcher:
             self._local_files.forget_measurement(access.remote, artifact.url)
             raise
 
-    def _taken(self, path: Path, digest: Digest) -> int:
-        """From a file of the plan's own."""
+    def _copied(self, path: Path, digest: Digest) -> int:
+        """Copy a local file into the store and return its size."""
         incoming = self._store.incoming()
         try:
             with path.open("rb") as file:
@@ -213,10 +229,13 @@ class ArtifactFetcher:
         return incoming.size
 
     async def _extracted(self, line: ChangeLine, artifact: Artifact, digest: Digest) -> int:
-        """Take the bytes out of a sibling that contains them; 0 when that does not give the
-        promised ones.
+        """Extract the artifact from the sibling that contains it.
+
+        Returns its size, or 0 if the sibling is not stored or does not yield the declared bytes.
         """
-        container = next((one for one in line.artifacts if one.path == artifact.within), None)
+        container = next(
+            (sibling for sibling in line.artifacts if sibling.path == artifact.within), None
+        )
         digest_of_container = Digest.parse(container.sha256) if container is not None else digest
         if digest_of_container == digest or not self._store.has(
             digest_of_container

@@ -1,5 +1,7 @@
-"""Bytes that upstream declares no digest of: downloaded while planning, so that the plan can name
-them, and kept for the execution of that plan.
+"""Measure files for which upstream declares no digest.
+
+They are downloaded while planning, so that the plan can name them, and kept for the execution of
+that plan.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ Place = tuple[
 
 
 class Measurements:
-    """A temporary folder of one run, and what lies in it by digest. `close` removes it."""
+    """Files measured in one run, in a temporary folder that `close` removes."""
 
     def __init__(self) -> None:
         self._folder: tempfile.TemporaryDirectory[str] | None = None
@@ -29,7 +31,7 @@ class Measurements:
         self._measures: dict[str, MeasureCache] = {}
 
     def begin(self) -> None:
-        """Another plan is made: upstream may hold other bytes by now. What lies here already stays."""
+        """Start another plan: URLs are measured anew, files that were measured stay."""
         self._arriving = {
             place: arriving for place, arriving in self._arriving.items() if not arriving.done()
         }
@@ -37,10 +39,11 @@ class Measurements:
     async def measure(
         self, remotes: Remotes, remote: Remote, url: str, digests: Mapping[str, str]
     ) -> Measured:
-        """What `remote` has under `url`, with `digests` that were declared. However many ask, it is
-        downloaded once in a run.
+        """Return digest and size of what `remote` has under `url`, downloading it at most once in a
+        plan.
 
-        Raises what the remote raises, and DigestMismatch.
+        `digests` are declared ones other than sha256. Raises DigestMismatch if the bytes do not
+        have them, and what the remote raises.
         """
         place = (remote.meta.name, url, tuple(sorted(digests.items())))
         arriving = self._arriving.get(place)
@@ -51,15 +54,16 @@ class Measurements:
         return await asyncio.shield(arriving)
 
     def file(self, digest: Digest) -> Path | None:
-        """The bytes, where they were downloaded to be measured."""
+        """Return the path of a measured file, or None."""
         return self._files.get(digest)
 
     def forget_measurement(self, remote: str, url: str) -> None:
-        """A measure turned out wrong: the next plan measures anew."""
+        """Forget what was measured for `url`: the next plan measures it again."""
         if remote in self._measures:
             self._measures[remote].drop(url)
 
     async def close(self) -> None:
+        """Cancel running measurements and remove the folder."""
         for arriving in self._arriving.values():
             arriving.cancel()
         await asyncio.gather(*self._arriving.values(), return_exceptions=True)

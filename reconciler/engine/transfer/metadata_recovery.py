@@ -1,4 +1,6 @@
-"""The bytes of recorded units, for content types that decide by more than what is recorded of them."""
+"""Read back stored artifacts of recorded units, for content types that decide by more than the
+record.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +17,9 @@ ArtifactReader = Callable[[str], bytes | None]
 def stored_bytes_reader(
     store: Store, artifacts: Iterable[Artifact | StoredArtifact], missing: list[str] | None = None
 ) -> ArtifactReader:
-    """Out of the store: what was left upstream is not here. `missing`: where paths go that were
-    asked for and are not.
+    """Return a reader of artifacts by path that looks into the store only.
+
+    It returns None for artifacts that were left upstream, and appends their paths to `missing`.
     """
     digests = {artifact.path: artifact.sha256 for artifact in artifacts if artifact.sha256}
 

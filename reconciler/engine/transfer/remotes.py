@@ -1,4 +1,4 @@
-"""The remotes of one run: each is opened once, whoever asks, and closed at the end."""
+"""Connections to the remotes of one run: each is opened at most once, and closed at its end."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from reconciler.remote import (
 
 
 class Caches(NamedTuple):
-    """What earlier runs have read of all remotes."""
+    """Caches of pages, measurements and files, over all remotes."""
 
     pages: PageCache
     measures: MeasureCache
@@ -27,7 +27,7 @@ class Caches(NamedTuple):
 
 
 class Remotes:
-    """Fetchers and readers by remote. `offline`: what is read comes from the caches only."""
+    """Fetchers and readers by remote. With `offline`, reading is answered by the caches only."""
 
     def __init__(self, registry: Registry, caches: Caches, *, offline: bool = False) -> None:
         self._registry = registry
@@ -36,8 +36,10 @@ class Remotes:
         self._fetchers: dict[str, Fetcher] = {}
 
     def url(self, remote: Remote) -> str:
-        """The remote's URL, that of a folder with a slash at its end; a well-known name is resolved
-        by the importer of its type.
+        """Return the remote's URL, with a final slash if its type reads folders.
+
+        A well-known name (`index: pypi`) is resolved by the importer of the remote's type. Raises
+        UsageFault if the importer does not know it.
         """
         importer: Any = self._registry.importer(remote.type).cls
         url: str | None = remote.url or importer.well_known(remote.index)
@@ -49,17 +51,20 @@ class Remotes:
         return url if url.endswith("/") or not importer.folder_urls else url + "/"
 
     def fetcher(self, remote: Remote) -> Fetcher:
+        """Return the connection to the remote, opened with its first use."""
         name = remote.meta.name
         if name not in self._fetchers:
             self._fetchers[name] = open_fetcher(remote, self.url(remote))
         return self._fetchers[name]
 
     def pages(self, remote: Remote) -> PageReader:
+        """Return a reader of the remote's pages, through the page cache."""
         return PageReader(
             self.fetcher(remote), self._caches.pages.of(self._whose(remote)), offline=self.offline
         )
 
     def files(self, remote: Remote) -> FileReader:
+        """Return a reader of files with known digests, through the file cache."""
         return FileReader(
             self.fetcher(remote),
             self._caches.files.of(self._whose(remote)),
@@ -68,16 +73,17 @@ class Remotes:
         )
 
     def measures(self, remote: Remote) -> MeasureCache:
-        """What is remembered of files of the remote, as it is declared today."""
+        """Return the cache of measurements of the remote's files."""
         return self._caches.measures.of(self._whose(remote))
 
     def _whose(self, remote: Remote) -> str:
-        """A remote by its name and place: what it is shown, another one with other credentials may
-        not be.
+        """Return the cache key of a remote: name and URL, since answers may depend on its
+        credentials.
         """
         return Digest.of_value([remote.meta.name, self.url(remote)]).hex
 
     async def close(self) -> None:
+        """Close every connection."""
         for fetcher in self._fetchers.values():
             await fetcher.close()
         self._fetchers.clear()
