@@ -140,10 +140,13 @@ class Judge:
 
     def selection(self, options: Any = None, *, filters: bool = True) -> Selection:
         """What decides. `options`: of a source."""
-        plugin = self._registry.importer(self._repository.type)
-        assert plugin.metadata is not None
-        types = {name: self._registry.content_type(name) for name in plugin.metadata.types}
-        return Selection(types, options, self._filters if filters else (), self._now)
+        return Selection.of(
+            self._registry,
+            self._registry.importer(self._repository.type),
+            options=options,
+            filters=self._filters if filters else (),
+            now=self._now,
+        )
 
     @property
     def importer_class(self) -> type[Importer]:

@@ -20,6 +20,7 @@ from reconciler.engine.sources.selection import Selection
 from reconciler.engine.sources.source_failures import SourceFailure
 from reconciler.engine.sources.source_resolver import RepositoryResolution, SourceResolver
 from reconciler.engine.sources.source_responses import SourceResponse
+from reconciler.engine.sources.version_reference import ResolvedVersion, VersionReference
 from reconciler.engine.transfer.metadata_recovery import stored_bytes_reader
 from reconciler.errors import PluginFault, StateFault
 from reconciler.model import (
@@ -34,8 +35,6 @@ from reconciler.model import (
 )
 from reconciler.plan import ContentChanges, applied
 from reconciler.plugin import Importer, Members, PluginCallConfiguration, RepositoryInfo
-
-LATEST = "latest"
 
 
 class Promoted:
@@ -212,21 +211,21 @@ class RepositorySource(SourceResolver):
     def _elsewhere(self) -> str:
         version = (
             "the latest version"
-            if self._source.version == LATEST
+            if VersionReference(self._source.version).is_latest
             else f"version {self._source.version}"
         )
         return f"not in {version} of {self._source.name}"
 
     async def _resolve(self) -> str | None:
-        number, digest = await asyncio.to_thread(self._target)
+        target = await asyncio.to_thread(self._target)
         promoted = Promoted(
             self._resolution.reader,
             self._other,
-            number,
+            target.number,
             self._planned if self._means_planned else None,
         )
         known = await self._known_source()
-        if promoted.recorded and known == str(digest):
+        if promoted.recorded and known == str(target.digest):
             await self._stay()
             return known
         await self._load_committed()
@@ -243,11 +242,11 @@ class RepositorySource(SourceResolver):
         finally:
             self._place.close()
         await self._drop([name for name in sorted(self._committed) if name not in mine])
-        return str(digest) if promoted.recorded else None
+        return str(target.digest) if promoted.recorded else None
 
     async def _told(self, names: Sequence[str]) -> list[SourceResponse]:
-        number, _ = await asyncio.to_thread(self._target)
-        promoted = Promoted(self._resolution.reader, self._other, number, None)
+        target = await asyncio.to_thread(self._target)
+        promoted = Promoted(self._resolution.reader, self._other, target.number, None)
         bodies = await asyncio.to_thread(promoted.bodies, names)
         held = [name for name in names if name in bodies]
         try:
@@ -270,28 +269,25 @@ class RepositorySource(SourceResolver):
         coming = (self._other.number if self._other is not None else 0) + bool(
             self._planned.counts.total
         )
-        return self._source.version in (LATEST, coming)
+        return VersionReference(self._source.version).covers(coming)
 
-    def _target(self) -> tuple[int, Digest]:
-        """The version that is meant, as far as it is recorded. Raises SourceFailure where there is
-        none.
+    def _target(self) -> ResolvedVersion:
+        """Return the version to copy from, as far as it is recorded.
+
+        Raises:
+            SourceFailure: The other repository has no such version.
         """
-        state, version = self._other, self._source.version
+        state = self._other
         if self._means_planned:
-            return (state.number, state.digest) if state is not None else (0, EMPTY_VERSION)
-        if state is None:
+            return (
+                ResolvedVersion(state.number, state.digest)
+                if state is not None
+                else ResolvedVersion(0, EMPTY_VERSION)
+            )
+        version = VersionReference(self._source.version).resolve(self._resolution.reader, state)
+        if version is None:
             raise SourceFailure(_absent(self._source))
-        if version == LATEST:
-            return state.number, state.digest
-        number = (
-            version
-            if isinstance(version, int)
-            else self._resolution.reader.version_by_digest(state.id, Digest.parse(version))
-        )
-        record = self._resolution.reader.version(state.id, number) if number is not None else None
-        if record is None:
-            raise SourceFailure(_absent(self._source))
-        return record.number, record.digest
+        return version
 
     async def _since(self, known: str | None) -> int | None:
         """The version of the other repository that is committed here, so that only what differs

@@ -126,17 +126,13 @@ def _changes(resolution: RepositoryResolution) -> ContentChanges:
 def _selection(
     resolution: RepositoryResolution, source: Source | None, desired: DesiredState
 ) -> Selection:
-    """What governs one source of a repository; for no source in particular, the repository's
-    filters alone.
-    """
-    types = {
-        name: resolution.session.registry.content_type(name) for name in _types(resolution.plugin)
-    }
-    return Selection(
-        types,
-        source.options if source else None,
-        desired.filters_of(resolution.repository),
-        resolution.session.now,
+    """Return what governs a source; without one, the filters of the repository alone."""
+    return Selection.of(
+        resolution.session.registry,
+        resolution.plugin,
+        options=source.options if source else None,
+        filters=desired.filters_of(resolution.repository),
+        now=resolution.session.now,
     )
 
 

@@ -25,6 +25,8 @@ from reconciler.model import (
 )
 from reconciler.plan import Refusal
 from reconciler.plugin import ActiveFilter, ContentType, Decision, Step, Summary
+from reconciler.plugin.registry import Registry
+from reconciler.plugin.validation import Plugin
 
 LONGEST = 500  # characters that a content type says of one unit
 MOST_STEPS = 1000  # that it tells of one unit
@@ -63,6 +65,24 @@ class Selection:
                 [[name, types[name].revision] for name in sorted(types)],
             ]
         )
+
+    @classmethod
+    def of(
+        cls,
+        registry: Registry,
+        importer: Plugin,
+        *,
+        options: Any,
+        filters: Sequence[Filter],
+        now: datetime,
+    ) -> Selection:
+        """Return the selection of what `importer` brings: its content types, bound.
+
+        `options`: of the source, None where no source in particular is meant.
+        """
+        assert importer.metadata is not None
+        types = {name: registry.content_type(name) for name in importer.metadata.types}
+        return cls(types, options, filters, now)
 
     @property
     def filters(self) -> Sequence[ActiveFilter]:

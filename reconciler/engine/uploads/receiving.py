@@ -407,14 +407,10 @@ class Uploads:
     ) -> GroupChanges:
         """What the units change in a group, if the source and the filters let all of them in."""
         self._check_owner(hand, name)
-        session, now = self._session, self._session.clock()
-        types = (
-            {type: session.registry.content_type(type) for type in hand.plugin.metadata.types}
-            if hand.plugin.metadata
-            else {}
-        )
-        selection = Selection(types, hand.source.options, (), now)
-        filters = Selection(types, None, self._desired.filters_of(hand.repository), now)
+        session = self._session
+        select = partial(Selection.of, session.registry, hand.plugin, now=session.clock())
+        selection = select(options=hand.source.options, filters=())
+        filters = select(options=None, filters=self._desired.filters_of(hand.repository))
         members = _members(hand, name)
         call = (
             f"`select` of importer `{hand.plugin.id}` for repository `{hand.repository.meta.name}`"
