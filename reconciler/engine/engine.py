@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from random import random
 from typing import Any
 
-from reconciler.database import Writer
 from reconciler.engine.applying.executor import Executor, Report
 from reconciler.engine.explaining.explain import explain
 from reconciler.engine.planning.planner import Allowances, make_plan
@@ -18,7 +17,7 @@ from reconciler.engine.run.checkpoints import Checkpoint, reached
 from reconciler.engine.run.fingerprints import fingerprints
 from reconciler.engine.run.progress import Progress, SilentProgress
 from reconciler.engine.session.home import Home
-from reconciler.engine.session.session import Session, WritingSession
+from reconciler.engine.session.session import Session
 from reconciler.engine.transfer.measurements import Measurements
 from reconciler.engine.transfer.remotes import Remotes
 from reconciler.model import ActualState, DesiredState
@@ -26,10 +25,8 @@ from reconciler.plan import Plan
 from reconciler.plugin.registry import Registry
 from reconciler.remote import register_secrets
 
-# plan again when somebody else moved what a round was based on: each has only the groups left that
-# moved in the one before
-ROUNDS = 8
-PAUSE = 0.25  # seconds between two rounds, at most: so that two do not meet again
+ROUNDS = 8  # plans, while other processes change the same groups; each round has fewer groups left
+PAUSE = 0.25  # seconds at most between two rounds, at random, so that two processes drift apart
 
 
 def utc_now() -> datetime:
@@ -88,7 +85,7 @@ class Engine:
         """Return what an apply would do now. Writes nothing but the page cache."""
         register_secrets(desired.secrets())
         self._measurements.begin()
-        session = self._reading()
+        session = self._session()
         actual = await asyncio.to_thread(session.reader.actual_state)
         return await make_plan(
             session,
@@ -107,13 +104,12 @@ class Engine:
         declared: DesiredState | None = None,
         verbose: bool = False,
     ) -> dict[str, Any]:
-        """Explain why `subject` is in repository `name` or not: see
-        `reconciler.engine.explaining.explain`.
+        """Explain why `subject` is in repository `name` or not, as a document.
 
         `declared` is what manifests say; without it `read` turns the recorded state into the
         desired state.
         """
-        session = self._reading()
+        session = self._session()
         actual = await asyncio.to_thread(session.reader.actual_state)
         desired = read(actual) if declared is None else declared
         register_secrets(desired.secrets())
@@ -121,25 +117,20 @@ class Engine:
             session, desired, actual, name, subject, verbose=verbose, applied=declared is None
         )
 
-    def _reading(self) -> Session:
-        return Session(reader=self._database.reader(), **self._shared())
-
-    def _writing(self, writer: Writer) -> WritingSession:
-        return WritingSession(reader=writer, writer=writer, **self._shared())
-
-    def _shared(self) -> dict[str, Any]:
-        return {
-            "store": self._home.store(),
-            "registry": self._registry,
-            "remotes": self._remotes,
-            "workdirs": self._home.workdirs(),
-            "measurements": self._measurements,
-            "clock": self._clock,
-            "now": self._clock(),
-            "progress": self._progress,
-            "call_timeouts": self._call_timeouts,
-            "watch": self._watch,
-        }
+    def _session(self) -> Session:
+        return Session(
+            reader=self._database.reader(),
+            store=self._home.store(),
+            registry=self._registry,
+            remotes=self._remotes,
+            workdirs=self._home.workdirs(),
+            measurements=self._measurements,
+            clock=self._clock,
+            now=self._clock(),
+            progress=self._progress,
+            call_timeouts=self._call_timeouts,
+            watch=self._watch,
+        )
 
     async def apply(
         self,
@@ -167,7 +158,7 @@ class Engine:
         self, plan: Plan, desired: DesiredState, provenance: Mapping[str, Any]
     ) -> Report:
         writer = self._database.writer()
-        session = self._writing(writer)
+        session = self._session().for_writing(writer)
         made_by = {
             **provenance,
             "manifestDigest": str(plan.manifest_digest),

@@ -7,6 +7,7 @@ notices it.
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -15,6 +16,8 @@ from time import monotonic
 
 from reconciler.engine.plugin_calls.plugin_errors import error_message
 from reconciler.errors import PluginFault
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,43 +78,45 @@ class CallTimeouts:
     def __init__(self, limits: CallLimits) -> None:
         self._limits = limits
         self._running: dict[asyncio.Task[object] | None, str] = {}
-        self._clocks: dict[CallTimer, str] = {}
+        self._timers: dict[CallTimer, str] = {}
 
     @asynccontextmanager
-    async def call(self, what: str) -> AsyncIterator[CallTimer]:
-        """Run one plugin call, named `what` in messages, in the current task.
+    async def call(self, name: str) -> AsyncIterator[CallTimer]:
+        """Run one plugin call, with `name` in messages, in the current task.
 
         Raises PluginFault once it has awaited for longer than the limit.
         """
         seconds = self._limits.call
         timeout = asyncio.timeout(seconds)
-        clock = CallTimer(seconds, timeout)
-        self._clocks[clock] = what
+        timer = CallTimer(seconds, timeout)
+        started = monotonic()
+        self._timers[timer] = name
         try:
             async with timeout:
-                with self.named(what):
-                    yield clock
+                with self.named(name):
+                    yield timer
         except TimeoutError:
             if not timeout.expired():
                 raise
             raise PluginFault(
-                f"{what} awaited for more than {seconds:g} s without asking the core for anything:"
+                f"{name} awaited for more than {seconds:g} s without asking the core for anything:"
                 " it was cut",
                 hint="a plugin asks upstream through its call or conduit",
             ) from None
         finally:
-            del self._clocks[clock]
+            del self._timers[timer]
+            logger.debug("called %s: %.3f s", name, monotonic() - started)
 
     @contextmanager
-    def named(self, what: str) -> Iterator[None]:
-        """Register plugin code that runs in the current task under the name `what`.
+    def named(self, name: str) -> Iterator[None]:
+        """Register plugin code that runs in the current task under `name`.
 
         SystemExit and a cancellation that the core did not request become a PluginFault, so that
         they end this call only.
         """
         task = asyncio.current_task()
         outer = self._running.get(task)
-        self._running[task] = what
+        self._running[task] = name
         try:
             yield
         except (Exception, KeyboardInterrupt):
@@ -119,7 +124,7 @@ class CallTimeouts:
         except BaseException as error:
             if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
                 raise
-            raise PluginFault(f"{what} failed: {error_message(error)}") from error
+            raise PluginFault(f"{name} failed: {error_message(error)}") from error
         finally:
             if outer is None:
                 self._running.pop(task, None)
@@ -134,7 +139,7 @@ class CallTimeouts:
         """Return the calls that go on although they were cancelled longer ago than `seconds`.
         Thread-safe.
         """
-        return [what for clock, what in list(self._clocks.items()) if clock.since() > seconds]
+        return [name for timer, name in list(self._timers.items()) if timer.since() > seconds]
 
 
 class Watchdog:
@@ -146,9 +151,9 @@ class Watchdog:
     """
 
     def __init__(
-        self, patience: CallTimeouts, limits: CallLimits, blocked: Callable[[str], None]
+        self, call_timeouts: CallTimeouts, limits: CallLimits, blocked: Callable[[str], None]
     ) -> None:
-        self._patience = patience
+        self._call_timeouts = call_timeouts
         self._limits = limits
         self._blocked = blocked
         self._stopped = threading.Event()
@@ -173,13 +178,13 @@ class Watchdog:
             self._thread.join()
 
     @contextmanager
-    def thread(self, what: str) -> Iterator[Callable[[], None]]:
+    def thread(self, name: str) -> Iterator[Callable[[], None]]:
         """Watch plugin code in a worker thread; call what is yielded to restart its time limit."""
         self._numbers += 1
         number = self._numbers
 
         def alive() -> None:
-            self._threads[number] = (what, monotonic())
+            self._threads[number] = (name, monotonic())
 
         alive()
         try:
@@ -196,20 +201,20 @@ class Watchdog:
                 return
             while not self._answered.wait(self._limits.block) and not self._stopped.is_set():
                 self._look_at_threads()  # some of what is watched like a thread runs on the loop
-                if what := self._patience.blocking_call(loop):
+                if name := self._call_timeouts.blocking_call(loop):
                     self._blocked(
-                        f"{what} held up everything else for more than {self._limits.block:g} s: it"
+                        f"{name} held up everything else for more than {self._limits.block:g} s: it"
                         " blocks where it must await"
                     )
             self._look_at_threads()
-            for what in self._patience.uncancellable(self._limits.block):
-                self._blocked(f"{what} was cut and goes on: it swallows its cancellation")
+            for name in self._call_timeouts.uncancellable(self._limits.block):
+                self._blocked(f"{name} was cut and goes on: it swallows its cancellation")
 
     def _look_at_threads(self) -> None:
         late = monotonic() - self._limits.call
-        for what, alive in list(self._threads.values()):
+        for name, alive in list(self._threads.values()):
             if alive < late:
                 self._blocked(
-                    f"{what} did nothing that the core could see for more than"
+                    f"{name} did nothing that the core could see for more than"
                     f" {self._limits.call:g} s"
                 )

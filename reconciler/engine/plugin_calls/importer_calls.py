@@ -59,10 +59,10 @@ class UpstreamCall(ScratchpadConduit):
     None if it must be decided anew.
     """
 
-    def __init__(self, desk: SourceContext, clock: CallTimer, known: str | None) -> None:
-        super().__init__(desk.scratchpads, desk.owner)
-        self._desk = desk
-        self._clock = clock
+    def __init__(self, source: SourceContext, timer: CallTimer, known: str | None) -> None:
+        super().__init__(source.scratchpads, source.owner)
+        self._source = source
+        self._timer = timer
         self._known = known
         self._read: list[tuple[str, str]] = []
         self._parts: list[tuple[str, int, int]] = []
@@ -71,32 +71,32 @@ class UpstreamCall(ScratchpadConduit):
     @property
     def repository(self) -> RepositoryInfo:
         self._check_open()
-        return self._desk.place
+        return self._source.place
 
     @property
     def url(self) -> str:
         self._check_open()
-        return self._desk.url
+        return self._source.url
 
     @property
     def options(self) -> Any:
         self._check_open()
-        return self._desk.options
+        return self._source.options
 
     @property
     def config(self) -> PluginCallConfiguration:
         self._check_open()
-        return self._desk.config
+        return self._source.config
 
     @property
     def filters(self) -> Sequence[ActiveFilter]:
         self._check_open()
-        return self._desk.filters
+        return self._source.filters
 
     @property
     def now(self) -> datetime:
         self._check_open()
-        return self._desk.now
+        return self._source.now
 
     @property
     def is_unchanged(self) -> bool:
@@ -105,10 +105,10 @@ class UpstreamCall(ScratchpadConduit):
 
     async def get(self, url: str, *, accept: str = "*/*", at_least: int | None = None) -> Page:
         self._check_open()
-        address = urljoin(self._desk.url, url)
+        address = urljoin(self._source.url, url)
         self._read.append((address, accept))
-        with self._clock.working():
-            page = await self._desk.pages().get(address, accept=accept, at_least=at_least)
+        with self._timer.working():
+            page = await self._source.pages().get(address, accept=accept, at_least=at_least)
         reached(Checkpoint.PAGE_READ)
         return page
 
@@ -122,17 +122,17 @@ class UpstreamCall(ScratchpadConduit):
     async def get_file(self, url: str, *, sha256: str) -> bytes:
         self._check_open()
         _check_digest(sha256)
-        with self._clock.working():
-            return await self._desk.files().get(urljoin(self._desk.url, url), sha256)
+        with self._timer.working():
+            return await self._source.files().get(urljoin(self._source.url, url), sha256)
 
     async def get_part(self, url: str, *, sha256: str, offset: int, length: int) -> Part:
         self._check_open()
         _check_digest(sha256)
         _check_place(offset, length)
         self._parts.append((sha256, offset, length))
-        with self._clock.working():
-            part = await self._desk.files().get_part(
-                urljoin(self._desk.url, url), sha256, offset, length
+        with self._timer.working():
+            part = await self._source.files().get_part(
+                urljoin(self._source.url, url), sha256, offset, length
             )
         return Part(part.start, part.total, part.body)
 
@@ -153,9 +153,9 @@ class UpstreamCall(ScratchpadConduit):
         Whole files stay: they had their digests.
         """
         for address, accept in self._read:
-            self._desk.pages().forget(address, accept)
+            self._source.pages().forget(address, accept)
         for part in self._parts:
-            self._desk.files().forget_part(*part)
+            self._source.files().forget_part(*part)
 
 
 class SourceCall(UpstreamCall):
@@ -165,14 +165,14 @@ class SourceCall(UpstreamCall):
 
     def __init__(
         self,
-        desk: SourceContext,
-        clock: CallTimer,
+        source: SourceContext,
+        timer: CallTimer,
         known: str | None = None,
         *,
         taken: Callable[[str], bool] | None = None,
         declaring: bool = False,
     ) -> None:
-        super().__init__(desk, clock, known)
+        super().__init__(source, timer, known)
         self._taken = taken
         self._declaring = declaring
         self.kept_out: list[tuple[str, str]] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
@@ -46,6 +46,11 @@ class Session:
     watch: CallWatch = unwatched
     in_thread: Callable[..., Awaitable[Any]] = asyncio.to_thread
     in_flight: InFlight = field(default_factory=InFlight)
+
+    def for_writing(self, writer: Writer) -> WritingSession:
+        """Return the same session, with `writer` as its database."""
+        shared = {name.name: getattr(self, name.name) for name in fields(self)}
+        return WritingSession(**{**shared, "reader": writer}, writer=writer)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
