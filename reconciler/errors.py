@@ -25,10 +25,30 @@ ReconcilerError             message: what, where, what now; `hint` goes on a lin
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from reconciler.model import Fault
+import msgspec
+
+
+class Origin(msgspec.Struct, frozen=True, order=True):
+    """A place in a file: line and column count from 1."""
+
+    file: str
+    line: int
+    column: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+class Fault(msgspec.Struct, frozen=True, order=True):
+    """One thing that is wrong with the manifests: where, what, and what to do about it."""
+
+    origin: Origin
+    message: str
+    hint: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.origin}: {self.message}" + (f"\n  hint: {self.hint}" if self.hint else "")
 
 
 class ReconcilerError(Exception):

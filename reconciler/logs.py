@@ -18,8 +18,7 @@ from contextvars import ContextVar, copy_context
 from datetime import UTC, datetime
 from typing import NamedTuple, ParamSpec, TypeVar
 
-from reconciler.model.text import one_line
-from reconciler.remote.redaction import redact
+from reconciler.redaction import redact, sanitize
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -144,7 +143,7 @@ class TextFormatter(logging.Formatter):
         """Return the record as text; line breaks in the message are escaped."""
         context = " ".join(f"{key}={value}" for key, value in _context(record).items() if value)
         place = f"{record.name} [{context}]" if context else record.name
-        message = one_line(record.getMessage(), LONGEST)
+        message = sanitize(record.getMessage(), LONGEST)
         head = f"{_time(record)} {record.levelname} {place} {message}"
         return "\n    ".join((head, *_traceback(record).splitlines()))
 

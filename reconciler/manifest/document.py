@@ -15,9 +15,8 @@ from typing import Any, ClassVar, TypeAlias
 
 import yaml
 
-from reconciler.errors import StateFault
+from reconciler.errors import Fault, Origin, StateFault
 from reconciler.manifest.scalars import scalar, shown
-from reconciler.model import Fault, Origin
 
 # Without the C parser this module still loads, so that `documents` can say what is missing.
 _Base: Any = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader

@@ -7,9 +7,8 @@ import stat
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from reconciler.errors import UsageFault
+from reconciler.errors import Fault, Origin, UsageFault
 from reconciler.manifest.document import ManifestText
-from reconciler.model import Fault, Origin
 
 MAX_BYTES = 32 * 2**20
 STDIN = "<stdin>"

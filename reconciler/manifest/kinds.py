@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
+from reconciler.errors import Origin
 from reconciler.manifest.fields import (
     FilePath,
     Header,
@@ -27,7 +28,7 @@ from reconciler.manifest.fields import (
     Variable,
     Version,
 )
-from reconciler.model import Kind, Meta, Origin, SourceKind
+from reconciler.model import Kind, Meta, SourceKind
 from reconciler.plugin import Duration, OptionFault, Options
 
 API = "reconciler/v1"

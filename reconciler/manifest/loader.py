@@ -7,14 +7,14 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from reconciler.errors import ManifestFaults
+from reconciler.errors import Fault, ManifestFaults
 from reconciler.manifest.document import ManifestText, Unreadable, documents
 from reconciler.manifest.files import texts
 from reconciler.manifest.overrides import override, parsed
 from reconciler.manifest.plugin_lookup import Plugins
 from reconciler.manifest.references import link
 from reconciler.manifest.resources import Declaration, declaration
-from reconciler.model import DesiredState, Fault, Filter, Publication, Remote, Repository
+from reconciler.model import DesiredState, Filter, Publication, Remote, Repository
 from reconciler.plugin.registry import Registry
 
 log = logging.getLogger(__name__)

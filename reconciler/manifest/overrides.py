@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from reconciler.errors import Fault, Origin
 from reconciler.manifest.canonical import plain
 from reconciler.manifest.document import Document, ManifestText, Path, Unreadable, documents
 from reconciler.manifest.kinds import RepositorySpec
@@ -23,7 +24,7 @@ from reconciler.manifest.resources import FILTER_KEYS, PUBLICATION_KEYS, Declara
 from reconciler.manifest.scalars import shown
 from reconciler.manifest.validation import Checked
 from reconciler.manifest.validation_messages import keys, suggestion
-from reconciler.model import Fault, Filter, Kind, Origin, Publication, Repository, Written
+from reconciler.model import Filter, Kind, Publication, Repository, Written
 from reconciler.plugin import Options, PluginCallConfiguration
 
 OPTION = "--override"

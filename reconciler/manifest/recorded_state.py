@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import msgspec
 
-from reconciler.errors import ManifestFaults
+from reconciler.errors import Fault, ManifestFaults, Origin
 from reconciler.manifest.document import ManifestText, Unplaced
 from reconciler.manifest.kinds import API
 from reconciler.manifest.loader import state
@@ -18,7 +18,7 @@ from reconciler.manifest.plugin_lookup import Plugins
 from reconciler.manifest.promotion import downstream
 from reconciler.manifest.references import Named, Table, connect
 from reconciler.manifest.resources import declaration
-from reconciler.model import ActualResource, ActualState, DesiredState, Fault, Kind, Origin, Ref
+from reconciler.model import ActualResource, ActualState, DesiredState, Kind, Ref
 from reconciler.plugin.registry import Registry
 
 

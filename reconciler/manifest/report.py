@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from reconciler.model import Fault
+from reconciler.errors import Fault
 
 
 def annotations(faults: Iterable[Fault]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from reconciler.errors import Origin
 from reconciler.manifest.canonical import canonical
 from reconciler.manifest.document import Path
 from reconciler.manifest.kinds import SOURCES, GuardSpec, Manifest, RepositoryManifest, SourceSpec
@@ -10,7 +11,7 @@ from reconciler.manifest.plugin_lookup import Plugins, Usable
 from reconciler.manifest.plugin_options import Effective, effective
 from reconciler.manifest.validation import Checked
 from reconciler.manifest.validation_messages import keys
-from reconciler.model import Guard, Origin, Repository, Source, SourceKind
+from reconciler.model import Guard, Repository, Source, SourceKind
 
 SOURCE_KEYS = {kind: tuple(keys(model)) for kind, model in SOURCES.items()}
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from reconciler.errors import Fault, Origin
 from reconciler.manifest.canonical import canonical
 from reconciler.manifest.document import Document
 from reconciler.manifest.kinds import (
@@ -27,17 +28,7 @@ from reconciler.manifest.repositories import repository
 from reconciler.manifest.scalars import shown
 from reconciler.manifest.validation import Checked
 from reconciler.manifest.validation_messages import keys, suggestion
-from reconciler.model import (
-    Fault,
-    Filter,
-    Kind,
-    Origin,
-    Publication,
-    Remote,
-    Repository,
-    Resource,
-    Uploader,
-)
+from reconciler.model import Filter, Kind, Publication, Remote, Repository, Resource, Uploader
 
 FILTER_KEYS = tuple(keys(FilterSpec))
 PUBLICATION_KEYS = (*keys(PublicationSpec), *PublicationSpec.not_yet)

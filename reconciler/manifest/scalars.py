@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from reconciler.redaction import sanitize
+
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _WORDS: dict[str, bool | None] = {"~": None, "null": None, "Null": None, "NULL": None, "": None}
@@ -25,11 +27,8 @@ def scalar(text: str) -> str | int | float | bool | None:
 
 
 def shown(text: str) -> str:
-    """A text of the user's for a message: one line, at most 80 characters, nothing that a terminal
-    would obey.
-    """
-    short = text if len(text) <= 80 else f"{text[:79]}…"
-    return short if short.isprintable() else short.encode("unicode_escape").decode("ascii")
+    """Return a text of a manifest for one line of a message."""
+    return sanitize(text, 80)
 
 
 @lru_cache(maxsize=4096)

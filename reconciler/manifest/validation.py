@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 import msgspec
 from pydantic import ValidationError
 
+from reconciler.errors import Fault
 from reconciler.manifest.document import Document, Path
 from reconciler.manifest.scalars import scalar, shown
 from reconciler.manifest.validation_messages import Finding, explained, findings
-from reconciler.model import Fault
 from reconciler.plugin import Options
 
 Model = TypeVar("Model", bound=Options)

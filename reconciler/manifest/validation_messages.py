@@ -11,9 +11,9 @@ from typing import Any, get_args
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from reconciler.errors import Fault
 from reconciler.manifest.document import Document, Path
 from reconciler.manifest.scalars import shown
-from reconciler.model import Fault
 from reconciler.plugin import Options
 
 _EXPECTS = {

@@ -24,7 +24,7 @@ from reconciler.model.content import (
     version_digest,
 )
 from reconciler.model.digest import Digest, canonical, is_hex_digest
-from reconciler.model.location import Fault, Origin, Steps, Written
+from reconciler.model.location import Steps, Written
 from reconciler.model.resources import (
     ActualPublication,
     ActualRepository,
@@ -48,11 +48,9 @@ from reconciler.model.resources import (
     Tls,
     Uploader,
 )
-from reconciler.model.text import LONGEST, described, message_of, one_line
 
 __all__ = [
     "EMPTY_VERSION",
-    "LONGEST",
     "ActualPublication",
     "ActualRepository",
     "ActualResource",
@@ -61,7 +59,6 @@ __all__ = [
     "Auth",
     "DesiredState",
     "Digest",
-    "Fault",
     "Filter",
     "Group",
     "Guard",
@@ -69,7 +66,6 @@ __all__ = [
     "Judged",
     "Kind",
     "Meta",
-    "Origin",
     "Page",
     "Publication",
     "Ref",
@@ -90,12 +86,9 @@ __all__ = [
     "bucket_digest",
     "bucket_of",
     "canonical",
-    "described",
     "group_digest",
     "identify",
     "is_hex_digest",
-    "message_of",
-    "one_line",
     "safe_path",
     "stored_unit",
     "usable_name",

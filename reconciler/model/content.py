@@ -16,7 +16,7 @@ import msgspec
 
 from reconciler.errors import PluginFault
 from reconciler.model.digest import Digest, canonical, is_hex_digest
-from reconciler.model.text import message_of
+from reconciler.redaction import exception_message
 
 BUCKETS = 4096
 MAX_NAME = 1024
@@ -308,7 +308,7 @@ def _canonical_body(stored: StoredUnit) -> bytes:
         OverflowError,
     ) as error:  # a lone surrogate, a subclass of a text, a key within that is no text
         raise PluginFault(
-            f"unit `{stored.key}` has metadata that is not plain JSON: {message_of(error)}"
+            f"unit `{stored.key}` has metadata that is not plain JSON: {exception_message(error)}"
         ) from None
     if len(body) > MAX_BODY:
         raise PluginFault(

@@ -15,8 +15,9 @@ from typing import Any
 
 import msgspec
 
+from reconciler.errors import Origin
 from reconciler.model.digest import Digest
-from reconciler.model.location import Origin, Written
+from reconciler.model.location import Written
 
 
 class Kind(StrEnum):

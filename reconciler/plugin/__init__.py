@@ -58,6 +58,7 @@ from reconciler.plugin.options import (
 )
 from reconciler.plugin.publisher import UPLOAD_PATH, Publisher
 from reconciler.plugin.validation import API_VERSION
+from reconciler.redaction import sanitize
 
 __all__ = [
     "API_VERSION",
@@ -116,4 +117,5 @@ __all__ = [
     "parse_duration",
     "parse_size",
     "safe_path",
+    "sanitize",
 ]

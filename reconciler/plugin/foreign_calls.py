@@ -8,7 +8,7 @@ from contextlib import nullcontext, redirect_stdout
 from threading import current_thread, main_thread
 from typing import TypeVar
 
-from reconciler.model import described, one_line
+from reconciler.redaction import exception_summary
 
 Answer = TypeVar("Answer")
 
@@ -31,4 +31,4 @@ def run(call: Callable[[], Answer], failing: str) -> Answer:
     except (Unsound, KeyboardInterrupt):
         raise
     except BaseException as error:
-        raise Unsound(f"{failing}: {one_line(described(error))}") from error
+        raise Unsound(f"{failing}: {exception_summary(error)}") from error

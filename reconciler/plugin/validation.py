@@ -25,7 +25,7 @@ from reconciler.plugin.kinds import KINDS
 from reconciler.plugin.metadata import Metadata
 from reconciler.plugin.options import Options
 
-API_VERSION = "1.1.0"
+API_VERSION = "1.2.0"
 """The version of everything that `reconciler.plugin` exports (semver): what is added raises the
 minor, what goes or changes the major.
 """

@@ -17,7 +17,6 @@ from reconciler.remote.folder_listing import FOLDER_MEDIA_TYPE
 from reconciler.remote.measurement import MeasureCache, Measured, measure
 from reconciler.remote.pages import PageReader
 from reconciler.remote.rate_limit import Limited, Paced
-from reconciler.remote.redaction import redact
 from reconciler.remote.relay import relay
 from reconciler.remote.retry import Retrying
 from reconciler.remote.secrets import RedactingFetcher, fingerprint, register_secrets, reveal
@@ -43,7 +42,6 @@ __all__ = [
     "fingerprint",
     "measure",
     "open_fetcher",
-    "redact",
     "register_secrets",
     "relay",
     "reveal",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from urllib.parse import urlsplit, urlunsplit
 from urllib.request import getproxies, proxy_bypass
 
+from reconciler.redaction import sanitize
+
 
 def shown(url: str) -> str:
     """The URL without user, password and fragment; a query, which may hold a signature, becomes
@@ -13,10 +15,10 @@ def shown(url: str) -> str:
     try:
         parts = urlsplit(url)
     except ValueError:
-        return repr(url[:200])
+        return sanitize(url, 200)
     host = parts.netloc.rpartition("@")[2]
     text = urlunsplit((parts.scheme, host, parts.path, "..." if parts.query else "", ""))
-    return text if text.isprintable() else repr(text[:200])
+    return sanitize(text)
 
 
 class EnvironmentProxies:

@@ -15,6 +15,7 @@ from urllib.parse import unquote_to_bytes, urldefrag, urlsplit
 
 from reconciler.errors import Gone, Malformed, ReconcilerError, Refused, Unreachable, UsageFault
 from reconciler.model import Digest
+from reconciler.redaction import sanitize
 from reconciler.remote.addresses import shown
 from reconciler.remote.blocks import BLOCK, in_thread
 from reconciler.remote.fetcher import Response
@@ -78,7 +79,7 @@ class FileFetcher:
         with _opened(place) as (descriptor, facts):
             if S_ISDIR(facts.st_mode):
                 raise Refused(
-                    f"`{_readable(place.path)}` is a folder",
+                    f"`{sanitize(place.path)}` is a folder",
                     hint="a folder can be listed; its files can be downloaded",
                 )
             yield _Body(descriptor, facts, place, headers)
@@ -97,7 +98,7 @@ class FileFetcher:
         real = os.path.realpath(path)
         if not is_within(real, base):
             raise Refused(
-                f"`{_readable(path)}` lies outside `{_readable(folder)}`, the folder of its remote"
+                f"`{sanitize(path)}` lies outside `{sanitize(folder)}`, the folder of its remote"
             )
         return _Place(
             urldefrag(url).url, real + "/" if path.endswith("/") and real != "/" else real, base
@@ -175,14 +176,14 @@ def _opened(place: _Place) -> Iterator[tuple[int, os.stat_result]]:
             place.base
         ):  # a disk that is not mounted says nothing about its files
             raise Refused(
-                f"`{_readable(place.path)}` cannot be read: the remote's folder"
-                f" `{_readable(place.base)}` does not exist"
+                f"`{sanitize(place.path)}` cannot be read: the remote's folder"
+                f" `{sanitize(place.base)}` does not exist"
             ) from None
         raise _explained(error, place.path) from None
     try:
         facts = os.fstat(descriptor)
         if not S_ISREG(facts.st_mode) and not S_ISDIR(facts.st_mode):
-            raise Refused(f"`{_readable(place.path)}` is neither a file nor a folder")
+            raise Refused(f"`{sanitize(place.path)}` is neither a file nor a folder")
         yield descriptor, facts
     finally:
         os.close(descriptor)
@@ -220,7 +221,7 @@ def _check_unchanged(descriptor: int, facts: os.stat_result, count: int, place: 
     must not vouch for them.
     """
     if count != facts.st_size or etag_of(os.fstat(descriptor)) != etag_of(facts):
-        raise Unreachable(f"`{_readable(place.path)}` changed while it was read")
+        raise Unreachable(f"`{sanitize(place.path)}` changed while it was read")
 
 
 def _headers(facts: os.stat_result) -> dict[str, str]:
@@ -261,12 +262,8 @@ def _path(url: str) -> str:
     return path
 
 
-def _readable(path: str) -> str:
-    return path if path.isprintable() else repr(path)
-
-
 def _explained(error: OSError, path: str) -> ReconcilerError:
-    place = f"`{_readable(path)}`"
+    place = f"`{sanitize(path)}`"
     if error.errno in _ABSENT:
         return Gone(f"{place} does not exist")
     reason = error.strerror or "no reason given"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from reconciler.errors import UsageFault
 from reconciler.model import Auth, Remote, Secret
-from reconciler.remote.redaction import remember
+from reconciler.redaction import register_secret
 
 
 class RedactingFetcher:
@@ -67,15 +67,15 @@ def reveal(secret: Secret) -> str:
     """The value behind a reference: the variable, or the file's text less one newline at its end.
     Raises UsageFault naming the reference.
 
-    From then on `conceal` knows it.
+    From then on `redact` removes it from every text.
     """
     value = _read(secret)
-    remember(value)
+    register_secret(value)
     return value
 
 
 def register_secrets(secrets: Iterable[Secret]) -> None:
-    """Let `conceal` know the values behind references that this run may not use itself (a plugin
+    """Register the values behind references that this run may not use itself (a plugin
     can read the environment, too).
 
     References that lead nowhere are passed over.
@@ -120,7 +120,7 @@ def _basic(auth: Auth) -> RedactingFetcher:
     """RFC 7617, in UTF-8."""
     pair = f"{_text(auth.username)}:{reveal(auth.password)}"
     encoded = b64encode(pair.encode()).decode("ascii")
-    remember(encoded)
+    register_secret(encoded)
     return RedactingFetcher(f"Basic {encoded}")
 
 

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from reconciler.model import described, one_line
+from reconciler.redaction import exception_summary
 from reconciler.serve.threads import in_thread_of_its_own
 
 Missing = Callable[[str, str], str | None]
@@ -67,7 +67,7 @@ class Meaning:
                 "the publisher `%s` failed to say what `%s` means: %s",
                 publisher,
                 path,
-                one_line(described(answer)),
+                exception_summary(answer),
             )
         return answer if isinstance(answer, str) else None
 

@@ -8,13 +8,14 @@ import pytest
 
 from tests.support.source import PLUGINS, Module, modules, resolved, room_of
 
-GROUND = frozenset({"errors", "logs", "model"})
+GROUND = frozenset({"errors", "logs", "model", "redaction"})
 ROOMS = frozenset({"database", "plan", "plugin", "remote", "store"})
 KNOWS: Mapping[str, frozenset[str]] = {
     "": frozenset(),
-    "errors": frozenset({"model"}),  # for type checkers: a fault has a place
-    "model": frozenset({"errors"}),
-    "logs": frozenset({"model", "remote"}),  # `remote` for the redaction of secrets alone
+    "errors": frozenset(),
+    "redaction": frozenset(),
+    "model": frozenset({"errors", "redaction"}),
+    "logs": frozenset({"model", "redaction"}),
     **dict.fromkeys(ROOMS, GROUND),
     "scaffold": frozenset({"errors"}),
     "manifest": GROUND | {"plugin"},
@@ -58,17 +59,12 @@ def test_every_room_has_its_sentence() -> None:
     assert {module.room for module in modules()} == set(KNOWS)
 
 
-def test_errors_knows_nothing_at_run_time() -> None:
-    [errors] = [module for module in modules() if module.name == "reconciler.errors"]
-    assert [
-        import_.module
-        for import_ in errors.imports
-        if room_of(import_.module) is not None and not import_.typing
-    ] == []
-    assert strangers("errors") == []
+@pytest.mark.parametrize("module", ["errors", "redaction"])
+def test_errors_and_redaction_know_nothing_of_ours(module: str) -> None:
+    assert strangers(module) == []
 
 
-def test_model_knows_errors_and_nothing_above_it() -> None:
+def test_model_knows_errors_and_redaction_and_nothing_above_it() -> None:
     assert strangers("model") == []
 
 

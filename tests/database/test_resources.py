@@ -18,7 +18,8 @@ from reconciler.database import (
     StagedMember,
     schema,
 )
-from reconciler.model import ActualResource, Digest, Origin
+from reconciler.errors import Origin
+from reconciler.model import ActualResource, Digest
 from tests.support.databases import (
     NOW,
     a_unit,

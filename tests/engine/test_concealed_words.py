@@ -21,7 +21,7 @@ from reconciler.plugin import (
     Summary,
     Unit,
 )
-from reconciler.remote.redaction import remember
+from reconciler.redaction import register_secret
 from tests.support.rehearsal import Rehearsal, rehearsal, repository
 
 SECRET = "battery-staple-of-the-words"  # of this test
@@ -78,7 +78,7 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rehearsal
 
 def lines() -> list[ChangeLine]:
     """One of each kind."""
-    remember(SECRET)
+    register_secret(SECRET)
     selection = Selection({TYPE: Talkative}, None, [], datetime(2026, 11, 22, tzinfo=UTC))
     held = [identify(Unit(TYPE, key, {"n": 1}), GROUP) for key in ("changed", "gone", "kept")]
     members = [Member(unit.digest.hex, stored_unit(unit.body), "remote:up") for unit in held]

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from reconciler import logs
-from reconciler.remote.redaction import remember
+from reconciler.redaction import register_secret
 
 SECRET = "open-sesame-7731"
 LOG = logging.getLogger("reconciler.sample")
@@ -118,7 +118,7 @@ class Revealing:
 def test_secrets_are_redacted_in_message_arguments_exception_and_stack(
     as_json: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    remember(SECRET)
+    register_secret(SECRET)
     logs.configure(logging.DEBUG, json=as_json)
     LOG.info("token " + SECRET)
     LOG.info("%s and %r", Revealing(), {"token": SECRET})
@@ -134,7 +134,7 @@ def test_secrets_are_redacted_in_message_arguments_exception_and_stack(
 
 
 def test_arguments_that_do_not_fit_reveal_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    remember(SECRET)
+    register_secret(SECRET)
     handler = logs.StderrHandler(logs.LogSettings(logging.INFO))
     for message, argument in (("%d units", SECRET), (f"%d of {SECRET}", "x")):
         # by hand: pytest formats what goes to the root logger, and raises

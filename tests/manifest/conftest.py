@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.errors import ManifestFaults
+from reconciler.errors import Fault, ManifestFaults
 from reconciler.manifest import read
-from reconciler.model import DesiredState, Fault
+from reconciler.model import DesiredState
 from tests.support.quotes import registry
 
 Reading = Callable[[str], DesiredState]

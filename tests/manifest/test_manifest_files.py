@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.errors import ManifestFaults, UsageFault
+from reconciler.errors import Fault, ManifestFaults, UsageFault
 from reconciler.manifest import read
 from reconciler.manifest.files import MAX_BYTES
-from reconciler.model import Fault
 from tests.support.quotes import registry
 
 

@@ -13,9 +13,8 @@ from typing import Any
 import pytest
 from pydantic import Field, field_validator
 
-from reconciler.errors import ManifestFaults
+from reconciler.errors import Fault, ManifestFaults
 from reconciler.manifest import read
-from reconciler.model import Fault
 from reconciler.plugin import (
     ContentType,
     Importer,

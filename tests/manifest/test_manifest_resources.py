@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.errors import Origin
 from reconciler.manifest import read
 from reconciler.model import (
     Auth,
     DesiredState,
     Guard,
     Kind,
-    Origin,
     Ref,
     Secret,
     SourceKind,

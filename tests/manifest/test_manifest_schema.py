@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from reconciler import manifest
-from reconciler.model import Fault, Origin
+from reconciler.errors import Fault, Origin
 from tests.support.quotes import registry
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "manifest"

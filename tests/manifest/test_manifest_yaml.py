@@ -9,11 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.errors import ManifestFaults
+from reconciler.errors import Fault, ManifestFaults, Origin
 from reconciler.manifest import document, read
 from reconciler.manifest.document import MAX_DEPTH, Document, ManifestText, Unreadable, documents
 from reconciler.manifest.scalars import scalar, shown
-from reconciler.model import Fault, Origin
 from tests.manifest.conftest import Reading, Refusal
 from tests.support.quotes import registry
 

@@ -158,7 +158,7 @@ class TestPublishers:
                 {"publishers": ["GitHub:acme/app"]},
                 facts(provenance(SHA256, {"kind": "Sesame\nStreet"})),
             )
-            == "attested by Sesame Street"
+            == r"attested by Sesame\nStreet"
         )
 
     def test_one_fine_publisher_is_enough(self) -> None:

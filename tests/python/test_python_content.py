@@ -48,7 +48,7 @@ class TestDistribution:
             ({}, {"requiresPython": ">=3.9"}, "requires-python any -> >=3.9"),
             ({}, {"coreMetadata": {"sha256": "b" * 64}}, "core metadata changed"),
             ({"uploadTime": "x"}, {"yanked": True}, "upload time changed, yanked upstream"),
-            ({}, {"yanked": "a\x1b[2J\nb"}, 'yanked upstream: "a [2J b"'),
+            ({}, {"yanked": "a\x1b[2J\nb"}, r'yanked upstream: "a\x1b[2J\nb"'),
             ({}, {"_pulledBy": ["app 1 requires django"], "yanked": True}, "yanked upstream"),
             ({}, {"_license": "MIT"}, "size changed"),
             ({}, {}, "size changed"),

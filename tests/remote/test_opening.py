@@ -10,7 +10,8 @@ from tests.support import faulty
 
 LOADED = """
 import sys
-from reconciler.model import Kind, Meta, Origin, Remote
+from reconciler.errors import Origin
+from reconciler.model import Kind, Meta, Remote
 from reconciler.remote import open_fetcher
 open_fetcher(Remote(Meta(Kind.REMOTE, "upstream", Origin("f", 1)), {}, "python"), "http://example.org/")
 print(sorted({"aiohttp", "yarl"} & set(sys.modules)))

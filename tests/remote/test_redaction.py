@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from reconciler.errors import UsageFault
 from reconciler.model import Auth, Secret
-from reconciler.remote import redact, register_secrets, reveal
-from reconciler.remote.redaction import SHORTEST, Redaction
+from reconciler.redaction import SHORTEST, SecretRegister, redact
+from reconciler.remote import register_secrets, reveal
 from reconciler.remote.secrets import Credentials
 from tests.support.remotes import remote
 
@@ -38,8 +38,8 @@ FORMS: dict[str, Callable[[str], str]] = {
 }
 
 
-def concealing(*values: str) -> Redaction:
-    concealment = Redaction()
+def concealing(*values: str) -> SecretRegister:
+    concealment = SecretRegister()
     for value in values:
         concealment.add(value)
     return concealment
@@ -83,7 +83,7 @@ def test_texts_without_a_secret_stay_as_they_are(value: str, text: str) -> None:
         encoded = b64encode(value.encode()).decode()
         if alphabet.isdisjoint(encoded):
             assert concealing(value).redact(text) == text
-    assert Redaction().redact(text) == text
+    assert SecretRegister().redact(text) == text
 
 
 @PATIENTLY
@@ -118,7 +118,7 @@ def test_each_line_of_a_key_is_a_secret() -> None:
 
 
 def test_values_may_be_added_from_any_thread() -> None:
-    concealment = Redaction()
+    concealment = SecretRegister()
 
     def use(number: int) -> None:
         concealment.add(f"secret-{number:03}")

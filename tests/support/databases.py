@@ -17,13 +17,13 @@ from reconciler.database import (
     StagedMember,
     Writer,
 )
+from reconciler.errors import Origin
 from reconciler.model import (
     Artifact,
     Digest,
     IdentifiedUnit,
     Kind,
     Meta,
-    Origin,
     Publication,
     Repository,
     Unit,

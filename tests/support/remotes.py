@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from reconciler.model import Kind, Meta, Origin, Remote
+from reconciler.errors import Origin
+from reconciler.model import Kind, Meta, Remote
 
 
 def remote(**settings: Any) -> Remote:

@@ -19,6 +19,7 @@ from reconciler.plugin import (
     UploadConduit,
     UploadedFile,
     safe_path,
+    sanitize,
 )
 from reconciler_example.content import EXAMPLE_FILE
 from reconciler_example.manifests import Listed, read_manifest
@@ -37,7 +38,7 @@ class ExampleImporter(Importer):
 
     @classmethod
     def metadata(cls) -> Metadata:
-        return Metadata("example", "Files (low-level example)", (EXAMPLE_FILE,), ">=1.0,<2")
+        return Metadata("example", "Files (low-level example)", (EXAMPLE_FILE,), ">=1.2,<2")
 
     async def sync(self, conduit: SyncConduit, config: PluginCallConfiguration) -> None:
         """Record what the manifest changes. The note: the validator of the manifest read last, and
@@ -96,7 +97,7 @@ def _groups(conduit: SyncConduit, listed: Iterable[Listed]) -> Groups:
     groups: dict[str, dict[str, Listed]] = {}
     for file in listed:
         if not safe_path(file.name):
-            shown = ascii(file.name)[1:-1][:200]
+            shown = sanitize(file.name, 200)
             conduit.refuse(
                 group_of(shown),
                 shown,

@@ -19,7 +19,7 @@ class ExamplePublisher(Publisher):
 
     @classmethod
     def metadata(cls) -> Metadata:
-        return Metadata("example", "Tree of files (example)", (EXAMPLE_FILE,), ">=1.0,<2")
+        return Metadata("example", "Tree of files (example)", (EXAMPLE_FILE,), ">=1.2,<2")
 
     def publish(self, conduit: PublishConduit, config: PluginCallConfiguration) -> None:
         for name in conduit.changed():

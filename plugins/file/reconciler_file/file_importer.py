@@ -44,7 +44,7 @@ class FileImporter(Importer):
 
     @classmethod
     def metadata(cls) -> Metadata:
-        return Metadata("file", "Files", (FILE,), ">=1.0,<2")
+        return Metadata("file", "Files", (FILE,), ">=1.2,<2")
 
     async def declare(self, call: ImporterCall) -> AsyncIterator[Group | Unchanged]:
         """A list that is the committed one is not looked into, provided that it pins the bytes of

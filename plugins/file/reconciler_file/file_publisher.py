@@ -42,7 +42,7 @@ class FilePublisher(Publisher):
 
     @classmethod
     def metadata(cls) -> Metadata:
-        return Metadata("file", "Tree of files", (FILE,), ">=1.0,<2")
+        return Metadata("file", "Tree of files", (FILE,), ">=1.2,<2")
 
     def publish(self, conduit: PublishConduit, config: PluginCallConfiguration) -> None:
         """Raises Refused for a tree that cannot be one, and for a file whose size is not known: the

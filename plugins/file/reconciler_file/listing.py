@@ -15,7 +15,7 @@ from urllib.parse import urljoin
 
 import msgspec
 
-from reconciler.plugin import Artifact, Group, Malformed, Page, Unit, safe_path
+from reconciler.plugin import Artifact, Group, Malformed, Page, Unit, safe_path, sanitize
 
 GROUPS: Final = tuple(f"{number:02x}" for number in range(256))
 
@@ -134,7 +134,7 @@ def as_units(entries: Iterable[Entry], type: str, refuse: Refuse) -> list[Unit]:
         if first is not entry and not _same(first, entry):
             fault = "listed again, with other content; the first counts"
         if fault:
-            refuse(_printable(entry.name), fault)
+            refuse(sanitize(entry.name, 200) or "(no name)", fault)
     return [
         Unit(type, one.name, {}, [Artifact(one.name, one.sha256, one.size, one.url)])
         for one in found.values()
@@ -169,9 +169,3 @@ def _lines(body: bytes) -> Iterator[tuple[int, bytes]]:
 def _end(body: bytes, start: int) -> int:
     end = body.find(b"\n", start)
     return len(body) if end < 0 else end
-
-
-def _printable(name: str) -> str:
-    """A hostile name for people: what a terminal would not show is written out."""
-    shown = name if name.isprintable() else ascii(name)[1:-1]
-    return shown[:200] or "(no name)"

@@ -16,6 +16,7 @@ from reconciler.plugin import (
     StoredUnit,
     Summary,
     Unit,
+    sanitize,
 )
 from reconciler_python.evidence.gathering import recalled
 from reconciler_python.options import SelectionOptions
@@ -171,7 +172,5 @@ def _status(metadata: dict[str, Any]) -> str:
 
 
 def _shown(text: str) -> str:
-    """Upstream's words on a reviewer's terminal: one line, no escape sequences, not endless."""
-    return (text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text))[
-        :200
-    ]
+    """Return a text of upstream for one line of a plan."""
+    return sanitize(text, 200)

@@ -53,7 +53,7 @@ class PythonImporter(Importer):
 
     @classmethod
     def metadata(cls) -> Metadata:
-        return Metadata("python", "Python packages", (DISTRIBUTION, PROJECT), ">=1.0,<2")
+        return Metadata("python", "Python packages", (DISTRIBUTION, PROJECT), ">=1.2,<2")
 
     @classmethod
     def well_known(cls, index: str) -> str | None:

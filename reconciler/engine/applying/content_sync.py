@@ -25,7 +25,7 @@ from reconciler.database import (
     Writer,
 )
 from reconciler.engine.plugin_calls.conduits import CallWatch, unwatched
-from reconciler.engine.plugin_calls.plugin_errors import error_message, sanitize
+from reconciler.engine.plugin_calls.plugin_errors import error_message
 from reconciler.engine.run.checkpoints import Checkpoint, reached
 from reconciler.engine.run.progress import ProgressTask
 from reconciler.engine.run.task_groups import task_group
@@ -49,6 +49,7 @@ from reconciler.plan import (
     GroupChange,
 )
 from reconciler.plugin.registry import Registry
+from reconciler.redaction import sanitize
 from reconciler.store import Store
 
 LOOK_UP = 100  # groups whose artifacts are looked up at once

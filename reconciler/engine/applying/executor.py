@@ -55,7 +55,7 @@ from reconciler.plan import (
     counts_text,
     sum_counts,
 )
-from reconciler.remote import redact
+from reconciler.redaction import redact
 
 AT_ONCE = 4  # repositories synced at the same time
 NAMED = 10  # groups that a message names

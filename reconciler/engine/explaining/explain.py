@@ -15,7 +15,6 @@ from typing import Any
 from reconciler.engine.explaining.held_units import HeldUnit, held_units, instant, means, since
 from reconciler.engine.explaining.rule_chains import Chain, Chains
 from reconciler.engine.plugin_calls.conduits import plugin_faults
-from reconciler.engine.plugin_calls.plugin_errors import sanitize
 from reconciler.engine.session.session import Session
 from reconciler.engine.sources.resolution import Others, asking, resolver
 from reconciler.engine.sources.source_failures import failure_of
@@ -25,6 +24,7 @@ from reconciler.errors import NotCached, UsageFault
 from reconciler.model import ActualState, DesiredState, Digest, Source, SourceKind, Unit, identify
 from reconciler.plugin import Decision
 from reconciler.plugin.importer import low_level
+from reconciler.redaction import sanitize
 
 ANSWERED, SILENT, ABSENT, FAILED, UNKNOWN, OWNED, REFUSED = (
     "answered",

@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from reconciler.engine.plugin_calls.conduits import plugin_faults
-from reconciler.engine.plugin_calls.plugin_errors import sanitize
 from reconciler.engine.sources.selection import Selection
 from reconciler.engine.sources.source_resolver import RepositoryResolution
 from reconciler.engine.sources.source_responses import SourceResponse
 from reconciler.model import DesiredState, Source, StoredUnit, Unit
 from reconciler.plugin import Decision, Step
+from reconciler.redaction import sanitize
 
 FEW = (
     10  # units whose chains are told, each; of more, one for every rule that keeps some of them out

@@ -16,13 +16,13 @@ import msgspec
 
 from reconciler.engine.plugin_calls.call_timeouts import CallTimer
 from reconciler.engine.plugin_calls.conduits import ScratchpadConduit
-from reconciler.engine.plugin_calls.plugin_errors import sanitize
 from reconciler.engine.plugin_calls.scratchpads import ScratchpadSession
 from reconciler.engine.plugin_calls.workdirs import TemporaryWorkdir
 from reconciler.engine.run.checkpoints import Checkpoint, reached
 from reconciler.errors import Malformed, PluginFault
 from reconciler.model import is_hex_digest
 from reconciler.plugin import ActiveFilter, Page, Part, PluginCallConfiguration, RepositoryInfo
+from reconciler.redaction import sanitize
 from reconciler.remote import LARGEST_FILE, FileReader, PageReader
 
 LONGEST_VALIDATOR = 4_096  # characters

@@ -12,18 +12,12 @@ from traceback import walk_tb
 from typing import Any
 
 from reconciler.errors import ReconcilerError
-from reconciler.model import LONGEST, described, message_of, one_line
 from reconciler.plugin import OptionFault
-from reconciler.remote import redact
+from reconciler.redaction import exception_message, exception_summary, sanitize
 
 _CORE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _PYTHON = os.path.dirname(os.path.dirname(asyncio.__file__))
 _INSTALLED = ("site-packages", "dist-packages")  # which may lie among Python's own modules
-
-
-def sanitize(text: str, longest: int = LONGEST) -> str:
-    """Concealed before it is cut: half a secret is one too."""
-    return one_line(redact(text), longest) if text else text
 
 
 def error_message(error: BaseException) -> str:
@@ -33,8 +27,8 @@ def error_message(error: BaseException) -> str:
     with its type and where it was raised.
     """
     if isinstance(error, ReconcilerError | OptionFault):
-        return sanitize(message_of(error))
-    return " ".join(part for part in (sanitize(described(error)), _raised_at(error)) if part)
+        return exception_message(error)
+    return " ".join(part for part in (exception_summary(error), _raised_at(error)) if part)
 
 
 def _raised_at(error: BaseException) -> str:
@@ -50,7 +44,7 @@ def _raised_at(error: BaseException) -> str:
         return ""
     folder = os.path.dirname(foreign[0][0].co_filename)
     code, line = [frame for frame in foreign if frame[0].co_filename.startswith(folder)][-1]
-    return one_line(f"({os.path.basename(code.co_filename)}:{line} in {code.co_name})", 200)
+    return sanitize(f"({os.path.basename(code.co_filename)}:{line} in {code.co_name})", 200)
 
 
 def _foreign(file: str) -> bool:

@@ -13,7 +13,8 @@ import msgspec
 
 from reconciler.database import noted
 from reconciler.errors import PluginFault
-from reconciler.model import Digest, message_of
+from reconciler.model import Digest
+from reconciler.redaction import exception_message
 
 REPOSITORY = "repository"
 """Whose pad it is that all plugins of a repository share. A plugin's own is `importer:<id>` or
@@ -69,7 +70,7 @@ class ScratchpadSession:
             RecursionError,
         ) as error:  # a lone surrogate, a subclass of a text, a number without end
             raise PluginFault(
-                f"the scratchpad of `{owner}` cannot be written as JSON: {message_of(error)}"
+                f"the scratchpad of `{owner}` cannot be written as JSON: {exception_message(error)}"
             ) from None
         if len(text) > LIMIT:
             raise PluginFault(

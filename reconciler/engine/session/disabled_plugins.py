@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from reconciler.errors import Temporary
-from reconciler.model import Fault, Ref
+from reconciler.errors import Fault, Temporary
+from reconciler.model import Ref
 
 Faults = Mapping[Ref, Sequence[Fault]]
 

@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 
 from reconciler.engine.plugin_calls.importer_calls import SourceCall, is_usable_validator
-from reconciler.engine.plugin_calls.plugin_errors import error_message, is_unawaited, sanitize
+from reconciler.engine.plugin_calls.plugin_errors import error_message, is_unawaited
 from reconciler.engine.run.task_groups import task_group
 from reconciler.engine.sources.batches import BATCH, HELD, LARGEST, BatchSizer, bounded
 from reconciler.engine.sources.remote_source import RemoteSource
@@ -32,6 +32,7 @@ from reconciler.errors import Gone, NotCached, PluginFault, Temporary, Unreachab
 from reconciler.model import Group, Unit, usable_name
 from reconciler.plan import GroupChange
 from reconciler.plugin import Unchanged
+from reconciler.redaction import sanitize
 
 MOST_GROUPS = 10_000_000  # of one source: what a listing without end comes to
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
-from reconciler.engine.plugin_calls.plugin_errors import is_unawaited, sanitize
+from reconciler.engine.plugin_calls.plugin_errors import is_unawaited
 from reconciler.errors import PluginFault
 from reconciler.model import (
     Digest,
@@ -27,6 +27,7 @@ from reconciler.plan import Refusal
 from reconciler.plugin import ActiveFilter, ContentType, Decision, Step, Summary
 from reconciler.plugin.registry import Registry
 from reconciler.plugin.validation import Plugin
+from reconciler.redaction import sanitize
 
 LONGEST = 500  # characters that a content type says of one unit
 MOST_STEPS = 1000  # that it tells of one unit

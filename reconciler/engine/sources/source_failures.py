@@ -7,16 +7,17 @@ from contextlib import contextmanager
 
 from reconciler.engine.plugin_calls.plugin_errors import error_hint, error_message
 from reconciler.errors import PluginFault, ReconcilerError
-from reconciler.model import Unit, acceptable, message_of
+from reconciler.model import Unit, acceptable
 from reconciler.plan import Failure
 from reconciler.plugin.validation import Plugin
+from reconciler.redaction import exception_message
 
 
 class SourceFailure(Exception):
     """A source could not be asked what it holds, because of `cause`."""
 
     def __init__(self, cause: Exception) -> None:
-        super().__init__(message_of(cause))
+        super().__init__(exception_message(cause))
         self.cause = cause
 
 

@@ -17,7 +17,7 @@ from pydantic import Field, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from reconciler.plugin import OptionFault, Options, Unit
+from reconciler.plugin import OptionFault, Options, Unit, sanitize
 
 ATTESTATION_FACTS: Final = "_attestation"
 """Transient key of a unit's metadata: `publishers` (what `provenance_facts` made of the provenance
@@ -218,7 +218,7 @@ def _named(publisher: dict[str, Any]) -> str:
     kind = publisher.get("kind", "")
     identity, *narrower = [publisher.get(name) or "" for name in _KEYS.get(kind, ())] or [""]
     text = " ".join(part for part in (f"{kind}:{identity}", *narrower) if part).strip(":")
-    return "".join(c if c.isprintable() else " " for c in text)[:200]
+    return sanitize(text, 200)
 
 
 def _camel(name: str) -> str:

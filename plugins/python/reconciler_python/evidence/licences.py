@@ -14,7 +14,7 @@ from pydantic import AfterValidator, Field, GetJsonSchemaHandler, model_validato
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from reconciler.plugin import OptionFault, Options, Unit
+from reconciler.plugin import OptionFault, Options, Unit, sanitize
 from reconciler_python.evidence.licence_classifiers import classified
 from reconciler_python.evidence.spdx import (
     Expression,
@@ -182,5 +182,4 @@ def _read(text: str, by: str) -> tuple[Expression | None, str]:
 
 
 def _shown(text: str) -> str:
-    one_line = " ".join(text.split())
-    return "".join(c if c.isprintable() else " " for c in one_line)[:80]
+    return sanitize(" ".join(text.split()), 80)

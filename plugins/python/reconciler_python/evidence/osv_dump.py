@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 from packaging.utils import canonicalize_name
 
-from reconciler.plugin import Malformed
+from reconciler.plugin import Malformed, sanitize
 from reconciler_python.evidence.osv_files import (
     BrokenFile,
     Signature,
@@ -168,4 +168,8 @@ def _state(path: Path) -> Signature | None:
 def _said(error: Exception) -> str:
     if isinstance(error, OSError):
         return error.strerror or "it cannot be read"
-    return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)[:300]
+    return (
+        "it is nested too deeply"
+        if isinstance(error, RecursionError)
+        else sanitize(str(error), 300)
+    )

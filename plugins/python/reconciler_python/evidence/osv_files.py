@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sized
 from pathlib import Path
 from typing import Final
 
-from reconciler.plugin import Malformed
+from reconciler.plugin import Malformed, sanitize
 
 LARGEST: Final = (
     32 * 1024 * 1024
@@ -73,8 +73,8 @@ def records(path: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def shown(name: str) -> str:
-    """A file's name on one line of printable characters."""
-    return "".join(c if c.isprintable() else "?" for c in name)[:200]
+    """Return a file's name for one line of a message."""
+    return sanitize(name, 200)
 
 
 def _of_folder(path: Path) -> Iterator[tuple[str, bytes]]:

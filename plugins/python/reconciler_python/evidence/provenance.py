@@ -16,6 +16,8 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from reconciler.plugin import sanitize
+
 PROVENANCE_ENDING: Final = ".provenance"
 LARGEST: Final = 4 * 1024 * 1024  # bytes; real ones have some 10,000
 _MOST: Final = 64  # attestations of one file, each of which takes milliseconds to verify
@@ -156,6 +158,4 @@ def _unverified(bundle: _Bundle, filename: str, sha256: str) -> str | None:
 def _line(error: Exception) -> str:
     """Its first line, for one line of a plan."""
     first = next(iter(str(error).splitlines()), "") or type(error).__name__
-    return "".join(
-        c if c.isprintable() else " " for c in first.removeprefix("Verification failed: ")
-    )[:200]
+    return sanitize(first.removeprefix("Verification failed: "), 200)

@@ -11,6 +11,8 @@ import re
 from functools import lru_cache
 from typing import Final
 
+from reconciler.plugin import sanitize
+
 _LONGEST = 4096  # characters; the longest expressions of real packages have some hundreds
 _DEEPEST = 50  # parentheses within each other
 _GNU = re.compile(r"((?:A|L)?GPL|GFDL)-[0-9.]+")
@@ -160,4 +162,4 @@ def _joined(operator: str, operands: list[Expression]) -> Expression:
 
 
 def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).splitlines()), "it is too complicated")[:200]
+    return sanitize(next(iter(str(error).splitlines()), "it is too complicated"), 200)

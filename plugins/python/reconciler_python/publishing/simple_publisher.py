@@ -70,7 +70,7 @@ class PythonPublisher(Publisher):
 
     @classmethod
     def metadata(cls) -> Metadata:
-        return Metadata("python", "Python simple index", (DISTRIBUTION, PROJECT), ">=1.0,<2")
+        return Metadata("python", "Python simple index", (DISTRIBUTION, PROJECT), ">=1.2,<2")
 
     def publish(self, conduit: PublishConduit, config: PluginCallConfiguration) -> None:
         base_url = (

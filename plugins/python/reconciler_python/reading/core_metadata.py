@@ -12,7 +12,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from reconciler.plugin import Artifact, Gone, Malformed, ReadingCall, Unit
+from reconciler.plugin import Artifact, Gone, Malformed, ReadingCall, Unit, sanitize
 from reconciler_python.reading.archives import UnreadableArchive, wheel_metadata
 from reconciler_python.reading.filenames import SDIST, WHEEL
 from reconciler_python.reading.partial_files import seen_in
@@ -117,9 +117,8 @@ def _dependency(text: str) -> Dependency | None:
         for one in requirement.specifier:
             one.contains("1")  # a number of thousands of digits is found out here
     except (InvalidRequirement, RecursionError, ValueError):
-        shown = text if text.isprintable() else ascii(text)[1:-1]
         raise UnreadableMetadata(
-            f"`Requires-Dist: {shown[:200]}` is no requirement (PEP 508)"
+            f"`Requires-Dist: {sanitize(text, 200)}` is no requirement (PEP 508)"
         ) from None
     if requirement.url is not None:
         return None

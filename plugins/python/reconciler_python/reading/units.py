@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from reconciler.plugin import Artifact, Unit
+from reconciler.plugin import Artifact, Unit, sanitize
 from reconciler_python.reading.digests import Digests, read_digests, sha256_of
 from reconciler_python.reading.documents import ExtendedFile, ListedFile, ProjectDocument, absolute
 from reconciler_python.reading.filenames import WHEEL, Filename, FilenameReader, UnreadableFilename
@@ -154,7 +154,6 @@ def _beside(url: str) -> str:
     return f"{path}.metadata{mark}{query}"
 
 
-def _printable(text: str) -> str:
-    """A hostile name as people may see it, and as a key may be."""
-    shown = text if text.isprintable() else ascii(text)[1:-1]
-    return shown[:200] or "(no name)"
+def _printable(name: str) -> str:
+    """Return a hostile name as messages show it and a key may be."""
+    return sanitize(name, 200) or "(no name)"

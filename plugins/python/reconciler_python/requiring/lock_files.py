@@ -20,7 +20,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from reconciler.plugin import OptionFault
+from reconciler.plugin import OptionFault, sanitize
 from reconciler_python.reading.filenames import project_name
 from reconciler_python.requiring.lock_tables import package_lines, parse
 from reconciler_python.requiring.requirement_files import Parsed
@@ -391,9 +391,4 @@ def _by_name(files: object) -> dict[str, list[Any]]:
 
 
 def _shown(text: str) -> str:
-    plain = (
-        text
-        if text.isprintable()
-        else "".join(letter if letter.isprintable() else " " for letter in text)
-    )
-    return plain if len(plain) <= 200 else f"{plain[:200]}..."
+    return sanitize(text, 200)

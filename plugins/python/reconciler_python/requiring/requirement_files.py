@@ -17,7 +17,7 @@ from typing import Final, Protocol
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from reconciler.plugin import Malformed, OptionFault
+from reconciler.plugin import Malformed, OptionFault, sanitize
 from reconciler_python.reading.filenames import project_name
 from reconciler_python.requiring.requirement_lines import Line, decoded, lines, unset
 from reconciler_python.requiring.requirements import LockedFile, Wanted, narrowed
@@ -346,14 +346,8 @@ def _check_set(text: str) -> None:
 
 
 def _shown(text: str) -> str:
-    """What somebody wrote, without credentials, on a line that ends somewhere."""
-    plain = _CREDENTIALS.sub("//...@", text)
-    plain = (
-        plain
-        if plain.isprintable()
-        else "".join(letter if letter.isprintable() else " " for letter in plain)
-    )
-    return plain if len(plain) <= 200 else f"{plain[:200]}..."
+    """Return a text of a requirement file without credentials, for one line of a message."""
+    return sanitize(_CREDENTIALS.sub("//...@", text), 200)
 
 
 def _mistake(written: str) -> tuple[str, str] | None:

@@ -13,7 +13,7 @@ import shlex
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
-from reconciler.plugin import OptionFault
+from reconciler.plugin import OptionFault, sanitize
 
 _MARKS: Final = (  # the marks of UTF-32 begin with those of UTF-16
     (codecs.BOM_UTF8, "utf-8"),
@@ -183,8 +183,7 @@ def _substituted(written: str, rest: str) -> tuple[list[tuple[str, str]], list[s
         options = _options(rest) if rest else []
     except OptionFault:
         raise OptionFault(
-            f"`{written[:200] if written.isprintable() else ascii(written)[:200]}`: its options"
-            " cannot be read",
+            f"`{sanitize(written, 200)}`: its options cannot be read",
             hint=_HINT,
         ) from None
     try:
@@ -247,8 +246,8 @@ def _named(word: str) -> tuple[str, str | None]:
         )
         if len(names) == 1:
             return names[0], value if equals else None
-    shown = word.partition("=")[0][:40]
+    shown = sanitize(word.partition("=")[0], 40)
     raise OptionFault(
-        f"`{shown if shown.isprintable() else ascii(shown)}` is no option of requirements files",
+        f"`{shown}` is no option of requirements files",
         hint="leave it out",
     )

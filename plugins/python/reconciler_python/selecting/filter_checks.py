@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reconciler.plugin import Step, Unit
+from reconciler.plugin import Step, Unit, sanitize
 from reconciler_python.evidence.advisories import OsvRules, advisory_reason
 from reconciler_python.evidence.attestations import (
     AttestationRules,
@@ -248,5 +248,5 @@ def _size(unit: Unit) -> int | None:
 
 
 def _shown(text: str) -> str:
-    """Upstream's words on a reviewer's terminal."""
-    return "".join(c if c.isprintable() else " " for c in text)[:200]
+    """Return a text of upstream for one line of a plan."""
+    return sanitize(text, 200)
