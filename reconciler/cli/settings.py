@@ -173,11 +173,11 @@ def _file() -> dict[str, Any]:
     path = Path(FILE)
     if not path.exists():
         return {}
-    import tomllib
+    import tomli
 
     try:
-        settings = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        settings = tomli.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageFault(f"`{FILE}` cannot be read: {error}") from None
     unknown = sorted(set(settings) - set(KEYS))
     if unknown:

@@ -152,6 +152,7 @@ def test_the_core_imports_no_plugin() -> None:
         ("packaging", "plugin"),
         ("jinja2", "scaffold"),
         ("rich", "cli"),
+        ("tomli", "cli"),
         ("typer", "cli"),
     ],
 )
@@ -163,6 +164,7 @@ def test_a_library_stays_in_its_room(library: str, room: str) -> None:
         "pydantic": {"manifest", *PLUGINS},
         "yaml": {"cli"},
         "packaging": {"reconciler_python"},
+        "tomli": {"reconciler_python"},
     }.get(library, set())
     users = {
         module.room

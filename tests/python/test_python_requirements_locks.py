@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+import tomli
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from reconciler.plugin import Artifact, OptionFault
 from reconciler_python.options import SelectionOptions
-from reconciler_python.requiring.lock_files import read_lock
-from reconciler_python.requiring.lock_tables import package_lines, parse
+from reconciler_python.requiring.lock_files import package_lines, read_lock
 from reconciler_python.requiring.requirements import Requirements
 from tests.support.clients import program, run
 from tests.support.upstream import Upstream, upstream
@@ -426,7 +426,13 @@ class TestFaults:
             ("uv", "x = " + "[" * 100_000, "cannot be read as TOML: it is nested too deeply"),
             (
                 "uv",
-                "x = " + "[" * 100 + "]" * 100,
+                "x = " + "[" * 500 + "]" * 500,
+                "cannot be read as TOML: it is nested too deeply",
+            ),
+            (
+                "poetry",
+                'metadata.lock-version = "2.1"\n[[package]]\nname = "alpha"\nversion = "1"\n'
+                f"markers{'.a' * 990} = 1\n",
                 "cannot be read as TOML: it is nested too deeply",
             ),
             ("uv", "version = 1\npackage = 5\n", "its `package` is no list of tables"),
@@ -584,7 +590,16 @@ BLOCKS = st.tuples(
 )
 
 
+TABLE_IN_TEXT = 'text = """\nwheels = [\n    { url = "plain", size = 5 },\n]\n"""\n'
+TABLE_AFTER_QUOTES = 'text = """\n"""\nwheels = [\n    { url = "a" },\n]\ntext2 = """\n"""\n'
+
+
 @settings(max_examples=150, deadline=None)
+@example(TABLE_IN_TEXT)
+@example(f"[[package]]\n{TABLE_IN_TEXT}")
+@example(TABLE_AFTER_QUOTES)
+@example('text = """\n\\wheels = { url = "plain" }\n"""\n')
+@example("wheels = [\n    { size = 05 }\n]\n")
 @given(
     st.lists(
         st.one_of(
@@ -594,14 +609,34 @@ BLOCKS = st.tuples(
         max_size=6,
     ).map("".join)
 )
-def test_the_quick_way_finds_what_the_parser_finds(text: str) -> None:
+def test_locks_are_read_as_the_standard_library_reads_toml(text: str) -> None:
     try:
         expected = tomllib.loads(text)
     except ValueError:
         with pytest.raises(ValueError, match=r".*"):
-            parse(text)
+            tomli.loads(text)
     else:
-        assert parse(text) == expected
+        assert tomli.loads(text) == expected
+
+
+def test_a_table_within_a_text_of_several_lines_is_text() -> None:
+    """A reader by lines once took such files for those of the package."""
+    lock = f"""version = 1
+[[package]]
+name = "alpha"
+version = "1.0"
+source = {{ registry = "https://index.example.org/simple/" }}
+description = '''
+wheels = [
+    {{ url = "https://index.example.org/evil-1.0-py3-none-any.whl", hash = "sha256:{"e" * 64}" }},
+]
+'''
+wheels = [
+    {{ url = "https://index.example.org/alpha-1.0-py3-none-any.whl", hash = "sha256:{A}" }},
+]
+"""
+    [alpha] = read_lock("uv", "uv.lock", lock.encode()).wanted
+    assert alpha.sha256s == {A}
 
 
 def test_lines_of_packages_are_not_told_where_texts_look_like_them() -> None:

@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import unquote
 
+import tomli
 from packaging.markers import InvalidMarker, Marker
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
@@ -22,7 +23,6 @@ from packaging.version import Version
 
 from reconciler.plugin import OptionFault, sanitize
 from reconciler_python.reading.filenames import project_name
-from reconciler_python.requiring.lock_tables import package_lines, parse
 from reconciler_python.requiring.requirement_files import Parsed
 from reconciler_python.requiring.requirements import LockedFile, Wanted
 
@@ -60,23 +60,47 @@ def read_lock(format: str, written: str, body: bytes) -> Parsed:
     Raises OptionFault where all of it is wrong; what is wrong with single packages is among the
     faults.
     """
+    language = "JSON" if format == "pipenv" else "TOML"
     try:
-        text = str(body, "utf-8-sig").replace("\r\n", "\n")
-        document = json.loads(text) if format == "pipenv" else parse(text)
+        return _read(format, written, body)
+    except OptionFault:
+        raise
     except UnicodeDecodeError:
         raise OptionFault(f"`{written}`: its bytes are no UTF-8") from None
-    except (ValueError, RecursionError) as error:
-        reason = (
-            "it is nested too deeply" if isinstance(error, RecursionError) else _shown(str(error))
-        )
-        raise OptionFault(
-            f"`{written}` cannot be read as {'JSON' if format == 'pipenv' else 'TOML'}: {reason}"
-        ) from None
+    except ValueError as error:
+        reason = _shown(str(error))
+    except RecursionError:
+        reason = "it is nested too deeply"
+    raise OptionFault(f"`{written}` cannot be read as {language}: {reason}")
+
+
+def _read(format: str, written: str, body: bytes) -> Parsed:
+    text = str(body, "utf-8-sig").replace("\r\n", "\n")
+    document = json.loads(text) if format == "pipenv" else tomli.loads(text)
     if not isinstance(document, dict):
         raise OptionFault(f"`{written}` is no lock file: it holds no mapping")
     lock = _Lock(written, text)
     _READERS[format](lock, document)
     return lock.parsed
+
+
+def package_lines(text: str, header: str, count: int) -> list[int]:
+    """Return the line in which each `[[header]]` begins, counted from 1.
+
+    Returns an empty list where the text does not hold exactly `count` of them: then some line only
+    looks like a header, within a text of several lines.
+    """
+    marker, numbers = f"\n[[{header}]]\n", []
+    if text.startswith(marker[1:]):
+        numbers.append(1)
+    line, start = 1, 0
+    position = text.find(marker)
+    while position >= 0:
+        line += text.count("\n", start, position + 1)
+        start = position + 1
+        numbers.append(line)
+        position = text.find(marker, start)
+    return numbers if len(numbers) == count else []
 
 
 class _Lock:
