@@ -7,9 +7,9 @@ $(VENV)/ready: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
-.PHONY: demo test lint bench
-demo: $(VENV)/ready
-	$(BIN)/python manifests/demo.py
+.PHONY: format lint test test-quick coverage bench soak docs demo
+format: $(VENV)/ready
+	$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
@@ -17,5 +17,20 @@ lint: $(VENV)/ready
 test: lint
 	$(BIN)/python -m pytest -n auto
 
+test-quick: $(VENV)/ready
+	$(BIN)/python .ci/changed_tests.py | xargs -r $(BIN)/python -m pytest -n auto -q
+
+coverage: $(VENV)/ready
+	$(BIN)/python -m pytest -n auto --cov --cov-report=term:skip-covered --cov-report=html
+
 bench: $(VENV)/ready
 	$(BIN)/python -m tests.benchmarks
+
+soak: $(VENV)/ready
+	HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest -n auto -m soak
+
+docs: $(VENV)/ready
+	$(BIN)/python -m docs.build
+
+demo: $(VENV)/ready
+	$(BIN)/python manifests/demo.py

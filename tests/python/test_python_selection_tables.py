@@ -1,5 +1,4 @@
-"""docs/selection.md says what the selection does: its tables are the ones that are made by asking
-it.
+"""The tables of docs/reference/selection.md are those that the code makes.
 
 `RECONCILER_GOLDEN=write` writes them anew; read the difference before you keep it.
 """
@@ -13,7 +12,7 @@ from pathlib import Path
 from reconciler_python.filter_options import FilterOptions
 from tests.support.selection_tables import EXAMPLES, tables
 
-PAGE = Path(__file__).parents[2] / "docs" / "selection.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "selection.md"
 _SECTION = re.compile(r"<!-- begin: ([a-z ]+) -->\n(.*?)<!-- end: \1 -->\n", re.DOTALL)
 
 
@@ -30,8 +29,8 @@ def test_the_page_holds_the_tables_that_the_code_makes() -> None:
         PAGE.write_text(page, encoding="utf-8")
     shown = {found[1]: found[2].strip() for found in _SECTION.finditer(page)}
     assert shown == made, (
-        "the tables of docs/selection.md are not what the code says; `RECONCILER_GOLDEN=write`"
-        " writes them"
+        "the tables of docs/reference/selection.md are not what the code says;"
+        " `RECONCILER_GOLDEN=write` writes them"
     )
 
 

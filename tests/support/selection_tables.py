@@ -1,4 +1,4 @@
-"""The tables of docs/selection.md, made by asking the selection itself about a few files."""
+"""The tables of docs/reference/selection.md, made by asking the selection itself about a few files."""
 
 from __future__ import annotations
 
