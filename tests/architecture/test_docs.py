@@ -1,4 +1,4 @@
-"""Kinds, keys, commands and options are documented; no file names a registry or a machine's path."""
+"""Kinds, keys, commands and options are documented; no file names a registry or a machine."""
 
 from __future__ import annotations
 

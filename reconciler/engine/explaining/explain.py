@@ -52,8 +52,10 @@ async def explain(
     verbose: bool = False,
     applied: bool = True,
 ) -> dict[str, Any]:
-    """A document for people and machines; see `docs/machine-output.md`. Raises UsageFault where
-    there is no such repository, or the plugin knows no group in which the subject could be.
+    """Return the document that `docs/reference/machine-output.md` describes.
+
+    Raises UsageFault where there is no such repository, or the plugin knows no group in which the
+    subject could be.
 
     `applied`: `desired` is what the last apply recorded. `verbose`: the chain of every unit,
     however many are meant.
