@@ -16,10 +16,10 @@ from reconciler.plugin.registry import Registry
 from reconciler.serve import (
     Application,
     Catalogue,
-    Missing,
     OnDemand,
     Receipt,
     ReceivedFile,
+    SuggestPath,
     Uploads,
 )
 
@@ -76,7 +76,7 @@ class ServeAdapter:
         return self._service.fetch(digest, size)
 
 
-class MissingPaths(Mapping[str, Missing]):
+class MissingPaths(Mapping[str, SuggestPath]):
     """By publisher ID, what a path means that a publication does not hold; publishers are loaded
     when a path of theirs is not found.
     """
@@ -84,7 +84,7 @@ class MissingPaths(Mapping[str, Missing]):
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
 
-    def __getitem__(self, publisher: str) -> Missing:
+    def __getitem__(self, publisher: str) -> SuggestPath:
         plugin = self._registry.find("publisher", publisher)
         if plugin is None or not plugin.enabled:
             raise KeyError(publisher)

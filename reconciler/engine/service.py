@@ -190,7 +190,7 @@ class Service:
         """Provide a worker slot for one upload or removal, so that its plugins hold up no other
         repository.
         """
-        async with self._worker_pool.shift(repository) as slot:
+        async with self._worker_pool.slot(repository) as slot:
             yield await asyncio.to_thread(self._uploads, slot)
 
     def _uploads(self, slot: WorkerSlot) -> Uploads:

@@ -10,9 +10,10 @@ from typing import Protocol
 from reconciler.errors import DigestMismatch, Malformed, Temporary
 from reconciler.model import Digest
 from reconciler.remote.addresses import shown
-from reconciler.remote.blocks import SMALL, blocks, in_thread
+from reconciler.remote.blocks import SMALL, blocks
 from reconciler.remote.fetcher import Fetcher, Stream
 from reconciler.remote.retry import Random, Sleep, delay
+from reconciler.threads import in_thread
 
 
 class Receiving(Protocol):

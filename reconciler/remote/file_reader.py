@@ -10,12 +10,13 @@ from typing import TypeVar
 from reconciler.errors import DigestMismatch, Malformed, NotCached, Temporary, Unreachable
 from reconciler.model import Digest
 from reconciler.remote.addresses import shown
-from reconciler.remote.blocks import SMALL, in_thread
+from reconciler.remote.blocks import SMALL
 from reconciler.remote.fetcher import Fetcher, Stream
 from reconciler.remote.file_cache import FileCache, FilePart
 from reconciler.remote.ranges import asking_for, collected, cut_out, placed
 from reconciler.remote.responses import too_large
 from reconciler.remote.retry import Random, Sleep, delay
+from reconciler.threads import in_thread
 
 LARGEST_FILE = (
     64 * 1024 * 1024

@@ -17,11 +17,12 @@ from reconciler.errors import Gone, Malformed, ReconcilerError, Refused, Unreach
 from reconciler.model import Digest
 from reconciler.redaction import sanitize
 from reconciler.remote.addresses import shown
-from reconciler.remote.blocks import BLOCK, in_thread
+from reconciler.remote.blocks import BLOCK
 from reconciler.remote.fetcher import Response
 from reconciler.remote.folder_listing import FOLDER_MEDIA_TYPE, etag_of, is_within, listing
 from reconciler.remote.ranges import window
 from reconciler.remote.responses import too_large
+from reconciler.threads import in_thread
 
 _TINY = (
     64 * 1024

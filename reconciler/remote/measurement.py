@@ -19,11 +19,12 @@ import msgspec
 
 from reconciler.errors import DigestMismatch, Malformed, NotCached, StateFault, Temporary
 from reconciler.remote.addresses import shown
-from reconciler.remote.blocks import SMALL, blocks, in_thread
+from reconciler.remote.blocks import SMALL, blocks
 from reconciler.remote.cache_folder import Entries
 from reconciler.remote.download import Received
 from reconciler.remote.fetcher import Fetcher, Stream
 from reconciler.remote.retry import Random, Sleep, delay
+from reconciler.threads import in_thread
 
 _MAGIC = b"reconciler-measure 1\n"
 _NONE: Mapping[str, str] = MappingProxyType({})

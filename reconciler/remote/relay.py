@@ -6,9 +6,10 @@ from collections.abc import AsyncGenerator
 
 from reconciler.errors import DigestMismatch
 from reconciler.model import Digest
-from reconciler.remote.blocks import blocks, in_thread
+from reconciler.remote.blocks import blocks
 from reconciler.remote.download import Keeper, Received, named
 from reconciler.remote.fetcher import Fetcher
+from reconciler.threads import in_thread
 
 
 async def relay(

@@ -18,7 +18,7 @@ from reconciler.serve.application import Application
 from reconciler.serve.catalogue import Catalogue
 from reconciler.serve.on_demand import OnDemand
 from reconciler.serve.ports import Files, Publications, Receipt, ReceivedFile, Receiver, Supply
-from reconciler.serve.redirects import Missing
+from reconciler.serve.redirects import SuggestPath
 from reconciler.serve.server import serve
 from reconciler.serve.uploads import Uploads
 
@@ -26,12 +26,12 @@ __all__ = [
     "Application",
     "Catalogue",
     "Files",
-    "Missing",
     "OnDemand",
     "Publications",
     "Receipt",
     "ReceivedFile",
     "Receiver",
+    "SuggestPath",
     "Supply",
     "Uploads",
     "serve",

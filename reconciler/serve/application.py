@@ -11,7 +11,7 @@ from reconciler.serve.catalogue import Catalogue, Found
 from reconciler.serve.delivery import Delivery
 from reconciler.serve.listing import listing, listing_page
 from reconciler.serve.on_demand import OnDemand
-from reconciler.serve.redirects import PATIENCE, Meaning, Missing
+from reconciler.serve.redirects import TIMEOUT, PathSuggestions, SuggestPath
 from reconciler.serve.request import Request
 from reconciler.serve.request_bodies import Body
 from reconciler.serve.responses import Receive, Scope, Send, say
@@ -32,15 +32,15 @@ class Application:
     def __init__(
         self,
         catalogue: Catalogue,
-        missing: Mapping[str, Missing] | None = None,
+        missing: Mapping[str, SuggestPath] | None = None,
         *,
         uploads: Uploads | None = None,
         on_demand: OnDemand | None = None,
         on_close: Callable[[], Awaitable[None]] | None = None,
-        patience: float = PATIENCE,
+        patience: float = TIMEOUT,
     ) -> None:
         self._catalogue = catalogue
-        self._meaning = Meaning(missing or {}, patience)
+        self._suggestions = PathSuggestions(missing or {}, patience)
         self._uploads = uploads
         self._on_demand = on_demand
         self._on_close = on_close
@@ -180,7 +180,7 @@ class Application:
         path = found.path or ""
         up = f"{served.path.rpartition('/')[2]}/" if found.path is None else "../" * path.count("/")
         candidates = [] if path.endswith("/") else [f"{path}/" if path else ""]
-        if (meant := await self._meaning.of(served.publisher, served.name, path)) is not None:
+        if (meant := await self._suggestions.get(served.publisher, served.name, path)) is not None:
             candidates += [meant, f"{meant}/"]
         for candidate in candidates:
             target = f"/{served.path}/{candidate}"

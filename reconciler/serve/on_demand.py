@@ -20,8 +20,8 @@ from typing import BinaryIO
 from reconciler.errors import Malformed, ReconcilerError, StateFault
 from reconciler.model import Digest
 from reconciler.serve.ports import Files, Supply
-from reconciler.serve.threads import in_thread
 from reconciler.store.temporary import write_all
+from reconciler.threads import in_thread
 
 PIECE = 256 * 1024  # bytes that a reader takes at once
 

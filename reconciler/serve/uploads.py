@@ -40,8 +40,8 @@ from reconciler.serve.representation import Header
 from reconciler.serve.request import Request
 from reconciler.serve.request_bodies import PATIENCE, Body, BodyFault
 from reconciler.serve.responses import explained
-from reconciler.serve.threads import in_thread
 from reconciler.store.temporary import TemporaryFolder
+from reconciler.threads import in_thread
 
 MAX_UPLOAD = 2 * 1024**3  # bytes of a whole body
 RETRY_AFTER = 5  # seconds, where nobody says when to come back

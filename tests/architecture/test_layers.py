@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.source import PLUGINS, Module, modules, resolved, room_of
 
-GROUND = frozenset({"errors", "logs", "model", "redaction"})
+GROUND = frozenset({"errors", "logs", "model", "redaction", "retrying", "threads"})
 ROOMS = frozenset({"database", "plan", "plugin", "remote", "store"})
 KNOWS: Mapping[str, frozenset[str]] = {
     "": frozenset(),
@@ -16,6 +16,8 @@ KNOWS: Mapping[str, frozenset[str]] = {
     "redaction": frozenset(),
     "model": frozenset({"errors", "redaction"}),
     "logs": frozenset({"model", "redaction"}),
+    "retrying": frozenset({"errors"}),
+    "threads": frozenset(),
     **dict.fromkeys(ROOMS, GROUND),
     "scaffold": frozenset({"errors"}),
     "manifest": GROUND | {"plugin"},

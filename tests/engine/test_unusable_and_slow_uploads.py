@@ -13,7 +13,7 @@ import pytest
 
 from reconciler.cli import serve
 from reconciler.engine import CallLimits
-from reconciler.engine.plugin_calls.worker_pool import AT_ONCE
+from reconciler.engine.plugin_calls.worker_pool import CONCURRENCY
 from reconciler.engine.service import Service, uploaded_file
 from reconciler.errors import Temporary, UsageFault
 from reconciler.plugin import Artifact, Placed, Unit, UploadConduit, UploadedFile
@@ -77,8 +77,8 @@ def sent(client: Client, publication: str, name: str) -> asyncio.Task[Answer]:
 
 def test_plugins_that_never_come_back_hold_up_nobody_else(stage: Rehearsal, slow: Slow) -> None:
     async def talk(client: Client) -> None:
-        hanging = [sent(client, "team", f"slow-{number}") for number in range(AT_ONCE + 4)]
-        for _ in range(AT_ONCE):
+        hanging = [sent(client, "team", f"slow-{number}") for number in range(CONCURRENCY + 4)]
+        for _ in range(CONCURRENCY):
             await asyncio.to_thread(slow.waiting.acquire)
         assert (await sent(client, "other", "quick")).status == 201
         assert (await client.get("/other/uploads/quick")).body == b"quick"

@@ -338,7 +338,7 @@ def test_a_publisher_that_does_not_say_what_was_meant_holds_up_nobody(
             "four calls never came back: nobody asks any more"
         )
         released.set()
-        for thread in [one for one in threading.enumerate() if one.name == "foreign"]:
+        for thread in [one for one in threading.enumerate() if one.name == "publisher"]:
             await asyncio.to_thread(thread.join)
         assert (await client.get("/team/quick")).status == 301
 
@@ -347,7 +347,7 @@ def test_a_publisher_that_does_not_say_what_was_meant_holds_up_nobody(
     finally:
         released.set()
     assert [record.message for record in caplog.records] == [
-        "the publisher `` does not say within 1 s what a path means: such paths are not found"
+        "publisher `` does not suggest a path within 1 s: such paths are not found"
     ]
 
 
