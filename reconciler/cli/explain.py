@@ -123,7 +123,7 @@ async def _explain(
 ) -> dict[str, Any]:
     from reconciler.cli.progress import shown
     from reconciler.engine import Engine
-    from reconciler.manifest import recorded
+    from reconciler.manifest import read_recorded
 
     with shown() as progress:
         async with Engine(
@@ -132,7 +132,7 @@ async def _explain(
             return await engine.explain(
                 name,
                 subject,
-                lambda actual: recorded(actual, registry, overrides).desired,
+                lambda actual: read_recorded(actual, registry, overrides).desired,
                 declared=declared,
                 verbose=verbose,
             )

@@ -23,13 +23,13 @@ def command(
 
     from reconciler.cli.serve_adapter import application
     from reconciler.engine.service import Service
+    from reconciler.manifest import read_recorded
     from reconciler.serve import serve
 
     place = settings.home(home)
     registry = settings.registry()
-    service = Service(
-        place, registry
-    )  # a server that starts before the first apply has a database to watch
+    # opened once for writing: a server that starts before the first apply has a database to watch
+    service = Service(place, registry, read_recorded)
     for problem in service.unauthenticated_uploaders():
         output.warning(problem, "the server sees the environment that it was started in")
     for fault in service.unusable_resources():

@@ -9,6 +9,7 @@ from reconciler.engine import CallLimits, Home
 from reconciler.engine.service import Service
 from reconciler.engine.uploads.receiving import UploadResult
 from reconciler.errors import PluginFault
+from reconciler.manifest import read_recorded
 from reconciler.model import Digest
 from reconciler.plugin import MissingCall, Redirect, UploadedFile
 from reconciler.plugin.config import PluginSettings
@@ -36,7 +37,7 @@ def application(home: Home, plugins: PluginSettings) -> Application:
 
 def assembled(home: Home, registry: Registry, *, limits: CallLimits | None = None) -> Application:
     """The same, with these plugins, which may take so long."""
-    service = Service(home, registry, limits=limits)
+    service = Service(home, registry, read_recorded, limits=limits)
     counter = ServeAdapter(service)
     store, folder = home.store(), home.root / ARRIVING
     return Application(

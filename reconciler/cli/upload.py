@@ -36,9 +36,12 @@ def command(
     import asyncio
 
     from reconciler.engine.service import Service, uploaded_file
+    from reconciler.manifest import read_recorded
 
     fields = dict(_field(text) for text in field or [])
-    service = Service(settings.home(home), settings.registry(), overrides=override or ())
+    service = Service(
+        settings.home(home), settings.registry(), read_recorded, overrides=override or ()
+    )
     return asyncio.run(
         _upload(service, repository, [uploaded_file(path) for path in files], fields)
     )

@@ -22,11 +22,12 @@ from reconciler.engine.transfer.remotes import Remotes
 from reconciler.engine.uploads.authentication import proven, unreadable
 from reconciler.engine.uploads.receiving import UploadResult, Uploads
 from reconciler.errors import Gone, ReconcilerError, StateFault, UsageFault
-from reconciler.manifest import Recorded, recorded
-from reconciler.model import DesiredState, Digest, Kind, Ref, Remote
+from reconciler.model import ActualState, DesiredState, Digest, Kind, RecordedState, Ref, Remote
 from reconciler.plugin import UploadedFile, UploadForm
 from reconciler.plugin.registry import Registry
 from reconciler.remote import Fetcher, open_fetcher, relay
+
+ReadRecorded = Callable[[ActualState, Registry, Sequence[str]], RecordedState]
 
 FRESH = 1.0  # seconds for which what is recorded is not looked up again
 
@@ -35,7 +36,8 @@ class Service:
     """Uploads, removals and on-demand downloads, based on what the last apply recorded.
 
     One for each server process. Nothing is opened before it is needed. Coroutines belong to one
-    event loop. `overrides`: values of `--override` for all uploads. `limits`: how long plugins may
+    event loop. `read_recorded`: turns recorded resources, with overrides, into a desired state.
+    `overrides`: values of `--override` for all uploads. `limits`: how long plugins may
     keep an upload waiting.
     """
 
@@ -43,6 +45,7 @@ class Service:
         self,
         home: Home,
         registry: Registry,
+        read_recorded: ReadRecorded,
         *,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         overrides: Sequence[str] = (),
@@ -50,12 +53,13 @@ class Service:
     ) -> None:
         self._home = home
         self._registry = registry
+        self._read_recorded = read_recorded
         self._clock = clock
         self._overrides = overrides
         self._worker_pool = WorkerPool((limits or CallLimits()).call)
         self._opening = threading.Lock()
         self._database: Database | None = None
-        self._cached_state: tuple[float, Recorded] | None = None
+        self._cached_state: tuple[float, RecordedState] | None = None
         self._fetchers: dict[str, tuple[Remote, Fetcher]] = {}
 
     def authenticate(self, publication: str, authorization: str | None) -> str | None:
@@ -176,12 +180,12 @@ class Service:
                 self._database = self._home.database(read_only=False)
         return self._database.writer()
 
-    def _recorded(self) -> Recorded:
+    def _recorded(self) -> RecordedState:
         cached = self._cached_state
         if cached is None or cached[0] < monotonic() - FRESH:
             cached = self._cached_state = (
                 monotonic(),
-                recorded(self._writer().actual_state(), self._registry),
+                self._read_recorded(self._writer().actual_state(), self._registry, ()),
             )
         return cached[1]
 
@@ -209,7 +213,7 @@ class Service:
             watch=slot.watch,
             in_thread=slot.in_thread,
         )
-        state = recorded(writer.actual_state(), registry, self._overrides)
+        state = self._read_recorded(writer.actual_state(), registry, self._overrides)
         return Uploads(session, state.desired, state.faults)
 
     def _origins_of(self, digest: Digest) -> list[tuple[Remote, str]]:

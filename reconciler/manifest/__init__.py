@@ -13,8 +13,8 @@ The way of a file: `files` (bytes) -> `document` (values, by `scalars`, and plac
 """
 
 from reconciler.manifest.loader import read
-from reconciler.manifest.recorded_state import Recorded, recorded
+from reconciler.manifest.recorded_state import read_recorded
 from reconciler.manifest.report import annotations, as_json
 from reconciler.manifest.schema import schema
 
-__all__ = ["Recorded", "annotations", "as_json", "read", "recorded", "schema"]
+__all__ = ["annotations", "as_json", "read", "read_recorded", "schema"]

@@ -4,10 +4,8 @@ files that are fetched on demand.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
-
-import msgspec
 
 from reconciler.errors import Fault, ManifestFaults, Origin
 from reconciler.manifest.document import ManifestText, Unplaced
@@ -18,24 +16,17 @@ from reconciler.manifest.plugin_lookup import Plugins
 from reconciler.manifest.promotion import downstream
 from reconciler.manifest.references import Named, Table, connect
 from reconciler.manifest.resources import declaration
-from reconciler.model import ActualResource, ActualState, DesiredState, Kind, Ref
+from reconciler.model import ActualResource, ActualState, Kind, RecordedState, Ref
 from reconciler.plugin.registry import Registry
-
-
-class Recorded(msgspec.Struct, frozen=True):
-    """`desired`: what the records say and can be understood today. `faults`: by resource that
-    cannot be, why; its places name resources.
-    """
-
-    desired: DesiredState
-    faults: Mapping[Ref, Sequence[Fault]]
 
 
 class _Record(Unplaced):
     floats_as_text: ClassVar[bool] = True
 
 
-def recorded(actual: ActualState, registry: Registry, overrides: Sequence[str] = ()) -> Recorded:
+def read_recorded(
+    actual: ActualState, registry: Registry, overrides: Sequence[str] = ()
+) -> RecordedState:
     """The desired state as the last apply recorded it. `overrides`: as of `read`. Raises
     ManifestFaults with all faults of these.
 
@@ -55,7 +46,7 @@ def recorded(actual: ActualState, registry: Registry, overrides: Sequence[str] =
     if wrong:
         raise ManifestFaults(wrong)
     _leave_out_dependents(named, faults)
-    return Recorded(
+    return RecordedState(
         state([each for each in declared if not faults[Ref(each.kind, each.name)]]),
         {ref: own for ref, own in faults.items() if own},
     )

@@ -26,6 +26,8 @@ from reconciler.model.content import (
 from reconciler.model.digest import Digest, canonical, is_hex_digest
 from reconciler.model.location import Steps, Written
 from reconciler.model.resources import (
+    PUBLICATION_KEYS,
+    SOURCE_KEYS,
     ActualPublication,
     ActualRepository,
     ActualResource,
@@ -38,6 +40,7 @@ from reconciler.model.resources import (
     Kind,
     Meta,
     Publication,
+    RecordedState,
     Ref,
     Remote,
     Repository,
@@ -51,6 +54,8 @@ from reconciler.model.resources import (
 
 __all__ = [
     "EMPTY_VERSION",
+    "PUBLICATION_KEYS",
+    "SOURCE_KEYS",
     "ActualPublication",
     "ActualRepository",
     "ActualResource",
@@ -68,6 +73,7 @@ __all__ = [
     "Meta",
     "Page",
     "Publication",
+    "RecordedState",
     "Ref",
     "Remote",
     "Repository",

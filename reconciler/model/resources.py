@@ -7,7 +7,7 @@ recorded, compared and shown. The typed fields beside it are what the engine wor
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
@@ -15,9 +15,15 @@ from typing import Any
 
 import msgspec
 
-from reconciler.errors import Origin
+from reconciler.errors import Fault, Origin
 from reconciler.model.digest import Digest
 from reconciler.model.location import Written
+
+# Keys of a manifest that are the core's; the others at the same place are the plugin's.
+SOURCE_KEYS = frozenset({"name", "version"})
+PUBLICATION_KEYS = frozenset(
+    {"repository", "version", "path", "publisher", "filters", "access", "exports"}
+)
 
 
 class Kind(StrEnum):
@@ -324,3 +330,12 @@ class ActualState(msgspec.Struct, frozen=True):
     resources: Mapping[Ref, ActualResource] = msgspec.field(default_factory=dict)
     repositories: Mapping[str, ActualRepository] = msgspec.field(default_factory=dict)
     publications: Mapping[str, ActualPublication] = msgspec.field(default_factory=dict)
+
+
+class RecordedState(msgspec.Struct, frozen=True):
+    """The desired state as the last apply recorded it. `faults`: by resource that can no longer be
+    understood, and is therefore not in `desired`, the reasons; their places name resources.
+    """
+
+    desired: DesiredState
+    faults: Mapping[Ref, Sequence[Fault]]

@@ -21,7 +21,7 @@ KNOWS: Mapping[str, frozenset[str]] = {
     **dict.fromkeys(ROOMS, GROUND),
     "scaffold": frozenset({"errors"}),
     "manifest": GROUND | {"plugin"},
-    "engine": GROUND | ROOMS | {"manifest"},
+    "engine": GROUND | ROOMS,
     "serve": GROUND | {"database", "store"},
     "plugin.testing": GROUND | ROOMS | {"manifest", "engine"},
     "cli": GROUND | ROOMS | {"manifest", "engine", "scaffold", "serve"},
@@ -83,7 +83,7 @@ def test_manifest_knows_the_ground_and_the_plugin_door() -> None:
     assert strangers("manifest") == []
 
 
-def test_engine_joins_the_rooms_and_knows_no_surface() -> None:
+def test_engine_joins_the_rooms_and_knows_neither_manifests_nor_surfaces() -> None:
     assert strangers("engine") == []
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from reconciler.engine.service import Service
 from reconciler.errors import ReconcilerError
+from reconciler.manifest import read_recorded
 from reconciler.model import Digest
 from reconciler.plugin import Artifact, Group, Unit
 from tests.support.faulty import FaultyServer, body, running
@@ -184,7 +185,7 @@ def test_what_was_left_upstream_is_not_read_from_this_machine_later(
 
     async def fetch() -> bytes:
         with plugins(overrides, {}, {}) as registry:
-            service = Service(site.home, registry)
+            service = Service(site.home, registry, read_recorded)
             try:
                 return b"".join(
                     [block async for block in service.fetch(Digest.of(TEXT), len(TEXT))]

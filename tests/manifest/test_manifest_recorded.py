@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from reconciler.manifest import read, recorded
+from reconciler.manifest import read, read_recorded
 from reconciler.model import ActualResource, ActualState, DesiredState, Kind, Ref
 from reconciler.plugin import PluginCallConfiguration
 from reconciler.plugin.registry import Registry
@@ -73,7 +73,7 @@ def names(refs: Iterable[Ref]) -> list[str]:
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 def test_every_example_comes_back_from_its_records_as_it_was_read(path: Path) -> None:
     state = read([path], Registry())
-    again = recorded(records(state, path.parent), Registry())
+    again = read_recorded(records(state, path.parent), Registry())
     assert again.faults == {}
     assert meaning(again.desired) == meaning(state)
     assert again.desired.digest == state.digest
@@ -82,7 +82,7 @@ def test_every_example_comes_back_from_its_records_as_it_was_read(path: Path) ->
 def test_everything_that_manifests_can_say_comes_back() -> None:
     assert EXAMPLES
     state = read([GOLDEN / "sound.yaml"], quotes.registry())
-    again = recorded(records(state, GOLDEN), quotes.registry())
+    again = read_recorded(records(state, GOLDEN), quotes.registry())
     assert again.faults == {}
     assert meaning(again.desired) == meaning(state)
 
@@ -92,7 +92,7 @@ def test_fractions_and_the_plugin_level_come_back(tmp_path: Path) -> None:
     state = forest(
         tmp_path, registry, "{upload: {share: 0.125, names: []}}", publication=", depth: 1"
     )
-    again = recorded(records(state, tmp_path), registry)
+    again = read_recorded(records(state, tmp_path), registry)
     assert again.faults == {}
     assert meaning(again.desired) == meaning(state)
     assert again.desired.repositories["it"].sources[0].options.share == 0.125
@@ -100,7 +100,7 @@ def test_fractions_and_the_plugin_level_come_back(tmp_path: Path) -> None:
 
 def test_resources_of_a_plugin_that_is_gone_are_left_out_with_the_reason() -> None:
     state = read([GOLDEN / "sound.yaml"], quotes.registry())
-    again = recorded(records(state, GOLDEN), trees())
+    again = read_recorded(records(state, GOLDEN), trees())
     assert list(again.desired) == []
     assert names(again.faults) == names(one.meta.ref for one in state)
     (fault,) = again.faults[Ref(Kind.REPOSITORY, "team")]
@@ -115,7 +115,7 @@ def test_rules_that_cannot_be_read_are_not_taken_for_no_rules() -> None:
         Ref(Kind.FILTER, "house-rules"),
         {"type": "quotes", "global": True, "denied": ["q1"]},
     )
-    again = recorded(broken, quotes.registry())
+    again = read_recorded(broken, quotes.registry())
     assert names(resource.meta.ref for resource in again.desired) == [
         "filter/nothing",
         "remote/disk",
@@ -132,7 +132,9 @@ def test_rules_that_cannot_be_read_are_not_taken_for_no_rules() -> None:
 
 def test_what_copies_from_a_repository_goes_with_it_and_the_rest_stays() -> None:
     state = read([GOLDEN / "sound.yaml"], quotes.registry())
-    again = recorded(without(records(state, GOLDEN), Ref(Kind.REMOTE, "disk")), quotes.registry())
+    again = read_recorded(
+        without(records(state, GOLDEN), Ref(Kind.REMOTE, "disk")), quotes.registry()
+    )
     assert names(again.faults) == [
         "publication/newest",
         "publication/team",
@@ -147,7 +149,7 @@ def test_what_copies_from_a_repository_goes_with_it_and_the_rest_stays() -> None
 
 def test_a_relative_path_is_not_guessed_where_the_folder_is_not_known() -> None:
     state = read([GOLDEN / "sound.yaml"], quotes.registry())
-    again = recorded(records(state, ""), quotes.registry())
+    again = read_recorded(records(state, ""), quotes.registry())
     assert (
         "is relative to a folder that was not recorded"
         in again.faults[Ref(Kind.REMOTE, "disk")][0].message
@@ -157,5 +159,5 @@ def test_a_relative_path_is_not_guessed_where_the_folder_is_not_known() -> None:
 
 def test_a_fault_of_the_plugin_level_leaves_out_everything_that_uses_it(tmp_path: Path) -> None:
     state = forest(tmp_path, trees())
-    again = recorded(records(state, tmp_path), trees({"names": 3}))
+    again = read_recorded(records(state, tmp_path), trees({"names": 3}))
     assert names(again.faults) == ["publication/it", "repository/it"]

@@ -11,6 +11,9 @@ import yaml
 
 from reconciler import manifest
 from reconciler.errors import Fault, Origin
+from reconciler.manifest.kinds import SOURCES, PublicationSpec
+from reconciler.manifest.validation_messages import keys
+from reconciler.model import PUBLICATION_KEYS, SOURCE_KEYS
 from tests.support.quotes import registry
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "manifest"
@@ -128,3 +131,8 @@ def test_faults_as_data() -> None:
         },
         {"file": "d.yaml", "line": 1, "column": 1, "message": "empty"},
     ]
+
+
+def test_the_core_s_keys_in_the_model_are_those_of_the_manifests() -> None:
+    assert set(keys(PublicationSpec)) == PUBLICATION_KEYS
+    assert {key for model in SOURCES.values() for key in keys(model)} == SOURCE_KEYS

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.errors import ManifestFaults
-from reconciler.manifest import read, recorded
+from reconciler.manifest import read, read_recorded
 from reconciler.model import ActualResource, ActualState
 from reconciler.plugin.registry import Registry
 from tests.support.mirror import Mirror, call, remote, repository
@@ -197,7 +197,7 @@ def test_records_are_as_written_and_outlive_the_files(tmp_path: Path) -> None:
         one.meta.ref: ActualResource(one.meta.ref, {}, {}, one.spec, folder=str(tmp_path))
         for one in state
     }
-    again = recorded(ActualState(kept), Registry())
+    again = read_recorded(ActualState(kept), Registry())
     assert again.faults == {}
     assert (
         again.desired.repositories["team"].sources[0].options

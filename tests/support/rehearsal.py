@@ -36,7 +36,7 @@ from reconciler.database import Reader
 from reconciler.engine import Allowances, CallLimits, Engine, Home, Report
 from reconciler.engine.service import Service, uploaded_file
 from reconciler.engine.uploads.receiving import UploadResult
-from reconciler.manifest import read, recorded
+from reconciler.manifest import read, read_recorded
 from reconciler.model import Digest, Kind, stored_unit
 from reconciler.plan import ContentChanges, Plan, text
 from reconciler.plugin import (
@@ -512,7 +512,7 @@ class Rehearsal:
 
         async def run() -> dict[str, Any]:
             async with self.engine(offline=offline) as engine:
-                by_record = partial(recorded, registry=self.registry, overrides=overrides)
+                by_record = partial(read_recorded, registry=self.registry, overrides=overrides)
                 return await engine.explain(
                     name,
                     subject,
@@ -650,7 +650,7 @@ class Rehearsal:
 
     async def serviced(self, talk: Callable[[Service], Any], **more: Any) -> Any:
         """What a server process would do."""
-        service = Service(self.home, self.registry, clock=lambda: self.now, **more)
+        service = Service(self.home, self.registry, read_recorded, clock=lambda: self.now, **more)
         try:
             return await talk(service)
         finally:

@@ -22,18 +22,22 @@ from reconciler.engine.plugin_calls.plugin_errors import error_text, is_unawaite
 from reconciler.engine.session.session import WritingSession
 from reconciler.engine.sources.selection import plain_options
 from reconciler.errors import PluginFault, ReconcilerError
-from reconciler.manifest.kinds import PublicationSpec
-from reconciler.manifest.validation_messages import keys
-from reconciler.model import ActualResource, ActualState, Digest, Kind, Publication, Ref, Repository
+from reconciler.model import (
+    PUBLICATION_KEYS,
+    SOURCE_KEYS,
+    ActualResource,
+    ActualState,
+    Digest,
+    Kind,
+    Publication,
+    Ref,
+    Repository,
+)
 from reconciler.plugin import Importer, PluginCallConfiguration, Publisher
 from reconciler.plugin.registry import Registry
 from reconciler.plugin.validation import Plugin
 
 _BASES: Mapping[str, type] = {"importer": Importer, "publisher": Publisher}
-_SOURCE_KEYS = frozenset(
-    {"name", "version"}
-)  # of an entry of `sources`: what is left is the plugin's
-_PUBLICATION_KEYS = frozenset(keys(PublicationSpec))
 
 Resources = Mapping[Ref, ActualResource]
 
@@ -371,9 +375,9 @@ def _source_level(spec: Mapping[str, Any]) -> dict[str, Any]:
     entry: Mapping[str, Any] = next(
         (options for source in spec.get("sources", ()) for options in source.values()), {}
     )
-    return {key: value for key, value in entry.items() if key not in _SOURCE_KEYS}
+    return {key: value for key, value in entry.items() if key not in SOURCE_KEYS}
 
 
 def _publication_level(spec: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a recorded Publication sets for its plugin."""
-    return {key: value for key, value in spec.items() if key not in _PUBLICATION_KEYS}
+    return {key: value for key, value in spec.items() if key not in PUBLICATION_KEYS}

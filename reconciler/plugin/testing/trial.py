@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from reconciler.database import Database, Reader
 from reconciler.engine import Allowances, CallLimits, Engine, Home, Report
 from reconciler.engine.service import Service
-from reconciler.manifest import read
+from reconciler.manifest import read, read_recorded
 from reconciler.model import ActualPublication, ActualRepository, DesiredState, StoredUnit
 from reconciler.plan import ContentChanges, Plan
 from reconciler.plugin import UploadedFile
@@ -279,7 +279,7 @@ class Trial:
         return report, plans
 
     async def _upload(self, file: UploadedFile) -> int:
-        service = Service(self.home, self.registry)
+        service = Service(self.home, self.registry, read_recorded)
         try:
             return (
                 await service.upload(NAME, file, self.subject.fields, "the conformance kit")
