@@ -1,0 +1,58 @@
+"""Profiles of Hypothesis, and the marker `soak`.
+
+`suite`, loaded by default: the same examples in every run, so that a run never fails by chance; an
+example that was found once is pinned beside its test by `@example`. No deadline and no health check
+of speed, since a busy machine is no fault of the code.
+
+`soak`: new examples in every run, `SOAK_FACTOR` times as many, kept in `.hypothesis` where they
+fail. `python -m pytest -n auto --hypothesis-profile=soak -m soak` runs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import HealthCheck, is_hypothesis_test, settings
+
+SOAK_FACTOR = 20
+SLOW_MACHINE = (HealthCheck.too_slow, HealthCheck.data_too_large)
+SETTINGS = "_hypothesis_internal_use_settings"  # where `@settings` leaves them; no public name
+
+settings.register_profile(
+    "suite", derandomize=True, database=None, deadline=None, suppress_health_check=SLOW_MACHINE
+)
+settings.register_profile(
+    "soak",
+    max_examples=100 * SOAK_FACTOR,
+    deadline=None,
+    suppress_health_check=SLOW_MACHINE,
+    print_blob=True,
+)
+settings.load_profile("suite")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: Iterable[pytest.Item]) -> None:
+    """Mark every property test `soak`; under that profile, multiply the examples it asks for."""
+    soaking = config.getoption("--hypothesis-profile") == "soak"
+    for function in {_mark(item) for item in items}:
+        if soaking and function is not None:
+            _multiply_examples(function)
+
+
+def _mark(item: pytest.Item) -> object | None:
+    """Mark a property test; returns its function, which parametrised tests share, else None."""
+    function = getattr(item, "obj", None)
+    if function is None or not is_hypothesis_test(function):
+        return None
+    item.add_marker(pytest.mark.soak)
+    return getattr(function, "__func__", function)
+
+
+def _multiply_examples(function: object) -> None:
+    """Raise the number of examples that a test sets itself, which no profile reaches."""
+    own: settings | None = getattr(function, SETTINGS, None)
+    most = settings.get_profile("soak").max_examples
+    if own is not None and own.max_examples < most:
+        more = min(own.max_examples * SOAK_FACTOR, most)
+        setattr(function, SETTINGS, settings(own, max_examples=more))
