@@ -46,7 +46,8 @@ def _mark(item: pytest.Item) -> object | None:
     if function is None or not is_hypothesis_test(function):
         return None
     item.add_marker(pytest.mark.soak)
-    return getattr(function, "__func__", function)
+    shared: object = getattr(function, "__func__", function)
+    return shared
 
 
 def _multiply_examples(function: object) -> None:
