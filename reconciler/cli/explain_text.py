@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from reconciler.model import pluralize
 from reconciler.plan import natural
 
 Entry = Mapping[str, Any]
@@ -55,7 +56,7 @@ def _held(answer: Entry, verbose: bool) -> Iterator[str]:
         origin = f"of {unit['source']}{_since(unit['since'])}"
         together[origin] = together.get(origin, 0) + 1
     yield from (
-        f"  holds {_counted(number, 'unit')} {origin}" for origin, number in together.items()
+        f"  holds {pluralize(number, 'unit')} {origin}" for origin, number in together.items()
     )
 
 
@@ -88,7 +89,7 @@ def _group(group: Entry, verbose: bool) -> Iterator[str]:
     yield (
         f"  `{group['name']}` {said}{group['message']}"
         if said is not None
-        else f"  `{group['name']}` holds {_counted(number, 'unit')}"
+        else f"  `{group['name']}` holds {pluralize(number, 'unit')}"
     )
     yield from _chain(group["chain"])
     if not group["units"] and group["others"]:
@@ -123,7 +124,7 @@ def _rows(units: Sequence[Entry]) -> Iterator[str]:
         table.items(), key=lambda row: (natural(row[0][0]), row[0])
     ):
         kinds = ", ".join(sorted({unit["label"] for unit in members if unit["label"]}))
-        files = f"{len(members)} files" if len(members) > 1 else ""
+        files = pluralize(len(members), "file") if len(members) > 1 else ""
         parts = (name, kinds, files, verdict, places.get(why, "") if verdict else "")
         yield f"    {_sign(not verdict)} {'   '.join(part for part in parts if part)}"
 
@@ -172,7 +173,3 @@ def _listed_nowhere(answer: Entry) -> Iterator[str]:
 
 def _sign(passed: bool) -> str:
     return "+" if passed else "!"
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' if number != 1 else ''}"

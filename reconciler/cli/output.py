@@ -58,8 +58,9 @@ def faults(error: ManifestFaults) -> None:
     """Every fault with its place, and how many there are."""
     for fault in error.faults:
         note(str(fault))
-    number = len(error.faults)
-    note(f"{number} fault{'s' if number != 1 else ''}; nothing was done")
+    from reconciler.model import pluralize
+
+    note(f"{pluralize(len(error.faults), 'fault')}; nothing was done")
 
 
 def document(value: Any) -> None:

@@ -32,6 +32,7 @@ def command(name: NameArgument, directory: DirectoryArgument = None) -> int:
     """Write the distribution of a new plugin: importer, publisher, content type, tests and a
     manifest, working as written.
     """
+    from reconciler.model import pluralize
     from reconciler.scaffold import Names, write
 
     names = Names.parse(name)
@@ -39,7 +40,8 @@ def command(name: NameArgument, directory: DirectoryArgument = None) -> int:
     folder = directory or Path(names.distribution)
     written = write(names, folder)
     output.line(
-        f"{folder}: {len(written)} files of the distribution {names.distribution}; what to do next:"
+        f"{folder}: {pluralize(len(written), 'file')} of the distribution {names.distribution};"
+        " what to do next:"
     )
     output.line(f"  cd {folder} && pip install --editable '.[test]'")
     output.line("  pytest                                           # the conformance kit, offline")

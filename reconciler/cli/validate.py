@@ -30,6 +30,7 @@ def command(
     """
     from reconciler.cli.manifests import read
     from reconciler.manifest import annotations, as_json
+    from reconciler.model import pluralize
 
     try:
         desired = read(settings.paths(paths))
@@ -45,5 +46,5 @@ def command(
     if format is Format.JSON:
         output.document(as_json([]))
     elif format is Format.TEXT:
-        output.line(f"{number} resource{'s' if number != 1 else ''}, no faults")
+        output.line(f"{pluralize(number, 'resource')}, no faults")
     return 0

@@ -51,6 +51,7 @@ from reconciler.model.resources import (
     Tls,
     Uploader,
 )
+from reconciler.model.text import pluralize
 
 __all__ = [
     "EMPTY_VERSION",
@@ -95,6 +96,7 @@ __all__ = [
     "group_digest",
     "identify",
     "is_hex_digest",
+    "pluralize",
     "safe_path",
     "stored_unit",
     "usable_name",

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
-from reconciler.model import Kind, Ref
+from reconciler.model import Kind, Ref, pluralize
 from reconciler.plan.changes import (
     ADD,
     CHANGE,
@@ -99,7 +99,10 @@ def _resource(change: ResourceChange, verbose: bool) -> Iterator[str]:
 def _withheld_text(withheld: Withholding) -> str:
     """`3 distributions withheld, 1 no longer`."""
     numbers = [(withheld.counts.removed, "withheld"), (withheld.counts.added, "no longer withheld")]
-    return ", ".join(f"{number} {withheld.plural} {word}" for number, word in numbers if number)
+    noun = withheld.plural.removesuffix("s")
+    return ", ".join(
+        f"{pluralize(number, noun, withheld.plural)} {word}" for number, word in numbers if number
+    )
 
 
 def _content(content: ContentChanges, repository: str, verbose: bool) -> Iterator[str]:
@@ -158,9 +161,8 @@ def _refused(content: ContentChanges, repository: str, verbose: bool) -> Iterato
         yield f"    ! {number:,} refused: {reason}"
     hidden = counted[REFUSED_ROWS:]
     if hidden:
-        yield (
-            f"    ! {sum(number for _, number in hidden):,} refused for {len(hidden)} more reasons"
-        )
+        units = sum(number for _, number in hidden)
+        yield f"    ! {units:,} refused for {pluralize(len(hidden), 'more reason')}"
     yield (
         "    ! ... each of them: `--verbose`; why one of them: `reconciler explain"
         f" repository/{repository} NAME`"
@@ -176,7 +178,7 @@ def _capped(content: ContentChanges | Withholding, limit: int | None) -> Iterato
         left -= units
         yield row
     if left:
-        yield f"    ... {left:,} more content changes; `--verbose` shows all"
+        yield f"    ... {pluralize(left, 'more content change')}; `--verbose` shows all"
 
 
 def _last_line(plan: Plan) -> str:

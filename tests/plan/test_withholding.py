@@ -138,7 +138,7 @@ def a_plan(*changes: ResourceChange) -> Plan:
 def test_people_see_which_and_why() -> None:
     assert list(text(a_plan(a_change(withheld(2, 10, released=1))))) == [
         (
-            "~ Publication team   version 3   2 distributions withheld, 1 distributions no longer"
+            "~ Publication team   version 3   2 distributions withheld, 1 distribution no longer"
             " withheld   filters decide otherwise"
         ),
         '    - alpha 1.0                    wheel   withheld: denied by "alpha" (rules.deny)',
