@@ -9,7 +9,7 @@ from reconciler.cli import manifests, output, settings
 from reconciler.cli.plan import AllowDestroyOption, Format, FormatOption, PruneOption, VerboseOption
 
 if TYPE_CHECKING:
-    from reconciler.engine import Allowances, Home, Report
+    from reconciler.engine import Home, PlanOptions, Report
     from reconciler.model import DesiredState
     from reconciler.plan import Plan
     from reconciler.plugin.registry import Registry
@@ -29,7 +29,7 @@ def command(
     """Make what is match what the manifests say. Never asks: review happens on the plan."""
     import asyncio
 
-    from reconciler.engine import Allowances, git_commit
+    from reconciler.engine import PlanOptions, git_commit
     from reconciler.plan import document, text
 
     registry = settings.registry()
@@ -42,9 +42,9 @@ def command(
         if format is Format.TEXT:
             output.lines(text(plan, verbose=verbose))
 
-    allowances = Allowances(prune=prune, allow_destroy=allow_destroy)
+    options = PlanOptions(prune=prune, allow_destroy=allow_destroy)
     made_by = _provenance(git_commit(manifests.folders(names)), override)
-    report = asyncio.run(_apply(settings.home(home), registry, desired, allowances, made_by, show))
+    report = asyncio.run(_apply(settings.home(home), registry, desired, options, made_by, show))
     if format is Format.JSON:
         output.pieces(
             [
@@ -71,7 +71,7 @@ async def _apply(
     home: Home,
     registry: Registry,
     desired: DesiredState,
-    allowances: Allowances,
+    options: PlanOptions,
     provenance: dict[str, Any],
     show: Callable[[Plan], None],
 ) -> Report:
@@ -82,7 +82,7 @@ async def _apply(
         async with Engine(
             home, registry, writes=True, blocked=output.blocked, progress=progress
         ) as engine:
-            return await engine.apply(desired, allowances, provenance, show)
+            return await engine.apply(desired, options, provenance, show)
 
 
 def _summary(report: Report) -> list[str]:

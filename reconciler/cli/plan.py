@@ -10,7 +10,7 @@ import typer
 from reconciler.cli import manifests, output, settings
 
 if TYPE_CHECKING:
-    from reconciler.engine import Allowances, Home
+    from reconciler.engine import Home, PlanOptions
     from reconciler.model import DesiredState
     from reconciler.plan import Plan
     from reconciler.plugin.registry import Registry
@@ -58,7 +58,7 @@ def command(
     """Show what an apply would change, down to each file, with reasons."""
     import asyncio
 
-    from reconciler.engine import Allowances
+    from reconciler.engine import PlanOptions
     from reconciler.plan import document, text
 
     registry = settings.registry()
@@ -68,7 +68,7 @@ def command(
             settings.home(home),
             registry,
             desired,
-            Allowances(prune=prune, allow_destroy=allow_destroy),
+            PlanOptions(prune=prune, allow_destroy=allow_destroy),
             offline,
         )
     )
@@ -82,7 +82,7 @@ def command(
 
 
 async def _plan(
-    home: Home, registry: Registry, desired: DesiredState, allowances: Allowances, offline: bool
+    home: Home, registry: Registry, desired: DesiredState, options: PlanOptions, offline: bool
 ) -> Plan:
     from reconciler.cli.progress import shown
     from reconciler.engine import Engine
@@ -91,4 +91,4 @@ async def _plan(
         async with Engine(
             home, registry, blocked=output.blocked, progress=progress, offline=offline
         ) as engine:
-            return await engine.plan(desired, allowances)
+            return await engine.plan(desired, options)

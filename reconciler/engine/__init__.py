@@ -11,10 +11,11 @@ change), `execute` with `sync`, `publish` and `exports` (how it changes), `steps
 writes, by name).
 """
 
-from reconciler.engine.applying.executor import Executor, Report
+from reconciler.engine.applying.executor import Executor
+from reconciler.engine.applying.report import Report
 from reconciler.engine.engine import Engine
 from reconciler.engine.inspect import Inspector, parse_kind, parse_ref
-from reconciler.engine.planning.planner import Allowances
+from reconciler.engine.planning.planner import PlanOptions
 from reconciler.engine.plugin_calls.call_timeouts import CallLimits
 from reconciler.engine.run.checkpoints import Checkpoint, listen
 from reconciler.engine.run.progress import Progress, ProgressTask, SilentProgress
@@ -22,13 +23,13 @@ from reconciler.engine.run.provenance import git_commit
 from reconciler.engine.session.home import Home
 
 __all__ = [
-    "Allowances",
     "CallLimits",
     "Checkpoint",
     "Engine",
     "Executor",
     "Home",
     "Inspector",
+    "PlanOptions",
     "Progress",
     "ProgressTask",
     "Report",

@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 from random import random
 from typing import Any
 
-from reconciler.engine.applying.executor import Executor, Report
+from reconciler.engine.applying.executor import Executor
+from reconciler.engine.applying.report import Report
 from reconciler.engine.explaining.explain import explain
-from reconciler.engine.planning.planner import Allowances, make_plan
+from reconciler.engine.planning.planner import PlanOptions, make_plan
 from reconciler.engine.plugin_calls.call_timeouts import CallLimits, CallTimeouts, Watchdog
 from reconciler.engine.plugin_calls.conduits import unwatched
 from reconciler.engine.run.checkpoints import Checkpoint, reached
@@ -81,7 +82,7 @@ class Engine:
         await self._remotes.close()
         self._database.close()
 
-    async def plan(self, desired: DesiredState, allowances: Allowances) -> Plan:
+    async def plan(self, desired: DesiredState, options: PlanOptions) -> Plan:
         """Return what an apply would do now. Writes nothing but the page cache."""
         register_secrets(desired.secrets())
         self._measurements.begin()
@@ -91,8 +92,8 @@ class Engine:
             session,
             desired,
             actual,
-            fingerprints(desired, self._home.key(create=False)),
-            allowances,
+            fingerprints=fingerprints(desired, self._home.key(create=False)),
+            options=options,
         )
 
     async def explain(
@@ -135,7 +136,7 @@ class Engine:
     async def apply(
         self,
         desired: DesiredState,
-        allowances: Allowances,
+        options: PlanOptions,
         provenance: Mapping[str, Any],
         show: Callable[[Plan], None],
     ) -> Report:
@@ -147,7 +148,7 @@ class Engine:
         report = Report()
         for number in range(ROUNDS):
             await asyncio.sleep(PAUSE * random() if number else 0)  # noqa: S311
-            plan = await self.plan(desired, allowances)
+            plan = await self.plan(desired, options)
             show(plan)
             report = await self._execute(plan, desired, provenance)
             if not report.conflicts:
@@ -165,7 +166,11 @@ class Engine:
             "planDigest": str(plan.digest),
         }
         executor = Executor(
-            session, plan, desired, fingerprints(desired, self._home.key(create=True)), made_by
+            session,
+            plan,
+            desired,
+            fingerprints=fingerprints(desired, self._home.key(create=True)),
+            provenance=made_by,
         )
         if plan.empty and not plan.failed:
             return await executor.run()

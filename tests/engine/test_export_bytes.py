@@ -39,7 +39,7 @@ def publishing(
         ) as stage:
             stage.replace_group("a", entries, {})
             record = stage.complete()
-        return export(writer, store, publication_id, record, str(directory))
+        return export(writer, store, publication_id, record=record, directory=str(directory))
 
     return publish
 

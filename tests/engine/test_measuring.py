@@ -14,7 +14,7 @@ import msgspec
 import pytest
 from aiohttp import web
 
-from reconciler.engine import Allowances
+from reconciler.engine import PlanOptions
 from reconciler.manifest import read
 from reconciler.plugin import Artifact, Unit
 from tests.support.faulty import body, status
@@ -73,7 +73,7 @@ def test_one_plan_after_another_looks_again(stage: Rehearsal) -> None:
             found = []
             for data in (b"short", b"very long"):
                 stage.file("one", data, named=False)
-                plan = await engine.plan(desired, Allowances())
+                plan = await engine.plan(desired, PlanOptions())
                 found.append(
                     sum(change.content.counts.download for change in plan.changes if change.content)
                 )

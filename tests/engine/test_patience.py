@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.engine import Allowances, CallLimits
+from reconciler.engine import CallLimits, PlanOptions
 from reconciler.engine.plugin_calls.call_timeouts import CallTimeouts, Watchdog
 from reconciler.manifest import read
 from reconciler.plan import document
@@ -148,7 +148,7 @@ def test_who_blocks_the_loop_is_named_to_whoever_ends_the_run(stage: Rehearsal) 
 
     async def plan() -> None:
         async with stage.engine(blocked=blocked) as engine:
-            await engine.plan(read([stage.manifest], stage.registry), Allowances())
+            await engine.plan(read([stage.manifest], stage.registry), PlanOptions())
 
     stage.script.on_read = reading
     stage.limits = CallLimits(call=60, block=0.2)
@@ -227,7 +227,7 @@ def test_a_run_that_is_interrupted_while_a_plugin_waits_ends(stage: Rehearsal) -
     async def run() -> None:
         async with stage.engine() as engine:
             planning = asyncio.create_task(
-                engine.plan(read([stage.manifest], stage.registry), Allowances())
+                engine.plan(read([stage.manifest], stage.registry), PlanOptions())
             )
             await asyncio.to_thread(started.wait)
             planning.cancel()

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.engine import Allowances, Report
+from reconciler.engine import PlanOptions, Report
 from reconciler.errors import Unreachable
 from reconciler.manifest import read
 from reconciler.plan import Plan
@@ -166,7 +166,7 @@ def applied_beside(stage: Rehearsal, beside: Callable[[Plan], None]) -> Report:
     async def run() -> Report:
         async with stage.engine(writes=True) as engine:
             return await engine.apply(
-                read([stage.manifest], stage.registry), Allowances(), {}, beside
+                read([stage.manifest], stage.registry), PlanOptions(), {}, beside
             )
 
     return asyncio.run(run())

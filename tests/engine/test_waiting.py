@@ -12,7 +12,7 @@ import pytest
 
 from reconciler.database import Lease, Writer
 from reconciler.engine import Checkpoint, listen
-from reconciler.engine.applying.executor import Report
+from reconciler.engine.applying.report import Report
 from reconciler.engine.run import checkpoints, lease
 from reconciler.model import Kind, Ref, identify
 from tests.support.databases import change

@@ -171,7 +171,7 @@ def test_an_export_takes_the_place_of_nothing_that_is_not_its_own(
     site = Mirror(tmp_path, remote(index.url), repository(), publication(more=export("public")))
     done = site.apply()
     assert done.code == 1
-    assert "is not an export of ours" in done.out
+    assert "is not an export of reconciler" in done.out
     after = (
         sorted(
             str(path)

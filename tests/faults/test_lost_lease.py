@@ -13,13 +13,12 @@ from typing import Any
 
 import pytest
 
-from reconciler.database import Lease, Writer
+from reconciler.database import CommitResult, Lease, Writer
 from reconciler.engine import Checkpoint, listen
 from reconciler.engine.applying.content_sync import ContentSync
 from reconciler.engine.run import checkpoints, lease
 from reconciler.engine.run.lease import leased
 from reconciler.errors import Conflict, LeaseHeld, StateFault
-from reconciler.model import Digest
 from tests.support.mirror import Mirror, publication, remote, repository
 from tests.support.upstream import upstream
 
@@ -137,7 +136,7 @@ def test_a_repository_whose_lease_is_lost_gets_no_version(
     lose(monkeypatch, "repository/team", arrived)
     commit = ContentSync.commit
 
-    async def slow(self: ContentSync, *words: Any) -> tuple[int, Digest, bool]:
+    async def slow(self: ContentSync, *words: Any) -> CommitResult:
         arrived.set()
         await asyncio.sleep(LONG)
         return await commit(self, *words)

@@ -18,7 +18,7 @@ from typing import Any
 from pydantic import Field
 
 from reconciler.database import Outcome, Reader
-from reconciler.engine import Allowances, Engine, Home, Report
+from reconciler.engine import Engine, Home, PlanOptions, Report
 from reconciler.manifest import read
 from reconciler.plan import Plan
 from reconciler.plugin import (
@@ -254,7 +254,7 @@ class Hooked:
         async with Engine(self.home, self.registry, writes=True, clock=lambda: NOW) as engine:
             desired = read([self.manifest], self.registry, overrides=overrides)
             return await engine.apply(
-                desired, Allowances(prune=prune, allow_destroy=prune), {}, lambda plan: None
+                desired, PlanOptions(prune=prune, allow_destroy=prune), {}, lambda plan: None
             )
 
     def plan(self, *overrides: str) -> Plan:
@@ -263,7 +263,7 @@ class Hooked:
     async def _plan(self, overrides: Sequence[str]) -> Plan:
         async with Engine(self.home, self.registry, clock=lambda: NOW) as engine:
             return await engine.plan(
-                read([self.manifest], self.registry, overrides=overrides), Allowances()
+                read([self.manifest], self.registry, overrides=overrides), PlanOptions()
             )
 
     def ask(self, question: Callable[[Reader], Any]) -> Any:

@@ -33,7 +33,7 @@ from typing import Any
 
 from reconciler.cli.serve_adapter import assembled
 from reconciler.database import Reader
-from reconciler.engine import Allowances, CallLimits, Engine, Home, Report
+from reconciler.engine import CallLimits, Engine, Home, PlanOptions, Report
 from reconciler.engine.service import Service, uploaded_file
 from reconciler.engine.uploads.receiving import UploadResult
 from reconciler.manifest import read, read_recorded
@@ -441,7 +441,7 @@ class Rehearsal:
         self.manifest.write_text("---\n".join(documents), encoding="utf-8")
 
     def apply(self, *overrides: str, destroy: bool = True, prune: bool = False) -> Report:
-        return asyncio.run(self._apply(overrides, Allowances(prune=prune, allow_destroy=destroy)))
+        return asyncio.run(self._apply(overrides, PlanOptions(prune=prune, allow_destroy=destroy)))
 
     def applied(self, **allowed: Any) -> Report:
         """Apply, which must succeed."""
@@ -455,11 +455,11 @@ class Rehearsal:
         assert found.result == "failed", found
         return found.message
 
-    async def _apply(self, overrides: Sequence[str], allowances: Allowances) -> Report:
+    async def _apply(self, overrides: Sequence[str], options: PlanOptions) -> Report:
         async with self.engine(writes=True) as engine:
             return await engine.apply(
                 read([self.manifest], self.registry, overrides=overrides),
-                allowances,
+                options,
                 {"commit": "c0ffee"},
                 lambda plan: None,
             )
@@ -471,7 +471,7 @@ class Rehearsal:
         async def run() -> Plan:
             async with self.engine(offline=offline) as engine:
                 return await engine.plan(
-                    read([self.manifest], self.registry), Allowances(allow_destroy=destroy)
+                    read([self.manifest], self.registry), PlanOptions(allow_destroy=destroy)
                 )
 
         return asyncio.run(run())

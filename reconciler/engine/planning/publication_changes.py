@@ -1,240 +1,213 @@
-"""Publications in a plan: which version each will show, what filters keep out of it, and why
-something has to be rendered.
+"""Publications in a plan: the version each will show, what filters withhold of it, and why it has
+to be rendered.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from reconciler.engine.plugin_calls.plugin_errors import error_hint, error_message
-from reconciler.engine.publishing.exports import exported, overlap
-from reconciler.engine.publishing.withheld import Judge, Judgement
-from reconciler.engine.publishing.withholding import leaving, withholding
+from reconciler.engine.publishing.export_paths import overlap
+from reconciler.engine.publishing.exports import exported
+from reconciler.engine.publishing.filter_evaluation import (
+    FilterEvaluator,
+    FilterResult,
+    sources_filtered,
+)
+from reconciler.engine.publishing.release_target import publication_digest
+from reconciler.engine.publishing.version_view import RepositoryVersion
+from reconciler.engine.publishing.withheld_changes import removed_units, withheld_changes
 from reconciler.engine.session.session import Session
-from reconciler.engine.sources.selection import plain_options
+from reconciler.engine.sources.version_reference import VersionReference
 from reconciler.model import (
     ActualPublication,
     ActualRepository,
     ActualState,
     DesiredState,
     Digest,
-    Judged,
     Kind,
     Publication,
-    Ref,
 )
 from reconciler.plan import Action, ContentChanges, ResourceChange, Withholding, serving_guarded
-from reconciler.plugin.registry import Registry
 
-LATEST = "latest"
 STAYS = "what it shows stays as it is"
 
 
-def publication_digest(
-    version_digest: Digest, publication: Publication, revision: int, judged: Judged
-) -> Digest:
-    """What a publication shows: a version, but for what is withheld, rendered by a publisher with a
-    configuration.
-    """
-    withheld = [str(judged.withheld)] if judged.withheld else []
-    return Digest.of_value(
-        [
-            str(version_digest),
-            publication.publisher,
-            plain_options(publication.options),
-            withheld,
-            revision,
-        ]
-    )
-
-
-def revision_of(registry: Registry, publisher: str) -> int:
-    """The render revision of a publisher."""
-    cls: Any = registry.publisher(publisher).cls
-    return int(cls.revision)
-
-
-def all_decided(repository_change: ResourceChange) -> bool:
-    """Has everything that the sources of a repository hold been decided by this plan?"""
-    content = repository_change.content
-    return (
-        content is not None
-        and not repository_change.refusal
-        and not content.failures
-        and not content.unknown
-    )
-
-
 @dataclass(frozen=True, slots=True)
-class _Coming:
-    """What a publication is about to show. `number`: of the version, None where there is none;
-    `recorded`: its digest, None where this plan makes it.
+class _PlannedRelease:
+    """What a publication will show.
 
-    `judgement`: of the version as it is recorded now, None where nothing is.
+    Attributes:
+        number: Number of the version.
+        digest: Digest of the version; None where this plan makes it.
+        filtered: What filters decide about the recorded version; None where there is none.
+        withheld: How that differs from what is recorded.
     """
 
-    number: int | None
-    recorded: Digest | None
-    judgement: Judgement | None = None
+    number: int
+    digest: Digest | None = None
+    filtered: FilterResult | None = None
     withheld: Withholding | None = None
 
 
-async def publication_change(
-    session: Session,
-    desired: DesiredState,
-    change: ResourceChange,
-    publication: Publication,
-    changes: Mapping[Ref, ResourceChange],
-    actual: ActualState,
-    *,
-    allow_destroy: bool,
-) -> ResourceChange:
-    """The change of one publication, guarded. `changes`: of everything that comes before it, its
-    repository among them.
-    """
-    current = actual.publications.get(publication.meta.name)
-    target = changes[Ref(Kind.REPOSITORY, publication.repository)]
-    before = current.version if current else None
-    number = await _target_version(session, publication, target, actual)
-    if number is None:
-        message = f"repository `{publication.repository}` has no version `{publication.version}`"
-        return replace(change, version=(before, None)).refused(
-            message, f"`reconciler history repository/{publication.repository}` lists the versions"
-        )
-    try:
-        coming = await asyncio.to_thread(
-            _coming, session, desired, publication, current, number, target, actual
-        )
-    except Exception as error:  # a content type that cannot decide: what is shown stays as it is
-        return replace(change, version=(before, number)).refused(
-            f"what filters say of it is not known: {error_message(error)}",
-            error_hint(error) or STAYS,
-        )
-    reason = _why_publish(session, publication, current, coming)
-    action = Action.UPDATE if change.action is Action.NO_OP and reason else change.action
-    reason = reason if change.action is not Action.CREATE else ""
-    change = replace(
-        change, action=action, version=(before, number), reason=reason, withheld=coming.withheld
-    )
-    repository = desired.repositories[publication.repository]
-    return serving_guarded(
-        change, repository.meta.name, repository.guard, allow_destroy=allow_destroy
-    )
+class PublicationPlanner:
+    """Plans the changes of publications, after those of their repositories."""
 
+    def __init__(
+        self, session: Session, desired: DesiredState, actual: ActualState, *, allow_destroy: bool
+    ) -> None:
+        self._session = session
+        self._desired = desired
+        self._actual = actual
+        self._allow_destroy = allow_destroy
 
-def path_is_free(
-    change: ResourceChange, publication: Publication, desired: DesiredState, actual: ActualState
-) -> ResourceChange:
-    """What no manifest declares any more is served until it is pruned, and no URL may belong to two
-    publications.
-    """
-    for ref, recorded in actual.resources.items():
-        left = ref.kind is Kind.PUBLICATION and ref.name not in desired.publications
-        if left and not change.refusal and overlap(publication.path, recorded.spec["path"]):
-            message = (
-                f"`/{recorded.spec['path']}/` is still served by {ref}, which no manifest declares"
-                " any more"
+    async def plan(
+        self, publication: Publication, change: ResourceChange, repository_change: ResourceChange
+    ) -> ResourceChange:
+        """Return the guarded change of one publication.
+
+        Args:
+            publication: As declared.
+            change: What changes of its specification.
+            repository_change: The planned change of its repository.
+        """
+        current = self._actual.publications.get(publication.meta.name)
+        before = current.version if current else None
+        number = await self._version_number(publication, repository_change)
+        if number is None:
+            return replace(change, version=(before, None)).refused(
+                f"repository `{publication.repository}` has no version `{publication.version}`",
+                f"`reconciler history repository/{publication.repository}` lists the versions",
             )
-            change = change.refused(message, f"`--prune` removes {ref}")
-    return change
-
-
-async def _target_version(
-    session: Session, publication: Publication, target: ResourceChange, actual: ActualState
-) -> int | None:
-    """The number that the publication will show, or None where there is no such version."""
-    state = actual.repositories.get(publication.repository)
-    latest = (target.version[0] if target.refusal else target.version[1]) or 0
-    if publication.version == LATEST:
-        return latest
-    if isinstance(publication.version, int):
-        return publication.version if publication.version <= latest else None
-    if state is None:
-        return None
-    return await asyncio.to_thread(
-        session.reader.version_by_digest, state.id, Digest.parse(publication.version)
-    )
-
-
-def _coming(
-    session: Session,
-    desired: DesiredState,
-    publication: Publication,
-    current: ActualPublication | None,
-    number: int,
-    target: ResourceChange,
-    actual: ActualState,
-) -> _Coming:
-    """What filters say of it. A version that this plan makes is judged by the one before it: what
-    comes in now is decided already.
-    """
-    state = actual.repositories.get(publication.repository)
-    if state is None:
-        return _Coming(number, None)
-    made = number > state.number
-    judged = state.number if made else number
-    digest = _digest_of(session, state, judged)
-    if digest is None:
-        return _Coming(number, None)
-    shown = current or ActualPublication(0, publication.meta.name)
-    content = target.content if made else None
-    judge = Judge(
-        session.reader,
-        session.store,
-        session.registry,
-        desired,
-        publication,
-        session.now,
-        session.watch,
-    )
-    judgement = judge.judge(
-        shown, state.id, judged, digest, decided=number == target.version[1] and all_decided(target)
-    )
-    judgement = _after(judgement, content)
-    rows = withholding(session.reader, judge, shown, judgement, state.id, judged, content)
-    return _Coming(number, None if made else digest, judgement, rows)
-
-
-def _after(judgement: Judgement, content: ContentChanges | None) -> Judgement:
-    """What is withheld once the repository has changed as planned."""
-    if content is None or not judgement.units:
-        return judgement
-    return judgement.without(leaving(content, {unit.group for unit in judgement.units.values()}))
-
-
-def _digest_of(session: Session, state: ActualRepository, number: int) -> Digest | None:
-    """Of a version that is recorded."""
-    if number == state.number:
-        return state.digest
-    record = session.reader.version(state.id, number)
-    return record.digest if record else None
-
-
-def _why_publish(
-    session: Session, publication: Publication, current: ActualPublication | None, coming: _Coming
-) -> str:
-    """Why something has to be rendered, pointed or exported; empty where nothing has."""
-    if current is None or current.version is None:
-        return "not published yet"
-    if (coming.number, coming.recorded) != (current.version, current.version_digest):
-        return (
-            "the repository has another version"
-            if publication.version == LATEST
-            else "another version is asked for"
+        try:
+            release = await asyncio.to_thread(
+                self._planned_release, publication, number, repository_change
+            )
+        except Exception as error:  # plugin code failed: what is served stays
+            return replace(change, version=(before, number)).refused(
+                f"what filters say of it is not known: {error_message(error)}",
+                error_hint(error) or STAYS,
+            )
+        reason = self._reason(publication, current, release)
+        action = Action.UPDATE if change.action is Action.NO_OP and reason else change.action
+        change = replace(
+            change,
+            action=action,
+            version=(before, number),
+            reason="" if change.action is Action.CREATE else reason,
+            withheld=release.withheld,
         )
-    judged = coming.judgement.judged if coming.judgement else current.judged
-    if judged.withheld != current.judged.withheld:
-        return "filters decide otherwise about what it shows"
-    wanted = publication_digest(
-        current.version_digest or Digest.of(b""),
-        publication,
-        revision_of(session.registry, publication.publisher),
-        judged,
-    )
-    if wanted != current.digest:
-        return "it is rendered differently now"
-    behind = [path for path in publication.exports if exported(path) != str(current.digest)]
-    return f"the export `{behind[0]}` does not show it yet" if behind else ""
+        return self._guarded(change, publication)
+
+    def refuse_served_path(
+        self, change: ResourceChange, publication: Publication
+    ) -> ResourceChange:
+        """Refuse a path that a publication still serves which no manifest declares any more.
+
+        It is served until it is pruned, and a URL belongs to one publication.
+        """
+        for ref, recorded in self._actual.resources.items():
+            undeclared = ref.kind is Kind.PUBLICATION and ref.name not in self._desired.publications
+            if (
+                undeclared
+                and not change.refusal
+                and overlap(publication.path, recorded.spec["path"])
+            ):
+                change = change.refused(
+                    f"`/{recorded.spec['path']}/` is still served by {ref}, which no manifest"
+                    " declares any more",
+                    f"`--prune` removes {ref}",
+                )
+        return change
+
+    async def _version_number(
+        self, publication: Publication, repository_change: ResourceChange
+    ) -> int | None:
+        """Return the number of the version to show, None where there is no such version."""
+        before, after = repository_change.version
+        latest = (before if repository_change.refusal else after) or 0
+        reference = VersionReference(publication.version)
+        if reference.covers(latest):
+            return latest
+        state = self._actual.repositories.get(publication.repository)
+        version = await asyncio.to_thread(reference.resolve, self._session.reader, state)
+        return version.number if version else None
+
+    def _planned_release(
+        self, publication: Publication, number: int, repository_change: ResourceChange
+    ) -> _PlannedRelease:
+        """Evaluate filters on the version to show.
+
+        A version that this plan makes is evaluated by the one before it: what comes in with it has
+        been filtered already.
+        """
+        state = self._actual.repositories.get(publication.repository)
+        if state is None:
+            return _PlannedRelease(number)
+        is_new = number > state.number
+        version = self._recorded_version(state, state.number if is_new else number)
+        if version is None:
+            return _PlannedRelease(number)
+        current = self._actual.publications.get(
+            publication.meta.name, ActualPublication(0, publication.meta.name)
+        )
+        content = repository_change.content if is_new else None
+        evaluator = FilterEvaluator(
+            self._session, self._desired, publication, now=self._session.now
+        )
+        filtered = evaluator.evaluate(
+            current,
+            version,
+            sources_filtered=number == repository_change.version[1]
+            and sources_filtered(repository_change),
+        )
+        filtered = _after(filtered, content)
+        rows = withheld_changes(
+            evaluator, filtered, current=current, version=version, content=content
+        )
+        return _PlannedRelease(number, None if is_new else version.digest, filtered, rows)
+
+    def _recorded_version(self, state: ActualRepository, number: int) -> RepositoryVersion | None:
+        version = VersionReference(number).resolve(self._session.reader, state)
+        return RepositoryVersion(state.id, number, version.digest) if version else None
+
+    def _reason(
+        self,
+        publication: Publication,
+        current: ActualPublication | None,
+        release: _PlannedRelease,
+    ) -> str:
+        """Return why something has to be rendered, pointed to or exported; empty if nothing has."""
+        if current is None or current.version is None:
+            return "not published yet"
+        if (release.number, release.digest) != (current.version, current.version_digest):
+            return (
+                "the repository has another version"
+                if VersionReference(publication.version).is_latest
+                else "another version is asked for"
+            )
+        filtered = release.filtered.summary if release.filtered else current.judged
+        if filtered.withheld != current.judged.withheld:
+            return "filters decide otherwise about what it shows"
+        version_digest = current.version_digest or Digest.of(b"")
+        if current.digest != publication_digest(
+            self._session.registry, publication, version_digest, filtered
+        ):
+            return "it is rendered differently now"
+        outdated = [path for path in publication.exports if exported(path) != str(current.digest)]
+        return f"the export `{outdated[0]}` does not show it yet" if outdated else ""
+
+    def _guarded(self, change: ResourceChange, publication: Publication) -> ResourceChange:
+        repository = self._desired.repositories[publication.repository]
+        return serving_guarded(
+            change, repository.meta.name, repository.guard, allow_destroy=self._allow_destroy
+        )
+
+
+def _after(filtered: FilterResult, content: ContentChanges | None) -> FilterResult:
+    """Return what is withheld once the repository has changed as planned."""
+    if content is None or not filtered.units:
+        return filtered
+    groups = {unit.group for unit in filtered.units.values()}
+    return filtered.without(removed_units(content, groups))

@@ -1,13 +1,12 @@
-"""Remotes that go, and the bytes that nobody else has: files of versions that stay, which were left
-upstream and never fetched.
-"""
+"""Remotes that alone have the bytes of an artifact: it was left upstream and never fetched."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
 from reconciler.database import Reader
-from reconciler.model import ActualState, DesiredState, Digest, Kind, Publication, Ref
+from reconciler.engine.sources.version_reference import VersionReference
+from reconciler.model import ActualRepository, ActualState, DesiredState, Digest, Kind, Ref
 from reconciler.plan import CHANGE, REFUSE, REMOVE, Action, ContentChanges, ResourceChange
 
 HINT = "set `policy: immediate` and apply first, or pass `--allow-destroy` if that is meant"
@@ -15,92 +14,97 @@ HINT = "set `policy: immediate` and apply first, or pass `--allow-destroy` if th
 Changes = Mapping[Ref, ResourceChange]
 
 
-def kept_remotes(
-    deletions: Sequence[ResourceChange],
+def refuse_needed_remotes(
     reader: Reader,
+    deletions: Sequence[ResourceChange],
     desired: DesiredState,
+    *,
     actual: ActualState,
     changes: Changes,
 ) -> list[ResourceChange]:
-    """The deletions; those of remotes are refused where a repository that stays still needs them
-    once `changes` are carried out.
-    """
-    remotes = [
-        deletion.ref.name
-        for deletion in deletions
-        if deletion.ref.kind is Kind.REMOTE and not deletion.refusal
-    ]
-    lost = _lost(remotes, reader, desired, actual, changes) if remotes else None
+    """Refuse to delete remotes that a declared repository needs once `changes` are applied."""
+    remotes = [deletion.ref.name for deletion in deletions if _deletes_remote(deletion)]
+    if not remotes:
+        return list(deletions)
+    lost = _LostArtifacts(reader, remotes, desired, changes=changes).first(actual)
     if lost is None:
         return list(deletions)
-    name, files = lost
+    repository, artifacts = lost
     listed = ", ".join(f"`{remote}`" for remote in remotes)
     message = (
-        f"{files:,} files of repository `{name}` can be had from {listed} alone, and their bytes"
-        " were never fetched"
+        f"{artifacts:,} files of repository `{repository}` can be had from {listed} alone, and"
+        " their bytes were never fetched"
     )
     return [
-        deletion.refused(message, HINT)
-        if deletion.ref.kind is Kind.REMOTE and not deletion.refusal
-        else deletion
+        deletion.refused(message, HINT) if _deletes_remote(deletion) else deletion
         for deletion in deletions
     ]
 
 
-def _lost(
-    remotes: Sequence[str],
-    reader: Reader,
-    desired: DesiredState,
-    actual: ActualState,
-    changes: Changes,
-) -> tuple[str, int] | None:
-    """The first repository that would lose bytes, and of how many files."""
-    coming: set[Digest] | None = None
-    for name in sorted(desired.repositories):
-        state, change = actual.repositories.get(name), changes[Ref(Kind.REPOSITORY, name)]
-        if state is None:
-            continue
-        held = reader.only_from(remotes, state.id, state.number)
-        leaving = _leaving(change) if held else set()
-        needed = {digest for digest, units in held.items() if units - leaving}
-        for number in _pinned(name, desired.publications.values(), changes):
+def _deletes_remote(deletion: ResourceChange) -> bool:
+    return deletion.ref.kind is Kind.REMOTE and not deletion.refusal
+
+
+class _LostArtifacts:
+    """Artifacts that no source has any more once `remotes` are deleted."""
+
+    def __init__(
+        self, reader: Reader, remotes: Sequence[str], desired: DesiredState, *, changes: Changes
+    ) -> None:
+        self._reader = reader
+        self._remotes = remotes
+        self._desired = desired
+        self._changes = changes
+
+    def first(self, actual: ActualState) -> tuple[str, int] | None:
+        """Return the first repository that loses artifacts, and how many."""
+        available: set[Digest] | None = None
+        for name in sorted(self._desired.repositories):
+            state = actual.repositories.get(name)
+            needed = self._needed(name, state) if state is not None else set()
+            if needed and available is None:
+                available = _available(self._changes.values())
+            if lost := needed - (available or set()):
+                return name, len(lost)
+        return None
+
+    def _needed(self, name: str, state: ActualRepository) -> set[Digest]:
+        """Return artifacts that only `remotes` have, of the versions that are shown afterwards."""
+        holders = self._reader.only_from(self._remotes, state.id, state.number)
+        change = self._changes[Ref(Kind.REPOSITORY, name)]
+        removed = _removed_units(change) if holders else set()
+        needed = {digest for digest, units in holders.items() if units - removed}
+        for number in self._pinned_versions(name):
             if number < state.number:
-                needed |= reader.only_from(remotes, state.id, number).keys()
-        if needed and coming is None:
-            coming = _coming(changes.values())
-        if needed and coming is not None and (left := needed - coming):
-            return name, len(left)
-    return None
+                needed |= self._reader.only_from(self._remotes, state.id, number).keys()
+        return needed
+
+    def _pinned_versions(self, repository: str) -> set[int]:
+        """Return the versions that publications show whatever becomes of the latest one."""
+        numbers = {
+            self._changes[publication.meta.ref].version[1]
+            for publication in self._desired.publications.values()
+            if publication.repository == repository
+            and not VersionReference(publication.version).is_latest
+        }
+        return {number for number in numbers if number is not None}
 
 
-def _pinned(repository: str, publications: Iterable[Publication], changes: Changes) -> set[int]:
-    """Numbers of the versions of a repository that publications go on showing, whatever becomes of
-    the latest.
-    """
-    shown = [
-        changes[publication.meta.ref].version[1]
-        for publication in publications
-        if publication.repository == repository and publication.version != "latest"
-    ]
-    return {number for number in shown if number is not None}
-
-
-def _carried_out(change: ResourceChange) -> ContentChanges | None:
+def _applied_content(change: ResourceChange) -> ContentChanges | None:
     return None if change.refusal or change.action is Action.DELETE else change.content
 
 
-def _leaving(change: ResourceChange) -> set[Digest]:
-    """Units that leave a repository."""
-    content = _carried_out(change)
+def _removed_units(change: ResourceChange) -> set[Digest]:
+    content = _applied_content(change)
     lines = [line for group in content.spool for line in group.lines] if content is not None else []
     return {
         Digest.parse(line.before or line.digest) for line in lines if line.op in (REMOVE, CHANGE)
     }
 
 
-def _coming(changes: Iterable[ResourceChange]) -> set[Digest]:
-    """Artifacts that some source which stays brings, or says where to have."""
-    contents = [content for change in changes if (content := _carried_out(change)) is not None]
+def _available(changes: Iterable[ResourceChange]) -> set[Digest]:
+    """Return artifacts that a remaining source brings, or has a URL of."""
+    contents = [content for change in changes if (content := _applied_content(change)) is not None]
     lines = [
         line
         for content in contents
@@ -108,4 +112,9 @@ def _coming(changes: Iterable[ResourceChange]) -> set[Digest]:
         for line in group.lines
         if line.op not in (REMOVE, REFUSE)
     ]
-    return {Digest.parse(part.sha256) for line in lines for part in line.artifacts if part.url}
+    return {
+        Digest.parse(artifact.sha256)
+        for line in lines
+        for artifact in line.artifacts
+        if artifact.url
+    }

@@ -10,16 +10,9 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
-from reconciler.database import Reader
-from reconciler.engine.plugin_calls.conduits import (
-    CallWatch,
-    ValidationConduit,
-    plugin_faults,
-    unwatched,
-)
+from reconciler.engine.plugin_calls.conduits import ValidationConduit, plugin_faults
 from reconciler.engine.plugin_calls.plugin_errors import error_hint, error_message, is_unawaited
 from reconciler.engine.plugin_calls.scratchpads import ScratchpadSession, no_scratchpads
-from reconciler.engine.plugin_calls.workdirs import Workdirs
 from reconciler.engine.plugin_lifecycle.attachments import (
     ConfiguredUse,
     PluginUse,
@@ -29,10 +22,10 @@ from reconciler.engine.plugin_lifecycle.attachments import (
     publisher_uses,
     recorded_attachments,
 )
+from reconciler.engine.session.session import Session
 from reconciler.errors import PluginFault, ReconcilerError
 from reconciler.model import ActualRepository, ActualState, DesiredState, Kind, Ref
 from reconciler.plugin import OptionFault
-from reconciler.plugin.registry import Registry
 from reconciler.plugin.validation import Plugin
 
 _HINT = "nothing of it is stored until it is accepted"
@@ -46,41 +39,24 @@ class ConfigurationRefusal(NamedTuple):
 
 
 async def validate_configurations(
-    reader: Reader,
-    registry: Registry,
-    places: Workdirs,
-    desired: DesiredState,
-    actual: ActualState,
-    watch: CallWatch = unwatched,
+    session: Session, desired: DesiredState, actual: ActualState
 ) -> dict[Ref, ConfigurationRefusal]:
     """Return the declared resources that a plugin refuses, or whose type would change in place.
 
     Calls plugins in a worker thread.
     """
-    return await asyncio.to_thread(
-        _Inquiry(reader, registry, places, actual, watch).validate_configurations, desired
-    )
+    return await asyncio.to_thread(_Validation(session, actual).validate_configurations, desired)
 
 
-class _Inquiry:
+class _Validation:
     """Validation of all configurations of one plan."""
 
-    def __init__(
-        self,
-        reader: Reader,
-        registry: Registry,
-        places: Workdirs,
-        actual: ActualState,
-        watch: CallWatch,
-    ) -> None:
-        self._reader = reader
-        self._registry = registry
-        self._places = places
+    def __init__(self, session: Session, actual: ActualState) -> None:
+        self._session = session
         self._actual = actual
-        self._watch = watch
 
     def validate_configurations(self, desired: DesiredState) -> dict[Ref, ConfigurationRefusal]:
-        held = recorded_attachments(self._reader.every_attachment(), self._actual)
+        held = recorded_attachments(self._session.reader.every_attachment(), self._actual)
         found = dict(self._other_types(desired))
         for use in self._uses(desired, found):
             recorded = held.get(use.repository, {}).get(use.owner)
@@ -132,34 +108,32 @@ class _Inquiry:
     def _uses(
         self, desired: DesiredState, refusals: dict[Ref, ConfigurationRefusal]
     ) -> Iterator[PluginUse]:
-        """Yield every declared use of a plugin; resources without a usable plugin are added to
-        `found`.
-        """
+        """Yield every declared use of a plugin; refuse resources without a usable one."""
         for repository in desired.repositories.values():
             try:
-                yield importer_use(repository, self._registry)
+                yield importer_use(repository, self._session.registry)
             except ReconcilerError as error:
                 refusals.setdefault(repository.meta.ref, _refusal(error))
         usable = []
         for publication in desired.publications.values():
             try:
-                self._registry.publisher(publication.publisher)
+                self._session.registry.publisher(publication.publisher)
                 usable.append(publication)
             except ReconcilerError as error:
                 refusals[publication.meta.ref] = _refusal(error)
-        yield from publisher_uses(usable, self._registry)
+        yield from publisher_uses(usable, self._session.registry)
 
     def _validate(self, use: PluginUse, configured: ConfiguredUse) -> ConfigurationRefusal | None:
         """Ask the plugin about one use."""
         cls: Any = use.plugin.cls
         state = self._actual.repositories.get(use.repository)
         scratchpads = ScratchpadSession(
-            partial(self._reader.scratchpad, state.id) if state else no_scratchpads
+            partial(self._session.reader.scratchpad, state.id) if state else no_scratchpads
         )
-        place = self._places.temporary(use.repository, use.owner)
+        place = self._session.workdirs.temporary(use.repository, use.owner)
         call = f"`validate_config` of {use.plugin.kind} `{use.plugin.id}`"
         try:
-            with self._watch(f"{call} for {configured.ref}") as alive:
+            with self._session.watch(f"{call} for {configured.ref}") as alive:
                 conduit = ValidationConduit(
                     scratchpads,
                     owner_of(use.plugin),
@@ -199,12 +173,13 @@ class _Inquiry:
             )
             return _refusal(
                 error,
-                f"{described.kind} `{described.id}` refuses the configuration of {configured.ref}{where}: ",
+                f"{described.kind} `{described.id}` refuses the configuration of"
+                f" {configured.ref}{where}: ",
             )
         return None
 
     def _counts(self, state: ActualRepository | None) -> Mapping[str, int]:
-        return self._reader.counts(state.id, state.number) if state else {}
+        return self._session.reader.counts(state.id, state.number) if state else {}
 
 
 def _refusal(error: ReconcilerError | OptionFault, begin: str = "") -> ConfigurationRefusal:

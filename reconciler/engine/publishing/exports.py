@@ -1,13 +1,13 @@
 """A publication as a static tree that any web server can serve, switched atomically.
 
 The export directory is a symbolic link into a folder beside it, `.<name>.export/`, that keeps two
-trees. The tree that is not shown is advanced by its own difference and then shown by replacing the
-link: one rename. A file `<tree>.json` says what its tree holds; it is removed before the tree is
-touched and written when it is whole, so a crash leaves a tree that is built anew, never one that
-lies.
+trees. The spare tree is updated by its own difference and then shown by replacing the link: one
+rename. A marker file `<tree>.json` says what its tree holds; it is removed before the tree is
+touched and written when the tree is complete and durable, so that a crash leaves a tree that is
+built anew, never one whose marker is wrong.
 
-Folder indexes become `index.html` (the default representation) and `index.json`, and lie there
-compressed as well (`.gz`), for servers that send precompressed files.
+Folder indexes become `index.html` (the default representation) and `index.json`, each beside a
+compressed copy (`.gz`), for servers that send precompressed files.
 """
 
 from __future__ import annotations
@@ -15,9 +15,8 @@ from __future__ import annotations
 import gzip
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -33,7 +32,7 @@ PAGES_AT_ONCE = 200
 
 
 class Marker(msgspec.Struct, frozen=True):
-    """What a tree holds: the publication's row, its number there, and its digest (`sha256:...`)."""
+    """What a tree holds: ID, number and digest (`sha256:...`) of the publication."""
 
     publication: int
     number: int
@@ -41,40 +40,49 @@ class Marker(msgspec.Struct, frozen=True):
 
 
 def exported(directory: str) -> str | None:
-    """The publication digest (`sha256:...`) that an export shows now, or None."""
-    shown = _shown(Path(directory))
-    marker = _read_marker(shown) if shown else None
+    """Return the publication digest (`sha256:...`) that an export shows now, or None."""
+    tree = _linked_tree(Path(directory))
+    marker = _read_marker(tree) if tree else None
     return marker.digest if marker else None
 
 
 def export(
-    reader: Reader, store: Store, publication_id: int, record: PublicationRecord, directory: str
+    reader: Reader,
+    store: Store,
+    publication_id: int,
+    *,
+    record: PublicationRecord,
+    directory: str,
 ) -> bool:
-    """Bring an export directory to `record`. Returns whether anything had to be done.
+    """Bring an export directory to the publication `record`.
 
-    Raises StateFault where something else than our link stands in its place.
+    Returns:
+        True if anything was written.
+
+    Raises:
+        StateFault: Something else lies where the link belongs, or a file is not stored.
     """
     link = Path(directory)
-    if os.path.lexists(link) and _shown(link) is None:
+    if os.path.lexists(link) and _linked_tree(link) is None:
         raise StateFault(
-            f"`{directory}` exists and is not an export of ours",
+            f"`{directory}` exists and is not an export of reconciler",
             hint="move it away, or export to another directory",
         )
     if exported(directory) == str(record.digest):
         return False
-    tree = _hidden_tree(link)
+    tree = _spare_tree(link)
     marker = _read_marker(tree)
     _marker_path(tree).unlink(missing_ok=True)
     if (
         marker is None
-        or not _recorded(reader, publication_id, marker)
+        or not _is_recorded(reader, publication_id, marker)
         or marker.number > record.number
     ):
         shutil.rmtree(tree, ignore_errors=True)
         tree.mkdir(parents=True)
         _write(reader, store, tree, reader.all_entries(publication_id, record.number))
     else:
-        _advance(reader, store, tree, publication_id, marker.number, record.number)
+        _update(reader, store, tree, marker=marker, number=record.number)
     _flush(tree)
     _write_marker(tree, Marker(publication_id, record.number, str(record.digest)))
     _switch(link, tree)
@@ -82,43 +90,28 @@ def export(
     return True
 
 
-def _recorded(reader: Reader, publication_id: int, marker: Marker) -> bool:
-    """Is the tree one that this very database has published? Another may have left it, under the
-    same numbers.
-    """
-    found = (
+def _is_recorded(reader: Reader, publication_id: int, marker: Marker) -> bool:
+    """Return True if the marker is of a publication in this database, not of another one's."""
+    record = (
         reader.publication_numbered(publication_id, marker.number)
         if marker.publication == publication_id
         else None
     )
-    return found is not None and str(found.digest) == marker.digest
+    return record is not None and str(record.digest) == marker.digest
 
 
-def forget(directory: str) -> None:
-    """Remove an export: the link first, then the trees. What is not ours stays."""
+def remove_export(directory: str) -> None:
+    """Remove an export: the link first, then the trees. Anything but an export stays."""
     link = Path(directory)
-    if link.is_symlink() and _shown(link) is not None:
+    if link.is_symlink() and _linked_tree(link) is not None:
         link.unlink()
         shutil.rmtree(_trees(link), ignore_errors=True)
 
 
-def written_exports(spec: Mapping[str, Any]) -> list[str]:
-    """The directories that a Publication exports to, as its manifest writes them."""
-    return [one["directory"]["path"] for one in spec.get("exports", []) if "directory" in one]
-
-
-def overlap(one: str, other: str) -> bool:
-    """Are two paths equal, or is one below the other?"""
-    a, b = ([part for part in path.split("/") if part] for path in (one, other))
-    return a[: len(b)] == b[: len(a)]
-
-
-def _advance(
-    reader: Reader, store: Store, tree: Path, publication_id: int, before: int, after: int
-) -> None:
-    """Remove what vanished, then write what appeared: a path whose body changed is in both."""
+def _update(reader: Reader, store: Store, tree: Path, *, marker: Marker, number: int) -> None:
+    """Remove entries that disappeared, then write new ones: a path with a new body is in both."""
     appeared: list[Entry] = []
-    for change in reader.entries_between(publication_id, before, after):
+    for change in reader.entries_between(marker.publication, marker.number, number):
         if change.appears:
             appeared.append(change.entry)
         else:
@@ -141,9 +134,9 @@ def _write(reader: Reader, store: Store, tree: Path, entries: Iterable[Entry]) -
 
 def _write_file(reader: Reader, store: Store, tree: Path, entry: Entry) -> None:
     try:
-        _place(store, entry.digest, tree / entry.path)
+        _link_or_copy(store, entry.digest, tree / entry.path)
     except StateFault:
-        if reader.stored([entry.digest]):  # then they are lost, and that is another matter
+        if reader.stored([entry.digest]):  # recorded as stored: the bytes were lost
             raise
         raise StateFault(
             f"`{entry.path}` cannot be exported: its bytes were left upstream, as `policy:"
@@ -164,12 +157,13 @@ def _write_pages(reader: Reader, tree: Path, entries: list[Entry]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(gzip.decompress(bodies[entry.digest]))
         if entry.path.endswith("/"):
-            _twin(path).write_bytes(bodies[entry.digest])
+            _compressed(path).write_bytes(bodies[entry.digest])
 
 
-def _twin(index: Path) -> Path:
-    """The same page compressed. Folder indexes alone have one: beside a page with a name of its own
-    there may be a file of that name.
+def _compressed(index: Path) -> Path:
+    """Return the path of the compressed copy of a folder index.
+
+    Other pages have none: a file of that name may be published beside them.
     """
     return index.with_name(f"{index.name}.gz")
 
@@ -181,7 +175,7 @@ def _remove(tree: Path, entry: Entry) -> None:
     path = tree / name
     path.unlink(missing_ok=True)
     if entry.path.endswith("/"):
-        _twin(path).unlink(missing_ok=True)
+        _compressed(path).unlink(missing_ok=True)
     for folder in path.parents:
         if folder == tree or not folder.exists() or any(folder.iterdir()):
             return
@@ -189,7 +183,7 @@ def _remove(tree: Path, entry: Entry) -> None:
 
 
 def _file_name(entry: Entry) -> str | None:
-    """Where a page lies in the tree; None for a representation that a static tree has no room for."""
+    """Return the path of a page in the tree, None for a representation that has none there."""
     if not entry.path.endswith("/"):
         return entry.path if entry.position == 0 else None
     if entry.position == 0:
@@ -199,8 +193,8 @@ def _file_name(entry: Entry) -> str | None:
     return f"{entry.path}index.json" if entry.media_type.endswith("json") else None
 
 
-def _place(store: Store, digest: Digest, path: Path) -> None:
-    """A hard link where the file system allows it (bytes in the store never change), else a copy."""
+def _link_or_copy(store: Store, digest: Digest, path: Path) -> None:
+    """Make a hard link where the file system allows it, else a copy. Stored bytes never change."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     source = store.path(digest)
@@ -218,25 +212,25 @@ def _trees(link: Path) -> Path:
     return link.parent / f".{link.name}.export"
 
 
-def _shown(link: Path) -> Path | None:
-    """The tree that the link shows, if it is one of ours."""
+def _linked_tree(link: Path) -> Path | None:
+    """Return the tree that the link points to, or None if it is not the link of an export."""
     if not link.is_symlink():
         return None
     target = link.parent / os.readlink(link)
     return target if target.parent == _trees(link) else None
 
 
-def _hidden_tree(link: Path) -> Path:
-    """The tree that may be touched: the one that is not shown."""
-    shown = _shown(link)
-    return _trees(link) / next(name for name in TREES if shown is None or shown.name != name)
+def _spare_tree(link: Path) -> Path:
+    """Return the tree that is not shown: the one that may be changed."""
+    linked = _linked_tree(link)
+    return _trees(link) / next(name for name in TREES if linked is None or linked.name != name)
 
 
 def _switch(link: Path, tree: Path) -> None:
-    beside = link.with_name(f".{link.name}.link")
-    beside.unlink(missing_ok=True)
-    beside.symlink_to(Path(tree.parent.name) / tree.name)
-    beside.replace(link)
+    replacement = link.with_name(f".{link.name}.link")
+    replacement.unlink(missing_ok=True)
+    replacement.symlink_to(Path(tree.parent.name) / tree.name)
+    replacement.replace(link)
 
 
 def _marker_path(tree: Path) -> Path:
@@ -244,7 +238,7 @@ def _marker_path(tree: Path) -> Path:
 
 
 def _flush(tree: Path) -> None:
-    """What a marker promises survives a power cut, so the tree is durable before there is one."""
+    """Make the tree durable, because a marker vouches for it even after a power cut."""
     if syncfs is not None:
         syncfs(str(tree))
     else:
@@ -253,9 +247,9 @@ def _flush(tree: Path) -> None:
 
 def _write_marker(tree: Path, marker: Marker) -> None:
     path = _marker_path(tree)
-    beside = path.with_name(f"{path.name}.new")
-    beside.write_bytes(msgspec.json.encode(marker))
-    beside.replace(path)
+    replacement = path.with_name(f"{path.name}.new")
+    replacement.write_bytes(msgspec.json.encode(marker))
+    replacement.replace(path)
 
 
 def _read_marker(tree: Path) -> Marker | None:

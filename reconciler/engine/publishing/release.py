@@ -1,315 +1,134 @@
-"""What is served: one publication brought to the version that it should show, pointed to and
-exported.
+"""One publication is brought to the version that it should serve: rendered, pointed to, exported.
 
-A publication is worked on under a lease of its own: two runs that write one export tree would mix
+A publication is released under a lease of its own: two runs that wrote one export tree would mix
 what they show.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Mapping
+import logging
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any
 
 from reconciler.database import PublicationRecord
-from reconciler.engine.planning.publication_changes import publication_digest, revision_of
-from reconciler.engine.plugin_lifecycle.attachments import owner_of
-from reconciler.engine.publishing.exports import export, exported, overlap, written_exports
-from reconciler.engine.publishing.render import publish
-from reconciler.engine.publishing.version_view import hidden
-from reconciler.engine.publishing.withheld import Judge, Judgement
-from reconciler.engine.publishing.withholding import withholding
+from reconciler.engine.publishing.exports import export
+from reconciler.engine.publishing.release_target import (
+    ReleasePolicy,
+    ReleaseTarget,
+    release_target,
+)
+from reconciler.engine.publishing.render import render
 from reconciler.engine.run.checkpoints import Checkpoint, reached
 from reconciler.engine.run.lease import HeldLease, leased
 from reconciler.engine.session.session import WritingSession
-from reconciler.errors import Conflict, GuardRefusal, StateFault
-from reconciler.model import (
-    ActualPublication,
-    ActualState,
-    DesiredState,
-    Digest,
-    Guard,
-    Judged,
-    Publication,
-)
-from reconciler.plan import ResourceChange, serving_refusal
+from reconciler.errors import Conflict
+from reconciler.model import ActualState, Publication
 
 TRIES = 3  # renderings, before a scratchpad that others go on writing is a conflict
 
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """By what it is decided what is served. `decided`: as of `Judge.judge`. `guard`: what must not
-    be taken from what is served by filters alone; None where somebody has let it pass already.
-    """
-
-    desired: DesiredState
-    decided: bool = False
-    guard: Guard | None = None
+log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What a publication should show, and what it shows now. `refusal`: why it must not."""
-
-    publication: Publication
-    current: ActualPublication
-    repository_id: int
-    version: int
-    version_digest: Digest
-    judgement: Judgement
-    digest: Digest
-    refusal: tuple[str, str] | None = None
-
-    @property
-    def moves(self) -> bool:
-        return self.current.digest != self.digest or self.current.version != self.version
-
-    @property
-    def reached(self) -> bool:
-        """Is it served, and does every export show it?"""
-        return not self.moves and all(
-            exported(path) == str(self.digest) for path in self.publication.exports
-        )
-
-    @property
-    def settled(self) -> bool:
-        """Is what filters say of it recorded?"""
-        return self.judgement.judged == self.current.judged
-
-
-async def serve_version(
-    session: WritingSession,
-    publication: Publication,
-    change: ResourceChange,
-    actual: ActualState,
-    rules: Rules,
+async def release_publication(
+    session: WritingSession, publication: Publication, actual: ActualState, policy: ReleasePolicy
 ) -> str:
-    """What was done, empty when nothing had to be. `actual`: as of the moment when all repositories
-    were done.
+    """Serve and export the declared version of a publication.
 
-    Raises GuardRefusal where the guard of the repository forbids it.
+    Args:
+        actual: The state once the repositories of the run were synced.
+
+    Returns:
+        What was done, in one line; empty when nothing had to be done.
+
+    Raises:
+        GuardRefusal: The guard of the repository forbids it.
+        LeaseHeld: Another run releases the same publication.
     """
-    target: Target = await session.in_thread(_target, session, publication, actual, rules)
-    if target.reached and target.settled:
+    target: ReleaseTarget = await session.in_thread(
+        release_target, session, publication, actual, policy
+    )
+    if target.served and target.filters_recorded:
         return ""
-    async with leased(session.writer, str(change.ref), session.clock) as held:
-        done: str = await session.in_thread(_bring, session, target, held, rules)
-        return done
+    async with leased(session.writer, str(publication.meta.ref), session.clock) as lease:
+        message: str = await session.in_thread(_release, session, target, policy, lease)
+    return message
 
 
-def takes_over(publication: Publication, spec: Mapping[str, Any]) -> bool:
-    """Does it come to a place, a path or a directory, that the recorded Publication `spec` has?"""
-    written = written_exports(publication.spec)
-    directories = (
-        text in written
-        or any(overlap(text, path) for path in publication.exports if os.path.isabs(text))
-        for text in written_exports(spec)
-    )
-    return overlap(publication.path, spec["path"]) or any(directories)
+def _release(
+    session: WritingSession, planned: ReleaseTarget, policy: ReleasePolicy, lease: HeldLease
+) -> str:
+    """Carry the release out under the lease."""
+    target = _current_target(session, planned, policy)
+    target.raise_refusal()
+    if target.differs:
+        _render_and_point(session, target, lease)
+    elif not target.filters_recorded:
+        units = target.filtered.units or {}
+        session.writer.judge(
+            target.current.id,
+            target.current.number,
+            target.filtered.summary,
+            {digest: unit.reason for digest, unit in units.items()},
+        )
+    exported = _export(session, target, lease)
+    served = [_served_message(target)] if target.differs else []
+    return ", ".join(served + [f"exported to {path}" for path in exported])
 
 
-def dropped(
-    publication: Publication, spec: Mapping[str, Any], declared: Iterable[Publication]
-) -> list[str]:
-    """Directories that it exported to as recorded in `spec`, and that nothing declared exports to
-    now.
+def _current_target(
+    session: WritingSession, planned: ReleaseTarget, policy: ReleasePolicy
+) -> ReleaseTarget:
+    """Return `planned`, or a new target where another run has released meanwhile.
+
+    Without that a run that waited for the lease could go back to an older version.
     """
-    folder = os.path.dirname(os.path.abspath(publication.meta.origin.file))
-    before = [os.path.normpath(os.path.join(folder, text)) for text in written_exports(spec)]
-    now = [path for one in declared for path in one.exports]
-    return [path for path in before if not any(overlap(path, other) for other in now)]
+    current = planned.current
+    record = session.writer.publication(current.id)
+    if current.version is None:
+        unchanged = record is None
+    else:
+        unchanged = record is not None and record.digest == current.digest
+    if unchanged:
+        return planned
+    log.debug("%s: released by another run meanwhile", planned.publication.meta.ref)
+    return release_target(session, planned.publication, session.writer.actual_state(), policy)
 
 
-def abandoned(
-    spec: Mapping[str, Any], declared: Iterable[Publication]
-) -> tuple[list[str], list[str]]:
-    """The directories that a Publication leaves which is declared no more: (those that can be
-    forgotten, those that stay, as written).
-
-    What a relative path was relative to went with the manifest.
-    """
-    publications = list(declared)
-    now = [path for publication in publications for path in publication.exports]
-    taken = {
-        text for publication in publications for text in written_exports(publication.spec)
-    } | set(now)
-    left = [
-        text
-        for text in written_exports(spec)
-        if text not in taken and os.path.normpath(text) not in taken
-    ]
-    free = [
-        text
-        for text in left
-        if os.path.isabs(text) and not any(overlap(os.path.normpath(text), path) for path in now)
-    ]
-    return free, [text for text in left if text not in free]
-
-
-def _bring(session: WritingSession, seen: Target, held: HeldLease, rules: Rules) -> str:
-    """Under the lease. Where another run was here meanwhile, what it left is looked at anew, so
-    that nothing goes back.
-    """
-    publication, writer = seen.publication, session.writer
-    record = writer.publication(seen.current.id)
-    unmoved = (
-        record is None
-        if seen.current.version is None
-        else record is not None and record.digest == seen.current.digest
+def _render_and_point(session: WritingSession, target: ReleaseTarget, lease: HeldLease) -> None:
+    """Point to the target; render it first unless it is the last complete publication."""
+    last = session.writer.last_complete(target.current.id)
+    rendered = (
+        last is not None and last.digest == target.digest and last.version == target.version.number
     )
-    target = seen if unmoved else _target(session, publication, writer.actual_state(), rules)
-    if target.refusal:
-        raise GuardRefusal(target.refusal[0], hint=target.refusal[1])
-    if target.moves:
-        _render(session, target, held)
-    elif not target.settled:
-        reasons = {digest: one.reason for digest, one in (target.judgement.units or {}).items()}
-        writer.judge(target.current.id, target.current.number, target.judgement.judged, reasons)
-    record = writer.publication(target.current.id)
-    assert record is not None
-    shown = []
-    for path in publication.exports:
-        held.check()
-        if export(writer, session.store, target.current.id, record, path):
-            shown.append(path)
-    without = (
-        f" without {target.judgement.judged.units} that filters withhold"
-        if target.judgement.judged.units
-        else ""
-    )
-    words = (
-        [
-            f"serves version {target.version} of {publication.repository} at"
-            f" /{publication.path}/{without}"
-        ]
-        if target.moves
-        else []
-    )
-    return ", ".join(words + [f"exported to {path}" for path in shown])
-
-
-def _render(session: WritingSession, target: Target, held: HeldLease) -> None:
-    """Render, complete, point. A complete publication of the same digest is only pointed to."""
-    writer = session.writer
-    last = writer.last_complete(target.current.id)
-    if last is None or last.digest != target.digest or last.version != target.version:
-        last = _published(session, target)
-    held.check()
-    writer.point(target.current.id, last.number)
+    record = last if last is not None and rendered else _render(session, target)
+    lease.check()
+    session.writer.point(target.current.id, record.number)
+    log.debug("%s: pointer set to number %d", target.publication.meta.ref, record.number)
     reached(Checkpoint.POINTER_SET)
 
 
-def _published(session: WritingSession, target: Target) -> PublicationRecord:
-    """Rendered and complete. Rendered anew where what the publisher has seen of the scratchpads was
-    written over meanwhile.
-    """
+def _render(session: WritingSession, target: ReleaseTarget) -> PublicationRecord:
+    """Render, again where a scratchpad that the publisher read was written over meanwhile."""
     for _ in range(TRIES - 1):
         with suppress(Conflict):
-            return _publish(session, target)
-    return _publish(session, target)
+            return render(session, target)
+    return render(session, target)
 
 
-def _publish(session: WritingSession, target: Target) -> PublicationRecord:
-    publication, writer = target.publication, session.writer
-    plugin = session.registry.publisher(publication.publisher)
-    last = writer.last_complete(target.current.id)
-    judgement = _whole(session, target)
-    return publish(
-        writer,
-        plugin,
-        publication,
-        session.workdirs.persistent(publication.repository, owner_of(plugin)),
-        publication_id=target.current.id,
-        repository_id=target.repository_id,
-        version=target.version,
-        version_digest=target.version_digest,
-        digest=target.digest,
-        rendered=_rendered(session, target, last),
-        judgement=judgement,
-        left_out=hidden(
-            judgement.units or {},
-            writer.withheld(target.current.id, last.number) if last and last.judged.units else {},
-        ),
-        now=session.clock(),
-        watch=session.watch,
-    )
+def _export(session: WritingSession, target: ReleaseTarget, lease: HeldLease) -> list[str]:
+    """Bring every export to what is served; return those that were written."""
+    record = session.writer.publication(target.current.id)
+    assert record is not None
+    written = []
+    for path in target.publication.exports:
+        lease.check()
+        if export(session.reader, session.store, target.current.id, record=record, directory=path):
+            log.debug("%s: exported to %s", target.publication.meta.ref, path)
+            written.append(path)
+    return written
 
 
-def _whole(session: WritingSession, target: Target) -> Judgement:
-    """What filters say, with all that is withheld at hand."""
-    judgement = target.judgement
-    if judgement.units is not None or not judgement.judged.units:
-        return judgement
-    return Judgement(
-        judgement.judged, session.writer.withheld(target.current.id, target.current.number)
-    )
-
-
-def _rendered(
-    session: WritingSession, target: Target, last: PublicationRecord | None
-) -> tuple[int, bool]:
-    """The version that was rendered last, and whether a difference to it can be rendered: the same
-    way, from this very repository.
-    """
-    if last is None:
-        return 0, False
-    record = session.writer.version(target.repository_id, last.version)
-    ours = record is not None and record.digest == last.version_digest
-    return last.version, ours and last.digest == _digest(
-        session, target.publication, last.version_digest, last.judged
-    )
-
-
-def _target(
-    session: WritingSession, publication: Publication, actual: ActualState, rules: Rules
-) -> Target:
-    state = actual.repositories[publication.repository]
-    number, version_digest = state.number, state.digest
-    wanted = publication.version
-    if wanted not in ("latest", number):
-        found = (
-            wanted
-            if isinstance(wanted, int)
-            else session.writer.version_by_digest(state.id, Digest.parse(wanted))
-        )
-        record = session.writer.version(state.id, found) if found is not None else None
-        if record is None:
-            raise StateFault(f"repository `{publication.repository}` has no version `{wanted}`")
-        number, version_digest = record.number, record.digest
-    current = actual.publications[publication.meta.name]
-    judge = Judge(
-        session.writer,
-        session.store,
-        session.registry,
-        rules.desired,
-        publication,
-        session.clock(),
-        session.watch,
-    )
-    judgement = judge.judge(
-        current, state.id, number, version_digest, decided=rules.decided and number == state.number
-    )
-    refusal = None
-    if (
-        rules.guard is not None
-        and (lost := withholding(session.writer, judge, current, judgement, state.id, number))
-        is not None
-    ):
-        refusal = serving_refusal(
-            publication.meta.name, lost, publication.repository, rules.guard, allow_destroy=False
-        )
-    digest = _digest(session, publication, version_digest, judgement.judged)
-    return Target(
-        publication, current, state.id, number, version_digest, judgement, digest, refusal
-    )
-
-
-def _digest(
-    session: WritingSession, publication: Publication, version_digest: Digest, judged: Judged
-) -> Digest:
-    return publication_digest(
-        version_digest, publication, revision_of(session.registry, publication.publisher), judged
-    )
+def _served_message(target: ReleaseTarget) -> str:
+    publication, withheld = target.publication, target.filtered.summary.units
+    message = f"serves version {target.version.number} of {publication.repository}"
+    message += f" at /{publication.path}/"
+    return f"{message} without {withheld} that filters withhold" if withheld else message

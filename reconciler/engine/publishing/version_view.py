@@ -1,5 +1,5 @@
-"""A version as a publisher reads it: what it holds and filters do not withhold, and what differs
-from what was rendered last.
+"""A version as publishers read it: without withheld units, and with what differs from the version
+that was rendered last.
 """
 
 from __future__ import annotations
@@ -14,22 +14,34 @@ READ_AHEAD = 200  # groups whose units are read at once
 
 
 @dataclass(frozen=True, slots=True)
+class RepositoryVersion:
+    """One recorded version of a repository, with its digest."""
+
+    repository_id: int
+    number: int
+    digest: Digest
+
+
+@dataclass(frozen=True, slots=True)
 class WithheldUnits:
-    """What is left out of a version: (type, key) by group. `groups`: names of those of which
-    something else was left out when it was rendered.
+    """Units that are left out of a version.
+
+    Attributes:
+        units: (type, key) of the withheld units by group.
+        changed_groups: Groups of which other units were withheld when they were rendered last.
     """
 
     units: Mapping[str, frozenset[tuple[str, str]]] = field(default_factory=dict)
-    groups: frozenset[str] = frozenset()
+    changed_groups: frozenset[str] = frozenset()
 
 
-def hidden(
+def withheld_units(
     now: Mapping[Digest, WithheldUnit], before: Mapping[Digest, WithheldUnit]
 ) -> WithheldUnits:
-    """`now`: what is withheld; `before`: what was when it was rendered last."""
+    """Compare what is withheld `now` with what was withheld at the last rendering, `before`."""
     units: dict[str, set[tuple[str, str]]] = {}
-    for one in now.values():
-        units.setdefault(one.group, set()).add((one.type, one.key))
+    for unit in now.values():
+        units.setdefault(unit.group, set()).add((unit.type, unit.key))
     differing = {(now.get(digest) or before[digest]).group for digest in now.keys() ^ before.keys()}
     return WithheldUnits(
         {group: frozenset(keys) for group, keys in units.items()}, frozenset(differing)
@@ -37,46 +49,45 @@ def hidden(
 
 
 class VersionView:
-    """One version of a repository, but for what is hidden. `before`: the version that was rendered
-    last in the same way, None for all anew.
+    """One version of a repository without its withheld units.
+
+    Args:
+        version: The version that is rendered.
+        before: Number of the version that was rendered last in the same way; None: everything is
+            rendered anew.
+        withheld: The units that are left out.
     """
 
     def __init__(
         self,
         reader: Reader,
-        repository_id: int,
+        version: RepositoryVersion,
+        *,
         before: int | None,
-        version: int,
-        left_out: WithheldUnits,
+        withheld: WithheldUnits,
     ) -> None:
         self._reader = reader
-        self._repository_id = repository_id
+        self._version = version
         self._before = before
-        self._hidden = left_out
+        self._withheld = withheld
         self._empty: frozenset[str] | None = None
         self._changed: dict[str, None] | None = None
         self._ahead: dict[str, list[StoredUnit]] = {}
-        self.version = version
 
     @property
-    def whole(self) -> bool:
-        """Is everything rendered, whatever was rendered before?"""
-        return self._before is None
+    def number(self) -> int:
+        return self._version.number
 
     def changed(self) -> dict[str, None]:
-        """Names of the groups to render, in name order."""
+        """Return the names of the groups to render, in name order."""
         if self._changed is None:
             self._changed = dict.fromkeys(
-                self.groups() if self._before is None else self._since(self._before)
+                self.groups() if self._before is None else self._changed_since(self._before)
             )
         return self._changed
 
-    def _since(self, before: int) -> Collection[str]:
-        names = list(self._reader.changed_groups(self._repository_id, before, self.version))
-        return sorted({*names, *self._hidden.groups}) if self._hidden.groups else names
-
-    def reading(self) -> Iterator[str]:
-        """The same, with the units of the groups to come read in advance."""
+    def read_changed(self) -> Iterator[str]:
+        """Yield `changed`, reading the units of the groups to come in advance."""
         waiting = list(self.changed())
         for start in range(0, len(waiting), READ_AHEAD):
             batch = waiting[start : start + READ_AHEAD]
@@ -84,31 +95,36 @@ class VersionView:
             yield from batch
 
     def groups(self) -> Iterator[str]:
-        """Names of the groups of which it shows something, in name order."""
-        empty = self._nothing_left()
-        return (
-            name
-            for name in self._reader.group_names(self._repository_id, self.version)
-            if name not in empty
-        )
+        """Yield the names of groups that have a unit to show, in name order."""
+        empty = self._empty_groups()
+        names = self._reader.group_names(self._version.repository_id, self._version.number)
+        return (name for name in names if name not in empty)
 
     def units(self, group: str) -> list[StoredUnit]:
-        """By (type, key); empty where it shows nothing of such a group."""
+        """Return the units to show, by (type, key); none for an unknown group."""
         if group in self._ahead:
             return self._ahead[group]
         return self._units([group]).get(group, [])
 
-    def _units(self, groups: Collection[str]) -> dict[str, list[StoredUnit]]:
-        found = self._reader.units(self._repository_id, self.version, groups)
-        for name in found.keys() & self._hidden.units.keys():
-            left_out = self._hidden.units[name]
-            found[name] = [one for one in found[name] if (one.type, one.key) not in left_out]
-        return found
+    def _changed_since(self, before: int) -> Collection[str]:
+        names = list(
+            self._reader.changed_groups(self._version.repository_id, before, self._version.number)
+        )
+        changed = self._withheld.changed_groups
+        return sorted({*names, *changed}) if changed else names
 
-    def _nothing_left(self) -> frozenset[str]:
-        """Groups of which everything is hidden."""
+    def _units(self, groups: Collection[str]) -> dict[str, list[StoredUnit]]:
+        version, withheld = self._version, self._withheld.units
+        units = self._reader.units(version.repository_id, version.number, groups)
+        for name in units.keys() & withheld.keys():
+            units[name] = [
+                unit for unit in units[name] if (unit.type, unit.key) not in withheld[name]
+            ]
+        return units
+
+    def _empty_groups(self) -> frozenset[str]:
+        """Return the groups of which everything is withheld."""
         if self._empty is None:
-            self._empty = frozenset(
-                name for name, units in self._units(self._hidden.units.keys()).items() if not units
-            )
+            units = self._units(self._withheld.units.keys())
+            self._empty = frozenset(name for name, left in units.items() if not left)
         return self._empty

@@ -23,7 +23,8 @@ from reconciler.database import CommittedGroup, StagedGroup, StagedMember, Write
 from reconciler.engine.plugin_calls.conduits import ScratchpadConduit, plugin_faults
 from reconciler.engine.plugin_calls.plugin_errors import error_hint, error_message, is_unawaited
 from reconciler.engine.plugin_calls.scratchpads import ScratchpadSession
-from reconciler.engine.publishing.release import Rules, serve_version
+from reconciler.engine.publishing.release import release_publication
+from reconciler.engine.publishing.release_target import ReleasePolicy
 from reconciler.engine.run.lease import PATIENCE, STEP, wait_for_lease
 from reconciler.engine.session.disabled_plugins import Faults, unusable_error
 from reconciler.engine.session.session import WritingSession
@@ -58,7 +59,7 @@ from reconciler.model import (
     group_digest,
     stored_unit,
 )
-from reconciler.plan import REFUSE, REMOVE, Action, ChangeLine, Member, ResourceChange, difference
+from reconciler.plan import REFUSE, REMOVE, ChangeLine, Member, difference
 from reconciler.plugin import (
     Importer,
     Placed,
@@ -560,9 +561,8 @@ class Uploads:
         for publication in self._desired.publications.values():
             if publication.repository != name or publication.version != "latest":
                 continue
-            change = ResourceChange(Action.NO_OP, Ref(Kind.PUBLICATION, publication.meta.name))
             try:
-                await wait_for_lease(partial(self._serve, publication, change))
+                await wait_for_lease(partial(self._release, publication))
                 shown.append(f"/{publication.path}/")
             except (
                 ReconcilerError,
@@ -574,12 +574,11 @@ class Uploads:
                 )
         return shown, delayed
 
-    async def _serve(self, publication: Any, change: ResourceChange) -> str:
+    async def _release(self, publication: Publication) -> str:
         actual = await asyncio.to_thread(self._session.writer.actual_state)
         guard = self._desired.repositories[publication.repository].guard
-        return await serve_version(
-            self._session, publication, change, actual, Rules(self._desired, guard=guard)
-        )
+        policy = ReleasePolicy(self._desired, guard=guard)
+        return await release_publication(self._session, publication, actual, policy)
 
 
 def _from_importer(

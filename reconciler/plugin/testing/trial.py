@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from reconciler.database import Database, Reader
-from reconciler.engine import Allowances, CallLimits, Engine, Home, Report
+from reconciler.engine import PlanOptions, CallLimits, Engine, Home, Report
 from reconciler.engine.service import Service
 from reconciler.manifest import read, read_recorded
 from reconciler.model import ActualPublication, ActualRepository, DesiredState, StoredUnit
@@ -268,13 +268,13 @@ class Trial:
 
     async def _plan(self) -> Plan:
         async with self._engine(writes=False) as engine:
-            return await engine.plan(self.desired(), Allowances(allow_destroy=True))
+            return await engine.plan(self.desired(), PlanOptions(allow_destroy=True))
 
     async def _apply(self, prune: bool) -> tuple[Report, list[Plan]]:
         plans: list[Plan] = []
         async with self._engine(writes=True) as engine:
             report = await engine.apply(
-                self.desired(), Allowances(prune=prune, allow_destroy=True), {}, plans.append
+                self.desired(), PlanOptions(prune=prune, allow_destroy=True), {}, plans.append
             )
         return report, plans
 

@@ -1,0 +1,86 @@
+"""The publications of a run are released, one after the other, and their outcomes reported."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from reconciler.engine.applying.report import BLOCKED, DONE, FAILED, UNCHANGED, Report
+from reconciler.engine.applying.schedule import Schedule
+from reconciler.engine.plugin_calls.plugin_errors import error_message, error_text
+from reconciler.engine.publishing.filter_evaluation import sources_filtered
+from reconciler.engine.publishing.release import release_publication
+from reconciler.engine.publishing.release_target import ReleasePolicy
+from reconciler.engine.run.lease import wait_for_lease
+from reconciler.engine.session.session import WritingSession
+from reconciler.errors import ReconcilerError
+from reconciler.model import ActualState, DesiredState, Kind, Publication, Ref
+from reconciler.plan import Action, ResourceChange
+
+
+class PublicationReleases:
+    """Releases publications once their repositories are synced."""
+
+    def __init__(
+        self, session: WritingSession, desired: DesiredState, schedule: Schedule, report: Report
+    ) -> None:
+        self._session = session
+        self._desired = desired
+        self._schedule = schedule
+        self._report = report
+
+    async def run(self, actual: ActualState, removed_exports: Mapping[Ref, Sequence[str]]) -> None:
+        """Release every publication of the plan that is not blocked.
+
+        Args:
+            actual: The state once all repositories were synced.
+            removed_exports: Directories that publications no longer export to.
+        """
+        for change in self._schedule.changes(Kind.PUBLICATION):
+            publication = self._desired.publications[change.ref.name]
+            if reason := self.blocked(publication, actual):
+                self._report.add(change.ref, BLOCKED, reason)
+            else:
+                await self._release(
+                    publication, change, actual, removed_exports.get(change.ref, [])
+                )
+
+    def blocked(self, publication: Publication, actual: ActualState) -> str:
+        """Return why a publication is not released; empty if it is.
+
+        An empty index, only because the first sync failed, would tell clients that nothing exists.
+        """
+        if reason := self._schedule.blocking_refusal(publication):
+            return reason
+        source = Ref(Kind.REPOSITORY, publication.repository)
+        is_empty = actual.repositories[publication.repository].number == 0
+        failed = self._report.has_failed(source) and is_empty
+        return f"{source} has no content yet" if failed else ""
+
+    async def _release(
+        self,
+        publication: Publication,
+        change: ResourceChange,
+        actual: ActualState,
+        removed_exports: Sequence[str],
+    ) -> None:
+        policy = ReleasePolicy(self._desired, self._sources_filtered(publication))
+        try:
+            message = await wait_for_lease(
+                partial(release_publication, self._session, publication, actual, policy)
+            )
+        except ReconcilerError as error:
+            self._report.add(change.ref, FAILED, error_text(error))
+        except Exception as error:  # a full disk, a locked database; the pointer stays
+            self._report.add(change.ref, FAILED, error_message(error))
+        else:
+            messages = [message] if message else []
+            messages += [f"no longer exported to {path}" for path in removed_exports]
+            changed = messages or change.action is not Action.NO_OP
+            self._report.add(change.ref, DONE if changed else UNCHANGED, ", ".join(messages))
+
+    def _sources_filtered(self, publication: Publication) -> bool:
+        """Return True if this run has filtered and committed all that the sources offer."""
+        source = Ref(Kind.REPOSITORY, publication.repository)
+        synced = self._report.result(source) in (DONE, UNCHANGED)
+        return synced and sources_filtered(self._schedule.change(source))

@@ -1,0 +1,134 @@
+"""What is recorded of resources: as declared, or only what waits for no content.
+
+The folder of a manifest, to which relative paths are relative, follows the manifest at once. So
+does the list of uploaders of a publication: a removed uploader is denied even while the rest of
+the publication waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+
+from reconciler.database import Attachment
+from reconciler.database.resources import folder_of
+from reconciler.engine.session.session import WritingSession
+from reconciler.model import (
+    ActualResource,
+    ActualState,
+    DesiredState,
+    Publication,
+    Ref,
+    Resource,
+    Secret,
+    Uploader,
+)
+
+ACCESS = "access"
+
+Fingerprints = Mapping[Ref, Mapping[str, str]]
+
+
+class ResourceRecorder:
+    """Records declared resources, with the fingerprints of their secrets."""
+
+    def __init__(
+        self, session: WritingSession, desired: DesiredState, fingerprints: Fingerprints
+    ) -> None:
+        self._session = session
+        self._desired = desired
+        self._fingerprints = fingerprints
+
+    def record(
+        self,
+        refs: Collection[Ref],
+        *,
+        deleted: Iterable[Ref] = (),
+        attachments: Mapping[str, Sequence[Attachment]] = MappingProxyType({}),
+    ) -> list[Resource]:
+        """Record resources as declared and delete others, in one transaction.
+
+        Args:
+            refs: Declared resources.
+            deleted: Resources whose rows are deleted.
+            attachments: Plugins that repositories use from now on, by name.
+
+        Returns:
+            The resources that were recorded.
+        """
+        resources = [resource for resource in self._desired if resource.meta.ref in refs]
+        gone = list(deleted)
+        if resources or gone or attachments:
+            self._session.writer.record_resources(
+                resources, self._fingerprints, gone, self._session.clock(), attachments
+            )
+        return resources
+
+    def update_metadata(self, before: ActualState, recorded: Container[Ref]) -> None:
+        """Record the folders and uploaders of resources that are not `recorded` as declared."""
+        self._session.writer.amend_resources(
+            list(metadata_updates(self._desired, before, recorded, self._fingerprints))
+        )
+
+
+def metadata_updates(
+    desired: DesiredState,
+    before: ActualState,
+    recorded: Container[Ref],
+    fingerprints: Fingerprints,
+) -> Iterator[ActualResource]:
+    """Yield recorded resources with their new folder or uploaders.
+
+    Args:
+        recorded: Resources that are recorded as declared anyway.
+    """
+    for resource in desired:
+        ref = resource.meta.ref
+        current = before.resources.get(ref)
+        if current is None or ref in recorded:
+            continue
+        updated = _updated(resource, current, fingerprints.get(ref, {}))
+        if updated != current:
+            yield updated
+
+
+def _updated(
+    resource: Resource, current: ActualResource, secrets: Mapping[str, str]
+) -> ActualResource:
+    folder = folder_of(resource.meta.origin.file)
+    updated = current
+    if folder and folder != current.folder and resource.spec == current.spec:
+        updated = msgspec.structs.replace(updated, folder=folder)
+    access = resource.spec.get(ACCESS)
+    if isinstance(resource, Publication) and access != current.spec.get(ACCESS):
+        spec = _with_access(resource, current, folder)
+        updated = msgspec.structs.replace(updated, spec=spec, secrets=secrets)
+    return updated
+
+
+def _with_access(publication: Publication, current: ActualResource, folder: str) -> dict[str, Any]:
+    """Return the recorded specification with the declared uploaders.
+
+    Where it was recorded in another folder, paths of secrets become absolute.
+    """
+    spec = {key: value for key, value in current.spec.items() if key != ACCESS}
+    if publication.uploaders:
+        spec[ACCESS] = (
+            publication.spec[ACCESS]
+            if folder == current.folder
+            else {"upload": [_uploader(uploader) for uploader in publication.uploaders]}
+        )
+    return spec
+
+
+def _uploader(uploader: Uploader) -> dict[str, Any]:
+    if uploader.token is not None:
+        return {"token": _secret(uploader.token)}
+    return {"username": uploader.username, "password": _secret(uploader.password or Secret())}
+
+
+def _secret(secret: Secret) -> dict[str, str]:
+    return {"env": secret.env} if secret.env is not None else {"file": secret.file or ""}

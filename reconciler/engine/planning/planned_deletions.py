@@ -1,0 +1,80 @@
+"""Deletions in a plan: resources that no manifest declares any more, and those that must stay."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from reconciler.engine.planning.single_source_artifacts import refuse_needed_remotes
+from reconciler.engine.session.session import Session
+from reconciler.model import ActualState, DesiredState, Guard, Kind, Ref
+from reconciler.plan import Action, ResourceChange, guarded
+
+
+def undeclared(desired: DesiredState, actual: ActualState) -> list[Ref]:
+    """Return recorded resources that no manifest declares, in the order of deletion."""
+    declared = {resource.meta.ref for resource in desired}
+    return sorted(actual.resources.keys() - declared, key=_deletion_order)
+
+
+async def planned_deletions(
+    session: Session,
+    desired: DesiredState,
+    actual: ActualState,
+    *,
+    changes: Mapping[Ref, ResourceChange],
+    allow_destroy: bool,
+) -> list[ResourceChange]:
+    """Plan the deletion of everything undeclared.
+
+    Where a guard keeps one resource, all of them stay: the publications that show a repository and
+    the remotes that feed it belong to it.
+
+    Args:
+        changes: Of the declared resources; a remote that they still need is kept.
+    """
+    deletions = [
+        _deletion(ref, actual, allow_destroy=allow_destroy) for ref in undeclared(desired, actual)
+    ]
+    if not allow_destroy:
+        deletions = await asyncio.to_thread(
+            refuse_needed_remotes,
+            session.reader,
+            deletions,
+            desired,
+            actual=actual,
+            changes=changes,
+        )
+    return _all_or_none(deletions)
+
+
+def _deletion(ref: Ref, actual: ActualState, *, allow_destroy: bool) -> ResourceChange:
+    """Return the deletion of one resource, guarded as was recorded with it."""
+    settings = actual.resources[ref].spec.get("guard", {})
+    state = actual.repositories.get(ref.name) if ref.kind is Kind.REPOSITORY else None
+    change = ResourceChange(
+        Action.DELETE,
+        ref,
+        "no manifest declares it any more",
+        version=(state.number if state else None, None),
+    )
+    guard = Guard(prevent_destroy=bool(settings.get("preventDestroy", False)))
+    return guarded(change, guard, allow_destroy=allow_destroy)
+
+
+def _all_or_none(deletions: list[ResourceChange]) -> list[ResourceChange]:
+    """Refuse every deletion where one is refused."""
+    refused = next((deletion for deletion in deletions if deletion.refusal), None)
+    if refused is None:
+        return deletions
+    return [
+        deletion
+        if deletion.refusal
+        else deletion.refused(f"{deletion.ref} stays as long as {refused.ref} does", refused.hint)
+        for deletion in deletions
+    ]
+
+
+def _deletion_order(ref: Ref) -> tuple[int, str]:
+    """Publications go before repositories, and those before filters and remotes."""
+    return -list(Kind).index(ref.kind), ref.name

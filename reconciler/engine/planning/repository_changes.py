@@ -1,0 +1,111 @@
+"""Repositories in a plan: their content is resolved, several at once, and guarded."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+
+from reconciler.engine.plugin_calls.plugin_errors import error_hint, error_message
+from reconciler.engine.session.session import Session
+from reconciler.engine.sources.resolution import Others, resolve
+from reconciler.engine.sources.spool import SpoolWriter
+from reconciler.errors import ReconcilerError
+from reconciler.logs import log_context
+from reconciler.model import ActualState, DesiredState, Ref, Repository, SourceKind
+from reconciler.plan import Action, ContentChanges, Failure, ResourceChange, guarded
+
+MAX_CONCURRENT = 8  # repositories resolved at the same time
+
+log = logging.getLogger(__name__)
+
+
+class RepositoryPlanner:
+    """Plans the changes of all repositories.
+
+    One that copies from another waits for it, to resolve what this plan makes of that one.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        desired: DesiredState,
+        actual: ActualState,
+        *,
+        changes: Mapping[Ref, ResourceChange],
+        allow_destroy: bool,
+    ) -> None:
+        """`changes`: of the specifications of all resources."""
+        self._session = session
+        self._desired = desired
+        self._actual = actual
+        self._spec_changes = changes
+        self._allow_destroy = allow_destroy
+        self._slots = asyncio.Semaphore(MAX_CONCURRENT)
+        self._tasks: dict[str, asyncio.Task[ResourceChange]] = {}
+
+    async def plan_all(self) -> dict[str, ResourceChange]:
+        """Return the change of each repository, with its content, by name."""
+        for name in self._desired.repositories:
+            self._tasks[name] = asyncio.create_task(self._plan(name))
+        return dict(zip(self._tasks, await asyncio.gather(*self._tasks.values()), strict=True))
+
+    async def _plan(self, name: str) -> ResourceChange:
+        repository = self._desired.repositories[name]
+        planned = await self._planned_sources(repository)
+        change = self._spec_changes[repository.meta.ref]
+        content = (
+            self._no_changes(name) if change.refusal else await self._resolve(repository, planned)
+        )
+        return self._with_content(change, content, repository)
+
+    async def _planned_sources(self, repository: Repository) -> dict[str, ContentChanges]:
+        """Wait for the repositories that this one copies from; return their planned content."""
+        planned = {}
+        for source in repository.sources:
+            if source.kind is SourceKind.REPOSITORY:
+                change = await self._tasks[source.name]
+                if change.content is not None and not change.refusal:
+                    planned[source.name] = change.content
+        return planned
+
+    async def _resolve(
+        self, repository: Repository, planned: Mapping[str, ContentChanges]
+    ) -> ContentChanges:
+        async with self._slots:
+            with log_context(repository=repository.meta.name):
+                log.debug("resolving")
+                try:
+                    return await resolve(
+                        self._session, repository, self._desired, Others(self._actual, planned)
+                    )
+                except ReconcilerError as error:
+                    return _unresolved(error_message(error), error_hint(error))
+                except Exception as error:  # plugin code failed: other repositories go on
+                    return _unresolved(f"cannot be resolved: {error_message(error)}")
+
+    def _no_changes(self, name: str) -> ContentChanges:
+        """Return the content of a repository that is not resolved."""
+        spool, counts = SpoolWriter().close()
+        state = self._actual.repositories.get(name)
+        return ContentChanges(spool, counts, units=state.units if state else 0)
+
+    def _with_content(
+        self, change: ResourceChange, content: ContentChanges, repository: Repository
+    ) -> ResourceChange:
+        state = self._actual.repositories.get(repository.meta.name)
+        before = state.number if state else 0
+        after = before + 1 if content.counts.total else before
+        # bytes that were left upstream are downloaded without a new version
+        differs = content.counts.total or content.counts.download
+        action = Action.UPDATE if change.action is Action.NO_OP and differs else change.action
+        change = replace(change, action=action, content=content, version=(before, after))
+        if change.refusal:
+            return change
+        return guarded(change, repository.guard, allow_destroy=self._allow_destroy)
+
+
+def _unresolved(message: str, hint: str | None = None) -> ContentChanges:
+    spool, counts = SpoolWriter().close()
+    return ContentChanges(spool, counts, failures=(Failure("repository", None, message, hint),))

@@ -1,0 +1,144 @@
+"""What a publication should serve: the version, what filters withhold of it, and the digest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from reconciler.engine.publishing.exports import exported
+from reconciler.engine.publishing.filter_evaluation import FilterEvaluator, FilterResult
+from reconciler.engine.publishing.version_view import RepositoryVersion
+from reconciler.engine.publishing.withheld_changes import withheld_changes
+from reconciler.engine.session.session import WritingSession
+from reconciler.engine.sources.selection import plain_options
+from reconciler.engine.sources.version_reference import VersionReference
+from reconciler.errors import GuardRefusal, StateFault
+from reconciler.model import (
+    ActualPublication,
+    ActualRepository,
+    ActualState,
+    DesiredState,
+    Digest,
+    Guard,
+    Judged,
+    Publication,
+)
+from reconciler.plan import serving_refusal
+from reconciler.plugin.registry import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class ReleasePolicy:
+    """Inputs to the release decision: filters, and the removal guard.
+
+    Attributes:
+        desired: The declared state, with the filters in force.
+        sources_filtered: As for `FilterEvaluator.evaluate`, where the latest version is released.
+        guard: Limits how many units filters may take out of what is served; None when the plan was
+            guarded already.
+    """
+
+    desired: DesiredState
+    sources_filtered: bool = False
+    guard: Guard | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseTarget:
+    """What a publication should serve, beside what it serves now.
+
+    Attributes:
+        current: The publication as recorded.
+        version: The version that should be served.
+        filtered: What filters decide about that version.
+        digest: Identity of the publication that should be served.
+        refusal: (message, hint) of the guard that forbids it, or None.
+    """
+
+    publication: Publication
+    current: ActualPublication
+    version: RepositoryVersion
+    filtered: FilterResult
+    digest: Digest
+    refusal: tuple[str, str] | None = None
+
+    @property
+    def differs(self) -> bool:
+        """Return True if another publication has to be pointed to."""
+        return self.current.digest != self.digest or self.current.version != self.version.number
+
+    @property
+    def served(self) -> bool:
+        """Return True if the target is served and every export shows it."""
+        return not self.differs and all(
+            exported(path) == str(self.digest) for path in self.publication.exports
+        )
+
+    @property
+    def filters_recorded(self) -> bool:
+        """Return True if what filters decide is what the database says."""
+        return self.filtered.summary == self.current.judged
+
+    def raise_refusal(self) -> None:
+        """Raise GuardRefusal where the guard of the repository forbids the release."""
+        if self.refusal is not None:
+            message, hint = self.refusal
+            raise GuardRefusal(message, hint=hint)
+
+
+def publication_digest(
+    registry: Registry, publication: Publication, version_digest: Digest, filtered: Judged
+) -> Digest:
+    """Return the identity of what is served: a version without withheld units, as rendered.
+
+    It covers the publisher, its options and the revision of its output.
+    """
+    publisher: Any = registry.publisher(publication.publisher).cls
+    return Digest.of_value(
+        [
+            str(version_digest),
+            publication.publisher,
+            plain_options(publication.options),
+            [str(filtered.withheld)] if filtered.withheld else [],
+            int(publisher.revision),
+        ]
+    )
+
+
+def release_target(
+    session: WritingSession, publication: Publication, actual: ActualState, policy: ReleasePolicy
+) -> ReleaseTarget:
+    """Find out what `publication` should serve. Runs plugin code: call it in a worker thread.
+
+    Raises:
+        StateFault: The repository has no version as declared.
+        PluginFault: A content type broke the contract of `select`.
+    """
+    state = actual.repositories[publication.repository]
+    version = _declared_version(session, publication, state)
+    current = actual.publications[publication.meta.name]
+    evaluator = FilterEvaluator(session, policy.desired, publication, now=session.clock())
+    filtered = evaluator.evaluate(
+        current,
+        version,
+        sources_filtered=policy.sources_filtered and version.number == state.number,
+    )
+    refusal = None
+    if policy.guard is not None:
+        changes = withheld_changes(evaluator, filtered, current=current, version=version)
+        if changes is not None:
+            name, repository = publication.meta.name, publication.repository
+            refusal = serving_refusal(name, changes, repository, policy.guard, allow_destroy=False)
+    digest = publication_digest(session.registry, publication, version.digest, filtered.summary)
+    return ReleaseTarget(publication, current, version, filtered, digest, refusal)
+
+
+def _declared_version(
+    session: WritingSession, publication: Publication, state: ActualRepository
+) -> RepositoryVersion:
+    version = VersionReference(publication.version).resolve(session.reader, state)
+    if version is None:
+        raise StateFault(
+            f"repository `{publication.repository}` has no version `{publication.version}`"
+        )
+    return RepositoryVersion(state.id, version.number, version.digest)
