@@ -7,9 +7,8 @@ what they show.
 from __future__ import annotations
 
 import logging
-from contextlib import suppress
+from functools import partial
 
-from reconciler.database import PublicationRecord
 from reconciler.engine.publishing.exports import export
 from reconciler.engine.publishing.release_target import (
     ReleasePolicy,
@@ -22,8 +21,12 @@ from reconciler.engine.run.lease import HeldLease, leased
 from reconciler.engine.session.session import WritingSession
 from reconciler.errors import Conflict
 from reconciler.model import ActualState, Publication
+from reconciler.retrying import RetryPolicy
 
-TRIES = 3  # renderings, before a scratchpad that others go on writing is a conflict
+# A scratchpad that the publisher read and wrote may be written over meanwhile.
+RENDERING = RetryPolicy(
+    attempts=3, first_delay=0.0, retry_if=lambda error: isinstance(error, Conflict)
+)
 
 log = logging.getLogger(__name__)
 
@@ -99,19 +102,12 @@ def _render_and_point(session: WritingSession, target: ReleaseTarget, lease: Hel
     rendered = (
         last is not None and last.digest == target.digest and last.version == target.version.number
     )
-    record = last if last is not None and rendered else _render(session, target)
+    if last is None or not rendered:
+        last = RENDERING.run_blocking(partial(render, session, target))
     lease.check()
-    session.writer.point(target.current.id, record.number)
-    log.debug("%s: pointer set to number %d", target.publication.meta.ref, record.number)
+    session.writer.point(target.current.id, last.number)
+    log.debug("%s: pointer set to number %d", target.publication.meta.ref, last.number)
     reached(Checkpoint.POINTER_SET)
-
-
-def _render(session: WritingSession, target: ReleaseTarget) -> PublicationRecord:
-    """Render, again where a scratchpad that the publisher read was written over meanwhile."""
-    for _ in range(TRIES - 1):
-        with suppress(Conflict):
-            return render(session, target)
-    return render(session, target)
 
 
 def _export(session: WritingSession, target: ReleaseTarget, lease: HeldLease) -> list[str]:
