@@ -15,7 +15,7 @@ import pytest
 
 from reconciler.engine import engine
 from reconciler.engine.plugin_calls.call_timeouts import CallLimits
-from reconciler.engine.sources import batches, declared_source
+from reconciler.engine.sources import batches, declarations, group_reading
 from reconciler.plugin import Artifact, Gone, Group, Unit
 from tests.support.hostile import FAILURES, Hostile, assert_contained, begin, record, stopped, units
 from tests.support.soundness import check_sound
@@ -197,7 +197,7 @@ def test_a_reading_that_answers_nonsense_is_the_failure_of_its_group(
     name: str, site: Hostile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(batches, "LARGEST", 40)
-    monkeypatch.setattr(declared_source, "LARGEST", 40)
+    monkeypatch.setattr(group_reading, "LARGEST", 40)
     answer, said = ANSWERS[name]
     done = site.apply({"read": answering(answer)})
     assert_contained(
@@ -498,7 +498,7 @@ def test_names_that_look_like_paths_and_keys_that_differ_in_case_are_as_good_as_
 
 
 def test_a_listing_without_end_comes_to_one(site: Hostile, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(declared_source, "MOST_GROUPS", 1000)
+    monkeypatch.setattr(declarations, "MAX_GROUPS", 1000)
 
     async def declare(self: Any, call: Any) -> AsyncIterator[Group]:
         for number in count():

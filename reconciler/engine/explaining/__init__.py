@@ -1,6 +1,9 @@
-"""Why a file is in a repository, or not.
+"""Explanations: why a file is in a repository, or not.
 
-Answered by the same code that decides in a plan; nothing is compared and nothing is recorded.
+Comes in: a repository, and a subject such as a file or a project. Goes out: one document with what
+is recorded, what each source says now, and the rule that decides. The code that decides is the one
+of `sources`: ownership, selection and reading go the way of a plan, but nothing is compared and
+nothing is recorded. Must never know: how a document is printed.
 """
 
 __all__: list[str] = []

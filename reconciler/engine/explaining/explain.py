@@ -1,45 +1,55 @@
-"""Why is something in a repository, or not: what is recorded of it, what each declared source says
-of it now, and which rule decides.
+"""Why something is in a repository, or not.
 
-Reading goes the way of a plan: sources one after the other, a name that one of them owns is not
-asked of the next, through the page cache, offline where that is asked for. Nothing is compared and
-nothing is noted.
+What is recorded of it, what each declared source says of it now, and which rule decides. Reading
+goes the way of a plan: sources are asked one after the other through the page cache, and a name
+that one of them owns is not asked of the next. Nothing is compared and nothing is recorded.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Sequence
 from typing import Any
 
-from reconciler.engine.explaining.held_units import HeldUnit, held_units, instant, means, since
-from reconciler.engine.explaining.rule_chains import Chain, Chains
+from reconciler.engine.explaining.documents import (
+    ABSENT,
+    ANSWERED,
+    FAILED,
+    OWNED,
+    REFUSED,
+    SILENT,
+    UNKNOWN,
+    decided_unit_document,
+    group_document,
+    source_document,
+    unreadable_unit_document,
+)
+from reconciler.engine.explaining.matching_units import (
+    MatchingUnit,
+    matches_subject,
+    matching_units,
+    unit_documents,
+)
+from reconciler.engine.explaining.rule_chains import Chains
 from reconciler.engine.plugin_calls.conduits import plugin_faults
 from reconciler.engine.session.session import Session
-from reconciler.engine.sources.resolution import Others, asking, resolver
+from reconciler.engine.sources.ownership import UPLOAD
+from reconciler.engine.sources.repository_resolution import OtherRepositories, RepositoryResolution
+from reconciler.engine.sources.resolution import make_resolver, reserve_uploads
 from reconciler.engine.sources.source_failures import failure_of
-from reconciler.engine.sources.source_resolver import RepositoryResolution
-from reconciler.engine.sources.source_responses import GONE, SourceResponse
+from reconciler.engine.sources.source_resolver import SourceResolver
+from reconciler.engine.sources.source_responses import SourceResponse
 from reconciler.errors import NotCached, UsageFault
 from reconciler.model import ActualState, DesiredState, Digest, Source, SourceKind, Unit, identify
 from reconciler.plugin import Decision
 from reconciler.plugin.importer import low_level
 from reconciler.redaction import sanitize
 
-ANSWERED, SILENT, ABSENT, FAILED, UNKNOWN, OWNED, REFUSED = (
-    "answered",
-    "silent",
-    "gone",
-    "failed",
-    "unknown",
-    "owned",
-    "refused",
-)
-UPLOAD = SourceKind.UPLOAD.value
 _SUBJECTS = (
     "the name of a file or of what it belongs to, or what else its plugin can read, such as a"
     " requirement"
 )
+UnitKey = tuple[str, str, str]  # group, type, key
 
 
 async def explain(
@@ -54,11 +64,12 @@ async def explain(
 ) -> dict[str, Any]:
     """Return the document that `docs/reference/machine-output.md` describes.
 
-    Raises UsageFault where there is no such repository, or the plugin knows no group in which the
-    subject could be.
-
-    `applied`: `desired` is what the last apply recorded. `verbose`: the chain of every unit,
+    `applied`: `desired` is what the last apply recorded. `verbose`: give the chain of every unit,
     however many are meant.
+
+    Raises:
+        UsageFault: There is no such repository, or the plugin knows no group that could hold the
+            subject.
     """
     repository, state = desired.repositories.get(name), actual.repositories.get(name)
     if repository is None or (state is None and applied):
@@ -66,21 +77,23 @@ async def explain(
             f"there is no repository `{name}`, or its plugin is not installed",
             hint="`reconciler get repository` lists what there is",
         )
-    resolution = asking(session, repository, actual)
+    resolution = RepositoryResolution.start(session, repository, actual)
     try:
         with plugin_faults(f"`explain` of importer `{resolution.plugin.id}`"):
             names = sorted(set(resolution.importer_class.explain(subject)))
-        held = await asyncio.to_thread(held_units, resolution, subject, names)
+        held = await asyncio.to_thread(matching_units, resolution, subject, names)
         if not names and not held:
             raise UsageFault(
-                f"`{subject}` names nothing that a repository of type `{resolution.plugin.id}` could"
-                " hold",
+                f"`{subject}` names nothing that a repository of type `{resolution.plugin.id}`"
+                " could hold",
                 hint=_SUBJECTS,
             )
         groups = sorted({*names, *(unit.group for unit in held)})
-        asking_now = _Explaining(resolution, desired, actual, groups, held, subject, verbose)
-        await asyncio.to_thread(asking_now.keep, UPLOAD)
-        sources = [await asking_now.source(source) for source in repository.sources]
+        explainer = SourceExplainer(
+            resolution, desired, actual, names=groups, held=held, subject=subject, verbose=verbose
+        )
+        await explainer.start()
+        sources = [await explainer.explain(source) for source in repository.sources]
     finally:
         resolution.task.done()
     return {
@@ -88,26 +101,23 @@ async def explain(
         "subject": subject,
         "by": "record" if applied else "manifests",
         "version": state.number if state is not None else None,
-        "held": await asyncio.to_thread(since, resolution, held),
-        "groups": [
-            {"name": group, "owner": resolution.findings.owned.get(group)} for group in groups
-        ],
+        "held": await asyncio.to_thread(unit_documents, resolution, held),
+        "groups": [{"name": group, "owner": resolution.ownership.owner(group)} for group in groups],
         "sources": sources,
     }
 
 
-class _Explaining:
-    """Sources asked about groups in their order. `keep` and `source` note in the findings who has
-    which name.
-    """
+class SourceExplainer:
+    """Asks sources about groups, in their order, and gives out the names that they have."""
 
     def __init__(
         self,
         resolution: RepositoryResolution,
         desired: DesiredState,
         actual: ActualState,
+        *,
         names: Sequence[str],
-        held: Sequence[HeldUnit],
+        held: Sequence[MatchingUnit],
         subject: str,
         verbose: bool,
     ) -> None:
@@ -120,225 +130,203 @@ class _Explaining:
         }
         self._subject = subject
         self._verbose = verbose
-        self._first: dict[
-            tuple[str, str, str], tuple[str, Digest]
-        ] = {}  # by group, type and key: the first source that brings it, and what
+        # The first source that brings a unit under a key, and the digest of that unit
+        self._first: dict[UnitKey, tuple[str, Digest]] = {}
 
-    async def source(self, source: Source) -> dict[str, Any]:
-        """What one source says of the groups, or why it is not asked."""
-        resolution = self._resolution
+    async def start(self) -> None:
+        """Give uploads their names, as a plan does before any source is asked."""
+        await reserve_uploads(self._resolution)
+        self._keep_held(UPLOAD)
+
+    async def explain(self, source: Source) -> dict[str, Any]:
+        """Return what one source says of the groups, or why it is not asked."""
         if source.kind is SourceKind.UPLOAD:
-            return _said(source, SILENT, "nobody is asked: what was uploaded is recorded")
-        if source.kind is SourceKind.REMOTE and low_level(resolution.importer_class):
-            await asyncio.to_thread(self.keep, source.id)
-            return _said(
-                source,
-                SILENT,
-                f"importer `{resolution.plugin.id}` cannot be asked for one group: what it brought is"
-                " recorded",
+            return source_document(source, SILENT, "nobody is asked: what was uploaded is recorded")
+        if source.kind is SourceKind.REMOTE and low_level(self._resolution.importer_class):
+            await self._keep_committed(source)
+            message = (
+                f"importer `{self._resolution.plugin.id}` cannot be asked for one group: what it"
+                " brought is recorded"
             )
+            return source_document(source, SILENT, message)
         try:
-            asking_it = resolver(resolution, source, self._desired, Others(self._actual, {}))
-            answers = await asking_it.explained(self._names)
-            chains = Chains(resolution, self._desired, source, asking_it.selection)
-            groups = [
-                self._group(source, answer, decisions, chains) for answer, decisions in answers
-            ]
-            groups += self._kept_out({answer.name for answer, _ in answers}, chains)
+            others = OtherRepositories(self._actual, {})
+            resolver = make_resolver(self._resolution, source, self._desired, others)
+            answers = await resolver.explain(self._names)
         except Exception as error:  # whatever a source or a plugin raises is that source's failure
-            await asyncio.to_thread(self.keep, source.id)
-            self._lose_sight(source.id)
-            if isinstance(error, NotCached):
-                return _said(source, UNKNOWN, error.message)
-            return _said(
-                source, FAILED, failure_of(source.id, None, error, resolution.plugin).message
+            await self._keep_committed(source)
+            self._resolution.ownership.mark_unavailable(source.id)
+            return self._failure(source, error)
+        self._claim(source, [response for response, _ in answers])
+        try:
+            groups = self._groups(source, resolver, answers)
+        except Exception as error:  # plugin code says why
+            return self._failure(source, error)
+        if resolver.incomplete:
+            return await self._incomplete(
+                source, groups, {response.name for response, _ in answers}
             )
-        for answer, _ in answers:
-            if not (answer.waits or (answer.gone and not answer.withdrawn)):
-                self._own(answer.name, source.id)
-            if answer.failure is not None:
-                self._hold(source.id)
-        if asking_it.partial:
-            return await self._partly(source, groups, {answer.name for answer, _ in answers})
-        return _said(source, ANSWERED, "" if groups else "does not name such a group", groups)
+        message = "" if groups else "does not name such a group"
+        return source_document(source, ANSWERED, message, groups)
 
-    async def _partly(
+    def _claim(self, source: Source, responses: Sequence[SourceResponse]) -> None:
+        """Give the source the names that it answers for."""
+        self._resolution.ownership.claim(
+            source.id, [response.name for response in responses if response.has_name]
+        )
+        if any(response.failure is not None for response in responses):
+            self._keep_held(source.id)
+
+    async def _incomplete(
         self, source: Source, groups: list[dict[str, Any]], answered: Container[str]
     ) -> dict[str, Any]:
-        """Said of a source of which some part could not be asked: it keeps what it has, and may
-        have more.
+        """Return what a source says of which some part could not be asked.
+
+        It keeps what it is committed to, and may have more.
         """
-        await asyncio.to_thread(self.keep, source.id)
-        self._lose_sight(source.id)
+        await self._keep_committed(source)
+        ownership = self._resolution.ownership
+        ownership.mark_unavailable(source.id)
         if all(
-            name in answered or self._resolution.findings.owned.get(name, source.id) != source.id
+            name in answered or ownership.owner(name) not in (source.id, None)
             for name in self._names
         ):
-            return _said(source, ANSWERED, "", groups)
-        return _said(
+            return source_document(source, ANSWERED, "", groups)
+        return source_document(
             source,
             UNKNOWN,
             "unknown: not all that has a say in what it holds could be asked",
             groups,
         )
 
-    def keep(self, source: str) -> None:
-        """A source that is not asked, or does not answer, has the names for which it is recorded to
-        have had an answer.
-        """
+    def _failure(self, source: Source, error: Exception) -> dict[str, Any]:
+        if isinstance(error, NotCached):
+            return source_document(source, UNKNOWN, error.message)
+        failure = failure_of(source.id, None, error, self._resolution.plugin)
+        return source_document(source, FAILED, failure.message)
+
+    async def _keep_committed(self, source: Source) -> None:
+        """Give a source that is not asked, or does not answer, the names it is committed to."""
         actual, reader = self._resolution.actual, self._resolution.reader
+        ownership = self._resolution.ownership
         if actual is None:
             return
-        if source == self._resolution.repository.sources[-1].id:
-            found = {name: reader.committed_group(actual.id, source, name) for name in self._names}
-        else:  # what a later source requires may be among them
-            found = {**reader.committed_groups(actual.id, source)}
-        for name, known in found.items():
-            if known is not None and known.validator != GONE:
-                self._own(name, source)
-        self._hold(source)
+        if ownership.is_followed(source.id):  # what a later source requires may be among them
+            committed = await asyncio.to_thread(reader.committed_groups, actual.id, source.id)
+        else:
+            committed = {
+                name: group
+                for name in self._names
+                if (group := reader.committed_group(actual.id, source.id, name)) is not None
+            }
+        ownership.claim_committed(source.id, committed)
+        self._keep_held(source.id)
 
-    def _hold(self, source: str) -> None:
-        """What it has brought is its, whatever it would say now."""
-        for (one, *place), held in self._held.items():
-            if one == source:
-                self._first.setdefault((place[0], place[1], place[2]), (source, held.digest))
+    def _keep_held(self, source: str) -> None:
+        """What a source has brought is its, whatever it would say now."""
+        for (holder, *key), unit in self._held.items():
+            if holder == source:
+                self._first.setdefault((key[0], key[1], key[2]), (source, unit.digest))
 
-    def _lose_sight(self, source: str) -> None:
-        self._resolution.findings.blind = self._resolution.findings.blind or source
-
-    def _own(self, name: str, source: str) -> None:
-        if not self._resolution.importer_class.shared_groups:
-            self._resolution.findings.owned.setdefault(name, source)
+    def _groups(
+        self,
+        source: Source,
+        resolver: SourceResolver,
+        answers: Sequence[tuple[SourceResponse, Sequence[Decision]]],
+    ) -> list[dict[str, Any]]:
+        chains = Chains(self._resolution, self._desired, source, resolver.selection)
+        groups = [
+            self._group(source, response, decisions, chains) for response, decisions in answers
+        ]
+        return groups + list(self._refused_groups({one.name for one, _ in answers}, chains))
 
     def _group(
-        self, source: Source, answer: SourceResponse, decisions: Sequence[Decision], chains: Chains
+        self,
+        source: Source,
+        response: SourceResponse,
+        decisions: Sequence[Decision],
+        chains: Chains,
     ) -> dict[str, Any]:
-        """What it says of one group. `units`: those that are meant; `others`: how many more there
-        are; `whole`: nothing less is asked for.
-        """
-        result, message = self._result(source, answer)
+        """Return what a source says of one group."""
+        name = response.name
+        result, message = self._result(source, response)
         meant = [
-            self._standing(source, answer.name, decision, chains)
+            self._against_held(source, name, decision, chains)
             for decision in decisions
-            if self._meant(answer.name, decision.unit)
+            if self._is_meant(name, decision.unit)
         ]
-        kept_out = [
-            (key, reason)
-            for key, reason in answer.kept_out
-            if self._meant(answer.name, Unit(self._main_type, key, {}))
-        ]
-        found = chains.of_units(answer, meant, every=self._verbose)
-        units = [_decided(decision, chains, found) for decision in meant] + [
-            _refused(key, reason) for key, reason in kept_out
+        by_unit = chains.of_units(response, meant, every=self._verbose)
+        units = [
+            decided_unit_document(decision, chains, by_unit.get(id(decision.unit)))
+            for decision in meant
+        ] + [
+            unreadable_unit_document(key, reason)
+            for key, reason in response.kept_out
+            if self._is_meant(name, Unit(self._main_type, key, {}))
         ]
         units.sort(key=lambda unit: (unit["key"], unit["reason"]))
-        others = len(decisions) + len(answer.kept_out) - len(units)
-        whole = not others and all(unit["key"] != self._subject for unit in units)
-        chain = chains.of_group(answer.name) if result == REFUSED else []
-        return _told_group(answer.name, result, message, units, others, whole=whole, chain=chain)
+        others = len(decisions) + len(response.kept_out) - len(units)
+        return group_document(
+            name,
+            result,
+            message,
+            units=units,
+            others=others,
+            whole=not others and all(unit["key"] != self._subject for unit in units),
+            chain=chains.of_group(name) if result == REFUSED else [],
+        )
 
-    def _standing(self, source: Source, group: str, one: Decision, chains: Chains) -> Decision:
-        """The same decision, against what must not replace a unit that is held, or another
-        source's, where the digests of its bytes are known.
+    def _against_held(
+        self, source: Source, group: str, decision: Decision, chains: Chains
+    ) -> Decision:
+        """Refuse what must not replace a unit that is held, or that another source brings.
+
+        Only units whose artifacts have digests can be told apart.
         """
-        if not one.accepted or not all(part.sha256 for part in one.unit.artifacts):
-            return one
-        place, digest = (group, one.unit.type, one.unit.key), identify(one.unit, group).digest
-        first, theirs = self._first.setdefault(place, (source.id, digest))
-        if first != source.id and theirs != digest:
-            return Decision(one.unit, False, f"held by {first}")
-        held = self._held.get((source.id, *place))
+        unit = decision.unit
+        if not decision.accepted or not all(artifact.sha256 for artifact in unit.artifacts):
+            return decision
+        key, digest = (group, unit.type, unit.key), identify(unit, group).digest
+        first, first_digest = self._first.setdefault(key, (source.id, digest))
+        if first != source.id and first_digest != digest:
+            return Decision(unit, False, f"held by {first}")
+        held = self._held.get((source.id, *key))
         if held is None or digest == held.digest:
-            return one
-        reason = chains.refusal(held.unit, one.unit)
-        return one if reason is None else Decision(one.unit, False, reason)
+            return decision
+        reason = chains.refusal(held.unit, unit)
+        return decision if reason is None else Decision(unit, False, reason)
 
-    def _kept_out(self, answered: Container[str], chains: Chains) -> Iterator[dict[str, Any]]:
-        """Groups that the source does not name because of a rule."""
+    def _refused_groups(self, answered: Container[str], chains: Chains) -> Iterator[dict[str, Any]]:
+        """Yield groups that the source does not name because of a rule."""
         for name in self._names:
             chain = [] if name in answered else chains.of_group(name)
-            if chain and not self._resolution.findings.owned.get(name):
-                yield _told_group(name, REFUSED, chain[0]["text"], [], 0, whole=True, chain=chain)
+            if chain and self._resolution.ownership.owner(name) is None:
+                yield group_document(name, REFUSED, chain[0]["text"], whole=True, chain=chain)
 
-    def _result(self, source: Source, answer: SourceResponse) -> tuple[str, str]:
-        if answer.owner:
-            return OWNED, f"not asked: the name belongs to {answer.owner}"
-        if answer.waits:
+    def _result(self, source: Source, response: SourceResponse) -> tuple[str, str]:
+        if response.owner:
+            return OWNED, f"not asked: the name belongs to {response.owner}"
+        if response.unavailable:
             return (
                 UNKNOWN,
-                f"not asked: {answer.waits} could not be asked completely, and may have the name",
+                f"not asked: {response.unavailable} could not be asked completely, and may have the"
+                " name",
             )
-        if isinstance(answer.failure, NotCached):
-            return UNKNOWN, answer.failure.message
-        if answer.failure is not None:
-            return (
-                FAILED,
-                failure_of(source.id, answer.name, answer.failure, self._resolution.plugin).message,
+        if isinstance(response.failure, NotCached):
+            return UNKNOWN, response.failure.message
+        if response.failure is not None:
+            failure = failure_of(
+                source.id, response.name, response.failure, self._resolution.plugin
             )
-        if answer.refused:
-            return REFUSED, sanitize(answer.refused)
-        return (ABSENT, sanitize(answer.gone)) if answer.gone else (ANSWERED, "")
+            return FAILED, failure.message
+        if response.refused:
+            return REFUSED, sanitize(response.refused)
+        return (ABSENT, sanitize(response.gone)) if response.gone else (ANSWERED, "")
 
-    def _meant(self, group: str, unit: Unit) -> bool:
-        return means(self._resolution, group, unit, self._subject)
+    def _is_meant(self, group: str, unit: Unit) -> bool:
+        return matches_subject(self._resolution, group, unit, self._subject)
 
     @property
     def _main_type(self) -> str:
         assert self._resolution.plugin.metadata is not None
         return next(iter(self._resolution.plugin.metadata.types), "")
-
-
-def _said(
-    source: Source, result: str, message: str, groups: Iterable[dict[str, Any]] = ()
-) -> dict[str, Any]:
-    return {"source": source.id, "result": result, "message": message, "groups": list(groups)}
-
-
-def _told_group(
-    name: str,
-    result: str,
-    message: str,
-    units: Sequence[Mapping[str, Any]],
-    others: int,
-    *,
-    whole: bool,
-    chain: Chain,
-) -> dict[str, Any]:
-    return {
-        "name": name,
-        "result": result,
-        "message": message,
-        "units": units,
-        "others": others,
-        "whole": whole,
-        "chain": chain,
-    }
-
-
-def _decided(one: Decision, chains: Chains, found: Mapping[int, Chain]) -> dict[str, Any]:
-    version, label = chains.summary(one.unit)
-    return {
-        "key": one.unit.key,
-        "type": one.unit.type,
-        "version": version,
-        "label": label,
-        "accepted": one.accepted,
-        "reason": sanitize(one.reason),
-        "rule": sanitize(one.rule),
-        "reconsiderAt": instant(one.reconsider_at) if one.reconsider_at is not None else None,
-        "chain": found.get(id(one.unit)),
-    }
-
-
-def _refused(key: str, reason: str) -> dict[str, Any]:
-    fixed = {
-        "type": None,
-        "version": None,
-        "label": "",
-        "accepted": False,
-        "rule": "",
-        "reconsiderAt": None,
-        "chain": None,
-    }
-    return {"key": key, "reason": sanitize(reason), **fixed}

@@ -7,24 +7,23 @@ from contextlib import contextmanager
 from typing import Any
 
 from reconciler.engine.plugin_calls.conduits import plugin_faults
+from reconciler.engine.sources.repository_resolution import RepositoryResolution
 from reconciler.engine.sources.selection import Selection
-from reconciler.engine.sources.source_resolver import RepositoryResolution
 from reconciler.engine.sources.source_responses import SourceResponse
 from reconciler.model import DesiredState, Source, StoredUnit, Unit
 from reconciler.plugin import Decision, Step
 from reconciler.redaction import sanitize
 
-FEW = (
-    10  # units whose chains are told, each; of more, one for every rule that keeps some of them out
-)
-MOST = 100  # such rules
+MAX_CHAINS = 10  # of more units, one chain is given for each rule that keeps some of them out
+MAX_RULES = 100  # such rules
 
 Chain = list[dict[str, Any]]
 
 
 class Chains:
-    """What the rules of one source and of the filters in force say. Raises PluginFault naming what
-    a content type failed in.
+    """Traces the rules of one source and of the filters in force.
+
+    Every method raises PluginFault, naming the call, where a content type fails.
     """
 
     def __init__(
@@ -37,42 +36,45 @@ class Chains:
         self._resolution = resolution
         self._selection = selection
         self._written = {
-            one.meta.name: one.written for one in desired.filters_of(resolution.repository)
+            filter_.meta.name: filter_.written
+            for filter_ in desired.filters_of(resolution.repository)
         } | {"": source.written}
 
     def of_units(
-        self, answer: SourceResponse, meant: Sequence[Decision], *, every: bool
+        self, response: SourceResponse, meant: Sequence[Decision], *, every: bool
     ) -> Mapping[int, Chain]:
-        """By the identity of units. Of many units, unless `every` one is asked for, those are told
-        that show a rule which none did before.
+        """Return the chains of units, by the identity (`id`) of each unit.
+
+        Of many units, unless `every` one is asked for, only those that show a new rule.
         """
-        chosen = meant if every or len(meant) <= FEW else _first_of_each_rule(meant)
-        with self._calling("trace", answer.name):
-            chains = self._selection.trace(answer.name, answer.units, [one.unit for one in chosen])
+        chosen = meant if every or len(meant) <= MAX_CHAINS else _first_of_each_rule(meant)
+        with self._calling("trace", response.name):
+            chains = self._selection.trace(
+                response.name, response.units, [decision.unit for decision in chosen]
+            )
         return {
-            id(one.unit): self._of_unit(one, steps)
-            for one, steps in zip(chosen, chains, strict=True)
+            id(decision.unit): self._of_unit(decision, steps)
+            for decision, steps in zip(chosen, chains, strict=True)
         }
 
-    def _of_unit(self, one: Decision, steps: list[Step]) -> Chain:
-        if not one.accepted and all(
-            step.passed for step in steps
-        ):  # no rule keeps it out, but what is held already
-            steps.append(Step(False, sanitize(one.reason)))
+    def _of_unit(self, decision: Decision, steps: list[Step]) -> Chain:
+        # Where every rule lets a refused unit pass, what is held already keeps it out.
+        if not decision.accepted and all(step.passed for step in steps):
+            steps.append(Step(False, sanitize(decision.reason)))
         return self._chain(steps)
 
     def of_group(self, name: str) -> Chain:
-        """Of the rules that keep out all of it."""
+        """Return the rules that keep out all of a group."""
         with self._calling("trace_group", name):
             return self._chain(self._selection.trace_group(name))
 
     def summary(self, unit: Unit) -> tuple[str | None, str]:
-        """The version and the label of a unit."""
+        """Return the version and the label of a unit."""
         with self._calling("summary", unit.key):
             return self._selection.summary(unit)
 
     def refusal(self, before: StoredUnit, after: Unit) -> str | None:
-        """Why one unit must not replace another."""
+        """Return why one unit must not replace another, or None."""
         with self._calling("refusal", after.key):
             return self._selection.refusal(before, after)
 
@@ -104,6 +106,6 @@ class Chains:
 def _first_of_each_rule(meant: Sequence[Decision]) -> list[Decision]:
     first: dict[str, Decision] = {}
     for decision in meant:
-        if not decision.accepted and len(first) < MOST:
+        if not decision.accepted and len(first) < MAX_RULES:
             first.setdefault(decision.rule or decision.reason, decision)
     return list(first.values())

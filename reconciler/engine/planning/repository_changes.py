@@ -9,7 +9,8 @@ from dataclasses import replace
 
 from reconciler.engine.plugin_calls.plugin_errors import error_hint, error_message
 from reconciler.engine.session.session import Session
-from reconciler.engine.sources.resolution import Others, resolve
+from reconciler.engine.sources.repository_resolution import OtherRepositories
+from reconciler.engine.sources.resolution import resolve
 from reconciler.engine.sources.spool import SpoolWriter
 from reconciler.errors import ReconcilerError
 from reconciler.logs import log_context
@@ -78,7 +79,10 @@ class RepositoryPlanner:
                 log.debug("resolving")
                 try:
                     return await resolve(
-                        self._session, repository, self._desired, Others(self._actual, planned)
+                        self._session,
+                        repository,
+                        self._desired,
+                        OtherRepositories(self._actual, planned),
                     )
                 except ReconcilerError as error:
                     return _unresolved(error_message(error), error_hint(error))

@@ -18,8 +18,8 @@ from reconciler.database import Reader, SourcedUnit, WithheldUnit
 from reconciler.engine.plugin_calls.conduits import plugin_faults
 from reconciler.engine.publishing.version_view import RepositoryVersion
 from reconciler.engine.session.session import Session
-from reconciler.engine.sources.members import declared
-from reconciler.engine.sources.selection import Selection, moment
+from reconciler.engine.sources.members import declared_unit
+from reconciler.engine.sources.selection import Selection, reconsider_time
 from reconciler.engine.transfer.metadata_recovery import stored_bytes_reader
 from reconciler.model import (
     ActualPublication,
@@ -254,7 +254,7 @@ class FilterEvaluator:
 
     def _with_metadata(self, row: SourcedUnit, selection: Selection) -> Unit:
         """Return the unit with metadata that its content type restores from stored files."""
-        unit = declared(row.unit)
+        unit = declared_unit(row.unit)
         if not selection.recalls(unit.type):
             return unit
         return selection.recalled(unit, stored_bytes_reader(self._session.store, unit.artifacts))
@@ -272,7 +272,10 @@ class _Evaluation:
         """Return why each unit is kept out, None where it is let in."""
         decisions = {id(decision.unit): decision for decision in selection.decide(group, units)}
         for decision in decisions.values():
-            if decision.reconsider_at is not None and (when := moment(decision)) > self.now:
+            if (
+                decision.reconsider_at is not None
+                and (when := reconsider_time(decision)) > self.now
+            ):
                 self.reconsider_at = min(when, self.reconsider_at or when)
         return [_reason(selection, decisions.get(id(unit))) for unit in units]
 

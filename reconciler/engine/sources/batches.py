@@ -1,6 +1,4 @@
-"""How many groups and units are looked at at once, so that memory stays flat however many there
-are.
-"""
+"""Sizes of batches: how many groups and units are in memory at once, however many there are."""
 
 from __future__ import annotations
 
@@ -16,7 +14,7 @@ LARGEST = (
 
 
 class BatchSizer:
-    """Names in batches of some HELD units, as far as the last batch tells how many a group holds."""
+    """Cuts names into batches of about HELD units, judging by how many the last batch held."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self._names = names
@@ -24,20 +22,20 @@ class BatchSizer:
         self._size = 1
         self._last = 0
 
-    def batch(self) -> Sequence[str]:
-        """The next names; empty when there are no more."""
+    def next(self) -> Sequence[str]:
+        """Return the next names; empty when there are no more."""
         batch = self._names[self._start : self._start + self._size]
         self._start += len(batch)
         self._last = len(batch)
         return batch
 
-    def took(self, units: int) -> None:
-        """So many units were in the last batch."""
+    def record(self, units: int) -> None:
+        """Record how many units were in the last batch."""
         self._size = min(BATCH, max(1, HELD * self._last // max(units, 1)), self._size * 8)
 
 
 def bounded(units: int, group: str) -> None:
-    """Raises PluginFault where a group is larger than one can be."""
+    """Raise PluginFault where a group is larger than one can be."""
     if units > LARGEST:
         raise PluginFault(
             f"group `{group}` holds more than {LARGEST:,} units",

@@ -31,7 +31,7 @@ async def members_of(
     }
 
 
-def declared(unit: StoredUnit) -> Unit:
+def declared_unit(unit: StoredUnit) -> Unit:
     """A recorded unit as somebody would declare it, with nowhere to fetch it from."""
     return Unit(
         unit.type,

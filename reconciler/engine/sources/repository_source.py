@@ -1,5 +1,4 @@
-"""Sources of the kind `repository`: copy and promotion. Units come along as they are, and no byte
-moves: artifacts are shared by digest.
+"""Sources of the kind `repository`: units are copied as they are, and no byte moves.
 
 `version: latest` means the version that the other repository has once this very plan is carried
 out, so that one apply converges a chain.
@@ -8,186 +7,37 @@ out, so that one apply converges a chain.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 
-from reconciler.database import Reader
-from reconciler.engine.plugin_calls.conduits import CallScope, ScratchpadConduit
-from reconciler.engine.plugin_calls.workdirs import TemporaryWorkdir
-from reconciler.engine.sources.batches import BATCH, BatchSizer
-from reconciler.engine.sources.members import declared
+from reconciler.engine.sources.batches import BatchSizer
+from reconciler.engine.sources.copied_version import (
+    Bodies,
+    CopiedVersion,
+    CopyingConduit,
+    sorted_units,
+)
+from reconciler.engine.sources.members import declared_unit
+from reconciler.engine.sources.repository_resolution import RepositoryResolution
 from reconciler.engine.sources.selection import Selection
+from reconciler.engine.sources.source_artifacts import SourceArtifacts
 from reconciler.engine.sources.source_failures import SourceFailure
-from reconciler.engine.sources.source_resolver import RepositoryResolution, SourceResolver
+from reconciler.engine.sources.source_resolver import SourceResolver
 from reconciler.engine.sources.source_responses import SourceResponse
 from reconciler.engine.sources.version_reference import ResolvedVersion, VersionReference
 from reconciler.engine.transfer.metadata_recovery import stored_bytes_reader
 from reconciler.errors import PluginFault, StateFault
-from reconciler.model import (
-    EMPTY_VERSION,
-    ActualRepository,
-    Digest,
-    Source,
-    StoredUnit,
-    Unit,
-    group_digest,
-    stored_unit,
-)
-from reconciler.plan import ContentChanges, applied
-from reconciler.plugin import Importer, Members, PluginCallConfiguration, RepositoryInfo
-
-
-class Promoted:
-    """What is copied from: a recorded version of another repository, with what this plan does to it
-    where the latest is meant.
-    """
-
-    def __init__(
-        self,
-        reader: Reader,
-        state: ActualRepository | None,
-        number: int,
-        planned: ContentChanges | None,
-    ) -> None:
-        self._reader = reader
-        self._state = state
-        self._number = number
-        self._planned = planned if planned is not None and planned.counts.total else None
-        self._touched = self._planned.spool.names() if self._planned else frozenset()
-
-    @property
-    def recorded(self) -> bool:
-        """Is it a version that exists already?"""
-        return self._planned is None
-
-    def digests(self, since: int | None) -> dict[str, Digest | None]:
-        """Groups and the digests of what they hold; with `since`, only those that differ from that
-        version, None for what it holds no longer.
-        """
-        found: dict[str, Digest | None] = {}
-        if self._state is not None and since is None:
-            found.update(self._reader.version_groups(self._state.id, self._number))
-        elif self._state is not None and since is not None:
-            names = list(self._reader.changed_groups(self._state.id, since, self._number))
-            found.update({name: _digest(bodies) for name, bodies in self.bodies(names).items()})
-            found.update({name: None for name in names if name not in found})
-        touched = sorted(self._touched)
-        for start in range(0, len(touched), BATCH):
-            batch = touched[start : start + BATCH]
-            moved = self.bodies(batch)
-            found.update({name: _digest(moved.get(name, {})) for name in batch})
-        return {
-            name: digest
-            for name, digest in found.items()
-            if digest is not None or since is not None
-        }
-
-    def bodies(self, names: Iterable[str]) -> dict[str, dict[Digest, bytes]]:
-        """The units of groups: body by digest."""
-        wanted = list(names)
-        still = [name for name in wanted if name not in self._touched]
-        found: dict[str, dict[Digest, bytes]] = {}
-        if self._state is not None and still:
-            found = {
-                name: dict(rows)
-                for name, rows in self._reader.members(self._state.id, self._number, still).items()
-            }
-        moving = [name for name in wanted if name in self._touched]
-        if moving and self._planned is not None:
-            current = self._reader.current_units(self._state.id, moving) if self._state else {}
-            for name in moving:
-                held = {(one.digest, one.source): one.body for one in current.get(name, [])}
-                found[name] = applied(held, self._planned.spool.of(name))
-        return found
-
-    def groups(self) -> Iterator[str]:
-        """Implements `reconciler.plugin.Members`, as `units` does."""
-        return iter(sorted(self.digests(None)))
-
-    def units(self, group: str) -> list[StoredUnit]:
-        found = [stored_unit(body) for body in self.bodies([group]).get(group, {}).values()]
-        return sorted(found, key=lambda unit: (unit.type, unit.key))
-
-
-class Lent(CallScope):
-    """What is copied from, for as long as a call lasts."""
-
-    conduit = "CopyConduit"
-
-    def __init__(self, promoted: Promoted) -> None:
-        super().__init__()
-        self._promoted = promoted
-
-    def groups(self) -> Iterator[str]:
-        return self._while_open(self._promoted.groups())
-
-    def units(self, group: str) -> list[StoredUnit]:
-        self._check_open()
-        return self._promoted.units(group)
-
-
-class CopyingConduit(ScratchpadConduit):
-    """Implements `reconciler.plugin.CopyConduit` for one group."""
-
-    conduit = "CopyConduit"
-
-    def __init__(
-        self,
-        resolution: RepositoryResolution,
-        source: Source,
-        promoted: Promoted,
-        place: TemporaryWorkdir,
-    ) -> None:
-        super().__init__(resolution.findings.scratchpads, resolution.owner)
-        self._resolution = resolution
-        self._source = source
-        self._lent = Lent(promoted)
-        self._place = place
-
-    @property
-    def repository(self) -> RepositoryInfo:
-        self._check_open()
-        return self._place
-
-    @property
-    def source(self) -> Members:
-        self._check_open()
-        return self._lent
-
-    def close(self) -> None:
-        super().close()
-        self._lent.close()
-
-    @property
-    def options(self) -> object:
-        self._check_open()
-        return self._source.options
-
-    @property
-    def config(self) -> PluginCallConfiguration:
-        self._check_open()
-        config: PluginCallConfiguration = self._source.config
-        return config
-
-    def groups(self) -> Iterator[str]:
-        actual = self._resolution.actual
-        return self._while_open(
-            self._resolution.reader.group_names(actual.id, actual.number) if actual else ()
-        )
-
-    def units(self, group: str) -> list[StoredUnit]:
-        self._check_open()
-        actual = self._resolution.actual
-        return (
-            self._resolution.reader.units(actual.id, actual.number, [group]).get(group, [])
-            if actual
-            else []
-        )
+from reconciler.model import EMPTY_VERSION, ActualRepository, Digest, Source, StoredUnit, Unit
+from reconciler.plan import ContentChanges
+from reconciler.plugin import Importer
 
 
 class RepositorySource(SourceResolver):
-    """Copies from another repository. `state`: that one as it is recorded; `planned`: what this
-    plan does to it, None where it does nothing.
+    """Copies from another repository.
+
+    Args:
+        other: The other repository as it is recorded.
+        planned: What this plan does to it, None where it does nothing.
     """
 
     def __init__(
@@ -195,81 +45,86 @@ class RepositorySource(SourceResolver):
         resolution: RepositoryResolution,
         source: Source,
         selection: Selection,
-        state: ActualRepository | None,
+        *,
+        other: ActualRepository | None,
         planned: ContentChanges | None,
     ) -> None:
+        reference = VersionReference(source.version)
+        version = "the latest version" if reference.is_latest else f"version {source.version}"
         super().__init__(
-            resolution, source, selection, Digest.of_value([source.id, selection.digest.hex])
+            resolution,
+            source,
+            selection,
+            basis=Digest.of_value([source.id, selection.digest.hex]),
+            artifacts=SourceArtifacts(),
+            absence=f"not in {version} of {source.name}",
         )
-        self._other = state
+        self._reference = reference
+        self._other = other
         self._planned = planned
-        self._place = resolution.session.workdirs.temporary(
+        self._workdir = resolution.session.workdirs.temporary(
             resolution.repository.meta.name, resolution.owner
         )
 
-    @property
-    def _elsewhere(self) -> str:
-        version = (
-            "the latest version"
-            if VersionReference(self._source.version).is_latest
-            else f"version {self._source.version}"
-        )
-        return f"not in {version} of {self._source.name}"
-
     async def _resolve(self) -> str | None:
         target = await asyncio.to_thread(self._target)
-        promoted = Promoted(
-            self._resolution.reader,
-            self._other,
-            target.number,
-            self._planned if self._means_planned else None,
-        )
+        planned = self._planned if self._refers_to_planned else None
+        version = CopiedVersion(self._resolution.reader, self._other, target.number, planned)
         known = await self._known_source()
-        if promoted.recorded and known == str(target.digest):
-            await self._stay()
+        unchanged = version.is_recorded and known == str(target.digest)
+        self._log_asked(unchanged=unchanged)
+        if unchanged:
+            await self._keep_unchanged()
             return known
-        await self._load_committed()
-        since = await self._since(known) if promoted.recorded else None
-        digests = await asyncio.to_thread(promoted.digests, since)
-        held = {name for name, one in digests.items() if one is not None}
-        stored_bytes_reader = set() if since is None else self._committed.keys() - digests.keys()
-        mine = {name for name in held | stored_bytes_reader if self._may_have(name)}
-        self._waiting.update(name for name in held if self._waits(name))
-        self._own(mine)
-        changed = [name for name in sorted(mine & held) if self._known(name) != str(digests[name])]
+        await self._committed.load_groups()
+        since = await self._since(known) if version.is_recorded else None
+        digests = await asyncio.to_thread(version.digests, since)
+        held = {name for name, digest in digests.items() if digest is not None}
+        same = set() if since is None else self._committed.groups.keys() - digests.keys()
+        names = {name for name in held | same if self._may_bring(name)}
+        self._waiting.update(filter(self._is_waiting, held))
+        self._claim(names)
+        changed = [
+            name
+            for name in sorted(names & held)
+            if self._committed.group_validator(name) != str(digests[name])
+        ]
         try:
-            await self._copy(promoted, changed, digests)
+            await self._copy(version, changed, digests)
         finally:
-            self._place.close()
-        await self._drop([name for name in sorted(self._committed) if name not in mine])
-        return str(target.digest) if promoted.recorded else None
+            self._workdir.close()
+        await self._comparer.drop(
+            [name for name in sorted(self._committed.groups) if name not in names]
+        )
+        return str(target.digest) if version.is_recorded else None
 
-    async def _told(self, names: Sequence[str]) -> list[SourceResponse]:
+    async def _respond(self, names: Sequence[str]) -> list[SourceResponse]:
         target = await asyncio.to_thread(self._target)
-        promoted = Promoted(self._resolution.reader, self._other, target.number, None)
-        bodies = await asyncio.to_thread(promoted.bodies, names)
-        held = [name for name in names if name in bodies]
+        version = CopiedVersion(self._resolution.reader, self._other, target.number, None)
+        if self._ownership.is_followed(self._source.id):
+            others = (await asyncio.to_thread(version.digests, None)).keys() - set(names)
+            self._claim(name for name in others if self._may_bring(name))
+        bodies = await asyncio.to_thread(version.bodies, names)
         try:
             return [
                 (
-                    await self._answer(promoted, name, bodies[name], "")
-                    if self._may_have(name)
-                    else self._left_to(name)
+                    await self._response(version, name, bodies[name], "")
+                    if self._may_bring(name)
+                    else self._not_asked(name)
                 )
-                for name in held
+                for name in names
+                if name in bodies
             ]
         finally:
-            self._place.close()
+            self._workdir.close()
 
     @property
-    def _means_planned(self) -> bool:
-        """Is it the version that this very plan makes: the latest, or the next number?"""
+    def _refers_to_planned(self) -> bool:
+        """True if the version that this very plan makes is meant."""
         if self._planned is None:
             return False
-        coming = (self._other.number if self._other is not None else 0) + bool(
-            self._planned.counts.total
-        )
-        return VersionReference(self._source.version).covers(coming)
+        number = self._other.number if self._other is not None else 0
+        return self._reference.covers(number + bool(self._planned.counts.total))
 
     def _target(self) -> ResolvedVersion:
         """Return the version to copy from, as far as it is recorded.
@@ -277,21 +132,26 @@ class RepositorySource(SourceResolver):
         Raises:
             SourceFailure: The other repository has no such version.
         """
-        state = self._other
-        if self._means_planned:
+        if self._refers_to_planned:
             return (
-                ResolvedVersion(state.number, state.digest)
-                if state is not None
+                ResolvedVersion(self._other.number, self._other.digest)
+                if self._other is not None
                 else ResolvedVersion(0, EMPTY_VERSION)
             )
-        version = VersionReference(self._source.version).resolve(self._resolution.reader, state)
+        version = self._reference.resolve(self._resolution.reader, self._other)
         if version is None:
-            raise SourceFailure(_absent(self._source))
+            raise SourceFailure(
+                StateFault(
+                    f"repository `{self._source.name}` has no version `{self._source.version}`",
+                    hint=f"`reconciler history repository/{self._source.name}` lists the versions",
+                )
+            )
         return version
 
     async def _since(self, known: str | None) -> int | None:
-        """The version of the other repository that is committed here, so that only what differs
-        from it is looked at.
+        """Return the version of the other repository that is committed here, if there is one.
+
+        Only what differs from it has to be compared.
         """
         if known is None or self._other is None:
             return None
@@ -300,89 +160,72 @@ class RepositorySource(SourceResolver):
         )
 
     async def _copy(
-        self, promoted: Promoted, names: Sequence[str], digests: Mapping[str, Digest | None]
+        self, version: CopiedVersion, names: Sequence[str], digests: Mapping[str, Digest | None]
     ) -> None:
         self._resolution.task.expect(len(names), 0)
-        pace = BatchSizer(names)
-        while batch := pace.batch():
-            bodies = await asyncio.to_thread(promoted.bodies, batch)
-            pace.took(sum(map(len, bodies.values())))
-            answers = [
-                await self._answer(promoted, name, bodies.get(name, {}), str(digests[name]))
+        batches = BatchSizer(names)
+        while batch := batches.next():
+            bodies = await asyncio.to_thread(version.bodies, batch)
+            batches.record(sum(map(len, bodies.values())))
+            responses = [
+                await self._response(version, name, bodies.get(name, {}), str(digests[name]))
                 for name in batch
             ]
-            await self._compare(answers)
+            await self._comparer.compare(responses)
             self._resolution.task.advance(len(batch))
 
-    async def _answer(
-        self, promoted: Promoted, name: str, bodies: Mapping[Digest, bytes], validator: str
+    async def _response(
+        self, version: CopiedVersion, name: str, bodies: Bodies, validator: str
     ) -> SourceResponse:
-        units = sorted(map(stored_unit, bodies.values()), key=lambda unit: (unit.type, unit.key))
+        stored = sorted_units(bodies)
         try:
             if self._resolution.importer_class.copy is not Importer.copy:
-                units = await self._chosen(promoted, name, units)
-            found, whole = await self._recalled(units)
-        except (
-            Exception
-        ) as error:  # a plugin may raise anything; it is this group's failure and nobody else's
+                stored = await self._copied(version, name, stored)
+            units, complete = await self._restored(stored)
+        except Exception as error:  # a plugin may raise anything: the failure of this group alone
             return SourceResponse(name, failure=error)
-        return SourceResponse(
-            name, found, validator=validator if whole or promoted.recorded else None
-        )
+        stands = complete or version.is_recorded
+        return SourceResponse(name, units, validator=validator if stands else None)
 
-    async def _recalled(self, units: Sequence[StoredUnit]) -> tuple[list[Unit], bool]:
-        """As somebody would declare them, with what filters ask about beyond that; was all of it
-        there?
+    async def _restored(self, units: Sequence[StoredUnit]) -> tuple[list[Unit], bool]:
+        """Return units with the metadata that filters ask for, and whether all bytes were there.
 
         What the same plan brings into the other repository is not in the store yet: its groups are
-        looked at again once it is.
+        compared again once it is.
         """
-        if not any(self._selection.recalls(unit.type) for unit in units):
-            return [declared(unit) for unit in units], True
-        return await asyncio.to_thread(self._with_bytes, units)
+        if not any(self.selection.recalls(unit.type) for unit in units):
+            return [declared_unit(unit) for unit in units], True
+        return await asyncio.to_thread(self._restored_from_bytes, units)
 
-    def _with_bytes(self, units: Sequence[StoredUnit]) -> tuple[list[Unit], bool]:
+    def _restored_from_bytes(self, units: Sequence[StoredUnit]) -> tuple[list[Unit], bool]:
         missing: list[str] = []
         store = self._resolution.session.store
         with self._resolution.session.watch(self._resolution.call("recall")):
-            found = [
-                self._selection.recalled(
-                    declared(unit), stored_bytes_reader(store, unit.artifacts, missing)
+            restored = [
+                self.selection.recalled(
+                    declared_unit(unit), stored_bytes_reader(store, unit.artifacts, missing)
                 )
                 for unit in units
             ]
-        return found, not missing
+        return restored, not missing
 
-    async def _chosen(
-        self, promoted: Promoted, name: str, units: list[StoredUnit]
+    async def _copied(
+        self, version: CopiedVersion, name: str, units: list[StoredUnit]
     ) -> list[StoredUnit]:
-        """What the plugin lets come along."""
-        conduit = CopyingConduit(self._resolution, self._source, promoted, self._place)
+        """Return the units that the plugin's `copy` chooses."""
+        conduit = CopyingConduit(self._resolution, self._source, version, self._workdir)
         try:
             async with self._resolution.session.call_timeouts.call(
                 self._resolution.call("copy", name)
             ):
-                chosen = list(
-                    islice(
-                        await self._resolution.importer().copy(conduit, name, list(units)),
-                        len(units) + 1,
-                    )
-                )
+                answer = await self._resolution.importer().copy(conduit, name, list(units))
+                chosen = list(islice(answer, len(units) + 1))
         finally:
             conduit.close()
-        stranger = next((one for one in chosen if one not in units), None)
+        stranger = next((unit for unit in chosen if unit not in units), None)
         if stranger is not None:
             raise PluginFault(
                 f"`copy` returns some of the units that it was given: {stranger!r:.80} is none of"
                 f" group `{name}`"
             )
         return chosen
-
-
-def _absent(source: Source) -> StateFault:
-    hint = f"`reconciler history repository/{source.name}` lists the versions"
-    return StateFault(f"repository `{source.name}` has no version `{source.version}`", hint=hint)
-
-
-def _digest(bodies: Mapping[Digest, bytes]) -> Digest | None:
-    return group_digest(bodies) if bodies else None

@@ -35,7 +35,7 @@ MOST_STEPS = 1000  # that it tells of one unit
 
 @dataclass(frozen=True, slots=True)
 class Selected:
-    """A group decided: what is in, what is out and why, and when time alone will change an answer."""
+    """A decided group: what is in, what is out and why, and when time alone changes that."""
 
     wanted: list[IdentifiedUnit]
     refusals: list[Refusal]
@@ -156,11 +156,15 @@ class Selection:
         refusals = [self._refusal(decision) for decision in decisions if not decision.accepted]
         main = next(iter(self._types), "")
         refusals.extend(Refusal(main, key, reason) for key, reason in kept_out)
-        times = [moment(decision) for decision in decisions if decision.reconsider_at is not None]
+        times = [
+            reconsider_time(decision)
+            for decision in decisions
+            if decision.reconsider_at is not None
+        ]
         return Selected(wanted, refusals, min(times, default=None))
 
     def trace(self, group: str, units: Sequence[Unit], traced: Sequence[Unit]) -> list[list[Step]]:
-        """What each rule says of each of `traced`, some of the `units` of a group, in their order."""
+        """Return what each rule says of each of `traced`, which are some `units` of the group."""
         found: dict[int, list[Step]] = {}
         for type in dict.fromkeys(map(self._type_of, traced)):
             same, told_of = (
@@ -295,7 +299,7 @@ def _undecided(units: Sequence[Unit], decisions: Sequence[Decision]) -> str:
     return f"{len(units)} units, {len(decisions)} decisions or more"
 
 
-def moment(decision: Decision) -> datetime:
+def reconsider_time(decision: Decision) -> datetime:
     """When a decision that names a time is to be taken again, in UTC."""
     when: Any = decision.reconsider_at
     if not isinstance(when, datetime) or when.utcoffset() is None:

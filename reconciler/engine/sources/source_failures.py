@@ -46,7 +46,7 @@ def failure_of(source: str, group: str | None, error: Exception, plugin: Plugin)
     return Failure(source, group, message, error_hint(error))
 
 
-def culprit(units: Iterable[Unit]) -> PluginFault | None:
+def invalid_unit(units: Iterable[Unit]) -> PluginFault | None:
     """What is wrong with the first unit that is none, looked for once something failed: each is
     checked where it enters the core.
     """

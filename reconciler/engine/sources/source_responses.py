@@ -1,4 +1,4 @@
-"""What a source says of one group, and under which words that is recorded where upstream has none."""
+"""The response of a source about one group, and its comparison with the latest version."""
 
 from __future__ import annotations
 
@@ -6,30 +6,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from reconciler.model import Unit
+from reconciler.model import IdentifiedUnit, Unit
+from reconciler.plan import GroupChange
 
-BY_SOURCE: Final = (
-    "source"  # validator of a group of which only the source as a whole says when it changed
-)
-GONE: Final = (
-    "gone"  # validator of a group that upstream named and does not have: known, and nobody's
-)
-# validator of a group of which upstream offers nothing now: its name is the source's all the same
-WITHDRAWN: Final = "withdrawn"
-# validator of a group that a rule keeps out whole: not read, and its name is the source's all the
-# same
-REFUSED: Final = "refused"
+# Validators that are recorded where upstream has none of its own:
+BY_SOURCE: Final = "source"  # only the source as a whole says when the group changed
+GONE: Final = "gone"  # upstream named the group and does not have it: the name has no owner
+WITHDRAWN: Final = "withdrawn"  # upstream offers nothing of it now: the name stays the source's
+REFUSED: Final = "refused"  # a rule keeps all of it out unread: the name stays the source's
 
 
 @dataclass(frozen=True, slots=True)
 class SourceResponse:
-    """What a source holds in one group: units, or why it is gone, or what failed. `listed`: nobody
-    asked for it by name.
+    """What a source holds in one group: units, or why it is gone, or what failed.
 
-    `validator`: what to commit with the group. `kept_out`: (key, reason) of what could not become a
-    unit. `withdrawn`: it is gone, and its name stays the source's. `owner`: the source that has the
-    name instead, so that this one was not asked; `waits`: one that may have it, for all that is
-    known. `refused`: why nothing of it may come in, so that nobody was asked.
+    Attributes:
+        kept_out: (key, reason) of what could not become a unit.
+        validator: What to record with the group.
+        listed: False if the manifest asks for the group by name and upstream need not have it.
+        gone: Why upstream no longer has the group.
+        withdrawn: With `gone`: the name stays the source's.
+        owner: The source that owns the name; this one was not asked.
+        unavailable: An earlier source that may have the name; this one was not asked.
+        refused: Why nothing of the group may come in; this source was not asked.
     """
 
     name: str
@@ -42,5 +41,28 @@ class SourceResponse:
     failure: Exception | None = None
     unchanged: bool = False
     owner: str = ""
-    waits: str = ""
+    unavailable: str = ""
     refused: str = ""
+
+    @property
+    def has_name(self) -> bool:
+        """True if the response makes the name the source's, unless another source owns it."""
+        return not self.unavailable and (not self.gone or self.withdrawn)
+
+
+@dataclass(frozen=True, slots=True)
+class GroupComparison:
+    """One group beside the latest version. `wanted`: all that the source lets in."""
+
+    change: GroupChange
+    wanted: Sequence[IdentifiedUnit] = ()
+
+    @property
+    def name(self) -> str:
+        return self.change.head.name
+
+    @property
+    def unchanged(self) -> list[IdentifiedUnit]:
+        """The units that stay as they are."""
+        touched = {(line.type, line.key) for line in self.change.lines}
+        return [unit for unit in self.wanted if (unit.unit.type, unit.unit.key) not in touched]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 
-from reconciler.engine.sources.members import declared
+from reconciler.engine.sources.members import declared_unit
 from reconciler.engine.sources.selection import Selection
 from reconciler.engine.transfer.metadata_recovery import ArtifactReader, stored_bytes_reader
 from reconciler.errors import Denied
@@ -39,7 +39,7 @@ def denial(
     ]
     names = {(unit.type, unit.key) for unit in arriving}
     others = [
-        filters.recalled(declared(one), stored_bytes_reader(store, one.artifacts))
+        filters.recalled(declared_unit(one), stored_bytes_reader(store, one.artifacts))
         for one in beside
         if (one.type, one.key) not in names
     ]

@@ -1,4 +1,4 @@
-"""What a repository holds of that which somebody asks about."""
+"""Units of the latest version that match the subject of a question."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from reconciler.engine.plugin_calls.conduits import plugin_faults
-from reconciler.engine.sources.source_resolver import RepositoryResolution
+from reconciler.engine.sources.repository_resolution import RepositoryResolution
 from reconciler.model import Digest, StoredUnit, Unit, stored_unit
 from reconciler.plugin import ContentType
 
 
 @dataclass(frozen=True, slots=True)
-class HeldUnit:
+class MatchingUnit:
     """A unit of the latest version. `source` brought it with version `added`."""
 
     group: str
@@ -24,28 +24,30 @@ class HeldUnit:
     unit: StoredUnit
 
 
-def held_units(
+def matching_units(
     resolution: RepositoryResolution, subject: str, names: Sequence[str]
-) -> list[HeldUnit]:
-    """Those that are meant."""
+) -> list[MatchingUnit]:
+    """Return the units that the subject means, among those it or a group's name finds."""
     state, reader = resolution.actual, resolution.reader
     if state is None:
         return []
-    found = {
-        (unit.group, unit.digest, unit.source): unit
+    rows = {
+        (row.group, row.digest, row.source): row
         for key in {subject, *names}
-        for unit in reader.find_units(state.id, state.number, key)
+        for row in reader.find_units(state.id, state.number, key)
     }
     units = [
-        HeldUnit(one.group, one.digest, one.source, one.added, stored_unit(one.body))
-        for _, one in sorted(found.items())
+        MatchingUnit(row.group, row.digest, row.source, row.added, stored_unit(row.body))
+        for _, row in sorted(rows.items())
     ]
-    return [unit for unit in units if means(resolution, unit.group, unit.unit, subject)]
+    return [unit for unit in units if matches_subject(resolution, unit.group, unit.unit, subject)]
 
 
-def since(resolution: RepositoryResolution, held: Sequence[HeldUnit]) -> list[dict[str, Any]]:
-    """The same for the document, each with the version that brought it."""
-    versions = {number: _version(resolution, number) for number in {unit.added for unit in held}}
+def unit_documents(
+    resolution: RepositoryResolution, units: Sequence[MatchingUnit]
+) -> list[dict[str, Any]]:
+    """Return the units for the document, each with the version that brought it."""
+    versions = {number: _version(resolution, number) for number in {unit.added for unit in units}}
     return [
         {
             "group": unit.group,
@@ -55,28 +57,26 @@ def since(resolution: RepositoryResolution, held: Sequence[HeldUnit]) -> list[di
             "source": unit.source,
             "since": versions[unit.added],
         }
-        for unit in held
+        for unit in units
     ]
 
 
-def means(
+def matches_subject(
     resolution: RepositoryResolution, group: str, unit: Unit | StoredUnit, subject: str
 ) -> bool:
-    """Does the subject mean this unit? What is of a type that its importer no longer names is meant
-    by its key or its group.
+    """Return True if the subject means this unit.
+
+    A unit of a type that its importer no longer names is meant by its key or its group.
     """
     assert resolution.plugin.metadata is not None
-    known = unit.type in resolution.plugin.metadata.types
+    declared = unit.type in resolution.plugin.metadata.types
+    content_type = resolution.session.registry.content_type(unit.type) if declared else ContentType
     with plugin_faults(f"`meant` of content type `{unit.type}`"):
-        return bool(
-            (resolution.session.registry.content_type(unit.type) if known else ContentType).meant(
-                group, unit, subject
-            )
-        )
+        return bool(content_type.meant(group, unit, subject))
 
 
-def instant(moment: datetime) -> str:
-    """ISO 8601 in UTC, to the second."""
+def format_instant(moment: datetime) -> str:
+    """Format a time as ISO 8601 in UTC, to the second."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -87,6 +87,6 @@ def _version(resolution: RepositoryResolution, number: int) -> dict[str, Any] | 
         return None
     return {
         "number": number,
-        "createdAt": instant(version.created_at),
+        "createdAt": format_instant(version.created_at),
         "provenance": dict(version.provenance),
     }

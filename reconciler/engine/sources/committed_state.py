@@ -1,0 +1,85 @@
+"""What is recorded of one source: the source as a whole, and each of its groups."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+
+from reconciler.database import CommittedGroup, CommittedSource, Reader
+from reconciler.engine.sources.source_responses import REFUSED, WITHDRAWN
+from reconciler.model import ActualRepository, Digest
+
+
+class CommittedState:
+    """The last completed answers of one source, and whether they still stand.
+
+    Args:
+        basis: Digest of what decisions about its groups rest on beside upstream's own answers.
+        now: When an answer that time alone changes is due again.
+    """
+
+    def __init__(
+        self,
+        reader: Reader,
+        repository: ActualRepository | None,
+        source: str,
+        *,
+        basis: Digest,
+        now: datetime,
+    ) -> None:
+        self._reader = reader
+        self._repository = repository
+        self._source_id = source
+        self._basis = basis
+        self._now = now
+        self.source: CommittedSource | None = None
+        self.groups: dict[str, CommittedGroup] = {}
+
+    async def load_source(self) -> None:
+        """Read what is recorded of the source as a whole."""
+        if self._repository is not None:
+            self.source = await asyncio.to_thread(
+                self._reader.committed_source, self._repository.id, self._source_id
+            )
+
+    async def load_groups(self) -> None:
+        """Read what is recorded of its groups into `groups`, once."""
+        if self._repository is not None and not self.groups:
+            self.groups = await asyncio.to_thread(
+                self._reader.committed_groups, self._repository.id, self._source_id
+            )
+
+    async def source_validator(self, standing: Digest) -> str | None:
+        """Return the validator under which all of the source still stands.
+
+        None where it has none, where it was decided on another basis than `standing`, where
+        something of it failed, or where something is due again.
+        """
+        if self._repository is None or self.source is None or self.source.validator is None:
+            return None
+        if self.source.selection != standing:
+            return None
+        due = await asyncio.to_thread(self._reader.source_due, self._repository.id, self._source_id)
+        if due is not None and due <= self._now:
+            return None
+        incomplete = await asyncio.to_thread(
+            self._reader.source_incomplete, self._repository.id, self._source_id
+        )
+        return None if incomplete else self.source.validator
+
+    def group_validator(self, name: str) -> str | None:
+        """Return the validator under which a group still stands, by the same rules."""
+        group = self.groups.get(name)
+        if (
+            group is None
+            or group.selection != self._basis
+            or group.validator in (REFUSED, WITHDRAWN)
+        ):
+            return None
+        due = group.reconsider_at is not None and group.reconsider_at <= self._now
+        return None if due else group.validator
+
+    def has_other_basis(self, name: str) -> bool:
+        """Return True if a group is recorded that was decided on another basis."""
+        group = self.groups.get(name)
+        return group is not None and group.selection != self._basis

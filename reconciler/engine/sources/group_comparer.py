@@ -1,0 +1,296 @@
+"""Comparison of what a source holds in its groups with what the latest version holds there.
+
+A failure is an error of what failed and never an absence: a group that cannot be read keeps its
+content.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+
+from reconciler.database import CommittedGroup
+from reconciler.engine.sources.batches import BatchSizer
+from reconciler.engine.sources.committed_state import CommittedState
+from reconciler.engine.sources.members import digest_of, members_of
+from reconciler.engine.sources.repository_resolution import Key, RepositoryResolution
+from reconciler.engine.sources.selection import Selected, Selection
+from reconciler.engine.sources.source_artifacts import SourceArtifacts
+from reconciler.engine.sources.source_failures import invalid_unit, naming
+from reconciler.engine.sources.source_responses import (
+    GONE,
+    WITHDRAWN,
+    GroupComparison,
+    SourceResponse,
+)
+from reconciler.errors import NotCached
+from reconciler.model import Digest, IdentifiedUnit, Source, Unit
+from reconciler.plan import (
+    ChangeLine,
+    Failure,
+    GroupChange,
+    GroupLine,
+    Member,
+    Refusal,
+    contested,
+    difference,
+    fetching,
+)
+from reconciler.plugin import Decision
+
+_LOG = logging.getLogger(__name__)
+
+
+class GroupComparer:
+    """Compares groups of one source and brings what changes into the findings.
+
+    Args:
+        basis: Digest of what decisions rest on beside upstream's own answers.
+        artifacts: Access to the bytes behind the units of the source.
+        absence: Why a unit that is held is no longer there, where the content type cannot know;
+            else empty.
+
+    Attributes:
+        incomplete: True once the source turned out not to be asked completely: nothing leaves.
+    """
+
+    def __init__(
+        self,
+        resolution: RepositoryResolution,
+        source: Source,
+        selection: Selection,
+        *,
+        basis: Digest,
+        committed: CommittedState,
+        artifacts: SourceArtifacts,
+        absence: str = "",
+    ) -> None:
+        self._resolution = resolution
+        self._findings = resolution.findings
+        self._source = source
+        self._selection = selection
+        self._basis = basis
+        self._committed = committed
+        self._artifacts = artifacts
+        self._absence = absence
+        self.incomplete = False
+
+    async def compare(self, responses: Sequence[SourceResponse]) -> None:
+        """Bring what some groups hold now into the findings."""
+        changed = [response for response in responses if not response.unchanged]
+        members = await self.members(
+            [response.name for response in changed if response.failure is None]
+        )
+        compared = []
+        for response in changed:
+            if response.failure is not None:
+                self._fail(response.name, response.failure)
+            else:
+                compared.extend(await self._comparison(response, members.get(response.name, [])))
+        await self.add(await self._with_unfetched(compared))
+
+    async def drop(self, names: Iterable[str]) -> None:
+        """Take out groups that the source no longer holds, or that another source owns.
+
+        A group whose reading failed in the source that owns it now stays.
+        """
+        if self.incomplete or not self._resolution.mirrors:
+            return
+        batches = BatchSizer([name for name in names if name not in self._findings.unread])
+        while batch := batches.next():
+            members = await self.members(batch)
+            batches.record(sum(map(len, members.values())))
+            await self.add([self.removal(name, members.get(name, [])) for name in batch])
+
+    def removal(self, name: str, members: Sequence[Member], reason: str = "") -> GroupChange:
+        """Return the change by which a group leaves the source; `reason` has a default."""
+        owner = self._resolution.ownership.owner(name)
+        return self._resolution.group_removal(
+            self._source.id,
+            name,
+            members,
+            selection=self._selection,
+            reason=reason or (f"{owner} has the name now" if owner else self._absence),
+        )
+
+    async def members(self, names: Sequence[str]) -> dict[str, list[Member]]:
+        """Return what the latest version holds in these groups."""
+        return await members_of(self._resolution.reader, self._resolution.actual, names)
+
+    async def add(self, changes: Sequence[GroupChange]) -> None:
+        """Bring changes of groups into the findings."""
+        for change in await self._artifacts.with_downloads(changes) if changes else ():
+            try:
+                self._findings.spool.add([change])
+            except Exception as error:  # a text of the plugin's that cannot be written down
+                self._fail(change.head.name, error)
+            self._findings.touched = True
+
+    def decide(self, response: SourceResponse, units: Sequence[Unit]) -> list[Decision]:
+        """Return what the selection decides about the units of one group."""
+        call = self._resolution.call("select", response.name)
+        with self._resolution.session.call_timeouts.named(call), naming(call):
+            return self._selection.decide(response.name, units)
+
+    async def _comparison(
+        self, response: SourceResponse, members: list[Member]
+    ) -> list[GroupComparison]:
+        """Return the comparison of one group, or nothing where nothing has to be written."""
+        name = response.name
+        if response.gone:
+            if not response.withdrawn:
+                self._resolution.ownership.release(self._source.id, name)
+            if name not in self._committed.groups and not response.listed:
+                self._report_absent(response)
+                return []
+        try:
+            selected, lines = await self._lines(response, members)
+        except NotCached as error:
+            self._fail(name, error)
+            return []
+        except Exception as error:  # the content type decides and words: plugin code as well
+            self._fail(name, invalid_unit(response.units) or error)
+            return []
+        self._claim_keys(name, members, lines)
+        head = self._head(response, members, selected, lines)
+        if response.gone and not lines and self._is_recorded_as_gone(head):
+            return []
+        _LOG.debug("%s: group `%s` read: %d changes", self._source.id, name, len(lines))
+        return [GroupComparison(GroupChange(head, lines), selected.wanted)]
+
+    def _report_absent(self, response: SourceResponse) -> None:
+        """Report a group that the manifest asks for by name and that was never here."""
+        if response.withdrawn:
+            self._findings.failures.append(Failure(self._source.id, response.name, response.gone))
+            return
+        place = self._source.written.place(())
+        hint = "is the name right? the source does not know it" + (f" ({place})" if place else "")
+        self._findings.absent.append(Failure(self._source.id, response.name, response.gone, hint))
+
+    async def _lines(
+        self, response: SourceResponse, members: list[Member]
+    ) -> tuple[Selected, list[ChangeLine]]:
+        removes = self._resolution.mirrors and not self.incomplete
+        decisions = self.decide(response, response.units)
+        units = await self._artifacts.measured(decisions)
+        if units is not None:
+            decisions = self.decide(response, units)
+        with self._resolution.session.call_timeouts.named(
+            self._resolution.call("select", response.name)
+        ):
+            selected = self._without_claimed(
+                response.name, self._selection.seal(response.name, decisions, response.kept_out)
+            )
+            refusals = [*selected.refusals, *self._kept_in_additive_mode(response, members)]
+            lines = difference(
+                self._source.id,
+                members,
+                selected.wanted,
+                refusals,
+                self._selection,
+                removes=removes,
+                gone=response.gone or self._absence,
+            )
+        return selected, lines
+
+    def _kept_in_additive_mode(
+        self, response: SourceResponse, members: Sequence[Member]
+    ) -> list[Refusal]:
+        """Say in the plan that a group which upstream took back stays, in additive mode."""
+        types = [member.unit.type for member in members if member.source == self._source.id]
+        if not response.gone or not types or self._resolution.mirrors:
+            return []
+        reason = f"{response.gone}; what is here is kept: `sync.mode` is `additive`"
+        return [Refusal(min(types), response.name, reason)]
+
+    def _claim_keys(self, name: str, members: Iterable[Member], lines: list[ChangeLine]) -> None:
+        """Ask later sources to let go of keys that they hold and this source wants."""
+        if self._resolution.importer_class.shared_groups or not any(map(contested, lines)):
+            return
+        later = self._resolution.ownership.after(self._source.id)
+        held = {(member.unit.type, member.unit.key) for member in members if member.source in later}
+        for line in lines:
+            if contested(line) and (line.type, line.key) in held:
+                self._findings.claimed.setdefault(name, {}).setdefault(
+                    (line.type, line.key), self._source.id
+                )
+
+    def _without_claimed(self, name: str, selected: Selected) -> Selected:
+        """Refuse keys that earlier sources claim: a key that several have is the first one's."""
+        claimed = self._findings.claimed.get(name)
+        if claimed is None:
+            return selected
+        wanted = [unit for unit in selected.wanted if _key(unit) not in claimed]
+        refusals = [
+            Refusal(
+                unit.unit.type,
+                unit.unit.key,
+                f"held by {claimed[_key(unit)]}",
+                *self._selection.summary(unit.unit),
+            )
+            for unit in selected.wanted
+            if _key(unit) in claimed
+        ]
+        return Selected(wanted, [*selected.refusals, *refusals], selected.reconsider_at)
+
+    async def _with_unfetched(self, compared: Sequence[GroupComparison]) -> list[GroupChange]:
+        """Return the changes, completed by units that are held and have yet to be fetched."""
+        unfetched = await self._artifacts.unfetched(compared, self._committed) if compared else {}
+        changes = []
+        for comparison in compared:
+            call = self._resolution.call("summary", comparison.name)
+            try:
+                with self._resolution.session.call_timeouts.named(call):
+                    lines = _fetches(
+                        unfetched, comparison.name, self._artifacts.reason, self._selection
+                    )
+            except Exception as error:  # the content type words the line: plugin code
+                self._fail(comparison.name, error)
+            else:
+                changes.append(GroupChange(comparison.change.head, comparison.change.lines + lines))
+        return changes
+
+    def _is_recorded_as_gone(self, head: GroupLine) -> bool:
+        """Return True if it is recorded already that upstream no longer has the group."""
+        return self._committed.groups.get(head.name) == CommittedGroup(
+            head.name, head.validator, self._basis
+        )
+
+    def _head(
+        self,
+        response: SourceResponse,
+        members: list[Member],
+        selected: Selected,
+        lines: list[ChangeLine],
+    ) -> GroupLine:
+        due = selected.reconsider_at
+        return GroupLine(
+            name=response.name,
+            source=self._source.id,
+            was=digest_of(members),
+            validator=self._validator(response, lines),
+            selection=self._basis.hex,
+            reconsider_at=due.isoformat() if due else None,
+        )
+
+    def _validator(self, response: SourceResponse, lines: list[ChangeLine]) -> str | None:
+        """Return what to record of a group; None has it read again in the next run."""
+        if response.gone:
+            return WITHDRAWN if response.withdrawn else GONE
+        if any(map(contested, lines)) or response.name in self._findings.claimed:
+            return None
+        return response.validator
+
+    def _fail(self, group: str, error: Exception) -> None:
+        _LOG.debug("%s: group `%s` could not be read", self._source.id, group)
+        self._resolution.add_failure(self._source.id, group, error)
+
+
+def _key(unit: IdentifiedUnit) -> Key:
+    return unit.unit.type, unit.unit.key
+
+
+def _fetches(
+    unfetched: Mapping[str, Sequence[IdentifiedUnit]], name: str, reason: str, words: Selection
+) -> list[ChangeLine]:
+    return [fetching(unit, reason, words) for unit in unfetched.get(name, ())]

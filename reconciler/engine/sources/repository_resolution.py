@@ -1,0 +1,174 @@
+"""The resolution of one repository: what it is about, and what its sources have yielded so far."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from reconciler.database import Reader
+from reconciler.engine.plugin_calls.scratchpads import ScratchpadSession, no_scratchpads
+from reconciler.engine.run.progress import ProgressTask
+from reconciler.engine.session.session import Session
+from reconciler.engine.sources.members import digest_of
+from reconciler.engine.sources.ownership import NameOwnership
+from reconciler.engine.sources.selection import Selection
+from reconciler.engine.sources.source_failures import failure_of
+from reconciler.engine.sources.spool import SpoolWriter
+from reconciler.errors import NotCached
+from reconciler.model import ActualRepository, ActualState, Repository
+from reconciler.plan import ContentChanges, Failure, GroupChange, GroupLine, Member, difference
+from reconciler.plugin import Importer
+from reconciler.plugin.validation import Plugin
+
+Key = tuple[str, str]  # (type, key): unique within a group
+
+
+@dataclass(frozen=True, slots=True)
+class OtherRepositories:
+    """The repositories that can be copied from.
+
+    Attributes:
+        actual: As they are recorded.
+        planned: What this plan does to those that were resolved before, by name.
+    """
+
+    actual: ActualState
+    planned: Mapping[str, ContentChanges]
+
+
+@dataclass(slots=True)
+class Findings:
+    """What the sources of a repository have yielded so far.
+
+    Attributes:
+        absent: Groups that a source was asked for by name and never had, as failures.
+        unknown: What could not be found out offline.
+        sources: By source: its validator, and the digest that its answers rest on.
+        claimed: By group: keys that an earlier source wants and a later one holds, with the
+            earlier source.
+        unread: Groups of which some reading failed, so that nothing may leave them.
+        touched: True if something has to be written, even if no unit changes.
+    """
+
+    ownership: NameOwnership
+    scratchpads: ScratchpadSession
+    spool: SpoolWriter = field(default_factory=SpoolWriter)
+    failures: list[Failure] = field(default_factory=list)
+    absent: list[Failure] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+    sources: dict[str, tuple[str | None, str]] = field(default_factory=dict)
+    claimed: dict[str, dict[Key, str]] = field(default_factory=dict)
+    unread: set[str] = field(default_factory=set)
+    touched: bool = False
+
+    @property
+    def problem_count(self) -> int:
+        """How much could not be found out."""
+        return len(self.failures) + len(self.absent) + len(self.unknown)
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryResolution:
+    """One repository that is being resolved."""
+
+    session: Session
+    plugin: Plugin
+    repository: Repository
+    actual: ActualRepository | None
+    findings: Findings
+    task: ProgressTask
+
+    @classmethod
+    def start(
+        cls, session: Session, repository: Repository, actual: ActualState
+    ) -> RepositoryResolution:
+        """Return a resolution of `repository` that has asked no source yet."""
+        plugin = session.registry.importer(repository.type)
+        state = actual.repositories.get(repository.meta.name)
+        scratchpads = ScratchpadSession(
+            partial(session.reader.scratchpad, state.id) if state else no_scratchpads
+        )
+        ownership = ownership_of(repository, plugin)
+        task = session.progress.task(f"reading {repository.meta.name}", "groups")
+        return cls(session, plugin, repository, state, Findings(ownership, scratchpads), task)
+
+    @property
+    def reader(self) -> Reader:
+        return self.session.reader
+
+    @property
+    def ownership(self) -> NameOwnership:
+        return self.findings.ownership
+
+    @property
+    def mirrors(self) -> bool:
+        """True if what a source no longer has leaves the repository."""
+        return self.repository.mode == "mirror"
+
+    @property
+    def owner(self) -> str:
+        """The owner of scratchpads and working directories."""
+        return f"importer:{self.plugin.id}"
+
+    @property
+    def importer_class(self) -> type[Importer]:
+        return importer_class_of(self.plugin)
+
+    def importer(self) -> Importer:
+        """Return a new importer; each call gets its own."""
+        return self.importer_class()
+
+    def call(self, method: str, group: str = "") -> str:
+        """Name a call of the importer for messages."""
+        return (
+            f"`{method}` of importer `{self.plugin.id}` for repository"
+            f" `{self.repository.meta.name}`" + (f", group `{group}`" if group else "")
+        )
+
+    def add_failure(self, source: str, group: str | None, error: Exception) -> None:
+        """Record that `source`, or one group of it, could not be read: nothing leaves the group.
+
+        What is only missing in the page cache, offline, is unknown and no failure.
+        """
+        findings = self.findings
+        if group is not None:
+            findings.unread.add(group)
+        if isinstance(error, NotCached):
+            findings.unknown.append(source if group is None else f"{source}: {group}")
+        else:
+            findings.failures.append(failure_of(source, group, error, self.plugin))
+
+    def group_removal(
+        self,
+        source: str,
+        name: str,
+        members: Sequence[Member],
+        *,
+        selection: Selection,
+        reason: str,
+    ) -> GroupChange:
+        """Return the change by which all that `source` brought to a group leaves it.
+
+        The source is no longer committed to the name then. `reason`: empty where the content type
+        words it.
+        """
+        head = GroupLine(
+            name, source, digest_of(members), selection=selection.digest.hex, held=False
+        )
+        with self.session.call_timeouts.named(self.call("removal", name)):
+            return GroupChange(head, difference(source, members, [], [], selection, gone=reason))
+
+
+def importer_class_of(plugin: Plugin) -> type[Importer]:
+    assert plugin.cls is not None
+    cls: type[Importer] = plugin.cls
+    return cls
+
+
+def ownership_of(repository: Repository, plugin: Plugin) -> NameOwnership:
+    """Return the ownership of a repository's names, before any source is asked."""
+    return NameOwnership(
+        [source.id for source in repository.sources],
+        shared_groups=importer_class_of(plugin).shared_groups,
+    )

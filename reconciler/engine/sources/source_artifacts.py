@@ -1,0 +1,217 @@
+"""Artifacts of a source: digests to be measured, and bytes that have yet to be fetched."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from reconciler.database import Reader
+from reconciler.engine.session.session import Session
+from reconciler.engine.sources.committed_state import CommittedState
+from reconciler.engine.sources.source_responses import GroupComparison
+from reconciler.errors import DigestMismatch, Malformed, PluginFault
+from reconciler.model import Artifact, Digest, IdentifiedUnit, Remote, Unit
+from reconciler.plan import GroupChange, with_download
+from reconciler.plugin import Decision
+
+IMMEDIATE, ON_DEMAND = "immediate", "on-demand"
+
+
+class SourceArtifacts:
+    """Artifacts of a source whose bytes are known to the store already, such as another repository.
+
+    Attributes:
+        reason: Why units that are held have yet to be fetched.
+    """
+
+    reason = ""
+
+    async def measured(self, decisions: Sequence[Decision]) -> list[Unit] | None:
+        """Return all units with the digests of their artifacts; None if every one has them.
+
+        Artifacts without a digest are downloaded where their unit is let in. Their sizes may
+        change the decision.
+        """
+        return None
+
+    async def unfetched(
+        self, compared: Sequence[GroupComparison], committed: CommittedState
+    ) -> Mapping[str, Sequence[IdentifiedUnit]]:
+        """Return unchanged units whose bytes have to be fetched nevertheless, by group."""
+        return {}
+
+    async def with_downloads(self, changes: Sequence[GroupChange]) -> Sequence[GroupChange]:
+        """Return the changes with the number of bytes that are still to be downloaded."""
+        return changes
+
+
+class RemoteArtifacts(SourceArtifacts):
+    """Artifacts of a remote: downloaded, or left there until a client asks for them."""
+
+    def __init__(self, session: Session, remote: Remote) -> None:
+        self._session = session
+        self._reader: Reader = session.reader
+        self._remote = remote
+        self._on_demand = remote.policy == ON_DEMAND
+        self.reason = (
+            "its bytes are elsewhere upstream now"
+            if self._on_demand
+            else "its bytes were left upstream until now"
+        )
+
+    async def measured(self, decisions: Sequence[Decision]) -> list[Unit] | None:
+        if not any(
+            decision.accepted and _lacks_digest(decision.unit.artifacts) for decision in decisions
+        ):
+            return None
+        return list(await asyncio.gather(*map(self._measured_unit, decisions)))
+
+    async def unfetched(
+        self, compared: Sequence[GroupComparison], committed: CommittedState
+    ) -> Mapping[str, Sequence[IdentifiedUnit]]:
+        if self._on_demand:
+            return await self._moved(compared)
+        # The policy is part of the basis: where that is the same, no bytes were left upstream.
+        return await self._left([one for one in compared if committed.has_other_basis(one.name)])
+
+    async def with_downloads(self, changes: Sequence[GroupChange]) -> Sequence[GroupChange]:
+        if self._on_demand:
+            return changes
+        stored = await self._stored(
+            artifact for change in changes for line in change.lines for artifact in line.artifacts
+        )
+        return [
+            GroupChange(change.head, [with_download(line, stored) for line in change.lines])
+            for change in changes
+        ]
+
+    async def _measured_unit(self, decision: Decision) -> Unit:
+        unit = decision.unit
+        if not decision.accepted or not _lacks_digest(unit.artifacts):
+            return unit
+        measured = await asyncio.gather(*map(self._measured_artifact, unit.artifacts))
+        return msgspec.structs.replace(unit, artifacts=list(measured))
+
+    async def _measured_artifact(self, artifact: Artifact) -> Artifact:
+        if artifact.sha256:
+            return artifact
+        if not artifact.url:
+            raise PluginFault(f"artifact `{artifact.path}` has neither a sha256 nor a URL")
+        try:
+            measured = await self._session.measurements.measure(
+                self._session.remotes, self._remote, artifact.url, artifact.digests
+            )
+        except DigestMismatch as error:
+            raise DigestMismatch(f"`{artifact.path}`: {error.message}", hint=error.hint) from None
+        if artifact.size not in (None, measured.size):
+            raise Malformed(
+                f"`{artifact.path}` has {measured.size:,} bytes instead of the {artifact.size:,}"
+                " that were declared for it"
+            )
+        return msgspec.structs.replace(artifact, sha256=measured.sha256, size=measured.size)
+
+    async def _left(self, compared: Sequence[GroupComparison]) -> dict[str, list[IdentifiedUnit]]:
+        """Return units whose bytes an earlier policy left upstream."""
+        unchanged = {comparison.name: comparison.unchanged for comparison in compared}
+        stored = await self._stored(_artifacts(unchanged))
+        lacking = {
+            name: [
+                unit
+                for unit in units
+                if any(artifact.sha256 not in stored for artifact in unit.unit.artifacts)
+            ]
+            for name, units in unchanged.items()
+        }
+        return {name: await self._with_urls(units) for name, units in lacking.items() if units}
+
+    async def _moved(self, compared: Sequence[GroupComparison]) -> dict[str, list[IdentifiedUnit]]:
+        """Return units whose bytes were left upstream and are no longer where they are recorded.
+
+        What several units share may have several URLs: one that is recorded is enough.
+        """
+        unchanged = {comparison.name: comparison.unchanged for comparison in compared}
+        located = [
+            artifact
+            for artifact in _artifacts(unchanged)
+            if artifact.url and artifact.size is not None
+        ]
+        recorded = await self._recorded_urls(
+            {Digest.parse(artifact.sha256) for artifact in located}
+        )
+        right = {
+            artifact.sha256 for artifact in located if recorded.get(artifact.sha256) == artifact.url
+        }
+        elsewhere = [artifact for artifact in located if artifact.sha256 not in right]
+        moved = {artifact.sha256 for artifact in elsewhere} - await self._stored(elsewhere)
+        if not moved:
+            return {}
+        return {
+            name: [
+                unit
+                for unit in units
+                if any(
+                    artifact.url and artifact.sha256 in moved for artifact in unit.unit.artifacts
+                )
+            ]
+            for name, units in unchanged.items()
+        }
+
+    async def _recorded_urls(self, digests: set[Digest]) -> dict[str, str]:
+        """Return the URLs at which this remote is recorded to have bytes, by their sha256."""
+        origins = await asyncio.to_thread(self._reader.origins_of, digests) if digests else {}
+        return {
+            digest.hex: origin.url
+            for digest, places in origins.items()
+            for origin in places
+            if origin.remote == self._remote.meta.name
+        }
+
+    async def _with_urls(self, units: list[IdentifiedUnit]) -> list[IdentifiedUnit]:
+        """Return the units with the recorded URLs of artifacts that have none.
+
+        A low-level importer need not repeat where bytes are that were left upstream.
+        """
+        nowhere = {
+            Digest.parse(artifact.sha256)
+            for unit in units
+            for artifact in unit.unit.artifacts
+            if not artifact.url
+        }
+        if not nowhere:
+            return units
+        urls = await self._recorded_urls(nowhere)
+        return [
+            msgspec.structs.replace(
+                unit,
+                unit=msgspec.structs.replace(
+                    unit.unit,
+                    artifacts=[_located(artifact, urls) for artifact in unit.unit.artifacts],
+                ),
+            )
+            for unit in units
+        ]
+
+    async def _stored(self, artifacts: Iterable[Artifact]) -> set[str]:
+        """Return the sha256 of those artifacts whose bytes the store has."""
+        digests = {Digest.parse(artifact.sha256) for artifact in artifacts}
+        if not digests:
+            return set()
+        return {digest.hex for digest in await asyncio.to_thread(self._reader.stored, digests)}
+
+
+def _located(artifact: Artifact, urls: Mapping[str, str]) -> Artifact:
+    if artifact.url:
+        return artifact
+    return msgspec.structs.replace(artifact, url=urls.get(artifact.sha256, ""))
+
+
+def _artifacts(units: Mapping[str, Sequence[IdentifiedUnit]]) -> list[Artifact]:
+    return [
+        artifact for group in units.values() for unit in group for artifact in unit.unit.artifacts
+    ]
+
+
+def _lacks_digest(artifacts: Iterable[Artifact]) -> bool:
+    return any(not artifact.sha256 for artifact in artifacts)
