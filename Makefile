@@ -27,7 +27,7 @@ bench: $(VENV)/ready
 	$(BIN)/python -m tests.benchmarks
 
 soak: $(VENV)/ready
-	HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest -n auto -m soak
+	$(BIN)/python -m pytest -n auto --hypothesis-profile=soak -m soak
 
 docs: $(VENV)/ready
 	$(BIN)/python -m docs.build
