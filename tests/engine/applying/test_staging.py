@@ -25,6 +25,7 @@ from reconciler.plan import (
     REFUSE,
     REMOVE,
     ChangeLine,
+    ContentChanges,
     GroupChange,
     GroupLine,
 )
@@ -173,5 +174,5 @@ def test_groups_come_in_batches_of_so_many_groups_or_lines(
     assert batches(planned) == [["a", "b", "c"], ["d", "e"]]
 
 
-def batches(planned: staging.ContentChanges) -> list[list[str]]:
+def batches(planned: ContentChanges) -> list[list[str]]:
     return [[group.name for group in batch] for batch in pending_groups(planned)]
