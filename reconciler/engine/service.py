@@ -19,7 +19,7 @@ from reconciler.engine.session.home import Home
 from reconciler.engine.session.session import WritingSession
 from reconciler.engine.transfer.measurements import Measurements
 from reconciler.engine.transfer.remotes import Remotes
-from reconciler.engine.uploads.authentication import proven, unreadable
+from reconciler.engine.uploads.authentication import authenticate, unreadable_secrets
 from reconciler.engine.uploads.receiving import UploadResult, Uploads
 from reconciler.errors import Gone, ReconcilerError, StateFault, UsageFault
 from reconciler.model import ActualState, DesiredState, Digest, Kind, RecordedState, Ref, Remote
@@ -80,7 +80,7 @@ class Service:
                 f"publication `{publication}` takes no files",
                 hint="`access.upload` in its manifest says who may send some",
             )
-        return proven(target.uploaders, authorization)
+        return authenticate(target.uploaders, authorization)
 
     def unauthenticated_uploaders(self) -> list[str]:
         """Return a message for each uploader that cannot authenticate because its secret cannot be
@@ -88,7 +88,7 @@ class Service:
         """
         messages = []
         for publication in self.desired().publications.values():
-            for problem in unreadable(publication.uploaders):
+            for problem in unreadable_secrets(publication.uploaders):
                 messages.append(
                     f"publication `{publication.meta.name}`: an uploader is locked out: {problem}"
                 )
@@ -120,9 +120,9 @@ class Service:
     async def upload(
         self, repository: str, file: UploadedFile, fields: Mapping[str, str], principal: str
     ) -> UploadResult:
-        """Take a file for a repository, in the generic way. Raises as `Uploads.take`."""
+        """Take a file for a repository, in the generic way. Raises as `Uploads.upload`."""
         async with self._slot(repository) as uploads:
-            return await uploads.take(repository, file, fields, principal)
+            return await uploads.upload(repository, file, fields, principal)
 
     async def remove(self, repository: str, keys: list[str], principal: str) -> UploadResult:
         """Remove uploaded units by key. Raises as `Uploads.remove`."""

@@ -8,6 +8,7 @@ import asyncio
 import base64
 import signal
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -388,15 +389,15 @@ def test_a_secret_in_what_a_plugin_raises_is_not_told(stage: Rehearsal) -> None:
 def test_a_name_that_others_take_meanwhile_is_tried_again_in_time(
     stage: Rehearsal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(receiving, "PATIENCE", 0.2)
-    monkeypatch.setattr(receiving, "STEP", 0.01)
+    policy = replace(receiving.COMMITTING, seconds=0.2, first_delay=0.01, longest_delay=0.01)
+    monkeypatch.setattr(receiving, "COMMITTING", policy)
     tries = []
 
-    def conflicting(self: Any, *arguments: Any) -> int:
+    def conflicting(*arguments: Any, **named: Any) -> int:
         tries.append(arguments)
         raise Conflict("moved", retry_after=1)
 
-    monkeypatch.setattr(receiving.Uploads, "_commit", conflicting)
+    monkeypatch.setattr(receiving, "commit", conflicting)
     with pytest.raises(Conflict):
         stage.upload("mine", b"x")
     assert len(tries) > 1

@@ -1,6 +1,11 @@
-"""Files received from people and CI, and units removed by hand.
+"""Uploads: files received from people and CI, and uploaded units removed by hand.
 
-Authentication, admission by the same selection as a sync, and recording as one version.
+Comes in: a file with the name of the uploader, or keys to remove. Goes out: one new version, and
+the publications that show it. Uploaders are authenticated, the owner of the name and the same
+selection as in a sync decide about admission. Must never know: HTTP, any packaging format.
+
+Reading order: `receiving` (one upload from beginning to end), `authentication`, `plugin_answers`
+and `conduits` (what plugins are handed and return), `admission`, `recording`, `removals`.
 """
 
 __all__: list[str] = []

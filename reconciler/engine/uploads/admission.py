@@ -1,79 +1,135 @@
-"""Whether filters let a file in that somebody sends: asked as about what was uploaded before, among
-which it would be.
+"""Admission: whether the units of an upload may come in, and what they change.
 
-What they would withhold at once is not taken.
+The owner of the name, the source's own options and the filters decide, as in a sync. What filters
+would withhold at once is not taken.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from functools import partial
 
+from reconciler.engine.plugin_calls.conduits import plugin_faults
+from reconciler.engine.session.session import Session
 from reconciler.engine.sources.members import declared_unit
+from reconciler.engine.sources.ownership import UPLOAD, NameOwnership
 from reconciler.engine.sources.selection import Selection
 from reconciler.engine.transfer.metadata_recovery import ArtifactReader, stored_bytes_reader
-from reconciler.errors import Denied
-from reconciler.model import StoredUnit, Unit
+from reconciler.engine.uploads.upload_target import GroupChanges, UploadTarget
+from reconciler.errors import Conflict, Denied, Refused
+from reconciler.model import DesiredState, IdentifiedUnit, StoredUnit, Unit
+from reconciler.plan import REFUSE, ChangeLine, Member, difference
 from reconciler.plugin import ContentType, UploadedFile
-from reconciler.plugin.registry import Registry
-from reconciler.store import Store
 
 
-def denial(
-    filters: Selection,
-    group: str,
-    units: Iterable[Unit],
-    beside: Iterable[StoredUnit],
-    store: Store,
-    file: UploadedFile,
-    registry: Registry,
-) -> Denied | None:
-    """Why not, None where they do. `units`: what the file becomes; `beside`: what was uploaded to
-    the group before.
-    """
-    if not filters.filters:
-        return None
-    arriving = [
-        filters.recalled(unit, _sent(unit, file, registry.content_type(unit.type)))
-        for unit in units
-    ]
-    names = {(unit.type, unit.key) for unit in arriving}
-    others = [
-        filters.recalled(declared_unit(one), stored_bytes_reader(store, one.artifacts))
-        for one in beside
-        if (one.type, one.key) not in names
-    ]
-    return _denial(filters, group, arriving, others)
+class Admission:
+    """Decides about the groups of one upload."""
 
+    def __init__(
+        self, session: Session, desired: DesiredState, target: UploadTarget, file: UploadedFile
+    ) -> None:
+        self._session = session
+        self._target = target
+        self._file = file
+        select = partial(Selection.of, session.registry, target.plugin, now=session.clock())
+        self._selection = select(options=target.source.options, filters=())
+        self._filters = select(options=None, filters=desired.filters_of(target.repository))
 
-def _denial(
-    filters: Selection, group: str, arriving: Sequence[Unit], others: Sequence[Unit]
-) -> Denied | None:
-    mine = {id(unit) for unit in arriving}
-    for one in filters.decide(group, [*arriving, *others]):
-        if id(one.unit) in mine and not one.accepted:
-            return Denied(f"`{one.unit.key}` is refused: {filters.reason(one)}")
-    return None
+    def admit(self, group: str, units: Sequence[Unit]) -> GroupChanges:
+        """Return what the units change in a group, if all of them may come in.
 
+        Raises:
+            Conflict: An earlier source owns the name, or something else is there already.
+            Refused: The source's options keep a unit out.
+            Denied: A filter keeps a unit out.
+        """
+        check_owner(self._target, group)
+        members = self._target.members(group)
+        call = self._target.call("`select`")
+        with self._session.watch(call), plugin_faults(call):
+            refusal, wanted, lines = self._decide(group, units, members)
+        if refusal is not None:
+            raise refusal
+        kept_out = next((line for line in lines if line.op == REFUSE), None)
+        if kept_out is not None:
+            raise Conflict(f"`{kept_out.key}` is there already: {kept_out.reason}")
+        digests = {line.digest for line in lines}
+        arriving = [unit for unit in wanted if unit.digest.hex in digests]
+        return GroupChanges(group, members, lines, arriving)
 
-def _sent(unit: Unit, file: UploadedFile, content_type: type[ContentType]) -> ArtifactReader:
-    """The bytes of what is not stored yet: the file's own, and what can be taken out of them."""
-    artifacts = {one.path: one for one in unit.artifacts}
+    def _decide(
+        self, group: str, units: Sequence[Unit], members: Sequence[Member]
+    ) -> tuple[Refused | Denied | None, list[IdentifiedUnit], list[ChangeLine]]:
+        """Run the plugin's code; an error for the uploader is returned, not raised."""
+        selected = self._selection.seal(group, self._selection.decide(group, units), [])
+        if selected.refusals:
+            refusal = selected.refusals[0]
+            return Refused(f"`{refusal.key}` is refused: {refusal.reason}"), [], []
+        wanted = selected.wanted
+        uploaded = [member.unit for member in members if member.source == UPLOAD]
+        denied = self._denial(group, [unit.unit for unit in wanted], uploaded)
+        lines = difference(UPLOAD, members, wanted, [], self._selection, removes=False)
+        return denied, wanted, lines
 
-    def read(path: str) -> bytes | None:
-        artifact = artifacts.get(path)
-        if artifact is None:
+    def _denial(
+        self, group: str, units: Iterable[Unit], uploaded: Iterable[StoredUnit]
+    ) -> Denied | None:
+        """Return why filters keep a unit out, asked about all that is or becomes uploaded."""
+        filters, session = self._filters, self._session
+        if not filters.filters:
             return None
-        with file.path.open("rb") as container:
-            body = (
-                container.read()
-                if artifact.sha256 == file.sha256
-                else content_type.extract(unit, artifact, container)
+        arriving = [filters.recalled(unit, self._uploaded_bytes_reader(unit)) for unit in units]
+        replaced = {(unit.type, unit.key) for unit in arriving}
+        others = [
+            filters.recalled(
+                declared_unit(unit), stored_bytes_reader(session.store, unit.artifacts)
             )
-        return (
-            body
-            if body is not None and hashlib.sha256(body).hexdigest() == artifact.sha256
-            else None
-        )
+            for unit in uploaded
+            if (unit.type, unit.key) not in replaced
+        ]
+        new = {id(unit) for unit in arriving}
+        for decision in filters.decide(group, [*arriving, *others]):
+            if id(decision.unit) in new and not decision.accepted:
+                return Denied(f"`{decision.unit.key}` is refused: {filters.reason(decision)}")
+        return None
 
-    return read
+    def _uploaded_bytes_reader(self, unit: Unit) -> ArtifactReader:
+        """Return a reader of artifacts that are not stored yet: the file, and what is within it."""
+        artifacts = {artifact.path: artifact for artifact in unit.artifacts}
+        file = self._file
+        content_type: type[ContentType] = self._session.registry.content_type(unit.type)
+
+        def read(path: str) -> bytes | None:
+            artifact = artifacts.get(path)
+            if artifact is None:
+                return None
+            with file.path.open("rb") as container:
+                body = (
+                    container.read()
+                    if artifact.sha256 == file.sha256
+                    else content_type.extract(unit, artifact, container)
+                )
+            if body is None or hashlib.sha256(body).hexdigest() != artifact.sha256:
+                return None
+            return body
+
+        return read
+
+
+def check_owner(target: UploadTarget, group: str) -> None:
+    """Raise Conflict where a source that stands before `upload` owns the name."""
+    ownership = NameOwnership(
+        [source.id for source in target.repository.sources],
+        shared_groups=target.importer_class.shared_groups,
+    )
+    for source in ownership.before(UPLOAD):
+        committed = target.writer.committed_group(target.actual.id, source, group)
+        if committed is not None:
+            ownership.claim_committed(source, {group: committed})
+    owner = ownership.ruling(UPLOAD, group, None).owner
+    if owner:
+        raise Conflict(
+            f"`{group}` belongs to {owner} in repository `{target.name}`",
+            hint="put `upload` first in `sources` to take the name over",
+        )

@@ -1,6 +1,4 @@
-"""Who may send files: what an `Authorization` header proves, compared with the secrets that a
-publication refers to.
-"""
+"""Authentication of uploaders: an `Authorization` header against the secrets of a publication."""
 
 from __future__ import annotations
 
@@ -13,18 +11,21 @@ from reconciler.errors import UsageFault
 from reconciler.model import Secret, Uploader
 from reconciler.remote import reveal
 
-TOKEN_USER = "__token__"  # noqa: S105  # the name that goes with every token, by custom of package indexes
+# By custom of package indexes, this name goes with every token.
+TOKEN_USER = "__token__"
 
 
-def proven(uploaders: Iterable[Uploader], authorization: str | None) -> str | None:
-    """The name of the uploader, `token` for one that has none, or None. Every uploader is compared,
-    in constant time each.
+def authenticate(uploaders: Iterable[Uploader], authorization: str | None) -> str | None:
+    """Return the name of the uploader that a header proves, or None.
+
+    The name is `token` for an uploader without one. Every uploader is compared, each in constant
+    time.
     """
     presented = _presented(authorization or "")
     if presented is None:
         return None
     username, secret = presented
-    found = None
+    name = None
     for uploader in uploaders:
         expected = _value(uploader.token if uploader.token is not None else uploader.password)
         named = (
@@ -36,14 +37,14 @@ def proven(uploaders: Iterable[Uploader], authorization: str | None) -> str | No
             expected
             and hmac.compare_digest(expected.encode(), secret.encode())
             and named
-            and found is None
+            and name is None
         ):
-            found = uploader.username or "token"
-    return found
+            name = uploader.username or "token"
+    return name
 
 
-def unreadable(uploaders: Iterable[Uploader]) -> list[str]:
-    """Why references to secrets lead nowhere: whom nothing can let in."""
+def unreadable_secrets(uploaders: Iterable[Uploader]) -> list[str]:
+    """Return why secrets cannot be read; no header can prove their uploaders."""
     problems = []
     for uploader in uploaders:
         try:
@@ -54,7 +55,7 @@ def unreadable(uploaders: Iterable[Uploader]) -> list[str]:
 
 
 def _presented(header: str) -> tuple[str | None, str] | None:
-    """(user, password) of RFC 7617, or (None, token) of RFC 6750."""
+    """Return (user, password) of RFC 7617, or (None, token) of RFC 6750."""
     scheme, _, value = header.strip().partition(" ")
     value = value.strip()
     if scheme.lower() == "bearer" and value:
@@ -69,7 +70,7 @@ def _presented(header: str) -> tuple[str | None, str] | None:
 
 
 def _value(secret: Secret | None) -> str:
-    """Empty where the reference leads nowhere: nobody is let in by it."""
+    """Return a secret, or "" where it cannot be read: that authenticates no uploader."""
     try:
         return reveal(secret) if secret is not None else ""
     except UsageFault:

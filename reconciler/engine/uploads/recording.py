@@ -1,0 +1,124 @@
+"""Recording of uploads and removals: bytes, then rows, then one version that refers to them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from reconciler.database import CommittedGroup, StagedGroup, StagedMember
+from reconciler.engine.plugin_calls.scratchpads import ScratchpadSession
+from reconciler.engine.session.session import WritingSession
+from reconciler.engine.sources.ownership import UPLOAD
+from reconciler.engine.sources.source_responses import BY_SOURCE
+from reconciler.engine.transfer.artifact_fetcher import ArtifactFetcher, InFlight
+from reconciler.engine.uploads.upload_target import GroupChanges, UploadTarget
+from reconciler.errors import Conflict
+from reconciler.model import Digest, group_digest
+from reconciler.plan import REMOVE
+from reconciler.plugin import UploadedFile
+
+_BASIS = Digest.of_value([UPLOAD])  # no options or filters: an upload is decided once
+
+
+@dataclass(frozen=True, slots=True)
+class UploadedBytes:
+    """The one file that bytes may come from, in the place of what a plan has downloaded."""
+
+    uploaded: UploadedFile
+
+    def file(self, digest: Digest) -> Path | None:
+        return self.uploaded.path if digest.hex == self.uploaded.sha256 else None
+
+    def forget_measurement(self, remote: str, url: str) -> None:
+        """Do nothing: the file itself was measured."""
+
+
+def record_units(
+    session: WritingSession,
+    target: UploadTarget,
+    groups: Sequence[GroupChanges],
+    file: UploadedFile,
+) -> None:
+    """Store the bytes of an upload durably, then write rows that refer to them."""
+    fetcher = ArtifactFetcher(
+        session.store,
+        session.registry,
+        {},
+        InFlight(),
+        UploadedBytes(file),
+        lambda size: None,
+        session.watch,
+    )
+    sizes = asyncio.run(_fetch(fetcher, target, groups))
+    if sizes:
+        session.store.sync()
+    target.writer.record_units([unit for group in groups for unit in group.arriving], sizes)
+
+
+def commit(
+    session: WritingSession,
+    target: UploadTarget,
+    groups: Sequence[GroupChanges],
+    *,
+    scratchpads: ScratchpadSession,
+    principal: str,
+) -> int:
+    """Commit the changes as one version and return its number.
+
+    Raises:
+        Conflict: A group was changed meanwhile; with `retry_after`, so that the upload is tried
+            again.
+    """
+    plugin = {"id": target.plugin.id, "version": target.plugin.distribution_version}
+    with target.writer.stage(target.actual.id) as stage:
+        stage.add(
+            [_staged_group(group) for group in groups],
+            [member for group in groups for member in _staged_members(group)],
+        )
+        try:
+            return stage.commit(
+                {"principal": principal, "plugin": plugin},
+                {},
+                session.clock(),
+                scratchpads.written,
+                scratchpads.seen,
+            ).number
+        except Conflict as error:
+            raise Conflict(error.message, hint=error.hint, retry_after=1) from None
+
+
+async def _fetch(
+    fetcher: ArtifactFetcher, target: UploadTarget, groups: Sequence[GroupChanges]
+) -> dict[Digest, int]:
+    """Bring the artifacts into the store; return the sizes of those that were not there."""
+    sizes: dict[Digest, int] = {}
+    for line in (line for group in groups for line in group.lines):
+        wanted = {Digest.parse(artifact.sha256) for artifact in line.artifacts}
+        result = await fetcher.fetch(UPLOAD, line, frozenset(target.writer.stored(wanted)))
+        sizes.update(result.sizes)
+    return sizes
+
+
+def _staged_group(group: GroupChanges) -> StagedGroup:
+    """Return the group's new state; uploads own its name as long as they hold something in it."""
+    left = {member.digest for member in group.before if member.source == UPLOAD} - {
+        line.digest for line in group.lines if line.op == REMOVE
+    }
+    before = (
+        group_digest(Digest.parse(member.digest) for member in group.before)
+        if group.before
+        else None
+    )
+    committed = CommittedGroup(group.name, BY_SOURCE, _BASIS) if left or group.arriving else None
+    return StagedGroup(group.name, UPLOAD, before, committed)
+
+
+def _staged_members(group: GroupChanges) -> Iterator[StagedMember]:
+    for line in group.lines:
+        leaving = line.digest if line.op == REMOVE else line.before
+        if leaving:
+            yield StagedMember(group.name, Digest.parse(leaving), UPLOAD, joins=False)
+        if line.op != REMOVE:
+            yield StagedMember(group.name, Digest.parse(line.digest), UPLOAD, joins=True)

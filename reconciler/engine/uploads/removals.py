@@ -1,0 +1,59 @@
+"""Removals by hand: which uploaded units leave, and what that changes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from reconciler.engine.session.session import Session
+from reconciler.engine.sources.ownership import UPLOAD
+from reconciler.engine.uploads.conduits import ImporterUploadConduit
+from reconciler.engine.uploads.plugin_answers import removed_units, upload_faults
+from reconciler.engine.uploads.upload_target import GroupChanges, UploadTarget
+from reconciler.errors import UsageFault
+from reconciler.model import StoredUnit, stored_unit
+from reconciler.plan import REMOVE, ChangeLine
+
+
+def removal_changes(
+    session: Session, target: UploadTarget, conduit: ImporterUploadConduit, keys: Sequence[str]
+) -> list[GroupChanges]:
+    """Return what leaves with the units under these keys, as the importer decides.
+
+    Raises:
+        UsageFault: Nothing was uploaded under one of the keys.
+    """
+    chosen: dict[str, list[StoredUnit]] = {}
+    for key in keys:
+        for unit in _uploaded_units(target, key):
+            chosen.setdefault(unit.group, []).append(unit)
+    call = target.call("`remove`")
+    with session.watch(call), upload_faults(call):
+        answer = target.importer().remove(
+            conduit, [unit for units in chosen.values() for unit in units]
+        )
+        leaving = removed_units(answer)
+    return [_group_removal(target, name, leaving[name]) for name in sorted(leaving)]
+
+
+def _uploaded_units(target: UploadTarget, key: str) -> list[StoredUnit]:
+    rows = target.writer.find_units(target.actual.id, target.actual.number, key)
+    units = [stored_unit(row.body) for row in rows if row.source == UPLOAD]
+    if not units:
+        raise UsageFault(
+            f"nothing was uploaded to repository `{target.name}` under `{key}`",
+            hint=f"`reconciler diff repository/{target.name} 0 latest` lists what it holds; what a"
+            " sync brings in is kept out by filters",
+        )
+    return units
+
+
+def _group_removal(
+    target: UploadTarget, name: str, keys: Collection[tuple[str, str]]
+) -> GroupChanges:
+    members = target.members(name)
+    lines = [
+        ChangeLine(REMOVE, member.unit.type, member.unit.key, digest=member.digest)
+        for member in members
+        if member.source == UPLOAD and (member.unit.type, member.unit.key) in keys
+    ]
+    return GroupChanges(name, members, lines)

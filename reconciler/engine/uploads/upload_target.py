@@ -1,0 +1,60 @@
+"""The repository that files are sent to, and what is to change in its groups."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from reconciler.database import Writer
+from reconciler.model import ActualRepository, IdentifiedUnit, Repository, Source, stored_unit
+from reconciler.plan import ChangeLine, Member
+from reconciler.plugin import Importer
+from reconciler.plugin.validation import Plugin
+
+
+@dataclass(frozen=True, slots=True)
+class UploadTarget:
+    """One repository that files are sent to, as it is now. `source`: its `upload` source."""
+
+    writer: Writer
+    plugin: Plugin
+    repository: Repository
+    source: Source
+    actual: ActualRepository
+
+    @property
+    def name(self) -> str:
+        return self.repository.meta.name
+
+    @property
+    def importer_class(self) -> type[Importer]:
+        assert self.plugin.cls is not None
+        cls: type[Importer] = self.plugin.cls
+        return cls
+
+    def importer(self) -> Importer:
+        """Return a new importer; each call gets its own."""
+        return self.importer_class()
+
+    def call(self, method: str) -> str:
+        """Name a call of the importer for messages; `method` is in backticks already."""
+        return f"{method} of importer `{self.plugin.id}` for repository `{self.name}`"
+
+    def members(self, group: str) -> list[Member]:
+        """Return what a group holds now, whichever source brought it."""
+        rows = self.writer.current_units(self.actual.id, [group]).get(group, [])
+        return [Member(row.digest.hex, stored_unit(row.body), row.source) for row in rows]
+
+
+@dataclass(slots=True)
+class GroupChanges:
+    """What is to happen in one group.
+
+    Attributes:
+        before: Its members before.
+        arriving: Units that come in.
+    """
+
+    name: str
+    before: list[Member]
+    lines: list[ChangeLine]
+    arriving: list[IdentifiedUnit] = field(default_factory=list)
