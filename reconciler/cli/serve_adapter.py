@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from reconciler.engine import CallLimits, Home
@@ -10,7 +10,6 @@ from reconciler.engine.service import Service
 from reconciler.engine.uploads.receiving import UploadResult
 from reconciler.errors import PluginFault
 from reconciler.manifest import read_recorded
-from reconciler.model import Digest
 from reconciler.plugin import MissingCall, Redirect, UploadedFile
 from reconciler.plugin.config import PluginSettings
 from reconciler.plugin.registry import Registry
@@ -18,45 +17,42 @@ from reconciler.serve import (
     Application,
     Catalogue,
     OnDemand,
-    Receipt,
     ReceivedFile,
     SuggestPath,
+    UploadReceipt,
     Uploads,
 )
 
-ARRIVING = "arriving"
-"""Where in the home files lie while they come in, on the disk of the store."""
+INCOMING_FOLDER = "arriving"
+"""Folder of a home in which files lie while they come in, on the disk of the store."""
 
 
 def application(home: Home, plugins: PluginSettings) -> Application:
-    """What a home publishes, as an ASGI application. Whoever starts the workers has had the plugins
-    judged.
+    """Build the ASGI application over a home. The plugins were validated before the workers
+    started.
     """
     return assembled(home, Registry(settings=plugins))
 
 
 def assembled(home: Home, registry: Registry, *, limits: CallLimits | None = None) -> Application:
-    """The same, with these plugins, which may take so long."""
+    """Build the ASGI application over a home, with these plugins. limits: of their calls."""
     service = Service(home, registry, read_recorded, limits=limits)
-    counter = ServeAdapter(service)
-    store, folder = home.store(), home.root / ARRIVING
+    store, folder = home.store(), home.root / INCOMING_FOLDER
     return Application(
         Catalogue(home.database().reader(), store),
-        MissingPaths(registry),
-        uploads=Uploads(counter, folder),
-        on_demand=OnDemand(counter, store, folder),
+        PublisherSuggestions(registry),
+        uploads=Uploads(ServiceReceiver(service), folder),
+        on_demand=OnDemand(service, store, folder),
         on_close=service.close,
     )
 
 
-class ServeAdapter:
-    """Where the server and the engine meet; implements `reconciler.serve.Receiver` and `Supply`."""
+class ServiceReceiver:
+    """Takes uploads into the engine: translates files and results between the two rooms."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
-
-    def authenticate(self, publication: str, authorization: str | None) -> str | None:
-        return self._service.authenticate(publication, authorization)
+        self.authenticate = service.authenticate
 
     async def receive(
         self,
@@ -64,22 +60,17 @@ class ServeAdapter:
         path: str,
         fields: Mapping[str, str],
         file: ReceivedFile,
-        principal: str,
-    ) -> Receipt:
+        uploader: str,
+    ) -> UploadReceipt:
+        """Take a file, as `reconciler.serve.UploadReceiver` says."""
         uploaded = UploadedFile(file.name, file.path, file.size, file.sha256)
-        taken = await self._service.receive(publication, path, fields, uploaded, principal)
-        return Receipt(said(taken), taken.version, shown=not taken.delayed)
-
-    def lacks(self, digest: Digest) -> bool:
-        return self._service.can_fetch(digest)
-
-    def bring(self, digest: Digest, size: int) -> AsyncIterator[bytes]:
-        return self._service.fetch(digest, size)
+        result = await self._service.receive(publication, path, fields, uploaded, uploader)
+        return UploadReceipt(upload_message(result), result.version, shown=not result.delayed)
 
 
-class MissingPaths(Mapping[str, SuggestPath]):
-    """By publisher ID, what a path means that a publication does not hold; publishers are loaded
-    when a path of theirs is not found.
+class PublisherSuggestions(Mapping[str, SuggestPath]):
+    """The `missing` hooks of publishers, by publisher ID; a publisher is loaded when a path of its
+    publications is not found.
     """
 
     def __init__(self, registry: Registry) -> None:
@@ -91,17 +82,17 @@ class MissingPaths(Mapping[str, SuggestPath]):
             raise KeyError(publisher)
         cls: Any = plugin.cls
 
-        def missing(publication: str, path: str) -> str | None:
-            answer: Any = cls.missing(MissingCall(publication), path)
-            if answer is None:
+        def suggest(publication: str, path: str) -> str | None:
+            redirect: Any = cls.missing(MissingCall(publication), path)
+            if redirect is None:
                 return None
-            if not isinstance(answer, Redirect):
+            if not isinstance(redirect, Redirect):
                 raise PluginFault(
-                    f"`missing` returns a Redirect or None, not {type(answer).__name__}"
+                    f"`missing` returns a Redirect or None, not {type(redirect).__name__}"
                 )
-            return answer.path
+            return redirect.path
 
-        return missing
+        return suggest
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._registry.ids("publisher"))
@@ -110,12 +101,12 @@ class MissingPaths(Mapping[str, SuggestPath]):
         return len(self._registry.ids("publisher"))
 
 
-def said(taken: UploadResult) -> str:
-    """What came of an upload, for people."""
-    version, names = taken.version, ", ".join(f"`{name}`" for name in taken.names)
-    what = (
+def upload_message(result: UploadResult) -> str:
+    """Return the result of an upload as a message for people."""
+    version, names = result.version, ", ".join(f"`{name}`" for name in result.names)
+    message = (
         f"version {version} holds {names}"
         if names
         else f"nothing new: version {version} holds it already"
     )
-    return "\n".join((what, *taken.delayed))
+    return "\n".join((message, *result.delayed))

@@ -54,13 +54,13 @@ async def _upload(
     is in and not shown.
     """
     from reconciler.cli.principal import principal
-    from reconciler.cli.serve_adapter import said
+    from reconciler.cli.serve_adapter import upload_message
 
     delayed = False
     try:
         for file in files:
             taken = await service.upload(repository, file, fields, principal())
-            output.line(f"{file.name}: {said(taken)}")
+            output.line(f"{file.name}: {upload_message(taken)}")
             delayed = delayed or bool(taken.delayed)
     finally:
         await service.close()

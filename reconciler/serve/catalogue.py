@@ -1,10 +1,9 @@
-"""What is served now, and what was found there: publications by path, resources by URL path, small
-bodies by digest.
+"""The catalogue: publications by path, resources by URL path, small bodies by digest.
 
 Everything is looked up when it is first asked for and kept within bounds. The database is asked at
 most twice a second whether something moved. A publication that moved gets a new `Mount`, and
-whatever was found below the old one is dropped; who holds a resource of the old one may finish with
-it.
+what was found below the old one is dropped; requests that hold a resource of the old one may finish
+with it.
 """
 
 from __future__ import annotations
@@ -21,14 +20,12 @@ from typing import Any, BinaryIO, TypeVar
 from reconciler.database.records import Served
 from reconciler.errors import StateFault
 from reconciler.model import safe_path
-from reconciler.serve.bounded import Bounded
+from reconciler.serve.bounded_cache import BoundedCache
 from reconciler.serve.ports import Files, Publications
 from reconciler.serve.representation import Representation, Resource
 
 CHECK_EVERY = 0.5  # seconds between two looks at the generation
-CHECK_PATIENCE = (
-    0.25  # seconds that a request waits for a look; then it is answered from what is known
-)
+CHECK_TIMEOUT = 0.25  # seconds that a request waits for a look, and then uses what is cached
 KEPT_PATHS = 16_384
 KEPT_ABSENT = 4_096
 KEPT_BYTES = 64 * 1024 * 1024
@@ -41,15 +38,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Mount:
-    """A publication under its path, from one move of its pointer to the next. Compared by identity."""
+    """A publication under its path, until its pointer moves. Compared by identity."""
 
     served: Served
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """Where a URL path leads: `path` within the publication (None: its very prefix, without a
-    slash), and what is there (None: nothing).
+class PublishedPath:
+    """Where a URL path leads.
+
+    path: within the publication; None: its very prefix, without a slash.
+    resource: what is there; None: nothing.
     """
 
     mount: Mount
@@ -77,39 +76,41 @@ class Catalogue:
         self._mounts: dict[str, Mount] = {}
         self._generation: object = UNSEEN
         self._due = 0.0
-        self._present: Bounded[str, Found] = Bounded(KEPT_PATHS)
-        self._absent: Bounded[str, Found] = Bounded(KEPT_ABSENT)
-        self._bodies: Bounded[tuple[bytes, bool], bytes] = Bounded(kept_bytes, len)
+        self._present: BoundedCache[str, PublishedPath] = BoundedCache(KEPT_PATHS)
+        self._absent: BoundedCache[str, PublishedPath] = BoundedCache(KEPT_ABSENT)
+        self._bodies: BoundedCache[tuple[bytes, bool], bytes] = BoundedCache(kept_bytes, len)
         self._running: dict[Hashable, asyncio.Future[Any]] = {}
 
     def close(self) -> None:
+        """Stop the threads."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def in_thread(self, function: Callable[..., T], *arguments: Any) -> T:
-        """Call what may touch a disk or a database."""
+        """Call a function that may touch a disk or a database."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
 
     # What is served
 
     def served(self) -> list[Served]:
-        """What is served now, by path."""
+        """Return what is served now, by path."""
         return [self._mounts[path].served for path in sorted(self._mounts)]
 
     async def check(self) -> None:
-        """Look whether something moved, if it is time to. A slow or failing database stops nobody:
-        what is known is served meanwhile.
+        """Look whether something moved, if it is time to.
+
+        A slow or failing database stops no request: what is cached is served meanwhile.
         """
         if monotonic() < self._due:
             return
         looking = self._shared("refresh", self._look)
-        known = self._generation is not UNSEEN
-        await asyncio.wait([looking], timeout=CHECK_PATIENCE if known else None)
+        loaded = self._generation is not UNSEEN
+        await asyncio.wait([looking], timeout=CHECK_TIMEOUT if loaded else None)
         self._due = monotonic() + self._check_every
-        if not known:
+        if not loaded:
             looking.result()
 
     async def refresh(self) -> None:
-        """See what is served now. A request that begins after this returned is answered from it
+        """Read what is served now. A request that begins after this returned is answered from it
         (read after write).
         """
         if running := self._running.get("refresh"):  # it may have looked before the caller's write
@@ -120,7 +121,7 @@ class Catalogue:
         try:
             await self._refresh()
         except Exception as error:  # whatever a database raises
-            log.warning("cannot see what is to be served: %s", error)
+            log.warning("cannot read what is to be served: %s", error)
             raise
 
     async def _refresh(self) -> None:
@@ -136,41 +137,42 @@ class Catalogue:
             # new one now
             kept = {}
         self._mounts = {record.path: kept.get(record) or Mount(record) for record in served}
-        self._present.keep(self._is_current)
-        self._absent.keep(self._is_current)
+        self._present.keep_only(self._is_current)
+        self._absent.keep_only(self._is_current)
 
-    def _is_current(self, found: Found) -> bool:
-        return self._mounts.get(found.mount.served.path) is found.mount
+    def _is_current(self, location: PublishedPath) -> bool:
+        return self._mounts.get(location.mount.served.path) is location.mount
 
     # What is there
 
-    def known(self, url_path: str) -> Found | None:
-        """What `find` found there before, if it is still so."""
+    def cached(self, url_path: str) -> PublishedPath | None:
+        """Return what `find` returned before, if it is still so."""
         return self._present.get(url_path) or self._absent.get(url_path)
 
-    async def find(self, url_path: str) -> Found | None:
-        """Where a URL path (decoded, with its leading slash) leads; None where it is malformed or
-        below no publication.
+    async def find(self, url_path: str) -> PublishedPath | None:
+        """Return where a URL path (decoded, with its leading slash) leads.
+
+        None where it is malformed, or below no publication.
         """
-        if found := self.known(url_path):
-            return found
-        place = self.place(url_path)
-        if place is None:
+        if location := self.cached(url_path):
+            return location
+        target = self.resolve(url_path)
+        if target is None:
             return None
-        mount, path = place
+        mount, path = target
         resource = None
         if path is not None:
             resource = await asyncio.shield(
                 self._shared((mount, path), lambda: self._look_up(mount, path))
             )
-        found = Found(mount, path, resource)
-        if self._is_current(found):
-            (self._absent if resource is None else self._present).put(url_path, found)
-        return found
+        location = PublishedPath(mount, path, resource)
+        if self._is_current(location):
+            (self._absent if resource is None else self._present).put(url_path, location)
+        return location
 
-    def place(self, url_path: str) -> tuple[Mount, str | None] | None:
-        """The publication with the longest prefix of a URL path, and the rest; None where it is
-        malformed or below no publication.
+    def resolve(self, url_path: str) -> tuple[Mount, str | None] | None:
+        """Return the publication with the longest prefix of a URL path, and the rest; None where it
+        is malformed or below no publication.
         """
         if not url_path.startswith("/") or not safe_path(url_path[1:].removesuffix("/")):
             return None
@@ -191,11 +193,11 @@ class Catalogue:
     # Bodies
 
     def body(self, representation: Representation) -> bytes | None:
-        """The body if it is in memory."""
+        """Return the body if it is in memory."""
         return self._bodies.get(representation.key)
 
     async def load(self, representation: Representation) -> bytes:
-        """The whole body, kept in memory from then on. Raises StateFault where it is missing."""
+        """Return the whole body, kept in memory from then on. Raises StateFault without it."""
         return await asyncio.shield(
             self._shared(representation.key, lambda: self._load(representation))
         )
@@ -207,12 +209,12 @@ class Catalogue:
         return data
 
     async def open(self, representation: Representation) -> BinaryIO:
-        """A stored file, to be streamed. Raises StateFault where it is missing."""
+        """Open a stored file, to be streamed. Raises StateFault where it is missing."""
         return await self.in_thread(self._files.open, representation.entry.digest)
 
     async def path(self, representation: Representation) -> str | None:
-        """Where a stored file is on this machine, if the store has files. Raises StateFault where
-        it is missing.
+        """Return the path of a stored file on this machine, if the store has files. Raises
+        StateFault where it is missing.
         """
         path = await self.in_thread(self._files.path, representation.entry.digest)
         return None if path is None else str(path)
@@ -234,7 +236,7 @@ class Catalogue:
     def _shared(
         self, key: Hashable, start: Callable[[], Coroutine[Any, Any, T]]
     ) -> asyncio.Future[T]:
-        """One run for everybody who asks for the same at the same time."""
+        """Share one run among all requests for the same at the same time."""
         running = self._running.get(key)
         if running is None:
             running = self._running[key] = asyncio.ensure_future(start())
@@ -244,4 +246,4 @@ class Catalogue:
     def _forget(self, key: Hashable, done: asyncio.Future[Any]) -> None:
         del self._running[key]
         if not done.cancelled():
-            done.exception()  # seen: who waits raises it, and nobody may be waiting any more
+            done.exception()  # retrieved: waiting requests raise it, and there may be none

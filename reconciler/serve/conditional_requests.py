@@ -1,8 +1,7 @@
-"""Conditional and partial requests (RFC 9110, 13 and 14): what the validators and the range of a
-request ask for.
+"""Conditional and partial requests (RFC 9110, 13 and 14): pure functions over header texts.
 
-Pure functions over header texts. There is no Last-Modified: a publication's validators are digests,
-and a date says less than they do.
+There is no Last-Modified: a publication's validators are digests, and a date says less than they
+do.
 """
 
 from __future__ import annotations
@@ -15,8 +14,8 @@ RANGE = re.compile(r"bytes\s*=\s*(\d*)\s*-\s*(\d*)", re.IGNORECASE | re.ASCII)
 MAX_DIGITS = 19  # a position of more digits lies beyond any file; it also keeps int() cheap
 
 
-class Verdict(Enum):
-    """What the validators of a request ask for."""
+class ConditionResult(Enum):
+    """What the validators of a request ask for, as the status of the response."""
 
     SEND = 200
     NOT_MODIFIED = 304
@@ -24,39 +23,35 @@ class Verdict(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Conditions:
-    """The headers that make a request conditional or partial; empty texts where they are absent."""
+class ConditionalHeaders:
+    """Headers that make a request conditional or partial; empty where they are absent."""
 
     if_match: str = ""
     if_none_match: str = ""
     if_range: str = ""
-    wanted_range: str = ""
+    range_header: str = ""
 
-    def judge(self, etag: str) -> Verdict:
-        """Compare with the entity tag of the chosen representation, in the order of RFC 9110,
-        13.2.2.
-        """
+    def evaluate(self, etag: str) -> ConditionResult:
+        """Compare with the entity tag of the representation, in the order of RFC 9110, 13.2.2."""
         if self.if_match and not _lists(self.if_match, etag, weak=False):
-            return Verdict.FAILED
+            return ConditionResult.FAILED
         if self.if_none_match and _lists(self.if_none_match, etag, weak=True):
-            return Verdict.NOT_MODIFIED
-        return Verdict.SEND
+            return ConditionResult.NOT_MODIFIED
+        return ConditionResult.SEND
 
-    def part(self, etag: str, size: int) -> range | None:
-        """The bytes of a body of `size` bytes that are asked for, or None for all of it.
+    def byte_range(self, etag: str, size: int) -> range | None:
+        """Return the bytes of a body of `size` bytes that are asked for, or None for all of it.
 
-        An empty range says that what is asked for lies outside of the body (416). `If-Range`
-        compares strongly: a weak tag or a date never matches, and the whole body is sent.
+        An empty range lies outside of the body (416). `If-Range` compares strongly: a weak tag or a
+        date never matches, and the whole body is sent.
         """
-        if not self.wanted_range or (self.if_range and self.if_range.strip() != etag):
+        if not self.range_header or (self.if_range and self.if_range.strip() != etag):
             return None
-        return byte_range(self.wanted_range, size)
+        return byte_range(self.range_header, size)
 
 
 def byte_range(header: str, size: int) -> range | None:
-    """Read a `Range` header: None where it is to be ignored (other units, several ranges,
-    nonsense).
-    """
+    """Parse a `Range` header; None where it is ignored (other units, several ranges, nonsense)."""
     match = RANGE.fullmatch(header.strip())
     if match is None:
         return None
@@ -79,9 +74,7 @@ def _position(digits: str) -> int:
 
 
 def _lists(header: str, etag: str, *, weak: bool) -> bool:
-    """Does a list of entity tags name `etag`? Ours are hexadecimal and never contain a comma. `*`
-    matches whatever exists.
-    """
+    """Return True where a list of entity tags names `etag`, which has no comma. `*` matches any."""
     if header.strip() == "*":
         return True
     tags = (tag.strip() for tag in header.split(","))

@@ -1,5 +1,5 @@
-"""From a representation to the messages of an answer: none of the body, a part, or all; from
-memory, the store, or on its way in.
+"""Delivery of a representation: none of its body, a part, or all; from memory, from the store, or
+while it is fetched.
 """
 
 from __future__ import annotations
@@ -9,21 +9,28 @@ from typing import BinaryIO
 
 from reconciler.errors import ReconcilerError, StateFault, Temporary
 from reconciler.serve.catalogue import Catalogue
-from reconciler.serve.conditional_requests import Verdict
-from reconciler.serve.on_demand import Arrival, OnDemand
+from reconciler.serve.conditional_requests import ConditionResult
+from reconciler.serve.content_request import ContentRequest
+from reconciler.serve.on_demand import IncomingFile, OnDemand
 from reconciler.serve.representation import Message, Representation, body
-from reconciler.serve.request import Request
-from reconciler.serve.responses import EMPTY, Send, explained, say, send_whole
+from reconciler.serve.responses import (
+    EMPTY,
+    PRECONDITION_FAILED,
+    Send,
+    error_text,
+    send_text,
+    send_whole,
+)
 from reconciler.serve.uploads import retry_after
 
-SMALL_FILE = (
-    64 * 1024
-)  # bytes; a file up to here is read whole and kept in memory, a larger one is streamed
+SMALL_FILE = 64 * 1024  # bytes up to which a file is kept in memory; a larger one is streamed
 PIECE = 256 * 1024  # bytes of a streamed file that are in memory at once
 
 
 class Delivery:
-    """Everything that can fail comes before the first message is sent; what fails later breaks the
+    """Sends representations.
+
+    Everything that can fail comes before the first message is sent; what fails later breaks the
     connection, so that the client notices.
     """
 
@@ -32,23 +39,28 @@ class Delivery:
         self._on_demand = on_demand
 
     async def deliver(
-        self, request: Request, send: Send, representation: Representation, data: bytes | None
+        self,
+        request: ContentRequest,
+        send: Send,
+        representation: Representation,
+        data: bytes | None,
     ) -> None:
-        """Answer with a representation; `data` is its body where that is in memory. Raises
-        StateFault before anything was sent.
+        """Respond with a representation. data: its body where that is in memory.
+
+        Raises StateFault before anything was sent.
         """
         entry = representation.entry
         part = None
         if request.conditions:
-            verdict = request.conditions.judge(representation.etag)
-            if verdict is Verdict.NOT_MODIFIED:
+            result = request.conditions.evaluate(representation.etag)
+            if result is ConditionResult.NOT_MODIFIED:
                 await send_whole(request, send, representation.start_unmodified(), b"")
                 return
-            if verdict is Verdict.FAILED:
-                await say(request, send, 412, "what is here is not what `If-Match` names")
+            if result is ConditionResult.FAILED:
+                await send_text(request, send, 412, PRECONDITION_FAILED)
                 return
             if not request.head and not entry.page:
-                part = request.conditions.part(representation.etag, entry.size)
+                part = request.conditions.byte_range(representation.etag, entry.size)
         if request.head and not entry.page:
             await send_whole(request, send, representation.start(entry.size), b"")
         elif part is not None and not part:
@@ -58,7 +70,7 @@ class Delivery:
 
     async def _send_body(
         self,
-        request: Request,
+        request: ContentRequest,
         send: Send,
         representation: Representation,
         data: bytes | None,
@@ -75,47 +87,50 @@ class Delivery:
             else:
                 await self._send_file(request, send, representation)
         except StateFault:
-            arrival = (
+            incoming = (
                 None
                 if entry.page or self._on_demand is None
-                else await self._on_demand.arrival(entry.digest, entry.size)
+                else await self._on_demand.open(entry.digest, entry.size)
             )
-            if arrival is None:
+            if incoming is None:
                 raise
-            with closing(arrival):
-                await self._send_arriving(request, send, representation, arrival, part)
+            with closing(incoming):
+                await self._send_incoming(request, send, representation, incoming, part)
 
-    async def _send_arriving(
+    async def _send_incoming(
         self,
-        request: Request,
+        request: ContentRequest,
         send: Send,
         representation: Representation,
-        arrival: Arrival,
+        incoming: IncomingFile,
         part: range | None,
     ) -> None:
-        """A file that is on its way into the store."""
+        """Send a file that is being fetched into the store."""
         size = representation.entry.size
         wanted = range(size) if part is None else part
         try:
-            await arrival.ready(whole=part is not None or size <= SMALL_FILE)
+            await incoming.ready(whole=part is not None or size <= SMALL_FILE)
         except ReconcilerError as error:
-            status = (
-                503
-                if isinstance(error, Temporary)
-                else 500
-                if isinstance(error, StateFault)
-                else 502
-            )
-            text = f"`{request.path}` cannot be had now: {explained(error)}"
-            await say(request, send, status, text, [retry_after(error)] if status == 503 else [])
+            await self._send_failure(request, send, error)
             return
         await send(representation.start(size) if part is None else representation.start_part(part))
         left = len(wanted)
         if not left:
             await send(EMPTY)
-        async for data in arrival.read(wanted):
+        async for data in incoming.read(wanted):
             left -= len(data)
             await send(body(data, more=left > 0))
+
+    async def _send_failure(
+        self, request: ContentRequest, send: Send, error: ReconcilerError
+    ) -> None:
+        """Say why a file cannot be fetched: 503 where a client should come back, 502 otherwise."""
+        text = f"`{request.path}` cannot be fetched now: {error_text(error)}"
+        if isinstance(error, Temporary):
+            headers = [(b"retry-after", b"%d" % retry_after(error))]
+            await send_text(request, send, 503, text, headers)
+        else:
+            await send_text(request, send, 500 if isinstance(error, StateFault) else 502, text)
 
     async def _send_part(
         self, send: Send, representation: Representation, data: bytes | None, part: range
@@ -128,9 +143,9 @@ class Delivery:
             await self._stream(send, start, await self._catalogue.open(representation), part)
 
     async def _send_file(
-        self, request: Request, send: Send, representation: Representation
+        self, request: ContentRequest, send: Send, representation: Representation
     ) -> None:
-        """A large file: the server sends it by itself where it can."""
+        """Send a large file; the server does it by itself where it can."""
         start = representation.start(representation.entry.size)
         path = await self._catalogue.path(representation) if request.files_by_path else None
         if path is not None:
@@ -152,8 +167,7 @@ class Delivery:
             while left:
                 data = await self._catalogue.in_thread(file.read, min(PIECE, left))
                 if not data:
-                    raise EOFError(
-                        f"a stored file is {left} bytes shorter than recorded"
-                    )  # breaks the connection: the client must notice
+                    # breaks the connection: the client must notice
+                    raise EOFError(f"a stored file is {left} bytes shorter than recorded")
                 left -= len(data)
                 await send(body(data, more=left > 0))

@@ -1,8 +1,7 @@
-"""Which representation a client wants: `Accept` and `Accept-Encoding` as RFC 9110 (12.4, 12.5)
-defines them.
+"""Content negotiation: `Accept` and `Accept-Encoding` as RFC 9110 (12.4, 12.5) defines them.
 
-Pure functions. A range or weight that cannot be read is ignored, never an error: what a client
-means by it is nobody's guess, and there is always a default to send.
+Pure functions. A range or weight that cannot be parsed is ignored, never an error: there is always
+a default to send.
 """
 
 from __future__ import annotations
@@ -27,6 +26,7 @@ class MediaRange(NamedTuple):
     quality: float
 
     def covers(self, offer: MediaType) -> bool:
+        """Return True where this range includes `offer`."""
         if not self.wanted.parameters <= offer.parameters:
             return False
         if self.wanted.name == "*/*":
@@ -37,7 +37,7 @@ class MediaRange(NamedTuple):
 
     @property
     def specificity(self) -> tuple[int, int]:
-        """`*/*` says least, then `type/*`, then `type/subtype`, then what names parameters as well."""
+        """Rank of a range: `*/*`, `type/*`, `type/subtype`, then by the number of parameters."""
         kind = 0 if self.wanted.name == "*/*" else 1 if self.wanted.name.endswith("/*") else 2
         return kind, len(self.wanted.parameters)
 
@@ -46,28 +46,26 @@ Names = tuple[str, ...]
 
 
 def choose(accept: str, offers: Sequence[Names]) -> int:
-    """The index of the offer that `accept` prefers; 0, the default, where it accepts none or says
-    nothing.
+    """Return the index of the offer that `accept` prefers; 0, the default, where it accepts none.
 
     Each offer is a media type followed by its aliases: further types that may be asked for by name
     (wildcards mean the media type itself). Among offers of one quality the one that was asked for
     most specifically wins, then the earlier.
     """
-    ranges = [found for element in accept.split(",") if (found := _media_range(element))]
+    ranges = [range_ for element in accept.split(",") if (range_ := _media_range(element))]
     best, preferred = (0.0, (-1, -1)), 0
     for index, offer in enumerate(offers):
-        verdict = _verdict(ranges, offer)
-        if verdict[0] > 0 and verdict > best:
-            best, preferred = verdict, index
+        preference = _preference(ranges, offer)
+        if preference[0] > 0 and preference > best:
+            best, preferred = preference, index
     return preferred
 
 
 def accepts_gzip(accept_encoding: str) -> bool:
-    """Should the body go out gzipped? Yes when gzip is acceptable and not ranked below the bare
-    bytes.
+    """Return True where gzip is acceptable and not ranked below the bare bytes.
 
-    An absent header permits any coding (RFC 9110, 12.5.3), but who does not ask for gzip may not
-    read it: bare bytes.
+    An absent header permits any coding (RFC 9110, 12.5.3), but a client that does not ask for gzip
+    may not read it: bare bytes.
     """
     weights = dict(
         _weighted(element) for element in accept_encoding.lower().split(",") if element.strip()
@@ -76,26 +74,26 @@ def accepts_gzip(accept_encoding: str) -> bool:
     return gzip > 0 and gzip >= weights.get("identity", weights.get("*", 0.0))
 
 
-def _verdict(ranges: Sequence[MediaRange], offer: Names) -> tuple[float, tuple[int, int]]:
-    """(quality, specificity) of the range that decides on an offer; quality 0 where none covers it."""
+def _preference(ranges: Sequence[MediaRange], offer: Names) -> tuple[float, tuple[int, int]]:
+    """Return quality and specificity of the range that decides on an offer; quality 0 for none."""
     real, *aliases = (_media_type(name.split(";")) for name in offer)
-    verdicts = [_decisive([found for found in ranges if found.covers(real)])]
-    verdicts += [
-        _decisive([found for found in ranges if found.wanted == alias]) for alias in aliases
+    decisions = [_decision([range_ for range_ in ranges if range_.covers(real)])]
+    decisions += [
+        _decision([range_ for range_ in ranges if range_.wanted == alias]) for alias in aliases
     ]
-    return max(verdicts)
+    return max(decisions)
 
 
-def _decisive(covering: Sequence[MediaRange]) -> tuple[float, tuple[int, int]]:
-    """The most specific range decides, also when it refuses."""
+def _decision(covering: Sequence[MediaRange]) -> tuple[float, tuple[int, int]]:
+    """Let the most specific range decide, also when it refuses."""
     if not covering:
         return 0.0, (-1, -1)
-    most = max(covering, key=lambda found: (found.specificity, found.quality))
+    most = max(covering, key=lambda range_: (range_.specificity, range_.quality))
     return most.quality, most.specificity
 
 
 def _media_range(element: str) -> MediaRange | None:
-    """Read one element of `Accept`, or None where it makes no sense."""
+    """Parse an element of `Accept`; None where it makes no sense."""
     kind, *parameters = element.split(";")
     media_type = _media_type(
         [kind, *(p for p in parameters if not p.strip().lower().startswith("q="))]
@@ -124,7 +122,7 @@ def _weighted(element: str) -> tuple[str, float]:
 
 
 def _quality(parameters: Sequence[str]) -> float | None:
-    """The weight among the parameters: 1 where there is none, None where it cannot be read."""
+    """Return the weight among the parameters: 1 without one, None where it cannot be parsed."""
     for weight in _weights(parameters):
         try:
             return min(1.0, float(weight)) if weight[:1] in ("0", "1", ".") else None

@@ -1,10 +1,9 @@
-"""Files that a publication holds and the store does not have yet: brought when somebody asks for
-them.
+"""On-demand files: fetched into the store when a client asks for them first.
 
-All who ask for one file at a time share one run. What has arrived lies in a file without a name,
-which everybody reads at their own pace: a slow client holds up nobody, nor does one that leaves.
-The last block is not there before the digest was right; a part of a file, and a small file, wait
-for that.
+Requests for one file at the same time share one fetch. What has arrived lies in a file without a
+name, which each request reads at its own pace: a slow client holds up no other, nor does one that
+leaves. The last block is not there before the digest was right; a part of a file, and a small file,
+wait for that.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from typing import BinaryIO
 
 from reconciler.errors import Malformed, ReconcilerError, StateFault
 from reconciler.model import Digest
-from reconciler.serve.ports import Files, Supply
+from reconciler.serve.ports import ArtifactSource, Files
 from reconciler.store.temporary import write_all
 from reconciler.threads import in_thread
 
@@ -28,9 +27,10 @@ PIECE = 256 * 1024  # bytes that a reader takes at once
 log = logging.getLogger(__name__)
 
 
-class Arrival:
-    """One file on its way in, for one event loop. Closed once by each who joined, and once by who
-    made it: the last one drops the bytes.
+class IncomingFile:
+    """A file that is being fetched, for one event loop.
+
+    Closed once for each `join` and once by its maker; the last close drops the bytes.
     """
 
     def __init__(self, digest: Digest, size: int) -> None:
@@ -43,17 +43,19 @@ class Arrival:
         self._moved = asyncio.Event()
         self._users = 1
 
-    def join(self) -> Arrival:
+    def join(self) -> IncomingFile:
+        """Add a reader, which closes it."""
         self._users += 1
         return self
 
     def close(self) -> None:
+        """Let go of it."""
         self._users -= 1
         if self._users == 0 and self._file is not None:
             self._file.close()
 
     async def ready(self, *, whole: bool) -> None:
-        """Wait for the first bytes, or for all of them. Raises what kept them away."""
+        """Wait for the first bytes, or for all of them. Raises the error that kept them away."""
         while not (self._over or (self._arrived and not whole)):
             await self._moved.wait()
         if self._over and (self._error is not None or self._arrived < self.size):
@@ -62,7 +64,7 @@ class Arrival:
             )
 
     async def read(self, part: range) -> AsyncIterator[bytes]:
-        """The bytes of `part`, as they come. Raises EOFError where the rest does not."""
+        """Yield the bytes of `part` as they arrive. Raises EOFError where the rest does not."""
         position = part.start
         while position < part.stop:
             while self._arrived <= position:
@@ -79,7 +81,7 @@ class Arrival:
             yield data
 
     async def fill(self, blocks: AsyncIterator[bytes], folder: Path) -> None:
-        """Take in what is brought, to its end."""
+        """Write the blocks to a file in `folder`, to their end. Errors are kept for the readers."""
         try:
             self._file = await in_thread(_nameless, folder)
             await self._copy(blocks, self._file)
@@ -87,8 +89,8 @@ class Arrival:
             self._error = error
         except OSError as error:
             self._error = StateFault(f"cannot write to `{folder}`: {error.strerror or error}")
-        except Exception:  # the supply's mistake: whoever waits must hear of it
-            log.exception("%s could not be brought", self.digest.short)
+        except Exception:  # a bug of the source: the readers must hear of it
+            log.exception("%s could not be fetched", self.digest.short)
             self._error = StateFault("the server made a mistake; its log says which")
         else:
             return
@@ -97,7 +99,7 @@ class Arrival:
             self._wake()
             if isinstance(blocks, AsyncGenerator):
                 await blocks.aclose()
-        log.warning("%s could not be brought: %s", self.digest.short, self._error)
+        log.warning("%s could not be fetched: %s", self.digest.short, self._error)
 
     async def _copy(self, blocks: AsyncIterator[bytes], file: BinaryIO) -> None:
         async for block in blocks:
@@ -119,54 +121,55 @@ class Arrival:
 
 
 class OnDemand:
-    """See the module. `files`: the store that `supply` fills; `folder`: on the disk that takes what
-    is on its way. For one event loop.
+    """See the module. For one event loop.
+
+    files: the store that `source` fills. folder: where incoming files lie.
     """
 
-    def __init__(self, supply: Supply, files: Files, folder: Path) -> None:
-        self._supply = supply
+    def __init__(self, source: ArtifactSource, files: Files, folder: Path) -> None:
+        self._source = source
         self._files = files
         self._folder = folder
-        self._arriving: dict[Digest, Arrival] = {}
+        self._incoming: dict[Digest, IncomingFile] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def arrival(self, digest: Digest, size: int) -> Arrival | None:
-        """The missing file on its way in, to be closed; None where nobody knows where it can be
-        had, or it has come meanwhile.
+    async def open(self, digest: Digest, size: int) -> IncomingFile | None:
+        """Return a missing file that is being fetched, to be closed; None where no source is known,
+        or it is in the store by now.
         """
-        if digest not in self._arriving and not await in_thread(self._wanted, digest):
+        if digest not in self._incoming and not await in_thread(self._can_fetch, digest):
             return None
-        if digest not in self._arriving:
-            self._start(Arrival(digest, size))
-        return self._arriving[digest].join()
+        if digest not in self._incoming:
+            self._start(IncomingFile(digest, size))
+        return self._incoming[digest].join()
 
     async def close(self) -> None:
-        """Stop bringing anything."""
+        """Stop fetching."""
         for task in self._tasks:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
 
-    def _wanted(self, digest: Digest) -> bool:
+    def _can_fetch(self, digest: Digest) -> bool:
         try:
             self._files.open(digest).close()
         except StateFault:
-            return self._supply.lacks(digest)
+            return self._source.can_fetch(digest)
         return False
 
-    def _start(self, arrival: Arrival) -> None:
-        """Bring it whoever stays to see it: the next one finds it in the store."""
-        self._arriving[arrival.digest] = arrival
-        task = asyncio.create_task(self._bring(arrival))
+    def _start(self, incoming: IncomingFile) -> None:
+        """Fetch it to the end even when its readers leave: the next one finds it in the store."""
+        self._incoming[incoming.digest] = incoming
+        task = asyncio.create_task(self._fetch(incoming))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _bring(self, arrival: Arrival) -> None:
+    async def _fetch(self, incoming: IncomingFile) -> None:
         try:
-            await arrival.fill(self._supply.bring(arrival.digest, arrival.size), self._folder)
+            await incoming.fill(self._source.fetch(incoming.digest, incoming.size), self._folder)
         finally:
-            del self._arriving[arrival.digest]
-            arrival.close()
+            del self._incoming[incoming.digest]
+            incoming.close()
 
 
 def _nameless(folder: Path) -> BinaryIO:

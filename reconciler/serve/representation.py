@@ -1,4 +1,4 @@
-"""What is at a path: its representations, each with the headers that go out with it."""
+"""Resources and their representations, each with the headers that go out with it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ Message = dict[str, Any]
 REMEMBERED_CHOICES = 64  # (Accept, Accept-Encoding) pairs of one path; clients come in few kinds
 LONGEST_CHOICE = 1024  # bytes of headers worth remembering
 
-# A page is asked for again each time, which costs a 304: what was published a moment ago is seen at
-# once, also by
-# pip from 26.2 on, which otherwise believes its cache. A file's URL holds its digest: it never
-# changes.
+# Clients ask for a page again each time, which costs a 304: what was published a moment ago is seen
+# at once, also by pip from 26.2 on, which otherwise trusts its cache. The URL of a file holds its
+# digest: the file never changes.
 REVALIDATE = (b"cache-control", b"max-age=0, must-revalidate")
 IMMUTABLE = (b"cache-control", b"public, max-age=31536000, immutable")
 KEPT_BY_304 = (b"cache-control", b"etag", b"vary")
@@ -25,8 +24,9 @@ NOSNIFF = (b"x-content-type-options", b"nosniff")
 
 
 class Representation:
-    """One entry in one coding. `etag` differs between codings, as the bytes do; `key` names the
-    body in memory.
+    """An entry in one coding.
+
+    etag: differs between codings, as the bytes do. key: of the body in memory.
     """
 
     __slots__ = ("_headers", "_start", "entry", "etag", "gzip", "key")
@@ -40,17 +40,17 @@ class Representation:
         self._start: Message | None = None
 
     def start(self, length: int) -> Message:
-        """The message that opens a whole answer; `length` is that of the body in this coding,
-        always the same.
+        """Return the start of a whole response; `length`: of the body in this coding, always the
+        same.
         """
         if self._start is None:
-            self._start = opening(200, [*self._headers, (b"content-length", b"%d" % length)])
+            self._start = start(200, [*self._headers, (b"content-length", b"%d" % length)])
         return self._start
 
     def start_part(self, part: range) -> Message:
-        """206 for some of the bytes, 416 where `part` is empty."""
+        """Return the start of a partial response: 206, or 416 where `part` is empty."""
         if not part:
-            return opening(
+            return start(
                 416,
                 [
                     (b"content-range", b"bytes */%d" % self.entry.size),
@@ -59,17 +59,17 @@ class Representation:
                 ],
             )
         span = b"bytes %d-%d/%d" % (part.start, part.stop - 1, self.entry.size)
-        return opening(
+        return start(
             206, [*self._headers, (b"content-range", span), (b"content-length", b"%d" % len(part))]
         )
 
     def start_unmodified(self) -> Message:
-        """304 repeats what a cache needs to go on using what it has (RFC 9110, 15.4.5)."""
-        return opening(304, (header for header in self._headers if header[0] in KEPT_BY_304))
+        """Return a 304, with what a cache needs to go on using what it has (RFC 9110, 15.4.5)."""
+        return start(304, (header for header in self._headers if header[0] in KEPT_BY_304))
 
 
 class Resource:
-    """The representations of one path, in order of emission."""
+    """The representations of a path, in order of emission."""
 
     __slots__ = ("_choices", "_entries", "_variants", "_vary")
 
@@ -77,29 +77,29 @@ class Resource:
         self._entries = list(entries)
         names = [
             name
-            for name, there in (
+            for name, varies in (
                 (b"Accept", len(entries) > 1),
                 (b"Accept-Encoding", any(e.page for e in entries)),
             )
-            if there
+            if varies
         ]
         self._vary = b", ".join(names)
         self._variants: dict[tuple[int, bool], Representation] = {}
         self._choices: dict[tuple[bytes, bytes], Representation] = {}
 
     def choose(self, accept: bytes, accept_encoding: bytes) -> Representation:
-        """The representation for these header values; the default where none is acceptable."""
+        """Return the representation for these headers; the default where none is acceptable."""
         key = (accept, accept_encoding)
-        found = self._choices.get(key)
-        if found is None:
-            found = self._negotiated(accept, accept_encoding)
+        choice = self._choices.get(key)
+        if choice is None:
+            choice = self._negotiate(accept, accept_encoding)
             if len(self._choices) >= REMEMBERED_CHOICES:
                 self._choices.clear()
             if len(accept) + len(accept_encoding) <= LONGEST_CHOICE:
-                self._choices[key] = found
-        return found
+                self._choices[key] = choice
+        return choice
 
-    def _negotiated(self, accept: bytes, accept_encoding: bytes) -> Representation:
+    def _negotiate(self, accept: bytes, accept_encoding: bytes) -> Representation:
         index = 0
         if len(self._entries) > 1 and accept:
             index = choose(
@@ -113,13 +113,13 @@ class Resource:
         return self._variants[index, gzip]
 
 
-def opening(status: int, headers: Iterable[Header]) -> Message:
-    """The ASGI message that opens an answer."""
+def start(status: int, headers: Iterable[Header]) -> Message:
+    """Return the ASGI message that starts a response."""
     return {"type": "http.response.start", "status": status, "headers": list(headers)}
 
 
 def body(data: bytes, *, more: bool = False) -> Message:
-    """The ASGI message that carries a body, or a piece of it."""
+    """Return the ASGI message that carries a body, or a piece of it."""
     return {"type": "http.response.body", "body": data, "more_body": more}
 
 

@@ -1,78 +1,100 @@
-"""Bodies of requests, as they come in."""
+"""Bodies of requests: read within limits of time and size, or read off."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
 
-from reconciler.serve.request import Request
-from reconciler.serve.responses import Receive
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 PIECE = 256 * 1024  # bytes that are gathered, so that a worker thread is worth calling
-PATIENCE = 60.0  # seconds in which something more must arrive
-LINGER = 30.0  # seconds that a client has to send the rest of what nobody wants, and then read why
+SILENCE = 60.0  # seconds in which something more must arrive
+LINGER = 30.0  # seconds that a client has to send what is not read, before it reads the response
 
 
 class BodyFault(Exception):
-    """A body cannot be read on, and why; `status` says so to the client."""
+    """Why a body cannot be read on. status: of the response."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         self.status = status
 
 
-class Body:
-    """One request's body; a client that waits for `100 Continue` gets it with the first read."""
+async def body_pieces(
+    request: Request, limit: int, silence: float = SILENCE
+) -> AsyncIterator[bytes]:
+    """Yield a whole body in pieces of about `PIECE` bytes.
 
-    def __init__(self, request: Request, receive: Receive) -> None:
-        self._receive = receive
-        self._wanted = (request.header(b"expect") or "").lower() != "100-continue"
-        self._over = False
+    Raises BodyFault: for more than `limit` bytes, `silence` seconds without any, a client that
+    disconnects.
+    """
+    stream = request.stream()
+    gathered: list[bytes] = []
+    held = total = 0
+    while piece := await _next(stream, silence):
+        held, total = held + len(piece), total + len(piece)
+        if total > limit:
+            raise BodyFault(413, f"more than {limit:,} bytes are not taken")
+        gathered.append(piece)
+        if held >= PIECE:
+            yield b"".join(gathered)
+            gathered, held = [], 0
+    if gathered:
+        yield b"".join(gathered)
 
-    async def pieces(self, limit: int, patience: float = PATIENCE) -> AsyncIterator[bytes]:
-        """All of it, in pieces of about `PIECE` bytes.
 
-        Raises BodyFault: more than `limit` bytes, `patience` seconds of silence, a client that
-        left.
-        """
-        self._wanted = True
-        gathered: list[bytes] = []
-        held = total = 0
-        while not self._over:
-            piece = await self._next(patience)
-            held, total = held + len(piece), total + len(piece)
-            if total > limit:
-                raise BodyFault(413, f"more than {limit:,} bytes are not taken")
-            gathered.append(piece)
-            if held >= PIECE or self._over:
-                yield b"".join(gathered)
-                gathered, held = [], 0
+async def _next(stream: AsyncIterator[bytes], silence: float) -> bytes:
+    """Return the next bytes, none at the end of the body."""
+    try:
+        async with asyncio.timeout(silence):
+            return await anext(stream)
+    except TimeoutError:
+        raise BodyFault(408, f"nothing more arrived for {silence:g} seconds") from None
+    except ClientDisconnect:
+        raise BodyFault(400, "the connection ended before the body did") from None
 
-    async def discard(self) -> None:
-        """Read what is left, once it was answered: a client that still sends may not read before it
-        is through.
 
-        One that waits to be told whether it should send needs none of this.
-        """
-        if not self._wanted:
+class DrainBody:
+    """ASGI middleware that reads the rest of a body after the response: a client that still sends
+    may not read before it is through.
+
+    A client that waits for `100 Continue` and was not told to send needs none of this.
+    """
+
+    def __init__(self, application: ASGIApp) -> None:
+        self._application = application
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] in ("GET", "HEAD"):
+            await self._application(scope, receive, send)
             return
+        body = _TrackedBody(scope, receive)
+        await self._application(scope, body.receive, send)
+        await body.drain()
+
+
+class _TrackedBody:
+    """A body, and whether there is more of it to come."""
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self._receive = receive
+        self._coming = (b"expect", b"100-continue") not in [
+            (name, value.lower()) for name, value in scope["headers"]
+        ]
+
+    async def receive(self) -> Message:
+        """Receive the next message; the first one tells a waiting client to send."""
+        self._coming = False  # also when this is cancelled: then the client is silent
+        message = await self._receive()
+        self._coming = message["type"] == "http.request" and message.get("more_body", False)
+        return message
+
+    async def drain(self) -> None:
+        """Read what is left."""
         try:
             async with asyncio.timeout(LINGER):
-                while not self._over:
-                    await self._next(LINGER)
-        except (BodyFault, TimeoutError):
-            return
-
-    async def _next(self, patience: float) -> bytes:
-        try:
-            async with asyncio.timeout(patience):
-                message = await self._receive()
+                while self._coming:
+                    await self.receive()
         except TimeoutError:
-            self._over = True
-            raise BodyFault(408, f"nothing more arrived for {patience:g} seconds") from None
-        if message["type"] == "http.disconnect":
-            self._over = True
-            raise BodyFault(400, "the connection ended before the body did")
-        self._over = not message.get("more_body", False)
-        data: bytes = message.get("body", b"")
-        return data
+            return

@@ -1,40 +1,94 @@
-"""What every answer is made of: the ASGI callables, whole bodies, and short plain texts for people."""
+"""Responses: ASGI messages for the hot path, Starlette responses for everything else, with the same
+headers for the same thing.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
+from starlette.requests import Request
+from starlette.responses import Response
+
 from reconciler.errors import ReconcilerError
-from reconciler.serve.representation import NOSNIFF, REVALIDATE, Header, Message, body, opening
-from reconciler.serve.request import Request
+from reconciler.model import Digest
+from reconciler.serve.conditional_requests import ConditionalHeaders, ConditionResult
+from reconciler.serve.content_request import ContentRequest
+from reconciler.serve.representation import NOSNIFF, REVALIDATE, Header, Message, body, start
 
 EMPTY = body(b"")
+TEXT = "text/plain; charset=utf-8"
+FIXED = {name.decode(): value.decode() for name, value in (NOSNIFF, REVALIDATE)}
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
+Send = Callable[[Any], Awaitable[None]]  # messages are dictionaries
 
 
-async def send_whole(request: Request, send: Send, start: Message, data: bytes) -> None:
+async def send_whole(request: ContentRequest, send: Send, start: Message, data: bytes) -> None:
+    """Send a response in one piece; only its start for a `HEAD`."""
     await send(start)
     await send(EMPTY if request.head else body(data))
 
 
-async def say(
-    request: Request, send: Send, status: int, text: str, headers: list[Header] | None = None
+async def send_text(
+    request: ContentRequest,
+    send: Send,
+    status: int,
+    text: str,
+    headers: list[Header] | None = None,
 ) -> None:
-    """A short plain text for a person."""
-    data = f"{text}\n".encode(errors="replace")
+    """Send a short plain text for people."""
+    data = _text(text)
     fixed = [
-        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"content-type", TEXT.encode()),
         (b"content-length", b"%d" % len(data)),
         NOSNIFF,
         REVALIDATE,
     ]
-    await send_whole(request, send, opening(status, [*fixed, *(headers or [])]), data)
+    await send_whole(request, send, start(status, [*fixed, *(headers or [])]), data)
 
 
-def explained(error: ReconcilerError) -> str:
-    """An error and what to do about it."""
+def text_response(
+    request: Request, status: int, text: str, headers: Mapping[str, str] | None = None
+) -> Response:
+    """Return a response with a short plain text for people."""
+    return _response(request, status, _text(text), {"content-type": TEXT, **(headers or {})})
+
+
+def page_response(
+    request: Request, page: bytes, media_type: str = "text/html; charset=utf-8"
+) -> Response:
+    """Return a page that clients ask for again each time, with an entity tag: 304 to those that
+    have it (RFC 9110, 13).
+    """
+    etag = f'"{Digest.of(page).hex}"'
+    conditions = ConditionalHeaders(
+        if_match=request.headers.get("if-match", ""),
+        if_none_match=",".join(request.headers.getlist("if-none-match")),
+    )
+    match conditions.evaluate(etag):
+        case ConditionResult.NOT_MODIFIED:
+            cache_control = FIXED["cache-control"]
+            return Response(None, 304, {"etag": etag, "cache-control": cache_control})
+        case ConditionResult.FAILED:
+            return text_response(request, 412, PRECONDITION_FAILED)
+        case ConditionResult.SEND:
+            return _response(request, 200, page, {"etag": etag, "content-type": media_type})
+
+
+PRECONDITION_FAILED = "what is here is not what `If-Match` names"
+
+
+def error_text(error: ReconcilerError) -> str:
+    """Return an error's message and its hint."""
     return f"{error.message}\nhint: {error.hint}" if error.hint else error.message
+
+
+def _response(request: Request, status: int, data: bytes, headers: dict[str, str]) -> Response:
+    content = b"" if request.method == "HEAD" else data
+    return Response(content, status, {**headers, **FIXED, "content-length": str(len(data))})
+
+
+def _text(text: str) -> bytes:
+    return f"{text}\n".encode(errors="replace")

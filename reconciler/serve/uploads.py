@@ -1,17 +1,24 @@
-"""Files that are sent to a publication: who may, what arrived, and what is said about it.
+"""Uploads: files that are sent to a publication.
 
-In this order: the uploader is known before any of the body is read; the body is a form with one
-file; the receiver takes it.
+In this order: the uploader is authenticated before any of the body is read; the body is a form with
+one file; the receiver takes it.
 
-what came of it                                          status taken, and shown
-201 taken and recorded, but not shown yet                    202 nobody that the publication knows
-401, with a challenge `authenticate` raises Refused                            403 Denied (a filter)
-403 not `multipart/form-data`                                415 longer than `max_upload`
-413, before the body is read where its length is declared nothing arrives for `patience` seconds
-408 a form that cannot be read, two files, a wrong sha256    400 Gone
-404 Refused, Malformed, DigestMismatch, other Permanent      400 Conflict (another source owns the
-name)                  409 Conflict with `retry_after`, other Temporary, LeaseHeld  503, with
-`Retry-After` anything else                                            500
+result                                                   status
+received, and shown                                      201
+received and recorded, but not shown yet                 202
+not authenticated                                        401, with a challenge
+`authenticate` raises Refused                            403
+Denied (a filter)                                        403
+not `multipart/form-data`                                415
+longer than `max_upload`                                 413, before the body is read where its
+                                                         length is declared
+nothing arrives for `silence` seconds                    408
+a form that cannot be read, two files, a wrong sha256    400
+Gone                                                     404
+Refused, Malformed, DigestMismatch, other Permanent      400
+Conflict (another source owns the name)                  409
+Conflict with `retry_after`, other Temporary, LeaseHeld  503, with `Retry-After`
+anything else                                            500
 """
 
 from __future__ import annotations
@@ -19,9 +26,12 @@ from __future__ import annotations
 import logging
 import math
 import re
-from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
 
 from reconciler.database.records import Served
 from reconciler.errors import (
@@ -34,132 +44,154 @@ from reconciler.errors import (
     Refused,
     Temporary,
 )
-from reconciler.serve.form import Form, boundary_of
-from reconciler.serve.ports import Receipt, Receiver
-from reconciler.serve.representation import Header
-from reconciler.serve.request import Request
-from reconciler.serve.request_bodies import PATIENCE, Body, BodyFault
-from reconciler.serve.responses import explained
+from reconciler.serve.catalogue import Catalogue
+from reconciler.serve.ports import UploadReceipt, UploadReceiver
+from reconciler.serve.request_bodies import SILENCE, BodyFault, body_pieces
+from reconciler.serve.responses import error_text, text_response
+from reconciler.serve.upload_form import UploadForm, boundary_of
 from reconciler.store.temporary import TemporaryFolder
 from reconciler.threads import in_thread
 
 MAX_UPLOAD = 2 * 1024**3  # bytes of a whole body
-RETRY_AFTER = 5  # seconds, where nobody says when to come back
+RETRY_AFTER = 5  # seconds, where an error does not say when to come back
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What a client is told: always a plain text."""
+class UploadEndpoint:
+    """The endpoint of every path that is not published content: `POST` to one below a publication
+    is an upload.
+    """
 
-    status: int
-    text: str
-    headers: list[Header] = field(default_factory=list)
+    def __init__(self, catalogue: Catalogue, uploads: Uploads | None) -> None:
+        self._catalogue = catalogue
+        self._uploads = uploads
+
+    async def respond(self, request: Request) -> Response:
+        """Take an upload. Raises HTTPException (404) for a path below no publication."""
+        if request.method != "POST" or self._uploads is None:
+            raise HTTPException(404)
+        await self._catalogue.check()
+        target = self._catalogue.resolve(f"/{request.path_params['path']}")
+        if target is None:
+            raise HTTPException(404)
+        mount, path = target
+        response = await self._uploads.receive(request, mount.served, path or "")
+        if response.status_code in (201, 202):  # another publication may show it
+            await self._refresh()
+        return response
+
+    async def _refresh(self) -> None:
+        """Let the uploader find the file at once. It is recorded: where the database cannot be read
+        now, a later look shows it.
+        """
+        try:
+            await self._catalogue.refresh()
+        except Exception as error:  # any error of a database
+            log.warning("cannot read what is to be served: %s", error)
 
 
 class Uploads:
-    """See the module. `folder`: where files lie while they come in. `max_upload`: bytes of a body;
-    `patience`: seconds of silence.
+    """See the module.
+
+    folder: where files lie while they come in, on the disk of the store.
+    max_upload: bytes of a body. silence: seconds in which something more must arrive.
     """
 
     def __init__(
         self,
-        receiver: Receiver,
+        receiver: UploadReceiver,
         folder: Path,
         *,
         max_upload: int = MAX_UPLOAD,
-        patience: float = PATIENCE,
+        silence: float = SILENCE,
     ) -> None:
         self._receiver = receiver
         self._folder = TemporaryFolder(str(folder))
         self._max_upload = max_upload
-        self._patience = patience
+        self._silence = silence
 
     def sweep(self) -> None:
         """Remove what server processes that were killed left in the folder."""
         self._folder.sweep()
 
-    async def take(self, request: Request, served: Served, path: str, body: Body) -> Reply:
+    async def receive(self, request: Request, served: Served, path: str) -> Response:
         """Take the file that is sent to `path` within a publication. Never raises."""
         try:
-            principal = await self._principal(request, served)
-            if isinstance(principal, Reply):
-                return principal
-            boundary = boundary_of(request.header(b"content-type"))
-            if boundary is None:
-                return Reply(415, "a file is taken as a form: `Content-Type: multipart/form-data`")
-            if int(request.header(b"content-length") or 0) > self._max_upload:
-                return Reply(413, f"more than {self._max_upload:,} bytes are not taken")
-            receipt = await self._receive(
-                served, path, Form(boundary, self._folder), body, principal
-            )
+            response = await self._receive(request, served, path)
         except BodyFault as fault:
-            return Reply(fault.status, str(fault))
+            response = text_response(request, fault.status, str(fault))
         except ReconcilerError as error:
-            return refusal(error)
-        except (
-            Exception
-        ):  # the receiver's mistake, told to whoever runs this server and not to the client
+            response = error_response(request, error)
+        except Exception:  # a bug of the receiver: for the server's log, not for the client
             log.exception("a file sent to `%s` could not be taken", served.name)
-            return Reply(500, "the server made a mistake; its log says which")
-        return Reply(
-            201 if receipt.shown else 202,
-            receipt.message,
-            [(b"location", quote(receipt.url, safe="/:%?=&#").encode())] if receipt.url else [],
-        )
+            response = text_response(request, 500, "the server made a mistake; its log says which")
+        if response.status_code >= 400:
+            log.info("upload to `%s` refused with status %d", served.name, response.status_code)
+        return response
 
-    async def _principal(self, request: Request, served: Served) -> str | Reply:
+    async def _receive(self, request: Request, served: Served, path: str) -> Response:
+        uploader = await self._authenticate(request, served)
+        if isinstance(uploader, Response):
+            return uploader
+        boundary = boundary_of(request.headers.get("content-type"))
+        if boundary is None:
+            text = "a file is taken as a form: `Content-Type: multipart/form-data`"
+            return text_response(request, 415, text)
+        if int(request.headers.get("content-length", 0)) > self._max_upload:
+            text = f"more than {self._max_upload:,} bytes are not taken"
+            return text_response(request, 413, text)
+        form = UploadForm(boundary, self._folder)
         try:
-            name = await in_thread(
-                self._receiver.authenticate, served.name, request.header(b"authorization")
-            )
+            async for piece in body_pieces(request, self._max_upload, self._silence):
+                await in_thread(form.write, piece)
+            fields, file = form.finish()
+            receipt = await self._receiver.receive(served.name, path, fields, file, uploader)
+        finally:
+            await in_thread(form.discard)
+        log.info(
+            "`%s` received `%s`, %d bytes, from `%s`", served.name, file.name, file.size, uploader
+        )
+        return _receipt_response(request, receipt)
+
+    async def _authenticate(self, request: Request, served: Served) -> str | Response:
+        """Return the uploader's name, or the response that turns the client away."""
+        authorization = request.headers.get("authorization")
+        try:
+            name = await in_thread(self._receiver.authenticate, served.name, authorization)
         except Refused as error:
-            return Reply(403, explained(error))
+            return text_response(request, 403, error_text(error))
         if name is not None:
             return name
         realm = re.sub(r'[^ -~]|["\\]', "?", served.name)
-        challenge = f'Basic realm="{realm}", charset="UTF-8"'.encode()
-        return Reply(
-            401,
-            f"`{served.name}` takes files from the uploaders that it knows only",
-            [(b"www-authenticate", challenge)],
-        )
-
-    async def _receive(
-        self, served: Served, path: str, form: Form, body: Body, principal: str
-    ) -> Receipt:
-        try:
-            async for piece in body.pieces(self._max_upload, self._patience):
-                await in_thread(form.write, piece)
-            fields, file = form.finish()
-            return await self._receiver.receive(served.name, path, fields, file, principal)
-        finally:
-            await in_thread(form.discard)
+        text = f"`{served.name}` takes files from its uploaders only"
+        challenge = f'Basic realm="{realm}", charset="UTF-8"'
+        return text_response(request, 401, text, {"www-authenticate": challenge})
 
 
-def refusal(error: ReconcilerError) -> Reply:
-    """What a client is told about an error; the table of the module."""
-    text = explained(error)
+def _receipt_response(request: Request, receipt: UploadReceipt) -> Response:
+    headers = {"location": quote(receipt.url, safe="/:%?=&#")} if receipt.url else {}
+    return text_response(request, 201 if receipt.shown else 202, receipt.message, headers)
+
+
+def error_response(request: Request, error: ReconcilerError) -> Response:
+    """Return the response to an error, by the table of the module."""
+    text = error_text(error)
     if isinstance(error, Gone):
-        return Reply(404, text)
+        return text_response(request, 404, text)
     if isinstance(error, Conflict) and error.retry_after is None:
-        return Reply(409, text)
+        return text_response(request, 409, text)
     if isinstance(error, Denied):
-        return Reply(403, text)
+        return text_response(request, 403, text)
     if isinstance(error, Permanent):
-        return Reply(400, text)
+        return text_response(request, 400, text)
     if isinstance(error, Temporary | LeaseHeld):
-        return Reply(503, text, [retry_after(error)])
+        return text_response(request, 503, text, {"retry-after": str(retry_after(error))})
     log.error("%s", error)
-    return Reply(500, text)
+    return text_response(request, 500, text)
 
 
-def retry_after(error: ReconcilerError) -> Header:
-    """When to come back, in whole seconds."""
-    seconds = (
-        error.retry_after
-        if isinstance(error, Temporary) and error.retry_after is not None
-        else RETRY_AFTER
-    )
-    return b"retry-after", b"%d" % max(1, math.ceil(seconds))
+def retry_after(error: ReconcilerError) -> int:
+    """Return when to come back, in whole seconds."""
+    asked = error.retry_after if isinstance(error, Temporary) else None
+    return max(1, math.ceil(RETRY_AFTER if asked is None else asked))

@@ -149,6 +149,7 @@ def test_the_core_imports_no_plugin() -> None:
         ("aiohttp", "remote"),
         ("granian", "serve"),
         ("python_multipart", "serve"),
+        ("starlette", "serve"),
         ("yaml", "manifest"),
         ("pydantic", "plugin"),
         ("packaging", "plugin"),

@@ -37,6 +37,7 @@ HEAVY = [
     "asyncio",
     "ssl",
     "sqlalchemy",
+    "starlette",
     "yaml",
     *ROOMS,
 ]

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.cli.serve_adapter import MissingPaths
+from reconciler.cli.serve_adapter import PublisherSuggestions
 from reconciler.errors import Conflict
 from reconciler.plugin import Artifact, Gone, Redirect, Refused, Unit
 from reconciler.serve import Application, Catalogue
@@ -295,7 +295,7 @@ def test_a_path_that_is_not_there_stays_a_404_whatever_a_publisher_means(
             site.home.database() as database,
         ):
             client = Client(
-                Application(Catalogue(database.reader(), site.home.store()), MissingPaths(registry))
+                Application(Catalogue(database.reader(), site.home.store()), PublisherSuggestions(registry))
             )
             assert (await client.get("/bad/alpha/")).status == 200
             return (await client.get("/bad/gamma")).status

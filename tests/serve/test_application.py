@@ -328,7 +328,9 @@ def test_a_publisher_that_does_not_say_what_was_meant_holds_up_nobody(
         return "simple/alpha/"
 
     async def talk() -> None:
-        client = Client(Application(Catalogue(published, published), {"": missing}, patience=1.0))
+        client = Client(
+            Application(Catalogue(published, published), {"": missing}, suggest_timeout=1.0)
+        )
         assert (await client.get("/team/quick")).status == 301
         slow = [asyncio.create_task(client.get(f"/team/slow-{number}")) for number in range(12)]
         await asyncio.to_thread(asked.wait)
@@ -401,6 +403,18 @@ def test_a_prefix_of_the_server_is_not_part_of_the_path(published: Published) ->
         return await Client(application(published), root_path="/packages").get("/team/simple/alpha")
 
     assert asyncio.run(once()).headers["location"] == "../simple/alpha/"
+
+
+def test_the_prefix_of_the_server_alone_is_the_root(published: Published) -> None:
+    async def once(path: str, method: str) -> Answer:
+        client = Client(application(published), root_path="/packages")
+        return await client.get(path, method=method)
+
+    assert "publication-1" in asyncio.run(once("", "GET")).text
+    assert "publication-1" in asyncio.run(once("/", "GET")).text
+    assert asyncio.run(once("/x", "GET")).text == "`/x` is below no publication; `/` lists them\n"
+    refused = asyncio.run(once("/team/", "PUT"))
+    assert refused.text == "`PUT` is not supported here; supported: GET, HEAD\n"
 
 
 def test_a_second_request_asks_neither_database_nor_store(published: Published) -> None:

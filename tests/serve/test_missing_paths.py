@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from reconciler.cli.serve_adapter import MissingPaths
+from reconciler.cli.serve_adapter import PublisherSuggestions
 from reconciler.plugin import MissingCall, Publisher, Redirect
 
 
@@ -32,18 +32,18 @@ class FewPlugins:
 
 
 @pytest.fixture
-def paths() -> MissingPaths:
-    return MissingPaths(cast(Any, FewPlugins()))
+def paths() -> PublisherSuggestions:
+    return PublisherSuggestions(cast(Any, FewPlugins()))
 
 
-def test_a_redirect_is_the_path_that_was_meant(paths: MissingPaths) -> None:
+def test_a_redirect_is_the_path_that_was_meant(paths: PublisherSuggestions) -> None:
     assert paths["lower"]("team", "ABC") == "team/abc"
     assert paths["lower"]("team", "abc") is None
 
 
 @pytest.mark.parametrize("publisher", ["broken", "unknown", ""])
 def test_nobody_is_asked_where_the_publisher_is_not_there(
-    paths: MissingPaths, publisher: str
+    paths: PublisherSuggestions, publisher: str
 ) -> None:
     assert paths.get(publisher) is None
 

@@ -20,7 +20,7 @@ from reconciler.errors import (
 from reconciler.model import Digest
 from reconciler.serve import Application, Catalogue, OnDemand
 from tests.support.asgi import Answer, Client, live
-from tests.support.published import BLOCK, FakeSupply, Published
+from tests.support.published import BLOCK, FakeArtifactSource, Published
 
 LARGE = bytes(range(251)) * 3000
 SMALL = bytes(range(256)) * 4
@@ -36,11 +36,11 @@ class Site:
         store = tmp_path / "store"
         store.mkdir()
         self.published = Published(folder=store)
-        self.supply = FakeSupply(self.published)
+        self.source = FakeArtifactSource(self.published)
         served = self.published.mount("team")
         for name, data in (("large", LARGE), ("small", SMALL), ("empty", b"")):
-            self.supply.lose(self.published.file(served, f"files/{name}.whl", data))
-        self.on_demand = OnDemand(self.supply, self.published, tmp_path / "arriving")
+            self.source.lose(self.published.file(served, f"files/{name}.whl", data))
+        self.on_demand = OnDemand(self.source, self.published, tmp_path / "arriving")
         self.application = Application(
             Catalogue(self.published, self.published), on_demand=self.on_demand
         )
@@ -93,14 +93,14 @@ def test_a_missing_file_is_brought_once_and_then_served_from_the_store(
     assert first.headers["content-length"] == str(len(data))
     assert first.headers["etag"] == f'"{Digest.of(data).hex}"'
     assert bool(second.sent_files) == (path == BIG), "a large file is sent by the server again"
-    assert site.supply.brought == [Digest.of(data)]
+    assert site.source.fetched == [Digest.of(data)]
 
 
 def hold(site: Site, before: int = 0) -> asyncio.Event:
     """From `before` bytes on, nothing more comes until the event is set."""
-    site.supply.before = before
-    site.supply.held = asyncio.Event()
-    return site.supply.held
+    site.source.before = before
+    site.source.held = asyncio.Event()
+    return site.source.held
 
 
 def test_a_large_file_is_sent_while_it_comes(site: Site) -> None:
@@ -130,14 +130,14 @@ def test_who_comes_late_shares_the_run_and_misses_nothing(site: Site) -> None:
         assert {reader.body for reader in readers} == {LARGE}
 
     asyncio.run(together())
-    assert site.supply.brought == [Digest.of(LARGE)]
+    assert site.source.fetched == [Digest.of(LARGE)]
 
 
 def test_a_slow_client_holds_up_nobody(site: Site) -> None:
     async def slow() -> None:
         slow = Reader(site, BIG)
         slow.reading.clear()
-        await site.supply.begun.wait()
+        await site.source.begun.wait()
         assert (await site.client.get(BIG)).body == LARGE
         assert not slow.request.done()
         slow.reading.set()
@@ -145,7 +145,7 @@ def test_a_slow_client_holds_up_nobody(site: Site) -> None:
         assert slow.body == LARGE
 
     asyncio.run(slow())
-    assert site.supply.brought == [Digest.of(LARGE)]
+    assert site.source.fetched == [Digest.of(LARGE)]
 
 
 def test_a_client_that_leaves_takes_nothing_from_the_others(site: Site) -> None:
@@ -161,21 +161,21 @@ def test_a_client_that_leaves_takes_nothing_from_the_others(site: Site) -> None:
         assert second.body == LARGE
 
     asyncio.run(leaves())
-    assert site.supply.brought == [Digest.of(LARGE)]
+    assert site.source.fetched == [Digest.of(LARGE)]
 
 
 def test_what_everybody_gave_up_is_brought_all_the_same(site: Site) -> None:
     async def gives_up() -> Answer:
         held = hold(site)
         reader = Reader(site, BIG)
-        await site.supply.begun.wait()
+        await site.source.begun.wait()
         reader.request.cancel()
         await asyncio.wait([reader.request])
         held.set()
         return await site.client.get(BIG)
 
     assert asyncio.run(gives_up()).body == LARGE
-    assert site.supply.brought == [Digest.of(LARGE)]
+    assert site.source.fetched == [Digest.of(LARGE)]
 
 
 def test_a_part_waits_for_the_whole(site: Site) -> None:
@@ -205,7 +205,7 @@ def test_what_needs_no_bytes_brings_none(site: Site, path: str, data: bytes) -> 
     assert site.ask(path, headers=[("If-None-Match", head.headers["etag"])]).status == 304
     assert site.ask(path, headers=[("If-Match", '"old"')]).status == 412
     assert site.ask(path, headers=[("Range", f"bytes={len(data)}-")]).status == 416
-    assert site.supply.brought == []
+    assert site.source.fetched == []
 
 
 @pytest.mark.parametrize("path", [BIG, LITTLE, NOTHING])
@@ -222,12 +222,12 @@ def test_what_needs_no_bytes_brings_none(site: Site, path: str, data: bytes) -> 
 def test_what_cannot_be_brought_is_said(
     site: Site, path: str, error: ReconcilerError, status: int, retry: str | None
 ) -> None:
-    class Failing(FakeSupply):
-        async def bring(self, digest: Digest, size: int) -> AsyncIterator[bytes]:
+    class Failing(FakeArtifactSource):
+        async def fetch(self, digest: Digest, size: int) -> AsyncIterator[bytes]:
             raise error
             yield b""
 
-    site.on_demand._supply = Failing(site.published, site.supply.known)
+    site.on_demand._source = Failing(site.published, site.source.known)
     for headers in ([], [("Range", "bytes=0-5")]):
         answer = site.ask(path, headers=headers)
         if answer.status == 416:
@@ -251,7 +251,7 @@ def test_what_cannot_be_brought_is_said(
     ],
 )
 def test_what_breaks_off_breaks_the_connection(site: Site, error: Exception) -> None:
-    site.supply.fault, site.supply.before = error, 5 * BLOCK
+    site.source.fault, site.source.before = error, 5 * BLOCK
 
     async def breaks() -> None:
         reader = Reader(site, BIG)
@@ -261,20 +261,20 @@ def test_what_breaks_off_breaks_the_connection(site: Site, error: Exception) -> 
         assert all(message["more_body"] for message in reader.sent[1:])
         part = await site.client.get(BIG, headers=[("Range", "bytes=0-9")])
         assert part.status in (500, 502, 503), "these bytes came, and nobody can vouch for them"
-        site.supply.fault = None
+        site.source.fault = None
         assert (await site.client.get(BIG)).body == LARGE
 
     asyncio.run(breaks())
-    assert len(site.supply.brought) == 3
+    assert len(site.source.fetched) == 3
 
 
 def test_a_small_file_that_is_wrong_is_never_begun(site: Site) -> None:
-    class Wrong(FakeSupply):
-        async def bring(self, digest: Digest, size: int) -> AsyncIterator[bytes]:
+    class Wrong(FakeArtifactSource):
+        async def fetch(self, digest: Digest, size: int) -> AsyncIterator[bytes]:
             yield SMALL[:500]
             raise DigestMismatch("other bytes")
 
-    site.on_demand._supply = Wrong(site.published, site.supply.known)
+    site.on_demand._source = Wrong(site.published, site.source.known)
     answer = site.ask(LITTLE)
     assert (answer.status, "other bytes" in answer.text) == (502, True)
 
@@ -283,11 +283,11 @@ def test_a_small_file_that_is_wrong_is_never_begun(site: Site) -> None:
     ("more", "words"), [(1, "more than the 1024 bytes"), (-1, "1023 of the 1024 bytes")]
 )
 def test_a_size_that_is_wrong_is_noticed(site: Site, more: int, words: str) -> None:
-    class Wrong(FakeSupply):
-        async def bring(self, digest: Digest, size: int) -> AsyncIterator[bytes]:
+    class Wrong(FakeArtifactSource):
+        async def fetch(self, digest: Digest, size: int) -> AsyncIterator[bytes]:
             yield (SMALL + b"x")[: size + more]
 
-    site.on_demand._supply = Wrong(site.published, site.supply.known)
+    site.on_demand._source = Wrong(site.published, site.source.known)
     answer = site.ask(LITTLE)
     assert (answer.status, words in answer.text) == (502, True)
 
@@ -295,7 +295,7 @@ def test_a_size_that_is_wrong_is_noticed(site: Site, more: int, words: str) -> N
 def test_a_bug_of_the_supply_is_told_to_the_log(
     site: Site, caplog: pytest.LogCaptureFixture
 ) -> None:
-    site.supply.fault = RuntimeError("the token is swordfish")
+    site.source.fault = RuntimeError("the token is swordfish")
     answer = site.ask(LITTLE)
     assert answer.status == 500
     assert "swordfish" not in answer.text
@@ -309,31 +309,31 @@ def test_a_folder_that_cannot_be_written_is_500(site: Site, tmp_path: Path) -> N
 
 
 def test_what_is_not_on_demand_is_missing(site: Site) -> None:
-    site.supply.known.clear()
+    site.source.known.clear()
     answer = site.ask(BIG)
     assert (answer.status, "missing from the store" in answer.text) == (500, True)
-    assert site.supply.brought == []
+    assert site.source.fetched == []
 
 
 def test_what_came_meanwhile_is_served_from_the_store(site: Site) -> None:
-    """Another process brought it after this one had not found it."""
+    """Another process fetched it after this one had not found it."""
 
     async def meanwhile() -> Answer | None:
         site.published.store(LARGE)
-        assert await site.on_demand.arrival(Digest.of(LARGE), len(LARGE)) is None
+        assert await site.on_demand.open(Digest.of(LARGE), len(LARGE)) is None
         return await site.client.get(BIG)
 
     answer = asyncio.run(meanwhile())
     assert answer is not None
     assert answer.sent_files
-    assert site.supply.brought == []
+    assert site.source.fetched == []
 
 
 def test_what_comes_is_given_up_when_the_server_stops(site: Site, tmp_path: Path) -> None:
     async def stops() -> Answer:
         hold(site)
         request = asyncio.ensure_future(site.client.get(BIG))
-        await site.supply.begun.wait()
+        await site.source.begun.wait()
         order: list[str] = []
 
         async def close() -> None:

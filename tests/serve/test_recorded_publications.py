@@ -65,16 +65,16 @@ def test_pages_and_files_are_served_and_a_new_publication_takes_over(tmp_path: P
         asyncio.run(served(opened, id_))
 
 
-class WheelSupply:
-    """Implements `Supply` over a real store, which it fills."""
+class WheelSource:
+    """Implements `ArtifactSource` over a real store, which it fills."""
 
     def __init__(self, store: LocalStore) -> None:
         self.store = store
 
-    def lacks(self, digest: Digest) -> bool:
+    def can_fetch(self, digest: Digest) -> bool:
         return digest == Digest.of(WHEEL)
 
-    async def bring(self, digest: Digest, size: int) -> AsyncIterator[bytes]:
+    async def fetch(self, digest: Digest, size: int) -> AsyncIterator[bytes]:
         incoming = self.store.incoming()
         incoming.write(WHEEL)
         yield WHEEL[: size // 2]
@@ -86,7 +86,7 @@ def test_a_file_that_the_store_has_not_is_brought_into_it(tmp_path: Path) -> Non
     store = LocalStore(tmp_path / "store")
 
     async def served(opened: Database) -> None:
-        on_demand = OnDemand(WheelSupply(store), store, tmp_path / "work")
+        on_demand = OnDemand(WheelSource(store), store, tmp_path / "work")
         client = Client(
             Application(Catalogue(opened.reader(), store), on_demand=on_demand), pathsend=True
         )

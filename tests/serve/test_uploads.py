@@ -28,7 +28,7 @@ from reconciler.errors import (
 )
 from reconciler.model import Digest
 from reconciler.serve import Application, Catalogue, Uploads
-from reconciler.serve.form import MAX_FIELD, MAX_FIELDS
+from reconciler.serve.upload_form import MAX_FIELD, MAX_FIELDS
 from tests.support.asgi import Answer, Client, live
 from tests.support.published import Published
 from tests.support.uploading import (
@@ -92,7 +92,7 @@ def test_a_file_is_taken_and_served_at_once(desk: Desk) -> None:
 
     asyncio.run(write_and_read())
     (taken,) = desk.receiver.taken
-    assert (taken.publication, taken.path, taken.principal, taken.data) == (
+    assert (taken.publication, taken.path, taken.uploader, taken.data) == (
         "publication-1",
         "upload/",
         "ada",
@@ -406,7 +406,7 @@ class TestLimits:
         assert (desk.receiver.taken, desk.left()) == ([], [])
 
     def test_a_client_that_falls_silent_is_not_waited_for(self, tmp_path: Path) -> None:
-        desk = Desk(tmp_path, patience=0.01)
+        desk = Desk(tmp_path, silence=0.01)
 
         async def silent() -> list[Any]:
             sent: list[Any] = []

@@ -112,12 +112,12 @@ BLOCK = 64 * 1024
 
 
 @dataclass
-class FakeSupply:
-    """Implements `Supply`: brings what was taken out of `published`. `fault` is raised once
+class FakeArtifactSource:
+    """Implements `ArtifactSource`: brings what was taken out of `published`. `fault` is raised once
     `before` bytes were handed out.
 
     `held`: later blocks wait for it. `breaks`: breaks off after a block, once another file was
-    asked for. `brought`: what was asked for, in order.
+    asked for. `fetched`: what was asked for, in order.
     """
 
     published: Published
@@ -126,7 +126,7 @@ class FakeSupply:
     before: int = 0
     held: asyncio.Event | None = None
     breaks: dict[Digest, Digest] = field(default_factory=dict)
-    brought: list[Digest] = field(default_factory=list)
+    fetched: list[Digest] = field(default_factory=list)
     begun: asyncio.Event = field(default_factory=asyncio.Event)  # something was asked for
     events: dict[Digest, asyncio.Event] = field(default_factory=dict)
 
@@ -134,14 +134,14 @@ class FakeSupply:
         """The store has these bytes no more; it is known where they can be had."""
         self.known[digest] = self.published.stored.pop(digest)
 
-    def lacks(self, digest: Digest) -> bool:
+    def can_fetch(self, digest: Digest) -> bool:
         return digest in self.known
 
     def _asked(self, digest: Digest) -> asyncio.Event:
         return self.events.setdefault(digest, asyncio.Event())
 
-    async def bring(self, digest: Digest, size: int) -> AsyncIterator[bytes]:
-        self.brought.append(digest)
+    async def fetch(self, digest: Digest, size: int) -> AsyncIterator[bytes]:
+        self.fetched.append(digest)
         self.begun.set()
         self._asked(digest).set()
         body = self.known[digest]

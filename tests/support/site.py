@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from reconciler.serve import Application, Catalogue, OnDemand, Uploads
-from tests.support.published import FakeSupply, Published
+from tests.support.published import FakeArtifactSource, Published
 from tests.support.uploading import FakeReceiver
 
 JSON = "application/vnd.pypi.simple.v1+json"
@@ -32,23 +32,23 @@ def broken(folder: Path) -> Application:
     return Application(Catalogue(published, published))
 
 
-def taking(folder: Path, patience: float = 60) -> Application:
+def taking(folder: Path, silence: float = 60) -> Application:
     """`/team/` takes files, and moves them to `folder/kept`."""
     published = Published()
     published.mount("team")
     (folder / "kept").mkdir(exist_ok=True)
     receiver = FakeReceiver(published, folder=folder / "kept")
-    uploads = Uploads(receiver, folder / "incoming", max_upload=300_000_000, patience=patience)
+    uploads = Uploads(receiver, folder / "incoming", max_upload=300_000_000, silence=silence)
     return Application(Catalogue(published, published), uploads=uploads)
 
 
 def impatient(folder: Path) -> Application:
     """`taking` that waits a moment only for more."""
-    return taking(folder, patience=0.1)
+    return taking(folder, silence=0.1)
 
 
 def bringing(folder: Path) -> Application:
-    """`/team/`: `files/large.whl` is brought when it is asked for; `files/broken.whl` breaks off
+    """`/team/`: `files/large.whl` is fetched when it is asked for; `files/broken.whl` breaks off
     half-way, once `files/last.whl` is asked for.
     """
     published = Published(folder=folder)
@@ -57,9 +57,9 @@ def bringing(folder: Path) -> Application:
         name: published.file(served, f"files/{name}.whl", LARGE + name.encode())
         for name in ("large", "broken", "last")
     }
-    supply = FakeSupply(published, breaks={files["broken"]: files["last"]})
+    source = FakeArtifactSource(published, breaks={files["broken"]: files["last"]})
     for digest in files.values():
-        supply.lose(digest)
+        source.lose(digest)
     return Application(
-        Catalogue(published, published), on_demand=OnDemand(supply, published, folder / "arriving")
+        Catalogue(published, published), on_demand=OnDemand(source, published, folder / "arriving")
     )

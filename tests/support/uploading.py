@@ -12,7 +12,7 @@ from pathlib import Path
 
 from reconciler.errors import ReconcilerError
 from reconciler.model import Digest
-from reconciler.serve import Receipt, ReceivedFile
+from reconciler.serve import ReceivedFile, UploadReceipt
 from tests.support.published import Published
 
 BOUNDARY = "a-line-that-no-file-holds"
@@ -64,12 +64,12 @@ class Taken:
     fields: Mapping[str, str]
     file: ReceivedFile
     data: bytes
-    principal: str
+    uploader: str
 
 
 @dataclass
 class FakeReceiver:
-    """Implements `Receiver`: knows one uploader, serves each file below `files/`. `fault`,
+    """Implements `UploadReceiver`: knows one uploader, serves each file below `files/`. `fault`,
     `stranger`: raised instead.
 
     `folder`: files are moved there and not read, for those that are too large for a test's memory.
@@ -95,16 +95,16 @@ class FakeReceiver:
         path: str,
         fields: Mapping[str, str],
         file: ReceivedFile,
-        principal: str,
-    ) -> Receipt:
+        uploader: str,
+    ) -> UploadReceipt:
         if self.fault is not None:
             raise self.fault
         if self.folder is not None:
             os.replace(file.path, self.folder / file.name)
-            return Receipt(f"{file.name} {file.size} {file.sha256}", 1)
+            return UploadReceipt(f"{file.name} {file.size} {file.sha256}", 1)
         data = file.path.read_bytes()
         assert (len(data), Digest.of(data).hex) == (file.size, file.sha256)
-        self.taken.append(Taken(publication, path, fields, file, data, principal))
+        self.taken.append(Taken(publication, path, fields, file, data, uploader))
         (served,) = (one for one in self.published.mounted.values() if one.name == publication)
         moved = self.published.mount(
             served.path, id=served.publication_id, number=served.number + 1
@@ -116,7 +116,7 @@ class FakeReceiver:
                         entry
                     )
         self.published.file(moved, f"files/{file.name}", data)
-        return Receipt(
+        return UploadReceipt(
             f"`{file.name}` is in version {moved.number}",
             moved.number,
             f"/{moved.path}/files/{file.name}",

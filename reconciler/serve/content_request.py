@@ -1,4 +1,4 @@
-"""What matters of a request, read out of the ASGI scope in one pass over its headers."""
+"""A request for published content, parsed from the ASGI scope in one pass over its headers."""
 
 from __future__ import annotations
 
@@ -6,23 +6,25 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
 
-from reconciler.serve.conditional_requests import Conditions
+from reconciler.serve.conditional_requests import ConditionalHeaders
 
 CONDITIONAL = {
     b"if-match": "if_match",
     b"if-none-match": "if_none_match",
     b"if-range": "if_range",
-    b"range": "wanted_range",
+    b"range": "range_header",
 }
 
 
-class Request:
-    """`path`: decoded, below the root path of the server. `conditions`: None for the plain request
-    that nearly all are.
+class ContentRequest:
+    """A `GET` or `HEAD` request.
+
+    path: decoded, below the root path of the server.
+    files_by_path: the server sends a file by itself when it is given a path.
+    conditions: None for the plain request that nearly all are.
     """
 
     __slots__ = (
-        "_headers",
         "accept",
         "accept_encoding",
         "conditions",
@@ -40,32 +42,28 @@ class Request:
         self.path: str = scope["path"].removeprefix(scope.get("root_path", ""))
         self.files_by_path = "http.response.pathsend" in scope.get("extensions", ())
         self.accept = self.accept_encoding = b""
-        self._headers = scope["headers"]
-        special: dict[str, str] = {}
-        for name, value in self._headers:
+        conditional: dict[str, str] = {}
+        for name, value in scope["headers"]:
             if name == b"accept":
                 self.accept = _joined(self.accept, value)
             elif name == b"accept-encoding":
                 self.accept_encoding = _joined(self.accept_encoding, value)
             elif name in CONDITIONAL:
-                special[CONDITIONAL[name]] = value.decode("latin-1")
+                conditional[CONDITIONAL[name]] = value.decode("latin-1")
         if self.query:
             self.accept = _format(self.query) or self.accept
-        self.conditions = Conditions(**special) if special else None
-
-    def header(self, name: bytes) -> str | None:
-        """A header that may come once, by its name in lower case: the first of that name."""
-        return next((value.decode("latin-1") for key, value in self._headers if key == name), None)
+        self.conditions = ConditionalHeaders(**conditional) if conditional else None
 
 
 def _joined(before: bytes, value: bytes) -> bytes:
-    """A header that comes twice is a list (RFC 9110, 5.3)."""
+    """Join the values of a header that comes twice (RFC 9110, 5.3)."""
     return before + b"," + value if before else value
 
 
 def _format(query: bytes) -> bytes:
-    """The media type of `?format=`, for clients that cannot send `Accept` (PEP 691). A bare `+`
-    stands for itself.
+    """Return the media type of `?format=`, for clients that cannot send `Accept` (PEP 691).
+
+    A bare `+` stands for itself.
     """
     for parameter in query.split(b"&"):
         name, _, value = parameter.partition(b"=")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.serve.conditional_requests import Conditions, Verdict, byte_range
+from reconciler.serve.conditional_requests import ConditionalHeaders, ConditionResult, byte_range
 
 
 @pytest.mark.parametrize(
@@ -68,22 +68,24 @@ def test_a_range_never_leaves_the_body(header: str, size: int) -> None:
 @pytest.mark.parametrize(
     ("conditions", "expected"),
     [
-        (Conditions(), Verdict.SEND),
-        (Conditions(if_none_match='"a"'), Verdict.NOT_MODIFIED),
-        (Conditions(if_none_match='W/"a"'), Verdict.NOT_MODIFIED),
-        (Conditions(if_none_match='"x", "a" , W/"z"'), Verdict.NOT_MODIFIED),
-        (Conditions(if_none_match="*"), Verdict.NOT_MODIFIED),
-        (Conditions(if_none_match='"a-gzip"'), Verdict.SEND),
-        (Conditions(if_none_match="a"), Verdict.SEND),
-        (Conditions(if_match='"a"'), Verdict.SEND),
-        (Conditions(if_match="*"), Verdict.SEND),
-        (Conditions(if_match='W/"a"'), Verdict.FAILED),
-        (Conditions(if_match='"b"'), Verdict.FAILED),
-        (Conditions(if_match='"b"', if_none_match='"a"'), Verdict.FAILED),
+        (ConditionalHeaders(), ConditionResult.SEND),
+        (ConditionalHeaders(if_none_match='"a"'), ConditionResult.NOT_MODIFIED),
+        (ConditionalHeaders(if_none_match='W/"a"'), ConditionResult.NOT_MODIFIED),
+        (ConditionalHeaders(if_none_match='"x", "a" , W/"z"'), ConditionResult.NOT_MODIFIED),
+        (ConditionalHeaders(if_none_match="*"), ConditionResult.NOT_MODIFIED),
+        (ConditionalHeaders(if_none_match='"a-gzip"'), ConditionResult.SEND),
+        (ConditionalHeaders(if_none_match="a"), ConditionResult.SEND),
+        (ConditionalHeaders(if_match='"a"'), ConditionResult.SEND),
+        (ConditionalHeaders(if_match="*"), ConditionResult.SEND),
+        (ConditionalHeaders(if_match='W/"a"'), ConditionResult.FAILED),
+        (ConditionalHeaders(if_match='"b"'), ConditionResult.FAILED),
+        (ConditionalHeaders(if_match='"b"', if_none_match='"a"'), ConditionResult.FAILED),
     ],
 )
-def test_entity_tags_are_compared_in_order(conditions: Conditions, expected: Verdict) -> None:
-    assert conditions.judge('"a"') is expected
+def test_entity_tags_are_compared_in_order(
+    conditions: ConditionalHeaders, expected: ConditionResult
+) -> None:
+    assert conditions.evaluate('"a"') is expected
 
 
 @pytest.mark.parametrize(
@@ -97,4 +99,7 @@ def test_entity_tags_are_compared_in_order(conditions: Conditions, expected: Ver
     ],
 )
 def test_if_range_compares_strongly(if_range: str, expected: range | None) -> None:
-    assert Conditions(wanted_range="bytes=0-0", if_range=if_range).part('"a"', 10) == expected
+    assert (
+        ConditionalHeaders(range_header="bytes=0-0", if_range=if_range).byte_range('"a"', 10)
+        == expected
+    )

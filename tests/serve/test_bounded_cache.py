@@ -5,11 +5,11 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.serve.bounded import Bounded
+from reconciler.serve.bounded_cache import BoundedCache
 
 
 def test_what_was_not_used_for_longest_goes_first() -> None:
-    kept: Bounded[str, int] = Bounded(2)
+    kept: BoundedCache[str, int] = BoundedCache(2)
     kept.put("a", 1)
     kept.put("b", 2)
     assert kept.get("a") == 1
@@ -18,7 +18,7 @@ def test_what_was_not_used_for_longest_goes_first() -> None:
 
 
 def test_a_value_that_would_drive_out_everything_else_is_not_kept() -> None:
-    kept: Bounded[str, bytes] = Bounded(10, len)
+    kept: BoundedCache[str, bytes] = BoundedCache(10, len)
     kept.put("small", b"12345")
     kept.put("large", b"123456")
     assert kept.get("large") is None
@@ -26,10 +26,10 @@ def test_a_value_that_would_drive_out_everything_else_is_not_kept() -> None:
 
 
 def test_only_what_is_wanted_is_kept() -> None:
-    kept: Bounded[int, int] = Bounded(10)
+    kept: BoundedCache[int, int] = BoundedCache(10)
     for number in range(6):
         kept.put(number, number)
-    kept.keep(lambda value: value % 2 == 1)
+    kept.keep_only(lambda value: value % 2 == 1)
     assert [number for number in range(6) if kept.get(number) is not None] == [1, 3, 5]
     assert kept.weight == 3
 
@@ -38,7 +38,7 @@ def test_only_what_is_wanted_is_kept() -> None:
 def test_the_weight_is_what_is_kept_and_never_above_the_limit(
     puts: list[tuple[int, bytes]],
 ) -> None:
-    kept: Bounded[int, bytes] = Bounded(32, len)
+    kept: BoundedCache[int, bytes] = BoundedCache(32, len)
     for key, value in puts:
         kept.put(key, value)
         assert kept.weight <= 32

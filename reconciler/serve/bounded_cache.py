@@ -1,4 +1,4 @@
-"""A mapping with a bound: what was not used for longest goes first."""
+"""A cache of bounded weight, which drops what was not used for longest."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 
-class Bounded(Generic[K, V]):
-    """At most `limit` units of weight; every value weighs 1 unless `weigh` says otherwise. For one
-    thread at a time.
+class BoundedCache(Generic[K, V]):
+    """Values of at most `limit` units of weight in all; each weighs 1, or what `weigh` returns.
 
     A value heavier than half of the limit is not kept: it would drive out everything else for one
-    request.
+    request. For one thread at a time.
     """
 
     def __init__(self, limit: int, weigh: Callable[[V], int] | None = None) -> None:
@@ -26,19 +25,21 @@ class Bounded(Generic[K, V]):
 
     @property
     def weight(self) -> int:
+        """Weight of all values."""
         return self._weight
 
     def __len__(self) -> int:
         return len(self._kept)
 
     def get(self, key: K) -> V | None:
-        """The value, which counts as used now; None when it is not kept."""
+        """Return the value, which counts as used now, or None."""
         value = self._kept.get(key)
         if value is not None:
             self._kept.move_to_end(key)
         return value
 
     def put(self, key: K, value: V) -> None:
+        """Keep a value, and drop others where it takes more than the limit."""
         self.drop(key)
         weight = self._weigh(value)
         if weight * 2 > self._limit:
@@ -50,10 +51,11 @@ class Bounded(Generic[K, V]):
             self._weight -= self._weigh(oldest)
 
     def drop(self, key: K) -> None:
+        """Drop a value, if it is there."""
         if key in self._kept:
             self._weight -= self._weigh(self._kept.pop(key))
 
-    def keep(self, wanted: Callable[[V], bool]) -> None:
+    def keep_only(self, wanted: Callable[[V], bool]) -> None:
         """Drop every value that is not `wanted`."""
         for key in [key for key, value in self._kept.items() if not wanted(value)]:
             self.drop(key)

@@ -1,0 +1,40 @@
+"""The page at `/`: the list of publications."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from reconciler.database.records import Served
+from reconciler.serve.catalogue import Catalogue
+from reconciler.serve.responses import page_response
+
+
+class FrontPage:
+    """The endpoint of `/`."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+
+    async def get(self, request: Request) -> Response:
+        """Respond with the list of what is served now."""
+        return page_response(request, publication_list(self._catalogue.served()))
+
+
+def publication_list(served: Sequence[Served]) -> bytes:
+    """Return a plain HTML page; its links are relative, so that it works behind a prefix."""
+    rows = "".join(
+        f'<li><a href="{quote(record.path)}/">{escape(record.path)}</a>'
+        f" ({escape(record.name)})</li>\n"
+        for record in served
+    )
+    content = f"<ul>\n{rows}</ul>" if rows else "<p>Nothing is published yet.</p>"
+    page = (
+        '<!DOCTYPE html>\n<html lang="en">\n<title>Publications</title>\n'
+        f"<h1>Publications</h1>\n{content}\n</html>\n"
+    )
+    return page.encode()

@@ -1,0 +1,99 @@
+"""Published content: the hot path, without routing and without a framework."""
+
+from __future__ import annotations
+
+import logging
+from urllib.parse import quote
+
+from reconciler.errors import StateFault
+from reconciler.serve.catalogue import Catalogue, PublishedPath
+from reconciler.serve.content_request import ContentRequest
+from reconciler.serve.delivery import Delivery
+from reconciler.serve.on_demand import OnDemand
+from reconciler.serve.redirects import PathSuggestions
+from reconciler.serve.responses import Send, send_text
+
+log = logging.getLogger(__name__)
+
+
+class PublishedContent:
+    """Responses to `GET` and `HEAD` below the path of a publication."""
+
+    def __init__(
+        self, catalogue: Catalogue, on_demand: OnDemand | None, suggestions: PathSuggestions
+    ) -> None:
+        self._catalogue = catalogue
+        self._suggestions = suggestions
+        self._delivery = Delivery(catalogue, on_demand)
+
+    async def respond(self, request: ContentRequest, send: Send) -> bool:
+        """Respond to a request; return False, nothing sent, for a path below no publication."""
+        await self._catalogue.check()
+        try:
+            return await self._respond(request, send)
+        except StateFault as fault:
+            return await self._respond_again(request, send, fault)
+
+    async def _respond_again(self, request: ContentRequest, send: Send, fault: StateFault) -> bool:
+        """Try once more where bytes are missing: a publication that has moved on may have been
+        pruned during the request, and the new one has them.
+        """
+        await self._catalogue.refresh()
+        try:
+            return await self._respond(request, send)
+        except StateFault:
+            log.error("%s", fault)
+            await send_text(request, send, 500, str(fault))
+            return True
+
+    async def _respond(self, request: ContentRequest, send: Send) -> bool:
+        """Respond; everything that can fail comes before the first message is sent."""
+        location = self._catalogue.cached(request.path) or await self._catalogue.find(request.path)
+        if location is None:
+            return False
+        if location.resource is None:
+            await self._respond_missing(request, send, location)
+            return True
+        representation = location.resource.choose(request.accept, request.accept_encoding)
+        await self._delivery.deliver(
+            request, send, representation, self._catalogue.body(representation)
+        )
+        return True
+
+    async def _respond_missing(
+        self, request: ContentRequest, send: Send, location: PublishedPath
+    ) -> None:
+        target = await self._redirect_target(request.path, location)
+        if target is None:
+            name = location.mount.served.name
+            text = f"`{request.path}` does not exist in the publication `{name}`"
+            await send_text(request, send, 404, text)
+            return
+        query = b"?" + request.query if request.query else b""
+        headers = [(b"location", quote(target).encode() + query)]
+        await send_text(request, send, 301, "it is here", headers)
+
+    async def _redirect_target(self, url_path: str, location: PublishedPath) -> str | None:
+        """Return a relative reference to what was meant: the same path with its last slash, or what
+        the publisher suggests. It leads to something within the publication, or it is None.
+        """
+        served = location.mount.served
+        path = location.path or ""
+        prefix = (
+            f"{served.path.rpartition('/')[2]}/"
+            if location.path is None
+            else "../" * path.count("/")
+        )
+        candidates = [] if path.endswith("/") else [f"{path}/" if path else ""]
+        suggestion = await self._suggestions.get(served.publisher, served.name, path)
+        if suggestion is not None:
+            candidates += [suggestion, f"{suggestion}/"]
+        for candidate in candidates:
+            target = f"/{served.path}/{candidate}"
+            if target != url_path and await self._exists(target):
+                return prefix + candidate
+        return None
+
+    async def _exists(self, url_path: str) -> bool:
+        location = await self._catalogue.find(url_path)
+        return location is not None and location.resource is not None
