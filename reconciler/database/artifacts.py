@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 from types import MappingProxyType
 
 from sqlalchemy import Connection, bindparam, select
@@ -17,10 +18,10 @@ from reconciler.database.bulk import (
     overwriting,
     replacing,
 )
-from reconciler.database.records import ArtifactOrigin
+from reconciler.database.records import ArtifactOrigin, DeclaredUnit
 from reconciler.database.schema import artifact, artifact_origin, unit, unit_artifact
 from reconciler.database.session import Reading, Writing
-from reconciler.model import Digest, IdentifiedUnit
+from reconciler.model import Digest, artifact_digest
 
 # units in one transaction: half a second of the write lock, and few enough for rows in the order of
 # their keys to meet in pages
@@ -116,25 +117,35 @@ class ContentWrites(Writing):
 
     def record_units(
         self,
-        units: Sequence[IdentifiedUnit],
+        units: Mapping[str, Sequence[DeclaredUnit]],
         stored_sizes: Mapping[Digest, int],
         origins: Mapping[Digest, ArtifactOrigin] = MappingProxyType({}),
     ) -> None:
-        """Record units, their artifacts, which of these are in the store (`stored_sizes`: bytes by
-        digest), and where others can be had.
+        """Record units by group, and their artifacts.
 
-        Everything goes by digest, so recording twice, or half before a crash, changes nothing; a
-        remote's origin of an artifact takes the place of the one that the same remote had.
+        Recording twice, or half before a crash, changes nothing, since everything goes by digest.
+        A new origin of an artifact replaces the one of the same remote.
+
+        Args:
+            units: Units with their digests, by name of the group.
+            stored_sizes: Bytes of each artifact that is in the store.
+            origins: Where the other artifacts can be fetched.
         """
-        for batch in batches(units, _BATCH):
-            batch.sort(key=lambda item: item.digest.raw)
+        identified = [
+            (unit.digest.raw, group, unit)
+            for group, members in units.items()
+            for unit in members
+            if unit.digest is not None
+        ]
+        for batch in batches(identified, _BATCH):
+            batch.sort(key=itemgetter(0))
             kept, declared, had = _artifacts(batch, stored_sizes, origins)
             with self._writing.begin() as connection:
                 _UNITS(
                     connection,
                     [
-                        (one.digest.raw, one.unit.type, one.group, one.unit.key, one.body)
-                        for one in batch
+                        (digest, unit.type, group, unit.key, bytes(unit.body))
+                        for digest, group, unit in batch
                     ],
                 )
                 _KEPT(connection, kept)
@@ -143,9 +154,9 @@ class ContentWrites(Writing):
                 _PARTS(
                     connection,
                     [
-                        (one.digest.raw, part.path, bytes.fromhex(part.sha256))
-                        for one in batch
-                        for part in one.unit.artifacts
+                        (digest, part.path, artifact_digest(part).raw)
+                        for digest, _, unit in batch
+                        for part in unit.artifacts
                     ],
                 )
 
@@ -156,7 +167,7 @@ class ContentWrites(Writing):
 
 
 def _artifacts(
-    units: Sequence[IdentifiedUnit],
+    units: Iterable[tuple[bytes, str, DeclaredUnit]],
     stored: Mapping[Digest, int],
     origins: Mapping[Digest, ArtifactOrigin],
 ) -> tuple[list[Row], list[Row], list[Row]]:
@@ -166,9 +177,9 @@ def _artifacts(
     kept: dict[bytes, Row] = {}
     declared: dict[bytes, Row] = {}
     had: dict[bytes, Row] = {}
-    for part in (part for item in units for part in item.unit.artifacts):
-        raw = bytes.fromhex(part.sha256)
-        digest = Digest(raw)
+    for part in (part for _, _, declared_unit in units for part in declared_unit.artifacts):
+        digest = artifact_digest(part)
+        raw = digest.raw
         size, origin = stored.get(digest), origins.get(digest)
         if size is not None:
             kept[raw] = (raw, size, True)

@@ -2,13 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
-from reconciler.model import Digest, Judged, StoredUnit
+from reconciler.model import Artifact, Digest, Judged, StoredUnit
+
+
+class DeclaredUnit(Protocol):
+    """A unit that is to be recorded: an IdentifiedUnit, or a line of a plan that has a digest."""
+
+    @property
+    def digest(self) -> Digest | None: ...
+
+    @property
+    def type(self) -> str: ...
+
+    @property
+    def key(self) -> str: ...
+
+    @property
+    def body(self) -> bytes | msgspec.Raw:
+        """The canonical JSON that the digest is taken of."""
+        ...
+
+    @property
+    def artifacts(self) -> Sequence[Artifact]: ...
 
 
 class CommittedSource(msgspec.Struct, frozen=True):

@@ -14,6 +14,7 @@ from reconciler.model.content import (
     StoredUnit,
     Unit,
     acceptable,
+    artifact_digest,
     bucket_digest,
     bucket_of,
     group_digest,
@@ -23,7 +24,7 @@ from reconciler.model.content import (
     usable_name,
     version_digest,
 )
-from reconciler.model.digest import Digest, canonical, is_hex_digest
+from reconciler.model.digest import Digest, HexDigest, canonical, decode_digest, is_hex_digest
 from reconciler.model.location import Steps, Written
 from reconciler.model.resources import (
     PUBLICATION_KEYS,
@@ -68,6 +69,7 @@ __all__ = [
     "Filter",
     "Group",
     "Guard",
+    "HexDigest",
     "IdentifiedUnit",
     "Judged",
     "Kind",
@@ -90,9 +92,11 @@ __all__ = [
     "Uploader",
     "Written",
     "acceptable",
+    "artifact_digest",
     "bucket_digest",
     "bucket_of",
     "canonical",
+    "decode_digest",
     "group_digest",
     "identify",
     "is_hex_digest",

@@ -129,8 +129,25 @@ class IdentifiedUnit(msgspec.Struct, frozen=True):
     unit: Unit
     group: str
 
+    @property
+    def type(self) -> str:
+        return self.unit.type
+
+    @property
+    def key(self) -> str:
+        return self.unit.key
+
+    @property
+    def artifacts(self) -> list[Artifact]:
+        return self.unit.artifacts
+
 
 _BODY = msgspec.json.Decoder(StoredUnit)
+
+
+def artifact_digest(artifact: Artifact | StoredArtifact) -> Digest:
+    """Return the sha256 of an artifact that `identify` has checked."""
+    return Digest(bytes.fromhex(artifact.sha256))
 
 
 def stored_unit(body: bytes) -> StoredUnit:

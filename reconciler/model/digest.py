@@ -15,7 +15,17 @@ import msgspec
 _ENCODER = msgspec.json.Encoder(order="sorted")
 
 
-class Digest(msgspec.Struct, frozen=True, order=True):
+class HexDigest:
+    """Marks a field of a struct that holds a Digest, and that its JSON holds as bare hex.
+
+    msgspec would write a Digest as an object, because it is a struct; a struct it is because sets
+    of a million are compared and hashed. Fields are decoded by `decode_digest`.
+    """
+
+    __slots__ = ()
+
+
+class Digest(HexDigest, msgspec.Struct, frozen=True, order=True):
     """A sha256: 32 raw bytes. `str()` gives `sha256:<64 hex>`, `.hex` the bare hex."""
 
     raw: bytes
@@ -56,6 +66,16 @@ def canonical(value: Any) -> bytes:
     structs).
     """
     return _ENCODER.encode(value)
+
+
+def decode_digest(type_: type[Any], text: Any) -> Digest:
+    """Decode a field that is marked as HexDigest: a `dec_hook` of msgspec.
+
+    Raises NotImplementedError for fields of other types, ValueError for anything but hex digits.
+    """
+    if type_ is not HexDigest:
+        raise NotImplementedError(type_.__name__)
+    return Digest(bytes.fromhex(text))
 
 
 def is_hex_digest(text: str) -> bool:

@@ -29,6 +29,8 @@ from reconciler.plan.changes import (
     Spool,
     Summary,
     Withholding,
+    decode_line,
+    encode_line,
     sum_counts,
 )
 from reconciler.plan.content import (
@@ -75,8 +77,10 @@ __all__ = [
     "contested",
     "counts_of",
     "counts_text",
+    "decode_line",
     "difference",
     "document",
+    "encode_line",
     "entry",
     "fetching",
     "guarded",

@@ -10,11 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 
-from reconciler.model import Artifact, Digest, Ref
+from reconciler.model import Artifact, Digest, HexDigest, Ref, decode_digest
+
+if TYPE_CHECKING:
+    LineDigest = Digest
+else:
+    LineDigest = HexDigest
 
 ADD, REMOVE, CHANGE, REFUSE, MOVE = "+", "-", "~", "!", "="
 
@@ -33,18 +38,18 @@ class Action(StrEnum):
 
 
 class GroupLine(msgspec.Struct, frozen=True, tag="group", tag_field="line", omit_defaults=True):
-    """A touched group of one source. `was`: hex digest that the plan saw, None where the group was
-    not there.
+    """A touched group of one source. `was`: digest that the plan saw, None where the group was not
+    there.
 
-    `validator`, `selection` (hex) and `reconsider_at` (ISO, UTC) are what is committed with it;
+    `validator`, `selection` and `reconsider_at` (ISO, UTC) are what is committed with it;
     `held=False`: the source holds the group no longer.
     """
 
     name: str
     source: str
-    was: str | None = None
+    was: LineDigest | None = None
     validator: str | None = None
-    selection: str = ""
+    selection: LineDigest | None = None
     reconsider_at: str | None = None
     held: bool = True
 
@@ -56,7 +61,7 @@ class ChangeLine(msgspec.Struct, frozen=True, tag="change", tag_field="line", om
     """One content change of the group before it.
 
     `op`: `+` joins, `-` leaves, `~` replaces `before`, `!` is kept out, `=` changes its source
-    only. `digest`: hex, of the unit after (for `-`: before); empty for what never became a unit.
+    only. `digest`: of the unit after (for `-`: before); None for what never became a unit.
     `rule`: by what a refusal is counted, empty: by its reason. `body` and `artifacts` (with URLs)
     are there where the executor needs them; `download`: bytes that are not in the store yet, as far
     as declared.
@@ -65,8 +70,8 @@ class ChangeLine(msgspec.Struct, frozen=True, tag="change", tag_field="line", om
     op: str
     type: str
     key: str
-    digest: str = ""
-    before: str = ""
+    digest: LineDigest | None = None
+    before: LineDigest | None = None
     version: str | None = None
     label: str = ""
     size: int | None = None
@@ -78,6 +83,30 @@ class ChangeLine(msgspec.Struct, frozen=True, tag="change", tag_field="line", om
 
 
 Line = GroupLine | ChangeLine
+
+_ENCODER = msgspec.json.Encoder(order="sorted")
+_DECODER = msgspec.json.Decoder(Line, dec_hook=decode_digest)
+
+
+def encode_line(line: Line) -> bytes:
+    """Return a line as canonical JSON, digests as bare hex."""
+    return _ENCODER.encode(with_hex_digests(line))
+
+
+def with_hex_digests(line: Line) -> msgspec.Struct:
+    """Return a line as msgspec encodes it: each digest replaced by the text of its field."""
+    if isinstance(line, ChangeLine):
+        digests = {"digest": line.digest, "before": line.before}
+    else:
+        digests = {"was": line.was, "selection": line.selection}
+    texts: Any = {name: digest.hex for name, digest in digests.items() if digest is not None}
+    return msgspec.structs.replace(line, **texts) if texts else line
+
+
+def decode_line(row: bytes) -> Line:
+    """Return the line that `encode_line` has written."""
+    line: Line = _DECODER.decode(row)
+    return line
 
 
 class GroupChange(msgspec.Struct, frozen=True):
@@ -163,7 +192,7 @@ class ContentChanges:
     """What happens to a repository's content.
 
     `units`: how many it holds now. `touched`: is there anything to record, even if only validators?
-    `sources`: what to remember of each completed listing: (validator, selection hex). `unknown`: an
+    `sources`: what to remember of each completed listing: (validator, selection). `unknown`: an
     offline plan had no cached page for part of it. `buckets`: its groups are no names that mean
     something to people. `scratchpads`: what plugins noted while it was resolved, by owner, to be
     recorded when all of it succeeds, in the place of what they have `seen` there.
@@ -175,7 +204,7 @@ class ContentChanges:
     touched: bool = False
     failures: tuple[Failure, ...] = ()
     unknown: tuple[str, ...] = ()
-    sources: Mapping[str, tuple[str | None, str]] = field(default_factory=dict)
+    sources: Mapping[str, tuple[str | None, Digest | None]] = field(default_factory=dict)
     plural: str = "units"
     buckets: bool = False
     scratchpads: Mapping[str, Any] = field(default_factory=dict)

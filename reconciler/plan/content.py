@@ -10,7 +10,7 @@ from typing import Protocol
 
 import msgspec
 
-from reconciler.model import Artifact, Digest, IdentifiedUnit, StoredUnit, Unit
+from reconciler.model import Artifact, Digest, IdentifiedUnit, StoredUnit, Unit, artifact_digest
 from reconciler.plan.changes import (
     ADD,
     CHANGE,
@@ -40,9 +40,9 @@ class Words(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A unit that the group holds now: hex digest, content, and the source that brought it."""
+    """A unit that the group holds now: digest, content, and the source that brought it."""
 
-    digest: str
+    digest: Digest
     unit: StoredUnit
     source: str
 
@@ -134,7 +134,7 @@ def _first_come(changes: Sequence[GroupChange]) -> list[GroupChange]:
     """A version holds one unit under a key: what a later source brings under it is kept out, and
     its group is read again next time.
     """
-    holders: dict[Key, tuple[str, str]] = {}
+    holders: dict[Key, tuple[Digest, str]] = {}
     for op in (MOVE, ADD):
         for change in changes:
             for line in change.lines:
@@ -142,9 +142,7 @@ def _first_come(changes: Sequence[GroupChange]) -> list[GroupChange]:
                     holders.setdefault((line.type, line.key), (line.digest, change.head.source))
     found = []
     for change in changes:
-        lines = [
-            _waiting(line, *holders.get((line.type, line.key), ("", ""))) for line in change.lines
-        ]
+        lines = [_waiting(line, holders.get((line.type, line.key))) for line in change.lines]
         kept_out = any(map(contested, lines)) and change.head.validator is not None
         found.append(
             GroupChange(
@@ -155,10 +153,10 @@ def _first_come(changes: Sequence[GroupChange]) -> list[GroupChange]:
     return found
 
 
-def _waiting(line: ChangeLine, digest: str, holder: str) -> ChangeLine:
-    if line.op != ADD or line.digest == digest:
+def _waiting(line: ChangeLine, holder: tuple[Digest, str] | None) -> ChangeLine:
+    if line.op != ADD or holder is None or line.digest == holder[0]:
         return line
-    return msgspec.structs.replace(line, op=REFUSE, reason=f"held by {holder}", download=0)
+    return msgspec.structs.replace(line, op=REFUSE, reason=f"held by {holder[1]}", download=0)
 
 
 def applied(
@@ -174,9 +172,9 @@ def applied(
                 continue
             leaving = line.digest if line.op == REMOVE else line.before
             if leaving:
-                rows.pop((Digest.parse(leaving), change.head.source), None)
+                rows.pop((leaving, change.head.source), None)
             if line.op != REMOVE and line.digest:
-                rows[Digest.parse(line.digest), change.head.source] = bytes(line.body)
+                rows[line.digest, change.head.source] = bytes(line.body)
     return {digest: body for (digest, _), body in rows.items()}
 
 
@@ -208,10 +206,10 @@ def fetching(sealed: IdentifiedUnit, reason: str, words: Words) -> ChangeLine:
     return _joining(sealed, MOVE, reason, words)
 
 
-def with_download(line: ChangeLine, stored: Container[str]) -> ChangeLine:
-    """The same line, knowing which of its artifacts (by sha256) the store has already."""
+def with_download(line: ChangeLine, stored: Container[Digest]) -> ChangeLine:
+    """The same line, knowing which of its artifacts the store has already."""
     missing = sum(
-        artifact.size or 0 for artifact in line.artifacts if artifact.sha256 not in stored
+        artifact.size or 0 for artifact in line.artifacts if artifact_digest(artifact) not in stored
     )
     return msgspec.structs.replace(line, download=missing) if missing else line
 
@@ -219,7 +217,7 @@ def with_download(line: ChangeLine, stored: Container[str]) -> ChangeLine:
 def _arrival(
     sealed: IdentifiedUnit, held: Member | None, foreign: Member | None, words: Words
 ) -> ChangeLine | None:
-    digest = sealed.digest.hex
+    digest = sealed.digest
     if held is not None and held.digest == digest:
         return None
     if held is None and foreign is not None:
@@ -243,7 +241,7 @@ def _joining(
     op: str,
     reason: str,
     words: Words,
-    before: str = "",
+    before: Digest | None = None,
     *,
     waits: bool = False,
 ) -> ChangeLine:
@@ -253,7 +251,7 @@ def _joining(
         op=op,
         type=sealed.unit.type,
         key=sealed.unit.key,
-        digest=sealed.digest.hex,
+        digest=sealed.digest,
         before=before,
         version=version,
         label=label,
@@ -278,7 +276,7 @@ def _departure(member: Member, op: str, reason: str, words: Words) -> ChangeLine
         op=op,
         type=member.unit.type,
         key=member.unit.key,
-        digest=member.digest if op == REMOVE else "",
+        digest=member.digest if op == REMOVE else None,
         before=member.digest,
         version=version,
         label=label,
@@ -300,13 +298,13 @@ def _refused(refusal: Refusal) -> ChangeLine:
     )
 
 
-def _settled(line: ChangeLine, both: set[str], free: set[Key]) -> ChangeLine:
+def _settled(line: ChangeLine, both: set[Digest | None], free: set[Key]) -> ChangeLine:
     if contested(line) and (line.type, line.key) in free:
         return msgspec.structs.replace(line, op=ADD, reason="")
     if line.digest not in both or line.op not in (ADD, REMOVE):
         return line
     return msgspec.structs.replace(
-        line, op=MOVE, digest=line.digest if line.op == ADD else "", download=0
+        line, op=MOVE, digest=line.digest if line.op == ADD else None, download=0
     )
 
 

@@ -54,7 +54,7 @@ def entry(line: ChangeLine, group: str) -> dict[str, Any]:
         "group": group,
         "key": line.key,
         "version": line.version,
-        "digest": f"sha256:{line.digest}" if line.digest else None,
+        "digest": str(line.digest) if line.digest else None,
         "size": line.size,
         "reason": line.reason or None,
         "rule": line.rule or None,

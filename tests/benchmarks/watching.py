@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from statistics import median
 
-from reconciler.engine import PlanOptions, Engine, Home
+from reconciler.engine import Engine, Home, PlanOptions
 from reconciler.manifest import read
 from reconciler.plugin.registry import Registry
 

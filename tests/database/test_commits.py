@@ -22,6 +22,7 @@ from tests.support.databases import (
     NOW,
     SELECTION,
     a_unit,
+    by_group,
     change,
     committed,
     created_repository,
@@ -97,7 +98,7 @@ def test_of_two_writers_to_one_group_the_second_is_refused(tmp_path: Path) -> No
         writer = opened.writer()
         id_ = created_repository(writer)
         units = [a_unit("alpha", f"key-{number}") for number in range(8)]
-        writer.record_units(units, {})
+        writer.record_units(by_group(*units), {})
         stages = [writer.stage(id_) for _ in units]
         for stage, one in zip(stages, units, strict=True):
             stage.add(
@@ -121,7 +122,7 @@ def test_nothing_staged_is_seen_before_the_commit_or_after_a_discard(tmp_path: P
         writer = opened.writer()
         id_ = created_repository(writer)
         one = a_unit("alpha", "one")
-        writer.record_units([one], {})
+        writer.record_units(by_group(one), {})
         before = writer.actual_state()
         with writer.stage(id_) as stage:
             stage.add(
@@ -143,7 +144,7 @@ def test_a_unit_whose_bytes_are_not_stored_cannot_join(tmp_path: Path) -> None:
         with pytest.raises(StateFault, match="`one`"):
             change(writer, id_, joins=[one])
         assert writer.versions(id_) == []
-        writer.record_units([one], {Digest.parse(one.unit.artifacts[0].sha256): 7})
+        writer.record_units(by_group(one), {Digest.parse(one.unit.artifacts[0].sha256): 7})
         assert change(writer, id_, joins=[one]).number == 1
 
 
@@ -168,7 +169,7 @@ def test_a_member_cannot_be_staged_without_the_compare_of_its_group(tmp_path: Pa
         id_ = created_repository(writer)
         change(writer, id_, joins=[a_unit("alpha", "one")])
         other = a_unit("alpha", "two")
-        writer.record_units([other], {})
+        writer.record_units(by_group(other), {})
         with writer.stage(id_) as stage, pytest.raises(StateFault, match="`alpha`"):
             stage.add([], [StagedMember("alpha", other.digest, "remote:a", True)])
 
@@ -234,7 +235,7 @@ def test_provenance_is_kept_with_the_version(tmp_path: Path) -> None:
         writer = opened.writer()
         id_ = created_repository(writer)
         one = a_unit("alpha", "one")
-        writer.record_units([one], {})
+        writer.record_units(by_group(one), {})
         with writer.stage(id_) as stage:
             stage.add(
                 [StagedGroup("alpha", "remote:a", None, committed("alpha"))],

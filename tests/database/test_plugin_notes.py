@@ -26,6 +26,7 @@ from tests.support.databases import (
     NOW,
     SELECTION,
     a_unit,
+    by_group,
     change,
     committed,
     created_repository,
@@ -242,7 +243,7 @@ def _staged(writer: Writer, id_: int, key: str) -> Any:
     """A stage with one unit that joins `alpha`."""
     one = a_unit("alpha", key)
     was = group_digests(writer, id_, ["alpha"]).get("alpha")
-    writer.record_units([one], {})
+    writer.record_units(by_group(one), {})
     stage = writer.stage(id_)
     stage.add(
         [StagedGroup("alpha", "remote:a", was, committed("alpha"))],

@@ -21,7 +21,7 @@ from reconciler.model import (
     stored_unit,
     version_digest,
 )
-from tests.support.databases import a_unit, change, created_repository, database
+from tests.support.databases import a_unit, by_group, change, created_repository, database
 
 SOURCES = ("remote:a", "remote:b")
 GROUPS = ("alpha", "beta", "gamma")
@@ -232,7 +232,7 @@ def test_sizes_that_upstream_did_not_declare_are_filled_in(tmp_path: Path) -> No
         id_ = created_repository(writer)
         one = a_unit("alpha", "one", artifact=True)
         sha256 = Digest.parse(one.unit.artifacts[0].sha256)
-        writer.record_units([one], {sha256: 1234})
+        writer.record_units(by_group(one), {sha256: 1234})
         change(writer, id_, joins=[one])
         assert writer.units(id_, 1, ["alpha"])["alpha"][0].artifacts[0].size == 1234
         assert writer.stored([sha256, Digest.of(b"other")]) == {sha256}

@@ -17,6 +17,7 @@ from reconciler.model import EMPTY_VERSION, Digest, Judged, Kind, Ref
 from tests.support.databases import (
     NOW,
     a_unit,
+    by_group,
     change,
     created_publication,
     created_repository,
@@ -35,7 +36,7 @@ TOMORROW = NOW + timedelta(days=1)
 def writer(tmp_path: Path) -> Iterator[Writer]:
     with database(tmp_path) as opened:
         writer = opened.writer()
-        writer.record_units([ONE, TWO, THREE], {})
+        writer.record_units(by_group(ONE, TWO, THREE), {})
         yield writer
 
 
@@ -140,7 +141,7 @@ def test_who_brought_what_a_version_holds(writer: Writer) -> None:
     id_ = created_repository(writer)
     sized = a_unit("alpha", "sized", artifact=True)
     digest = Digest.parse(sized.unit.artifacts[0].sha256)
-    writer.record_units([sized], {digest: 7})
+    writer.record_units(by_group(sized), {digest: 7})
     change(writer, id_, joins=[ONE, sized])
     change(writer, id_, joins=[ONE, TWO, THREE], source="upload")
 
@@ -204,6 +205,6 @@ def test_publications_of_the_release_before_are_kept_and_count_as_not_judged(
         writer = opened_again.writer()
         shown = writer.actual_state().publications["team"]
         assert (shown.version, shown.digest, shown.number, shown.judged) == (3, digest, 1, Judged())
-        writer.record_units([ONE], {})
+        writer.record_units(by_group(ONE), {})
         withholding(writer, 4, {ONE.digest: "denied"})
         assert left_out(writer, 4, 2) == {"alpha/one": "denied"}

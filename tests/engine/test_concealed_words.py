@@ -81,7 +81,7 @@ def lines() -> list[ChangeLine]:
     register_secret(SECRET)
     selection = Selection({TYPE: Talkative}, None, [], datetime(2026, 11, 22, tzinfo=UTC))
     held = [identify(Unit(TYPE, key, {"n": 1}), GROUP) for key in ("changed", "gone", "kept")]
-    members = [Member(unit.digest.hex, stored_unit(unit.body), "remote:up") for unit in held]
+    members = [Member(unit.digest, stored_unit(unit.body), "remote:up") for unit in held]
     units = [Unit(TYPE, key, {"n": 2}) for key in ("changed", "kept", "new", "out")]
     selected = selection.seal(GROUP, selection.decide(GROUP, units), [])
     refusals: list[Refusal] = selected.refusals

@@ -9,9 +9,10 @@ from itertools import permutations
 import msgspec
 
 from reconciler.engine.sources.spool import SpoolWriter
+from reconciler.model import Digest
 from reconciler.plan import ADD, MOVE, REFUSE, REMOVE, ChangeLine, Counts, GroupChange, GroupLine
 
-DIGEST, OTHER = "1" * 64, "2" * 64
+DIGEST, OTHER = Digest.parse("1" * 64), Digest.parse("2" * 64)
 
 
 def a_change(
@@ -20,7 +21,7 @@ def a_change(
     return GroupChange(GroupLine(name, source, validator=validator), list(lines))
 
 
-def a_line(op: str, key: str = "k", digest: str = DIGEST, **rest: object) -> ChangeLine:
+def a_line(op: str, key: str = "k", digest: Digest | None = DIGEST, **rest: object) -> ChangeLine:
     return ChangeLine(op, "test.file", key, digest, **rest)  # type: ignore[arg-type]  # fields of the class
 
 

@@ -9,7 +9,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.model import IdentifiedUnit
+from reconciler.model import Digest, IdentifiedUnit, artifact_digest
 from reconciler.plan import (
     ADD,
     CHANGE,
@@ -45,13 +45,13 @@ def units(held: Held) -> list[IdentifiedUnit]:
     return [a_unit(key, note) for key, note in held.items()]
 
 
-def digests(held: Held) -> set[str]:
-    return {unit.digest.hex for unit in units(held)}
+def digests(held: Held) -> set[Digest]:
+    return {unit.digest for unit in units(held)}
 
 
 def carried_out(
-    before: set[tuple[str, str]], source: str, lines: list[ChangeLine]
-) -> set[tuple[str, str]]:
+    before: set[tuple[Digest, str]], source: str, lines: list[ChangeLine]
+) -> set[tuple[Digest, str]]:
     """(digest, source) after the lines, as the executor reads them."""
     after = set(before)
     for line in lines:
@@ -160,7 +160,7 @@ def test_a_change_that_may_not_be_is_refused_and_keeps_what_is_there() -> None:
     [line] = difference(
         HERE, members({"a": 0}, HERE), units({"a": 1}), [], PlainWords(frozenset({"a"}))
     )
-    assert (line.op, line.reason, line.before) == (REFUSE, "may not change", "")
+    assert (line.op, line.reason, line.before) == (REFUSE, "may not change", None)
     assert not contested(line)
 
 
@@ -209,5 +209,5 @@ def test_settling_one_source_alone_changes_nothing(wanted: Held) -> None:
 
 def test_downloads_count_what_the_store_does_not_have() -> None:
     [line] = difference(HERE, [], units({"a": 0}), [], WORDS)
-    assert with_download(line, {}).download == 100
-    assert with_download(line, {line.artifacts[0].sha256: True}).download == 0
+    assert with_download(line, set()).download == 100
+    assert with_download(line, {artifact_digest(line.artifacts[0])}).download == 0

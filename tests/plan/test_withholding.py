@@ -30,7 +30,7 @@ def a_line(op: str, key: str, reason: str = "") -> ChangeLine:
         op,
         "test.file",
         key,
-        digest="ab" * 32,
+        digest=Digest(bytes.fromhex("ab" * 32)),
         version=key.partition("-")[2],
         label="wheel",
         size=10,

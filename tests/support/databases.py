@@ -71,6 +71,14 @@ def a_unit(
     return identify(Unit("test.file", key, {"note": note}, artifacts), group)
 
 
+def by_group(*units: IdentifiedUnit) -> dict[str, list[IdentifiedUnit]]:
+    """Return units as `record_units` takes them."""
+    groups: dict[str, list[IdentifiedUnit]] = {}
+    for unit in units:
+        groups.setdefault(unit.group, []).append(unit)
+    return groups
+
+
 def committed(name: str, validator: str | None = "v1") -> CommittedGroup:
     return CommittedGroup(name, validator, SELECTION)
 
@@ -96,7 +104,7 @@ def change(
     joins, leaves = list(joins), list(leaves)
     names = sorted({one.group for one in (*joins, *leaves)})
     seen = group_digests(writer, repository_id, names) if was is None else was
-    writer.record_units(joins, {})
+    writer.record_units(by_group(*joins), {})
     with writer.stage(repository_id) as stage:
         stage.add(
             [StagedGroup(name, source, seen.get(name), committed(name)) for name in names],

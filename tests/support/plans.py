@@ -27,6 +27,7 @@ from reconciler.plan import (
     counts_of,
     sum_counts,
 )
+from reconciler.plan.changes import with_hex_digests
 
 GROUP = "alpha"
 
@@ -67,7 +68,17 @@ class Lines:
 
     @property
     def digest(self) -> Digest:
-        return Digest.of(msgspec.json.encode(list(self.changes)))
+        return Digest.of(
+            msgspec.json.encode(
+                [
+                    {
+                        "head": with_hex_digests(change.head),
+                        "lines": [with_hex_digests(line) for line in change.lines],
+                    }
+                    for change in self.changes
+                ]
+            )
+        )
 
 
 def a_unit(key: str, note: int = 0, *, size: int = 100) -> IdentifiedUnit:
@@ -86,7 +97,7 @@ def a_unit(key: str, note: int = 0, *, size: int = 100) -> IdentifiedUnit:
 
 
 def a_member(unit: IdentifiedUnit, source: str) -> Member:
-    return Member(unit.digest.hex, stored_unit(unit.body), source)
+    return Member(unit.digest, stored_unit(unit.body), source)
 
 
 def changed(*lines: ChangeLine, name: str = GROUP, source: str = "remote:up") -> GroupChange:

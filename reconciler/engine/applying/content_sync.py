@@ -27,7 +27,7 @@ from reconciler.engine.run.task_groups import task_group
 from reconciler.engine.session.session import WritingSession
 from reconciler.engine.transfer.artifact_fetcher import ArtifactFetcher, FetchResult, SourceAccess
 from reconciler.errors import Conflict
-from reconciler.model import Digest
+from reconciler.model import Digest, artifact_digest
 from reconciler.plan import ChangeLine, ContentChanges
 from reconciler.redaction import sanitize
 
@@ -142,7 +142,7 @@ class ContentSync:
         sources = {
             name: CommittedSource(
                 None if name in incomplete else validator,
-                Digest.parse(selection) if selection else None,
+                selection,
             )
             for name, (validator, selection) in content.sources.items()
         }
@@ -180,14 +180,12 @@ class ContentSync:
 
         They are stored, or, of a source that is no remote, recorded to stay upstream.
         """
-        wanted = {
-            Digest.parse(artifact.sha256) for _, line in additions for artifact in line.artifacts
-        }
+        wanted = {artifact_digest(artifact) for _, line in additions for artifact in line.artifacts}
         sizes = self._writer.stored_sizes(wanted) if wanted else {}
         stored = wanted & sizes.keys()
         stored -= with_other_size((line for _, line in additions), sizes)
         missing = {
-            Digest.parse(artifact.sha256)
+            artifact_digest(artifact)
             for source, line in additions
             if source not in self._sources
             for artifact in line.artifacts
@@ -249,14 +247,14 @@ class ContentSync:
         sizes = {digest: size for group in batch for digest, size in group.sizes.items()}
         if sizes:
             self._session.store.sync()
-        units = [unit for group in batch for unit in group.units]
+        units = {group.name: group.units for group in batch}
         for origins in _origins_by_remote(batch):
             self._writer.record_units(units, sizes, origins)
         self._stage.add(
             [staged for group in batch for staged in group.staged_groups()],
             [member for group in batch for member in group.staged_members()],
         )
-        log.debug("staged %d groups with %d units", len(batch), len(units))
+        log.debug("staged %d groups with %d units", len(batch), sum(map(len, units.values())))
         reached(Checkpoint.ROWS_STAGED)
 
 

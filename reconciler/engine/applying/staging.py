@@ -9,7 +9,7 @@ from itertools import groupby
 
 from reconciler.database import ArtifactOrigin, CommittedGroup, StagedGroup, StagedMember
 from reconciler.engine.transfer.artifact_fetcher import FetchResult
-from reconciler.model import Digest, IdentifiedUnit, Unit
+from reconciler.model import Digest, artifact_digest
 from reconciler.plan import (
     ADD,
     CHANGE,
@@ -59,7 +59,7 @@ class PendingGroup:
 
     changes: list[GroupChange]
     open: int = 0
-    units: list[IdentifiedUnit] = field(default_factory=list)
+    units: list[ChangeLine] = field(default_factory=list)
     failed: set[str] = field(default_factory=set)
     sizes: dict[Digest, int] = field(default_factory=dict)
     origins: dict[tuple[Digest, str], ArtifactOrigin] = field(default_factory=dict)
@@ -83,9 +83,7 @@ class PendingGroup:
         self.origins.update(
             {(digest, origin.remote): origin for digest, origin in fetched.origins.items()}
         )
-        unit = Unit(line.type, line.key, {}, line.artifacts)
-        digest = Digest.parse(line.digest)
-        self.units.append(IdentifiedUnit(digest, bytes(line.body), unit, self.name))
+        self.units.append(line)
         self.open -= 1
 
     def fail(self, line: ChangeLine) -> None:
@@ -97,8 +95,7 @@ class PendingGroup:
         """Yield what is to be remembered of the group, for each source."""
         for change in self.changes:
             head = change.head
-            before = Digest.parse(head.was) if head.was else None
-            yield StagedGroup(head.name, head.source, before, self._committed(change))
+            yield StagedGroup(head.name, head.source, head.was, self._committed(change))
 
     def staged_members(self) -> Iterator[StagedMember]:
         """Yield units that join and leave.
@@ -111,11 +108,11 @@ class PendingGroup:
             for line in change.lines:
                 if line.op == REFUSE or line.key in self.failed:
                     continue
-                if _adds(line):
-                    yield StagedMember(name, Digest.parse(line.digest), source, joins=True)
+                if _adds(line) and line.digest:
+                    yield StagedMember(name, line.digest, source, joins=True)
                 leaving = line.digest if line.op == REMOVE else line.before
                 if leaving and not self._keeps(line):
-                    yield StagedMember(name, Digest.parse(leaving), source, joins=False)
+                    yield StagedMember(name, leaving, source, joins=False)
 
     def _keeps(self, line: ChangeLine) -> bool:
         return bool(self.failed) and line.op == REMOVE
@@ -127,7 +124,8 @@ class PendingGroup:
         due = datetime.fromisoformat(head.reconsider_at) if head.reconsider_at else None
         if self.failed:
             return CommittedGroup(head.name, None, UNSETTLED, due)
-        return CommittedGroup(head.name, head.validator, Digest.parse(head.selection), due)
+        assert head.selection is not None, "a source holds a group under some selection"
+        return CommittedGroup(head.name, head.validator, head.selection, due)
 
 
 def pending_groups(content: ContentChanges) -> Iterator[list[PendingGroup]]:
@@ -151,7 +149,7 @@ def with_other_size(lines: Iterable[ChangeLine], sizes: Mapping[Digest, int]) ->
     They have to be fetched, which fails and names the source: no page may promise another size.
     """
     declared = (
-        (Digest.parse(artifact.sha256), artifact.size)
+        (artifact_digest(artifact), artifact.size)
         for line in lines
         for artifact in line.artifacts
         if artifact.size is not None

@@ -6,7 +6,15 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from reconciler.database import Reader
 from reconciler.engine.sources.version_reference import VersionReference
-from reconciler.model import ActualRepository, ActualState, DesiredState, Digest, Kind, Ref
+from reconciler.model import (
+    ActualRepository,
+    ActualState,
+    DesiredState,
+    Digest,
+    Kind,
+    Ref,
+    artifact_digest,
+)
 from reconciler.plan import CHANGE, REFUSE, REMOVE, Action, ContentChanges, ResourceChange
 
 HINT = "set `policy: immediate` and apply first, or pass `--allow-destroy` if that is meant"
@@ -97,9 +105,8 @@ def _applied_content(change: ResourceChange) -> ContentChanges | None:
 def _removed_units(change: ResourceChange) -> set[Digest]:
     content = _applied_content(change)
     lines = [line for group in content.spool for line in group.lines] if content is not None else []
-    return {
-        Digest.parse(line.before or line.digest) for line in lines if line.op in (REMOVE, CHANGE)
-    }
+    gone = (line.before or line.digest for line in lines if line.op in (REMOVE, CHANGE))
+    return {digest for digest in gone if digest is not None}
 
 
 def _available(changes: Iterable[ResourceChange]) -> set[Digest]:
@@ -113,8 +120,5 @@ def _available(changes: Iterable[ResourceChange]) -> set[Digest]:
         if line.op not in (REMOVE, REFUSE)
     ]
     return {
-        Digest.parse(artifact.sha256)
-        for line in lines
-        for artifact in line.artifacts
-        if artifact.url
+        artifact_digest(artifact) for line in lines for artifact in line.artifacts if artifact.url
     }

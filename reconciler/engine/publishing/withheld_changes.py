@@ -34,7 +34,7 @@ def removed_units(content: ContentChanges | None, groups: Collection[str]) -> se
         for line in lines
         if line.op in (REMOVE, CHANGE)
     }
-    return {Digest.parse(text) for text in removed if text}
+    return {digest for digest in removed if digest is not None}
 
 
 def withheld_changes(
@@ -130,7 +130,7 @@ def _lines(
                 op,
                 unit.type,
                 unit.key,
-                digest=digest.hex,
+                digest=digest,
                 version=version,
                 label=label,
                 size=_size(bodies[digest]),

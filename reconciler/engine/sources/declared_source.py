@@ -234,6 +234,6 @@ class DeclaredSource(RemoteSource):
         ):
             return change
         head = msgspec.structs.replace(
-            change.head, held=True, validator=REFUSED, selection=self._basis.hex
+            change.head, held=True, validator=REFUSED, selection=self._basis
         )
         return GroupChange(head, change.lines)

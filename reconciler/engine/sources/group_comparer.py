@@ -269,7 +269,7 @@ class GroupComparer:
             source=self._source.id,
             was=digest_of(members),
             validator=self._validator(response, lines),
-            selection=self._basis.hex,
+            selection=self._basis,
             reconsider_at=due.isoformat() if due else None,
         )
 

@@ -26,7 +26,7 @@ async def members_of(
         return {}
     current = await asyncio.to_thread(reader.current_units, actual.id, names)
     return {
-        name: [Member(unit.digest.hex, stored_unit(unit.body), unit.source) for unit in units]
+        name: [Member(unit.digest, stored_unit(unit.body), unit.source) for unit in units]
         for name, units in current.items()
     }
 
@@ -41,7 +41,7 @@ def declared_unit(unit: StoredUnit) -> Unit:
     )
 
 
-def digest_of(members: Iterable[Member]) -> str | None:
+def digest_of(members: Iterable[Member]) -> Digest | None:
     """Of a group that holds them; None where it holds nothing."""
-    digests = [Digest.parse(member.digest) for member in members]
-    return group_digest(digests).hex if digests else None
+    digests = [member.digest for member in members]
+    return group_digest(digests) if digests else None

@@ -16,7 +16,7 @@ from reconciler.engine.sources.selection import Selection
 from reconciler.engine.sources.source_failures import failure_of
 from reconciler.engine.sources.spool import SpoolWriter
 from reconciler.errors import NotCached
-from reconciler.model import ActualRepository, ActualState, Repository
+from reconciler.model import ActualRepository, ActualState, Digest, Repository
 from reconciler.plan import ContentChanges, Failure, GroupChange, GroupLine, Member, difference
 from reconciler.plugin import Importer
 from reconciler.plugin.validation import Plugin
@@ -57,7 +57,7 @@ class Findings:
     failures: list[Failure] = field(default_factory=list)
     absent: list[Failure] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
-    sources: dict[str, tuple[str | None, str]] = field(default_factory=dict)
+    sources: dict[str, tuple[str | None, Digest | None]] = field(default_factory=dict)
     claimed: dict[str, dict[Key, str]] = field(default_factory=dict)
     unread: set[str] = field(default_factory=set)
     touched: bool = False
@@ -153,9 +153,7 @@ class RepositoryResolution:
         The source is no longer committed to the name then. `reason`: empty where the content type
         words it.
         """
-        head = GroupLine(
-            name, source, digest_of(members), selection=selection.digest.hex, held=False
-        )
+        head = GroupLine(name, source, digest_of(members), selection=selection.digest, held=False)
         with self.session.call_timeouts.named(self.call("removal", name)):
             return GroupChange(head, difference(source, members, [], [], selection, gone=reason))
 

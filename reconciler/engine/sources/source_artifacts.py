@@ -12,7 +12,7 @@ from reconciler.engine.session.session import Session
 from reconciler.engine.sources.committed_state import CommittedState
 from reconciler.engine.sources.source_responses import GroupComparison
 from reconciler.errors import DigestMismatch, Malformed, PluginFault
-from reconciler.model import Artifact, Digest, IdentifiedUnit, Remote, Unit
+from reconciler.model import Artifact, Digest, IdentifiedUnit, Remote, Unit, artifact_digest
 from reconciler.plan import GroupChange, with_download
 from reconciler.plugin import Decision
 
@@ -120,7 +120,7 @@ class RemoteArtifacts(SourceArtifacts):
             name: [
                 unit
                 for unit in units
-                if any(artifact.sha256 not in stored for artifact in unit.unit.artifacts)
+                if any(artifact_digest(artifact) not in stored for artifact in unit.unit.artifacts)
             ]
             for name, units in unchanged.items()
         }
@@ -137,14 +137,14 @@ class RemoteArtifacts(SourceArtifacts):
             for artifact in _artifacts(unchanged)
             if artifact.url and artifact.size is not None
         ]
-        recorded = await self._recorded_urls(
-            {Digest.parse(artifact.sha256) for artifact in located}
-        )
+        recorded = await self._recorded_urls({artifact_digest(artifact) for artifact in located})
         right = {
-            artifact.sha256 for artifact in located if recorded.get(artifact.sha256) == artifact.url
+            artifact.sha256
+            for artifact in located
+            if recorded.get(artifact_digest(artifact)) == artifact.url
         }
         elsewhere = [artifact for artifact in located if artifact.sha256 not in right]
-        moved = {artifact.sha256 for artifact in elsewhere} - await self._stored(elsewhere)
+        moved = set(map(artifact_digest, elsewhere)) - await self._stored(elsewhere)
         if not moved:
             return {}
         return {
@@ -152,17 +152,18 @@ class RemoteArtifacts(SourceArtifacts):
                 unit
                 for unit in units
                 if any(
-                    artifact.url and artifact.sha256 in moved for artifact in unit.unit.artifacts
+                    artifact.url and artifact_digest(artifact) in moved
+                    for artifact in unit.unit.artifacts
                 )
             ]
             for name, units in unchanged.items()
         }
 
-    async def _recorded_urls(self, digests: set[Digest]) -> dict[str, str]:
-        """Return the URLs at which this remote is recorded to have bytes, by their sha256."""
+    async def _recorded_urls(self, digests: set[Digest]) -> dict[Digest, str]:
+        """Return the URLs at which this remote is recorded to have bytes."""
         origins = await asyncio.to_thread(self._reader.origins_of, digests) if digests else {}
         return {
-            digest.hex: origin.url
+            digest: origin.url
             for digest, places in origins.items()
             for origin in places
             if origin.remote == self._remote.meta.name
@@ -174,7 +175,7 @@ class RemoteArtifacts(SourceArtifacts):
         A low-level importer need not repeat where bytes are that were left upstream.
         """
         nowhere = {
-            Digest.parse(artifact.sha256)
+            artifact_digest(artifact)
             for unit in units
             for artifact in unit.unit.artifacts
             if not artifact.url
@@ -193,18 +194,18 @@ class RemoteArtifacts(SourceArtifacts):
             for unit in units
         ]
 
-    async def _stored(self, artifacts: Iterable[Artifact]) -> set[str]:
-        """Return the sha256 of those artifacts whose bytes the store has."""
-        digests = {Digest.parse(artifact.sha256) for artifact in artifacts}
+    async def _stored(self, artifacts: Iterable[Artifact]) -> set[Digest]:
+        """Return the digests of those artifacts whose bytes the store has."""
+        digests = {artifact_digest(artifact) for artifact in artifacts}
         if not digests:
             return set()
-        return {digest.hex for digest in await asyncio.to_thread(self._reader.stored, digests)}
+        return await asyncio.to_thread(self._reader.stored, digests)
 
 
-def _located(artifact: Artifact, urls: Mapping[str, str]) -> Artifact:
+def _located(artifact: Artifact, urls: Mapping[Digest, str]) -> Artifact:
     if artifact.url:
         return artifact
-    return msgspec.structs.replace(artifact, url=urls.get(artifact.sha256, ""))
+    return msgspec.structs.replace(artifact, url=urls.get(artifact_digest(artifact), ""))
 
 
 def _artifacts(units: Mapping[str, Sequence[IdentifiedUnit]]) -> list[Artifact]:

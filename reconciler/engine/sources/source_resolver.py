@@ -93,7 +93,7 @@ class SourceResolver(ABC):
         whole = CommittedSource(
             validator if self._findings.problem_count == problems else None, self._standing
         )
-        self._findings.sources[self._source.id] = (whole.validator, self._standing.hex)
+        self._findings.sources[self._source.id] = (whole.validator, self._standing)
         self._findings.touched |= whole != self._committed.source
 
     async def explain(self, names: Sequence[str]) -> list[tuple[SourceResponse, list[Decision]]]:

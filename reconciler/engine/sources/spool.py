@@ -14,11 +14,18 @@ from itertools import groupby
 import msgspec
 
 from reconciler.model import Digest
-from reconciler.plan import ChangeLine, Counts, GroupChange, GroupLine, Line, counts_of, settle
+from reconciler.plan import (
+    ChangeLine,
+    Counts,
+    GroupChange,
+    GroupLine,
+    Line,
+    counts_of,
+    decode_line,
+    encode_line,
+    settle,
+)
 
-_ENCODER = msgspec.json.Encoder(order="sorted")
-_HEAD = msgspec.json.Decoder(GroupLine)
-_DECODER = msgspec.json.Decoder(Line)
 _IN_MEMORY = 4 * 1024 * 1024  # bytes
 
 _Place = tuple[str, str, int, int]  # group, source, where it starts, how many bytes
@@ -64,9 +71,8 @@ class SpoolWriter:
     def _append(self, change: GroupChange) -> _Place:
         self._file.seek(0, 2)
         start = self._file.tell()
-        self._file.write(
-            b"".join(_ENCODER.encode(line) + b"\n" for line in (change.head, *change.lines))
-        )
+        lines: list[Line] = [change.head, *change.lines]
+        self._file.write(b"".join(encode_line(line) + b"\n" for line in lines))
         return change.head.name, change.head.source, start, self._file.tell() - start
 
     def _settled(self, places: list[_Place]) -> list[_Place]:
@@ -124,9 +130,7 @@ class FileSpool:
                 with self._reading:
                     self._file.seek(start)
                     head, _, lines = self._file.read(length).partition(b"\n")
-                total.update(
-                    _ENCODER.encode(msgspec.structs.replace(_HEAD.decode(head), validator=None))
-                )
+                total.update(encode_line(_without_validator(_head(head))))
                 total.update(lines)
             self._digest = Digest(total.digest())
         return self._digest
@@ -134,6 +138,16 @@ class FileSpool:
 
 def _read(file: _SpoolFile, start: int, length: int) -> GroupChange:
     file.seek(start)
-    head, *lines = [_DECODER.decode(row) for row in file.read(length).splitlines()]
+    head, *rows = file.read(length).splitlines()
+    lines = map(decode_line, rows)
+    return GroupChange(_head(head), [line for line in lines if isinstance(line, ChangeLine)])
+
+
+def _without_validator(head: GroupLine) -> GroupLine:
+    return msgspec.structs.replace(head, validator=None)
+
+
+def _head(row: bytes) -> GroupLine:
+    head = decode_line(row)
     assert isinstance(head, GroupLine)
-    return GroupChange(head, [line for line in lines if isinstance(line, ChangeLine)])
+    return head

@@ -18,7 +18,7 @@ from reconciler.database import ArtifactOrigin
 from reconciler.engine.plugin_calls.conduits import CallWatch, plugin_faults, unwatched
 from reconciler.engine.run.checkpoints import Checkpoint, reached
 from reconciler.errors import DigestMismatch, Malformed, PluginFault, StateFault
-from reconciler.model import Artifact, Digest, Unit, stored_unit
+from reconciler.model import Artifact, Digest, Unit, artifact_digest, stored_unit
 from reconciler.plan import ChangeLine
 from reconciler.plugin.registry import Registry
 from reconciler.remote import Fetcher, download
@@ -130,7 +130,7 @@ class ArtifactFetcher:
         access = self._sources.get(source)
         result = FetchResult()
         for artifact in line.artifacts:
-            digest = Digest.parse(artifact.sha256)
+            digest = artifact_digest(artifact)
             if digest in recorded:
                 continue
             if (
@@ -155,7 +155,7 @@ class ArtifactFetcher:
         for artifact in sorted(
             line.artifacts, key=lambda artifact: bool(artifact.within)
         ):  # containers first
-            digest = Digest.parse(artifact.sha256)
+            digest = artifact_digest(artifact)
             if digest in recorded:
                 continue
             if (
@@ -236,7 +236,7 @@ class ArtifactFetcher:
         container = next(
             (sibling for sibling in line.artifacts if sibling.path == artifact.within), None
         )
-        digest_of_container = Digest.parse(container.sha256) if container is not None else digest
+        digest_of_container = artifact_digest(container) if container is not None else digest
         if digest_of_container == digest or not self._store.has(
             digest_of_container
         ):  # within itself, or in what is not here

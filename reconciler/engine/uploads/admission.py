@@ -55,7 +55,7 @@ class Admission:
         if kept_out is not None:
             raise Conflict(f"`{kept_out.key}` is there already: {kept_out.reason}")
         digests = {line.digest for line in lines}
-        arriving = [unit for unit in wanted if unit.digest.hex in digests]
+        arriving = [unit for unit in wanted if unit.digest in digests]
         return GroupChanges(group, members, lines, arriving)
 
     def _decide(

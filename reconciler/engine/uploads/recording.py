@@ -15,7 +15,7 @@ from reconciler.engine.sources.source_responses import BY_SOURCE
 from reconciler.engine.transfer.artifact_fetcher import ArtifactFetcher, InFlight
 from reconciler.engine.uploads.upload_target import GroupChanges, UploadTarget
 from reconciler.errors import Conflict
-from reconciler.model import Digest, group_digest
+from reconciler.model import Digest, artifact_digest, group_digest
 from reconciler.plan import REMOVE
 from reconciler.plugin import UploadedFile
 
@@ -54,7 +54,7 @@ def record_units(
     sizes = asyncio.run(_fetch(fetcher, target, groups))
     if sizes:
         session.store.sync()
-    target.writer.record_units([unit for group in groups for unit in group.arriving], sizes)
+    target.writer.record_units({group.name: group.arriving for group in groups}, sizes)
 
 
 def commit(
@@ -95,7 +95,7 @@ async def _fetch(
     """Bring the artifacts into the store; return the sizes of those that were not there."""
     sizes: dict[Digest, int] = {}
     for line in (line for group in groups for line in group.lines):
-        wanted = {Digest.parse(artifact.sha256) for artifact in line.artifacts}
+        wanted = {artifact_digest(artifact) for artifact in line.artifacts}
         result = await fetcher.fetch(UPLOAD, line, frozenset(target.writer.stored(wanted)))
         sizes.update(result.sizes)
     return sizes
@@ -106,11 +106,7 @@ def _staged_group(group: GroupChanges) -> StagedGroup:
     left = {member.digest for member in group.before if member.source == UPLOAD} - {
         line.digest for line in group.lines if line.op == REMOVE
     }
-    before = (
-        group_digest(Digest.parse(member.digest) for member in group.before)
-        if group.before
-        else None
-    )
+    before = group_digest(member.digest for member in group.before) if group.before else None
     committed = CommittedGroup(group.name, BY_SOURCE, _BASIS) if left or group.arriving else None
     return StagedGroup(group.name, UPLOAD, before, committed)
 
@@ -119,6 +115,6 @@ def _staged_members(group: GroupChanges) -> Iterator[StagedMember]:
     for line in group.lines:
         leaving = line.digest if line.op == REMOVE else line.before
         if leaving:
-            yield StagedMember(group.name, Digest.parse(leaving), UPLOAD, joins=False)
-        if line.op != REMOVE:
-            yield StagedMember(group.name, Digest.parse(line.digest), UPLOAD, joins=True)
+            yield StagedMember(group.name, leaving, UPLOAD, joins=False)
+        if line.op != REMOVE and line.digest:
+            yield StagedMember(group.name, line.digest, UPLOAD, joins=True)

@@ -42,7 +42,7 @@ class UploadTarget:
     def members(self, group: str) -> list[Member]:
         """Return what a group holds now, whichever source brought it."""
         rows = self.writer.current_units(self.actual.id, [group]).get(group, [])
-        return [Member(row.digest.hex, stored_unit(row.body), row.source) for row in rows]
+        return [Member(row.digest, stored_unit(row.body), row.source) for row in rows]
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from reconciler.database import Database, Reader
-from reconciler.engine import PlanOptions, CallLimits, Engine, Home, Report
+from reconciler.engine import CallLimits, Engine, Home, PlanOptions, Report
 from reconciler.engine.service import Service
 from reconciler.manifest import read, read_recorded
 from reconciler.model import ActualPublication, ActualRepository, DesiredState, StoredUnit

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reconciler.engine.applying.schedule import Schedule
-from reconciler.model import Kind, Publication, Ref, Source
+from reconciler.model import Digest, Kind, Publication, Ref, Source
 from reconciler.plan import ADD, Action, ChangeLine, ContentChanges, ResourceChange
 from tests.support.engine_states import (
     a_plan,
@@ -22,7 +22,10 @@ BASE, COPY = Ref(Kind.REPOSITORY, "base"), Ref(Kind.REPOSITORY, "copy")
 
 
 def additions(count: int) -> ContentChanges:
-    lines = [ChangeLine(ADD, "test.file", f"file-{number}", "ab" * 32) for number in range(count)]
+    lines = [
+        ChangeLine(ADD, "test.file", f"file-{number}", Digest.of(b"file"))
+        for number in range(count)
+    ]
     return content([changed(*lines)] if lines else [])
 
 

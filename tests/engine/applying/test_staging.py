@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import pytest
 
 from reconciler.database import StagedGroup, StagedMember
@@ -34,18 +32,18 @@ from tests.support.plans import changed, content
 SELECTION = Digest.of(b"selection")
 
 
-def digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+def digest(text: str) -> Digest:
+    return Digest.of(text.encode())
 
 
 def line(op: str, key: str, *, before: str = "", unit: bool = True) -> ChangeLine:
-    artifact = Artifact(key, digest(f"bytes of {key}"), 10)
+    artifact = Artifact(key, digest(f"bytes of {key}").hex, 10)
     return ChangeLine(
         op,
         "test.file",
         key,
-        digest(key) if unit else "",
-        digest(before) if before else "",
+        digest(key) if unit else None,
+        digest(before) if before else None,
         artifacts=[artifact] if op in (ADD, CHANGE) else [],
     )
 
@@ -62,7 +60,7 @@ LINES = [
 
 def group(*lines: ChangeLine, held: bool = True) -> PendingGroup:
     head = GroupLine(
-        "alpha", "remote:up", digest("before"), "v1", SELECTION.hex, "2026-12-01T00:00:00Z", held
+        "alpha", "remote:up", digest("before"), "v1", SELECTION, "2026-12-01T00:00:00Z", held
     )
     return PendingGroup([GroupChange(head, list(lines))])
 
@@ -71,7 +69,7 @@ def members(group: PendingGroup) -> set[tuple[str, bool]]:
     """(key of the digest, does it join?)."""
     keys = {digest(key): key for key in (*(one.key for one in LINES), "changed before")}
     assert all(isinstance(member, StagedMember) for member in group.staged_members())
-    return {(keys[member.unit.hex], member.joins) for member in group.staged_members()}
+    return {(keys[member.unit], member.joins) for member in group.staged_members()}
 
 
 def test_everything_but_what_is_refused_is_staged() -> None:
@@ -107,7 +105,7 @@ def test_a_failed_replacement_keeps_the_unit_that_it_replaces() -> None:
 def test_a_group_with_a_failed_file_is_read_again() -> None:
     [staged] = group(*LINES).staged_groups()
     assert isinstance(staged, StagedGroup)
-    assert (staged.was, staged.source) == (Digest.parse(digest("before")), "remote:up")
+    assert (staged.was, staged.source) == (digest("before"), "remote:up")
     assert staged.committed is not None
     assert (staged.committed.validator, staged.committed.selection) == ("v1", SELECTION)
     pending = group(*LINES)
@@ -132,7 +130,7 @@ def test_fetched_units_carry_sizes_and_origins_of_every_remote() -> None:
     pending.add(LINES[0], FetchResult({Digest.of(b"a"): 3}))
     assert (pending.open, pending.sizes) == (0, {Digest.of(b"a"): 3})
     [unit] = pending.units
-    assert (unit.digest.hex, unit.unit.key, unit.group) == (digest("new"), "new", "alpha")
+    assert (unit.digest, unit.key) == (digest("new"), "new")
     assert [key for _, one in pending.additions() for key in [one.key]] == [
         "new",
         "bad",
