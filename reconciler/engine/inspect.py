@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Any
 
 from reconciler.database import Difference, PublicationRecord, Reader, VersionRecord
-from reconciler.engine.plugin_lifecycle.attachments import publisher_of
+from reconciler.engine.plugin_lifecycle.plugin_uses import publisher_of
 from reconciler.errors import PluginFault, UsageFault
 from reconciler.model import ActualResource, ActualState, Kind, Ref, StoredUnit, stored_unit
 from reconciler.model.digest import Digest

@@ -76,7 +76,7 @@ class Deletions:
             for path in paths:
                 remove_export(path)
         kept_exports = {ref: self._remove_orphaned_exports(ref) for ref in deleted}
-        messages = lifecycle.leave(
+        messages = lifecycle.detach_unused(
             self._remaining(actual, deferred, set(deleted)),
             gone=deleted,
             spared=[publication.meta.ref for publication in self._unsuccessful()],

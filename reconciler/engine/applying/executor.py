@@ -83,13 +83,13 @@ class Executor:
             self._desired.repositories[change.ref.name]
             for change in self._schedule.changes(Kind.REPOSITORY)
         ]
-        self._exclude(lifecycle.importers(repositories))
+        self._exclude(lifecycle.attach_importers(repositories))
         publications = [
             self._desired.publications[change.ref.name]
             for change in self._schedule.changes(Kind.PUBLICATION)
         ]
         self._exclude(
-            lifecycle.publishers(
+            lifecycle.attach_publishers(
                 publication
                 for publication in publications
                 if not self._schedule.blocking_refusal(publication)
@@ -108,7 +108,7 @@ class Executor:
         """Record resources as declared, with the plugins that they use from now on."""
         refs = self._schedule.to_record() - deletions.deferred
         self._recorder.update_metadata(before, refs)
-        for resource in self._recorder.record(refs, attachments=lifecycle.fresh):
+        for resource in self._recorder.record(refs, attachments=lifecycle.new_attachments):
             if resource.meta.kind in (Kind.REMOTE, Kind.FILTER):
                 self._report.add(resource.meta.ref, DONE)
 

@@ -13,14 +13,14 @@ from typing import Any, NamedTuple
 from reconciler.engine.plugin_calls.conduits import ValidationConduit, plugin_faults
 from reconciler.engine.plugin_calls.plugin_errors import error_hint, error_message, is_unawaited
 from reconciler.engine.plugin_calls.scratchpads import ScratchpadSession, no_scratchpads
-from reconciler.engine.plugin_lifecycle.attachments import (
+from reconciler.engine.plugin_lifecycle.attachments import recorded_attachments
+from reconciler.engine.plugin_lifecycle.plugin_uses import (
     ConfiguredUse,
     PluginUse,
     implements,
     importer_use,
     owner_of,
     publisher_uses,
-    recorded_attachments,
 )
 from reconciler.engine.session.session import Session
 from reconciler.errors import PluginFault, ReconcilerError
@@ -45,7 +45,7 @@ async def validate_configurations(
 
     Calls plugins in a worker thread.
     """
-    return await asyncio.to_thread(_Validation(session, actual).validate_configurations, desired)
+    return await asyncio.to_thread(_Validation(session, actual).refusals, desired)
 
 
 class _Validation:
@@ -55,23 +55,25 @@ class _Validation:
         self._session = session
         self._actual = actual
 
-    def validate_configurations(self, desired: DesiredState) -> dict[Ref, ConfigurationRefusal]:
-        held = recorded_attachments(self._session.reader.every_attachment(), self._actual)
-        found = dict(self._other_types(desired))
-        for use in self._uses(desired, found):
-            recorded = held.get(use.repository, {}).get(use.owner)
+    def refusals(self, desired: DesiredState) -> dict[Ref, ConfigurationRefusal]:
+        """Return the refusals by resource."""
+        attachments = recorded_attachments(self._session.reader.every_attachment(), self._actual)
+        refused = dict(self._other_types(desired))
+        for use in self._uses(desired, refused):
+            recorded = attachments.get(use.repository, {}).get(use.owner)
             if not implements(use.plugin, "validate_config") or (
                 recorded is not None and recorded.config == use.digest
             ):
                 continue
             for place in use.places:
-                if place.ref not in found and (refusal := self._validate(use, place)):
-                    found[place.ref] = refusal
-        return found
+                if place.ref not in refused and (refusal := self._validate(use, place)):
+                    refused[place.ref] = refusal
+        return refused
 
     def _other_types(self, desired: DesiredState) -> Iterator[tuple[Ref, ConfigurationRefusal]]:
-        """Yield repositories that hold content of one type and are declared with another, and their
-        publications.
+        """Yield repositories declared with another type than their content has.
+
+        The publications that show them are refused too.
         """
         hint = (
             "declare it under another name, and remove the old one with `--prune --allow-destroy`"

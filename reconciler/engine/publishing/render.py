@@ -11,7 +11,7 @@ from reconciler.database import PublicationRecord, PublicationStage, WithheldUni
 from reconciler.engine.plugin_calls.conduits import call_configuration, plugin_faults
 from reconciler.engine.plugin_calls.plugin_errors import is_unawaited
 from reconciler.engine.plugin_calls.scratchpads import ScratchpadSession
-from reconciler.engine.plugin_lifecycle.attachments import owner_of
+from reconciler.engine.plugin_lifecycle.plugin_uses import owner_of
 from reconciler.engine.publishing.publish_conduit import PublishConduit
 from reconciler.engine.publishing.release_target import ReleaseTarget, publication_digest
 from reconciler.engine.publishing.version_view import VersionView, withheld_units

@@ -180,7 +180,7 @@ class Events:
     spared: list[Ref] = field(default_factory=list)
     after: set[Ref] = field(default_factory=set)
 
-    def leave(
+    def detach_unused(
         self, after: Mapping[Ref, Any], *, gone: Iterable[Ref], spared: Iterable[Ref]
     ) -> dict[Ref, list[str]]:
         self.log.append("plugins " + ", ".join(sorted(map(str, gone))))
