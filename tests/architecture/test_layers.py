@@ -155,18 +155,20 @@ def test_the_core_imports_no_plugin() -> None:
         ("packaging", "plugin"),
         ("jinja2", "scaffold"),
         ("rich", "cli"),
+        ("lxml", "reconciler_python"),
         ("tomli", "cli"),
         ("typer", "cli"),
     ],
 )
 def test_a_library_stays_in_its_room(library: str, room: str) -> None:
     """pydantic serves manifests and the option models of plugins, yaml also prints, packaging also
-    reads plugins' packages.
+    reads plugins' packages, and tomli settings and lock files. lxml is the plugins' alone.
     """
     also = {
         "pydantic": {"manifest", *PLUGINS},
         "yaml": {"cli"},
         "packaging": {"reconciler_python"},
+        "lxml": {"reconciler_file"},
         "tomli": {"reconciler_python"},
     }.get(library, set())
     users = {

@@ -37,10 +37,10 @@ def test_an_importer_of_three_formats_is_a_short_text() -> None:
     ("entry_point", "unneeded"),
     [
         ("importer", ["reconciler_file.file_publisher", "mimetypes"]),
-        ("publisher", ["reconciler_file.file_importer", "reconciler_file.folders", "html.parser"]),
+        ("publisher", ["reconciler_file.file_importer", "reconciler_file.folders", "lxml"]),
         (
             "file",
-            ["reconciler_file.file_importer", "reconciler_file.file_publisher", "html.parser"],
+            ["reconciler_file.file_importer", "reconciler_file.file_publisher", "lxml"],
         ),
     ],
 )

@@ -5,6 +5,7 @@ by name.
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -150,6 +151,49 @@ def test_a_listing_that_cannot_be_read_is_a_failure(charset: str) -> None:
     call = FakeCall({"": answer}, SourceOptions(), url=URLS["folder"])
     with pytest.raises(Malformed):
         asyncio.run(_declared(call))
+
+
+@pytest.mark.parametrize("charset", ["punycode", "idna", "utf-7", "unicode-escape"])
+def test_an_encoding_that_no_page_has_is_a_failure(charset: str) -> None:
+    answer = Page(URLS["folder"], b'<a href="ok">ok</a>', "v1", "text/html", charset)
+    call = FakeCall({"": answer}, SourceOptions(), url=URLS["folder"])
+    with pytest.raises(Malformed):
+        asyncio.run(_declared(call))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<b>" * 200_000 + b"</i>" * 200_000,
+        b"<div>" * 200_000 + b"</p>" * 200_000,
+        b"<div>" * 200_000 + b"<body>" * 200_000,
+        b"".join(b"<font a%d>" % number for number in range(20_000)) + b"<p>x" * 20_000,
+    ],
+)
+def test_elements_without_end_are_a_failure_at_once(body: bytes) -> None:
+    start = time.process_time()
+    with pytest.raises(Malformed, match="nested more than 256 deep"):
+        read("folder", b'<a href="ok">ok</a>' + body)
+    assert time.process_time() - start < 5
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'<a href="' * 100_000,
+        b"<a =" * 100_000,
+        b"<!--" * 200_000,
+        b"<a " + b" ".join(b"x%d=1" % number for number in range(50_000)) + b">",
+        b"<script>" * 100_000,
+        b"<" * 500_000,
+        b"<td><a>" * 50_000,
+    ],
+)
+def test_time_does_not_grow_faster_than_the_page(body: bytes) -> None:
+    start = time.process_time()
+    keys, _ = read("folder", b'<a href="ok">ok</a>' + body)
+    assert "ok" in keys
+    assert time.process_time() - start < 5
 
 
 def test_a_name_that_is_listed_twice_counts_once() -> None:

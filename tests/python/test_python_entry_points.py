@@ -45,8 +45,8 @@ def test_no_module_takes_the_place_of_an_entry_point() -> None:
             "publisher",
             [
                 "reconciler_python.simple_importer",
-                "reconciler_python.reading.markup",
-                "html.parser",
+                "reconciler_python.reading.html_documents",
+                "lxml",
                 "pypi_simple",
                 "jinja2",
             ],
@@ -56,7 +56,7 @@ def test_no_module_takes_the_place_of_an_entry_point() -> None:
             [
                 "reconciler_python.simple_importer",
                 "reconciler_python.publishing.simple_publisher",
-                "html.parser",
+                "lxml",
                 "pypi_simple",
             ],
         ),
@@ -65,7 +65,7 @@ def test_no_module_takes_the_place_of_an_entry_point() -> None:
             [
                 "reconciler_python.simple_importer",
                 "reconciler_python.publishing.simple_publisher",
-                "html.parser",
+                "lxml",
                 "pypi_simple",
             ],
         ),

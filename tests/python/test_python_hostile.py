@@ -5,6 +5,7 @@ they always hold.
 from __future__ import annotations
 
 import json
+import time
 from html.parser import HTMLParser
 from typing import Any
 
@@ -485,6 +486,43 @@ class TestDocumentsWithoutSense:
         """
         for around in ("{}", "<html><body>{}</body></html>", "<a href='x'>{}</a>"):
             self.read(around.format(unit * 30_000).encode(), "text/html")
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            b"<b>" * 200_000 + b"</i>" * 200_000,
+            b"<div>" * 200_000 + b"</p>" * 200_000,
+            b"<div>" * 200_000 + b"<body>" * 200_000,
+            b"".join(b"<font a%d>" % number for number in range(20_000)) + b"<p>x" * 20_000,
+            b"<a " + b" ".join(b"x%d=1" % number for number in range(50_000)) + b">",
+            b"<td><a href=x>y" * 50_000,
+        ],
+    )
+    def test_time_does_not_grow_faster_than_the_page(self, body: bytes) -> None:
+        """Parsers that build a tree need minutes for one of these, or gigabytes."""
+        start = time.process_time()
+        self.read(body, "text/html")
+        assert time.process_time() - start < 5
+
+    @given(st.data())
+    def test_no_beginning_of_a_page_is_a_page(self, data: st.DataObject) -> None:
+        whole = (
+            "<!DOCTYPE html><html><head><title>Links for foo</title><style>a{}</style></head><body>"
+            "<!-- a > comment --><a href='foo-1.0.tar.gz'>foo &amp; bar</a><br><script>x</script>"
+            '<a href="foo-2.0.tar.gz" data-x=1>foo</a></body></html>'
+        )
+        end = data.draw(st.integers(1, len(whole) - 1))
+        with pytest.raises(Malformed, match=r"it ends|no element"):
+            read_project(page(whole[:end], "text/html"))
+
+    @pytest.mark.parametrize(
+        "cut", ["<a href='x", "<a", "</a", "<!-- a", "<script> x", "<title>Links", "<textarea>x"]
+    )
+    def test_a_page_without_html_must_not_end_within_something(self, cut: str) -> None:
+        whole = "<a href='foo-1.0.tar.gz'>foo</a>"
+        assert len(read_project(page(whole, "text/html")).files) == 1
+        with pytest.raises(Malformed, match="it ends within a tag, a comment or an element"):
+            read_project(page(whole + cut, "text/html"))
 
     def test_no_secret_of_a_url_is_recorded_or_told(self) -> None:
         secret = "pa55word"

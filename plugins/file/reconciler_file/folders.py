@@ -10,30 +10,37 @@ does; where they do not, only reading tells.
 from __future__ import annotations
 
 import asyncio
+import codecs
 import re
 from collections.abc import Sequence
 from hashlib import sha256
-from html.parser import HTMLParser
 from typing import Final
 from urllib.parse import quote, unquote_to_bytes, urljoin
 
 import msgspec
+from lxml import etree  # type: ignore[import-untyped]
 
 from reconciler.plugin import Group, ImporterCall, Malformed, Page, safe_path
-from reconciler_file.listing import Entry, group_of, text_of
+from reconciler_file.listing import Entry, decode_name, group_of
 
 LOCAL_TYPE: Final = "application/vnd.reconciler.folder+json"
 
 _HTML_TYPES: Final = frozenset({"text/html", "application/xhtml+xml"})
-_DEEPEST: Final = 32
+_DEEPEST_FOLDER: Final = 32
 _MOST_FOLDERS: Final = 10_000
-_AT_ONCE: Final = 16
+_PAGES_AT_ONCE: Final = 16
 _TIME = re.compile(r"\d{1,2}:\d\d")
 _LISTING = re.compile(rb"index of|directory listing", re.IGNORECASE)
+_DEEPEST_ELEMENT: Final = 256  # the parser's time grows with every open element
+_CHARACTERS_AT_ONCE: Final = 32 * 1024  # after each piece the parser notices that it has to stop
+# Text encodings that no page has, and some of which take quadratic time.
+_NOT_OF_PAGES: Final = frozenset(
+    {"idna", "punycode", "raw-unicode-escape", "unicode-escape", "undefined", "utf-7"}
+)
 
 
-class Listed(msgspec.Struct, frozen=True):
-    """An entry and what its listing shows of its state (times, sizes); empty where it shows none."""
+class ListedEntry(msgspec.Struct, frozen=True):
+    """An entry, and what its listing shows of its state (times, sizes); empty for nothing."""
 
     entry: Entry
     state: str
@@ -50,51 +57,52 @@ class _LocalFolder(msgspec.Struct):
 
 
 class _Link(msgspec.Struct):
-    """`after`: the text between this link and the next."""
+    """A link. `after`: the text between it and the next one, in parts."""
 
     href: str
     after: list[str] = []
 
 
 async def folder_groups(call: ImporterCall) -> list[Group]:
-    """Every file below the call's URL, in groups. Raises Malformed for what is no listing, and for
-    folders without end.
+    """Return every file below the call's URL, in groups.
+
+    Raises Malformed for what is no listing, and for folders without end.
     """
     page = await call.get("")
-    found = (
-        await asyncio.to_thread(_local, page)
+    entries = (
+        await asyncio.to_thread(_local_entries, page)
         if page.media_type == LOCAL_TYPE
         else await _walk(call, page)
     )
-    groups: dict[str, list[Listed]] = {}
-    for listed in found:
+    groups: dict[str, list[ListedEntry]] = {}
+    for listed in entries:
         groups.setdefault(group_of(listed.entry.name), []).append(listed)
     return [
         Group(
             name,
             _validator(groups[name]),
             listed=True,
-            data=[group.entry for group in groups[name]],
+            data=[listed.entry for listed in groups[name]],
         )
         for name in sorted(groups)
     ]
 
 
-def _validator(group: Sequence[Listed]) -> str | None:
-    if not all(one.state for one in group):
+def _validator(group: Sequence[ListedEntry]) -> str | None:
+    if not all(listed.state for listed in group):
         return None
-    shown = sorted((ascii(one.entry.name), one.state) for one in group)
+    shown = sorted((ascii(listed.entry.name), listed.state) for listed in group)
     return sha256(msgspec.json.encode(shown)).hexdigest()
 
 
-def _local(page: Page) -> list[Listed]:
+def _local_entries(page: Page) -> list[ListedEntry]:
     folder = page.url if page.url.endswith("/") else f"{page.url}/"
     try:
         files = msgspec.json.decode(page.body, type=_LocalFolder).files
     except msgspec.DecodeError as error:
         raise Malformed(f"{page.url}: the listing of the folder cannot be read: {error}") from None
     return [
-        Listed(
+        ListedEntry(
             Entry(
                 file.path, f"{folder}{quote(file.path, errors='surrogateescape')}", size=file.size
             ),
@@ -104,54 +112,55 @@ def _local(page: Page) -> list[Listed]:
     ]
 
 
-async def _walk(call: ImporterCall, top: Page) -> list[Listed]:
-    """Level by level. A folder that was listed already, under whatever name a redirect gave it, is
-    passed over.
+async def _walk(call: ImporterCall, top: Page) -> list[ListedEntry]:
+    """Read the tree level by level.
+
+    A folder that was listed already, under whatever name a redirect gave it, is passed over.
     """
-    found: list[Listed] = []
-    seen: set[str] = set()
+    entries: list[ListedEntry] = []
+    read: set[str] = set()
     level = [("", top)]
-    for _ in range(_DEEPEST):
+    for _ in range(_DEEPEST_FOLDER):
         folders: dict[str, str] = {}
         for prefix, page in level:
-            if page.url not in seen:
-                seen.add(page.url)
-                files, below = await asyncio.to_thread(_read, page, prefix)
-                found += files
+            if page.url not in read:
+                read.add(page.url)
+                files, below = await asyncio.to_thread(_read_listing, page, prefix)
+                entries += files
                 folders.update(below)
-        if len(seen) + len(folders) > _MOST_FOLDERS:
+        if len(read) + len(folders) > _MOST_FOLDERS:
             raise Malformed(
                 f"{top.url}: more than {_MOST_FOLDERS:,} folders",
                 hint="a link that leads in a circle?",
             )
         if not folders:
-            return found
+            return entries
         level = await _pages(call, folders)
     raise Malformed(
-        f"{top.url}: folders are nested more than {_DEEPEST} deep",
+        f"{top.url}: folders are nested more than {_DEEPEST_FOLDER} deep",
         hint="a link that leads in a circle?",
     )
 
 
 async def _pages(call: ImporterCall, folders: dict[str, str]) -> list[tuple[str, Page]]:
-    """The pages of folders (URL -> prefix of its names). Any that fails fails the whole: what it
-    holds is not known.
+    """Fetch the pages of folders (URL -> prefix of its names).
+
+    Raises what the first failure raised: what its folder holds is not known.
     """
     urls = list(folders)
     pages: list[tuple[str, Page]] = []
-    for start in range(0, len(urls), _AT_ONCE):
-        some = urls[start : start + _AT_ONCE]
-        for url, answer in zip(
-            some, await asyncio.gather(*map(call.get, some), return_exceptions=True), strict=True
-        ):
-            if isinstance(answer, BaseException):
-                raise answer
-            pages.append((folders[url], answer))
+    for start in range(0, len(urls), _PAGES_AT_ONCE):
+        batch = urls[start : start + _PAGES_AT_ONCE]
+        responses = await asyncio.gather(*map(call.get, batch), return_exceptions=True)
+        for url, response in zip(batch, responses, strict=True):
+            if isinstance(response, BaseException):
+                raise response
+            pages.append((folders[url], response))
     return pages
 
 
-def _read(page: Page, prefix: str) -> tuple[list[Listed], dict[str, str]]:
-    """The files of one listing, and its folders (URL -> prefix of their names)."""
+def _read_listing(page: Page, prefix: str) -> tuple[list[ListedEntry], dict[str, str]]:
+    """Return the files of one listing, and its folders (URL -> prefix of their names)."""
     if page.media_type not in _HTML_TYPES:
         raise Malformed(
             f"{page.url} is `{page.media_type}`, not the listing of a folder",
@@ -160,15 +169,15 @@ def _read(page: Page, prefix: str) -> tuple[list[Listed], dict[str, str]]:
     folder = urljoin(page.url, ".")
     files, folders = [], {}
     for link in _links(page):
-        url = _below(folder, page.url, link.href)
+        url = _url_below(folder, page.url, link.href)
         if url is None:
             continue
-        name = prefix + text_of(unquote_to_bytes(url.removeprefix(folder)))
+        name = prefix + decode_name(unquote_to_bytes(url.removeprefix(folder)))
         if url.endswith("/") and safe_path(name[:-1]):
             folders[url] = name
         else:
             shown = " ".join("".join(link.after).split())
-            files.append(Listed(Entry(name, url), shown if _TIME.search(shown) else ""))
+            files.append(ListedEntry(Entry(name, url), shown if _TIME.search(shown) else ""))
     if not files and not folders and not _LISTING.search(page.body):
         raise Malformed(
             f"{page.url} links to no file and does not say that it is the listing of a folder"
@@ -176,9 +185,10 @@ def _read(page: Page, prefix: str) -> tuple[list[Listed], dict[str, str]]:
     return files, folders
 
 
-def _below(folder: str, base: str, href: str) -> str | None:
-    """The URL behind a link, where it leads below `folder`: sorting links, parents and other places
-    are none of it.
+def _url_below(folder: str, base: str, href: str) -> str | None:
+    """Return the URL behind a link; None where it does not lead below `folder`.
+
+    Links that sort, parents and other places do not.
     """
     try:
         url = urljoin(base, href.strip()).partition("#")[0]
@@ -187,36 +197,54 @@ def _below(folder: str, base: str, href: str) -> str | None:
     return url if url.startswith(folder) and url != folder and "?" not in url else None
 
 
-class _Reader(HTMLParser):
-    """Collects links, and what is written behind each up to the end of its list or table."""
+class _TooDeepError(ValueError):
+    """Raised to stop the parser."""
+
+
+class _LinkCollector:
+    """Collects links, and what is written behind each up to the end of its list or table.
+
+    The target of lxml's events: it builds no tree, whose making takes minutes for some pages.
+    """
 
     def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
         self.links: list[_Link] = []
         self._behind = False
+        self._depth = 0
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag == "a":
-            self.links.append(_Link(dict(attrs).get("href") or ""))
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        self._depth += 1
+        if self._depth > _DEEPEST_ELEMENT:
+            raise _TooDeepError(f"its elements are nested more than {_DEEPEST_ELEMENT} deep")
+        if name == "a":
+            self.links.append(_Link(attributes.get("href", "")))
             self._behind = False
 
-    def handle_endtag(self, tag: str) -> None:
-        if tag in ("a", "pre", "table", "ul"):
-            self._behind = tag == "a"
+    def end(self, name: str) -> None:
+        self._depth -= 1
+        if name in ("a", "pre", "table", "ul"):
+            self._behind = name == "a"
 
-    def handle_data(self, data: str) -> None:
+    def data(self, text: str) -> None:
         if self._behind and self.links:
-            self.links[-1].after.append(data)
+            self.links[-1].after.append(text)
+
+    def close(self) -> None:
+        """Called by the parser at the end of the page."""
 
 
 def _links(page: Page) -> list[_Link]:
-    reader = _Reader()
     try:
-        reader.feed(page.body.decode(page.charset, errors="replace"))
-        reader.close()
-    except (
-        LookupError,
-        AssertionError,
-    ) as error:  # an unknown charset; what html.parser says of some broken declarations
+        if codecs.lookup(page.charset).name in _NOT_OF_PAGES:
+            raise LookupError(f"unknown encoding: {page.charset}")
+        text = page.body.decode(page.charset, errors="replace")
+        collector = _LinkCollector()
+        parser = etree.HTMLParser(target=collector, huge_tree=True)
+        for start in range(0, len(text) or 1, _CHARACTERS_AT_ONCE):
+            parser.feed(text[start : start + _CHARACTERS_AT_ONCE])
+        parser.close()
+    except (LookupError, ValueError, etree.LxmlError) as error:
         raise Malformed(f"{page.url}: the HTML cannot be read: {error}") from None
-    return reader.links
+    if parser.error_log.filter_from_fatals():
+        raise Malformed(f"{page.url}: the HTML cannot be read")
+    return collector.links

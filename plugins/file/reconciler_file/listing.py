@@ -141,7 +141,7 @@ def as_units(entries: Iterable[Entry], type: str, refuse: Refuse) -> list[Unit]:
     ]
 
 
-def text_of(name: bytes) -> str:
+def decode_name(name: bytes) -> str:
     """The text of a name; what is not UTF-8 ends up as characters that no safe path has."""
     return name.decode("utf-8", "surrogateescape")
 

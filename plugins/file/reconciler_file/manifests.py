@@ -14,7 +14,7 @@ from typing import Final
 from urllib.parse import quote
 
 from reconciler.plugin import Malformed
-from reconciler_file.listing import Entry, Grammar, text_of
+from reconciler_file.listing import Entry, Grammar, decode_name
 
 MANIFEST: Final = "PULP_MANIFEST"
 
@@ -33,7 +33,7 @@ class ManifestLines(Grammar):
 
     def entry(self, line: bytes) -> Entry:
         name, sha256, size = _parts(line)
-        text = text_of(name)
+        text = decode_name(name)
         url = self.folder + (quote(name) if name.translate(None, _PLAIN) else text)
         return Entry(text, url, sha256.decode("ascii").lower(), int(size))
 

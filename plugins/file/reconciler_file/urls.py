@@ -12,7 +12,7 @@ from typing import Final
 from urllib.parse import unquote_to_bytes, urljoin, urlsplit
 
 from reconciler.plugin import Malformed
-from reconciler_file.listing import Entry, Grammar, text_of
+from reconciler_file.listing import Entry, Grammar, decode_name
 
 _HEX = re.compile(r"[0-9A-Fa-f]{64}")
 _SIZE = re.compile(r"[0-9]{1,15}")
@@ -29,7 +29,7 @@ class UrlLines(Grammar):
     def entry(self, line: bytes) -> Entry:
         written, sha256, size = _parts(line)
         url = urljoin(self.base, written.partition("#")[0])
-        return Entry(text_of(_file_name(written)), url, sha256, size, self._fault(url))
+        return Entry(decode_name(_file_name(written)), url, sha256, size, self._fault(url))
 
     def _fault(self, url: str) -> str:
         """Lists come from elsewhere: one that is not of this machine has no say in what is read

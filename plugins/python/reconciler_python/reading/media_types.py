@@ -22,7 +22,7 @@ from reconciler_python.reading.documents import (
     read_list_json,
     read_project_json,
 )
-from reconciler_python.reading.markup import read_list_html, read_project_html
+from reconciler_python.reading.html_documents import read_list_html, read_project_html
 
 _JSON_TYPES: Final = frozenset({JSON_TYPE, "application/vnd.pypi.simple.latest+json"})
 _HTML_TYPES: Final = frozenset(

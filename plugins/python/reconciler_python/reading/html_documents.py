@@ -1,21 +1,21 @@
 """HTML documents of the simple API (PEP 503), read into the records of `documents`.
 
-Read by a scanner of our own: `html.parser` needs minutes for a few ten thousand unclosed tags, and
-for good pages several times as long. This one passes over a page once, whatever stands in it. As a
-browser does, it takes the first of two attributes of one name, and quotes for quotes only behind
-`=`. What ends within a tag or a comment, or opens `<html>` and never closes it, was cut off: a
-failure.
+lxml's event parser tokenises as browsers do and passes over a page once, whatever stands in it. It
+builds no tree: a tree of ten thousand nested elements takes some parsers minutes. Parsers mend what
+they read, so a page that was cut off looks like a whole one. Two signs tell: an element of our own
+behind the page that does not come out as one (the page ends within a tag, a comment or a text such
+as a script), and `<html>` without `</html>`.
 """
 
 from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterator
-from html import unescape
-from itertools import islice
+import secrets
 from typing import Final, NamedTuple
 from urllib.parse import unquote, urljoin
+
+from lxml import etree  # type: ignore[import-untyped]
 
 from reconciler.plugin import Malformed, Page
 from reconciler_python.reading.documents import (
@@ -28,22 +28,22 @@ from reconciler_python.reading.documents import (
 )
 from reconciler_python.reading.filenames import project_name, stem_and_type
 
-_TAG = re.compile(r"""<(/?[a-zA-Z][^\s/>]*+)((?:[^>=]++|=\s*+(?:"[^"]*+"|'[^']*+'|(?!["'])))*+)>""")
-_ATTRIBUTE = re.compile(r"""([^\s/>=]++)(?:\s*+=\s*+(?:"([^"]*+)"|'([^']*+)'|([^\s>]*+)))?+""")
-_REFERENCE = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
-_WITHIN = re.compile(r"<[^<>]*+>")
-_COMMENT = re.compile(r"<!(?=--).*?-->|<[!?/][^>]*+>", re.DOTALL)
-_TITLE = re.compile(r"<(?:title|h[1-6])\b[^<>]*+>([^<]{0,400}+)", re.IGNORECASE)
-_TITLES: Final = 20  # that are looked at
-_OF_INDEX = re.compile(
+_WRITTEN_ELEMENT = re.compile(r"<[a-zA-Z]")
+_WRITTEN_HTML = re.compile(r"<html[\s>/]", re.IGNORECASE)
+_DEEPEST: Final = 256  # elements within each other: the parser's time grows with every one
+_AT_ONCE: Final = (
+    32 * 1024
+)  # characters: the parser notices at the end of each piece that it is told to stop
+_START: Final = 64 * 1024  # characters within which `<html>` is opened
+_TITLES: Final = frozenset({"title", "h1", "h2", "h3", "h4", "h5", "h6"})
+_MOST_TITLES: Final = 20  # that are looked at
+_LONGEST_TITLE: Final = 400  # characters that are looked at
+_UNSEEN: Final = frozenset({"script", "style", "title", "textarea"})
+_INDEX_TITLE = re.compile(
     r"\blinks (?:for|to)\b|\bsimple (?:package |repository )?index\b|\bindex of\b|\bdirectory"
     r" listing\b",
     re.IGNORECASE,
 )
-_RAW_TEXT: Final = {
-    name: re.compile(rf"</{name}\b", re.IGNORECASE)
-    for name in ("script", "style", "title", "textarea")
-}
 _META_CHARSET = re.compile(
     rb"<meta\s[^>]{0,200}?charset\s*+=\s*+[\"']?([A-Za-z0-9_.:-]{1,40})", re.IGNORECASE
 )
@@ -55,67 +55,101 @@ _SHORTENED: Final = ("..>", "...", "\N{HORIZONTAL ELLIPSIS}")
 
 
 class Anchor(NamedTuple):
-    """One link: its attributes (names in lower case) and its text as it is written, tags and all."""
+    """One link: its attributes (names in lower case), and its text in parts."""
 
     attributes: dict[str, str]
-    written: str
+    parts: list[str]
 
     @property
     def text(self) -> str:
-        return _plain_text(_WITHIN.sub("", self.written)).strip()
+        return "".join(self.parts).strip()
 
     @property
     def segment(self) -> str:
         """The last part of the path that the link leads to."""
-        return unquote(
-            re.split(r"[?#]", self.attributes.get("href", ""))[0]
-            .strip()
-            .rstrip("/")
-            .rpartition("/")[2]
-        )
+        path = re.split(r"[?#]", self.attributes.get("href", ""))[0]
+        return unquote(path.strip().rstrip("/").rpartition("/")[2])
+
+
+class _TooDeepError(ValueError):
+    """Raised to stop the parser."""
 
 
 class _Markup:
-    """What matters of a page: anchors, the base of relative links, the index's own `<meta>`, and
-    the signs of a page that is no index's.
+    """Collects what matters of a page: the target of lxml's events.
+
+    `base`: of relative links; `meta`: the index's own `<meta>` elements; `titles`: headings, too;
+    `interactive`: it has a script or a password field; `worded`: it shows text outside its title.
     """
 
     def __init__(self, text: str) -> None:
         self.anchors: list[Anchor] = []
         self.base = ""
         self.meta: dict[str, str] = {}
-        self.elements: set[str] = set()
-        self.interactive = False
-        self.text = text
-        self._open: dict[str, str] | None = None
-        self._since = 0
-        end = 0
-        for name, attributes, start, end in _tags(text):
-            self._take(name.lower(), attributes, start, end)
-        self._close(len(text))
+        self.titles: list[list[str]] = []
+        self.interactive = self.worded = self.closed = self.complete = False
+        self._open: list[str] | None = None  # where the text of a link or a title goes
+        self._depth = self._unseen = 0
+        self._end = f"end-{secrets.token_hex(8)}"  # no page can know it
+        parser = etree.HTMLParser(target=self, huge_tree=True)
+        for start in range(0, len(text), _AT_ONCE):
+            parser.feed(text[start : start + _AT_ONCE])
+        parser.feed(f"<{self._end}>")
+        parser.close()
+        if parser.error_log.filter_from_fatals():
+            self.complete = False
 
-    def _take(self, name: str, attributes: str, start: int, end: int) -> None:
-        if name in ("a", "/a"):
-            self._close(start)
-            if name == "a":
-                self._open, self._since = _attributes(attributes), end
-            return
-        self.elements.add(name)
-        if name == "base":
-            self.base = self.base or _attributes(attributes).get("href", "").strip()
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise _TooDeepError(f"its elements are nested more than {_DEEPEST} deep")
+        if name == "a":
+            anchor = Anchor(dict(attributes), [])
+            self.anchors.append(anchor)
+            self._open = anchor.parts
+        elif name in _TITLES and len(self.titles) < _MOST_TITLES:
+            self._open = []
+            self.titles.append(self._open)
+        elif name == "base":
+            self.base = self.base or attributes.get("href", "").strip()
         elif name == "meta":
-            found = _attributes(attributes)
-            if found.get("name", "").startswith("pypi:"):
-                self.meta.setdefault(found["name"], found.get("content", ""))
+            if attributes.get("name", "").startswith("pypi:"):
+                self.meta.setdefault(attributes["name"], attributes.get("content", ""))
         elif name == "script" or (
-            name == "input" and _attributes(attributes).get("type", "").lower() == "password"
+            name == "input" and attributes.get("type", "").lower() == "password"
         ):
             self.interactive = True
+        elif name == self._end:
+            self.complete = True
+        if name in _UNSEEN:
+            self._unseen += 1
 
-    def _close(self, end: int) -> None:
-        if self._open is not None:
-            self.anchors.append(Anchor(self._open, self.text[self._since : end]))
+    def end(self, name: str) -> None:
+        self._depth -= 1
+        if name == "a" or name in _TITLES:
             self._open = None
+        if name in _UNSEEN:
+            self._unseen -= 1
+        elif name == "html" and not self.complete:
+            self.closed = True
+
+    def data(self, text: str) -> None:
+        if self._open is not None:
+            self._open.append(text)
+        if not self.worded and not self._unseen and text.strip():
+            self.worded = True
+
+    def close(self) -> None:
+        """Called by the parser at the end of the page."""
+
+    @property
+    def is_index(self) -> bool:
+        """Of a page without links: does it say that it is one of an index, or nothing at all?
+
+        Generators of indexes and servers of folders do one of both.
+        """
+        titles = ("".join(parts)[:_LONGEST_TITLE] for parts in self.titles)
+        return not self.worded or any(map(_INDEX_TITLE.search, titles))
 
 
 def read_project_html(page: Page) -> ProjectDocument:
@@ -126,7 +160,7 @@ def read_project_html(page: Page) -> ProjectDocument:
     base = _base(page, markup)
     files = [file for anchor in markup.anchors if (file := _file(anchor, base)) is not None]
     if not files:
-        _check_of_index(page, markup)
+        _check_index(page, markup)
     reason = markup.meta.get("pypi:project-status-reason")
     return ProjectDocument(
         files, [], markup.meta.get("pypi:project-status") or "active", reason or None
@@ -142,7 +176,7 @@ def read_list_html(page: Page) -> list[ListedProject]:
     markup = _read(page)
     listed = [_listed(anchor) for anchor in markup.anchors]
     if not any(project_name(item.name) for item in listed):
-        _check_of_index(page, markup)
+        _check_index(page, markup)
     return listed
 
 
@@ -152,21 +186,27 @@ def _listed(anchor: Anchor) -> ListedProject:
 
 
 def _read(page: Page) -> _Markup:
-    try:
-        markup = _Markup(_decoded(page))
-    except _CutOffError as error:
-        raise Malformed(f"{place(page)}: the HTML cannot be read: {error}") from None
-    if not (markup.elements or markup.anchors):
+    text = _decoded(page)
+    if not _WRITTEN_ELEMENT.search(text):
         raise Malformed(f"{place(page)}: the HTML cannot be read: there is no element in it")
-    if "html" in markup.elements and "/html" not in markup.elements:
+    try:
+        markup = _Markup(text)
+    except (_TooDeepError, etree.LxmlError) as error:
+        raise Malformed(f"{place(page)}: the HTML cannot be read: {error}") from None
+    if not markup.complete:
+        raise Malformed(
+            f"{place(page)}: the HTML cannot be read: it ends within a tag, a comment or an element"
+        )
+    if not markup.closed and _WRITTEN_HTML.search(text, 0, _START):
         raise Malformed(f"{place(page)}: the HTML cannot be read: it ends before `</html>`")
     check_api_version(page, markup.meta.get("pypi:repository-version") or "1.0")
     return markup
 
 
-def _check_of_index(page: Page, markup: _Markup) -> None:
-    """A page without a single link to the purpose may be a login that answers 200 for everything:
-    that is no absence.
+def _check_index(page: Page, markup: _Markup) -> None:
+    """Raise Malformed for a page that has no link to the purpose and is none of an index.
+
+    It may be a login that answers 200 for everything: that is no absence.
     """
     if markup.interactive and "pypi:repository-version" not in markup.meta:
         raise Malformed(
@@ -177,7 +217,7 @@ def _check_of_index(page: Page, markup: _Markup) -> None:
                 " remote"
             ),
         )
-    if not (markup.anchors or markup.meta or _is_index(markup.text)):
+    if not (markup.anchors or markup.meta or markup.is_index):
         raise Malformed(
             f"{place(page)}: a page of words without a link is no page of an index",
             hint=(
@@ -185,79 +225,6 @@ def _check_of_index(page: Page, markup: _Markup) -> None:
                 " for ...</title>`, or its version in a `<meta>`"
             ),
         )
-
-
-def _is_index(text: str) -> bool:
-    """Of a page without links: does it say that it is one of an index, or nothing at all? As
-    generators of indexes and servers of folders do.
-    """
-    titles = islice(_TITLE.finditer(text), _TITLES)
-    return any(_OF_INDEX.search(title[1]) for title in titles) or not any(_words(text))
-
-
-def _words(text: str) -> Iterator[str]:
-    """What a reader of the page sees between its tags; its title, which may be no more than a
-    project's name, is not among it.
-    """
-    seen = 0
-    for name, _, start, end in _tags(text):
-        yield _COMMENT.sub("", text[seen:start]).strip()
-        raw = _RAW_TEXT.get(name.lower())
-        seen = _found(raw.search(text, end)) if raw is not None else end
-    yield _COMMENT.sub("", text[seen:]).strip()
-
-
-class _CutOffError(ValueError):
-    """The text ends where no page does."""
-
-
-def _tags(text: str) -> Iterator[tuple[str, str, int, int]]:
-    """Every tag: name (`/a` for an end), what stands behind it, where it begins and ends. Raises
-    _CutOffError.
-    """
-    position = 0
-    while (start := text.find("<", position)) >= 0:
-        found = _TAG.match(text, start)
-        if found is not None:
-            name, position = found[1], found.end()
-            yield name, found[2], start, position
-            raw = _RAW_TEXT.get(name.lower())
-            if raw is not None:
-                position = _found(raw.search(text, position))
-        elif text.startswith("<!--", start):
-            position = _after(text, "-->", start + 2)
-        elif text[start + 1 : start + 2] in ("!", "?", "/"):
-            position = _after(text, ">", start)
-        elif text[start + 1 : start + 2].isalpha() and text[start + 1].isascii():
-            raise _CutOffError("it ends within a tag")
-        else:
-            position = start + 1
-
-
-def _after(text: str, mark: str, start: int) -> int:
-    found = text.find(mark, start)
-    if found < 0:
-        raise _CutOffError("it ends within a comment")
-    return found + len(mark)
-
-
-def _found(match: re.Match[str] | None) -> int:
-    if match is None:
-        raise _CutOffError("it ends within an element")
-    return match.start()
-
-
-def _attributes(text: str) -> dict[str, str]:
-    """By name in lower case; the first of two counts."""
-    found: dict[str, str] = {}
-    for name, double, single, bare in _ATTRIBUTE.findall(text):
-        found.setdefault(name.lower(), _plain_text(double or single or bare))
-    return found
-
-
-def _plain_text(text: str) -> str:
-    """Character references resolved, those that are written out with their semicolon."""
-    return _REFERENCE.sub(lambda match: unescape(match[0]), text) if "&" in text else text
 
 
 def _decoded(page: Page) -> str:
