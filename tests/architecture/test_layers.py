@@ -155,6 +155,7 @@ def test_the_core_imports_no_plugin() -> None:
         ("packaging", "plugin"),
         ("jinja2", "scaffold"),
         ("rich", "cli"),
+        ("license_expression", "reconciler_python"),
         ("lxml", "reconciler_python"),
         ("tomli", "cli"),
         ("typer", "cli"),

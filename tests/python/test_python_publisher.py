@@ -19,7 +19,7 @@ from reconciler.plugin import (
 from reconciler_python.publishing.rendering import project_pages
 from reconciler_python.publishing.simple_publisher import PublicationOptions, PythonPublisher
 from reconciler_python.reading.documents import read_project_json
-from reconciler_python.reading.markup import read_project_html
+from reconciler_python.reading.html_documents import read_project_html
 from reconciler_python.reading.units import project_units
 from tests.support.calls import FakeOutput, FakePublishConduit, page, stored
 

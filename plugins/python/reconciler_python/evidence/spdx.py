@@ -1,20 +1,19 @@
-"""SPDX licence expressions: read into a form without order and parentheses, and held against what
+"""SPDX licence expressions: read into a form without order and parentheses, and compared with what
 is allowed.
 
-`packaging` knows the identifiers and spells them canonically; the operators are few enough to be
-read here.
+`packaging` knows the identifiers and spells them canonically; `license-expression` reads the
+operators. What satisfies what is decided here.
 """
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Final
+from itertools import accumulate
+from typing import Any, Final
 
-from reconciler.plugin import sanitize
-
-_LONGEST = 4096  # characters; the longest expressions of real packages have some hundreds
-_DEEPEST = 50  # parentheses within each other
+_LONGEST: Final = 4096  # characters; the longest expressions of real packages have some hundreds
+_DEEPEST: Final = 50  # parentheses within each other
 _GNU = re.compile(r"((?:A|L)?GPL|GFDL)-[0-9.]+")
 _LATER: Final = "-or-later"
 
@@ -23,8 +22,9 @@ OR: Final = "OR"
 
 
 class Compound(tuple[str, frozenset["Expression"]]):
-    """`AND` or `OR`, and at least two operands of another kind. Order and repetition are gone: they
-    mean nothing.
+    """`AND` or `OR`, and at least two operands of another kind.
+
+    Order and repetition are gone: they mean nothing.
     """
 
     __slots__ = ()
@@ -39,35 +39,32 @@ class UnreadableExpression(ValueError):
 
 
 def canonical_text(text: str) -> str:
-    """The expression in SPDX's own spelling. Raises UnreadableExpression."""
-    from packaging.licenses import (
-        canonicalize_license_expression,
-    )  # a table of all licences: only for manifests that ask about them
+    """Return the expression in SPDX's own spelling. Raises UnreadableExpression."""
+    # A table of all licences: only manifests that ask about licences pay for it.
+    from packaging.licenses import canonicalize_license_expression
 
     if len(text) > _LONGEST or text.count("(") > _LONGEST // 8:
         raise UnreadableExpression("it is too long")
     try:
         return " ".join(canonicalize_license_expression(text).split())
-    except (
-        ValueError,
-        MemoryError,
-        RecursionError,
-    ) as error:  # it compiles the operators as Python: deep ones exhaust the compiler
+    except (ValueError, MemoryError, RecursionError) as error:
+        # It compiles the operators as Python: deep ones exhaust the compiler.
         raise UnreadableExpression(_first_line(error)) from None
 
 
 @lru_cache(maxsize=4096)
 def parse_expression(text: str) -> Expression:
-    """The meaning of an expression, in whatever spelling. Raises UnreadableExpression."""
-    reader = _Reader(canonical_text(text))
-    found = reader.either(0)
-    if reader.left:
-        raise UnreadableExpression(f"`{reader.left[0]}` stands where it has no meaning")
-    return found
+    """Return the meaning of an expression, in any spelling. Raises UnreadableExpression."""
+    from license_expression import Licensing  # type: ignore[import-untyped]
+
+    canonical = canonical_text(text)
+    if max(accumulate((letter == "(") - (letter == ")") for letter in canonical)) > _DEEPEST:
+        raise UnreadableExpression("it is nested too deeply")
+    return _expression(Licensing().parse(canonical))
 
 
 def alternatives(expression: Expression) -> frozenset[Expression]:
-    """What it names as sufficient each on its own: the operands of an `OR`, else itself."""
+    """Return the expressions of which each is enough: the operands of an `OR`, else itself."""
     return (
         expression[1]
         if isinstance(expression, Compound) and expression[0] == OR
@@ -76,11 +73,11 @@ def alternatives(expression: Expression) -> frozenset[Expression]:
 
 
 def satisfied(expression: Expression, allowed: frozenset[Expression]) -> bool:
-    """Can it be met with what is allowed? Of an `OR` one operand is enough, of an `AND` every one
-    is needed.
+    """Return True if the expression can be met with what is allowed.
 
-    A licence with an exception is met where the licence alone is: exceptions only permit more. One
-    `or later` is met by its own version.
+    Of an `OR` one operand is enough, of an `AND` every one is needed. A licence with an exception
+    is met where the licence alone is: exceptions only permit more. One `or later` is met by its own
+    version.
     """
     if expression in allowed:
         return True
@@ -88,68 +85,35 @@ def satisfied(expression: Expression, allowed: frozenset[Expression]) -> bool:
         operator, operands = expression
         met = any if operator == OR else all
         return met(satisfied(operand, allowed) for operand in operands)
-    return any(weaker in allowed for weaker in _choices(expression))
+    return any(weaker in allowed for weaker in _sufficient_licences(expression))
 
 
-def _choices(licence: str) -> list[str]:
-    """Licences of which each is enough to use what is under `licence`."""
+def _sufficient_licences(licence: str) -> list[str]:
+    """Return licences of which each is enough to use what is under `licence`."""
     name, _, exception = licence.partition(" WITH ")
     names = [name]
     if name.endswith(_LATER):
         names.append(name.removesuffix(_LATER) + "-only")
     elif name.endswith("+"):
         names.append(name[:-1])
-    return names + [f"{each} WITH {exception}" for each in names if exception]
+    return names + [f"{name} WITH {exception}" for name in names if exception]
+
+
+def _expression(node: Any) -> Expression:
+    """Return a node of the library's tree in our form, without order and repetition."""
+    if not node.isliteral:
+        return _joined(node.operator.strip(), [_expression(operand) for operand in node.args])
+    if hasattr(node, "exception_symbol"):
+        return f"{_modern(node.license_symbol.key)} WITH {node.exception_symbol.key}"
+    return _modern(node.key)
 
 
 def _modern(name: str) -> str:
-    """`GPL-2.0` and `GPL-2.0+` are old identifiers of `GPL-2.0-only` and `GPL-2.0-or-later`."""
+    """Return today's identifier: `GPL-2.0` is `GPL-2.0-only`, `GPL-2.0+` is `GPL-2.0-or-later`."""
     plain = name.removesuffix("+")
     if _GNU.fullmatch(plain) is None:
         return name
     return plain + (_LATER if name.endswith("+") else "-only")
-
-
-class _Reader:
-    """Recursive descent over canonical tokens; `OR` binds loosest."""
-
-    def __init__(self, text: str) -> None:
-        self.left = text.replace("(", " ( ").replace(")", " ) ").split()
-
-    def either(self, depth: int) -> Expression:
-        return self._joined(OR, depth)
-
-    def _joined(self, operator: str, depth: int) -> Expression:
-        operands = [self._operand(operator, depth)]
-        while self.left and self.left[0] == operator:
-            del self.left[0]
-            operands.append(self._operand(operator, depth))
-        return _joined(operator, operands)
-
-    def _operand(self, operator: str, depth: int) -> Expression:
-        return self._joined(AND, depth) if operator == OR else self._licence(depth)
-
-    def _licence(self, depth: int) -> Expression:
-        word = self._next()
-        if word == "(":
-            if depth == _DEEPEST:
-                raise UnreadableExpression("it is nested too deeply")
-            found = self.either(depth + 1)
-            if self._next() != ")":
-                raise UnreadableExpression("a parenthesis is not closed")
-            return found
-        if word in {AND, OR, ")", "WITH"}:
-            raise UnreadableExpression(f"`{word}` stands where a licence is expected")
-        name = _modern(word)
-        if self.left and self.left[0] == "WITH":
-            del self.left[0]
-            return f"{name} WITH {self._next()}"
-        return name
-
-    def _next(self) -> str:
-        if not self.left:
-            raise UnreadableExpression("it ends where a licence is expected")
-        return self.left.pop(0)
 
 
 def _joined(operator: str, operands: list[Expression]) -> Expression:
@@ -162,4 +126,4 @@ def _joined(operator: str, operands: list[Expression]) -> Expression:
 
 
 def _first_line(error: BaseException) -> str:
-    return sanitize(next(iter(str(error).splitlines()), "it is too complicated"), 200)
+    return next(iter(str(error).splitlines()), "it is too complicated")[:200]
