@@ -19,7 +19,7 @@ from reconciler.plugin import Malformed
 from reconciler_python.evidence import osv_files
 from reconciler_python.evidence.advisories import OsvRules, advisory_reason
 from reconciler_python.evidence.osv_records import Advisory, Affected, Record, severity_rank
-from reconciler_python.filter_options import FilterOptions
+from reconciler_python.options.filter_options import FilterOptions
 from tests.support.mirror import Mirror, remote, repository, resource
 from tests.support.upstream import upstream
 

@@ -22,7 +22,7 @@ from reconciler_python.evidence.attestations import (
     attestation_word,
 )
 from reconciler_python.evidence.provenance import LARGEST, provenance_facts
-from reconciler_python.filter_options import FilterOptions
+from reconciler_python.options.filter_options import FilterOptions
 from tests.support.attested import GITHUB, attestation, provenance, verifier
 
 FILE = "acme-1.0-py3-none-any.whl"

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from reconciler.plugin import Group, PluginCallConfiguration, StoredUnit
-from reconciler_python.options import SelectionOptions
+from reconciler_python.options.source_options import SelectionOptions
 from reconciler_python.publishing.simple_publisher import PythonPublisher
 from reconciler_python.simple_importer import PythonImporter
 from tests.support.calls import FakeCall, FakePublishConduit, page, stored, write_tree

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from reconciler.plugin import Artifact, StoredUnit, Summary, Unit
 from reconciler_python.content import Distribution, Project
-from reconciler_python.options import SelectionOptions
+from reconciler_python.options.source_options import SelectionOptions
 from reconciler_python.reading.archives import wheel_metadata
 from tests.support.calls import stored
 from tests.support.wheels import build_wheel, zipped

@@ -12,8 +12,12 @@ from hypothesis import strategies as st
 from packaging.markers import Marker
 from pydantic import ValidationError
 
-from reconciler_python.options import SelectionOptions
-from reconciler_python.requiring.environments import marker_environments, marker_holds, python_texts
+from reconciler_python.options.source_options import SelectionOptions
+from reconciler_python.requirements.environments import (
+    marker_environments,
+    marker_holds,
+    python_texts,
+)
 
 LINUX = {"python_version": "3.12", "sys_platform": "linux"}
 NONE: frozenset[str] = frozenset()
@@ -34,7 +38,9 @@ COMPARISONS = (
 
 
 def environments(**declared: dict[str, str]) -> list[dict[str, str]]:
-    return marker_environments(SelectionOptions.model_validate({"environments": declared}))
+    return marker_environments(
+        SelectionOptions.model_validate({"environments": declared}).environments
+    )
 
 
 class TestDerived:
@@ -89,7 +95,7 @@ class TestDerived:
         options = SelectionOptions.model_validate(
             {"environments": {"b": {**LINUX, "python_full_version": "3.12.4"}, "a": LINUX}}
         )
-        assert python_texts(options) == ["3.12", "==3.12.4"]
+        assert python_texts(options.environments) == ["3.12", "==3.12.4"]
 
     @pytest.mark.parametrize(
         ("said", "words"),

@@ -18,9 +18,9 @@ import pytest
 
 from reconciler.plugin import ActiveFilter, Artifact, Gone, Malformed, Page, Unit, Unreachable
 from reconciler_python.content import Distribution
-from reconciler_python.evidence.gathering import recalled, with_evidence
-from reconciler_python.filter_options import FilterOptions
-from reconciler_python.options import SelectionOptions
+from reconciler_python.options.filter_options import FilterOptions
+from reconciler_python.options.source_options import SelectionOptions
+from reconciler_python.selecting.evidence_gathering import recalled, with_evidence
 from tests.support.attested import GITHUB, provenance
 from tests.support.calls import FakeReading
 from tests.support.faulty import body, status

@@ -11,7 +11,7 @@ import pytest
 
 from reconciler.model import identify
 from reconciler.plugin import UNCHANGED, Artifact, Gone, Group, Malformed, Page, Unit
-from reconciler_python.options import SelectionOptions
+from reconciler_python.options.source_options import SelectionOptions
 from reconciler_python.simple_importer import PythonImporter
 from tests.support.calls import BASE, FakeCall, page
 

@@ -20,7 +20,7 @@ from reconciler_python.evidence.licences import (
     licence_word,
 )
 from reconciler_python.evidence.spdx import UnreadableExpression, parse_expression, satisfied
-from reconciler_python.filter_options import FilterOptions
+from reconciler_python.options.filter_options import FilterOptions
 
 
 def rules(*allow: str, **keys: Any) -> LicenceRules:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from reconciler.plugin import ActiveFilter, Artifact, Group, Unit
 from reconciler_python.content import Distribution
-from reconciler_python.filter_options import FilterOptions
-from reconciler_python.options import SelectionOptions
+from reconciler_python.options.filter_options import FilterOptions
+from reconciler_python.options.source_options import SelectionOptions
 from reconciler_python.selecting.prefilter import Prefilter, refusal
 from reconciler_python.simple_importer import PythonImporter
 from tests.support.calls import FakeCall, page

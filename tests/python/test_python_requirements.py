@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from reconciler.plugin import Artifact, Malformed, OptionFault, Unit
-from reconciler_python.options import SelectionOptions
-from reconciler_python.requiring.requirement_files import Parsed, read_requirements
-from reconciler_python.requiring.requirement_sources import content
-from reconciler_python.requiring.requirements import Requirements, Wanted
+from reconciler_python.options.source_options import SelectionOptions
+from reconciler_python.requirements.requirement_files import Parsed, read_requirements
+from reconciler_python.requirements.requirement_options import content
+from reconciler_python.requirements.requirements import Requirements, Wanted
 
 A, B, C = (letter * 64 for letter in "abc")
 LINUX = {"python_version": "3.12", "sys_platform": "linux"}

@@ -21,9 +21,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from reconciler.plugin import Artifact, OptionFault
-from reconciler_python.options import SelectionOptions
-from reconciler_python.requiring.lock_files import package_lines, read_lock
-from reconciler_python.requiring.requirements import Requirements
+from reconciler_python.options.source_options import SelectionOptions
+from reconciler_python.requirements.lock_files import package_lines, read_lock
+from reconciler_python.requirements.requirements import Requirements
 from tests.support.clients import program, run
 from tests.support.upstream import Upstream, upstream
 from tests.support.wheels import build_wheel

@@ -10,8 +10,8 @@ import pytest
 from pydantic import ValidationError
 
 from reconciler.plugin import Decision, Options
-from reconciler_python.filter_options import FilterOptions
-from reconciler_python.options import SelectionOptions
+from reconciler_python.options.filter_options import FilterOptions
+from reconciler_python.options.source_options import SelectionOptions
 from tests.support.selecting import NOW, decide, house_rules, unit, versions_in
 
 VERSIONS = ["4.2", "5.0rc1", "5.0", "5.0.1", "5.1.dev1", "6.0a1", "6.0"]

@@ -14,9 +14,9 @@ from pydantic import ValidationError
 
 from reconciler.plugin import StoredUnit, Unit
 from reconciler_python.content import Distribution
-from reconciler_python.filter_options import FilterOptions
-from reconciler_python.options import SelectionOptions
-from reconciler_python.selecting.interpreters import Interpreters
+from reconciler_python.matching.python_versions import Interpreters
+from reconciler_python.options.filter_options import FilterOptions
+from reconciler_python.options.source_options import SelectionOptions
 from reconciler_python.selecting.selection import refused_project
 from tests.support.selecting import NOW, decide, house_rules, kept, unit, versions_in
 

@@ -14,7 +14,7 @@ from packaging.version import Version
 
 from reconciler.plugin import ActiveFilter, Unit
 from reconciler_python.content import Distribution
-from reconciler_python.options import SelectionOptions
+from reconciler_python.options.source_options import SelectionOptions
 from tests.support.selecting import NOW, decide, house_rules, unit, versions_in
 
 VERSIONS = ["4.2", "5.0rc1", "5.0", "5.0.0", "5.1.dev1", "6.0a1", "6.0", "odd-version"]

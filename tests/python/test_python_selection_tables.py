@@ -9,7 +9,8 @@ import os
 import re
 from pathlib import Path
 
-from reconciler_python.filter_options import FilterOptions
+from reconciler_python.options.filter_options import FilterOptions
+from reconciler_python.selecting.filter_checks import FILTER_CHECKS
 from tests.support.selection_tables import EXAMPLES, tables
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "selection.md"
@@ -44,3 +45,14 @@ def test_every_key_that_can_keep_a_file_out_has_its_place_in_the_order() -> None
     order = tables()["order"]
     silent = {"minAgeExempt"}
     assert {example.key for example in EXAMPLES if f"`{example.key}" not in order} == silent
+
+
+def test_every_key_of_a_filter_is_a_check_or_decided_after_them() -> None:
+    """Who adds a key finds the table by this test."""
+    aliases = {field.alias for field in FilterOptions.model_fields.values()}
+    assert set(FILTER_CHECKS) == aliases - {"minAge", "minAgeExempt", "latest"}
+
+
+def test_the_checks_speak_in_the_order_of_their_table() -> None:
+    order = re.findall(r"\| `(\w+)` \|", tables()["order"])
+    assert [key for key in order if key in FILTER_CHECKS] == list(FILTER_CHECKS)

@@ -8,8 +8,8 @@ import pytest
 
 from reconciler.plugin import ActiveFilter, Step, Unit
 from reconciler_python.content import Distribution
-from reconciler_python.options import SelectionOptions
-from reconciler_python.selecting.selection import ProjectJudge, trace_project
+from reconciler_python.options.source_options import SelectionOptions
+from reconciler_python.selecting.selection import ProjectSelection, trace_project
 from tests.support.selecting import NOW, house_rules, unit
 
 
@@ -161,9 +161,9 @@ def test_what_nothing_means_is_told_with_the_key_that_selects(
 
 def test_many_units_are_traced_by_one_look_at_their_group() -> None:
     units = [unit(f"{number}.0") for number in range(4)]
-    judge = ProjectJudge("django", SelectionOptions(), [house_rules(latest=2)], NOW)
+    selection = ProjectSelection("django", SelectionOptions(), [house_rules(latest=2)], NOW)
     chains = list(
-        judge.trace(iter(units), units[::-1])
+        selection.trace(iter(units), units[::-1])
     )  # an iterator: whoever looks twice sees nothing
     assert [step.passed for chain in chains for step in chain] == [True, True, False, False]
 

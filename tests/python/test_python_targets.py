@@ -11,7 +11,7 @@ from packaging import tags
 from packaging.utils import parse_wheel_filename
 
 from reconciler.plugin import OptionFault
-from reconciler_python.selecting.targets import (
+from reconciler_python.matching.wheel_tags import (
     Targets,
     WheelTags,
     abi_target,

@@ -11,8 +11,8 @@ from typing import Any
 
 from reconciler.plugin import ActiveFilter, Group, Page, Unchanged, Unit
 from reconciler_python.content import Distribution
-from reconciler_python.filter_options import FilterOptions
-from reconciler_python.options import SelectionOptions
+from reconciler_python.options.filter_options import FilterOptions
+from reconciler_python.options.source_options import SelectionOptions
 from reconciler_python.simple_importer import PythonImporter
 from tests.support.calls import BASE, FakeCall, page
 from tests.support.wheels import Built, core_metadata

@@ -8,8 +8,8 @@ from typing import Any
 
 from reconciler.plugin import ActiveFilter, Artifact, Decision, Unit
 from reconciler_python.content import Distribution
-from reconciler_python.filter_options import FilterOptions
-from reconciler_python.options import SelectionOptions
+from reconciler_python.options.filter_options import FilterOptions
+from reconciler_python.options.source_options import SelectionOptions
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 ENDINGS = {"wheel": "-py3-none-any.whl", "sdist": ".tar.gz", "egg": "-py2.7.egg"}

@@ -10,8 +10,8 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from reconciler.plugin import Options, Unit
-from reconciler_python.filter_options import FilterOptions
-from reconciler_python.options import SelectionOptions
+from reconciler_python.options.filter_options import FilterOptions
+from reconciler_python.options.source_options import SelectionOptions
 from tests.support.selecting import decide, house_rules, unit
 
 LINUX = "-cp311-cp311-manylinux_2_28_x86_64.whl"

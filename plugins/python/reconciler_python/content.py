@@ -18,18 +18,18 @@ from reconciler.plugin import (
     Unit,
     sanitize,
 )
-from reconciler_python.evidence.gathering import recalled
-from reconciler_python.options import SelectionOptions
+from reconciler_python.matching.subjects import meant
+from reconciler_python.options.source_options import SelectionOptions
 from reconciler_python.reading.archives import wheel_metadata
 from reconciler_python.reading.filenames import project_name
 from reconciler_python.reading.units import DISTRIBUTION, PROJECT
+from reconciler_python.selecting.evidence_gathering import recalled
 from reconciler_python.selecting.selection import (
-    ProjectJudge,
+    ProjectSelection,
     project_removal_reason,
     removal_reason,
     trace_project,
 )
-from reconciler_python.selecting.subjects import meant
 
 
 class Distribution(ContentType):
@@ -48,7 +48,7 @@ class Distribution(ContentType):
         filters: Sequence[ActiveFilter],
         now: datetime,
     ) -> Iterable[Decision]:
-        return ProjectJudge(group, options, filters, now).decide(units)
+        return ProjectSelection(group, options, filters, now).decide(units)
 
     @classmethod
     def trace(
@@ -60,7 +60,7 @@ class Distribution(ContentType):
         filters: Sequence[ActiveFilter],
         now: datetime,
     ) -> Iterable[Iterable[Step]]:
-        return ProjectJudge(group, options, filters, now).trace(units, traced)
+        return ProjectSelection(group, options, filters, now).trace(units, traced)
 
     @classmethod
     def trace_group(

@@ -20,19 +20,19 @@ from reconciler.plugin import (
     Withdrawn,
 )
 from reconciler_python.constants import constant
-from reconciler_python.evidence.gathering import with_evidence
-from reconciler_python.filter_options import FilterOptions
-from reconciler_python.options import SelectionOptions
+from reconciler_python.dependencies.closure import Closure
+from reconciler_python.dependencies.demands import Pulled, annotated
+from reconciler_python.dependencies.unmet_requirements import absence, unanswered
+from reconciler_python.matching.subjects import projects as projects_of
+from reconciler_python.options.filter_options import FilterOptions
+from reconciler_python.options.source_options import SelectionOptions
 from reconciler_python.reading.documents import ACCEPT, place
 from reconciler_python.reading.filenames import project_name
 from reconciler_python.reading.media_types import read_list, read_project
 from reconciler_python.reading.units import DISTRIBUTION, PROJECT, Refuse, project_units
-from reconciler_python.requiring.closure import Closure
-from reconciler_python.requiring.demands import Pulled, annotated
-from reconciler_python.requiring.requirement_checks import absence, unanswered
+from reconciler_python.selecting.evidence_gathering import with_evidence
 from reconciler_python.selecting.prefilter import Prefilter
-from reconciler_python.selecting.source_check import selects_some
-from reconciler_python.selecting.subjects import projects as projects_of
+from reconciler_python.selecting.source_checks import selects_some
 
 _SERIAL: Final = "serial:"
 _SERIALS: Final = (

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from reconciler.plugin import Step, Unit
-from reconciler_python.selecting.rules import Matcher, Rule
+from reconciler_python.matching.rules import Matcher, Rule
 
 
 class Scope(NamedTuple):

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 from reconciler.plugin import Decision, Step, Unit
-from reconciler_python.filter_options import FilterOptions
+from reconciler_python.options.filter_options import FilterOptions
 from reconciler_python.selecting.checks import Scope
 
 _DAY = timedelta(days=1)

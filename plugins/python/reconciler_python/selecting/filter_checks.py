@@ -1,8 +1,9 @@
-"""The keys of a Filter as checks."""
+"""The keys of a Filter as checks, and the table of them: `FILTER_CHECKS`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final, NamedTuple
 
 from reconciler.plugin import Step, Unit, sanitize
 from reconciler_python.evidence.advisories import OsvRules, advisory_reason
@@ -12,11 +13,11 @@ from reconciler_python.evidence.attestations import (
     attestation_word,
 )
 from reconciler_python.evidence.licences import LicenceRules, licence_reason, licence_word
-from reconciler_python.filter_options import FilterOptions
+from reconciler_python.matching.rules import Matcher, parse_version
+from reconciler_python.matching.wheel_tags import wheel_tags
+from reconciler_python.options.filter_options import FilterOptions
 from reconciler_python.reading.filenames import WHEEL
 from reconciler_python.selecting.checks import AllowCheck, Check, DenyCheck, Scope
-from reconciler_python.selecting.rules import Matcher, parse_version
-from reconciler_python.selecting.targets import wheel_tags
 
 _BINARY = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
 _DECIMAL = ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
@@ -196,34 +197,110 @@ class AdvisoryCheck(Check):
         return self.scope.because("no advisory that counts", self.key)
 
 
-def filter_checks(
-    project: str, scope: Scope, options: FilterOptions, *, prereleases: bool
-) -> Iterator[Check]:
-    """The keys that are written, in the order in which they speak. `prereleases`: specifiers of
-    `allow` mean them too.
-    """
-    if options.denied:
-        yield DenyCheck(scope, "deny", "denied", Matcher(options.denied, project, prereleases=True))
-    if options.allowed:
-        yield AllowCheck(scope, Matcher(options.allowed, project, prereleases=prereleases))
-    if options.package_types:
-        yield PackageTypeCheck(scope, options.package_types)
-    for key in options.targets:
-        yield TargetCheck(scope, key, options)
-    if options.requires_python:
-        yield RequiresPythonCheck(scope, options)
-    if options.prereleases == "deny":
-        yield PrereleaseCheck(scope)
-    if options.yanked == "drop":
-        yield YankedCheck(scope)
-    if options.max_size is not None:
-        yield SizeCheck(scope, options.max_size)
-    if options.licenses is not None:
-        yield LicenceCheck(scope, options.licenses)
-    if options.attestations is not None:
-        yield AttestationCheck(scope, options.attestations)
-    if options.osv is not None:
-        yield AdvisoryCheck(scope, project, options.osv)
+class FilterCall(NamedTuple):
+    """A Filter, asked about one project. `prereleases`: specifiers of `allow` mean them, too."""
+
+    project: str
+    scope: Scope
+    options: FilterOptions
+    prereleases: bool
+
+
+def _deny(call: FilterCall) -> Check | None:
+    rules = call.options.denied
+    matcher = Matcher(rules, call.project, prereleases=True)
+    return DenyCheck(call.scope, "deny", "denied", matcher) if rules else None
+
+
+def _allow(call: FilterCall) -> Check | None:
+    rules = call.options.allowed
+    matcher = Matcher(rules, call.project, prereleases=call.prereleases)
+    return AllowCheck(call.scope, matcher) if rules else None
+
+
+def _package_types(call: FilterCall) -> Check | None:
+    types = call.options.package_types
+    return PackageTypeCheck(call.scope, types) if types else None
+
+
+def _platforms(call: FilterCall) -> Check | None:
+    return _target(call, "platforms")
+
+
+def _pythons(call: FilterCall) -> Check | None:
+    return _target(call, "pythons")
+
+
+def _abis(call: FilterCall) -> Check | None:
+    return _target(call, "abis")
+
+
+def _target(call: FilterCall, key: str) -> Check | None:
+    return TargetCheck(call.scope, key, call.options) if key in call.options.targets else None
+
+
+def _requires_python(call: FilterCall) -> Check | None:
+    return RequiresPythonCheck(call.scope, call.options) if call.options.requires_python else None
+
+
+def _prereleases(call: FilterCall) -> Check | None:
+    return PrereleaseCheck(call.scope) if call.options.prereleases == "deny" else None
+
+
+def _yanked(call: FilterCall) -> Check | None:
+    return YankedCheck(call.scope) if call.options.yanked == "drop" else None
+
+
+def _max_size(call: FilterCall) -> Check | None:
+    limit = call.options.max_size
+    return None if limit is None else SizeCheck(call.scope, limit)
+
+
+def _licenses(call: FilterCall) -> Check | None:
+    rules = call.options.licenses
+    return None if rules is None else LicenceCheck(call.scope, rules)
+
+
+def _attestations(call: FilterCall) -> Check | None:
+    rules = call.options.attestations
+    return None if rules is None else AttestationCheck(call.scope, rules)
+
+
+def _osv(call: FilterCall) -> Check | None:
+    rules = call.options.osv
+    return None if rules is None else AdvisoryCheck(call.scope, call.project, rules)
+
+
+FILTER_CHECKS: Final[Mapping[str, Callable[[FilterCall], Check | None]]] = {
+    "deny": _deny,
+    "allow": _allow,
+    "packageTypes": _package_types,
+    "platforms": _platforms,
+    "pythons": _pythons,
+    "abis": _abis,
+    "requiresPython": _requires_python,
+    "prereleases": _prereleases,
+    "yanked": _yanked,
+    "maxSize": _max_size,
+    "licenses": _licenses,
+    "attestations": _attestations,
+    "osv": _osv,
+}
+"""Every key of a Filter that is asked of each file alone, in the order in which the keys speak.
+
+A new rule is a field of `options.filter_options.FilterOptions`, a check in this module, a line here
+and an example in `tests/support/selection_tables.py`, from which the tables of the reference are
+made. `minAge` speaks after these (`cooldown`); what takes a whole project (`latest`) is in
+`releases`.
+"""
+
+
+def filter_checks(call: FilterCall) -> Iterator[Check]:
+    """Yield the checks of the keys that are written, in the order in which they speak."""
+    for make in FILTER_CHECKS.values():
+        check = make(call)
+        if check is not None:
+            yield check
 
 
 def is_prerelease(unit: Unit) -> bool:

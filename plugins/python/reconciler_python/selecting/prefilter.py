@@ -7,11 +7,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from reconciler.plugin import ActiveFilter, Options
-from reconciler_python.filter_options import FilterOptions
-from reconciler_python.options import SelectionOptions
+from reconciler_python.matching.rules import Rules
+from reconciler_python.options.filter_options import FilterOptions
+from reconciler_python.options.source_options import SelectionOptions
 from reconciler_python.reading.filenames import project_name, stem_and_type
 from reconciler_python.selecting.checks import SOURCE_FILTER, Scope, filter_scope
-from reconciler_python.selecting.rules import Rules
 
 
 class Prefilter:

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from packaging.version import Version
 
 from reconciler.plugin import Decision, Step, Unit
-from reconciler_python.filter_options import FilterOptions, Prereleases
+from reconciler_python.matching.rules import parse_version
+from reconciler_python.options.filter_options import FilterOptions, Prereleases
 from reconciler_python.selecting.checks import Scope
 from reconciler_python.selecting.filter_checks import is_prerelease
-from reconciler_python.selecting.rules import parse_version
 
 _STRICTNESS: Sequence[Prereleases] = ("deny", "if-nothing-else", "allow")
 _ONLY_PASSING = "counts only what passes everything else"

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from reconciler.plugin import ActiveFilter, Decision, Options, Step, StoredUnit, Unit
-from reconciler_python.filter_options import FilterOptions
-from reconciler_python.options import SelectionOptions
+from reconciler_python.matching.rules import Matcher
+from reconciler_python.options.filter_options import FilterOptions
+from reconciler_python.options.source_options import SelectionOptions
 from reconciler_python.selecting.checks import (
     SOURCE,
     SOURCE_FILTER,
@@ -22,10 +23,9 @@ from reconciler_python.selecting.checks import (
     filter_scope,
 )
 from reconciler_python.selecting.cooldown import Cooldown
-from reconciler_python.selecting.filter_checks import filter_checks
+from reconciler_python.selecting.filter_checks import FilterCall, filter_checks
 from reconciler_python.selecting.releases import Releases, prerelease_word
-from reconciler_python.selecting.rules import Matcher
-from reconciler_python.selecting.source_check import (
+from reconciler_python.selecting.source_checks import (
     NOTHING_MEANS,
     SelectedCheck,
     selecting_key,
@@ -34,7 +34,7 @@ from reconciler_python.selecting.source_check import (
 )
 
 
-class ProjectJudge:
+class ProjectSelection:
     """Decides on the distributions of one project. `options` is None for what was uploaded: a
     cooldown does not concern it.
     """
@@ -49,7 +49,7 @@ class ProjectJudge:
             [*_source_checks(project, source, prereleases)] if source is not None else []
         )
         for scope, rules in written:
-            self._checks += filter_checks(project, scope, rules, prereleases=prereleases)
+            self._checks += filter_checks(FilterCall(project, scope, rules, prereleases))
         self._asked = [check for check in self._checks if not check.silent]
         self._cooldown = Cooldown(project, written if options is not None else (), now)
         self._releases = Releases(written)

@@ -25,9 +25,9 @@ from pydantic import BeforeValidator, Field, ValidationError, field_serializer, 
 from pydantic_core import InitErrorDetails
 
 from reconciler.plugin import Located, LocatedPath, Malformed, OptionFault, Options
-from reconciler_python.requiring.lock_files import read_lock
-from reconciler_python.requiring.requirement_files import Parsed, read_requirements
-from reconciler_python.requiring.requirements import Environment, Requirements, Wanted, narrowed
+from reconciler_python.requirements.lock_files import read_lock
+from reconciler_python.requirements.requirement_files import Parsed, read_requirements
+from reconciler_python.requirements.requirements import Environment, Requirements, Wanted, narrowed
 
 _LARGEST: Final = 64 * 1024 * 1024  # bytes of a file
 _MOST: Final = 1_000  # files that one names

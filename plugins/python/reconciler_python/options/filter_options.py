@@ -11,9 +11,14 @@ from reconciler.plugin import Duration, OptionFault, Options, Size
 from reconciler_python.evidence.advisories import OsvRules
 from reconciler_python.evidence.attestations import AttestationRules
 from reconciler_python.evidence.licences import LicenceRules
-from reconciler_python.selecting.interpreters import Interpreters, python_range
-from reconciler_python.selecting.rules import Rules, parse_rule
-from reconciler_python.selecting.targets import Targets, abi_target, platform_target, python_target
+from reconciler_python.matching.python_versions import Interpreters, python_range
+from reconciler_python.matching.rules import Rules, parse_rule
+from reconciler_python.matching.wheel_tags import (
+    Targets,
+    abi_target,
+    platform_target,
+    python_target,
+)
 
 
 def _checked_with_filenames(text: str) -> str:

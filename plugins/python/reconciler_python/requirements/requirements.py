@@ -16,7 +16,7 @@ from packaging.version import InvalidVersion, Version
 
 from reconciler.plugin import Artifact, Malformed, StoredArtifact, Unit
 from reconciler_python.reading.filenames import stem_and_type
-from reconciler_python.requiring.environments import marker_holds
+from reconciler_python.requirements.environments import marker_holds
 
 Environment = Mapping[str, str]
 """A marker environment (PEP 508): variables with their values. What it does not say counts as true.

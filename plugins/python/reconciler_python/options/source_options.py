@@ -8,12 +8,12 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from reconciler.plugin import OptionFault, Options
-from reconciler_python.filter_options import FilterOptions
-from reconciler_python.requiring.environments import MarkerEnvironment, marker_environments
-from reconciler_python.requiring.requirement_sources import RequirementFiles, required
-from reconciler_python.requiring.requirements import Requirements
-from reconciler_python.selecting.rules import Rules, parse_rule
-from reconciler_python.selecting.single_files import SingleFile, SingleFiles, checked_filename
+from reconciler_python.matching.rules import Rules, parse_rule
+from reconciler_python.matching.single_files import SingleFile, SingleFiles, checked_filename
+from reconciler_python.options.filter_options import FilterOptions
+from reconciler_python.requirements.environments import MarkerEnvironment, marker_environments
+from reconciler_python.requirements.requirement_options import RequirementFiles, required
+from reconciler_python.requirements.requirements import Requirements
 
 
 def _checked(text: str) -> str:
@@ -153,7 +153,7 @@ class SelectionOptions(Options):
     @cached_property
     def required(self) -> Requirements:
         """What the requirement files ask for. Raises Malformed where a recorded one is gone."""
-        return required(self.requirements, marker_environments(self))
+        return required(self.requirements, marker_environments(self.environments))
 
     @cached_property
     def shared(self) -> Rules:

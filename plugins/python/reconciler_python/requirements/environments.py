@@ -11,16 +11,13 @@ import re
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from packaging.markers import Marker
 from packaging.version import Version
 from pydantic import ConfigDict, Field, model_validator
 
 from reconciler.plugin import OptionFault, Options
-
-if TYPE_CHECKING:
-    from reconciler_python.options import SelectionOptions
 
 _PYTHON_VERSION = re.compile(r"[0-9]+\.[0-9]+")
 _SYSTEMS: Final = {"linux": "Linux", "darwin": "Darwin", "win32": "Windows"}
@@ -96,21 +93,22 @@ class MarkerEnvironment(Options):
         return derived | said
 
 
-def marker_environments(options: SelectionOptions) -> list[dict[str, str]]:
-    """The environments that a source declares, by name, as marker variables; none: every
-    environment counts.
-    """
-    return [options.environments[name].variables for name in sorted(options.environments)]
+def marker_environments(declared: Mapping[str, MarkerEnvironment]) -> list[dict[str, str]]:
+    """Return the declared environments as marker variables, by name; none: every one counts."""
+    return [declared[name].variables for name in sorted(declared)]
 
 
-def python_texts(options: SelectionOptions) -> list[str]:
-    """The Pythons of these environments: `3.12`, which means every 3.12.x, or `==3.12.4` where that
-    is said.
+def python_texts(declared: Mapping[str, MarkerEnvironment]) -> list[str]:
+    """Return the Pythons of the declared environments, by name.
+
+    `3.12` means every 3.12.x; `==3.12.4` is returned where the full version is declared.
     """
-    declared = [options.environments[name] for name in sorted(options.environments)]
+    environments = [declared[name] for name in sorted(declared)]
     return [
-        f"=={one.python_full_version}" if one.python_full_version else one.python_version
-        for one in declared
+        f"=={environment.python_full_version}"
+        if environment.python_full_version
+        else environment.python_version
+        for environment in environments
     ]
 
 

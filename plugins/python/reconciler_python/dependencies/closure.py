@@ -39,9 +39,12 @@ from reconciler.plugin import (
     Unreachable,
     Withdrawn,
 )
-from reconciler_python.content import Distribution
-from reconciler_python.evidence.gathering import with_evidence
-from reconciler_python.options import SelectionOptions
+from reconciler_python.dependencies.demands import Demand, Pulled, Releases, pulled_in
+from reconciler_python.dependencies.roots import Roots
+from reconciler_python.dependencies.unmet_requirements import absence, unanswered
+from reconciler_python.matching.python_versions import Interpreters
+from reconciler_python.matching.rules import parse_version
+from reconciler_python.options.source_options import SelectionOptions
 from reconciler_python.reading.core_metadata import (
     Dependency,
     UnreadableMetadata,
@@ -50,12 +53,13 @@ from reconciler_python.reading.core_metadata import (
 )
 from reconciler_python.reading.filenames import SDIST
 from reconciler_python.reading.units import DISTRIBUTION
-from reconciler_python.requiring.demands import Demand, Pulled, Releases, pulled_in
-from reconciler_python.requiring.environments import marker_environments, marker_holds, python_texts
-from reconciler_python.requiring.requirement_checks import absence, unanswered
-from reconciler_python.requiring.roots import Roots
-from reconciler_python.selecting.interpreters import Interpreters
-from reconciler_python.selecting.rules import parse_version
+from reconciler_python.requirements.environments import (
+    marker_environments,
+    marker_holds,
+    python_texts,
+)
+from reconciler_python.selecting.evidence_gathering import with_evidence
+from reconciler_python.selecting.selection import ProjectSelection
 
 # projects that are looked at at once; how many requests are under way is the remote's to say
 _PAGES: Final = 32
@@ -131,8 +135,8 @@ class Closure:
         self._call = call
         self._load = load
         self._options: SelectionOptions = call.options
-        self._environments = marker_environments(self._options)
-        self._python_texts = tuple(python_texts(self._options))
+        self._environments = marker_environments(self._options.environments)
+        self._python_texts = tuple(python_texts(self._options.environments))
         self._pythons = Interpreters(self._python_texts) if self._python_texts else None
         self._each_python = [Interpreters([text]) for text in self._python_texts]
         self._roots = Roots(self._options, self._environments)
@@ -224,9 +228,9 @@ class Closure:
         ):  # `latest` and its like let others in for those that cannot be read
             left_out = len(project.unreadable)
             known = [unit for unit in marked if unit.key not in project.unreadable]
-            decisions = Distribution.select(
-                project.name, known, self._options, self._call.filters, self._call.now
-            )
+            decisions = ProjectSelection(
+                project.name, self._options, self._call.filters, self._call.now
+            ).decide(known)
             project.accepted = [decision.unit for decision in decisions if decision.accepted]
             await self._read_requirements(project)
 

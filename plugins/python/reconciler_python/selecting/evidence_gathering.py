@@ -31,14 +31,14 @@ from reconciler_python.evidence.licences import (
     licence_reason,
 )
 from reconciler_python.evidence.provenance import PROVENANCE_ENDING, provenance_facts
-from reconciler_python.filter_options import FilterOptions
-from reconciler_python.options import SelectionOptions
+from reconciler_python.options.filter_options import FilterOptions
+from reconciler_python.options.source_options import SelectionOptions
 from reconciler_python.reading.archives import UnreadableArchive, wheel_metadata
 from reconciler_python.reading.core_metadata import UnreadableMetadata, core_metadata
 from reconciler_python.reading.filenames import SDIST, WHEEL
 from reconciler_python.reading.sdists import sdist_metadata
 from reconciler_python.reading.units import DISTRIBUTION, PROVENANCE_URL
-from reconciler_python.selecting.selection import ProjectJudge
+from reconciler_python.selecting.selection import ProjectSelection
 
 _PROVENANCE_TYPE: Final = "application/vnd.pypi.integrity.v1+json, application/json;q=0.9"
 _UNASKED: Final = {"unasked": True}
@@ -102,7 +102,7 @@ async def _asked(
     """Those that are let in as far as evidence goes, and those that only evidence keeps out; by
     key.
     """
-    judge = ProjectJudge(
+    selection = ProjectSelection(
         group, _without_evidence(call.options), _others_without_evidence(call.filters), call.now
     )
     asked: dict[str, Unit] = {}
@@ -111,7 +111,7 @@ async def _asked(
     while True:
         chosen = [
             one.unit.key
-            for one in judge.decide(list(left.values()))
+            for one in selection.decide(list(left.values()))
             if one.accepted and one.unit.key not in asked
         ]
         if not chosen:

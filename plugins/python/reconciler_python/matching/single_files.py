@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pydantic import Field, field_validator
 
 from reconciler.plugin import OptionFault, Options
+from reconciler_python.matching.rules import parse_version
+from reconciler_python.matching.wheel_tags import Targets, platform_target, wheel_tags
 from reconciler_python.reading.filenames import (
     FilenameReader,
     UnreadableFilename,
@@ -14,8 +16,6 @@ from reconciler_python.reading.filenames import (
     project_name,
     stem_and_type,
 )
-from reconciler_python.selecting.rules import parse_version
-from reconciler_python.selecting.targets import Targets, platform_target, wheel_tags
 
 
 class SingleFile(Options):

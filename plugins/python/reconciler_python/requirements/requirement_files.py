@@ -19,8 +19,8 @@ from packaging.utils import canonicalize_name
 
 from reconciler.plugin import Malformed, OptionFault, sanitize
 from reconciler_python.reading.filenames import project_name
-from reconciler_python.requiring.requirement_lines import Line, decoded, lines, unset
-from reconciler_python.requiring.requirements import LockedFile, Wanted, narrowed
+from reconciler_python.requirements.requirement_lines import Line, decoded, lines, unset
+from reconciler_python.requirements.requirements import LockedFile, Wanted, narrowed
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _DIRECT = re.compile(r"[A-Za-z0-9._-]+\s*(?:\[[^\]]*\])?\s*@")

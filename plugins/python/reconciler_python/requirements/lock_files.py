@@ -23,8 +23,8 @@ from packaging.version import Version
 
 from reconciler.plugin import OptionFault, sanitize
 from reconciler_python.reading.filenames import project_name
-from reconciler_python.requiring.requirement_files import Parsed
-from reconciler_python.requiring.requirements import LockedFile, Wanted
+from reconciler_python.requirements.requirement_files import Parsed
+from reconciler_python.requirements.requirements import LockedFile, Wanted
 
 _SIZES: Final = {
     "md5": 32,

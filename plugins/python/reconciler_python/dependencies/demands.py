@@ -12,11 +12,11 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from reconciler.plugin import Unit
+from reconciler_python.matching.python_versions import Interpreters
+from reconciler_python.matching.rules import parse_version
 from reconciler_python.reading.units import DISTRIBUTION
-from reconciler_python.selecting.interpreters import Interpreters
-from reconciler_python.selecting.rules import parse_version
+from reconciler_python.selecting.source_checks import PULLED_BY
 
-_PULLED_BY: Final = "_pulledBy"
 _TOLD: Final = 20  # requirers that are named for one file
 
 
@@ -113,7 +113,7 @@ def annotated(
 
 def pulled_in(unit: Unit, reasons: Sequence[str]) -> Unit:
     """The unit with the transient word that dependencies want it."""
-    return msgspec.structs.replace(unit, metadata={**unit.metadata, _PULLED_BY: list(reasons)})
+    return msgspec.structs.replace(unit, metadata={**unit.metadata, PULLED_BY: list(reasons)})
 
 
 def _explained(unit: Unit, reasons: Mapping[str, Sequence[str]], releases: Releases) -> Unit:

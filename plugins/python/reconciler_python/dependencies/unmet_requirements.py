@@ -9,10 +9,10 @@ from dataclasses import replace
 from typing import Final
 
 from reconciler.plugin import Gone, ImporterCall, Malformed, Unit, Withdrawn
-from reconciler_python.options import SelectionOptions
+from reconciler_python.matching.single_files import Selector, SingleFiles
+from reconciler_python.options.source_options import SelectionOptions
 from reconciler_python.reading.units import DISTRIBUTION
-from reconciler_python.requiring.requirements import Requirements, Wanted
-from reconciler_python.selecting.single_files import Selector, SingleFiles
+from reconciler_python.requirements.requirements import Requirements, Wanted
 
 _NAMED: Final = 3  # versions and files that a message names
 _NOTHING: Final[Mapping[str, str]] = {}

@@ -5,14 +5,16 @@ without `exclude`.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from reconciler.plugin import Step, StoredUnit, Unit
-from reconciler_python.options import SelectionOptions
+from reconciler_python.matching.rules import Matcher
+from reconciler_python.options.source_options import SelectionOptions
 from reconciler_python.selecting.checks import SOURCE, Check
-from reconciler_python.selecting.rules import Matcher
 
 NOTHING_MEANS = "matches no "
-_PULLED = "_pulledBy"
+PULLED_BY: Final = "_pulledBy"
+"""Transient key of a distribution's metadata: the requirements that depend on it, as text."""
 
 
 class SelectedCheck(Check):
@@ -40,7 +42,7 @@ class SelectedCheck(Check):
             return None
         if any(one.means(version, filename, unit.artifacts) for one in self._wanted):
             return None
-        return None if unit.metadata.get(_PULLED) else self._refusal
+        return None if unit.metadata.get(PULLED_BY) else self._refusal
 
     def steps(self, unit: Unit) -> Iterator[Step]:
         version, filename, passed = unit.metadata["version"], unit.key, False
@@ -61,7 +63,7 @@ class SelectedCheck(Check):
                 yield SOURCE.step(
                     True, f'required by "{wanted.text}" ({wanted.place})', "requirements"
                 )
-        for text in unit.metadata.get(_PULLED) or ():
+        for text in unit.metadata.get(PULLED_BY) or ():
             yield SOURCE.step(True, f"depended on: {text}", "dependencies")
 
 

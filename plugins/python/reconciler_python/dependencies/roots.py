@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from packaging.markers import Marker
 
 from reconciler.plugin import Unit
-from reconciler_python.options import SelectionOptions
-from reconciler_python.requiring.environments import marker_holds
-from reconciler_python.selecting.rules import parse_version
+from reconciler_python.matching.rules import parse_version
+from reconciler_python.options.source_options import SelectionOptions
+from reconciler_python.requirements.environments import marker_holds
 
 
 class Roots:

@@ -12,7 +12,7 @@ from packaging.ranges import VersionRange
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from reconciler.plugin import OptionFault
-from reconciler_python.selecting.rules import between_commas
+from reconciler_python.matching.rules import between_commas
 
 _BARE = re.compile(r"[0-9]+(?:\.[0-9]+)*")
 _LONGEST = 1000  # characters; what is longer is nobody's honest requirement
