@@ -70,8 +70,9 @@ def _by_filters(unit: Unit, filters: Sequence[ActiveFilter]) -> str:
 
 
 def _too_large(unit: Unit, limit: int) -> str:
-    """A file that nobody has looked at yet passes for now: the core asks again once it has measured
-    it.
+    """Return why a file is too large; empty while its size is not measured yet.
+
+    The core asks again once it has measured it.
     """
     [file] = unit.artifacts
     if file.size is None:

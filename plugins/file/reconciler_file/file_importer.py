@@ -33,8 +33,9 @@ _LISTS: Final = (".txt", ".list", ".urls")
 
 
 class FileImporter(Importer):
-    """One page tells everything, but for folders: `declare` reads it, sorts its lines into groups,
-    and hands them to `read`.
+    """Reads one page that tells everything; folders have one each.
+
+    `declare` reads it, sorts its lines into groups, and hands them to `read`.
     """
 
     options = SourceOptions
@@ -47,7 +48,9 @@ class FileImporter(Importer):
         return Metadata("file", "Files", (FILE,), ">=1.2,<2")
 
     async def declare(self, call: ImporterCall) -> AsyncIterator[Group | Unchanged]:
-        """A list that is the committed one is not looked into, provided that it pins the bytes of
+        """Yield the groups that upstream lists.
+
+        A list that is the committed one is not looked into, provided that it pins the bytes of
         every file.
         """
         format = call.options.format or guessed_format(call.url)

@@ -45,7 +45,9 @@ class FilePublisher(Publisher):
         return Metadata("file", "Tree of files", (FILE,), ">=1.2,<2")
 
     def publish(self, conduit: PublishConduit, config: PluginCallConfiguration) -> None:
-        """Raises Refused for a tree that cannot be one, and for a file whose size is not known: the
+        """Write every file, and the list of them.
+
+        Raises Refused for a tree that cannot be one, and for a file whose size is not known: the
         manifest must not lie.
         """
         listed = _Listed()
@@ -69,8 +71,9 @@ def media_type(path: str) -> str:
 
 
 class _Listed:
-    """The lines of the manifest as they come in: the one page that is made whole, so a million of
-    them are held once, group by group.
+    """The lines of the manifest as they come in.
+
+    The one page that is made whole, so a million of them are held once, group by group.
     """
 
     def __init__(self) -> None:

@@ -50,8 +50,8 @@ class Globs:
 
 def _matcher(text: str) -> Callable[[str], object]:
     segments = [
-        None if one == ANY_FOLDERS else re.compile(fnmatch.translate(one)).match
-        for one in text.split("/")
+        None if segment == ANY_FOLDERS else re.compile(fnmatch.translate(segment)).match
+        for segment in text.split("/")
     ]
     first = segments[0]
     if len(segments) == 1 and first is not None:
@@ -60,8 +60,10 @@ def _matcher(text: str) -> Callable[[str], object]:
 
 
 def _matches(glob: Sequence[_Segment], path: Sequence[str]) -> bool:
-    """Only the last `**` ever has to take more: time is the product of both lengths, whatever
-    upstream calls its folders.
+    """Return True if the segments of a glob match those of a path.
+
+    Only the last `**` ever has to take more: time is the product of both lengths, for any names
+    upstream.
     """
     at = place = 0
     after, taken = (

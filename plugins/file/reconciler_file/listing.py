@@ -26,10 +26,10 @@ Refuse = Callable[[str, str], None]
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
-    """One file that upstream lists. `name`: hostile until checked; `sha256`: empty where upstream
-    does not say; `size`: bytes, or None.
+    """One file that upstream lists. `name`: hostile until checked.
 
-    `fault`: why it cannot be had; empty where it can.
+    `sha256`: empty where upstream does not say; `size`: bytes, or None; `fault`: why it cannot be
+    had, empty where it can.
     """
 
     name: str
@@ -40,8 +40,9 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
 
 
 class Grammar:
-    """How one line of a format is read. `base`: URL of the page; both methods raise Malformed for a
-    line that is no entry.
+    """Reads one line of a format.
+
+    `base`: URL of the page; both methods raise Malformed for a line that is no entry.
     """
 
     def __init__(self, base: str) -> None:
@@ -57,8 +58,9 @@ class Grammar:
 
 
 class Lines(Iterable[Entry]):
-    """The lines of one group, as places in the page: a million of them cost four bytes each, beside
-    the page.
+    """The lines of one group, as places in the page.
+
+    A million of them cost four bytes each, beside the page.
     """
 
     def __init__(self, body: bytes, grammar: Grammar) -> None:
@@ -89,11 +91,12 @@ def group_of(path: str) -> str:
 
 
 def line_groups(page: Page, grammar: Grammar) -> list[Group]:
-    """The groups of a page of lines, by name. Raises Malformed, naming the first line that is no
-    entry.
+    """Return the groups of a page of lines, by name.
+
+    Raises Malformed, naming the first line that is no entry.
     """
     body = page.body
-    found: dict[int, Lines] = {}
+    buckets: dict[int, Lines] = {}
     for number, (start, line) in enumerate(_lines(body), 1):
         if not line or line.startswith(b"#"):
             continue
@@ -110,34 +113,35 @@ def line_groups(page: Page, grammar: Grammar) -> list[Group]:
                 hint="nothing of this source is changed",
             ) from None
         bucket = sha256(name).digest()[0]
-        if bucket not in found:
-            found[bucket] = Lines(body, grammar)
-        found[bucket].add(start, line, pinned=pinned)
+        if bucket not in buckets:
+            buckets[bucket] = Lines(body, grammar)
+        buckets[bucket].add(start, line, pinned=pinned)
     return [
         Group(GROUPS[bucket], lines.validator, listed=True, data=lines)
-        for bucket, lines in sorted(found.items())
+        for bucket, lines in sorted(buckets.items())
     ]
 
 
 def as_units(entries: Iterable[Entry], type: str, refuse: Refuse) -> list[Unit]:
-    """Every entry that can be a unit; `refuse(name, reason)` is told of the others. Of two with one
-    name the first counts.
+    """Return every entry that can be a unit; of two with one name the first counts.
+
+    `refuse(name, reason)` is called for the others.
     """
-    found: dict[str, Entry] = {}
+    entries_by_name: dict[str, Entry] = {}
     for entry in entries:
         fault = entry.fault or (
             ""
             if safe_path(entry.name)
             else "not a relative path that stays below its folder, of printable characters"
         )
-        first = entry if fault else found.setdefault(entry.name, entry)
+        first = entry if fault else entries_by_name.setdefault(entry.name, entry)
         if first is not entry and not _same(first, entry):
             fault = "listed again, with other content; the first counts"
         if fault:
             refuse(sanitize(entry.name, 200) or "(no name)", fault)
     return [
-        Unit(type, one.name, {}, [Artifact(one.name, one.sha256, one.size, one.url)])
-        for one in found.values()
+        Unit(type, entry_.name, {}, [Artifact(entry_.name, entry_.sha256, entry_.size, entry_.url)])
+        for entry_ in entries_by_name.values()
     ]
 
 
@@ -146,18 +150,19 @@ def decode_name(name: bytes) -> str:
     return name.decode("utf-8", "surrogateescape")
 
 
-def _same(one: Entry, other: Entry) -> bool:
-    """Do two entries mean the same bytes, as far as upstream says?"""
+def _same(first: Entry, other: Entry) -> bool:
+    """Return True if two entries mean the same bytes, as far as upstream says."""
     return (
-        one.sha256 == other.sha256
-        and one.size == other.size
-        and bool(one.sha256 or one.url == other.url)
+        first.sha256 == other.sha256
+        and first.size == other.size
+        and bool(first.sha256 or first.url == other.url)
     )
 
 
 def _lines(body: bytes) -> Iterator[tuple[int, bytes]]:
-    """Where each line starts, and what it says without blanks around it; a byte order mark is none
-    of it.
+    """Yield where each line starts, and the line without blanks around it.
+
+    A byte order mark is no part of it.
     """
     start = len(_MARK) if body.startswith(_MARK) else 0
     while start < len(body):

@@ -55,8 +55,9 @@ def unlistable(path: str) -> str:
 
 
 def _parts(line: bytes) -> tuple[bytes, bytes, bytes]:
-    """Name, sha256, size. Looked for from the end: four times as fast as an expression that reads
-    the name first.
+    """Return name, sha256 and size.
+
+    Looked for from the end: four times as fast as an expression that reads the name first.
     """
     parts = line.rsplit(b",", 2)
     if len(parts) == 3:

@@ -43,10 +43,10 @@ def _in_the_way(conduit: Members, path: str) -> str | None:
     if any(unit.key == path for unit in conduit.units(group_of(path))):
         return None
     below = f"{path}/"
-    found = (
+    files_below = (
         unit.key
         for group in list(conduit.groups())
         for unit in conduit.units(group)
         if unit.key.startswith(below)
     )
-    return next(found, None)
+    return next(files_below, None)

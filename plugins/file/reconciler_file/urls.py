@@ -32,8 +32,9 @@ class UrlLines(Grammar):
         return Entry(decode_name(_file_name(written)), url, sha256, size, self._fault(url))
 
     def _fault(self, url: str) -> str:
-        """Lists come from elsewhere: one that is not of this machine has no say in what is read
-        there.
+        """Return why a URL is not fetched; empty if it is.
+
+        Lists come from elsewhere: one that is not of this machine has no say in what is read there.
         """
         parts = urlsplit(url)
         if parts.scheme not in _FETCHED and (
@@ -57,27 +58,27 @@ def _parts(line: bytes) -> tuple[str, str, int | None]:
         if len(rest) != 1:
             raise Malformed("not `<sha256>  URL`")
         return rest[0].removeprefix("*"), first.lower(), None
-    found: dict[str, str] = {}
+    fields: dict[str, str] = {}
     for word in rest:
         key, value = re.split("[=:]", f"{word}=", maxsplit=1)
-        if key in found or key not in ("sha256", "size"):
+        if key in fields or key not in ("sha256", "size"):
             raise Malformed("not `URL [sha256=<hex>] [size=<bytes>]`")
-        found[key] = value.removesuffix("=")
-    return first, _digest(found), _size(found)
+        fields[key] = value.removesuffix("=")
+    return first, _digest(fields), _size(fields)
 
 
-def _digest(found: dict[str, str]) -> str:
-    if "sha256" in found and not _HEX.fullmatch(found["sha256"]):
+def _digest(fields: dict[str, str]) -> str:
+    if "sha256" in fields and not _HEX.fullmatch(fields["sha256"]):
         raise Malformed("its sha256 is not of 64 hex digits")
-    return found.get("sha256", "").lower()
+    return fields.get("sha256", "").lower()
 
 
-def _size(found: dict[str, str]) -> int | None:
-    if "size" not in found:
+def _size(fields: dict[str, str]) -> int | None:
+    if "size" not in fields:
         return None
-    if not _SIZE.fullmatch(found["size"]):
+    if not _SIZE.fullmatch(fields["size"]):
         raise Malformed("its size is no number of bytes")
-    return int(found["size"])
+    return int(fields["size"])
 
 
 def _file_name(url: str) -> bytes:

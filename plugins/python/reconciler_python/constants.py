@@ -14,8 +14,9 @@ from pathlib import Path
 
 
 def constant(module: str, name: str) -> str:
-    """The text that `module` assigns to `name` at its top level. Raises AttributeError where there
-    is none.
+    """Return the text that `module` assigns to `name` at its top level.
+
+    Raises AttributeError where there is none.
     """
     spec = find_spec(module)
     if spec is not None and spec.origin is not None and spec.origin.endswith(".py"):

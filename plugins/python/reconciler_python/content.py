@@ -80,8 +80,9 @@ class Distribution(ContentType):
 
     @classmethod
     def refusal(cls, before: StoredUnit, after: Unit, options: Options | None) -> str | None:
-        """An index that serves other bytes under a known filename is broken or broken into: said,
-        not followed.
+        """Return why a file may not be replaced by other bytes under its filename; None if it may.
+
+        An index that does that is broken, or broken into.
         """
         if isinstance(options, SelectionOptions) and options.substitution == "allow":
             return None
@@ -120,7 +121,8 @@ class Distribution(ContentType):
 
 
 class Project(ContentType):
-    """What upstream says of a project as a whole (PEP 792): archived, deprecated, with its reason.
+    """The state of a project as a whole (PEP 792): archived, deprecated, with its reason.
+
     Key: the project name.
     """
 

@@ -42,8 +42,9 @@ _NAMES: Final = "names:"  # the same of a list that does not
 
 
 class PythonImporter(Importer):
-    """Groups are projects. One conditional request per project, and where the project list has
-    serials not even that.
+    """Groups are projects.
+
+    One conditional request per project, and where the project list has serials not even that.
     """
 
     options = SelectionOptions
@@ -61,17 +62,14 @@ class PythonImporter(Importer):
 
     @classmethod
     def explain(cls, subject: str) -> Iterable[str]:
-        """The project of a filename, under every name that it can mean; else the project that the
-        subject names, as a requirement does.
-        """
+        """Return the projects that a filename may mean; else the project that the subject names."""
         return projects_of(subject)
 
     async def declare(self, call: ImporterCall) -> AsyncIterator[Group | Unchanged]:
-        """The projects that the keys name, without asking for the list of all; with a glob, or
-        without any key, the list decides.
+        """Yield the projects that the keys name, without asking for the list of all.
 
-        With `dependencies`, what these require as well; a source that takes everything has that
-        already.
+        With a glob, or without any key, the list decides. With `dependencies`, what these require
+        as well; a source that takes everything has that already.
         """
         options: SelectionOptions = call.options
         named = options.named_projects()
@@ -101,10 +99,10 @@ class PythonImporter(Importer):
                 yield group
 
     async def read(self, call: ImporterCall, group: Group) -> Iterable[Unit] | Unchanged:
-        """The distributions of one project. Raises Withdrawn for a quarantined one (PEP 792: no
-        file of it may be offered).
+        """Return the distributions of one project.
 
-        Raises Malformed where `requirements` or `files` ask for what the index does not have.
+        Raises Withdrawn for a quarantined one (PEP 792: no file of it may be offered), and
+        Malformed where `requirements` or `files` ask for what the index does not have.
         """
         pulled: Pulled | None = group.data
         if pulled is not None and pulled.failure is not None:
@@ -145,8 +143,9 @@ def _named(options: SelectionOptions, names: Iterable[str]) -> Iterator[Group]:
 def _listed(
     call: ImporterCall, options: SelectionOptions, serials: dict[str, int | None]
 ) -> Iterator[Group]:
-    """The projects of the index's own list that can be meant; of those that a filter keeps out
-    whole no page is read.
+    """Yield the projects of the index's own list that can be meant.
+
+    Of those that a filter keeps out whole no page is read.
     """
     prefilter = Prefilter(options, call.filters)
     for name, serial in serials.items():
@@ -182,27 +181,29 @@ def _units(options: SelectionOptions, group: Group, page: Page, refuse: Refuse) 
 
 
 def _projects(page: Page, options: SelectionOptions) -> dict[str, int | None]:
-    """Normalised name -> serial, of the projects that can be meant. What is no project name is
-    passed over: nobody could ask for it.
+    """Return normalised name -> serial, of the projects that can be meant.
+
+    What is no project name is passed over: it could not be asked for.
     """
     listed = read_list(page)
     listed.reverse()
-    found: dict[str, int | None] = {}
+    serials: dict[str, int | None] = {}
     while listed:  # half a million entries: let each go as soon as it is read
         entry = listed.pop()
         name = project_name(entry.name)
         if name is None or not _may_be_in(name, options):
             continue
-        known = found.get(name)
-        found[name] = (
-            entry.serial if known is None or entry.serial is None else max(known, entry.serial)
+        serial = serials.get(name)
+        serials[name] = (
+            entry.serial if serial is None or entry.serial is None else max(serial, entry.serial)
         )
-    return found
+    return serials
 
 
 async def _list_page(call: ImporterCall) -> Page:
-    """Raises with a hint where the index has no list of projects, or keeps it to itself: named
-    projects need none.
+    """Fetch the list of projects.
+
+    Raises with a hint where the index has none, or keeps it to itself: named projects need none.
     """
     try:
         return await call.get("", accept=ACCEPT)
@@ -223,8 +224,9 @@ def _may_be_in(name: str, options: SelectionOptions) -> bool:
 
 
 def _serial(group: Group) -> int | None:
-    """The serial that the list announced: an older page is a lagging cache's. What the closure adds
-    to a validator follows a space.
+    """Return the serial that the list announced: an older page is a lagging cache's.
+
+    What the closure adds to a validator follows a space.
     """
     validator = group.validator or ""
     return (

@@ -85,9 +85,9 @@ class _Required:
 
 @dataclass(slots=True)
 class _Project:
-    """One project of the closure. `group`: as the source itself has it, or made for it; `named`:
-    the source itself has it.
+    """One project of the closure.
 
+    `group`: as the source itself has it, or made for it; `named`: the source itself has it.
     `chain`: why it is looked at. `met`: by requirement, the versions that satisfy it. `requires`:
     by file. `followed`: by file, the extras with which its requirements were passed on.
     `own_extras`: by version, what a release requires of itself (`foo[all]` needs `foo[a,b]`).
@@ -121,10 +121,10 @@ class _Project:
         return tuple(
             Demand(
                 text,
-                one.dependency.specifiers,
-                tuple(f"{by} {one.by[by]}" for by in sorted(one.by)),
+                required.dependency.specifiers,
+                tuple(f"{by} {required.by[by]}" for by in sorted(required.by)),
             )
-            for text, one in ordered
+            for text, required in ordered
         )
 
 
@@ -185,9 +185,7 @@ class Closure:
     # Looking at one project
 
     async def _examine(self, project: _Project, pages: asyncio.Semaphore) -> None:
-        """Read what is not known yet of a project, decide on its files, and read what those
-        require.
-        """
+        """Read what is missing of a project, decide on its files, and read their requirements."""
         if project.gone or project.unread:
             return
         async with pages:
@@ -211,9 +209,9 @@ class Closure:
 
     async def _decide(self, project: _Project, units: Sequence[Unit]) -> None:
         releases = Releases(units, self._pythons)
-        for text, one in project.required.items():
+        for text, required in project.required.items():
             if text not in project.met:
-                project.met[text] = releases.meeting(one.dependency.specifiers)
+                project.met[text] = releases.meeting(required.dependency.specifiers)
         wanted = frozenset[str]().union(*project.met.values())
         marked = [
             pulled_in(unit, ["required"])
@@ -227,10 +225,10 @@ class Closure:
             project.unreadable
         ):  # `latest` and its like let others in for those that cannot be read
             left_out = len(project.unreadable)
-            known = [unit for unit in marked if unit.key not in project.unreadable]
+            readable = [unit for unit in marked if unit.key not in project.unreadable]
             decisions = ProjectSelection(
                 project.name, self._options, self._call.filters, self._call.now
-            ).decide(known)
+            ).decide(readable)
             project.accepted = [decision.unit for decision in decisions if decision.accepted]
             await self._read_requirements(project)
 
@@ -251,15 +249,17 @@ class Closure:
         """What files of the same metadata require."""
         async with self._files:
             try:
-                found = await dependencies_of(self._call, units[0])
+                dependencies = await dependencies_of(self._call, units[0])
             except (UnreadableMetadata, Malformed, Gone, *_FAILURES) as error:
                 problems.update(dict.fromkeys((unit.key for unit in units), error))
             else:
-                project.requires.update(dict.fromkeys((unit.key for unit in units), found))
+                project.requires.update(dict.fromkeys((unit.key for unit in units), dependencies))
 
     def _without_requirements(self, project: _Project, unit: Unit, problem: Exception) -> None:
-        """A wheel says what its release requires, as the sdist does that it was built of (PEP 643).
-        Otherwise nobody knows.
+        """Record what becomes of a file whose requirements cannot be read.
+
+        A wheel says what its release requires, as the sdist does that it was built of (PEP 643).
+        Otherwise the requirements are unknown.
         """
         version = unit.metadata["version"]
         sibling = any(
@@ -283,13 +283,11 @@ class Closure:
     # Passing on what it requires
 
     def _pass_on(self, project: _Project) -> Iterator[str]:
-        """Ask other projects for what the files require; yields those of which that is something
-        new.
-        """
+        """Ask other projects for what the files require; yield those asked for something new."""
         for unit in project.accepted:
             extras = self._extras(project, unit)
-            known = project.followed.get(unit.key)
-            if extras is None or (known is not None and extras <= known):
+            passed_on = project.followed.get(unit.key)
+            if extras is None or (passed_on is not None and extras <= passed_on):
                 continue
             project.followed[unit.key] = extras
             environments = self._environments_of(unit)
@@ -303,8 +301,9 @@ class Closure:
         project.accepted = []
 
     def _extras(self, project: _Project, unit: Unit) -> frozenset[str] | None:
-        """The extras with which a file is asked for; None where it came in, and nobody asks for it
-        in the declared environments.
+        """Return the extras that are asked for with a file.
+
+        None where the file came in and nothing asks for it in the declared environments.
         """
         version = unit.metadata["version"]
         asked = self._roots.extras(project.name, unit) if project.named else None
@@ -333,22 +332,22 @@ class Closure:
         """Note one requirement of a file. Returns whether it is something new."""
         version = unit.metadata["version"]
         if dependency.project == project.name:  # of itself a release can only mean itself
-            own = project.own_extras.setdefault(version, set())
-            new = not dependency.extras <= own
-            own |= dependency.extras
+            extras = project.own_extras.setdefault(version, set())
+            new = not dependency.extras <= extras
+            extras |= dependency.extras
             return new
         target = self._target(dependency.project, f"{project.name} {version} <- {project.chain}")
         if target is None:
             return False
-        known = target.required.get(dependency.text)
-        one = known or target.required.setdefault(dependency.text, _Required(dependency))
-        if one.by.get(project.name) != version:
-            one.by[project.name] = max(
+        before = target.required.get(dependency.text)
+        required = before or target.required.setdefault(dependency.text, _Required(dependency))
+        if required.by.get(project.name) != version:
+            required.by[project.name] = max(
                 version,
-                one.by.get(project.name, version),
+                required.by.get(project.name, version),
                 key=lambda text: parse_version(text) or _OLDEST,
             )
-        return known is None
+        return before is None
 
     def _target(self, name: str, chain: str) -> _Project | None:
         """The project that is required; None where it is not looked at."""
@@ -366,9 +365,7 @@ class Closure:
         return self._projects[name]
 
     def _is_elsewhere(self, name: str) -> bool:
-        """Does an earlier source have the name? Then what it has is what everybody gets, and nobody
-        here is asked about it.
-        """
+        """Return True if an earlier source has the name: this source is not asked about it."""
         return self._call.taken(name) and not self._options.shared.about(name)
 
     def _let_go(self) -> None:
@@ -380,8 +377,9 @@ class Closure:
     # What is declared
 
     def _stays(self, project: _Project, failure: Exception | None) -> bool:
-        """Will `read` fail? Then what is committed of the project stays, and nobody knows what that
-        requires.
+        """Return True if `read` will fail, so that committed content stays.
+
+        What that requires is unknown.
         """
         return (
             project.unread
@@ -397,10 +395,10 @@ class Closure:
         return msgspec.structs.replace(project.group, validator=validator, data=pulled)
 
     def _validator(self, project: _Project, pulled: Pulled, complete: bool) -> str:
-        """A page's validator, or a serial in its place, tells when the page changes; what is
-        required of the project changes by itself.
+        """Return what changes with the page of a project, or with what is required of it.
 
-        What an incomplete closure found is decided again by the next one.
+        A page's validator, or a serial in its place, tells when the page changes. What an
+        incomplete closure found is decided again by the next one.
         """
         serial = project.group.validator
         if complete and not (pulled.demands or pulled.unreadable):

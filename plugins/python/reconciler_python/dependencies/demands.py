@@ -22,8 +22,9 @@ _TOLD: Final = 20  # requirers that are named for one file
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """A requirement on a project: `text` (`werkzeug>=3.0`), and the releases that have it (`flask
-    3.0.3`), the newest of each project.
+    """A requirement on a project: `text` (`werkzeug>=3.0`).
+
+    `by`: the releases that have it (`flask 3.0.3`), the newest of each project.
     """
 
     text: str
@@ -45,16 +46,17 @@ class Pulled:
     failure: Exception | None = None
 
     def digest(self, *more: str) -> str:
-        """Changes whenever another file may be pulled in or refused; who asks for it makes no
-        difference.
+        """Return what changes whenever another file may be pulled in or refused.
+
+        Which projects require it makes no difference.
         """
-        said = [
+        content = [
             sorted({str(demand.specifiers) for demand in self.demands}),
             self.pythons,
             sorted(self.unreadable.items()),
             more,
         ]
-        return hashlib.sha256(msgspec.json.encode(said)).hexdigest()
+        return hashlib.sha256(msgspec.json.encode(content)).hexdigest()
 
 
 class Releases:
@@ -71,13 +73,15 @@ class Releases:
                 self._versions.setdefault(version, set()).add(unit.metadata["version"])
 
     def runs(self, unit: Unit) -> bool:
-        """Can it run on one of the Pythons?"""
+        """Return True if the file can run on one of the Pythons."""
         required = unit.metadata.get("requiresPython")
         return self._pythons is None or required is None or self._pythons.find(required) is not None
 
     def meeting(self, specifiers: SpecifierSet) -> frozenset[str]:
-        """The versions that satisfy a dependency; as for pip, pre-releases where the specifier
-        names one, or where nothing else satisfies it.
+        """Return the versions that satisfy a dependency.
+
+        As for pip, pre-releases count where the specifier names one, or where nothing else
+        satisfies it.
         """
         return frozenset(
             text
@@ -89,11 +93,11 @@ class Releases:
 def annotated(
     units: Sequence[Unit], pulled: Pulled | None, refuse: Callable[[str, str], None]
 ) -> list[Unit]:
-    """The units, those that somebody requires with `_pulledBy`: the requirements that they satisfy
-    (`flask 3.0.3 requires werkzeug>=3.0`).
+    """Return the units, those that are required with the requirements that they satisfy.
 
-    `refuse(filename, reason)` is told about those that are left out, since nobody knows what they
-    require.
+    The transient key `_pulledBy` holds them: `flask 3.0.3 requires werkzeug>=3.0`.
+    `refuse(filename, reason)` is called for those that are left out because their own requirements
+    are unknown.
     """
     if pulled is None:
         return list(units)
@@ -123,7 +127,7 @@ def _explained(unit: Unit, reasons: Mapping[str, Sequence[str]], releases: Relea
         or not releases.runs(unit)
     ):
         return unit
-    found = reasons[unit.metadata["version"]]
+    texts = reasons[unit.metadata["version"]]
     return pulled_in(
-        unit, found if len(found) <= _TOLD else [*found[:_TOLD], f"and {len(found) - _TOLD} more"]
+        unit, texts if len(texts) <= _TOLD else [*texts[:_TOLD], f"and {len(texts) - _TOLD} more"]
     )

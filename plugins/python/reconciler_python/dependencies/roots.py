@@ -24,9 +24,7 @@ class Roots:
         self._environments = environments
 
     def origin(self, project: str) -> str:
-        """The first key that names the project, for people: `include "flask>=3"`,
-        `requirements.txt:12`.
-        """
+        """Return the first key that names the project, such as `requirements.txt:12`."""
         rules = self._options.included.about(project)
         if rules:
             return f'include "{rules[0].text}"'
@@ -34,8 +32,9 @@ class Roots:
         return wanted[0].place if wanted else "files"
 
     def extras(self, project: str, unit: Unit) -> frozenset[str] | None:
-        """The extras that are asked for with this file; None where whoever asks for it does so for
-        other environments.
+        """Return the extras that are asked for with this file.
+
+        None where it is asked for in other environments only.
         """
         asked = list(self._asking(project, unit))
         if not asked:

@@ -21,11 +21,10 @@ _NOTHING: Final[Mapping[str, str]] = {}
 def unanswered(
     call: ImporterCall, project: str, units: Iterable[Unit], kept_out: Mapping[str, str] = _NOTHING
 ) -> Malformed | None:
-    """The first thing that `requirements` or `files` name and that is not among `units`: all that
-    the index offers, before any rule.
+    """Return the first thing that `requirements` or `files` name and the index does not have.
 
-    `kept_out`: reasons by filename, of what could not become a unit. Of a name that an earlier
-    source owns nothing is missed here.
+    `units`: all that the index offers, before any rule; `kept_out`: reasons by filename, of what
+    could not become a unit. Nothing is missing of a name that an earlier source owns.
     """
     options: SelectionOptions = call.options
     if not (options.requirements or options.files) or call.taken(project):
@@ -39,8 +38,9 @@ def unanswered(
 
 
 def absence(call: ImporterCall, project: str, gone: Gone) -> Exception:
-    """What it means that the index has no such project: nothing has gone where its releases are
-    asked for one by one.
+    """Return the error to raise when the index has no such project.
+
+    Nothing has gone (`Gone`) where releases of the project are asked for one by one.
     """
     options: SelectionOptions = call.options
     if isinstance(gone, Withdrawn) or call.taken(project):
@@ -157,7 +157,7 @@ def _elsewhere(project: str) -> str:
 
 
 def _few(texts: Sequence[str]) -> str:
-    known = list(dict.fromkeys(texts))
-    return ", ".join(known[:_NAMED]) + (
-        f" and {len(known) - _NAMED:,} more" if len(known) > _NAMED else ""
+    distinct = list(dict.fromkeys(texts))
+    return ", ".join(distinct[:_NAMED]) + (
+        f" and {len(distinct) - _NAMED:,} more" if len(distinct) > _NAMED else ""
     )

@@ -69,30 +69,32 @@ class OsvRules(Options):
 
     @model_serializer(mode="wrap")
     def _with_content(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Another dump under the same path is another option: what was decided with the old one is
-        decided again.
+        """Serialise with the digest of the dump: another content is another option.
+
+        So what was decided with the old dump is decided again.
         """
         return {**plain(self), "content": self.dump.digest}
 
     @cached_property
     def dump(self) -> Dump:
-        """One state of the dump, for as long as these options live. Raises Malformed where it
-        cannot be read.
+        """One state of the dump, for as long as these options live.
+
+        Raises Malformed where it cannot be read.
         """
         return opened(self.path.path, self.path.written)
 
 
 def advisory_reason(project: str, version: str, rules: OsvRules) -> str | None:
-    """Why a release is kept out: `MAL-2024-1: malware`, `GHSA-xxxx (high): vulnerable`; None where
-    no advisory does.
+    """Return why advisories keep a release out; None where none does.
 
-    `project`: normalised; `version`: canonical, or as upstream says it where it cannot be read.
-    Raises Malformed where the dump cannot be read.
+    For example `MAL-2024-1: malware`, `GHSA-xxxx (high): vulnerable`. `project`: normalised;
+    `version`: canonical, or as upstream writes it where it cannot be read. Raises Malformed where
+    the dump cannot be read.
     """
-    found = sorted(
+    advisories = sorted(
         rules.dump.about(project, version), key=lambda advisory: (not advisory.malware, advisory.id)
     )
-    return next((reason for advisory in found if (reason := _reason(advisory, rules))), None)
+    return next((reason for advisory in advisories if (reason := _reason(advisory, rules))), None)
 
 
 def _reason(advisory: Advisory, rules: OsvRules) -> str | None:

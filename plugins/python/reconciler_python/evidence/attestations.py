@@ -100,9 +100,7 @@ class PublisherRule(Options):
         }
 
     def means(self, publisher: dict[str, Any]) -> bool:
-        """Is it the publisher of one bundle of a provenance object, everything that is written here
-        being as it is there?
-        """
+        """Return True if a bundle's publisher has every value that is written here."""
         return publisher.get("kind") == self.kind and all(
             _same(name, value, publisher.get(name)) for name, value in self._wanted().items()
         )
@@ -157,7 +155,7 @@ class AttestationRules(Options):
 
     @property
     def asks(self) -> bool:
-        """Does the answer depend on a file's provenance at all?"""
+        """Return True if the decision depends on the provenance of a file."""
         return self.required or self.verify or bool(self.publishers)
 
 
@@ -173,8 +171,8 @@ def attestation_reason(unit: Unit, rules: AttestationRules) -> str | None:
         return "no attestation" if rules.required else None
     fine = _fine(publishers, rules)
     if not fine:
-        return f"attested by {', '.join(sorted({_named(each) for each in publishers}))}"
-    if not rules.verify or any(each.get("verified") is True for each in fine):
+        return f"attested by {', '.join(sorted({_named(publisher) for publisher in publishers}))}"
+    if not rules.verify or any(publisher.get("verified") is True for publisher in fine):
         return None
     return (
         f"attestation of {_named(fine[0])} does not verify:"
@@ -191,7 +189,7 @@ def attestation_word(unit: Unit, rules: AttestationRules) -> str:
     if not fine:
         return "no attestation, and none is required"
     verified = (
-        next((each for each in fine if each.get("verified") is True), None)
+        next((publisher for publisher in fine if publisher.get("verified") is True), None)
         if rules.verify
         else None
     )
@@ -200,9 +198,9 @@ def attestation_word(unit: Unit, rules: AttestationRules) -> str:
 
 def _fine(publishers: Iterable[dict[str, Any]], rules: AttestationRules) -> list[dict[str, Any]]:
     return [
-        each
-        for each in publishers
-        if not rules.publishers or any(rule.means(each) for rule in rules.publishers)
+        publisher
+        for publisher in publishers
+        if not rules.publishers or any(rule.means(publisher) for rule in rules.publishers)
     ]
 
 

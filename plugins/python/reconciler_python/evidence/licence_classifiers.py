@@ -85,10 +85,12 @@ _OTHERS: Final = {
 
 
 def classified(classifiers: Sequence[str]) -> tuple[str, str]:
-    """(expression, stranger): all that the classifiers name, joined by `AND`; or the first that
-    says a licence which is not known here.
+    """Return (expression, unknown classifier), one of which is empty.
+
+    The expression joins all that the classifiers name by `AND`. Where a classifier is not in the
+    table, it is returned instead.
     """
-    found: list[str] = []
+    expressions: list[str] = []
     for classifier in sorted(set(classifiers) - _SAYS_NOTHING):
         expression = (
             _APPROVED.get(classifier.removeprefix(_OSI))
@@ -97,5 +99,5 @@ def classified(classifiers: Sequence[str]) -> tuple[str, str]:
         )
         if expression is None:
             return "", classifier.removeprefix(_OSI).removeprefix("License :: ")
-        found.append(expression)
-    return " AND ".join(found), ""
+        expressions.append(expression)
+    return " AND ".join(expressions), ""

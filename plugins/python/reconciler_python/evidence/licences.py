@@ -97,21 +97,22 @@ class LicenceRules(Options):
     @cached_property
     def allowed(self) -> frozenset[Expression]:
         return frozenset(
-            each for text in self.allow for each in alternatives(parse_expression(text))
+            expression for text in self.allow for expression in alternatives(parse_expression(text))
         )
 
 
 def licence_reason(unit: Unit, rules: LicenceRules) -> str | None:
-    """Why the licence keeps this unit out, None where it does not. What is not known is refused
-    unless `unknown: allow`.
+    """Return why the licence keeps this unit out; None where it does not.
+
+    An unknown licence is refused unless `unknown: allow`.
     """
     facts = unit.metadata.get(LICENCE_FACTS) or {}
     if facts.get("unasked"):
         return None
-    found, shown = _declared(facts)
-    if found is None:
+    expression, shown = _declared(facts)
+    if expression is None:
         return None if rules.unknown == "allow" else f"licence unknown{shown}"
-    return None if satisfied(found, rules.allowed) else f"licence {shown}"
+    return None if satisfied(expression, rules.allowed) else f"licence {shown}"
 
 
 def licence_word(unit: Unit, rules: LicenceRules) -> str:
@@ -119,17 +120,18 @@ def licence_word(unit: Unit, rules: LicenceRules) -> str:
     facts = unit.metadata.get(LICENCE_FACTS) or {}
     if facts.get("unasked"):
         return "licence not asked: another rule decides"
-    found, shown = _declared(facts)
+    expression, shown = _declared(facts)
     return (
         f"licence {shown}"
-        if found is not None
+        if expression is not None
         else f"licence unknown{shown}; unknown ones may pass"
     )
 
 
 def licence_facts(core_metadata: bytes) -> dict[str, Any]:
-    """What a core metadata file says of the licence: a value for LICENCE_FACTS. Raises nothing:
-    what cannot be read is a `problem`.
+    """Return what core metadata says of the licence: a value for LICENCE_FACTS.
+
+    Raises nothing: what cannot be read is a `problem`.
     """
     from packaging.metadata import (
         parse_email,
@@ -146,7 +148,11 @@ def licence_facts(core_metadata: bytes) -> dict[str, Any]:
         return {"problem": "its License-Expression cannot be read"}
     facts = {
         "expression": raw.get("license_expression"),
-        "classifiers": [one for one in raw.get("classifiers", ()) if one.startswith("License ::")],
+        "classifiers": [
+            classifier
+            for classifier in raw.get("classifiers", ())
+            if classifier.startswith("License ::")
+        ],
         "text": raw.get("license"),
     }
     return {name: value for name, value in facts.items() if value}
@@ -155,7 +161,7 @@ def licence_facts(core_metadata: bytes) -> dict[str, Any]:
 def _headers(core_metadata: bytes) -> bytes | None:
     """Without the description, which is nearly all of it."""
     ends = [core_metadata.find(mark) for mark in (b"\n\n", b"\r\n\r\n")]
-    end = min((each for each in ends if each >= 0), default=len(core_metadata))
+    end = min((position for position in ends if position >= 0), default=len(core_metadata))
     return core_metadata[:end] if end <= _HEADERS else None
 
 

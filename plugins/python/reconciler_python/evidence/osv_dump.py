@@ -35,8 +35,10 @@ _Entries = dict[str, list[tuple[Record, Affected]]]
 
 
 class Dump:
-    """One state of a dump. `about` and `severity` raise Malformed where it cannot be read, or is no
-    longer what it was when this was made.
+    """One state of a dump.
+
+    `about` and `severity` raise Malformed where it cannot be read, or is no longer what it was when
+    this was made.
     """
 
     def __init__(self, path: Path, written: str, state: Signature | None) -> None:
@@ -49,8 +51,9 @@ class Dump:
 
     @cached_property
     def digest(self) -> str:
-        """Of its content; `unreadable` where that cannot be had: whoever decides with it will be
-        told why.
+        """Return the digest of its content; `unreadable` where that cannot be had.
+
+        A decision made with an unreadable dump fails with the reason.
         """
         try:
             return digest(self._path)
@@ -62,9 +65,7 @@ class Dump:
         return [advisory for advisory in self.about_project(project) if advisory.about(version)]
 
     def severity(self, advisory: Advisory) -> int | None:
-        """As `severity_rank`; where the record says nothing, what those say that it names as
-        aliases.
-        """
+        """Return the rank as of `severity_rank`, if need be that of a record named as an alias."""
         rank = severity_rank(advisory.severity)
         if rank is not None or not advisory.aliases:
             return rank
@@ -133,7 +134,8 @@ _opening = Lock()
 
 
 def opened(path: Path, written: str) -> Dump:
-    """The dump in its state of now: the one that is in memory where nothing changed since.
+    """Return the dump in its present state: the one in memory where nothing changed since.
+
     `written`: its name in errors.
     """
     state = _state(path)

@@ -41,7 +41,7 @@ class BrokenFile(Exception):
 
 
 def usable(path: Path) -> bool:
-    """Could this be a dump: is it a folder, or a zip file?"""
+    """Return True if the path is a folder or a zip file, which may be a dump."""
     return path.is_dir() or (path.is_file() and zipfile.is_zipfile(path))
 
 
@@ -57,17 +57,18 @@ def digest(path: Path) -> str:
     if not path.is_dir():
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    whole = hashlib.sha256()
+    content = hashlib.sha256()
     for name in _names(path):
         body = _read(path, name)
-        whole.update(f"{name}\0{len(body)}\0".encode(errors="surrogateescape"))
-        whole.update(body)
-    return whole.hexdigest()
+        content.update(f"{name}\0{len(body)}\0".encode(errors="surrogateescape"))
+        content.update(body)
+    return content.hexdigest()
 
 
 def records(path: Path) -> Iterator[tuple[str, bytes]]:
-    """(name, bytes) of every record. Raises BrokenFile for one that cannot be had, OSError and
-    Malformed where nothing can.
+    """Yield (name, bytes) of every record.
+
+    Raises BrokenFile for a record that cannot be read, OSError and Malformed where nothing can.
     """
     return _of_folder(path) if path.is_dir() else _of_zip(path)
 
@@ -106,8 +107,9 @@ def _of_zip(path: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def _entry(data: mmap.mmap, entry: zipfile.ZipInfo) -> bytes:
-    """The bytes of one entry: a third of what `zipfile` needs for it, which counts with tens of
-    thousands of small ones.
+    """Return the bytes of one entry, for a third of what `zipfile` needs for it.
+
+    That counts with tens of thousands of small ones.
     """
     if entry.file_size > LARGEST:
         raise BrokenFile(
@@ -137,15 +139,15 @@ def _entry(data: mmap.mmap, entry: zipfile.ZipInfo) -> bytes:
 
 def _names(folder: Path) -> list[str]:
     """Of all records below, as texts with `/`, sorted. Links to folders are not followed."""
-    found = []
+    names = []
     for root, _, files in os.walk(folder, onerror=_raise):
         below = os.path.relpath(root, folder)
-        found += [
+        names += [
             name if below == os.curdir else f"{below}/{name}"
             for name in files
             if name.endswith(_ENDING)
         ]
-    return sorted(found)
+    return sorted(names)
 
 
 def _counted(files: Sized) -> None:
@@ -162,8 +164,8 @@ def _read(folder: Path, name: str) -> bytes:
 
 
 def _state(path: str) -> tuple[int, int, int, int]:
-    found = os.stat(path)
-    return found.st_size, found.st_ino, found.st_mtime_ns, found.st_ctime_ns
+    status = os.stat(path)
+    return status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _raise(error: OSError) -> None:

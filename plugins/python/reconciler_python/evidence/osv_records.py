@@ -30,8 +30,9 @@ class Package(msgspec.Struct, frozen=True, gc=False):
 
 
 class Affected(msgspec.Struct, gc=False):
-    """One package of a record. What is only looked at for projects that somebody asks about stays
-    JSON, which is small.
+    """One package of a record.
+
+    Fields that only matter for projects that are asked about stay JSON, which is small.
     """
 
     package: Package = Package()
@@ -69,8 +70,8 @@ class Record(msgspec.Struct, gc=False):
         self.severity = self.severity.copy()
         if self.database_specific is not None:
             self.database_specific.severity = self.database_specific.severity.copy()
-        for each in self.affected:
-            each.detach()
+        for affected in self.affected:
+            affected.detach()
 
 
 class _Score(msgspec.Struct):
@@ -96,8 +97,9 @@ _SCORES: Final = msgspec.json.Decoder(list[_Score] | None)
 
 
 class Advisory:
-    """One record, as far as it is about one project. Raises msgspec's errors where it is not what
-    the schema says.
+    """One record, as far as it is about one project.
+
+    Raises msgspec's errors where it is not what the schema says.
     """
 
     __slots__ = ("_listed", "_literally", "_ranges", "aliases", "id", "malware", "severity")
@@ -110,17 +112,21 @@ class Advisory:
         self._literally = frozenset(_VERSIONS.decode(affected.versions) or ())
         self._listed = frozenset(map(version_of, self._literally)) - {None}
         events = [
-            one.events for one in _RANGES.decode(affected.ranges) or () if one.type == "ECOSYSTEM"
+            range_.events
+            for range_ in _RANGES.decode(affected.ranges) or ()
+            if range_.type == "ECOSYSTEM"
         ]
-        self._ranges = [_Interval(each) for each in events]
+        self._ranges = [_Interval(range_events) for range_events in events]
         if self.malware and not events and not self._literally:
             self._ranges.append(
                 _Interval([_Event(introduced="0")])
             )  # malware of which no release is named is malware as a whole
 
     def about(self, text: str) -> bool:
-        """Is it about this release? A local version (`1.0+cu118`) is the release that it was built
-        from, unless the record says more.
+        """Return True if it is about this release.
+
+        A local version (`1.0+cu118`) is the release that it was built from, unless the record says
+        more.
         """
         if text in self._literally:
             return True
@@ -135,8 +141,9 @@ class Advisory:
 
 
 class _Interval:
-    """The events of one range, in order. `endless`: from the beginning, without an end: it holds
-    even what has no place in the order.
+    """The events of one range, in order.
+
+    `endless`: from the beginning, without an end: it holds even for what has no place in the order.
     """
 
     __slots__ = ("_always", "_events", "_limits", "endless")
@@ -148,20 +155,20 @@ class _Interval:
             for event in events
             if event.introduced is not None
         ]
-        found = [(version, _BEGINS) for version in begins if version is not None]
-        found += [(version, _FIXED) for version in _versions(event.fixed for event in events)]
-        found += [
+        bounds = [(version, _BEGINS) for version in begins if version is not None]
+        bounds += [(version, _FIXED) for version in _versions(event.fixed for event in events)]
+        bounds += [
             (version, _LAST) for version in _versions(event.last_affected for event in events)
         ]
         self._events = sorted(
-            found
+            bounds
             # at one version: what begins where something is fixed holds, and what ends there ends after
             # it
         )
         self._limits = list(_versions(event.limit for event in events))
         self._always = None in begins
         self.endless = (
-            self._always and not self._limits and all(kind == _BEGINS for _, kind in found)
+            self._always and not self._limits and all(kind == _BEGINS for _, kind in bounds)
         )
 
     def holds(self, version: Version) -> bool:
@@ -179,8 +186,9 @@ class _Interval:
 
 
 def severity_rank(texts: Iterable[str]) -> int | None:
-    """The worst of labels (`HIGH`) and CVSS vectors: 0 none, 1 low, 2 medium, 3 high, 4 critical;
-    None where nothing says it.
+    """Return the worst of labels (`HIGH`) and CVSS vectors; None where nothing says it.
+
+    0 none, 1 low, 2 medium, 3 high, 4 critical.
     """
     ranks = [rank for text in texts if (rank := _rank(text)) is not None]
     return max(ranks, default=None)
@@ -209,7 +217,9 @@ def _severity(record: Record, affected: Affected) -> list[str]:
     labels = [record.database_specific.severity] if record.database_specific else []
     texts = [_text(label) for label in labels]
     for scores in (record.severity, affected.severity):
-        texts += [one.score for one in _SCORES.decode(scores) or () if one.type.startswith("CVSS_")]
+        texts += [
+            score.score for score in _SCORES.decode(scores) or () if score.type.startswith("CVSS_")
+        ]
     return [text for text in texts if text]
 
 

@@ -24,9 +24,7 @@ _MOST: Final = 64  # attestations of one file, each of which takes milliseconds 
 
 
 class _Publisher(msgspec.Struct, omit_defaults=True):
-    """What identifies a publisher of any kind that is known; other kinds are known by their name
-    alone.
-    """
+    """What identifies a publisher of a kind in the list; other kinds are known by name alone."""
 
     kind: str
     repository: str | None = None
@@ -79,11 +77,10 @@ class _Wrong(ValueError):
 
 
 def provenance_facts(body: bytes, filename: str, sha256: str, *, verify: bool) -> dict[str, Any]:
-    """What a provenance object says of a file: a value for ATTESTATION_FACTS. Raises nothing: what
-    cannot be read is a `problem`.
+    """Return what a provenance object says of a file: a value for ATTESTATION_FACTS.
 
-    With `verify` each publisher has `verified`: do all its attestations carry signatures of its
-    own? If not, `problem` says why.
+    Raises nothing: what cannot be read is a `problem`. With `verify` each publisher has `verified`:
+    True if all its attestations carry signatures of its own; otherwise `problem` says why not.
     """
     try:
         return {
@@ -109,10 +106,10 @@ def _bundles(body: bytes) -> list[_Bundle]:
 
 
 def _publisher(bundle: _Bundle, filename: str, sha256: str, verify: bool) -> dict[str, Any]:
-    found = msgspec.json.decode(bundle.publisher, type=_Publisher)
+    publisher = msgspec.json.decode(bundle.publisher, type=_Publisher)
     for raw in bundle.attestations:
         _check_subject(msgspec.json.decode(raw, type=_Attestation), sha256)
-    facts: dict[str, Any] = msgspec.to_builtins(found)
+    facts: dict[str, Any] = msgspec.to_builtins(publisher)
     workflow = facts.pop("workflow_filepath", None)
     if workflow is not None:
         facts["workflow"] = workflow  # a workflow in a file is one, whatever the service calls it
@@ -134,8 +131,9 @@ def _check_subject(attestation: _Attestation, sha256: str) -> None:
 
 
 def _unverified(bundle: _Bundle, filename: str, sha256: str) -> str | None:
-    """Why the attestations are not the publisher's, None where they are. Asks nobody: the trust
-    root comes with the library.
+    """Return why the attestations are not the publisher's; None where they are.
+
+    No network: the trust root comes with the library.
     """
     logging.getLogger("sigstore").setLevel(
         logging.ERROR

@@ -21,14 +21,16 @@ _LONGEST = 1000  # characters; what is longer is nobody's honest requirement
 def python_range(text: str) -> VersionRange:
     """`3.11` (every 3.11.x), `>=3.10,<3.13`. Raises OptionFault."""
     written = text.strip()
-    found = _range(f"=={written}.*" if _BARE.fullmatch(written) else written) if written else None
-    if found is None or found.is_empty:
+    versions = (
+        _range(f"=={written}.*" if _BARE.fullmatch(written) else written) if written else None
+    )
+    if versions is None or versions.is_empty:
         hint = (
             between_commas(written)
             or "a version (`3.11` is every 3.11.x) or a specifier (`>=3.10,<3.13`)"
         )
         raise OptionFault(f"`{text}` means no Python", hint=hint)
-    return found
+    return versions
 
 
 class Interpreters:
@@ -40,8 +42,9 @@ class Interpreters:
         self.find: Callable[[str], int | None] = lru_cache(maxsize=4096)(self._find)
 
     def _find(self, requires_python: str) -> int | None:
-        """Which of the Pythons, as written, can run a file that says so; None: none of them. What
-        cannot be read says nothing, as for pip.
+        """Return the index of the Python, as written, that can run a file; None for none of them.
+
+        A text that cannot be read limits nothing, as for pip.
         """
         required = _range(requires_python)
         if required is None:
@@ -57,8 +60,9 @@ class Interpreters:
 
 
 def _range(text: str) -> VersionRange | None:
-    """Pre-releases of Python do not count: what nothing but 3.12.0rc1 can run is not for 3.12. None
-    where the text cannot be read.
+    """Return the Pythons that a specifier takes; None where the text cannot be read.
+
+    Pre-releases of Python do not count: what nothing but 3.12.0rc1 can run is not for 3.12.
     """
     if len(text) > _LONGEST:
         return None

@@ -28,8 +28,9 @@ _MISSING_COMMA = re.compile(r"(?<=[\w*])\s+(?=[<>=!~])")
 
 @lru_cache(maxsize=8192)
 def parse_version(text: str) -> Version | None:
-    """PEP 440; None for what `legacy: allow` lets in: no specifier means it. The same few thousand
-    texts are most versions of all projects.
+    """Return a version (PEP 440); None for what only `legacy: allow` lets in.
+
+    No specifier means such a version. Cached: few texts are most versions of all projects.
     """
     try:
         return Version(text)
@@ -39,11 +40,11 @@ def parse_version(text: str) -> Version | None:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule as written (`text`). Exactly one of `project` (normalised), `glob` (normalised) and
-    `filename` is set.
+    """One rule as written (`text`): a `project`, a `glob` or a `filename`, the others empty.
 
-    `index`: where it stands in its list. `extras` (normalised) and `marker` say what its
-    dependencies are (PEP 508), and nothing about which of the project's distributions are meant.
+    Projects and globs are normalised. `index`: its position in its list. `extras` (normalised) and
+    `marker` say what its dependencies are (PEP 508), and nothing about which of the project's
+    distributions are meant.
     """
 
     text: str
@@ -56,10 +57,10 @@ class Rule:
     index: int = 0
 
     def meets(self, version: Version | None, *, prereleases: bool) -> bool:
-        """Is this version meant, given that the project is? `prereleases`: also where the specifier
-        does not name one.
+        """Return True if this version of the project is meant.
 
-        None, a version that cannot be read, is what a specifier never means.
+        `prereleases`: also where the specifier does not name one. None, a version that cannot be
+        read, is what a specifier never means.
         """
         if self.specifiers is None:
             return True
@@ -71,11 +72,10 @@ class Rule:
 
 
 def parse_rule(text: str, *, filenames: bool = False, extras: bool = False, index: int = 0) -> Rule:
-    """`django`, `django>=5,<6`, `acme-*`, and with `filenames` also `django-5.0-py3-none-any.whl`.
-    Raises OptionFault naming it.
+    """Parse `django`, `django>=5,<6` or `acme-*`. Raises OptionFault naming the text.
 
-    `extras`: it may name extras and an environment marker, `uvicorn[standard]>=0.30; sys_platform
-    == "linux"`.
+    `filenames`: also `django-5.0-py3-none-any.whl`. `extras`: it may name extras and an environment
+    marker, `uvicorn[standard]>=0.30; sys_platform == "linux"`.
     """
     _refuse_filename_globs(text.strip(), filenames)
     if "-" in text and stem_and_type(text.strip()) is not None:
@@ -163,8 +163,9 @@ def _marker(text: str, written: str) -> Marker:
 
 
 class Rules:
-    """All rules of one key, found by project: their number costs nothing per project, globs
-    excepted.
+    """All rules of one key, found by project.
+
+    Their number costs nothing per project, globs excepted.
     """
 
     def __init__(
@@ -209,7 +210,7 @@ class Rules:
         return sorted([*named, *globbed], key=lambda rule: rule.text)
 
     def concerns(self, project: str) -> bool:
-        """Is there any rule `about` the project? Cheap, for every name of a long list."""
+        """Return True if any rule is `about` the project. Cheap, for every name of a long list."""
         return project in self._by_project or (
             self._any_glob is not None and self._any_glob.match(project) is not None
         )
@@ -224,8 +225,9 @@ class Rules:
 
 
 class Matcher:
-    """Rules, narrowed to one project. Lives for one decision of its units: files of a release share
-    the answer.
+    """Rules, narrowed to one project.
+
+    Lives for one decision: files of a release share the result.
     """
 
     def __init__(self, rules: Rules, project: str, *, prereleases: bool) -> None:
@@ -236,17 +238,18 @@ class Matcher:
 
     @property
     def never(self) -> bool:
-        """Does it mean no file of the project, whichever?"""
+        """True if no file of the project is meant."""
         return not self._rules and not self._by_filename
 
     @property
     def always(self) -> bool:
-        """Does it mean every file of the project?"""
+        """True if every file of the project is meant."""
         return any(rule.specifiers is None for rule in self._rules)
 
     def find(self, version: str, filename: str) -> Rule | None:
-        """The first rule, by text, that means this file; None if no rule does. `version` is
-        canonical, or as it is where that cannot be.
+        """Return the first rule, by text, that means this file; None if no rule does.
+
+        `version`: canonical, or as it is where that cannot be.
         """
         if filename in self._by_filename:
             return self._by_filename[filename]
@@ -265,8 +268,9 @@ class Matcher:
 
 
 def _refuse_filename_globs(text: str, filenames: bool) -> None:
-    """`alpha-*.whl` would be no file's name and no project's: a rule that never means anything, and
-    a `deny` that never denies.
+    """Raise OptionFault for `alpha-*.whl`: a rule that would never match.
+
+    It is no file's name and no project's, so a `deny` would never deny.
     """
     if (
         not any(mark in text for mark in "*?[")
@@ -281,8 +285,9 @@ def _refuse_filename_globs(text: str, filenames: bool) -> None:
 
 
 def _refuse_extensions(text: str, extras: str | None, rest: str, wanted: bool) -> None:
-    """What a requirement may say beyond a version: extras and markers mean dependencies, a URL
-    means no index.
+    """Raise OptionFault for what a requirement may say beyond a version, unless it is `wanted`.
+
+    Extras and markers are about dependencies; a URL is about no index.
     """
     if extras is not None and not wanted:
         raise OptionFault(

@@ -64,18 +64,19 @@ def checked_filename(text: str) -> str:
 
 
 def project_of(filename: str) -> str | None:
-    """The project that a distribution's filename names: of several that it may mean, the first
-    whose version can be read.
+    """Return the project that a distribution's filename names; None if it names none.
+
+    Of several that it may mean, the first whose version can be read.
     """
     names = _possible(filename)
     return next((name for name in names if _readable(name, filename)), names[0] if names else None)
 
 
 def _possible(filename: str) -> list[str]:
-    found = stem_and_type(filename)
-    if found is None or not filename.isprintable() or "/" in filename:
+    parts = stem_and_type(filename)
+    if parts is None or not filename.isprintable() or "/" in filename:
         return []
-    return [name for name in map(project_name, possible_projects(*found)) if name is not None]
+    return [name for name in map(project_name, possible_projects(*parts)) if name is not None]
 
 
 def _readable(project: str, filename: str) -> bool:
@@ -87,8 +88,9 @@ def _readable(project: str, filename: str) -> bool:
 
 
 class Selector:
-    """One entry: the distributions of a project that it means. `others`: further projects that a
-    filename may belong to.
+    """One entry: the distributions of a project that it means.
+
+    `others`: further projects that a filename may belong to.
     """
 
     def __init__(self, entry: str | SingleFile, index: int) -> None:
@@ -113,8 +115,10 @@ class Selector:
         )
 
     def means(self, version: str, filename: str) -> bool:
-        """`version`: canonical, or as it is where it cannot be read. A platform is a wheel's alone:
-        no other distribution has one.
+        """Return True if the entry means this file.
+
+        `version`: canonical, or as it is where it cannot be read. A platform is a wheel's alone: no
+        other distribution has one.
         """
         if self._filename:
             return filename == self._filename
@@ -129,8 +133,9 @@ class Selector:
 
 
 class SingleFiles:
-    """All entries, found by project; a filename also counts where it belongs to another project
-    than it seems to.
+    """All entries, found by project.
+
+    A filename also counts for other projects that it may belong to.
     """
 
     def __init__(self, entries: Sequence[str | SingleFile]) -> None:

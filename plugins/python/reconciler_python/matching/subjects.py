@@ -31,13 +31,14 @@ class _Requirement(NamedTuple):
 
 
 def projects(subject: str) -> list[str]:
-    """Of a filename the project, under every name that it can mean; of a requirement its project.
-    Normalised; none where it is neither.
+    """Return the normalised projects that a subject may mean; none where it means no project.
+
+    Of a filename under every name that it can mean; of a requirement its project.
     """
-    found = stem_and_type(subject)
+    parts = stem_and_type(subject)
     names = (
-        [name for name in map(project_name, possible_projects(*found)) if name is not None]
-        if found is not None and "-" in found[0]
+        [name for name in map(project_name, possible_projects(*parts)) if name is not None]
+        if parts is not None and "-" in parts[0]
         else []
     )
     requirement = None if names else _requirement(subject)
@@ -45,8 +46,9 @@ def projects(subject: str) -> list[str]:
 
 
 def meant(project: str, unit: Unit | StoredUnit, subject: str) -> bool:
-    """Is it this file, or one of the project's whose version the requirement takes, pre-releases
-    too?
+    """Return True if the subject is this file, or a requirement that takes its version.
+
+    Pre-releases count.
     """
     if unit.key == subject:
         return True
@@ -66,12 +68,12 @@ def _satisfies(project: str, unit: Unit | StoredUnit, specifiers: SpecifierSet) 
 
 @lru_cache(maxsize=8)
 def _requirement(subject: str) -> _Requirement | None:
-    found = _REQUIREMENT.fullmatch(subject)
-    name = project_name(found[1]) if found is not None else None
-    if found is None or name is None:
+    match = _REQUIREMENT.fullmatch(subject)
+    name = project_name(match[1]) if match is not None else None
+    if match is None or name is None:
         return None
     try:
-        specifiers = SpecifierSet((found[2] or found[3] or "").strip())
+        specifiers = SpecifierSet((match[2] or match[3] or "").strip())
         for specifier in specifiers:
             specifier.contains("1")  # a number of thousands of digits is found out here
     except ValueError:

@@ -112,23 +112,25 @@ class Targets:
         self.find: Callable[[str], int | None] = lru_cache(maxsize=4096)(self._find)
 
     def _find(self, tags: str) -> int | None:
-        """Which of the words, as written, means one of these tags
-        (`manylinux_2_17_x86_64.manylinux2014_x86_64`); None: no word does.
+        """Return the index of the word, as written, that means one of these tags; None for no word.
+
+        `tags`: with dots between, `manylinux_2_17_x86_64.manylinux2014_x86_64`.
         """
-        found = tags.split(".")
+        single_tags = tags.split(".")
         return next(
             (
                 index
                 for index, target in enumerate(self._targets)
-                if any(map(target.accepts, found))
+                if any(map(target.accepts, single_tags))
             ),
             None,
         )
 
 
 def platform_target(word: str) -> Target:
-    """`any`, `linux`, `linux_x86_64`, `manylinux`, `macos_arm64`, `windows`, or a tag
-    (`win_amd64`). Raises OptionFault.
+    """Parse a platform tag (`win_amd64`) or a family of them. Raises OptionFault.
+
+    Families: `any`, `linux`, `linux_x86_64`, `manylinux`, `macos_arm64`, `windows` ...
     """
     _refuse_what_is_no_tag(
         word,
@@ -148,18 +150,19 @@ def platform_target(word: str) -> Target:
             if word in _MEANT
             else get_close_matches(word, [*PLATFORM_FAMILIES, *_SINGLE_PLATFORMS], 1)
         )
-        known = (
+        hint = (
             f"did you mean `{close[0]}`?"
             if close
             else "`any`, `linux`, `macos`, `windows`, with or without an architecture, or a tag"
         )
-        raise OptionFault(f"`{word}` is neither a platform tag nor a family of them", hint=known)
+        raise OptionFault(f"`{word}` is neither a platform tag nor a family of them", hint=hint)
     return Target(word, re.escape(word))
 
 
 def python_target(word: str) -> Target:
-    """`cp311`, `pp310`, `py38`: that tag; `cp3`, `py3`, `pp3`: every tag of that major version.
-    Raises OptionFault.
+    """Parse a Python tag (`cp311`, `pp310`, `py38`). Raises OptionFault.
+
+    `cp3`, `py3`, `pp3` mean every tag of that major version.
     """
     hint = (
         "`cp311`, `cp3` (every CPython 3), `py3` or `pp310`; Pythons by version are"

@@ -48,8 +48,9 @@ NameList = Annotated[tuple[Annotated[str, AfterValidator(_checked_name)], ...], 
 
 
 class SelectionOptions(Options):
-    """What a source takes from its index. Without `include`, `files` and `requirements`:
-    everything.
+    """What a source takes from its index.
+
+    Without `include`, `files` and `requirements`: everything.
     """
 
     include: IncludeList = Field(
@@ -125,9 +126,7 @@ class SelectionOptions(Options):
     @field_validator("include", "files", "requirements")
     @classmethod
     def _names_something(cls, value: tuple[Any, ...], info: ValidationInfo) -> tuple[Any, ...]:
-        """Whoever empties a list means nothing, or everything: a source must not take a whole index
-        by mistake.
-        """
+        """Refuse an empty list: a source must not take a whole index by mistake."""
         if not value:
             raise OptionFault(
                 "an empty list selects nothing",
@@ -160,8 +159,9 @@ class SelectionOptions(Options):
         return Rules(self.shared_projects)
 
     def named_projects(self) -> list[str] | None:
-        """The projects that the keys name, sorted; None where only the index's list of projects
-        tells which are meant.
+        """Return the projects that the keys name, sorted.
+
+        None where only the index's list of projects tells which are meant.
         """
         included = self.included.projects()
         if included is None or not (self.include or self.files or self.requirements):
@@ -169,7 +169,8 @@ class SelectionOptions(Options):
         return sorted({*included, *self.single_files.projects(), *self.required.projects()})
 
     def concerns(self, project: str) -> bool:
-        """May a project of this name be in, before `exclude`, filters and dependencies are asked?
+        """Return True if a project may be in, before `exclude`, filters and dependencies are asked.
+
         Cheap, for every name of a long list.
         """
         if not (self.include or self.files or self.requirements):

@@ -42,8 +42,9 @@ VersionKey = tuple[int, Version | str]
 
 
 def file_path(project: str, sha256: str, filename: str) -> str:
-    """Where a file stands below the publication's root. The digest in it makes what is behind the
-    URL immutable.
+    """Return the path of a file below the publication's root.
+
+    The digest in it makes what is behind the URL immutable.
     """
     return f"files/{project}/{sha256}/{filename}"
 
@@ -65,8 +66,15 @@ def project_pages(
     rank = {version: number for number, version in enumerate(versions)}
     ordered = sorted(distributions, key=lambda unit: (rank[unit.metadata["version"]], unit.key))
     files = [_file(unit, base_url) for unit in ordered]
-    told = [version for version in versions if version]  # of a legacy filename it may be unknown
-    page: dict[str, Any] = {"meta": _META, "name": name, "versions": told, "files": files}
+    readable_versions = [
+        version for version in versions if version
+    ]  # of a legacy filename it may be unknown
+    page: dict[str, Any] = {
+        "meta": _META,
+        "name": name,
+        "versions": readable_versions,
+        "files": files,
+    }
     status = _status(project)
     if status:
         page["project-status"] = status
@@ -87,8 +95,10 @@ def list_pages(names: Iterable[str]) -> tuple[bytes, bytes]:
 
 
 def _escaped(names: Sequence[str]) -> Iterable[str]:
-    """Normalised names hold nothing to escape: looked at all at once, a list of half a million
-    costs next to nothing.
+    """Escape names for HTML.
+
+    Normalised names hold nothing to escape: looked at all at once, a list of half a million costs
+    next to nothing.
     """
     joined = "\n".join(names)
     return names if escape(joined) == joined else map(escape, names)
@@ -111,8 +121,9 @@ def artifact_of(unit: StoredUnit, path: str) -> StoredArtifact | None:
 
 
 def _file(unit: StoredUnit, base_url: str) -> dict[str, Any]:
-    """One entry of `files`. Its URL is relative, so that a served and an exported tree are the same
-    bytes.
+    """Return one entry of `files`.
+
+    Its URL is relative, so that a served and an exported tree are the same bytes.
     """
     file = artifact_of(unit, unit.key)
     assert file is not None, unit.key
@@ -141,14 +152,12 @@ def _file(unit: StoredUnit, base_url: str) -> dict[str, Any]:
 
 
 def _pep700_time(text: str | None) -> str | None:
-    """PEP 700 asks for UTC with a `Z`; another notation of the same moment is rewritten, anything
-    else is left out.
-    """
+    """Return a time in UTC with a `Z`, as PEP 700 asks for; None where it cannot be read."""
     if text is None or _PEP700_TIME.fullmatch(text):
         return text
     try:
-        found = datetime.fromisoformat(text)
-        utc = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+        moment = datetime.fromisoformat(text)
+        utc = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
     return utc.isoformat().replace("+00:00", "Z")

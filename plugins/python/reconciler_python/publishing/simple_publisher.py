@@ -85,9 +85,7 @@ class PythonPublisher(Publisher):
 
     @classmethod
     def missing(cls, call: MissingCall, path: str) -> Redirect | None:
-        """Any spelling of a project's name leads to its page (PEP 503), and the bare publication to
-        the list of projects.
-        """
+        """Redirect any spelling of a project's name to its page (PEP 503), the root to the list."""
         if not path.strip("/"):
             return Redirect("simple/")
         root, _, name = path.strip("/").partition("/")

@@ -30,8 +30,7 @@ class UnreadableArchive(ValueError):
 
 
 def wheel_metadata(wheel: BinaryIO, project: str) -> bytes | None:
-    """The bytes of `<project>-<version>.dist-info/METADATA`, at most 64 MiB; None when the wheel
-    does not show them.
+    """Return `<project>-<version>.dist-info/METADATA` of a wheel, at most 64 MiB; None without.
 
     None as well for wheels over 4 GiB and for encrypted or exotically compressed ones. Raises only
     what reading raises.
@@ -43,10 +42,10 @@ def wheel_metadata(wheel: BinaryIO, project: str) -> bytes | None:
 
 
 def zip_member(archive: BinaryIO, tail: bytes, belongs: Callable[[bytes], bool]) -> bytes | None:
-    """The bytes, at most 64 MiB, of the last member whose name ends in `tail` and has before it
-    what `belongs`; None if there is none.
+    """Return the last member whose name ends in `tail`, at most 64 MiB; None if there is none.
 
-    Raises UnreadableArchive, and what reading raises.
+    `belongs` decides on what stands before `tail`. Raises UnreadableArchive, and what reading
+    raises.
     """
     directory = _directory(archive)
     if directory is None:
@@ -70,8 +69,9 @@ def zip_member(archive: BinaryIO, tail: bytes, belongs: Callable[[bytes], bool])
 
 
 def _directory(wheel: BinaryIO) -> bytes | None:
-    """The central directory: where it stands is told by the end record, 22 bytes and a comment of
-    at most 64 KiB.
+    """Return the central directory.
+
+    The end record tells its place: 22 bytes and a comment of at most 64 KiB.
     """
     length = wheel.seek(0, os.SEEK_END)
     for tail_length in (
@@ -80,13 +80,13 @@ def _directory(wheel: BinaryIO) -> bytes | None:
     ):  # wheels have no comment, so the first try is nearly always enough
         wheel.seek(max(0, length - tail_length))
         tail = wheel.read(tail_length)
-        found = tail.rfind(_END_MARK, 0, len(tail) - _END.size + len(_END_MARK))
-        while found >= 0:
-            *_, size, offset, comment_length = _END.unpack_from(tail, found)
-            if found + _END.size + comment_length == len(tail):
+        position = tail.rfind(_END_MARK, 0, len(tail) - _END.size + len(_END_MARK))
+        while position >= 0:
+            *_, size, offset, comment_length = _END.unpack_from(tail, position)
+            if position + _END.size + comment_length == len(tail):
                 wheel.seek(offset)
                 return wheel.read(size) if size <= _LIMIT else None
-            found = tail.rfind(_END_MARK, 0, found)
+            position = tail.rfind(_END_MARK, 0, position)
     return None
 
 

@@ -30,8 +30,9 @@ class UnreadableMetadata(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Dependency:
-    """One Requires-Dist. `project` and `extras` are normalised; `text`: without extras and marker;
-    `marker`: empty, or as PEP 508 has it.
+    """One Requires-Dist. `project` and `extras` are normalised.
+
+    `text`: without extras and marker; `marker`: empty, or as PEP 508 has it.
     """
 
     project: str
@@ -46,8 +47,9 @@ class Dependency:
 
 
 def metadata_digest(unit: Unit) -> str:
-    """What tells whether two files have the same metadata: its own digest where upstream declares
-    one, else the file's.
+    """Return what is the same for files of the same metadata.
+
+    The digest of the metadata where upstream declares one, else the file's.
     """
     declared = _declared(unit)
     return (
@@ -58,21 +60,20 @@ def metadata_digest(unit: Unit) -> str:
 
 
 async def dependencies_of(call: ReadingCall, unit: Unit) -> Sequence[Dependency]:
-    """What one distribution requires; nothing where its type has no such metadata (eggs,
-    installers).
+    """Return what one distribution requires.
 
-    Raises UnreadableMetadata where the very bytes that upstream declared cannot be understood, and
-    what `call` raises.
+    Nothing where its type has no such metadata (eggs, installers). Raises UnreadableMetadata where
+    the very bytes that upstream declared cannot be understood, and what `call` raises.
     """
     body = await core_metadata(call, unit)
     return read_dependencies(body) if body else ()
 
 
 def read_dependencies(metadata: bytes) -> Sequence[Dependency]:
-    """Requires-Dist of core metadata, in its order. Raises UnreadableMetadata naming the first line
-    that is no requirement.
+    """Return Requires-Dist of core metadata, in its order.
 
-    A requirement with a URL is none for an index: clients fetch it from there.
+    A requirement with a URL is left out: clients fetch it from there. Raises UnreadableMetadata
+    naming the first line that is no requirement.
     """
     end = _BODY.search(metadata)
     header = metadata[: end.start()] if end else metadata
@@ -81,15 +82,15 @@ def read_dependencies(metadata: bytes) -> Sequence[Dependency]:
     lines = field_values(header, b"requires-dist")
     if len(lines) > _MOST:
         raise UnreadableMetadata(f"its metadata has {len(lines):,} requirements")
-    found = [_dependency(line) for line in lines]
-    return [one for one in found if one is not None]
+    dependencies = [_dependency(line) for line in lines]
+    return [dependency for dependency in dependencies if dependency is not None]
 
 
 def field_values(header: bytes, name: bytes) -> list[str]:
-    """The values of one field, as the mail parser of clients finds them, for a fraction of its
-    price: it is asked of every file.
+    """Return the values of one field, as the mail parser of clients finds them.
 
-    Names in any case; indented lines continue the one before; what is no field ends the header.
+    For a fraction of its price, as every file is asked. Names in any case; indented lines continue
+    the one before; what is no field ends the header.
     """
     if name not in header.lower():
         return []
@@ -99,11 +100,11 @@ def field_values(header: bytes, name: bytes) -> list[str]:
         if line[:1] in (b" ", b"\t"):
             last.append(line)
             continue
-        found, colon, value = line.partition(b":")
-        if not colon or _NO_NAME.search(found):
+        field, colon, value = line.partition(b":")
+        if not colon or _NO_NAME.search(field):
             break
         last = [value]
-        if found.lower() == name:
+        if field.lower() == name:
             values.append(last)
     return [
         " ".join(b" ".join(parts).decode("utf-8", "backslashreplace").split()) for parts in values
@@ -114,8 +115,8 @@ def field_values(header: bytes, name: bytes) -> list[str]:
 def _dependency(text: str) -> Dependency | None:
     try:
         requirement = Requirement(text)
-        for one in requirement.specifier:
-            one.contains("1")  # a number of thousands of digits is found out here
+        for specifier in requirement.specifier:
+            specifier.contains("1")  # a number of thousands of digits is found out here
     except (InvalidRequirement, RecursionError, ValueError):
         raise UnreadableMetadata(
             f"`Requires-Dist: {sanitize(text, 200)}` is no requirement (PEP 508)"
@@ -131,11 +132,10 @@ def _dependency(text: str) -> Dependency | None:
 
 
 async def core_metadata(call: ReadingCall, unit: Unit) -> bytes | None:
-    """METADATA or PKG-INFO of a distribution: from beside it, else out of parts of the file; None
-    where it has none.
+    """Return METADATA or PKG-INFO of a distribution; None where it has none.
 
-    Raises UnreadableMetadata where the very bytes that upstream declared do not show it, and what
-    `call` raises.
+    From beside the file, else out of parts of it. Raises UnreadableMetadata where the very bytes
+    that upstream declared do not show it, and what `call` raises.
     """
     declared = _declared(unit)
     if declared is not None:
@@ -162,10 +162,10 @@ async def _inside(call: ReadingCall, unit: Unit) -> bytes | None:
 
 
 def _of_wheel(wheel: BinaryIO, project: str) -> bytes:
-    found = wheel_metadata(wheel, project)
-    if found is None:
+    metadata = wheel_metadata(wheel, project)
+    if metadata is None:
         raise UnreadableArchive("the wheel shows no METADATA")
-    return found
+    return metadata
 
 
 def _declared(unit: Unit) -> Artifact | None:

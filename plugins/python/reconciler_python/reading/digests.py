@@ -28,8 +28,9 @@ _NONE: Final[Mapping[str, str]] = {}
 
 
 class Digests(NamedTuple):
-    """`sha256`: 64 lower-case hex digits, or empty; `others`: by algorithm. `malformed`: an
-    algorithm whose value is no digest of it.
+    """Digests of one file. `sha256`: 64 lower-case hex digits, or empty.
+
+    `others`: by algorithm; `malformed`: an algorithm whose value is no digest of it.
     """
 
     sha256: str = ""

@@ -41,10 +41,10 @@ _T = TypeVar("_T")
 
 
 class ListedFile(msgspec.Struct, rename="kebab", kw_only=True, forbid_unknown_fields=True):
-    """One file of a project's document, as upstream says it. Upstream decides about every field:
-    there is none that it should not fill.
+    """One file of a project's document, as upstream writes it.
 
-    `gpg_sig` is read to be left out: it promises an `.asc` file beside the file, and we carry none.
+    Upstream decides about every field, so none must be filled by others. `gpg_sig` is read to be
+    left out: it promises an `.asc` file beside the file, which is not mirrored.
     """
 
     filename: str
@@ -64,8 +64,9 @@ class ListedFile(msgspec.Struct, rename="kebab", kw_only=True, forbid_unknown_fi
 
     @property
     def metadata_sha256(self) -> str | None:
-        """Of the `.metadata` file beside it, if upstream declares one (PEP 714: the older names
-        count only without the new one).
+        """The sha256 of the `.metadata` file beside it, if upstream declares one.
+
+        PEP 714: the older names count only without the new one.
         """
         for declared in (self.core_metadata, self.dist_info_metadata, self.misnamed_metadata):
             if declared is not None:
@@ -74,16 +75,19 @@ class ListedFile(msgspec.Struct, rename="kebab", kw_only=True, forbid_unknown_fi
 
 
 class ExtendedFile(ListedFile, kw_only=True):
-    """A file with further keys. `extra`: those that no specification up to 1.4 knows; never
-    decoded, only collected entry by entry.
+    """A file with further keys.
+
+    `extra`: those that no specification up to 1.4 knows; never decoded, only collected entry by
+    entry.
     """
 
     extra: dict[str, Any] = {}
 
 
 class ProjectDocument(msgspec.Struct):
-    """A project's files, its status (PEP 792), and what could not be read: (filename, reason).
-    `extra`: unknown keys of the page.
+    """A project's files and its status (PEP 792).
+
+    `unreadable`: (filename, reason) of what could not be read; `extra`: unknown keys of the page.
     """
 
     files: list[ListedFile]
@@ -94,8 +98,9 @@ class ProjectDocument(msgspec.Struct):
 
 
 class ListedProject(msgspec.Struct, gc=False):
-    """One entry of the list of projects; the serial is an addition of the index that many mirrors
-    live on.
+    """One entry of the list of projects.
+
+    The serial is an addition of the index that many mirrors rely on.
     """
 
     name: str
@@ -117,8 +122,9 @@ class _Status(msgspec.Struct, frozen=True):
 
 
 class _Plain(msgspec.Struct, rename="kebab", forbid_unknown_fields=True):
-    """A project's page that says nothing but what the specifications know: nearly every one, so it
-    is decoded in one step.
+    """A project's page with keys of the specifications only.
+
+    Nearly every page is one, so it is decoded in one step.
     """
 
     files: list[ListedFile]
@@ -146,8 +152,9 @@ PAGE_KEYS: Final = frozenset(field.encode_name for field in msgspec.structs.fiel
 
 
 def read_project_json(page: Page) -> ProjectDocument:
-    """Raises Malformed when the page as a whole cannot be understood; a file that cannot be is
-    among `unreadable`.
+    """Read the JSON page of a project; a file that cannot be read is among `unreadable`.
+
+    Raises Malformed when the page as a whole cannot be understood.
     """
     try:
         plain = _PLAIN.decode(page.body)
@@ -170,8 +177,9 @@ def read_list_json(page: Page) -> list[ListedProject]:
 
 
 def check_api_version(page: Page, version: str) -> None:
-    """PEP 629: another major version must not be guessed at; a newer minor one only adds. Raises
-    Malformed.
+    """Raise Malformed for another major version than 1 (PEP 629).
+
+    A newer minor version only adds.
     """
     if version.partition(".")[0] != "1":
         raise Malformed(
@@ -181,8 +189,9 @@ def check_api_version(page: Page, version: str) -> None:
 
 
 def unknown_keys(document: dict[str, Any], known: frozenset[str]) -> dict[str, Any]:
-    """What may be carried without being understood. Keys with a leading `_` are an index's own and
-    mean nothing elsewhere.
+    """Return keys that may be carried without being understood.
+
+    Keys with a leading `_` are an index's own and mean nothing elsewhere.
     """
     unknown = document.keys() - known
     return (
@@ -193,11 +202,10 @@ def unknown_keys(document: dict[str, Any], known: frozenset[str]) -> dict[str, A
 
 
 def absolute(base: str, url: str) -> str | None:
-    """The URL to fetch, without fragment; None for what nobody should try to fetch (`file:`,
-    `javascript:`, broken ones).
+    """Return the URL to fetch, without fragment; None for what must not be fetched.
 
-    User and password that stand in it are left out: what is recorded and shown holds no secret, and
-    a remote has its `auth` for them.
+    That is `file:`, `javascript:` and broken URLs. User and password that stand in it are left out:
+    what is recorded and shown holds no secret, and a remote has its `auth` for them.
     """
     if not url.startswith(("https://", "http://")):
         try:
@@ -243,23 +251,25 @@ def _as_utf8(page: Page) -> bytes:
 
 
 def _decoded(decoder: msgspec.json.Decoder[_T], body: bytes) -> _T:
-    """Half of a surrogate pair is no character, and makes no more unreadable than the text that it
-    stands in. Raises msgspec's errors.
+    """Decode JSON, half of a surrogate pair as U+FFFD. Raises msgspec's errors.
+
+    Such a half is no character, and makes no more unreadable than the text that it stands in.
     """
     try:
         return decoder.decode(body)
     except msgspec.ValidationError:
         raise
     except msgspec.DecodeError:
-        whole = _ESCAPE.sub(lambda found: rb"\ufffd" if found[1] else found[0], body)
-        if whole == body:
+        mended = _ESCAPE.sub(lambda match: rb"\ufffd" if match[1] else match[0], body)
+        if mended == body:
             raise
-        return decoder.decode(whole)
+        return decoder.decode(mended)
 
 
 def _read_with_care(page: Page) -> ProjectDocument:
-    """A page with keys of its own, or with something wrong: entry by entry, so that one bad file
-    harms no other.
+    """Read a page with keys of its own, or with something wrong, entry by entry.
+
+    So one bad file harms no other.
     """
     try:
         document = _decoded(_DOCUMENT, _as_utf8(page))
@@ -299,8 +309,9 @@ def _read_file(entry: dict[str, Any], page: Page, read: ProjectDocument) -> None
 
 
 def _plain(value: Any, depth: int = 0) -> bool:
-    """Can this become part of a unit's identity on every machine: not too deep, integers of 64
-    bits?
+    """Return True if a value can be part of a unit's identity on every machine.
+
+    It is not too deep, and its integers have 64 bits.
     """
     if depth > _MAX_DEPTH:
         return False

@@ -48,11 +48,10 @@ class UnreadableFilename(ValueError):
 
 
 class Filename(NamedTuple):
-    """`version` is canonical (PEP 440: `1.0.0-RC1` is `1.0.0rc1`); `package_type`: `wheel`,
-    `sdist`, `egg`, ... or `dumb`.
+    """What a filename says. `version` is canonical (PEP 440: `1.0.0-RC1` is `1.0.0rc1`).
 
-    Of a legacy filename `version` is the text that stands in its place, empty where no place can be
-    told.
+    `package_type`: `wheel`, `sdist`, `egg`, ... or `dumb`. Of a legacy filename `version` is the
+    text that stands in its place, empty where no place can be told.
     """
 
     version: str
@@ -60,8 +59,9 @@ class Filename(NamedTuple):
 
 
 def project_name(text: str) -> str | None:
-    """The normalised name (PEP 503), or None for what can be no project's name: paths, URLs,
-    control characters.
+    """Return the normalised name (PEP 503); None for what can be no project's name.
+
+    That is paths, URLs, control characters.
     """
     if len(text) <= 255 and _NORMALISED.fullmatch(text):
         return text
@@ -69,9 +69,7 @@ def project_name(text: str) -> str | None:
 
 
 def stem_and_type(filename: str) -> tuple[str, str] | None:
-    """What stands before the extension, and the package type that it stands for; None for any other
-    file.
-    """
+    """Return what stands before the extension, and the package type; None for any other file."""
     for extension, package_type in _EXTENSIONS.items():
         if filename.endswith(extension):
             return filename[: -len(extension)], package_type
@@ -79,8 +77,9 @@ def stem_and_type(filename: str) -> tuple[str, str] | None:
 
 
 def possible_projects(stem: str, package_type: str) -> list[str]:
-    """The names that may stand before a version in a filename, the shortest first: in a wheel's
-    neither holds a hyphen (PEP 427), else both may.
+    """Return the names that may stand before a version in a filename, the shortest first.
+
+    In a wheel's neither holds a hyphen (PEP 427), else both may.
     """
     parts = stem.split("-")
     if package_type == WHEEL:
@@ -93,11 +92,11 @@ def possible_projects(stem: str, package_type: str) -> list[str]:
 
 
 class FilenameReader:
-    """Reads the filenames of one project. Lives as long as one page: files of a release share the
-    parsed version.
+    """Reads the filenames of one project.
 
-    `legacy`: a name of a known type that today's specifications cannot read is taken by its
-    extension, as long as it is safe.
+    Lives as long as one page: files of a release share the parsed version. `legacy`: a name of a
+    known type that today's specifications cannot read is taken by its extension, as long as it is
+    safe.
     """
 
     def __init__(self, project: str, *, legacy: bool = False) -> None:
@@ -107,9 +106,7 @@ class FilenameReader:
         self._spellings: set[str] = set()
 
     def read(self, filename: str) -> Filename:
-        """Raises UnreadableFilename, with the reason, for what is not a distribution of the
-        project.
-        """
+        """Read a filename. Raises UnreadableFilename for what is no distribution of the project."""
         if (
             not filename.isprintable()
             or "/" in filename
@@ -119,15 +116,15 @@ class FilenameReader:
             raise UnreadableFilename("the filename is unsafe")
         if len(filename.encode()) > _LONGEST:
             raise UnreadableFilename(f"the filename is longer than {_LONGEST} bytes")
-        found = stem_and_type(filename)
-        if found is None:
+        parts = stem_and_type(filename)
+        if parts is None:
             raise UnreadableFilename("no known type of distribution")
         try:
-            return self._read(*found)
+            return self._read(*parts)
         except UnreadableFilename:
             if not self._legacy:
                 raise
-        return self._read_legacy(*found)
+        return self._read_legacy(*parts)
 
     def _read(self, stem: str, package_type: str) -> Filename:
         text, package_type = _version_text(self._after_project(stem), package_type)
@@ -157,8 +154,9 @@ class FilenameReader:
         return version
 
     def _after_project(self, stem: str) -> str:
-        """What follows `<project>-`. A name's hyphens may be written `-`, `_` or `.`, one or
-        several of them.
+        """Return what follows `<project>-`. Raises UnreadableFilename.
+
+        A name's hyphens may be written `-`, `_` or `.`, one or several of them.
         """
         length = len(self._project)
         if stem[length : length + 1] == "-" and self._spells(stem[:length]):
@@ -173,7 +171,10 @@ class FilenameReader:
         )
 
     def _spells(self, text: str) -> bool:
-        """Is it the project's name? Most files of a page spell it in one way."""
+        """Return True if the text is the project's name.
+
+        Most files of a page spell it in one way.
+        """
         if text in self._spellings:
             return True
         if canonicalize_name(text) != self._project:
@@ -195,8 +196,9 @@ def _canonical(text: str) -> str | None:
 
 
 def _version_text(rest: str, package_type: str) -> tuple[str, str]:
-    """The version as it is written, of what follows the project's name; `bdist_dumb` shows by its
-    platform only.
+    """Return the version as written, of what follows the project's name, and the package type.
+
+    `bdist_dumb` shows by its platform only.
     """
     if package_type == WHEEL:
         parts = rest.split("-")

@@ -144,7 +144,7 @@ class _Markup:
 
     @property
     def is_index(self) -> bool:
-        """Of a page without links: does it say that it is one of an index, or nothing at all?
+        """True if a page without links says that it is one of an index, or says nothing at all.
 
         Generators of indexes and servers of folders do one of both.
         """
@@ -153,8 +153,9 @@ class _Markup:
 
 
 def read_project_html(page: Page) -> ProjectDocument:
-    """Links to anything but distributions (parent folders, signatures, home pages) are passed over.
-    Raises Malformed.
+    """Read the HTML page of a project. Raises Malformed.
+
+    Links to anything but distributions (parent folders, signatures, home pages) are passed over.
     """
     markup = _read(page)
     base = _base(page, markup)
@@ -168,10 +169,10 @@ def read_project_html(page: Page) -> ProjectDocument:
 
 
 def read_list_html(page: Page) -> list[ListedProject]:
-    """The text of every link, or where it leads where a server of folders shortened the text.
-    Raises Malformed.
+    """Read an HTML list of projects: the text of every link. Raises Malformed.
 
-    Whoever asks judges whether it is a name.
+    Where a server of folders shortened the text, the last part of the path. Callers check the
+    names.
     """
     markup = _read(page)
     listed = [_listed(anchor) for anchor in markup.anchors]
@@ -228,8 +229,9 @@ def _check_index(page: Page, markup: _Markup) -> None:
 
 
 def _decoded(page: Page) -> str:
-    """By its byte order mark, by the header, as UTF-8, by its own `<meta>`; what is left unreadable
-    becomes U+FFFD.
+    """Decode a page: by its byte order mark, the header, as UTF-8, or by its own `<meta>`.
+
+    What is left unreadable becomes U+FFFD.
     """
     mark = marked_encoding(page.body)
     if mark is not None:
@@ -239,8 +241,8 @@ def _decoded(page: Page) -> str:
             return page.body.decode()
         except UnicodeDecodeError:
             declared = "charset" in page.headers.get("content-type", "").lower()
-            found = None if declared else _META_CHARSET.search(page.body[:4096])
-            return _decoded_as(page, found[1].decode() if found else "utf-8")
+            match = None if declared else _META_CHARSET.search(page.body[:4096])
+            return _decoded_as(page, match[1].decode() if match else "utf-8")
     return _decoded_as(page, page.charset)
 
 
@@ -262,8 +264,10 @@ def _base(page: Page, markup: _Markup) -> str:
 
 
 def _file(anchor: Anchor, base: str) -> ListedFile | None:
-    """As pip does, the filename is the last segment of the URL; the text of the link counts where
-    that is none.
+    """Return the file that a link leads to; None where it is no distribution.
+
+    As for pip, the filename is the last segment of the URL; the text of the link counts where that
+    is none.
     """
     attributes = anchor.attributes
     url = attributes.get("href", "").strip()

@@ -54,10 +54,10 @@ def _is_json(page: Page) -> bool:
         return True
     if media_type in _HTML_TYPES:
         return False
-    found = _OTHER_VERSION.fullmatch(media_type)
-    if found:
+    match = _OTHER_VERSION.fullmatch(media_type)
+    if match:
         raise Malformed(
-            f"{place(page)}: speaks version {found[1]} of the simple API, only version 1 is"
+            f"{place(page)}: speaks version {match[1]} of the simple API, only version 1 is"
             " understood"
         )
     body = page.body[:3].removeprefix(codecs.BOM_UTF8) + page.body[3:8192]

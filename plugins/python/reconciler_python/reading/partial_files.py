@@ -30,11 +30,10 @@ Look = Callable[[BinaryIO], T]
 
 
 async def seen_in(call: ReadingCall, artifact: Artifact, look: Look[T]) -> T:
-    """What `look` finds in a file upstream. It may be called several times, from the start each
-    time.
+    """Return what `look` returns for a file upstream, of which only parts are fetched.
 
-    Raises UnreadableArchive where the bytes that were declared are no such archive, and what `call`
-    raises.
+    `look` may be called several times, from the start each time. Raises UnreadableArchive where the
+    bytes that were declared are no such archive, and what `call` raises.
     """
     if not artifact.sha256:
         return await _looked(look, io.BytesIO((await call.get(artifact.url)).body))

@@ -29,10 +29,10 @@ _LONG_NAME, _EXTENDED, _GLOBAL = b"L", b"x", b"g"
 
 
 def sdist_metadata(sdist: BinaryIO, filename: str) -> bytes | None:
-    """The bytes of `<top>/PKG-INFO`; None where the archive has none, or is of a kind that nobody
-    reads any more (`.tar.Z`).
+    """Return the bytes of `<top>/PKG-INFO`; None where the archive has none.
 
-    Raises UnreadableArchive, and what reading raises.
+    None also for archives that are not read (`.tar.Z`). Raises UnreadableArchive, and what reading
+    raises.
     """
     if filename.endswith(".zip"):
         return zip_member(sdist, b"/PKG-INFO", lambda top: b"/" not in top.removeprefix(b"./"))
@@ -80,8 +80,8 @@ def _padded(size: int) -> int:
 def _long_name(kind: bytes, payload: bytes) -> str:
     """GNU's way: the name alone; POSIX's: records of `length key=value`."""
     if kind == _EXTENDED:
-        found = _PATH.search(payload)
-        return found[1].decode("utf-8", "surrogateescape") if found else ""
+        match = _PATH.search(payload)
+        return match[1].decode("utf-8", "surrogateescape") if match else ""
     return payload.partition(b"\0")[0].decode("utf-8", "surrogateescape")
 
 

@@ -42,8 +42,8 @@ def project_units(
     not matter.
     """
     reader = FilenameReader(project, legacy=legacy)
-    found: dict[str, Unit] = {}
-    more: dict[str, list[Unit]] = {}
+    units: dict[str, Unit] = {}
+    repeated: dict[str, list[Unit]] = {}
     for name, reason in document.unreadable:
         refuse(_printable(name), reason)
     for file in document.files:
@@ -52,15 +52,15 @@ def project_units(
         except UnreadableFilename as error:
             refuse(_printable(file.filename), str(error))
             continue
-        if found.setdefault(unit.key, unit) is not unit:
-            more.setdefault(unit.key, [found[unit.key]]).append(unit)
-    for key in sorted(more):
-        if _contradict(more[key]):
-            del found[key]
+        if units.setdefault(unit.key, unit) is not unit:
+            repeated.setdefault(unit.key, [units[unit.key]]).append(unit)
+    for key in sorted(repeated):
+        if _contradict(repeated[key]):
+            del units[key]
             refuse(key, "upstream lists it twice, with different digests")
         else:
-            found[key] = min(more[key], key=_preference)
-    return [*_status(project, document), *found.values()]
+            units[key] = min(repeated[key], key=_preference)
+    return [*_status(project, document), *units.values()]
 
 
 def _distribution(
@@ -102,8 +102,9 @@ def _distribution(
 
 
 def _note_provenance(metadata: dict[str, Any], url: str, base: str) -> None:
-    """No URL belongs to a unit's identity: for whoever reads on, and fetches the object behind it
-    to be an artifact.
+    """Record where the provenance object is, for the fetch that makes it an artifact.
+
+    No URL belongs to a unit's identity, so the key is transient.
     """
     fetchable = absolute(base, url)
     if fetchable is not None:
@@ -111,8 +112,9 @@ def _note_provenance(metadata: dict[str, Any], url: str, base: str) -> None:
 
 
 def _check_undigested(digests: Digests, unhashed: bool) -> None:
-    """Raises UnreadableFilename unless files without a digest are wanted; one that is broken is
-    none that is missing.
+    """Raise UnreadableFilename unless files without a digest are wanted.
+
+    A broken digest is not a missing one.
     """
     if digests.malformed:
         raise UnreadableFilename(f"upstream's {digests.malformed} is no {digests.malformed}")
@@ -121,7 +123,7 @@ def _check_undigested(digests: Digests, unhashed: bool) -> None:
 
 
 def _contradict(units: list[Unit]) -> bool:
-    """Do several entries of one filename disagree in some algorithm?"""
+    """Return True if several entries of one filename disagree in some algorithm."""
     claimed: dict[str, str] = {}
     for unit in units:
         file = unit.artifacts[0]

@@ -33,8 +33,9 @@ _HOLDS: Final = 'extra != "?"'  # no extra's name
 
 
 class MarkerEnvironment(Options):
-    """An environment under its marker variables (PEP 508). What is left out counts as true wherever
-    a marker asks for it.
+    """An environment under its marker variables (PEP 508).
+
+    What is left out counts as true wherever a marker asks for it.
     """
 
     model_config = ConfigDict(alias_generator=None)
@@ -76,7 +77,7 @@ class MarkerEnvironment(Options):
     @property
     def variables(self) -> dict[str, str]:
         """What it says, and what follows from that; nothing of the machine that we run on."""
-        said = {name: value for name, value in self if value is not None}
+        written = {name: value for name, value in self if value is not None}
         platform = self.sys_platform or _PLATFORMS[str(self.platform_system)]
         derived = {"sys_platform": platform, "os_name": "nt" if platform == "win32" else "posix"}
         if platform in _SYSTEMS:
@@ -90,7 +91,7 @@ class MarkerEnvironment(Options):
             derived["platform_python_implementation"] = _IMPLEMENTATIONS[name]
         if name == "cpython":
             derived["implementation_version"] = full
-        return derived | said
+        return derived | written
 
 
 def marker_environments(declared: Mapping[str, MarkerEnvironment]) -> list[dict[str, str]]:
@@ -117,11 +118,10 @@ def marker_holds(
     environments: Sequence[Mapping[str, str]],
     extras: frozenset[str] = frozenset(),
 ) -> bool:
-    """Does the marker hold in one of the environments, with no extra or one of `extras`
-    (normalised)? None always does.
+    """Return True if the marker holds in one of the environments.
 
-    Without environments: in any that there may be. A comparison that has no meaning
-    (`platform_machine ~= "x"`) holds.
+    With no extra or one of `extras` (normalised). None always holds. Without environments: in any
+    that there may be. A comparison that has no meaning (`platform_machine ~= "x"`) holds.
     """
     if marker is None:
         return True
@@ -134,16 +134,16 @@ def marker_holds(
 
 
 @lru_cache(maxsize=65536)
-def _holds(text: str, said: tuple[tuple[str, str], ...], extras: frozenset[str]) -> bool:
-    environment = dict(said)
+def _holds(text: str, variables: tuple[tuple[str, str], ...], extras: frozenset[str]) -> bool:
+    environment = dict(variables)
     marker = _narrowed(text, frozenset(environment))
-    known: dict[str, str | AbstractSet[str]] = {
+    values: dict[str, str | AbstractSet[str]] = {
         **environment,
         "extras": extras,
         "dependency_groups": frozenset[str](),
     }
     try:
-        return any(marker.evaluate({**known, "extra": extra}) for extra in ("", *sorted(extras)))
+        return any(marker.evaluate({**values, "extra": extra}) for extra in ("", *sorted(extras)))
     except (
         ValueError
     ):  # it compares what cannot be compared, or a number of more digits than Python reads
@@ -151,11 +151,12 @@ def _holds(text: str, said: tuple[tuple[str, str], ...], extras: frozenset[str])
 
 
 @lru_cache(maxsize=16384)
-def _narrowed(text: str, said: frozenset[str]) -> Marker:
-    """The marker with every comparison replaced by a true one that asks for what is not said.
+def _narrowed(text: str, variables: frozenset[str]) -> Marker:
+    """Return the marker with each comparison about an unknown variable replaced by a true one.
+
     Raises InvalidMarker.
     """
-    answerable = said | _ABOUT_EXTRAS
+    answerable = variables | _ABOUT_EXTRAS
 
     def kept(found: re.Match[str]) -> str:
         variables = [operand for operand in found.groups() if operand[0] not in "\"'"]

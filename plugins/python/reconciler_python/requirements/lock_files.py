@@ -54,11 +54,10 @@ class _Unreadable(ValueError):
 
 
 def read_lock(format: str, written: str, body: bytes) -> Parsed:
-    """`format`: `pylock`, `uv`, `poetry`, `pdm` or `pipenv`; `written`: how the manifest calls the
-    file.
+    """Read a lock file; what is wrong with single packages is among the faults of the result.
 
-    Raises OptionFault where all of it is wrong; what is wrong with single packages is among the
-    faults.
+    `format`: `pylock`, `uv`, `poetry`, `pdm` or `pipenv`; `written`: the file as the manifest calls
+    it. Raises OptionFault where all of it is wrong.
     """
     language = "JSON" if format == "pipenv" else "TOML"
     try:
@@ -111,14 +110,14 @@ class _Lock:
         self.text = text
         self.parsed = Parsed()
 
-    def unsupported(self, found: object, known: str, tool: str) -> OptionFault:
+    def unsupported(self, version: object, understood: str, tool: str) -> OptionFault:
         shown = (
             "no version of its format"
-            if found is None
-            else f"version {_shown(str(found))} of its format"
+            if version is None
+            else f"version {_shown(str(version))} of its format"
         )
         return OptionFault(
-            f"`{self.written}` states {shown}; understood is {known}",
+            f"`{self.written}` states {shown}; understood is {understood}",
             hint=f"lock again with a release of {tool} that writes it",
         )
 
@@ -131,10 +130,10 @@ class _Lock:
             self.add(numbers[index] if numbers else None, package, read)
 
     def tables(self, document: _Table, header: str) -> list[_Table]:
-        found = document.get(header, [])
-        if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+        tables = document.get(header, [])
+        if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
             raise OptionFault(f"`{self.written}`: its `{header}` is no list of tables")
-        return found
+        return tables
 
     def add(self, line: int | None, package: Any, read: Callable[[Any], Wanted | None]) -> None:
         """`read`: None for what comes from no index."""
@@ -165,8 +164,8 @@ def _read_uv(lock: _Lock, document: _Table) -> None:
             raise _Unreadable(f"`source` of an unknown kind: {_shown(', '.join(map(str, source)))}")
         sdist = _of(package, "sdist", dict)
         files = [
-            _file(one, "url", "path", "filename")
-            for one in ([sdist] if sdist else []) + _tables(package, "wheels")
+            _file(table, "url", "path", "filename")
+            for table in ([sdist] if sdist else []) + _tables(package, "wheels")
         ]
         markers = _of(package, "resolution-markers", list) or []
         return _locked(package, files, markers)
@@ -241,7 +240,9 @@ def _read_pylock(lock: _Lock, document: _Table) -> None:
 
     def read(package: Package) -> Wanted | None:
         try:
-            files = [LockedFile(one.filename, _digests(one.hashes)) for one in package.wheels or ()]
+            files = [
+                LockedFile(wheel.filename, _digests(wheel.hashes)) for wheel in package.wheels or ()
+            ]
             if package.sdist is not None:
                 files.append(LockedFile(package.sdist.filename, _digests(package.sdist.hashes)))
         except PylockValidationError as error:
@@ -264,9 +265,9 @@ def _read_pipenv(lock: _Lock, document: _Table) -> None:
         raise lock.unsupported(version, "version 6", "Pipenv")
     numbers: dict[str, int] = {}
     for number, line in enumerate(lock.text.split("\n"), 1):
-        found = _ENTRY.match(line)
-        if found:
-            numbers.setdefault(found[1], number)
+        match = _ENTRY.match(line)
+        if match:
+            numbers.setdefault(match[1], number)
 
     def read(entry: _Table) -> Wanted | None:
         if any(entry.get(kind) for kind in _PIPENV_ELSEWHERE):
@@ -302,8 +303,10 @@ _READERS: Final[Mapping[str, Callable[[_Lock, _Table], None]]] = {
 
 
 def _locked(package: _Table, files: list[LockedFile], markers: list[Any]) -> Wanted:
-    """With files these alone decide, else the version does. `markers`: texts of which one must
-    hold; none always does.
+    """Return the requirement of one locked package.
+
+    With files these alone decide, else the version does. `markers`: texts of which one must hold;
+    none always does.
     """
     project = _project(package)
     version = _of(package, "version", str)
@@ -333,8 +336,9 @@ def _project(package: _Table) -> str:
 
 
 def _file(table: _Table, *places: str) -> LockedFile:
-    """Named by the first of `places` that it has: a filename, a path or a URL. With its digest,
-    where there is one.
+    """Return a file, with its digest where there is one.
+
+    It is named by the first of `places` that it has: a filename, a path or a URL.
     """
     where = ""
     for key in places:
@@ -354,28 +358,29 @@ def _file(table: _Table, *places: str) -> LockedFile:
 
 
 def _digest(text: object) -> tuple[str, str]:
-    found = _DIGEST.fullmatch(text) if isinstance(text, str) else None
-    if found is None or len(found[2]) != _SIZES.get(found[1]):
+    match = _DIGEST.fullmatch(text) if isinstance(text, str) else None
+    if match is None or len(match[2]) != _SIZES.get(match[1]):
         raise _Unreadable(f"`{_shown(str(text))}` is no digest (`sha256:<hex>`)")
-    return found[1], found[2].lower()
+    return match[1], match[2].lower()
 
 
 def _digests(hashes: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     """Those that can be compared, sha256 first; there must be one."""
-    found = [
+    digests = [
         _digest(f"{algorithm}:{value}")
         for algorithm, value in hashes.items()
         if algorithm in _SIZES
     ]
-    if not found:
+    if not digests:
         raise _Unreadable(f"a file has digests of unknown kinds only: {_shown(', '.join(hashes))}")
-    return tuple(sorted(found, key=lambda digest: digest[0] != "sha256"))
+    return tuple(sorted(digests, key=lambda digest: digest[0] != "sha256"))
 
 
 @lru_cache(maxsize=1024)
 def _marker(texts: tuple[str, ...]) -> Marker | None:
-    """One marker that says: one of these holds. Whatever somebody may choose of extras and
-    dependency groups counts as chosen.
+    """Return one marker that says: one of these holds.
+
+    Extras and dependency groups that can be chosen count as chosen.
     """
     if not texts or not all(texts):
         return None
@@ -396,22 +401,22 @@ def _of(table: _Table, key: str, kind: type[Any]) -> Any:
 
 
 def _tables(table: _Table, key: str) -> list[Any]:
-    found: list[Any] = _of(table, key, list) or []
-    if not all(isinstance(one, dict) for one in found):
+    tables: list[Any] = _of(table, key, list) or []
+    if not all(isinstance(table, dict) for table in tables):
         raise _Unreadable(f"`{key}` holds what is no table")
-    return found
+    return tables
 
 
 def _by_name(files: object) -> dict[str, list[Any]]:
     """Files in a table of their own, as locks had them once: by `name` or `name version`."""
     if not isinstance(files, dict):
         return {}
-    found = {}
+    files_by_name = {}
     for key, listed in files.items():
         name, space, version = key.partition(" ")
         if isinstance(listed, list) and all(isinstance(item, dict) for item in listed):
-            found[f"{project_name(name) or name}{space}{version}"] = listed
-    return found
+            files_by_name[f"{project_name(name) or name}{space}{version}"] = listed
+    return files_by_name
 
 
 def _shown(text: str) -> str:

@@ -71,11 +71,10 @@ class Parsed:
 
 
 def read_requirements(written: str, path: Path, source: Source, *, skip: bool) -> Parsed:
-    """A requirements file and those that it names. `written`: how the manifest calls it, for
-    places.
+    """Read a requirements file and those that it names.
 
-    `skip`: leave out what no index can resolve (editable, VCS, URL and path requirements) instead
-    of refusing it.
+    `written`: the file as the manifest calls it, for places. `skip`: leave out what no index can
+    resolve (editable, VCS, URL and path requirements) instead of refusing it.
     """
     reader = _Reader(source, skip)
     reader.file(written, path, constraint=False, above=())
@@ -84,8 +83,9 @@ def read_requirements(written: str, path: Path, source: Source, *, skip: bool) -
 
 @dataclass
 class _Control:
-    """pip's pairs of options that exclude each other: names, or `:all:`, on either side; the last
-    word counts.
+    """One of pip's pairs of options that exclude each other: names, or `:all:`, on either side.
+
+    The last word counts.
     """
 
     one: set[str] = field(default_factory=set)
@@ -135,8 +135,9 @@ class _Reader:
         }
 
     def file(self, written: str, path: Path, *, constraint: bool, above: tuple[Path, ...]) -> None:
-        """Raises OptionFault where the file itself cannot be read; what is wrong within it is
-        collected.
+        """Read one file. Raises OptionFault where it cannot be read.
+
+        Faults within it are collected.
         """
         if (path, constraint) in self._seen:
             return  # it says the same again
@@ -241,7 +242,9 @@ class _Reader:
             self._parsed.constraints.append(wanted)
 
     def _options_only(self, line: Line) -> None:
-        """Those that say where pip looks and how it builds say nothing here: files come from the
+        """Apply a line of options.
+
+        Those that say where pip looks and how it builds are passed over: files come from the
         source's remote, as they are.
         """
         for (name, value), shown in zip(line.options, line.shown, strict=True):
@@ -262,8 +265,8 @@ class _Reader:
         _check_set(line.text)
         shown = _shown(line.written)
         try:
-            found = Requirement(line.text)
-            specifiers = found.specifier or None
+            requirement = Requirement(line.text)
+            specifiers = requirement.specifier or None
             if specifiers is not None:
                 specifiers.contains("1")  # a number of thousands of digits is found out here
         except (ValueError, RecursionError) as error:
@@ -274,20 +277,20 @@ class _Reader:
             raise OptionFault(
                 f"`{shown}` is no requirement" + (f": {because}" if because else ""), hint=hint
             ) from None
-        name = project_name(found.name)
+        name = project_name(requirement.name)
         if name is None:
             raise OptionFault(
                 f"`{shown}`: that is no project's name",
                 hint="letters, digits, `-`, `_` and `.`, 255 of them at the most",
             )
-        extras = frozenset(canonicalize_name(extra) for extra in found.extras)
-        said = zip(line.options, line.shown, strict=True)
+        extras = frozenset(canonicalize_name(extra) for extra in requirement.extras)
+        options = zip(line.options, line.shown, strict=True)
         files = tuple(
             LockedFile("", (_digest(value, written),))
-            for (option, value), written in said
+            for (option, value), written in options
             if option == "--hash"
         )
-        return Wanted(name, shown, place, specifiers, found.marker, extras, files)
+        return Wanted(name, shown, place, specifiers, requirement.marker, extras, files)
 
     def _unresolvable(self, text: str) -> None:
         if not self._skip:
@@ -352,11 +355,11 @@ def _shown(text: str) -> str:
 
 def _mistake(written: str) -> tuple[str, str] | None:
     """What is wrong with an operator, and how it is meant."""
-    found = _MISTAKEN.search(written.partition(";")[0])
-    if found is None:
+    match = _MISTAKEN.search(written.partition(";")[0])
+    if match is None:
         return None
-    meant = _MEANT[found[0]]
-    return f"`{found[0]}` compares no versions", f"`{meant}` does"
+    meant = _MEANT[match[0]]
+    return f"`{match[0]}` compares no versions", f"`{meant}` does"
 
 
 def _first_line(error: BaseException) -> str:

@@ -66,11 +66,10 @@ _SHORT: Final = {
 
 
 class Line(NamedTuple):
-    """A logical line: the `number` of its first physical one, its requirement as `written` and as
-    meant (`text`), and its options.
+    """A logical line: the `number` of its first physical one, its requirement and its options.
 
-    Options are (long name, value); `whole`: all of the line as it is written; `shown`: the values
-    of the options as they are written.
+    The requirement as `written`, and as meant (`text`). Options are (long name, value); `whole`:
+    all of the line as it is written; `shown`: the values of the options as they are written.
     """
 
     number: int
@@ -82,8 +81,9 @@ class Line(NamedTuple):
 
 
 def decoded(body: bytes) -> str:
-    """By its byte order mark, else as its first lines declare (PEP 263), else UTF-8. Raises
-    OptionFault.
+    """Decode by the byte order mark, else as its first lines declare (PEP 263), else as UTF-8.
+
+    Raises OptionFault.
     """
     encoding, start = "utf-8", 0
     for mark, name in _MARKS:
@@ -95,7 +95,7 @@ def decoded(body: bytes) -> str:
             _DECLARED.search(line) for line in body[:4096].split(b"\n")[:2] if line.startswith(b"#")
         ]
         encoding = next(
-            (found[1].decode("ascii", "replace") for found in declared if found is not None),
+            (match[1].decode("ascii", "replace") for match in declared if match is not None),
             encoding,
         )
     try:
@@ -117,14 +117,15 @@ def decoded(body: bytes) -> str:
 def lines(
     text: str, variable: Callable[[str], str | None], fault: Callable[[int, OptionFault], None]
 ) -> Iterator[Line]:
-    """The logical lines that say anything. `variable`: the value of one, or None. What cannot be
-    read is a `fault` in a line.
+    """Yield the logical lines that say anything.
+
+    `variable` returns the value of one, or None. What cannot be read is a `fault` in a line.
     """
     for number, joined in _joined(text):
         written = _uncommented(joined).strip()
         if not written:
             continue
-        meant = _VARIABLE.sub(lambda found: variable(found[1]) or found[0], written)
+        meant = _VARIABLE.sub(lambda match: variable(match[1]) or match[0], written)
         try:
             yield _line(number, written, meant)
         except OptionFault as error:
@@ -133,8 +134,8 @@ def lines(
 
 def unset(text: str) -> str | None:
     """A variable that had no value and still stands in the text as `${NAME}`."""
-    found = _VARIABLE.search(text)
-    return found[1] if found else None
+    match = _VARIABLE.search(text)
+    return match[1] if match else None
 
 
 def _joined(text: str) -> Iterator[tuple[int, str]]:
@@ -176,8 +177,9 @@ def _line(number: int, written: str, meant: str) -> Line:
 
 
 def _substituted(written: str, rest: str) -> tuple[list[tuple[str, str]], list[str]]:
-    """The options of a line with variables, and their values as they are written. What is wrong
-    with them is told without their values.
+    """Return the options of a line with variables, and their values as they are written.
+
+    Faults do not show the values of variables.
     """
     try:
         options = _options(rest) if rest else []
@@ -203,7 +205,7 @@ def _parted(line: str) -> tuple[str, str]:
 
 
 def _options(text: str) -> list[tuple[str, str]]:
-    found = []
+    options = []
     words = iter(_words(text))
     for word in words:
         name, value = _named(word)
@@ -214,8 +216,8 @@ def _options(text: str) -> list[tuple[str, str]]:
             value = next(words, None)
             if value is None:
                 raise OptionFault(f"`{name}` lacks its value")
-        found.append((name, value or ""))
-    return found
+        options.append((name, value or ""))
+    return options
 
 
 def _words(text: str) -> list[str]:
@@ -230,8 +232,9 @@ def _words(text: str) -> list[str]:
 
 
 def _named(word: str) -> tuple[str, str | None]:
-    """The long name of an option, and the value that stands in the same word. A beginning that is
-    no other option's is enough, as for pip.
+    """Return the long name of an option, and the value that stands in the same word.
+
+    A beginning that is no other option's is enough, as for pip.
     """
     if not word.startswith("--"):
         name = _SHORT.get(word[:2])

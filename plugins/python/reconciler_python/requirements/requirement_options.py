@@ -48,8 +48,9 @@ Format = Literal["requirements", "pylock", "uv", "poetry", "pdm", "pipenv"]
 
 
 class _Seen(NamedTuple):
-    """A file as it was read. `settled`: was it old enough then for its `mark` to tell every later
-    change?
+    """A file as it was read.
+
+    `settled`: it was old enough then for its `mark` to tell every later change.
     """
 
     mark: tuple[int, ...]
@@ -69,12 +70,13 @@ class Content:
     @cached_property
     def digest(self) -> str:
         """Of the meaning, in hex: comments, places and the order of lines are no part of it."""
-        said = [sorted(map(_meaning, self.wanted)), sorted(map(_meaning, self.constraints))]
-        return hashlib.sha256(msgspec.json.encode(said)).hexdigest()
+        meaning = [sorted(map(_meaning, self.wanted)), sorted(map(_meaning, self.constraints))]
+        return hashlib.sha256(msgspec.json.encode(meaning)).hexdigest()
 
     def current(self) -> bool:
-        """Would reading it again give the same? The bytes are looked at only where the files' times
-        do not tell.
+        """Return True if reading it again would give the same.
+
+        The bytes are looked at only where the files' times do not tell.
         """
         if any(_variable(name) != value for name, value in self.variables.items()):
             return False
@@ -137,8 +139,9 @@ class RequirementFile(Options):
 
     @field_serializer("file")
     def _identified(self, file: Located) -> str:
-        """By what it asks for, so that another content is another option; where the file lies is no
-        part of it.
+        """Serialise by what the file asks for, so that another content is another option.
+
+        Where the file lies is no part of it.
         """
         try:
             return f"sha256:{self.content.digest}"
@@ -182,16 +185,17 @@ RequirementFiles = Annotated[
 def required(
     entries: Sequence[RequirementFile], environments: Sequence[Environment] = ()
 ) -> Requirements:
-    """What the entries ask for in these environments. Raises Malformed where a file is gone or
-    broken by now.
+    """Return what the entries ask for in these environments.
+
+    Raises Malformed where a file is gone or broken by now.
     """
     wanted: list[Wanted] = []
     for entry in entries:
         try:
-            found = entry.content
+            content = entry.content
         except OptionFault as error:
             raise Malformed(f"`requirements`: {error}", hint=error.hint) from None
-        wanted += narrowed(found.wanted, found.constraints, environments)
+        wanted += narrowed(content.wanted, content.constraints, environments)
     return Requirements(bool(entries), wanted)
 
 
@@ -203,17 +207,18 @@ def kind(written: str) -> str:
     if name in _BY_NAME:
         return _BY_NAME[name]
     if name.endswith(_OTHERS):
-        known = ", ".join(f"`{one}`" for one in ("requirements.txt", "pylock.toml", *_BY_NAME))
+        names = ", ".join(f"`{name_}`" for name_ in ("requirements.txt", "pylock.toml", *_BY_NAME))
         raise OptionFault(
             f"`{written}` has no name of a requirements file or a lock file",
-            hint=f"{known}; or say `{{file: ..., format: ...}}`",
+            hint=f"{names}; or say `{{file: ..., format: ...}}`",
         )
     return "requirements"
 
 
 def content(written: str, path: Path, format: str, *, skip: bool) -> Content:
-    """What a file asks for, read again only when it has changed. Raises OptionFault, or Faults with
-    all that is wrong.
+    """Return what a file asks for, read again only when it has changed.
+
+    Raises OptionFault, or Faults with all that is wrong.
     """
     key = written, path, format, skip
     known = _known.get(key)
@@ -272,8 +277,8 @@ def _unchanged(path: Path, seen: _Seen) -> bool:
         return False
 
 
-def _mark(found: os.stat_result) -> tuple[int, ...]:
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+def _mark(status: os.stat_result) -> tuple[int, ...]:
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _read(path: Path) -> tuple[bytes, _Seen]:
@@ -281,8 +286,8 @@ def _read(path: Path) -> tuple[bytes, _Seen]:
     body = None
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        found = os.fstat(descriptor)
-        if stat.S_ISREG(found.st_mode):
+        status = os.fstat(descriptor)
+        if stat.S_ISREG(status.st_mode):
             with open(descriptor, "rb") as file:
                 body = file.read(_LARGEST + 1)
         else:
@@ -297,13 +302,13 @@ def _read(path: Path) -> tuple[bytes, _Seen]:
         ) from None
     if body is None:
         raise OptionFault(
-            "it is a folder" if stat.S_ISDIR(found.st_mode) else "it is no plain file",
+            "it is a folder" if stat.S_ISDIR(status.st_mode) else "it is no plain file",
             hint="name a file",
         )
     if len(body) > _LARGEST:
         raise OptionFault(f"it has more than {_LARGEST // 1024 // 1024} MiB")
-    settled = time.time_ns() - max(found.st_mtime_ns, found.st_ctime_ns) > _SETTLED
-    return body, _Seen(_mark(found), settled, hashlib.sha256(body).digest())
+    settled = time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) > _SETTLED
+    return body, _Seen(_mark(status), settled, hashlib.sha256(body).digest())
 
 
 def _meaning(wanted: Wanted) -> tuple[Any, ...]:

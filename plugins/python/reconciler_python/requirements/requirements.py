@@ -24,7 +24,8 @@ Environment = Mapping[str, str]
 
 
 class LockedFile(NamedTuple):
-    """A file that a lock or `--hash` names. `filename`: empty where only digests are said;
+    """A file that a lock or `--hash` names. `filename`: empty where only digests are stated.
+
     `digests`: (algorithm, lower-case hex), if any.
     """
 
@@ -75,11 +76,10 @@ class Wanted:
     def means(
         self, version: str, filename: str, artifacts: Iterable[Artifact | StoredArtifact]
     ) -> bool:
-        """Is this file of the project asked for? `version` is canonical; `artifacts` are the
-        unit's.
+        """Return True if this file of the project is asked for.
 
-        As of `include`, a specifier means a pre-release where it names one; `--pre` and its like
-        say otherwise.
+        `version` is canonical; `artifacts` are the unit's. As of `include`, a specifier means a
+        pre-release where it names one; `--pre` and its like say otherwise.
         """
         if self.files and not self._names(filename, artifacts):
             return False
@@ -91,8 +91,9 @@ class Wanted:
         return self.contains(version)
 
     def contains(self, version: str) -> bool:
-        """Is this version asked for, whatever the file? `version` is canonical, or one that today's
-        specifications cannot read.
+        """Return True if this version is asked for, in any file.
+
+        `version` is canonical, or one that today's specifications cannot read.
         """
         parsed = _version(version)
         if self.specifiers is None:
@@ -108,8 +109,9 @@ class Wanted:
         return self.specifiers.contains(parsed, prereleases=prereleases)
 
     def holds(self, environments: Sequence[Environment]) -> bool:
-        """Does the marker hold in one of these environments? Without any it counts as true, but for
-        what it says of extras.
+        """Return True if the marker holds in one of these environments.
+
+        Without any it counts as true, but for what it says of extras.
         """
         return marker_holds(self.marker, environments)
 
@@ -119,16 +121,17 @@ class Wanted:
         for artifact in artifacts:
             if artifact.path != filename:
                 continue
-            known = dict(digests_of(artifact))
-            named = (self._by_digest.get(digest) for digest in known.items())
-            if any(file is not None and _agree(file, known) for file in named):
+            digests = dict(digests_of(artifact))
+            named = (self._by_digest.get(digest) for digest in digests.items())
+            if any(file is not None and _agree(file, digests) for file in named):
                 return True
         return False
 
 
 class Requirements:
-    """Everything that the `requirements` of one source ask for. True where there are any files,
-    also if those ask for nothing.
+    """Everything that the `requirements` of one source ask for.
+
+    True where there are any files, also if those ask for nothing.
     """
 
     def __init__(self, named: bool = False, wanted: Iterable[Wanted] = ()) -> None:
@@ -149,11 +152,10 @@ class Requirements:
         return sorted(self._by_project)
 
     def missing(self, project: str, units: Iterable[Unit]) -> list[tuple[str, Wanted]]:
-        """The files named by digest that are not among `units`, which are all that the index offers
-        of the project, before any rule.
+        """Return the files named by digest that are not among `units`, before any rule.
 
-        Yanked files count, and those that rules leave out. A file is named by its first digest:
-        `sha256:<hex>`.
+        `units`: all that the index offers of the project. Yanked files count, and those that rules
+        leave out. A file is named by its first digest: `sha256:<hex>`.
         """
         wanted = [one for one in self.about(project) if one.files]
         if not wanted:
@@ -162,9 +164,9 @@ class Requirements:
         for artifact in (
             part for unit in units for part in unit.artifacts if part.path == unit.key
         ):
-            known = dict(digests_of(artifact))
-            for digest in known.items():
-                offered.setdefault(digest, []).append(known)
+            digests = dict(digests_of(artifact))
+            for digest in digests.items():
+                offered.setdefault(digest, []).append(digests)
         named = chain.from_iterable(
             ((file, one) for file in one.files if file.digests) for one in wanted
         )
@@ -172,21 +174,27 @@ class Requirements:
         return [(":".join(digests[0]), one) for digests, one in absent.items()]
 
     def unmet(self, project: str, units: Sequence[Unit]) -> list[Wanted]:
-        """The requirements for which there is nothing among `units`: all that the index offers of
-        the project, before any rule.
+        """Return the requirements for which there is nothing among `units`, before any rule.
+
+        `units`: all that the index offers of the project.
         """
-        found = [
+        pairs = [
             (
-                one,
+                requirement,
                 any(
-                    one.means(unit.metadata["version"], unit.key, unit.artifacts) for unit in units
+                    requirement.means(unit.metadata["version"], unit.key, unit.artifacts)
+                    for unit in units
                 ),
             )
-            for one in self.about(project)
+            for requirement in self.about(project)
         ]
-        met = {one.place for one, meant in found if meant and one.alternative}
+        met = {
+            requirement.place for requirement, meant in pairs if meant and requirement.alternative
+        }
         return [
-            one for one, meant in found if not meant and not (one.alternative and one.place in met)
+            requirement
+            for requirement, meant in pairs
+            if not meant and not (requirement.alternative and requirement.place in met)
         ]
 
 
@@ -202,14 +210,14 @@ def narrowed(
     by_project: dict[str, list[Wanted]] = {}
     for constraint in constraints:
         by_project.setdefault(constraint.project, []).append(constraint)
-    found = []
+    result = []
     for unit in wanted:
-        own = by_project.get(unit.project)
-        if own is not None:
-            found.extend(_limited(unit, own, environments))
+        limits = by_project.get(unit.project)
+        if limits is not None:
+            result.extend(_limited(unit, limits, environments))
         elif unit.holds(environments):
-            found.append(unit)
-    return found
+            result.append(unit)
+    return result
 
 
 def _limited(
@@ -218,18 +226,18 @@ def _limited(
     """One requirement, once for each way in which its constraints hold together."""
     choices = _choices(wanted, constraints, environments)
     limited = {choice: _within(wanted, choice) for choice in choices}
-    found = [one for one in limited.values() if one is not None]
-    if len(found) < len(choices) and (environments or not found):
-        broken = next(choice for choice, one in limited.items() if one is None)
-        other = next(one for one in broken if one.files)
+    results = [result for result in limited.values() if result is not None]
+    if len(results) < len(choices) and (environments or not results):
+        broken = next(choice for choice, result in limited.items() if result is None)
+        other = next(result for result in broken if result.files)
         raise Malformed(
             f"{wanted.place}: `{wanted.text}` and its constraint `{other.text}` ({other.place})"
             " have no `--hash` in common",
             hint="no file can have both: let the two files name the same digests",
         )
     if len(choices) > 1 and not environments:
-        found = [replace(one, alternative=True) for one in found]
-    return list(dict.fromkeys(found))
+        results = [replace(result, alternative=True) for result in results]
+    return list(dict.fromkeys(results))
 
 
 def _choices(
@@ -237,9 +245,9 @@ def _choices(
 ) -> list[tuple[Wanted, ...]]:
     if environments:
         held = [
-            tuple(constraint for constraint in constraints if constraint.holds([each]))
-            for each in environments
-            if wanted.holds([each])
+            tuple(constraint for constraint in constraints if constraint.holds([environment]))
+            for environment in environments
+            if wanted.holds([environment])
         ]
         return list(dict.fromkeys(held))
     always = tuple(constraint for constraint in constraints if constraint.marker is None)
@@ -249,8 +257,9 @@ def _choices(
 
 
 def _within(wanted: Wanted, constraints: Sequence[Wanted]) -> Wanted | None:
-    """None where both name digests, and none in common: that would be no files, which is written as
-    every file.
+    """Return a requirement within constraints; None where both name digests, none in common.
+
+    That would be no files, which is written as every file.
     """
     for constraint in constraints:
         specifiers, other = wanted.specifiers, constraint.specifiers
@@ -264,12 +273,12 @@ def _within(wanted: Wanted, constraints: Sequence[Wanted]) -> Wanted | None:
         files = _common_files(wanted.files, constraint.files)
         if not files and wanted.files:
             return None
-        said = constraint.text.partition(";")[0].strip()
+        text = constraint.text.partition(";")[0].strip()
         wanted = replace(
             wanted,
             specifiers=both,
             files=files,
-            text=f"{wanted.text} within {said} ({constraint.place})",
+            text=f"{wanted.text} within {text} ({constraint.place})",
         )
     return wanted
 
@@ -280,12 +289,12 @@ def _common_files(
     """Those that both name; where one names none, the other's."""
     if not files or not others:
         return files or others
-    known = {digest for file in others for digest in file.digests}
-    return tuple(file for file in files if not known.isdisjoint(file.digests))
+    digests = {digest for file in others for digest in file.digests}
+    return tuple(file for file in files if not digests.isdisjoint(file.digests))
 
 
 def _agree(file: LockedFile, known: Mapping[str, str]) -> bool:
-    """Is none of a file's digests another than the known one of its kind?"""
+    """Return True unless one of a file's digests differs from the declared one of its kind."""
     return all(known.get(algorithm, value) == value for algorithm, value in file.digests)
 
 

@@ -15,8 +15,9 @@ from reconciler_python.matching.rules import Matcher, Rule
 
 
 class Scope(NamedTuple):
-    """Where keys stand. `name`: how reasons call it; `filter` and `prefix`: where it is, as a Step
-    says it.
+    """Where keys stand. `name`: how reasons call it.
+
+    `filter` and `prefix`: its place, as in a Step.
     """
 
     name: str
@@ -24,7 +25,7 @@ class Scope(NamedTuple):
     prefix: tuple[str, ...]
 
     def key(self, key: str) -> str:
-        """`house-rules.deny`"""
+        """Return the key with the name of its filter: `house-rules.deny`."""
         return f"{self.name}.{key}" if self.name else key
 
     def because(self, text: str, key: str) -> str:
@@ -45,10 +46,11 @@ def filter_scope(name: str) -> Scope:
 
 
 class Check:
-    """One key. `rule`: what a plan counts refusals by; empty: by the reason, which then is the same
-    for every file.
+    """One key, narrowed to one project.
 
-    `silent`: it lets every file of this project in, so that only an explanation needs to ask it.
+    `rule`: what a plan counts refusals by; empty: by the reason, which then is the same for every
+    file. `silent`: it lets every file of this project in, so that only an explanation needs to ask
+    it.
     """
 
     rule = ""
@@ -88,10 +90,10 @@ class DenyCheck(Check):
         return None if rule is None else self._text(rule)
 
     def steps(self, unit: Unit) -> Iterator[Step]:
-        found = self._matcher.find_all(unit.metadata["version"], unit.key)
-        for rule in found:
+        rules = self._matcher.find_all(unit.metadata["version"], unit.key)
+        for rule in rules:
             yield self.scope.step(False, self._text(rule), self.key, rule.index)
-        if not found:
+        if not rules:
             yield self.scope.step(
                 True, self.scope.because(f"{self._verb} by no rule", self.key), self.key
             )
@@ -112,13 +114,13 @@ class AllowCheck(Check):
         return self.scope.because("matches no allow", self.key)
 
     def steps(self, unit: Unit) -> Iterator[Step]:
-        found = self._matcher.find_all(unit.metadata["version"], unit.key)
-        for rule in found:
+        rules = self._matcher.find_all(unit.metadata["version"], unit.key)
+        for rule in rules:
             yield self.scope.step(
                 True,
                 self.scope.because(f'allowed by "{rule.text}"', self.key),
                 self.key,
                 rule.index,
             )
-        if not found:
+        if not rules:
             yield self.scope.step(False, self.scope.because("matches no allow", self.key), self.key)

@@ -36,7 +36,7 @@ class Cooldown:
         self._longest = waiting[0] if waiting else None
 
     def __bool__(self) -> bool:
-        """Does any concern the project?"""
+        """Return True if a cooldown concerns the project."""
         return self._longest is not None
 
     def decide(self, unit: Unit) -> Decision:
@@ -92,14 +92,15 @@ class Cooldown:
 
 
 def upload_time(text: object) -> datetime | None:
-    """ISO 8601 as upstream said it, in UTC; None when it is missing or cannot be read. Without a
-    zone it is UTC (PEP 700).
+    """Return a time of ISO 8601 in UTC; None when it is missing or cannot be read.
+
+    Without a zone it is UTC (PEP 700).
     """
     if not isinstance(text, str):
         return None
     try:
-        found = datetime.fromisoformat(text)
-        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+        moment = datetime.fromisoformat(text)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
 

@@ -65,8 +65,9 @@ class _Questions:
         )
 
     def unasked(self, unit: Unit) -> Unit:
-        """Marked as one of which nobody needs to know: whatever it says, something else keeps it
-        out.
+        """Return the unit marked as one whose evidence does not matter.
+
+        Something else keeps it out.
         """
         keys = ([LICENCE_FACTS] if self.licences else []) + (
             [ATTESTATION_FACTS] if self.attestations else []
@@ -75,20 +76,20 @@ class _Questions:
 
 
 async def with_evidence(call: ReadingCall, group_name: str, units: Iterable[Unit]) -> list[Unit]:
-    """The units of one project, those that matter with what they say of licence and attestations:
-    ready for `select`.
+    """Return the units of one project with what they say of licence and attestations.
 
-    A provenance object becomes an artifact of its unit. Without a filter that asks, the units as
-    they are. Raises what `call` raises, but for Gone and Malformed.
+    Only those that matter are read; the result is ready for `select`. A provenance object becomes
+    an artifact of its unit. Without a filter that asks, the units as they are. Raises what `call`
+    raises, but for Gone and Malformed.
     """
-    found = list(units)
+    result = list(units)
     questions = _questions(
-        [*(each.options for each in call.filters), getattr(call.options, "filter", None)]
+        [*(unit_.options for unit_ in call.filters), getattr(call.options, "filter", None)]
     )
     if not questions:
-        return found
-    others = [each for each in found if each.type != DISTRIBUTION]
-    distributions = {each.key: each for each in found if each.type == DISTRIBUTION}
+        return result
+    others = [unit_ for unit_ in result if unit_.type != DISTRIBUTION]
+    distributions = {unit_.key: unit_ for unit_ in result if unit_.type == DISTRIBUTION}
     asked = await _asked(call, group_name, distributions, questions)
     return [
         *others,
@@ -99,9 +100,7 @@ async def with_evidence(call: ReadingCall, group_name: str, units: Iterable[Unit
 async def _asked(
     call: ReadingCall, group: str, units: Mapping[str, Unit], questions: _Questions
 ) -> dict[str, Unit]:
-    """Those that are let in as far as evidence goes, and those that only evidence keeps out; by
-    key.
-    """
+    """Return by key those that evidence lets in, and those that only evidence keeps out."""
     selection = ProjectSelection(
         group, _without_evidence(call.options), _others_without_evidence(call.filters), call.now
     )
@@ -110,9 +109,9 @@ async def _asked(
     limit = asyncio.Semaphore(_AT_ONCE)
     while True:
         chosen = [
-            one.unit.key
-            for one in selection.decide(list(left.values()))
-            if one.accepted and one.unit.key not in asked
+            decision.unit.key
+            for decision in selection.decide(list(left.values()))
+            if decision.accepted and decision.unit.key not in asked
         ]
         if not chosen:
             return asked
@@ -165,10 +164,11 @@ async def _attested(call: ReadingCall, unit: Unit, verify: bool) -> Unit:
 def recalled(
     unit: Unit, filters: Sequence[ActiveFilter], read: Callable[[str], bytes | None]
 ) -> Unit:
-    """A stored unit with what its own artifacts say of licence and attestations, where one of these
-    filters asks. `read`: as of `recall`.
+    """Return a stored unit with what its own artifacts say of licence and attestations.
+
+    Only where one of these filters asks. `read`: as of `ContentType.recall`.
     """
-    questions = _questions(each.options for each in filters)
+    questions = _questions(active.options for active in filters)
     facts: dict[str, Any] = {}
     if questions.licences:
         body = _stored_metadata(unit, read)
@@ -185,11 +185,11 @@ def _stored_metadata(unit: Unit, read: Callable[[str], bytes | None]) -> bytes |
     package_type = unit.metadata["packageType"]
     if beside is not None or package_type not in (WHEEL, SDIST):
         return beside
-    whole = read(unit.key)
-    if whole is None:
+    body = read(unit.key)
+    if body is None:
         return None
     try:
-        file = io.BytesIO(whole)
+        file = io.BytesIO(body)
         return (
             wheel_metadata(file, unit.metadata["name"])
             if package_type == WHEEL
@@ -205,12 +205,16 @@ def _provenance(unit: Unit, body: bytes, verify: bool) -> dict[str, Any]:
 
 
 def _questions(options: Iterable[object]) -> _Questions:
-    asking = [each for each in options if isinstance(each, FilterOptions)]
-    licences = [each.licenses for each in asking if each.licenses is not None]
+    asking = [
+        filter_options for filter_options in options if isinstance(filter_options, FilterOptions)
+    ]
+    licences = [
+        filter_options.licenses for filter_options in asking if filter_options.licenses is not None
+    ]
     attestations = [
-        each.attestations
-        for each in asking
-        if each.attestations is not None and each.attestations.asks
+        filter_options.attestations
+        for filter_options in asking
+        if filter_options.attestations is not None and filter_options.attestations.asks
     ]
     return _Questions(licences, attestations)
 
@@ -224,10 +228,10 @@ def _without_evidence(options: Any) -> Any:
 
 def _others_without_evidence(filters: Sequence[ActiveFilter]) -> list[ActiveFilter]:
     return [
-        msgspec.structs.replace(each, options=_silent(each.options))
-        if isinstance(each.options, FilterOptions)
-        else each
-        for each in filters
+        msgspec.structs.replace(active, options=_silent(active.options))
+        if isinstance(active.options, FilterOptions)
+        else active
+        for active in filters
     ]
 
 

@@ -37,8 +37,9 @@ class PackageTypeCheck(Check):
 
 
 class TargetCheck(Check):
-    """`platforms`, `pythons` and `abis`: a wheel's tags are every combination of the parts of its
-    name, so that each part is asked alone.
+    """`platforms`, `pythons` and `abis`.
+
+    A wheel's tags are every combination of the parts of its name, so that each part is asked alone.
     """
 
     def __init__(self, scope: Scope, key: str, options: FilterOptions) -> None:
@@ -63,10 +64,10 @@ class TargetCheck(Check):
     def steps(self, unit: Unit) -> Iterator[Step]:
         reason = self.reason(unit)
         tags = wheel_tags(unit.key) if unit.metadata["packageType"] == WHEEL else None
-        found = self._targets.find(getattr(tags, self.key)) if tags is not None else None
+        index = self._targets.find(getattr(tags, self.key)) if tags is not None else None
         if reason is not None:
             yield self.scope.step(False, reason, self.key)
-        elif found is None:
+        elif index is None:
             yield self.scope.step(
                 True,
                 self.scope.because(
@@ -77,9 +78,9 @@ class TargetCheck(Check):
         else:
             yield self.scope.step(
                 True,
-                self.scope.because(f"{_SINGULAR[self.key]} {self._words[found]}", self.key),
+                self.scope.because(f"{_SINGULAR[self.key]} {self._words[index]}", self.key),
                 self.key,
-                found,
+                index,
             )
 
 

@@ -15,8 +15,9 @@ from reconciler_python.selecting.checks import SOURCE_FILTER, Scope, filter_scop
 
 
 class Prefilter:
-    """The filters in force, for one project after the other. Lives for one listing; cheap for every
-    name of a long list.
+    """The filters in force, for one project after the other.
+
+    Lives for one listing; cheap for every name of a long list.
     """
 
     def __init__(self, options: Options | None, filters: Sequence[ActiveFilter]) -> None:
@@ -24,20 +25,21 @@ class Prefilter:
         written = [(SOURCE_FILTER, own)] if own is not None else []
         by_name = sorted(filters, key=lambda active: active.name)
         written += [
-            (filter_scope(one.name), one.options)
-            for one in by_name
-            if isinstance(one.options, FilterOptions)
+            (filter_scope(active.name), active.options)
+            for active in by_name
+            if isinstance(active.options, FilterOptions)
         ]
         self._asked = [
             _Names(scope, rules) for scope, rules in written if rules.denied or rules.allowed
         ]
 
     def refusal(self, project: str) -> str:
-        """Why none of the project's files can pass, in the words that are said of each of them;
-        empty where its files tell.
+        """Return why none of the project's files can pass; empty where its files tell.
+
+        In the words that are said of each of them.
         """
-        for one in self._asked:
-            reason = one.refusal(project)
+        for names in self._asked:
+            reason = names.refusal(project)
             if reason:
                 return reason
         return ""
@@ -63,15 +65,17 @@ class _Names:
 
 
 def refusal(project: str, options: Options | None, filters: Sequence[ActiveFilter]) -> str:
-    """As `Prefilter.refusal`, of one project. Pure; neither the order of filters nor that of rules
-    matters.
+    """Return `Prefilter.refusal` of one project.
+
+    Pure; neither the order of filters nor that of rules matters.
     """
     return Prefilter(options, filters).refusal(project)
 
 
 def _projects_of(rules: Rules) -> frozenset[str]:
-    """Every project to which a file may belong that is allowed by its name: what stands before any
-    of its hyphens.
+    """Return every project to which a file may belong that is allowed by its name.
+
+    That is what stands before any of its hyphens.
     """
     return frozenset(
         name
@@ -82,6 +86,6 @@ def _projects_of(rules: Rules) -> frozenset[str]:
 
 
 def _before_hyphens(filename: str) -> Iterable[str | None]:
-    found = stem_and_type(filename)
-    parts = found[0].split("-") if found is not None else []
+    stem = stem_and_type(filename)
+    parts = stem[0].split("-") if stem is not None else []
     return (project_name("-".join(parts[:length])) for length in range(1, len(parts)))

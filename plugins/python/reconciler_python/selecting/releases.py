@@ -19,11 +19,12 @@ _ONLY_PASSING = "counts only what passes everything else"
 
 
 def prerelease_word(filters: Sequence[tuple[Scope, FilterOptions]]) -> Prereleases | None:
-    """What all filters together say of pre-releases: the strictest word; None where none says one,
-    and specifiers tell.
+    """Return what all filters together say of pre-releases: the strictest word.
+
+    None where none says one, and specifiers tell.
     """
-    said = {options.prereleases for _, options in filters}
-    return next((word for word in _STRICTNESS if word in said), None)
+    words = {options.prereleases for _, options in filters}
+    return next((word for word in _STRICTNESS if word in words), None)
 
 
 class Releases:
@@ -59,8 +60,9 @@ class Releases:
     def steps(
         self, traced: Sequence[Unit], decisions: Sequence[Decision]
     ) -> Sequence[Sequence[Step]]:
-        """For each of `traced`. `decisions`: what everything else says of the project's files,
-        these among them.
+        """Return the steps for each of `traced`.
+
+        `decisions`: what everything else says of the project's files, these among them.
         """
         chains: list[list[Step]] = [[] for _ in traced]
         for stage in self._stages:
@@ -81,8 +83,9 @@ class Releases:
 
 
 class _FinalFirst:
-    """`if-nothing-else`: pre-releases go where a final release passes. A yanked one is a release
-    too, as for pip.
+    """`if-nothing-else`: pre-releases go where a final release passes.
+
+    A yanked one is a release too, as for pip.
     """
 
     key = "prereleases"
@@ -99,8 +102,10 @@ class _FinalFirst:
 
 
 class _Latest:
-    """`latest`: final releases before pre-releases, those not yanked before yanked ones, then by
-    version; unreadable versions come last.
+    """`latest`: the newest releases of those that pass everything else.
+
+    Final releases before pre-releases, those not yanked before yanked ones, then by version;
+    unreadable versions come last.
     """
 
     key = "latest"
@@ -128,8 +133,9 @@ class _Latest:
 
 
 def _rank(release: Version | str, files: Sequence[Unit]) -> tuple[bool, bool, bool, Version | str]:
-    """The greater, the earlier: comparable, as versions and texts never meet behind the same first
-    member.
+    """Return the rank of a release: the greater, the earlier.
+
+    Versions and texts never meet behind the same first member, so ranks can be compared.
     """
     yanked = all(unit.metadata.get("yanked") for unit in files)
     if isinstance(release, str):

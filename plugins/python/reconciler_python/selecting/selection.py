@@ -35,8 +35,9 @@ from reconciler_python.selecting.source_checks import (
 
 
 class ProjectSelection:
-    """Decides on the distributions of one project. `options` is None for what was uploaded: a
-    cooldown does not concern it.
+    """Decides on the distributions of one project.
+
+    `options` is None for what was uploaded: a cooldown does not concern it.
     """
 
     def __init__(
@@ -65,10 +66,11 @@ class ProjectSelection:
         return self._releases.narrowed(decisions) if self._releases else decisions
 
     def trace(self, units: Iterable[Unit], traced: Sequence[Unit]) -> Iterator[Sequence[Step]]:
-        """Every word on each of `traced`, some of `units`: it is in if all of them pass, and
-        otherwise out because of the first that does not.
+        """Yield every step for each of `traced`, some of `units`.
+
+        A unit is in if all of them pass, and otherwise out because of the first that does not.
         """
-        decisions = [self._alone(one) for one in units] if self._releases else []
+        decisions = [self._alone(unit_) for unit_ in units] if self._releases else []
         for unit, last in zip(traced, self._releases.steps(traced, decisions), strict=True):
             yield [
                 *(step for check in self._checks for step in check.steps(unit)),
@@ -95,9 +97,9 @@ def _written(
     return [
         *own,
         *(
-            (filter_scope(one.name), one.options)
-            for one in by_name
-            if isinstance(one.options, FilterOptions)
+            (filter_scope(active.name), active.options)
+            for active in by_name
+            if isinstance(active.options, FilterOptions)
         ),
     ]
 
@@ -114,8 +116,9 @@ def _source_checks(project: str, options: SelectionOptions, prereleases: bool) -
 def refused_project(
     project: str, options: Options | None, filters: Sequence[ActiveFilter]
 ) -> str | None:
-    """Why nothing of a project may come in, whatever it holds: a rule that means all of it. None:
-    its files tell.
+    """Return why nothing of a project may come in: a rule that means all of it.
+
+    None where its files tell.
     """
     return next((step.text for step in trace_project(project, options, filters)), None)
 
@@ -140,8 +143,9 @@ def trace_project(
 
 
 def removal_reason(unit: StoredUnit, options: Options | None, refused: str) -> str:
-    """Why a distribution goes that is no longer in. `refused`: why `select` keeps it out now, empty
-    where upstream no longer lists it.
+    """Return why a distribution goes that is no longer in.
+
+    `refused`: why `select` keeps it out now, empty where upstream no longer lists it.
     """
     if not isinstance(options, SelectionOptions):
         return refused or "gone upstream"
@@ -180,8 +184,10 @@ def _no_longer(options: SelectionOptions) -> str:
 
 
 def project_removal_reason(project: str, options: Options | None, refused: str) -> str:
-    """Why a project's status goes. It leaves with the last distribution too, and by what a filter
-    may have put those out is not seen from here.
+    """Return why a project's status goes.
+
+    It leaves with the last distribution, too; which filter may have put those out cannot be seen
+    from here.
     """
     source = options if isinstance(options, SelectionOptions) else None
     if refused and not refused.startswith(NOTHING_MEANS):

@@ -18,8 +18,9 @@ PULLED_BY: Final = "_pulledBy"
 
 
 class SelectedCheck(Check):
-    """In by any of the keys; where none of them is written, everything is in. `prereleases`:
-    specifiers of `include` mean them too.
+    """In by any of the keys; where none of them is written, everything is in.
+
+    `prereleases`: specifiers of `include` mean them, too.
     """
 
     def __init__(self, project: str, options: SelectionOptions, *, prereleases: bool) -> None:
@@ -40,7 +41,7 @@ class SelectedCheck(Check):
             return None
         if any(file.means(version, filename) for file in self._files):
             return None
-        if any(one.means(version, filename, unit.artifacts) for one in self._wanted):
+        if any(wanted.means(version, filename, unit.artifacts) for wanted in self._wanted):
             return None
         return None if unit.metadata.get(PULLED_BY) else self._refusal
 
@@ -79,8 +80,9 @@ def unselected(options: SelectionOptions) -> str:
 
 
 def selecting_key(options: SelectionOptions) -> str:
-    """Of the keys that select something the first that is written: where somebody looks who is told
-    that none of them means a file.
+    """Return the first written key that selects something.
+
+    That is where to look when none of them means a file.
     """
     return next(
         (key for key in ("include", "files", "requirements") if getattr(options, key)), "include"
@@ -88,5 +90,5 @@ def selecting_key(options: SelectionOptions) -> str:
 
 
 def selects_some(options: SelectionOptions) -> bool:
-    """Does the source take less than everything?"""
+    """Return True if the source takes less than everything."""
     return bool(options.included or options.files or options.requirements)
