@@ -15,7 +15,7 @@ from tests.support.source import ROOT
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 TARGETS = set(re.findall(r"^([a-z][a-z-]*):", MAKEFILE, re.MULTILINE))
 SCRIPT: dict[str, Any] = runpy.run_path(str(ROOT / ".ci" / "changed_tests.py"))
-tests_of: Callable[[str], Iterable[str]] = SCRIPT["tests_of"]
+select_tests: Callable[[str], Iterable[str]] = SCRIPT["tests_of"]
 
 
 def test_every_target_is_documented_and_phony() -> None:
@@ -47,10 +47,10 @@ def test_pre_commit_fetches_no_hook_from_elsewhere() -> None:
     ],
 )
 def test_a_changed_file_selects_the_tests_of_its_room(changed: str, selected: str) -> None:
-    assert selected in set(tests_of(changed))
+    assert selected in set(select_tests(changed))
     assert (ROOT / selected).exists()
 
 
 def test_slow_tests_are_left_to_the_whole_suite() -> None:
-    assert set(tests_of("tests/e2e/test_e2e_demo.py")) == set()
-    assert set(tests_of("tests/support/mirror.py")) == set()
+    assert set(select_tests("tests/e2e/test_e2e_demo.py")) == set()
+    assert set(select_tests("tests/support/mirror.py")) == set()
