@@ -51,9 +51,12 @@ def tests_of(path: str) -> Iterator[str]:
         if Path(path).name.startswith("test_") and not path.startswith(SLOW):
             yield path
     elif path.startswith("reconciler/engine/"):
+        yield f"tests/engine/{parts[2]}"
         yield from tests_that_mention("tests/engine", Path(path).stem)
     elif path.startswith("reconciler/plugin/testing/"):
         yield "tests/kit"
+    elif path.startswith("reconciler/") and len(parts) == 2:
+        yield from ("tests/ground", "tests/logs", "tests/model")
     elif path.startswith(("reconciler/", "plugins/")) and len(parts) > 2:
         yield f"tests/{parts[1]}"
 
@@ -63,7 +66,7 @@ def tests_that_mention(folder: str, module: str) -> list[str]:
     words = module.split("_")
     return [
         path.relative_to(ROOT).as_posix()
-        for path in sorted((ROOT / folder).glob("test_*.py"))
+        for path in sorted((ROOT / folder).rglob("test_*.py"))
         if module in path.read_text(encoding="utf-8") or any(word in path.stem for word in words)
     ]
 
