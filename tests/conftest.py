@@ -10,10 +10,15 @@ fail. `python -m pytest -n auto --hypothesis-profile=soak -m soak` runs it.
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterable
 
 import pytest
 from hypothesis import HealthCheck, is_hypothesis_test, settings
+
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 SOAK_FACTOR = 20
 SLOW_MACHINE = (HealthCheck.too_slow, HealthCheck.data_too_large)
