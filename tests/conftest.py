@@ -10,8 +10,11 @@ fail. `python -m pytest -n auto --hypothesis-profile=soak -m soak` runs it.
 
 from __future__ import annotations
 
+import gc
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterable
 
 import pytest
@@ -19,6 +22,13 @@ from hypothesis import HealthCheck, is_hypothesis_test, settings
 
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+MEMORY = "/dev/shm"
+ROOM = 4 << 30  # bytes; the largest folder of a test is far smaller
+if "TMPDIR" not in os.environ and os.access(MEMORY, os.W_OK):
+    if shutil.disk_usage(MEMORY).free > ROOM:
+        os.environ["TMPDIR"] = MEMORY
+        tempfile.tempdir = None  # asked for anew
 
 SOAK_FACTOR = 20
 SLOW_MACHINE = (HealthCheck.too_slow, HealthCheck.data_too_large)
@@ -43,6 +53,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: Iterable[pytest.
     for function in {_mark(item) for item in items}:
         if soaking and function is not None:
             _multiply_examples(function)
+
+
+def pytest_collection_finish() -> None:
+    """Exempt all that lives for the whole run from garbage collections."""
+    gc.collect()
+    gc.freeze()
 
 
 def _mark(item: pytest.Item) -> object | None:
