@@ -41,7 +41,7 @@ def test_pre_commit_fetches_no_hook_from_elsewhere() -> None:
         ("reconciler/plugin/testing/trial.py", "tests/kit"),
         ("plugins/python/reconciler_python/selecting/rules.py", "tests/python"),
         ("plugins/file/reconciler_file/globs.py", "tests/file"),
-        ("reconciler/engine/publishing/exports.py", "tests/engine/test_export_bytes.py"),
+        ("reconciler/engine/publishing/exports.py", "tests/engine/publishing/test_export_bytes.py"),
         ("tests/plan/test_guards.py", "tests/plan/test_guards.py"),
         ("README.md", "tests/docs/test_links.py"),
     ],
