@@ -14,6 +14,7 @@ from reconciler.model import (
     Kind,
     Ref,
     artifact_digest,
+    pluralize,
 )
 from reconciler.plan import CHANGE, REFUSE, REMOVE, Action, ContentChanges, ResourceChange
 
@@ -40,8 +41,8 @@ def refuse_needed_remotes(
     repository, artifacts = lost
     listed = ", ".join(f"`{remote}`" for remote in remotes)
     message = (
-        f"{artifacts:,} files of repository `{repository}` can be had from {listed} alone, and"
-        " their bytes were never fetched"
+        f"{pluralize(artifacts, 'file')} of repository `{repository}` can be had from {listed}"
+        " alone, and their bytes were never fetched"
     )
     return [
         deletion.refused(message, HINT) if _deletes_remote(deletion) else deletion
