@@ -104,7 +104,9 @@ def writer(tmp_path: Path) -> Iterator[Writer]:
 
 
 def one_more(failures: tuple[Failure, ...] = ()) -> ContentChanges:
-    return content([changed(ChangeLine(ADD, "test.file", "new", "ab" * 32))], failures=failures)
+    return content(
+        [changed(ChangeLine(ADD, "test.file", "new", Digest.of(b"new")))], failures=failures
+    )
 
 
 def synced(name: str, **more: Any) -> ResourceChange:

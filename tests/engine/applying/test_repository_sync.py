@@ -81,9 +81,9 @@ class Site:
     def group(self, *lines: ChangeLine, name: str = "a") -> GroupChange:
         """Changes of a group, based on what it holds now."""
         held = [unit.digest for unit in self.members().get(name, [])]
-        before = group_digest(held).hex if held else None
+        before = group_digest(held) if held else None
         return GroupChange(
-            GroupLine(name, UP, before, validator="v1", selection=SELECTION.hex), list(lines)
+            GroupLine(name, UP, before, validator="v1", selection=SELECTION), list(lines)
         )
 
     def members(self) -> Mapping[str, Any]:
@@ -100,7 +100,7 @@ class Site:
             content(groups),
             **{
                 "touched": True,
-                "sources": {UP: ("v1", SELECTION.hex)},
+                "sources": {UP: ("v1", SELECTION)},
                 "scratchpads": NOTE,
                 "seen": {"importer:test": noted(self.note())},
                 **more,
@@ -126,7 +126,7 @@ def added(unit: IdentifiedUnit) -> ChangeLine:
         ADD,
         unit.unit.type,
         unit.unit.key,
-        unit.digest.hex,
+        unit.digest,
         body=msgspec.Raw(unit.body),
         artifacts=list(unit.unit.artifacts),
         download=sum(artifact.size or 0 for artifact in unit.unit.artifacts),
@@ -134,7 +134,7 @@ def added(unit: IdentifiedUnit) -> ChangeLine:
 
 
 def removed(unit: IdentifiedUnit) -> ChangeLine:
-    return ChangeLine(REMOVE, unit.unit.type, unit.unit.key, unit.digest.hex)
+    return ChangeLine(REMOVE, unit.unit.type, unit.unit.key, unit.digest)
 
 
 @pytest.fixture

@@ -112,7 +112,7 @@ def team(*lines: ChangeLine, refusal: str = "") -> ResourceChange:
 
 def line(op: str, *, url: str = "") -> ChangeLine:
     artifacts = [Artifact("file", FILE.hex, 1, url)]
-    return ChangeLine(op, "test.file", "unit", UNIT.hex, artifacts=artifacts)
+    return ChangeLine(op, "test.file", "unit", UNIT, artifacts=artifacts)
 
 
 ELSEWHERE = "https://other.example.org/file"
