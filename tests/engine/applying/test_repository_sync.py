@@ -147,7 +147,8 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
 
 
 def validator(site: Site) -> str | None:
-    return site.ask(lambda reader, id_: reader.committed_sources(id_)[UP].validator)
+    found: str | None = site.writer.committed_sources(site.repository_id)[UP].validator
+    return found
 
 
 def test_a_version_holds_what_was_planned(site: Site) -> None:
@@ -179,11 +180,12 @@ def test_a_failed_file_keeps_what_its_group_would_lose_and_is_fetched_next_time(
     assert problem.startswith("remote:up: a: `bad`: ")
     assert ", +1 -1 distributions" in result.message
     assert site.held() == {"one", "new"}
+    assert validator(site) is None
     site.unit("bad")
     site.upstream.asked.clear()
     result = site.sync(site.group(added(bad), removed(one)))
     assert (result.number, result.problems) == (3, [])
-    assert site.held() == {"new", "bad"}
+    assert (site.held(), validator(site)) == ({"new", "bad"}, "v1")
     assert site.upstream.asked == ["https://index.example.org/bad"]
 
 
