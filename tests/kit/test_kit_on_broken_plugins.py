@@ -19,18 +19,18 @@ from tests.kit.test_kit_on_quotes import CHANGED, FIRST, becomes, pages
 from tests.support.quotes import Quote, QuoteImporter, QuotePublisher, quote
 
 GROWN = [becomes(CHANGED[0])]
-LASTING = "Low-level: is what upstream no longer has removed?"
+LASTING = "Does the low-level importer remove what upstream no longer has?"
 
 # They look at one history, so that asking all of them costs little more than asking one.
 HISTORY = frozenset(
     {
         "test_every_sync_succeeds",
         "test_plan_writes_nothing",
-        "test_apply_does_what_the_plan_said",
+        "test_apply_carries_out_the_plan",
         "test_syncing_twice_makes_one_version",
-        "test_every_change_of_upstream_arrives",
-        "test_nothing_is_remembered_between_calls",
-        "test_no_conduit_is_kept",
+        "test_every_upstream_change_is_synced",
+        "test_no_state_is_kept_between_calls",
+        "test_no_call_object_is_kept",
         "test_the_event_loop_is_not_blocked",
         "test_publishing_is_deterministic",
     }
@@ -100,70 +100,75 @@ def several(part: type, changes: Sequence[Any] = (), **words: Sequence[str]) -> 
 CASES = [
     one(
         broken.ClassCache,
-        "nothing_is_remembered_between_calls",
+        "no_state_is_kept_between_calls",
         "`ClassCache.seen` changed during a sync",
         "scratchpad",
     ),
     one(
         broken.ModuleGlobal,
-        "nothing_is_remembered_between_calls",
+        "no_state_is_kept_between_calls",
         "`tests.kit.broken._READ` changed during a sync",
     ),
     one(
         broken.DefaultArgument,
-        "nothing_is_remembered_between_calls",
+        "no_state_is_kept_between_calls",
         "`DefaultArgument._count` changed",
     ),
     one(
         broken.CachedMethod,
-        "no_conduit_is_kept",
+        "no_call_object_is_kept",
         "stale instance of `CachedMethod`",
         "cache of a method",
     ),
     several(
         broken.KeptCall,
-        no_conduit_is_kept=["still holds a stale `ImporterCall`"],
-        nothing_is_remembered_between_calls=["`KeptCall.calls`"],
+        no_call_object_is_kept=["reference to a stale `ImporterCall`"],
+        no_state_is_kept_between_calls=["`KeptCall.calls`"],
     ),
     several(
         broken.UsedCall,
         every_sync_succeeds=["used its `ImporterCall` after its call had returned"],
-        no_conduit_is_kept=["`ImporterCall`"],
-        nothing_is_remembered_between_calls=["`UsedCall.calls`"],
+        no_call_object_is_kept=["`ImporterCall`"],
+        no_state_is_kept_between_calls=["`UsedCall.calls`"],
     ),
     one(
         broken.AbsentUnits,
         "a_failure_is_not_an_absence",
         "peace.json` answers 500",
         "removes ['peace: p1']",
-        "it is no absence",
+        "a failure is not an absence",
         changes=GROWN,
     ),
     one(
         broken.ForbiddenUnits,
         "a_failure_is_not_an_absence",
         "peace.json` answers 403",
-        "it is no absence",
+        "a failure is not an absence",
         changes=GROWN,
     ),
-    one(broken.AbsentGroups, "a_failure_is_not_an_absence", "answers 500", "it is no absence"),
+    one(
+        broken.AbsentGroups,
+        "a_failure_is_not_an_absence",
+        "answers 500",
+        "a failure is not an absence",
+    ),
     one(
         broken.GreedyDeclare,
-        "one_bad_group_takes_no_other_down",
+        "a_failing_group_does_not_affect_others",
         "every group fails",
-        "read a group's pages in `read`",
+        "read the pages of a group in `read`",
     ),
     one(
         broken.Stumbling,
-        "nonsense_is_refused_by_name",
+        "malformed_pages_are_reported",
         "`index.json` with the body",
         "AttributeError",
         "raise Malformed",
     ),
     one(
         broken.WeakValidator,
-        "every_change_of_upstream_arrives",
-        "change 1 of upstream went unnoticed",
+        "every_upstream_change_is_synced",
+        "change 1 of upstream was not synced",
         "validator",
         changes=GROWN,
     ),
@@ -178,28 +183,28 @@ CASES = [
     one(broken.OneKey, "every_sync_succeeds", "two units under the key `key`"),
     several(
         broken.MadeUp,
-        apply_does_what_the_plan_said=["two plans of the same upstream and state differ"],
-        every_change_of_upstream_arrives=["should be equal"],
+        apply_carries_out_the_plan=["two plans of the same upstream and state differ"],
+        every_upstream_change_is_synced=["should be equal"],
     ),
     one(
         broken.OnlyGrowing,
-        "every_change_of_upstream_arrives",
-        "unnoticed",
+        "every_upstream_change_is_synced",
+        "was not synced",
         LASTING,
         changes=[becomes(CHANGED[2])],
     ),
     one(
         broken.OnlyGrowing,
-        "every_change_of_upstream_arrives",
+        "every_upstream_change_is_synced",
         "should be equal",
         LASTING,
         changes=[becomes({"war": CHANGED[1]["war"]})],
     ),
     one(
         broken.DayStamp,
-        "every_change_of_upstream_arrives",
+        "every_upstream_change_is_synced",
         "should be equal",
-        "does the importer look at the clock?",
+        "does the importer read the clock?",
     ),
     several(
         broken.LearntFolder,
@@ -208,20 +213,23 @@ CASES = [
             "work/trial/importer-quotes/index.txt']",
             "planning must write nothing",
         ],
-        nothing_is_remembered_between_calls=["`LearntFolder.folder`"],
+        no_state_is_kept_between_calls=["`LearntFolder.folder`"],
     ),
     several(
         broken.LearntStore,
         GROWN,
-        plan_writes_nothing=["store/index.txt']", "belongs into the scratchpad"],
-        nothing_is_remembered_between_calls=["`LearntStore.folder`"],
+        plan_writes_nothing=[
+            "store/index.txt']",
+            "keep what must last from sync to sync in the scratchpad",
+        ],
+        no_state_is_kept_between_calls=["`LearntStore.folder`"],
     ),
     one(
         broken.Sleeping,
         "the_event_loop_is_not_blocked",
         "broken.py:",
-        "in `read`, sleeps while everything else waits",
-        "await",
+        "in `read`, sleeps on the event loop",
+        "use `await`",
     ),
     one(
         broken.LookingUp,
@@ -237,8 +245,8 @@ CASES = [
         block=0.1,
     ),
     one(broken.Hanging, "every_sync_succeeds", "awaited for more than 0.3 s", patience=0.3),
-    one(broken.NoMetadata, "it_is_enabled", "is disabled", "metadata is malformed", "`id`"),
-    one(broken.FutureApi, "it_is_enabled", "the importer `quotes` is disabled", ">=2"),
+    one(broken.NoMetadata, "plugin_is_enabled", "is disabled", "metadata is malformed", "`id`"),
+    one(broken.FutureApi, "plugin_is_enabled", "the importer `quotes` is disabled", ">=2"),
     one(
         broken.AnySource,
         "options_are_strict_and_described",
@@ -274,28 +282,26 @@ CASES = [
         "after change 3",
         changes=[becomes(one) for one in CHANGED],
     ),
-    one(
-        broken.FirstOnly, "selection_is_pure", "`select` of `quotes.quote`", "come in another order"
-    ),
-    one(broken.ByTheClock, "selection_is_pure", "on another day", "ask `now`"),
-    one(broken.Altering, "selection_is_pure", "alters the units of group"),
+    one(broken.FirstOnly, "selection_is_pure", "`select` of `quotes.quote`", "have another order"),
+    one(broken.ByTheClock, "selection_is_pure", "on another day", "use `now`"),
+    one(broken.Altering, "selection_is_pure", "changes the units of group"),
     one(
         broken.NewEveryTime,
-        "uploads_arrive_once",
-        "`q1` was uploaded twice and made version",
+        "uploads_are_idempotent",
+        "`q1` was uploaded twice, which made versions",
         uploads={"q1": b"text"},
     ),
     one(
         broken.SentWhere,
-        "uploads_arrive_once",
-        "is not taken",
+        "uploads_are_idempotent",
+        "was refused",
         "needs the field `group`",
         "without fields",
         uploads={"q1": b"text"},
     ),
     one(
         broken.SentWhere,
-        "uploads_arrive_once",
+        "uploads_are_idempotent",
         "sent with the fields {'set': 'war'}",
         uploads={"q1": b"text"},
         fields={"set": "war"},
@@ -303,21 +309,23 @@ CASES = [
     one(
         broken.TakesAnything,
         "a_refused_upload_stores_nothing",
-        "`empty` was taken: raise Refused",
+        "`empty` was accepted: raise Refused",
         refused_uploads={"empty": b""},
     ),
     one(
         broken.StumblesOverUploads,
         "a_refused_upload_stores_nothing",
-        "stumble",
+        "makes the importer fail",
         "IndexError",
         refused_uploads={"empty": b""},
     ),
-    one(broken.AddedOnce, "a_repository_comes_and_goes", "again", "FileExistsError"),
-    one(broken.UnreadableCopy, "it_can_be_promoted", "cannot be copied from", "KeyError"),
+    one(
+        broken.AddedOnce, "a_repository_can_be_removed_and_added_again", "again", "FileExistsError"
+    ),
+    one(broken.UnreadableCopy, "a_repository_can_be_promoted", "cannot be copied from", "KeyError"),
     one(
         QuoteImporter,
-        "what_it_refuses_is_not_stored",
+        "refused_configurations_are_not_stored",
         "the keys {'include': ['war']} are accepted",
         refused=[{"include": ["war"]}],
     ),
@@ -326,8 +334,8 @@ CASES = [
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_broken_plugin_is_caught(case: Case, tmp_path: Path) -> None:
-    examined = kit(case.part, **case.more)
-    said = {name: verdict(examined, name, tmp_path) for name in sorted(HISTORY | case.words.keys())}
+    tested = kit(case.part, **case.more)
+    said = {name: verdict(tested, name, tmp_path) for name in sorted(HISTORY | case.words.keys())}
     assert {name for name, message in said.items() if message is not None} == case.words.keys(), (
         said
     )
@@ -338,75 +346,75 @@ def test_a_broken_plugin_is_caught(case: Case, tmp_path: Path) -> None:
 
 
 def test_an_unsorted_set_is_caught_by_another_process(tmp_path: Path) -> None:
-    examined = kit(
+    tested = kit(
         QuoteImporter,
         importer=broken.unsorted_importer,
         publisher=broken.unsorted_publisher,
         content_types=[quote],
     )
-    message = verdict(examined, "test_another_process_makes_the_same", tmp_path)
+    message = verdict(tested, "test_another_process_gives_the_same_result", tmp_path)
     assert message is not None
     assert "another process publishes [('index/', 'text/plain')] differently" in message
-    assert verdict(examined, "test_publishing_is_deterministic", tmp_path) is None
+    assert verdict(tested, "test_publishing_is_deterministic", tmp_path) is None
 
 
 def test_a_sound_plugin_is_not_accused(tmp_path: Path) -> None:
-    examined = kit(Careful, changes=GROWN, rules={"deny": ["w2"]}, remote={"concurrency": 1})
+    tested = kit(Careful, changes=GROWN, rules={"deny": ["w2"]}, remote={"concurrency": 1})
     assert {
-        name: said for name in ALL if (said := verdict(examined, name, tmp_path)) is not None
+        name: said for name in ALL if (said := verdict(tested, name, tmp_path)) is not None
     } == {}
 
 
 def test_sound_uploads_are_not_accused(tmp_path: Path) -> None:
-    examined = kit(
+    tested = kit(
         broken.Uploads, uploads={"q1": b"one", "q2": b"two"}, refused_uploads={"empty": b""}
     )
     for name in (
-        "test_uploads_arrive_once",
+        "test_uploads_are_idempotent",
         "test_a_refused_upload_stores_nothing",
         "test_every_sync_succeeds",
     ):
-        getattr(examined, name)(tmp_path / name)
+        getattr(tested, name)(tmp_path / name)
 
 
 def test_fields_are_sent_along_with_every_upload(tmp_path: Path) -> None:
-    examined = kit(
+    tested = kit(
         broken.SentWhere,
         uploads={"q1": b"one"},
         refused_uploads={"empty": b""},
         fields={"group": "war"},
     )
-    examined.test_uploads_arrive_once(tmp_path / "taken")
-    examined.test_a_refused_upload_stores_nothing(tmp_path / "refused")
+    tested.test_uploads_are_idempotent(tmp_path / "taken")
+    tested.test_a_refused_upload_stores_nothing(tmp_path / "refused")
 
 
 def test_what_a_plugin_does_not_offer_is_skipped_with_the_reason(tmp_path: Path) -> None:
-    examined = kit(QuoteImporter, publisher=None)
+    tested = kit(QuoteImporter, publisher=None)
     for name, reason in {
         "test_publishing_is_deterministic": "no publisher",
-        "test_uploads_arrive_once": "it takes no uploads",
-        "test_a_refused_upload_stores_nothing": "it takes no uploads",
-        "test_what_it_refuses_is_not_stored": "`Subject.refused` may name some",
+        "test_uploads_are_idempotent": "the importer accepts no uploads",
+        "test_a_refused_upload_stores_nothing": "the importer accepts no uploads",
+        "test_refused_configurations_are_not_stored": "list some in `Subject.refused`",
     }.items():
         with pytest.raises(SkipTest, match=reason):
-            getattr(examined, name)(tmp_path / name)
+            getattr(tested, name)(tmp_path / name)
 
 
 def test_a_disabled_plugin_is_said_to_be_so_once(tmp_path: Path) -> None:
-    examined = kit(broken.FutureApi)
-    assert [name for name in ALL if verdict(examined, name, tmp_path) is not None] == [
-        "test_it_is_enabled"
+    tested = kit(broken.FutureApi)
+    assert [name for name in ALL if verdict(tested, name, tmp_path) is not None] == [
+        "test_plugin_is_enabled"
     ]
 
 
 def test_an_upstream_that_holds_nothing_tests_nothing(tmp_path: Path) -> None:
-    examined = kit(QuoteImporter, upstream=Upstream({"index.json": b"{}"}))
-    assert "hand over an upstream that holds some units" in (
-        verdict(examined, "test_every_sync_succeeds", tmp_path) or ""
+    tested = kit(QuoteImporter, upstream=Upstream({"index.json": b"{}"}))
+    assert "give `Subject` an upstream with some units" in (
+        verdict(tested, "test_every_sync_succeeds", tmp_path) or ""
     )
 
 
 def test_a_change_that_changes_nothing_is_said_to_be_none(tmp_path: Path) -> None:
-    examined = kit(QuoteImporter, changes=[becomes(FIRST)])
-    message = verdict(examined, "test_every_change_of_upstream_arrives", tmp_path) or ""
-    assert "change 1 of upstream leads to no other content" in message
+    tested = kit(QuoteImporter, changes=[becomes(FIRST)])
+    message = verdict(tested, "test_every_upstream_change_is_synced", tmp_path) or ""
+    assert "change 1 of upstream does not change the content" in message

@@ -29,8 +29,8 @@ CHANGED = [
 ]
 ABOUT_OTHERS = (
     "upload",
-    "refuses",
-    "one_bad_group",
+    "refused",
+    "failing_group",
     "another_process",
 )  # tests of what neither offers, or what they cannot be asked
 EXAMINED = sorted(

@@ -1,17 +1,26 @@
-"""The conformance kit: hand over a plugin and an upstream, get the tests that every plugin has to
-pass.
+"""The conformance kit: tests that every plugin has to pass, for a plugin and a test upstream.
 
     from reconciler.plugin.testing import Conformance, Subject, Upstream
 
     class TestConformance(Conformance):
         def subject(self) -> Subject:
             upstream = Upstream({"index.json": b"...", "a.json": b"..."})
-            return Subject(importer=importer, publisher=publisher, content_types=[content_type], upstream=upstream, changes=[...])
+            return Subject(
+                importer=importer,
+                publisher=publisher,
+                content_types=[content_type],
+                upstream=upstream,
+                changes=[...],
+            )
 
-Comes in: the functions that a plugin's entry points name, pages, and ways in which these change.
-Goes out: plain test methods that any runner calls with a folder (`tmp_path`); a failing one names
-the fault. It runs the real engine on a real database, so it stands above the engine: plugins import
-it in their tests, and `reconciler.plugin` never does.
+In: the functions that a plugin's entry points name, pages of an upstream, and changes of them.
+Out: test methods that any runner calls with a folder (`tmp_path`); the message of a failing test
+names the fault and what to do about it. The kit runs the real engine on a real database, so it
+stands above the engine: plugins import it in their tests, `reconciler.plugin` never does.
+
+`conformance` joins the groups of tests (`..._tests`). They run a plugin in a `sandbox`, or look at
+the `sync_history` of one. The other modules observe: `reproducibility`, `blocking_calls`,
+`retained_state`.
 """
 
 from reconciler.plugin.testing.conformance import Conformance

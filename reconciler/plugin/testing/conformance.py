@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from reconciler.plugin.testing.keeping import Keeping
-from reconciler.plugin.testing.loading import Loading
-from reconciler.plugin.testing.publishing import Publishing
-from reconciler.plugin.testing.reading import Reading
-from reconciler.plugin.testing.syncing import Syncing
-from reconciler.plugin.testing.uploading import Uploading
+from reconciler.plugin.testing.loading_tests import LoadingTests
+from reconciler.plugin.testing.publishing_tests import PublishingTests
+from reconciler.plugin.testing.reading_tests import ReadingTests
+from reconciler.plugin.testing.statelessness_tests import StatelessnessTests
+from reconciler.plugin.testing.sync_tests import SyncTests
+from reconciler.plugin.testing.upload_tests import UploadTests
 
 
-class Conformance(Loading, Syncing, Reading, Keeping, Publishing, Uploading):
-    """Derive, override `subject`, and let a test runner find the methods. Each is handed a new
-    folder (pytest's `tmp_path`).
+class Conformance(
+    LoadingTests, SyncTests, ReadingTests, StatelessnessTests, PublishingTests, UploadTests
+):
+    """All tests of the kit. Derive from it, override `subject`, and let a test runner find them.
 
-    A failing test names the fault and what to do about it. What does not concern a plugin is
-    skipped with the reason, and so is what another test says already: where nothing can be synced,
-    `test_every_sync_succeeds` fails and says why.
+    Each test gets a new folder (pytest's `tmp_path`). The message of a failing test names the fault
+    and what to do about it. Tests of features that the plugin does not have are skipped with the
+    reason, and so are tests whose finding another test reports: where syncing fails,
+    `test_every_sync_succeeds` says why.
     """

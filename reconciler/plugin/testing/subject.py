@@ -1,4 +1,4 @@
-"""What is examined."""
+"""The plugin that the kit tests, and its test data."""
 
 from __future__ import annotations
 
@@ -12,29 +12,28 @@ EntryPointFunction = Callable[[], tuple[type, dict[str, Any]]]
 """What an entry point names: no arguments, (class, plugin-level configuration)."""
 
 Change = Callable[[Upstream], None]
-"""Alters upstream: something is added, replaced or removed."""
+"""Changes upstream: adds, replaces or removes pages."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A plugin under examination and the world that it is examined in.
+    """A plugin, and the data that the kit tests it with.
 
     `upstream` holds units of at least two groups where the format has several. `changes` are made
-    one after the other, and each leads to another content; the best ones add, replace, and take
-    away a whole group. `path`: what the remote's URL ends in, after upstream's own.
+    one after the other, and each must change the content; good ones add, replace, and remove a
+    whole group. `path`: the end of the remote's URL, after the URL of upstream.
 
-    Keys as manifests write them: `remote` of the Remote (`policy`, `headers`), `source` of the
-    source that names it, `publication` of the Publication (`publisher` and `repository` aside),
-    `rules` of a Filter that governs the repository; none where it is empty.
+    Keys as in manifests: `remote` of the Remote (`policy`, `headers`), `source` of the source,
+    `publication` of the Publication (without `publisher` and `repository`), `rules` of a Filter of
+    the repository; there is no Filter where it is empty.
 
-    What only some plugins have, examined where it is given: `uploads` are files by name that the
-    repository takes, `refused_uploads` files that it must not take, `fields` texts by name that are
-    sent along with every one of them, as `--field` does; `refused` are keys of a source that
-    `validate_config` refuses.
+    Optional features: `uploads` are files by name that the repository accepts, `refused_uploads`
+    files that it must refuse, `fields` texts by name that are sent with each of them, as `--field`
+    does; `refused` are keys of sources that `validate_config` refuses.
 
-    Seconds: `block`, that the event loop may stand still (what sleeps, connects or looks up names
-    is noticed however short it is); `patience`, that a call may await without asking the core for
-    anything.
+    Seconds: `block` for which the event loop may be blocked (sleeping, connecting and name look-ups
+    are found however short they are); `patience` for which a call may wait without a call to the
+    core.
     """
 
     importer: EntryPointFunction
@@ -56,17 +55,17 @@ class Subject:
 
     @property
     def functions(self) -> list[EntryPointFunction]:
-        """Everything that entry points name."""
+        """Return the functions of all entry points."""
         return [self.importer, *self.content_types, *([self.publisher] if self.publisher else [])]
 
     @property
     def id(self) -> str:
-        """The importer's ID."""
+        """Return the ID of the importer."""
         cls: Any = self.importer()[0]
         name: str = cls.metadata().id
         return name
 
     @property
     def classes(self) -> list[type]:
-        """Every class of the plugin."""
+        """Return all classes of the plugin."""
         return [function()[0] for function in self.functions]

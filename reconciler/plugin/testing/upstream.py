@@ -1,6 +1,4 @@
-"""An upstream of the test's own: pages by path, served on loopback, with entity tags, and with
-failures on demand.
-"""
+"""A test upstream: pages by path, served on loopback with entity tags, and failures on demand."""
 
 from __future__ import annotations
 
@@ -14,11 +12,10 @@ from urllib.parse import unquote, urlsplit
 
 
 class Upstream:
-    """Pages by path, without a slash at the beginning. What is changed is served changed from then
-    on.
+    """Pages by path, without a leading slash. Changes are served at once.
 
-    `media_types`: by path, for formats that look at them. `url`: where somebody else serves the
-    same; then `served` is not needed.
+    `media_types`: by path, for formats that need them. `url`: of another server with these pages;
+    `served` is not needed then.
     """
 
     def __init__(
@@ -31,30 +28,30 @@ class Upstream:
         self._pages = dict(pages)
         self._media_types = dict(media_types or {})
         self._broken: dict[str, tuple[int, bytes]] = {}
-        self._asked: set[str] = set()
+        self._requested: set[str] = set()
         self._url = url
 
     @property
     def url(self) -> str:
-        """Where it is served, with a slash at the end; empty while it is not."""
+        """Return the URL, with a slash at the end; an empty text while it is not served."""
         return self._url
 
     @property
     def pages(self) -> Mapping[str, bytes]:
-        """Everything that there is now, as a copy."""
+        """Return a copy of the present pages."""
         return dict(self._pages)
 
     def put(self, path: str, body: bytes) -> None:
-        """There is a page, or another one, under `path`."""
+        """Add or replace the page at `path`."""
         self._pages[path] = body
 
     def remove(self, path: str) -> None:
-        """There is nothing under `path` any more: 404."""
+        """Remove the page at `path`, which answers 404 from then on."""
         del self._pages[path]
 
     @contextmanager
     def broken(self, path: str, body: bytes | None = None, *, status: int = 500) -> Iterator[None]:
-        """Within the block `path` answers with `status`, or with `body` and status 200."""
+        """Answer `path` with `status`, or with `body` and status 200, within the block."""
         self._broken[path] = (status, b"broken on purpose\n") if body is None else (200, body)
         try:
             yield
@@ -63,9 +60,9 @@ class Upstream:
 
     @contextmanager
     def watched(self) -> Iterator[set[str]]:
-        """Within the block, the paths that are asked for come together in the set."""
-        self._asked = set()
-        yield self._asked
+        """Collect the paths that are requested within the block."""
+        self._requested = set()
+        yield self._requested
 
     @contextmanager
     def served(self) -> Iterator[None]:
@@ -85,8 +82,8 @@ class Upstream:
             self._url = ""
 
     def answer(self, path: str) -> tuple[int, bytes, str]:
-        """(status, body, media type) for a request."""
-        self._asked.add(path)
+        """Return (status, body, media type) for a request."""
+        self._requested.add(path)
         media_type = self._media_types.get(path, "application/octet-stream")
         if path in self._broken:
             status, body = self._broken[path]
@@ -100,7 +97,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client went away in the middle: tests read assertions, not tracebacks of this."""
+        """Print no traceback when a client disconnects."""
 
 
 def _handler(upstream: Upstream) -> type[BaseHTTPRequestHandler]:
@@ -123,6 +120,6 @@ def _handler(upstream: Upstream) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(body)
 
         def log_message(self, format: str, *args: Any) -> None:
-            """Tests read assertions, not access logs."""
+            """Print no access log."""
 
     return Handler

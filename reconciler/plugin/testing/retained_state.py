@@ -1,6 +1,4 @@
-"""What a plugin's classes and modules hold that a call could have left there, and what is still
-alive of a call.
-"""
+"""Detection of state that a plugin keeps between calls: values in modules, and live objects."""
 
 from __future__ import annotations
 
@@ -14,41 +12,36 @@ from typing import Any
 from reconciler.engine.plugin_calls.conduits import CallScope
 
 Snapshot = Mapping[str, Mapping[str, str]]
-"""By module: what is held there, by name, in a form that can be compared."""
+"""By module, its values by name, as text that can be compared."""
 
 _PLAIN = (str, bytes, int, float, bool, type(None))
-_SHOWN_WHOLE = (
-    "collections",
-    "itertools",
-    "random",
-)  # C types that tell all in their text, or in what they are reduced to
-_DEEP = 4
+# modules of C types whose `repr`, or whose `__reduce__`, shows the whole value
+_SHOWN_WHOLE = ("collections", "itertools", "random")
+_DEPTH = 4
 
 
-def remembered(modules: Iterable[ModuleType]) -> Snapshot:
-    """Data in modules, on the classes that they define, and with their functions.
+def snapshot(modules: Iterable[ModuleType]) -> Snapshot:
+    """Return the values in modules, in the classes that they define, and of their functions.
 
-    Caches of pure functions (`functools.cache` on a module's function) may fill: they hold nothing
-    that a call could have left, unless it was an argument, which `alive` finds.
+    Caches of pure functions (`functools.cache` on a module's function) are left out: they hold
+    nothing of a call but its arguments, which `live_objects` finds.
     """
     return {module.__name__: dict(_in_module(module)) for module in modules}
 
 
-def differing(before: Snapshot, after: Snapshot) -> list[str]:
-    """Names whose value changed, in modules that were loaded both times."""
-    found = set()
+def changed_names(before: Snapshot, after: Snapshot) -> list[str]:
+    """Return the names whose value changed, in modules that were loaded both times."""
+    changed = set()
     for module in before.keys() & after.keys():
         names = {*before[module], *after[module]}
-        found |= {
+        changed |= {
             f"`{name}`" for name in names if before[module].get(name) != after[module].get(name)
         }
-    return sorted(found)
+    return sorted(changed)
 
 
-def alive(classes: Iterable[type]) -> list[object]:
-    """Instances of the plugin's classes, and all that was handed to a call of any plugin, as far as
-    somebody still holds it.
-    """
+def live_objects(classes: Iterable[type]) -> list[object]:
+    """Return the live instances of the plugin's classes, call objects and conduits."""
     gc.collect()
     kinds = set(_with_subclasses((CallScope, *classes)))
     return [object_ for object_ in gc.get_objects() if type(object_) in kinds]
@@ -62,23 +55,23 @@ def _with_subclasses(classes: Iterable[type]) -> Iterable[type]:
 
 def _in_module(module: ModuleType) -> Iterable[tuple[str, str]]:
     for name, value in list(vars(module).items()):
-        if not _counts(name, value) or (
+        if not _is_relevant(name, value) or (
             isinstance(value, FunctionType) and value.__module__ != module.__name__
         ):
             continue
         if isinstance(value, type):
             if value.__module__ == module.__name__ and not issubclass(value, Enum):
                 yield from (
-                    (f"{value.__qualname__}.{inner}", _shown(one, _DEEP))
-                    for inner, one in list(vars(value).items())
-                    if _counts(inner, one)
+                    (f"{value.__qualname__}.{inner}", _shown(attribute, _DEPTH))
+                    for inner, attribute in list(vars(value).items())
+                    if _is_relevant(inner, attribute)
                 )
         else:
-            yield f"{module.__name__}.{name}", _shown(value, _DEEP)
+            yield f"{module.__name__}.{name}", _shown(value, _DEPTH)
 
 
-def _counts(name: str, value: Any) -> bool:
-    """Not what Python and its libraries keep there themselves."""
+def _is_relevant(name: str, value: Any) -> bool:
+    """Return False for names that Python and its libraries set."""
     return not (
         name.startswith(("__", "_abc_"))
         or "pydantic" in name
@@ -87,11 +80,11 @@ def _counts(name: str, value: Any) -> bool:
 
 
 def _shown(value: Any, depth: int) -> str:
-    """Plain data by what it holds, functions by what hangs on them, anything else by its own
-    attributes.
+    """Return a text for a value: plain data by its contents, functions by their defaults and
+    closures, other objects by their attributes, up to a depth.
 
-    Where the depth ends an object is shown by its address, so nothing that is made up here on the
-    way may be passed on.
+    Below the depth an object is shown by its address: values that are created here, on the way,
+    must not be passed on.
     """
     if isinstance(value, _PLAIN):
         return repr(value)
@@ -100,8 +93,8 @@ def _shown(value: Any, depth: int) -> str:
     if isinstance(value, (classmethod, staticmethod)):
         return _shown(value.__func__, depth)
     if isinstance(value, FunctionType):
-        hanging = (value.__defaults__, value.__kwdefaults__, value.__closure__, vars(value))
-        return "[" + ", ".join(_shown(one, depth - 1) for one in hanging) + "]"
+        parts = (value.__defaults__, value.__kwdefaults__, value.__closure__, vars(value))
+        return "[" + ", ".join(_shown(part, depth - 1) for part in parts) + "]"
     if isinstance(value, CellType):
         return _of_cell(value, depth)
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""One site on which a plugin is tried: manifests, a home, and the engine run in this process."""
+"""A sandbox for a plugin: manifests, a home, and the engine, run in this process."""
 
 from __future__ import annotations
 
@@ -33,10 +33,8 @@ Shown = tuple[str, str, str]
 """A representation that a publication shows: path, media type, digest."""
 
 
-class Made(NamedTuple):
-    """What a sync and its publication came to: the digest of the version, and everything that is
-    shown, sorted.
-    """
+class SyncResult(NamedTuple):
+    """The digest of a version, and all representations that its publication shows, sorted."""
 
     digest: str
     shown: list[Shown]
@@ -44,7 +42,7 @@ class Made(NamedTuple):
 
 @dataclass(frozen=True)
 class State:
-    """What a repository and its publication hold."""
+    """The contents of a repository and its publication."""
 
     number: int
     digest: str
@@ -53,13 +51,13 @@ class State:
 
     @property
     def keys(self) -> list[str]:
-        """Some of the units, for people."""
+        """Return up to 20 units for messages."""
         return [f"{unit.group}/{unit.key}" for unit in self.units][:20]
 
 
-class PassingHome(Home):
-    """A home that need not outlive the machine: nothing is forced to the disk, and tables come
-    ready-made. Both take longer than a small apply.
+class TemporaryHome(Home):
+    """A home that does not have to be durable: nothing is synced to disk, and the database is a
+    copy of an empty one. Both would take longer than a small apply.
     """
 
     def database(self, *, read_only: bool = True) -> Database:
@@ -80,8 +78,8 @@ def _empty_database() -> bytes:
         return (Path(folder) / "state.db").read_bytes()
 
 
-class _Given(EntryPoint):
-    """An entry point that nobody had to install."""
+class _EntryPoint(EntryPoint):
+    """An entry point of a function that is not installed."""
 
     def __init__(self, group: str, function: EntryPointFunction) -> None:
         super().__init__(
@@ -97,23 +95,23 @@ class _Given(EntryPoint):
 
 
 def registry_of(subject: Subject) -> Registry:
-    """A registry in which the subject is installed and nothing else."""
+    """Return a registry that holds the subject alone."""
     points = {
-        "reconciler.importers": [_Given("reconciler.importers", subject.importer)],
-        "reconciler.publishers": [_Given("reconciler.publishers", subject.publisher)]
+        "reconciler.importers": [_EntryPoint("reconciler.importers", subject.importer)],
+        "reconciler.publishers": [_EntryPoint("reconciler.publishers", subject.publisher)]
         if subject.publisher
         else [],
         "reconciler.content_types": [
-            _Given("reconciler.content_types", type_) for type_ in subject.content_types
+            _EntryPoint("reconciler.content_types", type_) for type_ in subject.content_types
         ],
     }
     return Registry(points=lambda group: points[group])
 
 
 @dataclass
-class Trial:
-    """A home of its own in `folder`, and manifests that may be changed from run to run. `blocked`:
-    what the watchdog saw.
+class Sandbox:
+    """A home in `folder`, and manifests that may change from run to run. `blocked`: findings of the
+    watchdog.
     """
 
     subject: Subject
@@ -122,7 +120,7 @@ class Trial:
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.home = PassingHome(self.folder / "home")
+        self.home = TemporaryHome(self.folder / "home")
         self.registry = registry_of(self.subject)
         self.documents = self.usual()
 
@@ -136,8 +134,8 @@ class Trial:
         publication: Mapping[str, Any] | None = None,
         rules: Mapping[str, Any] | None = None,
     ) -> list[Document]:
-        """The subject's manifests, with other keys of the source, other sources, other keys of the
-        publication or of the Filter.
+        """Return the subject's manifests. Arguments replace the keys of the source, all sources,
+        the keys of the publication, and those of the Filter.
         """
         keys = self.subject.source if source is None else source
         rules = self.subject.rules if rules is None else rules
@@ -152,7 +150,7 @@ class Trial:
         return documents
 
     def upstream(self) -> Document:
-        """The Remote."""
+        """Return the Remote."""
         url = f"{self.subject.upstream.url}{self.subject.path}"
         return _document(
             "Remote",
@@ -163,7 +161,7 @@ class Trial:
     def repository(
         self, name: str, sources: Sequence[Mapping[str, Any]], filters: Sequence[str] = ()
     ) -> Document:
-        """A Repository of the subject's type."""
+        """Return a Repository of the subject's type."""
         return _document(
             "Repository",
             name,
@@ -171,7 +169,7 @@ class Trial:
         )
 
     def publication(self, name: str, keys: Mapping[str, Any]) -> list[Document]:
-        """The Publication of a repository; none where the plugin has no publisher."""
+        """Return the Publication of a repository; nothing where the plugin has no publisher."""
         if self.subject.publisher is None:
             return []
         cls: Any = self.subject.publisher()[0]
@@ -184,8 +182,8 @@ class Trial:
         ]
 
     def desired(self, documents: Iterable[Document] | None = None) -> DesiredState:
-        """The manifests, or others, read. Raises ManifestFaults."""
-        path = self.folder / "trial.yaml"
+        """Read the manifests, or `documents`. Raises ManifestFaults."""
+        path = self.folder / "sandbox.yaml"
         path.write_text(
             "\n---\n".join(map(json.dumps, self.documents if documents is None else documents)),
             encoding="utf-8",
@@ -195,18 +193,16 @@ class Trial:
     # Running
 
     def plan(self) -> Plan:
-        """What an apply would do. Raises ManifestFaults."""
+        """Return the plan of an apply. Raises ManifestFaults."""
         return asyncio.run(self._plan())
 
     def apply(self, *, prune: bool = False) -> tuple[Report, list[Plan]]:
-        """What became of it, and the plans that were carried out. Raises ManifestFaults."""
+        """Return the report and the plans that were carried out. Raises ManifestFaults."""
         return asyncio.run(self._apply(prune))
 
     def upload(self, name: str, data: bytes) -> int:
-        """Send a file, with the subject's fields, to the repository: the number of its version
-        afterwards.
-
-        Raises ReconcilerError where it is not taken.
+        """Upload a file with the subject's fields; return the number of the repository's version.
+        Raises ReconcilerError where it is refused.
         """
         path = self.folder / "sent"
         path.write_bytes(data)
@@ -215,23 +211,23 @@ class Trial:
         )
 
     def forget_pages(self) -> None:
-        """The page cache is gone."""
+        """Delete the page cache."""
         shutil.rmtree(self.home.root / "cache", ignore_errors=True)
 
     # Looking
 
     def content(self, plan: Plan) -> ContentChanges:
-        """What a plan does to the repository."""
+        """Return the changes of a plan to the repository."""
         return next(change.content for change in plan.changes if change.content is not None)
 
     def version(self, name: str = NAME) -> tuple[int, str]:
-        """Number and digest of a repository's latest version; (0, "") where it is not recorded."""
+        """Return number and digest of a repository's latest version; (0, "") where it has none."""
         with self.home.database() as database:
             state = database.reader().actual_state().repositories.get(name)
             return (state.number, str(state.digest)) if state else (0, "")
 
     def state(self, name: str = NAME) -> State:
-        """What a repository and the publication of its name hold."""
+        """Return the contents of a repository and of the publication with its name."""
         with self.home.database() as database:
             reader = database.reader()
             actual = reader.actual_state()
@@ -242,29 +238,29 @@ class Trial:
             return State(held.number if held else 0, str(held.digest) if held else "", units, shown)
 
     def units(self, name: str = NAME) -> list[StoredUnit]:
-        """Everything that the latest version holds, by (group, type, key)."""
+        """Return all units of the latest version, by (group, type, key)."""
         return self.state(name).units
 
     def shown(self) -> list[Shown]:
-        """Everything that the publication shows, sorted."""
+        """Return all representations of the publication, sorted."""
         return self.state().shown
 
-    def made(self) -> Made:
-        """What it all came to."""
+    def made(self) -> SyncResult:
+        """Return the digest of the latest version, and all representations."""
         state = self.state()
-        return Made(state.digest, state.shown)
+        return SyncResult(state.digest, state.shown)
 
     def recorded(self) -> list[str]:
-        """References of everything that an apply recorded, with what was written, sorted."""
+        """Return the recorded resources with their specifications, sorted."""
         with self.home.database() as database:
             return sorted(
-                f"{ref} {json.dumps(one.spec, sort_keys=True, default=str)}"
-                for ref, one in database.reader().actual_state().resources.items()
+                f"{ref} {json.dumps(resource.spec, sort_keys=True, default=str)}"
+                for ref, resource in database.reader().actual_state().resources.items()
             )
 
     def files(self) -> dict[str, bytes]:
-        """What lies in the home, caches aside."""
-        return files(self.home.root)
+        """Return the files of the home, without caches."""
+        return files_below(self.home.root)
 
     async def _plan(self) -> Plan:
         async with self._engine(writes=False) as engine:
@@ -310,9 +306,9 @@ def _shown(reader: Reader, publication: ActualPublication) -> list[Shown]:
     )
 
 
-def files(root: Path) -> dict[str, bytes]:
-    """Files below a folder by their paths in it; neither cached pages, nor what SQLite keeps beside
-    a database that is open.
+def files_below(root: Path) -> dict[str, bytes]:
+    """Return the files below a folder by path, without cached pages and SQLite's own files beside
+    an open database.
     """
     found = (
         path
@@ -326,8 +322,8 @@ def files(root: Path) -> dict[str, bytes]:
     }
 
 
-def said(report: Report) -> str:
-    """What went wrong in an apply; empty where nothing did."""
+def failures_of(report: Report) -> str:
+    """Return the failures of an apply as text; an empty text where there are none."""
     return "; ".join(
         f"{outcome.ref}: {outcome.message}"
         for outcome in report.outcomes

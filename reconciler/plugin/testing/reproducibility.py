@@ -1,4 +1,4 @@
-"""Another day and another process: what a plugin makes must not depend on them."""
+"""Runs under a shifted clock and in another process, which must give the same results."""
 
 from __future__ import annotations
 
@@ -16,74 +16,73 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from reconciler.plugin.testing.modules import seeing
+from reconciler.plugin.testing.plugin_modules import replaced_globals
+from reconciler.plugin.testing.sandbox import Sandbox, SyncResult
 from reconciler.plugin.testing.subject import EntryPointFunction, Subject
-from reconciler.plugin.testing.trial import Made, Trial
 from reconciler.plugin.testing.upstream import Upstream
 
 AHEAD = datetime_module.timedelta(days=1000, hours=5, minutes=7, seconds=11)
-SEED = "1"  # of the hashes that decide in which order a set is walked through
+SEED = "1"  # of hashing, which decides the iteration order of sets
 
 _PROGRAM = (
-    "import json, sys; given = json.load(sys.stdin); sys.path[:] = given['path']; import"
-    " reconciler.plugin.testing.elsewhere as it; it.answer(given)"
+    "import json, sys; request = json.load(sys.stdin); sys.path[:] = request['path'];"
+    " from reconciler.plugin.testing.reproducibility import run_request; run_request(request)"
 )
 _WAIT = 300  # seconds, for a process on a busy machine
 
 
 @contextmanager
-def another_day(modules: list[ModuleType]) -> Iterator[None]:
-    """Within the block the clock that these modules see is years ahead."""
-    with seeing(modules, _clocks()):
+def shifted_clock(modules: list[ModuleType]) -> Iterator[None]:
+    """Move the clock that these modules see years ahead within the block."""
+    with replaced_globals(modules, _clocks()):
         yield
 
 
-def reachable(subject: Subject) -> bool:
-    """Can another process import the plugin, that is: are the entry points' functions those of a
-    module, as installed ones are?
-    """
+def is_importable(subject: Subject) -> bool:
+    """Return True if another process can import the entry points: functions of modules."""
     return all("<" not in function.__qualname__ for function in subject.functions)
 
 
-def made_elsewhere(subject: Subject, folder: Path) -> Made:
-    """What a new process, which walks through sets in another order, makes of the same upstream."""
-    done = subprocess.run(
+def result_in_new_process(subject: Subject, folder: Path) -> SyncResult:
+    """Sync the subject's upstream in a new process, with another iteration order of sets."""
+    process = subprocess.run(
         [sys.executable, "-c", _PROGRAM],
-        input=json.dumps(_question(subject, folder)),
+        input=json.dumps(_request(subject, folder)),
         capture_output=True,
         text=True,
         check=False,
         timeout=_WAIT,
         env={**os.environ, "PYTHONHASHSEED": SEED},
     )
-    assert done.returncode == 0, (
-        f"the plugin does not work in a new process: {done.stderr.strip()[-2000:]}"
+    assert process.returncode == 0, (
+        f"the plugin fails in a new process: {process.stderr.strip()[-2000:]}"
     )
-    found = json.loads(done.stdout.splitlines()[-1])
-    return Made(
-        found["digest"], [(path, media_type, digest) for path, media_type, digest in found["shown"]]
+    result = json.loads(process.stdout.splitlines()[-1])
+    return SyncResult(
+        result["digest"],
+        [(path, media_type, digest) for path, media_type, digest in result["shown"]],
     )
 
 
-def answer(question: dict[str, Any]) -> None:
-    """The other process's part: apply, and print what came of it."""
-    functions = [_function(*where) for where in question["functions"]]
-    count = question["types"]
-    upstream = Upstream({}, url=question["url"])
+def run_request(request: dict[str, Any]) -> None:
+    """Apply in the other process, and print the result as JSON."""
+    functions = [_function(*where) for where in request["functions"]]
+    count = request["types"]
+    upstream = Upstream({}, url=request["url"])
     subject = Subject(
         functions[0],
         upstream,
         functions[1 : 1 + count],
         next(iter(functions[1 + count :]), None),
-        **question["keys"],
+        **request["keys"],
     )
-    trial = Trial(subject, Path(question["folder"]))
-    trial.apply()
-    made = trial.made()
+    sandbox = Sandbox(subject, Path(request["folder"]))
+    sandbox.apply()
+    made = sandbox.made()
     print(json.dumps({"digest": made.digest, "shown": made.shown}))
 
 
-def _question(subject: Subject, folder: Path) -> dict[str, Any]:
+def _request(subject: Subject, folder: Path) -> dict[str, Any]:
     return {
         "path": sys.path,
         "folder": str(folder),
@@ -109,28 +108,28 @@ def _plain(keys: Any) -> Any:
 
 
 def _function(module: str, name: str, file: str) -> EntryPointFunction:
-    """As the first process has it: from the same file, where the path does not lead to it."""
+    """Import a function; by its file where the module is not on `sys.path`."""
     try:
-        found = importlib.import_module(module)
+        loaded = importlib.import_module(module)
     except ModuleNotFoundError:
         spec = util.spec_from_file_location(module, file)
         assert spec is not None, f"`{module}` cannot be imported by another process"
         assert spec.loader is not None
-        found = util.module_from_spec(spec)
-        sys.modules[module] = found
-        spec.loader.exec_module(found)
-    function: EntryPointFunction = getattr(found, name)
+        loaded = util.module_from_spec(spec)
+        sys.modules[module] = loaded
+        spec.loader.exec_module(loaded)
+    function: EntryPointFunction = getattr(loaded, name)
     return function
 
 
-class _Kind(type):
-    """What is a moment or a day for the true class is one for its stand-in."""
+class _InstancesOfBase(type):
+    """Make instances of the original class instances of its replacement too."""
 
     def __instancecheck__(cls, value: object) -> bool:
         return isinstance(value, cls.__mro__[1])
 
 
-class _Datetime(datetime_module.datetime, metaclass=_Kind):
+class _Datetime(datetime_module.datetime, metaclass=_InstancesOfBase):
     def __new__(cls, *parts: Any, **named: Any) -> Any:
         return datetime_module.datetime(*parts, **named)
 
@@ -147,7 +146,7 @@ class _Datetime(datetime_module.datetime, metaclass=_Kind):
         return cls.now()
 
 
-class _Date(datetime_module.date, metaclass=_Kind):
+class _Date(datetime_module.date, metaclass=_InstancesOfBase):
     def __new__(cls, *parts: Any, **named: Any) -> Any:
         return datetime_module.date(*parts, **named)
 
@@ -157,7 +156,7 @@ class _Date(datetime_module.date, metaclass=_Kind):
 
 
 def _clocks() -> dict[int, Any]:
-    """Everything that tells the time, by what it stands in for."""
+    """Return replacements for everything that tells the time, by `id` of the original."""
     functions = _time_functions()
     names: dict[Any, Any] = {
         getattr(time_module, name): function for name, function in functions.items()
@@ -165,7 +164,7 @@ def _clocks() -> dict[int, Any]:
     names |= {datetime_module.datetime: _Datetime, datetime_module.date: _Date}
     names[time_module] = _module(time_module, functions)
     names[datetime_module] = _module(datetime_module, {"datetime": _Datetime, "date": _Date})
-    return {id(original): instead for original, instead in names.items()}
+    return {id(original): replacement for original, replacement in names.items()}
 
 
 def _time_functions() -> dict[str, Callable[..., Any]]:
@@ -189,8 +188,8 @@ def _time_functions() -> dict[str, Callable[..., Any]]:
     }
 
 
-def _module(original: ModuleType, instead: dict[str, Any]) -> ModuleType:
-    """The same module with some other names."""
+def _module(original: ModuleType, replacements: dict[str, Any]) -> ModuleType:
+    """Return a copy of the module with some names replaced."""
     module = ModuleType(original.__name__)
-    vars(module).update({**vars(original), **instead})
+    vars(module).update({**vars(original), **replacements})
     return module

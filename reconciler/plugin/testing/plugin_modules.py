@@ -1,6 +1,4 @@
-"""Which code is the plugin's: its classes, the package that they lie in, and what its modules see
-of the world.
-"""
+"""The modules of a plugin: finding them, finding their calls, replacing their globals."""
 
 from __future__ import annotations
 
@@ -13,21 +11,21 @@ from typing import Any
 
 from reconciler.plugin.testing.subject import Subject
 
-_NOBODYS = ("reconciler", "builtins", "pydantic", "typing", "abc", "msgspec")
+_NOT_OF_PLUGINS = ("reconciler", "builtins", "pydantic", "typing", "abc", "msgspec")
 _TEST = re.compile(r"(?:^|\.)(?:test_\w*|conftest)$")
 
 
-def own_modules(subject: Subject) -> list[ModuleType]:
-    """The loaded modules of the plugin, by name: those in which its classes and entry points are
-    written, and the rest of their packages.
+def modules_of(subject: Subject) -> list[ModuleType]:
+    """Return the loaded modules of the plugin, sorted by name: those that define its classes and
+    entry points, and the rest of their packages.
 
-    Modules of tests are none of it, unless a class of the plugin is written in one.
+    Test modules are left out, unless they define a class of the plugin.
     """
     written = {
         base.__module__
         for cls in subject.classes
         for base in cls.__mro__
-        if base.__module__.partition(".")[0] not in _NOBODYS
+        if base.__module__.partition(".")[0] not in _NOT_OF_PLUGINS
     }
     begun = written | {function.__module__ for function in subject.functions}
     packages = tuple(f"{package}." for package in map(_package, sorted(begun)) if package)
@@ -40,9 +38,9 @@ def own_modules(subject: Subject) -> list[ModuleType]:
     return [module for name in names if isinstance(module := sys.modules.get(name), ModuleType)]
 
 
-def place_in(frame: FrameType | None, modules: Mapping[str, ModuleType]) -> str | None:
-    """Where code of these modules waits for what `frame` does, as `file:line, in function`; None
-    where none does, or asyncio is in between.
+def calling_place(frame: FrameType | None, modules: Mapping[str, ModuleType]) -> str | None:
+    """Return where code of these modules calls `frame`, as `file:line, in function`; None where
+    none does, or where asyncio is in between.
     """
     while frame is not None:
         name = frame.f_globals.get("__name__", "")
@@ -55,18 +53,18 @@ def place_in(frame: FrameType | None, modules: Mapping[str, ModuleType]) -> str 
 
 
 @contextmanager
-def seeing(modules: list[ModuleType], instead: Mapping[int, Any]) -> Iterator[None]:
-    """Within the block these modules see other things under their global names. `instead`: by the
-    `id` of what they saw.
+def replaced_globals(modules: list[ModuleType], replacements: Mapping[int, Any]) -> Iterator[None]:
+    """Replace global values of these modules within the block. `replacements`: by the `id` of the
+    original.
     """
     changed = [
         (vars(module), name, value)
         for module in modules
         for name, value in list(vars(module).items())
-        if id(value) in instead
+        if id(value) in replacements
     ]
     for names, name, value in changed:
-        names[name] = instead[id(value)]
+        names[name] = replacements[id(value)]
     try:
         yield
     finally:
@@ -75,6 +73,6 @@ def seeing(modules: list[ModuleType], instead: Mapping[int, Any]) -> Iterator[No
 
 
 def _package(module: str) -> str:
-    """The package that a module is, or lies in; empty for one that lies in none."""
+    """Return the package that a module is or is in; an empty text for a top-level module."""
     loaded = sys.modules.get(module)
     return module if hasattr(loaded, "__path__") else module.rpartition(".")[0]
