@@ -7,37 +7,37 @@ say what the loop must do. Must never know: what is in a page, what is in a file
 versions.
 """
 
-from reconciler.remote.cache import PageCache
 from reconciler.remote.download import download
-from reconciler.remote.fetcher import Fetcher, Response, Stream
+from reconciler.remote.fetcher import Fetcher, Response, StreamedResponse
 from reconciler.remote.fetcher_factory import open_fetcher
 from reconciler.remote.file_cache import FileCache, FilePart
 from reconciler.remote.file_reader import LARGEST_FILE, FileReader
 from reconciler.remote.folder_listing import FOLDER_MEDIA_TYPE
-from reconciler.remote.measurement import MeasureCache, Measured, measure
-from reconciler.remote.pages import PageReader
-from reconciler.remote.rate_limit import Limited, Paced
+from reconciler.remote.measurement import Measurement, MeasurementCache, measure
+from reconciler.remote.page_cache import PageCache
+from reconciler.remote.page_reader import PageReader
+from reconciler.remote.rate_limit import ConcurrencyLimiter, RateLimiter
 from reconciler.remote.relay import relay
-from reconciler.remote.retry import Retrying
-from reconciler.remote.secrets import RedactingFetcher, fingerprint, register_secrets, reveal
+from reconciler.remote.retries import RetryingFetcher
+from reconciler.remote.secrets import SecretValue, fingerprint, register_secrets, reveal
 
 __all__ = [
     "FOLDER_MEDIA_TYPE",
     "LARGEST_FILE",
+    "ConcurrencyLimiter",
     "Fetcher",
     "FileCache",
     "FilePart",
     "FileReader",
-    "Limited",
-    "MeasureCache",
-    "Measured",
-    "Paced",
+    "Measurement",
+    "MeasurementCache",
     "PageCache",
     "PageReader",
-    "RedactingFetcher",
+    "RateLimiter",
     "Response",
-    "Retrying",
-    "Stream",
+    "RetryingFetcher",
+    "SecretValue",
+    "StreamedResponse",
     "download",
     "fingerprint",
     "measure",

@@ -1,4 +1,4 @@
-"""A folder of small files by key, for caches: whole or absent, whatever happens to the folder.
+"""Folder of small files by key, for caches: whole or absent, whatever happens to the folder.
 
 One file a key, `<root>/ab/cdef...` by the sha256 of the key:
 
@@ -22,9 +22,10 @@ _CHECKSUM = struct.Struct(">I")
 _NUMBERS = itertools.count(1)
 
 
-class Entries:
-    """Payloads by key. The folder comes into being with the first one; where it cannot be written,
-    nothing is kept.
+class CacheFolder:
+    """Payloads by key. The folder is made with the first one.
+
+    Where it cannot be written, nothing is kept.
     """
 
     def __init__(self, root: Path, magic: bytes) -> None:
@@ -32,7 +33,7 @@ class Entries:
         self._magic = magic
 
     def load(self, key: str) -> bytes | None:
-        """The payload, or None. Never raises for what stands in the folder."""
+        """Return the payload, or None. Never raises for what stands in the folder."""
         try:
             with open(self._file(key), "rb", buffering=0) as file:
                 data = file.read()
@@ -45,14 +46,11 @@ class Entries:
         return data[start:] if zlib.crc32(memoryview(data)[start:]) == checksum else None
 
     def store(self, key: str, payload: bytes) -> None:
-        """Keep a payload in the place of the one before. A reader sees the old or the new one,
-        whole.
-        """
+        """Replace a payload. A reader sees the old or the new one, whole."""
         target = self._file(key)
         temporary = f"{target}.{os.getpid()}.{next(_NUMBERS)}"
-        with suppress(
-            OSError
-        ):  # a full disk or a folder that is deleted meanwhile costs a request later, not this run
+        # a full disk or a folder that is deleted meanwhile costs a request later, not this run
+        with suppress(OSError):
             try:
                 self._write(temporary, payload)
             except FileNotFoundError:

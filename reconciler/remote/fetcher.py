@@ -1,6 +1,4 @@
-"""The port: bytes from elsewhere. Decorators (retry, limit) implement the same port and wrap
-another.
-"""
+"""The fetcher port: bytes from elsewhere. Decorators (retries, limits) wrap another."""
 
 from __future__ import annotations
 
@@ -12,9 +10,7 @@ import msgspec
 
 
 class Response(msgspec.Struct, frozen=True):
-    """A whole answer. `url`: after redirects; header names in lower case. 304 is an answer; 4xx and
-    5xx are raised as errors.
-    """
+    """A whole response, never 4xx or 5xx. url: after redirects; header names in lower case."""
 
     status: int
     url: str
@@ -22,8 +18,8 @@ class Response(msgspec.Struct, frozen=True):
     body: bytes
 
 
-class Stream(Protocol):
-    """An open answer whose body is still to come. `length`: the declared Content-Length, or None.
+class StreamedResponse(Protocol):
+    """An open response whose body is still to come. length: the declared Content-Length, or None.
 
     `status`: 304, which has no body, where the request was conditional and nothing changed; 206, or
     416 with a body of no interest, where it asked for a part; any other 2xx otherwise. `headers`:
@@ -35,12 +31,12 @@ class Stream(Protocol):
     length: int | None
 
     @property
-    def url(self) -> str: ...
+    def url(self) -> str:
+        """URL of the response, after redirects."""
+        ...
 
     def chunks(self) -> AsyncIterator[bytes]:
-        """The body in pieces of up to 1 MiB. Raises Unreachable when it ends before its declared
-        length.
-        """
+        """Yield the body in pieces of up to 1 MiB. Raises Unreachable when it ends too early."""
         ...
 
 
@@ -55,18 +51,20 @@ class Fetcher(Protocol):
     """
 
     async def get(self, url: str, *, headers: Mapping[str, str], limit: int) -> Response:
-        """One whole body of at most `limit` bytes (after decompression)."""
+        """Return one whole body of at most `limit` bytes (after decompression)."""
         ...
 
     def stream(
         self, url: str, headers: Mapping[str, str] | None = None
-    ) -> AbstractAsyncContextManager[Stream]:
-        """A body piece by piece, as it is on disk there: `Accept-Encoding: identity`.
+    ) -> AbstractAsyncContextManager[StreamedResponse]:
+        """Open a body, to be read piece by piece, as the server stores it (`identity`).
 
-        `headers`: a condition (`If-None-Match`, `If-Modified-Since`), to be answered with `status`
-        304, or one `Range` (RFC 9110 14.2), which a server may ignore. Raises Malformed for a 304
-        and a 206 that nobody asked for.
+        headers: a condition (`If-None-Match`, `If-Modified-Since`), whose response may be a 304, or
+        one `Range` (RFC 9110 14.2), which a server may ignore. Raises Malformed for a 304 and a 206
+        that were not asked for.
         """
         ...
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """Close connections."""
+        ...

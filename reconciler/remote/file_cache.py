@@ -1,9 +1,8 @@
-"""Files of known digests on disk, whole ones and parts, so that what was read once is never asked
-for again.
+"""Cache of files with known digests on disk, whole ones and parts: none is requested twice.
 
-A cache, not state: anybody may delete it or parts of it at any time. Whole files are verified
-whenever they are read, and belong to every remote; nobody can verify a part, so each remote has
-parts of its own. The payload of a part's entry:
+Not state: all of it or parts of it may be deleted at any time. Whole files are verified whenever
+they are read, and belong to every remote; a part cannot be verified, so each remote has parts of
+its own. The payload of a part's entry:
 
     8 bytes, 8 bytes        where it starts in the file; how long the whole file is
     body
@@ -16,7 +15,7 @@ import struct
 from pathlib import Path
 from typing import NamedTuple
 
-from reconciler.remote.cache_folder import Entries
+from reconciler.remote.cache_folder import CacheFolder
 
 _FILE_MAGIC = b"reconciler-file 1\n"
 _PART_MAGIC = b"reconciler-part 1\n"
@@ -24,7 +23,7 @@ _PLACE = struct.Struct(">QQ")
 
 
 class FilePart(NamedTuple):
-    """Bytes of a file: where they stand in it, how long the whole of it is, and they."""
+    """Part of a file: where it starts, the size of the whole file, and the bytes."""
 
     start: int
     total: int
@@ -32,33 +31,35 @@ class FilePart(NamedTuple):
 
 
 class FileCache:
-    """Two folders of entries below `root`; where they cannot be written, nothing is kept. `whose`:
-    the remote whose parts these are.
+    """Two folders below `root`; where they cannot be written, nothing is cached.
+
+    whose: the remote to which the parts belong.
     """
 
     def __init__(self, root: Path, whose: str = "") -> None:
         self._root = root
         self._whose = whose
-        self._files = Entries(root / "whole", _FILE_MAGIC)
-        self._parts = Entries(root / "parts", _PART_MAGIC)
+        self._files = CacheFolder(root / "whole", _FILE_MAGIC)
+        self._parts = CacheFolder(root / "parts", _PART_MAGIC)
 
     def of(self, whose: str) -> FileCache:
-        """The same files, and the parts that one remote showed."""
+        """Return a cache of the same files, and of the parts of one remote."""
         return FileCache(self._root, whose)
 
     def load(self, sha256: str) -> bytes | None:
-        """A whole file, or None. Never raises for what stands in the folder, and never gives out
-        other bytes.
+        """Return a whole file, or None.
+
+        Never raises for what stands in the folder, and never returns other bytes.
         """
         body = self._files.load(sha256)
         return body if body is not None and hashlib.sha256(body).hexdigest() == sha256 else None
 
     def store(self, sha256: str, body: bytes) -> None:
-        """Keep a file whose digest was right."""
+        """Cache a file whose digest was right."""
         self._files.store(sha256, body)
 
     def load_part(self, sha256: str, offset: int, length: int) -> FilePart | None:
-        """What was asked for under just these numbers, or None."""
+        """Return the part that was requested with just these numbers, or None."""
         payload = self._parts.load(self._key(sha256, offset, length))
         if payload is None or len(payload) < _PLACE.size:
             return None
@@ -66,12 +67,13 @@ class FileCache:
         return FilePart(start, total, payload[_PLACE.size :])
 
     def store_part(self, sha256: str, offset: int, length: int, part: FilePart) -> None:
+        """Cache a part under the numbers of its request."""
         self._parts.store(
             self._key(sha256, offset, length), _PLACE.pack(part.start, part.total) + part.body
         )
 
     def drop_part(self, sha256: str, offset: int, length: int) -> None:
-        """Forget a part: what it says turned out to be no use."""
+        """Forget a part, which turned out to be of no use."""
         self._parts.drop(self._key(sha256, offset, length))
 
     def _key(self, sha256: str, offset: int, length: int) -> str:

@@ -1,4 +1,4 @@
-"""What lies in a local folder, as one page."""
+"""The listing of a local folder, as a page."""
 
 from __future__ import annotations
 
@@ -16,9 +16,7 @@ _LEADS_NOWHERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 
 
 class ListedFile(msgspec.Struct, frozen=True):
-    """`path`: relative to the folder, with `/`; `size` in bytes; `etag`: changes whenever the file
-    does, as when it is asked for.
-    """
+    """A file: path relative to the folder, with `/`; size in bytes; the entity tag of `etag_of`."""
 
     path: str
     size: int
@@ -26,14 +24,15 @@ class ListedFile(msgspec.Struct, frozen=True):
 
 
 class FolderListing(msgspec.Struct, frozen=True):
-    """The page: every file below the folder, by path."""
+    """The page: every file below the folder, sorted by path."""
 
     files: list[ListedFile]
 
 
-def listing(folder: str, base: str) -> bytes:
-    """JSON of every regular file below `folder`, which lies below `base`; both without links. The
-    same files give the same bytes.
+def list_folder(folder: str, base: str) -> bytes:
+    """Return JSON of every regular file below `folder`; the same files give the same bytes.
+
+    `folder` lies below `base`, both without links.
 
     Files and folders whose names begin with a dot are left out (`.git`, half-written files of many
     tools); so are links that lead out of `base`. Links to folders are not entered: what they lead
@@ -42,21 +41,23 @@ def listing(folder: str, base: str) -> bytes:
     Refused for a name that is not UTF-8.
     """
     root = folder.rstrip("/")
-    files = [_listed(path.removeprefix(f"{root}/"), facts) for path, facts in _walked(root, base)]
+    files = [
+        _listed_file(path.removeprefix(f"{root}/"), facts) for path, facts in _walk(root, base)
+    ]
     return msgspec.json.encode(FolderListing(sorted(files, key=lambda file: file.path)))
 
 
 def etag_of(facts: os.stat_result) -> str:
-    """An entity tag that changes whenever a file is written or replaced."""
+    """Return an entity tag that changes whenever a file is written or replaced."""
     return f'"{facts.st_mtime_ns:x}-{facts.st_size:x}-{facts.st_ino:x}"'
 
 
 def is_within(path: str, base: str) -> bool:
-    """Is `path` the folder `base` or below it? Both absolute and without links."""
+    """Return True where `path` is the folder `base` or below it; both absolute, without links."""
     return path == base or path.startswith(base.rstrip("/") + "/")
 
 
-def _walked(root: str, base: str) -> Iterator[tuple[str, os.stat_result]]:
+def _walk(root: str, base: str) -> Iterator[tuple[str, os.stat_result]]:
     waiting = [root or "/"]
     while waiting:
         for entry in _entries(waiting.pop(), root):
@@ -64,7 +65,7 @@ def _walked(root: str, base: str) -> Iterator[tuple[str, os.stat_result]]:
                 continue
             if entry.is_dir(follow_symlinks=False):
                 waiting.append(entry.path)
-            elif (facts := _facts(entry, base)) is not None:
+            elif (facts := _status(entry, base)) is not None:
                 yield entry.path, facts
 
 
@@ -78,9 +79,9 @@ def _entries(folder: str, root: str) -> list[os.DirEntry[str]]:
         return []  # went away since its parent was read
 
 
-def _facts(entry: os.DirEntry[str], base: str) -> os.stat_result | None:
-    """Of a regular file, also behind a link that stays below `base`; None for anything else, and
-    for what went away meanwhile.
+def _status(entry: os.DirEntry[str], base: str) -> os.stat_result | None:
+    """Return the status of a regular file, also behind a link that stays below `base`; None for
+    anything else, and for what went away meanwhile.
     """
     path = os.path.realpath(entry.path) if entry.is_symlink() else entry.path
     if path != entry.path and not is_within(path, base):
@@ -94,7 +95,7 @@ def _facts(entry: os.DirEntry[str], base: str) -> os.stat_result | None:
     return facts if S_ISREG(facts.st_mode) else None
 
 
-def _listed(path: str, facts: os.stat_result) -> ListedFile:
+def _listed_file(path: str, facts: os.stat_result) -> ListedFile:
     try:
         path.encode()
     except UnicodeEncodeError:

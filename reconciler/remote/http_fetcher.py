@@ -1,17 +1,17 @@
-"""The fetcher over aiohttp: the only module that knows that library, loaded with the first request.
+"""Fetcher over aiohttp: the only module that knows that library, loaded with the first request.
 
 What aiohttp would do by itself is switched off where it costs or decides too much: cookies,
-redirects (ours keep credentials at home), decompression (ours is bounded), `.netrc`.
+redirects (`egress` has the rules), decompression (ours is bounded), `.netrc`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
+import logging
 import ssl
 from collections.abc import AsyncIterator, Mapping
+from time import monotonic
 from types import TracebackType
-from urllib.parse import urljoin
 
 import aiohttp
 from yarl import URL
@@ -19,7 +19,7 @@ from yarl import URL
 from reconciler import __version__
 from reconciler.errors import Malformed, ReconcilerError, Refused, Unreachable
 from reconciler.model import Remote
-from reconciler.remote.addresses import EnvironmentProxies, shown
+from reconciler.remote.egress import CredentialScope, RedirectChain, request_url
 from reconciler.remote.fetcher import Response
 from reconciler.remote.responses import (
     check_status,
@@ -30,35 +30,25 @@ from reconciler.remote.responses import (
 )
 from reconciler.remote.secrets import Credentials
 from reconciler.remote.tls import TlsContexts
+from reconciler.remote.urls import EnvironmentProxies, display_url
 
-MAX_REDIRECTS = 10
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_BUFFER = (
-    256 * 1024
-)  # aiohttp pauses the socket at twice this: few pauses, and a piece stays under 1 MiB
-_PLAIN = r"[A-Za-z0-9\-._~!$&'()*+,;=:@/?]*"
-_PLAIN_URL = re.compile(rf"https?://[a-z0-9.\-\[\]:]+/{_PLAIN}(?:%[0-9A-Fa-f]{{2}}{_PLAIN})*")
-_FAILURES = (
-    aiohttp.ClientError,
-    OSError,
-    ValueError,
-)  # TimeoutError is an OSError, a bad URL a ValueError
+# aiohttp pauses the socket at twice this: few pauses, and a piece stays under 1 MiB
+_BUFFER = 256 * 1024
+# TimeoutError is an OSError, a URL that cannot be parsed a ValueError
+_FAILURES = (aiohttp.ClientError, OSError, ValueError)
+
+log = logging.getLogger(__name__)
 
 
-class AiohttpFetcher:
-    """The port over one connection pool. `base_url` says which host is the remote's own; None: no
-    host is.
-    """
+class HttpFetcher:
+    """Fetcher over one connection pool. base_url: the remote's own URL, see `CredentialScope`."""
 
     def __init__(
         self, remote: Remote, base_url: str | None, credentials: Credentials, tls: TlsContexts
     ) -> None:
-        base = _parsed(base_url) if base_url is not None else None
-        self._origin = _origin(base) if base is not None else None
-        self._prefix = f"{base.origin()}/" if base is not None else None
-        self._own_headers = {
-            name: concealed.value for name, concealed in credentials.headers.items()
-        }
+        self._scope = CredentialScope(base_url)
+        self._own_headers = {name: secret.value for name, secret in credentials.headers.items()}
         self._tls = tls
         self._proxy = remote.proxy
         self._environment = EnvironmentProxies() if remote.proxy is None else None
@@ -72,7 +62,8 @@ class AiohttpFetcher:
         self._session: aiohttp.ClientSession | None = None
 
     async def get(self, url: str, *, headers: Mapping[str, str], limit: int) -> Response:
-        """One whole body of at most `limit` bytes after decompression."""
+        """Return one whole body of at most `limit` bytes after decompression."""
+        record = _RequestLog(url)
         response = await self._open(url, {**headers, "Accept-Encoding": "gzip, deflate"})
         try:
             length = response.content_length
@@ -81,46 +72,35 @@ class AiohttpFetcher:
             body = await whole_body(
                 _pieces(response, url), response.headers.get("Content-Encoding"), limit, url
             )
-            return Response(
-                response.status,
-                str(response.url),
-                {name.lower(): value for name, value in response.headers.items()},
-                body,
-            )
         finally:
             response.release()
+        record.write(response.status, len(body))
+        return Response(
+            response.status,
+            str(response.url),
+            {name.lower(): value for name, value in response.headers.items()},
+            body,
+        )
 
     def stream(self, url: str, headers: Mapping[str, str] | None = None) -> _Opening:
-        """A body piece by piece, as it is on disk there."""
+        """Return a body piece by piece, as the server stores it."""
         return _Opening(self, url, headers)
 
     async def close(self) -> None:
-        """Close the connections. The fetcher is over then."""
+        """Close the connections. The fetcher cannot be used afterwards."""
         if self._session is not None:
             await self._session.close()
 
     async def _open(self, url: str, headers: Mapping[str, str] | None) -> aiohttp.ClientResponse:
-        """Follow redirects up to a usable answer. Credentials end with the first hop that leaves
-        the remote's own host.
-        """
+        """Return a usable response, after redirects."""
         try:
-            target = _parsed(url)
-            own = (self._prefix is not None and url.startswith(self._prefix)) or _origin(
-                target
-            ) == self._origin
-            response = await self._ask(target, headers, own)
-            seen: set[URL] = set()
-            while response.status in _REDIRECTS:
-                seen.add(target)
-                target = _next(target, response, seen, url)
-                own = own and _origin(target) == self._origin
-                response = await self._ask(target, headers, own)
+            response = await self._follow(url, headers)
         except _FAILURES as error:
-            raise _explained(error, url, self._timeout) from None
+            raise _error_of(error, url, self._timeout) from None
         try:
             check_status(
                 response.status,
-                str(target),
+                str(response.url),
                 response.headers.get("Retry-After"),
                 ranged=is_ranged(headers),
             )
@@ -129,9 +109,22 @@ class AiohttpFetcher:
             raise
         return response
 
-    async def _ask(
+    async def _follow(self, url: str, headers: Mapping[str, str] | None) -> aiohttp.ClientResponse:
+        target = request_url(url)
+        own = self._scope.includes(target, url)
+        chain = RedirectChain(url)
+        response = await self._request(target, headers, own)
+        while response.status in _REDIRECTS:
+            response.release()
+            target = chain.next(target, response.headers.get("Location"))
+            own = own and self._scope.includes(target)
+            response = await self._request(target, headers, own)
+        return response
+
+    async def _request(
         self, target: URL, headers: Mapping[str, str] | None, own: bool
     ) -> aiohttp.ClientResponse:
+        """Send one request. own: with the remote's credentials, see `CredentialScope`."""
         if self._session is None:
             self._session = self._new_session()
         if own and self._own_headers:
@@ -165,28 +158,46 @@ class AiohttpFetcher:
         )
 
 
+class _RequestLog:
+    """The line of one request, from its start to the end of its body."""
+
+    __slots__ = ("_start", "_url")
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._start = monotonic()
+
+    def write(self, status: int, size: int) -> None:
+        """Log the request as done."""
+        if log.isEnabledFor(logging.DEBUG):
+            seconds = monotonic() - self._start
+            url = display_url(self._url)
+            log.debug("GET %s: %d, %d bytes, %.3f s", url, status, size, seconds)
+
+
 class _Opening:
-    """What `stream` returns: asks on entering, lets go of the connection on leaving."""
+    """Context manager of `stream`: requests on entering, releases the connection on leaving."""
 
-    __slots__ = ("_fetcher", "_headers", "_response", "_url")
+    __slots__ = ("_body", "_fetcher", "_headers", "_log", "_response", "_url")
 
-    def __init__(
-        self, fetcher: AiohttpFetcher, url: str, headers: Mapping[str, str] | None
-    ) -> None:
+    def __init__(self, fetcher: HttpFetcher, url: str, headers: Mapping[str, str] | None) -> None:
         self._fetcher = fetcher
         self._url = url
         self._headers = headers
         self._response: aiohttp.ClientResponse | None = None
+        self._body: _Body | None = None
 
     async def __aenter__(self) -> _Body:
+        self._log = _RequestLog(self._url)
         response = await self._fetcher._open(self._url, self._headers)
         if response.status == 304 and not is_conditional(self._headers):
             response.release()
             raise Malformed(
-                f"`{shown(self._url)}` answered 304 Not Modified, which was not asked for"
+                f"`{display_url(self._url)}` answered 304 Not Modified, which was not asked for"
             )
         self._response = response
-        return _Body(response, self._url)
+        self._body = _Body(response, self._url)
+        return self._body
 
     async def __aexit__(
         self,
@@ -194,28 +205,34 @@ class _Opening:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._response is not None:
+        if self._response is not None and self._body is not None:
             self._response.release()  # closes the connection when part of the body is still to come
+            self._log.write(self._response.status, self._body.size)
 
 
 class _Body:
-    """An open answer."""
+    """An open response. url: after redirects; size: bytes that have arrived."""
 
-    __slots__ = ("_asked", "_response", "headers", "length", "status")
+    __slots__ = ("_requested", "_response", "headers", "length", "size", "status")
 
-    def __init__(self, response: aiohttp.ClientResponse, asked: str) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, requested: str) -> None:
         self._response = response
-        self._asked = asked
+        self._requested = requested
+        self.size = 0
         self.status = response.status
         self.headers: Mapping[str, str] = response.headers
         self.length = response.content_length
 
     @property
     def url(self) -> str:
+        """URL of the response, after redirects."""
         return str(self._response.url)
 
-    def chunks(self) -> AsyncIterator[bytes]:
-        return _pieces(self._response, self._asked)
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the body as it arrives."""
+        async for piece in _pieces(self._response, self._requested):
+            self.size += len(piece)
+            yield piece
 
 
 async def _pieces(response: aiohttp.ClientResponse, url: str) -> AsyncIterator[bytes]:
@@ -224,49 +241,14 @@ async def _pieces(response: aiohttp.ClientResponse, url: str) -> AsyncIterator[b
         while piece := await read():
             yield piece
     except _FAILURES as error:
-        raise _explained(error, url, None) from None
+        raise _error_of(error, url, None) from None
 
 
-def _parsed(url: str) -> URL:
-    """As it is written where every character may stand in a request (signed URLs must not be
-    requoted), else quoted.
-
-    A user and a password in it are dropped: credentials come from the remote's `auth` only.
+def _error_of(error: Exception, url: str, timeout: aiohttp.ClientTimeout | None) -> ReconcilerError:
+    """Translate an exception of aiohttp. Rule: its own text, which may hold headers and URLs with
+    credentials, is not passed on.
     """
-    if _PLAIN_URL.fullmatch(url):
-        return URL(url, encoded=True)
-    return URL(url).with_user(None)
-
-
-def _origin(url: URL) -> tuple[str, str | None, int | None]:
-    return url.scheme, url.raw_host, url.port
-
-
-def _next(target: URL, response: aiohttp.ClientResponse, seen: set[URL], asked: str) -> URL:
-    """Where a redirect leads. Raises Refused for a loop, too many hops, and a way out of TLS."""
-    location = response.headers.get("Location")
-    response.release()
-    if not location:
-        raise Malformed(f"`{shown(str(target))}` redirects without saying where to")
-    following = _parsed(urljoin(str(target), location)).with_fragment(None)
-    if following in seen:
-        raise Refused(f"`{shown(asked)}` redirects in a loop, through `{shown(str(following))}`")
-    if len(seen) > MAX_REDIRECTS:
-        raise Refused(f"`{shown(asked)}` redirects more than {MAX_REDIRECTS} times")
-    if target.scheme == "https" and following.scheme == "http":
-        raise Refused(
-            f"`{shown(asked)}` redirects from https to http, to `{shown(str(following))}`"
-        )
-    return following
-
-
-def _explained(
-    error: Exception, url: str, timeout: aiohttp.ClientTimeout | None
-) -> ReconcilerError:
-    """aiohttp's exceptions in our words. Their own text may hold headers and URLs with credentials,
-    so it is not passed on.
-    """
-    place = f"`{shown(url)}`"
+    place = f"`{display_url(url)}`"
     match error:
         case aiohttp.ClientConnectorCertificateError():
             reason = getattr(error.certificate_error, "verify_message", "") or "it does not match"

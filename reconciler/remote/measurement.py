@@ -1,13 +1,11 @@
-"""Measuring: the digest of what upstream declares none of, by downloading it, or by hearing that it
-is what it was.
+"""Measurements: digest and size of files for which upstream declares none, by downloading them, or
+by a 304 that confirms an earlier download.
 """
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import os
-import random as _random
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -17,25 +15,29 @@ from typing import NamedTuple
 
 import msgspec
 
-from reconciler.errors import DigestMismatch, Malformed, NotCached, StateFault, Temporary
-from reconciler.remote.addresses import shown
-from reconciler.remote.blocks import SMALL, blocks
-from reconciler.remote.cache_folder import Entries
-from reconciler.remote.download import Received
-from reconciler.remote.fetcher import Fetcher, Stream
-from reconciler.remote.retry import Random, Sleep, delay
+from reconciler.errors import DigestMismatch, Malformed, NotCached, StateFault
+from reconciler.remote.body_blocks import SMALL, blocks
+from reconciler.remote.cache_folder import CacheFolder
+from reconciler.remote.download import CHANGED_BYTES, BodyCounter
+from reconciler.remote.fetcher import Fetcher, StreamedResponse
+from reconciler.remote.retries import read_body
+from reconciler.remote.urls import display_url
+from reconciler.retrying import RetryPolicy
 from reconciler.threads import in_thread
 
 _MAGIC = b"reconciler-measure 1\n"
 _NONE: Mapping[str, str] = MappingProxyType({})
+# `shake` digests have no fixed length
 _ALGORITHMS = frozenset(
     name for name in hashlib.algorithms_guaranteed if not name.startswith("shake")
-)  # those are of any length one likes
+)
 
 
-class Measured(NamedTuple):
-    """`sha256`: 64 lower-case hex digits; `size` in bytes; `path`: the bytes, for the caller to
-    keep or delete, or None without a download.
+class Measurement(NamedTuple):
+    """Digest and size of a file.
+
+    sha256: 64 lower-case hex digits. size: in bytes. path: the bytes, for the caller to keep or
+    delete, or None without a download.
     """
 
     sha256: str
@@ -43,11 +45,11 @@ class Measured(NamedTuple):
     path: Path | None
 
 
-class Measure(msgspec.Struct, frozen=True):
-    """What a URL held when it was last downloaded. `etag`, `last_modified`: as sent, at least one
-    of them; `whose`: as of `MeasureCache.of`.
+class CachedMeasurement(msgspec.Struct, frozen=True):
+    """What a URL held when it was last downloaded.
 
-    `digests`: others that the bytes have, as far as somebody declared any.
+    etag, last_modified: as sent, at least one of them. whose: see `MeasurementCache.of`. digests:
+    of the bytes, by the other algorithms for which upstream declared some.
     """
 
     url: str
@@ -59,51 +61,51 @@ class Measure(msgspec.Struct, frozen=True):
     digests: dict[str, str] = {}
 
     def condition(self) -> dict[str, str]:
-        """RFC 9110 13.1: an entity tag is exact, a date is second best."""
+        """Return a condition (RFC 9110 13.1): an entity tag is exact, a date less so."""
         if self.etag is not None:
             return {"If-None-Match": self.etag}
         return {"If-Modified-Since": self.last_modified} if self.last_modified is not None else {}
 
 
-_MEASURE = msgspec.json.Decoder(Measure)
+_MEASUREMENT = msgspec.json.Decoder(CachedMeasurement)
 
 
-class MeasureCache:
-    """A folder of measures by URL. A cache, not state: anybody may delete it; where it cannot be
-    written, nothing is remembered.
+class MeasurementCache:
+    """Folder of measurements by URL. A cache, not state: it may be deleted at any time; where it
+    cannot be written, nothing is cached.
     """
 
     def __init__(self, root: Path, whose: str = "") -> None:
         self._root = root
         self._whose = whose
-        self._entries = Entries(root, _MAGIC)
+        self._entries = CacheFolder(root, _MAGIC)
 
-    def of(self, whose: str) -> MeasureCache:
-        """What is remembered for one remote alone, in the same folder: with other credentials one
-        URL may hold something else.
+    def of(self, whose: str) -> MeasurementCache:
+        """Return the cache of one remote, in the same folder: with other credentials a URL may hold
+        something else.
         """
-        return MeasureCache(self._root, whose)
+        return MeasurementCache(self._root, whose)
 
-    def load(self, url: str) -> Measure | None:
-        """What is known of a URL, or None. Never raises for what stands in the folder."""
+    def load(self, url: str) -> CachedMeasurement | None:
+        """Return what is cached of a URL, or None. Never raises for what stands in the folder."""
         payload = self._entries.load(self._key(url))
         if payload is None:
             return None
         try:
-            known = _MEASURE.decode(payload)
+            cached = _MEASUREMENT.decode(payload)
         except msgspec.DecodeError:
             return None
-        return known if (known.url, known.whose) == (url, self._whose) else None
+        return cached if (cached.url, cached.whose) == (url, self._whose) else None
 
-    def store(self, measure: Measure) -> None:
-        """Remember a measure in the place of the one before."""
+    def store(self, measurement: CachedMeasurement) -> None:
+        """Cache a measurement in the place of the one before."""
         self._entries.store(
-            self._key(measure.url),
-            msgspec.json.encode(msgspec.structs.replace(measure, whose=self._whose)),
+            self._key(measurement.url),
+            msgspec.json.encode(msgspec.structs.replace(measurement, whose=self._whose)),
         )
 
     def drop(self, url: str) -> None:
-        """Forget a URL: the bytes behind it turned out to be others under the same validator."""
+        """Forget a URL, whose bytes turned out to be others under the same validator."""
         self._entries.drop(self._key(url))
 
     def _key(self, url: str) -> str:
@@ -112,136 +114,135 @@ class MeasureCache:
 
 async def measure(
     fetcher: Fetcher | None,
-    measures: MeasureCache,
+    cache: MeasurementCache,
     url: str,
-    into: Path,
     *,
-    retries: int,
+    into: Path,
+    retry: RetryPolicy,
     size: int | None = None,
     digests: Mapping[str, str] = _NONE,
     progress: Callable[[int], None] = lambda count: None,
-    sleep: Sleep = asyncio.sleep,
-    random: Random = _random.random,
-) -> Measured:
-    """What `url` holds now. `fetcher`: None for an offline run, which is told what was known last.
+) -> Measurement:
+    """Return what `url` holds now; what it held last, where `fetcher` is None (an offline run).
 
-    Asks conditionally where the URL is known; else downloads into a new file in the folder `into`,
-    and remembers what came with a validator. `size`: as declared, or None; `digests`: as declared,
-    by algorithm of `hashlib`, unknown ones being left alone; `progress`: as for `download`. A body
-    that breaks off or has another digest is fetched again, up to `retries` times. Raises NotCached
-    when offline and unknown, DigestMismatch, Malformed for a body of another size than declared,
-    and what the fetcher raises. Nothing of a failed try is left in `into`.
+    Requests conditionally where the URL is cached; else downloads into a new file in the folder
+    `into`, and caches what came with a validator.
+
+    size: as declared, or None. digests: as declared, by algorithm of `hashlib`; unknown algorithms
+    are ignored. retry: for a body that breaks off or has another digest. progress: as for
+    `download`.
+
+    Raises NotCached when offline and unknown, DigestMismatch, Malformed for a body of another size
+    than declared, and what the fetcher raises. Nothing of a failed try is left in `into`.
     """
     expected = _Expected(
         url, size, {name: digest for name, digest in digests.items() if name in _ALGORITHMS}
     )
-    known = measures.load(url)
-    if known is not None and not expected.digests.keys() <= known.digests.keys():
-        known = None  # only the bytes can tell
+    cached = cache.load(url)
+    if cached is not None and not expected.digests.keys() <= cached.digests.keys():
+        cached = None  # only the bytes can tell
     if fetcher is None:
-        if known is None:
+        if cached is None:
             raise NotCached(
-                f"`{shown(url)}` was never read, so an offline run cannot know its digest",
+                f"`{display_url(url)}` was never read, so an offline run cannot know its digest",
                 hint="run once without `--offline`",
             )
-        return expected.confirmed(known)
-    attempt = 0
-    while True:
-        received = Received(url, size, progress)
-        async with fetcher.stream(url, known.condition() if known is not None else None) as stream:
-            if stream.status == 304 and known is not None:
-                return expected.confirmed(known)
-            try:
-                measured, found = await _take(stream, into, received, expected)
-            except (Temporary, DigestMismatch):
-                received.take_back()
-                if attempt >= retries:
-                    raise
-            except BaseException:
-                received.take_back()
-                raise
-            else:
-                _remember(measures, url, measured, found, stream)
-                return measured
-        await sleep(delay(attempt, random))
-        attempt += 1
+        return expected.confirm(cached)
+
+    async def read(response: StreamedResponse) -> Measurement | None:
+        if response.status == 304 and cached is not None:
+            return None
+        with BodyCounter(url, size, progress) as counter:
+            measurement, others = await _receive(response, into, counter, expected)
+        _remember(cache, url, measurement, others, response)
+        return measurement
+
+    condition = cached.condition() if cached is not None else None
+    measurement = await read_body(retry, lambda: fetcher.stream(url, condition), read)
+    if measurement is None:
+        assert cached is not None  # only then the request was conditional
+        return expected.confirm(cached)
+    return measurement
 
 
 class _Expected(NamedTuple):
-    """What was declared of a file."""
+    """Size and digests that upstream declares for a file."""
 
     url: str
     size: int | None
     digests: dict[str, str]
 
-    def confirmed(self, known: Measure) -> Measured:
-        """What is known, where upstream says that it is so still."""
-        if self.size is not None and self.size != known.size:
+    def confirm(self, cached: CachedMeasurement) -> Measurement:
+        """Return what is cached, where upstream says that it has not changed. Raises as `check`."""
+        if self.size is not None and self.size != cached.size:
             raise Malformed(
-                f"`{shown(self.url)}` has {known.size:,} bytes instead of the {self.size:,} that"
-                " were declared for it"
+                f"`{display_url(self.url)}` has {cached.size:,} bytes instead of the {self.size:,}"
+                " that were declared for it"
             )
-        self.check(known.digests)
-        return Measured(known.sha256, known.size, None)
+        self.check(cached.digests)
+        return Measurement(cached.sha256, cached.size, None)
 
-    def check(self, found: Mapping[str, str]) -> None:
-        """Raises DigestMismatch where the bytes are not those that were declared."""
+    def check(self, digests: Mapping[str, str]) -> None:
+        """Raise DigestMismatch where the bytes are not those that were declared."""
         for algorithm, declared in self.digests.items():
-            if found[algorithm] != declared:
+            if digests[algorithm] != declared:
                 raise DigestMismatch(
-                    f"`{shown(self.url)}` has the {algorithm} {found[algorithm]} instead of"
+                    f"`{display_url(self.url)}` has the {algorithm} {digests[algorithm]} instead of"
                     f" {declared:.200}, which was declared for it",
-                    hint=(
-                        "upstream serves other bytes than it declares, or something on the way"
-                        " changes them"
-                    ),
+                    hint=CHANGED_BYTES,
                 )
 
 
 def _remember(
-    measures: MeasureCache, url: str, measured: Measured, digests: dict[str, str], stream: Stream
+    cache: MeasurementCache,
+    url: str,
+    measurement: Measurement,
+    digests: dict[str, str],
+    response: StreamedResponse,
 ) -> None:
-    headers = {name.lower(): value for name, value in stream.headers.items()}
-    found = Measure(
+    """Cache what came with a validator."""
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    entry = CachedMeasurement(
         url,
-        measured.sha256,
-        measured.size,
+        measurement.sha256,
+        measurement.size,
         headers.get("etag"),
         headers.get("last-modified"),
         digests=digests,
     )
-    if found.condition():
-        measures.store(found)
+    if entry.condition():
+        cache.store(entry)
     else:
-        measures.drop(url)
+        cache.drop(url)
 
 
-async def _take(
-    stream: Stream, into: Path, received: Received, expected: _Expected
-) -> tuple[Measured, dict[str, str]]:
-    """Hash and write in worker threads, a block a call, as a download does; a small body in one go.
+async def _receive(
+    response: StreamedResponse, into: Path, counter: BodyCounter, expected: _Expected
+) -> tuple[Measurement, dict[str, str]]:
+    """Hash and write in worker threads, a block a call, as a download does; a small body at once.
+
     Returns the other digests as well.
     """
-    if stream.length is not None:
-        received.check(stream.length)
-    small = stream.length is not None and stream.length <= SMALL
+    if response.length is not None:
+        counter.check(response.length)
+    small = response.length is not None and response.length <= SMALL
     try:
         file = _File(into, expected.digests)
     except OSError as error:
         raise _unwritable(into, error) from None
     try:
-        async for block in blocks(received.counted(stream.chunks())):
+        async for block in blocks(counter.counted(response.chunks())):
             if small:
                 file.write(block)
             else:
                 await in_thread(file.write, block)
-        received.finish()
-        found = file.digests()
-        expected.check(found)
-        return file.done(), found
+        counter.finish()
+        digests = file.digests()
+        expected.check(digests)
+        return file.done(), digests
     except BaseException as error:
         file.discard()
-        if isinstance(error, OSError):  # a fetcher's own are errors of ours by now
+        if isinstance(error, OSError):  # of this file: a fetcher raises none
             raise _unwritable(into, error) from None
         raise
 
@@ -267,12 +268,12 @@ class _File:
         self._size += len(data)
 
     def digests(self) -> dict[str, str]:
-        """Those that were asked for, in hex."""
-        return {name: one.hexdigest() for name, one in self._others.items()}
+        """Return the digests of the other algorithms, in hex."""
+        return {name: other.hexdigest() for name, other in self._others.items()}
 
-    def done(self) -> Measured:
+    def done(self) -> Measurement:
         self._file.close()
-        return Measured(self._hash.hexdigest(), self._size, self._path)
+        return Measurement(self._hash.hexdigest(), self._size, self._path)
 
     def discard(self) -> None:
         self._file.close()

@@ -1,4 +1,4 @@
-"""Holding back: so many requests in flight, so many a second."""
+"""Limits on requests: how many are in flight, and how many begin in a second."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 
-from reconciler.remote.fetcher import Fetcher, Response, Stream
-from reconciler.remote.retry import Sleep
+from reconciler.remote.fetcher import Fetcher, Response, StreamedResponse
 
 
-class Limited:
-    """At most `concurrency` requests in flight; a stream counts until it is left."""
+class ConcurrencyLimiter:
+    """Fetcher with at most `concurrency` requests in flight; a stream counts until it is left."""
 
     def __init__(self, fetcher: Fetcher, concurrency: int) -> None:
         self._fetcher = fetcher
@@ -29,6 +28,7 @@ class Limited:
         return _Slot(self._slots, self._fetcher.stream(url, headers))
 
     async def close(self) -> None:
+        """Close the fetcher."""
         await self._fetcher.close()
 
 
@@ -36,12 +36,12 @@ class _Slot:
     __slots__ = ("_opening", "_slots")
 
     def __init__(
-        self, slots: asyncio.Semaphore, opening: AbstractAsyncContextManager[Stream]
+        self, slots: asyncio.Semaphore, opening: AbstractAsyncContextManager[StreamedResponse]
     ) -> None:
         self._slots = slots
         self._opening = opening
 
-    async def __aenter__(self) -> Stream:
+    async def __aenter__(self) -> StreamedResponse:
         await self._slots.acquire()
         try:
             return await self._opening.__aenter__()
@@ -61,14 +61,14 @@ class _Slot:
             self._slots.release()
 
 
-class Paced:
-    """At most `rate` requests begin in a second, evenly spread. `clock`: seconds that only grow."""
+class RateLimiter:
+    """Fetcher that begins at most `rate` requests in a second, evenly spread."""
 
     def __init__(
         self,
         fetcher: Fetcher,
         rate: float,
-        sleep: Sleep = asyncio.sleep,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._fetcher = fetcher
@@ -87,6 +87,7 @@ class Paced:
         return _Turn(self._turn, self._fetcher.stream(url, headers))
 
     async def close(self) -> None:
+        """Close the fetcher."""
         await self._fetcher.close()
 
     async def _turn(self) -> None:
@@ -101,12 +102,14 @@ class _Turn:
     __slots__ = ("_opening", "_turn")
 
     def __init__(
-        self, turn: Callable[[], Awaitable[None]], opening: AbstractAsyncContextManager[Stream]
+        self,
+        turn: Callable[[], Awaitable[None]],
+        opening: AbstractAsyncContextManager[StreamedResponse],
     ) -> None:
         self._turn = turn
         self._opening = opening
 
-    async def __aenter__(self) -> Stream:
+    async def __aenter__(self) -> StreamedResponse:
         await self._turn()
         return await self._opening.__aenter__()
 

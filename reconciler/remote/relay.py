@@ -1,4 +1,4 @@
-"""Relaying: upstream's bytes to whoever waits for them and into the store, in one pass."""
+"""Relay: upstream's bytes to a client and into the store, in one pass."""
 
 from __future__ import annotations
 
@@ -6,41 +6,43 @@ from collections.abc import AsyncGenerator
 
 from reconciler.errors import DigestMismatch
 from reconciler.model import Digest
-from reconciler.remote.blocks import blocks
-from reconciler.remote.download import Keeper, Received, named
+from reconciler.remote.body_blocks import blocks
+from reconciler.remote.download import ArtifactStore, BodyCounter, with_url
 from reconciler.remote.fetcher import Fetcher
 from reconciler.threads import in_thread
 
 
 async def relay(
-    fetcher: Fetcher, store: Keeper, url: str, expected: Digest, size: int
+    fetcher: Fetcher, store: ArtifactStore, url: str, expected: Digest, size: int
 ) -> AsyncGenerator[bytes, None]:
-    """The bytes of `url` in blocks of about 1 MiB, written into `store` on their way. `size` in
-    bytes, as declared.
+    """Yield the bytes of `url` in blocks of about 1 MiB, written into `store` on their way.
+
+    size: in bytes, as declared.
 
     The last block is given out only after the digest of all of them was right and the store has
-    them; so nobody ever holds a whole body of wrong bytes, and a body of one block is right or not
-    given at all. Raises DigestMismatch, Malformed for a body of another size, and what the fetcher
-    raises, also in its middle; nothing of it stays in the store then, nor when the caller stops
-    early (`aclose`, as `contextlib.aclosing` does it). Holds two blocks at the most. Nothing is
-    tried again once a block is out.
+    them; so no client ever holds a whole body of wrong bytes, and a body of one block is right or
+    not given at all. Holds two blocks at the most. Nothing is retried.
+
+    Raises DigestMismatch, Malformed for a body of another size, and what the fetcher raises, also
+    in its middle; nothing of it stays in the store then, nor when the caller stops early (`aclose`,
+    as `contextlib.aclosing` does it).
     """
-    received = Received(url, size, lambda count: None)
-    async with fetcher.stream(url) as stream:
-        if stream.length is not None:
-            received.check(stream.length)
+    counter = BodyCounter(url, size, lambda count: None)
+    async with fetcher.stream(url) as response:
+        if response.length is not None:
+            counter.check(response.length)
         incoming = store.incoming()
         held = b""
         try:
-            async for block in blocks(received.counted(stream.chunks())):
+            async for block in blocks(counter.counted(response.chunks())):
                 await in_thread(incoming.write, block)
                 if held:
                     yield held
                 held = block
-            received.finish()
+            counter.finish()
             await in_thread(incoming.keep, expected)
         except DigestMismatch as error:
-            raise named(error, url) from None
+            raise with_url(error, url) from None
         finally:
             incoming.discard()  # of no effect once the bytes are kept
     if held:

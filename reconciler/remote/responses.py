@@ -1,4 +1,4 @@
-"""What a status, a header, a body means, whichever client read it."""
+"""Responses: errors for statuses, delays for headers, plain bytes for compressed bodies."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
 from reconciler.errors import Gone, Malformed, ReconcilerError, Refused, Unreachable
-from reconciler.remote.addresses import shown
+from reconciler.remote.urls import display_url
 
 _LATER = frozenset({408, 425, 429})
 _GONE = frozenset({404, 410})
@@ -18,31 +18,30 @@ _SLICE = 1 << 20
 
 
 def check_status(status: int, url: str, retry_after: str | None, *, ranged: bool = False) -> None:
-    """Raises unless the answer is usable: any 2xx with a whole body, or 304; 206 and 416 where a
-    part was asked for.
-    """
+    """Raise unless a response is usable: 2xx with a whole body, 304, and 206 or 416 if `ranged`."""
     if (
         status == 304
         or (200 <= status < 300 and status != 206)
         or (ranged and status in (206, 416))
     ):
         return
-    raise _refusal(status, url, retry_after)
+    raise _error_of(status, url, retry_after)
 
 
 def is_conditional(headers: Mapping[str, str] | None) -> bool:
-    """Does a request with these headers ask for 304 (RFC 9110 13.1)?"""
+    """Return True for headers of a request whose response may be 304 (RFC 9110 13.1)."""
     return headers is not None and not _CONDITIONS.isdisjoint(name.lower() for name in headers)
 
 
 def is_ranged(headers: Mapping[str, str] | None) -> bool:
-    """Does a request with these headers ask for a part (RFC 9110 14.2)?"""
+    """Return True for headers of a request for a part (RFC 9110 14.2)."""
     return headers is not None and any(name.lower() == "range" for name in headers)
 
 
 def seconds_until(retry_after: str | None) -> float | None:
-    """A `Retry-After` header (RFC 9110 10.2.3: seconds, or a date) in seconds from now; None where
-    there is none to understand.
+    """Return the seconds from now of a `Retry-After` (RFC 9110 10.2.3: seconds, or a date).
+
+    None where there is none, or it makes no sense.
     """
     if retry_after is None:
         return None
@@ -57,8 +56,8 @@ def seconds_until(retry_after: str | None) -> float | None:
 async def whole_body(
     chunks: AsyncIterator[bytes], encoding: str | None, limit: int, url: str
 ) -> bytes:
-    """Collect and decompress at most `limit` bytes. Raises Malformed beyond that: a small answer
-    may unpack to anything.
+    """Return at most `limit` bytes, decompressed. Raises Malformed beyond that: a small body may
+    unpack to anything.
     """
     decoder = _decoder(encoding, url)
     parts: list[bytes] = []
@@ -70,16 +69,17 @@ async def whole_body(
                 raise too_large(url, limit)
             parts.append(part)
     if decoder is not None and not decoder.finished:
-        raise Unreachable(f"`{shown(url)}` ended before its compressed body was whole")
+        raise Unreachable(f"`{display_url(url)}` ended before its compressed body was whole")
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def too_large(url: str, limit: int) -> Malformed:
-    return Malformed(f"`{shown(url)}` is larger than the limit of {limit:,} bytes")
+    """Return the error of a body beyond a limit."""
+    return Malformed(f"`{display_url(url)}` is larger than the limit of {limit:,} bytes")
 
 
 class _Inflater:
-    """gzip (also of several members) or deflate, a bounded slice at a time."""
+    """Decompressor of gzip (also of several members) or deflate, a bounded slice at a time."""
 
     def __init__(self, url: str, gzip: bool) -> None:
         self._url = url
@@ -88,7 +88,7 @@ class _Inflater:
         self.finished = True  # nothing at all is a whole empty body
 
     def feed(self, data: bytes, left: int) -> list[bytes]:
-        """The plain bytes of `data`, and at most one slice more than `left` allows."""
+        """Return the plain bytes of `data`, at most one slice more than `left` allows."""
         parts: list[bytes] = []
         try:
             while data and left >= 0:
@@ -100,7 +100,7 @@ class _Inflater:
                 self.finished = stream.eof
         except zlib.error as error:
             raise Malformed(
-                f"`{shown(self._url)}` has a compressed body that cannot be unpacked: {error}"
+                f"`{display_url(self._url)}` has a compressed body that cannot be unpacked: {error}"
             ) from None
         return parts
 
@@ -119,12 +119,13 @@ def _decoder(encoding: str | None, url: str) -> _Inflater | None:
     if name in ("gzip", "x-gzip", "deflate"):
         return _Inflater(url, gzip=name != "deflate")
     raise Malformed(
-        f"`{shown(url)}` came with the content encoding `{name[:40]}`, which was not asked for"
+        f"`{display_url(url)}` came with the content encoding `{name[:40]}`, which was not asked"
+        " for"
     )
 
 
-def _refusal(status: int, url: str, retry_after: str | None) -> ReconcilerError:
-    place = f"`{shown(url)}` answered {status} {_phrase(status)}".rstrip()
+def _error_of(status: int, url: str, retry_after: str | None) -> ReconcilerError:
+    place = f"`{display_url(url)}` answered {status} {_phrase(status)}".rstrip()
     if status in _GONE:
         return Gone(place)
     if status >= 500 or status in _LATER:

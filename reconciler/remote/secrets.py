@@ -1,4 +1,4 @@
-"""Secrets: from a reference to the value, and never from the value to a message."""
+"""Secrets: values behind references, which never reach a message."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from reconciler.model import Auth, Remote, Secret
 from reconciler.redaction import register_secret
 
 
-class RedactingFetcher:
+class SecretValue:
     """A secret value that neither `repr` nor `str` nor formatting shows; `.value` is the only way
     to it.
     """
@@ -40,7 +40,7 @@ class Credentials:
     __slots__ = ("client_key", "headers")
 
     def __init__(
-        self, headers: Mapping[str, RedactingFetcher], client_key: RedactingFetcher | None = None
+        self, headers: Mapping[str, SecretValue], client_key: SecretValue | None = None
     ) -> None:
         self.headers = dict(headers)
         self.client_key = client_key
@@ -52,13 +52,13 @@ class Credentials:
         """
         try:
             headers = {
-                name: RedactingFetcher(_header(name, _text(value)))
+                name: SecretValue(_header(name, _text(value)))
                 for name, value in remote.headers.items()
             }
             if remote.auth is not None:
                 headers["Authorization"] = _basic(remote.auth)
             key = remote.tls.client_key
-            return cls(headers, RedactingFetcher(reveal(key)) if key is not None else None)
+            return cls(headers, SecretValue(reveal(key)) if key is not None else None)
         except UsageFault as fault:
             raise UsageFault(f"{remote.meta.ref}: {fault}", hint=fault.hint) from None
 
@@ -116,12 +116,12 @@ def _text(value: str | Secret) -> str:
     return reveal(value) if isinstance(value, Secret) else value
 
 
-def _basic(auth: Auth) -> RedactingFetcher:
+def _basic(auth: Auth) -> SecretValue:
     """RFC 7617, in UTF-8."""
     pair = f"{_text(auth.username)}:{reveal(auth.password)}"
     encoded = b64encode(pair.encode()).decode("ascii")
     register_secret(encoded)
-    return RedactingFetcher(f"Basic {encoded}")
+    return SecretValue(f"Basic {encoded}")
 
 
 def _header(name: str, value: str) -> str:

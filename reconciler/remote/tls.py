@@ -1,4 +1,4 @@
-"""How TLS is spoken to a remote: who is trusted, and who we say that we are."""
+"""TLS rules: which certificates a remote may have, and where the client certificate goes."""
 
 from __future__ import annotations
 
@@ -9,29 +9,31 @@ from typing import NamedTuple
 
 from reconciler.errors import UsageFault
 from reconciler.model import Tls
-from reconciler.remote.secrets import RedactingFetcher
+from reconciler.remote.secrets import SecretValue
 
 
 class TlsContexts(NamedTuple):
-    """`own`: for the remote's own host, with the client certificate; `other`: for everybody else.
-    True is the client's default.
+    """Contexts of a remote. Rule: its client certificate is presented to its own origin only.
+
+    own: for that origin. other: for every other host. True: the HTTP client's default.
     """
 
     own: ssl.SSLContext | bool
     other: ssl.SSLContext | bool
 
     @classmethod
-    def of(cls, tls: Tls, key: RedactingFetcher | None) -> TlsContexts:
-        """Raises UsageFault for certificates that cannot be used."""
-        other = _trusting(tls) if tls.ca is not None or not tls.verify else True
+    def of(cls, tls: Tls, key: SecretValue | None) -> TlsContexts:
+        """Return the contexts. Raises UsageFault for certificates that cannot be used."""
+        other = _trust_context(tls) if tls.ca is not None or not tls.verify else True
         if tls.client_cert is None:
             return cls(other, other)
-        own = _trusting(tls)
-        _identify(own, tls.client_cert, key)
+        own = _trust_context(tls)
+        _load_client_certificate(own, tls.client_cert, key)
         return cls(own, other)
 
 
-def _trusting(tls: Tls) -> ssl.SSLContext:
+def _trust_context(tls: Tls) -> ssl.SSLContext:
+    """Rule: certificates are verified, against `tls.ca` if given, unless `tls.verify` is off."""
     try:
         context = ssl.create_default_context(cafile=tls.ca)
     except OSError as error:
@@ -45,9 +47,13 @@ def _trusting(tls: Tls) -> ssl.SSLContext:
     return context
 
 
-def _identify(context: ssl.SSLContext, certificate: str, key: RedactingFetcher | None) -> None:
-    """OpenSSL reads keys from files only: the key stands in one that only we can read, for as long
-    as that takes.
+def _load_client_certificate(
+    context: ssl.SSLContext, certificate: str, key: SecretValue | None
+) -> None:
+    """Load a certificate and its key.
+
+    OpenSSL reads keys from files only: the key stands in one that only this user can read, for as
+    long as that takes.
     """
     try:
         if key is None:
@@ -68,5 +74,5 @@ def _identify(context: ssl.SSLContext, certificate: str, key: RedactingFetcher |
 
 
 def _no_password() -> str:
-    """Without this, OpenSSL would ask on the terminal."""
+    """Give OpenSSL an empty password; it would ask on the terminal otherwise."""
     return ""

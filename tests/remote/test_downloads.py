@@ -50,11 +50,10 @@ class Attempt:
                         fetcher,
                         self.store,
                         server.url("/f"),
-                        self.digest,
-                        self._size,
-                        retries=self._retries,
+                        expected=self.digest,
+                        size=self._size,
+                        retry=self.time.policy(self._retries),
                         progress=self.progress.append,
-                        sleep=self.time.sleep,
                     )
                 finally:
                     self.requests = len(server.requests)
@@ -174,9 +173,9 @@ def test_a_cancelled_download_leaves_nothing(tmp_path: Path) -> None:
                     fetcher,
                     store,
                     server.url("/f"),
-                    Digest.of(b""),
-                    None,
-                    retries=2,
+                    expected=Digest.of(b""),
+                    size=None,
+                    retry=VirtualTime().policy(2),
                     progress=count,
                 )
             )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from reconciler.errors import Permanent, Temporary
 from reconciler.remote import Fetcher
+from reconciler.retrying import RetryPolicy
 from tests.support import faulty
 from tests.support.exchange import LIMIT, drain, meet
 from tests.support.faulty import FaultyServer
@@ -15,7 +18,8 @@ from tests.support.remotes import remote
 def test_temporary_failures_are_tried_again_and_permanent_ones_are_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("reconciler.remote.retry.FIRST_DELAY", 0.0)
+    at_once = partial(RetryPolicy, first_delay=0.0)
+    monkeypatch.setattr("reconciler.remote.fetcher_factory.RetryPolicy", at_once)
 
     async def talk(upstream: FaultyServer, fetcher: Fetcher) -> None:
         upstream.on("/x", faulty.status(503), faulty.truncated(b"fine"), faulty.body(b"fine"))

@@ -14,6 +14,7 @@ import pytest
 from reconciler.errors import Gone, Malformed, ReconcilerError, Refused, Unreachable, UsageFault
 from reconciler.model import Auth, Digest, Remote, Secret
 from reconciler.remote import Fetcher, Response, download, open_fetcher
+from reconciler.retrying import RetryPolicy
 from reconciler.store import LocalStore
 from tests.support import faulty
 from tests.support.exchange import LIMIT, drain
@@ -139,9 +140,9 @@ def test_a_file_downloads_into_a_store(folder: Path, tmp_path: Path) -> None:
             fetcher,
             store,
             url,
-            Digest.of(LARGE),
-            len(LARGE),
-            retries=0,
+            expected=Digest.of(LARGE),
+            size=len(LARGE),
+            retry=RetryPolicy(attempts=1),
             progress=lambda count: None,
         )
 

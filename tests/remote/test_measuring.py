@@ -23,8 +23,8 @@ from reconciler.errors import (
     StateFault,
     Unreachable,
 )
-from reconciler.remote import MeasureCache, Measured, measure, open_fetcher
-from reconciler.remote.measurement import Measure
+from reconciler.remote import Measurement, MeasurementCache, measure, open_fetcher
+from reconciler.remote.measurement import CachedMeasurement
 from tests.support import faulty
 from tests.support.faulty import Answer, FaultyServer
 from tests.support.remotes import VirtualTime, remote
@@ -57,12 +57,12 @@ class Site:
         between: Answer | None = None,
         digests: Mapping[str, str] | None = None,
         then: Mapping[str, str] | None = None,
-    ) -> list[Measured]:
+    ) -> list[Measurement]:
         """What `times` measurings in a row say; from the second on /f is answered by `between` and
         has the digests `then`, if they are given.
         """
 
-        async def main() -> list[Measured]:
+        async def main() -> list[Measurement]:
             async with self.server as server:
                 server.on("/f", *answers)
                 self.url = server.url("/f")
@@ -75,14 +75,13 @@ class Site:
                         done.append(
                             await measure(
                                 fetcher,
-                                MeasureCache(self.cache),
+                                MeasurementCache(self.cache),
                                 self.url,
-                                self.into,
-                                retries=self._retries,
+                                into=self.into,
+                                retry=self.time.policy(self._retries),
                                 size=size,
                                 digests=(then if number and then else digests) or {},
                                 progress=self.progress.append,
-                                sleep=self.time.sleep,
                             )
                         )
                 finally:
@@ -102,19 +101,19 @@ class Site:
             self.measure(*answers, size=size, digests=digests)
         assert list(self.into.iterdir()) == []
         assert sum(self.progress) == 0
-        assert MeasureCache(self.cache).load(self.url) is None
+        assert MeasurementCache(self.cache).load(self.url) is None
         return caught.value
 
     def offline(
         self, size: int | None = None, digests: Mapping[str, str] | None = None
-    ) -> Measured:
+    ) -> Measurement:
         return asyncio.run(
             measure(
                 None,
-                MeasureCache(self.cache),
+                MeasurementCache(self.cache),
                 self.url,
-                self.into,
-                retries=0,
+                into=self.into,
+                retry=self.time.policy(0),
                 size=size,
                 digests=digests or {},
             )
@@ -148,7 +147,7 @@ def test_a_body_of_unknown_length_is_measured(site: Site) -> None:
 @BODIES
 def test_what_did_not_change_is_confirmed_without_a_download(site: Site, data: bytes) -> None:
     first, second = site.measure(faulty.body(data, conditional=True), times=2)
-    assert second == Measured(first.sha256, first.size, None)
+    assert second == Measurement(first.sha256, first.size, None)
     assert [path.name for path in site.into.iterdir()] == [first.path.name if first.path else ""]
     assert "if-none-match" not in site.server.requests[0].headers
     assert "if-none-match" in site.server.requests[1].headers
@@ -159,7 +158,7 @@ def test_a_date_is_a_validator_too(site: Site) -> None:
     _, second = site.measure(
         faulty.body(SMALL, headers={"Last-Modified": date}), times=2, between=faulty.status(304)
     )
-    assert second == Measured(sha256(SMALL), len(SMALL), None)
+    assert second == Measurement(sha256(SMALL), len(SMALL), None)
     assert site.server.requests[1].headers["if-modified-since"] == date
 
 
@@ -186,8 +185,8 @@ def test_without_a_validator_nothing_is_remembered_and_the_old_is_forgotten(site
 
 def test_offline_says_what_is_known_and_nothing_else(site: Site) -> None:
     site.measure(faulty.body(SMALL, conditional=True))
-    assert site.offline() == Measured(sha256(SMALL), len(SMALL), None)
-    MeasureCache(site.cache).drop(site.url)
+    assert site.offline() == Measurement(sha256(SMALL), len(SMALL), None)
+    MeasurementCache(site.cache).drop(site.url)
     with pytest.raises(NotCached, match="never read"):
         site.offline()
 
@@ -254,10 +253,10 @@ def test_a_cancelled_measuring_leaves_nothing(tmp_path: Path) -> None:
             task = asyncio.create_task(
                 measure(
                     fetcher,
-                    MeasureCache(tmp_path / "m"),
+                    MeasurementCache(tmp_path / "m"),
                     server.url("/f"),
-                    tmp_path,
-                    retries=2,
+                    into=tmp_path,
+                    retry=VirtualTime().policy(2),
                     progress=count,
                 )
             )
@@ -276,20 +275,24 @@ def test_a_local_file_is_measured_once(tmp_path: Path) -> None:
     into = tmp_path / "into"
     into.mkdir()
 
-    async def main() -> list[Measured]:
+    async def main() -> list[Measurement]:
         fetcher = open_fetcher(remote(retries=0), f"{tmp_path.as_uri()}/")
         return [
             await measure(
-                fetcher, MeasureCache(tmp_path / "m"), (tmp_path / "f").as_uri(), into, retries=0
+                fetcher,
+                MeasurementCache(tmp_path / "m"),
+                (tmp_path / "f").as_uri(),
+                into=into,
+                retry=VirtualTime().policy(0),
             )
             for _ in range(2)
         ]
 
     first, second = asyncio.run(main())
-    assert (first.sha256, second) == (sha256(LARGE), Measured(sha256(LARGE), len(LARGE), None))
+    assert (first.sha256, second) == (sha256(LARGE), Measurement(sha256(LARGE), len(LARGE), None))
 
 
-KNOWN = Measure("http://example.org/f", "0" * 64, 7, etag='"1"')
+KNOWN = CachedMeasurement("http://example.org/f", "0" * 64, 7, etag='"1"')
 
 
 def kept(root: Path) -> Path:
@@ -298,13 +301,13 @@ def kept(root: Path) -> Path:
 
 
 def test_a_cache_remembers_by_url(tmp_path: Path) -> None:
-    MeasureCache(tmp_path).store(KNOWN)
-    assert MeasureCache(tmp_path).load(KNOWN.url) == KNOWN
-    assert MeasureCache(tmp_path).load(KNOWN.url + "x") is None
+    MeasurementCache(tmp_path).store(KNOWN)
+    assert MeasurementCache(tmp_path).load(KNOWN.url) == KNOWN
+    assert MeasurementCache(tmp_path).load(KNOWN.url + "x") is None
 
 
 def test_a_cache_keeps_remotes_apart(tmp_path: Path) -> None:
-    whole = MeasureCache(tmp_path)
+    whole = MeasurementCache(tmp_path)
     one, other = whole.of("one"), whole.of("other")
     one.store(KNOWN)
     assert one.load(KNOWN.url) is not None
@@ -320,7 +323,7 @@ def test_a_spoiled_entry_is_an_absent_one(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
     root = tmp_path_factory.mktemp("measures")
-    MeasureCache(root).store(KNOWN)
+    MeasurementCache(root).store(KNOWN)
     whole = kept(root).read_bytes()
     place = data.draw(st.integers(0, len(whole) - 1))
     spoiled = data.draw(
@@ -329,11 +332,11 @@ def test_a_spoiled_entry_is_an_absent_one(
         )
     )
     kept(root).write_bytes(spoiled)
-    assert MeasureCache(root).load(KNOWN.url) is None
+    assert MeasurementCache(root).load(KNOWN.url) is None
 
 
 def test_an_entry_of_another_url_or_another_shape_is_not_believed(tmp_path: Path) -> None:
-    cache = MeasureCache(tmp_path)
+    cache = MeasurementCache(tmp_path)
     cache.store(KNOWN)
     cache._entries.store("http://example.org/other", cache._entries.load(KNOWN.url) or b"")
     assert cache.load("http://example.org/other") is None
@@ -343,7 +346,7 @@ def test_an_entry_of_another_url_or_another_shape_is_not_believed(tmp_path: Path
 
 def test_a_cache_that_cannot_be_written_is_no_failure(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    cache = MeasureCache(tmp_path / "file" / "measures")
+    cache = MeasurementCache(tmp_path / "file" / "measures")
     cache.store(KNOWN)
     cache.drop(KNOWN.url)
     assert cache.load(KNOWN.url) is None

@@ -13,7 +13,7 @@ import pytest
 
 from reconciler.errors import Malformed, NotCached, Stale, Unreachable
 from reconciler.model import Digest, Page
-from reconciler.remote import PageCache, PageReader, Response, Stream
+from reconciler.remote import PageCache, PageReader, Response, StreamedResponse
 from tests.support.remotes import VirtualTime
 
 URL = "http://example.org/simple/foo/"
@@ -35,7 +35,7 @@ class Upstream:
 
     def stream(
         self, url: str, headers: Mapping[str, str] | None = None
-    ) -> AbstractAsyncContextManager[Stream]:
+    ) -> AbstractAsyncContextManager[StreamedResponse]:
         raise AssertionError("pages are not streamed")
 
     async def close(self) -> None:
@@ -69,7 +69,10 @@ def read(
 ) -> Page:
     """One page through a reader of its own, so that only the folder remembers."""
     reader = PageReader(
-        upstream, PageCache(root), offline=upstream is None, sleep=(time or VirtualTime()).sleep
+        upstream,
+        PageCache(root),
+        offline=upstream is None,
+        retry=(time or VirtualTime()).policy(3),
     )
     return asyncio.run(reader.get(url, accept=accept, at_least=at_least))
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from reconciler.errors import UsageFault
 from reconciler.model import Auth, Secret
-from reconciler.remote import RedactingFetcher, fingerprint, reveal
-from reconciler.remote.addresses import shown
+from reconciler.remote import SecretValue, fingerprint, reveal
 from reconciler.remote.secrets import Credentials
+from reconciler.remote.urls import display_url
 from tests.support.remotes import remote
 
 
@@ -55,7 +55,7 @@ def test_bytes_that_are_no_text_are_not_quoted(tmp_path: Path) -> None:
 
 
 def test_concealed_values_show_in_no_text() -> None:
-    value = RedactingFetcher("opensesame")
+    value = SecretValue("opensesame")
     for text in (
         repr(value),
         str(value),
@@ -107,9 +107,9 @@ def test_a_fingerprint_needs_its_key() -> None:
     ],
 )
 def test_shown_urls_hold_no_credentials(url: str, text: str) -> None:
-    assert shown(url) == text
+    assert display_url(url) == text
 
 
 def test_shown_urls_are_printable() -> None:
-    assert shown("http://[half").isprintable()
-    assert shown("http://example.org/\x1b[31m\n").isprintable()
+    assert display_url("http://[half").isprintable()
+    assert display_url("http://example.org/\x1b[31m\n").isprintable()

@@ -7,6 +7,7 @@ from typing import Any
 
 from reconciler.errors import Origin
 from reconciler.model import Kind, Meta, Remote
+from reconciler.retrying import RetryPolicy
 
 
 def remote(**settings: Any) -> Remote:
@@ -30,6 +31,10 @@ class VirtualTime:
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
         self.now += seconds
+
+    def policy(self, retries: int, **settings: Any) -> RetryPolicy:
+        """A policy that waits in this time."""
+        return RetryPolicy(attempts=1 + retries, sleep=self.sleep, clock=self.clock, **settings)
 
     def clock(self) -> float:
         return self.now

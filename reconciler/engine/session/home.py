@@ -10,7 +10,7 @@ from pathlib import Path
 from reconciler.database import Database
 from reconciler.engine.plugin_calls.workdirs import Workdirs
 from reconciler.engine.transfer.remotes import Caches
-from reconciler.remote import FileCache, MeasureCache, PageCache
+from reconciler.remote import FileCache, MeasurementCache, PageCache
 from reconciler.store import LocalStore
 
 KEY_BYTES = 32
@@ -43,7 +43,7 @@ class Home:
         folder = self.root / "cache"
         return Caches(
             PageCache(folder / "pages"),
-            MeasureCache(folder / "measures"),
+            MeasurementCache(folder / "measures"),
             FileCache(folder / "files"),
         )
 

@@ -22,6 +22,7 @@ from reconciler.model import Artifact, Digest, Unit, artifact_digest, stored_uni
 from reconciler.plan import ChangeLine
 from reconciler.plugin.registry import Registry
 from reconciler.remote import Fetcher, download
+from reconciler.retrying import RetryPolicy
 from reconciler.store import Store
 
 BLOCK = 1024 * 1024
@@ -208,9 +209,9 @@ class ArtifactFetcher:
                 access.fetcher,
                 self._store,
                 artifact.url,
-                digest,
-                artifact.size,
-                retries=access.retries,
+                expected=digest,
+                size=artifact.size,
+                retry=RetryPolicy(attempts=1 + access.retries),
                 progress=self._progress,
             )
         except (DigestMismatch, Malformed):

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from reconciler.engine.transfer.remotes import Remotes
 from reconciler.model import Digest, Remote
-from reconciler.remote import MeasureCache, Measured, measure
+from reconciler.remote import Measurement, MeasurementCache, measure
+from reconciler.retrying import RetryPolicy
 
 Digests = tuple[tuple[str, str], ...]  # declared ones by algorithm, sorted
 Place = tuple[
@@ -26,9 +27,9 @@ class Measurements:
 
     def __init__(self) -> None:
         self._folder: tempfile.TemporaryDirectory[str] | None = None
-        self._arriving: dict[Place, asyncio.Future[Measured]] = {}
+        self._arriving: dict[Place, asyncio.Future[Measurement]] = {}
         self._files: dict[Digest, Path] = {}
-        self._measures: dict[str, MeasureCache] = {}
+        self._measures: dict[str, MeasurementCache] = {}
 
     def begin(self) -> None:
         """Start another plan: URLs are measured anew, files that were measured stay."""
@@ -38,7 +39,7 @@ class Measurements:
 
     async def measure(
         self, remotes: Remotes, remote: Remote, url: str, digests: Mapping[str, str]
-    ) -> Measured:
+    ) -> Measurement:
         """Return digest and size of what `remote` has under `url`, downloading it at most once in a
         plan.
 
@@ -75,13 +76,18 @@ class Measurements:
 
     async def _fetch(
         self, remotes: Remotes, remote: Remote, url: str, digests: Mapping[str, str]
-    ) -> Measured:
+    ) -> Measurement:
         if self._folder is None:
             self._folder = tempfile.TemporaryDirectory(prefix="reconciler-")
         measures = self._measures[remote.meta.name] = remotes.measures(remote)
         fetcher = None if remotes.offline else remotes.fetcher(remote)
         measured = await measure(
-            fetcher, measures, url, Path(self._folder.name), retries=remote.retries, digests=digests
+            fetcher,
+            measures,
+            url,
+            into=Path(self._folder.name),
+            retry=RetryPolicy(attempts=1 + remote.retries),
+            digests=digests,
         )
         if measured.path is not None:
             self._files[Digest.parse(measured.sha256)] = measured.path

@@ -11,18 +11,19 @@ from reconciler.remote import (
     Fetcher,
     FileCache,
     FileReader,
-    MeasureCache,
+    MeasurementCache,
     PageCache,
     PageReader,
     open_fetcher,
 )
+from reconciler.retrying import RetryPolicy
 
 
 class Caches(NamedTuple):
     """Caches of pages, measurements and files, over all remotes."""
 
     pages: PageCache
-    measures: MeasureCache
+    measures: MeasurementCache
     files: FileCache
 
 
@@ -69,10 +70,10 @@ class Remotes:
             self.fetcher(remote),
             self._caches.files.of(self._whose(remote)),
             offline=self.offline,
-            retries=remote.retries,
+            retry=RetryPolicy(attempts=1 + remote.retries),
         )
 
-    def measures(self, remote: Remote) -> MeasureCache:
+    def measures(self, remote: Remote) -> MeasurementCache:
         """Return the cache of measurements of the remote's files."""
         return self._caches.measures.of(self._whose(remote))
 

@@ -1,12 +1,10 @@
-"""Pages of upstream on disk, so that an unchanged one costs a 304 and an offline plan costs
-nothing.
+"""Cache of upstream pages on disk: an unchanged page costs a 304, an offline plan nothing.
 
-A cache, not state: anybody may delete it or parts of it at any time, and a file that is not what it
-should be counts as absent. The payload of a page's entry, whose key is its URL and `Accept`, and
-whose page it is:
+Not state: all of it or parts of it may be deleted at any time, and a file that is not what it
+should be counts as absent. The payload of an entry, whose key is URL, `Accept` and remote:
 
     4 bytes                 length of the head
-    head                    JSON: see `Head`
+    head                    JSON: see `PageHead`
     body                    zlib level 1 (which carries a checksum of its own)
 """
 
@@ -18,17 +16,17 @@ from pathlib import Path
 
 import msgspec
 
-from reconciler.remote.cache_folder import Entries
+from reconciler.remote.cache_folder import CacheFolder
 
 _MAGIC = b"reconciler-page 1\n"
 _LENGTH = struct.Struct(">I")
 
 
-class Head(msgspec.Struct, frozen=True):
-    """What is known of a cached page. `key`: URL and `Accept` that were asked; `url`: where the
-    answer came from; `size`: of the plain body.
+class PageHead(msgspec.Struct, frozen=True):
+    """Everything of a cached page but its body.
 
-    `etag`, `last_modified`: as sent; `validator`: as `Page.validator`.
+    key: URL and `Accept` of the request. url: of the response. size: of the plain body. etag,
+    last_modified: as sent. validator: as `Page.validator`.
     """
 
     key: tuple[str, str]
@@ -42,17 +40,17 @@ class Head(msgspec.Struct, frozen=True):
     last_modified: str | None = None
 
 
-_HEAD = msgspec.json.Decoder(Head)
+_HEAD = msgspec.json.Decoder(PageHead)
 
 
 class CachedPage(msgspec.Struct, frozen=True):
-    """A page as it was found. Unpacking waits until somebody wants the body."""
+    """A cached page, whose body is unpacked when it is asked for."""
 
-    head: Head
+    head: PageHead
     packed: bytes
 
     def body(self) -> bytes | None:
-        """The plain body, or None where it cannot be had."""
+        """Return the plain body, or None where it cannot be unpacked."""
         stream = zlib.decompressobj()
         try:
             body = stream.decompress(self.packed, self.head.size + 1)
@@ -62,29 +60,27 @@ class CachedPage(msgspec.Struct, frozen=True):
 
 
 class PageCache:
-    """A folder of pages. It comes into being with the first page; where it cannot be written, pages
-    are not cached.
-    """
+    """Folder of pages, made with the first one; where it cannot be written, none is cached."""
 
     def __init__(self, root: Path, whose: str = "") -> None:
         self._root = root
         self._whose = whose
-        self._entries = Entries(root, _MAGIC)
+        self._entries = CacheFolder(root, _MAGIC)
 
     def of(self, whose: str) -> PageCache:
-        """The pages of one remote alone, in the same folder: with other credentials one URL may
-        show something else.
+        """Return the cache of one remote, in the same folder: with other credentials a URL may hold
+        something else.
         """
         return PageCache(self._root, whose)
 
     def load(self, url: str, accept: str) -> CachedPage | None:
-        """The page, or None. Never raises for what stands in the folder."""
+        """Return the page, or None. Never raises for what stands in the folder."""
         payload = self._entries.load(self._key(url, accept))
         page = _parsed(payload) if payload is not None else None
         return page if page is not None and page.head.key == (url, accept) else None
 
-    def store(self, head: Head, body: bytes) -> None:
-        """Keep a page in the place of the one before. A reader sees the old or the new one, whole."""
+    def store(self, head: PageHead, body: bytes) -> None:
+        """Replace a page. A reader sees the old or the new one, whole."""
         text = msgspec.json.encode(head)
         self._entries.store(
             self._key(*head.key), b"".join((_LENGTH.pack(len(text)), text, _packed(body)))
@@ -99,8 +95,8 @@ class PageCache:
 
 
 def _packed(body: bytes) -> bytes:
-    """Most pages are small: with the usual memory level, clearing the compressor's tables takes
-    longer than compressing.
+    """Compress a body. Most are small: with the usual memory level, clearing the tables of the
+    compressor takes longer than compressing.
     """
     packer = zlib.compressobj(level=1, memLevel=5)
     return packer.compress(body) + packer.flush()

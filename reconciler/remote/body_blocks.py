@@ -1,4 +1,4 @@
-"""Bodies by the block: bytes gathered to a size that is worth a worker thread's call."""
+"""Blocks of a body: bytes gathered to a size that is worth a worker thread's call."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ BLOCK = 1024 * 1024
 
 
 async def blocks(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The same bytes in pieces of at least `BLOCK` bytes each, the last one excepted; none of them
-    empty.
-    """
+    """Yield the same bytes in pieces of at least `BLOCK` each, but for the last; none is empty."""
     gathered: list[bytes] = []
     held = 0
     async for piece in pieces:

@@ -1,4 +1,4 @@
-"""URLs as messages may show them, and the proxy that the environment names for one."""
+"""URLs: how messages show them, and through which proxy they are requested."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from urllib.request import getproxies, proxy_bypass
 from reconciler.redaction import sanitize
 
 
-def shown(url: str) -> str:
-    """The URL without user, password and fragment; a query, which may hold a signature, becomes
-    `...`.
+def display_url(url: str) -> str:
+    """Return a URL for messages. Rule: without user, password and fragment, and with `...` for a
+    query, which may hold a signature.
     """
     try:
         parts = urlsplit(url)
@@ -22,22 +22,20 @@ def shown(url: str) -> str:
 
 
 class EnvironmentProxies:
-    """`http_proxy`, `https_proxy`, `all_proxy` and `no_proxy`, read once, as every other client on
-    the machine reads them.
-    """
+    """`http_proxy`, `https_proxy`, `all_proxy` and `no_proxy`, read once, by the usual rules."""
 
     def __init__(self) -> None:
         self._proxies = getproxies()
-        self._known: dict[tuple[str, str], str | None] = {}
+        self._cache: dict[tuple[str, str], str | None] = {}
 
     def proxy_for(self, scheme: str, host: str) -> str | None:
-        """The proxy's URL, credentials included, or None for a direct connection."""
+        """Return the proxy's URL, credentials included, or None for a direct connection."""
         if not self._proxies:
             return None
         key = (scheme, host)
-        if key not in self._known:
+        if key not in self._cache:
             bypassed = bool(proxy_bypass(host))
-            self._known[key] = (
+            self._cache[key] = (
                 None if bypassed else self._proxies.get(scheme) or self._proxies.get("all")
             )
-        return self._known[key]
+        return self._cache[key]

@@ -1,31 +1,30 @@
-"""Reading pages: conditional requests against the page cache, or the cache alone when offline."""
+"""Reader of pages: conditional requests against the page cache, or that alone when offline."""
 
 from __future__ import annotations
 
 import asyncio
 import codecs
-import random as _random
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 
 from reconciler.errors import Malformed, NotCached, Stale
 from reconciler.model import Digest, Page
-from reconciler.remote.addresses import shown
-from reconciler.remote.cache import CachedPage, Head, PageCache
 from reconciler.remote.fetcher import Fetcher, Response
-from reconciler.remote.retry import Random, Sleep, delay
+from reconciler.remote.page_cache import CachedPage, PageCache, PageHead
+from reconciler.remote.urls import display_url
+from reconciler.retrying import RetryPolicy
 
 LIMIT = 256 * 1024 * 1024
 SERIAL = "x-pypi-last-serial"
-STALE_RETRIES = 3
+STALE_RETRIES = RetryPolicy(attempts=4)  # until a lagging cache on the way has caught up
 _KEPT_HEADERS = ("content-type", "etag", "last-modified", "link", SERIAL)
-_THREAD_FROM = (
-    256 * 1024
-)  # packing or unpacking less than this holds up the loop for no longer than a thread costs
+# packing or unpacking less than this blocks the loop for no longer than a thread costs
+_THREAD_FROM = 256 * 1024
 
 
 class PageReader:
-    """Pages of one remote. `fetcher` may be None where `offline`; `limit`: bytes of a page."""
+    """Reader of one remote. fetcher: None only where `offline`. limit: bytes of a page."""
 
     def __init__(
         self,
@@ -34,8 +33,7 @@ class PageReader:
         offline: bool = False,
         *,
         limit: int = LIMIT,
-        sleep: Sleep = asyncio.sleep,
-        random: Random = _random.random,
+        retry: RetryPolicy = STALE_RETRIES,
     ) -> None:
         if fetcher is None and not offline:
             raise ValueError("reading pages needs a fetcher, or `offline`")
@@ -43,55 +41,66 @@ class PageReader:
         self._cache = cache
         self._offline = offline
         self._limit = limit
-        self._sleep = sleep
-        self._random = random
+        # an error of the fetcher, which has its own retries, is final
+        self._retry = replace(retry, retry_if=lambda error: False)
 
     async def get(self, url: str, *, accept: str = "*/*", at_least: int | None = None) -> Page:
-        """One page, from upstream or, where upstream says that nothing changed, from the cache.
+        """Return a page from upstream, or from the cache where upstream says that it is unchanged.
 
-        `at_least`: the serial that the answer must have reached: a cached page that has is current,
-        and nobody is asked. An answer without a serial is taken as it is. Raises Stale when
-        upstream keeps answering with an older one, NotCached when offline, and what the fetcher
-        raises.
+        at_least: the serial that the page must have reached. A cached page that has is current, and
+        no request is sent; a page without a serial is taken as it is. Raises Stale when upstream
+        keeps sending an older one, NotCached when offline, and what the fetcher raises.
         """
         cached = self._cache.load(url, accept)
         if self._offline or self._fetcher is None:
             return await self._offline_page(cached, url)
-        page = await _settled(cached, at_least) or await self._ask(
-            self._fetcher, url, accept, cached
-        )
-        attempt = 0
-        while (
-            at_least is not None
-            and (serial := _serial(page.headers)) is not None
-            and serial < at_least
-        ):
-            if attempt >= STALE_RETRIES:
-                raise Stale(
-                    f"`{shown(url)}` is at serial {serial}, but the index announced {at_least}",
-                    hint="a cache on the way lags; run again later",
-                )
-            await self._sleep(delay(attempt, self._random))
-            page = await self._ask(
-                self._fetcher, url, accept, self._cache.load(url, accept), fresh=True
+        current = await _current_page(cached, at_least)
+        if current is not None:
+            return current
+        return await self._request_until(self._fetcher, url, accept, cached, at_least=at_least)
+
+    async def _request_until(
+        self,
+        fetcher: Fetcher,
+        url: str,
+        accept: str,
+        cached: CachedPage | None,
+        *,
+        at_least: int | None,
+    ) -> Page:
+        """Request a page until it is current, past caches on the way from the second time on."""
+        fresh = False
+
+        async def request() -> Page:
+            nonlocal fresh
+            earlier = self._cache.load(url, accept) if fresh else cached
+            page = await self._request(fetcher, url, accept, earlier, fresh=fresh)
+            fresh = True
+            return page
+
+        page = await self._retry.run(request, unless=lambda page: not _is_older(page, at_least))
+        if _is_older(page, at_least):
+            serial = _serial(page.headers)
+            raise Stale(
+                f"`{display_url(url)}` is at serial {serial}, but the index announced {at_least}",
+                hint="a cache on the way lags; run again later",
             )
-            attempt += 1
         return page
 
     def forget(self, url: str, accept: str) -> None:
-        """Drop a page from the cache: what it says turned out to be no use."""
+        """Drop a page from the cache, which turned out to be of no use."""
         self._cache.drop(url, accept)
 
     async def _offline_page(self, cached: CachedPage | None, url: str) -> Page:
         page = await _from_cache(cached, {}) if cached is not None else None
         if page is None:
             raise NotCached(
-                f"`{shown(url)}` was never read, so an offline run cannot know it",
+                f"`{display_url(url)}` was never read, so an offline run cannot know it",
                 hint="run once without `--offline`",
             )
         return page
 
-    async def _ask(
+    async def _request(
         self,
         fetcher: Fetcher,
         url: str,
@@ -105,18 +114,22 @@ class PageReader:
             headers["Cache-Control"] = "no-cache"
         response = await fetcher.get(url, headers=headers, limit=self._limit)
         if response.status != 304:
-            return await self._keep(response, (url, accept), cached)
+            return await self._cached_response(response, (url, accept), cached)
         if cached is None:
-            raise Malformed(f"`{shown(url)}` answered 304 Not Modified to an unconditional request")
+            raise Malformed(
+                f"`{display_url(url)}` answered 304 Not Modified to an unconditional request"
+            )
         page = await _from_cache(cached, response.headers)
         return (
-            page if page is not None else await self._ask(fetcher, url, accept, None, fresh=fresh)
+            page
+            if page is not None
+            else await self._request(fetcher, url, accept, None, fresh=fresh)
         )
 
-    async def _keep(
+    async def _cached_response(
         self, response: Response, key: tuple[str, str], cached: CachedPage | None
     ) -> Page:
-        """Make a page of an answer, and cache it unless the cache has that very page."""
+        """Return the page of a response, and cache it unless the cache has that very page."""
         head = _head(response, key)
         if cached is None or cached.head != head:
             if head.size < _THREAD_FROM:
@@ -127,9 +140,7 @@ class PageReader:
 
 
 def _condition(cached: CachedPage | None) -> dict[str, str]:
-    """RFC 9110 13.1: an entity tag is exact, a date is second best; without either the page is
-    asked for whole.
-    """
+    """Return a condition (RFC 9110 13.1): an entity tag is exact, a date less so."""
     if cached is None:
         return {}
     if cached.head.etag is not None:
@@ -139,10 +150,8 @@ def _condition(cached: CachedPage | None) -> dict[str, str]:
     return {}
 
 
-async def _settled(cached: CachedPage | None, at_least: int | None) -> Page | None:
-    """The cached page, where it has reached the serial that the index announces: nothing has
-    changed since.
-    """
+async def _current_page(cached: CachedPage | None, at_least: int | None) -> Page | None:
+    """Return the cached page where it has reached the serial that the index announces."""
     serial = _serial(cached.head.headers) if cached is not None else None
     if cached is None or at_least is None or serial is None or serial < at_least:
         return None
@@ -150,8 +159,8 @@ async def _settled(cached: CachedPage | None, at_least: int | None) -> Page | No
 
 
 async def _from_cache(cached: CachedPage, newer: Mapping[str, str]) -> Page | None:
-    """The cached page under the headers of the answer that confirmed it (a serial grows while the
-    page stays).
+    """Return the cached page with the serial of the response that confirmed it: that may grow while
+    the page stays.
     """
     body = (
         cached.body() if cached.head.size < _THREAD_FROM else await asyncio.to_thread(cached.body)
@@ -164,11 +173,11 @@ async def _from_cache(cached: CachedPage, newer: Mapping[str, str]) -> Page | No
     return _page(cached.head, body, headers)
 
 
-def _page(head: Head, body: bytes, headers: dict[str, str]) -> Page:
+def _page(head: PageHead, body: bytes, headers: dict[str, str]) -> Page:
     return Page(head.url, body, head.validator, head.media_type, head.charset, headers)
 
 
-def _head(response: Response, key: tuple[str, str]) -> Head:
+def _head(response: Response, key: tuple[str, str]) -> PageHead:
     headers = {name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers}
     etag, last_modified = headers.get("etag"), headers.get("last-modified")
     if etag is not None:
@@ -178,7 +187,7 @@ def _head(response: Response, key: tuple[str, str]) -> Head:
     else:
         validator = str(Digest.of(response.body))
     media_type, charset = _content_type(headers.get("content-type", ""))
-    return Head(
+    return PageHead(
         key,
         response.url,
         len(response.body),
@@ -192,9 +201,7 @@ def _head(response: Response, key: tuple[str, str]) -> Head:
 
 
 def _content_type(value: str) -> tuple[str, str]:
-    """Media type and charset of a `Content-Type` header (RFC 9110 8.3); a charset that nobody knows
-    is read as utf-8.
-    """
+    """Parse a `Content-Type` (RFC 9110 8.3): media type and charset, utf-8 for an unknown one."""
     media_type, *parameters = value.split(";")
     for parameter in parameters:
         name, _, text = parameter.partition("=")
@@ -207,3 +214,9 @@ def _content_type(value: str) -> tuple[str, str]:
 def _serial(headers: Mapping[str, str]) -> int | None:
     text = headers.get(SERIAL, "").strip()
     return int(text) if text.isdecimal() else None
+
+
+def _is_older(page: Page, at_least: int | None) -> bool:
+    """Return True for a page with a serial below `at_least`."""
+    serial = _serial(page.headers)
+    return at_least is not None and serial is not None and serial < at_least

@@ -1,4 +1,4 @@
-"""Retry, limit and pace, in virtual time."""
+"""Retries and limits, in virtual time."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from reconciler.errors import Gone, Unreachable
-from reconciler.remote import Fetcher, Limited, Paced, Response, Retrying, Stream
-from reconciler.remote.retry import LONGEST_DELAY, LONGEST_OBEYED, delay
+from reconciler.remote import (
+    ConcurrencyLimiter,
+    Fetcher,
+    RateLimiter,
+    Response,
+    RetryingFetcher,
+    StreamedResponse,
+)
 from tests.support.remotes import VirtualTime
 
 
@@ -33,7 +37,9 @@ class Script:
         return Response(200, url, with_headers, b"x" * limit)
 
     @asynccontextmanager
-    async def _opened(self, url: str, headers: Mapping[str, str] | None) -> AsyncIterator[Stream]:
+    async def _opened(
+        self, url: str, headers: Mapping[str, str] | None
+    ) -> AsyncIterator[StreamedResponse]:
         await self._enter()
         try:
             yield Opened(url, headers)
@@ -42,7 +48,7 @@ class Script:
 
     def stream(
         self, url: str, headers: Mapping[str, str] | None = None
-    ) -> AbstractAsyncContextManager[Stream]:
+    ) -> AbstractAsyncContextManager[StreamedResponse]:
         return self._opened(url, headers)
 
     async def close(self) -> None:
@@ -82,7 +88,7 @@ HOWS = pytest.mark.parametrize("how", ["get", "stream"])
 @HOWS
 def test_temporary_failures_are_repeated_with_growing_delays(how: str) -> None:
     time, script = VirtualTime(), Script(*(Unreachable("later") for _ in range(4)))
-    fetcher = Retrying(script, 4, time.sleep, lambda: 0.5)
+    fetcher = RetryingFetcher(script, time.policy(4, random=lambda: 0.5))
     assert asyncio.run(use(fetcher, how)) == "http://example.org/x"
     assert time.slept == [0.25, 0.5, 1.0, 2.0]
     assert script.inside == 0
@@ -93,7 +99,7 @@ def test_the_last_failure_is_raised_when_patience_ends(how: str) -> None:
     time, last = VirtualTime(), Unreachable("last")
     script = Script(Unreachable("first"), Unreachable("second"), last)
     with pytest.raises(Unreachable) as caught:
-        asyncio.run(use(Retrying(script, 2, time.sleep), how))
+        asyncio.run(use(RetryingFetcher(script, time.policy(2)), how))
     assert caught.value is last
     assert (script.calls, len(time.slept)) == (3, 2)
 
@@ -102,7 +108,7 @@ def test_the_last_failure_is_raised_when_patience_ends(how: str) -> None:
 def test_permanent_failures_are_not_repeated(how: str) -> None:
     time, script = VirtualTime(), Script(Gone("no"))
     with pytest.raises(Gone):
-        asyncio.run(use(Retrying(script, 4, time.sleep), how))
+        asyncio.run(use(RetryingFetcher(script, time.policy(4)), how))
     assert (script.calls, time.slept) == (1, [])
 
 
@@ -111,21 +117,8 @@ def test_a_server_is_obeyed_up_to_a_cap() -> None:
     script = Script(
         Unreachable("later", retry_after=17.0), Unreachable("later", retry_after=86_400.0)
     )
-    asyncio.run(use(Retrying(script, 2, time.sleep, lambda: 0.0), "get"))
-    assert time.slept == [17.0, LONGEST_OBEYED]
-
-
-@given(
-    attempt=st.integers(0, 5000),
-    random=st.floats(0, 1, exclude_max=True),
-    asked=st.none() | st.floats(0, 1e9),
-)
-def test_a_delay_is_bounded_and_no_less_than_asked_for(
-    attempt: int, random: float, asked: float | None
-) -> None:
-    seconds = delay(attempt, lambda: random, asked)
-    assert 0 <= seconds <= max(LONGEST_DELAY, LONGEST_OBEYED)
-    assert seconds >= min(asked or 0, LONGEST_OBEYED)
+    asyncio.run(use(RetryingFetcher(script, time.policy(2, random=lambda: 0.0)), "get"))
+    assert time.slept == [17.0, 120.0]
 
 
 @HOWS
@@ -133,7 +126,7 @@ def test_no_more_requests_are_in_flight_than_allowed(how: str) -> None:
     script = Script()
 
     async def main() -> None:
-        limited = Limited(script, 3)
+        limited = ConcurrencyLimiter(script, 3)
         await asyncio.gather(*(use(limited, how) for _ in range(20)))
 
     asyncio.run(main())
@@ -145,7 +138,7 @@ def test_a_failure_gives_its_slot_back(how: str) -> None:
     script = Script(Gone("no"), Gone("no"))
 
     async def main() -> None:
-        limited = Limited(script, 1)
+        limited = ConcurrencyLimiter(script, 1)
         for _ in range(2):
             with pytest.raises(Gone):
                 await use(limited, how)
@@ -160,7 +153,7 @@ def test_requests_begin_evenly_spread(how: str) -> None:
     time, script = VirtualTime(), Script()
 
     async def main() -> None:
-        paced = Paced(script, 4.0, time.sleep, time.clock)
+        paced = RateLimiter(script, 4.0, time.sleep, time.clock)
         for _ in range(5):
             await use(paced, how)
         time.now += 10.0
@@ -174,7 +167,9 @@ def test_every_decorator_passes_headers_limit_and_close_on() -> None:
     script = Script()
 
     async def main() -> None:
-        fetcher = Retrying(Limited(Paced(script, 1000.0), 1), 1)
+        fetcher = RetryingFetcher(
+            ConcurrencyLimiter(RateLimiter(script, 1000.0), 1), VirtualTime().policy(1)
+        )
         answer = await fetcher.get("http://example.org/x", headers={"accept": "y"}, limit=3)
         assert (answer.headers, answer.body) == ({"accept": "y"}, b"xxx")
         async with fetcher.stream("http://example.org/x", {"if-none-match": "z"}) as stream:
