@@ -255,9 +255,11 @@ class FilterEvaluator:
     def _with_metadata(self, row: SourcedUnit, selection: Selection) -> Unit:
         """Return the unit with metadata that its content type restores from stored files."""
         unit = declared_unit(row.unit)
-        if not selection.recalls(unit.type):
+        if not selection.restores_metadata(unit.type):
             return unit
-        return selection.recalled(unit, stored_bytes_reader(self._session.store, unit.artifacts))
+        return selection.restore_metadata(
+            unit, stored_bytes_reader(self._session.store, unit.artifacts)
+        )
 
 
 @dataclass(slots=True)

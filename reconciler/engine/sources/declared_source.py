@@ -19,7 +19,7 @@ from reconciler.engine.sources.group_reading import GroupReader
 from reconciler.engine.sources.ownership import is_committed
 from reconciler.engine.sources.remote_source import RemoteSource
 from reconciler.engine.sources.repository_resolution import RepositoryResolution
-from reconciler.engine.sources.selection import LONGEST, Selection
+from reconciler.engine.sources.selection import MAX_TEXT, Selection
 from reconciler.engine.sources.source_failures import SourceFailure
 from reconciler.engine.sources.source_responses import BY_SOURCE, GONE, REFUSED, SourceResponse
 from reconciler.errors import NotCached, Temporary, Unreachable
@@ -223,7 +223,7 @@ class DeclaredSource(RemoteSource):
             changes = []
             for name in batch:
                 leaving = members.get(name, []) if self._resolution.mirrors else []
-                reason = sanitize(refused[name], LONGEST)
+                reason = sanitize(refused[name], MAX_TEXT)
                 changes.append(self._with_name_kept(self._comparer.removal(name, leaving, reason)))
             await self._comparer.add(changes)
 

@@ -16,7 +16,7 @@ from reconciler.engine.sources.members import digest_of, members_of
 from reconciler.engine.sources.repository_resolution import Key, RepositoryResolution
 from reconciler.engine.sources.selection import Selected, Selection
 from reconciler.engine.sources.source_artifacts import SourceArtifacts
-from reconciler.engine.sources.source_failures import invalid_unit, naming
+from reconciler.engine.sources.source_failures import invalid_unit, unit_faults
 from reconciler.engine.sources.source_responses import (
     GONE,
     WITHDRAWN,
@@ -129,7 +129,7 @@ class GroupComparer:
     def decide(self, response: SourceResponse, units: Sequence[Unit]) -> list[Decision]:
         """Return what the selection decides about the units of one group."""
         call = self._resolution.call("select", response.name)
-        with self._resolution.session.call_timeouts.named(call), naming(call):
+        with self._resolution.session.call_timeouts.named(call), unit_faults(call):
             return self._selection.decide(response.name, units)
 
     async def _comparison(
@@ -179,7 +179,7 @@ class GroupComparer:
             self._resolution.call("select", response.name)
         ):
             selected = self._without_claimed(
-                response.name, self._selection.seal(response.name, decisions, response.kept_out)
+                response.name, self._selection.selected(response.name, decisions, response.kept_out)
             )
             refusals = [*selected.refusals, *self._kept_in_additive_mode(response, members)]
             lines = difference(

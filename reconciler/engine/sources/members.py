@@ -1,4 +1,4 @@
-"""Units as they are recorded: what groups hold now, and how somebody would declare it."""
+"""Members: the units that groups hold in the latest version."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from reconciler.plan import Member
 async def members_of(
     reader: Reader, actual: ActualRepository | None, names: Sequence[str]
 ) -> dict[str, list[Member]]:
-    """What the latest version holds in these groups; an empty version is not asked."""
+    """Return what the latest version holds in these groups; an empty version costs no query."""
     if actual is None or actual.units == 0 or not names:
         return {}
     current = await asyncio.to_thread(reader.current_units, actual.id, names)
@@ -32,7 +32,7 @@ async def members_of(
 
 
 def declared_unit(unit: StoredUnit) -> Unit:
-    """A recorded unit as somebody would declare it, with nowhere to fetch it from."""
+    """Return a recorded unit as an importer would declare it, without URLs."""
     return Unit(
         unit.type,
         unit.key,
@@ -42,6 +42,6 @@ def declared_unit(unit: StoredUnit) -> Unit:
 
 
 def digest_of(members: Iterable[Member]) -> Digest | None:
-    """Of a group that holds them; None where it holds nothing."""
+    """Return the digest of a group with these members, or None where there are none."""
     digests = [member.digest for member in members]
     return group_digest(digests) if digests else None

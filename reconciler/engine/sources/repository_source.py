@@ -193,7 +193,7 @@ class RepositorySource(SourceResolver):
         What the same plan brings into the other repository is not in the store yet: its groups are
         compared again once it is.
         """
-        if not any(self.selection.recalls(unit.type) for unit in units):
+        if not any(self.selection.restores_metadata(unit.type) for unit in units):
             return [declared_unit(unit) for unit in units], True
         return await asyncio.to_thread(self._restored_from_bytes, units)
 
@@ -202,7 +202,7 @@ class RepositorySource(SourceResolver):
         store = self._resolution.session.store
         with self._resolution.session.watch(self._resolution.call("recall")):
             restored = [
-                self.selection.recalled(
+                self.selection.restore_metadata(
                     declared_unit(unit), stored_bytes_reader(store, unit.artifacts, missing)
                 )
                 for unit in units

@@ -1,6 +1,4 @@
-"""What one source lets in: content types, the source's options and the filters in force, bound
-together.
-"""
+"""Selection: content types, the options of a source and the filters in force, bound together."""
 
 from __future__ import annotations
 
@@ -29,8 +27,8 @@ from reconciler.plugin.registry import Registry
 from reconciler.plugin.validation import Plugin
 from reconciler.redaction import sanitize
 
-LONGEST = 500  # characters that a content type says of one unit
-MOST_STEPS = 1000  # that it tells of one unit
+MAX_TEXT = 500  # characters of a content type's text about one unit
+MAX_STEPS = 1000  # steps in the trace of one unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +41,7 @@ class Selected:
 
 
 class Selection:
-    """Decides groups, and speaks about units in the words of their content types."""
+    """Decides about the units of groups, and describes them by their content types."""
 
     def __init__(
         self,
@@ -87,39 +85,42 @@ class Selection:
 
     @property
     def filters(self) -> Sequence[ActiveFilter]:
-        """Those in force, by name."""
+        """The filters in force, sorted by name."""
         return tuple(sorted(self._filters, key=lambda filter_: filter_.name))
 
-    def recalls(self, type: str) -> bool:
-        """Has its content type something to add to units that were stored before?"""
-        found = self._types.get(type)
+    def restores_metadata(self, type: str) -> bool:
+        """Return True if a content type adds metadata to units that were stored before."""
+        content_type = self._types.get(type)
         return (
-            found is not None
+            content_type is not None
             and bool(self._filters)
-            and found.recall.__func__ is not ContentType.recall.__func__  # type: ignore[attr-defined]
+            and content_type.recall.__func__ is not ContentType.recall.__func__  # type: ignore[attr-defined]
         )
 
-    def recalled(self, unit: Unit, read: Callable[[str], bytes | None]) -> Unit:
-        """A unit that was stored before, fit to be decided. `read`: the bytes of one of its
-        artifacts by path, None where they are not here.
+    def restore_metadata(self, unit: Unit, read: Callable[[str], bytes | None]) -> Unit:
+        """Return a stored unit with the metadata that filters ask for.
+
+        `read`: the bytes of an artifact by its path, None where they are not in the store.
         """
-        if not self.recalls(unit.type):
+        if not self.restores_metadata(unit.type):
             return unit
-        found: Any = self._types[unit.type].recall(unit, self._filters, read)
-        if not isinstance(found, Unit) or (found.type, found.key) != (unit.type, unit.key):
+        restored: Any = self._types[unit.type].recall(unit, self._filters, read)
+        if not isinstance(restored, Unit) or (restored.type, restored.key) != (unit.type, unit.key):
             raise PluginFault(
                 f"`recall` of `{unit.type}` returns the unit that it was given: of `{unit.key}`"
-                f" came {found!r:.80}"
+                f" came {restored!r:.80}"
             )
-        return found
+        return restored
 
     def reason(self, decision: Decision) -> str:
-        """Why a unit is kept out, fit to be shown."""
+        """Return why a unit is kept out, sanitized."""
         return _words(decision.reason, "select", decision.unit)
 
     def decide(self, group: str, units: Iterable[Unit]) -> list[Decision]:
-        """Decide a whole group. Raises PluginFault where the content type does not decide each unit
-        once.
+        """Decide a whole group.
+
+        Raises:
+            PluginFault: The content type does not decide each unit once.
         """
         by_type: dict[str, list[Unit]] = {}
         for unit in units:
@@ -137,22 +138,18 @@ class Selection:
             if self._types[name].beside is None or self._types[name].beside in accepted
         ]
 
-    def seal(
+    def selected(
         self, group: str, decisions: Sequence[Decision], kept_out: Sequence[tuple[str, str]]
     ) -> Selected:
-        """Give what is in its identity. `kept_out`: (key, reason) of what the importer could not
-        make a unit of.
+        """Identify the units that are in, and word why others are out.
+
+        `kept_out`: (key, reason) of what the importer could not make a unit of.
         """
         wanted = [identify(decision.unit, group) for decision in decisions if decision.accepted]
-        if len({(unit.unit.type, unit.unit.key) for unit in wanted}) != len(wanted):
-            twice = next(
-                key
-                for key, number in Counter(
-                    (unit.unit.type, unit.unit.key) for unit in wanted
-                ).items()
-                if number > 1
-            )
-            raise PluginFault(f"group `{group}` holds two units under the key `{twice[1]}`")
+        counts = Counter((unit.unit.type, unit.unit.key) for unit in wanted)
+        if len(counts) != len(wanted):
+            twice = next(key for (_, key), number in counts.items() if number > 1)
+            raise PluginFault(f"group `{group}` holds two units under the key `{twice}`")
         refusals = [self._refusal(decision) for decision in decisions if not decision.accepted]
         main = next(iter(self._types), "")
         refusals.extend(Refusal(main, key, reason) for key, reason in kept_out)
@@ -165,31 +162,30 @@ class Selection:
 
     def trace(self, group: str, units: Sequence[Unit], traced: Sequence[Unit]) -> list[list[Step]]:
         """Return what each rule says of each of `traced`, which are some `units` of the group."""
-        found: dict[int, list[Step]] = {}
+        by_unit: dict[int, list[Step]] = {}
         for type in dict.fromkeys(map(self._type_of, traced)):
-            same, told_of = (
-                [unit for unit in some if unit.type == type.id] for some in (units, traced)
-            )
-            chains: Any = type.trace(group, same, told_of, self._options, self._filters, self.now)
+            of_type = [unit for unit in units if unit.type == type.id]
+            asked = [unit for unit in traced if unit.type == type.id]
+            chains: Any = type.trace(group, of_type, asked, self._options, self._filters, self.now)
             method = f"`trace` of `{type.id}`"
             listed = (
                 None
                 if is_unawaited(chains) or not isinstance(chains, Iterable)
-                else list(islice(chains, len(told_of) + 1))
+                else list(islice(chains, len(asked) + 1))
             )
-            if listed is None or len(listed) != len(told_of):
+            if listed is None or len(listed) != len(asked):
                 raise PluginFault(
                     f"{method} returns a chain of steps for each unit that it is asked about, and"
                     f" not as of group `{group}`"
                 )
-            found |= {
+            by_unit |= {
                 id(unit): _steps(chain, method, unit.key)
-                for unit, chain in zip(told_of, listed, strict=True)
+                for unit, chain in zip(asked, listed, strict=True)
             }
-        return [found[id(unit)] for unit in traced]
+        return [by_unit[id(unit)] for unit in traced]
 
     def trace_group(self, group: str) -> list[Step]:
-        """Rules that keep out all of a group."""
+        """Return the rules that keep out all of a group."""
         type = next(iter(self._types.values()), ContentType)
         return _steps(
             type.trace_group(group, self._options, self._filters),
@@ -252,28 +248,28 @@ class Selection:
         return Refusal(unit.type, unit.key, reason, version, label, size, rule)
 
     def _type_of(self, unit: Unit | StoredUnit) -> type[ContentType]:
-        found = self._types.get(unit.type)
-        if found is None:
+        content_type = self._types.get(unit.type)
+        if content_type is None:
             raise PluginFault(
                 f"unit `{unit.key}` has the type `{unit.type}`, which its importer does not name in"
                 " its metadata"
             )
-        return found
+        return content_type
 
 
 def _steps(steps: Any, method: str, about: str) -> list[Step]:
-    found = (
+    listed = (
         None
         if is_unawaited(steps) or not isinstance(steps, Iterable)
-        else list(islice(steps, MOST_STEPS))
+        else list(islice(steps, MAX_STEPS))
     )
-    if found is None or not all(
-        isinstance(one, Step) and isinstance(one.text, str) for one in found
+    if listed is None or not all(
+        isinstance(step, Step) and isinstance(step.text, str) for step in listed
     ):
         raise PluginFault(f"{method} returns steps, and not as of `{about}`")
     return [
-        Step(bool(one.passed), sanitize(one.text, LONGEST), one.filter, tuple(one.key))
-        for one in found
+        Step(bool(step.passed), sanitize(step.text, MAX_TEXT), step.filter, tuple(step.key))
+        for step in listed
     ]
 
 
@@ -288,7 +284,7 @@ def _check_decisions(type: str, group: str, decisions: Sequence[Any]) -> None:
 
 
 def _undecided(units: Sequence[Unit], decisions: Sequence[Decision]) -> str:
-    """Which one is not decided, or decided more than once, or not of the group."""
+    """Name a unit that is not decided once, or count the decisions."""
     counted = Counter(id(decision.unit) for decision in decisions)
     wrong = next((unit for unit in units if counted[id(unit)] != 1), None)
     if wrong is not None:
@@ -300,7 +296,7 @@ def _undecided(units: Sequence[Unit], decisions: Sequence[Decision]) -> str:
 
 
 def reconsider_time(decision: Decision) -> datetime:
-    """When a decision that names a time is to be taken again, in UTC."""
+    """Return the time, in UTC, at which a decision that names one has to be taken again."""
     when: Any = decision.reconsider_at
     if not isinstance(when, datetime) or when.utcoffset() is None:
         raise PluginFault(
@@ -311,17 +307,17 @@ def reconsider_time(decision: Decision) -> datetime:
 
 
 def _words(text: Any, method: str, unit: Unit | StoredUnit) -> str:
-    """What a content type says, fit for one line of a plan."""
+    """Return a text of a content type, sanitized for one line of a plan."""
     if not isinstance(text, str):
         raise PluginFault(
             f"`{method}` of `{unit.type}` says a text, not {type(text).__name__} as of unit"
             f" `{unit.key}`"
         )
-    return sanitize(text, LONGEST)
+    return sanitize(text, MAX_TEXT)
 
 
 def plain_options(options: Any) -> Any:
-    """An option model as plain data: what a digest can be taken of."""
+    """Return an option model as plain data, of which a digest can be taken."""
     return (
         None
         if options is None

@@ -1,4 +1,4 @@
-"""What fails while sources are asked, and whose failure it is."""
+"""Failures while sources are asked, and what they are reported as."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ class SourceFailure(Exception):
 
 
 @contextmanager
-def naming(call: str) -> Iterator[None]:
-    """What a content type raises by accident is `call`'s; what the core says of its answers names
-    the unit already.
+def unit_faults(call: str) -> Iterator[None]:
+    """Name `call` in what a content type raises by accident.
+
+    Errors of the core about its answers name the unit already and pass.
     """
     try:
         yield
@@ -35,8 +36,9 @@ def naming(call: str) -> Iterator[None]:
 
 
 def failure_of(source: str, group: str | None, error: Exception, plugin: Plugin) -> Failure:
-    """An error for the plan, without any secret: upstream's and ours as they are, a plugin's own
-    with the plugin named.
+    """Return an error as a failure for the plan, without secrets.
+
+    Errors of the core and of upstream keep their message; others name the plugin.
     """
     message = error_message(error)
     if not isinstance(error, ReconcilerError):
@@ -47,8 +49,9 @@ def failure_of(source: str, group: str | None, error: Exception, plugin: Plugin)
 
 
 def invalid_unit(units: Iterable[Unit]) -> PluginFault | None:
-    """What is wrong with the first unit that is none, looked for once something failed: each is
-    checked where it enters the core.
+    """Return what is wrong with the first invalid unit, or None.
+
+    Called once something failed, because each unit is checked where it enters the core.
     """
     try:
         for unit in units:

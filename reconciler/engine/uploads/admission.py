@@ -62,7 +62,7 @@ class Admission:
         self, group: str, units: Sequence[Unit], members: Sequence[Member]
     ) -> tuple[Refused | Denied | None, list[IdentifiedUnit], list[ChangeLine]]:
         """Run the plugin's code; an error for the uploader is returned, not raised."""
-        selected = self._selection.seal(group, self._selection.decide(group, units), [])
+        selected = self._selection.selected(group, self._selection.decide(group, units), [])
         if selected.refusals:
             refusal = selected.refusals[0]
             return Refused(f"`{refusal.key}` is refused: {refusal.reason}"), [], []
@@ -79,10 +79,12 @@ class Admission:
         filters, session = self._filters, self._session
         if not filters.filters:
             return None
-        arriving = [filters.recalled(unit, self._uploaded_bytes_reader(unit)) for unit in units]
+        arriving = [
+            filters.restore_metadata(unit, self._uploaded_bytes_reader(unit)) for unit in units
+        ]
         replaced = {(unit.type, unit.key) for unit in arriving}
         others = [
-            filters.recalled(
+            filters.restore_metadata(
                 declared_unit(unit), stored_bytes_reader(session.store, unit.artifacts)
             )
             for unit in uploaded

@@ -12,7 +12,7 @@ from reconciler.model import Secret, Uploader
 from reconciler.remote import reveal
 
 # By custom of package indexes, this name goes with every token.
-TOKEN_USER = "__token__"
+TOKEN_USER = "__token__"  # noqa: S105
 
 
 def authenticate(uploaders: Iterable[Uploader], authorization: str | None) -> str | None:

@@ -83,7 +83,7 @@ def lines() -> list[ChangeLine]:
     held = [identify(Unit(TYPE, key, {"n": 1}), GROUP) for key in ("changed", "gone", "kept")]
     members = [Member(unit.digest, stored_unit(unit.body), "remote:up") for unit in held]
     units = [Unit(TYPE, key, {"n": 2}) for key in ("changed", "kept", "new", "out")]
-    selected = selection.seal(GROUP, selection.decide(GROUP, units), [])
+    selected = selection.selected(GROUP, selection.decide(GROUP, units), [])
     refusals: list[Refusal] = selected.refusals
     return difference("remote:up", members, selected.wanted, refusals, selection)
 
