@@ -12,8 +12,16 @@ import pytest
 
 from reconciler.cli.explain_text import lines
 from reconciler.errors import Gone, Unreachable, UsageFault
-from reconciler.plugin import ContentType, Group, ImporterCall, Step, Unchanged, Unit
-from tests.support.rehearsal import Rehearsal, copy, rehearsal, repository, rules, source
+from reconciler.plugin import (
+    UNCHANGED,
+    ContentType,
+    Group,
+    ImporterCall,
+    Step,
+    Unchanged,
+    Unit,
+)
+from tests.support.rehearsal import LINE, Rehearsal, copy, rehearsal, repository, rules, source
 
 
 @pytest.fixture
@@ -301,3 +309,59 @@ def test_what_must_not_replace_what_is_held_says_so(stage: Rehearsal) -> None:
         "it must not be replaced",
     ]
     assert "it must not be replaced" in stage.text()
+
+
+async def declare_what_is_not_taken(call: ImporterCall) -> AsyncIterator[Group | Unchanged]:
+    """`up` lists `b` unless another source has `mine` or `of base`."""
+    if call.options.upstream == "up" and not any(map(call.taken, ("mine", "of base"))):
+        yield Group("b", listed=True)
+    yield Group("a", "v1", listed=True)
+
+
+def test_a_group_is_read_anew_where_another_source_follows(stage: Rehearsal) -> None:
+    async def read(call: ImporterCall, group: Group) -> list[Unit] | Unchanged:
+        return UNCHANGED if call.unchanged("same") else [stage.bare("one")]
+
+    stage.script.on_read = read
+    stage.applied()
+    assert said(stage.explain("a"))["remote:up"] == [("one", True, "")]
+
+
+@pytest.mark.parametrize("order", [("upload: {}", source("up")), (source("up"), "upload: {}")])
+def test_all_names_of_uploads_are_taken_as_in_a_plan(
+    stage: Rehearsal, order: tuple[str, ...]
+) -> None:
+    stage.upload("file", b"x", fields={"group": "mine"})
+    stage.script.on_declare = declare_what_is_not_taken
+    stage.says("b", stage.bare("one"))
+    stage.declare(stage.remote(), repository("team", *order))
+    stage.applied()
+    assert "b/one" not in stage.held()
+    assert said(stage.explain("b"))["remote:up"] == []
+
+
+def test_all_names_of_a_copied_repository_are_taken_as_in_a_plan(stage: Rehearsal) -> None:
+    stage.says("of base", stage.bare("one"), name="other")
+    stage.declare(stage.remote("other"), repository("base", source("other")))
+    stage.applied()
+    stage.script.on_declare = declare_what_is_not_taken
+    stage.says("b", stage.bare("one"))
+    base = repository("base", "upload: {}", more="sync: {mode: additive}")
+    stage.declare(stage.remote(), base, repository("team", copy("base"), source("up")))
+    stage.applied()
+    assert "b/one" not in stage.held()
+    assert said(stage.explain("b"))["remote:up"] == []
+
+
+def test_a_content_type_that_cannot_decide_fails_its_group_alone(stage: Rehearsal) -> None:
+    def select(*arguments: Any) -> Any:
+        raise ZeroDivisionError("oops")
+
+    content_type = stage.registry.content_type(LINE)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(content_type, "select", classmethod(select))
+        answer = stage.explain("a")
+    [first] = answer["sources"][0]["groups"]
+    assert (answer["sources"][0]["result"], first["result"]) == ("answered", "failed")
+    assert "ZeroDivisionError: oops" in first["message"]
+    assert answer["groups"] == [{"name": "a", "owner": "remote:up"}]
