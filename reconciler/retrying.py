@@ -26,6 +26,11 @@ def is_temporary(error: Exception) -> bool:
     return isinstance(error, Temporary)
 
 
+def never(error: Exception) -> bool:
+    """Return False: for policies that ask for better results and take every error as final."""
+    return False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
     """When a failed call is made again, and after which pause.
@@ -122,5 +127,6 @@ class _Retries:
             if left <= 0:
                 return None
             pause = min(pause, left)
-        log.info("attempt %d failed, the next one in %.2f s: %s", self._failures, pause, error)
+        cause = "the result was not good enough" if error is None else error
+        log.info("attempt %d failed, the next one in %.2f s: %s", self._failures, pause, cause)
         return pause

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from random import random
 from typing import Any
 
 from reconciler.engine.applying.executor import Executor
@@ -25,9 +24,11 @@ from reconciler.model import ActualState, DesiredState
 from reconciler.plan import Plan
 from reconciler.plugin.registry import Registry
 from reconciler.remote import register_secrets
+from reconciler.retrying import RetryPolicy, never
 
-ROUNDS = 8  # plans, while other processes change the same groups; each round has fewer groups left
-PAUSE = 0.25  # seconds at most between two rounds, at random, so that two processes drift apart
+# Plans, while other processes change the same groups; each round has fewer groups left. The random
+# pause in between lets two processes drift apart.
+ROUNDS = RetryPolicy(attempts=8, first_delay=0.25, longest_delay=0.25, retry_if=never)
 
 
 def utc_now() -> datetime:
@@ -145,15 +146,13 @@ class Engine:
         Repeats with a new plan while another process changes a repository at the same time.
         """
         self._home.store().sweep()
-        report = Report()
-        for number in range(ROUNDS):
-            await asyncio.sleep(PAUSE * random() if number else 0)  # noqa: S311
+
+        async def apply_once() -> Report:
             plan = await self.plan(desired, options)
             show(plan)
-            report = await self._execute(plan, desired, provenance)
-            if not report.conflicts:
-                break
-        return report
+            return await self._execute(plan, desired, provenance)
+
+        return await ROUNDS.run(apply_once, unless=lambda report: not report.conflicts)
 
     async def _execute(
         self, plan: Plan, desired: DesiredState, provenance: Mapping[str, Any]

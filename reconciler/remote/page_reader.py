@@ -13,7 +13,7 @@ from reconciler.model import Digest, Page
 from reconciler.remote.fetcher import Fetcher, Response
 from reconciler.remote.page_cache import CachedPage, PageCache, PageHead
 from reconciler.remote.urls import display_url
-from reconciler.retrying import RetryPolicy
+from reconciler.retrying import RetryPolicy, never
 
 LIMIT = 256 * 1024 * 1024
 SERIAL = "x-pypi-last-serial"
@@ -42,7 +42,7 @@ class PageReader:
         self._offline = offline
         self._limit = limit
         # an error of the fetcher, which has its own retries, is final
-        self._retry = replace(retry, retry_if=lambda error: False)
+        self._retry = replace(retry, retry_if=never)
 
     async def get(self, url: str, *, accept: str = "*/*", at_least: int | None = None) -> Page:
         """Return a page from upstream, or from the cache where upstream says that it is unchanged.

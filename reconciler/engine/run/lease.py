@@ -13,10 +13,11 @@ from reconciler.database import Lease, Writer
 from reconciler.engine.run.checkpoints import Checkpoint, reached
 from reconciler.engine.run.task_groups import task_group
 from reconciler.errors import LeaseHeld, ReconcilerError, StateFault
+from reconciler.retrying import RetryPolicy
 
 TTL = 60  # seconds without a heartbeat after which a lease of another host may be taken over
 PATIENCE = 30.0  # seconds to wait for a lease, or for a group that another writer commits to
-STEP = 0.25  # seconds between two tries
+STEP = 0.25  # seconds between two tries, on average
 
 Result = TypeVar("Result")
 
@@ -81,11 +82,10 @@ async def wait_for_lease(call: Callable[[], Awaitable[Result]]) -> Result:
 
     Raises LeaseHeld after that.
     """
-    deadline = asyncio.get_running_loop().time() + PATIENCE
-    while True:
-        try:
-            return await call()
-        except LeaseHeld:
-            if asyncio.get_running_loop().time() > deadline:
-                raise
-        await asyncio.sleep(STEP)
+    policy = RetryPolicy(
+        seconds=PATIENCE,
+        first_delay=2 * STEP,
+        longest_delay=2 * STEP,
+        retry_if=lambda error: isinstance(error, LeaseHeld),
+    )
+    return await policy.run(call)
