@@ -30,7 +30,7 @@ def command(
     import asyncio
 
     from reconciler.engine import PlanOptions, git_commit
-    from reconciler.plan import document, text
+    from reconciler.plan import render_json, render_text
 
     registry = settings.registry()
     names = settings.paths(paths)
@@ -40,7 +40,7 @@ def command(
     def show(plan: Plan) -> None:
         plans.append(plan)
         if format is Format.TEXT:
-            output.lines(text(plan, verbose=verbose))
+            output.lines(render_text(plan, verbose=verbose))
 
     options = PlanOptions(prune=prune, allow_destroy=allow_destroy)
     made_by = _provenance(git_commit(manifests.folders(names)), override)
@@ -51,7 +51,7 @@ def command(
                 b'{"outcomes":',
                 _outcomes(report),
                 b',"plan":',
-                *document(plans[-1], verbose=verbose),
+                *render_json(plans[-1], verbose=verbose),
                 b"}",
             ]
         )

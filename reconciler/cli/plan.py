@@ -59,7 +59,7 @@ def command(
     import asyncio
 
     from reconciler.engine import PlanOptions
-    from reconciler.plan import document, text
+    from reconciler.plan import render_json, render_text
 
     registry = settings.registry()
     desired = manifests.read(settings.paths(paths), registry, override)
@@ -73,9 +73,9 @@ def command(
         )
     )
     if format is Format.JSON:
-        output.pieces(document(plan, verbose=verbose))
+        output.pieces(render_json(plan, verbose=verbose))
     else:
-        output.lines(text(plan, verbose=verbose))
+        output.lines(render_text(plan, verbose=verbose))
     if plan.failed:
         return 1
     return PENDING if detailed_exitcode and not plan.empty else 0

@@ -13,7 +13,7 @@ goes the other way. A crash between any two steps leaves rows that nobody refers
 
 from reconciler.database.commits import Stage
 from reconciler.database.database import Database, Reader, Writer
-from reconciler.database.plugins import noted
+from reconciler.database.plugins import scratchpad_digest
 from reconciler.database.publishing import PublicationStage
 from reconciler.database.records import (
     ArtifactOrigin,
@@ -31,7 +31,7 @@ from reconciler.database.records import (
     Outcome,
     PublicationRecord,
     RunRecord,
-    Served,
+    ServedPublication,
     SourcedUnit,
     StagedGroup,
     StagedMember,
@@ -58,7 +58,7 @@ __all__ = [
     "PublicationStage",
     "Reader",
     "RunRecord",
-    "Served",
+    "ServedPublication",
     "SourcedUnit",
     "Stage",
     "StagedGroup",
@@ -66,5 +66,5 @@ __all__ = [
     "VersionRecord",
     "WithheldUnit",
     "Writer",
-    "noted",
+    "scratchpad_digest",
 ]

@@ -113,7 +113,7 @@ def write_attachments(
     )
 
 
-def noted(pad: Any) -> Digest | None:
+def scratchpad_digest(pad: Any) -> Digest | None:
     """The identity of a note, None for none: what somebody who writes another one has seen of it."""
     text = _text(pad)
     return None if text is None else Digest.of(text.encode("ascii"))
@@ -125,7 +125,7 @@ def write_scratchpads(
     pads: Mapping[str, Any],
     seen: Mapping[str, Digest | None] = MappingProxyType({}),
 ) -> None:
-    """`seen`: what the notes of these owners must still be, as `noted` names them. Raises Conflict
+    """`seen`: what the notes of these owners must still be, as `scratchpad_digest` names them. Raises Conflict
     naming one that is another by now.
     """
     if seen:

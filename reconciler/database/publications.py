@@ -12,7 +12,7 @@ from sqlalchemy import Select, and_, bindparam, or_, select, union_all
 
 from reconciler.database.bulk import batches, listed, parameter
 from reconciler.database.columns import to_digest
-from reconciler.database.records import Entry, EntryChange, PublicationRecord, Served
+from reconciler.database.records import Entry, EntryChange, PublicationRecord, ServedPublication
 from reconciler.database.schema import (
     generation,
     page,
@@ -23,7 +23,7 @@ from reconciler.database.schema import (
 )
 from reconciler.database.session import Reading
 from reconciler.database.versions import STREAM, at
-from reconciler.model import Digest, Judged
+from reconciler.model import Digest, FilterVerdict
 
 ENTRY = (
     publication_entry.c.path,
@@ -39,7 +39,7 @@ ENTRY = (
 _PUBLICATION = parameter("publication_id", publication.c.publication_id)
 _NUMBER = parameter("number", publication_entry.c.added)
 
-JUDGED = (
+VERDICT_COLUMNS = (
     publication.c.rules,
     publication.c.withheld,
     publication.c.withheld_units,
@@ -52,7 +52,7 @@ _RECORD = select(
     publication.c.version_digest,
     publication.c.digest,
     publication.c.published_at,
-    *JUDGED,
+    *VERDICT_COLUMNS,
 )
 _POINTED = _RECORD.join(
     pointer,
@@ -128,14 +128,14 @@ def _record(row: Any) -> PublicationRecord | None:
         return None
     number, version, version_digest, digest, published_at, *said = row
     return PublicationRecord(
-        number, version, Digest(version_digest), Digest(digest), published_at, judged(said)
+        number, version, Digest(version_digest), Digest(digest), published_at, verdict_from(said)
     )
 
 
-def judged(row: Sequence[Any]) -> Judged:
-    """From the columns of `JUDGED`."""
+def verdict_from(row: Sequence[Any]) -> FilterVerdict:
+    """From the columns of `VERDICT_COLUMNS`."""
     rules, withheld, units, reconsider_at = row
-    return Judged(to_digest(rules), to_digest(withheld), units, reconsider_at)
+    return FilterVerdict(to_digest(rules), to_digest(withheld), units, reconsider_at)
 
 
 class PublicationReads(Reading):
@@ -166,10 +166,10 @@ class PublicationReads(Reading):
                 connection.execute(_LAST_COMPLETE, {"publication_id": publication_id}).one_or_none()
             )
 
-    def served(self) -> list[Served]:
+    def served(self) -> list[ServedPublication]:
         """Everything that is served now, by path."""
         with self._reading.connect() as connection:
-            return [Served(*row) for row in connection.execute(_SERVED)]
+            return [ServedPublication(*row) for row in connection.execute(_SERVED)]
 
     def generation(self) -> Hashable:
         """Changes whenever `served` may answer differently. One row: ask as often as you like."""

@@ -40,9 +40,9 @@ from reconciler.database.schema import (
     publication_entry,
 )
 from reconciler.database.session import Writing
-from reconciler.database.withheld import write_judged, write_withheld
+from reconciler.database.withheld import write_verdict, write_withheld
 from reconciler.errors import Conflict, PluginFault, StateFault
-from reconciler.model import Digest, Judged
+from reconciler.model import Digest, FilterVerdict
 
 _PENDING_ENTRIES = 1_000  # what waits in memory before it is written,
 _PENDING_BYTES = 4 * 1024 * 1024  # whichever comes first
@@ -166,11 +166,11 @@ class PublicationStage:
         self._bytes = 0
         self._withheld: Mapping[Digest, str] | None = None
 
-    def withhold(self, judged: Judged, units: Mapping[Digest, str]) -> None:
+    def withhold(self, verdict: FilterVerdict, units: Mapping[Digest, str]) -> None:
         """What filters say of it, recorded when it completes. `units`: all that are withheld, with
         the reasons; without this call there are none.
         """
-        self._record = msgspec.structs.replace(self._record, judged=judged)
+        self._record = msgspec.structs.replace(self._record, verdict=verdict)
         self._withheld = units
 
     def replace_group(
@@ -218,7 +218,9 @@ class PublicationStage:
             write_withheld(
                 connection, self._publication_id, self._record.number, self._withheld or {}
             )
-            write_judged(connection, self._publication_id, self._record.number, self._record.judged)
+            write_verdict(
+                connection, self._publication_id, self._record.number, self._record.verdict
+            )
             connection.execute(_COMPLETE, values)
         self._done = True
         return self._record

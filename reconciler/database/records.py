@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from reconciler.model import Artifact, Digest, Judged, StoredUnit
+from reconciler.model import Artifact, Digest, FilterVerdict, StoredUnit
 
 
 class DeclaredUnit(Protocol):
@@ -189,7 +189,7 @@ class PublicationRecord(msgspec.Struct, frozen=True):
     version_digest: Digest
     digest: Digest
     published_at: datetime
-    judged: Judged = Judged()
+    verdict: FilterVerdict = FilterVerdict()
 
 
 class WithheldUnit(msgspec.Struct, frozen=True):
@@ -212,7 +212,7 @@ class SourcedUnit(msgspec.Struct, frozen=True):
     source: str
 
 
-class Served(msgspec.Struct, frozen=True):
+class ServedPublication(msgspec.Struct, frozen=True):
     """What is served now under a path: which publication of which Publication resource, and the ID
     of its publisher.
     """

@@ -23,7 +23,7 @@ from reconciler.database.bulk import (
 )
 from reconciler.database.columns import from_json, to_json
 from reconciler.database.plugins import write_attachments
-from reconciler.database.publications import JUDGED, judged
+from reconciler.database.publications import VERDICT_COLUMNS, verdict_from
 from reconciler.database.records import Attachment
 from reconciler.database.schema import (
     artifact,
@@ -74,7 +74,7 @@ _POINTED = select(
         publication.c.version_digest,
         publication.c.digest,
         publication.c.number,
-        *JUDGED,
+        *VERDICT_COLUMNS,
     )
 ).join(
     pointer,
@@ -285,7 +285,7 @@ def _publication(id_: int, name: str, row: Sequence[Any] | None) -> ActualPublic
         return ActualPublication(id_, name)
     _, version, version_digest, digest, number, *said = row
     return ActualPublication(
-        id_, name, version, Digest(version_digest), Digest(digest), number, judged(said)
+        id_, name, version, Digest(version_digest), Digest(digest), number, verdict_from(said)
     )
 
 

@@ -23,7 +23,7 @@ from reconciler.database.schema import (
 )
 from reconciler.database.session import Reading, Writing
 from reconciler.database.versions import at, with_sizes
-from reconciler.model import Digest, Judged, stored_unit
+from reconciler.model import Digest, FilterVerdict, stored_unit
 
 _rows = publication_withheld.c
 _REPOSITORY = parameter("repository_id", repository_group.c.repository_id)
@@ -162,13 +162,17 @@ class WithheldWrites(Writing):
     """What filters say of a publication that stays as it is."""
 
     def judge(
-        self, publication_id: int, number: int, judged: Judged, reasons: Mapping[Digest, str]
+        self,
+        publication_id: int,
+        number: int,
+        verdict: FilterVerdict,
+        reasons: Mapping[Digest, str],
     ) -> None:
         """Filters were asked again and keep out the very same units. `reasons`: theirs from now on,
         where they may be others than before.
         """
         with self._writing.begin() as connection:
-            write_judged(connection, publication_id, number, judged)
+            write_verdict(connection, publication_id, number, verdict)
             held = _open(connection, publication_id)
             rows = [
                 (publication_id, *held[one][1:], reason)
@@ -178,15 +182,17 @@ class WithheldWrites(Writing):
             _REASON(connection, rows)
 
 
-def write_judged(connection: Connection, publication_id: int, number: int, judged: Judged) -> None:
+def write_verdict(
+    connection: Connection, publication_id: int, number: int, verdict: FilterVerdict
+) -> None:
     """What filters said of one publication."""
     values = {
         "of_publication": publication_id,
         "of_number": number,
-        "new_rules": to_raw(judged.rules),
-        "new_withheld": to_raw(judged.withheld),
-        "new_withheld_units": judged.units,
-        "new_reconsider_at": judged.reconsider_at,
+        "new_rules": to_raw(verdict.rules),
+        "new_withheld": to_raw(verdict.withheld),
+        "new_withheld_units": verdict.units,
+        "new_reconsider_at": verdict.reconsider_at,
     }
     connection.execute(_JUDGE, values)
 

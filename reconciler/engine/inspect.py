@@ -13,7 +13,16 @@ from typing import Any
 from reconciler.database import Difference, PublicationRecord, Reader, VersionRecord
 from reconciler.engine.plugin_lifecycle.plugin_uses import publisher_of
 from reconciler.errors import PluginFault, UsageFault
-from reconciler.model import ActualResource, ActualState, Kind, Ref, StoredUnit, stored_unit
+from reconciler.model import (
+    LATEST,
+    ActualResource,
+    ActualState,
+    Kind,
+    Ref,
+    StoredUnit,
+    declared_size,
+    stored_unit,
+)
 from reconciler.model.digest import Digest
 from reconciler.plugin import ContentType
 from reconciler.plugin.registry import Registry
@@ -86,7 +95,7 @@ class Inspector:
             number = int(text)
             if number == 0 or self._reader.version(repository_id, number) is not None:
                 return number
-        elif text == "latest":
+        elif text == LATEST:
             return max(
                 (record.number for record in self._reader.versions(repository_id)), default=0
             )
@@ -124,7 +133,6 @@ class Inspector:
         unit = after or before
         assert unit is not None
         content_type = self._content_type(unit)
-        sizes = [artifact.size for artifact in unit.artifacts if artifact.size is not None]
         body = change.after or change.before or b""
         fields = {
             "type": unit.type,
@@ -132,7 +140,7 @@ class Inspector:
             "key": unit.key,
             "version": content_type.summary(unit).version,
             "digest": str(Digest.of(body)),
-            "size": sum(sizes) if sizes else None,
+            "size": declared_size(unit),
             "reason": content_type.describe_change(before, after) if before and after else None,  # type: ignore[arg-type]  # same fields
         }
         return {name: value for name, value in fields.items() if value is not None}
@@ -189,13 +197,13 @@ class Inspector:
                 "digest": str(shown.digest),
                 "path": resource.spec.get("path"),
                 "publishedAt": _time(shown.published_at),
-                "withheld": shown.judged.units,
+                "withheld": shown.verdict.units,
             } | self._withheld(actual.publications[name].id, shown)
         return {}
 
     def _withheld(self, publication_id: int, shown: PublicationRecord) -> dict[str, Any]:
         """Return the first withheld units of a publication."""
-        if not shown.judged.units:
+        if not shown.verdict.units:
             return {}
         units = islice(
             self._reader.withheld(publication_id, shown.number).values(), WITHHELD_ENTRIES

@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from reconciler.manifest.scalars import shown
-from reconciler.model import Digest, safe_path
+from reconciler.model import IMMEDIATE, LATEST, ON_DEMAND, Digest, safe_path
 from reconciler.plugin import OptionFault
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,62})")
@@ -23,7 +23,7 @@ _SHARE = re.compile(r"(\d{1,3}(?:\.\d{1,6})?)%")
 _RATE = re.compile(r"([1-9]\d{0,5})/([smh])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 _LOCAL = ("/", "./", "../")
-_POLICIES = ("immediate", "on-demand")
+_POLICIES = (IMMEDIATE, ON_DEMAND)
 
 
 def _name(text: str) -> str:
@@ -176,8 +176,8 @@ def _share(value: object) -> float | int:
 def _version(value: object) -> str | int:
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
-    if value == "latest":
-        return "latest"
+    if value == LATEST:
+        return LATEST
     try:
         if isinstance(value, str) and value.startswith("sha256:"):
             return str(Digest.parse(value))
@@ -253,7 +253,7 @@ Version = Annotated[
     WithJsonSchema(
         {
             "anyOf": [
-                {"const": "latest"},
+                {"const": LATEST},
                 {"type": "integer", "minimum": 0},
                 {"type": "string", "pattern": "^sha256:[0-9a-f]{64}$"},
             ]

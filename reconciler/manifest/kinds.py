@@ -28,7 +28,7 @@ from reconciler.manifest.fields import (
     Variable,
     Version,
 )
-from reconciler.model import Kind, Meta, SourceKind
+from reconciler.model import IMMEDIATE, LATEST, Kind, Meta, SourceKind
 from reconciler.plugin import Duration, OptionFault, Options
 
 API = "reconciler/v1"
@@ -108,7 +108,7 @@ class RemoteSpec(Options):
     type: str
     index: str | None = None
     url: RemoteUrl | None = None
-    policy: Policy = "immediate"
+    policy: Policy = IMMEDIATE
     auth: AuthSpec | None = None
     tls: TlsSpec = TlsSpec()
     proxy: Proxy | None = None
@@ -136,7 +136,7 @@ class SourceRepository(Options):
     model_config = ConfigDict(extra="ignore")
 
     name: str
-    version: Version = "latest"
+    version: Version = LATEST
 
 
 class SourceUpload(Options):
@@ -228,7 +228,7 @@ class PublicationSpec(Options):
     not_yet: ClassVar[frozenset[str]] = frozenset({"pullThrough"})
 
     repository: str
-    version: Version = "latest"
+    version: Version = LATEST
     path: UrlPath
     publisher: str | None = None
     filters: list[str] = Field(default_factory=list)

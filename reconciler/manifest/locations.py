@@ -7,12 +7,12 @@ from __future__ import annotations
 from collections.abc import Container
 
 from reconciler.manifest.document import Document, Path
-from reconciler.model import Written
+from reconciler.model import KeyLocations
 
 
 def written(
     document: Document, below: Path, given: Container[str] = (), plugin: str = ""
-) -> Written:
+) -> KeyLocations:
     """Paths below `below` of a document. `given`: keys that stand in the configuration of the
     installation of `plugin` where they are not here.
     """
@@ -25,4 +25,4 @@ def written(
         elsewhere = bool(path) and path[0] in given and document.find((*below, path[0])) is None
         return f"plugin-level configuration of `{plugin}`" if elsewhere else None
 
-    return Written(find)
+    return KeyLocations(find)

@@ -24,7 +24,7 @@ from reconciler.manifest.resources import FILTER_KEYS, PUBLICATION_KEYS, Declara
 from reconciler.manifest.scalars import shown
 from reconciler.manifest.validation import Checked
 from reconciler.manifest.validation_messages import keys, suggestion
-from reconciler.model import Filter, Kind, Publication, Repository, Written
+from reconciler.model import Filter, KeyLocations, Kind, Publication, Repository
 from reconciler.plugin import Options, PluginCallConfiguration
 
 OPTION = "--override"
@@ -148,7 +148,7 @@ class _Overriding:
                 }
                 options = self._options(plugin.cls.filter_options, self._over(written))
                 self._declared.resource = msgspec.structs.replace(
-                    resource, options=options, written=self._written(resource.written)
+                    resource, options=options, locations=self._written(resource.locations)
                 )
         elif isinstance(resource, Publication):
             plugin = self._plugins.publisher(resource.publisher)
@@ -175,7 +175,7 @@ class _Overriding:
                     SOURCE_KEYS[source.kind],
                     source.config,
                 ),
-                written=self._written(source.written),
+                locations=self._written(source.locations),
             )
             for index, source in enumerate(resource.sources)
         )
@@ -199,7 +199,7 @@ class _Overriding:
             value = _set(value, setting.path, setting.override.value)
         return value
 
-    def _written(self, otherwise: Written) -> Written:
+    def _written(self, otherwise: KeyLocations) -> KeyLocations:
         """What an option sets stands in that option; a part of it was never in a manifest."""
 
         def find(path: Path) -> str | None:
@@ -207,9 +207,9 @@ class _Overriding:
                 (each.origin() for each in self._settings if path[: len(each.path)] == each.path),
                 None,
             )
-            return f"{origin.file}:{origin.line}" if origin is not None else otherwise.place(path)
+            return f"{origin.file}:{origin.line}" if origin is not None else otherwise.find(path)
 
-        return Written(find)
+        return KeyLocations(find)
 
     def _options(self, model: type[Options], value: dict[str, Any]) -> Options | None:
         return Checked(_Place(self._settings), self._faults).against(model, (self._label,), value)

@@ -10,7 +10,7 @@ from reconciler.manifest.document import Path
 from reconciler.manifest.resources import Declaration
 from reconciler.manifest.scalars import shown
 from reconciler.manifest.validation_messages import dotted
-from reconciler.model import SourceKind
+from reconciler.model import ON_DEMAND, SourceKind
 
 Table = Mapping[str, Declaration]
 
@@ -41,7 +41,7 @@ def partial(repositories: Table, remotes: Table) -> dict[str, str]:
     come from, itself or through others.
     """
     lazy = {
-        name for name, each in remotes.items() if each.checked.text("spec", "policy") == "on-demand"
+        name for name, each in remotes.items() if each.checked.text("spec", "policy") == ON_DEMAND
     }
     if not lazy:
         return {}

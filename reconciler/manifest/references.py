@@ -11,7 +11,7 @@ from reconciler.manifest.repositories import kinds_of
 from reconciler.manifest.resources import Declaration, publication
 from reconciler.manifest.scalars import shown
 from reconciler.manifest.validation_messages import dotted, suggestion
-from reconciler.model import Kind, SourceKind
+from reconciler.model import LATEST, Kind, SourceKind
 
 Table = Mapping[str, Declaration]
 Named = Mapping[Kind, Table]
@@ -171,7 +171,7 @@ def _takes_uploads(each: Declaration, repository: Declaration) -> None:
             key=True,
         )
     version = each.checked.get("spec", "version")
-    if version is not None and version != "latest":
+    if version is not None and version != LATEST:
         message = (
             f"`{dotted(path)}`: this publication stays at version {shown(str(version))}, so that it"
             " would never show an upload"

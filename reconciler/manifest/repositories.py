@@ -11,7 +11,7 @@ from reconciler.manifest.plugin_lookup import Plugins, Usable
 from reconciler.manifest.plugin_options import Effective, effective
 from reconciler.manifest.validation import Checked
 from reconciler.manifest.validation_messages import keys
-from reconciler.model import Guard, Repository, Source, SourceKind
+from reconciler.model import LATEST, Guard, Repository, Source, SourceKind
 
 SOURCE_KEYS = {kind: tuple(keys(model)) for kind, model in SOURCES.items()}
 
@@ -90,8 +90,8 @@ def _source(
         options=found.options,
         config=found.config,
         origin=origin,
-        version=spec.repository.version if spec.repository is not None else "latest",
-        written=written(
+        version=spec.repository.version if spec.repository is not None else LATEST,
+        locations=written(
             checked.document, ("spec", "sources", index, kind.value), importer.given, importer.id
         ),
     )

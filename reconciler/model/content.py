@@ -155,7 +155,13 @@ def stored_unit(body: bytes) -> StoredUnit:
     return _BODY.decode(body)
 
 
-def acceptable(unit: Unit) -> None:
+def declared_size(unit: Unit | StoredUnit) -> int | None:
+    """Return the bytes of a unit's artifacts as declared; None where no artifact declares a size."""
+    sizes = [artifact.size for artifact in unit.artifacts if artifact.size is not None]
+    return sum(sizes) if sizes else None
+
+
+def check_unit(unit: Unit) -> None:
     """Check a unit as it is declared, when its artifacts may still lack a digest.
 
     Raises PluginFault naming the unit when its key, a path, a digest or its metadata is not what
@@ -184,9 +190,9 @@ def identify(unit: Unit, group: str) -> IdentifiedUnit:
     """Check a unit where it enters the core and give it its identity (type, group, key, artifacts,
     metadata as declared).
 
-    Raises PluginFault as `acceptable` does, and where an artifact has no digest.
+    Raises PluginFault as `check_unit` does, and where an artifact has no digest.
     """
-    acceptable(unit)
+    check_unit(unit)
     _check_name(group, "group", unit)
     unnamed = next((artifact.path for artifact in unit.artifacts if not artifact.sha256), None)
     if unnamed is not None:
@@ -205,7 +211,7 @@ def identify(unit: Unit, group: str) -> IdentifiedUnit:
     return IdentifiedUnit(Digest.of(body), body, unit, group)
 
 
-def usable_name(name: Any) -> bool:
+def is_usable_name(name: Any) -> bool:
     """Could it be the name of a group, or the key or type of a unit: 1 to 1,024 printable
     characters?
     """
@@ -243,7 +249,7 @@ EMPTY_VERSION = version_digest([])
 
 
 def _check_name(name: str, what: str, unit: Unit) -> None:
-    if not usable_name(name):
+    if not is_usable_name(name):
         raise PluginFault(
             f"unit {unit.key!r:.80} has an unusable {what}: {name!r:.80}",
             hint="1 to 1,024 printable characters",

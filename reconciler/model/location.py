@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-Steps = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 
 
-class Written:
+class KeyLocations:
     """Where the keys of a resource stand: a place in a file, or what else set them.
 
     Any two are equal: where something stands is no part of what it means.
@@ -15,20 +15,20 @@ class Written:
 
     __slots__ = ("_find",)
 
-    def __init__(self, find: Callable[[Steps], str | None] | None = None) -> None:
+    def __init__(self, find: Callable[[KeyPath], str | None] | None = None) -> None:
         self._find = find
 
-    def place(self, path: Steps) -> str | None:
+    def find(self, path: KeyPath) -> str | None:
         """In words (`team.yaml:14`), for a path of keys and indices; None where nothing stands, or
         where nobody knows any more.
         """
         return self._find(path) if self._find is not None else None
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Written)
+        return isinstance(other, KeyLocations)
 
     def __hash__(self) -> int:
-        return hash(Written)
+        return hash(KeyLocations)
 
     def __repr__(self) -> str:
-        return "Written()"
+        return "KeyLocations()"

@@ -17,13 +17,19 @@ import msgspec
 
 from reconciler.errors import Fault, Origin
 from reconciler.model.digest import Digest
-from reconciler.model.location import Written
+from reconciler.model.location import KeyLocations
 
 # Keys of a manifest that are the core's; the others at the same place are the plugin's.
 SOURCE_KEYS = frozenset({"name", "version"})
 PUBLICATION_KEYS = frozenset(
     {"repository", "version", "path", "publisher", "filters", "access", "exports"}
 )
+
+
+LATEST = "latest"  # in the place of a version: the newest one
+IMMEDIATE, ON_DEMAND = "immediate", "on-demand"  # policies of a remote
+MIRROR, ADDITIVE = "mirror", "additive"  # modes of a repository
+UPLOAD = "upload"  # the source that takes files from clients, and its id
 
 
 class Kind(StrEnum):
@@ -91,7 +97,7 @@ class Remote(msgspec.Struct, frozen=True):
     type: str
     index: str | None = None
     url: str | None = None
-    policy: str = "immediate"
+    policy: str = IMMEDIATE
     auth: Auth | None = None
     tls: Tls = Tls()
     proxy: str | None = None
@@ -106,7 +112,7 @@ class Remote(msgspec.Struct, frozen=True):
 
 class Filter(msgspec.Struct, frozen=True):
     """Rules of one type. `options`: the plugin's validated filter model, opaque to the core.
-    `written`: by paths below the `spec`.
+    `locations`: by paths below the `spec`.
     """
 
     meta: Meta
@@ -114,14 +120,14 @@ class Filter(msgspec.Struct, frozen=True):
     type: str
     is_global: bool
     options: Any
-    written: Written = Written()
+    locations: KeyLocations = KeyLocations()
 
 
 class SourceKind(StrEnum):
     """Where a source of a repository takes its content from."""
 
     REMOTE = "remote"
-    UPLOAD = "upload"
+    UPLOAD = UPLOAD
     REPOSITORY = "repository"
 
 
@@ -132,7 +138,7 @@ class Source(msgspec.Struct, frozen=True):
     `name`: of the remote or repository, empty for uploads; `version`: of the repository (`latest`,
     a number, a digest). `spec`: the entry as plain data; `options`: the plugin's validated model of
     its type-specific keys, `config`: the same as the three levels of a `PluginCallConfiguration`,
-    as written. `written`: by paths below the entry (`("include", 2)`).
+    as written. `locations`: by paths below the entry (`("include", 2)`).
     """
 
     id: str
@@ -142,8 +148,8 @@ class Source(msgspec.Struct, frozen=True):
     options: Any
     config: Any
     origin: Origin
-    version: str | int = "latest"
-    written: Written = Written()
+    version: str | int = LATEST
+    locations: KeyLocations = KeyLocations()
 
 
 class Guard(msgspec.Struct, frozen=True):
@@ -164,7 +170,7 @@ class Repository(msgspec.Struct, frozen=True):
     type: str
     sources: tuple[Source, ...] = ()
     filters: tuple[str, ...] = ()
-    mode: str = "mirror"  # or "additive"
+    mode: str = MIRROR
     guard: Guard = Guard()
 
 
@@ -188,7 +194,7 @@ class Publication(msgspec.Struct, frozen=True):
     repository: str
     path: str
     publisher: str
-    version: str | int = "latest"
+    version: str | int = LATEST
     options: Any = None
     exports: tuple[str, ...] = ()
     config: Any = None
@@ -296,7 +302,7 @@ class ActualRepository(msgspec.Struct, frozen=True):
     units: int
 
 
-class Judged(msgspec.Struct, frozen=True):
+class FilterVerdict(msgspec.Struct, frozen=True):
     """What filters said of a publication when they were asked last.
 
     `rules`: digest of what they said it by, None where nobody was asked. `withheld`: digest of the
@@ -321,7 +327,7 @@ class ActualPublication(msgspec.Struct, frozen=True):
     version_digest: Digest | None = None
     digest: Digest | None = None
     number: int = 0
-    judged: Judged = Judged()
+    verdict: FilterVerdict = FilterVerdict()
 
 
 class ActualState(msgspec.Struct, frozen=True):

@@ -4,7 +4,7 @@ carried out.
 Comes in: resources, group members and selected units. Goes out: `Plan`, its text and its JSON
 document. Must never know: files, networks, clocks, SQL, YAML, any packaging format.
 
-`content` and `resources` hold the differences, `guards` the brakes, `text` and `document` the two
+`content` and `resources` hold the differences, `guards` the brakes, `render_text` and `render_json` the two
 renderings; all of them, and the executor in `reconciler.engine`, walk the same spool of lines that
 `changes` defines.
 """
@@ -25,30 +25,30 @@ from reconciler.plan.changes import (
     GroupLine,
     Line,
     Plan,
+    PlanTotals,
     ResourceChange,
     Spool,
-    Summary,
     Withholding,
     decode_line,
     encode_line,
     sum_counts,
 )
 from reconciler.plan.content import (
+    ChangeDescriber,
     Member,
-    Refusal,
-    Words,
-    applied,
-    contested,
+    RefusedUnit,
+    apply_changes,
     counts_of,
     difference,
-    fetching,
-    settle,
+    is_key_taken,
+    merge_source_changes,
+    refetch_line,
     with_download,
 )
-from reconciler.plan.document import document, entry
-from reconciler.plan.guards import guarded, serving_guarded, serving_refusal
+from reconciler.plan.document import content_entry, render_json
+from reconciler.plan.guards import apply_guards, apply_serving_guards, serving_refusal
 from reconciler.plan.resources import resource_change
-from reconciler.plan.text import counts_text, natural, size_text, text
+from reconciler.plan.text import counts_text, natural_sort_key, render_text, size_text
 
 __all__ = [
     "ADD",
@@ -57,6 +57,7 @@ __all__ = [
     "REFUSE",
     "REMOVE",
     "Action",
+    "ChangeDescriber",
     "ChangeLine",
     "ContentChanges",
     "Counts",
@@ -67,30 +68,29 @@ __all__ = [
     "Line",
     "Member",
     "Plan",
-    "Refusal",
+    "PlanTotals",
+    "RefusedUnit",
     "ResourceChange",
     "Spool",
-    "Summary",
     "Withholding",
-    "Words",
-    "applied",
-    "contested",
+    "apply_changes",
+    "apply_guards",
+    "apply_serving_guards",
+    "content_entry",
     "counts_of",
     "counts_text",
     "decode_line",
     "difference",
-    "document",
     "encode_line",
-    "entry",
-    "fetching",
-    "guarded",
-    "natural",
+    "is_key_taken",
+    "merge_source_changes",
+    "natural_sort_key",
+    "refetch_line",
+    "render_json",
+    "render_text",
     "resource_change",
-    "serving_guarded",
     "serving_refusal",
-    "settle",
     "size_text",
     "sum_counts",
-    "text",
     "with_download",
 ]

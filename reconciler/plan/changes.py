@@ -266,7 +266,7 @@ class ResourceChange:
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class PlanTotals:
     """The last line of a plan. `withheld`, `released`: units that publications leave out from now
     on, and that they no longer do.
     """
@@ -315,13 +315,13 @@ class Plan:
             [str(self.manifest_digest), [_identity(change) for change in self.changes]]
         )
 
-    def summary(self) -> Summary:
+    def summary(self) -> PlanTotals:
         count = {
             action: sum(change.action is action for change in self.changes) for action in Action
         }
         content = sum_counts(change.content.counts for change in self.changes if change.content)
         withheld = sum_counts(change.withheld.counts for change in self.changes if change.withheld)
-        return Summary(
+        return PlanTotals(
             count[Action.CREATE],
             count[Action.UPDATE],
             count[Action.DELETE],

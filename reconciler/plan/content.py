@@ -10,7 +10,15 @@ from typing import Protocol
 
 import msgspec
 
-from reconciler.model import Artifact, Digest, IdentifiedUnit, StoredUnit, Unit, artifact_digest
+from reconciler.model import (
+    Artifact,
+    Digest,
+    IdentifiedUnit,
+    StoredUnit,
+    Unit,
+    artifact_digest,
+    declared_size,
+)
 from reconciler.plan.changes import (
     ADD,
     CHANGE,
@@ -26,7 +34,7 @@ from reconciler.plan.changes import (
 Key = tuple[str, str]  # (type, key): unique within a group
 
 
-class Words(Protocol):
+class ChangeDescriber(Protocol):
     """What only the content types can say; `reconciler.engine` binds it to them."""
 
     def summary(self, unit: Unit | StoredUnit) -> tuple[str | None, str]: ...
@@ -48,7 +56,7 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class RefusedUnit:
     """A unit, or something that could not become one, that is kept out. `rule`: as of a ChangeLine."""
 
     type: str
@@ -64,8 +72,8 @@ def difference(
     source: str,
     members: Iterable[Member],
     wanted: Iterable[IdentifiedUnit],
-    refusals: Iterable[Refusal],
-    words: Words,
+    refusals: Iterable[RefusedUnit],
+    words: ChangeDescriber,
     *,
     removes: bool = True,
     gone: str = "",
@@ -75,7 +83,7 @@ def difference(
     `removes=False` (additive mode): nothing leaves. `gone`: the reason for what leaves, where the
     content type cannot know it. A member of another source is never removed; a wanted unit that
     another source holds already only changes hands. Where another source holds something else under
-    its key it is kept out, with its body, in case that one leaves: see `settle`.
+    its key it is kept out, with its body, in case that one leaves: see `merge_source_changes`.
     """
     held: dict[Key, Member] = {}
     foreign: dict[Key, Member] = {}
@@ -87,10 +95,10 @@ def difference(
         for one in sorted(refusals, key=lambda one: one.reason, reverse=True)
     }
     asked: set[Key] = set()
-    for sealed in wanted:
-        key = (sealed.unit.type, sealed.unit.key)
+    for unit in wanted:
+        key = (unit.type, unit.key)
         asked.add(key)
-        line = _arrival(sealed, held.get(key), foreign.get(key), words)
+        line = _arrival(unit, held.get(key), foreign.get(key), words)
         if line is not None:
             lines[(*key, line.op)] = line
     for key, member in held.items():
@@ -109,7 +117,7 @@ def difference(
     return [lines[key] for key in sorted(lines)]
 
 
-def settle(changes: Sequence[GroupChange]) -> list[GroupChange]:
+def merge_source_changes(changes: Sequence[GroupChange]) -> list[GroupChange]:
     """Where several sources touch one group: a unit that leaves one and joins another only changes
     hands, and a key that one frees is another's.
 
@@ -143,7 +151,7 @@ def _first_come(changes: Sequence[GroupChange]) -> list[GroupChange]:
     found = []
     for change in changes:
         lines = [_waiting(line, holders.get((line.type, line.key))) for line in change.lines]
-        kept_out = any(map(contested, lines)) and change.head.validator is not None
+        kept_out = any(map(is_key_taken, lines)) and change.head.validator is not None
         found.append(
             GroupChange(
                 msgspec.structs.replace(change.head, validator=None) if kept_out else change.head,
@@ -159,7 +167,7 @@ def _waiting(line: ChangeLine, holder: tuple[Digest, str] | None) -> ChangeLine:
     return msgspec.structs.replace(line, op=REFUSE, reason=f"held by {holder[1]}", download=0)
 
 
-def applied(
+def apply_changes(
     held: Mapping[tuple[Digest, str], bytes], changes: Iterable[GroupChange]
 ) -> dict[Digest, bytes]:
     """What a group holds once `changes` are carried out: bodies by digest. `held`: bodies by
@@ -178,7 +186,7 @@ def applied(
     return {digest: body for (digest, _), body in rows.items()}
 
 
-def contested(line: ChangeLine) -> bool:
+def is_key_taken(line: ChangeLine) -> bool:
     """Is it kept out only because another source holds its key?"""
     return line.op == REFUSE and bool(line.body)
 
@@ -199,11 +207,11 @@ def counts_of(lines: Iterable[ChangeLine]) -> Counts:
     )
 
 
-def fetching(sealed: IdentifiedUnit, reason: str, words: Words) -> ChangeLine:
+def refetch_line(unit: IdentifiedUnit, reason: str, words: ChangeDescriber) -> ChangeLine:
     """A unit that is held as it is, and whose artifacts are to be brought in nevertheless, or
     recorded where they are now.
     """
-    return _joining(sealed, MOVE, reason, words)
+    return _joining(unit, MOVE, reason, words)
 
 
 def with_download(line: ChangeLine, stored: Container[Digest]) -> ChangeLine:
@@ -215,50 +223,50 @@ def with_download(line: ChangeLine, stored: Container[Digest]) -> ChangeLine:
 
 
 def _arrival(
-    sealed: IdentifiedUnit, held: Member | None, foreign: Member | None, words: Words
+    unit: IdentifiedUnit, held: Member | None, foreign: Member | None, words: ChangeDescriber
 ) -> ChangeLine | None:
-    digest = sealed.digest
+    digest = unit.digest
     if held is not None and held.digest == digest:
         return None
     if held is None and foreign is not None:
         return _joining(
-            sealed,
+            unit,
             MOVE if foreign.digest == digest else REFUSE,
             f"held by {foreign.source}",
             words,
             waits=True,
         )
     if held is None:
-        return _joining(sealed, ADD, "", words)
-    refusal = words.refusal(held.unit, sealed.unit)
+        return _joining(unit, ADD, "", words)
+    refusal = words.refusal(held.unit, unit.unit)
     if refusal is not None:
-        return _joining(sealed, REFUSE, refusal, words)
-    return _joining(sealed, CHANGE, words.change(held.unit, sealed.unit), words, before=held.digest)
+        return _joining(unit, REFUSE, refusal, words)
+    return _joining(unit, CHANGE, words.change(held.unit, unit.unit), words, before=held.digest)
 
 
 def _joining(
-    sealed: IdentifiedUnit,
+    unit: IdentifiedUnit,
     op: str,
     reason: str,
-    words: Words,
+    words: ChangeDescriber,
     before: Digest | None = None,
     *,
     waits: bool = False,
 ) -> ChangeLine:
-    version, label = words.summary(sealed.unit)
+    version, label = words.summary(unit.unit)
     kept_out = op == REFUSE and not waits
     return ChangeLine(
         op=op,
-        type=sealed.unit.type,
-        key=sealed.unit.key,
-        digest=sealed.digest,
+        type=unit.type,
+        key=unit.key,
+        digest=unit.digest,
         before=before,
         version=version,
         label=label,
-        size=_size(sealed.unit),
+        size=declared_size(unit.unit),
         reason=reason,
-        body=NO_BODY if kept_out else msgspec.Raw(sealed.body),
-        artifacts=[] if kept_out else _named(sealed.unit.artifacts),
+        body=NO_BODY if kept_out else msgspec.Raw(unit.body),
+        artifacts=[] if kept_out else _named(unit.artifacts),
     )
 
 
@@ -270,7 +278,7 @@ def _named(artifacts: list[Artifact]) -> list[Artifact]:
     ]
 
 
-def _departure(member: Member, op: str, reason: str, words: Words) -> ChangeLine:
+def _departure(member: Member, op: str, reason: str, words: ChangeDescriber) -> ChangeLine:
     version, label = words.summary(member.unit)
     return ChangeLine(
         op=op,
@@ -280,12 +288,12 @@ def _departure(member: Member, op: str, reason: str, words: Words) -> ChangeLine
         before=member.digest,
         version=version,
         label=label,
-        size=_size(member.unit),
+        size=declared_size(member.unit),
         reason=reason,
     )
 
 
-def _refused(refusal: Refusal) -> ChangeLine:
+def _refused(refusal: RefusedUnit) -> ChangeLine:
     return ChangeLine(
         op=REFUSE,
         type=refusal.type,
@@ -299,16 +307,10 @@ def _refused(refusal: Refusal) -> ChangeLine:
 
 
 def _settled(line: ChangeLine, both: set[Digest | None], free: set[Key]) -> ChangeLine:
-    if contested(line) and (line.type, line.key) in free:
+    if is_key_taken(line) and (line.type, line.key) in free:
         return msgspec.structs.replace(line, op=ADD, reason="")
     if line.digest not in both or line.op not in (ADD, REMOVE):
         return line
     return msgspec.structs.replace(
         line, op=MOVE, digest=line.digest if line.op == ADD else None, download=0
     )
-
-
-def _size(unit: Unit | StoredUnit) -> int | None:
-    """Bytes of the unit as declared, None where no artifact declares a size."""
-    sizes = [artifact.size for artifact in unit.artifacts if artifact.size is not None]
-    return sum(sizes) if sizes else None

@@ -29,7 +29,7 @@ FORMAT_VERSION = 1
 REFUSED_ENTRIES = 1000
 
 
-def document(plan: Plan, *, verbose: bool = False) -> Iterator[bytes]:
+def render_json(plan: Plan, *, verbose: bool = False) -> Iterator[bytes]:
     """The document in pieces; joined they are canonical JSON."""
     yield b'{"changes":['
     for number, change in enumerate(plan.changes):
@@ -47,7 +47,7 @@ def document(plan: Plan, *, verbose: bool = False) -> Iterator[bytes]:
     )
 
 
-def entry(line: ChangeLine, group: str) -> dict[str, Any]:
+def content_entry(line: ChangeLine, group: str) -> dict[str, Any]:
     """A content entry: `{type, group, key, version?, digest, size?, reason?, rule?}`."""
     fields = {
         "type": line.type,
@@ -119,7 +119,7 @@ def _entries(spool: Spool, types: Iterable[str], op: str) -> Iterator[dict[str, 
                 if line.op == op and line.type == type_
             ]
             for line in sorted(lines, key=lambda line: line.key):
-                yield entry(line, name)
+                yield content_entry(line, name)
 
 
 def _array(entries: Iterable[dict[str, Any]]) -> Iterator[bytes]:

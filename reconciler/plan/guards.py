@@ -14,13 +14,13 @@ _MEANT = "pass `--allow-destroy` if that is meant"
 _OR_RAISE = "pass `--allow-destroy` for this run, or raise `guard.maxRemovals`"
 
 
-def guarded(change: ResourceChange, guard: Guard, *, allow_destroy: bool) -> ResourceChange:
+def apply_guards(change: ResourceChange, guard: Guard, *, allow_destroy: bool) -> ResourceChange:
     """The same change, or the change with its refusal."""
     refusal = _refusal(change, guard, allow_destroy=allow_destroy)
     return change.refused(*refusal) if refusal else change
 
 
-def serving_guarded(
+def apply_serving_guards(
     change: ResourceChange, repository: str, guard: Guard, *, allow_destroy: bool
 ) -> ResourceChange:
     """The same change of a publication, or the change with its refusal: what filters take from it

@@ -33,7 +33,7 @@ _SAID = {REFUSE: "refused: {}"}
 _WITHHELD = {REMOVE: "withheld: {}", ADD: "no longer withheld"}
 
 
-def text(plan: Plan, *, verbose: bool = False) -> Iterator[str]:
+def render_text(plan: Plan, *, verbose: bool = False) -> Iterator[str]:
     """The lines of a plan, without line ends."""
     for change in plan.changes:
         if (
@@ -126,13 +126,13 @@ def _rows(content: ContentChanges | Withholding, signs: Iterable[str]) -> Iterat
                 name = line.version or ("" if line.key == change.head.name else line.key)
                 table.setdefault((line.op, name, line.reason), []).append(line.label)
         for (sign, name, reason), labels in sorted(
-            table.items(), key=lambda row: (natural(row[0][1]), row[0])
+            table.items(), key=lambda row: (natural_sort_key(row[0][1]), row[0])
         ):
             shown = name if content.buckets and name else f"{change.head.name} {name}".strip()
             yield _row(sign, shown, labels, said.get(sign, "{}").format(reason)), len(labels)
 
 
-def natural(text: str) -> list[tuple[int, str]]:
+def natural_sort_key(text: str) -> list[tuple[int, str]]:
     """A key for sorting: numbers by their value, so that 2.10 comes after 2.9."""
     return [
         (int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", text)

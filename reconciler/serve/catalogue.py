@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any, BinaryIO, TypeVar
 
-from reconciler.database.records import Served
+from reconciler.database.records import ServedPublication
 from reconciler.errors import StateFault
 from reconciler.model import safe_path
 from reconciler.serve.bounded_cache import BoundedCache
@@ -40,7 +40,7 @@ T = TypeVar("T")
 class Mount:
     """A publication under its path, until its pointer moves. Compared by identity."""
 
-    served: Served
+    served: ServedPublication
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class Catalogue:
 
     # What is served
 
-    def served(self) -> list[Served]:
+    def served(self) -> list[ServedPublication]:
         """Return what is served now, by path."""
         return [self._mounts[path].served for path in sorted(self._mounts)]
 
@@ -130,7 +130,7 @@ class Catalogue:
             self._point(await self.in_thread(self._publications.served))
             self._generation = generation
 
-    def _point(self, served: Sequence[Served]) -> None:
+    def _point(self, served: Sequence[ServedPublication]) -> None:
         kept = {mount.served: mount for mount in self._mounts.values()}
         if {record.path for record in served} != self._mounts.keys():
             # a path may lie below another: what was found below the shorter one may belong to the

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import Response
 
-from reconciler.database.records import Served
+from reconciler.database.records import ServedPublication
 from reconciler.serve.catalogue import Catalogue
 from reconciler.serve.responses import page_response
 
@@ -25,7 +25,7 @@ class FrontPage:
         return page_response(request, publication_list(self._catalogue.served()))
 
 
-def publication_list(served: Sequence[Served]) -> bytes:
+def publication_list(served: Sequence[ServedPublication]) -> bytes:
     """Return a plain HTML page; its links are relative, so that it works behind a prefix."""
     rows = "".join(
         f'<li><a href="{quote(record.path)}/">{escape(record.path)}</a>'

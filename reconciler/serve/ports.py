@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from reconciler.database.records import Entry, Served
+from reconciler.database.records import Entry, ServedPublication
 from reconciler.model import Digest
 
 
@@ -22,7 +22,7 @@ class Publications(Protocol):
         """Return a token that is cheap to get and differs once what is served has changed."""
         ...
 
-    def served(self) -> Sequence[Served]:
+    def served(self) -> Sequence[ServedPublication]:
         """Return every publication that is served now."""
         ...
 

@@ -33,7 +33,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from reconciler.database.records import Served
+from reconciler.database.records import ServedPublication
 from reconciler.errors import (
     Conflict,
     Denied,
@@ -115,7 +115,7 @@ class Uploads:
         """Remove what server processes that were killed left in the folder."""
         self._folder.sweep()
 
-    async def receive(self, request: Request, served: Served, path: str) -> Response:
+    async def receive(self, request: Request, served: ServedPublication, path: str) -> Response:
         """Take the file that is sent to `path` within a publication. Never raises."""
         try:
             response = await self._receive(request, served, path)
@@ -130,7 +130,7 @@ class Uploads:
             log.info("upload to `%s` refused with status %d", served.name, response.status_code)
         return response
 
-    async def _receive(self, request: Request, served: Served, path: str) -> Response:
+    async def _receive(self, request: Request, served: ServedPublication, path: str) -> Response:
         uploader = await self._authenticate(request, served)
         if isinstance(uploader, Response):
             return uploader
@@ -154,7 +154,7 @@ class Uploads:
         )
         return _receipt_response(request, receipt)
 
-    async def _authenticate(self, request: Request, served: Served) -> str | Response:
+    async def _authenticate(self, request: Request, served: ServedPublication) -> str | Response:
         """Return the uploader's name, or the response that turns the client away."""
         authorization = request.headers.get("authorization")
         try:

@@ -18,7 +18,7 @@ from reconciler.database import (
     StagedGroup,
     StagedMember,
     Writer,
-    noted,
+    scratchpad_digest,
 )
 from reconciler.errors import Conflict
 from reconciler.model import Digest
@@ -213,10 +213,10 @@ def test_a_note_is_written_over_by_those_who_have_seen_it(
         writer = opened.writer()
         id_ = created_repository(writer)
         writer.set_scratchpads(id_, {IMPORTER.owner: first, "repository": "kept"})
-        seen = {IMPORTER.owner: noted(writer.scratchpad(id_, IMPORTER.owner))}
+        seen = {IMPORTER.owner: scratchpad_digest(writer.scratchpad(id_, IMPORTER.owner))}
         writer.set_scratchpads(id_, {IMPORTER.owner: second})
         with writer.stage(id_) as stage:
-            if noted(first) == noted(second):
+            if scratchpad_digest(first) == scratchpad_digest(second):
                 stage.commit({}, {}, NOW, {IMPORTER.owner: "mine"}, seen)
             else:
                 with pytest.raises(Conflict, match=f"`{IMPORTER.owner}`"):

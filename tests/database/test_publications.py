@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.database import Database, Entry, EntryChange, Reader, Served
+from reconciler.database import Database, Entry, EntryChange, Reader, ServedPublication
 from reconciler.errors import Conflict, PluginFault, StateFault
 from reconciler.model import EMPTY_VERSION, Digest
 from tests.support.databases import NOW, created_publication, database, publication
@@ -130,7 +130,7 @@ def test_only_a_complete_publication_is_pointed_to(tmp_path: Path) -> None:
         writer.point(id_, 1)
         assert writer.publication(id_) == record
         assert writer.generation() != quiet
-        assert writer.served() == [Served(id_, "team", "team", 1, "test")]
+        assert writer.served() == [ServedPublication(id_, "team", "team", 1, "test")]
         state = writer.actual_state().publications["team"]
         assert (state.version, state.version_digest, state.digest) == (
             0,
@@ -151,7 +151,7 @@ def test_the_generation_changes_with_every_pointer_and_path(tmp_path: Path) -> N
             seen.append(writer.generation())
         writer.record_resources([publication("team", "elsewhere")], {}, [], NOW)
         seen.append(writer.generation())
-        assert writer.served() == [Served(id_, "team", "elsewhere", 1, "test")]
+        assert writer.served() == [ServedPublication(id_, "team", "elsewhere", 1, "test")]
         writer.record_resources([], {}, [publication().meta.ref], NOW)
         seen.append(writer.generation())
         assert len(set(seen)) == len(seen)

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import create_engine
 
 from reconciler.database import PublicationRecord, Writer, migration
-from reconciler.model import EMPTY_VERSION, Digest, Judged, Kind, Ref
+from reconciler.model import EMPTY_VERSION, Digest, FilterVerdict, Kind, Ref
 from tests.support.databases import (
     NOW,
     a_unit,
@@ -40,8 +40,8 @@ def writer(tmp_path: Path) -> Iterator[Writer]:
         yield writer
 
 
-def judged(*units: Digest) -> Judged:
-    return Judged(
+def judged(*units: Digest) -> FilterVerdict:
+    return FilterVerdict(
         RULES,
         Digest.of_value([str(unit) for unit in units]) if units else None,
         len(units),
@@ -79,23 +79,23 @@ def test_every_publication_leaves_out_what_was_said_of_it(writer: Writer) -> Non
     ]
     assert list(writer.withheld(id_, 1)) == [ONE.digest, THREE.digest], "by group, type and key"
     assert writer.publication_numbered(id_, 1) == first
-    assert first.judged == judged(THREE.digest, ONE.digest)
+    assert first.verdict == judged(THREE.digest, ONE.digest)
     assert left_out(writer, other, 1) == {"alpha/two": "elsewhere"}
 
 
 def test_what_was_said_is_read_with_what_is_served(writer: Writer) -> None:
     id_ = created_publication(writer)
-    assert writer.actual_state().publications["team"].judged == Judged()
+    assert writer.actual_state().publications["team"].verdict == FilterVerdict()
     published(writer, id_, {"alpha": [("a", "1")]})
     second = withholding(writer, id_, {ONE.digest: "denied"})
-    for number, said in ((1, Judged()), (2, second.judged)):
+    for number, said in ((1, FilterVerdict()), (2, second.verdict)):
         writer.point(id_, number)
         shown = writer.actual_state().publications["team"]
-        assert (shown.number, shown.judged) == (number, said)
+        assert (shown.number, shown.verdict) == (number, said)
         record = writer.publication(id_)
         assert record is not None
-        assert record.judged == said
-    assert second.judged == judged(ONE.digest)
+        assert record.verdict == said
+    assert second.verdict == judged(ONE.digest)
 
 
 def test_a_publication_that_is_not_completed_leaves_nothing_behind(writer: Writer) -> None:
@@ -116,7 +116,7 @@ def test_a_publication_that_is_not_completed_leaves_nothing_behind(writer: Write
 def test_asked_again_only_words_and_times_change(writer: Writer) -> None:
     id_ = created_publication(writer)
     withholding(writer, id_, {ONE.digest: "denied", TWO.digest: "denied"})
-    again = Judged(Digest.of(b"others"), judged(ONE.digest, TWO.digest).withheld, 2, None)
+    again = FilterVerdict(Digest.of(b"others"), judged(ONE.digest, TWO.digest).withheld, 2, None)
     writer.judge(
         id_,
         1,
@@ -126,7 +126,7 @@ def test_asked_again_only_words_and_times_change(writer: Writer) -> None:
     assert left_out(writer, id_, 1) == {"alpha/one": "denied by another", "alpha/two": "denied"}
     record = writer.last_complete(id_)
     assert record is not None
-    assert record.judged == again
+    assert record.verdict == again
 
 
 def test_what_is_left_out_goes_with_its_publication(writer: Writer) -> None:
@@ -204,7 +204,12 @@ def test_publications_of_the_release_before_are_kept_and_count_as_not_judged(
     with database(tmp_path) as opened_again:
         writer = opened_again.writer()
         shown = writer.actual_state().publications["team"]
-        assert (shown.version, shown.digest, shown.number, shown.judged) == (3, digest, 1, Judged())
+        assert (shown.version, shown.digest, shown.number, shown.verdict) == (
+            3,
+            digest,
+            1,
+            FilterVerdict(),
+        )
         writer.record_units(by_group(ONE), {})
         withholding(writer, 4, {ONE.digest: "denied"})
         assert left_out(writer, 4, 2) == {"alpha/one": "denied"}

@@ -295,7 +295,9 @@ def test_a_path_that_is_not_there_stays_a_404_whatever_a_publisher_means(
             site.home.database() as database,
         ):
             client = Client(
-                Application(Catalogue(database.reader(), site.home.store()), PublisherSuggestions(registry))
+                Application(
+                    Catalogue(database.reader(), site.home.store()), PublisherSuggestions(registry)
+                )
             )
             assert (await client.get("/bad/alpha/")).status == 200
             return (await client.get("/bad/gamma")).status

@@ -404,7 +404,7 @@ def test_where_the_keys_of_a_source_are_written(tmp_path: Path) -> None:
         ("required",): "plugin-level configuration of `tree`",
         ("share",): None,
     }
-    assert {path: source.written.place(path) for path in places} == places
+    assert {path: source.locations.find(path) for path in places} == places
 
 
 def test_where_the_rules_of_a_filter_are_written(tmp_path: Path) -> None:
@@ -415,16 +415,16 @@ def test_where_the_rules_of_a_filter_are_written(tmp_path: Path) -> None:
     )
     (tmp_path / "m.yaml").write_text(text, encoding="utf-8")
     one = read([tmp_path], quotes.registry()).filters["rules"]
-    assert [one.written.place(path) for path in (("deny",), ("deny", 1), ("type",))] == [
+    assert [one.locations.find(path) for path in (("deny",), ("deny", 1), ("type",))] == [
         f"{tmp_path}/m.yaml:{line}" for line in (7, 9, 5)
     ]
     (tmp_path / "m.yaml").write_text(text.replace("spec: ", "spec: # moved\n"), encoding="utf-8")
     again = read([tmp_path], quotes.registry()).filters["rules"]
-    assert (again.written, again.written.place(("deny",))) == (
-        one.written,
+    assert (again.locations, again.locations.find(("deny",))) == (
+        one.locations,
         f"{tmp_path}/m.yaml:8",
     ), "a place is no part of what it means"
-    assert one.written.place(("deny", 1)) == f"{tmp_path}/m.yaml:9", "of the text that was read"
+    assert one.locations.find(("deny", 1)) == f"{tmp_path}/m.yaml:9", "of the text that was read"
 
 
 def test_a_fault_of_the_plugin_level_is_reported_once_where_it_is_used(tmp_path: Path) -> None:

@@ -19,11 +19,11 @@ from reconciler.plan import (
     ChangeLine,
     GroupChange,
     Member,
-    Refusal,
-    contested,
+    RefusedUnit,
     counts_of,
     difference,
-    settle,
+    is_key_taken,
+    merge_source_changes,
     sum_counts,
     with_download,
 )
@@ -95,7 +95,7 @@ def test_what_another_source_holds_is_never_removed_or_doubled(
     after = carried_out(before, HERE, lines)
     assert {one for one in after if one[1] == THERE} == {one for one in before if one[1] == THERE}
     assert {digest for digest, _ in after} == digests({**wanted, **foreign})
-    assert {line.key for line in lines if contested(line)} == {
+    assert {line.key for line in lines if is_key_taken(line)} == {
         key for key in foreign if key in wanted and wanted[key] != foreign[key]
     }
 
@@ -122,7 +122,10 @@ def test_the_order_of_what_comes_in_does_not_matter(
         *members(held, HERE),
         *members({k: n for k, n in foreign.items() if k not in held}, THERE),
     ]
-    asked, refused = units(wanted), [Refusal("test.file", key, reason) for key, reason in kept_out]
+    asked, refused = (
+        units(wanted),
+        [RefusedUnit("test.file", key, reason) for key, reason in kept_out],
+    )
     expected = difference(HERE, everything, asked, refused, WORDS)
     for one in (everything, asked, refused):
         shuffle.shuffle(one)
@@ -146,7 +149,7 @@ def test_what_is_refused_says_why_once() -> None:
         HERE,
         members({"a": 0}, HERE),
         [],
-        [Refusal("test.file", "a", "denied"), Refusal("test.file", "b", "too young")],
+        [RefusedUnit("test.file", "a", "denied"), RefusedUnit("test.file", "b", "too young")],
         WORDS,
     )
     assert [(line.op, line.key, line.reason) for line in lines] == [
@@ -161,7 +164,7 @@ def test_a_change_that_may_not_be_is_refused_and_keeps_what_is_there() -> None:
         HERE, members({"a": 0}, HERE), units({"a": 1}), [], PlainWords(frozenset({"a"}))
     )
     assert (line.op, line.reason, line.before) == (REFUSE, "may not change", None)
-    assert not contested(line)
+    assert not is_key_taken(line)
 
 
 def test_what_is_gone_upstream_leaves_with_the_reason_given() -> None:
@@ -182,10 +185,10 @@ def test_a_group_that_changes_hands_ends_as_the_new_owner_wants_it(
     arriving = changed(*difference(HERE, there, units(wanted), [], WORDS), source=HERE)
     for order in ([departing, arriving], [arriving, departing]):
         after = before
-        for change in settle(order):
+        for change in merge_source_changes(order):
             after = carried_out(after, change.head.source, change.lines)
         assert after == {(digest, HERE) for digest in digests(wanted)}
-        counts = sum_counts(counts_of(change.lines) for change in settle(order))
+        counts = sum_counts(counts_of(change.lines) for change in merge_source_changes(order))
         assert counts.added == len(digests(wanted) - digests(foreign))
         assert counts.removed == len(digests(foreign) - digests(wanted))
 
@@ -194,17 +197,17 @@ def test_a_key_that_two_sources_bring_at_once_is_the_first_ones() -> None:
     first = changed(*difference(HERE, [], units({"a": 0, "b": 0}), [], WORDS), source=HERE)
     second = changed(*difference(THERE, [], units({"a": 1, "c": 0}), [], WORDS), source=THERE)
     for order in ([first, second], [second, first]):
-        ahead, behind = settle(order)
+        ahead, behind = merge_source_changes(order)
         assert {line.op for line in ahead.lines} == {ADD}
         [kept_out] = [line for line in behind.lines if line.key == "a"]
         assert (kept_out.op, kept_out.reason) == (REFUSE, f"held by {ahead.head.source}")
-        assert contested(kept_out), "it comes in when the other one leaves"
+        assert is_key_taken(kept_out), "it comes in when the other one leaves"
 
 
 @given(HELD)
 def test_settling_one_source_alone_changes_nothing(wanted: Held) -> None:
     change = GroupChange(changed().head, difference(HERE, [], units(wanted), [], WORDS))
-    assert settle([change]) == [change]
+    assert merge_source_changes([change]) == [change]
 
 
 def test_downloads_count_what_the_store_does_not_have() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reconciler.model import Guard, Kind, Ref
-from reconciler.plan import Action, ContentChanges, Counts, ResourceChange, guarded
+from reconciler.plan import Action, ContentChanges, Counts, ResourceChange, apply_guards
 from tests.support.plans import Lines
 
 TEAM = Ref(Kind.REPOSITORY, "team")
@@ -40,20 +40,23 @@ def losing(removed: int, units: int, added: int = 0) -> ResourceChange:
 )
 def test_how_much_may_go(removed: int, units: int, added: int, guard: Guard, refused: bool) -> None:
     assert (
-        bool(guarded(losing(removed, units, added), guard, allow_destroy=False).refusal) is refused
+        bool(apply_guards(losing(removed, units, added), guard, allow_destroy=False).refusal)
+        is refused
     )
-    assert not guarded(losing(removed, units, added), guard, allow_destroy=True).refusal
+    assert not apply_guards(losing(removed, units, added), guard, allow_destroy=True).refusal
 
 
 def test_the_message_names_the_setting_the_numbers_and_the_flag() -> None:
-    change = guarded(losing(4, 10), Guard(), allow_destroy=False)
+    change = apply_guards(losing(4, 10), Guard(), allow_destroy=False)
     assert (
         change.refusal == "repository `team` would lose 4 of its 10 distributions (40%), more than"
         " `guard.maxRemovals` (30%) lets pass"
     )
     assert "`--allow-destroy`" in change.hint
     assert "`guard.maxRemovals`" in change.hint
-    assert "(12)" in guarded(losing(40, 100), Guard(max_removals=12), allow_destroy=False).refusal
+    assert (
+        "(12)" in apply_guards(losing(40, 100), Guard(max_removals=12), allow_destroy=False).refusal
+    )
 
 
 @pytest.mark.parametrize("allow_destroy", [True, False])
@@ -62,18 +65,21 @@ def test_nothing_overrides_prevent_destroy(allow_destroy: bool) -> None:
     deletion = ResourceChange(Action.DELETE, TEAM)
     for change in (losing(5, 5), deletion):
         assert (
-            "`guard.preventDestroy`" in guarded(change, guard, allow_destroy=allow_destroy).refusal
+            "`guard.preventDestroy`"
+            in apply_guards(change, guard, allow_destroy=allow_destroy).refusal
         )
 
 
 def test_deleting_a_repository_needs_the_flag_and_other_kinds_do_not() -> None:
     assert (
         "--allow-destroy"
-        in guarded(ResourceChange(Action.DELETE, TEAM), Guard(), allow_destroy=False).hint
+        in apply_guards(ResourceChange(Action.DELETE, TEAM), Guard(), allow_destroy=False).hint
     )
-    assert not guarded(ResourceChange(Action.DELETE, TEAM), Guard(), allow_destroy=True).refusal
+    assert not apply_guards(
+        ResourceChange(Action.DELETE, TEAM), Guard(), allow_destroy=True
+    ).refusal
     for kind in (Kind.REMOTE, Kind.FILTER, Kind.PUBLICATION):
-        assert not guarded(
+        assert not apply_guards(
             ResourceChange(Action.DELETE, Ref(kind, "x")), Guard(), allow_destroy=False
         ).refusal
 
@@ -82,5 +88,5 @@ def test_a_share_that_somebody_wrote_down_counts_however_few_units_there_are() -
     """The floor belongs to the default: `maxRemovals: 0%` means that nothing may go, also from
     three units.
     """
-    assert not guarded(losing(1, 3), Guard(), allow_destroy=False).refusal
-    assert guarded(losing(1, 3), Guard(max_removals=0.0, floor=0), allow_destroy=False).refusal
+    assert not apply_guards(losing(1, 3), Guard(), allow_destroy=False).refusal
+    assert apply_guards(losing(1, 3), Guard(max_removals=0.0, floor=0), allow_destroy=False).refusal

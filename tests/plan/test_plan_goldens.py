@@ -25,13 +25,13 @@ from reconciler.plan import (
     Failure,
     FieldChange,
     Plan,
-    Refusal,
+    RefusedUnit,
     ResourceChange,
+    apply_guards,
     difference,
-    document,
-    guarded,
+    render_json,
+    render_text,
     sum_counts,
-    text,
     with_download,
 )
 from reconciler.plan.changes import OTHER_REASONS, REASONS
@@ -49,7 +49,7 @@ def every_sign() -> ResourceChange:
     members = [a_member(a_unit(key), SOURCE) for key in ("alpha-1.0", "alpha-1.1", "alpha-1.2")]
     wanted = [a_unit("alpha-1.0"), a_unit("alpha-1.1", 1), a_unit("alpha-2.0", size=50_000_000)]
     refusals = [
-        Refusal(
+        RefusedUnit(
             "test.file",
             "alpha-3.0",
             "uploaded 2026-11-18, eligible 2026-11-25 (rules.minAge 7d)",
@@ -81,7 +81,7 @@ def many_refusals() -> ResourceChange:
 def refused() -> ResourceChange:
     members = [a_member(a_unit(f"alpha-{number}"), SOURCE) for number in range(12)]
     lines = difference(SOURCE, members, [a_unit("alpha-0")], [], PlainWords())
-    return guarded(
+    return apply_guards(
         repository("kept", version=(3, 4), content=content([changed(*lines)], units=12)),
         Guard(),
         allow_destroy=False,
@@ -145,12 +145,12 @@ def compare(name: str, found: str) -> None:
 def test_text(verbose: bool) -> None:
     compare(
         f"everything{'-verbose' if verbose else ''}.txt",
-        "".join(f"{line}\n" for line in text(a_plan(), verbose=verbose)),
+        "".join(f"{line}\n" for line in render_text(a_plan(), verbose=verbose)),
     )
 
 
 def test_json() -> None:
-    written = b"".join(document(a_plan()))
+    written = b"".join(render_json(a_plan()))
     assert json.loads(written)["digest"] == str(a_plan().digest)
     compare("everything.json", json.dumps(json.loads(written), indent=1) + "\n")
     assert (
@@ -163,7 +163,7 @@ def test_json() -> None:
 
 def test_an_empty_plan() -> None:
     plan = Plan(Digest.of(b"manifests"), (ResourceChange(Action.NO_OP, Ref(Kind.REMOTE, "up")),))
-    compare("empty.txt", "".join(f"{line}\n" for line in text(plan)))
+    compare("empty.txt", "".join(f"{line}\n" for line in render_text(plan)))
 
 
 def test_no_more_refusals_than_a_reader_wants_unless_verbose() -> None:
@@ -174,7 +174,7 @@ def test_no_more_refusals_than_a_reader_wants_unless_verbose() -> None:
         Digest.of(b"m"), (repository("big", version=(1, 1), content=content([changed(*lines)])),)
     )
     for verbose, number in ((False, 1000), (True, 1200)):
-        refused = json.loads(b"".join(document(plan, verbose=verbose)))["changes"][0]["content"][
+        refused = json.loads(b"".join(render_json(plan, verbose=verbose)))["changes"][0]["content"][
             "refused"
         ]
         assert len(refused["entries"]) == number
@@ -184,7 +184,7 @@ def test_no_more_refusals_than_a_reader_wants_unless_verbose() -> None:
 def test_thousands_of_reasons_of_one_rule_are_one_line() -> None:
     rule = "house-rules.minAge 7d"
     refusals = [
-        Refusal(
+        RefusedUnit(
             "test.file",
             f"k{n}",
             f"uploaded {n}, eligible {n + 7} ({rule})",
@@ -197,13 +197,13 @@ def test_thousands_of_reasons_of_one_rule_are_one_line() -> None:
     ]
     content_of = content([changed(*difference(SOURCE, [], [], refusals, PlainWords()))])
     plan = Plan(Digest.of(b"m"), (repository("big", version=(1, 1), content=content_of),))
-    lines = [line for line in text(plan) if "!" in line]
+    lines = [line for line in render_text(plan) if "!" in line]
     assert lines[0] == f"    ! 5,000 refused: {rule}"
     assert "`--verbose`" in lines[1]
     assert "`reconciler explain repository/big NAME`" in lines[1]
     assert len(lines) == 2
-    assert len([line for line in text(plan, verbose=True) if "!" in line]) == 5000
-    refused = json.loads(b"".join(document(plan)))["changes"][0]["content"]["refused"]
+    assert len([line for line in render_text(plan, verbose=True) if "!" in line]) == 5000
+    refused = json.loads(b"".join(render_json(plan)))["changes"][0]["content"]["refused"]
     assert refused["counts"] == {rule: 5000}
     assert {entry["rule"] for entry in refused["entries"]} == {rule}
 

@@ -15,10 +15,10 @@ from reconciler.plan import (
     Plan,
     ResourceChange,
     Withholding,
+    apply_serving_guards,
     counts_of,
-    document,
-    serving_guarded,
-    text,
+    render_json,
+    render_text,
 )
 from tests.support.plans import Lines, changed
 
@@ -98,28 +98,29 @@ def test_what_is_withheld_counts_as_removed(
     guard: Guard, taken: int, served: int, refusal: str
 ) -> None:
     change = a_change(withheld(taken, served))
-    found = serving_guarded(change, "base", guard, allow_destroy=False)
+    found = apply_serving_guards(change, "base", guard, allow_destroy=False)
     assert found.refusal == refusal
     assert ("--allow-destroy" in found.hint) is bool(refusal)
-    assert serving_guarded(change, "base", guard, allow_destroy=True) == change
+    assert apply_serving_guards(change, "base", guard, allow_destroy=True) == change
 
 
 def test_what_must_not_be_emptied_is_not_emptied_by_filters_either() -> None:
     guard = Guard(max_removals=1.0, prevent_destroy=True)
-    found = serving_guarded(a_change(withheld(4, 4)), "base", guard, allow_destroy=True)
+    found = apply_serving_guards(a_change(withheld(4, 4)), "base", guard, allow_destroy=True)
     assert (
         found.refusal
         == "publication `team` would become empty, and `guard.preventDestroy` of repository `base`"
         " forbids that"
     )
     assert (
-        serving_guarded(a_change(withheld(3, 4)), "base", guard, allow_destroy=True).refusal == ""
+        apply_serving_guards(a_change(withheld(3, 4)), "base", guard, allow_destroy=True).refusal
+        == ""
     )
 
 
 def test_what_comes_back_at_once_is_no_emptying() -> None:
     assert (
-        serving_guarded(
+        apply_serving_guards(
             a_change(withheld(4, 4, released=1)), "base", Guard(), allow_destroy=False
         ).refusal
         == ""
@@ -128,7 +129,7 @@ def test_what_comes_back_at_once_is_no_emptying() -> None:
 
 def test_a_change_that_is_refused_already_keeps_its_refusal() -> None:
     change = a_change(withheld(9, 10)).refused("no such version", "write another")
-    assert serving_guarded(change, "base", Guard(), allow_destroy=False) == change
+    assert apply_serving_guards(change, "base", Guard(), allow_destroy=False) == change
 
 
 def a_plan(*changes: ResourceChange) -> Plan:
@@ -136,7 +137,7 @@ def a_plan(*changes: ResourceChange) -> Plan:
 
 
 def test_people_see_which_and_why() -> None:
-    assert list(text(a_plan(a_change(withheld(2, 10, released=1))))) == [
+    assert list(render_text(a_plan(a_change(withheld(2, 10, released=1))))) == [
         (
             "~ Publication team   version 3   2 distributions withheld, 1 distribution no longer"
             " withheld   filters decide otherwise"
@@ -150,12 +151,12 @@ def test_people_see_which_and_why() -> None:
 
 def test_many_rows_are_cut_unless_all_are_asked_for() -> None:
     plan = a_plan(a_change(withheld(60, 100)))
-    assert list(text(plan))[-2] == "    ... 20 more content changes; `--verbose` shows all"
-    assert len(list(text(plan, verbose=True))) == 62
+    assert list(render_text(plan))[-2] == "    ... 20 more content changes; `--verbose` shows all"
+    assert len(list(render_text(plan, verbose=True))) == 62
 
 
 def test_machines_see_the_entries() -> None:
-    found = json.loads(b"".join(document(a_plan(a_change(withheld(1, 10, released=1))))))
+    found = json.loads(b"".join(render_json(a_plan(a_change(withheld(1, 10, released=1))))))
     [change] = found["changes"]
     entry = {
         "type": "test.file",
@@ -175,4 +176,4 @@ def test_machines_see_the_entries() -> None:
 def test_it_is_part_of_what_identifies_the_plan() -> None:
     plans = [a_plan(a_change(what)) for what in (None, withheld(1, 10), withheld(2, 10))]
     assert len({str(plan.digest) for plan in plans}) == 3
-    assert "withheld" not in json.loads(b"".join(document(plans[0])))["changes"][0]
+    assert "withheld" not in json.loads(b"".join(render_json(plans[0])))["changes"][0]

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from reconciler.model import acceptable, identify, stored_unit
+from reconciler.model import check_unit, identify, stored_unit
 from reconciler.plugin import Malformed, PluginCallConfiguration, StoredArtifact, StoredUnit, Unit
 from reconciler_python.publishing.rendering import list_pages, project_pages
 from reconciler_python.publishing.simple_publisher import PythonPublisher
@@ -388,7 +388,7 @@ class TestDocumentsWithoutSense:
         refused: dict[str, str] = {}
         found = project_units("foo", document, URL, refused.__setitem__, **keys)
         for unit in found:
-            acceptable(unit)
+            check_unit(unit)
         assert all(name.isprintable() for name in refused)
         return found
 

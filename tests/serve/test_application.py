@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.database.records import Served
+from reconciler.database.records import ServedPublication
 from reconciler.errors import StateFault
 from reconciler.model import Digest
 from reconciler.serve import Application, Catalogue
@@ -37,7 +37,7 @@ def published(tmp_path: Path) -> Published:
     return published
 
 
-def fill(published: Published, served: Served) -> None:
+def fill(published: Published, served: ServedPublication) -> None:
     published.page(served, "simple/alpha/", HTML_PAGE, aliases=(V1_HTML,))
     published.page(served, "simple/alpha/", JSON_PAGE, JSON)
     published.file(served, "files/alpha-1.whl", SMALL)

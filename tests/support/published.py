@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from reconciler.database.records import Entry, Served
+from reconciler.database.records import Entry, ServedPublication
 from reconciler.errors import StateFault, Unreachable
 from reconciler.model import Digest
 
@@ -25,7 +25,7 @@ class Published:
     folder: Path | None = None
     number_now: int = 1
     broken: bool = False
-    mounted: dict[str, Served] = field(default_factory=dict)
+    mounted: dict[str, ServedPublication] = field(default_factory=dict)
     table: dict[tuple[int, int, str], list[Entry]] = field(default_factory=dict)
     packed: dict[Digest, bytes] = field(default_factory=dict)
     stored: dict[Digest, bytes] = field(default_factory=dict)
@@ -33,15 +33,17 @@ class Published:
     held: threading.Event | None = None  # look-ups wait for it ...
     looking: threading.Event = field(default_factory=threading.Event)  # ... and say that they do
 
-    def mount(self, path: str, *, id: int = 1, number: int = 1, publisher: str = "") -> Served:
+    def mount(
+        self, path: str, *, id: int = 1, number: int = 1, publisher: str = ""
+    ) -> ServedPublication:
         """Point `path` at a publication; a second call moves the pointer."""
-        self.mounted[path] = Served(id, f"publication-{id}", path, number, publisher)
+        self.mounted[path] = ServedPublication(id, f"publication-{id}", path, number, publisher)
         self.number_now += 1
         return self.mounted[path]
 
     def page(
         self,
-        served: Served,
+        served: ServedPublication,
         path: str,
         body: bytes,
         media_type: str = "text/html",
@@ -54,7 +56,11 @@ class Published:
         return digest
 
     def file(
-        self, served: Served, path: str, body: bytes, media_type: str = "application/octet-stream"
+        self,
+        served: ServedPublication,
+        path: str,
+        body: bytes,
+        media_type: str = "application/octet-stream",
     ) -> Digest:
         digest = Digest.of(body)
         self.store(body)
@@ -67,7 +73,7 @@ class Published:
         if self.folder is not None:
             (self.folder / digest.hex).write_bytes(body)
 
-    def _add(self, served: Served, entry: Entry) -> None:
+    def _add(self, served: ServedPublication, entry: Entry) -> None:
         self.table.setdefault((served.publication_id, served.number, entry.path), []).append(entry)
 
     def _count(self, what: str) -> None:
@@ -79,7 +85,7 @@ class Published:
         self._count("generation")
         return self.number_now
 
-    def served(self) -> list[Served]:
+    def served(self) -> list[ServedPublication]:
         self._count("served")
         return list(self.mounted.values())
 

@@ -38,7 +38,7 @@ from reconciler.engine.service import Service, uploaded_file
 from reconciler.engine.uploads.receiving import UploadResult
 from reconciler.manifest import read, read_recorded
 from reconciler.model import Digest, Kind, stored_unit
-from reconciler.plan import ContentChanges, Plan, text
+from reconciler.plan import ContentChanges, Plan, render_text
 from reconciler.plugin import (
     UNCHANGED,
     ActiveFilter,
@@ -478,7 +478,7 @@ class Rehearsal:
 
     def text(self, **how: Any) -> str:
         """The plan as people read it."""
-        return "\n".join(text(self.plan(**how), verbose=True))
+        return "\n".join(render_text(self.plan(**how), verbose=True))
 
     def content(self, name: str = "team", **how: Any) -> ContentChanges:
         """What a plan says of a repository's content."""

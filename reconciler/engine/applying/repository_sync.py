@@ -13,10 +13,9 @@ from reconciler.engine.applying.staging import committed_counts
 from reconciler.engine.plugin_calls.plugin_errors import error_message, error_text
 from reconciler.engine.run.lease import leased
 from reconciler.engine.session.session import WritingSession
-from reconciler.engine.sources.source_artifacts import ON_DEMAND
 from reconciler.engine.transfer.artifact_fetcher import SourceAccess
 from reconciler.errors import Conflict, ReconcilerError
-from reconciler.model import DesiredState, Remote, Repository, SourceKind
+from reconciler.model import ON_DEMAND, DesiredState, Remote, Repository, SourceKind
 from reconciler.plan import ContentChanges, counts_text
 
 MAX_LISTED = 10  # groups that a message names

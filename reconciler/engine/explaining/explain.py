@@ -33,14 +33,22 @@ from reconciler.engine.explaining.matching_units import (
 from reconciler.engine.explaining.rule_chains import Chains
 from reconciler.engine.plugin_calls.conduits import plugin_faults
 from reconciler.engine.session.session import Session
-from reconciler.engine.sources.ownership import UPLOAD
 from reconciler.engine.sources.repository_resolution import OtherRepositories, RepositoryResolution
 from reconciler.engine.sources.resolution import make_resolver, reserve_uploads
 from reconciler.engine.sources.source_failures import failure_of
 from reconciler.engine.sources.source_resolver import SourceResolver
 from reconciler.engine.sources.source_responses import SourceResponse
 from reconciler.errors import NotCached, UsageFault
-from reconciler.model import ActualState, DesiredState, Digest, Source, SourceKind, Unit, identify
+from reconciler.model import (
+    UPLOAD,
+    ActualState,
+    DesiredState,
+    Digest,
+    Source,
+    SourceKind,
+    Unit,
+    identify,
+)
 from reconciler.plugin import Decision
 from reconciler.plugin.importer import low_level
 from reconciler.redaction import sanitize

@@ -36,9 +36,9 @@ class Chains:
         self._resolution = resolution
         self._selection = selection
         self._written = {
-            filter_.meta.name: filter_.written
+            filter_.meta.name: filter_.locations
             for filter_ in desired.filters_of(resolution.repository)
-        } | {"": source.written}
+        } | {"": source.locations}
 
     def of_units(
         self, response: SourceResponse, meant: Sequence[Decision], *, every: bool
@@ -98,9 +98,7 @@ class Chains:
 
     def _place(self, step: Step) -> str | None:
         written = self._written.get(step.filter)
-        return (
-            written.place(step.key) if written is not None and (step.key or step.filter) else None
-        )
+        return written.find(step.key) if written is not None and (step.key or step.filter) else None
 
 
 def _first_of_each_rule(meant: Sequence[Decision]) -> list[Decision]:

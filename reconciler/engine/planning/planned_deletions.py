@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from reconciler.engine.planning.single_source_artifacts import refuse_needed_remotes
 from reconciler.engine.session.session import Session
 from reconciler.model import ActualState, DesiredState, Guard, Kind, Ref
-from reconciler.plan import Action, ResourceChange, guarded
+from reconciler.plan import Action, ResourceChange, apply_guards
 
 
 def undeclared(desired: DesiredState, actual: ActualState) -> list[Ref]:
@@ -59,7 +59,7 @@ def _deletion(ref: Ref, actual: ActualState, *, allow_destroy: bool) -> Resource
         version=(state.number if state else None, None),
     )
     guard = Guard(prevent_destroy=bool(settings.get("preventDestroy", False)))
-    return guarded(change, guard, allow_destroy=allow_destroy)
+    return apply_guards(change, guard, allow_destroy=allow_destroy)
 
 
 def _all_or_none(deletions: list[ResourceChange]) -> list[ResourceChange]:

@@ -29,7 +29,13 @@ from reconciler.model import (
     Kind,
     Publication,
 )
-from reconciler.plan import Action, ContentChanges, ResourceChange, Withholding, serving_guarded
+from reconciler.plan import (
+    Action,
+    ContentChanges,
+    ResourceChange,
+    Withholding,
+    apply_serving_guards,
+)
 
 STAYS = "what it shows stays as it is"
 
@@ -187,8 +193,8 @@ class PublicationPlanner:
                 if VersionReference(publication.version).is_latest
                 else "another version is asked for"
             )
-        filtered = release.filtered.summary if release.filtered else current.judged
-        if filtered.withheld != current.judged.withheld:
+        filtered = release.filtered.summary if release.filtered else current.verdict
+        if filtered.withheld != current.verdict.withheld:
             return "filters decide otherwise about what it shows"
         version_digest = current.version_digest or Digest.of(b"")
         if current.digest != publication_digest(
@@ -200,7 +206,7 @@ class PublicationPlanner:
 
     def _guarded(self, change: ResourceChange, publication: Publication) -> ResourceChange:
         repository = self._desired.repositories[publication.repository]
-        return serving_guarded(
+        return apply_serving_guards(
             change, repository.meta.name, repository.guard, allow_destroy=self._allow_destroy
         )
 

@@ -15,7 +15,7 @@ from reconciler.engine.sources.spool import SpoolWriter
 from reconciler.errors import ReconcilerError
 from reconciler.logs import log_context
 from reconciler.model import ActualState, DesiredState, Ref, Repository, SourceKind
-from reconciler.plan import Action, ContentChanges, Failure, ResourceChange, guarded
+from reconciler.plan import Action, ContentChanges, Failure, ResourceChange, apply_guards
 
 MAX_CONCURRENT = 8  # repositories resolved at the same time
 
@@ -107,7 +107,7 @@ class RepositoryPlanner:
         change = replace(change, action=action, content=content, version=(before, after))
         if change.refusal:
             return change
-        return guarded(change, repository.guard, allow_destroy=self._allow_destroy)
+        return apply_guards(change, repository.guard, allow_destroy=self._allow_destroy)
 
 
 def _unresolved(message: str, hint: str | None = None) -> ContentChanges:

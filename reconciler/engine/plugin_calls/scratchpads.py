@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from reconciler.database import noted
+from reconciler.database import scratchpad_digest
 from reconciler.errors import PluginFault
 from reconciler.model import Digest
 from reconciler.redaction import exception_message
@@ -83,7 +83,7 @@ class ScratchpadSession:
 
     def _look(self, owner: str) -> Any:
         pad = self._recorded(owner)
-        self._first.setdefault(owner, noted(pad))
+        self._first.setdefault(owner, scratchpad_digest(pad))
         return pad
 
 

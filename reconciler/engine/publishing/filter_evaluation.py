@@ -22,11 +22,12 @@ from reconciler.engine.sources.members import declared_unit
 from reconciler.engine.sources.selection import Selection, reconsider_time
 from reconciler.engine.transfer.metadata_recovery import stored_bytes_reader
 from reconciler.model import (
+    MIRROR,
     ActualPublication,
     DesiredState,
     Digest,
     Filter,
-    Judged,
+    FilterVerdict,
     Publication,
     SourceKind,
     Unit,
@@ -52,7 +53,7 @@ class FilterResult:
         units: All withheld units; None: the same ones that are recorded.
     """
 
-    summary: Judged
+    summary: FilterVerdict
     units: Units | None = None
 
     def without(self, removed: Iterable[Digest]) -> FilterResult:
@@ -121,8 +122,8 @@ class FilterEvaluator:
             PluginFault: A content type broke the contract of `select`.
         """
         if not self._filters:
-            return FilterResult(Judged(), {})
-        previous, rules = current.judged, self._rules_digest(version.repository_id)
+            return FilterResult(FilterVerdict(), {})
+        previous, rules = current.verdict, self._rules_digest(version.repository_id)
         reusable = previous.rules == rules and not self._due(previous)
         if reusable and current.version_digest == version.digest:
             return FilterResult(previous)
@@ -155,15 +156,15 @@ class FilterEvaluator:
     def _rules_digest(self, repository_id: int) -> Digest:
         return Digest.of_value([repository_id, self.selection().digest.hex])
 
-    def _due(self, previous: Judged) -> bool:
+    def _due(self, previous: FilterVerdict) -> bool:
         """Return True if time may have changed what was decided."""
         return previous.reconsider_at is not None and previous.reconsider_at <= self._now
 
     def _evaluation_of_others(self, current: ActualPublication, changed: set[str]) -> _Evaluation:
         """Start with what is recorded of the groups that did not change."""
-        recorded = self.reader.withheld(current.id, current.number) if current.judged.units else {}
+        recorded = self.reader.withheld(current.id, current.number) if current.verdict.units else {}
         units = {digest: unit for digest, unit in recorded.items() if unit.group not in changed}
-        return _Evaluation(self._now, units, current.judged.reconsider_at)
+        return _Evaluation(self._now, units, current.verdict.reconsider_at)
 
     def _skipped_sources(self) -> frozenset[str]:
         """Return the sources whose units the filters of the repository have let in already.
@@ -172,7 +173,7 @@ class FilterEvaluator:
         sources no longer offer.
         """
         own_filters = any(filter_.meta.name not in self._of_repository for filter_ in self._filters)
-        if self._repository.mode != "mirror" or own_filters:
+        if self._repository.mode != MIRROR or own_filters:
             return frozenset()
         return frozenset(
             source.id for source in self._repository.sources if source.kind is not SourceKind.UPLOAD
@@ -325,4 +326,4 @@ def _reason(selection: Selection, decision: Decision | None) -> str | None:
 
 def _result(units: Units, rules: Digest | None, reconsider_at: datetime | None) -> FilterResult:
     withheld = Digest.of_value(sorted(str(digest) for digest in units)) if units else None
-    return FilterResult(Judged(rules, withheld, len(units), reconsider_at), units)
+    return FilterResult(FilterVerdict(rules, withheld, len(units), reconsider_at), units)

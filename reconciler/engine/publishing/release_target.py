@@ -19,8 +19,8 @@ from reconciler.model import (
     ActualState,
     DesiredState,
     Digest,
+    FilterVerdict,
     Guard,
-    Judged,
     Publication,
 )
 from reconciler.plan import serving_refusal
@@ -77,7 +77,7 @@ class ReleaseTarget:
     @property
     def filters_recorded(self) -> bool:
         """Return True if what filters decide is what the database says."""
-        return self.filtered.summary == self.current.judged
+        return self.filtered.summary == self.current.verdict
 
     def raise_refusal(self) -> None:
         """Raise GuardRefusal where the guard of the repository forbids the release."""
@@ -87,7 +87,7 @@ class ReleaseTarget:
 
 
 def publication_digest(
-    registry: Registry, publication: Publication, version_digest: Digest, filtered: Judged
+    registry: Registry, publication: Publication, version_digest: Digest, filtered: FilterVerdict
 ) -> Digest:
     """Return the identity of what is served: a version without withheld units, as rendered.
 

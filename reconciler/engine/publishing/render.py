@@ -144,11 +144,11 @@ def _rendering(session: WritingSession, target: ReleaseTarget) -> _Rendering:
         withheld = writer.withheld(current.id, current.number) if recorded else {}
     if last is None:
         return _Rendering(None, withheld, {})
-    withheld_before = writer.withheld(current.id, last.number) if last.judged.units else {}
+    withheld_before = writer.withheld(current.id, last.number) if last.verdict.units else {}
     version = writer.version(target.version.repository_id, last.version)
     same_repository = version is not None and version.digest == last.version_digest
     same_rendering = last.digest == publication_digest(
-        session.registry, target.publication, last.version_digest, last.judged
+        session.registry, target.publication, last.version_digest, last.verdict
     )
     comparable = same_repository and same_rendering
     return _Rendering(last.version if comparable else None, withheld, withheld_before)

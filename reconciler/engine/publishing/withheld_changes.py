@@ -9,7 +9,7 @@ from reconciler.database import Reader, WithheldUnit
 from reconciler.engine.publishing.filter_evaluation import FilterEvaluator, FilterResult, Units
 from reconciler.engine.publishing.version_view import RepositoryVersion
 from reconciler.engine.sources.spool import SpoolWriter
-from reconciler.model import ActualPublication, Digest, StoredUnit, stored_unit
+from reconciler.model import ActualPublication, Digest, StoredUnit, declared_size, stored_unit
 from reconciler.plan import (
     ADD,
     CHANGE,
@@ -57,10 +57,10 @@ def withheld_changes(
     Returns:
         The changes; None where nothing differs.
     """
-    if result.units is None or result.summary.withheld == current.judged.withheld:
+    if result.units is None or result.summary.withheld == current.verdict.withheld:
         return None
     reader = evaluator.reader
-    before = reader.withheld(current.id, current.number) if current.judged.units else {}
+    before = reader.withheld(current.id, current.number) if current.verdict.units else {}
     differing = _symmetric_difference(before, result.units)
     groups = sorted({unit.group for unit in differing.values()})
     bodies = _bodies(reader, version, groups)
@@ -79,7 +79,7 @@ def withheld_changes(
     return replace(
         changes,
         taken=taken,
-        served=_unit_count(reader, version.repository_id, current.version) - current.judged.units,
+        served=_unit_count(reader, version.repository_id, current.version) - current.verdict.units,
         left=_unit_count(reader, version.repository_id, version.number)
         + growth
         - result.summary.units,
@@ -133,7 +133,7 @@ def _lines(
                 digest=digest,
                 version=version,
                 label=label,
-                size=_size(bodies[digest]),
+                size=declared_size(bodies[digest]),
                 reason=reason,
             ),
         )
@@ -166,8 +166,3 @@ def _served_among(
 
 def _unit_count(reader: Reader, repository_id: int, number: int) -> int:
     return sum(reader.counts(repository_id, number).values())
-
-
-def _size(unit: StoredUnit) -> int | None:
-    sizes = [artifact.size for artifact in unit.artifacts if artifact.size is not None]
-    return sum(sizes) if sizes else None

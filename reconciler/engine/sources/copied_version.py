@@ -10,7 +10,7 @@ from reconciler.engine.plugin_calls.workdirs import TemporaryWorkdir
 from reconciler.engine.sources.batches import BATCH
 from reconciler.engine.sources.repository_resolution import RepositoryResolution
 from reconciler.model import ActualRepository, Digest, Source, StoredUnit, group_digest, stored_unit
-from reconciler.plan import ContentChanges, applied
+from reconciler.plan import ContentChanges, apply_changes
 from reconciler.plugin import Members, PluginCallConfiguration, RepositoryInfo
 
 Bodies = Mapping[Digest, bytes]
@@ -80,7 +80,7 @@ class CopiedVersion:
             )
             for name in changing:
                 held = {(row.digest, row.source): row.body for row in current.get(name, [])}
-                bodies[name] = applied(held, self._planned.spool.of(name))
+                bodies[name] = apply_changes(held, self._planned.spool.of(name))
         return bodies
 
     def groups(self) -> Iterator[str]:

@@ -10,7 +10,7 @@ from typing import Any
 from reconciler.engine.plugin_calls.importer_calls import SourceCall, is_usable_validator
 from reconciler.engine.plugin_calls.plugin_errors import is_unawaited
 from reconciler.errors import PluginFault
-from reconciler.model import Group, usable_name
+from reconciler.model import Group, is_usable_name
 
 MAX_GROUPS = 10_000_000  # of one source: a listing that never ends stops there
 
@@ -76,7 +76,7 @@ def check_group(group: Any, names: set[str]) -> None:
 
 
 def _check_fields(group: Group) -> None:
-    if not usable_name(group.name):
+    if not is_usable_name(group.name):
         raise PluginFault(
             f"`declare` yields a group under the unusable name {group.name!r:.80}",
             hint="1 to 1,024 printable characters",

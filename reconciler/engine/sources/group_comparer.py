@@ -31,10 +31,10 @@ from reconciler.plan import (
     GroupChange,
     GroupLine,
     Member,
-    Refusal,
-    contested,
+    RefusedUnit,
     difference,
-    fetching,
+    is_key_taken,
+    refetch_line,
 )
 from reconciler.plugin import Decision
 
@@ -163,7 +163,7 @@ class GroupComparer:
         if response.withdrawn:
             self._findings.failures.append(Failure(self._source.id, response.name, response.gone))
             return
-        place = self._source.written.place(())
+        place = self._source.locations.find(())
         hint = "is the name right? the source does not know it" + (f" ({place})" if place else "")
         self._findings.absent.append(Failure(self._source.id, response.name, response.gone, hint))
 
@@ -195,22 +195,22 @@ class GroupComparer:
 
     def _kept_in_additive_mode(
         self, response: SourceResponse, members: Sequence[Member]
-    ) -> list[Refusal]:
+    ) -> list[RefusedUnit]:
         """Say in the plan that a group which upstream took back stays, in additive mode."""
         types = [member.unit.type for member in members if member.source == self._source.id]
         if not response.gone or not types or self._resolution.mirrors:
             return []
         reason = f"{response.gone}; what is here is kept: `sync.mode` is `additive`"
-        return [Refusal(min(types), response.name, reason)]
+        return [RefusedUnit(min(types), response.name, reason)]
 
     def _claim_keys(self, name: str, members: Iterable[Member], lines: list[ChangeLine]) -> None:
         """Ask later sources to let go of keys that they hold and this source wants."""
-        if self._resolution.importer_class.shared_groups or not any(map(contested, lines)):
+        if self._resolution.importer_class.shared_groups or not any(map(is_key_taken, lines)):
             return
         later = self._resolution.ownership.after(self._source.id)
         held = {(member.unit.type, member.unit.key) for member in members if member.source in later}
         for line in lines:
-            if contested(line) and (line.type, line.key) in held:
+            if is_key_taken(line) and (line.type, line.key) in held:
                 self._findings.claimed.setdefault(name, {}).setdefault(
                     (line.type, line.key), self._source.id
                 )
@@ -222,7 +222,7 @@ class GroupComparer:
             return selected
         wanted = [unit for unit in selected.wanted if _key(unit) not in claimed]
         refusals = [
-            Refusal(
+            RefusedUnit(
                 unit.unit.type,
                 unit.unit.key,
                 f"held by {claimed[_key(unit)]}",
@@ -277,7 +277,7 @@ class GroupComparer:
         """Return what to record of a group; None has it read again in the next run."""
         if response.gone:
             return WITHDRAWN if response.withdrawn else GONE
-        if any(map(contested, lines)) or response.name in self._findings.claimed:
+        if any(map(is_key_taken, lines)) or response.name in self._findings.claimed:
             return None
         return response.validator
 
@@ -293,4 +293,4 @@ def _key(unit: IdentifiedUnit) -> Key:
 def _fetches(
     unfetched: Mapping[str, Sequence[IdentifiedUnit]], name: str, reason: str, words: Selection
 ) -> list[ChangeLine]:
-    return [fetching(unit, reason, words) for unit in unfetched.get(name, ())]
+    return [refetch_line(unit, reason, words) for unit in unfetched.get(name, ())]

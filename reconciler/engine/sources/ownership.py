@@ -11,9 +11,7 @@ from dataclasses import dataclass
 
 from reconciler.database import CommittedGroup
 from reconciler.engine.sources.source_responses import GONE
-from reconciler.model import SourceKind
-
-UPLOAD = SourceKind.UPLOAD.value
+from reconciler.model import UPLOAD
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ from functools import partial
 from reconciler.engine.plugin_calls.importer_calls import SourceContext
 from reconciler.engine.sources.repository_resolution import RepositoryResolution
 from reconciler.engine.sources.selection import Selection
-from reconciler.engine.sources.source_artifacts import IMMEDIATE, RemoteArtifacts
+from reconciler.engine.sources.source_artifacts import RemoteArtifacts
 from reconciler.engine.sources.source_resolver import SourceResolver
-from reconciler.model import Digest, Remote, Source
+from reconciler.model import IMMEDIATE, Digest, Remote, Source
 
 
 class RemoteSource(SourceResolver):

@@ -16,7 +16,7 @@ from reconciler.engine.sources.selection import Selection
 from reconciler.engine.sources.source_failures import failure_of
 from reconciler.engine.sources.spool import SpoolWriter
 from reconciler.errors import NotCached
-from reconciler.model import ActualRepository, ActualState, Digest, Repository
+from reconciler.model import MIRROR, ActualRepository, ActualState, Digest, Repository
 from reconciler.plan import ContentChanges, Failure, GroupChange, GroupLine, Member, difference
 from reconciler.plugin import Importer
 from reconciler.plugin.validation import Plugin
@@ -104,7 +104,7 @@ class RepositoryResolution:
     @property
     def mirrors(self) -> bool:
         """True if what a source no longer has leaves the repository."""
-        return self.repository.mode == "mirror"
+        return self.repository.mode == MIRROR
 
     @property
     def owner(self) -> str:

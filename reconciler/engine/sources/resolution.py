@@ -13,13 +13,12 @@ from reconciler.engine.session.session import Session
 from reconciler.engine.sources.batches import BatchSizer
 from reconciler.engine.sources.declared_source import DeclaredSource
 from reconciler.engine.sources.members import members_of
-from reconciler.engine.sources.ownership import UPLOAD
 from reconciler.engine.sources.recorded_source import RecordedSource
 from reconciler.engine.sources.repository_resolution import OtherRepositories, RepositoryResolution
 from reconciler.engine.sources.repository_source import RepositorySource
 from reconciler.engine.sources.selection import Selection
 from reconciler.engine.sources.source_resolver import SourceResolver
-from reconciler.model import ActualRepository, DesiredState, Repository, Source, SourceKind
+from reconciler.model import UPLOAD, ActualRepository, DesiredState, Repository, Source, SourceKind
 from reconciler.plan import ContentChanges
 from reconciler.plugin.importer import low_level
 

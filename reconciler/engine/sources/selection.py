@@ -17,11 +17,12 @@ from reconciler.model import (
     IdentifiedUnit,
     StoredUnit,
     Unit,
-    acceptable,
+    check_unit,
+    declared_size,
     identify,
-    usable_name,
+    is_usable_name,
 )
-from reconciler.plan import Refusal
+from reconciler.plan import RefusedUnit
 from reconciler.plugin import ActiveFilter, ContentType, Decision, Step, Summary
 from reconciler.plugin.registry import Registry
 from reconciler.plugin.validation import Plugin
@@ -36,7 +37,7 @@ class Selected:
     """A decided group: what is in, what is out and why, and when time alone changes that."""
 
     wanted: list[IdentifiedUnit]
-    refusals: list[Refusal]
+    refusals: list[RefusedUnit]
     reconsider_at: datetime | None
 
 
@@ -152,7 +153,7 @@ class Selection:
             raise PluginFault(f"group `{group}` holds two units under the key `{twice}`")
         refusals = [self._refusal(decision) for decision in decisions if not decision.accepted]
         main = next(iter(self._types), "")
-        refusals.extend(Refusal(main, key, reason) for key, reason in kept_out)
+        refusals.extend(RefusedUnit(main, key, reason) for key, reason in kept_out)
         times = [
             reconsider_time(decision)
             for decision in decisions
@@ -235,17 +236,16 @@ class Selection:
                 )
         return decisions
 
-    def _refusal(self, decision: Decision) -> Refusal:
+    def _refusal(self, decision: Decision) -> RefusedUnit:
         unit = decision.unit
-        if not usable_name(unit.key):
-            acceptable(unit)
+        if not is_usable_name(unit.key):
+            check_unit(unit)
         version, label = self.summary(unit)
-        sizes = [artifact.size for artifact in unit.artifacts if artifact.size is not None]
-        size = sum(sizes) if sizes else None
+        size = declared_size(unit)
         if size is not None and not 0 <= size < 2**63:
-            acceptable(unit)
+            check_unit(unit)
         reason, rule = (_words(text, "select", unit) for text in (decision.reason, decision.rule))
-        return Refusal(unit.type, unit.key, reason, version, label, size, rule)
+        return RefusedUnit(unit.type, unit.key, reason, version, label, size, rule)
 
     def _type_of(self, unit: Unit | StoredUnit) -> type[ContentType]:
         content_type = self._types.get(unit.type)

@@ -12,11 +12,17 @@ from reconciler.engine.session.session import Session
 from reconciler.engine.sources.committed_state import CommittedState
 from reconciler.engine.sources.source_responses import GroupComparison
 from reconciler.errors import DigestMismatch, Malformed, PluginFault
-from reconciler.model import Artifact, Digest, IdentifiedUnit, Remote, Unit, artifact_digest
+from reconciler.model import (
+    ON_DEMAND,
+    Artifact,
+    Digest,
+    IdentifiedUnit,
+    Remote,
+    Unit,
+    artifact_digest,
+)
 from reconciler.plan import GroupChange, with_download
 from reconciler.plugin import Decision
-
-IMMEDIATE, ON_DEMAND = "immediate", "on-demand"
 
 
 class SourceArtifacts:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from reconciler.engine.plugin_calls.plugin_errors import error_hint, error_message
 from reconciler.errors import PluginFault, ReconcilerError
-from reconciler.model import Unit, acceptable
+from reconciler.model import Unit, check_unit
 from reconciler.plan import Failure
 from reconciler.plugin.validation import Plugin
 from reconciler.redaction import exception_message
@@ -55,7 +55,7 @@ def invalid_unit(units: Iterable[Unit]) -> PluginFault | None:
     """
     try:
         for unit in units:
-            acceptable(unit)
+            check_unit(unit)
     except PluginFault as fault:
         return fault
     return None

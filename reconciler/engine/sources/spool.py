@@ -23,7 +23,7 @@ from reconciler.plan import (
     counts_of,
     decode_line,
     encode_line,
-    settle,
+    merge_source_changes,
 )
 
 _IN_MEMORY = 4 * 1024 * 1024  # bytes
@@ -83,7 +83,9 @@ class SpoolWriter:
         )  # sources are asked one after the other
         return sorted(
             self._append(change)
-            for change in settle([_read(self._file, start, length) for start, length in came])
+            for change in merge_source_changes(
+                [_read(self._file, start, length) for start, length in came]
+            )
         )
 
 

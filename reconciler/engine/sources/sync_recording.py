@@ -22,9 +22,9 @@ from reconciler.model import (
     Artifact,
     StoredUnit,
     Unit,
-    acceptable,
+    check_unit,
+    is_usable_name,
     stored_unit,
-    usable_name,
 )
 
 
@@ -90,12 +90,12 @@ class RecordingConduit(UpstreamCall):
     ) -> Unit:
         self._check_open()
         unit = Unit(type, key, dict(metadata), list(artifacts))
-        acceptable(unit)
+        check_unit(unit)
         return unit
 
     def save_unit(self, group: str, unit: Unit) -> None:
         self._check_open()
-        acceptable(unit)
+        check_unit(unit)
         units = self._recording(group).units
         key = (unit.type, unit.key)
         if units.get(key) is not None:
@@ -119,7 +119,7 @@ class RecordingConduit(UpstreamCall):
         self._recording(group).kept_out.append(checked_refusal(key, reason))
 
     def _recording(self, group: str) -> GroupRecording:
-        if not usable_name(group):
+        if not is_usable_name(group):
             raise PluginFault(
                 f"a group has a name of 1 to 1,024 printable characters: {group!r:.80} is none"
             )

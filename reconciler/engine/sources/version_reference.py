@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from reconciler.database import Reader
-from reconciler.model import ActualRepository, Digest
-
-LATEST = "latest"
+from reconciler.model import LATEST, ActualRepository, Digest
 
 
 @dataclass(frozen=True, slots=True)

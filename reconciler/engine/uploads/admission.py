@@ -13,12 +13,12 @@ from functools import partial
 from reconciler.engine.plugin_calls.conduits import plugin_faults
 from reconciler.engine.session.session import Session
 from reconciler.engine.sources.members import declared_unit
-from reconciler.engine.sources.ownership import UPLOAD, NameOwnership
+from reconciler.engine.sources.ownership import NameOwnership
 from reconciler.engine.sources.selection import Selection
 from reconciler.engine.transfer.metadata_recovery import ArtifactReader, stored_bytes_reader
 from reconciler.engine.uploads.upload_target import GroupChanges, UploadTarget
 from reconciler.errors import Conflict, Denied, Refused
-from reconciler.model import DesiredState, IdentifiedUnit, StoredUnit, Unit
+from reconciler.model import UPLOAD, DesiredState, IdentifiedUnit, StoredUnit, Unit
 from reconciler.plan import REFUSE, ChangeLine, Member, difference
 from reconciler.plugin import ContentType, UploadedFile
 

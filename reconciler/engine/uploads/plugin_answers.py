@@ -10,7 +10,7 @@ from typing import Any
 from reconciler.engine.plugin_calls.conduits import plugin_faults
 from reconciler.engine.plugin_calls.plugin_errors import error_hint, error_message, is_unawaited
 from reconciler.errors import Conflict, Gone, Malformed, PluginFault, ReconcilerError, Refused
-from reconciler.model import StoredUnit, Unit, acceptable
+from reconciler.model import StoredUnit, Unit, check_unit
 from reconciler.plugin import Placed, UploadedFile
 
 MAX_UNITS = 10_000  # units that one file becomes, or that leave at once
@@ -74,7 +74,7 @@ def removed_units(answer: Any) -> Mapping[str, set[tuple[str, str]]]:
 
 def _check_bytes(groups: Mapping[str, Iterable[Unit]], file: UploadedFile) -> None:
     for unit in (unit for units in groups.values() for unit in units):
-        acceptable(unit)
+        check_unit(unit)
         for artifact in unit.artifacts:
             if artifact.sha256 != file.sha256 and not artifact.within:
                 raise PluginFault(

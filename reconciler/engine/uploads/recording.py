@@ -10,12 +10,11 @@ from pathlib import Path
 from reconciler.database import CommittedGroup, StagedGroup, StagedMember
 from reconciler.engine.plugin_calls.scratchpads import ScratchpadSession
 from reconciler.engine.session.session import WritingSession
-from reconciler.engine.sources.ownership import UPLOAD
 from reconciler.engine.sources.source_responses import BY_SOURCE
 from reconciler.engine.transfer.artifact_fetcher import ArtifactFetcher, InFlight
 from reconciler.engine.uploads.upload_target import GroupChanges, UploadTarget
 from reconciler.errors import Conflict
-from reconciler.model import Digest, artifact_digest, group_digest
+from reconciler.model import UPLOAD, Digest, artifact_digest, group_digest
 from reconciler.plan import REMOVE
 from reconciler.plugin import UploadedFile
 

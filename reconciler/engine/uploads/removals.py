@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from reconciler.engine.session.session import Session
-from reconciler.engine.sources.ownership import UPLOAD
 from reconciler.engine.uploads.conduits import ImporterUploadConduit
 from reconciler.engine.uploads.plugin_answers import removed_units, upload_faults
 from reconciler.engine.uploads.upload_target import GroupChanges, UploadTarget
 from reconciler.errors import UsageFault
-from reconciler.model import StoredUnit, stored_unit
+from reconciler.model import UPLOAD, StoredUnit, stored_unit
 from reconciler.plan import REMOVE, ChangeLine
 
 

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from reconciler.database import Reader, Served, Writer
+from reconciler.database import Reader, ServedPublication, Writer
 from reconciler.engine.applying import deletions as module
 from reconciler.engine.applying.deletions import Deletions
 from reconciler.engine.applying.report import BLOCKED, DONE, FAILED, Report
@@ -137,7 +137,7 @@ class Bytes:
     state: ActualState
     only: Mapping[Digest, set[Digest]]
 
-    def served(self) -> Sequence[Served]:
+    def served(self) -> Sequence[ServedPublication]:
         return []
 
     def actual_state(self) -> ActualState:

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from reconciler.database import Reader, Writer, noted
+from reconciler.database import Reader, Writer, scratchpad_digest
 from reconciler.engine.applying.repository_sync import RepositorySync, SyncResult
 from reconciler.engine.run import checkpoints
 from reconciler.engine.run.checkpoints import Checkpoint, listen
@@ -102,7 +102,7 @@ class Site:
                 "touched": True,
                 "sources": {UP: ("v1", SELECTION)},
                 "scratchpads": NOTE,
-                "seen": {"importer:test": noted(self.note())},
+                "seen": {"importer:test": scratchpad_digest(self.note())},
                 **more,
             },
         )

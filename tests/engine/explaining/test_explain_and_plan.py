@@ -18,10 +18,10 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from reconciler.engine.sources.ownership import UPLOAD, NameOwnership
+from reconciler.engine.sources.ownership import NameOwnership
 from reconciler.engine.sources.repository_resolution import RepositoryResolution
 from reconciler.errors import Conflict, Gone, Unreachable
-from reconciler.model import Digest
+from reconciler.model import UPLOAD, Digest
 from reconciler.plan import ADD, CHANGE, REFUSE, ContentChanges
 from reconciler.plugin import UNCHANGED, Group, ImporterCall, Unchanged, Unit, Withdrawn
 from tests.support.rehearsal import LINE, Rehearsal, copy, rehearsal, repository, rules, source

@@ -10,7 +10,7 @@ import pytest
 
 from reconciler.engine.sources.selection import Selection
 from reconciler.model import StoredUnit, identify, stored_unit
-from reconciler.plan import ChangeLine, Member, Refusal, difference, document, text
+from reconciler.plan import ChangeLine, Member, difference, render_json, render_text
 from reconciler.plugin import (
     ActiveFilter,
     ContentType,
@@ -107,7 +107,9 @@ def test_what_an_importer_refuses_is_shown_without_the_remotes_password(stage: R
 
     stage.script.on_read = read
     plan = stage.plan()
-    shown = b"".join(document(plan, verbose=True)).decode() + "\n".join(text(plan, verbose=True))
+    shown = b"".join(render_json(plan, verbose=True)).decode() + "\n".join(
+        render_text(plan, verbose=True)
+    )
     assert SECRET not in shown
     assert "denied to ***" in shown
     assert "key-***" in shown

@@ -15,7 +15,7 @@ import pytest
 from reconciler.engine import CallLimits, PlanOptions
 from reconciler.engine.plugin_calls.call_timeouts import CallTimeouts, Watchdog
 from reconciler.manifest import read
-from reconciler.plan import document
+from reconciler.plan import render_json
 from reconciler.plugin import Group, ImporterCall, Unchanged
 from tests.support.faulty import body
 from tests.support.rehearsal import Rehearsal, copy, rehearsal, repository
@@ -200,7 +200,7 @@ def test_the_remotes_password_in_an_exception_is_nowhere_to_be_found(
     plan = stage.plan()
     report = stage.apply()
     shown = "".join(
-        [stage.text(), b"".join(document(plan, verbose=True)).decode(), str(report.outcomes)]
+        [stage.text(), b"".join(render_json(plan, verbose=True)).decode(), str(report.outcomes)]
     )
     assert "ValueError" in shown
     assert SECRET not in shown

@@ -14,7 +14,7 @@ from reconciler.database import Writer
 from reconciler.engine.publishing.filter_evaluation import FilterEvaluator, FilterResult
 from reconciler.engine.publishing.version_view import RepositoryVersion
 from reconciler.engine.publishing.withheld_changes import withheld_changes
-from reconciler.model import ActualPublication, Filter, IdentifiedUnit, Judged, SourceKind
+from reconciler.model import ActualPublication, Filter, FilterVerdict, IdentifiedUnit, SourceKind
 from reconciler.plan import Withholding
 from reconciler.plugin import Options
 from tests.support import databases
@@ -132,7 +132,7 @@ def evaluate(
 
 def test_without_filters_nothing_is_asked(site: Site) -> None:
     version = site.change("a/one")
-    assert evaluate(site.evaluator(), version) == FilterResult(Judged(), {})
+    assert evaluate(site.evaluator(), version) == FilterResult(FilterVerdict(), {})
     assert site.registry.asked == []
 
 

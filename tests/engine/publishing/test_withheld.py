@@ -96,7 +96,7 @@ def status(stage: Rehearsal, name: str = "team") -> dict[str, str]:
     def of(reader: Any) -> dict[str, str]:
         state = reader.actual_state().publications[name]
         found = reader.withheld(state.id, state.number)
-        assert state.judged.units == len(found)
+        assert state.verdict.units == len(found)
         return {f"{one.group}/{one.key}": one.reason for one in found.values()}
 
     found: dict[str, str] = stage.ask(of)

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.database import CommittedGroup
-from reconciler.engine.sources.ownership import UPLOAD, NameOwnership, NameRuling, is_committed
+from reconciler.engine.sources.ownership import NameOwnership, NameRuling, is_committed
 from reconciler.engine.sources.source_responses import GONE, REFUSED, WITHDRAWN
-from reconciler.model import Digest
+from reconciler.model import UPLOAD, Digest
 
 SOURCES = ("remote:a", "remote:b", "repository:c", "remote:d")
 NAMES = ("app", "core", "lib", "tool", "web")
