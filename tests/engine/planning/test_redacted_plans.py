@@ -10,7 +10,7 @@ import pytest
 
 from reconciler.engine.sources.selection import Selection
 from reconciler.model import StoredUnit, identify, stored_unit
-from reconciler.plan import ChangeLine, Member, difference, render_json, render_text
+from reconciler.plan import ChangeLine, Member, RefusedUnit, difference, render_json, render_text
 from reconciler.plugin import (
     ActiveFilter,
     ContentType,
@@ -84,7 +84,7 @@ def lines() -> list[ChangeLine]:
     members = [Member(unit.digest, stored_unit(unit.body), "remote:up") for unit in held]
     units = [Unit(TYPE, key, {"n": 2}) for key in ("changed", "kept", "new", "out")]
     selected = selection.selected(GROUP, selection.decide(GROUP, units), [])
-    refusals: list[Refusal] = selected.refusals
+    refusals: list[RefusedUnit] = selected.refusals
     return difference("remote:up", members, selected.wanted, refusals, selection)
 
 
