@@ -234,7 +234,8 @@ class TestUrls:
         assert "example.org/x" not in str(caught.value)
 
 
-NGINX = """<html><head><title>Index of /pool/</title></head><body><h1>Index of /pool/</h1><hr><pre><a href="../">../</a>
+NGINX = """<html><head><title>Index of /pool/</title></head><body><h1>Index of /pool/</h1>
+<hr><pre><a href="../">../</a>
 <a href="sub/">sub/</a>                                  21-Nov-2026 10:00                   -
 <a href="a%20b.iso">a b.iso</a>                          21-Nov-2026 10:00                 123
 <a href="c.iso">c.iso</a>                                21-Nov-2026 {time}                 456
@@ -242,12 +243,17 @@ NGINX = """<html><head><title>Index of /pool/</title></head><body><h1>Index of /
 APACHE = """<html><head><title>Index of /pool/sub</title></head><body><table>
 <tr><th><a href="?C=N;O=D">Name</a></th><th><a href="?C=M;O=A">Last modified</a></th></tr>
 <tr><td><a href="/pool/">Parent Directory</a></td><td>&nbsp;</td></tr>
-<tr><td><a href="d.iso">d.iso</a></td><td align="right">2026-11-21 10:00  </td><td align="right">1.2K</td></tr>
+<tr><td><a href="d.iso">d.iso</a></td><td align="right">2026-11-21 10:00  </td>
+<td align="right">1.2K</td></tr>
 <tr><td><a href="https://elsewhere.example.org/x.iso">x</a></td><td>2026-11-21 10:00</td></tr>
-<tr><td><a href="/pool/sub/e.iso#top">e.iso</a></td><td align="right">2026-11-21 10:00  </td><td align="right">1.2K</td></tr>
-</table><address>Apache at 10:30 <a href="mailto:admin@example.org">us</a></address></body></html>"""
-PYTHON = """<!DOCTYPE HTML><html><head><title>Directory listing for /pool/</title></head><body><h1>Directory listing for /pool/</h1>
-<hr><ul><li><a href="a.iso">a.iso</a></li><li><a href="b.iso">b.iso</a></li></ul><hr></body></html>"""
+<tr><td><a href="/pool/sub/e.iso#top">e.iso</a></td><td align="right">2026-11-21 10:00  </td>
+<td align="right">1.2K</td></tr>
+</table><address>Apache at 10:30 <a href="mailto:admin@example.org">us</a></address>
+</body></html>"""
+PYTHON = """<!DOCTYPE HTML><html><head><title>Directory listing for /pool/</title></head>
+<body><h1>Directory listing for /pool/</h1>
+<hr><ul><li><a href="a.iso">a.iso</a></li><li><a href="b.iso">b.iso</a></li></ul><hr>
+</body></html>"""
 EMPTY = "<html><title>Index of /</title><h1>Index of /</h1><a href='../'>../</a></html>"
 
 

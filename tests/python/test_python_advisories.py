@@ -1,4 +1,4 @@
-"""`osv:` of a Filter: which releases an OSV dump keeps out, and what of a dump cannot be trusted."""
+"""`osv:` of a Filter: which releases an OSV dump keeps out, and what a broken dump costs."""
 
 from __future__ import annotations
 

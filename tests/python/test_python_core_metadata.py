@@ -412,10 +412,8 @@ class TestInTheClosure:
 
 
 def _sdist(name: str, version: str, *requires: str) -> Built:
-    info = (
-        f"Metadata-Version: 2.2\nName: {name}\nVersion:"
-        f" {version}\n{''.join(f'Requires-Dist: {require}' + chr(10) for require in requires)}".encode()
-    )
+    lines = "".join(f"Requires-Dist: {requirement}\n" for requirement in requires)
+    info = f"Metadata-Version: 2.2\nName: {name}\nVersion: {version}\n{lines}".encode()
     return Built(
         f"{name}-{version}.tar.gz", gzip.compress(tar({f"{name}-{version}/PKG-INFO": info})), info
     )

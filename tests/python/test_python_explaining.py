@@ -58,7 +58,8 @@ def explained(site: Mirror, *words: str) -> list[str]:
 def line_of(site: Mirror, text: str) -> str:
     """The place of a line of the manifest, as it is shown."""
     lines = site.manifest.read_text(encoding="utf-8").splitlines()
-    return f"./{site.manifest.name}:{1 + next(number for number, line in enumerate(lines) if text in line)}"
+    number = next(number for number, line in enumerate(lines, 1) if text in line)
+    return f"./{site.manifest.name}:{number}"
 
 
 @pytest.mark.parametrize(

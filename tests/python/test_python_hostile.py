@@ -50,7 +50,10 @@ ATTRIBUTES = {
 
 
 class Drawn(HTMLParser):
-    """The elements of a page, each with its attributes and its text; whatever is neither is told."""
+    """The elements of a page, each with its attributes and its text.
+
+    What is neither fails.
+    """
 
     def __init__(self, markup: bytes) -> None:
         super().__init__(convert_charrefs=True)
@@ -91,7 +94,7 @@ class Drawn(HTMLParser):
 
 
 def units_of(document: Any) -> list[StoredUnit]:
-    """The way of a page through the importer and the core's seal into what a publisher is handed."""
+    """Take a page through the importer and the core into what a publisher is given."""
     read = read_project_json(page(json.dumps(document), JSON, url=URL))
     return [
         stored_unit(identify(unit, "foo").body)

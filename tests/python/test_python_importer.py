@@ -453,11 +453,14 @@ class TestRead:
 class TestHtml:
     def test_attributes_give_the_same_units_as_json(self) -> None:
         markup = f"""<!DOCTYPE html><html><head><meta name="pypi:repository-version" content="1.4">
-            <meta name="pypi:project-status" content="archived"><meta name="pypi:project-status-reason" content="a &amp; b"></head>
-            <body><a href="../../files/foo-1.0-py3-none-any.whl#sha256={SHA.upper()}" data-requires-python="&gt;=3.8"
+            <meta name="pypi:project-status" content="archived">
+            <meta name="pypi:project-status-reason" content="a &amp; b"></head>
+            <body><a href="../../files/foo-1.0-py3-none-any.whl#sha256={SHA.upper()}"
+            data-requires-python="&gt;=3.8"
             data-yanked="why &quot;not&quot;"
             data-core-metadata="sha256={OTHER}" data-dist-info-metadata="true" data-provenance="https://index.example.org/p"
-            data-upload-time="2026-01-02T03:04:05Z" data-size="5" data-gpg-sig="true">foo-1.0-py3-none-any.whl</a><br></body></html>"""
+            data-upload-time="2026-01-02T03:04:05Z" data-size="5" data-gpg-sig="true"
+            >foo-1.0-py3-none-any.whl</a><br></body></html>"""
         entry = file(
             url="https://index.example.org/files/foo-1.0-py3-none-any.whl",
             size=5,
@@ -501,8 +504,10 @@ class TestHtml:
         )
 
     def test_other_links_are_passed_over_and_hostile_ones_refused(self) -> None:
-        markup = f"""<a>no link</a><a href="../">Parent</a><a href="foo-1.0.tar.gz.asc">sig</a><a href="https://[x">broken</a>
-            <a href="mailto:x">x</a><a href="..%2F..%2Fetc%2Ffoo-1.0.tar.gz#sha256={SHA}">x</a><a href="foo-2.0.tar.gz">no digest</a>
+        markup = f"""<a>no link</a><a href="../">Parent</a><a href="foo-1.0.tar.gz.asc">sig</a>
+            <a href="https://[x">broken</a><a href="mailto:x">x</a>
+            <a href="..%2F..%2Fetc%2Ffoo-1.0.tar.gz#sha256={SHA}">x</a>
+            <a href="foo-2.0.tar.gz">no digest</a>
             <a href="foo-3.0.tar.gz#sha256={SHA}">unclosed"""
         found, refused = units(markup, "text/html")
         assert [unit.key for unit in found] == ["foo-3.0.tar.gz"]

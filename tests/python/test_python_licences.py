@@ -1,4 +1,4 @@
-"""`licenses:` of a Filter: what a distribution says of its licence, held against what is allowed."""
+"""`licenses:` of a Filter: what a distribution says of its licence, and what is allowed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a filter says of a whole project by its name alone must be what it says of every file of it."""
+"""Projects that a filter keeps out by their names alone: not read, and refused in one line."""
 
 from __future__ import annotations
 
@@ -70,9 +70,7 @@ def test_without_lists_nothing_is_said() -> None:
     assert refusal("any", EVERYTHING, [rules(prereleases="deny", latest=1)]) == ""
 
 
-def test_listed_projects_that_a_filter_denies_are_declared_as_refused_and_those_that_are_named_are_read() -> (
-    None
-):
+def test_listed_projects_that_a_filter_denies_are_refused_and_named_ones_are_read() -> None:
     filters = [rules(deny=["evil"])]
     listing = json.dumps({"projects": [{"name": "evil"}, {"name": "good"}]})
     for keys, said in (({}, 'denied by "evil" (house.deny)'), ({"include": ["evil", "good"]}, "")):

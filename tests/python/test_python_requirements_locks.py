@@ -92,9 +92,9 @@ dependencies = [{{ name = "alpha" }}]
 name = "alpha"
 version = "1.0"
 source = {{ registry = "https://elsewhere.example.org/simple" }}
-sdist = {{ url = "https://files.example.org/a/alpha-1.0.tar.gz", hash = "sha256:{A}", size = 10, upload-time = "2025-01-01T00:00:00Z" }}
+sdist = {{ url = "https://example.org/a/alpha-1.0.tar.gz", hash = "sha256:{A}", size = 10 }}
 wheels = [
-    {{ url = "https://files.example.org/b/alpha-1.0%2Blocal-py3-none-any.whl?x=1#y", hash = "sha256:{B}", size = 11 }},
+    {{ url = "https://example.org/alpha-1.0%2Blocal-py3-none-any.whl?x=1#y", hash = "sha256:{B}" }},
     {{ path = "wheels/alpha-1.0-cp311-none-any.whl" }},
 ]
 
@@ -213,9 +213,12 @@ name = "alpha"
 version = "1.0"
 marker = "'gpu' in extras and sys_platform == 'linux'"
 index = "https://elsewhere.example.org/simple"
-wheels = [
-    {{ name = "alpha-1.0-py3-none-any.whl", upload-time = 2025-01-01T00:00:00.5Z, url = "https://a.example.org", hashes = {{ sha256 = "{A}" }} }},
-]
+
+[[packages.wheels]]
+name = "alpha-1.0-py3-none-any.whl"
+upload-time = 2025-01-01T00:00:00.5Z
+url = "https://a.example.org"
+hashes = {{ sha256 = "{A}" }}
 
 [packages.sdist]
 url = "https://files.example.org/alpha-1.0.tar.gz"

@@ -1,18 +1,24 @@
-"""Python packages: the guest that reads simple indexes and renders them again.
+"""Python packages: the plugin that reads simple indexes and renders them again.
 
 Comes in: any index that speaks the simple repository API (JSON or HTML, API version 1), and the
 selection and filter keys of a manifest. Goes out: `python.distribution` and `python.project` units,
 decisions with reasons, and a tree of pages and files that pip, uv and poetry install from. Must
 never know: SQL, manifests, the engine, other ecosystems; `reconciler.plugin` is its only door.
 
-    simple_importer .. asks the index: which projects, which files
-    options .......... the keys of a source; filter_options: those of a Filter
-    content .......... the two content types
     reading .......... documents of an index, filenames and archives -> records and units
-    selecting ........ in, or out because: rules, targets, and their judge
-    requiring ........ requirement files, lock files, and what packages depend on
-    evidence ......... licences, attestations, advisories: what files prove, read where a filter asks
+    matching ......... what the words of a manifest mean: names, versions, wheel tags, files
+    evidence ......... licences, attestations, advisories: whether what a file proves is enough
+    requirements ..... requirement files and lock files -> what is asked for
+    options .......... the keys of a source and of a Filter
+    selecting ........ in, or out because: checks, the table of them, and what decides with them
+    dependencies ..... what packages depend on, wave by wave
+    content .......... the two content types
+    simple_importer .. asks the index: which projects, which files
     publishing ....... units -> pages and files of a publication
+
+Each imports those above it only (`tests/architecture/test_python_plugin_layers.py`). A new rule of
+selection is a key in `options.filter_options`, a check and a line of the table `FILTER_CHECKS` in
+`selecting.filter_checks`, and an example in `tests/support/selection_tables.py`.
 
 This module holds the entry points alone, and each imports what it names when it is called: a
 command that only validates manifests pays for no renderer, one that only publishes pays for no HTML

@@ -1,9 +1,11 @@
-"""What files prove, read where a filter asks.
+"""Whether what files prove is enough: licences, attestations, advisories.
 
-gathering ........ reads it, for the files that everything else lets in
-licences ......... `licenses`: expressions (spdx), classifiers (licence_classifiers)
-attestations ..... `attestations`: publishers, and who signed (provenance)
-advisories ....... `osv`: records (osv_records) of a dump (osv_dump, osv_files)
+Comes in: option models, and facts in a unit's metadata. Goes out: reasons to keep a file out. Must
+never know: how facts are fetched (`selecting.evidence_gathering`).
+
+    licences ......... `licenses`: expressions (spdx), classifiers (licence_classifiers)
+    attestations ..... `attestations`: publishers, and who signed (provenance)
+    advisories ....... `osv`: records (osv_records) of a dump (osv_dump, osv_files)
 """
 
 __all__: list[str] = []

@@ -40,7 +40,7 @@ _KEYS: Final[dict[str, tuple[str, ...]]] = {
 
 
 class PublisherRule(Options):
-    """One publisher that is fine. `GitHub:acme/app` is short for its kind and what identifies it."""
+    """One accepted publisher. `GitHub:acme/app` is short for its kind and what identifies it."""
 
     kind: Literal["GitHub", "GitLab", "Google", "CircleCI"] = Field(
         description="The service that publishes, as provenance objects name it."
@@ -205,7 +205,10 @@ def _fine(publishers: Iterable[dict[str, Any]], rules: AttestationRules) -> list
 
 
 def _same(name: str, wanted: str, claimed: object) -> bool:
-    """Owners and repositories have no letter case at the hosts that name them; everything else has."""
+    """Return True if a claimed value is the wanted one.
+
+    Owners and repositories have no letter case at the hosts that name them; everything else has.
+    """
     if not isinstance(claimed, str):
         return False
     return wanted.casefold() == claimed.casefold() if name == "repository" else wanted == claimed

@@ -166,7 +166,10 @@ def _headers(core_metadata: bytes) -> bytes | None:
 
 
 def _declared(facts: dict[str, Any]) -> tuple[Expression | None, str]:
-    """The expression that counts, and how it is shown; None with the rest of `licence unknown...`."""
+    """Return the expression that counts, and how it is shown.
+
+    None with the rest of `licence unknown...` where there is none.
+    """
     if facts.get("problem"):
         return None, f": {_shown(facts['problem'])}"
     if facts.get("expression"):

@@ -95,8 +95,9 @@ class Dump:
 
     @cached_property
     def _loaded(self) -> tuple[_Entries, _Entries] | Malformed:
-        """By project, and by id; or why there is none: a dump that was broken once is not read
-        again for every project.
+        """The records by project and by id, or why there are none.
+
+        A broken dump is not read again for every project.
         """
         try:
             return self._load()

@@ -160,11 +160,8 @@ class _Interval:
         bounds += [
             (version, _LAST) for version in _versions(event.last_affected for event in events)
         ]
-        self._events = sorted(
-            bounds
-            # at one version: what begins where something is fixed holds, and what ends there ends after
-            # it
-        )
+        # At one version: what begins where something is fixed holds; what ends there ends after it.
+        self._events = sorted(bounds)
         self._limits = list(_versions(event.limit for event in events))
         self._always = None in begins
         self.endless = (

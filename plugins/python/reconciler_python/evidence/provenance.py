@@ -148,7 +148,9 @@ def _unverified(bundle: _Bundle, filename: str, sha256: str) -> str | None:
             library.Attestation.model_validate_json(bytes(raw)).verify(
                 read.publisher, file, offline=True
             )
-    except Exception as error:  # cryptography, ASN.1, X.509, over whatever upstream sends: each with its own errors; or a broken installation
+    except Exception as error:
+        # Cryptography, ASN.1 and X.509 over foreign bytes, each with its own errors; or a broken
+        # installation.
         return _line(error)
     return None
 

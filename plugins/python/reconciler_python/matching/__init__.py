@@ -1,7 +1,7 @@
 """What the words of a manifest mean: names, versions, wheel tags, Pythons, files.
 
-Comes in: the texts of options. Goes out: matchers that say whether a file is meant. Must never know:
-options, filters, decisions.
+Comes in: the texts of options. Goes out: matchers that say whether a file is meant. Must never
+know: options, filters, decisions.
 
     rules ............ requirement strings, name globs, filenames
     wheel_tags ....... `platforms`, `pythons` and `abis`: tags of wheels, and families of them

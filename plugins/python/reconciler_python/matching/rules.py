@@ -202,7 +202,10 @@ class Rules:
         return self._count
 
     def about(self, project: str) -> Sequence[Rule]:
-        """The rules that may mean distributions of this project, by text; filename rules excepted."""
+        """Return the rules that may mean distributions of this project, by text.
+
+        Filename rules excepted.
+        """
         named = self._by_project.get(project, [])
         if self._any_glob is None or not self._any_glob.match(project):
             return named
@@ -216,7 +219,7 @@ class Rules:
         )
 
     def projects(self) -> list[str] | None:
-        """The projects that can be meant, by name; None when that depends on which ones there are."""
+        """Return the projects that can be meant, by name; None where globs may mean others."""
         return None if self._globs else sorted(self._by_project)
 
     def whole_project(self, project: str) -> Rule | None:

@@ -150,5 +150,5 @@ class SingleFiles:
         return sorted(self._projects)
 
     def about(self, project: str) -> Sequence[Selector]:
-        """Those that may mean distributions of the project, in the order in which they are written."""
+        """Return the entries that may mean distributions of the project, as written."""
         return self._by_project.get(project, [])

@@ -53,7 +53,10 @@ def _checked_interpreter(text: str) -> str:
 
 
 def _listed(value: object) -> object:
-    """One text is a list of one; a number (`3.11` without quotes) too, to be told that it is none."""
+    """Return a list: of one for a single text.
+
+    A number (`3.11` without quotes) too, so that it is refused with the others.
+    """
     return [value] if isinstance(value, str | int | float) else value
 
 
@@ -177,7 +180,7 @@ class FilterOptions(Options):
 
     @cached_property
     def targets(self) -> dict[str, Targets]:
-        """Of the keys `platforms`, `pythons` and `abis`, in this order, those that say something."""
+        """The written ones of `platforms`, `pythons` and `abis`, in this order."""
         written = (
             ("platforms", self.platforms, platform_target),
             ("pythons", self.pythons, python_target),

@@ -1,12 +1,15 @@
-"""What an index says, whoever sent it, as plain records and units.
+"""What an index sends, as plain records and units.
 
-media_types ...... which reader a page is for
-documents, markup  JSON and HTML documents of the simple API -> records
-digests .......... digests as upstream declares them
-filenames ........ what a filename says: version, package type
-units ............ records of one project -> units, or a refusal with its reason
-core_metadata .... what a file requires: from beside it, or out of parts of it (partial_files)
-archives ......... METADATA out of a wheel or a zip file; sdists: PKG-INFO out of a tar
+Comes in: pages, filenames, parts of archives, all of them hostile. Goes out: units, or a refusal
+with its reason. Must never know: options, decisions.
+
+    media_types ..... which reader a page is for
+    documents ....... JSON documents of the simple API -> records; html_documents: the same of HTML
+    digests ......... digests as upstream declares them
+    filenames ....... what a filename says: version, package type
+    units ........... records of one project -> units, or a refusal with its reason
+    core_metadata ... what a file requires: from beside it, or out of parts of it (partial_files)
+    archives ........ METADATA out of a wheel or a zip file; sdists: PKG-INFO out of a tar
 """
 
 __all__: list[str] = []

@@ -1,4 +1,4 @@
-"""What a distribution says that it needs: Requires-Dist of its core metadata (PEP 566, 643, 658)."""
+"""What a distribution says that it needs: Requires-Dist of its core metadata (PEP 566, 643)."""
 
 from __future__ import annotations
 

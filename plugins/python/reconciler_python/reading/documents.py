@@ -223,7 +223,10 @@ def absolute(base: str, url: str) -> str | None:
 
 
 def place(page: Page) -> str:
-    """Where a page is, for messages: without user, password, and a query that may be a signature."""
+    """Return where a page is, for messages.
+
+    Without user, password, and a query that may be a signature.
+    """
     return _USER.sub(r"\1", re.split(r"[?#]", page.url)[0])
 
 

@@ -32,7 +32,10 @@ _EXTENSIONS: Final = {
 # A file system takes 255 bytes, and `<filename>.metadata` stands beside the file in an exported
 # tree.
 _LONGEST: Final = 255 - len(".metadata")
-_PLATFORM = r"(?:linux|macosx|osx|darwin|win32|win-(?:amd64|arm32|arm64|ia64)|cygwin|freebsd|solaris|sunos|aix)"
+_PLATFORM = (
+    r"(?:linux|macosx|osx|darwin|win32|win-(?:amd64|arm32|arm64|ia64)|cygwin|freebsd|solaris|sunos"
+    r"|aix)"
+)
 _DUMB_TAIL = re.compile(rf"\.{_PLATFORM}(?:[-.].*)?$")
 _INSTALLER_TAIL = re.compile(rf"[.-]{_PLATFORM}.*$|-py[0-9].*$")
 _EGG_TAIL = re.compile(r"-py[0-9].*$")

@@ -16,8 +16,9 @@ from reconciler.plugin import Artifact, Malformed, ReadingCall
 from reconciler_python.reading.archives import UnreadableArchive
 
 _TAIL: Final = (
+    # Bytes from the end of a zip file: most have their whole directory in it, and METADATA just
+    # before.
     64 * 1024
-    # bytes from the end of a zip file: most have their whole directory in it, and METADATA just before
 )
 _HEAD: Final = 64 * 1024  # bytes from the start of anything else
 _GROWTH: Final = 4

@@ -1,10 +1,13 @@
-"""What somebody requires: files that name it, and the packages themselves.
+"""What requirement files and lock files ask for.
 
-requirement_sources  requirement and lock files as an option, read once (requirement_lines,
-requirement_files, lock_files) requirements ....... what they ask for
-(requirement_checks: what the index does not have of it) closure ............ `dependencies`: what
-everything requires, wave by wave (roots, demands) environments ....... marker environments, and
-whether a marker holds in one
+Comes in: files beside the manifests. Goes out: `Requirements`, asked by project. Must never know:
+the index, the rest of a source's options.
+
+    requirement_options .. files as an option, read once
+    requirement_files .... requirements files (requirement_lines: their text)
+    lock_files ........... pylock, uv, Poetry, PDM, Pipenv
+    requirements ......... the model of what is asked for
+    environments ......... marker environments, and whether a marker holds in one
 """
 
 __all__: list[str] = []

@@ -39,7 +39,8 @@ _SIZES: Final = {
 _DIGEST = re.compile(r"([a-z0-9]+):([0-9a-fA-F]+)")
 _QUERY = re.compile(r"[?#]")
 _CHOICE = re.compile(
-    r"""(?:"[^"]*"|'[^']*') (?:not in|in) (?:extras|dependency_groups)\b|\bextra [!=]= (?:"[^"]*"|'[^']*')|(?:"[^"]*"|'[^']*') [!=]= extra\b"""
+    r"""(?:"[^"]*"|'[^']*') (?:not in|in) (?:extras|dependency_groups)\b"""
+    r"""|\bextra [!=]= (?:"[^"]*"|'[^']*')|(?:"[^"]*"|'[^']*') [!=]= extra\b"""
 )
 _ENTRY = re.compile(r'[ \t]*+"([^"\\]*+)"[ \t]*+:[ \t]*+\{')
 _UV_ELSEWHERE: Final = ("git", "url", "path", "directory", "editable", "virtual")

@@ -63,7 +63,10 @@ class Source(Protocol):
 
 @dataclass
 class Parsed:
-    """What files ask for. Constraints narrow what `wanted` asks for, in whatever order they stand."""
+    """What files ask for.
+
+    Constraints narrow what `wanted` asks for, in any order.
+    """
 
     wanted: list[Wanted] = field(default_factory=list)
     constraints: list[Wanted] = field(default_factory=list)

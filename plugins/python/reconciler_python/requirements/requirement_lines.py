@@ -154,7 +154,10 @@ def _joined(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _uncommented(line: str) -> str:
-    """A comment begins with a `#` at the start or after white space: the one within a URL is none."""
+    """Return a line without its comment.
+
+    A comment begins with a `#` at the start or after white space: the one within a URL is none.
+    """
     at = line.find("#")
     while at > 0 and not line[at - 1].isspace():
         at = line.find("#", at + 1)

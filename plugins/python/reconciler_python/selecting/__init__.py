@@ -1,14 +1,16 @@
 """In, or out because. Pure: neither order nor history matters.
 
-rules ............ requirement strings, name globs, filenames: who is meant
-targets .......... tags of wheels and families of them
-interpreters ..... which Pythons a file can run on
-single_files ..... the entries of `files`
-checks ........... one key, one file (source_check, filter_checks, cooldown)
-releases ......... what takes a whole project to be answered
-selection ........ all of them together
-prefilter ........ projects whose name alone says that nothing passes
-subjects ......... what somebody means who asks for an explanation
+Comes in: units of one project, options, filters. Goes out: decisions with reasons, and the steps
+that led to them. Must never know: dependencies of packages, pages.
+
+    filter_checks ...... `FILTER_CHECKS`: the table of the keys of a Filter; a new rule begins here
+    source_checks ...... what a source takes: `include`, `files`, `requirements`
+    cooldown ........... `minAge`, which speaks after the checks
+    releases ........... what takes a whole project: `if-nothing-else`, then `latest`
+    selection .......... all of them together, for one project
+    checks ............. one key, one file: the base of all checks
+    prefilter .......... projects whose name alone says that nothing passes
+    evidence_gathering . fetches licences and attestations, for the files that all else lets in
 """
 
 __all__: list[str] = []
