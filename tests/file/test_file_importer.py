@@ -24,7 +24,7 @@ from reconciler.plugin import (
     Unit,
     UploadedFile,
 )
-from reconciler_file.file_importer import FileImporter, guessed_format
+from reconciler_file.file_importer import FileImporter, guess_format
 from reconciler_file.listing import group_of
 from reconciler_file.manifests import unlistable
 from reconciler_file.options import SourceOptions
@@ -374,7 +374,7 @@ class TestFormats:
         ],
     )
     def test_the_last_segment_tells(self, url: str, format: str) -> None:
-        assert guessed_format(url) == format
+        assert guess_format(url) == format
 
     def test_where_it_tells_nothing_the_manifest_has_to(self) -> None:
         with pytest.raises(Refused, match="`download` does not tell") as caught:

@@ -193,7 +193,7 @@ def advisory(id: str = "GHSA-1", **keys: Any) -> Advisory:
 
 
 def holds(events: list[dict[str, str]], version: str) -> bool:
-    return advisory(events=events).about(version)
+    return advisory(events=events).affects(version)
 
 
 ORDERED = [
@@ -264,21 +264,21 @@ class TestReleases:
             }
             begun = version == ORDERED[0] and ("introduced", "0") in written
             inside = "introduced" in here or ((inside or begun) and "fixed" not in here)
-            assert found.about(version) == inside, (written, version)
+            assert found.affects(version) == inside, (written, version)
             inside = inside and ("last_affected" not in here)
 
     def test_listed_versions_are_compared_as_versions(self) -> None:
         found = advisory(versions=["1.0", "2.0rc1", "2004d", "not a version"])
         assert [
-            found.about(version) for version in ("1", "1.0.0", "2.0c1", "not a version", "2004d")
+            found.affects(version) for version in ("1", "1.0.0", "2.0c1", "not a version", "2004d")
         ] == [True] * 5
-        assert [found.about(version) for version in ("1.0.1", "2.0", "other", "2004")] == [
+        assert [found.affects(version) for version in ("1.0.1", "2.0", "other", "2004")] == [
             False
         ] * 4
 
     def test_a_local_version_is_the_release_that_it_was_built_from(self) -> None:
-        assert advisory(versions=["1.0"]).about("1.0+cu118")
-        assert not advisory(versions=["1.0+cu118"]).about("1.0")
+        assert advisory(versions=["1.0"]).affects("1.0+cu118")
+        assert not advisory(versions=["1.0+cu118"]).affects("1.0")
         assert holds([{"introduced": "0"}, {"last_affected": "1.0"}], "1.0+cu118")
         assert not holds([{"introduced": "0"}, {"fixed": "1.0"}], "1.0+cu118")
         assert not holds([{"introduced": "0"}, {"last_affected": "1.0+1"}], "1.0+2")
@@ -295,14 +295,14 @@ class TestReleases:
         endless = "9" * 5000
         assert advisory(
             versions=[endless, "1"], events=[{"introduced": endless}, {"fixed": endless}]
-        ).about("1")
-        assert advisory(versions=[endless]).about(endless)
+        ).affects("1")
+        assert advisory(versions=[endless]).affects(endless)
         assert not holds([{"introduced": "odd"}, {"fixed": "2"}], "2")
 
     def test_other_ranges_mean_nothing(self) -> None:
         for kind in ("SEMVER", "GIT", "OTHER"):
-            assert not advisory(events=[{"introduced": "0"}], kind=kind).about("1.0")
-            assert advisory("MAL-1", events=[{"introduced": "0"}], kind=kind).about("1.0")
+            assert not advisory(events=[{"introduced": "0"}], kind=kind).affects("1.0")
+            assert advisory("MAL-1", events=[{"introduced": "0"}], kind=kind).affects("1.0")
 
 
 class TestDump:

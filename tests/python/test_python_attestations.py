@@ -19,7 +19,7 @@ from reconciler_python.evidence import attestations
 from reconciler_python.evidence.attestations import (
     AttestationRules,
     attestation_reason,
-    attestation_word,
+    attestation_text,
 )
 from reconciler_python.evidence.provenance import LARGEST, provenance_facts
 from reconciler_python.options.filter_options import FilterOptions
@@ -181,7 +181,7 @@ class TestPublishers:
     def test_what_passes_says_why(self, library: Any) -> None:
         def word(value: Any, found: dict[str, Any]) -> str:
             assert reason(value, found) is None
-            return attestation_word(
+            return attestation_text(
                 Unit("python.distribution", FILE, {"_attestation": found}), rules(value)
             )
 

@@ -20,7 +20,7 @@ from reconciler.plugin import ActiveFilter, Artifact, Gone, Malformed, Page, Uni
 from reconciler_python.content import Distribution
 from reconciler_python.options.filter_options import FilterOptions
 from reconciler_python.options.source_options import SelectionOptions
-from reconciler_python.selecting.evidence_gathering import recalled, with_evidence
+from reconciler_python.selecting.evidence_gathering import with_evidence, with_stored_evidence
 from tests.support.attested import GITHUB, provenance
 from tests.support.calls import FakeReading
 from tests.support.faulty import body, status
@@ -301,7 +301,7 @@ class TestRecall:
         )
         stage = Stage.of({"licenses": ["MIT"]})
         before = unit(wheel, "1", beside=beside)
-        found = recalled(before, stage.call.filters, contents.get)
+        found = with_stored_evidence(before, stage.call.filters, contents.get)
         assert stage.decisions([found]) == {
             "1": f"licence {'GPL-3.0-only' if kept else 'unknown'} (rules-0.licenses)"
         }
@@ -317,18 +317,20 @@ class TestRecall:
             {"attestations": "required", "licenses": {"allow": ["MIT"], "unknown": "allow"}}
         )
         before = unit(sdist, "1", beside=False)
-        assert stage.decisions([recalled(before, stage.call.filters, contents.get)]) == {"1": "in"}
+        assert stage.decisions(
+            [with_stored_evidence(before, stage.call.filters, contents.get)]
+        ) == {"1": "in"}
         del contents[f"{sdist.filename}.provenance"]
-        assert stage.decisions([recalled(before, stage.call.filters, contents.get)]) == {
-            "1": "no attestation (rules-0.attestations)"
-        }
+        assert stage.decisions(
+            [with_stored_evidence(before, stage.call.filters, contents.get)]
+        ) == {"1": "no attestation (rules-0.attestations)"}
 
     def test_broken_files_raise_nothing_and_nobody_asks_without_a_filter(self) -> None:
         stage = Stage.of({"licenses": ["MIT"], "attestations": "required"})
         for name in ("acme-1-py3-none-any.whl", "acme-1.tar.gz", "acme-1.zip"):
             before = unit(Built(name, b"", b""), "1", beside=False)
             for content in (b"", b"PK\x05\x06" + b"\xff" * 60, b"\x1f\x8b" + b"\0" * 60):
-                found = recalled(
+                found = with_stored_evidence(
                     before,
                     stage.call.filters,
                     {name: content, f"{name}.provenance": content or b"x"}.get,
@@ -336,7 +338,10 @@ class TestRecall:
                 assert stage.decisions([found])["1"].startswith(
                     ("licence unknown", "attestation unreadable")
                 )
-            assert recalled(before, (), lambda path: pytest.fail("read for nothing")) is before
+            assert (
+                with_stored_evidence(before, (), lambda path: pytest.fail("read for nothing"))
+                is before
+            )
 
 
 @pytest.fixture

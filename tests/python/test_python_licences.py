@@ -12,12 +12,16 @@ from packaging.licenses import canonicalize_license_expression
 from pydantic import TypeAdapter, ValidationError
 
 from reconciler.plugin import Unit
-from reconciler_python.evidence.licence_classifiers import _APPROVED, _OTHERS, classified
+from reconciler_python.evidence.licence_classifiers import (
+    _APPROVED,
+    _OTHERS,
+    classifiers_expression,
+)
 from reconciler_python.evidence.licences import (
     LicenceRules,
     licence_facts,
     licence_reason,
-    licence_word,
+    licence_text,
 )
 from reconciler_python.evidence.spdx import UnreadableExpression, parse_expression, satisfied
 from reconciler_python.options.filter_options import FilterOptions
@@ -241,7 +245,7 @@ class TestFacts:
     def test_every_classifier_of_the_table_is_an_expression_in_canonical_spelling(self) -> None:
         for text in (*_APPROVED.values(), *_OTHERS.values()):
             assert canonicalize_license_expression(text) == text
-        assert classified(
+        assert classifiers_expression(
             [f"License :: OSI Approved :: {name}" for name in ("MIT License", "ISC License (ISCL)")]
         ) == ("ISC AND MIT", "")
 
@@ -286,7 +290,7 @@ class TestFacts:
     def test_what_passes_says_why(self, facts: dict[str, Any], word: str) -> None:
         found = rules("MIT", unknown="allow")
         assert reason(found, **facts) is None
-        assert licence_word(Unit("python.distribution", "a", {"_license": facts}), found) == word
+        assert licence_text(Unit("python.distribution", "a", {"_license": facts}), found) == word
 
 
 class TestMetadata:

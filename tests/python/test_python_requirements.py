@@ -15,9 +15,9 @@ from pydantic import ValidationError
 
 from reconciler.plugin import Artifact, Malformed, OptionFault, Unit
 from reconciler_python.options.source_options import SelectionOptions
-from reconciler_python.requirements.requirement_files import Parsed, read_requirements
+from reconciler_python.requirements.requirement_files import ParsedFiles, read_requirements
 from reconciler_python.requirements.requirement_options import content
-from reconciler_python.requirements.requirements import Requirements, Wanted
+from reconciler_python.requirements.requirements import ProjectRequirement, Requirements
 
 A, B, C = (letter * 64 for letter in "abc")
 LINUX = {"python_version": "3.12", "sys_platform": "linux"}
@@ -42,7 +42,9 @@ def asked(
 
 
 def texts(requirements: Requirements) -> list[str]:
-    return [one.text for project in requirements.projects() for one in requirements.about(project)]
+    return [
+        one.text for project in requirements.projects() for one in requirements.for_project(project)
+    ]
 
 
 def faults(
@@ -58,12 +60,12 @@ def fault(folder: Path, text: str | bytes, name: str = "requirements.txt", **key
     return only
 
 
-def only(requirements: Requirements, project: str = "foo") -> Wanted:
-    [wanted] = requirements.about(project)
+def only(requirements: Requirements, project: str = "foo") -> ProjectRequirement:
+    [wanted] = requirements.for_project(project)
     return wanted
 
 
-def means(
+def matches(
     requirements: Requirements,
     version: str,
     sha256: str = A,
@@ -73,8 +75,8 @@ def means(
 ) -> bool:
     filename = filename or f"{project}-{version}-py3-none-any.whl"
     return any(
-        one.means(version, filename, [Artifact(filename, sha256)])
-        for one in requirements.about(project)
+        one.matches(version, filename, [Artifact(filename, sha256)])
+        for one in requirements.for_project(project)
     )
 
 
@@ -98,7 +100,7 @@ last==2.*"""
         found = asked(tmp_path, text.replace("url-fragment-no-comment==1#\n", ""))
         assert found.projects() == ["django", "exact", "last", "long", "name"]
         assert {
-            one: [(each.place, each.text) for each in found.about(one)]
+            one: [(each.place, each.text) for each in found.for_project(one)]
             for one in ("django", "last", "long")
         } == {
             "django": [("requirements.txt:2", "Django >=5,<6")],
@@ -121,7 +123,7 @@ last==2.*"""
         ]
         found = asked(tmp_path, text, unresolvable="skip")
         assert found.projects() == ["alpha", "delta"]
-        assert means(found, "2+local", project="delta")
+        assert matches(found, "2+local", project="delta")
 
     @pytest.mark.parametrize(
         "line",
@@ -163,16 +165,16 @@ foo==1 --config-settings="--build-option=x y" --global-option="-q"
     def test_pre_and_its_like(self, tmp_path: Path) -> None:
         plain = asked(tmp_path, "foo>=1\nbar\nbaz>=1rc1\n")
         assert (
-            means(plain, "2rc1"),
-            means(plain, "2rc1", project="bar"),
-            means(plain, "2rc1", project="baz"),
+            matches(plain, "2rc1"),
+            matches(plain, "2rc1", project="bar"),
+            matches(plain, "2rc1", project="baz"),
         ) == (False, True, True)
-        assert means(asked(tmp_path, "foo>=1\n--pre\n"), "2rc1")
+        assert matches(asked(tmp_path, "foo>=1\n--pre\n"), "2rc1")
         some = asked(tmp_path, "foo>=1\nbar\n--all-releases foo\n--only-final bar\n")
         assert (
-            means(some, "2rc1"),
-            means(some, "2rc1", project="bar"),
-            means(some, "2", project="bar"),
+            matches(some, "2rc1"),
+            matches(some, "2rc1", project="bar"),
+            matches(some, "2", project="bar"),
         ) == (True, False, True)
 
     def test_wheels_only_and_source_only(self, tmp_path: Path) -> None:
@@ -183,7 +185,7 @@ foo==1 --config-settings="--build-option=x y" --global-option="-q"
         )
         kinds = {
             name: [
-                means(found, "1", project=name, filename=f"{name}-1{end}")
+                matches(found, "1", project=name, filename=f"{name}-1{end}")
                 for end in ("-py3-none-any.whl", ".tar.gz")
             ]
             for name in found.projects()
@@ -194,19 +196,21 @@ foo==1 --config-settings="--build-option=x y" --global-option="-q"
         found = asked(
             tmp_path, f"foo==1 \\\n    --hash=sha256:{A} \\\n    --hash sha256:{B.upper()}\n"
         )
-        assert [means(found, "1", digest) for digest in (A, B, C)] == [True, True, False]
-        assert not means(found, "2", A)  # its bytes, but not what was pinned
+        assert [matches(found, "1", digest) for digest in (A, B, C)] == [True, True, False]
+        assert not matches(found, "2", A)  # its bytes, but not what was pinned
         assert only(found).sha256s == {A, B}
 
     def test_other_algorithms_are_compared_where_the_index_tells_them(self, tmp_path: Path) -> None:
         long = "d" * 128
         found = only(asked(tmp_path, f"foo --hash=sha512:{long}"))
-        assert found.means("1", "foo-1.zip", [Artifact("foo-1.zip", "", digests={"sha512": long})])
-        assert not found.means(
+        assert found.matches(
+            "1", "foo-1.zip", [Artifact("foo-1.zip", "", digests={"sha512": long})]
+        )
+        assert not found.matches(
             "1", "foo-1.zip", [Artifact("foo-1.zip", A, digests={"sha512": "e" * 128})]
         )
-        assert not found.means("1", "foo-1.zip", [Artifact("foo-1.zip", A)])
-        assert not found.means(
+        assert not found.matches("1", "foo-1.zip", [Artifact("foo-1.zip", A)])
+        assert not found.matches(
             "1", "foo-1.zip", [Artifact("foo-1.zip.metadata", "", digests={"sha512": long})]
         )
 
@@ -310,7 +314,7 @@ class TestNested:
         (tmp_path / "deep" / "base.txt").write_text("beta==1\n-r er/more.txt\n")
         found = asked(tmp_path, "alpha\n-r deep/base.txt\n--requirement=deep/base.txt")
         assert [
-            (one.text, one.place) for name in found.projects() for one in found.about(name)
+            (one.text, one.place) for name in found.projects() for one in found.for_project(name)
         ] == [
             ("alpha within alpha<2 (deep/limits.txt:1)", "requirements.txt:1"),
             ("beta==1", "deep/base.txt:1"),
@@ -352,7 +356,7 @@ class TestConstraints:
     def test_they_narrow_and_never_add(self, tmp_path: Path) -> None:
         found = self.limited(tmp_path, "foo<2\nfoo!=1.5\nother==1\n", "foo>=1")
         assert found.projects() == ["foo"]
-        assert [version for version in ("0.9", "1", "1.5", "2") if means(found, version)] == ["1"]
+        assert [version for version in ("0.9", "1", "1.5", "2") if matches(found, version)] == ["1"]
 
     def test_what_a_constraint_file_requires_is_a_constraint(self, tmp_path: Path) -> None:
         (tmp_path / "more.txt").write_text("foo<2\nother==1")
@@ -360,13 +364,13 @@ class TestConstraints:
 
     def test_their_hashes_are_asked_for_too(self, tmp_path: Path) -> None:
         found = self.limited(tmp_path, f"foo==1 --hash=sha256:{A} --hash=sha256:{B}")
-        assert (means(found, "1", A), means(found, "1", C)) == (True, False)
+        assert (matches(found, "1", A), matches(found, "1", C)) == (True, False)
         both = self.limited(
             tmp_path,
             f"foo==1 --hash=sha256:{A} --hash=sha256:{B}",
             f"foo --hash=sha256:{B} --hash=sha256:{C}",
         )
-        assert [digest for digest in (A, B, C) if means(both, "1", digest)] == [B]
+        assert [digest for digest in (A, B, C) if matches(both, "1", digest)] == [B]
         with pytest.raises(ValidationError, match="have no `--hash` in common"):
             self.limited(tmp_path, f"foo==1 --hash=sha256:{A}", f"foo --hash=sha256:{B}")
 
@@ -375,20 +379,20 @@ class TestConstraints:
             tmp_path,
             "foo==1; python_version<'3.10'\nfoo==2; python_version>='3.10'\nfoo!=2.0.post1",
         )
-        assert [version for version in ("1", "2", "3") if means(found, version)] == ["1", "2"]
+        assert [version for version in ("1", "2", "3") if matches(found, version)] == ["1", "2"]
 
     def test_with_environments_each_holds_where_its_marker_does(self, tmp_path: Path) -> None:
         found = self.limited(
             tmp_path, "foo<2; sys_platform=='win32'\n", "foo>1", environments={"linux": LINUX}
         )
-        assert means(found, "3")
+        assert matches(found, "3")
         both = self.limited(
             tmp_path,
             "foo<2; sys_platform=='win32'\nfoo>=2; sys_platform=='linux'",
             environments={"a": LINUX, "b": WINDOWS},
         )
-        assert [version for version in ("1", "2", "3") if means(both, version)] == ["1", "2", "3"]
-        assert len(both.about("foo")) == 2
+        assert [version for version in ("1", "2", "3") if matches(both, version)] == ["1", "2", "3"]
+        assert len(both.for_project("foo")) == 2
 
     @pytest.mark.parametrize("line", ["foo[extra]<2", "./path", "-e ."])
     def test_what_can_be_no_constraint(self, tmp_path: Path, line: str) -> None:
@@ -421,10 +425,10 @@ class TestModel:
 
     def test_an_arbitrary_version_is_compared_as_text(self, tmp_path: Path) -> None:
         found = asked(tmp_path, "foo===2004d-X\nbar==1\nbaz\n")
-        assert means(found, "2004D-x", filename="foo-2004d.zip")
-        assert not means(found, "2004e", filename="foo-2004e.zip")
-        assert not means(found, "2004d", project="bar", filename="bar.zip")
-        assert means(found, "2004d", project="baz", filename="baz.zip")
+        assert matches(found, "2004D-x", filename="foo-2004d.zip")
+        assert not matches(found, "2004e", filename="foo-2004e.zip")
+        assert not matches(found, "2004d", project="bar", filename="bar.zip")
+        assert matches(found, "2004d", project="baz", filename="baz.zip")
 
     def test_missing_names_what_the_index_does_not_offer(self, tmp_path: Path) -> None:
         found = asked(
@@ -599,10 +603,10 @@ PIECES = st.sampled_from(
     )
 )
 def test_no_text_breaks_the_reader(body: bytes) -> None:
-    parsed = Parsed()
+    parsed = ParsedFiles()
     with contextlib.suppress(OptionFault):
         parsed = read_requirements("r.txt", Path("/nowhere/r.txt"), _Memory(body), skip=False)
     assert all(type(fault) is OptionFault and str(fault).isprintable() for fault in parsed.faults)
     for unit in parsed.wanted:
         assert unit.text.isprintable()
-        unit.means("1.0", "foo-1.0.zip", [])
+        unit.matches("1.0", "foo-1.0.zip", [])

@@ -62,18 +62,18 @@ def plain(requirements: Requirements) -> dict[str, list[tuple[str, list[str], li
     return {
         project: [
             (one.place, sorted(one.filenames), sorted(digest[:1] for digest in one.sha256s))
-            for one in requirements.about(project)
+            for one in requirements.for_project(project)
         ]
         for project in requirements.projects()
     }
 
 
-def means(
+def matches(
     requirements: Requirements, project: str, version: str, digest: str, filename: str = "any.whl"
 ) -> bool:
     return any(
-        one.means(version, filename, [Artifact(filename, digest)])
-        for one in requirements.about(project)
+        one.matches(version, filename, [Artifact(filename, digest)])
+        for one in requirements.for_project(project)
     )
 
 
@@ -274,14 +274,17 @@ class TestFormats:
             ],
             "bare": [("uv.lock:48", [], [])],
         }
-        assert means(found, "alpha", "1.0", A)
-        assert means(
+        assert matches(found, "alpha", "1.0", A)
+        assert matches(
             found, "alpha", "1.0", "f" * 64, "alpha-1.0-cp311-none-any.whl"
         )  # the lock has no digest of it
-        assert not means(found, "alpha", "1.0", "f" * 64, "alpha-1.0.tar.gz")
-        assert (means(found, "bare", "1.0rc1", A), means(found, "bare", "1.0", A)) == (True, False)
+        assert not matches(found, "alpha", "1.0", "f" * 64, "alpha-1.0.tar.gz")
+        assert (matches(found, "bare", "1.0rc1", A), matches(found, "bare", "1.0", A)) == (
+            True,
+            False,
+        )
         assert [
-            len(asked(tmp_path, UV, "uv.lock", environments={"one": one}).about("alpha"))
+            len(asked(tmp_path, UV, "uv.lock", environments={"one": one}).for_project("alpha"))
             for one in (LINUX, WINDOWS)
         ] == [1, 2]
 
@@ -318,7 +321,7 @@ class TestFormats:
                 ("pdm.lock:7", ["alpha-1.0-py3-none-any.whl", "alpha-1.0.tar.gz"], ["a", "b"])
             ]
         }
-        assert found.about("alpha")[0].extras == {"x"}
+        assert found.for_project("alpha")[0].extras == {"x"}
         assert asked(tmp_path, PDM, "pdm.lock", environments={"linux": LINUX}).projects() == []
 
     def test_pdm_as_it_was(self, tmp_path: Path) -> None:
@@ -342,11 +345,11 @@ class TestFormats:
             ],
             "beta": [("pylock.toml:20", ["beta-1-py3-none-any.whl"], [])],
         }
-        assert found.about("beta")[0].means(
+        assert found.for_project("beta")[0].matches(
             "1", "x.whl", [Artifact("x.whl", A, digests={"sha512": "d" * 128})]
         )
-        sdist = found.about("alpha")[0]
-        assert not sdist.means(
+        sdist = found.for_project("alpha")[0]
+        assert not sdist.matches(
             "1.0", "x", [Artifact("x", B, digests={"md5": "0" * 32})]
         )  # one digest of two is another
         assert asked(
@@ -364,9 +367,9 @@ class TestFormats:
             "gamma": [("Pipfile.lock:32", [], [])],
         }
         assert (
-            means(found, "beta", "2.0", A),
-            means(found, "beta", "2.1", A),
-            means(found, "gamma", "1rc1", A),
+            matches(found, "beta", "2.0", A),
+            matches(found, "beta", "2.1", A),
+            matches(found, "gamma", "1rc1", A),
         ) == (True, False, True)
         assert asked(
             tmp_path, json.dumps(PIPENV), "Pipfile.lock", environments={"linux": LINUX}
@@ -694,11 +697,13 @@ class TestRealTools:
     def check(self, locked: Locked, name: str) -> None:
         """It names one file of each, and on Linux only the one."""
         found = required(locked.folder, name)
-        assert {project: found.about(project)[0].sha256s for project in found.projects()} == {
+        assert {project: found.for_project(project)[0].sha256s for project in found.projects()} == {
             "alpha": {locked.digest("alpha-1.0-py3-none-any.whl")},
             "beta-gamma": {locked.digest("beta_gamma-1.1-py3-none-any.whl")},
         }
-        assert all(":" in one.place for project in found.projects() for one in found.about(project))
+        assert all(
+            ":" in one.place for project in found.projects() for one in found.for_project(project)
+        )
         assert found.missing("alpha", []) != []
 
     def test_uv(self, locked: Locked) -> None:
@@ -745,9 +750,9 @@ class TestRealTools:
             encoding="utf-8"
         )  # that it has, nobody asks for them
         self.check(locked, "poetry.lock")
-        assert {one.extras for one in required(locked.folder, "poetry.lock").about("alpha")} == {
-            frozenset()
-        }
+        assert {
+            one.extras for one in required(locked.folder, "poetry.lock").for_project("alpha")
+        } == {frozenset()}
         assert required(locked.folder, "poetry.lock", environments={"linux": LINUX}).projects() == [
             "alpha"
         ]
@@ -770,7 +775,7 @@ class TestRealTools:
             locked.folder,
         )
         found = asked(locked.folder, frozen, "frozen.txt")
-        assert {one.text for project in found.projects() for one in found.about(project)} == {
+        assert {one.text for project in found.projects() for one in found.for_project(project)} == {
             "alpha==1.0",
             "beta-gamma==1.1",
         }

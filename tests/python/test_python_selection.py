@@ -117,7 +117,7 @@ class TestSource:
         options = SelectionOptions.model_validate(
             {"include": ["Django[argon2,B_crypt] >=5,<6; sys_platform == 'win32'"]}
         )
-        [rule] = options.included.about("django")
+        [rule] = options.included.for_project("django")
         assert (rule.extras, str(rule.marker), str(rule.specifiers)) == (
             frozenset({"argon2", "b-crypt"}),
             'sys_platform == "win32"',
@@ -132,7 +132,7 @@ class TestSource:
 
     def test_models_have_a_schema_and_equal_each_other_after_use(self) -> None:
         used, fresh = (SelectionOptions.model_validate({"include": ["a", "b>1"]}) for _ in range(2))
-        assert used.included.about("a")
+        assert used.included.for_project("a")
         assert used == fresh
         assert used.model_dump(mode="json", by_alias=True, exclude_defaults=True) == {
             "include": ["a", "b>1"]
@@ -292,6 +292,15 @@ class TestCooldown:
         assert decide([unit("1.0", uploadTime=time)], house_rules(minAge="7d"), now=late)[
             0
         ] == Decision(unit("1.0", uploadTime=time), True)
+
+    @pytest.mark.parametrize("zone", ["Z", "+00:00"])
+    def test_a_wait_ends_at_the_very_moment(self, zone: str) -> None:
+        """A run that is started for that moment must find the file in, and none before it."""
+        young = unit("1.0", uploadTime=f"2026-11-18T10:00:00{zone}")
+        moment = datetime(2026, 11, 25, 10, tzinfo=UTC)
+        [before] = decide([young], house_rules(minAge="7d"), now=moment - timedelta(microseconds=1))
+        assert (before.accepted, before.reconsider_at) == (False, moment)
+        assert decide([young], house_rules(minAge="7d"), now=moment) == [Decision(young, True)]
 
     @pytest.mark.parametrize(
         "metadata",

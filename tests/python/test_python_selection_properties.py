@@ -181,14 +181,14 @@ def test_a_stricter_rule_never_lets_more_in(
         keys_in(units, filters, {**source, "exclude": [*source.get("exclude", []), rule]}) <= before
     )
     for number, keys in enumerate(filters):
-        for stricter in narrowed(keys, rule):
+        for stricter in constrain(keys, rule):
             assert (
                 keys_in(units, [*filters[:number], stricter, *filters[number + 1 :]], source)
                 <= before
             ), stricter
 
 
-def narrowed(keys: dict[str, Any], rule: str) -> list[dict[str, Any]]:
+def constrain(keys: dict[str, Any], rule: str) -> list[dict[str, Any]]:
     """The same filter with one key made stricter, for each key that can be."""
     stricter: list[dict[str, Any]] = [
         {"deny": [*keys.get("deny", []), rule]},

@@ -106,8 +106,8 @@ PLATFORMS = [
         ("macosx_11_0_arm64", ["macosx_11_0_arm64"]),
     ],
 )
-def test_a_platform_is_a_tag_or_a_family(word: str, means: list[str]) -> None:
-    assert [tag for tag in PLATFORMS if platform_target(word).accepts(tag)] == means
+def test_a_platform_is_a_tag_or_a_family(word: str, matches: list[str]) -> None:
+    assert [tag for tag in PLATFORMS if platform_target(word).accepts(tag)] == matches
 
 
 @pytest.mark.parametrize(
@@ -153,12 +153,12 @@ def test_a_platform_that_no_wheel_could_have_is_a_fault_with_a_hint(word: str, h
         ("graalpy311", []),
     ],
 )
-def test_a_python_is_a_tag_or_a_major_version(word: str, means: list[str]) -> None:
+def test_a_python_is_a_tag_or_a_major_version(word: str, matches: list[str]) -> None:
     assert [
         tag
         for tag in ("cp311", "cp38", "cp27", "py3", "py38", "py2", "pp310")
         if python_target(word).accepts(tag)
-    ] == means
+    ] == matches
 
 
 @pytest.mark.parametrize(
@@ -178,12 +178,12 @@ def test_what_is_no_python_tag_is_a_fault(word: str) -> None:
         ("pypy310_pp73", ["pypy310_pp73"]),
     ],
 )
-def test_an_abi_is_a_tag(word: str, means: list[str]) -> None:
+def test_an_abi_is_a_tag(word: str, matches: list[str]) -> None:
     assert [
         tag
         for tag in ("none", "abi3", "abi3t", "cp311", "cp311d", "pypy310_pp73")
         if abi_target(word).accepts(tag)
-    ] == means
+    ] == matches
 
 
 @pytest.mark.parametrize("word", ["any", "stable", "ABI3", "abi.3", ""])

@@ -26,7 +26,7 @@ from reconciler_file.folders import folder_groups
 from reconciler_file.listing import as_units, group_of, line_groups
 from reconciler_file.manifests import MANIFEST, ManifestLines
 from reconciler_file.options import FilterOptions, Format, SourceOptions
-from reconciler_file.placing import placed
+from reconciler_file.placing import place_upload
 from reconciler_file.urls import UrlLines
 
 _LISTS: Final = (".txt", ".list", ".urls")
@@ -53,7 +53,7 @@ class FileImporter(Importer):
         A list that is the committed one is not looked into, provided that it pins the bytes of
         every file.
         """
-        format = call.options.format or guessed_format(call.url)
+        format = call.options.format or guess_format(call.url)
         if format == "folder":
             for group in await folder_groups(call):
                 yield group
@@ -91,14 +91,14 @@ class FileImporter(Importer):
 
         Raises Refused for a path that has no place in a tree beside what is there already.
         """
-        return placed(conduit, file, fields)
+        return place_upload(conduit, file, fields)
 
     @classmethod
     def explain(cls, subject: str) -> Iterable[str]:
         return [group_of(subject)]
 
 
-def guessed_format(url: str) -> Format:
+def guess_format(url: str) -> Format:
     """By the last segment of the URL's path. Raises Refused where that says nothing."""
     parts = urlsplit(url)
     last = parts.path.rpartition("/")[2]

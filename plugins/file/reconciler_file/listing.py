@@ -39,7 +39,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     fault: str = ""
 
 
-class Grammar:
+class LineFormat:
     """Reads one line of a format.
 
     `base`: URL of the page; both methods raise Malformed for a line that is no entry.
@@ -63,7 +63,7 @@ class Lines(Iterable[Entry]):
     A million of them cost four bytes each, beside the page.
     """
 
-    def __init__(self, body: bytes, grammar: Grammar) -> None:
+    def __init__(self, body: bytes, grammar: LineFormat) -> None:
         self._body = body
         self._grammar = grammar
         self._starts = array("I")
@@ -90,7 +90,7 @@ def group_of(path: str) -> str:
     return GROUPS[sha256(path.encode("utf-8", "surrogateescape")).digest()[0]]
 
 
-def line_groups(page: Page, grammar: Grammar) -> list[Group]:
+def line_groups(page: Page, grammar: LineFormat) -> list[Group]:
     """Return the groups of a page of lines, by name.
 
     Raises Malformed, naming the first line that is no entry.

@@ -14,7 +14,7 @@ from typing import Final
 from urllib.parse import quote
 
 from reconciler.plugin import Malformed
-from reconciler_file.listing import Entry, Grammar, decode_name
+from reconciler_file.listing import Entry, LineFormat, decode_name
 
 MANIFEST: Final = "PULP_MANIFEST"
 
@@ -25,7 +25,7 @@ _LONGEST_SIZE: Final = (
 _PLAIN: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-~/"
 
 
-class ManifestLines(Grammar):
+class ManifestLines(LineFormat):
     """Names are relative to `folder`, a URL that ends in a slash."""
 
     def name(self, line: bytes) -> tuple[bytes, bool]:

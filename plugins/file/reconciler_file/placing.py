@@ -9,7 +9,7 @@ from reconciler_file.content import FILE
 from reconciler_file.listing import group_of
 
 
-def placed(held: Members, file: UploadedFile, fields: Mapping[str, str]) -> list[Placed]:
+def place_upload(held: Members, file: UploadedFile, fields: Mapping[str, str]) -> list[Placed]:
     """The file under the path that the field `path` gives it, else under its own name.
 
     Raises Refused for a path that has no place in a tree beside what is `held` already.

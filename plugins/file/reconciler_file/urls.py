@@ -12,14 +12,14 @@ from typing import Final
 from urllib.parse import unquote_to_bytes, urljoin, urlsplit
 
 from reconciler.plugin import Malformed
-from reconciler_file.listing import Entry, Grammar, decode_name
+from reconciler_file.listing import Entry, LineFormat, decode_name
 
 _HEX = re.compile(r"[0-9A-Fa-f]{64}")
 _SIZE = re.compile(r"[0-9]{1,15}")
 _FETCHED: Final = ("http", "https")
 
 
-class UrlLines(Grammar):
+class UrlLines(LineFormat):
     """One line of a list of URLs."""
 
     def name(self, line: bytes) -> tuple[bytes, bool]:

@@ -23,7 +23,7 @@ from reconciler_python.options.source_options import SelectionOptions
 from reconciler_python.reading.archives import wheel_metadata
 from reconciler_python.reading.filenames import project_name
 from reconciler_python.reading.units import DISTRIBUTION, PROJECT
-from reconciler_python.selecting.evidence_gathering import recalled
+from reconciler_python.selecting.evidence_gathering import with_stored_evidence
 from reconciler_python.selecting.selection import (
     ProjectSelection,
     project_removal_reason,
@@ -76,7 +76,7 @@ class Distribution(ContentType):
     def recall(
         cls, unit: Unit, filters: Sequence[ActiveFilter], read: Callable[[str], bytes | None]
     ) -> Unit:
-        return recalled(unit, filters, read)
+        return with_stored_evidence(unit, filters, read)
 
     @classmethod
     def refusal(cls, before: StoredUnit, after: Unit, options: Options | None) -> str | None:

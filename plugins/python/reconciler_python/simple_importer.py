@@ -21,18 +21,21 @@ from reconciler.plugin import (
 )
 from reconciler_python.constants import constant
 from reconciler_python.dependencies.closure import Closure
-from reconciler_python.dependencies.demands import Pulled, annotated
-from reconciler_python.dependencies.unmet_requirements import absence, unanswered
+from reconciler_python.dependencies.closure_results import ClosureResult, annotate
+from reconciler_python.dependencies.unmet_requirements import (
+    missing_project_error,
+    unmet_requirement,
+)
 from reconciler_python.matching.subjects import projects as projects_of
 from reconciler_python.options.filter_options import FilterOptions
 from reconciler_python.options.source_options import SelectionOptions
-from reconciler_python.reading.documents import ACCEPT, place
+from reconciler_python.reading.documents import ACCEPT, shown_url
 from reconciler_python.reading.filenames import project_name
 from reconciler_python.reading.media_types import read_list, read_project
 from reconciler_python.reading.units import DISTRIBUTION, PROJECT, Refuse, project_units
 from reconciler_python.selecting.evidence_gathering import with_evidence
-from reconciler_python.selecting.prefilter import Prefilter
-from reconciler_python.selecting.source_checks import selects_some
+from reconciler_python.selecting.project_filter import ProjectFilter
+from reconciler_python.selecting.source_checks import selects_part
 
 _SERIAL: Final = "serial:"
 _SERIALS: Final = (
@@ -73,7 +76,7 @@ class PythonImporter(Importer):
         """
         options: SelectionOptions = call.options
         named = options.named_projects()
-        if options.dependencies and selects_some(options):
+        if options.dependencies and selects_part(options):
             start = (
                 _named(options, named)
                 if named is not None
@@ -104,17 +107,17 @@ class PythonImporter(Importer):
         Raises Withdrawn for a quarantined one (PEP 792: no file of it may be offered), and
         Malformed where `requirements` or `files` ask for what the index does not have.
         """
-        pulled: Pulled | None = group.data
+        pulled: ClosureResult | None = group.data
         if pulled is not None and pulled.failure is not None:
             raise (
-                absence(call, group.name, pulled.failure)
+                missing_project_error(call, group.name, pulled.failure)
                 if isinstance(pulled.failure, Gone)
                 else pulled.failure
             )
         try:
             page = await _page(call, group)
         except Gone as gone:
-            raise absence(call, group.name, gone) from None
+            raise missing_project_error(call, group.name, gone) from None
         if call.unchanged(group.validator or page.validator):
             return UNCHANGED
         kept_out: dict[str, str] = {}
@@ -124,17 +127,17 @@ class PythonImporter(Importer):
             call.refuse(key, reason)
 
         units = _units(call.options, group, page, refuse)
-        failure = unanswered(call, group.name, units, kept_out)
+        failure = unmet_requirement(call, group.name, units, kept_out)
         if failure is not None:
             raise failure
-        units = annotated(units, pulled, call.refuse)
+        units = annotate(units, pulled, call.refuse)
         return await with_evidence(call, group.name, units)
 
 
 def _named(options: SelectionOptions, names: Iterable[str]) -> Iterator[Group]:
     """Whoever names a project is told file by file what a filter keeps out of it."""
     return (
-        Group(name, shared=bool(options.shared.about(name)))
+        Group(name, shared=bool(options.shared.for_project(name)))
         for name in names
         if not options.excluded.whole_project(name)
     )
@@ -147,7 +150,7 @@ def _listed(
 
     Of those that a filter keeps out whole no page is read.
     """
-    prefilter = Prefilter(options, call.filters)
+    prefilter = ProjectFilter(options, call.filters)
     for name, serial in serials.items():
         validator = None if serial is None else f"{_SERIAL}{serial}"
         yield Group(
@@ -155,7 +158,7 @@ def _listed(
             validator,
             listed=True,
             refused=prefilter.refusal(name),
-            shared=bool(options.shared and options.shared.about(name)),
+            shared=bool(options.shared and options.shared.for_project(name)),
         )
 
 
@@ -173,7 +176,7 @@ def _units(options: SelectionOptions, group: Group, page: Page, refuse: Refuse) 
     document = read_project(page)
     if document.status == "quarantined":
         raise Withdrawn(
-            f"{place(page)}: quarantined upstream"
+            f"{shown_url(page)}: quarantined upstream"
             + (f': "{document.status_reason}"' if document.status_reason else "")
         )
     legacy, unhashed = options.legacy == "allow", options.hashes == "optional"

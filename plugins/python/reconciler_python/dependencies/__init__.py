@@ -5,7 +5,7 @@ required with the requirements that pull them in. Must never know: publishing, o
 
     closure .............. looks at projects, wave by wave, until nothing new is required
     roots ................ what the source itself asks for: where a project comes from
-    demands .............. what other projects require of a project, and which files that means
+    closure_results ...... what other projects require of a project, and which files that means
     unmet_requirements ... what the source asks for and the index does not have
 """
 

@@ -39,9 +39,17 @@ from reconciler.plugin import (
     Unreachable,
     Withdrawn,
 )
-from reconciler_python.dependencies.demands import Demand, Pulled, Releases, pulled_in
+from reconciler_python.dependencies.closure_results import (
+    ClosureResult,
+    DependencyRequirement,
+    Releases,
+    mark_required,
+)
 from reconciler_python.dependencies.roots import Roots
-from reconciler_python.dependencies.unmet_requirements import absence, unanswered
+from reconciler_python.dependencies.unmet_requirements import (
+    missing_project_error,
+    unmet_requirement,
+)
 from reconciler_python.matching.python_versions import Interpreters
 from reconciler_python.matching.rules import parse_version
 from reconciler_python.options.source_options import SelectionOptions
@@ -116,10 +124,10 @@ class _Project:
         return self.group.name
 
     @property
-    def demands(self) -> tuple[Demand, ...]:
+    def demands(self) -> tuple[DependencyRequirement, ...]:
         ordered = sorted(self.required.items())
         return tuple(
-            Demand(
+            DependencyRequirement(
                 text,
                 required.dependency.specifiers,
                 tuple(f"{by} {required.by[by]}" for by in sorted(required.by)),
@@ -154,7 +162,7 @@ class Closure:
                 )
 
     async def groups(self) -> AsyncIterator[Group]:
-        """Every group of the source, with what `annotated` needs as its `data`."""
+        """Every group of the source, with what `annotate` needs as its `data`."""
         wave = sorted(self._projects)
         while wave:
             pages = asyncio.Semaphore(_PAGES)
@@ -194,13 +202,13 @@ class Closure:
                     project.validator, units = await self._load(project.group)
                     project.units = [unit for unit in units if unit.type == DISTRIBUTION]
                     project.withdrawn = (
-                        unanswered(self._call, project.name, project.units) is not None
+                        unmet_requirement(self._call, project.name, project.units) is not None
                     )
                 await self._decide(project, project.units)
             except Gone as gone:
                 project.gone, project.withdrawn = (
                     gone,
-                    not isinstance(absence(self._call, project.name, gone), Gone),
+                    not isinstance(missing_project_error(self._call, project.name, gone), Gone),
                 )
             except Malformed:
                 project.unread = True  # `read` finds the same, says so, and has the page forgotten
@@ -214,7 +222,7 @@ class Closure:
                 project.met[text] = releases.meeting(required.dependency.specifiers)
         wanted = frozenset[str]().union(*project.met.values())
         marked = [
-            pulled_in(unit, ["required"])
+            mark_required(unit, ["required"])
             if unit.metadata["version"] in wanted and releases.runs(unit)
             else unit
             for unit in units
@@ -358,7 +366,7 @@ class Closure:
         if self._options.excluded.whole_project(name) or self._is_elsewhere(name):
             self._aside[name] = None  # what is excluded here may come from another source
             return None
-        group = Group(name, shared=bool(self._options.shared.about(name)))
+        group = Group(name, shared=bool(self._options.shared.for_project(name)))
         self._projects[name] = _Project(
             group, False, chain if len(chain) <= _LONGEST else f"{chain[:_LONGEST]} ..."
         )
@@ -366,7 +374,7 @@ class Closure:
 
     def _is_elsewhere(self, name: str) -> bool:
         """Return True if an earlier source has the name: this source is not asked about it."""
-        return self._call.taken(name) and not self._options.shared.about(name)
+        return self._call.taken(name) and not self._options.shared.for_project(name)
 
     def _let_go(self) -> None:
         """Memory is bounded: a page that is looked at again is read again."""
@@ -388,13 +396,15 @@ class Closure:
         )
 
     def _declared(self, project: _Project, failure: Exception | None, complete: bool) -> Group:
-        pulled = Pulled(project.demands, self._python_texts, dict(project.unreadable), failure)
+        pulled = ClosureResult(
+            project.demands, self._python_texts, dict(project.unreadable), failure
+        )
         validator = (
             None if failure or project.unread else self._validator(project, pulled, complete)
         )
         return msgspec.structs.replace(project.group, validator=validator, data=pulled)
 
-    def _validator(self, project: _Project, pulled: Pulled, complete: bool) -> str:
+    def _validator(self, project: _Project, pulled: ClosureResult, complete: bool) -> str:
         """Return what changes with the page of a project, or with what is required of it.
 
         A page's validator, or a serial in its place, tells when the page changes. What an

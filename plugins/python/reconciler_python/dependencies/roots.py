@@ -25,10 +25,10 @@ class Roots:
 
     def origin(self, project: str) -> str:
         """Return the first key that names the project, such as `requirements.txt:12`."""
-        rules = self._options.included.about(project)
+        rules = self._options.included.for_project(project)
         if rules:
             return f'include "{rules[0].text}"'
-        wanted = self._options.required.about(project)
+        wanted = self._options.required.for_project(project)
         return wanted[0].place if wanted else "files"
 
     def extras(self, project: str, unit: Unit) -> frozenset[str] | None:
@@ -44,9 +44,9 @@ class Roots:
 
     def _asking(self, project: str, unit: Unit) -> Iterator[tuple[Marker | None, frozenset[str]]]:
         version = unit.metadata["version"]
-        for rule in self._options.included.about(project):
-            if rule.meets(parse_version(version), prereleases=True):
+        for rule in self._options.included.for_project(project):
+            if rule.allows(parse_version(version), prereleases=True):
                 yield rule.marker, rule.extras
-        for wanted in self._options.required.about(project):
-            if wanted.means(version, unit.key, unit.artifacts):
+        for wanted in self._options.required.for_project(project):
+            if wanted.matches(version, unit.key, unit.artifacts):
                 yield wanted.marker, frozenset(wanted.extras)

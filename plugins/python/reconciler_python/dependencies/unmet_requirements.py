@@ -12,13 +12,13 @@ from reconciler.plugin import Gone, ImporterCall, Malformed, Unit, Withdrawn
 from reconciler_python.matching.single_files import Selector, SingleFiles
 from reconciler_python.options.source_options import SelectionOptions
 from reconciler_python.reading.units import DISTRIBUTION
-from reconciler_python.requirements.requirements import Requirements, Wanted
+from reconciler_python.requirements.requirements import ProjectRequirement, Requirements
 
 _NAMED: Final = 3  # versions and files that a message names
 _NOTHING: Final[Mapping[str, str]] = {}
 
 
-def unanswered(
+def unmet_requirement(
     call: ImporterCall, project: str, units: Iterable[Unit], kept_out: Mapping[str, str] = _NOTHING
 ) -> Malformed | None:
     """Return the first thing that `requirements` or `files` name and the index does not have.
@@ -37,7 +37,7 @@ def unanswered(
     )
 
 
-def absence(call: ImporterCall, project: str, gone: Gone) -> Exception:
+def missing_project_error(call: ImporterCall, project: str, gone: Gone) -> Exception:
     """Return the error to raise when the index has no such project.
 
     Nothing has gone (`Gone`) where releases of the project are asked for one by one.
@@ -45,7 +45,7 @@ def absence(call: ImporterCall, project: str, gone: Gone) -> Exception:
     options: SelectionOptions = call.options
     if isinstance(gone, Withdrawn) or call.taken(project):
         return gone
-    wanted = options.required.about(project)
+    wanted = options.required.for_project(project)
     selectors = _own(options.single_files, project)
     if not wanted and not selectors:
         return gone
@@ -90,7 +90,7 @@ def _unmet(
 
 
 def _why(
-    wanted: Wanted, project: str, units: Sequence[Unit], kept_out: Mapping[str, str]
+    wanted: ProjectRequirement, project: str, units: Sequence[Unit], kept_out: Mapping[str, str]
 ) -> tuple[str, str]:
     """Why nothing answers a requirement; and a hint, where there is a better one than the usual."""
     fitting = [unit for unit in units if wanted.contains(unit.metadata["version"])]
@@ -99,7 +99,7 @@ def _why(
         others = sorted(
             unit.metadata["version"]
             for unit in units
-            if named.means(unit.metadata["version"], unit.key, unit.artifacts)
+            if named.matches(unit.metadata["version"], unit.key, unit.artifacts)
         )
         return (
             (f"the digests are those of another release: {_few(others)}", "")
@@ -134,9 +134,11 @@ def _why(
 def _unlisted(options: SelectionOptions, project: str, units: Sequence[Unit]) -> Malformed | None:
     for selector in _own(options.single_files, project):
         others = [name for name in selector.others if name != project]
-        if any(options.included.concerns(name) or options.required.about(name) for name in others):
+        if any(
+            options.included.concerns(name) or options.required.for_project(name) for name in others
+        ):
             continue  # it may be a file of theirs
-        if not any(selector.means(unit.metadata["version"], unit.key) for unit in units):
+        if not any(selector.matches(unit.metadata["version"], unit.key) for unit in units):
             return Malformed(
                 f"{_entry(selector)}: the index has no such file",
                 hint=f"name a file that the index lists; {_elsewhere(project)}",
@@ -145,7 +147,7 @@ def _unlisted(options: SelectionOptions, project: str, units: Sequence[Unit]) ->
 
 
 def _own(files: SingleFiles, project: str) -> list[Selector]:
-    return [selector for selector in files.about(project) if selector.project == project]
+    return [selector for selector in files.for_project(project) if selector.project == project]
 
 
 def _entry(selector: Selector) -> str:

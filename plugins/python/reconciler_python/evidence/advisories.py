@@ -20,8 +20,8 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from reconciler.plugin import LocatedPath, OptionFault, Options
-from reconciler_python.evidence.osv_dump import Dump, opened
-from reconciler_python.evidence.osv_files import usable
+from reconciler_python.evidence.osv_dump import Dump, open_dump
+from reconciler_python.evidence.osv_files import is_dump
 from reconciler_python.evidence.osv_records import Advisory
 
 _RANKS: Final = {"low": 1, "moderate": 2, "medium": 2, "high": 3, "critical": 4}
@@ -54,7 +54,7 @@ class OsvRules(Options):
 
     @model_validator(mode="after")
     def _there(self) -> Self:
-        if not self.path.recorded and not usable(self.path.path):
+        if not self.path.recorded and not is_dump(self.path.path):
             raise OptionFault(
                 f"`{self.path.written}` is neither a folder nor a zip file",
                 hint="unpack or download an OSV dump of PyPI there",
@@ -81,7 +81,7 @@ class OsvRules(Options):
 
         Raises Malformed where it cannot be read.
         """
-        return opened(self.path.path, self.path.written)
+        return open_dump(self.path.path, self.path.written)
 
 
 def advisory_reason(project: str, version: str, rules: OsvRules) -> str | None:
@@ -92,7 +92,7 @@ def advisory_reason(project: str, version: str, rules: OsvRules) -> str | None:
     the dump cannot be read.
     """
     advisories = sorted(
-        rules.dump.about(project, version), key=lambda advisory: (not advisory.malware, advisory.id)
+        rules.dump.affecting(project, version), key=lambda advisory: (not advisory.malware, advisory.id)
     )
     return next((reason for advisory in advisories if (reason := _reason(advisory, rules))), None)
 

@@ -99,7 +99,7 @@ class PublisherRule(Options):
             "anyOf": [{"type": "string", "pattern": f"^({'|'.join(_KEYS)}):.+$"}, handler(core)]
         }
 
-    def means(self, publisher: dict[str, Any]) -> bool:
+    def matches(self, publisher: dict[str, Any]) -> bool:
         """Return True if a bundle's publisher has every value that is written here."""
         return publisher.get("kind") == self.kind and all(
             _same(name, value, publisher.get(name)) for name, value in self._wanted().items()
@@ -180,7 +180,7 @@ def attestation_reason(unit: Unit, rules: AttestationRules) -> str | None:
     )
 
 
-def attestation_word(unit: Unit, rules: AttestationRules) -> str:
+def attestation_text(unit: Unit, rules: AttestationRules) -> str:
     """What lets a unit pass of which `attestation_reason` says nothing."""
     facts = unit.metadata.get(ATTESTATION_FACTS) or {}
     if not rules.asks or facts.get("unasked"):
@@ -200,7 +200,7 @@ def _fine(publishers: Iterable[dict[str, Any]], rules: AttestationRules) -> list
     return [
         publisher
         for publisher in publishers
-        if not rules.publishers or any(rule.means(publisher) for rule in rules.publishers)
+        if not rules.publishers or any(rule.matches(publisher) for rule in rules.publishers)
     ]
 
 

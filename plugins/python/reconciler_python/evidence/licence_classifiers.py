@@ -84,7 +84,7 @@ _OTHERS: Final = {
 }
 
 
-def classified(classifiers: Sequence[str]) -> tuple[str, str]:
+def classifiers_expression(classifiers: Sequence[str]) -> tuple[str, str]:
     """Return (expression, unknown classifier), one of which is empty.
 
     The expression joins all that the classifiers name by `AND`. Where a classifier is not in the

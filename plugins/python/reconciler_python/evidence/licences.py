@@ -15,7 +15,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from reconciler.plugin import OptionFault, Options, Unit, sanitize
-from reconciler_python.evidence.licence_classifiers import classified
+from reconciler_python.evidence.licence_classifiers import classifiers_expression
 from reconciler_python.evidence.spdx import (
     Expression,
     UnreadableExpression,
@@ -115,7 +115,7 @@ def licence_reason(unit: Unit, rules: LicenceRules) -> str | None:
     return None if satisfied(expression, rules.allowed) else f"licence {shown}"
 
 
-def licence_word(unit: Unit, rules: LicenceRules) -> str:
+def licence_text(unit: Unit, rules: LicenceRules) -> str:
     """What lets a unit pass of which `licence_reason` says nothing."""
     facts = unit.metadata.get(LICENCE_FACTS) or {}
     if facts.get("unasked"):
@@ -175,7 +175,7 @@ def _declared(facts: dict[str, Any]) -> tuple[Expression | None, str]:
     if facts.get("expression"):
         return _read(facts["expression"], "")
     if facts.get("classifiers"):
-        text, strange = classified(facts["classifiers"])
+        text, strange = classifiers_expression(facts["classifiers"])
         if strange:
             return None, f": classifier `{_shown(strange)}`"
         if text:

@@ -37,7 +37,7 @@ _Entries = dict[str, list[tuple[Record, Affected]]]
 class Dump:
     """One state of a dump.
 
-    `about` and `severity` raise Malformed where it cannot be read, or is no longer what it was when
+    `affecting` and `severity` raise Malformed where it cannot be read, or is no longer what it was when
     this was made.
     """
 
@@ -60,9 +60,9 @@ class Dump:
         except OSError:
             return "unreadable"
 
-    def about(self, project: str, version: str) -> list[Advisory]:
+    def affecting(self, project: str, version: str) -> list[Advisory]:
         """The advisories about one release. `project`: normalised."""
-        return [advisory for advisory in self.about_project(project) if advisory.about(version)]
+        return [advisory for advisory in self.about_project(project) if advisory.affects(version)]
 
     def severity(self, advisory: Advisory) -> int | None:
         """Return the rank as of `severity_rank`, if need be that of a record named as an alias."""
@@ -134,7 +134,7 @@ _opened: dict[Path, Dump] = {}
 _opening = Lock()
 
 
-def opened(path: Path, written: str) -> Dump:
+def open_dump(path: Path, written: str) -> Dump:
     """Return the dump in its present state: the one in memory where nothing changed since.
 
     `written`: its name in errors.

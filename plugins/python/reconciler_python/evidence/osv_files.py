@@ -40,7 +40,7 @@ class BrokenFile(Exception):
         super().__init__(f"`{shown(name)}` {reason}")
 
 
-def usable(path: Path) -> bool:
+def is_dump(path: Path) -> bool:
     """Return True if the path is a folder or a zip file, which may be a dump."""
     return path.is_dir() or (path.is_file() and zipfile.is_zipfile(path))
 

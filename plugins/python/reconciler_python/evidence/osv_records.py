@@ -122,7 +122,7 @@ class Advisory:
                 _Interval([_Event(introduced="0")])
             )  # malware of which no release is named is malware as a whole
 
-    def about(self, text: str) -> bool:
+    def affects(self, text: str) -> bool:
         """Return True if it is about this release.
 
         A local version (`1.0+cu118`) is the release that it was built from, unless the record says

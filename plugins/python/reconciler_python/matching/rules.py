@@ -56,7 +56,7 @@ class Rule:
     marker: Marker | None = None
     index: int = 0
 
-    def meets(self, version: Version | None, *, prereleases: bool) -> bool:
+    def allows(self, version: Version | None, *, prereleases: bool) -> bool:
         """Return True if this version of the project is meant.
 
         `prereleases`: also where the specifier does not name one. None, a version that cannot be
@@ -201,7 +201,7 @@ class Rules:
     def __len__(self) -> int:
         return self._count
 
-    def about(self, project: str) -> Sequence[Rule]:
+    def for_project(self, project: str) -> Sequence[Rule]:
         """Return the rules that may mean distributions of this project, by text.
 
         Filename rules excepted.
@@ -213,7 +213,7 @@ class Rules:
         return sorted([*named, *globbed], key=lambda rule: rule.text)
 
     def concerns(self, project: str) -> bool:
-        """Return True if any rule is `about` the project. Cheap, for every name of a long list."""
+        """Return True if any rule is `for_project` the project. Cheap, for every name of a long list."""
         return project in self._by_project or (
             self._any_glob is not None and self._any_glob.match(project) is not None
         )
@@ -224,7 +224,7 @@ class Rules:
 
     def whole_project(self, project: str) -> Rule | None:
         """A rule that means every distribution of the project."""
-        return next((rule for rule in self.about(project) if rule.specifiers is None), None)
+        return next((rule for rule in self.for_project(project) if rule.specifiers is None), None)
 
 
 class Matcher:
@@ -234,7 +234,7 @@ class Matcher:
     """
 
     def __init__(self, rules: Rules, project: str, *, prereleases: bool) -> None:
-        self._rules = rules.about(project)
+        self._rules = rules.for_project(project)
         self._by_filename = rules.by_filename
         self._prereleases = prereleases
         self._known: dict[str, Rule | None] = {}
@@ -267,7 +267,7 @@ class Matcher:
 
     def _meeting(self, version: str) -> Iterator[Rule]:
         parsed = parse_version(version)
-        return (rule for rule in self._rules if rule.meets(parsed, prereleases=self._prereleases))
+        return (rule for rule in self._rules if rule.allows(parsed, prereleases=self._prereleases))
 
 
 def _refuse_filename_globs(text: str, filenames: bool) -> None:

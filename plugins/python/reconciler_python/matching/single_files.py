@@ -114,7 +114,7 @@ class Selector:
             part for part in (entry.name, entry.version, entry.platform) if part is not None
         )
 
-    def means(self, version: str, filename: str) -> bool:
+    def matches(self, version: str, filename: str) -> bool:
         """Return True if the entry means this file.
 
         `version`: canonical, or as it is where it cannot be read. A platform is a wheel's alone: no
@@ -149,6 +149,6 @@ class SingleFiles:
     def projects(self) -> list[str]:
         return sorted(self._projects)
 
-    def about(self, project: str) -> Sequence[Selector]:
+    def for_project(self, project: str) -> Sequence[Selector]:
         """Return the entries that may mean distributions of the project, as written."""
         return self._by_project.get(project, [])

@@ -176,5 +176,5 @@ class SelectionOptions(Options):
         if not (self.include or self.files or self.requirements):
             return True
         return self.included.concerns(project) or bool(
-            self.single_files.about(project) or self.required.about(project)
+            self.single_files.for_project(project) or self.required.for_project(project)
         )

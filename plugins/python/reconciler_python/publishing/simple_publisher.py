@@ -27,7 +27,7 @@ from reconciler.plugin import (
     StoredUnit,
 )
 from reconciler_python.publishing.rendering import artifact_of, file_path, list_pages, project_pages
-from reconciler_python.reading.documents import HTML_TYPE, JSON_TYPE, absolute
+from reconciler_python.reading.documents import HTML_TYPE, JSON_TYPE, fetchable_url
 from reconciler_python.reading.filenames import project_name
 from reconciler_python.reading.units import DISTRIBUTION, PROJECT
 
@@ -42,7 +42,7 @@ _BESIDE: Final = {
 
 def _checked_url(text: str) -> str:
     """With a slash at its end."""
-    if text and (absolute(text, text) != text or "?" in text or not text.isascii()):
+    if text and (fetchable_url(text, text) != text or "?" in text or not text.isascii()):
         raise OptionFault(
             "expects an http or https URL without user, query and fragment",
             hint="such as https://packages.example.org/team/",

@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 from reconciler.plugin import Artifact, Gone, Malformed, ReadingCall, Unit, sanitize
 from reconciler_python.reading.archives import UnreadableArchive, wheel_metadata
 from reconciler_python.reading.filenames import SDIST, WHEEL
-from reconciler_python.reading.partial_files import seen_in
+from reconciler_python.reading.partial_files import inspect_partially
 from reconciler_python.reading.sdists import sdist_metadata
 
 _LONGEST: Final = 4 * 1024 * 1024  # bytes of a header: the largest honest ones have some 100,000
@@ -155,10 +155,14 @@ async def core_metadata(call: ReadingCall, unit: Unit) -> bytes | None:
 async def _inside(call: ReadingCall, unit: Unit) -> bytes | None:
     file, package_type = unit.artifacts[0], unit.metadata["packageType"]
     if package_type == SDIST:
-        return await seen_in(call, file, lambda archive: sdist_metadata(archive, unit.key))
+        return await inspect_partially(
+            call, file, lambda archive: sdist_metadata(archive, unit.key)
+        )
     if package_type != WHEEL:
         return None
-    return await seen_in(call, file, lambda archive: _of_wheel(archive, unit.metadata["name"]))
+    return await inspect_partially(
+        call, file, lambda archive: _of_wheel(archive, unit.metadata["name"])
+    )
 
 
 def _of_wheel(wheel: BinaryIO, project: str) -> bytes:

@@ -171,7 +171,9 @@ def read_list_json(page: Page) -> list[ListedProject]:
     try:
         document = _decoded(_PROJECT_LIST, _as_utf8(page))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Malformed(f"{place(page)}: not a project list of the simple API: {error}") from None
+        raise Malformed(
+            f"{shown_url(page)}: not a project list of the simple API: {error}"
+        ) from None
     check_api_version(page, str(document.meta.api_version))
     return document.projects
 
@@ -183,7 +185,7 @@ def check_api_version(page: Page, version: str) -> None:
     """
     if version.partition(".")[0] != "1":
         raise Malformed(
-            f"{place(page)}: speaks version {version[:20]} of the simple API, only version 1 is"
+            f"{shown_url(page)}: speaks version {version[:20]} of the simple API, only version 1 is"
             " understood"
         )
 
@@ -201,7 +203,7 @@ def unknown_keys(document: dict[str, Any], known: frozenset[str]) -> dict[str, A
     )
 
 
-def absolute(base: str, url: str) -> str | None:
+def fetchable_url(base: str, url: str) -> str | None:
     """Return the URL to fetch, without fragment; None for what must not be fetched.
 
     That is `file:`, `javascript:` and broken URLs. User and password that stand in it are left out:
@@ -222,7 +224,7 @@ def absolute(base: str, url: str) -> str | None:
     )
 
 
-def place(page: Page) -> str:
+def shown_url(page: Page) -> str:
     """Return where a page is, for messages.
 
     Without user, password, and a query that may be a signature.
@@ -278,7 +280,9 @@ def _read_with_care(page: Page) -> ProjectDocument:
         document = _decoded(_DOCUMENT, _as_utf8(page))
         head = msgspec.convert(document, _Head)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Malformed(f"{place(page)}: not a project page of the simple API: {error}") from None
+        raise Malformed(
+            f"{shown_url(page)}: not a project page of the simple API: {error}"
+        ) from None
     check_api_version(page, str(head.meta.api_version))
     read = ProjectDocument(
         [],
@@ -301,7 +305,7 @@ def _read_file(entry: dict[str, Any], page: Page, read: ProjectDocument) -> None
     except msgspec.ValidationError as error:
         name = entry.get("filename")
         if not isinstance(name, str):
-            raise Malformed(f"{place(page)}: a file without a filename: {error}") from None
+            raise Malformed(f"{shown_url(page)}: a file without a filename: {error}") from None
         read.unreadable.append((name, f"upstream's entry cannot be read: {error}"))
         return
     if extra and not _plain(extra):

@@ -24,7 +24,7 @@ from reconciler_python.reading.documents import (
     ProjectDocument,
     check_api_version,
     marked_encoding,
-    place,
+    shown_url,
 )
 from reconciler_python.reading.filenames import project_name, stem_and_type
 
@@ -189,17 +189,17 @@ def _listed(anchor: Anchor) -> ListedProject:
 def _read(page: Page) -> _Markup:
     text = _decoded(page)
     if not _WRITTEN_ELEMENT.search(text):
-        raise Malformed(f"{place(page)}: the HTML cannot be read: there is no element in it")
+        raise Malformed(f"{shown_url(page)}: the HTML cannot be read: there is no element in it")
     try:
         markup = _Markup(text)
     except (_TooDeepError, etree.LxmlError) as error:
-        raise Malformed(f"{place(page)}: the HTML cannot be read: {error}") from None
+        raise Malformed(f"{shown_url(page)}: the HTML cannot be read: {error}") from None
     if not markup.complete:
         raise Malformed(
-            f"{place(page)}: the HTML cannot be read: it ends within a tag, a comment or an element"
+            f"{shown_url(page)}: the HTML cannot be read: it ends within a tag, a comment or an element"
         )
     if not markup.closed and _WRITTEN_HTML.search(text, 0, _START):
-        raise Malformed(f"{place(page)}: the HTML cannot be read: it ends before `</html>`")
+        raise Malformed(f"{shown_url(page)}: the HTML cannot be read: it ends before `</html>`")
     check_api_version(page, markup.meta.get("pypi:repository-version") or "1.0")
     return markup
 
@@ -211,7 +211,7 @@ def _check_index(page: Page, markup: _Markup) -> None:
     """
     if markup.interactive and "pypi:repository-version" not in markup.meta:
         raise Malformed(
-            f"{place(page)}: a page with scripts or a password field and without files is no page"
+            f"{shown_url(page)}: a page with scripts or a password field and without files is no page"
             " of an index",
             hint=(
                 "a proxy's login, or the site around the index? check the URL and `auth` of the"
@@ -220,7 +220,7 @@ def _check_index(page: Page, markup: _Markup) -> None:
         )
     if not (markup.anchors or markup.meta or markup.is_index):
         raise Malformed(
-            f"{place(page)}: a page of words without a link is no page of an index",
+            f"{shown_url(page)}: a page of words without a link is no page of an index",
             hint=(
                 "is the index down for maintenance? an empty page says what it is: `<title>Links"
                 " for ...</title>`, or its version in a `<meta>`"
@@ -252,14 +252,14 @@ def _decoded_as(page: Page, charset: str) -> str:
             raise LookupError(f"unknown encoding: {charset}")
         return page.body.decode(charset, errors="replace")
     except (LookupError, ValueError) as error:
-        raise Malformed(f"{place(page)}: the HTML cannot be read: {error}") from None
+        raise Malformed(f"{shown_url(page)}: the HTML cannot be read: {error}") from None
 
 
 def _base(page: Page, markup: _Markup) -> str:
     try:
         base = urljoin(page.url, markup.base) if markup.base else page.url
     except ValueError:
-        raise Malformed(f"{place(page)}: its `<base>` is no URL") from None
+        raise Malformed(f"{shown_url(page)}: its `<base>` is no URL") from None
     return base if base.startswith(("https://", "http://")) else page.url
 
 

@@ -18,9 +18,9 @@ from reconciler_python.reading.documents import (
     JSON_TYPE,
     ListedProject,
     ProjectDocument,
-    place,
     read_list_json,
     read_project_json,
+    shown_url,
 )
 from reconciler_python.reading.html_documents import read_list_html, read_project_html
 
@@ -57,7 +57,7 @@ def _is_json(page: Page) -> bool:
     match = _OTHER_VERSION.fullmatch(media_type)
     if match:
         raise Malformed(
-            f"{place(page)}: speaks version {match[1]} of the simple API, only version 1 is"
+            f"{shown_url(page)}: speaks version {match[1]} of the simple API, only version 1 is"
             " understood"
         )
     body = page.body[:3].removeprefix(codecs.BOM_UTF8) + page.body[3:8192]
@@ -70,7 +70,7 @@ def _is_json(page: Page) -> bool:
     if media_type in _UNSPECIFIC and _HTML_START.match(body):
         return False
     raise Malformed(
-        f"{place(page)}: answered with content type `{media_type or '(none)'}`, which is no page of"
+        f"{shown_url(page)}: answered with content type `{media_type or '(none)'}`, which is no page of"
         " the simple API",
         hint=(
             "the remote's URL should be that of an index, such as https://index.example.org/simple/"

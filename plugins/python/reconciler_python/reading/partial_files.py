@@ -30,7 +30,7 @@ Look = Callable[[BinaryIO], T]
 """Finds something in an open file. Raises UnreadableArchive where it is not what it should be."""
 
 
-async def seen_in(call: ReadingCall, artifact: Artifact, look: Look[T]) -> T:
+async def inspect_partially(call: ReadingCall, artifact: Artifact, look: Look[T]) -> T:
     """Return what `look` returns for a file upstream, of which only parts are fetched.
 
     `look` may be called several times, from the start each time. Raises UnreadableArchive where the

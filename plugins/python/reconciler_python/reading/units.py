@@ -10,7 +10,12 @@ import msgspec
 
 from reconciler.plugin import Artifact, Unit, sanitize
 from reconciler_python.reading.digests import Digests, read_digests, sha256_of
-from reconciler_python.reading.documents import ExtendedFile, ListedFile, ProjectDocument, absolute
+from reconciler_python.reading.documents import (
+    ExtendedFile,
+    ListedFile,
+    ProjectDocument,
+    fetchable_url,
+)
 from reconciler_python.reading.filenames import WHEEL, Filename, FilenameReader, UnreadableFilename
 
 DISTRIBUTION: Final = "python.distribution"
@@ -69,7 +74,7 @@ def _distribution(
     digests = read_digests(file.hashes)
     if not digests:
         _check_undigested(digests, unhashed)
-    url = absolute(base, file.url)
+    url = fetchable_url(base, file.url)
     if url is None:
         raise UnreadableFilename("its URL cannot be fetched")
     metadata: dict[str, Any] = {
@@ -106,7 +111,7 @@ def _note_provenance(metadata: dict[str, Any], url: str, base: str) -> None:
 
     No URL belongs to a unit's identity, so the key is transient.
     """
-    fetchable = absolute(base, url)
+    fetchable = fetchable_url(base, url)
     if fetchable is not None:
         metadata[PROVENANCE_URL] = fetchable
 

@@ -136,7 +136,7 @@ def marker_holds(
 @lru_cache(maxsize=65536)
 def _holds(text: str, variables: tuple[tuple[str, str], ...], extras: frozenset[str]) -> bool:
     environment = dict(variables)
-    marker = _narrowed(text, frozenset(environment))
+    marker = _reduced(text, frozenset(environment))
     values: dict[str, str | AbstractSet[str]] = {
         **environment,
         "extras": extras,
@@ -151,7 +151,7 @@ def _holds(text: str, variables: tuple[tuple[str, str], ...], extras: frozenset[
 
 
 @lru_cache(maxsize=16384)
-def _narrowed(text: str, variables: frozenset[str]) -> Marker:
+def _reduced(text: str, variables: frozenset[str]) -> Marker:
     """Return the marker with each comparison about an unknown variable replaced by a true one.
 
     Raises InvalidMarker.

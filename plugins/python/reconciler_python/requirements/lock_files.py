@@ -23,8 +23,8 @@ from packaging.version import Version
 
 from reconciler.plugin import OptionFault, sanitize
 from reconciler_python.reading.filenames import project_name
-from reconciler_python.requirements.requirement_files import Parsed
-from reconciler_python.requirements.requirements import LockedFile, Wanted
+from reconciler_python.requirements.requirement_files import ParsedFiles
+from reconciler_python.requirements.requirements import LockedFile, ProjectRequirement
 
 _SIZES: Final = {
     "md5": 32,
@@ -54,7 +54,7 @@ class _Unreadable(ValueError):
     """A package that is not what the format says; the text says how."""
 
 
-def read_lock(format: str, written: str, body: bytes) -> Parsed:
+def read_lock(format: str, written: str, body: bytes) -> ParsedFiles:
     """Read a lock file; what is wrong with single packages is among the faults of the result.
 
     `format`: `pylock`, `uv`, `poetry`, `pdm` or `pipenv`; `written`: the file as the manifest calls
@@ -74,7 +74,7 @@ def read_lock(format: str, written: str, body: bytes) -> Parsed:
     raise OptionFault(f"`{written}` cannot be read as {language}: {reason}")
 
 
-def _read(format: str, written: str, body: bytes) -> Parsed:
+def _read(format: str, written: str, body: bytes) -> ParsedFiles:
     text = str(body, "utf-8-sig").replace("\r\n", "\n")
     document = json.loads(text) if format == "pipenv" else tomli.loads(text)
     if not isinstance(document, dict):
@@ -109,7 +109,7 @@ class _Lock:
     def __init__(self, written: str, text: str) -> None:
         self.written = written
         self.text = text
-        self.parsed = Parsed()
+        self.parsed = ParsedFiles()
 
     def unsupported(self, version: object, understood: str, tool: str) -> OptionFault:
         shown = (
@@ -123,7 +123,7 @@ class _Lock:
         )
 
     def packages(
-        self, header: str, packages: Sequence[Any], read: Callable[[Any], Wanted | None]
+        self, header: str, packages: Sequence[Any], read: Callable[[Any], ProjectRequirement | None]
     ) -> None:
         """The packages under `[[header]]`, in the order of the file."""
         numbers = package_lines(self.text, header, len(packages))
@@ -136,7 +136,9 @@ class _Lock:
             raise OptionFault(f"`{self.written}`: its `{header}` is no list of tables")
         return tables
 
-    def add(self, line: int | None, package: Any, read: Callable[[Any], Wanted | None]) -> None:
+    def add(
+        self, line: int | None, package: Any, read: Callable[[Any], ProjectRequirement | None]
+    ) -> None:
         """`read`: None for what comes from no index."""
         place = self.written if line is None else f"{self.written}:{line}"
         try:
@@ -157,7 +159,7 @@ def _read_uv(lock: _Lock, document: _Table) -> None:
     if version != 1 or isinstance(version, bool):
         raise lock.unsupported(version, "version 1", "uv")
 
-    def read(package: _Table) -> Wanted | None:
+    def read(package: _Table) -> ProjectRequirement | None:
         source = _of(package, "source", dict)
         if source is None or any(kind in source for kind in _UV_ELSEWHERE):
             return None
@@ -181,7 +183,7 @@ def _read_poetry(lock: _Lock, document: _Table) -> None:
         raise lock.unsupported(version, "versions 1 and 2", "Poetry")
     elsewhere = _by_name(metadata.get("files") if isinstance(metadata, dict) else None)
 
-    def read(package: _Table) -> Wanted | None:
+    def read(package: _Table) -> ProjectRequirement | None:
         source = _of(package, "source", dict) or {}
         if source.get("type") in _POETRY_ELSEWHERE:
             return None
@@ -208,7 +210,7 @@ def _read_pdm(lock: _Lock, document: _Table) -> None:
         raise lock.unsupported(version, "version 4", "PDM")
     elsewhere = _by_name(metadata.get("files") if isinstance(metadata, dict) else None)
 
-    def read(package: _Table) -> Wanted | None:
+    def read(package: _Table) -> ProjectRequirement | None:
         if any(package.get(kind) for kind in _PDM_ELSEWHERE):
             return None
         listed = _tables(package, "files") or elsewhere.get(
@@ -239,7 +241,7 @@ def _read_pylock(lock: _Lock, document: _Table) -> None:
             f"`{lock.written}` is no PEP 751 lock file: {_shown(str(error))}"
         ) from None
 
-    def read(package: Package) -> Wanted | None:
+    def read(package: Package) -> ProjectRequirement | None:
         try:
             files = [
                 LockedFile(wheel.filename, _digests(wheel.hashes)) for wheel in package.wheels or ()
@@ -270,7 +272,7 @@ def _read_pipenv(lock: _Lock, document: _Table) -> None:
         if match:
             numbers.setdefault(match[1], number)
 
-    def read(entry: _Table) -> Wanted | None:
+    def read(entry: _Table) -> ProjectRequirement | None:
         if any(entry.get(kind) for kind in _PIPENV_ELSEWHERE):
             return None
         hashes = _of(entry, "hashes", list) or []
@@ -303,7 +305,7 @@ _READERS: Final[Mapping[str, Callable[[_Lock, _Table], None]]] = {
 }
 
 
-def _locked(package: _Table, files: list[LockedFile], markers: list[Any]) -> Wanted:
+def _locked(package: _Table, files: list[LockedFile], markers: list[Any]) -> ProjectRequirement:
     """Return the requirement of one locked package.
 
     With files these alone decide, else the version does. `markers`: texts of which one must hold;
@@ -323,7 +325,7 @@ def _locked(package: _Table, files: list[LockedFile], markers: list[Any]) -> Wan
         specifiers = None if files or version is None else SpecifierSet(f"=={Version(version)}")
     except ValueError:
         raise _Unreadable(f"`{_shown(text)}`: that is no version") from None
-    return Wanted(
+    return ProjectRequirement(
         project, _shown(text), "", specifiers, _marker(tuple(markers)), extras, tuple(files)
     )
 

@@ -2,7 +2,7 @@
 options that select.
 
 requirement_lines .. the text of one file -> its logical lines here ............... the lines of a
-file, and of the files that it names, -> `Wanted`
+file, and of the files that it names, -> `ProjectRequirement`
 """
 
 from __future__ import annotations
@@ -19,8 +19,13 @@ from packaging.utils import canonicalize_name
 
 from reconciler.plugin import Malformed, OptionFault, sanitize
 from reconciler_python.reading.filenames import project_name
-from reconciler_python.requirements.requirement_lines import Line, decoded, lines, unset
-from reconciler_python.requirements.requirements import LockedFile, Wanted, narrowed
+from reconciler_python.requirements.requirement_lines import (
+    Line,
+    decode_file,
+    logical_lines,
+    unset_variable,
+)
+from reconciler_python.requirements.requirements import LockedFile, ProjectRequirement, constrain
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _DIRECT = re.compile(r"[A-Za-z0-9._-]+\s*(?:\[[^\]]*\])?\s*@")
@@ -62,18 +67,18 @@ class Source(Protocol):
 
 
 @dataclass
-class Parsed:
+class ParsedFiles:
     """What files ask for.
 
     Constraints narrow what `wanted` asks for, in any order.
     """
 
-    wanted: list[Wanted] = field(default_factory=list)
-    constraints: list[Wanted] = field(default_factory=list)
+    wanted: list[ProjectRequirement] = field(default_factory=list)
+    constraints: list[ProjectRequirement] = field(default_factory=list)
     faults: list[OptionFault] = field(default_factory=list)
 
 
-def read_requirements(written: str, path: Path, source: Source, *, skip: bool) -> Parsed:
+def read_requirements(written: str, path: Path, source: Source, *, skip: bool) -> ParsedFiles:
     """Read a requirements file and those that it names.
 
     `written`: the file as the manifest calls it, for places. `skip`: leave out what no index can
@@ -123,7 +128,7 @@ class _Reader:
         self._source = source
         self._skip = skip
         self._seen: set[tuple[Path, bool]] = set()
-        self._parsed = Parsed()
+        self._parsed = ParsedFiles()
         self._types = _Control()  # wheels, or source distributions
         self._releases = _Control()  # pre-releases too, or final ones only
         self._strict = False
@@ -146,14 +151,14 @@ class _Reader:
             return  # it says the same again
         self._seen.add((path, constraint))
         try:
-            text = decoded(self._source.read(path))
+            text = decode_file(self._source.read(path))
         except OptionFault as error:
             raise OptionFault(f"`{written}`: {error}", hint=error.hint) from None
 
         def fault(number: int, error: OptionFault) -> None:
             self._parsed.faults.append(OptionFault(f"{written}:{number}: {error}", hint=error.hint))
 
-        for line in lines(text, self._source.variable, fault):
+        for line in logical_lines(text, self._source.variable, fault):
             try:
                 self._line(line, f"{written}:{line.number}", constraint)
                 for (name, value), shown in zip(line.options, line.shown, strict=True):
@@ -168,11 +173,11 @@ class _Reader:
             except OptionFault as error:
                 fault(line.number, error)
 
-    def finished(self) -> Parsed:
+    def finished(self) -> ParsedFiles:
         """With what holds for all lines, wherever it was said."""
         parsed = self._parsed
         parsed.wanted = [self._controlled(unit) for unit in parsed.wanted]
-        by_project: dict[str, list[Wanted]] = {}
+        by_project: dict[str, list[ProjectRequirement]] = {}
         for limit in parsed.constraints:
             by_project.setdefault(limit.project, []).append(limit)
         for unit in parsed.wanted:
@@ -190,7 +195,7 @@ class _Reader:
                 )
             if unit.files and any(limit.files for limit in limits):
                 try:
-                    narrowed([unit], limits, ())
+                    constrain([unit], limits, ())
                 except Malformed as error:
                     parsed.faults.append(OptionFault(str(error), hint=error.hint))
         return parsed
@@ -260,7 +265,7 @@ class _Reader:
             elif name in self._options:
                 self._options[name](value)
 
-    def _requirement(self, line: Line, place: str) -> Wanted | None:
+    def _requirement(self, line: Line, place: str) -> ProjectRequirement | None:
         """None for what is skipped."""
         if _direct(line.text):
             self._unresolvable(line.written)
@@ -293,7 +298,7 @@ class _Reader:
             for (option, value), written in options
             if option == "--hash"
         )
-        return Wanted(name, shown, place, specifiers, requirement.marker, extras, files)
+        return ProjectRequirement(name, shown, place, specifiers, requirement.marker, extras, files)
 
     def _unresolvable(self, text: str) -> None:
         if not self._skip:
@@ -305,7 +310,7 @@ class _Reader:
                 ),
             )
 
-    def _controlled(self, wanted: Wanted) -> Wanted:
+    def _controlled(self, wanted: ProjectRequirement) -> ProjectRequirement:
         wheels, prereleases = self._types.of(wanted.project), self._releases.of(wanted.project)
         if wheels is None and prereleases is None:
             return wanted
@@ -343,7 +348,7 @@ def _digest(value: str, written: str) -> tuple[str, str]:
 
 
 def _check_set(text: str) -> None:
-    name = unset(text)
+    name = unset_variable(text)
     if name is not None:
         raise OptionFault(
             f"the environment variable `{name}` is not set",

@@ -80,7 +80,7 @@ class Line(NamedTuple):
     shown: list[str]
 
 
-def decoded(body: bytes) -> str:
+def decode_file(body: bytes) -> str:
     """Decode by the byte order mark, else as its first lines declare (PEP 263), else as UTF-8.
 
     Raises OptionFault.
@@ -114,7 +114,7 @@ def decoded(body: bytes) -> str:
         ) from None
 
 
-def lines(
+def logical_lines(
     text: str, variable: Callable[[str], str | None], fault: Callable[[int, OptionFault], None]
 ) -> Iterator[Line]:
     """Yield the logical lines that say anything.
@@ -132,7 +132,7 @@ def lines(
             fault(number, error)
 
 
-def unset(text: str) -> str | None:
+def unset_variable(text: str) -> str | None:
     """A variable that had no value and still stands in the text as `${NAME}`."""
     match = _VARIABLE.search(text)
     return match[1] if match else None

@@ -26,8 +26,13 @@ from pydantic_core import InitErrorDetails
 
 from reconciler.plugin import Located, LocatedPath, Malformed, OptionFault, Options
 from reconciler_python.requirements.lock_files import read_lock
-from reconciler_python.requirements.requirement_files import Parsed, read_requirements
-from reconciler_python.requirements.requirements import Environment, Requirements, Wanted, narrowed
+from reconciler_python.requirements.requirement_files import ParsedFiles, read_requirements
+from reconciler_python.requirements.requirements import (
+    Environment,
+    ProjectRequirement,
+    Requirements,
+    constrain,
+)
 
 _LARGEST: Final = 64 * 1024 * 1024  # bytes of a file
 _MOST: Final = 1_000  # files that one names
@@ -62,8 +67,8 @@ class _Seen(NamedTuple):
 class Content:
     """What one entry's files ask for. `files` and `variables`: what it was made of."""
 
-    wanted: tuple[Wanted, ...]
-    constraints: tuple[Wanted, ...]
+    wanted: tuple[ProjectRequirement, ...]
+    constraints: tuple[ProjectRequirement, ...]
     files: dict[Path, _Seen]
     variables: dict[str, str | None]
 
@@ -189,13 +194,13 @@ def required(
 
     Raises Malformed where a file is gone or broken by now.
     """
-    wanted: list[Wanted] = []
+    wanted: list[ProjectRequirement] = []
     for entry in entries:
         try:
             content = entry.content
         except OptionFault as error:
             raise Malformed(f"`requirements`: {error}", hint=error.hint) from None
-        wanted += narrowed(content.wanted, content.constraints, environments)
+        wanted += constrain(content.wanted, content.constraints, environments)
     return Requirements(bool(entries), wanted)
 
 
@@ -237,7 +242,7 @@ def content(written: str, path: Path, format: str, *, skip: bool) -> Content:
     return found
 
 
-def _lock(written: str, path: Path, format: str, files: _Files) -> Parsed:
+def _lock(written: str, path: Path, format: str, files: _Files) -> ParsedFiles:
     try:
         body = files.read(path)
     except OptionFault as error:
@@ -311,7 +316,7 @@ def _read(path: Path) -> tuple[bytes, _Seen]:
     return body, _Seen(_mark(status), settled, hashlib.sha256(body).digest())
 
 
-def _meaning(wanted: Wanted) -> tuple[Any, ...]:
+def _meaning(wanted: ProjectRequirement) -> tuple[Any, ...]:
     files = sorted(
         (sorted(file.digests), "" if file.digests else file.filename) for file in wanted.files
     )

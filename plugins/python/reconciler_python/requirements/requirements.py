@@ -34,7 +34,7 @@ class LockedFile(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ProjectRequirement:
     """One requirement. `project`: normalised; `text`: as written; `place`: `requirements.txt:12`.
 
     `specifiers`: None for every version, and where `files` alone decide. `marker`: None holds
@@ -73,7 +73,7 @@ class Wanted:
     def _undigested(self) -> frozenset[str]:
         return frozenset(file.filename for file in self.files if not file.digests)
 
-    def means(
+    def matches(
         self, version: str, filename: str, artifacts: Iterable[Artifact | StoredArtifact]
     ) -> bool:
         """Return True if this file of the project is asked for.
@@ -134,16 +134,16 @@ class Requirements:
     True where there are any files, also if those ask for nothing.
     """
 
-    def __init__(self, named: bool = False, wanted: Iterable[Wanted] = ()) -> None:
+    def __init__(self, named: bool = False, wanted: Iterable[ProjectRequirement] = ()) -> None:
         self._named = named
-        self._by_project: dict[str, list[Wanted]] = {}
+        self._by_project: dict[str, list[ProjectRequirement]] = {}
         for unit in wanted:
             self._by_project.setdefault(unit.project, []).append(unit)
 
     def __bool__(self) -> bool:
         return self._named
 
-    def about(self, project: str) -> Sequence[Wanted]:
+    def for_project(self, project: str) -> Sequence[ProjectRequirement]:
         """What is asked for of this project, file by file in their order."""
         return self._by_project.get(project, ())
 
@@ -151,13 +151,13 @@ class Requirements:
         """Of which projects anything is asked for, by name."""
         return sorted(self._by_project)
 
-    def missing(self, project: str, units: Iterable[Unit]) -> list[tuple[str, Wanted]]:
+    def missing(self, project: str, units: Iterable[Unit]) -> list[tuple[str, ProjectRequirement]]:
         """Return the files named by digest that are not among `units`, before any rule.
 
         `units`: all that the index offers of the project. Yanked files count, and those that rules
         leave out. A file is named by its first digest: `sha256:<hex>`.
         """
-        wanted = [one for one in self.about(project) if one.files]
+        wanted = [one for one in self.for_project(project) if one.files]
         if not wanted:
             return []
         offered: dict[tuple[str, str], list[dict[str, str]]] = {}
@@ -173,7 +173,7 @@ class Requirements:
         absent = {file.digests: one for file, one in named if not _is_among(offered, file)}
         return [(":".join(digests[0]), one) for digests, one in absent.items()]
 
-    def unmet(self, project: str, units: Sequence[Unit]) -> list[Wanted]:
+    def unmet(self, project: str, units: Sequence[Unit]) -> list[ProjectRequirement]:
         """Return the requirements for which there is nothing among `units`, before any rule.
 
         `units`: all that the index offers of the project.
@@ -182,11 +182,11 @@ class Requirements:
             (
                 requirement,
                 any(
-                    requirement.means(unit.metadata["version"], unit.key, unit.artifacts)
+                    requirement.matches(unit.metadata["version"], unit.key, unit.artifacts)
                     for unit in units
                 ),
             )
-            for requirement in self.about(project)
+            for requirement in self.for_project(project)
         ]
         met = {
             requirement.place for requirement, meant in pairs if meant and requirement.alternative
@@ -198,16 +198,18 @@ class Requirements:
         ]
 
 
-def narrowed(
-    wanted: Iterable[Wanted], constraints: Iterable[Wanted], environments: Sequence[Environment]
-) -> list[Wanted]:
+def constrain(
+    wanted: Iterable[ProjectRequirement],
+    constraints: Iterable[ProjectRequirement],
+    environments: Sequence[Environment],
+) -> list[ProjectRequirement]:
     """Requirements within their constraints, which never ask for anything themselves.
 
     With environments, every one counts for itself. Without, of the marked constraints of a project
     each is an alternative, and one that has no digest in common with the requirement is none.
     Raises Malformed where nothing is left of a requirement.
     """
-    by_project: dict[str, list[Wanted]] = {}
+    by_project: dict[str, list[ProjectRequirement]] = {}
     for constraint in constraints:
         by_project.setdefault(constraint.project, []).append(constraint)
     result = []
@@ -221,8 +223,10 @@ def narrowed(
 
 
 def _limited(
-    wanted: Wanted, constraints: Sequence[Wanted], environments: Sequence[Environment]
-) -> list[Wanted]:
+    wanted: ProjectRequirement,
+    constraints: Sequence[ProjectRequirement],
+    environments: Sequence[Environment],
+) -> list[ProjectRequirement]:
     """One requirement, once for each way in which its constraints hold together."""
     choices = _choices(wanted, constraints, environments)
     limited = {choice: _within(wanted, choice) for choice in choices}
@@ -241,8 +245,10 @@ def _limited(
 
 
 def _choices(
-    wanted: Wanted, constraints: Sequence[Wanted], environments: Sequence[Environment]
-) -> list[tuple[Wanted, ...]]:
+    wanted: ProjectRequirement,
+    constraints: Sequence[ProjectRequirement],
+    environments: Sequence[Environment],
+) -> list[tuple[ProjectRequirement, ...]]:
     if environments:
         held = [
             tuple(constraint for constraint in constraints if constraint.holds([environment]))
@@ -256,7 +262,9 @@ def _choices(
     ] or [always]
 
 
-def _within(wanted: Wanted, constraints: Sequence[Wanted]) -> Wanted | None:
+def _within(
+    wanted: ProjectRequirement, constraints: Sequence[ProjectRequirement]
+) -> ProjectRequirement | None:
     """Return a requirement within constraints; None where both name digests, none in common.
 
     That would be no files, which is written as every file.

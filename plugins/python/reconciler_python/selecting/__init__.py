@@ -9,7 +9,7 @@ that led to them. Must never know: dependencies of packages, pages.
     releases ........... what takes a whole project: `if-nothing-else`, then `latest`
     selection .......... all of them together, for one project
     checks ............. one key, one file: the base of all checks
-    prefilter .......... projects whose name alone says that nothing passes
+    project_filter ..... projects whose name alone says that nothing passes
     evidence_gathering . fetches licences and attestations, for the files that all else lets in
 """
 

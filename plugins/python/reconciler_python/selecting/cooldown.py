@@ -31,7 +31,9 @@ class Cooldown:
         written.sort(key=lambda item: -item[2])
         self._written = [(scope, options) for scope, options, _ in written]
         waiting = [
-            (scope, age) for scope, options, age in written if not options.exempt.about(project)
+            (scope, age)
+            for scope, options, age in written
+            if not options.exempt.for_project(project)
         ]
         self._longest = waiting[0] if waiting else None
 
@@ -55,7 +57,7 @@ class Cooldown:
     def steps(self, unit: Unit) -> Iterator[Step]:
         """The word of each, the longest first."""
         for scope, options in self._written:
-            exempt = options.exempt.about(self._project)
+            exempt = options.exempt.for_project(self._project)
             if exempt:
                 yield scope.step(
                     True,

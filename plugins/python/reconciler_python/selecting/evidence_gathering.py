@@ -161,7 +161,7 @@ async def _attested(call: ReadingCall, unit: Unit, verify: bool) -> Unit:
     )
 
 
-def recalled(
+def with_stored_evidence(
     unit: Unit, filters: Sequence[ActiveFilter], read: Callable[[str], bytes | None]
 ) -> Unit:
     """Return a stored unit with what its own artifacts say of licence and attestations.

@@ -10,9 +10,9 @@ from reconciler_python.evidence.advisories import OsvRules, advisory_reason
 from reconciler_python.evidence.attestations import (
     AttestationRules,
     attestation_reason,
-    attestation_word,
+    attestation_text,
 )
-from reconciler_python.evidence.licences import LicenceRules, licence_reason, licence_word
+from reconciler_python.evidence.licences import LicenceRules, licence_reason, licence_text
 from reconciler_python.matching.rules import Matcher, parse_version
 from reconciler_python.matching.wheel_tags import wheel_tags
 from reconciler_python.options.filter_options import FilterOptions
@@ -161,7 +161,7 @@ class LicenceCheck(Check):
         return None if reason is None else self.scope.because(reason, self.key)
 
     def passing(self, unit: Unit) -> str:
-        return self.scope.because(licence_word(unit, self._rules), self.key)
+        return self.scope.because(licence_text(unit, self._rules), self.key)
 
 
 class AttestationCheck(Check):
@@ -175,7 +175,7 @@ class AttestationCheck(Check):
         return None if reason is None else self.scope.because(reason, self.key)
 
     def passing(self, unit: Unit) -> str:
-        return self.scope.because(attestation_word(unit, self._rules), self.key)
+        return self.scope.because(attestation_text(unit, self._rules), self.key)
 
 
 class AdvisoryCheck(Check):

@@ -18,7 +18,7 @@ _STRICTNESS: Sequence[Prereleases] = ("deny", "if-nothing-else", "allow")
 _ONLY_PASSING = "counts only what passes everything else"
 
 
-def prerelease_word(filters: Sequence[tuple[Scope, FilterOptions]]) -> Prereleases | None:
+def prerelease_policy(filters: Sequence[tuple[Scope, FilterOptions]]) -> Prereleases | None:
     """Return what all filters together say of pre-releases: the strictest word.
 
     None where none says one, and specifiers tell.
@@ -33,7 +33,7 @@ class Releases:
     def __init__(self, filters: Sequence[tuple[Scope, FilterOptions]]) -> None:
         self._stages: list[_FinalFirst | _Latest] = []
         hesitant = [scope for scope, options in filters if options.prereleases == "if-nothing-else"]
-        if hesitant and prerelease_word(filters) == "if-nothing-else":
+        if hesitant and prerelease_policy(filters) == "if-nothing-else":
             self._stages.append(_FinalFirst(hesitant[0]))
         counts = [
             (scope, options.latest) for scope, options in filters if options.latest is not None
@@ -44,7 +44,7 @@ class Releases:
     def __bool__(self) -> bool:
         return bool(self._stages)
 
-    def narrowed(self, decisions: Sequence[Decision]) -> Sequence[Decision]:
+    def apply(self, decisions: Sequence[Decision]) -> Sequence[Decision]:
         """The same decisions, of which some are now against the file."""
         for stage in self._stages:
             out = stage.out([decision.unit for decision in decisions if decision.accepted])

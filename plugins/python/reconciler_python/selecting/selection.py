@@ -24,13 +24,13 @@ from reconciler_python.selecting.checks import (
 )
 from reconciler_python.selecting.cooldown import Cooldown
 from reconciler_python.selecting.filter_checks import FilterCall, filter_checks
-from reconciler_python.selecting.releases import Releases, prerelease_word
+from reconciler_python.selecting.releases import Releases, prerelease_policy
 from reconciler_python.selecting.source_checks import (
-    NOTHING_MEANS,
+    NO_MATCH,
     SelectedCheck,
+    no_match_text,
     selecting_key,
-    selects_some,
-    unselected,
+    selects_part,
 )
 
 
@@ -45,7 +45,7 @@ class ProjectSelection:
     ) -> None:
         source = options if isinstance(options, SelectionOptions) else None
         written = _written(source, filters)
-        prereleases = prerelease_word(written) in ("allow", "if-nothing-else")
+        prereleases = prerelease_policy(written) in ("allow", "if-nothing-else")
         self._checks: list[Check] = (
             [*_source_checks(project, source, prereleases)] if source is not None else []
         )
@@ -63,7 +63,7 @@ class ProjectSelection:
             if speaking
             else [Decision(unit, True) for unit in units]
         )
-        return self._releases.narrowed(decisions) if self._releases else decisions
+        return self._releases.apply(decisions) if self._releases else decisions
 
     def trace(self, units: Iterable[Unit], traced: Sequence[Unit]) -> Iterator[Sequence[Step]]:
         """Yield every step for each of `traced`, some of `units`.
@@ -109,7 +109,7 @@ def _source_checks(project: str, options: SelectionOptions, prereleases: bool) -
         yield DenyCheck(
             SOURCE, "exclude", "excluded", Matcher(options.excluded, project, prereleases=True)
         )
-    if selects_some(options):
+    if selects_part(options):
         yield SelectedCheck(project, options, prereleases=prereleases)
 
 
@@ -132,8 +132,8 @@ def trace_project(
         rule = source.excluded.whole_project(project) if source.excluded else None
         if rule is not None:
             yield SOURCE.step(False, f'excluded by "{rule.text}"', "exclude", rule.index)
-        if selects_some(source) and not source.dependencies and not source.concerns(project):
-            yield SOURCE.step(False, unselected(source), selecting_key(source))
+        if selects_part(source) and not source.dependencies and not source.concerns(project):
+            yield SOURCE.step(False, no_match_text(source), selecting_key(source))
     for scope, rules in _written(source, filters):
         denied = rules.denied.whole_project(project) if rules.denied else None
         if denied is not None:
@@ -149,14 +149,14 @@ def removal_reason(unit: StoredUnit, options: Options | None, refused: str) -> s
     """
     if not isinstance(options, SelectionOptions):
         return refused or "gone upstream"
-    if refused and not (selects_some(options) and refused == unselected(options)):
+    if refused and not (selects_part(options) and refused == no_match_text(options)):
         return refused
     rule = Matcher(options.excluded, unit.group, prereleases=True).find(
         unit.metadata["version"], unit.key
     )
     if rule:
         return f'excluded by "{rule.text}"'
-    if not selects_some(options):
+    if not selects_part(options):
         return "gone upstream"
     prereleases = options.filter is not None and options.filter.prereleases in (
         "allow",
@@ -169,7 +169,7 @@ def removal_reason(unit: StoredUnit, options: Options | None, refused: str) -> s
         return "gone upstream"
     if not refused and options.dependencies:
         return "gone upstream, or nothing depends on it any more"
-    rules = options.included.about(unit.group)
+    rules = options.included.for_project(unit.group)
     if not rules:
         return _no_longer(options)
     return "no longer matches include " + ", ".join(f'"{rule.text}"' for rule in rules)
@@ -177,7 +177,7 @@ def removal_reason(unit: StoredUnit, options: Options | None, refused: str) -> s
 
 def _no_longer(options: SelectionOptions) -> str:
     return (
-        unselected(options)
+        no_match_text(options)
         .replace("matches no include", "no longer matches an include")
         .replace("matches no", "no longer matches a")
     )
@@ -190,12 +190,12 @@ def project_removal_reason(project: str, options: Options | None, refused: str) 
     from here.
     """
     source = options if isinstance(options, SelectionOptions) else None
-    if refused and not refused.startswith(NOTHING_MEANS):
+    if refused and not refused.startswith(NO_MATCH):
         return refused
     if source is not None:
         rule = source.excluded.whole_project(project)
         if rule:
             return f'excluded by "{rule.text}"'
-        if selects_some(source) and not source.dependencies and not source.concerns(project):
+        if selects_part(source) and not source.dependencies and not source.concerns(project):
             return _no_longer(source)
     return "none of its distributions is left, or its status is active again"

@@ -12,7 +12,7 @@ from reconciler_python.matching.rules import Matcher
 from reconciler_python.options.source_options import SelectionOptions
 from reconciler_python.selecting.checks import SOURCE, Check
 
-NOTHING_MEANS = "matches no "
+NO_MATCH = "matches no "
 PULLED_BY: Final = "_pulledBy"
 """Transient key of a distribution's metadata: the requirements that depend on it, as text."""
 
@@ -30,18 +30,18 @@ class SelectedCheck(Check):
             if options.included
             else None
         )
-        self._files = options.single_files.about(project) if options.files else ()
-        self._wanted = options.required.about(project) if options.requirements else ()
-        self._refusal, self._refusing = unselected(options), selecting_key(options)
+        self._files = options.single_files.for_project(project) if options.files else ()
+        self._wanted = options.required.for_project(project) if options.requirements else ()
+        self._refusal, self._refusing = no_match_text(options), selecting_key(options)
         self.silent = self._include is not None and self._include.always
 
     def reason(self, unit: Unit | StoredUnit) -> str | None:
         version, filename = unit.metadata["version"], unit.key
         if self._include is not None and self._include.find(version, filename) is not None:
             return None
-        if any(file.means(version, filename) for file in self._files):
+        if any(file.matches(version, filename) for file in self._files):
             return None
-        if any(wanted.means(version, filename, unit.artifacts) for wanted in self._wanted):
+        if any(wanted.matches(version, filename, unit.artifacts) for wanted in self._wanted):
             return None
         return None if unit.metadata.get(PULLED_BY) else self._refusal
 
@@ -57,10 +57,10 @@ class SelectedCheck(Check):
         for rule in self._include.find_all(version, filename) if self._include is not None else ():
             yield SOURCE.step(True, f'included by "{rule.text}"', "include", rule.index)
         for file in self._files:
-            if file.means(version, filename):
+            if file.matches(version, filename):
                 yield SOURCE.step(True, f'one of the files: "{file.text}"', "files", file.index)
         for wanted in self._wanted:
-            if wanted.means(version, filename, unit.artifacts):
+            if wanted.matches(version, filename, unit.artifacts):
                 yield SOURCE.step(
                     True, f'required by "{wanted.text}" ({wanted.place})', "requirements"
                 )
@@ -68,7 +68,7 @@ class SelectedCheck(Check):
             yield SOURCE.step(True, f"depended on: {text}", "dependencies")
 
 
-def unselected(options: SelectionOptions) -> str:
+def no_match_text(options: SelectionOptions) -> str:
     """What is said of a file that none of the keys means: `matches no include`."""
     written = {
         "include": options.included,
@@ -76,7 +76,7 @@ def unselected(options: SelectionOptions) -> str:
         "requirement": options.requirements,
         "dependency": options.dependencies,
     }
-    return NOTHING_MEANS + " or ".join(word for word, value in written.items() if value)
+    return NO_MATCH + " or ".join(word for word, value in written.items() if value)
 
 
 def selecting_key(options: SelectionOptions) -> str:
@@ -89,6 +89,6 @@ def selecting_key(options: SelectionOptions) -> str:
     )
 
 
-def selects_some(options: SelectionOptions) -> bool:
+def selects_part(options: SelectionOptions) -> bool:
     """Return True if the source takes less than everything."""
     return bool(options.included or options.files or options.requirements)

@@ -21,7 +21,7 @@ _TOLD: Final = 20  # requirers that are named for one file
 
 
 @dataclass(frozen=True, slots=True)
-class Demand:
+class DependencyRequirement:
     """A requirement on a project: `text` (`werkzeug>=3.0`).
 
     `by`: the releases that have it (`flask 3.0.3`), the newest of each project.
@@ -33,14 +33,14 @@ class Demand:
 
 
 @dataclass(frozen=True, slots=True)
-class Pulled:
+class ClosureResult:
     """What the closure found out about one project; a group's `data`.
 
     `pythons`: of the declared environments, empty for all. `unreadable`: files whose dependencies
     cannot be known, with the reason. `failure`: why the project cannot be read.
     """
 
-    demands: tuple[Demand, ...] = ()
+    demands: tuple[DependencyRequirement, ...] = ()
     pythons: tuple[str, ...] = ()
     unreadable: Mapping[str, str] = field(default_factory=dict)
     failure: Exception | None = None
@@ -90,8 +90,8 @@ class Releases:
         )
 
 
-def annotated(
-    units: Sequence[Unit], pulled: Pulled | None, refuse: Callable[[str, str], None]
+def annotate(
+    units: Sequence[Unit], pulled: ClosureResult | None, refuse: Callable[[str, str], None]
 ) -> list[Unit]:
     """Return the units, those that are required with the requirements that they satisfy.
 
@@ -115,7 +115,7 @@ def annotated(
     return [_explained(unit, reasons, releases) for unit in kept]
 
 
-def pulled_in(unit: Unit, reasons: Sequence[str]) -> Unit:
+def mark_required(unit: Unit, reasons: Sequence[str]) -> Unit:
     """The unit with the transient word that dependencies want it."""
     return msgspec.structs.replace(unit, metadata={**unit.metadata, PULLED_BY: list(reasons)})
 
@@ -128,6 +128,6 @@ def _explained(unit: Unit, reasons: Mapping[str, Sequence[str]], releases: Relea
     ):
         return unit
     texts = reasons[unit.metadata["version"]]
-    return pulled_in(
+    return mark_required(
         unit, texts if len(texts) <= _TOLD else [*texts[:_TOLD], f"and {len(texts) - _TOLD} more"]
     )

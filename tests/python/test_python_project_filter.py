@@ -14,7 +14,7 @@ from reconciler.plugin import ActiveFilter, Artifact, Group, Unit
 from reconciler_python.content import Distribution
 from reconciler_python.options.filter_options import FilterOptions
 from reconciler_python.options.source_options import SelectionOptions
-from reconciler_python.selecting.prefilter import Prefilter, refusal
+from reconciler_python.selecting.project_filter import ProjectFilter, refusal
 from reconciler_python.simple_importer import PythonImporter
 from tests.support.calls import FakeCall, page
 
@@ -131,7 +131,7 @@ def test_a_refused_project_has_no_file_that_passes(
     options = SelectionOptions.model_validate({"filter": {"deny": own[0], "allow": own[1]}})
     units = [unit(filename) for filename in FILES[project]]
     decisions = list(Distribution.select(project, units, options, filters, NOW))
-    reason = Prefilter(options, filters).refusal(project)
+    reason = ProjectFilter(options, filters).refusal(project)
     assert reason == refusal(project, options, filters[::-1])
     if reason:
         assert not any(decision.accepted for decision in decisions)

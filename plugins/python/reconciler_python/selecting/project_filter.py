@@ -14,7 +14,7 @@ from reconciler_python.reading.filenames import project_name, stem_and_type
 from reconciler_python.selecting.checks import SOURCE_FILTER, Scope, filter_scope
 
 
-class Prefilter:
+class ProjectFilter:
     """The filters in force, for one project after the other.
 
     Lives for one listing; cheap for every name of a long list.
@@ -69,7 +69,7 @@ def refusal(project: str, options: Options | None, filters: Sequence[ActiveFilte
 
     Pure; neither the order of filters nor that of rules matters.
     """
-    return Prefilter(options, filters).refusal(project)
+    return ProjectFilter(options, filters).refusal(project)
 
 
 def _projects_of(rules: Rules) -> frozenset[str]:
