@@ -1,4 +1,4 @@
-"""`reconciler describe`: everything recorded about one resource."""
+"""`reconciler describe`: show one recorded resource in full."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def command(
     if versions:
         output.line("versions:")
         output.lines(
-            f"  {version['number']}  {version['createdAt']}  +{version['added']} -{version['removed']}"
-            f" ~{version['changed']}"
+            f"  {version['number']}  {version['createdAt']}"
+            f"  +{version['added']} -{version['removed']} ~{version['changed']}"
             for version in versions
         )
     return 0

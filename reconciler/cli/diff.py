@@ -1,4 +1,4 @@
-"""`reconciler diff`: what differs between two versions of a repository."""
+"""`reconciler diff`: show the differences between two versions of a repository."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`reconciler explain`: why is something in a repository, or not?"""
+"""`reconciler explain`: show why content is in a repository or not."""
 
 from __future__ import annotations
 
@@ -93,18 +93,17 @@ def _declared(
     places = settings.paths(paths)
     try:
         desired = manifests.read(places, registry, overrides if paths else None)
-        if (
-            name in desired.repositories and overrides and not paths
-        ):  # they may be meant for what is recorded
+        if name in desired.repositories and overrides and not paths:
+            # only now: overrides may be meant for recorded resources
             desired = manifests.read(places, registry, overrides)
         return desired if name in desired.repositories else None
     except ManifestFaults as faults:
         if paths or any(fault.origin.file == OPTION for fault in faults.faults):
             raise
-        number = len(faults.faults)
+        from reconciler.model import pluralize
+
         output.warning(
-            f"the manifests here have {number} fault{'s' if number != 1 else ''}: they are left"
-            " aside",
+            f"the manifests here have {pluralize(len(faults.faults), 'fault')} and are ignored",
             "`reconciler validate` lists them",
         )
         return None

@@ -1,4 +1,4 @@
-"""What `explain` found, as lines for people."""
+"""The result of `explain` as lines of text."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def _group(group: Entry, verbose: bool) -> Iterator[str]:
     )
     yield from _chain(group["chain"])
     if not group["units"] and group["others"]:
-        yield "    none of them is meant: ask for the group to see them all"
+        yield "    none of them matches the subject: explain the group to see them all"
     if group["whole"] and not verbose:
         yield from _rows(group["units"])
         return

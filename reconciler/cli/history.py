@@ -46,7 +46,7 @@ def repository_name(text: str) -> str:
 
     ref = parse_ref(text)
     if ref.kind is not Kind.REPOSITORY:
-        raise UsageFault(f"only repositories have versions, `{text}` is no repository")
+        raise UsageFault(f"`{text}` is not a repository; only repositories have versions")
     return ref.name
 
 

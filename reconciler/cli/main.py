@@ -1,4 +1,4 @@
-"""The tree of commands, and what becomes of errors."""
+"""The tree of commands, and exit codes and messages for errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`reconciler plan`: what would an apply do, and why? Never writes."""
+"""`reconciler plan`: show what an apply would change, and why. Never writes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`reconciler plugins`: what is installed, enabled or not, and why; and the beginning of a new one."""
+"""`reconciler plugins`: list installed plugins, or create a new one."""
 
 from __future__ import annotations
 

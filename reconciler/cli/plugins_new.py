@@ -1,4 +1,4 @@
-"""`reconciler plugins new`: the beginning of a plugin, which works before a line of it is changed."""
+"""`reconciler plugins new`: create the distribution of a working plugin."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who runs a command, as far as the machine knows: what uploads by hand are recorded under."""
+"""The principal that local uploads are recorded under."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ def plugins() -> PluginSettings:
     named = os.environ.get("RECONCILER_PLUGIN_DIRECTORY") or stored.get("plugin_directory")
     if named and not Path(named).is_dir():
         raise UsageFault(
-            f"the plugin directory `{named}` is no folder",
+            f"the plugin directory `{named}` is not a folder",
             hint="`RECONCILER_PLUGIN_DIRECTORY`, or `plugin_directory` in the settings",
         )
     configs = dict(_tables(stored))
@@ -165,7 +165,7 @@ def _own_file(path: Path) -> dict[str, Any]:
             f"`{path}` cannot be read: {error}", hint="it holds one JSON object"
         ) from None
     if not isinstance(found, dict):
-        raise UsageFault(f"`{path}` is no JSON object", hint="`{}` is an empty one")
+        raise UsageFault(f"`{path}` is not a JSON object", hint="`{}` is an empty one")
     return found
 
 

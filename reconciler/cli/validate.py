@@ -1,4 +1,4 @@
-"""`reconciler validate`: are the manifests right? Offline; every fault at once."""
+"""`reconciler validate`: check manifests offline and report all faults at once."""
 
 from __future__ import annotations
 

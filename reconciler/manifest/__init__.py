@@ -6,10 +6,11 @@ plain canonical data, and one JSON Schema composed from the core and every insta
 pydantic goes no further than this room and the plugins' option models. Must never know: the
 network, the database, the clock, any packaging format; nor may a fault ever repeat a secret.
 
-The way of a file: `files` (bytes) -> `document` (values, by `scalars`, and places) -> `resources`
-(one document by itself: `kinds`, then the plugin's model, by `effective`, through `checking` and
-`wording`) -> `links` (documents against each other, `copying` where they form chains)
--> `overrides` (what holds for this run only) -> `reading` (the state). `recorded` sends what an apply recorded the same way.
+A file passes through `files` (bytes), `document` (values by `scalars`, and their places),
+`resources` (one document: the model of its kind in `kinds`, the plugin's model by
+`plugin_options`, faults by `validation` and `validation_messages`), `references` (documents against
+each other, `promotion` for chains of copies), `overrides` (keys for this run only) and `loader`
+(the desired state). `recorded_state` sends recorded resources the same way.
 """
 
 from reconciler.manifest.loader import read

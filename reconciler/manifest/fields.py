@@ -137,7 +137,7 @@ def _policy(text: str) -> str:
         what = (
             "`streamed` is not supported yet"
             if text == "streamed"
-            else f"`{shown(text)}` is no policy"
+            else f"unknown policy `{shown(text)}`"
         )
         raise OptionFault(what, hint="use `immediate` or `on-demand`")
     return text

@@ -1,4 +1,4 @@
-"""Paths in, texts out: which files are manifests, and what stands in them."""
+"""Find manifest files below paths, and read them."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _files(path: str, faults: list[Fault]) -> Iterator[str]:
 
 
 def _regular(entry: os.DirEntry[str], faults: list[Fault]) -> Iterator[str]:
-    """A pipe found in a folder would be waited for; a link to a folder could lead round in circles."""
+    """Yield a regular file; a pipe would block, and a link to a folder could form a loop."""
     try:
         mode = entry.stat().st_mode
     except OSError as error:

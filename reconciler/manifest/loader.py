@@ -1,4 +1,4 @@
-"""Every manifest into one desired state, or every fault of all of them."""
+"""Reading of all manifests into one desired state, or into all their faults."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def read(
     declared: list[Declaration] = []
     complete = True
     for source in texts(paths, stdin, unreadable):
-        complete = _read_one(source, plugins, declared, faults) and complete
+        complete = _read_file(source, plugins, declared, faults) and complete
     complete = complete and not unreadable
     named = link(declared, plugins, complete=complete)
     override(parsed(overrides, faults), named, plugins, faults, complete=complete)
@@ -66,10 +66,10 @@ def _by_number(message: str) -> str:
     return re.sub(r"[0-9]+", lambda number: number[0].zfill(12), message)
 
 
-def _read_one(
+def _read_file(
     source: ManifestText, plugins: Plugins, declared: list[Declaration], faults: list[Fault]
 ) -> bool:
-    """Was everything in this file understood well enough to know which names it declares?"""
+    """Read one file into `declared` and `faults`; return True if all its names are known."""
     log.debug("reading `%s`", source.name)
     understood = True
     try:
@@ -87,6 +87,7 @@ def _read_one(
 
 
 def state(declared: Sequence[Declaration]) -> DesiredState:
+    """Return the desired state that these declarations make."""
     resources = [each.resource for each in declared]
     return DesiredState(
         remotes={each.meta.name: each for each in resources if isinstance(each, Remote)},

@@ -1,6 +1,4 @@
-"""Where the keys of resources stand, for whoever asks after the manifests were read: nothing is
-looked up before.
-"""
+"""Origins of keys, looked up on demand after the manifests were read."""
 
 from __future__ import annotations
 
@@ -13,8 +11,8 @@ from reconciler.model import KeyLocations
 def written(
     document: Document, below: Path, given: Container[str] = (), plugin: str = ""
 ) -> KeyLocations:
-    """Paths below `below` of a document. `given`: keys that stand in the configuration of the
-    installation of `plugin` where they are not here.
+    """Return the origins of paths below `below` of a document. `given`: keys that the
+    plugin-level configuration of `plugin` sets where the document does not.
     """
     document = document.bare()
 

@@ -1,4 +1,6 @@
-"""`--override KIND/NAME.key=VALUE`: plugins' keys for one run. Recorded specifications and digests never see them.
+"""`--override KIND/NAME.key=VALUE`: keys of plugins for one run.
+
+Recorded specifications and digests do not contain them.
 
 A fault's place is the option itself: `--override:2:17` is column 17 of the second one.
 """
@@ -222,9 +224,7 @@ class _Overriding:
             if each.path[0] in _CORE[self._declared.kind] and each.path[0] not in keys(model)
         ]
         for each in core:
-            what = (
-                f"`{shown(each.path[0])}` is no key of a plugin, and only those can be overridden"
-            )
+            what = f"`{shown(each.path[0])}` is not a key of a plugin; only those can be overridden"
             self._refuse(each, what, "change it in the manifest")
         return not core
 
@@ -327,9 +327,7 @@ def _unknown(override: Override, named: Named) -> Fault:
     hint = next(close, None) or (
         suggestion(None, names) if names else f"no {override.kind} is declared"
     )
-    return Fault(
-        override.origin(override.start), f"there is no {override.kind} `{shown(name)}`", hint
-    )
+    return Fault(override.origin(override.start), f"unknown {override.kind} `{shown(name)}`", hint)
 
 
 def _add(setting: Setting, others: list[Setting], faults: list[Fault]) -> None:

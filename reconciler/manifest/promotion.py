@@ -91,6 +91,6 @@ def _refuse(each: Declaration, path: Path, chain: list[str]) -> None:
     circle = " -> ".join(shown(name) for name in chain)
     each.checked.refuse(
         path,
-        f"`{dotted(path)}`: these repositories copy from each other: `{circle}`",
+        f"`{dotted(path)}`: these repositories copy from each other in a circle: `{circle}`",
         "leave one of these sources out",
     )

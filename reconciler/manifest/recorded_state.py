@@ -1,6 +1,4 @@
-"""The recorded specifications back into a desired state, for whoever has no manifests: uploads, and
-files that are fetched on demand.
-"""
+"""The desired state from recorded resources, for uploads and on-demand downloads."""
 
 from __future__ import annotations
 
@@ -27,11 +25,11 @@ class _Record(Unplaced):
 def read_recorded(
     actual: ActualState, registry: Registry, overrides: Sequence[str] = ()
 ) -> RecordedState:
-    """The desired state as the last apply recorded it. `overrides`: as of `read`. Raises
-    ManifestFaults with all faults of these.
+    """Return the desired state as the last apply recorded it. `overrides`: as of `read`. Raises
+    ManifestFaults with all faults of the overrides.
 
-    What can no longer be understood (its plugin is gone, or takes other keys now) is left out, and
-    with it what depends on it: the repositories and publications that a filter rules, the
+    Resources that cannot be understood any more (their plugin is gone, or has other keys now) are
+    left out, with all that depend on them: the repositories and publications of a filter, and the
     publications of a repository.
     """
     plugins = Plugins(registry, repeat=True)
@@ -69,7 +67,7 @@ def _document(resource: ActualResource) -> _Record:
 
 
 def _leave_out_dependents(named: Named, faults: dict[Ref, list[Fault]]) -> None:
-    """Rules that cannot be read must not be taken for no rules."""
+    """Mark dependents as faulty: unreadable rules must not be treated as no rules."""
     repositories = named[Kind.REPOSITORY]
     lost = {ref for ref, own in faults.items() if own}
     for name, because in downstream(
@@ -89,7 +87,7 @@ def _leave_out_dependents(named: Named, faults: dict[Ref, list[Fault]]) -> None:
 
 
 def _lost(repositories: Table, filters: Table, lost: set[Ref]) -> Iterable[tuple[str, str]]:
-    """Repositories that cannot be understood, or not without what is lost, each with what that is."""
+    """Yield the repositories that need a lost resource, each with that resource."""
     ruling: dict[str | None, list[Ref]] = {}
     for name, each in filters.items():
         if each.checked.get("spec", "global") is True:
@@ -113,7 +111,7 @@ def _lose(ref: Ref, because: str, faults: dict[Ref, list[Fault]]) -> None:
         faults[ref].append(
             Fault(
                 Origin(str(ref), 1),
-                f"`{because}` can no longer be understood",
+                f"`{because}` cannot be understood any more",
                 "`reconciler plugins` says what is installed",
             )
         )

@@ -63,7 +63,7 @@ def _unique(declared: Iterable[Declaration]) -> Named:
             place = first.checked.document.place(("metadata", "name"))
             each.checked.refuse(
                 ("metadata", "name"),
-                f"a second {each.kind} `{shown(each.name)}`",
+                f"{each.kind} `{shown(each.name)}` is declared twice",
                 f"the first is at {place}",
             )
     return named
@@ -109,7 +109,7 @@ def _referred(
     found = named[kind].get(name)
     if found is None and complete:
         hint = suggestion(name, named[kind], None if named[kind] else f"no {kind} is declared")
-        each.checked.refuse(path, f"`{dotted(path)}`: there is no {kind} `{shown(name)}`", hint)
+        each.checked.refuse(path, f"`{dotted(path)}`: unknown {kind} `{shown(name)}`", hint)
     return found
 
 
@@ -145,8 +145,8 @@ def _one_upload(each: Declaration, place: Path, seen: set[str]) -> None:
     if seen:
         each.checked.refuse(
             place,
-            "a second `upload` source",
-            "keep one of them: it takes whatever is sent",
+            "a repository has at most one `upload` source",
+            "keep one of them: it accepts all uploads",
             key=True,
         )
     seen.add("upload")
@@ -173,8 +173,8 @@ def _takes_uploads(each: Declaration, repository: Declaration) -> None:
     version = each.checked.get("spec", "version")
     if version is not None and version != LATEST:
         message = (
-            f"`{dotted(path)}`: this publication stays at version {shown(str(version))}, so that it"
-            " would never show an upload"
+            f"`{dotted(path)}`: this publication is pinned to version {shown(str(version))}"
+            " and would never show an upload"
         )
         each.checked.refuse(
             path, message, "give uploads to a publication with `version: latest`", key=True
@@ -185,13 +185,13 @@ def _exports_all(each: Declaration, repository: Declaration, lacking: Mapping[st
     remote = lacking.get(repository.name)
     if remote is not None and each.checked.items("spec", "exports"):
         message = (
-            f"a static tree needs every file, and Remote `{shown(remote)}` hands them to Repository"
+            f"an export needs every file, but Remote `{shown(remote)}` fetches those of Repository"
             f" `{shown(repository.name)}` on demand"
         )
         each.checked.refuse(
             ("spec", "exports"),
             f"`spec.exports`: {message}",
-            f"`policy: immediate` for `{shown(remote)}`, or no `exports`",
+            f"set `policy: immediate` for `{shown(remote)}`, or remove `exports`",
             key=True,
         )
 

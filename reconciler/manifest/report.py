@@ -1,4 +1,4 @@
-"""Faults for other readers than people at a terminal."""
+"""Faults as workflow annotations and as JSON."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -7,16 +7,12 @@ from reconciler.errors import Fault
 
 
 def annotations(faults: Iterable[Fault]) -> str:
-    """Workflow commands that a forge shows beside the lines of a pull request, one a line."""
-    return "\n".join(
-        "::error"
-        f" file={_property(fault.origin.file)},line={fault.origin.line},col={fault.origin.column}::{_data(_whole(fault))}"
-        for fault in faults
-    )
+    """Return workflow commands, one per line, which a forge shows beside the lines of a change."""
+    return "\n".join(map(_annotation, faults))
 
 
 def as_json(faults: Iterable[Fault]) -> list[dict[str, Any]]:
-    """`{file, line, column, message, hint?}` each."""
+    """Return `{file, line, column, message, hint?}` for each fault."""
     return [
         {
             "file": fault.origin.file,
@@ -27,6 +23,12 @@ def as_json(faults: Iterable[Fault]) -> list[dict[str, Any]]:
         | ({"hint": fault.hint} if fault.hint else {})
         for fault in faults
     ]
+
+
+def _annotation(fault: Fault) -> str:
+    origin = fault.origin
+    place = f"file={_property(origin.file)},line={origin.line},col={origin.column}"
+    return f"::error {place}::{_data(_whole(fault))}"
 
 
 def _whole(fault: Fault) -> str:

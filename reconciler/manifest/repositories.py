@@ -1,4 +1,4 @@
-"""One document into one Repository: its sources, each with its kind's own keys and the importer's."""
+"""Conversion of one document to a Repository with its sources."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an unquoted word means in YAML, and how a text of the user's is shown."""
+"""Values of unquoted YAML scalars, and texts of manifests in messages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MAX_DIGITS = 18
 
 
 def scalar(text: str) -> str | int | float | bool | None:
-    """What an unquoted scalar means by the core schema of YAML 1.2, without its surprises.
+    """Return the value of an unquoted scalar by the core schema of YAML 1.2, with fewer surprises.
 
     `yes`, `on`, `012`, `0x1F`, `1_000`, `1:30` and `2026-01-01` are texts: they mean different
     things to different readers.

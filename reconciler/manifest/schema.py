@@ -1,4 +1,4 @@
-"""One JSON Schema (draft 2020-12) for editors: the core's kinds, and per type what its plugin adds."""
+"""The JSON Schema (draft 2020-12) of manifests: the core's kinds, and the keys of each plugin."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ class Finding:
 
 
 def suggestion(name: object, known: Iterable[str], otherwise: str | None = None) -> str | None:
-    """`did you mean ...`, or what is there, or `otherwise`."""
+    """Return a hint: the closest known name, else `otherwise`, else what is expected."""
     names = sorted(set(known))
     close = get_close_matches(name, names, n=1, cutoff=0.6) if isinstance(name, str) else []
     if close:
@@ -66,7 +66,7 @@ def suggestion(name: object, known: Iterable[str], otherwise: str | None = None)
     if otherwise is not None or not names:
         return otherwise
     return (
-        "there is "
+        "expected "
         + ", ".join(f"`{shown(each)}`" for each in names[:8])
         + (", …" if len(names) > 8 else "")
     )

@@ -21,7 +21,7 @@ from reconciler.plugin.content import ActiveFilter
 
 
 class Unchanged:
-    """Nothing changed: what `read` returns, and `declare` yields, after `call.unchanged` said so."""
+    """Nothing changed: `read` returns it, and `declare` yields it, after `call.unchanged`."""
 
     def __repr__(self) -> str:
         return "UNCHANGED"
@@ -142,7 +142,7 @@ class ReadingCall(Protocol):
         ...
 
     async def get_json(self, url: str) -> Any:
-        """`get`, decoded. Floats arrive as their text. Raises Malformed where the body is not JSON."""
+        """Return the decoded body; floats as text. Raises Malformed where it is not JSON."""
         ...
 
     async def get_file(self, url: str, *, sha256: str) -> bytes:

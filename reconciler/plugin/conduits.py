@@ -84,7 +84,7 @@ class SyncConduit(ReadingCall, Members, WritableScratchpads, Protocol):
         ...
 
     def remove_unit(self, unit: StoredUnit) -> None:
-        """A unit that this source brought leaves. In additive mode it stays, and that is no error."""
+        """Remove a unit of this source. In additive mode it stays, which is not an error."""
         ...
 
     def refuse(self, group: str, key: str, reason: str) -> None:

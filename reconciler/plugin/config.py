@@ -69,7 +69,7 @@ class PluginSettings:
 
 
 def _copied(value: Any) -> Any:
-    """Containers anew, all the way down; what else a plugin's own dictionary may hold stays itself."""
+    """Copy nested containers; other values that a plugin's dictionary holds are kept."""
     if isinstance(value, Mapping):
         return {key: _copied(one) for key, one in value.items()}
     if isinstance(value, list):

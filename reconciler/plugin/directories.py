@@ -129,5 +129,5 @@ def _object(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         raise Unsound(f"`{path.name}` cannot be read as JSON: {error}") from None
     if not isinstance(found, dict):
-        raise Unsound(f"`{path.name}` is no JSON object")
+        raise Unsound(f"`{path.name}` is not a JSON object")
     return found

@@ -92,7 +92,7 @@ class _Loader(SourceFileLoader):
 
 
 class _Import:
-    """`__import__` as the modules of one package see it: the only place that knows who is asking."""
+    """`__import__` for the modules of one package: the only place that knows who imports."""
 
     def __init__(self, package: str, folder: Path) -> None:
         self._package = package

@@ -92,7 +92,7 @@ def judge(advertised: Advertised, configs: Mapping[str, Mapping[str, Any]]) -> P
 def _class_and_configuration(one: Advertised) -> tuple[Any, dict[str, Any]]:
     function = run(one.load, "it cannot be imported")
     if not callable(function):
-        raise Unsound("its entry point does not return (class, dict): it is no function")
+        raise Unsound("its entry point does not return (class, dict): it is not a function")
     answer: Any = run(function, "its entry point fails")
     return run(
         lambda: _taken_apart(answer, KINDS[one.kind].base),
@@ -106,7 +106,7 @@ def _taken_apart(answer: Any, base: type) -> tuple[Any, dict[str, Any]]:
     if not (isinstance(answer[0], type) and issubclass(answer[0], base)):
         raise Unsound(f"its class does not derive from reconciler.plugin.{base.__name__}")
     if not all(isinstance(key, str) for key in answer[1]):
-        raise Unsound("its plugin-level configuration has a key that is no text")
+        raise Unsound("its plugin-level configuration has a key that is not a text")
     return answer[0], dict(answer[1])
 
 
@@ -128,7 +128,7 @@ def _metadata(cls: Any) -> Metadata:
         SpecifierSet(api)
     except (InvalidSpecifier, TypeError, AttributeError):
         raise Unsound(
-            f"its metadata is malformed: `{api}` is no PEP 440 range of API versions"
+            f"its metadata is malformed: `{api}` is not a PEP 440 range of API versions"
         ) from None
     return Metadata(
         id, name, tuple(types), api

@@ -23,8 +23,8 @@ def write(names: Names, folder: Path) -> list[Path]:
     try:
         if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
             raise UsageFault(
-                f"`{folder}` holds something already",
-                hint="name a folder that is empty or does not exist yet",
+                f"`{folder}` is not empty",
+                hint="name an empty folder, or one that does not exist",
             )
         for path, text in files.items():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)

@@ -120,7 +120,7 @@ def test_v1_a_plugin_declares_the_api_versions_that_it_supports_with_every_compa
     assert {name: (one["state"], one["reason"]) for name, one in senseless.items()} == {
         name: (
             "disabled",
-            f"its metadata is malformed: `{api}` is no PEP 440 range of API versions",
+            f"its metadata is malformed: `{api}` is not a PEP 440 range of API versions",
         )
         for name, api in SENSELESS.items()
     }

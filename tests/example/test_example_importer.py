@@ -1,4 +1,4 @@
-"""The low-level importer: what it records of what changed, what it notes, and what it leaves alone."""
+"""The low-level importer: what it records, what it notes, and what it leaves unchanged."""
 
 from __future__ import annotations
 

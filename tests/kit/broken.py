@@ -1,4 +1,4 @@
-"""Plugins that break the rules, each a small variation of the sound one in `tests.support.quotes`."""
+"""Plugins that break the rules, each a variation of the sound one in `tests.support.quotes`."""
 
 from __future__ import annotations
 
@@ -257,7 +257,7 @@ class DayStamp(Units):
 
 
 class LearntFolder(QuoteImporter):
-    """Writes while planning, into a folder that it remembers. `place`: from the working directory."""
+    """Writes while planning, into a folder that it keeps. `place`: from the working directory."""
 
     folder: ClassVar[list[Path]] = []
     place = "."

@@ -129,7 +129,7 @@ def test_references_are_not_missed_while_a_file_is_missing(tmp_path: Path) -> No
         "cannot be read: No such file or directory"
     ]
     assert [fault.message for fault in refused(tmp_path)] == [
-        "`spec.filters[0]`: there is no Filter `elsewhere`"
+        "`spec.filters[0]`: unknown Filter `elsewhere`"
     ]
 
 

@@ -192,7 +192,7 @@ def test_null_goes_back_to_the_plugins_default(overridden: Callable[..., Desired
         (
             "repo/team.include=[a]",
             (
-                "--override:1:1: unknown kind `repo`\n  hint: there is `filter`, `publication`,"
+                "--override:1:1: unknown kind `repo`\n  hint: expected `filter`, `publication`,"
                 " `repository`"
             ),
         ),
@@ -205,7 +205,7 @@ def test_null_goes_back_to_the_plugins_default(overridden: Callable[..., Desired
         ),
         (
             "repository/taem.include=[a]",
-            "--override:1:12: there is no Repository `taem`\n  hint: did you mean `team`?",
+            "--override:1:12: unknown Repository `taem`\n  hint: did you mean `team`?",
         ),
         (
             "repository/team.prd.exclude=[a]",
@@ -256,14 +256,14 @@ def test_null_goes_back_to_the_plugins_default(overridden: Callable[..., Desired
         (
             "repository/team.filters=[rules]",
             (
-                "--override:1:17: `repository/team`: `filters` is no key of a plugin, and only"
+                "--override:1:17: `repository/team`: `filters` is not a key of a plugin; only"
                 " those can be overridden\n  hint: change it in the manifest"
             ),
         ),
         (
             "publication/team.path=x",
             (
-                "--override:1:18: `publication/team`: `path` is no key of a plugin, and only those"
+                "--override:1:18: `publication/team`: `path` is not a key of a plugin; only those"
                 " can be overridden\n  hint: change it in the manifest"
             ),
         ),

@@ -123,10 +123,10 @@ def test_rules_that_cannot_be_read_are_not_taken_for_no_rules() -> None:
         "remote/far",
     ]
     assert [fault.message for fault in again.faults[Ref(Kind.REPOSITORY, "team")]] == [
-        "`filter/house-rules` can no longer be understood"
+        "`filter/house-rules` cannot be understood any more"
     ]
     assert [fault.message for fault in again.faults[Ref(Kind.PUBLICATION, "team")]] == [
-        "`repository/team` can no longer be understood"
+        "`repository/team` cannot be understood any more"
     ]
 
 
@@ -142,7 +142,7 @@ def test_what_copies_from_a_repository_goes_with_it_and_the_rest_stays() -> None
         "repository/team",
     ]
     assert [fault.message for fault in again.faults[Ref(Kind.REPOSITORY, "base")]] == [
-        "`spec.sources[0].remote.name`: there is no Remote `disk`"
+        "`spec.sources[0].remote.name`: unknown Remote `disk`"
     ]
     assert sorted(again.desired.filters) == ["house-rules", "nothing"]
 

@@ -348,7 +348,7 @@ def test_files_on_demand_can_be_published_but_not_exported(
     assert reading(text + publication % "").remotes["it"].policy == "on-demand"
     (fault,) = refusal(text + publication % ", exports: [{directory: {path: x}}]")
     assert str(fault.origin) == "m.yaml:14:33"
-    assert fault.hint == "`policy: immediate` for `it`, or no `exports`"
+    assert fault.hint == "set `policy: immediate` for `it`, or remove `exports`"
 
 
 def test_who_may_upload_is_told_by_references_to_secrets(sound: DesiredState) -> None:
@@ -445,8 +445,8 @@ def test_unknown_references_and_types_are_found_although_their_documents_are_bro
         "{type: quotes, sources: [{remote: {name: gone}}], filters: [absent], sync: 3}",
     )
     assert sorted(fault.message for fault in refusal(text)) == [
-        "`spec.filters[0]`: there is no Filter `absent`",
-        "`spec.sources[0].remote.name`: there is no Remote `gone`",
+        "`spec.filters[0]`: unknown Filter `absent`",
+        "`spec.sources[0].remote.name`: unknown Remote `gone`",
         "`spec.sync`: expects a mapping",
     ]
 

@@ -235,7 +235,7 @@ def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path) -> None:
     assert list(read([tmp_path / "m.yaml"], registry()).filters) == ["a"]
 
 
-def test_documents_before_a_syntax_error_are_checked_too_and_their_references_are_not_held_against_them(
+def test_documents_before_a_syntax_error_are_checked_but_not_their_references(
     refusal: Refusal,
 ) -> None:
     repository = (

@@ -279,7 +279,7 @@ def test_configuration_files_are_joined_and_settings_lie_over_them(directory: Pa
         (['{"a": 1}', '{"b": 1, "a": 1}'], "`a` is set in `0.conf` and in `1.conf`"),
         (['{"a": 1, "a": 1}'], "`a` is set twice in `0.conf`"),
         (['{"a": {"b": 1, "b": 2}}'], "`b` is set twice in `0.conf`"),
-        (["[]"], "`0.conf` is no JSON object"),
+        (["[]"], "`0.conf` is not a JSON object"),
         (["{"], "`0.conf` cannot be read as JSON: "),
         (["{}", "\udcff"], "`1.conf` cannot be read as JSON: "),
         (["[" * 100_000], "`0.conf` cannot be read as JSON: "),

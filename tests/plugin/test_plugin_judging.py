@@ -133,7 +133,7 @@ def reason(plugins: Shelf, kind: str = "importer") -> str:
         ("json:", "it cannot be imported: "),
         (
             "reconciler:__version__",
-            "its entry point does not return (class, dict): it is no function",
+            "its entry point does not return (class, dict): it is not a function",
         ),
         ("json:dumps", "its entry point fails: TypeError"),
     ],
@@ -174,7 +174,7 @@ def test_what_cannot_be_loaded_is_disabled_under_the_name_of_its_entry_point(
         ),
         (
             lambda: (NotesImporter, {1: 2}),
-            "its plugin-level configuration has a key that is no text",
+            "its plugin-level configuration has a key that is not a text",
         ),
         (Publisher, "its class does not derive from reconciler.plugin.Importer"),
         (
@@ -208,10 +208,10 @@ def test_what_an_entry_point_gives_must_be_a_class_of_its_kind_and_a_dictionary(
         (importer(types={"notes.note"}), "`types` must be a sequence of content type IDs"),
         (importer(types=[["notes.note"]]), "`types` must be a sequence of content type IDs"),
         (importer(types=[""]), "`types` must be a sequence of content type IDs"),
-        (importer(api="newest"), "`newest` is no PEP 440 range of API versions"),
-        (importer(api="1.0"), "`1.0` is no PEP 440 range of API versions"),
-        (importer(api=1), "`1` is no PEP 440 range of API versions"),
-        (importer(api=None), "`None` is no PEP 440 range of API versions"),
+        (importer(api="newest"), "`newest` is not a PEP 440 range of API versions"),
+        (importer(api="1.0"), "`1.0` is not a PEP 440 range of API versions"),
+        (importer(api=1), "`1` is not a PEP 440 range of API versions"),
+        (importer(api=None), "`None` is not a PEP 440 range of API versions"),
     ],
 )
 def test_malformed_metadata_disables(plugins: Shelf, cls: type[Importer], expected: str) -> None:

@@ -191,7 +191,7 @@ def test_the_content_types_of_another_distribution_serve_as_well(plugins: Shelf)
     assert registry.importer("notes").enabled
 
 
-def test_when_the_defining_distribution_is_disabled_the_importer_is_too_and_the_start_is_not_refused(
+def test_an_importer_is_disabled_with_the_distribution_of_its_content_type(
     plugins: Shelf,
 ) -> None:
     registry = (

@@ -82,7 +82,7 @@ def test_a_plugin_that_is_configured_twice_is_a_fault_that_names_both_places() -
         ),
         ("plugin_directory = 1", "`plugin_directory` in `reconciler.toml` expects a text"),
         ("home = ['x']", "`home` in `reconciler.toml` expects a text"),
-        ("plugin_directory = 'nowhere'", "the plugin directory `nowhere` is no folder"),
+        ("plugin_directory = 'nowhere'", "the plugin directory `nowhere` is not a folder"),
         ("plugin_dir = 'x'", "`reconciler.toml` holds the unknown setting `plugin_dir`"),
         ("[plugins", "`reconciler.toml` cannot be read"),
         ("a = '\udcff'", "`reconciler.toml` cannot be read"),
@@ -99,7 +99,7 @@ def test_settings_that_cannot_be_understood_are_faults_that_name_the_file(
     ("text", "expected"),
     [
         ("{", "cannot be read"),
-        ("[1]", "is no JSON object"),
+        ("[1]", "is not a JSON object"),
         ("[" * 100_000, "cannot be read"),
         ("", "cannot be read"),
     ],

@@ -46,7 +46,7 @@ def test_an_empty_folder_is_as_good_as_none(tmp_path: Path) -> None:
 
 def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("mine")
-    with pytest.raises(UsageFault, match="holds something already"):
+    with pytest.raises(UsageFault, match="is not empty"):
         write(NAMES, tmp_path)
     assert held(tmp_path) == {"README.md"}
     assert (tmp_path / "README.md").read_text() == "mine"
@@ -54,7 +54,7 @@ def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
 
 def test_a_file_in_the_place_of_the_folder_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "maps").write_text("mine")
-    with pytest.raises(UsageFault, match="holds something already"):
+    with pytest.raises(UsageFault, match="is not empty"):
         write(NAMES, tmp_path / "maps")
     assert (tmp_path / "maps").read_text() == "mine"
 

@@ -73,7 +73,7 @@ class ExampleImporter(Importer):
         path = fields.get("path") or file.name
         if not safe_path(path):
             raise Refused(
-                f"{path!r:.200} is no path for a file",
+                f"{path!r:.200} is not a path for a file",
                 hint="a relative path such as `docs/guide.pdf`, without `.` and `..`",
             )
         return [

@@ -159,7 +159,7 @@ def test_an_export_of_what_is_not_there_is_refused_by_name(
 ) -> None:
     export = "exports: [{directory: {path: public}}]"
     stage.declare(stage.remote(more=LATER), repository(), publication(more=export))
-    with pytest.raises(ManifestFaults, match="a static tree needs every file"):
+    with pytest.raises(ManifestFaults, match="an export needs every file"):
         stage.plan()
     stage.declare(stage.remote(more=LATER), repository(), publication())
     stage.applied()
