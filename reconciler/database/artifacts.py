@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
 from types import MappingProxyType
@@ -22,6 +23,8 @@ from reconciler.database.records import ArtifactOrigin, DeclaredUnit
 from reconciler.database.schema import artifact, artifact_origin, unit, unit_artifact
 from reconciler.database.session import Reading, Writing
 from reconciler.model import Digest, artifact_digest
+
+log = logging.getLogger(__name__)
 
 # units in one transaction: half a second of the write lock, and few enough for rows in the order of
 # their keys to meet in pages
@@ -159,11 +162,13 @@ class ContentWrites(Writing):
                         for part in unit.artifacts
                     ],
                 )
+            log.debug("recorded units: %d, artifacts: %d", len(batch), len(kept) + len(declared))
 
     def artifact_stored(self, digest: Digest, size: int) -> None:
         """The artifact's bytes have come and are in the store: `size` of them."""
         with self._writing.begin() as connection:
             _KEPT(connection, [(digest.raw, size, True)])
+        log.debug("recorded %s as stored, bytes: %d", digest.short, size)
 
 
 def _artifacts(

@@ -9,259 +9,40 @@ they are moved back to the latest version and none is made.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
-from sqlalchemy import Connection, Engine, bindparam, delete, exists, insert, select, update
+from sqlalchemy import Connection, Engine, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
+from reconciler.database import commit_statements as sql
 from reconciler.database.bulk import (
-    Bulk,
     Row,
     batches,
-    ignoring,
     insert_for,
-    listed,
     overwriting,
-    parameter,
-    plain,
-    replacing,
 )
 from reconciler.database.columns import to_json, to_raw
 from reconciler.database.plugins import write_scratchpads
 from reconciler.database.process_identity import Process, this_process
 from reconciler.database.records import CommitResult, CommittedSource, StagedGroup, StagedMember
 from reconciler.database.schema import (
-    artifact,
-    artifact_origin,
-    membership,
-    repository,
-    repository_bucket,
     repository_group,
     source_group,
-    source_state,
     stage,
     stage_group,
     stage_member,
-    unit,
-    unit_artifact,
-    version,
 )
 from reconciler.database.session import Writing
 from reconciler.database.versions import STREAM
 from reconciler.errors import Conflict, StateFault
 from reconciler.model import Digest, bucket_digest, bucket_of, group_digest, version_digest
 
-_NAMED = 10  # culprits that a message names
-
-_STAGE = parameter("of_stage", stage.c.id)
-_REPOSITORY = parameter("of_repository", repository.c.id)
-_NUMBER = parameter("new_number", membership.c.added)
-
-# -- staging
-_GROUP_ID = (
-    select(repository_group.c.id)
-    .where(
-        repository_group.c.repository_id == _REPOSITORY,
-        repository_group.c.name == bindparam("name"),
-    )
-    .scalar_subquery()
-)
-_GROUPS = ignoring(repository_group, "repository_id", "name", "bucket")
-_STAGE_GROUPS = Bulk(
-    lambda dialect: insert_for(dialect, stage_group).values(group_id=_GROUP_ID),
-    *(
-        "stage_id",
-        "of_repository",
-        "name",
-        "source",
-        "was",
-        "remember",
-        "validator",
-        "selection",
-        "reconsider_at",
-    ),
-)
-_STAGE_MEMBERS = Bulk(
-    lambda dialect: insert_for(dialect, stage_member).values(
-        group_id=_GROUP_ID,
-        unit_id=select(unit.c.id).where(unit.c.digest == bindparam("digest")).scalar_subquery(),
-    ),
-    *("stage_id", "of_repository", "name", "source", "digest", "joins"),
-)
-_KNOWN_UNITS = select(unit.c.digest).where(unit.c.digest.in_(listed("digests")))
-
-# -- checking
-_LATEST = (
-    select(repository.c.number, repository.c.digest)
-    .where(repository.c.id == _REPOSITORY)
-    .with_for_update()
-)
-_STAGED = select(stage.c.id).where(stage.c.id == _STAGE)
-_MOVED = (
-    select(repository_group.c.name)
-    .join(stage_group, stage_group.c.group_id == repository_group.c.id)
-    .where(
-        stage_group.c.stage_id == _STAGE,
-        repository_group.c.digest.is_distinct_from(stage_group.c.was),
-    )
-    .order_by(repository_group.c.name)
-    .distinct()
-)
-_MOVED_IDS = (
-    select(stage_group.c.group_id)
-    .join(repository_group, repository_group.c.id == stage_group.c.group_id)
-    .where(
-        stage_group.c.stage_id == _STAGE,
-        repository_group.c.digest.is_distinct_from(stage_group.c.was),
-    )
-    .distinct()
-)
-_STAGED_FOR = (
-    select(repository_group.c.name, stage_group.c.source)
-    .join(stage_group, stage_group.c.group_id == repository_group.c.id)
-    .where(stage_group.c.stage_id == _STAGE, stage_group.c.group_id.in_(listed("groups")))
-)
-_WITHOUT_BYTES = (
-    select(unit.c.key, unit_artifact.c.path)
-    .join(stage_member, stage_member.c.unit_id == unit.c.id)
-    .join(unit_artifact, unit_artifact.c.unit_id == unit.c.id)
-    .join(artifact, artifact.c.sha256 == unit_artifact.c.sha256)
-    .where(stage_member.c.stage_id == _STAGE, stage_member.c.joins, ~artifact.c.stored)
-    .where(~exists(select(1).where(artifact_origin.c.sha256 == artifact.c.sha256)))
-    .order_by(unit.c.key, unit_artifact.c.path)
-    .limit(_NAMED)
-)
-
-# -- intervals
-_OPEN = (membership.c.repository_id == _REPOSITORY) & membership.c.removed.is_(None)
-_LEAVE = (
-    update(membership)
-    .where(_OPEN)
-    .where(
-        exists(
-            select(1).where(
-                stage_member.c.stage_id == _STAGE,
-                stage_member.c.group_id == membership.c.group_id,
-                stage_member.c.source == membership.c.source,
-                stage_member.c.unit_id == membership.c.unit_id,
-                ~stage_member.c.joins,
-            )
-        )
-    )
-    .where(
-        membership.c.unit_id.in_(
-            select(stage_member.c.unit_id).where(
-                stage_member.c.stage_id == _STAGE, ~stage_member.c.joins
-            )
-        )
-    )
-    .values(removed=_NUMBER)
-)
-_JOIN = insert(membership).from_select(
-    ["repository_id", "group_id", "unit_id", "source", "added"],
-    select(
-        _REPOSITORY,
-        stage_member.c.group_id,
-        stage_member.c.unit_id,
-        stage_member.c.source,
-        _NUMBER,
-    ).where(
-        stage_member.c.stage_id == _STAGE,
-        stage_member.c.joins,
-        ~exists(
-            select(1).where(
-                _OPEN,
-                membership.c.unit_id == stage_member.c.unit_id,
-                membership.c.source == stage_member.c.source,
-            )
-        ),
-    ),
-)
-_NEVER_WAS = delete(membership).where(
-    membership.c.repository_id == _REPOSITORY,
-    membership.c.removed == bindparam("next_number"),
-    membership.c.added == _NUMBER,
-)
-_LEFT_BEFORE = (
-    update(membership)
-    .where(
-        membership.c.repository_id == _REPOSITORY, membership.c.removed == bindparam("next_number")
-    )
-    .values(removed=_NUMBER)
-)
-_JOINED_BEFORE = (
-    update(membership)
-    .where(
-        membership.c.repository_id == _REPOSITORY, membership.c.added == bindparam("next_number")
-    )
-    .values(added=_NUMBER)
-)
-
-# -- digests
-_TOUCHED_IDS = select(stage_member.c.group_id).where(stage_member.c.stage_id == _STAGE)
-_TOUCHED = select(repository_group.c.id, repository_group.c.bucket).where(
-    repository_group.c.id.in_(_TOUCHED_IDS)
-)
-_CONTENT = (
-    select(membership.c.group_id, unit.c.digest)
-    .join(unit, unit.c.id == membership.c.unit_id)
-    .where(membership.c.group_id.in_(_TOUCHED_IDS), membership.c.removed.is_(None))
-    .order_by(membership.c.group_id)
-)
-_SET_GROUPS = Bulk(
-    lambda _: (
-        update(repository_group)
-        .where(repository_group.c.id == bindparam("group_id"))
-        .values(digest=parameter("new", repository_group.c.digest))
-    ),
-    *("new", "group_id"),
-)
-_BUCKET = (
-    select(repository_group.c.bucket, repository_group.c.digest)
-    .where(
-        repository_group.c.repository_id == _REPOSITORY,
-        repository_group.c.bucket.in_(listed("buckets")),
-    )
-    .where(repository_group.c.digest.is_not(None))
-    .order_by(repository_group.c.bucket)
-)
-_SET_BUCKETS = replacing(repository_bucket, "repository_id", "bucket", "digest")
-_DROP_BUCKETS = Bulk(
-    lambda _: delete(repository_bucket).where(
-        repository_bucket.c.repository_id == _REPOSITORY,
-        repository_bucket.c.bucket == bindparam("bucket_number"),
-    ),
-    *("of_repository", "bucket_number"),
-)
-_BUCKETS = select(repository_bucket.c.bucket, repository_bucket.c.digest).where(
-    repository_bucket.c.repository_id == _REPOSITORY
-)
-_SET_LATEST = (
-    update(repository)
-    .where(repository.c.id == _REPOSITORY)
-    .values(number=_NUMBER, digest=parameter("new", repository.c.digest))
-)
-_VERSION = plain(version, "repository_id", "number", "digest", "created_at", "provenance")
-
-# -- what to remember of the sources
-_SOURCES = replacing(source_state, "repository_id", "source", "validator", "selection")
-_COMMITTED = ("repository_id", "source", "name", "validator", "selection", "reconsider_at")
-_FORGET = delete(source_group).where(
-    source_group.c.repository_id == _REPOSITORY,
-    exists(
-        select(1)
-        .join_from(stage_group, repository_group, repository_group.c.id == stage_group.c.group_id)
-        .where(stage_group.c.stage_id == _STAGE, ~stage_group.c.remember)
-        .where(
-            stage_group.c.source == source_group.c.source,
-            repository_group.c.name == source_group.c.name,
-        )
-    ),
-)
+log = logging.getLogger(__name__)
 
 
 class Stage:
@@ -285,24 +66,25 @@ class Stage:
         id_, repository_id = self._id, self._repository_id
         try:
             with self._writing.begin() as connection:
-                _GROUPS(
+                sql.GROUPS(
                     connection,
                     [
                         (repository_id, name, bucket_of(name))
                         for name in dict.fromkeys(group.name for group in groups)
                     ],
                 )
-                _STAGE_GROUPS(
+                sql.STAGE_GROUPS(
                     connection, [_group_row(id_, repository_id, group) for group in groups]
                 )
                 rows = [
                     (id_, repository_id, m.group, m.source, m.unit.raw, m.joins) for m in members
                 ]
-                _STAGE_MEMBERS(
+                sql.STAGE_MEMBERS(
                     connection, sorted(rows)
                 )  # units that were recorded together lie together
         except IntegrityError as error:
             raise self._refusal(groups, members) from error
+        log.debug("staged groups: %d, members: %d", len(groups), len(members))
 
     def commit(
         self,
@@ -327,6 +109,12 @@ class Stage:
             self._remember(connection, sources)
             write_scratchpads(connection, self._repository_id, scratchpads, seen)
         self.discard()
+        log.debug(
+            "%s version %d, %s",
+            "committed" if result.created else "kept",
+            result.number,
+            result.digest.short,
+        )
         return result
 
     def leave_out_moved(self) -> set[tuple[str, str]]:
@@ -336,9 +124,9 @@ class Stage:
         found: set[tuple[str, str]] = set()
         with self._writing.begin() as connection:
             for batch in batches(
-                connection.execute(_MOVED_IDS, {"of_stage": self._id}).scalars().all()
+                connection.execute(sql.MOVED_IDS, {"of_stage": self._id}).scalars().all()
             ):
-                rows = connection.execute(_STAGED_FOR, {"of_stage": self._id, "groups": batch})
+                rows = connection.execute(sql.STAGED_FOR, {"of_stage": self._id, "groups": batch})
                 found.update((name, source) for name, source in rows)
                 for table in (stage_member, stage_group):
                     connection.execute(
@@ -372,7 +160,7 @@ class Stage:
         known: set[bytes] = set()
         with self._writing.connect() as connection:
             for batch in batches({member.unit.raw for member in members}):
-                known.update(connection.execute(_KNOWN_UNITS, {"digests": batch}).scalars())
+                known.update(connection.execute(sql.KNOWN_UNITS, {"digests": batch}).scalars())
         unknown = sorted(
             {
                 f"`{member.unit.short}` of `{member.group}`"
@@ -390,20 +178,22 @@ class Stage:
         )
 
     def _check(self, connection: Connection) -> tuple[int, Digest]:
-        latest = connection.execute(_LATEST, {"of_repository": self._repository_id}).one_or_none()
-        if latest is None or connection.execute(_STAGED, {"of_stage": self._id}).first() is None:
+        latest = connection.execute(
+            sql.LATEST, {"of_repository": self._repository_id}
+        ).one_or_none()
+        if latest is None or connection.execute(sql.STAGED, {"of_stage": self._id}).first() is None:
             raise Conflict(
                 "what was staged is gone: it was committed or discarded, or its repository was"
                 " deleted",
                 hint="plan again",
             )
-        moved = list(connection.execute(_MOVED, {"of_stage": self._id}).scalars())
+        moved = list(connection.execute(sql.MOVED, {"of_stage": self._id}).scalars())
         if moved:
             raise Conflict(
                 f"changed since they were planned: {_listed([f'`{name}`' for name in moved])}",
                 hint="plan again",
             )
-        missing = connection.execute(_WITHOUT_BYTES, {"of_stage": self._id}).all()
+        missing = connection.execute(sql.WITHOUT_BYTES, {"of_stage": self._id}).all()
         if missing:
             parts = _listed([f"`{path}` of `{key}`" for key, path in missing])
             raise StateFault(
@@ -425,8 +215,8 @@ class Stage:
             "of_stage": self._id,
             "new_number": number + 1,
         }
-        left = connection.execute(_LEAVE, values).rowcount
-        joined = connection.execute(_JOIN, values).rowcount
+        left = connection.execute(sql.LEAVE, values).rowcount
+        joined = connection.execute(sql.JOIN, values).rowcount
         if not left and not joined:
             return CommitResult(number, digest, False)
         new = self._digest(connection)
@@ -436,59 +226,61 @@ class Stage:
                 "new_number": number,
                 "next_number": number + 1,
             }
-            for statement in (_NEVER_WAS, _LEFT_BEFORE, _JOINED_BEFORE):
+            for statement in (sql.NEVER_WAS, sql.LEFT_BEFORE, sql.JOINED_BEFORE):
                 connection.execute(statement, back)
             return CommitResult(number, digest, False)
         connection.execute(
-            _SET_LATEST,
+            sql.SET_LATEST,
             {"of_repository": self._repository_id, "new_number": number + 1, "new": new.raw},
         )
-        _VERSION(connection, [(self._repository_id, number + 1, new.raw, now, to_json(provenance))])
+        sql.VERSION(
+            connection, [(self._repository_id, number + 1, new.raw, now, to_json(provenance))]
+        )
         return CommitResult(number + 1, new, True)
 
     def _digest(self, connection: Connection) -> Digest:
         """Of the version, once the digests of touched groups and buckets are up to date."""
-        touched = connection.execute(_TOUCHED, {"of_stage": self._id}).all()
+        touched = connection.execute(sql.TOUCHED, {"of_stage": self._id}).all()
         rows = connection.execute(
-            _CONTENT, {"of_stage": self._id}, execution_options={"yield_per": STREAM}
+            sql.CONTENT, {"of_stage": self._id}, execution_options={"yield_per": STREAM}
         )
         digests = {
             id_: group_digest(Digest(row[1]) for row in units).raw
             for id_, units in groupby(rows, key=lambda row: row[0])
         }
-        _SET_GROUPS(connection, [(digests.get(id_), id_) for id_, _ in touched])
+        sql.SET_GROUPS(connection, [(digests.get(id_), id_) for id_, _ in touched])
         buckets = {bucket for _, bucket in touched}
         filled: list[Row] = []
         for batch in batches(sorted(buckets)):
             groups = connection.execute(
-                _BUCKET, {"of_repository": self._repository_id, "buckets": batch}
+                sql.BUCKET, {"of_repository": self._repository_id, "buckets": batch}
             )
             filled += [
                 (self._repository_id, number, bucket_digest(Digest(row[1]) for row in members).raw)
                 for number, members in groupby(groups, key=lambda row: row[0])
             ]
-        _SET_BUCKETS(connection, filled)
-        _DROP_BUCKETS(
+        sql.SET_BUCKETS(connection, filled)
+        sql.DROP_BUCKETS(
             connection,
             [(self._repository_id, number) for number in buckets - {row[1] for row in filled}],
         )
         return version_digest(
             (row[0], Digest(row[1]))
-            for row in connection.execute(_BUCKETS, {"of_repository": self._repository_id})
+            for row in connection.execute(sql.BUCKETS, {"of_repository": self._repository_id})
         )
 
     def _remember(self, connection: Connection, sources: Mapping[str, CommittedSource]) -> None:
         values = {"of_repository": self._repository_id, "of_stage": self._id}
-        _SOURCES(
+        sql.SOURCES(
             connection,
             [
                 (self._repository_id, name, source.validator, to_raw(source.selection))
                 for name, source in sources.items()
             ],
         )
-        connection.execute(_FORGET, values)
+        connection.execute(sql.FORGET, values)
         remembered = select(
-            _REPOSITORY,
+            sql.REPOSITORY,
             *(
                 stage_group.c.source,
                 repository_group.c.name,
@@ -500,11 +292,11 @@ class Stage:
         remembered = remembered.join_from(
             stage_group, repository_group, repository_group.c.id == stage_group.c.group_id
         )
-        remembered = remembered.where(stage_group.c.stage_id == _STAGE, stage_group.c.remember)
+        remembered = remembered.where(stage_group.c.stage_id == sql.STAGE, stage_group.c.remember)
         recorded = insert_for(connection.dialect.name, source_group).from_select(
-            _COMMITTED, remembered
+            sql.COMMITTED, remembered
         )
-        connection.execute(overwriting(recorded, _COMMITTED[:3], _COMMITTED), values)
+        connection.execute(overwriting(recorded, sql.COMMITTED[:3], sql.COMMITTED), values)
 
 
 class CommitWrites(Writing):
@@ -555,5 +347,5 @@ def _sweep(connection: Connection, ids: Sequence[int]) -> None:
 
 
 def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
+    more = f" and {len(names) - sql.MAX_NAMED} more" if len(names) > sql.MAX_NAMED else ""
+    return ", ".join(names[: sql.MAX_NAMED]) + more

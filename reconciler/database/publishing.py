@@ -7,6 +7,7 @@ Undoing that is two statements.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -43,6 +44,8 @@ from reconciler.database.session import Writing
 from reconciler.database.withheld import write_verdict, write_withheld
 from reconciler.errors import Conflict, PluginFault, StateFault
 from reconciler.model import Digest, FilterVerdict
+
+log = logging.getLogger(__name__)
 
 _PENDING_ENTRIES = 1_000  # what waits in memory before it is written,
 _PENDING_BYTES = 4 * 1024 * 1024  # whichever comes first
@@ -223,6 +226,12 @@ class PublicationStage:
             )
             connection.execute(_COMPLETE, values)
         self._done = True
+        log.debug(
+            "completed publication %d of version %d, %s",
+            self._record.number,
+            self._record.version,
+            self._record.digest.short,
+        )
         return self._record
 
     def discard(self) -> None:
@@ -362,6 +371,7 @@ class PublicationWrites(Writing):
             )
             connection.execute(overwriting(statement, ["publication_id"], ["number"]))
             touch(connection)
+        log.debug("pointed to publication %d", number)
 
 
 def _open_entries(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -50,6 +51,8 @@ from reconciler.model import (
     Ref,
     Resource,
 )
+
+log = logging.getLogger(__name__)
 
 _RESOURCES = select(
     *(resource.c.id, resource.c.kind, resource.c.name),
@@ -260,6 +263,7 @@ class ResourceWrites(Writing):
                 for ref in (*deleted, *(resource.meta.ref for resource in resources))
             ):
                 touch(connection)
+        log.debug("recorded resources: %d, removed: %d", len(resources), len(deleted))
 
     def amend_resources(self, resources: Sequence[ActualResource]) -> None:
         """The specifications, the fingerprints of secrets and the folders of recorded resources are
@@ -278,6 +282,7 @@ class ResourceWrites(Writing):
             ]
             with self._writing.begin() as connection:
                 _AMEND(connection, rows)
+            log.debug("amended resources: %d", len(rows))
 
 
 def _publication(id_: int, name: str, row: Sequence[Any] | None) -> ActualPublication:

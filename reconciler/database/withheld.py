@@ -7,6 +7,7 @@ publication in preparation are written when it completes, so that nothing has to
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterable, Mapping
 
 from sqlalchemy import Connection, bindparam, exists, select, update
@@ -24,6 +25,8 @@ from reconciler.database.schema import (
 from reconciler.database.session import Reading, Writing
 from reconciler.database.versions import at, with_sizes
 from reconciler.model import Digest, FilterVerdict, stored_unit
+
+log = logging.getLogger(__name__)
 
 _rows = publication_withheld.c
 _REPOSITORY = parameter("repository_id", repository_group.c.repository_id)
@@ -180,6 +183,12 @@ class WithheldWrites(Writing):
                 if one in held and held[one][0] != reason
             ]
             _REASON(connection, rows)
+        log.debug(
+            "filter verdict of publication %d, withheld: %d, new reasons: %d",
+            number,
+            verdict.units,
+            len(rows),
+        )
 
 
 def write_verdict(
