@@ -56,7 +56,7 @@ def _by_source(unit: Unit, options: Options | None) -> str:
 
 
 def _by_filters(unit: Unit, filters: Sequence[ActiveFilter]) -> str:
-    """The first reason by the filters' names."""
+    """Return the first reason by the filters' names; empty if there is none."""
     for filter_ in filters:
         assert isinstance(filter_.options, FilterOptions)
         rule = filter_.options.denied.find(unit.key)

@@ -77,7 +77,7 @@ class FileImporter(Importer):
             yield group
 
     async def read(self, call: ImporterCall, group: Group) -> Iterable[Unit]:
-        """The files of one group; what has no usable name is refused one by one."""
+        """Return the files of one group; what has no usable name is refused one by one."""
         return as_units(group.data, FILE, call.refuse)
 
     def upload(
@@ -99,7 +99,7 @@ class FileImporter(Importer):
 
 
 def guess_format(url: str) -> Format:
-    """By the last segment of the URL's path. Raises Refused where that says nothing."""
+    """Return the format by the last segment of the URL's path. Raises Refused."""
     parts = urlsplit(url)
     last = parts.path.rpartition("/")[2]
     if last in (MANIFEST, "MANIFEST") or last.endswith(".manifest"):

@@ -66,7 +66,7 @@ class FilePublisher(Publisher):
 
 
 def media_type(path: str) -> str:
-    """By the last suffix, as registered; the same on every machine."""
+    """Return the media type by the last suffix; the same on every machine."""
     return _TYPES.get(PurePosixPath(path).suffix.lower(), _UNKNOWN)
 
 
@@ -88,7 +88,7 @@ class _Listed:
         )
 
     def page(self) -> bytes:
-        """All lines in the order of their bytes."""
+        """Return all lines in the order of their bytes. Raises Refused for a file and folder."""
         page = BytesIO()
         for line in merge(*map(BytesIO, self._lines)):
             path = line.rsplit(b",", 2)[0]
@@ -105,7 +105,7 @@ class _Listed:
         return page.getvalue()
 
     def _below(self, path: bytes) -> str:
-        """The first of the files in a folder."""
+        """Return the first of the files in a folder."""
         lines = (
             line for group in self._lines for line in BytesIO(group) if line.startswith(path + b"/")
         )

@@ -20,7 +20,7 @@ _Segment = Callable[[str], object] | None  # None: `**`
 
 
 def checked_glob(text: str) -> str:
-    """The glob as it is. Raises OptionFault for one that could never match a file's path."""
+    """Return the glob as it is. Raises OptionFault for one that could never match a path."""
     if not safe_path(text):
         raise OptionFault(
             f"{text!r:.80} matches no path",
@@ -44,7 +44,7 @@ class Globs:
         return bool(self._globs)
 
     def find(self, path: str) -> str | None:
-        """The first glob, in alphabetical order, that matches the path; None where none does."""
+        """Return the first glob, in alphabetical order, that matches the path, or None."""
         return next((text for text, matches in self._globs if matches(path)), None)
 
 

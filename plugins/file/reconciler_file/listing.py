@@ -50,7 +50,7 @@ class LineFormat:
         self.folder = urljoin(base, ".")
 
     def name(self, line: bytes) -> tuple[bytes, bool]:
-        """The file's name, UTF-8 or not, and whether its bytes are pinned by a digest."""
+        """Return the file's name, UTF-8 or not, and whether a digest pins its bytes."""
         raise NotImplementedError
 
     def entry(self, line: bytes) -> Entry:
@@ -86,7 +86,7 @@ class Lines(Iterable[Entry]):
 
 
 def group_of(path: str) -> str:
-    """The group that a path belongs to."""
+    """Return the group that a path belongs to."""
     return GROUPS[sha256(path.encode("utf-8", "surrogateescape")).digest()[0]]
 
 
@@ -146,7 +146,7 @@ def as_units(entries: Iterable[Entry], type: str, refuse: Refuse) -> list[Unit]:
 
 
 def decode_name(name: bytes) -> str:
-    """The text of a name; what is not UTF-8 ends up as characters that no safe path has."""
+    """Return the text of a name; what is not UTF-8 becomes characters that no safe path has."""
     return name.decode("utf-8", "surrogateescape")
 
 

@@ -39,12 +39,12 @@ class ManifestLines(LineFormat):
 
 
 def manifest_line(path: str, sha256: str, size: int) -> bytes:
-    """What `entry` reads again, with its line end."""
+    """Return a line that `entry` reads again, with its line end."""
     return f"{path},{sha256},{size}\n".encode()
 
 
 def unlistable(path: str) -> str:
-    """Why no manifest can name a file with this path; empty where one can."""
+    """Return why no manifest can name a file with this path; empty where one can."""
     if path == MANIFEST or path.startswith(f"{MANIFEST}/"):
         return f"`{MANIFEST}` is the name of the publication's own list"
     if path.startswith("#") or path != path.strip():

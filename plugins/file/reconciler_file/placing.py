@@ -10,7 +10,7 @@ from reconciler_file.listing import group_of
 
 
 def place_upload(held: Members, file: UploadedFile, fields: Mapping[str, str]) -> list[Placed]:
-    """The file under the path that the field `path` gives it, else under its own name.
+    """Place a file under the path that the field `path` gives it, else under its own name.
 
     Raises Refused for a path that has no place in a tree beside what is `held` already.
     """

@@ -162,7 +162,7 @@ class Closure:
                 )
 
     async def groups(self) -> AsyncIterator[Group]:
-        """Every group of the source, with what `annotate` needs as its `data`."""
+        """Yield every group of the source, with what `annotate` needs as its `data`."""
         wave = sorted(self._projects)
         while wave:
             pages = asyncio.Semaphore(_PAGES)
@@ -254,7 +254,7 @@ class Closure:
     async def _read(
         self, project: _Project, units: Sequence[Unit], problems: dict[str, Exception]
     ) -> None:
-        """What files of the same metadata require."""
+        """Read what files of the same metadata require."""
         async with self._files:
             try:
                 dependencies = await dependencies_of(self._call, units[0])
@@ -327,7 +327,7 @@ class Closure:
         )
 
     def _environments_of(self, unit: Unit) -> list[Mapping[str, str]]:
-        """Those of the declared environments whose Python can run the file."""
+        """Return the declared environments whose Python can run the file."""
         required = unit.metadata.get("requiresPython")
         pairs = zip(self._environments, self._each_python, strict=True)
         return [
@@ -358,7 +358,7 @@ class Closure:
         return before is None
 
     def _target(self, name: str, chain: str) -> _Project | None:
-        """The project that is required; None where it is not looked at."""
+        """Return the project that is required; None where it is not looked at."""
         if name in self._projects:
             return self._projects[name]
         if name in self._aside:
@@ -417,7 +417,7 @@ class Closure:
         return f"{serial} pulled:{digest}" if serial else f"pulled:{digest}"
 
     def _unavailable(self, project: _Project) -> Exception | None:
-        """Why what is required of the project cannot be had."""
+        """Return why what is required of the project cannot be had; None if it can."""
         if project.gone:
             return self._missing(project, project.gone)
         unmet = [
@@ -456,7 +456,7 @@ _HINT: Final = (
 
 
 def _failure(filename: str, problem: Exception) -> Exception:
-    """The same kind of error: what the loop does about it depends on that."""
+    """Return the same kind of error, which decides what becomes of the group."""
     if isinstance(problem, Malformed | Gone):
         return Malformed(
             f"`{filename}`: what it requires cannot be read: {problem}",
@@ -466,7 +466,7 @@ def _failure(filename: str, problem: Exception) -> Exception:
 
 
 async def _together(tasks: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """All of them, or the first error once the others have ended."""
+    """Run all of them. Raises the first error once the others have ended."""
     try:
         async with asyncio.TaskGroup() as group:
             for task in tasks:

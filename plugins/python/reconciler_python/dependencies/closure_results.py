@@ -116,7 +116,7 @@ def annotate(
 
 
 def mark_required(unit: Unit, reasons: Sequence[str]) -> Unit:
-    """The unit with the transient word that dependencies want it."""
+    """Return the unit with the transient key that dependencies require it."""
     return msgspec.structs.replace(unit, metadata={**unit.metadata, PULLED_BY: list(reasons)})
 
 

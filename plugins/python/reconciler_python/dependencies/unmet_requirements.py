@@ -92,7 +92,7 @@ def _unmet(
 def _why(
     wanted: ProjectRequirement, project: str, units: Sequence[Unit], kept_out: Mapping[str, str]
 ) -> tuple[str, str]:
-    """Why nothing answers a requirement; and a hint, where there is a better one than the usual."""
+    """Return why nothing meets a requirement, and a hint: empty for the usual one."""
     fitting = [unit for unit in units if wanted.contains(unit.metadata["version"])]
     if fitting and wanted.files:
         named = replace(wanted, specifiers=None)

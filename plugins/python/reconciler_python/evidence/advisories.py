@@ -92,7 +92,8 @@ def advisory_reason(project: str, version: str, rules: OsvRules) -> str | None:
     the dump cannot be read.
     """
     advisories = sorted(
-        rules.dump.affecting(project, version), key=lambda advisory: (not advisory.malware, advisory.id)
+        rules.dump.affecting(project, version),
+        key=lambda advisory: (not advisory.malware, advisory.id),
     )
     return next((reason for advisory in advisories if (reason := _reason(advisory, rules))), None)
 

@@ -160,7 +160,7 @@ class AttestationRules(Options):
 
 
 def attestation_reason(unit: Unit, rules: AttestationRules) -> str | None:
-    """Why its attestations, or their absence, keep this unit out; None where they do not."""
+    """Return why its attestations, or their absence, keep this unit out; None if they do not."""
     facts = unit.metadata.get(ATTESTATION_FACTS) or {}
     if not rules.asks or facts.get("unasked"):
         return None
@@ -181,7 +181,7 @@ def attestation_reason(unit: Unit, rules: AttestationRules) -> str | None:
 
 
 def attestation_text(unit: Unit, rules: AttestationRules) -> str:
-    """What lets a unit pass of which `attestation_reason` says nothing."""
+    """Return what lets a unit pass that `attestation_reason` does not refuse."""
     facts = unit.metadata.get(ATTESTATION_FACTS) or {}
     if not rules.asks or facts.get("unasked"):
         return "attestation not asked" + (": another rule decides" if rules.asks else "")

@@ -116,7 +116,7 @@ def licence_reason(unit: Unit, rules: LicenceRules) -> str | None:
 
 
 def licence_text(unit: Unit, rules: LicenceRules) -> str:
-    """What lets a unit pass of which `licence_reason` says nothing."""
+    """Return what lets a unit pass that `licence_reason` does not refuse."""
     facts = unit.metadata.get(LICENCE_FACTS) or {}
     if facts.get("unasked"):
         return "licence not asked: another rule decides"

@@ -37,8 +37,8 @@ _Entries = dict[str, list[tuple[Record, Affected]]]
 class Dump:
     """One state of a dump.
 
-    `affecting` and `severity` raise Malformed where it cannot be read, or is no longer what it was when
-    this was made.
+    `affecting` and `severity` raise Malformed where it cannot be read, or is no longer what it was
+    when this was made.
     """
 
     def __init__(self, path: Path, written: str, state: Signature | None) -> None:
@@ -61,7 +61,7 @@ class Dump:
             return "unreadable"
 
     def affecting(self, project: str, version: str) -> list[Advisory]:
-        """The advisories about one release. `project`: normalised."""
+        """Return the advisories about one release. `project`: normalised."""
         return [advisory for advisory in self.about_project(project) if advisory.affects(version)]
 
     def severity(self, advisory: Advisory) -> int | None:

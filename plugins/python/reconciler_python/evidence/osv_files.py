@@ -138,7 +138,10 @@ def _entry(data: mmap.mmap, entry: zipfile.ZipInfo) -> bytes:
 
 
 def _names(folder: Path) -> list[str]:
-    """Of all records below, as texts with `/`, sorted. Links to folders are not followed."""
+    """Return the names of all records below, with `/`, sorted.
+
+    Links to folders are not followed.
+    """
     names = []
     for root, _, files in os.walk(folder, onerror=_raise):
         below = os.path.relpath(root, folder)
@@ -158,7 +161,7 @@ def _counted(files: Sized) -> None:
 
 
 def _read(folder: Path, name: str) -> bytes:
-    """One byte more than a record may have at the most, so that longer ones are noticed."""
+    """Read one byte more than a record may have at most, so that longer ones are noticed."""
     with open(f"{folder}/{name}", "rb", buffering=0) as file:
         return file.read(LARGEST + 1)
 

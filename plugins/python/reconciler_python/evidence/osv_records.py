@@ -66,7 +66,7 @@ class Record(msgspec.Struct, gc=False):
     database_specific: Labels | None = None
 
     def detach(self) -> None:
-        """As of `Affected`, for all that the record holds."""
+        """Let go of the file that it was read from, as of `Affected`."""
         self.severity = self.severity.copy()
         if self.database_specific is not None:
             self.database_specific.severity = self.database_specific.severity.copy()
@@ -193,7 +193,7 @@ def severity_rank(texts: Iterable[str]) -> int | None:
 
 @lru_cache(maxsize=32768)
 def version_of(text: str) -> Version | None:
-    """None for what PEP 440 cannot read."""
+    """Return a version; None for what PEP 440 cannot read."""
     try:
         return Version(text)
     except ValueError:  # InvalidVersion, or a number of more digits than Python reads

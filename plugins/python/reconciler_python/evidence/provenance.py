@@ -156,6 +156,6 @@ def _unverified(bundle: _Bundle, filename: str, sha256: str) -> str | None:
 
 
 def _line(error: Exception) -> str:
-    """Its first line, for one line of a plan."""
+    """Return the first line of an error, for one line of a plan."""
     first = next(iter(str(error).splitlines()), "") or type(error).__name__
     return sanitize(first.removeprefix("Verification failed: "), 200)

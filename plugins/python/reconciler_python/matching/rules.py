@@ -213,7 +213,7 @@ class Rules:
         return sorted([*named, *globbed], key=lambda rule: rule.text)
 
     def concerns(self, project: str) -> bool:
-        """Return True if any rule is `for_project` the project. Cheap, for every name of a long list."""
+        """Return True if any rule is about the project. Cheap, for every name of a long list."""
         return project in self._by_project or (
             self._any_glob is not None and self._any_glob.match(project) is not None
         )
@@ -261,7 +261,7 @@ class Matcher:
         return self._known[version]
 
     def find_all(self, version: str, filename: str) -> list[Rule]:
-        """Every rule that means this file; the first is the one that `find` finds."""
+        """Return every rule that means this file; the first is the one that `find` returns."""
         named = [self._by_filename[filename]] if filename in self._by_filename else []
         return [*named, *self._meeting(version)]
 

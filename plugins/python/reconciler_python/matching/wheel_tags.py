@@ -80,7 +80,7 @@ class WheelTags(NamedTuple):
 
 @lru_cache(maxsize=16)  # several keys ask about one file, one after the other
 def wheel_tags(filename: str) -> WheelTags | None:
-    """The tags that a wheel's filename ends in; None where it is too short to have any.
+    """Return the tags that a wheel's filename ends in; None where it is too short to have any.
 
     `{name}-{version}[-{build}]-{pythons}-{abis}-{platforms}[-{variant}].whl`: a build number begins
     with a digit (PEP 427), tags do not.

@@ -52,7 +52,7 @@ def file_path(project: str, sha256: str, filename: str) -> str:
 def project_pages(
     name: str, distributions: Sequence[StoredUnit], project: StoredUnit | None, base_url: str = ""
 ) -> tuple[bytes, bytes]:
-    """The page of one project as (HTML, JSON): files by version, then filename.
+    """Return the page of one project as (HTML, JSON): files by version, then filename.
 
     `project`: its status, where there is one. `base_url`: of the publication, with a slash at its
     end; empty where it is not known.
@@ -84,7 +84,7 @@ def project_pages(
 
 
 def list_pages(names: Iterable[str]) -> tuple[bytes, bytes]:
-    """The list of all projects as (HTML, JSON)."""
+    """Return the list of all projects as (HTML, JSON)."""
     listed = list(names)
     shown = _escaped(listed)
     anchors = "".join([f'<a href="{name}/">{name}</a><br>\n' for name in shown])
@@ -113,7 +113,7 @@ def version_key(text: str) -> VersionKey:
 
 
 def artifact_of(unit: StoredUnit, path: str) -> StoredArtifact | None:
-    """The artifact of that path, if the unit has one."""
+    """Return the artifact of that path, if the unit has one."""
     for artifact in unit.artifacts:
         if artifact.path == path:
             return artifact

@@ -41,7 +41,7 @@ _BESIDE: Final = {
 
 
 def _checked_url(text: str) -> str:
-    """With a slash at its end."""
+    """Return the URL with a slash at its end. Raises OptionFault for what is no plain URL."""
     if text and (fetchable_url(text, text) != text or "?" in text or not text.isascii()):
         raise OptionFault(
             "expects an http or https URL without user, query and fragment",

@@ -173,7 +173,7 @@ def _of_wheel(wheel: BinaryIO, project: str) -> bytes:
 
 
 def _declared(unit: Unit) -> Artifact | None:
-    """The `.metadata` file beside it (PEP 658), where upstream declares its digest."""
+    """Return the `.metadata` file beside it (PEP 658), where upstream declares its digest."""
     return next(
         (
             artifact

@@ -42,7 +42,7 @@ class Digests(NamedTuple):
 
 
 def sha256_of(text: str | None) -> str:
-    """In lower case; empty for what is no sha256."""
+    """Return a sha256 in lower case; empty for what is none."""
     if not text:
         return ""
     if _SHA256.fullmatch(text):

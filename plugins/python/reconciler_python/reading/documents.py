@@ -167,7 +167,7 @@ def read_project_json(page: Page) -> ProjectDocument:
 
 
 def read_list_json(page: Page) -> list[ListedProject]:
-    """The entries of a list of projects. Raises Malformed."""
+    """Return the entries of a list of projects. Raises Malformed."""
     try:
         document = _decoded(_PROJECT_LIST, _as_utf8(page))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -233,7 +233,7 @@ def shown_url(page: Page) -> str:
 
 
 def marked_encoding(body: bytes) -> str | None:
-    """The encoding that a byte order mark names, if there is one."""
+    """Return the encoding that a byte order mark names, if there is one."""
     return next(
         (
             encoding

@@ -137,7 +137,7 @@ class FilenameReader:
         return Filename(version, package_type)
 
     def _read_legacy(self, stem: str, package_type: str) -> Filename:
-        """The version as it is written, if there is something to call so."""
+        """Read the version as it is written, if there is something to call so."""
         try:
             rest = self._after_project(stem)
         except UnreadableFilename:

@@ -196,7 +196,8 @@ def _read(page: Page) -> _Markup:
         raise Malformed(f"{shown_url(page)}: the HTML cannot be read: {error}") from None
     if not markup.complete:
         raise Malformed(
-            f"{shown_url(page)}: the HTML cannot be read: it ends within a tag, a comment or an element"
+            f"{shown_url(page)}: the HTML cannot be read: it ends within a tag, a comment or an"
+            " element"
         )
     if not markup.closed and _WRITTEN_HTML.search(text, 0, _START):
         raise Malformed(f"{shown_url(page)}: the HTML cannot be read: it ends before `</html>`")
@@ -211,8 +212,8 @@ def _check_index(page: Page, markup: _Markup) -> None:
     """
     if markup.interactive and "pypi:repository-version" not in markup.meta:
         raise Malformed(
-            f"{shown_url(page)}: a page with scripts or a password field and without files is no page"
-            " of an index",
+            f"{shown_url(page)}: a page with scripts or a password field and without files is no"
+            " page of an index",
             hint=(
                 "a proxy's login, or the site around the index? check the URL and `auth` of the"
                 " remote"

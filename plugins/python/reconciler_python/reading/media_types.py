@@ -38,12 +38,12 @@ _HTML_START = re.compile(
 
 
 def read_project(page: Page) -> ProjectDocument:
-    """Raises Malformed when the page is none of an index, or cannot be understood."""
+    """Read the page of a project. Raises Malformed when it is none of an index."""
     return read_project_json(page) if _is_json(page) else read_project_html(page)
 
 
 def read_list(page: Page) -> list[ListedProject]:
-    """The entries of a list of projects. Raises Malformed."""
+    """Return the entries of a list of projects. Raises Malformed."""
     return read_list_json(page) if _is_json(page) else read_list_html(page)
 
 
@@ -70,8 +70,8 @@ def _is_json(page: Page) -> bool:
     if media_type in _UNSPECIFIC and _HTML_START.match(body):
         return False
     raise Malformed(
-        f"{shown_url(page)}: answered with content type `{media_type or '(none)'}`, which is no page of"
-        " the simple API",
+        f"{shown_url(page)}: answered with content type `{media_type or '(none)'}`, which is no page"
+        " of the simple API",
         hint=(
             "the remote's URL should be that of an index, such as https://index.example.org/simple/"
         ),

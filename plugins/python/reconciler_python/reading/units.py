@@ -39,9 +39,9 @@ def project_units(
     legacy: bool = False,
     unhashed: bool = False,
 ) -> list[Unit]:
-    """Every file that can be a unit, and the project itself where it is not plainly active.
+    """Return every file that can be a unit, and the project where it is not plainly active.
 
-    `base`: URL of the page. `refuse(filename, reason)` is told about every file that cannot be one:
+    `base`: URL of the page. `refuse(filename, reason)` is called for every file that cannot be one:
     an unsafe or foreign name, no digest, a URL that is none. `legacy`: names come in that today's
     specifications cannot read; `unhashed`: files without any digest. The order of the files does
     not matter.
@@ -139,7 +139,10 @@ def _contradict(units: list[Unit]) -> bool:
 
 
 def _preference(unit: Unit) -> tuple[bool, int, bytes]:
-    """The entry that tells most of its digests, whatever the order in which they are listed."""
+    """Return the key by which the entry that tells most of its digests comes first.
+
+    The order in which they are listed does not count.
+    """
     file = unit.artifacts[0]
     return not file.sha256, -len(file.digests), _ENCODER.encode(unit)
 

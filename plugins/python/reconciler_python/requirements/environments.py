@@ -76,7 +76,7 @@ class MarkerEnvironment(Options):
 
     @property
     def variables(self) -> dict[str, str]:
-        """What it says, and what follows from that; nothing of the machine that we run on."""
+        """All variables: those written, and what follows from them; nothing of this machine."""
         written = {name: value for name, value in self if value is not None}
         platform = self.sys_platform or _PLATFORMS[str(self.platform_system)]
         derived = {"sys_platform": platform, "os_name": "nt" if platform == "win32" else "posix"}

@@ -125,7 +125,7 @@ class _Lock:
     def packages(
         self, header: str, packages: Sequence[Any], read: Callable[[Any], ProjectRequirement | None]
     ) -> None:
-        """The packages under `[[header]]`, in the order of the file."""
+        """Add the packages under `[[header]]`, in the order of the file."""
         numbers = package_lines(self.text, header, len(packages))
         for index, package in enumerate(packages):
             self.add(numbers[index] if numbers else None, package, read)
@@ -368,7 +368,7 @@ def _digest(text: object) -> tuple[str, str]:
 
 
 def _digests(hashes: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """Those that can be compared, sha256 first; there must be one."""
+    """Return the digests that can be compared, sha256 first. Raises _Unreadable for none."""
     digests = [
         _digest(f"{algorithm}:{value}")
         for algorithm, value in hashes.items()

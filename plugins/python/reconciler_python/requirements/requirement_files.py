@@ -114,7 +114,7 @@ class _Control:
                 target.add(plain)
 
     def of(self, project: str) -> bool | None:
-        """Which side a project is on: the one (True), the other (False), none."""
+        """Return the side that a project is on: the one (True), the other (False), or none."""
         for name in (project, ":all:"):
             if name in self.one or name in self.other:
                 return name in self.one
@@ -174,7 +174,7 @@ class _Reader:
                 fault(line.number, error)
 
     def finished(self) -> ParsedFiles:
-        """With what holds for all lines, wherever it was said."""
+        """Return all that was read, with the options that hold for all lines."""
         parsed = self._parsed
         parsed.wanted = [self._controlled(unit) for unit in parsed.wanted]
         by_project: dict[str, list[ProjectRequirement]] = {}
@@ -266,7 +266,7 @@ class _Reader:
                 self._options[name](value)
 
     def _requirement(self, line: Line, place: str) -> ProjectRequirement | None:
-        """None for what is skipped."""
+        """Return the requirement of a line; None for what is skipped."""
         if _direct(line.text):
             self._unresolvable(line.written)
             return None
@@ -362,7 +362,7 @@ def _shown(text: str) -> str:
 
 
 def _mistake(written: str) -> tuple[str, str] | None:
-    """What is wrong with an operator, and how it is meant."""
+    """Return what is wrong with an operator, and how it is meant; None if nothing is."""
     match = _MISTAKEN.search(written.partition(";")[0])
     if match is None:
         return None

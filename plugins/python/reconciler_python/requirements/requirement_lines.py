@@ -200,7 +200,7 @@ def _substituted(written: str, rest: str) -> tuple[list[tuple[str, str]], list[s
 
 
 def _parted(line: str) -> tuple[str, str]:
-    """What stands before the first word that begins with `-`, and the options from there on."""
+    """Split a line before the first word that begins with `-`: the options."""
     if line.startswith("-"):
         return "", line
     at = line.find(" -")

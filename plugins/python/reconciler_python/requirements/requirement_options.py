@@ -74,7 +74,7 @@ class Content:
 
     @cached_property
     def digest(self) -> str:
-        """Of the meaning, in hex: comments, places and the order of lines are no part of it."""
+        """Digest of the meaning, in hex: comments, places and order of lines are no part of it."""
         meaning = [sorted(map(_meaning, self.wanted)), sorted(map(_meaning, self.constraints))]
         return hashlib.sha256(msgspec.json.encode(meaning)).hexdigest()
 
@@ -155,7 +155,7 @@ class RequirementFile(Options):
 
     @cached_property
     def content(self) -> Content:
-        """Raises OptionFault, or Faults, where the file cannot be read."""
+        """What the file asks for. Raises OptionFault, or Faults, where it cannot be read."""
         return content(
             self.file.written,
             self.file.path,
@@ -205,7 +205,7 @@ def required(
 
 
 def kind(written: str) -> str:
-    """What a file is by its name. Raises OptionFault for what is known to be something else."""
+    """Return what a file is by its name. Raises OptionFault for what is known to be another."""
     name = os.path.basename(written)
     if _PYLOCK.fullmatch(name):
         return "pylock"
@@ -258,7 +258,7 @@ class _Files:
         self.variables: dict[str, str | None] = {}
 
     def read(self, path: Path) -> bytes:
-        """Raises OptionFault."""
+        """Read a file, and record its state. Raises OptionFault."""
         if len(self.seen) >= _MOST:
             raise OptionFault(f"more than {_MOST:,} files that name each other")
         body, self.seen[path] = _read(path)
@@ -287,7 +287,7 @@ def _mark(status: os.stat_result) -> tuple[int, ...]:
 
 
 def _read(path: Path) -> tuple[bytes, _Seen]:
-    """Raises OptionFault. Never waits: what is no plain file is not read."""
+    """Read a plain file. Raises OptionFault. Never waits: no pipe or device is read."""
     body = None
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)

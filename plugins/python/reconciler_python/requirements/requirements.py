@@ -144,11 +144,11 @@ class Requirements:
         return self._named
 
     def for_project(self, project: str) -> Sequence[ProjectRequirement]:
-        """What is asked for of this project, file by file in their order."""
+        """Return what is asked for of this project, file by file in their order."""
         return self._by_project.get(project, ())
 
     def projects(self) -> list[str]:
-        """Of which projects anything is asked for, by name."""
+        """Return the projects of which anything is asked for, by name."""
         return sorted(self._by_project)
 
     def missing(self, project: str, units: Iterable[Unit]) -> list[tuple[str, ProjectRequirement]]:
@@ -227,7 +227,7 @@ def _limited(
     constraints: Sequence[ProjectRequirement],
     environments: Sequence[Environment],
 ) -> list[ProjectRequirement]:
-    """One requirement, once for each way in which its constraints hold together."""
+    """Return one requirement, once for each way in which its constraints hold together."""
     choices = _choices(wanted, constraints, environments)
     limited = {choice: _within(wanted, choice) for choice in choices}
     results = [result for result in limited.values() if result is not None]
@@ -294,7 +294,7 @@ def _within(
 def _common_files(
     files: tuple[LockedFile, ...], others: tuple[LockedFile, ...]
 ) -> tuple[LockedFile, ...]:
-    """Those that both name; where one names none, the other's."""
+    """Return the files that both name; where one names none, the other's."""
     if not files or not others:
         return files or others
     digests = {digest for file in others for digest in file.digests}

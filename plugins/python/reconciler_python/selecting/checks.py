@@ -41,7 +41,7 @@ SOURCE_FILTER = Scope("filter", "", ("filter",))
 
 
 def filter_scope(name: str) -> Scope:
-    """Of a Filter resource."""
+    """Return the scope of a Filter resource."""
     return Scope(name, name, ())
 
 
@@ -61,15 +61,15 @@ class Check:
         self.key = key
 
     def reason(self, unit: Unit) -> str | None:
-        """Why the file is out; None: this key lets it in."""
+        """Return why the file is out; None if this key lets it in."""
         raise NotImplementedError
 
     def passing(self, unit: Unit) -> str:
-        """What this key says of a file that it lets in."""
+        """Return what this key says of a file that it lets in."""
         raise NotImplementedError
 
     def steps(self, unit: Unit) -> Iterator[Step]:
-        """Its word on the file: the first one that does not pass is the reason."""
+        """Yield the steps of a file: the first one that does not pass is the reason."""
         reason = self.reason(unit)
         yield self.scope.step(
             reason is None, self.passing(unit) if reason is None else reason, self.key

@@ -55,7 +55,7 @@ class Cooldown:
         )
 
     def steps(self, unit: Unit) -> Iterator[Step]:
-        """The word of each, the longest first."""
+        """Yield the step of each cooldown, the longest first."""
         for scope, options in self._written:
             exempt = options.exempt.for_project(self._project)
             if exempt:
@@ -75,7 +75,7 @@ class Cooldown:
                 )
 
     def _word(self, unit: Unit, scope: Scope, age: timedelta) -> tuple[str | None, datetime | None]:
-        """Why the file waits, and until when; (None, None): it does not."""
+        """Return why the file waits, and until when; (None, None) if it does not."""
         unknown = f"upload time unknown ({_rule(scope, age)})"
         uploaded = upload_time(unit.metadata.get("uploadTime"))
         if uploaded is None:

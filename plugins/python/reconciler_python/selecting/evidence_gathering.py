@@ -220,7 +220,7 @@ def _questions(options: Iterable[object]) -> _Questions:
 
 
 def _without_evidence(options: Any) -> Any:
-    """The source's options, silent on what needs evidence."""
+    """Return the source's options without the keys that need evidence."""
     if not isinstance(options, SelectionOptions) or options.filter is None:
         return options
     return options.model_copy(update={"filter": _silent(options.filter)})

@@ -45,7 +45,7 @@ class Releases:
         return bool(self._stages)
 
     def apply(self, decisions: Sequence[Decision]) -> Sequence[Decision]:
-        """The same decisions, of which some are now against the file."""
+        """Return the same decisions, of which some are now against the file."""
         for stage in self._stages:
             out = stage.out([decision.unit for decision in decisions if decision.accepted])
             if out:

@@ -89,7 +89,7 @@ class ProjectSelection:
 def _written(
     source: SelectionOptions | None, filters: Sequence[ActiveFilter]
 ) -> list[tuple[Scope, FilterOptions]]:
-    """The filters in force: the source's own, then the others by name."""
+    """Return the filters in force: the source's own, then the others by name."""
     own = (
         [(SOURCE_FILTER, source.filter)] if source is not None and source.filter is not None else []
     )
@@ -126,7 +126,7 @@ def refused_project(
 def trace_project(
     project: str, options: Options | None, filters: Sequence[ActiveFilter]
 ) -> Iterator[Step]:
-    """The rules that keep out all of a project."""
+    """Yield the rules that keep out all of a project."""
     source = options if isinstance(options, SelectionOptions) else None
     if source is not None:
         rule = source.excluded.whole_project(project) if source.excluded else None

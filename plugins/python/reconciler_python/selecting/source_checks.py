@@ -69,7 +69,7 @@ class SelectedCheck(Check):
 
 
 def no_match_text(options: SelectionOptions) -> str:
-    """What is said of a file that none of the keys means: `matches no include`."""
+    """Return the reason of a file that none of the keys means: `matches no include`."""
     written = {
         "include": options.included,
         "file": options.files,
