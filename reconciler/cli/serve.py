@@ -17,7 +17,9 @@ def command(
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
     home: settings.HomeOption = None,
 ) -> int:
-    """Serve every publication at its path until interrupted; new publications appear by themselves."""
+    """Serve every publication at its path until interrupted; new publications appear by
+    themselves.
+    """
     import asyncio
     from functools import partial
 
@@ -26,17 +28,17 @@ def command(
     from reconciler.manifest import read_recorded
     from reconciler.serve import serve
 
-    place = settings.home(home)
+    location = settings.home(home)
     registry = settings.registry()
     # opened once for writing: a server that starts before the first apply has a database to watch
-    service = Service(place, registry, read_recorded)
+    service = Service(location, registry, read_recorded)
     for problem in service.unauthenticated_uploaders():
         output.warning(problem, "the server sees the environment that it was started in")
     for fault in service.unusable_resources():
         output.warning(fault.message, fault.hint)
     asyncio.run(service.close())
     serve(
-        partial(application, place, registry.settings),
+        partial(application, location, registry.settings),
         host=host,
         port=port,
         workers=workers,

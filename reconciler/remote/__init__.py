@@ -1,10 +1,14 @@
-"""Bytes from elsewhere: pages and files of known digests read through caches, files downloaded
-under a declared digest, measured where none is declared, or relayed to whoever waits for them; all
+"""Remote: bytes from elsewhere. Pages and files of known digests are read through caches; files are
+downloaded under a declared digest, measured where none is declared, or relayed to a client; all
 over one fetcher port, for HTTP and for local folders.
 
 Comes in: a `Remote` and URLs. Goes out: `Page` values, verified bytes in a store, and errors that
 say what the loop must do. Must never know: what is in a page, what is in a file, repositories,
 versions.
+
+A request passes `retries`, `rate_limit` and `http_fetcher` (or `local_fetcher`), which asks
+`egress` where credentials go and which redirects are followed, and `tls` which certificates are
+trusted.
 """
 
 from reconciler.remote.download import download

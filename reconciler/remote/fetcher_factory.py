@@ -65,13 +65,13 @@ class LazyFetcher:
         self._fetcher: Fetcher | None = None
 
     async def get(self, url: str, *, headers: Mapping[str, str], limit: int) -> Response:
-        """As the port says."""
+        """Do as the port says."""
         return await self._get_fetcher().get(url, headers=headers, limit=limit)
 
     def stream(
         self, url: str, headers: Mapping[str, str] | None = None
     ) -> AbstractAsyncContextManager[StreamedResponse]:
-        """As the port says."""
+        """Do as the port says."""
         return self._get_fetcher().stream(url, headers)
 
     async def close(self) -> None:
@@ -93,13 +93,13 @@ class LocalRemoteFetcher:
         self._http = http
 
     async def get(self, url: str, *, headers: Mapping[str, str], limit: int) -> Response:
-        """As the port says."""
+        """Do as the port says."""
         return await self._select(url).get(url, headers=headers, limit=limit)
 
     def stream(
         self, url: str, headers: Mapping[str, str] | None = None
     ) -> AbstractAsyncContextManager[StreamedResponse]:
-        """As the port says."""
+        """Do as the port says."""
         return self._select(url).stream(url, headers)
 
     async def close(self) -> None:

@@ -41,7 +41,7 @@ class LocalFetcher:
     """
 
     def __init__(self, base_url: str) -> None:
-        """Raises UsageFault for what is no file URL. The folder need not be there yet."""
+        """Raise UsageFault for what is no file URL. The folder need not exist yet."""
         try:
             self._base = _path(base_url)
         except (Malformed, Refused) as error:
@@ -69,7 +69,7 @@ class LocalFetcher:
         return self._stream(url, headers or {})
 
     async def close(self) -> None:
-        """Nothing stays open between requests."""
+        """Do nothing: no file stays open between requests."""
 
     @asynccontextmanager
     async def _stream(self, url: str, headers: Mapping[str, str]) -> AsyncIterator[_Body]:

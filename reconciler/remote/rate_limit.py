@@ -19,12 +19,12 @@ class ConcurrencyLimiter:
         self._slots = asyncio.Semaphore(concurrency)
 
     async def get(self, url: str, *, headers: Mapping[str, str], limit: int) -> Response:
-        """As the port says, once a slot is free."""
+        """Wait for a free slot, then do as the port says."""
         async with self._slots:
             return await self._fetcher.get(url, headers=headers, limit=limit)
 
     def stream(self, url: str, headers: Mapping[str, str] | None = None) -> _Slot:
-        """As the port says, once a slot is free."""
+        """Wait for a free slot, then do as the port says."""
         return _Slot(self._slots, self._fetcher.stream(url, headers))
 
     async def close(self) -> None:
@@ -78,12 +78,12 @@ class RateLimiter:
         self._next = 0.0
 
     async def get(self, url: str, *, headers: Mapping[str, str], limit: int) -> Response:
-        """As the port says, when its turn has come."""
+        """Wait for its turn, then do as the port says."""
         await self._turn()
         return await self._fetcher.get(url, headers=headers, limit=limit)
 
     def stream(self, url: str, headers: Mapping[str, str] | None = None) -> _Turn:
-        """As the port says, when its turn has come."""
+        """Wait for its turn, then do as the port says."""
         return _Turn(self._turn, self._fetcher.stream(url, headers))
 
     async def close(self) -> None:

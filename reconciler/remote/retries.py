@@ -27,11 +27,11 @@ class RetryingFetcher:
         self._policy = policy
 
     async def get(self, url: str, *, headers: Mapping[str, str], limit: int) -> Response:
-        """As the port says; the last error is raised."""
+        """Retry; the last error is raised."""
         return await self._policy.run(lambda: self._fetcher.get(url, headers=headers, limit=limit))
 
     def stream(self, url: str, headers: Mapping[str, str] | None = None) -> _Opening:
-        """As the port says; only the opening is retried."""
+        """Retry the opening; what happens to the body is the reader's."""
         return _Opening(self._policy, lambda: self._fetcher.stream(url, headers))
 
     async def close(self) -> None:

@@ -64,10 +64,10 @@ class Credentials:
 
 
 def reveal(secret: Secret) -> str:
-    """The value behind a reference: the variable, or the file's text less one newline at its end.
-    Raises UsageFault naming the reference.
+    """Return the value behind a reference: the variable, or the file's text less one newline at its
+    end. From then on `redact` removes it from every text.
 
-    From then on `redact` removes it from every text.
+    Raises UsageFault naming the reference.
     """
     value = _read(secret)
     register_secret(value)
@@ -106,9 +106,7 @@ def _read(secret: Secret) -> str:
 
 
 def fingerprint(key: bytes, value: str) -> str:
-    """64 hex digits that tell a changed secret from an unchanged one to whoever holds `key`, and
-    nothing to anybody else.
-    """
+    """Return 64 hex digits that differ when a secret does; without `key` they tell nothing."""
     return hmac.new(key, value.encode(), hashlib.sha256).hexdigest()
 
 
@@ -125,7 +123,7 @@ def _basic(auth: Auth) -> SecretValue:
 
 
 def _header(name: str, value: str) -> str:
-    """A line break would let a value write headers of its own."""
+    """Return the value. Rule: no line breaks, which would let a value add headers of its own."""
     if not value.isprintable():
         raise UsageFault(
             f"the header `{name}` has a value that no header can hold",

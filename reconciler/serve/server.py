@@ -40,16 +40,13 @@ LOGGING: dict[str, Any] = {  # errors belong to stderr; stdout is for what a com
             name: {"handlers": ["stderr"], "level": "WARNING", "propagate": False}
             for name in ("_granian", "reconciler.serve")
         },
-        "python_multipart": {
-            "handlers": ["stderr"],
-            "level": "ERROR",
-            "propagate": False,
-        },  # it warns of each broken form, and clients hear of that
+        # it warns of each broken form, of which the client learns
+        "python_multipart": {"handlers": ["stderr"], "level": "ERROR", "propagate": False},
     },
 }
 LOGGED = {"handlers": [], "level": "NOTSET", "propagate": True}  # what `reconciler.logs` set up
-ENDING = {signal.SIGTERM, signal.SIGINT}
-STOP_WITHIN = 25  # seconds that requests in flight have to finish after SIGTERM or SIGINT
+STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
+STOP_TIMEOUT = 25  # seconds that requests in flight have to finish after SIGTERM or SIGINT
 
 
 def serve(
@@ -62,19 +59,21 @@ def serve(
 ) -> None:
     """Serve until SIGTERM or SIGINT; call it from the main thread.
 
-    `build` makes the application in each worker process (it must be picklable: a function or a
-    `functools.partial` of plain values). `port` 0 picks a free one. `on_ready` gets the URL once
-    the server answers, in a thread of its own. Raises UsageFault where the address cannot be had;
-    SystemExit(1) when a worker cannot start.
+    build: makes the application in each worker process; picklable: a function, or a
+        `functools.partial` of plain values.
+    port: 0 picks a free one.
+    on_ready: called with the URL once the server responds, in a thread of its own.
+
+    Raises UsageFault where the address cannot be bound; SystemExit(1) when a worker cannot start.
     """
-    with _claimed(host, port) as claim:
-        _Server(build, host, claim.getsockname()[1], workers, on_ready).serve(
-            target_loader=partial(_built, build, logs.current()), wrap_loader=False
+    with _reserve(host, port) as reserved:
+        _Server(build, host, reserved.getsockname()[1], workers, on_ready).serve(
+            target_loader=partial(_build_in_worker, build, logs.current()), wrap_loader=False
         )
 
 
 class _Server(Granian):  # type: ignore[misc, valid-type]  # granian picks its class by the interpreter's kind
-    """granian that says when it answers."""
+    """Granian, with a call when it responds, and with signals that no worker misses."""
 
     def __init__(
         self,
@@ -98,39 +97,40 @@ class _Server(Granian):  # type: ignore[misc, valid-type]  # granian picks its c
             log_dictconfig=_logging(),
             log_access=False,
             respawn_failed_workers=True,
-            workers_kill_timeout=STOP_WITHIN,
+            workers_kill_timeout=STOP_TIMEOUT,
         )
         self._on_ready = on_ready
 
     def startup(self, spawn_target: Any, target_loader: Any) -> None:
+        """Start the workers, then watch for the first response."""
         super().startup(spawn_target, target_loader)
         if self._on_ready is not None:  # only now: a process that has threads should not be forked
             threading.Thread(target=self._announce, args=(self._on_ready,), daemon=True).start()
 
     def _spawn_workers(self, spawn_target: Any, target_loader: Any) -> None:
-        with _ending_held_back():
+        with _signals_blocked():
             super()._spawn_workers(spawn_target, target_loader)
 
     def _respawn_workers(
         self, workers: Any, spawn_target: Any, target_loader: Any, delay: float = 0
     ) -> None:
-        with _ending_held_back():
+        with _signals_blocked():
             super()._respawn_workers(workers, spawn_target, target_loader, delay)
 
     def _announce(self, on_ready: Callable[[str], None]) -> None:
         while not self.main_loop_interrupt.is_set():
-            if _answers(self.bind_addr, self.bind_port):
+            if _responds(self.bind_addr, self.bind_port):
                 on_ready(f"http://{_in_url(self.bind_addr)}:{self.bind_port}")
                 return
             sleep(0.02)
 
 
 @contextmanager
-def _ending_held_back() -> Iterator[None]:
-    """Signals that end wait while workers are forked, and in a new worker until `_built`: a handler
-    it inherited would swallow them.
+def _signals_blocked() -> Iterator[None]:
+    """Block the signals that stop a server while workers are forked, and in a new worker until
+    `_build_in_worker`: a handler that it inherited would swallow them.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
         yield
     finally:
@@ -144,36 +144,37 @@ def _logging() -> dict[str, Any]:
     return {**LOGGING, "loggers": {**LOGGING["loggers"], "reconciler.serve": LOGGED}}
 
 
-def _built(build: Callable[[], Application], log: logs.LogSettings | None = None) -> Application:
+def _build_in_worker(
+    build: Callable[[], Application], log: logs.LogSettings | None = None
+) -> Application:
     """Build the application in a new worker: until it handles SIGTERM in peace, SIGTERM ends it.
-    `log`: the logging of the process that serves, which a worker that was not forked lacks.
+    log: of the process that serves, which a worker that was not forked lacks.
     """
     if log is not None:
         logs.configure(log.level, json=log.json)
     logging.getLogger(__name__).info("worker process %d starts", os.getpid())
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     return build()
 
 
-def _claimed(host: str, port: int) -> socket.socket:
-    """A bound socket that does not listen: nobody else can take the port while the workers come up
-    and share it.
+def _reserve(host: str, port: int) -> socket.socket:
+    """Return a bound socket that does not listen: no other process can take the port while the
+    workers start and share it.
     """
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         if port and sys.platform == "linux":
-            with socket.socket(
-                family, socket.SOCK_STREAM
-            ) as alone:  # SO_REUSEPORT would let two servers share a port unnoticed
-                alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                alone.bind(address)
-        claim = socket.socket(family, socket.SOCK_STREAM)
+            # SO_REUSEPORT would let two servers share a port unnoticed
+            with socket.socket(family, socket.SOCK_STREAM) as exclusive:
+                exclusive.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                exclusive.bind(address)
+        reserved = socket.socket(family, socket.SOCK_STREAM)
         try:
-            claim.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            claim.bind(address)
+            reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            reserved.bind(address)
         except OSError:
-            claim.close()
+            reserved.close()
             raise
     except OSError as error:
         hint = (
@@ -184,11 +185,11 @@ def _claimed(host: str, port: int) -> socket.socket:
         raise UsageFault(
             f"cannot serve on `{host}` port {port}: {error.strerror or error}", hint=hint
         ) from None
-    return claim
+    return reserved
 
 
-def _answers(host: str, port: int) -> bool:
-    """Does the server answer at all? Whatever it says, it is there."""
+def _responds(host: str, port: int) -> bool:
+    """Return True where the server responds, with any status."""
     connection = http.client.HTTPConnection(host, port, timeout=5)
     try:
         connection.request("HEAD", "/")

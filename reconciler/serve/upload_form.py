@@ -37,7 +37,7 @@ class UploadForm:
     """
 
     def __init__(self, boundary: bytes, folder: TemporaryFolder) -> None:
-        """Raises Malformed for a boundary that cannot be one."""
+        """Raise Malformed for a boundary that cannot be one."""
         if not boundary:
             raise Malformed("the form's `Content-Type` names no boundary")
         self._folder = folder

@@ -96,7 +96,7 @@ def test_a_broken_gzip_body_is_malformed_and_half_a_one_unreachable() -> None:
         get(faulty.body(gzip.compress(TEXT)[:-20], headers={"Content-Encoding": "gzip"}))
 
 
-def test_an_encoding_that_nobody_asked_for_is_malformed() -> None:
+def test_an_encoding_that_was_not_asked_for_is_malformed() -> None:
     with pytest.raises(Malformed, match="`br`"):
         get(faulty.body(b"x", headers={"Content-Encoding": "br"}))
 

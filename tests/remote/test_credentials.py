@@ -1,4 +1,4 @@
-"""Credentials of a remote: to its own host, and to nobody else."""
+"""Credentials of a remote: to its own host, and to no other."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ def test_retry_after_may_be_a_date() -> None:
 
 
 @pytest.mark.parametrize("text", ["soon", "Wed, 99 Foo", "-3"])
-def test_a_retry_after_that_nobody_understands_is_none(text: str) -> None:
+def test_a_retry_after_that_makes_no_sense_is_none(text: str) -> None:
     with pytest.raises(Unreachable) as caught:
         get(faulty.status(503, retry_after=text))
     assert caught.value.retry_after is None
@@ -94,7 +94,7 @@ def test_a_slow_drip_is_unreachable_after_the_total_time_out() -> None:
 
 
 def alone(url: str, settings: Remote | None = None, base: str | None = None) -> None:
-    """GET `url` with nobody prepared to answer."""
+    """GET `url`, for which no response is prepared."""
 
     async def main() -> None:
         fetcher = open_fetcher(settings or remote(retries=0), base or url)

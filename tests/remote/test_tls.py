@@ -26,7 +26,9 @@ def test_an_unknown_certificate_is_refused_with_a_hint() -> None:
 
 
 @pytest.mark.parametrize("tls", [Tls(ca=str(faulty.CERTIFICATE)), Tls(verify=False)])
-def test_a_certificate_is_accepted_when_its_authority_is_named_or_nobody_looks(tls: Tls) -> None:
+def test_a_certificate_is_accepted_when_its_authority_is_named_or_nothing_is_verified(
+    tls: Tls,
+) -> None:
     assert (
         get(faulty.body(b"x"), remote(retries=0, tls=tls), server=FaultyServer(tls=True)).body
         == b"x"

@@ -315,7 +315,26 @@ def test_the_publisher_may_know_what_was_meant(
     assert (answer.status, answer.headers.get("location")) == (301 if location else 404, location)
 
 
-def test_a_publisher_that_does_not_say_what_was_meant_holds_up_nobody(
+def test_a_redirect_never_leads_to_the_path_that_was_asked_for(published: Published) -> None:
+    """Not even where that appears meanwhile: clients remember a 301 for good."""
+
+    async def once() -> Answer:
+        loop = asyncio.get_running_loop()
+
+        def suggest(publication: str, path: str) -> str | None:
+            published.page(published.mount("team", number=2), path, b"new")
+            asyncio.run_coroutine_threadsafe(app.refresh(), loop).result(10)
+            return path
+
+        app = Application(
+            Catalogue(published, published, check_every=1000), {"": suggest}, suggest_timeout=30
+        )
+        return await Client(app).get("/team/appearing/")
+
+    assert asyncio.run(once()).status == 404
+
+
+def test_a_publisher_that_does_not_say_what_was_meant_holds_up_no_request(
     published: Published, caplog: pytest.LogCaptureFixture
 ) -> None:
     released, asked = threading.Event(), threading.Event()
@@ -337,10 +356,10 @@ def test_a_publisher_that_does_not_say_what_was_meant_holds_up_nobody(
         assert (await client.get(PAGE)).body == HTML_PAGE
         assert [(await task).status for task in slow] == [404] * 12
         assert (await client.get("/team/quick")).status == 404, (
-            "four calls never came back: nobody asks any more"
+            "four calls never came back: no more are made"
         )
         released.set()
-        for thread in [one for one in threading.enumerate() if one.name == "publisher"]:
+        for thread in [t for t in threading.enumerate() if t.name == "publisher"]:
             await asyncio.to_thread(thread.join)
         assert (await client.get("/team/quick")).status == 301
 
@@ -377,7 +396,7 @@ def test_a_publisher_that_does_not_say_what_was_meant_holds_up_nobody(
 def test_hostile_and_unknown_paths_are_404(published: Published, path: str) -> None:
     published.table[1, 1, path.removeprefix("/team/")] = published.table[
         1, 1, "simple/alpha/"
-    ]  # even if somebody published it
+    ]  # even if it is published
     answer = ask(published, path)
     assert answer.status == 404
     assert answer.headers["content-type"] == "text/plain; charset=utf-8"

@@ -224,7 +224,7 @@ class TestWhoMay:
         (Malformed("no metadata"), 400, None),
         (DigestMismatch("other bytes"), 400, None),
         (Conflict("`alpha` belongs to `remote:up`"), 409, None),
-        (Conflict("somebody was faster", retry_after=1.2), 503, "2"),
+        (Conflict("another upload was faster", retry_after=1.2), 503, "2"),
         (Unreachable("the database is away"), 503, "5"),
         (LeaseHeld("another run works here"), 503, "5"),
         (PluginFault("nonsense"), 500, None),
@@ -387,7 +387,13 @@ class TestLimits:
         answer = desk.post(AssertionError("nothing may be read"), headers=headers)
         assert (answer.status, answer.text) == (413, "more than 1,000 bytes are not taken\n")
 
-    def test_a_length_that_nobody_declared_is_counted(self, tmp_path: Path) -> None:
+    def test_as_much_as_is_allowed_may_be_declared(self, tmp_path: Path) -> None:
+        body = form(file_part("a", b"x"))
+        desk = Desk(tmp_path, max_upload=len(body))
+        headers = [ADA, FORM, ("Content-Length", str(len(body)))]
+        assert desk.post(body, headers=headers).status == 201
+
+    def test_a_length_that_is_not_declared_is_counted(self, tmp_path: Path) -> None:
         body = form(file_part("a", WHEEL))
         for limit, status in ((len(body), 201), (len(body) - 1, 413)):
             desk = Desk(tmp_path, max_upload=limit)
@@ -479,6 +485,18 @@ class TestLimits:
         assert desk.left() == []
 
 
+def test_what_was_received_and_what_was_refused_is_logged(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "reconciler.serve")
+    desk.post(form(file_part("alpha-1.whl", b"12345")))
+    desk.post(form(file_part("a", b"x")), headers=[FORM])
+    assert [record.getMessage() for record in caplog.records] == [
+        "`publication-1` received `alpha-1.whl`, 5 bytes, from `ada`",
+        "upload to `publication-1` refused with status 401",
+    ]
+
+
 class TestServer:
     @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH"])
     def test_methods_that_are_possible(self, desk: Desk, method: str) -> None:
@@ -490,9 +508,9 @@ class TestServer:
         (
             desk.folder / f"{os.uname().nodename}~{os.getpid()}~0000~1"
         ).touch()  # an earlier process of our own pid
-        (desk.folder / "a-file-of-somebody").touch()
+        (desk.folder / "a-file-of-another-program").touch()
         asyncio.run(live(desk.application, "lifespan.startup", "lifespan.shutdown"))
-        assert desk.left() == ["a-file-of-somebody"]
+        assert desk.left() == ["a-file-of-another-program"]
 
     def test_what_was_taken_was_taken_though_it_cannot_be_seen_yet(self, desk: Desk) -> None:
         async def unseen() -> Answer:

@@ -1,4 +1,4 @@
-"""Pages: conditional requests, serials, offline, and a cache that nobody has to trust."""
+"""Pages: conditional requests, serials, offline, and a cache that need not be trusted."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_a_page_says_what_it_is(root: Path) -> None:
     "value",
     ["text/html", "text/html; charset=klingon", "text/html; charset", "text/html; charset=a\0b"],
 )
-def test_a_charset_that_nobody_knows_is_utf_8(root: Path, value: str) -> None:
+def test_an_unknown_charset_is_utf_8(root: Path, value: str) -> None:
     got = read(root, Upstream(page(content_type=value)))
     assert (got.media_type, got.charset) == ("text/html", "utf-8")
 
@@ -305,7 +305,7 @@ def test_a_cache_that_cannot_be_written_is_no_failure(tmp_path: Path) -> None:
 
 
 def test_pages_are_one_remotes_own(root: Path) -> None:
-    """Under one URL, whoever has other credentials may be shown something else."""
+    """Under one URL, a remote with other credentials may get something else."""
     cache = PageCache(root)
 
     def get(whose: str, *answers: Response) -> bytes:

@@ -270,7 +270,7 @@ def test_a_server_that_knows_no_ranges_is_read_as_far_as_needed(site: Site, answ
         ranged(DATA, said="bytes */40000", status=416),
     ],
 )
-def test_a_part_that_nobody_can_place_is_cut_out_of_the_whole(site: Site, answer: Answer) -> None:
+def test_a_part_in_an_unknown_place_is_cut_out_of_the_whole(site: Site, answer: Answer) -> None:
     assert site.part(100, 50, answer) == part_of(DATA, 100, 50)
     assert site.part(-50, 50, answer) == part_of(DATA, -50, 50)
     assert ["range" in request.headers for request in site.server.requests] == [
@@ -312,7 +312,7 @@ def test_parts_without_sense_are_not_asked_for(site: Site, offset: int, length: 
     assert not site.server.requests
 
 
-def test_parts_are_one_remotes_own_because_nobody_can_verify_them(site: Site) -> None:
+def test_parts_cannot_be_verified_so_each_remote_has_its_own(site: Site) -> None:
     site.part(0, 10, ranged(bytes(100)), whose="a stranger")
     assert site.part(0, 10, ranged(DATA), whose="ours") == part_of(DATA, 0, 10)
     assert site.part(0, 10, offline=True, whose="a stranger").body == bytes(10)
@@ -377,7 +377,7 @@ def test_files_of_a_folder_are_read_in_part_as_well(tmp_path: Path) -> None:
             )
         async with fetcher.stream(url, {"Range": "lines=10-19"}) as stream:
             assert (stream.status, stream.length) == (200, 40_000), (
-                "what nobody understands is ignored (RFC 9110 14.2)"
+                "an unknown unit is ignored (RFC 9110 14.2)"
             )
         with pytest.raises(Gone):
             await reader.get((folder / "g").as_uri(), EMPTY_SHA256)

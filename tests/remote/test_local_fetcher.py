@@ -80,7 +80,7 @@ def test_a_large_file_is_answered_whole(folder: Path) -> None:
     assert get(folder, "sub/large.bin").body == LARGE
 
 
-def test_whoever_knows_the_etag_is_told_that_nothing_changed(folder: Path) -> None:
+def test_a_request_with_the_etag_gets_304(folder: Path) -> None:
     etag = get(folder, "a.bin").headers["etag"]
     for known in (etag, f'"other", {etag}', f"W/{etag}", "*"):
         answer = get(folder, "a.bin", if_none_match=known)

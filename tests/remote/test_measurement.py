@@ -1,5 +1,5 @@
 """Digests of what upstream declares none of: downloaded once, confirmed afterwards, and a cache
-that nobody has to trust.
+that need not be trusted.
 """
 
 from __future__ import annotations
@@ -308,14 +308,14 @@ def test_a_cache_remembers_by_url(tmp_path: Path) -> None:
 
 def test_a_cache_keeps_remotes_apart(tmp_path: Path) -> None:
     whole = MeasurementCache(tmp_path)
-    one, other = whole.of("one"), whole.of("other")
-    one.store(KNOWN)
-    assert one.load(KNOWN.url) is not None
+    first, other = whole.of("first"), whole.of("other")
+    first.store(KNOWN)
+    assert first.load(KNOWN.url) is not None
     assert (other.load(KNOWN.url), whole.load(KNOWN.url)) == (None, None)
     other.drop(KNOWN.url)
-    assert one.load(KNOWN.url) is not None
-    one.drop(KNOWN.url)
-    assert one.load(KNOWN.url) is None
+    assert first.load(KNOWN.url) is not None
+    first.drop(KNOWN.url)
+    assert first.load(KNOWN.url) is None
 
 
 @given(st.data())
@@ -408,7 +408,7 @@ def test_what_upstream_confirms_must_have_the_digests_as_well(site: Site) -> Non
         )
 
 
-def test_a_digest_that_nobody_took_needs_the_bytes(site: Site) -> None:
+def test_a_digest_that_was_not_computed_needs_the_bytes(site: Site) -> None:
     honest = faulty.body(SMALL, conditional=True)
     site.measure(honest)
     with pytest.raises(NotCached):

@@ -1,4 +1,4 @@
-"""Bytes to whoever waits for them and into the store: never the last block of a wrong body."""
+"""Bytes to a client and into the store: never the last block of a wrong body."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def test_a_redirect_is_the_path_that_was_meant(paths: PublisherSuggestions) -> N
 
 
 @pytest.mark.parametrize("publisher", ["broken", "unknown", ""])
-def test_nobody_is_asked_where_the_publisher_is_not_there(
+def test_there_is_no_suggestion_without_the_publisher(
     paths: PublisherSuggestions, publisher: str
 ) -> None:
     assert paths.get(publisher) is None
