@@ -1,16 +1,18 @@
-"""Is it a plugin that can be used? Asked once of each, in this order; the first "no" disables it,
-with the cause.
+"""Validation of one plugin, in this order; the first failed check disables the plugin.
 
-It can be imported .......... its entry point returns (class, dict) ........ the class derives from
-the base Its metadata is well formed . its API range holds our version .............. its option
-models are models
+1. It can be imported.
+2. Its entry point returns (class, dict).
+3. The class derives from the base class of its kind.
+4. Its metadata is well-formed.
+5. Its API range includes our version.
+6. Its option models are models.
 
-What concerns several plugins at once, doubled IDs and content types that nobody defines, is the
-registry's to see.
+The registry checks what concerns several plugins: duplicate IDs and undefined content types.
 """
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -30,9 +32,10 @@ API_VERSION = "1.2.0"
 minor, what goes or changes the major.
 """
 
-_ID = re.compile(
-    r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
-)  # it names folders, and stands in manifests without quotes
+# names folders, and is written in manifests without quotes
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,9 @@ def judge(advertised: Advertised, configs: Mapping[str, Mapping[str, Any]]) -> P
             _check_api(metadata.api)
         run(lambda: _check_attributes(one.kind, cls), "its attributes are malformed")
     except Unsound as fault:
+        log.info("the %s `%s` is disabled: %s", plugin.kind, plugin.id, fault)
         return replace(plugin, reason=str(fault))
+    log.debug("loaded the %s `%s` of %s", plugin.kind, plugin.id, plugin.distribution)
     return replace(plugin, cls=cls, config={**config, **configs.get(plugin.id, {})})
 
 

@@ -54,6 +54,30 @@ def test_a_log_leaves_stdout_as_it_is_and_shows_no_secret(mirror: Mirror, option
     assert last.endswith("`plan` ended with exit code 0")
 
 
+def test_every_request_decision_and_write_has_a_line(
+    mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RECONCILER_LOG", "debug,json")
+    planned = logged(mirror.plan().err)
+    assert planned >= {
+        ("reconciler.manifest.loader", None),
+        ("reconciler.plugin.validation", None),
+        ("reconciler.remote.http_fetcher", "team"),
+        ("reconciler.engine.planning.planner", None),
+    }
+    applied = logged(mirror.apply().err)
+    assert applied >= planned | {
+        ("reconciler.engine.applying.content_sync", "team"),
+        ("reconciler.engine.applying.report", "team"),
+    }
+
+
+def logged(text: str) -> set[tuple[str, str | None]]:
+    """Return the loggers that were heard, each with the repository of its lines."""
+    assert SECRET not in text
+    return {(record["logger"], record["repository"]) for record in lines(text)}
+
+
 def test_json_lines_carry_the_run_and_the_exit_code(
     mirror: Mirror, monkeypatch: pytest.MonkeyPatch
 ) -> None:

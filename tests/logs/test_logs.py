@@ -185,6 +185,18 @@ def test_tasks_and_threads_inherit_the_context(capsys: pytest.CaptureFixture[str
     assert (after["run"], after["repository"]) == (None, None)
 
 
+def test_contexts_nest_and_an_inner_one_keeps_what_it_does_not_name(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    logs.configure(logging.INFO, json=True)
+    with logs.log_context(repository="team"), logs.log_context(run="r1"):
+        LOG.info("both")
+    with logs.log_context(run="r1"), logs.log_context(repository="team"):
+        LOG.info("both")
+    for record in records(capsys.readouterr().err):
+        assert (record["run"], record["repository"]) == ("r1", "team")
+
+
 def test_one_bound_function_runs_in_two_threads_at_once() -> None:
     barrier = threading.Barrier(2, timeout=10)
     with logs.log_context(run="r1"):

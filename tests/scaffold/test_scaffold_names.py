@@ -11,6 +11,7 @@ from packaging.utils import canonicalize_name
 
 from reconciler.errors import UsageFault
 from reconciler.scaffold import Names
+from reconciler.scaffold.names import MAX_LENGTH
 
 
 def test_a_name_becomes_a_distribution_and_a_package() -> None:
@@ -20,6 +21,10 @@ def test_a_name_becomes_a_distribution_and_a_package() -> None:
         "reconciler-json-schemas",
         "reconciler_json_schemas",
     )
+
+
+def test_a_name_of_the_greatest_length_is_accepted() -> None:
+    assert Names.parse("x" * MAX_LENGTH).id == "x" * MAX_LENGTH
 
 
 @given(st.from_regex(r"[A-Za-z0-9]([A-Za-z0-9_-]{0,38}[A-Za-z0-9])?", fullmatch=True))
