@@ -15,7 +15,7 @@ from packaging.version import Version
 from reconciler.plugin import Gone, Group, Malformed, NotCached, Refused, Unreachable, Withdrawn
 from tests.support.calls import page
 from tests.support.requiring import JSON, Closed, RequiringIndex, closed
-from tests.support.wheels import core_metadata
+from tests.support.wheels import build_wheel, core_metadata
 
 LINUX = {"linux": {"python_version": "3.12", "sys_platform": "linux"}}
 
@@ -236,6 +236,18 @@ class TestEnvironments:
             "lib": ["1", "2"],
         }
         assert closed(made, ["app"]).versions == {"app": ["1"], "lib": ["1", "2"], "old": ["1"]}
+
+    def test_a_file_that_runs_on_no_declared_python_is_not_read(self) -> None:
+        """Its metadata is gone: whoever reads it fails."""
+        made = RequiringIndex()
+        made.add("app", {"1": ["lib"]})
+        made.add("lib", {"1": []}, requires_python="<3")
+        made.add_file("lib", build_wheel("lib", "1", tag="cp312-none-any"))
+        for path in [path for path in made.files if "lib-1-py3" in path]:
+            del made.files[path]
+        result = closed(made, ["app"], environments=LINUX)
+        assert result.failures == {}
+        assert set(result.versions) == {"app", "lib"}
 
     def test_markers_of_a_file_are_asked_for_the_environments_that_it_runs_on(self) -> None:
         made = index(backport={"1": []})

@@ -68,6 +68,21 @@ def json_page(output: FakeOutput, path: str) -> Any:
     return json.loads(output.pages[path, JSON])
 
 
+def test_files_of_a_release_stand_in_the_order_of_their_names() -> None:
+    """Not in that of their digests, nor in that in which they were recorded."""
+    files = [
+        unit("foo-1.0-py3-none-any.whl", "1.0", sha256="a" * 64),
+        unit("foo-1.0-cp312-none-any.whl", "1.0", sha256="b" * 64),
+        unit("foo-0.9.tar.gz", "0.9", sha256="f" * 64),
+    ]
+    listed = json.loads(project_pages("foo", files, None)[1])["files"]
+    assert [file["filename"] for file in listed] == [
+        "foo-0.9.tar.gz",
+        "foo-1.0-cp312-none-any.whl",
+        "foo-1.0-py3-none-any.whl",
+    ]
+
+
 FULL = unit(
     "foo-1.0+cu&1-py3-none-any.whl",
     "1.0+cu1",

@@ -17,7 +17,7 @@ from reconciler.plugin import Artifact, Malformed, OptionFault, Unit
 from reconciler_python.options.source_options import SelectionOptions
 from reconciler_python.requirements.requirement_files import ParsedFiles, read_requirements
 from reconciler_python.requirements.requirement_options import content
-from reconciler_python.requirements.requirements import ProjectRequirement, Requirements
+from reconciler_python.requirements.requirements import LockedFile, ProjectRequirement, Requirements
 
 A, B, C = (letter * 64 for letter in "abc")
 LINUX = {"python_version": "3.12", "sys_platform": "linux"}
@@ -610,3 +610,11 @@ def test_no_text_breaks_the_reader(body: bytes) -> None:
     for unit in parsed.wanted:
         assert unit.text.isprintable()
         unit.matches("1.0", "foo-1.0.zip", [])
+
+
+def test_a_digest_that_the_index_does_not_declare_contradicts_nothing() -> None:
+    locked = LockedFile("", (("sha256", A), ("sha512", "c" * 128)))
+    requirement = ProjectRequirement("foo", "foo", "pylock.toml:1", files=(locked,))
+    assert requirement.matches("1", "foo-1.zip", [Artifact("foo-1.zip", A)])
+    other = Artifact("foo-1.zip", A, digests={"sha512": "d" * 128})
+    assert not requirement.matches("1", "foo-1.zip", [other])

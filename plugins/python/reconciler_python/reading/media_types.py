@@ -70,8 +70,8 @@ def _is_json(page: Page) -> bool:
     if media_type in _UNSPECIFIC and _HTML_START.match(body):
         return False
     raise Malformed(
-        f"{shown_url(page)}: answered with content type `{media_type or '(none)'}`, which is no page"
-        " of the simple API",
+        f"{shown_url(page)}: answered with content type `{media_type or '(none)'}`, which is no"
+        " page of the simple API",
         hint=(
             "the remote's URL should be that of an index, such as https://index.example.org/simple/"
         ),
