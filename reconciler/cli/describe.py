@@ -20,12 +20,11 @@ def command(
     """Show one resource in full: specification, status, conditions, and for a repository its latest
     versions.
     """
-    from reconciler.cli.recorded import inspector
     from reconciler.engine import parse_ref
     from reconciler.model import Kind
 
     ref = parse_ref(resource)
-    with inspector(home) as recorded:
+    with settings.inspector(home) as recorded:
         [document] = recorded.resources(ref.kind, ref.name)
         versions = recorded.history(ref.name)[:5] if ref.kind is Kind.REPOSITORY else []
     output.yaml_document(document)

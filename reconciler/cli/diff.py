@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from reconciler.cli import output, settings
-from reconciler.cli.formats import Layout, LayoutOption
+from reconciler.cli.output import Layout, LayoutOption
 
 NAME = "diff"
 SIGNS = {"added": "+", "removed": "-", "changed": "~"}
@@ -24,9 +24,8 @@ def command(
 ) -> int:
     """Show what was added, removed and changed from version A to version B."""
     from reconciler.cli.history import repository_name
-    from reconciler.cli.recorded import inspector
 
-    with inspector(home) as recorded:
+    with settings.inspector(home) as recorded:
         lists = recorded.difference(repository_name(resource), a, b)
     if layout is Layout.JSON:
         output.document(lists)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from reconciler.cli import output, settings
-from reconciler.cli.formats import Layout, LayoutOption
+from reconciler.cli.output import Layout, LayoutOption
 
 NAME = "get"
 
@@ -26,12 +26,11 @@ def command(
     home: settings.HomeOption = None,
 ) -> int:
     """List recorded resources of a kind, or show one, with their status."""
-    from reconciler.cli.recorded import inspector
     from reconciler.engine import parse_kind
 
     if name is None and "/" in kind:
         kind, _, name = kind.partition("/")
-    with inspector(home) as recorded:
+    with settings.inspector(home) as recorded:
         documents = recorded.resources(parse_kind(kind), name)
     answer: Any = documents[0] if name is not None else documents
     if layout is Layout.JSON:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from reconciler.cli import output, settings
-from reconciler.cli.formats import Layout, LayoutOption
+from reconciler.cli.output import Layout, LayoutOption
 from reconciler.errors import UsageFault
 
 NAME = "history"
@@ -23,9 +23,8 @@ def command(
     """List the versions of a repository, newest first: what each changed, when, and from which
     commit.
     """
-    from reconciler.cli.recorded import inspector
 
-    with inspector(home) as recorded:
+    with settings.inspector(home) as recorded:
         versions = recorded.history(repository_name(resource))
     if layout is Layout.JSON:
         output.document(versions)

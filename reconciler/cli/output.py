@@ -6,7 +6,10 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TextIO
+from enum import StrEnum
+from typing import Annotated, Any, TextIO
+
+import typer
 
 from reconciler.errors import ManifestFaults
 
@@ -19,6 +22,17 @@ COLOURS: Mapping[str, str] = {
     "error": "31",
     "guard": "31",
 }
+
+
+class Layout(StrEnum):
+    """The output formats of commands that list or show."""
+
+    TABLE = "table"
+    JSON = "json"
+    YAML = "yaml"
+
+
+LayoutOption = Annotated[Layout, typer.Option("--output", "-o", help="How to print.")]
 
 
 def line(text: str = "") -> None:

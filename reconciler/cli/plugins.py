@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from reconciler.cli import output, plugins_new, settings
-from reconciler.cli.formats import Layout, LayoutOption
+from reconciler.cli.output import Layout, LayoutOption
 
 if TYPE_CHECKING:
     from reconciler.plugin.validation import Plugin

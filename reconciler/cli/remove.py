@@ -43,12 +43,11 @@ def command(
 
 
 async def _remove(home: Home, registry: Registry, repository: str, keys: list[str]) -> UploadResult:
-    from reconciler.cli.principal import principal
     from reconciler.engine.service import Service
     from reconciler.manifest import read_recorded
 
     service = Service(home, registry, read_recorded)
     try:
-        return await service.remove(repository, keys, principal())
+        return await service.remove(repository, keys, settings.principal())
     finally:
         await service.close()

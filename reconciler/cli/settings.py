@@ -5,6 +5,8 @@ each in `plugins.d`.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +16,7 @@ from reconciler.cli import output
 from reconciler.errors import UsageFault
 
 if TYPE_CHECKING:
-    from reconciler.engine import Home
+    from reconciler.engine import Home, Inspector
     from reconciler.plugin.config import PluginSettings
     from reconciler.plugin.registry import Registry
 
@@ -48,6 +50,31 @@ def home(option: Path | None) -> Home:
     stored = _file()
     root = option or Path(os.environ.get("RECONCILER_HOME") or stored.get("home") or ".reconciler")
     return Home(root, os.environ.get("RECONCILER_DATABASE") or stored.get("database"))
+
+
+@contextmanager
+def inspector(option: Path | None) -> Iterator[Inspector]:
+    """Provide read access to the recorded state of a home for the length of a block."""
+    from reconciler.engine import Inspector
+
+    plugins_of_home = registry()
+    database = home(option).database()
+    try:
+        yield Inspector(database.reader(), plugins_of_home)
+    finally:
+        database.close()
+
+
+def principal() -> str:
+    """Return `user@host`, which local uploads are recorded under."""
+    import getpass
+    import socket
+
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):  # a container's user may have no name
+        user = "unknown"
+    return f"{user}@{socket.gethostname()}"
 
 
 def paths(words: list[str] | None) -> list[str]:

@@ -53,13 +53,12 @@ async def _upload(
     """Every file is a change of its own: what went in before one is refused stays in. 1 where one
     is in and not shown.
     """
-    from reconciler.cli.principal import principal
     from reconciler.cli.serve_adapter import upload_message
 
     delayed = False
     try:
         for file in files:
-            taken = await service.upload(repository, file, fields, principal())
+            taken = await service.upload(repository, file, fields, settings.principal())
             output.line(f"{file.name}: {upload_message(taken)}")
             delayed = delayed or bool(taken.delayed)
     finally:
