@@ -231,7 +231,7 @@ class SourceExplainer:
         self._keep_held(source.id)
 
     def _keep_held(self, source: str) -> None:
-        """What a source has brought is its, whatever it would say now."""
+        """Count units that a source has brought as its own, whatever it would say now."""
         for (holder, *key), unit in self._held.items():
             if holder == source:
                 self._first.setdefault((key[0], key[1], key[2]), (source, unit.digest))

@@ -64,7 +64,7 @@ class Findings:
 
     @property
     def problem_count(self) -> int:
-        """How much could not be found out."""
+        """Number of failures and of unknown answers so far."""
         return len(self.failures) + len(self.absent) + len(self.unknown)
 
 
@@ -108,7 +108,7 @@ class RepositoryResolution:
 
     @property
     def owner(self) -> str:
-        """The owner of scratchpads and working directories."""
+        """Owner of scratchpads and working directories."""
         return f"importer:{self.plugin.id}"
 
     @property

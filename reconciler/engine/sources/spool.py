@@ -1,5 +1,6 @@
-"""Where content changes wait between planning and execution: in memory while few, in an unnamed
-temporary file when many.
+"""Spools of content changes between planning and execution.
+
+Few changes are kept in memory, many in an unnamed temporary file.
 """
 
 from __future__ import annotations
@@ -28,63 +29,64 @@ from reconciler.plan import (
 
 _IN_MEMORY = 4 * 1024 * 1024  # bytes
 
-_Place = tuple[str, str, int, int]  # group, source, where it starts, how many bytes
+_Position = tuple[str, str, int, int]  # group, source, where it starts, how many bytes
 
 
 class _SpoolFile(tempfile.SpooledTemporaryFile[bytes]):
-    """Belongs to the plan that refers to it, and goes with it, however that ends."""
+    """A temporary file that is closed with the plan that refers to it, however that ends."""
 
     def __del__(self) -> None:
         self.close()
 
 
 class SpoolWriter:
-    """Takes group changes in any order; `close` gives them back in (name, source) order, and
-    counted.
-    """
+    """Takes group changes in any order; `close` returns them sorted by name and source."""
 
     def __init__(self) -> None:
         self._file = _SpoolFile(max_size=_IN_MEMORY)
-        self._places: list[_Place] = []
+        self._positions: list[_Position] = []
         self._counts = Counts()
 
     def add(self, changes: Iterable[GroupChange]) -> None:
         """Append groups, each of one source."""
         for change in changes:
-            self._places.append(self._append(change))
+            self._positions.append(self._append(change))
             self._counts += counts_of(change.lines)
 
     def close(self) -> tuple[FileSpool, Counts]:
-        """The finished spool and its counts. Groups that several sources touch are settled against
-        each other.
+        """Return the finished spool and its counts.
+
+        Groups that several sources touch are settled against each other.
         """
-        self._places.sort()
-        shared = [list(rows) for _, rows in groupby(self._places, key=lambda place: place[0])]
-        settled = len(shared) < len(self._places)
+        self._positions.sort()
+        shared = [
+            list(rows) for _, rows in groupby(self._positions, key=lambda position: position[0])
+        ]
+        settled = len(shared) < len(self._positions)
         if settled:
-            self._places = [place for rows in shared for place in self._settled(rows)]
-        spool = FileSpool(self._file, self._places)
+            self._positions = [position for rows in shared for position in self._settled(rows)]
+        spool = FileSpool(self._file, self._positions)
         return spool, counts_of(
             line for change in spool for line in change.lines
         ) if settled else self._counts
 
-    def _append(self, change: GroupChange) -> _Place:
+    def _append(self, change: GroupChange) -> _Position:
         self._file.seek(0, 2)
         start = self._file.tell()
         lines: list[Line] = [change.head, *change.lines]
         self._file.write(b"".join(encode_line(line) + b"\n" for line in lines))
         return change.head.name, change.head.source, start, self._file.tell() - start
 
-    def _settled(self, places: list[_Place]) -> list[_Place]:
-        if len(places) < 2:
-            return places
-        came = sorted(
-            (start, length) for _, _, start, length in places
+    def _settled(self, positions: list[_Position]) -> list[_Position]:
+        if len(positions) < 2:
+            return positions
+        appended = sorted(
+            (start, length) for _, _, start, length in positions
         )  # sources are asked one after the other
         return sorted(
             self._append(change)
             for change in merge_source_changes(
-                [_read(self._file, start, length) for start, length in came]
+                [_read(self._file, start, length) for start, length in appended]
             )
         )
 
@@ -92,43 +94,45 @@ class SpoolWriter:
 class FileSpool:
     """A finished spool. Iterating reads one group at a time; from any thread."""
 
-    def __init__(self, file: _SpoolFile, places: list[_Place]) -> None:
+    def __init__(self, file: _SpoolFile, positions: list[_Position]) -> None:
         self._file = file
         self._reading = threading.Lock()
-        self._places = [(start, length) for _, _, start, length in places]
-        self._names = [name for name, _, _, _ in places]
+        self._positions = [(start, length) for _, _, start, length in positions]
+        self._names = [name for name, _, _, _ in positions]
         self._digest: Digest | None = None
 
     def __iter__(self) -> Iterator[GroupChange]:
-        for place in self._places:
-            yield self._read(place)
+        for position in self._positions:
+            yield self._read(position)
 
-    def _read(self, place: tuple[int, int]) -> GroupChange:
+    def _read(self, position: tuple[int, int]) -> GroupChange:
         with self._reading:
-            return _read(self._file, *place)
+            return _read(self._file, *position)
 
     def names(self) -> frozenset[str]:
-        """Of the groups that it changes."""
+        """Return the names of the groups that change."""
         return frozenset(self._names)
 
     def of(self, name: str) -> list[GroupChange]:
-        """The changes of one group, by source."""
+        """Return the changes of one group, sorted by source."""
         first = bisect_left(self._names, name)
         return [
-            self._read(place) for place in self._places[first : bisect_right(self._names, name)]
+            self._read(position)
+            for position in self._positions[first : bisect_right(self._names, name)]
         ]
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._positions)
 
     @property
     def digest(self) -> Digest:
-        """Of all lines in order, without validators: those change with the bytes of a page,
-        whatever it says.
+        """Digest of all lines in order.
+
+        Validators are left out: they change with the bytes of a page, whatever its content.
         """
         if self._digest is None:
             total = hashlib.sha256()
-            for start, length in self._places:
+            for start, length in self._positions:
                 with self._reading:
                     self._file.seek(start)
                     head, _, lines = self._file.read(length).partition(b"\n")
