@@ -32,7 +32,17 @@ from reconciler.model import (
     Unit,
 )
 from reconciler.plan import Action, ContentChanges, Plan, ResourceChange
-from reconciler.plugin import ActiveFilter, ContentType, Decision, Importer, Options, Summary
+from reconciler.plugin import (
+    ActiveFilter,
+    ContentType,
+    Decision,
+    Importer,
+    Options,
+    PluginCallConfiguration,
+    PublishConduit,
+    Publisher,
+    Summary,
+)
 from reconciler.plugin.registry import Registry
 from reconciler.store import LocalStore
 from tests.support.databases import NOW
@@ -138,10 +148,21 @@ def rules(name: str, *, deny: tuple[str, ...] = (), later: tuple[str, ...] = ())
 
 @dataclass
 class FakeRegistry:
-    """One importer and one content type; `asked` names the groups whose units were decided."""
+    """One importer, one content type, one publisher.
+
+    Attributes:
+        options: Of a source.
+        asked: Groups whose units were decided.
+        rendered: Groups that the publisher was asked to render, by call.
+        revision: Of what the publisher renders.
+        on_publish: Called at the beginning of each rendering.
+    """
 
     options: type[Options] = SourceOptions
     asked: list[str] = field(default_factory=list)
+    rendered: list[list[str]] = field(default_factory=list)
+    revision: int = 1
+    on_publish: Callable[[PublishConduit], None] = lambda conduit: None
 
     def importer(self, type: str) -> Any:
         metadata = SimpleNamespace(types=("test.file",))
@@ -149,6 +170,29 @@ class FakeRegistry:
 
     def content_type(self, name: str) -> type[ContentType]:
         return _content_type(self.asked)
+
+    def publisher(self, id: str) -> Any:
+        """Emits a page for each unit, and `index`; see `rendered`."""
+        cls = _publisher(self)
+        return SimpleNamespace(cls=cls, id=id, kind="publisher", config={})
+
+
+def _publisher(registry: FakeRegistry) -> type[Publisher]:
+    class Pages(Publisher):
+        revision = registry.revision
+
+        def publish(self, conduit: PublishConduit, config: PluginCallConfiguration) -> None:
+            registry.on_publish(conduit)
+            registry.rendered.append([])
+            for name in conduit.changed():
+                registry.rendered[-1].append(name)
+                with conduit.group(name) as output:
+                    for unit in conduit.units(name):
+                        output.page(f"{name}/{unit.key}", unit.key.encode(), "text/plain")
+            with conduit.whole() as output:
+                output.page("index", ", ".join(conduit.groups()).encode(), "text/plain")
+
+    return Pages
 
 
 def _importer(options_: type[Options]) -> type[Importer]:
