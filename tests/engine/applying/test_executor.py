@@ -89,9 +89,12 @@ class Fakes:
 @pytest.fixture
 def fakes(monkeypatch: pytest.MonkeyPatch) -> Fakes:
     stand_ins = Fakes()
-    life = PluginLifecycle
-    monkeypatch.setattr(life, "importers", lambda self, some: stand_ins.importers(some))
-    monkeypatch.setattr(life, "publishers", lambda self, some: stand_ins.publishers(some))
+    monkeypatch.setattr(
+        PluginLifecycle, "attach_importers", lambda self, some: stand_ins.importers(some)
+    )
+    monkeypatch.setattr(
+        PluginLifecycle, "attach_publishers", lambda self, some: stand_ins.publishers(some)
+    )
     monkeypatch.setattr(RepositorySync, "sync", lambda self, *a, **b: stand_ins.sync(*a, **b))
     monkeypatch.setattr(publication_release, "release_publication", stand_ins.release)
     return stand_ins
