@@ -19,6 +19,7 @@ from reconciler.engine.run.checkpoints import Checkpoint, listen
 from reconciler.errors import Refused
 from reconciler.model import Artifact, Digest, IdentifiedUnit, Unit, group_digest, identify
 from reconciler.plan import ADD, REMOVE, ChangeLine, Failure, GroupChange, GroupLine
+from reconciler.store import LocalStore
 from tests.support.databases import NOW, SELECTION, database
 from tests.support.databases import change as other_run
 from tests.support.engine_states import a_remote, a_repository, a_source, desired, writing_session
@@ -213,6 +214,22 @@ def test_bytes_are_stored_before_rows_and_rows_before_the_version(site: Site) ->
         (Checkpoint.BEFORE_FLIP, True, 0),
         (Checkpoint.AFTER_FLIP, True, 1),
     ]
+
+
+def test_bytes_are_durable_before_a_row_refers_to_them(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writes: list[str] = []
+    record = Writer.record_units
+
+    def recording(self: Writer, *units: Any) -> None:
+        writes.append("rows")
+        record(self, *units)
+
+    monkeypatch.setattr(LocalStore, "sync", lambda self: writes.append("durable"))
+    monkeypatch.setattr(Writer, "record_units", recording)
+    site.sync(site.group(added(site.unit("one"))))
+    assert writes == ["durable", "rows"]
 
 
 def test_a_group_that_another_run_changed_is_left_out_and_planned_again(site: Site) -> None:
