@@ -1,19 +1,19 @@
-"""What can go wrong, sorted by what the loop must do about it.
+"""Errors, sorted by what a run does about them.
 
 ReconcilerError             message: what, where, what now; `hint` goes on a line of its own
 |-- Temporary               the same call may succeed later: retry with backoff
-|   |-- Unreachable         no answer, a broken answer, or an answer that says "later" (5xx, 429)
-|   |-- Stale               an answer older than what was announced (a lagging CDN)
-|   `-- Conflict            somebody else changed what this call was based on: plan again
-|-- Permanent               the same call will fail again until the other side changes
-|   |-- Gone                upstream says that it does not exist (404, 410): an answer, not a failure
-|   |   `-- Withdrawn       upstream has it, and offers nothing of it now (quarantined): its name stays taken
-|   |-- Refused             upstream answers, and says no (401, 403, other 4xx)
-|   |   `-- Denied          a filter says no to what somebody sends
-|   |-- Malformed           an answer that cannot be understood, or must not be trusted
+|   |-- Unreachable         no response, a broken one, or one that asks to wait (5xx, 429)
+|   |-- Stale               a response older than what was announced (a lagging CDN)
+|   `-- Conflict            another writer changed what this call was based on: plan again
+|-- Permanent               the same call fails until the other side changes
+|   |-- Gone                upstream says that it does not exist (404, 410): an answer, no failure
+|   |   `-- Withdrawn       upstream has it and offers nothing of it now: its name stays taken
+|   |-- Refused             upstream refuses the request (401, 403, other 4xx)
+|   |   `-- Denied          a filter denies an upload
+|   |-- Malformed           a response that cannot be parsed or must not be trusted
 |   |-- DigestMismatch      bytes that are not the promised bytes
 |   `-- NotCached           an offline run needs a page that no earlier run has read
-`-- NeedsHuman              nobody but a person can go on
+`-- NeedsHuman              a person has to decide or to repair
     |-- ManifestFaults      every fault of the manifests, each with its place
     |-- GuardRefusal        the plan removes more than the guards let pass
     |-- LeaseHeld           another run works on the same repository
@@ -52,7 +52,7 @@ class Fault(msgspec.Struct, frozen=True, order=True):
 
 
 class ReconcilerError(Exception):
-    """Root of everything that this project raises on purpose."""
+    """Root of all errors that this project raises on purpose."""
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
@@ -74,19 +74,19 @@ class Temporary(ReconcilerError):
 
 
 class Unreachable(Temporary):
-    """No answer, a broken answer, or an answer that says "later"."""
+    """No response, a broken one, or one that asks to wait."""
 
 
 class Stale(Temporary):
-    """An answer older than what the index announced."""
+    """A response older than what the index announced."""
 
 
 class Conflict(Temporary):
-    """Somebody else changed what this call was based on."""
+    """Another writer changed what this call was based on."""
 
 
 class Permanent(ReconcilerError):
-    """The same call will fail again until the other side changes."""
+    """The same call fails until the other side changes."""
 
 
 class Gone(Permanent):
@@ -94,25 +94,26 @@ class Gone(Permanent):
 
 
 class Withdrawn(Gone):
-    """Upstream has it, and offers nothing of it now, as a project in quarantine (PEP 792): what it
-    was called is not free for others.
+    """Upstream has it and offers nothing of it now, as a project in quarantine (PEP 792).
+
+    Its name stays taken.
     """
 
 
 class Refused(Permanent):
-    """Upstream answers, and says no."""
+    """Upstream refuses the request."""
 
 
 class Denied(Refused):
-    """A filter says no to what somebody sends."""
+    """A filter denies an upload."""
 
 
 class Malformed(Permanent):
-    """An answer that cannot be understood, or must not be trusted."""
+    """A response that cannot be parsed or must not be trusted."""
 
 
 class DigestMismatch(Permanent):
-    """Bytes that are not the promised bytes."""
+    """Bytes with another digest than the declared one."""
 
 
 class NotCached(Permanent):
@@ -120,11 +121,11 @@ class NotCached(Permanent):
 
 
 class NeedsHuman(ReconcilerError):
-    """Nobody but a person can go on."""
+    """A person has to decide or to repair."""
 
 
 class ManifestFaults(NeedsHuman):
-    """Every fault of the manifests, each with its place, in the order of the files."""
+    """Every fault of the manifests, each with its location, in the order of the files."""
 
     def __init__(self, faults: Sequence[Fault]) -> None:
         super().__init__("\n".join(str(fault) for fault in faults))
@@ -132,7 +133,7 @@ class ManifestFaults(NeedsHuman):
 
 
 class GuardRefusal(NeedsHuman):
-    """The plan removes more than the guards let pass."""
+    """The plan removes more than the guards allow."""
 
 
 class LeaseHeld(NeedsHuman):

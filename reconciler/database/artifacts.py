@@ -72,51 +72,55 @@ _PARTS = Bulk(
 
 
 def sizes(connection: Connection, digests: Iterable[bytes]) -> dict[bytes, int]:
-    """The sizes, in bytes, of those artifacts whose size is known."""
-    found: dict[bytes, int] = {}
+    """Return the bytes of those artifacts whose size is known."""
+    sizes_by_digest: dict[bytes, int] = {}
     for batch in batches(digests):
-        found.update((row[0], row[1]) for row in connection.execute(_SIZES, {"digests": batch}))
-    return found
+        sizes_by_digest.update(
+            (row[0], row[1]) for row in connection.execute(_SIZES, {"digests": batch})
+        )
+    return sizes_by_digest
 
 
 class ContentReads(Reading):
-    """Which bytes are recorded as stored, and where the others can be had."""
+    """Artifacts that are recorded as stored, and origins of the others."""
 
     def stored(self, digests: Iterable[Digest]) -> set[Digest]:
-        """Those of `digests` that are recorded as stored."""
-        found: set[Digest] = set()
+        """Return those of `digests` that are recorded as stored."""
+        present: set[Digest] = set()
         with self._reading.connect() as connection:
             for batch in batches(digest.raw for digest in digests):
-                found.update(map(Digest, connection.execute(_STORED, {"digests": batch}).scalars()))
-        return found
+                present.update(
+                    map(Digest, connection.execute(_STORED, {"digests": batch}).scalars())
+                )
+        return present
 
     def stored_sizes(self, digests: Iterable[Digest]) -> dict[Digest, int]:
-        """How many bytes each of `digests` has that is recorded as stored."""
-        found: dict[Digest, int] = {}
+        """Return the bytes of each of `digests` that is recorded as stored."""
+        sizes_by_digest: dict[Digest, int] = {}
         with self._reading.connect() as connection:
             for batch in batches(digest.raw for digest in digests):
-                found.update(
+                sizes_by_digest.update(
                     (Digest(row[0]), row[1])
                     for row in connection.execute(_STORED_SIZES, {"digests": batch})
                 )
-        return found
+        return sizes_by_digest
 
     def artifact_origins(self, digest: Digest) -> list[ArtifactOrigin]:
-        """Where the bytes can be had, by name of the remote."""
+        """Return where the bytes can be fetched, by name of the remote."""
         return self.origins_of([digest]).get(digest, [])
 
     def origins_of(self, digests: Iterable[Digest]) -> dict[Digest, list[ArtifactOrigin]]:
-        """Where bytes can be had, by name of the remote; digests without any origin are left out."""
-        found: dict[Digest, list[ArtifactOrigin]] = {}
+        """Return where bytes can be fetched, by name of the remote, for digests with an origin."""
+        origins: dict[Digest, list[ArtifactOrigin]] = {}
         with self._reading.connect() as connection:
             for batch in batches(digest.raw for digest in digests):
                 for raw, remote, url in connection.execute(_ORIGINS, {"digests": batch}):
-                    found.setdefault(Digest(raw), []).append(ArtifactOrigin(remote, url))
-        return found
+                    origins.setdefault(Digest(raw), []).append(ArtifactOrigin(remote, url))
+        return origins
 
 
 class ContentWrites(Writing):
-    """Recording content. It is nobody's yet: a version takes it in."""
+    """Writes of content that no version holds yet."""
 
     def record_units(
         self,
@@ -165,7 +169,7 @@ class ContentWrites(Writing):
             log.debug("recorded units: %d, artifacts: %d", len(batch), len(kept) + len(declared))
 
     def artifact_stored(self, digest: Digest, size: int) -> None:
-        """The artifact's bytes have come and are in the store: `size` of them."""
+        """Record that the artifact's bytes, `size` of them, are in the store."""
         with self._writing.begin() as connection:
             _KEPT(connection, [(digest.raw, size, True)])
         log.debug("recorded %s as stored, bytes: %d", digest.short, size)

@@ -121,20 +121,20 @@ class Stage:
         """Unstage the groups that are no longer what the caller saw, so that the others can be
         committed; (group, source) of each.
         """
-        found: set[tuple[str, str]] = set()
+        left_out: set[tuple[str, str]] = set()
         with self._writing.begin() as connection:
             for batch in batches(
                 connection.execute(sql.MOVED_IDS, {"of_stage": self._id}).scalars().all()
             ):
                 rows = connection.execute(sql.STAGED_FOR, {"of_stage": self._id, "groups": batch})
-                found.update((name, source) for name, source in rows)
+                left_out.update((name, source) for name, source in rows)
                 for table in (stage_member, stage_group):
                     connection.execute(
                         delete(table).where(
                             table.c.stage_id == self._id, table.c.group_id.in_(batch)
                         )
                     )
-        return found
+        return left_out
 
     def discard(self) -> None:
         """Forget what is staged. May be called at any time, any number of times."""
@@ -157,15 +157,15 @@ class Stage:
     def _refusal(
         self, groups: Sequence[StagedGroup], members: Sequence[StagedMember]
     ) -> StateFault:
-        known: set[bytes] = set()
+        recorded: set[bytes] = set()
         with self._writing.connect() as connection:
             for batch in batches({member.unit.raw for member in members}):
-                known.update(connection.execute(sql.KNOWN_UNITS, {"digests": batch}).scalars())
+                recorded.update(connection.execute(sql.KNOWN_UNITS, {"digests": batch}).scalars())
         unknown = sorted(
             {
                 f"`{member.unit.short}` of `{member.group}`"
                 for member in members
-                if member.unit.raw not in known
+                if member.unit.raw not in recorded
             }
         )
         if unknown:
@@ -306,12 +306,12 @@ class CommitWrites(Writing):
         """Begin a commit. What dead processes of this host had staged is swept away."""
         me = this_process()
         with self._writing.begin() as connection:
-            found = connection.execute(
+            processes = connection.execute(
                 select(stage.c.id, stage.c.host, stage.c.pid, stage.c.process_start)
             )
             _sweep(
                 connection,
-                [id_ for id_, host, pid, start in found if Process(host, pid, start).gone],
+                [id_ for id_, host, pid, start in processes if Process(host, pid, start).gone],
             )
             row = {
                 "repository_id": repository_id,

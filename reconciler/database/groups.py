@@ -130,7 +130,7 @@ class GroupReads(Reading):
             ).scalar()
 
     def source_incomplete(self, repository_id: int, source: str) -> bool:
-        """Is there a group of which something failed, so that it was committed without a validator?"""
+        """Return True if a group lacks a validator because something of it failed."""
         with self._reading.connect() as connection:
             return (
                 connection.execute(
@@ -155,12 +155,12 @@ class GroupReads(Reading):
         `source`: only what that one brought.
         """
         statement, values = (_CURRENT, {}) if source is None else (_CURRENT_OF, {"source": source})
-        found: dict[str, list[CurrentUnit]] = {}
+        units: dict[str, list[CurrentUnit]] = {}
         with self._reading.connect() as connection:
             for batch in batches(names):
                 rows = connection.execute(
                     statement, {"repository_id": repository_id, "names": batch, **values}
                 )
                 for name, digest, body, by in rows:
-                    found.setdefault(name, []).append(CurrentUnit(Digest(digest), body, by))
-        return found
+                    units.setdefault(name, []).append(CurrentUnit(Digest(digest), body, by))
+        return units

@@ -39,7 +39,7 @@ def _find() -> Select[Any]:
     """Two ways to a unit: through its group's name, and past every member of the version (an index
     on keys would cost each unit that is recorded).
     """
-    found = (
+    rows = (
         select(
             repository_group.c.name,
             unit.c.type,
@@ -53,12 +53,10 @@ def _find() -> Select[Any]:
         .join(unit, unit.c.id == membership.c.unit_id)
         .where(membership.c.repository_id == _REPOSITORY, at(_NUMBER))
     )
-    by_group = found.where(
+    by_group = rows.where(
         repository_group.c.repository_id == _REPOSITORY, repository_group.c.name == bindparam("key")
     )
-    by_key = found.where(
-        unit.c.key == bindparam("key"), repository_group.c.name != bindparam("key")
-    )
+    by_key = rows.where(unit.c.key == bindparam("key"), repository_group.c.name != bindparam("key"))
     both = union_all(by_group, by_key).subquery()
     return select(both).order_by(both.c.name, both.c.type, both.c.key, both.c.digest, both.c.source)
 
@@ -67,7 +65,10 @@ _FIND = _find()
 
 
 class MemberReads(Reading):
-    """What versions hold, by digest. Iterators hold a connection and its snapshot until they end."""
+    """Members of versions, by digest.
+
+    Iterators hold a connection and its snapshot until they end.
+    """
 
     def version_groups(self, repository_id: int, number: int) -> Iterator[tuple[str, Digest]]:
         """(name, digest of its content) of each group that a version holds, in name order. Of the
@@ -89,15 +90,15 @@ class MemberReads(Reading):
         """(digest, body) of the units of groups in a version, by (type, key), without groups that
         hold none. Each digest is that of its body.
         """
-        found: dict[str, list[tuple[Digest, bytes]]] = {}
+        groups: dict[str, list[tuple[Digest, bytes]]] = {}
         with self._reading.connect() as connection:
             for batch in batches(names):
                 rows = connection.execute(
                     UNITS, {"repository_id": repository_id, "number": number, "names": batch}
                 )
                 for row in rows:
-                    found.setdefault(row[0], []).append((Digest(row[3]), row[4]))
-        return found
+                    groups.setdefault(row[0], []).append((Digest(row[3]), row[4]))
+        return groups
 
     def find_units(self, repository_id: int, number: int, key: str) -> list[FoundUnit]:
         """Units of a version whose key, or whose group's name, is `key`: by (group, type, key),

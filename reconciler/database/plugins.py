@@ -61,14 +61,16 @@ class PluginReads(Reading):
         """The plugins that each repository uses, by owner; repositories that use none are left out.
         One query, however many there are.
         """
-        found: dict[int, list[Attachment]] = {}
+        attachments: dict[int, list[Attachment]] = {}
         with self._reading.connect() as connection:
             for repository_id, owner, config in connection.execute(_EVERY_ATTACHED):
-                found.setdefault(repository_id, []).append(Attachment(owner, to_digest(config)))
-        return found
+                attachments.setdefault(repository_id, []).append(
+                    Attachment(owner, to_digest(config))
+                )
+        return attachments
 
     def scratchpad(self, repository_id: int, owner: str) -> Any:
-        """What `owner` noted last, as plain data of the caller's own; None where there is no note."""
+        """Return a copy of the scratchpad of `owner`; None where there is none."""
         with self._reading.connect() as connection:
             text = connection.execute(
                 _SCRATCHPAD, {"of_repository": repository_id, "of_owner": owner}
@@ -114,7 +116,7 @@ def write_attachments(
 
 
 def scratchpad_digest(pad: Any) -> Digest | None:
-    """The identity of a note, None for none: what somebody who writes another one has seen of it."""
+    """Return the identity of a scratchpad, for a later compare and swap; None for none."""
     text = _text(pad)
     return None if text is None else Digest.of(text.encode("ascii"))
 
@@ -125,8 +127,10 @@ def write_scratchpads(
     pads: Mapping[str, Any],
     seen: Mapping[str, Digest | None] = MappingProxyType({}),
 ) -> None:
-    """`seen`: what the notes of these owners must still be, as `scratchpad_digest` names them. Raises Conflict
-    naming one that is another by now.
+    """Write scratchpads by owner.
+
+    `seen`: digests (of `scratchpad_digest`) that the scratchpads of these owners must still have.
+    Raises Conflict naming one that has changed.
     """
     if seen:
         _check_unmoved(connection, repository_id, seen)

@@ -126,9 +126,9 @@ def entry(row: Sequence[Any]) -> Entry:
 def _record(row: Any) -> PublicationRecord | None:
     if row is None:
         return None
-    number, version, version_digest, digest, published_at, *said = row
+    number, version, version_digest, digest, published_at, *verdict = row
     return PublicationRecord(
-        number, version, Digest(version_digest), Digest(digest), published_at, verdict_from(said)
+        number, version, Digest(version_digest), Digest(digest), published_at, verdict_from(verdict)
     )
 
 
@@ -211,11 +211,11 @@ class PublicationReads(Reading):
 
     def pages(self, digests: Iterable[Digest]) -> dict[Digest, bytes]:
         """Bodies of rendered pages, compressed with gzip; unknown digests are left out."""
-        found: dict[Digest, bytes] = {}
+        bodies: dict[Digest, bytes] = {}
         with self._reading.connect() as connection:
             for batch in batches(digest.raw for digest in digests):
-                found.update(
+                bodies.update(
                     (Digest(row[0]), row[1])
                     for row in connection.execute(_PAGES, {"digests": batch})
                 )
-        return found
+        return bodies

@@ -378,14 +378,14 @@ def _open_entries(
     connection: Connection, publication_id: int, groups: Sequence[str]
 ) -> list[tuple[Entry, int]]:
     """What groups have now, each with the number in which it began."""
-    found: list[Any] = []
+    entries: list[Any] = []
     if _WHOLE in groups:
-        found += connection.execute(_BEFORE_WHOLE, {"of_publication": publication_id}).all()
+        entries += connection.execute(_BEFORE_WHOLE, {"of_publication": publication_id}).all()
     for batch in batches(groups):
-        found += connection.execute(
+        entries += connection.execute(
             _BEFORE, {"of_publication": publication_id, "groups": batch}
         ).all()
-    return [(entry(row), row[8]) for row in found]
+    return [(entry(row), row[8]) for row in entries]
 
 
 def _row(publication_id: int, number: int, e: Entry) -> Row:

@@ -138,7 +138,7 @@ class VersionRecord(msgspec.Struct, frozen=True):
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """One unit that differs between two versions: bodies before and after, None where it is absent."""
+    """One unit that differs between two versions; its body is None on the side that lacks it."""
 
     group: str
     before: bytes | None
@@ -182,7 +182,7 @@ class GzipPage(msgspec.Struct, frozen=True):
 
 
 class PublicationRecord(msgspec.Struct, frozen=True):
-    """A completed publication. `number` counts the publications of one Publication resource from 1."""
+    """A completed publication. `number` counts those of one Publication resource from 1."""
 
     number: int
     version: int
@@ -225,7 +225,7 @@ class ServedPublication(msgspec.Struct, frozen=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What became of one resource in a run: `done`, `unchanged`, `failed` or `blocked`, and why."""
+    """Result of one resource in a run: `done`, `unchanged`, `failed` or `blocked`, and why."""
 
     ref: str
     result: str
@@ -233,7 +233,7 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 class RunRecord(msgspec.Struct, frozen=True):
-    """One apply, as recorded. `finished_at` is None while it runs, and for ever when it was killed."""
+    """One recorded apply. `finished_at` is None while it runs, and for good if it was killed."""
 
     id: int
     started_at: datetime

@@ -288,16 +288,20 @@ class ResourceWrites(Writing):
 def _publication(id_: int, name: str, row: Sequence[Any] | None) -> ActualPublication:
     if row is None:
         return ActualPublication(id_, name)
-    _, version, version_digest, digest, number, *said = row
+    _, version, version_digest, digest, number, *verdict = row
     return ActualPublication(
-        id_, name, version, Digest(version_digest), Digest(digest), number, verdict_from(said)
+        id_, name, version, Digest(version_digest), Digest(digest), number, verdict_from(verdict)
     )
 
 
-def _row(one: Resource, secrets: Mapping[str, str], now: datetime) -> tuple[object, ...]:
-    meta = one.meta
-    served = (one.path, one.publisher) if isinstance(one, Publication) else (None, None)
-    texts = (to_json(part) for part in (meta.labels, meta.annotations, one.spec, secrets))
+def _row(resource_: Resource, secrets: Mapping[str, str], now: datetime) -> tuple[object, ...]:
+    meta = resource_.meta
+    served = (
+        (resource_.path, resource_.publisher)
+        if isinstance(resource_, Publication)
+        else (None, None)
+    )
+    texts = (to_json(part) for part in (meta.labels, meta.annotations, resource_.spec, secrets))
     return (meta.kind.value, meta.name, *texts, folder_of(meta.origin.file), *served, now, now)
 
 

@@ -127,7 +127,7 @@ _DIFFERENCE = (
 
 
 @lru_cache(maxsize=2)
-def _records(one: bool) -> Select[Any]:
+def _records(single: bool) -> Select[Any]:
     """Versions, newest first, each with what joined, left or changed (both, under one key) against
     the version before; `one`: only `number`.
     """
@@ -154,7 +154,7 @@ def _records(one: bool) -> Select[Any]:
     left = left.where(
         membership.c.repository_id == _REPOSITORY, membership.c.removed.is_not(None), ~there_after
     ).distinct()
-    if one:
+    if single:
         joined, left = (
             joined.where(membership.c.added == _NUMBER),
             left.where(membership.c.removed == _NUMBER),
@@ -180,7 +180,7 @@ def _records(one: bool) -> Select[Any]:
         counts, counts.c.number == version.c.number
     )
     found = found.where(version.c.repository_id == _REPOSITORY).order_by(version.c.number.desc())
-    return found.where(version.c.number == _NUMBER) if one else found.where(version.c.number > 0)
+    return found.where(version.c.number == _NUMBER) if single else found.where(version.c.number > 0)
 
 
 def _record(row: RowMapping) -> VersionRecord:
@@ -270,7 +270,7 @@ class VersionReads(Reading):
         return self._names(_CHANGED, _between(repository_id, a, b))
 
     def difference(self, repository_id: int, a: int, b: int) -> Iterator[Difference]:
-        """Units that differ between versions `a` (before) and `b` (after), by (group, type, key)."""
+        """Yield units that differ between versions `a` and `b`, by (group, type, key)."""
         with self._reading.connect().execution_options(yield_per=STREAM) as connection:
             rows = connection.execute(_DIFFERENCE, _between(repository_id, a, b))
             for (group, _, _), units in groupby(rows, key=lambda row: (row[0], row[1], row[2])):

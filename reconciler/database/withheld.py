@@ -1,5 +1,5 @@
 """What publications leave out although their versions hold it, and who brought what a version
-holds, so that it can be judged again.
+holds, so that filters can decide again.
 
 Withheld units are interval rows of the publication's numbers, as its entries are. Those of a
 publication in preparation are written when it completes, so that nothing has to be undone.
@@ -171,16 +171,17 @@ class WithheldWrites(Writing):
         verdict: FilterVerdict,
         reasons: Mapping[Digest, str],
     ) -> None:
-        """Filters were asked again and keep out the very same units. `reasons`: theirs from now on,
-        where they may be others than before.
+        """Record a new verdict of the filters that withholds the very same units.
+
+        `reasons`: of those units, where they may have changed.
         """
         with self._writing.begin() as connection:
             write_verdict(connection, publication_id, number, verdict)
             held = _open(connection, publication_id)
             rows = [
-                (publication_id, *held[one][1:], reason)
-                for one, reason in reasons.items()
-                if one in held and held[one][0] != reason
+                (publication_id, *held[digest][1:], reason)
+                for digest, reason in reasons.items()
+                if digest in held and held[digest][0] != reason
             ]
             _REASON(connection, rows)
         log.debug(

@@ -3,7 +3,7 @@
 A *unit* is the smallest thing that a version holds (one distribution file of a project). A *group*
 is the unit of incremental work (one project). An *artifact* is bytes under a path. All three are
 slim msgspec structs: a million of them may pass through one run. They are checked once, by
-`sealed`, where they enter the core.
+`identify`, where they enter the core.
 """
 
 from __future__ import annotations
@@ -151,12 +151,12 @@ def artifact_digest(artifact: Artifact | StoredArtifact) -> Digest:
 
 
 def stored_unit(body: bytes) -> StoredUnit:
-    """Read a unit's body back."""
+    """Return the unit that a body holds."""
     return _BODY.decode(body)
 
 
 def declared_size(unit: Unit | StoredUnit) -> int | None:
-    """Return the bytes of a unit's artifacts as declared; None where no artifact declares a size."""
+    """Return the declared bytes of all artifacts; None where no artifact declares a size."""
     sizes = [artifact.size for artifact in unit.artifacts if artifact.size is not None]
     return sum(sizes) if sizes else None
 
@@ -197,9 +197,11 @@ def identify(unit: Unit, group: str) -> IdentifiedUnit:
     unnamed = next((artifact.path for artifact in unit.artifacts if not artifact.sha256), None)
     if unnamed is not None:
         raise PluginFault(f"unit `{unit.key}`: artifact `{unnamed}` has no sha256")
-    artifacts = [StoredArtifact(one.path, one.sha256, one.size) for one in unit.artifacts]
+    artifacts = [
+        StoredArtifact(artifact.path, artifact.sha256, artifact.size) for artifact in unit.artifacts
+    ]
     if len(artifacts) > 1:
-        artifacts.sort(key=lambda one: one.path)
+        artifacts.sort(key=lambda artifact: artifact.path)
     stored = StoredUnit(
         artifacts=artifacts,
         group=group,
@@ -212,36 +214,38 @@ def identify(unit: Unit, group: str) -> IdentifiedUnit:
 
 
 def is_usable_name(name: Any) -> bool:
-    """Could it be the name of a group, or the key or type of a unit: 1 to 1,024 printable
-    characters?
+    """Return True for a name of a group, key or type of a unit.
+
+    That is a text of 1 to 1,024 printable characters.
     """
     return isinstance(name, str) and 0 < len(name) <= MAX_NAME and name.isprintable()
 
 
 def safe_path(path: str) -> bool:
-    """Is this a relative path that stays below its folder: no empty, `.` or `..` segment, no
-    backslash, no control character?
+    """Return True for a relative path that stays below its folder.
+
+    It has no empty, `.` or `..` segment, no backslash and no control character.
     """
     return len(path) <= MAX_NAME and path.isprintable() and _UNSAFE.search(path) is None
 
 
 def bucket_of(group: str) -> int:
-    """Which of the 4,096 buckets of a version a group belongs to."""
+    """Return the bucket, of 4,096, that a group of a version belongs to."""
     return int.from_bytes(Digest.of(group.encode()).raw[:2], "big") % BUCKETS
 
 
 def group_digest(units: Iterable[Digest]) -> Digest:
-    """Of a group: its sorted unit digests."""
+    """Return the digest of a group: of its sorted unit digests."""
     return Digest.of_value([str(unit) for unit in sorted(set(units))])
 
 
 def bucket_digest(groups: Iterable[Digest]) -> Digest:
-    """Of a bucket: the sorted digests of its groups that hold at least one unit."""
+    """Return the digest of a bucket: of the sorted digests of its groups that hold a unit."""
     return Digest.of_value([str(group) for group in sorted(groups)])
 
 
 def version_digest(buckets: Iterable[tuple[int, Digest]]) -> Digest:
-    """Of a version: its non-empty buckets, by number. The empty set is the digest of `[]`."""
+    """Return the digest of a version: of its non-empty buckets by number (`[]` if none)."""
     return Digest.of_value([[number, str(digest)] for number, digest in sorted(buckets)])
 
 
@@ -316,7 +320,7 @@ def _check_digests(artifact: Artifact, unit: Unit) -> None:
 
 
 def _passing(name: Any, unit: Unit) -> bool:
-    """Is a key of metadata left out of what is stored?"""
+    """Return True for a key of metadata that is not stored."""
     if not isinstance(name, str):
         raise PluginFault(f"unit `{unit.key}` has metadata under {name!r:.80}, which is no text")
     return name.startswith("_")
@@ -342,7 +346,7 @@ def _canonical_body(stored: StoredUnit) -> bytes:
 
 
 def _check_plain(values: Iterable[Any], unit: Unit, depth: int = 1) -> None:
-    """Floats differ in text between machines, so they must not enter a digest."""
+    """Refuse floats among others: their text differs between machines, and enters a digest."""
     if depth > MAX_DEPTH:
         raise PluginFault(
             f"unit `{unit.key}` has metadata that is nested deeper than {MAX_DEPTH} levels"

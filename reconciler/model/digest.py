@@ -1,4 +1,4 @@
-"""A digest is a type, not a string; canonical JSON is what it is taken of.
+"""Digests as a type, and the canonical JSON that they are taken of.
 
 Canonical JSON: sorted keys, UTF-8, no white space, numbers as integers or strings (never floats,
 whose text differs between machines). Everything that is compared across machines is a sha256 of
@@ -32,17 +32,17 @@ class Digest(HexDigest, msgspec.Struct, frozen=True, order=True):
 
     @classmethod
     def of(cls, data: bytes) -> Digest:
-        """The digest of `data`."""
+        """Return the digest of `data`."""
         return cls(hashlib.sha256(data).digest())
 
     @classmethod
     def of_value(cls, value: Any) -> Digest:
-        """The digest of the canonical JSON of `value`."""
+        """Return the digest of the canonical JSON of `value`."""
         return cls(hashlib.sha256(_ENCODER.encode(value)).digest())
 
     @classmethod
     def parse(cls, text: str) -> Digest:
-        """From `sha256:<hex>` or bare hex. Raises ValueError on anything else."""
+        """Parse `sha256:<hex>` or bare hex. Raises ValueError on anything else."""
         bare = text.removeprefix("sha256:")
         if not is_hex_digest(bare):
             raise ValueError(f"not a sha256 digest: {text[:80]!r}")
@@ -62,9 +62,7 @@ class Digest(HexDigest, msgspec.Struct, frozen=True, order=True):
 
 
 def canonical(value: Any) -> bytes:
-    """Canonical JSON of plain data (dicts, lists, strings, integers, booleans, None, msgspec
-    structs).
-    """
+    """Return the canonical JSON of plain data or of a msgspec struct."""
     return _ENCODER.encode(value)
 
 
@@ -79,7 +77,7 @@ def decode_digest(type_: type[Any], text: Any) -> Digest:
 
 
 def is_hex_digest(text: str) -> bool:
-    """Is this 64 lower-case hex digits?"""
+    """Return True for 64 lower-case hex digits."""
     try:  # half the cost of a regular expression, and every artifact of every run comes by here
         return len(text) == 64 and bytes.fromhex(text).hex() == text
     except ValueError:

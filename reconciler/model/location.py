@@ -8,9 +8,9 @@ KeyPath = tuple[str | int, ...]
 
 
 class KeyLocations:
-    """Where the keys of a resource stand: a place in a file, or what else set them.
+    """Locations of the keys of a resource: a line of a file, or what else set them.
 
-    Any two are equal: where something stands is no part of what it means.
+    Any two are equal: the location of a key is no part of its meaning.
     """
 
     __slots__ = ("_find",)
@@ -19,9 +19,7 @@ class KeyLocations:
         self._find = find
 
     def find(self, path: KeyPath) -> str | None:
-        """In words (`team.yaml:14`), for a path of keys and indices; None where nothing stands, or
-        where nobody knows any more.
-        """
+        """Return the location (`team.yaml:14`) of a path of keys and indices, None if unknown."""
         return self._find(path) if self._find is not None else None
 
     def __eq__(self, other: object) -> bool:

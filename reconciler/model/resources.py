@@ -220,7 +220,7 @@ class DesiredState(msgspec.Struct, frozen=True, dict=True):
 
     @property
     def digest(self) -> Digest:
-        """Of what the manifests mean: order, files, comments and layout do not count."""
+        """Digest of what the manifests mean: order, files, comments and layout do not count."""
         return Digest.of_value(
             [
                 [
@@ -235,14 +235,14 @@ class DesiredState(msgspec.Struct, frozen=True, dict=True):
         )
 
     def secrets(self) -> Iterator[Secret]:
-        """Every secret that is referred to."""
+        """Yield every secret that a resource refers to."""
         for remote in self.remotes.values():
-            found = [
+            values = [
                 remote.tls.client_key,
                 *remote.headers.values(),
                 *((remote.auth.username, remote.auth.password) if remote.auth else ()),
             ]
-            yield from (one for one in found if isinstance(one, Secret))
+            yield from (value for value in values if isinstance(value, Secret))
         for publication in self.publications.values():
             yield from (
                 secret
@@ -252,17 +252,16 @@ class DesiredState(msgspec.Struct, frozen=True, dict=True):
             )
 
     def filters_of(self, repository: Repository) -> list[Filter]:
-        """The filters that govern a repository: its own and the global ones of its type, by name."""
+        """Return the filters of a repository: its own and the global ones of its type, by name."""
         names = {*repository.filters, *self._global_filters.get(repository.type, ())}
         return [self.filters[name] for name in sorted(names)]
 
     def filters_on(self, publication: Publication) -> list[Filter]:
-        """The filters that govern what a publication shows: those of its repository and its own, by
-        name.
-        """
+        """Return the filters of a publication: those of its repository and its own, by name."""
         own = {name: self.filters[name] for name in publication.filters}
         all_ = own | {
-            one.meta.name: one for one in self.filters_of(self.repositories[publication.repository])
+            filter_.meta.name: filter_
+            for filter_ in self.filters_of(self.repositories[publication.repository])
         }
         return [all_[name] for name in sorted(all_)]
 
@@ -303,11 +302,14 @@ class ActualRepository(msgspec.Struct, frozen=True):
 
 
 class FilterVerdict(msgspec.Struct, frozen=True):
-    """What filters said of a publication when they were asked last.
+    """Result of the filters for a publication, as of their last evaluation.
 
-    `rules`: digest of what they said it by, None where nobody was asked. `withheld`: digest of the
-    units that are kept out of it although its version holds them, None where there are none;
-    `units`: how many. `reconsider_at`: when time alone may change the answer.
+    Attributes:
+        rules: Digest of the filters; None where they were never evaluated.
+        withheld: Digest of the units that the version holds and the publication leaves out; None
+            where there are none.
+        units: Number of those units.
+        reconsider_at: Time at which the verdict may change by itself.
     """
 
     rules: Digest | None = None

@@ -1,11 +1,10 @@
-"""The heart: desired state x actual state -> a plan that can be read, counted, guarded, printed and
-carried out.
+"""Plans: desired state x actual state -> a value that is counted, guarded, printed and applied.
 
 Comes in: resources, group members and selected units. Goes out: `Plan`, its text and its JSON
 document. Must never know: files, networks, clocks, SQL, YAML, any packaging format.
 
-`content` and `resources` hold the differences, `guards` the brakes, `render_text` and `render_json` the two
-renderings; all of them, and the executor in `reconciler.engine`, walk the same spool of lines that
+`content` and `resources` hold the differences, `guards` the brakes, `text` and `document` the two
+renderings; all of them, and `reconciler.engine.applying`, walk the same spool of lines, which
 `changes` defines.
 """
 

@@ -35,7 +35,7 @@ Key = tuple[str, str]  # (type, key): unique within a group
 
 
 class ChangeDescriber(Protocol):
-    """What only the content types can say; `reconciler.engine` binds it to them."""
+    """Texts about units that only content types know; `reconciler.engine` asks them."""
 
     def summary(self, unit: Unit | StoredUnit) -> tuple[str | None, str]: ...
 
@@ -57,7 +57,10 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class RefusedUnit:
-    """A unit, or something that could not become one, that is kept out. `rule`: as of a ChangeLine."""
+    """A unit, or something that could not become one, that is refused.
+
+    `rule`: as of a ChangeLine.
+    """
 
     type: str
     key: str
@@ -91,8 +94,8 @@ def difference(
         (held if member.source == source else foreign)[(member.unit.type, member.unit.key)] = member
     lines: dict[tuple[str, str, str], ChangeLine] = {}
     kept_out = {
-        (one.type, one.key): one
-        for one in sorted(refusals, key=lambda one: one.reason, reverse=True)
+        (refused.type, refused.key): refused
+        for refused in sorted(refusals, key=lambda refused: refused.reason, reverse=True)
     }
     asked: set[Key] = set()
     for unit in wanted:
@@ -118,11 +121,10 @@ def difference(
 
 
 def merge_source_changes(changes: Sequence[GroupChange]) -> list[GroupChange]:
-    """Where several sources touch one group: a unit that leaves one and joins another only changes
-    hands, and a key that one frees is another's.
+    """Merge what several sources change in one group; `changes` come in the order of the sources.
 
-    A key that several bring at once belongs to the first of them; `changes` come in the order of
-    the sources.
+    A unit that leaves one source and joins another only moves, a key that one source frees can be
+    taken by another, and a key that several bring at once belongs to the first of them.
     """
     leaving = {line.digest for change in changes for line in change.lines if line.op == REMOVE}
     joining = {line.digest for change in changes for line in change.lines if line.op in (ADD, MOVE)}
@@ -139,9 +141,7 @@ def merge_source_changes(changes: Sequence[GroupChange]) -> list[GroupChange]:
 
 
 def _first_come(changes: Sequence[GroupChange]) -> list[GroupChange]:
-    """A version holds one unit under a key: what a later source brings under it is kept out, and
-    its group is read again next time.
-    """
+    """Keep one unit for each key: a later source's is refused, and its group is read again."""
     holders: dict[Key, tuple[Digest, str]] = {}
     for op in (MOVE, ADD):
         for change in changes:
@@ -170,8 +170,9 @@ def _waiting(line: ChangeLine, holder: tuple[Digest, str] | None) -> ChangeLine:
 def apply_changes(
     held: Mapping[tuple[Digest, str], bytes], changes: Iterable[GroupChange]
 ) -> dict[Digest, bytes]:
-    """What a group holds once `changes` are carried out: bodies by digest. `held`: bodies by
-    (digest, source) as it is now.
+    """Return the bodies by digest that a group holds once `changes` are applied.
+
+    `held`: its bodies by (digest, source) as of now.
     """
     rows = dict(held)
     for change in changes:
@@ -187,7 +188,7 @@ def apply_changes(
 
 
 def is_key_taken(line: ChangeLine) -> bool:
-    """Is it kept out only because another source holds its key?"""
+    """Return True for a unit that is refused only because another source holds its key."""
     return line.op == REFUSE and bool(line.body)
 
 
@@ -208,14 +209,12 @@ def counts_of(lines: Iterable[ChangeLine]) -> Counts:
 
 
 def refetch_line(unit: IdentifiedUnit, reason: str, words: ChangeDescriber) -> ChangeLine:
-    """A unit that is held as it is, and whose artifacts are to be brought in nevertheless, or
-    recorded where they are now.
-    """
+    """Return a line for a unit that is held already and whose artifacts are fetched again."""
     return _joining(unit, MOVE, reason, words)
 
 
 def with_download(line: ChangeLine, stored: Container[Digest]) -> ChangeLine:
-    """The same line, knowing which of its artifacts the store has already."""
+    """Return the line with the bytes of its artifacts that are not `stored`."""
     missing = sum(
         artifact.size or 0 for artifact in line.artifacts if artifact_digest(artifact) not in stored
     )

@@ -30,7 +30,7 @@ REFUSED_ENTRIES = 1000
 
 
 def render_json(plan: Plan, *, verbose: bool = False) -> Iterator[bytes]:
-    """The document in pieces; joined they are canonical JSON."""
+    """Yield the document in pieces; joined they are canonical JSON."""
     yield b'{"changes":['
     for number, change in enumerate(plan.changes):
         yield b"," if number else b""
@@ -48,7 +48,7 @@ def render_json(plan: Plan, *, verbose: bool = False) -> Iterator[bytes]:
 
 
 def content_entry(line: ChangeLine, group: str) -> dict[str, Any]:
-    """A content entry: `{type, group, key, version?, digest, size?, reason?, rule?}`."""
+    """Return the entry `{type, group, key, version?, digest?, size?, reason?, rule?}` of a line."""
     fields = {
         "type": line.type,
         "group": group,

@@ -15,7 +15,7 @@ _OR_RAISE = "pass `--allow-destroy` for this run, or raise `guard.maxRemovals`"
 
 
 def apply_guards(change: ResourceChange, guard: Guard, *, allow_destroy: bool) -> ResourceChange:
-    """The same change, or the change with its refusal."""
+    """Return the change, with its refusal if a guard stops it."""
     refusal = _refusal(change, guard, allow_destroy=allow_destroy)
     return change.refused(*refusal) if refusal else change
 
@@ -23,8 +23,9 @@ def apply_guards(change: ResourceChange, guard: Guard, *, allow_destroy: bool) -
 def apply_serving_guards(
     change: ResourceChange, repository: str, guard: Guard, *, allow_destroy: bool
 ) -> ResourceChange:
-    """The same change of a publication, or the change with its refusal: what filters take from it
-    counts as a removal from `repository`.
+    """Return the change of a publication, with its refusal if a guard stops it.
+
+    What filters take from the publication counts as a removal from `repository`.
     """
     if change.refusal or change.withheld is None:
         return change
@@ -37,9 +38,7 @@ def apply_serving_guards(
 def serving_refusal(
     name: str, withheld: Withholding, repository: str, guard: Guard, *, allow_destroy: bool
 ) -> tuple[str, str] | None:
-    """Why the publication `name` must not lose what filters withhold of it, and what now; None
-    where it may.
-    """
+    """Return why a publication must not lose what filters withhold, and a hint; None if it may."""
     plural = withheld.plural
     emptied = withheld.taken > 0 and withheld.left <= 0
     if guard.prevent_destroy and emptied:

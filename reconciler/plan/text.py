@@ -34,7 +34,7 @@ _WITHHELD = {REMOVE: "withheld: {}", ADD: "no longer withheld"}
 
 
 def render_text(plan: Plan, *, verbose: bool = False) -> Iterator[str]:
-    """The lines of a plan, without line ends."""
+    """Yield the lines of a plan, without line ends."""
     for change in plan.changes:
         if (
             change.action is not Action.NO_OP
@@ -48,14 +48,12 @@ def render_text(plan: Plan, *, verbose: bool = False) -> Iterator[str]:
 
 
 def _worth_saying(content: ContentChanges) -> bool:
-    """Is there something to tell of content that does not change: what failed, what is unknown,
-    what was kept out?
-    """
+    """Return True if unchanged content has failures, unknown parts or refusals to report."""
     return bool(content.failures or content.unknown or content.counts.refused)
 
 
 def size_text(size: int) -> str:
-    """Bytes for people, in binary units: `48.1 MiB`."""
+    """Return bytes in binary units: `48.1 MiB`."""
     number, unit = float(size), "B"
     for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
         if number < 1024 or unit == "TiB":
@@ -65,7 +63,7 @@ def size_text(size: int) -> str:
 
 
 def counts_text(counts: Counts, plural: str) -> str:
-    """`+12 -3 ~1 distributions, 48.1 MiB to download`; empty where nothing changes."""
+    """Return `+12 -3 ~1 distributions, 48.1 MiB to download`; empty where nothing changes."""
     numbers = [
         f"{sign}{n}"
         for sign, n in (("+", counts.added), ("-", counts.removed), ("~", counts.changed))
@@ -133,7 +131,7 @@ def _rows(content: ContentChanges | Withholding, signs: Iterable[str]) -> Iterat
 
 
 def natural_sort_key(text: str) -> list[tuple[int, str]]:
-    """A key for sorting: numbers by their value, so that 2.10 comes after 2.9."""
+    """Return a sort key with numbers by their value, so that 2.10 comes after 2.9."""
     return [
         (int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", text)
     ]

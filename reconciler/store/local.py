@@ -71,7 +71,7 @@ class LocalStore:
         return os.path.exists(self._file(digest))
 
     def verify(self, digest: Digest) -> bool:
-        """Read the bytes and compare. Bytes that differ are removed, so that they can be put again."""
+        """Read the bytes and compare; other bytes are removed, so that they can be put again."""
         file = self._file(digest)
         try:
             with open(file, "rb") as stream:

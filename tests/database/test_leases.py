@@ -22,7 +22,8 @@ import sys, time
 from datetime import datetime
 from reconciler.database import Database
 writer = Database(sys.argv[1]).open(read_only=False).writer()
-print(writer.acquire("repository/team", ttl_seconds=3600, now=datetime.fromisoformat(sys.argv[2])).epoch, flush=True)
+now = datetime.fromisoformat(sys.argv[2])
+print(writer.acquire("repository/team", ttl_seconds=3600, now=now).epoch, flush=True)
 time.sleep(600)
 """
 

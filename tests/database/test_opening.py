@@ -243,7 +243,7 @@ def test_alembic_is_not_imported_when_the_schema_is_current(tmp_path: Path) -> N
 
 
 def test_what_the_database_cannot_do_is_said_in_our_words(tmp_path: Path) -> None:
-    """A file that is no database any more: no traceback of a driver, but what, where and what now."""
+    """A file that is no database: no traceback of a driver, but what, where and what now."""
     file = tmp_path / "state.db"
     with Database(f"sqlite:///{file}").open(read_only=False) as database:
         writer = database.writer()
