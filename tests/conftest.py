@@ -25,10 +25,13 @@ sys.dont_write_bytecode = False
 
 MEMORY = "/dev/shm"
 ROOM = 4 << 30  # bytes; the largest folder of a test is far smaller
-if "TMPDIR" not in os.environ and os.access(MEMORY, os.W_OK):
-    if shutil.disk_usage(MEMORY).free > ROOM:
-        os.environ["TMPDIR"] = MEMORY
-        tempfile.tempdir = None  # asked for anew
+if (
+    "TMPDIR" not in os.environ
+    and os.access(MEMORY, os.W_OK)
+    and shutil.disk_usage(MEMORY).free > ROOM
+):
+    os.environ["TMPDIR"] = MEMORY
+    tempfile.tempdir = None  # asked for anew
 
 SOAK_FACTOR = 20
 SLOW_MACHINE = (HealthCheck.too_slow, HealthCheck.data_too_large)

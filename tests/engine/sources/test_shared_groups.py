@@ -95,7 +95,7 @@ def test_what_the_owner_drops_the_other_brings(stage: Rehearsal) -> None:
 
 @pytest.mark.parametrize("whole", [False, True], ids=["groups", "sources"])
 def test_what_the_owner_begins_to_have_is_its_own(stage: Rehearsal, whole: bool) -> None:
-    """The other holds it already, and says that nothing changed: it lets go of it in the same plan."""
+    """The other holds it and says that nothing changed: it gives it up in the same plan."""
     stage.says("a", stage.bare("one"), validator="1")
     if whole:
         stage.validator("v1", name="down")

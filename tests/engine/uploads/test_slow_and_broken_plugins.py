@@ -13,6 +13,7 @@ import pytest
 
 from reconciler.cli import serve
 from reconciler.engine import CallLimits
+from reconciler.engine.plugin_calls import worker_pool
 from reconciler.engine.plugin_calls.worker_pool import CONCURRENCY
 from reconciler.engine.service import Service, uploaded_file
 from reconciler.errors import Temporary, UsageFault
@@ -26,6 +27,7 @@ from tests.support.uploading import FORM, file_part, form
 ACCESS = "access: {upload: [{token: {env: T_TOKEN}}]}"
 BEARER = ("Authorization", "Bearer s3cret")
 MINE = "upload: {}"
+LIMIT = 1.0  # seconds that a plugin may take
 
 
 @pytest.fixture
@@ -75,14 +77,21 @@ def sent(client: Client, publication: str, name: str) -> asyncio.Task[Answer]:
     )
 
 
-def test_plugins_that_never_come_back_hold_up_nobody_else(stage: Rehearsal, slow: Slow) -> None:
+def test_plugins_that_never_come_back_hold_up_no_other_repository(
+    stage: Rehearsal, slow: Slow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clock of the limit stands until the slow uploads are to be given up."""
+    seconds = [0.0]
+    monkeypatch.setattr(worker_pool, "monotonic", lambda: seconds[0])
+
     async def talk(client: Client) -> None:
         hanging = [sent(client, "team", f"slow-{number}") for number in range(CONCURRENCY + 4)]
         for _ in range(CONCURRENCY):
             await asyncio.to_thread(slow.waiting.acquire)
         assert (await sent(client, "other", "quick")).status == 201
         assert (await client.get("/other/uploads/quick")).body == b"quick"
-        for answer in [await one for one in hanging]:
+        seconds[0] += 2 * LIMIT
+        for answer in [await upload for upload in hanging]:
             assert (answer.status, "retry-after" in answer.headers, "`team`" in answer.text) == (
                 503,
                 True,
@@ -94,7 +103,7 @@ def test_plugins_that_never_come_back_hold_up_nobody_else(stage: Rehearsal, slow
         )
         assert (await sent(client, "team", "quick")).status == 201
 
-    stage.limits = CallLimits(call=1.0)
+    stage.limits = CallLimits(call=LIMIT)
     stage.served(talk)
     slow.released.set()
     assert stage.held() == ["uploads/quick"]
