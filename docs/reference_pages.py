@@ -73,7 +73,8 @@ def _commands(group: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 def _command_section(name: str, command: Any) -> str:
     context = typer.Context(command, info_name=f"reconciler {name}", terminal_width=200)
     usage = command.get_usage(context).removeprefix("Usage: ")
-    help_text = inspect.cleandoc(command.help or "")
+    paragraphs = inspect.cleandoc(command.help or "").split("\n\n")
+    help_text = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
     return "\n".join(
         [
             f"## {name}",
