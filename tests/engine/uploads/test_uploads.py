@@ -294,6 +294,19 @@ def test_what_was_uploaded_can_be_removed_and_nothing_else(stage: Rehearsal) -> 
     assert stage.settled()
 
 
+@pytest.mark.parametrize("order", [(MINE, "remote: {name: up}"), ("remote: {name: up}", MINE)])
+def test_a_remote_that_begins_to_list_an_uploaded_name_brings_nothing_under_it(
+    stage: Rehearsal, order: tuple[str, str]
+) -> None:
+    stage.declare(stage.remote(), repository("team", *order), publication())
+    stage.applied()
+    stage.upload("mine", b"my own", fields={"group": "new"})
+    stage.says("new", stage.file("theirs"))
+    stage.applied()
+    assert stage.held() == ["a/one", "new/mine"]
+    assert stage.explain("new")["groups"] == [{"name": "new", "owner": "upload"}]
+
+
 def test_an_emptied_name_is_free_for_the_next_source(stage: Rehearsal) -> None:
     stage.declare(stage.remote(), repository("team", MINE, "remote: {name: up}"), publication())
     stage.applied()
