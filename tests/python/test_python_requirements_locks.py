@@ -343,7 +343,7 @@ class TestFormats:
             "alpha": [
                 ("pylock.toml:7", ["alpha-1.0-py3-none-any.whl", "alpha-1.0.tar.gz"], ["a", "b"])
             ],
-            "beta": [("pylock.toml:20", ["beta-1-py3-none-any.whl"], [])],
+            "beta": [("pylock.toml:23", ["beta-1-py3-none-any.whl"], [])],
         }
         assert found.for_project("beta")[0].matches(
             "1", "x.whl", [Artifact("x.whl", A, digests={"sha512": "d" * 128})]
@@ -522,7 +522,7 @@ class TestFaults:
 
     def test_digests_of_unknown_kinds(self, tmp_path: Path) -> None:
         [found] = faults(tmp_path, PYLOCK.replace("sha512 = ", "sha999 = "), "pylock.toml")
-        assert found == "pylock.toml:20: a file has digests of unknown kinds only: sha999"
+        assert found == "pylock.toml:23: a file has digests of unknown kinds only: sha999"
 
     def test_bytes_that_are_no_text(self, tmp_path: Path) -> None:
         (tmp_path / "uv.lock").write_bytes(b"\xff")
