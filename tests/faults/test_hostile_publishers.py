@@ -112,15 +112,15 @@ OUTPUTS: dict[str, tuple[Act, str]] = {
     ),
     "no media type": (
         lambda conduit, output: output.page("x", b"", None),
-        "`x` for the group `alpha`: None is no media type",
+        "`x` for the group `alpha`: None is not a media type",
     ),
     "a media type with a line end": (
         lambda conduit, output: output.page("x", b"", "text/html\r\nX: y"),
-        "is no media type",
+        "is not a media type",
     ),
     "aliases that are none": (
         lambda conduit, output: output.page("x", b"", "text/html", aliases=("a\nb",)),
-        "is no media type",
+        "is not a media type",
     ),
     "aliases that are a number": (
         lambda conduit, output: output.page("x", b"", "text/html", aliases=5),
@@ -136,15 +136,15 @@ OUTPUTS: dict[str, tuple[Act, str]] = {
     ),
     "a file that is nobody's": (
         lambda conduit, output: output.file("x", "0" * 64),
-        "which is no artifact of a unit there",
+        "which is not an artifact of its units",
     ),
     "a digest that is a path": (
         lambda conduit, output: output.file("x", "../../etc/passwd"),
-        "which is no artifact of a unit there",
+        "which is not an artifact of its units",
     ),
     "a digest that is bytes": (
         lambda conduit, output: output.file("x", b"0" * 64),
-        "which is no artifact of a unit there",
+        "which is not an artifact of its units",
     ),
     "a group that is not there": (
         lambda conduit, output: conduit.group("gamma").__enter__(),
@@ -152,7 +152,7 @@ OUTPUTS: dict[str, tuple[Act, str]] = {
     ),
     "a group that is a number": (
         lambda conduit, output: conduit.group(5),
-        "a group's name is a text, not of the type `int`",
+        "the name of a group must be a string, not of the type `int`",
     ),
     "a group twice": (
         lambda conduit, output: conduit.group("alpha").__enter__(),

@@ -79,7 +79,7 @@ class PublishConduit(ScratchpadConduit):
     def group(self, name: str) -> AbstractContextManager[GroupOutput]:
         self._check_open()
         if not isinstance(name, str):
-            raise PluginFault(f"a group's name is a text, not {_type_of(name)}")
+            raise PluginFault(f"the name of a group must be a string, not {_type_of(name)}")
         return self._output(name)
 
     def whole(self) -> AbstractContextManager[GroupOutput]:
@@ -175,8 +175,8 @@ class PageOutput(CallScope):
         self._check(path, (media_type,))
         if not isinstance(sha256, str) or sha256 not in self._sizes:
             raise PluginFault(
-                f"`{path}` for {self._label} links to {sha256!r:.80}, which is no artifact of a"
-                " unit there"
+                f"`{path}` for {self._label} links to {sha256!r:.80}, which is not an"
+                " artifact of its units"
             )
         self._emit(
             path, media_type, Digest.parse(sha256), self._sizes[sha256], page=False, aliases=()
@@ -185,7 +185,7 @@ class PageOutput(CallScope):
     def _check(self, path: object, media_types: tuple[object, ...]) -> None:
         self._check_open()
         if not isinstance(path, str):
-            raise PluginFault(f"a path for {self._label} is {_type_of(path)}, not a text")
+            raise PluginFault(f"a path for {self._label} is {_type_of(path)}, not a string")
         if not safe_path(path.removesuffix("/")):
             raise PluginFault(
                 f"the unsafe path {path[:80]!r} for {self._label}",
@@ -196,7 +196,7 @@ class PageOutput(CallScope):
         for type_ in media_types:
             if not _is_media_type(type_):
                 raise PluginFault(
-                    f"`{path}` for {self._label}: {type_!r:.80} is no media type",
+                    f"`{path}` for {self._label}: {type_!r:.80} is not a media type",
                     hint="for example `text/html`",
                 )
 

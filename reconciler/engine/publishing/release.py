@@ -52,6 +52,7 @@ async def release_publication(
     if target.served and target.filters_recorded:
         return ""
     async with leased(session.writer, str(publication.meta.ref), session.clock) as lease:
+        log.debug("%s: lease taken", publication.meta.ref)
         message: str = await session.in_thread(_release, session, target, policy, lease)
     return message
 

@@ -238,7 +238,10 @@ def test_what_was_written_long_before_is_named_with_both(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ((b"a/", b"", "text/plain"), "a path for the group `a` is of the type `bytes`, not a text"),
+        (
+            (b"a/", b"", "text/plain"),
+            "a path for the group `a` is of the type `bytes`, not a string",
+        ),
         (("../a", b"", "text/plain"), "the unsafe path '../a' for the group `a`"),
         (("/a", b"", "text/plain"), "the unsafe path '/a' for the group `a`"),
         (("", b"", "text/plain"), "the unsafe path '' for the group `a`"),
@@ -246,12 +249,12 @@ def test_what_was_written_long_before_is_named_with_both(
             ("a/", "text", "text/plain"),
             "`a/` for the group `a`: the body is of the type `str`, not bytes",
         ),
-        (("a/", b"", "text"), "`a/` for the group `a`: 'text' is no media type"),
+        (("a/", b"", "text"), "`a/` for the group `a`: 'text' is not a media type"),
         (
             ("a/", b"", "text/plain\r\nX-Evil: 1"),
-            "`a/` for the group `a`: 'text/plain\\r\\nX-Evil: 1' is no media type",
+            "`a/` for the group `a`: 'text/plain\\r\\nX-Evil: 1' is not a media type",
         ),
-        (("a/", b"", None), "`a/` for the group `a`: None is no media type"),
+        (("a/", b"", None), "`a/` for the group `a`: None is not a media type"),
     ],
 )
 def test_nonsense_pages_are_refused(
