@@ -1,0 +1,80 @@
+"""Tests reach what they test by its public names; the exceptions stand here, each with a reason."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from tests.support.source import ROOT
+
+ALLOWED = {
+    ("tests/database/test_crash.py", "_reading"): "counts rows that no query returns",
+    ("tests/database/test_leases.py", "_writing"): "writes a lease of another process",
+    (
+        "tests/database/test_opening.py",
+        "_reading",
+    ): "writes through a connection that must refuse it",
+    ("tests/database/test_postgresql_words.py", "_names"): "quoting is tested without a server",
+    ("tests/database/test_resources.py", "_reading"): "counts rows that no query returns",
+    ("tests/database/test_sources.py", "_reading"): "listens to the statements of a query",
+    ("tests/database/test_sources.py", "_url"): "listens to the statements of a query",
+    ("tests/e2e/test_e2e_progress.py", "_progress"): "bars are drawn by rich, without a terminal",
+    ("tests/python/test_python_licences.py", "_APPROVED"): "a table compared with its source",
+    ("tests/python/test_python_licences.py", "_OTHERS"): "a table compared with its source",
+    ("tests/remote/test_measurement.py", "_entries"): "the bound of a cache in memory",
+    ("tests/serve/test_on_demand.py", "_source"): "the source fails in the middle of an answer",
+    ("tests/serve/test_on_demand.py", "_tasks"): "counts transfers that are under way at the end",
+}
+
+
+def private_names(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Yield line and name of each private name that is neither `self`'s nor the file's own."""
+    own = _own_names(tree)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            if _private(node.attr) and not _of_itself(node) and node.attr not in own:
+                yield node.lineno, node.attr
+        elif isinstance(node, ast.ImportFrom):
+            yield from ((node.lineno, name.name) for name in node.names if _private(name.name))
+
+
+def _private(name: str) -> bool:
+    return name.startswith("_") and not name.startswith("__")
+
+
+def _own_names(tree: ast.Module) -> set[str]:
+    """Return what a file defines, and the attributes that its classes set."""
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            names.update({node.attr} if _of_itself(node) else ())
+    return names
+
+
+def _of_itself(node: ast.Attribute) -> bool:
+    return isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
+
+
+def used() -> dict[tuple[str, str], str]:
+    """Return the place of each private name that a test uses, by file and name."""
+    return {
+        (place, name): f"{place}:{line} {name}"
+        for path in sorted((ROOT / "tests").rglob("*.py"))
+        for place in [path.relative_to(ROOT).as_posix()]
+        for line, name in private_names(ast.parse(path.read_text(encoding="utf-8")))
+    }
+
+
+def test_no_test_uses_a_private_name_but_for_a_reason() -> None:
+    assert [place for key, place in used().items() if key not in ALLOWED] == []
+
+
+def test_no_exception_is_listed_that_nothing_uses() -> None:
+    assert sorted(ALLOWED.keys() - used().keys()) == []
+
+
+def test_a_private_name_would_be_found() -> None:
+    code = "from a import _b\nclass C:\n    def d(self): self._e = 1\nx._f\ny._e\n"
+    assert list(private_names(ast.parse(code))) == [(1, "_b"), (4, "_f")]
