@@ -25,11 +25,10 @@ ReconcilerError             message: what, where, what now; `hint` goes on a lin
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
-import msgspec
 
-
-class Origin(msgspec.Struct, frozen=True, order=True):
+class Origin(NamedTuple):
     """A place in a file: line and column count from 1."""
 
     file: str
@@ -40,7 +39,7 @@ class Origin(msgspec.Struct, frozen=True, order=True):
         return f"{self.file}:{self.line}:{self.column}"
 
 
-class Fault(msgspec.Struct, frozen=True, order=True):
+class Fault(NamedTuple):
     """One thing that is wrong with the manifests: where, what, and what to do about it."""
 
     origin: Origin
