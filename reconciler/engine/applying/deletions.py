@@ -17,6 +17,7 @@ from reconciler.engine.applying.resource_records import ResourceRecorder
 from reconciler.engine.applying.schedule import Schedule
 from reconciler.engine.plugin_lifecycle.attachments import PluginLifecycle
 from reconciler.engine.publishing.export_paths import (
+    Spec,
     orphaned_exports,
     overlap,
     removed_exports,
@@ -112,16 +113,19 @@ class Deletions:
             ):
                 yield ref, paths
 
-    def _deferred(self) -> set[Ref]:
-        leaving = [
-            self._before.resources[ref].spec
+    def _deleted_publications(self) -> dict[Ref, Spec]:
+        """Return the specifications of publications to delete that no other run has deleted yet."""
+        return {
+            ref: self._before.resources[ref].spec
             for ref in self._schedule.deletions()
-            if ref.kind is Kind.PUBLICATION
-        ]
+            if ref.kind is Kind.PUBLICATION and ref in self._before.resources
+        }
+
+    def _deferred(self) -> set[Ref]:
         replacing = {
             publication.meta.ref
             for publication in self._desired.publications.values()
-            if any(replaces(publication, spec) for spec in leaving)
+            if any(replaces(publication, spec) for spec in self._deleted_publications().values())
         }
         changed = self._schedule.to_record() & self._before.resources.keys()
         return (replacing | self.removed_exports.keys()) & changed
@@ -130,10 +134,7 @@ class Deletions:
         """Yield publications whose replacement was not released and does not stand there yet."""
         unsuccessful = self._unsuccessful()
         served = {(row.name, row.path) for row in reader.served()} if unsuccessful else set()
-        for ref in self._schedule.deletions():
-            if ref.kind is not Kind.PUBLICATION:
-                continue
-            spec = self._before.resources[ref].spec
+        for ref, spec in self._deleted_publications().items():
             for publication in unsuccessful:
                 stands = (publication.meta.name, publication.path) in served
                 stands = stands and overlap(publication.path, spec["path"])
@@ -189,9 +190,9 @@ class Deletions:
 
     def _remove_orphaned_exports(self, ref: Ref) -> list[str]:
         """Remove the exports of a deleted publication; return those that stay."""
-        if ref.kind is not Kind.PUBLICATION:
+        spec = self._deleted_publications().get(ref)
+        if spec is None:
             return []
-        spec = self._before.resources[ref].spec
         exports = orphaned_exports(spec, self._desired.publications.values())
         for path in exports.removable:
             log.debug("%s: removing the export %s", ref, path)

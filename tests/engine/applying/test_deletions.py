@@ -286,3 +286,19 @@ def test_what_waits_stays_with_its_exports_and_what_replaces_it_is_not_recorded(
 def test_a_publication_that_is_new_is_not_deferred(writer: Writer) -> None:
     """Nothing is recorded of it that a crash could forget."""
     assert replacing(writer, DONE).deferred == set()
+
+
+def test_what_another_run_has_deleted_meanwhile_is_gone(
+    writer: Writer, events: Events, tmp_path: Path
+) -> None:
+    before = recorded(writer, a_repository("team"))
+    state, report = desired(a_repository("team")), Report()
+    schedule = Schedule(
+        a_plan(
+            planned(Kind.PUBLICATION, "old", Action.DELETE),
+            planned(Kind.REPOSITORY, "team", Action.NO_OP),
+        ),
+        state,
+    )
+    carry_out(Deletions(state, schedule, before, report), state, writer, events, tmp_path)
+    assert [(outcome.ref, outcome.result) for outcome in report.outcomes] == [(str(OLD), DONE)]
