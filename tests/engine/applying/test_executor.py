@@ -64,7 +64,9 @@ class Fakes:
         return {ref: self.refused[ref] for ref in refs if ref in self.refused}
 
     def publishers(self, publications: Iterable[Publication]) -> dict[Ref, str]:
-        self.log.append("publishers of " + ", ".join(one.meta.name for one in publications))
+        self.log.append(
+            "publishers of " + ", ".join(publication.meta.name for publication in publications)
+        )
         return {}
 
     async def sync(self, repository: Repository, content: Any, **more: Any) -> SyncResult:

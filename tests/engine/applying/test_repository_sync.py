@@ -148,13 +148,13 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
 
 
 def validator(site: Site) -> str | None:
-    found: str | None = site.writer.committed_sources(site.repository_id)[UP].validator
-    return found
+    recorded: str | None = site.writer.committed_sources(site.repository_id)[UP].validator
+    return recorded
 
 
 def test_a_version_holds_what_was_planned(site: Site) -> None:
-    one, two = site.unit("one"), site.unit("two", group="b")
-    result = site.sync(site.group(added(one)), site.group(added(two), name="b"))
+    first, two = site.unit("one"), site.unit("two", group="b")
+    result = site.sync(site.group(added(first)), site.group(added(two), name="b"))
     assert (result.number, result.problems, result.conflict) == (1, [], False)
     assert result.message.startswith("version 1 sha256:")
     assert result.message.endswith(", +2 distributions")
@@ -170,11 +170,11 @@ def test_a_failed_file_keeps_what_its_group_would_lose_and_is_fetched_next_time(
     site: Site,
 ) -> None:
     """What replaces a removed unit may be what failed."""
-    one, other = site.unit("one"), site.unit("other", group="b")
-    site.sync(site.group(added(one)), site.group(added(other), name="b"))
+    first, other = site.unit("one"), site.unit("other", group="b")
+    site.sync(site.group(added(first)), site.group(added(other), name="b"))
     new, bad = site.unit("new"), site.unit("bad", served=False)
     result = site.sync(
-        site.group(added(new), added(bad), removed(one)), site.group(removed(other), name="b")
+        site.group(added(new), added(bad), removed(first)), site.group(removed(other), name="b")
     )
     assert result.number is None, "copies of this repository have to wait"
     [problem] = result.problems
@@ -184,7 +184,7 @@ def test_a_failed_file_keeps_what_its_group_would_lose_and_is_fetched_next_time(
     assert validator(site) is None
     site.unit("bad")
     site.upstream.asked.clear()
-    result = site.sync(site.group(added(bad), removed(one)))
+    result = site.sync(site.group(added(bad), removed(first)))
     assert (result.number, result.problems) == (3, [])
     assert (site.held(), validator(site)) == ({"new", "bad"}, "v1")
     assert site.upstream.asked == ["https://index.example.org/bad"]
@@ -198,15 +198,15 @@ def test_what_plugins_noted_waits_for_every_file(site: Site) -> None:
 
 def test_bytes_are_stored_before_rows_and_rows_before_the_version(site: Site) -> None:
     seen: list[tuple[Checkpoint, bool, int]] = []
-    one = site.unit("one")
-    digest = Digest.parse(one.unit.artifacts[0].sha256)
+    first = site.unit("one")
+    digest = Digest.parse(first.unit.artifacts[0].sha256)
 
     def note(step: Checkpoint) -> None:
         stored = bool(site.writer.stored([digest]))
         seen.append((step, stored, site.writer.actual_state().repositories["team"].number))
 
     listen(note)
-    site.sync(site.group(added(one)))
+    site.sync(site.group(added(first)))
     assert seen == [
         (Checkpoint.LEASE_TAKEN, False, 0),
         (Checkpoint.BYTES_WRITTEN, False, 0),
@@ -233,7 +233,7 @@ def test_bytes_are_durable_before_a_row_refers_to_them(
 
 
 def test_a_group_that_another_run_changed_is_left_out_and_planned_again(site: Site) -> None:
-    one, two = site.unit("one"), site.unit("two", group="b")
+    first, two = site.unit("one"), site.unit("two", group="b")
     theirs = site.known["theirs"] = identify(Unit("test.file", "theirs", {}, []), "a")
 
     def interfere(step: Checkpoint) -> None:
@@ -241,17 +241,17 @@ def test_a_group_that_another_run_changed_is_left_out_and_planned_again(site: Si
             other_run(site.writer, site.repository_id, joins=[theirs], source="remote:other")
 
     listen(interfere)
-    result = site.sync(site.group(added(one)), site.group(added(two), name="b"))
+    result = site.sync(site.group(added(first)), site.group(added(two), name="b"))
     assert (result.conflict, result.number) == (True, None), result
     assert result.problems == ["changed since they were planned: `a`"]
     assert site.held() == {"theirs", "two"}
 
 
 def test_files_of_an_on_demand_remote_stay_upstream(site: Site) -> None:
-    one = site.unit("one")
-    assert site.sync(site.group(added(one)), policy="on-demand").number == 1
+    first = site.unit("one")
+    assert site.sync(site.group(added(first)), policy="on-demand").number == 1
     assert site.upstream.asked == []
-    digest = Digest.parse(one.unit.artifacts[0].sha256)
+    digest = Digest.parse(first.unit.artifacts[0].sha256)
     [origin] = site.writer.artifact_origins(digest)
     assert (origin.remote, origin.url) == ("up", "https://index.example.org/one")
 

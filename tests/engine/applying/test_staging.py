@@ -67,7 +67,7 @@ def group(*lines: ChangeLine, held: bool = True) -> PendingGroup:
 
 def members(group: PendingGroup) -> set[tuple[str, bool]]:
     """(key of the digest, does it join?)."""
-    keys = {digest(key): key for key in (*(one.key for one in LINES), "changed before")}
+    keys = {digest(key): key for key in (*(change.key for change in LINES), "changed before")}
     assert all(isinstance(member, StagedMember) for member in group.staged_members())
     return {(keys[member.unit], member.joins) for member in group.staged_members()}
 
@@ -131,7 +131,7 @@ def test_fetched_units_carry_sizes_and_origins_of_every_remote() -> None:
     assert (pending.open, pending.sizes) == (0, {Digest.of(b"a"): 3})
     [unit] = pending.units
     assert (unit.digest, unit.key) == (digest("new"), "new")
-    assert [key for _, one in pending.additions() for key in [one.key]] == [
+    assert [key for _, change in pending.additions() for key in [change.key]] == [
         "new",
         "bad",
         "changed",

@@ -76,7 +76,7 @@ class Site:
             now=NOW,
             full=True,
         ) as stage:
-            stage.withhold(result.summary, {digest: one.reason for digest, one in units.items()})
+            stage.withhold(result.summary, {digest: row.reason for digest, row in units.items()})
             record = stage.complete()
         self.writer.point(self.publication_id, record.number)
         return self.writer.actual_state().publications["team"]
@@ -89,7 +89,7 @@ class Site:
         now: datetime = NOW,
     ) -> FilterEvaluator:
         """`own`: names of filters that stand in the publication, not in the repository."""
-        names = tuple(one.meta.name for one in filters if one.meta.name not in own)
+        names = tuple(filter_.meta.name for filter_ in filters if filter_.meta.name not in own)
         repository = a_repository("team", *SOURCES, mode=mode, filters=names)
         publication = a_publication("team", filters=own)
         session = writing_session(self.folder, self.writer, registry=self.registry)
@@ -117,7 +117,7 @@ NEVER = ActualPublication(0, "team")
 def withheld(result: FilterResult) -> dict[str, str]:
     assert result.units is not None
     assert len(result.units) == result.summary.units
-    return {f"{one.group}/{one.key}": one.reason for one in result.units.values()}
+    return {f"{row.group}/{row.key}": row.reason for row in result.units.values()}
 
 
 def evaluate(

@@ -59,7 +59,7 @@ class Site:
         return a_publication("team", **self.how)
 
     def policy(self) -> ReleasePolicy:
-        names = tuple(one.meta.name for one in self.filters)
+        names = tuple(filter_.meta.name for filter_ in self.filters)
         repository = a_repository("team", a_source("up"), filters=names)
         return ReleasePolicy(desired(repository, self.publication, *self.filters), guard=self.guard)
 
@@ -151,7 +151,7 @@ def test_new_reasons_alone_render_nothing(site: Site) -> None:
     site.filters = (rules("other", deny=("one",)),)
     assert site.release() == ""
     withheld = site.writer.withheld(site.current.id, site.current.number)
-    assert [one.reason for one in withheld.values()] == ["other.deny"]
+    assert [row.reason for row in withheld.values()] == ["other.deny"]
     assert len(site.registry.rendered) == 1
 
 
