@@ -1,10 +1,9 @@
-"""Logging of one process: where records go, what a line looks like, and what it must not show.
+"""Logging of one process: destinations, formats, context and redaction.
 
 Every module logs through `logging.getLogger(__name__)`. Nothing is shown until `configure` runs;
-records then go to stderr, as text or as JSON lines. Secrets that this process has read are
-replaced by `***` in each record. `log_context` adds the run and the repository to every record of
-a block; asyncio tasks and `asyncio.to_thread` inherit them, `in_context` carries them into other
-threads.
+records then go to stderr, as text or as JSON lines. Secrets that this process has read are replaced
+by `***` in each record. `log_context` adds the run and the repository to every record of a block;
+asyncio tasks and `asyncio.to_thread` inherit them, `in_context` carries them into other threads.
 """
 
 from __future__ import annotations
@@ -37,9 +36,9 @@ class LogSettings(NamedTuple):
 
 
 def configure(level: int, *, json: bool = False) -> None:
-    """Show records from `level` on, on stderr; replaces what an earlier call set up.
+    """Show records from `level` on, on stderr; replaces an earlier configuration.
 
-    Other libraries are heard from WARNING on: below that they log what is no business of ours.
+    Other libraries are shown from WARNING on: below that their records are about their own affairs.
     """
     disable()
     root = logging.getLogger()
@@ -58,7 +57,7 @@ def disable() -> None:
 
 
 def current() -> LogSettings | None:
-    """Return what `configure` set up, for a worker process to do the same; None where silent."""
+    """Return the settings of `configure`, for a worker process; None where silent."""
     return next((handler.settings for handler in _handlers()), None)
 
 
@@ -98,7 +97,7 @@ def in_context(function: Callable[P, T]) -> Callable[P, T]:
 
 
 class StderrHandler(logging.Handler):
-    """Write records to whatever `sys.stderr` is at that moment: progress bars replace it."""
+    """Write records to the present `sys.stderr`: progress bars replace it."""
 
     def __init__(self, settings: LogSettings) -> None:
         super().__init__(settings.level)

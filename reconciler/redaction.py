@@ -1,7 +1,7 @@
-"""Text that is fit to be shown: the process-wide register of secrets, and foreign text on one line.
+"""Text that is fit to be shown: registered secrets, and foreign text on one line.
 
-`register_secret` adds a value, `redact` replaces every registered value by `***` in any form that
-a message is likely to hold it in, `sanitize` also keeps a foreign text to one printable line of
+`register_secret` adds a value, `redact` replaces every registered value by `***` in any form that a
+message is likely to hold it in, `sanitize` also keeps a foreign text to one printable line of
 limited length. Imports nothing of the project, so that every room can use it.
 """
 

@@ -1,7 +1,7 @@
-"""Retries: one policy for every call that may succeed when it is made again.
+"""Retries: one policy for every call that may succeed when it is repeated.
 
-A policy says how often and how long a call is tried, which errors count as passing, and how long to
-wait in between: exponential backoff with full jitter, and no less than the other side asked for.
+A policy sets how often and how long a call is tried, which errors count as temporary, and the pause
+in between: exponential backoff with full jitter, and no less than the server asked for.
 """
 
 from __future__ import annotations

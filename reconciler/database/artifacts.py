@@ -180,9 +180,7 @@ def _artifacts(
     stored: Mapping[Digest, int],
     origins: Mapping[Digest, ArtifactOrigin],
 ) -> tuple[list[Row], list[Row], list[Row]]:
-    """Rows of artifacts with bytes, of artifacts without, and of origins, each in the order of its
-    table.
-    """
+    """Return rows of stored artifacts, of others, and of origins, each in its table's order."""
     kept: dict[bytes, Row] = {}
     declared: dict[bytes, Row] = {}
     had: dict[bytes, Row] = {}

@@ -37,17 +37,17 @@ Item = TypeVar("Item")
 
 
 def parameter(name: str, like: Column[Any]) -> BindParameter[Any]:
-    """A parameter of the same type as a column."""
+    """Return a parameter of the same type as a column."""
     return bindparam(name, type_=like.type)
 
 
 def listed(name: str) -> BindParameter[Any]:
-    """A parameter that takes a list: the right side of IN. At most `LOOKUP` at a time."""
+    """Return a parameter that takes a list of at most `LOOKUP` values: the right side of IN."""
     return bindparam(name, expanding=True)
 
 
 def insert_for(dialect: str, table: Table) -> Upsert:
-    """An INSERT that knows `on_conflict_do_...` in the dialect's own words, and returns nothing."""
+    """Return an INSERT with the dialect's own `on_conflict_do_...`; it returns no rows."""
     words = import_module(
         f"sqlalchemy.dialects.{dialect}"
     )  # only the one in use: PostgreSQL's costs a cold command 60 ms
@@ -56,14 +56,17 @@ def insert_for(dialect: str, table: Table) -> Upsert:
 
 
 def batches(items: Iterable[Item], size: int = LOOKUP) -> Iterator[list[Item]]:
-    """`items` in lists of at most `size`."""
+    """Yield `items` in lists of at most `size`."""
     iterator = iter(items)
     while batch := list(islice(iterator, size)):
         yield batch
 
 
 class Bulk:
-    """A statement over many rows. `names`: its parameters, in the order in which rows hold them."""
+    """A statement over many rows.
+
+    `names`: its parameters, in the order in which rows hold them.
+    """
 
     def __init__(self, build: Callable[[str], Executable], *names: str) -> None:
         self._build = build
@@ -81,7 +84,7 @@ class Bulk:
         connection.exec_driver_sql(sql, arrange(rows))
 
     def prepare(self, dialect: Dialect) -> tuple[str, Callable[[Sequence[Row]], Any]]:
-        """The statement's text, and what turns rows into the driver's parameters."""
+        """Return the statement's text, and the function that turns rows into driver parameters."""
         statement = self._build(dialect.name)
         keys = list(self._names) if isinstance(statement, Insert) else None
         compiled = statement.compile(dialect=dialect, column_keys=keys)  # type: ignore[attr-defined]
@@ -114,18 +117,19 @@ class Bulk:
 
 
 def ignoring(table: Table, *names: str) -> Bulk:
-    """Insert rows that are not there yet."""
+    """Return an INSERT of many rows that leaves existing rows as they are."""
     return Bulk(lambda dialect: insert_for(dialect, table).on_conflict_do_nothing(), *names)
 
 
 def plain(table: Table, *names: str) -> Bulk:
-    """Insert rows; one that is there already raises IntegrityError."""
+    """Return an INSERT of many rows; an existing row raises IntegrityError."""
     return Bulk(lambda dialect: insert_for(dialect, table), *names)
 
 
 def replacing(table: Table, *names: str, keep: Sequence[str] = ()) -> Bulk:
-    """Insert rows, or overwrite the one with the same primary key in all columns but those of
-    `keep`.
+    """Return an INSERT of many rows that overwrites rows with the same primary key.
+
+    The columns of `keep` keep their values in rows that exist.
     """
     keys = [column.name for column in table.primary_key]
     return Bulk(
@@ -137,9 +141,7 @@ def replacing(table: Table, *names: str, keep: Sequence[str] = ()) -> Bulk:
 
 
 def overwriting(statement: Upsert, keys: Sequence[str], names: Sequence[str]) -> Upsert:
-    """`statement`, which overwrites the columns `names` where a row with the same `keys` is there
-    already.
-    """
+    """Return `statement`, which overwrites the columns `names` of rows with the same `keys`."""
     return statement.on_conflict_do_update(
         index_elements=list(keys), set_={n: statement.excluded[n] for n in names if n not in keys}
     )

@@ -1,4 +1,4 @@
-"""Column types that SQLite and PostgreSQL share, and the text and bytes that go into them."""
+"""Column types that SQLite and PostgreSQL share, and conversions of their values."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Name = Text().with_variant(Text(collation="C"), "postgresql")
 
 
 class Moment(TypeDecorator[datetime]):
-    """An aware time. SQLite knows none, so there it is whole microseconds since 1970, UTC."""
+    """An aware time. SQLite has no such type: there it is whole microseconds since 1970, UTC."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -48,12 +48,12 @@ class Moment(TypeDecorator[datetime]):
 
 
 def to_json(value: Mapping[str, Any]) -> str:
-    """Plain data as canonical JSON text."""
+    """Return plain data as canonical JSON text."""
     return canonical(dict(value)).decode()
 
 
 def from_json(text: str) -> Any:
-    """Plain data back from its text."""
+    """Return the plain data of a JSON text."""
     return {} if text == "{}" else msgspec.json.decode(text)
 
 

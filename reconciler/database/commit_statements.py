@@ -1,4 +1,4 @@
-"""Statements of a commit: staging, comparing, intervals, digests, and what sources last gave."""
+"""Statements of a commit: staging, comparison, intervals, digests and committed sources."""
 
 from __future__ import annotations
 

@@ -1,10 +1,9 @@
-"""Commits: rows are staged where nobody sees them, then one short transaction compares, swaps and
-numbers.
+"""Commits: stage rows invisibly, then compare, swap and number in one short transaction.
 
-The repository's row is locked first, so that two commits to it are one after the other. Then every
-touched group must still have the digest that the caller saw. Intervals are written as those of the
-next version; when the content turns out to be what it was (only who brought a unit has changed),
-they are moved back to the latest version and none is made.
+The repository's row is locked first, so that two commits to it are serialised. Then every touched
+group must still have the digest that the caller saw. Intervals are written as those of the next
+version; when the content is unchanged (only the source of a unit has changed), they are moved back
+to the latest version and no version is made.
 """
 
 from __future__ import annotations
@@ -46,8 +45,9 @@ log = logging.getLogger(__name__)
 
 
 class Stage:
-    """A commit in preparation. As a context manager it discards on the way out what was not
-    committed.
+    """A commit in preparation.
+
+    As a context manager it discards, on exit, what was not committed.
     """
 
     def __init__(self, writing: Engine, id_: int, repository_id: int) -> None:
@@ -58,10 +58,9 @@ class Stage:
 
     def add(self, groups: Sequence[StagedGroup], members: Sequence[StagedMember]) -> None:
         """Stage groups, and members of these or of groups staged before, under the same source.
-        Call it as often as needed.
 
-        Raises StateFault when a member's unit was never recorded or its group not staged; nothing
-        of the call is staged then.
+        May be called any number of times. Raises StateFault when a member's unit was never recorded
+        or its group is not staged; nothing of the call is staged then.
         """
         id_, repository_id = self._id, self._repository_id
         try:
@@ -94,14 +93,21 @@ class Stage:
         scratchpads: Mapping[str, Any] = MappingProxyType({}),
         seen: Mapping[str, Digest | None] = MappingProxyType({}),
     ) -> CommitResult:
-        """Compare and swap, in one transaction. The same content makes no version, and nothing
-        staged neither; what is to be remembered of `sources`, of the groups, and in `scratchpads`
-        (by owner, as in `set_scratchpads`) is recorded all the same. `seen`: the notes that these
-        replace, by owner, as `noted` names them.
+        """Compare and swap, in one transaction, and return the latest version.
 
-        Raises Conflict naming the groups, or the note, that are no longer what the plan saw, and
-        StateFault when bytes of a joining unit are neither stored nor to be had anywhere; nothing
-        has changed then.
+        No version is made when nothing is staged or the content stays the same; the rest is
+        recorded all the same.
+
+        Args:
+            provenance: Plain data that is recorded with a new version.
+            sources: State of each source whose listing was completed.
+            now: Time of the commit.
+            scratchpads: Scratchpads to record, by owner, as in `set_scratchpads`.
+            seen: Digests (of `scratchpad_digest`) that the scratchpads must still have, by owner.
+
+        Raises:
+            Conflict: Groups, or a scratchpad, are no longer what the plan saw; it names them.
+            StateFault: Bytes of a joining unit are neither stored nor available at an origin.
         """
         with self._writing.begin() as connection:
             latest = self._check(connection)
@@ -118,8 +124,9 @@ class Stage:
         return result
 
     def leave_out_moved(self) -> set[tuple[str, str]]:
-        """Unstage the groups that are no longer what the caller saw, so that the others can be
-        committed; (group, source) of each.
+        """Unstage groups that are no longer what the caller saw; return (group, source) of each.
+
+        The other groups can then be committed.
         """
         left_out: set[tuple[str, str]] = set()
         with self._writing.begin() as connection:
@@ -137,7 +144,7 @@ class Stage:
         return left_out
 
     def discard(self) -> None:
-        """Forget what is staged. May be called at any time, any number of times."""
+        """Delete what is staged. May be called at any time, any number of times."""
         if not self._done:
             with self._writing.begin() as connection:
                 _sweep(connection, [self._id])
@@ -239,7 +246,7 @@ class Stage:
         return CommitResult(number + 1, new, True)
 
     def _digest(self, connection: Connection) -> Digest:
-        """Of the version, once the digests of touched groups and buckets are up to date."""
+        """Bring digests of touched groups and buckets up to date; return that of the version."""
         touched = connection.execute(sql.TOUCHED, {"of_stage": self._id}).all()
         rows = connection.execute(
             sql.CONTENT, {"of_stage": self._id}, execution_options={"yield_per": STREAM}
@@ -300,10 +307,10 @@ class Stage:
 
 
 class CommitWrites(Writing):
-    """The only way to a new version."""
+    """Creation of versions; there is no other way to a new version."""
 
     def stage(self, repository_id: int) -> Stage:
-        """Begin a commit. What dead processes of this host had staged is swept away."""
+        """Begin a commit, and delete what ended processes of this host had staged."""
         me = this_process()
         with self._writing.begin() as connection:
             processes = connection.execute(

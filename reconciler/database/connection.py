@@ -1,6 +1,4 @@
-"""Engines: how connections to SQLite and PostgreSQL are opened, for writing, for reading, and onto
-nothing at all.
-"""
+"""Engines: connections to SQLite and PostgreSQL for writing, for reading, and to nothing."""
 
 from __future__ import annotations
 
@@ -30,8 +28,10 @@ _SQLITE = {"timeout": BUSY_SECONDS, "check_same_thread": False}
 
 
 def writing(url: URL) -> Engine:
-    """For short writes. On SQLite each transaction takes the write lock when it begins, so that it
-    can never fail half-way for want of it.
+    """Return an engine for short writes.
+
+    On SQLite each transaction takes the write lock when it begins, so that it cannot fail half-way
+    for lack of it.
     """
     if url.get_backend_name() != "sqlite":
         return _translated(_made(url), url.render_as_string(hide_password=True))
@@ -49,8 +49,9 @@ def writing(url: URL) -> Engine:
 
 
 def reading(url: URL) -> Engine:
-    """For reading: the database itself refuses to write. Each connection sees one state from its
-    first statement on.
+    """Return an engine on which the database itself refuses to write.
+
+    Each connection sees one state from its first statement on.
     """
     if url.get_backend_name() != "sqlite":
         engine = _translated(
@@ -69,9 +70,7 @@ def reading(url: URL) -> Engine:
 
 
 def empty() -> Engine:
-    """For reading where no database is yet: every connection has the tables, in memory, without a
-    row.
-    """
+    """Return an engine for reading where no database exists: in memory, tables without rows."""
     engine = _translated(
         _made(make_url("sqlite://"), poolclass=QueuePool, connect_args=_SQLITE), "in memory"
     )
@@ -82,7 +81,10 @@ def empty() -> Engine:
 
 @cache
 def _definitions() -> tuple[str, ...]:
-    """Every table and index as SQLite wants it. Writing them out takes longer than a small plan."""
+    """Return every table and index as SQLite's DDL.
+
+    Cached: compiling them takes longer than a small plan.
+    """
     dialect = sqlite.dialect()
     tables = [str(CreateTable(table).compile(dialect=dialect)) for table in metadata.sorted_tables]
     indexes = [
@@ -104,8 +106,9 @@ def _made(url: URL, **more: Any) -> Engine:
 
 
 def _translated(engine: Engine, where: str) -> Engine:
-    """Have what the database itself cannot do (a full disk, a lock that stays, a broken file)
-    raised as StateFault. `where`: its name for people.
+    """Have errors of the database itself raised as StateFault: full disk, lock, broken file.
+
+    `where`: the database's name in messages.
     """
 
     @event.listens_for(engine, "handle_error")
@@ -122,7 +125,7 @@ def _translated(engine: Engine, where: str) -> Engine:
 
 
 def _quoted(path: str) -> str:
-    """A path as SQLite's URIs want it."""
+    """Return a path quoted for SQLite's URIs."""
     return path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
 
 

@@ -1,4 +1,4 @@
-"""A database by its URL: opened, migrated, and handed out as readers and writers."""
+"""Open and migrate a database by its URL; hand out readers and writers."""
 
 from __future__ import annotations
 
@@ -36,9 +36,7 @@ class Reader(
     WithheldReads,
     RunReads,
 ):
-    """Everything that can be asked. Writing through it is impossible. Usable from any thread,
-    several at once.
-    """
+    """All queries. Writing through it is impossible. May be used from several threads at once."""
 
 
 class Writer(
@@ -52,12 +50,13 @@ class Writer(
     LeaseWrites,
     RunWrites,
 ):
-    """Everything that can be recorded as well."""
+    """All queries and all writes."""
 
 
 class Database:
-    """`url`: as SQLAlchemy writes them, `sqlite:////folder/state.db` or
-    `postgresql+psycopg://host/name`.
+    """A database by its SQLAlchemy URL.
+
+    For example `sqlite:////folder/state.db` or `postgresql+psycopg://host/name`.
     """
 
     def __init__(self, url: str) -> None:
@@ -82,10 +81,11 @@ class Database:
         self._writing: Engine | None = None
 
     def open(self, read_only: bool) -> Self:
-        """Connect. For writing: creates the folder and the tables, and migrates. Read-only: creates
-        nothing; no database yet reads as an empty one.
+        """Connect to the database.
 
-        Raises StateFault when the schema is newer than this release, or, read-only, older.
+        For writing, create the folder and the tables, and migrate. Read-only, create nothing; a
+        database that does not exist reads as an empty one. Raises StateFault when the schema is
+        newer than this release, or, read-only, older.
         """
         if not read_only:
             self.migrate()
@@ -93,8 +93,9 @@ class Database:
         return self
 
     def migrate(self) -> None:
-        """Create or upgrade the tables, all of it or nothing. Raises StateFault when they are newer
-        than this release.
+        """Create or upgrade the tables in one transaction.
+
+        Raises StateFault when they are newer than this release.
         """
         file = self._file()
         if file is not None:
@@ -114,7 +115,7 @@ class Database:
         return Reader(self._opened())
 
     def writer(self) -> Writer:
-        """Raises UsageFault on a database that was opened read-only."""
+        """Return the writer. Raises UsageFault on a database that was opened read-only."""
         reading = self._opened()
         if self._writing is None:
             raise UsageFault(f"the database `{self._where}` is open for reading only")

@@ -1,4 +1,4 @@
-"""The latest version of a repository, group by group, and what was remembered of its sources."""
+"""The latest version of a repository by group, and the committed state of its sources."""
 
 from __future__ import annotations
 
@@ -76,10 +76,10 @@ _HELD = (
 
 
 class GroupReads(Reading):
-    """What a sync compares with."""
+    """Committed state that a sync compares with."""
 
     def committed_sources(self, repository_id: int) -> dict[str, CommittedSource]:
-        """How each source stood when its last completed listing was committed."""
+        """Return the state of each source at its last committed listing, by source ID."""
         with self._reading.connect() as connection:
             rows = connection.execute(_SOURCES, {"repository_id": repository_id})
             return {
@@ -88,7 +88,7 @@ class GroupReads(Reading):
             }
 
     def committed_source(self, repository_id: int, source: str) -> CommittedSource | None:
-        """How one source stood; None before its first commit."""
+        """Return the state of a source at its last committed listing; None before the first."""
         with self._reading.connect() as connection:
             row = connection.execute(
                 _SOURCE, {"repository_id": repository_id, "source": source}
@@ -96,7 +96,7 @@ class GroupReads(Reading):
             return None if row is None else CommittedSource(row[1], to_digest(row[2]))
 
     def committed_groups(self, repository_id: int, source: str) -> dict[str, CommittedGroup]:
-        """How each group of a source stood when it was last read whole."""
+        """Return the state of each group of a source when it was last read completely, by name."""
         with self._reading.connect() as connection:
             rows = connection.execute(
                 _COMMITTED, {"repository_id": repository_id, "source": source}
@@ -113,7 +113,7 @@ class GroupReads(Reading):
             }
 
     def committed_group(self, repository_id: int, source: str, name: str) -> CommittedGroup | None:
-        """How one group of a source stood; None where the source does not hold it."""
+        """Return the committed state of one group; None where the source does not hold it."""
         with self._reading.connect() as connection:
             row = connection.execute(
                 _COMMITTED_ONE, {"repository_id": repository_id, "source": source, "name": name}
@@ -121,8 +121,9 @@ class GroupReads(Reading):
             return None if row is None else CommittedGroup(row[0], row[1], Digest(row[2]), row[3])
 
     def source_due(self, repository_id: int, source: str) -> datetime | None:
-        """When the first group of a source is to be decided anew because time alone changes
-        something; None: never.
+        """Return the earliest time at which a group must be decided again; None for never.
+
+        Time alone can change a decision (a cooldown ends, for example).
         """
         with self._reading.connect() as connection:
             return connection.execute(
@@ -140,7 +141,7 @@ class GroupReads(Reading):
             )
 
     def held_groups(self, repository_id: int, source: str) -> Iterator[str]:
-        """Names of the groups in which a source has members now, in name order."""
+        """Yield names of the groups in which a source has members now, in name order."""
         with self._reading.connect().execution_options(yield_per=STREAM) as connection:
             yield from connection.execute(
                 _HELD, {"repository_id": repository_id, "source": source}
@@ -149,10 +150,10 @@ class GroupReads(Reading):
     def current_units(
         self, repository_id: int, names: Iterable[str], source: str | None = None
     ) -> dict[str, list[CurrentUnit]]:
-        """Members of groups now, groups that hold none left out, by (type, key). A unit that two
-        sources brought comes once for each.
+        """Return current members by group and (type, key); groups without members are left out.
 
-        `source`: only what that one brought.
+        A unit that two sources brought is returned once for each. With `source`, only units that
+        this source brought.
         """
         statement, values = (_CURRENT, {}) if source is None else (_CURRENT_OF, {"source": source})
         units: dict[str, list[CurrentUnit]] = {}

@@ -1,4 +1,4 @@
-"""Leases: one worker per name, with a heartbeat, taken over when its owner is dead or silent."""
+"""Leases: one worker per name, with a heartbeat; taken over when the owner is gone."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ _RELEASE = update(lease).where(_MINE).values(host=None)
 
 
 class LeaseWrites(Writing):
-    """Taking, keeping and giving back leases."""
+    """Acquire, keep and release leases."""
 
     def acquire(self, name: str, *, ttl_seconds: float, now: datetime) -> Lease:
-        """Take the lease `name`; its epoch is greater than that of any taking before.
+        """Acquire the lease `name`, with a greater epoch than ever before.
 
-        Raises LeaseHeld naming the holder, unless that has released it, was silent for longer than
-        its lease lasts, or is a process of this host that has ended.
+        Raises LeaseHeld naming the holder, unless the holder released it, has been silent for
+        longer than its lease lasts, or is a process of this host that has ended.
         """
         me = this_process()
         with self._writing.begin() as connection:
@@ -62,9 +62,7 @@ class LeaseWrites(Writing):
         return Lease(name, epoch, ttl_seconds)
 
     def heartbeat(self, held: Lease, now: datetime) -> None:
-        """Say that the holder lives. Raises LeaseHeld when somebody else has taken the lease over,
-        or it was released.
-        """
+        """Renew a lease. Raises LeaseHeld when it was taken over or released."""
         expiry = now + timedelta(seconds=held.ttl_seconds)
         values = {"lease_name": held.name, "lease_epoch": held.epoch, "now": now, "expiry": expiry}
         with self._writing.begin() as connection:
@@ -75,7 +73,7 @@ class LeaseWrites(Writing):
                 )
 
     def release(self, held: Lease) -> None:
-        """Give the lease back. Nothing happens when it was lost before."""
+        """Release a lease; does nothing when it was lost before."""
         with self._writing.begin() as connection:
             connection.execute(_RELEASE, {"lease_name": held.name, "lease_epoch": held.epoch})
 

@@ -1,6 +1,4 @@
-"""The members of any version, exactly as they are recorded: for copying them elsewhere, and for
-finding one among them.
-"""
+"""Members of any version, exactly as recorded: to copy a version, and to find a unit in it."""
 
 from __future__ import annotations
 
@@ -36,8 +34,10 @@ _CONTENT = (
 
 
 def _find() -> Select[Any]:
-    """Two ways to a unit: through its group's name, and past every member of the version (an index
-    on keys would cost each unit that is recorded).
+    """Return the query for units by key or group name.
+
+    It goes through the group's name, and over every member of the version: an index on keys would
+    cost each unit that is recorded.
     """
     rows = (
         select(
@@ -65,14 +65,12 @@ _FIND = _find()
 
 
 class MemberReads(Reading):
-    """Members of versions, by digest.
-
-    Iterators hold a connection and its snapshot until they end.
-    """
+    """Members of versions, by digest. Iterators hold a connection and its snapshot."""
 
     def version_groups(self, repository_id: int, number: int) -> Iterator[tuple[str, Digest]]:
-        """(name, digest of its content) of each group that a version holds, in name order. Of the
-        latest version without looking at units.
+        """Yield (name, content digest) of each group that a version holds, in name order.
+
+        For the latest version no unit is read.
         """
         values = {"repository_id": repository_id, "number": number}
         with self._reading.connect().execution_options(yield_per=STREAM) as connection:
@@ -87,8 +85,9 @@ class MemberReads(Reading):
     def members(
         self, repository_id: int, number: int, names: Iterable[str]
     ) -> dict[str, list[tuple[Digest, bytes]]]:
-        """(digest, body) of the units of groups in a version, by (type, key), without groups that
-        hold none. Each digest is that of its body.
+        """Return (digest, body) of units by group and (type, key); empty groups are left out.
+
+        Each digest is that of its body.
         """
         groups: dict[str, list[tuple[Digest, bytes]]] = {}
         with self._reading.connect() as connection:
@@ -101,8 +100,9 @@ class MemberReads(Reading):
         return groups
 
     def find_units(self, repository_id: int, number: int, key: str) -> list[FoundUnit]:
-        """Units of a version whose key, or whose group's name, is `key`: by (group, type, key),
-        once for each source that brought it.
+        """Return units of a version whose key, or whose group's name, is `key`.
+
+        Sorted by (group, type, key); a unit is returned once for each source that brought it.
         """
         with self._reading.connect() as connection:
             rows = connection.execute(

@@ -1,6 +1,6 @@
-"""From whatever schema a database has to the one that this release works with.
+"""Migration of a database from its recorded schema to the one of this release.
 
-Alembic is imported only where the recorded revision is not ours: it costs more than a run that has
+Alembic is imported only where the recorded revision differs: that costs more than a run that has
 nothing to do.
 """
 
@@ -21,15 +21,16 @@ FOLDER = Path(__file__).with_name("migrations")
 
 
 def revision(connection: Connection) -> str | None:
-    """The recorded revision; None for a database without any of our tables."""
+    """Return the recorded revision; None for a database without our tables."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
 
 def migrate(connection: Connection, where: str) -> None:
-    """Bring the schema up to HEAD, within the caller's transaction. Raises StateFault when it is
-    newer than this release.
+    """Migrate the schema to HEAD within the caller's transaction.
+
+    Raises StateFault when it is newer than this release.
     """
     stored = revision(connection)
     if stored == HEAD:
@@ -41,8 +42,9 @@ def migrate(connection: Connection, where: str) -> None:
 
 
 def check(connection: Connection, where: str) -> bool:
-    """May this database be read? False: it has no tables yet. Raises StateFault when its schema is
-    older or newer than this release.
+    """Return True if the database can be read, False if it has no tables yet.
+
+    Raises StateFault when its schema is older or newer than this release.
     """
     stored = revision(connection)
     if stored not in (None, HEAD):
@@ -55,7 +57,7 @@ def check(connection: Connection, where: str) -> bool:
 
 
 def _create(connection: Connection) -> None:
-    """A test holds this equal to running every migration."""
+    """Create the tables of this release. A test compares them with those of all migrations."""
     metadata.create_all(connection, checkfirst=False)
     connection.execute(generation.insert().values(id=1, value=0))
     connection.execute(
@@ -72,7 +74,7 @@ def _upgrade(connection: Connection, stored: str, where: str) -> None:
 
 
 def upgrade(connection: Connection, scripts: ScriptDirectory) -> None:
-    """Run every migration that this database has not seen."""
+    """Run every migration that this database lacks."""
     from alembic.config import Config
     from alembic.runtime.environment import EnvironmentContext
 
@@ -84,14 +86,14 @@ def upgrade(connection: Connection, scripts: ScriptDirectory) -> None:
 
 
 def scripts() -> ScriptDirectory:
-    """The migrations of this release."""
+    """Return the migrations of this release."""
     from alembic.script import ScriptDirectory
 
     return ScriptDirectory(str(FOLDER))
 
 
 def _scripts(stored: str | None, where: str) -> ScriptDirectory:
-    """The migrations, once it is clear that they know the recorded revision."""
+    """Return the migrations. Raises StateFault where they lack the recorded revision."""
     known = scripts()
     if stored not in {script.revision for script in known.walk_revisions()}:
         raise StateFault(

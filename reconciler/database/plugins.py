@@ -1,7 +1,7 @@
-"""What the plugins of a repository leave with it: that they are attached, and their notes.
+"""Plugins of a repository: their attachments and their scratchpads.
 
-An *owner* is `importer:<id>`, `publisher:<id>`, or `repository` for the note that all plugins of a
-repository share.
+An *owner* is `importer:<id>`, `publisher:<id>`, or `repository` for the scratchpad that all plugins
+of a repository share.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ _DROP_EMPTY = Bulk(
 
 
 class PluginReads(Reading):
-    """Who is attached, and what they noted."""
+    """Attachments and scratchpads."""
 
     def attachments(self, repository_id: int) -> list[Attachment]:
-        """The plugins that a repository uses, by owner."""
+        """Return the plugins that a repository uses, by owner."""
         with self._reading.connect() as connection:
             return [
                 Attachment(owner, to_digest(config))
@@ -58,8 +58,9 @@ class PluginReads(Reading):
             ]
 
     def every_attachment(self) -> dict[int, list[Attachment]]:
-        """The plugins that each repository uses, by owner; repositories that use none are left out.
-        One query, however many there are.
+        """Return the plugins that each repository uses, by repository ID and owner.
+
+        Repositories without plugins are left out. One query in all.
         """
         attachments: dict[int, list[Attachment]] = {}
         with self._reading.connect() as connection:
@@ -79,25 +80,26 @@ class PluginReads(Reading):
 
 
 class PluginWrites(Writing):
-    """Attaching, detaching and noting."""
+    """Attach and detach plugins, and write scratchpads."""
 
     def attach(self, repository_id: int, attachments: Sequence[Attachment]) -> None:
-        """The repository uses these plugins from now on, with these configurations. Others stay
-        attached, notes stay as they are.
+        """Record that the repository uses these plugins, with these configurations.
+
+        Other plugins stay attached, scratchpads stay as they are.
         """
         with self._writing.begin() as connection:
             write_attachments(connection, repository_id, attachments)
 
     def detach(self, repository_id: int, owner: str) -> None:
-        """The repository no longer uses this plugin: its note goes as well. Nothing happens when it
-        is not attached.
-        """
+        """Detach a plugin and delete its scratchpad; does nothing when it is not attached."""
         with self._writing.begin() as connection:
             connection.execute(_DETACH, {"of_repository": repository_id, "of_owner": owner})
 
     def set_scratchpads(self, repository_id: int, pads: Mapping[str, Any]) -> None:
-        """Replace the notes of these owners, all or none: plain JSON, None forgets. Raises
-        TypeError or ValueError on what is not JSON.
+        """Replace the scratchpads of these owners, all or none.
+
+        A scratchpad is plain JSON; None deletes it. Raises TypeError or ValueError for other
+        values.
         """
         with self._writing.begin() as connection:
             write_scratchpads(connection, repository_id, pads)
@@ -157,7 +159,8 @@ def _check_unmoved(
 
 
 def _text(pad: Any) -> str | None:
-    """Escaped to ASCII: a note may hold a NUL or half a surrogate pair, which databases refuse as
-    text.
+    """Return a scratchpad as JSON in ASCII.
+
+    It may hold a NUL or half a surrogate pair, which databases refuse as text.
     """
     return None if pad is None else json.dumps(pad, allow_nan=False, separators=(",", ":"))

@@ -1,4 +1,4 @@
-"""Which process holds something, and whether it still runs."""
+"""Identity of a process, and whether it still runs."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A process on a host. `start`: where its number counts (the PID namespace) and when it began;
-    tells it from a later one with its number.
+    """A process on a host.
+
+    `start`: the PID namespace and the time when it began; they distinguish it from a later process
+    with its number.
     """
 
     host: str
@@ -22,8 +24,9 @@ class Process:
 
     @property
     def gone(self) -> bool:
-        """Can this be known, and has it ended? A process of another host or container is never
-        known to be gone.
+        """Return True if the process is known to have ended.
+
+        Never known of a process of another host or container.
         """
         if self.host != socket.gethostname() or self.start.partition("/")[0] != _namespace():
             return False
@@ -32,7 +35,7 @@ class Process:
 
 
 def this_process() -> Process:
-    """The process that runs this code."""
+    """Return the process that runs this code."""
     pid = os.getpid()
     return Process(socket.gethostname(), pid, _start(pid) or "")
 
@@ -45,8 +48,9 @@ def _namespace() -> str:
 
 
 def _start(pid: int) -> str | None:
-    """Namespace and start time of a process; '' when it has ended and only waits for its parent,
-    None when nothing can be read of it.
+    """Return namespace and start time of a process; None when nothing can be read of it.
+
+    Returns an empty text when it has ended and only waits for its parent.
     """
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
@@ -59,7 +63,7 @@ def _start(pid: int) -> str | None:
 
 
 def _start_by_ps(pid: int) -> str | None:
-    """Where there is no /proc (macOS, BSD)."""
+    """Return the start time as `ps` shows it, where there is no /proc (macOS, BSD)."""
     answer = subprocess.run(
         ["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
     ).stdout.strip()
@@ -67,7 +71,7 @@ def _start_by_ps(pid: int) -> str | None:
 
 
 def _exists(pid: int) -> bool:
-    """A process of another user may hide everything but its existence."""
+    """Return True if a process exists; one of another user may show nothing else."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

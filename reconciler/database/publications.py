@@ -1,6 +1,4 @@
-"""Publications as they are read: what is served, which entries and pages it has, how two of them
-differ.
-"""
+"""Reads of publications: records, entries, pages, and differences between two of them."""
 
 from __future__ import annotations
 
@@ -87,8 +85,9 @@ _PAGES = select(page.c.digest, page.c.gzip).where(page.c.digest.in_(listed("dige
 
 
 def _between() -> Select[Any]:
-    """Entries that are in only one of the publications `a` and `b`, by path, those of `a` first:
-    the cost follows the change.
+    """Return the query for entries that are in only one of the publications `a` and `b`.
+
+    Sorted by path, entries of `a` first. The cost follows the change.
     """
     rows = publication_entry.c
     a, b, low, high = (parameter(name, rows.added) for name in ("a", "b", "low", "high"))
@@ -109,7 +108,7 @@ _BETWEEN = _between()
 
 
 def entry(row: Sequence[Any]) -> Entry:
-    """From the columns of `ENTRY`."""
+    """Return the entry of a row with the columns of `ENTRY`."""
     path, media_type, group, is_page, digest, size, aliases, position = row[:8]
     return Entry(
         path,
@@ -133,25 +132,23 @@ def _record(row: Any) -> PublicationRecord | None:
 
 
 def verdict_from(row: Sequence[Any]) -> FilterVerdict:
-    """From the columns of `VERDICT_COLUMNS`."""
+    """Return the verdict of a row with the columns of `VERDICT_COLUMNS`."""
     rules, withheld, units, reconsider_at = row
     return FilterVerdict(to_digest(rules), to_digest(withheld), units, reconsider_at)
 
 
 class PublicationReads(Reading):
-    """What is served, and from which rows. Iterators hold a connection and its snapshot until they
-    end.
-    """
+    """Publications and their rows. Iterators hold a connection and its snapshot."""
 
     def publication(self, publication_id: int) -> PublicationRecord | None:
-        """The publication that is served now."""
+        """Return the publication that is served now; None where there is none."""
         with self._reading.connect() as connection:
             return _record(
                 connection.execute(_POINTED, {"publication_id": publication_id}).one_or_none()
             )
 
     def publication_numbered(self, publication_id: int, number: int) -> PublicationRecord | None:
-        """One that was completed, served now or not."""
+        """Return a completed publication, served now or not; None if unknown."""
         with self._reading.connect() as connection:
             return _record(
                 connection.execute(
@@ -160,26 +157,27 @@ class PublicationReads(Reading):
             )
 
     def last_complete(self, publication_id: int) -> PublicationRecord | None:
-        """The newest publication that could be served."""
+        """Return the newest completed publication; None where there is none."""
         with self._reading.connect() as connection:
             return _record(
                 connection.execute(_LAST_COMPLETE, {"publication_id": publication_id}).one_or_none()
             )
 
     def served(self) -> list[ServedPublication]:
-        """Everything that is served now, by path."""
+        """Return every publication that is served now, by path."""
         with self._reading.connect() as connection:
             return [ServedPublication(*row) for row in connection.execute(_SERVED)]
 
     def generation(self) -> Hashable:
-        """Changes whenever `served` may answer differently. One row: ask as often as you like."""
+        """Return a value that changes whenever the result of `served` may change.
+
+        It reads one row, so it may be asked often.
+        """
         with self._reading.connect() as connection:
             return connection.execute(_GENERATION).scalar()
 
     def entries(self, publication_id: int, number: int, path: str) -> list[Entry]:
-        """The representations of one path, by position; none where the publication does not hold
-        it.
-        """
+        """Return the representations of one path, by position; empty for an unknown path."""
         with self._reading.connect() as connection:
             rows = connection.execute(
                 _ENTRIES, {"publication_id": publication_id, "number": number, "path": path}
@@ -187,7 +185,7 @@ class PublicationReads(Reading):
             return [entry(row) for row in rows]
 
     def all_entries(self, publication_id: int, number: int) -> Iterator[Entry]:
-        """Every representation of every path, by (path, position)."""
+        """Yield every representation of every path, by (path, position)."""
         with self._reading.connect().execution_options(yield_per=STREAM) as connection:
             for row in connection.execute(
                 _ALL_ENTRIES, {"publication_id": publication_id, "number": number}
@@ -195,8 +193,9 @@ class PublicationReads(Reading):
                 yield entry(row)
 
     def entries_between(self, publication_id: int, a: int, b: int) -> Iterator[EntryChange]:
-        """What turns publication `a` into `b`, by path; under one path what vanishes comes before
-        what appears. Either may be the newer.
+        """Yield the changes that turn publication `a` into `b`, by path.
+
+        Under one path removals come before additions. Either publication may be the newer.
         """
         values = {
             "publication_id": publication_id,
@@ -210,7 +209,7 @@ class PublicationReads(Reading):
                 yield EntryChange(entry(row), bool(row[8]))
 
     def pages(self, digests: Iterable[Digest]) -> dict[Digest, bytes]:
-        """Bodies of rendered pages, compressed with gzip; unknown digests are left out."""
+        """Return bodies of rendered pages, compressed with gzip; unknown digests are left out."""
         bodies: dict[Digest, bytes] = {}
         with self._reading.connect() as connection:
             for batch in batches(digest.raw for digest in digests):

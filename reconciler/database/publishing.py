@@ -1,8 +1,7 @@
-"""Publications as they come into being: entries as intervals, then *complete*, then the pointer.
+"""Writes of publications: entries as intervals, then *complete*, then the pointer.
 
-A publication in preparation writes intervals of a number that nobody reads yet: entries that it
-replaces end there, entries that are new begin there, entries that are the same stay as they are.
-Undoing that is two statements.
+A publication in preparation writes intervals of a number that is not read yet: replaced entries end
+there, new entries begin there, unchanged entries stay as they are. Two statements undo that.
 """
 
 from __future__ import annotations
@@ -127,8 +126,9 @@ _CLAIMED = select(_rows.path, _rows.media_type, _rows.group_name).where(
 
 
 def _twice() -> Any:
-    """A path with one media type that a new entry and an older one, of another group, both claim;
-    and the names of the two.
+    """Return the query for a path and media type that a new and an older entry both claim.
+
+    The two belong to different groups, whose names are selected as well.
     """
     older = publication_entry.alias()
     same = (
@@ -145,8 +145,9 @@ _TWICE = _twice()
 
 
 class PublicationStage:
-    """A publication in preparation. As a context manager it discards on the way out what was not
-    completed. One thread at a time.
+    """A publication in preparation. One thread at a time.
+
+    As a context manager it discards, on exit, what was not completed.
     """
 
     def __init__(
@@ -170,8 +171,9 @@ class PublicationStage:
         self._withheld: Mapping[Digest, str] | None = None
 
     def withhold(self, verdict: FilterVerdict, units: Mapping[Digest, str]) -> None:
-        """What filters say of it, recorded when it completes. `units`: all that are withheld, with
-        the reasons; without this call there are none.
+        """Set the verdict of the filters, which is recorded on completion.
+
+        `units`: all withheld units with the reasons. Without this call no unit is withheld.
         """
         self._record = msgspec.structs.replace(self._record, verdict=verdict)
         self._withheld = units
@@ -179,11 +181,10 @@ class PublicationStage:
     def replace_group(
         self, group: str | None, entries: Sequence[Entry], pages: Mapping[Digest, GzipPage]
     ) -> None:
-        """`entries` are now everything that `group` has (None: what belongs to no group). `pages`:
-        bodies of those that are rendered.
+        """Replace all entries of `group`; None stands for entries that belong to no group.
 
-        Raises PluginFault when two groups emit one path; it may do so in a later call, or on
-        completion.
+        `pages`: bodies of rendered entries. Raises PluginFault when two groups emit one path; this
+        may happen in a later call, or on completion.
         """
         self._groups[_WHOLE if group is None else group] = [
             msgspec.structs.replace(e, group=group) if e.group != group else e for e in entries
@@ -200,12 +201,15 @@ class PublicationStage:
         scratchpads: Mapping[int, Mapping[str, Any]] = MappingProxyType({}),
         seen: Mapping[int, Mapping[str, Digest | None]] = MappingProxyType({}),
     ) -> PublicationRecord:
-        """From now on the pointer may be set to it. `scratchpads`: what is noted with it, by
-        repository ID and owner (as in `set_scratchpads`); `seen`: the notes that these replace, as
-        `noted` names them.
+        """Complete the publication, so that the pointer may be set to it.
 
-        Raises Conflict when somebody else swept it away or has noted something meanwhile,
-        PluginFault when two groups emit one path.
+        Args:
+            scratchpads: Scratchpads to record, by repository ID and owner.
+            seen: Digests that the replaced scratchpads must still have, by the same keys.
+
+        Raises:
+            Conflict: Another run has swept it away or has changed a scratchpad.
+            PluginFault: Two groups emit one path.
         """
         values = {"of_publication": self._publication_id, "of_number": self._record.number}
         with self._naming_clashes(), self._writing.begin() as connection:
@@ -235,9 +239,7 @@ class PublicationStage:
         return self._record
 
     def discard(self) -> None:
-        """Undo everything. May be called at any time, any number of times; nothing happens once it
-        is complete.
-        """
+        """Undo everything, unless it is complete. May be called any number of times."""
         if not self._done:
             with self._writing.begin() as connection:
                 if self._mine(connection):
@@ -256,12 +258,12 @@ class PublicationStage:
         self.discard()
 
     def _mine(self, connection: Connection) -> bool:
-        """Is it still in preparation?"""
+        """Return True if it is still in preparation."""
         values = {"of_publication": self._publication_id, "of_number": self._record.number}
         return connection.execute(_IS_COMPLETE, values).scalar() is False
 
     def _write(self, connection: Connection) -> None:
-        """Write what waits: pages, then the entries that refer to them."""
+        """Write pending pages, then the entries that refer to them."""
         id_, number = self._publication_id, self._record.number
         if not self._mine(connection):
             raise Conflict("the publication was swept away by another run", hint="publish again")
@@ -288,8 +290,10 @@ class PublicationStage:
 
     @contextmanager
     def _naming_clashes(self) -> Iterator[None]:
-        """What an earlier call has written and this one writes again is found by the primary key;
-        which it is, is looked up once that has failed.
+        """Turn an IntegrityError into a PluginFault that names the path.
+
+        The primary key finds entries that an earlier call has written and this one writes again;
+        which entry it is, is looked up after the failure.
         """
         try:
             yield
@@ -315,7 +319,7 @@ class PublicationStage:
 
 
 class PublicationWrites(Writing):
-    """Publishing and pointing."""
+    """Create publications and set the pointer."""
 
     def publish(
         self,
@@ -327,10 +331,10 @@ class PublicationWrites(Writing):
         now: datetime,
         full: bool,
     ) -> PublicationStage:
-        """Begin the next publication. It carries over what the last one had; `full`: of groups that
-        are emitted again only.
+        """Begin the next publication. Incomplete ones of ended runs are swept away.
 
-        What a run that died had left behind incomplete is swept away.
+        It carries over the entries of the last one; with `full`, only entries of groups that are
+        emitted again.
         """
         with self._writing.begin() as connection:
             for number in list(
@@ -353,8 +357,9 @@ class PublicationWrites(Writing):
         return PublicationStage(self._reading, self._writing, publication_id, record, full)
 
     def point(self, publication_id: int, number: int) -> None:
-        """Serve this publication from now on. Raises StateFault when there is none, or an
-        incomplete one, under that number.
+        """Serve this publication from now on.
+
+        Raises StateFault when the number is unknown or its publication incomplete.
         """
         with self._writing.begin() as connection:
             complete = connection.execute(
@@ -377,7 +382,7 @@ class PublicationWrites(Writing):
 def _open_entries(
     connection: Connection, publication_id: int, groups: Sequence[str]
 ) -> list[tuple[Entry, int]]:
-    """What groups have now, each with the number in which it began."""
+    """Return the current entries of groups, each with the number in which it began."""
     entries: list[Any] = []
     if _WHOLE in groups:
         entries += connection.execute(_BEFORE_WHOLE, {"of_publication": publication_id}).all()
@@ -405,7 +410,7 @@ def _row(publication_id: int, number: int, e: Entry) -> Row:
 
 
 def _repeated(groups: Mapping[str, Sequence[Entry]]) -> PluginFault:
-    """What is emitted twice among what waits."""
+    """Return the fault for a path that is emitted twice among pending entries."""
     seen: dict[tuple[str, str], str | None] = {}
     for e in (e for entries in groups.values() for e in entries):
         if (e.path, e.media_type) in seen:

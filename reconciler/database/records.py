@@ -1,4 +1,4 @@
-"""What the database room takes and gives: plain records, no SQL."""
+"""Records that the database room takes and returns: plain data, no SQL."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from reconciler.model import Artifact, Digest, FilterVerdict, StoredUnit
 
 
 class DeclaredUnit(Protocol):
-    """A unit that is to be recorded: an IdentifiedUnit, or a line of a plan that has a digest."""
+    """A unit to record: an IdentifiedUnit, or a line of a plan that has a digest."""
 
     @property
     def digest(self) -> Digest | None: ...
@@ -25,7 +25,7 @@ class DeclaredUnit(Protocol):
 
     @property
     def body(self) -> bytes | msgspec.Raw:
-        """The canonical JSON that the digest is taken of."""
+        """The canonical JSON whose digest is the unit's."""
         ...
 
     @property
@@ -33,9 +33,10 @@ class DeclaredUnit(Protocol):
 
 
 class CommittedSource(msgspec.Struct, frozen=True):
-    """What is known of a source as of its last completed listing.
+    """State of a source at its last completed listing.
 
-    `validator`: of the listing, or of the whole source; `selection`: digest of what decided then.
+    `validator`: of the listing, or of the whole source; `selection`: digest of the options that
+    decided then.
     """
 
     validator: str | None
@@ -43,11 +44,10 @@ class CommittedSource(msgspec.Struct, frozen=True):
 
 
 class CommittedGroup(msgspec.Struct, frozen=True):
-    """How a group of a source stood when it was last read whole: `validator` is None when something
-    of it failed.
+    """State of a group of a source when it was last read completely.
 
-    `selection`: digest of the options, filters and content-type revisions that decided;
-    `reconsider_at`: when time alone changes a decision.
+    `validator` is None when something of it failed. `selection`: digest of the options, filters and
+    content-type revisions that decided; `reconsider_at`: when time alone changes a decision.
     """
 
     name: str
@@ -57,17 +57,16 @@ class CommittedGroup(msgspec.Struct, frozen=True):
 
 
 class ArtifactOrigin(msgspec.Struct, frozen=True):
-    """Where bytes can be had: the remote's name, which knows how to ask, and the absolute URL,
-    without credentials.
-    """
+    """Where bytes can be fetched: the name of a remote, and the URL without credentials."""
 
     remote: str
     url: str
 
 
 class Attachment(msgspec.Struct, frozen=True):
-    """A repository uses a plugin. `owner`: `importer:<id>` or `publisher:<id>`; `config`: digest of
-    the configuration that it uses it with.
+    """A plugin that a repository uses.
+
+    `owner`: `importer:<id>` or `publisher:<id>`; `config`: digest of its configuration.
     """
 
     owner: str
@@ -83,8 +82,9 @@ class CurrentUnit(msgspec.Struct, frozen=True):
 
 
 class FoundUnit(msgspec.Struct, frozen=True):
-    """A member of a version. `added`: the number of the version since which `source` has been
-    bringing it.
+    """A member of a version.
+
+    `added`: the number of the version since which `source` has been bringing it.
     """
 
     group: str
@@ -95,11 +95,11 @@ class FoundUnit(msgspec.Struct, frozen=True):
 
 
 class StagedGroup(msgspec.Struct, frozen=True):
-    """A group that a commit touches. `was`: the group's digest that the plan saw (None: not there),
-    the compare of compare-and-swap.
+    """A group that a commit touches.
 
-    `committed`: what to remember of it for `source`; None forgets it (the source no longer holds
-    it).
+    `was`: the group's digest that the plan saw (None: no group), the compare of compare-and-swap.
+    `committed`: the state to record for `source`; None deletes it (the source no longer holds the
+    group).
     """
 
     name: str
@@ -118,7 +118,7 @@ class StagedMember(msgspec.Struct, frozen=True):
 
 
 class CommitResult(msgspec.Struct, frozen=True):
-    """The latest version after a commit. `created`: is it a new one?"""
+    """The latest version after a commit. `created`: True if the commit made it."""
 
     number: int
     digest: Digest
@@ -126,7 +126,7 @@ class CommitResult(msgspec.Struct, frozen=True):
 
 
 class VersionRecord(msgspec.Struct, frozen=True):
-    """One version of a repository. The counts say what differs from the version before it."""
+    """A version of a repository. The counts are differences to the version before it."""
 
     number: int
     digest: Digest
@@ -138,7 +138,7 @@ class VersionRecord(msgspec.Struct, frozen=True):
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """One unit that differs between two versions; its body is None on the side that lacks it."""
+    """A unit that differs between two versions; its body is None on the side that lacks it."""
 
     group: str
     before: bytes | None
@@ -146,7 +146,7 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """One representation of one path of a publication.
+    """A representation of a path of a publication.
 
     `page`: the body is a rendered page in the database, else an artifact in the store. `digest`: of
     the uncompressed body. `size`: its bytes. `position`: order of emission among the
@@ -164,18 +164,14 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class EntryChange(msgspec.Struct, frozen=True):
-    """One representation that a publication has and an earlier or later one has not. `appears`: it
-    is the second that has it.
-    """
+    """An entry that only one of two publications has; `appears`: it is the second."""
 
     entry: Entry
     appears: bool
 
 
 class GzipPage(msgspec.Struct, frozen=True):
-    """A rendered page on its way in: its body compressed with gzip, and the bytes it has
-    uncompressed.
-    """
+    """A rendered page to write: its body compressed with gzip, and its uncompressed bytes."""
 
     body: bytes
     size: int
@@ -193,7 +189,7 @@ class PublicationRecord(msgspec.Struct, frozen=True):
 
 
 class WithheldUnit(msgspec.Struct, frozen=True):
-    """A unit that a publication leaves out although its version holds it, and why."""
+    """A unit that a publication leaves out although its version holds it, and the reason."""
 
     group: str
     type: str
@@ -203,8 +199,9 @@ class WithheldUnit(msgspec.Struct, frozen=True):
 
 
 class SourcedUnit(msgspec.Struct, frozen=True):
-    """A unit of a version, and a source that brought it. Sizes that upstream did not declare are
-    the stored ones.
+    """A unit of a version, and a source that brought it.
+
+    Sizes that upstream did not declare are the stored ones.
     """
 
     digest: Digest
@@ -213,9 +210,7 @@ class SourcedUnit(msgspec.Struct, frozen=True):
 
 
 class ServedPublication(msgspec.Struct, frozen=True):
-    """What is served now under a path: which publication of which Publication resource, and the ID
-    of its publisher.
-    """
+    """The publication that is served under a path: resource, number and publisher ID."""
 
     publication_id: int
     name: str
@@ -233,7 +228,7 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 class RunRecord(msgspec.Struct, frozen=True):
-    """One recorded apply. `finished_at` is None while it runs, and for good if it was killed."""
+    """One recorded apply. `finished_at` is None while it runs, and forever if it was killed."""
 
     id: int
     started_at: datetime
@@ -245,8 +240,10 @@ class RunRecord(msgspec.Struct, frozen=True):
 
 
 class Lease(msgspec.Struct, frozen=True):
-    """The right to work on `name`. `epoch` grows with every taking; `ttl_seconds` after the last
-    heartbeat anybody may take it over.
+    """The right to work on `name`.
+
+    `epoch` grows with every acquisition; `ttl_seconds` after the last heartbeat any process may
+    take it over.
     """
 
     name: str

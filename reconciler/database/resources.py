@@ -1,4 +1,4 @@
-"""Resources as they were last applied, and what stands behind them."""
+"""Resources as last applied, and their repositories and publications."""
 
 from __future__ import annotations
 
@@ -174,16 +174,17 @@ _OF_REPOSITORY = (
 
 
 def touch(connection: Connection) -> None:
-    """Say that what is served may have changed."""
+    """Record that the result of `served` may have changed."""
     connection.execute(update(schema.generation).values(value=schema.generation.c.value + 1))
 
 
 class ResourceReads(Reading):
-    """What is, without content."""
+    """The recorded resources, without content."""
 
     def actual_state(self) -> ActualState:
-        """Everything that is recorded of resources, in four queries of one snapshot, however many
-        there are.
+        """Return everything that is recorded of resources.
+
+        Four queries of one snapshot, however many resources there are.
         """
         with self._reading.connect() as connection:
             resources = connection.execute(_RESOURCES).all()
@@ -216,8 +217,9 @@ class ResourceReads(Reading):
     def only_from(
         self, remotes: Sequence[str], repository_id: int, number: int
     ) -> dict[Digest, set[Digest]]:
-        """What a version holds whose bytes are not stored and can be had from nobody but these
-        remotes: units by the digest of the artifact.
+        """Return units of a version that only these remotes can provide, by artifact digest.
+
+        Their bytes are not in the store.
         """
         found: dict[Digest, set[Digest]] = {}
         values = {"remotes": list(remotes), "repository_id": repository_id, "number": number}
@@ -228,7 +230,7 @@ class ResourceReads(Reading):
 
 
 class ResourceWrites(Writing):
-    """Recording and forgetting resources."""
+    """Record and delete resources."""
 
     def record_resources(
         self,
@@ -266,8 +268,9 @@ class ResourceWrites(Writing):
         log.debug("recorded resources: %d, removed: %d", len(resources), len(deleted))
 
     def amend_resources(self, resources: Sequence[ActualResource]) -> None:
-        """The specifications, the fingerprints of secrets and the folders of recorded resources are
-        these from now on; nothing else changes.
+        """Replace specifications, secret fingerprints and folders of recorded resources.
+
+        Nothing else changes.
         """
         if resources:
             rows = [
@@ -306,7 +309,7 @@ def _row(resource_: Resource, secrets: Mapping[str, str], now: datetime) -> tupl
 
 
 def folder_of(file: str) -> str:
-    """Of a manifest, absolute; empty for one that came from no file (`-`, `<stdin>`)."""
+    """Return the absolute folder of a manifest; empty for one from no file (`-`, `<stdin>`)."""
     return (
         "" if file in ("", "-") or file.startswith("<") else os.path.dirname(os.path.abspath(file))
     )

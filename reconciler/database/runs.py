@@ -1,4 +1,4 @@
-"""The journal: what was applied, when, and what became of it."""
+"""The journal of runs: what was applied, when, and the outcomes."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _OUTCOMES = msgspec.json.Decoder(tuple[Outcome, ...])
 
 
 class RunReads(Reading):
-    """Looking back."""
+    """Recorded runs."""
 
     def runs(self, limit: int) -> list[RunRecord]:
-        """The last runs, newest first."""
+        """Return the last runs, newest first."""
         with self._reading.connect() as connection:
             return [
                 RunRecord(
@@ -39,7 +39,7 @@ class RunReads(Reading):
 
 
 class RunWrites(Writing):
-    """Writing it down."""
+    """Record runs."""
 
     def start_run(
         self,
@@ -49,7 +49,7 @@ class RunWrites(Writing):
         provenance: Mapping[str, object],
         now: datetime,
     ) -> int:
-        """A run begins; gives its ID."""
+        """Record that a run begins; return its ID."""
         row = {
             "started_at": now,
             "plan_digest": to_raw(plan_digest),
@@ -64,7 +64,7 @@ class RunWrites(Writing):
             return int(connection.execute(statement).scalar_one())
 
     def finish_run(self, id_: int, outcomes: Sequence[Outcome], now: datetime) -> None:
-        """A run has ended, and so."""
+        """Record the end of a run and its outcomes."""
         written = canonical([msgspec.to_builtins(outcome) for outcome in outcomes]).decode()
         with self._writing.begin() as connection:
             connection.execute(

@@ -1,8 +1,8 @@
-"""The tables. `migrations/` holds the steps that lead to exactly this; a test compares them.
+"""The tables. `migrations/` leads to exactly this schema; a test compares them.
 
-Whatever a version or a publication holds is interval rows `[added, removed)`: present in number n
-when `added <= n` and (`removed` is null or `removed > n`). Digests are 32 raw bytes, JSON is
-canonical text.
+Content of versions and publications is interval rows `[added, removed)`: present in number n when
+`added <= n` and (`removed` is null or `removed > n`). Digests are 32 raw bytes, JSON is canonical
+text.
 """
 
 from __future__ import annotations

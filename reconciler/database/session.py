@@ -1,4 +1,4 @@
-"""What reading and writing rest on: one engine for each."""
+"""Base classes of readers and writers: one engine for each."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from sqlalchemy import Engine
 
 
 class Reading:
-    """Holds connections on which the database itself refuses to write. Methods may be called from
-    any thread, several at once.
+    """Connections on which the database itself refuses to write.
+
+    Methods may be called from any thread, several at once.
     """
 
     def __init__(self, reading: Engine) -> None:
@@ -15,7 +16,7 @@ class Reading:
 
 
 class Writing(Reading):
-    """Also holds connections that write, in short transactions."""
+    """Connections for writes in short transactions as well."""
 
     def __init__(self, reading: Engine, writing: Engine) -> None:
         super().__init__(reading)
@@ -23,7 +24,5 @@ class Writing(Reading):
 
     @property
     def in_process(self) -> bool:
-        """Is the database a library of this very process (SQLite), and no server that can be waited
-        for?
-        """
+        """True if the database is a library of this process (SQLite) and not a server."""
         return self._writing.dialect.name == "sqlite"

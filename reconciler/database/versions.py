@@ -1,4 +1,4 @@
-"""Versions, read from the membership intervals: contents, counts, differences."""
+"""Reads of versions from membership intervals: contents, counts, differences."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _NUMBER = parameter("number", membership.c.added)
 
 
 def at(number: Any, rows: Any = membership.c) -> ColumnElement[bool]:
-    """The interval rows that are there in `number`.
+    """Return the condition for interval rows that are present in `number`.
 
     The sum keeps SQLite from choosing the index on `added`, which it believes to be narrower than
     it is.
@@ -82,11 +82,10 @@ _BY_DIGEST = select(func.max(version.c.number)).where(
 
 
 def _moved() -> Subquery:
-    """(group_id, unit_id, there) of units that are in only one of the versions `a` and `b`;
-    `there`: 1 when it is `b`.
+    """Return (group_id, unit_id, there) of units in only one of the versions `a` and `b`.
 
-    Only units with an interval that begins or ends between the two are looked at: the cost follows
-    the change.
+    `there`: 1 when it is `b`. Only units with an interval that begins or ends between the two are
+    read: the cost follows the change.
     """
     a, b, low, high = (parameter(name, membership.c.added) for name in ("a", "b", "low", "high"))
     touched = union(
@@ -128,8 +127,10 @@ _DIFFERENCE = (
 
 @lru_cache(maxsize=2)
 def _records(single: bool) -> Select[Any]:
-    """Versions, newest first, each with what joined, left or changed (both, under one key) against
-    the version before; `one`: only `number`.
+    """Return the query for versions, newest first, each with counts against the one before.
+
+    A unit counts as joined or left, or as changed where both happened under one key. `single`: only
+    the version `number`.
     """
     other = membership.alias()
     same = and_(
@@ -197,12 +198,10 @@ def _record(row: RowMapping) -> VersionRecord:
 
 
 class VersionReads(Reading):
-    """Contents of versions and what differs between them. Iterators hold a connection and its
-    snapshot until they end.
-    """
+    """Contents of versions and their differences. Iterators hold a connection."""
 
     def versions(self, repository_id: int) -> list[VersionRecord]:
-        """Newest first, without version 0."""
+        """Return all versions, newest first, without version 0."""
         with self._reading.connect() as connection:
             return [
                 _record(row)
@@ -212,7 +211,7 @@ class VersionReads(Reading):
             ]
 
     def version(self, repository_id: int, number: int) -> VersionRecord | None:
-        """One version; 0 is the empty one, created with the repository."""
+        """Return a version; None if unknown. 0 is the empty one, created with the repository."""
         with self._reading.connect() as connection:
             row = (
                 connection.execute(
@@ -224,14 +223,14 @@ class VersionReads(Reading):
             return None if row is None else _record(row)
 
     def version_by_digest(self, repository_id: int, digest: Digest) -> int | None:
-        """The newest version with that very content."""
+        """Return the number of the newest version with this content; None if unknown."""
         with self._reading.connect() as connection:
             return connection.execute(
                 _BY_DIGEST, {"repository_id": repository_id, "digest": digest.raw}
             ).scalar()
 
     def counts(self, repository_id: int, number: int) -> dict[str, int]:
-        """How many units of each content type a version holds."""
+        """Return the number of units of each content type in a version."""
         with self._reading.connect() as connection:
             return {
                 row[0]: row[1]
@@ -241,14 +240,15 @@ class VersionReads(Reading):
             }
 
     def group_names(self, repository_id: int, number: int) -> Iterator[str]:
-        """Names of the groups that a version holds, in name order."""
+        """Yield names of the groups that a version holds, in name order."""
         return self._names(_GROUP_NAMES, {"repository_id": repository_id, "number": number})
 
     def units(
         self, repository_id: int, number: int, names: Iterable[str]
     ) -> dict[str, list[StoredUnit]]:
-        """Units of groups in a version, by (type, key), without groups that hold none. Sizes that
-        upstream did not declare are the stored ones.
+        """Return units of a version by group and (type, key); empty groups are left out.
+
+        Sizes that upstream did not declare are the stored ones.
         """
         found: dict[str, list[StoredUnit]] = {}
         with self._reading.connect() as connection:
@@ -262,8 +262,9 @@ class VersionReads(Reading):
         return found
 
     def changed_groups(self, repository_id: int, a: int, b: int) -> Iterator[str]:
-        """Names of the groups whose content differs between versions `a` and `b`, in name order;
-        either may be the newer.
+        """Yield names of groups whose content differs between versions `a` and `b`.
+
+        In name order; either version may be the newer.
         """
         if 0 in (a, b):
             return self.group_names(repository_id, max(a, b))
@@ -291,9 +292,7 @@ def _between(repository_id: int, a: int, b: int) -> dict[str, int]:
 
 
 def with_sizes(connection: Connection, units: list[StoredUnit]) -> list[StoredUnit]:
-    """The same units, in their order; sizes that upstream did not declare are the stored ones,
-    where there are any.
-    """
+    """Return the units in their order, missing sizes replaced by those of stored bytes."""
     unknown = {part.sha256 for unit in units for part in unit.artifacts if part.size is None}
     if not unknown:
         return units

@@ -1,8 +1,8 @@
-"""What publications leave out although their versions hold it, and who brought what a version
-holds, so that filters can decide again.
+"""Units that publications withhold although their versions hold them, and their sources.
 
-Withheld units are interval rows of the publication's numbers, as its entries are. Those of a
-publication in preparation are written when it completes, so that nothing has to be undone.
+Filters decide again with both. Withheld units are interval rows of the publication's numbers, as
+its entries are. Those of a publication in preparation are written when it completes, so that
+nothing has to be undone.
 """
 
 from __future__ import annotations
@@ -108,10 +108,10 @@ _OTHERS_AMONG = _OTHERS_IN.where(repository_group.c.name.in_(listed("names")))
 
 
 class WithheldReads(Reading):
-    """What is left out, and what there is to judge."""
+    """Withheld units, and units with their sources."""
 
     def withheld(self, publication_id: int, number: int) -> dict[Digest, WithheldUnit]:
-        """What the publication of this number leaves out of its version, by (group, type, key)."""
+        """Return the units that a publication withholds, by (group, type, key)."""
         with self._reading.connect() as connection:
             rows = connection.execute(
                 _WITHHELD, {"of_publication": publication_id, "of_number": number}
@@ -128,8 +128,9 @@ class WithheldReads(Reading):
         sources: Collection[str],
         names: Iterable[str] | None = None,
     ) -> list[str]:
-        """The groups of a version, in name order, in which something is that a source other than
-        these brought. `names`: of these groups only.
+        """Yield groups of a version with a unit of a source other than `sources`.
+
+        In name order. With `names`, of these groups only.
         """
         values = {"repository_id": repository_id, "number": number, "sources": sorted(sources)}
         found: list[str] = []
@@ -146,8 +147,9 @@ class WithheldReads(Reading):
     def sourced_units(
         self, repository_id: int, number: int, names: Iterable[str]
     ) -> dict[str, list[SourcedUnit]]:
-        """Units of groups in a version, by (type, key), without groups that hold none. One that
-        several sources brought comes once for each.
+        """Return units with their sources, by group and (type, key); empty groups are left out.
+
+        A unit that several sources brought is returned once for each.
         """
         found: dict[str, list[SourcedUnit]] = {}
         with self._reading.connect() as connection:
@@ -162,7 +164,7 @@ class WithheldReads(Reading):
 
 
 class WithheldWrites(Writing):
-    """What filters say of a publication that stays as it is."""
+    """Verdicts of filters on publications that stay as they are."""
 
     def judge(
         self,
@@ -195,7 +197,7 @@ class WithheldWrites(Writing):
 def write_verdict(
     connection: Connection, publication_id: int, number: int, verdict: FilterVerdict
 ) -> None:
-    """What filters said of one publication."""
+    """Record the verdict of the filters on one publication."""
     values = {
         "of_publication": publication_id,
         "of_number": number,
@@ -210,7 +212,7 @@ def write_verdict(
 def write_withheld(
     connection: Connection, publication_id: int, number: int, units: Mapping[Digest, str]
 ) -> None:
-    """From the publication `number` on, these are withheld, and nothing else."""
+    """Withhold exactly these units from the publication `number` on."""
     ended, stay = [], set()
     for digest, (reason, unit_id, added) in _open(connection, publication_id).items():
         if units.get(digest) == reason:
@@ -229,7 +231,7 @@ def write_withheld(
 
 
 def _open(connection: Connection, publication_id: int) -> dict[Digest, tuple[str, int, int]]:
-    """What is withheld now: (reason, the unit's ID, since which number)."""
+    """Return units that are withheld now as (reason, unit ID, number since which)."""
     return {
         Digest(row[0]): (row[1], row[2], row[3])
         for row in connection.execute(_OPEN, {"of_publication": publication_id})

@@ -1,7 +1,7 @@
-"""Ground: frozen nouns that every room shares, with no behaviour that touches the world.
+"""Ground: frozen nouns that every room shares.
 
-Comes in: nothing. Goes out: values that can be compared, hashed, sorted and printed.
-Must never know: files, clocks, networks, SQL, YAML, any packaging format.
+Comes in: nothing. Goes out: values that can be compared, hashed, sorted and printed. Must never
+know: files, clocks, networks, SQL, YAML, any packaging format.
 """
 
 from reconciler.model.content import (

@@ -1,4 +1,4 @@
-"""What repositories hold: units of content, in groups, with artifacts.
+"""Content of repositories: units, in groups, with artifacts.
 
 A *unit* is the smallest thing that a version holds (one distribution file of a project). A *group*
 is the unit of incremental work (one project). An *artifact* is bytes under a path. All three are
@@ -53,8 +53,9 @@ class Artifact(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Unit(msgspec.Struct, frozen=True):
-    """One unit of content as a plugin declares it. `metadata`: plain JSON without floats; keys with
-    a leading `_` are dropped.
+    """One unit of content as a plugin declares it.
+
+    `metadata`: plain JSON without floats; keys with a leading `_` are dropped.
     """
 
     type: str
@@ -64,15 +65,14 @@ class Unit(msgspec.Struct, frozen=True):
 
 
 class Group(msgspec.Struct, frozen=True):
-    """A group that a source holds. `validator`: a text that changes whenever the group may have
-    changed; None if only reading tells.
+    """A group that a source holds.
 
-    `listed`: the source's own list names it, and nobody did by name, so that finding nothing behind
-    it is no error. `refused`: why nothing of it may come in whatever it holds (a rule that means
-    all of it): then it is not read, and its name stays this source's. `shared`: it joins a name
-    that an earlier source owns, instead of leaving it alone; a key that both have is the owner's.
-    `data`: whatever `declare` wants `read` to have; it lives as long as the run looks at the
-    source, and is not recorded.
+    `validator`: a text that changes whenever the group may have changed; None if only reading shows
+    it. `listed`: only the source's own list names it, so that a missing page is no error.
+    `refused`: the reason to keep out all of it (a rule that means the whole group): then it is not
+    read, and its name stays this source's. `shared`: it joins a name that an earlier source owns; a
+    key that both have is the owner's. `data`: any value that `declare` passes to `read`; it lives
+    as long as the run reads the source, and is not recorded.
     """
 
     name: str
@@ -84,9 +84,9 @@ class Group(msgspec.Struct, frozen=True):
 
 
 class Page(msgspec.Struct, frozen=True):
-    """A page of upstream, whole. `url`: after redirects, the base of relative links. `validator`:
-    changes whenever the body does.
+    """A complete page of upstream.
 
+    `url`: after redirects, the base of relative links. `validator`: changes whenever the body does.
     `media_type`: lower case, without parameters; `charset`: from the header, else utf-8. `headers`:
     names in lower case.
     """
@@ -108,9 +108,7 @@ class StoredArtifact(msgspec.Struct, frozen=True):
 
 
 class StoredUnit(msgspec.Struct, frozen=True, kw_only=True):
-    """A unit as it is recorded; canonical JSON of this very struct is its body, and the body's
-    sha256 its digest.
-    """
+    """A unit as it is recorded: its canonical JSON is the body, whose sha256 is the digest."""
 
     artifacts: list[StoredArtifact]
     group: str
@@ -120,8 +118,9 @@ class StoredUnit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class IdentifiedUnit(msgspec.Struct, frozen=True):
-    """A checked unit with its identity: `body` is the canonical JSON, `digest` its sha256, `unit`
-    what it was made of.
+    """A checked unit with its identity.
+
+    `body` is the canonical JSON, `digest` its sha256, `unit` the declared unit.
     """
 
     digest: Digest
@@ -187,10 +186,10 @@ def check_unit(unit: Unit) -> None:
 
 
 def identify(unit: Unit, group: str) -> IdentifiedUnit:
-    """Check a unit where it enters the core and give it its identity (type, group, key, artifacts,
-    metadata as declared).
+    """Check a unit where it enters the core, and return it with its identity.
 
-    Raises PluginFault as `check_unit` does, and where an artifact has no digest.
+    The identity is made of type, group, key, artifacts and metadata as declared. Raises PluginFault
+    as `check_unit` does, and where an artifact has no digest.
     """
     check_unit(unit)
     _check_name(group, "group", unit)
@@ -346,7 +345,10 @@ def _canonical_body(stored: StoredUnit) -> bytes:
 
 
 def _check_plain(values: Iterable[Any], unit: Unit, depth: int = 1) -> None:
-    """Refuse floats among others: their text differs between machines, and enters a digest."""
+    """Raise PluginFault for metadata that is not plain JSON, floats included.
+
+    The text of a float differs between machines, and enters a digest.
+    """
     if depth > MAX_DEPTH:
         raise PluginFault(
             f"unit `{unit.key}` has metadata that is nested deeper than {MAX_DEPTH} levels"

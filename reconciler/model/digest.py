@@ -1,4 +1,4 @@
-"""Digests as a type, and the canonical JSON that they are taken of.
+"""Digests as a type, and the canonical JSON whose digests are taken.
 
 Canonical JSON: sorted keys, UTF-8, no white space, numbers as integers or strings (never floats,
 whose text differs between machines). Everything that is compared across machines is a sha256 of
@@ -16,9 +16,9 @@ _ENCODER = msgspec.json.Encoder(order="sorted")
 
 
 class HexDigest:
-    """Marks a field of a struct that holds a Digest, and that its JSON holds as bare hex.
+    """Mark of a field that holds a Digest, and whose JSON is bare hex.
 
-    msgspec would write a Digest as an object, because it is a struct; a struct it is because sets
+    msgspec would write a Digest as an object, because it is a struct; it is a struct because sets
     of a million are compared and hashed. Fields are decoded by `decode_digest`.
     """
 
@@ -54,7 +54,7 @@ class Digest(HexDigest, msgspec.Struct, frozen=True, order=True):
 
     @property
     def short(self) -> str:
-        """`sha256:` and twelve digits, for people."""
+        """`sha256:` and twelve digits, for messages."""
         return f"sha256:{self.raw.hex()[:12]}"
 
     def __str__(self) -> str:

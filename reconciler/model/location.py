@@ -1,4 +1,4 @@
-"""Where the keys of a resource stand in its manifest."""
+"""Locations of the keys of a resource in its manifest."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ KeyPath = tuple[str | int, ...]
 
 
 class KeyLocations:
-    """Locations of the keys of a resource: a line of a file, or what else set them.
+    """Locations of the keys of a resource: a line of a file, or another setting.
 
     Any two are equal: the location of a key is no part of its meaning.
     """

@@ -1,8 +1,8 @@
-"""What should be (`DesiredState`, from manifests) and what is (`ActualState`, from the database).
+"""Desired state (`DesiredState`, from manifests) and actual state (from the database).
 
 `spec` on every resource is the validated specification as plain canonical data (camelCase keys as
-written, defaults left out, durations and sizes as written, secrets as references): it is what is
-recorded, compared and shown. The typed fields beside it are what the engine works with.
+written, defaults left out, durations and sizes as written, secrets as references): it is recorded,
+compared and shown. The engine works with the typed fields beside it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ UPLOAD = "upload"  # the source that takes files from clients, and its id
 
 
 class Kind(StrEnum):
-    """The four kinds of resources, in the order in which they come into being."""
+    """The four kinds of resources, in the order in which they are created."""
 
     REMOTE = "Remote"
     FILTER = "Filter"
@@ -52,8 +52,9 @@ class Ref(msgspec.Struct, frozen=True, order=True):
 
 
 class Secret(msgspec.Struct, frozen=True):
-    """A reference to a secret, never its value. Exactly one of `env` (variable name) and `file`
-    (absolute path) is set.
+    """A reference to a secret, never its value.
+
+    Exactly one of `env` (variable name) and `file` (absolute path) is set.
     """
 
     env: str | None = None
@@ -64,7 +65,7 @@ class Secret(msgspec.Struct, frozen=True):
 
 
 class Meta(msgspec.Struct, frozen=True):
-    """The envelope of a resource: who it is and where it was written."""
+    """The envelope of a resource: its kind, its name, and where it was written."""
 
     kind: Kind
     name: str
@@ -90,7 +91,7 @@ class Tls(msgspec.Struct, frozen=True):
 
 
 class Remote(msgspec.Struct, frozen=True):
-    """Where content comes from, and how to talk to it. Times in seconds."""
+    """A remote that provides content, with its connection settings. Times in seconds."""
 
     meta: Meta
     spec: Mapping[str, Any]
@@ -111,8 +112,10 @@ class Remote(msgspec.Struct, frozen=True):
 
 
 class Filter(msgspec.Struct, frozen=True):
-    """Rules of one type. `options`: the plugin's validated filter model, opaque to the core.
-    `locations`: by paths below the `spec`.
+    """Rules of one type.
+
+    `options`: the plugin's validated filter model, opaque to the core. `locations`: by paths below
+    the `spec`.
     """
 
     meta: Meta
@@ -124,7 +127,7 @@ class Filter(msgspec.Struct, frozen=True):
 
 
 class SourceKind(StrEnum):
-    """Where a source of a repository takes its content from."""
+    """Kinds of sources of a repository."""
 
     REMOTE = "remote"
     UPLOAD = UPLOAD
@@ -132,11 +135,11 @@ class SourceKind(StrEnum):
 
 
 class Source(msgspec.Struct, frozen=True):
-    """One entry of `sources`. `id` is what membership rows remember: `remote:<name>`,
-    `repository:<name>`, `upload`.
+    """One entry of `sources`.
 
-    `name`: of the remote or repository, empty for uploads; `version`: of the repository (`latest`,
-    a number, a digest). `spec`: the entry as plain data; `options`: the plugin's validated model of
+    `id` identifies it in membership rows: `remote:<name>`, `repository:<name>`, `upload`. `name`:
+    of the remote or repository, empty for uploads; `version`: of the repository (`latest`, a
+    number, a digest). `spec`: the entry as plain data; `options`: the plugin's validated model of
     its type-specific keys, `config`: the same as the three levels of a `PluginCallConfiguration`,
     as written. `locations`: by paths below the entry (`("include", 2)`).
     """
@@ -153,8 +156,10 @@ class Source(msgspec.Struct, frozen=True):
 
 
 class Guard(msgspec.Struct, frozen=True):
-    """`max_removals`: a share (0.3) of the units, or a whole number of them (12). `floor`: units
-    below which a share says nothing.
+    """Limit on removals.
+
+    `max_removals`: a share (0.3) of the units, or a whole number of them (12). `floor`: number of
+    units below which a share is not applied.
     """
 
     max_removals: float | int = 0.3
@@ -175,7 +180,8 @@ class Repository(msgspec.Struct, frozen=True):
 
 
 class Uploader(msgspec.Struct, frozen=True):
-    """Who may send files to a publication: whoever knows `token`, or `username` with `password`.
+    """Credentials that may upload to a publication: `token`, or `username` with `password`.
+
     Exactly one of token and password is set.
     """
 
@@ -185,7 +191,9 @@ class Uploader(msgspec.Struct, frozen=True):
 
 
 class Publication(msgspec.Struct, frozen=True):
-    """`version`: "latest", a number, or a version digest. `exports`: directories (absolute).
+    """A served path of a repository.
+
+    `version`: "latest", a number, or a version digest. `exports`: directories (absolute).
     `options`, `config`: as of a Source.
     """
 
@@ -206,7 +214,7 @@ Resource = Remote | Filter | Repository | Publication
 
 
 class DesiredState(msgspec.Struct, frozen=True, dict=True):
-    """Everything that the manifests say. Iteration is by kind, then name."""
+    """All resources of the manifests. Iteration is by kind, then name."""
 
     remotes: Mapping[str, Remote] = msgspec.field(default_factory=dict)
     filters: Mapping[str, Filter] = msgspec.field(default_factory=dict)
@@ -220,7 +228,10 @@ class DesiredState(msgspec.Struct, frozen=True, dict=True):
 
     @property
     def digest(self) -> Digest:
-        """Digest of what the manifests mean: order, files, comments and layout do not count."""
+        """Digest of the manifests' meaning.
+
+        Order, files, comments and layout do not count.
+        """
         return Digest.of_value(
             [
                 [
@@ -276,11 +287,10 @@ class DesiredState(msgspec.Struct, frozen=True, dict=True):
 
 
 class ActualResource(msgspec.Struct, frozen=True):
-    """A resource as it was recorded by the last apply. `secrets`: keyed fingerprints by the
-    reference's path in the spec.
+    """A resource as the last apply recorded it.
 
-    `folder`: where the manifest lay, absolute: what the spec's relative paths are relative to;
-    empty where that is not known.
+    `secrets`: keyed fingerprints by the reference's path in the spec. `folder`: absolute folder of
+    the manifest, the base of the spec's relative paths; empty where unknown.
     """
 
     ref: Ref
@@ -292,7 +302,10 @@ class ActualResource(msgspec.Struct, frozen=True):
 
 
 class ActualRepository(msgspec.Struct, frozen=True):
-    """The latest version of a repository: number, digest, how many units. `id`: the database's."""
+    """The latest version of a repository: number, digest, number of units.
+
+    `id`: the database's.
+    """
 
     id: int
     name: str
@@ -319,8 +332,9 @@ class FilterVerdict(msgspec.Struct, frozen=True):
 
 
 class ActualPublication(msgspec.Struct, frozen=True):
-    """What is served now under a publication's name, as its `number`-th publication. `version` is
-    None when nothing was ever published.
+    """The publication that is served under a name, the `number`-th of its resource.
+
+    `version` is None when nothing was ever published.
     """
 
     id: int
@@ -333,7 +347,7 @@ class ActualPublication(msgspec.Struct, frozen=True):
 
 
 class ActualState(msgspec.Struct, frozen=True):
-    """Everything that the database says, without content."""
+    """The state that the database records, without content."""
 
     resources: Mapping[Ref, ActualResource] = msgspec.field(default_factory=dict)
     repositories: Mapping[str, ActualRepository] = msgspec.field(default_factory=dict)
@@ -341,8 +355,10 @@ class ActualState(msgspec.Struct, frozen=True):
 
 
 class RecordedState(msgspec.Struct, frozen=True):
-    """The desired state as the last apply recorded it. `faults`: by resource that can no longer be
-    understood, and is therefore not in `desired`, the reasons; their places name resources.
+    """The desired state as the last apply recorded it.
+
+    `faults`: reasons by resource that can no longer be understood, and is therefore not in
+    `desired`; their places name resources.
     """
 
     desired: DesiredState

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 
 def pluralize(number: int, noun: str, plural: str = "") -> str:
-    """Return the number with its noun: `1 file`, `2 files`, `1,200 files`; `plural` where adding an
-    `s` would be wrong, as in `entries`.
+    """Return a number with its noun: `1 file`, `2 files`, `1,200 files`.
+
+    `plural`: where adding an `s` would be wrong, as in `entries`.
     """
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

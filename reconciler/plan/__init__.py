@@ -1,11 +1,12 @@
-"""Plans: desired state x actual state -> a value that is counted, guarded, printed and applied.
+"""Plans: the difference of desired and actual state as a value.
 
-Comes in: resources, group members and selected units. Goes out: `Plan`, its text and its JSON
-document. Must never know: files, networks, clocks, SQL, YAML, any packaging format.
+A plan is counted, guarded, printed and applied. Comes in: resources, group members and selected
+units. Goes out: `Plan`, its text and its JSON document. Must never know: files, networks, clocks,
+SQL, YAML, any packaging format.
 
-`content` and `resources` hold the differences, `guards` the brakes, `text` and `document` the two
-renderings; all of them, and `reconciler.engine.applying`, walk the same spool of lines, which
-`changes` defines.
+`content` and `resources` compute differences, `guards` the refusals, `text` and `document` render.
+All of them, and `reconciler.engine.applying`, iterate the same spool of lines, which `changes`
+defines.
 """
 
 from reconciler.plan.changes import (

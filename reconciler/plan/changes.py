@@ -1,4 +1,4 @@
-"""The nouns of a plan: what changes, why, and the lines in which content changes travel.
+"""The nouns of a plan: changes, their reasons, and lines of content changes.
 
 A plan is a small head and, per repository, a spool of canonical lines: a `GroupLine` for each
 touched group, followed by its `ChangeLine`s, groups in name order. Renderers, guards and the
@@ -29,7 +29,7 @@ OTHER_REASONS = "for other reasons"
 
 
 class Action(StrEnum):
-    """What happens to a resource."""
+    """What the plan does with a resource."""
 
     CREATE = "create"
     UPDATE = "update"
@@ -38,11 +38,11 @@ class Action(StrEnum):
 
 
 class GroupLine(msgspec.Struct, frozen=True, tag="group", tag_field="line", omit_defaults=True):
-    """A touched group of one source. `was`: digest that the plan saw, None where the group was not
-    there.
+    """A touched group of one source.
 
-    `validator`, `selection` and `reconsider_at` (ISO, UTC) are what is committed with it;
-    `held=False`: the source holds the group no longer.
+    `was`: digest that the plan saw, None where the group did not exist. `validator`, `selection`
+    and `reconsider_at` (ISO, UTC) are committed with it; `held=False`: the source no longer holds
+    the group.
     """
 
     name: str
@@ -58,13 +58,13 @@ NO_BODY: Final = msgspec.Raw()  # the very object: msgspec leaves a default out 
 
 
 class ChangeLine(msgspec.Struct, frozen=True, tag="change", tag_field="line", omit_defaults=True):
-    """One content change of the group before it.
+    """A content change of the group before it.
 
     `op`: `+` joins, `-` leaves, `~` replaces `before`, `!` is kept out, `=` changes its source
-    only. `digest`: of the unit after (for `-`: before); None for what never became a unit.
-    `rule`: by what a refusal is counted, empty: by its reason. `body` and `artifacts` (with URLs)
-    are there where the executor needs them; `download`: bytes that are not in the store yet, as far
-    as declared.
+    only. `digest`: of the unit after (for `-`: before); None for an entry that never became a unit.
+    `rule`: the rule by which a refusal is counted; if empty, its reason. `body` and `artifacts`
+    (with URLs) are present where the executor needs them; `download`: bytes that are not in the
+    store yet, as far as declared.
     """
 
     op: str
@@ -117,32 +117,36 @@ class GroupChange(msgspec.Struct, frozen=True):
 
 
 class Spool(Protocol):
-    """Content changes of one repository: may be iterated any number of times, groups in (name,
-    source) order.
+    """Content changes of one repository, in order of (group name, source).
+
+    May be iterated any number of times.
     """
 
     def __iter__(self) -> Iterator[GroupChange]: ...
 
     def names(self) -> frozenset[str]:
-        """Of the groups that it changes."""
+        """Return the names of the groups that it changes."""
         ...
 
     def of(self, name: str) -> list[GroupChange]:
-        """The changes of one group, by source."""
+        """Return the changes of one group, by source."""
         ...
 
     @property
     def digest(self) -> Digest:
-        """Of all lines in order, without validators: those change with the bytes of a page,
-        whatever it says.
+        """Digest of all lines in order, without validators.
+
+        A validator changes with the bytes of a page even where its meaning stays.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Something could not be read while planning. `group` is None when it concerns a whole source:
-    its listing, or what that lacks.
+    """A failure to read while planning.
+
+    `group` is None when it concerns a whole source: its listing, or an entry that the listing
+    lacks.
     """
 
     source: str
@@ -160,8 +164,9 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Content changes by operation. `refused`: by rule, or else by reason. `download`: bytes, as
-    far as upstream declares sizes.
+    """Content changes by operation.
+
+    `refused`: by rule, or else by reason. `download`: bytes, as far as upstream declares sizes.
     """
 
     added: int = 0
@@ -173,7 +178,7 @@ class Counts:
 
     @property
     def total(self) -> int:
-        """Changes that make a new version."""
+        """Number of changes that make a new version."""
         return self.added + self.removed + self.changed
 
     def __add__(self, other: Counts) -> Counts:
@@ -189,13 +194,16 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class ContentChanges:
-    """What happens to a repository's content.
+    """Changes of a repository's content.
 
-    `units`: how many it holds now. `touched`: is there anything to record, even if only validators?
-    `sources`: what to remember of each completed listing: (validator, selection). `unknown`: an
-    offline plan had no cached page for part of it. `buckets`: its groups are no names that mean
-    something to people. `scratchpads`: what plugins noted while it was resolved, by owner, to be
-    recorded when all of it succeeds, in the place of what they have `seen` there.
+    Attributes:
+        units: Number of units that it holds now.
+        touched: True if there is anything to record, even if only validators.
+        sources: State to record of each completed listing: (validator, selection).
+        unknown: Parts for which an offline plan had no cached page.
+        buckets: True if names of groups mean nothing to a reader.
+        scratchpads: Scratchpads that plugins wrote, by owner, recorded when all of it succeeds.
+        seen: Digests of the scratchpads that these replace, by owner.
     """
 
     spool: Spool
@@ -213,12 +221,16 @@ class ContentChanges:
 
 @dataclass(frozen=True, slots=True)
 class Withholding:
-    """What filters keep out of a publication from now on although its version holds it (`-` in the
-    spool), and what they no longer do (`+`).
+    """Units that filters begin (`-` in the spool) or cease (`+`) to keep out of a publication.
 
-    `total`: units that are withheld afterwards. `taken`: those of the `served` units that the
-    publication shows now which it will not, by the filters' word alone; `left`: what it shows
-    afterwards. `buckets`: as of ContentChanges.
+    Its version holds them. The first three numbers count units.
+
+    Attributes:
+        total: Withheld afterwards.
+        taken: Of `served`, those that the filters alone take away.
+        served: Shown by the publication now.
+        left: Shown afterwards.
+        buckets: As of ContentChanges.
     """
 
     spool: Spool
@@ -233,8 +245,9 @@ class Withholding:
 
 @dataclass(frozen=True, slots=True)
 class FieldChange:
-    """One field of a specification. `before`/`after`: plain data, None where absent. Secrets appear
-    as their references only.
+    """A changed field of a specification.
+
+    `before`/`after`: plain data, None where absent. Secrets appear as their references only.
     """
 
     path: str
@@ -244,10 +257,10 @@ class FieldChange:
 
 @dataclass(frozen=True, slots=True)
 class ResourceChange:
-    """What happens to one resource. `version`: (before, after) numbers for repositories and
-    publications.
+    """The change of one resource.
 
-    `withheld`: of a publication, where filters keep other units out of it than before.
+    `version`: (before, after) numbers for repositories and publications. `withheld`: of a
+    publication, where filters withhold other units than before.
     """
 
     action: Action
@@ -261,14 +274,15 @@ class ResourceChange:
     withheld: Withholding | None = None
 
     def refused(self, message: str, hint: str) -> ResourceChange:
-        """The same change, stopped by a guard."""
+        """Return the same change, stopped by a guard."""
         return replace(self, refusal=message, hint=hint)
 
 
 @dataclass(frozen=True, slots=True)
 class PlanTotals:
-    """The last line of a plan. `withheld`, `released`: units that publications leave out from now
-    on, and that they no longer do.
+    """The last line of a plan.
+
+    `withheld`, `released`: units that publications begin and cease to withhold.
     """
 
     add: int
@@ -281,8 +295,7 @@ class PlanTotals:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A value: what should happen, in the order in which it should. Nothing happens while making
-    it.
+    """All changes, as a value, in the order in which they are applied.
 
     `plugins`: ID -> version of the distributions that resolved it. `unowned`: resources that no
     manifest declares any more and that this plan leaves alone.
@@ -295,12 +308,12 @@ class Plan:
 
     @property
     def empty(self) -> bool:
-        """Is there nothing to do that a user would see?"""
+        """True if no resource changes."""
         return all(change.action is Action.NO_OP for change in self.changes)
 
     @property
     def failed(self) -> bool:
-        """Did something fail while planning, or did a guard refuse?"""
+        """True if something failed while planning, or a guard refused."""
         return any(
             change.refusal or (change.content and change.content.failures)
             for change in self.changes
@@ -308,8 +321,9 @@ class Plan:
 
     @property
     def digest(self) -> Digest:
-        """Of everything that the plan would do and why; the same for the same manifests, state and
-        upstream.
+        """Digest of all changes and their reasons.
+
+        Equal for equal manifests, state and upstream.
         """
         return Digest.of_value(
             [str(self.manifest_digest), [_identity(change) for change in self.changes]]
@@ -332,11 +346,10 @@ class Plan:
 
 
 def _bounded(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
-    """Numbers of both by reason. A plugin may say something else of every unit: beyond the first
-    REASONS in the alphabet all are counted together.
+    """Add numbers by reason; beyond REASONS in alphabetical order, reasons are counted together.
 
-    Which those are does not depend on the order of adding: what is among the first of the whole was
-    so in every part.
+    A plugin may give another reason for every unit. The result does not depend on the order of
+    adding: the first reasons of the whole are among the first of every part.
     """
     found = dict(one)
     for reason, number in other.items():

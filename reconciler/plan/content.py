@@ -1,6 +1,4 @@
-"""The difference of one group: what it holds now, what it should hold, and the lines that lead from
-one to the other. Pure.
-"""
+"""The difference of one group: lines from current members to selected units. Pure."""
 
 from __future__ import annotations
 
@@ -35,7 +33,7 @@ Key = tuple[str, str]  # (type, key): unique within a group
 
 
 class ChangeDescriber(Protocol):
-    """Texts about units that only content types know; `reconciler.engine` asks them."""
+    """Texts about units that only content types know; implemented in `reconciler.engine`."""
 
     def summary(self, unit: Unit | StoredUnit) -> tuple[str | None, str]: ...
 
@@ -57,10 +55,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class RefusedUnit:
-    """A unit, or something that could not become one, that is refused.
-
-    `rule`: as of a ChangeLine.
-    """
+    """A refused unit, or an entry that could not become one. `rule`: as of a ChangeLine."""
 
     type: str
     key: str
@@ -270,7 +265,7 @@ def _joining(
 
 
 def _named(artifacts: list[Artifact]) -> list[Artifact]:
-    """With the one digest that counts once it is there."""
+    """Return the artifacts with their sha256 alone, the digest that counts once it is known."""
     return [
         msgspec.structs.replace(artifact, digests={}) if artifact.digests else artifact
         for artifact in artifacts

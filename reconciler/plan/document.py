@@ -107,7 +107,7 @@ def _content(content: ContentChanges, verbose: bool) -> Iterator[bytes]:
 
 
 def _entries(spool: Spool, types: Iterable[str], op: str) -> Iterator[dict[str, Any]]:
-    """In (type, group, key) order, without ever holding more than a group."""
+    """Yield entries in (type, group, key) order, holding no more than a group."""
     for type_ in types:
         for name, changes in groupby(
             spool, key=lambda change: change.head.name

@@ -1,6 +1,6 @@
-"""The brakes: they live in the plan, not in the command line.
+"""Guards of a plan: refusals that the plan itself holds.
 
-Each guard looks at one change and either lets it pass or returns what stops it, naming the setting
+Each guard checks one change and either lets it pass or returns a refusal that names the setting
 that decides and the flag that overrides it. `--allow-destroy` overrides every guard but
 `preventDestroy`.
 """
@@ -25,7 +25,7 @@ def apply_serving_guards(
 ) -> ResourceChange:
     """Return the change of a publication, with its refusal if a guard stops it.
 
-    What filters take from the publication counts as a removal from `repository`.
+    Units that filters withhold count as removals from `repository`.
     """
     if change.refusal or change.withheld is None:
         return change

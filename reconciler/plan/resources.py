@@ -1,6 +1,4 @@
-"""The difference of resources: what the manifests declare against what the last apply recorded.
-Pure.
-"""
+"""The difference of resources: manifests against what the last apply recorded. Pure."""
 
 from __future__ import annotations
 
@@ -16,8 +14,9 @@ MASKED = "(secret changed)"
 def resource_change(
     desired: Resource, actual: ActualResource | None, secrets: Mapping[str, str]
 ) -> ResourceChange:
-    """What happens to one declared resource. `secrets`: keyed fingerprints of its secret values, by
-    path in the spec.
+    """Return the change of a declared resource.
+
+    `secrets`: keyed fingerprints of its secret values, by path in the spec.
     """
     if actual is None:
         return ResourceChange(Action.CREATE, desired.meta.ref)
@@ -37,7 +36,7 @@ def resource_change(
 
 
 def _differences(path: str, before: Any, after: Any) -> Iterator[FieldChange]:
-    """Leaves that differ; lists are compared whole, as a reader of a diff would."""
+    """Yield differing leaves; lists are compared whole."""
     if before == after:
         return
     if isinstance(before, Mapping) and isinstance(after, Mapping):

@@ -1,6 +1,6 @@
-"""A plan for people: one line per resource that changes, indented lines for what happens inside it.
+"""A plan for people: one line per resource that changes, details indented below it.
 
-Nothing here is relative to the clock, so the same plan always reads the same.
+Nothing is relative to the clock, so the same plan always has the same text.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def _resource(change: ResourceChange, verbose: bool) -> Iterator[str]:
 
 
 def _withheld_text(withheld: Withholding) -> str:
-    """`3 distributions withheld, 1 no longer`."""
+    """Return `3 distributions withheld, 1 no longer`."""
     numbers = [(withheld.counts.removed, "withheld"), (withheld.counts.added, "no longer withheld")]
     noun = withheld.plural.removesuffix("s")
     return ", ".join(
@@ -115,7 +115,7 @@ def _content(content: ContentChanges, repository: str, verbose: bool) -> Iterato
 
 
 def _rows(content: ContentChanges | Withholding, signs: Iterable[str]) -> Iterator[tuple[str, int]]:
-    """Rows, and how many units each is about."""
+    """Yield rows, each with the number of units that it stands for."""
     said = _WITHHELD if isinstance(content, Withholding) else _SAID
     for change in content.spool:
         table: dict[tuple[str, str, str], list[str]] = {}
@@ -146,8 +146,9 @@ def _row(sign: str, name: str, labels: list[str], reason: str) -> str:
 
 
 def _refused(content: ContentChanges, repository: str, verbose: bool) -> Iterator[str]:
-    """All of them when there are few or `verbose`; else one line per rule, or per reason of what no
-    rule keeps out.
+    """Yield a row for each refusal if there are few or `verbose`, else one for each rule.
+
+    Refusals without a rule are grouped by reason.
     """
     if not content.counts.refused:
         return
@@ -168,8 +169,9 @@ def _refused(content: ContentChanges, repository: str, verbose: bool) -> Iterato
 
 
 def _capped(content: ContentChanges | Withholding, limit: int | None) -> Iterator[str]:
-    """The first rows. What is not shown is not looked at either: of a million changes nobody reads
-    all.
+    """Yield the first rows only.
+
+    The rest is not even read: a list of a million changes is of no use to a reader.
     """
     left = content.counts.total
     for row, units in islice(_rows(content, (ADD, REMOVE, CHANGE)), limit):

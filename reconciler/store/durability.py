@@ -1,6 +1,4 @@
-"""Making files durable: the whole file system in one call, or file by file where the system has no
-such call.
-"""
+"""Durable files: the whole file system in one call, or file by file where there is none."""
 
 from __future__ import annotations
 
@@ -13,7 +11,7 @@ Flush = Callable[[str], None]
 
 
 def _find_syncfs() -> Flush | None:
-    """syncfs(2) is Linux only; Python has no binding for it."""
+    """Return syncfs(2), which only Linux has and Python does not bind; None elsewhere."""
     try:
         call = ctypes.CDLL(None, use_errno=True).syncfs
     except (OSError, AttributeError):
@@ -37,8 +35,9 @@ syncfs: Flush | None = _find_syncfs()
 
 
 def flush_files(files: Iterable[str], root: str) -> None:
-    """fsync each file, then every folder from theirs up to `root`: a name is as durable as the
-    folder that lists it.
+    """Flush each file, then every folder from it up to `root`.
+
+    A name is as durable as the folder that lists it.
     """
     folders = {root}
     for file in files:

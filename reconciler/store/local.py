@@ -1,7 +1,7 @@
 """Bytes as plain files of a local folder.
 
-    <root>/sha256/ab/cdef...     kept bytes, mode 0444, two hex digits of the digest a folder
-    <root>/incoming/...          bytes on their way in
+    <root>/sha256/ab/cdef...   kept bytes, mode 0444, two hex digits of the digest a folder
+    <root>/incoming/...        bytes that are being written
 
 A file is written in `incoming` and renamed into place, so what is visible under a digest is always
 whole. It is not forced to the disk at once: `sync` does that for everything, before rows refer to
@@ -26,8 +26,9 @@ _OVER = "these bytes were kept or discarded already"
 
 
 class LocalStore:
-    """The store port over a folder. `flush` makes a whole file system durable; None where the
-    system cannot do that in one call.
+    """A store in a folder.
+
+    `flush` makes a whole file system durable; None where the system cannot do that in one call.
     """
 
     def __init__(self, root: Path, *, flush: Flush | None = syncfs) -> None:
@@ -38,12 +39,13 @@ class LocalStore:
         self._unflushed: set[str] = set()
 
     def incoming(self) -> LocalIncoming:
-        """Start taking bytes in. A file comes into being with the first write."""
+        """Begin to write bytes. The file is created with the first write."""
         return LocalIncoming(self._temporary, self._publish)
 
     def put(self, data: bytes, expected: Digest) -> None:
-        """Keep a small body in one call. Raises DigestMismatch; StateFault where the folder cannot
-        be written.
+        """Store a small body in one call.
+
+        Raises DigestMismatch; StateFault where the folder cannot be written.
         """
         found = Digest(hashlib.sha256(data).digest())
         if found != expected:
@@ -67,11 +69,11 @@ class LocalStore:
             raise unwritable(self._root, error) from error
 
     def has(self, digest: Digest) -> bool:
-        """Are there bytes under this digest?"""
+        """Return True if there are bytes under this digest."""
         return os.path.exists(self._file(digest))
 
     def verify(self, digest: Digest) -> bool:
-        """Read the bytes and compare; other bytes are removed, so that they can be put again."""
+        """Return True if the bytes have their digest; other bytes are removed."""
         file = self._file(digest)
         try:
             with open(file, "rb") as stream:
@@ -89,27 +91,27 @@ class LocalStore:
         return False
 
     def size(self, digest: Digest) -> int:
-        """Bytes under this digest. Raises StateFault where they are missing."""
+        """Return the number of bytes. Raises StateFault where they are missing."""
         try:
             return os.stat(self._file(digest)).st_size
         except FileNotFoundError:
             raise missing(digest, f"`{self._root}`") from None
 
     def open(self, digest: Digest) -> BinaryIO:
-        """An open file. Raises StateFault where the bytes are missing."""
+        """Return an open file. Raises StateFault where the bytes are missing."""
         try:
             return open(self._file(digest), "rb")
         except FileNotFoundError:
             raise missing(digest, f"`{self._root}`") from None
 
     def path(self, digest: Digest) -> Path:
-        """The file. Raises StateFault where the bytes are missing."""
+        """Return the path of the file. Raises StateFault where the bytes are missing."""
         if not self.has(digest):
             raise missing(digest, f"`{self._root}`")
         return Path(self._file(digest))
 
     def sync(self) -> None:
-        """Everything kept so far survives a power cut once this returns, whichever process kept it.
+        """Make everything kept so far, by any process, survive a power cut.
 
         Without a call for the whole file system: only what this object kept or found in place.
         """
@@ -126,9 +128,7 @@ class LocalStore:
             raise unwritable(self._root, error) from error
 
     def sweep(self) -> int:
-        """Remove the temporary files of processes of this host that are gone; returns how many
-        there were.
-        """
+        """Remove temporary files of ended processes of this host; return their number."""
         return self._temporary.sweep()
 
     def _file(self, digest: Digest) -> str:
@@ -136,9 +136,7 @@ class LocalStore:
         return f"{self._kept}/{text[:2]}/{text[2:]}"
 
     def _publish(self, file: str, digest: Digest) -> None:
-        """Make a whole file visible. Renaming onto the same bytes changes nothing that anybody can
-        see.
-        """
+        """Make a whole file visible. Renaming onto the same bytes changes nothing visible."""
         target = self._file(digest)
         try:
             os.rename(file, target)
@@ -148,13 +146,19 @@ class LocalStore:
         self._remember(target)
 
     def _remember(self, file: str) -> None:
-        """Files found in place count too: whoever kept them may not have lived to flush them."""
+        """Note a file for `sync`.
+
+        Files found in place count too: the process that kept them may not have lived to flush them.
+        """
         if self._flush is None:
             self._unflushed.add(file)
 
 
 class LocalIncoming:
-    """Bytes on their way into a LocalStore. `publish(file, digest)` makes a whole file visible."""
+    """Bytes that are being written to a LocalStore.
+
+    `publish(file, digest)` makes a whole file visible.
+    """
 
     def __init__(self, temporary: TemporaryFolder, publish: Callable[[str, Digest], None]) -> None:
         self._temporary = temporary
@@ -171,12 +175,13 @@ class LocalIncoming:
 
     @property
     def digest(self) -> Digest:
-        """Of everything written so far."""
+        """The digest of everything written so far."""
         return Digest(self._hash.digest())
 
     def write(self, data: bytes) -> None:
-        """Append: hashes and writes. Raises StateFault where the file cannot be written; the bytes
-        are forgotten then.
+        """Append bytes and hash them.
+
+        Raises StateFault where the file cannot be written; the bytes are discarded then.
         """
         try:
             self._open()
@@ -188,7 +193,7 @@ class LocalIncoming:
         self._size += len(data)
 
     def keep(self, expected: Digest) -> None:
-        """Make the bytes visible under their digest, or raise DigestMismatch and forget them."""
+        """Make the bytes visible under their digest, or raise DigestMismatch and discard them."""
         if self._over:
             raise ValueError(_OVER)
         found = self.digest
@@ -204,7 +209,7 @@ class LocalIncoming:
         self._close()
 
     def discard(self) -> None:
-        """Forget the bytes; nothing happens after `keep`."""
+        """Remove the bytes; does nothing after `keep`."""
         if self._descriptor >= 0:
             self._close()
             with suppress(OSError):

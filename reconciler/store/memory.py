@@ -1,4 +1,4 @@
-"""Bytes in memory: the store port without a disk, for tests."""
+"""A store in memory, without a disk, for tests."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ _PLACE = "the store in memory"
 
 
 class MemoryStore:
-    """The store port over a dictionary."""
+    """A store in a dictionary."""
 
     def __init__(self) -> None:
         self._kept: dict[Digest, bytes] = {}
 
     def incoming(self) -> MemoryIncoming:
-        """Start taking bytes in."""
+        """Begin to write bytes."""
         return MemoryIncoming(self._kept)
 
     def put(self, data: bytes, expected: Digest) -> None:
-        """Keep a body. Raises DigestMismatch."""
+        """Store a body. Raises DigestMismatch."""
         found = Digest.of(data)
         if found != expected:
             raise mismatch(expected, found, len(data))
         self._kept.setdefault(expected, data)
 
     def has(self, digest: Digest) -> bool:
-        """Are there bytes under this digest?"""
+        """Return True if there are bytes under this digest."""
         return digest in self._kept
 
     def verify(self, digest: Digest) -> bool:
-        """Compare the bytes with their digest; those that differ are removed."""
+        """Return True if the bytes have their digest; other bytes are removed."""
         data = self._kept.get(digest)
         if data is None:
             return False
@@ -44,19 +44,19 @@ class MemoryStore:
         return False
 
     def size(self, digest: Digest) -> int:
-        """Bytes under this digest. Raises StateFault where they are missing."""
+        """Return the number of bytes. Raises StateFault where they are missing."""
         return len(self._bytes(digest))
 
     def open(self, digest: Digest) -> BinaryIO:
-        """The bytes as a file. Raises StateFault where they are missing."""
+        """Return the bytes as a file. Raises StateFault where they are missing."""
         return io.BytesIO(self._bytes(digest))
 
     def path(self, digest: Digest) -> None:
-        """There are no files here. Raises StateFault where the bytes are missing."""
+        """Return None: there are no files. Raises StateFault where the bytes are missing."""
         self._bytes(digest)
 
     def sync(self) -> None:
-        """Nothing to do: memory does not survive its process."""
+        """Do nothing: memory does not survive its process."""
 
     def _bytes(self, digest: Digest) -> bytes:
         try:
@@ -66,7 +66,7 @@ class MemoryStore:
 
 
 class MemoryIncoming:
-    """Bytes on their way into a MemoryStore."""
+    """Bytes that are being written to a MemoryStore."""
 
     def __init__(self, kept: dict[Digest, bytes]) -> None:
         self._kept = kept
@@ -81,18 +81,18 @@ class MemoryIncoming:
 
     @property
     def digest(self) -> Digest:
-        """Of everything written so far."""
+        """The digest of everything written so far."""
         return Digest(self._hash.digest())
 
     def write(self, data: bytes) -> None:
-        """Append."""
+        """Append bytes."""
         self._check()
         self._hash.update(data)
         self._parts.append(bytes(data))
         self._size += len(data)
 
     def keep(self, expected: Digest) -> None:
-        """Make the bytes visible under their digest, or raise DigestMismatch and forget them."""
+        """Make the bytes visible under their digest, or raise DigestMismatch and discard them."""
         self._check()
         found = self.digest
         parts = self._parts
@@ -102,7 +102,7 @@ class MemoryIncoming:
         self._kept.setdefault(expected, b"".join(parts))
 
     def discard(self) -> None:
-        """Forget the bytes; nothing happens after `keep`."""
+        """Remove the bytes; does nothing after `keep`."""
         self._parts = []
         self._over = True
 

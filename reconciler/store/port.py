@@ -1,4 +1,4 @@
-"""The port: bytes by digest."""
+"""The port of the store: bytes by digest."""
 
 from __future__ import annotations
 
@@ -9,12 +9,10 @@ from reconciler.model import Digest
 
 
 class Incoming(Protocol):
-    """Bytes on their way in. Nobody sees them before `keep`. Not thread-safe; one thread at a time
-    may call it.
-    """
+    """Bytes that are being written; invisible before `keep`. One thread at a time."""
 
     def write(self, data: bytes) -> None:
-        """Append: hashes and writes in one call, so that one worker thread call does both."""
+        """Append bytes and hash them, both in one call of a worker thread."""
         ...
 
     @property
@@ -22,53 +20,60 @@ class Incoming(Protocol):
 
     @property
     def digest(self) -> Digest:
-        """Of everything written so far."""
+        """The digest of everything written so far."""
         ...
 
     def keep(self, expected: Digest) -> None:
-        """Make the bytes visible under their digest. Raises DigestMismatch (and discards them) when
-        it is another.
+        """Make the bytes visible under their digest.
+
+        Raises DigestMismatch, and discards the bytes, when they have another digest.
         """
         ...
 
     def discard(self) -> None:
-        """Forget the bytes. May be called at any time, any number of times, also after `keep`."""
+        """Remove the bytes. May be called at any time, any number of times, also after `keep`."""
         ...
 
 
 class Store(Protocol):
-    """Bytes by digest. What is visible under a digest has that digest. All methods may be called
-    from any thread.
+    """Bytes by digest: what is visible under a digest has that digest.
+
+    All methods may be called from any thread.
     """
 
     def incoming(self) -> Incoming:
-        """Start taking bytes in."""
+        """Begin to write bytes."""
         ...
 
     def put(self, data: bytes, expected: Digest) -> None:
-        """Keep a small body in one call. Raises DigestMismatch. Nothing happens when it is there
-        already.
+        """Store a small body in one call; does nothing when it is stored already.
+
+        Raises DigestMismatch.
         """
         ...
 
     def has(self, digest: Digest) -> bool: ...
 
     def verify(self, digest: Digest) -> bool:
-        """Are there bytes under this digest, and do they have it? Bytes that do not are removed."""
+        """Return True if there are bytes under this digest that have it; other bytes are removed."""
         ...
 
     def size(self, digest: Digest) -> int:
-        """Raises StateFault where the bytes are missing; so do `open` and `path`."""
+        """Return the number of bytes.
+
+        Raises StateFault where they are missing, as `open` and `path` do.
+        """
         ...
 
     def open(self, digest: Digest) -> BinaryIO: ...
 
     def path(self, digest: Digest) -> Path | None:
-        """A local file with the bytes, or None where the store has no files."""
+        """Return a local file with the bytes, or None where the store has no files."""
         ...
 
     def sync(self) -> None:
-        """Everything kept so far survives a power cut once this returns. Call it before committing
-        rows that refer to it.
+        """Make everything kept so far survive a power cut.
+
+        Called before rows that refer to it are committed.
         """
         ...

@@ -1,4 +1,4 @@
-"""What a store says when something is wrong, in the same words whatever it is made of."""
+"""Errors of a store, worded alike for every kind of store."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from reconciler.model import Digest
 
 
 def mismatch(expected: Digest, found: Digest, size: int) -> DigestMismatch:
-    """Bytes that are not what was promised."""
+    """Return the error for bytes that have another digest than declared."""
     return DigestMismatch(f"expected {expected}, got {found} ({size:,} bytes)")
 
 
 def missing(digest: Digest, place: str) -> StateFault:
-    """Bytes that ought to be there."""
+    """Return the error for bytes that are not in the store."""
     return StateFault(
         f"{place} holds no bytes with the digest {digest}",
         hint="restore the store, or apply again to download them",
@@ -22,7 +22,7 @@ def missing(digest: Digest, place: str) -> StateFault:
 
 
 def unwritable(folder: str, error: OSError) -> StateFault:
-    """A folder that cannot be written, because it is full or not ours."""
+    """Return the error for a folder that cannot be written: it is full or not ours."""
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     hint = (
         "free some space and run again; nothing incomplete was kept"

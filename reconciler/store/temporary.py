@@ -1,5 +1,6 @@
-"""The folder of bytes on their way in: files named `<host>~<pid>~<process>~<number>`, and the
-removal of those left behind.
+"""Temporary files of bytes that are being written, and removal of those left behind.
+
+They are named `<host>~<pid>~<process>~<number>`.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ _READ_ONLY = 0o444  # for whoever opens the file later; the descriptor that crea
 
 
 class TemporaryFolder:
-    """Makes new files in a folder that comes into being with the first one."""
+    """A folder for new temporary files; it is created with the first one."""
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
 
     def create(self) -> tuple[int, str]:
-        """A descriptor to write to, and the file's path."""
+        """Create a file; return a descriptor to write to, and its path."""
         file = f"{self.folder}/{_HOST}~{os.getpid()}~{_PROCESS}~{next(_NUMBERS)}"
         try:
             return os.open(file, _CREATE, _READ_ONLY), file
@@ -34,9 +35,7 @@ class TemporaryFolder:
             return os.open(file, _CREATE, _READ_ONLY), file
 
     def sweep(self) -> int:
-        """Remove what processes of this host that are gone left behind; returns how many files that
-        were.
-        """
+        """Remove files of ended processes of this host; return their number."""
         try:
             names = os.listdir(self.folder)
         except FileNotFoundError:
@@ -49,7 +48,10 @@ class TemporaryFolder:
 
 
 def write_all(descriptor: int, data: bytes) -> None:
-    """One system call where that is enough: a write may be cut short by a signal or a full disk."""
+    """Write all bytes, usually in one system call.
+
+    A signal or a full disk may cut a write short.
+    """
     written = os.write(descriptor, data)
     if written != len(data):
         view = memoryview(data)
@@ -58,8 +60,9 @@ def write_all(descriptor: int, data: bytes) -> None:
 
 
 def _abandoned(name: str) -> bool:
-    """Files of other hosts may be alive, and files that are not named like ours are none of our
-    business.
+    """Return True for a file of an ended process of this host.
+
+    Files of other hosts may be in use; files with other names are not ours.
     """
     parts = name.rsplit("~", 3)
     if len(parts) != 4 or parts[0] != _HOST or not parts[1].isdecimal():
