@@ -18,7 +18,7 @@ from reconciler.errors import Temporary
 
 T = TypeVar("T")
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 def is_temporary(error: Exception) -> bool:
@@ -128,5 +128,5 @@ class _Retries:
                 return None
             pause = min(pause, left)
         cause = "the result was not good enough" if error is None else error
-        log.info("attempt %d failed, the next one in %.2f s: %s", self._failures, pause, cause)
+        logger.info("attempt %d failed, the next one in %.2f s: %s", self._failures, pause, cause)
         return pause

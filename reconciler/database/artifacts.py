@@ -24,7 +24,7 @@ from reconciler.database.schema import artifact, artifact_origin, unit, unit_art
 from reconciler.database.session import Reading, Writing
 from reconciler.model import Digest, artifact_digest
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 # units in one transaction: half a second of the write lock, and few enough for rows in the order of
 # their keys to meet in pages
@@ -166,13 +166,13 @@ class ContentWrites(Writing):
                         for part in unit.artifacts
                     ],
                 )
-            log.debug("recorded units: %d, artifacts: %d", len(batch), len(kept) + len(declared))
+            logger.debug("recorded units: %d, artifacts: %d", len(batch), len(kept) + len(declared))
 
     def artifact_stored(self, digest: Digest, size: int) -> None:
         """Record that the artifact's bytes, `size` of them, are in the store."""
         with self._writing.begin() as connection:
             _KEPT(connection, [(digest.raw, size, True)])
-        log.debug("recorded %s as stored, bytes: %d", digest.short, size)
+        logger.debug("recorded %s as stored, bytes: %d", digest.short, size)
 
 
 def _artifacts(

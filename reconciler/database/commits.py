@@ -41,7 +41,7 @@ from reconciler.database.versions import STREAM
 from reconciler.errors import Conflict, StateFault
 from reconciler.model import Digest, bucket_digest, bucket_of, group_digest, version_digest
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class Stage:
@@ -83,7 +83,7 @@ class Stage:
                 )  # units that were recorded together lie together
         except IntegrityError as error:
             raise self._refusal(groups, members) from error
-        log.debug("staged groups: %d, members: %d", len(groups), len(members))
+        logger.debug("staged groups: %d, members: %d", len(groups), len(members))
 
     def commit(
         self,
@@ -115,7 +115,7 @@ class Stage:
             self._remember(connection, sources)
             write_scratchpads(connection, self._repository_id, scratchpads, seen)
         self.discard()
-        log.debug(
+        logger.debug(
             "%s version %d, %s",
             "committed" if result.created else "kept",
             result.number,

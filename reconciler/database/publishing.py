@@ -44,7 +44,7 @@ from reconciler.database.withheld import write_verdict, write_withheld
 from reconciler.errors import Conflict, PluginFault, StateFault
 from reconciler.model import Digest, FilterVerdict
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 _PENDING_ENTRIES = 1_000  # what waits in memory before it is written,
 _PENDING_BYTES = 4 * 1024 * 1024  # whichever comes first
@@ -230,7 +230,7 @@ class PublicationStage:
             )
             connection.execute(_COMPLETE, values)
         self._done = True
-        log.debug(
+        logger.debug(
             "completed publication %d of version %d, %s",
             self._record.number,
             self._record.version,
@@ -376,7 +376,7 @@ class PublicationWrites(Writing):
             )
             connection.execute(overwriting(statement, ["publication_id"], ["number"]))
             touch(connection)
-        log.debug("pointed to publication %d", number)
+        logger.debug("pointed to publication %d", number)
 
 
 def _open_entries(

@@ -52,7 +52,7 @@ from reconciler.model import (
     Resource,
 )
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 _RESOURCES = select(
     *(resource.c.id, resource.c.kind, resource.c.name),
@@ -265,7 +265,7 @@ class ResourceWrites(Writing):
                 for ref in (*deleted, *(resource.meta.ref for resource in resources))
             ):
                 touch(connection)
-        log.debug("recorded resources: %d, removed: %d", len(resources), len(deleted))
+        logger.debug("recorded resources: %d, removed: %d", len(resources), len(deleted))
 
     def amend_resources(self, resources: Sequence[ActualResource]) -> None:
         """Replace specifications, secret fingerprints and folders of recorded resources.
@@ -285,7 +285,7 @@ class ResourceWrites(Writing):
             ]
             with self._writing.begin() as connection:
                 _AMEND(connection, rows)
-            log.debug("amended resources: %d", len(rows))
+            logger.debug("amended resources: %d", len(rows))
 
 
 def _publication(id_: int, name: str, row: Sequence[Any] | None) -> ActualPublication:

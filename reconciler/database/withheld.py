@@ -26,7 +26,7 @@ from reconciler.database.session import Reading, Writing
 from reconciler.database.versions import at, with_sizes
 from reconciler.model import Digest, FilterVerdict, stored_unit
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 _rows = publication_withheld.c
 _REPOSITORY = parameter("repository_id", repository_group.c.repository_id)
@@ -186,7 +186,7 @@ class WithheldWrites(Writing):
                 if digest in held and held[digest][0] != reason
             ]
             _REASON(connection, rows)
-        log.debug(
+        logger.debug(
             "filter verdict of publication %d, withheld: %d, new reasons: %d",
             number,
             verdict.units,

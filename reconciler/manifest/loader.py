@@ -17,7 +17,7 @@ from reconciler.manifest.resources import Declaration, declaration
 from reconciler.model import DesiredState, Filter, Publication, Remote, Repository
 from reconciler.plugin.registry import Registry
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 def read(
@@ -70,7 +70,7 @@ def _read_file(
     source: ManifestText, plugins: Plugins, declared: list[Declaration], faults: list[Fault]
 ) -> bool:
     """Read one file into `declared` and `faults`; return True if all its names are known."""
-    log.debug("reading `%s`", source.name)
+    logger.debug("reading `%s`", source.name)
     understood = True
     try:
         for document in documents(source, faults):

@@ -35,7 +35,7 @@ minor, what goes or changes the major.
 # names folders, and is written in manifests without quotes
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +88,9 @@ def judge(advertised: Advertised, configs: Mapping[str, Mapping[str, Any]]) -> P
             _check_api(metadata.api)
         run(lambda: _check_attributes(one.kind, cls), "its attributes are malformed")
     except Unsound as fault:
-        log.info("the %s `%s` is disabled: %s", plugin.kind, plugin.id, fault)
+        logger.info("the %s `%s` is disabled: %s", plugin.kind, plugin.id, fault)
         return replace(plugin, reason=str(fault))
-    log.debug("loaded the %s `%s` of %s", plugin.kind, plugin.id, plugin.distribution)
+    logger.debug("loaded the %s `%s` of %s", plugin.kind, plugin.id, plugin.distribution)
     return replace(plugin, cls=cls, config={**config, **configs.get(plugin.id, {})})
 
 

@@ -38,7 +38,7 @@ _BUFFER = 256 * 1024
 # TimeoutError is an OSError, a URL that cannot be parsed a ValueError
 _FAILURES = (aiohttp.ClientError, OSError, ValueError)
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class HttpFetcher:
@@ -169,10 +169,10 @@ class _RequestLog:
 
     def write(self, status: int, size: int) -> None:
         """Log the request as done."""
-        if log.isEnabledFor(logging.DEBUG):
+        if logger.isEnabledFor(logging.DEBUG):
             seconds = monotonic() - self._start
             url = display_url(self._url)
-            log.debug("GET %s: %d, %d bytes, %.3f s", url, status, size, seconds)
+            logger.debug("GET %s: %d, %d bytes, %.3f s", url, status, size, seconds)
 
 
 class _Opening:

@@ -32,7 +32,7 @@ KEPT_BYTES = 64 * 1024 * 1024
 LOOKUP_THREADS = 4
 UNSEEN = object()
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
@@ -121,7 +121,7 @@ class Catalogue:
         try:
             await self._refresh()
         except Exception as error:  # whatever a database raises
-            log.warning("cannot read what is to be served: %s", error)
+            logger.warning("cannot read what is to be served: %s", error)
             raise
 
     async def _refresh(self) -> None:

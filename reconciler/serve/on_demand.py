@@ -24,7 +24,7 @@ from reconciler.threads import in_thread
 
 PIECE = 256 * 1024  # bytes that a reader takes at once
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class IncomingFile:
@@ -90,7 +90,7 @@ class IncomingFile:
         except OSError as error:
             self._error = StateFault(f"cannot write to `{folder}`: {error.strerror or error}")
         except Exception:  # a bug of the source: the readers must hear of it
-            log.exception("%s could not be fetched", self.digest.short)
+            logger.exception("%s could not be fetched", self.digest.short)
             self._error = StateFault("the server made a mistake; its log says which")
         else:
             return
@@ -99,7 +99,7 @@ class IncomingFile:
             self._wake()
             if isinstance(blocks, AsyncGenerator):
                 await blocks.aclose()
-        log.warning("%s could not be fetched: %s", self.digest.short, self._error)
+        logger.warning("%s could not be fetched: %s", self.digest.short, self._error)
 
     async def _copy(self, blocks: AsyncIterator[bytes], file: BinaryIO) -> None:
         async for block in blocks:

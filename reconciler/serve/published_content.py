@@ -13,7 +13,7 @@ from reconciler.serve.on_demand import OnDemand
 from reconciler.serve.redirects import PathSuggestions
 from reconciler.serve.responses import Send, send_text
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class PublishedContent:
@@ -42,7 +42,7 @@ class PublishedContent:
         try:
             return await self._respond(request, send)
         except StateFault:
-            log.error("%s", fault)
+            logger.error("%s", fault)
             await send_text(request, send, 500, str(fault))
             return True
 

@@ -19,7 +19,7 @@ there is nothing. Called in a worker thread.
 TIMEOUT = 2.0  # seconds
 CONCURRENCY = 4  # calls of one publisher's code, and again as many that were abandoned
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class PathSuggestions:
@@ -52,7 +52,7 @@ class PathSuggestions:
             self._report_once(publisher)
             return None
         if isinstance(suggestion, BaseException):
-            log.error(
+            logger.error(
                 "publisher `%s` failed to suggest a path for `%s`: %s",
                 publisher,
                 path,
@@ -70,7 +70,7 @@ class PathSuggestions:
     def _report_once(self, publisher: str) -> None:
         if publisher not in self._reported:
             self._reported.add(publisher)
-            log.error(
+            logger.error(
                 "publisher `%s` does not suggest a path within %g s: such paths are not found",
                 publisher,
                 self._timeout,

@@ -55,7 +55,7 @@ from reconciler.threads import in_thread
 MAX_UPLOAD = 2 * 1024**3  # bytes of a whole body
 RETRY_AFTER = 5  # seconds, where an error does not say when to come back
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class UploadEndpoint:
@@ -88,7 +88,7 @@ class UploadEndpoint:
         try:
             await self._catalogue.refresh()
         except Exception as error:  # any error of a database
-            log.warning("cannot read what is to be served: %s", error)
+            logger.warning("cannot read what is to be served: %s", error)
 
 
 class Uploads:
@@ -124,10 +124,10 @@ class Uploads:
         except ReconcilerError as error:
             response = error_response(request, error)
         except Exception:  # a bug of the receiver: for the server's log, not for the client
-            log.exception("a file sent to `%s` could not be taken", served.name)
+            logger.exception("a file sent to `%s` could not be taken", served.name)
             response = text_response(request, 500, "the server made a mistake; its log says which")
         if response.status_code >= 400:
-            log.info("upload to `%s` refused with status %d", served.name, response.status_code)
+            logger.info("upload to `%s` refused with status %d", served.name, response.status_code)
         return response
 
     async def _receive(self, request: Request, served: ServedPublication, path: str) -> Response:
@@ -149,7 +149,7 @@ class Uploads:
             receipt = await self._receiver.receive(served.name, path, fields, file, uploader)
         finally:
             await in_thread(form.discard)
-        log.info(
+        logger.info(
             "`%s` received `%s`, %d bytes, from `%s`", served.name, file.name, file.size, uploader
         )
         return _receipt_response(request, receipt)
@@ -187,7 +187,7 @@ def error_response(request: Request, error: ReconcilerError) -> Response:
         return text_response(request, 400, text)
     if isinstance(error, Temporary | LeaseHeld):
         return text_response(request, 503, text, {"retry-after": str(retry_after(error))})
-    log.error("%s", error)
+    logger.error("%s", error)
     return text_response(request, 500, text)
 
 

@@ -35,7 +35,7 @@ QUEUED_JOBS = 64
 FLUSH_UNITS = 500  # recorded at once
 TRIES = 8  # commits, each without the groups that changed before it
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ class ContentSync:
                 skipped = await asyncio.to_thread(self._stage.leave_out_moved)
                 if not skipped:
                     raise
-                log.debug("%d groups changed since they were planned", len(skipped))
+                logger.debug("%d groups changed since they were planned", len(skipped))
                 self.skipped |= skipped
         else:
             result = await self._commit(content, provenance)
@@ -196,7 +196,7 @@ class ContentSync:
         while (job := await jobs.get()) is not None:
             try:
                 fetched = await self._fetcher.fetch(job.source, job.line, job.available)
-                log.debug("%s: fetched `%s`", job.group.name, job.line.key)
+                logger.debug("%s: fetched `%s`", job.group.name, job.line.key)
                 self._add(job.group, job.line, fetched)
             except Exception as error:  # the failure of one file; the others go on
                 self._fail(job, error)
@@ -213,7 +213,7 @@ class ContentSync:
         job.group.fail(job.line)
         failure = FileFailure(job.source, job.group.name, job.line.key, message)
         self.failures.append(failure)
-        log.debug("%s", failure)
+        logger.debug("%s", failure)
         self._task.advance(units=1)
 
     def _advance_bytes(self, size: int) -> None:
@@ -254,7 +254,7 @@ class ContentSync:
             [staged for group in batch for staged in group.staged_groups()],
             [member for group in batch for member in group.staged_members()],
         )
-        log.debug("staged %d groups with %d units", len(batch), sum(map(len, units.values())))
+        logger.debug("staged %d groups with %d units", len(batch), sum(map(len, units.values())))
         reached(Checkpoint.ROWS_STAGED)
 
 

@@ -33,7 +33,7 @@ from reconciler.model import (
     Ref,
 )
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class Deletions:
@@ -195,7 +195,7 @@ class Deletions:
             return []
         exports = orphaned_exports(spec, self._desired.publications.values())
         for path in exports.removable:
-            log.debug("%s: removing the export %s", ref, path)
+            logger.debug("%s: removing the export %s", ref, path)
             remove_export(path)
         return exports.kept
 

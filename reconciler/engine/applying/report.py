@@ -11,7 +11,7 @@ from reconciler.redaction import redact
 
 DONE, UNCHANGED, FAILED, BLOCKED = "done", "unchanged", "failed", "blocked"
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -34,7 +34,7 @@ class Report:
         """Report the outcome of a resource."""
         outcome = Outcome(str(ref), result, redact(message))
         self.outcomes.append(outcome)
-        log.info("%s: %s%s", ref, result, f": {outcome.message}" if message else "")
+        logger.info("%s: %s%s", ref, result, f": {outcome.message}" if message else "")
 
     def append(self, ref: Ref, message: str) -> None:
         """Add to the message of a resource; report it as unchanged if it has no outcome yet."""
@@ -45,7 +45,7 @@ class Report:
         outcome = self.outcomes[index]
         messages = filter(None, (outcome.message, redact(message)))
         self.outcomes[index] = Outcome(outcome.ref, outcome.result, "; ".join(messages))
-        log.info("%s: %s", ref, redact(message))
+        logger.info("%s: %s", ref, redact(message))
 
     def result(self, ref: Ref) -> str | None:
         """Return the result reported for a resource, or None."""

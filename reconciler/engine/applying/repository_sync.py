@@ -20,7 +20,7 @@ from reconciler.plan import ContentChanges, counts_text
 
 MAX_LISTED = 10  # groups that a message names
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -70,7 +70,7 @@ class RepositorySync:
             return result
         try:
             async with leased(self._session.writer, str(repository.meta.ref), self._session.clock):
-                log.debug("lease taken")
+                logger.debug("lease taken")
                 sync, commit = await self._commit(
                     repository, content, repository_id=repository_id, plugin_version=plugin_version
                 )

@@ -17,7 +17,7 @@ from reconciler.plugin.registry import Registry
 
 Fingerprints = Mapping[Ref, Mapping[str, str]]
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ async def _spec_changes(
 
 
 def _log_change(change: ResourceChange) -> None:
-    log.debug("%s: %s%s", change.ref, change.action.value, ", refused" if change.refusal else "")
+    logger.debug("%s: %s%s", change.ref, change.action.value, ", refused" if change.refusal else "")
 
 
 def _plugin_versions(registry: Registry, desired: DesiredState) -> dict[str, str]:

@@ -19,7 +19,7 @@ from reconciler.plan import Action, ContentChanges, Failure, ResourceChange, app
 
 MAX_CONCURRENT = 8  # repositories resolved at the same time
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class RepositoryPlanner:
@@ -76,7 +76,7 @@ class RepositoryPlanner:
     ) -> ContentChanges:
         async with self._slots:
             with log_context(repository=repository.meta.name):
-                log.debug("resolving")
+                logger.debug("resolving")
                 try:
                     return await resolve(
                         self._session,

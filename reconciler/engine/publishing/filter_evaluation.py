@@ -41,7 +41,7 @@ BESIDE = "nothing that it belongs to is shown"
 
 Units = Mapping[Digest, WithheldUnit]
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,7 @@ class FilterEvaluator:
             evaluation = self._evaluation_of_others(current, set(changed))
         skipped = self._skipped_sources() if sources_filtered else frozenset()
         groups = self._groups_to_evaluate(version, changed, skipped)
-        log.debug("%s: %d groups to evaluate", self._call, len(groups))
+        logger.debug("%s: %d groups to evaluate", self._call, len(groups))
         self._evaluate_groups(evaluation, version, groups, skipped)
         return _result(evaluation.units, rules, evaluation.reconsider_at)
 

@@ -28,7 +28,7 @@ RENDERING = RetryPolicy(
     attempts=3, first_delay=0.0, retry_if=lambda error: isinstance(error, Conflict)
 )
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 async def release_publication(
@@ -52,7 +52,7 @@ async def release_publication(
     if target.served and target.filters_recorded:
         return ""
     async with leased(session.writer, str(publication.meta.ref), session.clock) as lease:
-        log.debug("%s: lease taken", publication.meta.ref)
+        logger.debug("%s: lease taken", publication.meta.ref)
         message: str = await session.in_thread(_release, session, target, policy, lease)
     return message
 
@@ -93,7 +93,7 @@ def _current_target(
         unchanged = record is not None and record.digest == current.digest
     if unchanged:
         return planned
-    log.debug("%s: released by another run meanwhile", planned.publication.meta.ref)
+    logger.debug("%s: released by another run meanwhile", planned.publication.meta.ref)
     return release_target(session, planned.publication, session.writer.actual_state(), policy)
 
 
@@ -107,7 +107,7 @@ def _render_and_point(session: WritingSession, target: ReleaseTarget, lease: Hel
         last = RENDERING.run_blocking(partial(render, session, target))
     lease.check()
     session.writer.point(target.current.id, last.number)
-    log.debug("%s: pointer set to number %d", target.publication.meta.ref, last.number)
+    logger.debug("%s: pointer set to number %d", target.publication.meta.ref, last.number)
     reached(Checkpoint.POINTER_SET)
 
 
@@ -119,7 +119,7 @@ def _export(session: WritingSession, target: ReleaseTarget, lease: HeldLease) ->
     for path in target.publication.exports:
         lease.check()
         if export(session.reader, session.store, target.current.id, record=record, directory=path):
-            log.debug("%s: exported to %s", target.publication.meta.ref, path)
+            logger.debug("%s: exported to %s", target.publication.meta.ref, path)
             written.append(path)
     return written
 

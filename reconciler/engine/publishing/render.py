@@ -20,7 +20,7 @@ from reconciler.engine.session.session import WritingSession
 from reconciler.errors import PluginFault
 from reconciler.model import Digest
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 Withheld = Mapping[Digest, WithheldUnit]
 
@@ -65,7 +65,7 @@ def render(session: WritingSession, target: ReleaseTarget) -> PublicationRecord:
     ) as stage:
         call.run(stage, view)
         record = call.complete(stage, rendering.withheld)
-    log.debug("%s: rendered %d groups", target.publication.meta.ref, len(view.changed()))
+    logger.debug("%s: rendered %d groups", target.publication.meta.ref, len(view.changed()))
     reached(Checkpoint.PUBLICATION_COMPLETE)
     return record
 

@@ -28,7 +28,7 @@ from reconciler.plan import GroupChange
 from reconciler.plugin import Unchanged
 from reconciler.redaction import sanitize
 
-_LOG = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class DeclaredSource(RemoteSource):
@@ -197,7 +197,7 @@ class DeclaredSource(RemoteSource):
         name = group.name
         if not self._takes(group):
             if not self._is_waiting(name):
-                _LOG.debug("%s: `%s` left to its owner", self._source.id, name)
+                logger.debug("%s: `%s` left to its owner", self._source.id, name)
                 declaration.foreign.add(name)
         elif group.refused:
             if self._refusal_is_news(name):

@@ -38,7 +38,7 @@ from reconciler.plan import (
 )
 from reconciler.plugin import Decision
 
-_LOG = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class GroupComparer:
@@ -155,7 +155,7 @@ class GroupComparer:
         head = self._head(response, members, selected, lines)
         if response.gone and not lines and self._is_recorded_as_gone(head):
             return []
-        _LOG.debug("%s: group `%s` read: %d changes", self._source.id, name, len(lines))
+        logger.debug("%s: group `%s` read: %d changes", self._source.id, name, len(lines))
         return [GroupComparison(GroupChange(head, lines), selected.wanted)]
 
     def _report_absent(self, response: SourceResponse) -> None:
@@ -282,7 +282,7 @@ class GroupComparer:
         return response.validator
 
     def _fail(self, group: str, error: Exception) -> None:
-        _LOG.debug("%s: group `%s` could not be read", self._source.id, group)
+        logger.debug("%s: group `%s` could not be read", self._source.id, group)
         self._resolution.add_failure(self._source.id, group, error)
 
 

@@ -18,7 +18,7 @@ from reconciler.errors import Gone, NotCached, PluginFault, Temporary, Withdrawn
 from reconciler.model import Group, Unit
 from reconciler.plugin import Unchanged
 
-_LOG = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class GroupReader:
@@ -130,7 +130,7 @@ class GroupReader:
             )
         # No units, after hearing that nothing changed, say that nothing changed: no absence.
         if call.is_unchanged and not units:
-            _LOG.debug("%s: group `%s` unchanged", self._source_id, group.name)
+            logger.debug("%s: group `%s` unchanged", self._source_id, group.name)
             return SourceResponse(group.name, unchanged=True)
         validator = group.validator or call.validator or default_validator
         return SourceResponse(group.name, units, call.kept_out, validator, group.listed)

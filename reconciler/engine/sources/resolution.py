@@ -22,7 +22,7 @@ from reconciler.model import UPLOAD, ActualRepository, DesiredState, Repository,
 from reconciler.plan import ContentChanges
 from reconciler.plugin.importer import low_level
 
-_LOG = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 async def resolve(
@@ -121,7 +121,7 @@ async def _drop_undeclared_sources(resolution: RepositoryResolution, desired: De
     selection = _selection(resolution, None, desired)
     for source in sorted(await asyncio.to_thread(resolution.reader.committed_sources, actual.id)):
         if source not in declared:
-            _LOG.debug("%s: the manifest no longer names it", source)
+            logger.debug("%s: the manifest no longer names it", source)
             await _drop_source(resolution, actual, source, selection)
 
 

@@ -26,7 +26,7 @@ from reconciler.model import Digest, Source
 from reconciler.plan import Failure
 from reconciler.plugin import Decision
 
-_LOG = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 MAX_NAMED = 3  # names that a message lists
 
 
@@ -192,13 +192,13 @@ class SourceResolver(ABC):
         return await self._committed.source_validator(self._standing)
 
     def _log_asked(self, *, unchanged: bool) -> None:
-        _LOG.debug("%s: %s", self._source.id, "unchanged" if unchanged else "asked")
+        logger.debug("%s: %s", self._source.id, "unchanged" if unchanged else "asked")
 
     # Failures
 
     async def _fail_source(self, error: Exception) -> None:
         """Record that the source could not be asked: it keeps its names, and gains none."""
-        _LOG.debug("%s: could not be asked: %s", self._source.id, type(error).__name__)
+        logger.debug("%s: could not be asked: %s", self._source.id, type(error).__name__)
         self._resolution.add_failure(self._source.id, None, error)
         await self._claim_committed()
         self._ownership.mark_unavailable(self._source.id)

@@ -33,7 +33,7 @@ from reconciler.model import ActualState, DesiredState, Kind, Publication, Ref, 
 from reconciler.plugin import Placed, Publisher, UploadedFile, UploadForm
 from reconciler.retrying import RetryPolicy
 
-_LOG = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 Place = Callable[[ImporterUploadConduit], Iterable[Placed]]
 """Runs the plugin's code that makes units of a file."""
@@ -145,7 +145,7 @@ class Uploads:
             return removal_changes(self._session, target, conduit, keys)
 
         result = await self._change(repository, principal, change)
-        _LOG.info("%s: %d units removed by %s", repository, len(result.keys), principal)
+        logger.info("%s: %d units removed by %s", repository, len(result.keys), principal)
         return result
 
     async def _take(
@@ -157,7 +157,7 @@ class Uploads:
         try:
             result = await self._change(repository, principal, change)
         except ReconcilerError as error:
-            _LOG.info(
+            logger.info(
                 "%s: upload of `%s` by %s not taken: %s",
                 repository,
                 file.name,
@@ -165,7 +165,7 @@ class Uploads:
                 error_message(error),
             )
             raise
-        _LOG.info(
+        logger.info(
             "%s: `%s` uploaded by %s, version %d", repository, file.name, principal, result.version
         )
         return result
