@@ -151,8 +151,10 @@ class JsonFormatter(logging.Formatter):
     """One JSON object per line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the keys `time`, `level`, `logger`, `message`, `run`, `repository`; `exception`
-        where there is one.
+        """Return the record as one JSON object.
+
+        Keys: `time`, `level`, `logger`, `message`, `run`, `repository`; `exception` where there is
+        one.
         """
         fields = {
             "time": _time(record),

@@ -31,10 +31,10 @@ class SecretRegister:
         self._compiled: tuple[frozenset[str], re.Pattern[str] | None] = (self._values, None)
 
     def add(self, value: str) -> None:
-        """Redact `value` from now on: verbatim, percent-encoded, escaped as in JSON or `repr`, and
-        within base64 (RFC 7617).
+        """Redact `value` from now on.
 
-        A value shorter than `SHORTEST` is ignored; each longer line of a value is a secret too.
+        Verbatim, percent-encoded, escaped as in JSON or `repr`, and within base64 (RFC 7617). A
+        value shorter than `SHORTEST` is ignored; each longer line of a value is a secret too.
         """
         if len(value.strip()) < SHORTEST or value in self._values:
             return

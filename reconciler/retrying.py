@@ -33,7 +33,7 @@ def never(error: Exception) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """When a failed call is made again, and after which pause.
+    """A policy of retries: number of calls, pauses, and errors that are worth another call.
 
     attempts: calls in all, the first included; None: limited by `seconds` alone.
     seconds: no call begins later than this after the first one; None: limited by `attempts` alone.
@@ -111,8 +111,9 @@ class _Retries:
         self._deadline = None if policy.seconds is None else policy.clock() + policy.seconds
 
     def pause_after(self, error: Exception | None) -> float | None:
-        """Return the pause before the next call, or None when there is none. `error`: None for a
-        result that was not good enough.
+        """Return the pause before the next call, or None when there is none.
+
+        `error`: None for a result that was not good enough.
         """
         policy = self._policy
         if error is not None and not policy.retry_if(error):

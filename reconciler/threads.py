@@ -65,10 +65,10 @@ class Bulkhead:
 
     @asynccontextmanager
     async def slot(self, key: str, *, seconds: float) -> AsyncIterator[Slot]:
-        """Hold a slot of `key` for the length of a block. Calls that have not ended when the block
-        is left are abandoned.
+        """Hold a slot of `key` for the length of a block.
 
-        Raises BulkheadFull when no slot becomes free within `seconds`, and BulkheadClosed.
+        Calls that have not ended when the block is left are abandoned. Raises BulkheadFull when no
+        slot becomes free within `seconds`, and BulkheadClosed.
         """
         self._check(key)
         free = self._free[key]

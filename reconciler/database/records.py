@@ -57,7 +57,7 @@ class CommittedGroup(msgspec.Struct, frozen=True):
 
 
 class ArtifactOrigin(msgspec.Struct, frozen=True):
-    """Where bytes can be fetched: the name of a remote, and the URL without credentials."""
+    """An origin of bytes: the name of a remote, and the URL without credentials."""
 
     remote: str
     url: str

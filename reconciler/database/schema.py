@@ -135,7 +135,7 @@ repository_plugin = Table(
     PrimaryKeyConstraint("repository_id", "owner"),
 )
 
-# Every group that a repository ever held or that somebody stages. `digest`: of its latest content,
+# Every group that a repository ever held or that is staged. `digest`: of its latest content,
 # null when it holds none.
 repository_group = Table(
     "repository_group",
@@ -235,8 +235,7 @@ Index(
     postgresql_where=source_group.c.validator.is_(None),
 )
 
-# A commit in preparation. Nobody but its owner looks at the rows; those of a dead owner are swept
-# away.
+# A commit in preparation. Only its owner reads the rows; those of a dead owner are swept away.
 stage = Table(
     "stage",
     metadata,
@@ -282,9 +281,8 @@ stage_member = Table(
     **_CLUSTERED,
 )
 
-# The last four columns: what filters said of it. `rules`: digest of what they said it by, null
-# where nobody was asked; `withheld`: digest of
-# the units that they keep out, null where there are none.
+# The last four columns: the verdict of the filters. `rules`: digest of the filters, null where they
+# were not evaluated; `withheld`: digest of the withheld units, null where there are none.
 publication = Table(
     "publication",
     metadata,
@@ -381,7 +379,7 @@ generation = Table(
     Column("value", Identity, nullable=False),
 )
 
-# `host` is null while nobody holds it; the row stays, so that epochs only grow.
+# `host` is null while it is free; the row stays, so that epochs only grow.
 lease = Table(
     "lease",
     metadata,

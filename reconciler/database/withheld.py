@@ -128,7 +128,7 @@ class WithheldReads(Reading):
         sources: Collection[str],
         names: Iterable[str] | None = None,
     ) -> list[str]:
-        """Yield groups of a version with a unit of a source other than `sources`.
+        """Return groups of a version with a unit of a source other than `sources`.
 
         In name order. With `names`, of these groups only.
         """

@@ -165,7 +165,7 @@ class Guard(msgspec.Struct, frozen=True):
     max_removals: float | int = 0.3
     prevent_destroy: bool = False
     origin: Origin | None = None  # where `guard` is written, if it is
-    # one of three is 33 %; but a share that somebody wrote down is meant, however few there are
+    # one of three is 33 %; but a share that is written down is meant, however few there are
     floor: int = 10
 
 

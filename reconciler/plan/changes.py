@@ -29,7 +29,7 @@ OTHER_REASONS = "for other reasons"
 
 
 class Action(StrEnum):
-    """What the plan does with a resource."""
+    """The change of a resource."""
 
     CREATE = "create"
     UPDATE = "update"

@@ -55,7 +55,7 @@ class Store(Protocol):
     def has(self, digest: Digest) -> bool: ...
 
     def verify(self, digest: Digest) -> bool:
-        """Return True if there are bytes under this digest that have it; other bytes are removed."""
+        """Return True if the bytes have this digest; other bytes are removed."""
         ...
 
     def size(self, digest: Digest) -> int:

@@ -16,7 +16,7 @@ _PROCESS = secrets.token_hex(
 )  # tells this process from an earlier one that had the same pid, as in a container
 _NUMBERS = itertools.count(1)
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-_READ_ONLY = 0o444  # for whoever opens the file later; the descriptor that creates it may write
+_READ_ONLY = 0o444  # for later readers; the descriptor that creates it may write
 
 
 class TemporaryFolder:

@@ -1,4 +1,4 @@
-"""Files: the guest that mirrors trees of files and publishes them under their own names.
+"""Files: mirrors trees of files and publishes them under their own names.
 
 Comes in: a `PULP_MANIFEST`, a list of URLs, or a folder (over HTTP, or of this machine), and the
 selection and filter keys of a manifest. Goes out: `file.file` units, decisions with reasons, and a

@@ -1,4 +1,4 @@
-"""The content type: a file, which is its path and its bytes."""
+"""The content type `file.file`: a file is its path and its bytes."""
 
 from __future__ import annotations
 

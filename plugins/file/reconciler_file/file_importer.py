@@ -1,4 +1,4 @@
-"""Reads trees of files: a `PULP_MANIFEST`, a list of URLs, a folder."""
+"""The importer: reads a `PULP_MANIFEST`, a list of URLs, or a folder."""
 
 from __future__ import annotations
 
@@ -33,9 +33,10 @@ _LISTS: Final = (".txt", ".list", ".urls")
 
 
 class FileImporter(Importer):
-    """Reads one page that tells everything; folders have one each.
+    """Imports trees of files.
 
-    `declare` reads it, sorts its lines into groups, and hands them to `read`.
+    `declare` reads the page that lists everything (a folder has one page for each folder), sorts
+    its lines into groups, and hands them to `read`.
     """
 
     options = SourceOptions
@@ -50,8 +51,7 @@ class FileImporter(Importer):
     async def declare(self, call: ImporterCall) -> AsyncIterator[Group | Unchanged]:
         """Yield the groups that upstream lists.
 
-        A list that is the committed one is not looked into, provided that it pins the bytes of
-        every file.
+        An unchanged list is not parsed again, provided that it pins the bytes of every file.
         """
         format = call.options.format or guess_format(call.url)
         if format == "folder":
@@ -77,7 +77,7 @@ class FileImporter(Importer):
             yield group
 
     async def read(self, call: ImporterCall, group: Group) -> Iterable[Unit]:
-        """Return the files of one group; what has no usable name is refused one by one."""
+        """Return the files of one group; entries without a usable name are refused one by one."""
         return as_units(group.data, FILE, call.refuse)
 
     def upload(
@@ -87,9 +87,9 @@ class FileImporter(Importer):
         fields: Mapping[str, str],
         config: PluginCallConfiguration,
     ) -> Iterable[Placed]:
-        """Any file, under the path that the field `path` gives it, else under its own name.
+        """Accept any file, under the path of the field `path`, else under its own name.
 
-        Raises Refused for a path that has no place in a tree beside what is there already.
+        Raises Refused for a path that conflicts with the present tree.
         """
         return place_upload(conduit, file, fields)
 

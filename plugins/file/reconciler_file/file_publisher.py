@@ -1,6 +1,4 @@
-"""Lays a version out as the tree that it is, under the files' own names, with a `PULP_MANIFEST`
-that lists it.
-"""
+"""The publisher: the files of a version under their own names, and a `PULP_MANIFEST`."""
 
 from __future__ import annotations
 
@@ -36,7 +34,7 @@ _TYPES: Final = (
 
 
 class FilePublisher(Publisher):
-    """Everything that it writes depends on the version alone."""
+    """Publishes trees of files. The result depends on the version alone."""
 
     revision = 1
 
@@ -47,8 +45,8 @@ class FilePublisher(Publisher):
     def publish(self, conduit: PublishConduit, config: PluginCallConfiguration) -> None:
         """Write every file, and the list of them.
 
-        Raises Refused for a tree that cannot be one, and for a file whose size is not known: the
-        manifest must not lie.
+        Raises Refused for a path that is both a file and a folder, and for a file of unknown size:
+        the manifest states sizes.
         """
         listed = _Listed()
         for name in conduit.changed():
@@ -71,9 +69,9 @@ def media_type(path: str) -> str:
 
 
 class _Listed:
-    """The lines of the manifest as they come in.
+    """The lines of the manifest.
 
-    The one page that is made whole, so a million of them are held once, group by group.
+    Only this page is made in one piece, so a million lines are held once, group by group.
     """
 
     def __init__(self) -> None:
@@ -88,7 +86,10 @@ class _Listed:
         )
 
     def page(self) -> bytes:
-        """Return all lines in the order of their bytes. Raises Refused for a file and folder."""
+        """Return all lines in the order of their bytes.
+
+        Raises Refused for a path that is both a file and a folder.
+        """
         page = BytesIO()
         for line in merge(*map(BytesIO, self._lines)):
             path = line.rsplit(b",", 2)[0]

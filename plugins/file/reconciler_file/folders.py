@@ -1,10 +1,10 @@
-"""Folders: HTML listings as nginx, Apache and `python -m http.server` make them, and the core's
-listing of a local folder.
+"""Folders: HTML listings, and the core's listing of a local folder.
 
-A link is followed when it leads below the page's own folder and has no query; one that ends in `/`
-is a folder itself. Listings tell no digests: the core measures each file. Where they tell the time
-of every file, a group that shows the same names, times and sizes is taken for unchanged, as rsync
-does; where they do not, only reading tells.
+Listings are those of nginx, Apache and `python -m http.server`. A link is followed when it leads
+below the page's own folder and has no query; one that ends in `/` is a folder itself. Listings
+contain no digests: the core measures each file. Where they show the time of every file, a group
+with the same names, times and sizes is taken for unchanged, as rsync does; where they do not, only
+reading shows changes.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _NOT_OF_PAGES: Final = frozenset(
 
 
 class ListedEntry(msgspec.Struct, frozen=True):
-    """An entry, and what its listing shows of its state (times, sizes); empty for nothing."""
+    """An entry, and its state in the listing (times, sizes); empty for none."""
 
     entry: Entry
     state: str
@@ -66,7 +66,7 @@ class _Link(msgspec.Struct):
 async def folder_groups(call: ImporterCall) -> list[Group]:
     """Return every file below the call's URL, in groups.
 
-    Raises Malformed for what is no listing, and for folders without end.
+    Raises Malformed for a page that is not a listing, and for folders nested too deeply.
     """
     page = await call.get("")
     entries = (
@@ -115,7 +115,7 @@ def _local_entries(page: Page) -> list[ListedEntry]:
 async def _walk(call: ImporterCall, top: Page) -> list[ListedEntry]:
     """Read the tree level by level.
 
-    A folder that was listed already, under whatever name a redirect gave it, is passed over.
+    A folder that was listed before, under whatever name a redirect gave it, is skipped.
     """
     entries: list[ListedEntry] = []
     read: set[str] = set()
@@ -145,7 +145,7 @@ async def _walk(call: ImporterCall, top: Page) -> list[ListedEntry]:
 async def _pages(call: ImporterCall, folders: dict[str, str]) -> list[tuple[str, Page]]:
     """Fetch the pages of folders (URL -> prefix of its names).
 
-    Raises what the first failure raised: what its folder holds is not known.
+    Raises the first failure: the content of its folder is unknown.
     """
     urls = list(folders)
     pages: list[tuple[str, Page]] = []
@@ -186,9 +186,9 @@ def _read_listing(page: Page, prefix: str) -> tuple[list[ListedEntry], dict[str,
 
 
 def _url_below(folder: str, base: str, href: str) -> str | None:
-    """Return the URL behind a link; None where it does not lead below `folder`.
+    """Return the URL of a link; None where it does not lead below `folder`.
 
-    Links that sort, parents and other places do not.
+    Links for sorting, parents and other sites do not.
     """
     try:
         url = urljoin(base, href.strip()).partition("#")[0]
@@ -202,7 +202,7 @@ class _TooDeepError(ValueError):
 
 
 class _LinkCollector:
-    """Collects links, and what is written behind each up to the end of its list or table.
+    """Collects links, and the text behind each up to the end of its list or table.
 
     The target of lxml's events: it builds no tree, whose making takes minutes for some pages.
     """

@@ -1,8 +1,7 @@
-"""What the formats have in common: entries, their groups, and the way from a page of lines to the
-lines of one group.
+"""Entries and groups that all formats share, and the division of a page into groups.
 
 A group is one of 256, by the path's sha256: a million files make groups of some 4,000, and however
-many there are, a file stays where it is.
+many there are, a file stays in its group.
 """
 
 from __future__ import annotations
@@ -26,10 +25,10 @@ Refuse = Callable[[str, str], None]
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
-    """One file that upstream lists. `name`: hostile until checked.
+    """One file that upstream lists.
 
-    `sha256`: empty where upstream does not say; `size`: bytes, or None; `fault`: why it cannot be
-    had, empty where it can.
+    `name`: hostile until checked. `sha256`: empty where upstream declares none; `size`: bytes, or
+    None; `fault`: why it cannot be fetched, empty where it can.
     """
 
     name: str
@@ -93,7 +92,7 @@ def group_of(path: str) -> str:
 def line_groups(page: Page, grammar: LineFormat) -> list[Group]:
     """Return the groups of a page of lines, by name.
 
-    Raises Malformed, naming the first line that is no entry.
+    Raises Malformed, naming the first line that is not an entry.
     """
     body = page.body
     buckets: dict[int, Lines] = {}
@@ -105,9 +104,7 @@ def line_groups(page: Page, grammar: LineFormat) -> list[Group]:
                 raise Malformed(f"longer than {_LONGEST_LINE:,} bytes")
             name, pinned = grammar.name(line)
         except Malformed as error:
-            shown = (
-                "" if b"://" in line else f": {line[:80]!r}"
-            )  # a URL may hold what nobody else should read
+            shown = "" if b"://" in line else f": {line[:80]!r}"  # a URL may hold secrets
             raise Malformed(
                 f"{page.url}: line {number}: {error}{shown}",
                 hint="nothing of this source is changed",
@@ -123,7 +120,7 @@ def line_groups(page: Page, grammar: LineFormat) -> list[Group]:
 
 
 def as_units(entries: Iterable[Entry], type: str, refuse: Refuse) -> list[Unit]:
-    """Return every entry that can be a unit; of two with one name the first counts.
+    """Return a unit for every valid entry; of two with one name the first counts.
 
     `refuse(name, reason)` is called for the others.
     """

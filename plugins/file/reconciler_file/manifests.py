@@ -1,10 +1,9 @@
-"""`PULP_MANIFEST`: one file a line, `name,sha256,size`, as Pulp's file plugin reads and its tools
-write it.
+"""`PULP_MANIFEST`: one file a line, as `name,sha256,size`.
 
-The name is relative to the manifest's own folder and is everything before the last two commas:
-nothing is quoted. Blanks around the three, blank lines and lines that begin with `#` do not count.
-There is no end mark, so whatever is no entry spoils the whole: a cut manifest must not delete
-files.
+The format of Pulp's file plugin and its tools. The name is relative to the manifest's own folder
+and is everything before the last two commas: nothing is quoted. Blanks around the three, blank
+lines and lines that begin with `#` do not count. There is no end mark, so a line that is not an
+entry invalidates the whole: a truncated manifest must not delete files.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ _PLAIN: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789
 
 
 class ManifestLines(LineFormat):
-    """Names are relative to `folder`, a URL that ends in a slash."""
+    """Lines of a `PULP_MANIFEST`; names are relative to `folder`, a URL that ends in a slash."""
 
     def name(self, line: bytes) -> tuple[bytes, bool]:
         return _parts(line)[0], True
@@ -57,7 +56,7 @@ def unlistable(path: str) -> str:
 def _parts(line: bytes) -> tuple[bytes, bytes, bytes]:
     """Return name, sha256 and size.
 
-    Looked for from the end: four times as fast as an expression that reads the name first.
+    Parsed from the end: four times as fast as an expression that reads the name first.
     """
     parts = line.rsplit(b",", 2)
     if len(parts) == 3:

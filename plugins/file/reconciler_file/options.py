@@ -18,7 +18,10 @@ GlobList = Annotated[tuple[Annotated[str, AfterValidator(checked_glob)], ...], F
 
 
 class SourceOptions(Options):
-    """What a source takes, and how upstream lists it. Without `include`: everything."""
+    """Keys of a source: selected files, and the format of the list.
+
+    Without `include`: everything.
+    """
 
     format: Format | None = Field(
         default=None,
@@ -44,7 +47,7 @@ class SourceOptions(Options):
 
 
 class FilterOptions(Options):
-    """What a Filter lets pass. Without rules: everything."""
+    """Keys of a Filter. Without rules, everything passes."""
 
     deny: GlobList = Field(default=(), description="Globs over paths that never pass.")
     max_size: Size | None = Field(

@@ -1,4 +1,4 @@
-"""Where a file that somebody sends may lie in the tree."""
+"""The path of an uploaded file in the tree."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from reconciler_file.listing import group_of
 
 
 def place_upload(held: Members, file: UploadedFile, fields: Mapping[str, str]) -> list[Placed]:
-    """Place a file under the path that the field `path` gives it, else under its own name.
+    """Place a file under the path of the field `path`, else under its own name.
 
-    Raises Refused for a path that has no place in a tree beside what is `held` already.
+    Raises Refused for a path that conflicts with files that are `held` already.
     """
     path = fields.get("path") or file.name
     if not safe_path(path):
@@ -30,10 +30,10 @@ def place_upload(held: Members, file: UploadedFile, fields: Mapping[str, str]) -
 
 
 def _in_the_way(conduit: Members, path: str) -> str | None:
-    """A file that is held where `path` needs a folder, or below `path`; None where it fits in.
+    """Return a held file where `path` needs a folder, or below `path`; None for no conflict.
 
-    Files below may be in any group: all are looked through, as the publisher does for its list,
-    unless the path itself is held, which says that there are none.
+    Files below may be in any group: all groups are searched, as the publisher does for its list,
+    unless the path itself is held, which rules them out.
     """
     segments = path.split("/")
     for end in range(1, len(segments)):

@@ -1,6 +1,6 @@
-"""A list of URLs: one file a line, `URL [sha256=<hex>] [size=<bytes>]`, or `<hex>  URL` as
-`sha256sum` writes it.
+"""A list of URLs: one file a line.
 
+A line is `URL [sha256=<hex>] [size=<bytes>]`, or `<hex> URL` as `sha256sum` writes it.
 `sha256:<hex>` is understood as well. Relative URLs are relative to the list. A file is named by the
 last segment of its URL's path. Blank lines and lines that begin with `#` do not count.
 """
@@ -20,7 +20,7 @@ _FETCHED: Final = ("http", "https")
 
 
 class UrlLines(LineFormat):
-    """One line of a list of URLs."""
+    """Lines of a list of URLs."""
 
     def name(self, line: bytes) -> tuple[bytes, bool]:
         url, sha256, _ = _parts(line)
@@ -34,7 +34,7 @@ class UrlLines(LineFormat):
     def _fault(self, url: str) -> str:
         """Return why a URL is not fetched; empty if it is.
 
-        Lists come from elsewhere: one that is not of this machine has no say in what is read there.
+        A list from another machine must not name files of this one.
         """
         parts = urlsplit(url)
         if parts.scheme not in _FETCHED and (
@@ -49,7 +49,7 @@ class UrlLines(LineFormat):
 
 
 def _parts(line: bytes) -> tuple[str, str, int | None]:
-    """URL, sha256 (empty where there is none), size."""
+    """Return URL, sha256 (empty where there is none) and size."""
     try:
         first, *rest = line.decode("utf-8").split() or [""]  # text knows more blanks than bytes do
     except UnicodeDecodeError:

@@ -1,8 +1,7 @@
-"""A public constant of a library, without the library.
+"""A public constant of a library, read without importing the library.
 
-Importing `pypi_simple` for the one text that we need of it loads an HTTP client and an HTML parser:
-a third of a second of every command whose manifests say `index: pypi`. Its source says the same in
-two milliseconds.
+Importing `pypi_simple` for one text loads an HTTP client and an HTML parser: a third of a second in
+every command whose manifests say `index: pypi`. Reading its source takes two milliseconds.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The content types: a distribution (one file), and a project whose status is worth saying."""
+"""The content types: a distribution (one file), and a project with a noteworthy status."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Distribution(ContentType):
     def refusal(cls, before: StoredUnit, after: Unit, options: Options | None) -> str | None:
         """Return why a file may not be replaced by other bytes under its filename; None if it may.
 
-        An index that does that is broken, or broken into.
+        An index that replaces bytes is broken or compromised.
         """
         if isinstance(options, SelectionOptions) and options.substitution == "allow":
             return None
@@ -132,7 +132,7 @@ class Project(ContentType):
 
     @classmethod
     def meant(cls, group: str, unit: Unit | StoredUnit, subject: str) -> bool:
-        """It has no version: a specifier leaves it out."""
+        """Return True if the subject is the project; it has no version for a specifier."""
         return group == project_name(subject)
 
     @classmethod

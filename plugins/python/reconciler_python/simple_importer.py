@@ -1,4 +1,4 @@
-"""Reads any index that speaks the simple repository API, version 1, in JSON or HTML."""
+"""The importer: reads any index with the simple repository API, version 1, JSON or HTML."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ _NAMES: Final = "names:"  # the same of a list that does not
 
 
 class PythonImporter(Importer):
-    """Groups are projects.
+    """Imports projects as groups.
 
-    One conditional request per project, and where the project list has serials not even that.
+    One conditional request per project, and none where the project list has serials.
     """
 
     options = SelectionOptions
@@ -135,7 +135,10 @@ class PythonImporter(Importer):
 
 
 def _named(options: SelectionOptions, names: Iterable[str]) -> Iterator[Group]:
-    """Whoever names a project is told file by file what a filter keeps out of it."""
+    """Yield groups of named projects.
+
+    Their files are refused one by one, so that a plan shows each file that a filter keeps out.
+    """
     return (
         Group(name, shared=bool(options.shared.for_project(name)))
         for name in names
@@ -163,7 +166,7 @@ def _listed(
 
 
 async def _load(call: ImporterCall, group: Group) -> tuple[str, list[Unit]]:
-    """For the closure, which is told of no file that cannot become a unit: `read` refuses those."""
+    """Read a project for the closure, without refusals: `read` reports those."""
     page = await _page(call, group)
     return page.validator, _units(call.options, group, page, lambda key, reason: None)
 

@@ -1,11 +1,10 @@
-"""Everything that the projects of a source need, and what those need, until nothing new comes
-(`dependencies: true`).
+"""The dependency closure of a source (`dependencies: true`).
 
-A wave looks at every project of which something new is required: its page is read, the source's own
-selection and the filters decide on its files, and what these require is asked of other projects,
-which are the next wave. Requirements are only ever added, and there are finitely many: it ends,
-cycles or not. Waves and names have one order, so that an unchanged index gives the same answer
-however long each request took.
+A wave examines every project on which there is a new requirement: its page is read, the source's
+own selection and the filters decide on its files, and their requirements are added to other
+projects, which are the next wave. Requirements are only ever added, and there are finitely many: it
+ends, cycles or not. Waves and names have one order, so that an unchanged index gives the same
+answer however long each request took.
 """
 
 from __future__ import annotations
@@ -264,10 +263,10 @@ class Closure:
                 project.requires.update(dict.fromkeys((unit.key for unit in units), dependencies))
 
     def _without_requirements(self, project: _Project, unit: Unit, problem: Exception) -> None:
-        """Record what becomes of a file whose requirements cannot be read.
+        """Record the result for a file whose requirements cannot be read.
 
-        A wheel says what its release requires, as the sdist does that it was built of (PEP 643).
-        Otherwise the requirements are unknown.
+        Those of a wheel of the release are taken, else those of the sdist that it was built from
+        (PEP 643). Otherwise the requirements are unknown.
         """
         version = unit.metadata["version"]
         sibling = any(
@@ -377,7 +376,7 @@ class Closure:
         return self._call.taken(name) and not self._options.shared.for_project(name)
 
     def _let_go(self) -> None:
-        """Memory is bounded: a page that is looked at again is read again."""
+        """Drop pages, so that memory stays bounded; a page that is needed again is read again."""
         if sum(len(project.units or ()) for project in self._projects.values()) > _HELD:
             for project in self._projects.values():
                 project.units = None
@@ -387,7 +386,7 @@ class Closure:
     def _stays(self, project: _Project, failure: Exception | None) -> bool:
         """Return True if `read` will fail, so that committed content stays.
 
-        What that requires is unknown.
+        Its requirements are unknown.
         """
         return (
             project.unread
@@ -405,10 +404,10 @@ class Closure:
         return msgspec.structs.replace(project.group, validator=validator, data=pulled)
 
     def _validator(self, project: _Project, pulled: ClosureResult, complete: bool) -> str:
-        """Return what changes with the page of a project, or with what is required of it.
+        """Return a text that changes with a project's page or with the requirements on it.
 
-        A page's validator, or a serial in its place, tells when the page changes. What an
-        incomplete closure found is decided again by the next one.
+        A page's validator, or a serial in its place, shows changes of the page. Projects of an
+        incomplete closure are decided again by the next one.
         """
         serial = project.group.validator
         if complete and not (pulled.demands or pulled.unreadable):
@@ -417,7 +416,7 @@ class Closure:
         return f"{serial} pulled:{digest}" if serial else f"pulled:{digest}"
 
     def _unavailable(self, project: _Project) -> Exception | None:
-        """Return why what is required of the project cannot be had; None if it can."""
+        """Return why the requirements on the project cannot be met; None if they can."""
         if project.gone:
             return self._missing(project, project.gone)
         unmet = [
@@ -440,12 +439,12 @@ class Closure:
         if project.named or not project.required:
             return gone
         required = self._required(project, min(project.required))
-        if isinstance(gone, Withdrawn):  # no file of it may be offered, whoever requires it
+        if isinstance(gone, Withdrawn):  # no file of it may be offered at all
             return Withdrawn(f"{gone}; {required}")
         return Refused(f"{required}: the index has no such project", hint=_HINT)
 
     def _required(self, project: _Project, text: str) -> str:
-        """`idna>=2.5 is required by requests 2.31.0 <- team's include "requests"`."""
+        """Return `idna>=2.5 is required by requests 2.31.0 <- team's include "requests"`."""
         requirer, version = min(project.required[text].by.items())
         return f"{text} is required by {requirer} {version} <- {self._projects[requirer].chain}"
 

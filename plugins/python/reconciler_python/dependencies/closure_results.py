@@ -1,4 +1,4 @@
-"""What other projects require of one project, and which of its files that means."""
+"""Requirements of other projects on a project, and the files that they select."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ class DependencyRequirement:
 
 @dataclass(frozen=True, slots=True)
 class ClosureResult:
-    """What the closure found out about one project; a group's `data`.
+    """Result of the closure for one project; a group's `data`.
 
     `pythons`: of the declared environments, empty for all. `unreadable`: files whose dependencies
-    cannot be known, with the reason. `failure`: why the project cannot be read.
+    are unknown, with the reason. `failure`: why the project cannot be read.
     """
 
     demands: tuple[DependencyRequirement, ...] = ()
@@ -46,9 +46,9 @@ class ClosureResult:
     failure: Exception | None = None
 
     def digest(self, *more: str) -> str:
-        """Return what changes whenever another file may be pulled in or refused.
+        """Return a digest that changes whenever other files may be pulled in or refused.
 
-        Which projects require it makes no difference.
+        It does not depend on the requiring projects.
         """
         content = [
             sorted({str(demand.specifiers) for demand in self.demands}),
@@ -60,7 +60,7 @@ class ClosureResult:
 
 
 class Releases:
-    """The releases of one project, as far as a file of theirs runs on one of the Pythons."""
+    """The releases of one project that have a file for one of the Pythons."""
 
     def __init__(self, units: Sequence[Unit], pythons: Interpreters | None) -> None:
         self._pythons = pythons

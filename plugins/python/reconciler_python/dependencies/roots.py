@@ -1,6 +1,4 @@
-"""What a source itself asks for, as far as dependencies go: where a project comes from, and with
-which extras.
-"""
+"""Requirements of the source itself: origin of a project, and its extras."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""What a source asks for and its index does not have: an error of that project, which keeps what it
-has.
+"""Requirements of a source that its index cannot meet.
+
+An unmet requirement is an error of that project, which keeps its committed content.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ _NOTHING: Final[Mapping[str, str]] = {}
 def unmet_requirement(
     call: ImporterCall, project: str, units: Iterable[Unit], kept_out: Mapping[str, str] = _NOTHING
 ) -> Malformed | None:
-    """Return the first thing that `requirements` or `files` name and the index does not have.
+    """Return the first entry of `requirements` or `files` that the index cannot meet.
 
-    `units`: all that the index offers, before any rule; `kept_out`: reasons by filename, of what
-    could not become a unit. Nothing is missing of a name that an earlier source owns.
+    `units`: all that the index offers, before any rule; `kept_out`: reasons by filename, of files
+    that could not become a unit. A name that an earlier source owns is never unmet.
     """
     options: SelectionOptions = call.options
     if not (options.requirements or options.files) or call.taken(project):
@@ -40,7 +41,7 @@ def unmet_requirement(
 def missing_project_error(call: ImporterCall, project: str, gone: Gone) -> Exception:
     """Return the error to raise when the index has no such project.
 
-    Nothing has gone (`Gone`) where releases of the project are asked for one by one.
+    It is not `Gone` where releases of the project are asked for one by one.
     """
     options: SelectionOptions = call.options
     if isinstance(gone, Withdrawn) or call.taken(project):

@@ -1,4 +1,4 @@
-"""Whether what files prove is enough: licences, attestations, advisories.
+"""Evidence of files that decides: licences, attestations, advisories.
 
 Comes in: option models, and facts in a unit's metadata. Goes out: reasons to keep a file out. Must
 never know: how facts are fetched (`selecting.evidence_gathering`).

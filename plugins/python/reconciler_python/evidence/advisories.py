@@ -1,6 +1,6 @@
-"""`osv:` of a Filter: releases that an OSV dump knows to be malware, or vulnerable.
+"""`osv:` of a Filter: releases that an OSV dump records as malware or vulnerable.
 
-The dump is a file of the user's own, a folder or a zip of OSV records: nobody is asked while
+The dump is a file of the user's own, a folder or a zip of OSV records: no request is made while
 deciding.
 """
 
@@ -69,15 +69,12 @@ class OsvRules(Options):
 
     @model_serializer(mode="wrap")
     def _with_content(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Serialise with the digest of the dump: another content is another option.
-
-        So what was decided with the old dump is decided again.
-        """
+        """Serialise with the digest of the dump, so that new content decides again."""
         return {**plain(self), "content": self.dump.digest}
 
     @cached_property
     def dump(self) -> Dump:
-        """One state of the dump, for as long as these options live.
+        """Return the dump in one state, for as long as these options live.
 
         Raises Malformed where it cannot be read.
         """

@@ -1,10 +1,10 @@
-"""`attestations:` of a Filter: who must have published a file, and how that is known.
+"""`attestations:` of a Filter: accepted publishers of a file, and the proof required.
 
 An index hands out a provenance object beside a file (PEP 740): bundles, each naming a publisher and
-holding signed attestations. Without `verify` that is the index's word. With it the signatures are
+holding signed attestations. Without `verify` the index is trusted. With it the signatures are
 checked against the trust root that `pypi-attestations` brings, and the certificate must be the
-named publisher's; a publisher's `environment` is not part of the certificate and stays the index's
-word.
+named publisher's; a publisher's `environment` is not part of the certificate and rests on the index
+alone.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ class PublisherRule(Options):
 
 
 class AttestationRules(Options):
-    """What must be known of who published a file. `required` is short for `{required: true}`."""
+    """Requirements on the provenance of a file. `required` is short for `{required: true}`."""
 
     required: bool = Field(
         default=True, description="Whether files without an attestation are refused."
@@ -155,7 +155,7 @@ class AttestationRules(Options):
 
     @property
     def asks(self) -> bool:
-        """Return True if the decision depends on the provenance of a file."""
+        """True if the decision depends on the provenance of a file."""
         return self.required or self.verify or bool(self.publishers)
 
 
@@ -181,7 +181,7 @@ def attestation_reason(unit: Unit, rules: AttestationRules) -> str | None:
 
 
 def attestation_text(unit: Unit, rules: AttestationRules) -> str:
-    """Return what lets a unit pass that `attestation_reason` does not refuse."""
+    """Return why a unit passes that `attestation_reason` does not refuse."""
     facts = unit.metadata.get(ATTESTATION_FACTS) or {}
     if not rules.asks or facts.get("unasked"):
         return "attestation not asked" + (": another rule decides" if rules.asks else "")
@@ -205,9 +205,9 @@ def _fine(publishers: Iterable[dict[str, Any]], rules: AttestationRules) -> list
 
 
 def _same(name: str, wanted: str, claimed: object) -> bool:
-    """Return True if a claimed value is the wanted one.
+    """Return True if a claimed value equals the required one.
 
-    Owners and repositories have no letter case at the hosts that name them; everything else has.
+    Owners and repositories are compared without letter case, as their hosts do.
     """
     if not isinstance(claimed, str):
         return False
@@ -215,7 +215,7 @@ def _same(name: str, wanted: str, claimed: object) -> bool:
 
 
 def _named(publisher: dict[str, Any]) -> str:
-    """`GitHub:acme/app release.yml`, on one line of printable characters."""
+    """Return `GitHub:acme/app release.yml`, on one line of printable characters."""
     kind = publisher.get("kind", "")
     identity, *narrower = [publisher.get(name) or "" for name in _KEYS.get(kind, ())] or [""]
     text = " ".join(part for part in (f"{kind}:{identity}", *narrower) if part).strip(":")

@@ -1,8 +1,8 @@
 """`License ::` classifiers as SPDX expressions.
 
-A classifier that can mean several licences stands for all of them at once: it passes only where
-every candidate is allowed. One exception, because nothing else is found in the wild: `Apache
-Software License` is Apache-2.0.
+A classifier that can mean several licences stands for all of them: it passes only where every
+candidate is allowed. The exception is `Apache Software License`, which means Apache-2.0: in
+practice nothing else occurs.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""`licenses:` of a Filter: which licences a distribution may be under, and what it says of its own.
+"""`licenses:` of a Filter: allowed licences, and the licence that a distribution declares.
 
-Believed in this order: `License-Expression` (PEP 639), else the `License ::` classifiers, else a
-free-text `License` that happens to be an SPDX expression. All three are the author's own claim:
-nobody has looked at the code.
+In this order: `License-Expression` (PEP 639), else the `License ::` classifiers, else a free-text
+`License` that happens to be an SPDX expression. All three are the author's own claim; the code is
+not examined.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def licence_reason(unit: Unit, rules: LicenceRules) -> str | None:
 
 
 def licence_text(unit: Unit, rules: LicenceRules) -> str:
-    """Return what lets a unit pass that `licence_reason` does not refuse."""
+    """Return why a unit passes that `licence_reason` does not refuse."""
     facts = unit.metadata.get(LICENCE_FACTS) or {}
     if facts.get("unasked"):
         return "licence not asked: another rule decides"
@@ -129,9 +129,9 @@ def licence_text(unit: Unit, rules: LicenceRules) -> str:
 
 
 def licence_facts(core_metadata: bytes) -> dict[str, Any]:
-    """Return what core metadata says of the licence: a value for LICENCE_FACTS.
+    """Return the licence of core metadata: a value for LICENCE_FACTS.
 
-    Raises nothing: what cannot be read is a `problem`.
+    Raises nothing: unreadable metadata gives a `problem`.
     """
     from packaging.metadata import (
         parse_email,
@@ -159,16 +159,16 @@ def licence_facts(core_metadata: bytes) -> dict[str, Any]:
 
 
 def _headers(core_metadata: bytes) -> bytes | None:
-    """Without the description, which is nearly all of it."""
+    """Return the metadata without the description, which is nearly all of it."""
     ends = [core_metadata.find(mark) for mark in (b"\n\n", b"\r\n\r\n")]
     end = min((position for position in ends if position >= 0), default=len(core_metadata))
     return core_metadata[:end] if end <= _HEADERS else None
 
 
 def _declared(facts: dict[str, Any]) -> tuple[Expression | None, str]:
-    """Return the expression that counts, and how it is shown.
+    """Return the declared expression, and its text for messages.
 
-    None with the rest of `licence unknown...` where there is none.
+    Returns None with the rest of `licence unknown...` where there is none.
     """
     if facts.get("problem"):
         return None, f": {_shown(facts['problem'])}"

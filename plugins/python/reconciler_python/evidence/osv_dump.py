@@ -1,8 +1,7 @@
-"""An OSV dump in memory: read when somebody first asks, and kept as long as it stays as it is on
-disk.
+"""An OSV dump in memory: read on first use, and kept while it is unchanged on disk.
 
-A record that cannot be read is an error that names it: to pass over it would let in what it warns
-of.
+A record that cannot be read is an error that names it: skipping it would let in the release that it
+warns of.
 """
 
 from __future__ import annotations
@@ -37,8 +36,8 @@ _Entries = dict[str, list[tuple[Record, Affected]]]
 class Dump:
     """One state of a dump.
 
-    `affecting` and `severity` raise Malformed where it cannot be read, or is no longer what it was
-    when this was made.
+    `affecting` and `severity` raise Malformed where it cannot be read, or has changed since this
+    object was made.
     """
 
     def __init__(self, path: Path, written: str, state: Signature | None) -> None:
@@ -51,7 +50,7 @@ class Dump:
 
     @cached_property
     def digest(self) -> str:
-        """Return the digest of its content; `unreadable` where that cannot be had.
+        """Digest of its content; `unreadable` where it cannot be read.
 
         A decision made with an unreadable dump fails with the reason.
         """
@@ -95,7 +94,7 @@ class Dump:
 
     @cached_property
     def _loaded(self) -> tuple[_Entries, _Entries] | Malformed:
-        """The records by project and by id, or why there are none.
+        """Return the records by project and by ID, or the reason why there are none.
 
         A broken dump is not read again for every project.
         """

@@ -1,5 +1,6 @@
-"""The files of an OSV dump: a folder (at any depth) or a zip of `*.json`. Names within are names in
-messages, never paths.
+"""The files of an OSV dump: a folder (at any depth) or a zip of `*.json`.
+
+Names within are names in messages, never paths.
 """
 
 from __future__ import annotations
@@ -46,14 +47,14 @@ def is_dump(path: Path) -> bool:
 
 
 def signature(path: Path) -> Signature:
-    """Changes with the files, for whoever looks again soon. Raises OSError."""
+    """Return a signature that changes with the files, for repeated checks. Raises OSError."""
     if not path.is_dir():
         return (("", *_state(str(path))),)
     return tuple((name, *_state(f"{path}/{name}")) for name in _names(path))
 
 
 def digest(path: Path) -> str:
-    """sha256 of what is in the dump, whatever its path and its files' times. Raises OSError."""
+    """Return the sha256 of the dump's content, without its path and times. Raises OSError."""
     if not path.is_dir():
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -107,9 +108,9 @@ def _of_zip(path: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def _entry(data: mmap.mmap, entry: zipfile.ZipInfo) -> bytes:
-    """Return the bytes of one entry, for a third of what `zipfile` needs for it.
+    """Return the bytes of one entry.
 
-    That counts with tens of thousands of small ones.
+    It takes a third of the time of `zipfile`, which counts with tens of thousands of small entries.
     """
     if entry.file_size > LARGEST:
         raise BrokenFile(

@@ -1,9 +1,9 @@
-"""Records in the OSV format: which releases of a project they are about, and how bad it is.
+"""Records in the OSV format: affected releases of a project, and severity.
 
 https://ossf.github.io/osv-schema/: `affected[]` names packages with versions and ranges. Of ranges,
-`ECOSYSTEM` is PEP 440 order; `SEMVER` and `GIT` mean nothing for Python and are not looked at. In
-doubt a record is about the release: an end of a range that cannot be read ends nothing, a beginning
-that cannot be read begins at once.
+`ECOSYSTEM` is PEP 440 order; `SEMVER` and `GIT` mean nothing for Python and are ignored. In doubt a
+record is about the release: an unreadable end of a range ends nothing, an unreadable beginning
+begins at once.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _FIXED, _BEGINS, _LAST = range(3)
 
 
 class Package(msgspec.Struct, frozen=True, gc=False):
-    """What a record is about; `ecosystem` may name a repository after a colon."""
+    """The package of a record; `ecosystem` may name a repository after a colon."""
 
     ecosystem: str = ""
     name: str = ""
@@ -32,7 +32,7 @@ class Package(msgspec.Struct, frozen=True, gc=False):
 class Affected(msgspec.Struct, gc=False):
     """One package of a record.
 
-    Fields that only matter for projects that are asked about stay JSON, which is small.
+    Fields that matter only for relevant projects stay JSON, which is small.
     """
 
     package: Package = Package()
@@ -41,7 +41,7 @@ class Affected(msgspec.Struct, gc=False):
     severity: msgspec.Raw = _NOTHING
 
     def detach(self) -> None:
-        """Let go of the file that it was read from: raw JSON keeps all of it alive."""
+        """Copy raw JSON out of the file that it was read from, which it would keep in memory."""
         self.ranges, self.versions, self.severity = (
             self.ranges.copy(),
             self.versions.copy(),
@@ -56,7 +56,7 @@ class Labels(msgspec.Struct, gc=False):
 
 
 class Record(msgspec.Struct, gc=False):
-    """The fields that decide. Raises msgspec's errors where they are not what the schema says."""
+    """The fields that decide. Decoding raises msgspec's errors for other shapes."""
 
     id: str
     withdrawn: str | None = None
@@ -66,7 +66,7 @@ class Record(msgspec.Struct, gc=False):
     database_specific: Labels | None = None
 
     def detach(self) -> None:
-        """Let go of the file that it was read from, as of `Affected`."""
+        """Copy raw JSON out of the file that it was read from, as of `Affected`."""
         self.severity = self.severity.copy()
         if self.database_specific is not None:
             self.database_specific.severity = self.database_specific.severity.copy()
@@ -97,10 +97,7 @@ _SCORES: Final = msgspec.json.Decoder(list[_Score] | None)
 
 
 class Advisory:
-    """One record, as far as it is about one project.
-
-    Raises msgspec's errors where it is not what the schema says.
-    """
+    """The part of a record about one project. Decoding raises msgspec's errors."""
 
     __slots__ = ("_listed", "_literally", "_ranges", "aliases", "id", "malware", "severity")
 
@@ -143,7 +140,8 @@ class Advisory:
 class _Interval:
     """The events of one range, in order.
 
-    `endless`: from the beginning, without an end: it holds even for what has no place in the order.
+    `endless`: from the beginning, without an end; it holds even for a version without a place in
+    the order.
     """
 
     __slots__ = ("_always", "_events", "_limits", "endless")
@@ -193,7 +191,7 @@ def severity_rank(texts: Iterable[str]) -> int | None:
 
 @lru_cache(maxsize=32768)
 def version_of(text: str) -> Version | None:
-    """Return a version; None for what PEP 440 cannot read."""
+    """Return a version; None for a text that PEP 440 cannot read."""
     try:
         return Version(text)
     except ValueError:  # InvalidVersion, or a number of more digits than Python reads

@@ -1,9 +1,7 @@
-"""Provenance objects (PEP 740): who an index says has published a file, and whether the signatures
-bear it out.
+"""Provenance objects (PEP 740): publishers as the index names them, and signatures.
 
-Hostile until parsed, and parsed strictly: an object with one part that is not what PEP 740 asks for
-says nothing. What it says is about one file: every attestation must name that file's sha256,
-signatures or not.
+Hostile until parsed, and parsed strictly: an object with one part that violates PEP 740 proves
+nothing. It is about one file: every attestation must name that file's sha256, signatures or not.
 """
 
 from __future__ import annotations
@@ -24,7 +22,7 @@ _MOST: Final = 64  # attestations of one file, each of which takes milliseconds 
 
 
 class _Publisher(msgspec.Struct, omit_defaults=True):
-    """What identifies a publisher of a kind in the list; other kinds are known by name alone."""
+    """The identity of a publisher of a listed kind; other kinds have only a name."""
 
     kind: str
     repository: str | None = None
@@ -73,14 +71,15 @@ class _Statement(msgspec.Struct, rename={"type": "_type", "predicate_type": "pre
 
 
 class _Wrong(ValueError):
-    """Raised for what is JSON, and not what PEP 740 asks for."""
+    """Raised for JSON that violates PEP 740."""
 
 
 def provenance_facts(body: bytes, filename: str, sha256: str, *, verify: bool) -> dict[str, Any]:
-    """Return what a provenance object says of a file: a value for ATTESTATION_FACTS.
+    """Return the facts of a provenance object: a value for ATTESTATION_FACTS.
 
-    Raises nothing: what cannot be read is a `problem`. With `verify` each publisher has `verified`:
-    True if all its attestations carry signatures of its own; otherwise `problem` says why not.
+    Raises nothing: an unreadable object gives a `problem`. With `verify` each publisher has
+    `verified`: True if all its attestations carry signatures of its own; otherwise `problem` gives
+    the reason.
     """
     try:
         return {

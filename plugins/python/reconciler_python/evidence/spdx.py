@@ -1,8 +1,7 @@
-"""SPDX licence expressions: read into a form without order and parentheses, and compared with what
-is allowed.
+"""SPDX licence expressions: parsed into sets, and compared with what is allowed.
 
 `packaging` knows the identifiers and spells them canonically; `license-expression` reads the
-operators. What satisfies what is decided here.
+operators. This module decides what satisfies an expression.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ Expression = str | Compound
 
 
 class UnreadableExpression(ValueError):
-    """Raised for a text that is no SPDX expression of licences that are known today; says why."""
+    """Raised for a text that is not an SPDX expression of current licences; gives the reason."""
 
 
 def canonical_text(text: str) -> str:

@@ -1,6 +1,4 @@
-"""Which Pythons a file can run on: whether what it requires overlaps with what is asked for (PEP
-440, PEP 345's Requires-Python).
-"""
+"""Pythons that can run a file: overlap of its Requires-Python with a key (PEP 440, 345)."""
 
 from __future__ import annotations
 
@@ -15,11 +13,11 @@ from reconciler.plugin import OptionFault
 from reconciler_python.matching.rules import between_commas
 
 _BARE = re.compile(r"[0-9]+(?:\.[0-9]+)*")
-_LONGEST = 1000  # characters; what is longer is nobody's honest requirement
+_LONGEST = 1000  # characters; no honest requirement is longer
 
 
 def python_range(text: str) -> VersionRange:
-    """`3.11` (every 3.11.x), `>=3.10,<3.13`. Raises OptionFault."""
+    """Parse `3.11` (every 3.11.x) or `>=3.10,<3.13`. Raises OptionFault."""
     written = text.strip()
     versions = (
         _range(f"=={written}.*" if _BARE.fullmatch(written) else written) if written else None

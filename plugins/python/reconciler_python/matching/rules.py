@@ -1,4 +1,4 @@
-"""Requirement strings, name globs and filenames: who is meant.
+"""Requirement strings, name globs and filenames: which distributions a rule matches.
 
 A bare name or glob means every distribution of the project, pre-releases too. With a specifier,
 `include` and `allow` mean pre-releases only where the specifier itself names one; `exclude` and
@@ -28,7 +28,7 @@ _MISSING_COMMA = re.compile(r"(?<=[\w*])\s+(?=[<>=!~])")
 
 @lru_cache(maxsize=8192)
 def parse_version(text: str) -> Version | None:
-    """Return a version (PEP 440); None for what only `legacy: allow` lets in.
+    """Return a version (PEP 440); None for one that only `legacy: allow` lets in.
 
     No specifier means such a version. Cached: few texts are most versions of all projects.
     """
@@ -136,7 +136,7 @@ def _specifiers(text: str, written: str) -> SpecifierSet | None:
 
 
 def between_commas(specifiers: str) -> str | None:
-    """A hint for `>=5 <6`; None where no comma is missing."""
+    """Return a hint for `>=5 <6`; None where no comma is missing."""
     right = _MISSING_COMMA.sub(",", specifiers)
     return f"commas stand between specifiers: `{right}`" if right != specifiers else None
 
@@ -223,7 +223,7 @@ class Rules:
         return None if self._globs else sorted(self._by_project)
 
     def whole_project(self, project: str) -> Rule | None:
-        """A rule that means every distribution of the project."""
+        """Return a rule that means every distribution of the project; None if there is none."""
         return next((rule for rule in self.for_project(project) if rule.specifiers is None), None)
 
 

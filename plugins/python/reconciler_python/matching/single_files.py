@@ -19,7 +19,7 @@ from reconciler_python.reading.filenames import (
 
 
 class SingleFile(Options):
-    """An entry of `files` that is no filename."""
+    """An entry of `files` that is not a filename."""
 
     name: str = Field(description="Name of the project.")
     version: str | None = Field(
@@ -51,7 +51,7 @@ class SingleFile(Options):
 
 
 def checked_filename(text: str) -> str:
-    """An entry of `files` that is a filename. Raises OptionFault."""
+    """Return an entry of `files` that is a filename. Raises OptionFault."""
     if project_of(text.strip()) is None:
         raise OptionFault(
             f"`{text}` is no filename of a distribution",

@@ -1,4 +1,4 @@
-"""What somebody asks about: a filename, a project, or a requirement such as `requests>=2.30`."""
+"""Subjects of a question: a filename, a project, or a requirement (`requests>=2.30`)."""
 
 from __future__ import annotations
 
@@ -31,9 +31,10 @@ class _Requirement(NamedTuple):
 
 
 def projects(subject: str) -> list[str]:
-    """Return the normalised projects that a subject may mean; none where it means no project.
+    """Return the normalised projects that a subject may mean.
 
-    Of a filename under every name that it can mean; of a requirement its project.
+    Of a filename every name that it can stand for; of a requirement its project. Empty where it
+    means no project.
     """
     parts = stem_and_type(subject)
     names = (

@@ -1,4 +1,4 @@
-"""Which wheels are built for what: tags (PEP 425), and families of them.
+"""Tags of wheels (PEP 425), and families of them.
 
 A wheel's filename ends in its compressed set of tags, `<pythons>-<abis>-<platforms>`, each part any
 number of tags with dots between. A word of a manifest is one tag, exactly, or a family. No word
@@ -92,7 +92,7 @@ def wheel_tags(filename: str) -> WheelTags | None:
 
 
 class Target:
-    """What one word means, of one part of a tag: `accepts(tag)`."""
+    """The meaning of one word for one part of a tag: `accepts(tag)`."""
 
     def __init__(self, word: str, pattern: str) -> None:
         self.word = word
@@ -103,7 +103,7 @@ class Target:
 
 
 class Targets:
-    """The words of one key. A wheel has one of its tags named here, or it is for something else."""
+    """The words of one key. A wheel passes if one of its tags is named here."""
 
     def __init__(self, words: Iterable[str], parse: Callable[[str], Target]) -> None:
         self._targets = [parse(word) for word in words]
@@ -175,7 +175,7 @@ def python_target(word: str) -> Target:
 
 
 def abi_target(word: str) -> Target:
-    """`cp311`, `abi3`, `none`: that tag. Raises OptionFault."""
+    """Parse an ABI tag: `cp311`, `abi3`, `none`. Raises OptionFault."""
     hint = "`none`, `abi3`, `cp311` or `pypy310_pp73`"
     _refuse_what_is_no_tag(word, "ABI", hint)
     if word != "none" and not any(map(str.isdigit, word)):
@@ -193,7 +193,10 @@ def _refuse_what_is_no_tag(word: str, kind: str, hint: str) -> None:
 
 
 def _is_policy(word: str) -> bool:
-    """`linux_x86_64` is a family; `manylinux_2_28_x86_64` and `manylinux2014_x86_64` are tags."""
+    """Return True for a family of platforms.
+
+    `linux_x86_64` is a family; `manylinux_2_28_x86_64` and `manylinux2014_x86_64` are tags.
+    """
     return bool(re.match(r"(?:many|musl)linux_?[0-9]", word))
 
 
@@ -227,7 +230,7 @@ def _windows_pattern(word: str, architecture: str) -> str:
 
 
 def _whole(word: str) -> str:
-    """An example of what a piece of a tag may have been meant to be."""
+    """Return an example of a complete tag for a piece of one."""
     if word.startswith("mac"):
         return "`macosx_11_0_arm64`; `macos_arm64` is every one of an architecture"
     kind = word[:9] if word.startswith("m") else "linux"

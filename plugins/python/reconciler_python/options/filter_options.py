@@ -84,7 +84,7 @@ Prereleases = Literal["allow", "deny", "if-nothing-else"]
 
 
 class FilterOptions(Options):
-    """What a Filter lets pass. Without rules: everything."""
+    """Keys of a Filter. Without rules, everything passes."""
 
     allow: FilterList = Field(
         default=(),
@@ -180,7 +180,7 @@ class FilterOptions(Options):
 
     @cached_property
     def targets(self) -> dict[str, Targets]:
-        """The written ones of `platforms`, `pythons` and `abis`, in this order."""
+        """The written keys of `platforms`, `pythons` and `abis`, in this order."""
         written = (
             ("platforms", self.platforms, platform_target),
             ("pythons", self.pythons, python_target),

@@ -48,7 +48,7 @@ NameList = Annotated[tuple[Annotated[str, AfterValidator(_checked_name)], ...], 
 
 
 class SelectionOptions(Options):
-    """What a source takes from its index.
+    """Keys of a source of type `python`.
 
     Without `include`, `files` and `requirements`: everything.
     """
@@ -151,7 +151,10 @@ class SelectionOptions(Options):
 
     @cached_property
     def required(self) -> Requirements:
-        """What the requirement files ask for. Raises Malformed where a recorded one is gone."""
+        """Requirements of the requirement files.
+
+        Raises Malformed where a recorded file is gone.
+        """
         return required(self.requirements, marker_environments(self.environments))
 
     @cached_property

@@ -1,11 +1,11 @@
-"""Pages of the simple API, version 1.4: JSON is the model (PEP 691, 700, 714, 740, 792), HTML is
-drawn from it (PEP 503, 592).
+"""Pages of the simple API, version 1.4: JSON and, rendered from the same data, HTML.
 
-Written as text with `html.escape` rather than through a template engine: a project page is one line
-repeated, and a run that changes three pages should not pay for importing and compiling templates
-(some 70 ms) to draw them. Every value passes through `escape`, whoever chose it and whatever was
-checked before; further keys that a unit carries are merged only where no specification gives them a
-meaning, so what is rendered as a known key was read as one.
+JSON follows PEP 691, 700, 714, 740 and 792, HTML PEP 503 and 592. Pages are written as text with
+`html.escape` rather than through a template engine: a project page is one line repeated, and a run
+that changes three pages should not pay for importing and compiling templates (some 70 ms). Every
+value passes through `escape`, whatever its origin and earlier checks; further keys that a unit
+carries are merged only where no specification gives them a meaning, so what is rendered as a known
+key was read as one.
 
 HTML carries two attributes that no specification has, because uv reads them: `data-upload-time` and
 `data-size`. URLs are relative, so that a tree may be served anywhere, but for provenance: PEP 740
@@ -105,7 +105,7 @@ def _escaped(names: Sequence[str]) -> Iterable[str]:
 
 
 def version_key(text: str) -> VersionKey:
-    """Ascending by PEP 440; what cannot be parsed comes last, by text."""
+    """Return the sort key of a version: ascending by PEP 440, unreadable texts last."""
     try:
         return (0, Version(text))
     except InvalidVersion:

@@ -41,7 +41,7 @@ _BESIDE: Final = {
 
 
 def _checked_url(text: str) -> str:
-    """Return the URL with a slash at its end. Raises OptionFault for what is no plain URL."""
+    """Return the URL with a slash at its end. Raises OptionFault for other texts."""
     if text and (fetchable_url(text, text) != text or "?" in text or not text.isascii()):
         raise OptionFault(
             "expects an http or https URL without user, query and fragment",
@@ -51,7 +51,7 @@ def _checked_url(text: str) -> str:
 
 
 class PublicationOptions(Options):
-    """What a publication may say of itself."""
+    """Keys of a publication of type `python`."""
 
     base_url: Annotated[str, AfterValidator(_checked_url)] = Field(
         default="",
@@ -63,7 +63,7 @@ class PublicationOptions(Options):
 
 
 class PythonPublisher(Publisher):
-    """Everything that it writes depends on the version and on the publication's options."""
+    """Publishes a simple index. The result depends on the version and the options alone."""
 
     options = PublicationOptions
     revision = 1
@@ -110,7 +110,10 @@ def _publish_project(
 
 
 def _publish_page(output: GroupOutput, path: str, pages: tuple[bytes, bytes]) -> None:
-    """HTML is the default: it is what a browser, and a client that asks for nothing, can read."""
+    """Publish a page as HTML and JSON.
+
+    HTML is the default: browsers, and clients that send no preference, can read it.
+    """
     html, json = pages
     output.page(path, html, "text/html")
     output.page(path, html, HTML_TYPE, aliases=(_LATEST_HTML,))

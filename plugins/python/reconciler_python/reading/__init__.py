@@ -1,4 +1,4 @@
-"""What an index sends, as plain records and units.
+"""Documents of an index, as plain records and units.
 
 Comes in: pages, filenames, parts of archives, all of them hostile. Goes out: units, or a refusal
 with its reason. Must never know: options, decisions.

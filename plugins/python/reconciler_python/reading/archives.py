@@ -26,7 +26,7 @@ _STORED, _DEFLATED = 0, 8
 
 
 class UnreadableArchive(ValueError):
-    """The archive does not show what is looked for, although it should; the text says why."""
+    """Raised for an archive that lacks an expected part; the text gives the reason."""
 
 
 def wheel_metadata(wheel: BinaryIO, project: str) -> bytes | None:
@@ -91,7 +91,10 @@ def _directory(wheel: BinaryIO) -> bytes | None:
 
 
 def _belongs(name: bytes, project: str) -> bool:
-    """`name` is what stands before `.dist-info`: `<project>-<version>`, at the top of the wheel."""
+    """Return True if `name` is `<project>-<version>`, at the top of the wheel.
+
+    It stands before `.dist-info`.
+    """
     text = name.decode("utf-8", errors="replace")
     return "/" not in text and canonicalize_name(text.partition("-")[0]) == project
 

@@ -1,4 +1,4 @@
-"""What a distribution says that it needs: Requires-Dist of its core metadata (PEP 566, 643)."""
+"""Requirements of a distribution: Requires-Dist of its core metadata (PEP 566, 643)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NO_NAME = re.compile(rb"[^!-9;-~]")  # RFC 5322 2.2: printable ASCII but the co
 
 
 class UnreadableMetadata(ValueError):
-    """The dependencies of a file cannot be known; the text says why."""
+    """Raised where the dependencies of a file are unknown; the text gives the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Dependency:
 
 
 def metadata_digest(unit: Unit) -> str:
-    """Return what is the same for files of the same metadata.
+    """Return a key that files of the same metadata share.
 
     The digest of the metadata where upstream declares one, else the file's.
     """

@@ -1,6 +1,4 @@
-"""Digests as upstream declares them, in JSON (`hashes`) and behind a `#` in HTML, read into what
-the core verifies.
-"""
+"""Digests as upstream declares them: `hashes` in JSON, behind a `#` in HTML."""
 
 from __future__ import annotations
 
@@ -8,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-# Hex digits by algorithm, as hashlib names them. What is not here, nobody could verify:
+# Hex digits by algorithm, as hashlib names them. Others cannot be verified:
 # `blake2_256` is no default of its algorithm.
 _LENGTHS: Final = {
     "md5": 32,
@@ -52,7 +50,10 @@ def sha256_of(text: str | None) -> str:
 
 
 def read_digests(hashes: Mapping[str, str]) -> Digests:
-    """Upper case is lowered, an empty value is none, an unknown algorithm is passed over."""
+    """Return the digests of one file.
+
+    Upper case is lowered, empty values and unknown algorithms are ignored.
+    """
     sha256 = sha256_of(hashes.get("sha256"))
     if sha256 and len(hashes) == 1:
         return Digests(sha256)

@@ -1,7 +1,7 @@
-"""Documents of the simple repository API (PEP 503, 691, 700, 714, 740, 792) as plain records,
-whatever their media type.
+"""Documents of the simple repository API as plain records.
 
-The JSON document of API version 1.4 is the model; an HTML document is read into the same records.
+PEP 503, 691, 700, 714, 740, 792. The JSON document of API version 1.4 is the model; an HTML
+document is read into the same records.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ class _Plain(msgspec.Struct, rename="kebab", forbid_unknown_fields=True):
 
 
 class _Head(msgspec.Struct, rename="kebab"):
-    """What must be right about a project's page before a file of it is believed."""
+    """Keys of a project's page that must be valid before its files are read."""
 
     files: list[dict[str, Any]]
     meta: _Meta = _Meta()
@@ -245,7 +245,7 @@ def marked_encoding(body: bytes) -> str | None:
 
 
 def _as_utf8(page: Page) -> bytes:
-    """JSON is UTF-8 (RFC 8259); what begins with a byte order mark is taken by that."""
+    """Return a JSON page as UTF-8 (RFC 8259); a byte order mark decides otherwise."""
     mark = marked_encoding(page.body)
     if mark is None:
         return page.body
@@ -256,9 +256,9 @@ def _as_utf8(page: Page) -> bytes:
 
 
 def _decoded(decoder: msgspec.json.Decoder[_T], body: bytes) -> _T:
-    """Decode JSON, half of a surrogate pair as U+FFFD. Raises msgspec's errors.
+    """Decode JSON; half of a surrogate pair becomes U+FFFD. Raises msgspec's errors.
 
-    Such a half is no character, and makes no more unreadable than the text that it stands in.
+    Such a half is no character, and invalidates no more than the text that it stands in.
     """
     try:
         return decoder.decode(body)

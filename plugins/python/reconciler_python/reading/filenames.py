@@ -1,6 +1,4 @@
-"""What a filename says: version and package type. Filenames come from upstream, so every one is
-hostile until read.
-"""
+"""Version and package type of a filename. Filenames are hostile until read."""
 
 from __future__ import annotations
 
@@ -47,14 +45,15 @@ _NORMALISED = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
 
 class UnreadableFilename(ValueError):
-    """The filename is none of this project's distributions; the text says why."""
+    """Raised for a name that is not a distribution of the project; the text gives the reason."""
 
 
 class Filename(NamedTuple):
-    """What a filename says. `version` is canonical (PEP 440: `1.0.0-RC1` is `1.0.0rc1`).
+    """Contents of a filename.
 
-    `package_type`: `wheel`, `sdist`, `egg`, ... or `dumb`. Of a legacy filename `version` is the
-    text that stands in its place, empty where no place can be told.
+    `version` is canonical (PEP 440: `1.0.0-RC1` is `1.0.0rc1`). `package_type`: `wheel`, `sdist`,
+    `egg`, ... or `dumb`. Of a legacy filename `version` is the text in its place, empty where there
+    is none.
     """
 
     version: str
@@ -205,8 +204,7 @@ def _version_text(rest: str, package_type: str) -> tuple[str, str]:
     """
     if package_type == WHEEL:
         parts = rest.split("-")
-        # PEP 427 has 4 parts here, or 5 with a build number; PEP 825 may add one: whoever cannot
-        # use it skips it.
+        # PEP 427 has 4 parts here, or 5 with a build number; PEP 825 may add one.
         if not 4 <= len(parts) <= 6:
             raise UnreadableFilename("a wheel's filename has 5 to 7 parts")
         return parts[0], WHEEL

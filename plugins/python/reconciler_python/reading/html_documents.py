@@ -1,10 +1,11 @@
 """HTML documents of the simple API (PEP 503), read into the records of `documents`.
 
-lxml's event parser tokenises as browsers do and passes over a page once, whatever stands in it. It
-builds no tree: a tree of ten thousand nested elements takes some parsers minutes. Parsers mend what
-they read, so a page that was cut off looks like a whole one. Two signs tell: an element of our own
-behind the page that does not come out as one (the page ends within a tag, a comment or a text such
-as a script), and `<html>` without `</html>`.
+lxml's event parser tokenises as browsers do and reads a page once, whatever it contains. It builds
+no tree: a tree of ten thousand nested elements takes some parsers minutes.
+
+Parsers repair what they read, so a truncated page looks like a complete one. Two signs show it: an
+element of our own behind the page that does not come out as one (the page ends within a tag, a
+comment or a text such as a script), and `<html>` without `</html>`.
 """
 
 from __future__ import annotations

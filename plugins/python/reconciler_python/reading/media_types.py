@@ -1,9 +1,8 @@
-"""Pages of an index -> records, whatever their media type: the header decides, and the body where
-the header says nothing.
+"""Choice of the reader for a page: by its media type, or else by its content.
 
 Static hosts answer `application/json`, `application/octet-stream`, `text/plain` or no type at all
-for pages that somebody else wrote well. Of those, JSON counts that names its API version, and text
-that begins as an HTML document does. A type that means something else is believed.
+for valid pages. Of those, JSON counts that names its API version, and text that begins as an HTML
+document does. A type with another meaning is believed.
 """
 
 from __future__ import annotations
@@ -48,7 +47,7 @@ def read_list(page: Page) -> list[ListedProject]:
 
 
 def _is_json(page: Page) -> bool:
-    """JSON or HTML. Raises Malformed for what is neither."""
+    """Return True for JSON, False for HTML. Raises Malformed for other pages."""
     media_type = page.media_type
     if media_type in _JSON_TYPES:
         return True

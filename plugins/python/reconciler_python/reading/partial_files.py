@@ -1,7 +1,7 @@
-"""Files upstream of which only some parts are read: those that whoever looks at them asks for.
+"""Files upstream of which only requested parts are fetched.
 
-A part cannot be verified, so nothing is held against a file because of its parts: what they seem to
-lack is looked for again in the whole file, whose digest is known.
+A part cannot be verified, so a file is never refused because of its parts: anything that they seem
+to lack is looked for again in the whole file, whose digest is known.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _TAIL: Final = (
 _HEAD: Final = 64 * 1024  # bytes from the start of anything else
 _GROWTH: Final = 4
 _MOST: Final = 48 * 1024 * 1024  # bytes of parts of one file
-_IN_THREAD: Final = 1024 * 1024  # bytes: looking at less holds up nobody
+_IN_THREAD: Final = 1024 * 1024  # bytes: looking at less does not hold up the loop
 
 T = TypeVar("T")
 Look = Callable[[BinaryIO], T]
@@ -31,10 +31,10 @@ Look = Callable[[BinaryIO], T]
 
 
 async def inspect_partially(call: ReadingCall, artifact: Artifact, look: Look[T]) -> T:
-    """Return what `look` returns for a file upstream, of which only parts are fetched.
+    """Return the result of `look` for a file upstream, of which only parts are fetched.
 
     `look` may be called several times, from the start each time. Raises UnreadableArchive where the
-    bytes that were declared are no such archive, and what `call` raises.
+    declared bytes are not such an archive, and what `call` raises.
     """
     if not artifact.sha256:
         return await _looked(look, io.BytesIO((await call.get(artifact.url)).body))
@@ -76,7 +76,7 @@ async def _seen_in_parts(call: ReadingCall, artifact: Artifact, look: Look[T]) -
 
 
 async def _looked(look: Look[T], file: io.BytesIO | _PartialFile) -> T:
-    """From the start. Unpacking much takes a while: elsewhere than on the loop."""
+    """Call `look` from the start of the file, in a thread where much must be unpacked."""
     file.seek(0)
     held = file.getbuffer().nbytes if isinstance(file, io.BytesIO) else file.held
     if held > _IN_THREAD:
@@ -85,7 +85,7 @@ async def _looked(look: Look[T], file: io.BytesIO | _PartialFile) -> T:
 
 
 class _Lacking(Exception):
-    """Bytes that were not read yet are asked for."""
+    """Raised when bytes are needed that were not fetched yet."""
 
     def __init__(self, offset: int, length: int) -> None:
         super().__init__(f"{length} bytes from {offset}")

@@ -1,7 +1,7 @@
-"""PKG-INFO out of a source distribution, without reading more of it than it takes.
+"""PKG-INFO out of a source distribution, reading as little as possible.
 
-Everything here is hostile: sizes lie, bombs unpack to gigabytes, members come without end. What is
-unpacked and what is looked at are bounded, and whatever is wrong is said as UnreadableArchive.
+Everything here is hostile: sizes lie, bombs unpack to gigabytes, members come without end.
+Unpacking is bounded, and every fault is raised as UnreadableArchive.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def _padded(size: int) -> int:
 
 
 def _long_name(kind: bytes, payload: bytes) -> str:
-    """GNU's way: the name alone; POSIX's: records of `length key=value`."""
+    """Return a long name: GNU's is the payload, POSIX's a record of `length key=value`."""
     if kind == _EXTENDED:
         match = _PATH.search(payload)
         return match[1].decode("utf-8", "surrogateescape") if match else ""
@@ -86,14 +86,14 @@ def _long_name(kind: bytes, payload: bytes) -> str:
 
 
 class _Unpacked:
-    """The bytes of a tar, whatever it is packed with, as many as may be looked at."""
+    """The bytes of a tar with any compression, up to a limit."""
 
     def __init__(self, packed: BinaryIO, filename: str) -> None:
         self._file = _opened(packed, filename)
         self._left = _UNPACKED
 
     def read(self, size: int) -> bytes:
-        """Up to `size` bytes, less only at the end. Raises UnreadableArchive."""
+        """Return `size` bytes, less only at the end. Raises UnreadableArchive."""
         self._left -= size
         if self._left < 0:
             raise UnreadableArchive(f"no PKG-INFO is among its first {_UNPACKED >> 20} MiB")
@@ -108,7 +108,7 @@ class _Unpacked:
 
 
 def _opened(packed: BinaryIO, filename: str) -> BinaryIO:
-    """Streams that unpack as much as is asked of them, and no more."""
+    """Return a stream that unpacks as much as is read, and no more."""
     if filename.endswith((".tar.gz", ".tgz")):
         return cast(BinaryIO, gzip.GzipFile(fileobj=packed))
     if filename.endswith(".tar.bz2"):

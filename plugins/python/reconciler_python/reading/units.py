@@ -1,4 +1,4 @@
-"""One project's records -> units of content, or a refusal with its reason."""
+"""Units of content from one project's records; refusals for the others."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def _distribution(
         metadata["extra"] = file.extra
     size = file.size if file.size is not None and 0 <= file.size <= _LARGEST else None
     artifacts = [Artifact(file.filename, digests.sha256, size, url, "", digests.others)]
-    # `core-metadata: true` promises a file whose digest nobody declares: not to be trusted, so
+    # `core-metadata: true` promises a file without declaring its digest: not to be trusted, so
     # neither fetched nor advertised.
     declared = sha256_of(file.metadata_sha256)
     if declared:
@@ -159,7 +159,10 @@ def _status(project: str, document: ProjectDocument) -> list[Unit]:
 
 
 def _beside(url: str) -> str:
-    """PEP 658: `.metadata` follows the file's own name, so it stands before a query."""
+    """Return the URL of `.metadata` (PEP 658).
+
+    It follows the file's own name, so it stands before a query.
+    """
     path, mark, query = url.partition("?")
     return f"{path}.metadata{mark}{query}"
 

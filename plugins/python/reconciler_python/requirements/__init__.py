@@ -1,4 +1,4 @@
-"""What requirement files and lock files ask for.
+"""Requirements of requirement files and lock files.
 
 Comes in: files beside the manifests. Goes out: `Requirements`, asked by project. Must never know:
 the index, the rest of a source's options.

@@ -1,8 +1,8 @@
-"""Environment markers (PEP 508): do they hold in one of the environments that a source declares?
+"""Environment markers (PEP 508), evaluated in the environments that a source declares.
 
-An environment need not say everything. What it does not say counts as true, so that nothing is left
-out which somebody may need; without any environment that is so for every comparison but those about
-extras, which are always exact.
+An environment need not be complete. A variable that it leaves out counts as true, so that no file
+is left out that may be needed; without any environment that is so for every comparison but those
+about extras, which are always exact.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class MarkerEnvironment(Options):
 
     @property
     def variables(self) -> dict[str, str]:
-        """All variables: those written, and what follows from them; nothing of this machine."""
+        """Return all variables: written and derived ones, none of this machine."""
         written = {name: value for name, value in self if value is not None}
         platform = self.sys_platform or _PLATFORMS[str(self.platform_system)]
         derived = {"sys_platform": platform, "os_name": "nt" if platform == "win32" else "posix"}
@@ -95,7 +95,10 @@ class MarkerEnvironment(Options):
 
 
 def marker_environments(declared: Mapping[str, MarkerEnvironment]) -> list[dict[str, str]]:
-    """Return the declared environments as marker variables, by name; none: every one counts."""
+    """Return declared environments as marker variables, by name.
+
+    Empty: every environment counts.
+    """
     return [declared[name].variables for name in sorted(declared)]
 
 

@@ -51,14 +51,14 @@ _Table = Mapping[str, Any]
 
 
 class _Unreadable(ValueError):
-    """A package that is not what the format says; the text says how."""
+    """Raised for a package that violates the format; the text gives the reason."""
 
 
 def read_lock(format: str, written: str, body: bytes) -> ParsedFiles:
-    """Read a lock file; what is wrong with single packages is among the faults of the result.
+    """Read a lock file; faults of single packages are part of the result.
 
     `format`: `pylock`, `uv`, `poetry`, `pdm` or `pipenv`; `written`: the file as the manifest calls
-    it. Raises OptionFault where all of it is wrong.
+    it. Raises OptionFault where the whole file is wrong.
     """
     language = "JSON" if format == "pipenv" else "TOML"
     try:
@@ -139,7 +139,7 @@ class _Lock:
     def add(
         self, line: int | None, package: Any, read: Callable[[Any], ProjectRequirement | None]
     ) -> None:
-        """`read`: None for what comes from no index."""
+        """Add a package. `read` returns None for one that comes from no index."""
         place = self.written if line is None else f"{self.written}:{line}"
         try:
             wanted = read(package)
@@ -411,7 +411,7 @@ def _tables(table: _Table, key: str) -> list[Any]:
 
 
 def _by_name(files: object) -> dict[str, list[Any]]:
-    """Files in a table of their own, as locks had them once: by `name` or `name version`."""
+    """Return files of the table that older locks have, by `name` or `name version`."""
     if not isinstance(files, dict):
         return {}
     files_by_name = {}

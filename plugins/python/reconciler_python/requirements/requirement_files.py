@@ -1,8 +1,7 @@
-"""Requirements files and what `pip freeze` writes: lines into requirements, constraints and the
-options that select.
+"""Requirements files, and output of `pip freeze`, as requirements and constraints.
 
-requirement_lines .. the text of one file -> its logical lines here ............... the lines of a
-file, and of the files that it names, -> `ProjectRequirement`
+requirement_lines .. the text of one file -> its logical lines
+this module ........ lines of a file, and of the files that it names -> `ProjectRequirement`
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ _ARCHIVES: Final = (
     ".lz",
 )
 _CREDENTIALS = re.compile(r"//[^/@\s]*@")
-# As pip: digests that nobody can forge.
+# As pip: digests that cannot be forged.
 _STRONG: Final = {"sha256": 64, "sha384": 96, "sha512": 128}
 _HEX = re.compile(r"[0-9a-fA-F]+")
 _MISTAKEN = re.compile(r"(?<![=<>!~])(?:=>|=<|<<|>>|=(?!=))")
@@ -59,7 +58,7 @@ _EXAMPLES: Final = (
 
 
 class Source(Protocol):
-    """Where files and variables come from. `read` raises OptionFault."""
+    """Access to files and variables. `read` raises OptionFault."""
 
     def read(self, path: Path) -> bytes: ...
 
@@ -68,10 +67,7 @@ class Source(Protocol):
 
 @dataclass
 class ParsedFiles:
-    """What files ask for.
-
-    Constraints narrow what `wanted` asks for, in any order.
-    """
+    """Requirements of files. Constraints narrow `wanted`, in any order."""
 
     wanted: list[ProjectRequirement] = field(default_factory=list)
     constraints: list[ProjectRequirement] = field(default_factory=list)
@@ -174,7 +170,7 @@ class _Reader:
                 fault(line.number, error)
 
     def finished(self) -> ParsedFiles:
-        """Return all that was read, with the options that hold for all lines."""
+        """Return everything that was read, with the options that apply to all lines."""
         parsed = self._parsed
         parsed.wanted = [self._controlled(unit) for unit in parsed.wanted]
         by_project: dict[str, list[ProjectRequirement]] = {}
@@ -319,7 +315,7 @@ class _Reader:
 
 
 def _direct(text: str) -> bool:
-    """A URL, a path, a file: what is fetched from where it says, and not from an index."""
+    """Return True for a URL, path or file: fetched from where it says, not from an index."""
     head = text.partition(";")[0].strip()
     name = head.partition("[")[0].strip()
     return (
@@ -333,7 +329,7 @@ def _direct(text: str) -> bool:
 
 
 def _digest(value: str, written: str) -> tuple[str, str]:
-    """`written`: the value as people may see it."""
+    """Return a digest of `--hash`. `written`: the value as it may be shown."""
     _check_set(value)
     algorithm, _, text = value.partition(":")
     length = _STRONG.get(algorithm)

@@ -1,8 +1,8 @@
-"""The text of a requirements file, as pip reads it: encodings, continuations, comments, variables,
-options.
+"""The text of a requirements file, as pip reads it.
 
-A line keeps two texts: as it is written, which people may see, and with its `${VARIABLES}`, whose
-values may be secret, put in.
+That covers encodings, continuations, comments, variables and options. A line keeps two texts: the
+written one, which may be shown, and the one with `${VARIABLES}` substituted, whose values may be
+secret.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _MARKS: Final = (  # the marks of UTF-32 begin with those of UTF-16
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _DECLARED = re.compile(rb"coding[:=]\s{0,80}([-\w.]{1,80})")
-# Text encodings that nobody writes files in: decoding them warns, or takes quadratic time.
+# Text encodings that are not used for files: decoding them warns, or takes quadratic time.
 _ODD: Final = frozenset({"idna", "punycode", "raw-unicode-escape", "unicode-escape", "undefined"})
 _VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
 _HINT: Final = "look at the values of its variables: each must be one word"
@@ -133,13 +133,13 @@ def logical_lines(
 
 
 def unset_variable(text: str) -> str | None:
-    """A variable that had no value and still stands in the text as `${NAME}`."""
+    """Return a variable without a value that still stands in the text as `${NAME}`."""
     match = _VARIABLE.search(text)
     return match[1] if match else None
 
 
 def _joined(text: str) -> Iterator[tuple[int, str]]:
-    """Lines that end in a backslash continue in the next one, comments excepted."""
+    """Yield lines, those that end in a backslash joined to the next, comments excepted."""
     first, parts = 0, list[str]()
     for number, line in enumerate(text.splitlines(), 1):
         comment = line.lstrip().startswith("#")

@@ -1,9 +1,8 @@
-"""The `requirements` of a source: files beside the manifests, each read once, and what they come
-to.
+"""The key `requirements` of a source: files beside the manifests, each read once.
 
-requirement_files, lock_files .. what a file says here ........................... which files, of
-what kind; what was read stays known as long as somebody holds it requirements ...................
-the model of what is asked for
+requirement_files, lock_files .. the content of one file
+this module .................... files and their formats; content is cached while it is in use
+requirements ................... the model of requirements
 """
 
 from __future__ import annotations
@@ -53,9 +52,9 @@ Format = Literal["requirements", "pylock", "uv", "poetry", "pdm", "pipenv"]
 
 
 class _Seen(NamedTuple):
-    """A file as it was read.
+    """The recorded state of a file.
 
-    `settled`: it was old enough then for its `mark` to tell every later change.
+    `settled`: it was old enough then for its `mark` to show every later change.
     """
 
     mark: tuple[int, ...]
@@ -65,7 +64,7 @@ class _Seen(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Content:
-    """What one entry's files ask for. `files` and `variables`: what it was made of."""
+    """Requirements of one entry's files. `files` and `variables`: those that were read."""
 
     wanted: tuple[ProjectRequirement, ...]
     constraints: tuple[ProjectRequirement, ...]
@@ -81,7 +80,7 @@ class Content:
     def current(self) -> bool:
         """Return True if reading it again would give the same.
 
-        The bytes are looked at only where the files' times do not tell.
+        The bytes are read only where the files' times do not suffice.
         """
         if any(_variable(name) != value for name, value in self.variables.items()):
             return False
@@ -144,9 +143,9 @@ class RequirementFile(Options):
 
     @field_serializer("file")
     def _identified(self, file: Located) -> str:
-        """Serialise by what the file asks for, so that another content is another option.
+        """Serialise by the requirements of the file, so that new content is a new option.
 
-        Where the file lies is no part of it.
+        The path of the file does not count.
         """
         try:
             return f"sha256:{self.content.digest}"
@@ -155,7 +154,10 @@ class RequirementFile(Options):
 
     @cached_property
     def content(self) -> Content:
-        """What the file asks for. Raises OptionFault, or Faults, where it cannot be read."""
+        """Return the requirements of the file.
+
+        Raises OptionFault, or Faults, where it cannot be read.
+        """
         return content(
             self.file.written,
             self.file.path,
@@ -190,9 +192,9 @@ RequirementFiles = Annotated[
 def required(
     entries: Sequence[RequirementFile], environments: Sequence[Environment] = ()
 ) -> Requirements:
-    """Return what the entries ask for in these environments.
+    """Return the requirements of the entries in these environments.
 
-    Raises Malformed where a file is gone or broken by now.
+    Raises Malformed where a file is gone or has become invalid.
     """
     wanted: list[ProjectRequirement] = []
     for entry in entries:
@@ -205,7 +207,7 @@ def required(
 
 
 def kind(written: str) -> str:
-    """Return what a file is by its name. Raises OptionFault for what is known to be another."""
+    """Return the format of a file by its name. Raises OptionFault for a known other format."""
     name = os.path.basename(written)
     if _PYLOCK.fullmatch(name):
         return "pylock"
@@ -221,9 +223,9 @@ def kind(written: str) -> str:
 
 
 def content(written: str, path: Path, format: str, *, skip: bool) -> Content:
-    """Return what a file asks for, read again only when it has changed.
+    """Return the requirements of a file, read again only when it has changed.
 
-    Raises OptionFault, or Faults with all that is wrong.
+    Raises OptionFault, or Faults with everything that is wrong.
     """
     key = written, path, format, skip
     known = _known.get(key)
@@ -251,7 +253,7 @@ def _lock(written: str, path: Path, format: str, files: _Files) -> ParsedFiles:
 
 
 class _Files:
-    """The files and variables that one entry asks for, and how they were found."""
+    """The files and variables that one entry uses, and their recorded states."""
 
     def __init__(self) -> None:
         self.seen: dict[Path, _Seen] = {}

@@ -1,6 +1,4 @@
-"""What requirement files ask for: the model that selection, the dependency closure and reading
-share.
-"""
+"""Requirements: the model that selection, the dependency closure and reading share."""
 
 from __future__ import annotations
 
@@ -57,12 +55,12 @@ class ProjectRequirement:
 
     @cached_property
     def sha256s(self) -> frozenset[str]:
-        """The digests that are named, in hex."""
+        """The named digests, in hex."""
         return frozenset(value for algorithm, value in self._by_digest if algorithm == "sha256")
 
     @cached_property
     def filenames(self) -> frozenset[str]:
-        """The files that are named."""
+        """The named files."""
         return frozenset(file.filename for file in self.files if file.filename)
 
     @cached_property
@@ -129,9 +127,9 @@ class ProjectRequirement:
 
 
 class Requirements:
-    """Everything that the `requirements` of one source ask for.
+    """All requirements of one source.
 
-    True where there are any files, also if those ask for nothing.
+    True where there are any files, even if those require nothing.
     """
 
     def __init__(self, named: bool = False, wanted: Iterable[ProjectRequirement] = ()) -> None:
@@ -203,10 +201,10 @@ def constrain(
     constraints: Iterable[ProjectRequirement],
     environments: Sequence[Environment],
 ) -> list[ProjectRequirement]:
-    """Requirements within their constraints, which never ask for anything themselves.
+    """Return requirements within their constraints, which never require anything themselves.
 
-    With environments, every one counts for itself. Without, of the marked constraints of a project
-    each is an alternative, and one that has no digest in common with the requirement is none.
+    With environments, every constraint applies by itself. Without, each marked constraint of a
+    project is an alternative, and one that has no digest in common with the requirement is none.
     Raises Malformed where nothing is left of a requirement.
     """
     by_project: dict[str, list[ProjectRequirement]] = {}
@@ -309,12 +307,15 @@ def _agree(file: LockedFile, known: Mapping[str, str]) -> bool:
 def _is_among(
     offered: Mapping[tuple[str, str], Sequence[Mapping[str, str]]], file: LockedFile
 ) -> bool:
-    """`offered`: by each digest, all digests of the files that have it."""
+    """Return True if a file is offered.
+
+    `offered`: by each digest, all digests of the files that have it.
+    """
     return any(_agree(file, known) for digest in file.digests for known in offered.get(digest, ()))
 
 
 def digests_of(artifact: Artifact | StoredArtifact) -> list[tuple[str, str]]:
-    """(algorithm, hex) of what is known about the bytes."""
+    """Return (algorithm, hex) of every known digest of the bytes."""
     own = [("sha256", artifact.sha256)] if artifact.sha256 else []
     return (
         [*own, *artifact.digests.items()]

@@ -1,8 +1,7 @@
-"""One key, narrowed to one project: its word on each file, alone.
+"""A check: one key, narrowed to one project, that decides on each file alone.
 
 A check knows nothing of other files and other keys, so that neither their order nor their number
-matters, and asking for more never lets more in. What needs the whole project to be answered stands
-in `releases`.
+matters, and asking for more never lets more in. Keys that need the whole project are in `releases`.
 """
 
 from __future__ import annotations
@@ -15,9 +14,9 @@ from reconciler_python.matching.rules import Matcher, Rule
 
 
 class Scope(NamedTuple):
-    """Where keys stand. `name`: how reasons call it.
+    """The resource in which keys are written.
 
-    `filter` and `prefix`: its place, as in a Step.
+    `name`: its name in reasons. `filter` and `prefix`: its place, as in a Step.
     """
 
     name: str
@@ -48,9 +47,9 @@ def filter_scope(name: str) -> Scope:
 class Check:
     """One key, narrowed to one project.
 
-    `rule`: what a plan counts refusals by; empty: by the reason, which then is the same for every
-    file. `silent`: it lets every file of this project in, so that only an explanation needs to ask
-    it.
+    `rule`: the rule by which a plan counts refusals; if empty, the reason, which then is the same
+    for every file. `silent`: it lets every file of this project in, so that only an explanation
+    needs it.
     """
 
     rule = ""

@@ -1,5 +1,6 @@
-"""`minAge`: what was uploaded lately waits. It speaks when nothing that time will not change keeps
-the file out.
+"""`minAge`: recent uploads wait.
+
+It applies when nothing permanent keeps the file out.
 """
 
 from __future__ import annotations
@@ -112,7 +113,7 @@ def _rule(scope: Scope, age: timedelta) -> str:
 
 
 def _written(age: timedelta) -> str:
-    """`7d`, `36h`: in the largest unit that tells it exactly."""
+    """Return `7d` or `36h`: in the largest unit that is exact."""
     seconds = int(age.total_seconds())
     unit, length = next(
         (unit, length)

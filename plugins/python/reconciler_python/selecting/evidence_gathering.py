@@ -1,10 +1,9 @@
-"""What files say of themselves beyond the index's page, for filters that ask about it: licences and
-attestations.
+"""Evidence beyond the index's page, for filters that need it: licences and attestations.
 
-It costs requests, so only what decides is asked: files that everything else lets in. `latest` may
-let in another release when one is refused, so it goes round until nothing new comes in. What
-upstream answers that it does not have, or cannot be understood, is not known, and decided as such;
-what fails for now is the failure of the group, whose content stays.
+It costs requests, so only files that everything else lets in are read. `latest` may let in another
+release when one is refused, so it repeats until nothing new comes in. A missing or invalid document
+is unknown evidence, and decided as such; a temporary failure is the failure of the group, whose
+content stays.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ _AT_ONCE: Final = 16  # files of one project: what is read of them is in memory
 
 @dataclass(frozen=True, slots=True)
 class _Questions:
-    """Everything that the filters in force ask of a file."""
+    """The evidence that the filters in force need of a file."""
 
     licences: Sequence[LicenceRules]
     attestations: Sequence[AttestationRules]
@@ -76,11 +75,11 @@ class _Questions:
 
 
 async def with_evidence(call: ReadingCall, group_name: str, units: Iterable[Unit]) -> list[Unit]:
-    """Return the units of one project with what they say of licence and attestations.
+    """Return the units of one project with their evidence on licence and attestations.
 
-    Only those that matter are read; the result is ready for `select`. A provenance object becomes
-    an artifact of its unit. Without a filter that asks, the units as they are. Raises what `call`
-    raises, but for Gone and Malformed.
+    Only relevant files are read; the result is ready for `select`. A provenance object becomes an
+    artifact of its unit. Without a filter that needs evidence, the units are returned as they are.
+    Raises what `call` raises, but for Gone and Malformed.
     """
     result = list(units)
     questions = _questions(

@@ -39,7 +39,8 @@ class PackageTypeCheck(Check):
 class TargetCheck(Check):
     """`platforms`, `pythons` and `abis`.
 
-    A wheel's tags are every combination of the parts of its name, so that each part is asked alone.
+    A wheel's tags are every combination of the parts of its name, so that each part is checked
+    alone.
     """
 
     def __init__(self, scope: Scope, key: str, options: FilterOptions) -> None:
@@ -107,7 +108,7 @@ class RequiresPythonCheck(Check):
 
 
 class PrereleaseCheck(Check):
-    """`prereleases: deny`. What cannot be read as a version is no pre-release."""
+    """`prereleases: deny`. A text that is not a version is no pre-release."""
 
     def __init__(self, scope: Scope) -> None:
         super().__init__(scope, "prereleases")
@@ -305,13 +306,13 @@ def filter_checks(call: FilterCall) -> Iterator[Check]:
 
 
 def is_prerelease(unit: Unit) -> bool:
-    """PEP 440: alpha, beta, candidate and development releases."""
+    """Return True for alpha, beta, candidate and development releases (PEP 440)."""
     version = parse_version(unit.metadata["version"])
     return version is not None and version.is_prerelease
 
 
 def written_size(size: int) -> str:
-    """`500MiB`, `2GB`, `1500B`: in the largest unit that tells it exactly."""
+    """Return `500MiB`, `2GB` or `1500B`: in the largest unit that is exact."""
     exact = [
         (size // length, unit)
         for length, unit in (*_BINARY, *_DECIMAL)

@@ -1,6 +1,4 @@
-"""Projects of which a filter lets nothing in, whatever they hold: the name alone says so, and
-nobody has to read them.
-"""
+"""Projects that a filter keeps out by name alone, so that their pages are not read."""
 
 from __future__ import annotations
 
@@ -34,9 +32,9 @@ class ProjectFilter:
         ]
 
     def refusal(self, project: str) -> str:
-        """Return why none of the project's files can pass; empty where its files tell.
+        """Return why none of the project's files can pass; empty where its files decide.
 
-        In the words that are said of each of them.
+        The text is the reason of each of its files.
         """
         for names in self._asked:
             reason = names.refusal(project)
@@ -46,7 +44,7 @@ class ProjectFilter:
 
 
 class _Names:
-    """What `deny` and `allow` of one filter say of names."""
+    """Names in `deny` and `allow` of one filter."""
 
     def __init__(self, scope: Scope, rules: FilterOptions) -> None:
         self._scope = scope

@@ -1,5 +1,6 @@
-"""What takes a whole project to be answered, among the files that everything else lets in:
-`if-nothing-else`, then `latest`.
+"""Keys that need a whole project: `if-nothing-else`, then `latest`.
+
+They decide among the files that everything else lets in.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""In, or out because: what a source and the filters say about the distributions of one project.
+"""Decisions of a source and the filters on the distributions of one project. Pure.
 
-Pure. Neither the order of rules, filters and units matters, nor what was decided before. Three
-stages, each among what the one before lets in: what every key says of each file alone (a cooldown
-after the others, as time will change its answer); `if-nothing-else`; `latest`.
+Neither the order of rules, filters and units matters, nor earlier decisions. Three stages, each
+among the files that the one before lets in: every key on each file alone (a cooldown after the
+others, as time will change its answer); `if-nothing-else`; `latest`.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class ProjectSelection:
         self._releases = Releases(written)
 
     def decide(self, units: Iterable[Unit]) -> Sequence[Decision]:
-        """Units of type `python.distribution`, all that there are of the project."""
+        """Return a decision for each unit of type `python.distribution` of the project."""
         speaking = self._asked or self._cooldown
         decisions = (
             [self._alone(unit) for unit in units]

@@ -1,6 +1,4 @@
-"""What a source takes from its index: `include`, `files`, `requirements` and what is depended on,
-without `exclude`.
-"""
+"""Selection by a source: `include`, `files`, `requirements` and dependencies."""
 
 from __future__ import annotations
 
