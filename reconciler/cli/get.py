@@ -60,16 +60,23 @@ def _table(documents: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]
 
 
 def _cell(document: dict[str, Any], column: str) -> str:
-    latest = document["status"].get("latestVersion")
-    if latest is not None and column != "type":
-        counts = ", ".join(f"{number} {name}" for name, number in latest["counts"].items())
-        return {
-            "version": f"{latest['number']}",
-            "digest": f"{latest['digest']:.19}",
-            "content": counts or "nothing",
-        }[column]
+    cells = _version_cells(document["status"].get("latestVersion"))
+    if column in cells:
+        return cells[column]
     value = document["status"].get(column, document["spec"].get(column))
     return f"/{value}/" if column == "path" else str(value if value is not None else "-")
+
+
+def _version_cells(latest: dict[str, Any] | None) -> dict[str, str]:
+    """Return the columns that tell of a repository's latest version; none for other kinds."""
+    if latest is None:
+        return {}
+    counts = ", ".join(f"{number} {name}" for name, number in latest["counts"].items())
+    return {
+        "version": f"{latest['number']}",
+        "digest": f"{latest['digest']:.19}",
+        "content": counts or "nothing",
+    }
 
 
 def _ready(document: dict[str, Any]) -> str:

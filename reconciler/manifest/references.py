@@ -77,7 +77,7 @@ def _repository(each: Declaration, named: Named, complete: bool) -> list[tuple[s
     sources: dict[str, set[str]] = {kind: set() for kind in SourceKind}
     for index, entry in enumerate(each.checked.items("spec", "sources")):
         for kind, place in kinds_of(entry, index):
-            if kind not in _REFERENCES:
+            if kind == SourceKind.UPLOAD:
                 _one_upload(each, place, sources[kind])
                 continue
             path: Path = (*place, "name")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from reconciler.errors import Origin
 from reconciler.manifest.canonical import canonical
 from reconciler.manifest.document import Path
@@ -68,20 +71,7 @@ def _source(
     checked: Checked, index: int, spec: SourceSpec, found: Effective, importer: Usable
 ) -> Source:
     origin = checked.document.place(("spec", "sources", index))
-    if spec.remote is not None:
-        kind, core, name = SourceKind.REMOTE, {"name": spec.remote.name}, spec.remote.name
-    elif spec.repository is not None:
-        own = {
-            key: checked.get("spec", "sources", index, "repository", key)
-            for key in SOURCE_KEYS[SourceKind.REPOSITORY]
-        }
-        kind, core, name = (
-            SourceKind.REPOSITORY,
-            canonical(own, spec.repository),
-            spec.repository.name,
-        )
-    else:
-        kind, core, name = SourceKind.UPLOAD, {}, ""
+    kind, core, name = _core_keys(checked, index, spec)
     return Source(
         id=f"{kind}:{name}" if name else kind.value,
         kind=kind,
@@ -95,6 +85,24 @@ def _source(
             checked.document, ("spec", "sources", index, kind.value), importer.given, importer.id
         ),
     )
+
+
+def _core_keys(
+    checked: Checked, index: int, spec: SourceSpec
+) -> tuple[SourceKind, Mapping[str, Any], str]:
+    """Return the kind of a source, its keys that are the core's, and the name that it refers to."""
+    if spec.remote is not None:
+        return SourceKind.REMOTE, {"name": spec.remote.name}, spec.remote.name
+    if spec.repository is not None:
+        written_keys = {
+            key: checked.get("spec", "sources", index, "repository", key)
+            for key in SOURCE_KEYS[SourceKind.REPOSITORY]
+        }
+        core = canonical(written_keys, spec.repository)
+        return SourceKind.REPOSITORY, core, spec.repository.name
+    if spec.upload is not None:
+        return SourceKind.UPLOAD, {}, ""
+    raise NotImplementedError(f"{spec!r} is of a kind without keys here")
 
 
 def _guard(checked: Checked, spec: GuardSpec) -> Guard:

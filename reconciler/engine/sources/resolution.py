@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import assert_never
 
 from reconciler.engine.session.session import Session
 from reconciler.engine.sources.batches import BatchSizer
@@ -49,16 +50,22 @@ def make_resolver(
 ) -> SourceResolver:
     """Return the resolver of a remote or of another repository."""
     selection = _selection(resolution, source, desired)
-    if source.kind is SourceKind.REPOSITORY:
-        return RepositorySource(
-            resolution,
-            source,
-            selection,
-            other=others.actual.repositories.get(source.name),
-            planned=others.planned.get(source.name),
-        )
-    kind = RecordedSource if low_level(resolution.importer_class) else DeclaredSource
-    return kind(resolution, source, selection, desired.remotes[source.name])
+    match source.kind:
+        case SourceKind.REPOSITORY:
+            return RepositorySource(
+                resolution,
+                source,
+                selection,
+                other=others.actual.repositories.get(source.name),
+                planned=others.planned.get(source.name),
+            )
+        case SourceKind.REMOTE:
+            kind = RecordedSource if low_level(resolution.importer_class) else DeclaredSource
+            return kind(resolution, source, selection, desired.remotes[source.name])
+        case SourceKind.UPLOAD:
+            raise ValueError("uploads have no upstream to resolve")
+        case _:
+            assert_never(source.kind)
 
 
 async def reserve_uploads(resolution: RepositoryResolution) -> None:
