@@ -1,16 +1,15 @@
-"""YAML in; a `DesiredState` out, or every fault of every file at once, each with its place and a
-hint.
+"""Read manifests: YAML in; a `DesiredState` out, or all faults of all files at once.
 
 Comes in: paths, standard input, the registry of plugins. Goes out: typed resources whose `spec` is
-plain canonical data, and one JSON Schema composed from the core and every installed plugin.
-pydantic goes no further than this room and the plugins' option models. Must never know: the
-network, the database, the clock, any packaging format; nor may a fault ever repeat a secret.
+plain canonical data, faults with place and hint, and one JSON Schema composed from the core and
+every installed plugin. pydantic goes no further than this room and the plugins' option models. Must
+never know: the network, the database, the clock, any packaging format. No fault repeats a secret.
 
 A file passes through `files` (bytes), `document` (values by `scalars`, and their places),
-`resources` (one document: the model of its kind in `kinds`, the plugin's model by
-`plugin_options`, faults by `validation` and `validation_messages`), `references` (documents against
-each other, `promotion` for chains of copies), `overrides` (keys for this run only) and `loader`
-(the desired state). `recorded_state` sends recorded resources the same way.
+`resources` (one document: the model of its kind in `kinds`, the plugin's model by `plugin_options`,
+faults by `validation` and `validation_messages`), `references` (documents against each other,
+`promotion` for chains of copies), `overrides` (keys for this run only) and `loader` (the desired
+state). `recorded_state` sends recorded resources the same way.
 """
 
 from reconciler.manifest.loader import read

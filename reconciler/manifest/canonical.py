@@ -1,5 +1,6 @@
-"""A validated specification as the plain data that is recorded and compared: as written, without
-defaults and nulls.
+"""Canonical form of a specification: as written, without defaults and nulls.
+
+Specifications are recorded and compared in this form.
 """
 
 from __future__ import annotations
@@ -14,11 +15,10 @@ from reconciler.plugin import Options
 def canonical(
     written: Mapping[str, Any], model: Options, keep: Collection[str] = ()
 ) -> dict[str, Any]:
-    """What `written` says beyond the defaults of `model`, which was validated from it. Keys that
-    the model does not know stay.
+    """Return what `written` adds to the defaults of `model`, which was validated from it.
 
-    `keep`: keys where even the default says something, because it hides a value that would hold
-    otherwise.
+    Keys that the model does not know are kept. `keep`: keys that are kept even where they equal the
+    default, because they hide a value of another level.
     """
     fields = _fields(type(model))
     result = {}
@@ -36,7 +36,10 @@ def canonical(
 
 
 def plain(raw: Any) -> Any:
-    """JSON without nulls in mappings and without floats, whose text differs between machines."""
+    """Return JSON data without nulls in mappings; floats become texts.
+
+    The text of a float differs between machines.
+    """
     if raw.__class__ is str:
         return raw
     if isinstance(raw, dict):
@@ -61,7 +64,7 @@ def _inner(raw: Any, value: Any) -> Any:
 
 @cache
 def _fields(model: type[Options]) -> dict[str, tuple[str, Any]]:
-    """By key: the field and its default."""
+    """Return field name and default value by key."""
     return {
         field.alias or name: (name, field.get_default(call_default_factory=True))
         for name, field in model.model_fields.items()

@@ -1,8 +1,8 @@
-"""YAML text in, documents out: plain values, and the place of each of them when somebody asks.
+"""YAML documents: plain values, and the place of each value on demand.
 
-The C parser composes a tree of nodes with marks; a value is built from it in one pass. Places are
-looked up in the tree, and the tree is dropped once the document is checked: whoever needs a place
-later pays for parsing the file again.
+The C parser composes a tree of nodes with marks; values are built from it in one pass. Places are
+looked up in the tree. The tree is dropped once the document is checked; a later look-up parses the
+file again.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _UNPRINTABLE = re.compile(
 
 
 class Unreadable(Exception):
-    """Nothing more can be read from this file, and why."""
+    """Raised where the rest of a file cannot be read; holds the fault."""
 
     def __init__(self, fault: Fault) -> None:
         super().__init__(str(fault))
@@ -51,8 +51,9 @@ class Unreadable(Exception):
 
 @dataclass(slots=True)
 class ManifestText:
-    """One file. `name`: as the user gave it; `folder`: absolute, what its relative paths are
-    relative to.
+    """Text of one manifest file.
+
+    `name`: as the user gave it. `folder`: absolute; relative paths in the file start from it.
     """
 
     name: str
@@ -61,9 +62,7 @@ class ManifestText:
     _roots: list[Node] = field(default_factory=list)
 
     def root(self, index: int) -> Node:
-        """The tree of the document with that number, parsed again the first time that a place is
-        asked for.
-        """
+        """Return the node tree of the document with that number; parse the file once if needed."""
         if not self._roots:
             self._roots = list(_composed(self))
         return self._roots[index]
@@ -71,10 +70,10 @@ class ManifestText:
 
 @dataclass(slots=True)
 class Document:
-    """One document of a file. `value`: plain data; integers, floats, booleans and null by the core
-    schema of YAML 1.2.
+    """One YAML document of a file.
 
-    `floats_as_text`: it comes from a record, which holds fractions as texts.
+    `value`: plain data; integers, floats, booleans and null by the core schema of YAML 1.2.
+    `floats_as_text`: True for recorded documents, which hold fractions as texts.
     """
 
     floats_as_text: ClassVar[bool] = False
@@ -85,35 +84,36 @@ class Document:
     _root: Node | None
 
     def place(self, path: Path = (), *, key: bool = False) -> Origin:
-        """Where the value at `path` begins (with `key`: its key), or what comes nearest to it."""
+        """Return where the value at `path` begins (with `key`: its key), or the nearest parent."""
         root = self._root if self._root is not None else self.source.root(self.index)
         mark = _mark(root, path, key)
         return Origin(self.source.name, mark.line + 1, mark.column + 1)
 
     @property
     def context(self) -> dict[str, Any]:
-        """What an option's type may know of where it is written."""
+        """Validation context for option types: the folder, and True for recorded documents."""
         return {"folder": self.source.folder, "recorded": self.floats_as_text}
 
     def find(self, path: Path) -> Origin | None:
-        """Where the key or the item at `path` stands; None where nothing does. The document may be
-        parsed again for it.
+        """Return where the key or item at `path` stands, or None.
+
+        May parse the file again.
         """
         root = self._root if self._root is not None else self.source.root(self.index)
         mark = _exactly(root, path)
         return None if mark is None else Origin(self.source.name, mark.line + 1, mark.column + 1)
 
     def bare(self) -> Document:
-        """The same without its values and its tree: all that is needed to find places later."""
+        """Return a copy without value and tree, which can still find places."""
         return type(self)(self.source, self.index, None, None)
 
     def drop(self) -> None:
-        """Forget the tree: it takes some thirty times the memory of the text."""
+        """Forget the tree, which takes about thirty times the memory of the text."""
         self._root = None
 
 
 class Unplaced(Document):
-    """Values that stand in no file: the name of their source is all there is to say about where."""
+    """Document that stands in no file: its places name the source only."""
 
     def place(self, path: Path = (), *, key: bool = False) -> Origin:
         return Origin(self.source.name, 1)
@@ -123,8 +123,9 @@ class Unplaced(Document):
 
 
 def documents(source: ManifestText, faults: list[Fault]) -> Iterator[Document]:
-    """The documents of a file that hold anything. Adds to `faults` what is wrong with each; raises
-    Unreadable where reading ends.
+    """Yield the documents of a file that are not empty.
+
+    Adds to `faults` what is wrong in each document. Raises Unreadable where parsing fails.
     """
     if not yaml.__with_libyaml__:
         raise StateFault(
@@ -139,8 +140,10 @@ def documents(source: ManifestText, faults: list[Fault]) -> Iterator[Document]:
 
 
 class _Composer(_Base):  # type: ignore[misc]
-    """The C parser, told to leave tags alone. It calls these three for every value, so two of them
-    are built-ins that do nothing.
+    """C parser without tag resolution.
+
+    The parser calls these three methods for every value, so two of them are built-ins that do
+    nothing.
     """
 
     descend_resolver: Any = operator.is_  # takes two arguments
@@ -151,7 +154,7 @@ class _Composer(_Base):  # type: ignore[misc]
 
 
 class _GuardedComposer(_Composer):
-    """Stops at trees that nobody writes by hand, before they exhaust the C stack or memory."""
+    """Parser that refuses too deep or too large trees before they exhaust stack or memory."""
 
     def __init__(self, source: ManifestText) -> None:
         super().__init__(source.text)
@@ -170,8 +173,9 @@ class _GuardedComposer(_Composer):
 
 
 class _Builder:
-    """Trees of one file to plain values. Texts stay texts: only what YAML 1.2 calls a number, a
-    boolean or null is one.
+    """Build plain values from the trees of one file.
+
+    Values stay texts unless YAML 1.2 reads them as a number, a boolean or null.
     """
 
     def __init__(self, file: str, faults: list[Fault]) -> None:
@@ -224,8 +228,9 @@ class _Builder:
         return {**merged, **result} if merged else result
 
     def _merged(self, node: Node, depth: int) -> dict[str, Any]:
-        """What `<<: *base` or `<<: [*a, *b]` brings in; the earlier of a list wins, and the
-        mapping's own keys win over both.
+        """Return the keys that `<<: *base` or `<<: [*a, *b]` merges in.
+
+        Earlier mappings of a list win over later ones; the mapping's own keys win over both.
         """
         result: dict[str, Any] = {}
         for item in node.value if isinstance(node, yaml.SequenceNode) else [node]:
@@ -244,7 +249,7 @@ class _Builder:
 
 
 def _composed(source: ManifestText) -> Iterator[Node]:
-    """The trees of a file, one after the other. Raises Unreadable."""
+    """Yield the node trees of a file in order. Raises Unreadable."""
     loader = None
     try:
         loader = _Composer(source.text) if _shallow(source.text) else _GuardedComposer(source)
@@ -260,8 +265,9 @@ def _composed(source: ManifestText) -> Iterator[Node]:
 
 
 def _shallow(text: str) -> bool:
-    """Is the tree of this text surely within the limits? Every level takes one of five characters,
-    every value at least half of one.
+    """Return True if the tree of this text cannot exceed the limits.
+
+    Every level takes one of five characters, every value at least half a character.
     """
     return len(text) * 2 < MAX_VALUES and sum(map(text.count, ":-[{?")) < MAX_DEPTH
 
@@ -288,7 +294,10 @@ def _syntax_hint(problem: str) -> str | None:
 
 
 def _unprintable(source: ManifestText) -> Fault:
-    """libyaml names an offset in bytes of its own buffer; people want a line."""
+    """Return the fault for a control character, with its line.
+
+    libyaml only gives an offset in bytes of its own buffer.
+    """
     found = _UNPRINTABLE.search(source.text)
     offset = found.start() if found else 0
     origin = Origin(

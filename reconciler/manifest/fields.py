@@ -1,6 +1,4 @@
-"""Types of single fields: what a name, a URL, a path, a rate or a share may look like, and what to
-write instead.
-"""
+"""Field types with their messages: names, URLs, paths, rates, shares."""
 
 from __future__ import annotations
 
@@ -73,7 +71,7 @@ def _file_path(text: str) -> str:
 
 
 def _remote_url(text: str) -> str:
-    """An address on the web, a `file:` URL, or a path on disk that shows itself to be one."""
+    """Accept an HTTP URL, a `file:` URL, or a path that begins with `/`, `./` or `../`."""
     if text.startswith("file:"):
         return _file_url(text)
     if text.startswith(_LOCAL):
@@ -113,8 +111,9 @@ def _proxy(text: str) -> str:
 
 
 def _web_url(text: str, instead: str, expected: str) -> str:
-    """Never repeats the text: it may hold a password. `instead`: the hint where it does;
-    `expected`: where it is no URL.
+    """Accept an HTTP URL without credentials; messages never repeat the text.
+
+    `instead`: hint for a URL with credentials. `expected`: hint for a text that is not a URL.
     """
     try:
         parts = urlsplit(text)

@@ -18,8 +18,9 @@ SUFFIXES = (".yaml", ".yml")
 def texts(
     paths: Sequence[Path | str], stdin: Callable[[], bytes] | None, faults: list[Fault]
 ) -> Iterator[ManifestText]:
-    """Every manifest below `paths`, each file once, in the order given and by name within folders.
-    Adds to `faults` what cannot be read.
+    """Yield every manifest below `paths`, each file once.
+
+    Order: as given, and by name within folders. Adds to `faults` what cannot be read.
     """
     seen: set[tuple[int, int]] = set()
     for path in [os.fspath(path) for path in paths]:
@@ -39,7 +40,7 @@ def _standard_input(stdin: Callable[[], bytes] | None) -> bytes:
 
 
 def _files(path: str, faults: list[Fault]) -> Iterator[str]:
-    """The path itself, or what lies below it: hidden names and other suffixes are left out."""
+    """Yield `path`, or the manifests below it; skip hidden names and other suffixes."""
     try:
         entries = (
             sorted(os.scandir(path), key=lambda entry: entry.name) if os.path.isdir(path) else None
@@ -97,9 +98,7 @@ def _body(file: str, seen: set[tuple[int, int]], faults: list[Fault]) -> bytes |
 
 
 def _limited(read: Callable[[int], bytes | None], size: int) -> bytes:
-    """At most one byte more than is allowed: enough to tell, and no more memory for a device that
-    never ends.
-    """
+    """Read at most one byte more than is allowed, also from a device that never ends."""
     parts: list[bytes] = []
     left = MAX_BYTES + 1
     while left > 0 and (part := read(min(left, max(size + 1, 65_536)))):

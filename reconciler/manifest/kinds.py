@@ -1,8 +1,7 @@
-"""The envelope and the four kinds as pydantic models: keys, types and ranges, exactly as manifests
-write them.
+"""Pydantic models of the envelope and the four kinds: keys, types and ranges.
 
-Models that leave room for a plugin's keys ignore what they do not know: `resources` hands the rest
-to the plugin's model, and that one refuses what nobody knows.
+Models that leave room for a plugin's keys ignore unknown keys: `resources` passes the rest to the
+plugin's model, which refuses keys that it does not know either.
 """
 
 from __future__ import annotations
@@ -51,7 +50,7 @@ class Manifest(Options):
     metadata: Metadata
 
     def meta(self, origin: Origin) -> Meta:
-        """The envelope as the model has it; `origin`: where the document begins."""
+        """Return the envelope as `Meta`; `origin`: where the document begins."""
         return Meta(
             Kind(self.kind),
             self.metadata.name,
@@ -62,7 +61,7 @@ class Manifest(Options):
 
 
 class SecretReference(Options):
-    """`{env: NAME}` or `{file: path}`."""
+    """Reference to a secret: `{env: NAME}` or `{file: path}`."""
 
     env: Variable | None = None
     file: FilePath | None = None
@@ -189,7 +188,7 @@ class RepositorySpec(Options):
 
 
 class UploaderSpec(Options):
-    """`{token: ...}`, or `{username: ..., password: ...}`."""
+    """Credentials of an uploader: `{token: ...}`, or `{username: ..., password: ...}`."""
 
     token: SecretReference | None = None
     username: User | None = None

@@ -1,4 +1,4 @@
-"""Reading of all manifests into one desired state, or into all their faults."""
+"""Read all manifests into one desired state, or collect all their faults."""
 
 from __future__ import annotations
 
@@ -27,13 +27,15 @@ def read(
     stdin: Callable[[], bytes] | None = None,
     overrides: Sequence[str] = (),
 ) -> DesiredState:
-    """Read files, folders (recursively: `.yaml`, `.yml`) and, for `-`, what `stdin` returns.
+    """Return the desired state that the manifests declare.
 
-    `overrides`: `KIND/NAME.key=VALUE` each, plugins' keys for this run: `options` and `config` hold
-    them, `spec` and the digest do not.
+    Args:
+        paths: files, folders (searched recursively for `.yaml` and `.yml`), or `-` for `stdin`.
+        overrides: `KIND/NAME.key=VALUE`, plugin keys for this run. They appear in `options` and
+        `config`, not in `spec` and not in digests.
 
-    Raises ManifestFaults with all faults of all files, sorted by place. Touches nothing but these
-    files: no network, no state.
+    Raises ManifestFaults with all faults of all files, sorted by place. Reads these files only: no
+    network, no state.
     """
     faults: list[Fault] = []
     unreadable: list[Fault] = []
@@ -62,7 +64,7 @@ def read(
 
 
 def _by_number(message: str) -> str:
-    """Line 2 of a file that a manifest names comes before its line 10."""
+    """Return a sort key that puts line 2 of a file before line 10."""
     return re.sub(r"[0-9]+", lambda number: number[0].zfill(12), message)
 
 
@@ -87,7 +89,7 @@ def _read_file(
 
 
 def state(declared: Sequence[Declaration]) -> DesiredState:
-    """Return the desired state that these declarations make."""
+    """Return the desired state of these declarations."""
     resources = [each.resource for each in declared]
     return DesiredState(
         remotes={each.meta.name: each for each in resources if isinstance(each, Remote)},

@@ -1,8 +1,7 @@
-"""`--override KIND/NAME.key=VALUE`: keys of plugins for one run.
+"""`--override KIND/NAME.key=VALUE`: plugin keys for one run.
 
-Recorded specifications and digests do not contain them.
-
-A fault's place is the option itself: `--override:2:17` is column 17 of the second one.
+Recorded specifications and digests do not contain them. Faults point into the option:
+`--override:2:17` is column 17 of the second one.
 """
 
 from __future__ import annotations
@@ -44,8 +43,10 @@ _CORE: Mapping[Kind, Sequence[str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """One option, read. `target`: `NAME.key`, not yet told apart; `start` and `end`: columns of it;
-    `number`: counts the options from 1.
+    """One parsed option.
+
+    `number`: counts the options from 1. `target`: `NAME.key`, not split yet. `start`, `end`: its
+    columns.
     """
 
     number: int
@@ -61,18 +62,18 @@ class Override:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """An override whose resource is known. `path`: of the key within the plugin's options."""
+    """Override of a declared resource. `path`: of the key within the plugin's options."""
 
     override: Override
     path: tuple[str, ...]
 
     def origin(self, step: int = 0) -> Origin:
-        """Where a step of the key begins in the option."""
+        """Return where a step of the key begins in the option."""
         return self.override.origin(self.override.end - len(".".join(self.path[step:])))
 
 
 def parsed(texts: Iterable[str], faults: list[Fault]) -> list[Override]:
-    """Options as they were given; adds to `faults` what is wrong with each by itself."""
+    """Return the options that can be parsed; add a fault for each of the others."""
     found = (_parsed(number, text, faults) for number, text in enumerate(texts, 1))
     return [each for each in found if each is not None]
 
@@ -85,9 +86,7 @@ def override(
     *,
     complete: bool,
 ) -> None:
-    """Put the options of overridden resources in the place of those that the manifests give.
-    `complete`: see `link`.
-    """
+    """Replace the options of overridden resources. `complete`: see `link`."""
     settings: dict[tuple[Kind, str], list[Setting]] = {}
     for each in overrides:
         name = next((name for name in _names(each.target) if name in named[each.kind]), None)
@@ -103,7 +102,7 @@ def override(
 
 
 class _Place(Document):
-    """Data that options make together: the place of a value is the option that sets it."""
+    """Document made by options: the place of a value is the option that sets it."""
 
     __slots__ = ("_settings",)
 
@@ -125,7 +124,7 @@ class _Place(Document):
 
 
 class _Overriding:
-    """The settings of one declared resource on their way into it."""
+    """Apply the settings of one declared resource."""
 
     def __init__(
         self, declared: Declaration, settings: list[Setting], plugins: Plugins, faults: list[Fault]
@@ -186,8 +185,9 @@ class _Overriding:
     def _changed(
         self, path: Path, plugin: Usable, core: Sequence[str], config: PluginCallConfiguration
     ) -> dict[str, Any]:
-        """The fields that differ from now on. The configuration's override level holds whole keys,
-        whatever part of them was set.
+        """Return the fields of a source or publication that differ.
+
+        The override level of the configuration holds whole keys, even if only a part was set.
         """
         value = self._over(merged(self._declared.checked, path, plugin, core))
         top = {setting.path[0]: plain(value.get(setting.path[0])) for setting in self._settings}
@@ -202,7 +202,7 @@ class _Overriding:
         return value
 
     def _written(self, otherwise: KeyLocations) -> KeyLocations:
-        """What an option sets stands in that option; a part of it was never in a manifest."""
+        """Return locations that name the option for overridden keys, `otherwise` for the rest."""
 
         def find(path: Path) -> str | None:
             origin = next(
@@ -217,7 +217,8 @@ class _Overriding:
         return Checked(_Place(self._settings), self._faults).against(model, (self._label,), value)
 
     def _are_plugin_keys(self, model: type[Options]) -> bool:
-        """The core's own keys are what a plan is made of: they change in git."""
+        """Refuse keys of the core, which are changed in manifests; return True if there are none.
+        """
         core = [
             each
             for each in self._settings
@@ -265,8 +266,9 @@ def _parsed(number: int, text: str, faults: list[Fault]) -> Override | None:
 
 
 def _value(number: int, found: re.Match[str], faults: list[Fault]) -> tuple[bool, Any]:
-    """VALUE as a manifest's flow style has it, read in a document that gives its faults the right
-    places.
+    """Return (True, VALUE), or (False, None) and a fault.
+
+    VALUE is parsed as YAML, in a document padded so that faults get the right line and column.
     """
     if not found[3].strip():
         message = "a key without a value"
@@ -305,8 +307,9 @@ def _value(number: int, found: re.Match[str], faults: list[Fault]) -> tuple[bool
 
 
 def _names(target: str) -> list[str]:
-    """What may be the name in `NAME.key`, the longest first: names may hold dots, and keys may be
-    nested.
+    """Return the possible names in `NAME.key`, longest first.
+
+    Names may contain dots, and keys may be nested.
     """
     parts = target.split(".")
     return [".".join(parts[:length]) for length in range(len(parts) - 1, 0, -1)]
@@ -331,7 +334,7 @@ def _unknown(override: Override, named: Named) -> Fault:
 
 
 def _add(setting: Setting, others: list[Setting], faults: list[Fault]) -> None:
-    """Two options for one key, or for a key and what it holds, say two things."""
+    """Append `setting`, unless another one sets the same key or a part of it: a fault."""
     for other in others:
         length = min(len(setting.path), len(other.path))
         if setting.path[:length] == other.path[:length]:
@@ -348,9 +351,7 @@ def _add(setting: Setting, others: list[Setting], faults: list[Fault]) -> None:
 
 
 def _set(value: Mapping[str, Any], path: tuple[str, ...], new: Any) -> dict[str, Any]:
-    """A copy of nested mappings in which the key at `path` is set; without it when it is set to
-    nothing.
-    """
+    """Return a copy of nested mappings with the key at `path` set, or removed if `new` is None."""
     key, rest = path[0], path[1:]
     if rest:
         inner = value.get(key)

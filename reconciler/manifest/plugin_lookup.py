@@ -1,6 +1,4 @@
-"""The plugins that manifests name: each looked up once, and judged once, however many documents
-name it.
-"""
+"""Look up the plugins that manifests name, each one once per reading."""
 
 from __future__ import annotations
 
@@ -22,7 +20,7 @@ from reconciler.plugin.validation import Plugin
 
 @dataclass(frozen=True, slots=True)
 class Unusable:
-    """Why a plugin cannot be used, and what now."""
+    """Reason why a plugin cannot be used, with a hint."""
 
     message: str
     hint: str | None
@@ -30,10 +28,10 @@ class Unusable:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Usable:
-    """An importer or publisher (`cls`) with its plugin-level configuration.
+    """Importer or publisher class with its plugin-level configuration.
 
-    `given`: what of it the plugin's option model knows and takes; `wrong`: what it knows and does
-    not take.
+    `given`: the part of it that the option model accepts. `wrong`: messages for keys with values
+    that the model refuses.
     """
 
     kind: str
@@ -45,8 +43,9 @@ class Usable:
 
 
 class Plugins:
-    """The registry as one reading of manifests sees it. `repeat`: say what is wrong with a plugin's
-    configuration at each use, not once.
+    """Plugins by ID, for one reading of manifests.
+
+    `repeat`: report a faulty plugin-level configuration at each use, not once.
     """
 
     def __init__(self, registry: Registry, *, repeat: bool = False) -> None:
@@ -62,8 +61,7 @@ class Plugins:
         return self._look("publisher", id)
 
     def used(self, plugin: Usable, checked: Checked, path: Path) -> None:
-        """A document uses the plugin, as it says at `path`: what is wrong with the configuration of
-        its installation is a fault there.
+        """Report a faulty plugin-level configuration at `path`, where a document uses the plugin.
         """
         if not plugin.wrong or ((plugin.kind, plugin.id) in self._reported and not self._repeat):
             return
@@ -98,8 +96,9 @@ class Plugins:
 
 
 def _usable(plugin: Plugin, kind: str) -> Usable:
-    """With what the plugin level says of the keys that manifests may set; keys that the model does
-    not know are the plugin's own affair.
+    """Return the plugin with the part of its configuration that manifests may set.
+
+    Keys that the option model does not know are left to the plugin.
     """
     cls: Any = plugin.cls
     known = {
@@ -113,8 +112,9 @@ def _usable(plugin: Plugin, kind: str) -> Usable:
 
 
 def _faults(model: type[Options], known: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
-    """Keys with what is wrong with their values. What is missing may be in a manifest, and so may
-    what contradicts.
+    """Yield the keys whose values the model refuses, each with a message.
+
+    Missing keys and contradictions are not reported: manifests may resolve them.
     """
     try:
         value = msgspec.json.decode(msgspec.json.encode(known))

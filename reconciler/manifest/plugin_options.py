@@ -1,6 +1,4 @@
-"""What a plugin's keys come to: the plugin level, then what the manifest says, as one validated
-model and as the levels it was made of.
-"""
+"""Options of a plugin: the plugin level, then the manifest, as one validated model."""
 
 from __future__ import annotations
 
@@ -17,8 +15,10 @@ from reconciler.plugin import Options, PluginCallConfiguration
 
 @dataclass(frozen=True, slots=True)
 class Effective:
-    """`options`: the model of all levels together; `spec`: what the manifest says, as it is
-    recorded; `config`: the levels.
+    """Validated options of a plugin.
+
+    `options`: the model of all levels. `spec`: the manifest's part, as recorded. `config`: the
+    levels.
     """
 
     options: Options
@@ -29,8 +29,9 @@ class Effective:
 def effective(
     checked: Checked, path: Path, plugin: Usable, core: Sequence[str]
 ) -> Effective | None:
-    """The options of `plugin` at `path`, beside the core's own keys there; None, and faults, where
-    they do not fit.
+    """Return the options of `plugin` at `path`, or None and faults where they are invalid.
+
+    `core`: keys at `path` that belong to the core.
     """
     left = plugin_keys(checked, path, core)
     options = checked.against(plugin.cls.options, path, _over(plugin, left), core)
@@ -41,17 +42,17 @@ def effective(
 
 
 def merged(checked: Checked, path: Path, plugin: Usable, core: Sequence[str]) -> dict[str, Any]:
-    """The same as plain data, before any model saw it."""
+    """Return the options of `plugin` at `path` as plain data, before validation."""
     return dict(_over(plugin, plugin_keys(checked, path, core)))
 
 
 def plugin_keys(checked: Checked, path: Path, core: Sequence[str]) -> dict[str, Any]:
-    """What is left to the plugin at `path`."""
+    """Return the keys at `path` that do not belong to the core."""
     return {key: value for key, value in checked.mapping(*path).items() if key not in core}
 
 
 def _over(plugin: Usable, written: dict[str, Any]) -> Mapping[str, Any]:
-    """Presence wins, key by key; a key without a value counts as not written."""
+    """Return the plugin level overlaid with `written`; a key without a value is not written."""
     if not plugin.given:
         return written
     return {**plugin.given, **{key: value for key, value in written.items() if value is not None}}

@@ -1,6 +1,4 @@
-"""Repositories that take from each other: that they do not go round in circles, and what comes down
-to those at the end.
-"""
+"""Repositories that copy from each other: refuse cycles, pass properties downstream."""
 
 from __future__ import annotations
 
@@ -16,8 +14,9 @@ Table = Mapping[str, Declaration]
 
 
 def refuse_cycles(copies: Mapping[str, Sequence[tuple[str, Path]]], repositories: Table) -> None:
-    """A fault at each source that closes a circle, showing the whole of it. `copies`: what each
-    copies from, and where it says so.
+    """Add a fault at each source that closes a cycle, with the whole cycle.
+
+    `copies`: by repository, the repositories that it copies from and the path of each source.
     """
     done: set[str] = set()
     for start in copies:
@@ -37,9 +36,7 @@ def refuse_cycles(copies: Mapping[str, Sequence[tuple[str, Path]]], repositories
 
 
 def partial(repositories: Table, remotes: Table) -> dict[str, str]:
-    """Repositories whose files may be elsewhere still, each with the on-demand remote that they
-    come from, itself or through others.
-    """
+    """Return the repositories whose files may not be stored, each with its on-demand remote."""
     lazy = {
         name for name, each in remotes.items() if each.checked.text("spec", "policy") == ON_DEMAND
     }
@@ -56,7 +53,10 @@ def partial(repositories: Table, remotes: Table) -> dict[str, str]:
 
 
 def downstream(seeds: Mapping[str, str], repositories: Table) -> dict[str, str]:
-    """What holds of some repositories holds of all that copy from them, directly or not."""
+    """Return `seeds` and all repositories that copy from them, directly or not.
+
+    Each copy has the value of its seed.
+    """
     copied_by: dict[str, list[str]] = {}
     for name, each in repositories.items():
         for source in _named(each, SourceKind.REPOSITORY):
@@ -73,7 +73,7 @@ def downstream(seeds: Mapping[str, str], repositories: Table) -> dict[str, str]:
 
 
 def _named(each: Declaration, wanted: SourceKind) -> Iterable[str]:
-    """The names that sources of one kind refer to."""
+    """Yield the names that sources of one kind refer to."""
     for index, _ in enumerate(each.checked.items("spec", "sources")):
         name = each.checked.text("spec", "sources", index, wanted.value, "name")
         if name is not None:

@@ -25,12 +25,11 @@ class _Record(Unplaced):
 def read_recorded(
     actual: ActualState, registry: Registry, overrides: Sequence[str] = ()
 ) -> RecordedState:
-    """Return the desired state as the last apply recorded it. `overrides`: as of `read`. Raises
-    ManifestFaults with all faults of the overrides.
+    """Return the desired state as the last apply recorded it. `overrides`: as of `read`.
 
-    Resources that cannot be understood any more (their plugin is gone, or has other keys now) are
-    left out, with all that depend on them: the repositories and publications of a filter, and the
-    publications of a repository.
+    Resources that are no longer valid (their plugin is gone, or has other keys now) are left out,
+    with all that depend on them: the repositories and publications of a filter, and the
+    publications of a repository. Raises ManifestFaults with all faults of the overrides.
     """
     plugins = Plugins(registry, repeat=True)
     faults: dict[Ref, list[Fault]] = {ref: [] for ref in sorted(actual.resources)}

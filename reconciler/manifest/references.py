@@ -1,4 +1,4 @@
-"""What documents say about each other: names, references, types, uploads, paths and folders."""
+"""Check documents against each other: names, references, types, uploads, paths, folders."""
 
 from __future__ import annotations
 
@@ -20,11 +20,10 @@ _REFERENCES = {SourceKind.REMOTE: Kind.REMOTE, SourceKind.REPOSITORY: Kind.REPOS
 
 
 def link(declared: Sequence[Declaration], plugins: Plugins, *, complete: bool) -> Named:
-    """Check every document against the others, and finish the publications. Gives the documents by
-    kind and name.
+    """Check all documents against each other, build publications; return them by kind and name.
 
-    `complete`: every file could be read; otherwise a name that nothing here declares may be
-    declared in what could not.
+    `complete`: every file could be read. Otherwise unknown names are no faults: an unreadable file
+    may declare them.
     """
     named = connect(declared, plugins, complete=complete)
     publications = [each for each in declared if each.kind is Kind.PUBLICATION]
@@ -34,7 +33,7 @@ def link(declared: Sequence[Declaration], plugins: Plugins, *, complete: bool) -
 
 
 def connect(declared: Sequence[Declaration], plugins: Plugins, *, complete: bool) -> Named:
-    """The part of `link` that follows references."""
+    """Resolve references and build publications, without checks of paths and folders."""
     named = _unique(declared)
     copies: dict[str, list[tuple[str, Path]]] = {}
     for each in declared:
@@ -70,8 +69,9 @@ def _unique(declared: Iterable[Declaration]) -> Named:
 
 
 def _repository(each: Declaration, named: Named, complete: bool) -> list[tuple[str, Path]]:
-    """Check what a repository refers to. Gives the repositories that it copies from, and where it
-    says so.
+    """Check the references of a repository.
+
+    Returns the repositories that it copies from, each with the path of the reference.
     """
     copied = []
     sources: dict[str, set[str]] = {kind: set() for kind in SourceKind}
@@ -91,7 +91,7 @@ def _repository(each: Declaration, named: Named, complete: bool) -> list[tuple[s
 
 
 def _filters(each: Declaration, type: str | None, named: Named, complete: bool) -> None:
-    """Those that a repository, or a publication of one, names."""
+    """Check the filters of a repository or publication; `type`: of the repository."""
     seen: set[str] = set()
     for index, _ in enumerate(each.checked.items("spec", "filters")):
         path = ("spec", "filters", index)
@@ -102,7 +102,7 @@ def _filters(each: Declaration, type: str | None, named: Named, complete: bool) 
 def _referred(
     each: Declaration, path: Path, kind: Kind, named: Named, complete: bool
 ) -> Declaration | None:
-    """The document that the name at `path` means."""
+    """Return the document that the name at `path` refers to, or None and perhaps a fault."""
     name = each.checked.text(*path)
     if name is None:
         return None
@@ -118,7 +118,7 @@ def _type(declared: Declaration) -> str | None:
 
 
 def _same_type(each: Declaration, path: Path, other: Declaration | None, ours: str | None) -> None:
-    """`ours`: the type of the repository that it is about."""
+    """Refuse `other` if its type is not `expected`, the type of the repository."""
     if other is None:
         return
     theirs = _type(other)
@@ -141,7 +141,7 @@ def _once(each: Declaration, path: Path, seen: set[str]) -> None:
 
 
 def _one_upload(each: Declaration, place: Path, seen: set[str]) -> None:
-    """All uploads to a repository are of one source."""
+    """Refuse a second `upload` source."""
     if seen:
         each.checked.refuse(
             place,
@@ -153,7 +153,7 @@ def _one_upload(each: Declaration, place: Path, seen: set[str]) -> None:
 
 
 def _takes_uploads(each: Declaration, repository: Declaration) -> None:
-    """Somebody may upload: to what, and would it be seen?"""
+    """Refuse uploaders of a publication that takes no uploads or would not show them."""
     path = ("spec", "access", "upload")
     if not each.checked.items(*path):
         return
@@ -197,7 +197,7 @@ def _exports_all(each: Declaration, repository: Declaration, lacking: Mapping[st
 
 
 def _disjoint_paths(publications: Sequence[Declaration]) -> None:
-    """No URL may belong to two publications: equal paths, or one below the other."""
+    """Refuse publications whose paths are equal or contain each other."""
     places = [
         (tuple(path.split("/")), each, ("spec", "path"))
         for each in publications
@@ -219,7 +219,10 @@ def _disjoint_paths(publications: Sequence[Declaration]) -> None:
 
 
 def _disjoint_folders(publications: Sequence[Declaration]) -> None:
-    """An export owns its directory whole: it replaces what is there."""
+    """Refuse export directories that are equal or contain each other.
+
+    An export replaces everything in its directory.
+    """
     places = []
     for each in publications:
         for index, _ in enumerate(each.checked.items("spec", "exports")):
@@ -251,7 +254,7 @@ Located = tuple[tuple[str, ...], Declaration, Path]
 def _overlaps(
     places: Sequence[Located],
 ) -> Iterable[tuple[Declaration, Path, Declaration, Path, bool]]:
-    """Pairs (later, earlier) in the order of the files where one lists a beginning of the other."""
+    """Yield (later, earlier, equal) where one location is equal to or contains the other."""
     order = {id(place): number for number, place in enumerate(places)}
     owners: dict[tuple[str, ...], Located] = {}
     for place in sorted(places, key=lambda place: (len(place[0]), order[id(place)])):

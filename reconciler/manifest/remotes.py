@@ -1,4 +1,4 @@
-"""One document into one Remote: where it is, and what is sent there."""
+"""Build a Remote from one document."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SENT = ("auth", "tls", "proxy", "headers")
 
 
 def remote(checked: Checked, manifest: Manifest | None, importer: Usable | None) -> Remote | None:
-    """The remote that a document declares; None, and faults, where it cannot be one."""
+    """Return the remote that a document declares, or None and faults."""
     _check_location(checked, importer)
     _check_headers(checked)
     _check_certificate(checked)
@@ -49,15 +49,16 @@ def remote(checked: Checked, manifest: Manifest | None, importer: Usable | None)
 
 
 def secret(checked: Checked, reference: SecretReference) -> Secret:
-    """A reference, its file by its absolute path."""
+    """Return a reference as `Secret`, with the absolute path of its file."""
     return Secret(
         reference.env, None if reference.file is None else checked.absolute(reference.file)
     )
 
 
 def _check_location(checked: Checked, importer: Usable | None) -> None:
-    """Exactly one of `index` and `url`; an index must be one that the plugin knows; nothing is sent
-    to a folder.
+    """Check that there is exactly one of `index` and `url`.
+
+    An index must be well-known to the plugin; a local remote has no settings of requests.
     """
     index, url = checked.get("spec", "index"), checked.get("spec", "url")
     if isinstance(checked.get("spec"), dict) and (index is None) == (url is None):
@@ -88,7 +89,7 @@ def _check_location(checked: Checked, importer: Usable | None) -> None:
 
 
 def _address(checked: Checked, url: str) -> str:
-    """A path on disk as a `file:` URL; what names a folder by its last slash still does."""
+    """Return a path on disk as a `file:` URL; a slash at its end is kept."""
     if not url.startswith(("/", ".")):
         return url
     path = "/" + checked.absolute(url).strip("/")
@@ -149,7 +150,7 @@ def _tls(checked: Checked, spec: RemoteSpec) -> Tls:
 
 
 def _timeouts(spec: RemoteSpec) -> dict[str, Any]:
-    """Only those that are written: the others keep the defaults of `Remote`."""
+    """Return the timeouts that are written; `Remote` has defaults for the others."""
     timeouts = {
         "connect_timeout": spec.timeouts.connect,
         "read_timeout": spec.timeouts.read,

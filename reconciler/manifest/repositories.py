@@ -1,4 +1,4 @@
-"""Conversion of one document to a Repository with its sources."""
+"""Build a Repository and its sources from one document."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SOURCE_KEYS = {kind: tuple(keys(model)) for kind, model in SOURCES.items()}
 def repository(
     checked: Checked, manifest: Manifest | None, importer: Usable, plugins: Plugins
 ) -> Repository | None:
-    """The repository that a document declares; None, and faults, where it cannot be one."""
+    """Return the repository that a document declares, or None and faults."""
     found = [
         effective(checked, path, importer, SOURCE_KEYS[kind])
         for index, entry in enumerate(checked.items("spec", "sources"))
@@ -55,8 +55,9 @@ def repository(
 
 
 def kinds_of(entry: object, index: int) -> list[tuple[str, Path]]:
-    """Of an entry of `sources`: the kinds that it names, each with the path of its keys. More than
-    one is a fault by itself.
+    """Return the source kinds that an entry of `sources` names, each with the path of its keys.
+
+    More than one kind is reported elsewhere.
     """
     if not isinstance(entry, dict):
         return []

@@ -1,6 +1,4 @@
-"""One document into one resource: its kind's model, its plugin's model, and what only both together
-can tell.
-"""
+"""Build one resource from one document, by the models of its kind and its plugin."""
 
 from __future__ import annotations
 
@@ -36,8 +34,9 @@ PUBLICATION_KEYS = (*keys(PublicationSpec), *PublicationSpec.not_yet)
 
 @dataclass(slots=True)
 class Declaration:
-    """A document that says which resource it declares, sound or not: enough for others to refer to
-    it.
+    """Document that declares a resource by kind and name, valid or not.
+
+    Other documents may refer to it even if `resource` is None.
     """
 
     kind: Kind
@@ -49,7 +48,7 @@ class Declaration:
 
 
 def declaration(document: Document, plugins: Plugins, faults: list[Fault]) -> Declaration | None:
-    """Check one document by itself. None where it does not even say what it declares."""
+    """Check one document by itself; return None if it does not name a resource."""
     checked = Checked(document, faults)
     if not isinstance(document.value, dict):
         checked.refuse((), "expects a mapping with `apiVersion`, `kind`, `metadata` and `spec`")
@@ -71,8 +70,9 @@ def declaration(document: Document, plugins: Plugins, faults: list[Fault]) -> De
 def publication(
     declared: Declaration, repository_type: str | None, plugins: Plugins
 ) -> Publication | None:
-    """A publication with its publisher's options; `repository_type`: the publisher unless it names
-    another.
+    """Return a publication with its publisher's options, or None and faults.
+
+    `repository_type`: ID of the publisher unless the document names another.
     """
     checked, manifest = declared.checked, declared.manifest
     publisher = _publisher(checked, repository_type, plugins)
@@ -153,8 +153,10 @@ def _repository(checked: Checked, manifest: Manifest | None, plugins: Plugins) -
 
 
 def _no_publication_yet(checked: Checked, manifest: Manifest | None, plugins: Plugins) -> None:
-    """Which publisher's keys a publication may hold depends on its repository: `publication` goes
-    on when all are known.
+    """Refuse keys that are not supported yet; build nothing.
+
+    The publisher may depend on the type of the repository: `publication` builds the resource when
+    all documents are read.
     """
     spec = checked.mapping("spec")
     for key in PublicationSpec.not_yet & spec.keys():
@@ -198,7 +200,7 @@ def _publisher(checked: Checked, default: str | None, plugins: Plugins) -> Usabl
 
 
 def _names_publisher(checked: Checked) -> str:
-    """The key that decides which publisher it is."""
+    """Return the key that decides which publisher is used."""
     return "publisher" if checked.text("spec", "publisher") else "repository"
 
 

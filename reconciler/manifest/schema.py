@@ -1,4 +1,4 @@
-"""The JSON Schema (draft 2020-12) of manifests: the core's kinds, and the keys of each plugin."""
+"""JSON Schema (draft 2020-12) of manifests: the core's kinds and each plugin's keys."""
 
 from __future__ import annotations
 
@@ -27,9 +27,7 @@ _REFERENCE = "#/$defs/{model}"
 
 
 def schema(registry: Registry) -> dict[str, Any]:
-    """The schema of one document. Disabled plugins add nothing; a document that names them is
-    refused by `read`.
-    """
+    """Return the schema of one document. Disabled plugins add nothing to it."""
     definitions: dict[str, Any] = {}
     enabled = [plugin for plugin in registry.all() if plugin.enabled]
     importers: dict[str, Any] = {
@@ -92,7 +90,7 @@ def _filter(definitions: dict[str, Any], id: str, cls: type[Importer]) -> dict[s
 
 
 def _repository(definitions: dict[str, Any], id: str, plugin: Any) -> dict[str, Any]:
-    """Each kind of source with its own keys and the importer's; an entry is of one kind."""
+    """Return the schema of a repository: each source kind has its own keys and the importer's."""
     options = _object(definitions, f"importer.{id}", plugin.cls.options)
     sources = {
         kind: _joined(_object(definitions, "core", model), options, plugin.config)
@@ -113,8 +111,10 @@ def _repository(definitions: dict[str, Any], id: str, plugin: Any) -> dict[str, 
 
 
 def _publication(definitions: dict[str, Any], publishers: dict[str, Any]) -> dict[str, Any]:
-    """Without `publisher` its repository's type decides, which no schema can see: then any plugin's
-    keys may stand there.
+    """Return the schema of a publication.
+
+    Without `publisher` the type of the repository decides, which a schema cannot see: then the keys
+    of any plugin are accepted.
     """
     core = _object(definitions, "core", PublicationSpec)
     core["properties"]["publisher"] = {"enum": list(publishers)}
@@ -131,7 +131,7 @@ def _publication(definitions: dict[str, Any], publishers: dict[str, Any]) -> dic
 def _by_type(
     definitions: dict[str, Any], kind: str, specs: dict[str, dict[str, Any]]
 ) -> dict[str, Any]:
-    """A specification whose `type` chooses what else may stand in it."""
+    """Return the schema of a specification whose `type` decides which keys it may have."""
     cases = []
     for id, spec in specs.items():
         definitions[f"{kind}.{id}"] = spec
@@ -154,9 +154,7 @@ def _when(condition: dict[str, Any], properties: dict[str, Any]) -> dict[str, An
 
 
 class _Schema(GenerateJsonSchema):
-    """Without what only repeats: titles made of field names, and defaults that cannot be written in
-    a manifest.
-    """
+    """Schema generator without titles, and without defaults that manifests cannot write."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False
@@ -168,8 +166,9 @@ class _Schema(GenerateJsonSchema):
 
 
 def _object(definitions: dict[str, Any], owner: str, model: type[BaseModel]) -> dict[str, Any]:
-    """A model's own schema; the models that it uses go to `definitions` under the name of their
-    owner, as plugins may share names.
+    """Return the schema of a model; nested models go to `definitions`.
+
+    Their names there begin with `owner`, because plugins may use the same names.
     """
     made = model.model_json_schema(
         ref_template=_REFERENCE.replace("{model}", f"{owner}.{{model}}"), schema_generator=_Schema
@@ -183,8 +182,9 @@ def _object(definitions: dict[str, Any], owner: str, model: type[BaseModel]) -> 
 def _joined(
     core: dict[str, Any], plugin: dict[str, Any], given: Collection[str] = ()
 ) -> dict[str, Any]:
-    """The core's keys and a plugin's in one mapping. `given`: what the plugin level sets need not
-    be written.
+    """Return the schema of one mapping with keys of the core and of a plugin.
+
+    `given`: keys that the plugin level sets, which manifests need not write.
     """
     return {
         "type": "object",

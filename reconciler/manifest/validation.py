@@ -1,4 +1,4 @@
-"""One part of a document against one model: a validated instance, or faults at their places."""
+"""Validate parts of a document against models; collect faults with their places."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Checked:
-    """A document under examination. `faults`: where everything that is wrong is collected."""
+    """Document under validation. `faults`: the list that faults are added to."""
 
     def __init__(self, document: Document, faults: list[Fault]) -> None:
         self.document = document
@@ -36,7 +36,7 @@ class Checked:
         self._faults.append(Fault(self.document.place(path, key=key), message, hint))
 
     def get(self, *path: str | int) -> Any:
-        """What is written at `path`, valid or not, or None."""
+        """Return the value at `path`, valid or not, or None."""
         value = self.document.value
         for step in path:
             if isinstance(value, dict):
@@ -48,22 +48,22 @@ class Checked:
         return value
 
     def text(self, *path: str | int) -> str | None:
-        """The text at `path`, or None."""
+        """Return the text at `path`, or None."""
         value = self.get(*path)
         return value if isinstance(value, str) else None
 
     def mapping(self, *path: str | int) -> dict[str, Any]:
-        """The mapping at `path`, or an empty one."""
+        """Return the mapping at `path`, or an empty one."""
         value = self.get(*path)
         return value if isinstance(value, dict) else {}
 
     def items(self, *path: str | int) -> list[Any]:
-        """The list at `path`, or an empty one."""
+        """Return the list at `path`, or an empty one."""
         value = self.get(*path)
         return value if isinstance(value, list) else []
 
     def absolute(self, path: str) -> str:
-        """A path of a manifest, relative to the folder of its file."""
+        """Return a path of the manifest as an absolute one, relative to the folder of its file."""
         folder = self.document.source.folder
         if not folder and not os.path.isabs(path):
             self.refuse(
@@ -76,8 +76,7 @@ class Checked:
     def against(
         self, model: type[Model], path: Path, value: Any, also: Sequence[str] = ()
     ) -> Model | None:
-        """`value`, which stands at `path`, as an instance of `model`; None, and faults, where it
-        does not fit.
+        """Return `value`, which stands at `path`, as an instance of `model`, or None and faults.
 
         A key without a value (`deny:`) counts as not written. `also`: keys known beside the
         model's, for hints.
@@ -117,7 +116,7 @@ def _is_null(found: Finding) -> bool:
 
 
 def _is_fraction(found: Finding) -> bool:
-    """Did a model that asks for a number get the text of one?"""
+    """Return True if a text was written where the model expects the number in it."""
     written = found.error["input"]
     return (
         found.error["type"] == "float_type"
@@ -127,7 +126,7 @@ def _is_fraction(found: Finding) -> bool:
 
 
 def _with_fractions(value: Any, paths: Sequence[Path]) -> Any:
-    """A copy of plain data in which the texts at `paths` are numbers."""
+    """Return a copy of plain data in which the texts at `paths` are numbers."""
     if () in paths:
         return scalar(value)
     if isinstance(value, dict):
@@ -144,7 +143,7 @@ def _with_fractions(value: Any, paths: Sequence[Path]) -> Any:
 
 
 def _without(value: Any, paths: Sequence[Path]) -> Any:
-    """A copy of plain data that lacks the keys at the ends of `paths`."""
+    """Return a copy of plain data without the keys at the ends of `paths`."""
     if isinstance(value, dict):
         gone = {path[0] for path in paths if len(path) == 1}
         return {

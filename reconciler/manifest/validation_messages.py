@@ -1,4 +1,4 @@
-"""pydantic's findings in words: each at its place in the file, with what to write instead."""
+"""Messages for pydantic's errors, each with its place in the file and a hint."""
 
 from __future__ import annotations
 
@@ -46,7 +46,9 @@ _KEY = "[key]"
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One error of pydantic: where its value stands (`path`), which branch of a union it speaks of,
+    """One error of pydantic.
+
+    `path`: of its value. `union`, `branch`: the union and the branch of it that the error is about,
     if any.
     """
 
@@ -86,7 +88,7 @@ def keys(model: type[Options]) -> dict[str, str]:
 
 
 def findings(error: ValidationError, value: Any) -> list[Finding]:
-    """What pydantic found in `value`; of a union only the branch that came nearest."""
+    """Return the errors in `value`; of each union only those of the nearest branch."""
     found = [_finding(each, value) for each in error.errors(include_url=False)]
     branches: dict[Path, dict[str, list[Finding]]] = {}
     for each in found:
@@ -103,7 +105,7 @@ def explained(
     model: type[Options],
     also: Sequence[str] = (),
 ) -> list[Fault]:
-    """Faults with places. `also`: keys that are known beside those of `model`, for hints."""
+    """Return faults with places. `also`: keys known beside those of `model`, for hints."""
     unknown: dict[Path, set[str]] = {}
     faults = []
     for each in found:
@@ -124,8 +126,9 @@ def explained(
 
 
 def _finding(error: ErrorDetails, value: Any) -> Finding:
-    """Locations name branches of unions and places that do not exist; neither is a step in the
-    file.
+    """Return an error with the path of its value in the file.
+
+    pydantic's locations also name branches of unions and places that do not exist.
     """
     loc = error["loc"]
     missing = str(loc[-1]) if error["type"] == "missing" and loc else ""
@@ -144,8 +147,10 @@ def _finding(error: ErrorDetails, value: Any) -> Finding:
 
 
 def _distance(branch: Sequence[Finding]) -> tuple[int, int]:
-    """Branches that refuse the value as a whole come last, but a number is nearest to a text; then
-    the fewer errors, the nearer.
+    """Return the sort key of a union's branch, nearest first.
+
+    Branches that refuse the value as a whole come last, but a number is nearest to a text; then
+    fewer errors come first.
     """
     refusals = [each.error for each in branch if each.path == each.union and not each.missing]
     if any(
@@ -157,7 +162,7 @@ def _distance(branch: Sequence[Finding]) -> tuple[int, int]:
 
 
 def _model_at(model: type[Options], loc: tuple[int | str, ...]) -> type[Options]:
-    """Which model speaks at a location; the nearest one above where that cannot be told."""
+    """Return the model at a location, or the nearest one above it."""
     candidates = [model]
     for step in loc:
         named = [each for each in candidates if each.__name__ == step]
@@ -183,7 +188,10 @@ def _models_in(annotation: Any) -> list[type[Options]]:
 def _unknown(
     document: Document, path: Path, owner: type[Options], known: Sequence[str]
 ) -> tuple[Fault, str]:
-    """The fault, and the key that was meant: empty where the key is one that is yet to come."""
+    """Return the fault for an unknown key, and the key that was probably meant.
+
+    The second is empty for a key that is not supported yet.
+    """
     name = path[-1]
     origin = document.place(path, key=True)
     if name in owner.not_yet:
@@ -231,15 +239,13 @@ def _described(error: ErrorDetails) -> tuple[str, str | None]:
 
 
 def _likeliest(expected: str, value: object) -> str | None:
-    """Which of the words in quotes was meant."""
+    """Return a hint with the expected word that is closest to `value`."""
     words = re.findall("'([^']*)'", expected)
     return suggestion(value.lower(), words, "") or None if isinstance(value, str) else None
 
 
 def _retyped(expected: str, value: object) -> str | None:
-    """YAML decided what the value is; say how to make it decide otherwise. The value itself may be
-    secret.
-    """
+    """Return how to write a value of the expected type; never the value, which may be secret."""
     if expected == "a text" and isinstance(value, (bool, int, float)):
         return (
             f"YAML reads this as a {'boolean' if isinstance(value, bool) else 'number'}: put it in"
