@@ -1,5 +1,4 @@
-"""The door: everything that a plugin may import from reconciler, under a version of its own
-(`API_VERSION`, semver).
+"""The plugin API: everything that a plugin may import, versioned by `API_VERSION` (semver).
 
 Comes in: classes that plugins advertise as entry points. Goes out: ports, option models, calls and
 conduits, units. Must never know: any packaging format, SQL, manifests, the engine.

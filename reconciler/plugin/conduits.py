@@ -1,8 +1,7 @@
-"""Conduits: one kind per operation, each bound to one repository and one call, closed when the call
-returns.
+"""Conduits: access to one repository for one call, one class per operation.
 
 A closed conduit raises PluginFault whatever is asked of it. `SyncConduit` records and
-`ValidateConduit` reads: neither can write, whoever runs them.
+`ValidateConduit` reads: neither can write.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ Placed = tuple[str, Unit]
 
 
 class UploadedFile(msgspec.Struct, frozen=True):
-    """A file that somebody sent. `name`: as they called it, without folders; hostile until parsed.
+    """Uploaded file. `name`: as the client calls it, without folders; hostile until parsed.
 
     `path`: where its bytes lie for the length of the call. `size` in bytes; `sha256`: 64 lower-case
     hex digits, computed from the bytes that arrived.
@@ -37,8 +36,9 @@ class UploadedFile(msgspec.Struct, frozen=True):
 
 
 class UploadForm(msgspec.Struct, frozen=True):
-    """What came along with a file. `path`: within the publication, as `upload/`; `fields`: texts by
-    name.
+    """Form that came with a file.
+
+    `path`: within the publication, as `upload/`. `fields`: texts by name.
     """
 
     path: str
@@ -46,41 +46,42 @@ class UploadForm(msgspec.Struct, frozen=True):
 
 
 class Members(Protocol):
-    """What a repository holds."""
+    """Content of a repository."""
 
     def groups(self) -> Iterator[str]:
-        """Names of the groups that hold something, in name order."""
+        """Yield the names of groups that are not empty, in name order."""
         ...
 
     def units(self, group: str) -> list[StoredUnit]:
-        """The units of a group, by (type, key); empty where there is no such group."""
+        """Return the units of a group by (type, key), or an empty list for an unknown group."""
         ...
 
 
 class SyncConduit(ReadingCall, Members, WritableScratchpads, Protocol):
-    """Handed to `Importer.sync`: asks upstream, shows what this source holds, and records what
-    should change.
+    """Argument of `Importer.sync`: asks upstream, shows what the source holds, records changes.
 
-    The record is the plan; nothing of it happens while `sync` runs, and a dry run throws it away.
-    What is not mentioned stays.
+    The record is the plan: nothing is changed while `sync` runs, and a dry run throws the record
+    away. Units that are not mentioned stay.
     """
 
     def init_unit(
         self, type: str, key: str, metadata: Mapping[str, Any], artifacts: Sequence[Artifact] = ()
     ) -> Unit:
-        """A unit, checked here and now. Raises PluginFault naming what the core would not take; an
-        artifact without a digest is fine: the core downloads it while planning.
+        """Return a validated unit. Raises PluginFault naming what the core does not accept.
+
+        An artifact may lack a digest: the core then downloads it while planning.
         """
         ...
 
     def save_unit(self, group: str, unit: Unit) -> None:
-        """The unit joins `group`, or takes the place of the one under its type and key. Whether it
-        is let in is decided by `select`.
+        """Add the unit to `group`, or replace the one of the same type and key.
+
+        `select` decides whether it is accepted.
         """
         ...
 
     def associate_unit(self, unit: StoredUnit) -> None:
-        """A unit that is known already joins as it is. Its bytes must be in the store."""
+        """Add a stored unit as it is. Its bytes must be in the store."""
         ...
 
     def remove_unit(self, unit: StoredUnit) -> None:
@@ -88,24 +89,24 @@ class SyncConduit(ReadingCall, Members, WritableScratchpads, Protocol):
         ...
 
     def refuse(self, group: str, key: str, reason: str) -> None:
-        """Upstream lists `key`, and it cannot become a unit because `reason`. It is shown as
-        refused and is no failure.
+        """Record that upstream lists `key`, which cannot become a unit because of `reason`.
+
+        It is shown as refused, which is not a failure.
         """
         ...
 
 
 class HandConduit(Members, WritableScratchpads, Protocol):
-    """What `UploadConduit` and `ReceiveConduit` have in common: somebody changes a repository by
-    hand.
-    """
+    """Common part of `UploadConduit` and `ReceiveConduit`: a user changes a repository."""
 
     @property
     def repository(self) -> RepositoryInfo: ...
 
     @property
     def options(self) -> Any:
-        """The validated option model: of the repository's `upload` source for an importer, of the
-        publication for a publisher.
+        """Validated option model.
+
+        For an importer: of the repository's `upload` source. For a publisher: of the publication.
         """
         ...
 
@@ -114,139 +115,144 @@ class HandConduit(Members, WritableScratchpads, Protocol):
 
     @property
     def received_at(self) -> datetime:
-        """When the call began, in UTC: the time that an upload has."""
+        """Start of the call in UTC: the time of the upload."""
         ...
 
 
 class UploadConduit(HandConduit, Protocol):
-    """Handed to `Importer.upload` and `Importer.remove`: what the repository holds, and notes."""
+    """Argument of `Importer.upload` and `Importer.remove`: content of the repository, notes."""
 
 
 class ReceiveConduit(HandConduit, Protocol):
-    """Handed to `Publisher.receive`: what the repository behind the publication holds, and the
-    publisher's own notes.
+    """Argument of `Publisher.receive`.
+
+    Shows the content of the repository that is published, and the publisher's own notes.
     """
 
     @property
     def publication(self) -> str:
-        """The name of the publication that the file was sent to."""
+        """Name of the publication that the file was sent to."""
         ...
 
     def to_importer(self, file: UploadedFile, fields: Mapping[str, str]) -> Iterable[Placed]:
-        """What the importer of the repository makes of a file. Raises what its `upload` raises."""
+        """Return the units that the repository's importer makes of a file.
+
+        Raises what its `upload` raises.
+        """
         ...
 
 
 class CopyConduit(Members, WritableScratchpads, Protocol):
-    """Handed to `Importer.copy`: what the repository holds (`groups`, `units`), and what the one
-    holds that is copied from (`source`).
+    """Argument of `Importer.copy`: content of the target (`groups`, `units`) and of the `source`.
     """
 
     @property
     def repository(self) -> RepositoryInfo:
-        """The repository that is copied into."""
+        """Repository that units are copied into."""
         ...
 
     @property
     def source(self) -> Members:
-        """What the version holds that is copied from."""
+        """Content of the version that units are copied from."""
         ...
 
     @property
     def options(self) -> Any:
-        """The source's validated option model."""
+        """Validated option model of the source."""
         ...
 
     @property
     def config(self) -> PluginCallConfiguration:
-        """The source's configuration for this call."""
+        """Configuration of the source for this call."""
         ...
 
 
 class ValidateConduit(Scratchpads, Protocol):
-    """Handed to `validate_config`. It reads and cannot write."""
+    """Argument of `validate_config`. It reads and cannot write."""
 
     @property
     def options(self) -> Any:
-        """The validated option model that the configuration makes."""
+        """Validated option model of the configuration."""
         ...
 
     def counts(self) -> Mapping[str, int]:
-        """How many units of each content type the repository holds now; empty for a new one."""
+        """Return the number of units of each content type in the repository; empty for a new one.
+        """
         ...
 
 
 class GroupOutput(Protocol):
-    """Files that belong to one group of a publication: together they replace what the group had
-    before.
-    """
+    """Files of one group of a publication; they replace the group's earlier files."""
 
     def page(
         self, path: str, body: bytes, media_type: str, *, aliases: tuple[str, ...] = ()
     ) -> None:
-        """A rendered representation of `path`. A path that ends in `/` is a folder's index.
+        """Emit a rendered representation of `path`; a path that ends in `/` is a folder's index.
 
         Several media types per path are negotiated; the first emitted is the default. `aliases`:
-        further types that may be asked for and are answered with this one. Rendering must depend on
-        nothing but the version and the options.
+        further types that may be asked for and get this one. Rendering must depend on nothing but
+        the version and the options.
         """
         ...
 
     def file(self, path: str, sha256: str, media_type: str = "application/octet-stream") -> None:
-        """The bytes of a stored artifact under `path`."""
+        """Emit the bytes of a stored artifact under `path`."""
         ...
 
 
 class PublishConduit(Members, WritableScratchpads, Protocol):
-    """Handed to `Publisher.publish`: one version, and the difference to the version that was
-    published last.
+    """Argument of `Publisher.publish`: one version, and its difference to the last published one.
 
     `units`: artifact sizes are filled in once the bytes are known.
     """
 
     @property
     def repository(self) -> RepositoryInfo:
-        """The repository that is published."""
+        """Repository that is published."""
         ...
 
     def changed(self) -> Iterator[str]:
-        """Names of the groups to render, in name order: every one on the first publication or when
-        the configuration changed, else those that differ. Emptied groups are among them: open them
-        and emit nothing. One that is not opened is a fault.
+        """Yield the names of the groups to render, in name order.
+
+        These are all groups on the first publication or when the configuration changed, else those
+        that differ. Emptied groups are among them: open them and emit nothing. Not opening one is a
+        fault.
         """
         ...
 
     def group(self, name: str) -> AbstractContextManager[GroupOutput]:
-        """Open a group for output, in a `with` block: at its end the group's files are replaced.
-        Once for each group; raises PluginFault for one that the version does not hold and that is
-        not among `changed`.
+        """Open a group for output, in a `with` block whose end replaces the files of the group.
+
+        Once for each group. Raises PluginFault for a name that is neither in the version nor among
+        `changed`.
         """
         ...
 
     def whole(self) -> AbstractContextManager[GroupOutput]:
-        """Open what belongs to no group (the list of all projects). Once; where it is not opened
-        there is nothing of the kind.
+        """Open what belongs to no group, such as the list of all projects.
+
+        At most once; if it is not opened, the publication has no such files.
         """
         ...
 
     @property
     def options(self) -> Any:
-        """The publication's validated option model."""
+        """Validated option model of the publication."""
         ...
 
     @property
     def config(self) -> PluginCallConfiguration:
-        """The same keys as plain data, level by level, and those that no model knows."""
+        """The same keys as plain data, level by level, and keys that the model does not know."""
         ...
 
 
 class MissingCall(msgspec.Struct, frozen=True):
-    """Handed to `Publisher.missing`. `publication`: its name."""
+    """Argument of `Publisher.missing`. `publication`: its name."""
 
     publication: str
 
 
 class Redirect(msgspec.Struct, frozen=True):
-    """What `Publisher.missing` answers: `path`, within the same publication, is what was meant."""
+    """Result of `Publisher.missing`. `path`: the path that was meant, in the same publication."""
 
     path: str

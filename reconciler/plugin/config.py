@@ -1,6 +1,4 @@
-"""Configuration: of one call (override, then repository, then plugin level), and of an
-installation.
-"""
+"""Configuration of one plugin call (override, repository, plugin), and of an installation."""
 
 from __future__ import annotations
 
@@ -19,7 +17,7 @@ class PluginCallConfiguration:
     settings). Presence wins: a key that is set to None at a higher level hides a lower one; a key
     that is not set hides nothing.
 
-    What it hands out are copies, lists and mappings within too: changing them changes nothing.
+    All returned values are copies, nested lists and mappings too: changing them changes nothing.
     """
 
     __slots__ = ("_override", "_plugin", "_repository")
@@ -33,21 +31,21 @@ class PluginCallConfiguration:
 
     @property
     def override(self) -> Mapping[str, Any]:
-        """What was given for this call alone (`--override`)."""
+        """Keys given for this call alone (`--override`)."""
         return MappingProxyType(_copied(self._override))
 
     @property
     def repository(self) -> Mapping[str, Any]:
-        """What the manifest says."""
+        """Keys of the manifest."""
         return MappingProxyType(_copied(self._repository))
 
     @property
     def plugin(self) -> Mapping[str, Any]:
-        """What the plugin comes with, under the installation's settings."""
+        """Keys of the plugin's own configuration, overlaid with the installation's settings."""
         return MappingProxyType(_copied(self._plugin))
 
     def get(self, key: str, default: Any = None) -> Any:
-        """The first value found for `key`, or `default`."""
+        """Return the first value for `key` in the order of the levels, or `default`."""
         for level in (self._override, self._repository, self._plugin):
             if key in level:
                 return _copied(level[key])
@@ -56,11 +54,11 @@ class PluginCallConfiguration:
 
 @dataclass(frozen=True, slots=True)
 class PluginSettings:
-    """What an installation says about its plugins.
+    """Settings of an installation about its plugins.
 
-    `configs`: by plugin ID, what goes over the plugin-level configuration of every plugin of that
-    ID, key by key; `origins`: the file that each of them comes from. `directory`: further plugins
-    are loaded from there, for trying them out.
+    `configs`: by plugin ID, keys that replace those of the plugin-level configuration of every
+    plugin of that ID; `origins`: the file that each of them comes from. `directory`: further
+    plugins are loaded from there, for trying them out.
     """
 
     configs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

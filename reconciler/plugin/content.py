@@ -1,4 +1,4 @@
-"""What is stored: content types, and the decisions that they take."""
+"""Content types: what is stored, and how their units are selected."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from reconciler.plugin.options import Options
 
 
 class ActiveFilter(msgspec.Struct, frozen=True):
-    """A filter that governs the call: the `Filter` resource's name, its validated options, and
-    where it is written.
+    """Filter that applies to the call.
+
+    `name`: of the `Filter` resource. `options`: validated. `place`: where it is written.
     """
 
     name: str
@@ -23,12 +24,11 @@ class ActiveFilter(msgspec.Struct, frozen=True):
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """One unit is in, or out because `reason`. `reconsider_at`: when time alone will change the
-    answer.
+    """Decision on one unit: accepted, or refused for `reason`.
 
-    `rule`: what keeps it out, in words that are the same for every unit that it keeps out
-    (`house-rules.minAge 7d`, where the reason names dates): by it a plan counts what is refused.
-    Empty: by the reason.
+    `reconsider_at`: when time alone will change the answer. `rule`: the rule that refuses the unit,
+    in words that are the same for all units that it refuses (`house-rules.minAge 7d`, where the
+    reason names dates): a plan counts refusals by it. Empty: by the reason.
     """
 
     unit: Unit
@@ -39,11 +39,12 @@ class Decision(msgspec.Struct, frozen=True):
 
 
 class Step(msgspec.Struct, frozen=True):
-    """One rule's word on one unit, for `reconciler explain`.
+    """Verdict of one rule on one unit, for `reconciler explain`.
 
-    `passed`: it lets the unit in; `text`: in words. `filter`: name of the Filter that the rule
-    stands in, empty for the source's own keys. `key`: where it stands below the Filter's `spec` or
-    the source's entry, as steps (`("deny", 2)`); empty where no single place says it.
+    `passed`: True if it accepts the unit. `text`: the verdict in words. `filter`: name of the
+    Filter that the rule stands in, empty for the source's own keys. `key`: where it stands below
+    the Filter's `spec` or the source's entry, as steps (`("deny", 2)`); empty where no single place
+    says it.
     """
 
     passed: bool
@@ -53,8 +54,9 @@ class Step(msgspec.Struct, frozen=True):
 
 
 class Summary(msgspec.Struct, frozen=True):
-    """A unit for people: its `version` (None where the type knows none) and a `label` of its
-    variety (`wheel`).
+    """Short description of a unit for people.
+
+    `version`: None where the type knows none. `label`: of its variety (`wheel`).
     """
 
     version: str | None = None
@@ -62,8 +64,9 @@ class Summary(msgspec.Struct, frozen=True):
 
 
 class ContentType:
-    """What is stored. Class methods only, pure: they are called from any thread, in any order, any
-    number of times.
+    """Type of stored content.
+
+    Class methods only, pure: they are called from any thread, in any order, any number of times.
     """
 
     id: ClassVar[str]
@@ -84,10 +87,10 @@ class ContentType:
         filters: Sequence[ActiveFilter],
         now: datetime,
     ) -> Iterable[Decision]:
-        """Decide for each unit of `group`: in, or out because. The order of units and filters must
-        not matter. Default: all in.
+        """Decide for each unit of `group`: accepted, or refused with a reason.
 
-        `options`: of the source; None for what was uploaded.
+        The order of units and filters must not matter. `options`: of the source; None for uploads.
+        Default: all are accepted.
         """
         return [Decision(unit, accepted=True) for unit in units]
 
@@ -101,11 +104,10 @@ class ContentType:
         filters: Sequence[ActiveFilter],
         now: datetime,
     ) -> Iterable[Iterable[Step]]:
-        """What each rule says of each unit of `traced`, all of them among `units`: a chain for
-        each, in their order. Pure.
+        """Return the verdict of each rule on each unit of `traced`, in their order. Pure.
 
-        It is the chain behind the decision of `select`, and must agree with it. Default: the
-        decision alone.
+        All units of `traced` are among `units`. The verdicts must agree with the decision of
+        `select`. Default: the decision alone.
         """
         decided = {id(one.unit): one for one in cls.select(group, units, options, filters, now)}
         for one in (decided[id(unit)] for unit in traced):
@@ -115,19 +117,19 @@ class ContentType:
     def trace_group(
         cls, group: str, options: Options | None, filters: Sequence[ActiveFilter]
     ) -> Iterable[Step]:
-        """Rules that keep out all of `group`, whatever it holds: the chain behind a group that is
-        refused, or not declared at all. Pure.
+        """Return the rules that keep out all of `group`, whatever it holds. Pure.
 
-        Asked of an importer's first content type. Default: none.
+        They explain a group that is refused or not declared at all. Only an importer's first
+        content type is asked. Default: none.
         """
         return ()
 
     @classmethod
     def meant(cls, group: str, unit: Unit | StoredUnit, subject: str) -> bool:
-        """Does somebody who asks `explain` for `subject` mean this unit of `group`? Pure. Default:
-        its key, or all of the group by its name.
+        """Return True if `subject`, as given to `explain`, means this unit of `group`. Pure.
 
-        What could not become a unit is asked about as well: its `metadata` is empty.
+        Also called for keys that could not become units: their `metadata` is empty. Default: the
+        unit's key, or the group's name for all of its units.
         """
         return subject == unit.key or group in (subject, subject.casefold())
 
@@ -135,37 +137,38 @@ class ContentType:
     def recall(
         cls, unit: Unit, filters: Sequence[ActiveFilter], read: Callable[[str], bytes | None]
     ) -> Unit:
-        """A unit that was stored before, made fit for `select`: with what these filters ask about
-        and only its artifacts tell.
+        """Return a stored unit with the metadata that `select` needs for these filters.
 
-        `read(path)` gives the bytes of one of its artifacts, None where they are not here. What is
-        added belongs under keys with a leading `_`. Default: the unit as it is.
+        `read(path)` returns the bytes of one of its artifacts, or None if they are not available.
+        Keys that are added should have a leading `_`. Default: the unit as it is.
         """
         return unit
 
     @classmethod
     def refusal(cls, before: StoredUnit, after: Unit, options: Options | None) -> str | None:
-        """Why `after` must not replace `before` (same type, group and key, other identity); None
-        lets it. Default: None.
+        """Return why `after` must not replace `before`, or None to allow it. Default: None.
+
+        Both have the same type, group and key, but differ in identity.
         """
         return None
 
     @classmethod
     def removal(cls, unit: StoredUnit, options: Options | None, refused: str) -> str:
-        """Why a unit goes; the words after `-` in a plan. `refused`: why `select` keeps it out now,
-        empty where upstream no longer lists it.
+        """Return why a unit is removed; the words after `-` in a plan.
+
+        `refused`: why `select` refuses it now, empty where upstream no longer lists it.
         """
         return refused or "gone upstream"
 
     @classmethod
     def summary(cls, unit: Unit | StoredUnit) -> Summary:
-        """How a plan shows the unit."""
+        """Return how a plan shows the unit."""
         version = unit.metadata.get("version")
         return Summary(version if isinstance(version, str) else None)
 
     @classmethod
     def describe_change(cls, before: StoredUnit, after: Unit) -> str:
-        """What differs between two states of one unit; the words after `~` in a plan."""
+        """Return the difference between two states of one unit; the words after `~` in a plan."""
         names = sorted({*before.metadata, *after.metadata})
         return (
             ", ".join(
@@ -178,8 +181,7 @@ class ContentType:
 
     @classmethod
     def extract(cls, unit: Unit, artifact: Artifact, container: BinaryIO) -> bytes | None:
-        """The bytes of `artifact` out of the open file named by `artifact.within`, or None when
-        they cannot be found there.
+        """Return the bytes of `artifact` out of the open file named by `artifact.within`, or None.
 
         The core compares their digest; on None or a mismatch it asks `artifact.url`. Hostile input:
         never raise for it.

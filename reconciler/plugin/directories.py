@@ -1,12 +1,12 @@
-"""Plugins that lie in a folder instead of being installed: for trying one out.
+"""Plugins in a plugin directory, which are not installed: for trying one out.
 
-    <directory>/importers/<name>/importer.py          with whatever modules it needs beside it,
+    <directory>/importers/<name>/importer.py          with the modules that it needs beside it,
     <directory>/publishers/<name>/publisher.py        and any number of *.conf: JSON objects that
     <directory>/content_types/<name>/content_type.py  together are its plugin-level configuration
 
-What they share is imported from modules that lie in <directory> itself. Every public class that
-such a module defines, and that derives from the base, is a plugin. To know how many there are a
-package must be imported; what fails then is kept, and told when the plugin is judged.
+Shared modules lie in <directory> itself. Every public class that such a module defines, and that
+derives from the base, is a plugin. Listing the plugins imports their packages; a failure is kept
+and reported when the plugin is validated.
 """
 
 from __future__ import annotations
@@ -28,8 +28,9 @@ PATTERN = "*.conf"
 
 
 def in_directory(directory: Path, kind: str) -> list[Advertised]:
-    """The plugins of a kind, by the names of their folders; broken ones too. Raises PluginFault
-    where there is no looking.
+    """Return the plugins of a kind by the names of their folders, broken ones too.
+
+    Raises PluginFault where the directory cannot be read.
     """
     _make_importable(str(directory.absolute()))
     parent = directory / KINDS[kind].folder
@@ -47,8 +48,9 @@ def in_directory(directory: Path, kind: str) -> list[Advertised]:
 
 
 def _make_importable(directory: str) -> None:
-    """What the three folders share lies beside them, as `<directory>/<name>.py`. Last in line: it
-    must not hide what is installed.
+    """Make the shared modules `<directory>/<name>.py` importable.
+
+    The directory is last in the path: it must not hide installed modules.
     """
     if directory not in sys.path:
         sys.path.append(directory)
@@ -79,8 +81,9 @@ def _entry_point(
 
 
 def _classes(folder: Path, kind: str) -> list[type]:
-    """Classes that the module itself defines, in its order: what it merely imports, and what begins
-    with `_`, is no plugin.
+    """Return the plugin classes that the module itself defines, in its order.
+
+    Imported classes and names that begin with `_` are ignored.
     """
     about = KINDS[kind]
     if not (folder / f"{about.module}.py").is_file():
@@ -105,7 +108,7 @@ def _classes(folder: Path, kind: str) -> list[type]:
 
 
 def _configuration(folder: Path) -> dict[str, Any]:
-    """All of its `*.conf`, joined in the order of their names."""
+    """Return all `*.conf` of a folder as one mapping, joined in name order."""
     joined: dict[str, Any] = {}
     owners: dict[str, str] = {}
     for path in sorted(folder.glob(PATTERN)):

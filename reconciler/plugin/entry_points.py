@@ -1,4 +1,4 @@
-"""What installed distributions advertise: entry points, found without importing anything."""
+"""Entry points of installed distributions, found without importing anything."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ Points = Callable[[str], Iterable[EntryPoint]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Advertised:
-    """Something that claims to be a plugin, under the name that it is advertised by.
+    """Plugin that is advertised under a name, not validated yet.
 
-    `load` imports it and returns what its entry point names: a callable without arguments for
-    (class, plugin-level configuration). `ours`: it came with reconciler.
+    `load` imports it and returns its entry point: a callable without arguments that returns (class,
+    plugin-level configuration). `ours`: it ships with reconciler.
     """
 
     kind: str
@@ -38,14 +38,14 @@ class Advertised:
 
 
 class Installed:
-    """The entry points of this installation, looked through once; or those of `points`."""
+    """Entry points of this installation, read once, or those of `points`."""
 
     def __init__(self, points: Points | None = None) -> None:
         self._points = points
         self._found: dict[str, list[Advertised]] | None = None
 
     def of(self, kind: str) -> list[Advertised]:
-        """What is advertised as this kind."""
+        """Return what is advertised as this kind."""
         if self._points is not None:
             return [
                 _from_point(kind, point, *_identity(point.dist))
@@ -59,8 +59,9 @@ class Installed:
 
 
 def _scan() -> Iterator[Advertised]:
-    """Like `importlib.metadata.entry_points`, reading closely only what is for us, so that nobody
-    else's broken file can stop us.
+    """Yield advertised plugins; read only the distributions that have entry points for us.
+
+    `importlib.metadata.entry_points` would fail at the broken file of an unrelated distribution.
     """
     seen = set()
     for dist in distributions():
@@ -90,7 +91,7 @@ def _of_distribution(
 
 
 def raising(fault: Unsound) -> Callable[[], Any]:
-    """The `load` of what was found to be unsound before it came to loading."""
+    """Return a `load` that raises a fault found before loading."""
 
     def load() -> Any:
         raise fault
@@ -118,8 +119,9 @@ def _text(dist: Distribution) -> str:
 
 
 def _identity(dist: Distribution | None) -> tuple[str, str]:
-    """Name and version, from the head of METADATA: parsing all of it, the readme too, takes longer
-    than finding every plugin.
+    """Return name and version from the head of METADATA.
+
+    Parsing all of it, with the readme, takes longer than finding every plugin.
     """
     if dist is None:
         return "(unknown)", ""

@@ -1,4 +1,4 @@
-"""What brings content in."""
+"""Base class of importers, which bring content into repositories."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from reconciler.plugin.options import Options
 
 
 class Importer:
-    """Brings content in. A new instance for every call: attributes set in one call are gone in the
-    next.
+    """Brings content into a repository.
 
-    Override `declare` and `read` (the core decides what to ask for, and compares), or `sync` (the
-    author does). Everything else has a default that serves most plugins.
+    Each call gets a new instance: attributes set in one call are gone in the next. Override
+    `declare` and `read` (the core decides what to ask for, and compares), or `sync` (the plugin
+    does). Everything else has a default that serves most plugins.
     """
 
     options: ClassVar[type[Options]] = Options
@@ -47,67 +47,71 @@ class Importer:
 
     @classmethod
     def metadata(cls) -> Metadata:
-        """Who this plugin is. Pure; called once for each start."""
+        """Return ID, name and content types of this plugin. Pure; called once for each start."""
         raise NotImplementedError
 
     @classmethod
     def well_known(cls, index: str) -> str | None:
-        """The URL behind a well-known name (`index: pypi`), or None. `well_known_names` lists them
-        for hints and schema.
+        """Return the URL of a well-known name (`index: pypi`), or None.
+
+        `well_known_names` lists them for hints and schema.
         """
         return None
 
     def validate_config(
         self, repository: RepositoryInfo, config: PluginCallConfiguration, conduit: ValidateConduit
     ) -> None:
-        """What a schema cannot express: raise OptionFault(message, hint=...), and nothing of the
-        change is stored.
+        """Check what a schema cannot express.
 
-        Called while planning, for each source, when a repository uses this importer first and
-        whenever the configuration changed. May be called any number of times.
+        Raise OptionFault(message, hint=...) to refuse the configuration: nothing of the change is
+        stored. Called while planning, for each source, when a repository first uses this importer
+        and whenever the configuration changed. May be called any number of times.
         """
 
     def importer_added(self, repository: RepositoryInfo, config: PluginCallConfiguration) -> None:
-        """A repository begins to use this importer; nothing of it is recorded yet. Raising leaves
-        the repository exactly as it was.
+        """Handle a repository that begins to use this importer; nothing of it is recorded yet.
 
-        `config`: of the first source. Runs in a worker thread. May be called again for the same
-        repository: after a crash, or when a run that called it could not record the repository.
+        Raising leaves the repository exactly as it was. `config`: of the first source. Runs in a
+        worker thread. May be called again for the same repository: after a crash, or when a run
+        that called it could not record the repository.
         """
 
     def importer_removed(self, repository: RepositoryInfo, config: PluginCallConfiguration) -> None:
-        """A repository no longer uses this importer, or goes. Raising is reported and stops
-        nothing; the working directory and the scratchpad go afterwards. `config`: as it was
-        recorded last. Runs in a worker thread; may be called again after a crash.
+        """Handle a repository that no longer uses this importer, or is removed.
+
+        Raising is reported and stops nothing; the working directory and the scratchpad are removed
+        afterwards. `config`: as it was recorded last. Runs in a worker thread; may be called again
+        after a crash.
         """
 
     def declare(self, call: ImporterCall) -> AsyncIterator[Group | Unchanged]:
-        """Which groups does the source hold? An async generator, cheap, in any order; names are
-        unique.
+        """Yield the groups of the source, in any order; names are unique. An async generator,
+        cheap.
 
-        Ending normally says "this is all": committed groups that were not declared are removed in
-        mirror mode. Raising says "the listing failed": nothing of this source is removed.
-        UNCHANGED, after `call.unchanged` said so, says that the whole source is as it is committed.
-        A group holds some 20,000 units at the most: split larger ones by hash.
+        Ending normally means that the list is complete: in mirror mode, committed groups that were
+        not declared are removed. Raising means that the listing failed: nothing of this source is
+        removed. Yield UNCHANGED, if `call.unchanged` returned True, to say that the whole source is
+        as it is committed. A group should hold at most about 20,000 units: split larger ones by
+        hash.
         """
         raise NotImplementedError
 
     async def read(self, call: ImporterCall, group: Group) -> Iterable[Unit] | Unchanged:
-        """The units of one group, or UNCHANGED. Several at once; may be called twice. Raising is
-        this group's failure only.
+        """Return the units of one group, or UNCHANGED.
 
-        Raise `Gone` when upstream says that the group does not exist: that is an answer, its units
-        are removed, and its name is free for the sources that follow. Raise `Withdrawn` when it
-        exists, and nothing of it is offered: the name stays this source's.
+        Called for several groups at once, and perhaps twice for a group. Raising fails this group
+        only. Raise `Gone` when upstream says that the group does not exist: its units are removed,
+        and its name is free for the sources that follow. Raise `Withdrawn` when it exists but
+        upstream offers nothing of it: the name stays with this source.
         """
         raise NotImplementedError
 
     async def sync(self, conduit: SyncConduit, config: PluginCallConfiguration) -> None:
-        """The low-level way, instead of `declare` and `read`: record on the conduit what should
-        change.
+        """Record on the conduit what should change: the low-level alternative to `declare` and
+        `read`.
 
-        Runs once for each plan, and may run for plans that nobody applies. Raising is the failure
-        of this source: nothing recorded happens.
+        Runs once for each plan, also for plans that are never applied. Raising fails this source:
+        nothing that was recorded happens.
         """
         raise NotImplementedError
 
@@ -118,38 +122,40 @@ class Importer:
         fields: Mapping[str, str],
         config: PluginCallConfiguration,
     ) -> Iterable[Placed]:
-        """What a file that somebody sent is: groups and units whose artifacts are the file's own
-        bytes (by `file.sha256`).
+        """Return the units of an uploaded file, with their groups.
 
-        Runs in a worker thread. Raise Refused for what cannot be taken, with the reason for whoever
-        sent it. Default: takes no uploads.
+        Their artifacts are the file's own bytes (by `file.sha256`). Runs in a worker thread. Raise
+        Refused for a file that cannot be accepted, with a reason for the uploader. Default: accepts
+        no uploads.
         """
         raise Refused(f"importer `{self.metadata().id}` takes no uploads")
 
     async def copy(
         self, conduit: CopyConduit, group: str, units: Sequence[StoredUnit]
     ) -> Iterable[StoredUnit]:
-        """Which of the units of a group come along into a repository that copies from another;
+        """Return the units of a group that a repository copies from another.
+
         `select` has the last word. Default: all.
         """
         return units
 
     def remove(self, conduit: UploadConduit, units: Sequence[StoredUnit]) -> Iterable[StoredUnit]:
-        """What leaves when somebody removes these uploaded units: they, and what cannot stay
-        without them.
+        """Return the units to remove: these uploaded units, and those that cannot stay without
+        them.
 
-        Raise Refused to keep them. Default: they.
+        Raise Refused to keep them. Default: the given units.
         """
         return units
 
     @classmethod
     def explain(cls, subject: str) -> Iterable[str]:
-        """Names of the groups in which `reconciler explain` looks for `subject` (a file, a
-        project). Default: the subject's own name. Pure.
+        """Return the names of groups in which `explain` looks for `subject` (a file, a project).
+
+        Pure. Default: the subject as a name.
         """
         return [subject]
 
 
 def low_level(importer: type[Importer]) -> bool:
-    """Does it override `sync`? Then `declare` and `read` are never called."""
+    """Return True if the importer overrides `sync`: then `declare` and `read` are never called."""
     return importer.sync is not Importer.sync

@@ -1,4 +1,4 @@
-"""Option models: what a plugin's keys in a manifest may be."""
+"""Option models: the keys of a plugin in manifests, and their types."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Options(BaseModel):
     Fields are snake_case in Python and camelCase in manifests. Unknown keys are refused, types are
     strict (`version: 1.10` is a number, not a text, and is refused), instances are frozen.
 
-    `not_yet`: keys, as manifests write them, that are promised but not built: refused as `not
+    `not_yet`: keys, as manifests write them, that are planned but not built: refused as `not
     supported yet`.
     """
 
@@ -63,8 +63,9 @@ class Options(BaseModel):
 
 
 class OptionFault(ValueError):
-    """Raised by a validator of an option: what is wrong with the value (never the value of a
-    secret), and what to write.
+    """Raised by a validator of an option, with what is wrong and what to write instead.
+
+    The message must not contain the value of a secret.
     """
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
@@ -73,7 +74,7 @@ class OptionFault(ValueError):
 
 
 def parse_duration(text: object) -> timedelta:
-    """`30s`, `15m`, `6h`, `7d` as a time span. Raises OptionFault on anything else."""
+    """Return `30s`, `15m`, `6h` or `7d` as a timedelta. Raises OptionFault on anything else."""
     found = _DURATION.fullmatch(text) if isinstance(text, str) else None
     if found is None:
         raise OptionFault(
@@ -83,8 +84,9 @@ def parse_duration(text: object) -> timedelta:
 
 
 def parse_size(text: object) -> int:
-    """`500MiB`, `2GB`, `100B` in bytes: `KiB MiB GiB TiB` count by 1,024, `kB MB GB TB` by 1,000.
-    Raises OptionFault on anything else.
+    """Return `500MiB`, `2GB` or `100B` in bytes. Raises OptionFault on anything else.
+
+    `KiB MiB GiB TiB` count by 1,024, `kB MB GB TB` by 1,000.
     """
     found = _SIZE.fullmatch(text) if isinstance(text, str) else None
     if found is None:
@@ -111,11 +113,11 @@ Size = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """A path in a manifest. `written`: as it stands there; `path`: absolute, relative ones being
-    relative to the manifest's folder.
+    """Path in a manifest.
 
-    `recorded`: nobody validates a manifest, the option is read back from what the last apply
-    recorded: that the file is gone by now is no fault of anybody's, as long as nobody needs it.
+    `written`: as the manifest has it. `path`: absolute; relative paths start from the manifest's
+    folder. `recorded`: True if the option is read back from what the last apply recorded, not from
+    a manifest: then a missing file is no fault until it is needed.
     """
 
     written: str

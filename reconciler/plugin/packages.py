@@ -1,9 +1,9 @@
-"""Packages that are imported from wherever they lie, without a place on `sys.path`.
+"""Import packages from any folder, without adding it to `sys.path`.
 
 Each gets a name of its own in `sys.modules`, so that `importers/quotes` and `publishers/quotes` do
-not meet, and neither hides an installed `quotes`. To its own modules a package answers under its
-folder's name: there, `from quotes.pages import Page`, `from .pages import Page` and, where nothing
-else is called `pages`, `import pages` find the same module.
+not collide, and neither hides an installed `quotes`. Within a package its folder's name works as
+well: there, `from quotes.pages import Page`, `from .pages import Page` and, where nothing else is
+called `pages`, `import pages` find the same module.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ PREFIX = "reconciler_plugin_directory_"
 
 
 def import_from(folder: Path, module: str) -> ModuleType:
-    """Import a module of the package in `folder`; `__init__.py` may be missing. A second time gives
-    the same module.
+    """Import a module of the package in `folder`; `__init__.py` may be missing.
+
+    A second call returns the same module.
     """
     if _PACKAGES not in sys.meta_path:
         sys.meta_path.insert(
@@ -36,7 +37,7 @@ def import_from(folder: Path, module: str) -> ModuleType:
 
 
 class _Packages(MetaPathFinder):
-    """Finds the packages that were asked for, and what is in them."""
+    """Finder for the packages that were asked for, and for their modules."""
 
     def __init__(self) -> None:
         self.folders: dict[str, Path] = {}
@@ -76,7 +77,7 @@ def _root(name: str, folder: Path) -> ModuleSpec | None:
 
 
 class _Loader(SourceFileLoader):
-    """Leaves no compiled files in somebody's folder, and lets its modules import each other."""
+    """Loader that writes no compiled files and lets modules of a package import each other."""
 
     def __init__(self, fullname: str, path: str, folder: Path) -> None:
         super().__init__(fullname, path)
@@ -92,7 +93,7 @@ class _Loader(SourceFileLoader):
 
 
 class _Import:
-    """`__import__` for the modules of one package: the only place that knows who imports."""
+    """`__import__` for the modules of one package; only there is the importing package known."""
 
     def __init__(self, package: str, folder: Path) -> None:
         self._package = package

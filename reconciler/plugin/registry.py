@@ -1,10 +1,9 @@
-"""Which plugins are installed, and what they are: what is advertised comes in, judged plugins go
-out.
+"""Registry of installed plugins: finds what is advertised, validates it, looks it up by ID.
 
-Loading is lazy: a plugin of ours is imported when a manifest names its type, so that a command pays
-for nothing that it does not use. What others advertise is imported and judged by `start`, before
-anything relies on it. By convention an entry point bears the ID of its plugin; one that does not is
-still found, by loading the others of its kind.
+Loading is lazy: a plugin that ships with reconciler is imported when a manifest names its type, so
+that a command pays only for what it uses. Plugins of other distributions are imported and validated
+by `start`, before anything relies on them. By convention the name of an entry point is the ID of
+its plugin; a plugin with another name is found by loading all of its kind.
 """
 
 from __future__ import annotations
@@ -24,8 +23,9 @@ LIST = "`reconciler plugins` lists what is installed"
 
 
 class Registry:
-    """The plugins of this installation. `points` replaces the installed entry points in tests, by
-    group.
+    """Plugins of this installation.
+
+    `points`: entry points by group instead of the installed ones, for tests.
     """
 
     def __init__(
@@ -38,30 +38,32 @@ class Registry:
         self._found: dict[tuple[str, str], Plugin] = {}
 
     def start(self) -> None:
-        """Judge everything that did not come with reconciler. Raises PluginFault where no command
-        may go on: an ID that two plugins claim, a content type that nobody defines. Does next to
-        nothing where nothing foreign is installed.
+        """Validate every plugin that does not ship with reconciler.
+
+        Raises PluginFault if two plugins claim one ID, or a plugin handles a content type that no
+        plugin defines. Does next to nothing where no other plugins are installed.
         """
         foreign = [self._judged(one) for kind in KINDS for one in self._of(kind) if not one.ours]
         _refuse(self._settle(plugin) for plugin in foreign)
 
     def importer(self, id: str) -> Plugin:
-        """The importer of that ID. Raises PluginFault where there is none or it is disabled."""
+        """Return the importer of that ID. Raises PluginFault if it is missing or disabled."""
         return self._usable("importer", id)
 
     def publisher(self, id: str) -> Plugin:
-        """The publisher of that ID. Raises PluginFault where there is none or it is disabled."""
+        """Return the publisher of that ID. Raises PluginFault if it is missing or disabled."""
         return self._usable("publisher", id)
 
     def content_type(self, id: str) -> type[ContentType]:
-        """The content type of that ID. Raises PluginFault where no usable plugin defines it."""
+        """Return the content type of that ID. Raises PluginFault if it is missing or disabled."""
         found = self._usable("content-type", id).cls
         assert found is not None
         return found
 
     def find(self, kind: str, id: str) -> Plugin | None:
-        """The plugin of that kind and ID, enabled or not, or None. Raises PluginFault when two
-        plugins claim it.
+        """Return the plugin of that kind and ID, enabled or not, or None.
+
+        Raises PluginFault when two plugins claim the ID.
         """
         if (kind, id) not in self._found:
             found = [self._settle(plugin) for plugin in self._claiming(kind, id)]
@@ -72,27 +74,29 @@ class Registry:
         return self._found[kind, id]
 
     def ids(self, kind: str) -> list[str]:
-        """IDs of the enabled plugins of a kind, for hints."""
+        """Return the IDs of the enabled plugins of a kind, for hints."""
         return sorted({plugin.id for plugin in self._all_of(kind) if plugin.enabled})
 
     def all(self) -> list[Plugin]:
-        """Every installed plugin by kind and ID. Raises PluginFault on a duplicate ID or a content
-        type that nobody defines.
+        """Return every installed plugin by kind and ID.
+
+        Raises PluginFault on a duplicate ID or an undefined content type.
         """
         plugins = self.examined()
         _refuse(plugins)
         return plugins
 
     def examined(self) -> list[Plugin]:
-        """Likewise, raising nothing: the culprits are marked `refused`, with the reason."""
+        """Return the same and raise nothing: faulty plugins are `refused`, with the reason."""
         plugins = [self._settle(plugin) for kind in KINDS for plugin in self._all_of(kind)]
         return sorted(
             plugins, key=lambda plugin: (plugin.kind, plugin.id, plugin.distribution, plugin.origin)
         )
 
     def known(self) -> set[str]:
-        """IDs of what is judged, and the names under which everything is advertised: what settings
-        may name. Imports nothing installed.
+        """Return IDs of validated plugins and names of advertised ones, which settings may use.
+
+        Imports nothing that is installed.
         """
         return {plugin.id for plugin in self._verdicts.values()} | {
             one.name for kind in KINDS for one in self._of(kind)
@@ -127,8 +131,9 @@ class Registry:
         return [self._judged(one) for one in self._of(kind)]
 
     def _claiming(self, kind: str, id: str) -> list[Plugin]:
-        """The enabled plugins of that ID, else the disabled ones. What has another name is loaded
-        only where that finds none.
+        """Return the enabled plugins of that ID, else the disabled ones.
+
+        Plugins advertised under another name are loaded only if that finds none.
         """
         likely = [one for one in self._of(kind) if one.name == id or one in self._verdicts]
         found = [plugin for plugin in map(self._judged, likely) if plugin.id == id]
@@ -137,7 +142,7 @@ class Registry:
         return [plugin for plugin in found if plugin.enabled] or found
 
     def _settle(self, plugin: Plugin) -> Plugin:
-        """The last word on a plugin, now that it is seen beside the others."""
+        """Return the plugin, disabled or refused if it conflicts with others."""
         if not plugin.enabled:
             return plugin
         rivals = self._claiming(plugin.kind, plugin.id)
@@ -157,8 +162,9 @@ class Registry:
         return plugin
 
     def _without(self, plugin: Plugin, type: str, definition: Plugin | None) -> Plugin:
-        """A plugin whose content type cannot be had: disabled along with the distribution that
-        defines it, else refused.
+        """Return a plugin whose content type is missing.
+
+        Disabled if the distribution that should define it has a disabled type, else refused.
         """
         disabled = (
             one

@@ -40,11 +40,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Plugin:
-    """One plugin, judged. `reason` says why it is disabled; `cls` and `metadata` are None where
-    nothing is known of them.
+    """Validated plugin.
 
-    `config`: its plugin-level configuration, the installation's settings laid over its own.
-    `refused`: no command starts while this plugin is installed.
+    `reason`: why it is disabled; then `cls` and `metadata` may be None. `config`: its plugin-level
+    configuration, overlaid with the installation's settings. `refused`: True if no command starts
+    while this plugin is installed.
     """
 
     kind: str
@@ -60,7 +60,7 @@ class Plugin:
 
     @property
     def enabled(self) -> bool:
-        """Can it be used?"""
+        """True if the plugin can be used."""
         return not self.reason
 
 
@@ -155,8 +155,10 @@ def _check_id(id: Any) -> None:
 
 
 def _check_api(api: str) -> None:
-    """A pre-release of ours is in a range that names its neighbours: a range is about meaning, not
-    about maturity.
+    """Check that the API range contains our version.
+
+    A pre-release of ours counts as in a range that names its neighbours: a range is about meaning,
+    not about maturity.
     """
     if not SpecifierSet(api).contains(API_VERSION, prereleases=True):
         raise Unsound(f"it supports plugin API {api}, this is {API_VERSION}")
