@@ -298,14 +298,14 @@ def _unprintable(source: ManifestText) -> Fault:
 
     libyaml only gives an offset in bytes of its own buffer.
     """
-    found = _UNPRINTABLE.search(source.text)
-    offset = found.start() if found else 0
+    match = _UNPRINTABLE.search(source.text)
+    offset = match.start() if match else 0
     origin = Origin(
         source.name,
         source.text.count("\n", 0, offset) + 1,
         offset - source.text.rfind("\n", 0, offset),
     )
-    code = f" (U+{ord(source.text[offset]):04X})" if found else ""
+    code = f" (U+{ord(source.text[offset]):04X})" if match else ""
     return Fault(
         origin, f"not a text file: it holds a control character{code}", "is this really a manifest?"
     )
@@ -337,10 +337,10 @@ def _origin(file: str, mark: Any) -> Origin:
 def _mark(root: Node, path: Path, key: bool) -> Any:
     node, mark = root, root.start_mark
     for step in path:
-        found = _child(node, step)
-        if found is None:
+        child = _child(node, step)
+        if child is None:
             break
-        name, node = found
+        name, node = child
         mark = name.start_mark if key and name is not None else node.start_mark
     return mark
 
@@ -348,10 +348,10 @@ def _mark(root: Node, path: Path, key: bool) -> Any:
 def _exactly(root: Node, path: Path) -> Any:
     node, mark = root, root.start_mark
     for step in path:
-        found = _child(node, step)
-        if found is None:
+        child = _child(node, step)
+        if child is None:
             return None
-        name, node = found
+        name, node = child
         mark = (name or node).start_mark
     return mark
 
@@ -368,10 +368,10 @@ def _child(node: Node, step: str | int) -> tuple[Node | None, Node] | None:
             return name, value
     return next(
         (
-            found
+            child
             for name, value in node.value
             if name.value == "<<"
-            for found in _merged_children(value, step)
+            for child in _merged_children(value, step)
         ),
         None,
     )
@@ -379,6 +379,6 @@ def _child(node: Node, step: str | int) -> tuple[Node | None, Node] | None:
 
 def _merged_children(node: Node, step: str | int) -> Iterator[tuple[Node | None, Node]]:
     for item in node.value if isinstance(node, yaml.SequenceNode) else [node]:
-        found = _child(item, step)
-        if found is not None:
-            yield found
+        child = _child(item, step)
+        if child is not None:
+            yield child

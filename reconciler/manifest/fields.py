@@ -80,8 +80,10 @@ def _remote_url(text: str) -> str:
         return text
     return _web_url(
         text,
-        "use `auth`, with `{env: NAME}` or `{file: path}` for the password",
-        "`https://host/path/`, `file:///folder/`, or a path that begins with `/`, `./` or `../`",
+        instead="use `auth`, with `{env: NAME}` or `{file: path}` for the password",
+        expected=(
+            "`https://host/path/`, `file:///folder/`, or a path that begins with `/`, `./` or `../`"
+        ),
     )
 
 
@@ -152,24 +154,24 @@ def _user(text: str) -> str:
 
 
 def _rate(value: object) -> float:
-    found = _RATE.fullmatch(value) if isinstance(value, str) else None
-    if found is None:
+    match = _RATE.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
         raise OptionFault(
             "expects a rate",
             hint="requests per second, minute or hour: `50/s`, `600/m` or `1000/h`",
         )
-    return int(found[1]) / _SECONDS[found[2]]
+    return int(match[1]) / _SECONDS[match[2]]
 
 
 def _share(value: object) -> float | int:
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
-    found = _SHARE.fullmatch(value) if isinstance(value, str) else None
-    if found is None or float(found[1]) > 100:
+    match = _SHARE.fullmatch(value) if isinstance(value, str) else None
+    if match is None or float(match[1]) > 100:
         raise OptionFault(
             "expects a share or a whole number", hint="`30%` of the units, or `12` of them"
         )
-    return float(found[1]) / 100
+    return float(match[1]) / 100
 
 
 def _version(value: object) -> str | int:

@@ -25,12 +25,14 @@ def texts(
     seen: set[tuple[int, int]] = set()
     for path in [os.fspath(path) for path in paths]:
         if path == "-":
-            yield from _decoded(STDIN, os.getcwd(), _standard_input(stdin), faults)
+            yield from _decoded(STDIN, os.getcwd(), _standard_input(stdin), faults=faults)
             continue
         for file in _files(path, faults):
             body = _body(file, seen, faults)
             if body is not None:
-                yield from _decoded(file, os.path.dirname(os.path.abspath(file)), body, faults)
+                yield from _decoded(
+                    file, os.path.dirname(os.path.abspath(file)), body, faults=faults
+                )
 
 
 def _standard_input(stdin: Callable[[], bytes] | None) -> bytes:
@@ -107,7 +109,7 @@ def _limited(read: Callable[[int], bytes | None], size: int) -> bytes:
     return b"".join(parts)
 
 
-def _decoded(name: str, folder: str, body: bytes, faults: list[Fault]) -> Iterator[ManifestText]:
+def _decoded(name: str, folder: str, body: bytes, *, faults: list[Fault]) -> Iterator[ManifestText]:
     if len(body) > MAX_BYTES:
         faults.append(
             Fault(

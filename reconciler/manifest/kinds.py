@@ -158,7 +158,7 @@ class SourceSpec(Options):
 
     @model_validator(mode="after")
     def _is_one(self) -> SourceSpec:
-        if sum(each is not None for each in (self.remote, self.repository, self.upload)) != 1:
+        if sum(source is not None for source in (self.remote, self.repository, self.upload)) != 1:
             raise OptionFault(
                 "expects exactly one of `remote`, `repository` and `upload`",
                 hint="`- remote: {name: ...}`, `- repository: {name: ...}` or `- upload: {}`",

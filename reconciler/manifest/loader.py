@@ -43,10 +43,10 @@ def read(
     declared: list[Declaration] = []
     complete = True
     for source in texts(paths, stdin, unreadable):
-        complete = _read_file(source, plugins, declared, faults) and complete
+        complete = _read_file(source, plugins, declared=declared, faults=faults) and complete
     complete = complete and not unreadable
     named = link(declared, plugins, complete=complete)
-    override(parsed(overrides, faults), named, plugins, faults, complete=complete)
+    override(parsed(overrides, faults), named, plugins, faults=faults, complete=complete)
     faults += unreadable
     if faults:
         raise ManifestFaults(
@@ -69,19 +69,23 @@ def _by_number(message: str) -> str:
 
 
 def _read_file(
-    source: ManifestText, plugins: Plugins, declared: list[Declaration], faults: list[Fault]
+    source: ManifestText,
+    plugins: Plugins,
+    *,
+    declared: list[Declaration],
+    faults: list[Fault],
 ) -> bool:
     """Read one file into `declared` and `faults`; return True if all its names are known."""
     logger.debug("reading `%s`", source.name)
     understood = True
     try:
         for document in documents(source, faults):
-            found = declaration(document, plugins, faults)
+            result = declaration(document, plugins, faults)
             document.drop()
-            if found is None:
+            if result is None:
                 understood = False
             else:
-                declared.append(found)
+                declared.append(result)
     except Unreadable as stop:
         faults.append(stop.fault)
         return False
@@ -90,10 +94,22 @@ def _read_file(
 
 def state(declared: Sequence[Declaration]) -> DesiredState:
     """Return the desired state of these declarations."""
-    resources = [each.resource for each in declared]
+    resources = [resource.resource for resource in declared]
     return DesiredState(
-        remotes={each.meta.name: each for each in resources if isinstance(each, Remote)},
-        filters={each.meta.name: each for each in resources if isinstance(each, Filter)},
-        repositories={each.meta.name: each for each in resources if isinstance(each, Repository)},
-        publications={each.meta.name: each for each in resources if isinstance(each, Publication)},
+        remotes={
+            resource.meta.name: resource for resource in resources if isinstance(resource, Remote)
+        },
+        filters={
+            resource.meta.name: resource for resource in resources if isinstance(resource, Filter)
+        },
+        repositories={
+            resource.meta.name: resource
+            for resource in resources
+            if isinstance(resource, Repository)
+        },
+        publications={
+            resource.meta.name: resource
+            for resource in resources
+            if isinstance(resource, Publication)
+        },
     )

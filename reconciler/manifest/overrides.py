@@ -74,31 +74,31 @@ class Setting:
 
 def parsed(texts: Iterable[str], faults: list[Fault]) -> list[Override]:
     """Return the options that can be parsed; add a fault for each of the others."""
-    found = (_parsed(number, text, faults) for number, text in enumerate(texts, 1))
-    return [each for each in found if each is not None]
+    options = (_parsed(number, text, faults) for number, text in enumerate(texts, 1))
+    return [option for option in options if option is not None]
 
 
 def override(
     overrides: Sequence[Override],
     named: Named,
     plugins: Plugins,
-    faults: list[Fault],
     *,
+    faults: list[Fault],
     complete: bool,
 ) -> None:
     """Replace the options of overridden resources. `complete`: see `link`."""
     settings: dict[tuple[Kind, str], list[Setting]] = {}
-    for each in overrides:
-        name = next((name for name in _names(each.target) if name in named[each.kind]), None)
+    for option in overrides:
+        name = next((name for name in _names(option.target) if name in named[option.kind]), None)
         if name is not None:
-            path = tuple(each.target[len(name) + 1 :].split("."))
-            _add(Setting(each, path), settings.setdefault((each.kind, name), []), faults)
+            path = tuple(option.target[len(name) + 1 :].split("."))
+            _add(Setting(option, path), settings.setdefault((option.kind, name), []), faults)
         elif complete:
-            faults.append(_unknown(each, named))
-    for (kind, name), own in settings.items():
+            faults.append(_unknown(option, named))
+    for (kind, name), own_settings in settings.items():
         declared = named[kind][name]
-        if own and declared.resource is not None:
-            _Overriding(declared, own, plugins, faults).apply()
+        if own_settings and declared.resource is not None:
+            _Overriding(declared, own_settings, plugins, faults=faults).apply()
 
 
 class _Place(Document):
@@ -127,7 +127,12 @@ class _Overriding:
     """Apply the settings of one declared resource."""
 
     def __init__(
-        self, declared: Declaration, settings: list[Setting], plugins: Plugins, faults: list[Fault]
+        self,
+        declared: Declaration,
+        settings: list[Setting],
+        plugins: Plugins,
+        *,
+        faults: list[Fault],
     ) -> None:
         self._declared = declared
         self._settings = settings
@@ -154,7 +159,9 @@ class _Overriding:
         elif isinstance(resource, Publication):
             plugin = self._plugins.publisher(resource.publisher)
             if isinstance(plugin, Usable) and self._are_plugin_keys(plugin.cls.options):
-                changed = self._changed(("spec",), plugin, PUBLICATION_KEYS, resource.config)
+                changed = self._changed(
+                    ("spec",), plugin, core=PUBLICATION_KEYS, config=resource.config
+                )
                 self._declared.resource = msgspec.structs.replace(resource, **changed)
 
     def _repository(self, resource: Repository) -> None:
@@ -173,8 +180,8 @@ class _Overriding:
                 **self._changed(
                     ("spec", "sources", index, source.kind.value),
                     plugin,
-                    SOURCE_KEYS[source.kind],
-                    source.config,
+                    core=SOURCE_KEYS[source.kind],
+                    config=source.config,
                 ),
                 locations=self._written(source.locations),
             )
@@ -183,13 +190,13 @@ class _Overriding:
         self._declared.resource = msgspec.structs.replace(resource, sources=sources)
 
     def _changed(
-        self, path: Path, plugin: Usable, core: Sequence[str], config: PluginCallConfiguration
+        self, path: Path, plugin: Usable, *, core: Sequence[str], config: PluginCallConfiguration
     ) -> dict[str, Any]:
         """Return the fields of a source or publication that differ.
 
         The override level of the configuration holds whole keys, even if only a part was set.
         """
-        value = self._over(merged(self._declared.checked, path, plugin, core))
+        value = self._over(merged(self._declared.checked, path, plugin, core=core))
         top = {setting.path[0]: plain(value.get(setting.path[0])) for setting in self._settings}
         return {
             "options": self._options(plugin.cls.options, value),
@@ -206,7 +213,11 @@ class _Overriding:
 
         def find(path: Path) -> str | None:
             origin = next(
-                (each.origin() for each in self._settings if path[: len(each.path)] == each.path),
+                (
+                    setting.origin()
+                    for setting in self._settings
+                    if path[: len(setting.path)] == setting.path
+                ),
                 None,
             )
             return f"{origin.file}:{origin.line}" if origin is not None else otherwise.find(path)
@@ -217,16 +228,17 @@ class _Overriding:
         return Checked(_Place(self._settings), self._faults).against(model, (self._label,), value)
 
     def _are_plugin_keys(self, model: type[Options]) -> bool:
-        """Refuse keys of the core, which are changed in manifests; return True if there are none.
-        """
+        """Refuse keys of the core, which only manifests change; return True if there are none."""
         core = [
-            each
-            for each in self._settings
-            if each.path[0] in _CORE[self._declared.kind] and each.path[0] not in keys(model)
+            setting
+            for setting in self._settings
+            if setting.path[0] in _CORE[self._declared.kind] and setting.path[0] not in keys(model)
         ]
-        for each in core:
-            what = f"`{shown(each.path[0])}` is not a key of a plugin; only those can be overridden"
-            self._refuse(each, what, "change it in the manifest")
+        for setting in core:
+            what = (
+                f"`{shown(setting.path[0])}` is not a key of a plugin; only those can be overridden"
+            )
+            self._refuse(setting, what, "change it in the manifest")
         return not core
 
     def _refuse(self, setting: Setting, message: str, hint: str) -> None:
@@ -234,8 +246,8 @@ class _Overriding:
 
 
 def _parsed(number: int, text: str, faults: list[Fault]) -> Override | None:
-    found = _FORM.fullmatch(text)
-    if found is None:
+    match = _FORM.fullmatch(text)
+    if match is None:
         faults.append(
             Fault(
                 Origin(OPTION, number),
@@ -244,11 +256,11 @@ def _parsed(number: int, text: str, faults: list[Fault]) -> Override | None:
             )
         )
         return None
-    kind = _KINDS.get(found[1].lower())
+    kind = _KINDS.get(match[1].lower())
     if kind is None or kind is Kind.REMOTE:
         what, hint = (
-            f"unknown kind `{shown(found[1])}`",
-            suggestion(found[1].lower(), [each.lower() for each in _CORE]),
+            f"unknown kind `{shown(match[1])}`",
+            suggestion(match[1].lower(), [name.lower() for name in _CORE]),
         )
         if kind is Kind.REMOTE:
             what, hint = (
@@ -257,30 +269,30 @@ def _parsed(number: int, text: str, faults: list[Fault]) -> Override | None:
             )
         faults.append(Fault(Origin(OPTION, number), what, hint))
         return None
-    read, value = _value(number, found, faults)
+    read, value = _value(number, match, faults)
     return (
-        Override(number, kind, found[2], found.start(2) + 1, found.end(2) + 1, value)
+        Override(number, kind, match[2], match.start(2) + 1, match.end(2) + 1, value)
         if read
         else None
     )
 
 
-def _value(number: int, found: re.Match[str], faults: list[Fault]) -> tuple[bool, Any]:
+def _value(number: int, match: re.Match[str], faults: list[Fault]) -> tuple[bool, Any]:
     """Return (True, VALUE), or (False, None) and a fault.
 
     VALUE is parsed as YAML, in a document padded so that faults get the right line and column.
     """
-    if not found[3].strip():
+    if not match[3].strip():
         message = "a key without a value"
         faults.append(
             Fault(
-                Origin(OPTION, number, found.start(3) + 1),
+                Origin(OPTION, number, match.start(3) + 1),
                 message,
                 "`''` is the empty text, `null` the plugin's own default",
             )
         )
         return False, None
-    text = "\n" * (number - 1) + "k".ljust(found.start(3) - 2) + ": " + found[3]
+    text = "\n" * (number - 1) + "k".ljust(match.start(3) - 2) + ": " + match[3]
     before = len(faults)
     try:
         read = list(documents(ManifestText(OPTION, "", text), faults))
@@ -288,7 +300,7 @@ def _value(number: int, found: re.Match[str], faults: list[Fault]) -> tuple[bool
         origin = (
             stop.fault.origin
             if stop.fault.origin.line == number
-            else Origin(OPTION, number, found.start(3) + 1)
+            else Origin(OPTION, number, match.start(3) + 1)
         )
         faults.append(Fault(origin, stop.fault.message, stop.fault.hint))
         return False, None
@@ -297,7 +309,7 @@ def _value(number: int, found: re.Match[str], faults: list[Fault]) -> tuple[bool
     if len(read) != 1 or not isinstance(read[0].value, dict) or list(read[0].value) != ["k"]:
         faults.append(
             Fault(
-                Origin(OPTION, number, found.start(3) + 1),
+                Origin(OPTION, number, match.start(3) + 1),
                 "expects one value",
                 "`[a, b]`, `{key: value}`, `7d`, `true` or a text",
             )

@@ -51,18 +51,17 @@ class Plugins:
     def __init__(self, registry: Registry, *, repeat: bool = False) -> None:
         self._registry = registry
         self._repeat = repeat
-        self._found: dict[tuple[str, str], Usable | Unusable] = {}
+        self._plugins: dict[tuple[str, str], Usable | Unusable] = {}
         self._reported: set[tuple[str, str]] = set()
 
     def importer(self, id: str) -> Usable | Unusable:
-        return self._look("importer", id)
+        return self._cached("importer", id)
 
     def publisher(self, id: str) -> Usable | Unusable:
-        return self._look("publisher", id)
+        return self._cached("publisher", id)
 
     def used(self, plugin: Usable, checked: Checked, path: Path) -> None:
-        """Report a faulty plugin-level configuration at `path`, where a document uses the plugin.
-        """
+        """Report a faulty plugin-level configuration at `path`, where the plugin is used."""
         if not plugin.wrong or ((plugin.kind, plugin.id) in self._reported and not self._repeat):
             return
         self._reported.add((plugin.kind, plugin.id))
@@ -77,20 +76,20 @@ class Plugins:
                 where,
             )
 
-    def _look(self, kind: str, id: str) -> Usable | Unusable:
-        if (kind, id) not in self._found:
-            self._found[kind, id] = self._judged(kind, id)
-        return self._found[kind, id]
+    def _cached(self, kind: str, id: str) -> Usable | Unusable:
+        if (kind, id) not in self._plugins:
+            self._plugins[kind, id] = self._load(kind, id)
+        return self._plugins[kind, id]
 
-    def _judged(self, kind: str, id: str) -> Usable | Unusable:
+    def _load(self, kind: str, id: str) -> Usable | Unusable:
         try:
             plugin = (
                 self._registry.importer(id) if kind == "importer" else self._registry.publisher(id)
             )
         except PluginFault as error:
-            known = self._registry.ids(kind) if error.hint else []
+            ids = self._registry.ids(kind) if error.hint else []
             return Unusable(
-                error.message, error.hint if id in known else suggestion(id, known, error.hint)
+                error.message, error.hint if id in ids else suggestion(id, ids, error.hint)
             )
         return _usable(plugin, kind)
 
@@ -101,29 +100,29 @@ def _usable(plugin: Plugin, kind: str) -> Usable:
     Keys that the option model does not know are left to the plugin.
     """
     cls: Any = plugin.cls
-    known = {
+    settable = {
         key: value
         for key, value in plugin.config.items()
         if key in keys(cls.options) and value is not None
     }
-    wrong = dict(_faults(cls.options, known)) if known else {}
-    given = {key: value for key, value in known.items() if key not in wrong}
+    wrong = dict(_faults(cls.options, settable)) if settable else {}
+    given = {key: value for key, value in settable.items() if key not in wrong}
     return Usable(kind, plugin.id, cls, plugin.config, given, tuple(wrong.values()))
 
 
-def _faults(model: type[Options], known: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+def _faults(model: type[Options], values: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     """Yield the keys whose values the model refuses, each with a message.
 
     Missing keys and contradictions are not reported: manifests may resolve them.
     """
     try:
-        value = msgspec.json.decode(msgspec.json.encode(known))
+        value = msgspec.json.decode(msgspec.json.encode(values))
         model.model_validate_json(msgspec.json.encode(value))
     except ValidationError as error:
         nowhere = Unplaced(ManifestText("", "", ""), 0, value, None)
-        for found in findings(error, value):
-            if found.path:
-                (fault,) = explained([found], nowhere, (), model)
-                yield str(found.path[0]), fault.message
+        for finding in findings(error, value):
+            if finding.path:
+                (fault,) = explained([finding], nowhere, (), model=model)
+                yield str(finding.path[0]), fault.message
     except Exception as error:  # what is not JSON, and a plugin's own validator
-        yield from ((key, f"`{key}`: {type(error).__name__}") for key in known)
+        yield from ((key, f"`{key}`: {type(error).__name__}") for key in values)

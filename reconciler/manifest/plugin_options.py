@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from reconciler.manifest.canonical import canonical
-from reconciler.manifest.document import Path
+from reconciler.manifest.document import Document, Path
 from reconciler.manifest.plugin_lookup import Usable
 from reconciler.manifest.validation import Checked
+from reconciler.model import KeyLocations
 from reconciler.plugin import Options, PluginCallConfiguration
 
 
@@ -27,21 +28,21 @@ class Effective:
 
 
 def effective(
-    checked: Checked, path: Path, plugin: Usable, core: Sequence[str]
+    checked: Checked, path: Path, plugin: Usable, *, core: Sequence[str]
 ) -> Effective | None:
     """Return the options of `plugin` at `path`, or None and faults where they are invalid.
 
     `core`: keys at `path` that belong to the core.
     """
     left = plugin_keys(checked, path, core)
-    options = checked.against(plugin.cls.options, path, _over(plugin, left), core)
+    options = checked.against(plugin.cls.options, path, _over(plugin, left), also=core)
     if options is None:
         return None
     spec = canonical(left, options, plugin.given)
     return Effective(options, spec, PluginCallConfiguration({}, spec, plugin.config))
 
 
-def merged(checked: Checked, path: Path, plugin: Usable, core: Sequence[str]) -> dict[str, Any]:
+def merged(checked: Checked, path: Path, plugin: Usable, *, core: Sequence[str]) -> dict[str, Any]:
     """Return the options of `plugin` at `path` as plain data, before validation."""
     return dict(_over(plugin, plugin_keys(checked, path, core)))
 
@@ -56,3 +57,22 @@ def _over(plugin: Usable, written: dict[str, Any]) -> Mapping[str, Any]:
     if not plugin.given:
         return written
     return {**plugin.given, **{key: value for key, value in written.items() if value is not None}}
+
+
+def key_locations(document: Document, below: Path, plugin: Usable | None = None) -> KeyLocations:
+    """Return the places of keys below `below`, looked up on demand.
+
+    Keys that only the plugin-level configuration of `plugin` sets are said to stand there.
+    """
+    document = document.bare()
+
+    def find(path: Path) -> str | None:
+        origin = document.find((*below, *path))
+        if origin is not None:
+            return f"{origin.file}:{origin.line}"
+        if plugin is None or not path or path[0] not in plugin.given:
+            return None
+        elsewhere = document.find((*below, path[0])) is None
+        return f"plugin-level configuration of `{plugin.id}`" if elsewhere else None
+
+    return KeyLocations(find)

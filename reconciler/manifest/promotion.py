@@ -37,19 +37,21 @@ def refuse_cycles(copies: Mapping[str, Sequence[tuple[str, Path]]], repositories
 
 def partial(repositories: Table, remotes: Table) -> dict[str, str]:
     """Return the repositories whose files may not be stored, each with its on-demand remote."""
-    lazy = {
-        name for name, each in remotes.items() if each.checked.text("spec", "policy") == ON_DEMAND
+    on_demand = {
+        name
+        for name, declared in remotes.items()
+        if declared.checked.text("spec", "policy") == ON_DEMAND
     }
-    if not lazy:
+    if not on_demand:
         return {}
-    found = {}
-    for name, each in repositories.items():
+    seeds = {}
+    for name, declared in repositories.items():
         remote = next(
-            (remote for remote in _named(each, SourceKind.REMOTE) if remote in lazy), None
+            (remote for remote in _named(declared, SourceKind.REMOTE) if remote in on_demand), None
         )
         if remote is not None:
-            found[name] = remote
-    return downstream(found, repositories)
+            seeds[name] = remote
+    return downstream(seeds, repositories)
 
 
 def downstream(seeds: Mapping[str, str], repositories: Table) -> dict[str, str]:
@@ -58,38 +60,38 @@ def downstream(seeds: Mapping[str, str], repositories: Table) -> dict[str, str]:
     Each copy has the value of its seed.
     """
     copied_by: dict[str, list[str]] = {}
-    for name, each in repositories.items():
-        for source in _named(each, SourceKind.REPOSITORY):
+    for name, repository in repositories.items():
+        for source in _named(repository, SourceKind.REPOSITORY):
             copied_by.setdefault(source, []).append(name)
-    found = dict(seeds)
+    values = dict(seeds)
     waiting = list(seeds)
     while waiting:
         source = waiting.pop()
         for name in copied_by.get(source, ()):
-            if name not in found:
-                found[name] = found[source]
+            if name not in values:
+                values[name] = values[source]
                 waiting.append(name)
-    return found
+    return values
 
 
-def _named(each: Declaration, wanted: SourceKind) -> Iterable[str]:
+def _named(declared: Declaration, kind: SourceKind) -> Iterable[str]:
     """Yield the names that sources of one kind refer to."""
-    for index, _ in enumerate(each.checked.items("spec", "sources")):
-        name = each.checked.text("spec", "sources", index, wanted.value, "name")
+    for index, _ in enumerate(declared.checked.items("spec", "sources")):
+        name = declared.checked.text("spec", "sources", index, kind.value, "name")
         if name is not None:
             yield name
 
 
-def _refuse(each: Declaration, path: Path, chain: list[str]) -> None:
+def _refuse(declared: Declaration, path: Path, chain: list[str]) -> None:
     if len(chain) == 2:
-        each.checked.refuse(
+        declared.checked.refuse(
             path,
             f"`{dotted(path)}`: a repository cannot copy from itself",
             "name another repository, or leave this source out",
         )
         return
     circle = " -> ".join(shown(name) for name in chain)
-    each.checked.refuse(
+    declared.checked.refuse(
         path,
         f"`{dotted(path)}`: these repositories copy from each other in a circle: `{circle}`",
         "leave one of these sources out",

@@ -33,18 +33,20 @@ def read_recorded(
     """
     plugins = Plugins(registry, repeat=True)
     faults: dict[Ref, list[Fault]] = {ref: [] for ref in sorted(actual.resources)}
-    found = [
+    results = [
         declaration(_document(actual.resources[ref]), plugins, own) for ref, own in faults.items()
     ]
-    declared = [each for each in found if each is not None]
-    named = connect(declared, plugins, complete=True)
+    declarations = [declared for declared in results if declared is not None]
+    named = connect(declarations, plugins, complete=True)
     wrong: list[Fault] = []
-    override(parsed(overrides, wrong), named, plugins, wrong, complete=True)
+    override(parsed(overrides, wrong), named, plugins, faults=wrong, complete=True)
     if wrong:
         raise ManifestFaults(wrong)
-    _leave_out_dependents(named, faults)
+    _mark_dependents(named, faults)
     return RecordedState(
-        state([each for each in declared if not faults[Ref(each.kind, each.name)]]),
+        state(
+            [declared for declared in declarations if not faults[Ref(declared.kind, declared.name)]]
+        ),
         {ref: own for ref, own in faults.items() if own},
     )
 
@@ -65,52 +67,56 @@ def _document(resource: ActualResource) -> _Record:
     return _Record(ManifestText(str(ref), resource.folder, ""), 0, value, None)
 
 
-def _leave_out_dependents(named: Named, faults: dict[Ref, list[Fault]]) -> None:
+def _mark_dependents(named: Named, faults: dict[Ref, list[Fault]]) -> None:
     """Mark dependents as faulty: unreadable rules must not be treated as no rules."""
     repositories = named[Kind.REPOSITORY]
     lost = {ref for ref, own in faults.items() if own}
-    for name, because in downstream(
-        dict(_lost(repositories, named[Kind.FILTER], lost)), repositories
+    for name, cause in downstream(
+        dict(_affected_repositories(repositories, named[Kind.FILTER], lost)), repositories
     ).items():
-        _lose(Ref(Kind.REPOSITORY, name), because, faults)
-    for name, each in named[Kind.PUBLICATION].items():
-        needed = [Ref(Kind.REPOSITORY, each.checked.text("spec", "repository") or "")]
+        _mark(Ref(Kind.REPOSITORY, name), cause, faults)
+    for name, publication in named[Kind.PUBLICATION].items():
+        needed = [Ref(Kind.REPOSITORY, publication.checked.text("spec", "repository") or "")]
         needed += [
             Ref(Kind.FILTER, own)
-            for own in each.checked.items("spec", "filters")
+            for own in publication.checked.items("spec", "filters")
             if isinstance(own, str)
         ]
         missing = next((ref for ref in needed if faults.get(ref)), None)
         if missing is not None:
-            _lose(Ref(Kind.PUBLICATION, name), str(missing), faults)
+            _mark(Ref(Kind.PUBLICATION, name), str(missing), faults)
 
 
-def _lost(repositories: Table, filters: Table, lost: set[Ref]) -> Iterable[tuple[str, str]]:
+def _affected_repositories(
+    repositories: Table, filters: Table, lost: set[Ref]
+) -> Iterable[tuple[str, str]]:
     """Yield the repositories that need a lost resource, each with that resource."""
     ruling: dict[str | None, list[Ref]] = {}
-    for name, each in filters.items():
-        if each.checked.get("spec", "global") is True:
-            ruling.setdefault(each.checked.text("spec", "type"), []).append(Ref(Kind.FILTER, name))
-    for name, each in repositories.items():
+    for name, declared in filters.items():
+        if declared.checked.get("spec", "global") is True:
+            ruling.setdefault(declared.checked.text("spec", "type"), []).append(
+                Ref(Kind.FILTER, name)
+            )
+    for name, declared in repositories.items():
         remotes = (
-            each.checked.text("spec", "sources", index, "remote", "name")
-            for index, _ in enumerate(each.checked.items("spec", "sources"))
+            declared.checked.text("spec", "sources", index, "remote", "name")
+            for index, _ in enumerate(declared.checked.items("spec", "sources"))
         )
         needed = [
             Ref(Kind.REPOSITORY, name),
             *(Ref(Kind.REMOTE, remote) for remote in remotes if remote is not None),
-            *(Ref(Kind.FILTER, own) for own in each.checked.items("spec", "filters")),
-            *ruling.get(each.checked.text("spec", "type"), ()),
+            *(Ref(Kind.FILTER, own) for own in declared.checked.items("spec", "filters")),
+            *ruling.get(declared.checked.text("spec", "type"), ()),
         ]
         yield from ((name, str(ref)) for ref in needed if ref in lost)
 
 
-def _lose(ref: Ref, because: str, faults: dict[Ref, list[Fault]]) -> None:
+def _mark(ref: Ref, cause: str, faults: dict[Ref, list[Fault]]) -> None:
     if not faults[ref]:
         faults[ref].append(
             Fault(
                 Origin(str(ref), 1),
-                f"`{because}` cannot be understood any more",
+                f"`{cause}` cannot be understood any more",
                 "`reconciler plugins` says what is installed",
             )
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from reconciler.manifest.document import Path
 from reconciler.manifest.plugin_lookup import Plugins
@@ -19,6 +20,25 @@ Named = Mapping[Kind, Table]
 _REFERENCES = {SourceKind.REMOTE: Kind.REMOTE, SourceKind.REPOSITORY: Kind.REPOSITORY}
 
 
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """Documents that references may name. `complete`: see `link`."""
+
+    named: Named
+    complete: bool
+
+    def resolve(self, document: Declaration, path: Path, kind: Kind) -> Declaration | None:
+        """Return the document that the name at `path` refers to, or None and perhaps a fault."""
+        name = document.checked.text(*path)
+        if name is None:
+            return None
+        candidates = self.named[kind]
+        if name not in candidates and self.complete:
+            hint = suggestion(name, candidates, None if candidates else f"no {kind} is declared")
+            document.checked.refuse(path, f"`{dotted(path)}`: unknown {kind} `{shown(name)}`", hint)
+        return candidates.get(name)
+
+
 def link(declared: Sequence[Declaration], plugins: Plugins, *, complete: bool) -> Named:
     """Check all documents against each other, build publications; return them by kind and name.
 
@@ -26,9 +46,9 @@ def link(declared: Sequence[Declaration], plugins: Plugins, *, complete: bool) -
     may declare them.
     """
     named = connect(declared, plugins, complete=complete)
-    publications = [each for each in declared if each.kind is Kind.PUBLICATION]
-    _disjoint_paths(publications)
-    _disjoint_folders(publications)
+    publications = [document for document in declared if document.kind is Kind.PUBLICATION]
+    _check_paths(publications)
+    _check_export_folders(publications)
     return named
 
 
@@ -36,114 +56,104 @@ def connect(declared: Sequence[Declaration], plugins: Plugins, *, complete: bool
     """Resolve references and build publications, without checks of paths and folders."""
     named = _unique(declared)
     copies: dict[str, list[tuple[str, Path]]] = {}
-    for each in declared:
-        if each.kind is Kind.REPOSITORY:
-            copied = _repository(each, named, complete)
+    scope = _Scope(named, complete)
+    for document in declared:
+        if document.kind is Kind.REPOSITORY:
+            copied = _repository(document, scope)
             if copied:
-                copies.setdefault(each.name, copied)
+                copies.setdefault(document.name, copied)
     refuse_cycles(copies, named[Kind.REPOSITORY])
-    lacking = partial(named[Kind.REPOSITORY], named[Kind.REMOTE])
-    for each in declared:
-        if each.kind is Kind.PUBLICATION:
-            repository = _referred(each, ("spec", "repository"), Kind.REPOSITORY, named, complete)
-            each.resource = publication(each, _type(repository) if repository else None, plugins)
+    incomplete = partial(named[Kind.REPOSITORY], named[Kind.REMOTE])
+    for document in declared:
+        if document.kind is Kind.PUBLICATION:
+            repository = scope.resolve(document, ("spec", "repository"), Kind.REPOSITORY)
+            type = _type(repository) if repository else None
+            document.resource = publication(document, type, plugins)
             if repository is not None:
-                _takes_uploads(each, repository)
-                _exports_all(each, repository, lacking)
-            _filters(each, _type(repository) if repository else None, named, complete)
+                _check_uploaders(document, repository)
+                _check_exports(document, repository, incomplete)
+            _filters(document, type, scope)
     return named
 
 
 def _unique(declared: Iterable[Declaration]) -> Named:
     named: dict[Kind, dict[str, Declaration]] = {kind: {} for kind in Kind}
-    for each in declared:
-        first = named[each.kind].setdefault(each.name, each)
-        if first is not each:
+    for document in declared:
+        first = named[document.kind].setdefault(document.name, document)
+        if first is not document:
             place = first.checked.document.place(("metadata", "name"))
-            each.checked.refuse(
+            document.checked.refuse(
                 ("metadata", "name"),
-                f"{each.kind} `{shown(each.name)}` is declared twice",
+                f"{document.kind} `{shown(document.name)}` is declared twice",
                 f"the first is at {place}",
             )
     return named
 
 
-def _repository(each: Declaration, named: Named, complete: bool) -> list[tuple[str, Path]]:
+def _repository(document: Declaration, scope: _Scope) -> list[tuple[str, Path]]:
     """Check the references of a repository.
 
     Returns the repositories that it copies from, each with the path of the reference.
     """
     copied = []
     sources: dict[str, set[str]] = {kind: set() for kind in SourceKind}
-    for index, entry in enumerate(each.checked.items("spec", "sources")):
+    for index, entry in enumerate(document.checked.items("spec", "sources")):
         for kind, place in kinds_of(entry, index):
             if kind == SourceKind.UPLOAD:
-                _one_upload(each, place, sources[kind])
+                _check_upload_source(document, place, sources[kind])
                 continue
             path: Path = (*place, "name")
-            other = _referred(each, path, _REFERENCES[SourceKind(kind)], named, complete)
-            _same_type(each, path, other, _type(each))
+            other = scope.resolve(document, path, _REFERENCES[SourceKind(kind)])
+            _check_type(document, path, other, expected=_type(document))
             if other is not None and other.kind is Kind.REPOSITORY:
                 copied.append((other.name, path))
-            _once(each, path, sources[kind])
-    _filters(each, _type(each), named, complete)
+            _refuse_repeated(document, path, sources[kind])
+    _filters(document, _type(document), scope)
     return copied
 
 
-def _filters(each: Declaration, type: str | None, named: Named, complete: bool) -> None:
+def _filters(document: Declaration, type: str | None, scope: _Scope) -> None:
     """Check the filters of a repository or publication; `type`: of the repository."""
     seen: set[str] = set()
-    for index, _ in enumerate(each.checked.items("spec", "filters")):
+    for index, _ in enumerate(document.checked.items("spec", "filters")):
         path = ("spec", "filters", index)
-        _same_type(each, path, _referred(each, path, Kind.FILTER, named, complete), type)
-        _once(each, path, seen)
-
-
-def _referred(
-    each: Declaration, path: Path, kind: Kind, named: Named, complete: bool
-) -> Declaration | None:
-    """Return the document that the name at `path` refers to, or None and perhaps a fault."""
-    name = each.checked.text(*path)
-    if name is None:
-        return None
-    found = named[kind].get(name)
-    if found is None and complete:
-        hint = suggestion(name, named[kind], None if named[kind] else f"no {kind} is declared")
-        each.checked.refuse(path, f"`{dotted(path)}`: unknown {kind} `{shown(name)}`", hint)
-    return found
+        _check_type(document, path, scope.resolve(document, path, Kind.FILTER), expected=type)
+        _refuse_repeated(document, path, seen)
 
 
 def _type(declared: Declaration) -> str | None:
     return declared.checked.text("spec", "type")
 
 
-def _same_type(each: Declaration, path: Path, other: Declaration | None, ours: str | None) -> None:
+def _check_type(
+    document: Declaration, path: Path, other: Declaration | None, *, expected: str | None
+) -> None:
     """Refuse `other` if its type is not `expected`, the type of the repository."""
     if other is None:
         return
-    theirs = _type(other)
-    if ours is not None and theirs is not None and ours != theirs:
+    actual = _type(other)
+    if expected is not None and actual is not None and expected != actual:
         message = (
-            f"{other.kind} `{other.name}` is of type `{shown(theirs)}`, this repository is of type"
-            f" `{shown(ours)}`"
+            f"{other.kind} `{other.name}` is of type `{shown(actual)}`, this repository is of type"
+            f" `{shown(expected)}`"
         )
-        each.checked.refuse(
+        document.checked.refuse(
             path, message, f"{other.kind} `{other.name}` is declared at {other.origin}"
         )
 
 
-def _once(each: Declaration, path: Path, seen: set[str]) -> None:
-    name = each.checked.text(*path)
+def _refuse_repeated(document: Declaration, path: Path, seen: set[str]) -> None:
+    name = document.checked.text(*path)
     if name is not None and name in seen:
-        each.checked.refuse(path, f"`{shown(name)}` is named twice", "keep one of them")
+        document.checked.refuse(path, f"`{shown(name)}` is named twice", "keep one of them")
     elif name is not None:
         seen.add(name)
 
 
-def _one_upload(each: Declaration, place: Path, seen: set[str]) -> None:
+def _check_upload_source(document: Declaration, place: Path, seen: set[str]) -> None:
     """Refuse a second `upload` source."""
     if seen:
-        each.checked.refuse(
+        document.checked.refuse(
             place,
             "a repository has at most one `upload` source",
             "keep one of them: it accepts all uploads",
@@ -152,10 +162,10 @@ def _one_upload(each: Declaration, place: Path, seen: set[str]) -> None:
     seen.add("upload")
 
 
-def _takes_uploads(each: Declaration, repository: Declaration) -> None:
+def _check_uploaders(document: Declaration, repository: Declaration) -> None:
     """Refuse uploaders of a publication that takes no uploads or would not show them."""
     path = ("spec", "access", "upload")
-    if not each.checked.items(*path):
+    if not document.checked.items(*path):
         return
     sources = repository.checked.items("spec", "sources")
     if not any(
@@ -164,31 +174,33 @@ def _takes_uploads(each: Declaration, repository: Declaration) -> None:
         for kind, _ in kinds_of(entry, index)
     ):
         message = f"`{dotted(path)}`: Repository `{shown(repository.name)}` has no `upload` source"
-        each.checked.refuse(
+        document.checked.refuse(
             path,
             message,
             f"add `- upload: {{}}` to its `sources`, at {repository.origin}",
             key=True,
         )
-    version = each.checked.get("spec", "version")
+    version = document.checked.get("spec", "version")
     if version is not None and version != LATEST:
         message = (
             f"`{dotted(path)}`: this publication is pinned to version {shown(str(version))}"
             " and would never show an upload"
         )
-        each.checked.refuse(
+        document.checked.refuse(
             path, message, "give uploads to a publication with `version: latest`", key=True
         )
 
 
-def _exports_all(each: Declaration, repository: Declaration, lacking: Mapping[str, str]) -> None:
-    remote = lacking.get(repository.name)
-    if remote is not None and each.checked.items("spec", "exports"):
+def _check_exports(
+    document: Declaration, repository: Declaration, incomplete: Mapping[str, str]
+) -> None:
+    remote = incomplete.get(repository.name)
+    if remote is not None and document.checked.items("spec", "exports"):
         message = (
             f"an export needs every file, but Remote `{shown(remote)}` fetches those of Repository"
             f" `{shown(repository.name)}` on demand"
         )
-        each.checked.refuse(
+        document.checked.refuse(
             ("spec", "exports"),
             f"`spec.exports`: {message}",
             f"set `policy: immediate` for `{shown(remote)}`, or remove `exports`",
@@ -196,21 +208,21 @@ def _exports_all(each: Declaration, repository: Declaration, lacking: Mapping[st
         )
 
 
-def _disjoint_paths(publications: Sequence[Declaration]) -> None:
+def _check_paths(publications: Sequence[Declaration]) -> None:
     """Refuse publications whose paths are equal or contain each other."""
     places = [
-        (tuple(path.split("/")), each, ("spec", "path"))
-        for each in publications
-        if (path := each.checked.text("spec", "path"))
+        (tuple(path.split("/")), document, ("spec", "path"))
+        for document in publications
+        if (path := document.checked.text("spec", "path"))
     ]
-    for each, place, other, other_place, equal in _overlaps(places):
+    for document, place, other, other_place, equal in _overlaps(places):
         what = "is also the path" if equal else "overlaps with the path"
         where = other.checked.document.place(other_place)
         message = (
-            f"`{shown(each.checked.text(*place) or '')}` {what} of Publication"
+            f"`{shown(document.checked.text(*place) or '')}` {what} of Publication"
             f" `{shown(other.name)}`"
         )
-        each.checked.refuse(
+        document.checked.refuse(
             place,
             message,
             f"`{shown(other.checked.text(*other_place) or '')}` at {where}: none may contain"
@@ -218,30 +230,32 @@ def _disjoint_paths(publications: Sequence[Declaration]) -> None:
         )
 
 
-def _disjoint_folders(publications: Sequence[Declaration]) -> None:
+def _check_export_folders(publications: Sequence[Declaration]) -> None:
     """Refuse export directories that are equal or contain each other.
 
     An export replaces everything in its directory.
     """
     places = []
-    for each in publications:
-        for index, _ in enumerate(each.checked.items("spec", "exports")):
+    for document in publications:
+        for index, _ in enumerate(document.checked.items("spec", "exports")):
             path = ("spec", "exports", index, "directory", "path")
-            written = each.checked.text(*path)
+            written = document.checked.text(*path)
             if written and "\0" not in written:
-                folder = tuple(part for part in each.checked.absolute(written).split("/") if part)
+                folder = tuple(
+                    part for part in document.checked.absolute(written).split("/") if part
+                )
                 if folder:
-                    places.append((folder, each, path))
+                    places.append((folder, document, path))
                 else:
-                    each.checked.refuse(
+                    document.checked.refuse(
                         path,
                         "the root directory cannot be an export",
                         "an export replaces the directory that it names",
                     )
-    for each, place, other, other_place, equal in _overlaps(places):
+    for document, place, other, other_place, equal in _overlaps(places):
         what = "is also exported to" if equal else "overlaps with an export"
         where = other.checked.document.place(other_place)
-        each.checked.refuse(
+        document.checked.refuse(
             place,
             f"this directory {what} by Publication `{shown(other.name)}`",
             f"the other is at {where}: none may contain another",
@@ -259,7 +273,7 @@ def _overlaps(
     owners: dict[tuple[str, ...], Located] = {}
     for place in sorted(places, key=lambda place: (len(place[0]), order[id(place)])):
         parts = place[0]
-        found = next(
+        owner = next(
             (
                 owners[parts[:length]]
                 for length in range(1, len(parts) + 1)
@@ -267,8 +281,8 @@ def _overlaps(
             ),
             None,
         )
-        if found is None:
+        if owner is None:
             owners[parts] = place
             continue
-        earlier, later = sorted((found, place), key=lambda each: order[id(each)])
-        yield later[1], later[2], earlier[1], earlier[2], found[0] == parts
+        earlier, later = sorted((owner, place), key=lambda place: order[id(place)])
+        yield later[1], later[2], earlier[1], earlier[2], owner[0] == parts

@@ -9,9 +9,8 @@ from reconciler.errors import Origin
 from reconciler.manifest.canonical import canonical
 from reconciler.manifest.document import Path
 from reconciler.manifest.kinds import SOURCES, GuardSpec, Manifest, RepositoryManifest, SourceSpec
-from reconciler.manifest.locations import written
 from reconciler.manifest.plugin_lookup import Plugins, Usable
-from reconciler.manifest.plugin_options import Effective, effective
+from reconciler.manifest.plugin_options import Effective, effective, key_locations
 from reconciler.manifest.validation import Checked
 from reconciler.manifest.validation_messages import keys
 from reconciler.model import LATEST, Guard, Repository, Source, SourceKind
@@ -20,26 +19,26 @@ SOURCE_KEYS = {kind: tuple(keys(model)) for kind, model in SOURCES.items()}
 
 
 def repository(
-    checked: Checked, manifest: Manifest | None, importer: Usable, plugins: Plugins
+    checked: Checked, manifest: Manifest | None, importer: Usable, *, plugins: Plugins
 ) -> Repository | None:
     """Return the repository that a document declares, or None and faults."""
-    found = [
-        effective(checked, path, importer, SOURCE_KEYS[kind])
+    options = [
+        effective(checked, path, importer, core=SOURCE_KEYS[kind])
         for index, entry in enumerate(checked.items("spec", "sources"))
         for kind, path in kinds_of(entry, index)
     ]
-    if found:
+    if options:
         plugins.used(importer, checked, ("spec", "type"))
-    if None in found or not isinstance(manifest, RepositoryManifest):
+    if None in options or not isinstance(manifest, RepositoryManifest):
         return None
     spec = manifest.spec
     recorded = canonical(
         {key: value for key, value in checked.mapping("spec").items() if key != "sources"}, spec
     )
     sources = tuple(
-        _source(checked, index, entry, one, importer)
-        for index, (entry, one) in enumerate(zip(spec.sources, found, strict=True))
-        if one
+        _source(checked, index, entry, options=own, importer=importer)
+        for index, (entry, own) in enumerate(zip(spec.sources, options, strict=True))
+        if own
     )
     if sources:
         recorded["sources"] = [source.spec for source in sources]
@@ -57,7 +56,7 @@ def repository(
 def kinds_of(entry: object, index: int) -> list[tuple[str, Path]]:
     """Return the source kinds that an entry of `sources` names, each with the path of its keys.
 
-    More than one kind is reported elsewhere.
+    The model of the entry refuses more than one kind.
     """
     if not isinstance(entry, dict):
         return []
@@ -69,7 +68,7 @@ def kinds_of(entry: object, index: int) -> list[tuple[str, Path]]:
 
 
 def _source(
-    checked: Checked, index: int, spec: SourceSpec, found: Effective, importer: Usable
+    checked: Checked, index: int, spec: SourceSpec, *, options: Effective, importer: Usable
 ) -> Source:
     origin = checked.document.place(("spec", "sources", index))
     kind, core, name = _core_keys(checked, index, spec)
@@ -77,14 +76,12 @@ def _source(
         id=f"{kind}:{name}" if name else kind.value,
         kind=kind,
         name=name,
-        spec={kind.value: {**core, **found.spec}},
-        options=found.options,
-        config=found.config,
+        spec={kind.value: {**core, **options.spec}},
+        options=options.options,
+        config=options.config,
         origin=origin,
         version=spec.repository.version if spec.repository is not None else LATEST,
-        locations=written(
-            checked.document, ("spec", "sources", index, kind.value), importer.given, importer.id
-        ),
+        locations=key_locations(checked.document, ("spec", "sources", index, kind.value), importer),
     )
 
 

@@ -18,9 +18,8 @@ from reconciler.manifest.kinds import (
     PublicationSpec,
     UploaderSpec,
 )
-from reconciler.manifest.locations import written
 from reconciler.manifest.plugin_lookup import Plugins, Unusable, Usable
-from reconciler.manifest.plugin_options import effective, plugin_keys
+from reconciler.manifest.plugin_options import effective, key_locations, plugin_keys
 from reconciler.manifest.remotes import remote, secret
 from reconciler.manifest.repositories import repository
 from reconciler.manifest.scalars import shown
@@ -78,9 +77,9 @@ def publication(
     publisher = _publisher(checked, repository_type, plugins)
     if publisher is None:
         return None
-    found = effective(checked, ("spec",), publisher, PUBLICATION_KEYS)
+    options = effective(checked, ("spec",), publisher, core=PUBLICATION_KEYS)
     plugins.used(publisher, checked, ("spec", _names_publisher(checked)))
-    if found is None or not isinstance(manifest, PublicationManifest):
+    if options is None or not isinstance(manifest, PublicationManifest):
         return None
     spec = manifest.spec
     return Publication(
@@ -93,15 +92,15 @@ def publication(
             },
             spec,
         )
-        | found.spec,
+        | options.spec,
         repository=spec.repository,
         path=spec.path,
         publisher=publisher.id,
         version=spec.version,
-        options=found.options,
+        options=options.options,
         exports=tuple(checked.absolute(export.directory.path) for export in spec.exports),
-        config=found.config,
-        uploaders=tuple(_uploader(checked, each) for each in spec.access.upload),
+        config=options.config,
+        uploaders=tuple(_uploader(checked, uploader) for uploader in spec.access.upload),
         filters=tuple(spec.filters),
     )
 
@@ -132,24 +131,24 @@ def _filter(checked: Checked, manifest: Manifest | None, plugins: Plugins) -> Fi
     if importer is None:
         return None
     left = plugin_keys(checked, ("spec",), FILTER_KEYS)
-    options = checked.against(importer.cls.filter_options, ("spec",), left, FILTER_KEYS)
+    options = checked.against(importer.cls.filter_options, ("spec",), left, also=FILTER_KEYS)
     if options is None or not isinstance(manifest, FilterManifest):
         return None
     spec = manifest.spec
-    ours = {key: value for key, value in checked.mapping("spec").items() if key in FILTER_KEYS}
+    own = {key: value for key, value in checked.mapping("spec").items() if key in FILTER_KEYS}
     return Filter(
         manifest.meta(checked.document.place()),
-        canonical(ours, spec) | canonical(left, options),
+        canonical(own, spec) | canonical(left, options),
         spec.type,
         spec.is_global,
         options,
-        written(checked.document, ("spec",)),
+        key_locations(checked.document, ("spec",)),
     )
 
 
 def _repository(checked: Checked, manifest: Manifest | None, plugins: Plugins) -> Repository | None:
     importer = _importer(checked, plugins)
-    return None if importer is None else repository(checked, manifest, importer, plugins)
+    return None if importer is None else repository(checked, manifest, importer, plugins=plugins)
 
 
 def _no_publication_yet(checked: Checked, manifest: Manifest | None, plugins: Plugins) -> None:
@@ -175,28 +174,28 @@ _BUILDERS: Mapping[Kind, Callable[[Checked, Manifest | None, Plugins], Resource 
 
 def _importer(checked: Checked, plugins: Plugins) -> Usable | None:
     id = checked.text("spec", "type")
-    found = plugins.importer(id) if id is not None else None
-    if isinstance(found, Unusable):
-        checked.refuse(("spec", "type"), found.message, found.hint)
+    importer = plugins.importer(id) if id is not None else None
+    if isinstance(importer, Unusable):
+        checked.refuse(("spec", "type"), importer.message, importer.hint)
         return None
-    return found
+    return importer
 
 
 def _publisher(checked: Checked, default: str | None, plugins: Plugins) -> Usable | None:
     named = checked.text("spec", "publisher")
     id = named or default
-    found = plugins.publisher(id) if id is not None else None
-    if isinstance(found, Unusable):
+    publisher = plugins.publisher(id) if id is not None else None
+    if isinstance(publisher, Unusable):
         if (
             named is None
             and default is not None
             and isinstance(plugins.importer(default), Unusable)
         ):
             return None  # the repository's own fault says it all
-        hint = found.hint if named else "name another with `publisher:`"
-        checked.refuse(("spec", _names_publisher(checked)), found.message, hint)
+        hint = publisher.hint if named else "name another with `publisher:`"
+        checked.refuse(("spec", _names_publisher(checked)), publisher.message, hint)
         return None
-    return found
+    return publisher
 
 
 def _names_publisher(checked: Checked) -> str:

@@ -40,17 +40,17 @@ def schema(registry: Registry) -> dict[str, Any]:
         Kind.REMOTE.value: _by_type(
             definitions,
             "Remote",
-            {id: _remote(definitions, one.cls) for id, one in importers.items()},
+            {id: _remote(definitions, plugin.cls) for id, plugin in importers.items()},
         ),
         Kind.FILTER.value: _by_type(
             definitions,
             "Filter",
-            {id: _filter(definitions, id, one.cls) for id, one in importers.items()},
+            {id: _filter(definitions, id, plugin.cls) for id, plugin in importers.items()},
         ),
         Kind.REPOSITORY.value: _by_type(
             definitions,
             "Repository",
-            {id: _repository(definitions, id, one) for id, one in importers.items()},
+            {id: _repository(definitions, id, plugin) for id, plugin in importers.items()},
         ),
         Kind.PUBLICATION.value: _publication(definitions, publishers),
     }
@@ -97,14 +97,14 @@ def _repository(definitions: dict[str, Any], id: str, plugin: Any) -> dict[str, 
         for kind, model in SOURCES.items()
     }
     spec = _object(definitions, "core", RepositorySpec)
-    one = [{"required": [kind]} for kind in sources]
+    choices = [{"required": [kind]} for kind in sources]
     spec["properties"]["sources"] = {
         "type": "array",
         "items": {
             "type": "object",
             "properties": sources,
             "additionalProperties": False,
-            "oneOf": one,
+            "oneOf": choices,
         },
     }
     return spec
@@ -160,9 +160,9 @@ class _Schema(GenerateJsonSchema):
         return False
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
-        made = self.generate_inner(schema["schema"])
+        result = self.generate_inner(schema["schema"])
         default = schema.get("default")
-        return made | {"default": default} if isinstance(default, (str, bool, int)) else made
+        return result | {"default": default} if isinstance(default, (str, bool, int)) else result
 
 
 def _object(definitions: dict[str, Any], owner: str, model: type[BaseModel]) -> dict[str, Any]:
@@ -170,13 +170,13 @@ def _object(definitions: dict[str, Any], owner: str, model: type[BaseModel]) -> 
 
     Their names there begin with `owner`, because plugins may use the same names.
     """
-    made = model.model_json_schema(
+    result = model.model_json_schema(
         ref_template=_REFERENCE.replace("{model}", f"{owner}.{{model}}"), schema_generator=_Schema
     )
-    for name, inner in made.pop("$defs", {}).items():
+    for name, inner in result.pop("$defs", {}).items():
         definitions[f"{owner}.{name}"] = inner
-    made.pop("description", None)
-    return made | {"properties": made.get("properties", {}), "additionalProperties": False}
+    result.pop("description", None)
+    return result | {"properties": result.get("properties", {}), "additionalProperties": False}
 
 
 def _joined(

@@ -74,7 +74,7 @@ class Checked:
         return os.path.normpath(os.path.join(folder, path))
 
     def against(
-        self, model: type[Model], path: Path, value: Any, also: Sequence[str] = ()
+        self, model: type[Model], path: Path, value: Any, *, also: Sequence[str] = ()
     ) -> Model | None:
         """Return `value`, which stands at `path`, as an instance of `model`, or None and faults.
 
@@ -84,7 +84,7 @@ class Checked:
         try:
             return model.model_validate_json(_encode(value), context=self.document.context)
         except ValidationError as error:
-            found = findings(error, value)
+            errors = findings(error, value)
         except Exception as error:  # a plugin's own validator
             self.refuse(
                 path,
@@ -92,34 +92,34 @@ class Checked:
                 "this is a fault of the plugin: tell its authors",
             )
             return None
-        nulls = [each.path for each in found if _is_null(each)]
+        nulls = [finding.path for finding in errors if _is_null(finding)]
         if nulls:
-            return self.against(model, path, _without(value, nulls), also)
+            return self.against(model, path, _without(value, nulls), also=also)
         fractions = (
-            [each.path for each in found if _is_fraction(each)]
+            [finding.path for finding in errors if _is_fraction(finding)]
             if self.document.floats_as_text
             else []
         )
         if fractions:
-            return self.against(model, path, _with_fractions(value, fractions), also)
-        self._faults.extend(explained(found, self.document, path, model, also))
+            return self.against(model, path, _with_fractions(value, fractions), also=also)
+        self._faults.extend(explained(errors, self.document, path, model=model, also=also))
         return None
 
 
-def _is_null(found: Finding) -> bool:
+def _is_null(finding: Finding) -> bool:
     return (
-        found.error["input"] is None
-        and found.error["type"] != "extra_forbidden"
-        and bool(found.path)
-        and isinstance(found.path[-1], str)
+        finding.error["input"] is None
+        and finding.error["type"] != "extra_forbidden"
+        and bool(finding.path)
+        and isinstance(finding.path[-1], str)
     )
 
 
-def _is_fraction(found: Finding) -> bool:
+def _is_fraction(finding: Finding) -> bool:
     """Return True if a text was written where the model expects the number in it."""
-    written = found.error["input"]
+    written = finding.error["input"]
     return (
-        found.error["type"] == "float_type"
+        finding.error["type"] == "float_type"
         and isinstance(written, str)
         and isinstance(scalar(written), float)
     )

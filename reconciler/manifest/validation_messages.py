@@ -59,9 +59,9 @@ class Finding:
     missing: str = ""
 
 
-def suggestion(name: object, known: Iterable[str], otherwise: str | None = None) -> str | None:
+def suggestion(name: object, candidates: Iterable[str], otherwise: str | None = None) -> str | None:
     """Return a hint: the closest known name, else `otherwise`, else what is expected."""
-    names = sorted(set(known))
+    names = sorted(set(candidates))
     close = get_close_matches(name, names, n=1, cutoff=0.6) if isinstance(name, str) else []
     if close:
         return f"did you mean `{close[0]}`?"
@@ -69,13 +69,13 @@ def suggestion(name: object, known: Iterable[str], otherwise: str | None = None)
         return otherwise
     return (
         "expected "
-        + ", ".join(f"`{shown(each)}`" for each in names[:8])
+        + ", ".join(f"`{shown(name)}`" for name in names[:8])
         + (", …" if len(names) > 8 else "")
     )
 
 
 def dotted(path: Path) -> str:
-    """`spec.sources[0].remote` for people."""
+    """Return a path as text: `spec.sources[0].remote`."""
     text = ""
     for step in path:
         text += f"[{step}]" if isinstance(step, int) else f".{shown(step)}" if text else shown(step)
@@ -83,45 +83,50 @@ def dotted(path: Path) -> str:
 
 
 def keys(model: type[Options]) -> dict[str, str]:
-    """The keys of a model as manifests write them, each with its field."""
+    """Return the fields of a model by their keys in manifests."""
     return {field.alias or name: name for name, field in model.model_fields.items()}
 
 
 def findings(error: ValidationError, value: Any) -> list[Finding]:
     """Return the errors in `value`; of each union only those of the nearest branch."""
-    found = [_finding(each, value) for each in error.errors(include_url=False)]
+    errors = [_finding(details, value) for details in error.errors(include_url=False)]
     branches: dict[Path, dict[str, list[Finding]]] = {}
-    for each in found:
-        if each.union is not None:
-            branches.setdefault(each.union, {}).setdefault(each.branch, []).append(each)
+    for finding in errors:
+        if finding.union is not None:
+            branches.setdefault(finding.union, {}).setdefault(finding.branch, []).append(finding)
     nearest = {union: min(choices.values(), key=_distance) for union, choices in branches.items()}
-    return [each for each in found if each.union is None or each in nearest[each.union]]
+    return [
+        finding for finding in errors if finding.union is None or finding in nearest[finding.union]
+    ]
 
 
 def explained(
-    found: Sequence[Finding],
+    errors: Sequence[Finding],
     document: Document,
     prefix: Path,
+    *,
     model: type[Options],
     also: Sequence[str] = (),
 ) -> list[Fault]:
     """Return faults with places. `also`: keys known beside those of `model`, for hints."""
     unknown: dict[Path, set[str]] = {}
     faults = []
-    for each in found:
-        if each.error["type"] == "extra_forbidden":
-            owner = _model_at(model, each.error["loc"][:-1])
-            known = [*keys(owner), *(also if len(each.path) == 1 else ())]
-            fault, instead = _unknown(document, (*prefix, *each.path), owner, known)
-            unknown.setdefault(each.path[:-1], set()).add(instead)
+    for finding in errors:
+        if finding.error["type"] == "extra_forbidden":
+            owner = _model_at(model, finding.error["loc"][:-1])
+            expected = [*keys(owner), *(also if len(finding.path) == 1 else ())]
+            fault, instead = _unknown(
+                document, (*prefix, *finding.path), owner=owner, expected=expected
+            )
+            unknown.setdefault(finding.path[:-1], set()).add(instead)
             faults.append(fault)
-    for each in found:
-        if each.missing:
-            instead_of = unknown.get(each.path, set())
-            if each.missing not in instead_of and "" not in instead_of:
-                faults.append(_missing(document, (*prefix, *each.path), each.missing))
-        elif each.error["type"] != "extra_forbidden":
-            faults.append(_wrong(document, (*prefix, *each.path), each.error))
+    for finding in errors:
+        if finding.missing:
+            instead_of = unknown.get(finding.path, set())
+            if finding.missing not in instead_of and "" not in instead_of:
+                faults.append(_missing(document, (*prefix, *finding.path), finding.missing))
+        elif finding.error["type"] != "extra_forbidden":
+            faults.append(_wrong(document, (*prefix, *finding.path), finding.error))
     return faults
 
 
@@ -152,7 +157,9 @@ def _distance(branch: Sequence[Finding]) -> tuple[int, int]:
     Branches that refuse the value as a whole come last, but a number is nearest to a text; then
     fewer errors come first.
     """
-    refusals = [each.error for each in branch if each.path == each.union and not each.missing]
+    refusals = [
+        finding.error for finding in branch if finding.path == finding.union and not finding.missing
+    ]
     if any(
         error["type"] == "string_type" and isinstance(error["input"], (bool, int, float))
         for error in refusals
@@ -165,9 +172,13 @@ def _model_at(model: type[Options], loc: tuple[int | str, ...]) -> type[Options]
     """Return the model at a location, or the nearest one above it."""
     candidates = [model]
     for step in loc:
-        named = [each for each in candidates if each.__name__ == step]
+        named = [candidate for candidate in candidates if candidate.__name__ == step]
         fields = (
-            [each.model_fields[keys(each)[step]] for each in candidates if step in keys(each)]
+            [
+                candidate.model_fields[keys(candidate)[step]]
+                for candidate in candidates
+                if step in keys(candidate)
+            ]
             if isinstance(step, str)
             else []
         )
@@ -186,7 +197,7 @@ def _models_in(annotation: Any) -> list[type[Options]]:
 
 
 def _unknown(
-    document: Document, path: Path, owner: type[Options], known: Sequence[str]
+    document: Document, path: Path, *, owner: type[Options], expected: Sequence[str]
 ) -> tuple[Fault, str]:
     """Return the fault for an unknown key, and the key that was probably meant.
 
@@ -196,12 +207,12 @@ def _unknown(
     origin = document.place(path, key=True)
     if name in owner.not_yet:
         return Fault(origin, f"`{dotted(path)}` is not supported yet", "leave it out"), ""
-    close = get_close_matches(str(name), known, n=1, cutoff=0.6)
+    close = get_close_matches(str(name), expected, n=1, cutoff=0.6)
     where = f" in `{dotted(path[:-1])}`" if len(path) > 1 else ""
     hint = suggestion(
         name,
-        known,
-        "known here: " + ", ".join(f"`{each}`" for each in sorted(known)) if known else None,
+        expected,
+        "known here: " + ", ".join(f"`{key}`" for key in sorted(expected)) if expected else None,
     )
     return Fault(origin, f"unknown key `{shown(str(name))}`{where}", hint), (
         close[0] if close else str(name)
@@ -240,8 +251,8 @@ def _described(error: ErrorDetails) -> tuple[str, str | None]:
 
 def _likeliest(expected: str, value: object) -> str | None:
     """Return a hint with the expected word that is closest to `value`."""
-    words = re.findall("'([^']*)'", expected)
-    return suggestion(value.lower(), words, "") or None if isinstance(value, str) else None
+    candidates = re.findall("'([^']*)'", expected)
+    return suggestion(value.lower(), candidates, "") or None if isinstance(value, str) else None
 
 
 def _retyped(expected: str, value: object) -> str | None:
