@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from reconciler.cli import manifests, output, settings
 from reconciler.cli.plan import AllowDestroyOption, Format, FormatOption, PruneOption, VerboseOption
 
 if TYPE_CHECKING:
-    from reconciler.engine import Home, PlanOptions, Report
-    from reconciler.model import DesiredState
+    from reconciler.engine import Report
     from reconciler.plan import Plan
-    from reconciler.plugin.registry import Registry
 
 NAME = "apply"
 
 
 def command(
     paths: settings.PathsArgument = None,
+    *,
     format: FormatOption = Format.TEXT,
     verbose: VerboseOption = False,
     prune: PruneOption = False,
@@ -26,9 +24,7 @@ def command(
     override: manifests.OverrideOption = None,
     home: settings.HomeOption = None,
 ) -> int:
-    """Make what is match what the manifests say. Never asks: review happens on the plan."""
-    import asyncio
-
+    """Plan, then carry the plan out. Never asks: review happens on the plan."""
     from reconciler.engine import PlanOptions, git_commit
     from reconciler.plan import render_json, render_text
 
@@ -44,7 +40,12 @@ def command(
 
     options = PlanOptions(prune=prune, allow_destroy=allow_destroy)
     made_by = _provenance(git_commit(manifests.folders(names)), override)
-    report = asyncio.run(_apply(settings.home(home), registry, desired, options, made_by, show))
+    report = settings.run_engine(
+        home,
+        registry,
+        lambda engine: engine.apply(desired, options, made_by, show=show),
+        writes=True,
+    )
     if format is Format.JSON:
         output.pieces(
             [
@@ -62,31 +63,13 @@ def command(
 
 
 def _provenance(commit: str | None, overrides: list[str] | None) -> dict[str, Any]:
-    """Who asked. Which keys were overridden is part of it, their values are not."""
+    """Return who made the versions: the commit, and which keys were overridden, without values."""
     keys = sorted({text.partition("=")[0] for text in overrides or []})
     return {"commit": commit, "overrides": keys} if keys else {"commit": commit}
 
 
-async def _apply(
-    home: Home,
-    registry: Registry,
-    desired: DesiredState,
-    options: PlanOptions,
-    provenance: dict[str, Any],
-    show: Callable[[Plan], None],
-) -> Report:
-    from reconciler.cli.progress import shown
-    from reconciler.engine import Engine
-
-    with shown() as progress:
-        async with Engine(
-            home, registry, writes=True, blocked=output.blocked, progress=progress
-        ) as engine:
-            return await engine.apply(desired, options, provenance, show)
-
-
 def _summary(report: Report) -> list[str]:
-    """One line per resource that something happened to, and the count of all."""
+    """Return one line per resource that was changed or failed, and the counts of all."""
     lines = []
     for outcome in report.outcomes:
         if outcome.message or outcome.result not in ("done", "unchanged"):

@@ -1,6 +1,6 @@
 """The log of one command: `-v`, `-vv` and `RECONCILER_LOG`, and lines for its start and end.
 
-`reconciler.logs` is imported only where a log is asked for: `--help` is to stay quick.
+`reconciler.logs` is imported only if logging is on, so that `--help` starts quickly.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ VerbosityOption = Annotated[
 
 
 class CommandLog:
-    """Logging for the length of one command; costs nothing where no log is asked for."""
+    """Logging for one command; costs nothing if no log is asked for."""
 
     def __init__(self) -> None:
         self._open = ExitStack()
@@ -52,8 +52,9 @@ class CommandLog:
         self._open.close()
 
     def start(self, command: str, verbosity: int) -> None:
-        """Configure logging as the options and the environment ask for. Raises UsageFault for an
-        unknown word in the variable.
+        """Configure logging as the options and the environment ask for.
+
+        Raises UsageFault for an unknown word in the variable.
         """
         words = environment_words(os.environ.get(VARIABLE, ""))
         chosen = max([verbosity, *(WORDS[word] for word in words)])
@@ -99,8 +100,9 @@ class CommandLog:
 
 
 def environment_words(text: str) -> list[str]:
-    """Return the words of `RECONCILER_LOG`, which commas or spaces part. Raises UsageFault for an
-    unknown one.
+    """Return the words of `RECONCILER_LOG`, which are separated by commas or spaces.
+
+    Raises UsageFault for an unknown one.
     """
     words = text.lower().replace(",", " ").split()
     for word in words:

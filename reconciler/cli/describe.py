@@ -17,8 +17,9 @@ def command(
     ],
     home: settings.HomeOption = None,
 ) -> int:
-    """Show one resource in full: specification, status, conditions, and for a repository its latest
-    versions.
+    """Show one resource in full.
+
+    Specification, status, conditions, and for a repository its latest versions.
     """
     from reconciler.engine import parse_ref
     from reconciler.model import Kind

@@ -19,6 +19,7 @@ def command(
     ],
     a: Annotated[str, typer.Argument(metavar="A", help="A version: number, digest or `latest`.")],
     b: Annotated[str, typer.Argument(metavar="B", help="Another.")],
+    *,
     layout: LayoutOption = Layout.TABLE,
     home: settings.HomeOption = None,
 ) -> int:
@@ -32,10 +33,12 @@ def command(
     elif layout is Layout.YAML:
         output.yaml_document(lists)
     else:
-        output.lines(f"{SIGNS[name]} {_words(entry)}" for name in SIGNS for entry in lists[name])
+        output.lines(
+            f"{SIGNS[name]} {_entry_text(entry)}" for name in SIGNS for entry in lists[name]
+        )
         output.line(", ".join(f"{len(lists[name])} {name}" for name in SIGNS))
     return 0
 
 
-def _words(entry: dict[str, Any]) -> str:
+def _entry_text(entry: dict[str, Any]) -> str:
     return "   ".join(part for part in (entry["key"], entry.get("reason", "")) if part)

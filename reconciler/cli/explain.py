@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,7 +11,6 @@ from reconciler.cli import manifests, output, settings
 from reconciler.errors import ManifestFaults
 
 if TYPE_CHECKING:
-    from reconciler.engine import Home
     from reconciler.model import DesiredState
     from reconciler.plugin.registry import Registry
 
@@ -34,6 +33,7 @@ def command(
         ),
     ],
     paths: settings.PathsArgument = None,
+    *,
     layout: Annotated[Layout, typer.Option("--output", "-o", help="How to print.")] = Layout.TEXT,
     offline: Annotated[
         bool,
@@ -50,30 +50,30 @@ def command(
     override: manifests.OverrideOption = None,
     home: settings.HomeOption = None,
 ) -> int:
-    """Say why a file is in a repository or not: what is recorded, what each source says now, and by
-    which rule of which manifest line.
+    """Say why a file is in a repository or not.
 
-    The manifests decide as they would in a plan. Where none of them declares the repository, what
-    the last apply recorded does.
+    Shows what is recorded, what each source says now, and which rule of which manifest line
+    decides. The manifests decide as they would in a plan. If none of them declares the repository,
+    the state that the last apply recorded decides.
     """
-    import asyncio
-
     from reconciler.cli.explain_text import lines
     from reconciler.cli.history import repository_name
+    from reconciler.manifest import read_recorded
 
     registry, name = settings.registry(), repository_name(resource)
-    declared = _declared(paths, registry, name, override or [])
-    answer = asyncio.run(
-        _explain(
-            settings.home(home),
-            registry,
+    overrides = override or []
+    declared = _declared(paths, registry, name, overrides=overrides)
+    answer = settings.run_engine(
+        home,
+        registry,
+        lambda engine: engine.explain(
             name,
             subject,
-            declared,
-            override or [],
-            offline=offline,
+            lambda actual: read_recorded(actual, registry, overrides).desired,
+            declared=declared,
             verbose=verbose,
-        )
+        ),
+        offline=offline,
     )
     if layout is Layout.JSON:
         output.document(answer)
@@ -83,10 +83,11 @@ def command(
 
 
 def _declared(
-    paths: list[str] | None, registry: Registry, name: str, overrides: list[str]
+    paths: list[str] | None, registry: Registry, name: str, *, overrides: list[str]
 ) -> DesiredState | None:
-    """What the manifests say, if they declare the repository. Whoever names no manifests is not
-    stopped by faults in those that lie here.
+    """Return the desired state if the manifests declare the repository, else None.
+
+    Faults in the manifests of the current folder are only a warning if the user named no manifests.
     """
     from reconciler.manifest.overrides import OPTION
 
@@ -107,31 +108,3 @@ def _declared(
             "`reconciler validate` lists them",
         )
         return None
-
-
-async def _explain(
-    home: Home,
-    registry: Registry,
-    name: str,
-    subject: str,
-    declared: DesiredState | None,
-    overrides: list[str],
-    *,
-    offline: bool,
-    verbose: bool,
-) -> dict[str, Any]:
-    from reconciler.cli.progress import shown
-    from reconciler.engine import Engine
-    from reconciler.manifest import read_recorded
-
-    with shown() as progress:
-        async with Engine(
-            home, registry, blocked=output.blocked, progress=progress, offline=offline
-        ) as engine:
-            return await engine.explain(
-                name,
-                subject,
-                lambda actual: read_recorded(actual, registry, overrides).desired,
-                declared=declared,
-                verbose=verbose,
-            )

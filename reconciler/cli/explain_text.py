@@ -22,8 +22,9 @@ RESULTS = {
 
 
 def lines(answer: Entry, *, verbose: bool = False) -> Iterator[str]:
-    """The lines of an answer, without line ends. `verbose`: each unit with its chain, also where a
-    whole group is asked for.
+    """Yield the lines of a result, without line ends.
+
+    `verbose`: show each unit with its chain of rules, also for whole groups.
     """
     version = (
         f", version {answer['version']}" if answer["version"] is not None else ", not applied yet"
@@ -51,12 +52,12 @@ def _held(answer: Entry, verbose: bool) -> Iterator[str]:
             f"  holds `{unit['key']}` of {unit['source']}{_since(unit['since'])}" for unit in held
         )
         return
-    together: dict[str, int] = {}
+    counts: dict[str, int] = {}
     for unit in held:
         origin = f"of {unit['source']}{_since(unit['since'])}"
-        together[origin] = together.get(origin, 0) + 1
+        counts[origin] = counts.get(origin, 0) + 1
     yield from (
-        f"  holds {pluralize(number, 'unit')} {origin}" for origin, number in together.items()
+        f"  holds {pluralize(number, 'unit')} {origin}" for origin, number in counts.items()
     )
 
 
@@ -71,24 +72,24 @@ def _since(version: Entry | None) -> str:
 
 
 def _sharing(answer: Entry, group: Entry) -> str:
-    """Sources that add to a name which is another's."""
+    """Return a note on sources that add to a name that another source owns."""
     adding = [
         source["source"]
         for source in answer["sources"]
-        for one in source["groups"]
-        if one["name"] == group["name"]
-        and one["result"] == "answered"
+        for entry in source["groups"]
+        if entry["name"] == group["name"]
+        and entry["result"] == "answered"
         and source["source"] != group["owner"]
     ]
     return f"; {', '.join(adding)} may add to it" if adding else ""
 
 
 def _group(group: Entry, verbose: bool) -> Iterator[str]:
-    said = RESULTS.get(group["result"])
+    phrase = RESULTS.get(group["result"])
     number = len(group["units"]) + group["others"]
     yield (
-        f"  `{group['name']}` {said}{group['message']}"
-        if said is not None
+        f"  `{group['name']}` {phrase}{group['message']}"
+        if phrase is not None
         else f"  `{group['name']}` holds {pluralize(number, 'unit')}"
     )
     yield from _chain(group["chain"])
@@ -102,7 +103,7 @@ def _group(group: Entry, verbose: bool) -> Iterator[str]:
 
 
 def _unit(unit: Entry) -> Iterator[str]:
-    """The verdict, and below it what each rule says."""
+    """Yield the verdict on a unit, and below it the verdict of each rule."""
     yield f"    {_sign(unit['accepted'])} {unit['key']}   {_verdict(unit) or 'in'}"
     yield from _chain(unit["chain"] or ())
 
@@ -113,7 +114,7 @@ def _chain(steps: Sequence[Entry]) -> Iterator[str]:
 
 
 def _rows(units: Sequence[Entry]) -> Iterator[str]:
-    """One row for what is decided alike of a release."""
+    """Yield one row for all units of a release with the same decision."""
     places = {_why(unit): place for unit in units if (place := _refusing_place(unit))}
     table: dict[tuple[str, str, str], list[Entry]] = {}
     for unit in units:
@@ -130,7 +131,7 @@ def _rows(units: Sequence[Entry]) -> Iterator[str]:
 
 
 def _verdict(unit: Entry) -> str:
-    """Why it is out; empty where it is in."""
+    """Return why a unit is refused, or an empty text."""
     if unit["accepted"]:
         return ""
     return f"refused: {unit['reason']}" + (
@@ -143,14 +144,12 @@ def _why(unit: Entry) -> str:
 
 
 def _refusing_place(unit: Entry) -> str | None:
-    """Of the rule whose words are the reason: that of another one would send the reader to the
-    wrong line.
-    """
+    """Return the place of the rule whose words are the reason."""
     return next((step["place"] for step in unit["chain"] or () if not step["passed"]), None)
 
 
 def _rule(step: Entry) -> str:
-    """The words of a rule, with the Filter that it stands in."""
+    """Return the words of a rule, with its Filter."""
     name = ".".join(str(part) for part in (step["filter"], *step["key"][:1]) if part)
     return (
         step["text"] if not step["filter"] or name in step["text"] else f"{step['text']} ({name})"
@@ -158,11 +157,11 @@ def _rule(step: Entry) -> str:
 
 
 def _listed_nowhere(answer: Entry) -> Iterator[str]:
-    """Said only where every source that can be asked has answered."""
+    """Yield a line if no source lists the subject, once all sources have answered."""
     groups = [group for source in answer["sources"] for group in source["groups"]]
     answered = all(
-        one["result"] not in ("failed", "unknown", "refused")
-        for one in (*answer["sources"], *groups)
+        entry["result"] not in ("failed", "unknown", "refused")
+        for entry in (*answer["sources"], *groups)
     )
     if not answered or any(group["units"] for group in groups):
         return

@@ -1,4 +1,4 @@
-"""`reconciler get`: what there is, as kubectl would list it."""
+"""`reconciler get`: list resources, as kubectl does."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ def command(
     name: Annotated[
         str | None, typer.Argument(metavar="NAME", help="One of them.", show_default=False)
     ] = None,
+    *,
     layout: LayoutOption = Layout.TABLE,
     home: settings.HomeOption = None,
 ) -> int:

@@ -1,4 +1,4 @@
-"""`reconciler history`: the versions of a repository, and who made them."""
+"""`reconciler history`: the versions of a repository and their provenance."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ def command(
     layout: LayoutOption = Layout.TABLE,
     home: settings.HomeOption = None,
 ) -> int:
-    """List the versions of a repository, newest first: what each changed, when, and from which
-    commit.
+    """List the versions of a repository, newest first.
+
+    Shows what each changed, when, and from which commit.
     """
 
     with settings.inspector(home) as recorded:
@@ -39,7 +40,7 @@ def command(
 
 
 def repository_name(text: str) -> str:
-    """The NAME of `repository/NAME`."""
+    """Return NAME of `repository/NAME`. Raises UsageFault for another kind."""
     from reconciler.engine import parse_ref
     from reconciler.model import Kind
 

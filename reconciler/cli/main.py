@@ -1,4 +1,4 @@
-"""The tree of commands, and exit codes and messages for errors."""
+"""The tree of commands; messages and exit codes of errors."""
 
 from __future__ import annotations
 
@@ -51,9 +51,10 @@ VERBS = (
 )
 
 
-def tree(words: Sequence[str] = (), log: CommandLog | None = None) -> typer.Typer:
-    """Return the commands; only the one that `words` begin with, where they do: typer takes 6 ms to
-    build each. Commands log to `log`.
+def tree(arguments: Sequence[str] = (), log: CommandLog | None = None) -> typer.Typer:
+    """Return the commands, which log to `log`.
+
+    If `arguments` begin with a command, only that one is built: typer takes 6 ms for each.
     """
     log = log or CommandLog()
     app = typer.Typer(
@@ -65,7 +66,7 @@ def tree(words: Sequence[str] = (), log: CommandLog | None = None) -> typer.Type
         rich_markup_mode=None,
     )
     app.callback()(_common)
-    asked = [verb for verb in VERBS if list(words[:1]) == [verb.NAME]]
+    asked = [verb for verb in VERBS if list(arguments[:1]) == [verb.NAME]]
     for verb in asked or VERBS:
         summary = _first_sentence(verb.command.__doc__ or "")
         if hasattr(verb, "SUBCOMMANDS"):
@@ -76,7 +77,7 @@ def tree(words: Sequence[str] = (), log: CommandLog | None = None) -> typer.Type
 
 
 def _group(verb: ModuleType, log: CommandLog) -> typer.Typer:
-    """Return a verb with commands of its own; without one of them it runs its `command`."""
+    """Return a verb with subcommands; without one of them it runs its `command`."""
     group = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
     group.callback()(log.wrap(verb.NAME, verb.command))
     for name, command in verb.SUBCOMMANDS.items():
@@ -86,9 +87,7 @@ def _group(verb: ModuleType, log: CommandLog) -> typer.Typer:
 
 
 def _first_sentence(text: str) -> str:
-    """The list of commands shows this much of each; left to itself it would break off in
-    mid-sentence.
-    """
+    """Return the first sentence of a docstring for the list of commands."""
     return text.partition(".")[0].partition(":")[0].strip() + "."
 
 
@@ -111,19 +110,19 @@ def main() -> None:
     sys.exit(run(sys.argv[1:]))
 
 
-def run(words: list[str]) -> int:
+def run(arguments: list[str]) -> int:
     """Run one command and return its exit code."""
     gc.set_threshold(*GARBAGE)
     with CommandLog() as log:
-        code = _exit_code(words or ["--help"], log)
+        code = _exit_code(arguments or ["--help"], log)
         log.end(code)
     return code
 
 
-def _exit_code(words: list[str], log: CommandLog) -> int:
+def _exit_code(arguments: list[str], log: CommandLog) -> int:
     """Run one command, print what it raises, and return its exit code."""
     try:
-        code = tree(words, log)(words, standalone_mode=False, prog_name="reconciler")
+        code = tree(arguments, log)(arguments, standalone_mode=False, prog_name="reconciler")
     except ManifestFaults as faults:
         output.faults(faults)
         return 1

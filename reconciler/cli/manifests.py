@@ -1,4 +1,4 @@
-"""Manifests as commands read them."""
+"""Manifests as arguments of commands."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ OverrideOption = Annotated[
 def read(
     paths: Sequence[str], registry: Registry | None = None, overrides: Sequence[str] | None = None
 ) -> DesiredState:
-    """What the manifests declare, with `--override`s on top. Raises ManifestFaults."""
+    """Return the desired state of the manifests and overrides. Raises ManifestFaults."""
     from reconciler import manifest
 
     return manifest.read(
@@ -41,5 +41,5 @@ def read(
 
 
 def folders(paths: Sequence[str]) -> list[Path]:
-    """Paths that lie on disk."""
+    """Return the paths that are not standard input."""
     return [Path(path) for path in paths if path != "-"]

@@ -36,19 +36,19 @@ LayoutOption = Annotated[Layout, typer.Option("--output", "-o", help="How to pri
 
 
 def line(text: str = "") -> None:
-    """One line of result."""
+    """Print one line of a result."""
     print(text, file=sys.stdout)
 
 
 def lines(texts: Iterable[str]) -> None:
-    """Lines of result; on a terminal coloured by their sign."""
+    """Print lines of a result, on a terminal coloured by their sign."""
     colour = _coloured(sys.stdout)
     for text in texts:
         line(_painted(text) if colour else text)
 
 
 def note(text: str) -> None:
-    """Something about the run, on stderr."""
+    """Print a line about the run to stderr."""
     print(text, file=sys.stderr, flush=True)
 
 
@@ -61,15 +61,16 @@ def warning(message: str, hint: str | None) -> None:
 
 
 def blocked(what: str) -> None:
-    """A plugin will not come back: say whose fault it is, and end the process. Nothing that was
-    committed is lost by it.
+    """Name the plugin that does not return, and end the process.
+
+    Nothing that was committed is lost.
     """
     error(what, "the run ends here, what was committed stays; tell the plugin's authors")
     os._exit(1)
 
 
 def faults(error: ManifestFaults) -> None:
-    """Every fault with its place, and how many there are."""
+    """Print all faults with their places, and their number."""
     for fault in error.faults:
         note(str(fault))
     from reconciler.model import pluralize
@@ -78,19 +79,19 @@ def faults(error: ManifestFaults) -> None:
 
 
 def document(value: Any) -> None:
-    """One JSON document."""
+    """Print one JSON document."""
     line(json.dumps(value, ensure_ascii=False, indent=2))
 
 
 def yaml_document(value: Any) -> None:
-    """One YAML document, keys in their own order; readable and parseable."""
+    """Print one YAML document; keys keep their order."""
     import yaml
 
     line(yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=1000).rstrip())
 
 
 def pieces(parts: Iterable[bytes]) -> None:
-    """A document that comes in pieces."""
+    """Print a document that comes in pieces."""
     sys.stdout.flush()
     for part in parts:
         sys.stdout.buffer.write(part)
@@ -99,7 +100,7 @@ def pieces(parts: Iterable[bytes]) -> None:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Columns as kubectl prints them: upper-case headings, two spaces between."""
+    """Print a table as kubectl does: upper-case headings, two spaces between columns."""
     widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
     for row in (tuple(name.upper() for name in header), *rows):
         line("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
@@ -116,6 +117,6 @@ def _coloured(stream: TextIO) -> bool:
 
 
 def _painted(text: str) -> str:
-    words = text.split(maxsplit=1)
-    colour = COLOURS.get(words[0].rstrip(":")) if words else None
+    parts = text.split(maxsplit=1)
+    colour = COLOURS.get(parts[0].rstrip(":")) if parts else None
     return f"\x1b[{colour}m{text}\x1b[0m" if colour else text

@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from reconciler.cli import manifests, output, settings
-
-if TYPE_CHECKING:
-    from reconciler.engine import Home, PlanOptions
-    from reconciler.model import DesiredState
-    from reconciler.plan import Plan
-    from reconciler.plugin.registry import Registry
 
 NAME = "plan"
 PENDING = 2
@@ -39,6 +33,7 @@ AllowDestroyOption = Annotated[
 
 def command(
     paths: settings.PathsArgument = None,
+    *,
     format: FormatOption = Format.TEXT,
     detailed_exitcode: Annotated[
         bool, typer.Option("--detailed-exitcode", help="Exit with 2 when changes are pending.")
@@ -56,21 +51,14 @@ def command(
     home: settings.HomeOption = None,
 ) -> int:
     """Show what an apply would change, down to each file, with reasons."""
-    import asyncio
-
     from reconciler.engine import PlanOptions
     from reconciler.plan import render_json, render_text
 
     registry = settings.registry()
     desired = manifests.read(settings.paths(paths), registry, override)
-    plan = asyncio.run(
-        _plan(
-            settings.home(home),
-            registry,
-            desired,
-            PlanOptions(prune=prune, allow_destroy=allow_destroy),
-            offline,
-        )
+    options = PlanOptions(prune=prune, allow_destroy=allow_destroy)
+    plan = settings.run_engine(
+        home, registry, lambda engine: engine.plan(desired, options), offline=offline
     )
     if format is Format.JSON:
         output.pieces(render_json(plan, verbose=verbose))
@@ -79,16 +67,3 @@ def command(
     if plan.failed:
         return 1
     return PENDING if detailed_exitcode and not plan.empty else 0
-
-
-async def _plan(
-    home: Home, registry: Registry, desired: DesiredState, options: PlanOptions, offline: bool
-) -> Plan:
-    from reconciler.cli.progress import shown
-    from reconciler.engine import Engine
-
-    with shown() as progress:
-        async with Engine(
-            home, registry, blocked=output.blocked, progress=progress, offline=offline
-        ) as engine:
-            return await engine.plan(desired, options)

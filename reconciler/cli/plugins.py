@@ -18,7 +18,10 @@ COLUMNS = ["id", "kind", "distribution", "api", "types", "state", "origin", "rea
 
 
 def command(context: typer.Context, layout: LayoutOption = Layout.TABLE) -> int:
-    """List installed plugins, or begin a new one: alone, `plugins` means `plugins list`."""
+    """List installed plugins, or create a new one.
+
+    `plugins` alone means `plugins list`.
+    """
     return 0 if context.invoked_subcommand else _list(layout)
 
 
@@ -26,8 +29,9 @@ def listing(
     context: typer.Context,
     layout: Annotated[Layout | None, typer.Option("--output", "-o", help="How to print.")] = None,
 ) -> int:
-    """List importers, publishers and content types, with state and reason. Exits with 1 where other
-    commands would refuse to start.
+    """List importers, publishers and content types, with state and reason.
+
+    Exits with 1 if other commands would refuse to start.
     """
     above = context.parent.params["layout"] if context.parent else Layout.TABLE
     return _list(layout or above)
@@ -40,29 +44,29 @@ def _list(layout: Layout) -> int:
     from reconciler.plugin import API_VERSION
 
     plugins = settings.unstarted_registry().examined()
-    found = [_document(plugin) for plugin in plugins]
+    documents = [_document(plugin) for plugin in plugins]
     if layout is Layout.JSON:
-        output.document(found)
+        output.document(documents)
     elif layout is Layout.YAML:
-        output.yaml_document(found)
+        output.yaml_document(documents)
     else:
-        output.table(COLUMNS, [_row(one) for one in found])
+        output.table(COLUMNS, [_row(document) for document in documents])
         output.note(f"plugin API {API_VERSION}")
     return 1 if any(plugin.refused for plugin in plugins) else 0
 
 
-def _row(one: dict[str, Any]) -> list[str]:
-    distribution = f"{one['distribution']} {one['version']}".strip()
-    types = ",".join(one["types"])
+def _row(document: dict[str, Any]) -> list[str]:
+    distribution = f"{document['distribution']} {document['version']}".strip()
+    types = ",".join(document["types"])
     return [
-        one["id"],
-        one["kind"],
+        document["id"],
+        document["kind"],
         distribution,
-        one["api"] or "-",
+        document["api"] or "-",
         types or "-",
-        one["state"],
-        one["origin"].removeprefix("entry point "),
-        one["reason"],
+        document["state"],
+        document["origin"].removeprefix("entry point "),
+        document["reason"],
     ]
 
 

@@ -29,8 +29,9 @@ DirectoryArgument = Annotated[
 
 
 def command(name: NameArgument, directory: DirectoryArgument = None) -> int:
-    """Write the distribution of a new plugin: importer, publisher, content type, tests and a
-    manifest, working as written.
+    """Write the distribution of a new plugin.
+
+    It has an importer, a publisher, a content type, tests and a manifest, and works as written.
     """
     from reconciler.model import pluralize
     from reconciler.scaffold import Names, write
@@ -53,14 +54,12 @@ def command(name: NameArgument, directory: DirectoryArgument = None) -> int:
 
 
 def _check_free(id: str) -> None:
-    """An ID that an installed plugin bears would keep every command from starting once the new one
-    is installed.
-    """
+    """Refuse an ID that an installed plugin has: with two of them no command would start."""
     registry = settings.unstarted_registry()
     for kind in ("importer", "publisher"):
-        found = registry.find(kind, id)
-        if found is not None:
+        plugin = registry.find(kind, id)
+        if plugin is not None:
             raise UsageFault(
-                f"`{id}` is taken: {found.distribution} provides the {kind} of that ID",
+                f"`{id}` is taken: {plugin.distribution} provides the {kind} of that ID",
                 hint="IDs are unique; choose another name",
             )

@@ -16,7 +16,7 @@ EVERY = 5.0  # seconds between two plain lines of one task; what takes less is n
 
 @contextmanager
 def shown() -> Iterator[Progress]:
-    """Progress for the length of a block."""
+    """Show progress for the length of a block."""
     if not sys.stderr.isatty():
         yield PlainProgress()
         return
@@ -32,13 +32,13 @@ class PlainProgress:
 
 
 class PlainTask:
-    """Says how far it is now and then; what it came to in the end, if it said anything before."""
+    """Prints a line now and then, and a last one if there was any."""
 
     def __init__(self, title: str, noun: str) -> None:
         self._title = title
         self._noun = noun
         self._units = self._expected = self._size = self._expected_size = 0
-        self._began = self._said = time.monotonic()
+        self._began = self._printed = time.monotonic()
 
     def expect(self, units: int, size: int) -> None:
         self._expected += units
@@ -47,20 +47,20 @@ class PlainTask:
     def advance(self, units: int = 0, size: int = 0) -> None:
         self._units += units
         self._size += size
-        if time.monotonic() - self._said >= EVERY:
-            self._say()
+        if time.monotonic() - self._printed >= EVERY:
+            self._print()
 
     def done(self) -> None:
-        if self._said > self._began:
-            self._say()
+        if self._printed > self._began:
+            self._print()
 
-    def _say(self) -> None:
-        self._said = time.monotonic()
-        seconds = max(self._said - self._began, 0.001)
-        words = f"{self._title}: {self._units} of {self._expected} {self._noun}"
+    def _print(self) -> None:
+        self._printed = time.monotonic()
+        seconds = max(self._printed - self._began, 0.001)
+        text = f"{self._title}: {self._units} of {self._expected} {self._noun}"
         if self._expected_size or self._size:
-            words += (
+            text += (
                 f", {size_text(self._size)} of {size_text(max(self._size, self._expected_size))},"
                 f" {size_text(int(self._size / seconds))}/s"
             )
-        output.note(words)
+        output.note(text)

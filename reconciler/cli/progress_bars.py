@@ -15,7 +15,7 @@ from reconciler.plan import size_text
 
 
 class Bars:
-    """Shows every task as a bar: of bytes where bytes are expected, else of units."""
+    """Shows every task as a bar: of bytes if their number is known, else of units."""
 
     def __init__(self) -> None:
         columns: tuple[ProgressColumn, ...] = (
@@ -81,7 +81,7 @@ class UnitsColumn(ProgressColumn):
 
 
 class BytesColumn(ProgressColumn):
-    """Only where bytes are what is waited for."""
+    """Bytes done and expected; empty for tasks without bytes."""
 
     def render(self, task: RichTask) -> Text:
         return Text(

@@ -1,4 +1,4 @@
-"""`reconciler remove`: take uploaded content out again."""
+"""`reconciler remove`: remove uploaded content."""
 
 from __future__ import annotations
 
@@ -28,21 +28,23 @@ def command(
     ],
     home: settings.HomeOption = None,
 ) -> int:
-    """Remove uploaded units from a repository: earlier versions keep them. What a sync brought in
-    is removed by filters instead.
+    """Remove uploaded units from a repository; earlier versions keep them.
+
+    Synchronised content is removed by filters instead.
     """
     import asyncio
 
-    taken = asyncio.run(_remove(settings.home(home), settings.registry(), repository, keys))
-    output.line(
-        f"version {taken.version} no longer holds {', '.join(f'`{name}`' for name in taken.names)}"
-    )
-    for text in taken.delayed:
+    result = asyncio.run(_remove(settings.home(home), settings.registry(), repository, keys=keys))
+    names = ", ".join(f"`{name}`" for name in result.names)
+    output.line(f"version {result.version} no longer holds {names}")
+    for text in result.delayed:
         output.line(text)
-    return 1 if taken.delayed else 0
+    return 1 if result.delayed else 0
 
 
-async def _remove(home: Home, registry: Registry, repository: str, keys: list[str]) -> UploadResult:
+async def _remove(
+    home: Home, registry: Registry, repository: str, *, keys: list[str]
+) -> UploadResult:
     from reconciler.engine.service import Service
     from reconciler.manifest import read_recorded
 

@@ -1,4 +1,4 @@
-"""`reconciler schema`: one JSON Schema for editors."""
+"""`reconciler schema`: the JSON Schema of manifests, for editors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`reconciler serve`: publications over HTTP."""
+"""`reconciler serve`: serve publications over HTTP."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ NAME = "serve"
 
 
 def command(
+    *,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 picks a free one.")] = 8000,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
     home: settings.HomeOption = None,
 ) -> int:
-    """Serve every publication at its path until interrupted; new publications appear by
-    themselves.
+    """Serve every publication at its path until interrupted.
+
+    New publications appear by themselves.
     """
     import asyncio
     from functools import partial

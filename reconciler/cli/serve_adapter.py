@@ -1,4 +1,4 @@
-"""The served application, built anew in each worker process."""
+"""The served application, built in each worker process."""
 
 from __future__ import annotations
 
@@ -28,14 +28,15 @@ INCOMING_FOLDER = "arriving"
 
 
 def application(home: Home, plugins: PluginSettings) -> Application:
-    """Build the ASGI application over a home. The plugins were validated before the workers
-    started.
+    """Build the ASGI application over a home.
+
+    The plugins were validated before the workers started.
     """
     return assembled(home, Registry(settings=plugins))
 
 
 def assembled(home: Home, registry: Registry, *, limits: CallLimits | None = None) -> Application:
-    """Build the ASGI application over a home, with these plugins. limits: of their calls."""
+    """Build the ASGI application over a home, with these plugins. `limits`: of their calls."""
     service = Service(home, registry, read_recorded, limits=limits)
     store, folder = home.store(), home.root / INCOMING_FOLDER
     return Application(
@@ -48,7 +49,7 @@ def assembled(home: Home, registry: Registry, *, limits: CallLimits | None = Non
 
 
 class ServiceReceiver:
-    """Takes uploads into the engine: translates files and results between the two rooms."""
+    """Passes uploads to the engine; converts files and results between `serve` and `engine`."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -69,8 +70,9 @@ class ServiceReceiver:
 
 
 class PublisherSuggestions(Mapping[str, SuggestPath]):
-    """The `missing` hooks of publishers, by publisher ID; a publisher is loaded when a path of its
-    publications is not found.
+    """The `missing` hooks of publishers, by publisher ID.
+
+    A publisher is loaded when a path of one of its publications is not found.
     """
 
     def __init__(self, registry: Registry) -> None:

@@ -1,14 +1,15 @@
-"""Settings: flags, then environment, then `reconciler.toml`, then defaults. Plugins may have a file
-each in `plugins.d`.
+"""Settings: flags, then environment, then `reconciler.toml`, then defaults.
+
+Plugins may have a file each in `plugins.d`.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -16,9 +17,11 @@ from reconciler.cli import output
 from reconciler.errors import UsageFault
 
 if TYPE_CHECKING:
-    from reconciler.engine import Home, Inspector
+    from reconciler.engine import Engine, Home, Inspector
     from reconciler.plugin.config import PluginSettings
     from reconciler.plugin.registry import Registry
+
+Result = TypeVar("Result")
 
 FILE = "reconciler.toml"
 FOLDER = "plugins.d"
@@ -44,7 +47,7 @@ PathsArgument = Annotated[
 
 
 def home(option: Path | None) -> Home:
-    """The home that flags, environment and file agree on."""
+    """Return the home that flags, environment and settings name."""
     from reconciler.engine import Home
 
     stored = _file()
@@ -65,6 +68,35 @@ def inspector(option: Path | None) -> Iterator[Inspector]:
         database.close()
 
 
+def run_engine(
+    option: Path | None,
+    registry: Registry,
+    call: Callable[[Engine], Awaitable[Result]],
+    *,
+    writes: bool = False,
+    offline: bool = False,
+) -> Result:
+    """Return the result of `call` with an engine over a home; show progress meanwhile."""
+    import asyncio
+
+    from reconciler.cli.progress import shown
+    from reconciler.engine import Engine
+
+    async def run() -> Result:
+        with shown() as progress:
+            async with Engine(
+                home(option),
+                registry,
+                writes=writes,
+                offline=offline,
+                progress=progress,
+                blocked=output.blocked,
+            ) as engine:
+                return await call(engine)
+
+    return asyncio.run(run())
+
+
 def principal() -> str:
     """Return `user@host`, which local uploads are recorded under."""
     import getpass
@@ -77,32 +109,31 @@ def principal() -> str:
     return f"{user}@{socket.gethostname()}"
 
 
-def paths(words: list[str] | None) -> list[str]:
-    return words or ["."]
+def paths(arguments: list[str] | None) -> list[str]:
+    return arguments or ["."]
 
 
 def registry() -> Registry:
-    """The installed plugins under these settings: how every command comes by them. Raises
-    PluginFault where none may start.
+    """Return the installed plugins under these settings, validated.
+
+    Raises PluginFault if no command may start.
     """
-    found = unstarted_registry()
-    found.start()
-    return found
+    result = unstarted_registry()
+    result.start()
+    return result
 
 
 def unstarted_registry() -> Registry:
-    """The same, nothing judged yet: for the commands by which one finds out why the others refuse
-    to start.
-    """
+    """Return the same, not validated yet, for commands that show why others do not start."""
     from reconciler.plugin.registry import Registry
 
-    found = Registry(settings=plugins())
-    _mention_strangers(found)
-    return found
+    result = Registry(settings=plugins())
+    _mention_strangers(result)
+    return result
 
 
 def plugins() -> PluginSettings:
-    """What the settings say about plugins. Raises UsageFault naming the file that is at fault."""
+    """Return the settings about plugins. Raises UsageFault naming the faulty file."""
     from reconciler.plugin.config import PluginSettings
 
     stored = _file()
@@ -125,8 +156,9 @@ def plugins() -> PluginSettings:
 
 
 def _mention_strangers(registry: Registry) -> None:
-    """A configuration that no plugin reads is most likely a slip; but it must not stop a site whose
-    plugin was uninstalled.
+    """Warn about configurations of plugins that are not installed.
+
+    Not an error: the plugin may have been uninstalled.
     """
     named = registry.settings.configs
     strangers = sorted(set(named) - registry.known()) if named else []
@@ -158,13 +190,13 @@ def _tables(stored: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def _check_plain(value: Any, where: str) -> None:
-    """Only what JSON can say too: plugins get the same kinds of values from either file."""
+    """Refuse values that JSON does not have, so that both files give the same kinds of values."""
     if isinstance(value, dict):
-        for key, one in value.items():
-            _check_plain(one, f"{where}.{key}")
+        for key, item in value.items():
+            _check_plain(item, f"{where}.{key}")
     elif isinstance(value, list):
-        for one in value:
-            _check_plain(one, where)
+        for item in value:
+            _check_plain(item, where)
     elif not isinstance(value, (str, bool, int, float)):
         raise UsageFault(
             f"`{where}` in `{FILE}` is a {type(value).__name__}, which plugins are not given",
@@ -174,26 +206,26 @@ def _check_plain(value: Any, where: str) -> None:
 
 def _own_files() -> list[tuple[str, Path]]:
     folder = Path(FOLDER)
-    found = (
+    files = (
         sorted(path for path in folder.glob("*.conf") if not path.name.startswith("."))
         if folder.is_dir()
         else []
     )
-    return [(path.name.removesuffix(".conf"), path) for path in found]
+    return [(path.name.removesuffix(".conf"), path) for path in files]
 
 
 def _own_file(path: Path) -> dict[str, Any]:
     import json
 
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise UsageFault(
             f"`{path}` cannot be read: {error}", hint="it holds one JSON object"
         ) from None
-    if not isinstance(found, dict):
+    if not isinstance(document, dict):
         raise UsageFault(f"`{path}` is not a JSON object", hint="`{}` is an empty one")
-    return found
+    return document
 
 
 def _file() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`reconciler upload`: local files into a repository."""
+"""`reconciler upload`: add local files to a repository."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ def command(
         typer.Argument(metavar="REPOSITORY", help="Name of a repository with an `upload` source."),
     ],
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="What to upload.")],
+    *,
     field: Annotated[
         list[str] | None,
         typer.Option("--field", help="NAME=TEXT for the plugin; may come several times."),
@@ -30,8 +31,9 @@ def command(
     override: manifests.OverrideOption = None,
     home: settings.HomeOption = None,
 ) -> int:
-    """Add local files to a repository, as its plugin understands them, and show them in its
-    publications.
+    """Add local files to a repository, as its plugin understands them.
+
+    Its publications show them.
     """
     import asyncio
 
@@ -43,24 +45,25 @@ def command(
         settings.home(home), settings.registry(), read_recorded, overrides=override or ()
     )
     return asyncio.run(
-        _upload(service, repository, [uploaded_file(path) for path in files], fields)
+        _upload(service, repository, [uploaded_file(path) for path in files], fields=fields)
     )
 
 
 async def _upload(
-    service: Service, repository: str, files: list[UploadedFile], fields: dict[str, str]
+    service: Service, repository: str, files: list[UploadedFile], *, fields: dict[str, str]
 ) -> int:
-    """Every file is a change of its own: what went in before one is refused stays in. 1 where one
-    is in and not shown.
+    """Upload the files one by one; return 1 if one is stored but not published.
+
+    Files before a refused one stay in the repository.
     """
     from reconciler.cli.serve_adapter import upload_message
 
     delayed = False
     try:
         for file in files:
-            taken = await service.upload(repository, file, fields, settings.principal())
-            output.line(f"{file.name}: {upload_message(taken)}")
-            delayed = delayed or bool(taken.delayed)
+            result = await service.upload(repository, file, fields, settings.principal())
+            output.line(f"{file.name}: {upload_message(result)}")
+            delayed = delayed or bool(result.delayed)
     finally:
         await service.close()
     return 1 if delayed else 0

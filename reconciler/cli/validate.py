@@ -25,8 +25,9 @@ def command(
         Format, typer.Option(help="`github` prints workflow annotations.")
     ] = Format.TEXT,
 ) -> int:
-    """Check manifests without asking any remote: unknown keys, wrong types, duplicates, references,
-    all in one run.
+    """Check manifests without asking any remote.
+
+    Unknown keys, wrong types, duplicates, references, all in one run.
     """
     from reconciler.cli.manifests import read
     from reconciler.manifest import annotations, as_json

@@ -1,4 +1,4 @@
-"""What a plugin's name becomes: a distribution, a package, an ID."""
+"""Names made of a plugin's name: distribution, package, ID."""
 
 from __future__ import annotations
 
@@ -17,24 +17,25 @@ _PREFIX = "reconciler-"
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """`id`: of importer and publisher, what manifests write as `type` (`json-schemas`)."""
+    """Names of a plugin. `id`: of importer and publisher, the `type` of manifests."""
 
     id: str
 
     @property
     def distribution(self) -> str:
-        """What pip installs: `reconciler-json-schemas`."""
+        """Name for pip: `reconciler-json-schemas`."""
         return _PREFIX + self.id
 
     @property
     def package(self) -> str:
-        """What Python imports: `reconciler_json_schemas`."""
+        """Name for Python's import: `reconciler_json_schemas`."""
         return self.distribution.replace("-", "_")
 
     @classmethod
     def parse(cls, text: str) -> Names:
-        """The names of a plugin called `text`, normalised as PEP 503 does it: lower case, each run
-        of `-` and `_` one `-`. Raises UsageFault.
+        """Return the names of a plugin called `text`. Raises UsageFault.
+
+        Normalised as in PEP 503: lower case, each run of `-` and `_` is one `-`.
         """
         if len(text) > MAX_LENGTH or _NAME.fullmatch(text) is None:
             raise UsageFault(

@@ -1,4 +1,4 @@
-"""Templates in, files out."""
+"""Render the templates and write the files."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ SUFFIX = ".jinja"
 
 
 def write(names: Names, folder: Path) -> list[Path]:
-    """Write the distribution into `folder`, which is made if need be; the files written, by path.
+    """Write the distribution into `folder`, made if missing; return the paths of its files.
 
-    Raises UsageFault when the folder holds something already, or when it cannot be written.
-    Everything is rendered before anything is written.
+    Raises UsageFault if the folder is not empty or cannot be written. Everything is rendered before
+    anything is written.
     """
     files = _rendered(names)
     try:
@@ -35,8 +35,9 @@ def write(names: Names, folder: Path) -> list[Path]:
 
 
 def _rendered(names: Names) -> dict[str, str]:
-    """Text by path within the distribution. A template that names something unknown raises: that is
-    our fault, and no file is made of it.
+    """Return texts by path within the distribution.
+
+    A template that uses an unknown name raises, before any file is written.
     """
     # Autoescaping is for HTML. The only text that is filled in is a checked name.
     environment = Environment(

@@ -1,14 +1,15 @@
-"""A worked plugin on the low-level importer API, in a distribution of its own: files that a
-`PULP_MANIFEST` lists.
+"""Example plugin on the low-level importer API: files that a `PULP_MANIFEST` lists.
 
-Comes in: a manifest of `name,sha256,size`, and the selection and filter keys of a manifest of ours.
-Goes out: `example.file` units and the same tree again. It does what the type `file` does with
-`format: manifest`, the other way: there the core asks for groups and compares, here `low_importer`
-compares and records. Must never know: the engine, SQL, other plugins.
+Comes in: a manifest of `name,sha256,size`, and the selection and filter keys of our manifests. Goes
+out: `example.file` units and the same tree again. Must never know: the engine, SQL, other plugins.
 
-    low_importer ... `sync`: what upstream lists against what the source holds, recorded as changes
+The type `file` with `format: manifest` does the same on the high-level API: there the core asks for
+groups and compares, here `low_importer` compares and records. A distribution of its own, to be
+copied.
+
+    low_importer ... `sync`: compares upstream with the source, records the changes
     manifests ...... lines of a manifest, read and written
-    content ........ the content type: in, or out because
+    content ........ the content type and its selection
     options ........ the keys of a source and of a Filter
     tree_publisher . the tree and its manifest
 

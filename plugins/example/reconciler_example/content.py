@@ -1,4 +1,4 @@
-"""The content type: a file, which is its path and its bytes."""
+"""The content type: a file, identified by its path."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EXAMPLE_FILE: Final = "example.file"
 
 
 class ExampleFile(ContentType):
-    """One file. Key: its path; one artifact, under the same path; no metadata."""
+    """A file. Key: its path; one artifact, under the same path; no metadata."""
 
     id = EXAMPLE_FILE
     plural = "files"

@@ -1,4 +1,4 @@
-"""Reads a `PULP_MANIFEST`, compares it with what the source holds, and records the difference."""
+"""Importer that compares a `PULP_MANIFEST` with the source and records the difference."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Groups = Mapping[str, Mapping[str, Listed]]
 
 
 class ExampleImporter(Importer):
-    """`sync` is the whole of it: no group is declared, nothing is compared by the core."""
+    """Low-level importer: overrides `sync`, declares no groups, compares by itself."""
 
     options = SourceOptions
     filter_options = FilterOptions
@@ -41,24 +41,24 @@ class ExampleImporter(Importer):
         return Metadata("example", "Files (low-level example)", (EXAMPLE_FILE,), ">=1.2,<2")
 
     async def sync(self, conduit: SyncConduit, config: PluginCallConfiguration) -> None:
-        """Record what the manifest changes. The note: the validator of the manifest read last, and
-        a digest of each group's lines.
+        """Record the changes of the manifest.
+
+        The scratchpad holds the validator of the manifest read last, and a digest of each group's
+        lines.
         """
         note = conduit.get_scratchpad() or {}
-        # Asked about the manifest of last time: are options and filters still those that it was
-        # committed with?
+        # of the manifest read last: False if it was committed with other options or filters
         same_rules = "validator" in note and conduit.unchanged(note["validator"])
         page = await conduit.get("")
         if conduit.unchanged(page.validator):
             return
-        listed = await asyncio.to_thread(
-            list, read_manifest(page)
-        )  # a long one takes seconds: others go on meanwhile
+        # a long manifest takes seconds: other sources go on meanwhile
+        listed = await asyncio.to_thread(list, read_manifest(page))
         groups = _groups(conduit, listed)
         lines = {name: _digest(files) for name, files in groups.items()}
-        known = note["lines"] if same_rules else {}
+        previous = note["lines"] if same_rules else {}
         for name in sorted({*groups, *conduit.groups()}):
-            if name not in known or known[name] != lines.get(name):
+            if name not in previous or previous[name] != lines.get(name):
                 _compare(conduit, name, groups.get(name, {}), page.url)
         conduit.set_scratchpad({"validator": page.validator, "lines": lines})
 
@@ -69,7 +69,7 @@ class ExampleImporter(Importer):
         fields: Mapping[str, str],
         config: PluginCallConfiguration,
     ) -> Iterable[Placed]:
-        """Any file, under the path that the field `path` gives it, else under its own name."""
+        """Accept any file, under the path in the field `path`, else under its own name."""
         path = fields.get("path") or file.name
         if not safe_path(path):
             raise Refused(
@@ -86,14 +86,15 @@ class ExampleImporter(Importer):
 
 
 def group_of(path: str) -> str:
-    """One of 256 groups, so that a change costs its group and not the whole; by the path alone, so
-    that a file stays where it is.
+    """Return one of 256 groups, so that a change costs one group and not the whole.
+
+    It depends on the path alone, so that a file stays in its group.
     """
     return f"{sha256(path.encode()).digest()[0]:02x}"
 
 
 def _groups(conduit: SyncConduit, listed: Iterable[Listed]) -> Groups:
-    """The files of a manifest by group and name; of two with one name the first counts."""
+    """Return the files of a manifest by group and name; the first of a name counts."""
     groups: dict[str, dict[str, Listed]] = {}
     for file in listed:
         if not safe_path(file.name):
@@ -111,8 +112,9 @@ def _groups(conduit: SyncConduit, listed: Iterable[Listed]) -> Groups:
 
 
 def _compare(conduit: SyncConduit, group: str, files: Mapping[str, Listed], base: str) -> None:
-    """Save what the source does not hold as it is listed, remove what is no longer listed. What is
-    not mentioned stays.
+    """Save files that are new or changed, remove those that are no longer listed.
+
+    Units that are not mentioned stay.
     """
     held = {unit.key: unit for unit in conduit.units(group)}
     for name, file in files.items():

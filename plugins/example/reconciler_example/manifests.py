@@ -1,5 +1,6 @@
-"""A `PULP_MANIFEST`: `name,sha256,size` on each line, names relative to the manifest's folder. `#`
-begins a comment.
+"""`PULP_MANIFEST` files: lines of `name,sha256,size`; `#` begins a comment.
+
+Names are relative to the folder of the manifest.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ _BLANKS: Final = " \t\r\v\f"
 
 
 class Listed(NamedTuple):
-    """One file of a manifest. `name`: as it is written, so it may be anything; `size`: bytes."""
+    """Line of a manifest. `name`: unchecked, it may be anything; `size`: in bytes."""
 
     name: str
     sha256: str
@@ -26,8 +27,9 @@ class Listed(NamedTuple):
 
 
 def read_manifest(page: Page) -> Iterator[Listed]:
-    """Every file of a manifest. Raises Malformed for a line that is no entry: the manifest may have
-    been cut short there.
+    """Yield every file of a manifest.
+
+    Raises Malformed for a line that is not an entry: the manifest may have been cut short there.
     """
     # What is not UTF-8 becomes characters that no safe path has, so that such a file is refused and
     # not the whole manifest.
@@ -44,12 +46,12 @@ def read_manifest(page: Page) -> Iterator[Listed]:
 
 
 def manifest_line(name: str, sha256: str, size: int) -> str:
-    """What `read_manifest` reads again."""
+    """Return the line that `read_manifest` reads back."""
     return f"{name},{sha256},{size}\n"
 
 
 def unlistable(path: str) -> str:
-    """Why no manifest can list a file with this path; empty where one can."""
+    """Return why no manifest can list a file with this path, or an empty text."""
     if path == MANIFEST:
         return f"`{MANIFEST}` is the name of the publication's own list"
     if path.startswith("#") or path != path.strip():
@@ -60,7 +62,7 @@ def unlistable(path: str) -> str:
 
 
 def _entry(line: str) -> Listed | None:
-    """The name is everything before the last two commas."""
+    """Parse a line, or return None; the name is everything before the last two commas."""
     parts = [part.strip(_BLANKS) for part in line.rsplit(",", 2)]
     if (
         len(parts) != 3

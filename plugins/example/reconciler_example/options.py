@@ -1,7 +1,7 @@
 """The keys of a source and of a Filter of type `example`.
 
-Globs are those of `fnmatch`: `*` matches any characters, slashes too. One without a slash is about
-the file's own name.
+Globs are those of `fnmatch`: `*` matches any characters, slashes too. A glob without a slash
+matches the name of a file.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Globs = Annotated[tuple[str, ...], Field(strict=False)]
 
 
 class SourceOptions(Options):
-    """What a source takes. Without `include`: everything."""
+    """Selection of a source; by default everything."""
 
     include: Globs = Field(default=(), description="Globs over paths to take; none: everything.")
     exclude: Globs = Field(
@@ -27,14 +27,14 @@ class SourceOptions(Options):
 
 
 class FilterOptions(Options):
-    """What a Filter lets pass. Without rules: everything."""
+    """Rules of a Filter; by default everything passes."""
 
     deny: Globs = Field(default=(), description="Globs over paths that never pass.")
     max_size: Size | None = Field(default=None, description="The largest file that passes.")
 
 
 def matching(globs: Iterable[str], path: str) -> str | None:
-    """The first glob, in alphabetical order, that matches."""
+    """Return the first glob that matches, in alphabetical order, or None."""
     name = path.rpartition("/")[2]
     return next(
         (glob for glob in sorted(globs) if fnmatchcase(path if "/" in glob else name, glob)), None

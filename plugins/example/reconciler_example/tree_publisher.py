@@ -1,4 +1,4 @@
-"""Publishes the tree under the files' own names, with a `PULP_MANIFEST` that lists it."""
+"""Publisher of the tree under the files' own names, with a `PULP_MANIFEST`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from reconciler_example.manifests import MANIFEST, manifest_line
 
 
 class ExamplePublisher(Publisher):
-    """The files of each group that changed, then the one page that lists all."""
+    """Emits the files of each changed group, then the manifest that lists all files."""
 
     @classmethod
     def metadata(cls) -> Metadata:
