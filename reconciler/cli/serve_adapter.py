@@ -60,12 +60,15 @@ class ServiceReceiver:
         publication: str,
         path: str,
         fields: Mapping[str, str],
+        *,
         file: ReceivedFile,
         uploader: str,
     ) -> UploadReceipt:
         """Take a file, as `reconciler.serve.UploadReceiver` says."""
         uploaded = UploadedFile(file.name, file.path, file.size, file.sha256)
-        result = await self._service.receive(publication, path, fields, uploaded, uploader)
+        result = await self._service.receive(
+            publication, path, fields, file=uploaded, principal=uploader
+        )
         return UploadReceipt(upload_message(result), result.version, shown=not result.delayed)
 
 

@@ -61,7 +61,7 @@ async def _upload(
     delayed = False
     try:
         for file in files:
-            result = await service.upload(repository, file, fields, settings.principal())
+            result = await service.upload(repository, file, fields, principal=settings.principal())
             output.line(f"{file.name}: {upload_message(result)}")
             delayed = delayed or bool(result.delayed)
     finally:

@@ -116,7 +116,13 @@ class Engine:
         desired = read(actual) if declared is None else declared
         register_secrets(desired.secrets())
         return await explain(
-            session, desired, actual, name, subject, verbose=verbose, applied=declared is None
+            session,
+            desired,
+            actual,
+            name=name,
+            subject=subject,
+            verbose=verbose,
+            applied=declared is None,
         )
 
     def _session(self) -> Session:
@@ -139,6 +145,7 @@ class Engine:
         desired: DesiredState,
         options: PlanOptions,
         provenance: Mapping[str, Any],
+        *,
         show: Callable[[Plan], None],
     ) -> Report:
         """Plan, call `show` with the plan, and carry it out.

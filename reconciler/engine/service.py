@@ -109,20 +109,23 @@ class Service:
         publication: str,
         path: str,
         fields: Mapping[str, str],
+        *,
         file: UploadedFile,
         principal: str,
     ) -> UploadResult:
         """Take a file that was sent to a publication. Raises as `Uploads.receive`."""
         target = (await asyncio.to_thread(self.desired)).publications.get(publication)
         async with self._slot(target.repository if target is not None else "") as uploads:
-            return await uploads.receive(publication, UploadForm(path, fields), file, principal)
+            return await uploads.receive(
+                publication, UploadForm(path, fields), file, principal=principal
+            )
 
     async def upload(
-        self, repository: str, file: UploadedFile, fields: Mapping[str, str], principal: str
+        self, repository: str, file: UploadedFile, fields: Mapping[str, str], *, principal: str
     ) -> UploadResult:
         """Take a file for a repository, in the generic way. Raises as `Uploads.upload`."""
         async with self._slot(repository) as uploads:
-            return await uploads.upload(repository, file, fields, principal)
+            return await uploads.upload(repository, file, fields, principal=principal)
 
     async def remove(self, repository: str, keys: list[str], principal: str) -> UploadResult:
         """Remove uploaded units by key. Raises as `Uploads.remove`."""
@@ -147,7 +150,9 @@ class Service:
             begun = False
             try:
                 async with aclosing(
-                    relay(self._fetcher(remote), self._home.store(), url, digest, size)
+                    relay(
+                        self._fetcher(remote), self._home.store(), url, expected=digest, size=size
+                    )
                 ) as blocks:
                     async for block in blocks:
                         begun = True

@@ -66,7 +66,7 @@ async def download(
     async def read(response: StreamedResponse) -> int:
         counter = BodyCounter(url, size, progress)
         with counter:
-            return await _receive(response, store, expected, counter)
+            return await _receive(response, store, expected, counter=counter)
 
     try:
         return await read_body(retry, lambda: fetcher.stream(url), read)
@@ -128,13 +128,13 @@ class BodyCounter:
 
 
 async def _receive(
-    response: StreamedResponse, store: ArtifactStore, expected: Digest, counter: BodyCounter
+    response: StreamedResponse, store: ArtifactStore, expected: Digest, *, counter: BodyCounter
 ) -> int:
     if response.length is None:
-        return await _receive_blocks(response, store, expected, counter)
+        return await _receive_blocks(response, store, expected, counter=counter)
     counter.check(response.length)
     if response.length > SMALL:
-        return await _receive_blocks(response, store, expected, counter)
+        return await _receive_blocks(response, store, expected, counter=counter)
     pieces = [piece async for piece in response.chunks()]
     body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
     counter.add(len(body))
@@ -143,7 +143,7 @@ async def _receive(
 
 
 async def _receive_blocks(
-    response: StreamedResponse, store: ArtifactStore, expected: Digest, counter: BodyCounter
+    response: StreamedResponse, store: ArtifactStore, expected: Digest, *, counter: BodyCounter
 ) -> int:
     """Hash and write in worker threads, a block a call: two downloads use two cores, and the loop
     stays free.

@@ -37,24 +37,24 @@ def open_fetcher(remote: Remote, base_url: str) -> Fetcher:
 def _http_fetcher(remote: Remote, base_url: str) -> Fetcher:
     credentials = Credentials.of(remote)
     tls = TlsContexts.of(remote.tls, credentials.client_key)
-    return LazyFetcher(lambda: _new_http_fetcher(remote, base_url, credentials, tls))
+    return LazyFetcher(lambda: _new_http_fetcher(remote, base_url, credentials, tls=tls))
 
 
 def _local_fetcher(remote: Remote, base_url: str) -> Fetcher:
     tls = TlsContexts.of(Tls(verify=remote.tls.verify, ca=remote.tls.ca), None)
     return LocalRemoteFetcher(
         LocalFetcher(base_url),
-        LazyFetcher(lambda: _new_http_fetcher(remote, None, Credentials({}), tls)),
+        LazyFetcher(lambda: _new_http_fetcher(remote, None, Credentials({}), tls=tls)),
     )
 
 
 def _new_http_fetcher(
-    remote: Remote, base_url: str | None, credentials: Credentials, tls: TlsContexts
+    remote: Remote, base_url: str | None, credentials: Credentials, *, tls: TlsContexts
 ) -> Fetcher:
     # Loading the HTTP client takes longer than most commands that never send a request.
     from reconciler.remote.http_fetcher import HttpFetcher
 
-    return HttpFetcher(remote, base_url, credentials, tls)
+    return HttpFetcher(remote, base_url, credentials, tls=tls)
 
 
 class LazyFetcher:

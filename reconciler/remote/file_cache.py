@@ -66,7 +66,7 @@ class FileCache:
         start, total = _PLACE.unpack_from(payload)
         return FilePart(start, total, payload[_PLACE.size :])
 
-    def store_part(self, sha256: str, offset: int, length: int, part: FilePart) -> None:
+    def store_part(self, sha256: str, offset: int, length: int, *, part: FilePart) -> None:
         """Cache a part under the numbers of its request."""
         self._parts.store(
             self._key(sha256, offset, length), _PLACE.pack(part.start, part.total) + part.body

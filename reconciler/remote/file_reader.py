@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import TypeVar
 
 from reconciler.errors import DigestMismatch, Malformed, NotCached, Unreachable
@@ -66,7 +67,7 @@ class FileReader:
         await _in_thread_if_long(len(body), self._cache.store, sha256, body)
         return body
 
-    async def get_part(self, url: str, sha256: str, offset: int, length: int) -> FilePart:
+    async def get_part(self, url: str, sha256: str, offset: int, *, length: int) -> FilePart:
         """Return up to `length` bytes from `offset`; a negative offset counts from the end.
 
         The part is empty, at the file's end, where the file ends before.
@@ -86,7 +87,7 @@ class FileReader:
         self._check_online(url)
         part = await self._fetch_part(url, offset, length)
         await _in_thread_if_long(
-            len(part.body), self._cache.store_part, sha256, offset, length, part
+            len(part.body), partial(self._cache.store_part, sha256, offset, length, part=part)
         )
         return part
 
@@ -134,22 +135,26 @@ class FileReader:
 
     async def _fetch_part(self, url: str, offset: int, length: int) -> FilePart:
         async def read(response: StreamedResponse) -> FilePart | None:
-            return await _part(response, url, offset, length)
+            return await _part(response, url, offset, length=length)
 
         part = await self._read(url, range_header(offset, length), read)
         if part is None:  # the server knows ranges, and makes a mess of this one
 
             async def cut(response: StreamedResponse) -> FilePart:
-                return await cut_part(response.chunks(), response.length, url, offset, length)
+                return await cut_part(
+                    response.chunks(), response.length, url, offset=offset, length=length
+                )
 
             part = await self._read(url, None, cut)
         return part
 
 
-async def _part(response: StreamedResponse, url: str, offset: int, length: int) -> FilePart | None:
+async def _part(
+    response: StreamedResponse, url: str, offset: int, *, length: int
+) -> FilePart | None:
     """Return the part that a response holds; None where it does not say which part that is."""
     if response.status not in (206, 416):
-        return await cut_part(response.chunks(), response.length, url, offset, length)
+        return await cut_part(response.chunks(), response.length, url, offset=offset, length=length)
     content_range = parse_content_range(response.headers)
     if content_range is None:
         return None

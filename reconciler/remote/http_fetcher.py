@@ -45,7 +45,7 @@ class HttpFetcher:
     """Fetcher over one connection pool. base_url: the remote's own URL, see `CredentialScope`."""
 
     def __init__(
-        self, remote: Remote, base_url: str | None, credentials: Credentials, tls: TlsContexts
+        self, remote: Remote, base_url: str | None, credentials: Credentials, *, tls: TlsContexts
     ) -> None:
         self._scope = CredentialScope(base_url)
         self._own_headers = {name: secret.value for name, secret in credentials.headers.items()}
@@ -70,7 +70,7 @@ class HttpFetcher:
             if length is not None and length > limit:
                 raise too_large(url, limit)
             body = await whole_body(
-                _pieces(response, url), response.headers.get("Content-Encoding"), limit, url
+                _pieces(response, url), response.headers.get("Content-Encoding"), limit, url=url
             )
         finally:
             response.release()

@@ -58,8 +58,8 @@ class LocalFetcher:
                 return Response(304, location.url, response, b"")
             if facts.st_size > limit:
                 raise too_large(url, limit)
-            body = await _part(descriptor, 0, facts.st_size, location)
-            _check_unchanged(descriptor, facts, len(body), location)
+            body = await _part(descriptor, 0, facts.st_size, location=location)
+            _check_unchanged(descriptor, facts, len(body), location=location)
             return Response(200, location.url, response, body)
 
     def stream(
@@ -80,7 +80,7 @@ class LocalFetcher:
                     f"`{sanitize(location.path)}` is a folder",
                     hint="a folder can be listed; its files can be downloaded",
                 )
-            yield _Body(descriptor, facts, location, headers)
+            yield _Body(descriptor, facts, location, request=headers)
 
     def _locate(self, url: str) -> _Location:
         """Return where a URL leads, links followed.
@@ -124,6 +124,7 @@ class _Body:
         descriptor: int,
         facts: os.stat_result,
         location: _Location,
+        *,
         request: Mapping[str, str],
     ) -> None:
         self._descriptor = descriptor
@@ -145,11 +146,16 @@ class _Body:
         """Yield the body as it was opened. Raises Unreachable when it has changed by the end."""
         done, end = self._start, self._start + (self.length or 0)
         while done < end:
-            part = await _part(self._descriptor, done, min(BLOCK, end - done), self._location)
+            part = await _part(
+                self._descriptor, done, min(BLOCK, end - done), location=self._location
+            )
             done += len(part)
             if not part or done == end:
                 _check_unchanged(
-                    self._descriptor, self._facts, self._facts.st_size - end + done, self._location
+                    self._descriptor,
+                    self._facts,
+                    self._facts.st_size - end + done,
+                    location=self._location,
                 )
                 yield part
                 return
@@ -206,7 +212,7 @@ async def _listed(location: _Location, headers: Mapping[str, str], limit: int) -
     return Response(200, url, response, body)
 
 
-async def _part(descriptor: int, start: int, count: int, location: _Location) -> bytes:
+async def _part(descriptor: int, start: int, count: int, *, location: _Location) -> bytes:
     try:
         return (
             os.pread(descriptor, count, start)
@@ -218,7 +224,7 @@ async def _part(descriptor: int, start: int, count: int, location: _Location) ->
 
 
 def _check_unchanged(
-    descriptor: int, facts: os.stat_result, count: int, location: _Location
+    descriptor: int, facts: os.stat_result, count: int, *, location: _Location
 ) -> None:
     """Raise Unreachable for a file that changed: bytes that were read meanwhile never were a file,
     and its validator must not vouch for them.

@@ -153,8 +153,8 @@ async def measure(
         if response.status == 304 and cached is not None:
             return None
         with BodyCounter(url, size, progress) as counter:
-            measurement, others = await _receive(response, into, counter, expected)
-        _remember(cache, url, measurement, others, response)
+            measurement, others = await _receive(response, into, counter, expected=expected)
+        _remember(cache, url, measurement, digests=others, response=response)
         return measurement
 
     condition = cached.condition() if cached is not None else None
@@ -197,6 +197,7 @@ def _remember(
     cache: MeasurementCache,
     url: str,
     measurement: Measurement,
+    *,
     digests: dict[str, str],
     response: StreamedResponse,
 ) -> None:
@@ -217,7 +218,7 @@ def _remember(
 
 
 async def _receive(
-    response: StreamedResponse, into: Path, counter: BodyCounter, expected: _Expected
+    response: StreamedResponse, into: Path, counter: BodyCounter, *, expected: _Expected
 ) -> tuple[Measurement, dict[str, str]]:
     """Hash and write in worker threads, a block a call, as a download does; a small body at once.
 

@@ -57,15 +57,17 @@ class PageReader:
         current = await _current_page(cached, at_least)
         if current is not None:
             return current
-        return await self._request_until(self._fetcher, url, accept, cached, at_least=at_least)
+        return await self._request_until(
+            self._fetcher, url, accept, cached=cached, at_least=at_least
+        )
 
     async def _request_until(
         self,
         fetcher: Fetcher,
         url: str,
         accept: str,
-        cached: CachedPage | None,
         *,
+        cached: CachedPage | None,
         at_least: int | None,
     ) -> Page:
         """Request a page until it is current, past caches on the way from the second time on."""
@@ -74,7 +76,7 @@ class PageReader:
         async def request() -> Page:
             nonlocal fresh
             earlier = self._cache.load(url, accept) if fresh else cached
-            page = await self._request(fetcher, url, accept, earlier, fresh=fresh)
+            page = await self._request(fetcher, url, accept, cached=earlier, fresh=fresh)
             fresh = True
             return page
 
@@ -105,8 +107,8 @@ class PageReader:
         fetcher: Fetcher,
         url: str,
         accept: str,
-        cached: CachedPage | None,
         *,
+        cached: CachedPage | None,
         fresh: bool = False,
     ) -> Page:
         headers = {"Accept": accept, **_condition(cached)}
@@ -123,7 +125,7 @@ class PageReader:
         return (
             page
             if page is not None
-            else await self._request(fetcher, url, accept, None, fresh=fresh)
+            else await self._request(fetcher, url, accept, cached=None, fresh=fresh)
         )
 
     async def _cached_response(

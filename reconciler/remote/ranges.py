@@ -70,14 +70,14 @@ async def read_all(pieces: AsyncIterator[bytes], too_long: Malformed, limit: int
 
 
 async def cut_part(
-    pieces: AsyncIterator[bytes], declared: int | None, url: str, offset: int, length: int
+    pieces: AsyncIterator[bytes], declared: int | None, url: str, *, offset: int, length: int
 ) -> FilePart:
     """Return a part of a whole body, and hold little more than the part.
 
     The body is read as far as that needs: to its end where its length is not `declared`.
     """
     if declared is None:
-        return await (_from_start if offset >= 0 else _from_end)(pieces, url, offset, length)
+        return await (_from_start if offset >= 0 else _from_end)(pieces, url, offset, length=length)
     start = min(offset, declared) if offset >= 0 else max(0, declared + offset)
     wanted = min(length, declared - start)
     if start + wanted > LONGEST_BODY:
@@ -93,7 +93,9 @@ async def cut_part(
     return FilePart(start, declared, bytes(held))
 
 
-async def _from_start(pieces: AsyncIterator[bytes], url: str, offset: int, length: int) -> FilePart:
+async def _from_start(
+    pieces: AsyncIterator[bytes], url: str, offset: int, *, length: int
+) -> FilePart:
     """Read to the end, which says how long the body is."""
     held = bytearray()
     position = 0
@@ -103,7 +105,9 @@ async def _from_start(pieces: AsyncIterator[bytes], url: str, offset: int, lengt
     return FilePart(min(offset, position), position, bytes(held))
 
 
-async def _from_end(pieces: AsyncIterator[bytes], url: str, offset: int, length: int) -> FilePart:
+async def _from_end(
+    pieces: AsyncIterator[bytes], url: str, offset: int, *, length: int
+) -> FilePart:
     tail = bytearray()
     position = 0
     async for piece in pieces:

@@ -69,6 +69,7 @@ class RateLimiter:
         fetcher: Fetcher,
         rate: float,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._fetcher = fetcher

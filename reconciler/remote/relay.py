@@ -13,7 +13,7 @@ from reconciler.threads import in_thread
 
 
 async def relay(
-    fetcher: Fetcher, store: ArtifactStore, url: str, expected: Digest, size: int
+    fetcher: Fetcher, store: ArtifactStore, url: str, *, expected: Digest, size: int
 ) -> AsyncGenerator[bytes, None]:
     """Yield the bytes of `url` in blocks of about 1 MiB, written into `store` on their way.
 

@@ -54,7 +54,7 @@ def seconds_until(retry_after: str | None) -> float | None:
 
 
 async def whole_body(
-    chunks: AsyncIterator[bytes], encoding: str | None, limit: int, url: str
+    chunks: AsyncIterator[bytes], encoding: str | None, limit: int, *, url: str
 ) -> bytes:
     """Return at most `limit` bytes, decompressed. Raises Malformed beyond that: a small body may
     unpack to anything.

@@ -43,6 +43,7 @@ class Delivery:
         request: ContentRequest,
         send: Send,
         representation: Representation,
+        *,
         data: bytes | None,
     ) -> None:
         """Respond with a representation. data: its body where that is in memory.
@@ -54,25 +55,26 @@ class Delivery:
         if request.conditions:
             result = request.conditions.evaluate(representation.etag)
             if result is ConditionResult.NOT_MODIFIED:
-                await send_whole(request, send, representation.start_unmodified(), b"")
+                await send_whole(request, send, representation.start_unmodified(), data=b"")
                 return
             if result is ConditionResult.FAILED:
-                await send_text(request, send, 412, PRECONDITION_FAILED)
+                await send_text(request, send, 412, text=PRECONDITION_FAILED)
                 return
             if not request.head and not entry.page:
                 part = request.conditions.byte_range(representation.etag, entry.size)
         if request.head and not entry.page:
-            await send_whole(request, send, representation.start(entry.size), b"")
+            await send_whole(request, send, representation.start(entry.size), data=b"")
         elif part is not None and not part:
-            await send_whole(request, send, representation.start_part(part), b"")
+            await send_whole(request, send, representation.start_part(part), data=b"")
         else:
-            await self._send_body(request, send, representation, data, part)
+            await self._send_body(request, send, representation, data=data, part=part)
 
     async def _send_body(
         self,
         request: ContentRequest,
         send: Send,
         representation: Representation,
+        *,
         data: bytes | None,
         part: range | None,
     ) -> None:
@@ -81,9 +83,9 @@ class Delivery:
             if data is None and (entry.page or entry.size <= SMALL_FILE):
                 data = await self._catalogue.load(representation)
             if part is not None:
-                await self._send_part(send, representation, data, part)
+                await self._send_part(send, representation, data, part=part)
             elif data is not None:
-                await send_whole(request, send, representation.start(len(data)), data)
+                await send_whole(request, send, representation.start(len(data)), data=data)
             else:
                 await self._send_file(request, send, representation)
         except StateFault:
@@ -95,13 +97,16 @@ class Delivery:
             if incoming is None:
                 raise
             with closing(incoming):
-                await self._send_incoming(request, send, representation, incoming, part)
+                await self._send_incoming(
+                    request, send, representation, incoming=incoming, part=part
+                )
 
     async def _send_incoming(
         self,
         request: ContentRequest,
         send: Send,
         representation: Representation,
+        *,
         incoming: IncomingFile,
         part: range | None,
     ) -> None:
@@ -128,19 +133,19 @@ class Delivery:
         text = f"`{request.path}` cannot be fetched now: {error_text(error)}"
         if isinstance(error, Temporary):
             headers = [(b"retry-after", b"%d" % retry_after(error))]
-            await send_text(request, send, 503, text, headers)
+            await send_text(request, send, 503, text=text, headers=headers)
         else:
-            await send_text(request, send, 500 if isinstance(error, StateFault) else 502, text)
+            await send_text(request, send, 500 if isinstance(error, StateFault) else 502, text=text)
 
     async def _send_part(
-        self, send: Send, representation: Representation, data: bytes | None, part: range
+        self, send: Send, representation: Representation, data: bytes | None, *, part: range
     ) -> None:
         start = representation.start_part(part)
         if data is not None:
             await send(start)
             await send(body(data[part.start : part.stop]))
         else:
-            await self._stream(send, start, await self._catalogue.open(representation), part)
+            await self._stream(send, start, await self._catalogue.open(representation), part=part)
 
     async def _send_file(
         self, request: ContentRequest, send: Send, representation: Representation
@@ -156,10 +161,10 @@ class Delivery:
                 send,
                 start,
                 await self._catalogue.open(representation),
-                range(representation.entry.size),
+                part=range(representation.entry.size),
             )
 
-    async def _stream(self, send: Send, start: Message, file: BinaryIO, part: range) -> None:
+    async def _stream(self, send: Send, start: Message, file: BinaryIO, *, part: range) -> None:
         with file:
             await send(start)
             await self._catalogue.in_thread(file.seek, part.start)

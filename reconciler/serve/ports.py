@@ -93,6 +93,7 @@ class UploadReceiver(Protocol):
         publication: str,
         path: str,
         fields: Mapping[str, str],
+        *,
         file: ReceivedFile,
         uploader: str,
     ) -> UploadReceipt:

@@ -43,7 +43,7 @@ class PublishedContent:
             return await self._respond(request, send)
         except StateFault:
             logger.error("%s", fault)
-            await send_text(request, send, 500, str(fault))
+            await send_text(request, send, 500, text=str(fault))
             return True
 
     async def _respond(self, request: ContentRequest, send: Send) -> bool:
@@ -56,7 +56,7 @@ class PublishedContent:
             return True
         representation = location.resource.choose(request.accept, request.accept_encoding)
         await self._delivery.deliver(
-            request, send, representation, self._catalogue.body(representation)
+            request, send, representation, data=self._catalogue.body(representation)
         )
         return True
 
@@ -67,11 +67,11 @@ class PublishedContent:
         if target is None:
             name = location.mount.served.name
             text = f"`{request.path}` does not exist in the publication `{name}`"
-            await send_text(request, send, 404, text)
+            await send_text(request, send, 404, text=text)
             return
         query = b"?" + request.query if request.query else b""
         headers = [(b"location", quote(target).encode() + query)]
-        await send_text(request, send, 301, "it is here", headers)
+        await send_text(request, send, 301, text="it is here", headers=headers)
 
     async def _redirect_target(self, url_path: str, location: PublishedPath) -> str | None:
         """Return a relative reference to what was meant: the same path with its last slash, or what

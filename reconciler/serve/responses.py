@@ -25,7 +25,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Any], Awaitable[None]]  # messages are dictionaries
 
 
-async def send_whole(request: ContentRequest, send: Send, start: Message, data: bytes) -> None:
+async def send_whole(request: ContentRequest, send: Send, start: Message, *, data: bytes) -> None:
     """Send a response in one piece; only its start for a `HEAD`."""
     await send(start)
     await send(EMPTY if request.head else body(data))
@@ -35,6 +35,7 @@ async def send_text(
     request: ContentRequest,
     send: Send,
     status: int,
+    *,
     text: str,
     headers: list[Header] | None = None,
 ) -> None:
@@ -46,14 +47,16 @@ async def send_text(
         NOSNIFF,
         REVALIDATE,
     ]
-    await send_whole(request, send, start(status, [*fixed, *(headers or [])]), data)
+    await send_whole(request, send, start(status, [*fixed, *(headers or [])]), data=data)
 
 
 def text_response(
-    request: Request, status: int, text: str, headers: Mapping[str, str] | None = None
+    request: Request, status: int, text: str, *, headers: Mapping[str, str] | None = None
 ) -> Response:
     """Return a response with a short plain text for people."""
-    return _response(request, status, _text(text), {"content-type": TEXT, **(headers or {})})
+    return _response(
+        request, status, _text(text), headers={"content-type": TEXT, **(headers or {})}
+    )
 
 
 def page_response(
@@ -74,7 +77,7 @@ def page_response(
         case ConditionResult.FAILED:
             return text_response(request, 412, PRECONDITION_FAILED)
         case ConditionResult.SEND:
-            return _response(request, 200, page, {"etag": etag, "content-type": media_type})
+            return _response(request, 200, page, headers={"etag": etag, "content-type": media_type})
 
 
 PRECONDITION_FAILED = "what is here is not what `If-Match` names"
@@ -85,7 +88,7 @@ def error_text(error: ReconcilerError) -> str:
     return f"{error.message}\nhint: {error.hint}" if error.hint else error.message
 
 
-def _response(request: Request, status: int, data: bytes, headers: dict[str, str]) -> Response:
+def _response(request: Request, status: int, data: bytes, *, headers: dict[str, str]) -> Response:
     content = b"" if request.method == "HEAD" else data
     return Response(content, status, {**headers, **FIXED, "content-length": str(len(data))})
 

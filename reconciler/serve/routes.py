@@ -48,4 +48,4 @@ async def _method_not_allowed(request: Request, error: Exception) -> Response:
     methods = sorted((error.headers or {})["Allow"].split(", "))
     allowed = ", ".join(methods)
     text = f"`{request.method}` is not supported here; supported: {allowed}"
-    return text_response(request, 405, text, {"allow": allowed})
+    return text_response(request, 405, text, headers={"allow": allowed})

@@ -67,7 +67,7 @@ def serve(
     Raises UsageFault where the address cannot be bound; SystemExit(1) when a worker cannot start.
     """
     with _reserve(host, port) as reserved:
-        _Server(build, host, reserved.getsockname()[1], workers, on_ready).serve(
+        _Server(build, host, reserved.getsockname()[1], workers=workers, on_ready=on_ready).serve(
             target_loader=partial(_build_in_worker, build, logs.current()), wrap_loader=False
         )
 
@@ -80,6 +80,7 @@ class _Server(Granian):  # type: ignore[misc, valid-type]  # granian picks its c
         build: Callable[[], Application],
         host: str,
         port: int,
+        *,
         workers: int,
         on_ready: Callable[[str], None] | None,
     ) -> None:
@@ -112,10 +113,10 @@ class _Server(Granian):  # type: ignore[misc, valid-type]  # granian picks its c
             super()._spawn_workers(spawn_target, target_loader)
 
     def _respawn_workers(
-        self, workers: Any, spawn_target: Any, target_loader: Any, delay: float = 0
+        self, workers: Any, spawn_target: Any, target_loader: Any, *, delay: float = 0
     ) -> None:
         with _signals_blocked():
-            super()._respawn_workers(workers, spawn_target, target_loader, delay)
+            super()._respawn_workers(workers, spawn_target, target_loader, delay=delay)
 
     def _announce(self, on_ready: Callable[[str], None]) -> None:
         while not self.main_loop_interrupt.is_set():

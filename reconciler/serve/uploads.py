@@ -146,7 +146,9 @@ class Uploads:
             async for piece in body_pieces(request, self._max_upload, self._silence):
                 await in_thread(form.write, piece)
             fields, file = form.finish()
-            receipt = await self._receiver.receive(served.name, path, fields, file, uploader)
+            receipt = await self._receiver.receive(
+                served.name, path, fields, file=file, uploader=uploader
+            )
         finally:
             await in_thread(form.discard)
         logger.info(
@@ -166,12 +168,12 @@ class Uploads:
         realm = re.sub(r'[^ -~]|["\\]', "?", served.name)
         text = f"`{served.name}` takes files from its uploaders only"
         challenge = f'Basic realm="{realm}", charset="UTF-8"'
-        return text_response(request, 401, text, {"www-authenticate": challenge})
+        return text_response(request, 401, text, headers={"www-authenticate": challenge})
 
 
 def _receipt_response(request: Request, receipt: UploadReceipt) -> Response:
     headers = {"location": quote(receipt.url, safe="/:%?=&#")} if receipt.url else {}
-    return text_response(request, 201 if receipt.shown else 202, receipt.message, headers)
+    return text_response(request, 201 if receipt.shown else 202, receipt.message, headers=headers)
 
 
 def error_response(request: Request, error: ReconcilerError) -> Response:
@@ -186,7 +188,7 @@ def error_response(request: Request, error: ReconcilerError) -> Response:
     if isinstance(error, Permanent):
         return text_response(request, 400, text)
     if isinstance(error, Temporary | LeaseHeld):
-        return text_response(request, 503, text, {"retry-after": str(retry_after(error))})
+        return text_response(request, 503, text, headers={"retry-after": str(retry_after(error))})
     logger.error("%s", error)
     return text_response(request, 500, text)
 

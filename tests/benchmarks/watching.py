@@ -28,7 +28,7 @@ async def costs(manifest: Path, home: Path) -> list[tuple[float, float]]:
     async with Engine(Home(home), registry, writes=True) as engine:
         for _ in range(ROUNDS + 1):
             cpu, wall = time.process_time(), time.perf_counter()
-            report = await engine.apply(desired, PlanOptions(), {}, lambda plan: None)
+            report = await engine.apply(desired, PlanOptions(), {}, show=lambda plan: None)
             found.append((time.process_time() - cpu, time.perf_counter() - wall))
             assert all(outcome.result == "unchanged" for outcome in report.outcomes), (
                 "a round that was to have nothing to do"

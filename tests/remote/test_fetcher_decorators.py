@@ -153,7 +153,7 @@ def test_requests_begin_evenly_spread(how: str) -> None:
     time, script = VirtualTime(), Script()
 
     async def main() -> None:
-        paced = RateLimiter(script, 4.0, time.sleep, time.clock)
+        paced = RateLimiter(script, 4.0, time.sleep, clock=time.clock)
         for _ in range(5):
             await use(paced, how)
         time.now += 10.0

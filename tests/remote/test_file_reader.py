@@ -151,7 +151,7 @@ class Site:
         whose: str = "",
     ) -> FilePart:
         return self.reading(
-            lambda reader, url: reader.get_part(url, sha256, offset, length),
+            lambda reader, url: reader.get_part(url, sha256, offset, length=length),
             *answers,
             offline=offline,
             whose=whose,
@@ -162,7 +162,9 @@ class Site:
 
         async def all_of_them(reader: FileReader, url: str) -> list[FilePart]:
             return [
-                await reader.get_part(url, hashlib.sha256(data).hexdigest(), *place)
+                await reader.get_part(
+                    url, hashlib.sha256(data).hexdigest(), place[0], length=place[1]
+                )
                 for place in PLACES
             ]
 
@@ -323,7 +325,7 @@ def test_a_part_that_made_no_sense_is_forgotten(site: Site) -> None:
 
     async def again(reader: FileReader, url: str) -> FilePart:
         reader.forget_part(SHA256, 0, 10)
-        return await reader.get_part(url, SHA256, 0, 10)
+        return await reader.get_part(url, SHA256, 0, length=10)
 
     assert site.reading(again, ranged(DATA)) == part_of(DATA, 0, 10)
 
@@ -337,7 +339,7 @@ def test_a_part_behind_a_redirect_is_asked_for_without_credentials(tmp_path: Pat
             try:
                 return (
                     await FileReader(fetcher, FileCache(tmp_path)).get_part(
-                        own.url("/f"), SHA256, 5, 5
+                        own.url("/f"), SHA256, 5, length=5
                     ),
                     own,
                     other,
@@ -362,12 +364,12 @@ def test_files_of_a_folder_are_read_in_part_as_well(tmp_path: Path) -> None:
         fetcher = open_fetcher(remote(retries=0), folder.as_uri() + "/")
         reader = FileReader(fetcher, FileCache(tmp_path / "cache"))
         url = (folder / "f").as_uri()
-        assert [await reader.get_part(url, SHA256, *place) for place in PLACES] == [
-            part_of(DATA, *place) for place in PLACES
-        ]
-        assert await reader.get_part((folder / "empty").as_uri(), EMPTY_SHA256, -5, 5) == FilePart(
-            0, 0, b""
-        )
+        assert [
+            await reader.get_part(url, SHA256, offset, length=length) for offset, length in PLACES
+        ] == [part_of(DATA, *place) for place in PLACES]
+        assert await reader.get_part(
+            (folder / "empty").as_uri(), EMPTY_SHA256, -5, length=5
+        ) == FilePart(0, 0, b"")
         assert await reader.get(url, SHA256) == DATA
         async with fetcher.stream(url, {"Range": "bytes=10-19"}) as stream:
             assert (stream.status, stream.length, stream.headers["content-range"]) == (

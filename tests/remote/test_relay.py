@@ -46,7 +46,13 @@ class Relay:
                 fetcher = open_fetcher(remote(retries=0), server.url("/"))
                 try:
                     async with aclosing(
-                        relay(fetcher, self.store, server.url("/f"), self.digest, self._size)
+                        relay(
+                            fetcher,
+                            self.store,
+                            server.url("/f"),
+                            expected=self.digest,
+                            size=self._size,
+                        )
                     ) as blocks:
                         async for block in blocks:
                             self.given.append(block)
@@ -143,7 +149,7 @@ def test_a_cancelled_consumer_leaves_nothing(tmp_path: Path) -> None:
 
             async def consume() -> None:
                 async with aclosing(
-                    relay(fetcher, store, server.url("/f"), Digest.of(b""), 1 << 30)
+                    relay(fetcher, store, server.url("/f"), expected=Digest.of(b""), size=1 << 30)
                 ) as blocks:
                     async for _ in blocks:
                         arrived.set()

@@ -36,7 +36,7 @@ def _uploads(folder: str, names: list[str], die_at: Checkpoint | None) -> None:
             path = Path(folder, "sent", name)
             path.parent.mkdir(exist_ok=True)
             path.write_text(name, encoding="utf-8")
-            await service.upload("team", uploaded_file(path), {}, "ada")
+            await service.upload("team", uploaded_file(path), {}, principal="ada")
 
     with rehearsal(Path(folder)) as stage:
         asyncio.run(stage.serviced(send))

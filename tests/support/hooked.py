@@ -254,7 +254,7 @@ class Hooked:
         async with Engine(self.home, self.registry, writes=True, clock=lambda: NOW) as engine:
             desired = read([self.manifest], self.registry, overrides=overrides)
             return await engine.apply(
-                desired, PlanOptions(prune=prune, allow_destroy=prune), {}, lambda plan: None
+                desired, PlanOptions(prune=prune, allow_destroy=prune), {}, show=lambda plan: None
             )
 
     def plan(self, *overrides: str) -> Plan:

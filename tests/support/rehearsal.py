@@ -461,7 +461,7 @@ class Rehearsal:
                 read([self.manifest], self.registry, overrides=overrides),
                 options,
                 {"commit": "c0ffee"},
-                lambda plan: None,
+                show=lambda plan: None,
             )
 
     def engine(self, **more: Any) -> Engine:
@@ -607,7 +607,9 @@ class Rehearsal:
         path.write_bytes(data)
         taken: UploadResult = asyncio.run(
             self.serviced(
-                lambda service: service.upload(to, uploaded_file(path), fields or {}, principal)
+                lambda service: service.upload(
+                    to, uploaded_file(path), fields or {}, principal=principal
+                )
             )
         )
         return taken

@@ -80,10 +80,10 @@ class ContentSync:
             session.store,
             session.registry,
             sources,
-            session.in_flight,
-            session.measurements,
-            self._advance_bytes,
-            session.watch,
+            in_flight=session.in_flight,
+            here=session.measurements,
+            progress=self._advance_bytes,
+            watch=session.watch,
         )
         self._stage: Stage = session.writer.stage(repository_id)
         self._finished: list[PendingGroup] = []

@@ -47,7 +47,7 @@ class Deletions:
     """
 
     def __init__(
-        self, desired: DesiredState, schedule: Schedule, before: ActualState, report: Report
+        self, desired: DesiredState, schedule: Schedule, before: ActualState, *, report: Report
     ) -> None:
         """`before`: the state when the run began."""
         self._desired = desired

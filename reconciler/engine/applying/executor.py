@@ -53,11 +53,13 @@ class Executor:
         self._report_refusals()
         before = await self._actual()
         lifecycle = await asyncio.to_thread(self._attach_plugins, before)
-        deletions = Deletions(self._desired, self._schedule, before, self._report)
+        deletions = Deletions(self._desired, self._schedule, before, report=self._report)
         await asyncio.to_thread(self._record, before, lifecycle, deletions)
         await self._sync_repositories(await self._actual())
         actual = await self._actual()
-        releases = PublicationReleases(self._session, self._desired, self._schedule, self._report)
+        releases = PublicationReleases(
+            self._session, self._desired, self._schedule, report=self._report
+        )
         await releases.run(actual, deletions.removed_exports)
         await asyncio.to_thread(
             deletions.carry_out, self._session.reader, lifecycle, self._recorder, actual=actual

@@ -22,7 +22,7 @@ class PublicationReleases:
     """Releases publications once their repositories are synced."""
 
     def __init__(
-        self, session: WritingSession, desired: DesiredState, schedule: Schedule, report: Report
+        self, session: WritingSession, desired: DesiredState, schedule: Schedule, *, report: Report
     ) -> None:
         self._session = session
         self._desired = desired
@@ -42,7 +42,7 @@ class PublicationReleases:
                 self._report.add(change.ref, BLOCKED, reason)
             else:
                 await self._release(
-                    publication, change, actual, removed_exports.get(change.ref, [])
+                    publication, change, actual, removed_exports=removed_exports.get(change.ref, [])
                 )
 
     def blocked(self, publication: Publication, actual: ActualState) -> str:
@@ -62,12 +62,13 @@ class PublicationReleases:
         publication: Publication,
         change: ResourceChange,
         actual: ActualState,
+        *,
         removed_exports: Sequence[str],
     ) -> None:
         policy = ReleasePolicy(self._desired, self._sources_filtered(publication))
         try:
             message = await wait_for_lease(
-                partial(release_publication, self._session, publication, actual, policy)
+                partial(release_publication, self._session, publication, actual, policy=policy)
             )
         except ReconcilerError as error:
             self._report.add(change.ref, FAILED, error_text(error))

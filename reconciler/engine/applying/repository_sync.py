@@ -74,7 +74,7 @@ class RepositorySync:
                 sync, commit = await self._commit(
                     repository, content, repository_id=repository_id, plugin_version=plugin_version
                 )
-            _add_commit(result, content, sync, commit)
+            _add_commit(result, content, sync, commit=commit)
         except Conflict as error:
             result.conflict = True
             result.problems.append(str(error))
@@ -133,7 +133,7 @@ class RepositorySync:
 
 
 def _add_commit(
-    result: SyncResult, content: ContentChanges, sync: ContentSync, commit: CommitResult
+    result: SyncResult, content: ContentChanges, sync: ContentSync, *, commit: CommitResult
 ) -> None:
     """Put into the result what was committed, and what was left out."""
     failures = [str(failure) for failure in sync.failures]

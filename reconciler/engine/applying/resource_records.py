@@ -70,7 +70,7 @@ class ResourceRecorder:
     def update_metadata(self, before: ActualState, recorded: Container[Ref]) -> None:
         """Record the folders and uploaders of resources that are not `recorded` as declared."""
         self._session.writer.amend_resources(
-            list(metadata_updates(self._desired, before, recorded, self._fingerprints))
+            list(metadata_updates(self._desired, before, recorded, fingerprints=self._fingerprints))
         )
 
 
@@ -78,6 +78,7 @@ def metadata_updates(
     desired: DesiredState,
     before: ActualState,
     recorded: Container[Ref],
+    *,
     fingerprints: Fingerprints,
 ) -> Iterator[ActualResource]:
     """Yield recorded resources with their new folder or uploaders.

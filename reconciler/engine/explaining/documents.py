@@ -32,7 +32,7 @@ _UNDECIDED: Final[Mapping[str, Any]] = {
 
 
 def source_document(
-    source: Source, result: str, message: str, groups: Iterable[dict[str, Any]] = ()
+    source: Source, result: str, message: str, *, groups: Iterable[dict[str, Any]] = ()
 ) -> dict[str, Any]:
     """Return what one source says."""
     return {"source": source.id, "result": result, "message": message, "groups": list(groups)}

@@ -64,9 +64,9 @@ async def explain(
     session: Session,
     desired: DesiredState,
     actual: ActualState,
+    *,
     name: str,
     subject: str,
-    *,
     verbose: bool = False,
     applied: bool = True,
 ) -> dict[str, Any]:
@@ -159,7 +159,7 @@ class SourceExplainer:
             return source_document(source, SILENT, message)
         try:
             others = OtherRepositories(self._actual, {})
-            resolver = make_resolver(self._resolution, source, self._desired, others)
+            resolver = make_resolver(self._resolution, source, self._desired, others=others)
             answers = await resolver.explain(self._names)
         except Exception as error:  # whatever a source or a plugin raises is that source's failure
             await self._keep_committed(source)
@@ -175,7 +175,7 @@ class SourceExplainer:
                 source, groups, {response.name for response, _ in answers}
             )
         message = "" if groups else "does not name such a group"
-        return source_document(source, ANSWERED, message, groups)
+        return source_document(source, ANSWERED, message, groups=groups)
 
     def _claim(self, source: Source, responses: Sequence[SourceResponse]) -> None:
         """Give the source the names that it answers for."""
@@ -199,18 +199,18 @@ class SourceExplainer:
             name in answered or ownership.owner(name) not in (source.id, None)
             for name in self._names
         ):
-            return source_document(source, ANSWERED, "", groups)
+            return source_document(source, ANSWERED, "", groups=groups)
         return source_document(
             source,
             UNKNOWN,
             "unknown: not all that has a say in what it holds could be asked",
-            groups,
+            groups=groups,
         )
 
     def _failure(self, source: Source, error: Exception) -> dict[str, Any]:
         if isinstance(error, NotCached):
             return source_document(source, UNKNOWN, error.message)
-        failure = failure_of(source.id, None, error, self._resolution.plugin)
+        failure = failure_of(source.id, None, error, plugin=self._resolution.plugin)
         return source_document(source, FAILED, failure.message)
 
     async def _keep_committed(self, source: Source) -> None:
@@ -242,9 +242,10 @@ class SourceExplainer:
         resolver: SourceResolver,
         answers: Sequence[tuple[SourceResponse, Sequence[Decision]]],
     ) -> list[dict[str, Any]]:
-        chains = Chains(self._resolution, self._desired, source, resolver.selection)
+        chains = Chains(self._resolution, self._desired, source, selection=resolver.selection)
         groups = [
-            self._group(source, response, decisions, chains) for response, decisions in answers
+            self._group(source, response, decisions, chains=chains)
+            for response, decisions in answers
         ]
         return groups + list(self._refused_groups({one.name for one, _ in answers}, chains))
 
@@ -253,13 +254,14 @@ class SourceExplainer:
         source: Source,
         response: SourceResponse,
         decisions: Sequence[Decision],
+        *,
         chains: Chains,
     ) -> dict[str, Any]:
         """Return what a source says of one group."""
         name = response.name
         result, message = self._result(source, response)
         meant = [
-            self._against_held(source, name, decision, chains)
+            self._against_held(source, name, decision, chains=chains)
             for decision in decisions
             if self._is_meant(name, decision.unit)
         ]
@@ -285,7 +287,7 @@ class SourceExplainer:
         )
 
     def _against_held(
-        self, source: Source, group: str, decision: Decision, chains: Chains
+        self, source: Source, group: str, decision: Decision, *, chains: Chains
     ) -> Decision:
         """Refuse what must not replace a unit that is held, or that another source brings.
 
@@ -324,7 +326,7 @@ class SourceExplainer:
             return UNKNOWN, response.failure.message
         if response.failure is not None:
             failure = failure_of(
-                source.id, response.name, response.failure, self._resolution.plugin
+                source.id, response.name, response.failure, plugin=self._resolution.plugin
             )
             return FAILED, failure.message
         if response.refused:
@@ -332,7 +334,7 @@ class SourceExplainer:
         return (ABSENT, sanitize(response.gone)) if response.gone else (ANSWERED, "")
 
     def _is_meant(self, group: str, unit: Unit) -> bool:
-        return matches_subject(self._resolution, group, unit, self._subject)
+        return matches_subject(self._resolution, group, unit, subject=self._subject)
 
     @property
     def _main_type(self) -> str:

@@ -40,7 +40,11 @@ def matching_units(
         MatchingUnit(row.group, row.digest, row.source, row.added, stored_unit(row.body))
         for _, row in sorted(rows.items())
     ]
-    return [unit for unit in units if matches_subject(resolution, unit.group, unit.unit, subject)]
+    return [
+        unit
+        for unit in units
+        if matches_subject(resolution, unit.group, unit.unit, subject=subject)
+    ]
 
 
 def unit_documents(
@@ -62,7 +66,7 @@ def unit_documents(
 
 
 def matches_subject(
-    resolution: RepositoryResolution, group: str, unit: Unit | StoredUnit, subject: str
+    resolution: RepositoryResolution, group: str, unit: Unit | StoredUnit, *, subject: str
 ) -> bool:
     """Return True if the subject means this unit.
 

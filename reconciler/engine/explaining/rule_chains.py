@@ -31,6 +31,7 @@ class Chains:
         resolution: RepositoryResolution,
         desired: DesiredState,
         source: Source,
+        *,
         selection: Selection,
     ) -> None:
         self._resolution = resolution

@@ -198,7 +198,7 @@ class PublicationPlanner:
             return "filters decide otherwise about what it shows"
         version_digest = current.version_digest or Digest.of(b"")
         if current.digest != publication_digest(
-            self._session.registry, publication, version_digest, filtered
+            self._session.registry, publication, version_digest, filtered=filtered
         ):
             return "it is rendered differently now"
         outdated = [path for path in publication.exports if exported(path) != str(current.digest)]

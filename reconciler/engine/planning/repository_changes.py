@@ -82,7 +82,7 @@ class RepositoryPlanner:
                         self._session,
                         repository,
                         self._desired,
-                        OtherRepositories(self._actual, planned),
+                        others=OtherRepositories(self._actual, planned),
                     )
                 except ReconcilerError as error:
                     return _unresolved(error_message(error), error_hint(error))

@@ -108,6 +108,7 @@ class ValidationConduit(ScratchpadReader):
         scratchpads: ScratchpadSession,
         owner: str,
         options: Any,
+        *,
         counts: Callable[[], Mapping[str, int]],
         alive: Callable[[], None] = _nothing,
     ) -> None:

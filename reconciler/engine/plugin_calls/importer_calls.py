@@ -132,7 +132,7 @@ class UpstreamCall(ScratchpadConduit):
         self._parts.append((sha256, offset, length))
         with self._timer.working():
             part = await self._source.files().get_part(
-                urljoin(self._source.url, url), sha256, offset, length
+                urljoin(self._source.url, url), sha256, offset, length=length
             )
         return Part(part.start, part.total, part.body)
 

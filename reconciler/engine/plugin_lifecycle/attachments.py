@@ -155,7 +155,7 @@ class PluginLifecycle:
         """Call the `..._added` hook. Returns the error, empty on success; after an error nothing is
         left of it.
         """
-        message = self._hook(use.plugin, f"{use.plugin.kind}_added", use.repository, config)
+        message = self._hook(use.plugin, f"{use.plugin.kind}_added", use.repository, config=config)
         if message:
             self.session.workdirs.remove(use.repository, use.owner)
         return message
@@ -165,7 +165,7 @@ class PluginLifecycle:
         there is one.
         """
         kind, _, id = owner.partition(":")
-        ref, spec = self._user_of(name, kind, id, gone)
+        ref, spec = self._user_of(name, kind, id, gone=gone)
         try:
             plugin = self.session.registry.find(kind, id)
         except ReconcilerError as error:
@@ -184,11 +184,11 @@ class PluginLifecycle:
                 ),
             )
         return ref, self._hook(
-            plugin, f"{kind}_removed", name, PluginCallConfiguration({}, spec, plugin.config)
+            plugin, f"{kind}_removed", name, config=PluginCallConfiguration({}, spec, plugin.config)
         )
 
     def _user_of(
-        self, name: str, kind: str, id: str, gone: set[Ref]
+        self, name: str, kind: str, id: str, *, gone: set[Ref]
     ) -> tuple[Ref, Mapping[str, Any]]:
         """Return a resource that used the plugin, preferably a deleted one, and what it had set for
         the plugin.
@@ -210,7 +210,7 @@ class PluginLifecycle:
         )
 
     def _hook(
-        self, plugin: Plugin, method: str, repository: str, config: PluginCallConfiguration
+        self, plugin: Plugin, method: str, repository: str, *, config: PluginCallConfiguration
     ) -> str:
         """Call a hook in the current thread. Returns the error, empty on success."""
         cls: Any = plugin.cls

@@ -140,12 +140,14 @@ class _Validation:
                     scratchpads,
                     owner_of(use.plugin),
                     configured.options,
-                    partial(self._counts, state),
-                    alive,
+                    counts=partial(self._counts, state),
+                    alive=alive,
                 )
                 try:
                     with plugin_faults(call):
-                        return self._ask_plugin(cls(), place, configured, conduit, use.plugin)
+                        return self._ask_plugin(
+                            cls(), place, configured, conduit=conduit, described=use.plugin
+                        )
                 finally:
                     conduit.close()
         except ReconcilerError as error:
@@ -158,6 +160,7 @@ class _Validation:
         plugin: Any,
         place: Any,
         configured: ConfiguredUse,
+        *,
         conduit: ValidationConduit,
         described: Plugin,
     ) -> ConfigurationRefusal | None:

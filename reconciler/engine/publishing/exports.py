@@ -80,7 +80,7 @@ def export(
     ):
         shutil.rmtree(tree, ignore_errors=True)
         tree.mkdir(parents=True)
-        _write(reader, store, tree, reader.all_entries(publication_id, record.number))
+        _write(reader, store, tree, entries=reader.all_entries(publication_id, record.number))
     else:
         _update(reader, store, tree, marker=marker, number=record.number)
     _flush(tree)
@@ -116,10 +116,10 @@ def _update(reader: Reader, store: Store, tree: Path, *, marker: Marker, number:
             appeared.append(change.entry)
         else:
             _remove(tree, change.entry)
-    _write(reader, store, tree, appeared)
+    _write(reader, store, tree, entries=appeared)
 
 
-def _write(reader: Reader, store: Store, tree: Path, entries: Iterable[Entry]) -> None:
+def _write(reader: Reader, store: Store, tree: Path, *, entries: Iterable[Entry]) -> None:
     pages: list[Entry] = []
     for entry in entries:
         if entry.page:
@@ -128,11 +128,11 @@ def _write(reader: Reader, store: Store, tree: Path, entries: Iterable[Entry]) -
                 _write_pages(reader, tree, pages)
                 pages = []
         else:
-            _write_file(reader, store, tree, entry)
+            _write_file(reader, store, tree, entry=entry)
     _write_pages(reader, tree, pages)
 
 
-def _write_file(reader: Reader, store: Store, tree: Path, entry: Entry) -> None:
+def _write_file(reader: Reader, store: Store, tree: Path, *, entry: Entry) -> None:
     try:
         _link_or_copy(store, entry.digest, tree / entry.path)
     except StateFault:

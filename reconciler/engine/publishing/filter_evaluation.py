@@ -136,7 +136,7 @@ class FilterEvaluator:
         skipped = self._skipped_sources() if sources_filtered else frozenset()
         groups = self._groups_to_evaluate(version, changed, skipped)
         logger.debug("%s: %d groups to evaluate", self._call, len(groups))
-        self._evaluate_groups(evaluation, version, groups, skipped)
+        self._evaluate_groups(evaluation, version, groups, skipped=skipped)
         return _result(evaluation.units, rules, evaluation.reconsider_at)
 
     def selection(self, options: Any = None, *, filters: bool = True) -> Selection:
@@ -196,6 +196,7 @@ class FilterEvaluator:
         evaluation: _Evaluation,
         version: RepositoryVersion,
         groups: Sequence[str],
+        *,
         skipped: frozenset[str],
     ) -> None:
         with self._session.watch(self._call) as alive, plugin_faults(self._call):
@@ -241,7 +242,7 @@ class FilterEvaluator:
         for source in sorted({row.source for row in rows} - skipped):
             of_source = [row for row in rows if row.source == source]
             units = [self._with_metadata(row, by.uploads) for row in of_source]
-            reasons = by.reasons(evaluation, source, group, units)
+            reasons = by.reasons(evaluation, source, group, units=units)
             for row, reason in zip(of_source, reasons, strict=True):
                 if reason is None:
                     accepted.add(row.digest)
@@ -298,7 +299,7 @@ class _Selections:
     unfiltered: Selection | None = None
 
     def reasons(
-        self, evaluation: _Evaluation, source: str, group: str, units: Sequence[Unit]
+        self, evaluation: _Evaluation, source: str, group: str, *, units: Sequence[Unit]
     ) -> list[str | None]:
         """Return why each unit of `source` is kept out, None where it is let in."""
         if source == SourceKind.UPLOAD or self.sources is None or self.unfiltered is None:

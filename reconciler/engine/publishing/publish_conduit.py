@@ -169,7 +169,7 @@ class PageOutput(CallScope):
         digest = Digest.of(body)
         if digest not in self.pages:
             self.pages[digest] = GzipPage(gzip.compress(body, GZIP_LEVEL, mtime=0), len(body))
-        self._emit(path, media_type, digest, len(body), page=True, aliases=tuple(aliases))
+        self._emit(path, media_type, digest, size=len(body), page=True, aliases=tuple(aliases))
 
     def file(self, path: str, sha256: str, media_type: str = "application/octet-stream") -> None:
         self._check(path, (media_type,))
@@ -179,7 +179,7 @@ class PageOutput(CallScope):
                 " artifact of its units"
             )
         self._emit(
-            path, media_type, Digest.parse(sha256), self._sizes[sha256], page=False, aliases=()
+            path, media_type, Digest.parse(sha256), size=self._sizes[sha256], page=False, aliases=()
         )
 
     def _check(self, path: object, media_types: tuple[object, ...]) -> None:
@@ -205,8 +205,8 @@ class PageOutput(CallScope):
         path: str,
         media_type: str,
         digest: Digest,
-        size: int,
         *,
+        size: int,
         page: bool,
         aliases: tuple[str, ...],
     ) -> None:

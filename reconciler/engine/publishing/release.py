@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 
 async def release_publication(
-    session: WritingSession, publication: Publication, actual: ActualState, policy: ReleasePolicy
+    session: WritingSession, publication: Publication, actual: ActualState, *, policy: ReleasePolicy
 ) -> str:
     """Serve and export the declared version of a publication.
 
@@ -47,18 +47,20 @@ async def release_publication(
         LeaseHeld: Another run releases the same publication.
     """
     target: ReleaseTarget = await session.in_thread(
-        release_target, session, publication, actual, policy
+        partial(release_target, session, publication, actual, policy=policy)
     )
     if target.served and target.filters_recorded:
         return ""
     async with leased(session.writer, str(publication.meta.ref), session.clock) as lease:
         logger.debug("%s: lease taken", publication.meta.ref)
-        message: str = await session.in_thread(_release, session, target, policy, lease)
+        message: str = await session.in_thread(
+            partial(_release, session, target, policy, lease=lease)
+        )
     return message
 
 
 def _release(
-    session: WritingSession, planned: ReleaseTarget, policy: ReleasePolicy, lease: HeldLease
+    session: WritingSession, planned: ReleaseTarget, policy: ReleasePolicy, *, lease: HeldLease
 ) -> str:
     """Carry the release out under the lease."""
     target = _current_target(session, planned, policy)
@@ -94,7 +96,9 @@ def _current_target(
     if unchanged:
         return planned
     logger.debug("%s: released by another run meanwhile", planned.publication.meta.ref)
-    return release_target(session, planned.publication, session.writer.actual_state(), policy)
+    return release_target(
+        session, planned.publication, session.writer.actual_state(), policy=policy
+    )
 
 
 def _render_and_point(session: WritingSession, target: ReleaseTarget, lease: HeldLease) -> None:

@@ -87,7 +87,7 @@ class ReleaseTarget:
 
 
 def publication_digest(
-    registry: Registry, publication: Publication, version_digest: Digest, filtered: FilterVerdict
+    registry: Registry, publication: Publication, version_digest: Digest, *, filtered: FilterVerdict
 ) -> Digest:
     """Return the identity of what is served: a version without withheld units, as rendered.
 
@@ -106,7 +106,7 @@ def publication_digest(
 
 
 def release_target(
-    session: WritingSession, publication: Publication, actual: ActualState, policy: ReleasePolicy
+    session: WritingSession, publication: Publication, actual: ActualState, *, policy: ReleasePolicy
 ) -> ReleaseTarget:
     """Find out what `publication` should serve. Runs plugin code: call it in a worker thread.
 
@@ -129,7 +129,9 @@ def release_target(
         if changes is not None:
             name, repository = publication.meta.name, publication.repository
             refusal = serving_refusal(name, changes, repository, policy.guard, allow_destroy=False)
-    digest = publication_digest(session.registry, publication, version.digest, filtered.summary)
+    digest = publication_digest(
+        session.registry, publication, version.digest, filtered=filtered.summary
+    )
     return ReleaseTarget(publication, current, version, filtered, digest, refusal)
 
 

@@ -148,7 +148,7 @@ def _rendering(session: WritingSession, target: ReleaseTarget) -> _Rendering:
     version = writer.version(target.version.repository_id, last.version)
     same_repository = version is not None and version.digest == last.version_digest
     same_rendering = last.digest == publication_digest(
-        session.registry, target.publication, last.version_digest, last.verdict
+        session.registry, target.publication, last.version_digest, filtered=last.verdict
     )
     comparable = same_repository and same_rendering
     return _Rendering(last.version if comparable else None, withheld, withheld_before)

@@ -69,7 +69,7 @@ def withheld_changes(
     rows = {digest: unit for digest, unit in differing.items() if digest in bodies}
     if not rows:
         return None
-    changes = _rows(evaluator, result, rows, bodies)
+    changes = _rows(evaluator, result, rows, bodies=bodies)
     newly_withheld = rows.keys() - before.keys()
     taken = _served_among(reader, current, version.repository_id, units=newly_withheld, of=groups)
     if not taken:
@@ -95,12 +95,12 @@ def _symmetric_difference(before: Units, after: Units) -> dict[Digest, WithheldU
 
 
 def _rows(
-    evaluator: FilterEvaluator, result: FilterResult, rows: Units, bodies: Bodies
+    evaluator: FilterEvaluator, result: FilterResult, rows: Units, *, bodies: Bodies
 ) -> Withholding:
     """Write the spool: `-` for units that are withheld from now on, `+` for those that are not."""
     writer = SpoolWriter()
     by_group: dict[str, list[ChangeLine]] = {}
-    for group, line in _lines(evaluator, result, rows, bodies):
+    for group, line in _lines(evaluator, result, rows, bodies=bodies):
         by_group.setdefault(group, []).append(line)
     for name in sorted(by_group):
         lines = sorted(by_group[name], key=lambda line: (line.type, line.key, line.op))
@@ -116,7 +116,7 @@ def _rows(
 
 
 def _lines(
-    evaluator: FilterEvaluator, result: FilterResult, rows: Units, bodies: Bodies
+    evaluator: FilterEvaluator, result: FilterResult, rows: Units, *, bodies: Bodies
 ) -> Iterator[tuple[str, ChangeLine]]:
     selection = evaluator.selection()
     assert result.units is not None

@@ -29,6 +29,7 @@ class CopiedVersion:
         reader: Reader,
         repository: ActualRepository | None,
         number: int,
+        *,
         planned: ContentChanges | None,
     ) -> None:
         self._reader = reader
@@ -119,6 +120,7 @@ class CopyingConduit(ScratchpadConduit):
         resolution: RepositoryResolution,
         source: Source,
         version: CopiedVersion,
+        *,
         workdir: TemporaryWorkdir,
     ) -> None:
         super().__init__(resolution.findings.scratchpads, resolution.owner)

@@ -39,9 +39,10 @@ class DeclaredSource(RemoteSource):
         resolution: RepositoryResolution,
         source: Source,
         selection: Selection,
+        *,
         remote: Remote,
     ) -> None:
-        super().__init__(resolution, source, selection, remote)
+        super().__init__(resolution, source, selection, remote=remote)
         self._reader = GroupReader(
             resolution,
             self._context,

@@ -152,7 +152,7 @@ class GroupComparer:
             self._fail(name, invalid_unit(response.units) or error)
             return []
         self._claim_keys(name, members, lines)
-        head = self._head(response, members, selected, lines)
+        head = self._head(response, members, selected, lines=lines)
         if response.gone and not lines and self._is_recorded_as_gone(head):
             return []
         logger.debug("%s: group `%s` read: %d changes", self._source.id, name, len(lines))
@@ -242,7 +242,7 @@ class GroupComparer:
             try:
                 with self._resolution.session.call_timeouts.named(call):
                     lines = _fetches(
-                        unfetched, comparison.name, self._artifacts.reason, self._selection
+                        unfetched, comparison.name, self._artifacts.reason, words=self._selection
                     )
             except Exception as error:  # the content type words the line: plugin code
                 self._fail(comparison.name, error)
@@ -261,6 +261,7 @@ class GroupComparer:
         response: SourceResponse,
         members: list[Member],
         selected: Selected,
+        *,
         lines: list[ChangeLine],
     ) -> GroupLine:
         due = selected.reconsider_at
@@ -291,6 +292,6 @@ def _key(unit: IdentifiedUnit) -> Key:
 
 
 def _fetches(
-    unfetched: Mapping[str, Sequence[IdentifiedUnit]], name: str, reason: str, words: Selection
+    unfetched: Mapping[str, Sequence[IdentifiedUnit]], name: str, reason: str, *, words: Selection
 ) -> list[ChangeLine]:
     return [refetch_line(unit, reason, words) for unit in unfetched.get(name, ())]

@@ -99,7 +99,7 @@ class GroupReader:
             ) as clock:
                 call = SourceCall(self._context, clock, known, taken=self._taken)
                 answer = await self._resolution.importer().read(call, group)
-                return self._response(group, call, answer, default_validator)
+                return self._response(group, call, answer, default_validator=default_validator)
         except Gone as gone:
             return SourceResponse(
                 group.name,
@@ -121,6 +121,7 @@ class GroupReader:
         group: Group,
         call: SourceCall,
         answer: Iterable[Unit] | Unchanged,
+        *,
         default_validator: str | None,
     ) -> SourceResponse:
         units = [] if isinstance(answer, Unchanged) else _checked_units(answer, group.name)

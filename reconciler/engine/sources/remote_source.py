@@ -16,7 +16,12 @@ class RemoteSource(SourceResolver):
     """A source with a remote: where to ask, what to download, and what to leave there."""
 
     def __init__(
-        self, resolution: RepositoryResolution, source: Source, selection: Selection, remote: Remote
+        self,
+        resolution: RepositoryResolution,
+        source: Source,
+        selection: Selection,
+        *,
+        remote: Remote,
     ) -> None:
         session = resolution.session
         with session.call_timeouts.named(resolution.call("well_known")):
@@ -25,7 +30,9 @@ class RemoteSource(SourceResolver):
             resolution,
             source,
             selection,
-            basis=_basis(url, selection, remote.policy, resolution.importer_class.revision),
+            basis=_basis(
+                url, selection, remote.policy, revision=resolution.importer_class.revision
+            ),
             artifacts=RemoteArtifacts(session, remote),
         )
         self._context = SourceContext(
@@ -48,7 +55,7 @@ class RemoteSource(SourceResolver):
             self._context.place.close()
 
 
-def _basis(url: str, selection: Selection, policy: str, revision: int) -> Digest:
+def _basis(url: str, selection: Selection, policy: str, *, revision: int) -> Digest:
     """Return the digest of what decisions about a remote rest on.
 
     Validators are one index's own, a policy that left bytes upstream has not brought them in, and

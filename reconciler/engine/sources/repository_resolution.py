@@ -137,7 +137,7 @@ class RepositoryResolution:
         if isinstance(error, NotCached):
             findings.unknown.append(source if group is None else f"{source}: {group}")
         else:
-            findings.failures.append(failure_of(source, group, error, self.plugin))
+            findings.failures.append(failure_of(source, group, error, plugin=self.plugin))
 
     def group_removal(
         self,

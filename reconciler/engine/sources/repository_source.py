@@ -69,7 +69,9 @@ class RepositorySource(SourceResolver):
     async def _resolve(self) -> str | None:
         target = await asyncio.to_thread(self._target)
         planned = self._planned if self._refers_to_planned else None
-        version = CopiedVersion(self._resolution.reader, self._other, target.number, planned)
+        version = CopiedVersion(
+            self._resolution.reader, self._other, target.number, planned=planned
+        )
         known = await self._known_source()
         unchanged = version.is_recorded and known == str(target.digest)
         self._log_asked(unchanged=unchanged)
@@ -100,7 +102,7 @@ class RepositorySource(SourceResolver):
 
     async def _respond(self, names: Sequence[str]) -> list[SourceResponse]:
         target = await asyncio.to_thread(self._target)
-        version = CopiedVersion(self._resolution.reader, self._other, target.number, None)
+        version = CopiedVersion(self._resolution.reader, self._other, target.number, planned=None)
         if self._ownership.is_followed(self._source.id):
             others = (await asyncio.to_thread(version.digests, None)).keys() - set(names)
             self._claim(name for name in others if self._may_bring(name))
@@ -108,7 +110,7 @@ class RepositorySource(SourceResolver):
         try:
             return [
                 (
-                    await self._response(version, name, bodies[name], "")
+                    await self._response(version, name, bodies[name], validator="")
                     if self._may_bring(name)
                     else self._not_asked(name)
                 )
@@ -168,14 +170,16 @@ class RepositorySource(SourceResolver):
             bodies = await asyncio.to_thread(version.bodies, batch)
             batches.record(sum(map(len, bodies.values())))
             responses = [
-                await self._response(version, name, bodies.get(name, {}), str(digests[name]))
+                await self._response(
+                    version, name, bodies.get(name, {}), validator=str(digests[name])
+                )
                 for name in batch
             ]
             await self._comparer.compare(responses)
             self._resolution.task.advance(len(batch))
 
     async def _response(
-        self, version: CopiedVersion, name: str, bodies: Bodies, validator: str
+        self, version: CopiedVersion, name: str, bodies: Bodies, *, validator: str
     ) -> SourceResponse:
         stored = sorted_units(bodies)
         try:
@@ -213,7 +217,7 @@ class RepositorySource(SourceResolver):
         self, version: CopiedVersion, name: str, units: list[StoredUnit]
     ) -> list[StoredUnit]:
         """Return the units that the plugin's `copy` chooses."""
-        conduit = CopyingConduit(self._resolution, self._source, version, self._workdir)
+        conduit = CopyingConduit(self._resolution, self._source, version, workdir=self._workdir)
         try:
             async with self._resolution.session.call_timeouts.call(
                 self._resolution.call("copy", name)

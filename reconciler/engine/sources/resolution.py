@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 
 async def resolve(
-    session: Session, repository: Repository, desired: DesiredState, others: OtherRepositories
+    session: Session, repository: Repository, desired: DesiredState, *, others: OtherRepositories
 ) -> ContentChanges:
     """Return the content changes of one repository."""
     resolution = RepositoryResolution.start(session, repository, others.actual)
@@ -35,7 +35,7 @@ async def resolve(
         await reserve_uploads(resolution)
         for source in repository.sources:
             if source.kind is not SourceKind.UPLOAD:
-                await make_resolver(resolution, source, desired, others).run()
+                await make_resolver(resolution, source, desired, others=others).run()
         await _drop_undeclared_sources(resolution, desired)
     finally:
         resolution.task.done()
@@ -46,6 +46,7 @@ def make_resolver(
     resolution: RepositoryResolution,
     source: Source,
     desired: DesiredState,
+    *,
     others: OtherRepositories,
 ) -> SourceResolver:
     """Return the resolver of a remote or of another repository."""
@@ -61,7 +62,7 @@ def make_resolver(
             )
         case SourceKind.REMOTE:
             kind = RecordedSource if low_level(resolution.importer_class) else DeclaredSource
-            return kind(resolution, source, selection, desired.remotes[source.name])
+            return kind(resolution, source, selection, remote=desired.remotes[source.name])
         case SourceKind.UPLOAD:
             raise ValueError("uploads have no upstream to resolve")
         case _:
@@ -129,11 +130,11 @@ async def _drop_undeclared_sources(resolution: RepositoryResolution, desired: De
     for source in sorted(await asyncio.to_thread(resolution.reader.committed_sources, actual.id)):
         if source not in declared:
             logger.debug("%s: the manifest no longer names it", source)
-            await _drop_source(resolution, actual, source, selection)
+            await _drop_source(resolution, actual, source, selection=selection)
 
 
 async def _drop_source(
-    resolution: RepositoryResolution, actual: ActualRepository, source: str, selection: Selection
+    resolution: RepositoryResolution, actual: ActualRepository, source: str, *, selection: Selection
 ) -> None:
     findings = resolution.findings
     committed = await asyncio.to_thread(resolution.reader.committed_groups, actual.id, source)

@@ -49,6 +49,7 @@ class Selection:
         types: Mapping[str, type[ContentType]],
         options: Any,
         filters: Sequence[Filter],
+        *,
         now: datetime,
     ) -> None:
         self._types = types
@@ -82,7 +83,7 @@ class Selection:
         """
         assert importer.metadata is not None
         types = {name: registry.content_type(name) for name in importer.metadata.types}
-        return cls(types, options, filters, now)
+        return cls(types, options, filters, now=now)
 
     @property
     def filters(self) -> Sequence[ActiveFilter]:

@@ -107,7 +107,7 @@ class RemoteArtifacts(SourceArtifacts):
             raise PluginFault(f"artifact `{artifact.path}` has neither a sha256 nor a URL")
         try:
             measured = await self._session.measurements.measure(
-                self._session.remotes, self._remote, artifact.url, artifact.digests
+                self._session.remotes, self._remote, artifact.url, digests=artifact.digests
             )
         except DigestMismatch as error:
             raise DigestMismatch(f"`{artifact.path}`: {error.message}", hint=error.hint) from None

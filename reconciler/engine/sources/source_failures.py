@@ -35,7 +35,7 @@ def unit_faults(call: str) -> Iterator[None]:
         raise PluginFault(f"{call} failed: {error_message(error)}") from error
 
 
-def failure_of(source: str, group: str | None, error: Exception, plugin: Plugin) -> Failure:
+def failure_of(source: str, group: str | None, error: Exception, *, plugin: Plugin) -> Failure:
     """Return an error as a failure for the plan, without secrets.
 
     Errors of the core and of upstream keep their message; others name the plugin.

@@ -85,8 +85,12 @@ class RecordingConduit(UpstreamCall):
         self._check_open()
         return self._holdings.units(group)
 
-    def init_unit(
-        self, type: str, key: str, metadata: Mapping[str, Any], artifacts: Sequence[Artifact] = ()
+    def init_unit(  # noqa: PLR0917, RUF100  # plugin API 1.x
+        self,
+        type: str,
+        key: str,
+        metadata: Mapping[str, Any],
+        artifacts: Sequence[Artifact] = (),
     ) -> Unit:
         self._check_open()
         unit = Unit(type, key, dict(metadata), list(artifacts))

@@ -110,6 +110,7 @@ class ArtifactFetcher:
         store: Store,
         registry: Registry,
         sources: Mapping[str, SourceAccess],
+        *,
         in_flight: InFlight,
         here: LocalFiles,
         progress: Callable[[int], None],
@@ -167,7 +168,7 @@ class ArtifactFetcher:
                 result.origins[digest] = ArtifactOrigin(access.remote, artifact.url)
                 continue
             async with self._in_flight.alone(digest):
-                size = await self._artifact(access, line, artifact, digest)
+                size = await self._artifact(access, line, artifact, digest=digest)
             if artifact.size is not None and artifact.size != size:
                 raise Malformed(
                     f"`{artifact.path}` has {size:,} bytes instead of the {artifact.size:,} that"
@@ -177,7 +178,7 @@ class ArtifactFetcher:
         return result
 
     async def _artifact(
-        self, access: SourceAccess | None, line: ChangeLine, artifact: Artifact, digest: Digest
+        self, access: SourceAccess | None, line: ChangeLine, artifact: Artifact, *, digest: Digest
     ) -> int:
         """Bring one artifact into the store and return its size in bytes."""
         if digest in self._kept:

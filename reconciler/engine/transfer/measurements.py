@@ -38,7 +38,7 @@ class Measurements:
         }
 
     async def measure(
-        self, remotes: Remotes, remote: Remote, url: str, digests: Mapping[str, str]
+        self, remotes: Remotes, remote: Remote, url: str, *, digests: Mapping[str, str]
     ) -> Measurement:
         """Return digest and size of what `remote` has under `url`, downloading it at most once in a
         plan.
@@ -50,7 +50,7 @@ class Measurements:
         arriving = self._arriving.get(place)
         if arriving is None:
             arriving = self._arriving[place] = asyncio.ensure_future(
-                self._fetch(remotes, remote, url, digests)
+                self._fetch(remotes, remote, url, digests=digests)
             )
         return await asyncio.shield(arriving)
 
@@ -75,7 +75,7 @@ class Measurements:
             self._folder = None
 
     async def _fetch(
-        self, remotes: Remotes, remote: Remote, url: str, digests: Mapping[str, str]
+        self, remotes: Remotes, remote: Remote, url: str, *, digests: Mapping[str, str]
     ) -> Measurement:
         if self._folder is None:
             self._folder = tempfile.TemporaryDirectory(prefix="reconciler-")

@@ -27,7 +27,7 @@ class Admission:
     """Decides about the groups of one upload."""
 
     def __init__(
-        self, session: Session, desired: DesiredState, target: UploadTarget, file: UploadedFile
+        self, session: Session, desired: DesiredState, target: UploadTarget, *, file: UploadedFile
     ) -> None:
         self._session = session
         self._target = target

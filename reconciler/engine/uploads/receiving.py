@@ -88,7 +88,7 @@ class Uploads:
         self._faults = faults
 
     async def upload(
-        self, repository: str, file: UploadedFile, fields: Mapping[str, str], principal: str
+        self, repository: str, file: UploadedFile, fields: Mapping[str, str], *, principal: str
     ) -> UploadResult:
         """Take a file into a repository through its importer alone.
 
@@ -105,7 +105,7 @@ class Uploads:
         return await self._take(repository, file, principal, call="`upload`", place=place)
 
     async def receive(
-        self, publication: str, form: UploadForm, file: UploadedFile, principal: str
+        self, publication: str, form: UploadForm, file: UploadedFile, *, principal: str
     ) -> UploadResult:
         """Take a file that was sent to a publication, through its publisher.
 
@@ -142,7 +142,7 @@ class Uploads:
         """
 
         def change(target: UploadTarget, conduit: ImporterUploadConduit) -> list[GroupChanges]:
-            return removal_changes(self._session, target, conduit, keys)
+            return removal_changes(self._session, target, conduit, keys=keys)
 
         result = await self._change(repository, principal, change)
         logger.info("%s: %d units removed by %s", repository, len(result.keys), principal)
@@ -183,9 +183,9 @@ class Uploads:
             placed = placed_units(place(), file)
         if not placed:
             raise PluginFault(f"{call} made no unit of `{file.name}`")
-        admission = Admission(self._session, self._desired, target, file)
+        admission = Admission(self._session, self._desired, target, file=file)
         groups = [admission.admit(name, units) for name, units in placed.items()]
-        record_units(self._session, target, groups, file)
+        record_units(self._session, target, groups, file=file)
         return groups
 
     async def _change(self, repository: str, principal: str, change: Change) -> UploadResult:
@@ -275,4 +275,4 @@ class Uploads:
         actual = await asyncio.to_thread(self._session.writer.actual_state)
         guard = self._desired.repositories[publication.repository].guard
         policy = ReleasePolicy(self._desired, guard=guard)
-        return await release_publication(self._session, publication, actual, policy)
+        return await release_publication(self._session, publication, actual, policy=policy)

@@ -38,6 +38,7 @@ def record_units(
     session: WritingSession,
     target: UploadTarget,
     groups: Sequence[GroupChanges],
+    *,
     file: UploadedFile,
 ) -> None:
     """Store the bytes of an upload durably, then write rows that refer to them."""
@@ -45,10 +46,10 @@ def record_units(
         session.store,
         session.registry,
         {},
-        InFlight(),
-        UploadedBytes(file),
-        lambda size: None,
-        session.watch,
+        in_flight=InFlight(),
+        here=UploadedBytes(file),
+        progress=lambda size: None,
+        watch=session.watch,
     )
     sizes = asyncio.run(_fetch(fetcher, target, groups))
     if sizes:

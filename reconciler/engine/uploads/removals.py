@@ -14,7 +14,7 @@ from reconciler.plan import REMOVE, ChangeLine
 
 
 def removal_changes(
-    session: Session, target: UploadTarget, conduit: ImporterUploadConduit, keys: Sequence[str]
+    session: Session, target: UploadTarget, conduit: ImporterUploadConduit, *, keys: Sequence[str]
 ) -> list[GroupChanges]:
     """Return what leaves with the units under these keys, as the importer decides.
 

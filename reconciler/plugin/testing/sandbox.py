@@ -270,7 +270,7 @@ class Sandbox:
         plans: list[Plan] = []
         async with self._engine(writes=True) as engine:
             report = await engine.apply(
-                self.desired(), PlanOptions(prune=prune, allow_destroy=True), {}, plans.append
+                self.desired(), PlanOptions(prune=prune, allow_destroy=True), {}, show=plans.append
             )
         return report, plans
 
@@ -278,7 +278,9 @@ class Sandbox:
         service = Service(self.home, self.registry, read_recorded)
         try:
             return (
-                await service.upload(NAME, file, self.subject.fields, "the conformance kit")
+                await service.upload(
+                    NAME, file, self.subject.fields, principal="the conformance kit"
+                )
             ).version
         finally:
             await service.close()

@@ -77,7 +77,7 @@ def deletions(
     report = report or Report()
     for ref, result in (results or {}).items():
         report.add(ref, result)
-    return Deletions(state, Schedule(a_plan(*gone, *same, *changes), state), before, report)
+    return Deletions(state, Schedule(a_plan(*gone, *same, *changes), state), before, report=report)
 
 
 def replacing(writer: Writer, result: str, path: str = "shown") -> Deletions:
@@ -300,5 +300,5 @@ def test_what_another_run_has_deleted_meanwhile_is_gone(
         ),
         state,
     )
-    carry_out(Deletions(state, schedule, before, report), state, writer, events, tmp_path)
+    carry_out(Deletions(state, schedule, before, report=report), state, writer, events, tmp_path)
     assert [(outcome.ref, outcome.result) for outcome in report.outcomes] == [(str(OLD), DONE)]

@@ -78,7 +78,7 @@ class Fakes:
         return self.syncs.get(name, SyncResult(2, "version 2"))
 
     async def release(
-        self, session: Any, publication: Publication, actual: ActualState, policy: ReleasePolicy
+        self, session: Any, publication: Publication, actual: ActualState, *, policy: ReleasePolicy
     ) -> str:
         name = publication.meta.name
         self.log.append(f"release {name}")
@@ -240,7 +240,7 @@ def releases(
     actual = ActualState(
         repositories={"team": ActualRepository(1, "team", number, Digest.of(b""), 1)}
     )
-    return PublicationReleases(session, state, schedule, report), actual, report
+    return PublicationReleases(session, state, schedule, report=report), actual, report
 
 
 @pytest.mark.parametrize(

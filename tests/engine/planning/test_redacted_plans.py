@@ -79,7 +79,7 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rehearsal
 def lines() -> list[ChangeLine]:
     """One of each kind."""
     register_secret(SECRET)
-    selection = Selection({TYPE: Talkative}, None, [], datetime(2026, 11, 22, tzinfo=UTC))
+    selection = Selection({TYPE: Talkative}, None, [], now=datetime(2026, 11, 22, tzinfo=UTC))
     held = [identify(Unit(TYPE, key, {"n": 1}), GROUP) for key in ("changed", "gone", "kept")]
     members = [Member(unit.digest, stored_unit(unit.body), "remote:up") for unit in held]
     units = [Unit(TYPE, key, {"n": 2}) for key in ("changed", "kept", "new", "out")]

@@ -34,7 +34,7 @@ class Resolutions:
     copied: dict[str, list[str]] = field(default_factory=dict)
 
     async def resolve(
-        self, session: Any, repository: Repository, state: Any, others: Any
+        self, session: Any, repository: Repository, state: Any, *, others: Any
     ) -> ContentChanges:
         name = repository.meta.name
         await asyncio.sleep(0)

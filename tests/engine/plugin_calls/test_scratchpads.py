@@ -166,7 +166,7 @@ def applied_beside(stage: Rehearsal, beside: Callable[[Plan], None]) -> Report:
     async def run() -> Report:
         async with stage.engine(writes=True) as engine:
             return await engine.apply(
-                read([stage.manifest], stage.registry), PlanOptions(), {}, beside
+                read([stage.manifest], stage.registry), PlanOptions(), {}, show=beside
             )
 
     return asyncio.run(run())

@@ -69,7 +69,7 @@ class Site:
     def release(self) -> str:
         actual = self.writer.actual_state()
         return asyncio.run(
-            release_publication(self.session(), self.publication, actual, self.policy())
+            release_publication(self.session(), self.publication, actual, policy=self.policy())
         )
 
     @property
@@ -171,13 +171,13 @@ def test_a_run_that_waited_for_the_lease_does_not_go_back(site: Site) -> None:
     """It decided on version 1; another run has released version 2 when the lease is free."""
     site.change("a/one")
     stale = site.writer.actual_state()
-    target = release_target(site.session(), site.publication, stale, site.policy())
+    target = release_target(site.session(), site.publication, stale, policy=site.policy())
     assert target.version.number == 1
     site.change("b/two")
     site.release()
     assert site.current.version == 2
     message = asyncio.run(
-        release_publication(site.session(), site.publication, stale, site.policy())
+        release_publication(site.session(), site.publication, stale, policy=site.policy())
     )
     assert message == ""
     assert site.served() == ["a/one", "b/two", "index"]
@@ -290,7 +290,7 @@ def test_a_target_is_served_once_every_export_shows_it(site: Site) -> None:
     site.release()
     site.how = {"written": [str(site.out)]}
     target = release_target(
-        site.session(), site.publication, site.writer.actual_state(), site.policy()
+        site.session(), site.publication, site.writer.actual_state(), policy=site.policy()
     )
     assert (target.differs, target.served) == (False, False)
     assert replace(target, publication=a_publication("team")).served

@@ -115,7 +115,7 @@ def test_what_comes_back_too_late_changes_nothing(stage: Rehearsal, slow: Slow) 
 
     async def talk(service: Service) -> None:
         with pytest.raises(Temporary, match="it was given up"):
-            await service.upload("team", uploaded_file(path), {}, "ada")
+            await service.upload("team", uploaded_file(path), {}, principal="ada")
         slow.released.set()
         for thread in [one for one in threading.enumerate() if one.name == "upload"]:
             await asyncio.to_thread(thread.join)

@@ -190,7 +190,7 @@ def test_overrides_hold_for_this_upload_alone(stage: Rehearsal) -> None:
     def upload(*overrides: str) -> Any:
         return asyncio.run(
             stage.serviced(
-                lambda service: service.upload("team", uploaded_file(path), {}, "ada"),
+                lambda service: service.upload("team", uploaded_file(path), {}, principal="ada"),
                 overrides=overrides,
             )
         )
