@@ -8,7 +8,7 @@ from keyword import iskeyword
 
 from reconciler.errors import UsageFault
 
-MAX_LENGTH = 40  # lines that hold the name stay as short as the formatter wants them
+MAX_LENGTH = 40  # generated lines with the name fit in 100 columns
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9])?")
 _SEPARATORS = re.compile(r"[-_]+")

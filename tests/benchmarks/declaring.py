@@ -61,6 +61,6 @@ def _write_list(path: Path) -> None:
     path.parent.mkdir()
     with path.open("w") as lines:
         for number in range(UNITS):
-            lines.write(
-                f"folder-{number % FOLDERS}/file-{number}.bin,{sha256(str(number).encode()).hexdigest()},{number % 5_000}\n"
-            )
+            file_path = f"folder-{number % FOLDERS}/file-{number}.bin"
+            digest = sha256(str(number).encode()).hexdigest()
+            lines.write(f"{file_path},{digest},{number % 5_000}\n")

@@ -44,7 +44,8 @@ class Server:
     negotiates: bool = True
 
     def page(self, project: str, media_type: str) -> str:
-        return f"{self.index}{project}/{'index.json' if media_type == JSON and not self.negotiates else ''}"
+        page = "index.json" if media_type == JSON and not self.negotiates else ""
+        return f"{self.index}{project}/{page}"
 
     def wheel(self, project: str) -> str:
         page = self.page(project, JSON)

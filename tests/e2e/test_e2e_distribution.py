@@ -1,4 +1,4 @@
-"""What `pip install .` makes: one distribution with the core, its plugins and their entry points."""
+"""The distribution of `pip install .`: the core, its plugins and their entry points."""
 
 from __future__ import annotations
 

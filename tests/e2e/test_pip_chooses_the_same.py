@@ -67,7 +67,7 @@ PYTHONS = ("", "", ">=3.8", ">=3.8,<3.11", ">=3.11", ">=3.12", "==3.11.*", "<4,!
 
 @dataclass(frozen=True)
 class Target:
-    """One environment: what pip calls its platforms, and the families that a manifest names for it."""
+    """One environment: its platforms for pip, and the families for a manifest."""
 
     name: str
     platforms: Sequence[str]

@@ -47,7 +47,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
     return made
 
 
-def test_a_plugin_that_was_removed_leaves_everything_readable_and_served_and_goes_on_when_it_is_back(
+def test_content_of_a_removed_plugin_stays_served_and_syncs_again_once_it_is_back(
     bench: Desk, installed: Installed
 ) -> None:
     with importable(installed.notes()):

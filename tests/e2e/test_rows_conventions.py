@@ -333,8 +333,12 @@ class Remembering(PageImporter):
 
 
 def index(**folders):
-    listed = {name: [{"name": "x", "sha256": sha256(body).hexdigest(), "size": len(body)}] for name, body in folders.items()}
-    return {"index.json": json.dumps(listed).encode(), **{f"{name}/x": body for name, body in folders.items()}}
+    lists = {
+        name: [{"name": "x", "sha256": sha256(body).hexdigest(), "size": len(body)}]
+        for name, body in folders.items()
+    }
+    files = {f"{name}/x": body for name, body in folders.items()}
+    return {"index.json": json.dumps(lists).encode(), **files}
 
 
 def change(upstream):
@@ -346,7 +350,8 @@ class TestForgetting(Conformance):
     importer = PageImporter
 
     def subject(self):
-        return Subject(lambda: (self.importer, {}), Upstream(index(a=b"1", b=b"2")), [page], pages_publisher, [change])
+        upstream = Upstream(index(a=b"1", b=b"2"))
+        return Subject(lambda: (self.importer, {}), upstream, [page], pages_publisher, [change])
 
 
 class TestRemembering(TestForgetting):
@@ -379,7 +384,7 @@ def test_p6_plugins_keep_no_state_between_calls(desk: Desk, installed: Installed
         "-c",
         os.devnull,
         "-k",
-        "remembered_between",
+        "no_state_is_kept",
         "test_kit.py",
     ]
     environment = isolated(

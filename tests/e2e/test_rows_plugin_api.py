@@ -358,7 +358,9 @@ EDITS: dict[str, list[tuple[str | re.Pattern[str], str]]] = {
                 continue
             page = await call.get(f"{group.name}/{name}")
             title = str(_decoded(page, dict[str, Any]).get("title", name))
-            units.append(Unit(DOCUMENT, name, {"title": title}, [Artifact(name, sha256(page.body).hexdigest(), len(page.body), page.url)]))
+            digest = sha256(page.body).hexdigest()
+            schema = Artifact(name, digest, len(page.body), page.url)
+            units.append(Unit(DOCUMENT, name, {"title": title}, [schema]))
         return units
 
 ''',
@@ -395,13 +397,20 @@ EDITS: dict[str, list[tuple[str | re.Pattern[str], str]]] = {
     "billing": {"invoice.json": b'{"title": "Invoice"}', "receipt.json": b"{}"},
     "people": {"person.json": b"{}"},
 }
-SECOND: Documents = {**FIRST, "people": {"person.json": b'{"title": "Person"}'}, "places": {"town.json": b"{}"}}
+SECOND: Documents = {
+    **FIRST,
+    "people": {"person.json": b'{"title": "Person"}'},
+    "places": {"town.json": b"{}"},
+}
 """,
         ),
         (
-            re.compile(r"    files = .*?(?=\n\ndef offer)", re.DOTALL),
-            """    files = {f"{folder}/{name}": body for folder, held in documents.items() for name, body in held.items()}
-    return {"index.json": json.dumps({folder: list(held) for folder, held in documents.items()}).encode(), **files}
+            re.compile(r"    files: .*?(?=\n\ndef offer)", re.DOTALL),
+            """    files: dict[str, bytes] = {}
+    for folder, bodies in documents.items():
+        files |= {f"{folder}/{name}": body for name, body in bodies.items()}
+    lists = {folder: list(bodies) for folder, bodies in documents.items()}
+    return {"index.json": json.dumps(lists).encode(), **files}
 """,
         ),
         (

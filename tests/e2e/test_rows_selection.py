@@ -231,7 +231,7 @@ def test_r4_a_pre_release_comes_in_where_the_specifier_names_one(
 
 
 def test_r5_sync_from_pip_freeze_output(index: str, tmp_path: Path) -> None:
-    """What one machine has is what the repository gets, and from it another machine gets the same."""
+    """The packages of one machine go into the repository, and from it to another machine."""
     pip_installs(index, tmp_path / "before", "gamma", "alpha==1.0")
     words = [sys.executable, "-m", "pip", "freeze", "--path", str(tmp_path / "before" / "pip")]
     frozen = run(words, tmp_path)

@@ -185,7 +185,7 @@ def test_an_export_takes_the_place_of_nothing_that_is_not_its_own(
 
 
 def test_an_export_tree_of_another_home_is_not_built_upon(index: Upstream, tmp_path: Path) -> None:
-    """A home that was lost starts to count anew: the trees that it left lie under the same numbers."""
+    """A new home counts from 1: trees of the lost home have the same numbers."""
     documents = (remote(index.url), repository(), publication(more=export("../public")))
     first = Mirror(tmp_path / "first", *documents)
     first.applied()

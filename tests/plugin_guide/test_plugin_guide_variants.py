@@ -39,7 +39,10 @@ EXAMINED = sorted(
     if name.startswith("test_") and not any(word in name for word in ABOUT_OTHERS)
 )
 SITE = """
-{"apiVersion": "reconciler/v1", "kind": "Remote", "metadata": {"name": "quotes"}, "spec": {"type": "quotes", "url": "%s"}}
+apiVersion: reconciler/v1
+kind: Remote
+metadata: {name: quotes}
+spec: {type: quotes, url: "%s"}
 ---
 apiVersion: reconciler/v1
 kind: Repository

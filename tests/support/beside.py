@@ -20,7 +20,7 @@ from tests.support.rehearsal import rehearsal
 def started(
     folder: Path, names: Sequence[str], die_at: Checkpoint | None = None
 ) -> ForkServerProcess:
-    """A process that uploads a file of each name, one after the other. `folder`: of the rehearsal."""
+    """Start a process that uploads a file of each name in order. `folder`: of the rehearsal."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.support.beside"])
     process = context.Process(target=_uploads, args=(str(folder), list(names), die_at), daemon=True)

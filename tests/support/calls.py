@@ -52,7 +52,7 @@ def page(
 
 @dataclass
 class FakeRepository:
-    """A RepositoryInfo. `folder`: where its working directory may be made, for tests that need one."""
+    """A RepositoryInfo. `folder`: for its working directory, where a test needs one."""
 
     name: str = "team"
     folder: Path | None = None

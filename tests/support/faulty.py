@@ -3,7 +3,8 @@
 In a test that runs a loop of its own:
 
     async with FaultyServer() as server:
-        server.on("/simple/", status(503, retry_after="1"), body(b"hello"))    # first a fault, then the page, which stays
+        # first a fault, then the page, which stays
+        server.on("/simple/", status(503, retry_after="1"), body(b"hello"))
         await fetcher.get(server.url("/simple/"), ...)
         assert [request.path for request in server.requests] == ["/simple/", "/simple/"]
 
@@ -44,7 +45,7 @@ Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request as it arrived. `headers`: names in lower case; `host`: what the client called us."""
+    """One request as it arrived. `headers`: names in lower case; `host`: as the client wrote it."""
 
     method: str
     path: str

@@ -311,7 +311,8 @@ def _files(folder: Path, plan: Plan, release: Release, profile: Profile) -> Iter
             requires=plan.requires,
             text=plan.text,
         )
-        uploaded = f"{2024 + release.since % 50}-01-{1 + plan.position % 28:02}T{plan.position % 24:02}:{place:02}:00.000000Z"
+        day = f"{2024 + release.since % 50}-01-{1 + plan.position % 28:02}"
+        uploaded = f"{day}T{plan.position % 24:02}:{place:02}:00.000000Z"
         yield _stored(folder, release, built, requires_python, uploaded)
 
 

@@ -46,7 +46,7 @@ def build(
     requires: Sequence[str],
     text: str,
 ) -> Built:
-    """One file. `tag`: of a wheel `python-abi-platform`, of an egg its Python, of an sdist nothing."""
+    """Build one file. `tag`: `python-abi-platform` of a wheel, the Python of an egg, else empty."""
     module = name.lower().replace("-", "_").replace(".", "_")
     metadata = _metadata(name, version, requires_python, requires, text)
     stem = f"{module}-{version}"

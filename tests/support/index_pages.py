@@ -88,7 +88,7 @@ def _html_file(file: File, base_url: str) -> str:
 def _html(title: str, links: list[str], serial: int | None) -> bytes:
     head = f'<meta name="pypi:repository-version" content="1.1">\n<title>{title}</title>'
     end = "" if serial is None else f"<!--SERIAL {serial}-->\n"
+    body = "\n".join(links)
     return (
-        "<!DOCTYPE"
-        f" html>\n<html>\n<head>\n{head}\n</head>\n<body>\n{chr(10).join(links)}\n</body>\n</html>\n{end}".encode()
-    )
+        f"<!DOCTYPE html>\n<html>\n<head>\n{head}\n</head>\n<body>\n{body}\n</body>\n</html>\n{end}"
+    ).encode()

@@ -30,8 +30,8 @@ http {{
   sendfile on; tcp_nopush on; keepalive_requests 1000000; absolute_redirect off;
   log_format short '$status $request_method $request_uri';
   access_log {log};
-  client_body_temp_path {state}/body; proxy_temp_path {state}/proxy; fastcgi_temp_path {state}/fastcgi;
-  uwsgi_temp_path {state}/uwsgi; scgi_temp_path {state}/scgi;
+  client_body_temp_path {state}/body; proxy_temp_path {state}/proxy;
+  fastcgi_temp_path {state}/fastcgi; uwsgi_temp_path {state}/uwsgi; scgi_temp_path {state}/scgi;
   {http}
   server {{
     listen 127.0.0.1:{port};
@@ -43,7 +43,9 @@ http {{
 """
 NEGOTIATION = """
   map_hash_max_size 65536; map_hash_bucket_size 256;
-  map $http_accept $wanted {{ default html; ~application/vnd\\.pypi\\.simple\\.(v1|latest)\\+json json; }}
+  map $http_accept $wanted {{
+    default html; ~application/vnd\\.pypi\\.simple\\.(v1|latest)\\+json json;
+  }}
   map $uri $serial {{ default ""; {serials} }}
 """
 INDEX = """
@@ -53,9 +55,14 @@ INDEX = """
       internal; alias {root}/; index index.json; types {{ {json} json; }}
       add_header Vary Accept; add_header X-PyPI-Last-Serial $serial_here;
     }}
-    location /.html/ {{ internal; alias {root}/; index index.html; add_header Vary Accept; add_header X-PyPI-Last-Serial $serial_here; }}
+    location /.html/ {{
+      internal; alias {root}/; index index.html;
+      add_header Vary Accept; add_header X-PyPI-Last-Serial $serial_here;
+    }}
     location /packages/ {{ }}
-    location /pypi/ {{ types {{ }} default_type application/json; add_header X-PyPI-Last-Serial $serial; }}
+    location /pypi/ {{
+      types {{ }} default_type application/json; add_header X-PyPI-Last-Serial $serial;
+    }}
     location / {{ return 404; }}
 """
 TREE = "location / {{ index index.html; }}"

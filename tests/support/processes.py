@@ -24,7 +24,8 @@ from tests.support import site
 
 if __name__ == "__main__":
     build = partial(getattr(site, sys.argv[1]), Path(sys.argv[2]))
-    serve(build, host=sys.argv[3], workers=int(sys.argv[4]), on_ready=lambda url: print(url, flush=True))
+    host, workers = sys.argv[3], int(sys.argv[4])
+    serve(build, host=host, workers=workers, on_ready=lambda url: print(url, flush=True))
 """
 
 

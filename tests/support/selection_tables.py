@@ -1,4 +1,4 @@
-"""The tables of docs/reference/selection.md, made by asking the selection itself about a few files."""
+"""Tables of docs/reference/selection.md, made with the decisions of the selection on some files."""
 
 from __future__ import annotations
 
@@ -141,11 +141,10 @@ def _answers(folder: str) -> str:
         other = {**example.misfits, "ending": ".tar.gz"}
         egg = {**example.misfits, "ending": "-py3.11.egg"}
         unknown = "" if example.unknown is None else ask(example.unknown)
+        key = "osv: osv.zip" if example.key == "osv" else _yaml(example.key, example.value)
         rows.append(
             [
-                (
-                    f"`{_yaml(example.key, example.value) if example.key != 'osv' else 'osv: osv.zip'}`"
-                ),
+                f"`{key}`",
                 ask(example.fits),
                 ask(example.misfits),
                 ask(other),
@@ -311,7 +310,7 @@ def _several() -> str:
 
 
 def _prereleases() -> str:
-    """Which of a few releases come in, by the specifier of `include` and the word on pre-releases."""
+    """Tabulate which of some releases are selected, by `include` and the rule on pre-releases."""
     rows = []
     for include, word in product(
         [None, ["demo"], ["demo>=1"], ["demo>1.0"], ["demo>=2a1"]],

@@ -16,7 +16,7 @@ LARGE = bytes(range(251)) * 12_000
 
 
 def application(folder: Path) -> Application:
-    """`/team/` with one project page in two types, a small file and a large one, kept in `folder`."""
+    """Serve `/team/`: a project page in two types, a small file and a large one, from `folder`."""
     published = Published(folder=folder)
     served = published.mount("team")
     published.page(served, "simple/alpha/", HTML_PAGE)

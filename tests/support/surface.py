@@ -134,13 +134,8 @@ def _fields(cls: type) -> Iterator[tuple[str, str]]:
             default = (
                 field.default if field.default is not msgspec.NODEFAULT else field.default_factory
             )
-            yield (
-                field.name,
-                (
-                    "field:"
-                    f" {_type(field.type)}{'' if default is msgspec.NODEFAULT else f' = {_value(default)}'}"
-                ),
-            )
+            shown = "" if default is msgspec.NODEFAULT else f" = {_value(default)}"
+            yield field.name, f"field: {_type(field.type)}{shown}"
     elif is_dataclass(cls):
         for each in fields(cls):
             chosen = each.default if each.default is not MISSING else each.default_factory
