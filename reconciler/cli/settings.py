@@ -161,13 +161,13 @@ def _mention_strangers(registry: Registry) -> None:
     Not an error: the plugin may have been uninstalled.
     """
     named = registry.settings.configs
-    strangers = sorted(set(named) - registry.known()) if named else []
+    strangers = sorted(set(named) - registry.known_ids()) if named else []
     if not strangers:
         return
     from difflib import get_close_matches
 
     for id in strangers:
-        close = get_close_matches(id, sorted(registry.known()), n=1)
+        close = get_close_matches(id, sorted(registry.known_ids()), n=1)
         message = (
             f"`{registry.settings.origins[id]}` configures `{id}`, and no installed plugin has"
             " that ID"

@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 from reconciler.errors import Fault
 from reconciler.manifest.document import Document, Path
 from reconciler.manifest.scalars import shown
+from reconciler.model import pluralize
 from reconciler.plugin import Options
 
 _EXPECTS = {
@@ -37,8 +38,10 @@ _LIMITS = {
     "less_than_equal": "at most {le}",
     "too_short": "at least {min_length} of them",
     "too_long": "at most {max_length} of them",
-    "string_too_short": "at least {min_length} characters",
-    "string_too_long": "at most {max_length} characters",
+}
+_LENGTHS = {
+    "string_too_short": ("at least", "min_length"),
+    "string_too_long": ("at most", "max_length"),
 }
 _YES = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 _KEY = "[key]"
@@ -241,6 +244,9 @@ def _described(error: ErrorDetails) -> tuple[str, str | None]:
         return "expects " + str(context["expected"]).replace("'", "`"), _likeliest(
             str(context["expected"]), error["input"]
         )
+    if kind in _LENGTHS:
+        limit, key = _LENGTHS[kind]
+        return f"expects {limit} {pluralize(context[key], 'character')}", None
     if kind in _LIMITS:
         return f"expects {_LIMITS[kind].format(**context)}", None
     if kind in ("value_error", "assertion_error"):

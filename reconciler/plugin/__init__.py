@@ -44,11 +44,11 @@ from reconciler.plugin.conduits import (
 from reconciler.plugin.config import PluginCallConfiguration
 from reconciler.plugin.content import ActiveFilter, ContentType, Decision, Step, Summary
 from reconciler.plugin.importer import Importer
-from reconciler.plugin.metadata import Metadata
 from reconciler.plugin.options import (
     Duration,
     Located,
     LocatedPath,
+    Metadata,
     OptionFault,
     Options,
     Size,

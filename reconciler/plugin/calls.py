@@ -31,8 +31,7 @@ UNCHANGED: Final = Unchanged()
 
 
 class Part(msgspec.Struct, frozen=True):
-    """Some bytes of a file. `start`: their offset in it; `total`: size of the whole file in bytes.
-    """
+    """Part of a file. `start`: its offset; `total`: size of the whole file in bytes."""
 
     start: int
     total: int

@@ -64,7 +64,7 @@ class SyncConduit(ReadingCall, Members, WritableScratchpads, Protocol):
     away. Units that are not mentioned stay.
     """
 
-    def init_unit(
+    def init_unit(  # noqa: PLR0917  # plugin API 1.x
         self, type: str, key: str, metadata: Mapping[str, Any], artifacts: Sequence[Artifact] = ()
     ) -> Unit:
         """Return a validated unit. Raises PluginFault naming what the core does not accept.
@@ -143,8 +143,7 @@ class ReceiveConduit(HandConduit, Protocol):
 
 
 class CopyConduit(Members, WritableScratchpads, Protocol):
-    """Argument of `Importer.copy`: content of the target (`groups`, `units`) and of the `source`.
-    """
+    """Argument of `Importer.copy`: content of the target (`groups`, `units`) and `source`."""
 
     @property
     def repository(self) -> RepositoryInfo:
@@ -176,8 +175,7 @@ class ValidateConduit(Scratchpads, Protocol):
         ...
 
     def counts(self) -> Mapping[str, int]:
-        """Return the number of units of each content type in the repository; empty for a new one.
-        """
+        """Return how many units of each content type the repository holds; empty if new."""
         ...
 
 
@@ -201,7 +199,7 @@ class GroupOutput(Protocol):
 
 
 class PublishConduit(Members, WritableScratchpads, Protocol):
-    """Argument of `Publisher.publish`: one version, and its difference to the last published one.
+    """Argument of `Publisher.publish`: one version, and what changed since the last one.
 
     `units`: artifact sizes are filled in once the bytes are known.
     """

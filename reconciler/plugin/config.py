@@ -69,7 +69,7 @@ class PluginSettings:
 def _copied(value: Any) -> Any:
     """Copy nested containers; other values that a plugin's dictionary holds are kept."""
     if isinstance(value, Mapping):
-        return {key: _copied(one) for key, one in value.items()}
+        return {key: _copied(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_copied(item) for item in value]
     if type(value) is tuple:

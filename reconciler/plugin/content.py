@@ -71,15 +71,13 @@ class ContentType:
 
     id: ClassVar[str]
     plural: ClassVar[str] = "units"
-    revision: ClassVar[int] = (
-        1  # raise it when `select` decides differently: everything is decided again
-    )
-    beside: ClassVar[str | None] = (
-        None  # units of this type are kept only in groups that keep a unit of that type
-    )
+    # Raise it when `select` decides differently: everything is decided again.
+    revision: ClassVar[int] = 1
+    # Units of this type are kept only in groups that keep a unit of that type.
+    beside: ClassVar[str | None] = None
 
     @classmethod
-    def select(
+    def select(  # noqa: PLR0917  # plugin API 1.x
         cls,
         group: str,
         units: Sequence[Unit],
@@ -95,7 +93,7 @@ class ContentType:
         return [Decision(unit, accepted=True) for unit in units]
 
     @classmethod
-    def trace(
+    def trace(  # noqa: PLR0917  # plugin API 1.x
         cls,
         group: str,
         units: Sequence[Unit],
@@ -109,9 +107,12 @@ class ContentType:
         All units of `traced` are among `units`. The verdicts must agree with the decision of
         `select`. Default: the decision alone.
         """
-        decided = {id(one.unit): one for one in cls.select(group, units, options, filters, now)}
-        for one in (decided[id(unit)] for unit in traced):
-            yield [Step(one.accepted, one.reason or "nothing keeps it out")]
+        decided = {
+            id(decision.unit): decision
+            for decision in cls.select(group, units, options, filters, now)
+        }
+        for decision in (decided[id(unit)] for unit in traced):
+            yield [Step(decision.accepted, decision.reason or "nothing keeps it out")]
 
     @classmethod
     def trace_group(

@@ -18,9 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.errors import PluginFault
-from reconciler.plugin.entry_points import Advertised, raising
-from reconciler.plugin.foreign_calls import Unsound, run
-from reconciler.plugin.kinds import KINDS
+from reconciler.plugin.entry_points import KINDS, Advertised, Unsound, raising, run
 from reconciler.plugin.packages import import_from
 
 DISTRIBUTION = "(directory)"
@@ -44,7 +42,7 @@ def in_directory(directory: Path, kind: str) -> list[Advertised]:
         raise PluginFault(
             f"the plugin directory `{parent}` cannot be read: {error.strerror}"
         ) from None
-    return [one for folder in folders for one in _in_folder(folder, kind)]
+    return [plugin for folder in folders for plugin in _in_folder(folder, kind)]
 
 
 def _make_importable(directory: str) -> None:
@@ -57,7 +55,7 @@ def _make_importable(directory: str) -> None:
 
 
 def _in_folder(folder: Path, kind: str) -> Iterator[Advertised]:
-    def named(name: str, load: Callable[[], Any]) -> Advertised:
+    def advertised(name: str, load: Callable[[], Any]) -> Advertised:
         return Advertised(kind, name, DISTRIBUTION, "", f"directory {folder}", load)
 
     try:
@@ -65,10 +63,10 @@ def _in_folder(folder: Path, kind: str) -> Iterator[Advertised]:
             lambda: (_classes(folder, kind), _configuration(folder)), "it cannot be read"
         )
     except Unsound as fault:
-        yield named(folder.name, raising(fault))
+        yield advertised(folder.name, raising(fault))
         return
     for cls in classes:
-        yield named(
+        yield advertised(
             folder.name if len(classes) == 1 else f"{folder.name}.{cls.__name__}",
             _entry_point(cls, config),
         )
@@ -85,24 +83,24 @@ def _classes(folder: Path, kind: str) -> list[type]:
 
     Imported classes and names that begin with `_` are ignored.
     """
-    about = KINDS[kind]
-    if not (folder / f"{about.module}.py").is_file():
-        raise Unsound(f"it holds no `{about.module}.py`")
-    module = run(lambda: import_from(folder, about.module), "it cannot be imported")
+    plugin_kind = KINDS[kind]
+    if not (folder / f"{plugin_kind.module}.py").is_file():
+        raise Unsound(f"it holds no `{plugin_kind.module}.py`")
+    module = run(lambda: import_from(folder, plugin_kind.module), "it cannot be imported")
     derived = [
-        var
-        for var in vars(module).values()
-        if isinstance(var, type) and issubclass(var, about.base)
+        value
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, plugin_kind.base)
     ]
     classes = [
-        fromkey
-        for fromkey in dict.fromkeys(derived)
-        if fromkey.__module__ == module.__name__ and not fromkey.__name__.startswith("_")
+        cls
+        for cls in dict.fromkeys(derived)
+        if cls.__module__ == module.__name__ and not cls.__name__.startswith("_")
     ]
     if not classes:
         raise Unsound(
-            f"its `{about.module}.py` defines no class that derives from"
-            f" reconciler.plugin.{about.base.__name__}"
+            f"its `{plugin_kind.module}.py` defines no class that derives from"
+            f" reconciler.plugin.{plugin_kind.base.__name__}"
         )
     return classes
 
@@ -128,9 +126,9 @@ def _object(path: Path) -> dict[str, Any]:
         return dict(pairs)
 
     try:
-        found = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=once)
+        document = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=once)
     except (OSError, ValueError, RecursionError) as error:
         raise Unsound(f"`{path.name}` cannot be read as JSON: {error}") from None
-    if not isinstance(found, dict):
+    if not isinstance(document, dict):
         raise Unsound(f"`{path.name}` is not a JSON object")
-    return found
+    return document

@@ -1,23 +1,62 @@
-"""Entry points of installed distributions, found without importing anything."""
+"""Kinds of plugins, and the entry points of installed distributions that advertise them.
+
+Entry points are found without importing anything. `run` calls a plugin's code so that its failures
+disable the plugin alone.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import nullcontext, redirect_stdout
 from dataclasses import dataclass
 from importlib.metadata import Distribution, EntryPoint, distributions
-from typing import Any
+from threading import current_thread, main_thread
+from typing import Any, TypeVar
 
 from packaging.utils import canonicalize_name
 
-from reconciler.plugin.foreign_calls import Unsound, run
-from reconciler.plugin.kinds import KINDS
+from reconciler.plugin.content import ContentType
+from reconciler.plugin.importer import Importer
+from reconciler.plugin.publisher import Publisher
+from reconciler.redaction import exception_summary
 
 # the distribution that ships `reconciler`, and the plugins that our own tests hold sound
 OURS = "package-reconciler"
 FILE = "entry_points.txt"
 
+Result = TypeVar("Result")
+
 Points = Callable[[str], Iterable[EntryPoint]]
 """Entry points by group."""
+
+
+@dataclass(frozen=True, slots=True)
+class PluginKind:
+    """Kind of plugins.
+
+    `base`: class that plugins derive from. `group`: of entry points. `folder`, `module`: in a
+    plugin directory. `models`: class attributes that must be option models.
+    """
+
+    base: type
+    group: str
+    folder: str
+    module: str
+    models: tuple[str, ...] = ()
+
+
+KINDS: Mapping[str, PluginKind] = {
+    "importer": PluginKind(
+        Importer, "reconciler.importers", "importers", "importer", ("options", "filter_options")
+    ),
+    "publisher": PluginKind(
+        Publisher, "reconciler.publishers", "publishers", "publisher", ("options",)
+    ),
+    "content-type": PluginKind(
+        ContentType, "reconciler.content_types", "content_types", "content_type"
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,20 +81,20 @@ class Installed:
 
     def __init__(self, points: Points | None = None) -> None:
         self._points = points
-        self._found: dict[str, list[Advertised]] | None = None
+        self._advertised: dict[str, list[Advertised]] | None = None
 
     def of(self, kind: str) -> list[Advertised]:
         """Return what is advertised as this kind."""
         if self._points is not None:
             return [
-                _from_point(kind, point, *_identity(point.dist))
+                _from_point(kind, point, _identity(point.dist))
                 for point in self._points(KINDS[kind].group)
             ]
-        if self._found is None:
-            self._found = {kind: [] for kind in KINDS}
-            for one in _scan():
-                self._found[one.kind].append(one)
-        return self._found[kind]
+        if self._advertised is None:
+            self._advertised = {kind: [] for kind in KINDS}
+            for advertised in _scan():
+                self._advertised[advertised.kind].append(advertised)
+        return self._advertised[kind]
 
 
 def _scan() -> Iterator[Advertised]:
@@ -71,23 +110,46 @@ def _scan() -> Iterator[Advertised]:
         name, version = _identity(dist)
         if canonicalize_name(name) not in seen:  # the first one on the path hides the others
             seen.add(canonicalize_name(name))
-            yield from _of_distribution(dist, text, name, version)
+            yield from _of_distribution(dist, text, name=name, version=version)
 
 
 def _of_distribution(
-    dist: Distribution, text: str, name: str, version: str
+    dist: Distribution, text: str, *, name: str, version: str
 ) -> Iterator[Advertised]:
     try:
         points = run(lambda: dist.entry_points, f"its `{FILE}` cannot be read")
     except Unsound as fault:
-        for kind, about in KINDS.items():
-            if about.group in text:
+        for kind, plugin_kind in KINDS.items():
+            if plugin_kind.group in text:
                 yield Advertised(kind, name, name, version, f"distribution {name}", raising(fault))
         return
-    for kind, about in KINDS.items():
+    for kind, plugin_kind in KINDS.items():
         yield from (
-            _from_point(kind, point, name, version) for point in points.select(group=about.group)
+            _from_point(kind, point, (name, version))
+            for point in points.select(group=plugin_kind.group)
         )
+
+
+class Unsound(Exception):
+    """Raised if a plugin cannot be used; the message follows `disabled:`."""
+
+
+def run(call: Callable[[], Result], failing: str) -> Result:
+    """Return the result of `call`; raise Unsound for whatever it raises, as `failing` and the
+    cause.
+
+    This includes SystemExit: a module that ends the process when it is imported must not end ours.
+    Only an interrupt is the user's own. Output of the plugin goes to stderr, because stdout may be
+    carrying a document; only in the main thread, where plugins are validated: two threads would
+    restore each other's stream.
+    """
+    try:
+        with redirect_stdout(sys.stderr) if current_thread() is main_thread() else nullcontext():
+            return call()
+    except (Unsound, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        raise Unsound(f"{failing}: {exception_summary(error)}") from error
 
 
 def raising(fault: Unsound) -> Callable[[], Any]:
@@ -99,7 +161,8 @@ def raising(fault: Unsound) -> Callable[[], Any]:
     return load
 
 
-def _from_point(kind: str, point: EntryPoint, name: str, version: str) -> Advertised:
+def _from_point(kind: str, point: EntryPoint, identity: tuple[str, str]) -> Advertised:
+    name, version = identity
     return Advertised(
         kind,
         point.name,

@@ -17,8 +17,7 @@ from reconciler.plugin.conduits import (
     ValidateConduit,
 )
 from reconciler.plugin.config import PluginCallConfiguration
-from reconciler.plugin.metadata import Metadata
-from reconciler.plugin.options import Options
+from reconciler.plugin.options import Metadata, Options
 
 
 class Importer:
@@ -32,18 +31,12 @@ class Importer:
     options: ClassVar[type[Options]] = Options
     filter_options: ClassVar[type[Options]] = Options
     well_known_names: ClassVar[Sequence[str]] = ()
-    revision: ClassVar[int] = (
-        # raise it when `read` or `sync` makes other units of the same upstream: everything is read
-        # again
-        1
-    )
-    folder_urls: ClassVar[bool] = (
-        True  # a remote's URL names a folder: the core ends it with a slash
-    )
-    shared_groups: ClassVar[bool] = (
-        # groups are no names that one source owns: several sources may fill one (buckets, folders)
-        False
-    )
+    # Raise it when `read` or `sync` makes other units of the same upstream: all is read again.
+    revision: ClassVar[int] = 1
+    # A remote's URL names a folder: the core ends it with a slash.
+    folder_urls: ClassVar[bool] = True
+    # Several sources may fill a group (buckets, folders): no source owns its name.
+    shared_groups: ClassVar[bool] = False
 
     @classmethod
     def metadata(cls) -> Metadata:
@@ -115,7 +108,7 @@ class Importer:
         """
         raise NotImplementedError
 
-    def upload(
+    def upload(  # noqa: PLR0917  # plugin API 1.x
         self,
         conduit: UploadConduit,
         file: UploadedFile,

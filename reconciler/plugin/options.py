@@ -1,14 +1,16 @@
-"""Option models: the keys of a plugin in manifests, and their types."""
+"""Declarations of a plugin: its metadata, and option models for its keys in manifests."""
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, ClassVar
 
+import msgspec
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -36,6 +38,19 @@ _BYTES = {
     "Gi": 2**30,
     "Ti": 2**40,
 }
+
+
+class Metadata(msgspec.Struct, frozen=True):
+    """Identity of a plugin.
+
+    `id`: unique per kind. `types`: IDs of the content types it handles. `api`: a PEP 440 range of
+    API versions.
+    """
+
+    id: str
+    display_name: str
+    types: Sequence[str] = ()
+    api: str = ">=1.0,<2"
 
 
 class Options(BaseModel):
@@ -75,12 +90,12 @@ class OptionFault(ValueError):
 
 def parse_duration(text: object) -> timedelta:
     """Return `30s`, `15m`, `6h` or `7d` as a timedelta. Raises OptionFault on anything else."""
-    found = _DURATION.fullmatch(text) if isinstance(text, str) else None
-    if found is None:
+    match = _DURATION.fullmatch(text) if isinstance(text, str) else None
+    if match is None:
         raise OptionFault(
             "expects a duration", hint="a whole number and its unit: `30s`, `15m`, `6h` or `7d`"
         )
-    return timedelta(seconds=int(found[1]) * _SECONDS[found[2]])
+    return timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
 
 
 def parse_size(text: object) -> int:
@@ -88,12 +103,12 @@ def parse_size(text: object) -> int:
 
     `KiB MiB GiB TiB` count by 1,024, `kB MB GB TB` by 1,000.
     """
-    found = _SIZE.fullmatch(text) if isinstance(text, str) else None
-    if found is None:
+    match = _SIZE.fullmatch(text) if isinstance(text, str) else None
+    if match is None:
         raise OptionFault(
             "expects a size", hint="a whole number and its unit: `500MiB`, `2GB` or `100B`"
         )
-    return int(found[1]) * _BYTES[found[2] or ""]
+    return int(match[1]) * _BYTES[match[2] or ""]
 
 
 Duration = Annotated[

@@ -30,9 +30,8 @@ def import_from(folder: Path, module: str) -> ModuleType:
     A second call returns the same module.
     """
     if _PACKAGES not in sys.meta_path:
-        sys.meta_path.insert(
-            0, _PACKAGES
-        )  # before the usual finder, which would find the modules of a package that is known by now
+        # before the usual finder, which finds modules of packages that are imported already
+        sys.meta_path.insert(0, _PACKAGES)
     return import_module(f"{_PACKAGES.name_of(folder.resolve())}.{module}")
 
 
@@ -99,7 +98,7 @@ class _Import:
         self._package = package
         self._folder = folder
 
-    def __call__(
+    def __call__(  # noqa: PLR0917  # as `__import__`
         self,
         name: str,
         globals: Mapping[str, Any] | None = None,
@@ -119,5 +118,5 @@ class _Import:
                 or PathFinder.find_spec(first, [str(self._folder)]) is None
             ):
                 raise
-        found = builtins.__import__(f"{self._package}.{name}", globals, locals, fromlist, 0)
-        return found if fromlist else import_module(f"{self._package}.{first}")
+        imported = builtins.__import__(f"{self._package}.{name}", globals, locals, fromlist, 0)
+        return imported if fromlist else import_module(f"{self._package}.{first}")

@@ -18,8 +18,7 @@ from reconciler.plugin.conduits import (
     ValidateConduit,
 )
 from reconciler.plugin.config import PluginCallConfiguration
-from reconciler.plugin.metadata import Metadata
-from reconciler.plugin.options import Options
+from reconciler.plugin.options import Metadata, Options
 
 UPLOAD_PATH = "upload/"
 """Where a publication takes files in the generic protocol: one `file`, and whatever fields the

@@ -15,9 +15,8 @@ from reconciler.errors import PluginFault
 from reconciler.plugin.config import PluginSettings
 from reconciler.plugin.content import ContentType
 from reconciler.plugin.directories import in_directory
-from reconciler.plugin.entry_points import Advertised, Installed, Points
-from reconciler.plugin.kinds import KINDS
-from reconciler.plugin.validation import Plugin, judge
+from reconciler.plugin.entry_points import KINDS, Advertised, Installed, Points
+from reconciler.plugin.validation import Plugin, validate
 
 LIST = "`reconciler plugins` lists what is installed"
 
@@ -34,8 +33,8 @@ class Registry:
         self.settings = settings or PluginSettings()
         self._installed = Installed(points)
         self._advertised: dict[str, list[Advertised]] = {}
-        self._verdicts: dict[Advertised, Plugin] = {}
-        self._found: dict[tuple[str, str], Plugin] = {}
+        self._validated: dict[Advertised, Plugin] = {}
+        self._plugins: dict[tuple[str, str], Plugin] = {}
 
     def start(self) -> None:
         """Validate every plugin that does not ship with reconciler.
@@ -43,7 +42,12 @@ class Registry:
         Raises PluginFault if two plugins claim one ID, or a plugin handles a content type that no
         plugin defines. Does next to nothing where no other plugins are installed.
         """
-        foreign = [self._judged(one) for kind in KINDS for one in self._of(kind) if not one.ours]
+        foreign = [
+            self._validate(advertised)
+            for kind in KINDS
+            for advertised in self._advertised_as(kind)
+            if not advertised.ours
+        ]
         _refuse(self._settle(plugin) for plugin in foreign)
 
     def importer(self, id: str) -> Plugin:
@@ -56,22 +60,22 @@ class Registry:
 
     def content_type(self, id: str) -> type[ContentType]:
         """Return the content type of that ID. Raises PluginFault if it is missing or disabled."""
-        found = self._usable("content-type", id).cls
-        assert found is not None
-        return found
+        cls = self._usable("content-type", id).cls
+        assert cls is not None
+        return cls
 
     def find(self, kind: str, id: str) -> Plugin | None:
         """Return the plugin of that kind and ID, enabled or not, or None.
 
         Raises PluginFault when two plugins claim the ID.
         """
-        if (kind, id) not in self._found:
-            found = [self._settle(plugin) for plugin in self._claiming(kind, id)]
-            _refuse(found)
-            if not found:
+        if (kind, id) not in self._plugins:
+            plugins = [self._settle(plugin) for plugin in self._claimants(kind, id)]
+            _refuse(plugins)
+            if not plugins:
                 return None
-            self._found[kind, id] = found[0]
-        return self._found[kind, id]
+            self._plugins[kind, id] = plugins[0]
+        return self._plugins[kind, id]
 
     def ids(self, kind: str) -> list[str]:
         """Return the IDs of the enabled plugins of a kind, for hints."""
@@ -93,13 +97,13 @@ class Registry:
             plugins, key=lambda plugin: (plugin.kind, plugin.id, plugin.distribution, plugin.origin)
         )
 
-    def known(self) -> set[str]:
+    def known_ids(self) -> set[str]:
         """Return IDs of validated plugins and names of advertised ones, which settings may use.
 
         Imports nothing that is installed.
         """
-        return {plugin.id for plugin in self._verdicts.values()} | {
-            one.name for kind in KINDS for one in self._of(kind)
+        return {plugin.id for plugin in self._validated.values()} | {
+            advertised.name for kind in KINDS for advertised in self._advertised_as(kind)
         }
 
     def _usable(self, kind: str, id: str) -> Plugin:
@@ -112,40 +116,44 @@ class Registry:
             )
         return plugin
 
-    def _of(self, kind: str) -> list[Advertised]:
+    def _advertised_as(self, kind: str) -> list[Advertised]:
         if kind not in self._advertised:
-            found = self._installed.of(kind)
+            advertised = self._installed.of(kind)
             if self.settings.directory is not None:
-                found = found + in_directory(self.settings.directory, kind)
+                advertised = advertised + in_directory(self.settings.directory, kind)
             self._advertised[kind] = sorted(
-                found, key=lambda item: (item.name, item.distribution, item.origin)
+                advertised, key=lambda item: (item.name, item.distribution, item.origin)
             )
         return self._advertised[kind]
 
-    def _judged(self, advertised: Advertised) -> Plugin:
-        if advertised not in self._verdicts:
-            self._verdicts[advertised] = judge(advertised, self.settings.configs)
-        return self._verdicts[advertised]
+    def _validate(self, advertised: Advertised) -> Plugin:
+        if advertised not in self._validated:
+            self._validated[advertised] = validate(advertised, self.settings.configs)
+        return self._validated[advertised]
 
     def _all_of(self, kind: str) -> list[Plugin]:
-        return [self._judged(one) for one in self._of(kind)]
+        return [self._validate(advertised) for advertised in self._advertised_as(kind)]
 
-    def _claiming(self, kind: str, id: str) -> list[Plugin]:
+    def _claimants(self, kind: str, id: str) -> list[Plugin]:
         """Return the enabled plugins of that ID, else the disabled ones.
 
         Plugins advertised under another name are loaded only if that finds none.
         """
-        likely = [one for one in self._of(kind) if one.name == id or one in self._verdicts]
-        found = [plugin for plugin in map(self._judged, likely) if plugin.id == id]
-        if not any(plugin.enabled for plugin in found):
-            found = [plugin for plugin in self._all_of(kind) if plugin.id == id]
-        return [plugin for plugin in found if plugin.enabled] or found
+        likely = [
+            advertised
+            for advertised in self._advertised_as(kind)
+            if advertised.name == id or advertised in self._validated
+        ]
+        plugins = [plugin for plugin in map(self._validate, likely) if plugin.id == id]
+        if not any(plugin.enabled for plugin in plugins):
+            plugins = [plugin for plugin in self._all_of(kind) if plugin.id == id]
+        return [plugin for plugin in plugins if plugin.enabled] or plugins
 
     def _settle(self, plugin: Plugin) -> Plugin:
         """Return the plugin, disabled or refused if it conflicts with others."""
         if not plugin.enabled:
             return plugin
-        rivals = self._claiming(plugin.kind, plugin.id)
+        rivals = self._claimants(plugin.kind, plugin.id)
         if len(rivals) > 1:
             names = " and ".join(
                 sorted(f"{rival.distribution} ({rival.origin})" for rival in rivals)
@@ -156,7 +164,7 @@ class Registry:
                 refused=True,
             )
         for type in plugin.metadata.types if plugin.metadata else ():
-            definition = next(iter(self._claiming("content-type", type)), None)
+            definition = next(iter(self._claimants("content-type", type)), None)
             if definition is None or not definition.enabled:
                 return self._without(plugin, type, definition)
         return plugin
@@ -167,9 +175,9 @@ class Registry:
         Disabled if the distribution that should define it has a disabled type, else refused.
         """
         disabled = (
-            one
-            for one in self._all_of("content-type")
-            if one.distribution == plugin.distribution and not one.enabled
+            candidate
+            for candidate in self._all_of("content-type")
+            if candidate.distribution == plugin.distribution and not candidate.enabled
         )
         culprit = definition or next(disabled, None)
         if culprit is None:

@@ -21,11 +21,8 @@ from typing import Any
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from reconciler.logs import include_package
-from reconciler.plugin.entry_points import Advertised
-from reconciler.plugin.foreign_calls import Unsound, run
-from reconciler.plugin.kinds import KINDS
-from reconciler.plugin.metadata import Metadata
-from reconciler.plugin.options import Options
+from reconciler.plugin.entry_points import KINDS, Advertised, Unsound, run
+from reconciler.plugin.options import Metadata, Options
 
 API_VERSION = "1.2.0"
 """The version of everything that `reconciler.plugin` exports (semver): what is added raises the
@@ -64,18 +61,24 @@ class Plugin:
         return not self.reason
 
 
-def judge(advertised: Advertised, configs: Mapping[str, Mapping[str, Any]]) -> Plugin:
-    """Import it and say what it is. `configs`: by ID, what goes over a plugin's own configuration,
-    key by key.
+def validate(advertised: Advertised, configs: Mapping[str, Mapping[str, Any]]) -> Plugin:
+    """Import a plugin and validate it.
+
+    `configs`: by ID, keys that replace those of a plugin's own configuration.
     """
-    one = advertised
-    plugin = Plugin(one.kind, one.name, one.distribution, one.version, one.origin)
+    plugin = Plugin(
+        advertised.kind,
+        advertised.name,
+        advertised.distribution,
+        advertised.version,
+        advertised.origin,
+    )
     try:
-        cls, config = _class_and_configuration(one)
+        cls, config = _class_and_configuration(advertised)
         include_package(cls.__module__.partition(".")[0])
         metadata = (
             None
-            if one.kind == "content-type"
+            if advertised.kind == "content-type"
             else run(lambda: _metadata(cls), "its metadata is malformed")
         )
         id = (
@@ -86,7 +89,7 @@ def judge(advertised: Advertised, configs: Mapping[str, Mapping[str, Any]]) -> P
         plugin = replace(plugin, id=id, metadata=metadata)
         if metadata is not None:
             _check_api(metadata.api)
-        run(lambda: _check_attributes(one.kind, cls), "its attributes are malformed")
+        run(lambda: _check_attributes(advertised.kind, cls), "its attributes are malformed")
     except Unsound as fault:
         logger.info("the %s `%s` is disabled: %s", plugin.kind, plugin.id, fault)
         return replace(plugin, reason=str(fault))
@@ -94,32 +97,32 @@ def judge(advertised: Advertised, configs: Mapping[str, Mapping[str, Any]]) -> P
     return replace(plugin, cls=cls, config={**config, **configs.get(plugin.id, {})})
 
 
-def _class_and_configuration(one: Advertised) -> tuple[Any, dict[str, Any]]:
-    function = run(one.load, "it cannot be imported")
+def _class_and_configuration(advertised: Advertised) -> tuple[Any, dict[str, Any]]:
+    function = run(advertised.load, "it cannot be imported")
     if not callable(function):
         raise Unsound("its entry point does not return (class, dict): it is not a function")
-    answer: Any = run(function, "its entry point fails")
+    result: Any = run(function, "its entry point fails")
     return run(
-        lambda: _taken_apart(answer, KINDS[one.kind].base),
+        lambda: _checked_result(result, KINDS[advertised.kind].base),
         "its entry point does not return (class, dict)",
     )
 
 
-def _taken_apart(answer: Any, base: type) -> tuple[Any, dict[str, Any]]:
-    if not (isinstance(answer, tuple) and len(answer) == 2 and isinstance(answer[1], dict)):
+def _checked_result(result: Any, base: type) -> tuple[Any, dict[str, Any]]:
+    if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], dict)):
         raise Unsound("its entry point does not return (class, dict)")
-    if not (isinstance(answer[0], type) and issubclass(answer[0], base)):
+    if not (isinstance(result[0], type) and issubclass(result[0], base)):
         raise Unsound(f"its class does not derive from reconciler.plugin.{base.__name__}")
-    if not all(isinstance(key, str) for key in answer[1]):
+    if not all(isinstance(key, str) for key in result[1]):
         raise Unsound("its plugin-level configuration has a key that is not a text")
-    return answer[0], dict(answer[1])
+    return result[0], dict(result[1])
 
 
 def _metadata(cls: Any) -> Metadata:
-    found = cls.metadata()
-    if not isinstance(found, Metadata):
+    metadata = cls.metadata()
+    if not isinstance(metadata, Metadata):
         raise Unsound("its metadata is malformed: `metadata()` must return Metadata")
-    id, name, types, api = found.id, found.display_name, found.types, found.api
+    id, name, types, api = metadata.id, metadata.display_name, metadata.types, metadata.api
     _check_id(id)
     if not isinstance(name, str):
         raise Unsound("its metadata is malformed: `display_name` must be a text")
@@ -135,9 +138,8 @@ def _metadata(cls: Any) -> Metadata:
         raise Unsound(
             f"its metadata is malformed: `{api}` is not a PEP 440 range of API versions"
         ) from None
-    return Metadata(
-        id, name, tuple(types), api
-    )  # our own copy: a list of theirs could change later
+    # a copy: the plugin could change its list later
+    return Metadata(id, name, tuple(types), api)
 
 
 def _content_type_id(cls: Any) -> str:

@@ -117,7 +117,7 @@ def test_nothing_is_imported_before_it_is_asked_for(plugins: Shelf) -> None:
         importers={"heavy": heavy, "notes": NotesImporter}, types={"notes.note": Notes}
     ).registry()
     assert registry.importer("notes").enabled
-    assert registry.known() == {"heavy", "notes", "notes.note"}
+    assert registry.known_ids() == {"heavy", "notes", "notes.note"}
     assert registry.importer("notes").reason == ""
 
 
@@ -152,7 +152,7 @@ def test_what_comes_with_reconciler_is_sound_and_named_by_its_ids() -> None:
     ours = [plugin for plugin in registry.all() if plugin.distribution == "package-reconciler"]
     assert len(ours) >= 4
     assert [plugin.reason for plugin in ours if not plugin.enabled] == []
-    assert {plugin.id for plugin in ours} <= Registry().known(), "IDs are names of entry points"
+    assert {plugin.id for plugin in ours} <= Registry().known_ids(), "IDs are names of entry points"
 
 
 # Content types that cannot be had.
