@@ -76,11 +76,11 @@ class Stage:
                     connection, [_group_row(id_, repository_id, group) for group in groups]
                 )
                 rows = [
-                    (id_, repository_id, m.group, m.source, m.unit.raw, m.joins) for m in members
+                    (id_, repository_id, member.group, member.source, member.unit.raw, member.joins)
+                    for member in members
                 ]
-                sql.STAGE_MEMBERS(
-                    connection, sorted(rows)
-                )  # units that were recorded together lie together
+                # Sorted: units that were recorded together are stored together.
+                sql.STAGE_MEMBERS(connection, sorted(rows))
         except IntegrityError as error:
             raise self._refusal(groups, members) from error
         logger.debug("staged groups: %d, members: %d", len(groups), len(members))
@@ -90,6 +90,7 @@ class Stage:
         provenance: Mapping[str, object],
         sources: Mapping[str, CommittedSource],
         now: datetime,
+        *,
         scratchpads: Mapping[str, Any] = MappingProxyType({}),
         seen: Mapping[str, Digest | None] = MappingProxyType({}),
     ) -> CommitResult:
@@ -111,9 +112,9 @@ class Stage:
         """
         with self._writing.begin() as connection:
             latest = self._check(connection)
-            result = self._swap(connection, latest, now, provenance)
+            result = self._swap(connection, latest, now, provenance=provenance)
             self._remember(connection, sources)
-            write_scratchpads(connection, self._repository_id, scratchpads, seen)
+            write_scratchpads(connection, self._repository_id, scratchpads, seen=seen)
         self.discard()
         logger.debug(
             "%s version %d, %s",
@@ -190,7 +191,7 @@ class Stage:
         ).one_or_none()
         if latest is None or connection.execute(sql.STAGED, {"of_stage": self._id}).first() is None:
             raise Conflict(
-                "what was staged is gone: it was committed or discarded, or its repository was"
+                "the staged commit is gone: it was committed or discarded, or its repository was"
                 " deleted",
                 hint="plan again",
             )
@@ -214,6 +215,7 @@ class Stage:
         connection: Connection,
         latest: tuple[int, Digest],
         now: datetime,
+        *,
         provenance: Mapping[str, object],
     ) -> CommitResult:
         number, digest = latest

@@ -37,7 +37,7 @@ _NOTE = replacing(
 )
 _ALONE = (
     select(repository.c.id).where(repository.c.id == bindparam("of_repository")).with_for_update()
-)  # there may be no note yet to lock
+)  # there may be no scratchpad yet to lock
 _DROP_EMPTY = Bulk(
     lambda _: delete(repository_plugin).where(
         _OF, _row.owner == bindparam("of_owner"), ~_row.attached, _row.scratchpad.is_(None)
@@ -127,6 +127,7 @@ def write_scratchpads(
     connection: Connection,
     repository_id: int,
     pads: Mapping[str, Any],
+    *,
     seen: Mapping[str, Digest | None] = MappingProxyType({}),
 ) -> None:
     """Write scratchpads by owner.
@@ -153,7 +154,7 @@ def _check_unmoved(
         ).scalar()
         if (None if text is None else Digest.of(text.encode("ascii"))) != digest:
             raise Conflict(
-                f"the scratchpad of `{owner}` was written by somebody else since it was read",
+                f"the scratchpad of `{owner}` has been changed since it was read",
                 hint="plan again",
             )
 

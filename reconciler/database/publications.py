@@ -107,7 +107,7 @@ def _between() -> Select[Any]:
 _BETWEEN = _between()
 
 
-def entry(row: Sequence[Any]) -> Entry:
+def entry_from(row: Sequence[Any]) -> Entry:
     """Return the entry of a row with the columns of `ENTRY`."""
     path, media_type, group, is_page, digest, size, aliases, position = row[:8]
     return Entry(
@@ -182,7 +182,7 @@ class PublicationReads(Reading):
             rows = connection.execute(
                 _ENTRIES, {"publication_id": publication_id, "number": number, "path": path}
             )
-            return [entry(row) for row in rows]
+            return [entry_from(row) for row in rows]
 
     def all_entries(self, publication_id: int, number: int) -> Iterator[Entry]:
         """Yield every representation of every path, by (path, position)."""
@@ -190,7 +190,7 @@ class PublicationReads(Reading):
             for row in connection.execute(
                 _ALL_ENTRIES, {"publication_id": publication_id, "number": number}
             ):
-                yield entry(row)
+                yield entry_from(row)
 
     def entries_between(self, publication_id: int, a: int, b: int) -> Iterator[EntryChange]:
         """Yield the changes that turn publication `a` into `b`, by path.
@@ -206,7 +206,7 @@ class PublicationReads(Reading):
         }
         with self._reading.connect().execution_options(yield_per=STREAM) as connection:
             for row in connection.execute(_BETWEEN, values):
-                yield EntryChange(entry(row), bool(row[8]))
+                yield EntryChange(entry_from(row), bool(row[8]))
 
     def pages(self, digests: Iterable[Digest]) -> dict[Digest, bytes]:
         """Return bodies of rendered pages, compressed with gzip; unknown digests are left out."""

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import chain
 from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
@@ -29,7 +30,7 @@ from reconciler.database.bulk import (
     plain,
 )
 from reconciler.database.plugins import write_scratchpads
-from reconciler.database.publications import ENTRY, entry
+from reconciler.database.publications import ENTRY, entry_from
 from reconciler.database.records import Entry, GzipPage, PublicationRecord
 from reconciler.database.resources import touch
 from reconciler.database.schema import (
@@ -155,6 +156,7 @@ class PublicationStage:
         reading: Engine,
         writing: Engine,
         publication_id: int,
+        *,
         record: PublicationRecord,
         full: bool,
     ) -> None:
@@ -187,7 +189,8 @@ class PublicationStage:
         may happen in a later call, or on completion.
         """
         self._groups[_WHOLE if group is None else group] = [
-            msgspec.structs.replace(e, group=group) if e.group != group else e for e in entries
+            entry if entry.group == group else msgspec.structs.replace(entry, group=group)
+            for entry in entries
         ]
         self._pages.update(pages)
         self._entries += len(entries) + 1
@@ -221,13 +224,11 @@ class PublicationStage:
             if twice is not None:
                 raise _clash(*twice)
             for repository_id, pads in scratchpads.items():
-                write_scratchpads(connection, repository_id, pads, seen.get(repository_id, {}))
-            write_withheld(
-                connection, self._publication_id, self._record.number, self._withheld or {}
-            )
-            write_verdict(
-                connection, self._publication_id, self._record.number, self._record.verdict
-            )
+                replaced = seen.get(repository_id, {})
+                write_scratchpads(connection, repository_id, pads, seen=replaced)
+            id_, number = self._publication_id, self._record.number
+            write_withheld(connection, id_, number, units=self._withheld or {})
+            write_verdict(connection, id_, number, verdict=self._record.verdict)
             connection.execute(_COMPLETE, values)
         self._done = True
         logger.debug(
@@ -270,20 +271,20 @@ class PublicationStage:
         _PAGES(
             connection, [(digest.raw, body.body, body.size) for digest, body in self._pages.items()]
         )
-        wanted = {(e.path, e.media_type): e for entries in self._groups.values() for e in entries}
-        if len(wanted) < sum(map(len, self._groups.values())):
+        added = {(entry.path, entry.media_type): entry for entry in _flat(self._groups)}
+        if len(added) < sum(map(len, self._groups.values())):
             raise _repeated(self._groups)
         ended, dropped = [], []
-        for old, added in _open_entries(connection, id_, list(self._groups)):
-            if wanted.get((old.path, old.media_type)) == old:
-                del wanted[old.path, old.media_type]
-            elif added == number:
-                dropped.append((id_, old.path, old.media_type, added))
+        for old, since in _open_entries(connection, id_, list(self._groups)):
+            if added.get((old.path, old.media_type)) == old:
+                del added[old.path, old.media_type]
+            elif since == number:
+                dropped.append((id_, old.path, old.media_type, since))
             else:
-                ended.append((id_, old.path, old.media_type, added, number))
+                ended.append((id_, old.path, old.media_type, since, number))
         _DROP(connection, dropped)
         _END(connection, ended)
-        _BEGIN(connection, [_row(id_, number, e) for e in wanted.values()])
+        _BEGIN(connection, [_row(id_, number, entry) for entry in added.values()])
         if self._full:
             _EMITTED(connection, [(id_, group) for group in self._groups])
         self._groups, self._pages, self._entries, self._bytes = {}, {}, 0, 0
@@ -298,23 +299,18 @@ class PublicationStage:
         try:
             yield
         except IntegrityError:
-            waiting = {
-                (e.path, e.media_type): e.group
-                for entries in self._groups.values()
-                for e in entries
-            }
+            pending = {(entry.path, entry.media_type): entry.group for entry in _flat(self._groups)}
             with self._reading.connect() as connection:
-                for batch in batches(sorted({path for path, _ in waiting})):
+                for batch in batches(sorted({path for path, _ in pending})):
                     values = {
                         "of_publication": self._publication_id,
                         "of_number": self._record.number,
                         "paths": batch,
                     }
                     for path, media_type, group in connection.execute(_CLAIMED, values):
-                        if (group or _WHOLE) not in self._groups and (path, media_type) in waiting:
-                            raise _clash(
-                                path, media_type, group, waiting[path, media_type]
-                            ) from None
+                        if (group or _WHOLE) not in self._groups and (path, media_type) in pending:
+                            newer = pending[path, media_type]
+                            raise _clash(path, media_type, group, newer) from None
             raise
 
 
@@ -354,7 +350,9 @@ class PublicationWrites(Writing):
                 )
             )
         record = PublicationRecord(number, version, version_digest, digest, now)
-        return PublicationStage(self._reading, self._writing, publication_id, record, full)
+        return PublicationStage(
+            self._reading, self._writing, publication_id, record=record, full=full
+        )
 
     def point(self, publication_id: int, number: int) -> None:
         """Serve this publication from now on.
@@ -379,6 +377,10 @@ class PublicationWrites(Writing):
         logger.debug("pointed to publication %d", number)
 
 
+def _flat(groups: Mapping[str, Sequence[Entry]]) -> Iterator[Entry]:
+    return chain.from_iterable(groups.values())
+
+
 def _open_entries(
     connection: Connection, publication_id: int, groups: Sequence[str]
 ) -> list[tuple[Entry, int]]:
@@ -390,45 +392,43 @@ def _open_entries(
         entries += connection.execute(
             _BEFORE, {"of_publication": publication_id, "groups": batch}
         ).all()
-    return [(entry(row), row[8]) for row in entries]
+    return [(entry_from(row), row[8]) for row in entries]
 
 
-def _row(publication_id: int, number: int, e: Entry) -> Row:
-    aliases = msgspec.json.encode(e.aliases).decode() if e.aliases else "[]"
+def _row(publication_id: int, number: int, entry: Entry) -> Row:
+    aliases = msgspec.json.encode(entry.aliases).decode() if entry.aliases else "[]"
     return (
         publication_id,
         number,
-        e.path,
-        e.media_type,
-        e.group,
-        e.page,
-        e.digest.raw,
-        e.size,
+        entry.path,
+        entry.media_type,
+        entry.group,
+        entry.page,
+        entry.digest.raw,
+        entry.size,
         aliases,
-        e.position,
+        entry.position,
     )
 
 
 def _repeated(groups: Mapping[str, Sequence[Entry]]) -> PluginFault:
     """Return the fault for a path that is emitted twice among pending entries."""
     seen: dict[tuple[str, str], str | None] = {}
-    for e in (e for entries in groups.values() for e in entries):
-        if (e.path, e.media_type) in seen:
-            return _clash(e.path, e.media_type, seen[e.path, e.media_type], e.group)
-        seen[e.path, e.media_type] = e.group
+    for entry in _flat(groups):
+        if (entry.path, entry.media_type) in seen:
+            older = seen[entry.path, entry.media_type]
+            return _clash(entry.path, entry.media_type, older, entry.group)
+        seen[entry.path, entry.media_type] = entry.group
     raise ValueError("nothing is emitted twice")
 
 
 def _clash(path: str, media_type: str, *groups: str | None) -> PluginFault:
     names = " and by ".join(
-        sorted(
-            "what belongs to no group" if group is None else f"the group `{group}`"
-            for group in groups
-        )
+        sorted("no group" if group is None else f"the group `{group}`" for group in groups)
     )
     return PluginFault(
         f"`{path}` is emitted twice as `{media_type}`: by {names}",
-        hint="one body for each path and media type",
+        hint="emit one body for each path and media type",
     )
 
 

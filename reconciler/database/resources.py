@@ -122,7 +122,7 @@ _AMEND = Bulk(
     ),
     *("new_spec", "new_secrets", "new_folder", "of_kind", "of_name"),
 )
-_BORN = select(resource.c.id).where(
+_NEW_REPOSITORIES = select(resource.c.id).where(
     resource.c.kind == Kind.REPOSITORY.value, resource.c.id.not_in(select(repository.c.id))
 )
 _IDS = (
@@ -221,12 +221,12 @@ class ResourceReads(Reading):
 
         Their bytes are not in the store.
         """
-        found: dict[Digest, set[Digest]] = {}
+        units: dict[Digest, set[Digest]] = {}
         values = {"remotes": list(remotes), "repository_id": repository_id, "number": number}
         with self._reading.connect() as connection:
-            for held, bytes_ in connection.execute(_ONLY_FROM, values):
-                found.setdefault(Digest(bytes_), set()).add(Digest(held))
-        return found
+            for unit_digest, sha256 in connection.execute(_ONLY_FROM, values):
+                units.setdefault(Digest(sha256), set()).add(Digest(unit_digest))
+        return units
 
 
 class ResourceWrites(Writing):
@@ -235,35 +235,39 @@ class ResourceWrites(Writing):
     def record_resources(
         self,
         resources: Sequence[Resource],
-        secrets: Mapping[Ref, Mapping[str, str]],
-        deleted: Sequence[Ref],
+        *,
         now: datetime,
+        secrets: Mapping[Ref, Mapping[str, str]] = MappingProxyType({}),
+        deleted: Sequence[Ref] = (),
         attachments: Mapping[str, Sequence[Attachment]] = MappingProxyType({}),
     ) -> None:
-        """In one transaction: `deleted` goes with everything that it held, `resources` are recorded
-        as given; a new Repository has version 0.
+        """Record resources as given and delete others, in one transaction.
 
-        `secrets`: fingerprints by the reference's path in the spec, of the resources that have any.
-        `attachments`: by the name of the repository, recorded or new, plugins that it uses from now
-        on; those that it used before stay attached.
+        A deleted resource goes with everything that it held; a new Repository has version 0.
+
+        Args:
+            resources: Resources to record.
+            now: Time of the record.
+            secrets: Fingerprints of secrets by resource and the reference's path in the spec.
+            deleted: Resources to delete.
+            attachments: Plugins that repositories use from now on, by repository name; others stay
+            attached.
         """
         with self._writing.begin() as connection:
             for ref in sorted(deleted, key=lambda ref: ref.kind is not Kind.PUBLICATION):
                 _delete(connection, ref)
             _RECORD(
                 connection,
-                [_row(resource, secrets.get(resource.meta.ref, {}), now) for resource in resources],
+                [_row(declared, secrets.get(declared.meta.ref, {}), now) for declared in resources],
             )
-            born = list(connection.execute(_BORN).scalars())
-            _START(connection, [(id_, 0, EMPTY_VERSION.raw) for id_ in born])
-            _VERSION_0(connection, [(id_, 0, EMPTY_VERSION.raw, now, "{}") for id_ in born])
+            new = list(connection.execute(_NEW_REPOSITORIES).scalars())
+            _START(connection, [(id_, 0, EMPTY_VERSION.raw) for id_ in new])
+            _VERSION_0(connection, [(id_, 0, EMPTY_VERSION.raw, now, "{}") for id_ in new])
             for batch in batches(attachments):
                 for name, id_ in connection.execute(_IDS, {"names": batch}).all():
                     write_attachments(connection, id_, attachments[name])
-            if any(
-                ref.kind is Kind.PUBLICATION
-                for ref in (*deleted, *(resource.meta.ref for resource in resources))
-            ):
+            changed = (*deleted, *(declared.meta.ref for declared in resources))
+            if any(ref.kind is Kind.PUBLICATION for ref in changed):
                 touch(connection)
         logger.debug("recorded resources: %d, removed: %d", len(resources), len(deleted))
 
@@ -297,14 +301,12 @@ def _publication(id_: int, name: str, row: Sequence[Any] | None) -> ActualPublic
     )
 
 
-def _row(resource_: Resource, secrets: Mapping[str, str], now: datetime) -> tuple[object, ...]:
-    meta = resource_.meta
+def _row(declared: Resource, secrets: Mapping[str, str], now: datetime) -> tuple[object, ...]:
+    meta = declared.meta
     served = (
-        (resource_.path, resource_.publisher)
-        if isinstance(resource_, Publication)
-        else (None, None)
+        (declared.path, declared.publisher) if isinstance(declared, Publication) else (None, None)
     )
-    texts = (to_json(part) for part in (meta.labels, meta.annotations, resource_.spec, secrets))
+    texts = (to_json(part) for part in (meta.labels, meta.annotations, declared.spec, secrets))
     return (meta.kind.value, meta.name, *texts, folder_of(meta.origin.file), *served, now, now)
 
 

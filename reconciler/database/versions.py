@@ -177,11 +177,12 @@ def _records(single: bool) -> Select[Any]:
         func.sum(changed).label("changed"),
     )
     counts = counted.group_by(keys.c.number).subquery()
-    found = select(version, counts.c.added, counts.c.removed, counts.c.changed).outerjoin(
+    records = select(version, counts.c.added, counts.c.removed, counts.c.changed).outerjoin(
         counts, counts.c.number == version.c.number
     )
-    found = found.where(version.c.repository_id == _REPOSITORY).order_by(version.c.number.desc())
-    return found.where(version.c.number == _NUMBER) if single else found.where(version.c.number > 0)
+    records = records.where(version.c.repository_id == _REPOSITORY)
+    records = records.order_by(version.c.number.desc())
+    return records.where(version.c.number == _NUMBER if single else version.c.number > 0)
 
 
 def _record(row: RowMapping) -> VersionRecord:
@@ -250,16 +251,16 @@ class VersionReads(Reading):
 
         Sizes that upstream did not declare are the stored ones.
         """
-        found: dict[str, list[StoredUnit]] = {}
+        groups: dict[str, list[StoredUnit]] = {}
         with self._reading.connect() as connection:
             for batch in batches(names):
                 rows = connection.execute(
                     UNITS, {"repository_id": repository_id, "number": number, "names": batch}
                 )
-                read = [stored_unit(row[4]) for row in rows]
-                for size in with_sizes(connection, read):
-                    found.setdefault(size.group, []).append(size)
-        return found
+                stored = [stored_unit(row[4]) for row in rows]
+                for held in with_sizes(connection, stored):
+                    groups.setdefault(held.group, []).append(held)
+        return groups
 
     def changed_groups(self, repository_id: int, a: int, b: int) -> Iterator[str]:
         """Yield names of groups whose content differs between versions `a` and `b`.
@@ -296,15 +297,16 @@ def with_sizes(connection: Connection, units: list[StoredUnit]) -> list[StoredUn
     unknown = {part.sha256 for unit in units for part in unit.artifacts if part.size is None}
     if not unknown:
         return units
-    known = {
-        raw.hex(): size for raw, size in sizes(connection, map(bytes.fromhex, unknown)).items()
-    }
+    stored = sizes(connection, map(bytes.fromhex, unknown))
+    size_of = {raw.hex(): size for raw, size in stored.items()}
     return [
         msgspec.structs.replace(
             unit,
             artifacts=[
-                msgspec.structs.replace(p, size=known.get(p.sha256)) if p.size is None else p
-                for p in unit.artifacts
+                msgspec.structs.replace(part, size=size_of.get(part.sha256))
+                if part.size is None
+                else part
+                for part in unit.artifacts
             ],
         )
         for unit in units

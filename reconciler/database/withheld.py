@@ -126,6 +126,7 @@ class WithheldReads(Reading):
         repository_id: int,
         number: int,
         sources: Collection[str],
+        *,
         names: Iterable[str] | None = None,
     ) -> list[str]:
         """Return groups of a version with a unit of a source other than `sources`.
@@ -133,16 +134,16 @@ class WithheldReads(Reading):
         In name order. With `names`, of these groups only.
         """
         values = {"repository_id": repository_id, "number": number, "sources": sorted(sources)}
-        found: list[str] = []
+        groups: list[str] = []
         with self._reading.connect() as connection:
             if names is None:
-                found.extend(connection.execute(_OTHERS_IN, values).scalars())
+                groups.extend(connection.execute(_OTHERS_IN, values).scalars())
             else:
                 for batch in batches(names):
-                    found.extend(
+                    groups.extend(
                         connection.execute(_OTHERS_AMONG, {**values, "names": batch}).scalars()
                     )
-        return sorted(found)
+        return sorted(groups)
 
     def sourced_units(
         self, repository_id: int, number: int, names: Iterable[str]
@@ -151,16 +152,16 @@ class WithheldReads(Reading):
 
         A unit that several sources brought is returned once for each.
         """
-        found: dict[str, list[SourcedUnit]] = {}
+        groups: dict[str, list[SourcedUnit]] = {}
         with self._reading.connect() as connection:
             for batch in batches(names):
                 rows = connection.execute(
                     _BROUGHT, {"repository_id": repository_id, "number": number, "names": batch}
                 ).all()
                 units = with_sizes(connection, [stored_unit(row[2]) for row in rows])
-                for (name, digest, _, source), one in zip(rows, units, strict=True):
-                    found.setdefault(name, []).append(SourcedUnit(Digest(digest), one, source))
-        return found
+                for (name, digest, _, source), held in zip(rows, units, strict=True):
+                    groups.setdefault(name, []).append(SourcedUnit(Digest(digest), held, source))
+        return groups
 
 
 class WithheldWrites(Writing):
@@ -171,6 +172,7 @@ class WithheldWrites(Writing):
         publication_id: int,
         number: int,
         verdict: FilterVerdict,
+        *,
         reasons: Mapping[Digest, str],
     ) -> None:
         """Record a new verdict of the filters that withholds the very same units.
@@ -178,7 +180,7 @@ class WithheldWrites(Writing):
         `reasons`: of those units, where they may have changed.
         """
         with self._writing.begin() as connection:
-            write_verdict(connection, publication_id, number, verdict)
+            write_verdict(connection, publication_id, number, verdict=verdict)
             held = _open(connection, publication_id)
             rows = [
                 (publication_id, *held[digest][1:], reason)
@@ -195,7 +197,7 @@ class WithheldWrites(Writing):
 
 
 def write_verdict(
-    connection: Connection, publication_id: int, number: int, verdict: FilterVerdict
+    connection: Connection, publication_id: int, number: int, *, verdict: FilterVerdict
 ) -> None:
     """Record the verdict of the filters on one publication."""
     values = {
@@ -210,22 +212,22 @@ def write_verdict(
 
 
 def write_withheld(
-    connection: Connection, publication_id: int, number: int, units: Mapping[Digest, str]
+    connection: Connection, publication_id: int, number: int, *, units: Mapping[Digest, str]
 ) -> None:
     """Withhold exactly these units from the publication `number` on."""
-    ended, stay = [], set()
+    ended, unchanged = [], set()
     for digest, (reason, unit_id, added) in _open(connection, publication_id).items():
         if units.get(digest) == reason:
-            stay.add(digest)
+            unchanged.add(digest)
         else:
             ended.append((publication_id, unit_id, added, number))
     _END(connection, ended)
     _BEGIN(
         connection,
         [
-            (publication_id, one.raw, reason, number)
-            for one, reason in sorted(units.items())
-            if one not in stay
+            (publication_id, digest.raw, reason, number)
+            for digest, reason in sorted(units.items())
+            if digest not in unchanged
         ],
     )
 

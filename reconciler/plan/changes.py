@@ -227,18 +227,18 @@ class Withholding:
 
     Attributes:
         total: Withheld afterwards.
-        taken: Of `served`, those that the filters alone take away.
-        served: Shown by the publication now.
-        left: Shown afterwards.
+        newly_withheld: Of `served_before`, those that the filters alone take away.
+        served_before: Served by the publication now.
+        served_after: Served afterwards.
         buckets: As of ContentChanges.
     """
 
     spool: Spool
     counts: Counts
     total: int
-    taken: int = 0
-    served: int = 0
-    left: int = 0
+    newly_withheld: int = 0
+    served_before: int = 0
+    served_after: int = 0
     plural: str = "units"
     buckets: bool = False
 
@@ -329,7 +329,8 @@ class Plan:
             [str(self.manifest_digest), [_identity(change) for change in self.changes]]
         )
 
-    def summary(self) -> PlanTotals:
+    def totals(self) -> PlanTotals:
+        """Return the numbers of the last line."""
         count = {
             action: sum(change.action is action for change in self.changes) for action in Action
         }
@@ -345,25 +346,26 @@ class Plan:
         )
 
 
-def _bounded(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
+def _bounded(counts: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
     """Add numbers by reason; beyond REASONS in alphabetical order, reasons are counted together.
 
     A plugin may give another reason for every unit. The result does not depend on the order of
     adding: the first reasons of the whole are among the first of every part.
     """
-    found = dict(one)
+    total = dict(counts)
     for reason, number in other.items():
-        found[reason] = found.get(reason, 0) + number
-    if len(found) <= REASONS:
-        return found
-    kept = sorted(found.keys() - {OTHER_REASONS})[: REASONS - 1]
+        total[reason] = total.get(reason, 0) + number
+    if len(total) <= REASONS:
+        return total
+    kept = sorted(total.keys() - {OTHER_REASONS})[: REASONS - 1]
     return {
-        **{reason: found[reason] for reason in kept},
-        OTHER_REASONS: sum(found.values()) - sum(found[reason] for reason in kept),
+        **{reason: total[reason] for reason in kept},
+        OTHER_REASONS: sum(total.values()) - sum(total[reason] for reason in kept),
     }
 
 
 def sum_counts(counts: Iterable[Counts]) -> Counts:
+    """Return the sum of counts."""
     total = Counts()
     for count in counts:
         total = total + count

@@ -45,8 +45,8 @@ class ChangeDescriber(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
-    """A unit that the group holds now: digest, content, and the source that brought it."""
+class GroupMember:
+    """A unit that a group holds now, and the source that brought it."""
 
     digest: Digest
     unit: StoredUnit
@@ -66,51 +66,60 @@ class RefusedUnit:
     rule: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class DesiredGroup:
+    """Content that one source should have in a group.
+
+    `removes=False` (additive mode): nothing leaves. `gone`: reason for units that leave, where the
+    content type cannot know it.
+    """
+
+    units: Iterable[IdentifiedUnit] = ()
+    refusals: Iterable[RefusedUnit] = ()
+    removes: bool = True
+    gone: str = ""
+
+
 def difference(
     source: str,
-    members: Iterable[Member],
-    wanted: Iterable[IdentifiedUnit],
-    refusals: Iterable[RefusedUnit],
-    words: ChangeDescriber,
+    members: Iterable[GroupMember],
+    desired: DesiredGroup,
     *,
-    removes: bool = True,
-    gone: str = "",
+    describer: ChangeDescriber,
 ) -> list[ChangeLine]:
-    """The lines by which `source` turns `members` into `wanted`, in (type, key) order.
+    """Return the lines by which `source` turns `members` into `desired`, in (type, key) order.
 
-    `removes=False` (additive mode): nothing leaves. `gone`: the reason for what leaves, where the
-    content type cannot know it. A member of another source is never removed; a wanted unit that
-    another source holds already only changes hands. Where another source holds something else under
-    its key it is kept out, with its body, in case that one leaves: see `merge_source_changes`.
+    A member of another source is never removed; a desired unit that another source holds already
+    only changes its source. Where another source holds other content under its key the unit is kept
+    out, with its body, in case the other one leaves: see `merge_source_changes`.
     """
-    held: dict[Key, Member] = {}
-    foreign: dict[Key, Member] = {}
+    own: dict[Key, GroupMember] = {}
+    foreign: dict[Key, GroupMember] = {}
     for member in members:
-        (held if member.source == source else foreign)[(member.unit.type, member.unit.key)] = member
+        (own if member.source == source else foreign)[(member.unit.type, member.unit.key)] = member
     lines: dict[tuple[str, str, str], ChangeLine] = {}
-    kept_out = {
+    refusals = {
         (refused.type, refused.key): refused
-        for refused in sorted(refusals, key=lambda refused: refused.reason, reverse=True)
+        for refused in sorted(desired.refusals, key=lambda refused: refused.reason, reverse=True)
     }
-    asked: set[Key] = set()
-    for unit in wanted:
+    selected: set[Key] = set()
+    for unit in desired.units:
         key = (unit.type, unit.key)
-        asked.add(key)
-        line = _arrival(unit, held.get(key), foreign.get(key), words)
+        selected.add(key)
+        line = _arrival(unit, own.get(key), foreign.get(key), describer=describer)
         if line is not None:
             lines[(*key, line.op)] = line
-    for key, member in held.items():
-        if key not in asked and removes:
+    for key, member in own.items():
+        if key not in selected and desired.removes:
             reason = (
-                words.removal(member.unit, kept_out[key].reason)
-                if key in kept_out
-                else gone or words.removal(member.unit, "")
+                describer.removal(member.unit, refusals[key].reason)
+                if key in refusals
+                else desired.gone or describer.removal(member.unit, "")
             )
-            lines[(*key, REMOVE)] = _departure(
-                member, MOVE if key in foreign else REMOVE, reason, words
-            )
-    for key, refusal in kept_out.items():
-        if (*key, REMOVE) not in lines and key not in asked:
+            op = MOVE if key in foreign else REMOVE
+            lines[(*key, REMOVE)] = _departure(member, op, reason, describer=describer)
+    for key, refusal in refusals.items():
+        if (*key, REMOVE) not in lines and key not in selected:
             lines[(*key, REFUSE)] = _refused(refusal)
     return [lines[key] for key in sorted(lines)]
 
@@ -126,16 +135,16 @@ def merge_source_changes(changes: Sequence[GroupChange]) -> list[GroupChange]:
     free = {
         (line.type, line.key) for change in changes for line in change.lines if line.op == REMOVE
     }
-    both = leaving & joining
-    return _first_come(
+    moved = leaving & joining
+    return _keep_first_per_key(
         [
-            GroupChange(change.head, [_settled(line, both, free) for line in change.lines])
+            GroupChange(change.head, [_moved_or_freed(line, moved, free) for line in change.lines])
             for change in changes
         ]
     )
 
 
-def _first_come(changes: Sequence[GroupChange]) -> list[GroupChange]:
+def _keep_first_per_key(changes: Sequence[GroupChange]) -> list[GroupChange]:
     """Keep one unit for each key: a later source's is refused, and its group is read again."""
     holders: dict[Key, tuple[Digest, str]] = {}
     for op in (MOVE, ADD):
@@ -143,20 +152,22 @@ def _first_come(changes: Sequence[GroupChange]) -> list[GroupChange]:
             for line in change.lines:
                 if line.op == op and line.digest:
                     holders.setdefault((line.type, line.key), (line.digest, change.head.source))
-    found = []
+    merged = []
     for change in changes:
-        lines = [_waiting(line, holders.get((line.type, line.key))) for line in change.lines]
+        lines = [
+            _refused_if_held(line, holders.get((line.type, line.key))) for line in change.lines
+        ]
         kept_out = any(map(is_key_taken, lines)) and change.head.validator is not None
-        found.append(
+        merged.append(
             GroupChange(
                 msgspec.structs.replace(change.head, validator=None) if kept_out else change.head,
                 lines,
             )
         )
-    return found
+    return merged
 
 
-def _waiting(line: ChangeLine, holder: tuple[Digest, str] | None) -> ChangeLine:
+def _refused_if_held(line: ChangeLine, holder: tuple[Digest, str] | None) -> ChangeLine:
     if line.op != ADD or holder is None or line.digest == holder[0]:
         return line
     return msgspec.structs.replace(line, op=REFUSE, reason=f"held by {holder[1]}", download=0)
@@ -203,9 +214,9 @@ def counts_of(lines: Iterable[ChangeLine]) -> Counts:
     )
 
 
-def refetch_line(unit: IdentifiedUnit, reason: str, words: ChangeDescriber) -> ChangeLine:
+def refetch_line(unit: IdentifiedUnit, reason: str, describer: ChangeDescriber) -> ChangeLine:
     """Return a line for a unit that is held already and whose artifacts are fetched again."""
-    return _joining(unit, MOVE, reason, words)
+    return _unit_line(unit, MOVE, describer, reason=reason)
 
 
 def with_download(line: ChangeLine, stored: Container[Digest]) -> ChangeLine:
@@ -217,38 +228,35 @@ def with_download(line: ChangeLine, stored: Container[Digest]) -> ChangeLine:
 
 
 def _arrival(
-    unit: IdentifiedUnit, held: Member | None, foreign: Member | None, words: ChangeDescriber
+    unit: IdentifiedUnit,
+    own: GroupMember | None,
+    foreign: GroupMember | None,
+    *,
+    describer: ChangeDescriber,
 ) -> ChangeLine | None:
-    digest = unit.digest
-    if held is not None and held.digest == digest:
+    if own is not None and own.digest == unit.digest:
         return None
-    if held is None and foreign is not None:
-        return _joining(
-            unit,
-            MOVE if foreign.digest == digest else REFUSE,
-            f"held by {foreign.source}",
-            words,
-            waits=True,
-        )
-    if held is None:
-        return _joining(unit, ADD, "", words)
-    refusal = words.refusal(held.unit, unit.unit)
+    if own is None and foreign is not None:
+        op = MOVE if foreign.digest == unit.digest else REFUSE
+        return _unit_line(unit, op, describer, reason=f"held by {foreign.source}")
+    if own is None:
+        return _unit_line(unit, ADD, describer)
+    refusal = describer.refusal(own.unit, unit.unit)
     if refusal is not None:
-        return _joining(unit, REFUSE, refusal, words)
-    return _joining(unit, CHANGE, words.change(held.unit, unit.unit), words, before=held.digest)
+        return _without_body(_unit_line(unit, REFUSE, describer, reason=refusal))
+    reason = describer.change(own.unit, unit.unit)
+    return _unit_line(unit, CHANGE, describer, reason=reason, before=own.digest)
 
 
-def _joining(
+def _unit_line(
     unit: IdentifiedUnit,
     op: str,
-    reason: str,
-    words: ChangeDescriber,
-    before: Digest | None = None,
+    describer: ChangeDescriber,
     *,
-    waits: bool = False,
+    reason: str = "",
+    before: Digest | None = None,
 ) -> ChangeLine:
-    version, label = words.summary(unit.unit)
-    kept_out = op == REFUSE and not waits
+    version, label = describer.summary(unit.unit)
     return ChangeLine(
         op=op,
         type=unit.type,
@@ -259,9 +267,14 @@ def _joining(
         label=label,
         size=declared_size(unit.unit),
         reason=reason,
-        body=NO_BODY if kept_out else msgspec.Raw(unit.body),
-        artifacts=[] if kept_out else _named(unit.artifacts),
+        body=msgspec.Raw(unit.body),
+        artifacts=_named(unit.artifacts),
     )
+
+
+def _without_body(line: ChangeLine) -> ChangeLine:
+    """Return a line of a unit that cannot join, whatever other sources do."""
+    return msgspec.structs.replace(line, body=NO_BODY, artifacts=[])
 
 
 def _named(artifacts: list[Artifact]) -> list[Artifact]:
@@ -272,8 +285,10 @@ def _named(artifacts: list[Artifact]) -> list[Artifact]:
     ]
 
 
-def _departure(member: Member, op: str, reason: str, words: ChangeDescriber) -> ChangeLine:
-    version, label = words.summary(member.unit)
+def _departure(
+    member: GroupMember, op: str, reason: str, *, describer: ChangeDescriber
+) -> ChangeLine:
+    version, label = describer.summary(member.unit)
     return ChangeLine(
         op=op,
         type=member.unit.type,
@@ -300,10 +315,11 @@ def _refused(refusal: RefusedUnit) -> ChangeLine:
     )
 
 
-def _settled(line: ChangeLine, both: set[Digest | None], free: set[Key]) -> ChangeLine:
+def _moved_or_freed(line: ChangeLine, moved: set[Digest | None], free: set[Key]) -> ChangeLine:
+    """Return a line as an addition where its key is free now, as a move where its unit moves."""
     if is_key_taken(line) and (line.type, line.key) in free:
         return msgspec.structs.replace(line, op=ADD, reason="")
-    if line.digest not in both or line.op not in (ADD, REMOVE):
+    if line.digest not in moved or line.op not in (ADD, REMOVE):
         return line
     return msgspec.structs.replace(
         line, op=MOVE, digest=line.digest if line.op == ADD else None, download=0

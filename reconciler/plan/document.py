@@ -124,16 +124,16 @@ def _entries(spool: Spool, types: Iterable[str], op: str) -> Iterator[dict[str, 
 
 def _array(entries: Iterable[dict[str, Any]]) -> Iterator[bytes]:
     yield b"["
-    for number, one in enumerate(entries):
-        yield (b"," if number else b"") + canonical(one)
+    for number, entry in enumerate(entries):
+        yield (b"," if number else b"") + canonical(entry)
     yield b"]"
 
 
 def _limited(entries: Iterator[dict[str, Any]], limit: int | None) -> Iterator[dict[str, Any]]:
-    for number, one in enumerate(entries):
+    for number, entry in enumerate(entries):
         if limit is not None and number >= limit:
             return
-        yield one
+        yield entry
 
 
 def _failure(failure: Failure) -> dict[str, Any]:
@@ -141,15 +141,15 @@ def _failure(failure: Failure) -> dict[str, Any]:
 
 
 def _summary(plan: Plan) -> dict[str, int]:
-    summary = plan.summary()
+    totals = plan.totals()
     return {
-        "add": summary.add,
-        "change": summary.change,
-        "destroy": summary.destroy,
-        "contentAdded": summary.content.added,
-        "contentRemoved": summary.content.removed,
-        "contentChanged": summary.content.changed,
-        "bytesToDownload": summary.content.download,
-        "withheld": summary.withheld,
-        "released": summary.released,
+        "add": totals.add,
+        "change": totals.change,
+        "destroy": totals.destroy,
+        "contentAdded": totals.content.added,
+        "contentRemoved": totals.content.removed,
+        "contentChanged": totals.content.changed,
+        "bytesToDownload": totals.content.download,
+        "withheld": totals.withheld,
+        "released": totals.released,
     }

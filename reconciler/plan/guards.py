@@ -30,17 +30,17 @@ def apply_serving_guards(
     if change.refusal or change.withheld is None:
         return change
     refusal = serving_refusal(
-        change.ref.name, change.withheld, repository, guard, allow_destroy=allow_destroy
+        change.ref.name, change.withheld, repository, guard=guard, allow_destroy=allow_destroy
     )
     return change.refused(*refusal) if refusal else change
 
 
 def serving_refusal(
-    name: str, withheld: Withholding, repository: str, guard: Guard, *, allow_destroy: bool
+    name: str, withheld: Withholding, repository: str, *, guard: Guard, allow_destroy: bool
 ) -> tuple[str, str] | None:
     """Return why a publication must not lose what filters withhold, and a hint; None if it may."""
-    plural = withheld.plural
-    emptied = withheld.taken > 0 and withheld.left <= 0
+    lost, units = withheld.newly_withheld, withheld.served_before
+    emptied = lost > 0 and withheld.served_after <= 0
     if guard.prevent_destroy and emptied:
         message = (
             f"publication `{name}` would become empty, and `guard.preventDestroy` of repository"
@@ -50,19 +50,14 @@ def serving_refusal(
     if allow_destroy:
         return None
     if emptied:
-        return (
-            (
-                f"publication `{name}` would lose all of its {withheld.served} {plural}: filters"
-                " withhold them"
-            ),
-            _MEANT,
-        )
-    if not _beyond(withheld.taken, withheld.served, guard):
+        everything = _all_of(units, withheld.plural)
+        return f"publication `{name}` would lose {everything}: filters withhold them", _MEANT
+    if not _beyond(lost, units, guard):
         return None
     message = (
-        f"publication `{name}` would lose {withheld.taken} of its {withheld.served} {plural}"
-        f" ({_share(withheld.taken, withheld.served):.0f}%), more than `guard.maxRemovals`"
-        f" ({_allowed(guard)}) of repository `{repository}` lets pass: filters withhold them"
+        f"publication `{name}` would lose {lost} of its {units} {withheld.plural}"
+        f" ({_share(lost, units):.0f}%), more than `guard.maxRemovals` ({_allowed(guard)}) of"
+        f" repository `{repository}` lets pass: filters withhold them"
     )
     return message, _OR_RAISE
 
@@ -86,13 +81,8 @@ def _refusal(
     if deleted:
         return f"repository `{name}` would be removed with all its versions", _MEANT
     if emptied and change.content is not None:
-        return (
-            (
-                f"repository `{name}` would lose all of its {change.content.units}"
-                f" {change.content.plural}"
-            ),
-            _MEANT,
-        )
+        everything = _all_of(change.content.units, change.content.plural)
+        return f"repository `{name}` would lose {everything}", _MEANT
     if change.content is not None and _beyond(
         change.content.counts.removed, change.content.units, guard
     ):
@@ -120,6 +110,10 @@ def _mass_removal(name: str, content: ContentChanges, guard: Guard) -> tuple[str
         " pass"
     )
     return message, _OR_RAISE
+
+
+def _all_of(units: int, plural: str) -> str:
+    return f"its only {plural.removesuffix('s')}" if units == 1 else f"all of its {units} {plural}"
 
 
 def _allowed(guard: Guard) -> str:

@@ -29,7 +29,7 @@ SIGNS = {Action.CREATE: "+", Action.UPDATE: "~", Action.DELETE: "-", Action.NO_O
 ROWS = 40  # content rows per repository and sign, unless verbose
 REFUSED_ROWS = 10
 
-_SAID = {REFUSE: "refused: {}"}
+_REFUSED = {REFUSE: "refused: {}"}
 _WITHHELD = {REMOVE: "withheld: {}", ADD: "no longer withheld"}
 
 
@@ -39,7 +39,7 @@ def render_text(plan: Plan, *, verbose: bool = False) -> Iterator[str]:
         if (
             change.action is not Action.NO_OP
             or change.refusal
-            or (change.content and _worth_saying(change.content))
+            or (change.content and _has_reports(change.content))
         ):
             yield from _resource(change, verbose)
     for ref in plan.unowned:
@@ -47,7 +47,7 @@ def render_text(plan: Plan, *, verbose: bool = False) -> Iterator[str]:
     yield _last_line(plan)
 
 
-def _worth_saying(content: ContentChanges) -> bool:
+def _has_reports(content: ContentChanges) -> bool:
     """Return True if unchanged content has failures, unknown parts or refusals to report."""
     return bool(content.failures or content.unknown or content.counts.refused)
 
@@ -69,10 +69,10 @@ def counts_text(counts: Counts, plural: str) -> str:
         for sign, n in (("+", counts.added), ("-", counts.removed), ("~", counts.changed))
         if n
     ]
-    words = [f"{' '.join(numbers)} {plural}"] if numbers else []
+    parts = [f"{' '.join(numbers)} {plural}"] if numbers else []
     if counts.download:
-        words.append(f"{size_text(counts.download)} to download")
-    return ", ".join(words)
+        parts.append(f"{size_text(counts.download)} to download")
+    return ", ".join(parts)
 
 
 def _resource(change: ResourceChange, verbose: bool) -> Iterator[str]:
@@ -99,7 +99,7 @@ def _withheld_text(withheld: Withholding) -> str:
     numbers = [(withheld.counts.removed, "withheld"), (withheld.counts.added, "no longer withheld")]
     noun = withheld.plural.removesuffix("s")
     return ", ".join(
-        f"{pluralize(number, noun, withheld.plural)} {word}" for number, word in numbers if number
+        f"{pluralize(number, noun, withheld.plural)} {verb}" for number, verb in numbers if number
     )
 
 
@@ -116,7 +116,7 @@ def _content(content: ContentChanges, repository: str, verbose: bool) -> Iterato
 
 def _rows(content: ContentChanges | Withholding, signs: Iterable[str]) -> Iterator[tuple[str, int]]:
     """Yield rows, each with the number of units that it stands for."""
-    said = _WITHHELD if isinstance(content, Withholding) else _SAID
+    templates = _WITHHELD if isinstance(content, Withholding) else _REFUSED
     for change in content.spool:
         table: dict[tuple[str, str, str], list[str]] = {}
         for line in change.lines:
@@ -126,8 +126,9 @@ def _rows(content: ContentChanges | Withholding, signs: Iterable[str]) -> Iterat
         for (sign, name, reason), labels in sorted(
             table.items(), key=lambda row: (natural_sort_key(row[0][1]), row[0])
         ):
-            shown = name if content.buckets and name else f"{change.head.name} {name}".strip()
-            yield _row(sign, shown, labels, said.get(sign, "{}").format(reason)), len(labels)
+            title = name if content.buckets and name else f"{change.head.name} {name}".strip()
+            text = templates.get(sign, "{}").format(reason)
+            yield _row(sign, title, labels, reason=text), len(labels)
 
 
 def natural_sort_key(text: str) -> list[tuple[int, str]]:
@@ -137,7 +138,7 @@ def natural_sort_key(text: str) -> list[tuple[int, str]]:
     ]
 
 
-def _row(sign: str, name: str, labels: list[str], reason: str) -> str:
+def _row(sign: str, name: str, labels: list[str], *, reason: str) -> str:
     kinds = ", ".join(sorted({label for label in labels if label}))
     files = f"{len(labels)} files" if len(labels) > 1 else ""
     return (
@@ -182,29 +183,28 @@ def _capped(content: ContentChanges | Withholding, limit: int | None) -> Iterato
 
 
 def _last_line(plan: Plan) -> str:
-    summary = plan.summary()
-    words = f"Plan: {summary.add} to add, {summary.change} to change, {summary.destroy} to destroy."
+    totals = plan.totals()
+    text = f"Plan: {totals.add} to add, {totals.change} to change, {totals.destroy} to destroy."
     if plan.empty:
-        words = _nothing_to_do(plan)
+        text = _nothing_to_do(plan)
     refused = sum(bool(change.refusal) for change in plan.changes)
     if refused:
-        words += f" {refused} refused."
-    counts = summary.content
+        text += f" {refused} refused."
+    counts = totals.content
     if counts.total:
-        changes = "change" if counts.total == 1 else "changes"
-        words += f" {counts.total} content {changes}"
-        words += f", {size_text(counts.download)} to download." if counts.download else "."
+        text += f" {counts.total} content {'change' if counts.total == 1 else 'changes'}"
+        text += f", {size_text(counts.download)} to download." if counts.download else "."
     elif counts.download:
-        words += f" {size_text(counts.download)} to download."
+        text += f" {size_text(counts.download)} to download."
     withheld = [
-        f"{number} {word}"
-        for number, word in (
-            (summary.withheld, "withheld"),
-            (summary.released, "no longer withheld"),
+        f"{number} {verb}"
+        for number, verb in (
+            (totals.withheld, "withheld"),
+            (totals.released, "no longer withheld"),
         )
         if number
     ]
-    return f"{words} {', '.join(withheld)}." if withheld else words
+    return f"{text} {', '.join(withheld)}." if withheld else text
 
 
 def _nothing_to_do(plan: Plan) -> str:

@@ -47,9 +47,9 @@ class LocalStore:
 
         Raises DigestMismatch; StateFault where the folder cannot be written.
         """
-        found = Digest(hashlib.sha256(data).digest())
-        if found != expected:
-            raise mismatch(expected, found, len(data))
+        actual = Digest(hashlib.sha256(data).digest())
+        if actual != expected:
+            raise mismatch(expected, actual, len(data))
         target = self._file(expected)
         if os.path.exists(target):
             self._remember(target)
@@ -77,10 +77,10 @@ class LocalStore:
         file = self._file(digest)
         try:
             with open(file, "rb") as stream:
-                found = hashlib.file_digest(stream, "sha256").digest()
+                actual = hashlib.file_digest(stream, "sha256").digest()
         except FileNotFoundError:
             return False
-        if found == digest.raw:
+        if actual == digest.raw:
             return True
         try:
             os.unlink(file)
@@ -196,10 +196,10 @@ class LocalIncoming:
         """Make the bytes visible under their digest, or raise DigestMismatch and discard them."""
         if self._over:
             raise ValueError(_OVER)
-        found = self.digest
-        if found != expected:
+        actual = self.digest
+        if actual != expected:
             self.discard()
-            raise mismatch(expected, found, self._size)
+            raise mismatch(expected, actual, self._size)
         try:
             self._open()
             self._publish(self._file, expected)

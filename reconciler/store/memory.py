@@ -24,9 +24,9 @@ class MemoryStore:
 
     def put(self, data: bytes, expected: Digest) -> None:
         """Store a body. Raises DigestMismatch."""
-        found = Digest.of(data)
-        if found != expected:
-            raise mismatch(expected, found, len(data))
+        actual = Digest.of(data)
+        if actual != expected:
+            raise mismatch(expected, actual, len(data))
         self._kept.setdefault(expected, data)
 
     def has(self, digest: Digest) -> bool:
@@ -94,11 +94,11 @@ class MemoryIncoming:
     def keep(self, expected: Digest) -> None:
         """Make the bytes visible under their digest, or raise DigestMismatch and discard them."""
         self._check()
-        found = self.digest
+        actual = self.digest
         parts = self._parts
         self.discard()
-        if found != expected:
-            raise mismatch(expected, found, self._size)
+        if actual != expected:
+            raise mismatch(expected, actual, self._size)
         self._kept.setdefault(expected, b"".join(parts))
 
     def discard(self) -> None:

@@ -8,9 +8,9 @@ from reconciler.errors import DigestMismatch, StateFault
 from reconciler.model import Digest
 
 
-def mismatch(expected: Digest, found: Digest, size: int) -> DigestMismatch:
+def mismatch(expected: Digest, actual: Digest, size: int) -> DigestMismatch:
     """Return the error for bytes that have another digest than declared."""
-    return DigestMismatch(f"expected {expected}, got {found} ({size:,} bytes)")
+    return DigestMismatch(f"expected {expected}, got {actual} ({size:,} bytes)")
 
 
 def missing(digest: Digest, place: str) -> StateFault:

@@ -55,14 +55,16 @@ def test_attachments_are_recorded_with_the_resource_and_changed_in_place(tmp_pat
     with database(tmp_path) as opened:
         writer = opened.writer()
         writer.record_resources(
-            [repository(), repository("other")], {}, [], NOW, {"team": [PUBLISHER, IMPORTER]}
+            [repository(), repository("other")],
+            now=NOW,
+            attachments={"team": [PUBLISHER, IMPORTER]},
         )
         ids = {name: one.id for name, one in writer.actual_state().repositories.items()}
         assert writer.attachments(ids["team"]) == [IMPORTER, PUBLISHER]
         assert writer.attachments(ids["other"]) == []
         changed = Attachment(IMPORTER.owner, Digest.of(b"two"))
         writer.set_scratchpads(ids["team"], {IMPORTER.owner: [1]})
-        writer.record_resources([], {}, [], NOW, {"team": [changed]})
+        writer.record_resources([], now=NOW, attachments={"team": [changed]})
         assert writer.attachments(ids["team"]) == [changed, PUBLISHER]
         assert writer.scratchpad(ids["team"], IMPORTER.owner) == [1]
         writer.attach(ids["team"], [IMPORTER])
@@ -75,7 +77,7 @@ def test_nothing_is_attached_when_the_resource_cannot_be_recorded(tmp_path: Path
         id_ = created_repository(writer)
         broken: Any = object()
         with pytest.raises(AttributeError):
-            writer.record_resources([broken], {}, [], NOW, {"team": [IMPORTER]})
+            writer.record_resources([broken], now=NOW, attachments={"team": [IMPORTER]})
         assert writer.attachments(id_) == []
 
 
@@ -123,7 +125,7 @@ def test_a_repository_that_comes_back_finds_no_notes(tmp_path: Path) -> None:
         for id_ in (kept, gone):
             writer.attach(id_, [IMPORTER])
             writer.set_scratchpads(id_, {IMPORTER.owner: 1, "repository": 2})
-        writer.record_resources([], {}, [repository().meta.ref], NOW)
+        writer.record_resources([], now=NOW, deleted=[repository().meta.ref])
         assert (writer.attachments(gone), writer.scratchpad(gone, "repository")) == ([], None)
         assert (writer.attachments(kept), writer.scratchpad(kept, "repository")) == ([IMPORTER], 2)
         assert writer.attachments(created_repository(writer)) == []
@@ -165,7 +167,7 @@ def test_a_refused_commit_leaves_the_old_notes_and_the_old_sources(tmp_path: Pat
                 {},
                 {"remote:a": CommittedSource("new", SELECTION)},
                 NOW,
-                {IMPORTER.owner: "new", "repository": None},
+                scratchpads={IMPORTER.owner: "new", "repository": None},
             )
         assert _notes(writer, id_) == ("old", "old")
         assert writer.committed_source(id_, "remote:a") is None
@@ -177,7 +179,7 @@ def test_a_note_that_cannot_be_written_refuses_the_content_as_well(tmp_path: Pat
         writer = opened.writer()
         id_ = created_repository(writer)
         with _staged(writer, id_, "one") as stage, pytest.raises(TypeError):
-            stage.commit({}, {}, NOW, {IMPORTER.owner: object()})
+            stage.commit({}, {}, NOW, scratchpads={IMPORTER.owner: object()})
         assert writer.versions(id_) == []
         assert writer.committed_groups(id_, "remote:a") == {}
 
@@ -187,14 +189,19 @@ def test_notes_and_sources_are_committed_with_content_and_without(tmp_path: Path
         writer = opened.writer()
         id_ = created_repository(writer)
         with _staged(writer, id_, "one") as stage:
-            assert stage.commit({}, {}, NOW, {IMPORTER.owner: 1, "repository": 1}).created
+            assert stage.commit(
+                {}, {}, NOW, scratchpads={IMPORTER.owner: 1, "repository": 1}
+            ).created
         assert _notes(writer, id_) == (1, 1)
         with _staged(writer, id_, "one") as stage:  # the same content once more
-            assert not stage.commit({}, {}, NOW, {IMPORTER.owner: 2}).created
+            assert not stage.commit({}, {}, NOW, scratchpads={IMPORTER.owner: 2}).created
         assert _notes(writer, id_) == (2, 1)
         with writer.stage(id_) as stage:  # nothing at all
             assert not stage.commit(
-                {}, {"remote:a": CommittedSource("v2", SELECTION)}, NOW, {"repository": None}
+                {},
+                {"remote:a": CommittedSource("v2", SELECTION)},
+                NOW,
+                scratchpads={"repository": None},
             ).created
         assert _notes(writer, id_) == (2, None)
         assert writer.committed_source(id_, "remote:a") == CommittedSource("v2", SELECTION)
@@ -217,10 +224,16 @@ def test_a_note_is_written_over_by_those_who_have_seen_it(
         writer.set_scratchpads(id_, {IMPORTER.owner: second})
         with writer.stage(id_) as stage:
             if scratchpad_digest(first) == scratchpad_digest(second):
-                stage.commit({}, {}, NOW, {IMPORTER.owner: "mine"}, seen)
+                stage.commit({}, {}, NOW, scratchpads={IMPORTER.owner: "mine"}, seen=seen)
             else:
                 with pytest.raises(Conflict, match=f"`{IMPORTER.owner}`"):
-                    stage.commit({}, {}, NOW, {IMPORTER.owner: "mine", "repository": None}, seen)
+                    stage.commit(
+                        {},
+                        {},
+                        NOW,
+                        scratchpads={IMPORTER.owner: "mine", "repository": None},
+                        seen=seen,
+                    )
                 assert writer.scratchpad(id_, IMPORTER.owner) == second
         assert writer.scratchpad(id_, "repository") == "kept"
 

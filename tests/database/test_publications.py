@@ -149,10 +149,10 @@ def test_the_generation_changes_with_every_pointer_and_path(tmp_path: Path) -> N
         for number in (1, 2, 1):
             writer.point(id_, number)
             seen.append(writer.generation())
-        writer.record_resources([publication("team", "elsewhere")], {}, [], NOW)
+        writer.record_resources([publication("team", "elsewhere")], now=NOW)
         seen.append(writer.generation())
         assert writer.served() == [ServedPublication(id_, "team", "elsewhere", 1, "test")]
-        writer.record_resources([], {}, [publication().meta.ref], NOW)
+        writer.record_resources([], now=NOW, deleted=[publication().meta.ref])
         seen.append(writer.generation())
         assert len(set(seen)) == len(seen)
         assert writer.served() == []

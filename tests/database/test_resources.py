@@ -48,7 +48,9 @@ def test_resources_are_recorded_as_given_and_updated_in_place(tmp_path: Path) ->
     with database(tmp_path) as opened:
         writer = opened.writer()
         team, shown = repository(), publication()
-        writer.record_resources([team, shown], {shown.meta.ref: {"spec.access": "f1"}}, [], NOW)
+        writer.record_resources(
+            [team, shown], now=NOW, secrets={shown.meta.ref: {"spec.access": "f1"}}
+        )
         state = writer.actual_state()
         assert state.resources[shown.meta.ref] == ActualResource(
             shown.meta.ref,
@@ -63,7 +65,7 @@ def test_resources_are_recorded_as_given_and_updated_in_place(tmp_path: Path) ->
             state.repositories["team"].id,
             joins=[a_unit("alpha", "one"), a_unit("alpha", "two")],
         )
-        writer.record_resources([team], {}, [], NOW + timedelta(days=1))
+        writer.record_resources([team], now=NOW + timedelta(days=1))
         again = writer.actual_state().repositories["team"]
         assert (again.id, again.number, again.units) == (state.repositories["team"].id, 1, 2)
         assert writer.actual_state().publications["team"].version is None
@@ -88,7 +90,7 @@ def test_the_folder_of_the_manifest_is_recorded_and_none_where_there_is_no_file(
             moved = msgspec.structs.replace(
                 repository(), meta=msgspec.structs.replace(repository().meta, origin=Origin(at, 1))
             )
-            writer.record_resources([moved], {}, [], NOW)
+            writer.record_resources([moved], now=NOW)
         assert writer.actual_state().resources[moved.meta.ref].folder == folder
 
 
@@ -110,7 +112,7 @@ def test_deleting_takes_everything_along_and_leaves_others_alone(tmp_path: Path)
         before = rows(writer)
         team = created_repository(writer)
         change(writer, team, joins=[one])
-        writer.record_resources([publication()], {}, [], NOW)
+        writer.record_resources([publication()], now=NOW)
         shown = writer.actual_state().publications["team"].id
         record = published(writer, shown, {"alpha": [("a", "1")]}, full=True)
         writer.point(shown, record.number)
@@ -122,7 +124,9 @@ def test_deleting_takes_everything_along_and_leaves_others_alone(tmp_path: Path)
             [StagedMember("beta", one.digest, "remote:a", True)],
         )
         writer.record_resources(
-            [], {}, [repository().meta.ref, publication().meta.ref, publication().meta.ref], NOW
+            [],
+            now=NOW,
+            deleted=[repository().meta.ref, publication().meta.ref, publication().meta.ref],
         )
         after = rows(writer)
         assert {name: count for name, count in after.items() if name not in KEPT} == {

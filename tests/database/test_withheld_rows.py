@@ -121,7 +121,11 @@ def test_asked_again_only_words_and_times_change(writer: Writer) -> None:
         id_,
         1,
         again,
-        {ONE.digest: "denied by another", TWO.digest: "denied", THREE.digest: "never withheld"},
+        reasons={
+            ONE.digest: "denied by another",
+            TWO.digest: "denied",
+            THREE.digest: "never withheld",
+        },
     )
     assert left_out(writer, id_, 1) == {"alpha/one": "denied by another", "alpha/two": "denied"}
     record = writer.last_complete(id_)
@@ -132,7 +136,7 @@ def test_asked_again_only_words_and_times_change(writer: Writer) -> None:
 def test_what_is_left_out_goes_with_its_publication(writer: Writer) -> None:
     id_ = created_publication(writer)
     withholding(writer, id_, {ONE.digest: "denied"})
-    writer.record_resources([], {}, [Ref(Kind.PUBLICATION, "team")], NOW)
+    writer.record_resources([], now=NOW, deleted=[Ref(Kind.PUBLICATION, "team")])
     assert left_out(writer, id_, 1) == {}
     assert writer.actual_state().publications == {}
 
@@ -176,7 +180,7 @@ def test_groups_in_which_others_have_something(writer: Writer) -> None:
     assert writer.groups_of_others(id_, 1, ["remote:a"]) == []
     assert writer.groups_of_others(id_, 2, ["remote:a"]) == ["alpha"]
     assert writer.groups_of_others(id_, 2, ["upload"]) == ["alpha", "beta"]
-    assert writer.groups_of_others(id_, 2, ["upload"], ["beta", "gamma"]) == ["beta"]
+    assert writer.groups_of_others(id_, 2, ["upload"], names=["beta", "gamma"]) == ["beta"]
     assert writer.groups_of_others(id_, 2, ["remote:a", "upload"]) == []
 
 

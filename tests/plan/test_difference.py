@@ -17,8 +17,9 @@ from reconciler.plan import (
     REFUSE,
     REMOVE,
     ChangeLine,
+    DesiredGroup,
     GroupChange,
-    Member,
+    GroupMember,
     RefusedUnit,
     counts_of,
     difference,
@@ -37,7 +38,7 @@ Held = dict[str, int]  # key -> which of its states
 HELD = st.dictionaries(st.sampled_from(KEYS), st.integers(0, 2))
 
 
-def members(held: Held, source: str) -> list[Member]:
+def members(held: Held, source: str) -> list[GroupMember]:
     return [a_member(a_unit(key, note), source) for key, note in held.items()]
 
 
@@ -68,7 +69,7 @@ def carried_out(
 
 @given(HELD, HELD)
 def test_carrying_out_the_lines_gives_what_is_wanted(held: Held, wanted: Held) -> None:
-    lines = difference(HERE, members(held, HERE), units(wanted), [], WORDS)
+    lines = difference(HERE, members(held, HERE), DesiredGroup(units(wanted)), describer=WORDS)
     assert carried_out({(digest, HERE) for digest in digests(held)}, HERE, lines) == {
         (digest, HERE) for digest in digests(wanted)
     }
@@ -76,9 +77,9 @@ def test_carrying_out_the_lines_gives_what_is_wanted(held: Held, wanted: Held) -
 
 @given(HELD, HELD)
 def test_there_are_no_lines_exactly_when_nothing_changes(held: Held, wanted: Held) -> None:
-    assert (difference(HERE, members(held, HERE), units(wanted), [], WORDS) == []) is (
-        held == wanted
-    )
+    assert (
+        difference(HERE, members(held, HERE), DesiredGroup(units(wanted)), describer=WORDS) == []
+    ) is (held == wanted)
 
 
 @given(HELD, HELD, HELD)
@@ -90,7 +91,10 @@ def test_what_another_source_holds_is_never_removed_or_doubled(
         (digest, THERE) for digest in digests(foreign)
     }
     lines = difference(
-        HERE, [*members(held, HERE), *members(foreign, THERE)], units(wanted), [], WORDS
+        HERE,
+        [*members(held, HERE), *members(foreign, THERE)],
+        DesiredGroup(units(wanted)),
+        describer=WORDS,
     )
     after = carried_out(before, HERE, lines)
     assert {one for one in after if one[1] == THERE} == {one for one in before if one[1] == THERE}
@@ -102,7 +106,9 @@ def test_what_another_source_holds_is_never_removed_or_doubled(
 
 @given(HELD, HELD)
 def test_additive_mode_never_removes(held: Held, wanted: Held) -> None:
-    lines = difference(HERE, members(held, HERE), units(wanted), [], WORDS, removes=False)
+    lines = difference(
+        HERE, members(held, HERE), DesiredGroup(units(wanted), removes=False), describer=WORDS
+    )
     after = carried_out({(digest, HERE) for digest in digests(held)}, HERE, lines)
     assert {digest for digest, _ in after} == digests({**held, **wanted})
     assert not any(line.op == REMOVE for line in lines)
@@ -126,10 +132,10 @@ def test_the_order_of_what_comes_in_does_not_matter(
         units(wanted),
         [RefusedUnit("test.file", key, reason) for key, reason in kept_out],
     )
-    expected = difference(HERE, everything, asked, refused, WORDS)
+    expected = difference(HERE, everything, DesiredGroup(asked, refused), describer=WORDS)
     for one in (everything, asked, refused):
         shuffle.shuffle(one)
-    assert difference(HERE, everything, asked, refused, WORDS) == expected
+    assert difference(HERE, everything, DesiredGroup(asked, refused), describer=WORDS) == expected
     assert [(line.type, line.key) for line in expected] == sorted(
         (line.type, line.key) for line in expected
     )
@@ -137,7 +143,9 @@ def test_the_order_of_what_comes_in_does_not_matter(
 
 @given(HELD, HELD)
 def test_counts_are_those_of_the_sets(held: Held, wanted: Held) -> None:
-    counts = counts_of(difference(HERE, members(held, HERE), units(wanted), [], WORDS))
+    counts = counts_of(
+        difference(HERE, members(held, HERE), DesiredGroup(units(wanted)), describer=WORDS)
+    )
     assert counts.added == len(wanted.keys() - held.keys())
     assert counts.removed == len(held.keys() - wanted.keys())
     assert counts.changed == sum(held[key] != wanted[key] for key in held.keys() & wanted.keys())
@@ -148,9 +156,11 @@ def test_what_is_refused_says_why_once() -> None:
     lines = difference(
         HERE,
         members({"a": 0}, HERE),
-        [],
-        [RefusedUnit("test.file", "a", "denied"), RefusedUnit("test.file", "b", "too young")],
-        WORDS,
+        DesiredGroup(
+            [],
+            [RefusedUnit("test.file", "a", "denied"), RefusedUnit("test.file", "b", "too young")],
+        ),
+        describer=WORDS,
     )
     assert [(line.op, line.key, line.reason) for line in lines] == [
         (REMOVE, "a", "denied"),
@@ -161,14 +171,19 @@ def test_what_is_refused_says_why_once() -> None:
 
 def test_a_change_that_may_not_be_is_refused_and_keeps_what_is_there() -> None:
     [line] = difference(
-        HERE, members({"a": 0}, HERE), units({"a": 1}), [], PlainWords(frozenset({"a"}))
+        HERE,
+        members({"a": 0}, HERE),
+        DesiredGroup(units({"a": 1})),
+        describer=PlainWords(frozenset({"a"})),
     )
     assert (line.op, line.reason, line.before) == (REFUSE, "may not change", None)
     assert not is_key_taken(line)
 
 
 def test_what_is_gone_upstream_leaves_with_the_reason_given() -> None:
-    [line] = difference(HERE, members({"a": 0}, HERE), [], [], WORDS, gone="answered 404")
+    [line] = difference(
+        HERE, members({"a": 0}, HERE), DesiredGroup(gone="answered 404"), describer=WORDS
+    )
     assert (line.op, line.reason) == (REMOVE, "answered 404")
 
 
@@ -181,8 +196,10 @@ def test_a_group_that_changes_hands_ends_as_the_new_owner_wants_it(
     """
     before = {(digest, THERE) for digest in digests(foreign)}
     there = members(foreign, THERE)
-    departing = changed(*difference(THERE, there, [], [], WORDS), source=THERE)
-    arriving = changed(*difference(HERE, there, units(wanted), [], WORDS), source=HERE)
+    departing = changed(*difference(THERE, there, DesiredGroup(), describer=WORDS), source=THERE)
+    arriving = changed(
+        *difference(HERE, there, DesiredGroup(units(wanted)), describer=WORDS), source=HERE
+    )
     for order in ([departing, arriving], [arriving, departing]):
         after = before
         for change in merge_source_changes(order):
@@ -194,8 +211,12 @@ def test_a_group_that_changes_hands_ends_as_the_new_owner_wants_it(
 
 
 def test_a_key_that_two_sources_bring_at_once_is_the_first_ones() -> None:
-    first = changed(*difference(HERE, [], units({"a": 0, "b": 0}), [], WORDS), source=HERE)
-    second = changed(*difference(THERE, [], units({"a": 1, "c": 0}), [], WORDS), source=THERE)
+    first = changed(
+        *difference(HERE, [], DesiredGroup(units({"a": 0, "b": 0})), describer=WORDS), source=HERE
+    )
+    second = changed(
+        *difference(THERE, [], DesiredGroup(units({"a": 1, "c": 0})), describer=WORDS), source=THERE
+    )
     for order in ([first, second], [second, first]):
         ahead, behind = merge_source_changes(order)
         assert {line.op for line in ahead.lines} == {ADD}
@@ -206,11 +227,13 @@ def test_a_key_that_two_sources_bring_at_once_is_the_first_ones() -> None:
 
 @given(HELD)
 def test_settling_one_source_alone_changes_nothing(wanted: Held) -> None:
-    change = GroupChange(changed().head, difference(HERE, [], units(wanted), [], WORDS))
+    change = GroupChange(
+        changed().head, difference(HERE, [], DesiredGroup(units(wanted)), describer=WORDS)
+    )
     assert merge_source_changes([change]) == [change]
 
 
 def test_downloads_count_what_the_store_does_not_have() -> None:
-    [line] = difference(HERE, [], units({"a": 0}), [], WORDS)
+    [line] = difference(HERE, [], DesiredGroup(units({"a": 0})), describer=WORDS)
     assert with_download(line, set()).download == 100
     assert with_download(line, {artifact_digest(line.artifacts[0])}).download == 0

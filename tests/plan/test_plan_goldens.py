@@ -22,6 +22,7 @@ from reconciler.plan import (
     Action,
     ChangeLine,
     Counts,
+    DesiredGroup,
     Failure,
     FieldChange,
     Plan,
@@ -58,7 +59,7 @@ def every_sign() -> ResourceChange:
             10,
         )
     ]
-    lines = difference(SOURCE, members, wanted, refusals, PlainWords())
+    lines = difference(SOURCE, members, DesiredGroup(wanted, refusals), describer=PlainWords())
     changes = content([changed(*(with_download(line, {}) for line in lines))], units=3)
     return repository(
         "team",
@@ -80,7 +81,7 @@ def many_refusals() -> ResourceChange:
 
 def refused() -> ResourceChange:
     members = [a_member(a_unit(f"alpha-{number}"), SOURCE) for number in range(12)]
-    lines = difference(SOURCE, members, [a_unit("alpha-0")], [], PlainWords())
+    lines = difference(SOURCE, members, DesiredGroup([a_unit("alpha-0")]), describer=PlainWords())
     return apply_guards(
         repository("kept", version=(3, 4), content=content([changed(*lines)], units=12)),
         Guard(),
@@ -195,7 +196,9 @@ def test_thousands_of_reasons_of_one_rule_are_one_line() -> None:
         )
         for n in range(5000)
     ]
-    content_of = content([changed(*difference(SOURCE, [], [], refusals, PlainWords()))])
+    content_of = content(
+        [changed(*difference(SOURCE, [], DesiredGroup([], refusals), describer=PlainWords()))]
+    )
     plan = Plan(Digest.of(b"m"), (repository("big", version=(1, 1), content=content_of),))
     lines = [line for line in render_text(plan) if "!" in line]
     assert lines[0] == f"    ! 5,000 refused: {rule}"

@@ -50,9 +50,9 @@ def withheld(taken: int, served: int, *, released: int = 0) -> Withholding:
         spool,
         counts_of(lines),
         total=taken + 1,
-        taken=taken,
-        served=served,
-        left=left,
+        newly_withheld=taken,
+        served_before=served,
+        served_after=left,
         plural="distributions",
     )
 

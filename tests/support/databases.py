@@ -53,12 +53,12 @@ def publication(name: str = "team", path: str = "team") -> Publication:
 
 def created_repository(writer: Writer, name: str = "team") -> int:
     """Record a Repository; gives its ID."""
-    writer.record_resources([repository(name)], {}, [], NOW)
+    writer.record_resources([repository(name)], now=NOW)
     return writer.actual_state().repositories[name].id
 
 
 def created_publication(writer: Writer, name: str = "team", path: str = "team") -> int:
-    writer.record_resources([publication(name, path)], {}, [], NOW)
+    writer.record_resources([publication(name, path)], now=NOW)
     return writer.actual_state().publications[name].id
 
 

@@ -23,7 +23,7 @@ from reconciler.plan import (
     Failure,
     GroupChange,
     GroupLine,
-    Member,
+    GroupMember,
     counts_of,
     sum_counts,
 )
@@ -96,8 +96,8 @@ def a_unit(key: str, note: int = 0, *, size: int = 100) -> IdentifiedUnit:
     )
 
 
-def a_member(unit: IdentifiedUnit, source: str) -> Member:
-    return Member(unit.digest, stored_unit(unit.body), source)
+def a_member(unit: IdentifiedUnit, source: str) -> GroupMember:
+    return GroupMember(unit.digest, stored_unit(unit.body), source)
 
 
 def changed(*lines: ChangeLine, name: str = GROUP, source: str = "remote:up") -> GroupChange:

@@ -148,7 +148,12 @@ class ContentSync:
         }
         scratchpads, seen = ({}, {}) if incomplete else (content.scratchpads, content.seen)
         return await asyncio.to_thread(
-            self._stage.commit, provenance, sources, self._session.clock(), scratchpads, seen
+            self._stage.commit,
+            provenance,
+            sources,
+            self._session.clock(),
+            scratchpads=scratchpads,
+            seen=seen,
         )
 
     async def _distribute(self, batch: list[PendingGroup], jobs: Jobs) -> None:

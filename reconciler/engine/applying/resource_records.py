@@ -63,7 +63,11 @@ class ResourceRecorder:
         gone = list(deleted)
         if resources or gone or attachments:
             self._session.writer.record_resources(
-                resources, self._fingerprints, gone, self._session.clock(), attachments
+                resources,
+                now=self._session.clock(),
+                secrets=self._fingerprints,
+                deleted=gone,
+                attachments=attachments,
             )
         return resources
 

@@ -185,7 +185,7 @@ class FilterEvaluator:
         """Return the groups, of those that `changed` if known, with units of other sources."""
         if skipped:
             return self.reader.groups_of_others(
-                version.repository_id, version.number, skipped, changed
+                version.repository_id, version.number, skipped, names=changed
             )
         if changed is not None:
             return changed

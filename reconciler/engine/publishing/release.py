@@ -73,7 +73,7 @@ def _release(
             target.current.id,
             target.current.number,
             target.filtered.summary,
-            {digest: unit.reason for digest, unit in units.items()},
+            reasons={digest: unit.reason for digest, unit in units.items()},
         )
     exported = _export(session, target, lease)
     served = [_served_message(target)] if target.differs else []

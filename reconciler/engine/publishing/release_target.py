@@ -128,7 +128,9 @@ def release_target(
         changes = withheld_changes(evaluator, filtered, current=current, version=version)
         if changes is not None:
             name, repository = publication.meta.name, publication.repository
-            refusal = serving_refusal(name, changes, repository, policy.guard, allow_destroy=False)
+            refusal = serving_refusal(
+                name, changes, repository, guard=policy.guard, allow_destroy=False
+            )
     digest = publication_digest(
         session.registry, publication, version.digest, filtered=filtered.summary
     )

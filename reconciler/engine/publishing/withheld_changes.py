@@ -78,9 +78,10 @@ def withheld_changes(
     growth = content.counts.added - content.counts.removed if content else 0
     return replace(
         changes,
-        taken=taken,
-        served=_unit_count(reader, version.repository_id, current.version) - current.verdict.units,
-        left=_unit_count(reader, version.repository_id, version.number)
+        newly_withheld=taken,
+        served_before=_unit_count(reader, version.repository_id, current.version)
+        - current.verdict.units,
+        served_after=_unit_count(reader, version.repository_id, version.number)
         + growth
         - result.summary.units,
     )

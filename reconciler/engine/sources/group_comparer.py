@@ -27,10 +27,11 @@ from reconciler.errors import NotCached
 from reconciler.model import Digest, IdentifiedUnit, Source, Unit
 from reconciler.plan import (
     ChangeLine,
+    DesiredGroup,
     Failure,
     GroupChange,
     GroupLine,
-    Member,
+    GroupMember,
     RefusedUnit,
     difference,
     is_key_taken,
@@ -102,7 +103,7 @@ class GroupComparer:
             batches.record(sum(map(len, members.values())))
             await self.add([self.removal(name, members.get(name, [])) for name in batch])
 
-    def removal(self, name: str, members: Sequence[Member], reason: str = "") -> GroupChange:
+    def removal(self, name: str, members: Sequence[GroupMember], reason: str = "") -> GroupChange:
         """Return the change by which a group leaves the source; `reason` has a default."""
         owner = self._resolution.ownership.owner(name)
         return self._resolution.group_removal(
@@ -113,7 +114,7 @@ class GroupComparer:
             reason=reason or (f"{owner} has the name now" if owner else self._absence),
         )
 
-    async def members(self, names: Sequence[str]) -> dict[str, list[Member]]:
+    async def members(self, names: Sequence[str]) -> dict[str, list[GroupMember]]:
         """Return what the latest version holds in these groups."""
         return await members_of(self._resolution.reader, self._resolution.actual, names)
 
@@ -133,7 +134,7 @@ class GroupComparer:
             return self._selection.decide(response.name, units)
 
     async def _comparison(
-        self, response: SourceResponse, members: list[Member]
+        self, response: SourceResponse, members: list[GroupMember]
     ) -> list[GroupComparison]:
         """Return the comparison of one group, or nothing where nothing has to be written."""
         name = response.name
@@ -168,7 +169,7 @@ class GroupComparer:
         self._findings.absent.append(Failure(self._source.id, response.name, response.gone, hint))
 
     async def _lines(
-        self, response: SourceResponse, members: list[Member]
+        self, response: SourceResponse, members: list[GroupMember]
     ) -> tuple[Selected, list[ChangeLine]]:
         removes = self._resolution.mirrors and not self.incomplete
         decisions = self.decide(response, response.units)
@@ -185,16 +186,15 @@ class GroupComparer:
             lines = difference(
                 self._source.id,
                 members,
-                selected.wanted,
-                refusals,
-                self._selection,
-                removes=removes,
-                gone=response.gone or self._absence,
+                DesiredGroup(
+                    selected.wanted, refusals, removes=removes, gone=response.gone or self._absence
+                ),
+                describer=self._selection,
             )
         return selected, lines
 
     def _kept_in_additive_mode(
-        self, response: SourceResponse, members: Sequence[Member]
+        self, response: SourceResponse, members: Sequence[GroupMember]
     ) -> list[RefusedUnit]:
         """Say in the plan that a group which upstream took back stays, in additive mode."""
         types = [member.unit.type for member in members if member.source == self._source.id]
@@ -203,7 +203,9 @@ class GroupComparer:
         reason = f"{response.gone}; what is here is kept: `sync.mode` is `additive`"
         return [RefusedUnit(min(types), response.name, reason)]
 
-    def _claim_keys(self, name: str, members: Iterable[Member], lines: list[ChangeLine]) -> None:
+    def _claim_keys(
+        self, name: str, members: Iterable[GroupMember], lines: list[ChangeLine]
+    ) -> None:
         """Ask later sources to let go of keys that they hold and this source wants."""
         if self._resolution.importer_class.shared_groups or not any(map(is_key_taken, lines)):
             return
@@ -242,7 +244,10 @@ class GroupComparer:
             try:
                 with self._resolution.session.call_timeouts.named(call):
                     lines = _fetches(
-                        unfetched, comparison.name, self._artifacts.reason, words=self._selection
+                        unfetched,
+                        comparison.name,
+                        self._artifacts.reason,
+                        describer=self._selection,
                     )
             except Exception as error:  # the content type words the line: plugin code
                 self._fail(comparison.name, error)
@@ -259,7 +264,7 @@ class GroupComparer:
     def _head(
         self,
         response: SourceResponse,
-        members: list[Member],
+        members: list[GroupMember],
         selected: Selected,
         *,
         lines: list[ChangeLine],
@@ -292,6 +297,10 @@ def _key(unit: IdentifiedUnit) -> Key:
 
 
 def _fetches(
-    unfetched: Mapping[str, Sequence[IdentifiedUnit]], name: str, reason: str, *, words: Selection
+    unfetched: Mapping[str, Sequence[IdentifiedUnit]],
+    name: str,
+    reason: str,
+    *,
+    describer: Selection,
 ) -> list[ChangeLine]:
-    return [refetch_line(unit, reason, words) for unit in unfetched.get(name, ())]
+    return [refetch_line(unit, reason, describer) for unit in unfetched.get(name, ())]

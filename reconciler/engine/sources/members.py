@@ -15,18 +15,18 @@ from reconciler.model import (
     group_digest,
     stored_unit,
 )
-from reconciler.plan import Member
+from reconciler.plan import GroupMember
 
 
 async def members_of(
     reader: Reader, actual: ActualRepository | None, names: Sequence[str]
-) -> dict[str, list[Member]]:
+) -> dict[str, list[GroupMember]]:
     """Return what the latest version holds in these groups; an empty version costs no query."""
     if actual is None or actual.units == 0 or not names:
         return {}
     current = await asyncio.to_thread(reader.current_units, actual.id, names)
     return {
-        name: [Member(unit.digest, stored_unit(unit.body), unit.source) for unit in units]
+        name: [GroupMember(unit.digest, stored_unit(unit.body), unit.source) for unit in units]
         for name, units in current.items()
     }
 
@@ -41,7 +41,7 @@ def declared_unit(unit: StoredUnit) -> Unit:
     )
 
 
-def digest_of(members: Iterable[Member]) -> Digest | None:
+def digest_of(members: Iterable[GroupMember]) -> Digest | None:
     """Return the digest of a group with these members, or None where there are none."""
     digests = [member.digest for member in members]
     return group_digest(digests) if digests else None

@@ -17,7 +17,7 @@ from reconciler.engine.sources.sync_recording import (
 )
 from reconciler.errors import NotCached, Temporary
 from reconciler.model import Unit
-from reconciler.plan import Member
+from reconciler.plan import GroupMember
 
 
 class RecordedSource(RemoteSource):
@@ -96,7 +96,9 @@ class RecordedSource(RemoteSource):
         await self._release(emptied, members)
         self._resolution.task.advance(len(names))
 
-    async def _release(self, names: Sequence[str], members: Mapping[str, list[Member]]) -> None:
+    async def _release(
+        self, names: Sequence[str], members: Mapping[str, list[GroupMember]]
+    ) -> None:
         """Free the names of groups of which nothing is left."""
         for name in names:
             self._ownership.release(self._source.id, name)
@@ -109,7 +111,7 @@ class RecordedSource(RemoteSource):
         )
 
     def _response(
-        self, name: str, members: Sequence[Member], recording: GroupRecording
+        self, name: str, members: Sequence[GroupMember], recording: GroupRecording
     ) -> SourceResponse:
         units: dict[Key, Unit | None] = {
             (member.unit.type, member.unit.key): declared_unit(member.unit)

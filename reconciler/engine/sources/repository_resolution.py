@@ -17,7 +17,15 @@ from reconciler.engine.sources.source_failures import failure_of
 from reconciler.engine.sources.spool import SpoolWriter
 from reconciler.errors import NotCached
 from reconciler.model import MIRROR, ActualRepository, ActualState, Digest, Repository
-from reconciler.plan import ContentChanges, Failure, GroupChange, GroupLine, Member, difference
+from reconciler.plan import (
+    ContentChanges,
+    DesiredGroup,
+    Failure,
+    GroupChange,
+    GroupLine,
+    GroupMember,
+    difference,
+)
 from reconciler.plugin import Importer
 from reconciler.plugin.validation import Plugin
 
@@ -143,7 +151,7 @@ class RepositoryResolution:
         self,
         source: str,
         name: str,
-        members: Sequence[Member],
+        members: Sequence[GroupMember],
         *,
         selection: Selection,
         reason: str,
@@ -155,7 +163,9 @@ class RepositoryResolution:
         """
         head = GroupLine(name, source, digest_of(members), selection=selection.digest, held=False)
         with self.session.call_timeouts.named(self.call("removal", name)):
-            return GroupChange(head, difference(source, members, [], [], selection, gone=reason))
+            return GroupChange(
+                head, difference(source, members, DesiredGroup(gone=reason), describer=selection)
+            )
 
 
 def importer_class_of(plugin: Plugin) -> type[Importer]:

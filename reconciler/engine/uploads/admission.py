@@ -19,7 +19,7 @@ from reconciler.engine.transfer.metadata_recovery import ArtifactReader, stored_
 from reconciler.engine.uploads.upload_target import GroupChanges, UploadTarget
 from reconciler.errors import Conflict, Denied, Refused
 from reconciler.model import UPLOAD, DesiredState, IdentifiedUnit, StoredUnit, Unit
-from reconciler.plan import REFUSE, ChangeLine, Member, difference
+from reconciler.plan import REFUSE, ChangeLine, DesiredGroup, GroupMember, difference
 from reconciler.plugin import ContentType, UploadedFile
 
 
@@ -59,7 +59,7 @@ class Admission:
         return GroupChanges(group, members, lines, arriving)
 
     def _decide(
-        self, group: str, units: Sequence[Unit], members: Sequence[Member]
+        self, group: str, units: Sequence[Unit], members: Sequence[GroupMember]
     ) -> tuple[Refused | Denied | None, list[IdentifiedUnit], list[ChangeLine]]:
         """Run the plugin's code; an error for the uploader is returned, not raised."""
         selected = self._selection.selected(group, self._selection.decide(group, units), [])
@@ -69,7 +69,9 @@ class Admission:
         wanted = selected.wanted
         uploaded = [member.unit for member in members if member.source == UPLOAD]
         denied = self._denial(group, [unit.unit for unit in wanted], uploaded)
-        lines = difference(UPLOAD, members, wanted, [], self._selection, removes=False)
+        lines = difference(
+            UPLOAD, members, DesiredGroup(wanted, removes=False), describer=self._selection
+        )
         return denied, wanted, lines
 
     def _denial(

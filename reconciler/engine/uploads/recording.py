@@ -82,8 +82,8 @@ def commit(
                 {"principal": principal, "plugin": plugin},
                 {},
                 session.clock(),
-                scratchpads.written,
-                scratchpads.seen,
+                scratchpads=scratchpads.written,
+                seen=scratchpads.seen,
             ).number
         except Conflict as error:
             raise Conflict(error.message, hint=error.hint, retry_after=1) from None

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from reconciler.database import Writer
 from reconciler.model import ActualRepository, IdentifiedUnit, Repository, Source, stored_unit
-from reconciler.plan import ChangeLine, Member
+from reconciler.plan import ChangeLine, GroupMember
 from reconciler.plugin import Importer
 from reconciler.plugin.validation import Plugin
 
@@ -39,10 +39,10 @@ class UploadTarget:
         """Name a call of the importer for messages; `method` is in backticks already."""
         return f"{method} of importer `{self.plugin.id}` for repository `{self.name}`"
 
-    def members(self, group: str) -> list[Member]:
+    def members(self, group: str) -> list[GroupMember]:
         """Return what a group holds now, whichever source brought it."""
         rows = self.writer.current_units(self.actual.id, [group]).get(group, [])
-        return [Member(row.digest, stored_unit(row.body), row.source) for row in rows]
+        return [GroupMember(row.digest, stored_unit(row.body), row.source) for row in rows]
 
 
 @dataclass(slots=True)
@@ -55,6 +55,6 @@ class GroupChanges:
     """
 
     name: str
-    before: list[Member]
+    before: list[GroupMember]
     lines: list[ChangeLine]
     arriving: list[IdentifiedUnit] = field(default_factory=list)

@@ -49,7 +49,7 @@ def writer(tmp_path: Path) -> Iterator[Writer]:
 
 
 def recorded(writer: Writer, *resources: Resource) -> ActualState:
-    writer.record_resources(list(resources), {}, [], NOW)
+    writer.record_resources(list(resources), now=NOW)
     return writer.actual_state()
 
 

@@ -10,7 +10,15 @@ import pytest
 
 from reconciler.engine.sources.selection import Selection
 from reconciler.model import StoredUnit, identify, stored_unit
-from reconciler.plan import ChangeLine, Member, RefusedUnit, difference, render_json, render_text
+from reconciler.plan import (
+    ChangeLine,
+    DesiredGroup,
+    GroupMember,
+    RefusedUnit,
+    difference,
+    render_json,
+    render_text,
+)
 from reconciler.plugin import (
     ActiveFilter,
     ContentType,
@@ -81,11 +89,13 @@ def lines() -> list[ChangeLine]:
     register_secret(SECRET)
     selection = Selection({TYPE: Talkative}, None, [], now=datetime(2026, 11, 22, tzinfo=UTC))
     held = [identify(Unit(TYPE, key, {"n": 1}), GROUP) for key in ("changed", "gone", "kept")]
-    members = [Member(unit.digest, stored_unit(unit.body), "remote:up") for unit in held]
+    members = [GroupMember(unit.digest, stored_unit(unit.body), "remote:up") for unit in held]
     units = [Unit(TYPE, key, {"n": 2}) for key in ("changed", "kept", "new", "out")]
     selected = selection.selected(GROUP, selection.decide(GROUP, units), [])
     refusals: list[RefusedUnit] = selected.refusals
-    return difference("remote:up", members, selected.wanted, refusals, selection)
+    return difference(
+        "remote:up", members, DesiredGroup(selected.wanted, refusals), describer=selection
+    )
 
 
 def test_a_content_type_says_no_secret_of_any_change() -> None:

@@ -256,7 +256,12 @@ def test_changes_are_counted_against_what_is_served(site: Site) -> None:
     second = changes(site, site.evaluator(rules("house", deny=("two",))), current)
     assert second is not None
     assert rows(second) == ["+ a/one", "- a/two house.deny"]
-    assert (second.taken, second.served, second.left, second.total) == (1, 2, 2, 1)
+    assert (second.newly_withheld, second.served_before, second.served_after, second.total) == (
+        1,
+        2,
+        2,
+        1,
+    )
 
 
 def test_what_was_never_served_is_not_taken_from_anybody(site: Site) -> None:
@@ -264,4 +269,4 @@ def test_what_was_never_served_is_not_taken_from_anybody(site: Site) -> None:
     first = changes(site, site.evaluator(rules("house", deny=("one",))), NEVER)
     assert first is not None
     assert rows(first) == ["- a/one house.deny"]
-    assert (first.taken, first.served, first.left) == (0, 0, 0)
+    assert (first.newly_withheld, first.served_before, first.served_after) == (0, 0, 0)

@@ -97,7 +97,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     monkeypatch.setattr(checkpoints, "_listeners", [])
     with database(tmp_path) as opened:
         writer = opened.writer()
-        writer.record_resources([a_repository("team"), a_publication("team")], {}, [], NOW)
+        writer.record_resources([a_repository("team"), a_publication("team")], now=NOW)
         yield Site(tmp_path, writer)
 
 
