@@ -37,7 +37,7 @@ def files(bench: Bench) -> list[Row]:
             None,
             {"first": first.fields()},
         ),
-        within("the same, peak memory", first.memory, 400, "MiB"),
+        within("the same, peak memory", first.memory, 400, unit="MiB"),
         Row(
             "the same list again, unchanged",
             said(again),

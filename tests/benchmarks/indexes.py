@@ -77,10 +77,9 @@ def _legacy(project: Project) -> bytes:
     )
 
 
-def _main(folder: str, profile: str, generation: str, serials: str) -> None:
-    index = make_index(
-        Path(folder), profile, generation=int(generation), serials=bool(int(serials))
-    )
+def _main(folder: str, profile: str, *numbers: str) -> None:
+    generation, serials = map(int, numbers)
+    index = make_index(Path(folder), profile, generation=generation, serials=bool(serials))
     for project in index.projects:
         if project.normalized in index.written:
             put(Path(folder, "pypi", project.normalized, "json"), _legacy(project))

@@ -40,7 +40,9 @@ def manifests(bench: Bench) -> list[Row]:
             for _ in range(REPEATS)
         )
         more = f"{cost.wall:.2f} s of wall, {cost.memory:.0f} MiB"
-        row = within(f"`{verb}` on {MANIFESTS:,} manifests", cost.cpu, limit, "s of CPU", more)
+        row = within(
+            f"`{verb}` on {MANIFESTS:,} manifests", cost.cpu, limit, unit="s of CPU", more=more
+        )
         rows.append(
             replace(
                 row,
@@ -56,6 +58,10 @@ def start(bench: Bench) -> list[Row]:
     cost = middle(measured([program("reconciler"), "--help"], folder) for _ in range(STARTS))
     return [
         within(
-            "`reconciler --help`", cost.wall * 1000, 250, "ms", f"{cost.cpu * 1000:.0f} ms of CPU"
+            "`reconciler --help`",
+            cost.wall * 1000,
+            250,
+            unit="ms",
+            more=f"{cost.cpu * 1000:.0f} ms of CPU",
         )
     ]

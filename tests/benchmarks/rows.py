@@ -58,7 +58,7 @@ def against(
     )
 
 
-def within(work: str, value: float, limit: float, unit: str, more: str = "") -> Row:
+def within(work: str, value: float, limit: float, *, unit: str, more: str = "") -> Row:
     """A number that has a limit of its own. `more`: what else to say about it."""
     shown = f"{value:.3g} {unit}{f', {more}' if more else ''}"
     return Row(

@@ -71,7 +71,7 @@ def serving(bench: Bench) -> list[Row]:
         raise Unmeasured("`wrk` is not found; install the system's package of that name")
     index, mirror = bench.exported
     with ExitStack() as stack:
-        servers = _servers(bench, index, mirror, stack)
+        servers = _servers(bench, index, mirror, stack=stack)
         typical = min(
             index.projects, key=lambda project: (abs(len(project.files) - 10), project.name)
         ).normalized
@@ -81,10 +81,15 @@ def serving(bench: Bench) -> list[Row]:
             for name, media_type in (("HTML", HTML), ("JSON", JSON)):
                 urls = {who: server.page(project, media_type) for who, server in servers.items()}
                 rows.append(
-                    _row(f"project page of {files} files, {name}", servers, urls, media_type)
+                    _row(
+                        f"project page of {files} files, {name}",
+                        servers,
+                        urls,
+                        media_type=media_type,
+                    )
                 )
         urls = {who: server.wheel("fixed-wheel-20k") for who, server in servers.items()}
-        return [*rows, _row("wheel of 20 KB", servers, urls, "*/*")]
+        return [*rows, _row("wheel of 20 KB", servers, urls, media_type="*/*")]
 
 
 def install(bench: Bench) -> list[Row]:
@@ -133,7 +138,9 @@ def fetched(url: str, media_type: str) -> bytes:
         return body
 
 
-def _servers(bench: Bench, index: Index, mirror: Reconciler, stack: ExitStack) -> dict[str, Server]:
+def _servers(
+    bench: Bench, index: Index, mirror: Reconciler, *, stack: ExitStack
+) -> dict[str, Server]:
     url, pid = stack.enter_context(mirror.serving())
     tree = stack.enter_context(serving_tree(mirror.exported, bench.folder("nginx"), log=False))
     servers = {
@@ -146,7 +153,9 @@ def _servers(bench: Bench, index: Index, mirror: Reconciler, stack: ExitStack) -
     return servers | ({PROXPI: Server(*peer)} if peer else {})
 
 
-def _row(work: str, servers: Mapping[str, Server], urls: Mapping[str, str], media_type: str) -> Row:
+def _row(
+    work: str, servers: Mapping[str, Server], urls: Mapping[str, str], *, media_type: str
+) -> Row:
     rates: dict[str, list[Rate]] = {who: [] for who in servers}
     for url in urls.values():
         fetched(url, media_type)

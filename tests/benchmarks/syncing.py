@@ -152,6 +152,6 @@ def _rounds(work: str, mirror: Reconciler) -> Row:
         work,
         found["cpu"] * 1000,
         30,
-        "ms of CPU",
-        f"{found['wall'] * 1000:.3g} ms of wall, median of {found['rounds']} rounds",
+        unit="ms of CPU",
+        more=f"{found['wall'] * 1000:.3g} ms of wall, median of {found['rounds']} rounds",
     )

@@ -38,7 +38,7 @@ def everything(bench: Bench) -> list[Row]:
     assert filtered.requests is not None
     return [
         Row(name, said(first), "", "", "", None, {"first": first.fields()}),
-        within("the same, peak memory", first.memory, FLAT, "MiB"),
+        within("the same, peak memory", first.memory, FLAT, unit="MiB"),
         Row(
             "the same list again, unchanged",
             said(again),

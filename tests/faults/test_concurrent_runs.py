@@ -112,7 +112,7 @@ def test_what_another_run_has_published_meanwhile_does_not_go_back(
 def test_the_lease_of_a_dead_run_is_taken_over(
     step: Checkpoint, site: Mirror, tmp_path: Path
 ) -> None:
-    killed_at(step, 1, site.words("apply"), tmp_path / "log")
+    killed_at(step, 1, site.words("apply"), log=tmp_path / "log")
     site.applied()
     assert not site.pending()
 

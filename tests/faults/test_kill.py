@@ -71,7 +71,7 @@ def test_a_first_apply_that_dies_is_finished_by_the_next(
     if occurrence > 1 and step in ONCE:
         pytest.skip("passed once in a run")
     site = a_mirror(tmp_path, index)
-    killed_at(step, occurrence, site.words("apply"), tmp_path / "log")
+    killed_at(step, occurrence, site.words("apply"), log=tmp_path / "log")
     assert_finished(site, index)
     assert state(site) == undisturbed[0]
 
@@ -83,7 +83,7 @@ def test_a_later_apply_that_dies_leaves_the_old_or_the_new(
     site = a_mirror(tmp_path, index)
     site.applied()
     change(index)
-    killed_at(step, 1, site.words("apply"), tmp_path / "log")
+    killed_at(step, 1, site.words("apply"), log=tmp_path / "log")
     for name in REPOSITORIES:
         assert site.get("publication", name)["status"]["version"] in (1, 2)
     assert_finished(site, index)

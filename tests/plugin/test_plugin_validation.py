@@ -141,7 +141,7 @@ def reason(plugins: Shelf, kind: str = "importer") -> str:
 def test_what_cannot_be_loaded_is_disabled_under_the_name_of_its_entry_point(
     plugins: Shelf, value: str, expected: str
 ) -> None:
-    plugins.advertise("broken-plugin", "importers", "lost", value)
+    plugins.advertise("broken-plugin", "importers", "lost", value=value)
     assert reason(plugins).startswith(expected)
     assert plugins.registry().find("importer", "lost") is not None
 

@@ -75,7 +75,7 @@ class Shelf:
         self._distributions.append(Imagined(name, version, "\n".join(lines)))
         return self
 
-    def advertise(self, name: str, group: str, entry: str, value: str) -> Shelf:
+    def advertise(self, name: str, group: str, entry: str, *, value: str) -> Shelf:
         """One entry point, word for word."""
         self._distributions.append(Imagined(name, "1.0", f"[{GROUPS[group]}]\n{entry} = {value}"))
         return self

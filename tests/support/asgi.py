@@ -53,7 +53,9 @@ class Client:
         async def send(message: dict[str, Any]) -> None:
             sent.append(message)
 
-        await self.application(self.scope(path, method, query, headers), _nothing_more, send)
+        await self.application(
+            self.scope(path, method, query, headers=headers), _nothing_more, send
+        )
         return _answer(sent)
 
     async def head(self, path: str, /, **more: Any) -> Answer:
@@ -81,7 +83,7 @@ class Client:
         async def receive() -> dict[str, Any]:
             return await anext(coming)
 
-        await self.application(self.scope(path, method, "", headers), receive, send)
+        await self.application(self.scope(path, method, "", headers=headers), receive, send)
         return _answer(sent)
 
     def scope(
@@ -89,6 +91,7 @@ class Client:
         path: str,
         method: str = "GET",
         query: str = "",
+        *,
         headers: Sequence[tuple[str, str]] = (),
     ) -> dict[str, Any]:
         return {

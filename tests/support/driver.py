@@ -29,9 +29,9 @@ _PRELOADED = [
 ]
 
 
-def killed_at(step: Checkpoint, occurrence: int, words: Sequence[str], log: Path) -> None:
+def killed_at(step: Checkpoint, occurrence: int, words: Sequence[str], *, log: Path) -> None:
     """Run a command that must die at this step. `log`: where its output goes."""
-    process = _started(step.value, occurrence, words, log)
+    process = _started(step.value, occurrence, words, log=log)
     process.join()
     assert process.exitcode == -signal.SIGKILL, f"not killed at `{step}`: {log.read_text()}"
 
@@ -40,14 +40,14 @@ def other_run(words: Sequence[str], log: Path, *, patience: float = 0.2) -> int:
     """The exit code of a command that runs beside this process. `patience`: seconds for which it
     waits for the lease of a publication.
     """
-    process = _started("", 0, words, log, patience)
+    process = _started("", 0, words, log=log, patience=patience)
     process.join()
     assert process.exitcode is not None
     return process.exitcode
 
 
 def _started(
-    step: str, occurrence: int, words: Sequence[str], log: Path, patience: float = lease.PATIENCE
+    step: str, occurrence: int, words: Sequence[str], *, log: Path, patience: float = lease.PATIENCE
 ) -> ForkServerProcess:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(_PRELOADED)

@@ -170,14 +170,14 @@ def make_index(
     are relative.
     """
     base_url = base_url.rstrip("/")
-    before = _before(folder, profile, base_url, serials)
+    before = _before(folder, profile, base_url, serials=serials)
     projects, written = [], []
     for plan in _plans(PROFILES[profile], generation):
         known = before.get(plan.normalized)
         if known is not None and known.serial == plan.serial:
             projects.append(known)
             continue
-        project = _project(folder, plan, known, PROFILES[profile])
+        project = _project(folder, plan, known, profile=PROFILES[profile])
         put(
             folder / "simple" / plan.normalized / "index.json",
             json_page(project, base_url, serials=serials),
@@ -212,7 +212,7 @@ def normalized(name: str) -> str:
     return name.lower().replace("_", "-").replace(".", "-")
 
 
-def _before(folder: Path, profile: str, base_url: str, serials: bool) -> dict[str, Project]:
+def _before(folder: Path, profile: str, base_url: str, *, serials: bool) -> dict[str, Project]:
     """What an earlier call made, if its pages may stay as they are."""
     path = folder / "index.json"
     if not path.exists():
@@ -280,19 +280,19 @@ def _draw(*key: object) -> random.Random:
     return random.Random("/".join(map(str, key)))
 
 
-def _project(folder: Path, plan: Plan, known: Project | None, profile: Profile) -> Project:
+def _project(folder: Path, plan: Plan, known: Project | None, *, profile: Profile) -> Project:
     kept = list(known.files) if known else []
     have = {file.version for file in kept}
     new = [
         file
         for release in plan.releases
         if release.version not in have
-        for file in _files(folder, plan, release, profile)
+        for file in _files(folder, plan, release, profile=profile)
     ]
     return Project(plan.name, plan.normalized, plan.serial, kept + new)
 
 
-def _files(folder: Path, plan: Plan, release: Release, profile: Profile) -> Iterator[File]:
+def _files(folder: Path, plan: Plan, release: Release, *, profile: Profile) -> Iterator[File]:
     draw = _draw("release", plan.name, release.version)
     requires_python = draw.choice(PYTHONS)
     tags = ["py3-none-any", *draw.sample(PLATFORMS, release.wheels - 1)]
@@ -313,7 +313,7 @@ def _files(folder: Path, plan: Plan, release: Release, profile: Profile) -> Iter
         )
         day = f"{2024 + release.since % 50}-01-{1 + plan.position % 28:02}"
         uploaded = f"{day}T{plan.position % 24:02}:{place:02}:00.000000Z"
-        yield _stored(folder, release, built, requires_python, uploaded)
+        yield _stored(folder, release, built, requires_python=requires_python, uploaded=uploaded)
 
 
 def _size(draw: random.Random, profile: Profile) -> int:
@@ -323,7 +323,7 @@ def _size(draw: random.Random, profile: Profile) -> int:
 
 
 def _stored(
-    folder: Path, release: Release, built: Built, requires_python: str, uploaded: str
+    folder: Path, release: Release, built: Built, *, requires_python: str, uploaded: str
 ) -> File:
     sha256 = built.sha256
     path = f"packages/{sha256[:2]}/{sha256[2:4]}/{sha256[4:]}/{built.filename}"

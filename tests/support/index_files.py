@@ -48,7 +48,7 @@ def build(
 ) -> Built:
     """Build one file. `tag`: `python-abi-platform` of a wheel, the Python of an egg, else empty."""
     module = name.lower().replace("-", "_").replace(".", "_")
-    metadata = _metadata(name, version, requires_python, requires, text)
+    metadata = _metadata(name, version, requires_python, requires=requires, text=text)
     stem = f"{module}-{version}"
     if kind == "sdist":
         return Built(
@@ -68,12 +68,15 @@ def build(
             metadata,
         )
     return Built(
-        f"{stem}-{tag}.whl", kind, _wheel(module, version, tag, payload, metadata), metadata
+        f"{stem}-{tag}.whl",
+        kind,
+        _wheel(module, version, tag, payload=payload, metadata=metadata),
+        metadata,
     )
 
 
 def _metadata(
-    name: str, version: str, requires_python: str, requires: Sequence[str], text: str
+    name: str, version: str, requires_python: str, *, requires: Sequence[str], text: str
 ) -> bytes:
     """Core metadata 2.1 with a description, as long as real ones are."""
     lines = [
@@ -99,7 +102,7 @@ def _metadata(
     return "\n".join(lines).encode()
 
 
-def _wheel(module: str, version: str, tag: str, payload: bytes, metadata: bytes) -> bytes:
+def _wheel(module: str, version: str, tag: str, *, payload: bytes, metadata: bytes) -> bytes:
     info = f"{module}-{version}.dist-info"
     python, abi, platforms = tag.split("-")
     tags = "".join(f"Tag: {python}-{abi}-{platform}\n" for platform in platforms.split("."))

@@ -117,8 +117,8 @@ def serving_index(
         folder,
         state,
         INDEX.format(root=folder.absolute(), json=JSON),
-        NEGOTIATION.format(serials=known),
-        log,
+        http=NEGOTIATION.format(serials=known),
+        log=log,
     ) as nginx:
         yield nginx
 
@@ -126,12 +126,12 @@ def serving_index(
 @contextmanager
 def serving_tree(folder: Path, state: Path, *, log: bool = True) -> Iterator[Nginx]:
     """Serve a folder as it is; `index.html` is the page of its folder."""
-    with _running(folder, state, TREE.format(), "", log) as nginx:
+    with _running(folder, state, TREE.format(), http="", log=log) as nginx:
         yield nginx
 
 
 @contextmanager
-def _running(folder: Path, state: Path, server: str, http: str, log: bool) -> Iterator[Nginx]:
+def _running(folder: Path, state: Path, server: str, *, http: str, log: bool) -> Iterator[Nginx]:
     """nginx inherits a socket that listens already (as it does when its binary is exchanged): no
     port to guess, nothing to wait for.
     """

@@ -52,7 +52,7 @@ Points = Mapping[str, Mapping[str, str]]
 
 
 def write_project(
-    folder: Path, name: str, text: str, points: Points, *, version: str = "1.0"
+    folder: Path, name: str, text: str, *, points: Points, version: str = "1.0"
 ) -> Path:
     """A distribution of one module, called like it with underscores."""
     module = name.replace("-", "_")
@@ -96,7 +96,11 @@ class Installed:
             if site.exists()
             else pip_install(
                 write_project(
-                    self._folder / "projects" / site.name, name, text, points, version=version
+                    self._folder / "projects" / site.name,
+                    name,
+                    text,
+                    points=points,
+                    version=version,
                 ),
                 site,
             )

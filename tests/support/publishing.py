@@ -13,7 +13,7 @@ Emitted = Mapping[str | None, Sequence[tuple[str, str]]]  # group -> (path, body
 
 
 def an_entry(
-    group: str | None, path: str, body: str, media_type: str = "text/html", position: int = 0
+    group: str | None, path: str, body: str, *, media_type: str = "text/html", position: int = 0
 ) -> Entry:
     return Entry(path, media_type, group, True, Digest.of(body.encode()), len(body), (), position)
 

@@ -243,7 +243,7 @@ def _high(script: Script, id: str = "lines") -> type[Importer]:
             fields: Mapping[str, str],
             config: PluginCallConfiguration,
         ) -> Iterable[Placed]:
-            return _upload(script, conduit, file, fields)
+            return _upload(script, conduit, file, fields=fields)
 
         def remove(
             self, conduit: UploadConduit, units: Sequence[StoredUnit]
@@ -296,7 +296,7 @@ def _copying(script: Script) -> type[Importer]:
 
 
 def _upload(
-    script: Script, conduit: UploadConduit, file: UploadedFile, fields: Mapping[str, str]
+    script: Script, conduit: UploadConduit, file: UploadedFile, *, fields: Mapping[str, str]
 ) -> Iterable[Placed]:
     if script.on_upload is not None:
         return script.on_upload(conduit, file)
@@ -376,7 +376,7 @@ class Rehearsal:
     """
 
     def __init__(
-        self, folder: Path, script: Script, registry: Registry, server: FaultyServer
+        self, folder: Path, script: Script, registry: Registry, *, server: FaultyServer
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
@@ -670,4 +670,4 @@ def rehearsal(folder: Path) -> Iterator[Rehearsal]:
             publishers={id: _publisher(id) for id in importers},
             types={LINE: _content(script)},
         )
-        yield Rehearsal(folder, script, shelves.registry(), server)
+        yield Rehearsal(folder, script, shelves.registry(), server=server)

@@ -39,12 +39,12 @@ class RequiringIndex:
                 project,
                 version,
                 core_metadata(project, version, requires_python=requires_python, requires=requires),
-                requires_python,
+                requires_python=requires_python,
             )
         self.show(project)
 
     def add_metadata(
-        self, project: str, version: str, metadata: bytes, requires_python: str = ""
+        self, project: str, version: str, metadata: bytes, *, requires_python: str = ""
     ) -> None:
         filename = f"{project.replace('-', '_')}-{version}-py3-none-any.whl"
         self.files[f"{FILES}{filename}.metadata"] = metadata

@@ -33,7 +33,7 @@ def check_sound(home: Home, *exports: Path) -> None:
             record = reader.publication(publication.id)
             if record is not None:
                 assert record.number <= (reader.last_complete(publication.id) or record).number
-                _check_entries(home, reader, publication.id, record.number)
+                _check_entries(home, reader, publication.id, number=record.number)
                 known |= _published(reader, publication.id)
         for directory in exports:
             _check_export(directory, known)
@@ -79,7 +79,7 @@ def _check_versions(home: Home, reader: Reader, repository_id: int) -> None:
     assert zero.digest == EMPTY_VERSION
 
 
-def _check_entries(home: Home, reader: Reader, publication_id: int, number: int) -> None:
+def _check_entries(home: Home, reader: Reader, publication_id: int, *, number: int) -> None:
     entries = list(reader.all_entries(publication_id, number))
     assert entries, "an empty publication is served"
     pages = reader.pages({entry.digest for entry in entries if entry.page})
