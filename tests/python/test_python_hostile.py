@@ -98,7 +98,7 @@ def units_of(document: Any) -> list[StoredUnit]:
     read = read_project_json(page(json.dumps(document), JSON, url=URL))
     return [
         stored_unit(identify(unit, "foo").body)
-        for unit in project_units("foo", read, URL, lambda key, reason: None)
+        for unit in project_units("foo", read, URL, refuse=lambda key, reason: None)
     ]
 
 
@@ -389,7 +389,7 @@ class TestDocumentsWithoutSense:
         except Malformed:
             return []
         refused: dict[str, str] = {}
-        found = project_units("foo", document, URL, refused.__setitem__, **keys)
+        found = project_units("foo", document, URL, refuse=refused.__setitem__, **keys)
         for unit in found:
             check_unit(unit)
         assert all(name.isprintable() for name in refused)
@@ -539,7 +539,7 @@ class TestDocumentsWithoutSense:
             json.dumps(document({**entry, "url": "foo.whl"})),
         ):
             read = read_project(page(body, JSON, url=where))
-            units = project_units("foo", read, where, lambda key, reason: None)
+            units = project_units("foo", read, where, refuse=lambda key, reason: None)
             assert len(units) == 1
             assert secret not in repr(units).replace(f"sign={secret}", "")
         with pytest.raises(Malformed) as raised:

@@ -266,7 +266,10 @@ class TestHtml:
             read_project_json(page(as_json, JSON)),
         ):
             again = project_units(
-                "foo", document, "https://index.example.org/simple/foo/", lambda key, reason: None
+                "foo",
+                document,
+                "https://index.example.org/simple/foo/",
+                refuse=lambda key, reason: None,
             )
             assert [stored(one, "foo") for one in again] == units
 

@@ -161,10 +161,10 @@ def test_what_nothing_means_is_told_with_the_key_that_selects(
 
 def test_many_units_are_traced_by_one_look_at_their_group() -> None:
     units = [unit(f"{number}.0") for number in range(4)]
-    selection = ProjectSelection("django", SelectionOptions(), [house_rules(latest=2)], NOW)
+    selection = ProjectSelection("django", SelectionOptions(), [house_rules(latest=2)], now=NOW)
     chains = list(
         selection.trace(iter(units), units[::-1])
-    )  # an iterator: whoever looks twice sees nothing
+    )  # an iterator: a second pass sees nothing
     assert [step.passed for chain in chains for step in chain] == [True, True, False, False]
 
 

@@ -20,7 +20,7 @@ class ExampleFile(ContentType):
     plural = "files"
 
     @classmethod
-    def select(
+    def select(  # noqa: PLR0917  # plugin API 1.x
         cls,
         group: str,
         units: Sequence[Unit],

@@ -59,10 +59,10 @@ class ExampleImporter(Importer):
         previous = note["lines"] if same_rules else {}
         for name in sorted({*groups, *conduit.groups()}):
             if name not in previous or previous[name] != lines.get(name):
-                _compare(conduit, name, groups.get(name, {}), page.url)
+                _compare(conduit, name, groups.get(name, {}), base=page.url)
         conduit.set_scratchpad({"validator": page.validator, "lines": lines})
 
-    def upload(
+    def upload(  # noqa: PLR0917  # plugin API 1.x
         self,
         conduit: UploadConduit,
         file: UploadedFile,
@@ -111,7 +111,7 @@ def _groups(conduit: SyncConduit, listed: Iterable[Listed]) -> Groups:
     return groups
 
 
-def _compare(conduit: SyncConduit, group: str, files: Mapping[str, Listed], base: str) -> None:
+def _compare(conduit: SyncConduit, group: str, files: Mapping[str, Listed], *, base: str) -> None:
     """Save files that are new or changed, remove those that are no longer listed.
 
     Units that are not mentioned stay.

@@ -21,7 +21,7 @@ class File(ContentType):
     revision = 1
 
     @classmethod
-    def select(
+    def select(  # noqa: PLR0917  # plugin API 1.x
         cls,
         group: str,
         units: Sequence[Unit],

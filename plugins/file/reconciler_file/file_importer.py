@@ -80,7 +80,7 @@ class FileImporter(Importer):
         """Return the files of one group; entries without a usable name are refused one by one."""
         return as_units(group.data, FILE, call.refuse)
 
-    def upload(
+    def upload(  # noqa: PLR0917  # plugin API 1.x
         self,
         conduit: UploadConduit,
         file: UploadedFile,

@@ -40,7 +40,7 @@ class Distribution(ContentType):
     revision = 2
 
     @classmethod
-    def select(
+    def select(  # noqa: PLR0917  # plugin API 1.x
         cls,
         group: str,
         units: Sequence[Unit],
@@ -48,10 +48,10 @@ class Distribution(ContentType):
         filters: Sequence[ActiveFilter],
         now: datetime,
     ) -> Iterable[Decision]:
-        return ProjectSelection(group, options, filters, now).decide(units)
+        return ProjectSelection(group, options, filters, now=now).decide(units)
 
     @classmethod
-    def trace(
+    def trace(  # noqa: PLR0917  # plugin API 1.x
         cls,
         group: str,
         units: Sequence[Unit],
@@ -60,7 +60,7 @@ class Distribution(ContentType):
         filters: Sequence[ActiveFilter],
         now: datetime,
     ) -> Iterable[Iterable[Step]]:
-        return ProjectSelection(group, options, filters, now).trace(units, traced)
+        return ProjectSelection(group, options, filters, now=now).trace(units, traced)
 
     @classmethod
     def trace_group(
@@ -155,10 +155,12 @@ def _change(name: str, before: Any, after: Any) -> str:
         if not after:
             return "no longer yanked"
         return (
-            f'yanked upstream: "{_shown(after)}"' if isinstance(after, str) else "yanked upstream"
+            f'yanked upstream: "{_one_line(after)}"'
+            if isinstance(after, str)
+            else "yanked upstream"
         )
     if name == "requiresPython":
-        return f"requires-python {_shown(before or 'any')} -> {_shown(after or 'any')}"
+        return f"requires-python {_one_line(before or 'any')} -> {_one_line(after or 'any')}"
     words = {
         "coreMetadata": "core metadata",
         "uploadTime": "upload time",
@@ -170,9 +172,9 @@ def _change(name: str, before: Any, after: Any) -> str:
 
 def _status(metadata: dict[str, Any]) -> str:
     reason = metadata.get("reason")
-    return _shown(metadata["status"]) + (f' ("{_shown(reason)}")' if reason else "")
+    return _one_line(metadata["status"]) + (f' ("{_one_line(reason)}")' if reason else "")
 
 
-def _shown(text: str) -> str:
+def _one_line(text: str) -> str:
     """Return a text of upstream for one line of a plan."""
     return sanitize(text, 200)

@@ -126,8 +126,8 @@ class PythonImporter(Importer):
             kept_out[key] = reason
             call.refuse(key, reason)
 
-        units = _units(call.options, group, page, refuse)
-        failure = unmet_requirement(call, group.name, units, kept_out)
+        units = _units(call.options, group, page, refuse=refuse)
+        failure = unmet_requirement(call, group.name, units, kept_out=kept_out)
         if failure is not None:
             raise failure
         units = annotate(units, pulled, call.refuse)
@@ -168,14 +168,14 @@ def _listed(
 async def _load(call: ImporterCall, group: Group) -> tuple[str, list[Unit]]:
     """Read a project for the closure, without refusals: `read` reports those."""
     page = await _page(call, group)
-    return page.validator, _units(call.options, group, page, lambda key, reason: None)
+    return page.validator, _units(call.options, group, page, refuse=lambda key, reason: None)
 
 
 async def _page(call: ImporterCall, group: Group) -> Page:
     return await call.get(f"{group.name}/", accept=ACCEPT, at_least=_serial(group))
 
 
-def _units(options: SelectionOptions, group: Group, page: Page, refuse: Refuse) -> list[Unit]:
+def _units(options: SelectionOptions, group: Group, page: Page, *, refuse: Refuse) -> list[Unit]:
     document = read_project(page)
     if document.status == "quarantined":
         raise Withdrawn(
@@ -183,7 +183,9 @@ def _units(options: SelectionOptions, group: Group, page: Page, refuse: Refuse) 
             + (f': "{document.status_reason}"' if document.status_reason else "")
         )
     legacy, unhashed = options.legacy == "allow", options.hashes == "optional"
-    return project_units(group.name, document, page.url, refuse, legacy=legacy, unhashed=unhashed)
+    return project_units(
+        group.name, document, page.url, refuse=refuse, legacy=legacy, unhashed=unhashed
+    )
 
 
 def _projects(page: Page, options: SelectionOptions) -> dict[str, int | None]:

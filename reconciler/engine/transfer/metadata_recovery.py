@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from reconciler.errors import StateFault
-from reconciler.model import Artifact, Digest, StoredArtifact
+from reconciler.model import Artifact, StoredArtifact, artifact_digest
 from reconciler.store import Store
 
 ArtifactReader = Callable[[str], bytes | None]
@@ -21,13 +21,15 @@ def stored_bytes_reader(
 
     It returns None for artifacts that were left upstream, and appends their paths to `missing`.
     """
-    digests = {artifact.path: artifact.sha256 for artifact in artifacts if artifact.sha256}
+    digests = {
+        artifact.path: artifact_digest(artifact) for artifact in artifacts if artifact.sha256
+    }
 
     def read(path: str) -> bytes | None:
         if path not in digests:
             return None
         try:
-            with store.open(Digest.parse(digests[path])) as file:
+            with store.open(digests[path]) as file:
                 return file.read()
         except StateFault:
             if missing is not None:

@@ -234,7 +234,7 @@ class Closure:
             left_out = len(project.unreadable)
             readable = [unit for unit in marked if unit.key not in project.unreadable]
             decisions = ProjectSelection(
-                project.name, self._options, self._call.filters, self._call.now
+                project.name, self._options, self._call.filters, now=self._call.now
             ).decide(readable)
             project.accepted = [decision.unit for decision in decisions if decision.accepted]
             await self._read_requirements(project)

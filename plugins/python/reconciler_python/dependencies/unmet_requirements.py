@@ -20,7 +20,11 @@ _NOTHING: Final[Mapping[str, str]] = {}
 
 
 def unmet_requirement(
-    call: ImporterCall, project: str, units: Iterable[Unit], kept_out: Mapping[str, str] = _NOTHING
+    call: ImporterCall,
+    project: str,
+    units: Iterable[Unit],
+    *,
+    kept_out: Mapping[str, str] = _NOTHING,
 ) -> Malformed | None:
     """Return the first entry of `requirements` or `files` that the index cannot meet.
 
@@ -33,7 +37,7 @@ def unmet_requirement(
     offered = [unit for unit in units if unit.type == DISTRIBUTION]
     return (
         _without_digest(options.required, project, offered)
-        or _unmet(options.required, project, offered, kept_out)
+        or _unmet(options.required, project, offered, kept_out=kept_out)
         or _unlisted(options, project, offered)
     )
 
@@ -73,12 +77,12 @@ def _without_digest(
 
 
 def _unmet(
-    requirements: Requirements, project: str, units: Sequence[Unit], kept_out: Mapping[str, str]
+    requirements: Requirements, project: str, units: Sequence[Unit], *, kept_out: Mapping[str, str]
 ) -> Malformed | None:
     unmet = requirements.unmet(project, units)
     if not unmet:
         return None
-    why, hint = _why(unmet[0], project, units, kept_out)
+    why, hint = _why(unmet[0], project, units, kept_out=kept_out)
     more = (
         f"; nor has it anything for {len(unmet) - 1:,} more of the requirements on {project}"
         if len(unmet) > 1
@@ -91,12 +95,16 @@ def _unmet(
 
 
 def _why(
-    wanted: ProjectRequirement, project: str, units: Sequence[Unit], kept_out: Mapping[str, str]
+    requirement: ProjectRequirement,
+    project: str,
+    units: Sequence[Unit],
+    *,
+    kept_out: Mapping[str, str],
 ) -> tuple[str, str]:
     """Return why nothing meets a requirement, and a hint: empty for the usual one."""
-    fitting = [unit for unit in units if wanted.contains(unit.metadata["version"])]
-    if fitting and wanted.files:
-        named = replace(wanted, specifiers=None)
+    fitting = [unit for unit in units if requirement.contains(unit.metadata["version"])]
+    if fitting and requirement.files:
+        named = replace(requirement, specifiers=None)
         others = sorted(
             unit.metadata["version"]
             for unit in units
@@ -109,10 +117,10 @@ def _why(
         )
     if fitting:
         return (
-            f"the index has no {' or '.join(sorted(wanted.package_types or ()))} of it",
+            f"the index has no {' or '.join(sorted(requirement.package_types or ()))} of it",
             "`--only-binary` and `--no-binary` leave the others out",
         )
-    final = replace(wanted, prereleases=True)
+    final = replace(requirement, prereleases=True)
     early = [unit.metadata["version"] for unit in units if final.contains(unit.metadata["version"])]
     if early:
         hint = (

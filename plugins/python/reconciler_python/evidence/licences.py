@@ -171,13 +171,13 @@ def _declared(facts: dict[str, Any]) -> tuple[Expression | None, str]:
     Returns None with the rest of `licence unknown...` where there is none.
     """
     if facts.get("problem"):
-        return None, f": {_shown(facts['problem'])}"
+        return None, f": {_one_line(facts['problem'])}"
     if facts.get("expression"):
         return _read(facts["expression"], "")
     if facts.get("classifiers"):
         text, strange = classifiers_expression(facts["classifiers"])
         if strange:
-            return None, f": classifier `{_shown(strange)}`"
+            return None, f": classifier `{_one_line(strange)}`"
         if text:
             return _read(text, ", by classifier")
     return _read(facts["text"], "") if facts.get("text") else (None, "")
@@ -187,8 +187,8 @@ def _read(text: str, by: str) -> tuple[Expression | None, str]:
     try:
         return parse_expression(text), canonical_text(text) + by
     except UnreadableExpression:
-        return None, f": `{_shown(text)}` is no SPDX expression"
+        return None, f": `{_one_line(text)}` is no SPDX expression"
 
 
-def _shown(text: str) -> str:
+def _one_line(text: str) -> str:
     return sanitize(" ".join(text.split()), 80)

@@ -19,8 +19,8 @@ from reconciler_python.evidence.osv_files import (
     BrokenFile,
     Signature,
     digest,
+    one_line,
     records,
-    shown,
     signature,
 )
 from reconciler_python.evidence.osv_records import Advisory, Affected, Record, severity_rank
@@ -83,7 +83,7 @@ class Dump:
         try:
             return Advisory(record, affected)
         except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
-            raise self._broken(f"`{shown(record.id)}` is no OSV record", error) from None
+            raise self._broken(f"`{one_line(record.id)}` is no OSV record", error) from None
 
     def _entries(self) -> tuple[_Entries, _Entries]:
         with self._lock:

@@ -38,7 +38,7 @@ class BrokenFile(Exception):
     """Raised for one file of a dump: its name, and why it cannot be read."""
 
     def __init__(self, name: str, reason: str) -> None:
-        super().__init__(f"`{shown(name)}` {reason}")
+        super().__init__(f"`{one_line(name)}` {reason}")
 
 
 def is_dump(path: Path) -> bool:
@@ -74,7 +74,7 @@ def records(path: Path) -> Iterator[tuple[str, bytes]]:
     return _of_folder(path) if path.is_dir() else _of_zip(path)
 
 
-def shown(name: str) -> str:
+def one_line(name: str) -> str:
     """Return a file's name for one line of a message."""
     return sanitize(name, 200)
 

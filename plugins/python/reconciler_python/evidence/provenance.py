@@ -84,7 +84,7 @@ def provenance_facts(body: bytes, filename: str, sha256: str, *, verify: bool) -
     try:
         return {
             "publishers": [
-                _publisher(bundle, filename, sha256, verify) for bundle in _bundles(body)
+                _publisher(bundle, filename, sha256, verify=verify) for bundle in _bundles(body)
             ]
         }
     except (msgspec.MsgspecError, UnicodeDecodeError, _Wrong) as error:
@@ -104,7 +104,7 @@ def _bundles(body: bytes) -> list[_Bundle]:
     return bundles
 
 
-def _publisher(bundle: _Bundle, filename: str, sha256: str, verify: bool) -> dict[str, Any]:
+def _publisher(bundle: _Bundle, filename: str, sha256: str, *, verify: bool) -> dict[str, Any]:
     publisher = msgspec.json.decode(bundle.publisher, type=_Publisher)
     for raw in bundle.attestations:
         _check_subject(msgspec.json.decode(raw, type=_Attestation), sha256)

@@ -95,7 +95,7 @@ def parse_rule(text: str, *, filenames: bool = False, extras: bool = False, inde
             hint="`django`, `django>=5,<6` or `acme-*`",
         )
     subject, named_extras, rest = match.groups()
-    _refuse_extensions(text, named_extras, rest, extras)
+    _refuse_extensions(text, named_extras, rest, allowed=extras)
     if "*" in subject or "?" in subject:
         if rest or named_extras is not None:
             what = (
@@ -287,17 +287,17 @@ def _refuse_filename_globs(text: str, filenames: bool) -> None:
     )
 
 
-def _refuse_extensions(text: str, extras: str | None, rest: str, wanted: bool) -> None:
-    """Raise OptionFault for what a requirement may say beyond a version, unless it is `wanted`.
+def _refuse_extensions(text: str, extras: str | None, rest: str, *, allowed: bool) -> None:
+    """Raise OptionFault for what a requirement may say beyond a version, unless it is `allowed`.
 
     Extras and markers are about dependencies; a URL is about no index.
     """
-    if extras is not None and not wanted:
+    if extras is not None and not allowed:
         raise OptionFault(
             f"`{text}`: extras say nothing here, they are about dependencies",
             hint=f"leave out `[{extras}]`",
         )
-    if ";" in rest and not wanted:
+    if ";" in rest and not allowed:
         raise OptionFault(
             f"`{text}`: an environment marker says nothing here", hint="leave out what follows `;`"
         )

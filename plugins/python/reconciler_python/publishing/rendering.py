@@ -50,7 +50,11 @@ def file_path(project: str, sha256: str, filename: str) -> str:
 
 
 def project_pages(
-    name: str, distributions: Sequence[StoredUnit], project: StoredUnit | None, base_url: str = ""
+    name: str,
+    distributions: Sequence[StoredUnit],
+    project: StoredUnit | None,
+    *,
+    base_url: str = "",
 ) -> tuple[bytes, bytes]:
     """Return the page of one project as (HTML, JSON): files by version, then filename.
 

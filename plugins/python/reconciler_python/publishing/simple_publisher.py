@@ -79,7 +79,7 @@ class PythonPublisher(Publisher):
         for name in conduit.changed():
             units = conduit.units(name)
             with conduit.group(name) as output:
-                _publish_project(output, name, units, base_url)
+                _publish_project(output, name, units, base_url=base_url)
         with conduit.whole() as output:
             _publish_page(output, "simple/", list_pages(conduit.groups()))
 
@@ -98,13 +98,14 @@ class PythonPublisher(Publisher):
 
 
 def _publish_project(
-    output: GroupOutput, name: str, units: Sequence[StoredUnit], base_url: str
+    output: GroupOutput, name: str, units: Sequence[StoredUnit], *, base_url: str
 ) -> None:
     distributions = [unit for unit in units if unit.type == DISTRIBUTION]
     if not distributions:
         return
     project = next((unit for unit in units if unit.type == PROJECT), None)
-    _publish_page(output, f"simple/{name}/", project_pages(name, distributions, project, base_url))
+    pages = project_pages(name, distributions, project, base_url=base_url)
+    _publish_page(output, f"simple/{name}/", pages)
     for unit in distributions:
         _publish_files(output, unit)
 

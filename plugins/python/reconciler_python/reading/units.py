@@ -34,8 +34,8 @@ def project_units(
     project: str,
     document: ProjectDocument,
     base: str,
-    refuse: Refuse,
     *,
+    refuse: Refuse,
     legacy: bool = False,
     unhashed: bool = False,
 ) -> list[Unit]:
@@ -53,7 +53,8 @@ def project_units(
         refuse(_printable(name), reason)
     for file in document.files:
         try:
-            unit = _distribution(project, file, reader.read(file.filename), base, unhashed)
+            parsed = reader.read(file.filename)
+            unit = _distribution(project, file, parsed, base=base, unhashed=unhashed)
         except UnreadableFilename as error:
             refuse(_printable(file.filename), str(error))
             continue
@@ -69,7 +70,7 @@ def project_units(
 
 
 def _distribution(
-    project: str, file: ListedFile, name: Filename, base: str, unhashed: bool
+    project: str, file: ListedFile, name: Filename, *, base: str, unhashed: bool
 ) -> Unit:
     digests = read_digests(file.hashes)
     if not digests:

@@ -68,7 +68,7 @@ def read_lock(format: str, written: str, body: bytes) -> ParsedFiles:
     except UnicodeDecodeError:
         raise OptionFault(f"`{written}`: its bytes are no UTF-8") from None
     except ValueError as error:
-        reason = _shown(str(error))
+        reason = _one_line(str(error))
     except RecursionError:
         reason = "it is nested too deeply"
     raise OptionFault(f"`{written}` cannot be read as {language}: {reason}")
@@ -115,7 +115,7 @@ class _Lock:
         shown = (
             "no version of its format"
             if version is None
-            else f"version {_shown(str(version))} of its format"
+            else f"version {_one_line(str(version))} of its format"
         )
         return OptionFault(
             f"`{self.written}` states {shown}; understood is {understood}",
@@ -164,7 +164,9 @@ def _read_uv(lock: _Lock, document: _Table) -> None:
         if source is None or any(kind in source for kind in _UV_ELSEWHERE):
             return None
         if "registry" not in source:
-            raise _Unreadable(f"`source` of an unknown kind: {_shown(', '.join(map(str, source)))}")
+            raise _Unreadable(
+                f"`source` of an unknown kind: {_one_line(', '.join(map(str, source)))}"
+            )
         sdist = _of(package, "sdist", dict)
         files = [
             _file(table, "url", "path", "filename")
@@ -238,7 +240,7 @@ def _read_pylock(lock: _Lock, document: _Table) -> None:
         raise lock.unsupported(document.get("lock-version"), "version 1", "your tool") from None
     except (PylockValidationError, ValueError, RecursionError) as error:
         raise OptionFault(
-            f"`{lock.written}` is no PEP 751 lock file: {_shown(str(error))}"
+            f"`{lock.written}` is no PEP 751 lock file: {_one_line(str(error))}"
         ) from None
 
     def read(package: Package) -> ProjectRequirement | None:
@@ -249,7 +251,7 @@ def _read_pylock(lock: _Lock, document: _Table) -> None:
             if package.sdist is not None:
                 files.append(LockedFile(package.sdist.filename, _digests(package.sdist.hashes)))
         except PylockValidationError as error:
-            raise _Unreadable(_shown(str(error))) from None
+            raise _Unreadable(_one_line(str(error))) from None
         if not files:
             return None
         table = {
@@ -291,7 +293,9 @@ def _read_pipenv(lock: _Lock, document: _Table) -> None:
         if not isinstance(entries, dict) or not all(
             isinstance(entry, dict) for entry in entries.values()
         ):
-            raise OptionFault(f"`{lock.written}`: its `{_shown(category)}` is no object of objects")
+            raise OptionFault(
+                f"`{lock.written}`: its `{_one_line(category)}` is no object of objects"
+            )
         for name, entry in entries.items():
             lock.add(numbers.get(name), {**entry, "name": name}, read)
 
@@ -320,13 +324,13 @@ def _locked(package: _Table, files: list[LockedFile], markers: list[Any]) -> Pro
     )
     text = project if version is None else f"{project}=={version}"
     if not all(isinstance(marker, str) for marker in markers):
-        raise _Unreadable(f"`{_shown(' or '.join(map(str, markers)))}` is no environment marker")
+        raise _Unreadable(f"`{_one_line(' or '.join(map(str, markers)))}` is no environment marker")
     try:
         specifiers = None if files or version is None else SpecifierSet(f"=={Version(version)}")
     except ValueError:
-        raise _Unreadable(f"`{_shown(text)}`: that is no version") from None
+        raise _Unreadable(f"`{_one_line(text)}`: that is no version") from None
     return ProjectRequirement(
-        project, _shown(text), "", specifiers, _marker(tuple(markers)), extras, tuple(files)
+        project, _one_line(text), "", specifiers, _marker(tuple(markers)), extras, tuple(files)
     )
 
 
@@ -334,7 +338,7 @@ def _project(package: _Table) -> str:
     written = _of(package, "name", str) or ""
     name = project_name(written)
     if name is None:
-        raise _Unreadable(f"`{_shown(written)}` is no project's name")
+        raise _Unreadable(f"`{_one_line(written)}` is no project's name")
     return name
 
 
@@ -363,7 +367,7 @@ def _file(table: _Table, *places: str) -> LockedFile:
 def _digest(text: object) -> tuple[str, str]:
     match = _DIGEST.fullmatch(text) if isinstance(text, str) else None
     if match is None or len(match[2]) != _SIZES.get(match[1]):
-        raise _Unreadable(f"`{_shown(str(text))}` is no digest (`sha256:<hex>`)")
+        raise _Unreadable(f"`{_one_line(str(text))}` is no digest (`sha256:<hex>`)")
     return match[1], match[2].lower()
 
 
@@ -375,7 +379,9 @@ def _digests(hashes: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
         if algorithm in _SIZES
     ]
     if not digests:
-        raise _Unreadable(f"a file has digests of unknown kinds only: {_shown(', '.join(hashes))}")
+        raise _Unreadable(
+            f"a file has digests of unknown kinds only: {_one_line(', '.join(hashes))}"
+        )
     return tuple(sorted(digests, key=lambda digest: digest[0] != "sha256"))
 
 
@@ -391,7 +397,7 @@ def _marker(texts: tuple[str, ...]) -> Marker | None:
         plain = [_CHOICE.sub('python_version != "0"', str(Marker(text))) for text in texts]
         return Marker(" or ".join(f"({text})" for text in plain))
     except (InvalidMarker, RecursionError):
-        raise _Unreadable(f"`{_shown(' or '.join(texts))}` is no environment marker") from None
+        raise _Unreadable(f"`{_one_line(' or '.join(texts))}` is no environment marker") from None
 
 
 def _of(table: _Table, key: str, kind: type[Any]) -> Any:
@@ -422,5 +428,5 @@ def _by_name(files: object) -> dict[str, list[Any]]:
     return files_by_name
 
 
-def _shown(text: str) -> str:
+def _one_line(text: str) -> str:
     return sanitize(text, 200)

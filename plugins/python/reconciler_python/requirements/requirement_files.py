@@ -163,8 +163,8 @@ class _Reader:
                             value,
                             shown,
                             written,
-                            constraint or name == "--constraint",
-                            (*above, path),
+                            constraint=constraint or name == "--constraint",
+                            above=(*above, path),
                         )
             except OptionFault as error:
                 fault(line.number, error)
@@ -200,7 +200,7 @@ class _Reader:
         self._strict = strict
 
     def _nested(
-        self, value: str, shown: str, written: str, constraint: bool, above: tuple[Path, ...]
+        self, value: str, shown: str, written: str, *, constraint: bool, above: tuple[Path, ...]
     ) -> None:
         _check_set(value)
         if _SCHEME.match(value):
@@ -267,7 +267,7 @@ class _Reader:
             self._unresolvable(line.written)
             return None
         _check_set(line.text)
-        shown = _shown(line.written)
+        shown = _without_credentials(line.written)
         try:
             requirement = Requirement(line.text)
             specifiers = requirement.specifier or None
@@ -299,7 +299,7 @@ class _Reader:
     def _unresolvable(self, text: str) -> None:
         if not self._skip:
             raise OptionFault(
-                f"`{_shown(text)}` cannot come from an index",
+                f"`{_without_credentials(text)}` cannot come from an index",
                 hint=(
                     "require a release of it instead; or leave such lines out: `{file: ...,"
                     " unresolvable: skip}`"
@@ -335,7 +335,7 @@ def _digest(value: str, written: str) -> tuple[str, str]:
     length = _STRONG.get(algorithm)
     if length is None:
         raise OptionFault(
-            f"`--hash` with `{_shown(written.partition(':')[0])}`",
+            f"`--hash` with `{_without_credentials(written.partition(':')[0])}`",
             hint="`--hash=sha256:<hex>`; also `sha384` and `sha512`",
         )
     if len(text) != length or not _HEX.fullmatch(text):
@@ -352,8 +352,8 @@ def _check_set(text: str) -> None:
         )
 
 
-def _shown(text: str) -> str:
-    """Return a text of a requirement file without credentials, for one line of a message."""
+def _without_credentials(text: str) -> str:
+    """Return a text of a requirement file for one line of a message."""
     return sanitize(_CREDENTIALS.sub("//...@", text), 200)
 
 
@@ -369,7 +369,7 @@ def _mistake(written: str) -> tuple[str, str] | None:
 def _first_line(error: BaseException) -> str:
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
-    text = _shown(str(error).partition("\n")[0])
+    text = _without_credentials(str(error).partition("\n")[0])
     if "after name with no version specifier" in text:
         return "after the name comes a version specifier, or `;` and a marker, or nothing"
     return text[:1].lower() + text[1:]

@@ -235,7 +235,7 @@ def content(written: str, path: Path, format: str, *, skip: bool) -> Content:
     parsed = (
         read_requirements(written, path, files, skip=skip)
         if format == "requirements"
-        else _lock(written, path, format, files)
+        else _lock(written, path, format, files=files)
     )
     if parsed.faults:
         raise Faults(parsed.faults)
@@ -244,7 +244,7 @@ def content(written: str, path: Path, format: str, *, skip: bool) -> Content:
     return found
 
 
-def _lock(written: str, path: Path, format: str, files: _Files) -> ParsedFiles:
+def _lock(written: str, path: Path, format: str, *, files: _Files) -> ParsedFiles:
     try:
         body = files.read(path)
     except OptionFault as error:

@@ -78,7 +78,7 @@ class Check:
 class DenyCheck(Check):
     """`deny`, and `exclude` of a source: wins over everything."""
 
-    def __init__(self, scope: Scope, key: str, verb: str, matcher: Matcher) -> None:
+    def __init__(self, scope: Scope, key: str, *, verb: str, matcher: Matcher) -> None:
         super().__init__(scope, key)
         self._verb = verb
         self._matcher = matcher

@@ -89,7 +89,7 @@ async def with_evidence(call: ReadingCall, group_name: str, units: Iterable[Unit
         return result
     others = [unit_ for unit_ in result if unit_.type != DISTRIBUTION]
     distributions = {unit_.key: unit_ for unit_ in result if unit_.type == DISTRIBUTION}
-    asked = await _asked(call, group_name, distributions, questions)
+    asked = await _asked(call, group_name, distributions, questions=questions)
     return [
         *others,
         *(asked.get(key) or questions.unasked(unit) for key, unit in distributions.items()),
@@ -97,11 +97,11 @@ async def with_evidence(call: ReadingCall, group_name: str, units: Iterable[Unit
 
 
 async def _asked(
-    call: ReadingCall, group: str, units: Mapping[str, Unit], questions: _Questions
+    call: ReadingCall, group: str, units: Mapping[str, Unit], *, questions: _Questions
 ) -> dict[str, Unit]:
     """Return by key those that evidence lets in, and those that only evidence keeps out."""
     selection = ProjectSelection(
-        group, _without_evidence(call.options), _others_without_evidence(call.filters), call.now
+        group, _without_evidence(call.options), _others_without_evidence(call.filters), now=call.now
     )
     asked: dict[str, Unit] = {}
     left = dict(units)
@@ -115,7 +115,7 @@ async def _asked(
         if not chosen:
             return asked
         for unit in await asyncio.gather(
-            *(_read(call, units[key], questions, limit) for key in chosen)
+            *(_read(call, units[key], questions, limit=limit) for key in chosen)
         ):
             asked[unit.key] = unit
             if questions.refuse(unit):
@@ -123,7 +123,7 @@ async def _asked(
 
 
 async def _read(
-    call: ReadingCall, unit: Unit, questions: _Questions, limit: asyncio.Semaphore
+    call: ReadingCall, unit: Unit, questions: _Questions, *, limit: asyncio.Semaphore
 ) -> Unit:
     async with limit:
         if questions.licences:

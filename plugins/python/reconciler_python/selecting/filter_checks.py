@@ -102,7 +102,9 @@ class RequiresPythonCheck(Check):
     def passing(self, unit: Unit) -> str:
         required = unit.metadata.get("requiresPython")
         return self.scope.because(
-            f"requires Python {_shown(required)}" if required else "requires no particular Python",
+            f"requires Python {_one_line(required)}"
+            if required
+            else "requires no particular Python",
             self.key,
         )
 
@@ -211,7 +213,7 @@ class FilterCall(NamedTuple):
 def _deny(call: FilterCall) -> Check | None:
     rules = call.options.denied
     matcher = Matcher(rules, call.project, prereleases=True)
-    return DenyCheck(call.scope, "deny", "denied", matcher) if rules else None
+    return DenyCheck(call.scope, "deny", verb="denied", matcher=matcher) if rules else None
 
 
 def _allow(call: FilterCall) -> Check | None:
@@ -326,6 +328,6 @@ def _size(unit: Unit) -> int | None:
     return next((artifact.size for artifact in unit.artifacts if artifact.path == unit.key), None)
 
 
-def _shown(text: str) -> str:
+def _one_line(text: str) -> str:
     """Return a text of upstream for one line of a plan."""
     return sanitize(text, 200)

@@ -41,7 +41,12 @@ class ProjectSelection:
     """
 
     def __init__(
-        self, project: str, options: Options | None, filters: Sequence[ActiveFilter], now: datetime
+        self,
+        project: str,
+        options: Options | None,
+        filters: Sequence[ActiveFilter],
+        *,
+        now: datetime,
     ) -> None:
         source = options if isinstance(options, SelectionOptions) else None
         written = _written(source, filters)
@@ -106,9 +111,8 @@ def _written(
 
 def _source_checks(project: str, options: SelectionOptions, prereleases: bool) -> Iterator[Check]:
     if options.excluded:
-        yield DenyCheck(
-            SOURCE, "exclude", "excluded", Matcher(options.excluded, project, prereleases=True)
-        )
+        matcher = Matcher(options.excluded, project, prereleases=True)
+        yield DenyCheck(SOURCE, "exclude", verb="excluded", matcher=matcher)
     if selects_part(options):
         yield SelectedCheck(project, options, prereleases=prereleases)
 
