@@ -85,8 +85,9 @@ class Inspector:
         return lists
 
     def number(self, name: str, text: str) -> int:
-        """Return the number of the version that `text` names: a number, `latest`, or a digest or
-        its beginning.
+        """Return the number of the version that `text` names.
+
+        `text`: a number, `latest`, or a digest or its beginning.
         """
         return self._number(self._repository_id(name), text)
 
@@ -146,8 +147,9 @@ class Inspector:
         return {name: value for name, value in fields.items() if value is not None}
 
     def _content_type(self, unit: StoredUnit) -> type[ContentType]:
-        """Return the unit's content type, or the base class if its plugin is gone: history stays
-        readable.
+        """Return the unit's content type, or the base class if its plugin is gone.
+
+        History stays readable without the plugin.
         """
         return (
             self._registry.content_type(unit.type)
@@ -221,9 +223,7 @@ class Inspector:
         return {"withheldUnits": list(fields)}
 
     def _unavailable(self, resource: ActualResource, actual: ActualState) -> dict[str, str] | None:
-        """Return the condition `PluginAvailable=False` if the resource's plugin cannot be used,
-        else None.
-        """
+        """Return the condition `PluginAvailable=False`, None if the plugin can be used."""
         user = _plugin(resource, actual)
         if user is None:
             return None

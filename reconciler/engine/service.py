@@ -83,9 +83,7 @@ class Service:
         return authenticate(target.uploaders, authorization)
 
     def unauthenticated_uploaders(self) -> list[str]:
-        """Return a message for each uploader that cannot authenticate because its secret cannot be
-        read here.
-        """
+        """Return a message for each uploader whose secret cannot be read here."""
         messages = []
         for publication in self.desired().publications.values():
             for problem in unreadable_secrets(publication.uploaders):
@@ -137,8 +135,9 @@ class Service:
         return bool(self._writer().artifact_origins(digest))
 
     async def fetch(self, digest: Digest, size: int) -> AsyncIterator[bytes]:
-        """Yield the bytes in blocks while storing them; the last block comes once the digest was
-        right.
+        """Yield the bytes in blocks while storing them.
+
+        The last block comes once the digest was right.
 
         Remotes are asked one after the other until one begins to answer. Raises the last remote's
         error, and StateFault if no declared remote has the bytes.
@@ -196,8 +195,9 @@ class Service:
 
     @asynccontextmanager
     async def _slot(self, repository: str) -> AsyncIterator[Uploads]:
-        """Provide a worker slot for one upload or removal, so that its plugins hold up no other
-        repository.
+        """Provide a worker slot for one upload or removal.
+
+        Plugins that hang in one repository hold up no other.
         """
         async with self._worker_pool.slot(repository) as slot:
             yield await asyncio.to_thread(self._uploads, slot)

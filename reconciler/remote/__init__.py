@@ -1,6 +1,8 @@
-"""Remote: bytes from elsewhere. Pages and files of known digests are read through caches; files are
-downloaded under a declared digest, measured where none is declared, or relayed to a client; all
-over one fetcher port, for HTTP and for local folders.
+"""Remote: bytes from elsewhere.
+
+Pages and files of known digests are read through caches; files are downloaded under a declared
+digest, measured where none is declared, or relayed to a client; all over one fetcher port, for HTTP
+and for local folders.
 
 Comes in: a `Remote` and URLs. Goes out: `Page` values, verified bytes in a store, and errors that
 say what the loop must do. Must never know: what is in a page, what is in a file, repositories,

@@ -11,7 +11,10 @@ BLOCK = 1024 * 1024
 
 
 async def blocks(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Yield the same bytes in pieces of at least `BLOCK` each, but for the last; none is empty."""
+    """Yield the same bytes in pieces of at least `BLOCK` each, except for the last.
+
+    No piece is empty.
+    """
     gathered: list[bytes] = []
     held = 0
     async for piece in pieces:

@@ -145,8 +145,9 @@ async def _receive(
 async def _receive_blocks(
     response: StreamedResponse, store: ArtifactStore, expected: Digest, *, counter: BodyCounter
 ) -> int:
-    """Hash and write in worker threads, a block a call: two downloads use two cores, and the loop
-    stays free.
+    """Hash and write a body in worker threads, one call a block.
+
+    Two downloads use two cores, and the loop stays free.
     """
     incoming = store.incoming()
     try:

@@ -16,8 +16,9 @@ _PLAIN_URL = re.compile(rf"https?://[a-z0-9.\-\[\]:]+/{_PLAIN}(?:%[0-9A-Fa-f]{{2
 
 
 def request_url(url: str) -> URL:
-    """Return a URL as it is requested. Rule: a user and a password in it are dropped; credentials
-    come from the remote's `auth` only.
+    """Return a URL as it is requested.
+
+    Rule: a user and a password in it are dropped; credentials come from the remote's `auth` only.
 
     Written as it is where every character may stand in a request (signed URLs must not be quoted
     again), else quoted.
@@ -54,8 +55,9 @@ class RedirectChain:
         self._visited: set[URL] = set()
 
     def next(self, current: URL, location: str | None) -> URL:
-        """Return where a redirect of `current` leads. Raises Malformed without a location, Refused
-        where the rule is broken.
+        """Return where a redirect of `current` leads.
+
+        Raises Malformed without a location, Refused where the rule is broken.
         """
         self._visited.add(current)
         if not location:

@@ -65,13 +65,13 @@ class LazyFetcher:
         self._fetcher: Fetcher | None = None
 
     async def get(self, url: str, *, headers: Mapping[str, str], limit: int) -> Response:
-        """Do as the port says."""
+        """Open the fetcher if needed, then return a body."""
         return await self._get_fetcher().get(url, headers=headers, limit=limit)
 
     def stream(
         self, url: str, headers: Mapping[str, str] | None = None
     ) -> AbstractAsyncContextManager[StreamedResponse]:
-        """Do as the port says."""
+        """Open the fetcher if needed, then open a body."""
         return self._get_fetcher().stream(url, headers)
 
     async def close(self) -> None:
@@ -93,13 +93,13 @@ class LocalRemoteFetcher:
         self._http = http
 
     async def get(self, url: str, *, headers: Mapping[str, str], limit: int) -> Response:
-        """Do as the port says."""
+        """Return a body from the folder, or over HTTP."""
         return await self._select(url).get(url, headers=headers, limit=limit)
 
     def stream(
         self, url: str, headers: Mapping[str, str] | None = None
     ) -> AbstractAsyncContextManager[StreamedResponse]:
-        """Do as the port says."""
+        """Open a body from the folder, or over HTTP."""
         return self._select(url).stream(url, headers)
 
     async def close(self) -> None:

@@ -80,8 +80,9 @@ def _entries(folder: str, root: str) -> list[os.DirEntry[str]]:
 
 
 def _status(entry: os.DirEntry[str], base: str) -> os.stat_result | None:
-    """Return the status of a regular file, also behind a link that stays below `base`; None for
-    anything else, and for what went away meanwhile.
+    """Return the status of a regular file, None for anything else.
+
+    Also of a file behind a link that stays below `base`; None as well for what went away meanwhile.
     """
     path = os.path.realpath(entry.path) if entry.is_symlink() else entry.path
     if path != entry.path and not is_within(path, base):

@@ -245,8 +245,9 @@ async def _pieces(response: aiohttp.ClientResponse, url: str) -> AsyncIterator[b
 
 
 def _error_of(error: Exception, url: str, timeout: aiohttp.ClientTimeout | None) -> ReconcilerError:
-    """Translate an exception of aiohttp. Rule: its own text, which may hold headers and URLs with
-    credentials, is not passed on.
+    """Translate an exception of aiohttp.
+
+    Rule: its own text, which may hold headers and URLs with credentials, is not passed on.
     """
     place = f"`{display_url(url)}`"
     match error:

@@ -105,8 +105,10 @@ class LocalFetcher:
 
 
 class _Location(NamedTuple):
-    """`path`: without links, ending with a slash where the URL does, which opens folders only;
-    `base`: what it lies below.
+    """Path of a file or folder, and the folder that it lies below.
+
+    `path`: without links, ending with a slash where the URL does, which opens folders only; `base`:
+    what it lies below.
     """
 
     url: str
@@ -226,8 +228,9 @@ async def _part(descriptor: int, start: int, count: int, *, location: _Location)
 def _check_unchanged(
     descriptor: int, facts: os.stat_result, count: int, *, location: _Location
 ) -> None:
-    """Raise Unreachable for a file that changed: bytes that were read meanwhile never were a file,
-    and its validator must not vouch for them.
+    """Raise Unreachable for a file that changed while it was read.
+
+    The bytes never were a file as a whole, and its validator must not vouch for them.
     """
     if count != facts.st_size or etag_of(os.fstat(descriptor)) != etag_of(facts):
         raise Unreachable(f"`{sanitize(location.path)}` changed while it was read")
@@ -251,8 +254,9 @@ def _matches(etag: str, headers: Mapping[str, str]) -> bool:
 
 
 def _path(url: str) -> str:
-    """Return the absolute path of a file URL, with its last slash. Raises Refused for other schemes
-    and hosts, Malformed for no path.
+    """Return the absolute path of a file URL, with its last slash.
+
+    Raises Refused for other schemes and hosts, Malformed for no path.
     """
     try:
         parts = urlsplit(url)

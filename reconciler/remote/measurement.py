@@ -1,5 +1,6 @@
-"""Measurements: digest and size of files for which upstream declares none, by downloading them, or
-by a 304 that confirms an earlier download.
+"""Measurements: digest and size of files for which upstream declares none.
+
+The files are downloaded, or a 304 confirms an earlier download.
 """
 
 from __future__ import annotations
@@ -46,10 +47,11 @@ class Measurement(NamedTuple):
 
 
 class CachedMeasurement(msgspec.Struct, frozen=True):
-    """What a URL held when it was last downloaded.
+    """Content of a URL when it was last downloaded.
 
-    etag, last_modified: as sent, at least one of them. whose: see `MeasurementCache.of`. digests:
-    of the bytes, by the other algorithms for which upstream declared some.
+    etag, last_modified: as sent, at least one of them. remote_key: see
+    `MeasurementCache.for_remote`. digests: of the bytes, by the other algorithms for which upstream
+    declared some.
     """
 
     url: str
@@ -71,8 +73,10 @@ _MEASUREMENT = msgspec.json.Decoder(CachedMeasurement)
 
 
 class MeasurementCache:
-    """Folder of measurements by URL. A cache, not state: it may be deleted at any time; where it
-    cannot be written, nothing is cached.
+    """Folder of measurements by URL.
+
+    A cache, not state: it may be deleted at any time; where it cannot be written, nothing is
+    cached.
     """
 
     def __init__(self, root: Path, whose: str = "") -> None:
@@ -81,8 +85,9 @@ class MeasurementCache:
         self._entries = CacheFolder(root, _MAGIC)
 
     def of(self, whose: str) -> MeasurementCache:
-        """Return the cache of one remote, in the same folder: with other credentials a URL may hold
-        something else.
+        """Return the cache of one remote, in the same folder.
+
+        With other credentials a URL may hold something else.
         """
         return MeasurementCache(self._root, whose)
 

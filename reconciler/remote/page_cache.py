@@ -68,8 +68,9 @@ class PageCache:
         self._entries = CacheFolder(root, _MAGIC)
 
     def of(self, whose: str) -> PageCache:
-        """Return the cache of one remote, in the same folder: with other credentials a URL may hold
-        something else.
+        """Return the cache of one remote, in the same folder.
+
+        With other credentials a URL may hold something else.
         """
         return PageCache(self._root, whose)
 
@@ -95,8 +96,10 @@ class PageCache:
 
 
 def _packed(body: bytes) -> bytes:
-    """Compress a body. Most are small: with the usual memory level, clearing the tables of the
-    compressor takes longer than compressing.
+    """Compress a body.
+
+    Most are small: with the usual memory level, clearing the tables of the compressor takes longer
+    than compressing.
     """
     packer = zlib.compressobj(level=1, memLevel=5)
     return packer.compress(body) + packer.flush()

@@ -161,8 +161,9 @@ async def _current_page(cached: CachedPage | None, at_least: int | None) -> Page
 
 
 async def _from_cache(cached: CachedPage, newer: Mapping[str, str]) -> Page | None:
-    """Return the cached page with the serial of the response that confirmed it: that may grow while
-    the page stays.
+    """Return the cached page with the serial of the response that confirmed it.
+
+    The serial may grow while the page stays.
     """
     body = (
         cached.body() if cached.head.size < _THREAD_FROM else await asyncio.to_thread(cached.body)

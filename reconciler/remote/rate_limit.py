@@ -19,12 +19,12 @@ class ConcurrencyLimiter:
         self._slots = asyncio.Semaphore(concurrency)
 
     async def get(self, url: str, *, headers: Mapping[str, str], limit: int) -> Response:
-        """Wait for a free slot, then do as the port says."""
+        """Wait for a free slot, then return a body."""
         async with self._slots:
             return await self._fetcher.get(url, headers=headers, limit=limit)
 
     def stream(self, url: str, headers: Mapping[str, str] | None = None) -> _Slot:
-        """Wait for a free slot, then do as the port says."""
+        """Wait for a free slot, then open a body."""
         return _Slot(self._slots, self._fetcher.stream(url, headers))
 
     async def close(self) -> None:
@@ -79,12 +79,12 @@ class RateLimiter:
         self._next = 0.0
 
     async def get(self, url: str, *, headers: Mapping[str, str], limit: int) -> Response:
-        """Wait for its turn, then do as the port says."""
+        """Wait for its turn, then return a body."""
         await self._turn()
         return await self._fetcher.get(url, headers=headers, limit=limit)
 
     def stream(self, url: str, headers: Mapping[str, str] | None = None) -> _Turn:
-        """Wait for its turn, then do as the port says."""
+        """Wait for its turn, then open a body."""
         return _Turn(self._turn, self._fetcher.stream(url, headers))
 
     async def close(self) -> None:

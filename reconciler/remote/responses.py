@@ -56,8 +56,9 @@ def seconds_until(retry_after: str | None) -> float | None:
 async def whole_body(
     chunks: AsyncIterator[bytes], encoding: str | None, limit: int, *, url: str
 ) -> bytes:
-    """Return at most `limit` bytes, decompressed. Raises Malformed beyond that: a small body may
-    unpack to anything.
+    """Return at most `limit` bytes, decompressed.
+
+    Raises Malformed beyond that: a small body may unpack to anything.
     """
     decoder = _decoder(encoding, url)
     parts: list[bytes] = []

@@ -1,7 +1,8 @@
-"""Retries of requests, and of bodies: two places, so that neither multiplies the other.
+"""Retries of requests, and of bodies.
 
 Opening a response is tried again by `RetryingFetcher`. A body that breaks off or has a wrong digest
-is fetched again by its reader, with `read_body`: a transfer may spoil what the server has whole.
+is fetched again by its reader, with `read_body`: the transfer may have corrupted what the server
+has intact. Neither retries what the other does, so that the numbers of tries do not multiply.
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ class RetryingFetcher:
         self._policy = policy
 
     async def get(self, url: str, *, headers: Mapping[str, str], limit: int) -> Response:
-        """Retry; the last error is raised."""
+        """Return a body, tried again; the last error is raised."""
         return await self._policy.run(lambda: self._fetcher.get(url, headers=headers, limit=limit))
 
     def stream(self, url: str, headers: Mapping[str, str] | None = None) -> _Opening:
-        """Retry the opening; what happens to the body is the reader's."""
+        """Open a body, tried again; errors while it is read are the reader's to retry."""
         return _Opening(self._policy, lambda: self._fetcher.stream(url, headers))
 
     async def close(self) -> None:
@@ -72,7 +73,7 @@ class _Opening:
             await self._stream.__aexit__(kind, error, trace)
 
 
-class _SpoiltBody(Exception):
+class _CorruptBody(Exception):
     """A body that broke off, or has a wrong digest."""
 
     def __init__(self, error: Temporary | DigestMismatch) -> None:
@@ -85,7 +86,7 @@ async def read_body(
     open_stream: Callable[[], AbstractAsyncContextManager[StreamedResponse]],
     read: Callable[[StreamedResponse], Awaitable[T]],
 ) -> T:
-    """Open a stream and return what `read` makes of it; do both again for a spoilt body.
+    """Open a stream and return the result of `read`; repeat both for a corrupt body.
 
     `read` raises Temporary for a body that breaks off, DigestMismatch for wrong bytes; the last of
     these is raised. Errors of opening are raised at once: retrying them is the fetcher's.
@@ -96,10 +97,10 @@ async def read_body(
             try:
                 return await read(response)
             except (Temporary, DigestMismatch) as error:
-                raise _SpoiltBody(error) from error
+                raise _CorruptBody(error) from error
 
-    spoilt = replace(policy, retry_if=lambda error: isinstance(error, _SpoiltBody))
+    spoilt = replace(policy, retry_if=lambda error: isinstance(error, _CorruptBody))
     try:
         return await spoilt.run(fetch)
-    except _SpoiltBody as failure:
+    except _CorruptBody as failure:
         raise failure.error from None

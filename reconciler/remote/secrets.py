@@ -16,9 +16,7 @@ from reconciler.redaction import register_secret
 
 
 class SecretValue:
-    """A secret value that neither `repr` nor `str` nor formatting shows; `.value` is the only way
-    to it.
-    """
+    """Secret value that no text form shows; only `.value` returns it."""
 
     __slots__ = ("value",)
 
@@ -33,8 +31,9 @@ class SecretValue:
 
 
 class Credentials:
-    """The revealed secrets of one remote: the headers that only its own host may see, and the
-    private key (PEM) beside its certificate.
+    """Revealed secrets of one remote.
+
+    The headers that only its own host may see, and the private key (PEM) beside its certificate.
     """
 
     __slots__ = ("client_key", "headers")
@@ -47,8 +46,9 @@ class Credentials:
 
     @classmethod
     def of(cls, remote: Remote) -> Credentials:
-        """Reveal what the remote refers to. Raises UsageFault naming the remote and the reference
-        that leads nowhere.
+        """Reveal the secrets that the remote refers to.
+
+        Raises UsageFault naming the remote and the reference that leads nowhere.
         """
         try:
             headers = {
@@ -64,10 +64,10 @@ class Credentials:
 
 
 def reveal(secret: Secret) -> str:
-    """Return the value behind a reference: the variable, or the file's text less one newline at its
-    end. From then on `redact` removes it from every text.
+    """Return the value behind a reference, and have `redact` remove it from every text.
 
-    Raises UsageFault naming the reference.
+    The value is that of the variable, or the file's text less one newline at its end. Raises
+    UsageFault naming the reference.
     """
     value = _read(secret)
     register_secret(value)
@@ -75,10 +75,9 @@ def reveal(secret: Secret) -> str:
 
 
 def register_secrets(secrets: Iterable[Secret]) -> None:
-    """Register the values behind references that this run may not use itself (a plugin
-    can read the environment, too).
+    """Register the values behind references that this run may not use itself.
 
-    References that lead nowhere are passed over.
+    A plugin can read the environment, too. References that lead nowhere are passed over.
     """
     for secret in secrets:
         with suppress(UsageFault):

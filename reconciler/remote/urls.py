@@ -9,8 +9,10 @@ from reconciler.redaction import sanitize
 
 
 def display_url(url: str) -> str:
-    """Return a URL for messages. Rule: without user, password and fragment, and with `...` for a
-    query, which may hold a signature.
+    """Return a URL for messages.
+
+    Rule: without user, password and fragment, and with `...` for a query, which may hold a
+    signature.
     """
     try:
         parts = urlsplit(url)

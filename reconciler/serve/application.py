@@ -1,4 +1,4 @@
-"""The ASGI application: published content on a path of its own, everything else by the routes."""
+"""The ASGI application: published content, and the routes for everything else."""
 
 from __future__ import annotations
 

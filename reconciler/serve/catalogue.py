@@ -45,10 +45,10 @@ class Mount:
 
 @dataclass(frozen=True, slots=True)
 class PublishedPath:
-    """Where a URL path leads.
+    """Result of looking up a URL path below a publication.
 
-    path: within the publication; None: its very prefix, without a slash.
-    resource: what is there; None: nothing.
+    path: within the publication; None for the publication's path itself, without its slash.
+    resource: the content at the path; None where there is none.
     """
 
     mount: Mount
@@ -57,8 +57,10 @@ class PublishedPath:
 
 
 class Catalogue:
-    """See the module. Belongs to one event loop; look-ups run in worker threads. `kept_bytes`:
-    bound of the bodies in memory.
+    """Lookups of publications, resources and bodies, as the module describes.
+
+    Belongs to one event loop; lookups run in worker threads. `kept_bytes`: bound of the bodies in
+    memory.
     """
 
     def __init__(
@@ -96,7 +98,7 @@ class Catalogue:
         return [self._mounts[path].served for path in sorted(self._mounts)]
 
     async def check(self) -> None:
-        """Look whether something moved, if it is time to.
+        """Read the publications again if a check is due and something changed.
 
         A slow or failing database stops no request: what is cached is served meanwhile.
         """
@@ -110,8 +112,9 @@ class Catalogue:
             looking.result()
 
     async def refresh(self) -> None:
-        """Read what is served now. A request that begins after this returned is answered from it
-        (read after write).
+        """Read what is served now.
+
+        A request that begins after this returned is answered from it (read after write).
         """
         if running := self._running.get("refresh"):  # it may have looked before the caller's write
             await asyncio.wait([running])
@@ -146,7 +149,7 @@ class Catalogue:
     # What is there
 
     def cached(self, url_path: str) -> PublishedPath | None:
-        """Return what `find` returned before, if it is still so."""
+        """Return the earlier result of `find`, if it is still current."""
         return self._present.get(url_path) or self._absent.get(url_path)
 
     async def find(self, url_path: str) -> PublishedPath | None:
@@ -171,8 +174,9 @@ class Catalogue:
         return location
 
     def resolve(self, url_path: str) -> tuple[Mount, str | None] | None:
-        """Return the publication with the longest prefix of a URL path, and the rest; None where it
-        is malformed or below no publication.
+        """Return the publication with the longest prefix of a URL path, and the rest.
+
+        Returns None where the path is malformed or below no publication.
         """
         if not url_path.startswith("/") or not safe_path(url_path[1:].removesuffix("/")):
             return None
@@ -213,8 +217,9 @@ class Catalogue:
         return await self.in_thread(self._files.open, representation.entry.digest)
 
     async def path(self, representation: Representation) -> str | None:
-        """Return the path of a stored file on this machine, if the store has files. Raises
-        StateFault where it is missing.
+        """Return the path of a stored file on this machine, if the store has files.
+
+        Raises StateFault where it is missing.
         """
         path = await self.in_thread(self._files.path, representation.entry.digest)
         return None if path is None else str(path)
@@ -236,7 +241,7 @@ class Catalogue:
     def _shared(
         self, key: Hashable, start: Callable[[], Coroutine[Any, Any, T]]
     ) -> asyncio.Future[T]:
-        """Share one run among all requests for the same at the same time."""
+        """Share one run of `start` among all concurrent requests with the same key."""
         running = self._running.get(key)
         if running is None:
             running = self._running[key] = asyncio.ensure_future(start())

@@ -15,7 +15,7 @@ MAX_DIGITS = 19  # a position of more digits lies beyond any file; it also keeps
 
 
 class ConditionResult(Enum):
-    """What the validators of a request ask for, as the status of the response."""
+    """Result of the validators of a request, as the status of the response."""
 
     SEND = 200
     NOT_MODIFIED = 304

@@ -1,5 +1,6 @@
-"""Delivery of a representation: none of its body, a part, or all; from memory, from the store, or
-while it is fetched.
+"""Delivery of a representation: the headers alone, a part, or the whole body.
+
+The body comes from memory, from the store, or while it is fetched.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The page at `/`: the list of publications."""
+"""Front page, at `/`: the list of publications."""
 
 from __future__ import annotations
 

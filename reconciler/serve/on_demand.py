@@ -44,12 +44,12 @@ class IncomingFile:
         self._users = 1
 
     def join(self) -> IncomingFile:
-        """Add a reader, which closes it."""
+        """Add a reader, which has to call `close`."""
         self._users += 1
         return self
 
     def close(self) -> None:
-        """Let go of it."""
+        """Release the file for one reader, or for its maker."""
         self._users -= 1
         if self._users == 0 and self._file is not None:
             self._file.close()
@@ -121,7 +121,7 @@ class IncomingFile:
 
 
 class OnDemand:
-    """See the module. For one event loop.
+    """Fetches missing files into the store, as the module describes. For one event loop.
 
     files: the store that `source` fills. folder: where incoming files lie.
     """
@@ -134,8 +134,9 @@ class OnDemand:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def open(self, digest: Digest, size: int) -> IncomingFile | None:
-        """Return a missing file that is being fetched, to be closed; None where no source is known,
-        or it is in the store by now.
+        """Return a missing file that is being fetched; the caller closes it.
+
+        Returns None where no source is known, or it is in the store by now.
         """
         if digest not in self._incoming and not await in_thread(self._can_fetch, digest):
             return None
@@ -158,7 +159,10 @@ class OnDemand:
         return False
 
     def _start(self, incoming: IncomingFile) -> None:
-        """Fetch it to the end even when its readers leave: the next one finds it in the store."""
+        """Fetch the file to the end even when its readers leave.
+
+        The next one finds it in the store.
+        """
         self._incoming[incoming.digest] = incoming
         task = asyncio.create_task(self._fetch(incoming))
         self._tasks.add(task)

@@ -1,4 +1,4 @@
-"""What serve needs from other rooms: publications, what their paths hold, and bytes by digest.
+"""Interfaces that serve needs: publications, the content of paths, and bytes by digest.
 
 Two more are optional: an `UploadReceiver`, and an `ArtifactSource` of bytes that a version holds
 and the store does not.
@@ -80,8 +80,9 @@ class UploadReceiver(Protocol):
     """Takes files into the repository behind a publication. Each worker process has its own."""
 
     def authenticate(self, publication: str, authorization: str | None) -> str | None:
-        """Return the uploader that an `Authorization` header proves, or None. Compares in constant
-        time.
+        """Return the uploader that an `Authorization` header proves, or None.
+
+        Compares in constant time.
 
         Called in a worker thread, before any of the body is read. Raises Gone where the publication
         takes no files at all, Refused (a 403 response) where this uploader may not send any.
@@ -97,8 +98,9 @@ class UploadReceiver(Protocol):
         file: ReceivedFile,
         uploader: str,
     ) -> UploadReceipt:
-        """Take a file that was sent to `path` within the publication, empty for its very prefix. It
-        is served when this returns.
+        """Take a file that was sent to `path` within the publication.
+
+        `path` is empty for the publication's path itself. The file is served when this returns.
 
         fields: the form's texts by name; the texts of a name that came several times are lines, in
         order. `reconciler.serve.uploads` says which error becomes which status.

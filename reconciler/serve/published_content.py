@@ -35,8 +35,10 @@ class PublishedContent:
             return await self._respond_again(request, send, fault)
 
     async def _respond_again(self, request: ContentRequest, send: Send, fault: StateFault) -> bool:
-        """Try once more where bytes are missing: a publication that has moved on may have been
-        pruned during the request, and the new one has them.
+        """Respond once more where bytes are missing.
+
+        A publication that has moved on may have been pruned during the request, and the new one has
+        them.
         """
         await self._catalogue.refresh()
         try:
@@ -74,8 +76,10 @@ class PublishedContent:
         await send_text(request, send, 301, text="it is here", headers=headers)
 
     async def _redirect_target(self, url_path: str, location: PublishedPath) -> str | None:
-        """Return a relative reference to what was meant: the same path with its last slash, or what
-        the publisher suggests. It leads to something within the publication, or it is None.
+        """Return a relative reference to redirect to, or None.
+
+        That is the same path with its last slash, or the publisher's suggestion, if there is
+        something at it within the publication.
         """
         served = location.mount.served
         path = location.path or ""

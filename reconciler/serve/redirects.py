@@ -1,5 +1,6 @@
-"""Redirects for paths that a publication does not hold, suggested by its publisher: foreign code,
-called with a time limit.
+"""Redirects for paths that a publication does not hold.
+
+Its publisher suggests them: plugin code, called with a time limit.
 """
 
 from __future__ import annotations
@@ -37,8 +38,9 @@ class PathSuggestions:
         self._reported: set[str] = set()
 
     async def get(self, publisher: str, publication: str, path: str) -> str | None:
-        """Return the path that the publisher suggests. Never raises: an error of a plugin must not
-        turn a 404 into a 500, nor end the server.
+        """Return the path that the publisher suggests. Never raises.
+
+        An error of a plugin must not turn a 404 into a 500, nor end the server.
         """
         try:
             async with (

@@ -40,8 +40,9 @@ class Representation:
         self._start: Message | None = None
 
     def start(self, length: int) -> Message:
-        """Return the start of a whole response; `length`: of the body in this coding, always the
-        same.
+        """Return the start of a whole response.
+
+        `length`: of the body in this coding, always the same.
         """
         if self._start is None:
             self._start = start(200, [*self._headers, (b"content-length", b"%d" % length)])

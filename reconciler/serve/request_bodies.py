@@ -1,4 +1,4 @@
-"""Bodies of requests: read within limits of time and size, or read off."""
+"""Bodies of requests: read within limits of time and size, or drained."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ LINGER = 30.0  # seconds that a client has to send what is not read, before it r
 
 
 class BodyFault(Exception):
-    """Why a body cannot be read on. status: of the response."""
+    """Error that ends the reading of a body.
+
+    status: of the response.
+    """
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -56,10 +59,10 @@ async def _next(stream: AsyncIterator[bytes], silence: float) -> bytes:
 
 
 class DrainBody:
-    """ASGI middleware that reads the rest of a body after the response: a client that still sends
-    may not read before it is through.
+    """ASGI middleware that reads the rest of a body after the response.
 
-    A client that waits for `100 Continue` and was not told to send needs none of this.
+    A client that still sends may not read before it has sent everything. A client that waits for
+    `100 Continue` and was not told to send needs none of this.
     """
 
     def __init__(self, application: ASGIApp) -> None:

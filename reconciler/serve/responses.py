@@ -1,5 +1,6 @@
-"""Responses: ASGI messages for the hot path, Starlette responses for everything else, with the same
-headers for the same thing.
+"""Responses: ASGI messages for the hot path, Starlette responses for everything else.
+
+Both send the same headers for the same content.
 """
 
 from __future__ import annotations
@@ -62,8 +63,9 @@ def text_response(
 def page_response(
     request: Request, page: bytes, media_type: str = "text/html; charset=utf-8"
 ) -> Response:
-    """Return a page that clients ask for again each time, with an entity tag: 304 to those that
-    have it (RFC 9110, 13).
+    """Return a generated page with an entity tag, or 304 to clients that have it.
+
+    Clients ask for such a page again each time (RFC 9110, 13).
     """
     etag = f'"{Digest.of(page).hex}"'
     conditions = ConditionalHeaders(

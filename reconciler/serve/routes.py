@@ -17,8 +17,10 @@ from reconciler.serve.uploads import UploadEndpoint, Uploads
 
 
 def routes(catalogue: Catalogue, uploads: Uploads | None) -> list[Route]:
-    """Return the table. `GET` and `HEAD` of a path below a publication never come here: they are
-    published content, and `Application` looks there first.
+    """Return the table of routes.
+
+    `GET` and `HEAD` of a path below a publication never come here: they are published content, and
+    `Application` looks there first.
     """
     upload = [] if uploads is None else ["POST"]
     return [

@@ -128,8 +128,10 @@ class _Server(Granian):  # type: ignore[misc, valid-type]  # granian picks its c
 
 @contextmanager
 def _signals_blocked() -> Iterator[None]:
-    """Block the signals that stop a server while workers are forked, and in a new worker until
-    `_build_in_worker`: a handler that it inherited would swallow them.
+    """Block the signals that stop a server while workers are forked.
+
+    They stay blocked in a new worker until `_build_in_worker`: a handler that it inherited would
+    swallow them.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
@@ -160,8 +162,9 @@ def _build_in_worker(
 
 
 def _reserve(host: str, port: int) -> socket.socket:
-    """Return a bound socket that does not listen: no other process can take the port while the
-    workers start and share it.
+    """Return a bound socket that does not listen.
+
+    No other process can take the port while the workers start and share it.
     """
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]

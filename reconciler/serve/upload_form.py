@@ -32,8 +32,9 @@ PLAIN = (b"", b"7bit", b"8bit", b"binary")  # transfer encodings that leave byte
 
 
 class UploadForm:
-    """Parser of a form: `write` the body, then `finish`; `discard` in any case. Threads may take
-    turns.
+    """Parser of a form: `write` the body, then `finish`; `discard` in any case.
+
+    Threads may take turns.
     """
 
     def __init__(self, boundary: bytes, folder: TemporaryFolder) -> None:
@@ -72,8 +73,9 @@ class UploadForm:
             raise Malformed(f"the form cannot be read: {error}") from None
 
     def write(self, data: bytes) -> None:
-        """Parse the next piece of the body. Raises Malformed, and StateFault for a folder that
-        cannot be written.
+        """Parse the next piece of the body.
+
+        Raises Malformed, and StateFault for a folder that cannot be written.
         """
         try:
             self._parser.write(data)
@@ -198,8 +200,9 @@ def boundary_of(content_type: str | None) -> bytes | None:
 
 
 def file_name(sent: bytes) -> str:
-    """Return the last segment of a name that a client sent. Raises Malformed where that is no file
-    name.
+    """Return the last segment of a name that a client sent.
+
+    Raises Malformed where that is no file name.
     """
     name = _decoded(sent, "the file's name").replace("\\", "/").rpartition("/")[2]
     if name in ("", ".", "..") or not name.isprintable() or len(name.encode()) > MAX_NAME:

@@ -59,8 +59,9 @@ logger = logging.getLogger(__name__)
 
 
 class UploadEndpoint:
-    """The endpoint of every path that is not published content: `POST` to one below a publication
-    is an upload.
+    """The endpoint of every path that is not published content.
+
+    `POST` to a path below a publication is an upload.
     """
 
     def __init__(self, catalogue: Catalogue, uploads: Uploads | None) -> None:
@@ -82,8 +83,9 @@ class UploadEndpoint:
         return response
 
     async def _refresh(self) -> None:
-        """Let the uploader find the file at once. It is recorded: where the database cannot be read
-        now, a later look shows it.
+        """Show the file to the uploader at once.
+
+        It is recorded: where the database cannot be read now, a later refresh shows it.
         """
         try:
             await self._catalogue.refresh()
@@ -92,10 +94,10 @@ class UploadEndpoint:
 
 
 class Uploads:
-    """See the module.
+    """Receives uploads, as the module describes.
 
-    folder: where files lie while they come in, on the disk of the store.
-    max_upload: bytes of a body. silence: seconds in which something more must arrive.
+    folder: where files lie while they come in, on the disk of the store. max_upload: bytes of a
+    body. silence: seconds in which something more must arrive.
     """
 
     def __init__(
@@ -157,7 +159,7 @@ class Uploads:
         return _receipt_response(request, receipt)
 
     async def _authenticate(self, request: Request, served: ServedPublication) -> str | Response:
-        """Return the uploader's name, or the response that turns the client away."""
+        """Return the uploader's name, or the response that refuses the client."""
         authorization = request.headers.get("authorization")
         try:
             name = await in_thread(self._receiver.authenticate, served.name, authorization)
@@ -177,7 +179,7 @@ def _receipt_response(request: Request, receipt: UploadReceipt) -> Response:
 
 
 def error_response(request: Request, error: ReconcilerError) -> Response:
-    """Return the response to an error, by the table of the module."""
+    """Return the response to an error, by the table of the module's docstring."""
     text = error_text(error)
     if isinstance(error, Gone):
         return text_response(request, 404, text)
@@ -194,6 +196,6 @@ def error_response(request: Request, error: ReconcilerError) -> Response:
 
 
 def retry_after(error: ReconcilerError) -> int:
-    """Return when to come back, in whole seconds."""
+    """Return the seconds after which to try again."""
     asked = error.retry_after if isinstance(error, Temporary) else None
     return max(1, math.ceil(RETRY_AFTER if asked is None else asked))

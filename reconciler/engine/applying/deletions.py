@@ -1,4 +1,4 @@
-"""What a plan deletes, what each deletion waits for, and what stays.
+"""Deletions of a plan: what each one waits for, and what stays.
 
 Nothing goes before what takes its place stands: a path, an export directory, or the only remote
 that has some bytes. Exports and plugins go before the rows that name them, so that a crash in

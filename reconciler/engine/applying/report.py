@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Report:
-    """What became of each resource, without any secret.
+    """Outcome of each resource, without any secret.
 
     Attributes:
         outcomes: In the order in which they were reported.

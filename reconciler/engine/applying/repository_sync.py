@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class SyncResult:
-    """What became of the content of one repository.
+    """Outcome for the content of one repository.
 
     Attributes:
         number: The version that holds everything that was planned; None where something failed, or

@@ -1,4 +1,4 @@
-"""What is recorded of resources: as declared, or only what waits for no content.
+"""Records of resources: as declared, or only the metadata that waits for no content.
 
 The folder of a manifest, to which relative paths are relative, follows the manifest at once. So
 does the list of uploaders of a publication: a removed uploader is denied even while the rest of

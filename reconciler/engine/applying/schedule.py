@@ -1,4 +1,7 @@
-"""Which changes of a plan are carried out, and what waits for what. Pure; decides, does nothing."""
+"""Schedule of a plan: the changes that are carried out, and what waits for what.
+
+Pure: decides, and does nothing.
+"""
 
 from __future__ import annotations
 

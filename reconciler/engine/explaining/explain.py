@@ -1,4 +1,4 @@
-"""Why something is in a repository, or not.
+"""Explanation of why something is in a repository, or not.
 
 What is recorded of it, what each declared source says of it now, and which rule decides. Reading
 goes the way of a plan: sources are asked one after the other through the page cache, and a name
@@ -116,7 +116,7 @@ async def explain(
 
 
 class SourceExplainer:
-    """Asks sources about groups, in their order, and gives out the names that they have."""
+    """Asks sources about groups, in their order, and records which names they own."""
 
     def __init__(
         self,
@@ -142,7 +142,7 @@ class SourceExplainer:
         self._first: dict[UnitKey, tuple[str, Digest]] = {}
 
     async def start(self) -> None:
-        """Give uploads their names, as a plan does before any source is asked."""
+        """Reserve the names of uploads, as a plan does before any source is asked."""
         await reserve_uploads(self._resolution)
         self._keep_held(UPLOAD)
 
@@ -178,7 +178,7 @@ class SourceExplainer:
         return source_document(source, ANSWERED, message, groups=groups)
 
     def _claim(self, source: Source, responses: Sequence[SourceResponse]) -> None:
-        """Give the source the names that it answers for."""
+        """Claim the names that the source answers for."""
         self._resolution.ownership.claim(
             source.id, [response.name for response in responses if response.has_name]
         )
@@ -214,7 +214,7 @@ class SourceExplainer:
         return source_document(source, FAILED, failure.message)
 
     async def _keep_committed(self, source: Source) -> None:
-        """Give a source that is not asked, or does not answer, the names it is committed to."""
+        """Claim the committed names of a source that is not asked, or does not answer."""
         actual, reader = self._resolution.actual, self._resolution.reader
         ownership = self._resolution.ownership
         if actual is None:

@@ -27,7 +27,7 @@ class MatchingUnit:
 def matching_units(
     resolution: RepositoryResolution, subject: str, names: Sequence[str]
 ) -> list[MatchingUnit]:
-    """Return the units that the subject means, among those it or a group's name finds."""
+    """Return the units that match the subject, among those that it or a group's name finds."""
     state, reader = resolution.actual, resolution.reader
     if state is None:
         return []
@@ -69,6 +69,8 @@ def matches_subject(
     resolution: RepositoryResolution, group: str, unit: Unit | StoredUnit, *, subject: str
 ) -> bool:
     """Return True if the subject means this unit.
+
+    A unit of a type that its importer no longer names matches by its key or its group.
 
     A unit of a type that its importer no longer names is meant by its key or its group.
     """

@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class PlanOptions:
-    """What the user lets a plan do.
+    """Limits that the user sets for a plan.
 
     Attributes:
         prune: Delete resources that no manifest declares any more.

@@ -1,6 +1,4 @@
-"""Publications in a plan: the version each will show, what filters withhold of it, and why it has
-to be rendered.
-"""
+"""Publications in a plan: version to show, withheld units, and the reason to render."""
 
 from __future__ import annotations
 
@@ -42,7 +40,7 @@ STAYS = "what it shows stays as it is"
 
 @dataclass(frozen=True, slots=True)
 class _PlannedRelease:
-    """What a publication will show.
+    """Version that a publication will show, and the units withheld from it.
 
     Attributes:
         number: Number of the version.

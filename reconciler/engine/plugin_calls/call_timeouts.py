@@ -54,8 +54,9 @@ class CallTimer:
                 self.restart()
 
     def restart(self) -> None:
-        """Start the timer anew. Cheap when called a million times: it acts once in a hundredth of
-        the limit.
+        """Start the timer anew.
+
+        Cheap when called a million times: it acts once in a hundredth of the limit.
         """
         when = asyncio.get_running_loop().time() + self._seconds
         until = self._timeout.when()

@@ -1,5 +1,6 @@
-"""Conduits handed to plugins, closed once their call has returned, and the border at which plugin
-errors get a name.
+"""Conduits handed to plugins, closed once their call has returned.
+
+Errors of plugins get the name of the call here.
 """
 
 from __future__ import annotations
@@ -128,11 +129,10 @@ class ValidationConduit(ScratchpadReader):
 
 @contextmanager
 def plugin_faults(call: str) -> Iterator[None]:
-    """Turn whatever plugin code raises in the block, SystemExit included, into a PluginFault naming
-    `call`.
+    """Turn what plugin code raises in the block into a PluginFault that names `call`.
 
-    Conflict, LeaseHeld and StateFault pass: the core raises them below a conduit, so they are no
-    fault of the plugin.
+    That includes SystemExit. Conflict, LeaseHeld and StateFault pass: the core raises them below a
+    conduit, so they are no fault of the plugin.
     """
     try:
         yield
@@ -145,9 +145,7 @@ def plugin_faults(call: str) -> Iterator[None]:
 
 
 def call_configuration(config: Any, plugin: Plugin) -> PluginCallConfiguration:
-    """Return the configuration of a source or publication, or the plugin's own level if it has
-    none.
-    """
+    """Return the configuration of a source or publication; the plugin's own without one."""
     return (
         config
         if isinstance(config, PluginCallConfiguration)

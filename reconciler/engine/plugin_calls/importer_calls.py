@@ -1,7 +1,7 @@
-"""Call objects handed to importers: one for each `declare`, `read` or `sync`, closed when it
-returns.
+"""Call objects handed to importers, closed when the call returns.
 
-They ask upstream and write scratchpads; they cannot write anything else.
+There is one for each call of `declare`, `read` or `sync`. They ask upstream and write scratchpads;
+they cannot write anything else.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _JSON = msgspec.json.Decoder(float_hook=str)
 
 @dataclass(frozen=True, slots=True)
 class SourceContext:
-    """What all calls about one source share: where to ask, and with which options.
+    """Context shared by all calls about one source: its URL, options and readers.
 
     `pages` and `files` open the remote with its first page or file, so that an unreadable secret is
     this source's failure.
@@ -52,8 +52,7 @@ class SourceContext:
 
 
 class UpstreamCall(ScratchpadConduit):
-    """Call that asks upstream; implements `reconciler.plugin.ReadingCall` and
-    `WritableScratchpads`.
+    """Call that asks upstream; implements `ReadingCall` and `WritableScratchpads`.
 
     `known` is the validator under which the group or source is committed with today's selection,
     None if it must be decided anew.
@@ -147,10 +146,9 @@ class UpstreamCall(ScratchpadConduit):
         return self.is_unchanged
 
     def forget_pages(self) -> None:
-        """Drop the pages and parts that this call read from the caches, since they could not be
-        understood.
+        """Drop the pages and parts that this call read, which could not be understood.
 
-        Whole files stay: they had their digests.
+        Whole files stay cached: their digests were right.
         """
         for address, accept in self._read:
             self._source.pages().forget(address, accept)
@@ -202,9 +200,7 @@ class SourceCall(UpstreamCall):
 
 
 def checked_refusal(key: Any, reason: Any) -> tuple[str, str]:
-    """Return key and reason of a refusal, sanitized. Raises PluginFault if one of them is not a
-    text.
-    """
+    """Return key and reason of a refusal, sanitized. Raises PluginFault for other types."""
     if not (isinstance(key, str) and isinstance(reason, str)):
         raise PluginFault(
             f"`refuse` takes a key and a reason, both of them texts: {key!r:.80}, {reason!r:.80}"

@@ -1,5 +1,6 @@
-"""Errors of plugins and upstream as messages: sanitized, on one line, with the place in the
-plugin's code.
+"""Errors of plugins and upstream as messages on one line, sanitized.
+
+Errors that a plugin did not raise on purpose name the place in its code.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ _INSTALLED = ("site-packages", "dist-packages")  # which may lie among Python's 
 
 
 def error_message(error: BaseException) -> str:
-    """Return the message of an error.
+    """Return the message of an error, sanitized, on one line.
 
-    Errors of the core, and those that plugins raise on purpose, are told as they are; anything else
-    with its type and where it was raised.
+    Errors of the core, and those that plugins raise on purpose, keep their text; others get their
+    type and the place where they were raised.
     """
     if isinstance(error, ReconcilerError | OptionFault):
         return exception_message(error)
@@ -32,8 +33,9 @@ def error_message(error: BaseException) -> str:
 
 
 def _raised_at(error: BaseException) -> str:
-    """Return the deepest line of the plugin's own code in the traceback, as `(importer.py:48 in
-    read)`.
+    """Return the deepest line of plugin code in the traceback.
+
+    For example `(importer.py:48 in read)`.
     """
     foreign = [
         (frame.f_code, line)

@@ -57,9 +57,7 @@ class ScratchpadSession:
         return self._look(owner)
 
     def set(self, owner: str, value: Any) -> None:
-        """Write the owner's scratchpad. Raises PluginFault if `value` is not plain JSON, or too
-        large.
-        """
+        """Write the owner's scratchpad. Raises PluginFault for what is not JSON, or too large."""
         try:
             _check(value, "", 0)
             text = msgspec.json.encode(value)

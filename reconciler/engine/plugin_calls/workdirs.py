@@ -1,5 +1,6 @@
-"""Working directories of plugins: `<root>/<repository>/<owner>/`, and copies for calls that must
-not write.
+"""Working directories of plugins: `<root>/<repository>/<owner>/`.
+
+Calls that must not write get a copy.
 """
 
 from __future__ import annotations
@@ -12,9 +13,7 @@ from reconciler.errors import PluginFault
 
 
 class Workdir:
-    """A repository with the working directory of one plugin; implements
-    `reconciler.plugin.RepositoryInfo`.
-    """
+    """Working directory of one plugin on a repository; implements `RepositoryInfo`."""
 
     def __init__(self, name: str, folder: Path) -> None:
         self._name = name
@@ -31,8 +30,9 @@ class Workdir:
 
 
 class TemporaryWorkdir:
-    """A copy of a working directory, made on first use and dropped by `close`, for calls that must
-    not write.
+    """Copy of a working directory, for calls that must not write.
+
+    Made on first use and removed by `close`.
     """
 
     def __init__(self, name: str, folder: Path) -> None:

@@ -1,9 +1,8 @@
-"""Plugin calls in a server: each repository has a few worker slots, and no call is waited for
-without end.
+"""Worker pool of a server: plugin calls with a few slots per repository and a time limit.
 
-The limits are those of a `Bulkhead`. What a slot adds is the time limit: it counts from the last
-time that a plugin called into the core. A call that takes longer is abandoned, its caller gets a
-Temporary error that names it, and whatever the call still does fails at its next step.
+The limits are those of a `Bulkhead`. A slot adds the time limit: it counts from the last time that
+a plugin called into the core. A call that takes longer is abandoned, its caller gets a Temporary
+error that names it, and whatever the call still does fails at its next step.
 """
 
 from __future__ import annotations
@@ -26,8 +25,9 @@ MAX_ABANDONED = 32  # uploads of one repository whose plugins still run; then it
 
 
 class WorkerSlot:
-    """Worker thread for one upload. Plugin code is limited to `seconds` between calls into the
-    core; core time is not counted.
+    """Worker thread for one upload.
+
+    Plugin code is limited to `seconds` between calls into the core; core time is not counted.
     """
 
     def __init__(self, seconds: float, slot: Slot) -> None:
@@ -40,8 +40,9 @@ class WorkerSlot:
 
     @contextmanager
     def watch(self, what: str) -> Iterator[Callable[[], None]]:
-        """Implements `reconciler.engine.plugin_calls.conduits.Watch`. Raises PluginFault in a call
-        that was left behind, so that it changes nothing any more.
+        """Watch a plugin call; implements `reconciler.engine.plugin_calls.conduits.Watch`.
+
+        Raises PluginFault in an abandoned call, so that it changes nothing any more.
         """
         number = next(self._numbers)
 
@@ -59,9 +60,7 @@ class WorkerSlot:
         self._check(number)
 
     async def in_thread(self, function: Callable[..., T], *arguments: Any) -> T:
-        """Run like `asyncio.to_thread`. Raises Temporary, naming the call, where a plugin takes too
-        long.
-        """
+        """Run like `asyncio.to_thread`. Raises Temporary for a plugin that takes too long."""
         running = self._slot.call(function, *arguments)
         try:
             while not running.done():
@@ -77,9 +76,7 @@ class WorkerSlot:
         return running.result()
 
     def _late(self) -> str:
-        """The call that is to be left behind, and with it whatever runs now; empty where there is
-        none.
-        """
+        """Return the call to abandon, with the plugin code that runs now; empty if none."""
         with self._lock:
             limit = monotonic() - self._seconds
             late = next((what for what, alive in self._running.values() if alive < limit), "")
@@ -94,8 +91,9 @@ class WorkerSlot:
 
 
 class WorkerPool:
-    """Worker slots by repository: plugins that hang in one do not hold up the others. Belongs to
-    one event loop.
+    """Worker slots by repository: plugins that hang in one do not hold up the others.
+
+    Belongs to one event loop.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -106,8 +104,10 @@ class WorkerPool:
 
     @asynccontextmanager
     async def slot(self, repository: str) -> AsyncIterator[WorkerSlot]:
-        """Hold a slot for the length of a block. Raises Temporary where none becomes free for as
-        long as a plugin may take, or too many calls were abandoned.
+        """Hold a slot for the length of a block.
+
+        Raises Temporary where none becomes free for as long as a plugin may take, or too many calls
+        were abandoned.
         """
         try:
             async with self._bulkhead.slot(repository, seconds=self._seconds) as slot:

@@ -110,8 +110,9 @@ class PluginLifecycle:
     def detach_unused(
         self, after: Resources, *, gone: Iterable[Ref], spared: Iterable[Ref]
     ) -> dict[Ref, list[str]]:
-        """Detach plugins that nothing uses any more: `..._removed`, then working directories and
-        scratchpads.
+        """Detach plugins that nothing uses any more.
+
+        Calls `..._removed`, then deletes working directories and scratchpads.
 
         Args:
             after: Resources as they will be recorded.
@@ -152,8 +153,9 @@ class PluginLifecycle:
             )
 
     def _add(self, use: PluginUse, config: PluginCallConfiguration) -> str:
-        """Call the `..._added` hook. Returns the error, empty on success; after an error nothing is
-        left of it.
+        """Call the `..._added` hook. Returns the error, empty on success.
+
+        After an error nothing is left of it.
         """
         message = self._hook(use.plugin, f"{use.plugin.kind}_added", use.repository, config=config)
         if message:
@@ -161,9 +163,7 @@ class PluginLifecycle:
         return message
 
     def _remove(self, name: str, owner: str, gone: set[Ref]) -> tuple[Ref, str]:
-        """Call the `..._removed` hook. Returns the resource that it is about, and a message if
-        there is one.
-        """
+        """Call the `..._removed` hook. Returns its resource, and a message if there is one."""
         kind, _, id = owner.partition(":")
         ref, spec = self._user_of(name, kind, id, gone=gone)
         try:
@@ -190,8 +190,9 @@ class PluginLifecycle:
     def _user_of(
         self, name: str, kind: str, id: str, *, gone: set[Ref]
     ) -> tuple[Ref, Mapping[str, Any]]:
-        """Return a resource that used the plugin, preferably a deleted one, and what it had set for
-        the plugin.
+        """Return a resource that used the plugin, and the options that it set.
+
+        A deleted resource is preferred.
         """
         repository = Ref(Kind.REPOSITORY, name)
         recorded = self.before.resources.get(repository)

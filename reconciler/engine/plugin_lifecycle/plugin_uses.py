@@ -98,9 +98,7 @@ class PluginUse:
 
 
 def owner_of(plugin: Plugin) -> str:
-    """Return the owner of a plugin's scratchpads and working directories, such as
-    `importer:python`.
-    """
+    """Return the owner of a plugin's scratchpads and directories, like `importer:python`."""
     return f"{plugin.kind}:{plugin.id}"
 
 

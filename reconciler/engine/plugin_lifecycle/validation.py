@@ -32,7 +32,7 @@ _HINT = "nothing of it is stored until it is accepted"
 
 
 class ConfigurationRefusal(NamedTuple):
-    """Why a resource is neither recorded nor carried out, and what to do about it."""
+    """Reason why a resource is neither recorded nor carried out, with a hint."""
 
     message: str
     hint: str

@@ -32,7 +32,7 @@ PAGES_AT_ONCE = 200
 
 
 class Marker(msgspec.Struct, frozen=True):
-    """What a tree holds: ID, number and digest (`sha256:...`) of the publication."""
+    """Content of a tree: ID, number and digest (`sha256:...`) of the publication."""
 
     publication: int
     number: int

@@ -1,4 +1,4 @@
-"""What filters keep out of a publication today although its version holds it.
+"""Evaluation of filters on a publication: the units that they withhold today.
 
 Versions never change, and what is served obeys today's rules. The filters are therefore evaluated
 again: on everything when the rules have changed or time alone may change a decision, else on the
@@ -46,7 +46,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class FilterResult:
-    """What filters decide about one publication.
+    """Decision of the filters about one publication.
 
     Attributes:
         summary: Digests and counts, as they are recorded with the publication.

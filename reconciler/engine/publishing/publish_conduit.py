@@ -1,4 +1,4 @@
-"""What a publisher is handed: the version to render, and one output for each group."""
+"""Conduit of a publisher: the version to render, and one output for each group."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One publication is brought to the version that it should serve: rendered, pointed to, exported.
+"""Release of one publication: its version is rendered, pointed to and exported.
 
 A publication is released under a lease of its own: two runs that wrote one export tree would mix
 what they show.

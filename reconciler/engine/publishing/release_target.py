@@ -1,4 +1,4 @@
-"""What a publication should serve: the version, what filters withhold of it, and the digest."""
+"""Target of a release: the version, the withheld units, and the digest."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class ReleasePolicy:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseTarget:
-    """What a publication should serve, beside what it serves now.
+    """Version and withheld units that a publication should serve, beside the current ones.
 
     Attributes:
         current: The publication as recorded.
@@ -108,7 +108,7 @@ def publication_digest(
 def release_target(
     session: WritingSession, publication: Publication, actual: ActualState, *, policy: ReleasePolicy
 ) -> ReleaseTarget:
-    """Find out what `publication` should serve. Runs plugin code: call it in a worker thread.
+    """Determine the release target of `publication`. Call it in a worker thread.
 
     Raises:
         StateFault: The repository has no version as declared.

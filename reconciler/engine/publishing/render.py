@@ -26,7 +26,7 @@ Withheld = Mapping[Digest, WithheldUnit]
 
 
 class _Rendering(NamedTuple):
-    """What one rendering needs beside its target.
+    """Inputs to one rendering beside its target.
 
     Attributes:
         before: The version to render the difference to; None: everything is rendered anew.

@@ -1,5 +1,6 @@
-"""A version as publishers read it: without withheld units, and with what differs from the version
-that was rendered last.
+"""Version as publishers read it: without withheld units.
+
+It knows which groups differ from the version that was rendered last.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What belongs to every run, and depends on nothing else in the engine.
+"""Basics of every run, which depend on nothing else in the engine.
 
 Checkpoints (the order of writes, by name), progress, leases, task groups, the provenance of
 versions and the fingerprints of secrets. Every other room of the engine may import from here.

@@ -1,4 +1,4 @@
-"""What one run holds open, as one `Session`.
+"""Session: everything that one run holds open.
 
 The home, the database, the store, the plugin registry, the remotes and the clock. Rooms above
 take a session instead of its parts.

@@ -1,5 +1,6 @@
-"""Recorded resources that cannot be used today, because their plugin is gone, disabled or has other
-keys.
+"""Recorded resources that cannot be used today.
+
+Their plugin is gone, disabled, or has other keys.
 """
 
 from __future__ import annotations
@@ -28,9 +29,7 @@ def unusable_error(faults: Faults, ref: Ref) -> Temporary | None:
 
 
 def _reasons(faults: Faults, ref: Ref) -> Iterator[str]:
-    """Yield the faults of a resource, each followed by the faults of the resource that it refers
-    to.
-    """
+    """Yield the faults of a resource, and those of the resources that it refers to."""
     for fault in faults[ref]:
         other = next(
             (

@@ -27,8 +27,9 @@ class Home:
     database_url: str | None = None
 
     def database(self, *, read_only: bool = True) -> Database:
-        """Open the database. For writing it is created and migrated as needed; read-only creates
-        nothing.
+        """Open the database.
+
+        For writing it is created and migrated as needed; read-only creates nothing.
         """
         return Database(self.database_url or f"sqlite:///{self.root.absolute() / 'state.db'}").open(
             read_only

@@ -22,7 +22,9 @@ from reconciler.store import Store
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """What one run holds open, for reading. Planning and explaining take it: they cannot write.
+    """Open resources of one run, for reading.
+
+    Planning and explaining take a `Session`: they cannot write.
 
     Attributes:
         reader: The database, read-only.

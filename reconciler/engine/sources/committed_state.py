@@ -1,4 +1,4 @@
-"""What is recorded of one source: the source as a whole, and each of its groups."""
+"""Recorded state of one source: the source as a whole, and each of its groups."""
 
 from __future__ import annotations
 

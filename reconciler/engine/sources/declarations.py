@@ -1,4 +1,4 @@
-"""What a high-level importer declares, checked where it enters the core."""
+"""Declarations of a high-level importer, checked where they enter the core."""
 
 from __future__ import annotations
 

@@ -16,7 +16,9 @@ from reconciler.model import UPLOAD
 
 @dataclass(frozen=True, slots=True)
 class NameRuling:
-    """Whether a source may bring content under a name; at most one reason against it is set.
+    """Ruling on a source and a name; allows content if no reason against it is set.
+
+    At most one reason is set.
 
     Attributes:
         owner: The source that owns the name instead.

@@ -47,7 +47,7 @@ class OtherRepositories:
 
 @dataclass(slots=True)
 class Findings:
-    """What the sources of a repository have yielded so far.
+    """Results of the sources of a repository so far.
 
     Attributes:
         absent: Groups that a source was asked for by name and never had, as failures.

@@ -18,7 +18,7 @@ REFUSED: Final = "refused"  # a rule keeps all of it out unread: the name stays 
 
 @dataclass(frozen=True, slots=True)
 class SourceResponse:
-    """What a source holds in one group: units, or why it is gone, or what failed.
+    """Content of one group in a source: units, or why it is gone, or what failed.
 
     Attributes:
         kept_out: (key, reason) of what could not become a unit.

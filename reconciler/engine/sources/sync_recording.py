@@ -30,7 +30,7 @@ from reconciler.model import (
 
 @dataclass(slots=True)
 class GroupRecording:
-    """What `sync` asked for in one group.
+    """Requests of `sync` for one group.
 
     Attributes:
         units: Units by (type, key); None for one that leaves.
@@ -42,7 +42,7 @@ class GroupRecording:
 
 
 class SourceHoldings:
-    """What one source holds in the latest version, read when it is asked for."""
+    """Units of one source in the latest version, read when they are asked for."""
 
     def __init__(self, reader: Reader, actual: ActualRepository | None, source: str) -> None:
         self._reader = reader

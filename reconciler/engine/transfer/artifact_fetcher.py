@@ -47,15 +47,17 @@ class SourceAccess:
     later: bool = False
 
     def stays_upstream(self, artifact: Artifact) -> bool:
-        """Return True if the artifact is left upstream: its URL and size are known, which a server
-        needs.
+        """Return True if the artifact is left upstream.
+
+        Its URL and size are known then, which a server needs.
         """
         return self.later and bool(artifact.url) and artifact.size is not None
 
 
 class InFlight:
-    """Artifacts that are being fetched right now by any repository of a run, so that none is
-    fetched twice.
+    """Artifacts that are being fetched by any repository of a run.
+
+    None is fetched twice at the same time.
     """
 
     def __init__(self) -> None:

@@ -40,8 +40,7 @@ class Measurements:
     async def measure(
         self, remotes: Remotes, remote: Remote, url: str, *, digests: Mapping[str, str]
     ) -> Measurement:
-        """Return digest and size of what `remote` has under `url`, downloading it at most once in a
-        plan.
+        """Return digest and size of a file, downloading it at most once in a plan.
 
         `digests` are declared ones other than sha256. Raises DigestMismatch if the bytes do not
         have them, and what the remote raises.

@@ -1,5 +1,6 @@
-"""Read back stored artifacts of recorded units, for content types that decide by more than the
-record.
+"""Recovery of metadata from stored artifacts.
+
+For content types that decide by more than the recorded units.
 """
 
 from __future__ import annotations

@@ -78,8 +78,9 @@ class Remotes:
         return self._caches.measures.of(self._whose(remote))
 
     def _whose(self, remote: Remote) -> str:
-        """Return the cache key of a remote: name and URL, since answers may depend on its
-        credentials.
+        """Return the cache key of a remote: name and URL.
+
+        Responses may depend on its credentials.
         """
         return Digest.of_value([remote.meta.name, self.url(remote)]).hex
 

@@ -1,4 +1,4 @@
-"""Admission: whether the units of an upload may come in, and what they change.
+"""Admission: the decision whether units of an upload may come in, and their changes.
 
 The owner of the name, the source's own options and the filters decide, as in a sync. What filters
 would withhold at once is not taken.

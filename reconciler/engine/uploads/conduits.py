@@ -14,7 +14,7 @@ from reconciler.plugin import Placed, PluginCallConfiguration, RepositoryInfo, U
 
 
 class RepositoryConduit(ScratchpadConduit):
-    """What both conduits have in common: the repository as it is, and the time of the upload."""
+    """Base of both conduits: the repository as it is, and the time of the upload."""
 
     def __init__(
         self,

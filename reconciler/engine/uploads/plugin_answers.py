@@ -1,4 +1,4 @@
-"""What plugins make of an upload or a removal, checked where it enters the core."""
+"""Answers of plugins to an upload or a removal, checked where they enter the core."""
 
 from __future__ import annotations
 

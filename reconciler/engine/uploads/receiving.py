@@ -57,7 +57,7 @@ COMMITTING = RetryPolicy(
 
 @dataclass(frozen=True, slots=True)
 class UploadResult:
-    """What became of an upload or a removal.
+    """Outcome of an upload or a removal.
 
     Attributes:
         version: The repository's version afterwards.
@@ -203,7 +203,7 @@ class Uploads:
         return replace(result, shown=tuple(shown), delayed=tuple(delayed))
 
     def _commit(self, repository: str, principal: str, change: Change) -> UploadResult:
-        """Find out what changes, and commit it if anything does. Runs in a worker thread."""
+        """Determine the change, and commit it if there is any. Runs in a worker thread."""
         session = self._session
         target = self._target(repository, session.writer.actual_state())
         scratchpads = ScratchpadSession(partial(session.writer.scratchpad, target.actual.id))

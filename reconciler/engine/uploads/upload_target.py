@@ -47,7 +47,7 @@ class UploadTarget:
 
 @dataclass(slots=True)
 class GroupChanges:
-    """What is to happen in one group.
+    """Changes of one group.
 
     Attributes:
         before: Its members before.

@@ -23,8 +23,9 @@ class LoadingTests(BaseTests):
             assert plugin.enabled, f"the {plugin.kind} `{plugin.id}` is disabled: {plugin.reason}"
 
     def test_options_are_strict_and_described(self, tmp_path: Path) -> None:
-        """The JSON Schema can be composed, and unknown keys of a source, a Publication and a Filter
-        are refused.
+        """The JSON Schema can be composed, and unknown keys are refused.
+
+        Unknown keys of a source, a Publication and a Filter.
         """
         with self._sandbox(tmp_path) as sandbox:
             schema(sandbox.registry)
@@ -43,8 +44,9 @@ class LoadingTests(BaseTests):
                 )
 
     def test_refused_configurations_are_not_stored(self, tmp_path: Path) -> None:
-        """The configurations in `Subject.refused` are refused while planning, for a new repository
-        and for an existing one.
+        """The configurations in `Subject.refused` are refused while planning.
+
+        For a new repository and for an existing one.
         """
         if not self.subject().refused:
             skip("no configuration to refuse: list some in `Subject.refused`")

@@ -16,10 +16,10 @@ _TEST = re.compile(r"(?:^|\.)(?:test_\w*|conftest)$")
 
 
 def modules_of(subject: Subject) -> list[ModuleType]:
-    """Return the loaded modules of the plugin, sorted by name: those that define its classes and
-    entry points, and the rest of their packages.
+    """Return the loaded modules of the plugin, sorted by name.
 
-    Test modules are left out, unless they define a class of the plugin.
+    They are those that define its classes and entry points, and the rest of their packages. Test
+    modules are left out, unless they define a class of the plugin.
     """
     written = {
         base.__module__
@@ -39,8 +39,9 @@ def modules_of(subject: Subject) -> list[ModuleType]:
 
 
 def calling_place(frame: FrameType | None, modules: Mapping[str, ModuleType]) -> str | None:
-    """Return where code of these modules calls `frame`, as `file:line, in function`; None where
-    none does, or where asyncio is in between.
+    """Return where code of these modules calls `frame`, as `file:line, in function`.
+
+    Returns None where none does, or where asyncio is in between.
     """
     while frame is not None:
         name = frame.f_globals.get("__name__", "")
@@ -54,8 +55,9 @@ def calling_place(frame: FrameType | None, modules: Mapping[str, ModuleType]) ->
 
 @contextmanager
 def replaced_globals(modules: list[ModuleType], replacements: Mapping[int, Any]) -> Iterator[None]:
-    """Replace global values of these modules within the block. `replacements`: by the `id` of the
-    original.
+    """Replace global values of these modules within the block.
+
+    `replacements`: by the `id` of the original.
     """
     changed = [
         (vars(module), name, value)

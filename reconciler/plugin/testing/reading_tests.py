@@ -82,8 +82,9 @@ class ReadingTests(BaseTests):
 def _check_failure(
     sandbox: Sandbox, folder: Path, path: str, status: int, expected: set[str]
 ) -> None:
-    """Check how an existing and a new repository react to a page that fails. `expected`: units that
-    are removed anyway.
+    """Check how an existing and a new repository react to a page that fails.
+
+    `expected`: units that are removed anyway.
     """
     with sandbox.subject.upstream.broken(path, status=status):
         with sandbox.subject.upstream.watched() as asked:

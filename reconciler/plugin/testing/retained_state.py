@@ -80,11 +80,11 @@ def _is_relevant(name: str, value: Any) -> bool:
 
 
 def _shown(value: Any, depth: int) -> str:
-    """Return a text for a value: plain data by its contents, functions by their defaults and
-    closures, other objects by their attributes, up to a depth.
+    """Return a text for a value.
 
-    Below the depth an object is shown by its address: values that are created here, on the way,
-    must not be passed on.
+    Plain data is shown by its contents, functions by their defaults and closures, other objects by
+    their attributes, up to a depth. Below the depth an object is shown by its address: values that
+    are created here, on the way, must not be passed on.
     """
     if isinstance(value, _PLAIN):
         return repr(value)

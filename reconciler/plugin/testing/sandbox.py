@@ -56,8 +56,10 @@ class State:
 
 
 class TemporaryHome(Home):
-    """A home that does not have to be durable: nothing is synced to disk, and the database is a
-    copy of an empty one. Both would take longer than a small apply.
+    """A home that does not have to be durable.
+
+    Nothing is synced to disk, and the database is a copy of an empty one: both would take longer
+    than a small apply.
     """
 
     def database(self, *, read_only: bool = True) -> Database:
@@ -110,8 +112,9 @@ def registry_of(subject: Subject) -> Registry:
 
 @dataclass
 class Sandbox:
-    """A home in `folder`, and manifests that may change from run to run. `blocked`: findings of the
-    watchdog.
+    """A home in `folder`, and manifests that may change from run to run.
+
+    `blocked`: findings of the watchdog.
     """
 
     subject: Subject
@@ -134,8 +137,10 @@ class Sandbox:
         publication: Mapping[str, Any] | None = None,
         rules: Mapping[str, Any] | None = None,
     ) -> list[Document]:
-        """Return the subject's manifests. Arguments replace the keys of the source, all sources,
-        the keys of the publication, and those of the Filter.
+        """Return the subject's manifests.
+
+        Arguments replace the keys of the source, all sources, the keys of the publication, and
+        those of the Filter.
         """
         keys = self.subject.source if source is None else source
         rules = self.subject.rules if rules is None else rules
@@ -309,8 +314,9 @@ def _shown(reader: Reader, publication: ActualPublication) -> list[Shown]:
 
 
 def files_below(root: Path) -> dict[str, bytes]:
-    """Return the files below a folder by path, without cached pages and SQLite's own files beside
-    an open database.
+    """Return the files below a folder by path.
+
+    Cached pages are left out, and SQLite's own files beside an open database.
     """
     found = (
         path

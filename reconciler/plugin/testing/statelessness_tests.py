@@ -47,8 +47,9 @@ class StatelessnessTests(BaseTests):
         )
 
     def test_selection_is_pure(self, tmp_path: Path) -> None:
-        """`select` decides the same each time, on any day and for any order of units and filters,
-        and changes no unit.
+        """`select` decides the same each time, and changes no unit.
+
+        It does so on any day, and for any order of units and filters.
         """
         with (
             self._sandbox(tmp_path) as sandbox,

@@ -46,9 +46,11 @@ class HistoryStep:
 
 @dataclass
 class SyncHistory:
-    """All steps. `failed`: why they ended early, else empty. `changed_state`: names in the plugin's
-    classes and modules whose values changed; `kept_objects`: objects that outlived their call;
-    `blocked`: calls that blocked the event loop.
+    """All steps.
+
+    `failed`: why they ended early, else empty. `changed_state`: names in the plugin's classes and
+    modules whose values changed; `kept_objects`: objects that outlived their call; `blocked`: calls
+    that blocked the event loop.
     """
 
     steps: list[HistoryStep] = field(default_factory=list)

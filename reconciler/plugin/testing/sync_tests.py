@@ -84,8 +84,9 @@ class SyncTests(BaseTests):
             before, expected = step.after.digest, step.fresh.digest
 
     def test_a_repository_can_be_removed_and_added_again(self, tmp_path: Path) -> None:
-        """Hooks run when the plugin is first used and no longer used, and may run twice, as after a
-        crash.
+        """Hooks run when the plugin is first used and no longer used.
+
+        They may run twice, as after a crash.
         """
         self._steps(tmp_path / "plain")
         journal: list[str] = []
@@ -127,8 +128,9 @@ class SyncTests(BaseTests):
             )
 
     def test_a_repository_can_be_promoted(self, tmp_path: Path) -> None:
-        """A repository that copies from this one holds the same units, or those that `copy` lets
-        in, and does not change by itself.
+        """A repository that copies from this one holds the same units, and stays as it is.
+
+        It holds only those that `copy` lets in.
         """
         with self._sandbox(tmp_path) as sandbox:
             keys = {

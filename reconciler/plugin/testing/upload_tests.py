@@ -18,8 +18,9 @@ class UploadTests(BaseTests):
     """Tests of `upload`, for subjects with files to upload."""
 
     def test_uploads_are_idempotent(self, tmp_path: Path) -> None:
-        """Each file in `Subject.uploads` adds units and is published; a second upload changes
-        nothing.
+        """Each file in `Subject.uploads` adds units; a second upload changes nothing.
+
+        The files are published.
         """
         if not self.subject().uploads:
             skip(f"{_upload_support(self.subject())}: no `Subject.uploads`")
