@@ -271,7 +271,7 @@ class ResourceWrites(Writing):
                 touch(connection)
         logger.debug("recorded resources: %d, removed: %d", len(resources), len(deleted))
 
-    def amend_resources(self, resources: Sequence[ActualResource]) -> None:
+    def update_metadata(self, resources: Sequence[ActualResource]) -> None:
         """Replace specifications, secret fingerprints and folders of recorded resources.
 
         Nothing else changes.
@@ -289,7 +289,7 @@ class ResourceWrites(Writing):
             ]
             with self._writing.begin() as connection:
                 _AMEND(connection, rows)
-            logger.debug("amended resources: %d", len(rows))
+            logger.debug("resources with updated metadata: %d", len(rows))
 
 
 def _publication(id_: int, name: str, row: Sequence[Any] | None) -> ActualPublication:

@@ -1,4 +1,4 @@
-"""The room that joins the others: observe, resolve, plan, execute, sync, publish, export, inspect.
+"""The room that joins the others: it resolves, plans, applies, publishes, explains and inspects.
 
 Comes in: `DesiredState` and a `Home`. Goes out: a `Plan`, a `Report`, documents about what there
 is. Must never know: YAML, HTTP to clients, any packaging format, how anything is printed.
@@ -6,9 +6,9 @@ is. Must never know: YAML, HTTP to clients, any packaging format, how anything i
 `reconciler.engine.service` stands beside it, for servers and uploads: it reads recorded manifests,
 which is more to import than most commands need.
 
-Reading order: `reconcile` (the engine as surfaces see it), `planning` and `resolve` (what should
-change), `execute` with `sync`, `publish` and `exports` (how it changes), `steps` (the order of
-writes, by name).
+Reading order: `engine` (the interface), `sources/resolution` and `planning/planner` (which
+changes), `applying/executor` and `publishing/release` (how they are carried out),
+`run/checkpoints` (the order of writes, by name).
 """
 
 from reconciler.engine.applying.executor import Executor

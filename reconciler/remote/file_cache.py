@@ -36,15 +36,15 @@ class FileCache:
     whose: the remote to which the parts belong.
     """
 
-    def __init__(self, root: Path, whose: str = "") -> None:
+    def __init__(self, root: Path, remote_key: str = "") -> None:
         self._root = root
-        self._whose = whose
+        self._remote_key = remote_key
         self._files = CacheFolder(root / "whole", _FILE_MAGIC)
         self._parts = CacheFolder(root / "parts", _PART_MAGIC)
 
-    def of(self, whose: str) -> FileCache:
+    def for_remote(self, remote_key: str) -> FileCache:
         """Return a cache of the same files, and of the parts of one remote."""
-        return FileCache(self._root, whose)
+        return FileCache(self._root, remote_key)
 
     def load(self, sha256: str) -> bytes | None:
         """Return a whole file, or None.
@@ -77,4 +77,4 @@ class FileCache:
         self._parts.drop(self._key(sha256, offset, length))
 
     def _key(self, sha256: str, offset: int, length: int) -> str:
-        return f"{self._whose} {sha256} {offset} {length}"
+        return f"{self._remote_key} {sha256} {offset} {length}"

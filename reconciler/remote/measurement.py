@@ -59,7 +59,7 @@ class CachedMeasurement(msgspec.Struct, frozen=True):
     size: int
     etag: str | None = None
     last_modified: str | None = None
-    whose: str = ""
+    remote_key: str = msgspec.field(default="", name="whose")
     digests: dict[str, str] = {}
 
     def condition(self) -> dict[str, str]:
@@ -79,17 +79,17 @@ class MeasurementCache:
     cached.
     """
 
-    def __init__(self, root: Path, whose: str = "") -> None:
+    def __init__(self, root: Path, remote_key: str = "") -> None:
         self._root = root
-        self._whose = whose
+        self._remote_key = remote_key
         self._entries = CacheFolder(root, _MAGIC)
 
-    def of(self, whose: str) -> MeasurementCache:
+    def for_remote(self, remote_key: str) -> MeasurementCache:
         """Return the cache of one remote, in the same folder.
 
         With other credentials a URL may hold something else.
         """
-        return MeasurementCache(self._root, whose)
+        return MeasurementCache(self._root, remote_key)
 
     def load(self, url: str) -> CachedMeasurement | None:
         """Return what is cached of a URL, or None. Never raises for what stands in the folder."""
@@ -100,13 +100,13 @@ class MeasurementCache:
             cached = _MEASUREMENT.decode(payload)
         except msgspec.DecodeError:
             return None
-        return cached if (cached.url, cached.whose) == (url, self._whose) else None
+        return cached if (cached.url, cached.remote_key) == (url, self._remote_key) else None
 
     def store(self, measurement: CachedMeasurement) -> None:
         """Cache a measurement in the place of the one before."""
         self._entries.store(
             self._key(measurement.url),
-            msgspec.json.encode(msgspec.structs.replace(measurement, whose=self._whose)),
+            msgspec.json.encode(msgspec.structs.replace(measurement, remote_key=self._remote_key)),
         )
 
     def drop(self, url: str) -> None:
@@ -114,7 +114,7 @@ class MeasurementCache:
         self._entries.drop(self._key(url))
 
     def _key(self, url: str) -> str:
-        return f"{self._whose} {url}" if self._whose else url
+        return f"{self._remote_key} {url}" if self._remote_key else url
 
 
 async def measure(

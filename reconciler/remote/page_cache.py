@@ -62,17 +62,17 @@ class CachedPage(msgspec.Struct, frozen=True):
 class PageCache:
     """Folder of pages, made with the first one; where it cannot be written, none is cached."""
 
-    def __init__(self, root: Path, whose: str = "") -> None:
+    def __init__(self, root: Path, remote_key: str = "") -> None:
         self._root = root
-        self._whose = whose
+        self._remote_key = remote_key
         self._entries = CacheFolder(root, _MAGIC)
 
-    def of(self, whose: str) -> PageCache:
+    def for_remote(self, remote_key: str) -> PageCache:
         """Return the cache of one remote, in the same folder.
 
         With other credentials a URL may hold something else.
         """
-        return PageCache(self._root, whose)
+        return PageCache(self._root, remote_key)
 
     def load(self, url: str, accept: str) -> CachedPage | None:
         """Return the page, or None. Never raises for what stands in the folder."""
@@ -92,7 +92,7 @@ class PageCache:
         self._entries.drop(self._key(url, accept))
 
     def _key(self, url: str, accept: str) -> str:
-        return f"{url}\n{accept}\n{self._whose}" if self._whose else f"{url}\n{accept}"
+        return f"{url}\n{accept}\n{self._remote_key}" if self._remote_key else f"{url}\n{accept}"
 
 
 def _packed(body: bytes) -> bytes:

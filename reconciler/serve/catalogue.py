@@ -24,8 +24,8 @@ from reconciler.serve.bounded_cache import BoundedCache
 from reconciler.serve.ports import Files, Publications
 from reconciler.serve.representation import Representation, Resource
 
-CHECK_EVERY = 0.5  # seconds between two looks at the generation
-CHECK_TIMEOUT = 0.25  # seconds that a request waits for a look, and then uses what is cached
+CHECK_EVERY = 0.5  # seconds between two reads of the generation
+CHECK_TIMEOUT = 0.25  # seconds that a request waits for a read, and then uses what is cached
 KEPT_PATHS = 16_384
 KEPT_ABSENT = 4_096
 KEPT_BYTES = 64 * 1024 * 1024
@@ -97,43 +97,43 @@ class Catalogue:
         """Return what is served now, by path."""
         return [self._mounts[path].served for path in sorted(self._mounts)]
 
-    async def check(self) -> None:
+    async def refresh_if_due(self) -> None:
         """Read the publications again if a check is due and something changed.
 
         A slow or failing database stops no request: what is cached is served meanwhile.
         """
         if monotonic() < self._due:
             return
-        looking = self._shared("refresh", self._look)
+        refreshing = self._shared("refresh", self._refresh_logged)
         loaded = self._generation is not UNSEEN
-        await asyncio.wait([looking], timeout=CHECK_TIMEOUT if loaded else None)
+        await asyncio.wait([refreshing], timeout=CHECK_TIMEOUT if loaded else None)
         self._due = monotonic() + self._check_every
         if not loaded:
-            looking.result()
+            refreshing.result()
 
     async def refresh(self) -> None:
         """Read what is served now.
 
         A request that begins after this returned is answered from it (read after write).
         """
-        if running := self._running.get("refresh"):  # it may have looked before the caller's write
+        if running := self._running.get("refresh"):  # it may have read before the caller's write
             await asyncio.wait([running])
-        await asyncio.shield(self._shared("refresh", self._refresh))
+        await asyncio.shield(self._shared("refresh", self._load_if_changed))
 
-    async def _look(self) -> None:
+    async def _refresh_logged(self) -> None:
         try:
-            await self._refresh()
+            await self._load_if_changed()
         except Exception as error:  # whatever a database raises
             logger.warning("cannot read what is to be served: %s", error)
             raise
 
-    async def _refresh(self) -> None:
+    async def _load_if_changed(self) -> None:
         generation = await self.in_thread(self._publications.generation)
         if generation != self._generation:
-            self._point(await self.in_thread(self._publications.served))
+            self._set_publications(await self.in_thread(self._publications.served))
             self._generation = generation
 
-    def _point(self, served: Sequence[ServedPublication]) -> None:
+    def _set_publications(self, served: Sequence[ServedPublication]) -> None:
         kept = {mount.served: mount for mount in self._mounts.values()}
         if {record.path for record in served} != self._mounts.keys():
             # a path may lie below another: what was found below the shorter one may belong to the
@@ -166,7 +166,7 @@ class Catalogue:
         resource = None
         if path is not None:
             resource = await asyncio.shield(
-                self._shared((mount, path), lambda: self._look_up(mount, path))
+                self._shared((mount, path), lambda: self._load_resource(mount, path))
             )
         location = PublishedPath(mount, path, resource)
         if self._is_current(location):
@@ -187,7 +187,7 @@ class Catalogue:
             end = url_path.rfind("/", 0, end)
         return None
 
-    async def _look_up(self, mount: Mount, path: str) -> Resource | None:
+    async def _load_resource(self, mount: Mount, path: str) -> Resource | None:
         served = mount.served
         entries = await self.in_thread(
             self._publications.entries, served.publication_id, served.number, path

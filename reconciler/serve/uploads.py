@@ -72,7 +72,7 @@ class UploadEndpoint:
         """Take an upload. Raises HTTPException (404) for a path below no publication."""
         if request.method != "POST" or self._uploads is None:
             raise HTTPException(404)
-        await self._catalogue.check()
+        await self._catalogue.refresh_if_due()
         target = self._catalogue.resolve(f"/{request.path_params['path']}")
         if target is None:
             raise HTTPException(404)

@@ -108,7 +108,7 @@ class Site:
             async with self.server as server:
                 server.on("/f", *answers)
                 fetcher = open_fetcher(remote(retries=0), server.url("/"))
-                cache = FileCache(self.root).of(whose)
+                cache = FileCache(self.root).for_remote(whose)
                 try:
                     return await ask(
                         FileReader(

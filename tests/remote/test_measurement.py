@@ -308,7 +308,7 @@ def test_a_cache_remembers_by_url(tmp_path: Path) -> None:
 
 def test_a_cache_keeps_remotes_apart(tmp_path: Path) -> None:
     whole = MeasurementCache(tmp_path)
-    first, other = whole.of("first"), whole.of("other")
+    first, other = whole.for_remote("first"), whole.for_remote("other")
     first.store(KNOWN)
     assert first.load(KNOWN.url) is not None
     assert (other.load(KNOWN.url), whole.load(KNOWN.url)) == (None, None)

@@ -310,14 +310,16 @@ def test_pages_are_one_remotes_own(root: Path) -> None:
 
     def get(whose: str, *answers: Response) -> bytes:
         upstream = Upstream(*answers) if answers else None
-        return asyncio.run(PageReader(upstream, cache.of(whose), offline=not answers).get(URL)).body
+        return asyncio.run(
+            PageReader(upstream, cache.for_remote(whose), offline=not answers).get(URL)
+        ).body
 
     assert get("one", page(b"one")) == b"one"
     with pytest.raises(NotCached):
         get("two")
     assert get("two", page(b"two")) == b"two"
     assert [get("one"), get("two")] == [b"one", b"two"]
-    cache.of("one").drop(URL, "*/*")
+    cache.for_remote("one").drop(URL, "*/*")
     assert get("two") == b"two"
 
 

@@ -73,7 +73,7 @@ class ResourceRecorder:
 
     def update_metadata(self, before: ActualState, recorded: Container[Ref]) -> None:
         """Record the folders and uploaders of resources that are not `recorded` as declared."""
-        self._session.writer.amend_resources(
+        self._session.writer.update_metadata(
             list(metadata_updates(self._desired, before, recorded, fingerprints=self._fingerprints))
         )
 

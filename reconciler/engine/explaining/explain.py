@@ -149,7 +149,9 @@ class SourceExplainer:
     async def explain(self, source: Source) -> dict[str, Any]:
         """Return what one source says of the groups, or why it is not asked."""
         if source.kind is SourceKind.UPLOAD:
-            return source_document(source, SILENT, "nobody is asked: what was uploaded is recorded")
+            return source_document(
+                source, SILENT, "uploads have no upstream to ask: what was uploaded is recorded"
+            )
         if source.kind is SourceKind.REMOTE and low_level(self._resolution.importer_class):
             await self._keep_committed(source)
             message = (

@@ -14,7 +14,7 @@ class CommittedState:
     """The last completed answers of one source, and whether they still stand.
 
     Args:
-        basis: Digest of what decisions about its groups rest on beside upstream's own answers.
+        rules_digest: Digest of what decisions about its groups rest on beside upstream's answers.
         now: When an answer that time alone changes is due again.
     """
 
@@ -24,13 +24,13 @@ class CommittedState:
         repository: ActualRepository | None,
         source: str,
         *,
-        basis: Digest,
+        rules_digest: Digest,
         now: datetime,
     ) -> None:
         self._reader = reader
         self._repository = repository
         self._source_id = source
-        self._basis = basis
+        self._rules_digest = rules_digest
         self._now = now
         self.source: CommittedSource | None = None
         self.groups: dict[str, CommittedGroup] = {}
@@ -49,15 +49,15 @@ class CommittedState:
                 self._reader.committed_groups, self._repository.id, self._source_id
             )
 
-    async def source_validator(self, standing: Digest) -> str | None:
+    async def source_validator(self, source_digest: Digest) -> str | None:
         """Return the validator under which all of the source still stands.
 
-        None where it has none, where it was decided on another basis than `standing`, where
+        None where it has none, where it rests on another digest than `source_digest`, where
         something of it failed, or where something is due again.
         """
         if self._repository is None or self.source is None or self.source.validator is None:
             return None
-        if self.source.selection != standing:
+        if self.source.selection != source_digest:
             return None
         due = await asyncio.to_thread(self._reader.source_due, self._repository.id, self._source_id)
         if due is not None and due <= self._now:
@@ -72,14 +72,14 @@ class CommittedState:
         group = self.groups.get(name)
         if (
             group is None
-            or group.selection != self._basis
+            or group.selection != self._rules_digest
             or group.validator in (REFUSED, WITHDRAWN)
         ):
             return None
         due = group.reconsider_at is not None and group.reconsider_at <= self._now
         return None if due else group.validator
 
-    def has_other_basis(self, name: str) -> bool:
-        """Return True if a group is recorded that was decided on another basis."""
+    def has_other_rules(self, name: str) -> bool:
+        """Return True if a group is recorded that was decided by other rules."""
         group = self.groups.get(name)
-        return group is not None and group.selection != self._basis
+        return group is not None and group.selection != self._rules_digest

@@ -47,7 +47,7 @@ class DeclaredSource(RemoteSource):
             resolution,
             self._context,
             source=source.id,
-            taken=self._is_taken,
+            taken=self._tell_if_taken,
             concurrency=remote.concurrency,
         )
 
@@ -81,7 +81,9 @@ class DeclaredSource(RemoteSource):
         await self._reader.read_all(
             changed,
             lambda group: self._reader.read(
-                group, known=self._known(group.name), default_validator=default_validator
+                group,
+                known=self._current_validator(group.name),
+                default_validator=default_validator,
             ),
             self._comparer.compare,
         )
@@ -94,7 +96,7 @@ class DeclaredSource(RemoteSource):
         self._ownership.mark_unavailable(self._source.id)
         if not reported:
             message = (
-                "could not be asked completely: nothing of it leaves in this run for being absent"
+                "could not be asked completely: this run removes nothing for being absent there"
             )
             self._resolution.add_failure(self._source.id, None, Unreachable(message))
 
@@ -135,12 +137,14 @@ class DeclaredSource(RemoteSource):
         `prepare` is awaited before the first group. Returns the call, and True if the whole source
         is unchanged instead; that is never so without `prepare`, which asks for the groups.
         """
-        known = await self._known_source() if prepare is not None else None
+        known = await self._current_source_validator() if prepare is not None else None
         try:
             async with self._resolution.session.call_timeouts.call(
                 self._resolution.call("declare")
             ) as clock:
-                call = SourceCall(self._context, clock, known, taken=self._is_taken, declaring=True)
+                call = SourceCall(
+                    self._context, clock, known, taken=self._tell_if_taken, declaring=True
+                )
                 try:
                     async with declared_groups(self._resolution.importer().declare(call)) as groups:
                         async for group in groups:
@@ -168,17 +172,17 @@ class DeclaredSource(RemoteSource):
             raise SourceFailure(error) from error
         return call, call.is_unchanged and not names
 
-    def _is_taken(self, name: str) -> bool:
-        """Tell the plugin whether a name belongs to another source, or may do so.
+    def _tell_if_taken(self, name: str) -> bool:
+        """Answer the plugin whether a name belongs to another source, or may do so.
 
-        What depends on a name that is not known is not known either: then nothing leaves.
+        Where that is unknown, what depends on it is unknown too: nothing is removed in this run.
         """
-        if self._is_waiting(name):
+        if self._defer_if_contested(name):
             self._comparer.incomplete = True
         return not self._may_bring(name)
 
     def _is_gone(self, name: str) -> bool:
-        """Return True if it is recorded that upstream, whatever it declares, lacks the group."""
+        """Return True if upstream is recorded to lack the group although it declares it."""
         committed = self._committed.groups.get(name)
         return committed is not None and committed.validator == GONE
 
@@ -186,37 +190,37 @@ class DeclaredSource(RemoteSource):
         """Return True if this source owns the name or may share it."""
         return group.shared or self._may_bring(group.name)
 
-    def _known(self, name: str) -> str | None:
-        """Return the validator under which a group still stands, and no key of it changes hands."""
+    def _current_validator(self, name: str) -> str | None:
+        """Return the validator of a group that need not be read again unless it differs."""
         return None if name in self._findings.claimed else self._committed.group_validator(name)
 
     def _sort(self, group: Group, declaration: Declaration) -> None:
-        """Sort a group by what has to be done.
+        """Add a group to the list of `declaration` that fits it.
 
         Of most groups of a large index only the name is kept in memory.
         """
         name = group.name
         if not self._takes(group):
-            if not self._is_waiting(name):
+            if not self._defer_if_contested(name):
                 logger.debug("%s: `%s` left to its owner", self._source.id, name)
                 declaration.foreign.add(name)
         elif group.refused:
-            if self._refusal_is_news(name):
+            if self._refusal_needs_recording(name):
                 declaration.refused[name] = group.refused
         else:
-            known = self._known(name)
+            known = self._current_validator(name)
             if known is None or group.validator != known:
                 declaration.changed.append(group)
 
-    def _refusal_is_news(self, name: str) -> bool:
-        """Return True if units have to leave, or a later source must learn of the name."""
+    def _refusal_needs_recording(self, name: str) -> bool:
+        """Return True if units have to be removed, or a later source must respect the name."""
         committed = self._committed.groups.get(name)
         if committed is None:
             return self._ownership.is_followed(self._source.id) and self._may_bring(name)
         return committed.validator != REFUSED and self._resolution.mirrors
 
     async def _refuse(self, refused: Mapping[str, str]) -> None:
-        """Take out groups that a rule keeps out whole; their names stay this source's."""
+        """Remove groups that a rule keeps out whole; this source still owns their names."""
         batches = BatchSizer(sorted(name for name in refused if name not in self._findings.unread))
         while batch := batches.next():
             members = await self._comparer.members(batch)
@@ -225,16 +229,16 @@ class DeclaredSource(RemoteSource):
             for name in batch:
                 leaving = members.get(name, []) if self._resolution.mirrors else []
                 reason = sanitize(refused[name], MAX_TEXT)
-                changes.append(self._with_name_kept(self._comparer.removal(name, leaving, reason)))
+                changes.append(self._keep_name_owned(self._comparer.removal(name, leaving, reason)))
             await self._comparer.add(changes)
 
-    def _with_name_kept(self, change: GroupChange) -> GroupChange:
-        """Record the refusal where another source follows, so that it does not take the name."""
+    def _keep_name_owned(self, change: GroupChange) -> GroupChange:
+        """Record the refusal where another source follows, so that it cannot claim the name."""
         if not self._ownership.is_followed(self._source.id) or not self._may_bring(
             change.head.name
         ):
             return change
         head = msgspec.structs.replace(
-            change.head, held=True, validator=REFUSED, selection=self._basis
+            change.head, held=True, validator=REFUSED, selection=self._rules_digest
         )
         return GroupChange(head, change.lines)

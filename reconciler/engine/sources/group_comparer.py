@@ -46,7 +46,7 @@ class GroupComparer:
     """Compares groups of one source and brings what changes into the findings.
 
     Args:
-        basis: Digest of what decisions rest on beside upstream's own answers.
+        rules_digest: Digest of what decisions rest on beside upstream's own answers.
         artifacts: Access to the bytes behind the units of the source.
         absence: Why a unit that is held is no longer there, where the content type cannot know;
             else empty.
@@ -61,7 +61,7 @@ class GroupComparer:
         source: Source,
         selection: Selection,
         *,
-        basis: Digest,
+        rules_digest: Digest,
         committed: CommittedState,
         artifacts: SourceArtifacts,
         absence: str = "",
@@ -70,7 +70,7 @@ class GroupComparer:
         self._findings = resolution.findings
         self._source = source
         self._selection = selection
-        self._basis = basis
+        self._rules_digest = rules_digest
         self._committed = committed
         self._artifacts = artifacts
         self._absence = absence
@@ -258,7 +258,7 @@ class GroupComparer:
     def _is_recorded_as_gone(self, head: GroupLine) -> bool:
         """Return True if it is recorded already that upstream no longer has the group."""
         return self._committed.groups.get(head.name) == CommittedGroup(
-            head.name, head.validator, self._basis
+            head.name, head.validator, self._rules_digest
         )
 
     def _head(
@@ -275,7 +275,7 @@ class GroupComparer:
             source=self._source.id,
             was=digest_of(members),
             validator=self._validator(response, lines),
-            selection=self._basis,
+            selection=self._rules_digest,
             reconsider_at=due.isoformat() if due else None,
         )
 

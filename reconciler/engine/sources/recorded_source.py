@@ -39,7 +39,7 @@ class RecordedSource(RemoteSource):
         names = {name for name in recordings if self._may_bring(name)} | {
             name for name in committed if self._committed.group_validator(name) is None
         }
-        self._waiting.update(filter(self._is_waiting, recordings))
+        self._waiting.update(filter(self._is_contested, recordings))
         self._claim(names | committed.keys())
         self._resolution.task.expect(len(names), 0)
         batches = BatchSizer(sorted(names))
@@ -50,7 +50,7 @@ class RecordedSource(RemoteSource):
 
     async def _record(self) -> RecordingConduit:
         """Run `sync` once and return what it asked for."""
-        known = await self._known_source()
+        known = await self._current_source_validator()
         holdings = SourceHoldings(self._resolution.reader, self._actual, self._source.id)
         try:
             async with self._resolution.session.call_timeouts.call(

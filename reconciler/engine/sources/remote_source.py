@@ -30,7 +30,7 @@ class RemoteSource(SourceResolver):
             resolution,
             source,
             selection,
-            basis=_basis(
+            rules_digest=_remote_rules_digest(
                 url, selection, remote.policy, revision=resolution.importer_class.revision
             ),
             artifacts=RemoteArtifacts(session, remote),
@@ -55,7 +55,7 @@ class RemoteSource(SourceResolver):
             self._context.place.close()
 
 
-def _basis(url: str, selection: Selection, policy: str, *, revision: int) -> Digest:
+def _remote_rules_digest(url: str, selection: Selection, policy: str, *, revision: int) -> Digest:
     """Return the digest of what decisions about a remote rest on.
 
     Validators are one index's own, a policy that left bytes upstream has not brought them in, and

@@ -53,8 +53,8 @@ class Findings:
         absent: Groups that a source was asked for by name and never had, as failures.
         unknown: What could not be found out offline.
         sources: By source: its validator, and the digest that its answers rest on.
-        claimed: By group: keys that an earlier source wants and a later one holds, with the
-            earlier source.
+        claimed: By group: keys that move from a later source to an earlier one; value: the new
+            source.
         unread: Groups of which some reading failed, so that nothing may leave them.
         touched: True if something has to be written, even if no unit changes.
     """

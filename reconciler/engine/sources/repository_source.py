@@ -55,7 +55,7 @@ class RepositorySource(SourceResolver):
             resolution,
             source,
             selection,
-            basis=Digest.of_value([source.id, selection.digest.hex]),
+            rules_digest=Digest.of_value([source.id, selection.digest.hex]),
             artifacts=SourceArtifacts(),
             absence=f"not in {version} of {source.name}",
         )
@@ -72,7 +72,7 @@ class RepositorySource(SourceResolver):
         version = CopiedVersion(
             self._resolution.reader, self._other, target.number, planned=planned
         )
-        known = await self._known_source()
+        known = await self._current_source_validator()
         unchanged = version.is_recorded and known == str(target.digest)
         self._log_asked(unchanged=unchanged)
         if unchanged:
@@ -84,7 +84,7 @@ class RepositorySource(SourceResolver):
         held = {name for name, digest in digests.items() if digest is not None}
         same = set() if since is None else self._committed.groups.keys() - digests.keys()
         names = {name for name in held | same if self._may_bring(name)}
-        self._waiting.update(filter(self._is_waiting, held))
+        self._waiting.update(filter(self._is_contested, held))
         self._claim(names)
         changed = [
             name

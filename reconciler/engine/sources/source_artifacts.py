@@ -79,8 +79,8 @@ class RemoteArtifacts(SourceArtifacts):
     ) -> Mapping[str, Sequence[IdentifiedUnit]]:
         if self._on_demand:
             return await self._moved(compared)
-        # The policy is part of the basis: where that is the same, no bytes were left upstream.
-        return await self._left([one for one in compared if committed.has_other_basis(one.name)])
+        # The policy is part of `rules_digest`: where that is the same, no bytes were left upstream.
+        return await self._left([one for one in compared if committed.has_other_rules(one.name)])
 
     async def with_downloads(self, changes: Sequence[GroupChange]) -> Sequence[GroupChange]:
         if self._on_demand:

@@ -34,7 +34,7 @@ class SourceResolver(ABC):
     """Resolves one source into the findings of its repository.
 
     Args:
-        basis: Digest of what its decisions rest on beside upstream's own answers.
+        rules_digest: Digest of what its decisions rest on beside upstream's own answers.
         artifacts: Access to the bytes behind its units.
         absence: Why a unit that is held is no longer there, where the content type cannot know.
     """
@@ -45,14 +45,14 @@ class SourceResolver(ABC):
         source: Source,
         selection: Selection,
         *,
-        basis: Digest,
+        rules_digest: Digest,
         artifacts: SourceArtifacts,
         absence: str = "",
     ) -> None:
         self.selection = selection
         self._resolution = resolution
         self._source = source
-        self._basis = basis
+        self._rules_digest = rules_digest
         self._findings = resolution.findings
         self._actual = resolution.actual
         self._ownership = resolution.ownership
@@ -60,25 +60,25 @@ class SourceResolver(ABC):
             resolution.reader,
             resolution.actual,
             source.id,
-            basis=basis,
+            rules_digest=rules_digest,
             now=resolution.session.now,
         )
         self._comparer = GroupComparer(
             resolution,
             source,
             selection,
-            basis=basis,
+            rules_digest=rules_digest,
             committed=self._committed,
             artifacts=artifacts,
             absence=absence,
         )
-        self._standing = basis
+        self._source_digest = rules_digest
         self._waiting: set[str] = set()  # new names that an unavailable earlier source may have
 
     async def run(self) -> None:
         """Ask the source, and bring everything that it changes into the findings."""
         problems = self._findings.problem_count
-        self._standing = self._standing_digest()
+        self._source_digest = self._compute_source_digest()
         await self._committed.load_source()
         await self._prepare_names()
         try:
@@ -91,9 +91,9 @@ class SourceResolver(ABC):
             return
         self._report_waiting()
         whole = CommittedSource(
-            validator if self._findings.problem_count == problems else None, self._standing
+            validator if self._findings.problem_count == problems else None, self._source_digest
         )
-        self._findings.sources[self._source.id] = (whole.validator, self._standing)
+        self._findings.sources[self._source.id] = (whole.validator, self._source_digest)
         self._findings.touched |= whole != self._committed.source
 
     async def explain(self, names: Sequence[str]) -> list[tuple[SourceResponse, list[Decision]]]:
@@ -138,17 +138,20 @@ class SourceResolver(ABC):
         """Return True if no earlier source owns the name, or may own it."""
         return self._ruling(name).allowed
 
-    def _is_waiting(self, name: str) -> bool:
-        """Return True if an unavailable earlier source may own the name; note it for the report."""
-        waits = bool(self._ruling(name).unavailable)
-        if waits:
+    def _is_contested(self, name: str) -> bool:
+        """Return True if an unavailable earlier source may own the name."""
+        return bool(self._ruling(name).unavailable)
+
+    def _defer_if_contested(self, name: str) -> bool:
+        """Report a contested name as waiting. Returns True if it is one."""
+        if contested := self._is_contested(name):
             self._waiting.add(name)
-        return waits
+        return contested
 
     def _not_asked(self, name: str) -> SourceResponse:
         """Return the response about a name that an earlier source owns, or may own.
 
-        Nothing is asked about it, so that no private name is told to a stranger.
+        Nothing is asked about it, so that no private name leaks to a public index.
         """
         ruling = self._ruling(name)
         return SourceResponse(name, owner=ruling.owner, unavailable=ruling.unavailable)
@@ -159,37 +162,37 @@ class SourceResolver(ABC):
             self._ownership.claim(self._source.id, names)
 
     async def _claim_committed(self) -> None:
-        """Keep the committed names where not all was heard."""
+        """Claim the committed names where the source could not be asked completely."""
         await self._committed.load_groups()
         if self._ownership.contested:
             self._ownership.claim_committed(self._source.id, self._committed.groups)
 
     async def _keep_unchanged(self) -> None:
-        """Keep all as it is; only later sources have to know which names are taken."""
+        """Keep everything; claim the names only where a later source has to respect them."""
         if self._ownership.is_followed(self._source.id):
             await self._claim_committed()
 
     async def _prepare_names(self) -> None:
-        """Load what is committed where it decides about names: behind an unavailable source."""
+        """Load the committed groups behind an unavailable source: they decide about names."""
         if self._ownership.unavailable_before(self._source.id):
             await self._committed.load_groups()
 
-    def _standing_digest(self) -> Digest:
-        """Return what the source as a whole rests on.
+    def _compute_source_digest(self) -> Digest:
+        """Return the digest that the answers of the source as a whole rest on.
 
         A name that an earlier source takes, or leaves to this one, changes what it brings. A
         source that others follow also records which names it refuses.
         """
         taken = sorted(self._ownership.owners)
         if self._ownership.is_followed(self._source.id):
-            return Digest.of_value([self._basis.hex, taken, "followed"])
-        return Digest.of_value([self._basis.hex, taken]) if taken else self._basis
+            return Digest.of_value([self._rules_digest.hex, taken, "followed"])
+        return Digest.of_value([self._rules_digest.hex, taken]) if taken else self._rules_digest
 
-    async def _known_source(self) -> str | None:
+    async def _current_source_validator(self) -> str | None:
         """Return the validator under which all of the source is unchanged, if there is one."""
-        if self._findings.claimed:  # some key changes hands
+        if self._findings.claimed:  # some key moves to another source
             return None
-        return await self._committed.source_validator(self._standing)
+        return await self._committed.source_validator(self._source_digest)
 
     def _log_asked(self, *, unchanged: bool) -> None:
         logger.debug("%s: %s", self._source.id, "unchanged" if unchanged else "asked")

@@ -61,23 +61,25 @@ class Remotes:
     def pages(self, remote: Remote) -> PageReader:
         """Return a reader of the remote's pages, through the page cache."""
         return PageReader(
-            self.fetcher(remote), self._caches.pages.of(self._whose(remote)), offline=self.offline
+            self.fetcher(remote),
+            self._caches.pages.for_remote(self._cache_key(remote)),
+            offline=self.offline,
         )
 
     def files(self, remote: Remote) -> FileReader:
         """Return a reader of files with known digests, through the file cache."""
         return FileReader(
             self.fetcher(remote),
-            self._caches.files.of(self._whose(remote)),
+            self._caches.files.for_remote(self._cache_key(remote)),
             offline=self.offline,
             retry=RetryPolicy(attempts=1 + remote.retries),
         )
 
     def measures(self, remote: Remote) -> MeasurementCache:
         """Return the cache of measurements of the remote's files."""
-        return self._caches.measures.of(self._whose(remote))
+        return self._caches.measures.for_remote(self._cache_key(remote))
 
-    def _whose(self, remote: Remote) -> str:
+    def _cache_key(self, remote: Remote) -> str:
         """Return the cache key of a remote: name and URL.
 
         Responses may depend on its credentials.

@@ -184,10 +184,10 @@ def test_the_folder_of_the_manifests_follows_them(
         resource.folder
         for resource in stage.ask(lambda reader: reader.actual_state()).resources.values()
     } == {str(stage.manifest.parent)}
-    amended: list[Any] = []
-    monkeypatch.setattr(Writer, "amend_resources", lambda self, rows: amended.extend(rows))
+    updates: list[Any] = []
+    monkeypatch.setattr(Writer, "update_metadata", lambda self, rows: updates.extend(rows))
     stage.applied()
-    assert amended == []
+    assert updates == []
 
 
 def recorded(stage: Rehearsal, kind: Kind, name: str) -> Any:

@@ -47,14 +47,16 @@ class Record:
 
 
 def state(record: Record, repository: ActualRepository | None = REPOSITORY) -> CommittedState:
-    return CommittedState(cast(Reader, record), repository, "remote:up", basis=BASIS, now=NOW)
+    return CommittedState(
+        cast(Reader, record), repository, "remote:up", rules_digest=BASIS, now=NOW
+    )
 
 
-def source_validator(record: Record, standing: Digest = BASIS) -> str | None:
+def source_validator(record: Record, source_digest: Digest = BASIS) -> str | None:
     async def ask() -> str | None:
         committed = state(record)
         await committed.load_source()
-        return await committed.source_validator(standing)
+        return await committed.source_validator(source_digest)
 
     return asyncio.run(ask())
 
@@ -106,7 +108,7 @@ def test_another_basis_decides_anew() -> None:
     assert group_validator(group) is None
     committed = state(Record(groups={"lib": group, "app": CommittedGroup("app", "1", BASIS)}))
     asyncio.run(committed.load_groups())
-    assert [committed.has_other_basis(name) for name in ("lib", "app", "new")] == [
+    assert [committed.has_other_rules(name) for name in ("lib", "app", "new")] == [
         True,
         False,
         False,
