@@ -175,11 +175,10 @@ class ImporterCall(ReadingCall, WritableScratchpads, Protocol):
     """
 
     def refuse(self, key: str, reason: str) -> None:
-        """In `read`: record that upstream lists `key`, which cannot become a unit because of
-        `reason`.
+        """In `read`: refuse `key`, which upstream lists but which cannot become a unit.
 
-        Reasons are an unsafe name, or a missing digest. The key is shown as refused, which is not a
-        failure. May be called any number of times; keys must be printable.
+        `reason`: such as an unsafe name, or a missing digest. The key is shown as refused, which is
+        not a failure. May be called any number of times; keys must be printable.
         """
         ...
 

@@ -135,13 +135,12 @@ class Unsound(Exception):
 
 
 def run(call: Callable[[], Result], failing: str) -> Result:
-    """Return the result of `call`; raise Unsound for whatever it raises, as `failing` and the
-    cause.
+    """Return the result of `call`; anything that it raises becomes Unsound.
 
-    This includes SystemExit: a module that ends the process when it is imported must not end ours.
-    Only an interrupt is the user's own. Output of the plugin goes to stderr, because stdout may be
-    carrying a document; only in the main thread, where plugins are validated: two threads would
-    restore each other's stream.
+    The message is `failing` and the cause. SystemExit is included: a module that ends the process
+    when it is imported must not end ours. Only an interrupt is the user's own. Output of the plugin
+    goes to stderr, because stdout may be carrying a document; only in the main thread, where
+    plugins are validated: two threads would restore each other's stream.
     """
     try:
         with redirect_stdout(sys.stderr) if current_thread() is main_thread() else nullcontext():

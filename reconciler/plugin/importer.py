@@ -78,14 +78,13 @@ class Importer:
         """
 
     def declare(self, call: ImporterCall) -> AsyncIterator[Group | Unchanged]:
-        """Yield the groups of the source, in any order; names are unique. An async generator,
-        cheap.
+        """Yield the groups of the source, in any order. An async generator, cheap.
 
-        Ending normally means that the list is complete: in mirror mode, committed groups that were
-        not declared are removed. Raising means that the listing failed: nothing of this source is
-        removed. Yield UNCHANGED, if `call.unchanged` returned True, to say that the whole source is
-        as it is committed. A group should hold at most about 20,000 units: split larger ones by
-        hash.
+        Names are unique. Ending normally means that the list is complete: in mirror mode, committed
+        groups that were not declared are removed. Raising means that the listing failed: nothing of
+        this source is removed. Yield UNCHANGED, if `call.unchanged` returned True, to say that the
+        whole source is as it is committed. A group should hold at most about 20,000 units: split
+        larger ones by hash.
         """
         raise NotImplementedError
 
@@ -100,11 +99,10 @@ class Importer:
         raise NotImplementedError
 
     async def sync(self, conduit: SyncConduit, config: PluginCallConfiguration) -> None:
-        """Record on the conduit what should change: the low-level alternative to `declare` and
-        `read`.
+        """Record on the conduit what should change: instead of `declare` and `read`.
 
-        Runs once for each plan, also for plans that are never applied. Raising fails this source:
-        nothing that was recorded happens.
+        The low-level API. Runs once for each plan, also for plans that are never applied. Raising
+        fails this source: nothing that was recorded happens.
         """
         raise NotImplementedError
 
@@ -133,10 +131,9 @@ class Importer:
         return units
 
     def remove(self, conduit: UploadConduit, units: Sequence[StoredUnit]) -> Iterable[StoredUnit]:
-        """Return the units to remove: these uploaded units, and those that cannot stay without
-        them.
+        """Return the units to remove: the given ones, and those that cannot stay without them.
 
-        Raise Refused to keep them. Default: the given units.
+        The given units were uploaded. Raise Refused to keep them. Default: the given units.
         """
         return units
 

@@ -1,5 +1,6 @@
-"""The two worked plugins side by side: the same manifest, rules and tree give the same content, the
-high-level way and the low-level way.
+"""The plugins `file` and `example` give the same content for the same manifest and rules.
+
+One uses the high-level API, the other the low-level one.
 """
 
 from __future__ import annotations
@@ -41,31 +42,29 @@ Content = dict[tuple[str, str], tuple[Any, ...]]
 
 
 def _plain(group: str, unit: Unit | StoredUnit) -> tuple[tuple[str, str], tuple[Any, ...]]:
-    [one] = unit.artifacts
+    [artifact] = unit.artifacts
     return (group, unit.key), (
         unit.metadata,
-        one.path,
-        one.sha256,
-        one.size,
-        getattr(one, "url", None),
+        artifact.path,
+        artifact.sha256,
+        artifact.size,
+        getattr(artifact, "url", None),
     )
 
 
 def high(body: str) -> tuple[Content, set[str]] | None:
-    """Units and refused keys as the type `file` reads them; None for a manifest that it does not
-    believe.
-    """
+    """Return units and refused keys as the type `file` reads them; None if malformed."""
     call = FakeCall({"": page(body, "text/plain", url=URL)}, file_options.SourceOptions(), url=URL)
 
     async def read() -> Content:
         reader = importer()[0]()
         groups = [group async for group in reader.declare(call) if not isinstance(group, Unchanged)]
-        found: Content = {}
+        content: Content = {}
         for group in groups:
             units = await reader.read(call, group)
             assert not isinstance(units, Unchanged)
-            found.update(_plain(group.name, unit) for unit in units)
-        return found
+            content.update(_plain(group.name, unit) for unit in units)
+        return content
 
     try:
         return asyncio.run(read()), set(call.refused)
@@ -74,7 +73,7 @@ def high(body: str) -> tuple[Content, set[str]] | None:
 
 
 def low(body: str) -> tuple[Content, set[str]] | None:
-    """The same as the type `example` records it."""
+    """Return the same as the type `example` records it."""
     conduit = FakeSyncConduit(
         {"": page(body, "text/plain", url=URL)}, example_options.SourceOptions(), url=URL
     )

@@ -1,4 +1,4 @@
-"""The low-level importer: what it records, what it notes, and what it leaves unchanged."""
+"""The low-level importer: what it records and notes, and what it leaves unchanged."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def synced(
     before: FakeSyncConduit | None = None,
     rules_changed: bool = False,
 ) -> FakeSyncConduit:
-    """A sync of a manifest after an earlier one, which was committed as a whole."""
+    """Return the conduit after a sync; an earlier sync was committed as a whole."""
     pages: dict[str, Page | Exception] = {
         "": page(body, "text/plain", url=URL, validator=validator)
     }
@@ -57,7 +57,7 @@ def manifest(**files: str) -> str:
 
 
 def keys(conduit: FakeSyncConduit) -> tuple[list[str], list[str]]:
-    """What was saved and what was removed."""
+    """Return the keys that were saved, and those that were removed."""
     return sorted(unit.key for _, unit in conduit.saved), sorted(
         unit.key for unit in conduit.removed
     )
@@ -99,11 +99,10 @@ def test_a_manifest_that_is_committed_is_not_even_read() -> None:
     assert again.notes == before.notes
 
 
-def test_groups_whose_lines_are_known_are_not_compared_again() -> None:
+def test_groups_whose_lines_are_noted_are_not_compared_again() -> None:
     before = synced(manifest(a=SHA, b=SHA))
-    damaged = FakeSyncConduit(
-        {}, validators=before.validators, notes=before.notes
-    )  # nothing is there any more, and nobody told the source
+    # nothing is there any more, and the source does not know
+    damaged = FakeSyncConduit({}, validators=before.validators, notes=before.notes)
     assert keys(synced(manifest(a=SHA, b=OTHER), validator="v2", before=damaged)) == (["b"], [])
 
 

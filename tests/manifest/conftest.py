@@ -18,7 +18,7 @@ Refusal = Callable[[str | bytes], list[Fault]]
 
 @pytest.fixture
 def reading(tmp_path: Path) -> Reading:
-    """The state that a text declares, which must be sound."""
+    """Return a function that reads a valid text."""
 
     def state(text: str) -> DesiredState:
         (tmp_path / "m.yaml").write_text(text, encoding="utf-8")
@@ -29,7 +29,7 @@ def reading(tmp_path: Path) -> Reading:
 
 @pytest.fixture
 def refusal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Refusal:
-    """The faults of a text, which must have some; places say `m.yaml`."""
+    """Return a function that reads a faulty text and returns its faults; places say `m.yaml`."""
     monkeypatch.chdir(tmp_path)
 
     def faults(text: str | bytes) -> list[Fault]:

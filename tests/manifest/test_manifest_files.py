@@ -1,4 +1,4 @@
-"""Which files are read, in which order, under which names; and those that cannot be."""
+"""Manifest files: which are read, in which order, and faults of unreadable ones."""
 
 from __future__ import annotations
 

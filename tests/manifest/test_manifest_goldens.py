@@ -1,4 +1,4 @@
-"""Messages are part of the product: these files hold them word for word."""
+"""Messages, word for word."""
 
 from __future__ import annotations
 

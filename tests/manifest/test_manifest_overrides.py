@@ -1,6 +1,4 @@
-"""What a plugin is given in the end: its installation's configuration, the manifest, and
-`--override` for one run.
-"""
+"""Options of plugins: configuration of the installation, manifest, and `--override`."""
 
 from __future__ import annotations
 
@@ -49,7 +47,7 @@ class Nested(Options):
 
 
 class Tree(Options):
-    """`share` and `required`: a number with a fraction, and a key that somebody has to set."""
+    """`share`: a number with a fraction. `required`: a key without a default."""
 
     required: str
     nested: Nested = Nested()
@@ -74,7 +72,7 @@ class TreePublisher(Publisher):
 
 
 class Point:
-    """Enough of an entry point, with a plugin-level configuration."""
+    """Entry point with a plugin-level configuration."""
 
     dist = None
 
@@ -89,13 +87,13 @@ class Point:
 def trees(
     importer: Mapping[str, Any] | None = None, publisher: Mapping[str, Any] | None = None
 ) -> Registry:
-    """A registry with `tree`, configured at the plugin level."""
+    """Return a registry with `tree`, configured at the plugin level."""
     points: Any = {
         "reconciler.importers": [Point(TreeImporter, dict(importer or {}))],
         "reconciler.publishers": [Point(TreePublisher, dict(publisher or {}))],
     }
-    found: Callable[[str], Iterable[EntryPoint]] = lambda group: points.get(group, [])  # noqa: E731
-    return Registry(points=found)
+    results: Callable[[str], Iterable[EntryPoint]] = lambda group: points.get(group, [])  # noqa: E731
+    return Registry(points=results)
 
 
 @pytest.fixture
@@ -159,7 +157,9 @@ def test_an_override_reaches_the_plugin_and_nothing_that_is_recorded(
         ("q1",),
     )
     assert after.digest == before.digest
-    assert [dict(one.spec) for one in after] == [dict(one.spec) for one in before]
+    assert [dict(resource.spec) for resource in after] == [
+        dict(resource.spec) for resource in before
+    ]
     assert [source.spec for source in after.repositories["team"].sources] == after.repositories[
         "team"
     ].spec["sources"]
@@ -304,21 +304,21 @@ def test_a_wrong_override_is_a_fault_at_its_place_in_the_option(
 
 
 def test_all_overrides_are_judged_in_one_run(refused: Callable[..., list[str]]) -> None:
-    found = refused(
+    results = refused(
         "x",
         "repository/team.include=[",
         "publication/team.title=3",
         "publication/team.title=a",
         "filter/no.deny=[a]",
     )
-    assert [fault.split(": ")[0] for fault in found] == [
+    assert [fault.split(": ")[0] for fault in results] == [
         "--override:1:1",
         "--override:2:25",
         "--override:3:24",
         "--override:4:18",
         "--override:5:8",
     ]
-    assert "is overridden twice\n  hint: the other is number 3" in found[3]
+    assert "is overridden twice\n  hint: the other is number 3" in results[3]
 
 
 def test_a_resource_in_a_file_that_cannot_be_read_is_not_called_unknown(tmp_path: Path) -> None:
@@ -414,17 +414,19 @@ def test_where_the_rules_of_a_filter_are_written(tmp_path: Path) -> None:
         spec="\n  type: quotes\n  <<: &more\n    deny:\n    - q1\n    - q2\n",
     )
     (tmp_path / "m.yaml").write_text(text, encoding="utf-8")
-    one = read([tmp_path], quotes.registry()).filters["rules"]
-    assert [one.locations.find(path) for path in (("deny",), ("deny", 1), ("type",))] == [
+    resource = read([tmp_path], quotes.registry()).filters["rules"]
+    assert [resource.locations.find(path) for path in (("deny",), ("deny", 1), ("type",))] == [
         f"{tmp_path}/m.yaml:{line}" for line in (7, 9, 5)
     ]
     (tmp_path / "m.yaml").write_text(text.replace("spec: ", "spec: # moved\n"), encoding="utf-8")
     again = read([tmp_path], quotes.registry()).filters["rules"]
     assert (again.locations, again.locations.find(("deny",))) == (
-        one.locations,
+        resource.locations,
         f"{tmp_path}/m.yaml:8",
     ), "a place is no part of what it means"
-    assert one.locations.find(("deny", 1)) == f"{tmp_path}/m.yaml:9", "of the text that was read"
+    assert resource.locations.find(("deny", 1)) == f"{tmp_path}/m.yaml:9", (
+        "of the text that was read"
+    )
 
 
 def test_a_fault_of_the_plugin_level_is_reported_once_where_it_is_used(tmp_path: Path) -> None:
@@ -437,12 +439,12 @@ def test_a_fault_of_the_plugin_level_is_reported_once_where_it_is_used(tmp_path:
     )
     with pytest.raises(ManifestFaults) as caught:
         read([tmp_path], registry)
-    found = [str(fault).removeprefix(f"{tmp_path}/m.yaml:") for fault in caught.value.faults]
+    results = [str(fault).removeprefix(f"{tmp_path}/m.yaml:") for fault in caught.value.faults]
     where = (
         "`[plugins.tree]` in `reconciler.toml` and `plugins.d/tree.conf` set it, else the plugin"
         " itself does"
     )
-    assert found == [
+    assert results == [
         (
             "4:14: the plugin-level configuration of importer `tree`: `names[0]`: expects a text\n"
             f"  hint: {where}"

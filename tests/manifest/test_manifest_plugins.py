@@ -1,6 +1,4 @@
-"""What plugins bring to manifests: their keys, their faults, and what happens when they are missing
-or broken.
-"""
+"""Plugins in manifests: their keys, their faults, missing and broken plugins."""
 
 from __future__ import annotations
 
@@ -97,7 +95,7 @@ class OddImporter(Importer):
 
 
 class Point:
-    """Enough of an entry point: `metadata.EntryPoint` finds modules only."""
+    """Entry point for a class: `metadata.EntryPoint` finds modules only."""
 
     dist = None
 
@@ -144,10 +142,10 @@ def test_a_plugin_may_ask_for_sets_enumerations_and_unions(tmp_path: Path) -> No
         "{type: rich, colours: [red], files: [a.whl, {name: b, version: '2'}], even: 2, share: 0.5}"
     )
     (tmp_path / "m.yaml").write_text(HEAD.format(kind="Filter", spec=spec), encoding="utf-8")
-    found = read([tmp_path], registry()).filters["it"]
-    assert found.options.colours == {Colour.RED}
-    assert found.options.files == ["a.whl", Exact(name="b", version="2")]
-    assert found.spec == {
+    rules = read([tmp_path], registry()).filters["it"]
+    assert rules.options.colours == {Colour.RED}
+    assert rules.options.files == ["a.whl", Exact(name="b", version="2")]
+    assert rules.spec == {
         "type": "rich",
         "colours": ["red"],
         "files": ["a.whl", {"name": "b", "version": "2"}],
@@ -213,7 +211,7 @@ def test_a_plugin_may_ask_for_sets_enumerations_and_unions(tmp_path: Path) -> No
 def test_faults_of_a_plugins_keys_have_places_and_hints(
     refused: Callable[..., list[Fault]], spec: str, fault: str
 ) -> None:
-    assert fault in [str(each) for each in refused(Filter=spec)]
+    assert fault in [str(refusal) for refusal in refused(Filter=spec)]
 
 
 def test_a_disabled_plugin_is_a_fault_where_it_is_named_with_the_reason(

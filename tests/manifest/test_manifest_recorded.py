@@ -1,6 +1,4 @@
-"""What was recorded is enough to go on without manifests, and what cannot be understood any more is
-left out by name.
-"""
+"""Recorded resources replace manifests; invalid ones are left out and named."""
 
 from __future__ import annotations
 
@@ -24,22 +22,22 @@ EXAMPLES = sorted((ROOT / "manifests").glob("*.yaml"))
 
 
 def records(state: DesiredState, folder: Path | str) -> ActualState:
-    """As the database gives them back: specifications through JSON."""
-    found = [
+    """Return the resources as the database does: specifications through JSON."""
+    resources = [
         ActualResource(
-            one.meta.ref,
-            one.meta.labels,
-            one.meta.annotations,
-            msgspec.json.decode(msgspec.json.encode(one.spec)),
+            resource.meta.ref,
+            resource.meta.labels,
+            resource.meta.annotations,
+            msgspec.json.decode(msgspec.json.encode(resource.spec)),
             folder=str(folder),
         )
-        for one in state
+        for resource in state
     ]
-    return ActualState({one.ref: one for one in found})
+    return ActualState({resource.ref: resource for resource in resources})
 
 
 def meaning(value: Any) -> Any:
-    """A state as plain data that can be compared: without the places where things were written."""
+    """Return a state as plain data for comparison, without places."""
     if isinstance(value, PluginCallConfiguration):
         return [dict(value.override), dict(value.repository), dict(value.plugin)]
     if isinstance(value, msgspec.Struct):
@@ -57,7 +55,9 @@ def meaning(value: Any) -> Any:
 
 
 def without(actual: ActualState, *refs: Ref) -> ActualState:
-    return ActualState({ref: one for ref, one in actual.resources.items() if ref not in refs})
+    return ActualState(
+        {ref: resource for ref, resource in actual.resources.items() if ref not in refs}
+    )
 
 
 def changed(actual: ActualState, ref: Ref, spec: dict[str, Any]) -> ActualState:
@@ -102,7 +102,7 @@ def test_resources_of_a_plugin_that_is_gone_are_left_out_with_the_reason() -> No
     state = read([GOLDEN / "sound.yaml"], quotes.registry())
     again = read_recorded(records(state, GOLDEN), trees())
     assert list(again.desired) == []
-    assert names(again.faults) == names(one.meta.ref for one in state)
+    assert names(again.faults) == names(resource.meta.ref for resource in state)
     (fault,) = again.faults[Ref(Kind.REPOSITORY, "team")]
     assert str(fault.origin) == "repository/team:1:1"
     assert "no installed plugin provides the importer `quotes`" in fault.message

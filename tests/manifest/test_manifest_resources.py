@@ -1,4 +1,4 @@
-"""What sound manifests mean: typed resources, and specifications as plain canonical data."""
+"""Valid manifests become typed resources with canonical specifications."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ GOLDEN = Path(__file__).parent.parent / "golden" / "manifest"
 HEAD = "apiVersion: reconciler/v1\nkind: {kind}\nmetadata: {{name: {name}}}\nspec: {spec}\n"
 
 
-def one(kind: str, spec: str, name: str = "it") -> str:
+def manifest(kind: str, spec: str, name: str = "it") -> str:
     return HEAD.format(kind=kind, name=name, spec=spec)
 
 
@@ -74,7 +74,7 @@ def test_a_remote_has_every_setting(sound: DesiredState) -> None:
 
 
 def test_a_remote_without_settings_has_the_defaults_of_the_model(reading: Reading) -> None:
-    remote = reading(one("Remote", "{type: quotes, index: famous}")).remotes["it"]
+    remote = reading(manifest("Remote", "{type: quotes, index: famous}")).remotes["it"]
     assert (remote.index, remote.url, remote.auth, remote.tls, remote.proxy) == (
         "famous",
         None,
@@ -110,7 +110,7 @@ def test_a_filter_carries_what_its_plugin_made_of_it(sound: DesiredState) -> Non
         "maxSize": "500MiB",
         "minAge": "7d",
     }
-    assert [each.meta.name for each in sound.filters_of(sound.repositories["team"])] == [
+    assert [resource.meta.name for resource in sound.filters_of(sound.repositories["team"])] == [
         "house-rules",
         "nothing",
     ]
@@ -122,11 +122,14 @@ def test_a_key_without_a_value_counts_as_not_written(
     assert sound.filters["nothing"].options == QuoteRules()
     assert sound.filters["nothing"].spec == {"type": "quotes"}
     remote = reading(
-        one("Remote", "{type: quotes, index: famous, url: , retries: , tls: {verify: }, headers: }")
+        manifest(
+            "Remote", "{type: quotes, index: famous, url: , retries: , tls: {verify: }, headers: }"
+        )
     ).remotes["it"]
     assert remote.spec == {"type": "quotes", "index": "famous"}
     assert [
-        str(each.origin) for each in refusal(one("Remote", "{type: , index: famous, nonsense: }"))
+        str(fault.origin)
+        for fault in refusal(manifest("Remote", "{type: , index: famous, nonsense: }"))
     ] == ["m.yaml:4:1", "m.yaml:4:31"]
 
 
@@ -197,9 +200,9 @@ def test_a_publication_shows_latest_a_number_or_a_digest(
     reading: Reading, written: str, version: object
 ) -> None:
     text = (
-        one("Repository", "{type: quotes}")
+        manifest("Repository", "{type: quotes}")
         + "---\n"
-        + one("Publication", f"{{repository: it, path: p, version: {written}}}")
+        + manifest("Publication", f"{{repository: it, path: p, version: {written}}}")
     )
     assert reading(text).publications["it"].version == version
 
@@ -207,9 +210,9 @@ def test_a_publication_shows_latest_a_number_or_a_digest(
 @pytest.mark.parametrize("written", ['"12"', "-1", "1.0", "true", "sha256:ab", "newest", "[1]"])
 def test_no_other_version_will_do(refusal: Refusal, written: str) -> None:
     text = (
-        one("Repository", "{type: quotes}")
+        manifest("Repository", "{type: quotes}")
         + "---\n"
-        + one("Publication", f"{{repository: it, path: p, version: {written}}}")
+        + manifest("Publication", f"{{repository: it, path: p, version: {written}}}")
     )
     assert [fault.message for fault in refusal(text)] == ["`spec.version`: expects a version"]
 
@@ -220,7 +223,7 @@ def test_no_other_version_will_do(refusal: Refusal, written: str) -> None:
 )
 def test_a_guard_is_a_share_or_a_number(reading: Reading, written: str, most: float) -> None:
     guard = (
-        reading(one("Repository", f"{{type: quotes, guard: {{maxRemovals: {written}}}}}"))
+        reading(manifest("Repository", f"{{type: quotes, guard: {{maxRemovals: {written}}}}}"))
         .repositories["it"]
         .guard
     )
@@ -230,7 +233,7 @@ def test_a_guard_is_a_share_or_a_number(reading: Reading, written: str, most: fl
 
 @pytest.mark.parametrize("written", ["101%", "0.3", "-1", "true", "half", "30 %"])
 def test_no_other_guard_will_do(refusal: Refusal, written: str) -> None:
-    faults = refusal(one("Repository", f"{{type: quotes, guard: {{maxRemovals: {written}}}}}"))
+    faults = refusal(manifest("Repository", f"{{type: quotes, guard: {{maxRemovals: {written}}}}}"))
     assert [fault.message for fault in faults] == [
         "`spec.guard.maxRemovals`: expects a share or a whole number"
     ]
@@ -239,7 +242,7 @@ def test_no_other_guard_will_do(refusal: Refusal, written: str) -> None:
 @pytest.mark.parametrize(("written", "most"), [("50/s", 50.0), ("600/m", 10.0), ("1800/h", 0.5)])
 def test_rates(reading: Reading, written: str, most: float) -> None:
     assert (
-        reading(one("Remote", f"{{type: quotes, index: famous, rateLimit: {written}}}"))
+        reading(manifest("Remote", f"{{type: quotes, index: famous, rateLimit: {written}}}"))
         .remotes["it"]
         .rate_limit
         == most
@@ -250,7 +253,7 @@ def test_rates(reading: Reading, written: str, most: float) -> None:
     "name", ["../../etc", "a..b", "Team", "-a", ".a", "a/b", "ä", "a" * 64, '"a\\nb"', '""']
 )
 def test_hostile_names_are_refused(refusal: Refusal, name: str) -> None:
-    (fault,) = refusal(one("Filter", "{type: quotes}", name))
+    (fault,) = refusal(manifest("Filter", "{type: quotes}", name))
     assert fault.message.startswith("`metadata.name`: ")
     assert fault.message.isprintable()
 
@@ -275,9 +278,9 @@ def test_hostile_names_are_refused(refusal: Refusal, name: str) -> None:
 )
 def test_hostile_publication_paths_are_refused(refusal: Refusal, path: str) -> None:
     text = (
-        one("Repository", "{type: quotes}")
+        manifest("Repository", "{type: quotes}")
         + "---\n"
-        + one("Publication", f"{{repository: it, path: {path}}}")
+        + manifest("Publication", f"{{repository: it, path: {path}}}")
     )
     (fault,) = refusal(text)
     assert "cannot be served" in fault.message
@@ -309,7 +312,9 @@ def test_only_plain_addresses_and_paths_that_show_themselves_are_remotes(
     refusal: Refusal, url: str
 ) -> None:
     (fault,) = refusal(
-        one("Remote", f"{{type: quotes, url: '{url}'}}".replace("'\"", '"').replace("\"'", '"'))
+        manifest(
+            "Remote", f"{{type: quotes, url: '{url}'}}".replace("'\"", '"').replace("\"'", '"')
+        )
     )
     assert fault.message.startswith("`spec.url`: ")
 
@@ -331,7 +336,7 @@ def test_only_plain_addresses_and_paths_that_show_themselves_are_remotes(
 def test_a_remote_may_be_a_place_on_disk(
     reading: Reading, tmp_path: Path, written: str, url: str
 ) -> None:
-    remote = reading(one("Remote", f"{{type: quotes, url: '{written}'}}")).remotes["it"]
+    remote = reading(manifest("Remote", f"{{type: quotes, url: '{written}'}}")).remotes["it"]
     assert remote.url == url.format(folder=tmp_path, parent=tmp_path.parent)
     assert remote.spec["url"] == written
 
@@ -340,11 +345,11 @@ def test_files_on_demand_can_be_published_but_not_exported(
     reading: Reading, refusal: Refusal
 ) -> None:
     text = (
-        one("Remote", "{type: quotes, url: ./f/, policy: on-demand}")
+        manifest("Remote", "{type: quotes, url: ./f/, policy: on-demand}")
         + "---\n"
-        + one("Repository", "{type: quotes, sources: [{remote: {name: it}}]}")
+        + manifest("Repository", "{type: quotes, sources: [{remote: {name: it}}]}")
     )
-    publication = "---\n" + one("Publication", "{repository: it, path: p%s}")
+    publication = "---\n" + manifest("Publication", "{repository: it, path: p%s}")
     assert reading(text + publication % "").remotes["it"].policy == "on-demand"
     (fault,) = refusal(text + publication % ", exports: [{directory: {path: x}}]")
     assert str(fault.origin) == "m.yaml:14:33"
@@ -377,11 +382,11 @@ def test_who_may_upload_is_told_by_references_to_secrets(sound: DesiredState) ->
 def test_whoever_uploads_has_a_token_or_a_name_and_a_password(
     refusal: Refusal, written: str
 ) -> None:
-    text = one("Repository", "{type: quotes, sources: [{upload: {}}]}")
+    text = manifest("Repository", "{type: quotes, sources: [{upload: {}}]}")
     (fault,) = refusal(
         text
         + "---\n"
-        + one("Publication", f"{{repository: it, path: p, access: {{upload: [{written}]}}}}")
+        + manifest("Publication", f"{{repository: it, path: p, access: {{upload: [{written}]}}}}")
     )
     assert (
         fault.message
@@ -391,7 +396,7 @@ def test_whoever_uploads_has_a_token_or_a_name_and_a_password(
 
 def test_a_long_chain_of_copies_is_followed_to_its_end(reading: Reading, refusal: Refusal) -> None:
     chain = [
-        one(
+        manifest(
             "Repository",
             f"{{type: quotes, sources: [{{repository: {{name: r{number + 1}}}}}]}}",
             f"r{number}",
@@ -401,7 +406,7 @@ def test_a_long_chain_of_copies_is_followed_to_its_end(reading: Reading, refusal
     assert (
         len(
             reading(
-                "---\n".join([*chain, one("Repository", "{type: quotes}", "r3000")])
+                "---\n".join([*chain, manifest("Repository", "{type: quotes}", "r3000")])
             ).repositories
         )
         == 3001
@@ -410,7 +415,7 @@ def test_a_long_chain_of_copies_is_followed_to_its_end(reading: Reading, refusal
         "---\n".join(
             [
                 *chain,
-                one(
+                manifest(
                     "Repository", "{type: quotes, sources: [{repository: {name: r2998}}]}", "r3000"
                 ),
             ]
@@ -422,12 +427,12 @@ def test_a_long_chain_of_copies_is_followed_to_its_end(reading: Reading, refusal
 def test_repositories_may_share_what_they_copy_from(reading: Reading) -> None:
     copies = {"a": ["b", "c"], "b": ["d"], "c": ["d"], "d": []}
     specs = {
-        name: ", ".join(f"{{repository: {{name: {one}}}}}" for one in sources)
+        name: ", ".join(f"{{repository: {{name: {manifest}}}}}" for manifest in sources)
         for name, sources in copies.items()
     }
     state = reading(
         "---\n".join(
-            one("Repository", f"{{type: quotes, sources: [{sources}]}}", name)
+            manifest("Repository", f"{{type: quotes, sources: [{sources}]}}", name)
             for name, sources in specs.items()
         )
     )
@@ -440,7 +445,7 @@ def test_repositories_may_share_what_they_copy_from(reading: Reading) -> None:
 def test_unknown_references_and_types_are_found_although_their_documents_are_broken_elsewhere(
     refusal: Refusal,
 ) -> None:
-    text = one(
+    text = manifest(
         "Repository",
         "{type: quotes, sources: [{remote: {name: gone}}], filters: [absent], sync: 3}",
     )
@@ -470,16 +475,16 @@ def test_defaults_written_out_change_nothing(reading: Reading) -> None:
         " {verify: true}, headers: {}, timeouts: {}}"
     )
     assert (
-        reading(one("Remote", written)).digest
-        == reading(one("Remote", "{type: quotes, index: famous}")).digest
+        reading(manifest("Remote", written)).digest
+        == reading(manifest("Remote", "{type: quotes, index: famous}")).digest
     )
     repository = (
         "{type: quotes, sources: [], filters: [], sync: {mode: mirror}, guard: {maxRemovals: 30%,"
         " preventDestroy: false}}"
     )
     assert (
-        reading(one("Repository", repository)).digest
-        == reading(one("Repository", "{type: quotes}")).digest
+        reading(manifest("Repository", repository)).digest
+        == reading(manifest("Repository", "{type: quotes}")).digest
     )
 
 

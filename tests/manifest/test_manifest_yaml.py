@@ -1,4 +1,4 @@
-"""YAML as it arrives: places, types that surprise nobody, and texts that nobody wrote by hand."""
+"""YAML: places, types, and hostile texts."""
 
 from __future__ import annotations
 
@@ -71,28 +71,28 @@ def test_the_core_schema_of_yaml_1_2_decides_the_rest(text: str, value: object) 
 
 
 def test_a_quoted_scalar_is_a_text_whatever_it_looks_like() -> None:
-    found, faults = parsed("a: '12'\nb: \"true\"\nc: !!str 1.10\nd: |\n  3\n")
-    assert found[0].value == {"a": "12", "b": "true", "c": "1.10", "d": "3\n"}
+    read_documents, faults = parsed("a: '12'\nb: \"true\"\nc: !!str 1.10\nd: |\n  3\n")
+    assert read_documents[0].value == {"a": "12", "b": "true", "c": "1.10", "d": "3\n"}
     assert faults == []
 
 
 def test_the_place_of_every_key_and_value_can_be_asked_for_even_when_the_tree_is_gone() -> None:
-    found, _ = parsed("first: 1\n---\na:\n  - {b: 2, c: [x, yy]}\n")
+    read_documents, _ = parsed("first: 1\n---\na:\n  - {b: 2, c: [x, yy]}\n")
     for _ in range(2):
-        assert found[1].place(("a", 0, "c", 1)) == Origin("m.yaml", 4, 19)
-        assert found[1].place(("a", 0, "c"), key=True) == Origin("m.yaml", 4, 12)
-        assert found[1].place(("a", 7, "nothing")) == Origin("m.yaml", 4, 3)
-        assert found[1].place() == Origin("m.yaml", 3, 1)
-        found[1].drop()
+        assert read_documents[1].place(("a", 0, "c", 1)) == Origin("m.yaml", 4, 19)
+        assert read_documents[1].place(("a", 0, "c"), key=True) == Origin("m.yaml", 4, 12)
+        assert read_documents[1].place(("a", 7, "nothing")) == Origin("m.yaml", 4, 3)
+        assert read_documents[1].place() == Origin("m.yaml", 3, 1)
+        read_documents[1].drop()
 
 
 def test_merge_keys_bring_in_what_is_not_written_and_their_places_are_known() -> None:
-    found, faults = parsed(
+    read_documents, faults = parsed(
         "base: &b {x: 1, y: 2}\nmore: &m {y: 3, z: 4}\nuse:\n  <<: [*b, *m]\n  x: 9\n"
     )
     assert faults == []
-    assert found[0].value["use"] == {"x": 9, "y": 2, "z": 4}
-    assert found[0].place(("use", "z")) == Origin("m.yaml", 2, 20)
+    assert read_documents[0].value["use"] == {"x": 9, "y": 2, "z": 4}
+    assert read_documents[0].place(("use", "z")) == Origin("m.yaml", 2, 20)
 
 
 def test_the_first_of_two_equal_keys_is_named() -> None:
@@ -258,9 +258,9 @@ def test_empty_files_and_empty_documents_are_valid(reading: Reading, text: str) 
 @given(st.text(max_size=200))
 def test_any_text_is_understood_or_refused(text: str) -> None:
     with suppress(Unreadable):
-        found, faults = parsed(text)
+        read_documents, faults = parsed(text)
         assert all(fault.origin.line >= 1 for fault in faults)
-        assert all(document.place().line >= 1 for document in found)
+        assert all(document.place().line >= 1 for document in read_documents)
 
 
 @given(st.binary(max_size=200))

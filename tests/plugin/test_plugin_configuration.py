@@ -1,4 +1,4 @@
-"""One `get` over three levels; presence wins; nobody can change what another reads."""
+"""Configuration of a call: three levels, presence wins, results are copies."""
 
 from __future__ import annotations
 

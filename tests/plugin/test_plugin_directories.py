@@ -1,6 +1,4 @@
-"""Plugins that lie in a folder: found without being installed, each package by itself, and never in
-anybody's way.
-"""
+"""Plugins in a plugin directory: found without installation, isolated from each other."""
 
 from __future__ import annotations
 
@@ -55,10 +53,10 @@ def importer(
 
 
 def registry(directory: Path, configs: dict[str, dict[str, object]] | None = None) -> Registry:
-    """Of this folder and nothing else."""
-    found = Registry(lambda group: [], PluginSettings(configs or {}, {}, directory))
-    found.start()
-    return found
+    """Return a registry of this folder alone."""
+    plugins = Registry(lambda group: [], PluginSettings(configs or {}, {}, directory))
+    plugins.start()
+    return plugins
 
 
 def only(directory: Path) -> Plugin:
@@ -77,13 +75,13 @@ def test_one_of_each_kind_is_found_and_shown_as_what_it_is(directory: Path) -> N
         "    def metadata(cls):\n"
         "        return Metadata('notes', 'Notes', ['notes.note'])\n",
     )
-    found = registry(directory)
-    assert [(one.kind, one.id, one.enabled) for one in found.all()] == [
+    plugins = registry(directory)
+    assert [(plugin.kind, plugin.id, plugin.enabled) for plugin in plugins.all()] == [
         ("content-type", "notes.note", True),
         ("importer", "notes", True),
         ("publisher", "notes", True),
     ]
-    plugin = found.importer("notes")
+    plugin = plugins.importer("notes")
     assert (plugin.distribution, plugin.distribution_version, plugin.origin) == (
         "(directory)",
         "",
@@ -144,7 +142,7 @@ def test_a_module_is_the_same_by_either_name_and_imports_later_too(directory: Pa
 def test_packages_of_one_name_do_not_meet_and_hide_nothing_that_is_installed(
     directory: Path,
 ) -> None:
-    one = importer(
+    first = importer(
         directory,
         "json",
         before=(
@@ -152,7 +150,7 @@ def test_packages_of_one_name_do_not_meet_and_hide_nothing_that_is_installed(
             " 'importers'\n"
         ),
     )
-    write(one / "letters.py", "LETTER = 'importers'\n")
+    write(first / "letters.py", "LETTER = 'importers'\n")
     write(
         directory / "content_types" / "json" / "content_type.py",
         "import letters\nassert letters.LETTER == 'types'\n" + TYPE,
@@ -196,9 +194,9 @@ def test_what_cannot_be_imported_is_disabled_under_its_folders_name_and_the_rest
 ) -> None:
     importer(directory, "broken", before=before + "\n", id="whatever")
     importer(directory, "notes")
-    found = registry(directory)
-    assert found.importer("notes").enabled
-    broken = found.find("importer", "broken")
+    plugins = registry(directory)
+    assert plugins.importer("notes").enabled
+    broken = plugins.find("importer", "broken")
     assert broken is not None
     assert broken.reason.startswith(reason)
 
@@ -250,11 +248,11 @@ def test_a_broken_content_type_takes_its_importer_along_and_does_not_refuse_the_
 
 
 def test_two_folders_may_not_claim_an_id(directory: Path) -> None:
-    one, two = importer(directory, "one"), importer(directory, "two")
+    first, second = importer(directory, "one"), importer(directory, "two")
     with pytest.raises(PluginFault, match="two plugins claim the importer ID `notes`") as raised:
         registry(directory)
-    assert str(one) in raised.value.message
-    assert str(two) in raised.value.message
+    assert str(first) in raised.value.message
+    assert str(second) in raised.value.message
 
 
 # Configuration.

@@ -1,6 +1,4 @@
-"""The door is documented where it is declared: every public name of `reconciler.plugin`, and every
-public method of its classes.
-"""
+"""Every public name of `reconciler.plugin`, and every public method, has a docstring."""
 
 from __future__ import annotations
 
@@ -23,24 +21,24 @@ PLAIN = sorted(set(door.__all__) - set(NAMES))
 
 
 def members(cls: type) -> Iterator[tuple[str, Any]]:
-    """Public methods and properties that a class declares itself."""
+    """Yield the public methods and properties that a class declares itself."""
     for name, value in dict(vars(cls)).items():  # a model that is built while we look adds to it
         function = value.fget if isinstance(value, property) else getattr(value, "__func__", value)
         if not name.startswith("_") and inspect.isfunction(function):
             yield name, function
 
 
-def said_of_assignments() -> dict[str, str]:
-    """The text that follows an assignment, by the name assigned to."""
-    said: dict[str, str] = {}
+def assignment_docs() -> dict[str, str]:
+    """Return the text that follows an assignment, by the name assigned to."""
+    docs: dict[str, str] = {}
     for module in modules():
         if module.room == "plugin":
-            for one, after in zip(module.tree.body, module.tree.body[1:], strict=False):
+            for statement, after in zip(module.tree.body, module.tree.body[1:], strict=False):
                 target = (
-                    one.targets[0]
-                    if isinstance(one, ast.Assign)
-                    else one.target
-                    if isinstance(one, ast.AnnAssign)
+                    statement.targets[0]
+                    if isinstance(statement, ast.Assign)
+                    else statement.target
+                    if isinstance(statement, ast.AnnAssign)
                     else None
                 )
                 if (
@@ -48,8 +46,8 @@ def said_of_assignments() -> dict[str, str]:
                     and isinstance(after, ast.Expr)
                     and isinstance(after.value, ast.Constant)
                 ):
-                    said[target.id] = str(after.value.value)
-    return said
+                    docs[target.id] = str(after.value.value)
+    return docs
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -66,4 +64,4 @@ def test_every_public_method_of_the_door_says_what_it_does(name: str) -> None:
 
 @pytest.mark.parametrize("name", PLAIN)
 def test_every_constant_of_the_door_says_what_it_is(name: str) -> None:
-    assert name in said_of_assignments()
+    assert name in assignment_docs()

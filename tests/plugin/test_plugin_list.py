@@ -1,4 +1,4 @@
-"""`reconciler plugins`, over distributions that are really on the path."""
+"""`reconciler plugins`, with distributions that are really on the path."""
 
 from __future__ import annotations
 
@@ -55,8 +55,9 @@ class Site:
     def install(
         self, name: str, *functions: str, api: str = ">=1.0,<2", version: str = "1.0"
     ) -> None:
-        """What an installer leaves of a distribution. `functions`: those of the module that its
-        entry points name.
+        """Write the files that an installer leaves of a distribution.
+
+        `functions`: those of the module that its entry points name.
         """
         module = name.replace("-", "_")
         (self.folder / f"{module}.py").write_text(MODULE.format(api=api), encoding="utf-8")
@@ -84,7 +85,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
 
 
 def rows(text: str) -> dict[tuple[str, str], str]:
-    """The lines of the table by (id, kind)."""
+    """Return the lines of the table by (id, kind)."""
     return {(line.split()[0], line.split()[1]): line for line in text.splitlines()[1:]}
 
 
@@ -119,8 +120,8 @@ def test_a_foreign_distribution_is_listed_beside_ours(site: Site) -> None:
 
 def test_the_document_is_the_promised_one(site: Site) -> None:
     site.install("listed-two", "importer", "content_type")
-    [found] = [one for one in call(["plugins", "-o", "json"]).document if one["id"] == "notes"]
-    assert found == {
+    [plugin] = [row for row in call(["plugins", "-o", "json"]).document if row["id"] == "notes"]
+    assert plugin == {
         "id": "notes",
         "kind": "importer",
         "displayName": "Notes",
@@ -135,12 +136,12 @@ def test_the_document_is_the_promised_one(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    "words",
+    "arguments",
     [["plugins", "-o", "{}"], ["plugins", "list", "-o", "{}"], ["plugins", "-o", "{}", "list"]],
 )
-def test_plugins_alone_means_its_list(site: Site, words: list[str]) -> None:
-    as_json = call([word.format("json") for word in words])
-    as_yaml = call([word.format("yaml") for word in words])
+def test_plugins_alone_means_its_list(site: Site, arguments: list[str]) -> None:
+    as_json = call([word.format("json") for word in arguments])
+    as_yaml = call([word.format("yaml") for word in arguments])
     assert (
         as_json.document == yaml.safe_load(as_yaml.out) == call(["plugins", "-o", "json"]).document
     )
@@ -152,39 +153,39 @@ def test_a_plugin_for_another_api_is_listed_with_the_reason_and_is_no_error(site
     done = call(["plugins"])
     assert done.code == 0
     assert rows(done.out)["notes", "importer"].endswith("it supports plugin API >=7, this is 1.2.0")
-    [found] = [
-        one for one in call(["plugins", "-o", "json"]).document if one["state"] == "disabled"
+    [plugin] = [
+        row for row in call(["plugins", "-o", "json"]).document if row["state"] == "disabled"
     ]
-    assert (found["id"], found["api"], found["types"]) == ("notes", ">=7", ["notes.note"])
+    assert (plugin["id"], plugin["api"], plugin["types"]) == ("notes", ">=7", ["notes.note"])
 
 
 def test_where_other_commands_refuse_to_start_the_list_shows_why(site: Site) -> None:
     site.install("listed-four", "importer", "content_type")
     site.install("listed-five", "importer")
     Path("site.yaml").write_text("", encoding="utf-8")
-    for words in (
+    for arguments in (
         ["validate", "site.yaml"],
         ["plan", "site.yaml"],
         ["apply", "site.yaml"],
         ["schema"],
         ["get", "repository"],
     ):
-        refused = call(words)
+        refused = call(arguments)
         assert refused.code == 1
         assert refused.err.startswith(
             "error: two plugins claim the importer ID `notes`: listed-five (entry point"
-        ), words
+        ), arguments
         assert "and listed-four (entry point" in refused.err
     assert not Path(".reconciler").exists()
     done = call(["plugins", "-o", "json"])
     assert done.code == 1
     culprits = [
-        (one["distribution"], one["state"])
-        for one in done.document
-        if one["reason"].startswith("refused: two plugins claim the importer ID")
+        (row["distribution"], row["state"])
+        for row in done.document
+        if row["reason"].startswith("refused: two plugins claim the importer ID")
     ]
     assert culprits == [("listed-five", "disabled"), ("listed-four", "disabled")]
-    assert [one["state"] for one in done.document if one["id"] in ("python", "notes.note")] == [
+    assert [row["state"] for row in done.document if row["id"] in ("python", "notes.note")] == [
         "enabled"
     ] * 3
     assert call(["plugins"]).code == 1
@@ -194,7 +195,7 @@ def test_a_missing_content_type_is_shown_as_the_reason_too(site: Site) -> None:
     site.install("listed-six", "importer")
     done = call(["plugins", "-o", "json"])
     assert done.code == 1
-    assert [one["reason"] for one in done.document if one["id"] == "notes"] == [
+    assert [row["reason"] for row in done.document if row["id"] == "notes"] == [
         "refused: the importer `notes` of listed-six handles `notes.note`, a content type that no"
         " installed plugin defines"
     ]
@@ -207,9 +208,9 @@ def test_the_first_distribution_of_a_name_on_the_path_hides_the_others(site: Sit
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "path", [*sys.path, str(site.folder / "later")])
         assert [
-            one["version"]
-            for one in call(["plugins", "-o", "json"]).document
-            if one["id"] == "notes"
+            row["version"]
+            for row in call(["plugins", "-o", "json"]).document
+            if row["id"] == "notes"
         ] == ["1.0"]
 
 
@@ -222,8 +223,8 @@ def test_somebodys_unreadable_entry_points_stop_nobody(site: Site, content: byte
     site.entry_points("garbled-1.0.dist-info").write_bytes(content)
     done = call(["plugins", "-o", "json"])
     assert done.code == 0
-    assert [one["state"] for one in done.document if one["id"] == "notes"] == ["enabled"]
-    garbled = [one["reason"] for one in done.document if one["id"] == "garbled"]
+    assert [row["state"] for row in done.document if row["id"] == "notes"] == ["enabled"]
+    garbled = [row["reason"] for row in done.document if row["id"] == "garbled"]
     assert all(reason.startswith("its `entry_points.txt` cannot be read") for reason in garbled)
     assert len(garbled) == (b"\xff" not in content)
 
@@ -253,7 +254,7 @@ def test_a_plugin_that_pip_installed_is_used_and_gone_when_it_is_gone(tmp_path: 
     source.mkdir()
     (source / "pyproject.toml").write_text(PROJECT, encoding="utf-8")
     (source / "really_installed.py").write_text(MODULE.format(api=">=1.0,<2"), encoding="utf-8")
-    words: list[str | Path] = [
+    arguments: list[str | Path] = [
         sys.executable,
         "-m",
         "pip",
@@ -265,16 +266,16 @@ def test_a_plugin_that_pip_installed_is_used_and_gone_when_it_is_gone(tmp_path: 
         "--target",
         tmp_path / "site",
     ]
-    subprocess.run([*words, source], env=isolated(tmp_path), check=True, timeout=120)
+    subprocess.run([*arguments, source], env=isolated(tmp_path), check=True, timeout=120)
     manifest = (
         "apiVersion: reconciler/v1\nkind: Repository\nmetadata: {name: mine}\nspec: {type: notes}\n"
     )
     (tmp_path / "site.yaml").write_text(manifest, encoding="utf-8")
 
-    def reconciler(*words: str, path: str) -> subprocess.CompletedProcess[str]:
+    def reconciler(*arguments: str, path: str) -> subprocess.CompletedProcess[str]:
         environment = isolated(tmp_path, PYTHONPATH=path)
         return subprocess.run(
-            [program("reconciler"), *words],
+            [program("reconciler"), *arguments],
             cwd=tmp_path,
             env=environment,
             text=True,

@@ -1,6 +1,4 @@
-"""Plugins side by side: who is found under which ID, who keeps everything from starting, and what
-is loaded when.
-"""
+"""Several plugins: look-up by ID, conflicts, and what is loaded when."""
 
 from __future__ import annotations
 
@@ -16,8 +14,8 @@ from tests.support.advertised import Shelf, shelf
 
 @pytest.fixture
 def plugins() -> Iterator[Shelf]:
-    with shelf() as one:
-        yield one
+    with shelf() as plugins:
+        yield plugins
 
 
 class Notes(ContentType):
@@ -67,7 +65,7 @@ def test_a_good_plugin_is_enabled_with_its_configuration(plugins: Shelf) -> None
         {"colour": "red"},
     )
     assert registry.content_type("notes.note") is Notes
-    assert [one.id for one in registry.all()] == ["notes.note", "notes"]
+    assert [plugin.id for plugin in registry.all()] == ["notes.note", "notes"]
     assert registry.ids("importer") == ["notes"]
 
 
@@ -223,7 +221,7 @@ def test_a_distribution_whose_content_type_is_broken_under_another_name_disables
         types={"note": broken},
     ).registry()
     registry.start()
-    assert [(one.kind, one.enabled, one.refused) for one in registry.all()] == [
+    assert [(plugin.kind, plugin.enabled, plugin.refused) for plugin in registry.all()] == [
         ("content-type", False, False),
         ("importer", False, False),
         ("publisher", False, False),
@@ -311,6 +309,6 @@ def test_every_reason_to_refuse_the_start_is_told_at_once_and_the_examination_ma
     message = refusal(registry)
     assert "two plugins claim" in message
     assert "`nobody.knows`" in message
-    refused = [(one.id, one.distribution) for one in registry.examined() if one.refused]
+    refused = [(plugin.id, plugin.distribution) for plugin in registry.examined() if plugin.refused]
     assert refused == [("notes", "a"), ("notes", "b"), ("orphan", "a")]
-    assert [one.id for one in registry.examined() if one.enabled] == ["notes.note"]
+    assert [plugin.id for plugin in registry.examined() if plugin.enabled] == ["notes.note"]

@@ -1,4 +1,4 @@
-"""What `reconciler.toml`, `plugins.d` and the environment say about plugins."""
+"""Settings about plugins in `reconciler.toml`, `plugins.d` and the environment."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ def fault() -> UsageFault:
 
 
 def test_without_any_file_plugins_keep_their_own_configuration() -> None:
-    found = settings.plugins()
-    assert (dict(found.configs), dict(found.origins), found.directory) == ({}, {}, None)
+    result = settings.plugins()
+    assert (dict(result.configs), dict(result.origins), result.directory) == ({}, {}, None)
 
 
 def test_tables_and_files_are_configuration_by_id_and_say_where_they_come_from() -> None:
     toml('[plugins.python]\nsize = 1\nnested = {a = [true, 1.5]}\n[plugins."odd.name"]\n')
     conf("some.other", '{"a": null}')
-    found = settings.plugins()
-    assert found.configs == {
+    result = settings.plugins()
+    assert result.configs == {
         "python": {"size": 1, "nested": {"a": [True, 1.5]}},
         "odd.name": {},
         "some.other": {"a": None},
     }
-    assert found.origins == {
+    assert result.origins == {
         "python": "reconciler.toml",
         "odd.name": "reconciler.toml",
         "some.other": str(Path("plugins.d", "some.other.conf")),

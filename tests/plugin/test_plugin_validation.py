@@ -1,6 +1,4 @@
-"""Plugins are judged, each by itself, in an order: the first thing that is wrong disables one, with
-the cause, and nothing else.
-"""
+"""Each plugin is validated by itself, in order: the first fault disables it alone."""
 
 from __future__ import annotations
 
@@ -25,8 +23,8 @@ from tests.support.advertised import Shelf, shelf
 
 @pytest.fixture
 def plugins() -> Iterator[Shelf]:
-    with shelf() as one:
-        yield one
+    with shelf() as plugins:
+        yield plugins
 
 
 class Notes(ContentType):
@@ -45,8 +43,8 @@ class NotesPublisher(Publisher):
         return Metadata("notes", "Notes", ["notes.note"])
 
 
-def telling(metadata: Any) -> type[Importer]:
-    """An importer with this metadata."""
+def importer_with(metadata: Any) -> type[Importer]:
+    """Return an importer with this metadata."""
     return type("Telling", (Importer,), {"metadata": classmethod(lambda cls: metadata)})
 
 
@@ -57,7 +55,7 @@ def importer(
     api: Any = ">=1.0,<2",
     **attributes: Any,
 ) -> type[Importer]:
-    made = telling(Metadata(id, name, types, api))
+    made = importer_with(Metadata(id, name, types, api))
     for key, value in attributes.items():
         setattr(made, key, value)
     return made
@@ -75,8 +73,8 @@ def content_type(**attributes: Any) -> type[ContentType]:
     return type("Broken", (ContentType,), {"id": "broken", **attributes})
 
 
-class Slippery:
-    """Its attributes are its own affair."""
+class Hostile:
+    """Object that raises for every attribute."""
 
     def __getattribute__(self, name: str) -> Any:
         raise RuntimeError(f"no {name}")
@@ -95,7 +93,7 @@ class Unreadable(Exception):
 
 
 def reason(plugins: Shelf, kind: str = "importer") -> str:
-    """Of the one that is disabled; everything else must go on."""
+    """Return the reason of the disabled plugin; all others must work."""
     plugins.add(
         "sound",
         importers={"notes": NotesImporter},
@@ -165,11 +163,11 @@ def test_what_cannot_be_loaded_is_disabled_under_the_name_of_its_entry_point(
         (lambda: (NotesImporter, {}, 1), "its entry point does not return (class, dict)"),
         (lambda: [NotesImporter, {}], "its entry point does not return (class, dict)"),
         (
-            lambda: Slippery(),
+            lambda: Hostile(),
             "its entry point does not return (class, dict): RuntimeError: no __class__",
         ),
         (
-            lambda: (Slippery(), {}),
+            lambda: (Hostile(), {}),
             "its entry point does not return (class, dict): RuntimeError: no __class__",
         ),
         (
@@ -194,8 +192,8 @@ def test_what_an_entry_point_gives_must_be_a_class_of_its_kind_and_a_dictionary(
 @pytest.mark.parametrize(
     ("cls", "expected"),
     [
-        (telling(None), "`metadata()` must return Metadata"),
-        (telling({"id": "broken"}), "`metadata()` must return Metadata"),
+        (importer_with(None), "`metadata()` must return Metadata"),
+        (importer_with({"id": "broken"}), "`metadata()` must return Metadata"),
         (importer(id=""), "its `id` must be a text of letters, digits"),
         (importer(id=" "), "its `id` must be a text of letters, digits"),
         (importer(id="../elsewhere"), "its `id` must be a text of letters, digits"),
@@ -216,9 +214,9 @@ def test_what_an_entry_point_gives_must_be_a_class_of_its_kind_and_a_dictionary(
 )
 def test_malformed_metadata_disables(plugins: Shelf, cls: type[Importer], expected: str) -> None:
     plugins.add("broken-plugin", importers={"broken": cls})
-    found = reason(plugins)
-    assert found.startswith("its metadata is malformed: ")
-    assert expected in found
+    text = reason(plugins)
+    assert text.startswith("its metadata is malformed: ")
+    assert expected in text
 
 
 @pytest.mark.parametrize(
@@ -346,7 +344,7 @@ def test_every_comparator_can_keep_this_version_out_and_both_are_named(
 
 def test_a_plugin_outside_the_range_bears_its_own_id_not_its_entry_points(plugins: Shelf) -> None:
     registry = plugins.add(importers={"entry": importer("future", api=">=2")}).registry()
-    assert [(one.id, one.enabled) for one in registry.all()] == [("future", False)]
+    assert [(plugin.id, plugin.enabled) for plugin in registry.all()] == [("future", False)]
 
 
 def test_an_interrupt_is_the_users_and_no_plugins_fault(plugins: Shelf) -> None:

@@ -53,7 +53,7 @@ from tests.support.guide import (
 from tests.support.strictness import check_types
 
 BASE = "https://schemas.example.org/"
-MANIFESTS = "---\n".join(one.text for one in in_language("yaml"))
+MANIFESTS = "---\n".join(snippet.text for snippet in in_language("yaml"))
 NOTHING = PluginCallConfiguration({}, {}, {})
 RULES = "E,F,W,I,UP,B,SIM,C4,PIE,RUF,PT,RET,ASYNC"
 NOW = datetime(2026, 1, 10, tzinfo=UTC)
@@ -68,19 +68,19 @@ INVOICE = {
 
 @pytest.fixture(scope="session")
 def guide(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """The guide's plugin: importing it runs its snippets."""
+    """Import the guide's plugin, which runs its snippets."""
     return plugin_module(tmp_path_factory.mktemp("guide"))
 
 
 def call(
     guide: Any, pages: Mapping[str, Any], committed: frozenset[str] = frozenset(), **options: Any
 ) -> Any:
-    found: dict[str, Page | Exception] = {
+    responses: dict[str, Page | Exception] = {
         path: page(json.dumps(value), "application/json", url=BASE + path)
         for path, value in pages.items()
     }
     return FakeCall(
-        found,
+        responses,
         options=guide.SchemaSource.model_validate_json(json.dumps(options)),
         committed=committed,
         url=BASE,
@@ -103,7 +103,7 @@ def test_every_snippet_of_the_plugin_runs(guide: Any) -> None:
 
 
 def test_the_plugin_is_enabled_where_it_is_installed(guide: Any) -> None:
-    assert {(one.kind, one.id, one.reason) for one in registry().all()} == {
+    assert {(snippet.kind, snippet.id, snippet.reason) for snippet in registry().all()} == {
         ("importer", "schemas", ""),
         ("publisher", "schemas", ""),
         ("content-type", "schemas.schema", ""),
@@ -139,7 +139,9 @@ def test_importing_reads_what_is_wanted(guide: Any) -> None:
         {"name": "c", "published": "9999-12-31"},
         {"name": "d", "url": "file:///etc"},
     ]
-    asked = call(guide, {"billing/list.json": [INVOICE, *({**INVOICE, **one} for one in hostile)]})
+    asked = call(
+        guide, {"billing/list.json": [INVOICE, *({**INVOICE, **snippet} for snippet in hostile)]}
+    )
     [unit] = asyncio.run(guide.SchemaImporter().read(asked, Group("billing", "v1")))
     assert (unit.key, unit.metadata["published"], unit.artifacts[0].url) == (
         "invoice.json",
@@ -256,10 +258,10 @@ def test_a_bad_part_of_a_page_is_its_groups_failure(guide: Any) -> None:
 
 def test_the_low_level_importer_records_what_came_and_what_went(guide: Any) -> None:
     def held(*places: str) -> dict[str, list[StoredUnit]]:
-        found: dict[str, list[StoredUnit]] = {}
+        units: dict[str, list[StoredUnit]] = {}
         for folder, name in (place.split("/") for place in places):
-            found.setdefault(folder, []).append(stored(Unit("schemas.schema", name, {}), folder))
-        return found
+            units.setdefault(folder, []).append(stored(Unit("schemas.schema", name, {}), folder))
+        return units
 
     pages = {
         "all.json": page(
@@ -426,13 +428,13 @@ def manifest(text: str, folder: Path) -> DesiredState:
 
 def test_settings_and_configuration_files_have_keys_that_the_plugin_knows(guide: Any) -> None:
     [settings] = [
-        tomllib.loads(one.text)
-        for one in in_language("toml")
-        if one.text.startswith("# reconciler.toml")
+        tomllib.loads(snippet.text)
+        for snippet in in_language("toml")
+        if snippet.text.startswith("# reconciler.toml")
     ]
     for given in [
         settings["plugins"]["schemas"],
-        *(json.loads(one.text) for one in in_language("json")),
+        *(json.loads(snippet.text) for snippet in in_language("json")),
     ]:
         assert guide.SchemaSource.model_validate_json(json.dumps(given)).drafts
 

@@ -1,4 +1,4 @@
-"""The limits that `plugins/README.md` promises are those that the core keeps."""
+"""The core keeps the limits that `plugins/README.md` promises."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""What `plugins/README.md` shows beside its plugin: a page for everything, read in two ways, and a
-plugin that nobody installed.
-"""
+"""Variants in `plugins/README.md`: one page for everything, a plugin directory."""
 
 from __future__ import annotations
 
@@ -57,7 +55,7 @@ spec: {repository: quotes, path: quotes}
 
 
 def pages(folders: Mapping[str, Mapping[str, bytes]]) -> dict[str, bytes]:
-    """Upstream as it is served: everything on one page, and the files."""
+    """Return the files of upstream: one page for everything, and the documents."""
 
     def entry(path: str, body: bytes) -> dict[str, object]:
         name = path.rpartition("/")[2]
@@ -97,7 +95,7 @@ class OnePage(Conformance):
     def subject(self) -> Subject:
         guide = self._guide
         cls = getattr(guide, self._importer)
-        changes = [becomes(one) for one in CHANGED]
+        changes = [becomes(documents) for documents in CHANGED]
         upstream = Upstream(pages(FIRST))
         return Subject(
             lambda: (cls, {}),
@@ -114,7 +112,7 @@ def examined(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Conformance:
     class Kit(OnePage):
-        """One for each importer: the kit remembers what a class has lived through."""
+        """Kit for one importer: it remembers what a class has gone through."""
 
     return Kit(plugin_module(tmp_path_factory.mktemp("guide")), request.param)
 

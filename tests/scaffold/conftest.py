@@ -1,6 +1,4 @@
-"""One scaffolded distribution for all tests of a worker: as files, and installed as a foreign
-plugin would be.
-"""
+"""One scaffolded distribution for all tests of a worker: as files, and installed."""
 
 from __future__ import annotations
 
@@ -17,7 +15,7 @@ NAMES = Names.parse("json-schemas")
 
 @pytest.fixture(scope="session")
 def distribution(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a distribution as it was generated."""
+    """Return the folder of a generated distribution."""
     folder = tmp_path_factory.mktemp("scaffold") / NAMES.distribution
     write(NAMES, folder)
     return folder
@@ -25,7 +23,7 @@ def distribution(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def site(distribution: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of packages that pip has installed it into, without any index."""
+    """Return the folder of packages into which pip installed it, without any index."""
     home = tmp_path_factory.mktemp("installed")
     options = [
         "--quiet",

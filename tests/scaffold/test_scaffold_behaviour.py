@@ -1,6 +1,4 @@
-"""The generated plugin at work: hostile pages, rules, uploads, and a publication that is an
-upstream.
-"""
+"""The generated plugin at work: hostile pages, rules, uploads, publication as upstream."""
 
 from __future__ import annotations
 
@@ -49,12 +47,12 @@ def plugin(distribution: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 def call(
     plugin: Any, pages: Mapping[str, Any], committed: frozenset[str] = frozenset(), **options: Any
 ) -> Any:
-    found: dict[str, Page | Exception] = {
+    responses: dict[str, Page | Exception] = {
         path: page(json.dumps(value), "application/json", url=BASE + path)
         for path, value in pages.items()
     }
     return FakeCall(
-        found, options=plugin.importer()[0].options(**options), committed=committed, url=BASE
+        responses, options=plugin.importer()[0].options(**options), committed=committed, url=BASE
     )
 
 
@@ -77,8 +75,8 @@ def test_entry_points_may_be_called_again(plugin: Any) -> None:
 
 def test_groups_that_are_wanted_and_usable_are_declared(plugin: Any) -> None:
     index = {"poems": {"validator": "v1"}, "songs": {}, "letters": {}, "index": {}, "../up": {}}
-    found = declared(plugin, call(plugin, {"index.json": index}, include=("poems", "song*")))
-    assert found == [Group("poems", "v1", listed=True), Group("songs", None, listed=True)]
+    groups = declared(plugin, call(plugin, {"index.json": index}, include=("poems", "song*")))
+    assert groups == [Group("poems", "v1", listed=True), Group("songs", None, listed=True)]
     assert [group.name for group in declared(plugin, call(plugin, {"index.json": index}))] == [
         "poems",
         "songs",
@@ -133,7 +131,7 @@ def test_filters_and_sources_say_why_a_document_is_out(plugin: Any) -> None:
     decided = list(
         document.select("poems", units, importer.options(), rules, datetime(2026, 1, 1, tzinfo=UTC))
     )
-    assert [(one.accepted, one.reason) for one in decided] == [
+    assert [(decision.accepted, decision.reason) for decision in decided] == [
         (False, 'denied by "*.exe" (house.deny)'),
         (True, ""),
     ]

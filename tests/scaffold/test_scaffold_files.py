@@ -1,4 +1,4 @@
-"""Which files are written, where, and when none is."""
+"""Files of a generated distribution, and folders that are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a plugin may be called, and what becomes of its name."""
+"""Names of plugins, and what is derived from them."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""What is generated satisfies the tools that its authors will run: formatter, linter, type checker,
-pip, our own command line, and the kit.
-"""
+"""A generated plugin passes formatter, linter, type checker, pip, and the kit."""
 
 from __future__ import annotations
 
@@ -48,7 +46,7 @@ def test_installed_it_is_listed_as_enabled(site: Path, tmp_path: Path) -> None:
         run([program("reconciler"), "plugins", "-o", "json"], tmp_path, PYTHONPATH=str(site))
     )
     mine = [item for item in listed if item["distribution"] == "reconciler-json-schemas"]
-    assert {(one["id"], one["kind"], one["state"]) for one in mine} == {
+    assert {(plugin["id"], plugin["kind"], plugin["state"]) for plugin in mine} == {
         ("json-schemas", "importer", "enabled"),
         ("json-schemas", "publisher", "enabled"),
         ("json-schemas.document", "content-type", "enabled"),
