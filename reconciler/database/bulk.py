@@ -48,10 +48,10 @@ def listed(name: str) -> BindParameter[Any]:
 
 def insert_for(dialect: str, table: Table) -> Upsert:
     """Return an INSERT with the dialect's own `on_conflict_do_...`; it returns no rows."""
-    words = import_module(
+    module = import_module(
         f"sqlalchemy.dialects.{dialect}"
     )  # only the one in use: PostgreSQL's costs a cold command 60 ms
-    made: Upsert = words.insert(table)
+    made: Upsert = module.insert(table)
     return made.inline()
 
 

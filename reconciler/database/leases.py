@@ -61,21 +61,26 @@ class LeaseWrites(Writing):
             )
         return Lease(name, epoch, ttl_seconds)
 
-    def heartbeat(self, held: Lease, now: datetime) -> None:
+    def heartbeat(self, lease: Lease, now: datetime) -> None:
         """Renew a lease. Raises LeaseHeld when it was taken over or released."""
-        expiry = now + timedelta(seconds=held.ttl_seconds)
-        values = {"lease_name": held.name, "lease_epoch": held.epoch, "now": now, "expiry": expiry}
+        expiry = now + timedelta(seconds=lease.ttl_seconds)
+        values = {
+            "lease_name": lease.name,
+            "lease_epoch": lease.epoch,
+            "now": now,
+            "expiry": expiry,
+        }
         with self._writing.begin() as connection:
             if connection.execute(_BEAT, values).rowcount != 1:
                 raise LeaseHeld(
-                    f"the lease `{held.name}` was lost: another run has taken it over",
+                    f"the lease `{lease.name}` was lost: another run has taken it over",
                     hint="run again once that one has ended",
                 )
 
-    def release(self, held: Lease) -> None:
+    def release(self, lease: Lease) -> None:
         """Release a lease; does nothing when it was lost before."""
         with self._writing.begin() as connection:
-            connection.execute(_RELEASE, {"lease_name": held.name, "lease_epoch": held.epoch})
+            connection.execute(_RELEASE, {"lease_name": lease.name, "lease_epoch": lease.epoch})
 
 
 def _epoch_of_free(connection: Connection, name: str, now: datetime) -> int:

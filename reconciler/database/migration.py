@@ -94,11 +94,11 @@ def scripts() -> ScriptDirectory:
 
 def _scripts(stored: str | None, where: str) -> ScriptDirectory:
     """Return the migrations. Raises StateFault where they lack the recorded revision."""
-    known = scripts()
-    if stored not in {script.revision for script in known.walk_revisions()}:
+    revisions = scripts()
+    if stored not in {script.revision for script in revisions.walk_revisions()}:
         raise StateFault(
             f"the database `{where}` has schema revision `{stored}`, which is newer than this"
             f" release: it knows up to `{HEAD}`",
             hint="install the release that wrote it, or a later one",
         )
-    return known
+    return revisions

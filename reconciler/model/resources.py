@@ -270,19 +270,19 @@ class DesiredState(msgspec.Struct, frozen=True, dict=True):
     def filters_on(self, publication: Publication) -> list[Filter]:
         """Return the filters of a publication: those of its repository and its own, by name."""
         own = {name: self.filters[name] for name in publication.filters}
-        all_ = own | {
-            filter_.meta.name: filter_
-            for filter_ in self.filters_of(self.repositories[publication.repository])
+        filters = own | {
+            applied.meta.name: applied
+            for applied in self.filters_of(self.repositories[publication.repository])
         }
-        return [all_[name] for name in sorted(all_)]
+        return [filters[name] for name in sorted(filters)]
 
     @cached_property
     def _global_filters(self) -> dict[str, list[str]]:
         """Names of global filters by type."""
         names: dict[str, list[str]] = {}
-        for filter_ in self.filters.values():
-            if filter_.is_global:
-                names.setdefault(filter_.type, []).append(filter_.meta.name)
+        for declared in self.filters.values():
+            if declared.is_global:
+                names.setdefault(declared.type, []).append(declared.meta.name)
         return names
 
 

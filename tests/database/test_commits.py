@@ -69,12 +69,12 @@ def test_a_group_that_appeared_or_vanished_refuses_as_well(tmp_path: Path) -> No
     with database(tmp_path) as opened:
         writer = opened.writer()
         id_ = created_repository(writer)
-        one = a_unit("alpha", "one")
-        change(writer, id_, joins=[one])
+        unit = a_unit("alpha", "one")
+        change(writer, id_, joins=[unit])
         with pytest.raises(Conflict):
             change(writer, id_, joins=[a_unit("alpha", "two")], was={})
         seen = group_digests(writer, id_, ["alpha"])
-        change(writer, id_, leaves=[one])
+        change(writer, id_, leaves=[unit])
         assert group_digests(writer, id_, ["alpha"]) == {}
         with pytest.raises(Conflict):
             change(writer, id_, joins=[a_unit("alpha", "two")], was=seen)
@@ -100,10 +100,10 @@ def test_of_two_writers_to_one_group_the_second_is_refused(tmp_path: Path) -> No
         units = [a_unit("alpha", f"key-{number}") for number in range(8)]
         writer.record_units(by_group(*units), {})
         stages = [writer.stage(id_) for _ in units]
-        for stage, one in zip(stages, units, strict=True):
+        for stage, unit in zip(stages, units, strict=True):
             stage.add(
                 [StagedGroup("alpha", "remote:a", None, committed("alpha"))],
-                [StagedMember("alpha", one.digest, "remote:a", True)],
+                [StagedMember("alpha", unit.digest, "remote:a", True)],
             )
 
         def work(index: int) -> bool:
@@ -121,13 +121,13 @@ def test_nothing_staged_is_seen_before_the_commit_or_after_a_discard(tmp_path: P
     with database(tmp_path) as opened:
         writer = opened.writer()
         id_ = created_repository(writer)
-        one = a_unit("alpha", "one")
-        writer.record_units(by_group(one), {})
+        unit = a_unit("alpha", "one")
+        writer.record_units(by_group(unit), {})
         before = writer.actual_state()
         with writer.stage(id_) as stage:
             stage.add(
                 [StagedGroup("alpha", "remote:a", None, committed("alpha"))],
-                [StagedMember("alpha", one.digest, "remote:a", True)],
+                [StagedMember("alpha", unit.digest, "remote:a", True)],
             )
             assert writer.actual_state() == before
             assert writer.current_units(id_, ["alpha"]) == {}
@@ -140,12 +140,12 @@ def test_a_unit_whose_bytes_are_not_stored_cannot_join(tmp_path: Path) -> None:
     with database(tmp_path) as opened:
         writer = opened.writer()
         id_ = created_repository(writer)
-        one = a_unit("alpha", "one", artifact=True, size=7)
+        unit = a_unit("alpha", "one", artifact=True, size=7)
         with pytest.raises(StateFault, match="`one`"):
-            change(writer, id_, joins=[one])
+            change(writer, id_, joins=[unit])
         assert writer.versions(id_) == []
-        writer.record_units(by_group(one), {Digest.parse(one.unit.artifacts[0].sha256): 7})
-        assert change(writer, id_, joins=[one]).number == 1
+        writer.record_units(by_group(unit), {Digest.parse(unit.unit.artifacts[0].sha256): 7})
+        assert change(writer, id_, joins=[unit]).number == 1
 
 
 def test_a_unit_that_was_never_recorded_cannot_be_staged(tmp_path: Path) -> None:
@@ -178,20 +178,20 @@ def test_validators_alone_are_remembered_without_a_version(tmp_path: Path) -> No
     with database(tmp_path) as opened:
         writer = opened.writer()
         id_ = created_repository(writer)
-        one = a_unit("alpha", "one")
-        first = change(writer, id_, joins=[one])
+        unit = a_unit("alpha", "one")
+        first = change(writer, id_, joins=[unit])
         later = NOW + timedelta(days=7, microseconds=1)
         remembered = CommittedGroup("alpha", None, SELECTION, later)
         with writer.stage(id_) as stage:
             stage.add(
-                [StagedGroup("alpha", "remote:a", group_digest([one.digest]), remembered)], []
+                [StagedGroup("alpha", "remote:a", group_digest([unit.digest]), remembered)], []
             )
             result = stage.commit({}, {"remote:a": CommittedSource("list-2", SELECTION)}, NOW)
         assert (result.created, result.number, result.digest) == (False, 1, first.digest)
         assert writer.committed_groups(id_, "remote:a") == {"alpha": remembered}
         assert writer.committed_sources(id_) == {"remote:a": CommittedSource("list-2", SELECTION)}
         with writer.stage(id_) as stage:
-            stage.add([StagedGroup("alpha", "remote:a", group_digest([one.digest]), None)], [])
+            stage.add([StagedGroup("alpha", "remote:a", group_digest([unit.digest]), None)], [])
             stage.commit({}, {"remote:a": CommittedSource(None, None)}, NOW)
         assert writer.committed_groups(id_, "remote:a") == {}
         assert writer.committed_sources(id_) == {"remote:a": CommittedSource(None, None)}
@@ -201,45 +201,45 @@ def test_a_unit_that_only_changes_hands_makes_no_version(tmp_path: Path) -> None
     with database(tmp_path) as opened:
         writer = opened.writer()
         id_ = created_repository(writer)
-        one = a_unit("alpha", "one")
-        first = change(writer, id_, joins=[one], source="remote:a")
-        assert not change(writer, id_, joins=[one], source="remote:b").created
+        unit = a_unit("alpha", "one")
+        first = change(writer, id_, joins=[unit], source="remote:a")
+        assert not change(writer, id_, joins=[unit], source="remote:b").created
         for source, other in [("remote:a", "remote:b"), ("remote:b", "remote:a")] * 2:
             _hand_over(writer, id_, source, other)
         latest = writer.actual_state().repositories["team"]
         assert (latest.number, latest.digest, latest.units) == (1, first.digest, 1)
-        assert [found.source for found in writer.current_units(id_, ["alpha"])["alpha"]] == [
+        assert [current.source for current in writer.current_units(id_, ["alpha"])["alpha"]] == [
             "remote:a"
         ]
-        assert next(iter(writer.difference(id_, 0, 1))).after == one.body
+        assert next(iter(writer.difference(id_, 0, 1))).after == unit.body
 
 
 def _hand_over(writer: Writer, id_: int, source: str, other: str) -> None:
     """The unit leaves `source` and joins the other one."""
-    one = a_unit("alpha", "one")
+    unit = a_unit("alpha", "one")
     was = group_digests(writer, id_, ["alpha"])["alpha"]
     with writer.stage(id_) as stage:
         stage.add(
             [StagedGroup("alpha", name, was, committed("alpha")) for name in (source, other)],
             [
-                StagedMember("alpha", one.digest, source, False),
-                StagedMember("alpha", one.digest, other, True),
+                StagedMember("alpha", unit.digest, source, False),
+                StagedMember("alpha", unit.digest, other, True),
             ],
         )
         assert not stage.commit({}, {}, NOW).created
-    assert [found.source for found in writer.current_units(id_, ["alpha"])["alpha"]] == [other]
+    assert [current.source for current in writer.current_units(id_, ["alpha"])["alpha"]] == [other]
 
 
 def test_provenance_is_kept_with_the_version(tmp_path: Path) -> None:
     with database(tmp_path) as opened:
         writer = opened.writer()
         id_ = created_repository(writer)
-        one = a_unit("alpha", "one")
-        writer.record_units(by_group(one), {})
+        unit = a_unit("alpha", "one")
+        writer.record_units(by_group(unit), {})
         with writer.stage(id_) as stage:
             stage.add(
                 [StagedGroup("alpha", "remote:a", None, committed("alpha"))],
-                [StagedMember("alpha", one.digest, "remote:a", True)],
+                [StagedMember("alpha", unit.digest, "remote:a", True)],
             )
             stage.commit({"commit": "abc", "plugin": {"test": "1"}}, {}, NOW)
         record = writer.version(id_, 1)

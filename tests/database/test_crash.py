@@ -1,5 +1,6 @@
-"""Killed before any one writing statement of a commit or a publication: the old state or the new
-one is there, and the next run goes on.
+"""A process killed before any writing statement leaves the old state or the new one.
+
+The statements are those of a commit or a publication; the next run succeeds.
 """
 
 from __future__ import annotations
@@ -60,8 +61,9 @@ ROOT = Path(__file__).parents[2]
 
 
 def killed(folder: Path, work: str, id_: int) -> Iterator[Database]:
-    """Every state in which a death can leave the database, opened for writing; the last one is that
-    of a whole run.
+    """Yield every state in which a crash can leave the database, opened for writing.
+
+    The last one is that of a whole run.
     """
     code = _VICTIMS.format(work=work)
     paths = os.pathsep.join([str(ROOT), str(Path(__file__).parent)])
@@ -126,7 +128,7 @@ def test_a_killed_commit_leaves_the_old_version_or_the_new_one(tmp_path: Path) -
 
 def _check(writer: Writer, id_: int, number: int, expected: dict[str, list[str]]) -> None:
     units = writer.units(id_, number, writer.group_names(id_, number))
-    assert {group: [one.key for one in found] for group, found in units.items()} == expected
+    assert {group: [unit.key for unit in held] for group, held in units.items()} == expected
 
 
 def test_a_killed_publication_leaves_the_old_one_served_or_the_new_one(tmp_path: Path) -> None:

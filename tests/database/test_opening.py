@@ -39,11 +39,9 @@ def upgrade():
 
 
 def tables(file: Path) -> dict[str, list[str]]:
-    """What every table and index says of itself; the order and layout of columns and constraints do
-    not count.
-    """
+    """Return the definition of every table and index, without order and layout."""
     with sqlite3.connect(file) as opened:
-        found = dict(
+        definitions = dict(
             opened.execute(
                 "SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' AND name <>"
                 " 'alembic_version'"
@@ -52,7 +50,7 @@ def tables(file: Path) -> dict[str, list[str]]:
     opened.close()
     return {
         name: sorted(filter(None, (part.strip("() \t") for part in re.split("[,\n]", sql or ""))))
-        for name, sql in found.items()
+        for name, sql in definitions.items()
     }
 
 
@@ -175,7 +173,7 @@ def test_a_database_of_the_first_release_is_migrated_and_keeps_what_it_holds(
     with database(tmp_path) as opened:
         writer = opened.writer()
         state = writer.actual_state()
-        assert {str(ref): one.folder for ref, one in state.resources.items()} == {
+        assert {str(ref): resource.folder for ref, resource in state.resources.items()} == {
             "repository/team": ""
         }
         latest = state.repositories["team"]

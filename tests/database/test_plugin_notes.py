@@ -1,5 +1,6 @@
-"""Attachments and scratchpads: recorded with the resource, replaced with the content, gone with
-either.
+"""Attachments and scratchpads: recorded with the resource, replaced with the content.
+
+Deleting the resource deletes them.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def test_attachments_are_recorded_with_the_resource_and_changed_in_place(tmp_pat
             now=NOW,
             attachments={"team": [PUBLISHER, IMPORTER]},
         )
-        ids = {name: one.id for name, one in writer.actual_state().repositories.items()}
+        ids = {name: actual.id for name, actual in writer.actual_state().repositories.items()}
         assert writer.attachments(ids["team"]) == [IMPORTER, PUBLISHER]
         assert writer.attachments(ids["other"]) == []
         changed = Attachment(IMPORTER.owner, Digest.of(b"two"))
@@ -254,13 +255,13 @@ def test_a_reader_sees_notes_and_attachments(tmp_path: Path) -> None:
 
 def _staged(writer: Writer, id_: int, key: str) -> Any:
     """A stage with one unit that joins `alpha`."""
-    one = a_unit("alpha", key)
+    unit = a_unit("alpha", key)
     was = group_digests(writer, id_, ["alpha"]).get("alpha")
-    writer.record_units(by_group(one), {})
+    writer.record_units(by_group(unit), {})
     stage = writer.stage(id_)
     stage.add(
         [StagedGroup("alpha", "remote:a", was, committed("alpha"))],
-        [StagedMember("alpha", one.digest, "remote:a", True)],
+        [StagedMember("alpha", unit.digest, "remote:a", True)],
     )
     return stage
 

@@ -47,12 +47,12 @@ def test_unchanged_groups_carry_over_and_replaced_ones_do_not(tmp_path: Path) ->
             (change.appears, change.entry.path, change.entry.digest)
             for change in writer.entries_between(id_, 1, 2)
         ]
-        one, two = Digest.of(b"1"), Digest.of(b"2")
+        before, after = Digest.of(b"1"), Digest.of(b"2")
         assert moves == [
-            (False, "all", one),
-            (True, "all", two),
-            (False, "b", one),
-            (True, "d", two),
+            (False, "all", before),
+            (True, "all", after),
+            (False, "b", before),
+            (True, "d", after),
         ]
 
 

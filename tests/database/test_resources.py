@@ -107,11 +107,11 @@ def test_deleting_takes_everything_along_and_leaves_others_alone(tmp_path: Path)
     with database(tmp_path) as opened:
         writer = opened.writer()
         kept = created_repository(writer, "kept")
-        one = a_unit("alpha", "one")
-        change(writer, kept, joins=[one])
+        unit = a_unit("alpha", "one")
+        change(writer, kept, joins=[unit])
         before = rows(writer)
         team = created_repository(writer)
-        change(writer, team, joins=[one])
+        change(writer, team, joins=[unit])
         writer.record_resources([publication()], now=NOW)
         shown = writer.actual_state().publications["team"].id
         record = published(writer, shown, {"alpha": [("a", "1")]}, full=True)
@@ -121,7 +121,7 @@ def test_deleting_takes_everything_along_and_leaves_others_alone(tmp_path: Path)
         stage = writer.stage(team)
         stage.add(
             [StagedGroup("beta", "remote:a", None, committed("beta"))],
-            [StagedMember("beta", one.digest, "remote:a", True)],
+            [StagedMember("beta", unit.digest, "remote:a", True)],
         )
         writer.record_resources(
             [],

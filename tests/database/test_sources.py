@@ -1,6 +1,4 @@
-"""What is remembered of a source: how it stood, what is due, what failed, what it brought and since
-when.
-"""
+"""Committed states of sources, due times, failures, and sources of units."""
 
 from __future__ import annotations
 
@@ -160,9 +158,9 @@ def test_groups_of_the_latest_version_are_told_without_touching_units(tmp_path: 
     with database(tmp_path) as opened:
         writer = opened.writer()
         id_ = created_repository(writer)
-        one, two = a_unit("alpha", "one"), a_unit("beta", "two")
-        change(writer, id_, joins=[one, two])
-        change(writer, id_, leaves=[one])
+        first, second = a_unit("alpha", "one"), a_unit("beta", "two")
+        change(writer, id_, joins=[first, second])
+        change(writer, id_, leaves=[first])
         expected = group_digests(writer, id_, ["alpha", "beta"])
         asked = selects(writer._reading)
         assert dict(writer.version_groups(id_, 2)) == expected

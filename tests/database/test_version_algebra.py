@@ -1,4 +1,4 @@
-"""Whatever is staged in whatever order: the intervals say what a plain dictionary of sets says."""
+"""Intervals agree with a plain dictionary of sets, in any order of staging."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def made(items: Iterable[Item]) -> list[IdentifiedUnit]:
 def digest_from_scratch(content: set[Item]) -> Digest:
     """By the definition, without any table."""
     groups: dict[str, set[Digest]] = {}
-    for one in made(content):
-        groups.setdefault(one.group, set()).add(one.digest)
+    for unit in made(content):
+        groups.setdefault(unit.group, set()).add(unit.digest)
     buckets: dict[int, list[Digest]] = {}
     for name, members in groups.items():
         buckets.setdefault(bucket_of(name), []).append(group_digest(members))
@@ -56,10 +56,10 @@ def digest_from_scratch(content: set[Item]) -> Digest:
 
 
 def content_of(writer: Writer, repository_id: int, number: int) -> dict[str, list[tuple[str, str]]]:
-    found = writer.units(repository_id, number, writer.group_names(repository_id, number))
+    units = writer.units(repository_id, number, writer.group_names(repository_id, number))
     return {
         group: sorted((member.key, member.metadata["note"]) for member in members)
-        for group, members in found.items()
+        for group, members in units.items()
     }
 
 
@@ -73,10 +73,10 @@ def as_read(content: set[Item]) -> dict[str, list[tuple[str, str]]]:
 def differences(
     writer: Writer, repository_id: int, a: int, b: int
 ) -> tuple[set[Digest], set[Digest]]:
-    found = list(writer.difference(repository_id, a, b))
-    assert [d.group for d in found] == sorted(d.group for d in found)
-    return {Digest.of(d.before) for d in found if d.before}, {
-        Digest.of(d.after) for d in found if d.after
+    differences = list(writer.difference(repository_id, a, b))
+    assert [d.group for d in differences] == sorted(d.group for d in differences)
+    return {Digest.of(d.before) for d in differences if d.before}, {
+        Digest.of(d.after) for d in differences if d.after
     }
 
 
@@ -91,14 +91,14 @@ def test_versions_hold_what_a_dictionary_of_sets_holds(
         members: set[tuple[str, Item]] = set()
         history: list[set[Item]] = [set()]
         for source, joins, positions in steps:
-            mine = sorted(one for owner, one in members if owner == source)
+            mine = sorted(unit for owner, unit in members if owner == source)
             leaves = [
-                one for index, one in enumerate(mine) if index in positions and one not in joins
+                unit for index, unit in enumerate(mine) if index in positions and unit not in joins
             ]
             members = members - {(source, leave) for leave in leaves} | {
                 (source, join) for join in joins
             }
-            content = {one for _, one in members}
+            content = {unit for _, unit in members}
             result = change(writer, id_, joins=made(joins), leaves=made(leaves), source=source)
             assert result.created == (content != history[-1])
             if result.created:
@@ -112,16 +112,16 @@ def test_versions_hold_what_a_dictionary_of_sets_holds(
 
 
 def _check_sources(writer: Writer, id_: int, members: set[tuple[str, Item]]) -> None:
-    """What each source holds now, in all three ways to ask."""
+    """Compare the current units of each source, in all three queries."""
     current = writer.current_units(id_, GROUPS)
-    assert {(one.source, one.digest) for found in current.values() for one in found} == {
-        (source, a_unit(*one).digest) for source, one in members
+    assert {(unit.source, unit.digest) for units in current.values() for unit in units} == {
+        (source, a_unit(*unit).digest) for source, unit in members
     }
     for name in SOURCES:
-        mine = {one for source, one in members if source == name}
+        mine = {unit for source, unit in members if source == name}
         held = writer.current_units(id_, GROUPS, source=name)
-        assert {one.digest for found in held.values() for one in found} == {
-            a_unit(*one).digest for one in mine
+        assert {unit.digest for units in held.values() for unit in units} == {
+            a_unit(*unit).digest for unit in mine
         }
         assert (
             list(writer.held_groups(id_, name))
@@ -131,27 +131,25 @@ def _check_sources(writer: Writer, id_: int, members: set[tuple[str, Item]]) -> 
 
 
 def _check_groups(writer: Writer, id_: int, number: int, content: set[Item]) -> None:
-    """Exact bodies, and digests that are made of nothing else; every unit is found by its key and
-    by its group.
-    """
+    """Compare exact bodies and digests; find every unit by its key and by its group."""
     members = writer.members(id_, number, GROUPS)
-    assert {(group, digest) for group, found in members.items() for digest, _ in found} == {
-        (one.group, one.digest) for one in made(content)
+    assert {(group, digest) for group, units in members.items() for digest, _ in units} == {
+        (unit.group, unit.digest) for unit in made(content)
     }
-    assert all(Digest.of(body) == digest for found in members.values() for digest, body in found)
+    assert all(Digest.of(body) == digest for units in members.values() for digest, body in units)
     expected = {
-        name: group_digest(Digest.of(body) for _, body in found) for name, found in members.items()
+        name: group_digest(Digest.of(body) for _, body in units) for name, units in members.items()
     }
     assert list(writer.version_groups(id_, number)) == sorted(expected.items())
     for word in (*GROUPS, *KEYS):
-        found = writer.find_units(id_, number, word)
-        assert {one.digest for one in found} == {
+        units = writer.find_units(id_, number, word)
+        assert {unit.digest for unit in units} == {
             a_unit(*item).digest for item in content if word in item[:2]
         }
-        assert [(one.group, stored_unit(one.body).key) for one in found] == sorted(
-            (one.group, stored_unit(one.body).key) for one in found
+        assert [(unit.group, stored_unit(unit.body).key) for unit in units] == sorted(
+            (unit.group, stored_unit(unit.body).key) for unit in units
         )
-        assert all(1 <= one.added <= number and one.source in SOURCES for one in found)
+        assert all(1 <= unit.added <= number and unit.source in SOURCES for unit in units)
 
 
 def _check_history(writer: Writer, id_: int, history: list[set[Item]]) -> None:
@@ -164,7 +162,7 @@ def _check_history(writer: Writer, id_: int, history: list[set[Item]]) -> None:
     for a, before in enumerate(history):
         for b, after in enumerate(history):
             gone, come = (
-                {one.digest for one in made(items)} for items in (before - after, after - before)
+                {unit.digest for unit in made(items)} for items in (before - after, after - before)
             )
             assert differences(writer, id_, a, b) == (gone, come)
             assert list(writer.changed_groups(id_, a, b)) == sorted(
@@ -199,13 +197,15 @@ def test_the_same_content_has_the_same_digest_in_any_order_and_number_of_commits
             created_repository(writer, "one-by-one"),
         )
         whole = change(writer, at_once, joins=content)
-        for one in shuffled:
-            last = change(writer, one_by_one, joins=[one], source="remote:b")
+        for unit in shuffled:
+            last = change(writer, one_by_one, joins=[unit], source="remote:b")
         assert last.digest == whole.digest
         assert last.number == len(content)
         back = change(writer, at_once, leaves=content)
         assert back.digest == EMPTY_VERSION
-        assert writer.committed_groups(at_once, "remote:a").keys() == {one.group for one in content}
+        assert writer.committed_groups(at_once, "remote:a").keys() == {
+            unit.group for unit in content
+        }
 
 
 def test_a_changed_unit_counts_as_changed_not_as_added_and_removed(tmp_path: Path) -> None:
@@ -230,9 +230,9 @@ def test_sizes_that_upstream_did_not_declare_are_filled_in(tmp_path: Path) -> No
     with database(tmp_path) as opened:
         writer = opened.writer()
         id_ = created_repository(writer)
-        one = a_unit("alpha", "one", artifact=True)
-        sha256 = Digest.parse(one.unit.artifacts[0].sha256)
-        writer.record_units(by_group(one), {sha256: 1234})
-        change(writer, id_, joins=[one])
+        unit = a_unit("alpha", "one", artifact=True)
+        sha256 = Digest.parse(unit.unit.artifacts[0].sha256)
+        writer.record_units(by_group(unit), {sha256: 1234})
+        change(writer, id_, joins=[unit])
         assert writer.units(id_, 1, ["alpha"])["alpha"][0].artifacts[0].size == 1234
         assert writer.stored([sha256, Digest.of(b"other")]) == {sha256}

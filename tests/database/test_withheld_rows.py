@@ -1,6 +1,4 @@
-"""What publications leave out, in the database: which number leaves out what, and who brought what
-there is to judge.
-"""
+"""Withheld units of publications in the database, and sources of units to evaluate."""
 
 from __future__ import annotations
 
@@ -59,7 +57,10 @@ def withholding(writer: Writer, id_: int, withheld: Mapping[Digest, str]) -> Pub
 
 
 def left_out(writer: Writer, id_: int, number: int) -> dict[str, str]:
-    return {f"{one.group}/{one.key}": one.reason for one in writer.withheld(id_, number).values()}
+    return {
+        f"{withheld.group}/{withheld.key}": withheld.reason
+        for withheld in writer.withheld(id_, number).values()
+    }
 
 
 def test_every_publication_leaves_out_what_was_said_of_it(writer: Writer) -> None:
@@ -150,9 +151,9 @@ def test_who_brought_what_a_version_holds(writer: Writer) -> None:
     change(writer, id_, joins=[ONE, TWO, THREE], source="upload")
 
     def brought(number: int, *names: str) -> list[tuple[str, str, str]]:
-        found = writer.sourced_units(id_, number, names)
+        sourced = writer.sourced_units(id_, number, names)
         return [
-            (name, unit.unit.key, unit.source) for name, units in found.items() for unit in units
+            (name, unit.unit.key, unit.source) for name, units in sourced.items() for unit in units
         ]
 
     assert brought(1, "alpha", "beta") == [
@@ -165,12 +166,12 @@ def test_who_brought_what_a_version_holds(writer: Writer) -> None:
         ("alpha", "sized", "remote:a"),
         ("alpha", "two", "upload"),
     ]
-    [found] = [
+    [sourced] = [
         unit
         for unit in writer.sourced_units(id_, 1, ["alpha"])["alpha"]
         if unit.unit.key == "sized"
     ]
-    assert (found.digest, found.unit.artifacts[0].size) == (sized.digest, 7)
+    assert (sourced.digest, sourced.unit.artifacts[0].size) == (sized.digest, 7)
 
 
 def test_groups_in_which_others_have_something(writer: Writer) -> None:

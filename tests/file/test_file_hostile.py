@@ -1,6 +1,4 @@
-"""What upstream may send: every broken list either fails whole, or loses the lines that it broke,
-by name.
-"""
+"""Hostile lists: a broken list fails as a whole, or loses its broken lines by name."""
 
 from __future__ import annotations
 

@@ -471,9 +471,7 @@ def test_explaining_a_file_looks_into_its_group() -> None:
 
 
 def test_groups_are_for_ever() -> None:
-    """They are part of every unit's identity: another division would make every version another
-    one.
-    """
+    """Groups are part of every unit's identity: another division would change every version."""
     assert [group_of(path) for path in ("a.iso", "docs/a.iso", "é")] == ["33", "88", "4a"]
 
 

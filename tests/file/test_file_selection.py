@@ -1,4 +1,4 @@
-"""Which files are in, and which are out because."""
+"""Decisions on files, with their reasons."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def unit(path: str, size: int | None = 1, sha256: str = SHA) -> Unit:
 def reasons(
     *units: Unit, source: dict[str, Any] | None = None, **filters: dict[str, Any]
 ) -> dict[str, str]:
-    """What is out, and why. `filters`: keys by the name of each Filter."""
+    """Return refused files and their reasons. `filters`: keys by the name of each Filter."""
     options = None if source is None else SourceOptions.model_validate(source)
     active = [
         ActiveFilter(name, FilterOptions.model_validate(keys), "here")

@@ -1,5 +1,6 @@
-"""Several sources of files in one repository: each path belongs to the source that brought it
-first, whatever bucket it falls into.
+"""Several sources of files in one repository: a path belongs to its first source.
+
+The bucket of the path makes no difference.
 """
 
 from __future__ import annotations

@@ -69,13 +69,16 @@ def test_a_group_is_the_set_of_its_units() -> None:
 
 def test_a_version_is_its_buckets() -> None:
     wheel, sdist = identify(WHEEL, "foo").digest, identify(SDIST, "foo").digest
-    one, other = group_digest([wheel, sdist]), group_digest([sdist])
+    group, other = group_digest([wheel, sdist]), group_digest([sdist])
     assert (bucket_of("foo"), bucket_of("bär")) == (3110, 1303)
     assert (
-        bucket_digest([other, one]).hex
+        bucket_digest([other, group]).hex
         == "fbb884a7d6cd398b9f75f52816e3e2f172880c5be3d078aa134d1a5f45649a10"
     )
-    buckets = [(bucket_of("foo"), bucket_digest([one])), (bucket_of("bär"), bucket_digest([other]))]
+    buckets = [
+        (bucket_of("foo"), bucket_digest([group])),
+        (bucket_of("bär"), bucket_digest([other])),
+    ]
     assert (
         version_digest(buckets).hex
         == "4dc3c2ce7613890691fede364d34bc9990c7beb0f1c9c27e5a1ab8a6bd5895fd"

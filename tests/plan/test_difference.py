@@ -1,5 +1,6 @@
-"""The difference of a group, as an algebra: carrying out its lines gives what was wanted, and
-touches nothing of other sources.
+"""The difference of a group, as an algebra.
+
+Applying its lines gives the desired content, and changes nothing of other sources.
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ def test_what_another_source_holds_is_never_removed_or_doubled(
         describer=WORDS,
     )
     after = carried_out(before, HERE, lines)
-    assert {one for one in after if one[1] == THERE} == {one for one in before if one[1] == THERE}
+    assert {row for row in after if row[1] == THERE} == {row for row in before if row[1] == THERE}
     assert {digest for digest, _ in after} == digests({**wanted, **foreign})
     assert {line.key for line in lines if is_key_taken(line)} == {
         key for key in foreign if key in wanted and wanted[key] != foreign[key]
@@ -133,8 +134,8 @@ def test_the_order_of_what_comes_in_does_not_matter(
         [RefusedUnit("test.file", key, reason) for key, reason in kept_out],
     )
     expected = difference(HERE, everything, DesiredGroup(asked, refused), describer=WORDS)
-    for one in (everything, asked, refused):
-        shuffle.shuffle(one)
+    for row in (everything, asked, refused):
+        shuffle.shuffle(row)
     assert difference(HERE, everything, DesiredGroup(asked, refused), describer=WORDS) == expected
     assert [(line.type, line.key) for line in expected] == sorted(
         (line.type, line.key) for line in expected
@@ -191,9 +192,7 @@ def test_what_is_gone_upstream_leaves_with_the_reason_given() -> None:
 def test_a_group_that_changes_hands_ends_as_the_new_owner_wants_it(
     foreign: Held, wanted: Held
 ) -> None:
-    """One source leaves a group, another takes it: nothing is lost, nothing is doubled, what is the
-    same only moves.
-    """
+    """One source leaves a group, another takes it; equal units only move."""
     before = {(digest, THERE) for digest in digests(foreign)}
     there = members(foreign, THERE)
     departing = changed(*difference(THERE, there, DesiredGroup(), describer=WORDS), source=THERE)

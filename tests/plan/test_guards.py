@@ -85,8 +85,6 @@ def test_deleting_a_repository_needs_the_flag_and_other_kinds_do_not() -> None:
 
 
 def test_a_share_that_somebody_wrote_down_counts_however_few_units_there_are() -> None:
-    """The floor belongs to the default: `maxRemovals: 0%` means that nothing may go, also from
-    three units.
-    """
+    """The floor belongs to the default: with `maxRemovals: 0%` nothing may leave."""
     assert not apply_guards(losing(1, 3), Guard(), allow_destroy=False).refusal
     assert apply_guards(losing(1, 3), Guard(max_removals=0.0, floor=0), allow_destroy=False).refusal

@@ -1,7 +1,6 @@
-"""Plans as people and machines read them, pinned: what changes here changes what reviewers and
-scripts see.
+"""Plans as people and machines read them, pinned.
 
-`RECONCILER_WRITE_GOLDENS=1` writes them anew.
+A change here changes what reviewers and scripts see. `RECONCILER_WRITE_GOLDENS=1` writes them anew.
 """
 
 from __future__ import annotations
@@ -134,12 +133,12 @@ def a_plan() -> Plan:
     )
 
 
-def compare(name: str, found: str) -> None:
+def compare(name: str, text: str) -> None:
     path = GOLDEN / name
     if os.environ.get("RECONCILER_WRITE_GOLDENS"):
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(found, encoding="utf-8")
-    assert found == path.read_text(encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("verbose", [False, True])
@@ -223,9 +222,7 @@ def test_thousands_of_reasons_of_one_rule_are_one_line() -> None:
 def test_reasons_are_counted_within_bounds_in_any_order(
     parts: list[list[str]], chance: random.Random
 ) -> None:
-    """A plugin may say something else of every unit: what is counted by itself does not depend on
-    what was counted first.
-    """
+    """A plugin may give another reason for every unit; the order of counting is irrelevant."""
     counted = [Counts(refused=dict(Counter(part))) for part in parts]
     total = sum_counts(counted).refused
     chance.shuffle(counted)

@@ -1,4 +1,4 @@
-"""What filters keep out of publications, in a plan: its guard, its rows, its document."""
+"""Withheld units in a plan: the guard, the rows, the document."""
 
 from __future__ import annotations
 
@@ -98,17 +98,17 @@ def test_what_is_withheld_counts_as_removed(
     guard: Guard, taken: int, served: int, refusal: str
 ) -> None:
     change = a_change(withheld(taken, served))
-    found = apply_serving_guards(change, "base", guard, allow_destroy=False)
-    assert found.refusal == refusal
-    assert ("--allow-destroy" in found.hint) is bool(refusal)
+    guarded = apply_serving_guards(change, "base", guard, allow_destroy=False)
+    assert guarded.refusal == refusal
+    assert ("--allow-destroy" in guarded.hint) is bool(refusal)
     assert apply_serving_guards(change, "base", guard, allow_destroy=True) == change
 
 
 def test_what_must_not_be_emptied_is_not_emptied_by_filters_either() -> None:
     guard = Guard(max_removals=1.0, prevent_destroy=True)
-    found = apply_serving_guards(a_change(withheld(4, 4)), "base", guard, allow_destroy=True)
+    guarded = apply_serving_guards(a_change(withheld(4, 4)), "base", guard, allow_destroy=True)
     assert (
-        found.refusal
+        guarded.refusal
         == "publication `team` would become empty, and `guard.preventDestroy` of repository `base`"
         " forbids that"
     )
@@ -156,8 +156,8 @@ def test_many_rows_are_cut_unless_all_are_asked_for() -> None:
 
 
 def test_machines_see_the_entries() -> None:
-    found = json.loads(b"".join(render_json(a_plan(a_change(withheld(1, 10, released=1))))))
-    [change] = found["changes"]
+    guarded = json.loads(b"".join(render_json(a_plan(a_change(withheld(1, 10, released=1))))))
+    [change] = guarded["changes"]
     entry = {
         "type": "test.file",
         "group": "alpha",
@@ -170,7 +170,7 @@ def test_machines_see_the_entries() -> None:
         "released": [entry | {"key": "alpha-2.0", "version": "2.0"}],
         "total": 2,
     }
-    assert (found["summary"]["withheld"], found["summary"]["released"]) == (1, 1)
+    assert (guarded["summary"]["withheld"], guarded["summary"]["released"]) == (1, 1)
 
 
 def test_it_is_part_of_what_identifies_the_plan() -> None:

@@ -251,9 +251,7 @@ class TestReleases:
     def test_events_agree_with_a_walk_through_all_versions(
         self, written: list[tuple[str, str]]
     ) -> None:
-        """The reference goes from version to version in PEP 440 order and turns a switch at every
-        event that it meets.
-        """
+        """The reference visits versions in PEP 440 order and toggles at every event."""
         found = advisory(events=[{kind: version} for kind, version in written])
         inside = False
         for version in sorted(ORDERED, key=Version):

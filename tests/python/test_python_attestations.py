@@ -1,6 +1,4 @@
-"""`attestations:` of a Filter: who must have published a file, and what of a provenance object is
-believed.
-"""
+"""`attestations:` of a Filter: accepted publishers, and parsing of provenance objects."""
 
 from __future__ import annotations
 

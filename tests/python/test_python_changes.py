@@ -1,6 +1,4 @@
-"""What upstream changes about files that are here already: `~` in the plan, in words, and the bytes
-stay as they are.
-"""
+"""Upstream changes of committed files: `~` in the plan with a reason; bytes stay."""
 
 from __future__ import annotations
 
@@ -64,7 +62,7 @@ def mirrored(index: Upstream, folder: Path, *projects: str, more: str = "") -> M
 
 
 def rows(text: str) -> dict[str, str]:
-    """What a plan says of content, by project: sign and words."""
+    """Return the content rows of a plan by project: sign and reason."""
     found = [
         line.split(maxsplit=2)
         for line in text.splitlines()
@@ -141,7 +139,7 @@ def test_a_status_that_is_no_longer_plainly_active_is_told(index: Upstream, tmp_
 
 
 def take_back(index: Upstream) -> dict[str, str]:
-    """What upstream does to three projects, and the reason that a plan gives, by project."""
+    """Withdraw three projects upstream; return the expected reasons by project."""
     show(index, "bad", {"status": "quarantined", "reason": "malware"})
     index.on(index.page_path("missing"), status(404))
     index.on(index.page_path("ended"), status(410))

@@ -1,6 +1,4 @@
-"""The published tree in the hands of real clients: pip and uv, against JSON and against HTML, with
-no network but the loopback.
-"""
+"""The published tree with real clients: pip and uv, JSON and HTML, loopback only."""
 
 from __future__ import annotations
 

@@ -238,7 +238,7 @@ class TestEnvironments:
         assert closed(made, ["app"]).versions == {"app": ["1"], "lib": ["1", "2"], "old": ["1"]}
 
     def test_a_file_that_runs_on_no_declared_python_is_not_read(self) -> None:
-        """Its metadata is gone: whoever reads it fails."""
+        """Its metadata is gone: reading it fails."""
         made = RequiringIndex()
         made.add("app", {"1": ["lib"]})
         made.add("lib", {"1": []}, requires_python="<3")
@@ -509,9 +509,7 @@ Graph = dict[str, dict[str, list[str]]]
 
 
 def naive(graph: Graph, roots: set[str]) -> tuple[set[tuple[str, str]], set[str]]:
-    """The least fixpoint as the definition has it, again and again over everything until nothing is
-    new; and the projects that fall short.
-    """
+    """Return the least fixpoint by its definition, and the projects that fall short."""
     chosen = {(name, version, "") for name in roots for version in graph.get(name, {})}
     short = roots - graph.keys()
     while True:

@@ -1,6 +1,4 @@
-"""Where requirements are read from: beside a file, out of parts of it, whole; and what hostile
-archives come to.
-"""
+"""Requirements from beside a file, out of parts of it, or the whole; hostile archives."""
 
 from __future__ import annotations
 
@@ -322,9 +320,7 @@ class TestSdists:
     def test_what_is_too_far_in_is_a_failure_and_no_verdict(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Parts prove nothing: the whole decides, and where that is too large to be read, nobody
-        does.
-        """
+        """Parts prove nothing: the whole file decides, unless it is too large to be read."""
         monkeypatch.setattr(partial_files, "_MOST", 100_000)
         content = gzip.compress(tar({"app-1/data": NOISE, "app-1/PKG-INFO": INFO}))
         found, call = read("app-1.tar.gz", content)

@@ -1,4 +1,4 @@
-"""How the plugin is found, and what finding it costs."""
+"""Entry points of the plugin, and their cost."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""Markers in declared environments: what they say is exact, what nobody said counts as true, extras
-are always exact.
+"""Markers in declared environments: exact for known variables, true for unknown ones.
+
+Extras are always exact.
 """
 
 from __future__ import annotations

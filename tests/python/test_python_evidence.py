@@ -1,6 +1,4 @@
-"""What files say of themselves beyond the page: read only where it decides, and decided the same
-for stored units.
-"""
+"""Evidence beyond the page: read only where it decides, equal for stored units."""
 
 from __future__ import annotations
 
@@ -352,9 +350,7 @@ def index() -> Iterator[Upstream]:
 
 class TestEngine:
     def test_a_repository_under_rules(self, tmp_path: Path, index: Upstream) -> None:
-        """Licences from `.metadata`, attestations from provenance objects: planned, stored, and
-        decided again when a rule changes.
-        """
+        """Licences and attestations are planned, stored, and decided again with a new rule."""
         first, second, third = (
             licensed("1", "MIT"),
             licensed("2", "GPL-3.0-only"),

@@ -1,6 +1,4 @@
-"""What `explain` tells of Python packages: who is meant, by which rule of which line, and how it
-reads.
-"""
+"""`explain` for Python packages: subjects, rules with their lines, and the text."""
 
 from __future__ import annotations
 
@@ -31,9 +29,7 @@ spec:
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Mirror, Upstream]]:
-    """Manifests in `site.yaml` of the current folder: a remote, the filter, a repository that
-    includes three projects.
-    """
+    """Write `site.yaml` into the current folder: a remote, a filter, a repository."""
     with upstream() as index:
         index.release("alpha", "1.0", "1.1", "2.0")
         index.release("beta", "1.0")

@@ -1,4 +1,4 @@
-"""What a filename says, and what is refused before anything is believed."""
+"""Contents of filenames, and names that are refused."""
 
 from __future__ import annotations
 

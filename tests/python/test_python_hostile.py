@@ -1,6 +1,4 @@
-"""An upstream that wants to speak through our pages: whatever it says, the pages hold only what
-they always hold.
-"""
+"""Hostile upstreams: the rendered pages hold nothing but their usual markup."""
 
 from __future__ import annotations
 
@@ -136,7 +134,7 @@ def assert_only_what_is_expected(drawn: Drawn) -> None:
 
 
 def as_anchor(entry: dict[str, Any]) -> tuple[dict[str, str | None], str]:
-    """What the HTML should say of an entry of the JSON."""
+    """Return the expected HTML of an entry of the JSON."""
     attributes: dict[str, str | None] = {
         "href": f"{entry['url']}#sha256={entry['hashes']['sha256']}"
     }
@@ -377,9 +375,7 @@ def test_names_are_escaped_wherever_they_stand() -> None:
 
 
 class TestDocumentsWithoutSense:
-    """Whatever bytes an index sends: units that the core takes, refusals, or Malformed; in time
-    that follows their number.
-    """
+    """Arbitrary bytes give valid units, refusals or Malformed, in linear time."""
 
     @staticmethod
     def read(body: bytes, media_type: str, charset: str = "utf-8", **keys: Any) -> list[Unit]:
@@ -484,9 +480,7 @@ class TestDocumentsWithoutSense:
         ],
     )
     def test_many_of_what_is_never_closed(self, unit: str) -> None:
-        """Linear: with a scanner that looks ahead from each of them, this would take a quarter of
-        an hour.
-        """
+        """Linear: a scanner that looks ahead from each of them would take a quarter of an hour."""
         for around in ("{}", "<html><body>{}</body></html>", "<a href='x'>{}</a>"):
             self.read(around.format(unit * 30_000).encode(), "text/html")
 

@@ -1,6 +1,4 @@
-"""Indexes of every make, each reduced to the one thing that it is good or bad at, read over HTTP by
-the whole engine.
-"""
+"""Indexes of every make, each reduced to one property, read over HTTP by the engine."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def options(folder: Path, *entries: Any, recorded: bool = False, **keys: Any) ->
 def asked(
     folder: Path, text: str | bytes, name: str = "requirements.txt", **keys: Any
 ) -> Requirements:
-    """What a file of this text asks for."""
+    """Return the requirements of a file with this text."""
     (folder / name).write_bytes(text if isinstance(text, bytes) else text.encode())
     entry: dict[str, Any] = {
         "file": name,
@@ -508,7 +508,7 @@ class TestReading:
         os.utime(path, (1, 1))
         path.write_text("foo==${SOME_X}\nbar")
         second = read()
-        assert [unit.project for unit in second.wanted] == ["foo", "bar"]
+        assert [unit.project for unit in second.requirements] == ["foo", "bar"]
         monkeypatch.setenv("SOME_X", "2")
         assert read() is not second
         path.unlink()
@@ -607,7 +607,7 @@ def test_no_text_breaks_the_reader(body: bytes) -> None:
     with contextlib.suppress(OptionFault):
         parsed = read_requirements("r.txt", Path("/nowhere/r.txt"), _Memory(body), skip=False)
     assert all(type(fault) is OptionFault and str(fault).isprintable() for fault in parsed.faults)
-    for unit in parsed.wanted:
+    for unit in parsed.requirements:
         assert unit.text.isprintable()
         unit.matches("1.0", "foo-1.0.zip", [])
 

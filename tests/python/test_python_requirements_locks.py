@@ -1,6 +1,4 @@
-"""Lock files: as the tools write them, as they may be broken, and read as the standard library
-reads them.
-"""
+"""Lock files: as the tools write them, broken ones, and the standard library's reading."""
 
 from __future__ import annotations
 
@@ -554,7 +552,7 @@ def test_no_file_breaks_the_readers(format: str, data: st.DataObject) -> None:
         assert all(
             type(fault) is OptionFault and str(fault).isprintable() for fault in parsed.faults
         )
-        assert all(unit.text.isprintable() for unit in parsed.wanted)
+        assert all(unit.text.isprintable() for unit in parsed.requirements)
 
 
 VALUES = st.one_of(
@@ -641,7 +639,7 @@ wheels = [
     {{ url = "https://index.example.org/alpha-1.0-py3-none-any.whl", hash = "sha256:{A}" }},
 ]
 """
-    [alpha] = read_lock("uv", "uv.lock", lock.encode()).wanted
+    [alpha] = read_lock("uv", "uv.lock", lock.encode()).requirements
     assert alpha.sha256s == {A}
 
 

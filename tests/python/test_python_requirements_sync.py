@@ -1,6 +1,4 @@
-"""Requirement files from manifests to versions: what comes in, what makes a plan, and what is said
-when they are wrong.
-"""
+"""Requirement files from manifests to versions, and messages about wrong ones."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""What a source asks for by name and its index does not have: errors that say where it is written,
-and never other content instead.
-"""
+"""Unmet requirements: errors that name their place, and never other content instead."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Each further key of a source and of a filter: what it lets in, and the words with which it keeps
-out.
-"""
+"""Further keys of sources and filters: selected files, and reasons of refusals."""
 
 from __future__ import annotations
 
@@ -39,7 +37,7 @@ def wheels() -> list[Unit]:
 
 
 def names(units: list[str]) -> list[str]:
-    """Which of the wheels, by the names above; other distributions by their extension."""
+    """Return short names of wheels; other distributions by their extension."""
     short = {ending: name for name, ending in WHEELS.items()} | {
         ".tar.gz": "sdist",
         "-py2.7.egg": "egg",

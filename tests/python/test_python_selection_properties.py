@@ -1,5 +1,7 @@
-"""Selection as algebra: order never matters, a second time changes nothing, a stricter rule never
-lets more in, an explanation agrees.
+"""Selection as algebra.
+
+Order never matters, a second time changes nothing, a stricter rule never lets more in, an
+explanation agrees.
 """
 
 from __future__ import annotations
@@ -227,7 +229,7 @@ def test_an_explanation_agrees_with_the_decision(
 
 
 def written_at(keys: dict[str, Any], path: tuple[str | int, ...]) -> bool:
-    """Does something stand there? What nobody wrote down, and the dependencies, have no place."""
+    """Return True if a value is written there; defaults and dependencies have no place."""
     value: Any = keys
     for step in path:
         if step == "dependencies":

@@ -48,7 +48,7 @@ def test_every_key_that_can_keep_a_file_out_has_its_place_in_the_order() -> None
 
 
 def test_every_key_of_a_filter_is_a_check_or_decided_after_them() -> None:
-    """Who adds a key finds the table by this test."""
+    """This test leads the author of a new key to the table."""
     aliases = {field.alias for field in FilterOptions.model_fields.values()}
     assert set(FILTER_CHECKS) == aliases - {"minAge", "minAgeExempt", "latest"}
 

@@ -1,4 +1,4 @@
-"""What `explain` is told: every rule in force with its word, and where it is written."""
+"""The trace for `explain`: every rule in force with its result and its place."""
 
 from __future__ import annotations
 

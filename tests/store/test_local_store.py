@@ -114,11 +114,17 @@ def test_without_syncfs_each_kept_and_each_found_file_is_flushed_once(
     incoming.write(b"other")
     incoming.keep(Digest.of(b"other"))
     store.sync()
-    found, kept = store.path(DIGEST), store.path(Digest.of(b"other"))
-    assert set(flushed) >= {str(found), str(kept), str(found.parent), str(kept.parent), str(root)}
+    existing, kept = store.path(DIGEST), store.path(Digest.of(b"other"))
+    assert set(flushed) >= {
+        str(existing),
+        str(kept),
+        str(existing.parent),
+        str(kept.parent),
+        str(root),
+    }
     flushed.clear()
     store.sync()
-    assert str(found) not in flushed
+    assert str(existing) not in flushed
 
 
 @pytest.mark.skipif(syncfs is None, reason="this system has no syncfs")
@@ -168,7 +174,7 @@ os._exit(9)
 
 @pytest.fixture
 def leftover(root: Path) -> str:
-    """What a process that died in the middle of a write leaves behind."""
+    """Create what a process leaves that died in the middle of a write."""
     assert subprocess.run([sys.executable, "-c", LEAVE_ONE, str(root)], check=False).returncode == 9
     (name,) = files(root)
     return name

@@ -29,7 +29,7 @@ class File(ContentType):
         filters: Sequence[ActiveFilter],
         now: datetime,
     ) -> Iterable[Decision]:
-        rules = sorted(filters, key=lambda filter_: filter_.name)
+        rules = sorted(filters, key=lambda active: active.name)
         decisions = []
         for unit in units:
             reason = unlistable(unit.key) or _by_source(unit, options) or _by_filters(unit, rules)
@@ -57,15 +57,15 @@ def _by_source(unit: Unit, options: Options | None) -> str:
 
 def _by_filters(unit: Unit, filters: Sequence[ActiveFilter]) -> str:
     """Return the first reason by the filters' names; empty if there is none."""
-    for filter_ in filters:
-        assert isinstance(filter_.options, FilterOptions)
-        rule = filter_.options.denied.find(unit.key)
+    for active in filters:
+        assert isinstance(active.options, FilterOptions)
+        rule = active.options.denied.find(unit.key)
         if rule:
-            return f'denied by "{rule}" ({filter_.name}.deny)'
-        if filter_.options.max_size is not None and (
-            reason := _too_large(unit, filter_.options.max_size)
+            return f'denied by "{rule}" ({active.name}.deny)'
+        if active.options.max_size is not None and (
+            reason := _too_large(unit, active.options.max_size)
         ):
-            return f"{reason} ({filter_.name}.maxSize)"
+            return f"{reason} ({active.name}.maxSize)"
     return ""
 
 

@@ -104,9 +104,9 @@ def line_groups(page: Page, grammar: LineFormat) -> list[Group]:
                 raise Malformed(f"longer than {_LONGEST_LINE:,} bytes")
             name, pinned = grammar.name(line)
         except Malformed as error:
-            shown = "" if b"://" in line else f": {line[:80]!r}"  # a URL may hold secrets
+            excerpt = "" if b"://" in line else f": {line[:80]!r}"  # a URL may hold secrets
             raise Malformed(
-                f"{page.url}: line {number}: {error}{shown}",
+                f"{page.url}: line {number}: {error}{excerpt}",
                 hint="nothing of this source is changed",
             ) from None
         bucket = sha256(name).digest()[0]
@@ -137,8 +137,8 @@ def as_units(entries: Iterable[Entry], type: str, refuse: Refuse) -> list[Unit]:
         if fault:
             refuse(sanitize(entry.name, 200) or "(no name)", fault)
     return [
-        Unit(type, entry_.name, {}, [Artifact(entry_.name, entry_.sha256, entry_.size, entry_.url)])
-        for entry_ in entries_by_name.values()
+        Unit(type, listed.name, {}, [Artifact(listed.name, listed.sha256, listed.size, listed.url)])
+        for listed in entries_by_name.values()
     ]
 
 

@@ -161,13 +161,13 @@ def _change(name: str, before: Any, after: Any) -> str:
         )
     if name == "requiresPython":
         return f"requires-python {_one_line(before or 'any')} -> {_one_line(after or 'any')}"
-    words = {
+    labels = {
         "coreMetadata": "core metadata",
         "uploadTime": "upload time",
         "packageType": "package type",
         "extra": "further keys",
     }
-    return f"{words.get(name, name)} changed"
+    return f"{labels.get(name, name)} changed"
 
 
 def _status(metadata: dict[str, Any]) -> str:

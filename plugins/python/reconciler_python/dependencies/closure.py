@@ -219,10 +219,10 @@ class Closure:
         for text, required in project.required.items():
             if text not in project.met:
                 project.met[text] = releases.meeting(required.dependency.specifiers)
-        wanted = frozenset[str]().union(*project.met.values())
+        versions = frozenset[str]().union(*project.met.values())
         marked = [
             mark_required(unit, ["required"])
-            if unit.metadata["version"] in wanted and releases.runs(unit)
+            if unit.metadata["version"] in versions and releases.runs(unit)
             else unit
             for unit in units
         ]

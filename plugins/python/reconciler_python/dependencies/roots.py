@@ -26,8 +26,8 @@ class Roots:
         rules = self._options.included.for_project(project)
         if rules:
             return f'include "{rules[0].text}"'
-        wanted = self._options.required.for_project(project)
-        return wanted[0].place if wanted else "files"
+        requirements = self._options.required.for_project(project)
+        return requirements[0].place if requirements else "files"
 
     def extras(self, project: str, unit: Unit) -> frozenset[str] | None:
         """Return the extras that are asked for with this file.
@@ -45,6 +45,6 @@ class Roots:
         for rule in self._options.included.for_project(project):
             if rule.allows(parse_version(version), prereleases=True):
                 yield rule.marker, rule.extras
-        for wanted in self._options.required.for_project(project):
-            if wanted.matches(version, unit.key, unit.artifacts):
-                yield wanted.marker, frozenset(wanted.extras)
+        for requirement in self._options.required.for_project(project):
+            if requirement.matches(version, unit.key, unit.artifacts):
+                yield requirement.marker, frozenset(requirement.extras)

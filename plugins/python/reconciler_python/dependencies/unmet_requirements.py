@@ -50,13 +50,17 @@ def missing_project_error(call: ImporterCall, project: str, gone: Gone) -> Excep
     options: SelectionOptions = call.options
     if isinstance(gone, Withdrawn) or call.taken(project):
         return gone
-    wanted = options.required.for_project(project)
+    requirements = options.required.for_project(project)
     selectors = _own(options.single_files, project)
-    if not wanted and not selectors:
+    if not requirements and not selectors:
         return gone
-    asked = f"{wanted[0].place}: `{wanted[0].text}`" if wanted else _entry(selectors[0])
+    entry = (
+        f"{requirements[0].place}: `{requirements[0].text}`"
+        if requirements
+        else _entry(selectors[0])
+    )
     return Malformed(
-        f"{asked}: the index has no such project ({gone})",
+        f"{entry}: the index has no such project ({gone})",
         hint=f"is the name right? {_elsewhere(project)}",
     )
 
@@ -67,11 +71,11 @@ def _without_digest(
     missing = requirements.missing(project, units)
     if not missing:
         return None
-    digest, wanted = missing[0]
+    digest, requirement = missing[0]
     more = f", nor {len(missing) - 1:,} more of those asked for" if len(missing) > 1 else ""
     return Malformed(
-        f"`{project}`: the index offers no file with the digest {digest} of `{wanted.text}`"
-        f" ({wanted.place}){more}",
+        f"`{project}`: the index offers no file with the digest {digest} of `{requirement.text}`"
+        f" ({requirement.place}){more}",
         hint=f"lock again against this index; {_elsewhere(project)}",
     )
 

@@ -204,14 +204,16 @@ def _fine(publishers: Iterable[dict[str, Any]], rules: AttestationRules) -> list
     ]
 
 
-def _same(name: str, wanted: str, claimed: object) -> bool:
+def _same(name: str, required: str, claimed: object) -> bool:
     """Return True if a claimed value equals the required one.
 
     Owners and repositories are compared without letter case, as their hosts do.
     """
     if not isinstance(claimed, str):
         return False
-    return wanted.casefold() == claimed.casefold() if name == "repository" else wanted == claimed
+    return (
+        required.casefold() == claimed.casefold() if name == "repository" else required == claimed
+    )
 
 
 def _named(publisher: dict[str, Any]) -> str:

@@ -50,8 +50,8 @@ class Interpreters:
         return next(
             (
                 index
-                for index, wanted in enumerate(self._ranges)
-                if not wanted.is_disjoint(required)
+                for index, pythons in enumerate(self._ranges)
+                if not pythons.is_disjoint(required)
             ),
             None,
         )

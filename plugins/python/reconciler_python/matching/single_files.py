@@ -123,8 +123,8 @@ class Selector:
         if self._filename:
             return filename == self._filename
         if self._version is not None and self._version != version:
-            wanted = parse_version(self._version)
-            if wanted is None or wanted != parse_version(version):
+            selected = parse_version(self._version)
+            if selected is None or selected != parse_version(version):
                 return False
         if self._platform is None:
             return True

@@ -66,9 +66,9 @@ async def _seen_in_parts(call: ReadingCall, artifact: Artifact, look: Look[T]) -
                 raise UnreadableArchive(
                     f"what says its dependencies is not among {_MOST >> 20} MiB of it"
                 ) from None
-            wanted = min(length, _MOST - file.held)
+            affordable = min(length, _MOST - file.held)
             part = await call.get_part(
-                artifact.url, sha256=artifact.sha256, offset=lacking.offset, length=wanted
+                artifact.url, sha256=artifact.sha256, offset=lacking.offset, length=affordable
             )
             if part.start != lacking.offset or not part.body:
                 raise UnreadableArchive("it has another length than its parts say") from None
@@ -122,12 +122,12 @@ class _PartialFile(io.RawIOBase):
 
     def read(self, size: int = -1) -> bytes:
         end = self._total if size < 0 else min(self._total, self._place + size)
-        found = []
+        pieces = []
         while self._place < end:
             piece = self._piece(self._place, end)
-            found.append(piece)
+            pieces.append(piece)
             self._place += len(piece)
-        return b"".join(found)
+        return b"".join(pieces)
 
     def _piece(self, start: int, end: int) -> bytes:
         for offset, body in self._parts:

@@ -161,9 +161,9 @@ def _reduced(text: str, variables: frozenset[str]) -> Marker:
     """
     answerable = variables | _ABOUT_EXTRAS
 
-    def kept(found: re.Match[str]) -> str:
-        variables = [operand for operand in found.groups() if operand[0] not in "\"'"]
-        return found[0] if answerable.issuperset(variables) else _HOLDS
+    def kept(match: re.Match[str]) -> str:
+        variables = [operand for operand in match.groups() if operand[0] not in "\"'"]
+        return match[0] if answerable.issuperset(variables) else _HOLDS
 
     return Marker(_COMPARISON.sub(kept, str(Marker(text))))
 

@@ -142,7 +142,7 @@ class _Lock:
         """Add a package. `read` returns None for one that comes from no index."""
         place = self.written if line is None else f"{self.written}:{line}"
         try:
-            wanted = read(package)
+            requirement = read(package)
         except _Unreadable as error:
             self.parsed.faults.append(
                 OptionFault(
@@ -150,8 +150,8 @@ class _Lock:
                 )
             )
             return
-        if wanted is not None:
-            self.parsed.wanted.append(replace(wanted, place=place))
+        if requirement is not None:
+            self.parsed.requirements.append(replace(requirement, place=place))
 
 
 def _read_uv(lock: _Lock, document: _Table) -> None:

@@ -67,9 +67,9 @@ class Source(Protocol):
 
 @dataclass
 class ParsedFiles:
-    """Requirements of files. Constraints narrow `wanted`, in any order."""
+    """Requirements of files. Constraints narrow `requirements`, in any order."""
 
-    wanted: list[ProjectRequirement] = field(default_factory=list)
+    requirements: list[ProjectRequirement] = field(default_factory=list)
     constraints: list[ProjectRequirement] = field(default_factory=list)
     faults: list[OptionFault] = field(default_factory=list)
 
@@ -92,11 +92,12 @@ class _Control:
     The last word counts.
     """
 
-    one: set[str] = field(default_factory=set)
-    other: set[str] = field(default_factory=set)
+    positive: set[str] = field(default_factory=set)
+    negative: set[str] = field(default_factory=set)
 
-    def say(self, value: str, *, one: bool) -> None:
-        target, against = (self.one, self.other) if one else (self.other, self.one)
+    def apply(self, value: str, *, positive: bool) -> None:
+        sides = self.positive, self.negative
+        target, against = sides if positive else sides[::-1]
         for name in value.split(","):
             if name == ":none:":
                 target.clear()
@@ -110,10 +111,10 @@ class _Control:
                 target.add(plain)
 
     def of(self, project: str) -> bool | None:
-        """Return the side that a project is on: the one (True), the other (False), or none."""
+        """Return the side that a project is on: True for positive, None for neither."""
         for name in (project, ":all:"):
-            if name in self.one or name in self.other:
-                return name in self.one
+            if name in self.positive or name in self.negative:
+                return name in self.positive
         return None
 
 
@@ -129,11 +130,11 @@ class _Reader:
         self._releases = _Control()  # pre-releases too, or final ones only
         self._strict = False
         self._options: dict[str, Callable[[str], None]] = {
-            "--only-binary": lambda value: self._types.say(value, one=True),
-            "--no-binary": lambda value: self._types.say(value, one=False),
-            "--pre": lambda _: self._releases.say(":all:", one=True),
-            "--all-releases": lambda value: self._releases.say(value, one=True),
-            "--only-final": lambda value: self._releases.say(value, one=False),
+            "--only-binary": lambda value: self._types.apply(value, positive=True),
+            "--no-binary": lambda value: self._types.apply(value, positive=False),
+            "--pre": lambda _: self._releases.apply(":all:", positive=True),
+            "--all-releases": lambda value: self._releases.apply(value, positive=True),
+            "--only-final": lambda value: self._releases.apply(value, positive=False),
             "--require-hashes": lambda _: self._require(True),
             "--no-require-hashes": lambda _: self._require(False),
         }
@@ -172,26 +173,26 @@ class _Reader:
     def finished(self) -> ParsedFiles:
         """Return everything that was read, with the options that apply to all lines."""
         parsed = self._parsed
-        parsed.wanted = [self._controlled(unit) for unit in parsed.wanted]
+        parsed.requirements = [self._controlled(requirement) for requirement in parsed.requirements]
         by_project: dict[str, list[ProjectRequirement]] = {}
         for limit in parsed.constraints:
             by_project.setdefault(limit.project, []).append(limit)
-        for unit in parsed.wanted:
-            limits = by_project.get(unit.project, ())
+        for requirement in parsed.requirements:
+            limits = by_project.get(requirement.project, ())
             if (
                 self._strict
-                and not unit.files
+                and not requirement.files
                 and not any(limit.files for limit in limits if limit.marker is None)
             ):
                 parsed.faults.append(
                     OptionFault(
-                        f"{unit.place}: `{unit.text}` has no `--hash`, and `--require-hashes` asks"
-                        " for one"
+                        f"{requirement.place}: `{requirement.text}` has no `--hash`, and"
+                        " `--require-hashes` asks for one"
                     )
                 )
-            if unit.files and any(limit.files for limit in limits):
+            if requirement.files and any(limit.files for limit in limits):
                 try:
-                    constrain([unit], limits, ())
+                    constrain([requirement], limits, ())
                 except Malformed as error:
                     parsed.faults.append(OptionFault(str(error), hint=error.hint))
         return parsed
@@ -232,18 +233,18 @@ class _Reader:
                 f"`{stray}` after a requirement says nothing",
                 hint="options have lines of their own, but for `--hash`",
             )
-        wanted = self._requirement(line, place)
-        if wanted is None:
+        requirement = self._requirement(line, place)
+        if requirement is None:
             return
         if not constraint:
-            self._parsed.wanted.append(wanted)
-        elif wanted.extras:
+            self._parsed.requirements.append(requirement)
+        elif requirement.extras:
             raise OptionFault(
-                f"`{wanted.text}`: a constraint takes no extras",
+                f"`{requirement.text}`: a constraint takes no extras",
                 hint="name them where the project is required",
             )
         else:
-            self._parsed.constraints.append(wanted)
+            self._parsed.constraints.append(requirement)
 
     def _options_only(self, line: Line) -> None:
         """Apply a line of options.
@@ -306,12 +307,15 @@ class _Reader:
                 ),
             )
 
-    def _controlled(self, wanted: ProjectRequirement) -> ProjectRequirement:
-        wheels, prereleases = self._types.of(wanted.project), self._releases.of(wanted.project)
+    def _controlled(self, requirement: ProjectRequirement) -> ProjectRequirement:
+        wheels, prereleases = (
+            self._types.of(requirement.project),
+            self._releases.of(requirement.project),
+        )
         if wheels is None and prereleases is None:
-            return wanted
+            return requirement
         types = None if wheels is None else frozenset({"wheel" if wheels else "sdist"})
-        return replace(wanted, package_types=types, prereleases=prereleases)
+        return replace(requirement, package_types=types, prereleases=prereleases)
 
 
 def _direct(text: str) -> bool:

@@ -66,7 +66,7 @@ class _Seen(NamedTuple):
 class Content:
     """Requirements of one entry's files. `files` and `variables`: those that were read."""
 
-    wanted: tuple[ProjectRequirement, ...]
+    requirements: tuple[ProjectRequirement, ...]
     constraints: tuple[ProjectRequirement, ...]
     files: dict[Path, _Seen]
     variables: dict[str, str | None]
@@ -74,7 +74,10 @@ class Content:
     @cached_property
     def digest(self) -> str:
         """Digest of the meaning, in hex: comments, places and order of lines are no part of it."""
-        meaning = [sorted(map(_meaning, self.wanted)), sorted(map(_meaning, self.constraints))]
+        meaning = [
+            sorted(map(_meaning, self.requirements)),
+            sorted(map(_meaning, self.constraints)),
+        ]
         return hashlib.sha256(msgspec.json.encode(meaning)).hexdigest()
 
     def current(self) -> bool:
@@ -90,7 +93,7 @@ class Content:
             return False
 
 
-_known: WeakValueDictionary[tuple[str, Path, str, bool], Content] = WeakValueDictionary()
+_cache: WeakValueDictionary[tuple[str, Path, str, bool], Content] = WeakValueDictionary()
 
 
 class Faults(OptionFault):
@@ -196,14 +199,14 @@ def required(
 
     Raises Malformed where a file is gone or has become invalid.
     """
-    wanted: list[ProjectRequirement] = []
+    requirements: list[ProjectRequirement] = []
     for entry in entries:
         try:
             content = entry.content
         except OptionFault as error:
             raise Malformed(f"`requirements`: {error}", hint=error.hint) from None
-        wanted += constrain(content.wanted, content.constraints, environments)
-    return Requirements(bool(entries), wanted)
+        requirements += constrain(content.requirements, content.constraints, environments)
+    return Requirements(bool(entries), requirements)
 
 
 def kind(written: str) -> str:
@@ -228,9 +231,9 @@ def content(written: str, path: Path, format: str, *, skip: bool) -> Content:
     Raises OptionFault, or Faults with everything that is wrong.
     """
     key = written, path, format, skip
-    known = _known.get(key)
-    if known is not None and known.current():
-        return known
+    cached = _cache.get(key)
+    if cached is not None and cached.current():
+        return cached
     files = _Files()
     parsed = (
         read_requirements(written, path, files, skip=skip)
@@ -239,9 +242,11 @@ def content(written: str, path: Path, format: str, *, skip: bool) -> Content:
     )
     if parsed.faults:
         raise Faults(parsed.faults)
-    found = Content(tuple(parsed.wanted), tuple(parsed.constraints), files.seen, files.variables)
-    _known[key] = found
-    return found
+    result = Content(
+        tuple(parsed.requirements), tuple(parsed.constraints), files.seen, files.variables
+    )
+    _cache[key] = result
+    return result
 
 
 def _lock(written: str, path: Path, format: str, *, files: _Files) -> ParsedFiles:
@@ -318,18 +323,18 @@ def _read(path: Path) -> tuple[bytes, _Seen]:
     return body, _Seen(_mark(status), settled, hashlib.sha256(body).digest())
 
 
-def _meaning(wanted: ProjectRequirement) -> tuple[Any, ...]:
+def _meaning(requirement: ProjectRequirement) -> tuple[Any, ...]:
     files = sorted(
-        (sorted(file.digests), "" if file.digests else file.filename) for file in wanted.files
+        (sorted(file.digests), "" if file.digests else file.filename) for file in requirement.files
     )
-    types = sorted(wanted.package_types or ())
-    asked = "" if wanted.prereleases is None else str(wanted.prereleases)
+    types = sorted(requirement.package_types or ())
+    prereleases = "" if requirement.prereleases is None else str(requirement.prereleases)
     return (
-        wanted.project,
-        str(wanted.specifiers or ""),
-        str(wanted.marker or ""),
-        sorted(wanted.extras),
+        requirement.project,
+        str(requirement.specifiers or ""),
+        str(requirement.marker or ""),
+        sorted(requirement.extras),
         types,
-        asked,
+        prereleases,
         files,
     )

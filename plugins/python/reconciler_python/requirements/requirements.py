@@ -132,11 +132,13 @@ class Requirements:
     True where there are any files, even if those require nothing.
     """
 
-    def __init__(self, named: bool = False, wanted: Iterable[ProjectRequirement] = ()) -> None:
+    def __init__(
+        self, named: bool = False, requirements: Iterable[ProjectRequirement] = ()
+    ) -> None:
         self._named = named
         self._by_project: dict[str, list[ProjectRequirement]] = {}
-        for unit in wanted:
-            self._by_project.setdefault(unit.project, []).append(unit)
+        for requirement in requirements:
+            self._by_project.setdefault(requirement.project, []).append(requirement)
 
     def __bool__(self) -> bool:
         return self._named
@@ -155,8 +157,8 @@ class Requirements:
         `units`: all that the index offers of the project. Yanked files count, and those that rules
         leave out. A file is named by its first digest: `sha256:<hex>`.
         """
-        wanted = [one for one in self.for_project(project) if one.files]
-        if not wanted:
+        with_files = [requirement for requirement in self.for_project(project) if requirement.files]
+        if not with_files:
             return []
         offered: dict[tuple[str, str], list[dict[str, str]]] = {}
         for artifact in (
@@ -166,10 +168,13 @@ class Requirements:
             for digest in digests.items():
                 offered.setdefault(digest, []).append(digests)
         named = chain.from_iterable(
-            ((file, one) for file in one.files if file.digests) for one in wanted
+            ((file, requirement) for file in requirement.files if file.digests)
+            for requirement in with_files
         )
-        absent = {file.digests: one for file, one in named if not _is_among(offered, file)}
-        return [(":".join(digests[0]), one) for digests, one in absent.items()]
+        absent = {
+            file.digests: requirement for file, requirement in named if not _is_among(offered, file)
+        }
+        return [(":".join(digests[0]), requirement) for digests, requirement in absent.items()]
 
     def unmet(self, project: str, units: Sequence[Unit]) -> list[ProjectRequirement]:
         """Return the requirements for which there is nothing among `units`, before any rule.
@@ -197,7 +202,7 @@ class Requirements:
 
 
 def constrain(
-    wanted: Iterable[ProjectRequirement],
+    requirements: Iterable[ProjectRequirement],
     constraints: Iterable[ProjectRequirement],
     environments: Sequence[Environment],
 ) -> list[ProjectRequirement]:
@@ -211,30 +216,30 @@ def constrain(
     for constraint in constraints:
         by_project.setdefault(constraint.project, []).append(constraint)
     result = []
-    for unit in wanted:
-        limits = by_project.get(unit.project)
+    for requirement in requirements:
+        limits = by_project.get(requirement.project)
         if limits is not None:
-            result.extend(_limited(unit, limits, environments))
-        elif unit.holds(environments):
-            result.append(unit)
+            result.extend(_limited(requirement, limits, environments))
+        elif requirement.holds(environments):
+            result.append(requirement)
     return result
 
 
 def _limited(
-    wanted: ProjectRequirement,
+    requirement: ProjectRequirement,
     constraints: Sequence[ProjectRequirement],
     environments: Sequence[Environment],
 ) -> list[ProjectRequirement]:
     """Return one requirement, once for each way in which its constraints hold together."""
-    choices = _choices(wanted, constraints, environments)
-    limited = {choice: _within(wanted, choice) for choice in choices}
+    choices = _choices(requirement, constraints, environments)
+    limited = {choice: _within(requirement, choice) for choice in choices}
     results = [result for result in limited.values() if result is not None]
     if len(results) < len(choices) and (environments or not results):
         broken = next(choice for choice, result in limited.items() if result is None)
-        other = next(result for result in broken if result.files)
+        constraint = next(result for result in broken if result.files)
         raise Malformed(
-            f"{wanted.place}: `{wanted.text}` and its constraint `{other.text}` ({other.place})"
-            " have no `--hash` in common",
+            f"{requirement.place}: `{requirement.text}` and its constraint `{constraint.text}`"
+            f" ({constraint.place}) have no `--hash` in common",
             hint="no file can have both: let the two files name the same digests",
         )
     if len(choices) > 1 and not environments:
@@ -243,17 +248,17 @@ def _limited(
 
 
 def _choices(
-    wanted: ProjectRequirement,
+    requirement: ProjectRequirement,
     constraints: Sequence[ProjectRequirement],
     environments: Sequence[Environment],
 ) -> list[tuple[ProjectRequirement, ...]]:
     if environments:
-        held = [
+        choices = [
             tuple(constraint for constraint in constraints if constraint.holds([environment]))
             for environment in environments
-            if wanted.holds([environment])
+            if requirement.holds([environment])
         ]
-        return list(dict.fromkeys(held))
+        return list(dict.fromkeys(choices))
     always = tuple(constraint for constraint in constraints if constraint.marker is None)
     return [
         (*always, constraint) for constraint in constraints if constraint.marker is not None
@@ -261,32 +266,32 @@ def _choices(
 
 
 def _within(
-    wanted: ProjectRequirement, constraints: Sequence[ProjectRequirement]
+    requirement: ProjectRequirement, constraints: Sequence[ProjectRequirement]
 ) -> ProjectRequirement | None:
     """Return a requirement within constraints; None where both name digests, none in common.
 
     That would be no files, which is written as every file.
     """
     for constraint in constraints:
-        specifiers, other = wanted.specifiers, constraint.specifiers
+        specifiers, limit = requirement.specifiers, constraint.specifiers
         both = (
-            specifiers & other
-            if specifiers is not None and other is not None
+            specifiers & limit
+            if specifiers is not None and limit is not None
             else specifiers
-            if other is None
-            else other
+            if limit is None
+            else limit
         )
-        files = _common_files(wanted.files, constraint.files)
-        if not files and wanted.files:
+        files = _common_files(requirement.files, constraint.files)
+        if not files and requirement.files:
             return None
         text = constraint.text.partition(";")[0].strip()
-        wanted = replace(
-            wanted,
+        requirement = replace(
+            requirement,
             specifiers=both,
             files=files,
-            text=f"{wanted.text} within {text} ({constraint.place})",
+            text=f"{requirement.text} within {text} ({constraint.place})",
         )
-    return wanted
+    return requirement
 
 
 def _common_files(
@@ -299,9 +304,9 @@ def _common_files(
     return tuple(file for file in files if not digests.isdisjoint(file.digests))
 
 
-def _agree(file: LockedFile, known: Mapping[str, str]) -> bool:
+def _agree(file: LockedFile, declared: Mapping[str, str]) -> bool:
     """Return True unless one of a file's digests differs from the declared one of its kind."""
-    return all(known.get(algorithm, value) == value for algorithm, value in file.digests)
+    return all(declared.get(algorithm, value) == value for algorithm, value in file.digests)
 
 
 def _is_among(
@@ -311,7 +316,9 @@ def _is_among(
 
     `offered`: by each digest, all digests of the files that have it.
     """
-    return any(_agree(file, known) for digest in file.digests for known in offered.get(digest, ()))
+    return any(
+        _agree(file, declared) for digest in file.digests for declared in offered.get(digest, ())
+    )
 
 
 def digests_of(artifact: Artifact | StoredArtifact) -> list[tuple[str, str]]:

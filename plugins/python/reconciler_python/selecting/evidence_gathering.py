@@ -83,16 +83,16 @@ async def with_evidence(call: ReadingCall, group_name: str, units: Iterable[Unit
     """
     result = list(units)
     questions = _questions(
-        [*(unit_.options for unit_ in call.filters), getattr(call.options, "filter", None)]
+        [*(active.options for active in call.filters), getattr(call.options, "filter", None)]
     )
     if not questions:
         return result
-    others = [unit_ for unit_ in result if unit_.type != DISTRIBUTION]
-    distributions = {unit_.key: unit_ for unit_ in result if unit_.type == DISTRIBUTION}
-    asked = await _asked(call, group_name, distributions, questions=questions)
+    others = [unit for unit in result if unit.type != DISTRIBUTION]
+    distributions = {unit.key: unit for unit in result if unit.type == DISTRIBUTION}
+    read = await _asked(call, group_name, distributions, questions=questions)
     return [
         *others,
-        *(asked.get(key) or questions.unasked(unit) for key, unit in distributions.items()),
+        *(read.get(key) or questions.unasked(unit) for key, unit in distributions.items()),
     ]
 
 

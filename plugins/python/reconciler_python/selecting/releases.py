@@ -24,8 +24,8 @@ def prerelease_policy(filters: Sequence[tuple[Scope, FilterOptions]]) -> Prerele
 
     None where none says one, and specifiers tell.
     """
-    words = {options.prereleases for _, options in filters}
-    return next((word for word in _STRICTNESS if word in words), None)
+    policies = {options.prereleases for _, options in filters}
+    return next((policy for policy in _STRICTNESS if policy in policies), None)
 
 
 class Releases:
@@ -68,17 +68,17 @@ class Releases:
         chains: list[list[Step]] = [[] for _ in traced]
         for stage in self._stages:
             passing = [decision.unit for decision in decisions if decision.accepted]
-            asked, out = {id(unit) for unit in passing}, stage.out(passing)
+            decided, out = {id(unit) for unit in passing}, stage.out(passing)
             for unit, chain in zip(traced, chains, strict=True):
-                refused = id(unit) in asked and unit.key in out
-                word = (
+                refused = id(unit) in decided and unit.key in out
+                text = (
                     stage.reason
                     if refused
                     else stage.passing
-                    if id(unit) in asked
+                    if id(unit) in decided
                     else stage.unasked
                 )
-                chain.append(stage.scope.step(not refused, word, stage.key))
+                chain.append(stage.scope.step(not refused, text, stage.key))
             decisions = [decision for decision in decisions if decision.unit.key not in out]
         return chains
 

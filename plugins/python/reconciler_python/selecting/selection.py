@@ -75,7 +75,7 @@ class ProjectSelection:
 
         A unit is in if all of them pass, and otherwise out because of the first that does not.
         """
-        decisions = [self._alone(unit_) for unit_ in units] if self._releases else []
+        decisions = [self._alone(offered) for offered in units] if self._releases else []
         for unit, last in zip(traced, self._releases.steps(traced, decisions), strict=True):
             yield [
                 *(step for check in self._checks for step in check.steps(unit)),

@@ -39,7 +39,9 @@ class SelectedCheck(Check):
             return None
         if any(file.matches(version, filename) for file in self._files):
             return None
-        if any(wanted.matches(version, filename, unit.artifacts) for wanted in self._wanted):
+        if any(
+            requirement.matches(version, filename, unit.artifacts) for requirement in self._wanted
+        ):
             return None
         return None if unit.metadata.get(PULLED_BY) else self._refusal
 
@@ -57,10 +59,10 @@ class SelectedCheck(Check):
         for file in self._files:
             if file.matches(version, filename):
                 yield SOURCE.step(True, f'one of the files: "{file.text}"', "files", file.index)
-        for wanted in self._wanted:
-            if wanted.matches(version, filename, unit.artifacts):
+        for requirement in self._wanted:
+            if requirement.matches(version, filename, unit.artifacts):
                 yield SOURCE.step(
-                    True, f'required by "{wanted.text}" ({wanted.place})', "requirements"
+                    True, f'required by "{requirement.text}" ({requirement.place})', "requirements"
                 )
         for text in unit.metadata.get(PULLED_BY) or ():
             yield SOURCE.step(True, f"depended on: {text}", "dependencies")
