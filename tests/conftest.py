@@ -51,9 +51,14 @@ settings.load_profile("suite")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: Iterable[pytest.Item]) -> None:
-    """Mark every property test `soak`; under that profile, multiply the examples it asks for."""
+    """Mark every property test `soak`; under that profile, multiply the examples it asks for.
+
+    Settings of its own do not bring back the health checks of speed.
+    """
     soaking = config.getoption("--hypothesis-profile") == "soak"
     for function in {_mark(item) for item in items}:
+        if function is not None:
+            _tolerate_slow_machines(function)
         if soaking and function is not None:
             _multiply_examples(function)
 
@@ -72,6 +77,14 @@ def _mark(item: pytest.Item) -> object | None:
     item.add_marker(pytest.mark.soak)
     shared: object = getattr(function, "__func__", function)
     return shared
+
+
+def _tolerate_slow_machines(function: object) -> None:
+    """Add what the profiles suppress to the health checks that a test suppresses itself."""
+    own: settings | None = getattr(function, SETTINGS, None)
+    if own is not None:
+        suppressed = {*own.suppress_health_check, *SLOW_MACHINE}
+        setattr(function, SETTINGS, settings(own, suppress_health_check=suppressed, deadline=None))
 
 
 def _multiply_examples(function: object) -> None:

@@ -14,7 +14,10 @@ ALLOWED = {
         "tests/database/test_opening.py",
         "_reading",
     ): "writes where writing is refused",
-    ("tests/database/test_postgresql_statements.py", "_names"): "quoting is tested without a server",
+    (
+        "tests/database/test_postgresql_statements.py",
+        "_names",
+    ): "quoting is tested without a server",
     ("tests/database/test_resources.py", "_reading"): "counts rows that no query returns",
     ("tests/database/test_sources.py", "_reading"): "listens to the statements of a query",
     ("tests/database/test_sources.py", "_url"): "listens to the statements of a query",

@@ -29,10 +29,11 @@ from tests.support.databases import a_unit, change, created_repository, database
 
 _UNIT = a_unit("alpha", "one")
 
-_LATER = """
+_NEXT = f"{int(schema.HEAD) + 1:04}"
+_LATER = f"""
 from alembic import op
-revision = "0004"
-down_revision = "0003"
+revision = "{_NEXT}"
+down_revision = "{schema.HEAD}"
 def upgrade():
     op.execute("CREATE TABLE later (id INTEGER)")
 """
@@ -154,11 +155,11 @@ def test_an_older_schema_is_migrated_by_a_writer_and_refused_by_a_reader(
         created_repository(opened.writer())
     folder = tmp_path / "migrations"
     shutil.copytree(migration.FOLDER, folder)
-    (folder / "versions" / "0004_later.py").write_text(_LATER)
+    (folder / "versions" / f"{_NEXT}_later.py").write_text(_LATER)
     monkeypatch.setattr(migration, "FOLDER", folder)
-    monkeypatch.setattr(migration, "HEAD", "0004")
+    monkeypatch.setattr(migration, "HEAD", _NEXT)
     reading = Database(f"sqlite:///{tmp_path}/state.db")
-    with pytest.raises(StateFault, match="`0003`") as refusal:
+    with pytest.raises(StateFault, match=f"`{schema.HEAD}`") as refusal:
         reading.open(read_only=True)
     assert "apply" in str(refusal.value.hint)
     with database(tmp_path) as opened:

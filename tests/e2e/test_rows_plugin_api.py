@@ -7,10 +7,7 @@ from __future__ import annotations
 import ast
 import inspect
 import json
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -26,7 +23,7 @@ from reconciler.plugin.importer import low_level
 from reconciler.plugin.testing import Upstream
 from reconciler_file.file_importer import FileImporter
 from tests.support import mirror
-from tests.support.clients import isolated, served
+from tests.support.clients import served
 from tests.support.mirror import resource
 from tests.support.outside import (
     NOTES,
@@ -35,14 +32,14 @@ from tests.support.outside import (
     asked,
     fetched,
     importable,
-    pip_install,
-    terminal,
 )
 from tests.support.source import ROOT
 from tests.support.surface import compared, objection, surface
 from tests.support.uploading import FORM, file_part, form, text_part
 
 JSON_SCHEMAS = "json-schemas"
+
+
 FREE = "guard: {maxRemovals: 100%}"
 
 
@@ -89,6 +86,8 @@ def test_a1_the_plugin_api_is_one_package_with_a_version_of_its_own(tmp_path: Pa
 
 
 LETTERS = {"aunt.txt": b"Dear aunt", "draft-bank.txt": b"Dear bank"}
+
+
 TOKEN = "a-token-that-nobody-guesses"
 
 
@@ -193,6 +192,8 @@ def manifest_tree(files: Mapping[str, bytes]) -> dict[str, bytes]:
 
 
 FIRST = {"a.iso": b"first a", "docs/b.txt": b"b", "docs/c.txt": b"c"}
+
+
 SECOND = {"a.iso": b"second a", "docs/b.txt": b"b", "new/d.txt": b"d"}
 
 
@@ -323,181 +324,3 @@ def test_a4_the_high_level_api_does_the_same_with_a_fraction_of_the_code(
     lines = [len(path.read_text(encoding="utf-8").splitlines()) for path in (high, low)]
     assert lines[0] < 120
     assert lines[0] < lines[1], "three formats in less code than one takes the low-level way"
-
-
-EDITS: dict[str, list[tuple[str | re.Pattern[str], str]]] = {
-    "src/reconciler_json_schemas/document_importer.py": [
-        ("import re\n", ""),
-        (
-            "from typing import Annotated, TypeVar\nfrom urllib.parse import urljoin\n",
-            "from hashlib import sha256\nfrom typing import Any, TypeVar\n",
-        ),
-        (
-            "from collections.abc import AsyncIterator, Iterable, Iterator, Mapping\n",
-            "from collections.abc import AsyncIterator, Iterable, Mapping\n",
-        ),
-        ("    UNCHANGED,\n", ""),
-        ("    Unchanged,\n", ""),
-        ('_SHA256 = re.compile(r"[0-9a-f]{64}")\n', ""),
-        (re.compile(r"class ListedGroup.*?(?=class DocumentImporter)", re.DOTALL), ""),
-        (
-            re.compile(r"        for name, listed in .*?listed=True\)\n", re.DOTALL),
-            """        for name, schemas in _decoded(page, dict[str, list[str]]).items():
-            if usable(name) and name != _INDEX and wanted(name, call.options):
-                yield Group(name, listed=True, data=schemas)
-""",
-        ),
-        (
-            re.compile(r"    async def read.*?(?=    def upload)", re.DOTALL),
-            '''    async def read(self, call: ImporterCall, group: Group) -> Iterable[Unit]:
-        """A schema is small: it is read whole, to learn its title and its digest."""
-        units = []
-        for name in group.data:
-            if not usable(name):
-                call.refuse(ascii(name[:80]), "its name cannot be a file's name")
-                continue
-            page = await call.get(f"{group.name}/{name}")
-            title = str(_decoded(page, dict[str, Any]).get("title", name))
-            digest = sha256(page.body).hexdigest()
-            schema = Artifact(name, digest, len(page.body), page.url)
-            units.append(Unit(DOCUMENT, name, {"title": title}, [schema]))
-        return units
-
-''',
-        ),
-        (re.compile(r"\n\n\ndef _units.*", re.DOTALL), "\n"),
-    ],
-    "src/reconciler_json_schemas/document_publisher.py": [
-        (
-            (
-                'output.page("index.json", _page({name: {} for name in conduit.groups()}, indent),'
-                " JSON)"
-            ),
-            (
-                "folders = {name: [unit.key for unit in conduit.units(name)] for name in"
-                ' conduit.groups()}\n            output.page("index.json", _page(folders, indent),'
-                " JSON)"
-            ),
-        ),
-        (
-            "output.file(_path(unit), unit.artifacts[0].sha256)",
-            'output.file(_path(unit), unit.artifacts[0].sha256, "application/schema+json")',
-        ),
-        ('return f"files/{unit.group}/{unit.key}"', 'return f"{unit.group}/{unit.key}"'),
-        (
-            'return {"id": unit.key,',
-            'return {"title": unit.metadata.get("title", unit.key), "id": unit.key,',
-        ),
-    ],
-    "src/reconciler_json_schemas/content.py": [('plural = "documents"', 'plural = "schemas"')],
-    "tests/test_conformance.py": [
-        (
-            re.compile(r"FIRST: Documents = .*?(?=\n\ndef pages)", re.DOTALL),
-            """FIRST: Documents = {
-    "billing": {"invoice.json": b'{"title": "Invoice"}', "receipt.json": b"{}"},
-    "people": {"person.json": b"{}"},
-}
-SECOND: Documents = {
-    **FIRST,
-    "people": {"person.json": b'{"title": "Person"}'},
-    "places": {"town.json": b"{}"},
-}
-""",
-        ),
-        (
-            re.compile(r"    files: .*?(?=\n\ndef offer)", re.DOTALL),
-            """    files: dict[str, bytes] = {}
-    for folder, bodies in documents.items():
-        files |= {f"{folder}/{name}": body for name, body in bodies.items()}
-    lists = {folder: list(bodies) for folder, bodies in documents.items()}
-    return {"index.json": json.dumps(lists).encode(), **files}
-""",
-        ),
-        (
-            re.compile(r"def grow.*?(?=class TestConformance)", re.DOTALL),
-            """def turn(upstream: Upstream) -> None:
-    offer(upstream, SECOND)
-
-
-""",
-        ),
-        ("changes=[grow, revise, shrink]", "changes=[turn]"),
-        ("from hashlib import sha256\n", ""),
-    ],
-}
-"""What an author changes in a generated distribution, so that it mirrors the JSON Schemas of a
-folder: file -> (old, new).
-"""
-
-SCHEMAS = {
-    "billing": {"invoice.json": b'{"title": "Invoice", "type": "object"}'},
-    "people": {"person.json": b'{"type": "object"}'},
-}
-
-
-def edit(project: Path) -> None:
-    """Each of the edits, exactly once."""
-    for name, edits in EDITS.items():
-        text = project.joinpath(name).read_text(encoding="utf-8")
-        for old, new in edits:
-            pattern = old if isinstance(old, re.Pattern) else re.compile(re.escape(old))
-            text, times = pattern.subn(new.replace("\\", r"\\"), text)
-            assert times == 1, (name, old)
-        project.joinpath(name).write_text(text, encoding="utf-8")
-
-
-def test_a5_from_the_scaffold_to_a_published_content_type_without_a_change_of_the_core(
-    tmp_path: Path,
-) -> None:
-    project = tmp_path / "plugin"
-    made = terminal(tmp_path, "plugins", "new", JSON_SCHEMAS, str(project))
-    assert made.code == 0, made.err
-    edit(project)
-    kit = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "--basetemp",
-        str(tmp_path / "kit"),
-    ]
-    environment = isolated(tmp_path, PYTHONPATH=str(project / "src"), PYTHONDONTWRITEBYTECODE="1")
-    examined = subprocess.run(
-        kit, cwd=project, env=environment, capture_output=True, text=True, check=False
-    )
-    assert examined.returncode == 0, examined.stdout + examined.stderr
-    assert " passed" in examined.stdout
-
-    site = pip_install(project, tmp_path / "packages")
-    pages = {
-        f"{folder}/{name}": body for folder, held in SCHEMAS.items() for name, body in held.items()
-    }
-    upstream = Upstream(
-        {
-            "index.json": (
-                json.dumps({folder: list(held) for folder, held in SCHEMAS.items()}).encode()
-            ),
-            **pages,
-        }
-    )
-    with upstream.served():
-        text = project.joinpath("manifests", f"{JSON_SCHEMAS}.yaml").read_text(encoding="utf-8")
-        tmp_path.joinpath("site.yaml").write_text(
-            text.replace("https://documents.example.org/", upstream.url), encoding="utf-8"
-        )
-        applied = terminal(tmp_path, "apply", "site.yaml", "--home", "home", sites=(site,))
-    assert applied.code == 0, applied.out + applied.err
-    assert "schemas" in applied.out
-    with served(tmp_path / "home", PYTHONPATH=os.fspath(site)) as url:
-        assert (
-            fetched(f"{url}{JSON_SCHEMAS}/billing/invoice.json")
-            == SCHEMAS["billing"]["invoice.json"]
-        )
-        assert json.loads(fetched(f"{url}{JSON_SCHEMAS}/index.json")) == {
-            "billing": ["invoice.json"],
-            "people": ["person.json"],
-        }
-        [listed] = json.loads(fetched(f"{url}{JSON_SCHEMAS}/billing.json"))
-        assert listed["title"] == "Invoice"

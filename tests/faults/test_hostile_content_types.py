@@ -10,28 +10,17 @@ import zipfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import repeat
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from reconciler.plugin import Artifact, Decision, Group, Summary, Unit
 from tests.support.faulty import FaultyServer, body, running
-from tests.support.hostile import Hostile, assert_contained, begin, units
+from tests.support.hostile import Hostile, assert_contained, units
 
 TYPE = "bad.thing"
 Act = Callable[..., Any]
 NUMBER: Any = 5
-
-
-@pytest.fixture(scope="module")
-def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return begin(tmp_path_factory.mktemp("begun"), pytest.MonkeyPatch())
-
-
-@pytest.fixture
-def site(begun: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hostile:
-    return Hostile(tmp_path, begun, monkeypatch)
 
 
 def spoiling(act: Act) -> Any:

@@ -3,51 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import socket
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 from uuid import uuid4
 
-import msgspec
 from pydantic import ConfigDict
 
 from reconciler.plugin import (
-    ActiveFilter,
     Artifact,
-    CopyConduit,
-    Decision,
     Group,
     ImporterCall,
     Metadata,
-    Options,
-    Placed,
     PluginCallConfiguration,
-    PublishConduit,
     Refused,
     RepositoryInfo,
-    StoredUnit,
     SyncConduit,
     Unit,
     Unreachable,
-    UploadConduit,
-    UploadedFile,
 )
 from tests.support.quotes import (
     QUOTE,
-    Quote,
     QuoteImporter,
     QuotePages,
     QuotePublisher,
     QuoteRules,
     QuoteSource,
 )
-
-# State between calls
 
 _READ: dict[str, int] = {}
 
@@ -111,9 +97,6 @@ class UsedCall(QuoteImporter):
     async def read(self, call: ImporterCall, group: Group) -> Iterable[Unit]:
         self.calls.append(call)
         return await super().read(self.calls[0], group)
-
-
-# Failures, and what becomes of them
 
 
 class AbsentUnits(QuoteImporter):
@@ -180,9 +163,6 @@ class OnlyGrowing(QuoteImporter):
         for name in await conduit.get_json("index.json"):
             for quote in await conduit.get_json(f"{name}.json"):
                 conduit.save_unit(name, self._unit(conduit.url, quote))
-
-
-# Units
 
 
 class Units(QuoteImporter):
@@ -253,9 +233,6 @@ class DayStamp(Units):
         )
 
 
-# Writing, and waiting
-
-
 class LearntFolder(QuoteImporter):
     """Writes while planning, into a folder that it keeps. `place`: from the working directory."""
 
@@ -312,9 +289,6 @@ class Hanging(QuoteImporter):
         return []
 
 
-# Judgement
-
-
 class NoMetadata(QuoteImporter):
     @classmethod
     def metadata(cls) -> Metadata:
@@ -351,241 +325,6 @@ class AnyPages(QuotePublisher):
     options = LoosePages
 
 
-# Publications
-
-
-class Page(QuotePublisher):
-    """One more page, with something on it that the version does not hold: see `text`."""
-
-    def publish(self, conduit: PublishConduit, config: PluginCallConfiguration) -> None:
-        for name in conduit.changed():
-            with conduit.group(name) as output:
-                for unit in conduit.units(name):
-                    output.page(f"{name}/{unit.key}/", unit.key.encode(), "text/plain")
-        with conduit.whole() as output:
-            output.page("index/", self.text(conduit).encode(), "text/plain")
-
-    def text(self, conduit: PublishConduit) -> str:
-        raise NotImplementedError
-
-
-class Moment(Page):
-    def text(self, conduit: PublishConduit) -> str:
-        return datetime.now(UTC).isoformat()
-
-
-class Today(Page):
-    def text(self, conduit: PublishConduit) -> str:
-        return time.strftime("%d %B %Y")
-
-
-class Chance(Page):
-    def text(self, conduit: PublishConduit) -> str:
-        return str(random.random())
-
-
-class Address(Page):
-    def text(self, conduit: PublishConduit) -> str:
-        return f"{id(conduit)}"
-
-
-class Unsorted(Page):
-    def text(self, conduit: PublishConduit) -> str:
-        return " ".join({f"{group}{number}" for group in conduit.groups() for number in range(20)})
-
-
-class PartialList(QuotePublisher):
-    """Lists the groups that changed, and not all."""
-
-    def publish(self, conduit: PublishConduit, config: PluginCallConfiguration) -> None:
-        names = []
-        for name in conduit.changed():
-            names.append(name)
-            with conduit.group(name) as output:
-                for unit in conduit.units(name):
-                    output.page(f"{name}/{unit.key}/", unit.key.encode(), "text/plain")
-        with conduit.whole() as output:
-            output.page("index/", msgspec.json.encode(names), "application/json")
-
-
-class EmptiedGroups(QuotePublisher):
-    """Does not open groups that hold nothing any more."""
-
-    def publish(self, conduit: PublishConduit, config: PluginCallConfiguration) -> None:
-        for name in conduit.changed():
-            units = conduit.units(name)
-            if units:
-                with conduit.group(name) as output:
-                    output.page(
-                        f"{name}/",
-                        msgspec.json.encode([unit.key for unit in units]),
-                        "application/json",
-                    )
-
-
-# Decisions
-
-
-class FirstOnly(Quote):
-    """The first of a list comes in, whichever that is."""
-
-    @classmethod
-    def select(
-        cls,
-        group: str,
-        units: Sequence[Unit],
-        options: Options | None,
-        filters: Sequence[ActiveFilter],
-        now: datetime,
-    ) -> Iterable[Decision]:
-        return [
-            Decision(unit, accepted=not number, reason="" if not number else "not the first")
-            for number, unit in enumerate(units)
-        ]
-
-
-class ByTheClock(Quote):
-    @classmethod
-    def select(
-        cls,
-        group: str,
-        units: Sequence[Unit],
-        options: Options | None,
-        filters: Sequence[ActiveFilter],
-        now: datetime,
-    ) -> Iterable[Decision]:
-        return [
-            Decision(unit, accepted=True, reason=f"in {datetime.now(UTC):%Y}") for unit in units
-        ]
-
-
-class Altering(Quote):
-    @classmethod
-    def select(
-        cls,
-        group: str,
-        units: Sequence[Unit],
-        options: Options | None,
-        filters: Sequence[ActiveFilter],
-        now: datetime,
-    ) -> Iterable[Decision]:
-        for unit in units:
-            unit.metadata["seen"] = True
-        return [Decision(unit, accepted=True) for unit in units]
-
-
-# Uploads, copies, hooks
-
-
-class Uploads(QuoteImporter):
-    """Sound: a text becomes a quotation of the group `sent`. Empty ones are refused."""
-
-    def upload(
-        self,
-        conduit: UploadConduit,
-        file: UploadedFile,
-        fields: Mapping[str, str],
-        config: PluginCallConfiguration,
-    ) -> Iterable[Placed]:
-        if not file.size:
-            raise Refused("a quotation is not empty")
-        return [
-            (
-                "sent",
-                Unit(
-                    QUOTE,
-                    self.key(file),
-                    {"author": "unknown"},
-                    [Artifact(f"{self.key(file)}.txt", file.sha256, file.size)],
-                ),
-            )
-        ]
-
-    def key(self, file: UploadedFile) -> str:
-        return file.name
-
-
-class NewEveryTime(Uploads):
-    def key(self, file: UploadedFile) -> str:
-        return uuid4().hex
-
-
-class TakesAnything(QuoteImporter):
-    def upload(
-        self,
-        conduit: UploadConduit,
-        file: UploadedFile,
-        fields: Mapping[str, str],
-        config: PluginCallConfiguration,
-    ) -> Iterable[Placed]:
-        return [
-            (
-                "sent",
-                Unit(
-                    QUOTE,
-                    file.name,
-                    {"author": "unknown"},
-                    [Artifact("a.txt", file.sha256, file.size)],
-                ),
-            )
-        ]
-
-
-class StumblesOverUploads(QuoteImporter):
-    def upload(
-        self,
-        conduit: UploadConduit,
-        file: UploadedFile,
-        fields: Mapping[str, str],
-        config: PluginCallConfiguration,
-    ) -> Iterable[Placed]:
-        first = file.path.read_bytes()[0]
-        return [
-            (
-                "sent",
-                Unit(
-                    QUOTE,
-                    f"{file.name}{first}",
-                    {"author": "unknown"},
-                    [Artifact("a.txt", file.sha256, file.size)],
-                ),
-            )
-        ]
-
-
-class SentWhere(Uploads):
-    """Sound: a field says in which group."""
-
-    def upload(
-        self,
-        conduit: UploadConduit,
-        file: UploadedFile,
-        fields: Mapping[str, str],
-        config: PluginCallConfiguration,
-    ) -> Iterable[Placed]:
-        if "group" not in fields:
-            raise Refused("a quotation needs the field `group`")
-        return [
-            (fields["group"], unit) for _, unit in super().upload(conduit, file, fields, config)
-        ]
-
-
-class AddedOnce(QuoteImporter):
-    """A hook that cannot be called again."""
-
-    def importer_added(self, repository: RepositoryInfo, config: PluginCallConfiguration) -> None:
-        (repository.working_directory / "new").mkdir()
-
-
-class UnreadableCopy(QuoteImporter):
-    """Lets nobody copy."""
-
-    async def copy(
-        self, conduit: CopyConduit, group: str, units: Sequence[StoredUnit]
-    ) -> Iterable[StoredUnit]:
-        raise KeyError(group)
-
-
 def forget() -> None:
     """Leave nothing of what these remember."""
     for kept in (
@@ -598,12 +337,3 @@ def forget() -> None:
     ):
         kept.clear()
     CachedMethod._title.cache_clear()
-
-
-def unsorted_importer() -> tuple[type[QuoteImporter], dict[str, Any]]:
-    """An entry point that another process can import."""
-    return QuoteImporter, {}
-
-
-def unsorted_publisher() -> tuple[type[Unsorted], dict[str, Any]]:
-    return Unsorted, {}

@@ -13,7 +13,7 @@ from unittest import SkipTest
 import pytest
 
 from reconciler.plugin.testing import Conformance, Subject, Upstream
-from tests.kit import broken
+from tests.kit import broken, broken_content
 from tests.kit.sound import Careful
 from tests.kit.test_kit_on_quotes import CHANGED, FIRST, becomes, pages
 from tests.support.quotes import Quote, QuoteImporter, QuotePublisher, quote
@@ -263,36 +263,44 @@ CASES = [
         "the publisher's `options` accept the unknown key",
     ),
     one(
-        broken.Moment, "publishing_is_deterministic", "('index/', 'text/plain')", "not on the clock"
+        broken_content.Moment,
+        "publishing_is_deterministic",
+        "('index/', 'text/plain')",
+        "not on the clock",
     ),
-    one(broken.Today, "publishing_is_deterministic", "('index/', 'text/plain')"),
-    one(broken.Chance, "publishing_is_deterministic", "or on chance"),
-    one(broken.Address, "publishing_is_deterministic", "('index/', 'text/plain')"),
+    one(broken_content.Today, "publishing_is_deterministic", "('index/', 'text/plain')"),
+    one(broken_content.Chance, "publishing_is_deterministic", "or on chance"),
+    one(broken_content.Address, "publishing_is_deterministic", "('index/', 'text/plain')"),
     one(
-        broken.PartialList,
+        broken_content.PartialList,
         "publishing_is_deterministic",
         "('index/', 'application/json')",
         "`whole()` lists every group",
         changes=GROWN,
     ),
     one(
-        broken.EmptiedGroups,
+        broken_content.EmptiedGroups,
         "every_sync_succeeds",
         "`peace`",
         "after change 3",
         changes=[becomes(one) for one in CHANGED],
     ),
-    one(broken.FirstOnly, "selection_is_pure", "`select` of `quotes.quote`", "have another order"),
-    one(broken.ByTheClock, "selection_is_pure", "on another day", "use `now`"),
-    one(broken.Altering, "selection_is_pure", "changes the units of group"),
     one(
-        broken.NewEveryTime,
+        broken_content.FirstOnly,
+        "selection_is_pure",
+        "`select` of `quotes.quote`",
+        "have another order",
+    ),
+    one(broken_content.ByTheClock, "selection_is_pure", "on another day", "use `now`"),
+    one(broken_content.Altering, "selection_is_pure", "changes the units of group"),
+    one(
+        broken_content.NewEveryTime,
         "uploads_are_idempotent",
         "`q1` was uploaded twice, which made versions",
         uploads={"q1": b"text"},
     ),
     one(
-        broken.SentWhere,
+        broken_content.SentWhere,
         "uploads_are_idempotent",
         "was refused",
         "needs the field `group`",
@@ -300,29 +308,37 @@ CASES = [
         uploads={"q1": b"text"},
     ),
     one(
-        broken.SentWhere,
+        broken_content.SentWhere,
         "uploads_are_idempotent",
         "sent with the fields {'set': 'war'}",
         uploads={"q1": b"text"},
         fields={"set": "war"},
     ),
     one(
-        broken.TakesAnything,
+        broken_content.TakesAnything,
         "a_refused_upload_stores_nothing",
         "`empty` was accepted: raise Refused",
         refused_uploads={"empty": b""},
     ),
     one(
-        broken.StumblesOverUploads,
+        broken_content.StumblesOverUploads,
         "a_refused_upload_stores_nothing",
         "makes the importer fail",
         "IndexError",
         refused_uploads={"empty": b""},
     ),
     one(
-        broken.AddedOnce, "a_repository_can_be_removed_and_added_again", "again", "FileExistsError"
+        broken_content.AddedOnce,
+        "a_repository_can_be_removed_and_added_again",
+        "again",
+        "FileExistsError",
     ),
-    one(broken.UnreadableCopy, "a_repository_can_be_promoted", "cannot be copied from", "KeyError"),
+    one(
+        broken_content.UnreadableCopy,
+        "a_repository_can_be_promoted",
+        "cannot be copied from",
+        "KeyError",
+    ),
     one(
         QuoteImporter,
         "refused_configurations_are_not_stored",
@@ -348,8 +364,8 @@ def test_a_broken_plugin_is_caught(case: Case, tmp_path: Path) -> None:
 def test_an_unsorted_set_is_caught_by_another_process(tmp_path: Path) -> None:
     tested = kit(
         QuoteImporter,
-        importer=broken.unsorted_importer,
-        publisher=broken.unsorted_publisher,
+        importer=broken_content.unsorted_importer,
+        publisher=broken_content.unsorted_publisher,
         content_types=[quote],
     )
     message = verdict(tested, "test_another_process_gives_the_same_result", tmp_path)
@@ -367,7 +383,7 @@ def test_a_sound_plugin_is_not_accused(tmp_path: Path) -> None:
 
 def test_sound_uploads_are_not_accused(tmp_path: Path) -> None:
     tested = kit(
-        broken.Uploads, uploads={"q1": b"one", "q2": b"two"}, refused_uploads={"empty": b""}
+        broken_content.Uploads, uploads={"q1": b"one", "q2": b"two"}, refused_uploads={"empty": b""}
     )
     for name in (
         "test_uploads_are_idempotent",
@@ -379,7 +395,7 @@ def test_sound_uploads_are_not_accused(tmp_path: Path) -> None:
 
 def test_fields_are_sent_along_with_every_upload(tmp_path: Path) -> None:
     tested = kit(
-        broken.SentWhere,
+        broken_content.SentWhere,
         uploads={"q1": b"one"},
         refused_uploads={"empty": b""},
         fields={"group": "war"},

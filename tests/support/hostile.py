@@ -45,6 +45,7 @@ from tests.support.advertised import shelf
 from tests.support.mirror import Done, call
 from tests.support.soundness import check_sound
 
+TYPE = "bad.thing"
 NAMES = ("bad", "sound")
 GROUPS = ("alpha", "beta")
 
@@ -401,3 +402,12 @@ def assert_named(site: Hostile, done: Done, *says: str) -> None:
     for text in says:
         assert text in done.out, done.out
     check_sound(site.home)
+
+
+def answering(answer: Any) -> Any:
+    """A `read` that has this to say of `alpha`."""
+
+    async def read(self: Any, call: Any, group: Group) -> Any:
+        return answer if group.name == "alpha" else units(TYPE, group.name, 2)
+
+    return read

@@ -17,7 +17,8 @@ from reconciler.engine.run import checkpoints, lease
 from reconciler.model import Kind, Ref, identify
 from tests.support.databases import change
 from tests.support.faulty import status
-from tests.support.rehearsal import NOW, Rehearsal, copy, publication, rehearsal, repository, source
+from tests.support.rehearsal import Rehearsal, copy, publication, rehearsal, repository, source
+from tests.support.scripted_plugins import NOW
 
 LATER = "policy: on-demand"
 MINE = "upload: {}"

@@ -24,7 +24,8 @@ from reconciler.errors import Conflict, Gone, Unreachable
 from reconciler.model import UPLOAD, Digest
 from reconciler.plan import ADD, CHANGE, REFUSE, ContentChanges
 from reconciler.plugin import UNCHANGED, Group, ImporterCall, Unchanged, Unit, Withdrawn
-from tests.support.rehearsal import LINE, Rehearsal, copy, rehearsal, repository, rules, source
+from tests.support.rehearsal import Rehearsal, copy, rehearsal, repository, rules, source
+from tests.support.scripted_plugins import LINE
 
 NAMES = ("app", "lib", "web")
 KEYS = ("one", "two", "three")

@@ -21,7 +21,8 @@ from reconciler.plugin import (
     Unchanged,
     Unit,
 )
-from tests.support.rehearsal import LINE, Rehearsal, copy, rehearsal, repository, rules, source
+from tests.support.rehearsal import Rehearsal, copy, rehearsal, repository, rules, source
+from tests.support.scripted_plugins import LINE
 
 
 @pytest.fixture

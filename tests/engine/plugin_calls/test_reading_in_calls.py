@@ -13,7 +13,8 @@ import pytest
 from reconciler.model import Digest
 from reconciler.plugin import Group, ImporterCall, Part, SyncConduit, Unit
 from tests.support.faulty import body, status
-from tests.support.rehearsal import LINE, Rehearsal, rehearsal, repository, resource, rules, source
+from tests.support.rehearsal import Rehearsal, rehearsal, repository, resource, rules, source
+from tests.support.scripted_plugins import LINE
 
 DATA = b"0123456789" * 10
 SHA256 = Digest.of(DATA).hex

@@ -26,7 +26,8 @@ from reconciler.plugin import (
     UploadedFile,
 )
 from tests.support.faulty import status
-from tests.support.rehearsal import LINE, Rehearsal, rehearsal, repository, source
+from tests.support.rehearsal import Rehearsal, rehearsal, repository, source
+from tests.support.scripted_plugins import LINE
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.rehearsal import NOW, Rehearsal, rehearsal, repository, rules
+from tests.support.rehearsal import Rehearsal, rehearsal, repository, rules
+from tests.support.scripted_plugins import NOW
 
 DUE = NOW + timedelta(days=1)  # of the rule `later`
 MOMENT = timedelta(microseconds=1)

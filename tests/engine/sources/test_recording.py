@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from reconciler.model import StoredUnit
 from reconciler.plugin import Artifact, StoredArtifact, SyncConduit
 from tests.support.faulty import status
-from tests.support.rehearsal import LINE, Rehearsal, rehearsal, repository, rules, source
+from tests.support.rehearsal import Rehearsal, rehearsal, repository, rules, source
+from tests.support.scripted_plugins import LINE
 
 TYPE = "records"
 

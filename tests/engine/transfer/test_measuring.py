@@ -18,7 +18,8 @@ from reconciler.engine import PlanOptions
 from reconciler.manifest import read
 from reconciler.plugin import Artifact, Unit
 from tests.support.faulty import body, status
-from tests.support.rehearsal import LINE, Rehearsal, rehearsal, repository, rules
+from tests.support.rehearsal import Rehearsal, rehearsal, repository, rules
+from tests.support.scripted_plugins import LINE
 
 
 @pytest.fixture

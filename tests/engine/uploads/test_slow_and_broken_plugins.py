@@ -20,7 +20,8 @@ from reconciler.errors import Temporary, UsageFault
 from reconciler.plugin import Artifact, Placed, Unit, UploadConduit, UploadedFile
 from tests.support.advertised import shelf
 from tests.support.asgi import Answer, Client
-from tests.support.rehearsal import LINE, Rehearsal, publication, rehearsal, repository
+from tests.support.rehearsal import Rehearsal, publication, rehearsal, repository
+from tests.support.scripted_plugins import LINE
 from tests.support.soundness import check_sound
 from tests.support.uploading import FORM, file_part, form
 

@@ -21,7 +21,8 @@ from reconciler.errors import Conflict, ManifestFaults, PluginFault, Refused, Us
 from reconciler.plugin import Artifact, Placed, StoredUnit, Unit, UploadConduit, UploadedFile
 from tests.support.asgi import Client
 from tests.support.beside import started
-from tests.support.rehearsal import LINE, Rehearsal, publication, rehearsal, repository, rules
+from tests.support.rehearsal import Rehearsal, publication, rehearsal, repository, rules
+from tests.support.scripted_plugins import LINE
 from tests.support.soundness import check_sound
 from tests.support.uploading import FORM, file_part, form, text_part
 
@@ -197,7 +198,7 @@ def test_overrides_hold_for_this_upload_alone(stage: Rehearsal) -> None:
 
     with pytest.raises(Refused, match="skipped"):
         upload("repository/team.skip=[mine]")
-    with pytest.raises(ManifestFaults, match="no Repository `other`"):
+    with pytest.raises(ManifestFaults, match="unknown Repository `other`"):
         upload("repository/other.skip=[mine]")
     assert upload().version == 2
 
@@ -399,10 +400,15 @@ def test_a_secret_in_what_a_plugin_raises_is_not_told(stage: Rehearsal) -> None:
     assert TOKEN not in str(caught.value)
 
 
-def test_a_name_that_others_take_meanwhile_is_tried_again_in_time(
+def test_a_conflicting_upload_is_tried_again_until_the_time_is_over(
     stage: Rehearsal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    policy = replace(receiving.COMMITTING, seconds=0.2, first_delay=0.01, longest_delay=0.01)
+    seconds = [0.0]
+
+    async def sleep(pause: float) -> None:
+        seconds[0] += (receiving.COMMITTING.seconds or 0) / 2
+
+    policy = replace(receiving.COMMITTING, sleep=sleep, clock=lambda: seconds[0], random=lambda: 0)
     monkeypatch.setattr(receiving, "COMMITTING", policy)
     tries = []
 
@@ -413,4 +419,4 @@ def test_a_name_that_others_take_meanwhile_is_tried_again_in_time(
     monkeypatch.setattr(receiving, "commit", conflicting)
     with pytest.raises(Conflict):
         stage.upload("mine", b"x")
-    assert len(tries) > 1
+    assert len(tries) == 3, "at the start, in the middle and at the end of the time"

@@ -1,0 +1,108 @@
+"""A mirror of two groups with a denying filter, and what its publications withhold and serve."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from reconciler.model import Kind
+from reconciler.plan import ResourceChange
+from tests.support.rehearsal import (
+    Rehearsal,
+    publication,
+    rehearsal,
+    repository,
+    rules,
+)
+
+BOTH = ("remote: {name: up}", "upload: {}")
+PINNED = publication("pinned", more="version: 1")
+
+
+@contextmanager
+def two_groups(folder: Path) -> Iterator[Rehearsal]:
+    """Two units with files in group `a`, one in group `b`."""
+    with rehearsal(folder) as stage:
+        stage.says("a", stage.file("one"), stage.file("two"), validator="1")
+        stage.says("b", stage.file("three"), validator="1")
+        yield stage
+
+
+def declare(stage: Rehearsal, *more: str, deny: str = "", base: str = "") -> None:
+    """A mirror with uploads, and what is said about it. `deny`: keys; `base`: the repository, if it
+    is another.
+    """
+    filters = [rules(f"deny: [{deny}]")] if deny else []
+    stage.declare(
+        stage.remote(),
+        *filters,
+        base or repository("team", *BOTH),
+        *(more or (publication(), PINNED)),
+    )
+
+
+def change(stage: Rehearsal, name: str, **how: Any) -> ResourceChange:
+    [found] = [
+        change
+        for change in stage.plan(**how).changes
+        if change.ref.kind is Kind.PUBLICATION and change.ref.name == name
+    ]
+    return found
+
+
+def rows(stage: Rehearsal, name: str = "team", **how: Any) -> list[str]:
+    """What a plan says of withheld units: `- group/key reason`, `+ group/key`."""
+    withheld = change(stage, name, **how).withheld
+    return (
+        [
+            f"{line.op} {one.head.name}/{line.key} {line.reason}".strip()
+            for one in withheld.spool
+            for line in one.lines
+        ]
+        if withheld
+        else []
+    )
+
+
+def shown(stage: Rehearsal, name: str = "team") -> list[str]:
+    """Paths that are served, without the index."""
+
+    def of(reader: Any) -> list[str]:
+        state = reader.actual_state().publications[name]
+        return [
+            entry.path for entry in reader.all_entries(state.id, state.number) if not entry.page
+        ]
+
+    found: list[str] = stage.ask(of)
+    return found
+
+
+def status(stage: Rehearsal, name: str = "team") -> dict[str, str]:
+    """What is recorded as withheld, with the reasons."""
+
+    def of(reader: Any) -> dict[str, str]:
+        state = reader.actual_state().publications[name]
+        found = reader.withheld(state.id, state.number)
+        assert state.verdict.units == len(found)
+        return {f"{one.group}/{one.key}": one.reason for one in found.values()}
+
+    found: dict[str, str] = stage.ask(of)
+    return found
+
+
+def moved(stage: Rehearsal, name: str = "team") -> list[str]:
+    """Paths that the last publication changed."""
+
+    def of(reader: Any) -> list[str]:
+        state = reader.actual_state().publications[name]
+        return sorted(
+            {
+                one.entry.path
+                for one in reader.entries_between(state.id, state.number - 1, state.number)
+            }
+        )
+
+    found: list[str] = stage.ask(of)
+    return found

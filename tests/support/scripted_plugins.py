@@ -1,0 +1,302 @@
+"""Plugins of the content type `lines`, whose behaviour a `Script` sets call by call.
+
+The importer `lines` declares and reads, `records` syncs, `copies` also copies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import (
+    AsyncIterator,
+    Callable,
+    Iterable,
+    Mapping,
+    Sequence,
+)
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from reconciler.plugin import (
+    UNCHANGED,
+    ActiveFilter,
+    Artifact,
+    ContentType,
+    CopyConduit,
+    Decision,
+    Group,
+    Importer,
+    ImporterCall,
+    Metadata,
+    Options,
+    Placed,
+    PluginCallConfiguration,
+    PublishConduit,
+    Publisher,
+    Refused,
+    Step,
+    StoredUnit,
+    SyncConduit,
+    Unchanged,
+    Unit,
+    UploadConduit,
+    UploadedFile,
+)
+
+LINE = "lines.line"
+NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+
+
+class LineSource(Options):
+    """`skip`: keys that are kept out; `upstream`: which one of the script is meant."""
+
+    skip: tuple[str, ...] = ()
+    upstream: str = "up"
+
+
+class LineRules(Options):
+    """`deny`: keys; `later`: keys that are let in a day after `NOW`, unless they were uploaded;
+    `max`: bytes.
+    """
+
+    deny: tuple[str, ...] = ()
+    later: tuple[str, ...] = ()
+    max: int | None = None
+
+
+@dataclass
+class Holdings:
+    """What one upstream holds: units by group, validators by group, and a validator of it all."""
+
+    groups: dict[str, list[Unit]] = field(default_factory=dict)
+    validators: dict[str, str | None] = field(default_factory=dict)
+    validator: str | None = None
+
+
+@dataclass
+class Script:
+    """What the importers do. `declared`, `asked`: what was called, by upstream and group. Each hook
+    replaces what the importer would do.
+    """
+
+    upstreams: dict[str, Holdings] = field(default_factory=dict)
+    failing: dict[str, BaseException] = field(
+        default_factory=dict
+    )  # by group, by `declare` or by `sync`
+    declared: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+    decided: list[str] = field(default_factory=list)
+    copied: list[str] = field(default_factory=list)
+    traced: list[str] = field(default_factory=list)
+    on_declare: Callable[[ImporterCall], AsyncIterator[Group | Unchanged]] | None = None
+    on_read: Callable[[ImporterCall, Group], Any] | None = None
+    on_sync: Callable[[SyncConduit], Any] | None = None
+    on_copy: Callable[[CopyConduit, str, Sequence[StoredUnit]], Any] | None = None
+    on_upload: Callable[[UploadConduit, UploadedFile], Iterable[Placed]] | None = None
+    on_remove: Callable[[UploadConduit, Sequence[StoredUnit]], Iterable[StoredUnit]] | None = None
+    on_trace: Callable[[Unit], Iterable[Step]] | None = None
+    replaceable: bool = True
+
+    def upstream(self, name: str) -> Holdings:
+        return self.upstreams.setdefault(name, Holdings())
+
+    def fail(self, where: str) -> None:
+        if where in self.failing:
+            raise self.failing[where]
+
+    def forget(self) -> None:
+        """Begin to note calls anew."""
+        for calls in (self.declared, self.asked, self.decided, self.copied, self.traced):
+            calls.clear()
+
+
+def line_type(script: Script) -> type[ContentType]:
+    class Line(ContentType):
+        id = LINE
+        plural = "lines"
+
+        @classmethod
+        def select(
+            cls,
+            group: str,
+            units: Sequence[Unit],
+            options: Options | None,
+            filters: Sequence[ActiveFilter],
+            now: datetime,
+        ) -> Iterable[Decision]:
+            script.decided.append(group)
+            return [_decision(unit, options, filters, now) for unit in units]
+
+        @classmethod
+        def refusal(cls, before: StoredUnit, after: Unit, options: Options | None) -> str | None:
+            return None if script.replaceable else "it must not be replaced"
+
+        @classmethod
+        def trace(
+            cls,
+            group: str,
+            units: Sequence[Unit],
+            traced: Sequence[Unit],
+            options: Options | None,
+            filters: Sequence[ActiveFilter],
+            now: datetime,
+        ) -> Iterable[Iterable[Step]]:
+            script.traced += [unit.key for unit in traced]
+            return (
+                map(script.on_trace, traced)
+                if script.on_trace is not None
+                else super().trace(group, units, traced, options, filters, now)
+            )
+
+    return Line
+
+
+def _decision(
+    unit: Unit, options: Options | None, filters: Sequence[ActiveFilter], now: datetime
+) -> Decision:
+    if isinstance(options, LineSource) and unit.key in options.skip:
+        return Decision(unit, accepted=False, reason="skipped")
+    for filter_ in filters:
+        assert isinstance(filter_.options, LineRules)
+        if unit.key in filter_.options.deny:
+            return Decision(unit, accepted=False, reason=f"{filter_.name}.deny")
+        if filter_.options.max is not None and any(
+            (part.size or 0) > filter_.options.max for part in unit.artifacts
+        ):
+            return Decision(unit, accepted=False, reason=f"{filter_.name}.max")
+        if (
+            options is not None
+            and unit.key in filter_.options.later
+            and now < NOW + timedelta(days=1)
+        ):
+            return Decision(
+                unit,
+                accepted=False,
+                reason=f"{filter_.name}.later",
+                reconsider_at=NOW + timedelta(days=1),
+            )
+    return Decision(unit, accepted=True)
+
+
+def line_importer(script: Script, id: str = "lines") -> type[Importer]:
+    class LineImporter(Importer):
+        options = LineSource
+        filter_options = LineRules
+
+        @classmethod
+        def metadata(cls) -> Metadata:
+            return Metadata(id, "Lines", (LINE,), ">=1.0,<2")
+
+        async def declare(self, call: ImporterCall) -> AsyncIterator[Group | Unchanged]:
+            script.declared.append(call.options.upstream)
+            script.fail("declare")
+            if script.on_declare is not None:
+                async for one in script.on_declare(call):
+                    yield one
+                return
+            upstream = script.upstream(call.options.upstream)
+            if upstream.validator is not None and call.unchanged(upstream.validator):
+                yield UNCHANGED
+                return
+            for name in upstream.groups:
+                yield Group(name, upstream.validators.get(name), listed=True)
+
+        async def read(self, call: ImporterCall, group: Group) -> Iterable[Unit] | Unchanged:
+            script.asked.append(f"{call.options.upstream}/{group.name}")
+            script.fail(group.name)
+            if script.on_read is not None:
+                answer: Iterable[Unit] | Unchanged = await script.on_read(call, group)
+                return answer
+            return script.upstream(call.options.upstream).groups[group.name]
+
+        def upload(
+            self,
+            conduit: UploadConduit,
+            file: UploadedFile,
+            fields: Mapping[str, str],
+            config: PluginCallConfiguration,
+        ) -> Iterable[Placed]:
+            return _upload(script, conduit, file, fields=fields)
+
+        def remove(
+            self, conduit: UploadConduit, units: Sequence[StoredUnit]
+        ) -> Iterable[StoredUnit]:
+            return script.on_remove(conduit, units) if script.on_remove is not None else units
+
+    return LineImporter
+
+
+def record_importer(script: Script) -> type[Importer]:
+    class RecordImporter(Importer):
+        options = LineSource
+        filter_options = LineRules
+
+        @classmethod
+        def metadata(cls) -> Metadata:
+            return Metadata("records", "Recorded lines", (LINE,), ">=1.0,<2")
+
+        async def sync(self, conduit: SyncConduit, config: PluginCallConfiguration) -> None:
+            script.declared.append(conduit.options.upstream)
+            if script.on_sync is not None:
+                await script.on_sync(conduit)
+                return
+            upstream = script.upstream(conduit.options.upstream)
+            if upstream.validator is not None and conduit.unchanged(upstream.validator):
+                return
+            for name in sorted({*upstream.groups, *conduit.groups()}):
+                listed = {unit.key for unit in upstream.groups.get(name, [])}
+                for held in conduit.units(name):
+                    if held.key not in listed:
+                        conduit.remove_unit(held)
+                for unit in upstream.groups.get(name, []):
+                    conduit.save_unit(name, unit)
+            script.fail("sync")
+
+    return RecordImporter
+
+
+def copying_importer(script: Script) -> type[Importer]:
+    class CopyingImporter(line_importer(script, "copies")):  # type: ignore[misc]  # made for this script
+        async def copy(
+            self, conduit: CopyConduit, group: str, units: Sequence[StoredUnit]
+        ) -> Iterable[StoredUnit]:
+            script.copied.append(group)
+            assert script.on_copy is not None
+            chosen: Iterable[StoredUnit] = await script.on_copy(conduit, group, units)
+            return chosen
+
+    return CopyingImporter
+
+
+def _upload(
+    script: Script, conduit: UploadConduit, file: UploadedFile, *, fields: Mapping[str, str]
+) -> Iterable[Placed]:
+    if script.on_upload is not None:
+        return script.on_upload(conduit, file)
+    if file.name.startswith("."):
+        raise Refused(f"`{file.name}` is hidden")
+    artifact = Artifact(file.name, file.sha256, file.size)
+    return [
+        (
+            fields.get("group", "uploads"),
+            Unit(LINE, file.name, {"by": fields.get("by", "")}, [artifact]),
+        )
+    ]
+
+
+def line_publisher(id: str) -> type[Publisher]:
+    class LinePublisher(Publisher):
+        @classmethod
+        def metadata(cls) -> Metadata:
+            return Metadata(id, "Lines", (LINE,), ">=1.0,<2")
+
+        def publish(self, conduit: PublishConduit, config: PluginCallConfiguration) -> None:
+            for name in conduit.changed():
+                with conduit.group(name) as output:
+                    for artifact in (
+                        artifact for unit in conduit.units(name) for artifact in unit.artifacts
+                    ):
+                        output.file(f"{name}/{artifact.path}", artifact.sha256, "text/plain")
+            with conduit.whole() as output:
+                output.page("index/", "\n".join(conduit.groups()).encode(), "text/plain")
+
+    return LinePublisher
