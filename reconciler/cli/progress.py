@@ -11,7 +11,7 @@ from reconciler.cli import output
 from reconciler.engine import Progress, ProgressTask
 from reconciler.plan import size_text
 
-EVERY = 5.0  # seconds between two plain lines of one task; what takes less is not worth any
+EVERY = 5.0  # seconds between two plain lines of one task; shorter tasks print none
 
 
 @contextmanager

@@ -20,7 +20,7 @@ class Bars:
     def __init__(self) -> None:
         columns: tuple[ProgressColumn, ...] = (
             TextColumn("{task.description}", table_column=Column(no_wrap=True)),
-            BarColumn(bar_width=None),  # whatever the others leave
+            BarColumn(bar_width=None),  # the rest of the line
             UnitsColumn(table_column=Column(no_wrap=True)),
             BytesColumn(table_column=Column(no_wrap=True)),
             SpeedColumn(table_column=Column(no_wrap=True)),

@@ -24,7 +24,7 @@ from reconciler.serve import (
 )
 
 INCOMING_FOLDER = "arriving"
-"""Folder of a home in which files lie while they come in, on the disk of the store."""
+"""Folder of a home for incoming files, on the disk of the store."""
 
 
 def application(home: Home, plugins: PluginSettings) -> Application:

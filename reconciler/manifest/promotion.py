@@ -20,7 +20,7 @@ def refuse_cycles(copies: Mapping[str, Sequence[tuple[str, Path]]], repositories
     """
     done: set[str] = set()
     for start in copies:
-        trail = {start: None} if start not in done else {}  # in the order of the way
+        trail = {start: None} if start not in done else {}  # keys in the order of the path
         waiting = [iter(copies[start])]
         while trail:
             step = next(waiting[-1], None)

@@ -191,7 +191,7 @@ def _publisher(checked: Checked, default: str | None, plugins: Plugins) -> Usabl
             and default is not None
             and isinstance(plugins.importer(default), Unusable)
         ):
-            return None  # the repository's own fault says it all
+            return None  # the fault of the repository says the same
         hint = publisher.hint if named else "name another with `publisher:`"
         checked.refuse(("spec", _names_publisher(checked)), publisher.message, hint)
         return None

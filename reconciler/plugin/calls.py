@@ -27,7 +27,7 @@ class Unchanged:
 
 
 UNCHANGED: Final = Unchanged()
-"""The one `Unchanged`. Return or yield it only after `call.unchanged` has answered yes."""
+"""The only `Unchanged`. Return or yield it only after `call.unchanged` returned True."""
 
 
 class Part(msgspec.Struct, frozen=True):

@@ -21,7 +21,7 @@ from reconciler.plugin.importer import Importer
 from reconciler.plugin.publisher import Publisher
 from reconciler.redaction import exception_summary
 
-# the distribution that ships `reconciler`, and the plugins that our own tests hold sound
+# the distribution that ships `reconciler` and plugins that its own tests check
 OURS = "package-reconciler"
 FILE = "entry_points.txt"
 

@@ -163,6 +163,7 @@ LocatedPath = Annotated[
     PlainSerializer(lambda located: located.written, return_type=str),
     WithJsonSchema({"type": "string", "minLength": 1}),
 ]
-"""An option's type: `requirements.txt` in the manifest, a Located in Python. Whether anything is
-there is the plugin's to check.
+"""An option's type: `requirements.txt` in the manifest, a Located in Python.
+
+The plugin checks whether the file exists.
 """

@@ -21,16 +21,15 @@ from reconciler.plugin.config import PluginCallConfiguration
 from reconciler.plugin.options import Metadata, Options
 
 UPLOAD_PATH = "upload/"
-"""Where a publication takes files in the generic protocol: one `file`, and whatever fields the
-importer understands.
-"""
+"""Path of uploads in the generic protocol: one `file`, and fields that the importer knows."""
 
 
 class Publisher:
     """Renders a version into files. Each call gets a new instance."""
 
     options: ClassVar[type[Options]] = Options
-    revision: ClassVar[int] = 1  # raise it when the rendering changes: everything is rendered again
+    # Raise it when the rendering changes: everything is rendered again.
+    revision: ClassVar[int] = 1
 
     @classmethod
     def metadata(cls) -> Metadata:

@@ -25,8 +25,8 @@ from reconciler.plugin.entry_points import KINDS, Advertised, Unsound, run
 from reconciler.plugin.options import Metadata, Options
 
 API_VERSION = "1.2.0"
-"""The version of everything that `reconciler.plugin` exports (semver): what is added raises the
-minor, what goes or changes the major.
+"""Version of all names in `reconciler.plugin` (semver): additions raise the minor number,
+removals and changes the major one.
 """
 
 # names folders, and is written in manifests without quotes

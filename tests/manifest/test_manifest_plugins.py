@@ -13,6 +13,8 @@ from pydantic import Field, field_validator
 
 from reconciler.errors import Fault, ManifestFaults
 from reconciler.manifest import read
+from reconciler.manifest.document import ManifestText, Unplaced
+from reconciler.manifest.validation import Checked
 from reconciler.plugin import (
     ContentType,
     Importer,
@@ -283,3 +285,14 @@ def test_what_is_no_size(text: object) -> None:
     with pytest.raises(OptionFault) as refused:
         parse_size(text)
     assert refused.value.hint
+
+
+@pytest.mark.parametrize(("limit", "expected"), [(1, "1 character"), (2, "2 characters")])
+def test_a_text_that_is_too_short_is_told_the_limit(limit: int, expected: str) -> None:
+    class Named(Options):
+        name: str = Field(min_length=limit)
+
+    faults: list[Fault] = []
+    document = Unplaced(ManifestText("m.yaml", "", ""), 0, {"name": ""}, None)
+    assert Checked(document, faults).against(Named, (), document.value) is None
+    assert [fault.message for fault in faults] == [f"`name`: expects at least {expected}"]
