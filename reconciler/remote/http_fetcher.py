@@ -18,7 +18,7 @@ from yarl import URL
 
 from reconciler import __version__
 from reconciler.errors import Malformed, ReconcilerError, Refused, Unreachable
-from reconciler.model import Remote
+from reconciler.model import Remote, pluralize
 from reconciler.remote.egress import CredentialScope, RedirectChain, request_url
 from reconciler.remote.fetcher import Response
 from reconciler.remote.responses import (
@@ -172,7 +172,7 @@ class _RequestLog:
         if logger.isEnabledFor(logging.DEBUG):
             seconds = monotonic() - self._start
             url = display_url(self._url)
-            logger.debug("GET %s: %d, %d bytes, %.3f s", url, status, size, seconds)
+            logger.debug("GET %s: %d, %s, %.3f s", url, status, pluralize(size, "byte"), seconds)
 
 
 class _Opening:

@@ -44,6 +44,7 @@ from reconciler.errors import (
     Refused,
     Temporary,
 )
+from reconciler.model import pluralize
 from reconciler.serve.catalogue import Catalogue
 from reconciler.serve.ports import UploadReceipt, UploadReceiver
 from reconciler.serve.request_bodies import SILENCE, BodyFault, body_pieces
@@ -154,7 +155,11 @@ class Uploads:
         finally:
             await in_thread(form.discard)
         logger.info(
-            "`%s` received `%s`, %d bytes, from `%s`", served.name, file.name, file.size, uploader
+            "`%s` received `%s`, %s, from `%s`",
+            served.name,
+            file.name,
+            pluralize(file.size, "byte"),
+            uploader,
         )
         return _receipt_response(request, receipt)
 

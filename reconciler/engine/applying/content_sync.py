@@ -27,7 +27,7 @@ from reconciler.engine.run.task_groups import task_group
 from reconciler.engine.session.session import WritingSession
 from reconciler.engine.transfer.artifact_fetcher import ArtifactFetcher, FetchResult, SourceAccess
 from reconciler.errors import Conflict
-from reconciler.model import Digest, artifact_digest
+from reconciler.model import Digest, artifact_digest, pluralize
 from reconciler.plan import ChangeLine, ContentChanges
 from reconciler.redaction import sanitize
 
@@ -125,7 +125,7 @@ class ContentSync:
                 skipped = await asyncio.to_thread(self._stage.leave_out_moved)
                 if not skipped:
                     raise
-                logger.debug("%d groups changed since they were planned", len(skipped))
+                logger.debug("%s changed since the plan", pluralize(len(skipped), "group"))
                 self.skipped |= skipped
         else:
             result = await self._commit(content, provenance)
@@ -259,7 +259,11 @@ class ContentSync:
             [staged for group in batch for staged in group.staged_groups()],
             [member for group in batch for member in group.staged_members()],
         )
-        logger.debug("staged %d groups with %d units", len(batch), sum(map(len, units.values())))
+        logger.debug(
+            "staged %s with %s",
+            pluralize(len(batch), "group"),
+            pluralize(sum(map(len, units.values())), "unit"),
+        )
         reached(Checkpoint.ROWS_STAGED)
 
 

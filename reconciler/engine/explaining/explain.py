@@ -249,7 +249,9 @@ class SourceExplainer:
             self._group(source, response, decisions, chains=chains)
             for response, decisions in answers
         ]
-        return groups + list(self._refused_groups({one.name for one, _ in answers}, chains))
+        return groups + list(
+            self._refused_groups({response.name for response, _ in answers}, chains)
+        )
 
     def _group(
         self,

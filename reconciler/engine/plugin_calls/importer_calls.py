@@ -54,15 +54,17 @@ class SourceContext:
 class UpstreamCall(ScratchpadConduit):
     """Call that asks upstream; implements `ReadingCall` and `WritableScratchpads`.
 
-    `known` is the validator under which the group or source is committed with today's selection,
-    None if it must be decided anew.
+    `committed_validator`: that of the group or source, committed with today's selection; None if
+    it must be decided anew.
     """
 
-    def __init__(self, source: SourceContext, timer: CallTimer, known: str | None) -> None:
+    def __init__(
+        self, source: SourceContext, timer: CallTimer, committed_validator: str | None
+    ) -> None:
         super().__init__(source.scratchpads, source.owner)
         self._source = source
         self._timer = timer
-        self._known = known
+        self._committed_validator = committed_validator
         self._read: list[tuple[str, str]] = []
         self._parts: list[tuple[str, int, int]] = []
         self.validator: str | None = None
@@ -100,7 +102,7 @@ class UpstreamCall(ScratchpadConduit):
     @property
     def is_unchanged(self) -> bool:
         """True if the plugin has asked, and was told that nothing changed."""
-        return self.validator is not None and self.validator == self._known
+        return self.validator is not None and self.validator == self._committed_validator
 
     async def get(self, url: str, *, accept: str = "*/*", at_least: int | None = None) -> Page:
         self._check_open()
@@ -165,12 +167,12 @@ class SourceCall(UpstreamCall):
         self,
         source: SourceContext,
         timer: CallTimer,
-        known: str | None = None,
+        committed_validator: str | None = None,
         *,
         taken: Callable[[str], bool] | None = None,
         declaring: bool = False,
     ) -> None:
-        super().__init__(source, timer, known)
+        super().__init__(source, timer, committed_validator)
         self._taken = taken
         self._declaring = declaring
         self.kept_out: list[tuple[str, str]] = []

@@ -31,6 +31,7 @@ from reconciler.model import (
     Publication,
     SourceKind,
     Unit,
+    pluralize,
 )
 from reconciler.plan import ResourceChange
 from reconciler.plugin import ContentType, Decision, Importer
@@ -135,7 +136,7 @@ class FilterEvaluator:
             evaluation = self._evaluation_of_others(current, set(changed))
         skipped = self._skipped_sources() if sources_filtered else frozenset()
         groups = self._groups_to_evaluate(version, changed, skipped)
-        logger.debug("%s: %d groups to evaluate", self._call, len(groups))
+        logger.debug("%s: %s to evaluate", self._call, pluralize(len(groups), "group"))
         self._evaluate_groups(evaluation, version, groups, skipped=skipped)
         return _result(evaluation.units, rules, evaluation.reconsider_at)
 

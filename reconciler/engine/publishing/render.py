@@ -18,7 +18,7 @@ from reconciler.engine.publishing.version_view import VersionView, withheld_unit
 from reconciler.engine.run.checkpoints import Checkpoint, reached
 from reconciler.engine.session.session import WritingSession
 from reconciler.errors import PluginFault
-from reconciler.model import Digest
+from reconciler.model import Digest, pluralize
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +65,9 @@ def render(session: WritingSession, target: ReleaseTarget) -> PublicationRecord:
     ) as stage:
         call.run(stage, view)
         record = call.complete(stage, rendering.withheld)
-    logger.debug("%s: rendered %d groups", target.publication.meta.ref, len(view.changed()))
+    logger.debug(
+        "%s: rendered %s", target.publication.meta.ref, pluralize(len(view.changed()), "group")
+    )
     reached(Checkpoint.PUBLICATION_COMPLETE)
     return record
 

@@ -40,7 +40,7 @@ def _reasons(faults: Faults, ref: Ref) -> Iterator[str]:
             None,
         )
         yield (
-            f"{fault.message}: {'; '.join(each.message for each in faults[other])}"
+            f"{fault.message}: {'; '.join(cause.message for cause in faults[other])}"
             if other is not None
             else fault.message
         )

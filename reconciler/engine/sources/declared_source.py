@@ -82,7 +82,7 @@ class DeclaredSource(RemoteSource):
             changed,
             lambda group: self._reader.read(
                 group,
-                known=self._current_validator(group.name),
+                committed_validator=self._current_validator(group.name),
                 default_validator=default_validator,
             ),
             self._comparer.compare,
@@ -124,7 +124,7 @@ class DeclaredSource(RemoteSource):
             return self._not_asked(group.name)
         if group.refused:
             return SourceResponse(group.name, refused=group.refused)
-        return await self._reader.read(group, known=None, default_validator=None)
+        return await self._reader.read(group, committed_validator=None, default_validator=None)
 
     async def _declare(
         self,
@@ -137,13 +137,13 @@ class DeclaredSource(RemoteSource):
         `prepare` is awaited before the first group. Returns the call, and True if the whole source
         is unchanged instead; that is never so without `prepare`, which asks for the groups.
         """
-        known = await self._current_source_validator() if prepare is not None else None
+        validator = await self._current_source_validator() if prepare is not None else None
         try:
             async with self._resolution.session.call_timeouts.call(
                 self._resolution.call("declare")
             ) as clock:
                 call = SourceCall(
-                    self._context, clock, known, taken=self._tell_if_taken, declaring=True
+                    self._context, clock, validator, taken=self._tell_if_taken, declaring=True
                 )
                 try:
                     async with declared_groups(self._resolution.importer().declare(call)) as groups:
@@ -208,8 +208,8 @@ class DeclaredSource(RemoteSource):
             if self._refusal_needs_recording(name):
                 declaration.refused[name] = group.refused
         else:
-            known = self._current_validator(name)
-            if known is None or group.validator != known:
+            validator = self._current_validator(name)
+            if validator is None or group.validator != validator:
                 declaration.changed.append(group)
 
     def _refusal_needs_recording(self, name: str) -> bool:

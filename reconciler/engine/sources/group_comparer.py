@@ -156,7 +156,7 @@ class GroupComparer:
         head = self._head(response, members, selected, lines=lines)
         if response.gone and not lines and self._is_recorded_as_gone(head):
             return []
-        logger.debug("%s: group `%s` read: %d changes", self._source.id, name, len(lines))
+        logger.debug("%s: group `%s` read, changes: %d", self._source.id, name, len(lines))
         return [GroupComparison(GroupChange(head, lines), selected.wanted)]
 
     def _report_absent(self, response: SourceResponse) -> None:

@@ -85,19 +85,19 @@ class GroupReader:
                     room.set()
 
     async def read(
-        self, group: Group, *, known: str | None, default_validator: str | None
+        self, group: Group, *, committed_validator: str | None, default_validator: str | None
     ) -> SourceResponse:
         """Read one group; whatever fails becomes the failure of this group alone.
 
-        `known`: the validator under which the group still stands; `default_validator`: what to
-        record for a group that has none of its own.
+        `committed_validator`: the validator under which the group still stands;
+        `default_validator`: what to record for a group that has none of its own.
         """
         call: SourceCall | None = None
         try:
             async with self._resolution.session.call_timeouts.call(
                 self._resolution.call("read", group.name)
             ) as clock:
-                call = SourceCall(self._context, clock, known, taken=self._taken)
+                call = SourceCall(self._context, clock, committed_validator, taken=self._taken)
                 answer = await self._resolution.importer().read(call, group)
                 return self._response(group, call, answer, default_validator=default_validator)
         except Gone as gone:

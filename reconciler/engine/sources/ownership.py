@@ -100,7 +100,7 @@ class NameOwnership:
     def unavailable_before(self, source: str) -> str:
         """Return the first source before this one that could not be asked completely, or ""."""
         earlier = () if self._shared else self.before(source)
-        return next((one for one in self._incomplete if one in earlier), "")
+        return next((candidate for candidate in self._incomplete if candidate in earlier), "")
 
     def ruling(self, source: str, name: str, committed: CommittedGroup | None) -> NameRuling:
         """Decide whether `source` may bring content under `name`.

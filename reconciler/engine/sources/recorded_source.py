@@ -50,13 +50,13 @@ class RecordedSource(RemoteSource):
 
     async def _record(self) -> RecordingConduit:
         """Run `sync` once and return what it asked for."""
-        known = await self._current_source_validator()
+        validator = await self._current_source_validator()
         holdings = SourceHoldings(self._resolution.reader, self._actual, self._source.id)
         try:
             async with self._resolution.session.call_timeouts.call(
                 self._resolution.call("sync")
             ) as clock:
-                conduit = RecordingConduit(self._context, clock, known, holdings=holdings)
+                conduit = RecordingConduit(self._context, clock, validator, holdings=holdings)
                 try:
                     await self._resolution.importer().sync(conduit, self._context.config)
                 except (NotCached, Temporary):

@@ -72,14 +72,14 @@ class RepositorySource(SourceResolver):
         version = CopiedVersion(
             self._resolution.reader, self._other, target.number, planned=planned
         )
-        known = await self._current_source_validator()
-        unchanged = version.is_recorded and known == str(target.digest)
+        validator = await self._current_source_validator()
+        unchanged = version.is_recorded and validator == str(target.digest)
         self._log_asked(unchanged=unchanged)
         if unchanged:
             await self._keep_unchanged()
-            return known
+            return validator
         await self._committed.load_groups()
-        since = await self._since(known) if version.is_recorded else None
+        since = await self._since(validator) if version.is_recorded else None
         digests = await asyncio.to_thread(version.digests, since)
         held = {name for name, digest in digests.items() if digest is not None}
         same = set() if since is None else self._committed.groups.keys() - digests.keys()
@@ -150,15 +150,15 @@ class RepositorySource(SourceResolver):
             )
         return version
 
-    async def _since(self, known: str | None) -> int | None:
+    async def _since(self, validator: str | None) -> int | None:
         """Return the version of the other repository that is committed here, if there is one.
 
         Only what differs from it has to be compared.
         """
-        if known is None or self._other is None:
+        if validator is None or self._other is None:
             return None
         return await asyncio.to_thread(
-            self._resolution.reader.version_by_digest, self._other.id, Digest.parse(known)
+            self._resolution.reader.version_by_digest, self._other.id, Digest.parse(validator)
         )
 
     async def _copy(

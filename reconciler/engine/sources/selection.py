@@ -21,6 +21,7 @@ from reconciler.model import (
     declared_size,
     identify,
     is_usable_name,
+    pluralize,
 )
 from reconciler.plan import RefusedUnit
 from reconciler.plugin import ActiveFilter, ContentType, Decision, Step, Summary
@@ -116,7 +117,7 @@ class Selection:
 
     def reason(self, decision: Decision) -> str:
         """Return why a unit is kept out, sanitized."""
-        return _words(decision.reason, "select", decision.unit)
+        return _sanitized_text(decision.reason, "select", decision.unit)
 
     def decide(self, group: str, units: Iterable[Unit]) -> list[Decision]:
         """Decide a whole group.
@@ -203,18 +204,22 @@ class Selection:
                 f" unit `{unit.key}`"
             )
         return (
-            None if summary.version is None else _words(summary.version, "summary", unit)
-        ), _words(summary.label, "summary", unit)
+            None if summary.version is None else _sanitized_text(summary.version, "summary", unit)
+        ), _sanitized_text(summary.label, "summary", unit)
 
     def removal(self, unit: StoredUnit, refused: str) -> str:
-        return _words(self._type_of(unit).removal(unit, self._options, refused), "removal", unit)
+        return _sanitized_text(
+            self._type_of(unit).removal(unit, self._options, refused), "removal", unit
+        )
 
     def change(self, before: StoredUnit, after: Unit) -> str:
-        return _words(self._type_of(after).describe_change(before, after), "describe_change", after)
+        return _sanitized_text(
+            self._type_of(after).describe_change(before, after), "describe_change", after
+        )
 
     def refusal(self, before: StoredUnit, after: Unit) -> str | None:
         reason = self._type_of(after).refusal(before, after, self._options)
-        return None if reason is None else _words(reason, "refusal", after)
+        return None if reason is None else _sanitized_text(reason, "refusal", after)
 
     def _select(self, type: str, group: str, units: list[Unit]) -> list[Decision]:
         decided: Any = self._types[type].select(
@@ -245,7 +250,9 @@ class Selection:
         size = declared_size(unit)
         if size is not None and not 0 <= size < 2**63:
             check_unit(unit)
-        reason, rule = (_words(text, "select", unit) for text in (decision.reason, decision.rule))
+        reason, rule = (
+            _sanitized_text(text, "select", unit) for text in (decision.reason, decision.rule)
+        )
         return RefusedUnit(unit.type, unit.key, reason, version, label, size, rule)
 
     def _type_of(self, unit: Unit | StoredUnit) -> type[ContentType]:
@@ -293,7 +300,7 @@ def _undecided(units: Sequence[Unit], decisions: Sequence[Decision]) -> str:
             f"`{wrong.key}` is decided"
             f" {'not at all' if not counted[id(wrong)] else 'more than once'}"
         )
-    return f"{len(units)} units, {len(decisions)} decisions or more"
+    return f"{pluralize(len(units), 'unit')}, {pluralize(len(decisions), 'decision')} or more"
 
 
 def reconsider_time(decision: Decision) -> datetime:
@@ -307,7 +314,7 @@ def reconsider_time(decision: Decision) -> datetime:
     return when.astimezone(UTC)
 
 
-def _words(text: Any, method: str, unit: Unit | StoredUnit) -> str:
+def _sanitized_text(text: Any, method: str, unit: Unit | StoredUnit) -> str:
     """Return a text of a content type, sanitized for one line of a plan."""
     if not isinstance(text, str):
         raise PluginFault(

@@ -80,7 +80,9 @@ class RemoteArtifacts(SourceArtifacts):
         if self._on_demand:
             return await self._moved(compared)
         # The policy is part of `rules_digest`: where that is the same, no bytes were left upstream.
-        return await self._left([one for one in compared if committed.has_other_rules(one.name)])
+        return await self._left(
+            [group for group in compared if committed.has_other_rules(group.name)]
+        )
 
     async def with_downloads(self, changes: Sequence[GroupChange]) -> Sequence[GroupChange]:
         if self._on_demand:

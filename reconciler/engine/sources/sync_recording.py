@@ -70,11 +70,11 @@ class RecordingConduit(UpstreamCall):
         self,
         context: SourceContext,
         clock: CallTimer,
-        known: str | None,
+        committed_validator: str | None,
         *,
         holdings: SourceHoldings,
     ) -> None:
-        super().__init__(context, clock, known)
+        super().__init__(context, clock, committed_validator)
         self._holdings = holdings
         self.recordings: dict[str, GroupRecording] = {}
 

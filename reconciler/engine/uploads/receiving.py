@@ -29,7 +29,15 @@ from reconciler.engine.uploads.recording import commit, record_units
 from reconciler.engine.uploads.removals import removal_changes
 from reconciler.engine.uploads.upload_target import GroupChanges, UploadTarget
 from reconciler.errors import Conflict, PluginFault, ReconcilerError, Refused, UsageFault
-from reconciler.model import ActualState, DesiredState, Kind, Publication, Ref, SourceKind
+from reconciler.model import (
+    ActualState,
+    DesiredState,
+    Kind,
+    Publication,
+    Ref,
+    SourceKind,
+    pluralize,
+)
 from reconciler.plugin import Placed, Publisher, UploadedFile, UploadForm
 from reconciler.retrying import RetryPolicy
 
@@ -145,7 +153,9 @@ class Uploads:
             return removal_changes(self._session, target, conduit, keys=keys)
 
         result = await self._change(repository, principal, change)
-        logger.info("%s: %d units removed by %s", repository, len(result.keys), principal)
+        logger.info(
+            "%s: %s removed by %s", repository, pluralize(len(result.keys), "unit"), principal
+        )
         return result
 
     async def _take(

@@ -299,8 +299,8 @@ class Sandbox:
 
 def _units(reader: Reader, repository: ActualRepository) -> list[StoredUnit]:
     names = list(reader.group_names(repository.id, repository.number))
-    found = reader.units(repository.id, repository.number, names)
-    return [unit for name in names for unit in found.get(name, [])]
+    by_group = reader.units(repository.id, repository.number, names)
+    return [unit for name in names for unit in by_group.get(name, [])]
 
 
 def _shown(reader: Reader, publication: ActualPublication) -> list[Shown]:
@@ -318,14 +318,14 @@ def files_below(root: Path) -> dict[str, bytes]:
 
     Cached pages are left out, and SQLite's own files beside an open database.
     """
-    found = (
+    paths = (
         path
         for path in sorted(root.rglob("*"))
         if path.is_file() and "cache" not in path.relative_to(root).parts
     )
     return {
         str(path.relative_to(root)): path.read_bytes()
-        for path in found
+        for path in paths
         if not path.name.endswith(("-wal", "-shm"))
     }
 
