@@ -80,7 +80,7 @@ class TestExpressions:
             (
                 "GPL-3.0-only",
                 ["GPL-3.0-or-later"],
-            ),  # whoever accepts "or later" has not accepted this version alone
+            ),  # accepting "or later" is not accepting this version alone
             ("GPL-2.0-only", ["GPL-2.0-only WITH Classpath-exception-2.0"]),
             ("GPL-2.0-only WITH GCC-exception-2.0", ["GPL-2.0-only WITH Classpath-exception-2.0"]),
             ("BSD-3-Clause", ["BSD-3-Clause AND MIT"]),

@@ -65,6 +65,11 @@ def test_the_sources_own_filter_speaks_first_and_others_by_name() -> None:
     assert refusal("evil", None, filters) == 'denied by "evil" (arms.deny)'
 
 
+def test_every_filter_is_asked() -> None:
+    filters = [rules("arms", deny=["other"]), rules("zeal", deny=["evil"])]
+    assert refusal("evil", EVERYTHING, filters) == 'denied by "evil" (zeal.deny)'
+
+
 def test_without_lists_nothing_is_said() -> None:
     assert refusal("any", EVERYTHING, []) == ""
     assert refusal("any", EVERYTHING, [rules(prereleases="deny", latest=1)]) == ""

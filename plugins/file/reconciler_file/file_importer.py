@@ -26,7 +26,7 @@ from reconciler_file.folders import folder_groups
 from reconciler_file.listing import as_units, group_of, line_groups
 from reconciler_file.manifests import MANIFEST, ManifestLines
 from reconciler_file.options import FilterOptions, Format, SourceOptions
-from reconciler_file.placing import place_upload
+from reconciler_file.upload_paths import place_upload
 from reconciler_file.urls import UrlLines
 
 _LISTS: Final = (".txt", ".list", ".urls")
