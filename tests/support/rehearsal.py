@@ -1,7 +1,7 @@
 """A site whose importers do what a test tells them, step by step, over a real database, a real
 store and, where bytes matter, a real server.
 
-    with rehearsal(tmp_path) as stage:
+    with rehearsal(tmp_path) as site:
         stage.says("a", stage.file("one"), validator="1")      # what `up` holds in group `a`
         stage.declare(remote(stage), repository())
         stage.applied()

@@ -12,7 +12,7 @@ from tests.support.rehearsal import Rehearsal, rehearsal, repository
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Rehearsal]:
+def site(tmp_path: Path) -> Iterator[Rehearsal]:
     with rehearsal(tmp_path) as rehearsed:
         rehearsed.declare(rehearsed.remote(), repository())
         rehearsed.says("a", rehearsed.file("old"), rehearsed.file("kept"), validator="1")
@@ -21,33 +21,33 @@ def stage(tmp_path: Path) -> Iterator[Rehearsal]:
         yield rehearsed
 
 
-def replace_old(stage: Rehearsal, *, failing: bool) -> None:
+def replace_old(site: Rehearsal, *, failing: bool) -> None:
     """Upstream replaces `old` by `new` and `more` in group `a`; `former` leaves group `b`."""
-    new = stage.file("new")
+    new = site.file("new")
     if failing:
-        stage.server.on("/new", status(500))
-    stage.says("a", stage.file("kept"), new, stage.file("more"), validator="2")
-    stage.says("b", stage.file("other"), validator="2")
+        site.server.on("/new", status(500))
+    site.says("a", site.file("kept"), new, site.file("more"), validator="2")
+    site.says("b", site.file("other"), validator="2")
 
 
-def test_removals_of_the_group_wait_and_other_additions_go_in(stage: Rehearsal) -> None:
-    replace_old(stage, failing=True)
-    assert "new" in stage.failed()
-    assert stage.held() == ["a/kept", "a/more", "a/old", "b/other"]
+def test_removals_of_the_group_wait_and_other_additions_go_in(site: Rehearsal) -> None:
+    replace_old(site, failing=True)
+    assert "new" in site.failed()
+    assert site.held() == ["a/kept", "a/more", "a/old", "b/other"]
 
 
-def test_the_validator_of_the_group_is_not_committed(stage: Rehearsal) -> None:
-    replace_old(stage, failing=True)
-    stage.failed()
-    stage.script.forget()
-    replace_old(stage, failing=False)
-    stage.applied()
-    assert "up/a" in stage.script.asked, "the group is read again"
-    assert stage.held() == ["a/kept", "a/more", "a/new", "b/other"]
-    assert stage.settled()
+def test_the_validator_of_the_group_is_not_committed(site: Rehearsal) -> None:
+    replace_old(site, failing=True)
+    site.failed()
+    site.script.forget()
+    replace_old(site, failing=False)
+    site.applied()
+    assert "up/a" in site.script.asked, "the group is read again"
+    assert site.held() == ["a/kept", "a/more", "a/new", "b/other"]
+    assert site.settled()
 
 
-def test_without_a_failure_the_removals_happen_at_once(stage: Rehearsal) -> None:
-    replace_old(stage, failing=False)
-    stage.applied()
-    assert stage.held() == ["a/kept", "a/more", "a/new", "b/other"]
+def test_without_a_failure_the_removals_happen_at_once(site: Rehearsal) -> None:
+    replace_old(site, failing=False)
+    site.applied()
+    assert site.held() == ["a/kept", "a/more", "a/new", "b/other"]

@@ -74,14 +74,14 @@ class Talkative(ContentType):
 
 
 @pytest.fixture
-def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rehearsal]:
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rehearsal]:
     monkeypatch.setenv("T_WORDS", SECRET)
-    with rehearsal(tmp_path) as found:
-        found.declare(
-            found.remote(more="auth: {username: ada, password: {env: T_WORDS}}"), repository()
+    with rehearsal(tmp_path) as site:
+        site.declare(
+            site.remote(more="auth: {username: ada, password: {env: T_WORDS}}"), repository()
         )
-        found.says("a", found.bare("x"))
-        yield found
+        site.says("a", site.bare("x"))
+        yield site
 
 
 def lines() -> list[ChangeLine]:
@@ -110,13 +110,13 @@ def test_a_content_type_says_no_secret_of_any_change() -> None:
     assert {(line.version, line.label) for line in found.values()} == {("version ***", "label ***")}
 
 
-def test_what_an_importer_refuses_is_shown_without_the_remotes_password(stage: Rehearsal) -> None:
+def test_what_an_importer_refuses_is_shown_without_the_remotes_password(site: Rehearsal) -> None:
     async def read(call: ImporterCall, group: Group) -> list[Unit]:
         call.refuse(f"key-{SECRET}", f"denied to {SECRET}")
-        return [stage.bare("x")]
+        return [site.bare("x")]
 
-    stage.script.on_read = read
-    plan = stage.plan()
+    site.script.on_read = read
+    plan = site.plan()
     shown = b"".join(render_json(plan, verbose=True)).decode() + "\n".join(
         render_text(plan, verbose=True)
     )

@@ -26,13 +26,13 @@ LIMIT = 30.0
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Rehearsal]:
-    with rehearsal(tmp_path) as stage:
-        stage.says("a", stage.bare("one"))
-        stage.says("b", stage.bare("two"))
-        stage.declare(stage.remote(), repository(), repository("second"))
-        stage.limits = CallLimits(call=LIMIT, block=60)
-        yield stage
+def site(tmp_path: Path) -> Iterator[Rehearsal]:
+    with rehearsal(tmp_path) as site:
+        site.says("a", site.bare("one"))
+        site.says("b", site.bare("two"))
+        site.declare(site.remote(), repository(), repository("second"))
+        site.limits = CallLimits(call=LIMIT, block=60)
+        yield site
 
 
 async def for_ever(*arguments: Any) -> Any:
@@ -44,59 +44,59 @@ async def endless(call: ImporterCall) -> AsyncIterator[Group | Unchanged]:
     yield Group("never")
 
 
-def test_declare_that_waits_for_ever_is_cut_and_its_source_fails(stage: Rehearsal) -> None:
-    stage.applied()
-    stage.script.on_declare = endless
-    said = stage.failed()
+def test_declare_that_waits_for_ever_is_cut_and_its_source_fails(site: Rehearsal) -> None:
+    site.applied()
+    site.script.on_declare = endless
+    said = site.failed()
     assert "`declare` of importer `lines` for repository `team` awaited for more than 30 s" in said
-    assert stage.held() == ["a/one", "b/two"]
+    assert site.held() == ["a/one", "b/two"]
 
 
-def test_read_that_waits_for_ever_is_cut_and_its_group_fails(stage: Rehearsal) -> None:
+def test_read_that_waits_for_ever_is_cut_and_its_group_fails(site: Rehearsal) -> None:
     async def reading(call: ImporterCall, group: Group) -> Any:
-        return await for_ever() if group.name == "b" else [stage.bare("one")]
+        return await for_ever() if group.name == "b" else [site.bare("one")]
 
-    stage.script.on_read = reading
+    site.script.on_read = reading
     assert (
         "`read` of importer `lines` for repository `team`, group `b` awaited for more than 30 s"
-        in stage.failed()
+        in site.failed()
     )
-    assert stage.held() == ["a/one"]
+    assert site.held() == ["a/one"]
 
 
-def test_sync_that_waits_for_ever_is_cut(stage: Rehearsal) -> None:
-    stage.declare(stage.remote(type="records"), repository(type="records"))
-    stage.script.on_sync = for_ever
+def test_sync_that_waits_for_ever_is_cut(site: Rehearsal) -> None:
+    site.declare(site.remote(type="records"), repository(type="records"))
+    site.script.on_sync = for_ever
     assert (
         "`sync` of importer `records` for repository `team` awaited for more than 30 s"
-        in stage.failed()
+        in site.failed()
     )
 
 
-def test_copy_that_waits_for_ever_is_cut_and_its_group_fails(stage: Rehearsal) -> None:
+def test_copy_that_waits_for_ever_is_cut_and_its_group_fails(site: Rehearsal) -> None:
     async def choosing(conduit: Any, group: str, units: Any) -> Any:
         return await for_ever() if group == "b" else units
 
-    stage.script.on_copy = choosing
-    stage.declare(
-        stage.remote(type="copies"),
+    site.script.on_copy = choosing
+    site.declare(
+        site.remote(type="copies"),
         repository(type="copies"),
         repository("prod", copy(), type="copies"),
     )
-    assert "`copy` of importer `copies` for repository `prod`, group `b` awaited" in stage.failed(
+    assert "`copy` of importer `copies` for repository `prod`, group `b` awaited" in site.failed(
         "repository/prod"
     )
-    assert stage.held("prod") == ["a/one"]
+    assert site.held("prod") == ["a/one"]
 
 
-def test_waiting_for_upstream_does_not_count(stage: Rehearsal) -> None:
+def test_waiting_for_upstream_does_not_count(site: Rehearsal) -> None:
     """The limit of a request is the remote's; the timer of the call stands still meanwhile."""
     loops: list[asyncio.AbstractEventLoop] = []
 
     async def reading(call: ImporterCall, group: Group) -> Any:
         loops.append(asyncio.get_running_loop())
         await call.get("slow")
-        return [stage.bare("one")]
+        return [site.bare("one")]
 
     async def slowly(request: Any) -> Any:
         passed = threading.Event()
@@ -109,46 +109,46 @@ def test_waiting_for_upstream_does_not_count(stage: Rehearsal) -> None:
         await asyncio.to_thread(passed.wait)
         return await body(b"slow")(request)
 
-    stage.declare(stage.remote(), repository())
-    stage.server.on("/slow", slowly, body(b"slow"))  # the last answer stays
-    stage.script.on_read = reading
-    stage.applied()
-    assert stage.held() == ["a/one", "b/one"]
+    site.declare(site.remote(), repository())
+    site.server.on("/slow", slowly, body(b"slow"))  # the last answer stays
+    site.script.on_read = reading
+    site.applied()
+    assert site.held() == ["a/one", "b/one"]
 
 
-def test_every_group_is_a_sign_of_life(stage: Rehearsal) -> None:
+def test_every_group_is_a_sign_of_life(site: Rehearsal) -> None:
     async def slowly(call: ImporterCall) -> AsyncIterator[Group | Unchanged]:
         for name in ("a", "b"):
             advance(LIMIT * 0.6)  # both together are more than the limit
             await asyncio.sleep(0)
             yield Group(name)
 
-    stage.script.on_declare = slowly
-    stage.applied()
-    assert stage.held() == ["a/one", "b/two"]
+    site.script.on_declare = slowly
+    site.applied()
+    assert site.held() == ["a/one", "b/two"]
 
 
-def test_a_time_out_that_the_plugin_raises_is_its_own(stage: Rehearsal) -> None:
-    stage.script.failing["a"] = TimeoutError("the plugin's own")
-    said = stage.failed()
+def test_a_time_out_that_the_plugin_raises_is_its_own(site: Rehearsal) -> None:
+    site.script.failing["a"] = TimeoutError("the plugin's own")
+    said = site.failed()
     assert "TimeoutError: the plugin's own" in said
     assert "awaited for more than" not in said
 
 
-def test_a_time_out_that_the_plugin_handles_is_none(stage: Rehearsal) -> None:
+def test_a_time_out_that_the_plugin_handles_is_none(site: Rehearsal) -> None:
     async def reading(call: ImporterCall, group: Group) -> Any:
         try:
             async with asyncio.timeout(0.01):
                 await asyncio.Event().wait()
         except TimeoutError:
-            return [stage.bare("after all")]
+            return [site.bare("after all")]
 
-    stage.script.on_read = reading
-    stage.applied()
-    assert stage.held() == ["a/after all", "b/after all"]
+    site.script.on_read = reading
+    site.applied()
+    assert site.held() == ["a/after all", "b/after all"]
 
 
-def test_a_call_that_blocks_the_loop_is_reported(stage: Rehearsal) -> None:
+def test_a_call_that_blocks_the_loop_is_reported(site: Rehearsal) -> None:
     named: list[str] = []
     noticed = threading.Event()
 
@@ -160,14 +160,14 @@ def test_a_call_that_blocks_the_loop_is_reported(stage: Rehearsal) -> None:
     async def reading(call: ImporterCall, group: Group) -> Any:
         if group.name == "b":
             assert noticed.wait(30), "not reported"
-        return [stage.bare("one")]
+        return [site.bare("one")]
 
     async def plan() -> None:
-        async with stage.engine(blocked=blocked) as engine:
-            await engine.plan(read([stage.manifest], stage.registry), PlanOptions())
+        async with site.engine(blocked=blocked) as engine:
+            await engine.plan(read([site.manifest], site.registry), PlanOptions())
 
-    stage.script.on_read = reading
-    stage.limits = CallLimits(call=60, block=0.2)
+    site.script.on_read = reading
+    site.limits = CallLimits(call=60, block=0.2)
     asyncio.run(plan())
     assert "`read` of importer `lines` for repository" in named[0]
     assert "group `b` held up everything else for more than 0.2 s" in named[0]
@@ -204,31 +204,31 @@ SECRET = "correct-horse-battery-staple"  # of this test
 
 @pytest.mark.parametrize("where", ["declare", "read", "sync"])
 def test_the_remotes_password_in_an_exception_is_nowhere_to_be_found(
-    where: str, stage: Rehearsal, monkeypatch: pytest.MonkeyPatch
+    where: str, site: Rehearsal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("T_SECRET", SECRET)
     type = "records" if where == "sync" else "lines"
     auth = "auth: {username: ada, password: {env: T_SECRET}}"
-    stage.declare(stage.remote(type=type, more=auth), repository(type=type))
-    stage.script.failing[{"read": "a"}.get(where, where)] = ValueError(
+    site.declare(site.remote(type=type, more=auth), repository(type=type))
+    site.script.failing[{"read": "a"}.get(where, where)] = ValueError(
         f"http://ada:{SECRET}@example.org/ said no to {SECRET}"
     )
-    plan = stage.plan()
-    report = stage.apply()
+    plan = site.plan()
+    report = site.apply()
     shown = "".join(
-        [stage.text(), b"".join(render_json(plan, verbose=True)).decode(), str(report.outcomes)]
+        [site.text(), b"".join(render_json(plan, verbose=True)).decode(), str(report.outcomes)]
     )
     assert "ValueError" in shown
     assert SECRET not in shown
     left = [
         path
-        for path in stage.home.root.rglob("*")
+        for path in site.home.root.rglob("*")
         if path.is_file() and SECRET.encode() in path.read_bytes()
     ]
     assert left == []
 
 
-def test_a_run_that_is_interrupted_while_a_plugin_waits_ends(stage: Rehearsal) -> None:
+def test_a_run_that_is_interrupted_while_a_plugin_waits_ends(site: Rehearsal) -> None:
     """Cancelling is not taken for the plugin's time-out."""
     started = threading.Event()
 
@@ -237,13 +237,13 @@ def test_a_run_that_is_interrupted_while_a_plugin_waits_ends(stage: Rehearsal) -
         await asyncio.Event().wait()
         yield Group("never")
 
-    stage.script.on_declare = waiting
-    stage.limits = CallLimits()
+    site.script.on_declare = waiting
+    site.limits = CallLimits()
 
     async def run() -> None:
-        async with stage.engine() as engine:
+        async with site.engine() as engine:
             planning = asyncio.create_task(
-                engine.plan(read([stage.manifest], stage.registry), PlanOptions())
+                engine.plan(read([site.manifest], site.registry), PlanOptions())
             )
             await asyncio.to_thread(started.wait)
             planning.cancel()

@@ -21,15 +21,15 @@ SHA256 = Digest.of(DATA).hex
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Rehearsal]:
-    with rehearsal(tmp_path) as found:
-        found.declare(found.remote(), repository())
-        found.says("a")
-        found.server.on("/data", body(DATA))
-        yield found
+def site(tmp_path: Path) -> Iterator[Rehearsal]:
+    with rehearsal(tmp_path) as site:
+        site.declare(site.remote(), repository())
+        site.says("a")
+        site.server.on("/data", body(DATA))
+        yield site
 
 
-def read_by(stage: Rehearsal, said: list[Any], url: str = "data", **how: Any) -> None:
+def read_by(site: Rehearsal, said: list[Any], url: str = "data", **how: Any) -> None:
     """`read` reads the file, or a part of it, and makes a unit of it."""
 
     async def read(call: ImporterCall, group: Group) -> list[Unit]:
@@ -46,10 +46,10 @@ def read_by(stage: Rehearsal, said: list[Any], url: str = "data", **how: Any) ->
             said.append(await call.get_file(url, sha256=how.get("sha256", SHA256)))
         return [Unit(LINE, "one", {})]
 
-    stage.script.on_read = read
+    site.script.on_read = read
 
 
-def test_a_call_knows_the_filters_by_name_and_the_moment(stage: Rehearsal) -> None:
+def test_a_call_knows_the_filters_by_name_and_the_moment(site: Rehearsal) -> None:
     said: list[Any] = []
 
     async def read(call: ImporterCall, group: Group) -> list[Unit]:
@@ -64,47 +64,47 @@ def test_a_call_knows_the_filters_by_name_and_the_moment(stage: Rehearsal) -> No
     async def sync(conduit: SyncConduit) -> None:
         said.append(([filter_.name for filter_ in conduit.filters], conduit.now))
 
-    stage.script.on_read, stage.script.on_sync = read, sync
+    site.script.on_read, site.script.on_sync = read, sync
     late = resource("Filter", "zeal", "type: lines, global: true, deny: [z]")
-    stage.declare(
-        stage.remote(),
+    site.declare(
+        site.remote(),
         late,
         rules("deny: [x, y]"),
         repository(),
-        stage.remote("low", type="records"),
+        site.remote("low", type="records"),
     )
-    stage.applied()
-    stage.declare(
-        stage.remote("low", type="records"), repository("low", source("low"), type="records")
+    site.applied()
+    site.declare(
+        site.remote("low", type="records"), repository("low", source("low"), type="records")
     )
-    stage.applied()
-    assert said == [([("rules", ("x", "y")), ("zeal", ("z",))], stage.now), ([], stage.now)]
+    site.applied()
+    assert said == [([("rules", ("x", "y")), ("zeal", ("z",))], site.now), ([], site.now)]
 
 
-def test_a_file_is_read_once_whatever_becomes_of_the_plan(stage: Rehearsal) -> None:
+def test_a_file_is_read_once_whatever_becomes_of_the_plan(site: Rehearsal) -> None:
     said: list[Any] = []
-    read_by(stage, said)
-    stage.plan()
-    stage.plan()
-    stage.applied()
+    read_by(site, said)
+    site.plan()
+    site.plan()
+    site.applied()
     assert said == [DATA] * 3
-    assert stage.downloads() == ["/data"]
-    assert stage.content(offline=True).unknown == ()
+    assert site.downloads() == ["/data"]
+    assert site.content(offline=True).unknown == ()
 
 
-def test_a_part_is_read_once_and_offline(stage: Rehearsal) -> None:
+def test_a_part_is_read_once_and_offline(site: Rehearsal) -> None:
     said: list[Any] = []
-    read_by(stage, said, offset=-5, length=3)
-    assert stage.content(offline=True).unknown == ("remote:up: a",)
-    stage.plan()
-    stage.plan(offline=True)
+    read_by(site, said, offset=-5, length=3)
+    assert site.content(offline=True).unknown == ("remote:up: a",)
+    site.plan()
+    site.plan(offline=True)
     assert said == [Part(95, 100, b"567")] * 2
-    assert stage.downloads() == ["/data"]
+    assert site.downloads() == ["/data"]
 
 
-def test_a_file_of_another_digest_is_a_failure_that_names_it(stage: Rehearsal) -> None:
-    read_by(stage, [], sha256="0" * 64)
-    assert "/data` has the sha256 " + SHA256 + " instead of 000" in stage.failed()
+def test_a_file_of_another_digest_is_a_failure_that_names_it(site: Rehearsal) -> None:
+    read_by(site, [], sha256="0" * 64)
+    assert "/data` has the sha256 " + SHA256 + " instead of 000" in site.failed()
 
 
 @pytest.mark.parametrize(
@@ -120,27 +120,27 @@ def test_a_file_of_another_digest_is_a_failure_that_names_it(stage: Rehearsal) -
         {"sha256": SHA256, "offset": "0", "length": 1},
     ],
 )
-def test_what_a_plugin_asks_for_in_vain_is_its_fault(stage: Rehearsal, how: dict[str, Any]) -> None:
-    read_by(stage, [], **how)
-    assert "importer `lines`: " in stage.failed()
-    assert stage.downloads() == []
+def test_what_a_plugin_asks_for_in_vain_is_its_fault(site: Rehearsal, how: dict[str, Any]) -> None:
+    read_by(site, [], **how)
+    assert "importer `lines`: " in site.failed()
+    assert site.downloads() == []
 
 
-def test_parts_that_made_no_sense_are_read_anew(stage: Rehearsal) -> None:
+def test_parts_that_made_no_sense_are_read_anew(site: Rehearsal) -> None:
     async def read(call: ImporterCall, group: Group) -> list[Unit]:
         part = await call.get_part("data", sha256=SHA256, offset=0, length=5)
         assert part.body == b"01234", "this makes no sense"
         return []
 
-    stage.script.on_read = read
-    stage.server.on("/data", body(b"nonsense"))
-    assert "this makes no sense" in stage.failed()
-    stage.server.on("/data", body(DATA))
-    stage.applied()
+    site.script.on_read = read
+    site.server.on("/data", body(b"nonsense"))
+    assert "this makes no sense" in site.failed()
+    site.server.on("/data", body(DATA))
+    site.applied()
 
 
 @pytest.mark.parametrize("way", ["filters", "now", "get_file", "get_part"])
-def test_a_closed_call_gives_nothing(stage: Rehearsal, way: str) -> None:
+def test_a_closed_call_gives_nothing(site: Rehearsal, way: str) -> None:
     kept: list[ImporterCall] = []
 
     async def read(call: ImporterCall, group: Group) -> list[Unit]:
@@ -154,12 +154,12 @@ def test_a_closed_call_gives_nothing(stage: Rehearsal, way: str) -> None:
         kept.append(call)
         return []
 
-    stage.script.on_read = read
-    stage.applied()
-    assert "used its `ImporterCall` after its call had returned" in stage.failed()
+    site.script.on_read = read
+    site.applied()
+    assert "used its `ImporterCall` after its call had returned" in site.failed()
 
 
-def test_what_one_remote_is_shown_is_no_other_ones(stage: Rehearsal) -> None:
+def test_what_one_remote_is_shown_is_no_other_ones(site: Rehearsal) -> None:
     """Two remotes with one URL and other credentials: each has pages, and parts, of its own."""
     said: list[tuple[str, bytes, bytes]] = []
 
@@ -169,18 +169,18 @@ def test_what_one_remote_is_shown_is_no_other_ones(stage: Rehearsal) -> None:
         said.append((call.options.upstream, page.body, part.body))
         return []
 
-    stage.script.on_read = read
-    stage.says("a", name="down")
-    stage.declare(
-        stage.remote(),
-        stage.remote("down"),
+    site.script.on_read = read
+    site.says("a", name="down")
+    site.declare(
+        site.remote(),
+        site.remote("down"),
         repository("team", source("up")),
         repository("other", source("down")),
     )
-    stage.server.on("/page", body(b"one"), body(b"two"), status(500))
-    stage.server.on("/part", body(b"11111"), body(b"22222"), status(500))
-    stage.plan()
-    stage.plan(offline=True)
+    site.server.on("/page", body(b"one"), body(b"two"), status(500))
+    site.server.on("/part", body(b"11111"), body(b"22222"), status(500))
+    site.plan()
+    site.plan(offline=True)
     assert sorted(said[:2], key=lambda item: item[1]) == sorted(set(said), key=lambda item: item[1])
     assert sorted(said[:2]) == sorted(said[2:])
     assert {(page, part) for _, page, part in said} in (

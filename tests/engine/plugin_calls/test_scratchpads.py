@@ -31,15 +31,15 @@ from tests.support.scripted_plugins import LINE
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Rehearsal]:
-    with rehearsal(tmp_path) as found:
-        found.declare(found.remote(), repository())
-        found.says("a", found.file("one"))
-        noting(found, "first")
-        yield found
+def site(tmp_path: Path) -> Iterator[Rehearsal]:
+    with rehearsal(tmp_path) as site:
+        site.declare(site.remote(), repository())
+        site.says("a", site.file("one"))
+        noting(site, "first")
+        yield site
 
 
-def noting(stage: Rehearsal, text: Any) -> list[Any]:
+def noting(site: Rehearsal, text: Any) -> list[Any]:
     """`declare` notes this; what it found noted before, call by call."""
     seen: list[Any] = []
 
@@ -47,74 +47,74 @@ def noting(stage: Rehearsal, text: Any) -> list[Any]:
         seen.append((call.get_scratchpad(), call.get_repository_scratchpad()))
         call.set_scratchpad(text)
         call.set_repository_scratchpad({"by": text})
-        for name in stage.script.upstream("up").groups:
+        for name in site.script.upstream("up").groups:
             yield Group(name, listed=True)
 
-    stage.script.on_declare = declare
+    site.script.on_declare = declare
     return seen
 
 
-def test_a_note_is_kept_by_an_apply_and_not_by_a_plan(stage: Rehearsal) -> None:
-    stage.plan()
-    assert not stage.home.root.exists() or not (stage.home.root / "state.db").exists()
-    stage.applied()
-    assert stage.note() == "first"
-    assert stage.note("repository") == {"by": "first"}
-    seen = noting(stage, "second")
-    stage.plan()
+def test_a_note_is_kept_by_an_apply_and_not_by_a_plan(site: Rehearsal) -> None:
+    site.plan()
+    assert not site.home.root.exists() or not (site.home.root / "state.db").exists()
+    site.applied()
+    assert site.note() == "first"
+    assert site.note("repository") == {"by": "first"}
+    seen = noting(site, "second")
+    site.plan()
     assert seen == [("first", {"by": "first"})]
-    assert stage.note() == "first"
+    assert site.note() == "first"
 
 
-def test_a_note_alone_is_recorded_without_a_version(stage: Rehearsal) -> None:
-    stage.applied()
-    noting(stage, "second")
-    assert stage.settled(), "nobody sees notes"
-    stage.applied()
-    assert stage.note() == "second"
-    assert stage.number() == 1
+def test_a_note_alone_is_recorded_without_a_version(site: Rehearsal) -> None:
+    site.applied()
+    noting(site, "second")
+    assert site.settled(), "nobody sees notes"
+    site.applied()
+    assert site.note() == "second"
+    assert site.number() == 1
 
 
 @pytest.mark.parametrize("how", ["group", "listing", "file"])
-def test_a_note_of_what_did_not_succeed_is_dropped(how: str, stage: Rehearsal) -> None:
-    stage.applied()
-    noting(stage, "second")
-    stage.says("b", stage.file("two"))
+def test_a_note_of_what_did_not_succeed_is_dropped(how: str, site: Rehearsal) -> None:
+    site.applied()
+    noting(site, "second")
+    site.says("b", site.file("two"))
     if how == "file":
-        stage.server.on("/two", status(503))
+        site.server.on("/two", status(503))
     else:
-        stage.script.failing["b" if how == "group" else "declare"] = Unreachable("no answer")
-    stage.failed()
-    assert stage.note() == "first"
-    assert stage.note("repository") == {"by": "first"}
+        site.script.failing["b" if how == "group" else "declare"] = Unreachable("no answer")
+    site.failed()
+    assert site.note() == "first"
+    assert site.note("repository") == {"by": "first"}
 
 
-def test_the_failure_of_one_source_drops_the_notes_of_all(stage: Rehearsal) -> None:
-    stage.applied()
-    seen = noting(stage, "second")
-    stage.declare(
-        stage.remote(), stage.remote("other"), repository("team", source("up"), source("other"))
+def test_the_failure_of_one_source_drops_the_notes_of_all(site: Rehearsal) -> None:
+    site.applied()
+    seen = noting(site, "second")
+    site.declare(
+        site.remote(), site.remote("other"), repository("team", source("up"), source("other"))
     )
 
-    stage.says("b", stage.bare("x"), name="other")
-    stage.script.failing["b"] = Unreachable("no answer")
-    stage.says("b", stage.bare("x"))
-    stage.failed()
+    site.says("b", site.bare("x"), name="other")
+    site.script.failing["b"] = Unreachable("no answer")
+    site.says("b", site.bare("x"))
+    site.failed()
     assert [own for own, _ in seen] == ["first", "second"], (
         "the second source sees what the first noted"
     )
-    assert stage.note() == "first"
+    assert site.note() == "first"
 
 
-def test_a_guard_that_refuses_keeps_the_note(stage: Rehearsal) -> None:
-    stage.applied()
-    noting(stage, "second")
-    stage.drops("a")
-    stage.failed(destroy=False)
-    assert stage.note() == "first"
+def test_a_guard_that_refuses_keeps_the_note(site: Rehearsal) -> None:
+    site.applied()
+    noting(site, "second")
+    site.drops("a")
+    site.failed(destroy=False)
+    assert site.note() == "first"
 
 
-def test_what_was_given_out_is_a_copy(stage: Rehearsal) -> None:
+def test_what_was_given_out_is_a_copy(site: Rehearsal) -> None:
     async def declare(call: ImporterCall) -> AsyncIterator[Group | Unchanged]:
         note: dict[str, list[int]] = {"seen": [1]}
         call.set_scratchpad(note)
@@ -124,13 +124,13 @@ def test_what_was_given_out_is_a_copy(stage: Rehearsal) -> None:
         return
         yield
 
-    stage.script.on_declare = declare
-    stage.applied()
-    assert stage.note() == {"seen": [1]}
+    site.script.on_declare = declare
+    site.applied()
+    assert site.note() == {"seen": [1]}
 
 
-def test_two_repositories_note_apart(stage: Rehearsal) -> None:
-    stage.declare(stage.remote(), repository(), repository("second"))
+def test_two_repositories_note_apart(site: Rehearsal) -> None:
+    site.declare(site.remote(), repository(), repository("second"))
     count = iter(range(9))
 
     async def declare(call: ImporterCall) -> AsyncIterator[Group | Unchanged]:
@@ -138,117 +138,117 @@ def test_two_repositories_note_apart(stage: Rehearsal) -> None:
         return
         yield
 
-    stage.script.on_declare = declare
-    stage.applied()
-    assert [stage.note(name=name)[0] for name in ("team", "second")] == ["team", "second"]
+    site.script.on_declare = declare
+    site.applied()
+    assert [site.note(name=name)[0] for name in ("team", "second")] == ["team", "second"]
 
 
-def counting(stage: Rehearsal) -> None:
+def counting(site: Rehearsal) -> None:
     """`declare` counts its calls in the pad that all plugins of the repository share."""
 
     async def declare(call: ImporterCall) -> AsyncIterator[Group | Unchanged]:
         call.set_repository_scratchpad((call.get_repository_scratchpad() or 0) + 1)
-        for name in stage.script.upstream("up").groups:
+        for name in site.script.upstream("up").groups:
             yield Group(name, listed=True)
 
-    stage.script.on_declare = declare
+    site.script.on_declare = declare
 
 
-def noted_elsewhere(stage: Rehearsal, value: Any, owner: str = "repository") -> None:
+def noted_elsewhere(site: Rehearsal, value: Any, owner: str = "repository") -> None:
     """Somebody else, an upload perhaps, notes something."""
-    with stage.home.database(read_only=False) as database:
+    with site.home.database(read_only=False) as database:
         writer = database.writer()
         writer.set_scratchpads(writer.actual_state().repositories["team"].id, {owner: value})
 
 
-def applied_beside(stage: Rehearsal, beside: Callable[[Plan], None]) -> Report:
+def applied_beside(site: Rehearsal, beside: Callable[[Plan], None]) -> Report:
     """Apply, with something that happens between each plan and its execution."""
 
     async def run() -> Report:
-        async with stage.engine(writes=True) as engine:
+        async with site.engine(writes=True) as engine:
             return await engine.apply(
-                read([stage.manifest], stage.registry), PlanOptions(), {}, show=beside
+                read([site.manifest], site.registry), PlanOptions(), {}, show=beside
             )
 
     return asyncio.run(run())
 
 
-def test_what_is_noted_between_a_plan_and_its_end_is_not_lost(stage: Rehearsal) -> None:
-    counting(stage)
-    stage.applied()
+def test_what_is_noted_between_a_plan_and_its_end_is_not_lost(site: Rehearsal) -> None:
+    counting(site)
+    site.applied()
     shown: list[Plan] = []
 
     def beside(plan: Plan) -> None:
         if not shown:
-            noted_elsewhere(stage, 10)
+            noted_elsewhere(site, 10)
         shown.append(plan)
 
-    assert not applied_beside(stage, beside).failed
-    assert (stage.note("repository"), len(shown)) == (11, 2)
+    assert not applied_beside(site, beside).failed
+    assert (site.note("repository"), len(shown)) == (11, 2)
 
 
-def test_a_pad_that_goes_on_moving_is_named(stage: Rehearsal) -> None:
-    counting(stage)
-    stage.applied()
+def test_a_pad_that_goes_on_moving_is_named(site: Rehearsal) -> None:
+    counting(site)
+    site.applied()
     values = iter(range(100, 200))
     [failed] = [
         outcome
         for outcome in applied_beside(
-            stage, lambda plan: noted_elsewhere(stage, next(values))
+            site, lambda plan: noted_elsewhere(site, next(values))
         ).outcomes
         if outcome.result == "failed"
     ]
     assert "the scratchpad of `repository`" in failed.message
-    assert stage.note("repository") == next(values) - 1
+    assert site.note("repository") == next(values) - 1
 
 
-def test_what_others_note_in_pads_that_are_only_read_disturbs_nobody(stage: Rehearsal) -> None:
+def test_what_others_note_in_pads_that_are_only_read_disturbs_nobody(site: Rehearsal) -> None:
     async def declare(call: ImporterCall) -> AsyncIterator[Group | Unchanged]:
         call.set_scratchpad(call.get_repository_scratchpad())
         yield Group("a", listed=True)
 
-    stage.applied()
-    stage.script.on_declare = declare
+    site.applied()
+    site.script.on_declare = declare
     shown: list[Plan] = []
 
     def beside(plan: Plan) -> None:
         shown.append(plan)
-        noted_elsewhere(stage, "other")
+        noted_elsewhere(site, "other")
 
-    assert not applied_beside(stage, beside).failed
-    assert (stage.note("repository"), stage.note(), len(shown)) == ("other", {"by": "first"}, 1)
+    assert not applied_beside(site, beside).failed
+    assert (site.note("repository"), site.note(), len(shown)) == ("other", {"by": "first"}, 1)
 
 
-def test_a_pad_that_is_written_unread_is_not_written_over_either(stage: Rehearsal) -> None:
-    stage.applied()
-    noting(stage, "second")
+def test_a_pad_that_is_written_unread_is_not_written_over_either(site: Rehearsal) -> None:
+    site.applied()
+    noting(site, "second")
     shown: list[Plan] = []
 
     def beside(plan: Plan) -> None:
         if not shown:
-            noted_elsewhere(stage, "theirs", "importer:lines")
+            noted_elsewhere(site, "theirs", "importer:lines")
         shown.append(plan)
 
-    assert not applied_beside(stage, beside).failed
-    assert (stage.note(), len(shown)) == ("second", 2)
+    assert not applied_beside(site, beside).failed
+    assert (site.note(), len(shown)) == ("second", 2)
 
 
-def test_an_upload_counts_on_what_another_has_noted_meanwhile(stage: Rehearsal) -> None:
-    stage.declare(stage.remote(), repository("team", source("up"), "upload: {}"))
-    stage.applied()
-    noted_elsewhere(stage, 1)
+def test_an_upload_counts_on_what_another_has_noted_meanwhile(site: Rehearsal) -> None:
+    site.declare(site.remote(), repository("team", source("up"), "upload: {}"))
+    site.applied()
+    noted_elsewhere(site, 1)
     seen: list[int] = []
 
     def upload(conduit: UploadConduit, file: UploadedFile) -> list[Placed]:
         seen.append(conduit.get_repository_scratchpad())
         if len(seen) == 1:
-            noted_elsewhere(stage, 10)
+            noted_elsewhere(site, 10)
         conduit.set_repository_scratchpad(seen[-1] + 1)
         return [
             ("uploads", Unit(LINE, file.name, {}, [Artifact(file.name, file.sha256, file.size)]))
         ]
 
-    stage.script.on_upload = upload
-    stage.upload("mine", b"my own")
-    assert (stage.note("repository"), seen) == (11, [1, 10])
-    assert "uploads/mine" in stage.held()
+    site.script.on_upload = upload
+    site.upload("mine", b"my own")
+    assert (site.note("repository"), seen) == (11, [1, 10])
+    assert "uploads/mine" in site.held()

@@ -24,37 +24,37 @@ PINNED = publication("pinned", more="version: 1")
 @contextmanager
 def two_groups(folder: Path) -> Iterator[Rehearsal]:
     """Two units with files in group `a`, one in group `b`."""
-    with rehearsal(folder) as stage:
-        stage.says("a", stage.file("one"), stage.file("two"), validator="1")
-        stage.says("b", stage.file("three"), validator="1")
-        yield stage
+    with rehearsal(folder) as site:
+        site.says("a", site.file("one"), site.file("two"), validator="1")
+        site.says("b", site.file("three"), validator="1")
+        yield site
 
 
-def declare(stage: Rehearsal, *more: str, deny: str = "", base: str = "") -> None:
+def declare(site: Rehearsal, *more: str, deny: str = "", base: str = "") -> None:
     """A mirror with uploads, and what is said about it. `deny`: keys; `base`: the repository, if it
     is another.
     """
     filters = [rules(f"deny: [{deny}]")] if deny else []
-    stage.declare(
-        stage.remote(),
+    site.declare(
+        site.remote(),
         *filters,
         base or repository("team", *BOTH),
         *(more or (publication(), PINNED)),
     )
 
 
-def change(stage: Rehearsal, name: str, **how: Any) -> ResourceChange:
+def change(site: Rehearsal, name: str, **how: Any) -> ResourceChange:
     [found] = [
         change
-        for change in stage.plan(**how).changes
+        for change in site.plan(**how).changes
         if change.ref.kind is Kind.PUBLICATION and change.ref.name == name
     ]
     return found
 
 
-def rows(stage: Rehearsal, name: str = "team", **how: Any) -> list[str]:
+def rows(site: Rehearsal, name: str = "team", **how: Any) -> list[str]:
     """What a plan says of withheld units: `- group/key reason`, `+ group/key`."""
-    withheld = change(stage, name, **how).withheld
+    withheld = change(site, name, **how).withheld
     return (
         [
             f"{line.op} {one.head.name}/{line.key} {line.reason}".strip()
@@ -66,7 +66,7 @@ def rows(stage: Rehearsal, name: str = "team", **how: Any) -> list[str]:
     )
 
 
-def shown(stage: Rehearsal, name: str = "team") -> list[str]:
+def shown(site: Rehearsal, name: str = "team") -> list[str]:
     """Paths that are served, without the index."""
 
     def of(reader: Any) -> list[str]:
@@ -75,11 +75,11 @@ def shown(stage: Rehearsal, name: str = "team") -> list[str]:
             entry.path for entry in reader.all_entries(state.id, state.number) if not entry.page
         ]
 
-    found: list[str] = stage.ask(of)
+    found: list[str] = site.ask(of)
     return found
 
 
-def status(stage: Rehearsal, name: str = "team") -> dict[str, str]:
+def status(site: Rehearsal, name: str = "team") -> dict[str, str]:
     """What is recorded as withheld, with the reasons."""
 
     def of(reader: Any) -> dict[str, str]:
@@ -88,11 +88,11 @@ def status(stage: Rehearsal, name: str = "team") -> dict[str, str]:
         assert state.verdict.units == len(found)
         return {f"{one.group}/{one.key}": one.reason for one in found.values()}
 
-    found: dict[str, str] = stage.ask(of)
+    found: dict[str, str] = site.ask(of)
     return found
 
 
-def moved(stage: Rehearsal, name: str = "team") -> list[str]:
+def moved(site: Rehearsal, name: str = "team") -> list[str]:
     """Paths that the last publication changed."""
 
     def of(reader: Any) -> list[str]:
@@ -104,5 +104,5 @@ def moved(stage: Rehearsal, name: str = "team") -> list[str]:
             }
         )
 
-    found: list[str] = stage.ask(of)
+    found: list[str] = site.ask(of)
     return found

@@ -34,190 +34,188 @@ from tests.support.rehearsal import (
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Rehearsal]:
-    with rehearsal(tmp_path) as found:
-        found.says("a", found.file("one"), found.file("two"))
-        found.says("b", found.file("three"))
-        yield found
+def site(tmp_path: Path) -> Iterator[Rehearsal]:
+    with rehearsal(tmp_path) as site:
+        site.says("a", site.file("one"), site.file("two"))
+        site.says("b", site.file("three"))
+        yield site
 
 
-def chain(stage: Rehearsal, *names: str, entry: str = "", more: str = "") -> None:
+def chain(site: Rehearsal, *names: str, entry: str = "", more: str = "") -> None:
     """Each of the repositories copies from the one before; the first has the remote."""
     copies = [repository(name, entry or copy(base), more=more) for base, name in pairwise(names)]
-    stage.declare(stage.remote(), repository(names[0]), *copies)
+    site.declare(site.remote(), repository(names[0]), *copies)
 
 
-def test_one_apply_converges_a_chain_and_the_next_plan_is_empty(stage: Rehearsal) -> None:
-    chain(stage, "team", "stage", "prod")
-    assert "Repository prod" in stage.text()
-    stage.applied()
-    assert (
-        stage.held("prod") == stage.held("stage") == stage.held() == ["a/one", "a/two", "b/three"]
-    )
-    assert stage.digest("prod") == stage.digest("stage") == stage.digest()
-    assert stage.settled()
-    stage.says("a", stage.file("one"), stage.file("four"))
-    stage.applied()
-    assert stage.held("prod") == ["a/four", "a/one", "b/three"]
-    assert [stage.number(name) for name in ("team", "stage", "prod")] == [2, 2, 2]
-    assert stage.digest("prod") == stage.digest()
-    assert stage.settled()
+def test_one_apply_converges_a_chain_and_the_next_plan_is_empty(site: Rehearsal) -> None:
+    chain(site, "team", "stage", "prod")
+    assert "Repository prod" in site.text()
+    site.applied()
+    assert site.held("prod") == site.held("stage") == site.held() == ["a/one", "a/two", "b/three"]
+    assert site.digest("prod") == site.digest("stage") == site.digest()
+    assert site.settled()
+    site.says("a", site.file("one"), site.file("four"))
+    site.applied()
+    assert site.held("prod") == ["a/four", "a/one", "b/three"]
+    assert [site.number(name) for name in ("team", "stage", "prod")] == [2, 2, 2]
+    assert site.digest("prod") == site.digest()
+    assert site.settled()
 
 
-def test_the_name_of_a_copy_may_come_before_that_of_its_base(stage: Rehearsal) -> None:
-    chain(stage, "zulu", "mike", "alpha")
-    stage.applied()
-    assert stage.held("alpha") == ["a/one", "a/two", "b/three"]
-    assert stage.settled()
+def test_the_name_of_a_copy_may_come_before_that_of_its_base(site: Rehearsal) -> None:
+    chain(site, "zulu", "mike", "alpha")
+    site.applied()
+    assert site.held("alpha") == ["a/one", "a/two", "b/three"]
+    assert site.settled()
 
 
-def test_nothing_is_downloaded_and_nothing_is_stored_for_a_copy(stage: Rehearsal) -> None:
-    stage.declare(stage.remote(), repository())
-    stage.applied()
-    stage.server.requests.clear()
-    before = files(stage)
-    chain(stage, "team", "prod")
-    assert stage.content("prod").counts.download == 0
-    stage.applied()
-    assert files(stage) == before
-    assert stage.downloads() == []
-    assert set().union(*stage.sources("prod").values()) == {"repository:team"}
+def test_nothing_is_downloaded_and_nothing_is_stored_for_a_copy(site: Rehearsal) -> None:
+    site.declare(site.remote(), repository())
+    site.applied()
+    site.server.requests.clear()
+    before = files(site)
+    chain(site, "team", "prod")
+    assert site.content("prod").counts.download == 0
+    site.applied()
+    assert files(site) == before
+    assert site.downloads() == []
+    assert set().union(*site.sources("prod").values()) == {"repository:team"}
 
 
-def files(stage: Rehearsal) -> set[Path]:
-    return {path for path in (stage.home.root / "store").rglob("*") if path.is_file()}
+def files(site: Rehearsal) -> set[Path]:
+    return {path for path in (site.home.root / "store").rglob("*") if path.is_file()}
 
 
 @pytest.mark.parametrize("by", ["number", "digest"])
-def test_a_pinned_copy_stays_goes_on_and_goes_back(by: str, stage: Rehearsal) -> None:
-    stage.declare(stage.remote(), repository())
-    stage.applied()
-    first = stage.digest()
-    stage.says("a", stage.file("one"))
-    stage.says("c", stage.file("four"))
-    stage.applied()
-    second = stage.digest()
+def test_a_pinned_copy_stays_goes_on_and_goes_back(by: str, site: Rehearsal) -> None:
+    site.declare(site.remote(), repository())
+    site.applied()
+    first = site.digest()
+    site.says("a", site.file("one"))
+    site.says("c", site.file("four"))
+    site.applied()
+    second = site.digest()
     pins = {1: "1", 2: "2"} if by == "number" else {1: first, 2: second}
     for step, version in enumerate((1, 2, 1), 1):
-        chain(stage, "team", "prod", entry=copy(version=pins[version]))
-        stage.applied()
-        assert stage.digest("prod") == {1: first, 2: second}[version]
-        assert stage.number("prod") == step
-        assert stage.settled()
+        chain(site, "team", "prod", entry=copy(version=pins[version]))
+        site.applied()
+        assert site.digest("prod") == {1: first, 2: second}[version]
+        assert site.number("prod") == step
+        assert site.settled()
 
 
-def test_a_pin_that_leads_nowhere_fails_and_keeps_what_is_there(stage: Rehearsal) -> None:
-    chain(stage, "team", "prod")
-    stage.applied()
+def test_a_pin_that_leads_nowhere_fails_and_keeps_what_is_there(site: Rehearsal) -> None:
+    chain(site, "team", "prod")
+    site.applied()
     for pin in ("7", "sha256:" + "0" * 64):
-        chain(stage, "team", "prod", entry=copy(version=pin))
-        said = stage.failed("repository/prod")
+        chain(site, "team", "prod", entry=copy(version=pin))
+        said = site.failed("repository/prod")
         assert "repository `team` has no version" in said
         assert pin in said
-        assert stage.held("prod") == ["a/one", "a/two", "b/three"]
+        assert site.held("prod") == ["a/one", "a/two", "b/three"]
 
 
-def test_a_copy_has_rules_of_its_own(stage: Rehearsal) -> None:
+def test_a_copy_has_rules_of_its_own(site: Rehearsal) -> None:
     strict = resource("Filter", "strict", "type: lines, deny: [two]")
-    stage.declare(
-        stage.remote(),
+    site.declare(
+        site.remote(),
         strict,
         repository(),
         repository("prod", copy(more="skip: [three]"), more="filters: [strict]"),
     )
-    stage.applied()
-    assert stage.held() == ["a/one", "a/two", "b/three"]
-    assert stage.held("prod") == ["a/one"]
-    assert stage.settled()
-    stage.declare(stage.remote(), repository(), repository("prod", copy()))
-    stage.applied(prune=True)
-    assert stage.digest("prod") == stage.digest()
+    site.applied()
+    assert site.held() == ["a/one", "a/two", "b/three"]
+    assert site.held("prod") == ["a/one"]
+    assert site.settled()
+    site.declare(site.remote(), repository(), repository("prod", copy()))
+    site.applied(prune=True)
+    assert site.digest("prod") == site.digest()
 
 
-def test_a_base_that_its_guard_refuses_is_copied_as_it_is_recorded(stage: Rehearsal) -> None:
-    stage.declare(stage.remote(), repository(more=""), repository("prod", copy()))
-    stage.applied()
-    stage.drops("a")
-    stage.drops("b")
-    stage.says("c", stage.file("four"))
-    stage.script.upstream("up").groups.pop("c")
-    report = stage.apply(destroy=False)
+def test_a_base_that_its_guard_refuses_is_copied_as_it_is_recorded(site: Rehearsal) -> None:
+    site.declare(site.remote(), repository(more=""), repository("prod", copy()))
+    site.applied()
+    site.drops("a")
+    site.drops("b")
+    site.says("c", site.file("four"))
+    site.script.upstream("up").groups.pop("c")
+    report = site.apply(destroy=False)
     assert {outcome.ref: outcome.result for outcome in report.outcomes}[
         "repository/team"
     ] == "failed"
-    assert stage.held("prod") == stage.held() == ["a/one", "a/two", "b/three"]
+    assert site.held("prod") == site.held() == ["a/one", "a/two", "b/three"]
 
 
-def test_a_file_that_the_base_could_not_have_comes_to_the_copy_later(stage: Rehearsal) -> None:
-    chain(stage, "team", "prod")
-    four = stage.file("four")
-    stage.says("a", stage.file("one"), four)
-    stage.server.on("/four", status(503))
-    assert "`four`" in stage.failed()
-    assert (stage.held(), stage.held("prod")) == (["a/one", "b/three"], [])
-    stage.file("four")
-    stage.applied()
-    assert stage.held("prod") == stage.held() == ["a/four", "a/one", "b/three"]
-    assert stage.settled()
-    assert stage.digest("prod") == stage.digest()
+def test_a_file_that_the_base_could_not_have_comes_to_the_copy_later(site: Rehearsal) -> None:
+    chain(site, "team", "prod")
+    four = site.file("four")
+    site.says("a", site.file("one"), four)
+    site.server.on("/four", status(503))
+    assert "`four`" in site.failed()
+    assert (site.held(), site.held("prod")) == (["a/one", "b/three"], [])
+    site.file("four")
+    site.applied()
+    assert site.held("prod") == site.held() == ["a/four", "a/one", "b/three"]
+    assert site.settled()
+    assert site.digest("prod") == site.digest()
 
 
-def test_a_base_that_cannot_be_read_removes_nothing_from_its_copy(stage: Rehearsal) -> None:
-    chain(stage, "team", "prod")
-    stage.applied()
-    stage.script.failing["declare"] = OSError("no answer")
-    stage.failed()
-    assert stage.held("prod") == ["a/one", "a/two", "b/three"]
+def test_a_base_that_cannot_be_read_removes_nothing_from_its_copy(site: Rehearsal) -> None:
+    chain(site, "team", "prod")
+    site.applied()
+    site.script.failing["declare"] = OSError("no answer")
+    site.failed()
+    assert site.held("prod") == ["a/one", "a/two", "b/three"]
 
 
-def test_a_removed_entry_takes_along_what_it_brought(stage: Rehearsal) -> None:
-    stage.says("own", stage.bare("x"), name="other")
-    both = [stage.remote(), stage.remote("other"), repository()]
-    stage.declare(*both, repository("prod", copy(), source("other")))
-    stage.applied()
-    assert stage.held("prod") == ["a/one", "a/two", "b/three", "own/x"]
-    stage.declare(*both, repository("prod", source("other")))
-    stage.applied()
-    assert stage.held("prod") == ["own/x"]
-    assert stage.settled()
+def test_a_removed_entry_takes_along_what_it_brought(site: Rehearsal) -> None:
+    site.says("own", site.bare("x"), name="other")
+    both = [site.remote(), site.remote("other"), repository()]
+    site.declare(*both, repository("prod", copy(), source("other")))
+    site.applied()
+    assert site.held("prod") == ["a/one", "a/two", "b/three", "own/x"]
+    site.declare(*both, repository("prod", source("other")))
+    site.applied()
+    assert site.held("prod") == ["own/x"]
+    assert site.settled()
 
 
-def test_the_first_of_two_entries_owns_a_name(stage: Rehearsal) -> None:
-    stage.says("b", stage.bare("hotfix"), name="other")
+def test_the_first_of_two_entries_owns_a_name(site: Rehearsal) -> None:
+    site.says("b", site.bare("hotfix"), name="other")
     documents = [
-        stage.remote(),
-        stage.remote("other"),
+        site.remote(),
+        site.remote("other"),
         repository(),
         repository("prod", source("other"), copy()),
     ]
-    stage.declare(*documents)
-    stage.applied()
-    assert stage.held("prod") == ["a/one", "a/two", "b/hotfix"]
-    assert stage.settled()
-    stage.drops("b", "other")
-    stage.applied()
-    assert stage.held("prod") == ["a/one", "a/two", "b/three"]
-    assert stage.settled()
+    site.declare(*documents)
+    site.applied()
+    assert site.held("prod") == ["a/one", "a/two", "b/hotfix"]
+    assert site.settled()
+    site.drops("b", "other")
+    site.applied()
+    assert site.held("prod") == ["a/one", "a/two", "b/three"]
+    assert site.settled()
 
 
-def test_the_additive_mode_keeps_what_the_base_lost(stage: Rehearsal) -> None:
-    chain(stage, "team", "prod", more="sync: {mode: additive}")
-    stage.applied()
-    stage.drops("b")
-    stage.applied()
-    assert stage.held() == ["a/one", "a/two"]
-    assert stage.held("prod") == ["a/one", "a/two", "b/three"]
-    assert stage.settled()
+def test_the_additive_mode_keeps_what_the_base_lost(site: Rehearsal) -> None:
+    chain(site, "team", "prod", more="sync: {mode: additive}")
+    site.applied()
+    site.drops("b")
+    site.applied()
+    assert site.held() == ["a/one", "a/two"]
+    assert site.held("prod") == ["a/one", "a/two", "b/three"]
+    assert site.settled()
 
 
-def test_two_copies_of_one_base_read_its_plan_at_the_same_time(stage: Rehearsal) -> None:
+def test_two_copies_of_one_base_read_its_plan_at_the_same_time(site: Rehearsal) -> None:
     for number in range(60):
-        stage.says(f"g{number}", *(stage.bare(f"{number}-{unit}") for unit in range(20)))
+        site.says(f"g{number}", *(site.bare(f"{number}-{unit}") for unit in range(20)))
     copies = [f"copy{number}" for number in range(4)]
-    stage.declare(stage.remote(), repository(), *(repository(name, copy()) for name in copies))
-    stage.applied()
-    assert {stage.digest(name) for name in copies} == {stage.digest()}
-    assert stage.settled()
+    site.declare(site.remote(), repository(), *(repository(name, copy()) for name in copies))
+    site.applied()
+    assert {site.digest(name) for name in copies} == {site.digest()}
+    assert site.settled()
 
 
 def test_a_spool_is_read_from_several_threads() -> None:
@@ -244,7 +242,7 @@ def test_a_spool_is_read_from_several_threads() -> None:
         sys.setswitchinterval(before)
 
 
-def test_an_importer_may_choose_what_comes_along(stage: Rehearsal) -> None:
+def test_an_importer_may_choose_what_comes_along(site: Rehearsal) -> None:
     seen: list[Any] = []
 
     async def choose(
@@ -261,20 +259,20 @@ def test_an_importer_may_choose_what_comes_along(stage: Rehearsal) -> None:
         assert [unit.key for unit in conduit.source.units(group)] == [unit.key for unit in units]
         return [unit for unit in units if unit.key != "two"]
 
-    stage.script.on_copy = choose
-    stage.declare(
-        stage.remote(type="copies"),
+    site.script.on_copy = choose
+    site.declare(
+        site.remote(type="copies"),
         repository(type="copies"),
         repository("prod", copy(), type="copies"),
     )
-    stage.applied()
-    assert stage.held("prod") == ["a/one", "b/three"]
+    site.applied()
+    assert site.held("prod") == ["a/one", "b/three"]
     assert seen[0] == ("prod", [], ["a", "b"], "up")
-    assert stage.settled()
+    assert site.settled()
 
 
 @pytest.mark.parametrize("way", ["a stranger", "twice", "without end", "raises", "kept"])
-def test_a_choice_that_makes_no_sense_fails_its_group_alone(way: str, stage: Rehearsal) -> None:
+def test_a_choice_that_makes_no_sense_fails_its_group_alone(way: str, site: Rehearsal) -> None:
     kept: list[Any] = []
 
     async def choose(conduit: CopyConduit, group: str, units: Sequence[StoredUnit]) -> Any:
@@ -293,39 +291,39 @@ def test_a_choice_that_makes_no_sense_fails_its_group_alone(way: str, stage: Reh
         kept.append(conduit.source)
         return units if len(kept) < 2 else kept[0].units("a")
 
-    stage.script.on_copy = choose
-    stage.declare(
-        stage.remote(type="copies"),
+    site.script.on_copy = choose
+    site.declare(
+        site.remote(type="copies"),
         repository(type="copies"),
         repository("prod", copy(), type="copies"),
     )
     if way == "kept":
-        stage.applied()
-        stage.says("a", stage.file("one"))
-    said = stage.failed("repository/prod")
+        site.applied()
+        site.says("a", site.file("one"))
+    said = site.failed("repository/prod")
     assert "repository:team: a: " in said
     assert "`copies`" in said
     assert ("`CopyConduit` after its call had returned" in said) == (way == "kept")
-    assert "b/three" in stage.held("prod")
+    assert "b/three" in site.held("prod")
 
 
-def test_a_circle_of_copies_is_a_fault_of_the_manifests(stage: Rehearsal) -> None:
-    stage.declare(stage.remote(), repository("one", copy("two")), repository("two", copy("one")))
+def test_a_circle_of_copies_is_a_fault_of_the_manifests(site: Rehearsal) -> None:
+    site.declare(site.remote(), repository("one", copy("two")), repository("two", copy("one")))
     with pytest.raises(ManifestFaults, match="copies"):
-        stage.plan()
+        site.plan()
 
 
-def test_files_that_were_left_upstream_are_known_through_a_copy(stage: Rehearsal) -> None:
-    stage.declare(
-        stage.remote(more="policy: on-demand"),
+def test_files_that_were_left_upstream_are_known_through_a_copy(site: Rehearsal) -> None:
+    site.declare(
+        site.remote(more="policy: on-demand"),
         repository(),
         repository("prod", copy()),
         publication("prod", of="prod"),
     )
-    stage.applied()
-    assert stage.held("prod") == ["a/one", "a/two", "b/three"]
-    assert stage.settled()
-    assert stage.downloads() == []
+    site.applied()
+    assert site.held("prod") == ["a/one", "a/two", "b/three"]
+    assert site.settled()
+    assert site.downloads() == []
 
 
 class Counting:
@@ -362,26 +360,26 @@ class Counting:
 
 
 def test_the_cost_of_a_copy_follows_what_changed(
-    stage: Rehearsal, monkeypatch: pytest.MonkeyPatch
+    site: Rehearsal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stage.validator("v1")
+    site.validator("v1")
     for number in range(50):
-        stage.says(f"g{number}", stage.bare(f"{number}"), validator="1")
-    chain(stage, "team", "prod")
-    stage.applied()
-    stage.applied()  # what was copied out of a plan is compared with the recorded version once
+        site.says(f"g{number}", site.bare(f"{number}"), validator="1")
+    chain(site, "team", "prod")
+    site.applied()
+    site.applied()  # what was copied out of a plan is compared with the recorded version once
     with monkeypatch.context() as patched:
         counting = Counting(patched)
-        assert stage.settled()
+        assert site.settled()
     assert counting.asked == {}, "an unchanged copy looks at the digest of one version"
-    stage.says("g7", stage.bare("changed"), validator="2")
-    stage.declare(stage.remote(), repository())
-    stage.validator("v2")
-    stage.apply()
-    chain(stage, "team", "prod")
+    site.says("g7", site.bare("changed"), validator="2")
+    site.declare(site.remote(), repository())
+    site.validator("v2")
+    site.apply()
+    chain(site, "team", "prod")
     with monkeypatch.context() as patched:
         counting = Counting(patched)
-        assert stage.content("prod").counts.total == 2
+        assert site.content("prod").counts.total == 2
     assert counting.asked["members"] <= 2
     assert counting.asked["changed_groups"] == 1
     assert "version_groups" not in counting.asked
@@ -396,15 +394,15 @@ def test_whatever_happens_to_the_base_its_copy_is_the_same(
     steps: list[tuple[dict[str, set[str]], bool]],
 ) -> None:
     """Whether it is applied together with its base, or after it."""
-    with TemporaryDirectory() as folder, rehearsal(Path(folder)) as stage:
+    with TemporaryDirectory() as folder, rehearsal(Path(folder)) as site:
         for groups, apart in steps:
-            stage.script.upstream("up").groups = {
-                name: [stage.bare(key) for key in sorted(keys)] for name, keys in groups.items()
+            site.script.upstream("up").groups = {
+                name: [site.bare(key) for key in sorted(keys)] for name, keys in groups.items()
             }
             if apart:
-                stage.declare(stage.remote(), repository())
-                stage.applied()
-            chain(stage, "team", "middle", "prod")
-            stage.applied()
-            assert stage.digest() == stage.digest("middle") == stage.digest("prod")
-            assert stage.settled()
+                site.declare(site.remote(), repository())
+                site.applied()
+            chain(site, "team", "middle", "prod")
+            site.applied()
+            assert site.digest() == site.digest("middle") == site.digest("prod")
+            assert site.settled()

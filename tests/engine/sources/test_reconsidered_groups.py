@@ -14,11 +14,11 @@ DUE = NOW + timedelta(days=1)  # of the rule `later`
 MOMENT = timedelta(microseconds=1)
 
 
-def withheld_until_due(stage: Rehearsal) -> None:
-    stage.declare(stage.remote(), rules("later: [young]"), repository())
-    stage.says("a", stage.file("young"), stage.file("grown"), validator="1")
-    stage.applied()
-    assert stage.held() == ["a/grown"]
+def withheld_until_due(site: Rehearsal) -> None:
+    site.declare(site.remote(), rules("later: [young]"), repository())
+    site.says("a", site.file("young"), site.file("grown"), validator="1")
+    site.applied()
+    assert site.held() == ["a/grown"]
 
 
 @pytest.mark.parametrize(
@@ -33,22 +33,22 @@ def withheld_until_due(stage: Rehearsal) -> None:
 def test_a_unit_comes_in_at_the_moment_that_its_refusal_names(
     now: datetime, held: list[str], whole: bool, tmp_path: Path
 ) -> None:
-    with rehearsal(tmp_path) as stage:
-        stage.validator("all of it" if whole else None)
-        withheld_until_due(stage)
-        stage.now = now
-        stage.applied()
-        assert stage.held() == held
+    with rehearsal(tmp_path) as site:
+        site.validator("all of it" if whole else None)
+        withheld_until_due(site)
+        site.now = now
+        site.applied()
+        assert site.held() == held
 
 
 def test_an_importer_sees_no_validator_of_a_group_that_is_due(tmp_path: Path) -> None:
     """Before the moment the group counts as unchanged; at the moment it is read."""
-    with rehearsal(tmp_path) as stage:
-        withheld_until_due(stage)
-        stage.script.forget()
-        stage.now = DUE - MOMENT
-        stage.applied()
-        assert stage.script.asked == []
-        stage.now = DUE
-        stage.applied()
-        assert stage.script.asked == ["up/a"]
+    with rehearsal(tmp_path) as site:
+        withheld_until_due(site)
+        site.script.forget()
+        site.now = DUE - MOMENT
+        site.applied()
+        assert site.script.asked == []
+        site.now = DUE
+        site.applied()
+        assert site.script.asked == ["up/a"]

@@ -19,10 +19,10 @@ WHY = "rules.deny names all of it"
 class Refusing:
     """What each upstream refuses, by group; the rest is declared as it is held."""
 
-    def __init__(self, stage: Rehearsal) -> None:
-        self._script = stage.script
+    def __init__(self, site: Rehearsal) -> None:
+        self._script = site.script
         self.refused: dict[str, dict[str, str]] = {}
-        stage.script.on_declare = self.declare
+        site.script.on_declare = self.declare
 
     async def declare(self, call: ImporterCall) -> AsyncIterator[Group | Unchanged]:
         name = call.options.upstream
@@ -41,17 +41,17 @@ class Refusing:
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Rehearsal]:
-    with rehearsal(tmp_path) as found:
-        found.declare(found.remote(), repository())
-        found.says("a", found.bare("one"), validator="1")
-        found.says("b", found.bare("two"), validator="1")
-        yield found
+def site(tmp_path: Path) -> Iterator[Rehearsal]:
+    with rehearsal(tmp_path) as site:
+        site.declare(site.remote(), repository())
+        site.says("a", site.bare("one"), validator="1")
+        site.says("b", site.bare("two"), validator="1")
+        yield site
 
 
-def rows(stage: Rehearsal, source: str = "remote:up") -> Mapping[str, Any]:
+def rows(site: Rehearsal, source: str = "remote:up") -> Mapping[str, Any]:
     """Groups that are recorded of a source."""
-    groups: Mapping[str, Any] = stage.ask(
+    groups: Mapping[str, Any] = site.ask(
         lambda reader: reader.committed_groups(
             reader.actual_state().repositories["team"].id, source
         )
@@ -59,66 +59,66 @@ def rows(stage: Rehearsal, source: str = "remote:up") -> Mapping[str, Any]:
     return groups
 
 
-def test_what_was_never_here_costs_nothing(stage: Rehearsal) -> None:
-    Refusing(stage).refused["up"] = {f"g{number}": WHY for number in range(500)} | {"b": WHY}
-    stage.applied()
-    assert stage.held() == ["a/one"]
-    assert stage.script.asked == ["up/a"]
-    assert set(rows(stage)) == {"a"}
-    assert stage.settled()
+def test_what_was_never_here_costs_nothing(site: Rehearsal) -> None:
+    Refusing(site).refused["up"] = {f"g{number}": WHY for number in range(500)} | {"b": WHY}
+    site.applied()
+    assert site.held() == ["a/one"]
+    assert site.script.asked == ["up/a"]
+    assert set(rows(site)) == {"a"}
+    assert site.settled()
 
 
-def test_what_is_here_leaves_with_the_reason_and_comes_again(stage: Rehearsal) -> None:
-    stage.applied()
-    refusing = Refusing(stage)
+def test_what_is_here_leaves_with_the_reason_and_comes_again(site: Rehearsal) -> None:
+    site.applied()
+    refusing = Refusing(site)
     refusing.refused["up"] = {"b": WHY}
-    stage.script.forget()
-    assert WHY in stage.text()
-    stage.applied()
-    assert stage.held() == ["a/one"]
-    assert stage.script.asked == []
-    assert stage.settled()
+    site.script.forget()
+    assert WHY in site.text()
+    site.applied()
+    assert site.held() == ["a/one"]
+    assert site.script.asked == []
+    assert site.settled()
     refusing.refused.clear()
-    stage.applied()
-    assert stage.held() == ["a/one", "b/two"]
+    site.applied()
+    assert site.held() == ["a/one", "b/two"]
 
 
-def test_in_additive_mode_it_stays(stage: Rehearsal) -> None:
-    stage.declare(stage.remote(), repository(more="sync: {mode: additive}"))
-    stage.applied()
-    Refusing(stage).refused["up"] = {"b": WHY, "c": WHY}
-    stage.applied()
-    assert stage.held() == ["a/one", "b/two"]
-    assert stage.settled()
+def test_in_additive_mode_it_stays(site: Rehearsal) -> None:
+    site.declare(site.remote(), repository(more="sync: {mode: additive}"))
+    site.applied()
+    Refusing(site).refused["up"] = {"b": WHY, "c": WHY}
+    site.applied()
+    assert site.held() == ["a/one", "b/two"]
+    assert site.settled()
 
 
 @pytest.fixture
-def two(stage: Rehearsal) -> Refusing:
+def two(site: Rehearsal) -> Refusing:
     """`up` before `down`, which would like to have `b` and `x`."""
-    stage.says("b", stage.bare("evil"), name="down", validator="1")
-    stage.says("x", stage.bare("evil"), name="down", validator="1")
-    stage.declare(
-        stage.remote(), stage.remote("down"), repository("team", source("up"), source("down"))
+    site.says("b", site.bare("evil"), name="down", validator="1")
+    site.says("x", site.bare("evil"), name="down", validator="1")
+    site.declare(
+        site.remote(), site.remote("down"), repository("team", source("up"), source("down"))
     )
-    refusing = Refusing(stage)
+    refusing = Refusing(site)
     refusing.refused["up"] = {"b": WHY, "x": WHY}
     return refusing
 
 
-def test_the_name_stays_the_sources_own(stage: Rehearsal, two: Refusing) -> None:
-    stage.applied()
-    assert stage.held() == ["a/one"]
-    assert stage.settled()
-    assert {name: row.validator for name, row in rows(stage).items()} == {
+def test_the_name_stays_the_sources_own(site: Rehearsal, two: Refusing) -> None:
+    site.applied()
+    assert site.held() == ["a/one"]
+    assert site.settled()
+    assert {name: row.validator for name, row in rows(site).items()} == {
         "a": "1",
         "b": "refused",
         "x": "refused",
     }
 
 
-def test_the_name_stays_the_sources_own_while_it_is_away(stage: Rehearsal, two: Refusing) -> None:
-    stage.applied()
-    before = stage.script.on_declare
+def test_the_name_stays_the_sources_own_while_it_is_away(site: Rehearsal, two: Refusing) -> None:
+    site.applied()
+    before = site.script.on_declare
 
     async def failing(call: ImporterCall) -> AsyncIterator[Group | Unchanged]:
         assert before is not None
@@ -127,61 +127,61 @@ def test_the_name_stays_the_sources_own_while_it_is_away(stage: Rehearsal, two: 
         async for one in before(call):
             yield one
 
-    stage.script.on_declare = failing
-    assert "no route" in stage.failed()
-    assert stage.held() == ["a/one"]
+    site.script.on_declare = failing
+    assert "no route" in site.failed()
+    assert site.held() == ["a/one"]
 
 
 def test_the_name_stays_the_sources_own_while_nothing_changes(
-    stage: Rehearsal, two: Refusing
+    site: Rehearsal, two: Refusing
 ) -> None:
-    stage.validator("v1")
-    stage.applied()
-    stage.says("y", stage.bare("new"), name="down", validator="1")
-    stage.script.forget()
-    stage.applied()
-    assert stage.held() == ["a/one", "y/new"]
-    assert "up/a" not in stage.script.asked
+    site.validator("v1")
+    site.applied()
+    site.says("y", site.bare("new"), name="down", validator="1")
+    site.script.forget()
+    site.applied()
+    assert site.held() == ["a/one", "y/new"]
+    assert "up/a" not in site.script.asked
 
 
-def test_a_source_that_comes_later_learns_the_names(stage: Rehearsal, two: Refusing) -> None:
+def test_a_source_that_comes_later_learns_the_names(site: Rehearsal, two: Refusing) -> None:
     """As long as it was alone nothing was recorded of what it refuses, and it says that nothing
     changed.
     """
-    stage.validator("v1")
-    stage.declare(stage.remote(), stage.remote("down"), repository("team", source("up")))
-    stage.applied()
-    assert set(rows(stage)) == {"a"}
-    stage.declare(
-        stage.remote(), stage.remote("down"), repository("team", source("up"), source("down"))
+    site.validator("v1")
+    site.declare(site.remote(), site.remote("down"), repository("team", source("up")))
+    site.applied()
+    assert set(rows(site)) == {"a"}
+    site.declare(
+        site.remote(), site.remote("down"), repository("team", source("up"), source("down"))
     )
-    stage.applied()
-    assert stage.held() == ["a/one"]
+    site.applied()
+    assert site.held() == ["a/one"]
 
 
-def test_a_name_that_is_let_in_again_is_read(stage: Rehearsal, two: Refusing) -> None:
-    stage.applied()
+def test_a_name_that_is_let_in_again_is_read(site: Rehearsal, two: Refusing) -> None:
+    site.applied()
     two.refused.clear()
-    stage.script.upstream("up").validators["b"] = "refused"  # whatever upstream calls it
-    stage.applied()
-    assert stage.held() == ["a/one", "b/two", "x/evil"]
+    site.script.upstream("up").validators["b"] = "refused"  # whatever upstream calls it
+    site.applied()
+    assert site.held() == ["a/one", "b/two", "x/evil"]
 
 
 def test_what_an_earlier_source_takes_and_refuses_leaves_the_later_one(
-    stage: Rehearsal, two: Refusing
+    site: Rehearsal, two: Refusing
 ) -> None:
     two.refused.clear()
-    stage.applied()
-    assert "x/evil" in stage.held()
+    site.applied()
+    assert "x/evil" in site.held()
     two.refused["up"] = {"x": WHY}
-    stage.applied()
-    assert stage.held() == ["a/one", "b/two"]
-    assert stage.settled()
+    site.applied()
+    assert site.held() == ["a/one", "b/two"]
+    assert site.settled()
 
 
-def test_explain_tells_the_reason_and_the_owner(stage: Rehearsal, two: Refusing) -> None:
-    stage.applied()
-    found = stage.explain("x")
+def test_explain_tells_the_reason_and_the_owner(site: Rehearsal, two: Refusing) -> None:
+    site.applied()
+    found = site.explain("x")
     assert found["groups"] == [{"name": "x", "owner": "remote:up"}]
     assert [
         (one["groups"][0]["result"], one["groups"][0]["message"]) for one in found["sources"]
@@ -195,18 +195,18 @@ def test_explain_tells_the_reason_and_the_owner(stage: Rehearsal, two: Refusing)
     "wrong", [{"refused": None}, {"refused": True}, {"shared": "yes"}, {"listed": 1}]
 )
 def test_groups_of_another_shape_are_the_plugins_fault(
-    stage: Rehearsal, wrong: dict[str, Any]
+    site: Rehearsal, wrong: dict[str, Any]
 ) -> None:
     async def declare(call: ImporterCall) -> AsyncIterator[Group | Unchanged]:
         yield Group("a", **wrong)
 
-    stage.script.on_declare = declare
-    assert "the group `a` has a reason for `refused`, a text" in stage.failed()
+    site.script.on_declare = declare
+    assert "the group `a` has a reason for `refused`, a text" in site.failed()
 
 
-def test_a_reason_of_any_kind_stands_on_one_line(stage: Rehearsal) -> None:
-    stage.applied()
-    Refusing(stage).refused["up"] = {"b": "two\nlines \x1b[31m" + "x" * 5_000}
-    [line] = [line for line in stage.text().splitlines() if "lines" in line and "two" in line]
+def test_a_reason_of_any_kind_stands_on_one_line(site: Rehearsal) -> None:
+    site.applied()
+    Refusing(site).refused["up"] = {"b": "two\nlines \x1b[31m" + "x" * 5_000}
+    [line] = [line for line in site.text().splitlines() if "lines" in line and "two" in line]
     assert "\x1b" not in line
     assert len(line) < 1_000

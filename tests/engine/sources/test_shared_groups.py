@@ -15,34 +15,34 @@ from tests.support.rehearsal import Rehearsal, rehearsal, repository, source
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Rehearsal]:
+def site(tmp_path: Path) -> Iterator[Rehearsal]:
     """`up` before `down`, which shares `a`; `both` is other bytes in each."""
-    with rehearsal(tmp_path) as found:
-        found.says("a", found.bare("one"), unit("both", "up"), validator="1")
-        found.says("a", found.bare("more"), unit("both", "down"), name="down", validator="1")
-        found.says("b", found.bare("two"), validator="1")
-        found.says("b", found.bare("evil"), name="down", validator="1")
-        declare(found, "up", "down")
-        share(found, "a")
-        yield found
+    with rehearsal(tmp_path) as site:
+        site.says("a", site.bare("one"), unit("both", "up"), validator="1")
+        site.says("a", site.bare("more"), unit("both", "down"), name="down", validator="1")
+        site.says("b", site.bare("two"), validator="1")
+        site.says("b", site.bare("evil"), name="down", validator="1")
+        declare(site, "up", "down")
+        share(site, "a")
+        yield site
 
 
 def unit(key: str, by: str) -> Unit:
     return Unit("lines.line", key, {"by": by})
 
 
-def declare(stage: Rehearsal, *sources: str, more: str = "") -> None:
-    remotes = [stage.remote(name) for name in ("up", "down", "third")]
-    stage.declare(*remotes, repository("team", *map(source, sources), more=more))
+def declare(site: Rehearsal, *sources: str, more: str = "") -> None:
+    remotes = [site.remote(name) for name in ("up", "down", "third")]
+    site.declare(*remotes, repository("team", *map(source, sources), more=more))
 
 
-def share(stage: Rehearsal, *names: str) -> None:
+def share(site: Rehearsal, *names: str) -> None:
     """These groups are shared by every upstream but `up`."""
 
     async def declaring(call: ImporterCall) -> AsyncIterator[Group | Unchanged]:
         name = call.options.upstream
-        upstream = stage.script.upstream(name)
-        stage.script.fail(f"declare {name}")
+        upstream = site.script.upstream(name)
+        site.script.fail(f"declare {name}")
         if upstream.validator is not None and call.unchanged(upstream.validator):
             yield UNCHANGED
             return
@@ -54,187 +54,187 @@ def share(stage: Rehearsal, *names: str) -> None:
                 shared=name != "up" and group in names,
             )
 
-    stage.script.on_declare = declaring
+    site.script.on_declare = declaring
 
 
-def by(stage: Rehearsal, key: str = "both") -> str:
+def by(site: Rehearsal, key: str = "both") -> str:
     """Whose unit it is."""
-    [found] = [unit.metadata["by"] for unit in stage.units() if unit.key == key]
+    [found] = [unit.metadata["by"] for unit in site.units() if unit.key == key]
     assert isinstance(found, str)
     return found
 
 
-def test_a_shared_name_takes_from_both_and_the_first_wins(stage: Rehearsal) -> None:
-    assert "held by remote:up" in stage.text()
-    stage.applied()
-    assert stage.held() == ["a/both", "a/more", "a/one", "b/two"]
-    assert by(stage) == "up"
-    assert stage.sources()["a/more"] == {"remote:down"}
-    assert stage.settled()
+def test_a_shared_name_takes_from_both_and_the_first_wins(site: Rehearsal) -> None:
+    assert "held by remote:up" in site.text()
+    site.applied()
+    assert site.held() == ["a/both", "a/more", "a/one", "b/two"]
+    assert by(site) == "up"
+    assert site.sources()["a/more"] == {"remote:down"}
+    assert site.settled()
 
 
-def test_the_first_stays_first_when_the_other_changes(stage: Rehearsal) -> None:
-    stage.applied()
-    stage.says("a", stage.bare("more"), unit("both", "down again"), name="down", validator="2")
-    stage.applied()
-    assert by(stage) == "up"
-    stage.says("a", unit("both", "up again"), validator="2")
-    stage.applied()
-    assert by(stage) == "up again"
-    assert stage.held() == ["a/both", "a/more", "b/two"]
+def test_the_first_stays_first_when_the_other_changes(site: Rehearsal) -> None:
+    site.applied()
+    site.says("a", site.bare("more"), unit("both", "down again"), name="down", validator="2")
+    site.applied()
+    assert by(site) == "up"
+    site.says("a", unit("both", "up again"), validator="2")
+    site.applied()
+    assert by(site) == "up again"
+    assert site.held() == ["a/both", "a/more", "b/two"]
 
 
-def test_what_the_owner_drops_the_other_brings(stage: Rehearsal) -> None:
-    stage.applied()
-    stage.says("a", stage.bare("one"), validator="2")
-    stage.applied()
-    assert stage.held() == ["a/both", "a/more", "a/one", "b/two"]
-    assert by(stage) == "down"
-    assert stage.settled()
+def test_what_the_owner_drops_the_other_brings(site: Rehearsal) -> None:
+    site.applied()
+    site.says("a", site.bare("one"), validator="2")
+    site.applied()
+    assert site.held() == ["a/both", "a/more", "a/one", "b/two"]
+    assert by(site) == "down"
+    assert site.settled()
 
 
 @pytest.mark.parametrize("whole", [False, True], ids=["groups", "sources"])
-def test_what_the_owner_begins_to_have_is_its_own(stage: Rehearsal, whole: bool) -> None:
+def test_what_the_owner_begins_to_have_is_its_own(site: Rehearsal, whole: bool) -> None:
     """The other holds it and says that nothing changed: it gives it up in the same plan."""
-    stage.says("a", stage.bare("one"), validator="1")
+    site.says("a", site.bare("one"), validator="1")
     if whole:
-        stage.validator("v1", name="down")
-    stage.applied()
-    assert by(stage) == "down"
-    stage.says("a", stage.bare("one"), unit("both", "up"), validator="2")
-    stage.applied()
-    assert by(stage) == "up"
-    assert stage.held() == ["a/both", "a/more", "a/one", "b/two"]
-    assert stage.settled()
-    stage.says("a", stage.bare("one"), validator="3")
-    stage.applied()
-    assert by(stage) == "down"
+        site.validator("v1", name="down")
+    site.applied()
+    assert by(site) == "down"
+    site.says("a", site.bare("one"), unit("both", "up"), validator="2")
+    site.applied()
+    assert by(site) == "up"
+    assert site.held() == ["a/both", "a/more", "a/one", "b/two"]
+    assert site.settled()
+    site.says("a", site.bare("one"), validator="3")
+    site.applied()
+    assert by(site) == "down"
 
 
-def test_the_owner_waits_for_another_that_is_away(stage: Rehearsal) -> None:
-    stage.says("a", stage.bare("one"), validator="1")
-    stage.applied()
-    stage.says("a", stage.bare("one"), unit("both", "up"), validator="2")
-    stage.script.failing["declare down"] = OSError("no route")
-    assert "no route" in stage.failed()
-    assert by(stage) == "down"
-    stage.script.failing.clear()
-    stage.applied()
-    assert by(stage) == "up"
+def test_the_owner_waits_for_another_that_is_away(site: Rehearsal) -> None:
+    site.says("a", site.bare("one"), validator="1")
+    site.applied()
+    site.says("a", site.bare("one"), unit("both", "up"), validator="2")
+    site.script.failing["declare down"] = OSError("no route")
+    assert "no route" in site.failed()
+    assert by(site) == "down"
+    site.script.failing.clear()
+    site.applied()
+    assert by(site) == "up"
 
 
-def test_one_unit_in_both_is_there_as_long_as_one_has_it(stage: Rehearsal) -> None:
-    stage.says("a", unit("both", "anybody"), validator="2")
-    stage.says("a", unit("both", "anybody"), name="down", validator="2")
-    stage.applied()
-    stage.applied()
-    assert stage.held() == ["a/both", "b/two"]
-    stage.says("a", validator="3")
-    stage.applied()
-    assert stage.held() == ["a/both", "b/two"]
-    stage.says("a", name="down", validator="3")
-    stage.applied()
-    assert stage.held() == ["b/two"]
+def test_one_unit_in_both_is_there_as_long_as_one_has_it(site: Rehearsal) -> None:
+    site.says("a", unit("both", "anybody"), validator="2")
+    site.says("a", unit("both", "anybody"), name="down", validator="2")
+    site.applied()
+    site.applied()
+    assert site.held() == ["a/both", "b/two"]
+    site.says("a", validator="3")
+    site.applied()
+    assert site.held() == ["a/both", "b/two"]
+    site.says("a", name="down", validator="3")
+    site.applied()
+    assert site.held() == ["b/two"]
 
 
-def test_what_is_shared_no_more_leaves(stage: Rehearsal) -> None:
-    stage.applied()
-    share(stage)
-    assert "remote:up has the name now" in stage.text()
-    stage.applied()
-    assert stage.held() == ["a/both", "a/one", "b/two"]
-    assert stage.settled()
+def test_what_is_shared_no_more_leaves(site: Rehearsal) -> None:
+    site.applied()
+    share(site)
+    assert "remote:up has the name now" in site.text()
+    site.applied()
+    assert site.held() == ["a/both", "a/one", "b/two"]
+    assert site.settled()
 
 
-def test_an_owner_that_has_the_name_no_more_leaves_it_to_the_other(stage: Rehearsal) -> None:
-    stage.applied()
-    stage.drops("a")
-    stage.applied()
-    assert stage.held() == ["a/both", "a/more", "b/two"]
-    assert by(stage) == "down"
-    assert stage.settled()
+def test_an_owner_that_has_the_name_no_more_leaves_it_to_the_other(site: Rehearsal) -> None:
+    site.applied()
+    site.drops("a")
+    site.applied()
+    assert site.held() == ["a/both", "a/more", "b/two"]
+    assert by(site) == "down"
+    assert site.settled()
 
 
-def test_an_owner_that_fails_keeps_its_name_and_what_it_brought(stage: Rehearsal) -> None:
-    stage.applied()
-    stage.script.failing["declare up"] = OSError("no route")
-    stage.says("b", stage.bare("worse"), name="down", validator="2")
-    stage.says(
+def test_an_owner_that_fails_keeps_its_name_and_what_it_brought(site: Rehearsal) -> None:
+    site.applied()
+    site.script.failing["declare up"] = OSError("no route")
+    site.says("b", site.bare("worse"), name="down", validator="2")
+    site.says(
         "a",
-        stage.bare("more"),
-        stage.bare("most"),
+        site.bare("more"),
+        site.bare("most"),
         unit("both", "down"),
         name="down",
         validator="2",
     )
-    assert "no route" in stage.failed()
-    assert stage.held() == ["a/both", "a/more", "a/most", "a/one", "b/two"]
-    assert by(stage) == "up"
+    assert "no route" in site.failed()
+    assert site.held() == ["a/both", "a/more", "a/most", "a/one", "b/two"]
+    assert by(site) == "up"
 
 
-def test_a_shared_name_that_is_gone_stays_its_owners(stage: Rehearsal) -> None:
+def test_a_shared_name_that_is_gone_stays_its_owners(site: Rehearsal) -> None:
     """A 404 of the one that shares is no reason to let a third source in."""
 
     async def read(call: ImporterCall, group: Group) -> list[Unit]:
         if call.options.upstream == "down" and group.name == "a":
             raise Gone("404")
-        return stage.script.upstream(call.options.upstream).groups[group.name]
+        return site.script.upstream(call.options.upstream).groups[group.name]
 
-    stage.says("a", stage.bare("evil"), name="third", validator="1")
-    stage.script.on_read = read
-    declare(stage, "up", "down", "third")
+    site.says("a", site.bare("evil"), name="third", validator="1")
+    site.script.on_read = read
+    declare(site, "up", "down", "third")
 
     async def declaring(call: ImporterCall) -> AsyncIterator[Group | Unchanged]:
-        for group in stage.script.upstream(call.options.upstream).groups:
+        for group in site.script.upstream(call.options.upstream).groups:
             yield Group(group, "1", listed=True, shared=call.options.upstream == "down")
 
-    stage.script.on_declare = declaring
-    stage.applied()
-    assert stage.held() == ["a/both", "a/one", "b/evil", "b/two"]
+    site.script.on_declare = declaring
+    site.applied()
+    assert site.held() == ["a/both", "a/one", "b/evil", "b/two"]
 
 
-def test_a_third_source_may_share_as_well(stage: Rehearsal) -> None:
-    stage.says(
+def test_a_third_source_may_share_as_well(site: Rehearsal) -> None:
+    site.says(
         "a",
         unit("both", "third"),
         unit("more", "third"),
-        stage.bare("last"),
+        site.bare("last"),
         name="third",
         validator="1",
     )
-    declare(stage, "up", "down", "third")
-    stage.applied()
-    assert stage.sources() == {
+    declare(site, "up", "down", "third")
+    site.applied()
+    assert site.sources() == {
         "a/both": {"remote:up"},
         "a/one": {"remote:up"},
         "a/more": {"remote:down"},
         "a/last": {"remote:third"},
         "b/two": {"remote:up"},
     }
-    assert stage.settled()
+    assert site.settled()
 
 
-def test_in_additive_mode_nothing_leaves_for_the_owner(stage: Rehearsal) -> None:
-    declare(stage, "up", "down", more="sync: {mode: additive}")
-    stage.says("a", stage.bare("one"), validator="1")
-    stage.applied()
-    stage.says("a", stage.bare("one"), unit("both", "up"), validator="2")
-    stage.applied()
-    assert by(stage) == "down"
-    assert stage.settled()
+def test_in_additive_mode_nothing_leaves_for_the_owner(site: Rehearsal) -> None:
+    declare(site, "up", "down", more="sync: {mode: additive}")
+    site.says("a", site.bare("one"), validator="1")
+    site.applied()
+    site.says("a", site.bare("one"), unit("both", "up"), validator="2")
+    site.applied()
+    assert by(site) == "down"
+    assert site.settled()
 
 
-def test_names_that_change_their_order_change_their_owner(stage: Rehearsal) -> None:
-    stage.applied()
-    declare(stage, "down", "up")
-    stage.applied()
-    assert by(stage) == "down"
-    assert stage.held() == ["a/both", "a/more", "b/evil"]
-    assert stage.settled()
+def test_names_that_change_their_order_change_their_owner(site: Rehearsal) -> None:
+    site.applied()
+    declare(site, "down", "up")
+    site.applied()
+    assert by(site) == "down"
+    assert site.held() == ["a/both", "a/more", "b/evil"]
+    assert site.settled()
 
 
-def test_explain_shows_the_owner_and_both_who_answer(stage: Rehearsal) -> None:
-    stage.applied()
-    found = stage.explain("a")
+def test_explain_shows_the_owner_and_both_who_answer(site: Rehearsal) -> None:
+    site.applied()
+    found = site.explain("a")
     assert found["groups"] == [{"name": "a", "owner": "remote:up"}]
     assert [one["groups"][0]["result"] for one in found["sources"]] == ["answered", "answered"]

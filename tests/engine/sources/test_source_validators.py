@@ -20,116 +20,116 @@ from tests.support.rehearsal import Rehearsal, rehearsal, repository, rules, sou
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Rehearsal]:
-    with rehearsal(tmp_path) as found:
-        found.validator("v1")
-        found.says("a", found.file("one"), found.file("two"))
-        found.says("b", found.file("three"))
-        found.declare(found.remote(), repository())
-        yield found
+def site(tmp_path: Path) -> Iterator[Rehearsal]:
+    with rehearsal(tmp_path) as site:
+        site.validator("v1")
+        site.says("a", site.file("one"), site.file("two"))
+        site.says("b", site.file("three"))
+        site.declare(site.remote(), repository())
+        yield site
 
 
-def asked(stage: Rehearsal) -> list[str]:
+def asked(site: Rehearsal) -> list[str]:
     """Groups that the next apply reads."""
-    stage.script.forget()
-    stage.applied()
-    return sorted(stage.script.asked)
+    site.script.forget()
+    site.applied()
+    return sorted(site.script.asked)
 
 
-def test_what_is_unchanged_is_not_read(stage: Rehearsal) -> None:
-    assert asked(stage) == ["up/a", "up/b"]
-    stage.says("a", stage.file("never read"))
-    assert asked(stage) == []
-    assert stage.script.declared == ["up"], "it is asked, once"
-    assert stage.settled()
+def test_what_is_unchanged_is_not_read(site: Rehearsal) -> None:
+    assert asked(site) == ["up/a", "up/b"]
+    site.says("a", site.file("never read"))
+    assert asked(site) == []
+    assert site.script.declared == ["up"], "it is asked, once"
+    assert site.settled()
 
 
-def test_a_validator_that_moved_alone_is_committed(stage: Rehearsal) -> None:
-    stage.applied()
-    stage.validator("v2")
-    assert asked(stage) == ["up/a", "up/b"]
-    assert stage.number() == 1
-    assert stage.committed().validator == "v2"
-    assert asked(stage) == []
+def test_a_validator_that_moved_alone_is_committed(site: Rehearsal) -> None:
+    site.applied()
+    site.validator("v2")
+    assert asked(site) == ["up/a", "up/b"]
+    assert site.number() == 1
+    assert site.committed().validator == "v2"
+    assert asked(site) == []
 
 
-def test_groups_with_validators_of_their_own_are_settled_one_by_one(stage: Rehearsal) -> None:
-    stage.says("a", stage.file("one"), validator="a1")
-    stage.applied()
-    stage.validator("v2")
-    assert asked(stage) == ["up/b"]
+def test_groups_with_validators_of_their_own_are_settled_one_by_one(site: Rehearsal) -> None:
+    site.says("a", site.file("one"), validator="a1")
+    site.applied()
+    site.validator("v2")
+    assert asked(site) == ["up/b"]
 
 
-def test_other_rules_are_not_what_it_was_committed_under(stage: Rehearsal) -> None:
-    stage.applied()
-    stage.declare(stage.remote(), repository(), rules("deny: [two]"))
-    assert asked(stage) == ["up/a", "up/b"]
-    assert stage.held() == ["a/one", "b/three"]
-    stage.declare(stage.remote(), repository("team", "remote: {name: up, skip: [one]}"))
-    assert asked(stage) == ["up/a", "up/b"]
-    assert stage.held() == ["a/two", "b/three"]
-    assert asked(stage) == []
+def test_other_rules_are_not_what_it_was_committed_under(site: Rehearsal) -> None:
+    site.applied()
+    site.declare(site.remote(), repository(), rules("deny: [two]"))
+    assert asked(site) == ["up/a", "up/b"]
+    assert site.held() == ["a/one", "b/three"]
+    site.declare(site.remote(), repository("team", "remote: {name: up, skip: [one]}"))
+    assert asked(site) == ["up/a", "up/b"]
+    assert site.held() == ["a/two", "b/three"]
+    assert asked(site) == []
 
 
-def test_another_url_is_another_source(stage: Rehearsal) -> None:
-    stage.applied()
-    stage.declare(stage.remote().replace("127.0.0.1", "localhost"), repository())
-    assert asked(stage) == ["up/a", "up/b"]
+def test_another_url_is_another_source(site: Rehearsal) -> None:
+    site.applied()
+    site.declare(site.remote().replace("127.0.0.1", "localhost"), repository())
+    assert asked(site) == ["up/a", "up/b"]
 
 
-def test_a_cooldown_that_is_over_is_looked_at_again(stage: Rehearsal) -> None:
-    stage.declare(stage.remote(), repository(), rules("later: [one]"))
-    stage.applied()
-    assert asked(stage) == []
-    stage.now += timedelta(days=1)
-    assert asked(stage) == ["up/a", "up/b"]
-    assert stage.held() == ["a/one", "a/two", "b/three"]
-    assert asked(stage) == []
+def test_a_cooldown_that_is_over_is_looked_at_again(site: Rehearsal) -> None:
+    site.declare(site.remote(), repository(), rules("later: [one]"))
+    site.applied()
+    assert asked(site) == []
+    site.now += timedelta(days=1)
+    assert asked(site) == ["up/a", "up/b"]
+    assert site.held() == ["a/one", "a/two", "b/three"]
+    assert asked(site) == []
 
 
-def test_a_file_that_failed_is_asked_for_again(stage: Rehearsal) -> None:
-    stage.server.on("/two", status(503))
-    assert "`two`" in stage.failed()
-    assert stage.held() == ["a/one", "b/three"]
-    stage.file("two")
-    stage.script.forget()
-    stage.applied()
-    assert "up/a" in stage.script.asked
-    assert stage.held() == ["a/one", "a/two", "b/three"]
-    assert asked(stage) == []
+def test_a_file_that_failed_is_asked_for_again(site: Rehearsal) -> None:
+    site.server.on("/two", status(503))
+    assert "`two`" in site.failed()
+    assert site.held() == ["a/one", "b/three"]
+    site.file("two")
+    site.script.forget()
+    site.applied()
+    assert "up/a" in site.script.asked
+    assert site.held() == ["a/one", "a/two", "b/three"]
+    assert asked(site) == []
 
 
-def test_a_group_that_failed_is_asked_for_again(stage: Rehearsal) -> None:
-    stage.applied()
-    stage.validator("v2")
-    stage.script.failing["a"] = Unreachable("no answer")
-    assert "no answer" in stage.failed()
-    assert stage.committed().validator is None
-    stage.script.failing.clear()
-    assert "up/a" in asked(stage)
-    assert asked(stage) == []
+def test_a_group_that_failed_is_asked_for_again(site: Rehearsal) -> None:
+    site.applied()
+    site.validator("v2")
+    site.script.failing["a"] = Unreachable("no answer")
+    assert "no answer" in site.failed()
+    assert site.committed().validator is None
+    site.script.failing.clear()
+    assert "up/a" in asked(site)
+    assert asked(site) == []
 
 
-def test_a_key_that_another_source_holds_is_asked_for_again(stage: Rehearsal) -> None:
+def test_a_key_that_another_source_holds_is_asked_for_again(site: Rehearsal) -> None:
     """In additive mode a name changes hands while its units do not: what waits for that is no
     settled state.
     """
-    both = [stage.remote(), stage.remote("other")]
-    stage.says("a", stage.bare("one", by="other"), name="other")
-    stage.validator("o1", "other")
-    stage.declare(*both, repository("team", source("up"), more="sync: {mode: additive}"))
-    stage.applied()
-    stage.declare(
+    both = [site.remote(), site.remote("other")]
+    site.says("a", site.bare("one", by="other"), name="other")
+    site.validator("o1", "other")
+    site.declare(*both, repository("team", source("up"), more="sync: {mode: additive}"))
+    site.applied()
+    site.declare(
         *both, repository("team", source("other"), source("up"), more="sync: {mode: additive}")
     )
-    assert "held by remote:up" in stage.text()
+    assert "held by remote:up" in site.text()
     for _ in range(2):
-        assert "other/a" in asked(stage)
+        assert "other/a" in asked(site)
 
 
 @pytest.mark.parametrize("way", ["never asked", "after a group", "told no"])
-def test_unchanged_without_having_been_told_so_is_a_fault(way: str, stage: Rehearsal) -> None:
-    stage.applied()
+def test_unchanged_without_having_been_told_so_is_a_fault(way: str, site: Rehearsal) -> None:
+    site.applied()
 
     async def declare(call: ImporterCall) -> AsyncIterator[Group | Unchanged]:
         if way == "after a group":
@@ -139,38 +139,38 @@ def test_unchanged_without_having_been_told_so_is_a_fault(way: str, stage: Rehea
             assert not call.unchanged("v9")
         yield UNCHANGED
 
-    stage.script.on_declare = declare
-    said = stage.failed()
+    site.script.on_declare = declare
+    said = site.failed()
     assert "UNCHANGED without having been told so" in said
     assert "`lines`" in said
-    assert len(stage.held()) == 3
+    assert len(site.held()) == 3
 
 
-def test_a_group_that_is_unchanged_without_having_been_told_so_is_a_fault(stage: Rehearsal) -> None:
-    stage.applied()
-    stage.validator("v2")
+def test_a_group_that_is_unchanged_without_having_been_told_so_is_a_fault(site: Rehearsal) -> None:
+    site.applied()
+    site.validator("v2")
 
     async def read(call: ImporterCall, group: Group) -> Unchanged:
         return UNCHANGED
 
-    stage.script.on_read = read
-    assert "`read` returns UNCHANGED without having been told so" in stage.failed()
-    assert len(stage.held()) == 3
+    site.script.on_read = read
+    assert "`read` returns UNCHANGED without having been told so" in site.failed()
+    assert len(site.held()) == 3
 
 
 @pytest.fixture
-def pair(stage: Rehearsal) -> Rehearsal:
+def pair(site: Rehearsal) -> Rehearsal:
     """Two sources that both have `a`."""
-    stage.validator("o1", "other")
-    stage.says("a", stage.bare("of other"), name="other", validator="a1")
-    stage.says("c", stage.bare("of other"), name="other", validator="c1")
-    ordered(stage, "up", "other")
-    stage.applied()
-    return stage
+    site.validator("o1", "other")
+    site.says("a", site.bare("of other"), name="other", validator="a1")
+    site.says("c", site.bare("of other"), name="other", validator="c1")
+    ordered(site, "up", "other")
+    site.applied()
+    return site
 
 
-def ordered(stage: Rehearsal, *names: str) -> None:
-    stage.declare(stage.remote(), stage.remote("other"), repository("team", *map(source, names)))
+def ordered(site: Rehearsal, *names: str) -> None:
+    site.declare(site.remote(), site.remote("other"), repository("team", *map(source, names)))
 
 
 def test_the_first_that_has_a_name_owns_it(pair: Rehearsal) -> None:
@@ -242,15 +242,15 @@ def test_an_outage_of_the_first_source_gives_nothing_away(pair: Rehearsal) -> No
     assert pair.settled()
 
 
-def test_an_uploaded_name_is_taken_from_a_source_that_did_not_change(stage: Rehearsal) -> None:
-    stage.declare(stage.remote(), repository("team", "upload: {}", "remote: {name: up}"))
-    stage.applied()
-    stage.upload("mine", b"my own", fields={"group": "a"})
-    stage.applied()
-    assert stage.held() == ["a/mine", "b/three"]
-    stage.remove("mine")
-    stage.applied()
-    assert stage.held() == ["a/one", "a/two", "b/three"]
+def test_an_uploaded_name_is_taken_from_a_source_that_did_not_change(site: Rehearsal) -> None:
+    site.declare(site.remote(), repository("team", "upload: {}", "remote: {name: up}"))
+    site.applied()
+    site.upload("mine", b"my own", fields={"group": "a"})
+    site.applied()
+    assert site.held() == ["a/mine", "b/three"]
+    site.remove("mine")
+    site.applied()
+    assert site.held() == ["a/one", "a/two", "b/three"]
 
 
 # As a property: whoever says UNCHANGED as often as they may ends where whoever is read anew each
@@ -267,13 +267,13 @@ def test_believing_validators_changes_nothing(
 ) -> None:
     outcomes = []
     for honest in (True, False):
-        with TemporaryDirectory() as folder, rehearsal(Path(folder)) as stage:
+        with TemporaryDirectory() as folder, rehearsal(Path(folder)) as site:
             held = []
             for up, other, swapped in steps:
                 for name, groups in (("up", up), ("other", other)):
-                    holdings = stage.script.upstream(name)
+                    holdings = site.script.upstream(name)
                     holdings.groups = {
-                        group: [stage.bare(key, of=name) for key in sorted(keys)]
+                        group: [site.bare(key, of=name) for key in sorted(keys)]
                         for group, keys in groups.items()
                     }
                     holdings.validator = (
@@ -281,8 +281,8 @@ def test_believing_validators_changes_nothing(
                         if honest
                         else None
                     )
-                ordered(stage, *(("other", "up") if swapped else ("up", "other")))
-                stage.applied()
-                held.append([(unit.group, unit.key, str(unit.metadata)) for unit in stage.units()])
+                ordered(site, *(("other", "up") if swapped else ("up", "other")))
+                site.applied()
+                held.append([(unit.group, unit.key, str(unit.metadata)) for unit in site.units()])
             outcomes.append(held)
     assert outcomes[0] == outcomes[1]

@@ -23,57 +23,57 @@ from tests.support.scripted_plugins import LINE
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Rehearsal]:
-    with rehearsal(tmp_path) as found:
-        found.declare(found.remote(), repository())
-        found.says(
-            "a", found.file("one", named=False, size=False, conditional=True), found.file("two")
+def site(tmp_path: Path) -> Iterator[Rehearsal]:
+    with rehearsal(tmp_path) as site:
+        site.declare(site.remote(), repository())
+        site.says(
+            "a", site.file("one", named=False, size=False, conditional=True), site.file("two")
         )
-        yield found
+        yield site
 
 
-def test_within_one_apply_it_is_downloaded_once(stage: Rehearsal) -> None:
-    stage.applied()
-    assert stage.downloads() == ["/one", "/two"]
-    [one] = [unit for unit in stage.units() if unit.key == "one"]
+def test_within_one_apply_it_is_downloaded_once(site: Rehearsal) -> None:
+    site.applied()
+    assert site.downloads() == ["/one", "/two"]
+    [one] = [unit for unit in site.units() if unit.key == "one"]
     assert one.artifacts[0].size == 30
-    assert stage.has(b"one" * 10)
+    assert site.has(b"one" * 10)
 
 
-def test_a_plan_names_its_size_and_leaves_no_bytes(stage: Rehearsal) -> None:
-    assert stage.content().counts.download == 60
-    assert not (stage.home.root / "store").exists()
+def test_a_plan_names_its_size_and_leaves_no_bytes(site: Rehearsal) -> None:
+    assert site.content().counts.download == 60
+    assert not (site.home.root / "store").exists()
 
 
-def test_what_did_not_change_upstream_sends_no_bytes(stage: Rehearsal) -> None:
-    stage.applied()
-    stage.server.requests.clear()
-    assert stage.settled()
-    assert stage.downloads() == ["?/one"]
+def test_what_did_not_change_upstream_sends_no_bytes(site: Rehearsal) -> None:
+    site.applied()
+    site.server.requests.clear()
+    assert site.settled()
+    assert site.downloads() == ["?/one"]
 
 
-def test_what_changed_upstream_is_measured_again(stage: Rehearsal) -> None:
-    stage.applied()
-    stage.file("one", b"changed", named=False, conditional=True)
-    stage.applied()
-    assert stage.has(b"changed")
-    assert stage.number() == 2
-    assert stage.settled()
+def test_what_changed_upstream_is_measured_again(site: Rehearsal) -> None:
+    site.applied()
+    site.file("one", b"changed", named=False, conditional=True)
+    site.applied()
+    assert site.has(b"changed")
+    assert site.number() == 2
+    assert site.settled()
 
 
-def test_many_who_want_one_file_download_it_once(stage: Rehearsal) -> None:
-    stage.declare(stage.remote(), *(repository(name) for name in ("team", "second", "third")))
-    stage.applied()
-    assert stage.downloads() == ["/one", "/two"]
+def test_many_who_want_one_file_download_it_once(site: Rehearsal) -> None:
+    site.declare(site.remote(), *(repository(name) for name in ("team", "second", "third")))
+    site.applied()
+    assert site.downloads() == ["/one", "/two"]
 
 
-def test_one_plan_after_another_looks_again(stage: Rehearsal) -> None:
+def test_one_plan_after_another_looks_again(site: Rehearsal) -> None:
     async def twice() -> list[int]:
-        async with stage.engine() as engine:
-            desired = read([stage.manifest], stage.registry)
+        async with site.engine() as engine:
+            desired = read([site.manifest], site.registry)
             found = []
             for data in (b"short", b"very long"):
-                stage.file("one", data, named=False)
+                site.file("one", data, named=False)
                 plan = await engine.plan(desired, PlanOptions())
                 found.append(
                     sum(change.content.counts.download for change in plan.changes if change.content)
@@ -83,9 +83,9 @@ def test_one_plan_after_another_looks_again(stage: Rehearsal) -> None:
     assert asyncio.run(twice()) == [5 + 30, 9 + 30]
 
 
-def test_what_was_measured_and_turns_out_wrong_is_measured_anew(stage: Rehearsal) -> None:
+def test_what_was_measured_and_turns_out_wrong_is_measured_anew(site: Rehearsal) -> None:
     """The server goes on to say `not modified` of bytes that it has no longer."""
-    stage.plan()
+    site.plan()
     etag = '"' + hashlib.sha256(b"one" * 10).hexdigest()[:16] + '"'
     honest = body(b"one" * 10, conditional=True)
     lying = body(b"other", headers={"ETag": etag})
@@ -93,61 +93,61 @@ def test_what_was_measured_and_turns_out_wrong_is_measured_anew(stage: Rehearsal
     async def answer(request: web.Request) -> web.StreamResponse:
         return await (honest if "If-None-Match" in request.headers else lying)(request)
 
-    stage.server.on("/one", answer)
-    assert "`one`" in stage.failed()
-    stage.applied()
-    assert stage.has(b"other")
+    site.server.on("/one", answer)
+    assert "`one`" in site.failed()
+    site.applied()
+    assert site.has(b"other")
 
 
-def test_offline_it_is_what_was_measured_last(stage: Rehearsal) -> None:
-    assert stage.content(offline=True).unknown == ("remote:up: a",)
-    stage.applied()
-    stage.server.requests.clear()
-    assert stage.content(offline=True).unknown == ()
-    assert stage.downloads() == []
+def test_offline_it_is_what_was_measured_last(site: Rehearsal) -> None:
+    assert site.content(offline=True).unknown == ("remote:up: a",)
+    site.applied()
+    site.server.requests.clear()
+    assert site.content(offline=True).unknown == ()
+    assert site.downloads() == []
 
 
-def test_a_size_that_was_declared_must_be_right(stage: Rehearsal) -> None:
-    stage.says("a", stage.file("one", named=False))
-    stage.server.on("/one", body(b"longer than it was declared to be, by far"))
-    assert "instead of the 30 that were declared" in stage.failed()
+def test_a_size_that_was_declared_must_be_right(site: Rehearsal) -> None:
+    site.says("a", site.file("one", named=False))
+    site.server.on("/one", body(b"longer than it was declared to be, by far"))
+    assert "instead of the 30 that were declared" in site.failed()
 
 
-def test_a_rule_about_sizes_holds_once_the_size_is_known(stage: Rehearsal) -> None:
-    stage.declare(stage.remote(), repository(), rules("max: 20"))
-    assert "rules.max" in stage.text()
-    stage.applied()
-    assert stage.held() == []
+def test_a_rule_about_sizes_holds_once_the_size_is_known(site: Rehearsal) -> None:
+    site.declare(site.remote(), repository(), rules("max: 20"))
+    assert "rules.max" in site.text()
+    site.applied()
+    assert site.held() == []
 
 
-def test_what_is_kept_out_anyway_is_not_downloaded(stage: Rehearsal) -> None:
-    stage.declare(stage.remote(), repository(), rules("deny: [one]"))
-    stage.applied()
-    assert stage.downloads() == ["/two"]
+def test_what_is_kept_out_anyway_is_not_downloaded(site: Rehearsal) -> None:
+    site.declare(site.remote(), repository(), rules("deny: [one]"))
+    site.applied()
+    assert site.downloads() == ["/two"]
 
 
 def test_one_that_cannot_be_downloaded_fails_its_group_and_removes_nothing(
-    stage: Rehearsal,
+    site: Rehearsal,
 ) -> None:
-    stage.says("b", stage.bare("x"))
-    stage.applied()
-    stage.server.on("/one", status(404))
-    stage.says("b", stage.bare("y"))
-    assert "/one" in stage.failed()
-    assert stage.held() == ["a/one", "a/two", "b/y"]
+    site.says("b", site.bare("x"))
+    site.applied()
+    site.server.on("/one", status(404))
+    site.says("b", site.bare("y"))
+    assert "/one" in site.failed()
+    assert site.held() == ["a/one", "a/two", "b/y"]
 
 
-def test_neither_digest_nor_url_is_a_fault_of_the_plugin(stage: Rehearsal) -> None:
-    stage.says("a", Unit(LINE, "one", {}, [Artifact("one")]))
-    assert "neither a sha256 nor a URL" in stage.failed()
+def test_neither_digest_nor_url_is_a_fault_of_the_plugin(site: Rehearsal) -> None:
+    site.says("a", Unit(LINE, "one", {}, [Artifact("one")]))
+    assert "neither a sha256 nor a URL" in site.failed()
 
 
-def test_what_came_along_while_planning_is_kept_on_demand_too(stage: Rehearsal) -> None:
-    stage.declare(stage.remote(more="policy: on-demand"), repository())
-    stage.applied()
-    assert stage.has(b"one" * 10)
-    assert not stage.has(b"two" * 10)
-    assert stage.downloads() == ["/one"]
+def test_what_came_along_while_planning_is_kept_on_demand_too(site: Rehearsal) -> None:
+    site.declare(site.remote(more="policy: on-demand"), repository())
+    site.applied()
+    assert site.has(b"one" * 10)
+    assert not site.has(b"two" * 10)
+    assert site.downloads() == ["/one"]
 
 
 def answering(known: str, data: bytes) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
@@ -166,20 +166,20 @@ def answering(known: str, data: bytes) -> Callable[[web.Request], Awaitable[web.
 
 
 @pytest.fixture
-def two_users(stage: Rehearsal, monkeypatch: pytest.MonkeyPatch) -> Rehearsal:
+def two_users(site: Rehearsal, monkeypatch: pytest.MonkeyPatch) -> Rehearsal:
     """Two repositories ask one URL, each with a remote of its own credentials."""
     monkeypatch.setenv("T_PASSWORD", "geheimnis")
     users = [
-        stage.remote(name, more=f"auth: {{username: {name}, password: {{env: T_PASSWORD}}}}")
+        site.remote(name, more=f"auth: {{username: {name}, password: {{env: T_PASSWORD}}}}")
         for name in ("ada", "bob")
     ]
     mine, theirs = (
         repository("mine", "remote: {name: ada}"),
         repository("theirs", "remote: {name: bob}"),
     )
-    stage.declare(*users, mine, theirs)
-    stage.says("a", stage.file("one", named=False, size=False))
-    return stage
+    site.declare(*users, mine, theirs)
+    site.says("a", site.file("one", named=False, size=False))
+    return site
 
 
 @pytest.mark.parametrize("allowed", ["ada", "bob"])
@@ -237,35 +237,35 @@ def digested(unit: Unit, **digests: str) -> Unit:
     )
 
 
-def test_other_digests_are_verified_while_planning_and_forgotten(stage: Rehearsal) -> None:
+def test_other_digests_are_verified_while_planning_and_forgotten(site: Rehearsal) -> None:
     md5, sha512 = hashlib.md5(b"one" * 10).hexdigest(), hashlib.sha512(b"one" * 10).hexdigest()
-    stage.says("a", digested(stage.file("one"), md5=md5, sha512=sha512, crc="0f"))
-    [change] = stage.content().spool
+    site.says("a", digested(site.file("one"), md5=md5, sha512=sha512, crc="0f"))
+    [change] = site.content().spool
     [line] = change.lines
     assert [(artifact.digests, artifact.sha256) for artifact in line.artifacts] == [
         ({}, hashlib.sha256(b"one" * 10).hexdigest())
     ]
-    stage.server.requests.clear()
-    stage.applied()
-    assert stage.downloads() == ["/one"], "what was measured is not downloaded again"
-    assert stage.has(b"one" * 10)
+    site.server.requests.clear()
+    site.applied()
+    assert site.downloads() == ["/one"], "what was measured is not downloaded again"
+    assert site.has(b"one" * 10)
 
 
-def test_bytes_with_another_digest_fail_their_group_alone(stage: Rehearsal) -> None:
-    stage.says("a", digested(stage.file("one"), md5="0" * 32))
-    stage.says("b", stage.bare("two"))
-    message = stage.failed()
+def test_bytes_with_another_digest_fail_their_group_alone(site: Rehearsal) -> None:
+    site.says("a", digested(site.file("one"), md5="0" * 32))
+    site.says("b", site.bare("two"))
+    message = site.failed()
     assert "remote:up: a: `one`: " in message
     assert (
         f"/one` has the md5 {hashlib.md5(b'one' * 10).hexdigest()} instead of {'0' * 32}, which was"
         " declared for it" in message
     )
-    assert stage.held() == ["b/two"]
+    assert site.held() == ["b/two"]
 
 
-def test_digests_beside_a_sha256_are_no_part_of_a_plan(stage: Rehearsal) -> None:
-    unit = stage.file("two")
-    stage.says(
+def test_digests_beside_a_sha256_are_no_part_of_a_plan(site: Rehearsal) -> None:
+    unit = site.file("two")
+    site.says(
         "a",
         msgspec.structs.replace(
             unit,
@@ -277,11 +277,11 @@ def test_digests_beside_a_sha256_are_no_part_of_a_plan(stage: Rehearsal) -> None
     )
     assert [
         artifact.digests
-        for change in stage.content().spool
+        for change in site.content().spool
         for line in change.lines
         for artifact in line.artifacts
     ] == [{}]
-    stage.applied()
+    site.applied()
 
 
 @pytest.mark.parametrize(
@@ -295,12 +295,12 @@ def test_digests_beside_a_sha256_are_no_part_of_a_plan(stage: Rehearsal) -> None
         {str(n): "00" for n in range(99)},
     ],
 )
-def test_digests_of_another_shape_are_the_plugins_fault(stage: Rehearsal, digests: object) -> None:
-    stage.says(
+def test_digests_of_another_shape_are_the_plugins_fault(site: Rehearsal, digests: object) -> None:
+    site.says(
         "a",
         msgspec.structs.replace(
-            stage.bare("one"),
-            artifacts=[Artifact("one", "", 1, stage.server.url("/one"), digests=digests)],  # type: ignore[arg-type]  # that is the point
+            site.bare("one"),
+            artifacts=[Artifact("one", "", 1, site.server.url("/one"), digests=digests)],  # type: ignore[arg-type]  # that is the point
         ),
     )
-    assert "unit `one`: artifact `one` has" in stage.failed()
+    assert "unit `one`: artifact `one` has" in site.failed()

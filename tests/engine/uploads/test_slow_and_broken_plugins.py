@@ -32,17 +32,17 @@ LIMIT = 1.0  # seconds that a plugin may take
 
 
 @pytest.fixture
-def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rehearsal]:
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rehearsal]:
     monkeypatch.setenv("T_TOKEN", "s3cret")
-    with rehearsal(tmp_path) as found:
-        found.declare(
+    with rehearsal(tmp_path) as site:
+        site.declare(
             repository("team", MINE),
             repository("other", MINE),
             publication(more=ACCESS),
             publication("other", of="other", more=ACCESS),
         )
-        found.applied()
-        yield found
+        site.applied()
+        yield site
 
 
 class Slow:
@@ -62,8 +62,8 @@ class Slow:
 
 
 @pytest.fixture
-def slow(stage: Rehearsal) -> Iterator[Slow]:
-    stage.script.on_upload = found = Slow()
+def slow(site: Rehearsal) -> Iterator[Slow]:
+    site.script.on_upload = found = Slow()
     yield found
     found.released.set()
 
@@ -79,7 +79,7 @@ def sent(client: Client, publication: str, name: str) -> asyncio.Task[Answer]:
 
 
 def test_plugins_that_never_come_back_hold_up_no_other_repository(
-    stage: Rehearsal, slow: Slow, monkeypatch: pytest.MonkeyPatch
+    site: Rehearsal, slow: Slow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The clock of the limit stands until the slow uploads are to be given up."""
     seconds = [0.0]
@@ -104,14 +104,14 @@ def test_plugins_that_never_come_back_hold_up_no_other_repository(
         )
         assert (await sent(client, "team", "quick")).status == 201
 
-    stage.limits = CallLimits(call=LIMIT)
-    stage.served(talk)
+    site.limits = CallLimits(call=LIMIT)
+    site.served(talk)
     slow.released.set()
-    assert stage.held() == ["uploads/quick"]
+    assert site.held() == ["uploads/quick"]
 
 
-def test_what_comes_back_too_late_changes_nothing(stage: Rehearsal, slow: Slow) -> None:
-    path = stage.folder / "slow"
+def test_what_comes_back_too_late_changes_nothing(site: Rehearsal, slow: Slow) -> None:
+    path = site.folder / "slow"
     path.write_bytes(b"x")
 
     async def talk(service: Service) -> None:
@@ -121,29 +121,29 @@ def test_what_comes_back_too_late_changes_nothing(stage: Rehearsal, slow: Slow) 
         for thread in [one for one in threading.enumerate() if one.name == "upload"]:
             await asyncio.to_thread(thread.join)
 
-    asyncio.run(stage.serviced(talk, limits=CallLimits(call=0.2)))
-    assert stage.held() == []
-    assert stage.number() == 0
-    check_sound(stage.home)
+    asyncio.run(site.serviced(talk, limits=CallLimits(call=0.2)))
+    assert site.held() == []
+    assert site.number() == 0
+    check_sound(site.home)
 
 
 def test_a_plugin_that_is_gone_is_the_reason_that_is_told(
-    stage: Rehearsal, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    site: Rehearsal, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reason = "no installed plugin provides the importer `lines`"
     with shelf() as nothing:
-        stage.registry = nothing.registry()
-        answer = stage.post("/team/upload/", file_part("mine", b"x"), headers=[BEARER])
+        site.registry = nothing.registry()
+        answer = site.post("/team/upload/", file_part("mine", b"x"), headers=[BEARER])
         assert (answer.status, "retry-after" in answer.headers) == (503, True)
         assert "publication `team` cannot be used: " in answer.text
         assert "no installed plugin provides" in answer.text
         with pytest.raises(Temporary, match=f"repository `team` cannot be used: .*{reason}"):
-            stage.upload("mine", b"x")
+            site.upload("mine", b"x")
         with pytest.raises(UsageFault, match=r"there is no repository `nothing`$"):
-            stage.upload("mine", b"x", to="nothing")
+            site.upload("mine", b"x", to="nothing")
         monkeypatch.setattr("reconciler.serve.serve", lambda *arguments, **more: None)
-        monkeypatch.setattr("reconciler.cli.settings.registry", lambda: stage.registry)
-        assert serve.command(home=stage.home.root) == 0
+        monkeypatch.setattr("reconciler.cli.settings.registry", lambda: site.registry)
+        assert serve.command(home=site.home.root) == 0
     warned = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: ")]
     assert [line.split(" cannot be used: ")[0] for line in warned] == [
         "warning: publication `other`",
@@ -154,47 +154,47 @@ def test_a_plugin_that_is_gone_is_the_reason_that_is_told(
     assert reason in warned[-1]
 
 
-def unpublishable(stage: Rehearsal) -> None:
+def unpublishable(site: Rehearsal) -> None:
     """From now on the publication `team` cannot be shown: something else is where it is exported
     to.
     """
-    directory = stage.folder / "export"
-    stage.declare(
+    directory = site.folder / "export"
+    site.declare(
         repository("team", MINE),
         publication(more=f"{ACCESS}, exports: [{{directory: {{path: '{directory}'}}}}]"),
     )
-    stage.applied()
+    site.applied()
     directory.unlink()
     directory.mkdir()
 
 
-def test_a_file_that_is_in_and_not_shown_is_accepted_and_no_more(stage: Rehearsal) -> None:
-    unpublishable(stage)
+def test_a_file_that_is_in_and_not_shown_is_accepted_and_no_more(site: Rehearsal) -> None:
+    unpublishable(site)
     for said_first in ("version 1 holds `uploads/mine`", "nothing new: version 1 holds it already"):
-        answer = stage.post("/team/upload/", file_part("mine", b"x"), headers=[BEARER])
+        answer = site.post("/team/upload/", file_part("mine", b"x"), headers=[BEARER])
         assert (answer.status, answer.text.splitlines()[0]) == (202, said_first)
         assert "publication `team` does not show it yet: " in answer.text
-    (stage.folder / "export").rmdir()
-    answer = stage.post("/team/upload/", file_part("mine", b"x"), headers=[BEARER])
+    (site.folder / "export").rmdir()
+    answer = site.post("/team/upload/", file_part("mine", b"x"), headers=[BEARER])
     assert (answer.status, answer.text) == (201, "nothing new: version 1 holds it already\n")
-    assert (stage.folder / "export" / "uploads" / "mine").read_bytes() == b"x"
+    assert (site.folder / "export" / "uploads" / "mine").read_bytes() == b"x"
 
 
 def test_commands_fail_where_something_is_not_shown(
-    stage: Rehearsal, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    site: Rehearsal, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from reconciler.cli import remove, upload
 
-    monkeypatch.setattr("reconciler.cli.settings.registry", lambda: stage.registry)
-    file = stage.folder / "mine"
+    monkeypatch.setattr("reconciler.cli.settings.registry", lambda: site.registry)
+    file = site.folder / "mine"
     file.write_bytes(b"x")
-    assert upload.command("team", [file], home=stage.home.root) == 0
-    assert remove.command("team", ["mine"], home=stage.home.root) == 0
+    assert upload.command("team", [file], home=site.home.root) == 0
+    assert remove.command("team", ["mine"], home=site.home.root) == 0
     assert (
         capsys.readouterr().out
         == "mine: version 1 holds `uploads/mine`\nversion 2 no longer holds `uploads/mine`\n"
     )
-    unpublishable(stage)
-    assert upload.command("team", [file], home=stage.home.root) == 1
-    assert remove.command("team", ["mine"], home=stage.home.root) == 1
+    unpublishable(site)
+    assert upload.command("team", [file], home=site.home.root) == 1
+    assert remove.command("team", ["mine"], home=site.home.root) == 1
     assert capsys.readouterr().out.count("does not show it yet") == 2

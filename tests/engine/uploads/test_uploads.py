@@ -39,36 +39,36 @@ BEARER = ("Authorization", f"Bearer {TOKEN}")
 
 
 @pytest.fixture
-def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rehearsal]:
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rehearsal]:
     monkeypatch.setenv("T_TOKEN", TOKEN)
     monkeypatch.setenv("T_PASSWORD", "lovelace")
-    with rehearsal(tmp_path) as found:
-        found.says("a", found.file("one"))
-        found.declare(
-            found.remote(), repository("team", "remote: {name: up}", MINE), publication(more=ACCESS)
+    with rehearsal(tmp_path) as site:
+        site.says("a", site.file("one"))
+        site.declare(
+            site.remote(), repository("team", "remote: {name: up}", MINE), publication(more=ACCESS)
         )
-        found.applied()
-        yield found
+        site.applied()
+        yield site
 
 
-def test_an_uploaded_file_is_a_version_and_is_shown_at_once(stage: Rehearsal) -> None:
-    taken = stage.upload("mine", b"my own")
+def test_an_uploaded_file_is_a_version_and_is_shown_at_once(site: Rehearsal) -> None:
+    taken = site.upload("mine", b"my own")
     assert (taken.version, taken.keys, taken.shown, taken.delayed) == (
         2,
         ("mine",),
         ("/team/",),
         (),
     )
-    assert stage.held() == ["a/one", "uploads/mine"]
-    [answer] = stage.get("/team/uploads/mine")
+    assert site.held() == ["a/one", "uploads/mine"]
+    [answer] = site.get("/team/uploads/mine")
     assert answer.body == b"my own"
-    assert stage.settled()
-    check_sound(stage.home)
+    assert site.settled()
+    check_sound(site.home)
 
 
-def test_who_brought_it_is_in_the_history(stage: Rehearsal) -> None:
-    stage.upload("mine", b"my own", principal="grace@example.org")
-    [newest, *_] = stage.ask(lambda reader: Inspector(reader, stage.registry).history("team"))
+def test_who_brought_it_is_in_the_history(site: Rehearsal) -> None:
+    site.upload("mine", b"my own", principal="grace@example.org")
+    [newest, *_] = site.ask(lambda reader: Inspector(reader, site.registry).history("team"))
     assert newest["provenance"]["principal"] == "grace@example.org"
     assert newest["provenance"]["plugin"]["id"] == "lines"
 
@@ -88,76 +88,74 @@ def test_who_brought_it_is_in_the_history(stage: Rehearsal) -> None:
         (("X-Other", "1"), 401, ""),
     ],
 )
-def test_who_may(header: tuple[str, str], status: int, principal: str, stage: Rehearsal) -> None:
-    answer = stage.post("/team/upload/", file_part("mine", b"my own"), headers=[header])
+def test_who_may(header: tuple[str, str], status: int, principal: str, site: Rehearsal) -> None:
+    answer = site.post("/team/upload/", file_part("mine", b"my own"), headers=[header])
     assert answer.status == status, answer.text
     assert TOKEN not in answer.text
-    assert stage.number() == (2 if status == 201 else 1)
+    assert site.number() == (2 if status == 201 else 1)
     if principal:
-        [newest, *_] = stage.ask(lambda reader: Inspector(reader, stage.registry).history("team"))
+        [newest, *_] = site.ask(lambda reader: Inspector(reader, site.registry).history("team"))
         assert newest["provenance"]["principal"] == principal
     else:
         assert "www-authenticate" in answer.headers
 
 
 def test_a_secret_that_is_not_there_lets_nobody_in(
-    stage: Rehearsal, monkeypatch: pytest.MonkeyPatch
+    site: Rehearsal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("T_TOKEN")
     for text in ("", "None", "T_TOKEN"):
         assert (
-            stage.post(
+            site.post(
                 "/team/upload/", file_part("mine", b"x"), headers=[basic("__token__", text)]
             ).status
             == 401
         )
     monkeypatch.setenv("T_TOKEN", "")
     assert (
-        stage.post(
-            "/team/upload/", file_part("mine", b"x"), headers=[basic("__token__", "")]
-        ).status
+        site.post("/team/upload/", file_part("mine", b"x"), headers=[basic("__token__", "")]).status
         == 401
     )
 
 
-def test_a_publication_that_names_nobody_takes_nothing(stage: Rehearsal) -> None:
-    stage.declare(stage.remote(), repository("team", "remote: {name: up}", MINE), publication())
-    stage.applied()
-    answer = stage.post("/team/upload/", file_part("mine", b"x"), headers=[BEARER])
+def test_a_publication_that_names_nobody_takes_nothing(site: Rehearsal) -> None:
+    site.declare(site.remote(), repository("team", "remote: {name: up}", MINE), publication())
+    site.applied()
+    answer = site.post("/team/upload/", file_part("mine", b"x"), headers=[BEARER])
     assert answer.status == 404
     assert "access.upload" in answer.text
 
 
-def test_a_repository_without_an_upload_source_takes_nothing(stage: Rehearsal) -> None:
-    stage.declare(stage.remote(), repository(), publication())
-    stage.applied()
+def test_a_repository_without_an_upload_source_takes_nothing(site: Rehearsal) -> None:
+    site.declare(site.remote(), repository(), publication())
+    site.applied()
     with pytest.raises(Refused, match="takes no uploads"):
-        stage.upload("mine", b"x")
+        site.upload("mine", b"x")
     with pytest.raises(UsageFault, match="no repository `nothing`"):
-        stage.upload("mine", b"x", to="nothing")
+        site.upload("mine", b"x", to="nothing")
 
 
-def test_the_same_file_again_is_nothing_new(stage: Rehearsal) -> None:
-    stage.upload("mine", b"my own")
-    assert stage.upload("mine", b"my own").keys == ()
-    assert stage.number() == 2
+def test_the_same_file_again_is_nothing_new(site: Rehearsal) -> None:
+    site.upload("mine", b"my own")
+    assert site.upload("mine", b"my own").keys == ()
+    assert site.number() == 2
 
 
 def test_other_bytes_under_a_name_replace_it_where_the_type_lets_them_and_conflict_where_not(
-    stage: Rehearsal,
+    site: Rehearsal,
 ) -> None:
-    stage.upload("mine", b"my own")
-    stage.upload("mine", b"another one")
-    assert stage.number() == 3
-    stage.script.replaceable = False
-    answer = stage.post("/team/upload/", file_part("mine", b"a third"), headers=[BEARER])
+    site.upload("mine", b"my own")
+    site.upload("mine", b"another one")
+    assert site.number() == 3
+    site.script.replaceable = False
+    answer = site.post("/team/upload/", file_part("mine", b"a third"), headers=[BEARER])
     assert answer.status == 409
     assert "`mine` is there already: it must not be replaced" in answer.text
-    assert stage.number() == 3
+    assert site.number() == 3
 
 
-def test_a_name_of_an_earlier_source_conflicts(stage: Rehearsal) -> None:
-    answer = stage.post(
+def test_a_name_of_an_earlier_source_conflicts(site: Rehearsal) -> None:
+    answer = site.post(
         "/team/upload/", text_part("group", "a"), file_part("mine", b"x"), headers=[BEARER]
     )
     assert answer.status == 409
@@ -165,32 +163,32 @@ def test_a_name_of_an_earlier_source_conflicts(stage: Rehearsal) -> None:
     assert "put `upload` first" in answer.text
 
 
-def test_a_rule_refuses_with_its_reason(stage: Rehearsal) -> None:
-    stage.declare(
-        stage.remote(),
+def test_a_rule_refuses_with_its_reason(site: Rehearsal) -> None:
+    site.declare(
+        site.remote(),
         rules("deny: [mine]"),
         repository("team", "remote: {name: up}", MINE),
         publication(more=ACCESS),
     )
-    stage.applied()
-    answer = stage.post("/team/upload/", file_part("mine", b"x"), headers=[BEARER])
+    site.applied()
+    answer = site.post("/team/upload/", file_part("mine", b"x"), headers=[BEARER])
     assert (answer.status, "rules.deny" in answer.text) == (403, True)
-    assert stage.post("/team/upload/", file_part("other", b"x"), headers=[BEARER]).status == 201
+    assert site.post("/team/upload/", file_part("other", b"x"), headers=[BEARER]).status == 201
 
 
-def test_what_the_plugin_refuses_is_told_as_it_says_it(stage: Rehearsal) -> None:
-    answer = stage.post("/team/upload/", file_part(".hidden", b"x"), headers=[BEARER])
+def test_what_the_plugin_refuses_is_told_as_it_says_it(site: Rehearsal) -> None:
+    answer = site.post("/team/upload/", file_part(".hidden", b"x"), headers=[BEARER])
     assert (answer.status, answer.text) == (400, "`.hidden` is hidden\n")
-    assert stage.post("/team/elsewhere/", file_part("mine", b"x"), headers=[BEARER]).status == 404
+    assert site.post("/team/elsewhere/", file_part("mine", b"x"), headers=[BEARER]).status == 404
 
 
-def test_overrides_hold_for_this_upload_alone(stage: Rehearsal) -> None:
-    path = stage.folder / "mine"
+def test_overrides_hold_for_this_upload_alone(site: Rehearsal) -> None:
+    path = site.folder / "mine"
     path.write_bytes(b"my own")
 
     def upload(*overrides: str) -> Any:
         return asyncio.run(
-            stage.serviced(
+            site.serviced(
                 lambda service: service.upload("team", uploaded_file(path), {}, principal="ada"),
                 overrides=overrides,
             )
@@ -206,7 +204,7 @@ def test_overrides_hold_for_this_upload_alone(stage: Rehearsal) -> None:
 # Many at once
 
 
-def test_many_files_into_one_group_all_land(stage: Rehearsal) -> None:
+def test_many_files_into_one_group_all_land(site: Rehearsal) -> None:
     async def talk(client: Client) -> list[Any]:
         sent = [
             client.post(
@@ -216,142 +214,141 @@ def test_many_files_into_one_group_all_land(stage: Rehearsal) -> None:
         ]
         return list(await asyncio.gather(*sent))
 
-    answers = stage.served(talk)
+    answers = site.served(talk)
     assert {response.status for response in answers} == {201}, [
         response.text for response in answers
     ]
-    assert stage.held() == ["a/one", *(f"uploads/file{n:02}" for n in range(20))]
-    check_sound(stage.home)
-    [answer] = stage.get("/team/uploads/file07")
+    assert site.held() == ["a/one", *(f"uploads/file{n:02}" for n in range(20))]
+    check_sound(site.home)
+    [answer] = site.get("/team/uploads/file07")
     assert answer.body == b"7"
-    assert stage.settled()
+    assert site.settled()
 
 
-def test_processes_do_not_lose_each_others_files(stage: Rehearsal) -> None:
+def test_processes_do_not_lose_each_others_files(site: Rehearsal) -> None:
     processes = [
-        started(stage.folder, [f"{process}-{number}" for number in range(3)])
-        for process in range(3)
+        started(site.folder, [f"{process}-{number}" for number in range(3)]) for process in range(3)
     ]
     for one in processes:
         one.join()
     assert [one.exitcode for one in processes] == [0, 0, 0]
-    assert len(stage.held()) == 1 + 9
-    check_sound(stage.home)
+    assert len(site.held()) == 1 + 9
+    check_sound(site.home)
 
 
-def test_an_upload_does_not_wait_for_a_running_apply_which_plans_again(stage: Rehearsal) -> None:
+def test_an_upload_does_not_wait_for_a_running_apply_which_plans_again(site: Rehearsal) -> None:
     """It comes while the apply holds its lease, into a group that the apply touches too; both end
     up in what is served.
     """
-    stage.says("a", stage.file("one"), stage.file("two"))
-    stage.says("uploads", stage.file("hidden by the uploads"))
-    stage.declare(
-        stage.remote(), repository("team", MINE, "remote: {name: up}"), publication(more=ACCESS)
+    site.says("a", site.file("one"), site.file("two"))
+    site.says("uploads", site.file("hidden by the uploads"))
+    site.declare(
+        site.remote(), repository("team", MINE, "remote: {name: up}"), publication(more=ACCESS)
     )
     codes: list[int | None] = []
 
     def interrupt(reached: Checkpoint) -> None:
         if reached is Checkpoint.BEFORE_FLIP and not codes:
             codes.append(None)
-            process = started(stage.folder, ["mine"])
+            process = started(site.folder, ["mine"])
             process.join()
             codes[0] = process.exitcode
 
     listen(interrupt)
     try:
-        stage.applied()
+        site.applied()
     finally:
         listen(lambda reached: None)
     assert codes == [0]
-    assert stage.held() == ["a/one", "a/two", "uploads/mine"]
-    stage.applied()
-    assert stage.settled()
-    check_sound(stage.home)
+    assert site.held() == ["a/one", "a/two", "uploads/mine"]
+    site.applied()
+    assert site.settled()
+    check_sound(site.home)
 
 
 @pytest.mark.parametrize("step", [Checkpoint.BYTES_WRITTEN, Checkpoint.POINTER_SET])
-def test_a_server_that_dies_leaves_no_lie(step: Checkpoint, stage: Rehearsal) -> None:
-    process = started(stage.folder, ["mine"], die_at=step)
+def test_a_server_that_dies_leaves_no_lie(step: Checkpoint, site: Rehearsal) -> None:
+    process = started(site.folder, ["mine"], die_at=step)
     process.join()
     assert process.exitcode == -signal.SIGKILL
-    check_sound(stage.home)
-    assert stage.upload("mine", b"mine").version == 2
-    stage.applied()
-    [answer] = stage.get("/team/uploads/mine")
+    check_sound(site.home)
+    assert site.upload("mine", b"mine").version == 2
+    site.applied()
+    [answer] = site.get("/team/uploads/mine")
     assert answer.body == b"mine"
 
 
 # Taking out again
 
 
-def test_what_was_uploaded_can_be_removed_and_nothing_else(stage: Rehearsal) -> None:
-    stage.upload("mine", b"my own")
+def test_what_was_uploaded_can_be_removed_and_nothing_else(site: Rehearsal) -> None:
+    site.upload("mine", b"my own")
     with pytest.raises(UsageFault, match="nothing was uploaded"):
-        stage.remove("one")
-    taken = stage.remove("mine")
+        site.remove("one")
+    taken = site.remove("mine")
     assert (taken.version, taken.keys) == (3, ("mine",))
-    assert stage.held() == ["a/one"]
-    assert [one.status for one in stage.get("/team/uploads/mine")] == [404]
-    assert stage.settled()
+    assert site.held() == ["a/one"]
+    assert [one.status for one in site.get("/team/uploads/mine")] == [404]
+    assert site.settled()
 
 
 @pytest.mark.parametrize("order", [(MINE, "remote: {name: up}"), ("remote: {name: up}", MINE)])
 def test_a_remote_that_begins_to_list_an_uploaded_name_brings_nothing_under_it(
-    stage: Rehearsal, order: tuple[str, str]
+    site: Rehearsal, order: tuple[str, str]
 ) -> None:
-    stage.declare(stage.remote(), repository("team", *order), publication())
-    stage.applied()
-    stage.upload("mine", b"my own", fields={"group": "new"})
-    stage.says("new", stage.file("theirs"))
-    stage.applied()
-    assert stage.held() == ["a/one", "new/mine"]
-    assert stage.explain("new")["groups"] == [{"name": "new", "owner": "upload"}]
+    site.declare(site.remote(), repository("team", *order), publication())
+    site.applied()
+    site.upload("mine", b"my own", fields={"group": "new"})
+    site.says("new", site.file("theirs"))
+    site.applied()
+    assert site.held() == ["a/one", "new/mine"]
+    assert site.explain("new")["groups"] == [{"name": "new", "owner": "upload"}]
 
 
-def test_an_emptied_name_is_free_for_the_next_source(stage: Rehearsal) -> None:
-    stage.declare(stage.remote(), repository("team", MINE, "remote: {name: up}"), publication())
-    stage.applied()
-    stage.upload("mine", b"my own", fields={"group": "a"})
-    stage.applied()
-    assert stage.held() == ["a/mine"]
-    stage.remove("mine")
-    stage.applied()
-    assert stage.held() == ["a/one"]
+def test_an_emptied_name_is_free_for_the_next_source(site: Rehearsal) -> None:
+    site.declare(site.remote(), repository("team", MINE, "remote: {name: up}"), publication())
+    site.applied()
+    site.upload("mine", b"my own", fields={"group": "a"})
+    site.applied()
+    assert site.held() == ["a/mine"]
+    site.remove("mine")
+    site.applied()
+    assert site.held() == ["a/one"]
 
 
-def test_the_plugin_says_what_leaves_along(stage: Rehearsal) -> None:
+def test_the_plugin_says_what_leaves_along(site: Rehearsal) -> None:
     for name in ("mine", "mine.sig", "other"):
-        stage.upload(name, name.encode())
+        site.upload(name, name.encode())
 
     def both(conduit: UploadConduit, units: Sequence[StoredUnit]) -> Iterable[StoredUnit]:
         keys = {name for unit in units for name in (unit.key, f"{unit.key}.sig")}
         return [unit for unit in conduit.units("uploads") if unit.key in keys]
 
-    stage.script.on_remove = both
-    assert stage.remove("mine").keys == ("mine", "mine.sig")
-    assert stage.held() == ["a/one", "uploads/other"]
+    site.script.on_remove = both
+    assert site.remove("mine").keys == ("mine", "mine.sig")
+    assert site.held() == ["a/one", "uploads/other"]
 
 
 @pytest.mark.parametrize("way", ["strangers", "without end", "raises"])
-def test_a_removal_that_makes_no_sense_removes_nothing(way: str, stage: Rehearsal) -> None:
-    stage.upload("mine", b"my own")
+def test_a_removal_that_makes_no_sense_removes_nothing(way: str, site: Rehearsal) -> None:
+    site.upload("mine", b"my own")
 
     def nonsense(conduit: UploadConduit, units: Sequence[StoredUnit]) -> Any:
         if way == "raises":
             raise ZeroDivisionError("oops")
         return ["stranger"] if way == "strangers" else iter(lambda: units[0], None)
 
-    stage.script.on_remove = nonsense
+    site.script.on_remove = nonsense
     with pytest.raises(PluginFault, match="`remove`"):
-        stage.remove("mine")
-    assert stage.held() == ["a/one", "uploads/mine"]
+        site.remove("mine")
+    assert site.held() == ["a/one", "uploads/mine"]
 
 
-def test_uploads_stay_when_no_manifest_names_their_source_any_more(stage: Rehearsal) -> None:
-    stage.upload("mine", b"my own")
-    stage.declare(stage.remote(), repository(), publication())
-    stage.applied()
-    assert stage.held() == ["a/one", "uploads/mine"]
+def test_uploads_stay_when_no_manifest_names_their_source_any_more(site: Rehearsal) -> None:
+    site.upload("mine", b"my own")
+    site.declare(site.remote(), repository(), publication())
+    site.applied()
+    assert site.held() == ["a/one", "uploads/mine"]
 
 
 # Plugins that are no good
@@ -377,31 +374,31 @@ def test_uploads_stay_when_no_manifest_names_their_source_any_more(stage: Rehear
     ],
 )
 def test_an_upload_that_becomes_nonsense_changes_nothing(
-    made: Any, said: str, stage: Rehearsal
+    made: Any, said: str, site: Rehearsal
 ) -> None:
-    stage.script.on_upload = lambda conduit, file: made(file)
-    answer = stage.post("/team/upload/", file_part("mine", b"x"), headers=[BEARER])
+    site.script.on_upload = lambda conduit, file: made(file)
+    answer = site.post("/team/upload/", file_part("mine", b"x"), headers=[BEARER])
     assert answer.status >= 400
     assert said in answer.text
-    assert stage.held() == ["a/one"]
-    check_sound(stage.home)
+    assert site.held() == ["a/one"]
+    check_sound(site.home)
 
 
-def test_a_secret_in_what_a_plugin_raises_is_not_told(stage: Rehearsal) -> None:
+def test_a_secret_in_what_a_plugin_raises_is_not_told(site: Rehearsal) -> None:
     def leak(conduit: UploadConduit, file: UploadedFile) -> Iterable[Placed]:
         raise ValueError(f"cannot log in with {TOKEN}")
 
-    stage.script.on_upload = leak
-    answer = stage.post("/team/upload/", file_part("mine", b"x"), headers=[BEARER])
+    site.script.on_upload = leak
+    answer = site.post("/team/upload/", file_part("mine", b"x"), headers=[BEARER])
     assert answer.status == 500
     assert TOKEN not in answer.text
     with pytest.raises(PluginFault) as caught:
-        stage.upload("mine", b"x")
+        site.upload("mine", b"x")
     assert TOKEN not in str(caught.value)
 
 
 def test_a_conflicting_upload_is_tried_again_until_the_time_is_over(
-    stage: Rehearsal, monkeypatch: pytest.MonkeyPatch
+    site: Rehearsal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seconds = [0.0]
 
@@ -418,5 +415,5 @@ def test_a_conflicting_upload_is_tried_again_until_the_time_is_over(
 
     monkeypatch.setattr(receiving, "commit", conflicting)
     with pytest.raises(Conflict):
-        stage.upload("mine", b"x")
+        site.upload("mine", b"x")
     assert len(tries) == 3, "at the start, in the middle and at the end of the time"
