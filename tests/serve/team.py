@@ -8,7 +8,7 @@ from pathlib import Path
 
 from reconciler.database.records import ServedPublication
 from reconciler.serve import Application, Catalogue
-from tests.support.asgi import Answer, Client
+from tests.support.asgi import AsgiResponse, Client
 from tests.support.published import Published
 
 JSON = "application/vnd.pypi.simple.v1+json"
@@ -49,8 +49,8 @@ def ask(
     method: str = "GET",
     query: str = "",
     pathsend: bool = False,
-) -> Answer:
-    async def once() -> Answer:
+) -> AsgiResponse:
+    async def once() -> AsgiResponse:
         return await Client(application(published), pathsend).get(
             path, method=method, query=query, headers=headers
         )

@@ -25,7 +25,7 @@ from tests.serve.team import (
     ask,
     team,
 )
-from tests.support.asgi import Answer, Client
+from tests.support.asgi import AsgiResponse, Client
 from tests.support.published import Published
 
 
@@ -276,7 +276,7 @@ def test_the_publisher_may_know_what_was_meant(
     published.page(served, "simple/alpha-x/", b"it")
     published.page(served, "5", b"what nonsense would lead to")
 
-    async def once() -> Answer:
+    async def once() -> AsgiResponse:
         return await Client(Application(Catalogue(published, published), {"python": missing})).get(
             path
         )
@@ -288,7 +288,7 @@ def test_the_publisher_may_know_what_was_meant(
 def test_a_redirect_never_leads_to_the_path_that_was_asked_for(published: Published) -> None:
     """Not even where that appears meanwhile: clients remember a 301 for good."""
 
-    async def once() -> Answer:
+    async def once() -> AsgiResponse:
         loop = asyncio.get_running_loop()
 
         def suggest(publication: str, path: str) -> str | None:
@@ -388,14 +388,14 @@ def test_the_longest_prefix_owns_a_path(published: Published) -> None:
 
 
 def test_a_prefix_of_the_server_is_not_part_of_the_path(published: Published) -> None:
-    async def once() -> Answer:
+    async def once() -> AsgiResponse:
         return await Client(application(published), root_path="/packages").get("/team/simple/alpha")
 
     assert asyncio.run(once()).headers["location"] == "../simple/alpha/"
 
 
 def test_the_prefix_of_the_server_alone_is_the_root(published: Published) -> None:
-    async def once(path: str, method: str) -> Answer:
+    async def once(path: str, method: str) -> AsgiResponse:
         client = Client(application(published), root_path="/packages")
         return await client.get(path, method=method)
 

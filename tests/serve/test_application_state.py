@@ -12,7 +12,7 @@ from reconciler.errors import StateFault
 from reconciler.model import Digest
 from reconciler.serve import Application, Catalogue
 from tests.serve.team import BIG, FILE, HTML_PAGE, LARGE, PAGE, application, ask, team
-from tests.support.asgi import Answer, Client, live
+from tests.support.asgi import AsgiResponse, Client, live
 from tests.support.published import Published
 
 
@@ -36,7 +36,7 @@ def test_a_second_request_asks_neither_database_nor_store(published: Published) 
 def test_many_requests_for_one_cold_path_share_one_look_up(published: Published) -> None:
     held = published.held = threading.Event()
 
-    async def together() -> list[Answer]:
+    async def together() -> list[AsgiResponse]:
         client = Client(application(published, check_every=1000))
         asked = [asyncio.ensure_future(client.get(PAGE)) for _ in range(20)]
         await asyncio.to_thread(published.looking.wait, 10)
@@ -50,7 +50,7 @@ def test_many_requests_for_one_cold_path_share_one_look_up(published: Published)
 def test_a_request_that_is_given_up_does_not_spoil_the_others(published: Published) -> None:
     held = published.held = threading.Event()
 
-    async def one_gives_up() -> Answer:
+    async def one_gives_up() -> AsgiResponse:
         client = Client(application(published, check_every=1000))
         first, second = (
             asyncio.ensure_future(client.get(PAGE)),

@@ -19,7 +19,7 @@ from reconciler.errors import (
 )
 from reconciler.model import Digest
 from reconciler.serve import Application, Catalogue, OnDemand
-from tests.support.asgi import Answer, Client, live
+from tests.support.asgi import AsgiResponse, Client, live
 from tests.support.published import BLOCK, FakeArtifactSource, Published
 
 LARGE = bytes(range(251)) * 3000
@@ -46,7 +46,7 @@ class Site:
         )
         self.client = Client(self.application, pathsend=True)
 
-    def ask(self, path: str, **more: Any) -> Answer:
+    def ask(self, path: str, **more: Any) -> AsgiResponse:
         return asyncio.run(self.client.get(path, **more))
 
 
@@ -84,7 +84,7 @@ def site(tmp_path: Path) -> Site:
 def test_a_missing_file_is_brought_once_and_then_served_from_the_store(
     site: Site, path: str, data: bytes
 ) -> None:
-    async def twice() -> tuple[Answer, Answer]:
+    async def twice() -> tuple[AsgiResponse, AsgiResponse]:
         return await site.client.get(path), await site.client.get(path)
 
     first, second = asyncio.run(twice())
@@ -165,7 +165,7 @@ def test_a_client_that_leaves_takes_nothing_from_the_others(site: Site) -> None:
 
 
 def test_what_everybody_gave_up_is_brought_all_the_same(site: Site) -> None:
-    async def gives_up() -> Answer:
+    async def gives_up() -> AsgiResponse:
         held = hold(site)
         reader = Reader(site, BIG)
         await site.source.begun.wait()
@@ -318,7 +318,7 @@ def test_what_is_not_on_demand_is_missing(site: Site) -> None:
 def test_what_came_meanwhile_is_served_from_the_store(site: Site) -> None:
     """Another process fetched it after this one had not found it."""
 
-    async def meanwhile() -> Answer | None:
+    async def meanwhile() -> AsgiResponse | None:
         site.published.store(LARGE)
         assert await site.on_demand.open(Digest.of(LARGE), len(LARGE)) is None
         return await site.client.get(BIG)
@@ -330,7 +330,7 @@ def test_what_came_meanwhile_is_served_from_the_store(site: Site) -> None:
 
 
 def test_what_comes_is_given_up_when_the_server_stops(site: Site, tmp_path: Path) -> None:
-    async def stops() -> Answer:
+    async def stops() -> AsgiResponse:
         hold(site)
         request = asyncio.ensure_future(site.client.get(BIG))
         await site.source.begun.wait()

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from reconciler.model import Digest
 from reconciler.serve.upload_form import MAX_FIELD, MAX_FIELDS
-from tests.serve.uploads_site import PLACE, WHEEL, Desk
-from tests.support.asgi import Answer
+from tests.serve.uploads_site import PLACE, WHEEL, UploadSite
+from tests.support.asgi import AsgiResponse
 from tests.support.uploading import (
     ADA,
     BOUNDARY,
@@ -28,8 +28,8 @@ from tests.support.uploading import (
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return Desk(tmp_path)
+def site(tmp_path: Path) -> UploadSite:
+    return UploadSite(tmp_path)
 
 
 class TestForms:
@@ -42,9 +42,9 @@ class TestForms:
             "",
         ],
     )
-    def test_another_type_is_415(self, desk: Desk, kind: str) -> None:
-        assert desk.post(b"x", headers=[ADA, ("Content-Type", kind)]).status == 415
-        assert desk.post(b"x", headers=[ADA]).status == 415
+    def test_another_type_is_415(self, site: UploadSite, kind: str) -> None:
+        assert site.post(b"x", headers=[ADA, ("Content-Type", kind)]).status == 415
+        assert site.post(b"x", headers=[ADA]).status == 415
 
     @pytest.mark.parametrize(
         "kind",
@@ -54,9 +54,9 @@ class TestForms:
             f"multipart/form-data; boundary={'x' * 5000}",
         ],
     )
-    def test_a_boundary_that_cannot_be_one_is_400(self, desk: Desk, kind: str) -> None:
+    def test_a_boundary_that_cannot_be_one_is_400(self, site: UploadSite, kind: str) -> None:
         assert (
-            desk.post(form(file_part("a", b"x")), headers=[ADA, ("Content-Type", kind)]).status
+            site.post(form(file_part("a", b"x")), headers=[ADA, ("Content-Type", kind)]).status
             == 400
         )
 
@@ -97,38 +97,40 @@ class TestForms:
             ),
         ],
     )
-    def test_a_broken_form_is_400_and_says_why(self, desk: Desk, body: bytes, why: str) -> None:
-        answer = desk.post(body)
+    def test_a_broken_form_is_400_and_says_why(
+        self, site: UploadSite, body: bytes, why: str
+    ) -> None:
+        answer = site.post(body)
         assert answer.status == 400
         assert why in answer.text
-        assert (desk.receiver.taken, desk.left()) == ([], [])
+        assert (site.receiver.taken, site.left()) == ([], [])
 
-    def test_as_many_fields_as_are_taken(self, desk: Desk) -> None:
+    def test_as_many_fields_as_are_taken(self, site: UploadSite) -> None:
         parts = [text_part(f"f{number}", "x") for number in range(MAX_FIELDS - 1)]
         assert (
-            desk.post(form(*parts, text_part("long", "b" * MAX_FIELD), file_part("a", b"x"))).status
+            site.post(form(*parts, text_part("long", "b" * MAX_FIELD), file_part("a", b"x"))).status
             == 201
         )
-        assert len(desk.receiver.taken[0].fields) == MAX_FIELDS
+        assert len(site.receiver.taken[0].fields) == MAX_FIELDS
 
     @pytest.mark.parametrize("name", ["sha256", "sha256_digest"])
-    def test_a_declared_digest_must_be_right(self, desk: Desk, name: str) -> None:
+    def test_a_declared_digest_must_be_right(self, site: UploadSite, name: str) -> None:
         right = Digest.of(WHEEL).hex
         for order in (1, -1):
             wrong = form(*[text_part(name, "0" * 64), file_part("a", WHEEL)][::order])
-            assert desk.post(wrong).status == 400
-        assert desk.receiver.taken == []
+            assert site.post(wrong).status == 400
+        assert site.receiver.taken == []
         assert (
-            desk.post(
+            site.post(
                 form(text_part(name, right), text_part(name, "0" * 64), file_part("a", WHEEL))
             ).status
             == 400
         )
         assert (
-            desk.post(form(text_part(name, f" {right.upper()}\n"), file_part("a", WHEEL))).status
+            site.post(form(text_part(name, f" {right.upper()}\n"), file_part("a", WHEEL))).status
             == 201
         )
-        assert desk.post(form(text_part(name, ""), file_part("a", WHEEL))).status == 201
+        assert site.post(form(text_part(name, ""), file_part("a", WHEEL))).status == 201
 
     @settings(
         suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60
@@ -143,55 +145,55 @@ class TestForms:
     def test_where_a_body_is_cut_does_not_matter(
         self, tmp_path: Path, data: bytes, draw: st.DataObject
     ) -> None:
-        desk = Desk(tmp_path)
+        site = UploadSite(tmp_path)
         body = form(text_part("field", data.hex()), file_part("a", data), text_part("last", "x"))
         cuts = sorted(draw.draw(st.lists(st.integers(0, len(body)), max_size=6)))
         pieces = [
             body[start:stop] for start, stop in zip([0, *cuts], [*cuts, len(body)], strict=True)
         ]
-        assert desk.post(*pieces).status == 201
-        (taken,) = desk.receiver.taken
+        assert site.post(*pieces).status == 201
+        (taken,) = site.receiver.taken
         assert (taken.data, taken.fields) == (data, {"field": data.hex(), "last": "x"})
 
-    def test_a_form_in_single_bytes(self, desk: Desk) -> None:
+    def test_a_form_in_single_bytes(self, site: UploadSite) -> None:
         body = form(text_part("a", "b"), file_part("a", WHEEL[:3000]))
-        assert desk.post(*(body[at : at + 1] for at in range(len(body)))).status == 201
-        assert desk.receiver.taken[0].data == WHEEL[:3000]
+        assert site.post(*(body[at : at + 1] for at in range(len(body)))).status == 201
+        assert site.receiver.taken[0].data == WHEEL[:3000]
 
 
 class TestLimits:
     def test_a_declared_length_is_judged_before_anything_is_read(self, tmp_path: Path) -> None:
-        desk = Desk(tmp_path, max_upload=1000)
+        site = UploadSite(tmp_path, max_upload=1000)
         headers = [ADA, FORM, ("Content-Length", "1001"), ("Expect", "100-continue")]
-        answer = desk.post(AssertionError("nothing may be read"), headers=headers)
+        answer = site.post(AssertionError("nothing may be read"), headers=headers)
         assert (answer.status, answer.text) == (413, "more than 1,000 bytes are not taken\n")
 
     def test_as_much_as_is_allowed_may_be_declared(self, tmp_path: Path) -> None:
         body = form(file_part("a", b"x"))
-        desk = Desk(tmp_path, max_upload=len(body))
+        site = UploadSite(tmp_path, max_upload=len(body))
         headers = [ADA, FORM, ("Content-Length", str(len(body)))]
-        assert desk.post(body, headers=headers).status == 201
+        assert site.post(body, headers=headers).status == 201
 
     def test_a_length_that_is_not_declared_is_counted(self, tmp_path: Path) -> None:
         body = form(file_part("a", WHEEL))
         for limit, status in ((len(body), 201), (len(body) - 1, 413)):
-            desk = Desk(tmp_path, max_upload=limit)
+            site = UploadSite(tmp_path, max_upload=limit)
             assert (
-                desk.post(*(body[at : at + 9999] for at in range(0, len(body), 9999))).status
+                site.post(*(body[at : at + 9999] for at in range(0, len(body), 9999))).status
                 == status
             )
-            assert desk.left() == []
+            assert site.left() == []
 
-    def test_a_client_that_leaves_leaves_nothing(self, desk: Desk) -> None:
+    def test_a_client_that_leaves_leaves_nothing(self, site: UploadSite) -> None:
         body = form(file_part("a", WHEEL))
         assert (
-            desk.post(body[: len(WHEEL) // 2], body[len(WHEEL) // 2 : -300_000], EOFError()).status
+            site.post(body[: len(WHEEL) // 2], body[len(WHEEL) // 2 : -300_000], EOFError()).status
             == 400
         )
-        assert (desk.receiver.taken, desk.left()) == ([], [])
+        assert (site.receiver.taken, site.left()) == ([], [])
 
     def test_a_client_that_falls_silent_is_not_waited_for(self, tmp_path: Path) -> None:
-        desk = Desk(tmp_path, silence=0.01)
+        site = UploadSite(tmp_path, silence=0.01)
 
         async def silent() -> list[Any]:
             sent: list[Any] = []
@@ -202,15 +204,15 @@ class TestLimits:
             async def send(message: dict[str, Any]) -> None:
                 sent.append(message)
 
-            await desk.application(
-                desk.client.scope(PLACE, "POST", headers=[ADA, FORM]), receive, send
+            await site.application(
+                site.client.scope(PLACE, "POST", headers=[ADA, FORM]), receive, send
             )
             return sent
 
         assert asyncio.run(silent())[0]["status"] == 408
-        assert desk.left() == []
+        assert site.left() == []
 
-    def test_a_request_that_is_given_up_leaves_nothing(self, desk: Desk) -> None:
+    def test_a_request_that_is_given_up_leaves_nothing(self, site: UploadSite) -> None:
         arrived = threading.Event()
 
         async def given_up() -> None:
@@ -226,39 +228,39 @@ class TestLimits:
                 raise AssertionError(message)
 
             request = asyncio.ensure_future(
-                desk.application(
-                    desk.client.scope(PLACE, "POST", headers=[ADA, FORM]), receive, send
+                site.application(
+                    site.client.scope(PLACE, "POST", headers=[ADA, FORM]), receive, send
                 )
             )
             await asyncio.to_thread(arrived.wait, 10)
-            assert len(desk.left()) == 1
+            assert len(site.left()) == 1
             request.cancel()
             await asyncio.wait([request])
             assert request.cancelled()
 
         asyncio.run(given_up())
-        assert desk.left() == []
+        assert site.left() == []
 
-    def test_a_folder_that_cannot_be_written_is_500(self, desk: Desk) -> None:
-        desk.folder.parent.parent.joinpath("work").write_text("a file where a folder should be")
-        answer = desk.post(form(file_part("a", b"x")))
+    def test_a_folder_that_cannot_be_written_is_500(self, site: UploadSite) -> None:
+        site.folder.parent.parent.joinpath("work").write_text("a file where a folder should be")
+        answer = site.post(form(file_part("a", b"x")))
         assert answer.status == 500
         assert "cannot write to" in answer.text
 
-    def test_many_at_once(self, desk: Desk) -> None:
-        async def together() -> list[Answer]:
+    def test_many_at_once(self, site: UploadSite) -> None:
+        async def together() -> list[AsgiResponse]:
             bodies = [
                 form(file_part(f"{number}.whl", WHEEL + bytes([number]))) for number in range(50)
             ]
             return await asyncio.gather(
                 *(
-                    desk.client.post(PLACE, [body[:99], body[99:]], headers=[ADA, FORM])
+                    site.client.post(PLACE, [body[:99], body[99:]], headers=[ADA, FORM])
                     for body in bodies
                 )
             )
 
         assert {answer.status for answer in asyncio.run(together())} == {201}
-        assert {taken.file.name: taken.data[-1] for taken in desk.receiver.taken} == {
+        assert {taken.file.name: taken.data[-1] for taken in site.receiver.taken} == {
             f"{number}.whl": number for number in range(50)
         }
-        assert desk.left() == []
+        assert site.left() == []

@@ -23,8 +23,8 @@ from reconciler.errors import (
     Unreachable,
 )
 from reconciler.model import Digest
-from tests.serve.uploads_site import PLACE, WHEEL, Desk
-from tests.support.asgi import Answer, live
+from tests.serve.uploads_site import PLACE, WHEEL, UploadSite
+from tests.support.asgi import AsgiResponse, live
 from tests.support.uploading import (
     ADA,
     FORM,
@@ -35,24 +35,24 @@ from tests.support.uploading import (
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return Desk(tmp_path)
+def site(tmp_path: Path) -> UploadSite:
+    return UploadSite(tmp_path)
 
 
-def test_a_file_is_taken_and_served_at_once(desk: Desk) -> None:
+def test_a_file_is_taken_and_served_at_once(site: UploadSite) -> None:
     async def write_and_read() -> None:
-        assert (await desk.client.get("/team/files/alpha-1.whl")).status == 404
+        assert (await site.client.get("/team/files/alpha-1.whl")).status == 404
         body = form(
             text_part(":action", "file_upload"), file_part("alpha-1.whl", WHEEL, name="content")
         )
-        answer = await desk.client.post(PLACE, [body], headers=[ADA, FORM])
+        answer = await site.client.post(PLACE, [body], headers=[ADA, FORM])
         assert (answer.status, answer.text) == (201, "`alpha-1.whl` is in version 2\n")
         assert answer.headers["location"] == "/team/files/alpha-1.whl"
         assert answer.headers["content-type"] == "text/plain; charset=utf-8"
-        assert (await desk.client.get("/team/files/alpha-1.whl")).body == WHEEL
+        assert (await site.client.get("/team/files/alpha-1.whl")).body == WHEEL
 
     asyncio.run(write_and_read())
-    (taken,) = desk.receiver.taken
+    (taken,) = site.receiver.taken
     assert (taken.publication, taken.path, taken.uploader, taken.data) == (
         "publication-1",
         "upload/",
@@ -65,8 +65,8 @@ def test_a_file_is_taken_and_served_at_once(desk: Desk) -> None:
         Digest.of(WHEEL).hex,
     )
     assert taken.fields == {":action": "file_upload"}
-    assert taken.file.path.parent == desk.folder
-    assert desk.left() == []
+    assert taken.file.path.parent == site.folder
+    assert site.left() == []
 
 
 @pytest.mark.parametrize(
@@ -74,21 +74,21 @@ def test_a_file_is_taken_and_served_at_once(desk: Desk) -> None:
     [("/team", ""), ("/team/", ""), ("/team/legacy/", "legacy/"), ("/team/a/b", "a/b")],
 )
 def test_the_path_within_the_publication_is_the_receivers(
-    desk: Desk, path: str, within: str
+    site: UploadSite, path: str, within: str
 ) -> None:
-    assert desk.post(form(file_part("a", b"")), path=path).status == 201
-    assert desk.receiver.taken[0].path == within
+    assert site.post(form(file_part("a", b"")), path=path).status == 201
+    assert site.receiver.taken[0].path == within
 
 
-def test_fields_of_one_name_are_lines(desk: Desk) -> None:
+def test_fields_of_one_name_are_lines(site: UploadSite) -> None:
     parts = [
         text_part("classifiers", "A"),
         file_part("a", b"x"),
         text_part("classifiers", "Ä :: B"),
         text_part("empty", ""),
     ]
-    assert desk.post(form(*parts)).status == 201
-    assert desk.receiver.taken[0].fields == {"classifiers": "A\nÄ :: B", "empty": ""}
+    assert site.post(form(*parts)).status == 201
+    assert site.receiver.taken[0].fields == {"classifiers": "A\nÄ :: B", "empty": ""}
 
 
 @pytest.mark.parametrize(
@@ -101,22 +101,22 @@ def test_fields_of_one_name_are_lines(desk: Desk) -> None:
         ("grün.txt", "grün.txt"),
     ],
 )
-def test_only_the_last_segment_of_a_name_counts(desk: Desk, sent: str, name: str) -> None:
-    assert desk.post(form(file_part(sent, b"x"))).status == 201
-    assert desk.receiver.taken[0].file.name == name
+def test_only_the_last_segment_of_a_name_counts(site: UploadSite, sent: str, name: str) -> None:
+    assert site.post(form(file_part(sent, b"x"))).status == 201
+    assert site.receiver.taken[0].file.name == name
 
 
 @pytest.mark.parametrize(
     "sent", ["", "folder/", "..", ".", "a\x07b", "a\u202eb", "a\0", "x" * 256, "ü" * 128, b"\xff"]
 )
-def test_names_that_cannot_be_files_are_400(desk: Desk, sent: str | bytes) -> None:
-    answer = desk.post(form(file_part(sent, b"x")))
-    assert (answer.status, desk.receiver.taken, desk.left()) == (400, [], [])
+def test_names_that_cannot_be_files_are_400(site: UploadSite, sent: str | bytes) -> None:
+    answer = site.post(form(file_part(sent, b"x")))
+    assert (answer.status, site.receiver.taken, site.left()) == (400, [], [])
     assert "name" in answer.text or "called" in answer.text
 
 
 class TestWhoMay:
-    def test_a_stranger_is_challenged_before_the_body_is_read(self, desk: Desk) -> None:
+    def test_a_stranger_is_challenged_before_the_body_is_read(self, site: UploadSite) -> None:
         read: list[str] = []
 
         async def ask() -> list[Any]:
@@ -129,8 +129,8 @@ class TestWhoMay:
             async def send(message: dict[str, Any]) -> None:
                 sent.append(message)
 
-            await desk.application.refresh()
-            await desk.application(desk.client.scope(PLACE, "POST", headers=[FORM]), receive, send)
+            await site.application.refresh()
+            await site.application(site.client.scope(PLACE, "POST", headers=[FORM]), receive, send)
             return sent
 
         start, _ = asyncio.run(ask())
@@ -142,20 +142,20 @@ class TestWhoMay:
             "what is sent anyway is read off, so that the answer can be read"
         )
 
-    def test_who_waits_to_be_told_to_send_is_not(self, desk: Desk) -> None:
-        answer = desk.post(
+    def test_who_waits_to_be_told_to_send_is_not(self, site: UploadSite) -> None:
+        answer = site.post(
             AssertionError("nothing may be read"), headers=[FORM, ("Expect", "100-continue")]
         )
         assert answer.status == 401
 
-    def test_wrong_passwords_are_401(self, desk: Desk) -> None:
+    def test_wrong_passwords_are_401(self, site: UploadSite) -> None:
         assert (
-            desk.post(
+            site.post(
                 form(file_part("a", b"x")), headers=[FORM, ("Authorization", "Basic eDp5")]
             ).status
             == 401
         )
-        assert desk.receiver.taken == []
+        assert site.receiver.taken == []
 
     @pytest.mark.parametrize(
         ("error", "status"),
@@ -166,15 +166,15 @@ class TestWhoMay:
         ],
     )
     def test_the_receiver_may_say_more(
-        self, desk: Desk, error: ReconcilerError, status: int
+        self, site: UploadSite, error: ReconcilerError, status: int
     ) -> None:
-        desk.receiver.stranger = error
-        answer = desk.post(form(file_part("a", b"x")))
+        site.receiver.stranger = error
+        answer = site.post(form(file_part("a", b"x")))
         assert (answer.status, answer.text) == (status, f"{error}\n")
 
-    def test_outside_of_publications_is_404(self, desk: Desk) -> None:
-        assert desk.post(form(file_part("a", b"x")), path="/other/upload/").status == 404
-        assert desk.post(form(file_part("a", b"x")), path="/team/../other/").status == 404
+    def test_outside_of_publications_is_404(self, site: UploadSite) -> None:
+        assert site.post(form(file_part("a", b"x")), path="/other/upload/").status == 404
+        assert site.post(form(file_part("a", b"x")), path="/team/../other/").status == 404
 
 
 @pytest.mark.parametrize(
@@ -194,32 +194,32 @@ class TestWhoMay:
     ],
 )
 def test_what_the_receiver_raises_becomes_a_status(
-    desk: Desk, error: ReconcilerError, status: int, retry: str | None
+    site: UploadSite, error: ReconcilerError, status: int, retry: str | None
 ) -> None:
-    desk.receiver.fault = error
-    answer = desk.post(form(file_part("a", b"x")))
+    site.receiver.fault = error
+    answer = site.post(form(file_part("a", b"x")))
     assert (answer.status, answer.headers.get("retry-after")) == (status, retry)
     assert answer.text == (f"{error}\nhint: {error.hint}\n" if error.hint else f"{error}\n")
-    assert desk.left() == []
+    assert site.left() == []
 
 
 def test_a_bug_is_told_to_the_log_and_not_to_the_client(
-    desk: Desk, caplog: pytest.LogCaptureFixture
+    site: UploadSite, caplog: pytest.LogCaptureFixture
 ) -> None:
-    desk.receiver.fault = RuntimeError("the password is swordfish")
-    answer = desk.post(form(file_part("a", b"x")))
+    site.receiver.fault = RuntimeError("the password is swordfish")
+    answer = site.post(form(file_part("a", b"x")))
     assert answer.status == 500
     assert "swordfish" not in answer.text
     assert "swordfish" in caplog.text
-    assert desk.left() == []
+    assert site.left() == []
 
 
 def test_what_was_received_and_what_was_refused_is_logged(
-    desk: Desk, caplog: pytest.LogCaptureFixture
+    site: UploadSite, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "reconciler.serve")
-    desk.post(form(file_part("alpha-1.whl", b"12345")))
-    desk.post(form(file_part("a", b"x")), headers=[FORM])
+    site.post(form(file_part("alpha-1.whl", b"12345")))
+    site.post(form(file_part("a", b"x")), headers=[FORM])
     assert [record.getMessage() for record in caplog.records] == [
         "`publication-1` received `alpha-1.whl`, 5 bytes, from `ada`",
         "upload to `publication-1` refused with status 401",
@@ -228,32 +228,32 @@ def test_what_was_received_and_what_was_refused_is_logged(
 
 class TestServer:
     @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH"])
-    def test_methods_that_are_possible(self, desk: Desk, method: str) -> None:
-        answer = asyncio.run(desk.client.get(PLACE, method=method))
+    def test_methods_that_are_possible(self, site: UploadSite, method: str) -> None:
+        answer = asyncio.run(site.client.get(PLACE, method=method))
         assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD, POST")
 
-    def test_what_a_killed_server_left_is_removed(self, desk: Desk) -> None:
-        desk.folder.mkdir(parents=True)
+    def test_what_a_killed_server_left_is_removed(self, site: UploadSite) -> None:
+        site.folder.mkdir(parents=True)
         (
-            desk.folder / f"{os.uname().nodename}~{os.getpid()}~0000~1"
+            site.folder / f"{os.uname().nodename}~{os.getpid()}~0000~1"
         ).touch()  # an earlier process of our own pid
-        (desk.folder / "a-file-of-another-program").touch()
-        asyncio.run(live(desk.application, "lifespan.startup", "lifespan.shutdown"))
-        assert desk.left() == ["a-file-of-another-program"]
+        (site.folder / "a-file-of-another-program").touch()
+        asyncio.run(live(site.application, "lifespan.startup", "lifespan.shutdown"))
+        assert site.left() == ["a-file-of-another-program"]
 
-    def test_what_was_taken_was_taken_though_it_cannot_be_seen_yet(self, desk: Desk) -> None:
-        async def unseen() -> Answer:
-            await desk.application.refresh()
-            desk.published.broken = True
-            return await desk.client.post(PLACE, [form(file_part("a", b"x"))], headers=[ADA, FORM])
+    def test_what_was_taken_was_taken_though_it_cannot_be_seen_yet(self, site: UploadSite) -> None:
+        async def unseen() -> AsgiResponse:
+            await site.application.refresh()
+            site.published.broken = True
+            return await site.client.post(PLACE, [form(file_part("a", b"x"))], headers=[ADA, FORM])
 
         assert asyncio.run(unseen()).status == 201
 
-    def test_a_publication_with_a_difficult_name_has_a_challenge(self, desk: Desk) -> None:
-        desk.published.mounted["team"] = desk.published.mounted["team"].__class__(
+    def test_a_publication_with_a_difficult_name_has_a_challenge(self, site: UploadSite) -> None:
+        site.published.mounted["team"] = site.published.mounted["team"].__class__(
             1, 'a"b\\ü', "team", 1
         )
         assert (
-            desk.post(b"", headers=[FORM]).headers["www-authenticate"]
+            site.post(b"", headers=[FORM]).headers["www-authenticate"]
             == 'Basic realm="a?b??", charset="UTF-8"'
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.serve import Application, Catalogue, Uploads
-from tests.support.asgi import Answer, Client
+from tests.support.asgi import AsgiResponse, Client
 from tests.support.published import Published
 from tests.support.uploading import (
     ADA,
@@ -21,7 +21,7 @@ WHEEL = bytes(range(256)) * 3000
 PLACE = "/team/upload/"
 
 
-class Desk:
+class UploadSite:
     """An application that takes files, its receiver, and the folder in which they come in."""
 
     def __init__(self, tmp_path: Path, **limits: Any) -> None:
@@ -40,7 +40,7 @@ class Desk:
         *pieces: bytes | BaseException,
         path: str = PLACE,
         headers: Sequence[tuple[str, str]] = (ADA, FORM),
-    ) -> Answer:
+    ) -> AsgiResponse:
         return asyncio.run(self.client.post(path, pieces, headers=headers))
 
     def left(self) -> list[str]:

@@ -12,7 +12,7 @@ Application = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class AsgiResponse:
     """A whole answer. `headers`: names in lower case; `sent_files`: paths that the server was asked
     to send by itself.
     """
@@ -46,7 +46,7 @@ class Client:
         method: str = "GET",
         query: str = "",
         headers: Sequence[tuple[str, str]] = (),
-    ) -> Answer:
+    ) -> AsgiResponse:
         """One request; `path` is decoded, as servers hand it over."""
         sent: list[dict[str, Any]] = []
 
@@ -58,7 +58,7 @@ class Client:
         )
         return _answer(sent)
 
-    async def head(self, path: str, /, **more: Any) -> Answer:
+    async def head(self, path: str, /, **more: Any) -> AsgiResponse:
         return await self.get(path, method="HEAD", **more)
 
     async def post(
@@ -69,7 +69,7 @@ class Client:
         *,
         headers: Sequence[tuple[str, str]] = (),
         method: str = "POST",
-    ) -> Answer:
+    ) -> AsgiResponse:
         """Send a body in pieces; an EOFError among them is a client that leaves, any other error is
         raised by the server's side.
         """
@@ -130,7 +130,7 @@ async def _nothing_more() -> dict[str, Any]:
     return {"type": "http.request", "body": b"", "more_body": False}
 
 
-def _answer(sent: Sequence[dict[str, Any]]) -> Answer:
+def _answer(sent: Sequence[dict[str, Any]]) -> AsgiResponse:
     """Check the order of messages, as a server would, and put them together."""
     start, *rest = sent
     assert start["type"] == "http.response.start"
@@ -148,7 +148,7 @@ def _answer(sent: Sequence[dict[str, Any]]) -> Answer:
         path.read_bytes() for path in files
     )
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in start["headers"]}
-    return Answer(start["status"], headers, data, len(rest), files)
+    return AsgiResponse(start["status"], headers, data, len(rest), files)
 
 
 async def live(application: Application, *events: str) -> list[dict[str, Any]]:

@@ -42,7 +42,7 @@ from reconciler.plugin import (
 )
 from reconciler.plugin.registry import Registry
 from tests.support.advertised import shelf
-from tests.support.asgi import Answer, Client, live
+from tests.support.asgi import AsgiResponse, Client, live
 from tests.support.faulty import FaultyServer, body, running
 from tests.support.scripted_plugins import (
     LINE,
@@ -347,22 +347,24 @@ class Rehearsal:
         )
         return taken
 
-    def get(self, *paths: str) -> list[Answer]:
+    def get(self, *paths: str) -> list[AsgiResponse]:
         """What a server answers, to one client after the other."""
 
-        async def talk(client: Client) -> list[Answer]:
+        async def talk(client: Client) -> list[AsgiResponse]:
             return [await client.get(path) for path in paths]
 
-        answers: list[Answer] = self.served(talk)
+        answers: list[AsgiResponse] = self.served(talk)
         return answers
 
-    def post(self, path: str, *parts: bytes, headers: Sequence[tuple[str, str]] = ()) -> Answer:
+    def post(
+        self, path: str, *parts: bytes, headers: Sequence[tuple[str, str]] = ()
+    ) -> AsgiResponse:
         """What a server answers to a form."""
 
-        async def talk(client: Client) -> Answer:
+        async def talk(client: Client) -> AsgiResponse:
             return await client.post(path, [form(*parts)], headers=[FORM, *headers])
 
-        answer: Answer = self.served(talk)
+        answer: AsgiResponse = self.served(talk)
         return answer
 
     def served(self, talk: Callable[[Client], Awaitable[Any]]) -> Any:

@@ -14,7 +14,7 @@ import pytest
 from reconciler.errors import ManifestFaults
 from reconciler.model import Digest
 from reconciler.plugin import Unit
-from tests.support.asgi import Answer, Client
+from tests.support.asgi import AsgiResponse, Client
 from tests.support.faulty import body, corrupted, status
 from tests.support.rehearsal import Rehearsal, copy, publication, rehearsal, repository, source
 
@@ -55,7 +55,7 @@ def test_many_who_ask_at_once_share_one_download(site: Rehearsal) -> None:
     site.says("a", site.file("large", LARGE))
     site.applied()
 
-    async def talk(client: Client) -> list[Answer]:
+    async def talk(client: Client) -> list[AsgiResponse]:
         return list(await asyncio.gather(*(client.get("/team/a/large") for _ in range(8))))
 
     assert {one.body for one in site.served(talk)} == {LARGE}

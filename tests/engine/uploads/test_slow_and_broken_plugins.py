@@ -19,7 +19,7 @@ from reconciler.engine.service import Service, uploaded_file
 from reconciler.errors import Temporary, UsageFault
 from reconciler.plugin import Artifact, Placed, Unit, UploadConduit, UploadedFile
 from tests.support.advertised import shelf
-from tests.support.asgi import Answer, Client
+from tests.support.asgi import AsgiResponse, Client
 from tests.support.rehearsal import Rehearsal, publication, rehearsal, repository
 from tests.support.scripted_plugins import LINE
 from tests.support.soundness import check_sound
@@ -68,7 +68,7 @@ def slow(site: Rehearsal) -> Iterator[Slow]:
     found.released.set()
 
 
-def sent(client: Client, publication: str, name: str) -> asyncio.Task[Answer]:
+def sent(client: Client, publication: str, name: str) -> asyncio.Task[AsgiResponse]:
     return asyncio.create_task(
         client.post(
             f"/{publication}/upload/",
