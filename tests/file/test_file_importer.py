@@ -326,6 +326,11 @@ class TestFolders:
             "a.iso"
         ]
 
+    def test_a_listing_that_links_to_itself_lists_nothing_more(self) -> None:
+        call = folder({"": html('<a href="./">here</a><a href="a.iso">a</a>')})
+        assert list(read(call)) == ["a.iso"]
+        assert call.refused == {}
+
     def test_a_local_folder_is_listed_by_the_core(self) -> None:
         listing = {
             "files": [

@@ -12,6 +12,7 @@ import pytest
 from reconciler.model import identify
 from reconciler.plugin import UNCHANGED, Artifact, Gone, Group, Malformed, Page, Unit
 from reconciler_python.options.source_options import SelectionOptions
+from reconciler_python.reading.html_documents import read_list_html
 from reconciler_python.simple_importer import PythonImporter
 from tests.support.calls import BASE, FakeCall, page
 
@@ -593,3 +594,12 @@ def test_the_well_known_index_is_the_public_one() -> None:
     assert PythonImporter.well_known("pypi") == PYPI_SIMPLE_ENDPOINT
     assert PythonImporter.well_known("elsewhere") is None
     assert tuple(PythonImporter.well_known_names) == ("pypi",)
+
+
+def test_depth_counts_open_elements_and_not_all_of_them() -> None:
+    link = "<a href='foo/'>foo</a>"
+    deep, wide = "<div>" * 300 + link + "</div>" * 300, f"<p>{link}</p>" * 300
+    [foo, *_] = read_list_html(page(wide, "text/html"))
+    assert foo.name == "foo"
+    with pytest.raises(Malformed, match="nested more than 256 deep"):
+        read_list_html(page(deep, "text/html"))
