@@ -197,13 +197,13 @@ def events(monkeypatch: pytest.MonkeyPatch) -> Events:
     def recording(
         self: Writer,
         resources: Sequence[Resource],
-        secrets: Any,
-        deleted: Sequence[Ref],
-        *more: Any,
+        *,
+        deleted: Sequence[Ref] = (),
+        **others: Any,
     ) -> None:
         names = [str(resource.meta.ref) for resource in resources]
         noted.log.append(f"rows +{names} -{sorted(map(str, deleted))}")
-        record(self, resources, secrets, deleted, *more)
+        record(self, resources, deleted=deleted, **others)
 
     monkeypatch.setattr(Writer, "record_resources", recording)
     return noted
