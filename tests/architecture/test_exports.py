@@ -33,7 +33,7 @@ def test_exports_are_sorted_and_there(name: str) -> None:
     module = importlib.import_module(name)
     exported = list(module.__all__)
     assert exported == sorted(set(exported), key=as_read)
-    assert [one for one in exported if not hasattr(module, one)] == []
+    assert [name for name in exported if not hasattr(module, name)] == []
 
 
 @pytest.mark.parametrize("name", PUBLIC)

@@ -151,9 +151,9 @@ def test_json_is_one_document_on_stdout(mirror: Mirror) -> None:
     }
     done = mirror.apply("--format", "json").document
     assert done["plan"] == plan
-    assert {one["resource"]: one["result"] for one in done["outcomes"]} == dict.fromkeys(
-        ("remote/up", "repository/team", "publication/team"), "done"
-    )
+    assert {
+        outcome["resource"]: outcome["result"] for outcome in done["outcomes"]
+    } == dict.fromkeys(("remote/up", "repository/team", "publication/team"), "done")
 
 
 def test_yaml_says_what_json_says(mirror: Mirror) -> None:

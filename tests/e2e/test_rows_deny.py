@@ -91,7 +91,9 @@ def becomes(status: int, url: str) -> bool:
 
 def files_of(plan: Any, name: str, which: str) -> list[str]:
     [change] = [
-        one for one in plan["changes"] if (one["kind"], one["name"]) == ("Publication", name)
+        change
+        for change in plan["changes"]
+        if (change["kind"], change["name"]) == ("Publication", name)
     ]
     return [one["key"] for one in change.get("withheld", {}).get(which, [])]
 

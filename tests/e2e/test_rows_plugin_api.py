@@ -222,9 +222,9 @@ def mirror_of(type: str, upstream: Upstream) -> tuple[str, ...]:
 def content(plan: Any, name: str) -> dict[str, list[str]]:
     """What a plan does to a repository's content, by keys."""
     [found] = [
-        one["content"]
-        for one in plan["changes"]
-        if (one["kind"], one["name"]) == ("Repository", name)
+        change["content"]
+        for change in plan["changes"]
+        if (change["kind"], change["name"]) == ("Repository", name)
     ]
     return {
         word: [entry["key"] for entry in found[word]] for word in ("added", "removed", "changed")

@@ -65,6 +65,7 @@ def test_it_is_withheld_whole_or_not_at_all_and_the_next_apply_goes_on(
         check_sound(site.home, tmp_path / "public")
         assert exported(site) == after
         assert [
-            one["key"] for one in site.get("publication", "team")["status"].get("withheldUnits", [])
+            response["key"]
+            for response in site.get("publication", "team")["status"].get("withheldUnits", [])
         ] == (DENIED if after != ALL else [])
         assert not site.pending()

@@ -283,7 +283,7 @@ CASES = [
         "every_sync_succeeds",
         "`peace`",
         "after change 3",
-        changes=[becomes(one) for one in CHANGED],
+        changes=[becomes(files) for files in CHANGED],
     ),
     one(
         broken_content.FirstOnly,

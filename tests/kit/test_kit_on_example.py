@@ -14,7 +14,7 @@ class TestExample(Conformance):
             publisher=publisher,
             content_types=[file],
             upstream=Upstream(manifest(FIRST)),
-            changes=[becomes(manifest(one)) for one in CHANGED],
+            changes=[becomes(manifest(files)) for files in CHANGED],
             path="PULP_MANIFEST",
             rules={"deny": ["*.tmp"], "maxSize": "1MiB"},
             uploads={"sent.txt": b"sent"},

@@ -64,7 +64,7 @@ class TestManifest(Conformance):
             publisher=publisher,
             content_types=[file],
             upstream=Upstream(manifest(FIRST)),
-            changes=[becomes(manifest(one)) for one in CHANGED],
+            changes=[becomes(manifest(files)) for files in CHANGED],
             path="PULP_MANIFEST",
             rules={"deny": ["*.tmp"], "maxSize": "1MiB"},
             uploads={"sent.txt": b"sent", "other.txt": b"sent"},
@@ -80,7 +80,7 @@ class TestUrls(Conformance):
             publisher=publisher,
             content_types=[file],
             upstream=Upstream(urls(FIRST)),
-            changes=[becomes(urls(one)) for one in CHANGED],
+            changes=[becomes(urls(files)) for files in CHANGED],
             path="files.txt",
             source={"format": "urls"},
         )
@@ -93,7 +93,7 @@ class TestOnDemand(Conformance):
             publisher=publisher,
             content_types=[file],
             upstream=Upstream(manifest(FIRST)),
-            changes=[becomes(manifest(one)) for one in CHANGED],
+            changes=[becomes(manifest(files)) for files in CHANGED],
             path="PULP_MANIFEST",
             remote={"policy": "on-demand"},
         )

@@ -120,7 +120,7 @@ class TestJson(Conformance):
             publisher=publisher,
             content_types=[distribution, project],
             upstream=upstream(as_json, JSON),
-            changes=[becomes(as_json(one)) for one in CHANGED],
+            changes=[becomes(as_json(files)) for files in CHANGED],
             path="simple/",
             source={"exclude": ["zzz"]},
         )
@@ -133,7 +133,7 @@ class TestHtml(Conformance):
             publisher=publisher,
             content_types=[distribution, project],
             upstream=upstream(as_html, HTML),
-            changes=[becomes(as_html(one)) for one in CHANGED[:2]],
+            changes=[becomes(as_html(files)) for files in CHANGED[:2]],
             path="simple/",
             source={"include": ["anchor", "buoy"]},
             remote={"policy": "on-demand"},

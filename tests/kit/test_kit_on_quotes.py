@@ -58,5 +58,5 @@ class TestQuotes(Conformance):
             publisher=publisher,
             content_types=[quote],
             upstream=upstream,
-            changes=[becomes(one) for one in CHANGED],
+            changes=[becomes(files) for files in CHANGED],
         )

@@ -105,7 +105,9 @@ def a_publication(
 
 def desired(*resources: Resource) -> DesiredState:
     def of(kind: type) -> Any:
-        return {one.meta.name: one for one in resources if isinstance(one, kind)}
+        return {
+            resource.meta.name: resource for resource in resources if isinstance(resource, kind)
+        }
 
     return DesiredState(of(Remote), of(Filter), of(Repository), of(Publication))
 

@@ -50,8 +50,8 @@ def commands() -> list[str]:
     )
     blocks = [
         line
-        for one in in_language("sh")
-        for line in one.text.splitlines()
+        for snippet in in_language("sh")
+        for line in snippet.text.splitlines()
         if line.startswith("reconciler ")
     ]
     return sorted({*inline, *blocks})
@@ -66,10 +66,10 @@ def written_out(folder: Path) -> list[Path]:
     """
     files: dict[str, list[str]] = {}
     lines: list[str] = []
-    for one in in_language("python"):
-        if begins := re.match(r"# (\S+\.py)\n", one.text):
+    for snippet in in_language("python"):
+        if begins := re.match(r"# (\S+\.py)\n", snippet.text):
             lines = files.setdefault(begins[1], [])
-        lines += [""] * (one.line - 1 - len(lines)) + one.text.splitlines()
+        lines += [""] * (snippet.line - 1 - len(lines)) + snippet.text.splitlines()
     for path, text in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text("\n".join(text) + "\n", encoding="utf-8")
@@ -91,9 +91,9 @@ def plugin_module(folder: Path) -> Any:
 def entry_points() -> list[EntryPoint]:
     """Those that the guide's `pyproject.toml` advertises."""
     [project] = [
-        tomllib.loads(one.text)["project"]
-        for one in in_language("toml")
-        if one.text.startswith("# pyproject.toml")
+        tomllib.loads(snippet.text)["project"]
+        for snippet in in_language("toml")
+        if snippet.text.startswith("# pyproject.toml")
     ]
     return [
         EntryPoint(name, value, group)

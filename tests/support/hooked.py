@@ -282,7 +282,9 @@ class Hooked:
     def owners(self, name: str = "team") -> list[str]:
         """Plugins that are attached to a repository."""
         state = self.ask(lambda reader: reader.actual_state()).repositories[name]
-        return [one.owner for one in self.ask(lambda reader: reader.attachments(state.id))]
+        return [
+            attachment.owner for attachment in self.ask(lambda reader: reader.attachments(state.id))
+        ]
 
     def note(self, owner: str, name: str = "team") -> Any:
         """The scratchpad of a plugin."""

@@ -126,7 +126,7 @@ class Mirror:
             ]
         )
         assert done.code == 0, done.err
-        return sorted(one["key"] for one in done.document["added"])
+        return sorted(unit["key"] for unit in done.document["added"])
 
     def files(self) -> list[str]:
         """Everything in the home, as relative paths."""

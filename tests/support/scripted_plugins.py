@@ -190,8 +190,8 @@ def line_importer(script: Script, id: str = "lines") -> type[Importer]:
             script.declared.append(call.options.upstream)
             script.fail("declare")
             if script.on_declare is not None:
-                async for one in script.on_declare(call):
-                    yield one
+                async for group in script.on_declare(call):
+                    yield group
                 return
             upstream = script.upstream(call.options.upstream)
             if upstream.validator is not None and call.unchanged(upstream.validator):

@@ -58,9 +58,9 @@ def _check_versions(home: Home, reader: Reader, repository_id: int) -> None:
         buckets: dict[int, list[Digest]] = {}
         for name in list(reader.group_names(repository_id, record.number)):
             bodies = [
-                one.after
-                for one in reader.difference(repository_id, 0, record.number)
-                if one.group == name and one.after
+                change.after
+                for change in reader.difference(repository_id, 0, record.number)
+                if change.group == name and change.after
             ]
             for artifact in (
                 artifact for body in bodies for artifact in stored_unit(body).artifacts

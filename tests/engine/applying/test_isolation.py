@@ -72,10 +72,10 @@ def test_a_repository_that_cannot_be_recorded_fails_alone(
     done = site.apply()
     assert done.code == 1
     assert str(error).splitlines()[0] in done.out, "the error itself, not a group of errors"
-    assert sorted(site.version(one)[0] for one in ("small", "team")) == [0, 1]
+    assert sorted(site.version(name)[0] for name in ("small", "team")) == [0, 1]
     check_sound(site.home)
     site.applied()
-    assert [site.version(one)[0] for one in ("small", "team")] == [1, 1]
+    assert [site.version(name)[0] for name in ("small", "team")] == [1, 1]
     assert index.downloads() == dict.fromkeys(index.downloads(), 1)
     assert not site.pending()
 
@@ -91,7 +91,7 @@ def test_a_repository_that_cannot_be_read_fails_alone_and_with_its_reason(
         done = site.apply()
     assert done.code == 1
     assert "error: repository: the database is away" in done.out
-    assert sorted(site.version(one)[0] for one in ("small", "team")) == [1, 2]
+    assert sorted(site.version(name)[0] for name in ("small", "team")) == [1, 2]
 
 
 def test_a_full_disk_is_named_file_by_file(

@@ -30,7 +30,7 @@ def shown(name: str, path: str, more: str = "", *, of: str = "team") -> str:
 def served(site: Mirror) -> list[tuple[str, str]]:
     """(path, publication) of everything that is served."""
     with site.home.database() as database:
-        return [(one.path, one.name) for one in database.reader().served()]
+        return [(publication.path, publication.name) for publication in database.reader().served()]
 
 
 def a_renaming(index: Upstream, folder: Path, exports: str) -> Mirror:
@@ -97,7 +97,7 @@ def test_the_repository_of_what_stays_stays(index: Upstream, tmp_path: Path) -> 
         remote(index.url), repository(more="guard: {preventDestroy: true}"), shown("new", "team")
     )
     done = site.apply("--prune", "--allow-destroy", "--format", "json")
-    results = {one["resource"]: one["result"] for one in done.document["outcomes"]}
+    results = {outcome["resource"]: outcome["result"] for outcome in done.document["outcomes"]}
     assert results == {
         "repository/team": "failed",
         "publication/new": "blocked",

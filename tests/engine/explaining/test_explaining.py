@@ -46,12 +46,12 @@ def site(tmp_path: Path) -> Iterator[Rehearsal]:
 def said(answer: dict[str, Any]) -> dict[str, Any]:
     """By source, what was said of which unit."""
     return {
-        one["source"]: [
+        source["source"]: [
             (unit["key"], unit["accepted"], unit["reason"])
-            for group in one["groups"]
+            for group in source["groups"]
             for unit in group["units"]
         ]
-        for one in answer["sources"]
+        for source in answer["sources"]
     }
 
 
@@ -84,7 +84,7 @@ def test_a_version_since_when_it_is_there(site: Rehearsal) -> None:
     site.validator("v2")
     site.says("a", site.bare("one"), site.bare("four"))
     site.applied()
-    since = {one["key"]: one["since"]["number"] for one in site.explain("a")["held"]}
+    since = {unit["key"]: unit["since"]["number"] for unit in site.explain("a")["held"]}
     assert since == {"one": 1, "four": 2}
 
 
@@ -126,7 +126,7 @@ def test_a_copy_is_asked_for_its_base_and_an_upload_for_nothing(site: Rehearsal)
 def test_a_subject_that_nobody_knows(site: Rehearsal) -> None:
     answer = site.explain("nothing")
     assert answer["held"] == []
-    assert {one["message"] for one in answer["sources"][:2]} == {"does not name such a group"}
+    assert {source["message"] for source in answer["sources"][:2]} == {"does not name such a group"}
     with pytest.raises(UsageFault, match="no repository `nowhere`"):
         site.explain("nothing", "nowhere")
 
@@ -138,8 +138,10 @@ def test_a_low_level_importer_tells_what_is_recorded(site: Rehearsal) -> None:
     )
     site.applied(prune=True)
     answer = site.explain("a", "low")
-    assert [one["key"] for one in answer["held"]] == ["one", "two"]
-    assert [(one["result"], one["groups"]) for one in answer["sources"]] == [("silent", [])]
+    assert [unit["key"] for unit in answer["held"]] == ["one", "two"]
+    assert [(source["result"], source["groups"]) for source in answer["sources"]] == [
+        ("silent", [])
+    ]
 
 
 def test_a_name_stays_with_a_source_that_does_not_answer(site: Rehearsal) -> None:
@@ -169,9 +171,9 @@ def told(unit: Unit) -> list[Step]:
 def test_the_chain_names_the_line_of_each_rule(site: Rehearsal) -> None:
     site.script.on_trace = told
     chain = next(
-        one
-        for one in site.explain("a", declared=True)["sources"][0]["groups"][0]["units"]
-        if one["key"] == "two"
+        unit
+        for unit in site.explain("a", declared=True)["sources"][0]["groups"][0]["units"]
+        if unit["key"] == "two"
     )["chain"]
     numbered = enumerate(site.manifest.read_text(encoding="utf-8").splitlines(), 1)
     [of_source, of_filter] = [
@@ -229,7 +231,8 @@ def test_of_many_units_one_chain_for_each_rule(site: Rehearsal) -> None:
     assert sorted(site.script.traced) == ["three", "two"]
     assert [unit["key"] for unit in units if unit["chain"] is not None] == ["three", "two"]
     assert all(
-        one["chain"] for one in site.explain("a", verbose=True)["sources"][0]["groups"][0]["units"]
+        unit["chain"]
+        for unit in site.explain("a", verbose=True)["sources"][0]["groups"][0]["units"]
     )
 
 

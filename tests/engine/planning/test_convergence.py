@@ -210,8 +210,12 @@ def test_what_changed_is_said_in_json_as_in_text(index: Upstream, tmp_path: Path
     index.withdraw("alpha", "1.0")
     index.say("alpha", "1.1", yanked="why")
     document = json.loads(site.plan("--format", "json").out)
-    content = next(one["content"] for one in document["changes"] if one["kind"] == "Repository")
-    assert [[one["key"] for one in content[name]] for name in ("added", "removed", "changed")] == [
+    content = next(
+        change["content"] for change in document["changes"] if change["kind"] == "Repository"
+    )
+    assert [
+        [unit["key"] for unit in content[name]] for name in ("added", "removed", "changed")
+    ] == [
         ["beta-2.0-py3-none-any.whl"],
         ["alpha-1.0-py3-none-any.whl"],
         ["alpha-1.1-py3-none-any.whl"],

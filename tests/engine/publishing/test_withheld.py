@@ -47,7 +47,7 @@ def test_one_plan_takes_what_is_denied_out_of_everything_that_is_served(site: Re
     site.applied()
     site.upload("sent", b"sent")
     declare(site, deny="one, sent")
-    assert [(line.op, line.key) for one in site.content().spool for line in one.lines] == [
+    assert [(line.op, line.key) for change in site.content().spool for line in change.lines] == [
         ("-", "one")
     ]
     assert rows(site) == ["- uploads/sent rules.deny"]
@@ -98,7 +98,10 @@ def test_a_group_of_which_nothing_is_left_is_in_no_index(site: Rehearsal) -> Non
     assert site.get("/fresh/index/")[0].body == b"a"
     declare(site, PINNED, fresh)
     site.applied()
-    assert [one.body for one in site.get("/pinned/index/", "/fresh/index/")] == [b"a\nb", b"a\nb"]
+    assert [response.body for response in site.get("/pinned/index/", "/fresh/index/")] == [
+        b"a\nb",
+        b"a\nb",
+    ]
 
 
 def test_additive_repositories_keep_what_publications_withhold(site: Rehearsal) -> None:

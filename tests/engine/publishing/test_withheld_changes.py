@@ -208,6 +208,6 @@ def test_a_stored_unit_is_removed_by_hand_although_it_is_withheld(site: Rehearsa
 
     site.script.on_remove = remove
     site.remove("sent")
-    assert [one.key for one in given] == ["sent"]
+    assert [unit.key for unit in given] == ["sent"]
     assert (site.held(), status(site)) == (["a/one", "a/two", "b/three"], {})
     assert site.settled()

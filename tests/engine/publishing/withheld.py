@@ -57,9 +57,9 @@ def rows(site: Rehearsal, name: str = "team", **how: Any) -> list[str]:
     withheld = change(site, name, **how).withheld
     return (
         [
-            f"{line.op} {one.head.name}/{line.key} {line.reason}".strip()
-            for one in withheld.spool
-            for line in one.lines
+            f"{line.op} {change.head.name}/{line.key} {line.reason}".strip()
+            for change in withheld.spool
+            for line in change.lines
         ]
         if withheld
         else []
@@ -86,7 +86,7 @@ def status(site: Rehearsal, name: str = "team") -> dict[str, str]:
         state = reader.actual_state().publications[name]
         found = reader.withheld(state.id, state.number)
         assert state.verdict.units == len(found)
-        return {f"{one.group}/{one.key}": one.reason for one in found.values()}
+        return {f"{unit.group}/{unit.key}": unit.reason for unit in found.values()}
 
     found: dict[str, str] = site.ask(of)
     return found
@@ -99,8 +99,8 @@ def moved(site: Rehearsal, name: str = "team") -> list[str]:
         state = reader.actual_state().publications[name]
         return sorted(
             {
-                one.entry.path
-                for one in reader.entries_between(state.id, state.number - 1, state.number)
+                entry.entry.path
+                for entry in reader.entries_between(state.id, state.number - 1, state.number)
             }
         )
 

@@ -271,7 +271,7 @@ def test_explain_knows_what_is_not_known(two: Two) -> None:
     two.says("lib")
     answer = two.site.explain("lib")
     assert answer["groups"] == [{"name": "lib", "owner": "remote:up"}]
-    assert [one["result"] for one in answer["sources"]] == ["unknown", "answered"]
+    assert [source["result"] for source in answer["sources"]] == ["unknown", "answered"]
     assert not any("no source lists" in line for line in lines(answer))
     two.says("new")
     [first, second] = two.site.explain("new")["sources"]

@@ -124,8 +124,8 @@ def test_the_name_stays_the_sources_own_while_it_is_away(site: Rehearsal, two: R
         assert before is not None
         if call.options.upstream == "up":
             raise OSError("no route")
-        async for one in before(call):
-            yield one
+        async for group in before(call):
+            yield group
 
     site.script.on_declare = failing
     assert "no route" in site.failed()
@@ -184,7 +184,8 @@ def test_explain_tells_the_reason_and_the_owner(site: Rehearsal, two: Refusing) 
     found = site.explain("x")
     assert found["groups"] == [{"name": "x", "owner": "remote:up"}]
     assert [
-        (one["groups"][0]["result"], one["groups"][0]["message"]) for one in found["sources"]
+        (source["groups"][0]["result"], source["groups"][0]["message"])
+        for source in found["sources"]
     ] == [
         ("refused", WHY),
         ("owned", "not asked: the name belongs to remote:up"),

@@ -61,9 +61,9 @@ def digest_of_alpha(site: Mirror) -> str:
         reader = database.reader()
         state = reader.actual_state().repositories["team"]
         [unit] = [
-            one
-            for one in reader.units(state.id, state.number, ["alpha"])["alpha"]
-            if one.metadata["version"] == "1.0"
+            unit
+            for unit in reader.units(state.id, state.number, ["alpha"])["alpha"]
+            if unit.metadata["version"] == "1.0"
         ]
         return unit.artifacts[0].sha256
 

@@ -237,4 +237,7 @@ def test_explain_shows_the_owner_and_both_who_answer(site: Rehearsal) -> None:
     site.applied()
     found = site.explain("a")
     assert found["groups"] == [{"name": "a", "owner": "remote:up"}]
-    assert [one["groups"][0]["result"] for one in found["sources"]] == ["answered", "answered"]
+    assert [source["groups"][0]["result"] for source in found["sources"]] == [
+        "answered",
+        "answered",
+    ]

@@ -73,7 +73,7 @@ def test_what_leaves_one_source_and_joins_another_only_changes_hands() -> None:
         ]
     )
     spool, counts = writer.close()
-    assert [(one.head.name, one.head.source, one.lines[0].op) for one in spool] == [
+    assert [(change.head.name, change.head.source, change.lines[0].op) for change in spool] == [
         ("a", "remote:a", MOVE),
         ("a", "remote:b", MOVE),
         ("z", "remote:a", ADD),
@@ -86,7 +86,7 @@ def test_a_key_that_one_source_frees_is_another_sources() -> None:
     writer = SpoolWriter()
     writer.add([a_change("a", waiting, source="remote:b"), a_change("a", a_line(REMOVE))])
     spool, counts = writer.close()
-    assert [one.lines[0].op for one in spool] == [REMOVE, ADD]
+    assert [change.lines[0].op for change in spool] == [REMOVE, ADD]
     assert (counts.added, counts.removed, dict(counts.refused)) == (1, 1, {})
 
 

@@ -58,7 +58,7 @@ def test_many_who_ask_at_once_share_one_download(site: Rehearsal) -> None:
     async def talk(client: Client) -> list[AsgiResponse]:
         return list(await asyncio.gather(*(client.get("/team/a/large") for _ in range(8))))
 
-    assert {one.body for one in site.served(talk)} == {LARGE}
+    assert {response.body for response in site.served(talk)} == {LARGE}
     assert site.downloads() == ["/large"]
 
 
@@ -192,7 +192,7 @@ def test_another_repository_that_wants_them_now_gets_them_and_both_use_them(
     site.applied()
     assert site.has(ONE)
     site.server.on("/one", status(500))
-    assert [one.body for one in site.get("/team/a/one", "/b/a/one")] == [ONE, ONE]
+    assert [response.body for response in site.get("/team/a/one", "/b/a/one")] == [ONE, ONE]
 
 
 def test_stored_bytes_are_not_fetched_again(site: Rehearsal) -> None:

@@ -103,7 +103,7 @@ def stored(key: str) -> StoredUnit:
 def test_units_of_a_file_are_gathered_by_group() -> None:
     placed = [("a", unit("one")), ("b", unit("two")), ("a", unit("three"))]
     groups = placed_units(placed, FILE)
-    assert {name: [one.key for one in units] for name, units in groups.items()} == {
+    assert {name: [unit.key for unit in units] for name, units in groups.items()} == {
         "a": ["one", "three"],
         "b": ["two"],
     }

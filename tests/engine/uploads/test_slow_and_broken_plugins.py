@@ -125,7 +125,7 @@ def test_what_comes_back_too_late_changes_nothing(site: Rehearsal, slow: Slow) -
         with pytest.raises(Temporary, match="it was given up"):
             await service.upload("team", uploaded_file(path), {}, principal="ada")
         slow.released.set()
-        for thread in [one for one in threading.enumerate() if one.name == "upload"]:
+        for thread in [thread for thread in threading.enumerate() if thread.name == "upload"]:
             await asyncio.to_thread(thread.join)
 
     asyncio.run(site.serviced(talk, limits=CallLimits(call=0.2)))

@@ -229,9 +229,9 @@ def test_processes_do_not_lose_each_others_files(site: Rehearsal) -> None:
     processes = [
         started(site.folder, [f"{process}-{number}" for number in range(3)]) for process in range(3)
     ]
-    for one in processes:
-        one.join()
-    assert [one.exitcode for one in processes] == [0, 0, 0]
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0, 0, 0]
     assert len(site.held()) == 1 + 9
     check_sound(site.home)
 
@@ -288,7 +288,7 @@ def test_what_was_uploaded_can_be_removed_and_nothing_else(site: Rehearsal) -> N
     taken = site.remove("mine")
     assert (taken.version, taken.keys) == (3, ("mine",))
     assert site.held() == ["a/one"]
-    assert [one.status for one in site.get("/team/uploads/mine")] == [404]
+    assert [response.status for response in site.get("/team/uploads/mine")] == [404]
     assert site.settled()
 
 
