@@ -69,7 +69,7 @@ def stage(folder: Path) -> None:
     sources: set[str] = set()
     for origin, name in pages.items():
         text = (ROOT / origin).read_text(encoding="utf-8")
-        write(folder / "pages" / name, rewrite(text, origin, pages, sources))
+        write(folder / "pages" / name, rewrite(text, origin, pages, sources=sources))
     for path in sorted(sources):
         write(folder / "pages" / source_page(path), shown_source(path))
 
@@ -111,7 +111,7 @@ def resolve(origin: str, target: str) -> str:
     return path
 
 
-def rewrite(text: str, origin: str, pages: dict[str, str], sources: set[str]) -> str:
+def rewrite(text: str, origin: str, pages: dict[str, str], *, sources: set[str]) -> str:
     """Return a page with its links made to lead to pages of the site.
 
     Args:

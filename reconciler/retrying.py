@@ -54,7 +54,7 @@ class RetryPolicy:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     blocking_sleep: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
-    random: Callable[[], float] = random_numbers.random
+    random: Callable[[], float] = random_numbers.random  # noqa: S311  # jitter
 
     def __post_init__(self) -> None:
         if self.attempts is None and self.seconds is None:

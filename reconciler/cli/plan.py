@@ -31,7 +31,7 @@ AllowDestroyOption = Annotated[
 ]
 
 
-def command(
+def command(  # noqa: PLR0913  # an option each
     paths: settings.PathsArgument = None,
     *,
     format: FormatOption = Format.TEXT,

@@ -99,7 +99,7 @@ class Bench:
             f"{upstream.url}/simple/",
             folder,
         ]
-        return measured(words, folder, upstream, isolated(folder, PYTHONPATH=str(ROOT)))
+        return measured(words, folder, upstream, environment=isolated(folder, PYTHONPATH=str(ROOT)))
 
     def slow(self, profile: str, milliseconds: int) -> str:
         """URL of an index whose answers are late."""

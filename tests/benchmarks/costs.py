@@ -47,6 +47,7 @@ def measured(
     words: Sequence[str | Path],
     folder: Path,
     upstream: Counting | None = None,
+    *,
     environment: dict[str, str] | None = None,
 ) -> Cost:
     """Run a command to its end in `folder`, where its output is kept, with `folder` as its home.

@@ -38,7 +38,7 @@ class Row:
 
 
 def against(
-    work: str, ours: Cost, name: str, peer: Cost | None, target: float, *, cpu: bool = False
+    work: str, ours: Cost, name: str, *, peer: Cost | None, target: float, cpu: bool = False
 ) -> Row:
     """Our cost as a multiple of a peer's, in wall time and, with `cpu`, in CPU as well."""
     asked = f"{target:g} x {name}, {'wall and CPU' if cpu else 'wall'}"

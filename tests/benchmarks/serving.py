@@ -123,8 +123,8 @@ def install(bench: Bench) -> list[Row]:
             f"`uv pip install` of {PROJECTS} projects",
             middle(costs[OURS]),
             NGINX,
-            middle(costs[NGINX]),
-            1.2,
+            peer=middle(costs[NGINX]),
+            target=1.2,
         )
     ]
 

@@ -29,16 +29,16 @@ def first_sync(bench: Bench) -> list[Row]:
             "first sync and publication of `small`",
             costs.our_middle,
             BANDERSNATCH,
-            costs.their_middle,
-            0.6,
+            peer=costs.their_middle,
+            target=0.6,
             cpu=True,
         ),
         against(
             "the same, a bare fetch-hash-write loop instead of us",
             bare,
             BANDERSNATCH,
-            costs.their_middle,
-            0.4,
+            peer=costs.their_middle,
+            target=0.4,
             cpu=True,
         ).informal(),
     ]
@@ -54,8 +54,8 @@ def latency(bench: Bench) -> list[Row]:
             f"first sync of `tiny`, {LATENCY} ms away",
             costs.our_middle,
             BANDERSNATCH,
-            costs.their_middle,
-            0.15,
+            peer=costs.their_middle,
+            target=0.15,
         )
     ]
 
@@ -73,8 +73,8 @@ def unchanged(bench: Bench) -> list[Row]:
             "nothing changed on `small`, cold command",
             costs.our_middle,
             BANDERSNATCH,
-            costs.their_middle,
-            2,
+            peer=costs.their_middle,
+            target=2,
         ),
         Row(
             "the same where upstream has no serials",
@@ -99,8 +99,8 @@ def changed(bench: Bench) -> list[Row]:
             "1 % changed on `small`, cold command",
             costs.our_middle,
             BANDERSNATCH,
-            costs.their_middle,
-            2.2,
+            peer=costs.their_middle,
+            target=2.2,
         )
     ]
 

@@ -76,7 +76,7 @@ def _declare(folder: Path, index: VastIndex, rules: str) -> None:
 
 
 def _apply(folder: Path, index: VastIndex) -> Cost:
-    return measured(_words(), folder, index, isolated(folder))
+    return measured(_words(), folder, index, environment=isolated(folder))
 
 
 def _words() -> list[str | Path]:

@@ -67,14 +67,16 @@ def test_the_generator_is_told_to_load_no_fonts() -> None:
 def test_links_between_documents_lead_to_their_pages(link: str, expected: str) -> None:
     pages = {**build.PAGES, "docs/explanation/withheld.md": "explanation/withheld.md"}
     pages.update({f"docs/{name}": name for name in build.own_pages()})
-    assert build.rewrite(link, "docs/explanation/withheld.md", pages, set()) == f"{expected}\n"
+    assert (
+        build.rewrite(link, "docs/explanation/withheld.md", pages, sources=set()) == f"{expected}\n"
+    )
 
 
 def test_links_to_source_lead_to_a_page_that_shows_it() -> None:
     pages = {"docs/explanation/withheld.md": "explanation/withheld.md"}
     sources: set[str] = set()
     text = "[`stage`](../build.py) and [x](../../reconciler/engine/)"
-    made = build.rewrite(text, "docs/explanation/withheld.md", pages, sources)
+    made = build.rewrite(text, "docs/explanation/withheld.md", pages, sources=sources)
     line = build.defined_names("docs/build.py")["stage"]
     assert sources == {"docs/build.py", "reconciler/engine/__init__.py"}
     assert made == (

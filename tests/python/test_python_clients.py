@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from reconciler_python.options.source_options import SelectionOptions
 from reconciler_python.publishing.simple_publisher import PythonPublisher
 from reconciler_python.simple_importer import PythonImporter
 from tests.support.calls import FakeCall, FakePublishConduit, page, stored, write_tree
+from tests.support.clients import isolated
 from tests.support.index_server import IndexServer, serving
 from tests.support.wheels import Built, build_egg, build_sdist, build_wheel
 
@@ -81,16 +81,9 @@ def index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[IndexServe
 
 def run(*command: str, home: Path) -> str:
     """A client with no configuration but ours. Its complaints are part of what it says."""
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(home),
-        "UV_NO_CONFIG": "1",
-        "PIP_CONFIG_FILE": os.devnull,
-        "NO_COLOR": "1",
-    }
     done = subprocess.run(
         command,
-        env=environment,
+        env=isolated(home),
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

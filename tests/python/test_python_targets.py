@@ -42,7 +42,7 @@ PLATFORMS = [
 
 
 @pytest.mark.parametrize(
-    ("word", "means"),
+    ("word", "matches"),
     [
         ("any", ["any"]),
         (
@@ -143,7 +143,7 @@ def test_a_platform_that_no_wheel_could_have_is_a_fault_with_a_hint(word: str, h
 
 
 @pytest.mark.parametrize(
-    ("word", "means"),
+    ("word", "matches"),
     [
         ("cp311", ["cp311"]),
         ("cp3", ["cp311", "cp38"]),
@@ -170,7 +170,7 @@ def test_what_is_no_python_tag_is_a_fault(word: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "means"),
+    ("word", "matches"),
     [
         ("none", ["none"]),
         ("abi3", ["abi3"]),

@@ -42,7 +42,11 @@ class ReadingTests(BaseTests):
             for number, path in enumerate(pages):
                 for status in FAILURES:
                     _check_failure(
-                        sandbox, tmp_path / f"new-{number}-{status}", path, status, expected
+                        sandbox,
+                        tmp_path / f"new-{number}-{status}",
+                        path,
+                        status=status,
+                        expected=expected,
                     )
 
     def test_a_failing_group_does_not_affect_others(self, tmp_path: Path) -> None:
@@ -80,7 +84,7 @@ class ReadingTests(BaseTests):
 
 
 def _check_failure(
-    sandbox: Sandbox, folder: Path, path: str, status: int, expected: set[str]
+    sandbox: Sandbox, folder: Path, path: str, *, status: int, expected: set[str]
 ) -> None:
     """Check how an existing and a new repository react to a page that fails.
 

@@ -119,7 +119,7 @@ def _recorded_selections(classes: Sequence[type]) -> Iterator[list[_SelectCall]]
 def _recording_select(cls: type[ContentType], calls: list[_SelectCall]) -> Any:
     original = cls.select
 
-    def select(
+    def select(  # noqa: PLR0917  # plugin API 1.x
         _: type,
         group: str,
         units: Sequence[Unit],
