@@ -12,7 +12,7 @@ thread); `representation` picks a media type and a coding by `negotiation`; `con
 says whether a 304 or a part is enough; `delivery` sends it; `on_demand` fetches what the store does
 not have; `redirects` suggests another path where there is nothing.
 
-Everything else is Starlette: `routes` is the table, `front_page` what stands at `/`, `uploads` what
+Everything else is Starlette: `routes` is the table, `root_page` what stands at `/`, `uploads` what
 a `POST` does (its form is read by `upload_form` from `request_bodies`). `server` runs it all in
 processes.
 """

@@ -10,9 +10,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from reconciler.serve.catalogue import Catalogue
-from reconciler.serve.front_page import FrontPage
 from reconciler.serve.request_bodies import DrainBody
 from reconciler.serve.responses import text_response
+from reconciler.serve.root_page import FrontPage
 from reconciler.serve.uploads import UploadEndpoint, Uploads
 
 

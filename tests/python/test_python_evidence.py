@@ -18,7 +18,7 @@ from reconciler.plugin import ActiveFilter, Artifact, Gone, Malformed, Page, Uni
 from reconciler_python.content import Distribution
 from reconciler_python.options.filter_options import FilterOptions
 from reconciler_python.options.source_options import SelectionOptions
-from reconciler_python.selecting.evidence_gathering import with_evidence, with_stored_evidence
+from reconciler_python.selecting.evidence_facts import with_evidence, with_stored_evidence
 from tests.support.attested import GITHUB, provenance
 from tests.support.calls import FakeReading
 from tests.support.faulty import body, status

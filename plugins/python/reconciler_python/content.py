@@ -23,7 +23,7 @@ from reconciler_python.options.source_options import SelectionOptions
 from reconciler_python.reading.archives import wheel_metadata
 from reconciler_python.reading.filenames import project_name
 from reconciler_python.reading.units import DISTRIBUTION, PROJECT
-from reconciler_python.selecting.evidence_gathering import with_stored_evidence
+from reconciler_python.selecting.evidence_facts import with_stored_evidence
 from reconciler_python.selecting.selection import (
     ProjectSelection,
     project_removal_reason,

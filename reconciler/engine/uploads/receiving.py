@@ -24,7 +24,7 @@ from reconciler.engine.session.session import WritingSession
 from reconciler.engine.sources.version_reference import VersionReference
 from reconciler.engine.uploads.admission import Admission
 from reconciler.engine.uploads.conduits import ImporterUploadConduit
-from reconciler.engine.uploads.plugin_answers import MAX_UNITS, placed_units, upload_faults
+from reconciler.engine.uploads.plugin_results import MAX_UNITS, placed_units, upload_faults
 from reconciler.engine.uploads.recording import commit, record_units
 from reconciler.engine.uploads.removals import removal_changes
 from reconciler.engine.uploads.upload_target import GroupChanges, UploadTarget

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 from reconciler.engine.session.session import Session
 from reconciler.engine.uploads.conduits import ImporterUploadConduit
-from reconciler.engine.uploads.plugin_answers import removed_units, upload_faults
+from reconciler.engine.uploads.plugin_results import removed_units, upload_faults
 from reconciler.engine.uploads.upload_target import GroupChanges, UploadTarget
 from reconciler.errors import UsageFault
 from reconciler.model import UPLOAD, StoredUnit, stored_unit

@@ -13,7 +13,7 @@ import pytest
 from reconciler.database import CommittedGroup
 from reconciler.engine.sources.source_responses import GONE, REFUSED, WITHDRAWN
 from reconciler.engine.uploads.admission import check_owner
-from reconciler.engine.uploads.plugin_answers import (
+from reconciler.engine.uploads.plugin_results import (
     placed_units,
     removed_units,
     upload_faults,
@@ -123,7 +123,7 @@ def test_a_file_brings_no_bytes_but_its_own_and_what_is_within_it() -> None:
 
 
 def test_a_file_does_not_become_units_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reconciler.engine.uploads.plugin_answers.MAX_UNITS", 3)
+    monkeypatch.setattr("reconciler.engine.uploads.plugin_results.MAX_UNITS", 3)
 
     def endless() -> Iterable[tuple[str, Unit]]:
         number = 0

@@ -65,7 +65,7 @@ from reconciler_python.requirements.environments import (
     marker_holds,
     python_texts,
 )
-from reconciler_python.selecting.evidence_gathering import with_evidence
+from reconciler_python.selecting.evidence_facts import with_evidence
 from reconciler_python.selecting.selection import ProjectSelection
 
 # projects that are looked at at once; how many requests are under way is the remote's to say

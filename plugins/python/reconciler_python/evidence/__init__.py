@@ -1,7 +1,7 @@
 """Evidence of files that decides: licences, attestations, advisories.
 
 Comes in: option models, and facts in a unit's metadata. Goes out: reasons to keep a file out. Must
-never know: how facts are fetched (`selecting.evidence_gathering`).
+never know: how facts are fetched (`selecting.evidence_facts`).
 
     licences ......... `licenses`: expressions (spdx), classifiers (licence_classifiers)
     attestations ..... `attestations`: publishers, and who signed (provenance)
