@@ -423,11 +423,11 @@ def _repeated(groups: Mapping[str, Sequence[Entry]]) -> PluginFault:
 
 
 def _clash(path: str, media_type: str, *groups: str | None) -> PluginFault:
-    names = " and by ".join(
-        sorted("no group" if group is None else f"the group `{group}`" for group in groups)
-    )
+    names = sorted(f"by the group `{group}`" for group in groups if group is not None)
+    if None in groups:
+        names.append("outside of any group")
     return PluginFault(
-        f"`{path}` is emitted twice as `{media_type}`: by {names}",
+        f"`{path}` is emitted twice as `{media_type}`: {' and '.join(names)}",
         hint="emit one body for each path and media type",
     )
 

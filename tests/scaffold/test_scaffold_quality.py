@@ -28,7 +28,9 @@ def test_its_rules_are_ours(distribution: Path) -> None:
         tomllib.loads((folder / "pyproject.toml").read_text())["tool"]
         for folder in (ROOT, distribution)
     )
-    assert its["ruff"]["lint"]["select"] == ours["ruff"]["lint"]["select"]
+    of_signatures = {"PLR0913", "PLR0917"}  # those of plugin API 1.x are longer
+    chosen = [rule for rule in ours["ruff"]["lint"]["select"] if rule not in of_signatures]
+    assert its["ruff"]["lint"]["select"] == chosen
     assert its["ruff"]["line-length"] == ours["ruff"]["line-length"]
     assert its["mypy"]["strict"] is ours["mypy"]["strict"] is True
 

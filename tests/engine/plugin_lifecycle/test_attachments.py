@@ -280,7 +280,7 @@ def test_no_message_of_a_hook_tells_a_secret(
     )
 
 
-def _dies(*_: object) -> None:
+def _dies(*_: object, **__: object) -> None:
     raise KeyboardInterrupt
 
 

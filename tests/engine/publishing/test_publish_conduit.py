@@ -209,7 +209,7 @@ def test_what_two_groups_emit_is_named_with_both(site: Hooked, behaviour: Behavi
     )
     said = refused(site, behaviour, emitting(("b", "x/"), whole=("x/",)))
     assert said.startswith(
-        "`x/` is emitted twice as `text/plain`: by the group `b` and by what belongs to no group"
+        "`x/` is emitted twice as `text/plain`: by the group `b` and outside of any group"
     )
 
 
