@@ -31,6 +31,7 @@ KNOWS: Mapping[str, frozenset[str]] = {
 # Commands import what they need when they run. Elsewhere only these wait: the HTTP client, and what
 # a plugin's entry points name.
 LATE = {
+    ("reconciler_python.reading.media_types", "reconciler_python.reading.html_documents"),
     ("reconciler.remote.fetcher_factory", "reconciler.remote.http_fetcher"),
     ("reconciler_example", "reconciler_example.content"),
     ("reconciler_example", "reconciler_example.low_importer"),

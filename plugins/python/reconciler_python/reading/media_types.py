@@ -21,7 +21,6 @@ from reconciler_python.reading.documents import (
     read_project_json,
     shown_url,
 )
-from reconciler_python.reading.html_documents import read_list_html, read_project_html
 
 _JSON_TYPES: Final = frozenset({JSON_TYPE, "application/vnd.pypi.simple.latest+json"})
 _HTML_TYPES: Final = frozenset(
@@ -38,12 +37,21 @@ _HTML_START = re.compile(
 
 def read_project(page: Page) -> ProjectDocument:
     """Read the page of a project. Raises Malformed when it is none of an index."""
-    return read_project_json(page) if _is_json(page) else read_project_html(page)
+    if _is_json(page):
+        return read_project_json(page)
+    # the HTML parser is a fiftieth of a start, which most indexes do not need
+    from reconciler_python.reading.html_documents import read_project_html
+
+    return read_project_html(page)
 
 
 def read_list(page: Page) -> list[ListedProject]:
     """Return the entries of a list of projects. Raises Malformed."""
-    return read_list_json(page) if _is_json(page) else read_list_html(page)
+    if _is_json(page):
+        return read_list_json(page)
+    from reconciler_python.reading.html_documents import read_list_html
+
+    return read_list_html(page)
 
 
 def _is_json(page: Page) -> bool:

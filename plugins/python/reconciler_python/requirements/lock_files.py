@@ -15,7 +15,6 @@ from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import unquote
 
-import tomli
 from packaging.markers import InvalidMarker, Marker
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
@@ -76,12 +75,18 @@ def read_lock(format: str, written: str, body: bytes) -> ParsedFiles:
 
 def _read(format: str, written: str, body: bytes) -> ParsedFiles:
     text = str(body, "utf-8-sig").replace("\r\n", "\n")
-    document = json.loads(text) if format == "pipenv" else tomli.loads(text)
+    document = json.loads(text) if format == "pipenv" else _read_toml(text)
     if not isinstance(document, dict):
         raise OptionFault(f"`{written}` is no lock file: it holds no mapping")
     lock = _Lock(written, text)
     _READERS[format](lock, document)
     return lock.parsed
+
+
+def _read_toml(text: str) -> dict[str, Any]:
+    import tomli  # only runs with a lock file need it
+
+    return tomli.loads(text)
 
 
 def package_lines(text: str, header: str, count: int) -> list[int]:
