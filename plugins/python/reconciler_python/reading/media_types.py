@@ -39,7 +39,7 @@ def read_project(page: Page) -> ProjectDocument:
     """Read the page of a project. Raises Malformed when it is none of an index."""
     if _is_json(page):
         return read_project_json(page)
-    # the HTML parser is a fiftieth of a start, which most indexes do not need
+    # loaded here, since most indexes speak JSON and the parser slows every start
     from reconciler_python.reading.html_documents import read_project_html
 
     return read_project_html(page)
