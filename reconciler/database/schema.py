@@ -26,7 +26,7 @@ from sqlalchemy import (
 
 from reconciler.database.columns import Identity, Moment, Name
 
-HEAD = "0003"  # the newest revision in `migrations/versions`
+HEAD = "0004"  # the newest revision in `migrations/versions`
 
 metadata = MetaData(
     naming_convention={
