@@ -48,6 +48,17 @@ def writing(url: URL) -> Engine:
     return engine
 
 
+def creating(url: URL) -> Engine:
+    """Return an engine for a new SQLite file that nothing else opens.
+
+    It is made durable once, as a whole, by its caller.
+    """
+    engine = _translated(_made(url, poolclass=QueuePool, connect_args=_SQLITE), url.database or "")
+    _on_connect(engine, "PRAGMA journal_mode=MEMORY", "PRAGMA synchronous=OFF")
+    _begin_with(engine, "BEGIN IMMEDIATE")
+    return engine
+
+
 def reading(url: URL) -> Engine:
     """Return an engine on which the database itself refuses to write.
 

@@ -9,7 +9,7 @@ from typing import Self
 from sqlalchemy import Engine, make_url
 from sqlalchemy.exc import ArgumentError
 
-from reconciler.database import connection, migration
+from reconciler.database import connection, database_file, migration
 from reconciler.database.artifacts import ContentReads, ContentWrites
 from reconciler.database.commits import CommitWrites
 from reconciler.database.groups import GroupReads
@@ -84,8 +84,8 @@ class Database:
         """Connect to the database.
 
         For writing, create the folder and the tables, and migrate. Read-only, create nothing; a
-        database that does not exist reads as an empty one. Raises StateFault when the schema is
-        newer than this release, or, read-only, older.
+        database that does not exist reads as an empty one. Raises StateFault for a file of 0 bytes,
+        and when the schema is newer than this release, or, read-only, older.
         """
         if not read_only:
             self.migrate()
@@ -106,6 +106,8 @@ class Database:
                     f"the folder of the state `{file.parent}` cannot be made: {error.strerror}"
                 )
                 raise StateFault(message, hint="choose another with `--home`") from None
+            if not database_file.exists(file, self._where):
+                database_file.create(self._url, file, self._where)
         if self._writing is None:
             self._writing = connection.writing(self._url)
         with self._writing.begin() as session:
@@ -149,7 +151,7 @@ class Database:
 
     def _readable(self) -> Engine:
         file = self._file()
-        if file is not None and not file.exists():
+        if file is not None and not database_file.exists(file, self._where):
             return connection.empty()
         engine = connection.reading(self._url)
         try:

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine, inspect, text
+from sqlalchemy import create_engine, inspect, make_url, text
 
-from reconciler.database import Database, connection, migration, schema
+from reconciler.database import Database, connection, database_file, migration, schema
 from reconciler.errors import StateFault, UsageFault
 from reconciler.model import (
     EMPTY_VERSION,
@@ -74,10 +74,25 @@ def test_reading_where_no_database_is_sees_emptiness_and_creates_nothing(tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_empty_file_reads_as_an_empty_database(tmp_path: Path) -> None:
+@pytest.mark.parametrize("read_only", [True, False])
+def test_a_file_of_0_bytes_is_a_lost_database_and_never_a_new_one(
+    tmp_path: Path, read_only: bool
+) -> None:
     (tmp_path / "state.db").touch()
-    with Database(f"sqlite:///{tmp_path}/state.db").open(read_only=True) as opened:
-        assert opened.reader().actual_state().resources == {}
+    with pytest.raises(StateFault, match=r"state\.db.*0 bytes") as refusal:
+        Database(f"sqlite:///{tmp_path}/state.db").open(read_only=read_only)
+    assert "backup" in (refusal.value.hint or "")
+    assert (tmp_path / "state.db").stat().st_size == 0
+
+
+def test_a_new_database_appears_whole_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
+    """Else a crash, or a second process that looks at the same time, would see 0 bytes."""
+    file = tmp_path / "state.db"
+    database_file.create(make_url(f"sqlite:///{file}"), file, "here")
+    with Database(f"sqlite:///{file}").open(read_only=True) as opened:
+        assert opened.reader().generation() == 0
+    database_file.create(make_url(f"sqlite:///{file}"), file, "here")  # another process was first
+    assert [path.name for path in tmp_path.iterdir()] == ["state.db"]
 
 
 def test_a_reader_cannot_write(tmp_path: Path) -> None:
