@@ -10,7 +10,13 @@ from sqlalchemy import Select, bindparam, select, union_all
 
 from reconciler.database.bulk import batches, parameter
 from reconciler.database.records import FoundUnit
-from reconciler.database.schema import membership, repository, repository_group, unit
+from reconciler.database.schema import (
+    membership,
+    repository,
+    repository_group,
+    unit,
+    unit_artifact,
+)
 from reconciler.database.session import Reading
 from reconciler.database.versions import STREAM, UNITS, at
 from reconciler.model import Digest, group_digest
@@ -30,6 +36,14 @@ _CONTENT = (
     .join(unit, unit.c.id == membership.c.unit_id)
     .where(repository_group.c.repository_id == _REPOSITORY, at(_NUMBER))
     .order_by(repository_group.c.name)
+)
+
+
+_HELD_PATHS = (
+    select(unit.c.digest, unit_artifact.c.path)
+    .join(membership, membership.c.unit_id == unit.c.id)
+    .join(unit_artifact, unit_artifact.c.unit_id == unit.c.id)
+    .where(membership.c.repository_id == _REPOSITORY, membership.c.removed.is_(None))
 )
 
 
@@ -98,6 +112,13 @@ class MemberReads(Reading):
                 for row in rows:
                     groups.setdefault(row[0], []).append((Digest(row[3]), row[4]))
         return groups
+
+    def held_paths(self, repository_id: int) -> Iterator[tuple[Digest, str]]:
+        """Yield (unit, path) of every file that the latest version holds, in no order."""
+        values = {"repository_id": repository_id}
+        with self._reading.connect().execution_options(yield_per=STREAM) as connection:
+            for digest, path in connection.execute(_HELD_PATHS, values):
+                yield Digest(digest), path
 
     def find_units(self, repository_id: int, number: int, key: str) -> list[FoundUnit]:
         """Return units of a version whose key, or whose group's name, is `key`.

@@ -27,6 +27,7 @@ from reconciler.model.content import (
 )
 from reconciler.model.digest import Digest, HexDigest, canonical, decode_digest, is_hex_digest
 from reconciler.model.location import KeyLocations, KeyPath
+from reconciler.model.names import NAMES_REVISION, FileTree, NameFault, name_fault
 from reconciler.model.resources import (
     ADDITIVE,
     IMMEDIATE,
@@ -67,6 +68,7 @@ __all__ = [
     "IMMEDIATE",
     "LATEST",
     "MIRROR",
+    "NAMES_REVISION",
     "ON_DEMAND",
     "PUBLICATION_KEYS",
     "SOURCE_KEYS",
@@ -79,6 +81,7 @@ __all__ = [
     "Auth",
     "DesiredState",
     "Digest",
+    "FileTree",
     "Filter",
     "FilterVerdict",
     "Group",
@@ -89,6 +92,7 @@ __all__ = [
     "KeyPath",
     "Kind",
     "Meta",
+    "NameFault",
     "Page",
     "Publication",
     "RecordedState",
@@ -115,6 +119,7 @@ __all__ = [
     "identify",
     "is_hex_digest",
     "is_usable_name",
+    "name_fault",
     "pluralize",
     "safe_path",
     "stored_unit",

@@ -428,22 +428,6 @@ class TestUploads:
             self.uploaded("a.iso", tmp_path, {"path": path})
 
     @pytest.mark.parametrize(
-        ("path", "held"),
-        [
-            ("one.txt/sub", "one.txt"),
-            ("one.txt/sub/deep", "one.txt"),
-            ("one.txt/sub/deep", "one.txt/sub"),
-            ("one.txt", "one.txt/sub"),
-            ("one.txt", "one.txt/sub/deep"),
-        ],
-    )
-    def test_a_path_that_would_make_a_file_a_folder_is_refused(
-        self, path: str, held: str, tmp_path: Path
-    ) -> None:
-        with pytest.raises(Refused, match=f"`{path}` cannot lie beside `{held}`"):
-            self.uploaded("a.iso", tmp_path, {"path": path}, "another", held)
-
-    @pytest.mark.parametrize(
         "path", ["one.txt", "one.txt.asc", "docs/b", "docs/one.txt", "one", "doc"]
     )
     def test_what_lies_beside_others_is_taken(self, path: str, tmp_path: Path) -> None:

@@ -89,9 +89,9 @@ class FileImporter(Importer):
     ) -> Iterable[Placed]:
         """Accept any file, under the path of the field `path`, else under its own name.
 
-        Raises Refused for a path that conflicts with the present tree.
+        Raises Refused for what is no path.
         """
-        return place_upload(conduit, file, fields)
+        return place_upload(file, fields)
 
     @classmethod
     def explain(cls, subject: str) -> Iterable[str]:

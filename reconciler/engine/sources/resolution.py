@@ -14,6 +14,7 @@ from reconciler.engine.session.session import Session
 from reconciler.engine.sources.batches import BatchSizer
 from reconciler.engine.sources.declared_source import DeclaredSource
 from reconciler.engine.sources.members import members_of
+from reconciler.engine.sources.name_conflicts import needs_distinct_names, without_conflicts
 from reconciler.engine.sources.recorded_source import RecordedSource
 from reconciler.engine.sources.repository_resolution import OtherRepositories, RepositoryResolution
 from reconciler.engine.sources.repository_source import RepositorySource
@@ -39,7 +40,7 @@ async def resolve(
         await _drop_undeclared_sources(resolution, desired)
     finally:
         resolution.task.done()
-    return _changes(resolution)
+    return await _changes(resolution, desired)
 
 
 def make_resolver(
@@ -78,12 +79,14 @@ async def reserve_uploads(resolution: RepositoryResolution) -> None:
         )
 
 
-def _changes(resolution: RepositoryResolution) -> ContentChanges:
+async def _changes(resolution: RepositoryResolution, desired: DesiredState) -> ContentChanges:
     findings, plugin = resolution.findings, resolution.plugin
     failures = findings.failures + [
         failure for failure in findings.absent if failure.group not in findings.ownership.owners
     ]
     spool, counts = findings.spool.close()
+    folded = needs_distinct_names(desired, resolution.repository.meta.name)
+    spool, counts = await without_conflicts(resolution, spool, counts, folded=folded)
     scratchpads = {} if failures or findings.unknown else findings.scratchpads.written
     assert plugin.metadata is not None
     main_type = resolution.session.registry.content_type(plugin.metadata.types[0])

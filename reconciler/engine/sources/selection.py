@@ -12,6 +12,7 @@ from typing import Any
 from reconciler.engine.plugin_calls.plugin_errors import is_unawaited
 from reconciler.errors import PluginFault
 from reconciler.model import (
+    NAMES_REVISION,
     Digest,
     Filter,
     IdentifiedUnit,
@@ -21,6 +22,7 @@ from reconciler.model import (
     declared_size,
     identify,
     is_usable_name,
+    name_fault,
     pluralize,
 )
 from reconciler.plan import RefusedUnit
@@ -65,6 +67,7 @@ class Selection:
                 plain_options(options),
                 [[filter_.meta.name, plain_options(filter_.options)] for filter_ in filters],
                 [[name, types[name].revision] for name in sorted(types)],
+                NAMES_REVISION,
             ]
         )
 
@@ -120,7 +123,7 @@ class Selection:
         return _sanitized_text(decision.reason, "select", decision.unit)
 
     def decide(self, group: str, units: Iterable[Unit]) -> list[Decision]:
-        """Decide a whole group.
+        """Decide a whole group. No unit comes in under a name that a file system cannot hold.
 
         Raises:
             PluginFault: The content type does not decide each unit once.
@@ -240,7 +243,7 @@ class Selection:
                     f"`select` of `{type}` must decide each unit of group `{group}` once:"
                     f" {_undecided(units, decisions)}"
                 )
-        return decisions
+        return [_with_name_rule(decision, group) for decision in decisions]
 
     def _refusal(self, decision: Decision) -> RefusedUnit:
         unit = decision.unit
@@ -263,6 +266,14 @@ class Selection:
                 " its metadata"
             )
         return content_type
+
+
+def _with_name_rule(decision: Decision, group: str) -> Decision:
+    """Return a decision that refuses the unit if its name is one that no file system holds."""
+    fault = name_fault(decision.unit, group) if decision.accepted else None
+    return (
+        decision if fault is None else Decision(decision.unit, False, fault.reason, rule=fault.rule)
+    )
 
 
 def _steps(steps: Any, method: str, about: str) -> list[Step]:

@@ -13,6 +13,7 @@ from functools import partial
 from reconciler.engine.plugin_calls.conduits import plugin_faults
 from reconciler.engine.session.session import Session
 from reconciler.engine.sources.members import declared_unit
+from reconciler.engine.sources.name_conflicts import needs_distinct_names, tree_faults
 from reconciler.engine.sources.ownership import NameOwnership
 from reconciler.engine.sources.selection import Selection
 from reconciler.engine.transfer.metadata_recovery import ArtifactReader, stored_bytes_reader
@@ -32,6 +33,7 @@ class Admission:
         self._session = session
         self._target = target
         self._file = file
+        self._folded = needs_distinct_names(desired, target.name)
         select = partial(Selection.of, session.registry, target.plugin, now=session.clock())
         self._selection = select(options=target.source.options, filters=())
         self._filters = select(options=None, filters=desired.filters_of(target.repository))
@@ -56,7 +58,19 @@ class Admission:
             raise Conflict(f"`{kept_out.key}` is there already: {kept_out.reason}")
         digests = {line.digest for line in lines}
         arriving = [unit for unit in wanted if unit.digest in digests]
+        self._check_tree(arriving)
         return GroupChanges(group, members, lines, arriving)
+
+    def _check_tree(self, arriving: Sequence[IdentifiedUnit]) -> None:
+        """Raise Refused for a file that cannot lie in one tree with those that are held."""
+        if not arriving or not self._target.importer_class.shared_groups:
+            return
+        paths = [artifact.path for unit in arriving for artifact in unit.artifacts]
+        faults = tree_faults(
+            self._target.writer, self._target.actual.id, sorted(paths), folded=self._folded
+        )
+        for path, fault in faults.items():
+            raise Refused(f"`{path}` {fault.reason}", hint="send it under another path")
 
     def _decide(
         self, group: str, units: Sequence[Unit], members: Sequence[GroupMember]

@@ -1,0 +1,156 @@
+"""The rule for names of files: what no surface could hold is refused where it comes in.
+
+Every source (sync, upload, copy) and `explain` ask here, so that one name can never stop a
+publication or an export of everything else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+from unicodedata import normalize
+
+from reconciler.model.content import StoredUnit, Unit
+
+MAX_SEGMENT = 240  # bytes: file systems take 255, and `.provenance` or `.gz` may be added
+MAX_COMPANION_SEGMENT = 255  # of a file beside another, whose name has its ending already
+NAMES_REVISION = 1  # raised when the rule changes, so that what is held is decided again
+
+TOO_LONG = "name too long"
+FILE_AND_FOLDER = "file and folder at once"
+ALIKE = "names differ only by case or Unicode form"
+
+
+class NameFault(NamedTuple):
+    """Why a name is refused: for one unit in `reason`, for counts in `rule`."""
+
+    reason: str
+    rule: str
+
+
+def name_fault(unit: Unit | StoredUnit, group: str) -> NameFault | None:
+    """Return why no file system could hold the files of a unit; None if one can.
+
+    Its artifacts, its key and its group all become names of files.
+    """
+    for path in (group, unit.key):
+        if fault := _too_long(path, MAX_SEGMENT):
+            return fault
+    for artifact in unit.artifacts:
+        companion = artifact.path.startswith(f"{unit.key}.")
+        if fault := _too_long(artifact.path, MAX_COMPANION_SEGMENT if companion else MAX_SEGMENT):
+            return fault
+    return None
+
+
+class FileTree:
+    """Paths that want to join one tree, compared with each other and with what it holds.
+
+    A path cannot be a file and a folder at once. With `folded`, names that differ only by case or
+    Unicode form are one name: an export may lie on a file system that cannot tell them apart.
+
+    Usage: construct it with the new paths, the most important first; pass every path that the tree
+    holds to `meet`; `faults` then says which of the new ones cannot join.
+    """
+
+    def __init__(self, paths: Iterable[str], *, folded: bool) -> None:
+        self._folded = folded
+        self._files: dict[str, list[str]] = {}
+        self._folders: set[str] = set()
+        self._faults: dict[str, NameFault] = {}
+        for path in paths:
+            form = self._form(path)
+            self._files.setdefault(form, []).append(path)
+            self._folders.update(_folders(form))
+
+    def meet(self, held: str) -> None:
+        """Refuse the new paths that cannot lie beside a file that the tree holds."""
+        form = self._form(held)
+        for path in self._files.get(form, ()):
+            if path != held:
+                self._faults.setdefault(path, _alike(path, held))
+        for folder in _folders(form):
+            for path in self._files.get(folder, ()):
+                self._faults.setdefault(path, _file_and_folder(path, held))
+        if form in self._folders:
+            for path in self._below(form):
+                self._faults.setdefault(path, _file_and_folder(path, held))
+
+    def faults(self) -> dict[str, NameFault]:
+        """Return the paths that cannot join; of new ones that exclude each other the first may."""
+        faults = dict(self._faults)
+        files: dict[str, str] = {}
+        folders: dict[str, str] = {}
+        for form, path in self._in_order():
+            if path in faults:
+                continue
+            if fault := _conflict(form, path, files, folders=folders):
+                faults[path] = fault
+                continue
+            files[form] = path
+            for folder in _folders(form):
+                folders.setdefault(folder, path)
+        return faults
+
+    def _in_order(self) -> Iterator[tuple[str, str]]:
+        for form, paths in self._files.items():
+            yield from ((form, path) for path in paths)
+
+    def _below(self, folder: str) -> list[str]:
+        start = f"{folder}/"
+        return [
+            path for form, paths in self._files.items() if form.startswith(start) for path in paths
+        ]
+
+    def _form(self, path: str) -> str:
+        return normalize("NFC", path).casefold() if self._folded else path
+
+
+def _conflict(
+    form: str, path: str, files: dict[str, str], *, folders: dict[str, str]
+) -> NameFault | None:
+    """Return why `path` cannot join the `files` and `folders` that were let in before."""
+    if form in files:
+        return None if files[form] == path else _alike(path, files[form])
+    if form in folders:
+        return _file_and_folder(path, folders[form])
+    blocking = next((files[folder] for folder in _folders(form) if folder in files), None)
+    return None if blocking is None else _file_and_folder(path, blocking)
+
+
+def _too_long(path: str, limit: int) -> NameFault | None:
+    if len(path) * 4 <= limit:  # no character has more than four bytes
+        return None
+    longest = max(len(segment.encode(errors="surrogatepass")) for segment in path.split("/"))
+    if longest <= limit:
+        return None
+    return NameFault(
+        f"a name of {longest:,} bytes in its path: at most {limit} fit every file system", TOO_LONG
+    )
+
+
+def _file_and_folder(path: str, other: str) -> NameFault:
+    return NameFault(
+        f"cannot lie beside `{_shortened(other)}`: one name would be a file and a folder",
+        FILE_AND_FOLDER,
+    )
+
+
+def _alike(path: str, other: str) -> NameFault:
+    return NameFault(
+        f"differs from `{_shortened(other)}` only by case or Unicode form, and an export must hold"
+        " both",
+        ALIKE,
+    )
+
+
+def _shortened(path: str) -> str:
+    return path if len(path) <= 200 else f"{path[:200]}..."
+
+
+def _folders(path: str) -> Iterator[str]:
+    """Yield the folders above a path, the outermost first."""
+    end = path.find("/")
+    while end >= 0:
+        yield path[:end]
+        end = path.find("/", end + 1)
