@@ -81,12 +81,14 @@ def run_engine(
 
     from reconciler.cli.progress import shown
     from reconciler.engine import Engine
+    from reconciler.manifest import read_recorded
 
     async def run() -> Result:
         with shown() as progress:
             async with Engine(
                 home(option),
                 registry,
+                read_recorded,
                 writes=writes,
                 offline=offline,
                 progress=progress,

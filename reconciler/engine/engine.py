@@ -10,7 +10,13 @@ from typing import Any
 from reconciler.engine.applying.executor import Executor
 from reconciler.engine.applying.report import Report
 from reconciler.engine.explaining.explain import explain
-from reconciler.engine.planning.planner import PlanOptions, make_plan
+from reconciler.engine.planning.planned_deletions import undeclared
+from reconciler.engine.planning.planner import PlanOptions
+from reconciler.engine.planning.recorded_rules import (
+    ReadRecorded,
+    RuledPlan,
+    plan_by_recorded_rules,
+)
 from reconciler.engine.plugin_calls.call_timeouts import CallLimits, CallTimeouts, Watchdog
 from reconciler.engine.plugin_calls.conduits import unwatched
 from reconciler.engine.run.checkpoints import Checkpoint, reached
@@ -20,7 +26,7 @@ from reconciler.engine.session.home import Home
 from reconciler.engine.session.session import Session
 from reconciler.engine.transfer.measurements import Measurements
 from reconciler.engine.transfer.remotes import Remotes
-from reconciler.model import ActualState, DesiredState
+from reconciler.model import ActualState, DesiredState, RecordedState
 from reconciler.plan import Plan
 from reconciler.plugin.registry import Registry
 from reconciler.remote import register_secrets
@@ -40,14 +46,16 @@ class Engine:
     """Plans, explains and (with `writes`) applies on one home. Use as an async context manager.
 
     Opened for writing, the database is created and migrated as needed; else nothing is created.
+    `read_recorded`: turns recorded resources into a desired state; what rules beside the manifests.
     `blocked` is called from another thread with a message when plugin code exceeds `limits` and
     cannot be stopped; it must end the process. Without it no watchdog runs.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # what a run is opened with
         self,
         home: Home,
         registry: Registry,
+        read_recorded: ReadRecorded,
         *,
         writes: bool = False,
         offline: bool = False,
@@ -58,6 +66,7 @@ class Engine:
     ) -> None:
         self._home = home
         self._registry = registry
+        self._read_recorded = read_recorded
         self._progress = progress or SilentProgress()
         self._clock = clock
         self._remotes = Remotes(registry, home.caches(), offline=offline)
@@ -85,17 +94,27 @@ class Engine:
 
     async def plan(self, desired: DesiredState, options: PlanOptions) -> Plan:
         """Return what an apply would do now. Writes nothing but the page cache."""
+        return (await self._plan(desired, options)).plan
+
+    async def _plan(self, desired: DesiredState, options: PlanOptions) -> RuledPlan:
         register_secrets(desired.secrets())
         self._measurements.begin()
         session = self._session()
         actual = await asyncio.to_thread(session.reader.actual_state)
-        return await make_plan(
+        return await plan_by_recorded_rules(
             session,
             desired,
             actual,
+            recorded=self._recorded(desired, actual),
             fingerprints=fingerprints(desired, self._home.key(create=False)),
             options=options,
         )
+
+    def _recorded(self, desired: DesiredState, actual: ActualState) -> RecordedState:
+        """Return what earlier runs recorded; nothing where all of it is declared."""
+        if not undeclared(desired, actual):
+            return RecordedState(DesiredState(), {})
+        return self._read_recorded(actual, self._registry, ())
 
     async def explain(
         self,
@@ -113,7 +132,10 @@ class Engine:
         """
         session = self._session()
         actual = await asyncio.to_thread(session.reader.actual_state)
-        desired = read(actual) if declared is None else declared
+        if declared is None:
+            desired = read(actual)
+        else:
+            desired = declared.beside(self._recorded(declared, actual).desired)
         register_secrets(desired.secrets())
         return await explain(
             session,
@@ -155,9 +177,9 @@ class Engine:
         self._home.store().sweep()
 
         async def apply_once() -> Report:
-            plan = await self.plan(desired, options)
-            show(plan)
-            return await self._execute(plan, desired, provenance)
+            ruled = await self._plan(desired, options)
+            show(ruled.plan)
+            return await self._execute(ruled.plan, ruled.desired, provenance)
 
         return await ROUNDS.run(apply_once, unless=lambda report: not report.conflicts)
 

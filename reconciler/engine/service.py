@@ -12,6 +12,7 @@ from pathlib import Path
 from time import monotonic
 
 from reconciler.database import Database, Writer
+from reconciler.engine.planning.recorded_rules import ReadRecorded
 from reconciler.engine.plugin_calls.call_timeouts import CallLimits
 from reconciler.engine.plugin_calls.worker_pool import WorkerPool, WorkerSlot
 from reconciler.engine.session.disabled_plugins import unusable_error
@@ -22,12 +23,10 @@ from reconciler.engine.transfer.remotes import Remotes
 from reconciler.engine.uploads.authentication import authenticate, unreadable_secrets
 from reconciler.engine.uploads.receiving import UploadResult, Uploads
 from reconciler.errors import Gone, ReconcilerError, StateFault, UsageFault
-from reconciler.model import ActualState, DesiredState, Digest, Kind, RecordedState, Ref, Remote
+from reconciler.model import DesiredState, Digest, Kind, RecordedState, Ref, Remote
 from reconciler.plugin import UploadedFile, UploadForm
 from reconciler.plugin.registry import Registry
 from reconciler.remote import Fetcher, open_fetcher, relay
-
-ReadRecorded = Callable[[ActualState, Registry, Sequence[str]], RecordedState]
 
 FRESH = 1.0  # seconds for which what is recorded is not looked up again
 

@@ -7,11 +7,11 @@ compared and shown. The engine works with the typed fields beside it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -211,15 +211,21 @@ class Publication(msgspec.Struct, frozen=True):
 
 
 Resource = Remote | Filter | Repository | Publication
+_R = TypeVar("_R", bound=Resource)
 
 
 class DesiredState(msgspec.Struct, frozen=True, dict=True):
-    """All resources of the manifests. Iteration is by kind, then name."""
+    """All resources of the manifests. Iteration is by kind, then name.
+
+    `recorded`: resources that earlier runs recorded and no manifest of this run declares. They are
+    no part of what is declared, but a global filter among them rules until it is removed.
+    """
 
     remotes: Mapping[str, Remote] = msgspec.field(default_factory=dict)
     filters: Mapping[str, Filter] = msgspec.field(default_factory=dict)
     repositories: Mapping[str, Repository] = msgspec.field(default_factory=dict)
     publications: Mapping[str, Publication] = msgspec.field(default_factory=dict)
+    recorded: DesiredState | None = None
 
     def __iter__(self) -> Iterator[Resource]:
         for table in (self.remotes, self.filters, self.repositories, self.publications):
@@ -262,28 +268,66 @@ class DesiredState(msgspec.Struct, frozen=True, dict=True):
                 if secret is not None
             )
 
+    def beside(self, earlier: DesiredState) -> DesiredState:
+        """Return the same resources, with those of `earlier` that they lack as `recorded`."""
+        undeclared = DesiredState(
+            remotes=_lacking(self.remotes, earlier.remotes),
+            filters=_lacking(self.filters, earlier.filters),
+            repositories=_lacking(self.repositories, earlier.repositories),
+            publications=_lacking(self.publications, earlier.publications),
+        )
+        return msgspec.structs.replace(self, recorded=undeclared)
+
+    def without_filters(self, names: Collection[str]) -> DesiredState:
+        """Return the same resources without some filters among those that are only recorded."""
+        if self.recorded is None:
+            return self
+        left = {
+            name: filter_ for name, filter_ in self.recorded.filters.items() if name not in names
+        }
+        return msgspec.structs.replace(
+            self, recorded=msgspec.structs.replace(self.recorded, filters=left)
+        )
+
+    def repository(self, name: str) -> Repository | None:
+        """Return a repository that is declared, or else recorded."""
+        declared = self.repositories.get(name)
+        if declared is None and self.recorded is not None:
+            return self.recorded.repositories.get(name)
+        return declared
+
     def filters_of(self, repository: Repository) -> list[Filter]:
         """Return the filters of a repository: its own and the global ones of its type, by name."""
         names = {*repository.filters, *self._global_filters.get(repository.type, ())}
-        return [self.filters[name] for name in sorted(names)]
+        return [self._known_filters[name] for name in sorted(names)]
 
     def filters_on(self, publication: Publication) -> list[Filter]:
         """Return the filters of a publication: those of its repository and its own, by name."""
-        own = {name: self.filters[name] for name in publication.filters}
-        filters = own | {
-            applied.meta.name: applied
-            for applied in self.filters_of(self.repositories[publication.repository])
-        }
+        own = {name: self._known_filters[name] for name in publication.filters}
+        repository = self.repository(publication.repository)
+        assert repository is not None
+        filters = own | {applied.meta.name: applied for applied in self.filters_of(repository)}
         return [filters[name] for name in sorted(filters)]
+
+    @cached_property
+    def _known_filters(self) -> dict[str, Filter]:
+        """Filters by name: the recorded ones, and over them the declared ones."""
+        recorded = self.recorded.filters if self.recorded is not None else {}
+        return {**recorded, **self.filters}
 
     @cached_property
     def _global_filters(self) -> dict[str, list[str]]:
         """Names of global filters by type."""
         names: dict[str, list[str]] = {}
-        for declared in self.filters.values():
-            if declared.is_global:
-                names.setdefault(declared.type, []).append(declared.meta.name)
+        for known in self._known_filters.values():
+            if known.is_global:
+                names.setdefault(known.type, []).append(known.meta.name)
         return names
+
+
+def _lacking(table: Mapping[str, _R], other: Mapping[str, _R]) -> dict[str, _R]:
+    """Return what `other` holds and `table` does not."""
+    return {name: resource for name, resource in other.items() if name not in table}
 
 
 class ActualResource(msgspec.Struct, frozen=True):

@@ -298,25 +298,33 @@ class Plan:
     """All changes, as a value, in the order in which they are applied.
 
     `plugins`: ID -> version of the distributions that resolved it. `unowned`: resources that no
-    manifest declares any more and that this plan leaves alone.
+    manifest declares any more and that this plan leaves alone; `ruling`: global filters among them,
+    which rule nevertheless; `unowned_changes`: what publications among them withhold from now on.
     """
 
     manifest_digest: Digest
     changes: tuple[ResourceChange, ...]
     plugins: Mapping[str, str] = field(default_factory=dict)
     unowned: tuple[Ref, ...] = ()
+    ruling: frozenset[Ref] = frozenset()
+    unowned_changes: tuple[ResourceChange, ...] = ()
+
+    @property
+    def all_changes(self) -> tuple[ResourceChange, ...]:
+        """The changes of declared resources, then those of undeclared publications."""
+        return self.changes + self.unowned_changes
 
     @property
     def empty(self) -> bool:
         """True if no resource changes."""
-        return all(change.action is Action.NO_OP for change in self.changes)
+        return all(change.action is Action.NO_OP for change in self.all_changes)
 
     @property
     def failed(self) -> bool:
         """True if something failed while planning, or a guard refused."""
         return any(
             change.refusal or (change.content and change.content.failures)
-            for change in self.changes
+            for change in self.all_changes
         )
 
     @property
@@ -326,16 +334,18 @@ class Plan:
         Equal for equal manifests, state and upstream.
         """
         return Digest.of_value(
-            [str(self.manifest_digest), [_identity(change) for change in self.changes]]
+            [str(self.manifest_digest), [_identity(change) for change in self.all_changes]]
         )
 
     def totals(self) -> PlanTotals:
         """Return the numbers of the last line."""
         count = {
-            action: sum(change.action is action for change in self.changes) for action in Action
+            action: sum(change.action is action for change in self.all_changes) for action in Action
         }
         content = sum_counts(change.content.counts for change in self.changes if change.content)
-        withheld = sum_counts(change.withheld.counts for change in self.changes if change.withheld)
+        withheld = sum_counts(
+            change.withheld.counts for change in self.all_changes if change.withheld
+        )
         return PlanTotals(
             count[Action.CREATE],
             count[Action.UPDATE],

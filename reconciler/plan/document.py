@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Any
 
-from reconciler.model import canonical
+from reconciler.model import Ref, canonical
 from reconciler.plan.changes import (
     ADD,
     CHANGE,
@@ -32,7 +32,7 @@ REFUSED_ENTRIES = 1000
 def render_json(plan: Plan, *, verbose: bool = False) -> Iterator[bytes]:
     """Yield the document in pieces; joined they are canonical JSON."""
     yield b'{"changes":['
-    for number, change in enumerate(plan.changes):
+    for number, change in enumerate(plan.all_changes):
         yield b"," if number else b""
         yield from _change(change, verbose)
     yield b'],"digest":' + canonical(str(plan.digest))
@@ -40,11 +40,12 @@ def render_json(plan: Plan, *, verbose: bool = False) -> Iterator[bytes]:
     yield b',"manifestDigest":' + canonical(str(plan.manifest_digest))
     yield b',"plugins":' + canonical(dict(plan.plugins))
     yield b',"summary":' + canonical(_summary(plan))
-    yield (
-        b',"unowned":'
-        + canonical([{"kind": ref.kind.value, "name": ref.name} for ref in plan.unowned])
-        + b"}"
-    )
+    yield (b',"unowned":' + canonical([_unowned(plan, ref) for ref in plan.unowned]) + b"}")
+
+
+def _unowned(plan: Plan, ref: Ref) -> dict[str, Any]:
+    entry: dict[str, Any] = {"kind": ref.kind.value, "name": ref.name}
+    return {**entry, "rules": True} if ref in plan.ruling else entry
 
 
 def content_entry(line: ChangeLine, group: str) -> dict[str, Any]:

@@ -35,7 +35,7 @@ _WITHHELD = {REMOVE: "withheld: {}", ADD: "no longer withheld"}
 
 def render_text(plan: Plan, *, verbose: bool = False) -> Iterator[str]:
     """Yield the lines of a plan, without line ends."""
-    for change in plan.changes:
+    for change in plan.all_changes:
         if (
             change.action is not Action.NO_OP
             or change.refusal
@@ -43,7 +43,8 @@ def render_text(plan: Plan, *, verbose: bool = False) -> Iterator[str]:
         ):
             yield from _resource(change, verbose)
     for ref in plan.unowned:
-        yield f"? {_title(ref)}   no manifest declares it any more; `--prune` removes it"
+        rules = "it rules until " if ref in plan.ruling else ""
+        yield f"? {_title(ref)}   no manifest declares it any more; {rules}`--prune` removes it"
     yield _last_line(plan)
 
 
@@ -187,7 +188,7 @@ def _last_line(plan: Plan) -> str:
     text = f"Plan: {totals.add} to add, {totals.change} to change, {totals.destroy} to destroy."
     if plan.empty:
         text = _nothing_to_do(plan)
-    refused = sum(bool(change.refusal) for change in plan.changes)
+    refused = sum(bool(change.refusal) for change in plan.all_changes)
     if refused:
         text += f" {refused} refused."
     counts = totals.content

@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 
 from reconciler.engine import Engine, Home, PlanOptions
-from reconciler.manifest import read
+from reconciler.manifest import read, read_recorded
 from reconciler.plugin.registry import Registry
 
 ROUNDS = 20
@@ -25,7 +25,7 @@ async def costs(manifest: Path, home: Path) -> list[tuple[float, float]]:
     registry = Registry()
     desired = read([manifest], registry)
     found = []
-    async with Engine(Home(home), registry, writes=True) as engine:
+    async with Engine(Home(home), registry, read_recorded, writes=True) as engine:
         for _ in range(ROUNDS + 1):
             cpu, wall = time.process_time(), time.perf_counter()
             report = await engine.apply(desired, PlanOptions(), {}, show=lambda plan: None)

@@ -19,7 +19,7 @@ from pydantic import Field
 
 from reconciler.database import Outcome, Reader
 from reconciler.engine import Engine, Home, PlanOptions, Report
-from reconciler.manifest import read
+from reconciler.manifest import read, read_recorded
 from reconciler.plan import Plan
 from reconciler.plugin import (
     ContentType,
@@ -251,7 +251,9 @@ class Hooked:
         return report
 
     async def _apply(self, overrides: Sequence[str], prune: bool) -> Report:
-        async with Engine(self.home, self.registry, writes=True, clock=lambda: NOW) as engine:
+        async with Engine(
+            self.home, self.registry, read_recorded, writes=True, clock=lambda: NOW
+        ) as engine:
             desired = read([self.manifest], self.registry, overrides=overrides)
             return await engine.apply(
                 desired, PlanOptions(prune=prune, allow_destroy=prune), {}, show=lambda plan: None
@@ -261,7 +263,7 @@ class Hooked:
         return asyncio.run(self._plan(overrides))
 
     async def _plan(self, overrides: Sequence[str]) -> Plan:
-        async with Engine(self.home, self.registry, clock=lambda: NOW) as engine:
+        async with Engine(self.home, self.registry, read_recorded, clock=lambda: NOW) as engine:
             return await engine.plan(
                 read([self.manifest], self.registry, overrides=overrides), PlanOptions()
             )

@@ -192,13 +192,21 @@ class Rehearsal:
             )
 
     def engine(self, **more: Any) -> Engine:
-        return Engine(self.home, self.registry, clock=lambda: self.now, limits=self.limits, **more)
+        return Engine(
+            self.home,
+            self.registry,
+            read_recorded,
+            clock=lambda: self.now,
+            limits=self.limits,
+            **more,
+        )
 
-    def plan(self, *, offline: bool = False, destroy: bool = True) -> Plan:
+    def plan(self, *, offline: bool = False, destroy: bool = True, prune: bool = False) -> Plan:
         async def run() -> Plan:
             async with self.engine(offline=offline) as engine:
                 return await engine.plan(
-                    read([self.manifest], self.registry), PlanOptions(allow_destroy=destroy)
+                    read([self.manifest], self.registry),
+                    PlanOptions(prune=prune, allow_destroy=destroy),
                 )
 
         return asyncio.run(run())

@@ -70,7 +70,7 @@ class Executor:
         return await asyncio.to_thread(self._session.reader.actual_state)
 
     def _report_refusals(self) -> None:
-        for change in self._plan.changes:
+        for change in self._plan.all_changes:
             if change.refusal:
                 self._report.add(change.ref, FAILED, f"{change.refusal}\nhint: {change.hint}")
 

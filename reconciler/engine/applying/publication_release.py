@@ -7,6 +7,7 @@ from functools import partial
 
 from reconciler.engine.applying.report import BLOCKED, DONE, FAILED, UNCHANGED, Report
 from reconciler.engine.applying.schedule import Schedule
+from reconciler.engine.planning.publication_changes import shown_publications
 from reconciler.engine.plugin_calls.plugin_errors import error_message, error_text
 from reconciler.engine.publishing.filter_evaluation import sources_filtered
 from reconciler.engine.publishing.release import release_publication
@@ -44,6 +45,15 @@ class PublicationReleases:
                 await self._release(
                     publication, change, actual, removed_exports=removed_exports.get(change.ref, [])
                 )
+        await self._release_undeclared(actual)
+
+    async def _release_undeclared(self, actual: ActualState) -> None:
+        """Have undeclared publications withhold what the plan says, and nothing else."""
+        changes = {change.ref: change for change in self._schedule.unowned_changes()}
+        for publication in shown_publications(self._desired.recorded, actual):
+            change = changes.get(publication.meta.ref)
+            if change is not None:
+                await self._release(publication, change, actual, removed_exports=())
 
     def blocked(self, publication: Publication, actual: ActualState) -> str:
         """Return why a publication is not released; empty if it is.
@@ -83,5 +93,7 @@ class PublicationReleases:
     def _sources_filtered(self, publication: Publication) -> bool:
         """Return True if this run has filtered and committed all that the sources offer."""
         source = Ref(Kind.REPOSITORY, publication.repository)
+        if publication.meta.name not in self._desired.publications:
+            return False
         synced = self._report.result(source) in (DONE, UNCHANGED)
         return synced and sources_filtered(self._schedule.change(source))

@@ -44,6 +44,10 @@ class Schedule:
             and change.ref not in self._excluded
         ]
 
+    def unowned_changes(self) -> list[ResourceChange]:
+        """Return the changes of undeclared publications that are carried out."""
+        return [change for change in self._plan.unowned_changes if not change.refusal]
+
     def to_record(self) -> set[Ref]:
         """Return the resources that are to be recorded as declared."""
         return {

@@ -16,6 +16,8 @@ from reconciler.plan import Plan, ResourceChange, resource_change
 from reconciler.plugin.registry import Registry
 
 Fingerprints = Mapping[Ref, Mapping[str, str]]
+Refusals = Mapping[Ref, tuple[str, str]]
+"""(message, hint) of resources that must stay as they are."""
 
 logger = logging.getLogger(__name__)
 
@@ -40,13 +42,17 @@ async def make_plan(
     *,
     fingerprints: Fingerprints,
     options: PlanOptions,
+    refusals: Refusals,
 ) -> Plan:
     """Return what an apply would do.
 
     Args:
+        desired: What manifests declare, with what rules beside it (`recorded`).
         fingerprints: Keyed fingerprints of the secrets of each resource, by path in its spec.
+        refusals: Of declared resources whose rules are not known.
     """
     specs = await _spec_changes(session, desired, actual, fingerprints=fingerprints)
+    specs |= {ref: specs[ref].refused(*refusal) for ref, refusal in refusals.items()}
     repositories = await RepositoryPlanner(
         session, desired, actual, changes=specs, allow_destroy=options.allow_destroy
     ).plan_all()
@@ -70,12 +76,21 @@ async def make_plan(
         deletions = await planned_deletions(
             session, desired, actual, changes=changes, allow_destroy=options.allow_destroy
         )
+    gone = {deletion.ref for deletion in deletions if not deletion.refusal}
     return Plan(
         manifest_digest=desired.digest,
         changes=(*deletions, *changes.values()),
         plugins=_plugin_versions(session.registry, desired),
         unowned=() if options.prune else tuple(undeclared(desired, actual)),
+        ruling=_ruling(desired),
+        unowned_changes=await publications.plan_undeclared(changes, gone=gone),
     )
+
+
+def _ruling(desired: DesiredState) -> frozenset[Ref]:
+    """Return the global filters that rule although no manifest declares them."""
+    filters = desired.recorded.filters.values() if desired.recorded is not None else ()
+    return frozenset(filter_.meta.ref for filter_ in filters if filter_.is_global)
 
 
 async def _spec_changes(

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
+import msgspec
+
 from reconciler.engine.plugin_calls.plugin_errors import error_hint, error_message
-from reconciler.engine.publishing.export_paths import overlap
+from reconciler.engine.publishing.export_paths import overlap, shared_export
 from reconciler.engine.publishing.exports import exported
 from reconciler.engine.publishing.filter_evaluation import (
     FilterEvaluator,
@@ -26,6 +29,7 @@ from reconciler.model import (
     Digest,
     Kind,
     Publication,
+    Ref,
 )
 from reconciler.plan import (
     Action,
@@ -104,25 +108,53 @@ class PublicationPlanner:
         )
         return self._guarded(change, publication)
 
+    async def plan_undeclared(
+        self, changes: Mapping[Ref, ResourceChange], *, gone: Collection[Ref]
+    ) -> tuple[ResourceChange, ...]:
+        """Return what recorded publications withhold from now on that no manifest declares.
+
+        They go on to show the version that they show, by today's filters.
+
+        Args:
+            changes: Of the declared resources.
+            gone: Resources that this plan deletes.
+        """
+        recorded = self._desired.recorded
+        planned = []
+        for publication in shown_publications(recorded, self._actual):
+            change = ResourceChange(Action.NO_OP, publication.meta.ref)
+            repository = Ref(Kind.REPOSITORY, publication.repository)
+            of_repository = changes.get(repository)
+            if of_repository is None or of_repository.content is None:
+                number = self._actual.repositories[publication.repository].number
+                of_repository = ResourceChange(Action.NO_OP, repository, version=(number, number))
+            if change.ref not in gone:
+                change = await self.plan(publication, change, of_repository)
+                if change.withheld is not None or change.refusal:
+                    planned.append(change)
+        return tuple(planned)
+
     def refuse_served_path(
         self, change: ResourceChange, publication: Publication
     ) -> ResourceChange:
-        """Refuse a path that a publication still serves which no manifest declares any more.
+        """Refuse a path or an export directory of a publication that no manifest declares any more.
 
-        It is served until it is pruned, and a URL belongs to one publication.
+        Both are its own until it is pruned: a URL and an export belong to one publication.
         """
         for ref, recorded in self._actual.resources.items():
             undeclared = ref.kind is Kind.PUBLICATION and ref.name not in self._desired.publications
-            if (
-                undeclared
-                and not change.refusal
-                and overlap(publication.path, recorded.spec["path"])
-            ):
-                change = change.refused(
-                    f"`/{recorded.spec['path']}/` is still served by {ref}, which no manifest"
-                    " declares any more",
-                    f"`--prune` removes {ref}",
-                )
+            if not undeclared or change.refusal:
+                continue
+            export = shared_export(publication, recorded.spec)
+            if overlap(publication.path, recorded.spec["path"]):
+                taken = f"`/{recorded.spec['path']}/` is still served by {ref}"
+            elif export is not None:
+                taken = f"`{export}` is still exported to by {ref}"
+            else:
+                continue
+            change = change.refused(
+                f"{taken}, which no manifest declares any more", f"`--prune` removes {ref}"
+            )
         return change
 
     async def _version_number(
@@ -203,10 +235,19 @@ class PublicationPlanner:
         return f"the export `{outdated[0]}` does not show it yet" if outdated else ""
 
     def _guarded(self, change: ResourceChange, publication: Publication) -> ResourceChange:
-        repository = self._desired.repositories[publication.repository]
+        repository = self._desired.repository(publication.repository)
+        assert repository is not None
         return apply_serving_guards(
             change, repository.meta.name, repository.guard, allow_destroy=self._allow_destroy
         )
+
+
+def shown_publications(recorded: DesiredState | None, actual: ActualState) -> Iterator[Publication]:
+    """Yield the publications of `recorded` that show something, each pinned to what it shows."""
+    for name, publication in sorted(recorded.publications.items() if recorded is not None else ()):
+        current = actual.publications.get(name)
+        if current is not None and current.version is not None:
+            yield msgspec.structs.replace(publication, version=current.version)
 
 
 def _after(filtered: FilterResult, content: ContentChanges | None) -> FilterResult:

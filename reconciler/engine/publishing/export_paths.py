@@ -42,13 +42,17 @@ def written_exports(spec: Spec) -> list[str]:
 
 def replaces(publication: Publication, spec: Spec) -> bool:
     """Return True if `publication` needs a path or directory of the recorded one, `spec`."""
+    return overlap(publication.path, spec["path"]) or shared_export(publication, spec) is not None
+
+
+def shared_export(publication: Publication, spec: Spec) -> str | None:
+    """Return an export directory of the recorded one, `spec`, that `publication` needs too."""
     written = written_exports(publication.spec)
-    shared = (
-        text in written
-        or any(os.path.isabs(text) and overlap(text, path) for path in publication.exports)
-        for text in written_exports(spec)
-    )
-    return overlap(publication.path, spec["path"]) or any(shared)
+    for text in written_exports(spec):
+        absolute = os.path.isabs(text)
+        if text in written or any(absolute and overlap(text, path) for path in publication.exports):
+            return text
+    return None
 
 
 def removed_exports(

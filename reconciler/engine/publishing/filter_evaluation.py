@@ -85,7 +85,9 @@ class FilterEvaluator:
         self, session: Session, desired: DesiredState, publication: Publication, *, now: datetime
     ) -> None:
         self._session = session
-        self._repository = desired.repositories[publication.repository]
+        repository = desired.repository(publication.repository)
+        assert repository is not None
+        self._repository = repository
         self._filters: Sequence[Filter] = desired.filters_on(publication)
         self._of_repository = {
             filter_.meta.name for filter_ in desired.filters_of(self._repository)

@@ -293,7 +293,12 @@ class Sandbox:
     def _engine(self, *, writes: bool) -> Engine:
         limits = CallLimits(call=self.subject.patience, block=self.subject.block)
         return Engine(
-            self.home, self.registry, writes=writes, limits=limits, blocked=self.blocked.append
+            self.home,
+            self.registry,
+            read_recorded,
+            writes=writes,
+            limits=limits,
+            blocked=self.blocked.append,
         )
 
 

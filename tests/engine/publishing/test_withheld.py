@@ -78,7 +78,7 @@ def test_what_is_allowed_again_comes_back_and_only_its_groups_are_rendered(
     site.applied()
     assert moved(site, "pinned") == ["a/one"]
     declare(site)
-    site.applied()
+    site.applied(prune=True)
     assert site.settled()
     assert shown(site) == ["a/one", "a/two", "b/three", "uploads/sent"]
     assert (status(site), status(site, "pinned")) == ({}, {})
@@ -97,7 +97,7 @@ def test_a_group_of_which_nothing_is_left_is_in_no_index(site: Rehearsal) -> Non
     site.applied()
     assert site.get("/fresh/index/")[0].body == b"a"
     declare(site, PINNED, fresh)
-    site.applied()
+    site.applied(prune=True)
     assert [response.body for response in site.get("/pinned/index/", "/fresh/index/")] == [
         b"a\nb",
         b"a\nb",
@@ -407,5 +407,5 @@ def test_an_export_leaves_it_out_and_shows_it_again(site: Rehearsal) -> None:
     site.applied()
     assert [name for name in whole if name not in files()] == ["a/one"]
     declare(site, exported)
-    site.applied()
+    site.applied(prune=True)
     assert files() == whole
