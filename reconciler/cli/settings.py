@@ -25,7 +25,8 @@ Result = TypeVar("Result")
 
 FILE = "reconciler.toml"
 FOLDER = "plugins.d"
-TEXTS = ("home", "database", "plugin_directory")
+LEAST_PAGE_MEMORY = 16 * 1024 * 1024  # bytes
+TEXTS = ("home", "database", "plugin_directory", "page_memory")
 KEYS = (*TEXTS, "plugins")
 
 HomeOption = Annotated[
@@ -52,7 +53,26 @@ def home(option: Path | None) -> Home:
 
     stored = _file()
     root = option or Path(os.environ.get("RECONCILER_HOME") or stored.get("home") or ".reconciler")
-    return Home(root, os.environ.get("RECONCILER_DATABASE") or stored.get("database"))
+    database = os.environ.get("RECONCILER_DATABASE") or stored.get("database")
+    size = os.environ.get("RECONCILER_PAGE_MEMORY") or stored.get("page_memory")
+    return Home(root, database, _page_memory(size)) if size else Home(root, database)
+
+
+def _page_memory(text: str) -> int:
+    """Return a size in bytes. Raises UsageFault where it is none, or too little for any index."""
+    from reconciler.plugin import OptionFault
+    from reconciler.plugin.options import parse_size
+
+    try:
+        size = parse_size(text)
+    except OptionFault as error:
+        raise UsageFault(f"`page_memory` {error}", hint=error.hint) from None
+    if size < LEAST_PAGE_MEMORY:
+        raise UsageFault(
+            f"`page_memory` of `{text}` is less than a page of an index may have",
+            hint=f"at least `{LEAST_PAGE_MEMORY >> 20}MiB`",
+        )
+    return size
 
 
 @contextmanager

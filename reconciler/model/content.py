@@ -83,7 +83,7 @@ class Group(msgspec.Struct, frozen=True):
     shared: bool = False
 
 
-class Page(msgspec.Struct, frozen=True):
+class Page(msgspec.Struct, frozen=True, weakref=True):
     """A complete page of upstream.
 
     `url`: after redirects, the base of relative links. `validator`: changes whenever the body does.

@@ -20,6 +20,7 @@ from reconciler.remote.file_cache import FileCache, FilePart
 from reconciler.remote.file_reader import LARGEST_FILE, FileReader
 from reconciler.remote.folder_listing import FOLDER_MEDIA_TYPE
 from reconciler.remote.measurement import Measurement, MeasurementCache, measure
+from reconciler.remote.page_budget import PAGE_MEMORY, PageBudget
 from reconciler.remote.page_cache import PageCache
 from reconciler.remote.page_reader import PageReader
 from reconciler.remote.rate_limit import ConcurrencyLimiter, RateLimiter
@@ -30,6 +31,7 @@ from reconciler.remote.secrets import SecretValue, fingerprint, register_secrets
 __all__ = [
     "FOLDER_MEDIA_TYPE",
     "LARGEST_FILE",
+    "PAGE_MEMORY",
     "ConcurrencyLimiter",
     "Fetcher",
     "FileCache",
@@ -37,6 +39,7 @@ __all__ = [
     "FileReader",
     "Measurement",
     "MeasurementCache",
+    "PageBudget",
     "PageCache",
     "PageReader",
     "RateLimiter",

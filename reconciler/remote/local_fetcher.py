@@ -17,6 +17,7 @@ from reconciler.redaction import sanitize
 from reconciler.remote.body_blocks import BLOCK
 from reconciler.remote.fetcher import Response
 from reconciler.remote.folder_listing import FOLDER_MEDIA_TYPE, etag_of, is_within, list_folder
+from reconciler.remote.page_budget import current_lease
 from reconciler.remote.ranges import requested_range
 from reconciler.remote.responses import too_large
 from reconciler.remote.urls import display_url
@@ -58,6 +59,7 @@ class LocalFetcher:
                 return Response(304, location.url, response, b"")
             if facts.st_size > limit:
                 raise too_large(url, limit)
+            await current_lease().take(facts.st_size)
             body = await _part(descriptor, 0, facts.st_size, location=location)
             _check_unchanged(descriptor, facts, len(body), location=location)
             return Response(200, location.url, response, body)
@@ -211,6 +213,7 @@ async def _listed(location: _Location, headers: Mapping[str, str], limit: int) -
         return Response(304, url, response, b"")
     if len(body) > limit:
         raise too_large(url, limit)
+    await current_lease().take(len(body))
     return Response(200, url, response, body)
 
 

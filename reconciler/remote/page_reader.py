@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-import codecs
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import TypeVar
 
 from reconciler.errors import Malformed, NotCached, Stale
 from reconciler.model import Digest, Page
+from reconciler.remote.charsets import DEFAULT, charset_of
 from reconciler.remote.fetcher import Fetcher, Response
+from reconciler.remote.page_budget import PageBudget, current_lease
 from reconciler.remote.page_cache import CachedPage, PageCache, PageHead
 from reconciler.remote.urls import display_url
 from reconciler.retrying import RetryPolicy, never
 
-LIMIT = 256 * 1024 * 1024
 SERIAL = "x-pypi-last-serial"
 STALE_RETRIES = RetryPolicy(attempts=4)  # until a lagging cache on the way has caught up
 _KEPT_HEADERS = ("content-type", "etag", "last-modified", "link", SERIAL)
+_LONGEST_SERIAL = 18  # digits
 # packing or unpacking less than this blocks the loop for no longer than a thread costs
 _THREAD_FROM = 256 * 1024
 
+T = TypeVar("T")
+
 
 class PageReader:
-    """Reader of one remote. fetcher: None only where `offline`. limit: bytes of a page."""
+    """Reader of one remote. fetcher: None only where `offline`.
+
+    budget: shared by all readers of a process. limit: bytes of a page, where that is less.
+    """
 
     def __init__(
         self,
@@ -32,7 +38,8 @@ class PageReader:
         cache: PageCache,
         offline: bool = False,
         *,
-        limit: int = LIMIT,
+        budget: PageBudget | None = None,
+        limit: int | None = None,
         retry: RetryPolicy = STALE_RETRIES,
     ) -> None:
         if fetcher is None and not offline:
@@ -40,7 +47,8 @@ class PageReader:
         self._fetcher = fetcher
         self._cache = cache
         self._offline = offline
-        self._limit = limit
+        self._budget = budget if budget is not None else PageBudget()
+        self._limit = self._budget.size if limit is None else limit
         # an error of the fetcher, which has its own retries, is final
         self._retry = replace(retry, retry_if=never)
 
@@ -49,9 +57,14 @@ class PageReader:
 
         at_least: the serial that the page must have reached. A cached page that has is current, and
         no request is sent; a page without a serial is taken as it is. Raises Stale when upstream
-        keeps sending an older one, NotCached when offline, and what the fetcher raises.
+        keeps sending an older one, NotCached when offline, and what the fetcher raises. The page
+        counts against the budget until nobody refers to it any more.
         """
-        cached = self._cache.load(url, accept)
+        with self._budget.lease() as lease:
+            return lease.deliver(await self._read(url, accept, at_least))
+
+    async def _read(self, url: str, accept: str, at_least: int | None) -> Page:
+        cached = self._load(url, accept)
         if self._offline or self._fetcher is None:
             return await self._offline_page(cached, url)
         current = await _current_page(cached, at_least)
@@ -60,6 +73,11 @@ class PageReader:
         return await self._request_until(
             self._fetcher, url, accept, cached=cached, at_least=at_least
         )
+
+    def _load(self, url: str, accept: str) -> CachedPage | None:
+        """Return the page that is cached, unless it is larger than a page may be by now."""
+        cached = self._cache.load(url, accept)
+        return cached if cached is not None and cached.head.size <= self._limit else None
 
     async def _request_until(
         self,
@@ -75,7 +93,7 @@ class PageReader:
 
         async def request() -> Page:
             nonlocal fresh
-            earlier = self._cache.load(url, accept) if fresh else cached
+            earlier = self._load(url, accept) if fresh else cached
             page = await self._request(fetcher, url, accept, cached=earlier, fresh=fresh)
             fresh = True
             return page
@@ -111,6 +129,9 @@ class PageReader:
         cached: CachedPage | None,
         fresh: bool = False,
     ) -> Page:
+        lease = current_lease()
+        lease.give_back()  # what an earlier try held
+        await lease.take(len(cached.packed) if cached is not None else 0)
         headers = {"Accept": accept, **_condition(cached)}
         if fresh:
             headers["Cache-Control"] = "no-cache"
@@ -132,13 +153,16 @@ class PageReader:
         self, response: Response, key: tuple[str, str], cached: CachedPage | None
     ) -> Page:
         """Return the page of a response, and cache it unless the cache has that very page."""
-        head = _head(response, key)
+        size = len(response.body)
+        head = await _in_thread_if_long(size, _head, response, key)
         if cached is None or cached.head != head:
-            if head.size < _THREAD_FROM:
-                self._cache.store(head, response.body)
-            else:
-                await asyncio.to_thread(self._cache.store, head, response.body)
+            await _in_thread_if_long(size, self._cache.store, head, response.body)
         return _page(head, response.body, head.headers)
+
+
+async def _in_thread_if_long(size: int, function: Callable[..., T], *args: object) -> T:
+    """Call a function whose time grows with `size`, in a worker thread where that is large."""
+    return function(*args) if size < _THREAD_FROM else await asyncio.to_thread(function, *args)
 
 
 def _condition(cached: CachedPage | None) -> dict[str, str]:
@@ -165,9 +189,8 @@ async def _from_cache(cached: CachedPage, newer: Mapping[str, str]) -> Page | No
 
     The serial may grow while the page stays.
     """
-    body = (
-        cached.body() if cached.head.size < _THREAD_FROM else await asyncio.to_thread(cached.body)
-    )
+    await current_lease().take(cached.head.size)
+    body = await _in_thread_if_long(cached.head.size, cached.body)
     if body is None:
         return None
     headers = (
@@ -209,14 +232,13 @@ def _content_type(value: str) -> tuple[str, str]:
     for parameter in parameters:
         name, _, text = parameter.partition("=")
         if name.strip().lower() == "charset":
-            with suppress(LookupError, ValueError):
-                return media_type.strip().lower(), codecs.lookup(text.strip().strip('"')).name
-    return media_type.strip().lower(), "utf-8"
+            return media_type.strip().lower(), charset_of(text)
+    return media_type.strip().lower(), DEFAULT
 
 
 def _serial(headers: Mapping[str, str]) -> int | None:
     text = headers.get(SERIAL, "").strip()
-    return int(text) if text.isdecimal() else None
+    return int(text) if text.isdecimal() and len(text) <= _LONGEST_SERIAL else None
 
 
 def _is_older(page: Page, at_least: int | None) -> bool:

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
+from io import BytesIO
 
 from reconciler.errors import Gone, Malformed, ReconcilerError, Refused, Unreachable
+from reconciler.remote.body_blocks import SMALL
+from reconciler.remote.page_budget import current_lease
 from reconciler.remote.urls import display_url
+from reconciler.threads import in_thread
 
 _LATER = frozenset({408, 425, 429})
 _GONE = frozenset({404, 410})
 _CONDITIONS = frozenset({"if-none-match", "if-modified-since"})
-_SLICE = 1 << 20
+_PAGE_HINT = "`page_memory` in `reconciler.toml` is the limit of a page"
+_SLICE = 256 * 1024  # plain bytes of one step
+_PACKED_SLICE = 64 * 1024  # compressed bytes that are looked at in one piece
+_MOST_MEMBERS = 10_000  # of one gzip body: tools that write many give each some 64 KiB
 
 
 def check_status(status: int, url: str, retry_after: str | None, *, ranged: bool = False) -> None:
@@ -58,25 +65,47 @@ async def whole_body(
 ) -> bytes:
     """Return at most `limit` bytes, decompressed.
 
-    Raises Malformed beyond that: a small body may unpack to anything.
+    Raises Malformed beyond that, be it of what arrives or of what it unpacks to: a small body may
+    unpack to anything, and a large one to nothing. The bytes count against the page budget.
     """
-    decoder = _decoder(encoding, url)
-    parts: list[bytes] = []
-    left = limit
-    async for chunk in chunks:
-        for part in decoder.feed(chunk, left) if decoder else (chunk,):
-            left -= len(part)
-            if left < 0:
-                raise too_large(url, limit)
-            parts.append(part)
-    if decoder is not None and not decoder.finished:
+    inflater = _inflater(encoding, url)
+    lease = current_lease()
+    body, arrived = BytesIO(), 0
+    try:
+        async for chunk in chunks:
+            arrived += len(chunk)
+            async for part in _plain(inflater, chunk, body.tell):
+                if max(arrived, body.tell() + len(part)) > limit:
+                    raise too_large(url, limit, hint=_PAGE_HINT)
+                await lease.take(len(part))
+                body.write(part)
+    except BaseException:
+        lease.give_back()
+        raise
+    if inflater is not None and not inflater.finished:
+        lease.give_back()
         raise Unreachable(f"`{display_url(url)}` ended before its compressed body was whole")
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+    return body.getvalue()  # without a copy of its bytes
 
 
-def too_large(url: str, limit: int) -> Malformed:
+async def _plain(
+    inflater: _Inflater | None, chunk: bytes, unpacked: Callable[[], int]
+) -> AsyncIterator[bytes]:
+    """Yield the plain bytes of a chunk, in parts; what unpacks to much, in a worker thread."""
+    if inflater is None:
+        yield chunk
+        return
+    parts = inflater.parts(chunk)
+    while True:
+        part = next(parts, None) if unpacked() < SMALL else await in_thread(next, parts, None)
+        if part is None:
+            return
+        yield part
+
+
+def too_large(url: str, limit: int, *, hint: str | None = None) -> Malformed:
     """Return the error of a body beyond a limit."""
-    return Malformed(f"`{display_url(url)}` is larger than the limit of {limit:,} bytes")
+    return Malformed(f"`{display_url(url)}` is larger than the limit of {limit:,} bytes", hint=hint)
 
 
 class _Inflater:
@@ -86,34 +115,43 @@ class _Inflater:
         self._url = url
         self._gzip = gzip
         self._stream = zlib.decompressobj(wbits=31) if gzip else None
+        self._members = 1
         self.finished = True  # nothing at all is a whole empty body
 
-    def feed(self, data: bytes, left: int) -> list[bytes]:
-        """Return the plain bytes of `data`, at most one slice more than `left` allows."""
-        parts: list[bytes] = []
-        try:
-            while data and left >= 0:
-                stream = self._current(data)
-                part = stream.decompress(data, min(_SLICE, left + 1))
-                parts.append(part)
-                left -= len(part)
-                data = stream.unconsumed_tail or stream.unused_data
-                self.finished = stream.eof
-        except zlib.error as error:
-            raise Malformed(
-                f"`{display_url(self._url)}` has a compressed body that cannot be unpacked: {error}"
-            ) from None
-        return parts
+    def parts(self, chunk: bytes) -> Iterator[bytes]:
+        """Yield the plain bytes of a chunk, at most a slice each; an empty one where it is long.
 
-    def _current(self, data: bytes) -> zlib._Decompress:
+        Raises Malformed for what cannot be unpacked, and for what goes on behind its end.
+        """
+        try:
+            for start in range(0, len(chunk), _PACKED_SLICE):  # each end copies what follows it
+                data = chunk[start : start + _PACKED_SLICE]
+                while data:
+                    stream = self._next(data)
+                    yield stream.decompress(data, _SLICE)
+                    data = stream.unconsumed_tail or stream.unused_data
+                    self.finished = stream.eof
+        except zlib.error as error:
+            raise self._unusable(f"cannot be unpacked: {error}") from None
+
+    def _next(self, data: bytes) -> zlib._Decompress:
+        """Return the stream that `data` belongs to. Raises Malformed where it belongs to none."""
         if self._stream is None:  # RFC 9110 8.4.1.2 says zlib, some servers send the bare stream
             self._stream = zlib.decompressobj(wbits=15 if data[0] & 0x0F == 8 else -15)
-        elif self._stream.eof and self._gzip:
+        elif self._stream.eof:
+            self._members += 1
+            if not self._gzip:
+                raise self._unusable("goes on behind its end")
+            if self._members > _MOST_MEMBERS:
+                raise self._unusable(f"has more than {_MOST_MEMBERS:,} members")
             self._stream = zlib.decompressobj(wbits=31)
         return self._stream
 
+    def _unusable(self, reason: str) -> Malformed:
+        return Malformed(f"`{display_url(self._url)}` has a compressed body that {reason}")
 
-def _decoder(encoding: str | None, url: str) -> _Inflater | None:
+
+def _inflater(encoding: str | None, url: str) -> _Inflater | None:
     name = (encoding or "identity").strip().lower()
     if name == "identity":
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import zlib
 
@@ -72,6 +73,42 @@ def test_get_unpacks_what_it_asked_for(encoding: str, packed: bytes) -> None:
     assert get(faulty.body(packed, headers={"Content-Encoding": encoding})).body == TEXT
 
 
+@pytest.mark.parametrize(
+    ("encoding", "packed", "reason"),
+    [
+        ("deflate", zlib.compress(TEXT) + b"g", "goes on behind its end"),
+        ("deflate", raw_deflate(TEXT) + b"x" * 70_000, "goes on behind its end"),
+        ("gzip", gzip.compress(TEXT) + b"garbage", "cannot be unpacked"),
+        ("gzip", gzip.compress(b"") * 20_000, "more than 10,000 members"),
+    ],
+    ids=["a byte behind zlib", "bytes behind bare deflate", "bytes behind gzip", "empty members"],
+)
+def test_unpacking_ends_with_its_stream(encoding: str, packed: bytes, reason: str) -> None:
+    with pytest.raises(Malformed, match=reason):
+        get(faulty.body(packed, headers={"Content-Encoding": encoding}))
+
+
+def test_a_body_that_unpacks_to_nothing_is_bounded_by_what_arrives() -> None:
+    endless = gzip.compress(b"") * 100
+    with pytest.raises(Malformed, match="1,000 bytes"):
+        get(faulty.body(endless, headers={"Content-Encoding": "gzip"}), limit=1000)
+
+
+def test_a_large_body_is_unpacked_beside_the_event_loop() -> None:
+    async def talk(upstream: FaultyServer, fetcher: Fetcher) -> int:
+        large = gzip.compress(bytes(16 << 20))
+        upstream.on("/x", faulty.body(large, headers={"Content-Encoding": "gzip"}))
+        reading = asyncio.create_task(fetcher.get(upstream.url("/x"), headers={}, limit=32 << 20))
+        turns = 0
+        while not reading.done():
+            await asyncio.sleep(0)
+            turns += 1
+        assert len((await reading).body) == 16 << 20
+        return turns
+
+    assert meet(talk) > 30  # one for each slice at the least
+
+
 def test_a_body_of_the_limit_is_fine_and_a_byte_more_is_malformed() -> None:
     assert len(get(faulty.huge(1000), limit=1000).body) == 1000
     for answer in (faulty.huge(1001), faulty.huge(1001, declared=True), faulty.gzip_bomb(1001)):
@@ -86,7 +123,7 @@ def test_a_huge_page_is_given_up_at_the_limit() -> None:
 
 def test_a_bomb_is_defused_at_the_limit() -> None:
     with pytest.raises(Malformed, match="larger"):
-        get(faulty.gzip_bomb(64 << 20))
+        get(faulty.gzip_bomb(32 << 20))
 
 
 def test_a_broken_gzip_body_is_malformed_and_half_a_one_unreachable() -> None:

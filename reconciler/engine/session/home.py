@@ -10,7 +10,7 @@ from pathlib import Path
 from reconciler.database import Database
 from reconciler.engine.plugin_calls.workdirs import Workdirs
 from reconciler.engine.transfer.remotes import Caches
-from reconciler.remote import FileCache, MeasurementCache, PageCache
+from reconciler.remote import PAGE_MEMORY, FileCache, MeasurementCache, PageCache
 from reconciler.store import LocalStore
 
 KEY_BYTES = 32
@@ -20,11 +20,12 @@ KEY_BYTES = 32
 class Home:
     """A folder (default `./.reconciler`) with database, store, caches and working directories.
 
-    `database_url` moves the database elsewhere.
+    `database_url` moves the database elsewhere. `page_memory`: bytes of pages in flight at once.
     """
 
     root: Path
     database_url: str | None = None
+    page_memory: int = PAGE_MEMORY
 
     def database(self, *, read_only: bool = True) -> Database:
         """Open the database.
@@ -46,6 +47,7 @@ class Home:
             PageCache(folder / "pages"),
             MeasurementCache(folder / "measures"),
             FileCache(folder / "files"),
+            self.page_memory,
         )
 
     def workdirs(self) -> Workdirs:

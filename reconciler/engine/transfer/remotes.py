@@ -8,10 +8,12 @@ from reconciler.errors import UsageFault
 from reconciler.model import Digest, Remote
 from reconciler.plugin.registry import Registry
 from reconciler.remote import (
+    PAGE_MEMORY,
     Fetcher,
     FileCache,
     FileReader,
     MeasurementCache,
+    PageBudget,
     PageCache,
     PageReader,
     open_fetcher,
@@ -20,11 +22,15 @@ from reconciler.retrying import RetryPolicy
 
 
 class Caches(NamedTuple):
-    """Caches of pages, measurements and files, over all remotes."""
+    """Caches of pages, measurements and files, over all remotes.
+
+    page_memory: bytes of pages that are in flight at once.
+    """
 
     pages: PageCache
     measures: MeasurementCache
     files: FileCache
+    page_memory: int = PAGE_MEMORY
 
 
 class Remotes:
@@ -34,6 +40,7 @@ class Remotes:
         self._registry = registry
         self._caches = caches
         self.offline = offline
+        self._budget = PageBudget(caches.page_memory)
         self._fetchers: dict[str, Fetcher] = {}
 
     def url(self, remote: Remote) -> str:
@@ -64,6 +71,7 @@ class Remotes:
             self.fetcher(remote),
             self._caches.pages.for_remote(self._cache_key(remote)),
             offline=self.offline,
+            budget=self._budget,
         )
 
     def files(self, remote: Remote) -> FileReader:
