@@ -17,11 +17,13 @@ from reconciler.database.plugins import scratchpad_digest
 from reconciler.database.publishing import PublicationStage
 from reconciler.database.records import (
     ArtifactOrigin,
+    ArtifactUse,
     Attachment,
     CommitResult,
     CommittedGroup,
     CommittedSource,
     CurrentUnit,
+    Damage,
     Difference,
     Entry,
     EntryChange,
@@ -41,11 +43,13 @@ from reconciler.database.records import (
 
 __all__ = [
     "ArtifactOrigin",
+    "ArtifactUse",
     "Attachment",
     "CommitResult",
     "CommittedGroup",
     "CommittedSource",
     "CurrentUnit",
+    "Damage",
     "Database",
     "Difference",
     "Entry",

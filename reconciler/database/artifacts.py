@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
 from types import MappingProxyType
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, bindparam, delete, select
 
 from reconciler.database.bulk import (
     Bulk,
@@ -20,7 +20,7 @@ from reconciler.database.bulk import (
     replacing,
 )
 from reconciler.database.records import ArtifactOrigin, DeclaredUnit
-from reconciler.database.schema import artifact, artifact_origin, unit, unit_artifact
+from reconciler.database.schema import artifact, artifact_origin, damage, unit, unit_artifact
 from reconciler.database.session import Reading, Writing
 from reconciler.model import Digest, artifact_digest
 
@@ -53,6 +53,9 @@ _KEPT = Bulk(
     "sha256",
     "size",
     "stored",
+)
+_MENDED = delete(damage).where(
+    damage.c.sha256.in_(select(artifact.c.sha256).where(artifact.c.stored))
 )
 _SET_ORIGINS = replacing(artifact_origin, "sha256", "remote", "url")
 _PARTS = Bulk(
@@ -156,6 +159,8 @@ class ContentWrites(Writing):
                     ],
                 )
                 _KEPT(connection, kept)
+                if kept:
+                    connection.execute(_MENDED)
                 _DECLARED(connection, declared)
                 _SET_ORIGINS(connection, had)
                 _PARTS(
@@ -172,6 +177,7 @@ class ContentWrites(Writing):
         """Record that the artifact's bytes, `size` of them, are in the store."""
         with self._writing.begin() as connection:
             _KEPT(connection, [(digest.raw, size, True)])
+            connection.execute(_MENDED)
         logger.debug("recorded %s as stored, bytes: %d", digest.short, size)
 
 

@@ -24,12 +24,13 @@ from reconciler.database.bulk import (
     batches,
     insert_for,
     overwriting,
+    parameter,
 )
 from reconciler.database.columns import to_json, to_raw
 from reconciler.database.plugins import write_scratchpads
-from reconciler.database.process_identity import Process, this_process
 from reconciler.database.records import CommitResult, CommittedSource, StagedGroup, StagedMember
 from reconciler.database.schema import (
+    lease,
     repository_group,
     source_group,
     stage,
@@ -40,6 +41,7 @@ from reconciler.database.session import Writing
 from reconciler.database.versions import STREAM
 from reconciler.errors import Conflict, StateFault
 from reconciler.model import Digest, bucket_digest, bucket_of, group_digest, version_digest
+from reconciler.process_identity import ABANDONED_AFTER, Process, this_process
 
 logger = logging.getLogger(__name__)
 
@@ -311,22 +313,21 @@ class Stage:
 class CommitWrites(Writing):
     """Creation of versions; there is no other way to a new version."""
 
-    def stage(self, repository_id: int) -> Stage:
-        """Begin a commit, and delete what ended processes of this host had staged."""
+    def stage(self, repository_id: int, now: datetime | None = None) -> Stage:
+        """Begin a commit, and delete what processes that have ended had staged.
+
+        Of a process that is not known here, what it staged more than a day before `now` goes,
+        unless it holds a lease.
+        """
         me = this_process()
         with self._writing.begin() as connection:
-            processes = connection.execute(
-                select(stage.c.id, stage.c.host, stage.c.pid, stage.c.process_start)
-            )
-            _sweep(
-                connection,
-                [id_ for id_, host, pid, start in processes if Process(host, pid, start).gone],
-            )
+            _sweep(connection, _abandoned(connection, now))
             row = {
                 "repository_id": repository_id,
                 "host": me.host,
                 "pid": me.pid,
                 "process_start": me.start,
+                "begun_at": now,
             }
             id_ = connection.execute(insert(stage).values(row).returning(stage.c.id)).scalar_one()
         return Stage(self._writing, id_, repository_id)
@@ -343,6 +344,29 @@ def _group_row(stage_id: int, repository_id: int, group: StagedGroup) -> Row:
         group.committed.selection.raw,
         group.committed.reconsider_at,
     )
+
+
+def _abandoned(connection: Connection, now: datetime | None) -> list[int]:
+    """Return the IDs of commits in preparation that nothing will complete."""
+    ids = []
+    for row in connection.execute(select(stage)).all():
+        process = Process(row.host, row.pid, row.process_start)
+        is_old = now is not None and (row.begun_at is None or row.begun_at + ABANDONED_AFTER < now)
+        if process.gone or (
+            is_old and not process.alive and not _holds_lease(connection, process, now)
+        ):
+            ids.append(row.id)
+    return ids
+
+
+def _holds_lease(connection: Connection, process: Process, now: datetime | None) -> bool:
+    held = select(lease.c.name).where(
+        lease.c.host == process.host,
+        lease.c.pid == process.pid,
+        lease.c.process_start == process.start,
+        lease.c.expires_at > parameter("now", lease.c.expires_at),
+    )
+    return connection.execute(held, {"now": now}).first() is not None
 
 
 def _sweep(connection: Connection, ids: Sequence[int]) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy.exc import ArgumentError
 from reconciler.database import connection, database_file, migration
 from reconciler.database.artifacts import ContentReads, ContentWrites
 from reconciler.database.commits import CommitWrites
+from reconciler.database.damage import DamageReads, DamageWrites
 from reconciler.database.groups import GroupReads
 from reconciler.database.leases import LeaseWrites
 from reconciler.database.members import MemberReads
@@ -29,6 +30,7 @@ class Reader(
     ResourceReads,
     PluginReads,
     ContentReads,
+    DamageReads,
     GroupReads,
     VersionReads,
     MemberReads,
@@ -44,6 +46,7 @@ class Writer(
     ResourceWrites,
     PluginWrites,
     ContentWrites,
+    DamageWrites,
     CommitWrites,
     PublicationWrites,
     WithheldWrites,

@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, bindparam, select, update
 
 from reconciler.database.bulk import insert_for, overwriting, parameter
-from reconciler.database.process_identity import Process, this_process
 from reconciler.database.records import Lease
 from reconciler.database.schema import lease
 from reconciler.database.session import Writing
 from reconciler.errors import LeaseHeld
+from reconciler.process_identity import Process, this_process
 
 _BY_NAME = select(lease).where(lease.c.name == bindparam("name")).with_for_update()
 _MINE = (

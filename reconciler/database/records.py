@@ -198,6 +198,25 @@ class WithheldUnit(msgspec.Struct, frozen=True):
     reason: str
 
 
+class Damage(msgspec.Struct, frozen=True):
+    """Bytes that the store lost: what is wrong with them, and when that was found."""
+
+    digest: Digest
+    problem: str
+    found_at: datetime
+
+
+class ArtifactUse(msgspec.Struct, frozen=True, order=True):
+    """An artifact of a unit of some version of a repository. `body`: the encoded unit."""
+
+    digest: Digest
+    repository: str
+    group: str
+    source: str
+    path: str
+    body: bytes
+
+
 class SourcedUnit(msgspec.Struct, frozen=True):
     """A unit of a version, and a source that brought it.
 

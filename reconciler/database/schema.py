@@ -111,6 +111,17 @@ artifact_origin = Table(
     **_CLUSTERED,
 )
 
+# Artifacts whose bytes were found missing or changed, until they are stored again: `stored` is
+# false for them.
+damage = Table(
+    "damage",
+    metadata,
+    Column("sha256", LargeBinary, ForeignKey(artifact.c.sha256), primary_key=True),
+    Column("problem", Text, nullable=False),
+    Column("found_at", Moment, nullable=False),
+    **_CLUSTERED,
+)
+
 # The latest version of each Repository resource; the row that a commit locks.
 repository = Table(
     "repository",
@@ -244,6 +255,7 @@ stage = Table(
     Column("host", Text, nullable=False),
     Column("pid", Integer, nullable=False),
     Column("process_start", Text, nullable=False),
+    Column("begun_at", Moment),
     **_NEVER_AGAIN,
 )
 

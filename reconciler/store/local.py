@@ -2,6 +2,7 @@
 
     <root>/sha256/ab/cdef...   kept bytes, mode 0444, two hex digits of the digest a folder
     <root>/incoming/...        bytes that are being written
+    <root>/damaged/abcdef...   bytes that were found to have another digest
 
 A file is written in `incoming` and renamed into place, so what is visible under a digest is always
 whole. It is not forced to the disk at once: `sync` does that for everything, before rows refer to
@@ -12,13 +13,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from reconciler.model import Digest
 from reconciler.store.durability import Flush, flush_files, syncfs
+from reconciler.store.local_files import KeptFile, KeptFiles
 from reconciler.store.store_errors import mismatch, missing, unwritable
 from reconciler.store.temporary import TemporaryFolder, write_all
 
@@ -33,7 +35,7 @@ class LocalStore:
 
     def __init__(self, root: Path, *, flush: Flush | None = syncfs) -> None:
         self._root = os.path.abspath(root)
-        self._kept = f"{self._root}/sha256"
+        self._files = KeptFiles(self._root)
         self._temporary = TemporaryFolder(f"{self._root}/incoming")
         self._flush = flush
         self._unflushed: set[str] = set()
@@ -50,9 +52,8 @@ class LocalStore:
         actual = Digest(hashlib.sha256(data).digest())
         if actual != expected:
             raise mismatch(expected, actual, len(data))
-        target = self._file(expected)
-        if os.path.exists(target):
-            self._remember(target)
+        if self._files.claim(expected) == len(data):
+            self._remember(self._files.file(expected))
             return
         try:
             descriptor, file = self._temporary.create()
@@ -70,37 +71,33 @@ class LocalStore:
 
     def has(self, digest: Digest) -> bool:
         """Return True if there are bytes under this digest."""
-        return os.path.exists(self._file(digest))
+        return self._files.size(digest) is not None
+
+    def claim(self, digest: Digest) -> int | None:
+        """Return the number of bytes, which count as used from now on; None where they are missing.
+
+        Bytes that no row refers to are removed once they were not used for a while.
+        """
+        return self._files.claim(digest)
 
     def verify(self, digest: Digest) -> bool:
-        """Return True if the bytes have their digest; other bytes are removed."""
-        file = self._file(digest)
+        """Return True if the bytes have their digest; other bytes are set aside."""
         try:
-            with open(file, "rb") as stream:
-                actual = hashlib.file_digest(stream, "sha256").digest()
-        except FileNotFoundError:
-            return False
-        if actual == digest.raw:
-            return True
-        try:
-            os.unlink(file)
-        except FileNotFoundError:
-            return False
+            return self._files.verify(digest)
         except OSError as error:
             raise unwritable(self._root, error) from error
-        return False
 
     def size(self, digest: Digest) -> int:
         """Return the number of bytes. Raises StateFault where they are missing."""
-        try:
-            return os.stat(self._file(digest)).st_size
-        except FileNotFoundError:
-            raise missing(digest, f"`{self._root}`") from None
+        size = self._files.size(digest)
+        if size is None:
+            raise missing(digest, f"`{self._root}`")
+        return size
 
     def open(self, digest: Digest) -> BinaryIO:
         """Return an open file. Raises StateFault where the bytes are missing."""
         try:
-            return open(self._file(digest), "rb")
+            return open(self._files.file(digest), "rb")
         except FileNotFoundError:
             raise missing(digest, f"`{self._root}`") from None
 
@@ -108,7 +105,7 @@ class LocalStore:
         """Return the path of the file. Raises StateFault where the bytes are missing."""
         if not self.has(digest):
             raise missing(digest, f"`{self._root}`")
-        return Path(self._file(digest))
+        return Path(self._files.file(digest))
 
     def sync(self) -> None:
         """Make everything kept so far, by any process, survive a power cut.
@@ -128,16 +125,33 @@ class LocalStore:
             raise unwritable(self._root, error) from error
 
     def sweep(self) -> int:
-        """Remove temporary files of ended processes of this host; return their number."""
+        """Remove temporary files that ended processes left behind; return their number."""
         return self._temporary.sweep()
 
-    def _file(self, digest: Digest) -> str:
-        text = digest.raw.hex()
-        return f"{self._kept}/{text[:2]}/{text[2:]}"
+    def files(self) -> Iterator[KeptFile]:
+        """Yield every file with bytes, whether rows refer to it or not."""
+        return self._files.walk()
+
+    def remove(self, digest: Digest, unused_since: float) -> bool:
+        """Remove bytes that were not used since then; return True if they are gone.
+
+        Raises StateFault where the folder cannot be written.
+        """
+        try:
+            return self._files.remove(digest, unused_since)
+        except OSError as error:
+            raise unwritable(self._root, error) from error
+
+    def remove_damaged(self, unused_since: float, *, dry_run: bool = False) -> tuple[int, int]:
+        """Remove bytes that were set aside before then; return their number and size."""
+        try:
+            return self._files.remove_damaged(unused_since, dry_run=dry_run)
+        except OSError as error:
+            raise unwritable(self._root, error) from error
 
     def _publish(self, file: str, digest: Digest) -> None:
         """Make a whole file visible. Renaming onto the same bytes changes nothing visible."""
-        target = self._file(digest)
+        target = self._files.file(digest)
         try:
             os.rename(file, target)
         except FileNotFoundError:

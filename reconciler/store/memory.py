@@ -33,6 +33,11 @@ class MemoryStore:
         """Return True if there are bytes under this digest."""
         return digest in self._kept
 
+    def claim(self, digest: Digest) -> int | None:
+        """Return the number of bytes, None where they are missing."""
+        data = self._kept.get(digest)
+        return None if data is None else len(data)
+
     def verify(self, digest: Digest) -> bool:
         """Return True if the bytes have their digest; other bytes are removed."""
         data = self._kept.get(digest)

@@ -54,8 +54,16 @@ class Store(Protocol):
 
     def has(self, digest: Digest) -> bool: ...
 
+    def claim(self, digest: Digest) -> int | None:
+        """Return the number of bytes, None where they are missing; one look, no reading.
+
+        They count as used from now on: whoever is going to write rows that refer to them calls
+        this, so that they are not collected meanwhile.
+        """
+        ...
+
     def verify(self, digest: Digest) -> bool:
-        """Return True if the bytes have this digest; other bytes are removed."""
+        """Return True if the bytes have this digest; other bytes are set aside."""
         ...
 
     def size(self, digest: Digest) -> int:

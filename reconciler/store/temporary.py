@@ -1,19 +1,22 @@
 """Temporary files of bytes that are being written, and removal of those left behind.
 
-They are named `<host>~<pid>~<process>~<number>`.
+They are named `<host>~<pid>~<process start>~<number>`, and locked by the process that writes them.
+What ended processes of this machine left is removed at once; what came from elsewhere (another
+machine, a container that was replaced, an earlier boot) once it is a day old and nothing locks it.
 """
 
 from __future__ import annotations
 
+import fcntl
 import itertools
 import os
 import secrets
+import time
 from contextlib import suppress
+from functools import lru_cache
 
-_HOST = os.uname().nodename.replace("/", "_")
-_PROCESS = secrets.token_hex(
-    4
-)  # tells this process from an earlier one that had the same pid, as in a container
+from reconciler.process_identity import ABANDONED_AFTER, Process, this_process
+
 _NUMBERS = itertools.count(1)
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 _READ_ONLY = 0o444  # for later readers; the descriptor that creates it may write
@@ -27,20 +30,22 @@ class TemporaryFolder:
 
     def create(self) -> tuple[int, str]:
         """Create a file; return a descriptor to write to, and its path."""
-        file = f"{self.folder}/{_HOST}~{os.getpid()}~{_PROCESS}~{next(_NUMBERS)}"
+        file = f"{self.folder}/{_prefix(this_process())}~{next(_NUMBERS)}"
         try:
-            return os.open(file, _CREATE, _READ_ONLY), file
+            descriptor = os.open(file, _CREATE, _READ_ONLY)
         except FileNotFoundError:
             os.makedirs(self.folder, exist_ok=True)
-            return os.open(file, _CREATE, _READ_ONLY), file
+            descriptor = os.open(file, _CREATE, _READ_ONLY)
+        _lock(descriptor)
+        return descriptor, file
 
     def sweep(self) -> int:
-        """Remove files of ended processes of this host; return their number."""
+        """Remove files that were left behind; return their number."""
         try:
             names = os.listdir(self.folder)
         except FileNotFoundError:
             return 0
-        abandoned = [name for name in names if _abandoned(name)]
+        abandoned = [name for name in names if _abandoned(f"{self.folder}/{name}")]
         for name in abandoned:
             with suppress(FileNotFoundError):  # another run sweeps too
                 os.unlink(f"{self.folder}/{name}")
@@ -59,21 +64,55 @@ def write_all(descriptor: int, data: bytes) -> None:
             written += os.write(descriptor, view[written:])
 
 
-def _abandoned(name: str) -> bool:
-    """Return True for a file of an ended process of this host.
+@lru_cache(maxsize=1)
+def _prefix(process: Process) -> str:
+    """Return the names' beginning; a random part keeps apart what runs in two containers."""
+    host, start = process.host.replace("/", "_"), process.start.replace("/", ",")
+    return f"{host}~{process.pid}~{start}~{secrets.token_hex(4)}"
 
-    Files of other hosts may be in use; files with other names are not ours.
-    """
-    parts = name.rsplit("~", 3)
-    if len(parts) != 4 or parts[0] != _HOST or not parts[1].isdecimal():
+
+def _abandoned(file: str) -> bool:
+    """Return True for a file whose writer has ended. Files with other names are not ours."""
+    writer = _writer(os.path.basename(file))
+    if writer is None or writer.alive:
         return False
-    pid = int(parts[1])
-    if pid == os.getpid():
-        return parts[2] != _PROCESS
+    return writer.gone or (_is_old(file) and not _is_locked(file))
+
+
+def _writer(name: str) -> Process | None:
+    parts = name.rsplit("~", 4)
+    if len(parts) < 4:
+        return None
+    host, pid, start = parts[:3]
+    return Process(host, int(pid), start.replace(",", "/")) if pid.isdecimal() else None
+
+
+def _is_old(file: str) -> bool:
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    except (PermissionError, OverflowError):
+        return time.time() - os.stat(file).st_mtime > ABANDONED_AFTER.total_seconds()
+    except FileNotFoundError:  # another run sweeps too
         return False
-    return False
+
+
+def _lock(descriptor: int) -> None:
+    """Lock a new file for as long as it is open, where the file system has locks."""
+    with suppress(OSError):
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _is_locked(file: str) -> bool:
+    """Return True if a process on any machine that this file system serves has the file open."""
+    try:
+        descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    else:
+        return False
+    finally:
+        os.close(descriptor)

@@ -8,7 +8,9 @@ import pytest
 
 from tests.support.source import PLUGINS, Module, modules, resolved, room_of
 
-GROUND = frozenset({"errors", "logs", "model", "redaction", "retrying", "threads"})
+GROUND = frozenset(
+    {"errors", "logs", "model", "process_identity", "redaction", "retrying", "threads"}
+)
 ROOMS = frozenset({"database", "plan", "plugin", "remote", "store"})
 KNOWS: Mapping[str, frozenset[str]] = {
     "": frozenset(),
@@ -18,6 +20,7 @@ KNOWS: Mapping[str, frozenset[str]] = {
     "logs": frozenset({"model", "redaction"}),
     "retrying": frozenset({"errors"}),
     "threads": frozenset(),
+    "process_identity": frozenset(),
     **dict.fromkeys(ROOMS, GROUND),
     "scaffold": frozenset({"errors"}),
     "manifest": GROUND | {"plugin"},

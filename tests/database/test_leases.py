@@ -10,12 +10,12 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from reconciler.database import Writer, schema
-from reconciler.database.process_identity import Process, this_process
 from reconciler.errors import LeaseHeld
-from tests.support.databases import NOW, database
+from reconciler.process_identity import Process, this_process
+from tests.support.databases import NOW, created_repository, database
 
 _HOLDER = """
 import sys, time
@@ -84,12 +84,53 @@ def test_a_process_number_that_was_given_out_again_does_not_keep_a_lease(tmp_pat
         assert writer.acquire("team", ttl_seconds=30, now=NOW).epoch == 2
 
 
+def test_a_host_that_was_renamed_is_known_by_its_boot(tmp_path: Path) -> None:
+    """A container gets another host name with each start, and its lease must not stay."""
+    with database(tmp_path) as opened:
+        writer = opened.writer()
+        writer.acquire("team", ttl_seconds=30, now=NOW)
+        _pretend(writer, host="before", pid=2**22 + 1)
+        assert writer.acquire("team", ttl_seconds=30, now=NOW).epoch == 2
+
+
 def test_a_process_of_another_host_is_never_believed_dead(tmp_path: Path) -> None:
     with database(tmp_path) as opened:
         writer = opened.writer()
         writer.acquire("team", ttl_seconds=30, now=NOW)
-        _pretend(writer, host="elsewhere", pid=2**22 + 1)
+        _pretend(writer, host="elsewhere", pid=2**22 + 1, process_start="another boot/1/1")
         with pytest.raises(LeaseHeld, match="elsewhere"):
             writer.acquire("team", ttl_seconds=30, now=NOW)
-        assert not Process(this_process().host, 2**22 + 1, "pid:[another container]/1").gone
+        boot, namespace, start = this_process().start.split("/")
+        for stranger in (f"{boot}/1/{start}", f"1/{namespace}/{start}", f"{namespace}/{start}", ""):
+            unknown = Process(this_process().host, 2**22 + 1, stranger)
+            assert not unknown.gone, "of another container, boot or release"
+            assert not unknown.alive
         assert Process(this_process().host, 2**22 + 1, this_process().start).gone
+
+
+@pytest.mark.parametrize(
+    ("begun", "leased", "left"),
+    [
+        (timedelta(hours=23), False, 1),
+        (timedelta(hours=25), False, 0),
+        (timedelta(days=9), True, 1),
+    ],
+    ids=["young", "old", "leased"],
+)
+def test_what_an_unknown_process_had_staged_goes_after_a_day_unless_it_holds_a_lease(
+    tmp_path: Path, begun: timedelta, leased: bool, left: int
+) -> None:
+    """Rows of other host names must not stay for ever, and not vanish under a long import."""
+    with database(tmp_path) as opened:
+        writer = opened.writer()
+        repository_id = created_repository(writer)
+        writer.stage(repository_id, NOW - begun)
+        if leased:
+            writer.acquire("repository/team", ttl_seconds=60, now=NOW)
+        stranger = {"host": "gone", "pid": 7, "process_start": "another boot/1/1"}
+        with writer._writing.begin() as session:
+            session.execute(update(schema.stage).values(**stranger))
+            session.execute(update(schema.lease).values(**stranger))
+        writer.stage(repository_id, NOW).discard()
+        with writer._writing.connect() as session:
+            assert len(session.execute(select(schema.stage.c.id)).all()) == left

@@ -85,7 +85,7 @@ class ContentSync:
             progress=self._advance_bytes,
             watch=session.watch,
         )
-        self._stage: Stage = session.writer.stage(repository_id)
+        self._stage: Stage = session.writer.stage(repository_id, session.clock())
         self._finished: list[PendingGroup] = []
         self._finished_units = 0
         self._flushing = asyncio.Lock()

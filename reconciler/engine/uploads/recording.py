@@ -72,7 +72,7 @@ def commit(
             again.
     """
     plugin = {"id": target.plugin.id, "version": target.plugin.distribution_version}
-    with target.writer.stage(target.actual.id) as stage:
+    with target.writer.stage(target.actual.id, session.clock()) as stage:
         stage.add(
             [_staged_group(group) for group in groups],
             [member for group in groups for member in _staged_members(group)],

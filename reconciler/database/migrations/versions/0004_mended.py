@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
+import sqlalchemy as sa
+from alembic import op
+
+from reconciler.database.columns import Moment
+
 revision = "0004"
 down_revision = "0003"
 
 
 def upgrade() -> None:
     """Add tables and columns that may be empty or have a default; rewrite no row."""
+    op.add_column("stage", sa.Column("begun_at", Moment(), nullable=True))
+    op.create_table(
+        "damage",
+        sa.Column("sha256", sa.LargeBinary(), nullable=False),
+        sa.Column("problem", sa.Text(), nullable=False),
+        sa.Column("found_at", Moment(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["sha256"], ["artifact.sha256"], name=op.f("fk_damage_sha256_artifact")
+        ),
+        sa.PrimaryKeyConstraint("sha256", name=op.f("pk_damage")),
+        sqlite_with_rowid=False,
+    )

@@ -1,0 +1,174 @@
+"""Damage: bytes that rows promise and the store does not have, or has with another digest.
+
+`stored` of an artifact is a claim. Where it turns out to be wrong it is taken back, and the damage
+is recorded until the bytes are there again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, bindparam, delete, select, union, update
+
+from reconciler.database.bulk import batches, insert_for, listed, parameter
+from reconciler.database.records import ArtifactUse, Damage
+from reconciler.database.schema import (
+    artifact,
+    damage,
+    membership,
+    publication_entry,
+    repository_group,
+    resource,
+    stage_member,
+    unit,
+    unit_artifact,
+)
+from reconciler.database.session import Reading, Writing
+from reconciler.database.versions import STREAM, at
+from reconciler.model import Digest
+
+logger = logging.getLogger(__name__)
+
+_entries = publication_entry.c
+_REPOSITORY = parameter("repository_id", membership.c.repository_id)
+_PUBLICATION = parameter("publication_id", _entries.publication_id)
+_NUMBER = parameter("number", _entries.added)
+
+_DAMAGE = select(damage.c.sha256, damage.c.problem, damage.c.found_at).order_by(damage.c.sha256)
+_USES = (
+    select(
+        unit_artifact.c.sha256,
+        resource.c.name,
+        repository_group.c.name,
+        membership.c.source,
+        unit_artifact.c.path,
+        unit.c.body,
+    )
+    .join(unit, unit.c.id == unit_artifact.c.unit_id)
+    .join(membership, membership.c.unit_id == unit.c.id)
+    .join(repository_group, repository_group.c.id == membership.c.group_id)
+    .join(resource, resource.c.id == membership.c.repository_id)
+    .where(unit_artifact.c.sha256.in_(listed("digests")))
+    .distinct()
+)
+_STORED = select(artifact.c.sha256, artifact.c.size).where(artifact.c.stored)
+_OF_REPOSITORY = _STORED.where(
+    artifact.c.sha256.in_(
+        select(unit_artifact.c.sha256)
+        .join(membership, membership.c.unit_id == unit_artifact.c.unit_id)
+        .where(membership.c.repository_id == _REPOSITORY)
+    )
+)
+_SHOWN = select(_entries.digest).where(_entries.publication_id == _PUBLICATION, ~_entries.page)
+_OF_PUBLICATION = _STORED.where(artifact.c.sha256.in_(_SHOWN.where(at(_NUMBER, _entries))))
+_APPEARED = _STORED.where(artifact.c.sha256.in_(_SHOWN.where(_entries.added == _NUMBER)))
+_NEEDED = union(
+    select(unit_artifact.c.sha256).where(
+        unit_artifact.c.unit_id.in_(
+            union(select(membership.c.unit_id), select(stage_member.c.unit_id))
+        )
+    ),
+    select(_entries.digest).where(~_entries.page),
+)
+_LOST = (
+    update(artifact)
+    .where(artifact.c.sha256 == bindparam("digest"), artifact.c.stored)
+    .values(stored=False)
+)
+
+
+class DamageReads(Reading):
+    """What is known to be damaged, and what rows say is in the store."""
+
+    def damage(self) -> list[Damage]:
+        """Return what was found damaged and is not mended, by digest."""
+        with self._reading.connect() as connection:
+            return [
+                Damage(Digest(raw), problem, found_at)
+                for raw, problem, found_at in connection.execute(_DAMAGE)
+            ]
+
+    def artifact_uses(self, digests: Iterable[Digest]) -> list[ArtifactUse]:
+        """Return the units of any version that have these artifacts, by repository and group.
+
+        Reads every artifact of every unit: there is no index for what is rarely asked.
+        """
+        with self._reading.connect() as connection:
+            rows = [
+                tuple(row)
+                for batch in batches(digest.raw for digest in digests)
+                for row in connection.execute(_USES, {"digests": batch})
+            ]
+        return sorted(ArtifactUse(Digest(raw), *rest) for raw, *rest in rows)
+
+    def stored_artifacts(self) -> Iterator[tuple[Digest, int]]:
+        """Yield digest and size of every artifact that is recorded as stored."""
+        return self._artifacts(_STORED, {})
+
+    def artifacts_of_repository(self, repository_id: int) -> Iterator[tuple[Digest, int]]:
+        """Yield the stored artifacts of every version of a repository."""
+        return self._artifacts(_OF_REPOSITORY, {"repository_id": repository_id})
+
+    def artifacts_of_publication(
+        self, publication_id: int, number: int
+    ) -> Iterator[tuple[Digest, int]]:
+        """Yield the stored artifacts that a publication shows."""
+        values = {"publication_id": publication_id, "number": number}
+        return self._artifacts(_OF_PUBLICATION, values)
+
+    def appeared_artifacts(self, publication_id: int, number: int) -> Iterator[tuple[Digest, int]]:
+        """Yield the stored artifacts of paths that are new or changed in a publication."""
+        values = {"publication_id": publication_id, "number": number}
+        return self._artifacts(_APPEARED, values)
+
+    def needed_artifacts(self) -> set[bytes]:
+        """Return digests that a version, a commit in preparation or a publication refers to."""
+        with self._reading.connect().execution_options(yield_per=STREAM) as connection:
+            return set(connection.execute(_NEEDED).scalars())
+
+    def _artifacts(
+        self, query: Select[Any], values: Mapping[str, int]
+    ) -> Iterator[tuple[Digest, int]]:
+        with self._reading.connect().execution_options(yield_per=STREAM) as connection:
+            for raw, size in connection.execute(query, values):
+                yield Digest(raw), size
+
+
+class DamageWrites(Writing):
+    """Record what the store lost."""
+
+    def record_damage(self, problems: Mapping[Digest, str], now: datetime) -> set[Digest]:
+        """Record damage by digest; return those of which it was not known before.
+
+        What is not recorded as stored is no damage: nothing was promised.
+        """
+        recorded: set[Digest] = set()
+        with self._writing.begin() as connection:
+            insert = insert_for(connection.dialect.name, damage).on_conflict_do_nothing()
+            for digest, problem in problems.items():
+                if connection.execute(_LOST, {"digest": digest.raw}).rowcount == 0:
+                    continue
+                row = {"sha256": digest.raw, "problem": problem, "found_at": now}
+                connection.execute(insert.values(row))
+                recorded.add(digest)
+        for digest in sorted(recorded):
+            logger.error("damaged in the store: %s: %s", digest, problems[digest])
+        return recorded
+
+    def forget_damage(self, digests: Iterable[Digest]) -> None:
+        """Forget damage of bytes that are upstream, or that no version needs any more."""
+        with self._writing.begin() as connection:
+            for batch in batches(digest.raw for digest in digests):
+                connection.execute(delete(damage).where(damage.c.sha256.in_(batch)))
+
+    def artifacts_removed(self, digests: Iterable[Digest]) -> None:
+        """Record that bytes which no version needs have left the store."""
+        with self._writing.begin() as connection:
+            for batch in batches(digest.raw for digest in digests):
+                connection.execute(
+                    update(artifact).where(artifact.c.sha256.in_(batch)).values(stored=False)
+                )
+                connection.execute(delete(damage).where(damage.c.sha256.in_(batch)))

@@ -1,0 +1,134 @@
+"""Files under their digests: damaged ones are set aside, unused ones are removed.
+
+Both first rename a file and then look at what they hold: another process may have put the right
+bytes in its place, or may have begun to rely on it, in the moment before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import NamedTuple
+
+from reconciler.model import Digest, is_hex_digest
+
+
+class KeptFile(NamedTuple):
+    """A file of the store. `used_at`: seconds since 1970 when it was last written or claimed."""
+
+    digest: Digest
+    size: int
+    used_at: float
+
+
+class KeptFiles:
+    """The folders `sha256`, `damaged` and `removed` of a store."""
+
+    def __init__(self, root: str) -> None:
+        self._kept = f"{root}/sha256"
+        self._damaged = f"{root}/damaged"
+        self._removed = f"{root}/removed"
+
+    def file(self, digest: Digest) -> str:
+        """Return the path of the file with these bytes."""
+        text = digest.raw.hex()
+        return f"{self._kept}/{text[:2]}/{text[2:]}"
+
+    def size(self, digest: Digest) -> int | None:
+        """Return the bytes of a file, None where it is missing."""
+        try:
+            return os.stat(self.file(digest)).st_size
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def claim(self, digest: Digest) -> int | None:
+        """Return the bytes of a file, which counts as used now; None where it is missing."""
+        file = self.file(digest)
+        try:
+            os.utime(file)
+        except FileNotFoundError:
+            return None
+        except OSError:  # another user's file, or a file system for reading: nothing removes there
+            pass
+        return self.size(digest)
+
+    def verify(self, digest: Digest) -> bool:
+        """Return True if a file has its digest; another one is set aside."""
+        file = self.file(digest)
+        try:
+            with open(file, "rb") as stream:
+                actual = hashlib.file_digest(stream, "sha256").digest()
+                read = os.fstat(stream.fileno())
+        except FileNotFoundError:
+            return False
+        if actual == digest.raw:
+            return True
+        self._set_aside(file, f"{self._damaged}/{digest.hex}", read)
+        return False
+
+    def walk(self) -> Iterator[KeptFile]:
+        """Yield every file, folder by folder."""
+        for folder in sorted(_names(self._kept)):
+            for name in sorted(_names(f"{self._kept}/{folder}")):
+                if not is_hex_digest(folder + name):
+                    continue
+                with suppress(FileNotFoundError):
+                    status = os.stat(f"{self._kept}/{folder}/{name}")
+                    digest = Digest(bytes.fromhex(folder + name))
+                    yield KeptFile(digest, status.st_size, status.st_mtime)
+
+    def remove(self, digest: Digest, unused_since: float) -> bool:
+        """Remove a file that was not used since then; return True if it is gone."""
+        file, aside = self.file(digest), f"{self._removed}/{digest.hex}"
+        try:
+            _rename(file, aside)
+        except FileNotFoundError:
+            return False
+        if os.stat(aside).st_mtime > unused_since:
+            os.rename(aside, file)
+            return False
+        os.unlink(aside)
+        return True
+
+    def remove_damaged(self, unused_since: float, *, dry_run: bool) -> tuple[int, int]:
+        """Remove files that were set aside before then; return their number and bytes.
+
+        What an interrupted `remove` left goes as well.
+        """
+        number = size = 0
+        for folder in (self._damaged, self._removed):
+            for name in _names(folder):
+                with suppress(FileNotFoundError):
+                    status = os.stat(f"{folder}/{name}")
+                    if status.st_ctime > unused_since:
+                        continue
+                    if not dry_run:
+                        os.unlink(f"{folder}/{name}")
+                    number, size = number + 1, size + status.st_size
+        return number, size
+
+    def _set_aside(self, file: str, aside: str, read: os.stat_result) -> None:
+        """Rename a damaged file, unless its name leads to another file by now."""
+        with suppress(FileNotFoundError):
+            _rename(file, aside)
+            if not os.path.samestat(os.stat(aside), read):
+                os.rename(aside, file)
+
+
+def _rename(file: str, target: str) -> None:
+    if not os.path.exists(file):
+        raise FileNotFoundError(file)
+    try:
+        os.rename(file, target)
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        os.rename(file, target)
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
