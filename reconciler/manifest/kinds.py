@@ -63,6 +63,10 @@ class Manifest(Options):
 class SecretReference(Options):
     """Reference to a secret: `{env: NAME}` or `{file: path}`."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": ["env"]}, {"required": ["file"]}]}
+    )
+
     env: Variable | None = None
     file: FilePath | None = None
 
@@ -126,9 +130,15 @@ class FilterSpec(Options):
 
 
 class SourceRemote(Options):
+    """Keys of a `remote` source. `everything`: only for types with `selection_required`."""
+
     model_config = ConfigDict(extra="ignore")
 
     name: str
+    everything: bool = Field(
+        default=False,
+        description="Take all that upstream has; for types that ask for a selection otherwise.",
+    )
 
 
 class SourceRepository(Options):
@@ -181,7 +191,7 @@ class RepositorySpec(Options):
     not_yet: ClassVar[frozenset[str]] = frozenset({"retain", "lock"})
 
     type: str
-    sources: list[SourceSpec] = Field(default_factory=list)
+    sources: list[SourceSpec] = Field(default_factory=list, min_length=1)
     filters: list[str] = Field(default_factory=list)
     sync: SyncSpec = SyncSpec()
     guard: GuardSpec = GuardSpec()
@@ -189,6 +199,13 @@ class RepositorySpec(Options):
 
 class UploaderSpec(Options):
     """Credentials of an uploader: `{token: ...}`, or `{username: ..., password: ...}`."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [{"required": ["token"]}, {"required": ["username", "password"]}],
+            "dependentRequired": {"username": ["password"], "password": ["username"]},
+        }
+    )
 
     token: SecretReference | None = None
     username: User | None = None

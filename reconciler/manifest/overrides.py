@@ -20,12 +20,12 @@ from reconciler.manifest.kinds import RepositorySpec
 from reconciler.manifest.plugin_lookup import Plugins, Usable
 from reconciler.manifest.plugin_options import merged
 from reconciler.manifest.references import Named
-from reconciler.manifest.repositories import SOURCE_KEYS
+from reconciler.manifest.repositories import SOURCE_KEYS, selects, words_for_selecting
 from reconciler.manifest.resources import FILTER_KEYS, PUBLICATION_KEYS, Declaration
 from reconciler.manifest.scalars import shown
 from reconciler.manifest.validation import Checked
 from reconciler.manifest.validation_messages import keys, suggestion
-from reconciler.model import Filter, KeyLocations, Kind, Publication, Repository
+from reconciler.model import Filter, KeyLocations, Kind, Publication, Repository, SourceKind
 from reconciler.plugin import Options, PluginCallConfiguration
 
 OPTION = "--override"
@@ -36,7 +36,13 @@ _KINDS = {name: kind for kind in Kind for name in (kind.lower(), f"{kind.lower()
 }
 _CORE: Mapping[Kind, Sequence[str]] = {
     Kind.FILTER: FILTER_KEYS,
-    Kind.REPOSITORY: (*keys(RepositorySpec), *RepositorySpec.not_yet, "name", "version"),
+    Kind.REPOSITORY: (
+        *keys(RepositorySpec),
+        *RepositorySpec.not_yet,
+        "name",
+        "version",
+        "everything",
+    ),
     Kind.PUBLICATION: PUBLICATION_KEYS,
 }
 
@@ -174,6 +180,7 @@ class _Overriding:
                 "has no sources, and only they have a plugin's keys",
                 "add a source to the manifest",
             )
+        self._check_selection(resource, plugin)
         sources = tuple(
             msgspec.structs.replace(
                 source,
@@ -188,6 +195,21 @@ class _Overriding:
             for index, source in enumerate(resource.sources)
         )
         self._declared.resource = msgspec.structs.replace(resource, sources=sources)
+
+    def _check_selection(self, resource: Repository, plugin: Usable) -> None:
+        """Refuse options that leave a source without a selection: they would take everything."""
+        for index, source in enumerate(resource.sources):
+            if source.kind is not SourceKind.REMOTE or source.spec[source.kind].get("everything"):
+                continue
+            path = ("spec", "sources", index, source.kind.value)
+            core = SOURCE_KEYS[source.kind]
+            before = merged(self._declared.checked, path, plugin, core=core)
+            if selects(plugin, before) and not selects(plugin, self._over(before)):
+                self._refuse(
+                    self._settings[0],
+                    f"the remote `{shown(source.name)}` would take everything",
+                    words_for_selecting(plugin),
+                )
 
     def _changed(
         self, path: Path, plugin: Usable, *, core: Sequence[str], config: PluginCallConfiguration

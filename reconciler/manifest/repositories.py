@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from reconciler.errors import Origin
@@ -10,9 +10,9 @@ from reconciler.manifest.canonical import canonical
 from reconciler.manifest.document import Path
 from reconciler.manifest.kinds import SOURCES, GuardSpec, Manifest, RepositoryManifest, SourceSpec
 from reconciler.manifest.plugin_lookup import Plugins, Usable
-from reconciler.manifest.plugin_options import Effective, effective, key_locations
+from reconciler.manifest.plugin_options import Effective, effective, key_locations, merged
 from reconciler.manifest.validation import Checked
-from reconciler.manifest.validation_messages import keys
+from reconciler.manifest.validation_messages import dotted, keys
 from reconciler.model import LATEST, Guard, Repository, Source, SourceKind
 
 SOURCE_KEYS = {kind: tuple(keys(model)) for kind, model in SOURCES.items()}
@@ -29,6 +29,10 @@ def repository(
     ]
     if options:
         plugins.used(importer, checked, ("spec", "type"))
+    for index, entry in enumerate(checked.items("spec", "sources")):
+        for kind, path in kinds_of(entry, index):
+            if kind == SourceKind.REMOTE:
+                _check_selection(checked, path, importer)
     if None in options or not isinstance(manifest, RepositoryManifest):
         return None
     spec = manifest.spec
@@ -51,6 +55,54 @@ def repository(
         mode=spec.sync.mode,
         guard=_guard(checked, spec.guard),
     )
+
+
+def selects(importer: Usable, written: Collection[str]) -> bool:
+    """Return True unless a `remote` source with these keys would need `everything: true`."""
+    needed = importer.cls.selection_required
+    return not needed or not set(needed).isdisjoint(written)
+
+
+def words_for_selecting(importer: Usable) -> str:
+    """Return a hint with the keys that select."""
+    names = ", ".join(f"`{key}`" for key in importer.cls.selection_required)
+    return f"name what to take with {names}; `everything: true` takes all that upstream has"
+
+
+def _check_selection(checked: Checked, path: Path, importer: Usable) -> None:
+    """Check that a `remote` source says what it takes: a key that selects, or `everything: true`.
+
+    What an earlier release recorded needs no word.
+    """
+    if checked.document.floats_as_text:
+        return
+    everything = checked.get(*path, "everything")
+    if not importer.cls.selection_required:
+        if everything is not None:
+            checked.refuse(
+                (*path, "everything"),
+                f"`{dotted(path)}.everything`: a source of type `{importer.id}` needs no word for"
+                " everything",
+                "leave it out",
+                key=True,
+            )
+        return
+    given = merged(checked, path, importer, core=SOURCE_KEYS[SourceKind.REMOTE])
+    selecting = [key for key in importer.cls.selection_required if key in given]
+    if everything is True and selecting:
+        checked.refuse(
+            (*path, "everything"),
+            f"`{dotted(path)}` has both `everything` and `{selecting[0]}`",
+            "keep one of them; `exclude` and `filter` narrow everything",
+            key=True,
+        )
+    elif everything is not True and not selecting:
+        checked.refuse(
+            path,
+            f"`{dotted(path)}` does not say what to take",
+            words_for_selecting(importer),
+            key=True,
+        )
 
 
 def kinds_of(entry: object, index: int) -> list[tuple[str, Path]]:
@@ -90,7 +142,8 @@ def _core_keys(
 ) -> tuple[SourceKind, Mapping[str, Any], str]:
     """Return the kind of a source, its keys that are the core's, and the name that it refers to."""
     if spec.remote is not None:
-        return SourceKind.REMOTE, {"name": spec.remote.name}, spec.remote.name
+        word = {"everything": True} if spec.remote.everything else {}
+        return SourceKind.REMOTE, {"name": spec.remote.name, **word}, spec.remote.name
     if spec.repository is not None:
         written_keys = {
             key: checked.get("spec", "sources", index, "repository", key)

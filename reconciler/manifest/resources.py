@@ -56,6 +56,7 @@ def declaration(document: Document, plugins: Plugins, faults: list[Fault]) -> De
     if kind is None or kind not in MANIFESTS:
         _refuse_kind(checked)
         return None
+    checked.refuse_nulls()
     manifest = checked.against(MANIFESTS[kind], (), document.value)
     resource = _BUILDERS[Kind(kind)](checked, manifest, plugins)
     name = checked.text("metadata", "name")

@@ -19,7 +19,7 @@ from reconciler.manifest.kinds import (
     RemoteSpec,
     RepositorySpec,
 )
-from reconciler.model import Kind
+from reconciler.model import Kind, SourceKind
 from reconciler.plugin import Importer
 from reconciler.plugin.registry import Registry
 
@@ -96,10 +96,12 @@ def _repository(definitions: dict[str, Any], id: str, plugin: Any) -> dict[str, 
         kind: _joined(_object(definitions, "core", model), options, plugin.config)
         for kind, model in SOURCES.items()
     }
+    _say_what_to_take(sources[SourceKind.REMOTE], plugin)
     spec = _object(definitions, "core", RepositorySpec)
     choices = [{"required": [kind]} for kind in sources]
     spec["properties"]["sources"] = {
         "type": "array",
+        "minItems": 1,
         "items": {
             "type": "object",
             "properties": sources,
@@ -108,6 +110,17 @@ def _repository(definitions: dict[str, Any], id: str, plugin: Any) -> dict[str, 
         },
     }
     return spec
+
+
+def _say_what_to_take(remote: dict[str, Any], plugin: Any) -> None:
+    """Add `everything` to the schema of a `remote` source where the type asks for a selection."""
+    selecting = plugin.cls.selection_required
+    if not selecting:
+        del remote["properties"]["everything"]
+    elif plugin.config.keys().isdisjoint(selecting):
+        every = {"properties": {"everything": {"const": True}}, "required": ["everything"]}
+        some = {"anyOf": [{"required": [key]} for key in selecting]}
+        remote["oneOf"] = [every, some]
 
 
 def _publication(definitions: dict[str, Any], publishers: dict[str, Any]) -> dict[str, Any]:
@@ -158,6 +171,10 @@ class _Schema(GenerateJsonSchema):
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False
+
+    def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
+        """Return the schema of the value: a key without a value is refused."""
+        return self.generate_inner(schema["schema"])
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
         result = self.generate_inner(schema["schema"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from reconciler.errors import Fault
 from reconciler.manifest.document import Document, Path
 from reconciler.manifest.scalars import scalar, shown
-from reconciler.manifest.validation_messages import Finding, explained, findings
+from reconciler.manifest.validation_messages import Finding, dotted, explained, findings
 from reconciler.plugin import Options
 
 Model = TypeVar("Model", bound=Options)
@@ -78,8 +78,8 @@ class Checked:
     ) -> Model | None:
         """Return `value`, which stands at `path`, as an instance of `model`, or None and faults.
 
-        A key without a value (`deny:`) counts as not written. `also`: keys known beside the
-        model's, for hints.
+        Of keys without a value (`deny:`) nothing is said: see `refuse_nulls`. `also`: keys known
+        beside the model's, for hints.
         """
         try:
             return model.model_validate_json(_encode(value), context=self.document.context)
@@ -92,9 +92,6 @@ class Checked:
                 "this is a fault of the plugin: tell its authors",
             )
             return None
-        nulls = [finding.path for finding in errors if _is_null(finding)]
-        if nulls:
-            return self.against(model, path, _without(value, nulls), also=also)
         fractions = (
             [finding.path for finding in errors if _is_fraction(finding)]
             if self.document.floats_as_text
@@ -102,17 +99,45 @@ class Checked:
         )
         if fractions:
             return self.against(model, path, _with_fractions(value, fractions), also=also)
-        self._faults.extend(explained(errors, self.document, path, model=model, also=also))
+        written = [finding for finding in errors if not _is_null(finding, value)]
+        self._faults.extend(explained(written, self.document, path, model=model, also=also))
         return None
 
+    def refuse_nulls(self) -> None:
+        """Refuse every key of the document with nothing behind it.
 
-def _is_null(finding: Finding) -> bool:
-    return (
-        finding.error["input"] is None
-        and finding.error["type"] != "extra_forbidden"
-        and bool(finding.path)
-        and isinstance(finding.path[-1], str)
-    )
+        Rule: null is not absence. An emptied list would otherwise come to mean everything.
+        """
+        for path in _nulls(self.document.value, ()):
+            self.refuse(
+                path,
+                f"`{dotted(path)}` has nothing behind it",
+                "write its value, or leave the key out as well",
+                key=True,
+            )
+
+
+def _nulls(value: Any, path: Path) -> Iterator[Path]:
+    """Yield the paths of keys without a value; items of lists are left to the models."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if inner is None:
+                yield (*path, key)
+            elif inner.__class__ is not str:
+                yield from _nulls(inner, (*path, key))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            if inner.__class__ is not str:
+                yield from _nulls(inner, (*path, index))
+
+
+def _is_null(finding: Finding, value: Any) -> bool:
+    """Return True if the error is about a key without a value, which `refuse_nulls` names."""
+    if finding.error["type"] == "extra_forbidden" or finding.missing or not finding.path:
+        return False
+    for step in finding.path:
+        value = value[step]
+    return value is None and isinstance(finding.path[-1], str)
 
 
 def _is_fraction(finding: Finding) -> bool:
@@ -137,23 +162,6 @@ def _with_fractions(value: Any, paths: Sequence[Path]) -> Any:
     if isinstance(value, list):
         return [
             _with_fractions(inner, [path[1:] for path in paths if path[0] == index])
-            for index, inner in enumerate(value)
-        ]
-    return value
-
-
-def _without(value: Any, paths: Sequence[Path]) -> Any:
-    """Return a copy of plain data without the keys at the ends of `paths`."""
-    if isinstance(value, dict):
-        gone = {path[0] for path in paths if len(path) == 1}
-        return {
-            key: _without(inner, [path[1:] for path in paths if path[0] == key])
-            for key, inner in value.items()
-            if key not in gone
-        }
-    if isinstance(value, list) and paths:
-        return [
-            _without(inner, [path[1:] for path in paths if path[0] == index])
             for index, inner in enumerate(value)
         ]
     return value

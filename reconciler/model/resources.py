@@ -20,7 +20,7 @@ from reconciler.model.digest import Digest
 from reconciler.model.location import KeyLocations
 
 # Keys of a manifest that are the core's; the others at the same place are the plugin's.
-SOURCE_KEYS = frozenset({"name", "version"})
+SOURCE_KEYS = frozenset({"name", "version", "everything"})
 PUBLICATION_KEYS = frozenset(
     {"repository", "version", "path", "publisher", "filters", "access", "exports"}
 )

@@ -35,6 +35,8 @@ class Importer:
     revision: ClassVar[int] = 1
     # A remote's URL names a folder: the core ends it with a slash.
     folder_urls: ClassVar[bool] = True
+    # Keys of `options` that select: a `remote` source writes one of them, or `everything: true`.
+    selection_required: ClassVar[Sequence[str]] = ()
     # Several sources may fill a group (buckets, folders): no source owns its name.
     shared_groups: ClassVar[bool] = False
 

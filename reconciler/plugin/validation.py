@@ -24,7 +24,7 @@ from reconciler.logs import include_package
 from reconciler.plugin.entry_points import KINDS, Advertised, Unsound, run
 from reconciler.plugin.options import Metadata, Options
 
-API_VERSION = "1.2.0"
+API_VERSION = "1.3.0"
 """Version of all names in `reconciler.plugin` (semver): additions raise the minor number,
 removals and changes the major one.
 """
@@ -166,11 +166,20 @@ def _check_api(api: str) -> None:
         raise Unsound(f"it supports plugin API {api}, this is {API_VERSION}")
 
 
+def _check_selection(cls: Any) -> None:
+    known = {field.alias or name for name, field in cls.options.model_fields.items()}
+    selecting = cls.selection_required
+    if isinstance(selecting, str) or not known.issuperset(selecting):
+        raise Unsound("its `selection_required` must list keys of its `options`")
+
+
 def _check_attributes(kind: str, cls: Any) -> None:
     for name in KINDS[kind].models:
         model = getattr(cls, name, None)
         if not (isinstance(model, type) and issubclass(model, Options)):
             raise Unsound(f"its `{name}` does not derive from Options")
+    if kind == "importer":
+        _check_selection(cls)
     if type(cls.revision) is not int:
         raise Unsound("its `revision` must be a whole number")
     if kind == "content-type":

@@ -361,7 +361,7 @@ def test_what_is_written_wins_over_the_plugin_level_and_an_override_over_both(
     state = forest(
         tmp_path,
         registry,
-        "{upload: {names: [b], share: }}",
+        "{upload: {names: [b]}}",
         "publication/it.colour=green",
         publication=", depth: 1",
     )

@@ -116,21 +116,26 @@ def test_a_filter_carries_what_its_plugin_made_of_it(sound: DesiredState) -> Non
     ]
 
 
-def test_a_key_without_a_value_counts_as_not_written(
-    sound: DesiredState, reading: Reading, refusal: Refusal
-) -> None:
-    assert sound.filters["nothing"].options == QuoteRules()
-    assert sound.filters["nothing"].spec == {"type": "quotes"}
-    remote = reading(
-        manifest(
-            "Remote", "{type: quotes, index: famous, url: , retries: , tls: {verify: }, headers: }"
-        )
-    ).remotes["it"]
-    assert remote.spec == {"type": "quotes", "index": "famous"}
-    assert [
-        str(fault.origin)
-        for fault in refusal(manifest("Remote", "{type: , index: famous, nonsense: }"))
-    ] == ["m.yaml:4:1", "m.yaml:4:31"]
+def test_null_is_not_absence_whatever_the_key_is(refusal: Refusal) -> None:
+    """Kind: a key that was emptied is read as if it had never been written."""
+    written = "{type: , index: famous, retries: , tls: {verify: }, headers: , nonsense: }"
+    faults = refusal(manifest("Remote", written))
+    assert sorted(f"{fault.origin.column}: {fault.message}" for fault in faults) == [
+        "31: `spec.retries` has nothing behind it",
+        "48: `spec.tls.verify` has nothing behind it",
+        "58: `spec.headers` has nothing behind it",
+        "69: `spec.nonsense` has nothing behind it",
+        "69: unknown key `nonsense` in `spec`",
+        "8: `spec.type` has nothing behind it",
+    ]
+    assert {fault.hint for fault in faults if "nothing behind" in fault.message} == {
+        "write its value, or leave the key out as well"
+    }
+
+
+def test_an_emptied_list_of_sources_does_not_mean_none(refusal: Refusal) -> None:
+    (fault,) = refusal(manifest("Repository", "{type: quotes, sources: []}"))
+    assert fault.message == "`spec.sources`: an empty list selects nothing"
 
 
 def test_a_repository_has_its_sources_in_order(sound: DesiredState) -> None:
@@ -428,6 +433,7 @@ def test_repositories_may_share_what_they_copy_from(reading: Reading) -> None:
     copies = {"a": ["b", "c"], "b": ["d"], "c": ["d"], "d": []}
     specs = {
         name: ", ".join(f"{{repository: {{name: {manifest}}}}}" for manifest in sources)
+        or "{upload: {}}"
         for name, sources in copies.items()
     }
     state = reading(
@@ -479,7 +485,7 @@ def test_defaults_written_out_change_nothing(reading: Reading) -> None:
         == reading(manifest("Remote", "{type: quotes, index: famous}")).digest
     )
     repository = (
-        "{type: quotes, sources: [], filters: [], sync: {mode: mirror}, guard: {maxRemovals: 30%,"
+        "{type: quotes, filters: [], sync: {mode: mirror}, guard: {maxRemovals: 30%,"
         " preventDestroy: false}}"
     )
     assert (

@@ -66,10 +66,7 @@ def test_the_schema_offers_the_keys_of_the_core_and_of_the_plugin(composed: dict
         "title",
     }
     assert definitions["Remote.quotes"]["properties"]["index"] == {"enum": ["famous"]}
-    assert (
-        definitions["Filter.quotes"]["properties"]["minAge"]["anyOf"][0]["pattern"]
-        == "^(\\d{1,9})([smhd])$"
-    )
+    assert definitions["Filter.quotes"]["properties"]["minAge"]["pattern"] == "^(\\d{1,9})([smhd])$"
     assert all(
         definitions[f"{kind}.quotes"]["additionalProperties"] is False
         for kind in ("Remote", "Filter", "Repository", "Publication")
@@ -96,7 +93,7 @@ def test_what_reads_well_fits_the_schema_and_what_does_not_is_seen(
     fits = fastjsonschema.compile(
         {**composed, "$schema": "http://json-schema.org/draft-07/schema#"}
     )
-    text = (GOLDEN / "sound.yaml").read_text(encoding="utf-8").replace("  deny:\n", "")
+    text = (GOLDEN / "sound.yaml").read_text(encoding="utf-8")
     documents = [document for document in yaml.safe_load_all(text) if document]
     assert len(documents) == 9
     for document in documents:

@@ -42,9 +42,17 @@ def remote(url: str, name: str = "up", *, more: str = "retries: 0") -> str:
 def repository(
     name: str = "team", *, sources: Iterable[str] = ("name: up",), more: str = ""
 ) -> str:
-    """`sources`: the flow mapping under `remote:`, without braces."""
-    listed = "".join(f"  - remote: {{{source}}}\n" for source in sources)
+    """`sources`: the flow mapping under `remote:`, without braces.
+
+    Those that select by no key take everything, and say so.
+    """
+    listed = "".join(f"  - remote: {{{_in_words(source)}}}\n" for source in sources)
     return resource("Repository", name, f"type: python\nsources:\n{listed}{more}")
+
+
+def _in_words(source: str) -> str:
+    selecting = ("include:", "files:", "requirements:", "everything:")
+    return source if any(key in source for key in selecting) else f"{source}, everything: true"
 
 
 def publication(name: str = "team", *, more: str = "") -> str:

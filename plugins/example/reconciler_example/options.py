@@ -20,7 +20,9 @@ Globs = Annotated[tuple[str, ...], Field(strict=False)]
 class SourceOptions(Options):
     """Selection of a source; by default everything."""
 
-    include: Globs = Field(default=(), description="Globs over paths to take; none: everything.")
+    include: Globs = Field(
+        default=(), min_length=1, description="Globs over paths to take; none: everything."
+    )
     exclude: Globs = Field(
         default=(), description="Globs over paths to leave out; wins over `include`."
     )

@@ -12,8 +12,8 @@ from reconciler_file.globs import Globs, checked_glob
 
 Format = Literal["manifest", "urls", "folder"]
 
-# A list in a manifest, immutable here; its items stay strict. An empty one says no more than an
-# absent one.
+# A list in a manifest, immutable here; its items stay strict. An empty one is refused by the keys
+# that select: an emptied list must never come to mean everything.
 GlobList = Annotated[tuple[Annotated[str, AfterValidator(checked_glob)], ...], Field(strict=False)]
 
 
@@ -31,7 +31,9 @@ class SourceOptions(Options):
         ),
     )
     include: GlobList = Field(
-        default=(), description="Globs over paths (`*.iso`, `docs/**`) to take; none: everything."
+        default=(),
+        min_length=1,
+        description="Globs over paths (`*.iso`, `docs/**`) to take; none: everything.",
     )
     exclude: GlobList = Field(
         default=(), description="Globs over paths to leave out; wins over `include`."

@@ -53,6 +53,7 @@ class PythonImporter(Importer):
     options = SelectionOptions
     filter_options = FilterOptions
     well_known_names = ("pypi",)
+    selection_required = ("include", "files", "requirements")
     revision = 2  # 2: files come in whose digest is another than sha256
 
     @classmethod

@@ -118,6 +118,7 @@ class AttestationRules(Options):
     )
     publishers: Annotated[tuple[PublisherRule, ...], Field(strict=False)] = Field(
         default=(),
+        min_length=1,
         description=(
             "Publishers of which one must have attested an attested file; none: any publisher."
         ),

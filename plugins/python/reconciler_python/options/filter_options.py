@@ -60,8 +60,8 @@ def _listed(value: object) -> object:
     return [value] if isinstance(value, str | int | float) else value
 
 
-# A list in a manifest, immutable here; its items stay strict. An empty one says no more than an
-# absent one.
+# A list in a manifest, immutable here; its items stay strict. An empty one is refused by the keys
+# that select: an emptied list must never come to mean everything.
 FilterList = Annotated[
     tuple[Annotated[str, AfterValidator(_checked_with_filenames)], ...], Field(strict=False)
 ]
@@ -77,7 +77,14 @@ InterpreterList = Annotated[
     tuple[Annotated[str, AfterValidator(_checked_interpreter)], ...],
     Field(strict=False),
     BeforeValidator(_listed),
-    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string"},
+                {"type": "array", "items": {"type": "string"}, "minItems": 1},
+            ]
+        }
+    ),
 ]
 PackageType = Literal["wheel", "sdist", "egg", "wininst", "msi", "dmg", "rpm", "dumb"]
 Prereleases = Literal["allow", "deny", "if-nothing-else"]
@@ -88,6 +95,7 @@ class FilterOptions(Options):
 
     allow: FilterList = Field(
         default=(),
+        min_length=1,
         description=(
             "Requirement strings, name globs and filenames; if there are any, nothing else passes."
         ),
@@ -108,10 +116,11 @@ class FilterOptions(Options):
         default=(), description="Projects (names and name globs) that `minAge` does not concern."
     )
     package_types: Annotated[tuple[PackageType, ...], Field(strict=False)] = Field(
-        default=(), description="Package types that pass; none: every type."
+        default=(), min_length=1, description="Package types that pass; none: every type."
     )
     platforms: PlatformList = Field(
         default=(),
+        min_length=1,
         description=(
             "Platform tags (`win_amd64`) and families (`any`, `linux_x86_64`, `macos`) of wheels"
             " that pass; none: every platform."
@@ -119,16 +128,19 @@ class FilterOptions(Options):
     )
     pythons: PythonList = Field(
         default=(),
+        min_length=1,
         description=(
             "Python tags of wheels that pass: `cp311`, `py3` (every `py3*`); none: every one."
         ),
     )
     abis: AbiList = Field(
         default=(),
+        min_length=1,
         description="ABI tags of wheels that pass: `cp311`, `abi3`, `none`; none: every one.",
     )
     requires_python: InterpreterList = Field(
         default=(),
+        min_length=1,
         description=(
             "Pythons (`3.11`, `>=3.10,<3.13`): files pass that one of them can run; none: every"
             " file."

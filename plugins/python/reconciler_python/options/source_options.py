@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field
 
 from reconciler.plugin import OptionFault, Options
 from reconciler_python.matching.rules import Rules, parse_rule
@@ -35,8 +35,8 @@ def _checked_name(text: str) -> str:
     return text
 
 
-# A list in a manifest, immutable here; its items stay strict. An empty one says no more than an
-# absent one, where it is not refused.
+# A list in a manifest, immutable here; its items stay strict. An empty one is refused by the keys
+# that select: an emptied list must never come to mean everything.
 IncludeList = Annotated[
     tuple[Annotated[str, AfterValidator(_checked_with_extras)], ...], Field(strict=False)
 ]
@@ -50,16 +50,13 @@ NameList = Annotated[tuple[Annotated[str, AfterValidator(_checked_name)], ...], 
 class SelectionOptions(Options):
     """Keys of a source of type `python`.
 
-    Without `include`, `files` and `requirements`: everything.
+    Without `include`, `files` and `requirements`: everything; a `remote` source says so in words.
     """
 
     include: IncludeList = Field(
         default=(),
-        json_schema_extra={"minItems": 1},
-        description=(
-            "Requirement strings (`django>=5,<6`) and name globs (`acme-*`) to take; none:"
-            " everything."
-        ),
+        min_length=1,
+        description=("Requirement strings (`django>=5,<6`) and name globs (`acme-*`) to take."),
     )
     exclude: RuleList = Field(
         default=(),
@@ -67,7 +64,7 @@ class SelectionOptions(Options):
     )
     files: FileList = Field(
         default=(),
-        json_schema_extra={"minItems": 1},
+        min_length=1,
         description=(
             "Single distributions to take: filenames, or a project's `name`, `version` and"
             " `platform`."
@@ -75,7 +72,7 @@ class SelectionOptions(Options):
     )
     requirements: RequirementFiles = Field(
         default=(),
-        json_schema_extra={"minItems": 1},
+        min_length=1,
         description=(
             "Requirements files, what `pip freeze` wrote, and lock files; paths, or `{file, format,"
             " unresolvable}`."
@@ -90,6 +87,7 @@ class SelectionOptions(Options):
     )
     environments: dict[str, MarkerEnvironment] = Field(
         default_factory=dict,
+        min_length=1,
         description=(
             "Marker environments (PEP 508) by name that `dependencies` are for; none: every"
             " environment."
@@ -122,20 +120,6 @@ class SelectionOptions(Options):
             " source owns the name."
         ),
     )
-
-    @field_validator("include", "files", "requirements")
-    @classmethod
-    def _names_something(cls, value: tuple[Any, ...], info: ValidationInfo) -> tuple[Any, ...]:
-        """Refuse an empty list: a source must not take a whole index by mistake."""
-        if not value:
-            raise OptionFault(
-                "an empty list selects nothing",
-                hint=(
-                    f"leave out `{info.field_name}`; a source that selects by no key takes"
-                    " everything"
-                ),
-            )
-        return value
 
     @cached_property
     def included(self) -> Rules:
