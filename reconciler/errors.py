@@ -9,7 +9,8 @@ ReconcilerError             message: what, where, what now; `hint` goes on a lin
 |   |-- Gone                upstream says that it does not exist (404, 410): an answer, no failure
 |   |   `-- Withdrawn       upstream has it and offers nothing of it now: its name stays taken
 |   |-- Refused             upstream refuses the request (401, 403, other 4xx)
-|   |   `-- Denied          a filter denies an upload
+|   |   |-- Denied          a filter denies an upload
+|   |   `-- ForeignOrigin   another host than the remote's own would answer
 |   |-- Malformed           a response that cannot be parsed or must not be trusted
 |   |-- DigestMismatch      bytes that are not the promised bytes
 |   `-- NotCached           an offline run needs a page that no earlier run has read
@@ -105,6 +106,10 @@ class Refused(Permanent):
 
 class Denied(Refused):
     """A filter denies an upload."""
+
+
+class ForeignOrigin(Refused):
+    """Another host than the remote's own would answer, and no declared digest verifies it."""
 
 
 class Malformed(Permanent):

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import re
+from ipaddress import ip_network
 from typing import Annotated, Any
 from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from reconciler.manifest.scalars import shown
-from reconciler.model import IMMEDIATE, LATEST, ON_DEMAND, Digest, safe_path
+from reconciler.model import (
+    ANY_HOST,
+    IMMEDIATE,
+    LATEST,
+    ON_DEMAND,
+    SAME_ORIGIN,
+    Digest,
+    safe_path,
+)
 from reconciler.plugin import OptionFault
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,62})")
@@ -22,6 +31,9 @@ _RATE = re.compile(r"([1-9]\d{0,5})/([smh])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 _LOCAL = ("/", "./", "../")
 _POLICIES = (IMMEDIATE, ON_DEMAND)
+_REDIRECTS = (SAME_ORIGIN, ANY_HOST)
+_REDIRECTS_HINT = "`same-origin`, a list of host names such as `[files.example.org]`, or `any`"
+_HOST = re.compile(r"([A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 
 
 def _name(text: str) -> str:
@@ -214,6 +226,33 @@ def _pattern(pattern: re.Pattern[str]) -> Any:
     return Field(json_schema_extra={"pattern": f"^{pattern.pattern}$"})
 
 
+def _redirects(value: object) -> str | tuple[str, ...]:
+    if isinstance(value, str) and value in _REDIRECTS:
+        return value
+    if not isinstance(value, list) or not value:
+        raise OptionFault("expects where redirects may lead", hint=_REDIRECTS_HINT)
+    return tuple(_redirect_host(host) for host in value)
+
+
+def _redirect_host(value: object) -> str:
+    if not isinstance(value, str) or not _HOST.fullmatch(value):
+        raise OptionFault(
+            f"`{shown(str(value))}` is no host name",
+            hint="`files.example.org` or `files.example.org:8443`, without `https://` and a path",
+        )
+    return value.lower()
+
+
+def _cidr(text: str) -> str:
+    try:
+        return str(ip_network(text))
+    except ValueError:
+        raise OptionFault(
+            f"`{shown(text)}` is no network",
+            hint="an address and the length of its prefix: `10.1.0.0/16`, `fd00:1::/32`",
+        ) from None
+
+
 Name = Annotated[str, AfterValidator(_name), _pattern(_NAME)]
 LabelKey = Annotated[str, AfterValidator(_label)]
 Variable = Annotated[str, AfterValidator(_variable), _pattern(_VARIABLE)]
@@ -261,5 +300,22 @@ Version = Annotated[
         }
     ),
 ]
+Redirects = Annotated[
+    str | tuple[str, ...],
+    BeforeValidator(_redirects),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"enum": list(_REDIRECTS)},
+                {
+                    "type": "array",
+                    "items": {"type": "string", "pattern": f"^{_HOST.pattern}$"},
+                    "minItems": 1,
+                },
+            ]
+        }
+    ),
+]
+Cidr = Annotated[str, AfterValidator(_cidr)]
 UrlPath = Annotated[str, AfterValidator(_url_path)]
 Reader = Annotated[str, BeforeValidator(_reader), WithJsonSchema({"const": "public"})]

@@ -12,6 +12,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from reconciler.errors import Origin
 from reconciler.manifest.fields import (
+    Cidr,
     FilePath,
     Header,
     LabelKey,
@@ -20,6 +21,7 @@ from reconciler.manifest.fields import (
     Proxy,
     Rate,
     Reader,
+    Redirects,
     RemoteUrl,
     Share,
     UrlPath,
@@ -27,7 +29,7 @@ from reconciler.manifest.fields import (
     Variable,
     Version,
 )
-from reconciler.model import IMMEDIATE, LATEST, Kind, Meta, SourceKind
+from reconciler.model import IMMEDIATE, LATEST, SAME_ORIGIN, Kind, Meta, SourceKind
 from reconciler.plugin import Duration, OptionFault, Options
 
 API = "reconciler/v1"
@@ -107,6 +109,11 @@ class TimeoutsSpec(Options):
     total: Duration | None = None
 
 
+class EgressSpec(Options):
+    allow: list[Cidr] = Field(default_factory=list, min_length=1)
+    deny: list[Cidr] = Field(default_factory=list, min_length=1)
+
+
 class RemoteSpec(Options):
     type: str
     index: str | None = None
@@ -120,6 +127,8 @@ class RemoteSpec(Options):
     retries: int = Field(default=4, ge=0, le=100)
     concurrency: int = Field(default=32, ge=1, le=256)
     rate_limit: Rate | None = None
+    redirects: Redirects = SAME_ORIGIN
+    egress: EgressSpec = EgressSpec()
 
 
 class FilterSpec(Options):

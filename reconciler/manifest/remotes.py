@@ -17,7 +17,7 @@ from reconciler.manifest.plugin_lookup import Usable
 from reconciler.manifest.scalars import shown
 from reconciler.manifest.validation import Checked
 from reconciler.manifest.validation_messages import suggestion
-from reconciler.model import Auth, Remote, Secret, Tls
+from reconciler.model import Auth, Egress, Remote, Secret, Tls
 
 _SENT = ("auth", "tls", "proxy", "headers")
 
@@ -44,6 +44,8 @@ def remote(checked: Checked, manifest: Manifest | None, importer: Usable | None)
         retries=spec.retries,
         concurrency=spec.concurrency,
         rate_limit=spec.rate_limit,
+        redirects=spec.redirects,
+        egress=Egress(tuple(spec.egress.allow), tuple(spec.egress.deny)),
         **_timeouts(spec),
     )
 

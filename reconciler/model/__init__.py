@@ -30,11 +30,13 @@ from reconciler.model.location import KeyLocations, KeyPath
 from reconciler.model.names import NAMES_REVISION, FileTree, NameFault, name_fault
 from reconciler.model.resources import (
     ADDITIVE,
+    ANY_HOST,
     IMMEDIATE,
     LATEST,
     MIRROR,
     ON_DEMAND,
     PUBLICATION_KEYS,
+    SAME_ORIGIN,
     SOURCE_KEYS,
     UPLOAD,
     ActualPublication,
@@ -43,6 +45,7 @@ from reconciler.model.resources import (
     ActualState,
     Auth,
     DesiredState,
+    Egress,
     Filter,
     FilterVerdict,
     Guard,
@@ -64,6 +67,7 @@ from reconciler.model.text import pluralize
 
 __all__ = [
     "ADDITIVE",
+    "ANY_HOST",
     "EMPTY_VERSION",
     "IMMEDIATE",
     "LATEST",
@@ -71,6 +75,7 @@ __all__ = [
     "NAMES_REVISION",
     "ON_DEMAND",
     "PUBLICATION_KEYS",
+    "SAME_ORIGIN",
     "SOURCE_KEYS",
     "UPLOAD",
     "ActualPublication",
@@ -81,6 +86,7 @@ __all__ = [
     "Auth",
     "DesiredState",
     "Digest",
+    "Egress",
     "FileTree",
     "Filter",
     "FilterVerdict",

@@ -28,6 +28,7 @@ PUBLICATION_KEYS = frozenset(
 
 LATEST = "latest"  # in the place of a version: the newest one
 IMMEDIATE, ON_DEMAND = "immediate", "on-demand"  # policies of a remote
+SAME_ORIGIN, ANY_HOST = "same-origin", "any"  # redirects of a remote
 MIRROR, ADDITIVE = "mirror", "additive"  # modes of a repository
 UPLOAD = "upload"  # the source that takes files from clients, and its id
 
@@ -90,8 +91,19 @@ class Tls(msgspec.Struct, frozen=True):
     client_key: Secret | None = None
 
 
+class Egress(msgspec.Struct, frozen=True):
+    """Networks (CIDR) that a remote may connect to beside the usual ones, and may not."""
+
+    allow: tuple[str, ...] = ()
+    deny: tuple[str, ...] = ()
+
+
 class Remote(msgspec.Struct, frozen=True):
-    """A remote that provides content, with its connection settings. Times in seconds."""
+    """A remote that provides content, with its connection settings. Times in seconds.
+
+    `redirects`: `same-origin`, `any`, or the hosts (`host`, `host:port`) whose answers count as
+    the remote's own.
+    """
 
     meta: Meta
     spec: Mapping[str, Any]
@@ -109,6 +121,8 @@ class Remote(msgspec.Struct, frozen=True):
     retries: int = 4
     concurrency: int = 32
     rate_limit: float | None = None  # requests a second
+    redirects: str | tuple[str, ...] = SAME_ORIGIN
+    egress: Egress = Egress()
 
 
 class Filter(msgspec.Struct, frozen=True):

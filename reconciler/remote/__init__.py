@@ -9,12 +9,12 @@ say what the loop must do. Must never know: what is in a page, what is in a file
 versions.
 
 A request passes `retries`, `rate_limit` and `http_fetcher` (or `local_fetcher`), which asks
-`egress` where credentials go and which redirects are followed, and `tls` which certificates are
-trusted.
+`egress` where credentials go, which hosts an answer may come from and which redirects are followed,
+`addresses` what a connection may lead to, and `tls` which certificates are trusted.
 """
 
 from reconciler.remote.download import download
-from reconciler.remote.fetcher import Fetcher, Response, StreamedResponse
+from reconciler.remote.fetcher import Fetcher, Response, StreamedResponse, Trust
 from reconciler.remote.fetcher_factory import open_fetcher
 from reconciler.remote.file_cache import FileCache, FilePart
 from reconciler.remote.file_reader import LARGEST_FILE, FileReader
@@ -47,6 +47,7 @@ __all__ = [
     "RetryingFetcher",
     "SecretValue",
     "StreamedResponse",
+    "Trust",
     "download",
     "fingerprint",
     "measure",

@@ -9,7 +9,7 @@ from typing import Protocol
 from reconciler.errors import DigestMismatch, Malformed
 from reconciler.model import Digest
 from reconciler.remote.body_blocks import SMALL, blocks
-from reconciler.remote.fetcher import Fetcher, StreamedResponse
+from reconciler.remote.fetcher import Fetcher, StreamedResponse, Trust
 from reconciler.remote.retries import read_body
 from reconciler.remote.urls import display_url
 from reconciler.retrying import RetryPolicy
@@ -69,7 +69,7 @@ async def download(
             return await _receive(response, store, expected, counter=counter)
 
     try:
-        return await read_body(retry, lambda: fetcher.stream(url), read)
+        return await read_body(retry, lambda: fetcher.stream(url, trust=Trust.DIGEST), read)
     except DigestMismatch as error:
         raise with_url(error, url) from None
 

@@ -1,4 +1,7 @@
-"""Egress rules: where credentials go, and which redirects are followed. Each stands here alone."""
+"""Egress rules: where credentials go, what comes from where, which redirects are followed.
+
+Each stands here alone.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,9 @@ from urllib.parse import urljoin
 
 from yarl import URL
 
-from reconciler.errors import Malformed, Refused
+from reconciler.errors import ForeignOrigin, Malformed, Refused
+from reconciler.model import ANY_HOST, Remote
+from reconciler.remote.fetcher import Trust
 from reconciler.remote.urls import display_url
 
 MAX_REDIRECTS = 10
@@ -47,6 +52,66 @@ class CredentialScope:
         )
 
 
+class OriginRule:
+    """Rule: a remote is one origin, for everything whose bytes no declared digest verifies.
+
+    Origin: scheme, host and port of its URL. For a remote with http, https is the same origin, both
+    on their default ports; never the other way round. `redirects` of the remote names further
+    hosts, whose https answers count as the remote's own, or `any`. It bounds where a request goes
+    at first as well as where redirects lead. A remote on disk has no origin on the network.
+    """
+
+    def __init__(self, remote: Remote, base_url: str | None) -> None:
+        base = request_url(base_url) if base_url is not None else None
+        self.host = (base.raw_host or "") if base is not None else ""
+        self._origins = _origins(base) if base is not None else ()
+        self._prefix = f"{base.origin()}/" if base is not None else None
+        self._remote = remote.meta.name
+        self._any = remote.redirects == ANY_HOST
+        self._hosts = (
+            frozenset() if isinstance(remote.redirects, str) else frozenset(remote.redirects)
+        )
+
+    def check(self, target: URL, trust: Trust, *, start: URL, text: str = "") -> None:
+        """Raise ForeignOrigin where a request must not go.
+
+        start: the URL that was asked for at first. text: `target` as written, compared first.
+        """
+        if trust is Trust.DIGEST or self._any:
+            return
+        if self._prefix is not None and text.startswith(self._prefix):
+            return
+        if target.scheme not in ("http", "https"):  # no request is made of it
+            return
+        allowed = (*self._origins, *(_origins(start) if trust is Trust.HOST else ()))
+        if _origin(target) not in allowed and not self._names(target):
+            raise self._refusal(target, start)
+
+    def _names(self, target: URL) -> bool:
+        host = _shown_host(target)
+        return target.scheme == "https" and not self._hosts.isdisjoint(
+            (host, f"{host}:{target.port}")
+        )
+
+    def _refusal(self, target: URL, start: URL) -> ForeignOrigin:
+        host = _shown_host(target)
+        if target.explicit_port:
+            host += f":{target.explicit_port}"
+        own = f"`{self.host}`" if self.host else "its folder"
+        first, last = display_url(str(start)), display_url(str(target))
+        what = (
+            f"`{first}` is on another host than the remote `{self._remote}`, which is {own} alone,"
+            " and has no declared digest"
+            if start == target
+            else f"`{first}` redirects to `{last}`, which is another host than the remote"
+            f" `{self._remote}`: that is {own} alone"
+        )
+        hint = f"if `{host}` may answer for it: `redirects: [{host}]` in the remote's `spec`"
+        if target.scheme != "https":
+            hint += ", once it answers over https"
+        return ForeignOrigin(what, hint=hint)
+
+
 class RedirectChain:
     """Rule: at most `MAX_REDIRECTS`, never in a loop, and never from https to http."""
 
@@ -75,3 +140,14 @@ class RedirectChain:
 
 def _origin(url: URL) -> tuple[str, str | None, int | None]:
     return url.scheme, url.raw_host, url.port
+
+
+def _shown_host(url: URL) -> str:
+    host = url.raw_host or ""
+    return f"[{host}]" if ":" in host else host
+
+
+def _origins(url: URL) -> tuple[tuple[str, str | None, int | None], ...]:
+    """Return a URL's origin; for http on its default port that of https as well."""
+    own = _origin(url)
+    return (own, ("https", url.raw_host, 443)) if own[::2] == ("http", 80) else (own,)

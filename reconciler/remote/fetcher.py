@@ -4,9 +4,25 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
+from enum import Enum
 from typing import Protocol
 
 import msgspec
+
+
+class Trust(Enum):
+    """Evidence for an answer, which decides the hosts that may give it; see `OriginRule`.
+
+    Attributes:
+        ORIGIN: The remote's own origin, and nothing else: pages, and files without a digest.
+        HOST: The origin that the URL names as well: parts of a file with a declared digest, which
+            cannot be verified by it; redirects to other hosts are refused.
+        DIGEST: The caller verifies the bytes by a declared digest: any host may send them.
+    """
+
+    ORIGIN = 1
+    HOST = 2
+    DIGEST = 3
 
 
 class Response(msgspec.Struct, frozen=True):
@@ -48,6 +64,7 @@ class Fetcher(Protocol):
     time-outs, broken connections, names that do not resolve; Malformed for a body larger than
     `limit`. Messages name the URL without credentials, and never a secret. Credentials and extra
     headers of the remote are sent to the remote's own host only, never along a redirect to another.
+    What a declared digest does not verify comes from the remote's own origin: ForeignOrigin.
     """
 
     async def get(self, url: str, *, headers: Mapping[str, str], limit: int) -> Response:
@@ -55,13 +72,17 @@ class Fetcher(Protocol):
         ...
 
     def stream(
-        self, url: str, headers: Mapping[str, str] | None = None
+        self,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        trust: Trust = Trust.ORIGIN,
     ) -> AbstractAsyncContextManager[StreamedResponse]:
         """Open a body, to be read piece by piece, as the server stores it (`identity`).
 
         headers: a condition (`If-None-Match`, `If-Modified-Since`), whose response may be a 304, or
-        one `Range` (RFC 9110 14.2), which a server may ignore. Raises Malformed for a 304 and a 206
-        that were not asked for.
+        one `Range` (RFC 9110 14.2), which a server may ignore. trust: see `Trust`. Raises Malformed
+        for a 304 and a 206 that were not asked for.
         """
         ...
 

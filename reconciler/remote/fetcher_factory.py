@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 
 from reconciler.model import Remote, Tls
-from reconciler.remote.fetcher import Fetcher, Response, StreamedResponse
+from reconciler.remote.fetcher import Fetcher, Response, StreamedResponse, Trust
 from reconciler.remote.local_fetcher import LocalFetcher
 from reconciler.remote.rate_limit import ConcurrencyLimiter, RateLimiter
 from reconciler.remote.retries import RetryingFetcher
@@ -69,10 +69,14 @@ class LazyFetcher:
         return await self._get_fetcher().get(url, headers=headers, limit=limit)
 
     def stream(
-        self, url: str, headers: Mapping[str, str] | None = None
+        self,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        trust: Trust = Trust.ORIGIN,
     ) -> AbstractAsyncContextManager[StreamedResponse]:
         """Open the fetcher if needed, then open a body."""
-        return self._get_fetcher().stream(url, headers)
+        return self._get_fetcher().stream(url, headers, trust=trust)
 
     async def close(self) -> None:
         """Close connections."""
@@ -97,10 +101,14 @@ class LocalRemoteFetcher:
         return await self._select(url).get(url, headers=headers, limit=limit)
 
     def stream(
-        self, url: str, headers: Mapping[str, str] | None = None
+        self,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        trust: Trust = Trust.ORIGIN,
     ) -> AbstractAsyncContextManager[StreamedResponse]:
         """Open a body from the folder, or over HTTP."""
-        return self._select(url).stream(url, headers)
+        return self._select(url).stream(url, headers, trust=trust)
 
     async def close(self) -> None:
         """Close connections."""

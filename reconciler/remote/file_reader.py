@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import TypeVar
 
-from reconciler.errors import DigestMismatch, Malformed, NotCached, Unreachable
+from reconciler.errors import DigestMismatch, ForeignOrigin, Malformed, NotCached, Unreachable
 from reconciler.model import Digest
 from reconciler.remote.body_blocks import SMALL
 from reconciler.remote.download import CHANGED_BYTES
-from reconciler.remote.fetcher import Fetcher, StreamedResponse
+from reconciler.remote.fetcher import Fetcher, StreamedResponse, Trust
 from reconciler.remote.file_cache import FileCache, FilePart
 from reconciler.remote.ranges import cut_part, parse_content_range, range_header, read_all
 from reconciler.remote.responses import too_large
@@ -61,7 +61,7 @@ class FileReader:
             return await self._read_whole(response, url, sha256)
 
         try:
-            body = await self._read(url, None, read)
+            body = await self._read(url, None, read, trust=Trust.DIGEST)
         except DigestMismatch as error:
             raise Malformed(error.message, hint=error.hint) from None
         await _in_thread_if_long(len(body), self._cache.store, sha256, body)
@@ -70,7 +70,8 @@ class FileReader:
     async def get_part(self, url: str, sha256: str, offset: int, *, length: int) -> FilePart:
         """Return up to `length` bytes from `offset`; a negative offset counts from the end.
 
-        The part is empty, at the file's end, where the file ends before.
+        The part is empty, at the file's end, where the file ends before. A part cannot be verified:
+        where another host than the URL's would send it, the whole file is read, which can.
 
         Raises as `get` does, and ValueError for numbers beyond the limits.
         """
@@ -85,7 +86,10 @@ class FileReader:
         if cached is not None:
             return cached
         self._check_online(url)
-        part = await self._fetch_part(url, offset, length)
+        try:
+            part = await self._fetch_part(url, offset, length)
+        except ForeignOrigin as refusal:
+            return await self._part_of_verified(url, sha256, offset, length=length, refusal=refusal)
         await _in_thread_if_long(
             len(part.body), partial(self._cache.store_part, sha256, offset, length, part=part)
         )
@@ -100,10 +104,17 @@ class FileReader:
 
     async def _part_of_cached(self, sha256: str, offset: int, length: int) -> FilePart | None:
         whole = await self._cached(sha256)
-        if whole is None:
-            return None
-        start = min(offset, len(whole)) if offset >= 0 else max(0, len(whole) + offset)
-        return FilePart(start, len(whole), whole[start : start + length])
+        return _cut(whole, offset, length) if whole is not None else None
+
+    async def _part_of_verified(
+        self, url: str, sha256: str, offset: int, *, length: int, refusal: ForeignOrigin
+    ) -> FilePart:
+        """Return a part of the whole file, which other hosts may send: its digest verifies it."""
+        try:
+            whole = await self.get(url, sha256)
+        except Malformed as error:
+            raise Malformed(f"{refusal}; and whole, {error}", hint=refusal.hint) from None
+        return _cut(whole, offset, length)
 
     def _check_online(self, url: str) -> None:
         if self._offline:
@@ -117,8 +128,12 @@ class FileReader:
         url: str,
         headers: Mapping[str, str] | None,
         read: Callable[[StreamedResponse], Awaitable[T]],
+        *,
+        trust: Trust = Trust.HOST,
     ) -> T:
-        return await read_body(self._retry, lambda: self._fetcher.stream(url, headers), read)
+        return await read_body(
+            self._retry, lambda: self._fetcher.stream(url, headers, trust=trust), read
+        )
 
     async def _read_whole(self, response: StreamedResponse, url: str, sha256: str) -> bytes:
         if response.length is not None and response.length > self._largest:
@@ -147,6 +162,11 @@ class FileReader:
 
             part = await self._read(url, None, cut)
         return part
+
+
+def _cut(whole: bytes, offset: int, length: int) -> FilePart:
+    start = min(offset, len(whole)) if offset >= 0 else max(0, len(whole) + offset)
+    return FilePart(start, len(whole), whole[start : start + length])
 
 
 async def _part(

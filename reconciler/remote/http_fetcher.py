@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from time import monotonic
 from types import TracebackType
+from typing import Any
 
 import aiohttp
 from yarl import URL
@@ -19,8 +21,9 @@ from yarl import URL
 from reconciler import __version__
 from reconciler.errors import Malformed, ReconcilerError, Refused, Unreachable
 from reconciler.model import Remote, pluralize
-from reconciler.remote.egress import CredentialScope, RedirectChain, request_url
-from reconciler.remote.fetcher import Response
+from reconciler.remote.addresses import AddressRule, ForbiddenAddressError
+from reconciler.remote.egress import CredentialScope, OriginRule, RedirectChain, request_url
+from reconciler.remote.fetcher import Response, Trust
 from reconciler.remote.responses import (
     check_status,
     is_conditional,
@@ -38,6 +41,8 @@ _BUFFER = 256 * 1024
 # TimeoutError is an OSError, a URL that cannot be parsed a ValueError
 _FAILURES = (aiohttp.ClientError, OSError, ValueError)
 
+_AddressInfo = tuple[int | socket.AddressFamily, int | socket.SocketKind, int, str, tuple[Any, ...]]
+
 logger = logging.getLogger(__name__)
 
 
@@ -48,6 +53,8 @@ class HttpFetcher:
         self, remote: Remote, base_url: str | None, credentials: Credentials, *, tls: TlsContexts
     ) -> None:
         self._scope = CredentialScope(base_url)
+        self._origins = OriginRule(remote, base_url)
+        self._addresses = AddressRule(remote.egress, self._origins.host)
         self._own_headers = {name: secret.value for name, secret in credentials.headers.items()}
         self._tls = tls
         self._proxy = remote.proxy
@@ -59,12 +66,13 @@ class HttpFetcher:
             sock_connect=remote.connect_timeout,
             sock_read=remote.read_timeout,
         )
-        self._session: aiohttp.ClientSession | None = None
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}  # by: through a proxy
 
     async def get(self, url: str, *, headers: Mapping[str, str], limit: int) -> Response:
         """Return one whole body of at most `limit` bytes after decompression."""
         record = _RequestLog(url)
-        response = await self._open(url, {**headers, "Accept-Encoding": "gzip, deflate"})
+        headers = {**headers, "Accept-Encoding": "gzip, deflate"}
+        response = await self._open(url, headers, Trust.ORIGIN)
         try:
             length = response.content_length
             if length is not None and length > limit:
@@ -82,19 +90,27 @@ class HttpFetcher:
             body,
         )
 
-    def stream(self, url: str, headers: Mapping[str, str] | None = None) -> _Opening:
+    def stream(
+        self,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        trust: Trust = Trust.ORIGIN,
+    ) -> _Opening:
         """Return a body piece by piece, as the server stores it."""
-        return _Opening(self, url, headers)
+        return _Opening(self, url, headers, trust=trust)
 
     async def close(self) -> None:
         """Close the connections. The fetcher cannot be used afterwards."""
-        if self._session is not None:
-            await self._session.close()
+        for session in self._sessions.values():
+            await session.close()
 
-    async def _open(self, url: str, headers: Mapping[str, str] | None) -> aiohttp.ClientResponse:
+    async def _open(
+        self, url: str, headers: Mapping[str, str] | None, trust: Trust
+    ) -> aiohttp.ClientResponse:
         """Return a usable response, after redirects."""
         try:
-            response = await self._follow(url, headers)
+            response = await self._follow(url, headers, trust)
         except _FAILURES as error:
             raise _error_of(error, url, self._timeout) from None
         try:
@@ -109,14 +125,18 @@ class HttpFetcher:
             raise
         return response
 
-    async def _follow(self, url: str, headers: Mapping[str, str] | None) -> aiohttp.ClientResponse:
-        target = request_url(url)
+    async def _follow(
+        self, url: str, headers: Mapping[str, str] | None, trust: Trust
+    ) -> aiohttp.ClientResponse:
+        start = target = request_url(url)
+        self._origins.check(target, trust, start=start, text=url)
         own = self._scope.includes(target, url)
         chain = RedirectChain(url)
         response = await self._request(target, headers, own)
         while response.status in _REDIRECTS:
             response.release()
             target = chain.next(target, response.headers.get("Location"))
+            self._origins.check(target, trust, start=start)
             own = own and self._scope.includes(target)
             response = await self._request(target, headers, own)
         return response
@@ -125,26 +145,56 @@ class HttpFetcher:
         self, target: URL, headers: Mapping[str, str] | None, own: bool
     ) -> aiohttp.ClientResponse:
         """Send one request. own: with the remote's credentials, see `CredentialScope`."""
-        if self._session is None:
-            self._session = self._new_session()
         if own and self._own_headers:
             headers = {**self._own_headers, **headers} if headers else self._own_headers
-        return await self._session.get(
+        while True:
+            try:
+                return await self._send(target, headers, own)
+            except (aiohttp.ClientConnectorError, ForbiddenAddressError) as error:
+                if _forbidden(error) is None or not await self._addresses.learn_own_host():
+                    raise
+
+    async def _send(
+        self, target: URL, headers: Mapping[str, str] | None, own: bool
+    ) -> aiohttp.ClientResponse:
+        proxy = (
+            self._environment.proxy_for(target.scheme, target.raw_host or "")
+            if self._environment
+            else self._proxy
+        )
+        if proxy is not None:
+            self._addresses.check_host(target.raw_host or "")
+        return await self._session(proxy is not None).get(
             target,
             headers=headers,
             allow_redirects=False,
             ssl=self._tls.own if own else self._tls.other,
-            proxy=(
-                self._environment.proxy_for(target.scheme, target.raw_host or "")
-                if self._environment
-                else self._proxy
-            ),
+            proxy=proxy,
         )
 
-    def _new_session(self) -> aiohttp.ClientSession:
+    def _session(self, through_proxy: bool) -> aiohttp.ClientSession:
+        """Return the session of requests that go through a proxy, whose address is not checked."""
+        if through_proxy not in self._sessions:
+            self._sessions[through_proxy] = self._new_session(
+                None if through_proxy else self._checked_socket
+            )
+        return self._sessions[through_proxy]
+
+    def _checked_socket(self, info: _AddressInfo) -> socket.socket:
+        """Return a socket for an address that `AddressRule` allows."""
+        family, type_, protocol, _, address = info
+        self._addresses.check(str(address[0]))
+        return socket.socket(family, type_, protocol)
+
+    def _new_session(
+        self, make_socket: Callable[[_AddressInfo], socket.socket] | None
+    ) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                limit=self._concurrency, ttl_dns_cache=300, keepalive_timeout=30
+                limit=self._concurrency,
+                ttl_dns_cache=300,
+                keepalive_timeout=30,
+                socket_factory=make_socket,
             ),
             headers={
                 "User-Agent": f"reconciler/{__version__}",
@@ -178,18 +228,21 @@ class _RequestLog:
 class _Opening:
     """Context manager of `stream`: requests on entering, releases the connection on leaving."""
 
-    __slots__ = ("_body", "_fetcher", "_headers", "_log", "_response", "_url")
+    __slots__ = ("_body", "_fetcher", "_headers", "_log", "_response", "_trust", "_url")
 
-    def __init__(self, fetcher: HttpFetcher, url: str, headers: Mapping[str, str] | None) -> None:
+    def __init__(
+        self, fetcher: HttpFetcher, url: str, headers: Mapping[str, str] | None, *, trust: Trust
+    ) -> None:
         self._fetcher = fetcher
         self._url = url
         self._headers = headers
+        self._trust = trust
         self._response: aiohttp.ClientResponse | None = None
         self._body: _Body | None = None
 
     async def __aenter__(self) -> _Body:
         self._log = _RequestLog(self._url)
-        response = await self._fetcher._open(self._url, self._headers)
+        response = await self._fetcher._open(self._url, self._headers, self._trust)
         if response.status == 304 and not is_conditional(self._headers):
             response.release()
             raise Malformed(
@@ -244,12 +297,24 @@ async def _pieces(response: aiohttp.ClientResponse, url: str) -> AsyncIterator[b
         raise _error_of(error, url, None) from None
 
 
+def _forbidden(error: Exception) -> ForbiddenAddressError | None:
+    """Return the refusal of an address that an exception is about."""
+    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    return cause if isinstance(cause, ForbiddenAddressError) else None
+
+
 def _error_of(error: Exception, url: str, timeout: aiohttp.ClientTimeout | None) -> ReconcilerError:
     """Translate an exception of aiohttp.
 
     Rule: its own text, which may hold headers and URLs with credentials, is not passed on.
     """
     place = f"`{display_url(url)}`"
+    forbidden = _forbidden(error)
+    if forbidden is not None:
+        return Refused(
+            f"{place} leads to {forbidden.address}, {forbidden.reason}",
+            hint=forbidden.hint,
+        )
     match error:
         case aiohttp.ClientConnectorCertificateError():
             reason = getattr(error.certificate_error, "verify_message", "") or "it does not match"

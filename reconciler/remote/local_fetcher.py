@@ -15,7 +15,7 @@ from reconciler.errors import Gone, Malformed, ReconcilerError, Refused, Unreach
 from reconciler.model import Digest
 from reconciler.redaction import sanitize
 from reconciler.remote.body_blocks import BLOCK
-from reconciler.remote.fetcher import Response
+from reconciler.remote.fetcher import Response, Trust
 from reconciler.remote.folder_listing import FOLDER_MEDIA_TYPE, etag_of, is_within, list_folder
 from reconciler.remote.page_budget import current_lease
 from reconciler.remote.ranges import requested_range
@@ -65,7 +65,11 @@ class LocalFetcher:
             return Response(200, location.url, response, body)
 
     def stream(
-        self, url: str, headers: Mapping[str, str] | None = None
+        self,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        trust: Trust = Trust.ORIGIN,
     ) -> AbstractAsyncContextManager[_Body]:
         """Open a file, to be read piece by piece. Raises Refused for a folder."""
         return self._stream(url, headers or {})

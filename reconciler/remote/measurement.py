@@ -20,7 +20,7 @@ from reconciler.errors import DigestMismatch, Malformed, NotCached, StateFault
 from reconciler.remote.body_blocks import SMALL, blocks
 from reconciler.remote.cache_folder import CacheFolder
 from reconciler.remote.download import CHANGED_BYTES, BodyCounter
-from reconciler.remote.fetcher import Fetcher, StreamedResponse
+from reconciler.remote.fetcher import Fetcher, StreamedResponse, Trust
 from reconciler.remote.retries import read_body
 from reconciler.remote.urls import display_url
 from reconciler.retrying import RetryPolicy
@@ -163,7 +163,8 @@ async def measure(
         return measurement
 
     condition = cached.condition() if cached is not None else None
-    measurement = await read_body(retry, lambda: fetcher.stream(url, condition), read)
+    trust = Trust.DIGEST if expected.digests else Trust.ORIGIN
+    measurement = await read_body(retry, lambda: fetcher.stream(url, condition, trust=trust), read)
     if measurement is None:
         assert cached is not None  # only then the request was conditional
         return expected.confirm(cached)

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 
-from reconciler.remote.fetcher import Fetcher, Response, StreamedResponse
+from reconciler.remote.fetcher import Fetcher, Response, StreamedResponse, Trust
 
 
 class ConcurrencyLimiter:
@@ -23,9 +23,15 @@ class ConcurrencyLimiter:
         async with self._slots:
             return await self._fetcher.get(url, headers=headers, limit=limit)
 
-    def stream(self, url: str, headers: Mapping[str, str] | None = None) -> _Slot:
+    def stream(
+        self,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        trust: Trust = Trust.ORIGIN,
+    ) -> _Slot:
         """Wait for a free slot, then open a body."""
-        return _Slot(self._slots, self._fetcher.stream(url, headers))
+        return _Slot(self._slots, self._fetcher.stream(url, headers, trust=trust))
 
     async def close(self) -> None:
         """Close the fetcher."""
@@ -83,9 +89,15 @@ class RateLimiter:
         await self._turn()
         return await self._fetcher.get(url, headers=headers, limit=limit)
 
-    def stream(self, url: str, headers: Mapping[str, str] | None = None) -> _Turn:
+    def stream(
+        self,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        trust: Trust = Trust.ORIGIN,
+    ) -> _Turn:
         """Wait for its turn, then open a body."""
-        return _Turn(self._turn, self._fetcher.stream(url, headers))
+        return _Turn(self._turn, self._fetcher.stream(url, headers, trust=trust))
 
     async def close(self) -> None:
         """Close the fetcher."""

@@ -8,7 +8,7 @@ from reconciler.errors import DigestMismatch
 from reconciler.model import Digest
 from reconciler.remote.body_blocks import blocks
 from reconciler.remote.download import ArtifactStore, BodyCounter, with_url
-from reconciler.remote.fetcher import Fetcher
+from reconciler.remote.fetcher import Fetcher, Trust
 from reconciler.threads import in_thread
 
 
@@ -28,7 +28,7 @@ async def relay(
     as `contextlib.aclosing` does it).
     """
     counter = BodyCounter(url, size, lambda count: None)
-    async with fetcher.stream(url) as response:
+    async with fetcher.stream(url, trust=Trust.DIGEST) as response:
         if response.length is not None:
             counter.check(response.length)
         incoming = store.incoming()

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import TypeVar
 
 from reconciler.errors import DigestMismatch, Temporary
-from reconciler.remote.fetcher import Fetcher, Response, StreamedResponse
+from reconciler.remote.fetcher import Fetcher, Response, StreamedResponse, Trust
 from reconciler.retrying import RetryPolicy
 
 T = TypeVar("T")
@@ -31,9 +31,15 @@ class RetryingFetcher:
         """Return a body, tried again; the last error is raised."""
         return await self._policy.run(lambda: self._fetcher.get(url, headers=headers, limit=limit))
 
-    def stream(self, url: str, headers: Mapping[str, str] | None = None) -> _Opening:
+    def stream(
+        self,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        trust: Trust = Trust.ORIGIN,
+    ) -> _Opening:
         """Open a body, tried again; errors while it is read are the reader's to retry."""
-        return _Opening(self._policy, lambda: self._fetcher.stream(url, headers))
+        return _Opening(self._policy, lambda: self._fetcher.stream(url, headers, trust=trust))
 
     async def close(self) -> None:
         """Close the fetcher."""

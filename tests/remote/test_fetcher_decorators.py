@@ -16,6 +16,7 @@ from reconciler.remote import (
     Response,
     RetryingFetcher,
     StreamedResponse,
+    Trust,
 )
 from tests.support.remotes import VirtualTime
 
@@ -47,7 +48,11 @@ class Script:
             self.inside -= 1
 
     def stream(
-        self, url: str, headers: Mapping[str, str] | None = None
+        self,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        trust: Trust = Trust.ORIGIN,
     ) -> AbstractAsyncContextManager[StreamedResponse]:
         return self._opened(url, headers)
 

@@ -330,7 +330,11 @@ def test_a_part_that_made_no_sense_is_forgotten(site: Site) -> None:
     assert site.reading(again, ranged(DATA)) == part_of(DATA, 0, 10)
 
 
-def test_a_part_behind_a_redirect_is_asked_for_without_credentials(tmp_path: Path) -> None:
+def test_a_part_behind_a_redirect_to_another_host_is_cut_from_the_verified_file(
+    tmp_path: Path,
+) -> None:
+    """Kind: bytes that no digest verifies, from a host that the remote did not name."""
+
     async def main() -> tuple[FilePart, FaultyServer, FaultyServer]:
         async with FaultyServer() as own, FaultyServer() as other:
             own.on("/f", faulty.redirect(other.url("/f")))
@@ -351,7 +355,7 @@ def test_a_part_behind_a_redirect_is_asked_for_without_credentials(tmp_path: Pat
     assert part == part_of(DATA, 5, 5)
     assert own.requests[0].headers["x-key"] == "mine"
     assert "x-key" not in other.requests[0].headers
-    assert other.requests[0].headers["range"] == "bytes=5-9"
+    assert ["range" in request.headers for request in other.requests] == [False]
 
 
 def test_files_of_a_folder_are_read_in_part_as_well(tmp_path: Path) -> None:

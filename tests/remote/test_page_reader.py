@@ -13,7 +13,7 @@ import pytest
 
 from reconciler.errors import Malformed, NotCached, Stale, Unreachable
 from reconciler.model import Digest, Page
-from reconciler.remote import PageCache, PageReader, Response, StreamedResponse
+from reconciler.remote import PageCache, PageReader, Response, StreamedResponse, Trust
 from tests.support.remotes import VirtualTime
 
 URL = "http://example.org/simple/foo/"
@@ -34,7 +34,11 @@ class Upstream:
         return self.answers.pop(0)
 
     def stream(
-        self, url: str, headers: Mapping[str, str] | None = None
+        self,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        trust: Trust = Trust.ORIGIN,
     ) -> AbstractAsyncContextManager[StreamedResponse]:
         raise AssertionError("pages are not streamed")
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from reconciler.model import Remote
-from reconciler.remote import Fetcher, Response, open_fetcher
+from reconciler.remote import Fetcher, Response, Trust, open_fetcher
 from tests.support.faulty import Answer, FaultyServer
 from tests.support.remotes import remote
 
@@ -49,8 +49,9 @@ def get(
     return meet(talk, settings, server)
 
 
-async def drain(fetcher: Fetcher, url: str) -> bytes:
-    async with fetcher.stream(url) as stream:
+async def drain(fetcher: Fetcher, url: str, trust: Trust = Trust.DIGEST) -> bytes:
+    """The streamed body of a URL; of a file with a declared digest unless `trust` is another."""
+    async with fetcher.stream(url, trust=trust) as stream:
         return b"".join([piece async for piece in stream.chunks()])
 
 

@@ -221,9 +221,8 @@ async def _list_page(call: ImporterCall) -> Page:
             "the index lists no projects, so globs cannot be matched and `everything` is unknown:"
             " name the projects in `include`"
         )
-        raise Refused(
-            str(error), hint=f"{hint}; or check the URL and `auth` of the remote"
-        ) from None
+        other = error.hint or "check the URL and `auth` of the remote"
+        raise Refused(str(error), hint=f"{hint}; or {other}") from None
 
 
 def _may_be_in(name: str, options: SelectionOptions) -> bool:

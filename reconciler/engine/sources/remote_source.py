@@ -9,6 +9,7 @@ from reconciler.engine.sources.repository_resolution import RepositoryResolution
 from reconciler.engine.sources.selection import Selection
 from reconciler.engine.sources.source_artifacts import RemoteArtifacts
 from reconciler.engine.sources.source_resolver import SourceResolver
+from reconciler.engine.transfer.remotes import answering_hosts
 from reconciler.model import IMMEDIATE, Digest, Remote, Source
 
 
@@ -31,7 +32,7 @@ class RemoteSource(SourceResolver):
             source,
             selection,
             rules_digest=_remote_rules_digest(
-                url, selection, remote.policy, revision=resolution.importer_class.revision
+                url, selection, remote, revision=resolution.importer_class.revision
             ),
             artifacts=RemoteArtifacts(session, remote),
         )
@@ -55,14 +56,17 @@ class RemoteSource(SourceResolver):
             self._context.place.close()
 
 
-def _remote_rules_digest(url: str, selection: Selection, policy: str, *, revision: int) -> Digest:
+def _remote_rules_digest(
+    url: str, selection: Selection, remote: Remote, *, revision: int
+) -> Digest:
     """Return the digest of what decisions about a remote rest on.
 
-    Validators are one index's own, a policy that left bytes upstream has not brought them in, and
-    an importer may learn to read better.
+    Validators are one index's own, a policy that left bytes upstream has not brought them in, other
+    hosts may have answered, and an importer may learn to read better.
     """
     return Digest.of_value(
         [url, selection.digest.hex]
-        + ([policy] if policy != IMMEDIATE else [])
+        + ([remote.policy] if remote.policy != IMMEDIATE else [])
+        + answering_hosts(remote)
         + ([revision] if revision != 1 else [])
     )

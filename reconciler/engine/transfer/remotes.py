@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from reconciler.errors import UsageFault
-from reconciler.model import Digest, Remote
+from reconciler.model import SAME_ORIGIN, Digest, Remote
 from reconciler.plugin.registry import Registry
 from reconciler.remote import (
     PAGE_MEMORY,
@@ -19,6 +19,14 @@ from reconciler.remote import (
     open_fetcher,
 )
 from reconciler.retrying import RetryPolicy
+
+
+def answering_hosts(remote: Remote) -> list[list[str]]:
+    """Return which hosts may answer for a remote, as a part of a digest: nothing for its own."""
+    if remote.redirects == SAME_ORIGIN:
+        return []
+    hosts = remote.redirects
+    return [["redirects", *([hosts] if isinstance(hosts, str) else sorted(hosts))]]
 
 
 class Caches(NamedTuple):
@@ -88,11 +96,11 @@ class Remotes:
         return self._caches.measures.for_remote(self._cache_key(remote))
 
     def _cache_key(self, remote: Remote) -> str:
-        """Return the cache key of a remote: name and URL.
+        """Return the cache key of a remote: name, URL, and which hosts may answer for it.
 
         Responses may depend on its credentials.
         """
-        return Digest.of_value([remote.meta.name, self.url(remote)]).hex
+        return Digest.of_value([remote.meta.name, self.url(remote), *answering_hosts(remote)]).hex
 
     async def close(self) -> None:
         """Close every connection."""

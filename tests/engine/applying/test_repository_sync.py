@@ -19,6 +19,7 @@ from reconciler.engine.run.checkpoints import Checkpoint, listen
 from reconciler.errors import Refused
 from reconciler.model import Artifact, Digest, IdentifiedUnit, Unit, group_digest, identify
 from reconciler.plan import ADD, REMOVE, ChangeLine, Failure, GroupChange, GroupLine
+from reconciler.remote import Trust
 from reconciler.store import LocalStore
 from tests.support.databases import NOW, SELECTION, database
 from tests.support.databases import change as other_run
@@ -40,7 +41,13 @@ class Upstream:
         return self
 
     @asynccontextmanager
-    async def stream(self, url: str, headers: Mapping[str, str] | None = None) -> Any:
+    async def stream(
+        self,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        trust: Trust = Trust.ORIGIN,
+    ) -> Any:
         self.asked.append(url)
         body = self.bodies.get(url, Refused(f"{url}: 403"))
         if isinstance(body, Exception):
