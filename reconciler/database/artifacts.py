@@ -36,7 +36,7 @@ _STORED = select(artifact.c.sha256).where(
 _STORED_SIZES = select(artifact.c.sha256, artifact.c.size).where(
     artifact.c.stored, artifact.c.sha256.in_(listed("digests"))
 )
-_SIZES = select(artifact.c.sha256, artifact.c.size).where(
+_SIZES = select(artifact.c.sha256, artifact.c.size, artifact.c.stored).where(
     artifact.c.size.is_not(None), artifact.c.sha256.in_(listed("digests"))
 )
 
@@ -74,12 +74,15 @@ _PARTS = Bulk(
 )
 
 
-def sizes(connection: Connection, digests: Iterable[bytes]) -> dict[bytes, int]:
-    """Return the bytes of those artifacts whose size is known."""
-    sizes_by_digest: dict[bytes, int] = {}
+def sizes(connection: Connection, digests: Iterable[bytes]) -> dict[bytes, tuple[int, bool]]:
+    """Return the bytes of those artifacts whose size is known, and whether they were counted.
+
+    What was not counted is what a source declares: advice.
+    """
+    sizes_by_digest: dict[bytes, tuple[int, bool]] = {}
     for batch in batches(digests):
         sizes_by_digest.update(
-            (row[0], row[1]) for row in connection.execute(_SIZES, {"digests": batch})
+            (row[0], (row[1], row[2])) for row in connection.execute(_SIZES, {"digests": batch})
         )
     return sizes_by_digest
 
@@ -107,6 +110,12 @@ class ContentReads(Reading):
                     for row in connection.execute(_STORED_SIZES, {"digests": batch})
                 )
         return sizes_by_digest
+
+    def known_sizes(self, digests: Iterable[Digest]) -> dict[Digest, int]:
+        """Return the bytes of each of `digests` whose size is known or was ever declared."""
+        with self._reading.connect() as connection:
+            known = sizes(connection, [digest.raw for digest in digests])
+        return {Digest(raw): size for raw, (size, _) in known.items()}
 
     def artifact_origins(self, digest: Digest) -> list[ArtifactOrigin]:
         """Return where the bytes can be fetched, by name of the remote."""

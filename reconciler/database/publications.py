@@ -84,6 +84,9 @@ _ENTRIES = _ALL_ENTRIES.where(publication_entry.c.path == bindparam("path"))
 _PAGES = select(page.c.digest, page.c.gzip).where(page.c.digest.in_(listed("digests")))
 
 
+UNKNOWN_SIZE = -1  # in the column: neither counted nor declared
+
+
 def _between() -> Select[Any]:
     """Return the query for entries that are in only one of the publications `a` and `b`.
 
@@ -116,7 +119,7 @@ def entry_from(row: Sequence[Any]) -> Entry:
         group,
         bool(is_page),
         Digest(digest),
-        size,
+        None if size == UNKNOWN_SIZE else size,
         () if aliases == "[]" else tuple(msgspec.json.decode(aliases)),
         position,
     )

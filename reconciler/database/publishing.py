@@ -30,7 +30,7 @@ from reconciler.database.bulk import (
     plain,
 )
 from reconciler.database.plugins import write_scratchpads
-from reconciler.database.publications import ENTRY, entry_from
+from reconciler.database.publications import ENTRY, UNKNOWN_SIZE, entry_from
 from reconciler.database.records import Entry, GzipPage, PublicationRecord
 from reconciler.database.resources import touch
 from reconciler.database.schema import (
@@ -405,7 +405,7 @@ def _row(publication_id: int, number: int, entry: Entry) -> Row:
         entry.group,
         entry.page,
         entry.digest.raw,
-        entry.size,
+        UNKNOWN_SIZE if entry.size is None else entry.size,
         aliases,
         entry.position,
     )

@@ -149,8 +149,9 @@ class Entry(msgspec.Struct, frozen=True):
     """A representation of a path of a publication.
 
     `page`: the body is a rendered page in the database, else an artifact in the store. `digest`: of
-    the uncompressed body. `size`: its bytes. `position`: order of emission among the
-    representations of one path; the first is the default.
+    the uncompressed body. `size`: its bytes; None for an artifact whose size is neither counted nor
+    declared. `position`: order of emission among the representations of one path; the first is the
+    default.
     """
 
     path: str
@@ -158,7 +159,7 @@ class Entry(msgspec.Struct, frozen=True):
     group: str | None
     page: bool
     digest: Digest
-    size: int
+    size: int | None
     aliases: tuple[str, ...] = ()
     position: int = 0
 

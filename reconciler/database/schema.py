@@ -326,6 +326,7 @@ publication_withheld = Table(
     **_CLUSTERED,
 )
 
+# `size`: -1 where neither a store nor upstream told it.
 publication_entry = Table(
     "publication_entry",
     metadata,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from itertools import groupby, zip_longest
 from typing import Any
@@ -249,7 +249,7 @@ class VersionReads(Reading):
     ) -> dict[str, list[StoredUnit]]:
         """Return units of a version by group and (type, key); empty groups are left out.
 
-        Sizes that upstream did not declare are the stored ones.
+        Sizes are those of the stored bytes, where there are any.
         """
         groups: dict[str, list[StoredUnit]] = {}
         with self._reading.connect() as connection:
@@ -293,21 +293,24 @@ def _between(repository_id: int, a: int, b: int) -> dict[str, int]:
 
 
 def with_sizes(connection: Connection, units: list[StoredUnit]) -> list[StoredUnit]:
-    """Return the units in their order, missing sizes replaced by those of stored bytes."""
-    unknown = {part.sha256 for unit in units for part in unit.artifacts if part.size is None}
-    if not unknown:
-        return units
-    stored = sizes(connection, map(bytes.fromhex, unknown))
-    size_of = {raw.hex(): size for raw, size in stored.items()}
-    return [
-        msgspec.structs.replace(
-            unit,
-            artifacts=[
-                msgspec.structs.replace(part, size=size_of.get(part.sha256))
-                if part.size is None
-                else part
-                for part in unit.artifacts
-            ],
-        )
-        for unit in units
-    ]
+    """Return the units in their order, with the true sizes of stored bytes.
+
+    A declared size is advice: it stands only for bytes that are not counted yet.
+    """
+    digests = {part.sha256 for unit in units for part in unit.artifacts}
+    known = sizes(connection, map(bytes.fromhex, digests))
+    size_of = {raw.hex(): size for raw, size in known.items()}
+    return [_with_sizes(unit, size_of) for unit in units]
+
+
+def _with_sizes(unit: StoredUnit, size_of: Mapping[str, tuple[int, bool]]) -> StoredUnit:
+    """Return the unit itself where its sizes are right, which is nearly always so."""
+    true = []
+    for part in unit.artifacts:
+        size, counted = size_of.get(part.sha256, (part.size, False))
+        true.append(size if counted or part.size is None else part.size)
+    if all(part.size == size for part, size in zip(unit.artifacts, true, strict=True)):
+        return unit
+    parts = zip(unit.artifacts, true, strict=True)
+    artifacts = [msgspec.structs.replace(part, size=size) for part, size in parts]
+    return msgspec.structs.replace(unit, artifacts=artifacts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
@@ -27,6 +28,8 @@ from reconciler.model import DesiredState, Digest, Kind, RecordedState, Ref, Rem
 from reconciler.plugin import UploadedFile, UploadForm
 from reconciler.plugin.registry import Registry
 from reconciler.remote import Fetcher, open_fetcher, relay
+
+logger = logging.getLogger(__name__)
 
 FRESH = 1.0  # seconds for which what is recorded is not looked up again
 
@@ -133,8 +136,13 @@ class Service:
         """Return True if it is known where these bytes can be had. Thread-safe."""
         return bool(self._writer().artifact_origins(digest))
 
-    async def fetch(self, digest: Digest, size: int) -> AsyncIterator[bytes]:
-        """Yield the bytes in blocks while storing them.
+    async def fetch(
+        self,
+        digest: Digest,
+        size: int | None,
+        announce: Callable[[int | None], None] = lambda length: None,
+    ) -> AsyncIterator[bytes]:
+        """Yield the bytes in blocks while storing them; `size` and `announce` as for `serve`.
 
         The last block comes once the digest was right.
 
@@ -145,22 +153,35 @@ class Service:
             f"{digest.short} is not in the store, and no declared remote has it"
         )
         for remote, url in await asyncio.to_thread(self._origins_of, digest):
-            begun = False
+            begun, count = False, 0
             try:
                 async with aclosing(
                     relay(
-                        self._fetcher(remote), self._home.store(), url, expected=digest, size=size
+                        self._fetcher(remote),
+                        self._home.store(),
+                        url,
+                        expected=digest,
+                        limit=max(size or 0, remote.max_size),
+                        announce=announce,
                     )
                 ) as blocks:
                     async for block in blocks:
                         begun = True
+                        count += len(block)
                         yield block
             except ReconcilerError as error:
                 if begun:
                     raise
                 failure = error
                 continue
-            await asyncio.to_thread(self._stored, digest, size)
+            if size not in (None, count):
+                logger.warning(
+                    "%s has %d bytes instead of the %d that were declared for it",
+                    digest.short,
+                    count,
+                    size,
+                )
+            await asyncio.to_thread(self._stored, digest, count)
             return
         raise failure
 

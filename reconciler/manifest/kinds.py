@@ -30,7 +30,7 @@ from reconciler.manifest.fields import (
     Version,
 )
 from reconciler.model import IMMEDIATE, LATEST, SAME_ORIGIN, Kind, Meta, SourceKind
-from reconciler.plugin import Duration, OptionFault, Options
+from reconciler.plugin import Duration, OptionFault, Options, Size
 
 API = "reconciler/v1"
 
@@ -129,6 +129,7 @@ class RemoteSpec(Options):
     rate_limit: Rate | None = None
     redirects: Redirects = SAME_ORIGIN
     egress: EgressSpec = EgressSpec()
+    max_size: Size | None = None
 
 
 class FilterSpec(Options):

@@ -17,7 +17,7 @@ from reconciler.manifest.plugin_lookup import Usable
 from reconciler.manifest.scalars import shown
 from reconciler.manifest.validation import Checked
 from reconciler.manifest.validation_messages import suggestion
-from reconciler.model import Auth, Egress, Remote, Secret, Tls
+from reconciler.model import DEFAULT_MAX_SIZE, Auth, Egress, Remote, Secret, Tls
 
 _SENT = ("auth", "tls", "proxy", "headers")
 
@@ -46,6 +46,7 @@ def remote(checked: Checked, manifest: Manifest | None, importer: Usable | None)
         rate_limit=spec.rate_limit,
         redirects=spec.redirects,
         egress=Egress(tuple(spec.egress.allow), tuple(spec.egress.deny)),
+        max_size=DEFAULT_MAX_SIZE if spec.max_size is None else spec.max_size,
         **_timeouts(spec),
     )
 

@@ -31,6 +31,7 @@ from reconciler.model.names import NAMES_REVISION, FileTree, NameFault, name_fau
 from reconciler.model.resources import (
     ADDITIVE,
     ANY_HOST,
+    DEFAULT_MAX_SIZE,
     IMMEDIATE,
     LATEST,
     MIRROR,
@@ -68,6 +69,7 @@ from reconciler.model.text import pluralize
 __all__ = [
     "ADDITIVE",
     "ANY_HOST",
+    "DEFAULT_MAX_SIZE",
     "EMPTY_VERSION",
     "IMMEDIATE",
     "LATEST",

@@ -27,6 +27,7 @@ PUBLICATION_KEYS = frozenset(
 
 
 LATEST = "latest"  # in the place of a version: the newest one
+DEFAULT_MAX_SIZE = 5 * 1024**3  # bytes that are read of a file of unknown size
 IMMEDIATE, ON_DEMAND = "immediate", "on-demand"  # policies of a remote
 SAME_ORIGIN, ANY_HOST = "same-origin", "any"  # redirects of a remote
 MIRROR, ADDITIVE = "mirror", "additive"  # modes of a repository
@@ -123,6 +124,7 @@ class Remote(msgspec.Struct, frozen=True):
     rate_limit: float | None = None  # requests a second
     redirects: str | tuple[str, ...] = SAME_ORIGIN
     egress: Egress = Egress()
+    max_size: int = DEFAULT_MAX_SIZE  # bytes that are read of a file of unknown size
 
 
 class Filter(msgspec.Struct, frozen=True):

@@ -64,7 +64,7 @@ class ChangeLine(msgspec.Struct, frozen=True, tag="change", tag_field="line", om
     only. `digest`: of the unit after (for `-`: before); None for an entry that never became a unit.
     `rule`: the rule by which a refusal is counted; if empty, its reason. `body` and `artifacts`
     (with URLs) are present where the executor needs them; `download`: bytes that are not in the
-    store yet, as far as declared.
+    store yet, as far as their number is known; `unsized`: files of which it is not.
     """
 
     op: str
@@ -80,6 +80,7 @@ class ChangeLine(msgspec.Struct, frozen=True, tag="change", tag_field="line", om
     body: msgspec.Raw = NO_BODY
     artifacts: list[Artifact] = []
     download: int = 0
+    unsized: int = 0
 
 
 Line = GroupLine | ChangeLine
@@ -166,7 +167,8 @@ class Failure:
 class Counts:
     """Content changes by operation.
 
-    `refused`: by rule, or else by reason. `download`: bytes, as far as upstream declares sizes.
+    `refused`: by rule, or else by reason. `download`: bytes, as far as their number is known;
+    `unsized`: files to download of which it is not.
     """
 
     added: int = 0
@@ -175,6 +177,7 @@ class Counts:
     moved: int = 0
     download: int = 0
     refused: Mapping[str, int] = field(default_factory=dict)
+    unsized: int = 0
 
     @property
     def total(self) -> int:
@@ -189,6 +192,7 @@ class Counts:
             self.moved + other.moved,
             self.download + other.download,
             _bounded(self.refused, other.refused) if other.refused else self.refused,
+            self.unsized + other.unsized,
         )
 
 

@@ -170,7 +170,9 @@ def _keep_first_per_key(changes: Sequence[GroupChange]) -> list[GroupChange]:
 def _refused_if_held(line: ChangeLine, holder: tuple[Digest, str] | None) -> ChangeLine:
     if line.op != ADD or holder is None or line.digest == holder[0]:
         return line
-    return msgspec.structs.replace(line, op=REFUSE, reason=f"held by {holder[1]}", download=0)
+    return msgspec.structs.replace(
+        line, op=REFUSE, reason=f"held by {holder[1]}", download=0, unsized=0
+    )
 
 
 def apply_changes(
@@ -202,15 +204,16 @@ def counts_of(lines: Iterable[ChangeLine]) -> Counts:
     """Count lines by operation."""
     number = dict.fromkeys((ADD, REMOVE, CHANGE, REFUSE, MOVE), 0)
     refused: dict[str, int] = {}
-    download = 0
+    download = unsized = 0
     for line in lines:
         number[line.op] += 1
         if line.op == REFUSE:
             refused[line.rule or line.reason] = refused.get(line.rule or line.reason, 0) + 1
         else:
             download += line.download
+            unsized += line.unsized
     return Counts(number[ADD], number[REMOVE], number[CHANGE], number[MOVE], download) + Counts(
-        refused=refused
+        refused=refused, unsized=unsized
     )
 
 
@@ -219,12 +222,26 @@ def refetch_line(unit: IdentifiedUnit, reason: str, describer: ChangeDescriber) 
     return _unit_line(unit, MOVE, describer, reason=reason)
 
 
-def with_download(line: ChangeLine, stored: Container[Digest]) -> ChangeLine:
-    """Return the line with the bytes of its artifacts that are not `stored`."""
-    missing = sum(
-        artifact.size or 0 for artifact in line.artifacts if artifact_digest(artifact) not in stored
+def with_download(
+    line: ChangeLine, stored: Container[Digest], sizes: Mapping[Digest, int]
+) -> ChangeLine:
+    """Return the line with the bytes of its artifacts that are not `stored`.
+
+    `sizes`: of artifacts, as far as they are known from elsewhere. What lies inside of another
+    artifact is not downloaded beside it.
+    """
+    missing = [artifact for artifact in line.artifacts if artifact_digest(artifact) not in stored]
+    if not missing:
+        return line
+    known = [sizes.get(artifact_digest(artifact), artifact.size) for artifact in missing]
+    return msgspec.structs.replace(
+        line,
+        download=sum(size or 0 for size in known),
+        unsized=sum(
+            size is None and not artifact.within
+            for artifact, size in zip(missing, known, strict=True)
+        ),
     )
-    return msgspec.structs.replace(line, download=missing) if missing else line
 
 
 def _arrival(
@@ -322,5 +339,5 @@ def _moved_or_freed(line: ChangeLine, moved: set[Digest | None], free: set[Key])
     if line.digest not in moved or line.op not in (ADD, REMOVE):
         return line
     return msgspec.structs.replace(
-        line, op=MOVE, digest=line.digest if line.op == ADD else None, download=0
+        line, op=MOVE, digest=line.digest if line.op == ADD else None, download=0, unsized=0
     )

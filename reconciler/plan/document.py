@@ -151,6 +151,7 @@ def _summary(plan: Plan) -> dict[str, int]:
         "contentRemoved": totals.content.removed,
         "contentChanged": totals.content.changed,
         "bytesToDownload": totals.content.download,
+        "filesOfUnknownSize": totals.content.unsized,
         "withheld": totals.withheld,
         "released": totals.released,
     }

@@ -64,16 +64,28 @@ def size_text(size: int) -> str:
 
 
 def counts_text(counts: Counts, plural: str) -> str:
-    """Return `+12 -3 ~1 distributions, 48.1 MiB to download`; empty where nothing changes."""
+    """Return `+12 -3 ~1 distributions, 48.1 MiB to download`; empty where nothing changes.
+
+    Files of unknown size are said by their number.
+    """
     numbers = [
         f"{sign}{n}"
         for sign, n in (("+", counts.added), ("-", counts.removed), ("~", counts.changed))
         if n
     ]
     parts = [f"{' '.join(numbers)} {plural}"] if numbers else []
-    if counts.download:
-        parts.append(f"{size_text(counts.download)} to download")
+    if to_download := _to_download(counts):
+        parts.append(to_download)
     return ", ".join(parts)
+
+
+def _to_download(counts: Counts) -> str:
+    """Return `48.1 MiB to download (size unknown: 2 files)`, or an empty text."""
+    unknown = f"size unknown: {pluralize(counts.unsized, 'file')}" if counts.unsized else ""
+    if not counts.download:
+        return f"to download, {unknown}" if unknown else ""
+    text = f"{size_text(counts.download)} to download"
+    return f"{text} ({unknown})" if unknown else text
 
 
 def _resource(change: ResourceChange, verbose: bool) -> Iterator[str]:
@@ -192,11 +204,12 @@ def _last_line(plan: Plan) -> str:
     if refused:
         text += f" {refused} refused."
     counts = totals.content
+    to_download = _to_download(counts)
     if counts.total:
         text += f" {counts.total} content {'change' if counts.total == 1 else 'changes'}"
-        text += f", {size_text(counts.download)} to download." if counts.download else "."
-    elif counts.download:
-        text += f" {size_text(counts.download)} to download."
+        text += f", {to_download}." if to_download else "."
+    elif to_download:
+        text += f" {to_download[0].upper()}{to_download[1:]}."
     withheld = [
         f"{number} {verb}"
         for number, verb in (

@@ -50,21 +50,22 @@ async def download(
     url: str,
     *,
     expected: Digest,
-    size: int | None,
+    limit: int,
     retry: RetryPolicy,
     progress: Callable[[int], None],
 ) -> int:
     """Download `url` into `store`; return the number of bytes.
 
-    size: as declared, or None. retry: for a body that breaks off or has another digest; opening is
-    the fetcher's to retry. progress: bytes since its last call, negative when a try is discarded.
+    limit: bytes that are read at most; the digest alone says which ones are right. retry: for a
+    body that breaks off or has another digest; opening is the fetcher's to retry. progress: bytes
+    since its last call, negative when a try is discarded.
 
-    Raises DigestMismatch, Malformed for a body larger than `size`, and what the fetcher raises.
+    Raises DigestMismatch, Malformed for a body larger than `limit`, and what the fetcher raises.
     Nothing of a failed try is left in the store.
     """
 
     async def read(response: StreamedResponse) -> int:
-        counter = BodyCounter(url, size, progress)
+        counter = BodyCounter(url, limit, progress)
         with counter:
             return await _receive(response, store, expected, counter=counter)
 
@@ -75,14 +76,14 @@ async def download(
 
 
 class BodyCounter:
-    """Counter of the bytes of one body, which checks them against the declared size.
+    """Counter of the bytes of one body, which bounds them.
 
     A context manager: an error in its block takes back the progress that was reported.
     """
 
-    def __init__(self, url: str, size: int | None, progress: Callable[[int], None]) -> None:
+    def __init__(self, url: str, limit: int, progress: Callable[[int], None]) -> None:
         self._url = url
-        self._size = size
+        self._limit = limit
         self._progress = progress
         self.total = 0
 
@@ -99,23 +100,16 @@ class BodyCounter:
             self._progress(-self.total)
 
     def check(self, total: int) -> None:
-        """Raise Malformed as soon as the body is known to be larger than declared."""
-        if self._size is not None and total > self._size:
+        """Raise Malformed as soon as the body is known to be larger than the limit."""
+        if total > self._limit:
             raise Malformed(
-                f"`{display_url(self._url)}` is larger than the {self._size:,} bytes that were"
-                " declared for it"
-            )
-
-    def finish(self) -> None:
-        """Raise Malformed when the body has ended and is smaller than declared."""
-        if self._size is not None and self.total < self._size:
-            raise Malformed(
-                f"`{display_url(self._url)}` has {self.total:,} bytes instead of the {self._size:,}"
-                " that were declared for it"
+                f"`{display_url(self._url)}` is larger than {self._limit:,} bytes, the most that"
+                " is read of a file of unknown size",
+                hint="raise `maxSize` of the remote if the file is meant to be that large",
             )
 
     def add(self, count: int) -> None:
-        """Count bytes. Raises Malformed when there are more than declared."""
+        """Count bytes. Raises Malformed when there are more than the limit."""
         self.check(self.total + count)
         self.total += count
         self._progress(count)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from reconciler.errors import DigestMismatch, Malformed, NotCached, StateFault
+from reconciler.errors import DigestMismatch, NotCached, StateFault
 from reconciler.remote.body_blocks import SMALL, blocks
 from reconciler.remote.cache_folder import CacheFolder
 from reconciler.remote.download import CHANGED_BYTES, BodyCounter
@@ -124,7 +124,7 @@ async def measure(
     *,
     into: Path,
     retry: RetryPolicy,
-    size: int | None = None,
+    limit: int,
     digests: Mapping[str, str] = _NONE,
     progress: Callable[[int], None] = lambda count: None,
 ) -> Measurement:
@@ -133,15 +133,15 @@ async def measure(
     Requests conditionally where the URL is cached; else downloads into a new file in the folder
     `into`, and caches what came with a validator.
 
-    size: as declared, or None. digests: as declared, by algorithm of `hashlib`; unknown algorithms
+    limit: as for `download`. digests: as declared, by algorithm of `hashlib`; unknown algorithms
     are ignored. retry: for a body that breaks off or has another digest. progress: as for
     `download`.
 
-    Raises NotCached when offline and unknown, DigestMismatch, Malformed for a body of another size
-    than declared, and what the fetcher raises. Nothing of a failed try is left in `into`.
+    Raises NotCached when offline and unknown, DigestMismatch, Malformed for a body beyond `limit`,
+    and what the fetcher raises. Nothing of a failed try is left in `into`.
     """
     expected = _Expected(
-        url, size, {name: digest for name, digest in digests.items() if name in _ALGORITHMS}
+        url, {name: digest for name, digest in digests.items() if name in _ALGORITHMS}
     )
     cached = cache.load(url)
     if cached is not None and not expected.digests.keys() <= cached.digests.keys():
@@ -157,7 +157,7 @@ async def measure(
     async def read(response: StreamedResponse) -> Measurement | None:
         if response.status == 304 and cached is not None:
             return None
-        with BodyCounter(url, size, progress) as counter:
+        with BodyCounter(url, limit, progress) as counter:
             measurement, others = await _receive(response, into, counter, expected=expected)
         _remember(cache, url, measurement, digests=others, response=response)
         return measurement
@@ -172,19 +172,13 @@ async def measure(
 
 
 class _Expected(NamedTuple):
-    """Size and digests that upstream declares for a file."""
+    """Digests that upstream declares for a file."""
 
     url: str
-    size: int | None
     digests: dict[str, str]
 
     def confirm(self, cached: CachedMeasurement) -> Measurement:
         """Return what is cached, where upstream says that it has not changed. Raises as `check`."""
-        if self.size is not None and self.size != cached.size:
-            raise Malformed(
-                f"`{display_url(self.url)}` has {cached.size:,} bytes instead of the {self.size:,}"
-                " that were declared for it"
-            )
         self.check(cached.digests)
         return Measurement(cached.sha256, cached.size, None)
 
@@ -243,7 +237,6 @@ async def _receive(
                 file.write(block)
             else:
                 await in_thread(file.write, block)
-        counter.finish()
         digests = file.digests()
         expected.check(digests)
         return file.done(), digests

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 
 from reconciler.errors import DigestMismatch
 from reconciler.model import Digest
@@ -13,24 +13,32 @@ from reconciler.threads import in_thread
 
 
 async def relay(
-    fetcher: Fetcher, store: ArtifactStore, url: str, *, expected: Digest, size: int
+    fetcher: Fetcher,
+    store: ArtifactStore,
+    url: str,
+    *,
+    expected: Digest,
+    limit: int,
+    announce: Callable[[int | None], None] = lambda length: None,
 ) -> AsyncGenerator[bytes, None]:
     """Yield the bytes of `url` in blocks of about 1 MiB, written into `store` on their way.
 
-    size: in bytes, as declared.
+    limit: as for `download`. announce: called with the length that upstream announces, or None,
+    before the first block.
 
     The last block is given out only after the digest of all of them was right and the store has
     them; so no client ever holds a whole body of wrong bytes, and a body of one block is right or
     not given at all. Holds two blocks at the most. Nothing is retried.
 
-    Raises DigestMismatch, Malformed for a body of another size, and what the fetcher raises, also
-    in its middle; nothing of it stays in the store then, nor when the caller stops early (`aclose`,
+    Raises DigestMismatch, Malformed for a body beyond `limit`, and what the fetcher raises, also in
+    its middle; nothing of it stays in the store then, nor when the caller stops early (`aclose`,
     as `contextlib.aclosing` does it).
     """
-    counter = BodyCounter(url, size, lambda count: None)
+    counter = BodyCounter(url, limit, lambda count: None)
     async with fetcher.stream(url, trust=Trust.DIGEST) as response:
         if response.length is not None:
             counter.check(response.length)
+        announce(response.length)
         incoming = store.incoming()
         held = b""
         try:
@@ -39,7 +47,6 @@ async def relay(
                 if held:
                     yield held
                 held = block
-            counter.finish()
             await in_thread(incoming.keep, expected)
         except DigestMismatch as error:
             raise with_url(error, url) from None

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, TypeVar
 
 from reconciler.database.records import ServedPublication
 from reconciler.errors import StateFault
-from reconciler.model import safe_path
+from reconciler.model import Digest, safe_path
 from reconciler.serve.bounded_cache import BoundedCache
 from reconciler.serve.ports import Files, Publications
 from reconciler.serve.representation import Representation, Resource
@@ -81,6 +81,7 @@ class Catalogue:
         self._present: BoundedCache[str, PublishedPath] = BoundedCache(KEPT_PATHS)
         self._absent: BoundedCache[str, PublishedPath] = BoundedCache(KEPT_ABSENT)
         self._bodies: BoundedCache[tuple[bytes, bool], bytes] = BoundedCache(kept_bytes, len)
+        self._sizes: BoundedCache[Digest, int] = BoundedCache(KEPT_PATHS)
         self._running: dict[Hashable, asyncio.Future[Any]] = {}
 
     def close(self) -> None:
@@ -211,6 +212,18 @@ class Catalogue:
         data = await self.in_thread(read, representation)
         self._bodies.put(representation.key, data)
         return data
+
+    async def stored_size(self, representation: Representation) -> int:
+        """Return the bytes of a stored file, looked up once. Raises StateFault where it is missing.
+
+        What a publication says of a size may be what a source declared, and wrong.
+        """
+        digest = representation.entry.digest
+        size = self._sizes.get(digest)
+        if size is None:
+            size = await self.in_thread(self._files.size, digest)
+            self._sizes.put(digest, size)
+        return size
 
     async def open(self, representation: Representation) -> BinaryIO:
         """Open a stored file, to be streamed. Raises StateFault where it is missing."""

@@ -54,6 +54,17 @@ class ContentRequest:
             self.accept = _format(self.query) or self.accept
         self.conditions = ConditionalHeaders(**conditional) if conditional else None
 
+    @property
+    def asks_for_part(self) -> bool:
+        """Return True if there is a `Range` header, which may turn out to mean all of the body."""
+        return not self.head and self.conditions is not None and bool(self.conditions.range_header)
+
+    def part(self, etag: str, size: int) -> range | None:
+        """Return the part of a body of `size` bytes that is asked for, or None for all of it."""
+        if self.conditions is None or not self.asks_for_part:
+            return None
+        return self.conditions.byte_range(etag, size)
+
 
 def _joined(before: bytes, value: bytes) -> bytes:
     """Join the values of a header that comes twice (RFC 9110, 5.3)."""

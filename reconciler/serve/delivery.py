@@ -52,7 +52,6 @@ class Delivery:
         Raises StateFault before anything was sent.
         """
         entry = representation.entry
-        part = None
         if request.conditions:
             result = request.conditions.evaluate(representation.etag)
             if result is ConditionResult.NOT_MODIFIED:
@@ -61,14 +60,20 @@ class Delivery:
             if result is ConditionResult.FAILED:
                 await send_text(request, send, 412, text=PRECONDITION_FAILED)
                 return
-            if not request.head and not entry.page:
-                part = request.conditions.byte_range(representation.etag, entry.size)
+        size = await self._size(representation, data)
         if request.head and not entry.page:
-            await send_whole(request, send, representation.start(entry.size), data=b"")
-        elif part is not None and not part:
-            await send_whole(request, send, representation.start_part(part), data=b"")
+            await send_whole(request, send, representation.start(size), data=b"")
         else:
-            await self._send_body(request, send, representation, data=data, part=part)
+            await self._send_body(request, send, representation, data=data, size=size)
+
+    async def _size(self, representation: Representation, data: bytes | None) -> int | None:
+        """Return the bytes of a body; of a file that is not in the store as declared, or None."""
+        if data is not None or representation.entry.page:
+            return representation.entry.size if data is None else len(data)
+        try:
+            return await self._catalogue.stored_size(representation)
+        except StateFault:
+            return representation.entry.size
 
     async def _send_body(
         self,
@@ -77,14 +82,18 @@ class Delivery:
         representation: Representation,
         *,
         data: bytes | None,
-        part: range | None,
+        size: int | None,
     ) -> None:
         entry = representation.entry
         try:
-            if data is None and (entry.page or entry.size <= SMALL_FILE):
+            if data is None and (entry.page or is_small(size)):
                 data = await self._catalogue.load(representation)
+            part = None
+            if request.asks_for_part and not entry.page:
+                size = await self._catalogue.stored_size(representation)
+                part = request.part(representation.etag, size)
             if part is not None:
-                await self._send_part(send, representation, data, part=part)
+                await self._send_part(request, send, representation, data=data, part=part)
             elif data is not None:
                 await send_whole(request, send, representation.start(len(data)), data=data)
             else:
@@ -98,9 +107,7 @@ class Delivery:
             if incoming is None:
                 raise
             with closing(incoming):
-                await self._send_incoming(
-                    request, send, representation, incoming=incoming, part=part
-                )
+                await self._send_incoming(request, send, representation, incoming=incoming)
 
     async def _send_incoming(
         self,
@@ -109,23 +116,27 @@ class Delivery:
         representation: Representation,
         *,
         incoming: IncomingFile,
-        part: range | None,
     ) -> None:
-        """Send a file that is being fetched into the store."""
-        size = representation.entry.size
-        wanted = range(size) if part is None else part
+        """Send a file that is being fetched into the store.
+
+        Its size is what upstream announces, or nothing is said of it: what was declared is advice.
+        """
         try:
-            await incoming.ready(whole=part is not None or size <= SMALL_FILE)
+            await incoming.ready(whole=request.asks_for_part)
+            if is_small(incoming.size):
+                await incoming.ready(whole=True)
         except ReconcilerError as error:
             await self._send_failure(request, send, error)
             return
-        await send(representation.start(size) if part is None else representation.start_part(part))
-        left = len(wanted)
-        if not left:
-            await send(EMPTY)
-        async for data in incoming.read(wanted):
-            left -= len(data)
-            await send(body(data, more=left > 0))
+        size = incoming.size
+        part = request.part(representation.etag, size) if size is not None else None
+        if part is None:
+            await send(representation.start(size))
+        else:
+            await send(representation.start_part(part, size or 0))
+        async for data in incoming.read(part):
+            await send(body(data, more=True))
+        await send(EMPTY)
 
     async def _send_failure(
         self, request: ContentRequest, send: Send, error: ReconcilerError
@@ -139,10 +150,18 @@ class Delivery:
             await send_text(request, send, 500 if isinstance(error, StateFault) else 502, text=text)
 
     async def _send_part(
-        self, send: Send, representation: Representation, data: bytes | None, *, part: range
+        self,
+        request: ContentRequest,
+        send: Send,
+        representation: Representation,
+        *,
+        data: bytes | None,
+        part: range,
     ) -> None:
-        start = representation.start_part(part)
-        if data is not None:
+        start = representation.start_part(part, await self._catalogue.stored_size(representation))
+        if not part:
+            await send_whole(request, send, start, data=b"")
+        elif data is not None:
             await send(start)
             await send(body(data[part.start : part.stop]))
         else:
@@ -152,7 +171,8 @@ class Delivery:
         self, request: ContentRequest, send: Send, representation: Representation
     ) -> None:
         """Send a large file; the server does it by itself where it can."""
-        start = representation.start(representation.entry.size)
+        size = await self._catalogue.stored_size(representation)
+        start = representation.start(size)
         path = await self._catalogue.path(representation) if request.files_by_path else None
         if path is not None:
             await send(start)
@@ -162,7 +182,7 @@ class Delivery:
                 send,
                 start,
                 await self._catalogue.open(representation),
-                part=range(representation.entry.size),
+                part=range(size),
             )
 
     async def _stream(self, send: Send, start: Message, file: BinaryIO, *, part: range) -> None:
@@ -177,3 +197,8 @@ class Delivery:
                     raise EOFError(f"a stored file is {left} bytes shorter than recorded")
                 left -= len(data)
                 await send(body(data, more=left > 0))
+
+
+def is_small(size: int | None) -> bool:
+    """Return True for a file that is kept in memory, and sent in one piece."""
+    return size is not None and size <= SMALL_FILE

@@ -16,7 +16,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 from typing import BinaryIO
 
-from reconciler.errors import Malformed, ReconcilerError, StateFault
+from reconciler.errors import ReconcilerError, StateFault
 from reconciler.model import Digest
 from reconciler.serve.ports import ArtifactSource, Files
 from reconciler.store.temporary import write_all
@@ -30,15 +30,19 @@ logger = logging.getLogger(__name__)
 class IncomingFile:
     """A file that is being fetched, for one event loop.
 
+    `size`: as upstream announces it, before the first bytes; what arrived, in the end; None where
+    it is not known yet.
+
     Closed once for each `join` and once by its maker; the last close drops the bytes.
     """
 
-    def __init__(self, digest: Digest, size: int) -> None:
+    def __init__(self, digest: Digest) -> None:
         self.digest = digest
-        self.size = size
+        self.size: int | None = None
         self._file: BinaryIO | None = None
         self._arrived = 0
         self._over = False
+        self._complete = False
         self._error: ReconcilerError | None = None
         self._moved = asyncio.Event()
         self._users = 1
@@ -58,24 +62,30 @@ class IncomingFile:
         """Wait for the first bytes, or for all of them. Raises the error that kept them away."""
         while not (self._over or (self._arrived and not whole)):
             await self._moved.wait()
-        if self._over and (self._error is not None or self._arrived < self.size):
+        if self._over and not self._complete:
             raise self._error or StateFault(
                 f"the server stopped while {self.digest.short} was on its way"
             )
 
-    async def read(self, part: range) -> AsyncIterator[bytes]:
-        """Yield the bytes of `part` as they arrive. Raises EOFError where the rest does not."""
-        position = part.start
-        while position < part.stop:
+    async def read(self, part: range | None) -> AsyncIterator[bytes]:
+        """Yield the bytes of `part`, or all, as they arrive.
+
+        Raises EOFError where the rest does not.
+        """
+        position = 0 if part is None else part.start
+        while part is None or position < part.stop:
             while self._arrived <= position:
+                if self._complete:
+                    return
                 if self._over:
                     raise EOFError(
-                        f"{self.size - position} bytes of {self.digest.short} are missing:"
+                        f"bytes of {self.digest.short} after the first {position} are missing:"
                         f" {self._error or 'the server stopped'}"
                     )
                 await self._moved.wait()
             assert self._file is not None
-            length = min(PIECE, self._arrived - position, part.stop - position)
+            stop = self._arrived if part is None else min(self._arrived, part.stop)
+            length = min(PIECE, stop - position)
             data = await in_thread(os.pread, self._file.fileno(), length, position)
             position += len(data)
             yield data
@@ -93,6 +103,7 @@ class IncomingFile:
             logger.exception("%s could not be fetched", self.digest.short)
             self._error = StateFault("the server made a mistake; its log says which")
         else:
+            self.size, self._complete = self._arrived, True
             return
         finally:
             self._over = True
@@ -103,17 +114,13 @@ class IncomingFile:
 
     async def _copy(self, blocks: AsyncIterator[bytes], file: BinaryIO) -> None:
         async for block in blocks:
-            if self._arrived + len(block) > self.size:
-                raise Malformed(
-                    f"more than the {self.size} bytes that {self.digest.short} should have"
-                )
             await in_thread(write_all, file.fileno(), block)
             self._arrived += len(block)
             self._wake()
-        if self._arrived < self.size:
-            raise Malformed(
-                f"{self._arrived} of the {self.size} bytes that {self.digest.short} should have"
-            )
+
+    def announce(self, length: int | None) -> None:
+        """Take the number of bytes that upstream is about to send; None where it does not say."""
+        self.size = length
 
     def _wake(self) -> None:
         self._moved.set()
@@ -133,15 +140,17 @@ class OnDemand:
         self._incoming: dict[Digest, IncomingFile] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def open(self, digest: Digest, size: int) -> IncomingFile | None:
+    async def open(self, digest: Digest, size: int | None) -> IncomingFile | None:
         """Return a missing file that is being fetched; the caller closes it.
+
+        `size`: as declared.
 
         Returns None where no source is known, or it is in the store by now.
         """
         if digest not in self._incoming and not await in_thread(self._can_fetch, digest):
             return None
         if digest not in self._incoming:
-            self._start(IncomingFile(digest, size))
+            self._start(IncomingFile(digest), size)
         return self._incoming[digest].join()
 
     async def close(self) -> None:
@@ -158,19 +167,20 @@ class OnDemand:
             return self._source.can_fetch(digest)
         return False
 
-    def _start(self, incoming: IncomingFile) -> None:
+    def _start(self, incoming: IncomingFile, size: int | None) -> None:
         """Fetch the file to the end even when its readers leave.
 
         The next one finds it in the store.
         """
         self._incoming[incoming.digest] = incoming
-        task = asyncio.create_task(self._fetch(incoming))
+        task = asyncio.create_task(self._fetch(incoming, size))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _fetch(self, incoming: IncomingFile) -> None:
+    async def _fetch(self, incoming: IncomingFile, size: int | None) -> None:
+        blocks = self._source.fetch(incoming.digest, size, incoming.announce)
         try:
-            await incoming.fill(self._source.fetch(incoming.digest, incoming.size), self._folder)
+            await incoming.fill(blocks, self._folder)
         finally:
             del self._incoming[incoming.digest]
             incoming.close()

@@ -6,7 +6,7 @@ and the store does not.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -36,7 +36,11 @@ class Publications(Protocol):
 
 
 class Files(Protocol):
-    """The read side of the store. Both methods raise StateFault where the bytes are missing."""
+    """The read side of the store. All methods raise StateFault where the bytes are missing."""
+
+    def size(self, digest: Digest) -> int:
+        """Return the number of bytes."""
+        ...
 
     def path(self, digest: Digest) -> Path | None:
         """Return a local file with the bytes, or None where the store has no files."""
@@ -115,8 +119,13 @@ class ArtifactSource(Protocol):
         """Return True where it is known from where to fetch these bytes. Called in a thread."""
         ...
 
-    def fetch(self, digest: Digest, size: int) -> AsyncIterator[bytes]:
-        """Yield the `size` bytes in blocks, on their way into the store.
+    def fetch(
+        self, digest: Digest, size: int | None, announce: Callable[[int | None], None]
+    ) -> AsyncIterator[bytes]:
+        """Yield the bytes in blocks, on their way into the store.
+
+        `size`: as declared, which is advice, or None. `announce`: called before the first block
+        with the number of bytes that will come, or None where upstream does not say.
 
         The last block comes once the digest was right and the bytes are stored. Raises what the
         remote raises (Gone, Refused, Unreachable), and DigestMismatch instead of the last block.

@@ -29,7 +29,7 @@ class Representation:
     etag: differs between codings, as the bytes do. key: of the body in memory.
     """
 
-    __slots__ = ("_headers", "_start", "entry", "etag", "gzip", "key")
+    __slots__ = ("_headers", "_length", "_start", "entry", "etag", "gzip", "key")
 
     def __init__(self, entry: Entry, *, gzip: bool, vary: bytes) -> None:
         self.entry = entry
@@ -38,28 +38,33 @@ class Representation:
         self.etag = f'"{entry.digest.hex}{"-gzip" if gzip else ""}"'
         self._headers = [(b"etag", self.etag.encode()), *_headers(entry, gzip, vary)]
         self._start: Message | None = None
+        self._length: int | None = None
 
-    def start(self, length: int) -> Message:
+    def start(self, length: int | None) -> Message:
         """Return the start of a whole response.
 
-        `length`: of the body in this coding, always the same.
+        `length`: of the body in this coding; None where it is not known before its end.
         """
-        if self._start is None:
-            self._start = start(200, [*self._headers, (b"content-length", b"%d" % length)])
+        if self._start is None or length != self._length:
+            known = [] if length is None else [(b"content-length", b"%d" % length)]
+            self._start, self._length = start(200, [*self._headers, *known]), length
         return self._start
 
-    def start_part(self, part: range) -> Message:
-        """Return the start of a partial response: 206, or 416 where `part` is empty."""
+    def start_part(self, part: range, size: int) -> Message:
+        """Return the start of a partial response: 206, or 416 where `part` is empty.
+
+        `size`: of the whole body.
+        """
         if not part:
             return start(
                 416,
                 [
-                    (b"content-range", b"bytes */%d" % self.entry.size),
+                    (b"content-range", b"bytes */%d" % size),
                     (b"content-length", b"0"),
                     NOSNIFF,
                 ],
             )
-        span = b"bytes %d-%d/%d" % (part.start, part.stop - 1, self.entry.size)
+        span = b"bytes %d-%d/%d" % (part.start, part.stop - 1, size)
         return start(
             206, [*self._headers, (b"content-range", span), (b"content-length", b"%d" % len(part))]
         )

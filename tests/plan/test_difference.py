@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -234,5 +235,12 @@ def test_settling_one_source_alone_changes_nothing(wanted: Held) -> None:
 
 def test_downloads_count_what_the_store_does_not_have() -> None:
     [line] = difference(HERE, [], DesiredGroup(units({"a": 0})), describer=WORDS)
-    assert with_download(line, set()).download == 100
-    assert with_download(line, {artifact_digest(line.artifacts[0])}).download == 0
+    digest = artifact_digest(line.artifacts[0])
+    assert with_download(line, set(), {}).download == 100
+    assert with_download(line, {digest}, {}).download == 0
+    unsized = msgspec.structs.replace(
+        line, artifacts=[msgspec.structs.replace(line.artifacts[0], size=None)]
+    )
+    counted = [with_download(unsized, set(), sizes) for sizes in ({}, {digest: 7})]
+    assert [(line.download, line.unsized) for line in counted] == [(0, 1), (7, 0)]
+    assert counts_of(counted).unsized == 1

@@ -59,7 +59,7 @@ def every_sign() -> ResourceChange:
         )
     ]
     lines = difference(SOURCE, members, DesiredGroup(wanted, refusals), describer=PlainWords())
-    changes = content([changed(*(with_download(line, {}) for line in lines))], units=3)
+    changes = content([changed(*(with_download(line, {}, {}) for line in lines))], units=3)
     return repository(
         "team",
         version=(7, 8),

@@ -252,9 +252,9 @@ class TestRead:
         [unit], _ = units(document(file(**{key: {"sha256": OTHER}})))
         assert unit.metadata["coreMetadata"] == {"sha256": OTHER}
 
-    def test_metadata_of_an_sdist_is_not_looked_for_inside(self) -> None:
+    def test_metadata_of_an_sdist_is_looked_for_inside(self) -> None:
         [unit], _ = units(document(file("foo-1.0.tar.gz", **{"core-metadata": {"sha256": OTHER}})))
-        assert unit.artifacts[1].within == ""
+        assert unit.artifacts[1].within == "foo-1.0.tar.gz"
 
     def test_metadata_stands_beside_the_file_before_a_query(self) -> None:
         entry = file(

@@ -26,7 +26,7 @@ class Attempt:
     """One download of /f, answered by `answers` in turn, into a store below `folder`."""
 
     def __init__(
-        self, folder: Path, data: bytes, *answers: Answer, size: int | None = None, retries: int = 2
+        self, folder: Path, data: bytes, *answers: Answer, limit: int = 1 << 40, retries: int = 2
     ) -> None:
         self.store = LocalStore(folder / "store")
         self.digest = Digest.of(data)
@@ -35,7 +35,7 @@ class Attempt:
         self.progress: list[int] = []
         self.requests = 0
         self._answers: Sequence[Answer] = answers
-        self._size = size
+        self._limit = limit
         self._retries = retries
 
     def run(self) -> int:
@@ -51,7 +51,7 @@ class Attempt:
                         self.store,
                         server.url("/f"),
                         expected=self.digest,
-                        size=self._size,
+                        limit=self._limit,
                         retry=self.time.policy(self._retries),
                         progress=self.progress.append,
                     )
@@ -76,7 +76,7 @@ class Attempt:
 
 @BODIES
 def test_the_bytes_arrive_under_their_digest(tmp_path: Path, data: bytes) -> None:
-    attempt = Attempt(tmp_path, data, faulty.body(data), size=len(data))
+    attempt = Attempt(tmp_path, data, faulty.body(data), limit=len(data))
     assert attempt.run() == len(data)
     assert attempt.store.verify(attempt.digest)
     assert sum(attempt.progress) == len(data)
@@ -91,7 +91,7 @@ def test_a_body_of_unknown_length_arrives(tmp_path: Path) -> None:
 
 
 def test_an_empty_body_arrives(tmp_path: Path) -> None:
-    attempt = Attempt(tmp_path, b"", faulty.body(b""), size=0)
+    attempt = Attempt(tmp_path, b"", faulty.body(b""), limit=0)
     assert attempt.run() == 0
     assert attempt.store.verify(attempt.digest)
 
@@ -138,7 +138,7 @@ def test_opening_is_the_fetchers_to_repeat(
     "answer", [faulty.huge(1 << 30, declared=True), faulty.huge(1 << 30), faulty.body(SMALL + b"x")]
 )
 def test_more_than_was_declared_is_malformed_at_once(tmp_path: Path, answer: Answer) -> None:
-    attempt = Attempt(tmp_path, SMALL, answer, size=len(SMALL))
+    attempt = Attempt(tmp_path, SMALL, answer, limit=len(SMALL))
     error = attempt.fails(Malformed)
     assert "20,000 bytes" in str(error)
     assert attempt.requests == 1
@@ -174,7 +174,7 @@ def test_a_cancelled_download_leaves_nothing(tmp_path: Path) -> None:
                     store,
                     server.url("/f"),
                     expected=Digest.of(b""),
-                    size=None,
+                    limit=1 << 40,
                     retry=VirtualTime().policy(2),
                     progress=count,
                 )

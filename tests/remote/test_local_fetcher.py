@@ -149,7 +149,7 @@ def test_a_file_downloads_into_a_store(folder: Path, tmp_path: Path) -> None:
             store,
             url,
             expected=Digest.of(LARGE),
-            size=len(LARGE),
+            limit=len(LARGE),
             retry=RetryPolicy(attempts=1),
             progress=lambda count: None,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -204,7 +204,6 @@ def test_what_needs_no_bytes_brings_none(site: Site, path: str, data: bytes) -> 
     assert (head.status, head.headers["content-length"], head.body) == (200, str(len(data)), b"")
     assert site.ask(path, headers=[("If-None-Match", head.headers["etag"])]).status == 304
     assert site.ask(path, headers=[("If-Match", '"old"')]).status == 412
-    assert site.ask(path, headers=[("Range", f"bytes={len(data)}-")]).status == 416
     assert site.source.fetched == []
 
 
@@ -223,7 +222,9 @@ def test_what_cannot_be_brought_is_said(
     site: Site, path: str, error: ReconcilerError, status: int, retry: str | None
 ) -> None:
     class Failing(FakeArtifactSource):
-        async def fetch(self, digest: Digest, size: int) -> AsyncIterator[bytes]:
+        async def fetch(
+            self, digest: Digest, size: int | None, announce: Callable[[int | None], None]
+        ) -> AsyncIterator[bytes]:
             raise error
             yield b""
 
@@ -270,7 +271,9 @@ def test_what_breaks_off_breaks_the_connection(site: Site, error: Exception) -> 
 
 def test_a_small_file_that_is_wrong_is_never_begun(site: Site) -> None:
     class Wrong(FakeArtifactSource):
-        async def fetch(self, digest: Digest, size: int) -> AsyncIterator[bytes]:
+        async def fetch(
+            self, digest: Digest, size: int | None, announce: Callable[[int | None], None]
+        ) -> AsyncIterator[bytes]:
             yield SMALL[:500]
             raise DigestMismatch("other bytes")
 
@@ -279,17 +282,32 @@ def test_a_small_file_that_is_wrong_is_never_begun(site: Site) -> None:
     assert (answer.status, "other bytes" in answer.text) == (502, True)
 
 
-@pytest.mark.parametrize(
-    ("more", "words"), [(1, "more than the 1024 bytes"), (-1, "1023 of the 1024 bytes")]
-)
-def test_a_size_that_is_wrong_is_noticed(site: Site, more: int, words: str) -> None:
-    class Wrong(FakeArtifactSource):
-        async def fetch(self, digest: Digest, size: int) -> AsyncIterator[bytes]:
-            yield (SMALL + b"x")[: size + more]
+@pytest.mark.parametrize("announces", [True, False])
+@pytest.mark.parametrize("declared", [-1, 7, 10_000_000], ids=["nobody", "too few", "too many"])
+@pytest.mark.parametrize(("name", "data"), [("large", LARGE), ("small", SMALL), ("empty", b"")])
+def test_a_declared_size_is_advice_and_never_what_a_client_waits_for(
+    tmp_path: Path, name: str, data: bytes, *, declared: int, announces: bool
+) -> None:
+    """Kind: a declared number taken for the truth about bytes."""
+    site = Site(tmp_path)
+    served = site.published.mount("team")
+    path = f"files/{name}-sized.whl"
+    site.source.lose(site.published.file(served, path, data, size=declared))
+    site.source.announces = announces
 
-    site.on_demand._source = Wrong(site.published, site.source.known)
-    answer = site.ask(LITTLE)
-    assert (answer.status, words in answer.text) == (502, True)
+    async def asked() -> list[AsgiResponse]:
+        url, tail = f"/team/{path}", [("Range", "bytes=-5")]
+        fetched = await site.client.get(url)
+        stored = [await site.client.get(url), await site.client.get(url, headers=tail)]
+        site.source.lose(Digest.of(data))
+        return [fetched, *stored, await site.client.get(url, headers=tail)]
+
+    fetched, stored, part, fetched_part = asyncio.run(asked())
+    assert (fetched.status, fetched.body) == (200, data)
+    assert fetched.headers.get("content-length") in (str(len(data)), None)
+    assert (stored.status, stored.headers["content-length"]) == (200, str(len(data)))
+    for answer in (part, fetched_part):
+        assert (answer.status, answer.body) == (206 if data else 416, data[-5:])
 
 
 def test_a_bug_of_the_supply_is_told_to_the_log(

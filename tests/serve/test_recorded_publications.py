@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from reconciler.database import Database, Entry
@@ -74,12 +74,15 @@ class WheelSource:
     def can_fetch(self, digest: Digest) -> bool:
         return digest == Digest.of(WHEEL)
 
-    async def fetch(self, digest: Digest, size: int) -> AsyncIterator[bytes]:
+    async def fetch(
+        self, digest: Digest, size: int | None, announce: Callable[[int | None], None]
+    ) -> AsyncIterator[bytes]:
+        announce(len(WHEEL))
         incoming = self.store.incoming()
         incoming.write(WHEEL)
-        yield WHEEL[: size // 2]
+        yield WHEEL[: len(WHEEL) // 2]
         incoming.keep(digest)
-        yield WHEEL[size // 2 :]
+        yield WHEEL[len(WHEEL) // 2 :]
 
 
 def test_a_file_that_the_store_has_not_is_brought_into_it(tmp_path: Path) -> None:

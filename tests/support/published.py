@@ -6,7 +6,7 @@ import asyncio
 import gzip
 import io
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -61,10 +61,14 @@ class Published:
         path: str,
         body: bytes,
         media_type: str = "application/octet-stream",
+        *,
+        size: int | None = None,
     ) -> Digest:
+        """`size`: as it is published; -1 where it is unknown."""
         digest = Digest.of(body)
         self.store(body)
-        self._add(served, Entry(path, media_type, "group", False, digest, len(body)))
+        shown = len(body) if size is None else size if size >= 0 else None
+        self._add(served, Entry(path, media_type, "group", False, digest, shown))
         return digest
 
     def store(self, body: bytes) -> None:
@@ -100,6 +104,9 @@ class Published:
         self._count("pages")
         return {digest: self.packed[digest] for digest in digests if digest in self.packed}
 
+    def size(self, digest: Digest) -> int:
+        return len(self._bytes(digest))
+
     def path(self, digest: Digest) -> Path | None:
         self._bytes(digest)
         return None if self.folder is None else self.folder / digest.hex
@@ -129,6 +136,7 @@ class FakeArtifactSource:
     published: Published
     known: dict[Digest, bytes] = field(default_factory=dict)
     fault: Exception | None = None
+    announces: bool = True
     before: int = 0
     held: asyncio.Event | None = None
     breaks: dict[Digest, Digest] = field(default_factory=dict)
@@ -146,11 +154,14 @@ class FakeArtifactSource:
     def _asked(self, digest: Digest) -> asyncio.Event:
         return self.events.setdefault(digest, asyncio.Event())
 
-    async def fetch(self, digest: Digest, size: int) -> AsyncIterator[bytes]:
+    async def fetch(
+        self, digest: Digest, size: int | None, announce: Callable[[int | None], None]
+    ) -> AsyncIterator[bytes]:
         self.fetched.append(digest)
         self.begun.set()
         self._asked(digest).set()
         body = self.known[digest]
+        announce(len(body) if self.announces else None)
         for start in range(0, len(body), BLOCK):
             if start and digest in self.breaks:
                 await self._asked(self.breaks[digest]).wait()

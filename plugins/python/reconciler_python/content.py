@@ -20,7 +20,7 @@ from reconciler.plugin import (
 )
 from reconciler_python.matching.subjects import meant
 from reconciler_python.options.source_options import SelectionOptions
-from reconciler_python.reading.archives import wheel_metadata
+from reconciler_python.reading.core_metadata import metadata_of
 from reconciler_python.reading.filenames import project_name
 from reconciler_python.reading.units import DISTRIBUTION, PROJECT
 from reconciler_python.selecting.evidence_facts import with_stored_evidence
@@ -117,7 +117,7 @@ class Distribution(ContentType):
 
     @classmethod
     def extract(cls, unit: Unit, artifact: Artifact, container: BinaryIO) -> bytes | None:
-        return wheel_metadata(container, unit.metadata["name"])
+        return metadata_of(unit, container)
 
 
 class Project(ContentType):

@@ -18,7 +18,6 @@ from reconciler.engine.applying.staging import (
     FileFailure,
     PendingGroup,
     pending_groups,
-    with_other_size,
 )
 from reconciler.engine.plugin_calls.plugin_errors import error_message
 from reconciler.engine.run.checkpoints import Checkpoint, reached
@@ -26,6 +25,7 @@ from reconciler.engine.run.progress import ProgressTask
 from reconciler.engine.run.task_groups import task_group
 from reconciler.engine.session.session import WritingSession
 from reconciler.engine.transfer.artifact_fetcher import ArtifactFetcher, FetchResult, SourceAccess
+from reconciler.engine.transfer.transfer_warnings import TransferWarnings
 from reconciler.errors import Conflict
 from reconciler.model import Digest, artifact_digest, pluralize
 from reconciler.plan import ChangeLine, ContentChanges
@@ -60,6 +60,7 @@ class ContentSync:
 
     Attributes:
         failures: Files that could not be fetched.
+        warnings: About files that were fetched all the same.
         skipped: (group, source) of groups that another run changed meanwhile.
     """
 
@@ -76,6 +77,7 @@ class ContentSync:
         self._writer = session.writer
         self._sources = sources
         self._task = task
+        self.warnings = TransferWarnings()
         self._fetcher = ArtifactFetcher(
             session.store,
             session.registry,
@@ -83,6 +85,7 @@ class ContentSync:
             in_flight=session.in_flight,
             here=session.measurements,
             progress=self._advance_bytes,
+            warnings=self.warnings,
             watch=session.watch,
         )
         self._stage: Stage = session.writer.stage(repository_id, session.clock())
@@ -186,9 +189,7 @@ class ContentSync:
         They are stored, or, of a source that is no remote, recorded to stay upstream.
         """
         wanted = {artifact_digest(artifact) for _, line in additions for artifact in line.artifacts}
-        sizes = self._writer.stored_sizes(wanted) if wanted else {}
-        stored = wanted & sizes.keys()
-        stored -= with_other_size((line for _, line in additions), sizes)
+        stored = self._writer.stored(wanted) if wanted else set()
         missing = {
             artifact_digest(artifact)
             for source, line in additions

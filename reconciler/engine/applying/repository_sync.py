@@ -30,7 +30,7 @@ class SyncResult:
     Attributes:
         number: The version that holds everything that was planned; None where something failed, or
             nothing was planned.
-        message: What was committed, in one line; empty if nothing a user would see.
+        message: What was committed, and warnings, in lines; empty if nothing a user would see.
         problems: What failed, one line each.
         conflict: Another run changed the repository meanwhile: plan again.
     """
@@ -128,6 +128,7 @@ class RepositorySync:
             remote.meta.name,
             remote.concurrency,
             remote.retries,
+            remote.max_size,
             remote.policy == ON_DEMAND,
         )
 
@@ -145,9 +146,11 @@ def _add_commit(
         result.number = commit.number
     result.problems.extend(failures)
     if content.counts.total:
-        counts = replace(committed_counts(content, sync.failures, skipped), download=0)
+        counts = replace(committed_counts(content, sync.failures, skipped), download=0, unsized=0)
         what = f", {counts_text(counts, content.plural)}" if commit.created else ", unchanged"
         result.message = f"version {commit.number} {commit.digest}{what}"
+    warnings = list(sync.warnings.lines())
+    result.message = "\n".join([result.message, *warnings] if result.message else warnings)
 
 
 def _listed(groups: Sequence[str]) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
 
 from reconciler.database import ArtifactOrigin, CommittedGroup, StagedGroup, StagedMember
 from reconciler.engine.transfer.artifact_fetcher import FetchResult
-from reconciler.model import Digest, artifact_digest
+from reconciler.model import Digest
 from reconciler.plan import (
     ADD,
     CHANGE,
@@ -141,20 +141,6 @@ def pending_groups(content: ContentChanges) -> Iterator[list[PendingGroup]]:
             batch, lines = [], 0
     if batch:
         yield batch
-
-
-def with_other_size(lines: Iterable[ChangeLine], sizes: Mapping[Digest, int]) -> set[Digest]:
-    """Return stored artifacts with another size than a source declares.
-
-    They have to be fetched, which fails and names the source: no page may promise another size.
-    """
-    declared = (
-        (artifact_digest(artifact), artifact.size)
-        for line in lines
-        for artifact in line.artifacts
-        if artifact.size is not None
-    )
-    return {digest for digest, size in declared if sizes.get(digest, size) != size}
 
 
 def committed_counts(

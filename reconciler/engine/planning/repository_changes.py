@@ -102,7 +102,7 @@ class RepositoryPlanner:
         before = state.number if state else 0
         after = before + 1 if content.counts.total else before
         # bytes that were left upstream are downloaded without a new version
-        differs = content.counts.total or content.counts.download
+        differs = content.counts.total or content.counts.download or content.counts.unsized
         action = Action.UPDATE if change.action is Action.NO_OP and differs else change.action
         change = replace(change, action=action, content=content, version=(before, after))
         if change.refusal:

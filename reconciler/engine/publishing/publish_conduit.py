@@ -125,7 +125,7 @@ class PublishConduit(ScratchpadConduit):
         self._opened.add(name)
         output = PageOutput(
             name,
-            {artifact.sha256: artifact.size or 0 for unit in units for artifact in unit.artifacts},
+            {artifact.sha256: artifact.size for unit in units for artifact in unit.artifacts},
             self._alive,
         )
         try:
@@ -148,7 +148,9 @@ class PageOutput(CallScope):
 
     conduit = "GroupOutput"
 
-    def __init__(self, name: str | None, sizes: dict[str, int], alive: Callable[[], None]) -> None:
+    def __init__(
+        self, name: str | None, sizes: dict[str, int | None], alive: Callable[[], None]
+    ) -> None:
         super().__init__(alive)
         self._label = _label(name)
         self._name = name
@@ -206,7 +208,7 @@ class PageOutput(CallScope):
         media_type: str,
         digest: Digest,
         *,
-        size: int,
+        size: int | None,
         page: bool,
         aliases: tuple[str, ...],
     ) -> None:

@@ -11,7 +11,7 @@ from reconciler.database import Reader
 from reconciler.engine.session.session import Session
 from reconciler.engine.sources.committed_state import CommittedState
 from reconciler.engine.sources.source_responses import GroupComparison
-from reconciler.errors import DigestMismatch, Malformed, PluginFault
+from reconciler.errors import DigestMismatch, PluginFault
 from reconciler.model import (
     ON_DEMAND,
     Artifact,
@@ -87,13 +87,19 @@ class RemoteArtifacts(SourceArtifacts):
     async def with_downloads(self, changes: Sequence[GroupChange]) -> Sequence[GroupChange]:
         if self._on_demand:
             return changes
-        stored = await self._stored(
+        artifacts = [
             artifact for change in changes for line in change.lines for artifact in line.artifacts
-        )
+        ]
+        stored = await self._stored(artifacts)
+        sizes = await self._known_sizes(set(map(artifact_digest, artifacts)) - stored)
         return [
-            GroupChange(change.head, [with_download(line, stored) for line in change.lines])
+            GroupChange(change.head, [with_download(line, stored, sizes) for line in change.lines])
             for change in changes
         ]
+
+    async def _known_sizes(self, digests: set[Digest]) -> dict[Digest, int]:
+        """Return sizes that the database knows, from bytes it once had or from other sources."""
+        return await asyncio.to_thread(self._reader.known_sizes, digests) if digests else {}
 
     async def _measured_unit(self, decision: Decision) -> Unit:
         unit = decision.unit
@@ -109,16 +115,16 @@ class RemoteArtifacts(SourceArtifacts):
             raise PluginFault(f"artifact `{artifact.path}` has neither a sha256 nor a URL")
         try:
             measured = await self._session.measurements.measure(
-                self._session.remotes, self._remote, artifact.url, digests=artifact.digests
+                self._session.remotes,
+                self._remote,
+                artifact.url,
+                limit=max(artifact.size or 0, self._remote.max_size),
+                digests=artifact.digests,
             )
         except DigestMismatch as error:
             raise DigestMismatch(f"`{artifact.path}`: {error.message}", hint=error.hint) from None
-        if artifact.size not in (None, measured.size):
-            raise Malformed(
-                f"`{artifact.path}` has {measured.size:,} bytes instead of the {artifact.size:,}"
-                " that were declared for it"
-            )
-        return msgspec.structs.replace(artifact, sha256=measured.sha256, size=measured.size)
+        size = measured.size if artifact.size is None else artifact.size
+        return msgspec.structs.replace(artifact, sha256=measured.sha256, size=size)
 
     async def _left(self, compared: Sequence[GroupComparison]) -> dict[str, list[IdentifiedUnit]]:
         """Return units whose bytes an earlier policy left upstream."""
@@ -141,9 +147,7 @@ class RemoteArtifacts(SourceArtifacts):
         """
         unchanged = {comparison.name: comparison.unchanged for comparison in compared}
         located = [
-            artifact
-            for artifact in _artifacts(unchanged)
-            if artifact.url and artifact.size is not None
+            artifact for artifact in _artifacts(unchanged) if artifact.url and not artifact.within
         ]
         recorded = await self._recorded_urls({artifact_digest(artifact) for artifact in located})
         right = {

@@ -17,8 +17,16 @@ from typing import Any, Protocol
 from reconciler.database import ArtifactOrigin
 from reconciler.engine.plugin_calls.conduits import CallWatch, plugin_faults, unwatched
 from reconciler.engine.run.checkpoints import Checkpoint, reached
+from reconciler.engine.transfer.transfer_warnings import TransferWarnings, WarningKind
 from reconciler.errors import DigestMismatch, Malformed, PluginFault, StateFault
-from reconciler.model import Artifact, Digest, Unit, artifact_digest, stored_unit
+from reconciler.model import (
+    DEFAULT_MAX_SIZE,
+    Artifact,
+    Digest,
+    Unit,
+    artifact_digest,
+    stored_unit,
+)
 from reconciler.plan import ChangeLine
 from reconciler.plugin.registry import Registry
 from reconciler.remote import Fetcher, download
@@ -37,6 +45,7 @@ class SourceAccess:
         remote: The remote's name.
         concurrency: Requests in flight.
         retries: Further tries of a failed download.
+        max_size: Bytes that are read of a file at most, unless a larger size is declared.
         later: Leave files upstream until a client asks for one (`policy: on-demand`).
     """
 
@@ -44,14 +53,22 @@ class SourceAccess:
     remote: str
     concurrency: int
     retries: int
+    max_size: int = DEFAULT_MAX_SIZE
     later: bool = False
 
     def stays_upstream(self, artifact: Artifact) -> bool:
-        """Return True if the artifact is left upstream.
+        """Return True if the artifact is left upstream; its URL is known then.
 
-        Its URL and size are known then, which a server needs.
+        What lies inside of another artifact is small, and filters decide by it: it is fetched.
         """
-        return self.later and bool(artifact.url) and artifact.size is not None
+        return self.later and bool(artifact.url) and not artifact.within
+
+    def limit(self, artifact: Artifact) -> int:
+        """Return how many bytes are read of the artifact.
+
+        A declared size may raise the limit and never lowers it: it is advice, the digest decides.
+        """
+        return max(artifact.size or 0, self.max_size)
 
 
 class InFlight:
@@ -116,6 +133,7 @@ class ArtifactFetcher:
         in_flight: InFlight,
         here: LocalFiles,
         progress: Callable[[int], None],
+        warnings: TransferWarnings,
         watch: CallWatch = unwatched,
     ) -> None:
         self._store = store
@@ -124,6 +142,7 @@ class ArtifactFetcher:
         self._in_flight = in_flight
         self._local_files = here
         self._progress = progress
+        self._warnings = warnings
         self._watch = watch
         self._kept: dict[Digest, int] = {}  # in this run: many units share one metadata file
 
@@ -172,10 +191,8 @@ class ArtifactFetcher:
             async with self._in_flight.alone(digest):
                 size = await self._artifact(access, line, artifact, digest=digest)
             if artifact.size is not None and artifact.size != size:
-                raise Malformed(
-                    f"`{artifact.path}` has {size:,} bytes instead of the {artifact.size:,} that"
-                    " were declared for it"
-                )
+                detail = f"{size:,} bytes instead of {artifact.size:,}"
+                self._warnings.add(source, WarningKind.OTHER_SIZE, artifact.path, detail=detail)
             result.sizes[digest] = size
         return result
 
@@ -213,7 +230,7 @@ class ArtifactFetcher:
                 self._store,
                 artifact.url,
                 expected=digest,
-                size=artifact.size,
+                limit=access.limit(artifact),
                 retry=RetryPolicy(attempts=1 + access.retries),
                 progress=self._progress,
             )

@@ -38,18 +38,24 @@ class Measurements:
         }
 
     async def measure(
-        self, remotes: Remotes, remote: Remote, url: str, *, digests: Mapping[str, str]
+        self,
+        remotes: Remotes,
+        remote: Remote,
+        url: str,
+        *,
+        limit: int,
+        digests: Mapping[str, str],
     ) -> Measurement:
         """Return digest and size of a file, downloading it at most once in a plan.
 
-        `digests` are declared ones other than sha256. Raises DigestMismatch if the bytes do not
-        have them, and what the remote raises.
+        `limit`: bytes that are read at most. `digests` are declared ones other than sha256. Raises
+        DigestMismatch if the bytes do not have them, and what the remote raises.
         """
         place = (remote.meta.name, url, tuple(sorted(digests.items())))
         arriving = self._arriving.get(place)
         if arriving is None:
             arriving = self._arriving[place] = asyncio.ensure_future(
-                self._fetch(remotes, remote, url, digests=digests)
+                self._fetch(remotes, remote, url, limit=limit, digests=digests)
             )
         return await asyncio.shield(arriving)
 
@@ -74,7 +80,13 @@ class Measurements:
             self._folder = None
 
     async def _fetch(
-        self, remotes: Remotes, remote: Remote, url: str, *, digests: Mapping[str, str]
+        self,
+        remotes: Remotes,
+        remote: Remote,
+        url: str,
+        *,
+        limit: int,
+        digests: Mapping[str, str],
     ) -> Measurement:
         if self._folder is None:
             self._folder = tempfile.TemporaryDirectory(prefix="reconciler-")
@@ -86,6 +98,7 @@ class Measurements:
             url,
             into=Path(self._folder.name),
             retry=RetryPolicy(attempts=1 + remote.retries),
+            limit=limit,
             digests=digests,
         )
         if measured.path is not None:

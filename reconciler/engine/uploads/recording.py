@@ -12,6 +12,7 @@ from reconciler.engine.plugin_calls.scratchpads import ScratchpadSession
 from reconciler.engine.session.session import WritingSession
 from reconciler.engine.sources.source_responses import BY_SOURCE
 from reconciler.engine.transfer.artifact_fetcher import ArtifactFetcher, InFlight
+from reconciler.engine.transfer.transfer_warnings import TransferWarnings
 from reconciler.engine.uploads.upload_target import GroupChanges, UploadTarget
 from reconciler.errors import Conflict
 from reconciler.model import UPLOAD, Digest, artifact_digest, group_digest
@@ -49,6 +50,7 @@ def record_units(
         in_flight=InFlight(),
         here=UploadedBytes(file),
         progress=lambda size: None,
+        warnings=TransferWarnings(),
         watch=session.watch,
     )
     sizes = asyncio.run(_fetch(fetcher, target, groups))

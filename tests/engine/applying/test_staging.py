@@ -12,7 +12,6 @@ from reconciler.engine.applying.staging import (
     PendingGroup,
     committed_counts,
     pending_groups,
-    with_other_size,
 )
 from reconciler.engine.transfer.artifact_fetcher import FetchResult
 from reconciler.model import Artifact, Digest
@@ -151,13 +150,6 @@ def test_the_outcome_counts_what_was_committed() -> None:
     assert (left.added, left.removed, left.changed) == (2, 1, 1)
     skipped = committed_counts(planned, [failure], ["beta"])
     assert (skipped.added, skipped.removed, skipped.changed) == (1, 0, 1)
-
-
-def test_stored_artifacts_with_another_size_than_declared_are_fetched_again() -> None:
-    stored = {Digest.parse(LINES[0].artifacts[0].sha256): 11}
-    assert with_other_size(LINES[:2], stored) == set(stored)
-    assert with_other_size(LINES[:2], dict.fromkeys(stored, 10)) == set()
-    assert with_other_size(LINES[:2], {}) == set(), "what is not stored has no other size"
 
 
 def test_groups_come_in_batches_of_so_many_groups_or_lines(

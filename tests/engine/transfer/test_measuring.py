@@ -18,7 +18,7 @@ from reconciler.engine import PlanOptions
 from reconciler.manifest import read
 from reconciler.plugin import Artifact, Unit
 from tests.support.faulty import body, status
-from tests.support.rehearsal import Rehearsal, rehearsal, repository, rules
+from tests.support.rehearsal import Rehearsal, publication, rehearsal, repository, rules
 from tests.support.scripted_plugins import LINE
 
 
@@ -107,10 +107,26 @@ def test_offline_it_is_what_was_measured_last(site: Rehearsal) -> None:
     assert site.downloads() == []
 
 
-def test_a_size_that_was_declared_must_be_right(site: Rehearsal) -> None:
+@pytest.mark.parametrize("policy", ["policy: immediate", "policy: on-demand"])
+def test_a_declared_size_of_a_measured_file_is_advice(site: Rehearsal, policy: str) -> None:
+    site.declare(site.remote(more=policy), repository(), publication())
+    longer = b"longer than it was declared to be, by far"
     site.says("a", site.file("one", named=False))
-    site.server.on("/one", body(b"longer than it was declared to be, by far"))
-    assert "instead of the 30 that were declared" in site.failed()
+    site.server.on("/one", body(longer))
+    site.applied()
+    [answer] = site.get("/team/a/one")
+    assert answer.body == longer
+    assert site.settled()
+
+
+def test_what_is_measured_is_bounded(site: Rehearsal) -> None:
+    """Kind: a stranger's body without a declared end."""
+    site.says("a", site.file("one", named=False, size=False))
+    site.declare(site.remote(more="maxSize: 29B"), repository())
+    [failure] = site.content().failures
+    assert "`maxSize`" in (failure.hint or "")
+    site.declare(site.remote(more="maxSize: 30B"), repository())
+    site.applied()
 
 
 def test_a_rule_about_sizes_holds_once_the_size_is_known(site: Rehearsal) -> None:

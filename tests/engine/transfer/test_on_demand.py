@@ -51,6 +51,45 @@ def test_a_file_is_brought_when_it_is_asked_for_and_once(site: Rehearsal) -> Non
     assert again.body == ONE
 
 
+@pytest.mark.parametrize("data", [ONE, LARGE])
+@pytest.mark.parametrize("declared", [None, 1, 10**9])
+def test_a_file_stays_upstream_whatever_size_is_declared(
+    site: Rehearsal, data: bytes, declared: int | None
+) -> None:
+    """Kind: a declared number, or the lack of one, taken for the truth about bytes.
+
+    The unit keeps what was declared; what is served is as long as it is.
+    """
+    unit = site.file("file", data)
+    unit.artifacts[0] = msgspec.structs.replace(unit.artifacts[0], size=declared)
+    site.says("a", unit)
+    site.applied()
+    assert (site.downloads(), site.content().counts.unsized) == ([], 0)
+    answers = site.get("/team/a/file", "/team/a/file")
+    assert [(answer.status, answer.body) for answer in answers] == [(200, data)] * 2
+    assert answers[1].headers["content-length"] == str(len(data))
+    assert site.settled()
+
+
+def test_a_plan_says_how_many_files_have_no_known_size(site: Rehearsal) -> None:
+    site.says("a", site.file("one", size=False), site.file("two"))
+    site.declare(site.remote(), repository(), publication())
+    assert "30 B to download (size unknown: 1 file)" in site.text()
+    site.says("a", site.file("one", size=False))
+    assert "to download, size unknown: 1 file" in site.text()
+    site.applied()
+    site.says("b", site.file("one", size=False))
+    assert "to download" not in site.text()
+
+
+def test_what_is_brought_on_demand_is_bounded(site: Rehearsal) -> None:
+    site.says("a", site.file("one", size=False))
+    site.declare(site.remote(more=f"{LATER}, maxSize: 29B"), repository(), publication())
+    site.applied()
+    [answer] = site.get("/team/a/one")
+    assert (answer.status, "`maxSize`" in answer.text) == (502, True)
+
+
 def test_many_who_ask_at_once_share_one_download(site: Rehearsal) -> None:
     site.says("a", site.file("large", LARGE))
     site.applied()
@@ -167,14 +206,6 @@ def test_an_export_of_what_is_not_there_is_refused_by_name(site: Rehearsal, tmp_
     site.file("two")
     site.applied()
     assert (tmp_path / "public" / "a" / "one").read_bytes() == ONE
-
-
-def test_a_file_whose_size_nobody_declares_comes_at_once(site: Rehearsal) -> None:
-    site.says("a", site.file("one"), site.file("vague", size=False))
-    site.applied()
-    assert site.downloads() == ["/vague"]
-    [answer] = site.get("/team/a/vague")
-    assert answer.body == b"vague" * 10
 
 
 def test_another_repository_that_wants_them_now_gets_them_and_both_use_them(

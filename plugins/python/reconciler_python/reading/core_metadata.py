@@ -12,7 +12,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from reconciler.plugin import Artifact, Gone, Malformed, ReadingCall, Unit, sanitize
+from reconciler.plugin import Artifact, Gone, Malformed, ReadingCall, StoredUnit, Unit, sanitize
 from reconciler_python.reading.archives import UnreadableArchive, wheel_metadata
 from reconciler_python.reading.filenames import SDIST, WHEEL
 from reconciler_python.reading.partial_files import inspect_partially
@@ -150,6 +150,17 @@ async def core_metadata(call: ReadingCall, unit: Unit) -> bytes | None:
         return await _inside(call, unit)
     except UnreadableArchive as error:
         raise UnreadableMetadata(str(error)) from None
+
+
+def metadata_of(unit: Unit | StoredUnit, file: BinaryIO) -> bytes | None:
+    """Return METADATA of an open wheel, or PKG-INFO of an open sdist; None where it shows none."""
+    package_type = unit.metadata["packageType"]
+    try:
+        if package_type == WHEEL:
+            return wheel_metadata(file, unit.metadata["name"])
+        return sdist_metadata(file, unit.key) if package_type == SDIST else None
+    except UnreadableArchive:
+        return None
 
 
 async def _inside(call: ReadingCall, unit: Unit) -> bytes | None:

@@ -16,7 +16,13 @@ from reconciler_python.reading.documents import (
     ProjectDocument,
     fetchable_url,
 )
-from reconciler_python.reading.filenames import WHEEL, Filename, FilenameReader, UnreadableFilename
+from reconciler_python.reading.filenames import (
+    SDIST,
+    WHEEL,
+    Filename,
+    FilenameReader,
+    UnreadableFilename,
+)
 
 DISTRIBUTION: Final = "python.distribution"
 PROJECT: Final = "python.project"
@@ -100,7 +106,7 @@ def _distribution(
     declared = sha256_of(file.metadata_sha256)
     if declared:
         metadata["coreMetadata"] = {"sha256": declared}
-        within = file.filename if name.package_type == WHEEL else ""
+        within = file.filename if name.package_type in (WHEEL, SDIST) else ""
         artifacts.append(
             Artifact(f"{file.filename}.metadata", declared, None, _beside(url), within)
         )

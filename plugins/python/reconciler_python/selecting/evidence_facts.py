@@ -32,10 +32,12 @@ from reconciler_python.evidence.licences import (
 from reconciler_python.evidence.provenance import PROVENANCE_ENDING, provenance_facts
 from reconciler_python.options.filter_options import FilterOptions
 from reconciler_python.options.source_options import SelectionOptions
-from reconciler_python.reading.archives import UnreadableArchive, wheel_metadata
-from reconciler_python.reading.core_metadata import UnreadableMetadata, core_metadata
+from reconciler_python.reading.core_metadata import (
+    UnreadableMetadata,
+    core_metadata,
+    metadata_of,
+)
 from reconciler_python.reading.filenames import SDIST, WHEEL
-from reconciler_python.reading.sdists import sdist_metadata
 from reconciler_python.reading.units import DISTRIBUTION, PROVENANCE_URL
 from reconciler_python.selecting.selection import ProjectSelection
 
@@ -181,21 +183,10 @@ def with_stored_evidence(
 def _stored_metadata(unit: Unit, read: Callable[[str], bytes | None]) -> bytes | None:
     paths = {artifact.path for artifact in unit.artifacts}
     beside = read(f"{unit.key}.metadata") if f"{unit.key}.metadata" in paths else None
-    package_type = unit.metadata["packageType"]
-    if beside is not None or package_type not in (WHEEL, SDIST):
+    if beside is not None or unit.metadata["packageType"] not in (WHEEL, SDIST):
         return beside
     body = read(unit.key)
-    if body is None:
-        return None
-    try:
-        file = io.BytesIO(body)
-        return (
-            wheel_metadata(file, unit.metadata["name"])
-            if package_type == WHEEL
-            else sdist_metadata(file, unit.key)
-        )
-    except UnreadableArchive:
-        return None
+    return None if body is None else metadata_of(unit, io.BytesIO(body))
 
 
 def _provenance(unit: Unit, body: bytes, verify: bool) -> dict[str, Any]:
