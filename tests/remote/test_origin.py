@@ -129,6 +129,7 @@ async def measured(
         MeasurementCache(folder / "measures"),
         url,
         into=folder,
+        limit=1 << 30,
         retry=RetryPolicy(attempts=1),
         digests=digests or {},
     )
