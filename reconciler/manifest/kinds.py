@@ -6,7 +6,7 @@ plugin's model, which refuses keys that it does not know either.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -30,7 +30,7 @@ from reconciler.manifest.fields import (
     Version,
 )
 from reconciler.model import IMMEDIATE, LATEST, SAME_ORIGIN, Kind, Meta, SourceKind
-from reconciler.plugin import Duration, OptionFault, Options, Size
+from reconciler.plugin import Duration, NotEmpty, OptionFault, Options, Size
 
 API = "reconciler/v1"
 
@@ -201,7 +201,7 @@ class RepositorySpec(Options):
     not_yet: ClassVar[frozenset[str]] = frozenset({"retain", "lock"})
 
     type: str
-    sources: list[SourceSpec] = Field(default_factory=list, min_length=1)
+    sources: Annotated[list[SourceSpec], NotEmpty()] = Field(default_factory=list)
     filters: list[str] = Field(default_factory=list)
     sync: SyncSpec = SyncSpec()
     guard: GuardSpec = GuardSpec()

@@ -247,11 +247,6 @@ def _described(error: ErrorDetails) -> tuple[str, str | None]:
     if kind in _LENGTHS:
         limit, key = _LENGTHS[kind]
         return f"expects {limit} {pluralize(context[key], 'character')}", None
-    if kind == "too_short" and not context.get("actual_length"):
-        return "an empty list selects nothing", (
-            "list what is meant, or leave the key out: an emptied list never comes to mean"
-            " everything"
-        )
     if kind in _LIMITS:
         return f"expects {_LIMITS[kind].format(**context)}", None
     if kind in ("value_error", "assertion_error"):

@@ -8,19 +8,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
     PlainSerializer,
     PlainValidator,
     ValidationInfo,
     WithJsonSchema,
 )
 from pydantic.alias_generators import to_camel
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import core_schema
 
 _DURATION = re.compile(r"(\d{1,9})([smhd])")
 _SIZE = re.compile(r"(\d{1,12})([kKMGT]i?)?B")
@@ -86,6 +90,37 @@ class OptionFault(ValueError):
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
         self.hint = hint
+
+
+class NotEmpty:
+    """Annotation of a list or mapping that selects: an empty one is refused, in the schema too.
+
+    `Annotated[tuple[str, ...], Field(strict=False), NotEmpty()]`. What is left out may mean
+    everything; what was emptied must not.
+    """
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        return core_schema.no_info_after_validator_function(_not_empty, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, core: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        schema = handler(core)
+        return schema | {"minProperties" if schema.get("type") == "object" else "minItems": 1}
+
+
+def _not_empty(value: Any) -> Any:
+    if not value:
+        raise OptionFault(
+            "an empty list selects nothing" if not isinstance(value, dict) else "it is empty",
+            hint=(
+                "write what is meant, or leave the key out: an emptied list never comes to mean"
+                " everything"
+            ),
+        )
+    return value
 
 
 def parse_duration(text: object) -> timedelta:

@@ -123,9 +123,9 @@ def test_null_is_not_absence_whatever_the_key_is(refusal: Refusal) -> None:
     assert sorted(f"{fault.origin.column}: {fault.message}" for fault in faults) == [
         "31: `spec.retries` has nothing behind it",
         "48: `spec.tls.verify` has nothing behind it",
-        "58: `spec.headers` has nothing behind it",
-        "69: `spec.nonsense` has nothing behind it",
-        "69: unknown key `nonsense` in `spec`",
+        "59: `spec.headers` has nothing behind it",
+        "70: `spec.nonsense` has nothing behind it",
+        "70: unknown key `nonsense` in `spec`",
         "8: `spec.type` has nothing behind it",
     ]
     assert {fault.hint for fault in faults if "nothing behind" in fault.message} == {

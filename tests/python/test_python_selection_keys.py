@@ -61,7 +61,6 @@ class TestTargets:
             ),
             ({"pythons": ["cp3"], "abis": ["abi3"], "platforms": ["windows"]}, ["sdist", "egg"]),
             ({"abis": ["none"], "packageTypes": ["wheel"]}, ["pure", "both"]),
-            ({"platforms": [], "pythons": [], "abis": []}, [*WHEELS, "sdist", "egg"]),
         ],
     )
     def test_wheels_stay_when_a_tag_is_asked_for_and_other_types_pass(

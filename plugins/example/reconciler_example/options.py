@@ -12,7 +12,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from reconciler.plugin import Options, Size
+from reconciler.plugin import NotEmpty, Options, Size
 
 Globs = Annotated[tuple[str, ...], Field(strict=False)]
 
@@ -20,8 +20,8 @@ Globs = Annotated[tuple[str, ...], Field(strict=False)]
 class SourceOptions(Options):
     """Selection of a source; by default everything."""
 
-    include: Globs = Field(
-        default=(), min_length=1, description="Globs over paths to take; none: everything."
+    include: Annotated[Globs, NotEmpty()] = Field(
+        default=(), description="Globs over paths to take; none: everything."
     )
     exclude: Globs = Field(
         default=(), description="Globs over paths to leave out; wins over `include`."

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from reconciler.plugin import Options, Size
+from reconciler.plugin import NotEmpty, Options, Size
 from reconciler_file.globs import Globs, checked_glob
 
 Format = Literal["manifest", "urls", "folder"]
@@ -30,9 +30,8 @@ class SourceOptions(Options):
             " `folder`; none: guessed from the URL."
         ),
     )
-    include: GlobList = Field(
+    include: Annotated[GlobList, NotEmpty()] = Field(
         default=(),
-        min_length=1,
         description="Globs over paths (`*.iso`, `docs/**`) to take; none: everything.",
     )
     exclude: GlobList = Field(

@@ -17,7 +17,7 @@ from pydantic import Field, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from reconciler.plugin import OptionFault, Options, Unit, sanitize
+from reconciler.plugin import NotEmpty, OptionFault, Options, Unit, sanitize
 
 ATTESTATION_FACTS: Final = "_attestation"
 """Transient key of a unit's metadata: `publishers` (what `provenance_facts` made of the provenance
@@ -116,9 +116,8 @@ class AttestationRules(Options):
     required: bool = Field(
         default=True, description="Whether files without an attestation are refused."
     )
-    publishers: Annotated[tuple[PublisherRule, ...], Field(strict=False)] = Field(
+    publishers: Annotated[tuple[PublisherRule, ...], Field(strict=False), NotEmpty()] = Field(
         default=(),
-        min_length=1,
         description=(
             "Publishers of which one must have attested an attested file; none: any publisher."
         ),

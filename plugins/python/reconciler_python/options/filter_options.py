@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
-from reconciler.plugin import Duration, OptionFault, Options, Size
+from reconciler.plugin import Duration, NotEmpty, OptionFault, Options, Size
 from reconciler_python.evidence.advisories import OsvRules
 from reconciler_python.evidence.attestations import AttestationRules
 from reconciler_python.evidence.licences import LicenceRules
@@ -93,9 +93,8 @@ Prereleases = Literal["allow", "deny", "if-nothing-else"]
 class FilterOptions(Options):
     """Keys of a Filter. Without rules, everything passes."""
 
-    allow: FilterList = Field(
+    allow: Annotated[FilterList, NotEmpty()] = Field(
         default=(),
-        min_length=1,
         description=(
             "Requirement strings, name globs and filenames; if there are any, nothing else passes."
         ),
@@ -115,32 +114,28 @@ class FilterOptions(Options):
     min_age_exempt: NameList = Field(
         default=(), description="Projects (names and name globs) that `minAge` does not concern."
     )
-    package_types: Annotated[tuple[PackageType, ...], Field(strict=False)] = Field(
-        default=(), min_length=1, description="Package types that pass; none: every type."
+    package_types: Annotated[tuple[PackageType, ...], Field(strict=False), NotEmpty()] = Field(
+        default=(), description="Package types that pass; none: every type."
     )
-    platforms: PlatformList = Field(
+    platforms: Annotated[PlatformList, NotEmpty()] = Field(
         default=(),
-        min_length=1,
         description=(
             "Platform tags (`win_amd64`) and families (`any`, `linux_x86_64`, `macos`) of wheels"
             " that pass; none: every platform."
         ),
     )
-    pythons: PythonList = Field(
+    pythons: Annotated[PythonList, NotEmpty()] = Field(
         default=(),
-        min_length=1,
         description=(
             "Python tags of wheels that pass: `cp311`, `py3` (every `py3*`); none: every one."
         ),
     )
-    abis: AbiList = Field(
+    abis: Annotated[AbiList, NotEmpty()] = Field(
         default=(),
-        min_length=1,
         description="ABI tags of wheels that pass: `cp311`, `abi3`, `none`; none: every one.",
     )
-    requires_python: InterpreterList = Field(
+    requires_python: Annotated[InterpreterList, NotEmpty()] = Field(
         default=(),
-        min_length=1,
         description=(
             "Pythons (`3.11`, `>=3.10,<3.13`): files pass that one of them can run; none: every"
             " file."

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from reconciler.plugin import OptionFault, Options
+from reconciler.plugin import NotEmpty, OptionFault, Options
 from reconciler_python.matching.rules import Rules, parse_rule
 from reconciler_python.matching.single_files import SingleFile, SingleFiles, checked_filename
 from reconciler_python.options.filter_options import FilterOptions
@@ -53,26 +53,23 @@ class SelectionOptions(Options):
     Without `include`, `files` and `requirements`: everything; a `remote` source says so in words.
     """
 
-    include: IncludeList = Field(
+    include: Annotated[IncludeList, NotEmpty()] = Field(
         default=(),
-        min_length=1,
         description=("Requirement strings (`django>=5,<6`) and name globs (`acme-*`) to take."),
     )
     exclude: RuleList = Field(
         default=(),
         description="Requirement strings and name globs to leave out; wins over `include`.",
     )
-    files: FileList = Field(
+    files: Annotated[FileList, NotEmpty()] = Field(
         default=(),
-        min_length=1,
         description=(
             "Single distributions to take: filenames, or a project's `name`, `version` and"
             " `platform`."
         ),
     )
-    requirements: RequirementFiles = Field(
+    requirements: Annotated[RequirementFiles, NotEmpty()] = Field(
         default=(),
-        min_length=1,
         description=(
             "Requirements files, what `pip freeze` wrote, and lock files; paths, or `{file, format,"
             " unresolvable}`."
@@ -85,9 +82,8 @@ class SelectionOptions(Options):
             " (Requires-Dist)."
         ),
     )
-    environments: dict[str, MarkerEnvironment] = Field(
+    environments: Annotated[dict[str, MarkerEnvironment], NotEmpty()] = Field(
         default_factory=dict,
-        min_length=1,
         description=(
             "Marker environments (PEP 508) by name that `dependencies` are for; none: every"
             " environment."
