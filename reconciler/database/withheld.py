@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 _rows = publication_withheld.c
 _REPOSITORY = parameter("repository_id", repository_group.c.repository_id)
+_IN = parameter("repository_id", membership.c.repository_id)
 _VERSION = parameter("number", membership.c.added)
 _PUBLICATION = parameter("of_publication", publication.c.publication_id)
 _NUMBER = parameter("of_number", publication.c.number)
@@ -91,6 +92,12 @@ _BROUGHT = (
     )
     .order_by(repository_group.c.name, unit.c.type, unit.c.key, unit.c.digest, membership.c.source)
 )
+_SOURCES_OF = (
+    select(unit.c.digest, membership.c.source)
+    .join(membership, membership.c.unit_id == unit.c.id)
+    .where(membership.c.repository_id == _IN, unit.c.digest.in_(listed("digests")))
+    .distinct()
+)
 _OTHERS_IN = (
     select(repository_group.c.name)
     .where(repository_group.c.repository_id == _REPOSITORY)
@@ -144,6 +151,18 @@ class WithheldReads(Reading):
                         connection.execute(_OTHERS_AMONG, {**values, "names": batch}).scalars()
                     )
         return sorted(groups)
+
+    def unit_sources(self, repository_id: int, digests: Iterable[Digest]) -> dict[str, set[Digest]]:
+        """Return the sources that ever brought some units to a repository, with these units."""
+        sources: dict[str, set[Digest]] = {}
+        with self._reading.connect() as connection:
+            for batch in batches(digest.raw for digest in digests):
+                rows = connection.execute(
+                    _SOURCES_OF, {"repository_id": repository_id, "digests": batch}
+                )
+                for digest, source in rows:
+                    sources.setdefault(source, set()).add(Digest(digest))
+        return sources
 
     def sourced_units(
         self, repository_id: int, number: int, names: Iterable[str]

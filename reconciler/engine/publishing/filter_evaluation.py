@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,9 +18,9 @@ from reconciler.database import Reader, SourcedUnit, WithheldUnit
 from reconciler.engine.plugin_calls.conduits import plugin_faults
 from reconciler.engine.publishing.version_view import RepositoryVersion
 from reconciler.engine.session.session import Session
-from reconciler.engine.sources.members import declared_unit
-from reconciler.engine.sources.selection import Selection, reconsider_time
-from reconciler.engine.transfer.metadata_recovery import stored_bytes_reader
+from reconciler.engine.sources.copied_rules import CopiedRules, rules_digest, rules_of_source
+from reconciler.engine.sources.group_evaluation import Evaluation, SourceSelections
+from reconciler.engine.sources.selection import Selection
 from reconciler.model import (
     MIRROR,
     ActualPublication,
@@ -30,15 +30,13 @@ from reconciler.model import (
     FilterVerdict,
     Publication,
     SourceKind,
-    Unit,
     pluralize,
 )
 from reconciler.plan import ResourceChange
-from reconciler.plugin import ContentType, Decision, Importer
+from reconciler.plugin import ContentType, Importer
 from reconciler.plugin.validation import Plugin
 
 BATCH = 50  # groups whose units are read at once
-BESIDE = "nothing that it belongs to is shown"
 
 Units = Mapping[Digest, WithheldUnit]
 
@@ -92,6 +90,8 @@ class FilterEvaluator:
         self._of_repository = {
             filter_.meta.name for filter_ in desired.filters_of(self._repository)
         }
+        self._desired = desired
+        self._copied: Mapping[str, CopiedRules] = {}
         self._now = now.astimezone(UTC)
         self._call = f"`select` for {publication.meta.ref}"
 
@@ -124,13 +124,14 @@ class FilterEvaluator:
         Raises:
             PluginFault: A content type broke the contract of `select`.
         """
-        if not self._filters:
+        self._copied = self._rules_of_copies(version.repository_id)
+        if not self._filters and not self._copied:
             return FilterResult(FilterVerdict(), {})
         previous, rules = current.verdict, self._rules_digest(version.repository_id)
         reusable = previous.rules == rules and not self._due(previous)
         if reusable and current.version_digest == version.digest:
             return FilterResult(previous)
-        evaluation, changed = _Evaluation(self._now), None
+        evaluation, changed = Evaluation(self._now), None
         if reusable and current.version is not None:
             changed = list(
                 self.reader.changed_groups(version.repository_id, current.version, version.number)
@@ -157,17 +158,41 @@ class FilterEvaluator:
         return self._session.registry.importer(self._repository.type)
 
     def _rules_digest(self, repository_id: int) -> Digest:
-        return Digest.of_value([repository_id, self.selection().digest.hex])
+        copied = rules_digest([], self._copied.values())
+        own = [repository_id, self.selection().digest.hex]
+        return Digest.of_value([*own, str(copied)] if copied is not None else own)
+
+    def _rules_of_copies(self, repository_id: int) -> dict[str, CopiedRules]:
+        """Return the rules that go along with what was copied, by the source that copied it."""
+        declared = {source.id for source in self._repository.sources}
+        rules = {
+            source: rules_of_source(
+                self._session,
+                self._desired,
+                source,
+                applied={filter_.meta.name for filter_ in self._filters},
+                now=self._now,
+                behind={self._repository.meta.name},
+            )
+            for source in sorted(declared | self.reader.committed_sources(repository_id).keys())
+        }
+        return {source: copied for source, copied in rules.items() if copied is not None}
+
+    def _copied_refusals(
+        self, evaluation: Evaluation, source: str, group: str, *, rows: Sequence[SourcedUnit]
+    ) -> Mapping[Digest, str]:
+        rules = self._copied.get(source)
+        return rules.refusals(evaluation, group, rows) if rules is not None else {}
 
     def _due(self, previous: FilterVerdict) -> bool:
         """Return True if time may have changed what was decided."""
         return previous.reconsider_at is not None and previous.reconsider_at <= self._now
 
-    def _evaluation_of_others(self, current: ActualPublication, changed: set[str]) -> _Evaluation:
+    def _evaluation_of_others(self, current: ActualPublication, changed: set[str]) -> Evaluation:
         """Start with what is recorded of the groups that did not change."""
         recorded = self.reader.withheld(current.id, current.number) if current.verdict.units else {}
         units = {digest: unit for digest, unit in recorded.items() if unit.group not in changed}
-        return _Evaluation(self._now, units, current.verdict.reconsider_at)
+        return Evaluation(self._now, units, current.verdict.reconsider_at)
 
     def _skipped_sources(self) -> frozenset[str]:
         """Return the sources whose units the filters of the repository have let in already.
@@ -196,14 +221,16 @@ class FilterEvaluator:
 
     def _evaluate_groups(
         self,
-        evaluation: _Evaluation,
+        evaluation: Evaluation,
         version: RepositoryVersion,
         groups: Sequence[str],
         *,
         skipped: frozenset[str],
     ) -> None:
         with self._session.watch(self._call) as alive, plugin_faults(self._call):
-            selections = self._selections()
+            selections = SourceSelections.of(
+                self._session, self._importer, self._filters, now=self._now
+            )
             for group, rows in self._sourced_units(version, groups):
                 alive()
                 self._evaluate_group(evaluation, group, rows, skipped=skipped, by=selections)
@@ -217,36 +244,25 @@ class FilterEvaluator:
                 version.repository_id, version.number, batch
             ).items()
 
-    def _selections(self) -> _Selections:
-        """Return the selections for uploads and for units that a source brought.
-
-        A source's own options have decided when it was read: here they keep their defaults, which
-        let everything in. Where a default does not, that is not a filter's decision.
-        """
-        uploads = self.selection()
-        try:
-            options = self.importer_class.options()
-        except ValueError:  # an option without a default
-            return _Selections(uploads)
-        return _Selections(uploads, self.selection(options), self.selection(options, filters=False))
-
     def _evaluate_group(
         self,
-        evaluation: _Evaluation,
+        evaluation: Evaluation,
         group: str,
         rows: Sequence[SourcedUnit],
         *,
         skipped: frozenset[str],
-        by: _Selections,
+        by: SourceSelections,
     ) -> None:
         """Evaluate each source by itself; a unit that passes as one source's is shown."""
         accepted = {row.digest for row in rows if row.source in skipped}
         refused: dict[Digest, WithheldUnit] = {}
         for source in sorted({row.source for row in rows} - skipped):
             of_source = [row for row in rows if row.source == source]
-            units = [self._with_metadata(row, by.uploads) for row in of_source]
+            units = [by.with_metadata(self._session, row) for row in of_source]
             reasons = by.reasons(evaluation, source, group, units=units)
+            copied = self._copied_refusals(evaluation, source, group, rows=of_source)
             for row, reason in zip(of_source, reasons, strict=True):
+                reason = reason or copied.get(row.digest)
                 if reason is None:
                     accepted.add(row.digest)
                 else:
@@ -256,76 +272,6 @@ class FilterEvaluator:
         evaluation.units.update(
             (digest, unit) for digest, unit in refused.items() if digest not in accepted
         )
-
-    def _with_metadata(self, row: SourcedUnit, selection: Selection) -> Unit:
-        """Return the unit with metadata that its content type restores from stored files."""
-        unit = declared_unit(row.unit)
-        if not selection.restores_metadata(unit.type):
-            return unit
-        return selection.restore_metadata(
-            unit, stored_bytes_reader(self._session.store, unit.artifacts)
-        )
-
-
-@dataclass(slots=True)
-class _Evaluation:
-    """The state of one evaluation: withheld units, and when the earliest decision may change."""
-
-    now: datetime
-    units: dict[Digest, WithheldUnit] = field(default_factory=dict)
-    reconsider_at: datetime | None = None
-
-    def reasons(self, selection: Selection, group: str, units: Sequence[Unit]) -> list[str | None]:
-        """Return why each unit is kept out, None where it is let in."""
-        decisions = {id(decision.unit): decision for decision in selection.decide(group, units)}
-        for decision in decisions.values():
-            if (
-                decision.reconsider_at is not None
-                and (when := reconsider_time(decision)) > self.now
-            ):
-                self.reconsider_at = min(when, self.reconsider_at or when)
-        return [_reason(selection, decisions.get(id(unit))) for unit in units]
-
-
-@dataclass(frozen=True, slots=True)
-class _Selections:
-    """The selections that decide units, by who brought them.
-
-    Attributes:
-        uploads: The filters alone, without options of a source.
-        sources: Default options of a source with the filters; None where options have no default.
-        unfiltered: The same options without filters.
-    """
-
-    uploads: Selection
-    sources: Selection | None = None
-    unfiltered: Selection | None = None
-
-    def reasons(
-        self, evaluation: _Evaluation, source: str, group: str, *, units: Sequence[Unit]
-    ) -> list[str | None]:
-        """Return why each unit of `source` is kept out, None where it is let in."""
-        if source == SourceKind.UPLOAD or self.sources is None or self.unfiltered is None:
-            return evaluation.reasons(self.uploads, group, units)
-        reasons = evaluation.reasons(self.sources, group, units)
-        if all(reason is None for reason in reasons):
-            return reasons
-        unfiltered = evaluation.reasons(self.unfiltered, group, units)
-        if all(reason is None for reason in unfiltered):
-            return reasons
-        filters_alone = evaluation.reasons(self.uploads, group, units)
-        return [
-            by_filters if by_options is not None else reason
-            for reason, by_options, by_filters in zip(
-                reasons, unfiltered, filters_alone, strict=True
-            )
-        ]
-
-
-def _reason(selection: Selection, decision: Decision | None) -> str | None:
-    if decision is None:
-        return BESIDE
-    return None if decision.accepted else selection.reason(decision)
 
 
 def _result(units: Units, rules: Digest | None, reconsider_at: datetime | None) -> FilterResult:

@@ -269,7 +269,8 @@ class GroupComparer:
         *,
         lines: list[ChangeLine],
     ) -> GroupLine:
-        due = selected.reconsider_at
+        times = (selected.reconsider_at, response.reconsider_at)
+        due = min((time for time in times if time is not None), default=None)
         return GroupLine(
             name=response.name,
             source=self._source.id,

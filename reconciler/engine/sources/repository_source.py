@@ -10,15 +10,18 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from itertools import islice
 
+from reconciler.database import SourcedUnit
 from reconciler.engine.sources.batches import BatchSizer
+from reconciler.engine.sources.copied_rules import CopiedRules
 from reconciler.engine.sources.copied_version import (
     Bodies,
     CopiedVersion,
     CopyingConduit,
     sorted_units,
 )
+from reconciler.engine.sources.group_evaluation import Evaluation
 from reconciler.engine.sources.members import declared_unit
-from reconciler.engine.sources.repository_resolution import RepositoryResolution
+from reconciler.engine.sources.repository_resolution import Key, RepositoryResolution
 from reconciler.engine.sources.selection import Selection
 from reconciler.engine.sources.source_artifacts import SourceArtifacts
 from reconciler.engine.sources.source_failures import SourceFailure
@@ -27,7 +30,15 @@ from reconciler.engine.sources.source_responses import SourceResponse
 from reconciler.engine.sources.version_reference import ResolvedVersion, VersionReference
 from reconciler.engine.transfer.metadata_recovery import stored_bytes_reader
 from reconciler.errors import PluginFault, StateFault
-from reconciler.model import EMPTY_VERSION, ActualRepository, Digest, Source, StoredUnit, Unit
+from reconciler.model import (
+    EMPTY_VERSION,
+    ActualRepository,
+    Digest,
+    Source,
+    StoredUnit,
+    Unit,
+    stored_unit,
+)
 from reconciler.plan import ContentChanges
 from reconciler.plugin import Importer
 
@@ -38,6 +49,7 @@ class RepositorySource(SourceResolver):
     Args:
         other: The other repository as it is recorded.
         planned: What this plan does to it, None where it does nothing.
+        rules: What the other repository withholds; None where nothing rules beyond `selection`.
     """
 
     def __init__(
@@ -48,6 +60,7 @@ class RepositorySource(SourceResolver):
         *,
         other: ActualRepository | None,
         planned: ContentChanges | None,
+        rules: CopiedRules | None,
     ) -> None:
         reference = VersionReference(source.version)
         version = "the latest version" if reference.is_latest else f"version {source.version}"
@@ -55,13 +68,16 @@ class RepositorySource(SourceResolver):
             resolution,
             source,
             selection,
-            rules_digest=Digest.of_value([source.id, selection.digest.hex]),
+            rules_digest=Digest.of_value(
+                [source.id, selection.digest.hex, *([str(rules.digest)] if rules else [])]
+            ),
             artifacts=SourceArtifacts(),
             absence=f"not in {version} of {source.name}",
         )
         self._reference = reference
         self._other = other
         self._planned = planned
+        self._rules = rules
         self._workdir = resolution.session.workdirs.temporary(
             resolution.repository.meta.name, resolution.owner
         )
@@ -185,11 +201,38 @@ class RepositorySource(SourceResolver):
         try:
             if self._resolution.importer_class.copy is not Importer.copy:
                 stored = await self._copied(version, name, stored)
-            units, complete = await self._restored(stored)
+            evaluation = Evaluation(self._resolution.session.now)
+            rows = self._sourced(bodies, stored)
+            refused = await asyncio.to_thread(self._withheld_there, evaluation, name, rows)
+            left = [unit for unit in stored if (unit.type, unit.key) not in refused]
+            units, complete = await self._restored(left)
         except Exception as error:  # a plugin may raise anything: the failure of this group alone
             return SourceResponse(name, failure=error)
         stands = complete or version.is_recorded
-        return SourceResponse(name, units, validator=validator if stands else None)
+        return SourceResponse(
+            name,
+            units,
+            [(key, reason) for (_, key), reason in sorted(refused.items())],
+            validator if stands else None,
+            reconsider_at=evaluation.reconsider_at,
+        )
+
+    def _sourced(self, bodies: Bodies, units: Sequence[StoredUnit]) -> list[SourcedUnit]:
+        """Return units with their digests, where rules go along with them."""
+        if self._rules is None:
+            return []
+        digests = {_key(stored_unit(body)): digest for digest, body in bodies.items()}
+        return [SourcedUnit(digests[_key(unit)], unit, self._source.id) for unit in units]
+
+    def _withheld_there(
+        self, evaluation: Evaluation, name: str, rows: Sequence[SourcedUnit]
+    ) -> dict[Key, str]:
+        """Return which units of a group the other repository withholds, with the reasons."""
+        if self._rules is None or not rows:
+            return {}
+        with self._resolution.session.watch(self._resolution.call("select", name)):
+            refusals = self._rules.refusals(evaluation, name, rows)
+        return {_key(row.unit): refusals[row.digest] for row in rows if row.digest in refusals}
 
     async def _restored(self, units: Sequence[StoredUnit]) -> tuple[list[Unit], bool]:
         """Return units with the metadata that filters ask for, and whether all bytes were there.
@@ -233,3 +276,7 @@ class RepositorySource(SourceResolver):
                 f" group `{name}`"
             )
         return chosen
+
+
+def _key(unit: StoredUnit) -> Key:
+    return unit.type, unit.key

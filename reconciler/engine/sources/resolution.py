@@ -12,6 +12,7 @@ from typing import assert_never
 
 from reconciler.engine.session.session import Session
 from reconciler.engine.sources.batches import BatchSizer
+from reconciler.engine.sources.copied_rules import rules_of_source
 from reconciler.engine.sources.declared_source import DeclaredSource
 from reconciler.engine.sources.members import members_of
 from reconciler.engine.sources.name_conflicts import needs_distinct_names, without_conflicts
@@ -60,6 +61,14 @@ def make_resolver(
                 selection,
                 other=others.actual.repositories.get(source.name),
                 planned=others.planned.get(source.name),
+                rules=rules_of_source(
+                    resolution.session,
+                    desired,
+                    source.id,
+                    applied={filter_.name for filter_ in selection.filters},
+                    now=resolution.session.now,
+                    behind={resolution.repository.meta.name},
+                ),
             )
         case SourceKind.REMOTE:
             kind = RecordedSource if low_level(resolution.importer_class) else DeclaredSource

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from reconciler.model import IdentifiedUnit, Unit
@@ -29,6 +30,7 @@ class SourceResponse:
         owner: The source that owns the name; this one was not asked.
         unavailable: An earlier source that may have the name; this one was not asked.
         refused: Why nothing of the group may come in; this source was not asked.
+        reconsider_at: When what is kept out may come in by itself.
     """
 
     name: str
@@ -43,6 +45,7 @@ class SourceResponse:
     owner: str = ""
     unavailable: str = ""
     refused: str = ""
+    reconsider_at: datetime | None = None
 
     @property
     def has_name(self) -> bool:
