@@ -19,6 +19,7 @@ from reconciler_python.reading.filenames import FilenameReader, UnreadableFilena
         ("foo", "foo-1.0_1-py3-none-any.whl", "1.0.post1", "wheel"),
         ("foo", "foo-1.0-py3-none-any-variant.whl", "1.0", "wheel"),
         ("foo", "foo-1.0.tar.gz", "1.0", "sdist"),
+        ("foo", "foo-1.0-1-cp312-cp312-win_amd64-cu128.whl", "1.0", "wheel"),
         ("foo-bar", "foo-bar-1.0.zip", "1.0", "sdist"),
         ("foo-bar", "foo__bar-1.0.tar.bz2", "1.0", "sdist"),
         ("foo-2", "foo-2-1.0.tgz", "1.0", "sdist"),
@@ -55,6 +56,7 @@ def test_a_filename_gives_version_and_package_type(
         (".foo-1.0.tar.gz", "unsafe"),
         ("", "no known type"),
         ("foo-1.0.txt", "no known type"),
+        ("f-oo-1.0-py3-none-any.whl", "does not begin"),
         ("foo.tar.gz", "does not begin"),
         ("bar-1.0.tar.gz", "does not begin"),
         ("-1.0.tar.gz", "does not begin"),
@@ -69,6 +71,16 @@ def test_what_is_no_distribution_of_the_project_is_refused_with_its_reason(
 ) -> None:
     with pytest.raises(UnreadableFilename, match=reason):
         FilenameReader("foo").read(filename)
+
+
+@pytest.mark.parametrize(
+    "filename", ["foo-bar-1.0-py3-none-any.whl", "Foo-Bar-1.0-1-py3-none-any-label.whl"]
+)
+def test_a_wheel_that_spells_its_project_with_hyphens_is_legacy(filename: str) -> None:
+    """PEP 427 has no hyphen in a wheel's name: pip and uv pass such a file over."""
+    with pytest.raises(UnreadableFilename, match="PEP 427"):
+        FilenameReader("foo-bar").read(filename)
+    assert FilenameReader("foo-bar", legacy=True).read(filename) == ("1.0", "wheel")
 
 
 @given(st.text(max_size=60))

@@ -288,8 +288,8 @@ BROKEN: dict[str, tuple[Answer, str]] = {
     "empty-json": (body(b"", content_type=JSON), "not a project page"),
     "cut-off": (truncated(b'{"files": []}' * 10), "cut-off"),
     "cut-html": (
-        body(b"<!DOCTYPE html><html><body><h1>Links</h1>", content_type="text/html"),
-        "it ends before `</html>`",
+        truncated(b"<!DOCTYPE html><html><body><h1>Links</h1>" * 10, content_type="text/html"),
+        "cut-html",
     ),
     "cut-tag": (
         body(b"<html><body><a href='foo-1.0.tar", content_type="text/html"),

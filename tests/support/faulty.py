@@ -178,11 +178,13 @@ def status(
     return answer
 
 
-def truncated(data: bytes) -> Answer:
+def truncated(data: bytes, content_type: str = "application/octet-stream") -> Answer:
     """Promises all of `data`, sends half, hangs up."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse(headers={"Content-Length": str(len(data))})
+        response = web.StreamResponse(
+            headers={"Content-Length": str(len(data)), "Content-Type": content_type}
+        )
         await response.prepare(request)
         await response.write(data[: len(data) // 2])
         _hang_up(request)

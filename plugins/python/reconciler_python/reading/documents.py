@@ -9,11 +9,11 @@ from __future__ import annotations
 import codecs
 import re
 from typing import Any, Final, TypeVar
-from urllib.parse import urljoin
+from urllib.parse import quote, urljoin
 
 import msgspec
 
-from reconciler.plugin import Malformed, Page
+from reconciler.plugin import Malformed, Page, sanitize
 
 JSON_TYPE: Final = "application/vnd.pypi.simple.v1+json"
 HTML_TYPE: Final = "application/vnd.pypi.simple.v1+html"
@@ -22,6 +22,7 @@ ACCEPT: Final = f"{JSON_TYPE}, {HTML_TYPE};q=0.2, text/html;q=0.01"
 _FETCHABLE = re.compile(
     r"https?://(?:[^\s/?\\@:\[\]]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:[/?]\S*)?"
 )
+_BLANK = re.compile(r"[^\S\t-\r\x1c-\x1f]")  # but for control characters
 _USER = re.compile(r"^(https?://)[^/?#]*@", re.IGNORECASE)
 _LONGEST_URL = 16_000  # characters; the core takes few more, and `.metadata` may follow
 _BYTE_ORDER_MARKS = (
@@ -34,6 +35,11 @@ _ESCAPE = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
     re.DOTALL,
 )
+_LARGEST_PAGE = 64 * 1024 * 1024  # bytes of a project's page; the largest honest ones have some 30
+_COUNTED = 1024 * 1024  # bytes of a page that cannot hold too many values
+_MOST_VALUES = 2_000_000  # JSON values, or elements, of a project's page
+_MOST_LISTED = 10_000_000  # the same of a list of projects
+_NAMELESS: Final = "(no name)"
 _MAX_DEPTH = 16
 _MAX_INTEGER = 2**63 - 1
 
@@ -139,7 +145,7 @@ class _Plain(msgspec.Struct, rename="kebab", forbid_unknown_fields=True):
 class _Head(msgspec.Struct, rename="kebab"):
     """Keys of a project's page that must be valid before its files are read."""
 
-    files: list[dict[str, Any]]
+    files: list[Any]
     meta: _Meta = _Meta()
     project_status: _Status = _Status()
 
@@ -156,6 +162,7 @@ def read_project_json(page: Page) -> ProjectDocument:
 
     Raises Malformed when the page as a whole cannot be understood.
     """
+    check_amount(page, b",[{", project=True)
     try:
         plain = _PLAIN.decode(page.body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -168,6 +175,7 @@ def read_project_json(page: Page) -> ProjectDocument:
 
 def read_list_json(page: Page) -> list[ListedProject]:
     """Return the entries of a list of projects. Raises Malformed."""
+    check_amount(page, b",[{")
     try:
         document = _decoded(_PROJECT_LIST, _as_utf8(page))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -176,6 +184,22 @@ def read_list_json(page: Page) -> list[ListedProject]:
         ) from None
     check_api_version(page, str(document.meta.api_version))
     return document.projects
+
+
+def check_amount(page: Page, marks: bytes, *, project: bool = False) -> None:
+    """Raise Malformed for a page that would take too much memory and time to read.
+
+    marks: characters of which each value that costs memory needs one; three bytes of a page can
+    become a hundred of an object.
+    """
+    if project and len(page.body) > _LARGEST_PAGE:
+        raise Malformed(
+            f"{shown_url(page)}: a project's page of {len(page.body):,} bytes; at most"
+            f" {_LARGEST_PAGE:,} are read"
+        )
+    most = _MOST_VALUES if project else _MOST_LISTED
+    if len(page.body) > _COUNTED and sum(page.body.count(mark) for mark in marks) > most:
+        raise Malformed(f"{shown_url(page)}: more than {most:,} values in one page")
 
 
 def check_api_version(page: Page, version: str) -> None:
@@ -206,9 +230,11 @@ def unknown_keys(document: dict[str, Any], known: frozenset[str]) -> dict[str, A
 def fetchable_url(base: str, url: str) -> str | None:
     """Return the URL to fetch, without fragment; None for what must not be fetched.
 
-    That is `file:`, `javascript:` and broken URLs. User and password that stand in it are left out:
+    That is `file:`, `javascript:` and broken URLs. Blanks are read as browsers do (WHATWG URL 4.4):
+    left out around it, and line breaks within it too; percent-encoded elsewhere. User and password that stand in it are left out:
     what is recorded and shown holds no secret, and a remote has its `auth` for them.
     """
+    url = without_blanks(url)
     if not url.startswith(("https://", "http://")):
         try:
             url = urljoin(base, url) if url else ""
@@ -222,6 +248,22 @@ def fetchable_url(base: str, url: str) -> str | None:
         if len(url) <= _LONGEST_URL and url.isprintable() and _FETCHABLE.fullmatch(url)
         else None
     )
+
+
+def without_blanks(url: str) -> str:
+    """Return a URL as it is written, its blanks as browsers read them.
+
+    Host names have none, so theirs stay: such a URL is refused.
+    """
+    if not _BLANK.search(url):
+        return url.strip()
+    url = url.strip()
+    start = url.find("/", url.find("://") + 3) if "://" in url else 0
+    return url if start < 0 else url[:start] + _BLANK.sub(_percent_encoded, url[start:])
+
+
+def _percent_encoded(match: re.Match[str]) -> str:
+    return quote(match[0], safe="")
 
 
 def shown_url(page: Page) -> str:
@@ -294,25 +336,40 @@ def _read_with_care(page: Page) -> ProjectDocument:
     if not _plain(read.extra):
         read.extra = {}
     for entry in head.files:
-        _read_file(entry, page, read)
+        _read_file(entry, read)
+    if read.unreadable and not read.files:
+        name, reason = read.unreadable[0]
+        raise Malformed(
+            f"{shown_url(page)}: none of its files can be read: `{sanitize(name, 200)}`: {reason}"
+        )
     return read
 
 
-def _read_file(entry: dict[str, Any], page: Page, read: ProjectDocument) -> None:
+def _read_file(entry: Any, read: ProjectDocument) -> None:
+    if not isinstance(entry, dict):
+        kind = "null" if entry is None else type(entry).__name__
+        read.unreadable.append((_NAMELESS, f"upstream's entry is no object: {kind}"))
+        return
     extra = unknown_keys(entry, FILE_KEYS)
     try:
         file = msgspec.convert({key: entry[key] for key in entry.keys() & FILE_KEYS}, ExtendedFile)
     except msgspec.ValidationError as error:
-        name = entry.get("filename")
-        if not isinstance(name, str):
-            raise Malformed(f"{shown_url(page)}: a file without a filename: {error}") from None
-        read.unreadable.append((name, f"upstream's entry cannot be read: {error}"))
+        read.unreadable.append((_entry_name(entry), f"upstream's entry cannot be read: {error}"))
         return
     if extra and not _plain(extra):
         read.unreadable.append((file.filename, "upstream's entry has keys that are no plain JSON"))
         return
     file.extra = extra
     read.files.append(file)
+
+
+def _entry_name(entry: dict[str, Any]) -> str:
+    """Return how to call an entry that cannot be read: its filename, or what its URL ends in."""
+    name, url = entry.get("filename"), entry.get("url")
+    if isinstance(name, str):
+        return name
+    last = re.split(r"[?#]", url)[0].rpartition("/")[2] if isinstance(url, str) else ""
+    return last or _NAMELESS
 
 
 def _plain(value: Any, depth: int = 0) -> bool:

@@ -129,7 +129,12 @@ class FilenameReader:
         return self._read_legacy(*parts)
 
     def _read(self, stem: str, package_type: str) -> Filename:
-        text, package_type = _version_text(self._after_project(stem), package_type)
+        rest = self._after_project(stem)
+        if package_type == WHEEL and "-" in stem[: -len(rest) - 1]:
+            raise UnreadableFilename(
+                "a wheel's filename spells the project's name without hyphens (PEP 427)"
+            )
+        text, package_type = _version_text(rest, package_type)
         version = self._version(text, package_type)
         if version is None:
             raise UnreadableFilename(f"`{text}` is no PEP 440 version")

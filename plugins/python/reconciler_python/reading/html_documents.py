@@ -3,9 +3,9 @@
 lxml's event parser tokenises as browsers do and reads a page once, whatever it contains. It builds
 no tree: a tree of ten thousand nested elements takes some parsers minutes.
 
-Parsers repair what they read, so a truncated page looks like a complete one. Two signs show it: an
-element of our own behind the page that does not come out as one (the page ends within a tag, a
-comment or a text such as a script), and `<html>` without `</html>`.
+Parsers repair what they read, so a truncated page looks like a complete one. HTTP tells that a body
+was not whole; here an element of our own behind the page shows that it ends within a tag, a comment
+or a text such as a script. `</html>` proves nothing: valid pages leave it out.
 """
 
 from __future__ import annotations
@@ -23,19 +23,20 @@ from reconciler_python.reading.documents import (
     ListedFile,
     ListedProject,
     ProjectDocument,
+    check_amount,
     check_api_version,
     marked_encoding,
     shown_url,
+    without_blanks,
 )
 from reconciler_python.reading.filenames import project_name, stem_and_type
 
 _WRITTEN_ELEMENT = re.compile(r"<[a-zA-Z]")
-_WRITTEN_HTML = re.compile(r"<html[\s>/]", re.IGNORECASE)
 _DEEPEST: Final = 256  # elements within each other: the parser's time grows with every one
 _AT_ONCE: Final = (
     32 * 1024
 )  # characters: the parser notices at the end of each piece that it is told to stop
-_START: Final = 64 * 1024  # characters within which `<html>` is opened
+_LONGEST_BASE: Final = 16_000  # characters of `<base>`: every link of a page is joined to it
 _TITLES: Final = frozenset({"title", "h1", "h2", "h3", "h4", "h5", "h6"})
 _MOST_TITLES: Final = 20  # that are looked at
 _LONGEST_TITLE: Final = 400  # characters that are looked at
@@ -88,7 +89,7 @@ class _Markup:
         self.base = ""
         self.meta: dict[str, str] = {}
         self.titles: list[list[str]] = []
-        self.interactive = self.worded = self.closed = self.complete = False
+        self.interactive = self.worded = self.complete = False
         self._open: list[str] | None = None  # where the text of a link or a title goes
         self._depth = self._unseen = 0
         self._end = f"end-{secrets.token_hex(8)}"  # no page can know it
@@ -131,8 +132,6 @@ class _Markup:
             self._open = None
         if name in _UNSEEN:
             self._unseen -= 1
-        elif name == "html" and not self.complete:
-            self.closed = True
 
     def data(self, text: str) -> None:
         if self._open is not None:
@@ -158,6 +157,7 @@ def read_project_html(page: Page) -> ProjectDocument:
 
     Links to anything but distributions (parent folders, signatures, home pages) are passed over.
     """
+    check_amount(page, b"<", project=True)
     markup = _read(page)
     base = _base(page, markup)
     files = [file for anchor in markup.anchors if (file := _file(anchor, base)) is not None]
@@ -175,6 +175,7 @@ def read_list_html(page: Page) -> list[ListedProject]:
     Where a server of folders shortened the text, the last part of the path. Callers check the
     names.
     """
+    check_amount(page, b"<")
     markup = _read(page)
     listed = [_listed(anchor) for anchor in markup.anchors]
     if not any(project_name(item.name) for item in listed):
@@ -193,15 +194,13 @@ def _read(page: Page) -> _Markup:
         raise Malformed(f"{shown_url(page)}: the HTML cannot be read: there is no element in it")
     try:
         markup = _Markup(text)
-    except (_TooDeepError, etree.LxmlError) as error:
+    except (ValueError, etree.LxmlError) as error:
         raise Malformed(f"{shown_url(page)}: the HTML cannot be read: {error}") from None
     if not markup.complete:
         raise Malformed(
             f"{shown_url(page)}: the HTML cannot be read: it ends within a tag, a comment or an"
             " element"
         )
-    if not markup.closed and _WRITTEN_HTML.search(text, 0, _START):
-        raise Malformed(f"{shown_url(page)}: the HTML cannot be read: it ends before `</html>`")
     check_api_version(page, markup.meta.get("pypi:repository-version") or "1.0")
     return markup
 
@@ -262,6 +261,8 @@ def _base(page: Page, markup: _Markup) -> str:
         base = urljoin(page.url, markup.base) if markup.base else page.url
     except ValueError:
         raise Malformed(f"{shown_url(page)}: its `<base>` is no URL") from None
+    if len(base) > _LONGEST_BASE:
+        raise Malformed(f"{shown_url(page)}: its `<base>` has {len(base):,} characters")
     return base if base.startswith(("https://", "http://")) else page.url
 
 
@@ -272,7 +273,7 @@ def _file(anchor: Anchor, base: str) -> ListedFile | None:
     is none.
     """
     attributes = anchor.attributes
-    url = attributes.get("href", "").strip()
+    url = without_blanks(attributes.get("href", ""))
     if not url:
         return None
     if not url.startswith(("https://", "http://")):
