@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar
 
 from reconciler.plugin import (
     UNCHANGED,
@@ -37,6 +38,9 @@ from reconciler_python.selecting.evidence_facts import with_evidence
 from reconciler_python.selecting.project_filter import ProjectFilter
 from reconciler_python.selecting.source_checks import selects_part
 
+T = TypeVar("T")
+
+_LONG_PAGE: Final = 1024 * 1024  # bytes: reading fewer does not hold up the loop
 _SERIAL: Final = "serial:"
 _SERIALS: Final = (
     "serials:"  # validator of a whole source: its list, which says of each project when it changed
@@ -81,7 +85,7 @@ class PythonImporter(Importer):
             start = (
                 _named(options, named)
                 if named is not None
-                else _listed(call, options, _projects(await _list_page(call), options))
+                else _listed(call, options, await _projects(await _list_page(call), options))
             )
             async for group in Closure(call, list(start), partial(_load, call)).groups():
                 yield group
@@ -93,7 +97,7 @@ class PythonImporter(Importer):
             if call.unchanged(f"{_SERIALS}{page.validator}"):
                 yield UNCHANGED
                 return
-            projects = _projects(page, options)
+            projects = await _projects(page, options)
             if None in projects.values():
                 call.unchanged(
                     f"{_NAMES}{page.validator}"
@@ -127,7 +131,7 @@ class PythonImporter(Importer):
             kept_out[key] = reason
             call.refuse(key, reason)
 
-        units = _units(call.options, group, page, refuse=refuse)
+        units = await _units(call.options, group, page, refuse=refuse)
         failure = unmet_requirement(call, group.name, units, kept_out=kept_out)
         if failure is not None:
             raise failure
@@ -169,15 +173,18 @@ def _listed(
 async def _load(call: ImporterCall, group: Group) -> tuple[str, list[Unit]]:
     """Read a project for the closure, without refusals: `read` reports those."""
     page = await _page(call, group)
-    return page.validator, _units(call.options, group, page, refuse=lambda key, reason: None)
+    units = await _units(call.options, group, page, refuse=lambda key, reason: None)
+    return page.validator, units
 
 
 async def _page(call: ImporterCall, group: Group) -> Page:
     return await call.get(f"{group.name}/", accept=ACCEPT, at_least=_serial(group))
 
 
-def _units(options: SelectionOptions, group: Group, page: Page, *, refuse: Refuse) -> list[Unit]:
-    document = read_project(page)
+async def _units(
+    options: SelectionOptions, group: Group, page: Page, *, refuse: Refuse
+) -> list[Unit]:
+    document = await _beside_loop(page, read_project)
     if document.status == "quarantined":
         raise Withdrawn(
             f"{shown_url(page)}: quarantined upstream"
@@ -189,12 +196,17 @@ def _units(options: SelectionOptions, group: Group, page: Page, *, refuse: Refus
     )
 
 
-def _projects(page: Page, options: SelectionOptions) -> dict[str, int | None]:
+async def _beside_loop(page: Page, read: Callable[[Page], T]) -> T:
+    """Return what a page says; a long one is read in a worker thread."""
+    return await asyncio.to_thread(read, page) if len(page.body) > _LONG_PAGE else read(page)
+
+
+async def _projects(page: Page, options: SelectionOptions) -> dict[str, int | None]:
     """Return normalised name -> serial, of the projects that can be meant.
 
     What is no project name is passed over: it could not be asked for.
     """
-    listed = read_list(page)
+    listed = await _beside_loop(page, read_list)
     listed.reverse()
     serials: dict[str, int | None] = {}
     while listed:  # half a million entries: let each go as soon as it is read

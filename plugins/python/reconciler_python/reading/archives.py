@@ -16,7 +16,9 @@ from typing import BinaryIO, Final
 
 from packaging.utils import canonicalize_name
 
-_LIMIT: Final = 64 * 1024 * 1024
+_LIMIT: Final = 64 * 1024 * 1024  # bytes of a directory
+_LARGEST: Final = 16 * 1024 * 1024  # bytes of the member, packed or not
+_LONGEST_NAME: Final = 1024  # bytes of the member's name
 _END = struct.Struct("<4s4H2LH")
 _ENTRY = struct.Struct("<4s6H3L5H2L")
 _LOCAL = struct.Struct("<4s5H3L2H")
@@ -30,7 +32,7 @@ class UnreadableArchive(ValueError):
 
 
 def wheel_metadata(wheel: BinaryIO, project: str) -> bytes | None:
-    """Return `<project>-<version>.dist-info/METADATA` of a wheel, at most 64 MiB; None without.
+    """Return `<project>-<version>.dist-info/METADATA` of a wheel, at most 16 MiB; None without.
 
     None as well for wheels over 4 GiB and for encrypted or exotically compressed ones. Raises only
     what reading raises.
@@ -42,7 +44,7 @@ def wheel_metadata(wheel: BinaryIO, project: str) -> bytes | None:
 
 
 def zip_member(archive: BinaryIO, tail: bytes, belongs: Callable[[bytes], bool]) -> bytes | None:
-    """Return the last member whose name ends in `tail`, at most 64 MiB; None if there is none.
+    """Return the last member whose name ends in `tail`, at most 16 MiB; None if there is none.
 
     `belongs` decides on what stands before `tail`. Raises UnreadableArchive, and what reading
     raises.
@@ -53,7 +55,8 @@ def zip_member(archive: BinaryIO, tail: bytes, belongs: Callable[[bytes], bool])
     end = len(directory)
     while (hit := directory.rfind(tail, 0, end)) >= 0:
         end = hit
-        start = directory.rfind(_ENTRY_MARK, 0, hit)
+        # no further back than a name is long: an archive may say `tail` a million times
+        start = directory.rfind(_ENTRY_MARK, max(0, hit - _ENTRY.size - _LONGEST_NAME), hit)
         if start < 0 or start + _ENTRY.size > hit:
             continue
         fields = _ENTRY.unpack_from(directory, start)
@@ -100,7 +103,7 @@ def _belongs(name: bytes, project: str) -> bool:
 
 
 def _content(wheel: BinaryIO, *, method: int, packed: int, size: int, offset: int) -> bytes | None:
-    if max(packed, size) > _LIMIT:
+    if max(packed, size) > _LARGEST:
         return None
     wheel.seek(offset)
     local = wheel.read(_LOCAL.size)

@@ -23,7 +23,6 @@ _TAIL: Final = (
 _HEAD: Final = 64 * 1024  # bytes from the start of anything else
 _GROWTH: Final = 4
 _MOST: Final = 48 * 1024 * 1024  # bytes of parts of one file
-_IN_THREAD: Final = 1024 * 1024  # bytes: looking at less does not hold up the loop
 
 T = TypeVar("T")
 Look = Callable[[BinaryIO], T]
@@ -76,12 +75,9 @@ async def _seen_in_parts(call: ReadingCall, artifact: Artifact, look: Look[T]) -
 
 
 async def _looked(look: Look[T], file: io.BytesIO | _PartialFile) -> T:
-    """Call `look` from the start of the file, in a thread where much must be unpacked."""
+    """Call `look` from the start of the file, in a thread: little may unpack to much."""
     file.seek(0)
-    held = file.getbuffer().nbytes if isinstance(file, io.BytesIO) else file.held
-    if held > _IN_THREAD:
-        return await asyncio.to_thread(look, cast(BinaryIO, file))
-    return look(cast(BinaryIO, file))
+    return await asyncio.to_thread(look, cast(BinaryIO, file))
 
 
 class _Lacking(Exception):

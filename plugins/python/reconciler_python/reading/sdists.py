@@ -7,12 +7,12 @@ Unpacking is bounded, and every fault is raised as UnreadableArchive.
 from __future__ import annotations
 
 import bz2
-import gzip
 import lzma
 import re
 import tarfile
 import zlib
-from typing import BinaryIO, Final, cast
+from collections.abc import Callable
+from typing import BinaryIO, Final, Protocol
 
 from reconciler_python.reading.archives import UnreadableArchive, zip_member
 
@@ -21,6 +21,9 @@ _UNPACKED: Final = 256 * 1024 * 1024  # bytes of a tar that are unpacked on the 
 _LARGEST: Final = 16 * 1024 * 1024  # bytes of a PKG-INFO
 _LONGEST: Final = 64 * 1024  # bytes of a header that carries a long name
 _MEMBERS: Final = 200_000
+_PACKED: Final = 64 * 1024  # bytes of the archive that are unpacked in one piece
+_STREAMS: Final = 10_000  # compressed streams one after the other, as parallel tools write them
+_MEMORY: Final = 256 * 1024 * 1024  # bytes that unpacking xz may need; `xz -9` asks for 65 MiB
 _BLOCK: Final = 512
 
 _PKG_INFO = re.compile(r"(?:\./)*[^/]+/PKG-INFO")
@@ -86,10 +89,19 @@ def _long_name(kind: bytes, payload: bytes) -> str:
 
 
 class _Unpacked:
-    """The bytes of a tar with any compression, up to a limit."""
+    """The bytes of a tar with any compression, up to a limit.
+
+    Unpacks as much as is read, and no more. `gzip`, `bz2` and `lzma` have files of their own for
+    that, which bound neither the members of a file nor the memory that its header asks for.
+    """
 
     def __init__(self, packed: BinaryIO, filename: str) -> None:
-        self._file = _opened(packed, filename)
+        self._packed = packed
+        self._new = _decompressor(filename)
+        self._stream = self._new() if self._new is not None else None
+        self._streams = 1
+        self._data = b""
+        self._begun = False
         self._left = _UNPACKED
 
     def read(self, size: int) -> bytes:
@@ -97,22 +109,90 @@ class _Unpacked:
         self._left -= size
         if self._left < 0:
             raise UnreadableArchive(f"no PKG-INFO is among its first {_UNPACKED >> 20} MiB")
-        try:
-            return self._file.read(size)
-        except (OSError, EOFError, zlib.error, lzma.LZMAError, MemoryError) as error:
-            raise UnreadableArchive(f"it cannot be unpacked: {error}") from None
+        if self._stream is None:
+            return self._packed.read(size)
+        parts = []
+        while size > 0 and (part := self._part(self._stream, size)):
+            parts.append(part)
+            size -= len(part)
+        return b"".join(parts)
 
     def skip(self, size: int) -> None:
         while size > 0 and (passed := self.read(min(size, _AT_ONCE))):
             size -= len(passed)
 
+    def _part(self, stream: _Decompressor, size: int) -> bytes:
+        """Return up to `size` bytes, none at the end."""
+        while True:
+            if stream.eof:
+                rest = (stream.unused_data or self._data) or self._packed.read(_PACKED)
+                if not rest.strip(b"\0"):
+                    return b""
+                self._data, stream = rest, self._next_stream()
+            if stream.needs_input and not self._data:
+                self._data = self._packed.read(_PACKED)
+                if not self._data and not self._begun:
+                    return b""  # an empty file is an empty archive
+                self._begun = True
+                if not self._data:
+                    raise UnreadableArchive("it cannot be unpacked: it ends before its stream does")
+            data, self._data = self._data, b""
+            try:
+                part = stream.decompress(data, size)
+            except (OSError, EOFError, zlib.error, lzma.LZMAError, MemoryError) as error:
+                raise UnreadableArchive(f"it cannot be unpacked: {error}") from None
+            if part:
+                return part
 
-def _opened(packed: BinaryIO, filename: str) -> BinaryIO:
-    """Return a stream that unpacks as much as is read, and no more."""
+    def _next_stream(self) -> _Decompressor:
+        self._streams += 1
+        if self._streams > _STREAMS:
+            raise UnreadableArchive(f"it has more than {_STREAMS:,} compressed streams")
+        assert self._new is not None
+        self._stream = self._new()
+        return self._stream
+
+
+class _Decompressor(Protocol):
+    """What `bz2` and `lzma` have in common."""
+
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def needs_input(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def decompress(self, data: bytes, max_length: int) -> bytes: ...
+
+
+class _Gunzip:
+    """The same of gzip."""
+
+    def __init__(self) -> None:
+        self._stream = zlib.decompressobj(wbits=31)
+
+    @property
+    def eof(self) -> bool:
+        return self._stream.eof
+
+    @property
+    def needs_input(self) -> bool:
+        return not self._stream.unconsumed_tail
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._stream.unused_data
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        return self._stream.decompress(self._stream.unconsumed_tail + data, max_length)
+
+
+def _decompressor(filename: str) -> Callable[[], _Decompressor] | None:
+    """Return what makes a decompressor for a file of this name; None for a plain tar."""
     if filename.endswith((".tar.gz", ".tgz")):
-        return cast(BinaryIO, gzip.GzipFile(fileobj=packed))
+        return _Gunzip
     if filename.endswith(".tar.bz2"):
-        return cast(BinaryIO, bz2.BZ2File(packed))
+        return bz2.BZ2Decompressor
     if filename.endswith(".tar.xz"):
-        return cast(BinaryIO, lzma.LZMAFile(packed))
-    return packed
+        return lambda: lzma.LZMADecompressor(memlimit=_MEMORY)
+    return None
