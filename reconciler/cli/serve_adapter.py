@@ -40,7 +40,7 @@ def assembled(home: Home, registry: Registry, *, limits: CallLimits | None = Non
     service = Service(home, registry, read_recorded, limits=limits)
     store, folder = home.store(), home.root / INCOMING_FOLDER
     return Application(
-        Catalogue(home.database().reader(), store),
+        Catalogue(home.database().reader(), store, damaged=service.record_damage),
         PublisherSuggestions(registry),
         uploads=Uploads(ServiceReceiver(service), folder),
         on_demand=OnDemand(service, store, folder),

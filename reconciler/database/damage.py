@@ -81,7 +81,7 @@ _LOST = (
 
 
 class DamageReads(Reading):
-    """What is known to be damaged, and what rows say is in the store."""
+    """Reads of known damage, and of what rows say is in the store."""
 
     def damage(self) -> list[Damage]:
         """Return what was found damaged and is not mended, by digest."""

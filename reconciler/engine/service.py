@@ -185,6 +185,18 @@ class Service:
             return
         raise failure
 
+    def record_damage(self, digest: Digest, problem: str) -> None:
+        """Set damaged bytes aside and record that they are missing, if they should be there.
+
+        Never raises: the client hears of damage, whether it can be recorded or not. Thread-safe.
+        """
+        try:
+            writer = self._writer()
+            if writer.stored([digest]) and not self._home.store().verify(digest):
+                writer.record_damage({digest: problem}, self._clock())
+        except Exception as error:  # a full disk, a locked database
+            logger.error("the damage of %s cannot be recorded: %s", digest, error)
+
     def desired(self) -> DesiredState:
         """Return what the last apply recorded, as far as it can be used today. Thread-safe."""
         return self._recorded().desired

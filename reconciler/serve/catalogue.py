@@ -14,15 +14,17 @@ import logging
 from collections.abc import Callable, Coroutine, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic
 from typing import Any, BinaryIO, TypeVar
 
 from reconciler.database.records import ServedPublication
 from reconciler.errors import StateFault
-from reconciler.model import Digest, safe_path
+from reconciler.model import safe_path
 from reconciler.serve.bounded_cache import BoundedCache
 from reconciler.serve.ports import Files, Publications
 from reconciler.serve.representation import Representation, Resource
+from reconciler.serve.verified_files import ReportDamage, StoredFile, VerifiedFiles
 
 CHECK_EVERY = 0.5  # seconds between two reads of the generation
 CHECK_TIMEOUT = 0.25  # seconds that a request waits for a read, and then uses what is cached
@@ -59,8 +61,8 @@ class PublishedPath:
 class Catalogue:
     """Lookups of publications, resources and bodies, as the module describes.
 
-    Belongs to one event loop; lookups run in worker threads. `kept_bytes`: bound of the bodies in
-    memory.
+    Belongs to one event loop; lookups run in worker threads. `damaged` is told of stored files that
+    are missing or not what they should be. `kept_bytes`: bound of the bodies in memory.
     """
 
     def __init__(
@@ -68,11 +70,12 @@ class Catalogue:
         publications: Publications,
         files: Files,
         *,
+        damaged: ReportDamage | None = None,
         check_every: float = CHECK_EVERY,
         kept_bytes: int = KEPT_BYTES,
     ) -> None:
         self._publications = publications
-        self._files = files
+        self._files = VerifiedFiles(files, damaged)
         self._check_every = check_every
         self._threads = ThreadPoolExecutor(LOOKUP_THREADS, thread_name_prefix="serve")
         self._mounts: dict[str, Mount] = {}
@@ -81,7 +84,6 @@ class Catalogue:
         self._present: BoundedCache[str, PublishedPath] = BoundedCache(KEPT_PATHS)
         self._absent: BoundedCache[str, PublishedPath] = BoundedCache(KEPT_ABSENT)
         self._bodies: BoundedCache[tuple[bytes, bool], bytes] = BoundedCache(kept_bytes, len)
-        self._sizes: BoundedCache[Digest, int] = BoundedCache(KEPT_PATHS)
         self._running: dict[Hashable, asyncio.Future[Any]] = {}
 
     def close(self) -> None:
@@ -214,25 +216,26 @@ class Catalogue:
         return data
 
     async def stored_size(self, representation: Representation) -> int:
-        """Return the bytes of a stored file, looked up once. Raises StateFault where it is missing.
+        """Return the bytes of a stored file. Raises StateFault where it is missing.
 
         What a publication says of a size may be what a source declared, and wrong.
         """
-        digest = representation.entry.digest
-        size = self._sizes.get(digest)
-        if size is None:
-            size = await self.in_thread(self._files.size, digest)
-            self._sizes.put(digest, size)
-        return size
+        return await self.in_thread(self._files.size, representation.entry.digest)
 
-    async def open(self, representation: Representation) -> BinaryIO:
-        """Open a stored file, to be streamed. Raises StateFault where it is missing."""
-        return await self.in_thread(self._files.open, representation.entry.digest)
+    async def open(self, representation: Representation, *, partly: bool) -> StoredFile:
+        """Open a stored file, to be streamed. Raises StateFault where it is missing or damaged."""
+        opening = partial(self._files.open, partly=partly)
+        return await self.in_thread(opening, representation.entry.digest)
+
+    async def complete(self, representation: Representation, file: BinaryIO, actual: bytes) -> None:
+        """Take note of the digest of a file that is sent; raises StateFault for a wrong one."""
+        digest = representation.entry.digest
+        await self.in_thread(self._files.complete, digest, file, actual)
 
     async def path(self, representation: Representation) -> str | None:
-        """Return the path of a stored file on this machine, if the store has files.
+        """Return the path of a verified file on this machine; None where it has to be streamed.
 
-        Raises StateFault where it is missing.
+        Raises StateFault where it is missing or damaged.
         """
         path = await self.in_thread(self._files.path, representation.entry.digest)
         return None if path is None else str(path)
@@ -248,8 +251,7 @@ class Catalogue:
         return packed if representation.gzip else gzip.decompress(packed)
 
     def _read_file(self, representation: Representation) -> bytes:
-        with self._files.open(representation.entry.digest) as file:
-            return file.read()
+        return self._files.read(representation.entry.digest)
 
     def _shared(
         self, key: Hashable, start: Callable[[], Coroutine[Any, Any, T]]

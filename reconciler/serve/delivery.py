@@ -5,8 +5,9 @@ The body comes from memory, from the store, or while it is fetched.
 
 from __future__ import annotations
 
+import hashlib
 from contextlib import closing
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from reconciler.errors import ReconcilerError, StateFault, Temporary
 from reconciler.serve.catalogue import Catalogue
@@ -23,6 +24,9 @@ from reconciler.serve.responses import (
     send_whole,
 )
 from reconciler.serve.uploads import retry_after
+
+if TYPE_CHECKING:
+    from hashlib import _Hash as Hash
 
 SMALL_FILE = 64 * 1024  # bytes up to which a file is kept in memory; a larger one is streamed
 PIECE = 256 * 1024  # bytes of a streamed file that are in memory at once
@@ -165,24 +169,26 @@ class Delivery:
             await send(start)
             await send(body(data[part.start : part.stop]))
         else:
-            await self._stream(send, start, await self._catalogue.open(representation), part=part)
+            stored = await self._catalogue.open(representation, partly=True)
+            await self._stream(send, start, stored.file, part=part)
 
     async def _send_file(
         self, request: ContentRequest, send: Send, representation: Representation
     ) -> None:
-        """Send a large file; the server does it by itself where it can."""
+        """Send a large file; the server does it by itself where it can, once it is verified."""
         size = await self._catalogue.stored_size(representation)
         start = representation.start(size)
         path = await self._catalogue.path(representation) if request.files_by_path else None
         if path is not None:
             await send(start)
             await send({"type": "http.response.pathsend", "path": path})
+            return
+        stored = await self._catalogue.open(representation, partly=False)
+        if stored.verified:
+            await self._stream(send, start, stored.file, part=range(size))
         else:
-            await self._stream(
-                send,
-                start,
-                await self._catalogue.open(representation),
-                part=range(size),
+            await self._stream_unverified(
+                send, start, stored.file, representation=representation, size=size
             )
 
     async def _stream(self, send: Send, start: Message, file: BinaryIO, *, part: range) -> None:
@@ -197,6 +203,42 @@ class Delivery:
                     raise EOFError(f"a stored file is {left} bytes shorter than recorded")
                 left -= len(data)
                 await send(body(data, more=left > 0))
+
+    async def _stream_unverified(
+        self,
+        send: Send,
+        start: Message,
+        file: BinaryIO,
+        *,
+        representation: Representation,
+        size: int,
+    ) -> None:
+        """Send a whole file while it is hashed; the last piece follows once the digest is right.
+
+        So no client ever holds a whole body of wrong bytes. Raises EOFError, which breaks the
+        connection.
+        """
+        with file:
+            await send(start)
+            actual, held, left = hashlib.sha256(), b"", size
+            while data := await self._catalogue.in_thread(_hashed_piece, file, actual):
+                if held:
+                    left -= len(held)
+                    await send(body(held, more=True))
+                held = data
+            try:
+                await self._catalogue.complete(representation, file, actual.digest())
+            except StateFault as fault:
+                raise EOFError(fault.message) from None
+            if len(held) != left:
+                raise EOFError(f"a stored file has not the {left} bytes more that were announced")
+            await send(body(held))
+
+
+def _hashed_piece(file: BinaryIO, hash: Hash) -> bytes:
+    data = file.read(PIECE)
+    hash.update(data)
+    return data
 
 
 def is_small(size: int | None) -> bool:

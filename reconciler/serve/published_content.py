@@ -35,17 +35,18 @@ class PublishedContent:
             return await self._respond_again(request, send, fault)
 
     async def _respond_again(self, request: ContentRequest, send: Send, fault: StateFault) -> bool:
-        """Respond once more where bytes are missing.
+        """Respond once more where bytes are missing or damaged.
 
         A publication that has moved on may have been pruned during the request, and the new one has
-        them.
+        them. Else the client hears that the fault is the server's, and the log which one.
         """
         await self._catalogue.refresh()
         try:
             return await self._respond(request, send)
         except StateFault:
-            logger.error("%s", fault)
-            await send_text(request, send, 500, text=str(fault))
+            logger.error("%s: %s", request.path, fault)
+            text = f"`{request.path}` is missing or damaged on the server; its log says more"
+            await send_text(request, send, 503, text=text)
             return True
 
     async def _respond(self, request: ContentRequest, send: Send) -> bool:

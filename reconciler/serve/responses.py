@@ -5,13 +5,14 @@ Both send the same headers for the same content.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from reconciler.errors import ReconcilerError
+from reconciler.errors import ReconcilerError, StateFault
 from reconciler.model import Digest
 from reconciler.serve.conditional_requests import ConditionalHeaders, ConditionResult
 from reconciler.serve.content_request import ContentRequest
@@ -85,9 +86,20 @@ def page_response(
 PRECONDITION_FAILED = "what is here is not what `If-Match` names"
 
 
+STATE_FAULT = "the server cannot use its state as it should now; its log says why"
+_SERVER_PATH = re.compile(r"(?P<quote>[`'\"])(?:file:)?/.*?(?P=quote)", re.DOTALL)
+
+
 def error_text(error: ReconcilerError) -> str:
-    """Return an error's message and its hint."""
-    return f"{error.message}\nhint: {error.hint}" if error.hint else error.message
+    """Return an error's message and its hint, as far as clients may read them.
+
+    No client learns a path of the server: of a StateFault nothing is told, of other errors no
+    quoted path and no URL of a local file.
+    """
+    if isinstance(error, StateFault):
+        return STATE_FAULT
+    text = f"{error.message}\nhint: {error.hint}" if error.hint else error.message
+    return _SERVER_PATH.sub("a file of the server", text)
 
 
 def _response(request: Request, status: int, data: bytes, *, headers: dict[str, str]) -> Response:

@@ -57,8 +57,8 @@ class Store(Protocol):
     def claim(self, digest: Digest) -> int | None:
         """Return the number of bytes, None where they are missing; one look, no reading.
 
-        They count as used from now on: whoever is going to write rows that refer to them calls
-        this, so that they are not collected meanwhile.
+        They count as used from now on. Called before rows that refer to them are written, so that
+        they are not collected meanwhile.
         """
         ...
 
