@@ -38,9 +38,9 @@ def application(home: Home, plugins: PluginSettings) -> Application:
 def assembled(home: Home, registry: Registry, *, limits: CallLimits | None = None) -> Application:
     """Build the ASGI application over a home, with these plugins. `limits`: of their calls."""
     service = Service(home, registry, read_recorded, limits=limits)
-    store, folder = home.store(), home.root / INCOMING_FOLDER
+    database, store, folder = home.database(), home.store(), home.root / INCOMING_FOLDER
     return Application(
-        Catalogue(home.database().reader(), store, damaged=service.record_damage),
+        Catalogue(database.reader(), store, database.mark(), damaged=service.record_damage),
         PublisherSuggestions(registry),
         uploads=Uploads(ServiceReceiver(service), folder),
         on_demand=OnDemand(service, store, folder),

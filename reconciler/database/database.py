@@ -13,6 +13,7 @@ from reconciler.database import connection, database_file, migration
 from reconciler.database.artifacts import ContentReads, ContentWrites
 from reconciler.database.commits import CommitWrites
 from reconciler.database.damage import DamageReads, DamageWrites
+from reconciler.database.generation import NO_MARK, SUFFIX, Mark, MarkFile
 from reconciler.database.groups import GroupReads
 from reconciler.database.leases import LeaseWrites
 from reconciler.database.members import MemberReads
@@ -82,6 +83,8 @@ class Database:
         self._where = self._url.render_as_string(hide_password=True)
         self._reading: Engine | None = None
         self._writing: Engine | None = None
+        file = self._file()
+        self._mark_file = MarkFile(f"{file}{SUFFIX}") if file is not None else None
 
     def open(self, read_only: bool) -> Self:
         """Connect to the database.
@@ -124,7 +127,11 @@ class Database:
         reading = self._opened()
         if self._writing is None:
             raise UsageFault(f"the database `{self._where}` is open for reading only")
-        return Writer(reading, self._writing)
+        return Writer(reading, self._writing, self.mark())
+
+    def mark(self) -> Mark:
+        """Return what tells at once that what is served may have changed."""
+        return self._mark_file or NO_MARK
 
     def close(self) -> None:
         """Close every connection. May be called any number of times."""
@@ -132,6 +139,8 @@ class Database:
             if engine is not None:
                 engine.dispose()
         self._reading = self._writing = None
+        if self._mark_file is not None:
+            self._mark_file.close()
 
     def __enter__(self) -> Self:
         return self

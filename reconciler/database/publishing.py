@@ -32,7 +32,6 @@ from reconciler.database.bulk import (
 from reconciler.database.plugins import write_scratchpads
 from reconciler.database.publications import ENTRY, UNKNOWN_SIZE, entry_from
 from reconciler.database.records import Entry, GzipPage, PublicationRecord
-from reconciler.database.resources import touch
 from reconciler.database.schema import (
     page,
     pointer,
@@ -359,7 +358,7 @@ class PublicationWrites(Writing):
 
         Raises StateFault when the number is unknown or its publication incomplete.
         """
-        with self._writing.begin() as connection:
+        with self._new_generation() as connection:
             complete = connection.execute(
                 _IS_COMPLETE, {"of_publication": publication_id, "of_number": number}
             ).scalar()
@@ -373,7 +372,6 @@ class PublicationWrites(Writing):
                 publication_id=publication_id, number=number
             )
             connection.execute(overwriting(statement, ["publication_id"], ["number"]))
-            touch(connection)
         logger.debug("pointed to publication %d", number)
 
 

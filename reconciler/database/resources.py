@@ -173,11 +173,6 @@ _OF_REPOSITORY = (
 )
 
 
-def touch(connection: Connection) -> None:
-    """Record that the result of `served` may have changed."""
-    connection.execute(update(schema.generation).values(value=schema.generation.c.value + 1))
-
-
 class ResourceReads(Reading):
     """The recorded resources, without content."""
 
@@ -253,7 +248,7 @@ class ResourceWrites(Writing):
             attachments: Plugins that repositories use from now on, by repository name; others stay
             attached.
         """
-        with self._writing.begin() as connection:
+        with self._new_generation() as connection:
             for ref in sorted(deleted, key=lambda ref: ref.kind is not Kind.PUBLICATION):
                 _delete(connection, ref)
             _RECORD(
@@ -266,9 +261,6 @@ class ResourceWrites(Writing):
             for batch in batches(attachments):
                 for name, id_ in connection.execute(_IDS, {"names": batch}).all():
                     write_attachments(connection, id_, attachments[name])
-            changed = (*deleted, *(declared.meta.ref for declared in resources))
-            if any(ref.kind is Kind.PUBLICATION for ref in changed):
-                touch(connection)
         logger.debug("recorded resources: %d, removed: %d", len(resources), len(deleted))
 
     def update_metadata(self, resources: Sequence[ActualResource]) -> None:
@@ -287,7 +279,7 @@ class ResourceWrites(Writing):
                 )
                 for resource in resources
             ]
-            with self._writing.begin() as connection:
+            with self._new_generation() as connection:
                 _AMEND(connection, rows)
             logger.debug("resources with updated metadata: %d", len(rows))
 

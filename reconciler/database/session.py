@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Engine
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from sqlalchemy import Connection, Engine, update
+
+from reconciler.database.generation import NO_MARK, Mark
+from reconciler.database.schema import generation
 
 
 class Reading:
@@ -18,9 +24,21 @@ class Reading:
 class Writing(Reading):
     """Connections for writes in short transactions as well."""
 
-    def __init__(self, reading: Engine, writing: Engine) -> None:
+    def __init__(self, reading: Engine, writing: Engine, mark: Mark = NO_MARK) -> None:
         super().__init__(reading)
         self._writing = writing
+        self._mark = mark
+
+    @contextmanager
+    def _new_generation(self) -> Iterator[Connection]:
+        """Begin a transaction that changes what servers show, or whom they obey.
+
+        Every worker process knows of it before the next request, as `generation` says.
+        """
+        with ExitStack() as after_commit, self._writing.begin() as connection:
+            yield connection
+            connection.execute(update(generation).values(value=generation.c.value + 1))
+            after_commit.enter_context(self._mark.raised())
 
     @property
     def in_process(self) -> bool:

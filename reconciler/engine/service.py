@@ -6,11 +6,11 @@ import asyncio
 import hashlib
 import logging
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Hashable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from time import monotonic
 
 from reconciler.database import Database, Writer
 from reconciler.engine.planning.recorded_rules import ReadRecorded
@@ -24,23 +24,40 @@ from reconciler.engine.transfer.remotes import Remotes
 from reconciler.engine.uploads.authentication import authenticate, unreadable_secrets
 from reconciler.engine.uploads.receiving import UploadResult, Uploads
 from reconciler.errors import Gone, ReconcilerError, StateFault, UsageFault
-from reconciler.model import DesiredState, Digest, Kind, RecordedState, Ref, Remote
+from reconciler.model import ActualState, DesiredState, Digest, Kind, RecordedState, Ref, Remote
 from reconciler.plugin import UploadedFile, UploadForm
 from reconciler.plugin.registry import Registry
 from reconciler.remote import Fetcher, open_fetcher, relay
 
 logger = logging.getLogger(__name__)
 
-FRESH = 1.0  # seconds for which what is recorded is not looked up again
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """The record of the last apply, as of one generation of the database."""
+
+    generation: Hashable
+    actual: ActualState
+    state: RecordedState
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRemote:
+    """A connection to a remote, with the declaration and the secrets that it was opened with."""
+
+    remote: Remote
+    fingerprints: Mapping[str, str]
+    fetcher: Fetcher
 
 
 class Service:
     """Uploads, removals and on-demand downloads, based on what the last apply recorded.
 
-    One for each server process. Nothing is opened before it is needed. Coroutines belong to one
-    event loop. `read_recorded`: turns recorded resources, with overrides, into a desired state.
-    `overrides`: values of `--override` for all uploads. `limits`: how long plugins may
-    keep an upload waiting.
+    One for each server process. Nothing is opened before it is needed. What is kept in memory is
+    read again once the generation of the database differs: a token that an apply took away, in
+    whatever process, is worth nothing in the next request. Coroutines belong to one event loop.
+    `read_recorded`: turns recorded resources, with overrides, into a desired state. `overrides`:
+    values of `--override` for all uploads. `limits`: how long plugins may keep an upload waiting.
     """
 
     def __init__(
@@ -61,8 +78,9 @@ class Service:
         self._worker_pool = WorkerPool((limits or CallLimits()).call)
         self._opening = threading.Lock()
         self._database: Database | None = None
-        self._cached_state: tuple[float, RecordedState] | None = None
-        self._fetchers: dict[str, tuple[Remote, Fetcher]] = {}
+        self._cached: Recorded | None = None
+        self._remotes: dict[str, OpenRemote] = {}
+        self._replaced: list[Fetcher] = []
 
     def authenticate(self, publication: str, authorization: str | None) -> str | None:
         """Return the name of the uploader that an `Authorization` header proves, or None.
@@ -203,9 +221,10 @@ class Service:
 
     async def close(self) -> None:
         """Close connections and database. May be called any number of times."""
-        for _, fetcher in self._fetchers.values():
+        for fetcher in (*self._replaced, *(opened.fetcher for opened in self._remotes.values())):
             await fetcher.close()
-        self._fetchers.clear()
+        self._replaced.clear()
+        self._remotes.clear()
         if self._database is not None:
             self._database.close()
             self._database = None
@@ -217,13 +236,16 @@ class Service:
         return self._database.writer()
 
     def _recorded(self) -> RecordedState:
-        cached = self._cached_state
-        if cached is None or cached[0] < monotonic() - FRESH:
-            cached = self._cached_state = (
-                monotonic(),
-                self._read_recorded(self._writer().actual_state(), self._registry, ()),
-            )
-        return cached[1]
+        return self._read().state
+
+    def _read(self) -> Recorded:
+        writer, cached = self._writer(), self._cached
+        generation = writer.generation()
+        if cached is None or cached.generation != generation:
+            actual = writer.actual_state()
+            state = self._read_recorded(actual, self._registry, ())
+            cached = self._cached = Recorded(generation, actual, state)
+        return cached
 
     @asynccontextmanager
     async def _slot(self, repository: str) -> AsyncIterator[Uploads]:
@@ -262,15 +284,21 @@ class Service:
         ]
 
     def _fetcher(self, remote: Remote) -> Fetcher:
-        """Return the connection to a remote, opened anew once the remote was declared anew."""
-        opened = self._fetchers.get(remote.meta.name)
-        if opened is None or opened[0] != remote:
+        """Return the connection to a remote, opened anew once it or its secrets were recorded anew.
+
+        Downloads that use the earlier connection may finish with it.
+        """
+        name, known = remote.meta.name, self._cached
+        recorded = known.actual.resources.get(remote.meta.ref) if known is not None else None
+        fingerprints = recorded.secrets if recorded is not None else {}
+        opened = self._remotes.get(name)
+        if opened is None or (opened.remote, opened.fingerprints) != (remote, fingerprints):
+            if opened is not None:
+                self._replaced.append(opened.fetcher)
             remotes = Remotes(self._registry, self._home.caches())
-            opened = self._fetchers[remote.meta.name] = (
-                remote,
-                open_fetcher(remote, remotes.url(remote)),
-            )
-        return opened[1]
+            fetcher = open_fetcher(remote, remotes.url(remote))
+            opened = self._remotes[name] = OpenRemote(remote, fingerprints, fetcher)
+        return opened.fetcher
 
     def _stored(self, digest: Digest, size: int) -> None:
         """Record that bytes are stored, after they are durable."""

@@ -1,9 +1,11 @@
 """The catalogue: publications by path, resources by URL path, small bodies by digest.
 
-Everything is looked up when it is first asked for and kept within bounds. The database is asked at
-most twice a second whether something moved. A publication that moved gets a new `Mount`, and
-what was found below the old one is dropped; requests that hold a resource of the old one may finish
-with it.
+Everything is looked up when it is first asked for and kept within bounds. Each request looks at the
+mark of the database, which costs nothing: what was committed before the request came is in its
+response, whichever worker committed it, so that no page is older than one that a client has seen.
+Where there is no mark, and in case one was missed, the database is asked twice a second. A
+publication that moved gets a new `Mount`, and what was found below the old one is dropped; requests
+that hold a resource of the old one may finish with it.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from functools import partial
 from time import monotonic
 from typing import Any, BinaryIO, TypeVar
 
+from reconciler.database.generation import NO_MARK, Mark
 from reconciler.database.records import ServedPublication
 from reconciler.errors import StateFault
 from reconciler.model import safe_path
@@ -26,8 +29,9 @@ from reconciler.serve.ports import Files, Publications
 from reconciler.serve.representation import Representation, Resource
 from reconciler.serve.verified_files import ReportDamage, StoredFile, VerifiedFiles
 
-CHECK_EVERY = 0.5  # seconds between two reads of the generation
-CHECK_TIMEOUT = 0.25  # seconds that a request waits for a read, and then uses what is cached
+CHECK_EVERY = 0.5  # seconds between two reads of the generation where no mark moves
+CHECK_TIMEOUT = 0.25  # seconds that a request waits for such a read, and then uses what is cached
+MOVED_TIMEOUT = 10.0  # seconds that it waits where the mark says that something was committed
 KEPT_PATHS = 16_384
 KEPT_ABSENT = 4_096
 KEPT_BYTES = 64 * 1024 * 1024
@@ -61,14 +65,16 @@ class PublishedPath:
 class Catalogue:
     """Lookups of publications, resources and bodies, as the module describes.
 
-    Belongs to one event loop; lookups run in worker threads. `damaged` is told of stored files that
-    are missing or not what they should be. `kept_bytes`: bound of the bodies in memory.
+    Belongs to one event loop; lookups run in worker threads. `mark`: of the database behind
+    `publications`. `damaged` is told of stored files that are missing or not what they should be.
+    `kept_bytes`: bound of the bodies in memory.
     """
 
     def __init__(
         self,
         publications: Publications,
         files: Files,
+        mark: Mark = NO_MARK,
         *,
         damaged: ReportDamage | None = None,
         check_every: float = CHECK_EVERY,
@@ -76,10 +82,12 @@ class Catalogue:
     ) -> None:
         self._publications = publications
         self._files = VerifiedFiles(files, damaged)
+        self._mark = mark
         self._check_every = check_every
         self._threads = ThreadPoolExecutor(LOOKUP_THREADS, thread_name_prefix="serve")
         self._mounts: dict[str, Mount] = {}
         self._generation: object = UNSEEN
+        self._seen: int | None = None  # the mark, even, before the last read of the database
         self._due = 0.0
         self._present: BoundedCache[str, PublishedPath] = BoundedCache(KEPT_PATHS)
         self._absent: BoundedCache[str, PublishedPath] = BoundedCache(KEPT_ABSENT)
@@ -100,19 +108,37 @@ class Catalogue:
         """Return what is served now, by path."""
         return [self._mounts[path].served for path in sorted(self._mounts)]
 
-    async def refresh_if_due(self) -> None:
-        """Read the publications again if a check is due and something changed.
+    @property
+    def generation(self) -> object:
+        """Return the generation that is served now."""
+        return self._generation
 
-        A slow or failing database stops no request: what is cached is served meanwhile.
+    async def catch_up(self) -> None:
+        """Read the publications again if something was committed, or if a look is due.
+
+        Every request begins with it. A database that fails, or is slower than the timeouts, stops
+        none: what is cached is served meanwhile.
         """
-        if monotonic() < self._due:
+        if self._is_new():
             return
+        moved = self._mark.value() != self._seen
+        if moved and (running := self._running.get("refresh")):
+            # it may have read the database before the commit that this client knows of
+            await asyncio.wait([running], timeout=MOVED_TIMEOUT)
+            if self._is_new():
+                return
         refreshing = self._shared("refresh", self._refresh_logged)
         loaded = self._generation is not UNSEEN
-        await asyncio.wait([refreshing], timeout=CHECK_TIMEOUT if loaded else None)
+        timeout = (MOVED_TIMEOUT if moved else CHECK_TIMEOUT) if loaded else None
+        done, _ = await asyncio.wait([refreshing], timeout=timeout)
         self._due = monotonic() + self._check_every
+        if moved and (not done or refreshing.exception() is not None):
+            self._seen = self._mark.value()  # what is cached is served until the next look is due
         if not loaded:
             refreshing.result()
+
+    def _is_new(self) -> bool:
+        return self._mark.value() == self._seen and monotonic() < self._due
 
     async def refresh(self) -> None:
         """Read what is served now.
@@ -131,10 +157,17 @@ class Catalogue:
             raise
 
     async def _load_if_changed(self) -> None:
-        generation = await self.in_thread(self._publications.generation)
+        mark, generation = await self.in_thread(self._look)
         if generation != self._generation:
             self._set_publications(await self.in_thread(self._publications.served))
             self._generation = generation
+        self._seen = None if mark % 2 else mark
+
+    def _look(self) -> tuple[int, object]:
+        """Return the mark and the generation, read in this order."""
+        self._mark.tend()
+        mark = self._mark.value()
+        return mark, self._publications.generation()
 
     def _set_publications(self, served: Sequence[ServedPublication]) -> None:
         kept = {mount.served: mount for mount in self._mounts.values()}

@@ -28,7 +28,7 @@ class PublishedContent:
 
     async def respond(self, request: ContentRequest, send: Send) -> bool:
         """Respond to a request; return False, nothing sent, for a path below no publication."""
-        await self._catalogue.refresh_if_due()
+        await self._catalogue.catch_up()
         try:
             return await self._respond(request, send)
         except StateFault as fault:

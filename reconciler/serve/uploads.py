@@ -54,6 +54,7 @@ from reconciler.store.temporary import TemporaryFolder
 from reconciler.threads import in_thread
 
 MAX_UPLOAD = 2 * 1024**3  # bytes of a whole body
+GENERATION_HEADER = "reconciler-generation"  # of what is served, at least, from this response on
 RETRY_AFTER = 5  # seconds, where an error does not say when to come back
 
 logger = logging.getLogger(__name__)
@@ -73,7 +74,7 @@ class UploadEndpoint:
         """Take an upload. Raises HTTPException (404) for a path below no publication."""
         if request.method != "POST" or self._uploads is None:
             raise HTTPException(404)
-        await self._catalogue.refresh_if_due()
+        await self._catalogue.catch_up()
         target = self._catalogue.resolve(f"/{request.path_params['path']}")
         if target is None:
             raise HTTPException(404)
@@ -81,6 +82,7 @@ class UploadEndpoint:
         response = await self._uploads.receive(request, mount.served, path or "")
         if response.status_code in (201, 202):  # another publication may show it
             await self._refresh()
+            response.headers[GENERATION_HEADER] = str(self._catalogue.generation)
         return response
 
     async def _refresh(self) -> None:

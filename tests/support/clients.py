@@ -126,13 +126,14 @@ priority = "primary"
 
 
 @contextmanager
-def served(home: Path, *, warns: bool = False, **more: str) -> Iterator[str]:
+def served(home: Path, *, warns: bool = False, workers: int = 1, **more: str) -> Iterator[str]:
     """`reconciler serve` on a free port, over this home; its URL, which ends with a slash. `more`:
     variables of its environment.
 
     `warns`: does it have something to say before it serves?
     """
     words = [program("reconciler"), "serve", "--port", "0", "--home", str(home)]
+    words += ["--workers", str(workers)]
     process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env=isolated(home, **more))
     try:
         assert process.stderr is not None

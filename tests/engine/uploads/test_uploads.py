@@ -118,6 +118,24 @@ def test_a_secret_that_is_not_there_lets_nobody_in(
     )
 
 
+def test_a_token_that_an_apply_took_away_is_worth_nothing_from_then_on(site: Rehearsal) -> None:
+    """A server process remembers nothing of the manifests that is older than the last apply."""
+
+    async def talk(client: Client) -> None:
+        for status, access in ((201, ACCESS), (404, ""), (201, ACCESS)):
+            site.declare(
+                site.remote(),
+                repository("team", "remote: {name: up}", MINE),
+                publication(more=access),
+            )
+            await asyncio.to_thread(site.applied)
+            sent = [form(file_part("mine", b"x"))]
+            answer = await client.post("/team/upload/", sent, headers=[FORM, BEARER])
+            assert answer.status == status, answer.text
+
+    site.served(talk)
+
+
 def test_a_publication_that_names_nobody_takes_nothing(site: Rehearsal) -> None:
     site.declare(site.remote(), repository("team", "remote: {name: up}", MINE), publication())
     site.applied()
