@@ -240,11 +240,15 @@ class ServedPublication(msgspec.Struct, frozen=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """Result of one resource in a run: `done`, `unchanged`, `failed` or `blocked`, and why."""
+    """Result of one resource in a run: `done`, `unchanged`, `failed` or `blocked`, and why.
+
+    `cause`: the kind of a failure that goes on until a person decides; else empty.
+    """
 
     ref: str
     result: str
     message: str = ""
+    cause: str = ""
 
 
 class RunRecord(msgspec.Struct, frozen=True):

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from reconciler.database import Reader
 from reconciler.engine.applying.executor import Executor
-from reconciler.engine.applying.report import Report
+from reconciler.engine.applying.report import BLOCKED, FAILED, Report
 from reconciler.engine.explaining.explain import explain
 from reconciler.engine.planning.planned_deletions import undeclared
 from reconciler.engine.planning.planner import PlanOptions
@@ -200,7 +201,7 @@ class Engine:
             fingerprints=fingerprints(desired, self._home.key(create=True)),
             provenance=made_by,
         )
-        if plan.empty and not plan.failed:
+        if plan.empty and not plan.failed and not await asyncio.to_thread(_is_failing, writer):
             return await executor.run()
         run = writer.start_run(
             plan_digest=plan.digest,
@@ -212,3 +213,10 @@ class Engine:
         writer.finish_run(run, report.outcomes, self._clock())
         reached(Checkpoint.OUTCOME_RECORDED)
         return report
+
+
+def _is_failing(reader: Reader) -> bool:
+    """Return True if the last recorded run failed, so that conditions say so until the next one."""
+    return any(
+        outcome.result in (FAILED, BLOCKED) for last in reader.runs(1) for outcome in last.outcomes
+    )

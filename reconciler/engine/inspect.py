@@ -10,7 +10,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from reconciler.database import Difference, PublicationRecord, Reader, VersionRecord
+from reconciler.database import Difference, Outcome, PublicationRecord, Reader, VersionRecord
 from reconciler.engine.plugin_lifecycle.plugin_uses import publisher_of
 from reconciler.errors import PluginFault, UsageFault
 from reconciler.model import (
@@ -33,6 +33,9 @@ RUNS = 200  # how far back conditions look
 WITHHELD_ENTRIES = 1000  # that a status lists
 
 
+Condition = dict[str, str]
+
+
 class Inspector:
     """Answers questions about the recorded state. Reads only."""
 
@@ -43,7 +46,7 @@ class Inspector:
     def resources(self, kind: Kind, name: str | None = None) -> list[dict[str, Any]]:
         """Return the documents of a kind, by name. Raises UsageFault if `name` does not exist."""
         actual = self._reader.actual_state()
-        conditions = self._conditions()
+        conditions, stalled = self._conditions()
         chosen = [
             resource
             for resource in actual.resources.values()
@@ -55,7 +58,15 @@ class Inspector:
                 hint=f"`reconciler get {kind.lower()}` lists what there is",
             )
         return [
-            self._document(resource, actual, conditions.get(str(resource.ref)))
+            self._document(
+                resource,
+                actual,
+                [
+                    condition
+                    for table in (conditions, stalled)
+                    if (condition := table.get(str(resource.ref))) is not None
+                ],
+            )
             for resource in sorted(chosen, key=lambda item: item.ref.name)
         ]
 
@@ -158,16 +169,15 @@ class Inspector:
         )
 
     def _document(
-        self, resource: ActualResource, actual: ActualState, condition: dict[str, str] | None
+        self, resource: ActualResource, actual: ActualState, conditions: list[Condition]
     ) -> dict[str, Any]:
         metadata: dict[str, Any] = {"name": resource.ref.name}
         if resource.labels:
             metadata["labels"] = dict(resource.labels)
         if resource.annotations:
             metadata["annotations"] = dict(resource.annotations)
-        conditions = [
-            item for item in (condition, self._unavailable(resource, actual)) if item is not None
-        ]
+        unavailable = self._unavailable(resource, actual)
+        conditions = conditions if unavailable is None else [*conditions, unavailable]
         status = {**self._status(resource, actual), "conditions": conditions}
         return {
             "apiVersion": API_VERSION,
@@ -242,13 +252,20 @@ class Inspector:
             }
         return None
 
-    def _conditions(self) -> dict[str, dict[str, str]]:
-        """Return the condition `Ready` of each resource, with the time of its last transition."""
-        conditions: dict[str, dict[str, str]] = {}
+    def _conditions(self) -> tuple[dict[str, Condition], dict[str, Condition]]:
+        """Return the condition `Ready` of each resource, and `Stalled` of those that wait.
+
+        Each with the time of its last transition, as far back as runs are looked at.
+        """
+        conditions: dict[str, Condition] = {}
+        stalled: dict[str, Condition] = {}
         settled: set[str] = set()
+        ended: set[str] = set()
         for run in self._reader.runs(RUNS):  # newest first
             time = _time(run.finished_at or run.started_at)
             for outcome in run.outcomes:
+                if outcome.ref not in ended and not _note_stalled(outcome, stalled, time):
+                    ended.add(outcome.ref)
                 status = "True" if outcome.result in ("done", "unchanged") else "False"
                 condition = conditions.setdefault(
                     outcome.ref,
@@ -263,7 +280,7 @@ class Inspector:
                     settled.add(outcome.ref)
                 elif outcome.ref not in settled:
                     condition["lastTransitionTime"] = time
-        return conditions
+        return conditions, stalled
 
     def _repository_id(self, name: str) -> int:
         state = self._reader.actual_state().repositories.get(name)
@@ -273,6 +290,25 @@ class Inspector:
                 hint="`reconciler get repository` lists what there is",
             )
         return state.id
+
+
+def _note_stalled(outcome: Outcome, stalled: dict[str, Condition], time: str) -> bool:
+    """Note the condition `Stalled`: a person has to decide. Return whether it held in this run.
+
+    Outcomes come newest first.
+    """
+    condition = stalled.get(outcome.ref)
+    if not outcome.cause or (condition is not None and condition["reason"] != outcome.cause):
+        return False
+    if condition is None:
+        condition = stalled[outcome.ref] = {
+            "type": "Stalled",
+            "status": "True",
+            "reason": outcome.cause,
+            "message": outcome.message,
+        }
+    condition["lastTransitionTime"] = time
+    return True
 
 
 def parse_ref(text: str) -> Ref:

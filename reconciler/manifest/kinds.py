@@ -195,6 +195,7 @@ class SyncSpec(Options):
 class GuardSpec(Options):
     max_removals: Share = 0.3
     prevent_destroy: bool = False
+    named_projects: Literal["refuse", "allow"] = "refuse"
 
 
 class RepositorySpec(Options):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from datetime import datetime
 from typing import Any
 
 from reconciler.errors import Origin
@@ -11,10 +12,12 @@ from reconciler.manifest.document import Path
 from reconciler.manifest.kinds import SOURCES, GuardSpec, Manifest, RepositoryManifest, SourceSpec
 from reconciler.manifest.plugin_lookup import Plugins, Usable
 from reconciler.manifest.plugin_options import Effective, effective, key_locations, merged
+from reconciler.manifest.scalars import shown
 from reconciler.manifest.validation import Checked
 from reconciler.manifest.validation_messages import dotted, keys
 from reconciler.model import LATEST, Guard, Repository, Source, SourceKind
 
+ALLOW_REMOVALS = "reconciler/allow-removals-until"  # an annotation
 SOURCE_KEYS = {kind: tuple(keys(model)) for kind, model in SOURCES.items()}
 
 
@@ -54,6 +57,7 @@ def repository(
         filters=tuple(spec.filters),
         mode=spec.sync.mode,
         guard=_guard(checked, spec.guard),
+        removals_until=_removals_until(checked, manifest),
     )
 
 
@@ -162,5 +166,28 @@ def _guard(checked: Checked, spec: GuardSpec) -> Guard:
         origin = checked.document.place(("spec", "guard"), key=True)
     written = checked.get("spec", "guard", "maxRemovals") is not None
     return Guard(
-        spec.max_removals, spec.prevent_destroy, origin, floor=0 if written else Guard().floor
+        spec.max_removals,
+        spec.prevent_destroy,
+        origin,
+        floor=0 if written else Guard().floor,
+        keeps_named=spec.named_projects == "refuse",
     )
+
+
+def _removals_until(checked: Checked, manifest: RepositoryManifest) -> datetime | None:
+    """Return until when guarded removals are approved; None, perhaps with a fault, if not."""
+    written = manifest.metadata.annotations.get(ALLOW_REMOVALS)
+    if written is None:
+        return None
+    try:
+        until = datetime.fromisoformat(written)
+    except ValueError:
+        until = None
+    if until is None or until.utcoffset() is None:
+        checked.refuse(
+            ("metadata", "annotations", ALLOW_REMOVALS),
+            f"`{ALLOW_REMOVALS}`: `{shown(written)}` is no time with a time zone",
+            "such as `2026-12-01T18:00:00Z`: until then removals pass that a guard refuses",
+        )
+        return None
+    return until

@@ -22,7 +22,7 @@ ALIKE = "names differ only by case or Unicode form"
 
 
 class NameFault(NamedTuple):
-    """Why a name is refused: for one unit in `reason`, for counts in `rule`."""
+    """Refusal of a name: `reason` says why, `rule` is what a plan counts it by."""
 
     reason: str
     rule: str

@@ -175,7 +175,8 @@ class Guard(msgspec.Struct, frozen=True):
     """Limit on removals.
 
     `max_removals`: a share (0.3) of the units, or a whole number of them (12). `floor`: number of
-    units below which a share is not applied.
+    units below which a share is not applied. `keeps_named`: a project that the manifest names stays
+    when upstream takes it away.
     """
 
     max_removals: float | int = 0.3
@@ -183,9 +184,15 @@ class Guard(msgspec.Struct, frozen=True):
     origin: Origin | None = None  # where `guard` is written, if it is
     # one of three is 33 %; but a share that is written down is meant, however few there are
     floor: int = 10
+    keeps_named: bool = True
 
 
 class Repository(msgspec.Struct, frozen=True):
+    """Content from ordered sources.
+
+    `removals_until`: until then the manifest's author approves of removals that a guard refuses.
+    """
+
     meta: Meta
     spec: Mapping[str, Any]
     type: str
@@ -193,6 +200,11 @@ class Repository(msgspec.Struct, frozen=True):
     filters: tuple[str, ...] = ()
     mode: str = MIRROR
     guard: Guard = Guard()
+    removals_until: datetime | None = None
+
+    def approves_removals(self, now: datetime) -> bool:
+        """Return True if the manifest approves of guarded removals at this moment."""
+        return self.removals_until is not None and now < self.removals_until
 
 
 class Uploader(msgspec.Struct, frozen=True):

@@ -22,6 +22,7 @@ else:
     LineDigest = HexDigest
 
 ADD, REMOVE, CHANGE, REFUSE, MOVE = "+", "-", "~", "!", "="
+NAMED_PROJECT_GONE = "NamedProjectGone"  # cause of a failure: upstream took a named project away
 
 
 REASONS = 200  # of refusals, that are counted one by one
@@ -147,13 +148,14 @@ class Failure:
     """A failure to read while planning.
 
     `group` is None when it concerns a whole source: its listing, or an entry that the listing
-    lacks.
+    lacks. `cause`: its kind, in one word for machines, where it has one.
     """
 
     source: str
     group: str | None
     message: str
     hint: str | None = None
+    cause: str = ""
 
     def __str__(self) -> str:
         return (
@@ -205,6 +207,7 @@ class ContentChanges:
         touched: True if there is anything to record, even if only validators.
         sources: State to record of each completed listing: (validator, selection).
         unknown: Parts for which an offline plan had no cached page.
+        warnings: What a user should look at, and what keeps nothing from being done.
         buckets: True if names of groups mean nothing to a reader.
         scratchpads: Scratchpads that plugins wrote, by owner, recorded when all of it succeeds.
         seen: Digests of the scratchpads that these replace, by owner.
@@ -216,6 +219,7 @@ class ContentChanges:
     touched: bool = False
     failures: tuple[Failure, ...] = ()
     unknown: tuple[str, ...] = ()
+    warnings: tuple[Failure, ...] = ()
     sources: Mapping[str, tuple[str | None, Digest | None]] = field(default_factory=dict)
     plural: str = "units"
     buckets: bool = False

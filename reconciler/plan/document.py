@@ -104,7 +104,8 @@ def _content(content: ContentChanges, verbose: bool) -> Iterator[bytes]:
     )
     yield b'},"removed":'
     yield from _array(_entries(content.spool, types, REMOVE))
-    yield b',"unknown":' + canonical(list(content.unknown)) + b"}"
+    yield b',"unknown":' + canonical(list(content.unknown))
+    yield b',"warnings":' + canonical([_failure(warning) for warning in content.warnings]) + b"}"
 
 
 def _entries(spool: Spool, types: Iterable[str], op: str) -> Iterator[dict[str, Any]]:
@@ -138,7 +139,8 @@ def _limited(entries: Iterator[dict[str, Any]], limit: int | None) -> Iterator[d
 
 
 def _failure(failure: Failure) -> dict[str, Any]:
-    return {"group": failure.group, "message": failure.message, "source": failure.source}
+    fields = {"group": failure.group, "message": failure.message, "source": failure.source}
+    return fields | ({"cause": failure.cause} if failure.cause else {})
 
 
 def _summary(plan: Plan) -> dict[str, int]:

@@ -49,8 +49,8 @@ def render_text(plan: Plan, *, verbose: bool = False) -> Iterator[str]:
 
 
 def _has_reports(content: ContentChanges) -> bool:
-    """Return True if unchanged content has failures, unknown parts or refusals to report."""
-    return bool(content.failures or content.unknown or content.counts.refused)
+    """Return True if unchanged content has failures, warnings, unknowns or refusals to report."""
+    return bool(content.failures or content.warnings or content.unknown or content.counts.refused)
 
 
 def size_text(size: int) -> str:
@@ -121,10 +121,11 @@ def _content(content: ContentChanges, repository: str, verbose: bool) -> Iterato
     yield from _refused(content, repository, verbose)
     for source in content.unknown:
         yield f"    ? {source}   unknown: no cached page, and this plan asks no remote"
-    for failure in content.failures:
-        yield f"    error: {failure}"
-        if failure.hint:
-            yield f"    hint: {failure.hint}"
+    for kind, failures in (("error", content.failures), ("warning", content.warnings)):
+        for failure in failures:
+            yield f"    {kind}: {failure}"
+            if failure.hint:
+                yield f"    hint: {failure.hint}"
 
 
 def _rows(content: ContentChanges | Withholding, signs: Iterable[str]) -> Iterator[tuple[str, int]]:

@@ -156,18 +156,21 @@ def _listed(
 ) -> Iterator[Group]:
     """Yield the projects of the index's own list that can be meant.
 
-    Of those that a filter keeps out whole no page is read.
+    Of those that a filter keeps out whole no page is read. Projects that a key names without a
+    glob are asked for even where the list lacks them: that alone does not say that they are gone.
     """
     prefilter = ProjectFilter(options, call.filters)
+    literal = set(options.literal_projects())
     for name, serial in serials.items():
         validator = None if serial is None else f"{_SERIAL}{serial}"
         yield Group(
             name,
             validator,
-            listed=True,
+            listed=name not in literal,
             refused=prefilter.refusal(name),
             shared=bool(options.shared and options.shared.for_project(name)),
         )
+    yield from _named(options, sorted(literal - serials.keys()))
 
 
 async def _load(call: ImporterCall, group: Group) -> tuple[str, list[Unit]]:

@@ -151,7 +151,7 @@ class Executor:
         if result.conflict:
             self._report.conflicts.append(change.ref.name)
         if result.problems:
-            self._report.add(change.ref, FAILED, result.text)
+            self._report.add(change.ref, FAILED, result.text, cause=result.cause)
         else:
             unchanged = change.action is Action.NO_OP
             self._report.add(change.ref, UNCHANGED if unchanged else DONE, result.message)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field
 
+import msgspec
+
 from reconciler.database import Outcome
 from reconciler.model import Ref
 from reconciler.redaction import redact
@@ -30,9 +32,9 @@ class Report:
     def failed(self) -> bool:
         return any(outcome.result in (FAILED, BLOCKED) for outcome in self.outcomes)
 
-    def add(self, ref: Ref, result: str, message: str = "") -> None:
+    def add(self, ref: Ref, result: str, message: str = "", *, cause: str = "") -> None:
         """Report the outcome of a resource."""
-        outcome = Outcome(str(ref), result, redact(message))
+        outcome = Outcome(str(ref), result, redact(message), cause)
         self.outcomes.append(outcome)
         logger.info("%s: %s%s", ref, result, f": {outcome.message}" if message else "")
 
@@ -44,7 +46,7 @@ class Report:
             return
         outcome = self.outcomes[index]
         messages = filter(None, (outcome.message, redact(message)))
-        self.outcomes[index] = Outcome(outcome.ref, outcome.result, "; ".join(messages))
+        self.outcomes[index] = msgspec.structs.replace(outcome, message="; ".join(messages))
         logger.info("%s: %s", ref, redact(message))
 
     def result(self, ref: Ref) -> str | None:

@@ -33,12 +33,14 @@ class SyncResult:
         message: What was committed, and warnings, in lines; empty if nothing a user would see.
         problems: What failed, one line each.
         conflict: Another run changed the repository meanwhile: plan again.
+        cause: As of an Outcome.
     """
 
     number: int | None = None
     message: str = ""
     problems: list[str] = field(default_factory=list)
     conflict: bool = False
+    cause: str = ""
 
     @property
     def text(self) -> str:
@@ -65,7 +67,10 @@ class RepositorySync:
         plugin_version: str,
     ) -> SyncResult:
         """Carry out the content changes of one repository. Failures are in the result."""
-        result = SyncResult(problems=[str(failure) for failure in content.failures])
+        result = SyncResult(
+            problems=[str(failure) for failure in content.failures],
+            cause=next((failure.cause for failure in content.failures if failure.cause), ""),
+        )
         if not content.touched:
             return result
         try:

@@ -83,6 +83,7 @@ class RepositoryPlanner:
                         repository,
                         self._desired,
                         others=OtherRepositories(self._actual, planned),
+                        allow_destroy=self._may_destroy(repository),
                     )
                 except ReconcilerError as error:
                     return _unresolved(error_message(error), error_hint(error))
@@ -107,7 +108,11 @@ class RepositoryPlanner:
         change = replace(change, action=action, content=content, version=(before, after))
         if change.refusal:
             return change
-        return apply_guards(change, repository.guard, allow_destroy=self._allow_destroy)
+        return apply_guards(change, repository.guard, allow_destroy=self._may_destroy(repository))
+
+    def _may_destroy(self, repository: Repository) -> bool:
+        """Return True if the command line or the manifest approves of guarded removals."""
+        return self._allow_destroy or repository.approves_removals(self._session.now)
 
 
 def _unresolved(message: str, hint: str | None = None) -> ContentChanges:

@@ -24,8 +24,9 @@ from reconciler.engine.sources.source_responses import (
     SourceResponse,
 )
 from reconciler.errors import NotCached
-from reconciler.model import Digest, IdentifiedUnit, Source, Unit
+from reconciler.model import Digest, IdentifiedUnit, Source, Unit, pluralize
 from reconciler.plan import (
+    NAMED_PROJECT_GONE,
     ChangeLine,
     DesiredGroup,
     Failure,
@@ -138,6 +139,9 @@ class GroupComparer:
     ) -> list[GroupComparison]:
         """Return the comparison of one group, or nothing where nothing has to be written."""
         name = response.name
+        if self._is_taken_away(response, members):
+            self._keep_named(response, members)
+            return []
         if response.gone:
             if not response.withdrawn:
                 self._resolution.ownership.release(self._source.id, name)
@@ -158,6 +162,37 @@ class GroupComparer:
             return []
         logger.debug("%s: group `%s` read, changes: %d", self._source.id, name, len(lines))
         return [GroupComparison(GroupChange(head, lines), selected.wanted)]
+
+    def _is_taken_away(self, response: SourceResponse, members: Sequence[GroupMember]) -> bool:
+        """Return True if upstream took away a group that the manifest names, and it has to stay.
+
+        A group that upstream announces to be withdrawn may leave.
+        """
+        if response.listed or response.withdrawn or response.kept_out:
+            return False
+        if not (self._resolution.keeps_named and self._resolution.mirrors):
+            return False
+        emptied = bool(response.gone) or not any(map(self._selection.is_main, response.units))
+        return emptied and any(member.source == self._source.id for member in members)
+
+    def _keep_named(self, response: SourceResponse, members: Sequence[GroupMember]) -> None:
+        """Keep a group, and report that upstream no longer has what the manifest names."""
+        held = sum(member.source == self._source.id for member in members)
+        place = self._source.locations.find(())
+        self._findings.unread.add(response.name)
+        self._findings.failures.append(
+            Failure(
+                self._source.id,
+                response.name,
+                f"upstream took it away ({response.gone or 'its page lists no file'});"
+                f" {pluralize(held, 'unit')} of it are kept, since the manifest names it"
+                + (f" ({place})" if place else ""),
+                "approve of the removal by `guard.namedProjects: allow`, by the annotation"
+                " `reconciler/allow-removals-until`, or for this run by `--allow-destroy`;"
+                " or no longer name it",
+                NAMED_PROJECT_GONE,
+            )
+        )
 
     def _report_absent(self, response: SourceResponse) -> None:
         """Report a group that the manifest asks for by name and that was never here."""

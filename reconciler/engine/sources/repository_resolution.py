@@ -50,7 +50,7 @@ class Findings:
     """Results of the sources of a repository so far.
 
     Attributes:
-        absent: Groups that a source was asked for by name and never had, as failures.
+        absent: Groups that a source was asked for by name and never had, as warnings.
         unknown: What could not be found out offline.
         sources: By source: its validator, and the digest that its answers rest on.
         claimed: By group: keys that move from a later source to an earlier one; value: the new
@@ -75,6 +75,10 @@ class Findings:
         """Number of failures and of unknown answers so far."""
         return len(self.failures) + len(self.absent) + len(self.unknown)
 
+    def warnings(self) -> list[Failure]:
+        """Return the names that no source has."""
+        return [failure for failure in self.absent if failure.group not in self.ownership.owners]
+
 
 @dataclass(frozen=True, slots=True)
 class RepositoryResolution:
@@ -86,12 +90,21 @@ class RepositoryResolution:
     actual: ActualRepository | None
     findings: Findings
     task: ProgressTask
+    keeps_named: bool
 
     @classmethod
     def start(
-        cls, session: Session, repository: Repository, actual: ActualState
+        cls,
+        session: Session,
+        repository: Repository,
+        actual: ActualState,
+        *,
+        allow_destroy: bool = False,
     ) -> RepositoryResolution:
-        """Return a resolution of `repository` that has asked no source yet."""
+        """Return a resolution of `repository` that has asked no source yet.
+
+        `allow_destroy`: what upstream took away may leave, even if the manifest names it.
+        """
         plugin = session.registry.importer(repository.type)
         state = actual.repositories.get(repository.meta.name)
         scratchpads = ScratchpadSession(
@@ -99,7 +112,9 @@ class RepositoryResolution:
         )
         ownership = ownership_of(repository, plugin)
         task = session.progress.task(f"reading {repository.meta.name}", "groups")
-        return cls(session, plugin, repository, state, Findings(ownership, scratchpads), task)
+        keeps_named = repository.guard.keeps_named and not allow_destroy
+        findings = Findings(ownership, scratchpads)
+        return cls(session, plugin, repository, state, findings, task, keeps_named)
 
     @property
     def reader(self) -> Reader:

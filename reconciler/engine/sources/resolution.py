@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterable
 from typing import assert_never
 
 from reconciler.engine.session.session import Session
@@ -22,17 +23,24 @@ from reconciler.engine.sources.repository_source import RepositorySource
 from reconciler.engine.sources.selection import Selection
 from reconciler.engine.sources.source_resolver import SourceResolver
 from reconciler.model import UPLOAD, ActualRepository, DesiredState, Repository, Source, SourceKind
-from reconciler.plan import ContentChanges
+from reconciler.plan import ContentChanges, Failure
 from reconciler.plugin.importer import low_level
 
 logger = logging.getLogger(__name__)
 
 
 async def resolve(
-    session: Session, repository: Repository, desired: DesiredState, *, others: OtherRepositories
+    session: Session,
+    repository: Repository,
+    desired: DesiredState,
+    *,
+    others: OtherRepositories,
+    allow_destroy: bool = False,
 ) -> ContentChanges:
-    """Return the content changes of one repository."""
-    resolution = RepositoryResolution.start(session, repository, others.actual)
+    """Return the content changes of one repository. `allow_destroy`: as of `start`."""
+    resolution = RepositoryResolution.start(
+        session, repository, others.actual, allow_destroy=allow_destroy
+    )
     try:
         await reserve_uploads(resolution)
         for source in repository.sources:
@@ -90,9 +98,7 @@ async def reserve_uploads(resolution: RepositoryResolution) -> None:
 
 async def _changes(resolution: RepositoryResolution, desired: DesiredState) -> ContentChanges:
     findings, plugin = resolution.findings, resolution.plugin
-    failures = findings.failures + [
-        failure for failure in findings.absent if failure.group not in findings.ownership.owners
-    ]
+    failures, warnings = findings.failures, findings.warnings()
     spool, counts = findings.spool.close()
     folded = needs_distinct_names(desired, resolution.repository.meta.name)
     spool, counts = await without_conflicts(resolution, spool, counts, folded=folded)
@@ -104,7 +110,8 @@ async def _changes(resolution: RepositoryResolution, desired: DesiredState) -> C
         counts=counts,
         units=resolution.actual.units if resolution.actual else 0,
         touched=findings.touched or bool(scratchpads),
-        failures=tuple(sorted(failures, key=lambda failure: (failure.source, failure.group or ""))),
+        failures=_sorted(failures),
+        warnings=_sorted(warnings),
         unknown=tuple(sorted(findings.unknown)),
         sources=findings.sources,
         plural=main_type.plural,
@@ -112,6 +119,10 @@ async def _changes(resolution: RepositoryResolution, desired: DesiredState) -> C
         scratchpads=scratchpads,
         seen=findings.scratchpads.seen if scratchpads else {},
     )
+
+
+def _sorted(failures: Iterable[Failure]) -> tuple[Failure, ...]:
+    return tuple(sorted(failures, key=lambda failure: (failure.source, failure.group or "")))
 
 
 def _selection(

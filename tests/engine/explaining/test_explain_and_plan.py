@@ -140,8 +140,8 @@ class Ownerships:
         self.last = NameOwnership(())
         start = RepositoryResolution.start
 
-        def noting(*arguments: Any) -> RepositoryResolution:
-            resolution = start(*arguments)
+        def noting(*arguments: Any, **named: Any) -> RepositoryResolution:
+            resolution = start(*arguments, **named)
             if resolution.repository.meta.name == "team":
                 self.last = resolution.ownership
             return resolution

@@ -139,13 +139,19 @@ def test_a_name_that_its_owner_drops_goes_to_the_next(
     assert not site.pending()
 
 
-def test_a_name_that_its_owner_answers_with_404_goes_to_the_next(
+def test_a_name_that_its_owner_answers_with_404_goes_to_the_next_once_that_is_approved(
     house: Upstream, world: Upstream, site: Mirror
 ) -> None:
     declare(site, house, world, "name: house, include: [alpha]", "name: world, include: [alpha]")
     site.applied()
     house.on(house.page_path("alpha"), status(404))
-    site.applied()
+    held = names(site)
+    done = site.apply()
+    assert done.code == 1
+    assert "remote:house: alpha: upstream took it away" in done.out
+    assert names(site) == held, "no stranger takes a name because its owner stumbles"
+    assert digest_of_alpha(site) == sha256(house)
+    site.applied("--allow-destroy")
     assert names(site) == ["alpha-1.0", "alpha-6.6.6"]
     assert digest_of_alpha(site) == sha256(world)
     assert not site.pending()

@@ -222,6 +222,10 @@ class Rules:
         """Return the projects that can be meant, by name; None where globs may mean others."""
         return None if self._globs else sorted(self._by_project)
 
+    def literal_projects(self) -> list[str]:
+        """Return the projects that are named without a glob, by name."""
+        return sorted(self._by_project)
+
     def whole_project(self, project: str) -> Rule | None:
         """Return a rule that means every distribution of the project; None if there is none."""
         return next((rule for rule in self.for_project(project) if rule.specifiers is None), None)

@@ -146,10 +146,21 @@ class SelectionOptions(Options):
 
         None where only the index's list of projects tells which are meant.
         """
-        included = self.included.projects()
-        if included is None or not (self.include or self.files or self.requirements):
+        if self.included.projects() is None or not (
+            self.include or self.files or self.requirements
+        ):
             return None
-        return sorted({*included, *self.single_files.projects(), *self.required.projects()})
+        return self.literal_projects()
+
+    def literal_projects(self) -> list[str]:
+        """Return the projects that the keys name without a glob, sorted."""
+        return sorted(
+            {
+                *self.included.literal_projects(),
+                *self.single_files.projects(),
+                *self.required.projects(),
+            }
+        )
 
     def concerns(self, project: str) -> bool:
         """Return True if a project may be in, before `exclude`, filters and dependencies are asked.
