@@ -24,18 +24,19 @@ from tests.support.rehearsal import Rehearsal, rehearsal, repository
 def site(tmp_path: Path) -> Iterator[Rehearsal]:
     """`named` and `other` are named by the manifest, `listed` by upstream's list alone."""
 
-    async def declare(call: ImporterCall) -> AsyncIterator[Group]:
-        for name in ("listed", "named", "other"):
-            if name in site.script.upstream("up").groups:
-                yield Group(name, listed=name == "listed")
+    with rehearsal(tmp_path) as stage:
 
-    with rehearsal(tmp_path) as site:
-        site.script.on_declare = declare
+        async def declare(call: ImporterCall) -> AsyncIterator[Group]:
+            for name in ("listed", "named", "other"):
+                if name in stage.script.upstream("up").groups:
+                    yield Group(name, listed=name == "listed")
+
+        stage.script.on_declare = declare
         for name in ("listed", "named", "other"):
-            site.says(name, site.bare(f"{name}-1"), site.bare(f"{name}-2"))
-        declared(site)
-        site.applied()
-        yield site
+            stage.says(name, stage.bare(f"{name}-1"), stage.bare(f"{name}-2"))
+        declared(stage)
+        stage.applied()
+        yield stage
 
 
 def declared(site: Rehearsal, more: str = "") -> None:
