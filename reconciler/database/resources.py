@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import Connection, delete, distinct, exists, func, select, update
+from sqlalchemy import ColumnElement, Connection, delete, distinct, exists, func, select, update
 
 from reconciler.database import schema
 from reconciler.database.bulk import (
@@ -130,6 +130,18 @@ _IDS = (
     .join(repository, repository.c.id == resource.c.id)
     .where(resource.c.name.in_(listed("names")))
 )
+
+
+def _has_origin(remotes: str) -> ColumnElement[bool]:
+    """Return the condition that one of the listed remotes has an artifact."""
+    return exists(
+        select(1).where(
+            artifact_origin.c.sha256 == artifact.c.sha256,
+            artifact_origin.c.remote.in_(listed(remotes)),
+        )
+    )
+
+
 _ONLY_FROM = (
     select(unit.c.digest, artifact.c.sha256)
     .join(membership, membership.c.unit_id == unit.c.id)
@@ -140,15 +152,7 @@ _ONLY_FROM = (
         at(parameter("number", membership.c.added)),
     )
     .where(~artifact.c.stored)
-    .where(exists(select(1).where(artifact_origin.c.sha256 == artifact.c.sha256)))
-    .where(
-        ~exists(
-            select(1).where(
-                artifact_origin.c.sha256 == artifact.c.sha256,
-                artifact_origin.c.remote.not_in(listed("remotes")),
-            )
-        )
-    )
+    .where(_has_origin("remotes"), ~_has_origin("others"))
 )
 _START = ignoring(repository, "id", "number", "digest")
 _VERSION_0 = plain(schema.version, "repository_id", "number", "digest", "created_at", "provenance")
@@ -210,14 +214,25 @@ class ResourceReads(Reading):
         return ActualState(recorded, latest, publications)
 
     def only_from(
-        self, remotes: Sequence[str], repository_id: int, number: int
+        self, remotes: Sequence[str], repository_id: int, number: int, *, others: Collection[str]
     ) -> dict[Digest, set[Digest]]:
         """Return units of a version that only these remotes can provide, by artifact digest.
 
         Their bytes are not in the store.
+
+        Args:
+            remotes: Names of remotes.
+            repository_id: The repository.
+            number: The version.
+            others: Further remotes that its bytes may come from; other repositories' do not count.
         """
         units: dict[Digest, set[Digest]] = {}
-        values = {"remotes": list(remotes), "repository_id": repository_id, "number": number}
+        values = {
+            "remotes": list(remotes),
+            "others": sorted(set(others) - set(remotes)),
+            "repository_id": repository_id,
+            "number": number,
+        }
         with self._reading.connect() as connection:
             for unit_digest, sha256 in connection.execute(_ONLY_FROM, values):
                 units.setdefault(Digest(sha256), set()).add(Digest(unit_digest))

@@ -150,27 +150,32 @@ class Service:
         async with self._slot(repository) as uploads:
             return await uploads.remove(repository, keys, principal)
 
-    def can_fetch(self, digest: Digest) -> bool:
-        """Return True if it is known where these bytes can be had. Thread-safe."""
-        return bool(self._writer().artifact_origins(digest))
+    def can_fetch(self, publication: str, digest: Digest) -> bool:
+        """Return True if a source of the publication's repository has these bytes. Thread-safe."""
+        return bool(self._origins_of(publication, digest))
 
     async def fetch(
         self,
+        publication: str,
         digest: Digest,
         size: int | None,
+        *,
         announce: Callable[[int | None], None] = lambda length: None,
     ) -> AsyncIterator[bytes]:
         """Yield the bytes in blocks while storing them; `size` and `announce` as for `serve`.
 
         The last block comes once the digest was right.
 
-        Remotes are asked one after the other until one begins to answer. Raises the last remote's
-        error, and StateFault if no declared remote has the bytes.
+        Remotes are asked one after the other until one begins to answer. Rule: only remotes that
+        are sources of the repository that the publication shows; what another repository's remote
+        has is no permission to use its credentials. Raises the last remote's error, and StateFault
+        if none of them has the bytes.
         """
         failure: ReconcilerError = StateFault(
-            f"{digest.short} is not in the store, and no declared remote has it"
+            f"{digest.short} is not in the store, and no remote of publication `{publication}` has"
+            " it"
         )
-        for remote, url in await asyncio.to_thread(self._origins_of, digest):
+        for remote, url in await asyncio.to_thread(self._origins_of, publication, digest):
             begun, count = False, 0
             try:
                 async with aclosing(
@@ -275,12 +280,14 @@ class Service:
         state = self._read_recorded(writer.actual_state(), registry, self._overrides)
         return Uploads(session, state.desired, state.faults)
 
-    def _origins_of(self, digest: Digest) -> list[tuple[Remote, str]]:
-        remotes = self.desired().remotes
+    def _origins_of(self, publication: str, digest: Digest) -> list[tuple[Remote, str]]:
+        desired = self.desired()
+        shown = desired.publications.get(publication)
+        allowed = desired.remotes_of(shown.repository) if shown is not None else set()
         return [
-            (remotes[origin.remote], origin.url)
+            (desired.remotes[origin.remote], origin.url)
             for origin in self._writer().artifact_origins(digest)
-            if origin.remote in remotes
+            if origin.remote in allowed and origin.remote in desired.remotes
         ]
 
     def _fetcher(self, remote: Remote) -> Fetcher:

@@ -324,6 +324,23 @@ class DesiredState(msgspec.Struct, frozen=True, dict=True):
             return self.recorded.repositories.get(name)
         return declared
 
+    def remotes_of(self, repository: str) -> set[str]:
+        """Return the remotes that are sources of a repository, or of one that it copies from.
+
+        Rule: its bytes come from nowhere else, whatever other remotes are known to have them.
+        """
+        remotes: set[str] = set()
+        seen, waiting = {repository}, [repository]
+        while waiting:
+            declared = self.repositories.get(waiting.pop())
+            for source in declared.sources if declared is not None else ():
+                if source.kind is SourceKind.REMOTE:
+                    remotes.add(source.name)
+                elif source.kind is SourceKind.REPOSITORY and source.name not in seen:
+                    seen.add(source.name)
+                    waiting.append(source.name)
+        return remotes
+
     def filters_of(self, repository: Repository) -> list[Filter]:
         """Return the filters of a repository: its own and the global ones of its type, by name."""
         names = {*repository.filters, *self._global_filters.get(repository.type, ())}

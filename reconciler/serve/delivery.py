@@ -49,9 +49,10 @@ class Delivery:
         send: Send,
         representation: Representation,
         *,
+        publication: str,
         data: bytes | None,
     ) -> None:
-        """Respond with a representation. data: its body where that is in memory.
+        """Respond with a representation of a publication. data: its body where that is in memory.
 
         Raises StateFault before anything was sent.
         """
@@ -68,7 +69,9 @@ class Delivery:
         if request.head and not entry.page:
             await send_whole(request, send, representation.start(size), data=b"")
         else:
-            await self._send_body(request, send, representation, data=data, size=size)
+            await self._send_body(
+                request, send, representation, publication=publication, data=data, size=size
+            )
 
     async def _size(self, representation: Representation, data: bytes | None) -> int | None:
         """Return the bytes of a body; of a file that is not in the store as declared, or None."""
@@ -85,6 +88,7 @@ class Delivery:
         send: Send,
         representation: Representation,
         *,
+        publication: str,
         data: bytes | None,
         size: int | None,
     ) -> None:
@@ -106,7 +110,7 @@ class Delivery:
             incoming = (
                 None
                 if entry.page or self._on_demand is None
-                else await self._on_demand.open(entry.digest, entry.size)
+                else await self._on_demand.open(publication, entry.digest, entry.size)
             )
             if incoming is None:
                 raise

@@ -1,9 +1,9 @@
 """On-demand files: fetched into the store when a client asks for them first.
 
-Requests for one file at the same time share one fetch. What has arrived lies in a file without a
-name, which each request reads at its own pace: a slow client holds up no other, nor does one that
-leaves. The last block is not there before the digest was right; a part of a file, and a small file,
-wait for that.
+Requests for one file of a publication at the same time share one fetch. What has arrived lies in a
+file without a name, which each request reads at its own pace: a slow client holds up no other, nor
+does one that leaves. The last block is not there before the digest was right; a part of a file, and
+a small file, wait for that.
 """
 
 from __future__ import annotations
@@ -137,21 +137,22 @@ class OnDemand:
         self._source = source
         self._files = files
         self._folder = folder
-        self._incoming: dict[Digest, IncomingFile] = {}
+        self._incoming: dict[tuple[str, Digest], IncomingFile] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def open(self, digest: Digest, size: int | None) -> IncomingFile | None:
+    async def open(self, publication: str, digest: Digest, size: int | None) -> IncomingFile | None:
         """Return a missing file that is being fetched; the caller closes it.
 
         `size`: as declared.
 
-        Returns None where no source is known, or it is in the store by now.
+        Returns None where no source of the publication is known, or it is in the store by now.
         """
-        if digest not in self._incoming and not await in_thread(self._can_fetch, digest):
+        key = publication, digest
+        if key not in self._incoming and not await in_thread(self._can_fetch, publication, digest):
             return None
-        if digest not in self._incoming:
-            self._start(IncomingFile(digest), size)
-        return self._incoming[digest].join()
+        if key not in self._incoming:
+            self._start(publication, IncomingFile(digest), size)
+        return self._incoming[key].join()
 
     async def close(self) -> None:
         """Stop fetching."""
@@ -160,29 +161,29 @@ class OnDemand:
         if self._tasks:
             await asyncio.wait(self._tasks)
 
-    def _can_fetch(self, digest: Digest) -> bool:
+    def _can_fetch(self, publication: str, digest: Digest) -> bool:
         try:
             self._files.open(digest).close()
         except StateFault:
-            return self._source.can_fetch(digest)
+            return self._source.can_fetch(publication, digest)
         return False
 
-    def _start(self, incoming: IncomingFile, size: int | None) -> None:
+    def _start(self, publication: str, incoming: IncomingFile, size: int | None) -> None:
         """Fetch the file to the end even when its readers leave.
 
         The next one finds it in the store.
         """
-        self._incoming[incoming.digest] = incoming
-        task = asyncio.create_task(self._fetch(incoming, size))
+        self._incoming[publication, incoming.digest] = incoming
+        task = asyncio.create_task(self._fetch(publication, incoming, size))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _fetch(self, incoming: IncomingFile, size: int | None) -> None:
-        blocks = self._source.fetch(incoming.digest, size, incoming.announce)
+    async def _fetch(self, publication: str, incoming: IncomingFile, size: int | None) -> None:
+        blocks = self._source.fetch(publication, incoming.digest, size, announce=incoming.announce)
         try:
             await incoming.fill(blocks, self._folder)
         finally:
-            del self._incoming[incoming.digest]
+            del self._incoming[publication, incoming.digest]
             incoming.close()
 
 

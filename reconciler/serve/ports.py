@@ -115,14 +115,24 @@ class UploadReceiver(Protocol):
 class ArtifactSource(Protocol):
     """Source of files that a version holds and the store does not."""
 
-    def can_fetch(self, digest: Digest) -> bool:
-        """Return True where it is known from where to fetch these bytes. Called in a thread."""
+    def can_fetch(self, publication: str, digest: Digest) -> bool:
+        """Return True where these bytes can be fetched for a publication. Called in a thread.
+
+        Another publication's remote is none of this one's, whatever it has.
+        """
         ...
 
     def fetch(
-        self, digest: Digest, size: int | None, announce: Callable[[int | None], None]
+        self,
+        publication: str,
+        digest: Digest,
+        size: int | None,
+        *,
+        announce: Callable[[int | None], None],
     ) -> AsyncIterator[bytes]:
         """Yield the bytes in blocks, on their way into the store.
+
+        Asks only remotes that are sources of the publication's repository.
 
         `size`: as declared, which is advice, or None. `announce`: called before the first block
         with the number of bytes that will come, or None where upstream does not say.

@@ -59,7 +59,11 @@ class PublishedContent:
             return True
         representation = location.resource.choose(request.accept, request.accept_encoding)
         await self._delivery.deliver(
-            request, send, representation, data=self._catalogue.body(representation)
+            request,
+            send,
+            representation,
+            publication=location.mount.served.name,
+            data=self._catalogue.body(representation),
         )
         return True
 

@@ -163,7 +163,7 @@ def test_what_was_left_upstream_is_not_read_from_this_machine_later(
             service = Service(site.home, registry, read_recorded)
             try:
                 return b"".join(
-                    [block async for block in service.fetch(Digest.of(TEXT), len(TEXT))]
+                    [block async for block in service.fetch("bad", Digest.of(TEXT), len(TEXT))]
                 )
             finally:
                 await service.close()

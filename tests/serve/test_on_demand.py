@@ -224,7 +224,12 @@ def test_what_cannot_be_brought_is_said(
 ) -> None:
     class Failing(FakeArtifactSource):
         async def fetch(
-            self, digest: Digest, size: int | None, announce: Callable[[int | None], None]
+            self,
+            publication: str,
+            digest: Digest,
+            size: int | None,
+            *,
+            announce: Callable[[int | None], None],
         ) -> AsyncIterator[bytes]:
             raise error
             yield b""
@@ -273,7 +278,12 @@ def test_what_breaks_off_breaks_the_connection(site: Site, error: Exception) -> 
 def test_a_small_file_that_is_wrong_is_never_begun(site: Site) -> None:
     class Wrong(FakeArtifactSource):
         async def fetch(
-            self, digest: Digest, size: int | None, announce: Callable[[int | None], None]
+            self,
+            publication: str,
+            digest: Digest,
+            size: int | None,
+            *,
+            announce: Callable[[int | None], None],
         ) -> AsyncIterator[bytes]:
             yield SMALL[:500]
             raise DigestMismatch("other bytes")
@@ -339,7 +349,7 @@ def test_what_came_meanwhile_is_served_from_the_store(site: Site) -> None:
 
     async def meanwhile() -> AsgiResponse | None:
         site.published.store(LARGE)
-        assert await site.on_demand.open(Digest.of(LARGE), len(LARGE)) is None
+        assert await site.on_demand.open("team", Digest.of(LARGE), len(LARGE)) is None
         return await site.client.get(BIG)
 
     answer = asyncio.run(meanwhile())

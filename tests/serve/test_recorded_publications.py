@@ -71,11 +71,16 @@ class WheelSource:
     def __init__(self, store: LocalStore) -> None:
         self.store = store
 
-    def can_fetch(self, digest: Digest) -> bool:
+    def can_fetch(self, publication: str, digest: Digest) -> bool:
         return digest == Digest.of(WHEEL)
 
     async def fetch(
-        self, digest: Digest, size: int | None, announce: Callable[[int | None], None]
+        self,
+        publication: str,
+        digest: Digest,
+        size: int | None,
+        *,
+        announce: Callable[[int | None], None],
     ) -> AsyncIterator[bytes]:
         announce(len(WHEEL))
         incoming = self.store.incoming()

@@ -148,14 +148,19 @@ class FakeArtifactSource:
         """The store has these bytes no more; it is known where they can be had."""
         self.known[digest] = self.published.stored.pop(digest)
 
-    def can_fetch(self, digest: Digest) -> bool:
+    def can_fetch(self, publication: str, digest: Digest) -> bool:
         return digest in self.known
 
     def _asked(self, digest: Digest) -> asyncio.Event:
         return self.events.setdefault(digest, asyncio.Event())
 
     async def fetch(
-        self, digest: Digest, size: int | None, announce: Callable[[int | None], None]
+        self,
+        publication: str,
+        digest: Digest,
+        size: int | None,
+        *,
+        announce: Callable[[int | None], None],
     ) -> AsyncIterator[bytes]:
         self.fetched.append(digest)
         self.begun.set()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,12 +70,21 @@ class ContentSync:
         repository_id: int,
         sources: Mapping[str, SourceAccess],
         *,
+        remotes: Collection[str],
         task: ProgressTask,
     ) -> None:
-        """`sources`: access to the files of remotes; units of other sources have their files."""
+        """
+        Args:
+            session: The run.
+            repository_id: The repository.
+            sources: Access to the files of remotes; units of other sources have their files.
+            remotes: Where files that stay upstream may come from: see `DesiredState.remotes_of`.
+            task: Where progress is told.
+        """
         self._session = session
         self._writer = session.writer
         self._sources = sources
+        self._remotes = frozenset(remotes)
         self._task = task
         self.warnings = TransferWarnings()
         self._fetcher = ArtifactFetcher(
@@ -196,7 +205,15 @@ class ContentSync:
             if source not in self._sources
             for artifact in line.artifacts
         } - stored
-        return frozenset(stored | self._writer.origins_of(missing).keys() if missing else stored)
+        return frozenset(stored | self._upstream(missing) if missing else stored)
+
+    def _upstream(self, digests: set[Digest]) -> set[Digest]:
+        """Return those of the artifacts that a remote of this very repository has."""
+        return {
+            digest
+            for digest, origins in self._writer.origins_of(digests).items()
+            if any(origin.remote in self._remotes for origin in origins)
+        }
 
     async def _work(self, jobs: Jobs) -> None:
         while (job := await jobs.get()) is not None:

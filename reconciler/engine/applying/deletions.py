@@ -154,7 +154,12 @@ class Deletions:
             if (
                 state is not None
                 and self._report.has_failed(change.ref)
-                and reader.only_from(names, state.id, state.number)
+                and reader.only_from(
+                    names,
+                    state.id,
+                    state.number,
+                    others=self._desired.remotes_of(change.ref.name),
+                )
             ):
                 return dict.fromkeys(remotes, change.ref)
         return {}

@@ -104,7 +104,8 @@ class RepositorySync:
         }
         try:
             access = self._access(repository, content)
-            sync = ContentSync(self._session, repository_id, access, task=task)
+            remotes = self._desired.remotes_of(repository.meta.name)
+            sync = ContentSync(self._session, repository_id, access, remotes=remotes, task=task)
             try:
                 await sync.fetch(content)
                 return sync, await sync.commit(content, provenance)

@@ -79,13 +79,16 @@ class _LostArtifacts:
 
     def _needed(self, name: str, state: ActualRepository) -> set[Digest]:
         """Return artifacts that only `remotes` have, of the versions that are shown afterwards."""
-        holders = self._reader.only_from(self._remotes, state.id, state.number)
+        others = self._desired.remotes_of(name)
+        holders = self._reader.only_from(self._remotes, state.id, state.number, others=others)
         change = self._changes[Ref(Kind.REPOSITORY, name)]
         removed = _removed_units(change) if holders else set()
         needed = {digest for digest, units in holders.items() if units - removed}
         for number in self._pinned_versions(name):
             if number < state.number:
-                needed |= self._reader.only_from(self._remotes, state.id, number).keys()
+                needed |= self._reader.only_from(
+                    self._remotes, state.id, number, others=others
+                ).keys()
         return needed
 
     def _pinned_versions(self, repository: str) -> set[int]:

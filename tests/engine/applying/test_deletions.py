@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -143,7 +143,9 @@ class Bytes:
     def actual_state(self) -> ActualState:
         return self.state
 
-    def only_from(self, remotes: Sequence[str], id_: int, number: int) -> Any:
+    def only_from(
+        self, remotes: Sequence[str], id_: int, number: int, *, others: Collection[str]
+    ) -> Any:
         assert (list(remotes), id_, number) == (["old"], 1, 3)
         return self.only
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -49,7 +49,9 @@ class OnlyFrom:
 
     versions: Mapping[int, Mapping[Digest, set[Digest]]] = field(default_factory=dict)
 
-    def only_from(self, remotes: Sequence[str], id_: int, number: int) -> Any:
+    def only_from(
+        self, remotes: Sequence[str], id_: int, number: int, *, others: Collection[str]
+    ) -> Any:
         return dict(self.versions.get(number, {}))
 
 
