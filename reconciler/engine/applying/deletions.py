@@ -15,6 +15,7 @@ from reconciler.database import Reader
 from reconciler.engine.applying.report import BLOCKED, DONE, Report
 from reconciler.engine.applying.resource_records import ResourceRecorder
 from reconciler.engine.applying.schedule import Schedule
+from reconciler.engine.planning.single_source_artifacts import remotes_with
 from reconciler.engine.plugin_lifecycle.attachments import PluginLifecycle
 from reconciler.engine.publishing.export_paths import (
     Spec,
@@ -142,27 +143,25 @@ class Deletions:
                     yield ref, publication.meta.ref
 
     def _waiting_remotes(self, reader: Reader) -> dict[Ref, Ref]:
-        """Return all remotes that go, if they alone have bytes of an unsuccessful repository.
+        """Return the remotes that go and alone have bytes of an unsuccessful repository.
 
         What was planned for it may have been to get these bytes from elsewhere.
         """
         remotes = [ref for ref in self._schedule.deletions() if ref.kind is Kind.REMOTE]
         states = reader.actual_state().repositories if remotes else {}
         names = [ref.name for ref in remotes]
+        waiting: dict[Ref, Ref] = {}
         for change in self._schedule.changes(Kind.REPOSITORY):
             state = states.get(change.ref.name)
-            if (
-                state is not None
-                and self._report.has_failed(change.ref)
-                and reader.only_from(
-                    names,
-                    state.id,
-                    state.number,
-                    others=self._desired.remotes_of(change.ref.name),
-                )
-            ):
-                return dict.fromkeys(remotes, change.ref)
-        return {}
+            if state is None or not self._report.has_failed(change.ref):
+                continue
+            needed = reader.only_from(
+                names, state.id, state.number, others=self._desired.remotes_of(change.ref.name)
+            )
+            if needed:
+                holders = remotes_with(reader, needed)
+                waiting |= {ref: change.ref for ref in remotes if ref.name in holders}
+        return waiting
 
     def _waiting_repositories(self, waiting: Mapping[Ref, Ref]) -> dict[Ref, Ref]:
         """Return repositories that a publication goes on showing.

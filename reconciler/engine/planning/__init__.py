@@ -4,7 +4,8 @@ Comes in: `DesiredState`, `ActualState` and a session that can only read. Goes o
 guarded. Must never know: how a plan is printed or carried out.
 
 Reading order: `planner` (the whole), `repository_changes` and `publication_changes` (content and
-versions), `planned_deletions` with `single_source_artifacts` (what is pruned, and what must stay).
+versions), `planned_deletions` with `single_source_artifacts` and `kept_resources` (what is pruned,
+and what must stay).
 """
 
 __all__: list[str] = []

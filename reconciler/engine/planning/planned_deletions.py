@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
+from reconciler.engine.planning.kept_resources import kept_by, needed_by, relations
 from reconciler.engine.planning.single_source_artifacts import refuse_needed_remotes
 from reconciler.engine.session.session import Session
 from reconciler.model import ActualState, DesiredState, Guard, Kind, Ref
@@ -27,11 +28,11 @@ async def planned_deletions(
 ) -> list[ResourceChange]:
     """Plan the deletion of everything undeclared.
 
-    Where a guard keeps one resource, all of them stay: the publications that show a repository and
-    the remotes that feed it belong to it.
+    A refusal keeps its own subject, what depends on it and what it depends on; all else goes.
 
     Args:
-        changes: Of the declared resources; a remote that they still need is kept.
+        changes: Of the declared resources; a remote that they still need is kept, and what the
+            recorded state of a refused one depends on.
     """
     deletions = [
         _deletion(ref, actual, allow_destroy=allow_destroy) for ref in undeclared(desired, actual)
@@ -45,7 +46,9 @@ async def planned_deletions(
             actual=actual,
             changes=changes,
         )
-    return _all_or_none(deletions)
+    if not any(desired):
+        return _all_or_none(deletions)
+    return _with_kept(deletions, actual, changes)
 
 
 def _deletion(ref: Ref, actual: ActualState, *, allow_destroy: bool) -> ResourceChange:
@@ -62,15 +65,40 @@ def _deletion(ref: Ref, actual: ActualState, *, allow_destroy: bool) -> Resource
     return apply_guards(change, guard, allow_destroy=allow_destroy)
 
 
+def _with_kept(
+    deletions: list[ResourceChange], actual: ActualState, changes: Mapping[Ref, ResourceChange]
+) -> list[ResourceChange]:
+    """Refuse the deletion of what is related to a refused change."""
+    known = relations(actual)
+    kept: dict[Ref, tuple[str, str]] = {}
+    for refused in (change for change in deletions if change.refusal):
+        for ref, reason in kept_by(refused.ref, known).items():
+            kept.setdefault(ref, (reason, refused.hint))
+    for refused in (change for change in changes.values() if change.refusal):
+        for ref, reason in needed_by(refused.ref, known).items():
+            kept.setdefault(ref, (reason, refused.hint))
+    return [
+        deletion
+        if deletion.refusal or deletion.ref not in kept
+        else deletion.refused(
+            f"{deletion.ref} stays: {kept[deletion.ref][0]}", kept[deletion.ref][1]
+        )
+        for deletion in deletions
+    ]
+
+
 def _all_or_none(deletions: list[ResourceChange]) -> list[ResourceChange]:
-    """Refuse every deletion where one is refused."""
+    """Refuse all deletions where one is refused and nothing is declared: it may be a mistake."""
     refused = next((deletion for deletion in deletions if deletion.refusal), None)
     if refused is None:
         return deletions
     return [
         deletion
         if deletion.refusal
-        else deletion.refused(f"{deletion.ref} stays as long as {refused.ref} does", refused.hint)
+        else deletion.refused(
+            f"{deletion.ref} stays: nothing at all is declared here, and {refused.ref} stays",
+            "is this the right folder? Pass `--allow-destroy` if everything is to go",
+        )
         for deletion in deletions
     ]
 

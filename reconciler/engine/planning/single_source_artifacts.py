@@ -35,19 +35,36 @@ def refuse_needed_remotes(
     remotes = [deletion.ref.name for deletion in deletions if _deletes_remote(deletion)]
     if not remotes:
         return list(deletions)
-    lost = _LostArtifacts(reader, remotes, desired, changes=changes).first(actual)
-    if lost is None:
-        return list(deletions)
-    repository, artifacts = lost
-    listed = ", ".join(f"`{remote}`" for remote in remotes)
-    message = (
-        f"{pluralize(artifacts, 'file')} of repository `{repository}` can be had from {listed}"
-        " alone, and their bytes were never fetched"
+    refusals = _refusals(
+        reader, _LostArtifacts(reader, remotes, desired, changes=changes).by_repository(actual)
     )
     return [
-        deletion.refused(message, HINT) if _deletes_remote(deletion) else deletion
+        deletion.refused(refusals[deletion.ref.name], HINT)
+        if _deletes_remote(deletion) and deletion.ref.name in refusals
+        else deletion
         for deletion in deletions
     ]
+
+
+def _refusals(reader: Reader, lost: Mapping[str, set[Digest]]) -> dict[str, str]:
+    """Return why remotes cannot go: the first repository that needs what they alone have."""
+    refusals: dict[str, str] = {}
+    for repository, artifacts in lost.items():
+        holders = remotes_with(reader, artifacts)
+        listed = ", ".join(f"`{remote}`" for remote in holders)
+        for remote in holders:
+            refusals.setdefault(
+                remote,
+                f"{pluralize(len(artifacts), 'file')} of repository `{repository}` can be had from"
+                f" {listed} alone, and their bytes were never fetched",
+            )
+    return refusals
+
+
+def remotes_with(reader: Reader, artifacts: Iterable[Digest]) -> list[str]:
+    """Return the remotes that are recorded to have some of these artifacts, by name."""
+    origins = reader.origins_of(artifacts)
+    return sorted({origin.remote for places in origins.values() for origin in places})
 
 
 def _deletes_remote(deletion: ResourceChange) -> bool:
@@ -65,17 +82,18 @@ class _LostArtifacts:
         self._desired = desired
         self._changes = changes
 
-    def first(self, actual: ActualState) -> tuple[str, int] | None:
-        """Return the first repository that loses artifacts, and how many."""
+    def by_repository(self, actual: ActualState) -> dict[str, set[Digest]]:
+        """Return the artifacts that each declared repository would lose, by its name."""
         available: set[Digest] | None = None
+        lost: dict[str, set[Digest]] = {}
         for name in sorted(self._desired.repositories):
             state = actual.repositories.get(name)
             needed = self._needed(name, state) if state is not None else set()
             if needed and available is None:
                 available = _available(self._changes.values())
-            if lost := needed - (available or set()):
-                return name, len(lost)
-        return None
+            if missing := needed - (available or set()):
+                lost[name] = missing
+        return lost
 
     def _needed(self, name: str, state: ActualRepository) -> set[Digest]:
         """Return artifacts that only `remotes` have, of the versions that are shown afterwards."""

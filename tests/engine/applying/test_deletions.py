@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from reconciler.database import Reader, ServedPublication, Writer
+from reconciler.database import ArtifactOrigin, Reader, ServedPublication, Writer
 from reconciler.engine.applying import deletions as module
 from reconciler.engine.applying.deletions import Deletions
 from reconciler.engine.applying.report import BLOCKED, DONE, FAILED, Report
@@ -146,8 +146,11 @@ class Bytes:
     def only_from(
         self, remotes: Sequence[str], id_: int, number: int, *, others: Collection[str]
     ) -> Any:
-        assert (list(remotes), id_, number) == (["old"], 1, 3)
+        assert (sorted(remotes), id_, number) == (["old", "unrelated"], 1, 3)
         return self.only
+
+    def origins_of(self, digests: Any) -> Any:
+        return {digest: [ArtifactOrigin("old", "https://example.org/")] for digest in digests}
 
 
 @pytest.mark.parametrize(
@@ -162,9 +165,10 @@ class Bytes:
 def test_a_remote_that_alone_has_bytes_waits_for_its_repository(
     result: str, only: Mapping[Digest, set[Digest]], waits: bool
 ) -> None:
-    old = Ref(Kind.REMOTE, "old")
+    old, unrelated = Ref(Kind.REMOTE, "old"), Ref(Kind.REMOTE, "unrelated")
     before = ActualState(
-        {old: cast(Any, None)}, {"team": ActualRepository(1, "team", 3, Digest.of(b""), 1)}
+        {old: cast(Any, None), unrelated: cast(Any, None)},
+        {"team": ActualRepository(1, "team", 3, Digest.of(b""), 1)},
     )
     state = desired(a_repository("team"))
     update = planned(Kind.REPOSITORY, "team")

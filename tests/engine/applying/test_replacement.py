@@ -228,7 +228,7 @@ def test_a_refused_prune_takes_nothing_down(tmp_path: Path) -> None:
         site.declare("")
         done = site.apply("--prune")
         assert done.code == 1
-        assert "publication/team stays as long as repository/team does" in done.out
+        assert "publication/team stays: nothing at all is declared here" in done.out
         assert site.get("publication", "team")["status"]["version"] == 1
         site.applied("--prune", "--allow-destroy")
         with site.home.database() as database:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from reconciler.database import ArtifactOrigin
 from reconciler.engine.planning.planned_deletions import planned_deletions, undeclared
 from reconciler.model import (
     ActualRepository,
@@ -54,6 +55,9 @@ class OnlyFrom:
     ) -> Any:
         return dict(self.versions.get(number, {}))
 
+    def origins_of(self, digests: Any) -> Any:
+        return {digest: [ArtifactOrigin("up", "https://example.org/")] for digest in digests}
+
 
 def deletions(
     state: DesiredState,
@@ -94,16 +98,86 @@ def test_publications_go_before_repositories_and_those_before_what_feeds_them() 
     ]
 
 
-def test_a_guard_that_keeps_one_keeps_all() -> None:
-    recorded = actual((Kind.PUBLICATION, "shown"), (Kind.REPOSITORY, "team"))
-    refusals = deletions(desired(), recorded)
-    assert "with all its versions" in refusals["repository/team"]
-    assert refusals["publication/shown"] == (
-        "publication/shown stays as long as repository/team does"
+REPOSITORY, PUBLICATION, FILTER, REMOTE = (
+    Kind.REPOSITORY,
+    Kind.PUBLICATION,
+    Kind.FILTER,
+    Kind.REMOTE,
+)
+
+
+def takes(*remotes: str, copies: str = "", **more: Any) -> dict[str, Any]:
+    sources: list[dict[str, Any]] = [{"remote": {"name": name}} for name in remotes]
+    return {"sources": sources + ([{"repository": {"name": copies}}] if copies else []), **more}
+
+
+GUARDED: dict[str, Any] = {"guard": {"preventDestroy": True}, "type": "python"}
+SITE: dict[tuple[Kind, str], dict[str, Any]] = {
+    (PUBLICATION, "shown"): {"repository": "team"},
+    (PUBLICATION, "other"): {"repository": "other", "filters": ["lone"]},
+    (PUBLICATION, "of-copy"): {"repository": "copy"},
+    (REPOSITORY, "team"): takes("up", filters=["house"], **GUARDED),
+    (REPOSITORY, "copy"): takes("side", copies="team"),
+    (REPOSITORY, "other"): takes("up", "away"),
+    (FILTER, "house"): {},
+    (FILTER, "everywhere"): {"global": True, "type": "python"},
+    (FILTER, "lone"): {},
+    (REMOTE, "up"): {},
+    (REMOTE, "side"): {},
+    (REMOTE, "away"): {},
+}
+
+
+def test_a_refusal_keeps_its_own_subject_only_and_says_by_which_relation() -> None:
+    """The guarded repository stays, what shows and copies it, and what all of these need."""
+    refusals = deletions(desired(a_repository("declared")), recorded(SITE), allow_destroy=True)
+    assert {ref: reason for ref, reason in refusals.items() if reason} == {
+        "repository/team": (
+            "repository `team` would be removed, and its `guard.preventDestroy` forbids that"
+        ),
+        "publication/shown": "publication/shown stays: it shows repository/team, which stays",
+        "repository/copy": "repository/copy stays: it copies from repository/team, which stays",
+        "publication/of-copy": "publication/of-copy stays: it shows repository/copy, which stays",
+        "remote/up": "remote/up stays: repository/team, which stays, takes content from it",
+        "remote/side": "remote/side stays: repository/copy, which stays, takes content from it",
+        "filter/house": "filter/house stays: repository/team, which stays, is filtered by it",
+        "filter/everywhere": (
+            "filter/everywhere stays: repository/team, which stays, is filtered by it"
+        ),
+    }
+    assert {ref for ref, reason in refusals.items() if not reason} == {
+        "publication/other",
+        "repository/other",
+        "filter/lone",
+        "remote/away",
+    }
+
+
+def test_a_refused_change_keeps_what_its_recorded_state_needs() -> None:
+    """The manifest takes content from elsewhere, but that is refused: its old remote stays."""
+    site = recorded({(REPOSITORY, "team"): takes("up"), (REMOTE, "up"): {}, (REMOTE, "away"): {}})
+    change = planned(REPOSITORY, "team", refusal="too many")
+    refusals = deletions(desired(a_repository("team")), site, change)
+    assert refusals == {
+        "remote/up": "remote/up stays: repository/team, which stays, takes content from it",
+        "remote/away": "",
+    }
+
+
+def test_with_nothing_declared_at_all_one_refusal_keeps_everything() -> None:
+    """A prune in the wrong folder takes nothing away, however little depends on it."""
+    refusals = deletions(desired(), recorded(SITE))
+    assert all(refusals.values())
+    assert refusals["filter/lone"].startswith("filter/lone stays: nothing at all is declared here")
+    assert set(deletions(desired(), recorded({(FILTER, "lone"): {}})).values()) == {""}
+
+
+def recorded(site: Mapping[tuple[Kind, str], Mapping[str, Any]]) -> ActualState:
+    plain = actual(*site)
+    return ActualState(
+        {Ref(*ref): ActualResource(Ref(*ref), {}, {}, spec) for ref, spec in site.items()},
+        plain.repositories,
     )
-    assert set(deletions(desired(), recorded, allow_destroy=True).values()) == {""}
-    guarded = actual((Kind.REPOSITORY, "team"), guard={"preventDestroy": True})
-    assert deletions(desired(), guarded, allow_destroy=True)["repository/team"]
 
 
 def team(*lines: ChangeLine, refusal: str = "") -> ResourceChange:
