@@ -286,6 +286,58 @@ class TestFormats:
             for one in (LINUX, WINDOWS)
         ] == [1, 2]
 
+    @pytest.mark.parametrize(("now", "before"), [("[[package]]", "[[distribution]]")])
+    def test_uv_as_it_was(self, tmp_path: Path, now: str, before: str) -> None:
+        as_now = plain(asked(tmp_path, UV, "uv.lock"))
+        (tmp_path / "older").mkdir()
+        assert plain(asked(tmp_path / "older", UV.replace(now, before), "uv.lock")) == as_now
+
+    def test_the_first_locks_of_uv_name_no_table_as_their_source(self, tmp_path: Path) -> None:
+        text = 'version = 1\n[[distribution]]\nname = "a"\nsource = "registry+https://x/simple"\n'
+        assert "`source` is no table" in faults(tmp_path, text, "uv.lock")[0]
+
+    @pytest.mark.parametrize(
+        ("name", "text"),
+        [
+            ("uv.lock", "version = 1\n[[distributions]]\nname = 'a'\n"),
+            ("uv.lock", "version = 1\n[[package]]\nname = 'a'\nsource = { virtual = '.' }\n"),
+            ("poetry.lock", "[metadata]\nlock-version = '2.1'\n[[packages]]\nname = 'a'\n"),
+            ("pdm.lock", "[metadata]\nlock_version = '4.5'\n"),
+            ("pylock.toml", "lock-version = '1.0'\ncreated-by = 'x'\npackages = []\n"),
+            ("Pipfile.lock", '{"_meta": {"pipfile-spec": 6}, "default": {}}'),
+            ("requirements.txt", "--pre\n-c constraints.txt\n"),
+        ],
+    )
+    def test_a_file_that_is_read_without_a_fault_and_yields_nothing_is_an_error(
+        self, tmp_path: Path, name: str, text: str
+    ) -> None:
+        (tmp_path / "constraints.txt").write_text("foo<2\n")
+        assert faults(tmp_path, text, name) == [
+            f"`{name}` is read without a fault, and asks an index for nothing"
+        ]
+
+    @pytest.mark.parametrize(
+        ("entry", "windows", "linux"),
+        [
+            ({"sys_platform": "== 'win32'"}, True, False),
+            ({"sys_platform": "=='win32'", "python_version": ">= '3'"}, True, False),
+            ({"markers": "python_version < '3'", "sys_platform": "== 'win32'"}, False, False),
+            ({"markers": "os_name == 'nt' or python_version > '3'"}, True, True),
+            ({"platform_machine": "in 'x86_64 arm64'"}, True, True),
+        ],
+    )
+    def test_older_pipenv_has_a_key_for_each_variable_of_a_marker(
+        self, tmp_path: Path, entry: dict[str, str], windows: bool, linux: bool
+    ) -> None:
+        lock = {"_meta": {"pipfile-spec": 6}, "default": {"a": {"version": "==1", **entry}}}
+        required = asked(tmp_path, json.dumps(lock), "Pipfile.lock")
+        [requirement] = required.for_project("a")
+        assert (requirement.holds([WINDOWS]), requirement.holds([LINUX])) == (windows, linux)
+
+    def test_a_key_that_is_no_condition_is_a_fault(self, tmp_path: Path) -> None:
+        lock = {"_meta": {"pipfile-spec": 6}, "default": {"a": {"sys_platform": "win32"}}}
+        assert "is no environment marker" in faults(tmp_path, json.dumps(lock), "Pipfile.lock")[0]
+
     def test_poetry(self, tmp_path: Path) -> None:
         found = asked(tmp_path, POETRY, "poetry.lock")
         # A text of it looks like a list of files; it is none.

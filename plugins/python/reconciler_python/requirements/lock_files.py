@@ -46,6 +46,20 @@ _UV_ELSEWHERE: Final = ("git", "url", "path", "directory", "editable", "virtual"
 _POETRY_ELSEWHERE: Final = ("git", "url", "file", "directory")
 _PDM_ELSEWHERE: Final = ("git", "hg", "svn", "bzr", "url", "path", "editable")
 _PIPENV_ELSEWHERE: Final = ("git", "hg", "svn", "bzr", "file", "path", "editable", "url")
+# Before `markers` there was one key for each variable of a marker (PEP 508), as in a Pipfile.
+_PIPENV_VARIABLES: Final = (
+    "implementation_name",
+    "implementation_version",
+    "os_name",
+    "platform_machine",
+    "platform_python_implementation",
+    "platform_release",
+    "platform_system",
+    "platform_version",
+    "python_full_version",
+    "python_version",
+    "sys_platform",
+)
 _Table = Mapping[str, Any]
 
 
@@ -173,14 +187,16 @@ def _read_uv(lock: _Lock, document: _Table) -> None:
                 f"`source` of an unknown kind: {_one_line(', '.join(map(str, source)))}"
             )
         sdist = _of(package, "sdist", dict)
+        wheels = _tables(package, "wheels") or _tables(package, "wheel")
         files = [
-            _file(table, "url", "path", "filename")
-            for table in ([sdist] if sdist else []) + _tables(package, "wheels")
+            _file(table, "url", "path", "filename") for table in ([sdist] if sdist else []) + wheels
         ]
         markers = _of(package, "resolution-markers", list) or []
         return _locked(package, files, markers)
 
-    lock.packages("package", lock.tables(document, "package"), read)
+    # uv called them `distribution` at first, and still reads that
+    header = "package" if "package" in document else "distribution"
+    lock.packages(header, lock.tables(document, header), read)
 
 
 def _read_poetry(lock: _Lock, document: _Table) -> None:
@@ -283,7 +299,7 @@ def _read_pipenv(lock: _Lock, document: _Table) -> None:
         if any(entry.get(kind) for kind in _PIPENV_ELSEWHERE):
             return None
         hashes = _of(entry, "hashes", list) or []
-        marker = _of(entry, "markers", str)
+        marker = _pipenv_marker(entry)
         version = (_of(entry, "version", str) or "*").removeprefix("==")
         files = [LockedFile("", (_digest(digest),)) for digest in hashes]
         return _locked(
@@ -303,6 +319,18 @@ def _read_pipenv(lock: _Lock, document: _Table) -> None:
             )
         for name, entry in entries.items():
             lock.add(numbers.get(name), {**entry, "name": name}, read)
+
+
+def _pipenv_marker(entry: _Table) -> str:
+    """Return the marker of an entry: all of its conditions at once, empty for none."""
+    conditions = [
+        f"{variable} {condition.strip()}"
+        for variable in _PIPENV_VARIABLES
+        if (condition := _of(entry, variable, str))
+    ]
+    marker = _of(entry, "markers", str)
+    parts = [marker, *conditions] if marker else conditions
+    return " and ".join(f"({part})" for part in parts) if len(parts) > 1 else "".join(parts)
 
 
 _READERS: Final[Mapping[str, Callable[[_Lock, _Table], None]]] = {

@@ -67,11 +67,16 @@ class Source(Protocol):
 
 @dataclass
 class ParsedFiles:
-    """Requirements of files. Constraints narrow `requirements`, in any order."""
+    """Requirements of files. Constraints narrow `requirements`, in any order.
+
+    may_be_empty: whether it is plain that nothing is required: no line says anything, or those that
+    do were to be skipped.
+    """
 
     requirements: list[ProjectRequirement] = field(default_factory=list)
     constraints: list[ProjectRequirement] = field(default_factory=list)
     faults: list[OptionFault] = field(default_factory=list)
+    may_be_empty: bool = False
 
 
 def read_requirements(written: str, path: Path, source: Source, *, skip: bool) -> ParsedFiles:
@@ -126,6 +131,7 @@ class _Reader:
         self._skip = skip
         self._seen: set[tuple[Path, bool]] = set()
         self._parsed = ParsedFiles()
+        self._lines = self._skipped = 0
         self._types = _Control()  # wheels, or source distributions
         self._releases = _Control()  # pre-releases too, or final ones only
         self._strict = False
@@ -156,6 +162,7 @@ class _Reader:
             self._parsed.faults.append(OptionFault(f"{written}:{number}: {error}", hint=error.hint))
 
         for line in logical_lines(text, self._source.variable, fault):
+            self._lines += 1
             try:
                 self._line(line, f"{written}:{line.number}", constraint)
                 for (name, value), shown in zip(line.options, line.shown, strict=True):
@@ -173,6 +180,7 @@ class _Reader:
     def finished(self) -> ParsedFiles:
         """Return everything that was read, with the options that apply to all lines."""
         parsed = self._parsed
+        parsed.may_be_empty = not self._lines or self._skipped > 0
         parsed.requirements = [self._controlled(requirement) for requirement in parsed.requirements]
         by_project: dict[str, list[ProjectRequirement]] = {}
         for limit in parsed.constraints:
@@ -306,6 +314,7 @@ class _Reader:
                     " unresolvable: skip}`"
                 ),
             )
+        self._skipped += 1
 
     def _controlled(self, requirement: ProjectRequirement) -> ProjectRequirement:
         wheels, prereleases = (

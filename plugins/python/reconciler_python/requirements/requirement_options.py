@@ -242,6 +242,11 @@ def content(written: str, path: Path, format: str, *, skip: bool) -> Content:
     )
     if parsed.faults:
         raise Faults(parsed.faults)
+    if not (parsed.requirements or parsed.may_be_empty):
+        raise OptionFault(
+            f"`{written}` is read without a fault, and asks an index for nothing",
+            hint="lock again with a current release of its tool, or leave it out of `requirements`",
+        )
     result = Content(
         tuple(parsed.requirements), tuple(parsed.constraints), files.seen, files.variables
     )
