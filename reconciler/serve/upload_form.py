@@ -97,10 +97,10 @@ class UploadForm:
             raise Malformed(
                 "the form holds no file", hint="send exactly one part with a `filename`"
             )
-        fields: dict[str, str] = {}
+        texts: dict[str, list[str]] = {}
         for name, data in self._texts:
-            text = _decoded(data, f"the field `{name}`")
-            fields[name] = f"{fields[name]}\n{text}" if name in fields else text
+            texts.setdefault(name, []).append(_decoded(data, f"the field `{name}`"))
+        fields = {name: "\n".join(values) for name, values in texts.items()}
         sha256 = self._hash.hexdigest()
         for name in DECLARED:
             if (declared := fields.get(name, "").strip().lower()) and declared != sha256:

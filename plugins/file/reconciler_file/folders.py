@@ -21,7 +21,7 @@ import msgspec
 from lxml import etree  # type: ignore[import-untyped]
 
 from reconciler.plugin import Group, ImporterCall, Malformed, Page, safe_path
-from reconciler_file.listing import Entry, decode_name, group_of
+from reconciler_file.listing import MOST_FILES, Entry, decode_name, group_of
 
 LOCAL_TYPE: Final = "application/vnd.reconciler.folder+json"
 
@@ -31,6 +31,7 @@ _MOST_FOLDERS: Final = 10_000
 _PAGES_AT_ONCE: Final = 16
 _TIME = re.compile(r"\d{1,2}:\d\d")
 _LISTING = re.compile(rb"index of|directory listing", re.IGNORECASE)
+_MOST_ELEMENTS: Final = 2_000_000  # of one listing: some hundred bytes of memory each
 _DEEPEST_ELEMENT: Final = 256  # the parser's time grows with every open element
 _CHARACTERS_AT_ONCE: Final = 32 * 1024  # after each piece the parser notices that it has to stop
 # Text encodings that no page has, and some of which take quadratic time.
@@ -44,6 +45,9 @@ class ListedEntry(msgspec.Struct, frozen=True):
 
     entry: Entry
     state: str
+
+
+_Listing = tuple[list[ListedEntry], dict[str, str]]
 
 
 class _LocalFile(msgspec.Struct, gc=False):
@@ -119,47 +123,59 @@ async def _walk(call: ImporterCall, top: Page) -> list[ListedEntry]:
     """
     entries: list[ListedEntry] = []
     read: set[str] = set()
-    level = [("", top)]
+    level = [await _listed(top, "", read)]
     for _ in range(_DEEPEST_FOLDER):
         folders: dict[str, str] = {}
-        for prefix, page in level:
-            if page.url not in read:
-                read.add(page.url)
-                files, below = await asyncio.to_thread(_read_listing, page, prefix)
-                entries += files
-                folders.update(below)
+        for files, below in level:
+            entries += files
+            folders.update(below)
         if len(read) + len(folders) > _MOST_FOLDERS:
             raise Malformed(
                 f"{top.url}: more than {_MOST_FOLDERS:,} folders",
                 hint="a link that leads in a circle?",
             )
+        if len(entries) > MOST_FILES:
+            raise Malformed(f"{top.url}: more than {MOST_FILES:,} files")
         if not folders:
             return entries
-        level = await _pages(call, folders)
+        level = await _read_folders(call, folders, read)
     raise Malformed(
         f"{top.url}: folders are nested more than {_DEEPEST_FOLDER} deep",
         hint="a link that leads in a circle?",
     )
 
 
-async def _pages(call: ImporterCall, folders: dict[str, str]) -> list[tuple[str, Page]]:
-    """Fetch the pages of folders (URL -> prefix of its names).
+async def _read_folders(
+    call: ImporterCall, folders: dict[str, str], read: set[str]
+) -> list[_Listing]:
+    """Read folders (URL -> prefix of their names), each as soon as its page is there.
 
     Raises the first failure: the content of its folder is unknown.
     """
+
+    async def one(url: str) -> _Listing:
+        return await _listed(await call.get(url), folders[url], read)
+
     urls = list(folders)
-    pages: list[tuple[str, Page]] = []
+    listings: list[_Listing] = []
     for start in range(0, len(urls), _PAGES_AT_ONCE):
         batch = urls[start : start + _PAGES_AT_ONCE]
-        responses = await asyncio.gather(*map(call.get, batch), return_exceptions=True)
-        for url, response in zip(batch, responses, strict=True):
-            if isinstance(response, BaseException):
-                raise response
-            pages.append((folders[url], response))
-    return pages
+        for result in await asyncio.gather(*map(one, batch), return_exceptions=True):
+            if isinstance(result, BaseException):
+                raise result
+            listings.append(result)
+    return listings
 
 
-def _read_listing(page: Page, prefix: str) -> tuple[list[ListedEntry], dict[str, str]]:
+async def _listed(page: Page, prefix: str, read: set[str]) -> _Listing:
+    """Return what a listing holds; nothing where it was read before."""
+    if page.url in read:
+        return [], {}
+    read.add(page.url)
+    return await asyncio.to_thread(_read_listing, page, prefix)
+
+
+def _read_listing(page: Page, prefix: str) -> _Listing:
     """Return the files of one listing, and its folders (URL -> prefix of their names)."""
     if page.media_type not in _HTML_TYPES:
         raise Malformed(
@@ -234,6 +250,8 @@ class _LinkCollector:
 
 
 def _links(page: Page) -> list[_Link]:
+    if page.body.count(b"<") > _MOST_ELEMENTS:
+        raise Malformed(f"{page.url}: more than {_MOST_ELEMENTS:,} elements in one listing")
     try:
         if codecs.lookup(page.charset).name in _NOT_OF_PAGES:
             raise LookupError(f"unknown encoding: {page.charset}")

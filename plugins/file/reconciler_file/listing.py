@@ -18,6 +18,10 @@ from reconciler.plugin import Artifact, Group, Malformed, Page, Unit, safe_path,
 
 GROUPS: Final = tuple(f"{number:02x}" for number in range(256))
 
+MOST_FILES: Final = 5_000_000  # of one source
+_MOST_OF_GROUP: Final = (
+    150_000  # of one of 256 groups: only names that were made for it crowd there
+)
 _LONGEST_LINE: Final = 16 * 1024  # a path of 1,024 characters and a URL of 8,192 bytes fit
 _MARK: Final = b"\xef\xbb\xbf"
 
@@ -122,10 +126,12 @@ def line_groups(page: Page, grammar: LineFormat) -> list[Group]:
 def as_units(entries: Iterable[Entry], type: str, refuse: Refuse) -> list[Unit]:
     """Return a unit for every valid entry; of two with one name the first counts.
 
-    `refuse(name, reason)` is called for the others.
+    `refuse(name, reason)` is called for the others. Raises Malformed for more than a group can be.
     """
     entries_by_name: dict[str, Entry] = {}
-    for entry in entries:
+    for number, entry in enumerate(entries):
+        if number == _MOST_OF_GROUP:
+            raise Malformed(f"more than {_MOST_OF_GROUP:,} files in one of {len(GROUPS)} groups")
         fault = entry.fault or (
             ""
             if safe_path(entry.name)

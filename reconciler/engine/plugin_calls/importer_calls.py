@@ -26,6 +26,7 @@ from reconciler.redaction import sanitize
 from reconciler.remote import LARGEST_FILE, FileReader, PageReader
 
 LONGEST_VALIDATOR = 4_096  # characters
+MOST_REFUSED = 200_000  # units of one call, each of which the plan lists
 LONGEST_KEY = 1_024  # characters that are shown of what could not become a unit
 
 _JSON = msgspec.json.Decoder(float_hook=str)
@@ -117,7 +118,7 @@ class UpstreamCall(ScratchpadConduit):
         page = await self.get(url, accept="application/json")
         try:
             return _JSON.decode(page.body)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Malformed(f"`{page.url}` is not JSON: {error}") from None
 
     async def get_file(self, url: str, *, sha256: str) -> bytes:
@@ -185,6 +186,8 @@ class SourceCall(UpstreamCall):
                 "`declare` cannot refuse a unit, since it reads none",
                 hint="leave the group out, raise Malformed, or refuse in `read`",
             )
+        if len(self.kept_out) >= MOST_REFUSED:
+            raise Malformed(f"more than {MOST_REFUSED:,} files that cannot be taken in")
         self.kept_out.append(checked_refusal(key, reason))
 
     def taken(self, group: str) -> bool:

@@ -7,7 +7,6 @@ nothing. It is about one file: every attestation must name that file's sha256, s
 from __future__ import annotations
 
 import base64
-import binascii
 import logging
 from importlib import import_module
 from typing import Any, Final, Literal
@@ -123,7 +122,9 @@ def _check_subject(attestation: _Attestation, sha256: str) -> None:
         statement = msgspec.json.decode(
             base64.b64decode(attestation.envelope.statement, validate=True), type=_Statement
         )
-    except binascii.Error:
+    except msgspec.MsgspecError:
+        raise
+    except ValueError:  # binascii.Error, or characters that are not ASCII
         raise _Wrong("its statement is no base64") from None
     if [subject.digest.get("sha256") for subject in statement.subject] != [sha256]:
         raise _Wrong("it is about another file")

@@ -231,7 +231,7 @@ def fetchable_url(base: str, url: str) -> str | None:
     """Return the URL to fetch, without fragment; None for what must not be fetched.
 
     That is `file:`, `javascript:` and broken URLs. Blanks are read as browsers do (WHATWG URL 4.4):
-    left out around it, and line breaks within it too; percent-encoded elsewhere. User and password that stand in it are left out:
+    left out around it, percent-encoded within. User and password that stand in it are left out:
     what is recorded and shown holds no secret, and a remote has its `auth` for them.
     """
     url = without_blanks(url)
