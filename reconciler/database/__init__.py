@@ -40,8 +40,10 @@ from reconciler.database.records import (
     VersionRecord,
     WithheldUnit,
 )
+from reconciler.database.schema import WITHDRAWN
 
 __all__ = [
+    "WITHDRAWN",
     "ArtifactOrigin",
     "ArtifactUse",
     "Attachment",

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
-from sqlalchemy import bindparam, exists, select
+from sqlalchemy import bindparam, exists, literal_column, select
 
 from reconciler.database.bulk import batches, listed, parameter
 from reconciler.database.columns import to_digest
 from reconciler.database.records import CommittedGroup, CommittedSource, CurrentUnit
 from reconciler.database.schema import (
+    WITHDRAWN,
     membership,
     repository_group,
     source_group,
@@ -26,6 +27,10 @@ _NAMES = listed("names")
 
 _SOURCES = select(source_state.c.source, source_state.c.validator, source_state.c.selection).where(
     source_state.c.repository_id == _REPOSITORY
+)
+_WITHDRAWN = select(source_group.c.source, source_group.c.name).where(
+    source_group.c.repository_id == _REPOSITORY,
+    source_group.c.validator == literal_column(f"'{WITHDRAWN}'"),  # as the index says it
 )
 _SOURCE = _SOURCES.where(source_state.c.source == bindparam("source"))
 _OF_SOURCE = (source_group.c.repository_id == _REPOSITORY) & (
@@ -86,6 +91,14 @@ class GroupReads(Reading):
                 source: CommittedSource(validator, to_digest(selection))
                 for source, validator, selection in rows
             }
+
+    def withdrawn_groups(self, repository_id: int) -> dict[str, set[str]]:
+        """Return the groups of which upstream offers nothing any more, by source ID."""
+        groups: dict[str, set[str]] = {}
+        with self._reading.connect() as connection:
+            for source, name in connection.execute(_WITHDRAWN, {"repository_id": repository_id}):
+                groups.setdefault(source, set()).add(name)
+        return groups
 
     def committed_source(self, repository_id: int, source: str) -> CommittedSource | None:
         """Return the state of a source at its last committed listing; None before the first."""

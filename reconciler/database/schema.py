@@ -22,9 +22,12 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    literal_column,
 )
 
 from reconciler.database.columns import Identity, Moment, Name
+
+WITHDRAWN = "withdrawn"  # the validator of a group of which upstream offers nothing any more
 
 HEAD = "0004"  # the newest revision in `migrations/versions`
 
@@ -244,6 +247,15 @@ Index(
     source_group.c.validator,
     sqlite_where=source_group.c.validator.is_(None),
     postgresql_where=source_group.c.validator.is_(None),
+)
+# The few groups of which upstream offers nothing any more.
+Index(
+    "ix_source_group_withdrawn",
+    source_group.c.repository_id,
+    source_group.c.source,
+    source_group.c.name,
+    sqlite_where=source_group.c.validator == literal_column(f"'{WITHDRAWN}'"),
+    postgresql_where=source_group.c.validator == literal_column(f"'{WITHDRAWN}'"),
 )
 
 # A commit in preparation. Only its owner reads the rows; those of a dead owner are swept away.

@@ -12,6 +12,7 @@ from typing import Any
 
 from reconciler.database import Difference, Outcome, PublicationRecord, Reader, VersionRecord
 from reconciler.engine.plugin_lifecycle.plugin_uses import publisher_of
+from reconciler.engine.sources.withdrawals import QUARANTINED, Withdrawals, still_shown
 from reconciler.errors import PluginFault, UsageFault
 from reconciler.model import (
     LATEST,
@@ -210,8 +211,25 @@ class Inspector:
                 "path": resource.spec.get("path"),
                 "publishedAt": _time(shown.published_at),
                 "withheld": shown.verdict.units,
-            } | self._withheld(actual.publications[name].id, shown)
+                **self._withheld(actual.publications[name].id, shown),
+                **self._quarantined(resource, actual, shown),
+            }
         return {}
+
+    def _quarantined(
+        self, resource: ActualResource, actual: ActualState, shown: PublicationRecord
+    ) -> dict[str, Any]:
+        """Return the groups that a publication shows although upstream withdrew them."""
+        repository = actual.repositories.get(str(resource.spec.get("repository")))
+        withdrawn = Withdrawals(self._reader).of(repository.name) if repository else {}
+        if repository is None or not withdrawn:
+            return {}
+        held = still_shown(self._reader, repository.id, shown.version, withdrawn=withdrawn)
+        publication_id = actual.publications[resource.ref.name].id
+        withheld = self._reader.withheld(publication_id, shown.number) if held else {}
+        hidden = {unit.group for unit in withheld.values() if unit.reason == QUARANTINED}
+        names = [name for name in held if name not in hidden]
+        return {"quarantinedShown": names} if names else {}
 
     def _withheld(self, publication_id: int, shown: PublicationRecord) -> dict[str, Any]:
         """Return the first withheld units of a publication."""

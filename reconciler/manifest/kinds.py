@@ -259,6 +259,7 @@ class PublicationSpec(Options):
     path: UrlPath
     publisher: str | None = None
     filters: list[str] = Field(default_factory=list)
+    quarantined: Literal["withhold", "keep"] = "withhold"
     access: AccessSpec = AccessSpec()
     exports: list[ExportSpec] = Field(default_factory=list)
 

@@ -103,6 +103,7 @@ def publication(
         config=options.config,
         uploaders=tuple(_uploader(checked, uploader) for uploader in spec.access.upload),
         filters=tuple(spec.filters),
+        quarantined=spec.quarantined,
     )
 
 

@@ -22,7 +22,16 @@ from reconciler.model.location import KeyLocations
 # Keys of a manifest that are the core's; the others at the same place are the plugin's.
 SOURCE_KEYS = frozenset({"name", "version", "everything"})
 PUBLICATION_KEYS = frozenset(
-    {"repository", "version", "path", "publisher", "filters", "access", "exports"}
+    {
+        "repository",
+        "version",
+        "path",
+        "publisher",
+        "filters",
+        "quarantined",
+        "access",
+        "exports",
+    }
 )
 
 
@@ -31,6 +40,7 @@ DEFAULT_MAX_SIZE = 5 * 1024**3  # bytes that are read of a file of unknown size
 IMMEDIATE, ON_DEMAND = "immediate", "on-demand"  # policies of a remote
 SAME_ORIGIN, ANY_HOST = "same-origin", "any"  # redirects of a remote
 MIRROR, ADDITIVE = "mirror", "additive"  # modes of a repository
+WITHHOLD = "withhold"  # what a publication does with quarantined projects, unless it keeps them
 UPLOAD = "upload"  # the source that takes files from clients, and its id
 
 
@@ -222,7 +232,8 @@ class Publication(msgspec.Struct, frozen=True):
     """A served path of a repository.
 
     `version`: "latest", a number, or a version digest. `exports`: directories (absolute).
-    `options`, `config`: as of a Source.
+    `options`, `config`: as of a Source. `quarantined`: "withhold" what upstream withdrew, or "keep"
+    to show it.
     """
 
     meta: Meta
@@ -236,6 +247,7 @@ class Publication(msgspec.Struct, frozen=True):
     config: Any = None
     uploaders: tuple[Uploader, ...] = ()
     filters: tuple[str, ...] = ()  # beside those of the repository
+    quarantined: str = WITHHOLD
 
 
 Resource = Remote | Filter | Repository | Publication

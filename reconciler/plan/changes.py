@@ -7,7 +7,7 @@ executor iterate the spool; nothing holds it whole.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -211,6 +211,7 @@ class ContentChanges:
         buckets: True if names of groups mean nothing to a reader.
         scratchpads: Scratchpads that plugins wrote, by owner, recorded when all of it succeeds.
         seen: Digests of the scratchpads that these replace, by owner.
+        withdrawn: Groups that upstream has and offers nothing of, by source ID.
     """
 
     spool: Spool
@@ -225,6 +226,7 @@ class ContentChanges:
     buckets: bool = False
     scratchpads: Mapping[str, Any] = field(default_factory=dict)
     seen: Mapping[str, Digest | None] = field(default_factory=dict)
+    withdrawn: Mapping[str, Collection[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +270,8 @@ class ResourceChange:
     """The change of one resource.
 
     `version`: (before, after) numbers for repositories and publications. `withheld`: of a
-    publication, where filters withhold other units than before.
+    publication, where filters withhold other units than before. `still_shown`: groups that a
+    publication shows although upstream withdrew them.
     """
 
     action: Action
@@ -280,6 +283,7 @@ class ResourceChange:
     refusal: str = ""
     hint: str = ""
     withheld: Withholding | None = None
+    still_shown: tuple[str, ...] = ()
 
     def refused(self, message: str, hint: str) -> ResourceChange:
         """Return the same change, stopped by a guard."""

@@ -75,6 +75,8 @@ def _change(change: ResourceChange, verbose: bool) -> Iterator[bytes]:
         yield b',"guard":' + canonical({"hint": change.hint, "message": change.refusal})
     yield b',"kind":' + canonical(change.ref.kind.value) + b',"name":' + canonical(change.ref.name)
     yield b',"reason":' + canonical(change.reason)
+    if change.still_shown:
+        yield b',"stillShown":' + canonical(list(change.still_shown))
     yield b',"version":' + canonical({"from": change.version[0], "to": change.version[1]})
     if change.withheld is not None:
         yield b',"withheld":'

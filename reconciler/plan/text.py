@@ -39,6 +39,7 @@ def render_text(plan: Plan, *, verbose: bool = False) -> Iterator[str]:
         if (
             change.action is not Action.NO_OP
             or change.refusal
+            or change.still_shown
             or (change.content and _has_reports(change.content))
         ):
             yield from _resource(change, verbose)
@@ -102,6 +103,8 @@ def _resource(change: ResourceChange, verbose: bool) -> Iterator[str]:
         yield from _content(change.content, change.ref.name, verbose)
     if change.withheld is not None:
         yield from _capped(change.withheld, None if verbose else ROWS)
+    for group in change.still_shown:
+        yield f"    ! {group:<28} quarantined upstream, and still shown: `quarantined: keep`"
     if change.refusal:
         yield f"    guard: {change.refusal}"
         yield f"    hint: {change.hint}"

@@ -56,7 +56,13 @@ async def make_plan(
     repositories = await RepositoryPlanner(
         session, desired, actual, changes=specs, allow_destroy=options.allow_destroy
     ).plan_all()
-    publications = PublicationPlanner(session, desired, actual, allow_destroy=options.allow_destroy)
+    publications = PublicationPlanner(
+        session,
+        desired,
+        actual,
+        repositories=repositories,
+        allow_destroy=options.allow_destroy,
+    )
     changes: dict[Ref, ResourceChange] = {}
     for resource in desired:
         ref = resource.meta.ref

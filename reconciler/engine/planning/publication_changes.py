@@ -21,7 +21,9 @@ from reconciler.engine.publishing.version_view import RepositoryVersion
 from reconciler.engine.publishing.withheld_changes import removed_units, withheld_changes
 from reconciler.engine.session.session import Session
 from reconciler.engine.sources.version_reference import VersionReference
+from reconciler.engine.sources.withdrawals import still_shown
 from reconciler.model import (
+    WITHHOLD,
     ActualPublication,
     ActualRepository,
     ActualState,
@@ -51,23 +53,37 @@ class _PlannedRelease:
         digest: Digest of the version; None where this plan makes it.
         filtered: What filters decide about the recorded version; None where there is none.
         withheld: How that differs from what is recorded.
+        still_shown: Groups that upstream withdrew and the publication keeps.
     """
 
     number: int
     digest: Digest | None = None
     filtered: FilterResult | None = None
     withheld: Withholding | None = None
+    still_shown: tuple[str, ...] = ()
 
 
 class PublicationPlanner:
     """Plans the changes of publications, after those of their repositories."""
 
     def __init__(
-        self, session: Session, desired: DesiredState, actual: ActualState, *, allow_destroy: bool
+        self,
+        session: Session,
+        desired: DesiredState,
+        actual: ActualState,
+        *,
+        repositories: Mapping[str, ResourceChange],
+        allow_destroy: bool,
     ) -> None:
+        """`repositories`: their planned changes, by name."""
         self._session = session
         self._desired = desired
         self._actual = actual
+        self._content = {
+            name: change.content
+            for name, change in repositories.items()
+            if change.content is not None and not change.refusal
+        }
         self._allow_destroy = allow_destroy
 
     async def plan(
@@ -105,6 +121,7 @@ class PublicationPlanner:
             version=(before, number),
             reason="" if change.action is Action.CREATE else reason,
             withheld=release.withheld,
+            still_shown=release.still_shown,
         )
         return self._guarded(change, publication)
 
@@ -190,7 +207,11 @@ class PublicationPlanner:
         )
         content = repository_change.content if is_new else None
         evaluator = FilterEvaluator(
-            self._session, self._desired, publication, now=self._session.now
+            self._session,
+            self._desired,
+            publication,
+            now=self._session.now,
+            planned=self._content,
         )
         filtered = evaluator.evaluate(
             current,
@@ -202,7 +223,31 @@ class PublicationPlanner:
         rows = withheld_changes(
             evaluator, filtered, current=current, version=version, content=content
         )
-        return _PlannedRelease(number, None if is_new else version.digest, filtered, rows)
+        return _PlannedRelease(
+            number,
+            None if is_new else version.digest,
+            filtered,
+            withheld=rows,
+            still_shown=self._still_shown(
+                publication, version, withdrawn=evaluator.withdrawn, content=content
+            ),
+        )
+
+    def _still_shown(
+        self,
+        publication: Publication,
+        version: RepositoryVersion,
+        *,
+        withdrawn: Mapping[str, Collection[str]],
+        content: ContentChanges | None,
+    ) -> tuple[str, ...]:
+        """Return withdrawn groups that a publication keeps."""
+        if publication.quarantined == WITHHOLD or not withdrawn:
+            return ()
+        reader = self._session.reader
+        names = still_shown(reader, version.repository_id, version.number, withdrawn=withdrawn)
+        leaving = content.spool.names() if content is not None else frozenset()
+        return tuple(name for name in names if name not in leaving)
 
     def _recorded_version(self, state: ActualRepository, number: int) -> RepositoryVersion | None:
         version = VersionReference(number).resolve(self._session.reader, state)

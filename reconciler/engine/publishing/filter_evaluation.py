@@ -21,8 +21,10 @@ from reconciler.engine.session.session import Session
 from reconciler.engine.sources.copied_rules import CopiedRules, rules_digest, rules_of_source
 from reconciler.engine.sources.group_evaluation import Evaluation, SourceSelections
 from reconciler.engine.sources.selection import Selection
+from reconciler.engine.sources.withdrawals import QUARANTINED, Withdrawals
 from reconciler.model import (
     MIRROR,
+    WITHHOLD,
     ActualPublication,
     DesiredState,
     Digest,
@@ -32,7 +34,7 @@ from reconciler.model import (
     SourceKind,
     pluralize,
 )
-from reconciler.plan import ResourceChange
+from reconciler.plan import ContentChanges, ResourceChange
 from reconciler.plugin import ContentType, Importer
 from reconciler.plugin.validation import Plugin
 
@@ -80,8 +82,15 @@ class FilterEvaluator:
     """
 
     def __init__(
-        self, session: Session, desired: DesiredState, publication: Publication, *, now: datetime
+        self,
+        session: Session,
+        desired: DesiredState,
+        publication: Publication,
+        *,
+        now: datetime,
+        planned: Mapping[str, ContentChanges] | None = None,
     ) -> None:
+        """`planned`: what a plan finds out about repositories, by name, before it is recorded."""
         self._session = session
         repository = desired.repository(publication.repository)
         assert repository is not None
@@ -91,6 +100,8 @@ class FilterEvaluator:
             filter_.meta.name for filter_ in desired.filters_of(self._repository)
         }
         self._desired = desired
+        self.withdrawn = Withdrawals(session.reader, planned).of(repository.meta.name)
+        self._withheld_groups = self.withdrawn if publication.quarantined == WITHHOLD else {}
         self._copied: Mapping[str, CopiedRules] = {}
         self._now = now.astimezone(UTC)
         self._call = f"`select` for {publication.meta.ref}"
@@ -125,17 +136,19 @@ class FilterEvaluator:
             PluginFault: A content type broke the contract of `select`.
         """
         self._copied = self._rules_of_copies(version.repository_id)
-        if not self._filters and not self._copied:
+        if not self._filters and not self._copied and not self._withheld_groups:
             return FilterResult(FilterVerdict(), {})
         previous, rules = current.verdict, self._rules_digest(version.repository_id)
         reusable = previous.rules == rules and not self._due(previous)
-        if reusable and current.version_digest == version.digest:
+        differing = self._differing_withdrawals(current)
+        if reusable and current.version_digest == version.digest and not differing:
             return FilterResult(previous)
         evaluation, changed = Evaluation(self._now), None
         if reusable and current.version is not None:
-            changed = list(
-                self.reader.changed_groups(version.repository_id, current.version, version.number)
+            names = self.reader.changed_groups(
+                version.repository_id, current.version, version.number
             )
+            changed = sorted(differing.union(names))
             evaluation = self._evaluation_of_others(current, set(changed))
         skipped = self._skipped_sources() if sources_filtered else frozenset()
         groups = self._groups_to_evaluate(version, changed, skipped)
@@ -184,6 +197,16 @@ class FilterEvaluator:
         rules = self._copied.get(source)
         return rules.refusals(evaluation, group, rows) if rules is not None else {}
 
+    def _differing_withdrawals(self, current: ActualPublication) -> set[str]:
+        """Return groups that upstream withdrew, or gave back, since the last evaluation."""
+        recorded = self.reader.withheld(current.id, current.number) if current.verdict.units else {}
+        before = {unit.group for unit in recorded.values() if unit.reason == QUARANTINED}
+        return before ^ self._withdrawn_names
+
+    @property
+    def _withdrawn_names(self) -> set[str]:
+        return set().union(*self._withheld_groups.values())
+
     def _due(self, previous: FilterVerdict) -> bool:
         """Return True if time may have changed what was decided."""
         return previous.reconsider_at is not None and previous.reconsider_at <= self._now
@@ -212,9 +235,11 @@ class FilterEvaluator:
     ) -> list[str]:
         """Return the groups, of those that `changed` if known, with units of other sources."""
         if skipped:
-            return self.reader.groups_of_others(
+            names = self._withdrawn_names
+            others = self.reader.groups_of_others(
                 version.repository_id, version.number, skipped, names=changed
             )
+            return sorted(names.intersection(names if changed is None else changed).union(others))
         if changed is not None:
             return changed
         return list(self.reader.group_names(version.repository_id, version.number))
@@ -254,15 +279,15 @@ class FilterEvaluator:
         by: SourceSelections,
     ) -> None:
         """Evaluate each source by itself; a unit that passes as one source's is shown."""
-        accepted = {row.digest for row in rows if row.source in skipped}
+        passed = {
+            source for source in skipped if group not in self._withheld_groups.get(source, ())
+        }
+        accepted = {row.digest for row in rows if row.source in passed}
         refused: dict[Digest, WithheldUnit] = {}
-        for source in sorted({row.source for row in rows} - skipped):
+        for source in sorted({row.source for row in rows} - passed):
             of_source = [row for row in rows if row.source == source]
-            units = [by.with_metadata(self._session, row) for row in of_source]
-            reasons = by.reasons(evaluation, source, group, units=units)
-            copied = self._copied_refusals(evaluation, source, group, rows=of_source)
+            reasons = self._reasons(evaluation, source, group, rows=of_source, by=by)
             for row, reason in zip(of_source, reasons, strict=True):
-                reason = reason or copied.get(row.digest)
                 if reason is None:
                     accepted.add(row.digest)
                 else:
@@ -272,6 +297,23 @@ class FilterEvaluator:
         evaluation.units.update(
             (digest, unit) for digest, unit in refused.items() if digest not in accepted
         )
+
+    def _reasons(
+        self,
+        evaluation: Evaluation,
+        source: str,
+        group: str,
+        *,
+        rows: Sequence[SourcedUnit],
+        by: SourceSelections,
+    ) -> list[str | None]:
+        """Return why each unit that a source brought is withheld, None where it is shown."""
+        if group in self._withheld_groups.get(source, ()):
+            return [QUARANTINED] * len(rows)
+        units = [by.with_metadata(self._session, row) for row in rows]
+        reasons = by.reasons(evaluation, source, group, units=units)
+        copied = self._copied_refusals(evaluation, source, group, rows=rows)
+        return [reason or copied.get(row.digest) for row, reason in zip(rows, reasons, strict=True)]
 
 
 def _result(units: Units, rules: Digest | None, reconsider_at: datetime | None) -> FilterResult:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime
 
-from reconciler.database import CommittedGroup, CommittedSource, Reader
-from reconciler.engine.sources.source_responses import REFUSED, WITHDRAWN
+from reconciler.database import WITHDRAWN, CommittedGroup, CommittedSource, Reader
+from reconciler.engine.sources.source_responses import REFUSED
 from reconciler.model import ActualRepository, Digest
 
 

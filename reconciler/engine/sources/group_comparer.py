@@ -7,9 +7,9 @@ content.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-from reconciler.database import CommittedGroup
+from reconciler.database import WITHDRAWN, CommittedGroup
 from reconciler.engine.sources.batches import BatchSizer
 from reconciler.engine.sources.committed_state import CommittedState
 from reconciler.engine.sources.members import digest_of, members_of
@@ -19,7 +19,6 @@ from reconciler.engine.sources.source_artifacts import SourceArtifacts
 from reconciler.engine.sources.source_failures import invalid_unit, unit_faults
 from reconciler.engine.sources.source_responses import (
     GONE,
-    WITHDRAWN,
     GroupComparison,
     SourceResponse,
 )
@@ -98,7 +97,9 @@ class GroupComparer:
         """
         if self.incomplete or not self._resolution.mirrors:
             return
-        batches = BatchSizer([name for name in names if name not in self._findings.unread])
+        owned = self._resolution.ownership.owners
+        committed = {name: self._committed.groups.get(name) for name in names}
+        batches = BatchSizer(list(droppable(committed, but=self._findings.unread, owned=owned)))
         while batch := batches.next():
             members = await self.members(batch)
             batches.record(sum(map(len, members.values())))
@@ -143,7 +144,9 @@ class GroupComparer:
             self._keep_named(response, members)
             return []
         if response.gone:
-            if not response.withdrawn:
+            if response.withdrawn:
+                self._findings.withdrawn.setdefault(self._source.id, set()).add(name)
+            else:
                 self._resolution.ownership.release(self._source.id, name)
             if name not in self._committed.groups and not response.listed:
                 self._report_absent(response)
@@ -318,14 +321,36 @@ class GroupComparer:
     def _validator(self, response: SourceResponse, lines: list[ChangeLine]) -> str | None:
         """Return what to record of a group; None has it read again in the next run."""
         if response.gone:
-            return WITHDRAWN if response.withdrawn else GONE
+            return WITHDRAWN if response.withdrawn or self._is_withdrawn(response.name) else GONE
         if any(map(is_key_taken, lines)) or response.name in self._findings.claimed:
             return None
         return response.validator
 
+    def _is_withdrawn(self, name: str) -> bool:
+        """Return True if upstream withdrew the group before: that it is gone does not end it."""
+        committed = self._committed.groups.get(name)
+        return committed is not None and committed.validator == WITHDRAWN
+
     def _fail(self, group: str, error: Exception) -> None:
         logger.debug("%s: group `%s` could not be read", self._source.id, group)
         self._resolution.add_failure(self._source.id, group, error)
+
+
+def droppable(
+    committed: Mapping[str, CommittedGroup | None],
+    *,
+    but: Collection[str],
+    owned: Collection[str] = (),
+) -> Iterator[str]:
+    """Yield the names that may leave a source, in the given order.
+
+    A withdrawn group stays recorded, although nothing of it is held: publications go on to withhold
+    it. That another source owns the name ends it.
+    """
+    for name, group in committed.items():
+        withdrawn = group is not None and group.validator == WITHDRAWN
+        if name not in but and (not withdrawn or name in owned):
+            yield name
 
 
 def _key(unit: IdentifiedUnit) -> Key:

@@ -56,6 +56,7 @@ class Findings:
         claimed: By group: keys that move from a later source to an earlier one; value: the new
             source.
         unread: Groups of which some reading failed, so that nothing may leave them.
+        withdrawn: Groups that upstream has and offers nothing of, by source.
         touched: True if something has to be written, even if no unit changes.
     """
 
@@ -68,6 +69,7 @@ class Findings:
     sources: dict[str, tuple[str | None, Digest | None]] = field(default_factory=dict)
     claimed: dict[str, dict[Key, str]] = field(default_factory=dict)
     unread: set[str] = field(default_factory=set)
+    withdrawn: dict[str, set[str]] = field(default_factory=dict)
     touched: bool = False
 
     @property

@@ -15,6 +15,7 @@ from reconciler.engine.session.session import Session
 from reconciler.engine.sources.batches import BatchSizer
 from reconciler.engine.sources.copied_rules import rules_of_source
 from reconciler.engine.sources.declared_source import DeclaredSource
+from reconciler.engine.sources.group_comparer import droppable
 from reconciler.engine.sources.members import members_of
 from reconciler.engine.sources.name_conflicts import needs_distinct_names, without_conflicts
 from reconciler.engine.sources.recorded_source import RecordedSource
@@ -118,6 +119,7 @@ async def _changes(resolution: RepositoryResolution, desired: DesiredState) -> C
         buckets=resolution.importer_class.shared_groups,
         scratchpads=scratchpads,
         seen=findings.scratchpads.seen if scratchpads else {},
+        withdrawn=findings.withdrawn,
     )
 
 
@@ -161,7 +163,7 @@ async def _drop_source(
 ) -> None:
     findings = resolution.findings
     committed = await asyncio.to_thread(resolution.reader.committed_groups, actual.id, source)
-    batches = BatchSizer(sorted(name for name in committed if name not in findings.unread))
+    batches = BatchSizer(sorted(droppable(committed, but=findings.unread)))
     reason = f"the manifest no longer names {source}"
     while batch := batches.next():
         members = await members_of(resolution.reader, actual, batch)

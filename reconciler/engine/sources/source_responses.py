@@ -13,7 +13,6 @@ from reconciler.plan import GroupChange
 # Validators that are recorded where upstream has none of its own:
 BY_SOURCE: Final = "source"  # only the source as a whole says when the group changed
 GONE: Final = "gone"  # upstream named the group and does not have it: the name has no owner
-WITHDRAWN: Final = "withdrawn"  # upstream offers nothing of it now: the name stays the source's
 REFUSED: Final = "refused"  # a rule keeps all of it out unread: the name stays the source's
 
 

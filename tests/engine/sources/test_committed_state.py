@@ -9,9 +9,9 @@ from typing import cast
 
 import pytest
 
-from reconciler.database import CommittedGroup, CommittedSource, Reader
+from reconciler.database import WITHDRAWN, CommittedGroup, CommittedSource, Reader
 from reconciler.engine.sources.committed_state import CommittedState
-from reconciler.engine.sources.source_responses import GONE, REFUSED, WITHDRAWN
+from reconciler.engine.sources.source_responses import GONE, REFUSED
 from reconciler.model import ActualRepository, Digest
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.database import CommittedGroup
+from reconciler.database import WITHDRAWN, CommittedGroup
 from reconciler.engine.sources.ownership import NameOwnership, NameRuling, is_committed
-from reconciler.engine.sources.source_responses import GONE, REFUSED, WITHDRAWN
+from reconciler.engine.sources.source_responses import GONE, REFUSED
 from reconciler.model import UPLOAD, Digest
 
 SOURCES = ("remote:a", "remote:b", "repository:c", "remote:d")

@@ -10,8 +10,8 @@ from typing import Any, cast
 
 import pytest
 
-from reconciler.database import CommittedGroup
-from reconciler.engine.sources.source_responses import GONE, REFUSED, WITHDRAWN
+from reconciler.database import WITHDRAWN, CommittedGroup
+from reconciler.engine.sources.source_responses import GONE, REFUSED
 from reconciler.engine.uploads.admission import check_owner
 from reconciler.engine.uploads.plugin_results import (
     placed_units,

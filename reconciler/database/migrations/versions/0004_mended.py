@@ -25,3 +25,11 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("sha256", name=op.f("pk_damage")),
         sqlite_with_rowid=False,
     )
+    op.create_index(
+        "ix_source_group_withdrawn",
+        "source_group",
+        ["repository_id", "source", "name"],
+        unique=False,
+        sqlite_where=sa.text("validator = 'withdrawn'"),
+        postgresql_where=sa.text("validator = 'withdrawn'"),
+    )
