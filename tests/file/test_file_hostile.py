@@ -56,7 +56,8 @@ UNSAFE = [
     b"a\\b",
     b"a\x00b",
     b"a//b",
-    b"./a",
+    b"a/./b",
+    b"./../a",
     b"a/.",
     b"a\rb",
     b"a\tb",
@@ -74,6 +75,27 @@ def test_an_unsafe_name_is_refused_and_the_others_go_in(name: bytes) -> None:
     assert keys == ["ok"]
     [reason] = refused.values()
     assert reason.startswith("not a relative path")
+
+
+@pytest.mark.parametrize("name", [b"./a", b"././a", b".//a"], ids=ascii)
+def test_a_name_in_a_manifest_may_begin_with_the_folder_itself(name: bytes) -> None:
+    """`find . -type f` writes names so, and Pulp reads them."""
+    keys, refused = read("manifest", b"%s,%s,1\n" % (name, SHA.encode()))
+    assert (keys, refused) == (["a"], {})
+
+
+@pytest.mark.parametrize(
+    ("format", "body"),
+    [
+        ("manifest", b"../x,%s,1\n/y,%s,1\n" % (SHA.encode(), SHA.encode())),
+        ("urls", b"ftp://a.example.org/x\nfile:///etc/passwd\n"),
+        ("folder", b"Index of <a href='%00'>x</a><a href='a%5Cb'>y</a>"),
+    ],
+)
+def test_a_list_none_of_whose_entries_can_be_used_is_a_failure(format: str, body: bytes) -> None:
+    """It is no absence: exit 1, and what was taken in stays."""
+    with pytest.raises(Malformed, match="none of its"):
+        read(format, body)
 
 
 @pytest.mark.parametrize(

@@ -183,17 +183,23 @@ class TestUrls:
         "url", ["file:///etc/passwd", "ftp://a.example.org/x", "data:text/plain,x"]
     )
     def test_a_list_from_elsewhere_says_nothing_about_this_machine(self, url: str) -> None:
-        found, refused = files(f"{url}\n", LIST)
-        assert (found, len(refused)) == ({}, 1)
+        found, refused = files(f"{url}\nhttps://a.example.org/ok\n", LIST)
+        assert (list(found), len(refused)) == (["ok"], 1)
+        with pytest.raises(Malformed, match="none of its lines can be used; line 1"):
+            files(f"{url}\n", LIST)
 
     def test_a_list_of_this_machine_may_name_its_files(self) -> None:
         found, _ = files("b.iso\n", "file:///srv/all.urls")
         assert found["b.iso"].url == "file:///srv/b.iso"
 
     def test_credentials_do_not_belong_into_a_list(self) -> None:
-        found, refused = files("https://me:secret@a.example.org/x\n", LIST)
-        assert found == {}
+        line = "https://me:secret@a.example.org/x\n"
+        found, refused = files(f"{line}https://a.example.org/ok\n", LIST)
+        assert list(found) == ["ok"]
         assert "secret" not in str(refused)
+        with pytest.raises(Malformed) as failure:
+            files(line, LIST)
+        assert "secret" not in str(failure.value)
 
     def test_only_a_list_that_pins_every_file_can_be_unchanged(self) -> None:
         def asked(body: str) -> tuple[list[Any], list[str]]:

@@ -21,7 +21,7 @@ import msgspec
 from lxml import etree  # type: ignore[import-untyped]
 
 from reconciler.plugin import Group, ImporterCall, Malformed, Page, safe_path
-from reconciler_file.listing import MOST_FILES, Entry, decode_name, group_of
+from reconciler_file.listing import MOST_FILES, Entry, decode_name, group_of, usable
 
 LOCAL_TYPE: Final = "application/vnd.reconciler.folder+json"
 
@@ -78,6 +78,8 @@ async def folder_groups(call: ImporterCall) -> list[Group]:
         if page.media_type == LOCAL_TYPE
         else await _walk(call, page)
     )
+    if entries and not any(usable(listed.entry) for listed in entries):
+        raise Malformed(f"{page.url}: none of its {len(entries):,} files can be used")
     groups: dict[str, list[ListedEntry]] = {}
     for listed in entries:
         groups.setdefault(group_of(listed.entry.name), []).append(listed)

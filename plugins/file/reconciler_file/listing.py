@@ -96,10 +96,12 @@ def group_of(path: str) -> str:
 def line_groups(page: Page, grammar: LineFormat) -> list[Group]:
     """Return the groups of a page of lines, by name.
 
-    Raises Malformed, naming the first line that is not an entry.
+    Raises Malformed, naming the first line that is not an entry, and where no line can be used: a
+    list of which nothing can be taken does not say that everything is gone.
     """
     body = page.body
     buckets: dict[int, Lines] = {}
+    reason: str | None = None  # why the first line cannot be used; empty once one can
     for number, (start, line) in enumerate(_lines(body), 1):
         if not line or line.startswith(b"#"):
             continue
@@ -107,6 +109,9 @@ def line_groups(page: Page, grammar: LineFormat) -> list[Group]:
             if len(line) > _LONGEST_LINE:
                 raise Malformed(f"longer than {_LONGEST_LINE:,} bytes")
             name, pinned = grammar.name(line)
+            if reason != "":
+                fault = _fault(grammar.entry(line))
+                reason = fault and (reason or f"line {number}: {fault}")
         except Malformed as error:
             excerpt = "" if b"://" in line else f": {line[:80]!r}"  # a URL may hold secrets
             raise Malformed(
@@ -117,6 +122,11 @@ def line_groups(page: Page, grammar: LineFormat) -> list[Group]:
         if bucket not in buckets:
             buckets[bucket] = Lines(body, grammar)
         buckets[bucket].add(start, line, pinned=pinned)
+    if reason:
+        raise Malformed(
+            f"{page.url}: none of its lines can be used; {reason}",
+            hint="nothing of this source is changed",
+        )
     return [
         Group(GROUPS[bucket], lines.validator, listed=True, data=lines)
         for bucket, lines in sorted(buckets.items())
@@ -132,11 +142,7 @@ def as_units(entries: Iterable[Entry], type: str, refuse: Refuse) -> list[Unit]:
     for number, entry in enumerate(entries):
         if number == _MOST_OF_GROUP:
             raise Malformed(f"more than {_MOST_OF_GROUP:,} files in one of {len(GROUPS)} groups")
-        fault = entry.fault or (
-            ""
-            if safe_path(entry.name)
-            else "not a relative path that stays below its folder, of printable characters"
-        )
+        fault = _fault(entry)
         first = entry if fault else entries_by_name.setdefault(entry.name, entry)
         if first is not entry and not _same(first, entry):
             fault = "listed again, with other content; the first counts"
@@ -151,6 +157,18 @@ def as_units(entries: Iterable[Entry], type: str, refuse: Refuse) -> list[Unit]:
 def decode_name(name: bytes) -> str:
     """Return the text of a name; what is not UTF-8 becomes characters that no safe path has."""
     return name.decode("utf-8", "surrogateescape")
+
+
+def _fault(entry: Entry) -> str:
+    """Return why an entry cannot be a file of a tree; empty where it can."""
+    if entry.fault or safe_path(entry.name):
+        return entry.fault
+    return "not a relative path that stays below its folder, of printable characters"
+
+
+def usable(entry: Entry) -> bool:
+    """Return True if an entry can be a file of a tree."""
+    return not _fault(entry)
 
 
 def _same(first: Entry, other: Entry) -> bool:

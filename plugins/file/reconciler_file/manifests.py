@@ -1,7 +1,8 @@
 """`PULP_MANIFEST`: one file a line, as `name,sha256,size`.
 
 The format of Pulp's file plugin and its tools. The name is relative to the manifest's own folder
-and is everything before the last two commas: nothing is quoted. Blanks around the three, blank
+and is everything before the last two commas: nothing is quoted, and `./` in front, as `find` writes
+it, says nothing. Blanks around the three, blank
 lines and lines that begin with `#` do not count. There is no end mark, so a line that is not an
 entry invalidates the whole: a truncated manifest must not delete files.
 """
@@ -18,6 +19,7 @@ from reconciler_file.listing import Entry, LineFormat, decode_name
 MANIFEST: Final = "PULP_MANIFEST"
 
 _HEX = re.compile(rb"[0-9A-Fa-f]{64}")
+_HERE = re.compile(rb"\A(?:\./+)++")
 _LONGEST_SIZE: Final = (
     15  # digits: a petabyte is more than any file, and less than any integer's end
 )
@@ -61,6 +63,8 @@ def _parts(line: bytes) -> tuple[bytes, bytes, bytes]:
     parts = line.rsplit(b",", 2)
     if len(parts) == 3:
         name, sha256, size = parts[0].strip(), parts[1].strip(), parts[2].strip()
+        if name.startswith(b"./"):
+            name = _HERE.sub(b"", name)
         if name and _HEX.fullmatch(sha256) and size.isdigit() and len(size) <= _LONGEST_SIZE:
             return name, sha256, size
     raise Malformed("not `name,sha256,size`")

@@ -13,6 +13,7 @@ from reconciler.plugin import (
     Group,
     Importer,
     ImporterCall,
+    Malformed,
     Metadata,
     Page,
     Refused,
@@ -211,6 +212,10 @@ async def _projects(page: Page, options: SelectionOptions) -> dict[str, int | No
     """
     listed = await _beside_loop(page, read_list)
     listed.reverse()
+    if listed and not any(project_name(entry.name) for entry in listed):
+        raise Malformed(
+            f"{shown_url(page)}: none of its {len(listed):,} projects has a usable name"
+        )
     serials: dict[str, int | None] = {}
     while listed:  # half a million entries: let each go as soon as it is read
         entry = listed.pop()
