@@ -66,4 +66,4 @@ def command(  # noqa: PLR0913  # an option each
         output.lines(render_text(plan, verbose=verbose))
     if plan.failed:
         return 1
-    return PENDING if detailed_exitcode and not plan.empty else 0
+    return PENDING if detailed_exitcode and plan.pending else 0

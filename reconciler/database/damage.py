@@ -65,6 +65,11 @@ _OF_REPOSITORY = _STORED.where(
 _SHOWN = select(_entries.digest).where(_entries.publication_id == _PUBLICATION, ~_entries.page)
 _OF_PUBLICATION = _STORED.where(artifact.c.sha256.in_(_SHOWN.where(at(_NUMBER, _entries))))
 _APPEARED = _STORED.where(artifact.c.sha256.in_(_SHOWN.where(_entries.added == _NUMBER)))
+_SHOWING = (
+    select(_entries.publication_id)
+    .where(~_entries.page, _entries.removed.is_(None), _entries.digest.in_(listed("digests")))
+    .distinct()
+)
 _NEEDED = union(
     select(unit_artifact.c.sha256).where(
         unit_artifact.c.unit_id.in_(
@@ -123,6 +128,14 @@ class DamageReads(Reading):
         """Yield the stored artifacts of paths that are new or changed in a publication."""
         values = {"publication_id": publication_id, "number": number}
         return self._artifacts(_APPEARED, values)
+
+    def publications_showing(self, digests: Iterable[Digest]) -> set[int]:
+        """Return the IDs of publications whose latest paths lead to some of these bytes."""
+        shown: set[int] = set()
+        with self._reading.connect() as connection:
+            for batch in batches(digest.raw for digest in digests):
+                shown.update(connection.execute(_SHOWING, {"digests": batch}).scalars())
+        return shown
 
     def needed_artifacts(self) -> set[bytes]:
         """Return digests that a version, a commit in preparation or a publication refers to."""

@@ -201,7 +201,8 @@ class Engine:
             fingerprints=fingerprints(desired, self._home.key(create=True)),
             provenance=made_by,
         )
-        if plan.empty and not plan.failed and not await asyncio.to_thread(_is_failing, writer):
+        is_quiet = plan.empty and not plan.failed and not plan.damaged
+        if is_quiet and not await asyncio.to_thread(_is_failing, writer):
             return await executor.run()
         run = writer.start_run(
             plan_digest=plan.digest,

@@ -318,6 +318,17 @@ class DesiredState(msgspec.Struct, frozen=True, dict=True):
         )
         return msgspec.structs.replace(self, recorded=undeclared)
 
+    def with_recorded(self) -> DesiredState:
+        """Return the same resources and those that are only recorded, as if all were declared."""
+        if self.recorded is None:
+            return self
+        return DesiredState(
+            remotes={**self.recorded.remotes, **self.remotes},
+            filters={**self.recorded.filters, **self.filters},
+            repositories={**self.recorded.repositories, **self.repositories},
+            publications={**self.recorded.publications, **self.publications},
+        )
+
     def without_filters(self, names: Collection[str]) -> DesiredState:
         """Return the same resources without some filters among those that are only recorded."""
         if self.recorded is None:

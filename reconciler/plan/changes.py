@@ -312,6 +312,7 @@ class Plan:
     `plugins`: ID -> version of the distributions that resolved it. `unowned`: resources that no
     manifest declares any more and that this plan leaves alone; `ruling`: global filters among them,
     which rule nevertheless; `unowned_changes`: what publications among them withhold from now on.
+    `damaged`: files in the store that are known to be damaged, which an apply fetches again.
     """
 
     manifest_digest: Digest
@@ -320,6 +321,7 @@ class Plan:
     unowned: tuple[Ref, ...] = ()
     ruling: frozenset[Ref] = frozenset()
     unowned_changes: tuple[ResourceChange, ...] = ()
+    damaged: int = 0
 
     @property
     def all_changes(self) -> tuple[ResourceChange, ...]:
@@ -330,6 +332,11 @@ class Plan:
     def empty(self) -> bool:
         """True if no resource changes."""
         return all(change.action is Action.NO_OP for change in self.all_changes)
+
+    @property
+    def pending(self) -> bool:
+        """True if an apply would change or repair something."""
+        return not self.empty or self.damaged > 0
 
     @property
     def failed(self) -> bool:

@@ -35,7 +35,10 @@ def render_json(plan: Plan, *, verbose: bool = False) -> Iterator[bytes]:
     for number, change in enumerate(plan.all_changes):
         yield b"," if number else b""
         yield from _change(change, verbose)
-    yield b'],"digest":' + canonical(str(plan.digest))
+    yield b"]"
+    if plan.damaged:
+        yield b',"damaged":' + canonical(plan.damaged)
+    yield b',"digest":' + canonical(str(plan.digest))
     yield b',"formatVersion":' + canonical(FORMAT_VERSION)
     yield b',"manifestDigest":' + canonical(str(plan.manifest_digest))
     yield b',"plugins":' + canonical(dict(plan.plugins))

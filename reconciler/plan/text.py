@@ -214,6 +214,11 @@ def _last_line(plan: Plan) -> str:
         text += f", {to_download}." if to_download else "."
     elif to_download:
         text += f" {to_download[0].upper()}{to_download[1:]}."
+    if plan.damaged:
+        text += (
+            f" {pluralize(plan.damaged, 'file')} of the store"
+            f" {'is' if plan.damaged == 1 else 'are'} missing or damaged, to be fetched again."
+        )
     withheld = [
         f"{number} {verb}"
         for number, verb in (
@@ -228,6 +233,8 @@ def _last_line(plan: Plan) -> str:
 def _nothing_to_do(plan: Plan) -> str:
     if plan.failed:
         return "No changes, but see the errors above."
+    if plan.damaged:
+        return "No changes, but repairs."
     if any(change.content and change.content.unknown for change in plan.changes):
         return "No changes as far as is known: what is marked `unknown` was not asked for."
     if not plan.changes:

@@ -14,6 +14,7 @@ ROOMS = (
     "plugin_lifecycle",
     "publishing",
     "planning",
+    "integrity",
     "applying",
     "uploads",
     "explaining",
@@ -70,6 +71,10 @@ def test_transfer_imports_plugin_calls_and_run_only() -> None:
 
 def test_session_imports_transfer_and_what_is_below_it() -> None:
     assert upward("session") == []
+
+
+def test_integrity_imports_publishing_and_what_is_below_it() -> None:
+    assert upward("integrity") == []
 
 
 def test_sources_know_neither_publications_nor_plans_nor_uploads() -> None:

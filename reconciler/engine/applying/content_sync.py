@@ -25,6 +25,7 @@ from reconciler.engine.run.progress import ProgressTask
 from reconciler.engine.run.task_groups import task_group
 from reconciler.engine.session.session import WritingSession
 from reconciler.engine.transfer.artifact_fetcher import ArtifactFetcher, FetchResult, SourceAccess
+from reconciler.engine.transfer.stored_bytes import reliable_sizes
 from reconciler.engine.transfer.transfer_warnings import TransferWarnings
 from reconciler.errors import Conflict
 from reconciler.model import Digest, artifact_digest, pluralize
@@ -198,7 +199,7 @@ class ContentSync:
         They are stored, or, of a source that is no remote, recorded to stay upstream.
         """
         wanted = {artifact_digest(artifact) for _, line in additions for artifact in line.artifacts}
-        stored = self._writer.stored(wanted) if wanted else set()
+        stored = self._reliable(wanted) if wanted else set()
         missing = {
             artifact_digest(artifact)
             for source, line in additions
@@ -214,6 +215,11 @@ class ContentSync:
             for digest, origins in self._writer.origins_of(digests).items()
             if any(origin.remote in self._remotes for origin in origins)
         }
+
+    def _reliable(self, wanted: set[Digest]) -> set[Digest]:
+        session = self._session
+        sizes = reliable_sizes(session.store, self._writer, wanted, now=session.clock())
+        return set(sizes)
 
     async def _work(self, jobs: Jobs) -> None:
         while (job := await jobs.get()) is not None:

@@ -1,9 +1,9 @@
 """The very plan that was shown is carried out. Independent repositories go on when one fails.
 
-The order of writes: resources and the plugins that they use; per repository bytes, rows and one
-commit; per publication pages, completion, pointer and exports; then deletions, with what takes
-their place in the same transaction; then the record of it all. A crash anywhere leaves garbage,
-never a wrong record, and the next run goes on.
+The order of writes: resources and the plugins that they use; damaged bytes that are fetched again;
+per repository bytes, rows and one commit; per publication pages, completion, pointer and exports;
+then deletions, with what takes their place in the same transaction; then the record of it all. A
+crash anywhere leaves garbage, never a wrong record, and the next run goes on.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 
 from reconciler.engine.applying.deletions import Deletions
 from reconciler.engine.applying.publication_release import PublicationReleases
+from reconciler.engine.applying.repairs import Repairs
 from reconciler.engine.applying.report import BLOCKED, DONE, FAILED, UNCHANGED, Report
 from reconciler.engine.applying.repository_sync import RepositorySync, SyncResult
 from reconciler.engine.applying.resource_records import Fingerprints, ResourceRecorder
@@ -46,6 +47,7 @@ class Executor:
         self._schedule = Schedule(plan, desired)
         self._recorder = ResourceRecorder(session, desired, fingerprints)
         self._sync = RepositorySync(session, desired, provenance)
+        self._repairs = Repairs(session, desired, report=self._report)
         self._synced: dict[str, int] = {}  # versions that hold everything that was planned
 
     async def run(self) -> Report:
@@ -55,10 +57,16 @@ class Executor:
         lifecycle = await asyncio.to_thread(self._attach_plugins, before)
         deletions = Deletions(self._desired, self._schedule, before, report=self._report)
         await asyncio.to_thread(self._record, before, lifecycle, deletions)
+        await self._repairs.prepare(self._schedule)
         await self._sync_repositories(await self._actual())
+        self._repairs.report()
         actual = await self._actual()
         releases = PublicationReleases(
-            self._session, self._desired, self._schedule, report=self._report
+            self._session,
+            self._desired,
+            self._schedule,
+            report=self._report,
+            repairs=self._repairs,
         )
         await releases.run(actual, deletions.removed_exports)
         await asyncio.to_thread(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
+from reconciler.engine.applying.repairs import Repairs
 from reconciler.engine.applying.report import BLOCKED, DONE, FAILED, UNCHANGED, Report
 from reconciler.engine.applying.schedule import Schedule
 from reconciler.engine.planning.publication_changes import shown_publications
@@ -14,6 +16,7 @@ from reconciler.engine.publishing.release import release_publication
 from reconciler.engine.publishing.release_target import ReleasePolicy
 from reconciler.engine.run.lease import wait_for_lease
 from reconciler.engine.session.session import WritingSession
+from reconciler.engine.transfer.stored_bytes import DamagedBytes
 from reconciler.errors import ReconcilerError
 from reconciler.model import ActualState, DesiredState, Kind, Publication, Ref
 from reconciler.plan import Action, ResourceChange
@@ -23,12 +26,19 @@ class PublicationReleases:
     """Releases publications once their repositories are synced."""
 
     def __init__(
-        self, session: WritingSession, desired: DesiredState, schedule: Schedule, *, report: Report
+        self,
+        session: WritingSession,
+        desired: DesiredState,
+        schedule: Schedule,
+        *,
+        report: Report,
+        repairs: Repairs,
     ) -> None:
         self._session = session
         self._desired = desired
         self._schedule = schedule
         self._report = report
+        self._repairs = repairs
 
     async def run(self, actual: ActualState, removed_exports: Mapping[Ref, Sequence[str]]) -> None:
         """Release every publication of the plan that is not blocked.
@@ -77,9 +87,7 @@ class PublicationReleases:
     ) -> None:
         policy = ReleasePolicy(self._desired, self._sources_filtered(publication))
         try:
-            message = await wait_for_lease(
-                partial(release_publication, self._session, publication, actual, policy=policy)
-            )
+            message = await self._release_mended(publication, actual, policy)
         except ReconcilerError as error:
             self._report.add(change.ref, FAILED, error_text(error))
         except Exception as error:  # a full disk, a locked database; the pointer stays
@@ -89,6 +97,26 @@ class PublicationReleases:
             messages += [f"no longer exported to {path}" for path in removed_exports]
             changed = messages or change.action is not Action.NO_OP
             self._report.add(change.ref, DONE if changed else UNCHANGED, ", ".join(messages))
+
+    async def _release_mended(
+        self, publication: Publication, actual: ActualState, policy: ReleasePolicy
+    ) -> str:
+        """Release a publication; where bytes of it are damaged, mend them first.
+
+        What cannot be mended fails its repository and holds no release back: filters that were
+        made stricter have to be obeyed all the same.
+        """
+
+        async def release(policy: ReleasePolicy) -> str:
+            return await wait_for_lease(
+                partial(release_publication, self._session, publication, actual, policy=policy)
+            )
+
+        try:
+            return await release(policy)
+        except DamagedBytes as damaged:
+            await self._repairs.mend(damaged.problems)
+            return await release(replace(policy, damage_known=True))
 
     def _sources_filtered(self, publication: Publication) -> bool:
         """Return True if this run has filtered and committed all that the sources offer."""

@@ -49,6 +49,14 @@ class Report:
         self.outcomes[index] = msgspec.structs.replace(outcome, message="; ".join(messages))
         logger.info("%s: %s", ref, redact(message))
 
+    def amend(self, ref: Ref, result: str, message: str) -> None:
+        """Replace the result of a resource and add to its message."""
+        self.append(ref, message)
+        index = self._index(ref)
+        assert index is not None, "appended"
+        outcome = self.outcomes[index]
+        self.outcomes[index] = Outcome(outcome.ref, result, outcome.message)
+
     def result(self, ref: Ref) -> str | None:
         """Return the result reported for a resource, or None."""
         index = self._index(ref)

@@ -15,7 +15,7 @@ from reconciler.engine.run.lease import leased
 from reconciler.engine.session.session import WritingSession
 from reconciler.engine.transfer.artifact_fetcher import SourceAccess
 from reconciler.errors import Conflict, ReconcilerError
-from reconciler.model import ON_DEMAND, DesiredState, Remote, Repository, SourceKind
+from reconciler.model import DesiredState, Repository, SourceKind
 from reconciler.plan import ContentChanges, counts_text
 
 MAX_LISTED = 10  # groups that a message names
@@ -123,20 +123,11 @@ class RepositorySync:
         failed = {failure.source for failure in content.failures if failure.group is None}
         unlisted = failed - content.sources.keys()
         return {
-            source.id: self._remote_access(self._desired.remotes[source.name])
+            source.id: SourceAccess.of(self._session.remotes.fetcher(remote), remote)
             for source in repository.sources
             if source.kind is SourceKind.REMOTE and source.id not in unlisted
+            for remote in [self._desired.remotes[source.name]]
         }
-
-    def _remote_access(self, remote: Remote) -> SourceAccess:
-        return SourceAccess(
-            self._session.remotes.fetcher(remote),
-            remote.meta.name,
-            remote.concurrency,
-            remote.retries,
-            remote.max_size,
-            remote.policy == ON_DEMAND,
-        )
 
 
 def _add_commit(

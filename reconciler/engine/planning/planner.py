@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -90,6 +91,7 @@ async def make_plan(
         unowned=() if options.prune else tuple(undeclared(desired, actual)),
         ruling=_ruling(desired),
         unowned_changes=await publications.plan_undeclared(changes, gone=gone),
+        damaged=len(await asyncio.to_thread(session.reader.damage)),
     )
 
 

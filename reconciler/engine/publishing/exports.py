@@ -16,19 +16,21 @@ import gzip
 import os
 import shutil
 from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 
 import msgspec
 
 from reconciler.database import Entry, PublicationRecord, Reader
 from reconciler.engine.run.checkpoints import Checkpoint, reached
+from reconciler.engine.transfer.stored_bytes import DamagedBytes, check_sizes
 from reconciler.errors import StateFault
 from reconciler.model import Digest
 from reconciler.store import Store
 from reconciler.store.durability import flush_files, syncfs
 
 TREES = ("a", "b")
-PAGES_AT_ONCE = 200
+ENTRIES_AT_ONCE = 200
 
 
 class Marker(msgspec.Struct, frozen=True):
@@ -61,6 +63,7 @@ def export(
 
     Raises:
         StateFault: Something else lies where the link belongs, or a file is not stored.
+        DamagedBytes: A file is missing from the store, or truncated there.
     """
     link = Path(directory)
     if os.path.lexists(link) and _linked_tree(link) is None:
@@ -88,6 +91,12 @@ def export(
     _switch(link, tree)
     reached(Checkpoint.EXPORT_SWITCHED)
     return True
+
+
+def forget_export(directory: str) -> None:
+    """Forget what an export holds, so that it is written anew; it goes on to be shown."""
+    for name in TREES:
+        _marker_path(_trees(Path(directory)) / name).unlink(missing_ok=True)
 
 
 def _is_recorded(reader: Reader, publication_id: int, marker: Marker) -> bool:
@@ -120,31 +129,37 @@ def _update(reader: Reader, store: Store, tree: Path, *, marker: Marker, number:
 
 
 def _write(reader: Reader, store: Store, tree: Path, *, entries: Iterable[Entry]) -> None:
-    pages: list[Entry] = []
+    iterator = iter(entries)
+    while batch := list(islice(iterator, ENTRIES_AT_ONCE)):
+        _write_files(reader, store, tree, entries=[entry for entry in batch if not entry.page])
+        _write_pages(reader, tree, [entry for entry in batch if entry.page])
+
+
+def _write_files(reader: Reader, store: Store, tree: Path, *, entries: list[Entry]) -> None:
+    """Link or copy files whose bytes are in the store, with their size.
+
+    Raises DamagedBytes before anything of them is written.
+    """
+    sizes = reader.stored_sizes({entry.digest for entry in entries}) if entries else {}
+    check_sizes(store, sizes.items())
     for entry in entries:
-        if entry.page:
-            pages.append(entry)
-            if len(pages) == PAGES_AT_ONCE:
-                _write_pages(reader, tree, pages)
-                pages = []
-        else:
-            _write_file(reader, store, tree, entry=entry)
-    _write_pages(reader, tree, pages)
-
-
-def _write_file(reader: Reader, store: Store, tree: Path, *, entry: Entry) -> None:
-    try:
+        if entry.digest not in sizes and not store.has(entry.digest):
+            raise _not_stored(reader, entry)
         _link_or_copy(store, entry.digest, tree / entry.path)
-    except StateFault:
-        if reader.stored([entry.digest]):  # recorded as stored: the bytes were lost
-            raise
-        raise StateFault(
-            f"`{entry.path}` cannot be exported: its bytes were left upstream, as `policy:"
-            " on-demand` of its remote says",
-            hint=(
-                "an export holds every file: set `policy: immediate`, or publish without `exports`"
-            ),
-        ) from None
+
+
+def _not_stored(reader: Reader, entry: Entry) -> StateFault:
+    """Return the error for a file that was left upstream, or is known to be damaged."""
+    problems = {
+        record.digest: record.problem for record in reader.damage() if record.digest == entry.digest
+    }
+    if problems:
+        return DamagedBytes(problems)
+    return StateFault(
+        f"`{entry.path}` cannot be exported: its bytes were left upstream, as `policy: on-demand`"
+        " of its remote says",
+        hint="an export holds every file: set `policy: immediate`, or publish without `exports`",
+    )
 
 
 def _write_pages(reader: Reader, tree: Path, entries: list[Entry]) -> None:

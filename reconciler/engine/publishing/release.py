@@ -19,6 +19,7 @@ from reconciler.engine.publishing.render import render
 from reconciler.engine.run.checkpoints import Checkpoint, reached
 from reconciler.engine.run.lease import HeldLease, leased
 from reconciler.engine.session.session import WritingSession
+from reconciler.engine.transfer.stored_bytes import check_sizes
 from reconciler.errors import Conflict
 from reconciler.model import ActualState, Publication
 from reconciler.retrying import RetryPolicy
@@ -43,6 +44,7 @@ async def release_publication(
         What was done, in one line; empty when nothing had to be done.
 
     Raises:
+        DamagedBytes: Files that it shows, or an export is given, are damaged.
         GuardRefusal: The guard of the repository forbids it.
         LeaseHeld: Another run releases the same publication.
     """
@@ -66,7 +68,7 @@ def _release(
     target = _current_target(session, planned, policy)
     target.raise_refusal()
     if target.differs:
-        _render_and_point(session, target, lease)
+        _render_and_point(session, target, lease, policy=policy)
     elif not target.filters_recorded:
         units = target.filtered.units or {}
         session.writer.judge(
@@ -101,14 +103,22 @@ def _current_target(
     )
 
 
-def _render_and_point(session: WritingSession, target: ReleaseTarget, lease: HeldLease) -> None:
-    """Point to the target; render it first unless it is the last complete publication."""
+def _render_and_point(
+    session: WritingSession, target: ReleaseTarget, lease: HeldLease, *, policy: ReleasePolicy
+) -> None:
+    """Point to the target; render it first unless it is the last complete publication.
+
+    Raises DamagedBytes, unless that is known, where files that it shows anew are damaged.
+    """
     last = session.writer.last_complete(target.current.id)
     rendered = (
         last is not None and last.digest == target.digest and last.version == target.version.number
     )
     if last is None or not rendered:
         last = RENDERING.run_blocking(partial(render, session, target))
+    if not policy.damage_known:
+        appeared = session.writer.appeared_artifacts(target.current.id, last.number)
+        check_sizes(session.store, appeared)
     lease.check()
     session.writer.point(target.current.id, last.number)
     logger.debug("%s: pointer set to number %d", target.publication.meta.ref, last.number)

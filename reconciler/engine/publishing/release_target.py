@@ -36,11 +36,13 @@ class ReleasePolicy:
         sources_filtered: As for `FilterEvaluator.evaluate`, where the latest version is released.
         guard: Limits how many units filters may take out of what is served; None when the plan was
             guarded already.
+        damage_known: Release although bytes of it are damaged: what can be mended was.
     """
 
     desired: DesiredState
     sources_filtered: bool = False
     guard: Guard | None = None
+    damage_known: bool = False
 
 
 @dataclass(frozen=True, slots=True)

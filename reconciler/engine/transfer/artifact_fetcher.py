@@ -21,8 +21,10 @@ from reconciler.engine.transfer.transfer_warnings import TransferWarnings, Warni
 from reconciler.errors import DigestMismatch, Malformed, PluginFault, StateFault
 from reconciler.model import (
     DEFAULT_MAX_SIZE,
+    ON_DEMAND,
     Artifact,
     Digest,
+    Remote,
     Unit,
     artifact_digest,
     stored_unit,
@@ -55,6 +57,18 @@ class SourceAccess:
     retries: int
     max_size: int = DEFAULT_MAX_SIZE
     later: bool = False
+
+    @classmethod
+    def of(cls, fetcher: Fetcher, remote: Remote) -> SourceAccess:
+        """Return access to the files of a remote through its connection."""
+        return cls(
+            fetcher,
+            remote.meta.name,
+            remote.concurrency,
+            remote.retries,
+            remote.max_size,
+            remote.policy == ON_DEMAND,
+        )
 
     def stays_upstream(self, artifact: Artifact) -> bool:
         """Return True if the artifact is left upstream; its URL is known then.
@@ -202,9 +216,9 @@ class ArtifactFetcher:
         """Bring one artifact into the store and return its size in bytes."""
         if digest in self._kept:
             return self._kept[digest]
-        if self._store.has(digest) and await asyncio.to_thread(
+        if self._store.claim(digest) is not None and await asyncio.to_thread(
             self._store.verify, digest
-        ):  # left by a run that died
+        ):  # left by a run that died, or no longer needed until now
             size = self._store.size(digest)
             self._progress(artifact.size or 0)
         elif (here := self._local_files.file(digest)) is not None:
@@ -214,8 +228,8 @@ class ArtifactFetcher:
             pass
         elif access is None or not artifact.url:
             raise StateFault(
-                f"the bytes of `{artifact.path}` are nowhere: whoever had to bring them did not",
-                hint="run again once that is mended",
+                f"the bytes of `{artifact.path}` are not in the store, or damaged there",
+                hint="`reconciler verify` says what is damaged, `reconciler repair` fetches it",
             )
         else:
             size = await self._downloaded(access, artifact, digest)

@@ -25,7 +25,7 @@ from reconciler.engine.sources.version_reference import VersionReference
 from reconciler.engine.uploads.admission import Admission
 from reconciler.engine.uploads.conduits import ImporterUploadConduit
 from reconciler.engine.uploads.plugin_results import MAX_UNITS, placed_units, upload_faults
-from reconciler.engine.uploads.recording import commit, record_units
+from reconciler.engine.uploads.recording import commit, record_units, restore_bytes
 from reconciler.engine.uploads.removals import removal_changes
 from reconciler.engine.uploads.upload_target import GroupChanges, UploadTarget
 from reconciler.errors import Conflict, PluginFault, ReconcilerError, Refused, UsageFault
@@ -196,6 +196,7 @@ class Uploads:
         admission = Admission(self._session, self._desired, target, file=file)
         groups = [admission.admit(name, units) for name, units in placed.items()]
         record_units(self._session, target, groups, file=file)
+        restore_bytes(self._session, file)
         return groups
 
     async def _change(self, repository: str, principal: str, change: Change) -> UploadResult:

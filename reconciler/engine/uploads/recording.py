@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,8 @@ from reconciler.database import CommittedGroup, StagedGroup, StagedMember
 from reconciler.engine.plugin_calls.scratchpads import ScratchpadSession
 from reconciler.engine.session.session import WritingSession
 from reconciler.engine.sources.source_responses import BY_SOURCE
-from reconciler.engine.transfer.artifact_fetcher import ArtifactFetcher, InFlight
+from reconciler.engine.transfer.artifact_fetcher import BLOCK, ArtifactFetcher, InFlight
+from reconciler.engine.transfer.stored_bytes import reliable_sizes
 from reconciler.engine.transfer.transfer_warnings import TransferWarnings
 from reconciler.engine.uploads.upload_target import GroupChanges, UploadTarget
 from reconciler.errors import Conflict
@@ -53,7 +55,7 @@ def record_units(
         warnings=TransferWarnings(),
         watch=session.watch,
     )
-    sizes = asyncio.run(_fetch(fetcher, target, groups))
+    sizes = asyncio.run(_fetch(session, fetcher, target, groups=groups))
     if sizes:
         session.store.sync()
     target.writer.record_units({group.name: group.arriving for group in groups}, sizes)
@@ -91,14 +93,35 @@ def commit(
             raise Conflict(error.message, hint=error.hint, retry_after=1) from None
 
 
+def restore_bytes(session: WritingSession, file: UploadedFile) -> None:
+    """Store the bytes of a file that is held already, if they are known to be damaged."""
+    digest = Digest.parse(file.sha256)
+    if all(record.digest != digest for record in session.writer.damage()):
+        return
+    incoming = session.store.incoming()
+    try:
+        with file.path.open("rb") as stream:
+            shutil.copyfileobj(stream, incoming, BLOCK)
+        incoming.keep(digest)
+    finally:
+        incoming.discard()
+    session.store.sync()
+    session.writer.artifact_stored(digest, file.size)
+
+
 async def _fetch(
-    fetcher: ArtifactFetcher, target: UploadTarget, groups: Sequence[GroupChanges]
+    session: WritingSession,
+    fetcher: ArtifactFetcher,
+    target: UploadTarget,
+    *,
+    groups: Sequence[GroupChanges],
 ) -> dict[Digest, int]:
     """Bring the artifacts into the store; return the sizes of those that were not there."""
     sizes: dict[Digest, int] = {}
     for line in (line for group in groups for line in group.lines):
         wanted = {artifact_digest(artifact) for artifact in line.artifacts}
-        result = await fetcher.fetch(UPLOAD, line, frozenset(target.writer.stored(wanted)))
+        stored = reliable_sizes(session.store, target.writer, wanted, now=session.clock())
+        result = await fetcher.fetch(UPLOAD, line, frozenset(stored))
         sizes.update(result.sizes)
     return sizes
 

@@ -14,6 +14,7 @@ from reconciler.database import Writer
 from reconciler.engine.applying import publication_release
 from reconciler.engine.applying.executor import Executor
 from reconciler.engine.applying.publication_release import PublicationReleases
+from reconciler.engine.applying.repairs import Repairs
 from reconciler.engine.applying.report import BLOCKED, DONE, FAILED, UNCHANGED, Report
 from reconciler.engine.applying.repository_sync import RepositorySync, SyncResult
 from reconciler.engine.applying.schedule import Schedule
@@ -240,7 +241,9 @@ def releases(
     actual = ActualState(
         repositories={"team": ActualRepository(1, "team", number, Digest.of(b""), 1)}
     )
-    return PublicationReleases(session, state, schedule, report=report), actual, report
+    repairs = Repairs(session, state, report=report)
+    run = PublicationReleases(session, state, schedule, report=report, repairs=repairs)
+    return run, actual, report
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 
 from reconciler.database import Entry, Writer
 from reconciler.engine.publishing.exports import export
+from reconciler.engine.transfer.stored_bytes import MISSING, OTHER_SIZE, DamagedBytes
 from reconciler.errors import StateFault
 from reconciler.model import EMPTY_VERSION, Digest
 from reconciler.store import LocalStore
@@ -67,6 +68,15 @@ def test_a_file_that_was_left_upstream_is_named_and_the_shown_tree_stays(tmp_pat
         store.put(UPSTREAM, Digest.of(UPSTREAM))
         assert publish(UPSTREAM, HERE)
         writer.artifact_stored(Digest.of(b"lost"), 4)
-        with pytest.raises(StateFault, match="holds no bytes"):
+        with pytest.raises(DamagedBytes) as missing:
             publish(b"lost")
+        assert missing.value.problems == {Digest.of(b"lost"): MISSING}
+        writer.artifact_stored(Digest.of(HERE), len(HERE) + 1)
+        with pytest.raises(DamagedBytes) as truncated:
+            publish(HERE)
+        assert truncated.value.problems == {Digest.of(HERE): OTHER_SIZE}
+        writer.record_damage({Digest.of(HERE): OTHER_SIZE}, NOW)
+        store.path(Digest.of(HERE)).unlink()
+        with pytest.raises(DamagedBytes):
+            publish(HERE, UPSTREAM)
         assert [(public / "files" / name).read_bytes() for name in ("0", "1")] == [UPSTREAM, HERE]

@@ -1,0 +1,285 @@
+"""Damaged bytes are fetched again from the sources that brought them.
+
+A source is asked for the groups that hold damaged files, as `explain` asks it: whatever it offers
+with the digest is fetched. A name is asked of no other source than the one that brought it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import msgspec
+
+from reconciler.database import ArtifactUse, Damage
+from reconciler.engine.plugin_calls.plugin_errors import error_message
+from reconciler.engine.publishing.exports import export, forget_export
+from reconciler.engine.run.lease import leased
+from reconciler.engine.session.session import WritingSession
+from reconciler.engine.sources.repository_resolution import OtherRepositories, RepositoryResolution
+from reconciler.engine.sources.resolution import make_resolver, reserve_uploads
+from reconciler.engine.transfer.artifact_fetcher import ArtifactFetcher, SourceAccess
+from reconciler.engine.transfer.stored_bytes import MISSING
+from reconciler.engine.transfer.transfer_warnings import TransferWarnings
+from reconciler.errors import ReconcilerError
+from reconciler.model import (
+    ON_DEMAND,
+    UPLOAD,
+    ActualState,
+    DesiredState,
+    Digest,
+    IdentifiedUnit,
+    Publication,
+    Repository,
+    Source,
+    SourceKind,
+    artifact_digest,
+    identify,
+    pluralize,
+)
+from reconciler.plan import ADD, ChangeLine
+
+logger = logging.getLogger(__name__)
+
+NOT_OFFERED = "no source of the repository offers it any more"
+UPLOADED = "it was uploaded: upload it again"
+UNDECLARED = "the repository is not declared, or its plugin is not installed"
+HINT = "restore the store from a backup, or remove the file from the repository"
+
+
+@dataclass(slots=True)
+class RepairResult:
+    """Outcome of a repair, by repository.
+
+    Attributes:
+        mended: Paths of files whose bytes are there again.
+        lost: Paths of files whose bytes could not be had, and why.
+    """
+
+    mended: dict[str, list[str]] = field(default_factory=dict)
+    lost: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def message(self, repository: str) -> str:
+        """Return what was mended in a repository, in one line; empty if nothing was."""
+        paths = self.mended.get(repository, [])
+        return f"{pluralize(len(paths), 'damaged file')} mended" if paths else ""
+
+    def problems(self, repository: str) -> list[str]:
+        """Return a line for each file of a repository that stays damaged."""
+        return [
+            f"`{path}` is missing from the store or damaged, and {reason}"
+            for path, reason in sorted(self.lost.get(repository, {}).items())
+        ]
+
+
+class Repair:
+    """Mends what is recorded as damaged.
+
+    Args:
+        desired: What is declared, beside what is recorded.
+    """
+
+    def __init__(self, session: WritingSession, desired: DesiredState) -> None:
+        self._session = session
+        self._writer = session.writer
+        self._desired = desired.with_recorded()
+        self._reasons: dict[tuple[str, Digest], str] = {}
+
+    async def run(self) -> RepairResult:
+        """Mend everything that can be mended; costs one query where nothing is damaged."""
+        damage = await asyncio.to_thread(self._writer.damage)
+        if not damage:
+            return RepairResult()
+        uses = await asyncio.to_thread(self._uses, damage)
+        await asyncio.to_thread(self._settle, damage, uses)
+        wanted = await self._damaged()
+        actual = await asyncio.to_thread(self._writer.actual_state)
+        for name in sorted({use.repository for use in uses if use.digest in wanted}):
+            await self._mend_repository(name, uses, actual)
+        await self._renew_exports(damage)
+        return self._result(uses, await self._damaged())
+
+    def _uses(self, damage: Sequence[Damage]) -> list[ArtifactUse]:
+        return self._writer.artifact_uses(record.digest for record in damage)
+
+    def _settle(self, damage: Sequence[Damage], uses: Iterable[ArtifactUse]) -> None:
+        """Forget what nothing needs, or what stays upstream; take back what is there again."""
+        used = {use.digest for use in uses}
+        digests = [record.digest for record in damage]
+        on_demand = {
+            digest
+            for digest, origins in self._writer.origins_of(digests).items()
+            if any(self._is_on_demand(origin.remote) for origin in origins)
+        }
+        self._writer.forget_damage({*digests} - used | on_demand)
+        for digest in used:
+            if self._session.store.verify(digest):
+                self._writer.artifact_stored(digest, self._session.store.size(digest))
+
+    def _is_on_demand(self, remote: str) -> bool:
+        return remote in self._desired.remotes and (
+            self._desired.remotes[remote].policy == ON_DEMAND
+        )
+
+    async def _damaged(self) -> set[Digest]:
+        return {record.digest for record in await asyncio.to_thread(self._writer.damage)}
+
+    async def _mend_repository(
+        self, name: str, uses: Sequence[ArtifactUse], actual: ActualState
+    ) -> None:
+        """Ask each source of a repository for the groups of which it brought damaged files."""
+        repository = self._desired.repositories.get(name)
+        if repository is None or name not in actual.repositories:
+            self._explain(uses, name, UNDECLARED)
+            return
+        resolution = RepositoryResolution.start(self._session, repository, actual)
+        try:
+            await reserve_uploads(resolution)
+            for source in repository.sources:
+                groups = await self._damaged_groups(name, source, uses)
+                if groups and source.kind is SourceKind.REMOTE:
+                    await self._mend_source(resolution, source, groups, uses=uses)
+        finally:
+            resolution.task.done()
+
+    async def _damaged_groups(
+        self, name: str, source: Source, uses: Iterable[ArtifactUse]
+    ) -> list[str]:
+        damaged = await self._damaged()
+        return sorted(
+            {
+                use.group
+                for use in uses
+                if (use.repository, use.source) == (name, source.id) and use.digest in damaged
+            }
+        )
+
+    async def _mend_source(
+        self,
+        resolution: RepositoryResolution,
+        source: Source,
+        groups: Sequence[str],
+        *,
+        uses: Sequence[ArtifactUse],
+    ) -> None:
+        try:
+            others = OtherRepositories(await asyncio.to_thread(self._writer.actual_state), {})
+            resolver = make_resolver(resolution, source, self._desired, others=others)
+            responses = [response for response, _ in await resolver.explain(groups)]
+            for response in responses:
+                if response.failure is not None:
+                    raise response.failure
+        except Exception as error:  # whatever a source or a plugin raises
+            logger.warning("%s: cannot be asked for damaged files: %s", source.id, error)
+            name = resolution.repository.meta.name
+            self._explain(uses, name, f"{source.id}: {error_message(error)}")
+            resolution.ownership.mark_unavailable(source.id)
+            return
+        fetcher = self._fetcher(source)
+        for response in responses:
+            for unit in response.units:
+                if all(artifact.sha256 for artifact in unit.artifacts):
+                    identified = identify(unit, response.name)
+                    await self._fetch(fetcher, resolution.repository, source, unit=identified)
+
+    def _fetcher(self, source: Source) -> ArtifactFetcher:
+        remote = self._desired.remotes[source.name]
+        access = SourceAccess.of(self._session.remotes.fetcher(remote), remote)
+        return ArtifactFetcher(
+            self._session.store,
+            self._session.registry,
+            {source.id: replace(access, later=False)},
+            in_flight=self._session.in_flight,
+            here=self._session.measurements,
+            progress=lambda size: None,
+            warnings=TransferWarnings(),
+            watch=self._session.watch,
+        )
+
+    async def _fetch(
+        self,
+        fetcher: ArtifactFetcher,
+        repository: Repository,
+        source: Source,
+        *,
+        unit: IdentifiedUnit,
+    ) -> None:
+        """Fetch the damaged artifacts of a unit that a source offers."""
+        digests = {artifact_digest(artifact) for artifact in unit.artifacts}
+        sound = digests - await self._damaged()
+        if sound == digests:
+            return
+        line = ChangeLine(
+            ADD,
+            unit.type,
+            unit.key,
+            digest=unit.digest,
+            body=msgspec.Raw(unit.body),
+            artifacts=unit.artifacts,
+        )
+        try:
+            result = await fetcher.fetch(source.id, line, frozenset(sound))
+        except Exception as error:  # of this file: the others go on
+            message = f"{source.id}: {error_message(error)}"
+            for digest in digests - sound:
+                self._reasons[repository.meta.name, digest] = message
+            return
+        await asyncio.to_thread(self._stored, result.sizes)
+
+    def _stored(self, sizes: Mapping[Digest, int]) -> None:
+        self._session.store.sync()
+        for digest, size in sizes.items():
+            self._writer.artifact_stored(digest, size)
+
+    async def _renew_exports(self, damage: Iterable[Damage]) -> None:
+        """Write exports anew whose files were links to what was damaged."""
+        changed = {record.digest for record in damage if record.problem != MISSING}
+        shown = await asyncio.to_thread(self._writer.publications_showing, changed)
+        actual = await asyncio.to_thread(self._writer.actual_state)
+        for name, state in actual.publications.items():
+            publication = self._desired.publications.get(name)
+            if publication is not None and publication.exports and state.id in shown:
+                await self._renew_exports_of(publication, state.id)
+
+    async def _renew_exports_of(self, publication: Publication, publication_id: int) -> None:
+        """Write the exports of a publication; what cannot be written waits for the next apply."""
+        session = self._session
+        for directory in publication.exports:
+            forget_export(directory)
+        try:
+            async with leased(session.writer, str(publication.meta.ref), session.clock):
+                await asyncio.to_thread(self._export, publication, publication_id)
+        except (ReconcilerError, OSError) as error:
+            logger.warning("%s cannot be exported anew: %s", publication.meta.ref, error)
+
+    def _export(self, publication: Publication, publication_id: int) -> None:
+        record = self._writer.publication(publication_id)
+        if record is None:
+            return
+        for directory in publication.exports:
+            export(
+                self._writer,
+                self._session.store,
+                publication_id,
+                record=record,
+                directory=directory,
+            )
+
+    def _explain(self, uses: Iterable[ArtifactUse], repository: str, reason: str) -> None:
+        for use in uses:
+            if use.repository == repository:
+                self._reasons.setdefault((repository, use.digest), reason)
+
+    def _result(self, uses: Iterable[ArtifactUse], damaged: set[Digest]) -> RepairResult:
+        result = RepairResult()
+        for use in uses:
+            if use.digest not in damaged:
+                paths = result.mended.setdefault(use.repository, [])
+                paths += [use.path] if use.path not in paths else []
+            else:
+                default = UPLOADED if use.source == UPLOAD else NOT_OFFERED
+                reason = self._reasons.get((use.repository, use.digest), default)
+                result.lost.setdefault(use.repository, {})[use.path] = reason
+        return result
