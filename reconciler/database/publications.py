@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
-from sqlalchemy import Select, and_, bindparam, or_, select, union_all
+from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select, union_all
 
 from reconciler.database.bulk import batches, listed, parameter
-from reconciler.database.columns import to_digest
-from reconciler.database.records import Entry, EntryChange, PublicationRecord, ServedPublication
+from reconciler.database.columns import Moment, to_digest
+from reconciler.database.records import (
+    DroppedFile,
+    Entry,
+    EntryChange,
+    PublicationRecord,
+    ServedContent,
+    ServedPublication,
+)
 from reconciler.database.schema import (
     generation,
     page,
@@ -21,7 +29,7 @@ from reconciler.database.schema import (
 )
 from reconciler.database.session import Reading
 from reconciler.database.versions import STREAM, at
-from reconciler.model import Digest, FilterVerdict
+from reconciler.model import GRACE, Digest, FilterVerdict
 
 ENTRY = (
     publication_entry.c.path,
@@ -70,7 +78,14 @@ _LAST_COMPLETE = (
     .limit(1)
 )
 _SERVED = (
-    select(resource.c.id, resource.c.name, resource.c.path, pointer.c.number, resource.c.publisher)
+    select(
+        resource.c.id,
+        resource.c.name,
+        resource.c.path,
+        pointer.c.number,
+        resource.c.publisher,
+        func.coalesce(resource.c.grace, GRACE),
+    )
     .join(pointer, pointer.c.publication_id == resource.c.id)
     .order_by(resource.c.path)
 )
@@ -81,6 +96,66 @@ _ALL_ENTRIES = (
     .order_by(publication_entry.c.path, publication_entry.c.position)
 )
 _ENTRIES = _ALL_ENTRIES.where(publication_entry.c.path == bindparam("path"))
+
+
+def _since(number: ColumnElement[int]) -> tuple[Any, ColumnElement[bool], ColumnElement[datetime]]:
+    """Return `publication` at a number of an entry, its join, and since when it is served."""
+    of = publication.alias()
+    same = and_(of.c.publication_id == publication_entry.c.publication_id, of.c.number == number)
+    return of, same, func.coalesce(of.c.pointed_at, of.c.published_at, type_=Moment)
+
+
+_begun, _begun_on, _begun_at = _since(publication_entry.c.added)
+_ended, _ended_on, _ended_at = _since(publication_entry.c.removed)
+_CONTENT = (
+    select(*ENTRY, _begun_at)
+    .join(_begun, _begun_on)
+    .where(
+        publication_entry.c.publication_id == _PUBLICATION,
+        publication_entry.c.path == bindparam("path"),
+        at(_NUMBER, publication_entry.c),
+    )
+    .order_by(publication_entry.c.position)
+)
+_recently_ended = _ended_at > parameter("since", publication.c.published_at)
+_LINGERING = (
+    select(*ENTRY, _begun_at, publication_entry.c.removed)
+    .join(_begun, _begun_on)
+    .join(_ended, _ended_on)
+    .where(
+        publication_entry.c.publication_id == _PUBLICATION,
+        publication_entry.c.path == bindparam("path"),
+        publication_entry.c.removed <= _NUMBER,
+        publication_entry.c.lingers,
+        _recently_ended,
+    )
+    .order_by(publication_entry.c.removed.desc(), publication_entry.c.position)
+)
+_served_number = (
+    select(pointer.c.number).where(pointer.c.publication_id == _PUBLICATION).scalar_subquery()
+)
+_recent_numbers = select(publication.c.number).where(
+    publication.c.publication_id == _PUBLICATION,
+    or_(
+        publication.c.number > func.coalesce(_served_number, 0),
+        func.coalesce(publication.c.pointed_at, publication.c.published_at, type_=Moment)
+        > parameter("since", publication.c.published_at),
+    ),
+)
+_DROPPED = (
+    select(
+        *ENTRY,
+        publication_entry.c.added,
+        publication_entry.c.removed,
+        publication_entry.c.lingers,
+    )
+    .where(
+        publication_entry.c.publication_id == _PUBLICATION,
+        publication_entry.c.removed.in_(_recent_numbers),
+        ~publication_entry.c.page,
+    )
+    .order_by(publication_entry.c.removed, publication_entry.c.path)
+)
 _PAGES = select(page.c.digest, page.c.gzip).where(page.c.digest.in_(listed("digests")))
 
 
@@ -122,6 +197,12 @@ def entry_from(row: Sequence[Any]) -> Entry:
         None if size == UNKNOWN_SIZE else size,
         () if aliases == "[]" else tuple(msgspec.json.decode(aliases)),
         position,
+    )
+
+
+def _content(rows: Sequence[Any], *, lingers: bool = False) -> ServedContent:
+    return ServedContent(
+        [entry_from(row) for row in rows], max(row[8] for row in rows), lingers=lingers
     )
 
 
@@ -186,6 +267,41 @@ class PublicationReads(Reading):
                 _ENTRIES, {"publication_id": publication_id, "number": number, "path": path}
             )
             return [entry_from(row) for row in rows]
+
+    def content(
+        self, served: ServedPublication, path: str, *, now: datetime
+    ) -> ServedContent | None:
+        """Return the representations of a path as they are served at the moment `now`.
+
+        That is what the publication holds, or else the file that it dropped last and still shows.
+        """
+        values = {
+            "publication_id": served.publication_id,
+            "number": served.number,
+            "path": path,
+        }
+        with self._reading.connect() as connection:
+            if rows := connection.execute(_CONTENT, values).all():
+                return _content(rows)
+            if not served.grace:
+                return None
+            since = now - timedelta(seconds=served.grace)
+            rows = connection.execute(_LINGERING, values | {"since": since}).all()
+            latest = [row for row in rows if row[9] == rows[0][9]]
+            return _content(latest, lingers=True) if latest else None
+
+    def dropped_files(self, publication_id: int, since: datetime) -> list[DroppedFile]:
+        """Return files that the last complete publication lacks and that ended after `since`.
+
+        Those that end with a publication which is complete and not served yet are among them.
+        """
+        with self._reading.connect() as connection:
+            return [
+                DroppedFile(entry_from(row), row[8], row[9], bool(row[10]))
+                for row in connection.execute(
+                    _DROPPED, {"publication_id": publication_id, "since": since}
+                )
+            ]
 
     def all_entries(self, publication_id: int, number: int) -> Iterator[Entry]:
         """Yield every representation of every path, by (path, position)."""

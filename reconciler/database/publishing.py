@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import chain
 from types import MappingProxyType, TracebackType
 from typing import Any, Self
@@ -31,7 +31,7 @@ from reconciler.database.bulk import (
 )
 from reconciler.database.plugins import write_scratchpads
 from reconciler.database.publications import ENTRY, UNKNOWN_SIZE, entry_from
-from reconciler.database.records import Entry, GzipPage, PublicationRecord
+from reconciler.database.records import DroppedFile, Entry, GzipPage, PublicationRecord
 from reconciler.database.schema import (
     page,
     pointer,
@@ -49,6 +49,7 @@ logger = logging.getLogger(__name__)
 _PENDING_ENTRIES = 1_000  # what waits in memory before it is written,
 _PENDING_BYTES = 4 * 1024 * 1024  # whichever comes first
 
+SECOND = timedelta(seconds=1)
 _WHOLE = ""  # how rows name what belongs to no group
 
 _rows = publication_entry.c
@@ -105,6 +106,37 @@ _UNDO = (
         publication.c.number == _NUMBER,
         ~publication.c.complete,
     ),
+)
+_POINTED = (
+    select(pointer.c.number, publication.c.pointed_at, publication.c.published_at)
+    .join(
+        publication,
+        (publication.c.publication_id == pointer.c.publication_id)
+        & (publication.c.number == pointer.c.number),
+    )
+    .where(pointer.c.publication_id == _PUBLICATION)
+)
+_PUBLISHED_AT = select(publication.c.published_at).where(
+    publication.c.publication_id == _PUBLICATION, publication.c.number == _NUMBER
+)
+_SINCE = (
+    update(publication)
+    .where(
+        publication.c.publication_id == _PUBLICATION,
+        publication.c.number > parameter("above", publication.c.number),
+        publication.c.number <= _NUMBER,
+        publication.c.pointed_at.is_(None),
+    )
+    .values(pointed_at=parameter("since", publication.c.pointed_at))
+)
+_LINGER = Bulk(
+    lambda _: (
+        update(publication_entry)
+        .where(_THIS)
+        .values(lingers=parameter("lingers_", publication_entry.c.lingers))
+    ),
+    *_KEYS,
+    "lingers_",
 )
 _IS_COMPLETE = select(publication.c.complete).where(
     publication.c.publication_id == _PUBLICATION, publication.c.number == _NUMBER
@@ -353,26 +385,59 @@ class PublicationWrites(Writing):
             self._reading, self._writing, publication_id, record=record, full=full
         )
 
-    def point(self, publication_id: int, number: int) -> None:
-        """Serve this publication from now on.
+    def point(self, publication_id: int, number: int, now: datetime | None = None) -> None:
+        """Serve this publication from the moment `now` on, or from when it was made.
 
         Raises StateFault when the number is unknown or its publication incomplete.
         """
+        values = {"of_publication": publication_id, "of_number": number}
         with self._new_generation() as connection:
-            complete = connection.execute(
-                _IS_COMPLETE, {"of_publication": publication_id, "of_number": number}
-            ).scalar()
+            complete = connection.execute(_IS_COMPLETE, values).scalar()
             if not complete:
                 raise StateFault(
                     f"publication {number}"
                     f" {'is not complete' if complete is False else 'does not exist'}: it cannot be"
                     " served"
                 )
+            now = now or connection.execute(_PUBLISHED_AT, values).scalar_one()
+            connection.execute(_SINCE, values | _since(connection, publication_id, now))
             statement = insert_for(connection.dialect.name, pointer).values(
                 publication_id=publication_id, number=number
             )
             connection.execute(overwriting(statement, ["publication_id"], ["number"]))
         logger.debug("pointed to publication %d", number)
+
+    def set_lingering(
+        self, publication_id: int, *, lingering: Sequence[DroppedFile], gone: Sequence[DroppedFile]
+    ) -> None:
+        """Say which dropped files stay reachable for the grace of the publication, and which not.
+
+        Servers obey from the next request on.
+        """
+        rows = [
+            (publication_id, file.entry.path, file.entry.media_type, file.added, lingers)
+            for files, lingers in ((lingering, True), (gone, False))
+            for file in files
+            if file.lingers != lingers
+        ]
+        if rows:
+            with self._new_generation() as connection:
+                _LINGER(connection, rows)
+            logger.debug("dropped files that linger or no longer do: %d", len(rows))
+
+
+def _since(connection: Connection, publication_id: int, now: datetime) -> dict[str, Any]:
+    """Return the number that is served now, and since when the next one will be.
+
+    That is in whole seconds, as HTTP dates are, and later than that of the one before: two bodies
+    of a path never have the same date.
+    """
+    since = now if not now.microsecond else now.replace(microsecond=0) + SECOND
+    row = connection.execute(_POINTED, {"of_publication": publication_id}).one_or_none()
+    if row is None:
+        return {"above": 0, "since": since}
+    number, pointed_at, published_at = row
+    return {"above": number, "since": max(since, (pointed_at or published_at) + SECOND)}
 
 
 def _flat(groups: Mapping[str, Sequence[Entry]]) -> Iterator[Entry]:

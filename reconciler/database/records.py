@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from reconciler.model import Artifact, Digest, FilterVerdict, StoredUnit
+from reconciler.model import GRACE, Artifact, Digest, FilterVerdict, StoredUnit
 
 
 class DeclaredUnit(Protocol):
@@ -164,6 +164,18 @@ class Entry(msgspec.Struct, frozen=True):
     position: int = 0
 
 
+class DroppedFile(msgspec.Struct, frozen=True):
+    """A file that a publication held from its number `added` until `removed`.
+
+    `lingers`: it stays reachable for the grace of the publication.
+    """
+
+    entry: Entry
+    added: int
+    removed: int
+    lingers: bool
+
+
 class EntryChange(msgspec.Struct, frozen=True):
     """An entry that only one of two publications has; `appears`: it is the second."""
 
@@ -230,13 +242,29 @@ class SourcedUnit(msgspec.Struct, frozen=True):
 
 
 class ServedPublication(msgspec.Struct, frozen=True):
-    """The publication that is served under a path: resource, number and publisher ID."""
+    """The publication that is served under a path: resource, number and publisher ID.
+
+    `grace`: seconds for which files that a new version merely dropped stay reachable.
+    """
 
     publication_id: int
     name: str
     path: str
     number: int
     publisher: str = ""
+    grace: int = GRACE
+
+
+class ServedContent(msgspec.Struct, frozen=True):
+    """The representations of a path, in order of emission.
+
+    `modified`: since when they are served, in whole seconds. `lingers`: a version dropped the path;
+    it stays for the grace of its publication alone.
+    """
+
+    entries: Sequence[Entry]
+    modified: datetime
+    lingers: bool = False
 
 
 class Outcome(msgspec.Struct, frozen=True):

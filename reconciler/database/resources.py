@@ -95,6 +95,7 @@ _COLUMNS = (
     "folder",
     "path",
     "publisher",
+    "grace",
     "created_at",
     "updated_at",
 )
@@ -310,9 +311,9 @@ def _publication(id_: int, name: str, row: Sequence[Any] | None) -> ActualPublic
 
 def _row(declared: Resource, secrets: Mapping[str, str], now: datetime) -> tuple[object, ...]:
     meta = declared.meta
-    served = (
-        (declared.path, declared.publisher) if isinstance(declared, Publication) else (None, None)
-    )
+    served: tuple[object, ...] = (None, None, None)
+    if isinstance(declared, Publication):
+        served = (declared.path, declared.publisher, declared.grace)
     texts = (to_json(part) for part in (meta.labels, meta.annotations, declared.spec, secrets))
     return (meta.kind.value, meta.name, *texts, folder_of(meta.origin.file), *served, now, now)
 

@@ -50,6 +50,8 @@ _NEVER_AGAIN: dict[str, Any] = {"sqlite_autoincrement": True}
 # What the manifests said when they were last applied. `path`, `publisher`: of a Publication, null
 # for other kinds.
 # `folder`: where the manifest lay, empty where that is not known.
+# `grace`: of a Publication, seconds for which files that a new version dropped stay reachable; null
+# for the default.
 resource = Table(
     "resource",
     metadata,
@@ -65,6 +67,7 @@ resource = Table(
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
     Column("folder", Text, nullable=False, server_default=""),
+    Column("grace", Integer),
     UniqueConstraint("kind", "name"),
     **_NEVER_AGAIN,
 )
@@ -305,8 +308,10 @@ stage_member = Table(
     **_CLUSTERED,
 )
 
-# The last four columns: the verdict of the filters. `rules`: digest of the filters, null where they
-# were not evaluated; `withheld`: digest of the withheld units, null where there are none.
+# `rules` to `reconsider_at`: the verdict of the filters. `rules`: digest of the filters, null where
+# they were not evaluated; `withheld`: digest of the withheld units, null where there are none.
+# `pointed_at`: when it, or a later one in its place, was first served: whole seconds, later than
+# that of the one before; null until then.
 publication = Table(
     "publication",
     metadata,
@@ -321,6 +326,7 @@ publication = Table(
     Column("withheld", LargeBinary),
     Column("withheld_units", Identity, nullable=False, server_default="0"),
     Column("reconsider_at", Moment),
+    Column("pointed_at", Moment),
     PrimaryKeyConstraint("publication_id", "number"),
 )
 
@@ -338,7 +344,8 @@ publication_withheld = Table(
     **_CLUSTERED,
 )
 
-# `size`: -1 where neither a store nor upstream told it.
+# `size`: -1 where neither a store nor upstream told it. `lingers`: a file that a new version merely
+# dropped and no rule took away; it stays reachable for the grace of its publication.
 publication_entry = Table(
     "publication_entry",
     metadata,
@@ -353,6 +360,7 @@ publication_entry = Table(
     Column("position", Integer, nullable=False),
     Column("added", Integer, nullable=False),
     Column("removed", Integer),
+    Column("lingers", Boolean, nullable=False, server_default="0"),
     PrimaryKeyConstraint("publication_id", "path", "media_type", "added"),
     Index(None, "publication_id", "group_name", "removed"),
     Index(None, "publication_id", "added"),

@@ -6,6 +6,7 @@ plugin's model, which refuses keys that it does not know either.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, model_validator
@@ -29,7 +30,7 @@ from reconciler.manifest.fields import (
     Variable,
     Version,
 )
-from reconciler.model import IMMEDIATE, LATEST, SAME_ORIGIN, Kind, Meta, SourceKind
+from reconciler.model import GRACE, IMMEDIATE, LATEST, SAME_ORIGIN, Kind, Meta, SourceKind
 from reconciler.plugin import Duration, NotEmpty, OptionFault, Options, Size
 
 API = "reconciler/v1"
@@ -261,6 +262,11 @@ class PublicationSpec(Options):
     filters: list[str] = Field(default_factory=list)
     quarantined: Literal["withhold", "keep"] = "withhold"
     access: AccessSpec = AccessSpec()
+    grace: Duration = Field(
+        default=timedelta(seconds=GRACE),
+        description="How long files stay reachable that a new version merely dropped; what a rule"
+        " took away is gone at once. `0s`: no time.",
+    )
     exports: list[ExportSpec] = Field(default_factory=list)
 
 

@@ -104,6 +104,7 @@ def publication(
         uploaders=tuple(_uploader(checked, uploader) for uploader in spec.access.upload),
         filters=tuple(spec.filters),
         quarantined=spec.quarantined,
+        grace=int(spec.grace.total_seconds()),
     )
 
 

@@ -30,12 +30,14 @@ PUBLICATION_KEYS = frozenset(
         "filters",
         "quarantined",
         "access",
+        "grace",
         "exports",
     }
 )
 
 
 LATEST = "latest"  # in the place of a version: the newest one
+GRACE = 600  # seconds for which files that a new version dropped stay reachable
 DEFAULT_MAX_SIZE = 5 * 1024**3  # bytes that are read of a file of unknown size
 IMMEDIATE, ON_DEMAND = "immediate", "on-demand"  # policies of a remote
 SAME_ORIGIN, ANY_HOST = "same-origin", "any"  # redirects of a remote
@@ -233,7 +235,7 @@ class Publication(msgspec.Struct, frozen=True):
 
     `version`: "latest", a number, or a version digest. `exports`: directories (absolute).
     `options`, `config`: as of a Source. `quarantined`: "withhold" what upstream withdrew, or "keep"
-    to show it.
+    to show it. `grace`: seconds for which files that a new version merely dropped stay reachable.
     """
 
     meta: Meta
@@ -248,6 +250,7 @@ class Publication(msgspec.Struct, frozen=True):
     uploaders: tuple[Uploader, ...] = ()
     filters: tuple[str, ...] = ()  # beside those of the repository
     quarantined: str = WITHHOLD
+    grace: int = GRACE
 
 
 Resource = Remote | Filter | Repository | Publication

@@ -5,7 +5,8 @@ mark of the database, which costs nothing: what was committed before the request
 response, whichever worker committed it, so that no page is older than one that a client has seen.
 Where there is no mark, and in case one was missed, the database is asked twice a second. A
 publication that moved gets a new `Mount`, and what was found below the old one is dropped; requests
-that hold a resource of the old one may finish with it.
+that hold a resource of the old one may finish with it. A file that lingers is looked up each time:
+its grace ends without a new generation.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import logging
 from collections.abc import Callable, Coroutine, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from time import monotonic
 from typing import Any, BinaryIO, TypeVar
@@ -77,12 +79,14 @@ class Catalogue:
         mark: Mark = NO_MARK,
         *,
         damaged: ReportDamage | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         check_every: float = CHECK_EVERY,
         kept_bytes: int = KEPT_BYTES,
     ) -> None:
         self._publications = publications
         self._files = VerifiedFiles(files, damaged)
         self._mark = mark
+        self._clock = clock
         self._check_every = check_every
         self._threads = ThreadPoolExecutor(LOOKUP_THREADS, thread_name_prefix="serve")
         self._mounts: dict[str, Mount] = {}
@@ -205,7 +209,7 @@ class Catalogue:
                 self._shared((mount, path), lambda: self._load_resource(mount, path))
             )
         location = PublishedPath(mount, path, resource)
-        if self._is_current(location):
+        if self._is_current(location) and not (resource is not None and resource.lingers):
             (self._absent if resource is None else self._present).put(url_path, location)
         return location
 
@@ -224,11 +228,9 @@ class Catalogue:
         return None
 
     async def _load_resource(self, mount: Mount, path: str) -> Resource | None:
-        served = mount.served
-        entries = await self.in_thread(
-            self._publications.entries, served.publication_id, served.number, path
-        )
-        return Resource(entries) if entries else None
+        look_up = partial(self._publications.content, mount.served, path, now=self._clock())
+        content = await self.in_thread(look_up)
+        return Resource(content) if content is not None else None
 
     # Bodies
 

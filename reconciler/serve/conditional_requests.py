@@ -1,13 +1,15 @@
 """Conditional and partial requests (RFC 9110, 13 and 14): pure functions over header texts.
 
-There is no Last-Modified: a publication's validators are digests, and a date says less than they
-do.
+The validators of a publication are digests. Dates are compared for clients that send nothing else;
+in the place of `If-Range` they never match.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from enum import Enum
 
 RANGE = re.compile(r"bytes\s*=\s*(\d*)\s*-\s*(\d*)", re.IGNORECASE | re.ASCII)
@@ -28,14 +30,25 @@ class ConditionalHeaders:
 
     if_match: str = ""
     if_none_match: str = ""
+    if_modified_since: str = ""
+    if_unmodified_since: str = ""
     if_range: str = ""
     range_header: str = ""
 
-    def evaluate(self, etag: str) -> ConditionResult:
-        """Compare with the entity tag of the representation, in the order of RFC 9110, 13.2.2."""
-        if self.if_match and not _lists(self.if_match, etag, weak=False):
+    def evaluate(self, etag: str, modified: int | None = None) -> ConditionResult:
+        """Compare with the validators of the representation, in the order of RFC 9110, 13.2.2.
+
+        `modified`: seconds since 1970; None where no date is known, which ignores dates.
+        """
+        if self.if_match:
+            if not _lists(self.if_match, etag, weak=False):
+                return ConditionResult.FAILED
+        elif _is_before(self.if_unmodified_since, modified):
             return ConditionResult.FAILED
-        if self.if_none_match and _lists(self.if_none_match, etag, weak=True):
+        if self.if_none_match:
+            if _lists(self.if_none_match, etag, weak=True):
+                return ConditionResult.NOT_MODIFIED
+        elif _is_before(self.if_modified_since, modified) is False:
             return ConditionResult.NOT_MODIFIED
         return ConditionResult.SEND
 
@@ -79,3 +92,14 @@ def _lists(header: str, etag: str, *, weak: bool) -> bool:
         return True
     tags = (tag.strip() for tag in header.split(","))
     return any((tag.removeprefix("W/") if weak else tag) == etag for tag in tags)
+
+
+def _is_before(header: str, modified: int | None) -> bool | None:
+    """Return True where a date lies before `modified`; None where none can be compared."""
+    if not header or modified is None:
+        return None
+    try:
+        date = parsedate_to_datetime(header)
+    except ValueError:
+        return None
+    return date.replace(tzinfo=date.tzinfo or UTC).timestamp() < modified

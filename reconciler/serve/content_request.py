@@ -11,6 +11,8 @@ from reconciler.serve.conditional_requests import ConditionalHeaders
 CONDITIONAL = {
     b"if-match": "if_match",
     b"if-none-match": "if_none_match",
+    b"if-modified-since": "if_modified_since",
+    b"if-unmodified-since": "if_unmodified_since",
     b"if-range": "if_range",
     b"range": "range_header",
 }

@@ -58,7 +58,7 @@ class Delivery:
         """
         entry = representation.entry
         if request.conditions:
-            result = request.conditions.evaluate(representation.etag)
+            result = request.conditions.evaluate(representation.etag, representation.modified)
             if result is ConditionResult.NOT_MODIFIED:
                 await send_whole(request, send, representation.start_unmodified(), data=b"")
                 return

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from reconciler.database.records import Entry, ServedPublication
+from reconciler.database.records import ServedContent, ServedPublication
 from reconciler.model import Digest
 
 
@@ -26,8 +27,10 @@ class Publications(Protocol):
         """Return every publication that is served now."""
         ...
 
-    def entries(self, publication_id: int, number: int, path: str) -> Sequence[Entry]:
-        """Return the representations of a path in order of emission; none for no such path."""
+    def content(
+        self, served: ServedPublication, path: str, *, now: datetime
+    ) -> ServedContent | None:
+        """Return the representations of a path at the moment `now`; None for no such path."""
         ...
 
     def pages(self, digests: list[Digest]) -> Mapping[Digest, bytes]:

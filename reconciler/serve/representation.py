@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from email.utils import formatdate
+from math import ceil
+from time import time
 from typing import Any
 
-from reconciler.database.records import Entry
+from reconciler.database.records import Entry, ServedContent
 from reconciler.serve.negotiation import accepts_gzip, choose
 
 Header = tuple[bytes, bytes]
@@ -14,29 +17,43 @@ Message = dict[str, Any]
 REMEMBERED_CHOICES = 64  # (Accept, Accept-Encoding) pairs of one path; clients come in few kinds
 LONGEST_CHOICE = 1024  # bytes of headers worth remembering
 
-# Clients ask for a page again each time, which costs a 304: what was published a moment ago is seen
-# at once, also by pip from 26.2 on, which otherwise trusts its cache. The URL of a file holds its
-# digest: the file never changes.
-REVALIDATE = (b"cache-control", b"max-age=0, must-revalidate")
+# Caching follows the name. A body never changes at a path that holds its digest. All else is asked
+# for again each time, which costs a 304: what was published a moment ago is seen at once, also by
+# pip from 26.2 on, which otherwise trusts its cache.
+REVALIDATE = (b"cache-control", b"no-cache")
 IMMUTABLE = (b"cache-control", b"public, max-age=31536000, immutable")
-KEPT_BY_304 = (b"cache-control", b"etag", b"vary")
+KEPT_BY_304 = (b"cache-control", b"etag", b"last-modified", b"vary")
 NOSNIFF = (b"x-content-type-options", b"nosniff")
 
 
 class Representation:
     """An entry in one coding.
 
-    etag: differs between codings, as the bytes do. key: of the body in memory.
+    etag: differs between codings, as the bytes do. key: of the body in memory. modified: seconds
+    since 1970; no other body of the path has the same. A response says so once the moment is over:
+    no date may lie in the future (RFC 9110, 8.8.2.1).
     """
 
-    __slots__ = ("_headers", "_length", "_start", "entry", "etag", "gzip", "key")
+    __slots__ = (
+        "_dated",
+        "_headers",
+        "_length",
+        "_start",
+        "entry",
+        "etag",
+        "gzip",
+        "key",
+        "modified",
+    )
 
-    def __init__(self, entry: Entry, *, gzip: bool, vary: bytes) -> None:
+    def __init__(self, entry: Entry, *, modified: int, gzip: bool, vary: bytes) -> None:
         self.entry = entry
+        self.modified = modified
         self.gzip = gzip
         self.key = (entry.digest.raw, gzip)
         self.etag = f'"{entry.digest.hex}{"-gzip" if gzip else ""}"'
         self._headers = [(b"etag", self.etag.encode()), *_headers(entry, gzip, vary)]
+        self._dated = False
         self._start: Message | None = None
         self._length: int | None = None
 
@@ -45,9 +62,9 @@ class Representation:
 
         `length`: of the body in this coding; None where it is not known before its end.
         """
-        if self._start is None or length != self._length:
+        if self._start is None or length != self._length or not self._dated:
             known = [] if length is None else [(b"content-length", b"%d" % length)]
-            self._start, self._length = start(200, [*self._headers, *known]), length
+            self._start, self._length = start(200, [*self._dated_headers(), *known]), length
         return self._start
 
     def start_part(self, part: range, size: int) -> Message:
@@ -66,21 +83,39 @@ class Representation:
             )
         span = b"bytes %d-%d/%d" % (part.start, part.stop - 1, size)
         return start(
-            206, [*self._headers, (b"content-range", span), (b"content-length", b"%d" % len(part))]
+            206,
+            [
+                *self._dated_headers(),
+                (b"content-range", span),
+                (b"content-length", b"%d" % len(part)),
+            ],
         )
 
     def start_unmodified(self) -> Message:
         """Return a 304, with what a cache needs to go on using what it has (RFC 9110, 15.4.5)."""
-        return start(304, (header for header in self._headers if header[0] in KEPT_BY_304))
+        headers = self._dated_headers()
+        return start(304, (header for header in headers if header[0] in KEPT_BY_304))
+
+    def _dated_headers(self) -> list[Header]:
+        if not self._dated and self.modified <= time():
+            date = formatdate(self.modified, usegmt=True)
+            self._headers.append((b"last-modified", date.encode()))
+            self._dated = True
+        return self._headers
 
 
 class Resource:
-    """The representations of a path, in order of emission."""
+    """The representations of a path, in order of emission.
 
-    __slots__ = ("_choices", "_entries", "_variants", "_vary")
+    lingers: a version dropped the path; it stays for the grace of its publication alone.
+    """
 
-    def __init__(self, entries: Sequence[Entry]) -> None:
-        self._entries = list(entries)
+    __slots__ = ("_choices", "_entries", "_modified", "_variants", "_vary", "lingers")
+
+    def __init__(self, content: ServedContent) -> None:
+        self._entries = entries = list(content.entries)
+        self._modified = ceil(content.modified.timestamp())
+        self.lingers = content.lingers
         names = [
             name
             for name, varies in (
@@ -115,7 +150,9 @@ class Resource:
         entry = self._entries[index]
         gzip = entry.page and accepts_gzip(accept_encoding.decode("latin-1"))
         if (index, gzip) not in self._variants:
-            self._variants[index, gzip] = Representation(entry, gzip=gzip, vary=self._vary)
+            self._variants[index, gzip] = Representation(
+                entry, modified=self._modified, gzip=gzip, vary=self._vary
+            )
         return self._variants[index, gzip]
 
 
@@ -134,7 +171,7 @@ def _headers(entry: Entry, gzip: bool, vary: bytes) -> list[Header]:
     if media_type.startswith("text/") and "charset" not in media_type:
         media_type += "; charset=utf-8"
     headers = [(b"content-type", media_type.encode("latin-1", "replace")), NOSNIFF]
-    headers.append(REVALIDATE if entry.page else IMMUTABLE)
+    headers.append(IMMUTABLE if entry.digest.hex in entry.path else REVALIDATE)
     if vary:
         headers.append((b"vary", vary))
     if gzip:

@@ -26,7 +26,7 @@ from tests.serve.team import (
     team,
 )
 from tests.support.asgi import AsgiResponse, Client
-from tests.support.published import Published
+from tests.support.published import LAST_MODIFIED, Published
 
 
 @pytest.fixture
@@ -41,7 +41,8 @@ def test_a_page_is_sent_as_the_default_type(published: Published) -> None:
         "etag": f'"{Digest.of(HTML_PAGE).hex}"',
         "content-type": "text/html; charset=utf-8",
         "x-content-type-options": "nosniff",
-        "cache-control": "max-age=0, must-revalidate",
+        "cache-control": "no-cache",
+        "last-modified": LAST_MODIFIED,
         "vary": "Accept, Accept-Encoding",
         "content-length": str(len(HTML_PAGE)),
     }
@@ -89,14 +90,15 @@ def test_gzip_is_sent_as_it_is_kept(published: Published) -> None:
     assert gzip.decompress(answer.body) == HTML_PAGE
 
 
-def test_a_file_is_immutable_and_never_coded(published: Published) -> None:
+def test_a_file_is_revalidated_and_never_coded(published: Published) -> None:
     answer = ask(published, FILE, ("Accept-Encoding", "gzip"))
     assert answer.body == SMALL
     assert answer.headers == {
         "etag": f'"{Digest.of(SMALL).hex}"',
         "content-type": "application/octet-stream",
         "x-content-type-options": "nosniff",
-        "cache-control": "public, max-age=31536000, immutable",
+        "cache-control": "no-cache",
+        "last-modified": LAST_MODIFIED,
         "accept-ranges": "bytes",
         "content-length": str(len(SMALL)),
     }
@@ -141,7 +143,7 @@ def test_who_has_it_gets_304(published: Published, path: str, coding: str) -> No
     assert (second.status, second.body) == (304, b"")
     assert second.headers == {
         name: first.headers[name]
-        for name in ("etag", "cache-control", "vary")
+        for name in ("etag", "cache-control", "last-modified", "vary")
         if name in first.headers
     }
     assert ask(published, path, ("If-None-Match", '"other"')).status == 200

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -86,6 +88,39 @@ def test_entity_tags_are_compared_in_order(
     conditions: ConditionalHeaders, expected: ConditionResult
 ) -> None:
     assert conditions.evaluate('"a"') is expected
+
+
+BEFORE, SAME, AFTER = (f"Sat, 21 Nov 2026 20:00:0{second} GMT" for second in (4, 5, 6))
+MODIFIED = int(datetime(2026, 11, 21, 20, 0, 5, tzinfo=UTC).timestamp())
+
+
+@pytest.mark.parametrize(
+    ("conditions", "expected"),
+    [
+        (ConditionalHeaders(if_modified_since=BEFORE), ConditionResult.SEND),
+        (ConditionalHeaders(if_modified_since=SAME), ConditionResult.NOT_MODIFIED),
+        (ConditionalHeaders(if_modified_since=AFTER), ConditionResult.NOT_MODIFIED),
+        (ConditionalHeaders(if_modified_since="yesterday"), ConditionResult.SEND),
+        (ConditionalHeaders(if_modified_since="1, 99 X 9 9:9"), ConditionResult.SEND),
+        (ConditionalHeaders(if_unmodified_since=BEFORE), ConditionResult.FAILED),
+        (ConditionalHeaders(if_unmodified_since=SAME), ConditionResult.SEND),
+        (ConditionalHeaders(if_unmodified_since="yesterday"), ConditionResult.SEND),
+        # an entity tag says more than a date: beside one it is ignored (RFC 9110, 13.1.3, 13.1.4)
+        (ConditionalHeaders(if_none_match='"b"', if_modified_since=AFTER), ConditionResult.SEND),
+        (ConditionalHeaders(if_match='"a"', if_unmodified_since=BEFORE), ConditionResult.SEND),
+    ],
+)
+def test_dates_are_compared_where_there_is_no_entity_tag(
+    conditions: ConditionalHeaders, expected: ConditionResult
+) -> None:
+    assert conditions.evaluate('"a"', MODIFIED) is expected
+    if not (conditions.if_match or conditions.if_none_match):
+        assert conditions.evaluate('"a"') is ConditionResult.SEND
+
+
+@given(st.text(max_size=40))
+def test_no_date_breaks_the_comparison(header: str) -> None:
+    ConditionalHeaders(if_modified_since=header).evaluate('"a"', MODIFIED)
 
 
 @pytest.mark.parametrize(

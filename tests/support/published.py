@@ -8,12 +8,16 @@ import io
 import threading
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from reconciler.database.records import Entry, ServedPublication
+from reconciler.database.records import Entry, ServedContent, ServedPublication
 from reconciler.errors import StateFault, Unreachable
 from reconciler.model import Digest
+
+MODIFIED = datetime(2026, 11, 21, 12, tzinfo=UTC)
+LAST_MODIFIED = "Sat, 21 Nov 2026 12:00:00 GMT"
 
 
 @dataclass
@@ -25,6 +29,7 @@ class Published:
     folder: Path | None = None
     number_now: int = 1
     broken: bool = False
+    modified: datetime = MODIFIED
     mounted: dict[str, ServedPublication] = field(default_factory=dict)
     table: dict[tuple[int, int, str], list[Entry]] = field(default_factory=dict)
     packed: dict[Digest, bytes] = field(default_factory=dict)
@@ -93,12 +98,15 @@ class Published:
         self._count("served")
         return list(self.mounted.values())
 
-    def entries(self, publication_id: int, number: int, path: str) -> list[Entry]:
+    def content(
+        self, served: ServedPublication, path: str, *, now: datetime
+    ) -> ServedContent | None:
         self._count("entries")
         if self.held is not None:
             self.looking.set()
             assert self.held.wait(10)
-        return self.table.get((publication_id, number, path), [])
+        entries = self.table.get((served.publication_id, served.number, path))
+        return ServedContent(entries, self.modified) if entries else None
 
     def pages(self, digests: list[Digest]) -> dict[Digest, bytes]:
         self._count("pages")

@@ -33,3 +33,9 @@ def upgrade() -> None:
         sqlite_where=sa.text("validator = 'withdrawn'"),
         postgresql_where=sa.text("validator = 'withdrawn'"),
     )
+    op.add_column("resource", sa.Column("grace", sa.Integer(), nullable=True))
+    op.add_column("publication", sa.Column("pointed_at", Moment(), nullable=True))
+    op.add_column(
+        "publication_entry",
+        sa.Column("lingers", sa.Boolean(), nullable=False, server_default="0"),
+    )
