@@ -209,6 +209,8 @@ class ContentChanges:
         unknown: Parts for which an offline plan had no cached page.
         warnings: What a user should look at, and what keeps nothing from being done.
         buckets: True if names of groups mean nothing to a reader.
+        version_digest: Of the version that this makes, where something refers to a version by
+            number or digest.
         scratchpads: Scratchpads that plugins wrote, by owner, recorded when all of it succeeds.
         seen: Digests of the scratchpads that these replace, by owner.
         withdrawn: Groups that upstream has and offers nothing of, by source ID.
@@ -224,6 +226,7 @@ class ContentChanges:
     sources: Mapping[str, tuple[str | None, Digest | None]] = field(default_factory=dict)
     plural: str = "units"
     buckets: bool = False
+    version_digest: Digest | None = None
     scratchpads: Mapping[str, Any] = field(default_factory=dict)
     seen: Mapping[str, Digest | None] = field(default_factory=dict)
     withdrawn: Mapping[str, Collection[str]] = field(default_factory=dict)

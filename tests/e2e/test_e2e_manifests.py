@@ -119,6 +119,10 @@ def test_dev_follows_and_prod_stays(index: Upstream, tmp_path: Path) -> None:
     index.release("typing-extensions", "4.15.0")
     mirror = example("03-versions.yaml", index, tmp_path)
     mirror.applied()
+    text = mirror.manifest.read_text(encoding="utf-8")
+    assert "version: latest # then a number" in text, "the second step pins what exists"
+    mirror.declare(text.replace("version: latest # then a number", "version: 1 # a number"))
+    mirror.applied()
     index.release("mdurl", "0.1.2")
     index.withdraw("typing-extensions", "4.15.0")
     mirror.applied()

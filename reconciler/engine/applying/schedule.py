@@ -90,13 +90,8 @@ class Schedule:
                 continue
             if change.content is None or not change.content.counts.total:
                 continue
-            planned, number = change.version[1], synced.get(source.name)
             reference = VersionReference(source.version)
-            if reference.is_latest:
-                missing = number is None
-            else:
-                missing = source.version == planned and number != planned
-            if missing:
+            if source.name not in synced and reference.means_planned(change.content.version_digest):
                 return change.ref
         return None
 

@@ -100,9 +100,13 @@ class PublicationPlanner:
         before = current.version if current else None
         number = await self._version_number(publication, repository_change)
         if number is None:
+            content = repository_change.content
             return replace(change, version=(before, None)).refused(
-                f"repository `{publication.repository}` has no version `{publication.version}`",
-                f"`reconciler history repository/{publication.repository}` lists the versions",
+                *VersionReference(publication.version).missing(
+                    publication.repository,
+                    number=repository_change.version[1],
+                    digest=content.version_digest if content else None,
+                )
             )
         try:
             release = await asyncio.to_thread(
@@ -179,13 +183,21 @@ class PublicationPlanner:
     ) -> int | None:
         """Return the number of the version to show, None where there is no such version."""
         before, after = repository_change.version
-        latest = (before if repository_change.refusal else after) or 0
+        planned = before if repository_change.refusal else after
         reference = VersionReference(publication.version)
-        if reference.covers(latest):
-            return latest
+        if reference.is_latest:
+            return planned or 0
         state = self._actual.repositories.get(publication.repository)
         version = await asyncio.to_thread(reference.resolve, self._session.reader, state)
-        return version.number if version else None
+        if version is not None:
+            return version.number
+        content = repository_change.content
+        makes_it = (
+            content is not None
+            and not repository_change.refusal
+            and reference.means_planned(content.version_digest)
+        )
+        return planned if makes_it else None
 
     def _planned_release(
         self, publication: Publication, number: int, repository_change: ResourceChange

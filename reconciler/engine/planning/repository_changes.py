@@ -9,12 +9,13 @@ from dataclasses import replace
 
 from reconciler.engine.plugin_calls.plugin_errors import error_hint, error_message
 from reconciler.engine.session.session import Session
+from reconciler.engine.sources.copied_version import CopiedVersion
 from reconciler.engine.sources.repository_resolution import OtherRepositories
 from reconciler.engine.sources.resolution import resolve
 from reconciler.engine.sources.spool import SpoolWriter
 from reconciler.errors import ReconcilerError
 from reconciler.logs import log_context
-from reconciler.model import ActualState, DesiredState, Ref, Repository, SourceKind
+from reconciler.model import LATEST, ActualState, DesiredState, Ref, Repository, SourceKind
 from reconciler.plan import Action, ContentChanges, Failure, ResourceChange, apply_guards
 
 MAX_CONCURRENT = 8  # repositories resolved at the same time
@@ -44,6 +45,7 @@ class RepositoryPlanner:
         self._spec_changes = changes
         self._allow_destroy = allow_destroy
         self._slots = asyncio.Semaphore(MAX_CONCURRENT)
+        self._pinned = _pinned_repositories(desired)
         self._tasks: dict[str, asyncio.Task[ResourceChange]] = {}
 
     async def plan_all(self) -> dict[str, ResourceChange]:
@@ -59,7 +61,17 @@ class RepositoryPlanner:
         content = (
             self._no_changes(name) if change.refusal else await self._resolve(repository, planned)
         )
+        if name in self._pinned and content.counts.total:
+            content = await asyncio.to_thread(self._identified, name, content)
         return self._with_content(change, content, repository)
+
+    def _identified(self, name: str, content: ContentChanges) -> ContentChanges:
+        """Return content with the digest of the version that it makes: something may name it."""
+        state = self._actual.repositories.get(name)
+        version = CopiedVersion(
+            self._session.reader, state, state.number if state else 0, planned=content
+        )
+        return replace(content, version_digest=version.digest)
 
     async def _planned_sources(self, repository: Repository) -> dict[str, ContentChanges]:
         """Wait for the repositories that this one copies from; return their planned content."""
@@ -113,6 +125,21 @@ class RepositoryPlanner:
     def _may_destroy(self, repository: Repository) -> bool:
         """Return True if the command line or the manifest approves of guarded removals."""
         return self._allow_destroy or repository.approves_removals(self._session.now)
+
+
+def _pinned_repositories(desired: DesiredState) -> set[str]:
+    """Return the repositories of which something refers to a version by number or digest."""
+    publications = (
+        (publication.repository, publication.version)
+        for publication in desired.publications.values()
+    )
+    sources = (
+        (source.name, source.version)
+        for repository in desired.repositories.values()
+        for source in repository.sources
+        if source.kind is SourceKind.REPOSITORY
+    )
+    return {name for name, version in (*publications, *sources) if version != LATEST}
 
 
 def _unresolved(message: str, hint: str | None = None) -> ContentChanges:

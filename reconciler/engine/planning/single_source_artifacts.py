@@ -36,7 +36,9 @@ def refuse_needed_remotes(
     if not remotes:
         return list(deletions)
     refusals = _refusals(
-        reader, _LostArtifacts(reader, remotes, desired, changes=changes).by_repository(actual)
+        reader,
+        remotes,
+        _LostArtifacts(reader, remotes, desired, changes=changes).by_repository(actual),
     )
     return [
         deletion.refused(refusals[deletion.ref.name], HINT)
@@ -46,11 +48,13 @@ def refuse_needed_remotes(
     ]
 
 
-def _refusals(reader: Reader, lost: Mapping[str, set[Digest]]) -> dict[str, str]:
+def _refusals(
+    reader: Reader, remotes: Sequence[str], lost: Mapping[str, set[Digest]]
+) -> dict[str, str]:
     """Return why remotes cannot go: the first repository that needs what they alone have."""
     refusals: dict[str, str] = {}
     for repository, artifacts in lost.items():
-        holders = remotes_with(reader, artifacts)
+        holders = [name for name in remotes_with(reader, artifacts) if name in remotes]
         listed = ", ".join(f"`{remote}`" for remote in holders)
         for remote in holders:
             refusals.setdefault(

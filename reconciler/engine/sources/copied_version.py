@@ -9,7 +9,17 @@ from reconciler.engine.plugin_calls.conduits import CallScope, ScratchpadConduit
 from reconciler.engine.plugin_calls.workdirs import TemporaryWorkdir
 from reconciler.engine.sources.batches import BATCH
 from reconciler.engine.sources.repository_resolution import RepositoryResolution
-from reconciler.model import ActualRepository, Digest, Source, StoredUnit, group_digest, stored_unit
+from reconciler.model import (
+    ActualRepository,
+    Digest,
+    Source,
+    StoredUnit,
+    bucket_digest,
+    bucket_of,
+    group_digest,
+    stored_unit,
+    version_digest,
+)
 from reconciler.plan import ContentChanges, apply_changes
 from reconciler.plugin import Members, PluginCallConfiguration, RepositoryInfo
 
@@ -42,6 +52,15 @@ class CopiedVersion:
     def is_recorded(self) -> bool:
         """True if the version exists already."""
         return self._planned is None
+
+    @property
+    def digest(self) -> Digest:
+        """Digest of the version, whether it is recorded already or not."""
+        buckets: dict[int, list[Digest]] = {}
+        for name, digest in self.digests(None).items():
+            assert digest is not None
+            buckets.setdefault(bucket_of(name), []).append(digest)
+        return version_digest((number, bucket_digest(groups)) for number, groups in buckets.items())
 
     def digests(self, since: int | None) -> dict[str, Digest | None]:
         """Return groups with the digests of what they hold.

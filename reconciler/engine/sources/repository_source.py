@@ -141,8 +141,12 @@ class RepositorySource(SourceResolver):
         """True if the version that this very plan makes is meant."""
         if self._planned is None:
             return False
-        number = self._other.number if self._other is not None else 0
-        return self._reference.covers(number + bool(self._planned.counts.total))
+        if self._reference.is_latest:
+            return True
+        return (
+            self._reference.means_planned(self._planned.version_digest)
+            and self._reference.resolve(self._resolution.reader, self._other) is None
+        )
 
     def _target(self) -> ResolvedVersion:
         """Return the version to copy from, as far as it is recorded.
@@ -158,13 +162,19 @@ class RepositorySource(SourceResolver):
             )
         version = self._reference.resolve(self._resolution.reader, self._other)
         if version is None:
-            raise SourceFailure(
-                StateFault(
-                    f"repository `{self._source.name}` has no version `{self._source.version}`",
-                    hint=f"`reconciler history repository/{self._source.name}` lists the versions",
-                )
+            message, hint = self._reference.missing(
+                self._source.name, number=self._planned_number, digest=self._planned_digest
             )
+            raise SourceFailure(StateFault(message, hint=hint))
         return version
+
+    @property
+    def _planned_number(self) -> int:
+        return (self._other.number if self._other is not None else 0) + 1
+
+    @property
+    def _planned_digest(self) -> Digest | None:
+        return self._planned.version_digest if self._planned is not None else None
 
     async def _since(self, validator: str | None) -> int | None:
         """Return the version of the other repository that is committed here, if there is one.

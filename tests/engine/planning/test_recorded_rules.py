@@ -97,6 +97,7 @@ def test_a_filter_without_a_repository_to_rule_is_pruned_like_anything(site: Reh
 def test_what_an_undeclared_publication_shows_obeys_todays_filters(site: Rehearsal) -> None:
     team = (site.remote(), repository())
     site.declare(*team, publication(), publication("pinned", more="version: 1"))
+    site.apply()  # makes version 1: a number refers to what exists when planning
     site.applied()
     site.declare(DENY)
     plan = site.plan()

@@ -220,7 +220,6 @@ def test_an_unreachable_upstream_does_not_keep_a_deny_from_what_is_served(site: 
 
 
 def test_other_words_for_the_same_decision_publish_nothing(site: Rehearsal) -> None:
-    declare(site, PINNED, deny="one")
     declare(site, PINNED)
     site.applied()
     declare(site, PINNED, deny="one")

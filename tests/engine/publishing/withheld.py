@@ -32,15 +32,16 @@ def two_groups(folder: Path) -> Iterator[Rehearsal]:
 
 def declare(site: Rehearsal, *more: str, deny: str = "", base: str = "") -> None:
     """A mirror with uploads, and what is said about it. `deny`: keys; `base`: the repository, if it
-    is another.
+    is another. What is pinned to version 1 finds it: the first apply makes it.
     """
     filters = [rules(f"deny: [{deny}]")] if deny else []
-    site.declare(
-        site.remote(),
-        *filters,
-        base or repository("team", *BOTH),
-        *(more or (publication(), PINNED)),
-    )
+    mirror = [site.remote(), *filters, base or repository("team", *BOTH)]
+    declared = more or (publication(), PINNED)
+    if not site.manifest.exists() and any("version: 1" in document for document in declared):
+        unpinned = [text for text in declared if "version: 1" not in text]
+        site.declare(*mirror, *unpinned)
+        site.apply()
+    site.declare(*mirror, *declared)
 
 
 def change(site: Rehearsal, name: str, **how: Any) -> ResourceChange:

@@ -67,6 +67,7 @@ def test_a_copy_takes_in_nothing_that_its_base_withholds(site: Rehearsal) -> Non
 def test_a_pinned_version_of_the_base_is_copied_by_todays_rules(site: Rehearsal) -> None:
     team = repository("team", copy("base", version="1"))
     declare(site, base(), team, publication())
+    site.apply()  # makes version 1: a number refers to what exists when planning
     site.applied()
     declare(site, base("house"), house("one"), team, publication())
     site.applied()
@@ -79,6 +80,7 @@ def test_a_pinned_publication_of_a_copy_withholds_it_as_well(site: Rehearsal) ->
     team = repository("team", copy("base"))
     pinned = publication("pinned", more="version: 1")
     declare(site, base(), team, pinned)
+    site.apply()  # makes version 1: a number refers to what exists when planning
     site.applied()
     declare(site, base("house"), house("one"), team, pinned)
     assert [line.reason for group in changes(site, "pinned") for line in group.lines] == [WITHHELD]
@@ -102,6 +104,7 @@ def test_it_goes_along_over_several_steps(site: Rehearsal) -> None:
         publication("pinned", of="edge", more="version: 1"),
     ]
     declare(site, base(), *documents)
+    site.apply()  # makes version 1: a number refers to what exists when planning
     site.applied()
     declare(site, base("house"), house("one"), *documents)
     site.applied()
