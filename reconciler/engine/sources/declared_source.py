@@ -217,7 +217,8 @@ class DeclaredSource(RemoteSource):
         committed = self._committed.groups.get(name)
         if committed is None:
             return self._ownership.is_followed(self._source.id) and self._may_bring(name)
-        return committed.validator != REFUSED and self._resolution.mirrors
+        refused = committed.validator == REFUSED and not self._committed.has_other_rules(name)
+        return not refused and self._resolution.mirrors
 
     async def _refuse(self, refused: Mapping[str, str]) -> None:
         """Remove groups that a rule keeps out whole; this source still owns their names."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import partial
 
 from reconciler.engine.plugin_calls.importer_calls import SourceContext
+from reconciler.engine.sources.outcome_keys import under_remote_keys
 from reconciler.engine.sources.repository_resolution import RepositoryResolution
 from reconciler.engine.sources.selection import Selection
 from reconciler.engine.sources.source_artifacts import RemoteArtifacts
 from reconciler.engine.sources.source_resolver import SourceResolver
-from reconciler.engine.transfer.remotes import answering_hosts
 from reconciler.model import IMMEDIATE, Digest, Remote, Source
 
 
@@ -62,11 +62,12 @@ def _remote_rules_digest(
     """Return the digest of what decisions about a remote rest on.
 
     Validators are one index's own, a policy that left bytes upstream has not brought them in, other
-    hosts may have answered, and an importer may learn to read better.
+    hosts, users or certificates may have been answered otherwise, and an importer may learn to read
+    better.
     """
-    return Digest.of_value(
+    rules = Digest.of_value(
         [url, selection.digest.hex]
         + ([remote.policy] if remote.policy != IMMEDIATE else [])
-        + answering_hosts(remote)
         + ([revision] if revision != 1 else [])
     )
+    return under_remote_keys(rules, remote)

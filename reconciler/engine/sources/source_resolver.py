@@ -15,6 +15,7 @@ from dataclasses import replace
 from reconciler.database import CommittedSource
 from reconciler.engine.sources.committed_state import CommittedState
 from reconciler.engine.sources.group_comparer import GroupComparer
+from reconciler.engine.sources.outcome_keys import under_repository_keys
 from reconciler.engine.sources.ownership import NameRuling
 from reconciler.engine.sources.repository_resolution import RepositoryResolution
 from reconciler.engine.sources.selection import Selection
@@ -49,6 +50,7 @@ class SourceResolver(ABC):
         artifacts: SourceArtifacts,
         absence: str = "",
     ) -> None:
+        rules_digest = under_repository_keys(rules_digest, resolution.repository)
         self.selection = selection
         self._resolution = resolution
         self._source = source
