@@ -48,7 +48,7 @@ _ORIGINS = (
 
 _UNITS = ignoring(unit, "digest", "type", "group_name", "key", "body")
 _DECLARED = ignoring(artifact, "sha256", "size", "stored")
-_KEPT = Bulk(
+KEPT = Bulk(
     lambda dialect: overwriting(insert_for(dialect, artifact), ["sha256"], ["size", "stored"]),
     "sha256",
     "size",
@@ -167,7 +167,7 @@ class ContentWrites(Writing):
                         for digest, group, unit in batch
                     ],
                 )
-                _KEPT(connection, kept)
+                KEPT(connection, kept)
                 if kept:
                     connection.execute(_MENDED)
                 _DECLARED(connection, declared)
@@ -185,7 +185,7 @@ class ContentWrites(Writing):
     def artifact_stored(self, digest: Digest, size: int) -> None:
         """Record that the artifact's bytes, `size` of them, are in the store."""
         with self._writing.begin() as connection:
-            _KEPT(connection, [(digest.raw, size, True)])
+            KEPT(connection, [(digest.raw, size, True)])
             connection.execute(_MENDED)
         logger.debug("recorded %s as stored, bytes: %d", digest.short, size)
 

@@ -13,6 +13,7 @@ from reconciler.database import connection, database_file, migration
 from reconciler.database.artifacts import ContentReads, ContentWrites
 from reconciler.database.commits import CommitWrites
 from reconciler.database.damage import DamageReads, DamageWrites
+from reconciler.database.derived import DerivedReads, DerivedWrites
 from reconciler.database.generation import NO_MARK, SUFFIX, Mark, MarkFile
 from reconciler.database.groups import GroupReads
 from reconciler.database.leases import LeaseWrites
@@ -32,6 +33,7 @@ class Reader(
     PluginReads,
     ContentReads,
     DamageReads,
+    DerivedReads,
     GroupReads,
     VersionReads,
     MemberReads,
@@ -48,6 +50,7 @@ class Writer(
     PluginWrites,
     ContentWrites,
     DamageWrites,
+    DerivedWrites,
     CommitWrites,
     PublicationWrites,
     WithheldWrites,

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select
 from reconciler.database.bulk import batches, listed, parameter
 from reconciler.database.columns import Moment, to_digest
 from reconciler.database.records import (
+    Derivation,
     DroppedFile,
     Entry,
     EntryChange,
@@ -58,6 +59,8 @@ _RECORD = select(
     publication.c.version_digest,
     publication.c.digest,
     publication.c.published_at,
+    publication.c.derived,
+    publication.c.derived_seq,
     *VERDICT_COLUMNS,
 )
 _POINTED = _RECORD.join(
@@ -209,9 +212,15 @@ def _content(rows: Sequence[Any], *, lingers: bool = False) -> ServedContent:
 def _record(row: Any) -> PublicationRecord | None:
     if row is None:
         return None
-    number, version, version_digest, digest, published_at, *verdict = row
+    number, version, version_digest, digest, published_at, derived, seq, *verdict = row
     return PublicationRecord(
-        number, version, Digest(version_digest), Digest(digest), published_at, verdict_from(verdict)
+        number,
+        version,
+        Digest(version_digest),
+        Digest(digest),
+        published_at,
+        verdict_from(verdict),
+        Derivation(to_digest(derived), seq),
     )
 
 

@@ -29,9 +29,10 @@ from reconciler.database.bulk import (
     parameter,
     plain,
 )
+from reconciler.database.columns import to_raw
 from reconciler.database.plugins import write_scratchpads
 from reconciler.database.publications import ENTRY, UNKNOWN_SIZE, entry_from
-from reconciler.database.records import DroppedFile, Entry, GzipPage, PublicationRecord
+from reconciler.database.records import Derivation, DroppedFile, Entry, GzipPage, PublicationRecord
 from reconciler.database.schema import (
     page,
     pointer,
@@ -45,6 +46,8 @@ from reconciler.errors import Conflict, PluginFault, StateFault
 from reconciler.model import Digest, FilterVerdict
 
 logger = logging.getLogger(__name__)
+
+NO_DERIVATION = Derivation()
 
 _PENDING_ENTRIES = 1_000  # what waits in memory before it is written,
 _PENDING_BYTES = 4 * 1024 * 1024  # whichever comes first
@@ -357,6 +360,7 @@ class PublicationWrites(Writing):
         digest: Digest,
         now: datetime,
         full: bool,
+        derivation: Derivation = NO_DERIVATION,
     ) -> PublicationStage:
         """Begin the next publication. Incomplete ones of ended runs are swept away.
 
@@ -377,10 +381,14 @@ class PublicationWrites(Writing):
             }
             connection.execute(
                 insert(publication).values(
-                    row | {"digest": digest.raw, "complete": False, "published_at": now}
+                    row
+                    | {"digest": digest.raw, "complete": False, "published_at": now}
+                    | {"derived": to_raw(derivation.digest), "derived_seq": derivation.seq}
                 )
             )
-        record = PublicationRecord(number, version, version_digest, digest, now)
+        record = PublicationRecord(
+            number, version, version_digest, digest, now, derivation=derivation
+        )
         return PublicationStage(
             self._reading, self._writing, publication_id, record=record, full=full
         )

@@ -190,6 +190,16 @@ class GzipPage(msgspec.Struct, frozen=True):
     size: int
 
 
+class Derivation(msgspec.Struct, frozen=True):
+    """Identity of what a version shows in the place of declared artifacts.
+
+    `digest`: None where nothing differs. `seq`: of the last change that it knows.
+    """
+
+    digest: Digest | None = None
+    seq: int = 0
+
+
 class PublicationRecord(msgspec.Struct, frozen=True):
     """A completed publication. `number` counts those of one Publication resource from 1."""
 
@@ -199,6 +209,30 @@ class PublicationRecord(msgspec.Struct, frozen=True):
     digest: Digest
     published_at: datetime
     verdict: FilterVerdict = FilterVerdict()
+    derivation: Derivation = Derivation()
+
+
+UnitName = tuple[str, str, str]  # (group, type, key)
+
+
+class ExaminedUnit(msgspec.Struct, frozen=True):
+    """A unit with the ID of its row."""
+
+    id: int
+    unit: StoredUnit
+
+
+class DerivedArtifact(msgspec.Struct, frozen=True):
+    """Bytes that are shown at a path of a unit in the place of what its source declares.
+
+    `digest`: None, nothing is shown. `container`: the artifact to make them of once its bytes are
+    here.
+    """
+
+    unit_id: int
+    path: str
+    digest: Digest | None
+    container: Digest | None = None
 
 
 class WithheldUnit(msgspec.Struct, frozen=True):

@@ -128,13 +128,29 @@ damage = Table(
     **_CLUSTERED,
 )
 
-# The latest version of each Repository resource; the row that a commit locks.
+# Artifacts made out of other ones, shown in the place of what a unit declares; `derived.py` says
+# more.
+derived_artifact = Table(
+    "derived_artifact",
+    metadata,
+    Column("unit_id", Identity, ForeignKey(unit.c.id, ondelete="CASCADE"), nullable=False),
+    Column("path", Name, nullable=False),
+    Column("sha256", LargeBinary, ForeignKey(artifact.c.sha256)),
+    Column("container", LargeBinary),
+    Column("seq", Identity, nullable=False),
+    PrimaryKeyConstraint("unit_id", "path"),
+    **_CLUSTERED,
+)
+
+# The latest version of each Repository resource; the row that a commit locks. `derived`: the last
+# version whose units were examined for artifacts to derive.
 repository = Table(
     "repository",
     metadata,
     Column("id", Identity, ForeignKey(resource.c.id), primary_key=True, autoincrement=False),
     Column("number", Integer, nullable=False),
     Column("digest", LargeBinary, nullable=False),
+    Column("derived", Integer, nullable=False, server_default="0"),
 )
 
 # The plugins that a repository uses (`attached`), and what they noted. `owner`: `importer:<id>`,
@@ -312,6 +328,7 @@ stage_member = Table(
 # they were not evaluated; `withheld`: digest of the withheld units, null where there are none.
 # `pointed_at`: when it, or a later one in its place, was first served: whole seconds, later than
 # that of the one before; null until then.
+# `derived`: digest of the derived artifacts that are shown, and the last change that it knows.
 publication = Table(
     "publication",
     metadata,
@@ -327,6 +344,8 @@ publication = Table(
     Column("withheld_units", Identity, nullable=False, server_default="0"),
     Column("reconsider_at", Moment),
     Column("pointed_at", Moment),
+    Column("derived", LargeBinary),
+    Column("derived_seq", Identity, nullable=False, server_default="0"),
     PrimaryKeyConstraint("publication_id", "number"),
 )
 

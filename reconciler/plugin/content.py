@@ -181,6 +181,17 @@ class ContentType:
         )
 
     @classmethod
+    def derivable(cls, unit: StoredUnit) -> Sequence[Artifact]:
+        """Return artifacts that `extract` can make out of the unit's own files. Pure.
+
+        Each has a `path` and, as `within`, the path of the artifact that holds it. The unit may
+        declare an artifact of the same path: then it is help and no condition, and a unit comes in
+        without it. What is declared is shown if it is stored, else what `extract` makes. Default:
+        none.
+        """
+        return ()
+
+    @classmethod
     def extract(cls, unit: Unit, artifact: Artifact, container: BinaryIO) -> bytes | None:
         """Return the bytes of `artifact` out of the open file named by `artifact.within`, or None.
 

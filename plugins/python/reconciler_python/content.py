@@ -21,7 +21,7 @@ from reconciler.plugin import (
 from reconciler_python.matching.subjects import meant
 from reconciler_python.options.source_options import SelectionOptions
 from reconciler_python.reading.core_metadata import metadata_of
-from reconciler_python.reading.filenames import project_name
+from reconciler_python.reading.filenames import WHEEL, project_name
 from reconciler_python.reading.units import DISTRIBUTION, PROJECT
 from reconciler_python.selecting.evidence_facts import with_stored_evidence
 from reconciler_python.selecting.selection import (
@@ -114,6 +114,15 @@ class Distribution(ContentType):
             _change(name, before.metadata.get(name), after.metadata.get(name)) for name in names
         ]
         return ", ".join(change for change in changes if change) or "size changed"
+
+    @classmethod
+    def derivable(cls, unit: StoredUnit) -> Sequence[Artifact]:
+        """Return the core metadata of every wheel, and of an sdist where upstream declares it."""
+        beside = f"{unit.key}.metadata"
+        is_declared = any(artifact.path == beside for artifact in unit.artifacts)
+        if unit.metadata["packageType"] == WHEEL or is_declared:
+            return [Artifact(beside, within=unit.key)]
+        return []
 
     @classmethod
     def extract(cls, unit: Unit, artifact: Artifact, container: BinaryIO) -> bytes | None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
+from reconciler.database import Derivation
 from reconciler.engine.plugin_calls.plugin_errors import error_hint, error_message
 from reconciler.engine.publishing.export_paths import overlap, shared_export
 from reconciler.engine.publishing.exports import exported
@@ -54,6 +55,8 @@ class _PlannedRelease:
         filtered: What filters decide about the recorded version; None where there is none.
         withheld: How that differs from what is recorded.
         still_shown: Groups that upstream withdrew and the publication keeps.
+        derivation: The derived artifacts that the recorded version shows.
+        more_to_show: Files have come since from which artifacts can be derived.
     """
 
     number: int
@@ -61,6 +64,8 @@ class _PlannedRelease:
     filtered: FilterResult | None = None
     withheld: Withholding | None = None
     still_shown: tuple[str, ...] = ()
+    derivation: Derivation = field(default_factory=Derivation)
+    more_to_show: bool = False
 
 
 class PublicationPlanner:
@@ -235,6 +240,7 @@ class PublicationPlanner:
         rows = withheld_changes(
             evaluator, filtered, current=current, version=version, content=content
         )
+        reader, shown = self._session.reader, (version.repository_id, version.number)
         return _PlannedRelease(
             number,
             None if is_new else version.digest,
@@ -243,6 +249,8 @@ class PublicationPlanner:
             still_shown=self._still_shown(
                 publication, version, withdrawn=evaluator.withdrawn, content=content
             ),
+            derivation=reader.derivation(*shown),
+            more_to_show=reader.has_derivable_units(*shown),
         )
 
     def _still_shown(
@@ -285,9 +293,15 @@ class PublicationPlanner:
             return "filters decide otherwise about what it shows"
         version_digest = current.version_digest or Digest.of(b"")
         if current.digest != publication_digest(
-            self._session.registry, publication, version_digest, filtered=filtered
+            self._session.registry,
+            publication,
+            version_digest,
+            filtered=filtered,
+            derivation=release.derivation,
         ):
             return "it is rendered differently now"
+        if release.more_to_show:
+            return "files that were fetched since hold more to show"
         outdated = [path for path in publication.exports if exported(path) != str(current.digest)]
         return f"the export `{outdated[0]}` does not show it yet" if outdated else ""
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from reconciler.database import Derivation
+from reconciler.engine.publishing.derived_artifacts import ArtifactDeriver
 from reconciler.engine.publishing.exports import exported
 from reconciler.engine.publishing.filter_evaluation import FilterEvaluator, FilterResult
 from reconciler.engine.publishing.version_view import RepositoryVersion
@@ -54,6 +56,7 @@ class ReleaseTarget:
         version: The version that should be served.
         filtered: What filters decide about that version.
         digest: Identity of the publication that should be served.
+        derivation: Identity of the derived artifacts that it should show.
         refusal: (message, hint) of the guard that forbids it, or None.
     """
 
@@ -62,6 +65,7 @@ class ReleaseTarget:
     version: RepositoryVersion
     filtered: FilterResult
     digest: Digest
+    derivation: Derivation = field(default_factory=Derivation)
     refusal: tuple[str, str] | None = None
 
     @property
@@ -89,11 +93,17 @@ class ReleaseTarget:
 
 
 def publication_digest(
-    registry: Registry, publication: Publication, version_digest: Digest, *, filtered: FilterVerdict
+    registry: Registry,
+    publication: Publication,
+    version_digest: Digest,
+    *,
+    filtered: FilterVerdict,
+    derivation: Derivation,
 ) -> Digest:
     """Return the identity of what is served: a version without withheld units, as rendered.
 
-    It covers the publisher, its options and the revision of its output.
+    It covers the publisher, its options and the revision of its output, and the derived artifacts
+    that are shown.
     """
     publisher: Any = registry.publisher(publication.publisher).cls
     return Digest.of_value(
@@ -103,6 +113,7 @@ def publication_digest(
             plain_options(publication.options),
             [str(filtered.withheld)] if filtered.withheld else [],
             int(publisher.revision),
+            *([str(derivation.digest)] if derivation.digest else []),
         ]
     )
 
@@ -133,10 +144,16 @@ def release_target(
             refusal = serving_refusal(
                 name, changes, repository, guard=policy.guard, allow_destroy=False
             )
+    ArtifactDeriver(session).examine(version)
+    derivation = session.reader.derivation(version.repository_id, version.number)
     digest = publication_digest(
-        session.registry, publication, version.digest, filtered=filtered.summary
+        session.registry,
+        publication,
+        version.digest,
+        filtered=filtered.summary,
+        derivation=derivation,
     )
-    return ReleaseTarget(publication, current, version, filtered, digest, refusal)
+    return ReleaseTarget(publication, current, version, filtered, digest, derivation, refusal)
 
 
 def _declared_version(

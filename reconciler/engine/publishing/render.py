@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -32,11 +32,13 @@ class _Rendering(NamedTuple):
         before: The version to render the difference to; None: everything is rendered anew.
         withheld: All units that filters keep out.
         withheld_before: Those that were kept out at the last rendering.
+        derived_groups: Groups of which other derived artifacts are shown since.
     """
 
     before: int | None
     withheld: Withheld
     withheld_before: Withheld
+    derived_groups: Sequence[str] = ()
 
 
 def render(session: WritingSession, target: ReleaseTarget) -> PublicationRecord:
@@ -54,6 +56,7 @@ def render(session: WritingSession, target: ReleaseTarget) -> PublicationRecord:
         target.version,
         before=rendering.before,
         withheld=withheld_units(rendering.withheld, rendering.withheld_before),
+        derived_groups=rendering.derived_groups,
     )
     with session.writer.publish(
         target.current.id,
@@ -62,6 +65,7 @@ def render(session: WritingSession, target: ReleaseTarget) -> PublicationRecord:
         digest=target.digest,
         now=session.clock(),
         full=rendering.before is None,
+        derivation=target.derivation,
     ) as stage:
         call.run(stage, view)
         record = call.complete(stage, rendering.withheld)
@@ -150,7 +154,14 @@ def _rendering(session: WritingSession, target: ReleaseTarget) -> _Rendering:
     version = writer.version(target.version.repository_id, last.version)
     same_repository = version is not None and version.digest == last.version_digest
     same_rendering = last.digest == publication_digest(
-        session.registry, target.publication, last.version_digest, filtered=last.verdict
+        session.registry,
+        target.publication,
+        last.version_digest,
+        filtered=last.verdict,
+        derivation=last.derivation,
     )
-    comparable = same_repository and same_rendering
-    return _Rendering(last.version if comparable else None, withheld, withheld_before)
+    if not (same_repository and same_rendering):
+        return _Rendering(None, withheld, withheld_before)
+    shown = target.version
+    groups = writer.derived_groups(shown.repository_id, shown.number, last.derivation.seq)
+    return _Rendering(last.version, withheld, withheld_before, groups)

@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
+import msgspec
+
 from reconciler.database import Reader, WithheldUnit
-from reconciler.model import Digest, StoredUnit
+from reconciler.model import Digest, StoredArtifact, StoredUnit
 
 READ_AHEAD = 200  # groups whose units are read at once
 
@@ -57,6 +59,8 @@ class VersionView:
         before: Number of the version that was rendered last in the same way; None: everything is
             rendered anew.
         withheld: The units that are left out.
+        derived_groups: Groups of which other derived artifacts are shown than at the last
+            rendering.
     """
 
     def __init__(
@@ -66,11 +70,13 @@ class VersionView:
         *,
         before: int | None,
         withheld: WithheldUnits,
+        derived_groups: Collection[str] = (),
     ) -> None:
         self._reader = reader
         self._version = version
         self._before = before
         self._withheld = withheld
+        self._derived_groups = derived_groups
         self._empty: frozenset[str] | None = None
         self._changed: dict[str, None] | None = None
         self._ahead: dict[str, list[StoredUnit]] = {}
@@ -111,12 +117,18 @@ class VersionView:
         names = list(
             self._reader.changed_groups(self._version.repository_id, before, self._version.number)
         )
-        changed = self._withheld.changed_groups
+        changed = {*self._withheld.changed_groups, *self._derived_groups}
         return sorted({*names, *changed}) if changed else names
 
     def _units(self, groups: Collection[str]) -> dict[str, list[StoredUnit]]:
         version, withheld = self._version, self._withheld.units
         units = self._reader.units(version.repository_id, version.number, groups)
+        derived = self._reader.derived_artifacts(version.repository_id, version.number, groups)
+        if derived:
+            units = {
+                name: [_shown(unit, derived.get((name, unit.type, unit.key))) for unit in held]
+                for name, held in units.items()
+            }
         for name in units.keys() & withheld.keys():
             units[name] = [
                 unit for unit in units[name] if (unit.type, unit.key) not in withheld[name]
@@ -129,3 +141,13 @@ class VersionView:
             units = self._units(self._withheld.units.keys())
             self._empty = frozenset(name for name, left in units.items() if not left)
         return self._empty
+
+
+def _shown(unit: StoredUnit, derived: Mapping[str, StoredArtifact | None] | None) -> StoredUnit:
+    """Return the unit with the artifacts that are shown in the place of declared ones."""
+    if derived is None:
+        return unit
+    declared = [artifact for artifact in unit.artifacts if artifact.path not in derived]
+    made = [derived[path] for path in sorted(derived)]
+    artifacts = [*declared, *(artifact for artifact in made if artifact is not None)]
+    return msgspec.structs.replace(unit, artifacts=artifacts)

@@ -18,7 +18,15 @@ from reconciler.database import ArtifactOrigin
 from reconciler.engine.plugin_calls.conduits import CallWatch, plugin_faults, unwatched
 from reconciler.engine.run.checkpoints import Checkpoint, reached
 from reconciler.engine.transfer.transfer_warnings import TransferWarnings, WarningKind
-from reconciler.errors import DigestMismatch, Malformed, PluginFault, StateFault
+from reconciler.errors import (
+    DigestMismatch,
+    Gone,
+    Malformed,
+    PluginFault,
+    Refused,
+    StateFault,
+    Unreachable,
+)
 from reconciler.model import (
     DEFAULT_MAX_SIZE,
     ON_DEMAND,
@@ -83,6 +91,13 @@ class SourceAccess:
         A declared size may raise the limit and never lowers it: it is advice, the digest decides.
         """
         return max(artifact.size or 0, self.max_size)
+
+
+class BytesNowhere(StateFault):
+    """Raised for bytes that are not stored, and that no remote is to be asked for."""
+
+
+_UNAVAILABLE = (BytesNowhere, DigestMismatch, Gone, Malformed, Refused, Unreachable)
 
 
 class InFlight:
@@ -168,7 +183,7 @@ class ArtifactFetcher:
         result = FetchResult()
         for artifact in line.artifacts:
             digest = artifact_digest(artifact)
-            if digest in recorded:
+            if digest in recorded or digest in result.origins:  # two paths of one digest
                 continue
             if (
                 access is None
@@ -184,8 +199,9 @@ class ArtifactFetcher:
     ) -> FetchResult:
         """Bring every artifact of the unit into the store, except the `recorded` ones.
 
-        Raises the first failure: DigestMismatch, Malformed, StateFault, PluginFault or what the
-        remote raises.
+        What the content type can make out of other artifacts may fail, with a warning. Raises the
+        first other failure: DigestMismatch, Malformed, StateFault, PluginFault or what the remote
+        raises.
         """
         access = self._sources.get(source)
         result = FetchResult()
@@ -193,7 +209,7 @@ class ArtifactFetcher:
             line.artifacts, key=lambda artifact: bool(artifact.within)
         ):  # containers first
             digest = artifact_digest(artifact)
-            if digest in recorded:
+            if digest in recorded or digest in result.origins:  # two paths of one digest
                 continue
             if (
                 access is not None
@@ -202,13 +218,30 @@ class ArtifactFetcher:
             ):
                 result.origins[digest] = ArtifactOrigin(access.remote, artifact.url)
                 continue
-            async with self._in_flight.alone(digest):
-                size = await self._artifact(access, line, artifact, digest=digest)
+            try:
+                async with self._in_flight.alone(digest):
+                    size = await self._artifact(access, line, artifact, digest=digest)
+            except _UNAVAILABLE as error:
+                if not self._is_help(line, artifact):
+                    raise
+                path = artifact.path
+                self._warnings.add(source, WarningKind.NOT_BESIDE, path, detail=error.message)
+                if access is not None:  # declared to be there, so the unit may join
+                    result.origins[digest] = ArtifactOrigin(access.remote, artifact.url)
+                continue
             if artifact.size is not None and artifact.size != size:
                 detail = f"{size:,} bytes instead of {artifact.size:,}"
                 self._warnings.add(source, WarningKind.OTHER_SIZE, artifact.path, detail=detail)
             result.sizes[digest] = size
         return result
+
+    def _is_help(self, line: ChangeLine, artifact: Artifact) -> bool:
+        """Return True if the content type can make the artifact out of others."""
+        call = f"`derivable` of `{line.type}`"
+        unit = stored_unit(bytes(line.body))
+        with self._watch(f"{call} for unit `{line.key}`"), plugin_faults(call):
+            derivable = self._registry.content_type(line.type).derivable(unit)
+            return any(candidate.path == artifact.path for candidate in derivable)
 
     async def _artifact(
         self, access: SourceAccess | None, line: ChangeLine, artifact: Artifact, *, digest: Digest
@@ -227,7 +260,7 @@ class ArtifactFetcher:
         elif artifact.within and (size := await self._extracted(line, artifact, digest)):
             pass
         elif access is None or not artifact.url:
-            raise StateFault(
+            raise BytesNowhere(
                 f"the bytes of `{artifact.path}` are not in the store, or damaged there",
                 hint="`reconciler verify` says what is damaged, `reconciler repair` fetches it",
             )

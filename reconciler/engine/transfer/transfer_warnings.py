@@ -12,10 +12,10 @@ NAMED = 3  # files that a warning names
 
 
 class WarningKind(StrEnum):
-    """Kind of a warning; the value completes a sentence about several files."""
+    """Kind of a warning; the value introduces the list of the files."""
 
-    OTHER_SIZE = "came with another size than was declared; their digests are right"
-    NOT_BESIDE = "are not to be had as declared; what the files themselves hold is used"
+    OTHER_SIZE = "another size than was declared, with the right digest"
+    NOT_BESIDE = "declared and not to be had; what the file beside it holds is used"
 
 
 @dataclass(slots=True)
@@ -36,4 +36,4 @@ class TransferWarnings:
                 for path, detail in sorted(files.items())[:NAMED]
             ]
             more = f" and {len(files) - NAMED} more" if len(files) > NAMED else ""
-            yield f"warning: {source}: {', '.join(named)}{more} {kind}"
+            yield f"warning: {source}: {kind}: {', '.join(named)}{more}"

@@ -13,7 +13,7 @@ from reconciler.engine.publishing.version_view import (
     WithheldUnits,
     withheld_units,
 )
-from reconciler.model import Digest, StoredUnit
+from reconciler.model import Digest, StoredArtifact, StoredUnit
 
 VERSION = RepositoryVersion(7, 3, Digest.of(b"version"))
 TYPE = "test.file"
@@ -25,6 +25,7 @@ class FakeReader:
 
     def __init__(self) -> None:
         self.reads: list[list[str]] = []
+        self.derives = False
 
     def group_names(self, repository_id: int, number: int) -> Iterator[str]:
         assert (repository_id, number) == (7, 3)
@@ -33,6 +34,12 @@ class FakeReader:
     def changed_groups(self, repository_id: int, before: int, number: int) -> Iterator[str]:
         assert (repository_id, before, number) == (7, 2, 3)
         return iter(["gamma"])
+
+    def derived_artifacts(
+        self, repository_id: int, number: int, groups: Collection[str]
+    ) -> dict[tuple[str, str, str], dict[str, StoredArtifact | None]]:
+        key = ("alpha", TYPE, "file")
+        return {key: {"made": StoredArtifact("made", "0" * 64, 3)}} if self.derives else {}
 
     def units(
         self, repository_id: int, number: int, groups: Collection[str]

@@ -66,7 +66,7 @@ class PythonPublisher(Publisher):
     """Publishes a simple index. The result depends on the version and the options alone."""
 
     options = PublicationOptions
-    revision = 1
+    revision = 2
 
     @classmethod
     def metadata(cls) -> Metadata:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +13,17 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from reconciler.plugin import Artifact, Gone, Malformed, ReadingCall, StoredUnit, Unit, sanitize
+from reconciler.plugin import (
+    Artifact,
+    Gone,
+    Malformed,
+    ReadingCall,
+    Refused,
+    StoredUnit,
+    Unit,
+    Unreachable,
+    sanitize,
+)
 from reconciler_python.reading.archives import UnreadableArchive, wheel_metadata
 from reconciler_python.reading.filenames import SDIST, WHEEL
 from reconciler_python.reading.partial_files import inspect_partially
@@ -23,6 +34,9 @@ _MOST: Final = 10_000  # requirements of one file
 _LONGEST_REQUIREMENT: Final = 8 * 1024  # characters, as in requirements files
 _BODY = re.compile(rb"\r?\n\r?\n")
 _NO_NAME = re.compile(rb"[^!-9;-~]")  # RFC 5322 2.2: printable ASCII but the colon
+
+
+logger = logging.getLogger(__name__)
 
 
 class UnreadableMetadata(ValueError):
@@ -141,14 +155,11 @@ async def core_metadata(call: ReadingCall, unit: Unit) -> bytes | None:
     that upstream declared do not show it, and what `call` raises.
     """
     declared = _declared(unit)
-    if declared is not None:
+    if declared is not None and declared.sha256 != unit.artifacts[0].sha256:
         try:
             return await call.get_file(declared.url, sha256=declared.sha256)
-        except (
-            Gone,
-            Malformed,
-        ):  # the core does not insist on that file either: it takes the bytes out of the wheel
-            pass
+        except (Gone, Malformed, Refused, Unreachable) as error:  # help, and no condition
+            logger.info("%s: core metadata is read from the file itself: %s", unit.key, error)
     try:
         return await _inside(call, unit)
     except UnreadableArchive as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from reconciler.database.columns import Moment
+from reconciler.database.columns import Identity, Moment, Name
 
 revision = "0004"
 down_revision = "0003"
@@ -38,4 +38,30 @@ def upgrade() -> None:
     op.add_column(
         "publication_entry",
         sa.Column("lingers", sa.Boolean(), nullable=False, server_default="0"),
+    )
+    op.create_table(
+        "derived_artifact",
+        sa.Column("unit_id", Identity, nullable=False),
+        sa.Column("path", Name, nullable=False),
+        sa.Column("sha256", sa.LargeBinary(), nullable=True),
+        sa.Column("container", sa.LargeBinary(), nullable=True),
+        sa.Column("seq", Identity, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["unit_id"],
+            ["unit.id"],
+            name=op.f("fk_derived_artifact_unit_id_unit"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["sha256"], ["artifact.sha256"], name=op.f("fk_derived_artifact_sha256_artifact")
+        ),
+        sa.PrimaryKeyConstraint("unit_id", "path", name=op.f("pk_derived_artifact")),
+        sqlite_with_rowid=False,
+    )
+    op.add_column(
+        "repository", sa.Column("derived", sa.Integer(), server_default="0", nullable=False)
+    )
+    op.add_column("publication", sa.Column("derived", sa.LargeBinary(), nullable=True))
+    op.add_column(
+        "publication", sa.Column("derived_seq", Identity, server_default="0", nullable=False)
     )

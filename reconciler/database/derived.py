@@ -1,0 +1,167 @@
+"""Artifacts made out of other ones: what publications show in the place of what a unit declares.
+
+A row says of a unit, and of a path in it, that other bytes are shown there than its source
+declares: those of `sha256`, or none. `container`: the artifact to make them of, while its bytes are
+not here. `seq` grows with every change, so that a publication knows which rows it has not seen.
+Identities of units and versions know nothing of this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from sqlalchemy import and_, bindparam, exists, func, select, update
+
+from reconciler.database.artifacts import KEPT
+from reconciler.database.bulk import batches, listed, parameter, replacing
+from reconciler.database.records import Derivation, DerivedArtifact, ExaminedUnit, UnitName
+from reconciler.database.schema import artifact, derived_artifact, membership, repository, unit
+from reconciler.database.session import Reading, Writing
+from reconciler.database.versions import STREAM, at
+from reconciler.model import Digest, StoredArtifact, stored_unit
+
+_rows = derived_artifact.c
+_REPOSITORY = parameter("repository_id", membership.c.repository_id)
+_NUMBER = parameter("number", membership.c.added)
+_MEMBER = exists(
+    select(1).where(
+        membership.c.repository_id == _REPOSITORY, membership.c.unit_id == unit.c.id, at(_NUMBER)
+    )
+)
+_MARKER = select(repository.c.number, repository.c.derived).where(repository.c.id == _REPOSITORY)
+_UNEXAMINED = (
+    select(unit.c.id, unit.c.body)
+    .where(
+        unit.c.id.in_(
+            select(membership.c.unit_id).where(
+                membership.c.repository_id == _REPOSITORY,
+                membership.c.added > parameter("after", membership.c.added),
+                membership.c.added <= _NUMBER,
+            )
+        ),
+        ~exists(select(1).where(_rows.unit_id == unit.c.id)),
+    )
+    .order_by(unit.c.id)
+)
+_READY = (
+    select(unit.c.id, unit.c.body)
+    .join(derived_artifact, _rows.unit_id == unit.c.id)
+    .join(artifact, and_(artifact.c.sha256 == _rows.container, artifact.c.stored))
+    .where(_rows.container.is_not(None), _MEMBER)
+    .distinct()
+)
+_SHOWN = (
+    select(unit.c.digest, _rows.path, _rows.sha256)
+    .join(derived_artifact, _rows.unit_id == unit.c.id)
+    .where(_rows.container.is_(None), _MEMBER)
+    .order_by(unit.c.digest, _rows.path)
+)
+_SEQ = select(func.coalesce(func.max(_rows.seq), 0))
+_OF_GROUPS = (
+    select(unit.c.group_name, unit.c.type, unit.c.key, _rows.path, _rows.sha256, artifact.c.size)
+    .join(derived_artifact, _rows.unit_id == unit.c.id)
+    .outerjoin(artifact, artifact.c.sha256 == _rows.sha256)
+    .where(unit.c.group_name.in_(listed("names")), _MEMBER)
+)
+_GROUPS = (
+    select(unit.c.group_name)
+    .join(derived_artifact, _rows.unit_id == unit.c.id)
+    .where(_rows.seq > parameter("since", _rows.seq), _MEMBER)
+    .distinct()
+)
+_RECORD = replacing(derived_artifact, "unit_id", "path", "sha256", "container", "seq")
+_EXAMINED = (
+    update(repository)
+    .where(repository.c.id == bindparam("of_repository"))
+    .values(derived=bindparam("examined"))
+)
+
+
+class DerivedReads(Reading):
+    """Reads of what publications show in the place of declared artifacts."""
+
+    def examined(self, repository_id: int) -> tuple[int, int]:
+        """Return the latest version of a repository, and the last one whose units were examined."""
+        with self._reading.connect() as connection:
+            number, examined = connection.execute(_MARKER, {"repository_id": repository_id}).one()
+            return number, examined
+
+    def unexamined_units(
+        self, repository_id: int, after: int, number: int
+    ) -> Iterator[ExaminedUnit]:
+        """Yield units that joined after version `after`, up to version `number`."""
+        values = {"repository_id": repository_id, "after": after, "number": number}
+        with self._reading.connect().execution_options(yield_per=STREAM) as connection:
+            for id_, body in connection.execute(_UNEXAMINED, values):
+                yield ExaminedUnit(id_, stored_unit(body))
+
+    def derivable_units(self, repository_id: int, number: int) -> Iterator[ExaminedUnit]:
+        """Yield units of a version whose containers have come into the store since."""
+        values = {"repository_id": repository_id, "number": number}
+        with self._reading.connect().execution_options(yield_per=STREAM) as connection:
+            for id_, body in connection.execute(_READY, values):
+                yield ExaminedUnit(id_, stored_unit(body))
+
+    def has_derivable_units(self, repository_id: int, number: int) -> bool:
+        """Return True if `derivable_units` yields any."""
+        values = {"repository_id": repository_id, "number": number}
+        with self._reading.connect() as connection:
+            return connection.execute(_READY.limit(1), values).first() is not None
+
+    def derivation(self, repository_id: int, number: int) -> Derivation:
+        """Return the identity of what a version shows in the place of declared artifacts."""
+        values = {"repository_id": repository_id, "number": number}
+        with self._reading.connect() as connection:
+            rows = [
+                [Digest(digest).hex, path, Digest(raw).hex if raw is not None else ""]
+                for digest, path, raw in connection.execute(_SHOWN, values)
+            ]
+            seq = connection.execute(_SEQ).scalar_one()
+        return Derivation(Digest.of_value(rows) if rows else None, seq)
+
+    def derived_artifacts(
+        self, repository_id: int, number: int, names: Iterable[str]
+    ) -> Mapping[UnitName, Mapping[str, StoredArtifact | None]]:
+        """Return by unit and path what is shown there; None: nothing."""
+        shown: dict[UnitName, dict[str, StoredArtifact | None]] = {}
+        values = {"repository_id": repository_id, "number": number}
+        with self._reading.connect() as connection:
+            for batch in batches(names):
+                rows = connection.execute(_OF_GROUPS, {**values, "names": batch})
+                for group, type_, key, path, raw, size in rows:
+                    made = None if raw is None else StoredArtifact(path, Digest(raw).hex, size)
+                    shown.setdefault((group, type_, key), {})[path] = made
+        return shown
+
+    def derived_groups(self, repository_id: int, number: int, since: int) -> list[str]:
+        """Return groups of a version of which other artifacts are shown since `since`."""
+        values = {"repository_id": repository_id, "number": number, "since": since}
+        with self._reading.connect() as connection:
+            return list(connection.execute(_GROUPS, values).scalars())
+
+
+class DerivedWrites(Writing):
+    """Records of derived artifacts."""
+
+    def record_derived(
+        self, derived: Sequence[DerivedArtifact], sizes: Mapping[Digest, int]
+    ) -> None:
+        """Record what is shown of some units. `sizes`: of the bytes, which are stored."""
+        if not derived:
+            return
+        with self._writing.begin() as connection:
+            kept = sorted((digest.raw, size, True) for digest, size in sizes.items())
+            KEPT(connection, kept)
+            seq = connection.execute(_SEQ).scalar_one() + 1
+            _RECORD(connection, [_row(made, seq) for made in derived])
+
+    def mark_examined(self, repository_id: int, number: int) -> None:
+        """Record that the units of every version up to `number` were examined."""
+        with self._writing.begin() as connection:
+            connection.execute(_EXAMINED, {"of_repository": repository_id, "examined": number})
+
+
+def _row(made: DerivedArtifact, seq: int) -> tuple[object, ...]:
+    sha256 = None if made.digest is None else made.digest.raw
+    container = None if made.container is None else made.container.raw
+    return (made.unit_id, made.path, sha256, container, seq)
