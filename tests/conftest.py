@@ -21,6 +21,10 @@ import pytest
 from hypothesis import HealthCheck, is_hypothesis_test, settings
 
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+for name in ("CI", "ALLOW_PATHS", "CONFIG", "SECRET_NAMES", "SECRET_HOSTS"):
+    os.environ.pop(
+        name if name == "CI" else f"RECONCILER_{name}", None
+    )  # of the user who runs them
 sys.dont_write_bytecode = False
 
 MEMORY = "/dev/shm"

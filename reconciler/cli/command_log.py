@@ -15,6 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
+from reconciler.cli.invocation import with_options
 from reconciler.errors import UsageFault
 
 VARIABLE = "RECONCILER_LOG"
@@ -80,7 +81,8 @@ class CommandLog:
             logging.getLogger(__name__).info("`%s` ended with exit code %d", self._command, code)
 
     def wrap(self, name: str, command: Callable[..., int]) -> Callable[..., int]:
-        """Return `command` with the option `-v`, started and ended in this log as `name`."""
+        """Return `command` with the options of all, started and ended in this log as `name`."""
+        command = with_options(command)
         signature = inspect.signature(command, eval_str=True)
         verbosity = inspect.Parameter(
             OPTION, inspect.Parameter.KEYWORD_ONLY, default=0, annotation=VerbosityOption

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reconciler.cli import settings
+from reconciler.cli import invocation, output, settings
+from reconciler.redaction import sanitize
 
 if TYPE_CHECKING:
     from reconciler.model import DesiredState
@@ -37,7 +38,27 @@ def read(
         registry or settings.registry(),
         stdin=sys.stdin.buffer.read,
         overrides=overrides or (),
+        limits=invocation.current().limits,
     )
+
+
+def warn_of_secrets(desired: DesiredState, registry: Registry) -> None:
+    """Warn where a CI run sends secrets that no setting bounds: name each, and its host."""
+    limits = invocation.current().limits
+    if not limits.unattended or limits.bounds_secrets:
+        return
+    from reconciler.manifest import sent_secrets
+
+    sent = {
+        f"`{own.secret}` to `{sanitize(own.host, 200)}`"
+        for remote in desired.remotes.values()
+        for own in sent_secrets(remote, registry.importer(remote.type).cls)
+    }
+    if sent:
+        output.warning(
+            f"these manifests send secrets of this CI run: {', '.join(sorted(sent))}",
+            "`RECONCILER_SECRET_NAMES` and `RECONCILER_SECRET_HOSTS` bound which, and where to",
+        )
 
 
 def folders(paths: Sequence[str]) -> list[Path]:

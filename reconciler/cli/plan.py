@@ -56,6 +56,7 @@ def command(  # noqa: PLR0913  # an option each
 
     registry = settings.registry()
     desired = manifests.read(settings.paths(paths), registry, override)
+    manifests.warn_of_secrets(desired, registry)
     options = PlanOptions(prune=prune, allow_destroy=allow_destroy)
     plan = settings.run_engine(
         home, registry, lambda engine: engine.plan(desired, options), offline=offline

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from reconciler.cli import output
+from reconciler.cli import invocation, output
 from reconciler.errors import UsageFault
 
 if TYPE_CHECKING:
@@ -23,11 +23,7 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-FILE = "reconciler.toml"
-FOLDER = "plugins.d"
 LEAST_PAGE_MEMORY = 16 * 1024 * 1024  # bytes
-TEXTS = ("home", "database", "plugin_directory", "page_memory")
-KEYS = (*TEXTS, "plugins")
 
 HomeOption = Annotated[
     Path | None,
@@ -51,7 +47,7 @@ def home(option: Path | None) -> Home:
     """Return the home that flags, environment and settings name."""
     from reconciler.engine import Home
 
-    stored = _file()
+    stored = invocation.current().settings
     root = option or Path(os.environ.get("RECONCILER_HOME") or stored.get("home") or ".reconciler")
     database = os.environ.get("RECONCILER_DATABASE") or stored.get("database")
     size = os.environ.get("RECONCILER_PAGE_MEMORY") or stored.get("page_memory")
@@ -158,7 +154,7 @@ def plugins() -> PluginSettings:
     """Return the settings about plugins. Raises UsageFault naming the faulty file."""
     from reconciler.plugin.config import PluginSettings
 
-    stored = _file()
+    stored = invocation.current().settings
     named = os.environ.get("RECONCILER_PLUGIN_DIRECTORY") or stored.get("plugin_directory")
     if named and not Path(named).is_dir():
         raise UsageFault(
@@ -166,11 +162,12 @@ def plugins() -> PluginSettings:
             hint="`RECONCILER_PLUGIN_DIRECTORY`, or `plugin_directory` in the settings",
         )
     configs = dict(_tables(stored))
-    origins = dict.fromkeys(configs, FILE)
-    for id, path in _own_files():
+    origins = dict.fromkeys(configs, invocation.current().file)
+    file = invocation.current().file
+    for id, path in invocation.current().plugin_files:
         if id in configs:
             raise UsageFault(
-                f"the plugin `{id}` is configured twice: in `{FILE}` and in `{path}`",
+                f"the plugin `{id}` is configured twice: in `{file}` and in `{path}`",
                 hint="keep one of them",
             )
         configs[id], origins[id] = _own_file(path), str(path)
@@ -203,7 +200,7 @@ def _tables(stored: dict[str, Any]) -> dict[str, dict[str, Any]]:
         isinstance(table, dict) for table in tables.values()
     ):
         raise UsageFault(
-            f"`plugins` in `{FILE}` holds one table for each plugin",
+            f"`plugins` in `{invocation.current().file}` holds one table for each plugin",
             hint="`[plugins.python]`, then its keys",
         )
     for id, table in tables.items():
@@ -221,19 +218,10 @@ def _check_plain(value: Any, where: str) -> None:
             _check_plain(item, where)
     elif not isinstance(value, (str, bool, int, float)):
         raise UsageFault(
-            f"`{where}` in `{FILE}` is a {type(value).__name__}, which plugins are not given",
+            f"`{where}` in `{invocation.current().file}` is a {type(value).__name__}, which plugins"
+            " are not given",
             hint="put it in quotes",
         )
-
-
-def _own_files() -> list[tuple[str, Path]]:
-    folder = Path(FOLDER)
-    files = (
-        sorted(path for path in folder.glob("*.conf") if not path.name.startswith("."))
-        if folder.is_dir()
-        else []
-    )
-    return [(path.name.removesuffix(".conf"), path) for path in files]
 
 
 def _own_file(path: Path) -> dict[str, Any]:
@@ -248,24 +236,3 @@ def _own_file(path: Path) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise UsageFault(f"`{path}` is not a JSON object", hint="`{}` is an empty one")
     return document
-
-
-def _file() -> dict[str, Any]:
-    path = Path(FILE)
-    if not path.exists():
-        return {}
-    import tomli
-
-    try:
-        settings = tomli.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise UsageFault(f"`{FILE}` cannot be read: {error}") from None
-    unknown = sorted(set(settings) - set(KEYS))
-    if unknown:
-        raise UsageFault(
-            f"`{FILE}` holds the unknown setting `{unknown[0]}`", hint=f"known: {', '.join(KEYS)}"
-        )
-    for name in TEXTS:
-        if not isinstance(settings.get(name, ""), str):
-            raise UsageFault(f"`{name}` in `{FILE}` expects a text", hint="put it in quotes")
-    return settings

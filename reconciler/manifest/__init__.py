@@ -14,7 +14,8 @@ state). `recorded_state` sends recorded resources the same way.
 
 from reconciler.manifest.loader import read
 from reconciler.manifest.recorded_state import read_recorded
+from reconciler.manifest.remotes import sent_secrets
 from reconciler.manifest.report import annotations, as_json
 from reconciler.manifest.schema import schema
 
-__all__ = ["annotations", "as_json", "read", "read_recorded", "schema"]
+__all__ = ["annotations", "as_json", "read", "read_recorded", "schema", "sent_secrets"]

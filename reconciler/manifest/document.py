@@ -17,6 +17,7 @@ import yaml
 
 from reconciler.errors import Fault, Origin, StateFault
 from reconciler.manifest.scalars import scalar, shown
+from reconciler.reach import Reach
 
 # Without the C parser this module still loads, so that `documents` can say what is missing.
 _Base: Any = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
@@ -54,11 +55,13 @@ class ManifestText:
     """Text of one manifest file.
 
     `name`: as the user gave it. `folder`: absolute; relative paths in the file start from it.
+    `reach`: what the file may name; None for what an apply recorded, which was judged then.
     """
 
     name: str
     folder: str
     text: str
+    reach: Reach | None = None
     _roots: list[Node] = field(default_factory=list)
 
     def root(self, index: int) -> Node:
@@ -91,8 +94,12 @@ class Document:
 
     @property
     def context(self) -> dict[str, Any]:
-        """Validation context for option types: the folder, and True for recorded documents."""
-        return {"folder": self.source.folder, "recorded": self.floats_as_text}
+        """Validation context for option types: the folder, what may be read, whether recorded."""
+        return {
+            "folder": self.source.folder,
+            "recorded": self.floats_as_text,
+            "reach": self.source.reach,
+        }
 
     def find(self, path: Path) -> Origin | None:
         """Return where the key or item at `path` stands, or None.

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from reconciler.errors import Fault, Origin, UsageFault
 from reconciler.manifest.document import ManifestText
+from reconciler.reach import Limits, OutOfReach, Reach, is_stream, manifest_root
 
 MAX_BYTES = 32 * 2**20
 STDIN = "<stdin>"
@@ -16,23 +17,37 @@ SUFFIXES = (".yaml", ".yml")
 
 
 def texts(
-    paths: Sequence[Path | str], stdin: Callable[[], bytes] | None, faults: list[Fault]
+    paths: Sequence[Path | str],
+    stdin: Callable[[], bytes] | None,
+    limits: Limits,
+    *,
+    faults: list[Fault],
 ) -> Iterator[ManifestText]:
     """Yield every manifest below `paths`, each file once.
 
-    Order: as given, and by name within folders. Adds to `faults` what cannot be read.
+    Order: as given, and by name within folders. Adds to `faults` what cannot be read, and what
+    `limits` do not let be read.
     """
     seen: set[tuple[int, int]] = set()
     for path in [os.fspath(path) for path in paths]:
         if path == "-":
-            yield from _decoded(STDIN, os.getcwd(), _standard_input(stdin), faults=faults)
+            body = _standard_input(stdin)
+            here = os.getcwd()
+            yield from _decoded(STDIN, here, body, reach=Reach(here, limits), faults=faults)
             continue
+        reach = _reach(path, limits)
         for file in _files(path, faults):
-            body = _body(file, seen, faults)
-            if body is not None:
-                yield from _decoded(
-                    file, os.path.dirname(os.path.abspath(file)), body, faults=faults
-                )
+            if (content := _body(file, seen, reach, faults=faults)) is not None:
+                folder = os.path.dirname(os.path.abspath(file))
+                yield from _decoded(file, folder, content, reach=reach, faults=faults)
+
+
+def _reach(path: str, limits: Limits) -> Reach:
+    """Return what the manifests at an argument may reach. Of a pipe: what standard input may."""
+    try:
+        return Reach(os.getcwd() if is_stream(path) else manifest_root(path), limits)
+    except ValueError:  # a NUL in the path
+        return Reach(os.getcwd(), limits)
 
 
 def _standard_input(stdin: Callable[[], bytes] | None) -> bytes:
@@ -81,14 +96,21 @@ def _regular(entry: os.DirEntry[str], faults: list[Fault]) -> Iterator[str]:
         )
 
 
-def _body(file: str, seen: set[tuple[int, int]], faults: list[Fault]) -> bytes | None:
+def _body(
+    file: str, seen: set[tuple[int, int]], reach: Reach, *, faults: list[Fault]
+) -> bytes | None:
     try:
+        if not is_stream(file):
+            reach.file(os.path.abspath(file))
         with open(file, "rb", buffering=0) as stream:
             status = os.fstat(stream.fileno())
             if (status.st_dev, status.st_ino) in seen:
                 return None
             seen.add((status.st_dev, status.st_ino))
             return _limited(stream.read, status.st_size)
+    except OutOfReach as error:
+        faults.append(Fault(Origin(file, 1), error.message, error.hint))
+        return None
     except OSError as error:
         faults.append(_unreadable(file, error))
         return None
@@ -109,7 +131,9 @@ def _limited(read: Callable[[int], bytes | None], size: int) -> bytes:
     return b"".join(parts)
 
 
-def _decoded(name: str, folder: str, body: bytes, *, faults: list[Fault]) -> Iterator[ManifestText]:
+def _decoded(
+    name: str, folder: str, body: bytes, *, reach: Reach, faults: list[Fault]
+) -> Iterator[ManifestText]:
     if len(body) > MAX_BYTES:
         faults.append(
             Fault(
@@ -120,7 +144,7 @@ def _decoded(name: str, folder: str, body: bytes, *, faults: list[Fault]) -> Ite
         )
         return
     try:
-        yield ManifestText(name, folder, body.decode("utf-8-sig"))
+        yield ManifestText(name, folder, body.decode("utf-8-sig"), reach)
     except UnicodeDecodeError as error:
         before = body[: error.start]
         column = len(before[before.rfind(b"\n") + 1 :].decode("utf-8", "replace")) + 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from reconciler.manifest.references import link
 from reconciler.manifest.resources import Declaration, declaration
 from reconciler.model import DesiredState, Filter, Publication, Remote, Repository
 from reconciler.plugin.registry import Registry
+from reconciler.reach import Limits
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +28,7 @@ def read(
     *,
     stdin: Callable[[], bytes] | None = None,
     overrides: Sequence[str] = (),
+    limits: Limits | None = None,
 ) -> DesiredState:
     """Return the desired state that the manifests declare.
 
@@ -33,6 +36,7 @@ def read(
         paths: files, folders (searched recursively for `.yaml` and `.yml`), or `-` for `stdin`.
         overrides: `KIND/NAME.key=VALUE`, plugin keys for this run. They appear in `options` and
         `config`, not in `spec` and not in digests.
+        limits: what the manifests may reach; those of the environment by default.
 
     Raises ManifestFaults with all faults of all files, sorted by place. Reads these files only: no
     network, no state.
@@ -42,7 +46,7 @@ def read(
     plugins = Plugins(registry)
     declared: list[Declaration] = []
     complete = True
-    for source in texts(paths, stdin, unreadable):
+    for source in texts(paths, stdin, limits or Limits.of(os.environ), faults=unreadable):
         complete = _read_file(source, plugins, declared=declared, faults=faults) and complete
     complete = complete and not unreadable
     named = link(declared, plugins, complete=complete)

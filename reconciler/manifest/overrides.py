@@ -27,6 +27,7 @@ from reconciler.manifest.validation import Checked
 from reconciler.manifest.validation_messages import keys, suggestion
 from reconciler.model import Filter, KeyLocations, Kind, Publication, Repository, SourceKind
 from reconciler.plugin import Options, PluginCallConfiguration
+from reconciler.reach import Reach
 
 OPTION = "--override"
 
@@ -112,8 +113,8 @@ class _Place(Document):
 
     __slots__ = ("_settings",)
 
-    def __init__(self, settings: Sequence[Setting]) -> None:
-        super().__init__(ManifestText(OPTION, "", ""), 0, None, None)
+    def __init__(self, settings: Sequence[Setting], reach: Reach | None) -> None:
+        super().__init__(ManifestText(OPTION, "", "", reach), 0, None, None)
         self._settings = settings
 
     def place(self, path: Path = (), *, key: bool = False) -> Origin:
@@ -247,7 +248,8 @@ class _Overriding:
         return KeyLocations(find)
 
     def _options(self, model: type[Options], value: dict[str, Any]) -> Options | None:
-        return Checked(_Place(self._settings), self._faults).against(model, (self._label,), value)
+        place = _Place(self._settings, self._declared.checked.document.source.reach)
+        return Checked(place, self._faults).against(model, (self._label,), value)
 
     def _are_plugin_keys(self, model: type[Options]) -> bool:
         """Refuse keys of the core, which only manifests change; return True if there are none."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-from urllib.parse import quote
+from collections.abc import Iterable, Iterator
+from functools import partial
+from typing import Any, NamedTuple
+from urllib.parse import quote, unquote, urlsplit
 
 from reconciler.manifest.canonical import canonical
+from reconciler.manifest.document import Path
 from reconciler.manifest.kinds import (
     SECRET_HEADERS,
     Manifest,
@@ -18,6 +21,8 @@ from reconciler.manifest.scalars import shown
 from reconciler.manifest.validation import Checked
 from reconciler.manifest.validation_messages import suggestion
 from reconciler.model import DEFAULT_MAX_SIZE, Auth, Egress, Remote, Secret, Tls
+from reconciler.reach import SECRET_HOSTS, OutOfReach, Reach, Use
+from reconciler.redaction import sanitize
 
 _SENT = ("auth", "tls", "proxy", "headers")
 
@@ -30,7 +35,7 @@ def remote(checked: Checked, manifest: Manifest | None, importer: Usable | None)
     if importer is None or not isinstance(manifest, RemoteManifest):
         return None
     spec = manifest.spec
-    return Remote(
+    result = Remote(
         meta=manifest.meta(checked.document.place()),
         spec=canonical(checked.mapping("spec"), spec),
         type=spec.type,
@@ -40,7 +45,10 @@ def remote(checked: Checked, manifest: Manifest | None, importer: Usable | None)
         auth=_auth(checked, spec),
         tls=_tls(checked, spec),
         proxy=spec.proxy,
-        headers={name: _secret_or_text(checked, value) for name, value in spec.headers.items()},
+        headers={
+            name: _secret_or_text(checked, ("spec", "headers", name), value)
+            for name, value in spec.headers.items()
+        },
         retries=spec.retries,
         concurrency=spec.concurrency,
         rate_limit=spec.rate_limit,
@@ -49,13 +57,58 @@ def remote(checked: Checked, manifest: Manifest | None, importer: Usable | None)
         max_size=DEFAULT_MAX_SIZE if spec.max_size is None else spec.max_size,
         **_timeouts(spec),
     )
+    checked.ask(("spec",), partial(_check_destinations, sent_secrets(result, importer.cls)))
+    return result
 
 
-def secret(checked: Checked, reference: SecretReference) -> Secret:
-    """Return a reference as `Secret`, with the absolute path of its file."""
-    return Secret(
-        reference.env, None if reference.file is None else checked.absolute(reference.file)
-    )
+def secret(checked: Checked, place: Path, reference: SecretReference) -> Secret:
+    """Return the reference at `place` as `Secret`, with the absolute path of its file."""
+    if reference.file is None:
+        variable = reference.env or ""
+        checked.ask(place, lambda reach: reach.secret_variable(variable))
+        return Secret(variable, None)
+    path = checked.absolute(reference.file)
+    checked.ask(place, lambda reach: reach.secret_file(path))
+    return Secret(None, path)
+
+
+class SentSecret(NamedTuple):
+    """A secret of a remote, and a host that it goes to."""
+
+    secret: Secret
+    host: str
+    port: int | None
+
+
+def sent_secrets(remote: Remote, importer: Any) -> list[SentSecret]:
+    """Return the secrets of a remote with each host that sees them: its own, and its proxy's."""
+    url = remote.url or importer.well_known(remote.index or "")
+    hosts = [urlsplit(address) for address in (url, remote.proxy) if address]
+    return [
+        SentSecret(own, host.hostname, host.port)
+        for own in _secrets(remote)
+        for host in hosts
+        if host.hostname
+    ]
+
+
+def _secrets(remote: Remote) -> Iterator[Secret]:
+    """Yield the secrets of a remote; a certificate without a key beside it holds the key itself."""
+    auth, tls = remote.auth, remote.tls
+    values = [*((auth.username, auth.password) if auth else ()), *remote.headers.values()]
+    yield from dict.fromkeys(value for value in values if isinstance(value, Secret))
+    if tls.client_cert is not None:
+        yield tls.client_key or Secret(None, tls.client_cert)
+
+
+def _check_destinations(sent: Iterable[SentSecret], reach: Reach) -> None:
+    """Check that secrets go to hosts of the setting only. Raises OutOfReach."""
+    for own in sent:
+        if not reach.limits.allows_host(own.host, own.port):
+            raise OutOfReach(
+                f"the secret `{own.secret}` must not be sent to `{sanitize(own.host, 200)}`",
+                hint=f"`{SECRET_HOSTS}` lists the hosts that secrets may go to",
+            )
 
 
 def _check_location(checked: Checked, importer: Usable | None) -> None:
@@ -93,9 +146,11 @@ def _check_location(checked: Checked, importer: Usable | None) -> None:
 
 def _address(checked: Checked, url: str) -> str:
     """Return a path on disk as a `file:` URL; a slash at its end is kept."""
+    if url.startswith("file:"):
+        checked.readable(("spec", "url"), unquote(urlsplit(url).path), Use.CONTENT)
     if not url.startswith(("/", ".")):
         return url
-    path = "/" + checked.absolute(url).strip("/")
+    path = "/" + checked.readable(("spec", "url"), url, Use.CONTENT).strip("/")
     folder = url.endswith(("/", "/.", "/..")) and path != "/"
     return "file://" + quote(path + ("/" if folder else ""))
 
@@ -130,25 +185,32 @@ def _check_certificate(checked: Checked) -> None:
         )
 
 
-def _secret_or_text(checked: Checked, value: str | SecretReference) -> str | Secret:
-    return value if isinstance(value, str) else secret(checked, value)
+def _secret_or_text(checked: Checked, place: Path, value: str | SecretReference) -> str | Secret:
+    return value if isinstance(value, str) else secret(checked, place, value)
 
 
 def _auth(checked: Checked, spec: RemoteSpec) -> Auth | None:
-    return (
-        Auth(_secret_or_text(checked, spec.auth.username), secret(checked, spec.auth.password))
-        if spec.auth
-        else None
+    if spec.auth is None:
+        return None
+    place = ("spec", "auth")
+    return Auth(
+        _secret_or_text(checked, (*place, "username"), spec.auth.username),
+        secret(checked, (*place, "password"), spec.auth.password),
     )
 
 
 def _tls(checked: Checked, spec: RemoteSpec) -> Tls:
-    tls = spec.tls
+    tls, place = spec.tls, ("spec", "tls")
+    key = secret(checked, (*place, "clientKey"), tls.client_key) if tls.client_key else None
+    if tls.client_cert is not None and key is None:  # it holds the key as well
+        secret(checked, (*place, "clientCert"), SecretReference(file=tls.client_cert))
+    certificate = (*place, "clientCert")
     return Tls(
         verify=tls.verify,
-        ca=tls.ca and checked.absolute(tls.ca),
-        client_cert=tls.client_cert and checked.absolute(tls.client_cert),
-        client_key=secret(checked, tls.client_key) if tls.client_key else None,
+        ca=tls.ca and checked.readable((*place, "ca"), tls.ca, Use.TRUST),
+        client_cert=tls.client_cert
+        and checked.readable(certificate, tls.client_cert, Use.CERTIFICATE),
+        client_key=key,
     )
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from reconciler.errors import Fault, Origin
 from reconciler.manifest.canonical import canonical
-from reconciler.manifest.document import Document
+from reconciler.manifest.document import Document, Path
 from reconciler.manifest.kinds import (
     API,
     MANIFESTS,
@@ -26,6 +27,7 @@ from reconciler.manifest.scalars import shown
 from reconciler.manifest.validation import Checked
 from reconciler.manifest.validation_messages import keys, suggestion
 from reconciler.model import Filter, Kind, Publication, Remote, Repository, Resource, Uploader
+from reconciler.reach import Reach
 
 FILTER_KEYS = tuple(keys(FilterSpec))
 PUBLICATION_KEYS = (*keys(PublicationSpec), *PublicationSpec.not_yet)
@@ -99,9 +101,12 @@ def publication(
         publisher=publisher.id,
         version=spec.version,
         options=options.options,
-        exports=tuple(checked.absolute(export.directory.path) for export in spec.exports),
+        exports=_exports(checked, spec),
         config=options.config,
-        uploaders=tuple(_uploader(checked, uploader) for uploader in spec.access.upload),
+        uploaders=tuple(
+            _uploader(checked, ("spec", "access", "upload", index), uploader)
+            for index, uploader in enumerate(spec.access.upload)
+        ),
         filters=tuple(spec.filters),
         quarantined=spec.quarantined,
         grace=int(spec.grace.total_seconds()),
@@ -206,9 +211,22 @@ def _names_publisher(checked: Checked) -> str:
     return "publisher" if checked.text("spec", "publisher") else "repository"
 
 
-def _uploader(checked: Checked, spec: UploaderSpec) -> Uploader:
+def _exports(checked: Checked, spec: PublicationSpec) -> tuple[str, ...]:
+    """Return the export directories as absolute paths."""
+    paths = [checked.absolute(export.directory.path) for export in spec.exports]
+    for index, path in enumerate(paths):
+        place = ("spec", "exports", index, "directory", "path")
+        checked.ask(place, partial(_check_export, path))
+    return tuple(paths)
+
+
+def _check_export(path: str, reach: Reach) -> None:
+    reach.export(path)
+
+
+def _uploader(checked: Checked, place: Path, spec: UploaderSpec) -> Uploader:
     return Uploader(
-        token=secret(checked, spec.token) if spec.token else None,
+        token=secret(checked, (*place, "token"), spec.token) if spec.token else None,
         username=spec.username or "",
-        password=secret(checked, spec.password) if spec.password else None,
+        password=secret(checked, (*place, "password"), spec.password) if spec.password else None,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -14,6 +14,7 @@ from reconciler.manifest.document import Document, Path
 from reconciler.manifest.scalars import scalar, shown
 from reconciler.manifest.validation_messages import Finding, dotted, explained, findings
 from reconciler.plugin import Options
+from reconciler.reach import OutOfReach, Reach, Use
 
 Model = TypeVar("Model", bound=Options)
 
@@ -72,6 +73,24 @@ class Checked:
                 "apply the manifests again",
             )
         return os.path.normpath(os.path.join(folder, path))
+
+    def readable(self, place: Path, path: str, use: Use) -> str:
+        """Return a path that stands at `place` as `absolute` does, if it may be read."""
+        absolute = self.absolute(path)
+        self.ask(place, lambda reach: reach.file(absolute, use))
+        return absolute
+
+    def ask(self, place: Path, question: Callable[[Reach], object]) -> None:
+        """Ask whether the document may reach what stands at `place`; add a fault if not.
+
+        Recorded documents are not asked again.
+        """
+        reach = self.document.source.reach
+        try:
+            if reach is not None:
+                question(reach)
+        except OutOfReach as error:
+            self.refuse(place, f"`{dotted(place)}`: {error.message}", error.hint)
 
     def against(
         self, model: type[Model], path: Path, value: Any, *, also: Sequence[str] = ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -25,6 +25,8 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import core_schema
+
+from reconciler.reach import OutOfReach, Reach
 
 _DURATION = re.compile(r"(\d{1,9})([smhd])")
 _SIZE = re.compile(r"(\d{1,12})([kKMGT]i?)?B")
@@ -173,6 +175,30 @@ class Located:
     written: str
     path: Path
     recorded: bool = field(default=False, compare=False)
+    _reach: Reach | None = field(default=None, compare=False, repr=False)
+
+    def readable(self, path: Path) -> Path:
+        """Return the real path of a further file that the one here names, links followed.
+
+        Rule: a plugin asks before it reads what a file beside the manifests names. Raises
+        OptionFault where manifests may not read it.
+        """
+        return Path(_asked(lambda reach: reach.file(os.path.abspath(path)), self._reach) or path)
+
+    def variable(self, name: str) -> str | None:
+        """Return an environment variable that the file here names; None where it is not set.
+
+        Raises OptionFault where manifests may not refer to it.
+        """
+        _asked(lambda reach: reach.plain_variable(name), self._reach)
+        return os.environ.get(name)
+
+
+def _asked(question: Callable[[Reach], str | None], reach: Reach | None) -> str | None:
+    try:
+        return question(reach) if reach is not None else None
+    except OutOfReach as error:
+        raise OptionFault(error.message, hint=error.hint) from None
 
 
 def _located(text: object, info: ValidationInfo) -> Located:
@@ -187,9 +213,9 @@ def _located(text: object, info: ValidationInfo) -> Located:
             f"`{text}` is relative to a folder that was not recorded",
             hint="apply the manifests again",
         )
-    return Located(
-        text, Path(os.path.abspath(os.path.join(folder, text))), bool(context.get("recorded"))
-    )
+    path, reach = os.path.abspath(os.path.join(folder, text)), context.get("reach")
+    _asked(lambda reach: reach.file(path), reach)
+    return Located(text, Path(path), bool(context.get("recorded")), reach)
 
 
 LocatedPath = Annotated[

@@ -9,12 +9,13 @@ import pytest
 from tests.support.source import PLUGINS, Module, modules, resolved, room_of
 
 GROUND = frozenset(
-    {"errors", "logs", "model", "process_identity", "redaction", "retrying", "threads"}
+    {"errors", "logs", "model", "process_identity", "reach", "redaction", "retrying", "threads"}
 )
 ROOMS = frozenset({"database", "plan", "plugin", "remote", "store"})
 KNOWS: Mapping[str, frozenset[str]] = {
     "": frozenset(),
     "errors": frozenset(),
+    "reach": frozenset({"errors"}),
     "redaction": frozenset(),
     "model": frozenset({"errors", "redaction"}),
     "logs": frozenset({"model", "redaction"}),

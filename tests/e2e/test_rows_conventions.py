@@ -358,14 +358,15 @@ def test_p10_plugins_on_trial_are_loaded_from_a_folder_with_their_conf(tmp_path:
     tmp_path.joinpath("trial", "importers", "notes", "any.conf").write_text(
         '{"colour": "brown"}', encoding="utf-8"
     )
-    tmp_path.joinpath("site.yaml").write_text(
+    tmp_path.joinpath("site").mkdir()
+    tmp_path.joinpath("site", "site.yaml").write_text(
         "---\n".join((UP, repository(), publication())), encoding="utf-8"
     )
-    assert terminal(tmp_path, "validate", "site.yaml").code == 1, "off by default"
+    assert terminal(tmp_path, "validate", "site").code == 1, "off by default"
     tmp_path.joinpath("reconciler.toml").write_text(
         'plugin_directory = "trial"\n', encoding="utf-8"
     )
-    done = terminal(tmp_path, "apply", "site.yaml", "--home", "home")
+    done = terminal(tmp_path, "apply", "site", "--home", "home")
     assert done.code == 0, done.err
     journal = [
         json.loads(line)

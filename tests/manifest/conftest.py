@@ -10,8 +10,10 @@ import pytest
 from reconciler.errors import Fault, ManifestFaults
 from reconciler.manifest import read
 from reconciler.model import DesiredState
+from reconciler.reach import Limits
 from tests.support.quotes import registry
 
+ANYWHERE = Limits(paths=("/",))
 Reading = Callable[[str], DesiredState]
 Refusal = Callable[[str | bytes], list[Fault]]
 
@@ -22,7 +24,7 @@ def reading(tmp_path: Path) -> Reading:
 
     def state(text: str) -> DesiredState:
         (tmp_path / "m.yaml").write_text(text, encoding="utf-8")
-        return read([tmp_path / "m.yaml"], registry())
+        return read([tmp_path / "m.yaml"], registry(), limits=ANYWHERE)
 
     return state
 
@@ -35,7 +37,7 @@ def refusal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Refusal:
     def faults(text: str | bytes) -> list[Fault]:
         Path("m.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
         with pytest.raises(ManifestFaults) as refused:
-            read(["m.yaml"], registry())
+            read(["m.yaml"], registry(), limits=ANYWHERE)
         return list(refused.value.faults)
 
     return faults

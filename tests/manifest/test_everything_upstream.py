@@ -43,8 +43,8 @@ def state(
 def fault(folder: Path, keys: str, type: str = "python", overrides: Sequence[str] = ()) -> Fault:
     with pytest.raises(ManifestFaults) as refused:
         state(folder, keys, type, overrides)
-    (found,) = refused.value.faults
-    return found
+    (refused_one,) = refused.value.faults
+    return refused_one
 
 
 @pytest.mark.parametrize(
@@ -54,10 +54,10 @@ def test_a_source_that_selects_by_no_key_does_not_take_an_index_in_silence(
     tmp_path: Path, keys: str
 ) -> None:
     """Kind: what is left out means everything."""
-    found = fault(tmp_path, keys)
-    assert found.message == "`spec.sources[0].remote` does not say what to take"
-    assert found.hint is not None
-    assert "`everything: true`" in found.hint
+    refused_one = fault(tmp_path, keys)
+    assert refused_one.message == "`spec.sources[0].remote` does not say what to take"
+    assert refused_one.hint is not None
+    assert "`everything: true`" in refused_one.hint
 
 
 @pytest.mark.parametrize(
@@ -76,19 +76,19 @@ def test_the_word_stands_beside_what_narrows(tmp_path: Path, keys: str) -> None:
 
 @pytest.mark.parametrize("key", ["include: [a]", "files: [{name: a}]"])
 def test_everything_and_a_part_contradict_each_other(tmp_path: Path, key: str) -> None:
-    found = fault(tmp_path, f"everything: true\n        {key}")
-    assert found.message.startswith("`spec.sources[0].remote` has both `everything` and `")
+    refused_one = fault(tmp_path, f"everything: true\n        {key}")
+    assert refused_one.message.startswith("`spec.sources[0].remote` has both `everything` and `")
 
 
 def test_files_that_an_author_lists_need_no_word(tmp_path: Path) -> None:
     assert state(tmp_path, "", "file").repositories["team"].sources
-    found = fault(tmp_path, "everything: true", "file")
-    assert found.hint == "leave it out"
+    refused_one = fault(tmp_path, "everything: true", "file")
+    assert refused_one.hint == "leave it out"
 
 
 def test_an_override_does_not_open_a_source_to_everything(tmp_path: Path) -> None:
-    found = fault(tmp_path, "include: [a]", overrides=["repository/team.include=null"])
-    assert found.message == "`repository/team`: the remote `up` would take everything"
+    refused_one = fault(tmp_path, "include: [a]", overrides=["repository/team.include=null"])
+    assert refused_one.message == "`repository/team`: the remote `up` would take everything"
 
 
 def test_what_an_earlier_release_recorded_is_still_understood() -> None:

@@ -13,6 +13,7 @@ from reconciler.manifest import read, read_recorded
 from reconciler.model import ActualResource, ActualState, DesiredState, Kind, Ref
 from reconciler.plugin import PluginCallConfiguration
 from reconciler.plugin.registry import Registry
+from tests.manifest.conftest import ANYWHERE
 from tests.manifest.test_manifest_overrides import forest, trees
 from tests.support import quotes
 from tests.support.source import ROOT
@@ -81,7 +82,7 @@ def test_every_example_comes_back_from_its_records_as_it_was_read(path: Path) ->
 
 def test_everything_that_manifests_can_say_comes_back() -> None:
     assert EXAMPLES
-    state = read([GOLDEN / "sound.yaml"], quotes.registry())
+    state = read([GOLDEN / "sound.yaml"], quotes.registry(), limits=ANYWHERE)
     again = read_recorded(records(state, GOLDEN), quotes.registry())
     assert again.faults == {}
     assert meaning(again.desired) == meaning(state)
@@ -99,7 +100,7 @@ def test_fractions_and_the_plugin_level_come_back(tmp_path: Path) -> None:
 
 
 def test_resources_of_a_plugin_that_is_gone_are_left_out_with_the_reason() -> None:
-    state = read([GOLDEN / "sound.yaml"], quotes.registry())
+    state = read([GOLDEN / "sound.yaml"], quotes.registry(), limits=ANYWHERE)
     again = read_recorded(records(state, GOLDEN), trees())
     assert list(again.desired) == []
     assert names(again.faults) == names(resource.meta.ref for resource in state)
@@ -109,7 +110,7 @@ def test_resources_of_a_plugin_that_is_gone_are_left_out_with_the_reason() -> No
 
 
 def test_rules_that_cannot_be_read_are_not_taken_for_no_rules() -> None:
-    state = read([GOLDEN / "sound.yaml"], quotes.registry())
+    state = read([GOLDEN / "sound.yaml"], quotes.registry(), limits=ANYWHERE)
     broken = changed(
         records(state, GOLDEN),
         Ref(Kind.FILTER, "house-rules"),
@@ -131,7 +132,7 @@ def test_rules_that_cannot_be_read_are_not_taken_for_no_rules() -> None:
 
 
 def test_what_copies_from_a_repository_goes_with_it_and_the_rest_stays() -> None:
-    state = read([GOLDEN / "sound.yaml"], quotes.registry())
+    state = read([GOLDEN / "sound.yaml"], quotes.registry(), limits=ANYWHERE)
     again = read_recorded(
         without(records(state, GOLDEN), Ref(Kind.REMOTE, "disk")), quotes.registry()
     )
@@ -148,7 +149,7 @@ def test_what_copies_from_a_repository_goes_with_it_and_the_rest_stays() -> None
 
 
 def test_a_relative_path_is_not_guessed_where_the_folder_is_not_known() -> None:
-    state = read([GOLDEN / "sound.yaml"], quotes.registry())
+    state = read([GOLDEN / "sound.yaml"], quotes.registry(), limits=ANYWHERE)
     again = read_recorded(records(state, ""), quotes.registry())
     assert (
         "is relative to a folder that was not recorded"

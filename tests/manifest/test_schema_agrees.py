@@ -91,12 +91,12 @@ def fits(composed: Value) -> Callable[[Value], bool]:
 
 
 def faults(document: Value, plugins: Plugins, type: str) -> list[Fault]:
-    found: list[Fault] = []
+    collected: list[Fault] = []
     text = ManifestText("m.yaml", "/nowhere", "")
-    declared = declaration(Unplaced(text, 0, document, None), plugins, found)
+    declared = declaration(Unplaced(text, 0, document, None), plugins, collected)
     if declared is not None and declared.kind is Kind.PUBLICATION:
         publication(declared, type, plugins)
-    return found
+    return collected
 
 
 def document(kind: str, type: str) -> Value:

@@ -145,14 +145,15 @@ def test_the_plugin_directory_is_loaded_by_every_command(here: Path) -> None:
     module = here / "plugins" / "importers" / "broken" / "importer.py"
     module.parent.mkdir(parents=True)
     module.write_text("1 / 0", encoding="utf-8")
-    Path("site.yaml").write_text(
+    Path("site").mkdir()
+    Path("site", "site.yaml").write_text(
         "apiVersion: reconciler/v1\nkind: Filter\nmetadata: {name: f}\nspec: {type: broken}\n",
         encoding="utf-8",
     )
-    done = call(["validate", "site.yaml"])
+    done = call(["validate", "site"])
     assert done.code == 1
     assert done.err.startswith(
-        "site.yaml:4:14: the importer `broken` of (directory) is disabled: it cannot be imported:"
+        "site/site.yaml:4:14: the importer `broken` of (directory) is disabled: it cannot be imported:"
         " ZeroDivisionError"
     )
     listed = json.loads(call(["plugins", "-o", "json"]).out)

@@ -135,7 +135,8 @@ def test_a_plugin_of_three_folders_shares_a_module(tmp_path: Path) -> None:
         }
     )
     with upstream.served():
-        (tmp_path / "site.yaml").write_text(SITE % upstream.url, encoding="utf-8")
+        (tmp_path / "site").mkdir()
+        (tmp_path / "site" / "site.yaml").write_text(SITE % upstream.url, encoding="utf-8")
         listed = json.loads(
             run([program("reconciler"), "plugins", "-o", "json"], tmp_path, folder=tmp_path)
         )
@@ -149,7 +150,7 @@ def test_a_plugin_of_three_folders_shares_a_module(tmp_path: Path) -> None:
             ("publisher", "quotes", "enabled"),
             ("content-type", "quotes.quote", "enabled"),
         }
-        said = run([program("reconciler"), "apply", "site.yaml"], tmp_path, folder=tmp_path)
+        said = run([program("reconciler"), "apply", "site"], tmp_path, folder=tmp_path)
         assert "3 quotations" in said, said
     with (
         served(

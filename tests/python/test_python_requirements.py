@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from reconciler.plugin import Artifact, Malformed, OptionFault, Unit
+from reconciler.plugin import Artifact, Located, Malformed, OptionFault, Unit
 from reconciler_python.options.source_options import SelectionOptions
 from reconciler_python.requirements.requirement_files import ParsedFiles, read_requirements
 from reconciler_python.requirements.requirement_options import content
@@ -118,8 +118,8 @@ last==2.*"""
             " git+https://git.example.org/x@0#egg=gamma\ndelta==2+local\n"
         )
         assert [line.partition(" cannot")[0] for line in faults(tmp_path, text)] == [
-            "requirements.txt:2: `beta @ file:///wheels/beta-1.0-py3-none-any.whl#sha256=00`",
-            "requirements.txt:3: `-e git+https://git.example.org/x@0#egg=gamma`",
+            "requirements.txt:2: a requirement by URL, path or version control",
+            "requirements.txt:3: an editable requirement",
         ]
         found = asked(tmp_path, text, unresolvable="skip")
         assert found.projects() == ["alpha", "delta"]
@@ -499,7 +499,7 @@ class TestReading:
         path = tmp_path / "requirements.txt"
 
         def read() -> Any:
-            return content("requirements.txt", path, "requirements", skip=False)
+            return content(Located("requirements.txt", path), "requirements", skip=False)
 
         path.write_text("foo==${SOME_X}")
         monkeypatch.setenv("SOME_X", "1")
@@ -518,7 +518,7 @@ class TestReading:
     def test_what_nobody_holds_is_forgotten(self, tmp_path: Path) -> None:
         (tmp_path / "requirements.txt").write_text("foo")
         held = content(
-            "requirements.txt", tmp_path / "requirements.txt", "requirements", skip=False
+            Located("requirements.txt", tmp_path / "requirements.txt"), "requirements", skip=False
         )
         known = weakref.ref(held)
         del held

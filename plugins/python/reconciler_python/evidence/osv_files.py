@@ -5,6 +5,7 @@ Names within are names in messages, never paths.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import mmap
 import os
@@ -141,8 +142,10 @@ def _entry(data: mmap.mmap, entry: zipfile.ZipInfo) -> bytes:
 def _names(folder: Path) -> list[str]:
     """Return the names of all records below, with `/`, sorted.
 
-    Links to folders are not followed.
+    Links to folders are not followed. Rule: nothing outside of the dump is read; raises OSError for
+    a link that leads out of it.
     """
+    within = os.path.realpath(folder) + "/"
     names = []
     for root, _, files in os.walk(folder, onerror=_raise):
         below = os.path.relpath(root, folder)
@@ -151,6 +154,10 @@ def _names(folder: Path) -> list[str]:
             for name in files
             if name.endswith(_ENDING)
         ]
+    for name in names:
+        path = f"{folder}/{name}"
+        if os.path.islink(path) and not os.path.realpath(path).startswith(within):
+            raise PermissionError(errno.EPERM, f"`{one_line(name)}` is a link that leads out of it")
     return sorted(names)
 
 

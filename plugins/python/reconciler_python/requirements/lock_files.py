@@ -60,6 +60,7 @@ _PIPENV_VARIABLES: Final = (
     "python_version",
     "sys_platform",
 )
+_QUOTED = re.compile(r"""'[^']*'|"[^"]*"|\((?!at |char )[^)]*\)""")
 _Table = Mapping[str, Any]
 
 
@@ -81,10 +82,15 @@ def read_lock(format: str, written: str, body: bytes) -> ParsedFiles:
     except UnicodeDecodeError:
         raise OptionFault(f"`{written}`: its bytes are no UTF-8") from None
     except ValueError as error:
-        reason = _one_line(str(error))
+        reason = _without_content(str(error))
     except RecursionError:
         reason = "it is nested too deeply"
     raise OptionFault(f"`{written}` cannot be read as {language}: {reason}")
+
+
+def _without_content(text: str) -> str:
+    """Return why a document cannot be parsed, without what stands in it."""
+    return _one_line(_QUOTED.sub("...", text))
 
 
 def _read(format: str, written: str, body: bytes) -> ParsedFiles:

@@ -6,6 +6,7 @@ this module ........ lines of a file, and of the files that it names -> `Project
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Callable
@@ -44,6 +45,7 @@ _ARCHIVES: Final = (
 )
 _CREDENTIALS = re.compile(r"//[^/@\s]*@")
 # As pip: digests that cannot be forged.
+_QUOTED = re.compile("'[^']*'|\"[^\"]*\"")
 _STRONG: Final = {"sha256": 64, "sha384": 96, "sha512": 128}
 _HEX = re.compile(r"[0-9a-fA-F]+")
 _MISTAKEN = re.compile(r"(?<![=<>!~])(?:=>|=<|<<|>>|=(?!=))")
@@ -260,9 +262,9 @@ class _Reader:
         Those that say where pip looks and how it builds are passed over: files come from the
         source's remote, as they are.
         """
-        for (name, value), shown in zip(line.options, line.shown, strict=True):
+        for name, value in line.options:
             if name == "--editable":
-                self._unresolvable(f"-e {shown}")
+                self._unresolvable("an editable requirement")
             elif name == "--hash":
                 raise OptionFault(
                     "`--hash` without a requirement", hint="end the line before it with a backslash"
@@ -273,7 +275,7 @@ class _Reader:
     def _requirement(self, line: Line, place: str) -> ProjectRequirement | None:
         """Return the requirement of a line; None for what is skipped."""
         if _direct(line.text):
-            self._unresolvable(line.written)
+            self._unresolvable("a requirement by URL, path or version control")
             return None
         _check_set(line.text)
         shown = _without_credentials(line.written)
@@ -288,27 +290,23 @@ class _Reader:
                 _EXAMPLES,
             )  # it quotes variables too
             raise OptionFault(
-                f"`{shown}` is no requirement" + (f": {because}" if because else ""), hint=hint
+                "that is no requirement" + (f": {because}" if because else ""), hint=hint
             ) from None
         name = project_name(requirement.name)
         if name is None:
             raise OptionFault(
-                f"`{shown}`: that is no project's name",
+                "that is no project's name",
                 hint="letters, digits, `-`, `_` and `.`, 255 of them at the most",
             )
         extras = frozenset(canonicalize_name(extra) for extra in requirement.extras)
-        options = zip(line.options, line.shown, strict=True)
-        files = tuple(
-            LockedFile("", (_digest(value, written),))
-            for (option, value), written in options
-            if option == "--hash"
-        )
+        digests = [_digest(value) for option, value in line.options if option == "--hash"]
+        files = tuple(LockedFile("", (digest,)) for digest in digests)
         return ProjectRequirement(name, shown, place, specifiers, requirement.marker, extras, files)
 
-    def _unresolvable(self, text: str) -> None:
+    def _unresolvable(self, what: str) -> None:
         if not self._skip:
             raise OptionFault(
-                f"`{_without_credentials(text)}` cannot come from an index",
+                f"{what} cannot come from an index",
                 hint=(
                     "require a release of it instead; or leave such lines out: `{file: ...,"
                     " unresolvable: skip}`"
@@ -341,14 +339,16 @@ def _direct(text: str) -> bool:
     )
 
 
-def _digest(value: str, written: str) -> tuple[str, str]:
-    """Return a digest of `--hash`. `written`: the value as it may be shown."""
+def _digest(value: str) -> tuple[str, str]:
+    """Return a digest of `--hash`. Raises OptionFault."""
     _check_set(value)
     algorithm, _, text = value.partition(":")
     length = _STRONG.get(algorithm)
     if length is None:
         raise OptionFault(
-            f"`--hash` with `{_without_credentials(written.partition(':')[0])}`",
+            f"`--hash` with `{algorithm}`"
+            if algorithm in hashlib.algorithms_available
+            else "`--hash` without the name of a digest",
             hint="`--hash=sha256:<hex>`; also `sha384` and `sha512`",
         )
     if len(text) != length or not _HEX.fullmatch(text):
@@ -361,7 +361,10 @@ def _check_set(text: str) -> None:
     if name is not None:
         raise OptionFault(
             f"the environment variable `{name}` is not set",
-            hint="set it where this runs (an empty one counts as none), or write its value here",
+            hint=(
+                "set it where this runs (an empty one counts as none), or write its value here;"
+                " `RECONCILER_SECRET_NAMES` must allow it where that is set, or `CI` is"
+            ),
         )
 
 
@@ -382,7 +385,7 @@ def _mistake(written: str) -> tuple[str, str] | None:
 def _first_line(error: BaseException) -> str:
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
-    text = _without_credentials(str(error).partition("\n")[0])
+    text = _QUOTED.sub("...", str(error).partition("\n")[0])
     if "after name with no version specifier" in text:
         return "after the name comes a version specifier, or `;` and a marker, or nothing"
     return text[:1].lower() + text[1:]

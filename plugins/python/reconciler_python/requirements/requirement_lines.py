@@ -11,9 +11,10 @@ import codecs
 import re
 import shlex
 from collections.abc import Callable, Iterator
+from difflib import get_close_matches
 from typing import Final, NamedTuple
 
-from reconciler.plugin import OptionFault, sanitize
+from reconciler.plugin import OptionFault
 
 _MARKS: Final = (  # the marks of UTF-32 begin with those of UTF-16
     (codecs.BOM_UTF8, "utf-8"),
@@ -188,7 +189,7 @@ def _substituted(written: str, rest: str) -> tuple[list[tuple[str, str]], list[s
         options = _options(rest) if rest else []
     except OptionFault:
         raise OptionFault(
-            f"`{sanitize(written, 200)}`: its options cannot be read",
+            "its options cannot be read",
             hint=_HINT,
         ) from None
     try:
@@ -252,8 +253,8 @@ def _named(word: str) -> tuple[str, str | None]:
         )
         if len(names) == 1:
             return names[0], value if equals else None
-    shown = sanitize(word.partition("=")[0], 40)
+    close = get_close_matches(word.partition("=")[0], _OPTIONS, n=1)
     raise OptionFault(
-        f"`{shown}` is no option of requirements files",
-        hint="leave it out",
+        "a word that begins with `-` and is no option of requirements files",
+        hint=f"did you mean `{close[0]}`?" if close else "leave it out",
     )

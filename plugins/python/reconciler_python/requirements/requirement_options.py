@@ -80,6 +80,17 @@ class Content:
         ]
         return hashlib.sha256(msgspec.json.encode(meaning)).hexdigest()
 
+    def allowed(self, file: Located) -> bool:
+        """Return True if the manifest of `file` may read all of this."""
+        try:
+            for path in self.files:
+                file.readable(path)
+            for name in self.variables:
+                file.variable(name)
+        except OptionFault:
+            return False
+        return True
+
     def current(self) -> bool:
         """Return True if reading it again would give the same.
 
@@ -162,8 +173,7 @@ class RequirementFile(Options):
         Raises OptionFault, or Faults, where it cannot be read.
         """
         return content(
-            self.file.written,
-            self.file.path,
+            self.file,
             self.format or kind(self.file.written),
             skip=self.unresolvable == "skip",
         )
@@ -225,16 +235,17 @@ def kind(written: str) -> str:
     return "requirements"
 
 
-def content(written: str, path: Path, format: str, *, skip: bool) -> Content:
+def content(file: Located, format: str, *, skip: bool) -> Content:
     """Return the requirements of a file, read again only when it has changed.
 
     Raises OptionFault, or Faults with everything that is wrong.
     """
+    written, path = file.written, file.path
     key = written, path, format, skip
     cached = _cache.get(key)
-    if cached is not None and cached.current():
+    if cached is not None and cached.current() and cached.allowed(file):
         return cached
-    files = _Files()
+    files = _Files(file)
     parsed = (
         read_requirements(written, path, files, skip=skip)
         if format == "requirements"
@@ -265,7 +276,8 @@ def _lock(written: str, path: Path, format: str, *, files: _Files) -> ParsedFile
 class _Files:
     """The files and variables that one entry uses, and their recorded states."""
 
-    def __init__(self) -> None:
+    def __init__(self, file: Located) -> None:
+        self._file = file
         self.seen: dict[Path, _Seen] = {}
         self.variables: dict[str, str | None] = {}
 
@@ -273,11 +285,15 @@ class _Files:
         """Read a file, and record its state. Raises OptionFault."""
         if len(self.seen) >= _MOST:
             raise OptionFault(f"more than {_MOST:,} files that name each other")
-        body, self.seen[path] = _read(path)
+        body, self.seen[path] = _read(self._file.readable(path))
         return body
 
     def variable(self, name: str) -> str | None:
-        self.variables[name] = _variable(name)
+        """Return the value of a variable; None where it has none that the file may hold."""
+        try:
+            self.variables[name] = self._file.variable(name) or None
+        except OptionFault:
+            self.variables[name] = None
         return self.variables[name]
 
 
