@@ -209,6 +209,10 @@ class ContentChanges:
         unknown: Parts for which an offline plan had no cached page.
         warnings: What a user should look at, and what keeps nothing from being done.
         buckets: True if names of groups mean nothing to a reader.
+        rules_changed: True if something was decided by other rules than before.
+        lost_upstream: Number of units that leave because a remote no longer has them.
+        back_to: The earlier version whose content the manifests go back to; None where upstream
+            has a part in that.
         version_digest: Of the version that this makes, where something refers to a version by
             number or digest.
         scratchpads: Scratchpads that plugins wrote, by owner, recorded when all of it succeeds.
@@ -226,6 +230,9 @@ class ContentChanges:
     sources: Mapping[str, tuple[str | None, Digest | None]] = field(default_factory=dict)
     plural: str = "units"
     buckets: bool = False
+    rules_changed: bool = False
+    lost_upstream: int = 0
+    back_to: int | None = None
     version_digest: Digest | None = None
     scratchpads: Mapping[str, Any] = field(default_factory=dict)
     seen: Mapping[str, Digest | None] = field(default_factory=dict)

@@ -15,7 +15,10 @@ _OR_RAISE = "pass `--allow-destroy` for this run, or raise `guard.maxRemovals`"
 
 
 def apply_guards(change: ResourceChange, guard: Guard, *, allow_destroy: bool) -> ResourceChange:
-    """Return the change, with its refusal if a guard stops it."""
+    """Return the change, with its refusal if a guard stops it.
+
+    Going back to the content of an earlier version, by manifests alone, is no mass removal.
+    """
     refusal = _refusal(change, guard, allow_destroy=allow_destroy)
     return change.refused(*refusal) if refusal else change
 
@@ -83,9 +86,9 @@ def _refusal(
     if emptied and change.content is not None:
         everything = _all_of(change.content.units, change.content.plural)
         return f"repository `{name}` would lose {everything}", _MEANT
-    if change.content is not None and _beyond(
-        change.content.counts.removed, change.content.units, guard
-    ):
+    if change.content is None or change.content.back_to is not None:
+        return None
+    if _beyond(change.content.counts.removed, change.content.units, guard):
         return _mass_removal(name, change.content, guard)
     return None
 

@@ -237,13 +237,22 @@ def _nothing_to_do(plan: Plan) -> str:
         return "No changes, but repairs."
     if any(change.content and change.content.unknown for change in plan.changes):
         return "No changes as far as is known: what is marked `unknown` was not asked for."
-    if not plan.changes:
-        return (
-            "No changes: nothing is declared here."
-            if not plan.unowned
-            else "No changes, but nothing is declared here."
-        )
+    if not plan.changes and not plan.unowned:
+        return "No changes: nothing is declared here."
+    if plan.unowned:
+        return _undeclared(plan)
     return "No changes: what is served is what the manifests say."
+
+
+def _undeclared(plan: Plan) -> str:
+    """Return that nothing changes, and that more is there than the manifests say."""
+    number = len(plan.unowned)
+    is_served = any(ref.kind is Kind.PUBLICATION for ref in plan.unowned)
+    return (
+        f"No changes. {pluralize(number, 'undeclared resource')} {'is' if number == 1 else 'are'}"
+        f" still {'served' if is_served else 'recorded'}: --prune removes"
+        f" {'it' if number == 1 else 'them'}."
+    )
 
 
 def _versions(change: ResourceChange) -> str:

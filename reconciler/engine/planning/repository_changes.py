@@ -61,17 +61,37 @@ class RepositoryPlanner:
         content = (
             self._no_changes(name) if change.refusal else await self._resolve(repository, planned)
         )
-        if name in self._pinned and content.counts.total:
-            content = await asyncio.to_thread(self._identified, name, content)
+        by_manifests = self._is_by_manifests(repository, content, planned)
+        if content.counts.total and (by_manifests or name in self._pinned):
+            content = await asyncio.to_thread(self._identified, name, content, by_manifests)
         return self._with_content(change, content, repository)
 
-    def _identified(self, name: str, content: ContentChanges) -> ContentChanges:
-        """Return content with the digest of the version that it makes: something may name it."""
-        state = self._actual.repositories.get(name)
-        version = CopiedVersion(
-            self._session.reader, state, state.number if state else 0, planned=content
+    def _identified(self, name: str, content: ContentChanges, by_manifests: bool) -> ContentChanges:
+        """Return content with the digest of the version that it makes, which may exist already."""
+        state, reader = self._actual.repositories.get(name), self._session.reader
+        planned = CopiedVersion(reader, state, state.number if state else 0, planned=content)
+        digest = planned.digest
+        back_to = reader.version_by_digest(state.id, digest) if state and by_manifests else None
+        return replace(content, version_digest=digest, back_to=back_to or None)
+
+    def _is_by_manifests(
+        self,
+        repository: Repository,
+        content: ContentChanges,
+        bases: Mapping[str, ContentChanges],
+    ) -> bool:
+        """Return True if manifests alone change the content: selection, filters, pins.
+
+        A base that goes back takes along what follows it.
+        """
+        recorded = self._actual.resources.get(repository.meta.ref)
+        if recorded is None or content.failures or content.lost_upstream:
+            return False
+        if content.rules_changed or any(base.back_to is not None for base in bases.values()):
+            return True
+        return any(
+            recorded.spec.get(key) != repository.spec.get(key) for key in ("sources", "filters")
         )
-        return replace(content, version_digest=version.digest)
 
     async def _planned_sources(self, repository: Repository) -> dict[str, ContentChanges]:
         """Wait for the repositories that this one copies from; return their planned content."""
@@ -117,7 +137,14 @@ class RepositoryPlanner:
         # bytes that were left upstream are downloaded without a new version
         differs = content.counts.total or content.counts.download or content.counts.unsized
         action = Action.UPDATE if change.action is Action.NO_OP and differs else change.action
-        change = replace(change, action=action, content=content, version=(before, after))
+        reason = f"back to the content of version {content.back_to}" if content.back_to else ""
+        change = replace(
+            change,
+            action=action,
+            content=content,
+            version=(before, after),
+            reason=change.reason or reason,
+        )
         if change.refusal:
             return change
         return apply_guards(change, repository.guard, allow_destroy=self._may_destroy(repository))

@@ -23,9 +23,10 @@ from reconciler.engine.sources.source_responses import (
     SourceResponse,
 )
 from reconciler.errors import NotCached
-from reconciler.model import Digest, IdentifiedUnit, Source, Unit, pluralize
+from reconciler.model import Digest, IdentifiedUnit, Source, SourceKind, Unit, pluralize
 from reconciler.plan import (
     NAMED_PROJECT_GONE,
+    REMOVE,
     ChangeLine,
     DesiredGroup,
     Failure,
@@ -103,7 +104,29 @@ class GroupComparer:
         while batch := batches.next():
             members = await self.members(batch)
             batches.record(sum(map(len, members.values())))
-            await self.add([self.removal(name, members.get(name, [])) for name in batch])
+            changes = [self.removal(name, members.get(name, [])) for name in batch]
+            for change in changes:
+                self._note_drop(change)
+            await self.add(changes)
+
+    def _note_drop(self, change: GroupChange) -> None:
+        """Note why a group leaves: by other rules, or because its source no longer has it."""
+        if self._committed.has_other_rules(change.head.name):
+            self._findings.rules_changed = True
+        else:
+            self._note_lost(change.lines)
+
+    def _note_decision(self, name: str, lines: Iterable[ChangeLine], selected: Selected) -> None:
+        """Note why units leave a group: what is refused is there still, all else is lost."""
+        self._findings.rules_changed |= self._committed.has_other_rules(name)
+        refused = {refusal.key for refusal in selected.refusals}
+        self._note_lost(line for line in lines if line.key not in refused)
+
+    def _note_lost(self, lines: Iterable[ChangeLine]) -> None:
+        if self._source.kind is SourceKind.REMOTE:
+            self._findings.lost_upstream += sum(
+                line.op == REMOVE and self._selection.is_main(line.type) for line in lines
+            )
 
     def removal(self, name: str, members: Sequence[GroupMember], reason: str = "") -> GroupChange:
         """Return the change by which a group leaves the source; `reason` has a default."""
@@ -160,6 +183,7 @@ class GroupComparer:
             self._fail(name, invalid_unit(response.units) or error)
             return []
         self._claim_keys(name, members, lines)
+        self._note_decision(name, lines, selected)
         head = self._head(response, members, selected, lines=lines)
         if response.gone and not lines and self._is_recorded_as_gone(head):
             return []
@@ -175,7 +199,9 @@ class GroupComparer:
             return False
         if not (self._resolution.keeps_named and self._resolution.mirrors):
             return False
-        emptied = bool(response.gone) or not any(map(self._selection.is_main, response.units))
+        emptied = bool(response.gone) or not any(
+            self._selection.is_main(unit.type) for unit in response.units
+        )
         return emptied and any(member.source == self._source.id for member in members)
 
     def _keep_named(self, response: SourceResponse, members: Sequence[GroupMember]) -> None:

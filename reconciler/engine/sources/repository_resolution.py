@@ -58,6 +58,7 @@ class Findings:
         unread: Groups of which some reading failed, so that nothing may leave them.
         withdrawn: Groups that upstream has and offers nothing of, by source.
         touched: True if something has to be written, even if no unit changes.
+        rules_changed, lost_upstream: As of ContentChanges.
     """
 
     ownership: NameOwnership
@@ -71,6 +72,8 @@ class Findings:
     unread: set[str] = field(default_factory=set)
     withdrawn: dict[str, set[str]] = field(default_factory=dict)
     touched: bool = False
+    rules_changed: bool = False
+    lost_upstream: int = 0
 
     @property
     def problem_count(self) -> int:

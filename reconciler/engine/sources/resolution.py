@@ -117,6 +117,8 @@ async def _changes(resolution: RepositoryResolution, desired: DesiredState) -> C
         sources=findings.sources,
         plural=main_type.plural,
         buckets=resolution.importer_class.shared_groups,
+        rules_changed=findings.rules_changed,
+        lost_upstream=findings.lost_upstream,
         scratchpads=scratchpads,
         seen=findings.scratchpads.seen if scratchpads else {},
         withdrawn=findings.withdrawn,

@@ -94,9 +94,10 @@ class Selection:
         """The filters in force, sorted by name."""
         return tuple(sorted(self._filters, key=lambda filter_: filter_.name))
 
-    def is_main(self, unit: Unit) -> bool:
-        """Return True for a unit of content, False for one that only stands beside others."""
-        return self._type_of(unit).beside is None
+    def is_main(self, type: str) -> bool:
+        """Return True for a type of content, False for one that only stands beside another."""
+        content_type = self._types.get(type)
+        return content_type is None or content_type.beside is None
 
     def restores_metadata(self, type: str) -> bool:
         """Return True if a content type adds metadata to units that were stored before."""
