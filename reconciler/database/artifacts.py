@@ -41,7 +41,12 @@ _SIZES = select(artifact.c.sha256, artifact.c.size, artifact.c.stored).where(
 )
 
 _ORIGINS = (
-    select(artifact_origin.c.sha256, artifact_origin.c.remote, artifact_origin.c.url)
+    select(
+        artifact_origin.c.sha256,
+        artifact_origin.c.remote,
+        artifact_origin.c.url,
+        artifact_origin.c.needs_page,
+    )
     .where(artifact_origin.c.sha256.in_(listed("digests")))
     .order_by(artifact_origin.c.sha256, artifact_origin.c.remote)
 )
@@ -57,7 +62,7 @@ KEPT = Bulk(
 _MENDED = delete(damage).where(
     damage.c.sha256.in_(select(artifact.c.sha256).where(artifact.c.stored))
 )
-_SET_ORIGINS = replacing(artifact_origin, "sha256", "remote", "url")
+_SET_ORIGINS = replacing(artifact_origin, "sha256", "remote", "url", "needs_page")
 _PARTS = Bulk(
     lambda dialect: (
         insert_for(dialect, unit_artifact)
@@ -126,8 +131,8 @@ class ContentReads(Reading):
         origins: dict[Digest, list[ArtifactOrigin]] = {}
         with self._reading.connect() as connection:
             for batch in batches(digest.raw for digest in digests):
-                for raw, remote, url in connection.execute(_ORIGINS, {"digests": batch}):
-                    origins.setdefault(Digest(raw), []).append(ArtifactOrigin(remote, url))
+                for raw, *origin in connection.execute(_ORIGINS, {"digests": batch}):
+                    origins.setdefault(Digest(raw), []).append(ArtifactOrigin(*origin))
         return origins
 
 
@@ -208,7 +213,7 @@ def _artifacts(
         else:
             declared[raw] = (raw, part.size, False)
         if origin is not None:
-            had[raw] = (raw, origin.remote, origin.url)
+            had[raw] = (raw, origin.remote, origin.url, origin.needs_page)
     return (
         [kept[raw] for raw in sorted(kept)],
         [declared[raw] for raw in sorted(declared)],

@@ -57,10 +57,14 @@ class CommittedGroup(msgspec.Struct, frozen=True):
 
 
 class ArtifactOrigin(msgspec.Struct, frozen=True):
-    """An origin of bytes: the name of a remote, and the URL without credentials."""
+    """An origin of bytes: the name of a remote, and the URL without query and user info.
+
+    `needs_page`: it had some, so that the page has to be read again for the whole of it.
+    """
 
     remote: str
     url: str
+    needs_page: bool = False
 
 
 class Attachment(msgspec.Struct, frozen=True):

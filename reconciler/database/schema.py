@@ -22,6 +22,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     literal_column,
 )
 
@@ -106,13 +107,15 @@ unit_artifact = Table(
 )
 
 # Where the bytes of an artifact can be had, by the remote that said so: what lets a unit join
-# before they are stored.
+# before they are stored. `url`: without query and user info, which may be secret; `needs_page`: it
+# had some, so that only the page that names the file can say where it is.
 artifact_origin = Table(
     "artifact_origin",
     metadata,
     Column("sha256", LargeBinary, ForeignKey(artifact.c.sha256), nullable=False),
     Column("remote", Name, nullable=False),
     Column("url", Text, nullable=False),
+    Column("needs_page", Boolean, nullable=False, server_default=false()),
     PrimaryKeyConstraint("sha256", "remote"),
     **_CLUSTERED,
 )

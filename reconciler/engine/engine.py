@@ -176,6 +176,7 @@ class Engine:
         Repeats with a new plan while another process changes a repository at the same time.
         """
         self._home.store().sweep()
+        self._home.drop_old_caches()
 
         async def apply_once() -> Report:
             ruled = await self._plan(desired, options)

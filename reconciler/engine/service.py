@@ -6,25 +6,36 @@ import asyncio
 import hashlib
 import logging
 import threading
-from collections.abc import AsyncIterator, Callable, Hashable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Hashable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from reconciler.database import Database, Writer
+from reconciler.database import ArtifactOrigin, Database, Writer
 from reconciler.engine.planning.recorded_rules import ReadRecorded
 from reconciler.engine.plugin_calls.call_timeouts import CallLimits
 from reconciler.engine.plugin_calls.worker_pool import WorkerPool, WorkerSlot
 from reconciler.engine.session.disabled_plugins import unusable_error
 from reconciler.engine.session.home import Home
-from reconciler.engine.session.session import WritingSession
+from reconciler.engine.session.session import Session, WritingSession
+from reconciler.engine.sources.source_urls import SourceUrls
+from reconciler.engine.transfer.artifact_fetcher import may_have_run_out
 from reconciler.engine.transfer.measurements import Measurements
 from reconciler.engine.transfer.remotes import Remotes
 from reconciler.engine.uploads.authentication import authenticate, unreadable_secrets
 from reconciler.engine.uploads.receiving import UploadResult, Uploads
-from reconciler.errors import Gone, ReconcilerError, StateFault, UsageFault
-from reconciler.model import ActualState, DesiredState, Digest, Kind, RecordedState, Ref, Remote
+from reconciler.errors import Gone, ReconcilerError, Refused, StateFault, UsageFault
+from reconciler.model import (
+    ActualResource,
+    ActualState,
+    DesiredState,
+    Digest,
+    Kind,
+    RecordedState,
+    Ref,
+    Remote,
+)
 from reconciler.plugin import UploadedFile, UploadForm
 from reconciler.plugin.registry import Registry
 from reconciler.remote import Fetcher, open_fetcher, relay
@@ -48,6 +59,15 @@ class OpenRemote:
     remote: Remote
     fingerprints: Mapping[str, str]
     fetcher: Fetcher
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSources:
+    """Sources that can be asked again where files are, and the resources they were opened with."""
+
+    resources: Mapping[Ref, ActualResource]
+    remotes: Remotes
+    urls: SourceUrls
 
 
 class Service:
@@ -81,6 +101,8 @@ class Service:
         self._cached: Recorded | None = None
         self._remotes: dict[str, OpenRemote] = {}
         self._replaced: list[Fetcher] = []
+        self._sources: OpenSources | None = None
+        self._outdated: list[Remotes] = []
 
     def authenticate(self, publication: str, authorization: str | None) -> str | None:
         """Return the name of the uploader that an `Authorization` header proves, or None.
@@ -175,18 +197,11 @@ class Service:
             f"{digest.short} is not in the store, and no remote of publication `{publication}` has"
             " it"
         )
-        for remote, url in await asyncio.to_thread(self._origins_of, publication, digest):
+        for remote, origin in await asyncio.to_thread(self._origins_of, publication, digest):
             begun, count = False, 0
             try:
                 async with aclosing(
-                    relay(
-                        self._fetcher(remote),
-                        self._home.store(),
-                        url,
-                        expected=digest,
-                        limit=max(size or 0, remote.max_size),
-                        announce=announce,
-                    )
+                    self._relayed(remote, origin, digest, size=size, announce=announce)
                 ) as blocks:
                     async for block in blocks:
                         begun = True
@@ -207,6 +222,105 @@ class Service:
             await asyncio.to_thread(self._stored, digest, count)
             return
         raise failure
+
+    async def _relayed(
+        self,
+        remote: Remote,
+        origin: ArtifactOrigin,
+        digest: Digest,
+        *,
+        size: int | None,
+        announce: Callable[[int | None], None],
+    ) -> AsyncGenerator[bytes, None]:
+        """Yield bytes from their recorded URL, else from where the page names them now.
+
+        The page is read again where no whole URL is recorded, and where that has run out.
+        """
+        failure: ReconcilerError | None = None
+        if not origin.needs_page:
+            try:
+                async with aclosing(
+                    self._relay(remote, origin.url, digest, size=size, announce=announce)
+                ) as blocks:
+                    async for block in blocks:
+                        yield block
+                return
+            except (Gone, Refused) as error:  # raised on opening, before any block
+                if not may_have_run_out(error):
+                    raise
+                failure = error
+        url = await self._url_now(remote, origin, digest, failure=failure)
+        async with aclosing(
+            self._relay(remote, url, digest, size=size, announce=announce)
+        ) as blocks:
+            async for block in blocks:
+                yield block
+
+    async def _url_now(
+        self,
+        remote: Remote,
+        origin: ArtifactOrigin,
+        digest: Digest,
+        *,
+        failure: ReconcilerError | None,
+    ) -> str:
+        """Return where the page names a file now. Raises `failure`, if any, where that is no news.
+
+        Raises Gone where the page names the file no more, and what the page's reading raised.
+        """
+        try:
+            urls = await asyncio.to_thread(self._urls_now)
+            url = await urls.of_recorded(digest, remote.meta.name)
+        except ReconcilerError as error:
+            raise failure or error from None
+        if url is not None and (failure is None or url != origin.url):
+            return url
+        raise failure or Gone(
+            f"remote `{remote.meta.name}` names {digest.short} no more",
+            hint="its URL holds a query, which is not stored: the page has to name it",
+        )
+
+    def _relay(
+        self,
+        remote: Remote,
+        url: str,
+        digest: Digest,
+        *,
+        size: int | None,
+        announce: Callable[[int | None], None],
+    ) -> AsyncGenerator[bytes, None]:
+        return relay(
+            self._fetcher(remote),
+            self._home.store(),
+            url,
+            expected=digest,
+            limit=max(size or 0, remote.max_size),
+            announce=announce,
+        )
+
+    def _urls_now(self) -> SourceUrls:
+        """Return what asks sources again; another one once resources were recorded anew."""
+        desired = self.desired()
+        resources = self._cached.actual.resources if self._cached is not None else {}
+        if self._sources is None or self._sources.resources != resources:
+            if self._sources is not None:
+                self._outdated.append(self._sources.remotes)
+            remotes = Remotes(self._registry, self._home.caches())
+            urls = SourceUrls(self._reading_session(remotes), desired)
+            self._sources = OpenSources(resources, remotes, urls)
+        return self._sources.urls
+
+    def _reading_session(self, remotes: Remotes) -> Session:
+        return Session(
+            reader=self._writer(),
+            store=self._home.store(),
+            registry=self._registry,
+            remotes=remotes,
+            workdirs=self._home.workdirs(),
+            measurements=Measurements(),
+            clock=self._clock,
+            now=self._clock(),
+        )
 
     def record_damage(self, digest: Digest, problem: str) -> None:
         """Set damaged bytes aside and record that they are missing, if they should be there.
@@ -230,6 +344,10 @@ class Service:
             await fetcher.close()
         self._replaced.clear()
         self._remotes.clear()
+        for remotes in (*self._outdated, *([self._sources.remotes] if self._sources else [])):
+            await remotes.close()
+        self._outdated.clear()
+        self._sources = None
         if self._database is not None:
             self._database.close()
             self._database = None
@@ -280,12 +398,12 @@ class Service:
         state = self._read_recorded(writer.actual_state(), registry, self._overrides)
         return Uploads(session, state.desired, state.faults)
 
-    def _origins_of(self, publication: str, digest: Digest) -> list[tuple[Remote, str]]:
+    def _origins_of(self, publication: str, digest: Digest) -> list[tuple[Remote, ArtifactOrigin]]:
         desired = self.desired()
         shown = desired.publications.get(publication)
         allowed = desired.remotes_of(shown.repository) if shown is not None else set()
         return [
-            (desired.remotes[origin.remote], origin.url)
+            (desired.remotes[origin.remote], origin)
             for origin in self._writer().artifact_origins(digest)
             if origin.remote in allowed and origin.remote in desired.remotes
         ]

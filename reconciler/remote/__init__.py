@@ -27,6 +27,7 @@ from reconciler.remote.rate_limit import ConcurrencyLimiter, RateLimiter
 from reconciler.remote.relay import relay
 from reconciler.remote.retries import RetryingFetcher
 from reconciler.remote.secrets import SecretValue, fingerprint, register_secrets, reveal
+from reconciler.remote.url_secrets import storable_url
 
 __all__ = [
     "FOLDER_MEDIA_TYPE",
@@ -55,4 +56,5 @@ __all__ = [
     "register_secrets",
     "relay",
     "reveal",
+    "storable_url",
 ]

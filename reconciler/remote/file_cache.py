@@ -18,7 +18,7 @@ from typing import NamedTuple
 from reconciler.remote.cache_folder import CacheFolder
 
 _FILE_MAGIC = b"reconciler-file 1\n"
-_PART_MAGIC = b"reconciler-part 1\n"
+_PART_MAGIC = b"reconciler-part 2\n"
 _PLACE = struct.Struct(">QQ")
 
 
@@ -40,7 +40,7 @@ class FileCache:
         self._root = root
         self._remote_key = remote_key
         self._files = CacheFolder(root / "whole", _FILE_MAGIC)
-        self._parts = CacheFolder(root / "parts", _PART_MAGIC)
+        self._parts = CacheFolder(root / "parts-2", _PART_MAGIC)
 
     def for_remote(self, remote_key: str) -> FileCache:
         """Return a cache of the same files, and of the parts of one remote."""

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import msgspec
 
 from reconciler.errors import DigestMismatch, NotCached, StateFault
+from reconciler.model import Digest
 from reconciler.remote.body_blocks import SMALL, blocks
 from reconciler.remote.cache_folder import CacheFolder
 from reconciler.remote.download import CHANGED_BYTES, BodyCounter
@@ -26,7 +27,7 @@ from reconciler.remote.urls import display_url
 from reconciler.retrying import RetryPolicy
 from reconciler.threads import in_thread
 
-_MAGIC = b"reconciler-measure 1\n"
+_MAGIC = b"reconciler-measure 2\n"
 _NONE: Mapping[str, str] = MappingProxyType({})
 # `shake` digests have no fixed length
 _ALGORITHMS = frozenset(
@@ -49,7 +50,8 @@ class Measurement(NamedTuple):
 class CachedMeasurement(msgspec.Struct, frozen=True):
     """Content of a URL when it was last downloaded.
 
-    etag, last_modified: as sent, at least one of them. remote_key: see
+    url: on disk its digest, since it may hold a token. etag, last_modified: as sent, at least one
+    of them. remote_key: see
     `MeasurementCache.for_remote`. digests: of the bytes, by the other algorithms for which upstream
     declared some.
     """
@@ -100,14 +102,16 @@ class MeasurementCache:
             cached = _MEASUREMENT.decode(payload)
         except msgspec.DecodeError:
             return None
-        return cached if (cached.url, cached.remote_key) == (url, self._remote_key) else None
+        if (cached.url, cached.remote_key) != (_hidden(url), self._remote_key):
+            return None
+        return msgspec.structs.replace(cached, url=url)
 
     def store(self, measurement: CachedMeasurement) -> None:
         """Cache a measurement in the place of the one before."""
-        self._entries.store(
-            self._key(measurement.url),
-            msgspec.json.encode(msgspec.structs.replace(measurement, remote_key=self._remote_key)),
+        kept = msgspec.structs.replace(
+            measurement, url=_hidden(measurement.url), remote_key=self._remote_key
         )
+        self._entries.store(self._key(measurement.url), msgspec.json.encode(kept))
 
     def drop(self, url: str) -> None:
         """Forget a URL, whose bytes turned out to be others under the same validator."""
@@ -115,6 +119,10 @@ class MeasurementCache:
 
     def _key(self, url: str) -> str:
         return f"{self._remote_key} {url}" if self._remote_key else url
+
+
+def _hidden(url: str) -> str:
+    return Digest.of(url.encode()).hex
 
 
 async def measure(

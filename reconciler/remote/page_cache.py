@@ -1,7 +1,8 @@
 """Cache of upstream pages on disk: an unchanged page costs a 304, an offline plan nothing.
 
 Not state: all of it or parts of it may be deleted at any time, and a file that is not what it
-should be counts as absent. The payload of an entry, whose key is URL, `Accept` and remote:
+should be counts as absent. Nothing in it holds a query or user info of a URL. The payload of an
+entry, whose key is URL, `Accept` and remote:
 
     4 bytes                 length of the head
     head                    JSON: see `PageHead`
@@ -16,20 +17,22 @@ from pathlib import Path
 
 import msgspec
 
+from reconciler.model import Digest
 from reconciler.remote.cache_folder import CacheFolder
 
-_MAGIC = b"reconciler-page 1\n"
+_MAGIC = b"reconciler-page 2\n"
 _LENGTH = struct.Struct(">I")
 
 
 class PageHead(msgspec.Struct, frozen=True):
     """Everything of a cached page but its body.
 
-    key: URL and `Accept` of the request. url: of the response. size: of the plain body. etag,
-    last_modified: as sent. validator: as `Page.validator`.
+    key: see `page_key`. url: of the response. size: of the plain body. etag, last_modified: as
+    sent. validator: as `Page.validator`. cut: queries and user info of URLs were cut out of the
+    body; what it names can be shown, and not fetched.
     """
 
-    key: tuple[str, str]
+    key: str
     url: str
     size: int
     validator: str
@@ -38,6 +41,7 @@ class PageHead(msgspec.Struct, frozen=True):
     headers: dict[str, str]
     etag: str | None = None
     last_modified: str | None = None
+    cut: bool = False
 
 
 _HEAD = msgspec.json.Decoder(PageHead)
@@ -76,23 +80,28 @@ class PageCache:
 
     def load(self, url: str, accept: str) -> CachedPage | None:
         """Return the page, or None. Never raises for what stands in the folder."""
-        payload = self._entries.load(self._key(url, accept))
+        payload = self._entries.load(self._key(page_key(url, accept)))
         page = _parsed(payload) if payload is not None else None
-        return page if page is not None and page.head.key == (url, accept) else None
+        return page if page is not None and page.head.key == page_key(url, accept) else None
 
     def store(self, head: PageHead, body: bytes) -> None:
         """Replace a page. A reader sees the old or the new one, whole."""
         text = msgspec.json.encode(head)
         self._entries.store(
-            self._key(*head.key), b"".join((_LENGTH.pack(len(text)), text, _packed(body)))
+            self._key(head.key), b"".join((_LENGTH.pack(len(text)), text, _packed(body)))
         )
 
     def drop(self, url: str, accept: str) -> None:
         """Forget a page, if it is there."""
-        self._entries.drop(self._key(url, accept))
+        self._entries.drop(self._key(page_key(url, accept)))
 
-    def _key(self, url: str, accept: str) -> str:
-        return f"{url}\n{accept}\n{self._remote_key}" if self._remote_key else f"{url}\n{accept}"
+    def _key(self, key: str) -> str:
+        return f"{key}\n{self._remote_key}"
+
+
+def page_key(url: str, accept: str) -> str:
+    """Return a digest of URL and `Accept` of a request: the URL may hold a token."""
+    return Digest.of(f"{url}\n{accept}".encode()).hex
 
 
 def _packed(body: bytes) -> bytes:

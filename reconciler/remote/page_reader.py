@@ -7,18 +7,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
+import msgspec
+
 from reconciler.errors import Malformed, NotCached, Stale
 from reconciler.model import Digest, Page
 from reconciler.remote.charsets import DEFAULT, charset_of
 from reconciler.remote.fetcher import Fetcher, Response
 from reconciler.remote.page_budget import PageBudget, current_lease
-from reconciler.remote.page_cache import CachedPage, PageCache, PageHead
+from reconciler.remote.page_cache import CachedPage, PageCache, PageHead, page_key
+from reconciler.remote.url_secrets import storable_body, storable_link, storable_url
 from reconciler.remote.urls import display_url
 from reconciler.retrying import RetryPolicy, never
 
 SERIAL = "x-pypi-last-serial"
 STALE_RETRIES = RetryPolicy(attempts=4)  # until a lagging cache on the way has caught up
 _KEPT_HEADERS = ("content-type", "etag", "last-modified", "link", SERIAL)
+_LARGE = 8 * 1024 * 1024  # bytes of a page that is not read again as a whole
 _LONGEST_SERIAL = 18  # digits
 # packing or unpacking less than this blocks the loop for no longer than a thread costs
 _THREAD_FROM = 256 * 1024
@@ -29,7 +33,9 @@ T = TypeVar("T")
 class PageReader:
     """Reader of one remote. fetcher: None only where `offline`.
 
-    budget: shared by all readers of a process. limit: bytes of a page, where that is less.
+    budget: shared by all readers of a process. limit: bytes of a page, where that is less. again:
+    without validators, for URLs that have run out since the page was read; a large page, such as
+    a list of all projects, names them anew whenever it changes, and is asked conditionally.
     """
 
     def __init__(
@@ -41,6 +47,7 @@ class PageReader:
         budget: PageBudget | None = None,
         limit: int | None = None,
         retry: RetryPolicy = STALE_RETRIES,
+        again: bool = False,
     ) -> None:
         if fetcher is None and not offline:
             raise ValueError("reading pages needs a fetcher, or `offline`")
@@ -49,6 +56,7 @@ class PageReader:
         self._offline = offline
         self._budget = budget if budget is not None else PageBudget()
         self._limit = self._budget.size if limit is None else limit
+        self._again = again
         # an error of the fetcher, which has its own retries, is final
         self._retry = replace(retry, retry_if=never)
 
@@ -75,9 +83,18 @@ class PageReader:
         )
 
     def _load(self, url: str, accept: str) -> CachedPage | None:
-        """Return the page that is cached, unless it is larger than a page may be by now."""
+        """Return the page that is cached, where it may take the place of a response.
+
+        Not where it is larger than a page may be by now, nor where URLs were cut in it or may
+        have run out.
+        """
         cached = self._cache.load(url, accept)
-        return cached if cached is not None and cached.head.size <= self._limit else None
+        if cached is None or cached.head.size > self._limit:
+            return None
+        if self._offline:
+            return cached
+        stale = cached.head.cut or (self._again and cached.head.size <= _LARGE)
+        return None if stale else cached
 
     async def _request_until(
         self,
@@ -133,11 +150,11 @@ class PageReader:
         lease.give_back()  # what an earlier try held
         await lease.take(len(cached.packed) if cached is not None else 0)
         headers = {"Accept": accept, **_condition(cached)}
-        if fresh:
+        if fresh or self._again:
             headers["Cache-Control"] = "no-cache"
         response = await fetcher.get(url, headers=headers, limit=self._limit)
         if response.status != 304:
-            return await self._cached_response(response, (url, accept), cached)
+            return await self._cached_response(response, page_key(url, accept), cached)
         if cached is None:
             raise Malformed(
                 f"`{display_url(url)}` answered 304 Not Modified to an unconditional request"
@@ -150,19 +167,32 @@ class PageReader:
         )
 
     async def _cached_response(
-        self, response: Response, key: tuple[str, str], cached: CachedPage | None
+        self, response: Response, key: str, cached: CachedPage | None
     ) -> Page:
         """Return the page of a response, and cache it unless the cache has that very page."""
         size = len(response.body)
         head = await _in_thread_if_long(size, _head, response, key)
         if cached is None or cached.head != head:
-            await _in_thread_if_long(size, self._cache.store, head, response.body)
+            await _in_thread_if_long(size, _store, self._cache, head, response.body)
         return _page(head, response.body, head.headers)
 
 
 async def _in_thread_if_long(size: int, function: Callable[..., T], *args: object) -> T:
     """Call a function whose time grows with `size`, in a worker thread where that is large."""
     return function(*args) if size < _THREAD_FROM else await asyncio.to_thread(function, *args)
+
+
+def _store(cache: PageCache, head: PageHead, body: bytes) -> None:
+    """Cache a page, without what its URLs may hold that is secret."""
+    kept = storable_body(body)
+    headers = dict(head.headers)
+    if "link" in headers:
+        headers["link"] = storable_link(headers["link"])
+    cut = kept is not body and kept != body
+    url = storable_url(head.url)[0]
+    cache.store(
+        msgspec.structs.replace(head, url=url, size=len(kept), headers=headers, cut=cut), kept
+    )
 
 
 def _condition(cached: CachedPage | None) -> dict[str, str]:
@@ -203,7 +233,7 @@ def _page(head: PageHead, body: bytes, headers: dict[str, str]) -> Page:
     return Page(head.url, body, head.validator, head.media_type, head.charset, headers)
 
 
-def _head(response: Response, key: tuple[str, str]) -> PageHead:
+def _head(response: Response, key: str) -> PageHead:
     headers = {name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers}
     etag, last_modified = headers.get("etag"), headers.get("last-modified")
     if etag is not None:

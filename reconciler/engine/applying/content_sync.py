@@ -24,7 +24,12 @@ from reconciler.engine.run.checkpoints import Checkpoint, reached
 from reconciler.engine.run.progress import ProgressTask
 from reconciler.engine.run.task_groups import task_group
 from reconciler.engine.session.session import WritingSession
-from reconciler.engine.transfer.artifact_fetcher import ArtifactFetcher, FetchResult, SourceAccess
+from reconciler.engine.transfer.artifact_fetcher import (
+    ArtifactFetcher,
+    FetchResult,
+    SourceAccess,
+    UrlsNow,
+)
 from reconciler.engine.transfer.stored_bytes import reliable_sizes
 from reconciler.engine.transfer.transfer_warnings import TransferWarnings
 from reconciler.errors import Conflict
@@ -73,6 +78,7 @@ class ContentSync:
         *,
         remotes: Collection[str],
         task: ProgressTask,
+        urls: UrlsNow | None = None,
     ) -> None:
         """
         Args:
@@ -81,6 +87,7 @@ class ContentSync:
             sources: Access to the files of remotes; units of other sources have their files.
             remotes: Where files that stay upstream may come from: see `DesiredState.remotes_of`.
             task: Where progress is told.
+            urls: Finds URLs that have run out anew.
         """
         self._session = session
         self._writer = session.writer
@@ -97,6 +104,7 @@ class ContentSync:
             progress=self._advance_bytes,
             warnings=self.warnings,
             watch=session.watch,
+            urls=urls,
         )
         self._stage: Stage = session.writer.stage(repository_id, session.clock())
         self._finished: list[PendingGroup] = []
@@ -224,7 +232,9 @@ class ContentSync:
     async def _work(self, jobs: Jobs) -> None:
         while (job := await jobs.get()) is not None:
             try:
-                fetched = await self._fetcher.fetch(job.source, job.line, job.available)
+                fetched = await self._fetcher.fetch(
+                    job.source, job.line, job.available, group=job.group.name
+                )
                 logger.debug("%s: fetched `%s`", job.group.name, job.line.key)
                 self._add(job.group, job.line, fetched)
             except Exception as error:  # the failure of one file; the others go on

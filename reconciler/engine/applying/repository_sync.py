@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from reconciler.database import CommitResult
@@ -13,6 +14,7 @@ from reconciler.engine.applying.staging import committed_counts
 from reconciler.engine.plugin_calls.plugin_errors import error_message, error_text
 from reconciler.engine.run.lease import leased
 from reconciler.engine.session.session import WritingSession
+from reconciler.engine.sources.source_urls import SourceUrls
 from reconciler.engine.transfer.artifact_fetcher import SourceAccess
 from reconciler.errors import Conflict, ReconcilerError
 from reconciler.model import DesiredState, Repository, SourceKind
@@ -57,6 +59,7 @@ class RepositorySync:
         self._session = session
         self._desired = desired
         self._provenance = provenance
+        self._urls = SourceUrls(session, desired)
 
     async def sync(
         self,
@@ -105,7 +108,14 @@ class RepositorySync:
         try:
             access = self._access(repository, content)
             remotes = self._desired.remotes_of(repository.meta.name)
-            sync = ContentSync(self._session, repository_id, access, remotes=remotes, task=task)
+            sync = ContentSync(
+                self._session,
+                repository_id,
+                access,
+                remotes=remotes,
+                task=task,
+                urls=partial(self._urls.of_group, repository.meta.name),
+            )
             try:
                 await sync.fetch(content)
                 return sync, await sync.commit(content, provenance)

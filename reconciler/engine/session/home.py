@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from reconciler.remote import PAGE_MEMORY, FileCache, MeasurementCache, PageCach
 from reconciler.store import LocalStore
 
 KEY_BYTES = 32
+OLD_CACHES = ("pages", "measures", "files/parts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +46,16 @@ class Home:
         """Return the caches of what was read of remotes, which may be deleted at any time."""
         folder = self.root / "cache"
         return Caches(
-            PageCache(folder / "pages"),
-            MeasurementCache(folder / "measures"),
+            PageCache(folder / "pages-2"),
+            MeasurementCache(folder / "measures-2"),
             FileCache(folder / "files"),
             self.page_memory,
         )
+
+    def drop_old_caches(self) -> None:
+        """Delete caches of earlier releases: they may hold URLs with signatures and tokens."""
+        for name in OLD_CACHES:
+            shutil.rmtree(self.root / "cache" / name, ignore_errors=True)
 
     def workdirs(self) -> Workdirs:
         """Return the working directories of plugins."""

@@ -27,7 +27,8 @@ class RecordedSource(RemoteSource):
     """
 
     async def _resolve(self) -> str | None:
-        conduit = await self._record()
+        holdings = SourceHoldings(self._resolution.reader, self._actual, self._source.id)
+        conduit = await self._record(await self._current_source_validator(), holdings)
         recordings = conduit.recordings
         await self._committed.load_groups()
         unchanged = conduit.is_unchanged and not recordings
@@ -48,10 +49,17 @@ class RecordedSource(RemoteSource):
         await self._comparer.drop([name for name in sorted(committed) if not self._may_bring(name)])
         return conduit.validator
 
-    async def _record(self) -> RecordingConduit:
+    async def _respond(self, names: Sequence[str]) -> list[SourceResponse]:
+        """Return what `sync` brings to groups where nothing is held yet."""
+        nothing = SourceHoldings(self._resolution.reader, None, self._source.id)
+        try:
+            recordings = (await self._record(None, nothing)).recordings
+        finally:
+            self._context.place.close()
+        return [self._response(name, [], recordings[name]) for name in names if name in recordings]
+
+    async def _record(self, validator: str | None, holdings: SourceHoldings) -> RecordingConduit:
         """Run `sync` once and return what it asked for."""
-        validator = await self._current_source_validator()
-        holdings = SourceHoldings(self._resolution.reader, self._actual, self._source.id)
         try:
             async with self._resolution.session.call_timeouts.call(
                 self._resolution.call("sync")

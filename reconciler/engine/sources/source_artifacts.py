@@ -23,6 +23,7 @@ from reconciler.model import (
 )
 from reconciler.plan import GroupChange, with_download
 from reconciler.plugin import Decision
+from reconciler.remote import storable_url
 
 
 class SourceArtifacts:
@@ -153,7 +154,7 @@ class RemoteArtifacts(SourceArtifacts):
         right = {
             artifact.sha256
             for artifact in located
-            if recorded.get(artifact_digest(artifact)) == artifact.url
+            if recorded.get(artifact_digest(artifact)) == storable_url(artifact.url)[0]
         }
         elsewhere = [artifact for artifact in located if artifact.sha256 not in right]
         moved = set(map(artifact_digest, elsewhere)) - await self._stored(elsewhere)

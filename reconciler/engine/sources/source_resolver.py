@@ -114,6 +114,16 @@ class SourceResolver(ABC):
             raise failure.cause from None
         return [self._decided(response) for response in responses]
 
+    async def read_again(self, names: Sequence[str]) -> list[SourceResponse]:
+        """Return what the source says of groups now; nothing is decided, and nothing recorded.
+
+        Raises what kept the source from answering.
+        """
+        try:
+            return await self._respond(names)
+        except SourceFailure as failure:
+            raise failure.cause from None
+
     @property
     def incomplete(self) -> bool:
         """True if something that has a say in what the source holds could not be asked."""

@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from reconciler.database import ArtifactOrigin
 from reconciler.engine.plugin_calls.conduits import CallWatch, plugin_faults, unwatched
@@ -20,9 +20,11 @@ from reconciler.engine.run.checkpoints import Checkpoint, reached
 from reconciler.engine.transfer.transfer_warnings import TransferWarnings, WarningKind
 from reconciler.errors import (
     DigestMismatch,
+    ForeignOrigin,
     Gone,
     Malformed,
     PluginFault,
+    ReconcilerError,
     Refused,
     StateFault,
     Unreachable,
@@ -39,7 +41,7 @@ from reconciler.model import (
 )
 from reconciler.plan import ChangeLine
 from reconciler.plugin.registry import Registry
-from reconciler.remote import Fetcher, download
+from reconciler.remote import Fetcher, download, storable_url
 from reconciler.retrying import RetryPolicy
 from reconciler.store import Store
 
@@ -100,6 +102,11 @@ class BytesNowhere(StateFault):
 _UNAVAILABLE = (BytesNowhere, DigestMismatch, Gone, Malformed, Refused, Unreachable)
 
 
+def origin_of(remote: str, url: str) -> ArtifactOrigin:
+    """Return the origin to record: of its URL what may be stored."""
+    return ArtifactOrigin(remote, *storable_url(url))
+
+
 class InFlight:
     """Artifacts that are being fetched by any repository of a run.
 
@@ -147,13 +154,35 @@ class FetchResult:
     origins: dict[Digest, ArtifactOrigin] = field(default_factory=dict)
 
 
+class Place(NamedTuple):
+    """An artifact to fetch, and the source and group that name it."""
+
+    source: str
+    group: str
+    artifact: Artifact
+    digest: Digest
+
+
+class UrlsNow(Protocol):
+    """Finds the URL of a file in the page that names it, which is read again."""
+
+    async def __call__(
+        self, source: str, group: str, *, digest: Digest, path: str
+    ) -> str | None: ...
+
+
+def may_have_run_out(error: ReconcilerError) -> bool:
+    """Return True for an answer (401, 403, 404, 410) that another URL of the file may not give."""
+    return isinstance(error, Gone | Refused) and not isinstance(error, ForeignOrigin)
+
+
 class ArtifactFetcher:
     """Fetches the units of one repository.
 
     `progress` is called with the bytes since its last call, negative when a try is thrown away.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # what a sync of one repository is made of
         self,
         store: Store,
         registry: Registry,
@@ -164,6 +193,7 @@ class ArtifactFetcher:
         progress: Callable[[int], None],
         warnings: TransferWarnings,
         watch: CallWatch = unwatched,
+        urls: UrlsNow | None = None,
     ) -> None:
         self._store = store
         self._registry = registry
@@ -173,6 +203,7 @@ class ArtifactFetcher:
         self._progress = progress
         self._warnings = warnings
         self._watch = watch
+        self._urls = urls
         self._kept: dict[Digest, int] = {}  # in this run: many units share one metadata file
 
     def already_available(
@@ -191,17 +222,17 @@ class ArtifactFetcher:
                 or self._local_files.file(digest) is not None
             ):
                 return None
-            result.origins[digest] = ArtifactOrigin(access.remote, artifact.url)
+            result.origins[digest] = origin_of(access.remote, artifact.url)
         return result
 
     async def fetch(
-        self, source: str, line: ChangeLine, recorded: frozenset[Digest]
+        self, source: str, line: ChangeLine, recorded: frozenset[Digest], *, group: str = ""
     ) -> FetchResult:
         """Bring every artifact of the unit into the store, except the `recorded` ones.
 
-        What the content type can make out of other artifacts may fail, with a warning. Raises the
-        first other failure: DigestMismatch, Malformed, StateFault, PluginFault or what the remote
-        raises.
+        What the content type can make out of other artifacts may fail, with a warning. A URL that
+        has run out is looked for once more in the page that names it, by `group`. Raises the first
+        other failure: DigestMismatch, Malformed, StateFault, PluginFault or what the remote raises.
         """
         access = self._sources.get(source)
         result = FetchResult()
@@ -216,18 +247,19 @@ class ArtifactFetcher:
                 and access.stays_upstream(artifact)
                 and self._local_files.file(digest) is None
             ):
-                result.origins[digest] = ArtifactOrigin(access.remote, artifact.url)
+                result.origins[digest] = origin_of(access.remote, artifact.url)
                 continue
             try:
                 async with self._in_flight.alone(digest):
-                    size = await self._artifact(access, line, artifact, digest=digest)
+                    place = Place(source, group, artifact, digest)
+                    size = await self._artifact(access, line, place)
             except _UNAVAILABLE as error:
                 if not self._is_help(line, artifact):
                     raise
                 path = artifact.path
                 self._warnings.add(source, WarningKind.NOT_BESIDE, path, detail=error.message)
                 if access is not None:  # declared to be there, so the unit may join
-                    result.origins[digest] = ArtifactOrigin(access.remote, artifact.url)
+                    result.origins[digest] = origin_of(access.remote, artifact.url)
                 continue
             if artifact.size is not None and artifact.size != size:
                 detail = f"{size:,} bytes instead of {artifact.size:,}"
@@ -243,10 +275,9 @@ class ArtifactFetcher:
             derivable = self._registry.content_type(line.type).derivable(unit)
             return any(candidate.path == artifact.path for candidate in derivable)
 
-    async def _artifact(
-        self, access: SourceAccess | None, line: ChangeLine, artifact: Artifact, *, digest: Digest
-    ) -> int:
+    async def _artifact(self, access: SourceAccess | None, line: ChangeLine, place: Place) -> int:
         """Bring one artifact into the store and return its size in bytes."""
+        artifact, digest = place.artifact, place.digest
         if digest in self._kept:
             return self._kept[digest]
         if self._store.claim(digest) is not None and await asyncio.to_thread(
@@ -265,24 +296,48 @@ class ArtifactFetcher:
                 hint="`reconciler verify` says what is damaged, `reconciler repair` fetches it",
             )
         else:
-            size = await self._downloaded(access, artifact, digest)
+            size = await self._downloaded(access, place)
         self._kept[digest] = size
         reached(Checkpoint.BYTES_WRITTEN)
         return size
 
-    async def _downloaded(self, access: SourceAccess, artifact: Artifact, digest: Digest) -> int:
+    async def _downloaded(self, access: SourceAccess, place: Place) -> int:
+        """Download an artifact: from its URL, or from where the source names it now."""
+        try:
+            return await self._downloaded_from(access, place, place.artifact.url)
+        except (Gone, Refused) as error:
+            url = await self._url_now(place, error)
+            if url is None:
+                raise
+            return await self._downloaded_from(access, place, url)
+
+    async def _url_now(self, place: Place, error: Gone | Refused) -> str | None:
+        """Return another URL of an artifact whose own may have run out.
+
+        A page is not read again for what its container holds as well.
+        """
+        if self._urls is None or place.artifact.within or not may_have_run_out(error):
+            return None
+        with suppress(ReconcilerError):  # that the page cannot be read is not what went wrong
+            url = await self._urls(
+                place.source, place.group, digest=place.digest, path=place.artifact.path
+            )
+            return url if url != place.artifact.url else None
+        return None
+
+    async def _downloaded_from(self, access: SourceAccess, place: Place, url: str) -> int:
         try:
             return await download(
                 access.fetcher,
                 self._store,
-                artifact.url,
-                expected=digest,
-                limit=access.limit(artifact),
+                url,
+                expected=place.digest,
+                limit=access.limit(place.artifact),
                 retry=RetryPolicy(attempts=1 + access.retries),
                 progress=self._progress,
             )
         except (DigestMismatch, Malformed):
-            self._local_files.forget_measurement(access.remote, artifact.url)
+            self._local_files.forget_measurement(access.remote, url)
             raise
 
     def _copied(self, path: Path, digest: Digest) -> int:

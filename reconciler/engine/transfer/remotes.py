@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any, NamedTuple
 
 from reconciler.errors import UsageFault
@@ -48,8 +49,15 @@ class Remotes:
         self._registry = registry
         self._caches = caches
         self.offline = offline
+        self._again = False
         self._budget = PageBudget(caches.page_memory)
         self._fetchers: dict[str, Fetcher] = {}
+
+    def reading_again(self) -> Remotes:
+        """Return the same remotes, whose pages are read without validators."""
+        remotes = copy(self)
+        remotes._again = True
+        return remotes
 
     def url(self, remote: Remote) -> str:
         """Return the remote's URL, with a final slash if its type reads folders.
@@ -80,6 +88,7 @@ class Remotes:
             self._caches.pages.for_remote(self._cache_key(remote)),
             offline=self.offline,
             budget=self._budget,
+            again=self._again,
         )
 
     def files(self, remote: Remote) -> FileReader:

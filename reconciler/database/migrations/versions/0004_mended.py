@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import re
+
 import sqlalchemy as sa
 from alembic import op
 
 from reconciler.database.columns import Identity, Moment, Name
+
+_USER = re.compile(r"^(https?://)[^/?#]*@", re.IGNORECASE)
 
 revision = "0004"
 down_revision = "0003"
 
 
 def upgrade() -> None:
-    """Add tables and columns that may be empty or have a default; rewrite no row."""
+    """Add tables and columns that may be empty or have a default.
+
+    No row is rewritten but those whose URL may hold a secret.
+    """
     op.add_column("stage", sa.Column("begun_at", Moment(), nullable=True))
     op.create_table(
         "damage",
@@ -65,3 +72,32 @@ def upgrade() -> None:
     op.add_column(
         "publication", sa.Column("derived_seq", Identity, server_default="0", nullable=False)
     )
+    op.add_column(
+        "artifact_origin",
+        sa.Column("needs_page", sa.Boolean(), nullable=False, server_default=sa.false()),
+    )
+    _cut_urls()
+
+
+def _cut_urls() -> None:
+    """Leave queries and user info out of recorded URLs."""
+    connection = op.get_bind()
+    if connection.dialect.name == "sqlite":  # what is cut must not stay in the file
+        connection.execute(sa.text("PRAGMA secure_delete = ON"))
+    origin = sa.table(
+        "artifact_origin",
+        sa.column("sha256", sa.LargeBinary()),
+        sa.column("remote"),
+        sa.column("url"),
+        sa.column("needs_page", sa.Boolean()),
+    )
+    secret = sa.or_(origin.c.url.like("http%?%"), origin.c.url.like("http%@%"))
+    query = sa.select(origin.c.sha256, origin.c.remote, origin.c.url).where(secret)
+    for sha256, remote, url in connection.execute(query).all():
+        bare = _USER.sub(r"\1", url.partition("?")[0])
+        if bare != url:
+            connection.execute(
+                origin.update()
+                .where(origin.c.sha256 == sha256, origin.c.remote == remote)
+                .values(url=bare, needs_page=True)
+            )
