@@ -15,6 +15,7 @@ from reconciler_python.options.source_options import SelectionOptions
 from tests.support.selecting import decide, house_rules, unit
 
 LINUX = "-cp311-cp311-manylinux_2_28_x86_64.whl"
+ABI3 = "-cp38-abi3-manylinux_2_28_x86_64.whl"
 WINDOWS = "-cp310-cp310-win_amd64.whl"
 OLD, YOUNG = "2025-01-01T00:00:00Z", "2026-11-20T00:00:00Z"
 ADVISORY = {
@@ -50,7 +51,15 @@ EXAMPLES: Sequence[Example] = [
     Example(
         "platforms", ["linux_x86_64"], {"ending": LINUX}, {"ending": WINDOWS}, {"ending": ".whl"}
     ),
+    Example("pythons", ["3.11"], {"ending": ABI3}, {"ending": WINDOWS}, {"ending": ".whl"}),
     Example("pythons", ["cp311"], {"ending": LINUX}, {"ending": WINDOWS}, {"ending": ".whl"}),
+    Example(
+        "targets",
+        [{"python": "3.11", "platform": "linux_x86_64"}],
+        {"ending": LINUX},
+        {"ending": WINDOWS},
+        {"ending": ".whl"},
+    ),
     Example("abis", ["cp311"], {"ending": LINUX}, {"ending": WINDOWS}, {"ending": ".whl"}),
     Example(
         "requiresPython",

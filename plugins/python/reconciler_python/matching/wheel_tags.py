@@ -1,8 +1,9 @@
 """Tags of wheels (PEP 425), and families of them.
 
 A wheel's filename ends in its compressed set of tags, `<pythons>-<abis>-<platforms>`, each part any
-number of tags with dots between. A word of a manifest is one tag, exactly, or a family. No word
-implies another: `cp311` does not mean `py3`, and `linux` not `any`.
+number of tags with dots between. A word of a manifest is one tag, exactly, or a family. No such
+word implies another: `cp311` does not mean `py3`, and `linux` not `any`. Versions and whole
+environments, which imply what they can install, are in `interpreter_tags`.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ _MEANT: Final = {
     "pure": "any",
 }
 _UNFINISHED = re.compile(
-    r"(?:many|musl)linux[0-9_]*|macosx(?:_.*(?<![a-z0-9])[0-9]+|_[a-z].*)?|macos_[0-9].*|linux_[0-9]+"
+    r"(?:many|musl)linux[0-9_]*|macosx(?:(?:_[0-9]+)*|_[a-z].*)|macos_[0-9].*|linux_[0-9]+"
 )
 _PYTHON = re.compile(r"[a-z]+[0-9][0-9_]*")
 _MAJOR = re.compile(r"(?:py|cp|pp)[0-9]")
@@ -101,6 +102,14 @@ class Target:
     def accepts(self, tag: str) -> bool:
         return self._matches(tag) is not None
 
+    def accepts_any(self, tags: str) -> bool:
+        """Return True if one of the tags is meant: `py2.py3`, or `py2.py3-none` with the ABIs."""
+        return any(map(self.accepts, tags.partition("-")[0].split(".")))
+
+    def runs(self, requires_python: str) -> bool:
+        """Return True if what is named can run a file with this Requires-Python; tags can."""
+        return True
+
 
 class Targets:
     """The words of one key. A wheel passes if one of its tags is named here."""
@@ -109,19 +118,23 @@ class Targets:
         self._targets = [parse(word) for word in words]
         # A few hundred sets of tags are most of what there is; upstream may invent any number of
         # them.
-        self.find: Callable[[str], int | None] = lru_cache(maxsize=4096)(self._find)
+        self._cached = lru_cache(maxsize=4096)(self._find)
 
-    def _find(self, tags: str) -> int | None:
+    def find(self, tags: str, requires_python: str = "") -> int | None:
         """Return the index of the word, as written, that means one of these tags; None for no word.
 
-        `tags`: with dots between, `manylinux_2_17_x86_64.manylinux2014_x86_64`.
+        `tags`: with dots between, `manylinux_2_17_x86_64.manylinux2014_x86_64`; Python tags with
+        the ABI tags behind a hyphen, `cp38-abi3`.
         """
-        single_tags = tags.split(".")
+        return self._cached(tags, requires_python)
+
+    def _find(self, tags: str, requires_python: str) -> int | None:
         return next(
             (
                 index
                 for index, target in enumerate(self._targets)
-                if any(map(target.accepts, single_tags))
+                if target.accepts_any(tags)
+                and not (requires_python and not target.runs(requires_python))
             ),
             None,
         )
@@ -165,8 +178,8 @@ def python_target(word: str) -> Target:
     `cp3`, `py3`, `pp3` mean every tag of that major version.
     """
     hint = (
-        "`cp311`, `cp3` (every CPython 3), `py3` or `pp310`; Pythons by version are"
-        " `requiresPython`"
+        "a version in quotes (`3.11`: every wheel that it can install), or a tag: `cp311`, `cp3`"
+        " (every CPython 3), `py3`, `pp310`"
     )
     _refuse_what_is_no_tag(word, "python", hint)
     if not _PYTHON.fullmatch(word) or _LONG_NAMES.fullmatch(word):

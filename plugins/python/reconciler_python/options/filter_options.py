@@ -11,9 +11,17 @@ from reconciler.plugin import Duration, NotEmpty, OptionFault, Options, Size
 from reconciler_python.evidence.advisories import OsvRules
 from reconciler_python.evidence.attestations import AttestationRules
 from reconciler_python.evidence.licences import LicenceRules
+from reconciler_python.matching.interpreter_tags import (
+    Environment,
+    InterpreterTarget,
+    interpreter,
+    is_version,
+    platform_matcher,
+)
 from reconciler_python.matching.python_versions import Interpreters, python_range
 from reconciler_python.matching.rules import Rules, parse_rule
 from reconciler_python.matching.wheel_tags import (
+    Target,
     Targets,
     abi_target,
     platform_target,
@@ -39,8 +47,22 @@ def _checked_platform(word: str) -> str:
     return platform_target(word).word
 
 
+def _python_target(word: str) -> Target:
+    return InterpreterTarget(word) if is_version(word) else python_target(word)
+
+
 def _checked_python(word: str) -> str:
-    return python_target(word).word
+    return _python_target(word).word
+
+
+def _checked_version(word: str) -> str:
+    interpreter(word)
+    return word
+
+
+def _checked_machine(word: str) -> str:
+    platform_matcher(word)
+    return word
 
 
 def _checked_abi(word: str) -> str:
@@ -90,6 +112,17 @@ PackageType = Literal["wheel", "sdist", "egg", "wininst", "msi", "dmg", "rpm", "
 Prereleases = Literal["allow", "deny", "if-nothing-else"]
 
 
+class EnvironmentRule(Options):
+    """One environment that files are wanted for."""
+
+    python: Annotated[str, AfterValidator(_checked_version)] = Field(
+        description="Version of CPython (`3.12`; `3.14t`: free-threaded), in quotes."
+    )
+    platform: Annotated[str, AfterValidator(_checked_machine)] = Field(
+        description="Family of platforms (`linux_x86_64`), or the newest tag that it can use."
+    )
+
+
 class FilterOptions(Options):
     """Keys of a Filter. Without rules, everything passes."""
 
@@ -127,12 +160,17 @@ class FilterOptions(Options):
     pythons: Annotated[PythonList, NotEmpty()] = Field(
         default=(),
         description=(
-            "Python tags of wheels that pass: `cp311`, `py3` (every `py3*`); none: every one."
+            "Wheels that pass: versions of CPython that can install them (`3.11`, in quotes), or"
+            " Python tags (`cp311`, `py3`: every `py3*`); none: every one."
         ),
     )
     abis: Annotated[AbiList, NotEmpty()] = Field(
         default=(),
         description="ABI tags of wheels that pass: `cp311`, `abi3`, `none`; none: every one.",
+    )
+    targets: Annotated[tuple[EnvironmentRule, ...], Field(strict=False), NotEmpty()] = Field(
+        default=(),
+        description=("Environments: files pass that one of them can install; none: every file."),
     )
     requires_python: Annotated[InterpreterList, NotEmpty()] = Field(
         default=(),
@@ -186,11 +224,15 @@ class FilterOptions(Options):
         return Rules(self.min_age_exempt)
 
     @cached_property
-    def targets(self) -> dict[str, Targets]:
+    def environments(self) -> tuple[Environment, ...]:
+        return tuple(Environment(rule.python, rule.platform) for rule in self.targets)
+
+    @cached_property
+    def tag_targets(self) -> dict[str, Targets]:
         """The written keys of `platforms`, `pythons` and `abis`, in this order."""
         written = (
             ("platforms", self.platforms, platform_target),
-            ("pythons", self.pythons, python_target),
+            ("pythons", self.pythons, _python_target),
             ("abis", self.abis, abi_target),
         )
         return {key: Targets(words, parse) for key, words, parse in written if words}

@@ -13,8 +13,9 @@ from reconciler_python.evidence.attestations import (
     attestation_text,
 )
 from reconciler_python.evidence.licences import LicenceRules, licence_reason, licence_text
+from reconciler_python.matching.interpreter_tags import Environment, is_version
 from reconciler_python.matching.rules import Matcher, parse_version
-from reconciler_python.matching.wheel_tags import wheel_tags
+from reconciler_python.matching.wheel_tags import WheelTags, wheel_tags
 from reconciler_python.options.filter_options import FilterOptions
 from reconciler_python.reading.filenames import WHEEL
 from reconciler_python.selecting.checks import AllowCheck, Check, DenyCheck, Scope
@@ -40,14 +41,15 @@ class TargetCheck(Check):
     """`platforms`, `pythons` and `abis`.
 
     A wheel's tags are every combination of the parts of its name, so that each part is checked
-    alone.
+    alone; a version of Python also looks at the ABI and at Requires-Python.
     """
 
     def __init__(self, scope: Scope, key: str, options: FilterOptions) -> None:
         super().__init__(scope, key)
         self.rule = scope.key(key)
-        self._targets = options.targets[key]
+        self._targets = options.tag_targets[key]
         self._words: tuple[str, ...] = getattr(options, key)
+        self._names_versions = key == "pythons" and any(map(is_version, self._words))
 
     def reason(self, unit: Unit) -> str | None:
         if unit.metadata["packageType"] != WHEEL:
@@ -55,17 +57,27 @@ class TargetCheck(Check):
         tags = wheel_tags(unit.key)
         if tags is None:
             return self.scope.because(f"{_SINGULAR[self.key]} unknown", self.key)
+        if self._index(unit, tags) is not None:
+            return None
         part: str = getattr(tags, self.key)
-        return (
-            None
-            if self._targets.find(part) is not None
-            else self.scope.because(f"{_SINGULAR[self.key]} {part}", self.key)
-        )
+        text = f"{_SINGULAR[self.key]} {part}"
+        if self._targets.find(self._asked(tags)) is not None:  # but for what it requires
+            text = f"requires Python {_one_line(unit.metadata['requiresPython'])}"
+        elif self._names_versions and tags.abis not in ("none", part):
+            text += f" with ABI {tags.abis}"
+        return self.scope.because(text, self.key)
+
+    def _asked(self, tags: WheelTags) -> str:
+        return f"{tags.pythons}-{tags.abis}" if self.key == "pythons" else getattr(tags, self.key)
+
+    def _index(self, unit: Unit, tags: WheelTags) -> int | None:
+        """Return the index of the word that lets a wheel in."""
+        return self._targets.find(self._asked(tags), unit.metadata.get("requiresPython") or "")
 
     def steps(self, unit: Unit) -> Iterator[Step]:
         reason = self.reason(unit)
         tags = wheel_tags(unit.key) if unit.metadata["packageType"] == WHEEL else None
-        index = self._targets.find(getattr(tags, self.key)) if tags is not None else None
+        index = self._index(unit, tags) if tags is not None else None
         if reason is not None:
             yield self.scope.step(False, reason, self.key)
         elif index is None:
@@ -83,6 +95,39 @@ class TargetCheck(Check):
                 self.key,
                 index,
             )
+
+
+class EnvironmentCheck(Check):
+    """`targets`: what one of the environments can install, by tags and Requires-Python."""
+
+    def __init__(self, scope: Scope, environments: tuple[Environment, ...]) -> None:
+        super().__init__(scope, "targets")
+        self.rule = scope.key(self.key)
+        self._environments = environments
+
+    def reason(self, unit: Unit) -> str | None:
+        if any(installs(environment, unit) for environment in self._environments):
+            return None
+        tags = wheel_tags(unit.key) if unit.metadata["packageType"] == WHEEL else None
+        required = unit.metadata.get("requiresPython")
+        text = "-".join(tags) if tags else "no tags"
+        text += f", requires Python {_one_line(required)}" if required else ""
+        return self.scope.because(f"no target can install it: {text}", self.key)
+
+    def passing(self, unit: Unit) -> str:
+        first = next((one for one in self._environments if installs(one, unit)), None)
+        return self.scope.because(f"for Python {first}" if first else "for no target", self.key)
+
+
+def installs(environment: Environment, unit: Unit) -> bool:
+    """Return True if an environment can install a file, as far as its name and its page tell."""
+    required = unit.metadata.get("requiresPython")
+    if required and not environment.runs(required):
+        return False
+    if unit.metadata["packageType"] != WHEEL:
+        return True
+    tags = wheel_tags(unit.key)
+    return tags is not None and environment.accepts(tags)
 
 
 class RequiresPythonCheck(Check):
@@ -240,7 +285,12 @@ def _abis(call: FilterCall) -> Check | None:
 
 
 def _target(call: FilterCall, key: str) -> Check | None:
-    return TargetCheck(call.scope, key, call.options) if key in call.options.targets else None
+    return TargetCheck(call.scope, key, call.options) if key in call.options.tag_targets else None
+
+
+def _environments(call: FilterCall) -> Check | None:
+    environments = call.options.environments
+    return EnvironmentCheck(call.scope, environments) if environments else None
 
 
 def _requires_python(call: FilterCall) -> Check | None:
@@ -282,6 +332,7 @@ FILTER_CHECKS: Final[Mapping[str, Callable[[FilterCall], Check | None]]] = {
     "platforms": _platforms,
     "pythons": _pythons,
     "abis": _abis,
+    "targets": _environments,
     "requiresPython": _requires_python,
     "prereleases": _prereleases,
     "yanked": _yanked,
