@@ -10,7 +10,8 @@ ReconcilerError             message: what, where, what now; `hint` goes on a lin
 |   |   `-- Withdrawn       upstream has it and offers nothing of it now: its name stays taken
 |   |-- Refused             upstream refuses the request (401, 403, other 4xx)
 |   |   |-- Denied          a filter denies an upload
-|   |   `-- ForeignOrigin   another host than the remote's own would answer
+|   |   |-- ForeignOrigin   another host than the remote's own would answer
+|   |   `-- NotAcceptable   upstream has no media type of those that were asked for (406)
 |   |-- Malformed           a response that cannot be parsed or must not be trusted
 |   |-- DigestMismatch      bytes that are not the promised bytes
 |   `-- NotCached           an offline run needs a page that no earlier run has read
@@ -110,6 +111,10 @@ class Denied(Refused):
 
 class ForeignOrigin(Refused):
     """Another host than the remote's own would answer, and no declared digest verifies it."""
+
+
+class NotAcceptable(Refused):
+    """Upstream has no media type of those that were asked for (406)."""
 
 
 class Malformed(Permanent):

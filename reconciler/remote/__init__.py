@@ -13,6 +13,7 @@ A request passes `retries`, `rate_limit` and `http_fetcher` (or `local_fetcher`)
 `addresses` what a connection may lead to, and `tls` which certificates are trusted.
 """
 
+from reconciler.remote.accepted_types import AcceptedTypes
 from reconciler.remote.download import download
 from reconciler.remote.fetcher import Fetcher, Response, StreamedResponse, Trust
 from reconciler.remote.fetcher_factory import open_fetcher
@@ -33,6 +34,7 @@ __all__ = [
     "FOLDER_MEDIA_TYPE",
     "LARGEST_FILE",
     "PAGE_MEMORY",
+    "AcceptedTypes",
     "ConcurrencyLimiter",
     "Fetcher",
     "FileCache",

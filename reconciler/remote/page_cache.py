@@ -21,6 +21,7 @@ from reconciler.model import Digest
 from reconciler.remote.cache_folder import CacheFolder
 
 _MAGIC = b"reconciler-page 2\n"
+_HTML_ALONE = "html alone"  # no digest, as the keys of pages are
 _LENGTH = struct.Struct(">I")
 
 
@@ -94,6 +95,14 @@ class PageCache:
     def drop(self, url: str, accept: str) -> None:
         """Forget a page, if it is there."""
         self._entries.drop(self._key(page_key(url, accept)))
+
+    def html_alone(self) -> bool:
+        """Return True if it is cached that the remote is to be asked for HTML alone."""
+        return self._entries.load(self._key(_HTML_ALONE)) is not None
+
+    def keep_html_alone(self) -> None:
+        """Cache that the remote is to be asked for HTML alone."""
+        self._entries.store(self._key(_HTML_ALONE), b"")
 
     def _key(self, key: str) -> str:
         return f"{key}\n{self._remote_key}"

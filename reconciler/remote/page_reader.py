@@ -9,8 +9,9 @@ from typing import TypeVar
 
 import msgspec
 
-from reconciler.errors import Malformed, NotCached, Stale
+from reconciler.errors import Malformed, NotAcceptable, NotCached, Stale
 from reconciler.model import Digest, Page
+from reconciler.remote.accepted_types import AcceptedTypes
 from reconciler.remote.charsets import DEFAULT, charset_of
 from reconciler.remote.fetcher import Fetcher, Response
 from reconciler.remote.page_budget import PageBudget, current_lease
@@ -35,7 +36,8 @@ class PageReader:
 
     budget: shared by all readers of a process. limit: bytes of a page, where that is less. again:
     without validators, for URLs that have run out since the page was read; a large page, such as
-    a list of all projects, names them anew whenever it changes, and is asked conditionally.
+    a list of all projects, names them anew whenever it changes, and is asked conditionally. types:
+    shared by all readers of the remote.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class PageReader:
         limit: int | None = None,
         retry: RetryPolicy = STALE_RETRIES,
         again: bool = False,
+        types: AcceptedTypes | None = None,
     ) -> None:
         if fetcher is None and not offline:
             raise ValueError("reading pages needs a fetcher, or `offline`")
@@ -57,6 +60,7 @@ class PageReader:
         self._budget = budget if budget is not None else PageBudget()
         self._limit = self._budget.size if limit is None else limit
         self._again = again
+        self._types = types if types is not None else AcceptedTypes(cache)
         # an error of the fetcher, which has its own retries, is final
         self._retry = replace(retry, retry_if=never)
 
@@ -69,7 +73,20 @@ class PageReader:
         counts against the budget until nobody refers to it any more.
         """
         with self._budget.lease() as lease:
-            return lease.deliver(await self._read(url, accept, at_least))
+            return lease.deliver(await self._negotiate(url, accept, at_least))
+
+    async def _negotiate(self, url: str, accept: str, at_least: int | None) -> Page:
+        """Read a page, after a 406 once more as HTML alone, which is remembered."""
+        accept = self._types.accept(accept)
+        try:
+            return await self._read(url, accept, at_least)
+        except NotAcceptable:
+            fallback = self._types.fallback(accept)
+            if fallback is None:
+                raise
+            page = await self._read(url, fallback, at_least)
+        self._types.remember()
+        return page
 
     async def _read(self, url: str, accept: str, at_least: int | None) -> Page:
         cached = self._load(url, accept)
@@ -126,7 +143,7 @@ class PageReader:
 
     def forget(self, url: str, accept: str) -> None:
         """Drop a page from the cache, which turned out to be of no use."""
-        self._cache.drop(url, accept)
+        self._cache.drop(url, self._types.accept(accept))
 
     async def _offline_page(self, cached: CachedPage | None, url: str) -> Page:
         page = await _from_cache(cached, {}) if cached is not None else None

@@ -9,7 +9,14 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from io import BytesIO
 
-from reconciler.errors import Gone, Malformed, ReconcilerError, Refused, Unreachable
+from reconciler.errors import (
+    Gone,
+    Malformed,
+    NotAcceptable,
+    ReconcilerError,
+    Refused,
+    Unreachable,
+)
 from reconciler.remote.body_blocks import SMALL
 from reconciler.remote.page_budget import current_lease
 from reconciler.remote.urls import display_url
@@ -176,6 +183,8 @@ def _error_of(status: int, url: str, retry_after: str | None) -> ReconcilerError
                 "check `auth` of the remote; its credentials are sent to the remote's own host only"
             ),
         )
+    if status == 406:
+        return NotAcceptable(place)
     if status == 407:
         return Refused(
             place, hint="the proxy wants credentials: put them into the variable that names it"

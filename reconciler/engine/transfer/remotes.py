@@ -10,6 +10,7 @@ from reconciler.model import SAME_ORIGIN, Digest, Remote
 from reconciler.plugin.registry import Registry
 from reconciler.remote import (
     PAGE_MEMORY,
+    AcceptedTypes,
     Fetcher,
     FileCache,
     FileReader,
@@ -52,6 +53,7 @@ class Remotes:
         self._again = False
         self._budget = PageBudget(caches.page_memory)
         self._fetchers: dict[str, Fetcher] = {}
+        self._types: dict[str, AcceptedTypes] = {}
 
     def reading_again(self) -> Remotes:
         """Return the same remotes, whose pages are read without validators."""
@@ -83,12 +85,14 @@ class Remotes:
 
     def pages(self, remote: Remote) -> PageReader:
         """Return a reader of the remote's pages, through the page cache."""
+        cache = self._caches.pages.for_remote(self._cache_key(remote))
         return PageReader(
             self.fetcher(remote),
-            self._caches.pages.for_remote(self._cache_key(remote)),
+            cache,
             offline=self.offline,
             budget=self._budget,
             again=self._again,
+            types=self._types.setdefault(remote.meta.name, AcceptedTypes(cache)),
         )
 
     def files(self, remote: Remote) -> FileReader:
