@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -81,6 +81,13 @@ class Options(BaseModel):
     )
 
     not_yet: ClassVar[frozenset[str]] = frozenset()
+
+    def warnings(self, now: datetime) -> Iterable[str]:
+        """Return what a user should look at, a sentence each: a plan shows it and goes on.
+
+        Asked of the options of sources and filters once a plan, after their decisions.
+        """
+        return ()
 
 
 class OptionFault(ValueError):

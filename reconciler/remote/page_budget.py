@@ -91,7 +91,7 @@ class PageBudget:
         self._wake()
 
     def deliver(self, lease: PageLease, page: Page) -> None:
-        """Count the bytes as the page's, until nobody refers to it any more."""
+        """Count the bytes as the page's, until nothing refers to it any more."""
         size, lease.size = lease.size, 0
         self._arriving -= size
         self._held += size

@@ -70,7 +70,7 @@ class PageReader:
         at_least: the serial that the page must have reached. A cached page that has is current, and
         no request is sent; a page without a serial is taken as it is. Raises Stale when upstream
         keeps sending an older one, NotCached when offline, and what the fetcher raises. The page
-        counts against the budget until nobody refers to it any more.
+        counts against the budget until nothing refers to it any more.
         """
         with self._budget.lease() as lease:
             return lease.deliver(await self._negotiate(url, accept, at_least))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import zipfile
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from reconciler_python.evidence import osv_files
 from reconciler_python.evidence.advisories import OsvRules, advisory_reason
 from reconciler_python.evidence.osv_records import Advisory, Affected, Record, severity_rank
 from reconciler_python.options.filter_options import FilterOptions
+from reconciler_python.options.source_options import SelectionOptions
 from tests.support.mirror import Mirror, remote, repository, resource
 from tests.support.upstream import upstream
 
@@ -500,7 +502,10 @@ class TestEngine:
             assert not mirror.pending()
             index.forget()
             zipped(dump, record("MAL-2", versions=["2.0"]))
-            assert "MAL-2: malware (rules.osv)" in mirror.plan("--verbose").out
+            planned = mirror.plan("--verbose").out
+            assert "MAL-2: malware (rules.osv)" in planned
+            assert "warning: filter:rules: the OSV dump `" in planned
+            assert "` is of 2026-01-01, " in planned
             mirror.applied()
             assert mirror.filenames() == ["acme-1.0-py3-none-any.whl"]
             assert index.downloads() == {}
@@ -509,3 +514,35 @@ class TestEngine:
             assert broken.code != 0
             assert "OSV dump `all.zip`: `1.json` is no OSV record" in broken.out + broken.err
             assert mirror.filenames() == ["acme-1.0-py3-none-any.whl"]
+
+
+WEEK_OLD = "of 2026-01-01, {} days old"
+
+
+@pytest.mark.parametrize(
+    ("days", "warned"), [(0, False), (7, False), (8, True), (400, True)], ids=str
+)
+def test_a_dump_older_than_a_week_is_a_warning_with_its_date(
+    tmp_path: Path, days: int, warned: bool
+) -> None:
+    """The newest record tells its date, once records were read; a fresh copy is no fresh dump."""
+    older = {**record("MAL-0"), "modified": "2024-05-05T00:00:00Z"}
+    path = zipped(tmp_path / "all.zip", older, record("MAL-1", events=[{"introduced": "0"}]))
+    rules = FilterOptions.model_validate({"osv": path.name}, context={"folder": str(tmp_path)})
+    assert rules.osv is not None
+    assert advisory_reason("acme", "1", rules.osv)
+    now = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=days)
+    assert [WEEK_OLD.format(days) in text for text in rules.warnings(now)] == [True] * warned
+    source = SelectionOptions.model_validate(
+        {"filter": {"osv": path.name}}, context={"folder": str(tmp_path)}
+    )
+    assert len(list(source.warnings(now))) == warned
+
+
+def test_the_files_tell_the_date_of_a_dump_that_nothing_was_read_of(tmp_path: Path) -> None:
+    path = zipped(tmp_path / "all.zip", record("MAL-1"))
+    moment = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    os.utime(path, (moment.timestamp(), moment.timestamp()))
+    rules = FilterOptions.model_validate({"osv": path.name}, context={"folder": str(tmp_path)})
+    assert not list(rules.warnings(moment + timedelta(days=6)))
+    assert "of 2026-03-01, 9 days old" in next(iter(rules.warnings(moment + timedelta(days=9))))

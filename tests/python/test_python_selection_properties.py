@@ -56,6 +56,7 @@ PER_FILE: dict[str, st.SearchStrategy[Any]] = {
     "pythons": some(st.sampled_from(["py3", "cp311", "cp3"])),
     "abis": some(st.sampled_from(["none", "abi3", "cp311"])),
     "requiresPython": some(st.sampled_from(["3.11", ">=3.12", "2.7"])),
+    "devReleases": st.sampled_from(["allow", "deny"]),
     "yanked": st.sampled_from(["keep", "drop"]),
     "maxSize": st.sampled_from(["1kB", "1MB"]),
     "attestations": st.just("required"),

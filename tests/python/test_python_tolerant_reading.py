@@ -22,8 +22,8 @@ def units(body: str, media_type: str = JSON) -> tuple[list[str], dict[str, str]]
     """Return the keys of units, and the refusals."""
     refused: dict[str, str] = {}
     read = read_project(page(body, media_type, url=FOO))
-    found = project_units("foo", read, FOO, refuse=refused.__setitem__)
-    return [unit.key for unit in found], refused
+    accepted = project_units("foo", read, FOO, refuse=refused.__setitem__)
+    return [unit.key for unit in accepted], refused
 
 
 @pytest.mark.parametrize(

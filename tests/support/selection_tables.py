@@ -69,6 +69,9 @@ EXAMPLES: Sequence[Example] = [
         {"requiresPython": ">=3.12.*"},
     ),
     Example("prereleases", "deny", {}, {"version": "1.0rc1"}, {"version": "odd"}),
+    Example(
+        "devReleases", "deny", {"version": "1.0rc1"}, {"version": "1.0.dev1"}, {"version": "odd"}
+    ),
     Example("yanked", "drop", {}, {"yanked": "broken"}),
     Example("maxSize", "1MiB", {"size": 1000}, {"size": 2**21}, {"size": None}),
     Example(
@@ -190,7 +193,7 @@ def _order(folder: str) -> str:
     speaks.
     """
     worst = demo(
-        "1.0rc1",
+        "1.0rc1.dev1",
         "-cp310-cp310-win_amd64.whl",
         yanked="broken",
         requiresPython=">=3.12",
@@ -208,13 +211,15 @@ def _order(folder: str) -> str:
     }
     record = {
         **ADVISORY,
-        "affected": [{"package": {"ecosystem": "PyPI", "name": "demo"}, "versions": ["1.0rc1"]}],
+        "affected": [
+            {"package": {"ecosystem": "PyPI", "name": "demo"}, "versions": ["1.0rc1.dev1"]}
+        ],
     }
     (Path(folder) / "MAL-2026-2.json").write_text(
         json.dumps({**record, "id": "MAL-2026-2"}), encoding="utf-8"
     )
     values |= {
-        "deny": ["demo==1.0rc1"],
+        "deny": ["demo==1.0rc1.dev1"],
         "allow": ["demo<1"],
         "packageTypes": ["sdist"],
         "osv": {"path": folder},

@@ -8,16 +8,19 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable
+from datetime import datetime
 from inspect import iscoroutine
+from itertools import islice
 from traceback import walk_tb
 from typing import Any
 
 from reconciler.errors import ReconcilerError
-from reconciler.plugin import OptionFault
+from reconciler.plugin import OptionFault, Options
 from reconciler.redaction import exception_message, exception_summary, sanitize
 
 _CORE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _PYTHON = os.path.dirname(os.path.dirname(asyncio.__file__))
+MOST_WARNINGS = 20  # of one set of options
 _INSTALLED = ("site-packages", "dist-packages")  # which may lie among Python's own modules
 
 
@@ -30,6 +33,14 @@ def error_message(error: BaseException) -> str:
     if isinstance(error, ReconcilerError | OptionFault):
         return exception_message(error)
     return " ".join(part for part in (exception_summary(error), _raised_at(error)) if part)
+
+
+def option_warnings(options: Options, now: datetime) -> list[str]:
+    """Return what a plugin's options want to be looked at; what they raise instead is that, too."""
+    try:
+        return [sanitize(text) for text in islice(options.warnings(now), MOST_WARNINGS)]
+    except Exception as error:  # a plugin may raise anything
+        return [f"its warnings cannot be had: {error_message(error)}"]
 
 
 def _raised_at(error: BaseException) -> str:

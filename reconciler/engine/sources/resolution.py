@@ -11,6 +11,7 @@ import logging
 from collections.abc import Iterable
 from typing import assert_never
 
+from reconciler.engine.plugin_calls.plugin_errors import option_warnings
 from reconciler.engine.session.session import Session
 from reconciler.engine.sources.batches import BatchSizer
 from reconciler.engine.sources.copied_rules import rules_of_source
@@ -25,6 +26,7 @@ from reconciler.engine.sources.selection import Selection
 from reconciler.engine.sources.source_resolver import SourceResolver
 from reconciler.model import UPLOAD, ActualRepository, DesiredState, Repository, Source, SourceKind
 from reconciler.plan import ContentChanges, Failure
+from reconciler.plugin import Options
 from reconciler.plugin.importer import low_level
 
 logger = logging.getLogger(__name__)
@@ -99,7 +101,8 @@ async def reserve_uploads(resolution: RepositoryResolution) -> None:
 
 async def _changes(resolution: RepositoryResolution, desired: DesiredState) -> ContentChanges:
     findings, plugin = resolution.findings, resolution.plugin
-    failures, warnings = findings.failures, findings.warnings()
+    failures = findings.failures
+    warnings = findings.warnings() + await _warnings_of_options(resolution, desired)
     spool, counts = findings.spool.close()
     folded = needs_distinct_names(desired, resolution.repository.meta.name)
     spool, counts = await without_conflicts(resolution, spool, counts, folded=folded)
@@ -122,6 +125,26 @@ async def _changes(resolution: RepositoryResolution, desired: DesiredState) -> C
         scratchpads=scratchpads,
         seen=findings.scratchpads.seen if scratchpads else {},
         withdrawn=findings.withdrawn,
+    )
+
+
+async def _warnings_of_options(
+    resolution: RepositoryResolution, desired: DesiredState
+) -> list[Failure]:
+    """Return what the filters in force and the options of the sources want to be looked at."""
+    owners = [
+        (f"filter:{filter_.meta.name}", filter_.options)
+        for filter_ in desired.filters_of(resolution.repository)
+    ]
+    owners += [(source.id, source.options) for source in resolution.repository.sources]
+    now = resolution.session.now
+    return await asyncio.to_thread(
+        lambda: [
+            Failure(owner, None, text)
+            for owner, options in owners
+            if isinstance(options, Options)
+            for text in option_warnings(options, now)
+        ]
     )
 
 

@@ -6,6 +6,7 @@ deciding.
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, Final, Literal, Self
 
@@ -24,6 +25,7 @@ from reconciler_python.evidence.osv_dump import Dump, open_dump
 from reconciler_python.evidence.osv_files import is_dump
 from reconciler_python.evidence.osv_records import Advisory
 
+_STALE: Final = timedelta(days=7)
 _RANKS: Final = {"low": 1, "moderate": 2, "medium": 2, "high": 3, "critical": 4}
 _WORDS: Final = {1: "low", 2: "medium", 3: "high", 4: "critical"}
 
@@ -79,6 +81,18 @@ class OsvRules(Options):
         Raises Malformed where it cannot be read.
         """
         return open_dump(self.path.path, self.path.written)
+
+
+def age_warning(rules: OsvRules, now: datetime) -> str | None:
+    """Return what to say of a dump that is older than a week; None for a younger one."""
+    date = rules.dump.date
+    if date is None or now - date <= _STALE:
+        return None
+    age = (now - date).days
+    return (
+        f"the OSV dump `{rules.path.written}` is of {date:%Y-%m-%d}, {age} days old: what was found"
+        " since is not in it"
+    )
 
 
 def advisory_reason(project: str, version: str, rules: OsvRules) -> str | None:

@@ -6,6 +6,7 @@ warns of.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 from pathlib import Path
 from threading import Lock
@@ -46,6 +47,7 @@ class Dump:
         self._written = written
         self._lock = Lock()
         self.state = state
+        self._newest: datetime | None = None
         self.about_project = lru_cache(maxsize=_PROJECTS)(self._advisories)
 
     @cached_property
@@ -72,6 +74,18 @@ class Dump:
         return severity_rank(
             text for record, affected in named for text in self._advisory(record, affected).severity
         )
+
+    @property
+    def date(self) -> datetime | None:
+        """When it was made: when the last of its records was modified, where they have been read.
+
+        Else when its files were; None where it cannot be read.
+        """
+        if "_loaded" in self.__dict__ and self._newest is not None:
+            return self._newest
+        if self.state is None:
+            return None
+        return datetime.fromtimestamp(max(file[3] for file in self.state) / 1e9, UTC)
 
     def _advisories(self, project: str) -> list[Advisory]:
         return [
@@ -110,15 +124,18 @@ class Dump:
     def _load(self) -> tuple[_Entries, _Entries]:
         by_project: _Entries = {}
         by_id: _Entries = {}
+        newest = ""
         for name, body in records(self._path):
             try:
                 record = _DECODER.decode(body)
             except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
                 raise BrokenFile(name, f"is no OSV record: {_said(error)}") from None
+            newest = max(newest, record.modified)
             if record.withdrawn is None:
                 _enter(record, by_project, by_id)
         if _state(self._path) != self.state:
             raise Malformed("it changed while it was read")
+        self._newest = _moment(newest)
         return by_project, by_id
 
     def _broken(self, what: str, error: Exception | None = None) -> Malformed:
@@ -158,6 +175,15 @@ def _enter(record: Record, by_project: _Entries, by_id: _Entries) -> None:
         entry = (record, affected)
         by_project.setdefault(canonicalize_name(affected.package.name), []).append(entry)
         by_id.setdefault(record.id, []).append(entry)
+
+
+def _moment(text: str) -> datetime | None:
+    """Return the moment that RFC 3339 writes; None for what is none."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is not None else None
 
 
 def _state(path: Path) -> Signature | None:

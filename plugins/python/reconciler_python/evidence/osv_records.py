@@ -59,6 +59,7 @@ class Record(msgspec.Struct, gc=False):
     """The fields that decide. Decoding raises msgspec's errors for other shapes."""
 
     id: str
+    modified: str = ""
     withdrawn: str | None = None
     aliases: Sequence[str] = ()
     affected: list[Affected] = []

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import datetime
 from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from reconciler.plugin import Duration, NotEmpty, OptionFault, Options, Size
-from reconciler_python.evidence.advisories import OsvRules
+from reconciler_python.evidence.advisories import OsvRules, age_warning
 from reconciler_python.evidence.attestations import AttestationRules
 from reconciler_python.evidence.licences import LicenceRules
 from reconciler_python.matching.interpreter_tags import (
@@ -186,6 +188,13 @@ class FilterOptions(Options):
             " `include` and `allow` say."
         ),
     )
+    dev_releases: Literal["allow", "deny"] = Field(
+        default="allow",
+        description=(
+            "Whether developmental releases (`1.0.dev3`, `1.0rc1.dev2`) pass that `prereleases` and"
+            " specifiers let in; `deny` leaves release candidates alone."
+        ),
+    )
     yanked: Literal["keep", "drop"] = Field(
         default="keep", description="Whether files pass that upstream has yanked."
     )
@@ -210,6 +219,11 @@ class FilterOptions(Options):
     osv: OsvRules | None = Field(
         default=None, description="Known malware and vulnerabilities that keep a release out."
     )
+
+    def warnings(self, now: datetime) -> Iterable[str]:
+        """Return that the OSV dump is old, if it is."""
+        warning = age_warning(self.osv, now) if self.osv is not None else None
+        return [warning] if warning else []
 
     @cached_property
     def allowed(self) -> Rules:

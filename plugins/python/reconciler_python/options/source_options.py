@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import datetime
 from functools import cached_property
 from typing import Annotated, Literal
 
@@ -116,6 +118,10 @@ class SelectionOptions(Options):
             " source owns the name."
         ),
     )
+
+    def warnings(self, now: datetime) -> Iterable[str]:
+        """Return the warnings of the source's own filter."""
+        return self.filter.warnings(now) if self.filter is not None else ()
 
     @cached_property
     def included(self) -> Rules:

@@ -167,6 +167,21 @@ class PrereleaseCheck(Check):
         return self.scope.because("no pre-release", self.key)
 
 
+class DevReleaseCheck(Check):
+    """`devReleases: deny` (PEP 440). A text that is not a version is no developmental release."""
+
+    def __init__(self, scope: Scope) -> None:
+        super().__init__(scope, "devReleases")
+
+    def reason(self, unit: Unit) -> str | None:
+        version = parse_version(unit.metadata["version"])
+        developmental = version is not None and version.is_devrelease
+        return self.scope.because("developmental release", self.key) if developmental else None
+
+    def passing(self, unit: Unit) -> str:
+        return self.scope.because("no developmental release", self.key)
+
+
 class YankedCheck(Check):
     """`yanked: drop` (PEP 592)."""
 
@@ -301,6 +316,10 @@ def _prereleases(call: FilterCall) -> Check | None:
     return PrereleaseCheck(call.scope) if call.options.prereleases == "deny" else None
 
 
+def _dev_releases(call: FilterCall) -> Check | None:
+    return DevReleaseCheck(call.scope) if call.options.dev_releases == "deny" else None
+
+
 def _yanked(call: FilterCall) -> Check | None:
     return YankedCheck(call.scope) if call.options.yanked == "drop" else None
 
@@ -335,6 +354,7 @@ FILTER_CHECKS: Final[Mapping[str, Callable[[FilterCall], Check | None]]] = {
     "targets": _environments,
     "requiresPython": _requires_python,
     "prereleases": _prereleases,
+    "devReleases": _dev_releases,
     "yanked": _yanked,
     "maxSize": _max_size,
     "licenses": _licenses,
