@@ -165,11 +165,12 @@ def test_a_deny_is_one_plan_for_everything_and_taking_it_back_is_another(
         assert (sent.code, 'denied by "*.draft" (no-drafts.deny)' in sent.err) == (1, True)
 
         site.declare(*site_of(index, tmp_path))
-        assert (
-            files_of(site.plan("--format", "json", "--prune").document, "pinned", "released")
-            == denied
-        )
-        site.applied("--prune")
+        refused = site.plan("--prune")
+        assert "guard: removing filter/house-rules (with filter/no-drafts) lets in" in refused.out
+        words = ("--prune", "--allow-destroy")
+        plan = site.plan("--format", "json", *words).document
+        assert files_of(plan, "pinned", "released") == denied
+        site.applied(*words)
         assert all(becomes(200, one) for one in (*before.values(), f"{url}reports/q1.draft"))
         pip_installs(f"{url}pinned/simple/", tmp_path, "beta==1.3")
         assert (tmp_path / "www" / "simple" / "beta").exists()

@@ -58,10 +58,10 @@ def test_it_is_withheld_whole_or_not_at_all_and_the_next_apply_goes_on(
         (rest, ALL, sorted(set(ALL) - set(DENIED))),
     ):
         site.declare(*documents)
-        killed_at(step, 1, site.words("apply", "--prune"), log=tmp_path / "log")
+        killed_at(step, 1, site.words("apply", "--prune", "--allow-destroy"), log=tmp_path / "log")
         check_sound(site.home, tmp_path / "public")
         assert exported(site) in (after, others)
-        site.applied("--prune")
+        site.applied("--prune", "--allow-destroy")
         check_sound(site.home, tmp_path / "public")
         assert exported(site) == after
         assert [

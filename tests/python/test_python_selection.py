@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from reconciler.engine.sources.selection import plain_options
 from reconciler.plugin import Decision, Options
+from reconciler_python.content import Distribution
 from reconciler_python.options.filter_options import FilterOptions
 from reconciler_python.options.source_options import SelectionOptions
 from tests.support.selecting import NOW, decide, house_rules, unit, versions_in
@@ -189,7 +191,7 @@ class TestFilter:
         [
             (FilterOptions, "allow", True),
             (FilterOptions, "deny", True),
-            (FilterOptions, "minAgeExempt", False),
+            (FilterOptions, "minAgeExempt", True),
             (SelectionOptions, "include", False),
             (SelectionOptions, "exclude", False),
         ],
@@ -343,10 +345,80 @@ class TestCooldown:
             None,
         )
 
-    @pytest.mark.parametrize("key", ["django>1", "django==2"])
-    def test_versions_cannot_be_exempt(self, key: str) -> None:
-        with pytest.raises(ValidationError, match="only whole projects"):
-            FilterOptions.model_validate({"minAgeExempt": [key]})
+    @pytest.mark.parametrize(
+        "exempt",
+        [
+            ["django==1.1"],
+            ["Django>1.0,<2"],
+            ["django-1.1-py3-none-any.whl"],
+            ["other", "django>1"],
+        ],
+    )
+    def test_a_release_and_a_file_can_be_exempt(self, exempt: list[str]) -> None:
+        """The kind: a rule that knows whole projects where one release is meant."""
+        rules = house_rules(minAge="7d", minAgeExempt=exempt)
+        assert versions_in(["1.0", "1.1"], rules) == ["1.1"]
+
+    def test_what_one_cooldown_exempts_may_wait_for_another(self) -> None:
+        filters = [
+            house_rules("a", minAge="7d", minAgeExempt=["django==1.1"]),
+            house_rules("b", minAge="3d"),
+        ]
+        young = [unit(version, uploadTime="2026-11-21T00:00:00Z") for version in ("1.0", "1.1")]
+        assert [answer.reason for answer in decide(young, *filters)] == [
+            "uploaded 2026-11-21, eligible 2026-11-28 (a.minAge 7d)",
+            "uploaded 2026-11-21, eligible 2026-11-24 (b.minAge 3d)",
+        ]
+
+    @pytest.mark.parametrize(
+        ("unknown", "versions"), [("deny", ["2.0"]), ("allow", ["1.0", "2.0"])]
+    )
+    def test_an_unknown_time_is_judged_as_asked(self, unknown: str, versions: list[str]) -> None:
+        rules = house_rules(minAge={"age": "7d", "unknown": unknown})
+        units = [
+            unit("1.0"),
+            unit("2.0", uploadTime="2026-11-01T00:00:00Z"),
+            unit("3.0", uploadTime="2026-11-21T00:00:00Z"),
+        ]
+        answers = decide(units, rules)
+        assert [
+            answer.unit.metadata["version"] for answer in answers if answer.accepted
+        ] == versions
+
+    def test_one_filter_that_allows_unknown_times_does_not_speak_for_another(self) -> None:
+        lenient = house_rules("a", minAge={"age": "7d", "unknown": "allow"})
+        [answer] = decide([unit("1.0")], lenient, house_rules("b", minAge="1d"))
+        assert answer.reason == "upload time unknown (b.minAge 1d)"
+
+    def test_the_short_form_is_recorded_as_ever(self) -> None:
+        short = FilterOptions.model_validate({"minAge": "7d"})
+        long = FilterOptions.model_validate({"minAge": {"age": "7d", "unknown": "deny"}})
+        assert [plain_options(options) for options in (short, long)] == [{"minAge": "P7D"}] * 2
+        allowing = FilterOptions.model_validate({"minAge": {"age": "7d", "unknown": "allow"}})
+        assert plain_options(allowing) == {"minAge": {"age": "P7D", "unknown": "allow"}}
+
+    def test_what_was_uploaded_before_a_moment_is_in(self) -> None:
+        rules = house_rules(uploadedBefore="2026-07-01T02:00:00+02:00")
+        units = [
+            unit("1.0", uploadTime="2026-06-30T23:59:59Z"),
+            unit("2.0", uploadTime="2026-07-01T00:00:00Z"),
+            unit("3.0"),
+        ]
+        assert [answer.reason for answer in decide(units, rules)] == [
+            "",
+            "uploaded 2026-07-01 00:00 (house-rules.uploadedBefore 2026-07-01 00:00)",
+            "upload time unknown (house-rules.uploadedBefore 2026-07-01 00:00)",
+        ]
+
+    def test_a_moment_is_no_rule_for_what_was_uploaded_here(self) -> None:
+        rules = house_rules(uploadedBefore="2026-07-01T00:00:00Z", minAge="7d")
+        [answer] = Distribution.select("django", [unit("1.0")], None, [rules], NOW)
+        assert answer.accepted
+
+    @pytest.mark.parametrize("text", ["2026-07-01", "2026-07-01T00:00:00", "soon", 7])
+    def test_a_moment_has_a_time_zone(self, text: object) -> None:
+        with pytest.raises(ValidationError, match="expects a time with a time zone"):
+            FilterOptions.model_validate({"uploadedBefore": text})
 
     @pytest.mark.parametrize("age", ["7", "1w", 7, "-1d"])
     def test_a_duration_has_a_unit(self, age: object) -> None:

@@ -98,6 +98,13 @@ EXAMPLES: Sequence[Example] = [
         None,
         {"minAge": "7d"},
     ),
+    Example(
+        "uploadedBefore",
+        "2026-07-01T00:00:00Z",
+        {"uploadTime": OLD},
+        {"uploadTime": YOUNG},
+        {"uploadTime": "soon"},
+    ),
     Example("latest", 1, {"version": "2.0"}, {}, {"version": "odd"}),
 ]
 

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
-from reconciler.plugin import Duration, NotEmpty, OptionFault, Options, Size
+from reconciler.plugin import NotEmpty, Options, Size
 from reconciler_python.evidence.advisories import OsvRules, age_warning
 from reconciler_python.evidence.attestations import AttestationRules
 from reconciler_python.evidence.licences import LicenceRules
@@ -29,19 +29,11 @@ from reconciler_python.matching.wheel_tags import (
     platform_target,
     python_target,
 )
+from reconciler_python.options.upload_times import MinAge, Moment
 
 
 def _checked_with_filenames(text: str) -> str:
     parse_rule(text, filenames=True)
-    return text
-
-
-def _checked_name(text: str) -> str:
-    if parse_rule(text).specifiers is not None:
-        raise OptionFault(
-            f"`{text}`: only whole projects can be exempt",
-            hint="a name or a name glob, without a version",
-        )
     return text
 
 
@@ -89,7 +81,6 @@ def _listed(value: object) -> object:
 FilterList = Annotated[
     tuple[Annotated[str, AfterValidator(_checked_with_filenames)], ...], Field(strict=False)
 ]
-NameList = Annotated[tuple[Annotated[str, AfterValidator(_checked_name)], ...], Field(strict=False)]
 PlatformList = Annotated[
     tuple[Annotated[str, AfterValidator(_checked_platform)], ...], Field(strict=False)
 ]
@@ -140,14 +131,25 @@ class FilterOptions(Options):
             "Requirement strings, name globs and filenames that never pass; wins over `allow`."
         ),
     )
-    min_age: Duration | None = Field(
+    min_age: MinAge | None = Field(
         default=None,
         description=(
-            "Days since the upload that upstream states (`7d`); an unknown upload time is refused."
+            "Days since the upload that upstream states (`7d`); an unknown upload time is refused"
+            " (`{age: 7d, unknown: allow}`: let in)."
         ),
     )
-    min_age_exempt: NameList = Field(
-        default=(), description="Projects (names and name globs) that `minAge` does not concern."
+    min_age_exempt: FilterList = Field(
+        default=(),
+        description=(
+            "Requirement strings, name globs and filenames that `minAge` does not concern."
+        ),
+    )
+    uploaded_before: Moment | None = Field(
+        default=None,
+        description=(
+            "Files pass that upstream says were uploaded before this moment"
+            " (`2026-07-01T00:00:00Z`); an unknown upload time is refused."
+        ),
     )
     package_types: Annotated[tuple[PackageType, ...], Field(strict=False), NotEmpty()] = Field(
         default=(), description="Package types that pass; none: every type."
@@ -235,7 +237,7 @@ class FilterOptions(Options):
 
     @cached_property
     def exempt(self) -> Rules:
-        return Rules(self.min_age_exempt)
+        return Rules(self.min_age_exempt, filenames=True)
 
     @cached_property
     def environments(self) -> tuple[Environment, ...]:

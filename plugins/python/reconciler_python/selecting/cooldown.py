@@ -6,110 +6,106 @@ It applies when nothing permanent keeps the file out.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from reconciler.plugin import Decision, Step, Unit
+from reconciler_python.matching.rules import Matcher
 from reconciler_python.options.filter_options import FilterOptions
+from reconciler_python.options.upload_times import MinAge
+from reconciler_python.reading.upload_times import upload_time
 from reconciler_python.selecting.checks import Scope
 
 _DAY = timedelta(days=1)
 
 
+class _Wait(NamedTuple):
+    """The cooldown of one filter, narrowed to one project."""
+
+    scope: Scope
+    min_age: MinAge
+    exempt: Matcher
+
+    @property
+    def rule(self) -> str:
+        return f"{self.scope.key('minAge')} {_written(self.min_age.age)}"
+
+
 class Cooldown:
     """The cooldowns of several filters, for one project. `now` is aware; times are compared in UTC.
 
-    The longest counts: until it ends, the answer stays the same.
+    Of those that concern a file the longest counts: until it ends, the answer stays the same.
     """
 
     def __init__(
         self, project: str, filters: Sequence[tuple[Scope, FilterOptions]], now: datetime
     ) -> None:
-        self._project = project
         self._now = now
-        written = [
-            (scope, options, options.min_age) for scope, options in filters if options.min_age
+        self._waits = [
+            _Wait(scope, options.min_age, Matcher(options.exempt, project, prereleases=True))
+            for scope, options in filters
+            if options.min_age
         ]
-        written.sort(key=lambda item: -item[2])
-        self._written = [(scope, options) for scope, options, _ in written]
-        waiting = [
-            (scope, age)
-            for scope, options, age in written
-            if not options.exempt.for_project(project)
-        ]
-        self._longest = waiting[0] if waiting else None
+        self._waits.sort(key=lambda wait: -wait.min_age.age)
+        self._asked = [wait for wait in self._waits if not wait.exempt.always]
 
     def __bool__(self) -> bool:
         """Return True if a cooldown concerns the project."""
-        return self._longest is not None
+        return bool(self._asked)
 
     def decide(self, unit: Unit) -> Decision:
-        if self._longest is None:
-            return Decision(unit, True)
-        scope, age = self._longest
-        reason, eligible = self._word(unit, scope, age)
-        if reason is None:
-            return Decision(unit, True)
-        # An unknown time is another thing than a recent one, and is the same for every file: it is
-        # counted by its own words.
-        return Decision(
-            unit, False, reason, eligible, _rule(scope, age) if eligible is not None else reason
-        )
+        """Return the decision about one file.
+
+        An unknown time is another thing than a recent one, and is the same for every file: it is
+        counted by its own words.
+        """
+        for wait in self._asked:
+            if wait.exempt.find(unit.metadata["version"], unit.key) is None:
+                reason, eligible = self._word(unit, wait)
+                if reason is not None:
+                    rule = reason if eligible is None else wait.rule
+                    return Decision(unit, False, reason, eligible, rule)
+        return Decision(unit, True)
 
     def steps(self, unit: Unit) -> Iterator[Step]:
         """Yield the step of each cooldown, the longest first."""
-        for scope, options in self._written:
-            exempt = options.exempt.for_project(self._project)
-            if exempt:
-                yield scope.step(
+        for wait in self._waits:
+            exempt = wait.exempt.find(unit.metadata["version"], unit.key)
+            if exempt is not None:
+                yield wait.scope.step(
                     True,
-                    f'exempt from minAge by "{exempt[0].text}" ({scope.name}.minAgeExempt)',
+                    f'exempt from minAge by "{exempt.text}" ({wait.scope.name}.minAgeExempt)',
                     "minAgeExempt",
-                    exempt[0].index,
+                    exempt.index,
                 )
-            elif options.min_age is not None:
-                reason, _ = self._word(unit, scope, options.min_age)
-                uploaded = upload_time(unit.metadata.get("uploadTime"))
-                yield scope.step(
-                    reason is None,
-                    reason or f"uploaded {uploaded:%Y-%m-%d} ({_rule(scope, options.min_age)})",
-                    "minAge",
-                )
+            else:
+                reason, _ = self._word(unit, wait)
+                yield wait.scope.step(reason is None, reason or _passing(unit, wait), "minAge")
 
-    def _word(self, unit: Unit, scope: Scope, age: timedelta) -> tuple[str | None, datetime | None]:
+    def _word(self, unit: Unit, wait: _Wait) -> tuple[str | None, datetime | None]:
         """Return why the file waits, and until when; (None, None) if it does not."""
-        unknown = f"upload time unknown ({_rule(scope, age)})"
+        unknown = f"upload time unknown ({wait.rule})" if wait.min_age.unknown == "deny" else None
         uploaded = upload_time(unit.metadata.get("uploadTime"))
         if uploaded is None:
             return unknown, None
         try:
-            eligible = uploaded + age
+            eligible = uploaded + wait.min_age.age
         except OverflowError:  # upstream claims a time at the end of the calendar
             return unknown, None
         if eligible <= self._now:
             return None, None
-        shown = "%Y-%m-%d" if age % _DAY == timedelta() else "%Y-%m-%d %H:%M"
+        shown = "%Y-%m-%d" if wait.min_age.age % _DAY == timedelta() else "%Y-%m-%d %H:%M"
         return (
-            f"uploaded {uploaded:{shown}}, eligible {eligible:{shown}} ({_rule(scope, age)})",
+            f"uploaded {uploaded:{shown}}, eligible {eligible:{shown}} ({wait.rule})",
             eligible,
         )
 
 
-def upload_time(text: object) -> datetime | None:
-    """Return a time of ISO 8601 in UTC; None when it is missing or cannot be read.
-
-    Without a zone it is UTC (PEP 700).
-    """
-    if not isinstance(text, str):
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
-
-
-def _rule(scope: Scope, age: timedelta) -> str:
-    return f"{scope.key('minAge')} {_written(age)}"
+def _passing(unit: Unit, wait: _Wait) -> str:
+    uploaded = upload_time(unit.metadata.get("uploadTime"))
+    if uploaded is None:
+        return f"upload time unknown, allowed ({wait.scope.key('minAge')})"
+    return f"uploaded {uploaded:%Y-%m-%d} ({wait.rule})"
 
 
 def _written(age: timedelta) -> str:

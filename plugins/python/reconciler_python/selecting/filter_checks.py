@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from typing import Final, NamedTuple
 
 from reconciler.plugin import Step, Unit, sanitize
@@ -18,6 +19,7 @@ from reconciler_python.matching.rules import Matcher, parse_version
 from reconciler_python.matching.wheel_tags import WheelTags, wheel_tags
 from reconciler_python.options.filter_options import FilterOptions
 from reconciler_python.reading.filenames import WHEEL
+from reconciler_python.reading.upload_times import upload_time
 from reconciler_python.selecting.checks import AllowCheck, Check, DenyCheck, Scope
 
 _BINARY = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
@@ -197,6 +199,24 @@ class YankedCheck(Check):
         return self.scope.because("not yanked", self.key)
 
 
+class UploadedBeforeCheck(Check):
+    """`uploadedBefore`: the state of an index at a moment, as far as it says when files came."""
+
+    def __init__(self, scope: Scope, moment: datetime) -> None:
+        super().__init__(scope, "uploadedBefore")
+        self.rule = scope.key(self.key)
+        self._moment = moment
+
+    def reason(self, unit: Unit) -> str | None:
+        uploaded = upload_time(unit.metadata.get("uploadTime"))
+        return self.passing(unit) if uploaded is None or uploaded >= self._moment else None
+
+    def passing(self, unit: Unit) -> str:
+        uploaded = upload_time(unit.metadata.get("uploadTime"))
+        text = "upload time unknown" if uploaded is None else f"uploaded {uploaded:%Y-%m-%d %H:%M}"
+        return self.scope.because(text, f"{self.key} {self._moment:%Y-%m-%d %H:%M}")
+
+
 class SizeCheck(Check):
     def __init__(self, scope: Scope, limit: int) -> None:
         super().__init__(scope, "maxSize")
@@ -262,12 +282,17 @@ class AdvisoryCheck(Check):
 
 
 class FilterCall(NamedTuple):
-    """A Filter, asked about one project. `prereleases`: specifiers of `allow` mean them, too."""
+    """A Filter, asked about one project.
+
+    `prereleases`: specifiers of `allow` mean them, too. `upstream`: its files come from an index,
+    and were not uploaded here.
+    """
 
     project: str
     scope: Scope
     options: FilterOptions
     prereleases: bool
+    upstream: bool = True
 
 
 def _deny(call: FilterCall) -> Check | None:
@@ -324,6 +349,11 @@ def _yanked(call: FilterCall) -> Check | None:
     return YankedCheck(call.scope) if call.options.yanked == "drop" else None
 
 
+def _uploaded_before(call: FilterCall) -> Check | None:
+    moment = call.options.uploaded_before
+    return UploadedBeforeCheck(call.scope, moment) if moment and call.upstream else None
+
+
 def _max_size(call: FilterCall) -> Check | None:
     limit = call.options.max_size
     return None if limit is None else SizeCheck(call.scope, limit)
@@ -356,6 +386,7 @@ FILTER_CHECKS: Final[Mapping[str, Callable[[FilterCall], Check | None]]] = {
     "prereleases": _prereleases,
     "devReleases": _dev_releases,
     "yanked": _yanked,
+    "uploadedBefore": _uploaded_before,
     "maxSize": _max_size,
     "licenses": _licenses,
     "attestations": _attestations,

@@ -55,7 +55,9 @@ class ProjectSelection:
             [*_source_checks(project, source, prereleases)] if source is not None else []
         )
         for scope, rules in written:
-            self._checks += filter_checks(FilterCall(project, scope, rules, prereleases))
+            self._checks += filter_checks(
+                FilterCall(project, scope, rules, prereleases, upstream=options is not None)
+            )
         self._asked = [check for check in self._checks if not check.silent]
         self._cooldown = Cooldown(project, written if options is not None else (), now)
         self._releases = Releases(written)
