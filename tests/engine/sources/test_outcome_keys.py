@@ -73,7 +73,7 @@ VALUES: dict[str, Value] = {
     "requirements": ["requirements.txt"],
     "dependencies": True,
     "environments": {"it": {"python_version": "3.12", "sys_platform": "linux"}},
-    "targets": {"it": {"python": "3.12", "platform": "linux_x86_64"}},
+    "targets": [{"python": "3.12", "platform": "linux_x86_64"}],
     "filter": {"yanked": "drop"},
     "substitution": "allow",
     "legacy": "allow",

@@ -34,7 +34,7 @@ class MinAge(Options):
     @model_validator(mode="before")
     @classmethod
     def _short(cls, value: Any) -> Any:
-        return {"age": value} if isinstance(value, str) else value
+        return value if isinstance(value, dict | MinAge) else {"age": value}
 
     @model_serializer
     def _short_again(self) -> timedelta | dict[str, Any]:
