@@ -13,6 +13,7 @@ from typer.exceptions import TyperException
 from reconciler import __version__
 from reconciler.cli import (
     apply,
+    collection,
     describe,
     diff,
     explain,
@@ -22,10 +23,12 @@ from reconciler.cli import (
     plan,
     plugins,
     remove,
+    repair,
     schema,
     serve,
     upload,
     validate,
+    verify,
 )
 from reconciler.cli.command_log import CommandLog
 from reconciler.errors import ManifestFaults, ReconcilerError
@@ -46,6 +49,9 @@ VERBS = (
     history,
     diff,
     explain,
+    verify,
+    repair,
+    collection,
     schema,
     plugins,
 )

@@ -54,6 +54,20 @@ def home(option: Path | None) -> Home:
     return Home(root, database, _page_memory(size)) if size else Home(root, database)
 
 
+def existing_home(option: Path | None) -> Home:
+    """Return the home, for commands that have nothing to do where there is none.
+
+    Raises UsageFault naming it.
+    """
+    location = home(option)
+    if location.database_url is None and not (location.root / "state.db").exists():
+        raise UsageFault(
+            f"there is no state in `{location.root}`",
+            hint="`--home`, or `RECONCILER_HOME`, names the folder of the state",
+        )
+    return location
+
+
 def _page_memory(text: str) -> int:
     """Return a size in bytes. Raises UsageFault where it is none, or too little for any index."""
     from reconciler.plugin import OptionFault

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, bindparam, delete, select, union, update
+from sqlalchemy import Select, bindparam, delete, func, select, union, update
 
 from reconciler.database.bulk import batches, insert_for, listed, parameter
 from reconciler.database.records import ArtifactUse, Damage
@@ -19,6 +19,8 @@ from reconciler.database.schema import (
     artifact,
     damage,
     membership,
+    page,
+    publication,
     publication_entry,
     repository_group,
     resource,
@@ -78,6 +80,9 @@ _NEEDED = union(
     ),
     select(_entries.digest).where(~_entries.page),
 )
+_UNUSED_PAGE = page.c.digest.not_in(select(_entries.digest).where(_entries.page))
+_COUNT_UNUSED_PAGES = select(func.count()).select_from(page).where(_UNUSED_PAGE)
+_UNKNOWN = bytes(32)  # as the digest of a publication: it differs from every real one
 _LOST = (
     update(artifact)
     .where(artifact.c.sha256 == bindparam("digest"), artifact.c.stored)
@@ -176,6 +181,30 @@ class DamageWrites(Writing):
         with self._writing.begin() as connection:
             for batch in batches(digest.raw for digest in digests):
                 connection.execute(delete(damage).where(damage.c.sha256.in_(batch)))
+
+    def forget_pages(self, publication_id: int, digests: Iterable[Digest]) -> None:
+        """Forget damaged pages, so that the publication is rendered anew."""
+        with self._writing.begin() as connection:
+            for batch in batches(digest.raw for digest in digests):
+                connection.execute(delete(page).where(page.c.digest.in_(batch)))
+            connection.execute(
+                update(publication)
+                .where(publication.c.publication_id == publication_id)
+                .values(digest=_UNKNOWN)
+            )
+
+    def remove_unused_pages(self, *, dry_run: bool) -> int:
+        """Remove rendered pages that no publication refers to; return their number.
+
+        Only on SQLite, where nothing else writes at the same time.
+        """
+        if not self.in_process:
+            return 0
+        with self._writing.begin() as connection:
+            number = connection.execute(_COUNT_UNUSED_PAGES).scalar_one()
+            if number and not dry_run:
+                connection.execute(delete(page).where(_UNUSED_PAGE))
+        return int(number)
 
     def artifacts_removed(self, digests: Iterable[Digest]) -> None:
         """Record that bytes which no version needs have left the store."""

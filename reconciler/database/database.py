@@ -16,7 +16,7 @@ from reconciler.database.damage import DamageReads, DamageWrites
 from reconciler.database.derived import DerivedReads, DerivedWrites
 from reconciler.database.generation import NO_MARK, SUFFIX, Mark, MarkFile
 from reconciler.database.groups import GroupReads
-from reconciler.database.leases import LeaseWrites
+from reconciler.database.leases import LeaseReads, LeaseWrites
 from reconciler.database.members import MemberReads
 from reconciler.database.plugins import PluginReads, PluginWrites
 from reconciler.database.publications import PublicationReads
@@ -39,6 +39,7 @@ class Reader(
     MemberReads,
     PublicationReads,
     WithheldReads,
+    LeaseReads,
     RunReads,
 ):
     """All queries. Writing through it is impossible. May be used from several threads at once."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 
 from reconciler.database.bulk import insert_for, overwriting, parameter
 from reconciler.database.records import Lease
 from reconciler.database.schema import lease
-from reconciler.database.session import Writing
+from reconciler.database.session import Reading, Writing
 from reconciler.errors import LeaseHeld
 from reconciler.process_identity import Process, this_process
 
@@ -27,7 +27,19 @@ _BEAT = (
         expires_at=parameter("expiry", lease.c.expires_at),
     )
 )
+_OLDEST = select(func.min(lease.c.acquired_at)).where(
+    lease.c.host.is_not(None), lease.c.expires_at > parameter("now", lease.c.expires_at)
+)
 _RELEASE = update(lease).where(_MINE).values(host=None)
+
+
+class LeaseReads(Reading):
+    """Look at leases."""
+
+    def oldest_lease(self, now: datetime) -> datetime | None:
+        """Return since when the longest of all runs has been going on; None if there is none."""
+        with self._reading.connect() as connection:
+            return connection.execute(_OLDEST, {"now": now}).scalar()
 
 
 class LeaseWrites(Writing):

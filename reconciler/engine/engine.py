@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from reconciler.database import Reader
 from reconciler.engine.applying.executor import Executor
 from reconciler.engine.applying.report import BLOCKED, FAILED, Report
 from reconciler.engine.explaining.explain import explain
+from reconciler.engine.integrity.collection import Collected, Collection
+from reconciler.engine.integrity.repair import Repair, RepairResult
+from reconciler.engine.integrity.verification import Verification, verify
 from reconciler.engine.planning.planned_deletions import undeclared
 from reconciler.engine.planning.planner import PlanOptions
 from reconciler.engine.planning.recorded_rules import (
@@ -22,16 +26,21 @@ from reconciler.engine.plugin_calls.call_timeouts import CallLimits, CallTimeout
 from reconciler.engine.plugin_calls.conduits import unwatched
 from reconciler.engine.run.checkpoints import Checkpoint, reached
 from reconciler.engine.run.fingerprints import fingerprints
+from reconciler.engine.run.lease import leased
 from reconciler.engine.run.progress import Progress, SilentProgress
 from reconciler.engine.session.home import Home
 from reconciler.engine.session.session import Session
 from reconciler.engine.transfer.measurements import Measurements
 from reconciler.engine.transfer.remotes import Remotes
-from reconciler.model import ActualState, DesiredState, RecordedState
+from reconciler.engine.transfer.stored_bytes import record_damage
+from reconciler.errors import ReconcilerError
+from reconciler.model import ActualState, DesiredState, RecordedState, Ref
 from reconciler.plan import Plan
 from reconciler.plugin.registry import Registry
 from reconciler.remote import register_secrets
 from reconciler.retrying import RetryPolicy, never
+
+logger = logging.getLogger(__name__)
 
 # Plans, while other processes change the same groups; each round has fewer groups left. The random
 # pause in between lets two processes drift apart.
@@ -147,6 +156,62 @@ class Engine:
             verbose=verbose,
             applied=declared is None,
         )
+
+    async def verify(self, scope: Ref | None) -> Verification:
+        """Read everything, or what `scope` needs, and record damage so that it can be mended.
+
+        Raises UsageFault where `scope` holds no files or does not exist.
+        """
+        session = self._session()
+        task = session.progress.task("verifying", "files")
+        try:
+            result = await asyncio.to_thread(
+                verify, session.reader, session.store, scope, task=task
+            )
+        finally:
+            task.done()
+        if result.damaged_files:
+            await asyncio.to_thread(self._record_damage, result)
+        return result
+
+    async def repair(
+        self, scope: Ref | None, read: Callable[[ActualState], DesiredState]
+    ) -> tuple[Verification, RepairResult]:
+        """Verify, and mend what is damaged, by what the last apply recorded.
+
+        `read` turns the recorded state into the desired state.
+        """
+        result = await self.verify(scope)
+        session = self._session().for_writing(self._database.writer())
+        actual = await asyncio.to_thread(session.reader.actual_state)
+        desired = read(actual)
+        register_secrets(desired.secrets())
+        repair = Repair(session, desired)
+        mended = await repair.run()
+        await repair.render_anew(result.damaged_pages, actual, result=mended)
+        return result, mended
+
+    async def collect(self, *, grace: timedelta, dry_run: bool) -> Collected:
+        """Remove bytes that no version needs and that were not used within the grace.
+
+        Raises LeaseHeld while another collection runs.
+        """
+        writer, now = self._database.writer(), self._clock()
+        cache = self._home.root / "cache"
+        async with leased(writer, "collection", self._clock):
+            collection = Collection(
+                writer, self._home.store(), cache, grace=grace, now=now, dry_run=dry_run
+            )
+            return await asyncio.to_thread(collection.run)
+
+    def _record_damage(self, result: Verification) -> None:
+        """Record damage; where that is not possible, the caller hears of it all the same."""
+        try:
+            with self._home.database(read_only=False) as database:
+                problems = {file.digest: file.problem for file in result.damaged_files}
+                record_damage(self._home.store(), database.writer(), problems, now=self._clock())
+        except ReconcilerError as error:
+            logger.warning("the damage cannot be recorded: %s", error)
 
     def _session(self) -> Session:
         return Session(

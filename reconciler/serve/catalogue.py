@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import logging
+import zlib
 from collections.abc import Callable, Coroutine, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,11 +26,11 @@ from typing import Any, BinaryIO, TypeVar
 from reconciler.database.generation import NO_MARK, Mark
 from reconciler.database.records import ServedPublication
 from reconciler.errors import StateFault
-from reconciler.model import safe_path
+from reconciler.model import Digest, safe_path
 from reconciler.serve.bounded_cache import BoundedCache
 from reconciler.serve.ports import Files, Publications
 from reconciler.serve.representation import Representation, Resource
-from reconciler.serve.verified_files import ReportDamage, StoredFile, VerifiedFiles
+from reconciler.serve.verified_files import AT_ONCE, ReportDamage, StoredFile, VerifiedFiles
 
 CHECK_EVERY = 0.5  # seconds between two reads of the generation where no mark moves
 CHECK_TIMEOUT = 0.25  # seconds that a request waits for such a read, and then uses what is cached
@@ -281,9 +282,20 @@ class Catalogue:
         if packed is None:
             raise StateFault(
                 f"the page `{entry.path}` ({entry.digest.short}) is missing from the database",
-                hint="`reconciler apply` publishes it again",
+                hint="`reconciler repair` renders it anew",
             )
-        return packed if representation.gzip else gzip.decompress(packed)
+        if representation.gzip and (entry.size or 0) > AT_ONCE:
+            return packed  # its checksum is the client's to compare
+        try:
+            body = gzip.decompress(packed)
+        except (OSError, EOFError, zlib.error):
+            body = b""
+        if Digest.of(body) != entry.digest:
+            raise StateFault(
+                f"the page `{entry.path}` ({entry.digest.short}) is damaged in the database",
+                hint="`reconciler repair` renders it anew",
+            )
+        return packed if representation.gzip else body
 
     def _read_file(self, representation: Representation) -> bytes:
         return self._files.read(representation.entry.digest)

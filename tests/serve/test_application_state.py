@@ -220,4 +220,4 @@ def test_missing_pages_name_the_way_out(published: Published) -> None:
 
     with pytest.raises(StateFault) as caught:
         asyncio.run(load())
-    assert caught.value.hint == "`reconciler apply` publishes it again"
+    assert caught.value.hint == "`reconciler repair` renders it anew"

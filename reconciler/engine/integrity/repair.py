@@ -14,39 +14,42 @@ from dataclasses import dataclass, field, replace
 import msgspec
 
 from reconciler.database import ArtifactUse, Damage
+from reconciler.engine.integrity.verification import DamagedPage
 from reconciler.engine.plugin_calls.plugin_errors import error_message
 from reconciler.engine.publishing.exports import export, forget_export
+from reconciler.engine.publishing.release import release_publication
+from reconciler.engine.publishing.release_target import ReleasePolicy
 from reconciler.engine.run.lease import leased
 from reconciler.engine.session.session import WritingSession
 from reconciler.engine.sources.repository_resolution import OtherRepositories, RepositoryResolution
 from reconciler.engine.sources.resolution import make_resolver, reserve_uploads
+from reconciler.engine.sources.source_artifacts import RemoteArtifacts
 from reconciler.engine.transfer.artifact_fetcher import ArtifactFetcher, SourceAccess
 from reconciler.engine.transfer.stored_bytes import MISSING
 from reconciler.engine.transfer.transfer_warnings import TransferWarnings
-from reconciler.errors import ReconcilerError
+from reconciler.errors import ReconcilerError, StateFault
 from reconciler.model import (
     ON_DEMAND,
     UPLOAD,
     ActualState,
     DesiredState,
     Digest,
-    IdentifiedUnit,
     Publication,
-    Repository,
     Source,
     SourceKind,
+    Unit,
     artifact_digest,
     identify,
     pluralize,
 )
 from reconciler.plan import ADD, ChangeLine
+from reconciler.plugin import Decision
 
 logger = logging.getLogger(__name__)
 
 NOT_OFFERED = "no source of the repository offers it any more"
 UPLOADED = "it was uploaded: upload it again"
 UNDECLARED = "the repository is not declared, or its plugin is not installed"
-HINT = "restore the store from a backup, or remove the file from the repository"
 
 
 @dataclass(slots=True)
@@ -56,10 +59,18 @@ class RepairResult:
     Attributes:
         mended: Paths of files whose bytes are there again.
         lost: Paths of files whose bytes could not be had, and why.
+        rendered: Publications whose pages were rendered anew; `unrendered`: others, and why.
     """
 
     mended: dict[str, list[str]] = field(default_factory=dict)
     lost: dict[str, dict[str, str]] = field(default_factory=dict)
+    rendered: list[str] = field(default_factory=list)
+    unrendered: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def complete(self) -> bool:
+        """True if nothing stays damaged."""
+        return not self.lost and not self.unrendered
 
     def message(self, repository: str) -> str:
         """Return what was mended in a repository, in one line; empty if nothing was."""
@@ -69,7 +80,7 @@ class RepairResult:
     def problems(self, repository: str) -> list[str]:
         """Return a line for each file of a repository that stays damaged."""
         return [
-            f"`{path}` is missing from the store or damaged, and {reason}"
+            f"`{path}` is missing from the store or damaged, and cannot be fetched: {reason}"
             for path, reason in sorted(self.lost.get(repository, {}).items())
         ]
 
@@ -100,6 +111,33 @@ class Repair:
             await self._mend_repository(name, uses, actual)
         await self._renew_exports(damage)
         return self._result(uses, await self._damaged())
+
+    async def render_anew(
+        self, pages: Sequence[DamagedPage], actual: ActualState, *, result: RepairResult
+    ) -> None:
+        """Render publications anew of which pages are damaged."""
+        damaged: dict[str, list[Digest]] = {}
+        for page in pages:
+            damaged.setdefault(page.publication, []).append(page.digest)
+        for name, digests in damaged.items():
+            try:
+                await self._render(name, digests, actual)
+            except ReconcilerError as error:
+                result.unrendered[name] = error_message(error)
+            else:
+                result.rendered.append(name)
+
+    async def _render(self, name: str, digests: Sequence[Digest], actual: ActualState) -> None:
+        """Forget damaged pages, and release the publication as the next apply would do."""
+        id_ = actual.publications[name].id
+        await asyncio.to_thread(self._writer.forget_pages, id_, digests)
+        publication = self._desired.publications.get(name)
+        if publication is None:
+            raise StateFault(f"publication `{name}`: {UNDECLARED}")
+        guard = self._desired.repositories[publication.repository].guard
+        policy = ReleasePolicy(self._desired, guard=guard, damage_known=True)
+        current = await asyncio.to_thread(self._writer.actual_state)
+        await release_publication(self._session, publication, current, policy=policy)
 
     def _uses(self, damage: Sequence[Damage]) -> list[ArtifactUse]:
         return self._writer.artifact_uses(record.digest for record in damage)
@@ -178,11 +216,17 @@ class Repair:
             resolution.ownership.mark_unavailable(source.id)
             return
         fetcher = self._fetcher(source)
+        repository = resolution.repository.meta.name
         for response in responses:
+            damaged = await self._damaged()
+            lost = [
+                use
+                for use in uses
+                if (use.repository, use.group) == (repository, response.name)
+                and use.digest in damaged
+            ]
             for unit in response.units:
-                if all(artifact.sha256 for artifact in unit.artifacts):
-                    identified = identify(unit, response.name)
-                    await self._fetch(fetcher, resolution.repository, source, unit=identified)
+                await self._mend_unit(fetcher, source, response.name, unit=unit, lost=lost)
 
     def _fetcher(self, source: Source) -> ArtifactFetcher:
         remote = self._desired.remotes[source.name]
@@ -198,35 +242,51 @@ class Repair:
             watch=self._session.watch,
         )
 
-    async def _fetch(
+    async def _mend_unit(
         self,
         fetcher: ArtifactFetcher,
-        repository: Repository,
         source: Source,
+        group: str,
         *,
-        unit: IdentifiedUnit,
+        unit: Unit,
+        lost: Sequence[ArtifactUse],
     ) -> None:
-        """Fetch the damaged artifacts of a unit that a source offers."""
-        digests = {artifact_digest(artifact) for artifact in unit.artifacts}
-        sound = digests - await self._damaged()
-        if sound == digests:
+        """Fetch artifacts of a unit that a source offers, if they may be `lost` ones."""
+        digests, paths = {use.digest.hex for use in lost}, {use.path for use in lost}
+        if not any(
+            artifact.sha256 in digests or (artifact.path in paths and not artifact.sha256)
+            for artifact in unit.artifacts
+        ):
             return
+        try:
+            sizes = await self._fetched(fetcher, source, group, unit=unit)
+        except Exception as error:  # of this file: the others go on
+            offered = {artifact.path for artifact in unit.artifacts}
+            for use in lost:
+                if use.path in offered:
+                    reason = f"{source.id}: {error_message(error)}"
+                    self._reasons[use.repository, use.digest] = reason
+            return
+        await asyncio.to_thread(self._stored, sizes)
+
+    async def _fetched(
+        self, fetcher: ArtifactFetcher, source: Source, group: str, *, unit: Unit
+    ) -> Mapping[Digest, int]:
+        """Fetch the damaged artifacts of a unit; measure those of which no digest is declared."""
+        remote = self._desired.remotes[source.name]
+        measured = await RemoteArtifacts(self._session, remote).measured([Decision(unit, True)])
+        identified = identify(measured[0] if measured else unit, group)
         line = ChangeLine(
             ADD,
-            unit.type,
-            unit.key,
-            digest=unit.digest,
-            body=msgspec.Raw(unit.body),
-            artifacts=unit.artifacts,
+            identified.type,
+            identified.key,
+            digest=identified.digest,
+            body=msgspec.Raw(identified.body),
+            artifacts=identified.artifacts,
         )
-        try:
-            result = await fetcher.fetch(source.id, line, frozenset(sound))
-        except Exception as error:  # of this file: the others go on
-            message = f"{source.id}: {error_message(error)}"
-            for digest in digests - sound:
-                self._reasons[repository.meta.name, digest] = message
-            return
-        await asyncio.to_thread(self._stored, result.sizes)
+        artifacts = {artifact_digest(artifact) for artifact in identified.artifacts}
+        damaged = await self._damaged()
+        return (await fetcher.fetch(source.id, line, frozenset(artifacts - damaged))).sizes
 
     def _stored(self, sizes: Mapping[Digest, int]) -> None:
         self._session.store.sync()

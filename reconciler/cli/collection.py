@@ -1,0 +1,73 @@
+"""`reconciler gc`: remove bytes that no version needs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from reconciler.cli import output, settings
+from reconciler.cli.verify import Format, FormatOption
+from reconciler.errors import UsageFault
+
+if TYPE_CHECKING:
+    from reconciler.engine.integrity.collection import Collected
+
+NAME = "gc"
+
+
+def command(
+    *,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be removed, and remove nothing.")
+    ] = False,
+    grace: Annotated[
+        str,
+        typer.Option(
+            "--grace", help="How long bytes stay after they were last written or relied on."
+        ),
+    ] = "1d",
+    format: FormatOption = Format.TEXT,
+    home: settings.HomeOption = None,
+) -> int:
+    """Remove files and pages that no version needs, and leftovers of runs that were killed.
+
+    Every version stays, and every file that one holds. May run beside applies and servers: what
+    they have begun to rely on stays. With a grace of less than a minute, take no uploads meanwhile.
+    """
+    import dataclasses
+
+    from reconciler.plugin.options import OptionFault, parse_duration
+
+    try:
+        duration = parse_duration(grace)
+    except OptionFault as fault:
+        raise UsageFault(f"`--grace {grace}`: it {fault}", hint=fault.hint) from None
+    settings.existing_home(home)
+    result = settings.run_engine(
+        home,
+        settings.registry(),
+        lambda engine: engine.collect(grace=duration, dry_run=dry_run),
+        writes=True,
+    )
+    if format is Format.JSON:
+        output.document({"dryRun": dry_run, **dataclasses.asdict(result)})
+    else:
+        output.lines(_lines(result, dry_run=dry_run))
+    return 0
+
+
+def _lines(result: Collected, *, dry_run: bool) -> list[str]:
+    from reconciler.model import pluralize
+
+    verb = "would be removed" if dry_run else "removed"
+    lines = [
+        f"{pluralize(result.files, 'file')} that no version needs: {result.size:,} bytes {verb}",
+        f"{pluralize(result.damaged, 'damaged file')} set aside: {result.damaged_size:,} bytes"
+        f" {verb}",
+        f"{pluralize(result.pages, 'page')} that no publication shows: {verb}",
+        f"{pluralize(result.leftovers, 'leftover')} of runs that ended: {verb}",
+    ]
+    if result.young:
+        lines.append(f"{pluralize(result.young, 'file')} that no version needs: kept, too young")
+    return lines

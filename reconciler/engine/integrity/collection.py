@@ -1,0 +1,125 @@
+"""Collection of bytes that no version needs.
+
+Safe beside applies, uploads and servers. What a version, a commit in preparation or a publication
+refers to stays. Of everything else, what was written or claimed within the grace stays, and what
+was since the oldest run that goes on began: a run claims the bytes that it finds in the store, and
+writes rows that refer to them later. The file goes first, then the row that calls it stored.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from reconciler.database import Writer
+from reconciler.process_identity import ABANDONED_AFTER
+from reconciler.store import LocalStore
+from reconciler.store.local_files import KeptFile
+
+ROWS_AT_ONCE = 500
+_CACHE_LEFTOVER = re.compile(r"[0-9a-f]{62}\.[0-9]+\.[0-9]+")
+
+
+@dataclass(slots=True)
+class Collected:
+    """Outcome of a collection: numbers, and bytes of files.
+
+    Attributes:
+        files: Files that no version needed.
+        damaged: Damaged files that were set aside.
+        leftovers: Temporary files of processes that have ended.
+        pages: Rendered pages that no publication shows any more.
+        young: Files that no version needs, and that are too young to go.
+    """
+
+    files: int = 0
+    size: int = 0
+    damaged: int = 0
+    damaged_size: int = 0
+    leftovers: int = 0
+    pages: int = 0
+    young: int = 0
+
+
+class Collection:
+    """One collection of a home.
+
+    Args:
+        cache: Folder of the caches of the home.
+        grace: How long bytes stay after they were last written or claimed.
+    """
+
+    def __init__(
+        self,
+        writer: Writer,
+        store: LocalStore,
+        cache: Path,
+        *,
+        grace: timedelta,
+        now: datetime,
+        dry_run: bool,
+    ) -> None:
+        self._writer = writer
+        self._store = store
+        self._cache = cache
+        self._dry_run = dry_run
+        self._abandoned_before = (now - ABANDONED_AFTER).timestamp()
+        running = writer.oldest_lease(now)
+        self._unused_since = min(now - grace, running or now).timestamp()
+
+    def run(self) -> Collected:
+        """Remove what is not needed; with `dry_run`, only count it."""
+        result = Collected()
+        needed = self._writer.needed_artifacts()
+        batch: list[KeptFile] = []
+        for file in self._store.files():
+            if file.digest.raw in needed:
+                continue
+            if file.used_at > self._unused_since:
+                result.young += 1
+                continue
+            batch.append(file)
+            if len(batch) >= ROWS_AT_ONCE:
+                self._remove(batch, result)
+                batch = []
+        self._remove(batch, result)
+        result.damaged, result.damaged_size = self._store.remove_damaged(
+            self._unused_since, dry_run=self._dry_run
+        )
+        result.pages = self._writer.remove_unused_pages(dry_run=self._dry_run)
+        result.leftovers = self._sweep()
+        return result
+
+    def _remove(self, files: list[KeptFile], result: Collected) -> None:
+        removed = [
+            file
+            for file in files
+            if self._dry_run or self._store.remove(file.digest, self._unused_since)
+        ]
+        result.files += len(removed)
+        result.size += sum(file.size for file in removed)
+        if not self._dry_run and removed:
+            self._writer.artifacts_removed(file.digest for file in removed)
+
+    def _sweep(self) -> int:
+        leftovers = list(self._cache_leftovers())
+        if self._dry_run:
+            return len(leftovers)
+        for path in leftovers:
+            with suppress(FileNotFoundError):
+                path.unlink()
+        return len(leftovers) + self._store.sweep()
+
+    def _cache_leftovers(self) -> Iterator[Path]:
+        """Yield files of the caches whose writing was broken off."""
+        for folder, _, names in os.walk(self._cache):
+            for name in filter(_CACHE_LEFTOVER.fullmatch, names):
+                path = Path(folder, name)
+                with suppress(FileNotFoundError):
+                    if path.stat().st_mtime < self._abandoned_before:
+                        yield path

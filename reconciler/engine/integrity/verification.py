@@ -1,0 +1,183 @@
+"""Verification: everything that rows promise is read and compared with its digest."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import NamedTuple
+
+from reconciler.database import ArtifactUse, Entry, Reader
+from reconciler.engine.run.progress import ProgressTask
+from reconciler.engine.transfer.stored_bytes import CHANGED, MISSING, problem_of
+from reconciler.errors import StateFault, UsageFault
+from reconciler.model import ActualState, Digest, Kind, Ref
+from reconciler.store import Store
+
+AT_ONCE = 64  # files that wait to be hashed
+BLOCK = 1024 * 1024
+PAGES_AT_ONCE = 200
+
+Sizes = Iterator[tuple[Digest, int]]
+
+
+class DamagedFile(NamedTuple):
+    """A file that is not in the store as recorded. `uses`: the units that have it."""
+
+    digest: Digest
+    problem: str
+    uses: tuple[ArtifactUse, ...] = ()
+
+
+class DamagedPage(NamedTuple):
+    """A rendered page that is not in the database as recorded."""
+
+    publication: str
+    path: str
+    digest: Digest
+    problem: str
+
+
+class Verification(NamedTuple):
+    """Outcome of a verification. `files`, `pages`: how many were read; `size`: bytes of files."""
+
+    files: int
+    size: int
+    pages: int
+    damaged_files: tuple[DamagedFile, ...]
+    damaged_pages: tuple[DamagedPage, ...]
+
+    @property
+    def sound(self) -> bool:
+        return not self.damaged_files and not self.damaged_pages
+
+
+def verify(reader: Reader, store: Store, scope: Ref | None, *, task: ProgressTask) -> Verification:
+    """Read everything, or what a repository or publication needs; blocks for as long as it takes.
+
+    What was recorded as damaged before is part of the outcome. Raises UsageFault for a scope that
+    holds no files, or does not exist.
+    """
+    actual = reader.actual_state()
+    known = {record.digest: record.problem for record in reader.damage()}
+    files = size = 0
+    problems: dict[Digest, str] = {}
+    for digest, length, problem in _verified(store, _sizes(reader, actual, scope)):
+        files, size = files + 1, size + length
+        task.advance(1, length)
+        if problem:
+            problems[digest] = problem
+    uses = _uses(reader, {**known, **problems}, scope)
+    damaged = {**known, **problems} if scope is None else {**problems, **_used(known, uses)}
+    pages, damaged_pages = _verify_pages(reader, actual, scope)
+    return Verification(
+        files,
+        size,
+        pages,
+        tuple(
+            DamagedFile(digest, damaged[digest], tuple(uses.get(digest, ())))
+            for digest in sorted(damaged)
+        ),
+        tuple(damaged_pages),
+    )
+
+
+def _sizes(reader: Reader, actual: ActualState, scope: Ref | None) -> Sizes:
+    if scope is None:
+        return reader.stored_artifacts()
+    if scope.kind is Kind.REPOSITORY and scope.name in actual.repositories:
+        return reader.artifacts_of_repository(actual.repositories[scope.name].id)
+    if scope.kind is Kind.PUBLICATION and scope.name in actual.publications:
+        id_ = actual.publications[scope.name].id
+        record = reader.publication(id_)
+        return iter(()) if record is None else reader.artifacts_of_publication(id_, record.number)
+    if scope.kind in (Kind.REPOSITORY, Kind.PUBLICATION):
+        raise UsageFault(
+            f"there is no {scope.kind.lower()} `{scope.name}`",
+            hint=f"`reconciler get {scope.kind.lower()}` lists what there is",
+        )
+    raise UsageFault(
+        f"{scope} holds no files", hint="verify a repository, a publication, or everything"
+    )
+
+
+def _verified(store: Store, sizes: Sizes) -> Iterator[tuple[Digest, int, str]]:
+    """Yield digest, size and problem of each file; several are hashed at once."""
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as threads:
+        while batch := list(islice(sizes, AT_ONCE)):
+            problems = threads.map(lambda file: _problem(store, *file), batch)
+            for (digest, size), problem in zip(batch, problems, strict=True):
+                yield digest, size, problem
+
+
+def _problem(store: Store, digest: Digest, size: int) -> str:
+    if problem := problem_of(store, digest, size):
+        return problem
+    actual = hashlib.sha256()
+    try:
+        with store.open(digest) as file:
+            while data := file.read(BLOCK):
+                actual.update(data)
+    except StateFault:
+        return MISSING
+    except OSError as error:  # a disk that cannot be read
+        return f"unreadable: {error.strerror}"
+    return "" if actual.digest() == digest.raw else CHANGED
+
+
+def _uses(
+    reader: Reader, problems: Iterable[Digest], scope: Ref | None
+) -> Mapping[Digest, list[ArtifactUse]]:
+    """Return the units that have damaged files, of the repository in question if one is."""
+    uses: dict[Digest, list[ArtifactUse]] = {}
+    for use in reader.artifact_uses(problems):
+        if scope is None or scope.kind is not Kind.REPOSITORY or use.repository == scope.name:
+            uses.setdefault(use.digest, []).append(use)
+    return uses
+
+
+def _used(known: Mapping[Digest, str], uses: Mapping[Digest, object]) -> dict[Digest, str]:
+    return {digest: problem for digest, problem in known.items() if digest in uses}
+
+
+def _verify_pages(
+    reader: Reader, actual: ActualState, scope: Ref | None
+) -> tuple[int, list[DamagedPage]]:
+    number, damaged = 0, []
+    for name, publication in sorted(actual.publications.items()):
+        record = reader.publication(publication.id)
+        if record is None or not _covers(scope, name):
+            continue
+        entries = (
+            entry for entry in reader.all_entries(publication.id, record.number) if entry.page
+        )
+        while batch := list(islice(entries, PAGES_AT_ONCE)):
+            number += len(batch)
+            damaged += _damaged_pages(reader, name, batch)
+    return number, damaged
+
+
+def _covers(scope: Ref | None, publication: str) -> bool:
+    return scope is None or scope == Ref(Kind.PUBLICATION, publication)
+
+
+def _damaged_pages(reader: Reader, publication: str, entries: list[Entry]) -> list[DamagedPage]:
+    bodies = reader.pages({entry.digest for entry in entries})
+    return [
+        DamagedPage(publication, entry.path, entry.digest, problem)
+        for entry in entries
+        if (problem := _page_problem(bodies.get(entry.digest), entry.digest))
+    ]
+
+
+def _page_problem(body: bytes | None, digest: Digest) -> str:
+    if body is None:
+        return MISSING
+    try:
+        return "" if Digest.of(gzip.decompress(body)) == digest else CHANGED
+    except (OSError, EOFError, zlib.error):
+        return CHANGED
