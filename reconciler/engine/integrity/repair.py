@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
 import msgspec
@@ -144,17 +144,28 @@ class Repair:
 
     def _settle(self, damage: Sequence[Damage], uses: Iterable[ArtifactUse]) -> None:
         """Forget what nothing needs, or what stays upstream; take back what is there again."""
+        uses = list(uses)
         used = {use.digest for use in uses}
         digests = [record.digest for record in damage]
         on_demand = {
             digest
             for digest, origins in self._writer.origins_of(digests).items()
-            if any(self._is_on_demand(origin.remote) for origin in origins)
+            if self._stays_upstream(
+                {use.repository for use in uses if use.digest == digest},
+                {origin.remote for origin in origins},
+            )
         }
         self._writer.forget_damage({*digests} - used | on_demand)
         for digest in used:
             if self._session.store.verify(digest):
                 self._writer.artifact_stored(digest, self._session.store.size(digest))
+
+    def _stays_upstream(self, repositories: Iterable[str], remotes: Set[str]) -> bool:
+        """Return True if each repository has a remote of its own that leaves the bytes upstream."""
+        return all(
+            any(map(self._is_on_demand, remotes & self._desired.remotes_of(name)))
+            for name in repositories
+        )
 
     def _is_on_demand(self, remote: str) -> bool:
         return remote in self._desired.remotes and (

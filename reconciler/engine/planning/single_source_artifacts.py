@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from reconciler.database import Reader
 from reconciler.engine.sources.version_reference import VersionReference
 from reconciler.model import (
+    ON_DEMAND,
     ActualRepository,
     ActualState,
     DesiredState,
@@ -88,14 +89,11 @@ class _LostArtifacts:
 
     def by_repository(self, actual: ActualState) -> dict[str, set[Digest]]:
         """Return the artifacts that each declared repository would lose, by its name."""
-        available: set[Digest] | None = None
         lost: dict[str, set[Digest]] = {}
         for name in sorted(self._desired.repositories):
             state = actual.repositories.get(name)
             needed = self._needed(name, state) if state is not None else set()
-            if needed and available is None:
-                available = _available(self._changes.values())
-            if missing := needed - (available or set()):
+            if missing := needed - (self._available(name) if needed else set()):
                 lost[name] = missing
         return lost
 
@@ -112,6 +110,35 @@ class _LostArtifacts:
                     self._remotes, state.id, number, others=others
                 ).keys()
         return needed
+
+    def _available(self, repository: str) -> set[Digest]:
+        """Return artifacts that a remaining source brings, or has a URL of.
+
+        What another repository's remote leaves upstream is of no use to this one.
+        """
+        allowed = self._desired.remotes_of(repository)
+        contents = map(_applied_content, self._changes.values())
+        lines = [
+            line
+            for content in contents
+            if content is not None
+            for group in content.spool
+            if self._brings(group.head.source, allowed)
+            for line in group.lines
+            if line.op not in (REMOVE, REFUSE)
+        ]
+        return {
+            artifact_digest(artifact)
+            for line in lines
+            for artifact in line.artifacts
+            if artifact.url
+        }
+
+    def _brings(self, source: str, allowed: Collection[str]) -> bool:
+        """Return True for a source whose files are stored, or may be fetched later."""
+        name = source.removeprefix("remote:")
+        remote = self._desired.remotes.get(name)
+        return remote is None or name in allowed or remote.policy != ON_DEMAND
 
     def _pinned_versions(self, repository: str) -> set[int]:
         """Return the versions that publications show whatever becomes of the latest one."""
@@ -133,18 +160,3 @@ def _removed_units(change: ResourceChange) -> set[Digest]:
     lines = [line for group in content.spool for line in group.lines] if content is not None else []
     gone = (line.before or line.digest for line in lines if line.op in (REMOVE, CHANGE))
     return {digest for digest in gone if digest is not None}
-
-
-def _available(changes: Iterable[ResourceChange]) -> set[Digest]:
-    """Return artifacts that a remaining source brings, or has a URL of."""
-    contents = [content for change in changes if (content := _applied_content(change)) is not None]
-    lines = [
-        line
-        for content in contents
-        for group in content.spool
-        for line in group.lines
-        if line.op not in (REMOVE, REFUSE)
-    ]
-    return {
-        artifact_digest(artifact) for line in lines for artifact in line.artifacts if artifact.url
-    }

@@ -13,8 +13,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from reconciler.model import Unit
+from reconciler.model import Digest, Unit
 from tests.support.asgi import Client
+from tests.support.databases import NOW
 from tests.support.faulty import status
 from tests.support.rehearsal import Rehearsal, copy, publication, rehearsal, repository, source
 
@@ -107,7 +108,31 @@ def test_a_remote_that_alone_has_bytes_of_a_repository_is_not_pruned(site: Rehea
         site.remote("vault", more=VAULT),
         repository("team", source("fresh"), more="sync: {mode: additive}"),
         repository("secret", source("vault")),
+        repository("third", source("vault")),  # brings them in the same plan
         publication(),
     )
     text = site.text(prune=True, destroy=False)
     assert "1 file of repository `team` can be had from `up` alone" in text, text
+
+
+def test_damage_is_mended_though_another_repositorys_remote_has_the_bytes(
+    site: Rehearsal,
+) -> None:
+    """Kind: bytes taken for left upstream, which only another repository may fetch from there."""
+    site.file("one", ONE)
+    site.declare(
+        site.remote(),
+        site.remote("vault", more=VAULT),
+        repository(),
+        repository("secret", source("vault")),
+        publication(),
+    )
+    site.applied(prune=True)
+    digest = Digest.of(ONE)
+    path = site.home.store().path(digest)
+    assert path is not None
+    path.unlink()
+    with site.home.database(read_only=False) as opened:
+        opened.writer().record_damage({digest: "missing"}, NOW)
+    site.applied()
+    assert site.has(ONE)
