@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from reconciler.engine import CallLimits, Home
@@ -35,12 +36,27 @@ def application(home: Home, plugins: PluginSettings) -> Application:
     return assembled(home, Registry(settings=plugins))
 
 
-def assembled(home: Home, registry: Registry, *, limits: CallLimits | None = None) -> Application:
-    """Build the ASGI application over a home, with these plugins. `limits`: of their calls."""
+def assembled(
+    home: Home,
+    registry: Registry,
+    *,
+    limits: CallLimits | None = None,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Application:
+    """Build the ASGI application over a home, with these plugins.
+
+    `limits`: of their calls. `clock`: by which the grace of dropped files ends.
+    """
     service = Service(home, registry, read_recorded, limits=limits)
     database, store, folder = home.database(), home.store(), home.root / INCOMING_FOLDER
     return Application(
-        Catalogue(database.reader(), store, database.mark(), damaged=service.record_damage),
+        Catalogue(
+            database.reader(),
+            store,
+            database.mark(),
+            damaged=service.record_damage,
+            clock=clock,
+        ),
         PublisherSuggestions(registry),
         uploads=Uploads(ServiceReceiver(service), folder),
         on_demand=OnDemand(service, store, folder),

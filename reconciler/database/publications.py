@@ -134,6 +134,18 @@ _LINGERING = (
     )
     .order_by(publication_entry.c.removed.desc(), publication_entry.c.position)
 )
+_FROM = parameter("before", publication_entry.c.added)
+_LINGERING_BETWEEN = (
+    select(*ENTRY)
+    .where(
+        publication_entry.c.publication_id == _PUBLICATION,
+        publication_entry.c.removed > _FROM,
+        publication_entry.c.removed <= _NUMBER,
+        publication_entry.c.added <= _FROM,
+        publication_entry.c.lingers,
+    )
+    .order_by(publication_entry.c.path)
+)
 _served_number = (
     select(pointer.c.number).where(pointer.c.publication_id == _PUBLICATION).scalar_subquery()
 )
@@ -311,6 +323,23 @@ class PublicationReads(Reading):
                     _DROPPED, {"publication_id": publication_id, "since": since}
                 )
             ]
+
+    def lingering_files(self, publication_id: int, before: int, number: int) -> list[Entry]:
+        """Return files of the publication `before` that were dropped up to `number` and linger."""
+        values = {"publication_id": publication_id, "before": before, "number": number}
+        with self._reading.connect() as connection:
+            return [entry_from(row) for row in connection.execute(_LINGERING_BETWEEN, values)]
+
+    def digests_in_grace(self, now: datetime) -> set[Digest]:
+        """Return the digests of files that some publication dropped and still serves."""
+        return {
+            file.entry.digest
+            for served in self.served()
+            for file in self.dropped_files(
+                served.publication_id, now - timedelta(seconds=served.grace)
+            )
+            if file.lingers
+        }
 
     def all_entries(self, publication_id: int, number: int) -> Iterator[Entry]:
         """Yield every representation of every path, by (path, position)."""

@@ -99,7 +99,8 @@ def publication(name: str = "team", *, of: str = "team", more: str = "") -> str:
 
 class Rehearsal:
     """Manifests in `<folder>/site.yaml`, state in `<folder>/home`. `now` is what the engine takes
-    for the time.
+    for the time, and servers too where `server_keeps_time` says so: else the grace of whatever was
+    dropped is long over for them.
     """
 
     def __init__(
@@ -113,6 +114,7 @@ class Rehearsal:
         self.manifest = folder / "site.yaml"
         self.home = Home(folder / "home")
         self.now = NOW
+        self.server_keeps_time = False
         self.limits: CallLimits | None = None
 
     def file(
@@ -379,7 +381,8 @@ class Rehearsal:
         """Talk to a server process of this home."""
 
         async def run() -> Any:
-            application = assembled(self.home, self.registry, limits=self.limits)
+            clock = {"clock": lambda: self.now} if self.server_keeps_time else {}
+            application = assembled(self.home, self.registry, limits=self.limits, **clock)
             try:
                 return await talk(Client(application))
             finally:

@@ -6,6 +6,10 @@ rename. A marker file `<tree>.json` says what its tree holds; it is removed befo
 touched and written when the tree is complete and durable, so that a crash leaves a tree that is
 built anew, never one whose marker is wrong.
 
+A file that the publication merely dropped is kept in the next tree, beside what that one holds: a
+client that has read a page of the tree before still finds it. It goes with the tree after that, or
+with an apply once its grace is over.
+
 Folder indexes become `index.html` (the default representation) and `index.json`, each beside a
 compressed copy (`.gz`), for servers that send precompressed files.
 """
@@ -16,15 +20,17 @@ import gzip
 import os
 import shutil
 from collections.abc import Iterable
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from reconciler.database import Entry, PublicationRecord, Reader
 from reconciler.engine.run.checkpoints import Checkpoint, reached
 from reconciler.engine.transfer.stored_bytes import DamagedBytes, check_sizes
-from reconciler.errors import StateFault
+from reconciler.errors import ReconcilerError, StateFault
 from reconciler.model import Digest
 from reconciler.store import Store
 from reconciler.store.durability import flush_files, syncfs
@@ -33,19 +39,34 @@ TREES = ("a", "b")
 ENTRIES_AT_ONCE = 200
 
 
-class Marker(msgspec.Struct, frozen=True):
-    """Content of a tree: ID, number and digest (`sha256:...`) of the publication."""
+class Marker(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Content of a tree: ID, number and digest (`sha256:...`) of the publication.
+
+    `kept_from`: number of the publication shown before, of which dropped files are kept; None where
+    none are. `kept_until`: seconds since 1970.
+    """
 
     publication: int
     number: int
     digest: str
+    kept_from: int | None = None
+    kept_until: float = 0.0
+
+    def outlived(self, now: datetime) -> bool:
+        """Return True if files are kept whose grace is over."""
+        return self.kept_from is not None and self.kept_until <= now.timestamp()
 
 
 def exported(directory: str) -> str | None:
     """Return the publication digest (`sha256:...`) that an export shows now, or None."""
-    tree = _linked_tree(Path(directory))
-    marker = _read_marker(tree) if tree else None
+    marker = _shown_marker(Path(directory))
     return marker.digest if marker else None
+
+
+def has_outlived_files(directory: str, now: datetime) -> bool:
+    """Return True if an export keeps dropped files whose grace is over."""
+    marker = _shown_marker(Path(directory))
+    return marker is not None and marker.outlived(now)
 
 
 def export(
@@ -55,11 +76,17 @@ def export(
     *,
     record: PublicationRecord,
     directory: str,
+    now: datetime | None = None,
+    grace: int = 0,
 ) -> bool:
     """Bring an export directory to the publication `record`.
 
+    Args:
+        now: The moment of the export; without it no dropped file is kept.
+        grace: Seconds for which dropped files are kept.
+
     Returns:
-        True if anything was written.
+        True if another tree is shown now.
 
     Raises:
         StateFault: Something else lies where the link belongs, or a file is not stored.
@@ -71,26 +98,7 @@ def export(
             f"`{directory}` exists and is not an export of reconciler",
             hint="move it away, or export to another directory",
         )
-    if exported(directory) == str(record.digest):
-        return False
-    tree = _spare_tree(link)
-    marker = _read_marker(tree)
-    _marker_path(tree).unlink(missing_ok=True)
-    if (
-        marker is None
-        or not _is_recorded(reader, publication_id, marker)
-        or marker.number > record.number
-    ):
-        shutil.rmtree(tree, ignore_errors=True)
-        tree.mkdir(parents=True)
-        _write(reader, store, tree, entries=reader.all_entries(publication_id, record.number))
-    else:
-        _update(reader, store, tree, marker=marker, number=record.number)
-    _flush(tree)
-    _write_marker(tree, Marker(publication_id, record.number, str(record.digest)))
-    _switch(link, tree)
-    reached(Checkpoint.EXPORT_SWITCHED)
-    return True
+    return _Trees(reader, store, publication_id, link=link, grace=grace).update(record, now)
 
 
 def forget_export(directory: str) -> None:
@@ -99,14 +107,106 @@ def forget_export(directory: str) -> None:
         _marker_path(_trees(Path(directory)) / name).unlink(missing_ok=True)
 
 
-def _is_recorded(reader: Reader, publication_id: int, marker: Marker) -> bool:
-    """Return True if the marker is of a publication in this database, not of another one's."""
-    record = (
-        reader.publication_numbered(publication_id, marker.number)
-        if marker.publication == publication_id
-        else None
-    )
-    return record is not None and str(record.digest) == marker.digest
+class _Trees:
+    """The two trees of one export directory.
+
+    `grace`: seconds for which dropped files are kept.
+    """
+
+    def __init__(
+        self, reader: Reader, store: Store, publication_id: int, *, link: Path, grace: int
+    ) -> None:
+        self._reader = reader
+        self._store = store
+        self._publication_id = publication_id
+        self._link = link
+        self._grace = grace
+
+    def update(self, record: PublicationRecord, now: datetime | None) -> bool:
+        """Write the spare tree and show it, as `export` says."""
+        shown = _shown_marker(self._link)
+        if shown is not None and shown.digest == str(record.digest):
+            if now is not None:
+                self._tidy(shown, now)
+            return False
+        tree = _spare_tree(self._link)
+        marker = self._usable(_read_marker(tree))
+        _marker_path(tree).unlink(missing_ok=True)
+        if marker is None or marker.number > record.number:
+            shutil.rmtree(tree, ignore_errors=True)
+            tree.mkdir(parents=True)
+            entries = self._reader.all_entries(self._publication_id, record.number)
+            _write(self._reader, self._store, tree, entries=entries)
+        else:
+            self._advance(tree, marker, record.number)
+        written = Marker(self._publication_id, record.number, str(record.digest))
+        before = self._usable(shown)
+        if now is not None and before is not None and self._keep(tree, before, record.number):
+            until = now.timestamp() + self._grace
+            written = replace(written, kept_from=before.number, kept_until=until)
+        _flush(tree)
+        _write_marker(tree, written)
+        _switch(self._link, tree)
+        reached(Checkpoint.EXPORT_SWITCHED)
+        return True
+
+    def _usable(self, marker: Marker | None) -> Marker | None:
+        """Return the marker if it is of a publication in this database, not of another one's."""
+        if marker is None or marker.publication != self._publication_id:
+            return None
+        record = self._reader.publication_numbered(self._publication_id, marker.number)
+        return marker if record is not None and str(record.digest) == marker.digest else None
+
+    def _advance(self, tree: Path, marker: Marker, number: int) -> None:
+        """Remove what was kept in a tree and what disappeared, then write what is new.
+
+        A path with a new body is in both.
+        """
+        if marker.kept_from is not None:
+            for entry in self._dropped(marker.kept_from, marker.number):
+                _remove(tree, entry)
+        appeared: list[Entry] = []
+        changes = self._reader.entries_between(self._publication_id, marker.number, number)
+        for change in changes:
+            if change.appears:
+                appeared.append(change.entry)
+            else:
+                _remove(tree, change.entry)
+        _write(self._reader, self._store, tree, entries=appeared)
+
+    def _keep(self, tree: Path, before: Marker, number: int) -> bool:
+        """Put files of the tree before that linger beside a tree's own; return True for any."""
+        lingering = self._reader.lingering_files(self._publication_id, before.number, number)
+        kept = [entry for entry in lingering if _kept(self._store, tree, entry)]
+        return bool(kept)
+
+    def _tidy(self, marker: Marker, now: datetime) -> None:
+        """Remove kept files that a rule has taken away since, or all once their grace is over."""
+        tree = _linked_tree(self._link)
+        if marker.kept_from is None or tree is None or self._usable(marker) is None:
+            return
+        over = marker.outlived(now)
+        lingering = set() if over else self._lingering_paths(marker)
+        for entry in self._dropped(marker.kept_from, marker.number):
+            if entry.path not in lingering:
+                _remove(tree, entry)
+        if over:
+            _write_marker(tree, replace(marker, kept_from=None, kept_until=0.0))
+
+    def _lingering_paths(self, marker: Marker) -> set[str]:
+        before, number = marker.kept_from or 0, marker.number
+        entries = self._reader.lingering_files(self._publication_id, before, number)
+        return {entry.path for entry in entries}
+
+    def _dropped(self, before: int, number: int) -> list[Entry]:
+        """Return the files of the publication `before` at whose paths `number` has nothing."""
+        changes = list(self._reader.entries_between(self._publication_id, before, number))
+        held = {change.entry.path for change in changes if change.appears}
+        return [
+            change.entry
+            for change in changes
+            if not change.appears and not change.entry.page and change.entry.path not in held
+        ]
 
 
 def remove_export(directory: str) -> None:
@@ -115,17 +215,6 @@ def remove_export(directory: str) -> None:
     if link.is_symlink() and _linked_tree(link) is not None:
         link.unlink()
         shutil.rmtree(_trees(link), ignore_errors=True)
-
-
-def _update(reader: Reader, store: Store, tree: Path, *, marker: Marker, number: int) -> None:
-    """Remove entries that disappeared, then write new ones: a path with a new body is in both."""
-    appeared: list[Entry] = []
-    for change in reader.entries_between(marker.publication, marker.number, number):
-        if change.appears:
-            appeared.append(change.entry)
-        else:
-            _remove(tree, change.entry)
-    _write(reader, store, tree, entries=appeared)
 
 
 def _write(reader: Reader, store: Store, tree: Path, *, entries: Iterable[Entry]) -> None:
@@ -221,6 +310,23 @@ def _link_or_copy(store: Store, digest: Digest, path: Path) -> None:
             pass
     with store.open(digest) as reading, path.open("wb") as writing:
         shutil.copyfileobj(reading, writing, 1 << 20)
+
+
+def _kept(store: Store, tree: Path, entry: Entry) -> bool:
+    """Keep a dropped file in a tree, where its place is free; return True if it is there now."""
+    path = tree / entry.path
+    if os.path.lexists(path):
+        return False
+    try:
+        _link_or_copy(store, entry.digest, path)
+    except (OSError, ReconcilerError):  # a new file where its folder was, or bytes that are gone
+        return False
+    return True
+
+
+def _shown_marker(link: Path) -> Marker | None:
+    tree = _linked_tree(link)
+    return _read_marker(tree) if tree else None
 
 
 def _trees(link: Path) -> Path:

@@ -156,6 +156,22 @@ class FilterEvaluator:
         self._evaluate_groups(evaluation, version, groups, skipped=skipped)
         return _result(evaluation.units, rules, evaluation.reconsider_at)
 
+    def refusals(
+        self, repository_id: int, group: str, rows: Sequence[SourcedUnit]
+    ) -> Mapping[Digest, WithheldUnit]:
+        """Return those of some units of a group that the rules of today keep out.
+
+        No version need hold them. Raises PluginFault as `evaluate`.
+        """
+        self._copied = self._rules_of_copies(repository_id)
+        evaluation = Evaluation(self._now)
+        with self._session.watch(self._call), plugin_faults(self._call):
+            selections = SourceSelections.of(
+                self._session, self._importer, self._filters, now=self._now
+            )
+            self._evaluate_group(evaluation, group, rows, skipped=frozenset(), by=selections)
+        return evaluation.units
+
     def selection(self, options: Any = None, *, filters: bool = True) -> Selection:
         """Return a selection with these source options, with or without the filters."""
         return Selection.of(

@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 from functools import partial
 
-from reconciler.engine.publishing.exports import export
+from reconciler.engine.publishing.dropped_files import settle_dropped_files
+from reconciler.engine.publishing.exports import export, has_outlived_files
 from reconciler.engine.publishing.release_target import (
     ReleasePolicy,
     ReleaseTarget,
@@ -51,7 +52,8 @@ async def release_publication(
     target: ReleaseTarget = await session.in_thread(
         partial(release_target, session, publication, actual, policy=policy)
     )
-    if target.served and target.filters_recorded:
+    outlived = partial(has_outlived_files, now=session.clock())
+    if target.served and target.filters_recorded and not any(map(outlived, publication.exports)):
         return ""
     async with leased(session.writer, str(publication.meta.ref), session.clock) as lease:
         logger.debug("%s: lease taken", publication.meta.ref)
@@ -70,6 +72,7 @@ def _release(
     if target.differs:
         _render_and_point(session, target, lease, policy=policy)
     elif not target.filters_recorded:
+        settle_dropped_files(session, target, policy=policy)
         units = target.filtered.units or {}
         session.writer.judge(
             target.current.id,
@@ -120,7 +123,8 @@ def _render_and_point(
         appeared = session.writer.appeared_artifacts(target.current.id, last.number)
         check_sizes(session.store, appeared)
     lease.check()
-    session.writer.point(target.current.id, last.number)
+    settle_dropped_files(session, target, policy=policy)
+    session.writer.point(target.current.id, last.number, session.clock())
     logger.debug("%s: pointer set to number %d", target.publication.meta.ref, last.number)
     reached(Checkpoint.POINTER_SET)
 
@@ -132,7 +136,15 @@ def _export(session: WritingSession, target: ReleaseTarget, lease: HeldLease) ->
     written = []
     for path in target.publication.exports:
         lease.check()
-        if export(session.reader, session.store, target.current.id, record=record, directory=path):
+        if export(
+            session.reader,
+            session.store,
+            target.current.id,
+            record=record,
+            directory=path,
+            now=session.clock(),
+            grace=target.publication.grace,
+        ):
             logger.debug("%s: exported to %s", target.publication.meta.ref, path)
             written.append(path)
     return written

@@ -214,7 +214,7 @@ def test_a_complete_publication_is_only_pointed_to(
     """A run that died between the two left it."""
     site.change("a/one")
     with monkeypatch.context() as patched:
-        patched.setattr(Writer, "point", lambda self, id_, number: 1 / 0)
+        patched.setattr(Writer, "point", lambda self, id_, number, now: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             site.release()
     site.release()

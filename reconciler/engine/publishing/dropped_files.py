@@ -1,0 +1,93 @@
+"""Files that a publication no longer holds: some linger, others are gone at once.
+
+A file that a new version merely dropped stays reachable for the grace of its publication, so that
+it does not vanish under the feet of a client that has read the page before. What a rule of today
+takes away does not: a filter, a deny, a quarantine, a rule that goes along with a copy. The rules
+decide about dropped units as they decide about those that a version holds, beside the rest of their
+group, and decide again whenever they differ.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import timedelta
+
+from reconciler.database import DroppedFile, SourcedUnit
+from reconciler.engine.publishing.filter_evaluation import FilterEvaluator
+from reconciler.engine.publishing.release_target import ReleasePolicy, ReleaseTarget
+from reconciler.engine.publishing.version_view import RepositoryVersion
+from reconciler.engine.session.session import WritingSession
+from reconciler.model import Digest, artifact_digest
+
+
+def settle_dropped_files(
+    session: WritingSession, target: ReleaseTarget, *, policy: ReleasePolicy
+) -> None:
+    """Record which dropped files of a publication linger from now on. Runs in a worker thread.
+
+    Call it before the pointer moves, so that what a rule took away is gone with the generation that
+    no longer shows it.
+    """
+    publication, now = target.publication, session.clock()
+    since = now - timedelta(seconds=publication.grace)
+    dropped = session.writer.dropped_files(target.current.id, since)
+    lingering: list[DroppedFile] = []
+    if publication.grace and dropped:
+        evaluator = FilterEvaluator(session, policy.desired, publication, now=now)
+        decided = _Decided(session, target, evaluator)
+        lingering = [file for file in dropped if decided.lingers(file)]
+    kept = set(map(id, lingering))
+    gone = [file for file in dropped if id(file) not in kept]
+    session.writer.set_lingering(target.current.id, lingering=lingering, gone=gone)
+
+
+class _Decided:
+    """Decisions about dropped files, by the number of the publication that dropped them."""
+
+    def __init__(
+        self, session: WritingSession, target: ReleaseTarget, evaluator: FilterEvaluator
+    ) -> None:
+        self._session = session
+        self._target = target
+        self._evaluator = evaluator
+        self._shown: dict[tuple[int, str], set[Digest]] = {}
+
+    def lingers(self, file: DroppedFile) -> bool:
+        """Return True if the file belongs to a unit that today's rules let in."""
+        group = file.entry.group
+        if group is None:
+            return False
+        key = file.removed, group
+        if key not in self._shown:
+            self._shown[key] = self._artifacts(file.removed, group)
+        return file.entry.digest in self._shown[key]
+
+    def _artifacts(self, removed: int, group: str) -> set[Digest]:
+        """Return the artifacts that a group held before `removed` and that rules let in."""
+        before = self._version_before(removed)
+        if before is None:
+            return set()
+        dropped, beside = (self._rows(version, group) for version in (before, self._target.version))
+        known = {(row.digest, row.source) for row in dropped}
+        rows = [*dropped, *(row for row in beside if (row.digest, row.source) not in known)]
+        refused = self._evaluator.refusals(before.repository_id, group, rows)
+        by_verdict: dict[bool, set[Digest]] = defaultdict(set)
+        for row in rows:
+            by_verdict[row.digest in refused].update(map(artifact_digest, row.unit.artifacts))
+        return by_verdict[False] - by_verdict[True]
+
+    def _version_before(self, removed: int) -> RepositoryVersion | None:
+        """Return the version that was shown before a publication; None if it is not known now."""
+        reader, repository_id = self._session.writer, self._target.version.repository_id
+        shown = reader.publication_numbered(self._target.current.id, removed - 1)
+        if shown is None:
+            return None
+        version = reader.version(repository_id, shown.version)
+        if version is None or version.digest != shown.version_digest:  # of another repository
+            return None
+        return RepositoryVersion(repository_id, shown.version, shown.version_digest)
+
+    def _rows(self, version: RepositoryVersion, group: str) -> Sequence[SourcedUnit]:
+        reader = self._session.writer
+        return reader.sourced_units(version.repository_id, version.number, [group]).get(group, [])

@@ -1,0 +1,115 @@
+"""Dates of publications, and files that they dropped: what is served when, says the database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from reconciler.database import Entry, ServedPublication, Writer
+from reconciler.model import EMPTY_VERSION, Digest
+from tests.support.databases import NOW, created_publication, database
+
+SECOND = timedelta(seconds=1)
+
+
+@pytest.fixture
+def writer(tmp_path: Path) -> Iterator[Writer]:
+    with database(tmp_path) as opened:
+        yield opened.writer()
+
+
+def publish(writer: Writer, id_: int, *paths: str, body: str = "") -> int:
+    """Complete a publication that holds these files and nothing else."""
+    files = [
+        Entry(path, "text/plain", "a", False, Digest.of(f"{path} {body}".encode()), 1)
+        for path in paths
+    ]
+    with writer.publish(
+        id_,
+        version=0,
+        version_digest=EMPTY_VERSION,
+        digest=Digest.of(repr(paths).encode()),
+        now=NOW,
+        full=False,
+    ) as stage:
+        stage.replace_group("a", files, {})
+        return stage.complete().number
+
+
+def served(writer: Writer) -> ServedPublication:
+    [record] = writer.served()
+    return record
+
+
+def modified(writer: Writer, path: str, now: datetime = NOW) -> datetime:
+    content = writer.content(served(writer), path, now=now)
+    assert content is not None
+    return content.modified
+
+
+def test_no_two_publications_have_the_same_date(writer: Writer) -> None:
+    """Two bodies of a path within a second must not look the same to a client that has a date."""
+    id_ = created_publication(writer)
+    half = timedelta(milliseconds=500)
+    expected = [NOW + SECOND * number for number in (1, 2, 3)]
+    for number, date in enumerate(expected):
+        writer.point(id_, publish(writer, id_, "x", body=str(number)), NOW + half)
+        assert modified(writer, "x") == date
+    writer.point(id_, publish(writer, id_, "x", body="much later"), NOW + SECOND * 60)
+    assert modified(writer, "x") == NOW + SECOND * 60
+
+
+def test_the_date_is_when_clients_saw_it_first(writer: Writer) -> None:
+    """Not when its rendering began, nor when a later publication repeated it."""
+    id_ = created_publication(writer)
+    first = publish(writer, id_, "x")
+    writer.point(id_, first, NOW + timedelta(hours=1))
+    writer.point(id_, publish(writer, id_, "x", "y"), NOW + timedelta(hours=2))
+    assert modified(writer, "x") == NOW + timedelta(hours=1)
+    assert modified(writer, "y") == NOW + timedelta(hours=2)
+
+
+def test_only_what_is_said_to_linger_does_and_for_the_grace_alone(writer: Writer) -> None:
+    id_ = created_publication(writer)
+    writer.point(id_, publish(writer, id_, "x", "y", "z"), NOW)
+    last = publish(writer, id_, "z")
+    dropped = writer.dropped_files(id_, NOW)
+    assert [(file.entry.path, file.added, file.removed) for file in dropped] == [
+        ("x", 1, 2),
+        ("y", 1, 2),
+    ]
+    writer.set_lingering(id_, lingering=dropped[:1], gone=dropped[1:])
+    shown = [writer.content(served(writer), path, now=NOW) for path in "xyz"]
+    assert [content is not None and not content.lingers for content in shown] == [True] * 3
+    writer.point(id_, last, NOW + SECOND)
+    for seconds, paths in ((1, "xz"), (600, "xz"), (601, "z")):
+        now = NOW + SECOND * seconds
+        assert [
+            path for path in "xyz" if writer.content(served(writer), path, now=now) is not None
+        ] == list(paths)
+    assert writer.digests_in_grace(NOW + SECOND) == {dropped[0].entry.digest}
+
+
+def test_a_decision_is_a_new_generation_only_where_it_differs(writer: Writer) -> None:
+    id_ = created_publication(writer)
+    writer.point(id_, publish(writer, id_, "x"), NOW)
+    writer.point(id_, publish(writer, id_, "y"), NOW + SECOND)
+    seen = [writer.generation()]
+    for lingers in (True, True, False):
+        dropped = writer.dropped_files(id_, NOW)
+        halves = (dropped, []) if lingers else ([], dropped)
+        writer.set_lingering(id_, lingering=halves[0], gone=halves[1])
+        seen.append(writer.generation())
+    assert seen[0] != seen[1] == seen[2] != seen[3]
+
+
+def test_what_ended_long_ago_is_not_looked_at(writer: Writer) -> None:
+    id_ = created_publication(writer)
+    writer.point(id_, publish(writer, id_, "x"), NOW)
+    writer.point(id_, publish(writer, id_, "y"), NOW + SECOND)
+    writer.point(id_, publish(writer, id_, "z"), NOW + timedelta(hours=1))
+    [file] = writer.dropped_files(id_, NOW + timedelta(minutes=50))
+    assert file.entry.path == "y"
