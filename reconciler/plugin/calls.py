@@ -191,12 +191,15 @@ class ImporterCall(ReadingCall, WritableScratchpads, Protocol):
         ...
 
     def incomplete(self) -> None:
-        """In `declare`: report that the declared groups may be incomplete.
+        """Report that an answer may be incomplete; in `declare`, that of the declared groups.
 
         For a source that could not ask all servers it depends on. Then nothing is removed for being
         absent in this run: neither groups that are not declared, nor units that `read` does not
         return. The source keeps the names that it had, later sources get no new ones, and the run
         fails, with what `read` raises or with a message of its own. Declared groups need validators
         of their own, so that the next run reads them again.
+
+        In `read`: report the same of this group alone. What is new comes in, nothing leaves it, and
+        the next run reads it again.
         """
         ...

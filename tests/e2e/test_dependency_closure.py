@@ -159,6 +159,44 @@ def test_what_is_no_longer_required_leaves_and_a_failure_is_no_absence(
     }
 
 
+def test_a_dependency_that_is_missing_holds_back_only_what_depends_on_it(
+    index: Upstream, tmp_path: Path
+) -> None:
+    """`web` waits for `absent`, and what upstream withdraws elsewhere leaves."""
+    index.offer("web", *wheels("web", v2_2=["absent>=3"]))
+    index.offer("lone", *wheels("lone", v1_0=[], v2_0=[]))
+    mirror = site(tmp_path, index, "include: [app, lone]")
+    assert mirror.apply().code == 1
+    index.withdraw("lone", "1.0")
+    index.withdraw("web", "2.1")
+    done = mirror.apply("--allow-destroy")
+    assert done.code == 1
+    assert "absent>=3 is required by web 2.2" in done.out
+    held = mirror.filenames()
+    assert "lone-1.0-py3-none-any.whl" not in held
+    assert "web-2.1-py3-none-any.whl" in held, "it may be the last one that can be installed"
+    index.offer("absent", *wheels("absent", v3_0=[]))
+    mirror.applied("--allow-destroy")
+    assert "web-2.1-py3-none-any.whl" not in mirror.filenames()
+
+
+def test_what_a_missing_dependency_needed_stays_with_it(index: Upstream, tmp_path: Path) -> None:
+    index.offer("web", *wheels("web", v2_2=["middle"]))
+    index.offer("middle", *wheels("middle", v1_0=["deep"]))
+    index.offer("deep", *wheels("deep", v1_0=[]))
+    index.offer("lone", *wheels("lone", v1_0=[], v2_0=[]))
+    mirror = site(tmp_path, index, "include: [app, lone]")
+    mirror.applied()
+    index.drop("middle")
+    index.withdraw("lone", "1.0")
+    done = mirror.apply("--allow-destroy")
+    assert done.code == 1
+    assert "deep: stays, since middle needed it, which the index no longer has" in done.out
+    held = mirror.filenames()
+    assert {"middle-1.0-py3-none-any.whl", "deep-1.0-py3-none-any.whl"} <= set(held)
+    assert "lone-1.0-py3-none-any.whl" not in held
+
+
 def test_explain_says_what_each_project_was_pulled_in_by(index: Upstream, tmp_path: Path) -> None:
     mirror = site(tmp_path, index)
     mirror.applied()

@@ -136,6 +136,8 @@ class PythonImporter(Importer):
         failure = unmet_requirement(call, group.name, units, kept_out=kept_out)
         if failure is not None:
             raise failure
+        if pulled is not None and pulled.waits:
+            call.incomplete()
         units = annotate(units, pulled, call.refuse)
         return await with_evidence(call, group.name, units)
 

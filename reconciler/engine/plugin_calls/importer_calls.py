@@ -196,11 +196,6 @@ class SourceCall(UpstreamCall):
 
     def incomplete(self) -> None:
         self._check_open()
-        if not self._declaring:
-            raise PluginFault(
-                "`read` cannot say that the source is incomplete",
-                hint="raise what failed: then nothing leaves the group",
-            )
         self.is_incomplete = True
 
 

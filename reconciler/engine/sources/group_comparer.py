@@ -235,7 +235,7 @@ class GroupComparer:
     async def _lines(
         self, response: SourceResponse, members: list[GroupMember]
     ) -> tuple[Selected, list[ChangeLine]]:
-        removes = self._resolution.mirrors and not self.incomplete
+        removes = self._resolution.mirrors and not (self.incomplete or response.incomplete)
         decisions = self.decide(response, response.units)
         units = await self._artifacts.measured(decisions)
         if units is not None:
@@ -348,7 +348,9 @@ class GroupComparer:
         """Return what to record of a group; None has it read again in the next run."""
         if response.gone:
             return WITHDRAWN if response.withdrawn or self._is_withdrawn(response.name) else GONE
-        if any(map(is_key_taken, lines)) or response.name in self._findings.claimed:
+        if response.incomplete or response.name in self._findings.claimed:
+            return None
+        if any(map(is_key_taken, lines)):
             return None
         return response.validator
 

@@ -134,7 +134,14 @@ class GroupReader:
             logger.debug("%s: group `%s` unchanged", self._source_id, group.name)
             return SourceResponse(group.name, unchanged=True)
         validator = group.validator or call.validator or default_validator
-        return SourceResponse(group.name, units, call.kept_out, validator, group.listed)
+        return SourceResponse(
+            group.name,
+            units,
+            call.kept_out,
+            validator,
+            group.listed,
+            incomplete=call.is_incomplete,
+        )
 
 
 def _checked_units(answer: Iterable[Unit], group: str) -> Sequence[Unit]:

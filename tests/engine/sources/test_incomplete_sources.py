@@ -54,13 +54,25 @@ def test_nothing_leaves_for_being_absent_and_the_next_run_makes_up_for_it(site: 
     assert site.held() == ["a/new", "a/one"]
 
 
-def test_only_declaring_can_be_incomplete(site: Rehearsal) -> None:
+def test_a_group_that_is_incomplete_takes_what_is_new_and_loses_nothing(site: Rehearsal) -> None:
     async def read(call: ImporterCall, group: Group) -> Iterable[Unit]:
-        call.incomplete()
-        return []
+        if group.name == "a":
+            call.incomplete()
+        return [site.bare(f"{group.name}-new")]
 
+    site.applied()
+    before = site.held()
     site.script.on_read = read
-    assert "`read` cannot say that the source is incomplete" in site.failed()
+    site.says("a", validator="2")
+    site.says("b", validator="2")
+    site.applied()
+    kept = [unit for unit in before if unit.startswith("a/")]
+    assert site.held() == ["a/a-new", *kept, "b/b-new"]
+    site.script.on_read = None
+    site.says("a", site.bare("a-new"), validator="2")
+    site.says("b", site.bare("b-new"), validator="2")
+    site.applied()
+    assert site.held() == ["a/a-new", "b/b-new"], "it is read again, whatever its validator says"
 
 
 def test_a_source_hears_which_groups_an_earlier_one_has(site: Rehearsal) -> None:

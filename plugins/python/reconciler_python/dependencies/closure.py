@@ -44,10 +44,12 @@ from reconciler_python.dependencies.closure_results import (
     Releases,
     mark_required,
 )
+from reconciler_python.dependencies.dependency_record import DependencyRecord, dependents
 from reconciler_python.dependencies.roots import Roots
 from reconciler_python.dependencies.unmet_requirements import (
     missing_project_error,
     unmet_requirement,
+    unreadable_metadata_error,
 )
 from reconciler_python.matching.python_versions import Interpreters
 from reconciler_python.matching.rules import parse_version
@@ -151,6 +153,7 @@ class Closure:
         self._aside: dict[
             str, Group | None
         ] = {}  # projects that are not looked at, and what is declared of them
+        self._record = DependencyRecord(call)
         self._files = asyncio.Semaphore(_FILES)
         for group in start:
             if group.refused or self._is_elsewhere(group.name):
@@ -175,19 +178,48 @@ class Closure:
             for name, project in self._projects.items()
             if (failure := project.failure or self._unavailable(project))
         }
+        missing = {
+            name for name, failure in failures.items() if self._lacks(self._projects[name], failure)
+        }
         complete = not any(
-            self._stays(project, failures.get(project.name)) for project in self._projects.values()
+            self._stays(project, failures.get(project.name))
+            for project in self._projects.values()
+            if project.name not in missing
         )
         if not complete:
             self._call.incomplete()
+        elif not failures:
+            self._record.write(self._requirers())
+        waiting = dependents(missing, self._requirers()) if missing else frozenset[str]()
+        for kept in self._record.kept_groups(missing, self._projects.keys() | self._aside.keys()):
+            yield kept
         for name in sorted(self._projects.keys() | self._aside.keys()):
             group = (
                 self._aside[name]
                 if name in self._aside
-                else self._declared(self._projects[name], failures.get(name), complete)
+                else self._declared(
+                    self._projects[name],
+                    failures.get(name),
+                    complete=complete,
+                    waits=name in waiting,
+                )
             )
             if group is not None:
                 yield group
+
+    # What the index lacks
+
+    def _lacks(self, project: _Project, failure: Exception) -> bool:
+        """Return True if the index is known to lack it; not for what `requirements` name."""
+        unknown = project.unread or project.withdrawn or project.failure is not None
+        return isinstance(failure, Refused) and not unknown
+
+    def _requirers(self) -> dict[str, set[str]]:
+        """Return by project the projects that require it."""
+        return {
+            name: set[str]().union(*(required.by for required in project.required.values()))
+            for name, project in self._projects.items()
+        }
 
     # Looking at one project
 
@@ -285,7 +317,7 @@ class Closure:
                 f"its dependencies are unknown: {problem} (`legacy: allow` takes it without them)"
             )
         else:
-            project.failure, project.unread = _failure(unit.key, problem), True
+            project.failure, project.unread = unreadable_metadata_error(unit.key, problem), True
 
     # Passing on what it requires
 
@@ -394,9 +426,11 @@ class Closure:
             or (failure is not None and not isinstance(failure, Gone))
         )
 
-    def _declared(self, project: _Project, failure: Exception | None, complete: bool) -> Group:
+    def _declared(
+        self, project: _Project, failure: Exception | None, *, complete: bool, waits: bool
+    ) -> Group:
         pulled = ClosureResult(
-            project.demands, self._python_texts, dict(project.unreadable), failure
+            project.demands, self._python_texts, dict(project.unreadable), failure, waits
         )
         validator = (
             None if failure or project.unread else self._validator(project, pulled, complete)
@@ -452,16 +486,6 @@ class Closure:
 _HINT: Final = (
     "`exclude` the project where it comes from elsewhere, or leave out the releases that require it"
 )
-
-
-def _failure(filename: str, problem: Exception) -> Exception:
-    """Return the same kind of error, which decides what becomes of the group."""
-    if isinstance(problem, Malformed | Gone):
-        return Malformed(
-            f"`{filename}`: what it requires cannot be read: {problem}",
-            hint=getattr(problem, "hint", None),
-        )
-    return problem
 
 
 async def _together(tasks: Iterable[Coroutine[Any, Any, None]]) -> None:

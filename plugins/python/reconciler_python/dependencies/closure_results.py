@@ -37,13 +37,15 @@ class ClosureResult:
     """Result of the closure for one project; a group's `data`.
 
     `pythons`: of the declared environments, empty for all. `unreadable`: files whose dependencies
-    are unknown, with the reason. `failure`: why the project cannot be read.
+    are unknown, with the reason. `failure`: why the project cannot be read. `waits`: it depends on
+    a project that the index lacks, so that nothing of it may leave.
     """
 
     demands: tuple[DependencyRequirement, ...] = ()
     pythons: tuple[str, ...] = ()
     unreadable: Mapping[str, str] = field(default_factory=dict)
     failure: Exception | None = None
+    waits: bool = False
 
     def digest(self, *more: str) -> str:
         """Return a digest that changes whenever other files may be pulled in or refused.

@@ -65,6 +65,16 @@ def missing_project_error(call: ImporterCall, project: str, gone: Gone) -> Excep
     )
 
 
+def unreadable_metadata_error(filename: str, problem: Exception) -> Exception:
+    """Return the same kind of error, which decides what becomes of the group."""
+    if isinstance(problem, Malformed | Gone):
+        return Malformed(
+            f"`{filename}`: what it requires cannot be read: {problem}",
+            hint=getattr(problem, "hint", None),
+        )
+    return problem
+
+
 def _without_digest(
     requirements: Requirements, project: str, units: Sequence[Unit]
 ) -> Malformed | None:
