@@ -30,6 +30,7 @@ from reconciler.database.bulk import (
     plain,
 )
 from reconciler.database.columns import to_raw
+from reconciler.database.path_clashes import path_clash, repeated_path
 from reconciler.database.plugins import write_scratchpads
 from reconciler.database.publications import ENTRY, UNKNOWN_SIZE, entry_from
 from reconciler.database.records import Derivation, DroppedFile, Entry, GzipPage, PublicationRecord
@@ -42,7 +43,7 @@ from reconciler.database.schema import (
 )
 from reconciler.database.session import Writing
 from reconciler.database.withheld import write_verdict, write_withheld
-from reconciler.errors import Conflict, PluginFault, StateFault
+from reconciler.errors import Conflict, StateFault
 from reconciler.model import Digest, FilterVerdict
 
 logger = logging.getLogger(__name__)
@@ -256,7 +257,7 @@ class PublicationStage:
                 connection.execute(_FORGET_EMITTED, values)
             twice = connection.execute(_TWICE, values).one_or_none()
             if twice is not None:
-                raise _clash(*twice)
+                raise path_clash(*twice)
             for repository_id, pads in scratchpads.items():
                 replaced = seen.get(repository_id, {})
                 write_scratchpads(connection, repository_id, pads, seen=replaced)
@@ -307,7 +308,7 @@ class PublicationStage:
         )
         added = {(entry.path, entry.media_type): entry for entry in _flat(self._groups)}
         if len(added) < sum(map(len, self._groups.values())):
-            raise _repeated(self._groups)
+            raise repeated_path(_flat(self._groups))
         ended, dropped = [], []
         for old, since in _open_entries(connection, id_, list(self._groups)):
             if added.get((old.path, old.media_type)) == old:
@@ -344,7 +345,7 @@ class PublicationStage:
                     for path, media_type, group in connection.execute(_CLAIMED, values):
                         if (group or _WHOLE) not in self._groups and (path, media_type) in pending:
                             newer = pending[path, media_type]
-                            raise _clash(path, media_type, group, newer) from None
+                            raise path_clash(path, media_type, group, newer) from None
             raise
 
 
@@ -479,27 +480,6 @@ def _row(publication_id: int, number: int, entry: Entry) -> Row:
         UNKNOWN_SIZE if entry.size is None else entry.size,
         aliases,
         entry.position,
-    )
-
-
-def _repeated(groups: Mapping[str, Sequence[Entry]]) -> PluginFault:
-    """Return the fault for a path that is emitted twice among pending entries."""
-    seen: dict[tuple[str, str], str | None] = {}
-    for entry in _flat(groups):
-        if (entry.path, entry.media_type) in seen:
-            older = seen[entry.path, entry.media_type]
-            return _clash(entry.path, entry.media_type, older, entry.group)
-        seen[entry.path, entry.media_type] = entry.group
-    raise ValueError("nothing is emitted twice")
-
-
-def _clash(path: str, media_type: str, *groups: str | None) -> PluginFault:
-    names = sorted(f"by the group `{group}`" for group in groups if group is not None)
-    if None in groups:
-        names.append("outside of any group")
-    return PluginFault(
-        f"`{path}` is emitted twice as `{media_type}`: {' and '.join(names)}",
-        hint="emit one body for each path and media type",
     )
 
 

@@ -26,6 +26,7 @@ class ActiveFilter(msgspec.Struct, frozen=True):
 class Decision(msgspec.Struct, frozen=True):
     """Decision on one unit: accepted, or refused for `reason`.
 
+    The reason of an accepted unit is a remark, which a plan says as a warning about its group.
     `reconsider_at`: when time alone will change the answer. `rule`: the rule that refuses the unit,
     in words that are the same for all units that it refuses (`house-rules.minAge 7d`, where the
     reason names dates): a plan counts refusals by it. Empty: by the reason.

@@ -33,7 +33,7 @@ PLATFORMS += ["manylinux2014_x86_64", "manylinux_2_17_aarch64", "linux_x86_64"]
 
 
 def single_tags(tags: WheelTags) -> set[Tag]:
-    return {Tag(*one) for one in product(*(part.split(".") for part in tags))}
+    return {Tag(*triple) for triple in product(*(part.split(".") for part in tags))}
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -89,7 +89,8 @@ class TestTargets:
         ("key", "word"),
         [
             ("platforms", "macosx"),
-            ("pythons", "3.11"),
+            ("pythons", "3.11.4"),
+            ("pythons", "python3"),
             ("abis", "stable"),
             ("requiresPython", "cp311"),
         ],

@@ -182,6 +182,9 @@ class GroupComparer:
         except Exception as error:  # the content type decides and words: plugin code as well
             self._fail(name, invalid_unit(response.units) or error)
             return []
+        self._findings.remarks += [
+            Failure(self._source.id, name, remark) for remark in selected.remarks
+        ]
         self._claim_keys(name, members, lines)
         self._note_decision(name, lines, selected)
         head = self._head(response, members, selected, lines=lines)
@@ -297,7 +300,8 @@ class GroupComparer:
             for unit in selected.wanted
             if _key(unit) in claimed
         ]
-        return Selected(wanted, [*selected.refusals, *refusals], selected.reconsider_at)
+        refused = [*selected.refusals, *refusals]
+        return Selected(wanted, refused, selected.reconsider_at, selected.remarks)
 
     async def _with_unfetched(self, compared: Sequence[GroupComparison]) -> list[GroupChange]:
         """Return the changes, completed by units that are held and have yet to be fetched."""

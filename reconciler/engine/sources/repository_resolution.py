@@ -51,6 +51,7 @@ class Findings:
 
     Attributes:
         absent: Groups that a source was asked for by name and never had, as warnings.
+        remarks: What a plan says of groups that were read, as warnings.
         unknown: What could not be found out offline.
         sources: By source: its validator, and the digest that its answers rest on.
         claimed: By group: keys that move from a later source to an earlier one; value: the new
@@ -66,6 +67,7 @@ class Findings:
     spool: SpoolWriter = field(default_factory=SpoolWriter)
     failures: list[Failure] = field(default_factory=list)
     absent: list[Failure] = field(default_factory=list)
+    remarks: list[Failure] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
     sources: dict[str, tuple[str | None, Digest | None]] = field(default_factory=dict)
     claimed: dict[str, dict[Key, str]] = field(default_factory=dict)

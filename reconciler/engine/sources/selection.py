@@ -37,11 +37,15 @@ MAX_STEPS = 1000  # steps in the trace of one unit
 
 @dataclass(frozen=True, slots=True)
 class Selected:
-    """A decided group: what is in, what is out and why, and when time alone changes that."""
+    """A decided group: what is in, what is out and why, and when time alone changes that.
+
+    `remarks`: what a plan should say although it lets units in.
+    """
 
     wanted: list[IdentifiedUnit]
     refusals: list[RefusedUnit]
     reconsider_at: datetime | None
+    remarks: tuple[str, ...] = ()
 
 
 class Selection:
@@ -169,7 +173,8 @@ class Selection:
             for decision in decisions
             if decision.reconsider_at is not None
         ]
-        return Selected(wanted, refusals, min(times, default=None))
+        remarks = {self.reason(decision) for decision in decisions if decision.accepted} - {""}
+        return Selected(wanted, refusals, min(times, default=None), tuple(sorted(remarks)))
 
     def trace(self, group: str, units: Sequence[Unit], traced: Sequence[Unit]) -> list[list[Step]]:
         """Return what each rule says of each of `traced`, which are some `units` of the group."""

@@ -114,6 +114,11 @@ class Selector:
             part for part in (entry.name, entry.version, entry.platform) if part is not None
         )
 
+    @property
+    def is_pin(self) -> bool:
+        """Return True if the entry names one file or one version."""
+        return bool(self._filename) or self._version is not None
+
     def matches(self, version: str, filename: str) -> bool:
         """Return True if the entry means this file.
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
-from reconciler.plugin import NotEmpty, Options, Size
+from reconciler.plugin import NotEmpty, OptionFault, Options, Size
 from reconciler_python.evidence.advisories import OsvRules, age_warning
 from reconciler_python.evidence.attestations import AttestationRules
 from reconciler_python.evidence.licences import LicenceRules
@@ -116,6 +116,19 @@ class EnvironmentRule(Options):
     )
 
 
+class LatestRule(Options):
+    """How many releases pass, and of what."""
+
+    releases: int = Field(ge=1, description="How many releases pass, the newest.")
+    per: Literal["project", "major", "minor", "target"] = Field(
+        default="project",
+        description=(
+            "Of what: the whole project, each major version, each minor version, or each of"
+            " `targets`."
+        ),
+    )
+
+
 class FilterOptions(Options):
     """Keys of a Filter. Without rules, everything passes."""
 
@@ -200,12 +213,12 @@ class FilterOptions(Options):
     yanked: Literal["keep", "drop"] = Field(
         default="keep", description="Whether files pass that upstream has yanked."
     )
-    latest: int | None = Field(
+    latest: Annotated[int, Field(ge=1)] | LatestRule | None = Field(
         default=None,
-        ge=1,
         description=(
             "How many releases of a project pass at the most: the newest of those that pass the"
-            " rest."
+            " rest; a number, or `{releases: N, per: major}`. What a lock or a pin of the source"
+            " names passes in any case."
         ),
     )
     max_size: Size | None = Field(
@@ -238,6 +251,20 @@ class FilterOptions(Options):
     @cached_property
     def exempt(self) -> Rules:
         return Rules(self.min_age_exempt, filenames=True)
+
+    @model_validator(mode="after")
+    def _targets_are_named(self) -> Self:
+        if self.newest is not None and self.newest.per == "target" and not self.targets:
+            raise OptionFault(
+                "`latest.per: target` without `targets`",
+                hint='name the environments: `targets: [{python: "3.12", platform: linux}]`',
+            )
+        return self
+
+    @cached_property
+    def newest(self) -> LatestRule | None:
+        """`latest` as a rule, however it is written."""
+        return LatestRule(releases=self.latest) if isinstance(self.latest, int) else self.latest
 
     @cached_property
     def environments(self) -> tuple[Environment, ...]:

@@ -14,6 +14,7 @@ from packaging.version import InvalidVersion, Version
 
 from reconciler.plugin import Artifact, Malformed, StoredArtifact, Unit
 from reconciler_python.reading.filenames import stem_and_type
+from reconciler_python.reading.pins import pins_version
 from reconciler_python.requirements.environments import marker_holds
 
 Environment = Mapping[str, str]
@@ -70,6 +71,11 @@ class ProjectRequirement:
     @cached_property
     def _undigested(self) -> frozenset[str]:
         return frozenset(file.filename for file in self.files if not file.digests)
+
+    @cached_property
+    def is_pin(self) -> bool:
+        """Return True if one version, or single files, are asked for, as a lock does."""
+        return bool(self.files) or pins_version(self.specifiers)
 
     def matches(
         self, version: str, filename: str, artifacts: Iterable[Artifact | StoredArtifact]

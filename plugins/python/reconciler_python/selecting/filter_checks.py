@@ -117,7 +117,7 @@ class EnvironmentCheck(Check):
         return self.scope.because(f"no target can install it: {text}", self.key)
 
     def passing(self, unit: Unit) -> str:
-        first = next((one for one in self._environments if installs(one, unit)), None)
+        first = next((each for each in self._environments if installs(each, unit)), None)
         return self.scope.because(f"for Python {first}" if first else "for no target", self.key)
 
 

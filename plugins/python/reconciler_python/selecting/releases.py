@@ -5,7 +5,8 @@ They decide among the files that everything else lets in.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 from packaging.version import Version
 
@@ -13,10 +14,30 @@ from reconciler.plugin import Decision, Step, Unit
 from reconciler_python.matching.rules import parse_version
 from reconciler_python.options.filter_options import FilterOptions, Prereleases
 from reconciler_python.selecting.checks import Scope
-from reconciler_python.selecting.filter_checks import is_prerelease
+from reconciler_python.selecting.filter_checks import installs, is_prerelease
 
 _STRICTNESS: Sequence[Prereleases] = ("deny", "if-nothing-else", "allow")
 _ONLY_PASSING = "counts only what passes everything else"
+_PER: Final = {"major": "major version", "minor": "minor version"}
+_WORDS: Final = {
+    "deny": "denied",
+    "allow": "not allowed",
+    "packageTypes": "package type",
+    "platforms": "platform",
+    "pythons": "Python",
+    "abis": "ABI",
+    "targets": "target",
+    "requiresPython": "requires-python",
+    "maxSize": "size",
+    "licenses": "licence",
+    "attestations": "attestations",
+    "osv": "advisory",
+}
+"""Words of a remark for the keys of a filter. `minAge`, `prereleases` and `yanked` need none: that
+they keep to older releases is what they are for.
+"""
+
+Pins = Callable[[Unit], bool]
 
 
 def prerelease_policy(filters: Sequence[tuple[Scope, FilterOptions]]) -> Prereleases | None:
@@ -29,18 +50,22 @@ def prerelease_policy(filters: Sequence[tuple[Scope, FilterOptions]]) -> Prerele
 
 
 class Releases:
-    """The collective keys of the filters in force. Of several `latest` the smallest counts."""
+    """The collective keys of the filters in force. Of several `latest` each counts.
 
-    def __init__(self, filters: Sequence[tuple[Scope, FilterOptions]]) -> None:
+    `pins`: whether the source pins a file, which `latest` never drops.
+    """
+
+    def __init__(
+        self, filters: Sequence[tuple[Scope, FilterOptions]], pins: Pins | None = None
+    ) -> None:
         self._stages: list[_FinalFirst | _Latest] = []
         hesitant = [scope for scope, options in filters if options.prereleases == "if-nothing-else"]
         if hesitant and prerelease_policy(filters) == "if-nothing-else":
             self._stages.append(_FinalFirst(hesitant[0]))
-        counts = [
-            (scope, options.latest) for scope, options in filters if options.latest is not None
-        ]
-        if counts:
-            self._stages.append(_Latest(*min(counts, key=lambda count: count[1])))
+        counted = [(scope, options) for scope, options in filters if options.newest is not None]
+        self.keeps_latest = bool(counted)
+        if counted:
+            self._stages.append(_Latest(counted, pins))
 
     def __bool__(self) -> bool:
         return bool(self._stages)
@@ -51,7 +76,7 @@ class Releases:
             out = stage.out([decision.unit for decision in decisions if decision.accepted])
             if out:
                 decisions = [
-                    Decision(decision.unit, False, stage.reason)
+                    Decision(decision.unit, False, out[decision.unit.key])
                     if decision.accepted and decision.unit.key in out
                     else decision
                     for decision in decisions
@@ -72,7 +97,7 @@ class Releases:
             for unit, chain in zip(traced, chains, strict=True):
                 refused = id(unit) in decided and unit.key in out
                 text = (
-                    stage.reason
+                    out[unit.key]
                     if refused
                     else stage.passing
                     if id(unit) in decided
@@ -97,40 +122,130 @@ class _FinalFirst:
         self.passing = scope.because("a final release, or there is none", self.key)
         self.unasked = scope.because(f"if-nothing-else {_ONLY_PASSING}", self.key)
 
-    def out(self, passing: Sequence[Unit]) -> set[str]:
+    def out(self, passing: Sequence[Unit]) -> Mapping[str, str]:
+        """Return the reason by key of each file that goes."""
         early = {unit.key for unit in passing if is_prerelease(unit)}
-        return early if len(early) < len(passing) else set()
+        return dict.fromkeys(early, self.reason) if len(early) < len(passing) else {}
 
 
 class _Latest:
     """`latest`: the newest releases of those that pass everything else.
 
     Final releases before pre-releases, those not yanked before yanked ones, then by version;
-    unreadable versions come last.
+    unreadable versions come last. What the source pins is never dropped.
     """
 
     key = "latest"
 
-    def __init__(self, scope: Scope, count: int) -> None:
+    def __init__(self, rules: Sequence[tuple[Scope, FilterOptions]], pins: Pins | None) -> None:
+        self._rules = sorted(
+            (_CountedReleases(scope, options) for scope, options in rules),
+            key=lambda rule: rule.count,
+        )
+        self._pins = pins
+        first = self._rules[0]
+        self.scope = first.scope
+        self.passing = first.scope.because(f"among the {first.words}", self.key)
+        self.unasked = first.scope.because(f"latest {_ONLY_PASSING}", self.key)
+
+    def out(self, passing: Sequence[Unit]) -> Mapping[str, str]:
+        """Return the reason by key of each file that goes."""
+        reasons: dict[str, str] = {}
+        for rule in reversed(self._rules):  # of several the smallest speaks
+            reasons |= dict.fromkeys(rule.out(passing), rule.reason)
+        if reasons and self._pins is not None:
+            for unit in passing:
+                if unit.key in reasons and self._pins(unit):
+                    del reasons[unit.key]
+        return reasons
+
+
+class _CountedReleases:
+    """`latest` of one filter."""
+
+    def __init__(self, scope: Scope, options: FilterOptions) -> None:
+        rule = options.newest
+        assert rule is not None
         self.scope = scope
-        self._count = count
-        self.reason = scope.because(f"not among the latest {count}", self.key)
-        self.passing = scope.because(f"among the latest {count}", self.key)
-        self.unasked = scope.because(f"latest {_ONLY_PASSING}", self.key)
+        self.count = rule.releases
+        self._per = rule.per
+        self._environments = options.environments
+        of = "" if rule.per == "project" else f" of each {_PER.get(rule.per, rule.per)}"
+        self.words = f"latest {rule.releases}{of}"
+        self.reason = scope.because(f"not among the {self.words}", "latest")
 
     def out(self, passing: Sequence[Unit]) -> set[str]:
-        releases: dict[Version | str, list[Unit]] = {}
+        """Return the keys of files of older releases."""
+        if self._per == "target":
+            kept = set[str]()
+            for environment in self._environments:
+                usable = [unit for unit in passing if installs(environment, unit)]
+                kept |= {unit.key for unit in usable} - self._older(usable)
+            return {unit.key for unit in passing} - kept
+        buckets: dict[object, list[Unit]] = {}
         for unit in passing:
-            text = unit.metadata["version"]
-            releases.setdefault(parse_version(text) or text, []).append(
-                unit
-            )  # `1.0` and `1.0.0` are one release
-        if len(releases) <= self._count:
+            buckets.setdefault(self._bucket(unit), []).append(unit)
+        return set[str]().union(*map(self._older, buckets.values()))
+
+    def _bucket(self, unit: Unit) -> object:
+        """Return what the releases are counted in."""
+        version = parse_version(unit.metadata["version"])
+        if self._per == "project" or version is None:
+            return None
+        length = 1 if self._per == "major" else 2
+        return version.epoch, (*version.release, 0)[:length]
+
+    def _older(self, units: Sequence[Unit]) -> set[str]:
+        releases = files_by_release(units)
+        if len(releases) <= self.count:
             return set()
         ranked = sorted(
             releases, key=lambda release: _rank(release, releases[release]), reverse=True
         )
-        return {unit.key for release in ranked[self._count :] for unit in releases[release]}
+        return {unit.key for release in ranked[self.count :] for unit in releases[release]}
+
+
+def files_by_release(units: Sequence[Unit]) -> dict[Version | str, list[Unit]]:
+    """Group files by release; `1.0` and `1.0.0` are one."""
+    releases: dict[Version | str, list[Unit]] = {}
+    for unit in units:
+        text = unit.metadata["version"]
+        releases.setdefault(parse_version(text) or text, []).append(unit)
+    return releases
+
+
+def newest_kept(
+    decisions: Sequence[Decision], refusing: Callable[[Unit], str | None]
+) -> tuple[Decision, str] | None:
+    """Return the decision on a file of the newest release that is kept, with a remark.
+
+    None unless a filter refuses every file of a newer final release, by a key that neither time
+    nor pre-releases nor yanks explain: then `latest` keeps older releases than a reader expects.
+    `refusing`: the key of a filter that refuses a file.
+    """
+    versions = {
+        id(decision): parse_version(decision.unit.metadata["version"]) for decision in decisions
+    }
+    kept = [
+        decision
+        for decision in decisions
+        if decision.accepted and versions[id(decision)] is not None
+    ]
+    newest = max(
+        (version for version in versions.values() if version and not version.is_prerelease),
+        default=None,
+    )
+    if not kept or newest is None:
+        return None
+    last = max(kept, key=lambda decision: versions[id(decision)] or newest)
+    landed = versions[id(last)]
+    if landed is None or landed >= newest:
+        return None
+    keys = {refusing(decision.unit) for decision in decisions if versions[id(decision)] == newest}
+    words = sorted({_WORDS[key] for key in keys if key in _WORDS})
+    if not words:
+        return None
+    return last, f"newest {newest} refused ({', '.join(words)}), {landed} kept"
 
 
 def _rank(release: Version | str, files: Sequence[Unit]) -> tuple[bool, bool, bool, Version | str]:

@@ -24,7 +24,7 @@ from reconciler_python.selecting.checks import (
 )
 from reconciler_python.selecting.cooldown import Cooldown
 from reconciler_python.selecting.filter_checks import FilterCall, filter_checks
-from reconciler_python.selecting.releases import Releases, prerelease_policy
+from reconciler_python.selecting.releases import Releases, newest_kept, prerelease_policy
 from reconciler_python.selecting.source_checks import (
     NO_MATCH,
     SelectedCheck,
@@ -60,7 +60,8 @@ class ProjectSelection:
             )
         self._asked = [check for check in self._checks if not check.silent]
         self._cooldown = Cooldown(project, written if options is not None else (), now)
-        self._releases = Releases(written)
+        pins = [check.pins for check in self._checks if isinstance(check, SelectedCheck)]
+        self._releases = Releases(written, pins[0] if pins else None)
 
     def decide(self, units: Iterable[Unit]) -> Sequence[Decision]:
         """Return a decision for each unit of type `python.distribution` of the project."""
@@ -70,7 +71,9 @@ class ProjectSelection:
             if speaking
             else [Decision(unit, True) for unit in units]
         )
-        return self._releases.apply(decisions) if self._releases else decisions
+        if not self._releases:
+            return decisions
+        return self._with_remark(self._releases.apply(decisions))
 
     def trace(self, units: Iterable[Unit], traced: Sequence[Unit]) -> Iterator[Sequence[Step]]:
         """Yield every step for each of `traced`, some of `units`.
@@ -84,6 +87,24 @@ class ProjectSelection:
                 *self._cooldown.steps(unit),
                 *last,
             ]
+
+    def _with_remark(self, decisions: Sequence[Decision]) -> Sequence[Decision]:
+        """Say that `latest` landed on older releases because a filter refuses the newest."""
+        if not self._releases.keeps_latest:
+            return decisions
+        fallback = newest_kept(decisions, self._refusing_key)
+        if fallback is None:
+            return decisions
+        kept, text = fallback
+        return [
+            Decision(kept.unit, True, text, kept.reconsider_at) if decision is kept else decision
+            for decision in decisions
+        ]
+
+    def _refusing_key(self, unit: Unit) -> str | None:
+        """Return the key of a filter that refuses a file; None where the source does, or none."""
+        refusing = next((check for check in self._asked if check.reason(unit) is not None), None)
+        return None if refusing is None or refusing.scope is SOURCE else refusing.key
 
     def _alone(self, unit: Unit) -> Decision:
         for check in self._asked:

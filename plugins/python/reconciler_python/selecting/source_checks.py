@@ -8,6 +8,7 @@ from typing import Final
 from reconciler.plugin import Step, StoredUnit, Unit
 from reconciler_python.matching.rules import Matcher
 from reconciler_python.options.source_options import SelectionOptions
+from reconciler_python.reading.pins import pins_version
 from reconciler_python.selecting.checks import SOURCE, Check
 
 NO_MATCH = "matches no "
@@ -44,6 +45,19 @@ class SelectedCheck(Check):
         ):
             return None
         return None if unit.metadata.get(PULLED_BY) else self._refusal
+
+    def pins(self, unit: Unit) -> bool:
+        """Return True if a lock, a pin or an entry of `files` names the file or its release."""
+        version, filename = unit.metadata["version"], unit.key
+        included = self._include.find_all(version, filename) if self._include is not None else ()
+        return (
+            any(rule.filename or pins_version(rule.specifiers) for rule in included)
+            or any(file.is_pin and file.matches(version, filename) for file in self._files)
+            or any(
+                requirement.is_pin and requirement.matches(version, filename, unit.artifacts)
+                for requirement in self._wanted
+            )
+        )
 
     def steps(self, unit: Unit) -> Iterator[Step]:
         version, filename, passed = unit.metadata["version"], unit.key, False
