@@ -19,11 +19,12 @@ from reconciler.engine.publishing.filter_evaluation import (
 )
 from reconciler.engine.publishing.release_target import publication_digest
 from reconciler.engine.publishing.version_view import RepositoryVersion
-from reconciler.engine.publishing.withheld_changes import removed_units, withheld_changes
+from reconciler.engine.publishing.withheld_changes import withheld_changes
 from reconciler.engine.session.session import Session
 from reconciler.engine.sources.version_reference import VersionReference
 from reconciler.engine.sources.withdrawals import still_shown
 from reconciler.model import (
+    EMPTY_VERSION,
     WITHHOLD,
     ActualPublication,
     ActualRepository,
@@ -43,6 +44,7 @@ from reconciler.plan import (
 )
 
 STAYS = "what it shows stays as it is"
+NO_VERSION = ActualRepository(0, "", 0, EMPTY_VERSION, 0)  # of a repository that this plan creates
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,12 +211,9 @@ class PublicationPlanner:
     ) -> _PlannedRelease:
         """Evaluate filters on the version to show.
 
-        A version that this plan makes is evaluated by the one before it: what comes in with it has
-        been filtered already.
+        A version that this plan makes is the one before it, changed as planned.
         """
-        state = self._actual.repositories.get(publication.repository)
-        if state is None:
-            return _PlannedRelease(number)
+        state = self._actual.repositories.get(publication.repository, NO_VERSION)
         is_new = number > state.number
         version = self._recorded_version(state, state.number if is_new else number)
         if version is None:
@@ -235,8 +234,8 @@ class PublicationPlanner:
             version,
             sources_filtered=number == repository_change.version[1]
             and sources_filtered(repository_change),
+            content=content,
         )
-        filtered = _after(filtered, content)
         rows = withheld_changes(
             evaluator, filtered, current=current, version=version, content=content
         )
@@ -270,6 +269,8 @@ class PublicationPlanner:
         return tuple(name for name in names if name not in leaving)
 
     def _recorded_version(self, state: ActualRepository, number: int) -> RepositoryVersion | None:
+        if state is NO_VERSION:
+            return RepositoryVersion(state.id, state.number, state.digest)
         version = VersionReference(number).resolve(self._session.reader, state)
         return RepositoryVersion(state.id, number, version.digest) if version else None
 
@@ -319,11 +320,3 @@ def shown_publications(recorded: DesiredState | None, actual: ActualState) -> It
         current = actual.publications.get(name)
         if current is not None and current.version is not None:
             yield msgspec.structs.replace(publication, version=current.version)
-
-
-def _after(filtered: FilterResult, content: ContentChanges | None) -> FilterResult:
-    """Return what is withheld once the repository has changed as planned."""
-    if content is None or not filtered.units:
-        return filtered
-    groups = {unit.group for unit in filtered.units.values()}
-    return filtered.without(removed_units(content, groups))

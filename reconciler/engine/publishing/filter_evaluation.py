@@ -16,6 +16,7 @@ from typing import Any
 
 from reconciler.database import Reader, SourcedUnit, WithheldUnit
 from reconciler.engine.plugin_calls.conduits import plugin_faults
+from reconciler.engine.publishing.planned_units import planned_rows
 from reconciler.engine.publishing.version_view import RepositoryVersion
 from reconciler.engine.session.session import Session
 from reconciler.engine.sources.copied_rules import CopiedRules, rules_digest, rules_of_source
@@ -103,6 +104,7 @@ class FilterEvaluator:
         self.withdrawn = Withdrawals(session.reader, planned).of(repository.meta.name)
         self._withheld_groups = self.withdrawn if publication.quarantined == WITHHOLD else {}
         self._copied: Mapping[str, CopiedRules] = {}
+        self._planning = False
         self._now = now.astimezone(UTC)
         self._call = f"`select` for {publication.meta.ref}"
 
@@ -122,7 +124,12 @@ class FilterEvaluator:
         return self._session.registry.content_type(self._importer.metadata.types[0])
 
     def evaluate(
-        self, current: ActualPublication, version: RepositoryVersion, *, sources_filtered: bool
+        self,
+        current: ActualPublication,
+        version: RepositoryVersion,
+        *,
+        sources_filtered: bool,
+        content: ContentChanges | None = None,
     ) -> FilterResult:
         """Evaluate the filters on a version of the repository.
 
@@ -130,7 +137,8 @@ class FilterEvaluator:
             current: The publication as recorded; what filters decided last is reused if it holds.
             version: The version that should be served.
             sources_filtered: This run has read all sources of the repository by today's filters,
-                and `version` is the latest. What the plan removes is not withheld.
+                and `version` is the latest, or becomes it by `content`.
+            content: What a plan changes before the version is shown.
 
         Raises:
             PluginFault: A content type broke the contract of `select`.
@@ -141,19 +149,26 @@ class FilterEvaluator:
         previous, rules = current.verdict, self._rules_digest(version.repository_id)
         reusable = previous.rules == rules and not self._due(previous)
         differing = self._differing_withdrawals(current)
-        if reusable and current.version_digest == version.digest and not differing:
+        # What a plan brings has no bytes yet: a rule that asks for them decides once it is there.
+        self._planning = content is not None
+        touched = content.spool.names() if content is not None else frozenset()
+        same_version = current.version_digest == version.digest and not touched
+        if reusable and same_version and not differing:
             return FilterResult(previous)
         evaluation, changed = Evaluation(self._now), None
         if reusable and current.version is not None:
             names = self.reader.changed_groups(
                 version.repository_id, current.version, version.number
             )
-            changed = sorted(differing.union(names))
+            changed = sorted(differing.union(names, touched))
             evaluation = self._evaluation_of_others(current, set(changed))
         skipped = self._skipped_sources() if sources_filtered else frozenset()
         groups = self._groups_to_evaluate(version, changed, skipped)
+        if content is not None and not skipped and changed is None:
+            groups = sorted(touched.union(groups))
         logger.debug("%s: %s to evaluate", self._call, pluralize(len(groups), "group"))
-        self._evaluate_groups(evaluation, version, groups, skipped=skipped)
+        rows = planned_rows(self._sourced_units(version, groups), groups, content)
+        self._evaluate_groups(evaluation, rows, skipped=skipped)
         return _result(evaluation.units, rules, evaluation.reconsider_at)
 
     def refusals(
@@ -263,8 +278,7 @@ class FilterEvaluator:
     def _evaluate_groups(
         self,
         evaluation: Evaluation,
-        version: RepositoryVersion,
-        groups: Sequence[str],
+        groups: Iterable[tuple[str, Sequence[SourcedUnit]]],
         *,
         skipped: frozenset[str],
     ) -> None:
@@ -272,7 +286,7 @@ class FilterEvaluator:
             selections = SourceSelections.of(
                 self._session, self._importer, self._filters, now=self._now
             )
-            for group, rows in self._sourced_units(version, groups):
+            for group, rows in groups:
                 alive()
                 self._evaluate_group(evaluation, group, rows, skipped=skipped, by=selections)
 
@@ -326,10 +340,17 @@ class FilterEvaluator:
         """Return why each unit that a source brought is withheld, None where it is shown."""
         if group in self._withheld_groups.get(source, ()):
             return [QUARANTINED] * len(rows)
-        units = [by.with_metadata(self._session, row) for row in rows]
+        missing: list[list[str]] = [[] for _ in rows]
+        units = [
+            by.with_metadata(self._session, row, paths)
+            for row, paths in zip(rows, missing, strict=True)
+        ]
         reasons = by.reasons(evaluation, source, group, units=units)
         copied = self._copied_refusals(evaluation, source, group, rows=rows)
-        return [reason or copied.get(row.digest) for row, reason in zip(rows, reasons, strict=True)]
+        return [
+            copied.get(row.digest) or (None if self._planning and paths else reason)
+            for row, reason, paths in zip(rows, reasons, missing, strict=True)
+        ]
 
 
 def _result(units: Units, rules: Digest | None, reconsider_at: datetime | None) -> FilterResult:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from reconciler.database import Reader, WithheldUnit
 from reconciler.engine.publishing.filter_evaluation import FilterEvaluator, FilterResult, Units
+from reconciler.engine.publishing.planned_units import planned_units
 from reconciler.engine.publishing.version_view import RepositoryVersion
 from reconciler.engine.sources.spool import SpoolWriter
 from reconciler.model import ActualPublication, Digest, StoredUnit, declared_size, stored_unit
@@ -66,6 +67,7 @@ def withheld_changes(
     bodies = _bodies(reader, version, groups)
     for digest in removed_units(content, groups):
         bodies.pop(digest, None)
+    bodies.update(planned_units(content, groups))
     rows = {digest: unit for digest, unit in differing.items() if digest in bodies}
     if not rows:
         return None

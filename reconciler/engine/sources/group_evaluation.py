@@ -97,13 +97,18 @@ class SourceSelections:
             )
         ]
 
-    def with_metadata(self, session: Session, row: SourcedUnit) -> Unit:
-        """Return the unit with metadata that its content type restores from stored files."""
+    def with_metadata(
+        self, session: Session, row: SourcedUnit, missing: list[str] | None = None
+    ) -> Unit:
+        """Return the unit with metadata that its content type restores from stored files.
+
+        `missing`: takes the paths that it asks for and that are not in the store.
+        """
         unit = declared_unit(row.unit)
         if not self.uploads.restores_metadata(unit.type):
             return unit
         return self.uploads.restore_metadata(
-            unit, stored_bytes_reader(session.store, unit.artifacts)
+            unit, stored_bytes_reader(session.store, unit.artifacts, missing)
         )
 
 

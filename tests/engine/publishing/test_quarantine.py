@@ -15,7 +15,7 @@ import pytest
 from reconciler.engine import Inspector
 from reconciler.errors import Gone, Withdrawn
 from reconciler.model import Kind
-from tests.engine.publishing.withheld import change, rows, shown, status, two_groups
+from tests.engine.publishing.withheld import change, establish, rows, shown, status, two_groups
 from tests.support.rehearsal import Rehearsal, copy, publication, repository, rules
 
 ADDITIVE = "sync: {mode: additive}"
@@ -38,8 +38,7 @@ def quarantine(site: Rehearsal, error: Exception | None = None) -> None:
 
 @pytest.mark.parametrize("mode", ["", ADDITIVE])
 def test_a_quarantine_reaches_pinned_and_additive_publications(site: Rehearsal, mode: str) -> None:
-    site.declare(site.remote(), repository("team", more=mode), publication(), PINNED)
-    site.applied()
+    establish(site, site.remote(), repository("team", more=mode), publication(), PINNED)
     quarantine(site)
     assert rows(site, "pinned") == [f"- {key} {why}" for key, why in GONE_A.items()]
     site.applied()
@@ -50,8 +49,7 @@ def test_a_quarantine_reaches_pinned_and_additive_publications(site: Rehearsal, 
 
 
 def test_it_is_over_when_upstream_offers_the_group_again(site: Rehearsal) -> None:
-    site.declare(site.remote(), repository(), PINNED)
-    site.applied()
+    establish(site, site.remote(), repository(), PINNED)
     quarantine(site)
     site.applied()
     del site.script.failing["a"]
@@ -63,8 +61,7 @@ def test_it_is_over_when_upstream_offers_the_group_again(site: Rehearsal) -> Non
 
 def test_neither_a_removal_nor_another_selection_ends_it(site: Rehearsal) -> None:
     """First it is quarantined, then it is deleted, and then nobody asks for it any more."""
-    site.declare(site.remote(), repository(), PINNED)
-    site.applied()
+    establish(site, site.remote(), repository(), PINNED)
     quarantine(site)
     site.applied()
     quarantine(site, Gone("404"))
@@ -79,8 +76,7 @@ def test_neither_a_removal_nor_another_selection_ends_it(site: Rehearsal) -> Non
 
 
 def test_keep_opts_out_and_plan_and_status_name_it(site: Rehearsal) -> None:
-    site.declare(site.remote(), repository(), PINNED, KEPT)
-    site.applied()
+    establish(site, site.remote(), repository(), PINNED, KEPT)
     quarantine(site)
     site.applied()
     assert (shown(site, "pinned"), shown(site, "kept")) == (
@@ -94,6 +90,8 @@ def test_keep_opts_out_and_plan_and_status_name_it(site: Rehearsal) -> None:
 
 
 def test_a_copy_learns_of_the_quarantine_of_its_base(site: Rehearsal) -> None:
+    site.declare(site.remote(), repository("base"))
+    site.applied()
     site.declare(
         site.remote(),
         repository("base"),
@@ -110,8 +108,7 @@ def test_a_copy_learns_of_the_quarantine_of_its_base(site: Rehearsal) -> None:
 
 
 def test_filters_and_quarantine_stand_beside_each_other(site: Rehearsal) -> None:
-    site.declare(site.remote(), repository(), PINNED)
-    site.applied()
+    establish(site, site.remote(), repository(), PINNED)
     site.declare(site.remote(), repository(), PINNED, rules("deny: [one, three]"))
     site.applied()
     quarantine(site)
@@ -121,8 +118,7 @@ def test_filters_and_quarantine_stand_beside_each_other(site: Rehearsal) -> None
 
 def test_an_undeclared_publication_obeys_as_well(site: Rehearsal) -> None:
     team = (site.remote(), repository())
-    site.declare(*team, PINNED)
-    site.applied()
+    establish(site, *team, PINNED)
     quarantine(site)
     site.declare(*team)
     site.applied()

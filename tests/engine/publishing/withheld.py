@@ -44,6 +44,14 @@ def declare(site: Rehearsal, *more: str, deny: str = "", base: str = "") -> None
     site.declare(*mirror, *declared)
 
 
+def establish(site: Rehearsal, *documents: str) -> None:
+    """Apply documents; those that pin a version by its number once it is there."""
+    site.declare(*(text for text in documents if "version: 1" not in text))
+    site.applied()
+    site.declare(*documents)
+    site.applied()
+
+
 def change(site: Rehearsal, name: str, **how: Any) -> ResourceChange:
     [found] = [
         change
