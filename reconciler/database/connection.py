@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing, suppress
 from functools import cache
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, make_url
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.exc import DatabaseError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from reconciler.database import write_ahead_log
 from reconciler.database.schema import metadata
 from reconciler.errors import StateFault, UsageFault
 
@@ -45,7 +47,19 @@ def writing(url: URL) -> Engine:
         _CHECKPOINT,
     )
     _begin_with(engine, "BEGIN IMMEDIATE")
+    write_ahead_log.limit_log(engine, url.database or "", BUSY_SECONDS)
     return engine
+
+
+def shorten_log(engine: Engine, url: URL) -> None:
+    """Leave no long log behind, although readers keep the database open."""
+    file = url.database or ""
+    if url.get_backend_name() != "sqlite" or write_ahead_log.log_size(file) <= write_ahead_log.LEFT:
+        return
+    with suppress(SQLAlchemyError, StateFault), closing(engine.raw_connection()) as connection:
+        driver = connection.driver_connection
+        assert isinstance(driver, sqlite3.Connection)
+        write_ahead_log.truncate_log(driver, BUSY_SECONDS)
 
 
 def creating(url: URL) -> Engine:

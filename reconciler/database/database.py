@@ -139,6 +139,8 @@ class Database:
 
     def close(self) -> None:
         """Close every connection. May be called any number of times."""
+        if self._writing is not None:
+            connection.shorten_log(self._writing, self._url)
         for engine in (self._reading, self._writing):
             if engine is not None:
                 engine.dispose()
