@@ -51,7 +51,9 @@ def command(
         writes=True,
     )
     if format is Format.JSON:
-        output.document({"dryRun": dry_run, **dataclasses.asdict(result)})
+        fields = dataclasses.asdict(result)
+        fields["damagedSize"] = fields.pop("damaged_size")
+        output.document({"dryRun": dry_run, **fields})
     else:
         output.lines(_lines(result, dry_run=dry_run))
     return 0
