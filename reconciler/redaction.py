@@ -19,6 +19,11 @@ _SHORTEST_LINE = 8  # lines of a longer value (a key) from this length on are se
 _LONGEST_MESSAGE = 64 * 1024  # far more than LONGEST: no secret is cut before it is redacted
 _MASK = "***"
 _SCHEME = re.compile(r"(?:basic|bearer|token)\s+(\S.*)", re.IGNORECASE | re.DOTALL)
+# scheme, user info, host and path, query; punctuation behind a query belongs to the sentence
+_URL = re.compile(
+    r"(https?://)(?:[^\s/?#@`'\"<>]*@)?([^\s?`'\"<>]*)(\?[^\s`'\"<>]*?(?=[:;,.)]*(?:[\s`'\"<>]|$)))?",
+    re.IGNORECASE,
+)
 _UNRESERVED = re.compile(r"[A-Za-z0-9]")
 
 
@@ -136,6 +141,19 @@ def sanitize(text: str, longest: int = LONGEST) -> str:
     return line if len(line) <= longest else f"{line[:longest]}..."
 
 
+def without_queries(text: str) -> str:
+    """Return a message whose URLs show no user info, and `...` for a query.
+
+    Messages are recorded, and both may be secret (a signature, a token).
+    """
+    return _URL.sub(_bare, text) if "://" in text else text
+
+
+def _bare(match: re.Match[str]) -> str:
+    query = match[3] or ""
+    return f"{match[1]}{match[2]}{'?...' if len(query) > 1 else query}"
+
+
 def exception_message(error: BaseException) -> str:
     """Return the sanitized message of an exception, white space joined to single blanks.
 
@@ -146,7 +164,7 @@ def exception_message(error: BaseException) -> str:
     except Exception:
         return "its message cannot be read"
     letters = (letter if letter.isprintable() else " " for letter in text[:_LONGEST_MESSAGE])
-    return sanitize(" ".join("".join(letters).split()))
+    return sanitize(without_queries(" ".join("".join(letters).split())))
 
 
 def exception_summary(error: BaseException) -> str:

@@ -132,8 +132,10 @@ class ReadingCall(Protocol):
         """Return one page: conditional request, page cache, retries, size limit.
 
         May be called several times at once. `at_least`: serial that the response must have reached
-        (header `X-PyPI-Last-Serial`); an older response is requested again. Raises Gone (404, 410),
-        Refused, Unreachable, Malformed; offline: NotCached.
+        (header `X-PyPI-Last-Serial`); an older response is requested again. A page comes from the
+        remote's own origin, or from a host that its `redirects` names. After a 406 to several
+        types `text/html` alone is asked for. Raises Gone (404, 410), Refused (also for another
+        origin), Unreachable, Malformed; offline: NotCached.
         """
         ...
 

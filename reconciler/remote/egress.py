@@ -106,9 +106,10 @@ class OriginRule:
             else f"`{first}` redirects to `{last}`, which is another host than the remote"
             f" `{self._remote}`: that is {own} alone"
         )
-        hint = f"if `{host}` may answer for it: `redirects: [{host}]` in the remote's `spec`"
-        if target.scheme != "https":
-            hint += ", once it answers over https"
+        hint = (
+            f"`redirects: [{host}]` in the remote's `spec` lets that host answer, over https;"
+            " `redirects: any` every host"
+        )
         return ForeignOrigin(what, hint=hint)
 
 

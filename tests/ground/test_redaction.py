@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from reconciler.errors import UsageFault
 from reconciler.model import Auth, Secret
-from reconciler.redaction import SHORTEST, SecretRegister, redact
+from reconciler.redaction import SHORTEST, SecretRegister, exception_message, redact
 from reconciler.remote import register_secrets, reveal
 from reconciler.remote.secrets import Credentials
 from tests.support.remotes import remote
@@ -171,3 +171,22 @@ def test_references_may_be_made_known_unused_and_may_lead_nowhere(
     assert redact("fourth-of-the-revealed") == "***"
     with pytest.raises(UsageFault):
         reveal(Secret(env="NOT_SET_ANYWHERE"))
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("https://a.example/f?sig=x: line 3", "https://a.example/f?...: line 3"),
+        (
+            "`https://robot:key@a.example/f?sig=x&y=z` answered",
+            "`https://a.example/f?...` answered",
+        ),
+        ("at http://a.example/f?..., again", "at http://a.example/f?..., again"),
+        ("is it https://a.example/f? yes", "is it https://a.example/f? yes"),
+        ("why? because", "why? because"),
+        ("mail a@b.example", "mail a@b.example"),
+    ],
+)
+def test_messages_show_no_query_and_no_user_of_a_url(text: str, shown: str) -> None:
+    """Kind: a signature that is recorded with the message of a failure."""
+    assert exception_message(ValueError(text)) == shown

@@ -118,6 +118,22 @@ class DeclaredSource(RemoteSource):
         finally:
             self._context.place.close()
 
+    async def read_again(self, names: Sequence[str]) -> list[SourceResponse]:
+        """Return what upstream says of groups now. Listing stops once all of them are declared."""
+        wanted: dict[str, Group] = {}
+
+        def take(group: Group) -> None:
+            if group.name in names:
+                wanted[group.name] = group
+
+        try:
+            await self._declare(set(), take, until=lambda: len(wanted) == len(names))
+            return [await self._response(group) for group in wanted.values()]
+        except SourceFailure as failure:
+            raise failure.cause from None
+        finally:
+            self._context.place.close()
+
     async def _response(self, group: Group) -> SourceResponse:
         """Return what the source says of a group, whatever is committed."""
         if not self._takes(group):
@@ -131,10 +147,13 @@ class DeclaredSource(RemoteSource):
         names: set[str],
         take: Callable[[Group], None],
         prepare: Callable[[], Awaitable[None]] | None = None,
+        *,
+        until: Callable[[], bool] = lambda: False,
     ) -> tuple[SourceCall, bool]:
         """Ask for the groups: pass each to `take`, and add its name to `names`.
 
-        `prepare` is awaited before the first group. Returns the call, and True if the whole source
+        `prepare` is awaited before the first group; `until`: asked after each group, True ends
+        the listing early. Returns the call, and True if the whole source
         is unchanged instead; that is never so without `prepare`, which asks for the groups.
         """
         validator = await self._current_source_validator() if prepare is not None else None
@@ -158,6 +177,8 @@ class DeclaredSource(RemoteSource):
                                     await prepare()
                             names.add(group.name)
                             take(group)
+                            if until():
+                                break
                 except (NotCached, Temporary):
                     raise
                 except Exception:

@@ -13,11 +13,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from time import monotonic
 
+from reconciler.engine.plugin_calls.plugin_errors import error_message
 from reconciler.engine.run.progress import SilentProgress
 from reconciler.engine.session.session import Session
 from reconciler.engine.sources.repository_resolution import OtherRepositories, RepositoryResolution
 from reconciler.engine.sources.resolution import make_resolver
 from reconciler.engine.sources.source_responses import SourceResponse
+from reconciler.errors import PluginFault, ReconcilerError
 from reconciler.model import DesiredState, Digest, artifact_digest
 
 logger = logging.getLogger(__name__)
@@ -73,10 +75,18 @@ class SourceUrls:
         """
         key = repository, source, group
         begun, urls = self._groups.get(key, (0.0, None))
-        if urls is None or (urls.done() and begun < self._clock() - FRESH):
+        now = self._clock()
+        if urls is None or (urls.done() and begun < now - FRESH):
+            self._forget(now)
             urls = asyncio.ensure_future(self._read(*key))
-            self._groups[key] = (self._clock(), urls)
+            self._groups[key] = (now, urls)
         return (await asyncio.shield(urls)).url(digest, path)
+
+    def _forget(self, now: float) -> None:
+        """Drop what has to be read again anyway."""
+        for key, (begun, urls) in list(self._groups.items()):
+            if urls.done() and begun < now - FRESH:
+                del self._groups[key]
 
     async def of_recorded(self, digest: Digest, remote: str) -> str | None:
         """Return the URL of a file that some recorded version took from a remote.
@@ -108,7 +118,12 @@ class SourceUrls:
         )
         resolution = RepositoryResolution.start(again, declared, actual)
         others = OtherRepositories(actual, {})
-        resolver = make_resolver(resolution, source, self._desired, others=others)
-        for response in await resolver.read_again([group]):
-            urls.add(response)
+        try:
+            resolver = make_resolver(resolution, source, self._desired, others=others)
+            for response in await resolver.read_again([group]):
+                urls.add(response)
+        except ReconcilerError:
+            raise
+        except Exception as error:  # a plugin may raise anything
+            raise PluginFault(f"importer `{declared.type}`: {error_message(error)}") from error
         return urls
