@@ -334,6 +334,18 @@ class TestFormats:
         [requirement] = required.for_project("a")
         assert (requirement.holds([WINDOWS]), requirement.holds([LINUX])) == (windows, linux)
 
+    @pytest.mark.parametrize(
+        ("name", "text"),
+        [
+            ("requirements.txt", "=\n" * 10_001),
+            ("uv.lock", "version = 1\n" + "[[package]]\nsource = 1\n" * 10_001),
+        ],
+    )
+    def test_a_file_of_faults_alone_is_not_read_to_its_end(
+        self, tmp_path: Path, name: str, text: str
+    ) -> None:
+        assert faults(tmp_path, text, name) == [f"`{name}` has more than 10,000 faults"]
+
     def test_a_key_that_is_no_condition_is_a_fault(self, tmp_path: Path) -> None:
         lock = {"_meta": {"pipfile-spec": 6}, "default": {"a": {"sys_platform": "win32"}}}
         assert "is no environment marker" in faults(tmp_path, json.dumps(lock), "Pipfile.lock")[0]

@@ -22,7 +22,11 @@ from packaging.version import Version
 
 from reconciler.plugin import OptionFault, sanitize
 from reconciler_python.reading.filenames import project_name
-from reconciler_python.requirements.requirement_files import ParsedFiles
+from reconciler_python.requirements.requirement_files import (
+    MOST_FAULTS,
+    ParsedFiles,
+    TooManyFaults,
+)
 from reconciler_python.requirements.requirements import LockedFile, ProjectRequirement
 
 _SIZES: Final = {
@@ -169,6 +173,10 @@ class _Lock:
         try:
             requirement = read(package)
         except _Unreadable as error:
+            if len(self.parsed.faults) >= MOST_FAULTS:
+                raise TooManyFaults(
+                    f"`{self.written}` has more than {MOST_FAULTS:,} faults"
+                ) from None
             self.parsed.faults.append(
                 OptionFault(
                     f"{place}: {error}", hint="lock again: the file is not as its tool writes it"

@@ -53,10 +53,15 @@ _MEANT: Final = {"=>": ">=", "=<": "<=", "<<": "<", ">>": ">", "=": "=="}
 _WITHIN: Final = frozenset(
     {"--hash", "--config-settings", "--global-option", "--build-option", "--install-option"}
 )
+MOST_FAULTS: Final = 10_000  # of one entry
 _DEEPEST: Final = 32  # files that name each other
 _EXAMPLES: Final = (
     "one requirement a line, such as `name` or `name[extra]>=1,<2; python_version >= '3.11'`"
 )
+
+
+class TooManyFaults(OptionFault):
+    """Raised for a file that is none of its kind: reading on would only take memory."""
 
 
 class Source(Protocol):
@@ -161,6 +166,8 @@ class _Reader:
             raise OptionFault(f"`{written}`: {error}", hint=error.hint) from None
 
         def fault(number: int, error: OptionFault) -> None:
+            if len(self._parsed.faults) >= MOST_FAULTS:
+                raise TooManyFaults(f"`{written}` has more than {MOST_FAULTS:,} faults")
             self._parsed.faults.append(OptionFault(f"{written}:{number}: {error}", hint=error.hint))
 
         for line in logical_lines(text, self._source.variable, fault):
@@ -176,6 +183,8 @@ class _Reader:
                             constraint=constraint or name == "--constraint",
                             above=(*above, path),
                         )
+            except TooManyFaults:
+                raise
             except OptionFault as error:
                 fault(line.number, error)
 
