@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from hashlib import md5, sha256
 from pathlib import Path
@@ -179,6 +180,42 @@ def test_a_file_comes_in_that_lock_and_index_name_by_another_digest_than_sha256(
     site.applied()
     assert site.filenames() == [wheel.filename]
     assert not site.pending()
+
+
+def pipfile_lock(version: str, sha256: str) -> str:
+    entry = {"version": f"=={version}", "hashes": [f"sha256:{sha256}"]}
+    return json.dumps({"_meta": {"pipfile-spec": 6}, "default": {"alpha": entry}}, indent=1)
+
+
+@pytest.mark.parametrize("lock", ["pylock.toml", "r.txt", "Pipfile.lock"])
+def test_a_lock_that_names_sha256_where_the_index_states_md5_only_is_compared_by_the_bytes(
+    index: Upstream, tmp_path: Path, lock: str
+) -> None:
+    """Download, compare, accept; other bytes are an error, and what was taken in stays."""
+    wheel, other = build_wheel("alpha", "1.0", padding=b"5"), build_wheel("alpha", "2.0")
+    index.withdraw("alpha", "1.0")
+    index.withdraw("alpha", "2.0")
+    for each in (wheel, other):
+        index.offer("alpha", each, hashes={"md5": md5(each.content).hexdigest()})
+
+    def locked(digest: str) -> str:
+        return {
+            "pylock.toml": pylock(wheel.filename, sha256=digest),
+            "r.txt": f"alpha==1.0 --hash=sha256:{digest}\n",
+            "Pipfile.lock": pipfile_lock("1.0", digest),
+        }[lock]
+
+    site = mirror(tmp_path, index, f"requirements: [{lock}]")
+    (tmp_path / lock).write_text(locked(wheel.sha256))
+    site.applied()
+    assert site.filenames() == [wheel.filename]
+    assert not site.pending()
+    assert other.filename not in str(index.downloads())
+    (tmp_path / lock).write_text(locked(ABSENT))
+    done = site.apply("--allow-destroy")
+    said = f"the index offers no file with the digest sha256:{ABSENT}"
+    assert (done.code, said in done.out + done.err) == (1, True), done.out + done.err
+    assert site.filenames() == [wheel.filename]
 
 
 def test_a_requirement_and_its_constraint_without_a_digest_in_common_are_a_fault(

@@ -18,6 +18,7 @@ from reconciler.plugin import (
     Unit,
     sanitize,
 )
+from reconciler_python.dependencies.unmet_requirements import measured_otherwise
 from reconciler_python.matching.subjects import meant
 from reconciler_python.options.source_options import SelectionOptions
 from reconciler_python.reading.core_metadata import metadata_of
@@ -48,6 +49,9 @@ class Distribution(ContentType):
         filters: Sequence[ActiveFilter],
         now: datetime,
     ) -> Iterable[Decision]:
+        failure = measured_otherwise(group, units, options)
+        if failure is not None:
+            raise failure
         return ProjectSelection(group, options, filters, now=now).decide(units)
 
     @classmethod

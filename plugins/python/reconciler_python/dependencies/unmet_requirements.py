@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from reconciler.plugin import Gone, ImporterCall, Malformed, Unit, Withdrawn
+from reconciler.plugin import Gone, ImporterCall, Malformed, Options, Unit, Withdrawn
 from reconciler_python.matching.single_files import Selector, SingleFiles
 from reconciler_python.options.source_options import SelectionOptions
 from reconciler_python.reading.units import DISTRIBUTION
@@ -40,6 +40,25 @@ def unmet_requirement(
         or _unmet(options.required, project, offered, kept_out=kept_out)
         or _unlisted(options, project, offered)
     )
+
+
+def measured_otherwise(
+    project: str, units: Iterable[Unit], options: Options | None
+) -> Malformed | None:
+    """Return the error of files that were downloaded to be compared, and are not those asked for.
+
+    `units`: all that the index offers. None where nothing was measured.
+    """
+    if not (isinstance(options, SelectionOptions) and options.requirements):
+        return None
+    offered = [unit for unit in units if unit.type == DISTRIBUTION]
+    if not any(
+        artifact.sha256 and artifact.digests and artifact.path == unit.key
+        for unit in offered
+        for artifact in unit.artifacts
+    ):
+        return None
+    return _without_digest(options.required, project, offered)
 
 
 def missing_project_error(call: ImporterCall, project: str, gone: Gone) -> Exception:

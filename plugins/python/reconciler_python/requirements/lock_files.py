@@ -373,11 +373,21 @@ def _locked(package: _Table, files: list[LockedFile], markers: list[Any]) -> Pro
     if not all(isinstance(marker, str) for marker in markers):
         raise _Unreadable(f"`{_one_line(' or '.join(map(str, markers)))}` is no environment marker")
     try:
-        specifiers = None if files or version is None else SpecifierSet(f"=={Version(version)}")
+        release = "" if version is None else str(Version(version))
     except ValueError:
-        raise _Unreadable(f"`{_one_line(text)}`: that is no version") from None
+        if not files:
+            raise _Unreadable(f"`{_one_line(text)}`: that is no version") from None
+        release = ""
+    specifiers = None if files or version is None else SpecifierSet(f"=={release}")
     return ProjectRequirement(
-        project, _one_line(text), "", specifiers, _marker(tuple(markers)), extras, tuple(files)
+        project,
+        _one_line(text),
+        "",
+        specifiers,
+        _marker(tuple(markers)),
+        extras,
+        tuple(files),
+        release=release,
     )
 
 

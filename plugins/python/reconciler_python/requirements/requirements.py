@@ -40,7 +40,7 @@ class ProjectRequirement:
     everywhere. `extras`: normalised. `files`: none lets every file of the versions in.
     `package_types`: None lets all in. `prereleases`: None goes by the specifier. `alternative`: one
     of several ways to read what stands at its place; it is enough that the index has something for
-    one of them.
+    one of them. `release`: the locked version, where `files` alone decide; empty for none.
     """
 
     project: str
@@ -53,6 +53,7 @@ class ProjectRequirement:
     package_types: frozenset[str] | None = None
     prereleases: bool | None = None
     alternative: bool = False
+    release: str = ""
 
     @cached_property
     def sha256s(self) -> frozenset[str]:
@@ -83,9 +84,10 @@ class ProjectRequirement:
         """Return True if this file of the project is asked for.
 
         `version` is canonical; `artifacts` are the unit's. As of `include`, a specifier means a
-        pre-release where it names one; `--pre` and its like say otherwise.
+        pre-release where it names one; `--pre` and its like say otherwise. A file of which upstream
+        states no sha256, nor any digest that is asked for, counts until it was measured.
         """
-        if self.files and not self._names(filename, artifacts):
+        if self.files and not self._names(version, filename, artifacts):
             return False
         if (
             self.package_types is not None
@@ -119,7 +121,23 @@ class ProjectRequirement:
         """
         return marker_holds(self.marker, environments)
 
-    def _names(self, filename: str, artifacts: Iterable[Artifact | StoredArtifact]) -> bool:
+    def may_be(self, file: LockedFile, version: str, artifact: Artifact | StoredArtifact) -> bool:
+        """Return True if only the bytes can tell whether an artifact is a file that is asked for.
+
+        `version`: of the artifact.
+        """
+        if artifact.sha256 or not file.digests:
+            return False
+        stated = {algorithm for algorithm, _ in digests_of(artifact)}
+        if any(algorithm in stated for algorithm, _ in file.digests):
+            return False
+        if file.filename:
+            return file.filename == artifact.path
+        return bool(version) and self.contains(version) and self.release in ("", version)
+
+    def _names(
+        self, version: str, filename: str, artifacts: Iterable[Artifact | StoredArtifact]
+    ) -> bool:
         if filename in self._undigested:
             return True
         for artifact in artifacts:
@@ -128,6 +146,10 @@ class ProjectRequirement:
             digests = dict(digests_of(artifact))
             named = (self._by_digest.get(digest) for digest in digests.items())
             if any(file is not None and _agree(file, digests) for file in named):
+                return True
+            if not artifact.sha256 and any(
+                self.may_be(file, version, artifact) for file in self.files
+            ):
                 return True
         return False
 
@@ -160,25 +182,32 @@ class Requirements:
     def missing(self, project: str, units: Iterable[Unit]) -> list[tuple[str, ProjectRequirement]]:
         """Return the files named by digest that are not among `units`, before any rule.
 
-        `units`: all that the index offers of the project. Yanked files count, and those that rules
-        leave out. A file is named by its first digest: `sha256:<hex>`.
+        `units`: all that the index offers of the project. Yanked files count, those that rules
+        leave out, and those that only their bytes can tell from one that is named. A file is named
+        by its first digest: `sha256:<hex>`.
         """
         with_files = [requirement for requirement in self.for_project(project) if requirement.files]
         if not with_files:
             return []
         offered: dict[tuple[str, str], list[dict[str, str]]] = {}
-        for artifact in (
-            part for unit in units for part in unit.artifacts if part.path == unit.key
+        unmeasured: list[tuple[str, Artifact]] = []
+        for unit, artifact in (
+            (unit, part) for unit in units for part in unit.artifacts if part.path == unit.key
         ):
             digests = dict(digests_of(artifact))
             for digest in digests.items():
                 offered.setdefault(digest, []).append(digests)
+            if not artifact.sha256:
+                unmeasured.append((unit.metadata.get("version", ""), artifact))
         named = chain.from_iterable(
             ((file, requirement) for file in requirement.files if file.digests)
             for requirement in with_files
         )
         absent = {
-            file.digests: requirement for file, requirement in named if not _is_among(offered, file)
+            file.digests: requirement
+            for file, requirement in named
+            if not _is_among(offered, file)
+            and not any(requirement.may_be(file, *candidate) for candidate in unmeasured)
         }
         return [(":".join(digests[0]), requirement) for digests, requirement in absent.items()]
 
