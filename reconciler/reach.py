@@ -33,10 +33,17 @@ _SEPARATORS = re.compile(r"[,\s]+")
 class Use(Enum):
     """Purpose that a path is read for; each has folders of the system that need no setting."""
 
-    CONTENT = ()
-    SECRET = _SECRETS
-    TRUST = _CERTIFICATES
-    CERTIFICATE = (*_SECRETS, *_CERTIFICATES)
+    CONTENT = "content"
+    SECRET = "secret"  # noqa: S105  # a purpose
+    TRUST = "trust"
+    CERTIFICATE = "certificate"
+
+
+_SYSTEM: Mapping[Use, tuple[str, ...]] = {
+    Use.SECRET: _SECRETS,
+    Use.TRUST: _CERTIFICATES,
+    Use.CERTIFICATE: (*_SECRETS, *_CERTIFICATES),
+}
 
 
 class OutOfReach(UsageFault):
@@ -98,7 +105,7 @@ class Reach:
                 f"`{path}` lies in `{GIT}`, which manifests never read",
                 hint="copy what is needed beside the manifests",
             )
-        system = any(is_below(os.path.normpath(path), folder) for folder in use.value)
+        system = any(is_below(os.path.normpath(path), folder) for folder in _SYSTEM.get(use, ()))
         if not system and not any(is_below(real, folder) for folder in self._folders()):
             raise OutOfReach(
                 f"{_described(path, real)} lies outside of the manifest root `{self.root}`",

@@ -45,6 +45,7 @@ def command(
         registry,
         lambda engine: engine.apply(desired, options, made_by, show=show),
         writes=True,
+        may_be_new=True,
     )
     if format is Format.JSON:
         output.pieces(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from collections.abc import Sequence
 from types import ModuleType
@@ -125,6 +126,20 @@ def run(arguments: list[str]) -> int:
     return code
 
 
+def _described(error: OSError) -> tuple[str, str]:
+    """Return a message and a hint for an error of the file system."""
+    from pathlib import Path
+
+    from reconciler.engine.session.home_folder import belongs
+
+    path = Path(os.fsdecode(error.filename))
+    owner = belongs(path if path.exists() else path.parent)
+    return (
+        f"`{path}`: {error.strerror}{owner}",
+        "nothing that was committed is lost; run again once the disk can be used",
+    )
+
+
 def _exit_code(arguments: list[str], log: CommandLog) -> int:
     """Run one command, print what it raises, and return its exit code."""
     try:
@@ -140,6 +155,11 @@ def _exit_code(arguments: list[str], log: CommandLog) -> int:
             error.format_message(),
             "`reconciler --help` and `reconciler COMMAND --help` list what there is",
         )
+        return 1
+    except OSError as error:
+        if error.filename is None:
+            raise
+        output.error(*_described(error))
         return 1
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED

@@ -59,7 +59,11 @@ def command(  # noqa: PLR0913  # an option each
     manifests.warn_of_secrets(desired, registry)
     options = PlanOptions(prune=prune, allow_destroy=allow_destroy)
     plan = settings.run_engine(
-        home, registry, lambda engine: engine.plan(desired, options), offline=offline
+        home,
+        registry,
+        lambda engine: engine.plan(desired, options),
+        offline=offline,
+        may_be_new=True,
     )
     if format is Format.JSON:
         output.pieces(render_json(plan, verbose=verbose))

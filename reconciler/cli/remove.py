@@ -34,7 +34,9 @@ def command(
     """
     import asyncio
 
-    result = asyncio.run(_remove(settings.home(home), settings.registry(), repository, keys=keys))
+    result = asyncio.run(
+        _remove(settings.existing_home(home), settings.registry(), repository, keys=keys)
+    )
     names = ", ".join(f"`{name}`" for name in result.names)
     output.line(f"version {result.version} no longer holds {names}")
     for text in result.delayed:

@@ -30,7 +30,7 @@ def command(
     from reconciler.manifest import read_recorded
     from reconciler.serve import serve
 
-    location = settings.home(home)
+    location = settings.existing_home(home)
     registry = settings.registry()
     # opened once for writing: a server that starts before the first apply has a database to watch
     service = Service(location, registry, read_recorded)

@@ -6,6 +6,7 @@ Plugins may have a file each in `plugins.d`.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,12 +24,14 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
+_VARIABLE = re.compile(r"\$(\w|\{)")
 LEAST_PAGE_MEMORY = 16 * 1024 * 1024  # bytes
 
 HomeOption = Annotated[
     Path | None,
     typer.Option(
         "--home",
+        readable=False,  # a home that cannot be read is named with its owner
         help="Folder of the state.  [env: RECONCILER_HOME; default: ./.reconciler]",
         show_default=False,
     ),
@@ -48,23 +51,28 @@ def home(option: Path | None) -> Home:
     from reconciler.engine import Home
 
     stored = invocation.current().settings
-    root = option or Path(os.environ.get("RECONCILER_HOME") or stored.get("home") or ".reconciler")
+    named = str(option or "") or os.environ.get("RECONCILER_HOME") or stored.get("home")
+    root = _expanded(named or ".reconciler")
     database = os.environ.get("RECONCILER_DATABASE") or stored.get("database")
     size = os.environ.get("RECONCILER_PAGE_MEMORY") or stored.get("page_memory")
     return Home(root, database, _page_memory(size)) if size else Home(root, database)
 
 
-def existing_home(option: Path | None) -> Home:
-    """Return the home, for commands that have nothing to do where there is none.
-
-    Raises UsageFault naming it.
-    """
-    location = home(option)
-    if location.database_url is None and not (location.root / "state.db").exists():
+def _expanded(text: str) -> Path:
+    """Return a path with `~` and variables expanded. Raises UsageFault where they lead nowhere."""
+    path = os.path.expanduser(os.path.expandvars(text))
+    if path.startswith("~") or _VARIABLE.search(path):
         raise UsageFault(
-            f"there is no state in `{location.root}`",
-            hint="`--home`, or `RECONCILER_HOME`, names the folder of the state",
+            f"the home `{text}` names a user or a variable that does not exist",
+            hint="`--home` or `RECONCILER_HOME` names the folder of the state",
         )
+    return Path(path)
+
+
+def existing_home(option: Path | None) -> Home:
+    """Return the same for commands that read a state. Raises StateFault if there is none."""
+    location = home(option)
+    location.require_state()
     return location
 
 
@@ -91,7 +99,7 @@ def inspector(option: Path | None) -> Iterator[Inspector]:
     from reconciler.engine import Inspector
 
     plugins_of_home = registry()
-    database = home(option).database()
+    database = existing_home(option).database()
     try:
         yield Inspector(database.reader(), plugins_of_home)
     finally:
@@ -105,18 +113,26 @@ def run_engine(
     *,
     writes: bool = False,
     offline: bool = False,
+    may_be_new: bool = False,
 ) -> Result:
-    """Return the result of `call` with an engine over a home; show progress meanwhile."""
+    """Return the result of `call` with an engine over a home; show progress meanwhile.
+
+    `may_be_new`: a home without a state is no fault. Where nothing is written, that is said.
+    """
     import asyncio
 
     from reconciler.cli.progress import shown
     from reconciler.engine import Engine
     from reconciler.manifest import read_recorded
 
+    location = home(option) if may_be_new else existing_home(option)
+    if not writes and not location.holds_state:
+        output.note(f"new state at {location.root}")
+
     async def run() -> Result:
         with shown() as progress:
             async with Engine(
-                home(option),
+                location,
                 registry,
                 read_recorded,
                 writes=writes,

@@ -42,7 +42,7 @@ def command(
 
     fields = dict(_field(text) for text in field or [])
     service = Service(
-        settings.home(home), settings.registry(), read_recorded, overrides=override or ()
+        settings.existing_home(home), settings.registry(), read_recorded, overrides=override or ()
     )
     return asyncio.run(
         _upload(service, repository, [uploaded_file(path) for path in files], fields=fields)

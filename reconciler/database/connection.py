@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import sqlite3
 from contextlib import closing, suppress
 from functools import cache
@@ -19,6 +21,9 @@ from reconciler.errors import StateFault, UsageFault
 
 BUSY_SECONDS = 30
 
+_DAMAGE = re.compile("not a database|malformed")
+_MENDED = "restore it from a backup; to begin afresh, move the file away and run `apply`"
+_USABLE = "is its folder writable, the disk not full, and no other program at it?"
 _POOL = {
     "pool_size": 8,
     "max_overflow": -1,
@@ -84,7 +89,7 @@ def reading(url: URL) -> Engine:
         )
         return engine.execution_options(postgresql_readonly=True)
     only_existing = url.set(database=f"file:{_quoted(url.database or '')}").update_query_dict(
-        {"mode": "rw", "uri": "true"}
+        {**_mode(url.database or ""), "uri": "true"}
     )
     engine = _translated(
         _made(only_existing, poolclass=QueuePool, connect_args=_SQLITE), url.database or ""
@@ -92,6 +97,19 @@ def reading(url: URL) -> Engine:
     _on_connect(engine, "PRAGMA query_only=ON", "PRAGMA cache_size=-16384")
     _begin_with(engine, "BEGIN")
     return engine
+
+
+def _mode(path: str) -> dict[str, str]:
+    """Return how SQLite opens a file for reading.
+
+    In a folder that this user may not write to, SQLite cannot make the files that go with the
+    write-ahead log. Without such a log there is no writer at present: the file is read as it is.
+    """
+    if os.access(os.path.dirname(path) or ".", os.W_OK) and os.access(path, os.W_OK):
+        return {"mode": "rw"}
+    if os.path.exists(f"{path}-wal"):
+        return {"mode": "ro"}
+    return {"mode": "ro", "immutable": "1"}
 
 
 def empty() -> Engine:
@@ -143,7 +161,7 @@ def _translated(engine: Engine, where: str) -> Engine:
             isinstance(error, OperationalError) or type(error) is DatabaseError
         ):  # the latter bare: SQLite's word for a file that is none
             message = f"the database `{where}` cannot be used: {context.original_exception}"
-            hint = "is its folder writable, the disk not full, and no other program at it?"
+            hint = _MENDED if _DAMAGE.search(message) else _USABLE
             raise StateFault(message, hint=hint) from context.original_exception
 
     return engine

@@ -123,6 +123,12 @@ class Database:
         with self._writing.begin() as session:
             migration.migrate(session, self._where)
 
+    @property
+    def exists(self) -> bool:
+        """True if there is a database; a server is asked only when it is opened."""
+        file = self._file()
+        return file is None or file.exists()
+
     def reader(self) -> Reader:
         return Reader(self._opened())
 

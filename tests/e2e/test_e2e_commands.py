@@ -173,11 +173,13 @@ def test_yaml_says_what_json_says(mirror: Mirror) -> None:
 
 
 def test_home_is_a_flag_then_a_variable_then_a_setting(
-    mirror: Mirror, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+    mirror: Mirror,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     elsewhere = tmp_path_factory.mktemp("settings") / "reconciler.toml"
     elsewhere.write_text('home = "by-file"\n', encoding="utf-8")
-    monkeypatch = pytest.MonkeyPatch()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("RECONCILER_CONFIG", str(elsewhere))
     assert call(["apply", "site.yaml"]).code == 0

@@ -156,7 +156,7 @@ def test_the_guards_stop_mass_removal_and_name_the_setting(index: Upstream, tmp_
 def emptied(mirror: Mirror) -> Done:
     """An apply that would take everything out, with the flag that overrides every other guard."""
     text = mirror.manifest.read_text(encoding="utf-8").replace(
-        "include: [mdurl, annotated-types]", 'exclude: ["*"]'
+        "include: [mdurl, annotated-types]", 'everything: true\n        exclude: ["*"]'
     )
     mirror.declare(text)
     done = mirror.apply("--allow-destroy")

@@ -153,8 +153,8 @@ def test_the_plugin_directory_is_loaded_by_every_command(here: Path) -> None:
     done = call(["validate", "site"])
     assert done.code == 1
     assert done.err.startswith(
-        "site/site.yaml:4:14: the importer `broken` of (directory) is disabled: it cannot be imported:"
-        " ZeroDivisionError"
+        "site/site.yaml:4:14: the importer `broken` of (directory) is disabled: it cannot be"
+        " imported: ZeroDivisionError"
     )
     listed = json.loads(call(["plugins", "-o", "json"]).out)
     assert [item["origin"] for item in listed if item["id"] == "broken"] == [

@@ -166,8 +166,8 @@ def test_all_faults_of_all_files_are_told_offline_at_their_entries(tmp_path: Pat
     assert [
         part in said
         for part in (
-            "one.txt:2: `./here`",
-            "one.txt:3: `!`",
+            "one.txt:2: a requirement by URL, path",
+            "one.txt:3: that is no requirement",
             "`two.txt`: there is no such file",
             "states version 9",
         )

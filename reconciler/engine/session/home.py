@@ -10,10 +10,13 @@ from pathlib import Path
 
 from reconciler.database import Database
 from reconciler.engine.plugin_calls.workdirs import Workdirs
+from reconciler.engine.session.home_folder import check_folder
 from reconciler.engine.transfer.remotes import Caches
+from reconciler.errors import StateFault
 from reconciler.remote import PAGE_MEMORY, FileCache, MeasurementCache, PageCache
 from reconciler.store import LocalStore
 
+DATABASE = "state.db"
 KEY_BYTES = 32
 OLD_CACHES = ("pages", "measures", "files/parts")
 
@@ -32,10 +35,38 @@ class Home:
     def database(self, *, read_only: bool = True) -> Database:
         """Open the database.
 
-        For writing it is created and migrated as needed; read-only creates nothing.
+        For writing it is created and migrated as needed; read-only creates nothing. Raises
+        StateFault where the folder cannot be used.
         """
-        return Database(self.database_url or f"sqlite:///{self.root.absolute() / 'state.db'}").open(
+        check_folder(self.root, writes=not read_only)
+        return Database(self.database_url or f"sqlite:///{self.root.absolute() / DATABASE}").open(
             read_only
+        )
+
+    @property
+    def holds_state(self) -> bool:
+        """True if there is a state to read. A database elsewhere decides for itself.
+
+        Raises StateFault where the folder cannot be used.
+        """
+        check_folder(self.root, writes=False)
+        if self.database_url is not None:
+            return Database(self.database_url).exists
+        return os.path.lexists(self.root / DATABASE)
+
+    def require_state(self) -> None:
+        """Raise StateFault if there is no state to read."""
+        if self.holds_state:
+            return
+        if self.database_url is not None:
+            raise StateFault(
+                "the database that the settings name does not exist",
+                hint="`RECONCILER_DATABASE` names it; `reconciler apply` makes it",
+            )
+        there = "holds no state" if self.root.is_dir() else "does not exist"
+        raise StateFault(
+            f"the home `{self.root}` {there}",
+            hint="`--home` or `RECONCILER_HOME` names another; `reconciler apply` makes a new one",
         )
 
     def store(self) -> LocalStore:
