@@ -25,6 +25,8 @@ from reconciler import logs
 from reconciler.errors import UsageFault
 from reconciler.serve.application import Application
 
+logger = logging.getLogger(__name__)
+
 BACKLOG = 1024
 LOGGING: dict[str, Any] = {  # errors belong to stderr; stdout is for what a command was asked for
     "formatters": {"line": {"format": "%(levelname)s: %(message)s"}},
@@ -46,6 +48,8 @@ LOGGING: dict[str, Any] = {  # errors belong to stderr; stdout is for what a com
 }
 LOGGED = {"handlers": [], "level": "NOTSET", "propagate": True}  # what `reconciler.logs` set up
 STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
+PARENT_EVERY = 0.5  # seconds between two looks of a worker whether its parent still runs
+ORPHAN_TIMEOUT = 3  # seconds that requests in flight have to finish where the parent was killed
 STOP_TIMEOUT = 25  # seconds that requests in flight have to finish after SIGTERM or SIGINT
 
 
@@ -68,7 +72,8 @@ def serve(
     """
     with _reserve(host, port) as reserved:
         _Server(build, host, reserved.getsockname()[1], workers=workers, on_ready=on_ready).serve(
-            target_loader=partial(_build_in_worker, build, logs.current()), wrap_loader=False
+            target_loader=partial(_build_in_worker, build, os.getpid(), log=logs.current()),
+            wrap_loader=False,
         )
 
 
@@ -148,17 +153,33 @@ def _logging() -> dict[str, Any]:
 
 
 def _build_in_worker(
-    build: Callable[[], Application], log: logs.LogSettings | None = None
+    build: Callable[[], Application], parent: int, *, log: logs.LogSettings | None = None
 ) -> Application:
     """Build the application in a new worker: until it handles SIGTERM in peace, SIGTERM ends it.
-    log: of the process that serves, which a worker that was not forked lacks.
+
+    parent: the process that serves, with which the worker ends. log: of that process, which a
+    worker that was not forked lacks.
     """
     if log is not None:
         logs.configure(log.level, json=log.json)
-    logging.getLogger(__name__).info("worker process %d starts", os.getpid())
+    logger.info("worker process %d starts", os.getpid())
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+    threading.Thread(target=_end_with, args=(parent,), name="parent", daemon=True).start()
     return build()
+
+
+def _end_with(parent: int) -> None:
+    """Stop this worker in peace once its parent is gone, however that ended (kill -9, no memory).
+
+    Else it would keep the port from the next server, and nothing would stop it.
+    """
+    while os.getppid() == parent:
+        sleep(PARENT_EVERY)
+    logger.warning("the server's main process is gone: worker process %d ends", os.getpid())
+    os.kill(os.getpid(), signal.SIGTERM)
+    sleep(ORPHAN_TIMEOUT)
+    os._exit(1)
 
 
 def _reserve(host: str, port: int) -> socket.socket:

@@ -8,6 +8,7 @@ import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -103,6 +104,24 @@ def test_a_signal_ends_it_in_peace(tmp_path: Path, number: signal.Signals) -> No
         server.process.send_signal(number)
         _, errors = server.process.communicate()
         assert (server.process.returncode, errors) == (0, "")
+
+
+@pytest.mark.parametrize(("workers", "in_flight"), [(1, True), (4, False)])
+def test_workers_end_with_a_killed_server_and_give_its_port_free(
+    tmp_path: Path, workers: int, in_flight: bool
+) -> None:
+    """Kind: orphans. No handler runs in a process that is killed, so its workers must look."""
+    with running(tmp_path, workers=workers) as server:
+        connection = server.connect()
+        connection.putrequest("POST", "/team/upload/")
+        connection.putheader("Content-Length", "1000")
+        connection.endheaders(b"the rest never comes" if in_flight else None)
+        if not in_flight:
+            connection.close()
+        server.process.kill()
+        server.process.communicate(timeout=30)  # the workers hold the pipes: until all have ended
+        with socket.create_server(("127.0.0.1", urlsplit(server.url).port or 0)):
+            connection.close()
 
 
 def test_what_cannot_start_ends_by_itself(tmp_path: Path) -> None:
