@@ -25,6 +25,7 @@ ADD, REMOVE, CHANGE, REFUSE, MOVE = "+", "-", "~", "!", "="
 NAMED_PROJECT_GONE = "NamedProjectGone"  # cause of a failure: upstream took a named project away
 
 
+MASKED = "(secret changed)"  # in the place of a secret that is another one now
 REASONS = 200  # of refusals, that are counted one by one
 OTHER_REASONS = "for other reasons"
 
@@ -265,14 +266,18 @@ class Withholding:
 
 @dataclass(frozen=True, slots=True)
 class FieldChange:
-    """A changed field of a specification.
+    """A changed field of a specification, or a changed item of a list in it.
 
-    `before`/`after`: plain data, None where absent. Secrets appear as their references only.
+    `before`/`after`: plain data, None where absent. Secrets appear as their references only. `op`:
+    `~` a changed value, `+` a new item, `-` one that is gone, `=` an `item` that moved from
+    position `before` to `after`, counted from 0.
     """
 
     path: str
     before: Any
     after: Any
+    op: str = CHANGE
+    item: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -412,7 +417,10 @@ def sum_counts(counts: Iterable[Counts]) -> Counts:
 
 
 def _identity(change: ResourceChange) -> list[Any]:
-    fields = [[field.path, field.before, field.after] for field in change.fields]
+    fields = [
+        [field.path, field.before, field.after, *([field.op] if field.op != CHANGE else [])]
+        for field in change.fields
+    ]
     spool = str(change.content.spool.digest) if change.content else None
     identity = [
         change.action.value,

@@ -14,11 +14,13 @@ from reconciler.model import Ref, canonical
 from reconciler.plan.changes import (
     ADD,
     CHANGE,
+    MOVE,
     REFUSE,
     REMOVE,
     ChangeLine,
     ContentChanges,
     Failure,
+    FieldChange,
     Plan,
     ResourceChange,
     Spool,
@@ -71,9 +73,7 @@ def _change(change: ResourceChange, verbose: bool) -> Iterator[bytes]:
     if change.content is not None:
         yield b',"content":'
         yield from _content(change.content, verbose)
-    yield b',"fields":' + canonical(
-        [{"path": f.path, "before": f.before, "after": f.after} for f in change.fields]
-    )
+    yield b',"fields":' + canonical([_field(field) for field in change.fields])
     if change.refusal:
         yield b',"guard":' + canonical({"hint": change.hint, "message": change.refusal})
     yield b',"kind":' + canonical(change.ref.kind.value) + b',"name":' + canonical(change.ref.name)
@@ -85,6 +85,13 @@ def _change(change: ResourceChange, verbose: bool) -> Iterator[bytes]:
         yield b',"withheld":'
         yield from _withheld(change.withheld)
     yield b"}"
+
+
+def _field(change: FieldChange) -> dict[str, Any]:
+    field = {"path": change.path, "before": change.before, "after": change.after}
+    if change.op != CHANGE:
+        field["op"] = {ADD: "add", REMOVE: "remove", MOVE: "move"}[change.op]
+    return field | ({"item": change.item} if change.op == MOVE else {})
 
 
 def _withheld(withheld: Withholding) -> Iterator[bytes]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 from reconciler.model import ActualResource, Resource
-from reconciler.plan.changes import Action, FieldChange, ResourceChange
-
-MASKED = "(secret changed)"
+from reconciler.plan.changes import MASKED, Action, FieldChange, ResourceChange
+from reconciler.plan.fields import differences
 
 
 def resource_change(
@@ -21,9 +19,9 @@ def resource_change(
     if actual is None:
         return ResourceChange(Action.CREATE, desired.meta.ref)
     fields = [
-        *_differences("spec", actual.spec, desired.spec),
-        *_differences("metadata.labels", actual.labels, desired.meta.labels),
-        *_differences("metadata.annotations", actual.annotations, desired.meta.annotations),
+        *differences("spec", actual.spec, desired.spec),
+        *differences("metadata.labels", actual.labels, desired.meta.labels),
+        *differences("metadata.annotations", actual.annotations, desired.meta.annotations),
         *(
             FieldChange(path, None, MASKED)
             for path in sorted(secrets)
@@ -33,14 +31,3 @@ def resource_change(
     return ResourceChange(
         Action.UPDATE if fields else Action.NO_OP, desired.meta.ref, fields=tuple(fields)
     )
-
-
-def _differences(path: str, before: Any, after: Any) -> Iterator[FieldChange]:
-    """Yield differing leaves; lists are compared whole."""
-    if before == after:
-        return
-    if isinstance(before, Mapping) and isinstance(after, Mapping):
-        for name in sorted({*before, *after}):
-            yield from _differences(f"{path}.{name}", before.get(name), after.get(name))
-        return
-    yield FieldChange(path, before, after)

@@ -5,11 +5,9 @@ Nothing is relative to the clock, so the same plan always has the same text.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Any
 
 from reconciler.model import Kind, Ref, pluralize
 from reconciler.plan.changes import (
@@ -24,6 +22,7 @@ from reconciler.plan.changes import (
     ResourceChange,
     Withholding,
 )
+from reconciler.plan.fields import field_lines
 
 SIGNS = {Action.CREATE: "+", Action.UPDATE: "~", Action.DELETE: "-", Action.NO_OP: " "}
 ROWS = 40  # content rows per repository and sign, unless verbose
@@ -97,8 +96,7 @@ def _resource(change: ResourceChange, verbose: bool) -> Iterator[str]:
         parts.append(_withheld_text(change.withheld))
     parts.append(change.reason)
     yield "   ".join(part for part in parts if part)
-    for field in change.fields:
-        yield f"    {field.path}: {_plain(field.before)} -> {_plain(field.after)}"
+    yield from _fields(change, verbose)
     if change.content is not None:
         yield from _content(change.content, change.ref.name, verbose)
     if change.withheld is not None:
@@ -108,6 +106,15 @@ def _resource(change: ResourceChange, verbose: bool) -> Iterator[str]:
     if change.refusal:
         yield f"    guard: {change.refusal}"
         yield f"    hint: {change.hint}"
+
+
+def _fields(change: ResourceChange, verbose: bool) -> Iterator[str]:
+    """Yield what changes of the specification, one line for each path and item."""
+    lines = [line for field in change.fields for line in field_lines(field)]
+    shown = lines if verbose else lines[:ROWS]
+    yield from (f"    {line}" for line in shown)
+    if left := len(lines) - len(shown):
+        yield f"    ... {pluralize(left, 'more change')} of the manifest; `--verbose` shows all"
 
 
 def _withheld_text(withheld: Withholding) -> str:
@@ -270,15 +277,3 @@ def _versions(change: ResourceChange) -> str:
 
 def _title(ref: Ref) -> str:
     return f"{ref.kind.value} {ref.name}"
-
-
-def _plain(value: Any) -> str:
-    return (
-        "(none)"
-        if value is None
-        else (
-            value
-            if isinstance(value, str)
-            else json.dumps(value, ensure_ascii=False, sort_keys=True)
-        )
-    )
