@@ -63,9 +63,8 @@ class Repairs:
             if problems:
                 self._report.amend(ref, FAILED, "\n".join(problems))
             if message := self._result.message(name):
-                self._report.amend(ref, self._report.result(ref) or DONE, message)
-                if self._report.result(ref) == UNCHANGED:
-                    self._report.amend(ref, DONE, "")
+                before = self._report.result(ref)
+                self._report.amend(ref, DONE if before in (None, UNCHANGED) else before, message)
         self._result = RepairResult()
 
     def _check_copies(self, repository: Repository, content: ContentChanges) -> None:

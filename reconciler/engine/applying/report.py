@@ -54,8 +54,7 @@ class Report:
         self.append(ref, message)
         index = self._index(ref)
         assert index is not None, "appended"
-        outcome = self.outcomes[index]
-        self.outcomes[index] = Outcome(outcome.ref, result, outcome.message)
+        self.outcomes[index] = msgspec.structs.replace(self.outcomes[index], result=result)
 
     def result(self, ref: Ref) -> str | None:
         """Return the result reported for a resource, or None."""

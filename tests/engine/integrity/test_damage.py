@@ -96,6 +96,7 @@ def test_what_cannot_be_had_fails_every_apply_by_name_until_it_is_there(site: Re
 
 def test_bytes_that_upstream_no_longer_offers_are_named(site: Rehearsal) -> None:
     """An old version holds them, and a publication may be pinned to it."""
+    applied(site)
     applied(site, publication("old", more="version: 1"))
     site.says("a", site.file("two"))
     site.applied()
