@@ -71,7 +71,9 @@ class TestCosts:
         site.says("b", site.file("three"), site.file("four"), validator="2")
         site.script.forget()
         site.applied()
-        assert site.script.decided == ["b", "b", "b"], "by the sync, in the plan, and when it is published"
+        assert site.script.decided == ["b", "b", "b"], (
+            "by the sync, in the plan, and when it is published"
+        )
 
 
 class TestGuards:

@@ -46,6 +46,9 @@ class Record:
     def stored(self, digests: Collection[Digest]) -> set[Digest]:
         return self._stored & set(digests)
 
+    def known_sizes(self, digests: Collection[Digest]) -> dict[Digest, int]:
+        return {}
+
     def origins_of(self, digests: Collection[Digest]) -> dict[Digest, list[ArtifactOrigin]]:
         return {digest: places for digest, places in self._origins.items() if digest in digests}
 
