@@ -171,9 +171,21 @@ _DROPPED = (
     )
     .order_by(publication_entry.c.removed, publication_entry.c.path)
 )
+_BELOW = (
+    select(publication_entry.c.path)
+    .where(
+        publication_entry.c.publication_id == _PUBLICATION,
+        publication_entry.c.path >= bindparam("low"),
+        at(_NUMBER, publication_entry.c),
+    )
+    .order_by(publication_entry.c.path)
+    .limit(bindparam("limit"))
+)
 _PAGES = select(page.c.digest, page.c.gzip).where(page.c.digest.in_(listed("digests")))
 
 
+NAMES_AT_ONCE = 200
+AFTER_SLASH = chr(ord("/") + 1)
 UNKNOWN_SIZE = -1  # in the column: neither counted nor declared
 
 
@@ -213,6 +225,19 @@ def entry_from(row: Sequence[Any]) -> Entry:
         () if aliases == "[]" else tuple(msgspec.json.decode(aliases)),
         position,
     )
+
+
+def _add_names(names: list[str], folder: str, paths: Sequence[str], *, wanted: int) -> str | None:
+    """Add the names of some paths in order; return where to go on, or None after the last one."""
+    for path in paths:
+        if not path.startswith(folder):
+            return None
+        name, slash, _ = path.removeprefix(folder).partition("/")
+        if not names or names[-1] != name + slash:
+            names.append(name + slash)
+        if slash:
+            return f"{folder}{name}{AFTER_SLASH}"
+    return f"{paths[-1]}\x01" if len(paths) == wanted else None
 
 
 def _content(rows: Sequence[Any], *, lingers: bool = False) -> ServedContent:
@@ -310,6 +335,22 @@ class PublicationReads(Reading):
             rows = connection.execute(_LINGERING, values | {"since": since}).all()
             latest = [row for row in rows if row[9] == rows[0][9]]
             return _content(latest, lingers=True) if latest else None
+
+    def names_below(self, served: ServedPublication, folder: str, *, limit: int) -> list[str]:
+        """Return names of files and folders within a folder, at most `limit`; folders end with `/`.
+
+        `folder` ends with `/`, or is empty for the root. Whatever a folder holds is passed over at
+        once: the cost follows the names.
+        """
+        names: list[str] = []
+        values = {"publication_id": served.publication_id, "number": served.number}
+        low: str | None = f"{folder}\x01"  # no path holds such a character
+        with self._reading.connect() as connection:
+            while low is not None and len(names) < limit:
+                wanted = min(NAMES_AT_ONCE, limit - len(names))
+                rows = connection.execute(_BELOW, values | {"low": low, "limit": wanted})
+                low = _add_names(names, folder, list(rows.scalars()), wanted=wanted)
+        return names
 
     def dropped_files(self, publication_id: int, since: datetime) -> list[DroppedFile]:
         """Return files that the last complete publication lacks and that ended after `since`.

@@ -28,6 +28,7 @@ from reconciler.database.records import ServedPublication
 from reconciler.errors import StateFault
 from reconciler.model import Digest, safe_path
 from reconciler.serve.bounded_cache import BoundedCache
+from reconciler.serve.folder_lists import folder_list
 from reconciler.serve.ports import Files, Publications
 from reconciler.serve.representation import Representation, Resource
 from reconciler.serve.verified_files import AT_ONCE, ReportDamage, StoredFile, VerifiedFiles
@@ -38,6 +39,9 @@ MOVED_TIMEOUT = 10.0  # seconds that it waits where the mark says that something
 KEPT_PATHS = 16_384
 KEPT_ABSENT = 4_096
 KEPT_BYTES = 64 * 1024 * 1024
+KEPT_LIST_BYTES = 4 * 1024 * 1024
+LIST_WEIGHT = 200  # bytes of an empty list, with its path
+MAX_NAMES = 5_000  # of a folder in its list
 LOOKUP_THREADS = 4
 UNSEEN = object()
 
@@ -97,6 +101,7 @@ class Catalogue:
         self._present: BoundedCache[str, PublishedPath] = BoundedCache(KEPT_PATHS)
         self._absent: BoundedCache[str, PublishedPath] = BoundedCache(KEPT_ABSENT)
         self._bodies: BoundedCache[tuple[bytes, bool], bytes] = BoundedCache(kept_bytes, len)
+        self._lists = _new_lists()
         self._running: dict[Hashable, asyncio.Future[Any]] = {}
 
     def close(self) -> None:
@@ -181,6 +186,7 @@ class Catalogue:
             # new one now
             kept = {}
         self._mounts = {record.path: kept.get(record) or Mount(record) for record in served}
+        self._lists = _new_lists()
         self._present.keep_only(self._is_current)
         self._absent.keep_only(self._is_current)
 
@@ -232,6 +238,23 @@ class Catalogue:
         look_up = partial(self._publications.content, mount.served, path, now=self._clock())
         content = await self.in_thread(look_up)
         return Resource(content) if content is not None else None
+
+    async def folder_list(self, location: PublishedPath) -> bytes | None:
+        """Return a page of the names in a folder that has no page; None where there is none."""
+        path = location.path
+        if path is None or location.resource is not None or (path and not path.endswith("/")):
+            return None
+        key = location.mount, path
+        page = self._lists.get(key)
+        if page is None:
+            page = await self.in_thread(self._list, location.mount.served, path)
+            if self._is_current(location):
+                self._lists.put(key, page)
+        return page or None
+
+    def _list(self, served: ServedPublication, path: str) -> bytes:
+        names = self._publications.names_below(served, path, limit=MAX_NAMES)
+        return folder_list(f"/{served.path}/{path}", names, limit=MAX_NAMES) if names else b""
 
     # Bodies
 
@@ -314,3 +337,7 @@ class Catalogue:
         del self._running[key]
         if not done.cancelled():
             done.exception()  # retrieved: waiting requests raise it, and there may be none
+
+
+def _new_lists() -> BoundedCache[tuple[Mount, str], bytes]:
+    return BoundedCache(KEPT_LIST_BYTES, lambda page: len(page) + LIST_WEIGHT)

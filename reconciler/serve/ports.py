@@ -33,6 +33,10 @@ class Publications(Protocol):
         """Return the representations of a path at the moment `now`; None for no such path."""
         ...
 
+    def names_below(self, served: ServedPublication, folder: str, *, limit: int) -> Sequence[str]:
+        """Return names within a folder, `""` or one that ends with `/`; folders end with `/`."""
+        ...
+
     def pages(self, digests: list[Digest]) -> Mapping[Digest, bytes]:
         """Return gzip bodies of rendered pages; unknown digests are left out."""
         ...

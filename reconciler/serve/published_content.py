@@ -11,7 +11,7 @@ from reconciler.serve.content_request import ContentRequest
 from reconciler.serve.delivery import Delivery
 from reconciler.serve.on_demand import OnDemand
 from reconciler.serve.redirects import PathSuggestions
-from reconciler.serve.responses import Send, send_text
+from reconciler.serve.responses import Send, send_page, send_text
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +71,9 @@ class PublishedContent:
         self, request: ContentRequest, send: Send, location: PublishedPath
     ) -> None:
         target = await self._redirect_target(request.path, location)
+        if target is None and (page := await self._catalogue.folder_list(location)) is not None:
+            await send_page(request, send, page)
+            return
         if target is None:
             name = location.mount.served.name
             text = f"`{request.path}` does not exist in the publication `{name}`"
@@ -84,7 +87,7 @@ class PublishedContent:
         """Return a relative reference to redirect to, or None.
 
         That is the same path with its last slash, or the publisher's suggestion, if there is
-        something at it within the publication.
+        something at it within the publication; else the list of a folder without a page.
         """
         served = location.mount.served
         path = location.path or ""
@@ -101,8 +104,14 @@ class PublishedContent:
             target = f"/{served.path}/{candidate}"
             if target != url_path and await self._exists(target):
                 return prefix + candidate
+        if not path.endswith("/") and await self._has_list(f"{url_path}/"):
+            return prefix + (f"{path}/" if path else "")
         return None
 
     async def _exists(self, url_path: str) -> bool:
         location = await self._catalogue.find(url_path)
         return location is not None and location.resource is not None
+
+    async def _has_list(self, url_path: str) -> bool:
+        location = await self._catalogue.find(url_path)
+        return location is not None and await self._catalogue.folder_list(location) is not None

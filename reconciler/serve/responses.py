@@ -20,6 +20,7 @@ from reconciler.serve.representation import NOSNIFF, REVALIDATE, Header, Message
 
 EMPTY = body(b"")
 TEXT = "text/plain; charset=utf-8"
+HTML = "text/html; charset=utf-8"
 FIXED = {name.decode(): value.decode() for name, value in (NOSNIFF, REVALIDATE)}
 
 Scope = MutableMapping[str, Any]
@@ -52,6 +53,24 @@ async def send_text(
     await send_whole(request, send, start(status, [*fixed, *(headers or [])]), data=data)
 
 
+async def send_page(request: ContentRequest, send: Send, page: bytes) -> None:
+    """Send a generated page with an entity tag, or 304 to clients that have it."""
+    etag = (b"etag", f'"{Digest.of(page).hex}"'.encode())
+    if request.conditions is not None:
+        match request.conditions.evaluate(etag[1].decode()):
+            case ConditionResult.NOT_MODIFIED:
+                await send_whole(request, send, start(304, [etag, REVALIDATE]), data=b"")
+                return
+            case ConditionResult.FAILED:
+                await send_text(request, send, 412, text=PRECONDITION_FAILED)
+                return
+            case ConditionResult.SEND:
+                pass
+    length = (b"content-length", b"%d" % len(page))
+    headers = [etag, (b"content-type", HTML.encode()), length, NOSNIFF, REVALIDATE]
+    await send_whole(request, send, start(200, headers), data=page)
+
+
 def text_response(
     request: Request, status: int, text: str, *, headers: Mapping[str, str] | None = None
 ) -> Response:
@@ -61,9 +80,7 @@ def text_response(
     )
 
 
-def page_response(
-    request: Request, page: bytes, media_type: str = "text/html; charset=utf-8"
-) -> Response:
+def page_response(request: Request, page: bytes, media_type: str = HTML) -> Response:
     """Return a generated page with an entity tag, or 304 to clients that have it.
 
     Clients ask for such a page again each time (RFC 9110, 13).

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from reconciler.database.records import ServedPublication
 from reconciler.serve.catalogue import Catalogue
+from reconciler.serve.folder_lists import plain_page
 from reconciler.serve.responses import page_response
 
 
@@ -33,8 +34,4 @@ def publication_list(served: Sequence[ServedPublication]) -> bytes:
         for record in served
     )
     content = f"<ul>\n{rows}</ul>" if rows else "<p>Nothing is published yet.</p>"
-    page = (
-        '<!DOCTYPE html>\n<html lang="en">\n<title>Publications</title>\n'
-        f"<h1>Publications</h1>\n{content}\n</html>\n"
-    )
-    return page.encode()
+    return plain_page("Publications", content)

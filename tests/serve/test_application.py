@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import re
 import threading
 from pathlib import Path
 
@@ -227,10 +228,10 @@ def test_the_root_lists_what_is_published(published: Published) -> None:
     ("path", "location"),
     [
         ("/team/simple/alpha", "../simple/alpha/"),
-        ("/team", None),
+        ("/team", "team/"),
         ("/team/files/alpha-1.whl/", None),
-        ("/team/simple", None),
-        ("/team/simple/", None),
+        ("/team/simple", "simple/"),
+        ("/team/simpl", None),
     ],
 )
 def test_a_folder_without_its_slash_is_redirected(
@@ -239,6 +240,53 @@ def test_a_folder_without_its_slash_is_redirected(
     answer = ask(published, path, query="a=1")
     assert answer.status == (301 if location else 404)
     assert answer.headers.get("location") == (f"{location}?a=1" if location else None)
+
+
+@pytest.mark.parametrize(
+    ("path", "names"),
+    [
+        ("/team/", ["files/", "simple/"]),
+        ("/team/files/", ["alpha-1.whl", "alpha-2.whl"]),
+        ("/team/simple/", ["alpha/"]),
+    ],
+)
+def test_a_folder_without_a_page_is_a_plain_list(
+    published: Published, path: str, names: list[str]
+) -> None:
+    """Kind: links of our own pages that lead nowhere."""
+    front = ask(published, "/")
+    assert '<a href="team/">' in front.text
+    answer = ask(published, path)
+    assert (answer.status, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert re.findall(r'<a href="\./([^"]*)">', answer.text) == names
+    for name in names:
+        assert ask(published, path + name).status == 200
+    again = ask(published, path, ("If-None-Match", answer.headers["etag"]))
+    assert (again.status, again.body) == (304, b"")
+    assert ask(published, path, ("If-Match", '"other"')).status == 412
+
+
+def test_names_in_a_list_are_escaped_and_quoted(published: Published) -> None:
+    served = published.mount("odd", id=2)
+    for name in ('a"<b>&c.txt', "x:y", "with space", "100%"):
+        published.file(served, name, b"x")
+    text = ask(published, "/odd/").text
+    assert "<b>" not in text
+    for link in ("./100%25", "./a%22%3Cb%3E%26c.txt", "./with%20space", "./x%3Ay"):
+        assert f'<a href="{link}">' in text
+
+
+def test_a_list_is_as_new_as_the_publication(published: Published) -> None:
+    async def moved() -> None:
+        client = Client(application(published))
+        assert "beta" not in (await client.get("/team/files/")).text
+        new = published.mount("team", number=2)
+        published.file(new, "files/beta-1.whl", SMALL)
+        text = (await client.get("/team/files/")).text
+        assert "beta-1.whl" in text
+        assert "alpha" not in text
+
+    asyncio.run(moved())
 
 
 def test_a_publication_with_an_index_is_redirected_to_it(published: Published) -> None:

@@ -29,7 +29,14 @@ def test_a_second_request_asks_neither_database_nor_store(published: Published) 
             await client.get(PAGE)
 
     asyncio.run(twice())
-    assert published.lookups == {"generation": 1, "served": 1, "entries": 3, "pages": 2, "open": 1}
+    assert published.lookups == {
+        "generation": 1,
+        "served": 1,
+        "entries": 3,
+        "names_below": 1,
+        "pages": 2,
+        "open": 1,
+    }
 
 
 def test_many_requests_for_one_cold_path_share_one_look_up(published: Published) -> None:

@@ -108,6 +108,17 @@ class Published:
         entries = self.table.get((served.publication_id, served.number, path))
         return ServedContent(entries, self.modified) if entries else None
 
+    def names_below(self, served: ServedPublication, folder: str, *, limit: int) -> list[str]:
+        self._count("names_below")
+        paths = [
+            path
+            for id_, number, path in self.table
+            if (id_, number) == (served.publication_id, served.number)
+        ]
+        below = [path.removeprefix(folder) for path in paths if path.startswith(folder)]
+        parts = [path.partition("/") for path in below if path]
+        return sorted({name + slash for name, slash, _ in parts})[:limit]
+
     def pages(self, digests: list[Digest]) -> dict[Digest, bytes]:
         self._count("pages")
         return {digest: self.packed[digest] for digest in digests if digest in self.packed}
