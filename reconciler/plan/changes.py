@@ -171,7 +171,8 @@ class Counts:
     """Content changes by operation.
 
     `refused`: by rule, or else by reason. `download`: bytes, as far as their number is known;
-    `unsized`: files to download of which it is not.
+    `unsized`: files to download of which it is not. `refused_names`: groups that a rule keeps out
+    by their names, so that nothing of them was read; by reason.
     """
 
     added: int = 0
@@ -181,6 +182,7 @@ class Counts:
     download: int = 0
     refused: Mapping[str, int] = field(default_factory=dict)
     unsized: int = 0
+    refused_names: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def total(self) -> int:
@@ -196,6 +198,9 @@ class Counts:
             self.download + other.download,
             _bounded(self.refused, other.refused) if other.refused else self.refused,
             self.unsized + other.unsized,
+            _bounded(self.refused_names, other.refused_names)
+            if other.refused_names
+            else self.refused_names,
         )
 
 

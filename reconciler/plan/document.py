@@ -110,10 +110,13 @@ def _content(content: ContentChanges, verbose: bool) -> Iterator[bytes]:
     yield b',"changed":'
     yield from _array(_entries(content.spool, types, CHANGE))
     yield b',"failures":' + canonical([_failure(failure) for failure in content.failures])
-    yield b',"refused":{"counts":' + canonical(dict(content.counts.refused)) + b',"entries":'
+    counts = content.counts
+    yield b',"refused":{"counts":' + canonical(dict(counts.refused))
+    yield b',"entries":'
     yield from _array(
         _limited(_entries(content.spool, types, REFUSE), None if verbose else REFUSED_ENTRIES)
     )
+    yield b',"names":' + canonical(dict(counts.refused_names)) if counts.refused_names else b""
     yield b'},"removed":'
     yield from _array(_entries(content.spool, types, REMOVE))
     yield b',"unknown":' + canonical(list(content.unknown))

@@ -6,7 +6,7 @@ Nothing is relative to the clock, so the same plan always has the same text.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 
 from reconciler.model import Kind, Ref, pluralize
@@ -50,7 +50,8 @@ def render_text(plan: Plan, *, verbose: bool = False) -> Iterator[str]:
 
 def _has_reports(content: ContentChanges) -> bool:
     """Return True if unchanged content has failures, warnings, unknowns or refusals to report."""
-    return bool(content.failures or content.warnings or content.unknown or content.counts.refused)
+    refused = content.counts.refused or content.counts.refused_names
+    return bool(content.failures or content.warnings or content.unknown or refused)
 
 
 def size_text(size: int) -> str:
@@ -129,6 +130,7 @@ def _withheld_text(withheld: Withholding) -> str:
 def _content(content: ContentChanges, repository: str, verbose: bool) -> Iterator[str]:
     yield from _capped(content, None if verbose else ROWS)
     yield from _refused(content, repository, verbose)
+    yield from _refused_names(content)
     for source in content.unknown:
         yield f"    ? {source}   unknown: no cached page, and this plan asks no remote"
     for kind, failures in (("error", content.failures), ("warning", content.warnings)):
@@ -180,17 +182,27 @@ def _refused(content: ContentChanges, repository: str, verbose: bool) -> Iterato
     if verbose or sum(content.counts.refused.values()) <= REFUSED_ROWS:
         yield from (row for row, _ in _rows(content, (REFUSE,)))
         return
-    counted = sorted(content.counts.refused.items(), key=lambda item: (-item[1], item[0]))
-    for reason, number in counted[:REFUSED_ROWS]:
-        yield f"    ! {number:,} refused: {reason}"
-    hidden = counted[REFUSED_ROWS:]
-    if hidden:
-        units = sum(number for _, number in hidden)
-        yield f"    ! {units:,} refused for {pluralize(len(hidden), 'more reason')}"
+    yield from _reasons(content.counts.refused, "refused")
     yield (
         "    ! ... each of them: `--verbose`; why one of them: `reconciler explain"
         f" repository/{repository} NAME`"
     )
+
+
+def _refused_names(content: ContentChanges) -> Iterator[str]:
+    """Yield a row for each reason for which groups were refused by their names alone."""
+    yield from _reasons(content.counts.refused_names, "refused by name")
+
+
+def _reasons(counts: Mapping[str, int], verb: str) -> Iterator[str]:
+    """Yield a row for each reason, the most frequent ones first."""
+    counted = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    for reason, number in counted[:REFUSED_ROWS]:
+        yield f"    ! {number:,} {verb}: {reason}"
+    hidden = counted[REFUSED_ROWS:]
+    if hidden:
+        more = sum(number for _, number in hidden)
+        yield f"    ! {more:,} {verb} for {pluralize(len(hidden), 'more reason')}"
 
 
 def _capped(content: ContentChanges | Withholding, limit: int | None) -> Iterator[str]:

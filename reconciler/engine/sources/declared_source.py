@@ -228,6 +228,8 @@ class DeclaredSource(RemoteSource):
         elif group.refused:
             if self._refusal_needs_recording(name):
                 declaration.refused[name] = group.refused
+            if name not in self._committed.groups:
+                self._findings.count_refused_name(sanitize(group.refused, MAX_TEXT))
         else:
             validator = self._current_validator(name)
             if validator is None or group.validator != validator:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -45,6 +46,9 @@ class OtherRepositories:
     planned: Mapping[str, ContentChanges]
 
 
+MOST_REASONS = 1_000  # by which groups are counted
+
+
 @dataclass(slots=True)
 class Findings:
     """Results of the sources of a repository so far.
@@ -59,6 +63,7 @@ class Findings:
         unread: Groups of which some reading failed, so that nothing may leave them.
         withdrawn: Groups that upstream has and offers nothing of, by source.
         touched: True if something has to be written, even if no unit changes.
+        refused_names: Numbers of groups that a rule keeps out by their names, by reason.
         rules_changed, lost_upstream: As of ContentChanges.
     """
 
@@ -74,8 +79,14 @@ class Findings:
     unread: set[str] = field(default_factory=set)
     withdrawn: dict[str, set[str]] = field(default_factory=dict)
     touched: bool = False
+    refused_names: Counter[str] = field(default_factory=Counter)
     rules_changed: bool = False
     lost_upstream: int = 0
+
+    def count_refused_name(self, reason: str) -> None:
+        """Count a group of which nothing was read; a plugin may give another reason for each."""
+        known = reason in self.refused_names or len(self.refused_names) < MOST_REASONS
+        self.refused_names[reason if known else "other reasons"] += 1
 
     @property
     def problem_count(self) -> int:

@@ -25,7 +25,7 @@ from reconciler.engine.sources.repository_source import RepositorySource
 from reconciler.engine.sources.selection import Selection
 from reconciler.engine.sources.source_resolver import SourceResolver
 from reconciler.model import UPLOAD, ActualRepository, DesiredState, Repository, Source, SourceKind
-from reconciler.plan import ContentChanges, Failure
+from reconciler.plan import ContentChanges, Counts, Failure
 from reconciler.plugin import Options
 from reconciler.plugin.importer import low_level
 
@@ -107,6 +107,7 @@ async def _changes(resolution: RepositoryResolution, desired: DesiredState) -> C
     spool, counts = findings.spool.close()
     folded = needs_distinct_names(desired, resolution.repository.meta.name)
     spool, counts = await without_conflicts(resolution, spool, counts, folded=folded)
+    counts += Counts(refused_names=findings.refused_names)
     scratchpads = {} if failures or findings.unknown else findings.scratchpads.written
     assert plugin.metadata is not None
     main_type = resolution.session.registry.content_type(plugin.metadata.types[0])

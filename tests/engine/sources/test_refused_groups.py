@@ -61,11 +61,19 @@ def rows(site: Rehearsal, source: str = "remote:up") -> Mapping[str, Any]:
 
 def test_what_was_never_here_costs_nothing(site: Rehearsal) -> None:
     Refusing(site).refused["up"] = {f"g{number}": WHY for number in range(500)} | {"b": WHY}
+    assert f"    ! 501 refused by name: {WHY}" in site.text(), "counted, though never read"
+    site.script.forget()
     site.applied()
     assert site.held() == ["a/one"]
     assert site.script.asked == ["up/a"]
     assert set(rows(site)) == {"a"}
     assert site.settled()
+
+
+def test_reasons_of_refused_names_are_bounded(site: Rehearsal) -> None:
+    refused = {f"g{number}": f"reason {number}" for number in range(1_500)}
+    Refusing(site).refused["up"] = refused
+    assert "refused by name: other reasons" in site.text()
 
 
 def test_what_is_here_leaves_with_the_reason_and_comes_again(site: Rehearsal) -> None:

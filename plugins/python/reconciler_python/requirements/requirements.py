@@ -191,14 +191,13 @@ class Requirements:
             return []
         offered: dict[tuple[str, str], list[dict[str, str]]] = {}
         unmeasured: list[tuple[str, Artifact]] = []
-        for unit, artifact in (
-            (unit, part) for unit in units for part in unit.artifacts if part.path == unit.key
-        ):
+        files = ((unit, part) for unit in units for part in unit.artifacts if part.path == unit.key)
+        for owner, artifact in files:
             digests = dict(digests_of(artifact))
             for digest in digests.items():
                 offered.setdefault(digest, []).append(digests)
             if not artifact.sha256:
-                unmeasured.append((unit.metadata.get("version", ""), artifact))
+                unmeasured.append((owner.metadata.get("version", ""), artifact))
         named = chain.from_iterable(
             ((file, requirement) for file in requirement.files if file.digests)
             for requirement in with_files
