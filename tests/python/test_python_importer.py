@@ -327,9 +327,9 @@ class TestRead:
             (
                 file("bar-1.0.tar.gz"),
                 "bar-1.0.tar.gz",
-                "the filename does not begin with the project's name `foo`",
+                "the filename does not begin with the project's name: `foo`",
             ),
-            (file("foo-old.tar.gz"), "foo-old.tar.gz", "`old` is no PEP 440 version"),
+            (file("foo-old.tar.gz"), "foo-old.tar.gz", "not a PEP 440 version: `old`"),
             (
                 file(size="big"),
                 "foo-1.0-py3-none-any.whl",

@@ -32,8 +32,12 @@ class File(ContentType):
         rules = sorted(filters, key=lambda active: active.name)
         decisions = []
         for unit in units:
-            reason = unlistable(unit.key) or _by_source(unit, options) or _by_filters(unit, rules)
-            decisions.append(Decision(unit, accepted=not reason, reason=reason))
+            reason, rule = unlistable(unit.key), ""
+            if not reason:
+                reason, rule = _by_source(unit, options)
+            if not reason:
+                reason, rule = _by_filters(unit, rules)
+            decisions.append(Decision(unit, accepted=not reason, reason=reason, rule=rule))
         return decisions
 
     @classmethod
@@ -46,27 +50,29 @@ class File(ContentType):
         )
 
 
-def _by_source(unit: Unit, options: Options | None) -> str:
+def _by_source(unit: Unit, options: Options | None) -> tuple[str, str]:
+    """Return reason and rule of a refusal by the source's own keys; empty if there is none."""
     if not isinstance(options, SourceOptions):
-        return ""
+        return "", ""
     rule = options.excluded.find(unit.key)
     if rule:
-        return f'excluded by "{rule}"'
-    return "" if not options.included or options.included.find(unit.key) else "matches no include"
+        return f'excluded by "{rule}"', "exclude"
+    is_included = not options.included or options.included.find(unit.key)
+    return ("", "") if is_included else ("matches no include", "")
 
 
-def _by_filters(unit: Unit, filters: Sequence[ActiveFilter]) -> str:
-    """Return the first reason by the filters' names; empty if there is none."""
+def _by_filters(unit: Unit, filters: Sequence[ActiveFilter]) -> tuple[str, str]:
+    """Return the first reason by the filters' names, and its rule; empty if there is none."""
     for active in filters:
         assert isinstance(active.options, FilterOptions)
         rule = active.options.denied.find(unit.key)
         if rule:
-            return f'denied by "{rule}" ({active.name}.deny)'
+            return f'denied by "{rule}" ({active.name}.deny)', f"{active.name}.deny"
         if active.options.max_size is not None and (
             reason := _too_large(unit, active.options.max_size)
         ):
-            return f"{reason} ({active.name}.maxSize)"
-    return ""
+            return f"{reason} ({active.name}.maxSize)", f"{active.name}.maxSize"
+    return "", ""
 
 
 def _too_large(unit: Unit, limit: int) -> str:

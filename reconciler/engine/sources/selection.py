@@ -167,7 +167,9 @@ class Selection:
             raise PluginFault(f"group `{group}` holds two units under the key `{twice}`")
         refusals = [self._refusal(decision) for decision in decisions if not decision.accepted]
         main = next(iter(self._types), "")
-        refusals.extend(RefusedUnit(main, key, reason) for key, reason in kept_out)
+        refusals.extend(
+            RefusedUnit(main, key, reason, rule=counted_rule(reason)) for key, reason in kept_out
+        )
         times = [
             reconsider_time(decision)
             for decision in decisions
@@ -266,6 +268,7 @@ class Selection:
         reason, rule = (
             _sanitized_text(text, "select", unit) for text in (decision.reason, decision.rule)
         )
+        rule = counted_rule(reason, rule)
         return RefusedUnit(unit.type, unit.key, reason, version, label, size, rule)
 
     def _type_of(self, unit: Unit | StoredUnit) -> type[ContentType]:
@@ -343,6 +346,18 @@ def _sanitized_text(text: Any, method: str, unit: Unit | StoredUnit) -> str:
             f" `{unit.key}`"
         )
     return sanitize(text, MAX_TEXT)
+
+
+def counted_rule(reason: str, rule: str = "") -> str:
+    """Return the text by which a refusal is counted: its rule, else its reason without values.
+
+    What comes after a colon in a reason is a value (`not a PEP 440 version: ...`). Empty where the
+    reason is that text already.
+    """
+    if rule:
+        return rule
+    text, _, value = reason.partition(": ")
+    return text if value else ""
 
 
 def plain_options(options: Any) -> Any:

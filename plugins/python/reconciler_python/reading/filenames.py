@@ -137,7 +137,7 @@ class FilenameReader:
         text, package_type = _version_text(rest, package_type)
         version = self._version(text, package_type)
         if version is None:
-            raise UnreadableFilename(f"`{text}` is no PEP 440 version")
+            raise UnreadableFilename(f"not a PEP 440 version: `{text}`")
         return Filename(version, package_type)
 
     def _read_legacy(self, stem: str, package_type: str) -> Filename:
@@ -174,7 +174,7 @@ class FilenameReader:
                 return stem[end + 1 :]
             end = stem.find("-", end + 1)
         raise UnreadableFilename(
-            f"the filename does not begin with the project's name `{self._project}`"
+            f"the filename does not begin with the project's name: `{self._project}`"
         )
 
     def _spells(self, text: str) -> bool:

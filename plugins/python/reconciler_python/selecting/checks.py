@@ -47,17 +47,18 @@ def filter_scope(name: str) -> Scope:
 class Check:
     """One key, narrowed to one project.
 
-    `rule`: the rule by which a plan counts refusals; if empty, the reason, which then is the same
-    for every file. `silent`: it lets every file of this project in, so that only an explanation
+    `rule`: the rule by which a plan counts refusals, without any value of a file: the key with the
+    name of its filter (`house-rules.platforms`); if empty, the reason, which then is the same for
+    every file. `silent`: it lets every file of this project in, so that only an explanation
     needs it.
     """
 
-    rule = ""
     silent = False
 
     def __init__(self, scope: Scope, key: str) -> None:
         self.scope = scope
         self.key = key
+        self.rule = scope.key(key)
 
     def reason(self, unit: Unit) -> str | None:
         """Return why the file is out; None if this key lets it in."""

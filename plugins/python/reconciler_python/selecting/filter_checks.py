@@ -48,7 +48,6 @@ class TargetCheck(Check):
 
     def __init__(self, scope: Scope, key: str, options: FilterOptions) -> None:
         super().__init__(scope, key)
-        self.rule = scope.key(key)
         self._targets = options.tag_targets[key]
         self._words: tuple[str, ...] = getattr(options, key)
         self._names_versions = key == "pythons" and any(map(is_version, self._words))
@@ -104,7 +103,6 @@ class EnvironmentCheck(Check):
 
     def __init__(self, scope: Scope, environments: tuple[Environment, ...]) -> None:
         super().__init__(scope, "targets")
-        self.rule = scope.key(self.key)
         self._environments = environments
 
     def reason(self, unit: Unit) -> str | None:
@@ -135,7 +133,6 @@ def installs(environment: Environment, unit: Unit) -> bool:
 class RequiresPythonCheck(Check):
     def __init__(self, scope: Scope, options: FilterOptions) -> None:
         super().__init__(scope, "requiresPython")
-        self.rule = scope.key(self.key)
         self._interpreters = options.interpreters
 
     def reason(self, unit: Unit) -> str | None:
@@ -204,7 +201,6 @@ class UploadedBeforeCheck(Check):
 
     def __init__(self, scope: Scope, moment: datetime) -> None:
         super().__init__(scope, "uploadedBefore")
-        self.rule = scope.key(self.key)
         self._moment = moment
 
     def reason(self, unit: Unit) -> str | None:
@@ -236,7 +232,6 @@ class SizeCheck(Check):
 class LicenceCheck(Check):
     def __init__(self, scope: Scope, rules: LicenceRules) -> None:
         super().__init__(scope, "licenses")
-        self.rule = scope.key(self.key)
         self._rules = rules
 
     def reason(self, unit: Unit) -> str | None:
@@ -250,7 +245,6 @@ class LicenceCheck(Check):
 class AttestationCheck(Check):
     def __init__(self, scope: Scope, rules: AttestationRules) -> None:
         super().__init__(scope, "attestations")
-        self.rule = scope.key(self.key)
         self._rules = rules
 
     def reason(self, unit: Unit) -> str | None:

@@ -76,7 +76,12 @@ class Releases:
             out = stage.out([decision.unit for decision in decisions if decision.accepted])
             if out:
                 decisions = [
-                    Decision(decision.unit, False, out[decision.unit.key])
+                    Decision(
+                        decision.unit,
+                        False,
+                        out[decision.unit.key],
+                        rule=_rule_of(out[decision.unit.key]),
+                    )
                     if decision.accepted and decision.unit.key in out
                     else decision
                     for decision in decisions
@@ -158,6 +163,11 @@ class _Latest:
                 if unit.key in reasons and self._pins(unit):
                     del reasons[unit.key]
         return reasons
+
+
+def _rule_of(reason: str) -> str:
+    """Return the key that a reason ends with: `not among the newest 3 (house.latest)`."""
+    return reason.rpartition("(")[2].removesuffix(")")
 
 
 class _CountedReleases:

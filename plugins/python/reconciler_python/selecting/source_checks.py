@@ -24,6 +24,7 @@ class SelectedCheck(Check):
 
     def __init__(self, project: str, options: SelectionOptions, *, prereleases: bool) -> None:
         super().__init__(SOURCE, "include")
+        self.rule = ""  # the reason names no value
         self._include = (
             Matcher(options.included, project, prereleases=prereleases)
             if options.included
