@@ -31,13 +31,15 @@ from typing import NamedTuple
 
 
 class Origin(NamedTuple):
-    """A place in a file: line and column count from 1."""
+    """A place in a file: line and column count from 1. Line 0: the file as a whole."""
 
     file: str
     line: int
     column: int = 1
 
     def __str__(self) -> str:
+        if not self.line:
+            return self.file
         return f"{self.file}:{self.line}:{self.column}"
 
 

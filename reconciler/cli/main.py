@@ -145,7 +145,7 @@ def _exit_code(arguments: list[str], log: CommandLog) -> int:
     try:
         code = tree(arguments, log)(arguments, standalone_mode=False, prog_name="reconciler")
     except ManifestFaults as faults:
-        output.faults(faults)
+        output.faults(faults, did_nothing=arguments[0] != validate.NAME)
         return 1
     except ReconcilerError as error:
         output.error(error.message, error.hint)

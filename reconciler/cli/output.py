@@ -24,6 +24,9 @@ COLOURS: Mapping[str, str] = {
 }
 
 
+SHARED_HINTS = 3  # faults with the same hint, which is printed once
+
+
 class Layout(StrEnum):
     """The output formats of commands that list or show."""
 
@@ -69,13 +72,26 @@ def blocked(what: str) -> None:
     os._exit(1)
 
 
-def faults(error: ManifestFaults) -> None:
-    """Print all faults with their places, and their number."""
-    for fault in error.faults:
-        note(str(fault))
+def faults(error: ManifestFaults, *, did_nothing: bool = True) -> None:
+    """Print all faults with their places, and their number.
+
+    A hint that many of them share is printed with the first. `did_nothing`: say so.
+    """
+    from collections import Counter
+
     from reconciler.model import pluralize
 
-    note(f"{pluralize(len(error.faults), 'fault')}; nothing was done")
+    shared = Counter(fault.hint for fault in error.faults)
+    told: set[str] = set()
+    for fault in error.faults:
+        note(f"{fault.origin}: {fault.message}")
+        times = shared[fault.hint]
+        if fault.hint and (fault.hint not in told or times < SHARED_HINTS):
+            more = f" (the same for {times} faults)" if times >= SHARED_HINTS else ""
+            told.add(fault.hint)
+            note(f"  hint: {fault.hint}{more}")
+    end = "; nothing was done" if did_nothing else ""
+    note(f"{pluralize(len(error.faults), 'fault')}{end}")
 
 
 def document(value: Any) -> None:

@@ -37,6 +37,9 @@ _ALLOWED = {
     yaml.MappingNode: f"{_CORE}map",
 }
 
+_TABS = "indent with spaces, not tabs; quote a text that begins with `@`, `%` or a backtick"
+_CONFLICT = re.compile(r"^<{7}(?: |$)", re.MULTILINE)
+_CONFLICT_END = re.compile(r"^>{7}(?: |$)", re.MULTILINE)
 _UNPRINTABLE = re.compile(
     "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|\ufeff"
 )
@@ -265,7 +268,7 @@ def _composed(source: ManifestText) -> Iterator[Node]:
     except yaml.reader.ReaderError:
         raise Unreadable(_unprintable(source)) from None
     except yaml.MarkedYAMLError as error:
-        raise Unreadable(_syntax(source.name, error)) from None
+        raise Unreadable(_syntax(source, error)) from None
     finally:
         if loader is not None:
             loader.dispose()
@@ -279,24 +282,48 @@ def _shallow(text: str) -> bool:
     return len(text) * 2 < MAX_VALUES and sum(map(text.count, ":-[{?")) < MAX_DEPTH
 
 
-def _syntax(file: str, error: yaml.MarkedYAMLError) -> Fault:
+def _syntax(source: ManifestText, error: yaml.MarkedYAMLError) -> Fault:
+    conflict = _CONFLICT.search(source.text)
+    if conflict is not None and _CONFLICT_END.search(source.text):
+        line = source.text.count("\n", 0, conflict.start()) + 1
+        return Fault(
+            Origin(source.name, line),
+            "a conflict marker: a merge was not finished",
+            "keep one of the two sides, and remove the lines with `<<<<<<<`, `=======`, `>>>>>>>`",
+        )
     mark = error.problem_mark or error.context_mark
-    origin = _origin(file, mark) if mark is not None else Origin(file, 1)
+    origin = _origin(source.name, mark) if mark is not None else Origin(source.name, 1)
     problem = error.problem or "it cannot be parsed"
     return Fault(
         origin,
         f"not valid YAML: {error.context + ': ' if error.context else ''}{problem}",
-        _syntax_hint(problem),
+        _TABS if _begins_with_tab(source.text, origin.line) else _syntax_hint(error, problem),
     )
 
 
-def _syntax_hint(problem: str) -> str | None:
-    if "cannot start any token" in problem:
-        return "indent with spaces, not tabs; quote a text that begins with `@`, `%` or a backtick"
-    if "alias" in problem:
-        return "quote a text that begins with `*`"
-    if "mapping values are not allowed" in problem:
-        return "quote a text that holds `: `, and check the indentation"
+def _begins_with_tab(text: str, number: int) -> bool:
+    line = "".join(text.split("\n", number)[number - 1 : number])
+    return "\t" in line[: len(line) - len(line.lstrip())]
+
+
+def _syntax_hint(error: yaml.MarkedYAMLError, problem: str) -> str | None:
+    said = f"{error.context or ''} {problem}"
+    if "cannot start any token" in said:
+        return _TABS
+    if "alias" in said:
+        return 'quote a text that begins with `*`: `"*"`, `"*-nightly"`'
+    if "mapping values are not allowed" in said:
+        return "quote a text that holds `: `; or check the indentation of this line"
+    start = error.context_mark
+    if "did not find expected key" in said and start is not None:
+        return (
+            f"check the indentation: what this line belongs to begins at line {start.line + 1},"
+            f" column {start.column + 1}"
+        )
+    if "did not find expected '-' indicator" in said and start is not None:
+        return f"check the indentation: the list begins in column {start.column + 1}"
+    if "could not find expected ':'" in said:
+        return "a key lacks its `:`, or a text of several lines lacks its quotes"
     return None
 
 

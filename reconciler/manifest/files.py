@@ -89,7 +89,7 @@ def _regular(entry: os.DirEntry[str], faults: list[Fault]) -> Iterator[str]:
     else:
         faults.append(
             Fault(
-                Origin(entry.path, 1),
+                Origin(entry.path, 0),
                 "not a regular file",
                 "name it as an argument if it is meant to be read",
             )
@@ -109,14 +109,14 @@ def _body(
             seen.add((status.st_dev, status.st_ino))
             return _limited(stream.read, status.st_size)
     except OutOfReach as error:
-        faults.append(Fault(Origin(file, 1), error.message, error.hint))
+        faults.append(Fault(Origin(file, 0), error.message, error.hint))
         return None
     except OSError as error:
         faults.append(_unreadable(file, error))
         return None
     except ValueError:  # a NUL in the path
         faults.append(
-            Fault(Origin(file.replace("\0", "\\0"), 1), "cannot be read: not a possible path")
+            Fault(Origin(file.replace("\0", "\\0"), 0), "cannot be read: not a possible path")
         )
         return None
 
@@ -137,7 +137,7 @@ def _decoded(
     if len(body) > MAX_BYTES:
         faults.append(
             Fault(
-                Origin(name, 1),
+                Origin(name, 0),
                 f"larger than {MAX_BYTES // 2**20} MiB",
                 "split it into several files",
             )
@@ -159,4 +159,4 @@ def _decoded(
 
 
 def _unreadable(path: str, error: OSError) -> Fault:
-    return Fault(Origin(path, 1), f"cannot be read: {error.strerror or type(error).__name__}")
+    return Fault(Origin(path, 0), f"cannot be read: {error.strerror or type(error).__name__}")

@@ -12,12 +12,15 @@ def annotations(faults: Iterable[Fault]) -> str:
 
 
 def as_json(faults: Iterable[Fault]) -> list[dict[str, Any]]:
-    """Return `{file, line, column, message, hint?}` for each fault."""
+    """Return `{file, line, column, message, hint?}` for each fault.
+
+    Line and column are None where the file as a whole is meant.
+    """
     return [
         {
             "file": fault.origin.file,
-            "line": fault.origin.line,
-            "column": fault.origin.column,
+            "line": fault.origin.line or None,
+            "column": fault.origin.column if fault.origin.line else None,
             "message": fault.message,
         }
         | ({"hint": fault.hint} if fault.hint else {})
@@ -27,7 +30,9 @@ def as_json(faults: Iterable[Fault]) -> list[dict[str, Any]]:
 
 def _annotation(fault: Fault) -> str:
     origin = fault.origin
-    place = f"file={_property(origin.file)},line={origin.line},col={origin.column}"
+    place = f"file={_property(origin.file)}"
+    if origin.line:
+        place += f",line={origin.line},col={origin.column}"
     return f"::error {place}::{_data(_whole(fault))}"
 
 

@@ -23,6 +23,9 @@ Model = TypeVar("Model", bound=Options)
 _encode = msgspec.json.Encoder().encode
 
 
+NOTHING_BEHIND = "write its value, indented further if it has several lines, or leave the key out"
+
+
 class Checked:
     """Document under validation. `faults`: the list that faults are added to."""
 
@@ -131,7 +134,7 @@ class Checked:
             self.refuse(
                 path,
                 f"`{dotted(path)}` has nothing behind it",
-                "write its value, or leave the key out as well",
+                NOTHING_BEHIND,
                 key=True,
             )
 

@@ -27,6 +27,9 @@ READING = (
     ["serve", "--port", "0"],
     ["upload", "r", "m.yaml"],
     ["remove", "r", "x"],
+    ["verify"],
+    ["repair"],
+    ["gc"],
 )
 PLANNING = (["plan", "m.yaml"], ["plan", "--offline", "m.yaml"])
 WRITING = (["apply", "m.yaml"],)

@@ -10,6 +10,7 @@ import pytest
 
 from reconciler.errors import Origin
 from reconciler.manifest import read
+from reconciler.manifest.validation import NOTHING_BEHIND
 from reconciler.model import (
     Auth,
     DesiredState,
@@ -128,9 +129,7 @@ def test_null_is_not_absence_whatever_the_key_is(refusal: Refusal) -> None:
         "70: unknown key `nonsense` in `spec`",
         "8: `spec.type` has nothing behind it",
     ]
-    assert {fault.hint for fault in faults if "nothing behind" in fault.message} == {
-        "write its value, or leave the key out as well"
-    }
+    assert {fault.hint for fault in faults if "nothing behind" in fault.message} == {NOTHING_BEHIND}
 
 
 def test_an_emptied_list_of_sources_does_not_mean_none(refusal: Refusal) -> None:

@@ -177,7 +177,7 @@ def test_values_are_counted_while_they_are_parsed(monkeypatch: pytest.MonkeyPatc
             "deny: [*-nightly]",
             "1:8",
             "not valid YAML: found undefined alias",
-            "quote a text that begins with `*`",
+            'quote a text that begins with `*`: `"*"`, `"*-nightly"`',
         ),
         (
             "a: @b",
@@ -195,7 +195,7 @@ def test_values_are_counted_while_they_are_parsed(monkeypatch: pytest.MonkeyPatc
             "a: b: c",
             "1:5",
             "not valid YAML: ",
-            "quote a text that holds `: `, and check the indentation",
+            "quote a text that holds `: `; or check the indentation of this line",
         ),
         (
             "é: 1\nb: \x00",
