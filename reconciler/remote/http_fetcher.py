@@ -193,6 +193,7 @@ class HttpFetcher:
             connector=aiohttp.TCPConnector(
                 limit=self._concurrency,
                 ttl_dns_cache=300,
+                resolver=aiohttp.ThreadedResolver(),  # the one that `AddressRule` asks as well
                 keepalive_timeout=30,
                 socket_factory=make_socket,
             ),

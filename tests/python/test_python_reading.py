@@ -387,10 +387,8 @@ def test_credentials_stay_with_the_remotes_own_host_wherever_pages_and_files_lea
             "/simple/two/", body(json_page("two", f"/files/{wheel('two')}"), content_type=JSON)
         )
         server.on(f"/files/{wheel('two')}", redirect(f"{other}{offered(elsewhere, 'two')}"))
-        auth = (
-            "redirects: any\nretries: 0\nauth:\n"
-            "  username: {env: INDEX_USER}\n  password: {env: INDEX_PASSWORD}"
-        )
+        auth = "auth: {username: {env: INDEX_USER}, password: {env: INDEX_PASSWORD}}"
+        auth += "\nredirects: any\nretries: 0"
         site = mirrored(server, tmp_path, ", include: [one, two]", more=auth)
         assert site.filenames() == [wheel("one"), wheel("two")]
         assert server.requests, "asked"
