@@ -29,7 +29,7 @@ FOLDER = "plugins.d"
 VARIABLE = "RECONCILER_CONFIG"
 TEXTS = ("home", "database", "plugin_directory", "page_memory")
 KEYS = (*TEXTS, "plugins")
-HARMLESS = ("page_memory", "plugins")  # what a file below a manifest root may set
+HARMLESS = ("plugins",)  # what a file below a manifest root may set
 
 ConfigOption = Annotated[
     Path | None,

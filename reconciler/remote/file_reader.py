@@ -13,6 +13,7 @@ from reconciler.remote.body_blocks import SMALL
 from reconciler.remote.download import CHANGED_BYTES
 from reconciler.remote.fetcher import Fetcher, StreamedResponse, Trust
 from reconciler.remote.file_cache import FileCache, FilePart
+from reconciler.remote.page_budget import PageBudget
 from reconciler.remote.ranges import cut_part, parse_content_range, range_header, read_all
 from reconciler.remote.responses import too_large
 from reconciler.remote.retries import read_body
@@ -29,7 +30,10 @@ T = TypeVar("T")
 
 
 class FileReader:
-    """Reader of one remote. retry: for a body that breaks off or has another digest."""
+    """Reader of one remote. retry: for a body that breaks off or has another digest.
+
+    budget: shared by all readers of a process.
+    """
 
     def __init__(
         self,
@@ -39,12 +43,14 @@ class FileReader:
         *,
         retry: RetryPolicy = ONCE,
         largest: int = LARGEST_FILE,
+        budget: PageBudget | None = None,
     ) -> None:
         self._fetcher = fetcher
         self._cache = cache
         self._offline = offline
         self._retry = retry
         self._largest = largest
+        self._budget = budget if budget is not None else PageBudget()
 
     async def get(self, url: str, sha256: str) -> bytes:
         """Return a whole file.

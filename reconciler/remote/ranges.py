@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Mapping
+from io import BytesIO
 from typing import NamedTuple
 
 from reconciler.errors import Malformed
 from reconciler.remote.file_cache import FilePart
+from reconciler.remote.page_budget import current_lease
 from reconciler.remote.responses import too_large
 
 LONGEST_BODY = 2 * 1024 * 1024 * 1024  # bytes of a whole body that are read for a part of it
@@ -58,15 +60,18 @@ def parse_content_range(headers: Mapping[str, str]) -> ContentRange | None:
 
 
 async def read_all(pieces: AsyncIterator[bytes], too_long: Malformed, limit: int) -> bytes:
-    """Return all of a body, of at most `limit` bytes. Raises `too_long` beyond that."""
-    held: list[bytes] = []
-    left = limit
+    """Return all of a body, of at most `limit` bytes. Raises `too_long` beyond that.
+
+    The bytes count against the page budget.
+    """
+    lease = current_lease()
+    body = BytesIO()
     async for piece in pieces:
-        left -= len(piece)
-        if left < 0:
+        if body.tell() + len(piece) > limit:
             raise too_long
-        held.append(piece)
-    return held[0] if len(held) == 1 else b"".join(held)
+        await lease.take(len(piece))
+        body.write(piece)
+    return body.getvalue()  # without a copy of its bytes
 
 
 async def cut_part(

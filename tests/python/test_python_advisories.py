@@ -516,6 +516,15 @@ class TestEngine:
             assert mirror.filenames() == ["acme-1.0-py3-none-any.whl"]
 
 
+def test_a_zip_whose_records_are_too_much_together_is_not_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(osv_files, "TOGETHER", 100)
+    path = zipped(tmp_path / "all.zip", record("MAL-1"), record("MAL-2"))
+    with pytest.raises(Malformed, match="together"):
+        advisory_reason("acme", "1", rules(path))
+
+
 WEEK_OLD = "of 2026-01-01, {} days old"
 
 

@@ -130,10 +130,11 @@ def test_a_refused_project_has_no_file_that_passes(
     written: list[tuple[list[str], list[str]]], own: tuple[list[str], list[str]], project: str
 ) -> None:
     filters = [
-        rules(f"rules-{number}", deny=deny, allow=allow)
+        rules(f"rules-{number}", deny=deny, **({"allow": allow} if allow else {}))
         for number, (deny, allow) in enumerate(written)
     ]
-    options = SelectionOptions.model_validate({"filter": {"deny": own[0], "allow": own[1]}})
+    own_rules = {"deny": own[0], **({"allow": own[1]} if own[1] else {})}
+    options = SelectionOptions.model_validate({"filter": own_rules})
     units = [unit(filename) for filename in FILES[project]]
     decisions = list(Distribution.select(project, units, options, filters, NOW))
     reason = ProjectFilter(options, filters).refusal(project)

@@ -102,6 +102,7 @@ class Remotes:
             self._caches.files.for_remote(self._cache_key(remote)),
             offline=self.offline,
             retry=RetryPolicy(attempts=1 + remote.retries),
+            budget=self._budget,
         )
 
     def measures(self, remote: Remote) -> MeasurementCache:

@@ -22,6 +22,9 @@ LARGEST: Final = (
     32 * 1024 * 1024
 )  # bytes of one record; the longest of real dumps has some hundred thousand
 MOST: Final = 2_000_000  # records
+TOGETHER: Final = (
+    8 * 1024**3
+)  # bytes of all records of a zip, which may be the same bytes each time
 _ENDING: Final = ".json"
 _LOCAL: Final = struct.Struct(
     "<4s22xHH"
@@ -102,6 +105,8 @@ def _of_zip(path: Path) -> Iterator[tuple[str, bytes]]:
         ):
             entries = [entry for entry in archive.infolist() if entry.filename.endswith(_ENDING)]
             _counted(entries)
+            if sum(entry.file_size for entry in entries) > TOGETHER:
+                raise Malformed(f"its records have more than {TOGETHER >> 30} GiB together")
             for entry in entries:
                 yield entry.filename, _entry(data, entry)
     except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError) as error:
