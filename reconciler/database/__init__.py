@@ -45,10 +45,11 @@ from reconciler.database.records import (
     VersionRecord,
     WithheldUnit,
 )
-from reconciler.database.schema import WITHDRAWN
+from reconciler.database.schema import WITHDRAWN, WITHDRAWN_GONE
 
 __all__ = [
     "WITHDRAWN",
+    "WITHDRAWN_GONE",
     "ArtifactOrigin",
     "ArtifactUse",
     "Attachment",

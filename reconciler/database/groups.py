@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
-from sqlalchemy import bindparam, exists, literal_column, select
+from sqlalchemy import bindparam, exists, select, text
 
 from reconciler.database.bulk import batches, listed, parameter
 from reconciler.database.columns import to_digest
 from reconciler.database.records import CommittedGroup, CommittedSource, CurrentUnit
 from reconciler.database.schema import (
-    WITHDRAWN,
+    IS_WITHDRAWN,
     membership,
     repository_group,
     source_group,
@@ -30,7 +30,7 @@ _SOURCES = select(source_state.c.source, source_state.c.validator, source_state.
 )
 _WITHDRAWN = select(source_group.c.source, source_group.c.name).where(
     source_group.c.repository_id == _REPOSITORY,
-    source_group.c.validator == literal_column(f"'{WITHDRAWN}'"),  # as the index says it
+    text(IS_WITHDRAWN),  # as the index says it
 )
 _SOURCE = _SOURCES.where(source_state.c.source == bindparam("source"))
 _OF_SOURCE = (source_group.c.repository_id == _REPOSITORY) & (

@@ -65,6 +65,9 @@ _RESOURCES = select(
     ),
 )
 _REPOSITORIES = select(repository)
+_REPOSITORY_IDS = select(resource.c.name, resource.c.id).join(
+    repository, repository.c.id == resource.c.id
+)
 _UNITS = (
     select(membership.c.repository_id, func.count(distinct(membership.c.unit_id)))
     .where(membership.c.removed.is_(None))
@@ -180,6 +183,11 @@ _OF_REPOSITORY = (
 
 class ResourceReads(Reading):
     """The recorded resources, without content."""
+
+    def repository_ids(self) -> dict[str, int]:
+        """Return the ID of each repository by its name."""
+        with self._reading.connect() as connection:
+            return {row[0]: row[1] for row in connection.execute(_REPOSITORY_IDS)}
 
     def actual_state(self) -> ActualState:
         """Return everything that is recorded of resources.

@@ -23,12 +23,15 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
-    literal_column,
+    text,
 )
 
 from reconciler.database.columns import Identity, Moment, Name
 
-WITHDRAWN = "withdrawn"  # the validator of a group of which upstream offers nothing any more
+# Validators of a group of which upstream offers nothing any more. The second one is not asked
+# for any more, or removed upstream since: its name is free.
+WITHDRAWN, WITHDRAWN_GONE = "withdrawn", "withdrawn and gone"
+IS_WITHDRAWN = f"validator IN ('{WITHDRAWN}', '{WITHDRAWN_GONE}')"
 
 HEAD = "0004"  # the newest revision in `migrations/versions`
 
@@ -276,8 +279,8 @@ Index(
     source_group.c.repository_id,
     source_group.c.source,
     source_group.c.name,
-    sqlite_where=source_group.c.validator == literal_column(f"'{WITHDRAWN}'"),
-    postgresql_where=source_group.c.validator == literal_column(f"'{WITHDRAWN}'"),
+    sqlite_where=text(IS_WITHDRAWN),
+    postgresql_where=text(IS_WITHDRAWN),
 )
 
 # A commit in preparation. Only its owner reads the rows; those of a dead owner are swept away.

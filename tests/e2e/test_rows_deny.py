@@ -102,6 +102,7 @@ def test_a_deny_is_one_plan_for_everything_and_taking_it_back_is_another(
     index: Upstream, tmp_path: Path
 ) -> None:
     site = Mirror(tmp_path, *site_of(index, tmp_path))
+    site.apply()  # makes the version that `pinned` names
     site.applied()
     at = ["--home", str(site.home.root)]
     for name in ("q1.draft", "q1.pdf"):

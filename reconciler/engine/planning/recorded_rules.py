@@ -88,14 +88,21 @@ async def plan_by_recorded_rules(
 
 
 def _removable_filters(desired: DesiredState, actual: ActualState) -> frozenset[Ref]:
-    """Return the undeclared global filters that rule some declared repository."""
+    """Return the undeclared global filters that rule some declared repository.
+
+    One that is declared under another name now is only renamed.
+    """
     types = {repository.type for repository in desired.repositories.values()}
-    return frozenset(
-        ref
+    declared = [filter_.spec for filter_ in desired.filters.values()]
+    specs = {
+        ref: actual.resources[ref].spec
         for ref in undeclared(desired, actual)
         if ref.kind is Kind.FILTER
-        and actual.resources[ref].spec.get("global") is True
-        and actual.resources[ref].spec.get("type") in types
+    }
+    return frozenset(
+        ref
+        for ref, spec in specs.items()
+        if spec.get("global") is True and spec.get("type") in types and spec not in declared
     )
 
 

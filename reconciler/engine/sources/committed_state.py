@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime
 
-from reconciler.database import WITHDRAWN, CommittedGroup, CommittedSource, Reader
+from reconciler.database import WITHDRAWN, WITHDRAWN_GONE, CommittedGroup, CommittedSource, Reader
 from reconciler.engine.sources.source_responses import REFUSED
 from reconciler.model import ActualRepository, Digest
 
@@ -73,7 +73,7 @@ class CommittedState:
         if (
             group is None
             or group.selection != self._rules_digest
-            or group.validator in (REFUSED, WITHDRAWN)
+            or group.validator in (REFUSED, WITHDRAWN, WITHDRAWN_GONE)
         ):
             return None
         due = group.reconsider_at is not None and group.reconsider_at <= self._now

@@ -124,8 +124,7 @@ class CopiedRules:
 
     @cached_property
     def _repository_id(self) -> int | None:
-        state = self._session.reader.actual_state().repositories.get(self._base.meta.name)
-        return state.id if state is not None else None
+        return self._session.reader.repository_ids().get(self._base.meta.name)
 
     @cached_property
     def _selections(self) -> SourceSelections:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import msgspec
 
+from reconciler.database import WITHDRAWN_GONE
 from reconciler.engine.plugin_calls.importer_calls import SourceCall
 from reconciler.engine.sources.batches import BatchSizer
 from reconciler.engine.sources.declarations import (
@@ -205,7 +206,7 @@ class DeclaredSource(RemoteSource):
     def _is_gone(self, name: str) -> bool:
         """Return True if upstream is recorded to lack the group although it declares it."""
         committed = self._committed.groups.get(name)
-        return committed is not None and committed.validator == GONE
+        return committed is not None and committed.validator in (GONE, WITHDRAWN_GONE)
 
     def _takes(self, group: Group) -> bool:
         """Return True if this source owns the name or may share it."""

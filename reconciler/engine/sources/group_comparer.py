@@ -9,7 +9,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-from reconciler.database import WITHDRAWN, CommittedGroup
+import msgspec
+
+from reconciler.database import WITHDRAWN, WITHDRAWN_GONE, CommittedGroup
 from reconciler.engine.sources.batches import BatchSizer
 from reconciler.engine.sources.committed_state import CommittedState
 from reconciler.engine.sources.members import digest_of, members_of
@@ -98,16 +100,27 @@ class GroupComparer:
         """
         if self.incomplete or not self._resolution.mirrors:
             return
-        owned = self._resolution.ownership.owners
         committed = {name: self._committed.groups.get(name) for name in names}
-        batches = BatchSizer(list(droppable(committed, but=self._findings.unread, owned=owned)))
+        batches = BatchSizer(list(droppable(committed, but=self._findings.unread)))
         while batch := batches.next():
             members = await self.members(batch)
             batches.record(sum(map(len, members.values())))
-            changes = [self.removal(name, members.get(name, [])) for name in batch]
+            changes = [
+                self._remember_withdrawal(self.removal(name, members.get(name, [])))
+                for name in batch
+            ]
             for change in changes:
                 self._note_drop(change)
             await self.add(changes)
+
+    def _remember_withdrawal(self, change: GroupChange) -> GroupChange:
+        """Keep on record that upstream withdrew a group, though the name is free from now on."""
+        if not self._is_withdrawn(change.head.name):
+            return change
+        head = msgspec.structs.replace(
+            change.head, held=True, validator=WITHDRAWN_GONE, selection=self._rules_digest
+        )
+        return GroupChange(head, change.lines)
 
     def _note_drop(self, change: GroupChange) -> None:
         """Note why a group leaves: by other rules, or because its source no longer has it."""
@@ -351,7 +364,9 @@ class GroupComparer:
     def _validator(self, response: SourceResponse, lines: list[ChangeLine]) -> str | None:
         """Return what to record of a group; None has it read again in the next run."""
         if response.gone:
-            return WITHDRAWN if response.withdrawn or self._is_withdrawn(response.name) else GONE
+            if response.withdrawn:
+                return WITHDRAWN
+            return WITHDRAWN_GONE if self._is_withdrawn(response.name) else GONE
         if response.incomplete or response.name in self._findings.claimed:
             return None
         if any(map(is_key_taken, lines)):
@@ -361,7 +376,7 @@ class GroupComparer:
     def _is_withdrawn(self, name: str) -> bool:
         """Return True if upstream withdrew the group before: that it is gone does not end it."""
         committed = self._committed.groups.get(name)
-        return committed is not None and committed.validator == WITHDRAWN
+        return committed is not None and committed.validator in (WITHDRAWN, WITHDRAWN_GONE)
 
     def _fail(self, group: str, error: Exception) -> None:
         logger.debug("%s: group `%s` could not be read", self._source.id, group)
@@ -372,16 +387,20 @@ def droppable(
     committed: Mapping[str, CommittedGroup | None],
     *,
     but: Collection[str],
-    owned: Collection[str] = (),
+    skipped: Collection[str] = (WITHDRAWN_GONE,),
 ) -> Iterator[str]:
     """Yield the names that may leave a source, in the given order.
 
-    A withdrawn group stays recorded, although nothing of it is held: publications go on to withhold
-    it. That another source owns the name ends it.
+    What upstream withdrew stays on record although nothing of it is held: publications go on to
+    withhold it.
+
+    Args:
+        committed: What is recorded of the names.
+        but: Names of which some reading failed.
+        skipped: Validators of groups of which everything has left already.
     """
     for name, group in committed.items():
-        withdrawn = group is not None and group.validator == WITHDRAWN
-        if name not in but and (not withdrawn or name in owned):
+        if name not in but and (group is None or group.validator not in skipped):
             yield name
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from reconciler.database import CommittedGroup
+from reconciler.database import WITHDRAWN_GONE, CommittedGroup
 from reconciler.engine.sources.source_responses import GONE
 from reconciler.model import UPLOAD
 
@@ -141,7 +141,7 @@ class NameOwnership:
 
 def is_committed(group: CommittedGroup | None) -> bool:
     """Return True if what is recorded of a source under a name makes the name the source's."""
-    return group is not None and group.validator != GONE
+    return group is not None and group.validator not in (GONE, WITHDRAWN_GONE)
 
 
 def committed_names(groups: Mapping[str, CommittedGroup]) -> Iterator[str]:

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Iterable
 from typing import assert_never
 
+from reconciler.database import WITHDRAWN, WITHDRAWN_GONE
 from reconciler.engine.plugin_calls.plugin_errors import option_warnings
 from reconciler.engine.session.session import Session
 from reconciler.engine.sources.batches import BatchSizer
@@ -190,7 +191,9 @@ async def _drop_source(
 ) -> None:
     findings = resolution.findings
     committed = await asyncio.to_thread(resolution.reader.committed_groups, actual.id, source)
-    batches = BatchSizer(sorted(droppable(committed, but=findings.unread)))
+    batches = BatchSizer(
+        sorted(droppable(committed, but=findings.unread, skipped=(WITHDRAWN, WITHDRAWN_GONE)))
+    )
     reason = f"the manifest no longer names {source}"
     while batch := batches.next():
         members = await members_of(resolution.reader, actual, batch)

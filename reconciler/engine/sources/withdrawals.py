@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from functools import cached_property
 
-from reconciler.database import WITHDRAWN, Reader
+from reconciler.database import WITHDRAWN, WITHDRAWN_GONE, Reader
 from reconciler.model import SourceKind
 from reconciler.plan import ContentChanges
 
@@ -19,7 +19,7 @@ _COPIED = f"{SourceKind.REPOSITORY.value}:"
 
 
 class Withdrawals:
-    """What upstream withdrew, by repository and source.
+    """Look up what upstream withdrew, by repository and source.
 
     Args:
         planned: What a plan finds out about repositories, by name, before it is recorded.
@@ -49,8 +49,7 @@ class Withdrawals:
 
     @cached_property
     def _ids(self) -> dict[str, int]:
-        repositories = self._reader.actual_state().repositories
-        return {name: state.id for name, state in repositories.items()}
+        return self._reader.repository_ids()
 
 
 def _as_planned(groups: Mapping[str, set[str]], content: ContentChanges) -> dict[str, set[str]]:
@@ -66,7 +65,7 @@ def _as_planned(groups: Mapping[str, set[str]], content: ContentChanges) -> dict
 
 def _ends(content: ContentChanges, source: str, name: str) -> bool:
     return any(
-        change.head.source == source and change.head.validator != WITHDRAWN
+        change.head.source == source and change.head.validator not in (WITHDRAWN, WITHDRAWN_GONE)
         for change in content.spool.of(name)
     )
 

@@ -86,6 +86,15 @@ def test_a_filter_of_which_nothing_depends_today_is_still_no_accident(site: Rehe
     assert "e/evil" not in site.held()
 
 
+def test_a_filter_under_another_name_is_only_renamed(site: Rehearsal) -> None:
+    team = (site.remote(), repository(), publication())
+    site.declare(DENY, *team)
+    site.applied()
+    site.declare(DENY.replace("{name: rules}", "{name: house}"), *team)
+    site.applied(prune=True, destroy=False)
+    assert (site.held(), "filter/rules" in recorded(site)) == (["a/two"], False)
+
+
 def test_a_filter_without_a_repository_to_rule_is_pruned_like_anything(site: Rehearsal) -> None:
     site.declare(rules("deny: [one]"))
     site.applied()

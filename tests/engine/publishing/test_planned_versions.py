@@ -1,4 +1,4 @@
-"""What filters withhold of a version that the same plan makes stands in that plan, and is guarded.
+"""Content that filters withhold of a planned version stands in the plan, and is guarded.
 
 The kind: a decision that is first taken while the plan is carried out.
 """

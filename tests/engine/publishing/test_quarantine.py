@@ -1,4 +1,4 @@
-"""What upstream withdrew is withheld from every publication that shows it, as a denied unit is.
+"""Withdrawn content is withheld from every publication that shows it, as a denied unit is.
 
 The kind: news from upstream that reaches the latest version of a mirror and nothing else.
 """
@@ -60,7 +60,7 @@ def test_it_is_over_when_upstream_offers_the_group_again(site: Rehearsal) -> Non
 
 
 def test_neither_a_removal_nor_another_selection_ends_it(site: Rehearsal) -> None:
-    """First it is quarantined, then it is deleted, and then nobody asks for it any more."""
+    """First it is quarantined, then it is deleted, and then it is not asked for any more."""
     establish(site, site.remote(), repository(), PINNED)
     quarantine(site)
     site.applied()
@@ -72,6 +72,26 @@ def test_neither_a_removal_nor_another_selection_ends_it(site: Rehearsal) -> Non
     assert status(site, "pinned") == GONE_A
     site.declare(repository("team", "upload: {}"), PINNED)
     site.applied()
+    assert (status(site, "pinned"), site.settled()) == (GONE_A, True)
+
+
+def test_a_name_that_is_not_asked_for_any_more_is_free_for_the_next_source(
+    site: Rehearsal,
+) -> None:
+    """And stays with that one, also where the first source says that nothing changed."""
+    site.says("a", site.file("mine"), name="other", validator="1")
+    remotes = (site.remote(), site.remote("other"))
+    sources = ("remote: {name: up}", "remote: {name: other, upstream: other}")
+    establish(site, *remotes, repository("team", *sources), PINNED)
+    quarantine(site)
+    site.applied()
+    assert "a/mine" not in site.held(), "a name in quarantine stays its source's"
+    del site.script.failing["a"]
+    site.drops("a")
+    site.validator("v2")
+    for _ in range(2):
+        site.applied()
+        assert "a/mine" in site.held()
     assert (status(site, "pinned"), site.settled()) == (GONE_A, True)
 
 

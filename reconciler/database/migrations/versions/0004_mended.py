@@ -37,8 +37,8 @@ def upgrade() -> None:
         "source_group",
         ["repository_id", "source", "name"],
         unique=False,
-        sqlite_where=sa.text("validator = 'withdrawn'"),
-        postgresql_where=sa.text("validator = 'withdrawn'"),
+        sqlite_where=sa.text("validator IN ('withdrawn', 'withdrawn and gone')"),
+        postgresql_where=sa.text("validator IN ('withdrawn', 'withdrawn and gone')"),
     )
     op.add_column("resource", sa.Column("grace", sa.Integer(), nullable=True))
     op.add_column("publication", sa.Column("pointed_at", Moment(), nullable=True))
