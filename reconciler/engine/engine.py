@@ -39,6 +39,7 @@ from reconciler.plan import Plan
 from reconciler.plugin.registry import Registry
 from reconciler.remote import register_secrets
 from reconciler.retrying import RetryPolicy, never
+from reconciler.store.temporary_trees import sweep_trees
 
 logger = logging.getLogger(__name__)
 
@@ -197,10 +198,9 @@ class Engine:
         Raises LeaseHeld while another collection runs.
         """
         writer, now = self._database.writer(), self._clock()
-        cache = self._home.root / "cache"
         async with leased(writer, "collection", self._clock):
             collection = Collection(
-                writer, self._home.store(), cache, grace=grace, now=now, dry_run=dry_run
+                writer, self._home.store(), self._home.root, grace=grace, now=now, dry_run=dry_run
             )
             return await asyncio.to_thread(collection.run)
 
@@ -241,6 +241,7 @@ class Engine:
         Repeats with a new plan while another process changes a repository at the same time.
         """
         self._home.store().sweep()
+        sweep_trees()
         self._home.drop_old_caches()
 
         async def apply_once() -> Report:

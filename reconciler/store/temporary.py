@@ -30,13 +30,13 @@ class TemporaryFolder:
 
     def create(self) -> tuple[int, str]:
         """Create a file; return a descriptor to write to, and its path."""
-        file = f"{self.folder}/{_prefix(this_process())}~{next(_NUMBERS)}"
+        file = f"{self.folder}/{name_of(this_process())}~{next(_NUMBERS)}"
         try:
             descriptor = os.open(file, _CREATE, _READ_ONLY)
         except FileNotFoundError:
             os.makedirs(self.folder, exist_ok=True)
             descriptor = os.open(file, _CREATE, _READ_ONLY)
-        _lock(descriptor)
+        lock(descriptor)
         return descriptor, file
 
     def sweep(self) -> int:
@@ -45,11 +45,11 @@ class TemporaryFolder:
             names = os.listdir(self.folder)
         except FileNotFoundError:
             return 0
-        abandoned = [name for name in names if _abandoned(f"{self.folder}/{name}")]
-        for name in abandoned:
+        left = [name for name in names if abandoned(f"{self.folder}/{name}")]
+        for name in left:
             with suppress(FileNotFoundError):  # another run sweeps too
                 os.unlink(f"{self.folder}/{name}")
-        return len(abandoned)
+        return len(left)
 
 
 def write_all(descriptor: int, data: bytes) -> None:
@@ -65,14 +65,14 @@ def write_all(descriptor: int, data: bytes) -> None:
 
 
 @lru_cache(maxsize=1)
-def _prefix(process: Process) -> str:
+def name_of(process: Process) -> str:
     """Return the names' beginning; a random part keeps apart what runs in two containers."""
     host, start = process.host.replace("/", "_"), process.start.replace("/", ",")
     return f"{host}~{process.pid}~{start}~{secrets.token_hex(4)}"
 
 
-def _abandoned(file: str) -> bool:
-    """Return True for a file whose writer has ended. Files with other names are not ours."""
+def abandoned(file: str) -> bool:
+    """Return True for a file or folder whose process has ended; other names are not ours."""
     writer = _writer(os.path.basename(file))
     if writer is None or writer.alive:
         return False
@@ -94,7 +94,7 @@ def _is_old(file: str) -> bool:
         return False
 
 
-def _lock(descriptor: int) -> None:
+def lock(descriptor: int) -> None:
     """Lock a new file for as long as it is open, where the file system has locks."""
     with suppress(OSError):
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

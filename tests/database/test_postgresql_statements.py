@@ -21,6 +21,7 @@ DIALECT = registry.load("postgresql.psycopg")()
 MODULES = (
     "artifacts",
     "commit_statements",
+    "damage",
     "groups",
     "leases",
     "members",

@@ -18,6 +18,7 @@ from reconciler.errors import StateFault
 from reconciler.model import Digest
 from reconciler.store import LocalStore, Store
 from reconciler.store.durability import syncfs
+from reconciler.store.temporary_trees import TemporaryTree, sweep_trees
 from tests.conformance.store_suite import DIGEST, HELLO, StoreConformance
 
 
@@ -297,3 +298,31 @@ def test_a_file_that_is_being_written_is_locked(root: Path) -> None:
     with (root / name).open("rb") as other, pytest.raises(BlockingIOError):
         fcntl.flock(other, fcntl.LOCK_SH | fcntl.LOCK_NB)
     mine.discard()
+
+
+LEAVE_TREE = """
+import os, sys
+from reconciler.store.temporary_trees import TemporaryTree
+tree = TemporaryTree()
+(tree.path / "large").write_bytes(b"half a download")
+print(tree.path, flush=True)
+os._exit(9)
+"""
+
+
+def test_folders_of_killed_processes_are_swept_and_those_of_running_ones_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is measured while planning may be large, and lies outside of the state."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    left = subprocess.run([sys.executable, "-c", LEAVE_TREE], stdout=subprocess.PIPE, check=False)
+    mine = TemporaryTree()
+    foreign = tmp_path / "reconciler-notes"
+    foreign.mkdir()
+    assert Path(left.stdout.decode().strip()).exists()
+    assert sweep_trees() == 1
+    assert sorted(tmp_path.iterdir()) == sorted([mine.path, foreign])
+    mine.close()
+    mine.close()
+    assert list(tmp_path.iterdir()) == [foreign]

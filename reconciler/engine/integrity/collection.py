@@ -20,8 +20,11 @@ from reconciler.database import Writer
 from reconciler.process_identity import ABANDONED_AFTER
 from reconciler.store import LocalStore
 from reconciler.store.local_files import KeptFile
+from reconciler.store.temporary import TemporaryFolder
+from reconciler.store.temporary_trees import sweep_trees
 
 ROWS_AT_ONCE = 500
+ARRIVING = "arriving"  # the folder of a home in which servers receive uploads
 _CACHE_LEFTOVER = re.compile(r"[0-9a-f]{62}\.[0-9]+\.[0-9]+")
 
 
@@ -50,7 +53,7 @@ class Collection:
     """One collection of a home.
 
     Args:
-        cache: Folder of the caches of the home.
+        home: Its caches and incoming uploads may hold leftovers.
         grace: How long bytes stay after they were last written or claimed.
     """
 
@@ -58,7 +61,7 @@ class Collection:
         self,
         writer: Writer,
         store: LocalStore,
-        cache: Path,
+        home: Path,
         *,
         grace: timedelta,
         now: datetime,
@@ -66,7 +69,8 @@ class Collection:
     ) -> None:
         self._writer = writer
         self._store = store
-        self._cache = cache
+        self._cache = home / "cache"
+        self._arriving = TemporaryFolder(str(home / ARRIVING))
         self._dry_run = dry_run
         self._abandoned_before = (now - ABANDONED_AFTER).timestamp()
         running = writer.oldest_lease(now)
@@ -113,7 +117,7 @@ class Collection:
         for path in leftovers:
             with suppress(FileNotFoundError):
                 path.unlink()
-        return len(leftovers) + self._store.sweep()
+        return len(leftovers) + self._store.sweep() + self._arriving.sweep() + sweep_trees()
 
     def _cache_leftovers(self) -> Iterator[Path]:
         """Yield files of the caches whose writing was broken off."""

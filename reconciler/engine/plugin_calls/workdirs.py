@@ -6,10 +6,10 @@ Calls that must not write get a copy.
 from __future__ import annotations
 
 import shutil
-import tempfile
 from pathlib import Path
 
 from reconciler.errors import PluginFault
+from reconciler.store.temporary_trees import TemporaryTree
 
 
 class Workdir:
@@ -38,7 +38,7 @@ class TemporaryWorkdir:
     def __init__(self, name: str, folder: Path) -> None:
         self._name = name
         self._folder = folder
-        self._copy: Path | None = None
+        self._copy: TemporaryTree | None = None
         self._closed = False
 
     @property
@@ -53,16 +53,16 @@ class TemporaryWorkdir:
                 hint="keep nothing between calls",
             )
         if self._copy is None:
-            self._copy = Path(tempfile.mkdtemp(prefix="reconciler-"))
+            self._copy = TemporaryTree()
             if self._folder.is_dir():
-                shutil.copytree(self._folder, self._copy, dirs_exist_ok=True, symlinks=True)
-        return self._copy
+                shutil.copytree(self._folder, self._copy.path, dirs_exist_ok=True, symlinks=True)
+        return self._copy.path
 
     def close(self) -> None:
         """Remove the copy. May be called any number of times."""
         self._closed = True
         if self._copy is not None:
-            shutil.rmtree(self._copy, ignore_errors=True)
+            self._copy.close()
             self._copy = None
 
 

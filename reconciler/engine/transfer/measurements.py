@@ -7,7 +7,6 @@ that plan.
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from reconciler.engine.transfer.remotes import Remotes
 from reconciler.model import Digest, Remote
 from reconciler.remote import Measurement, MeasurementCache, measure
 from reconciler.retrying import RetryPolicy
+from reconciler.store.temporary_trees import TemporaryTree
 
 Digests = tuple[tuple[str, str], ...]  # declared ones by algorithm, sorted
 Place = tuple[
@@ -26,7 +26,7 @@ class Measurements:
     """Files measured in one run, in a temporary folder that `close` removes."""
 
     def __init__(self) -> None:
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._folder: TemporaryTree | None = None
         self._arriving: dict[Place, asyncio.Future[Measurement]] = {}
         self._files: dict[Digest, Path] = {}
         self._measures: dict[str, MeasurementCache] = {}
@@ -76,7 +76,7 @@ class Measurements:
         self._arriving.clear()
         self._files.clear()
         if self._folder is not None:
-            self._folder.cleanup()
+            self._folder.close()
             self._folder = None
 
     async def _fetch(
@@ -89,14 +89,14 @@ class Measurements:
         digests: Mapping[str, str],
     ) -> Measurement:
         if self._folder is None:
-            self._folder = tempfile.TemporaryDirectory(prefix="reconciler-")
+            self._folder = TemporaryTree()
         measures = self._measures[remote.meta.name] = remotes.measures(remote)
         fetcher = None if remotes.offline else remotes.fetcher(remote)
         measured = await measure(
             fetcher,
             measures,
             url,
-            into=Path(self._folder.name),
+            into=self._folder.path,
             retry=RetryPolicy(attempts=1 + remote.retries),
             limit=limit,
             digests=digests,
