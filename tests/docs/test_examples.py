@@ -48,6 +48,50 @@ def test_yaml_validates(block: Block, tmp_path: Path, monkeypatch: pytest.Monkey
     assert done.code == 0, done.out + done.err
 
 
+PASTED = sorted({block.document for block in YAML if "apiVersion:" in block.text})
+
+
+@pytest.mark.parametrize("page", PASTED)
+def test_whole_manifests_of_a_page_work_when_pasted(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kind: a block that works for its author only, who has the files and remotes it names.
+
+    Each block goes into an empty folder as it stands, beside the earlier ones of its page.
+    """
+    monkeypatch.chdir(tmp_path)
+    for number, block in enumerate(block for block in YAML if block.document == page):
+        if "apiVersion:" not in block.text:
+            continue  # a part of a manifest
+        name = re.match(r"# (\S+\.yaml)", block.text)
+        Path(name[1] if name else f"{number}.yaml").write_text(block.text, encoding="utf-8")
+        done = call(["validate", "."])
+        assert done.code == 0, f"{block.place}\n{done.err}"
+
+
+def test_command_lines_within_the_text_exist() -> None:
+    """Kind: a table of commands, which no block shows and no test has read."""
+    seen = 0
+    for name in DOCUMENTS:
+        text = re.sub(
+            r"^```.*?^```$", "", (ROOT / name).read_text(encoding="utf-8"), flags=re.M | re.S
+        )
+        for line in re.findall(r"`(reconciler (?!--)[a-z][^`]*)`", text):
+            for words in reconciler_calls(re.sub(r"\[[^\]]*\]", "", line)):
+                check(words, f"{name}: {line}")
+                seen += 1
+    assert seen > 50
+
+
+def test_make_has_the_targets_that_documents_name() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z][a-z-]*):", makefile, re.M))
+    for name in (*DOCUMENTS, "CONTRIBUTING.md"):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        named = set(re.findall(r"(?:^|`|\$ )make ([a-z][a-z-]*)", text, re.M))
+        assert named <= targets, f"{name}: {sorted(named - targets)}"
+
+
 def complete(text: str) -> str:
     """Return a manifest from a block: what shows a part of one gets what stands around it."""
     if re.search(r"^apiVersion:", text, re.MULTILINE):

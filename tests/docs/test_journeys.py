@@ -94,3 +94,22 @@ def test_the_tutorial_works_as_it_stands(tmp_path: Path, monkeypatch: pytest.Mon
         assert missing_lines(command, done) == [], done.out
     guarded = next(done for command, done in steps if command.line == GUARDED)
     assert "--allow-destroy" in guarded.out + guarded.err
+
+
+def test_receiving_uploads_works_as_it_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The form that `curl` sends is tested with the server; here `upload` stands in for it."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("q3.pdf", "summary.pdf"):
+        Path(name).write_text(name, encoding="utf-8")
+    steps = []
+    for command, done in follow("docs/how-to/receive-uploads.md"):
+        steps.append(command.line)
+        assert done.code == 0, f"{command.line}: {done.err}"
+        if command.line.startswith("reconciler apply"):
+            sent = call(["upload", "reports", "q3.pdf", "--field", "path=2026/q3.pdf"])
+            assert sent.out == "q3.pdf: version 1 holds `2026/q3.pdf`\n"
+        elif "history" not in command.line:
+            assert missing_lines(command, done) == [], done.out
+    assert len(steps) == 4
