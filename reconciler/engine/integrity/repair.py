@@ -183,7 +183,9 @@ class Repair:
         if repository is None or name not in actual.repositories:
             self._explain(uses, name, UNDECLARED)
             return
-        resolution = RepositoryResolution.start(self._session, repository, actual)
+        # URLs may have run out since the pages were read
+        session = replace(self._session, remotes=self._session.remotes.reading_again())
+        resolution = RepositoryResolution.start(session, repository, actual)
         try:
             await reserve_uploads(resolution)
             for source in repository.sources:
