@@ -27,6 +27,13 @@ def command(
             "--grace", help="How long bytes stay after they were last written or relied on."
         ),
     ] = "1d",
+    allow_destroy: Annotated[
+        bool,
+        typer.Option(
+            "--allow-destroy",
+            help="Remove files although the database knows nothing of most of them.",
+        ),
+    ] = False,
     format: FormatOption = Format.TEXT,
     home: settings.HomeOption = None,
 ) -> int:
@@ -47,7 +54,7 @@ def command(
     result = settings.run_engine(
         home,
         settings.registry(),
-        lambda engine: engine.collect(grace=duration, dry_run=dry_run),
+        lambda engine: engine.collect(grace=duration, dry_run=dry_run, allow_destroy=allow_destroy),
         writes=True,
     )
     if format is Format.JSON:

@@ -147,6 +147,11 @@ class DamageReads(Reading):
         with self._reading.connect().execution_options(yield_per=STREAM) as connection:
             return set(connection.execute(_NEEDED).scalars())
 
+    def known_artifacts(self) -> set[bytes]:
+        """Return the digests of every artifact that any row ever described."""
+        with self._reading.connect().execution_options(yield_per=STREAM) as connection:
+            return set(connection.execute(select(artifact.c.sha256)).scalars())
+
     def _artifacts(
         self, query: Select[Any], values: Mapping[str, int]
     ) -> Iterator[tuple[Digest, int]]:

@@ -192,15 +192,24 @@ class Engine:
         await repair.render_anew(result.damaged_pages, actual, result=mended)
         return result, mended
 
-    async def collect(self, *, grace: timedelta, dry_run: bool) -> Collected:
+    async def collect(
+        self, *, grace: timedelta, dry_run: bool, allow_destroy: bool = False
+    ) -> Collected:
         """Remove bytes that no version needs and that were not used within the grace.
 
-        Raises LeaseHeld while another collection runs.
+        Raises LeaseHeld while another collection runs, and GuardRefusal, unless `allow_destroy`,
+        where the database describes few of the files in the store.
         """
         writer, now = self._database.writer(), self._clock()
         async with leased(writer, "collection", self._clock):
             collection = Collection(
-                writer, self._home.store(), self._home.root, grace=grace, now=now, dry_run=dry_run
+                writer,
+                self._home.store(),
+                self._home.root,
+                grace=grace,
+                now=now,
+                dry_run=dry_run,
+                allow_destroy=allow_destroy,
             )
             return await asyncio.to_thread(collection.run)
 

@@ -83,10 +83,13 @@ class VerifiedFiles:
             path = self._files.path(digest)
         except StateFault as fault:
             raise self._missing(digest, fault) from None
-        if path is None:
-            return None
-        with path.open("rb") as file:
-            return path if self._verify(digest, file, AT_ONCE) else None
+        try:
+            if path is None or self._is_remembered(digest, path):
+                return path
+            with path.open("rb") as file:
+                return path if self._verify(digest, file, AT_ONCE) else None
+        except FileNotFoundError:  # set aside since
+            raise self.damaged(digest, MISSING) from None
 
     def complete(self, digest: Digest, file: BinaryIO, actual: bytes) -> None:
         """Take note of what was hashed while a whole file was sent."""
@@ -123,6 +126,11 @@ class VerifiedFiles:
         self._remember(digest, identity)
         return True
 
+    def _is_remembered(self, digest: Digest, path: Path) -> bool:
+        with self._lock:
+            identity = self._verified.get(digest)
+        return identity is not None and identity == _identity_of(path.stat())
+
     def _remember(self, digest: Digest, identity: Identity | None) -> None:
         if identity is not None:
             with self._lock:
@@ -135,6 +143,10 @@ def _identity(file: BinaryIO) -> Identity | None:
         status = os.fstat(file.fileno())
     except io.UnsupportedOperation:
         return None
+    return _identity_of(status)
+
+
+def _identity_of(status: os.stat_result) -> Identity:
     return (
         status.st_dev,
         status.st_ino,

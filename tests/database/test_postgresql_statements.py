@@ -22,6 +22,7 @@ MODULES = (
     "artifacts",
     "commit_statements",
     "damage",
+    "derived",
     "groups",
     "leases",
     "members",

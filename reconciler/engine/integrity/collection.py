@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from reconciler.database import Writer
+from reconciler.errors import GuardRefusal
 from reconciler.process_identity import ABANDONED_AFTER
 from reconciler.store import LocalStore
 from reconciler.store.local_files import KeptFile
@@ -24,6 +25,7 @@ from reconciler.store.temporary import TemporaryFolder
 from reconciler.store.temporary_trees import sweep_trees
 
 ROWS_AT_ONCE = 500
+FEW = 10  # files of which no database is suspected to be the wrong one
 ARRIVING = "arriving"  # the folder of a home in which servers receive uploads
 _CACHE_LEFTOVER = re.compile(r"[0-9a-f]{62}\.[0-9]+\.[0-9]+")
 
@@ -55,6 +57,7 @@ class Collection:
     Args:
         home: Its caches and incoming uploads may hold leftovers.
         grace: How long bytes stay after they were last written or claimed.
+        allow_destroy: Remove files although the database describes few of what is in the store.
     """
 
     def __init__(
@@ -66,12 +69,14 @@ class Collection:
         grace: timedelta,
         now: datetime,
         dry_run: bool,
+        allow_destroy: bool = False,
     ) -> None:
         self._writer = writer
         self._store = store
         self._cache = home / "cache"
         self._arriving = TemporaryFolder(str(home / ARRIVING))
         self._dry_run = dry_run
+        self._allow_destroy = allow_destroy
         self._abandoned_before = (now - ABANDONED_AFTER).timestamp()
         running = writer.oldest_lease(now)
         self._unused_since = min(now - grace, running or now).timestamp()
@@ -79,6 +84,7 @@ class Collection:
     def run(self) -> Collected:
         """Remove what is not needed; with `dry_run`, only count it."""
         result = Collected()
+        self._check_database()
         needed = self._writer.needed_artifacts()
         batch: list[KeptFile] = []
         for file in self._store.files():
@@ -98,6 +104,25 @@ class Collection:
         result.pages = self._writer.remove_unused_pages(dry_run=self._dry_run)
         result.leftovers = self._sweep()
         return result
+
+    def _check_database(self) -> None:
+        """Raise GuardRefusal where the database describes few of the files.
+
+        It may be another one, or one that was begun afresh: what it does not know may be needed.
+        """
+        if self._allow_destroy:
+            return
+        known = self._writer.known_artifacts()
+        number = strangers = 0
+        for file in self._store.files():
+            number += 1
+            strangers += file.digest.raw not in known
+        if number >= FEW and strangers > number / 2:
+            raise GuardRefusal(
+                f"the database knows nothing of {strangers} of the {number} files in the store: it"
+                " may be another one than they were stored by",
+                hint="check `--home` and the database; `--allow-destroy` removes them nevertheless",
+            )
 
     def _remove(self, files: list[KeptFile], result: Collected) -> None:
         removed = [

@@ -14,7 +14,7 @@ import pytest
 from reconciler.engine.integrity.collection import Collected, Collection
 from reconciler.engine.run import checkpoints
 from reconciler.engine.run.checkpoints import Checkpoint, listen
-from reconciler.errors import LeaseHeld
+from reconciler.errors import GuardRefusal, LeaseHeld
 from reconciler.model import Digest
 from tests.engine.integrity.test_damage import ONE, TWO, flip, hurt
 from tests.support.rehearsal import Rehearsal, copy, publication, rehearsal, repository
@@ -33,9 +33,9 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rehearsal]
         yield site
 
 
-async def collect(site: Rehearsal, *, grace: timedelta, dry_run: bool = False) -> Collected:
+async def collect(site: Rehearsal, *, grace: timedelta, **how: bool) -> Collected:
     async with site.engine(writes=True) as engine:
-        return await engine.collect(grace=grace, dry_run=dry_run)
+        return await engine.collect(**{"dry_run": False, **how}, grace=grace)
 
 
 def collected(site: Rehearsal, grace: timedelta = DAY, *, dry_run: bool = False) -> Collected:
@@ -141,6 +141,18 @@ def test_what_a_copy_relies_on_counts_as_used(site: Rehearsal) -> None:
     site.applied()
     after = {file.digest: file.used_at for file in site.home.store().files()}
     assert all(after[digest] > before[digest] for digest in before)
+
+
+def test_a_database_that_knows_few_of_the_files_is_probably_the_wrong_one(
+    site: Rehearsal,
+) -> None:
+    """A state that was begun afresh beside a full store must not empty it."""
+    for number in range(10):
+        stray(site, b"stray %d" % number)
+    with pytest.raises(GuardRefusal, match="knows nothing of 10 of the 12 files"):
+        collected(site)
+    assert len(list(site.home.store().files())) == 12
+    assert asyncio.run(collect(site, grace=DAY, allow_destroy=True)).files == 10
 
 
 def test_one_collection_at_a_time(site: Rehearsal) -> None:
