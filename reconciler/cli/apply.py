@@ -70,15 +70,13 @@ def _provenance(commit: str | None, overrides: list[str] | None) -> dict[str, An
 
 
 def _summary(report: Report) -> list[str]:
-    """Return one line per resource that was changed or failed, and the counts of all."""
+    """Return a line for each resource that changed, failed or has a message, and the counts."""
     lines = []
     for outcome in report.outcomes:
-        if outcome.message or outcome.result not in ("done", "unchanged"):
+        if outcome.message or outcome.result != "unchanged":
             message = outcome.message.replace("\n", "\n    ")
-            lines.append(
-                f"{outcome.ref}:"
-                f" {'' if outcome.result == 'done' else outcome.result + ': '}{message}"
-            )
+            result = "" if outcome.result == "done" and message else outcome.result
+            lines.append(f"{outcome.ref}: {': '.join(filter(None, (result, message)))}")
     count = {
         result: sum(outcome.result == result for outcome in report.outcomes)
         for result in ("done", "unchanged", "failed", "blocked")

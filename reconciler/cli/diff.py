@@ -34,10 +34,22 @@ def command(
         output.yaml_document(lists)
     else:
         output.lines(
-            f"{SIGNS[name]} {_entry_text(entry)}" for name in SIGNS for entry in lists[name]
+            f"{SIGNS[name]} {_entry_text(entry)}"
+            for name in SIGNS
+            for entry in sorted(lists[name], key=_order)
         )
         output.line(", ".join(f"{len(lists[name])} {name}" for name in SIGNS))
     return 0
+
+
+def _order(entry: dict[str, Any]) -> tuple[Any, ...]:
+    """Return a sort key: by group and version, newest last; without a version by path."""
+    from reconciler.plan import natural_sort_key, version_sort_key
+
+    key = natural_sort_key(entry["key"])
+    if "version" not in entry:
+        return key, version_sort_key(""), []
+    return natural_sort_key(entry["group"]), version_sort_key(entry["version"]), key
 
 
 def _entry_text(entry: dict[str, Any]) -> str:

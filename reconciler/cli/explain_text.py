@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from reconciler.model import pluralize
-from reconciler.plan import natural_sort_key
+from reconciler.plan import version_sort_key
 
 Entry = Mapping[str, Any]
 
@@ -122,7 +122,7 @@ def _rows(units: Sequence[Entry]) -> Iterator[str]:
             unit
         )
     for (name, verdict, why), members in sorted(
-        table.items(), key=lambda row: (natural_sort_key(row[0][0]), row[0])
+        table.items(), key=lambda row: (version_sort_key(row[0][0]), row[0])
     ):
         kinds = ", ".join(sorted({unit["label"] for unit in members if unit["label"]}))
         files = pluralize(len(members), "file") if len(members) > 1 else ""

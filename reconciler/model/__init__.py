@@ -66,7 +66,7 @@ from reconciler.model.resources import (
     Tls,
     Uploader,
 )
-from reconciler.model.text import pluralize
+from reconciler.model.text import counted_noun, pluralize
 
 __all__ = [
     "ADDITIVE",
@@ -125,6 +125,7 @@ __all__ = [
     "bucket_of",
     "canonical",
     "check_unit",
+    "counted_noun",
     "declared_size",
     "decode_digest",
     "group_digest",

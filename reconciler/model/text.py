@@ -9,3 +9,10 @@ def pluralize(number: int, noun: str, plural: str = "") -> str:
     `plural`: where adding an `s` would be wrong, as in `entries`.
     """
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def counted_noun(number: int, plural: str) -> str:
+    """Return the form of a noun that goes with a number: `file` for 1, else `files`."""
+    if number != 1:
+        return plural
+    return f"{plural[:-3]}y" if plural.endswith("ies") else plural.removesuffix("s")

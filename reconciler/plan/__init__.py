@@ -49,8 +49,9 @@ from reconciler.plan.content import (
 )
 from reconciler.plan.document import content_entry, render_json
 from reconciler.plan.guards import apply_guards, apply_serving_guards, serving_refusal
+from reconciler.plan.order import natural_sort_key, version_sort_key
 from reconciler.plan.resources import resource_change
-from reconciler.plan.text import counts_text, natural_sort_key, render_text, size_text
+from reconciler.plan.text import counts_text, render_text, size_text
 
 __all__ = [
     "ADD",
@@ -96,5 +97,6 @@ __all__ = [
     "serving_refusal",
     "size_text",
     "sum_counts",
+    "version_sort_key",
     "with_download",
 ]

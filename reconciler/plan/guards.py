@@ -7,7 +7,7 @@ that decides and the flag that overrides it. `--allow-destroy` overrides every g
 
 from __future__ import annotations
 
-from reconciler.model import Guard, Kind
+from reconciler.model import Guard, Kind, counted_noun
 from reconciler.plan.changes import Action, ContentChanges, ResourceChange, Withholding
 
 _MEANT = "pass `--allow-destroy` if that is meant"
@@ -58,7 +58,8 @@ def serving_refusal(
     if not _beyond(lost, units, guard):
         return None
     message = (
-        f"publication `{name}` would lose {lost} of its {units} {withheld.plural}"
+        f"publication `{name}` would lose {lost} of its {units}"
+        f" {counted_noun(units, withheld.plural)}"
         f" ({_share(lost, units):.0f}%), more than `guard.maxRemovals` ({_allowed(guard)}) of"
         f" repository `{repository}` lets pass: filters withhold them"
     )
@@ -108,7 +109,8 @@ def _beyond(removed: int, units: int, guard: Guard) -> bool:
 def _mass_removal(name: str, content: ContentChanges, guard: Guard) -> tuple[str, str]:
     removed, units = content.counts.removed, content.units
     message = (
-        f"repository `{name}` would lose {removed} of its {units} {content.plural}"
+        f"repository `{name}` would lose {removed} of its {units}"
+        f" {counted_noun(units, content.plural)}"
         f" ({_share(removed, units):.0f}%), more than `guard.maxRemovals` ({_allowed(guard)}) lets"
         " pass"
     )
@@ -116,7 +118,8 @@ def _mass_removal(name: str, content: ContentChanges, guard: Guard) -> tuple[str
 
 
 def _all_of(units: int, plural: str) -> str:
-    return f"its only {plural.removesuffix('s')}" if units == 1 else f"all of its {units} {plural}"
+    noun = counted_noun(units, plural)
+    return f"its only {noun}" if units == 1 else f"all of its {units} {noun}"
 
 
 def _allowed(guard: Guard) -> str:

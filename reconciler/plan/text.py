@@ -5,11 +5,11 @@ Nothing is relative to the clock, so the same plan always has the same text.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
+from heapq import nsmallest
 from itertools import islice
 
-from reconciler.model import Kind, Ref, pluralize
+from reconciler.model import Kind, Ref, counted_noun, pluralize
 from reconciler.plan.changes import (
     ADD,
     CHANGE,
@@ -18,11 +18,13 @@ from reconciler.plan.changes import (
     Action,
     ContentChanges,
     Counts,
+    GroupChange,
     Plan,
     ResourceChange,
     Withholding,
 )
 from reconciler.plan.fields import field_lines
+from reconciler.plan.order import Key, natural_sort_key, version_sort_key
 
 SIGNS = {Action.CREATE: "+", Action.UPDATE: "~", Action.DELETE: "-", Action.NO_OP: " "}
 ROWS = 40  # content rows per repository and sign, unless verbose
@@ -74,7 +76,7 @@ def counts_text(counts: Counts, plural: str) -> str:
         for sign, n in (("+", counts.added), ("-", counts.removed), ("~", counts.changed))
         if n
     ]
-    parts = [f"{' '.join(numbers)} {plural}"] if numbers else []
+    parts = [f"{' '.join(numbers)} {counted_noun(counts.total, plural)}"] if numbers else []
     if to_download := _to_download(counts):
         parts.append(to_download)
     return ", ".join(parts)
@@ -121,7 +123,7 @@ def _fields(change: ResourceChange, verbose: bool) -> Iterator[str]:
 def _withheld_text(withheld: Withholding) -> str:
     """Return `3 distributions withheld, 1 no longer`."""
     numbers = [(withheld.counts.removed, "withheld"), (withheld.counts.added, "no longer withheld")]
-    noun = withheld.plural.removesuffix("s")
+    noun = counted_noun(1, withheld.plural)
     return ", ".join(
         f"{pluralize(number, noun, withheld.plural)} {verb}" for number, verb in numbers if number
     )
@@ -140,28 +142,43 @@ def _content(content: ContentChanges, repository: str, verbose: bool) -> Iterato
                 yield f"    hint: {failure.hint}"
 
 
-def _rows(content: ContentChanges | Withholding, signs: Iterable[str]) -> Iterator[tuple[str, int]]:
-    """Yield rows, each with the number of units that it stands for."""
+Row = tuple[Key, str, int]  # sort key, text, number of units that it stands for
+
+
+def _rows(
+    content: ContentChanges | Withholding, signs: Iterable[str], limit: int | None = None
+) -> Iterator[tuple[str, int]]:
+    """Yield rows, each with the number of units that it stands for.
+
+    Groups and paths come in natural order, versions newest last. Buckets of paths mean nothing to
+    a reader: there the whole spool is in one order, of which `limit` rows are held at most.
+    """
+    spool = content.spool
+    if content.buckets:
+        rows = (row for change in spool for row in _rows_of(content, change, signs))
+        first = sorted(rows) if limit is None else nsmallest(limit, rows)
+        yield from ((text, units) for _, text, units in first)
+        return
+    for name in sorted(spool.names(), key=natural_sort_key):
+        for change in spool.of(name):
+            for _, text, units in sorted(_rows_of(content, change, signs)):
+                yield text, units
+
+
+def _rows_of(
+    content: ContentChanges | Withholding, change: GroupChange, signs: Iterable[str]
+) -> Iterator[Row]:
+    """Yield the rows of one group: files of a version with the same reason are one."""
     templates = _WITHHELD if isinstance(content, Withholding) else _REFUSED
-    for change in content.spool:
-        table: dict[tuple[str, str, str], list[str]] = {}
-        for line in change.lines:
-            if line.op in signs:
-                name = line.version or ("" if line.key == change.head.name else line.key)
-                table.setdefault((line.op, name, line.reason), []).append(line.label)
-        for (sign, name, reason), labels in sorted(
-            table.items(), key=lambda row: (natural_sort_key(row[0][1]), row[0])
-        ):
-            title = name if content.buckets and name else f"{change.head.name} {name}".strip()
-            text = templates.get(sign, "{}").format(reason)
-            yield _row(sign, title, labels, reason=text), len(labels)
-
-
-def natural_sort_key(text: str) -> list[tuple[int, str]]:
-    """Return a sort key with numbers by their value, so that 2.10 comes after 2.9."""
-    return [
-        (int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", text)
-    ]
+    table: dict[tuple[str, str, str], list[str]] = {}
+    for line in change.lines:
+        if line.op in signs:
+            name = line.version or ("" if line.key == change.head.name else line.key)
+            table.setdefault((line.op, name, line.reason), []).append(line.label)
+    for (sign, name, reason), labels in table.items():
+        title = name if content.buckets and name else f"{change.head.name} {name}".strip()
+        text = _row(sign, title, labels, reason=templates.get(sign, "{}").format(reason))
+        yield (version_sort_key(name), sign), text, len(labels)
 
 
 def _row(sign: str, name: str, labels: list[str], *, reason: str) -> str:
@@ -208,10 +225,10 @@ def _reasons(counts: Mapping[str, int], verb: str) -> Iterator[str]:
 def _capped(content: ContentChanges | Withholding, limit: int | None) -> Iterator[str]:
     """Yield the first rows only.
 
-    The rest is not even read: a list of a million changes is of no use to a reader.
+    A list of a million changes is of no use to a reader.
     """
     left = content.counts.total
-    for row, units in islice(_rows(content, (ADD, REMOVE, CHANGE)), limit):
+    for row, units in islice(_rows(content, (ADD, REMOVE, CHANGE), limit), limit):
         left -= units
         yield row
     if left:

@@ -230,8 +230,8 @@ class GroupComparer:
                 self._source.id,
                 response.name,
                 f"upstream took it away ({response.gone or 'its page lists no file'});"
-                f" {pluralize(held, 'unit')} of it are kept, since the manifest names it"
-                + (f" ({place})" if place else ""),
+                f" {pluralize(held, 'unit')} of it {'is' if held == 1 else 'are'} kept, since the"
+                " manifest names it" + (f" ({place})" if place else ""),
                 "approve of the removal by `guard.namedProjects: allow`, by the annotation"
                 " `reconciler/allow-removals-until`, or for this run by `--allow-destroy`;"
                 " or no longer name it",

@@ -154,7 +154,7 @@ def test_an_outcome_says_what_was_committed(index: Upstream, tmp_path: Path) -> 
         for load in json.loads(done.out)["outcomes"]
         if load["resource"] == "repository/team"
     )
-    assert ", +1 distributions\n" in message
+    assert ", +1 distribution\n" in message
 
 
 def test_a_publication_that_only_moved_is_done(index: Upstream, tmp_path: Path) -> None:
