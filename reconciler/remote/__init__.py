@@ -10,7 +10,8 @@ versions.
 
 A request passes `retries`, `rate_limit` and `http_fetcher` (or `local_fetcher`), which asks
 `egress` where credentials go, which hosts an answer may come from and which redirects are followed,
-`addresses` what a connection may lead to, and `tls` which certificates are trusted.
+`addresses` what a connection may lead to, and `tls` which certificates are trusted. `url_secrets`
+says what of a URL, and of a page, may be written to disk.
 """
 
 from reconciler.remote.accepted_types import AcceptedTypes
