@@ -253,3 +253,25 @@ def test_whatever_bytes_come_they_are_read_or_malformed(format: str, body: bytes
         read(format, b'<a href="' + body + b'">index of' if format == "folder" else body)
     except (Malformed, Gone):  # a folder below is not there
         return
+
+
+class EndlessFolders(dict[str, Page | Exception]):
+    """A server whose every folder lists 500 more."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+
+    def get(self, url: str, default: object = None) -> Page:  # type: ignore[override]
+        self.asked += 1
+        folders = "".join(f"<a href='{number}/'>x</a>" for number in range(500))
+        return page(folders, "text/html", url=url or URLS["folder"])
+
+
+def test_a_tree_that_grows_with_every_page_is_given_up_at_once() -> None:
+    server = EndlessFolders()
+    options = SourceOptions.model_validate({"format": "folder"})
+    call = FakeCall(server, options, url=URLS["folder"])
+    with pytest.raises(Malformed, match="more than 10,000 folders"):
+        asyncio.run(_declared(call))
+    assert server.asked < 50  # each page is counted, not each level

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import codecs
 import re
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from hashlib import sha256
 from typing import Final
 from urllib.parse import quote, unquote_to_bytes, urljoin
@@ -125,48 +125,51 @@ async def _walk(call: ImporterCall, top: Page) -> list[ListedEntry]:
     """
     entries: list[ListedEntry] = []
     read: set[str] = set()
-    level = [await _listed(top, "", read)]
+    files, folders = await _listed(top, "", read)
+    entries += files
     for _ in range(_DEEPEST_FOLDER):
-        folders: dict[str, str] = {}
-        for files, below in level:
-            entries += files
-            folders.update(below)
-        if len(read) + len(folders) > _MOST_FOLDERS:
-            raise Malformed(
-                f"{top.url}: more than {_MOST_FOLDERS:,} folders",
-                hint="a link that leads in a circle?",
-            )
-        if len(entries) > MOST_FILES:
-            raise Malformed(f"{top.url}: more than {MOST_FILES:,} files")
         if not folders:
             return entries
-        level = await _read_folders(call, folders, read)
+        level, folders = folders, {}
+        async for files, below in _listings(call, level, read):
+            entries += files
+            folders.update(below)
+            _check_amount(top, len(read) + len(folders), len(entries))
     raise Malformed(
         f"{top.url}: folders are nested more than {_DEEPEST_FOLDER} deep",
         hint="a link that leads in a circle?",
     )
 
 
-async def _read_folders(
+def _check_amount(top: Page, folders: int, files: int) -> None:
+    """Raise Malformed for more than a tree has. Asked after each page, each of which may add."""
+    if folders > _MOST_FOLDERS:
+        raise Malformed(
+            f"{top.url}: more than {_MOST_FOLDERS:,} folders",
+            hint="a link that leads in a circle?",
+        )
+    if files > MOST_FILES:
+        raise Malformed(f"{top.url}: more than {MOST_FILES:,} files")
+
+
+async def _listings(
     call: ImporterCall, folders: dict[str, str], read: set[str]
-) -> list[_Listing]:
-    """Read folders (URL -> prefix of their names), each as soon as its page is there.
+) -> AsyncIterator[_Listing]:
+    """Yield what folders hold (URL -> prefix of their names), each read as soon as it is there.
 
     Raises the first failure: the content of its folder is unknown.
     """
 
-    async def one(url: str) -> _Listing:
+    async def read_one(url: str) -> _Listing:
         return await _listed(await call.get(url), folders[url], read)
 
     urls = list(folders)
-    listings: list[_Listing] = []
     for start in range(0, len(urls), _PAGES_AT_ONCE):
         batch = urls[start : start + _PAGES_AT_ONCE]
-        for result in await asyncio.gather(*map(one, batch), return_exceptions=True):
+        for result in await asyncio.gather(*map(read_one, batch), return_exceptions=True):
             if isinstance(result, BaseException):
                 raise result
-            listings.append(result)
-    return listings
+            yield result
 
 
 async def _listed(page: Page, prefix: str, read: set[str]) -> _Listing:
