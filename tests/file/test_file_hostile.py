@@ -262,7 +262,7 @@ class EndlessFolders(dict[str, Page | Exception]):
         super().__init__()
         self.asked = 0
 
-    def get(self, url: str, default: object = None) -> Page:  # type: ignore[override]
+    def get(self, url: str, default: object = None) -> Page:
         self.asked += 1
         folders = "".join(f"<a href='{number}/'>x</a>" for number in range(500))
         return page(folders, "text/html", url=url or URLS["folder"])

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable
 from datetime import datetime
 from inspect import iscoroutine
 from itertools import islice
-from traceback import walk_tb
+from traceback import clear_frames, walk_tb
 from typing import Any
 
 from reconciler.errors import ReconcilerError
@@ -20,6 +20,7 @@ from reconciler.redaction import exception_message, exception_summary, sanitize
 
 _CORE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _PYTHON = os.path.dirname(os.path.dirname(asyncio.__file__))
+MOST_CAUSES = 20  # of an error
 MOST_WARNINGS = 20  # of one set of options
 _INSTALLED = ("site-packages", "dist-packages")  # which may lie among Python's own modules
 
@@ -33,6 +34,18 @@ def error_message(error: BaseException) -> str:
     if isinstance(error, ReconcilerError | OptionFault):
         return exception_message(error)
     return " ".join(part for part in (exception_summary(error), _raised_at(error)) if part)
+
+
+def release_frames(error: BaseException | None) -> None:
+    """Let go of what the functions that raised an error held, such as pages of many megabytes.
+
+    An error is kept until the plan is printed; where it was raised stays known.
+    """
+    for _ in range(MOST_CAUSES):
+        if error is None:
+            return
+        clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
 
 
 def option_warnings(options: Options, now: datetime) -> list[str]:

@@ -9,7 +9,11 @@ from itertools import islice
 from typing import Any
 
 from reconciler.engine.plugin_calls.importer_calls import SourceCall, SourceContext
-from reconciler.engine.plugin_calls.plugin_errors import error_message, is_unawaited
+from reconciler.engine.plugin_calls.plugin_errors import (
+    error_message,
+    is_unawaited,
+    release_frames,
+)
 from reconciler.engine.run.task_groups import task_group
 from reconciler.engine.sources.batches import BATCH, HELD, LARGEST, bounded
 from reconciler.engine.sources.repository_resolution import RepositoryResolution
@@ -111,6 +115,7 @@ class GroupReader:
         except Exception as error:  # a plugin may raise anything
             if call is not None and not isinstance(error, Temporary | NotCached):
                 call.forget_pages()
+            release_frames(error)
             return SourceResponse(group.name, listed=group.listed, failure=error)
         finally:
             if call is not None:
