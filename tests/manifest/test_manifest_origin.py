@@ -30,6 +30,7 @@ def test_redirects(reading: Reading, written: str, redirects: object) -> None:
 @pytest.mark.parametrize(
     "written",
     [
+        "",
         "''",
         "none",
         "[]",
@@ -66,6 +67,7 @@ def test_egress(reading: Reading) -> None:
     [
         "{allow: []}",
         "{deny: []}",
+        "{deny: }",
         "{allow: [10.1.2.3/8]}",
         "{deny: [example.org]}",
         "{deny: [10.0.0.0/33]}",
