@@ -37,9 +37,12 @@ from reconciler.remote.responses import seconds_until, whole_body
 from reconciler.serve.upload_form import UploadForm, boundary_of
 from reconciler.store.temporary import TemporaryFolder
 from reconciler_file.file_importer import FileImporter
+from reconciler_file.globs import Globs, checked_glob
 from reconciler_file.options import SourceOptions
 from reconciler_python.evidence.osv_dump import open_dump
 from reconciler_python.evidence.provenance import provenance_facts
+from reconciler_python.matching.python_versions import Interpreters
+from reconciler_python.matching.rules import Rules
 from reconciler_python.reading.archives import UnreadableArchive, wheel_metadata
 from reconciler_python.reading.core_metadata import UnreadableMetadata, read_dependencies
 from reconciler_python.reading.media_types import read_list, read_project
@@ -269,6 +272,18 @@ def read_headers(body: bytes) -> None:
     sanitize(text)
 
 
+def match_patterns(body: bytes) -> None:
+    """Globs of a manifest against names of upstream, and specifiers of upstream."""
+    text = body.decode("latin-1")[:2_000]
+    _expect(OptionFault, _match_globs, text)
+    _expect(OptionFault, lambda: Rules((text,)).whole_project("a" * 250))
+    Interpreters(("3.11", ">=3.12")).find(text)
+
+
+def _match_globs(text: str) -> None:
+    Globs([checked_glob(text)]).find("a/" * 500 + "a" * 240)
+
+
 def _expect(kind: type[Exception], call: Callable[..., object], *arguments: object) -> None:
     with suppress(kind):
         call(*arguments)
@@ -299,6 +314,7 @@ PARSERS: dict[str, tuple[Callable[[bytes], object], list[bytes]]] = {
         [PROVENANCE, PROVENANCE.replace(b"e30=", "\xe9".encode())],
     ),
     "compressed body": (unpack, [gzip.compress(INFO), zlib.compress(INFO), gzip.compress(b"")]),
+    "pattern": (match_patterns, [b"*a*b", b"**/a/[!b]*", b"acme-*", b">=3.8,!=3.9.*"]),
     "header": (read_headers, [b"bytes 0-1/2", b"utf-8", b"120", b"9" * 5000]),
 }
 
