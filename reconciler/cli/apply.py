@@ -2,30 +2,45 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from reconciler.cli import manifests, output, settings
-from reconciler.cli.plan import AllowDestroyOption, Format, FormatOption, PruneOption, VerboseOption
+from reconciler.cli.output import Layout, LayoutOption
+from reconciler.cli.plan import AllowDestroyOption, PruneOption, VerboseOption
 
 if TYPE_CHECKING:
     from reconciler.engine import Report
     from reconciler.plan import Plan
 
 NAME = "apply"
+DOCUMENTS = (Layout.JSON, Layout.YAML)
 
 
 def command(
     paths: settings.PathsArgument = None,
     *,
-    format: FormatOption = Format.TEXT,
+    layout: LayoutOption = Layout.TABLE,
     verbose: VerboseOption = False,
     prune: PruneOption = False,
     allow_destroy: AllowDestroyOption = False,
+    lock_timeout: Annotated[
+        str,
+        typer.Option(
+            "--lock-timeout",
+            metavar="DURATION",
+            help="Wait for another run that holds a repository (`5m`); 0: name it, and fail.",
+        ),
+    ] = "0",
     override: manifests.OverrideOption = None,
     home: settings.HomeOption = None,
 ) -> int:
     """Plan, then carry the plan out. Never asks: review happens on the plan."""
-    from reconciler.engine import PlanOptions, git_commit
+    import os
+
+    from reconciler.engine import PlanOptions, author, git_commit
     from reconciler.plan import render_json, render_text
 
     registry = settings.registry()
@@ -35,31 +50,31 @@ def command(
 
     def show(plan: Plan) -> None:
         plans.append(plan)
-        if format is Format.TEXT:
-            output.lines(render_text(plan, verbose=verbose))
+        if layout not in DOCUMENTS:
+            output.text(layout, render_text(plan, verbose=verbose))
 
     options = PlanOptions(prune=prune, allow_destroy=allow_destroy)
-    made_by = _provenance(git_commit(manifests.folders(names)), override)
+    folders = manifests.folders(names)
+    by = author(folders, os.environ) or settings.principal()
+    made_by = _provenance(git_commit(folders), override) | {"principal": by}
     report = settings.run_engine(
         home,
         registry,
         lambda engine: engine.apply(desired, options, made_by, show=show),
         writes=True,
         may_be_new=True,
+        lock_timeout=lock_timeout,
     )
-    if format is Format.JSON:
-        output.pieces(
-            [
-                b'{"outcomes":',
-                _outcomes(report),
-                b',"plan":',
-                *render_json(plans[-1], verbose=verbose),
-                b"}",
-            ]
-        )
+    if layout in DOCUMENTS:
+        plan = render_json(plans[-1], verbose=verbose)
+        pieces = [b'{"outcomes":', _outcomes(report), b',"plan":', *plan, b"}"]
+        if layout is Layout.JSON:
+            output.pieces(pieces)
+        else:
+            output.yaml_document(json.loads(b"".join(pieces)))
     else:
         output.line()
-        output.lines(_summary(report))
+        output.text(layout, _summary(report))
     return 1 if report.failed else 0
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from reconciler.cli import output, settings
-from reconciler.cli.verify import Format, FormatOption
+from reconciler.cli.output import Layout, LayoutOption
 from reconciler.errors import UsageFault
 
 if TYPE_CHECKING:
@@ -24,7 +24,9 @@ def command(
     grace: Annotated[
         str,
         typer.Option(
-            "--grace", help="How long bytes stay after they were last written or relied on."
+            "--grace",
+            metavar="DURATION",
+            help="How long bytes stay after they were last written or relied on.",
         ),
     ] = "1d",
     allow_destroy: Annotated[
@@ -34,7 +36,7 @@ def command(
             help="Remove files although the database knows nothing of most of them.",
         ),
     ] = False,
-    format: FormatOption = Format.TEXT,
+    layout: LayoutOption = Layout.TABLE,
     home: settings.HomeOption = None,
 ) -> int:
     """Remove files and pages that no version needs, and leftovers of runs that were killed.
@@ -57,12 +59,9 @@ def command(
         lambda engine: engine.collect(grace=duration, dry_run=dry_run, allow_destroy=allow_destroy),
         writes=True,
     )
-    if format is Format.JSON:
-        fields = dataclasses.asdict(result)
-        fields["damagedSize"] = fields.pop("damaged_size")
-        output.document({"dryRun": dry_run, **fields})
-    else:
-        output.lines(_lines(result, dry_run=dry_run))
+    answer = {"dryRun": dry_run, **dataclasses.asdict(result)}
+    answer["damagedSize"] = answer.pop("damaged_size")
+    output.answer(layout, answer, lambda: _lines(result, dry_run=dry_run))
     return 0
 
 

@@ -7,39 +7,44 @@ from typing import Annotated, Any
 import typer
 
 from reconciler.cli import output, settings
+from reconciler.cli.names import completer, take_repository
 from reconciler.cli.output import Layout, LayoutOption
+from reconciler.errors import UsageFault
 
 NAME = "diff"
 SIGNS = {"added": "+", "removed": "-", "changed": "~"}
 
 
 def command(
-    resource: Annotated[
-        str, typer.Argument(metavar="repository/NAME", help="For instance repository/team.")
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[repository/]NAME A B",
+            help="A repository, and two versions: number, digest or `latest`.",
+            autocompletion=completer("repository"),
+        ),
     ],
-    a: Annotated[str, typer.Argument(metavar="A", help="A version: number, digest or `latest`.")],
-    b: Annotated[str, typer.Argument(metavar="B", help="Another.")],
     *,
     layout: LayoutOption = Layout.TABLE,
     home: settings.HomeOption = None,
 ) -> int:
     """Show what was added, removed and changed from version A to version B."""
-    from reconciler.cli.history import repository_name
-
+    name, versions = take_repository(words, more=2)
+    if len(versions) > 2:
+        raise UsageFault(f"`{versions[2]}` is one too many", hint="`diff NAME A B`")
     with settings.inspector(home) as recorded:
-        lists = recorded.difference(repository_name(resource), a, b)
-    if layout is Layout.JSON:
-        output.document(lists)
-    elif layout is Layout.YAML:
-        output.yaml_document(lists)
-    else:
-        output.lines(
-            f"{SIGNS[name]} {_entry_text(entry)}"
-            for name in SIGNS
-            for entry in sorted(lists[name], key=_order)
-        )
-        output.line(", ".join(f"{len(lists[name])} {name}" for name in SIGNS))
+        lists = recorded.difference(name, *versions)
+    output.answer(layout, lists, lambda: _lines(lists))
     return 0
+
+
+def _lines(lists: dict[str, list[dict[str, Any]]]) -> list[str]:
+    lines = [
+        f"{SIGNS[name]} {_entry_text(entry)}"
+        for name in SIGNS
+        for entry in sorted(lists[name], key=_order)
+    ]
+    return [*lines, ", ".join(f"{len(lists[name])} {name}" for name in SIGNS)]
 
 
 def _order(entry: dict[str, Any]) -> tuple[Any, ...]:

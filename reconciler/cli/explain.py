@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from reconciler.cli import manifests, output, settings
+from reconciler.cli.names import completer, take_repository
+from reconciler.cli.output import Layout, LayoutOption
 from reconciler.errors import ManifestFaults
 
 if TYPE_CHECKING:
@@ -17,24 +18,20 @@ if TYPE_CHECKING:
 NAME = "explain"
 
 
-class Layout(StrEnum):
-    TEXT = "text"
-    JSON = "json"
-
-
 def command(
-    resource: Annotated[
-        str, typer.Argument(metavar="repository/NAME", help="For instance repository/team.")
-    ],
-    subject: Annotated[
-        str,
+    words: Annotated[
+        list[str],
         typer.Argument(
-            metavar="SUBJECT", help="A file, a group such as a project, or a requirement."
+            metavar="[repository/]NAME SUBJECT [PATH]...",
+            help=(
+                "A repository; a file, a group such as a project, or a requirement; and manifest"
+                " files and folders, if not the current one."
+            ),
+            autocompletion=completer("repository"),
         ),
     ],
-    paths: settings.PathsArgument = None,
     *,
-    layout: Annotated[Layout, typer.Option("--output", "-o", help="How to print.")] = Layout.TEXT,
+    layout: LayoutOption = Layout.TABLE,
     offline: Annotated[
         bool,
         typer.Option(
@@ -57,10 +54,10 @@ def command(
     the state that the last apply recorded decides.
     """
     from reconciler.cli.explain_text import lines
-    from reconciler.cli.history import repository_name
     from reconciler.manifest import read_recorded
 
-    registry, name = settings.registry(), repository_name(resource)
+    name, (subject, *paths) = take_repository(words, more=1)
+    registry = settings.registry()
     overrides = override or []
     declared = _declared(paths, registry, name, overrides=overrides)
     answer = settings.run_engine(
@@ -75,15 +72,12 @@ def command(
         ),
         offline=offline,
     )
-    if layout is Layout.JSON:
-        output.document(answer)
-    else:
-        output.lines(lines(answer, verbose=verbose))
+    output.answer(layout, answer, lambda: lines(answer, verbose=verbose))
     return 0
 
 
 def _declared(
-    paths: list[str] | None, registry: Registry, name: str, *, overrides: list[str]
+    paths: list[str], registry: Registry, name: str, *, overrides: list[str]
 ) -> DesiredState | None:
     """Return the desired state if the manifests declare the repository, else None.
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from reconciler.cli import output, settings
+from reconciler.cli.names import complete_kind
 from reconciler.cli.output import Layout, LayoutOption
 
 NAME = "get"
@@ -16,7 +17,9 @@ def command(
     kind: Annotated[
         str,
         typer.Argument(
-            metavar="KIND", help="remote, filter, repository or publication; or KIND/NAME."
+            metavar="KIND",
+            help="remote, filter, repository or publication; or KIND/NAME.",
+            autocompletion=complete_kind,
         ),
     ],
     name: Annotated[
@@ -34,12 +37,8 @@ def command(
     with settings.inspector(home) as recorded:
         documents = recorded.resources(parse_kind(kind), name)
     answer: Any = documents[0] if name is not None else documents
-    if layout is Layout.JSON:
-        output.document(answer)
-    elif layout is Layout.YAML:
-        output.yaml_document(answer)
-    else:
-        output.table(*_table(documents))
+    header, rows = _table(documents)
+    output.tabular(layout, answer, header, rows=rows)
     return 0
 
 

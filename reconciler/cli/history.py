@@ -7,47 +7,37 @@ from typing import Annotated, Any
 import typer
 
 from reconciler.cli import output, settings
+from reconciler.cli.names import completer, only_ref
 from reconciler.cli.output import Layout, LayoutOption
-from reconciler.errors import UsageFault
 
 NAME = "history"
 
+RepositoryArgument = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="[repository/]NAME",
+        help="A repository: `team`, `repository/team` or `repository team`.",
+        autocompletion=completer("repository"),
+    ),
+]
+
 
 def command(
-    resource: Annotated[
-        str, typer.Argument(metavar="repository/NAME", help="For instance repository/team.")
-    ],
+    name: RepositoryArgument,
     layout: LayoutOption = Layout.TABLE,
     home: settings.HomeOption = None,
 ) -> int:
     """List the versions of a repository, newest first.
 
-    Shows what each changed, when, and from which commit.
+    Shows what each changed, when, by whom, and from which commit.
     """
-
-    with settings.inspector(home) as recorded:
-        versions = recorded.history(repository_name(resource))
-    if layout is Layout.JSON:
-        output.document(versions)
-    elif layout is Layout.YAML:
-        output.yaml_document(versions)
-    else:
-        output.table(
-            ["version", "created", "added", "removed", "changed", "commit", "by", "digest"],
-            [_row(version) for version in versions],
-        )
-    return 0
-
-
-def repository_name(text: str) -> str:
-    """Return NAME of `repository/NAME`. Raises UsageFault for another kind."""
-    from reconciler.engine import parse_ref
     from reconciler.model import Kind
 
-    ref = parse_ref(text)
-    if ref.kind is not Kind.REPOSITORY:
-        raise UsageFault(f"`{text}` is not a repository; only repositories have versions")
-    return ref.name
+    with settings.inspector(home) as recorded:
+        versions = recorded.history(only_ref(name, kind=Kind.REPOSITORY).name)
+    header = ["version", "created", "added", "removed", "changed", "commit", "by", "digest"]
+    output.tabular(layout, versions, header, rows=[_row(version) for version in versions])
+    return 0
 
 
 def _row(version: dict[str, Any]) -> list[str]:

@@ -15,6 +15,7 @@ from reconciler import __version__
 from reconciler.cli import (
     apply,
     collection,
+    completion,
     describe,
     diff,
     explain,
@@ -32,6 +33,7 @@ from reconciler.cli import (
     verify,
 )
 from reconciler.cli.command_log import CommandLog
+from reconciler.cli.plain_help import PlainCommand, PlainGroup
 from reconciler.errors import ManifestFaults, ReconcilerError
 
 # a run makes many objects and few cycles: at Python's default pace, collecting takes a tenth of it
@@ -66,11 +68,13 @@ def tree(arguments: Sequence[str] = (), log: CommandLog | None = None) -> typer.
     log = log or CommandLog()
     app = typer.Typer(
         name="reconciler",
+        cls=PlainGroup,
         help="GitOps for package repositories: plan the difference, apply it, serve the result.",
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_common)
     asked = [verb for verb in VERBS if list(arguments[:1]) == [verb.NAME]]
@@ -79,17 +83,21 @@ def tree(arguments: Sequence[str] = (), log: CommandLog | None = None) -> typer.
         if hasattr(verb, "SUBCOMMANDS"):
             app.add_typer(_group(verb, log), name=verb.NAME, short_help=summary)
         else:
-            app.command(name=verb.NAME, short_help=summary)(log.wrap(verb.NAME, verb.command))
+            app.command(name=verb.NAME, short_help=summary, cls=PlainCommand)(
+                log.wrap(verb.NAME, verb.command)
+            )
     return app
 
 
 def _group(verb: ModuleType, log: CommandLog) -> typer.Typer:
     """Return a verb with subcommands; without one of them it runs its `command`."""
-    group = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
+    group = typer.Typer(cls=PlainGroup, invoke_without_command=True, rich_markup_mode=None)
     group.callback()(log.wrap(verb.NAME, verb.command))
     for name, command in verb.SUBCOMMANDS.items():
         summary = _first_sentence(command.__doc__ or "")
-        group.command(name=name, short_help=summary)(log.wrap(f"{verb.NAME} {name}", command))
+        group.command(name=name, short_help=summary, cls=PlainCommand)(
+            log.wrap(f"{verb.NAME} {name}", command)
+        )
     return group
 
 
@@ -108,6 +116,14 @@ def _common(
     version: bool = typer.Option(
         False, "--version", help="Print the version and exit.", callback=_version, is_eager=True
     ),
+    show_completion: bool = typer.Option(
+        False,
+        completion.SHOW,
+        help="Print the completion of a shell and exit: `bash`, `zsh`, `fish`, or the one found.",
+    ),
+    install_completion: bool = typer.Option(
+        False, completion.INSTALL, help="Install the completion of a shell and exit."
+    ),
 ) -> None:
     """Options of every command."""
 
@@ -120,8 +136,9 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Run one command and return its exit code."""
     gc.set_threshold(*GARBAGE)
+    asked = [] if completion.prepare() else ["--help"]
     with CommandLog() as log:
-        code = _exit_code(arguments or ["--help"], log)
+        code = _exit_code(arguments or asked, log)
         log.end(code)
     return code
 
@@ -143,6 +160,8 @@ def _described(error: OSError) -> tuple[str, str]:
 def _exit_code(arguments: list[str], log: CommandLog) -> int:
     """Run one command, print what it raises, and return its exit code."""
     try:
+        if completion.is_asked(arguments):
+            return completion.run(arguments)
         code = tree(arguments, log)(arguments, standalone_mode=False, prog_name="reconciler")
     except ManifestFaults as faults:
         output.faults(faults, did_nothing=arguments[0] != validate.NAME)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Annotated, Any, TextIO
 
 import typer
 
-from reconciler.errors import ManifestFaults
+from reconciler.errors import ManifestFaults, UsageFault
 
 COLOURS: Mapping[str, str] = {
     "+": "32",
@@ -28,14 +28,42 @@ SHARED_HINTS = 3  # faults with the same hint, which is printed once
 
 
 class Layout(StrEnum):
-    """The output formats of commands that list or show."""
+    """The output formats of every command. TABLE: for people; commands without a table print text.
+
+    GITHUB: the same, with errors and warnings as workflow annotations.
+    """
 
     TABLE = "table"
     JSON = "json"
     YAML = "yaml"
+    MARKDOWN = "markdown"
+    GITHUB = "github"
 
 
-LayoutOption = Annotated[Layout, typer.Option("--output", "-o", help="How to print.")]
+ANNOTATIONS: Mapping[str, str] = {"error:": "error", "guard:": "error", "warning:": "warning"}
+
+
+def parse_layout(text: str) -> Layout:
+    """Parse the value of `-o`; `text` is the earlier name of `table`. Raises UsageFault."""
+    try:
+        return Layout.TABLE if text == "text" else Layout(text)
+    except ValueError:
+        raise UsageFault(
+            f"`{text}` is no output format", hint=f"one of `{'`, `'.join(Layout)}`"
+        ) from None
+
+
+LayoutOption = Annotated[
+    Layout,
+    typer.Option(
+        "--output",
+        "-o",
+        "--format",
+        parser=parse_layout,
+        metavar="|".join(Layout),
+        help="How to print.",
+    ),
+]
 
 
 def line(text: str = "") -> None:
@@ -48,6 +76,52 @@ def lines(texts: Iterable[str]) -> None:
     colour = _coloured(sys.stdout)
     for text in texts:
         line(_painted(text) if colour else text)
+
+
+def answer(layout: Layout, value: Any, texts: Callable[[], Iterable[str]]) -> None:
+    """Print a result as a document, or as lines: `value` or what `texts` returns."""
+    if layout is Layout.JSON:
+        document(value)
+    elif layout is Layout.YAML:
+        yaml_document(value)
+    else:
+        text(layout, texts())
+
+
+def tabular(
+    layout: Layout, value: Any, header: Sequence[str], *, rows: Sequence[Sequence[str]]
+) -> None:
+    """Print a result as a document or as a table."""
+    if layout is Layout.MARKDOWN:
+        line(_markdown_row([name.upper() for name in header]))
+        line(_markdown_row(["---"] * len(header)))
+        for row in rows:
+            line(_markdown_row(row))
+    else:
+        answer(layout, value, lambda: table_lines(header, rows))
+
+
+def text(layout: Layout, texts: Iterable[str]) -> None:
+    """Print lines for people: as they are, as a block of Markdown, or with annotations."""
+    if layout is Layout.MARKDOWN:
+        fenced = [each.replace("```", "\u200b```") for each in texts]
+        lines(["```diff", *fenced, "```"])
+    elif layout is Layout.GITHUB:
+        lines(map(_annotated, texts))
+    else:
+        lines(texts)
+
+
+def _annotated(text: str) -> str:
+    """Return a line that reports an error or a warning as a workflow command."""
+    word, _, rest = text.strip().partition(" ")
+    if word not in ANNOTATIONS:
+        return text
+    return f"::{ANNOTATIONS[word]}::{rest.replace('%', '%25')}"
+
+
+def _markdown_row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 
 def note(text: str) -> None:
@@ -101,9 +175,14 @@ def document(value: Any) -> None:
 
 def yaml_document(value: Any) -> None:
     """Print one YAML document; keys keep their order."""
+    line(yaml_text(value))
+
+
+def yaml_text(value: Any) -> str:
+    """Return a value as YAML; keys keep their order."""
     import yaml
 
-    line(yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=1000).rstrip())
+    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=1000).rstrip()
 
 
 def pieces(parts: Iterable[bytes]) -> None:
@@ -115,11 +194,12 @@ def pieces(parts: Iterable[bytes]) -> None:
     sys.stdout.buffer.flush()
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table as kubectl does: upper-case headings, two spaces between columns."""
+def table_lines(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Yield a table as kubectl prints it: upper-case headings, two spaces between columns."""
     widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
     for row in (tuple(name.upper() for name in header), *rows):
-        line("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        yield "  ".join(cells).rstrip()
 
 
 def _remark(kind: str, message: str, hint: str | None) -> None:

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
+import json
 from typing import Annotated
 
 import typer
 
 from reconciler.cli import manifests, output, settings
+from reconciler.cli.output import Layout, LayoutOption
 
 NAME = "plan"
 PENDING = 2
 
 
-class Format(StrEnum):
-    TEXT = "text"
-    JSON = "json"
-
-
-FormatOption = Annotated[Format, typer.Option(help="`json` is one canonical document.")]
 VerboseOption = Annotated[
     bool, typer.Option("--verbose", help="Show every content change and every refusal.")
 ]
@@ -34,7 +29,7 @@ AllowDestroyOption = Annotated[
 def command(  # noqa: PLR0913  # an option each
     paths: settings.PathsArgument = None,
     *,
-    format: FormatOption = Format.TEXT,
+    layout: LayoutOption = Layout.TABLE,
     detailed_exitcode: Annotated[
         bool, typer.Option("--detailed-exitcode", help="Exit with 2 when changes are pending.")
     ] = False,
@@ -65,10 +60,12 @@ def command(  # noqa: PLR0913  # an option each
         offline=offline,
         may_be_new=True,
     )
-    if format is Format.JSON:
+    if layout is Layout.JSON:
         output.pieces(render_json(plan, verbose=verbose))
+    elif layout is Layout.YAML:
+        output.yaml_document(json.loads(b"".join(render_json(plan, verbose=verbose))))
     else:
-        output.lines(render_text(plan, verbose=verbose))
+        output.text(layout, render_text(plan, verbose=verbose))
     if plan.failed:
         return 1
     return PENDING if detailed_exitcode and plan.pending else 0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from reconciler.cli import output, plugins_new, settings
-from reconciler.cli.output import Layout, LayoutOption
+from reconciler.cli.output import Layout, LayoutOption, parse_layout
 
 if TYPE_CHECKING:
     from reconciler.plugin.validation import Plugin
@@ -27,7 +27,17 @@ def command(context: typer.Context, layout: LayoutOption = Layout.TABLE) -> int:
 
 def listing(
     context: typer.Context,
-    layout: Annotated[Layout | None, typer.Option("--output", "-o", help="How to print.")] = None,
+    layout: Annotated[
+        Layout | None,
+        typer.Option(
+            "--output",
+            "-o",
+            "--format",
+            parser=parse_layout,
+            metavar="|".join(Layout),
+            help="How to print.",
+        ),
+    ] = None,
 ) -> int:
     """List importers, publishers and content types, with state and reason.
 
@@ -45,12 +55,8 @@ def _list(layout: Layout) -> int:
 
     plugins = settings.unstarted_registry().examined()
     documents = [_document(plugin) for plugin in plugins]
-    if layout is Layout.JSON:
-        output.document(documents)
-    elif layout is Layout.YAML:
-        output.yaml_document(documents)
-    else:
-        output.table(COLUMNS, [_row(document) for document in documents])
+    output.tabular(layout, documents, COLUMNS, rows=[_row(document) for document in documents])
+    if layout is Layout.TABLE:
         output.note(f"plugin API {API_VERSION}")
     return 1 if any(plugin.refused for plugin in plugins) else 0
 

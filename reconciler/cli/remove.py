@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from reconciler.cli import output, settings
+from reconciler.cli.names import completer, take_repository
+from reconciler.cli.output import Layout, LayoutOption
 
 if TYPE_CHECKING:
     from reconciler.engine import Home
@@ -17,15 +19,16 @@ NAME = "remove"
 
 
 def command(
-    repository: Annotated[
-        str, typer.Argument(metavar="REPOSITORY", help="Name of the repository.")
-    ],
-    keys: Annotated[
+    words: Annotated[
         list[str],
         typer.Argument(
-            metavar="KEY...", help="What to remove, by the key under which versions hold it."
+            metavar="[repository/]NAME KEY...",
+            help="A repository, and what to remove, by the keys under which versions hold it.",
+            autocompletion=completer("repository"),
         ),
     ],
+    *,
+    layout: LayoutOption = Layout.TABLE,
     home: settings.HomeOption = None,
 ) -> int:
     """Remove uploaded units from a repository; earlier versions keep them.
@@ -34,13 +37,16 @@ def command(
     """
     import asyncio
 
+    repository, keys = take_repository(words, more=1)
     result = asyncio.run(
         _remove(settings.existing_home(home), settings.registry(), repository, keys=keys)
     )
     names = ", ".join(f"`{name}`" for name in result.names)
-    output.line(f"version {result.version} no longer holds {names}")
-    for text in result.delayed:
-        output.line(text)
+    answer = {"version": result.version, "removed": list(result.names)}
+    first = f"version {result.version} no longer holds {names}"
+    output.answer(
+        layout, {**answer, "delayed": list(result.delayed)}, lambda: [first, *result.delayed]
+    )
     return 1 if result.delayed else 0
 
 

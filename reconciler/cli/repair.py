@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.cli import output, settings, verify
-from reconciler.cli.verify import Format, FormatOption, ScopeArgument
+from reconciler.cli.output import Layout, LayoutOption
+from reconciler.cli.verify import ScopeArgument
 
 if TYPE_CHECKING:
     from reconciler.engine.integrity.repair import RepairResult
@@ -16,7 +17,7 @@ NAME = "repair"
 def command(
     resource: ScopeArgument = None,
     *,
-    format: FormatOption = Format.TEXT,
+    layout: LayoutOption = Layout.TABLE,
     home: settings.HomeOption = None,
 ) -> int:
     """Verify, then fetch damaged files from their sources and render damaged pages anew.
@@ -37,20 +38,16 @@ def command(
         ),
         writes=True,
     )
-    if format is Format.JSON:
-        output.document(
-            {
-                "verified": verify.document(verified),
-                "mended": mended.mended,
-                "lost": mended.lost,
-                "rendered": mended.rendered,
-                "unrendered": mended.unrendered,
-            }
-        )
-    else:
-        output.lines(_lines(mended))
-        output.line(verify.summary(verified))
-        output.line(_summary(mended))
+    answer = {
+        "verified": verify.document(verified),
+        "mended": mended.mended,
+        "lost": mended.lost,
+        "rendered": mended.rendered,
+        "unrendered": mended.unrendered,
+    }
+    output.answer(
+        layout, answer, lambda: [*_lines(mended), verify.summary(verified), _summary(mended)]
+    )
     return 0 if mended.complete else 1
 
 

@@ -114,6 +114,7 @@ def run_engine(
     writes: bool = False,
     offline: bool = False,
     may_be_new: bool = False,
+    lock_timeout: str = "0",
 ) -> Result:
     """Return the result of `call` with an engine over a home; show progress meanwhile.
 
@@ -122,12 +123,13 @@ def run_engine(
     import asyncio
 
     from reconciler.cli.progress import shown
-    from reconciler.engine import Engine
+    from reconciler.engine import Engine, LeasePatience
     from reconciler.manifest import read_recorded
 
     location = home(option) if may_be_new else existing_home(option)
     if not writes and not location.holds_state:
         output.note(f"new state at {location.root}")
+    seconds = _seconds(lock_timeout)
 
     async def run() -> Result:
         with shown() as progress:
@@ -139,10 +141,24 @@ def run_engine(
                 offline=offline,
                 progress=progress,
                 blocked=output.blocked,
+                patience=LeasePatience(seconds, output.note),
             ) as engine:
                 return await call(engine)
 
     return asyncio.run(run())
+
+
+def _seconds(text: str) -> float:
+    """Return a duration in seconds. Raises UsageFault where it is none."""
+    from reconciler.plugin import OptionFault
+    from reconciler.plugin.options import parse_duration
+
+    if text == "0":
+        return 0.0
+    try:
+        return parse_duration(text).total_seconds()
+    except OptionFault as error:
+        raise UsageFault(f"`--lock-timeout {text}` {error}", hint=error.hint) from None
 
 
 def principal() -> str:

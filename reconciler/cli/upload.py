@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from reconciler.cli import manifests, output, settings
+from reconciler.cli.names import completer, take_repository
+from reconciler.cli.output import Layout, LayoutOption
 from reconciler.errors import UsageFault
 
 if TYPE_CHECKING:
@@ -18,16 +20,22 @@ NAME = "upload"
 
 
 def command(
-    repository: Annotated[
-        str,
-        typer.Argument(metavar="REPOSITORY", help="Name of a repository with an `upload` source."),
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[repository/]NAME FILE...",
+            help="A repository with an `upload` source, and files to upload.",
+            autocompletion=completer("repository"),
+        ),
     ],
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="What to upload.")],
     *,
     field: Annotated[
         list[str] | None,
-        typer.Option("--field", help="NAME=TEXT for the plugin; may come several times."),
+        typer.Option(
+            "--field", metavar="NAME=TEXT", help="A text for the plugin; may come several times."
+        ),
     ] = None,
+    layout: LayoutOption = Layout.TABLE,
     override: manifests.OverrideOption = None,
     home: settings.HomeOption = None,
 ) -> int:
@@ -40,17 +48,28 @@ def command(
     from reconciler.engine.service import Service, uploaded_file
     from reconciler.manifest import read_recorded
 
+    repository, files = take_repository(words, more=1)
     fields = dict(_field(text) for text in field or [])
     service = Service(
         settings.existing_home(home), settings.registry(), read_recorded, overrides=override or ()
     )
-    return asyncio.run(
-        _upload(service, repository, [uploaded_file(path) for path in files], fields=fields)
-    )
+    uploads = [uploaded_file(Path(file)) for file in files]
+    results: list[dict[str, Any]] = []
+    try:
+        return asyncio.run(_upload(service, repository, uploads, fields=fields, results=results))
+    finally:
+        texts = [f"{each['file']}: {each['message']}" for each in results]
+        if results:
+            output.answer(layout, results, lambda: texts)
 
 
 async def _upload(
-    service: Service, repository: str, files: list[UploadedFile], *, fields: dict[str, str]
+    service: Service,
+    repository: str,
+    files: list[UploadedFile],
+    *,
+    fields: dict[str, str],
+    results: list[dict[str, Any]],
 ) -> int:
     """Upload the files one by one; return 1 if one is stored but not published.
 
@@ -62,7 +81,9 @@ async def _upload(
     try:
         for file in files:
             result = await service.upload(repository, file, fields, principal=settings.principal())
-            output.line(f"{file.name}: {upload_message(result)}")
+            results.append(
+                {"file": file.name, "version": result.version, "message": upload_message(result)}
+            )
             delayed = delayed or bool(result.delayed)
     finally:
         await service.close()

@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Annotated
-
-import typer
-
 from reconciler.cli import output, settings
+from reconciler.cli.output import Layout, LayoutOption
 from reconciler.errors import ManifestFaults
 
 NAME = "validate"
 
 
-class Format(StrEnum):
-    TEXT = "text"
-    JSON = "json"
-    GITHUB = "github"
-
-
 def command(
     paths: settings.PathsArgument = None,
-    format: Annotated[
-        Format, typer.Option(help="`github` prints workflow annotations.")
-    ] = Format.TEXT,
+    layout: LayoutOption = Layout.TABLE,
 ) -> int:
     """Check manifests without asking any remote.
 
@@ -36,16 +24,15 @@ def command(
     try:
         desired = read(settings.paths(paths))
     except ManifestFaults as faults:
-        if format is Format.TEXT:
+        if layout is Layout.TABLE:
             raise
-        if format is Format.GITHUB:
+        if layout is Layout.GITHUB:
             output.line(annotations(faults.faults))
         else:
-            output.document(as_json(faults.faults))
+            all_faults = faults.faults
+            output.answer(layout, as_json(all_faults), lambda: map(str, all_faults))
         return 1
     number = sum(1 for _ in desired)
-    if format is Format.JSON:
-        output.document(as_json([]))
-    elif format is Format.TEXT:
-        output.line(f"{pluralize(number, 'resource')}, no faults")
+    if layout is not Layout.GITHUB:
+        output.answer(layout, as_json([]), lambda: [f"{pluralize(number, 'resource')}, no faults"])
     return 0

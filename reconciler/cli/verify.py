@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from reconciler.cli import output, settings
+from reconciler.cli.names import completer, only_ref
+from reconciler.cli.output import Layout, LayoutOption
 
 if TYPE_CHECKING:
     from reconciler.engine.integrity.verification import DamagedFile, Verification
@@ -16,16 +17,11 @@ if TYPE_CHECKING:
 NAME = "verify"
 
 
-class Format(StrEnum):
-    TEXT = "text"
-    JSON = "json"
-
-
-FormatOption = Annotated[Format, typer.Option("--output", "-o", help="How to print.")]
 ScopeArgument = Annotated[
-    str | None,
+    list[str] | None,
     typer.Argument(
         metavar="KIND/NAME",
+        autocompletion=completer(),
         help="A repository or publication, for instance repository/team.  [default: everything]",
         show_default=False,
     ),
@@ -35,7 +31,7 @@ ScopeArgument = Annotated[
 def command(
     resource: ScopeArgument = None,
     *,
-    format: FormatOption = Format.TEXT,
+    layout: LayoutOption = Layout.TABLE,
     home: settings.HomeOption = None,
 ) -> int:
     """Read every stored file and page, and compare each with its digest.
@@ -47,21 +43,15 @@ def command(
     settings.existing_home(home)
     registry = settings.registry()
     result = settings.run_engine(home, registry, lambda engine: engine.verify(parsed))
-    if format is Format.JSON:
-        output.document(document(result))
-    else:
-        output.lines(damage_lines(result))
-        output.line(summary(result))
+    output.answer(layout, document(result), lambda: [*damage_lines(result), summary(result)])
     if not result.sound:
         output.note("  hint: `reconciler repair`, or the next apply, fetches damaged files again")
     return 0 if result.sound else 1
 
 
-def scope(resource: str | None) -> Ref | None:
-    """Parse the argument KIND/NAME; None stands for everything."""
-    from reconciler.engine import parse_ref
-
-    return None if resource is None else parse_ref(resource)
+def scope(words: list[str] | None) -> Ref | None:
+    """Parse KIND/NAME or KIND NAME; None stands for everything."""
+    return only_ref(words) if words else None
 
 
 def damage_lines(result: Verification) -> list[str]:

@@ -18,8 +18,9 @@ from reconciler.engine.inspect import Inspector, parse_kind, parse_ref
 from reconciler.engine.planning.planner import PlanOptions
 from reconciler.engine.plugin_calls.call_timeouts import CallLimits
 from reconciler.engine.run.checkpoints import Checkpoint, listen
+from reconciler.engine.run.lease import LeasePatience
 from reconciler.engine.run.progress import Progress, ProgressTask, SilentProgress
-from reconciler.engine.run.provenance import git_commit
+from reconciler.engine.run.provenance import author, git_commit
 from reconciler.engine.session.home import Home
 
 __all__ = [
@@ -29,11 +30,13 @@ __all__ = [
     "Executor",
     "Home",
     "Inspector",
+    "LeasePatience",
     "PlanOptions",
     "Progress",
     "ProgressTask",
     "Report",
     "SilentProgress",
+    "author",
     "git_commit",
     "listen",
     "parse_kind",

@@ -26,7 +26,7 @@ from reconciler.engine.plugin_calls.call_timeouts import CallLimits, CallTimeout
 from reconciler.engine.plugin_calls.conduits import unwatched
 from reconciler.engine.run.checkpoints import Checkpoint, reached
 from reconciler.engine.run.fingerprints import fingerprints
-from reconciler.engine.run.lease import leased
+from reconciler.engine.run.lease import NO_PATIENCE, LeasePatience, leased
 from reconciler.engine.run.progress import Progress, SilentProgress
 from reconciler.engine.session.home import Home
 from reconciler.engine.session.session import Session
@@ -74,12 +74,14 @@ class Engine:
         clock: Callable[[], datetime] = utc_now,
         limits: CallLimits | None = None,
         blocked: Callable[[str], None] | None = None,
+        patience: LeasePatience = NO_PATIENCE,
     ) -> None:
         self._home = home
         self._registry = registry
         self._read_recorded = read_recorded
         self._progress = progress or SilentProgress()
         self._clock = clock
+        self._patience = patience
         self._remotes = Remotes(registry, home.caches(), offline=offline)
         self._database = home.database(read_only=not writes)
         self._call_timeouts = CallTimeouts(limits or CallLimits())
@@ -235,6 +237,7 @@ class Engine:
             progress=self._progress,
             call_timeouts=self._call_timeouts,
             watch=self._watch,
+            patience=self._patience,
         )
 
     async def apply(

@@ -39,6 +39,6 @@ def test_keys_of_sources_and_nested_keys_have_a_row() -> None:
 
 def test_options_with_their_choices_and_defaults_have_a_row() -> None:
     page = PAGES["reference/commands.md"]
-    assert "| `--format` `text`, `json`, `github` |" in page
+    assert "`--format` `table`, `json`, `yaml`, `markdown`, `github` |" in page
     assert "## plugins new" in page
     assert "| `8000` |" in page

@@ -48,6 +48,7 @@ def assert_golden(name: str, done: Done, code: int = 0) -> None:
 def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Upstream]:
     """An upstream, and both manifests in the current folder."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GITHUB_ACTOR", "ada")  # who applied stands in the history
     with upstream() as one:
         one.release("alpha", "1.0", "1.1")
         one.release("beta", "0.9", "1.0", "2.0")

@@ -77,7 +77,12 @@ class RepositorySync:
         if not content.touched:
             return result
         try:
-            async with leased(self._session.writer, str(repository.meta.ref), self._session.clock):
+            async with leased(
+                self._session.writer,
+                str(repository.meta.ref),
+                self._session.clock,
+                patience=self._session.patience,
+            ):
                 logger.debug("lease taken")
                 sync, commit = await self._commit(
                     repository, content, repository_id=repository_id, plugin_version=plugin_version

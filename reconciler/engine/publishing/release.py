@@ -55,7 +55,9 @@ async def release_publication(
     outlived = partial(has_outlived_files, now=session.clock())
     if target.served and target.filters_recorded and not any(map(outlived, publication.exports)):
         return ""
-    async with leased(session.writer, str(publication.meta.ref), session.clock) as lease:
+    async with leased(
+        session.writer, str(publication.meta.ref), session.clock, patience=session.patience
+    ) as lease:
         logger.debug("%s: lease taken", publication.meta.ref)
         message: str = await session.in_thread(
             partial(_release, session, target, policy, lease=lease)

@@ -6,7 +6,9 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime
+from time import monotonic
 from typing import TypeVar
 
 from reconciler.database import Lease, Writer
@@ -52,15 +54,36 @@ class HeldLease:
                 continue
 
 
+@dataclass(frozen=True, slots=True)
+class LeasePatience:
+    """Patience of a run with leases of others (`--lock-timeout`).
+
+    Attributes:
+        seconds: 0: the holder is named at once.
+        report: Called once for each lease that is waited for, with a line for people.
+    """
+
+    seconds: float = 0.0
+    report: Callable[[str], None] = lambda text: None
+
+
+NO_PATIENCE = LeasePatience()
+
+
 @asynccontextmanager
 async def leased(
-    writer: Writer, name: str, clock: Callable[[], datetime]
+    writer: Writer,
+    name: str,
+    clock: Callable[[], datetime],
+    *,
+    patience: LeasePatience = NO_PATIENCE,
 ) -> AsyncIterator[HeldLease]:
     """Hold the lease `name` for the length of the block, which is cancelled when it is lost.
 
-    Raises LeaseHeld, naming the holder, when it is taken; also out of the block once it is lost.
+    Raises LeaseHeld, naming the holder, when it is taken for longer than `patience`; also out of
+    the block once it is lost.
     """
-    lease = await asyncio.to_thread(writer.acquire, name, ttl_seconds=TTL, now=clock())
+    lease = await _acquired(writer, name, clock, patience=patience)
     try:
         reached(Checkpoint.LEASE_TAKEN)
         held = HeldLease(writer, lease, clock)
@@ -75,6 +98,22 @@ async def leased(
             await asyncio.to_thread(writer.release, lease)
         raise
     await asyncio.to_thread(writer.release, lease)
+
+
+async def _acquired(
+    writer: Writer, name: str, clock: Callable[[], datetime], *, patience: LeasePatience
+) -> Lease:
+    deadline, reported = monotonic() + patience.seconds, False
+    while True:
+        try:
+            return await asyncio.to_thread(writer.acquire, name, ttl_seconds=TTL, now=clock())
+        except LeaseHeld as error:
+            if monotonic() >= deadline:
+                raise
+            if not reported:
+                patience.report(f"waiting for up to {patience.seconds:g} s: {error.message}")
+            reported = True
+        await asyncio.sleep(min(STEP, max(0.0, deadline - monotonic())))
 
 
 async def wait_for_lease(call: Callable[[], Awaitable[Result]]) -> Result:

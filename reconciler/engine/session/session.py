@@ -12,6 +12,7 @@ from reconciler.database import Reader, Writer
 from reconciler.engine.plugin_calls.call_timeouts import CallLimits, CallTimeouts
 from reconciler.engine.plugin_calls.conduits import CallWatch, unwatched
 from reconciler.engine.plugin_calls.workdirs import Workdirs
+from reconciler.engine.run.lease import NO_PATIENCE, LeasePatience
 from reconciler.engine.run.progress import Progress, SilentProgress
 from reconciler.engine.transfer.artifact_fetcher import InFlight
 from reconciler.engine.transfer.measurements import Measurements
@@ -33,6 +34,7 @@ class Session:
         watch: Context manager around plugin code in worker threads.
         in_thread: Runs a function that calls plugin code in a worker thread.
         in_flight: Artifacts that are being fetched right now, by any repository of the run.
+        patience: How long the run waits for leases of others.
     """
 
     reader: Reader
@@ -48,6 +50,7 @@ class Session:
     watch: CallWatch = unwatched
     in_thread: Callable[..., Awaitable[Any]] = asyncio.to_thread
     in_flight: InFlight = field(default_factory=InFlight)
+    patience: LeasePatience = NO_PATIENCE
 
     def for_writing(self, writer: Writer) -> WritingSession:
         """Return the same session, with `writer` as its database."""

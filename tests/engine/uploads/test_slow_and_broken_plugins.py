@@ -195,13 +195,13 @@ def test_commands_fail_where_something_is_not_shown(
     monkeypatch.setattr("reconciler.cli.settings.registry", lambda: site.registry)
     file = site.folder / "mine"
     file.write_bytes(b"x")
-    assert upload.command("team", [file], home=site.home.root) == 0
-    assert remove.command("team", ["mine"], home=site.home.root) == 0
+    assert upload.command(["team", str(file)], home=site.home.root) == 0
+    assert remove.command(["team", "mine"], home=site.home.root) == 0
     assert (
         capsys.readouterr().out
         == "mine: version 1 holds `uploads/mine`\nversion 2 no longer holds `uploads/mine`\n"
     )
     unpublishable(site)
-    assert upload.command("team", [file], home=site.home.root) == 1
-    assert remove.command("team", ["mine"], home=site.home.root) == 1
+    assert upload.command(["team", str(file)], home=site.home.root) == 1
+    assert remove.command(["team", "mine"], home=site.home.root) == 1
     assert capsys.readouterr().out.count("does not show it yet") == 2

@@ -1,4 +1,4 @@
-"""What a CPython of some version can install, by the tags of wheels (PEP 425, as pip asks them)."""
+"""Wheels that a CPython of some version can install, by their tags (PEP 425), as pip decides."""
 
 from __future__ import annotations
 

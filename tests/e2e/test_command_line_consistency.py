@@ -1,0 +1,211 @@
+"""The command line is one: names, help, output and completion are the same for every command."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from reconciler.cli import completion
+from reconciler.cli.main import VERBS, run, tree
+from reconciler.cli.names import take_ref
+from reconciler.database import Lease
+from reconciler.engine.run.lease import LeasePatience, leased
+from reconciler.errors import LeaseHeld, UsageFault
+from reconciler.model import Kind
+from tests.support.mirror import Done, Mirror, call, resource
+
+TEAM = "repository/team"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Mirror:
+    folder = tmp_path_factory.mktemp("site")
+    (folder / "files").mkdir()
+    (folder / "files" / "one.txt").write_text("1")
+    mirror = Mirror(
+        folder,
+        resource("Remote", "up", f"type: file\nurl: {folder}/files/"),
+        resource("Repository", "team", "type: file\nsources:\n- remote: {name: up}\n- upload: {}"),
+        resource("Publication", "team", "repository: team\npath: team"),
+    )
+    mirror.applied()
+    return mirror
+
+
+def ask(site: Mirror, *words: str) -> Done:
+    return call([*words, "--home", str(site.home.root)])
+
+
+@pytest.mark.parametrize("verb", [verb.NAME for verb in VERBS])
+def test_help_names_no_python_type(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Kind: what the language calls a thing, shown to people who do not write it."""
+    assert run([verb, "-h"]) == 0
+    text = capsys.readouterr().out
+    assert not re.search(r"<(?:str|int|float|bool|path|Path|list)|list\[|\bPath\b", text), text
+    assert "-h, --help" in text
+
+
+@pytest.mark.parametrize("name", ["team", TEAM, "repository team", "repositories team"])
+@pytest.mark.parametrize(
+    ("verb", "more"), [("history", []), ("diff", ["0", "1"]), ("explain", ["one.txt"])]
+)
+def test_a_repository_is_named_in_any_way(
+    site: Mirror, verb: str, more: list[str], name: str
+) -> None:
+    done = ask(site, verb, *name.split(), *more)
+    assert done.code == 0, done.err
+    assert done.out == ask(site, verb, TEAM, *more).out
+
+
+@pytest.mark.parametrize("verb", ["get", "describe", "verify"])
+def test_a_resource_is_named_with_its_kind_in_either_way(site: Mirror, verb: str) -> None:
+    assert ask(site, verb, "publication", "team").code == 0
+    assert ask(site, verb, "publication/team").code == 0
+
+
+def test_files_and_keys_follow_a_name_in_any_way(site: Mirror, tmp_path: Path) -> None:
+    for number, name in enumerate((["team"], ["repository", "team"], [TEAM])):
+        file = tmp_path / f"mine-{number}.txt"
+        file.write_text(str(number))
+        done = ask(site, "upload", *name, str(file), "-o", "json")
+        assert done.code == 0, done.err
+        assert done.document[0]["file"] == file.name
+        key = f"uploads/{file.name}" if "uploads/" in done.out else file.name
+        assert ask(site, "remove", *name, key).code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["publication/team"], "is a publication"),
+        (["team", "more"], "one too many"),
+        (["nonsense/team"], "no kind"),
+    ],
+)
+def test_another_name_says_what_is_wrong(site: Mirror, words: list[str], said: str) -> None:
+    done = ask(site, "history", *words)
+    assert (done.code, said in done.err) == (1, True)
+
+
+def test_a_repository_may_be_called_like_a_kind() -> None:
+    assert take_ref(["repository"], kind=Kind.REPOSITORY)[0].name == "repository"
+    assert take_ref(["remote", "0", "1"], kind=Kind.REPOSITORY, more=2)[0].name == "remote"
+    with pytest.raises(UsageFault, match="missing"):
+        take_ref(["team"], kind=Kind.REPOSITORY, more=1)
+
+
+COMMANDS = [
+    ["get", "repository"],
+    ["describe", TEAM],
+    ["history", "team"],
+    ["diff", "team", "0", "1"],
+    ["explain", "team", "one.txt"],
+    ["verify"],
+    ["gc", "--dry-run"],
+]
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=lambda words: words[0])
+def test_every_command_has_one_output_flag(site: Mirror, words: list[str]) -> None:
+    document = json.loads(ask(site, *words, "-o", "json").out)
+    assert yaml.safe_load(ask(site, *words, "--format", "yaml").out) == document
+    table = ask(site, *words).out
+    assert ask(site, *words, "--output", "text").out == table, "its earlier name"
+    markdown = ask(site, *words, "-o", "markdown").out
+    assert markdown.startswith(("| ", "```diff\n"))
+    assert ask(site, *words, "-o", "github").code == 0
+    wrong = ask(site, *words, "-o", "xml")
+    assert (wrong.code, "`markdown`" in wrong.err) == (1, True)
+
+
+@pytest.mark.parametrize("verb", ["validate", "plan", "apply"])
+def test_commands_about_manifests_have_it_too(site: Mirror, verb: str) -> None:
+    def said(layout: str) -> str:
+        words = site.words(verb, "-o", layout)
+        home = ["--home", str(site.home.root)]
+        done = call([word for word in words if verb != "validate" or word not in home])
+        assert done.code == 0, done.err
+        return done.out
+
+    assert yaml.safe_load(said("yaml")) == yaml.safe_load(said("json"))
+    assert "```diff" in said("markdown")
+    assert "{" not in said("github")
+
+
+def test_versions_of_an_apply_say_by_whom(
+    site: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kind: a record of what happened that does not say who did it."""
+    monkeypatch.setenv("GITHUB_ACTOR", "ada")
+    (site.folder / "files" / f"{tmp_path.name}.txt").write_text("more")
+    site.applied()
+    newest = json.loads(ask(site, "history", "team", "-o", "json").out)[0]
+    assert newest["provenance"]["principal"] == "ada"
+    monkeypatch.delenv("GITHUB_ACTOR")
+    (site.folder / "files" / f"{tmp_path.name}-2.txt").write_text("more")
+    site.applied()
+    newest = json.loads(ask(site, "history", "team", "-o", "json").out)[0]
+    assert "@" in newest["provenance"]["principal"]
+
+
+def test_a_lease_of_another_run_is_waited_for(site: Mirror) -> None:
+    reports: list[str] = []
+    tries: list[int] = []
+
+    class Busy:
+        def acquire(self, name: str, **more: object) -> Lease:
+            tries.append(1)
+            if len(tries) < 3:
+                raise LeaseHeld(f"the lease `{name}` is held by process 7")
+            raise KeyError("got it")
+
+    async def hold(seconds: float) -> None:
+        patience = LeasePatience(seconds, reports.append)
+        async with leased(Busy(), TEAM, lambda: None, patience=patience):  # type: ignore[arg-type, return-value]
+            pass
+
+    with pytest.raises(LeaseHeld):
+        asyncio.run(hold(0))
+    assert reports == []
+    with pytest.raises(KeyError):
+        asyncio.run(hold(30))
+    assert len(reports) == 1
+    assert "held by process 7" in reports[0]
+
+
+def test_a_duration_that_is_none_is_refused(site: Mirror) -> None:
+    done = site.apply("--lock-timeout", "soon")
+    assert (done.code, "--lock-timeout soon" in done.err) == (1, True)
+
+
+@pytest.mark.parametrize("shell", completion.SHELLS)
+def test_completion_is_shown_for_each_shell(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--show-completion", shell]) == 0
+    assert completion.VARIABLE in capsys.readouterr().out
+    assert run(["--show-completion=tcsh"]) == 1
+
+
+def test_completion_without_a_shell_is_that_of_bash(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(completion, "found_shell", lambda: "bash")
+    assert run(["--show-completion"]) == 0
+    assert "COMPREPLY" in capsys.readouterr().out
+
+
+def test_names_are_completed_from_the_state(
+    site: Mirror, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RECONCILER_HOME", str(site.home.root))
+    monkeypatch.setenv(completion.VARIABLE, "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", "reconciler history t")
+    monkeypatch.setenv("COMP_CWORD", "2")
+    assert completion.prepare()
+    with pytest.raises(SystemExit):
+        tree()([], standalone_mode=False, prog_name="reconciler")
+    assert capsys.readouterr().out.split() == ["team"]
