@@ -10,6 +10,7 @@ from stat import S_ISREG
 import msgspec
 
 from reconciler.errors import Refused
+from reconciler.reach import GIT, is_below
 
 FOLDER_MEDIA_TYPE = "application/vnd.reconciler.folder+json"
 _LEADS_NOWHERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
@@ -53,8 +54,11 @@ def etag_of(facts: os.stat_result) -> str:
 
 
 def is_within(path: str, base: str) -> bool:
-    """Return True where `path` is the folder `base` or below it; both absolute, without links."""
-    return path == base or path.startswith(base.rstrip("/") + "/")
+    """Return True where `path` is the folder `base` or below it; both absolute, without links.
+
+    What lies in a `.git` below it does not count: credentials of a checkout are no content.
+    """
+    return is_below(path, base) and GIT not in path.removeprefix(base).split("/")
 
 
 def _walk(root: str, base: str) -> Iterator[tuple[str, os.stat_result]]:

@@ -97,6 +97,15 @@ def test_links_to_files_of_the_folder_are_listed_and_others_are_not(tmp_path: Pa
     assert files(ask(base))[0]["size"] == len("base/sub/a")
 
 
+def test_a_link_to_the_credentials_of_a_checkout_is_no_content(tmp_path: Path) -> None:
+    """Kind: the folder of a remote is a work tree, and a link in it leads to `.git/config`."""
+    tree(tmp_path, "a", ".git/config")
+    (tmp_path / "b").symlink_to(".git/config")
+    assert paths(tmp_path) == ["a"]
+    assert not is_within(str(tmp_path / ".git" / "config"), str(tmp_path))
+    assert is_within(str(tmp_path / "a.git" / "config"), str(tmp_path))
+
+
 def test_the_etag_of_a_listing_changes_with_the_files_and_only_then(tmp_path: Path) -> None:
     tree(tmp_path, "a", "sub/b")
     etag = ask(tmp_path).headers["etag"]

@@ -9,6 +9,8 @@ from pathlib import Path
 from reconciler.redaction import sanitize
 
 LONGEST_NAME = 200  # characters of a principal
+# No setting of a repository that lies in the work tree runs a program.
+_SAFE = ("-c", "safe.bareRepository=explicit", "-c", "core.fsmonitor=false")
 PATTERNS = ("*.yaml", "*.yml")
 
 
@@ -49,7 +51,7 @@ def author(paths: Sequence[Path], environment: Mapping[str, str]) -> str | None:
 def _git(folder: Path, *arguments: str) -> str | None:
     try:
         result = subprocess.run(
-            ["git", "-C", str(folder), *arguments],
+            ["git", *_SAFE, "-C", str(folder), *arguments],
             capture_output=True,
             text=True,
             check=False,
