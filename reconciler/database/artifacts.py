@@ -59,7 +59,7 @@ KEPT = Bulk(
     "size",
     "stored",
 )
-_MENDED = delete(damage).where(
+MENDED = delete(damage).where(
     damage.c.sha256.in_(select(artifact.c.sha256).where(artifact.c.stored))
 )
 _SET_ORIGINS = replacing(artifact_origin, "sha256", "remote", "url", "needs_page")
@@ -174,7 +174,7 @@ class ContentWrites(Writing):
                 )
                 KEPT(connection, kept)
                 if kept:
-                    connection.execute(_MENDED)
+                    connection.execute(MENDED)
                 _DECLARED(connection, declared)
                 _SET_ORIGINS(connection, had)
                 _PARTS(
@@ -191,7 +191,7 @@ class ContentWrites(Writing):
         """Record that the artifact's bytes, `size` of them, are in the store."""
         with self._writing.begin() as connection:
             KEPT(connection, [(digest.raw, size, True)])
-            connection.execute(_MENDED)
+            connection.execute(MENDED)
         logger.debug("recorded %s as stored, bytes: %d", digest.short, size)
 
 

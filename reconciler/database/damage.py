@@ -18,6 +18,7 @@ from reconciler.database.records import ArtifactUse, Damage
 from reconciler.database.schema import (
     artifact,
     damage,
+    derived_artifact,
     membership,
     page,
     publication,
@@ -79,6 +80,7 @@ _NEEDED = union(
         )
     ),
     select(_entries.digest).where(~_entries.page),
+    select(derived_artifact.c.sha256).where(derived_artifact.c.sha256.is_not(None)),
 )
 _UNUSED_PAGE = page.c.digest.not_in(select(_entries.digest).where(_entries.page))
 _COUNT_UNUSED_PAGES = select(func.count()).select_from(page).where(_UNUSED_PAGE)

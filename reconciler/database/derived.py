@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from sqlalchemy import and_, bindparam, exists, func, select, update
+from sqlalchemy import and_, bindparam, exists, func, select, union, update
 
-from reconciler.database.artifacts import KEPT
+from reconciler.database.artifacts import KEPT, MENDED
 from reconciler.database.bulk import batches, listed, parameter, replacing
 from reconciler.database.records import Derivation, DerivedArtifact, ExaminedUnit, UnitName
 from reconciler.database.schema import artifact, derived_artifact, membership, repository, unit
@@ -48,8 +48,14 @@ _READY = (
     .join(derived_artifact, _rows.unit_id == unit.c.id)
     .join(artifact, and_(artifact.c.sha256 == _rows.container, artifact.c.stored))
     .where(_rows.container.is_not(None), _MEMBER)
-    .distinct()
 )
+_LOST = (
+    select(unit.c.id, unit.c.body)
+    .join(derived_artifact, _rows.unit_id == unit.c.id)
+    .join(artifact, and_(artifact.c.sha256 == _rows.sha256, ~artifact.c.stored))
+    .where(_MEMBER)
+)
+_DERIVABLE = union(_READY, _LOST)
 _SHOWN = (
     select(unit.c.digest, _rows.path, _rows.sha256)
     .join(derived_artifact, _rows.unit_id == unit.c.id)
@@ -96,17 +102,17 @@ class DerivedReads(Reading):
                 yield ExaminedUnit(id_, stored_unit(body))
 
     def derivable_units(self, repository_id: int, number: int) -> Iterator[ExaminedUnit]:
-        """Yield units of a version whose containers have come into the store since."""
+        """Yield units of a version whose containers came into the store, or whose bytes left it."""
         values = {"repository_id": repository_id, "number": number}
         with self._reading.connect().execution_options(yield_per=STREAM) as connection:
-            for id_, body in connection.execute(_READY, values):
+            for id_, body in connection.execute(_DERIVABLE, values):
                 yield ExaminedUnit(id_, stored_unit(body))
 
     def has_derivable_units(self, repository_id: int, number: int) -> bool:
         """Return True if `derivable_units` yields any."""
         values = {"repository_id": repository_id, "number": number}
         with self._reading.connect() as connection:
-            return connection.execute(_READY.limit(1), values).first() is not None
+            return connection.execute(_DERIVABLE.limit(1), values).first() is not None
 
     def derivation(self, repository_id: int, number: int) -> Derivation:
         """Return the identity of what a version shows in the place of declared artifacts."""
@@ -152,6 +158,7 @@ class DerivedWrites(Writing):
         with self._writing.begin() as connection:
             kept = sorted((digest.raw, size, True) for digest, size in sizes.items())
             KEPT(connection, kept)
+            connection.execute(MENDED)
             seq = connection.execute(_SEQ).scalar_one() + 1
             _RECORD(connection, [_row(made, seq) for made in derived])
 

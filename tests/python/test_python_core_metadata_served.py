@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 
 from reconciler.cli.serve_adapter import assembled
+from reconciler.model import Digest
 from reconciler.plugin.registry import Registry
 from tests.support.asgi import AsgiResponse, Client, live
 from tests.support.faulty import Answer, FaultyServer, body, running, status
-from tests.support.mirror import Mirror, publication, remote, repository
+from tests.support.mirror import Mirror, call, publication, remote, repository
 from tests.support.wheels import Built, build_wheel
 
 JSON = "application/vnd.pypi.simple.v1+json"
@@ -152,3 +153,22 @@ def test_a_copy_of_a_wheel_without_its_declared_metadata_is_made(site: Site) -> 
     [page] = site.get("/copied/simple/app/")
     [file] = json.loads(page.body)["files"]
     assert file["core-metadata"] == {"sha256": WHEEL.metadata_sha256}
+
+
+def test_extracted_metadata_outlives_a_collection_and_is_made_again_when_lost(site: Site) -> None:
+    """Kind: bytes that no unit names, and a page shows all the same."""
+    site.says(WHEEL, *DECLARED["nothing"])
+    site.declare("immediate")
+    site.mirror.applied()
+    home = ["--home", str(site.mirror.home.root)]
+    assert call(["gc", "--grace", "0s", *home]).code == 0
+    assert_metadata_of_the_wheel(site)
+    stored = site.mirror.home.store().path(Digest.of(WHEEL.metadata))
+    assert stored is not None
+    stored.chmod(0o644)
+    stored.unlink()
+    assert call(["verify", *home]).code == 1
+    site.mirror.applied()
+    assert_metadata_of_the_wheel(site)
+    assert call(["verify", *home]).code == 0
+    assert not site.mirror.pending()
