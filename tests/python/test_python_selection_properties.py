@@ -47,15 +47,15 @@ def some(values: Any, most: int = 3, *, least: int = 0) -> st.SearchStrategy[lis
 
 
 PER_FILE: dict[str, st.SearchStrategy[Any]] = {
-    "allow": some(RULES | FILENAMES),
+    "allow": some(RULES | FILENAMES, least=1),
     "deny": some(RULES | FILENAMES, 2),
     "minAge": st.sampled_from(["0s", "1d", "30d"]),
     "minAgeExempt": st.sampled_from([["django"], ["requests"]]),
-    "packageTypes": some(st.sampled_from(["wheel", "sdist"])),
-    "platforms": some(st.sampled_from(["any", "linux", "macos_arm64", "win_amd64"])),
-    "pythons": some(st.sampled_from(["py3", "cp311", "cp3"])),
-    "abis": some(st.sampled_from(["none", "abi3", "cp311"])),
-    "requiresPython": some(st.sampled_from(["3.11", ">=3.12", "2.7"])),
+    "packageTypes": some(st.sampled_from(["wheel", "sdist"]), least=1),
+    "platforms": some(st.sampled_from(["any", "linux", "macos_arm64", "win_amd64"]), least=1),
+    "pythons": some(st.sampled_from(["py3", "cp311", "cp3"]), least=1),
+    "abis": some(st.sampled_from(["none", "abi3", "cp311"]), least=1),
+    "requiresPython": some(st.sampled_from(["3.11", ">=3.12", "2.7"]), least=1),
     "devReleases": st.sampled_from(["allow", "deny"]),
     "yanked": st.sampled_from(["keep", "drop"]),
     "maxSize": st.sampled_from(["1kB", "1MB"]),
