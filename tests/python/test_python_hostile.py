@@ -295,7 +295,10 @@ FRAGMENT = (
 def test_no_page_of_upstream_speaks_through_ours(
     files: list[dict[str, Any]], keys: dict[str, Any]
 ) -> None:
-    units = units_of(document(*files, **keys))
+    try:
+        units = units_of(document(*files, **keys))
+    except Malformed:  # none of its files can be read: nothing of the page is shown
+        return
     if any(unit.type == "python.distribution" for unit in units):
         drawn, answer = pages(units)
         assert_only_what_is_expected(drawn)
