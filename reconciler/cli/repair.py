@@ -44,6 +44,7 @@ def command(
         "lost": mended.lost,
         "rendered": mended.rendered,
         "unrendered": mended.unrendered,
+        "deferred": mended.deferred,
     }
     output.answer(
         layout, answer, lambda: [*_lines(mended), verify.summary(verified), _summary(mended)]
@@ -73,4 +74,7 @@ def _lines(result: RepairResult) -> list[str]:
 def _summary(result: RepairResult) -> str:
     mended = sum(map(len, result.mended.values())) + len(result.rendered)
     lost = sum(map(len, result.lost.values())) + len(result.unrendered)
-    return f"Repair: {mended} mended" + (f", {lost} still damaged." if lost else ".")
+    text = f"Repair: {mended} mended" + (f", {lost} still damaged" if lost else "")
+    if result.deferred:
+        text += f", {result.deferred} that pages show to be extracted again by the next apply"
+    return f"{text}."

@@ -59,6 +59,7 @@ class RepairResult:
     Attributes:
         mended: Paths of files whose bytes are there again.
         lost: Paths of files whose bytes could not be had, and why.
+        deferred: Files that were extracted for pages: the next apply extracts them again.
         rendered: Publications whose pages were rendered anew; `unrendered`: others, and why.
     """
 
@@ -66,11 +67,12 @@ class RepairResult:
     lost: dict[str, dict[str, str]] = field(default_factory=dict)
     rendered: list[str] = field(default_factory=list)
     unrendered: dict[str, str] = field(default_factory=dict)
+    deferred: int = 0
 
     @property
     def complete(self) -> bool:
         """True if nothing stays damaged."""
-        return not self.lost and not self.unrendered
+        return not self.lost and not self.unrendered and not self.deferred
 
     def message(self, repository: str) -> str:
         """Return what was mended in a repository, in one line; empty if nothing was."""
@@ -110,7 +112,10 @@ class Repair:
         for name in sorted({use.repository for use in uses if use.digest in wanted}):
             await self._mend_repository(name, uses, actual)
         await self._renew_exports(damage)
-        return self._result(uses, await self._damaged())
+        damaged = await self._damaged()
+        result = self._result(uses, damaged)
+        result.deferred = len(damaged - {use.digest for use in uses})
+        return result
 
     async def render_anew(
         self, pages: Sequence[DamagedPage], actual: ActualState, *, result: RepairResult
@@ -155,7 +160,11 @@ class Repair:
                 {origin.remote for origin in origins},
             )
         }
-        self._writer.forget_damage({*digests} - used | on_demand)
+        unused = {*digests} - used
+        if unused:
+            needed = self._writer.needed_artifacts()
+            unused = {digest for digest in unused if digest.raw not in needed}
+        self._writer.forget_damage(unused | on_demand)
         for digest in used:
             if self._session.store.verify(digest):
                 self._writer.artifact_stored(digest, self._session.store.size(digest))

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import delete, update
 
+from reconciler.database.schema import publication_entry
 from reconciler.engine.transfer.stored_bytes import MISSING, OTHER_SIZE
 from reconciler.model import Digest
 from reconciler.plan import render_json
@@ -265,3 +267,27 @@ def test_damage_names_what_is_wrong(site: Rehearsal) -> None:
     site.server.on("/two", status(500))
     assert site.apply().failed
     assert known(site) == {Digest.of(ONE): OTHER_SIZE, Digest.of(TWO): MISSING}
+
+
+def test_damage_of_what_no_unit_has_is_kept_in_mind_while_something_shows_it(
+    site: Rehearsal,
+) -> None:
+    """Files that were extracted for pages belong to no unit, and are not to be forgotten."""
+    applied(site)
+    derived = Digest.of(b"extracted")
+    with site.home.database(read_only=False) as database:
+        writer = database.writer()
+        writer.artifact_stored(derived, 9)
+        with writer._writing.begin() as connection:
+            connection.execute(
+                update(publication_entry)
+                .where(~publication_entry.c.page)
+                .values(digest=derived.raw)
+            )
+        writer.record_damage({derived: MISSING}, site.now)
+        site.applied()
+        assert set(known(site)) == {derived}
+        with writer._writing.begin() as connection:
+            connection.execute(delete(publication_entry))
+    site.applied()
+    assert known(site) == {}
