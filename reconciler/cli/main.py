@@ -34,11 +34,11 @@ from reconciler.cli import (
 )
 from reconciler.cli.command_log import CommandLog
 from reconciler.cli.plain_help import PlainCommand, PlainGroup
+from reconciler.cli.termination import INTERRUPTED, Termination
 from reconciler.errors import ManifestFaults, ReconcilerError
 
 # a run makes many objects and few cycles: at Python's default pace, collecting takes a tenth of it
 GARBAGE = (100_000, 50, 100)
-INTERRUPTED = 130  # what a shell reports of a process that was interrupted
 
 VERBS = (
     validate,
@@ -136,9 +136,11 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Run one command and return its exit code."""
     gc.set_threshold(*GARBAGE)
-    asked = [] if completion.prepare() else ["--help"]
-    with CommandLog() as log:
-        code = _exit_code(arguments or asked, log)
+    termination = Termination()
+    with output.streams() as written, CommandLog() as log, termination.handled():
+        asked = [] if completion.prepare() else ["--help"]
+        code = _exit_code(arguments or asked, log, termination)
+        code = written.exit_code(code)
         log.end(code)
     return code
 
@@ -157,7 +159,7 @@ def _described(error: OSError) -> tuple[str, str]:
     )
 
 
-def _exit_code(arguments: list[str], log: CommandLog) -> int:
+def _exit_code(arguments: list[str], log: CommandLog, termination: Termination) -> int:
     """Run one command, print what it raises, and return its exit code."""
     try:
         if completion.is_asked(arguments):
@@ -176,12 +178,15 @@ def _exit_code(arguments: list[str], log: CommandLog) -> int:
         )
         return 1
     except OSError as error:
-        if error.filename is None:
-            raise
-        output.error(*_described(error))
+        if error.filename is not None:
+            output.error(*_described(error))
+        elif not output.has_failed():  # else it is said at the end
+            output.error(error.strerror or str(error), "`-vv` shows what was done before")
         return 1
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     if code == INTERRUPTED:  # typer turns an interrupt into this code itself
-        output.error("interrupted", "what was verified is kept; the next run goes on from here")
+        hint = "what was verified is kept; the next run goes on from here"
+        output.error(termination.word, hint)
+        return termination.code
     return code if isinstance(code, int) else 0

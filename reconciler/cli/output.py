@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from enum import StrEnum
+from functools import partial
+from itertools import chain
 from typing import Annotated, Any, TextIO
 
 import typer
@@ -25,6 +29,8 @@ COLOURS: Mapping[str, str] = {
 
 
 SHARED_HINTS = 3  # faults with the same hint, which is printed once
+BROKEN_PIPE = 141  # what a shell reports of a process whose reader left
+OUTPUT_HINT = "what the command did is recorded; only its output is lost"
 
 
 class Layout(StrEnum):
@@ -66,9 +72,70 @@ LayoutOption = Annotated[
 ]
 
 
+class Written:
+    """Tells whether what a command printed has arrived.
+
+    A reader that leaves (`| head`) or a full disk ends no command: what it does is worth more than
+    what it says. `failure`: the first error of stdout; nothing is printed after it.
+    """
+
+    def __init__(self) -> None:
+        self.failure: OSError | None = None
+
+    def exit_code(self, code: int) -> int:
+        """Flush what was printed; return the exit code, and say what went wrong with the output."""
+        _attempt(sys.stdout.flush)
+        failure = self.failure
+        if failure is None:
+            return code
+        _discard(sys.stdout)
+        if failure.errno == errno.EPIPE:  # as every program in a pipe ends: without a word
+            return code or BROKEN_PIPE
+        error(f"the output cannot be written: {failure.strerror}", OUTPUT_HINT)
+        return code or 1
+
+
+_written = Written()
+
+
+@contextmanager
+def streams() -> Iterator[Written]:
+    """Watch the output for the length of a command."""
+    global _written
+    before, _written = _written, Written()
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by who called: `>&-`
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  # stays open
+    try:
+        yield _written
+    finally:
+        _written = before
+
+
+def has_failed() -> bool:
+    """Return True if stdout cannot be written, also where something else than us tried to."""
+    _attempt(sys.stdout.flush)
+    return _written.failure is not None
+
+
+def _attempt(write: Callable[[], object]) -> None:
+    """Write to stdout, unless that has failed before."""
+    if _written.failure is None:
+        try:
+            write()
+        except OSError as error:
+            _written.failure = error
+
+
+def _discard(stream: TextIO) -> None:
+    """Have what is left in a stream's buffer go nowhere: Python would complain at its exit."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
 def line(text: str = "") -> None:
     """Print one line of a result."""
-    print(text, file=sys.stdout)
+    _attempt(lambda: print(text, file=sys.stdout))
 
 
 def lines(texts: Iterable[str]) -> None:
@@ -126,7 +193,8 @@ def _markdown_row(cells: Sequence[str]) -> str:
 
 def note(text: str) -> None:
     """Print a line about the run to stderr."""
-    print(text, file=sys.stderr, flush=True)
+    with suppress(OSError):  # there is no other place to say it
+        print(text, file=sys.stderr, flush=True)
 
 
 def error(message: str, hint: str | None) -> None:
@@ -187,11 +255,10 @@ def yaml_text(value: Any) -> str:
 
 def pieces(parts: Iterable[bytes]) -> None:
     """Print a document that comes in pieces."""
-    sys.stdout.flush()
-    for part in parts:
-        sys.stdout.buffer.write(part)
-    sys.stdout.buffer.write(b"\n")
-    sys.stdout.buffer.flush()
+    _attempt(sys.stdout.flush)
+    for part in chain(parts, [b"\n"]):
+        _attempt(partial(sys.stdout.buffer.write, part))
+    _attempt(sys.stdout.buffer.flush)
 
 
 def table_lines(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:

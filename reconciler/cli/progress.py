@@ -57,7 +57,8 @@ class PlainTask:
     def _print(self) -> None:
         self._printed = time.monotonic()
         seconds = max(self._printed - self._began, 0.001)
-        text = f"{self._title}: {self._units} of {self._expected} {self._noun}"
+        text = f"{self._title}: {self._units} "
+        text += f"of {self._expected} {self._noun}" if self._expected else self._noun
         if self._expected_size or self._size:
             text += (
                 f", {size_text(self._size)} of {size_text(max(self._size, self._expected_size))},"

@@ -62,7 +62,9 @@ class BarTask:
         self._size += size
         self._progress.update(
             self._id,
-            total=self._size or self._expected,
+            total=self._size
+            or self._expected
+            or None,  # unknown is a bar that moves, not a full one
             expected=self._expected,
             sized=bool(self._size),
         )
@@ -76,8 +78,13 @@ class BarTask:
 
 
 class UnitsColumn(ProgressColumn):
+    """Units done and expected; empty until any are known."""
+
     def render(self, task: RichTask) -> Text:
-        return Text(f"{task.fields['units']}/{task.fields['expected']} {task.fields['noun']}")
+        units, expected, noun = (task.fields[name] for name in ("units", "expected", "noun"))
+        if not expected:
+            return Text(f"{units} {noun}" if units else "")
+        return Text(f"{units}/{expected} {noun}")
 
 
 class BytesColumn(ProgressColumn):

@@ -28,6 +28,7 @@ from reconciler.plan import (
     difference,
 )
 from reconciler.plugin import Importer
+from reconciler.plugin.registry import Registry
 from reconciler.plugin.validation import Plugin
 
 Key = tuple[str, str]  # (type, key): unique within a group
@@ -129,7 +130,8 @@ class RepositoryResolution:
             partial(session.reader.scratchpad, state.id) if state else no_scratchpads
         )
         ownership = ownership_of(repository, plugin)
-        task = session.progress.task(f"reading {repository.meta.name}", "groups")
+        noun = groups_noun(session.registry, plugin)
+        task = session.progress.task(f"reading {repository.meta.name}", noun)
         keeps_named = repository.guard.keeps_named and not allow_destroy
         findings = Findings(ownership, scratchpads)
         return cls(session, plugin, repository, state, findings, task, keeps_named)
@@ -213,3 +215,17 @@ def ownership_of(repository: Repository, plugin: Plugin) -> NameOwnership:
         [source.id for source in repository.sources],
         shared_groups=importer_class_of(plugin).shared_groups,
     )
+
+
+def groups_noun(registry: Registry, plugin: Plugin) -> str:
+    """Return the word that people use for the groups of an importer.
+
+    A content type that lies beside the main one, once in each group, has it: `projects`. Where
+    groups are no names but shares of one set, that is read in parts.
+    """
+    assert plugin.metadata is not None
+    if importer_class_of(plugin).shared_groups:
+        return "parts"
+    main, *others = plugin.metadata.types
+    beside = (registry.content_type(type_) for type_ in others)
+    return next((type_.plural for type_ in beside if type_.beside == main), "names")
