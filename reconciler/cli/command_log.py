@@ -101,11 +101,12 @@ class CommandLog:
         return logged
 
 
-def environment_words(text: str) -> list[str]:
+def environment_words(text: str | None = None) -> list[str]:
     """Return the words of `RECONCILER_LOG`, which are separated by commas or spaces.
 
     Raises UsageFault for an unknown one.
     """
+    text = os.environ.get(VARIABLE, "") if text is None else text
     words = text.lower().replace(",", " ").split()
     for word in words:
         if word not in WORDS:

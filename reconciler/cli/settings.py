@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from reconciler.cli import invocation, output
+from reconciler.cli.command_log import environment_words
 from reconciler.errors import UsageFault
 
 if TYPE_CHECKING:
@@ -127,8 +128,8 @@ def run_engine(
     from reconciler.manifest import read_recorded
 
     location = home(option) if may_be_new else existing_home(option)
-    if not writes and not location.holds_state:
-        output.note(f"new state at {location.root}")
+    if not writes and not location.holds_state and "json" not in environment_words():
+        output.note(f"new state at {location.root}")  # a log of JSON lines stays one
     seconds = _seconds(lock_timeout)
 
     async def run() -> Result:

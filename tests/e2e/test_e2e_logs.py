@@ -39,6 +39,8 @@ def lines(text: str) -> list[dict[str, Any]]:
 
 
 def test_commands_are_silent_by_default(mirror: Mirror) -> None:
+    assert mirror.plan().err == f"new state at {mirror.home.root}\n"
+    mirror.applied()
     assert mirror.plan().err == ""
 
 
@@ -124,6 +126,7 @@ def test_a_failed_command_logs_its_exit_code(
 
 
 def test_workers_of_the_server_log_as_their_command_does(mirror: Mirror, tmp_path: Path) -> None:
+    mirror.applied()
     words = [program("reconciler"), "serve", "--port", "0", "--home", str(mirror.home.root)]
     environment = isolated(tmp_path, RECONCILER_LOG="json")
     with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env=environment) as process:
