@@ -202,6 +202,10 @@ def _version(value: object) -> str | int:
     )
 
 
+RESERVED_PATHS = ("healthz", "readyz", "metrics", "api")
+"""First segments of paths that no publication may have: the server's own."""
+
+
 def _url_path(text: str) -> str:
     if not safe_path(text) or not all(_SEGMENT.fullmatch(part) for part in text.split("/")):
         raise OptionFault(
@@ -210,6 +214,12 @@ def _url_path(text: str) -> str:
                 "segments of letters, digits, `.`, `_`, `~` and `-`, joined by `/`, no slash at"
                 " either end, none beginning with `.`, `-` or `~`"
             ),
+        )
+    first = text.partition("/")[0]
+    if first in RESERVED_PATHS:
+        raise OptionFault(
+            f"`{shown(text)}` cannot be served: the server keeps `/{first}` to itself",
+            hint=f"reserved are `{'`, `'.join(RESERVED_PATHS)}`, and all that begins with `-`",
         )
     return text
 

@@ -35,6 +35,12 @@ def test_pip_installs_from_the_served_index_without_a_warning(site: Site, tmp_pa
     assert_installed(tmp_path / "pip")
 
 
+def test_two_spellings_of_a_project_are_one_to_pip(site: Site, tmp_path: Path) -> None:
+    spellings = ("alpha", "BETA.gamma<1.1", "beta__Gamma")
+    assert complaints(pip_installs(site.index, tmp_path, *spellings)) == []
+    assert_installed(tmp_path / "pip")
+
+
 def test_uv_installs_from_the_served_index_without_a_warning(site: Site, tmp_path: Path) -> None:
     assert complaints(uv_installs(site.index, tmp_path, *PACKAGES)) == []
     assert_installed(tmp_path / "uv")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from reconciler.model import Digest
 from tests.support.clients import served
-from tests.support.mirror import Mirror
+from tests.support.mirror import Mirror, call
 from tests.support.mirror import resource as document
 from tests.support.uploading import FORM, file_part, form, text_part
 
@@ -19,6 +21,7 @@ PUBLICATION = document(
     "team",
     "repository: team\npath: team\naccess: {upload: [{token: {env: TEAM_TOKEN}}]}",
 )
+OPEN = "repository: team\npath: team"
 
 
 def sent(request: urllib.request.Request | str) -> tuple[int, bytes, int]:
@@ -46,3 +49,16 @@ def test_a_file_is_there_for_every_worker_when_its_upload_is_answered(
             assert generation > before
             before = generation
             assert [sent(f"{url}team/latest.bin")[:2] for _ in range(4)] == [(200, data)] * 4
+
+
+def test_many_clients_of_one_large_file_get_it_whole_from_every_worker(tmp_path: Path) -> None:
+    data = bytes(range(251)) * 60_000
+    large = tmp_path / "large.bin"
+    large.write_bytes(data)
+    mirror = Mirror(tmp_path, REPOSITORY, document("Publication", "team", OPEN))
+    mirror.applied()
+    home = f"--home={mirror.home.root}"
+    assert call(["upload", "team", str(large), home]).code == 0
+    with served(mirror.home.root, workers=2) as url, ThreadPoolExecutor(12) as clients:
+        bodies = clients.map(lambda _: sent(f"{url}team/large.bin")[1], range(24))
+        assert {Digest.of(body) for body in bodies} == {Digest.of(data)}

@@ -278,6 +278,11 @@ def test_hostile_names_are_refused(refusal: Refusal, name: str) -> None:
         "ü",
         '""',
         '"a\\0"',
+        "healthz",
+        "readyz/team",
+        "metrics",
+        "api/v1/team",
+        '"-"',
     ],
 )
 def test_hostile_publication_paths_are_refused(refusal: Refusal, path: str) -> None:
