@@ -26,6 +26,7 @@ from reconciler.remote.egress import CredentialScope, OriginRule, RedirectChain,
 from reconciler.remote.fetcher import Response, Trust
 from reconciler.remote.responses import (
     check_status,
+    header_text,
     is_conditional,
     is_ranged,
     too_large,
@@ -86,7 +87,7 @@ class HttpFetcher:
         return Response(
             response.status,
             str(response.url),
-            {name.lower(): value for name, value in response.headers.items()},
+            {name.lower(): header_text(value) for name, value in response.headers.items()},
             body,
         )
 

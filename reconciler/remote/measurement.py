@@ -22,6 +22,7 @@ from reconciler.remote.body_blocks import SMALL, blocks
 from reconciler.remote.cache_folder import CacheFolder
 from reconciler.remote.download import CHANGED_BYTES, BodyCounter
 from reconciler.remote.fetcher import Fetcher, StreamedResponse, Trust
+from reconciler.remote.responses import header_text
 from reconciler.remote.retries import read_body
 from reconciler.remote.urls import display_url
 from reconciler.retrying import RetryPolicy
@@ -210,7 +211,7 @@ def _remember(
     response: StreamedResponse,
 ) -> None:
     """Cache what came with a validator."""
-    headers = {name.lower(): value for name, value in response.headers.items()}
+    headers = {name.lower(): header_text(value) for name, value in response.headers.items()}
     entry = CachedMeasurement(
         url,
         measurement.sha256,

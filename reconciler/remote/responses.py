@@ -52,6 +52,14 @@ def is_ranged(headers: Mapping[str, str] | None) -> bool:
     return headers is not None and any(name.lower() == "range" for name in headers)
 
 
+def header_text(value: str) -> str:
+    """Return a header as text that can be recorded: bytes that are no UTF-8 as escapes.
+
+    HTTP allows any bytes there (RFC 9110 5.5), and no two of them become the same text.
+    """
+    return value.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def seconds_until(retry_after: str | None) -> float | None:
     """Return the seconds from now of a `Retry-After` (RFC 9110 10.2.3: seconds, or a date).
 

@@ -27,6 +27,15 @@ def test_get_gives_the_whole_answer() -> None:
     assert response.headers["x-pypi-last-serial"] == "7"
 
 
+def test_bytes_of_a_header_that_are_no_text_become_text_that_can_be_recorded() -> None:
+    """Kind: whatever upstream sends is recorded without a crash. RFC 9110 allows any bytes."""
+    names = ("Content-Type", "ETag", "Last-Modified", "X-PyPI-Last-Serial")
+    sent = b"".join(name.encode() + b": \xe9\r\n" for name in names)
+    response = get(faulty.verbatim(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n" + sent + b"\r\nok"))
+    assert response.body == b"ok"
+    assert {response.headers[name.lower()].encode() for name in names} == {rb"\udce9"}
+
+
 def test_not_modified_is_an_answer_to_get_and_nonsense_for_a_stream_without_a_condition() -> None:
     assert get(faulty.status(304)).status == 304
     with pytest.raises(Malformed, match="304"):

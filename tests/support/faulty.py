@@ -275,10 +275,15 @@ def hang_up() -> Answer:
 
 def not_http() -> Answer:
     """Answers in another language."""
+    return verbatim(b"220 mail.example.org ESMTP\r\n\r\n")
+
+
+def verbatim(sent: bytes) -> Answer:
+    """Answers with these bytes, and hangs up."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         assert request.transport is not None
-        request.transport.write(b"220 mail.example.org ESMTP\r\n\r\n")
+        request.transport.write(sent)
         _hang_up(request)
         return web.Response()
 
