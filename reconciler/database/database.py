@@ -14,6 +14,7 @@ from reconciler.database.artifacts import ContentReads, ContentWrites
 from reconciler.database.commits import CommitWrites
 from reconciler.database.damage import DamageReads, DamageWrites
 from reconciler.database.derived import DerivedReads, DerivedWrites
+from reconciler.database.first_sights import FirstSightReads, FirstSightWrites
 from reconciler.database.generation import NO_MARK, SUFFIX, Mark, MarkFile
 from reconciler.database.groups import GroupReads
 from reconciler.database.leases import LeaseReads, LeaseWrites
@@ -34,6 +35,7 @@ class Reader(
     ContentReads,
     DamageReads,
     DerivedReads,
+    FirstSightReads,
     GroupReads,
     VersionReads,
     MemberReads,
@@ -52,6 +54,7 @@ class Writer(
     ContentWrites,
     DamageWrites,
     DerivedWrites,
+    FirstSightWrites,
     CommitWrites,
     PublicationWrites,
     WithheldWrites,

@@ -134,6 +134,16 @@ damage = Table(
     **_CLUSTERED,
 )
 
+# When an apply first read of an artifact that rules date by that moment. It is outside of all
+# digests, and kept whatever becomes of the artifact, which need never come in.
+first_seen = Table(
+    "first_seen",
+    metadata,
+    Column("sha256", LargeBinary, primary_key=True),
+    Column("seen_at", Moment, nullable=False),
+    **_CLUSTERED,
+)
+
 # Artifacts made out of other ones, shown in the place of what a unit declares; `derived.py` says
 # more.
 derived_artifact = Table(

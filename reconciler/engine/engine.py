@@ -26,6 +26,7 @@ from reconciler.engine.plugin_calls.call_timeouts import CallLimits, CallTimeout
 from reconciler.engine.plugin_calls.conduits import unwatched
 from reconciler.engine.run.checkpoints import Checkpoint, reached
 from reconciler.engine.run.fingerprints import fingerprints
+from reconciler.engine.run.first_sights import FirstSights
 from reconciler.engine.run.lease import NO_PATIENCE, LeasePatience, leased
 from reconciler.engine.run.progress import Progress, SilentProgress
 from reconciler.engine.session.home import Home
@@ -86,6 +87,7 @@ class Engine:
         self._database = home.database(read_only=not writes)
         self._call_timeouts = CallTimeouts(limits or CallLimits())
         self._measurements = Measurements()
+        self._first_sights = FirstSights()
         self._watchdog = (
             Watchdog(self._call_timeouts, limits or CallLimits(), blocked)
             if blocked is not None
@@ -112,6 +114,7 @@ class Engine:
     async def _plan(self, desired: DesiredState, options: PlanOptions) -> RuledPlan:
         register_secrets(desired.secrets())
         self._measurements.begin()
+        self._first_sights.begin()
         session = self._session()
         actual = await asyncio.to_thread(session.reader.actual_state)
         return await plan_by_recorded_rules(
@@ -237,6 +240,7 @@ class Engine:
             progress=self._progress,
             call_timeouts=self._call_timeouts,
             watch=self._watch,
+            first_sights=self._first_sights,
             patience=self._patience,
         )
 

@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from reconciler.model import Page
+from reconciler.model import Page, Unit
 from reconciler.plugin.config import PluginCallConfiguration
 from reconciler.plugin.content import ActiveFilter
 
@@ -126,6 +126,14 @@ class ReadingCall(Protocol):
     @property
     def now(self) -> datetime:
         """Moment of the plan, with its time zone: the same one that `select` gets."""
+        ...
+
+    async def dated(self, units: Sequence[Unit]) -> Sequence[Unit]:
+        """Return units of one group in their order, as `select` gets them.
+
+        Those that the content type names as `undated` say when they were first seen. For importers
+        that decide beforehand; `select` gets them dated in any case.
+        """
         ...
 
     async def get(self, url: str, *, accept: str = "*/*", at_least: int | None = None) -> Page:

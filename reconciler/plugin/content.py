@@ -147,6 +147,19 @@ class ContentType:
         return unit
 
     @classmethod
+    def undated(
+        cls, units: Sequence[Unit], options: Options | None, filters: Sequence[ActiveFilter]
+    ) -> Iterable[Unit]:
+        """Return those units of a group that `select` dates by when they were first seen. Pure.
+
+        They get `_firstSeen` in their `metadata`, a time in ISO 8601 in UTC: when an apply first
+        read of the artifact under the unit's key (else of its first), in any repository, or `now`.
+        It is no part of a unit's identity, and absent where an artifact has no sha256 yet. Default:
+        none.
+        """
+        return ()
+
+    @classmethod
     def refusal(cls, before: StoredUnit, after: Unit, options: Options | None) -> str | None:
         """Return why `after` must not replace `before`, or None to allow it. Default: None.
 

@@ -24,7 +24,7 @@ from reconciler.logs import include_package
 from reconciler.plugin.entry_points import KINDS, Advertised, Unsound, run
 from reconciler.plugin.options import Metadata, Options
 
-API_VERSION = "1.3.0"
+API_VERSION = "1.4.0"
 """Version of all names in `reconciler.plugin` (semver): additions raise the minor number,
 removals and changes the major one.
 """

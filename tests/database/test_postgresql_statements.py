@@ -23,6 +23,7 @@ MODULES = (
     "commit_statements",
     "damage",
     "derived",
+    "first_sights",
     "groups",
     "leases",
     "members",

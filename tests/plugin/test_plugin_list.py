@@ -152,7 +152,7 @@ def test_a_plugin_for_another_api_is_listed_with_the_reason_and_is_no_error(site
     site.install("listed-three", "importer", "content_type", api=">=7")
     done = call(["plugins"])
     assert done.code == 0
-    assert rows(done.out)["notes", "importer"].endswith("it supports plugin API >=7, this is 1.3.0")
+    assert rows(done.out)["notes", "importer"].endswith("it supports plugin API >=7, this is 1.4.0")
     [plugin] = [
         row for row in call(["plugins", "-o", "json"]).document if row["state"] == "disabled"
     ]

@@ -125,6 +125,24 @@ class Stage:
         )
 
 
+def test_evidence_is_read_of_what_is_of_age_since_its_first_sight() -> None:
+    """The kind: an importer that decides beforehand by less than `select` knows."""
+    stage = Stage.of(
+        {"licenses": ["MIT"], "minAge": {"age": "7d", "unknown": "firstSeen"}, "latest": 1},
+        v1="MIT",
+        v2="GPL-3.0-only",
+        v3="MIT",
+    )
+    old = "2026-11-01T00:00:00+00:00"
+    stage.call.first_seen = {unit.key: old for unit in stage.units[:2]}
+    stage.units = asyncio.run(stage.call.dated(stage.units))
+    decisions = stage.decisions()
+    assert stage.asked == ["1", "2"]
+    assert decisions["1"] == "in"
+    assert "licence" in decisions["2"]
+    assert decisions["3"].startswith("first seen 2026-11-21, eligible 2026-11-28")
+
+
 class TestLicences:
     def test_nobody_asks_and_nothing_is_read(self) -> None:
         stage = Stage.of({"deny": ["other"]}, {"attestations": {"required": False}}, v1="MIT")

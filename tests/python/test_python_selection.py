@@ -385,6 +385,58 @@ class TestCooldown:
             answer.unit.metadata["version"] for answer in answers if answer.accepted
         ] == versions
 
+    @pytest.mark.parametrize(
+        ("seen", "reason", "until"),
+        [
+            (None, "first seen 2026-11-21, eligible 2026-11-28 (house-rules.minAge 7d)", 7),
+            ("2026-11-20T12:00:00+00:00", "first seen 2026-11-20, eligible 2026-11-27", 6),
+            ("2026-11-14T12:00:00+00:00", "", None),
+        ],
+    )
+    def test_an_age_counts_from_the_first_sight_where_upstream_states_no_time(
+        self, seen: str | None, reason: str, until: int | None
+    ) -> None:
+        """The kind: a rule that only waits, or only lets in, where it could count by itself."""
+        rules = house_rules(minAge={"age": "7d", "unknown": "firstSeen"})
+        metadata: dict[str, Any] = {} if seen is None else {"_firstSeen": seen}
+        [answer] = decide([unit("1.0", **metadata)], rules)
+        assert answer.reason.startswith(reason)
+        assert (answer.accepted, answer.reconsider_at) == (
+            until is None,
+            None if until is None else NOW + timedelta(days=until),
+        )
+
+    def test_a_stated_upload_time_counts_before_a_first_sight(self) -> None:
+        rules = house_rules(minAge={"age": "7d", "unknown": "firstSeen"})
+        old, recent = "2026-11-01T00:00:00Z", "2026-11-20T00:00:00Z"
+        units = [
+            unit("1.0", uploadTime=old, _firstSeen=recent),
+            unit("2.0", uploadTime=recent, _firstSeen=old),
+        ]
+        assert [answer.accepted for answer in decide(units, rules)] == [True, False]
+
+    @pytest.mark.parametrize(
+        ("rules", "names"),
+        [
+            ({"minAge": {"age": "7d", "unknown": "firstSeen"}}, ["1.0", "2.0"]),
+            ({"minAge": {"age": "7d", "unknown": "allow"}}, []),
+            ({"minAge": "7d"}, []),
+            ({}, []),
+        ],
+    )
+    def test_only_files_without_a_stated_time_are_dated(
+        self, rules: dict[str, Any], names: list[str]
+    ) -> None:
+        units = [
+            unit("1.0"),
+            unit("2.0", uploadTime="yesterday"),
+            unit("3.0", uploadTime="2026-11-21T00:00:00Z"),
+        ]
+        filters = [house_rules(**rules)]
+        undated = Distribution.undated(units, SelectionOptions(), filters)
+        assert [file.metadata["version"] for file in undated] == names
+        assert not list(Distribution.undated(units, None, filters)), "uploads do not wait"
+
     def test_one_filter_that_allows_unknown_times_does_not_speak_for_another(self) -> None:
         lenient = house_rules("a", minAge={"age": "7d", "unknown": "allow"})
         [answer] = decide([unit("1.0")], lenient, house_rules("b", minAge="1d"))

@@ -108,6 +108,18 @@ class FakeReading(FakePads):
     fetched: list[str] = field(default_factory=list)
     filters: Sequence[ActiveFilter] = ()
     now: datetime = datetime(2026, 11, 21, 12, tzinfo=UTC)
+    first_seen: Mapping[str, str] = field(default_factory=dict)
+
+    async def dated(self, units: Sequence[Unit]) -> list[Unit]:
+        """`first_seen`: by the key of a unit."""
+        return [
+            msgspec.structs.replace(
+                unit, metadata={**unit.metadata, "_firstSeen": self.first_seen[unit.key]}
+            )
+            if unit.key in self.first_seen
+            else unit
+            for unit in units
+        ]
 
     async def get(self, url: str, *, accept: str = "*/*", at_least: int | None = None) -> Page:
         self.asked.append((url, accept, at_least))

@@ -55,11 +55,12 @@ class LineSource(Options):
 
 class LineRules(Options):
     """`deny`: keys; `later`: keys that are let in a day after `NOW`, unless they were uploaded;
-    `max`: bytes.
+    `settled`: keys that are let in a day after they were first seen; `max`: bytes.
     """
 
     deny: tuple[str, ...] = ()
     later: tuple[str, ...] = ()
+    settled: tuple[str, ...] = ()
     max: int | None = None
 
 
@@ -127,6 +128,13 @@ def line_type(script: Script) -> type[ContentType]:
             return [_decision(unit, options, filters, now) for unit in units]
 
         @classmethod
+        def undated(
+            cls, units: Sequence[Unit], options: Options | None, filters: Sequence[ActiveFilter]
+        ) -> Iterable[Unit]:
+            settled = {key for filter_ in filters for key in _rules(filter_).settled}
+            return [unit for unit in units if unit.key in settled]
+
+        @classmethod
         def refusal(cls, before: StoredUnit, after: Unit, options: Options | None) -> str | None:
             return None if script.replaceable else "it must not be replaced"
 
@@ -148,6 +156,11 @@ def line_type(script: Script) -> type[ContentType]:
             )
 
     return Line
+
+
+def _rules(filter_: ActiveFilter) -> LineRules:
+    assert isinstance(filter_.options, LineRules)
+    return filter_.options
 
 
 def _decision(
@@ -174,6 +187,11 @@ def _decision(
                 reason=f"{filter_.name}.later",
                 reconsider_at=NOW + timedelta(days=1),
             )
+        if options is not None and unit.key in filter_.options.settled:
+            seen = datetime.fromisoformat(unit.metadata.get("_firstSeen", now.isoformat()))
+            if now < seen + timedelta(days=1):
+                reason, due = f"{filter_.name}.settled", seen + timedelta(days=1)
+                return Decision(unit, accepted=False, reason=reason, reconsider_at=due)
     return Decision(unit, accepted=True)
 
 

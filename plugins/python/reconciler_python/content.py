@@ -30,6 +30,7 @@ from reconciler_python.selecting.selection import (
     project_removal_reason,
     removal_reason,
     trace_project,
+    undated,
 )
 
 
@@ -81,6 +82,12 @@ class Distribution(ContentType):
         cls, unit: Unit, filters: Sequence[ActiveFilter], read: Callable[[str], bytes | None]
     ) -> Unit:
         return with_stored_evidence(unit, filters, read)
+
+    @classmethod
+    def undated(
+        cls, units: Sequence[Unit], options: Options | None, filters: Sequence[ActiveFilter]
+    ) -> Iterable[Unit]:
+        return undated(units, options, filters)
 
     @classmethod
     def refusal(cls, before: StoredUnit, after: Unit, options: Options | None) -> str | None:

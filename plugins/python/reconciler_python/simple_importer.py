@@ -63,7 +63,7 @@ class PythonImporter(Importer):
 
     @classmethod
     def metadata(cls) -> Metadata:
-        return Metadata("python", "Python packages", (DISTRIBUTION, PROJECT), ">=1.2,<2")
+        return Metadata("python", "Python packages", (DISTRIBUTION, PROJECT), ">=1.4,<2")
 
     @classmethod
     def well_known(cls, index: str) -> str | None:
@@ -139,7 +139,7 @@ class PythonImporter(Importer):
         if pulled is not None and pulled.waits:
             call.incomplete()
         units = annotate(units, pulled, call.refuse)
-        return await with_evidence(call, group.name, units)
+        return await with_evidence(call, group.name, await call.dated(units))
 
 
 def _named(options: SelectionOptions, names: Iterable[str]) -> Iterator[Group]:
@@ -180,7 +180,7 @@ async def _load(call: ImporterCall, group: Group) -> tuple[str, list[Unit]]:
     """Read a project for the closure, without refusals: `read` reports those."""
     page = await _page(call, group)
     units = await _units(call.options, group, page, refuse=lambda key, reason: None)
-    return page.validator, units
+    return page.validator, list(await call.dated(units))
 
 
 async def _page(call: ImporterCall, group: Group) -> Page:

@@ -1,9 +1,9 @@
 """The very plan that was shown is carried out. Independent repositories go on when one fails.
 
-The order of writes: resources and the plugins that they use; damaged bytes that are fetched again;
-per repository bytes, rows and one commit; per publication pages, completion, pointer and exports;
-then deletions, with what takes their place in the same transaction; then the record of it all. A
-crash anywhere leaves garbage, never a wrong record, and the next run goes on.
+The order of writes: first sights; resources and the plugins that they use; damaged bytes that are
+fetched again; per repository bytes, rows and one commit; per publication pages, completion, pointer
+and exports; then deletions, with what takes their place in the same transaction; then the record of
+it all. A crash anywhere leaves garbage, never a wrong record, and the next run goes on.
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ class Executor:
     async def run(self) -> Report:
         """Do everything that can be done; the report says what was not, and why."""
         self._report_refusals()
+        await asyncio.to_thread(self._session.first_sights.record, self._session.writer)
         before = await self._actual()
         lifecycle = await asyncio.to_thread(self._attach_plugins, before)
         deletions = Deletions(self._desired, self._schedule, before, report=self._report)

@@ -6,6 +6,7 @@ they cannot write anything else.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,7 +21,7 @@ from reconciler.engine.plugin_calls.scratchpads import ScratchpadSession
 from reconciler.engine.plugin_calls.workdirs import TemporaryWorkdir
 from reconciler.engine.run.checkpoints import Checkpoint, reached
 from reconciler.errors import Malformed, PluginFault
-from reconciler.model import is_hex_digest
+from reconciler.model import Unit, is_hex_digest
 from reconciler.plugin import ActiveFilter, Page, Part, PluginCallConfiguration, RepositoryInfo
 from reconciler.redaction import sanitize
 from reconciler.remote import LARGEST_FILE, FileReader, PageReader
@@ -45,6 +46,7 @@ class SourceContext:
     config: PluginCallConfiguration
     filters: Sequence[ActiveFilter]
     now: datetime
+    dated: Callable[[list[Unit]], list[Unit]]
     pages: Callable[[], PageReader]
     files: Callable[[], FileReader]
     place: TemporaryWorkdir
@@ -104,6 +106,10 @@ class UpstreamCall(ScratchpadConduit):
     def is_unchanged(self) -> bool:
         """True if the plugin has asked, and was told that nothing changed."""
         return self.validator is not None and self.validator == self._committed_validator
+
+    async def dated(self, units: Sequence[Unit]) -> list[Unit]:
+        self._check_open()
+        return await asyncio.to_thread(self._source.dated, list(units))
 
     async def get(self, url: str, *, accept: str = "*/*", at_least: int | None = None) -> Page:
         self._check_open()

@@ -190,7 +190,7 @@ class FilterEvaluator:
     def selection(self, options: Any = None, *, filters: bool = True) -> Selection:
         """Return a selection with these source options, with or without the filters."""
         return Selection.of(
-            self._session.registry,
+            self._session,
             self._importer,
             options=options,
             filters=self._filters if filters else (),

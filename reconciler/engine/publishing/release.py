@@ -52,6 +52,7 @@ async def release_publication(
     target: ReleaseTarget = await session.in_thread(
         partial(release_target, session, publication, actual, policy=policy)
     )
+    await session.in_thread(partial(session.first_sights.record, session.writer))
     outlived = partial(has_outlived_files, now=session.clock())
     if target.served and target.filters_recorded and not any(map(outlived, publication.exports)):
         return ""

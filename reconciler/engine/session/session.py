@@ -12,6 +12,7 @@ from reconciler.database import Reader, Writer
 from reconciler.engine.plugin_calls.call_timeouts import CallLimits, CallTimeouts
 from reconciler.engine.plugin_calls.conduits import CallWatch, unwatched
 from reconciler.engine.plugin_calls.workdirs import Workdirs
+from reconciler.engine.run.first_sights import FirstSights
 from reconciler.engine.run.lease import NO_PATIENCE, LeasePatience
 from reconciler.engine.run.progress import Progress, SilentProgress
 from reconciler.engine.transfer.artifact_fetcher import InFlight
@@ -34,6 +35,7 @@ class Session:
         watch: Context manager around plugin code in worker threads.
         in_thread: Runs a function that calls plugin code in a worker thread.
         in_flight: Artifacts that are being fetched right now, by any repository of the run.
+        first_sights: When artifacts were first seen that have no date of their own.
         patience: How long the run waits for leases of others.
     """
 
@@ -50,6 +52,7 @@ class Session:
     watch: CallWatch = unwatched
     in_thread: Callable[..., Awaitable[Any]] = asyncio.to_thread
     in_flight: InFlight = field(default_factory=InFlight)
+    first_sights: FirstSights = field(default_factory=FirstSights)
     patience: LeasePatience = NO_PATIENCE
 
     def for_writing(self, writer: Writer) -> WritingSession:

@@ -253,7 +253,7 @@ class GroupComparer:
     ) -> tuple[Selected, list[ChangeLine]]:
         removes = self._resolution.mirrors and not (self.incomplete or response.incomplete)
         decisions = self.decide(response, response.units)
-        units = await self._artifacts.measured(decisions)
+        units = await self._artifacts.measured(decisions, self._awaited(decisions))
         if units is not None:
             decisions = self.decide(response, units)
         with self._resolution.session.call_timeouts.named(
@@ -272,6 +272,15 @@ class GroupComparer:
                 describer=self._selection,
             )
         return selected, lines
+
+    def _awaited(self, decisions: Sequence[Decision]) -> set[int]:
+        """Return `id` of the units that wait for nothing but the age of their first sight."""
+        waiting = [
+            decision.unit
+            for decision in decisions
+            if decision.reconsider_at and not decision.accepted
+        ]
+        return {id(unit) for unit in self._selection.undated(waiting)} if waiting else set()
 
     def _kept_in_additive_mode(
         self, response: SourceResponse, members: Sequence[GroupMember]

@@ -67,7 +67,7 @@ class SourceSelections:
         A source's own options keep their defaults here, which let everything in. Where a default
         does not, that is not a filter's decision.
         """
-        select = partial(Selection.of, session.registry, importer, now=now)
+        select = partial(Selection.of, session, importer, now=now)
         uploads = select(options=None, filters=filters)
         try:
             options = importer_class_of(importer).options()

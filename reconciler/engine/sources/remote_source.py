@@ -42,6 +42,7 @@ class RemoteSource(SourceResolver):
             source.config,
             selection.filters,
             selection.now,
+            selection.dated,
             partial(session.remotes.pages, remote),
             partial(session.remotes.files, remote),
             session.workdirs.temporary(resolution.repository.meta.name, resolution.owner),

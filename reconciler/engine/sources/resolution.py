@@ -160,7 +160,7 @@ def _selection(
 ) -> Selection:
     """Return what governs a source; without one, the filters of the repository alone."""
     return Selection.of(
-        resolution.session.registry,
+        resolution.session,
         resolution.plugin,
         options=source.options if source else None,
         filters=desired.filters_of(resolution.repository),

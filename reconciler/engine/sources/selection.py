@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from itertools import islice
 from typing import Any
 
+import msgspec
+
 from reconciler.engine.plugin_calls.plugin_errors import is_unawaited
+from reconciler.engine.session.session import Session
 from reconciler.errors import PluginFault
 from reconciler.model import (
     NAMES_REVISION,
@@ -27,12 +31,13 @@ from reconciler.model import (
 )
 from reconciler.plan import RefusedUnit
 from reconciler.plugin import ActiveFilter, ContentType, Decision, Step, Summary
-from reconciler.plugin.registry import Registry
 from reconciler.plugin.validation import Plugin
 from reconciler.redaction import sanitize
 
 MAX_TEXT = 500  # characters of a content type's text about one unit
 MAX_STEPS = 1000  # steps in the trace of one unit
+FIRST_SEEN = "_firstSeen"  # metadata that `select` is given: no part of a unit's identity
+Moments = Callable[[Collection[Digest]], Mapping[Digest, datetime]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +63,12 @@ class Selection:
         filters: Sequence[Filter],
         *,
         now: datetime,
+        moments: Moments | None = None,
     ) -> None:
+        """`moments`: when artifacts were first seen; without it nothing was before `now`."""
         self._types = types
         self._options = options
+        self._moments = moments
         self._filters = [
             ActiveFilter(filter_.meta.name, filter_.options, str(filter_.meta.origin))
             for filter_ in filters
@@ -78,7 +86,7 @@ class Selection:
     @classmethod
     def of(
         cls,
-        registry: Registry,
+        session: Session,
         importer: Plugin,
         *,
         options: Any,
@@ -90,8 +98,9 @@ class Selection:
         `options`: of the source, None where no source in particular is meant.
         """
         assert importer.metadata is not None
-        types = {name: registry.content_type(name) for name in importer.metadata.types}
-        return cls(types, options, filters, now=now)
+        types = {name: session.registry.content_type(name) for name in importer.metadata.types}
+        moments = partial(session.first_sights.moments, session.reader, now=now)
+        return cls(types, options, filters, now=now, moments=moments)
 
     @property
     def filters(self) -> Sequence[ActiveFilter]:
@@ -137,6 +146,44 @@ class Selection:
         Raises:
             PluginFault: The content type does not decide each unit once.
         """
+        given = list(units)
+        dated = self.dated(given)
+        if dated is given:
+            return self._decided(group, given)
+        asked = {id(after): before for before, after in zip(given, dated, strict=True)}
+        return [
+            msgspec.structs.replace(decision, unit=asked[id(decision.unit)])
+            for decision in self._decided(group, dated)
+        ]
+
+    def dated(self, units: list[Unit]) -> list[Unit]:
+        """Return the units in their order, with first sights on those that are dated by them.
+
+        The same list where there are none.
+        """
+        digests = {
+            id(unit): digest for unit in self.undated(units) if (digest := _sight(unit)) is not None
+        }
+        if not digests or self._moments is None:
+            return units
+        moments = self._moments(set(digests.values()))
+        return [
+            _with_first_seen(unit, moments[digests[id(unit)]]) if id(unit) in digests else unit
+            for unit in units
+        ]
+
+    def undated(self, units: Sequence[Unit]) -> list[Unit]:
+        """Return those of some units of a group that rules date by when they were first seen."""
+        undated: list[Unit] = []
+        for name, type in self._types.items():
+            if type.undated.__func__ is ContentType.undated.__func__:  # type: ignore[attr-defined]
+                continue
+            of_type = [unit for unit in units if unit.type == name]
+            asked = {id(unit) for unit in type.undated(of_type, self._options, self._filters)}
+            undated += [unit for unit in of_type if id(unit) in asked]
+        return undated
+
+    def _decided(self, group: str, units: Sequence[Unit]) -> list[Decision]:
         by_type: dict[str, list[Unit]] = {}
         for unit in units:
             by_type.setdefault(self._type_of(unit).id, []).append(unit)
@@ -180,6 +227,9 @@ class Selection:
 
     def trace(self, group: str, units: Sequence[Unit], traced: Sequence[Unit]) -> list[list[Step]]:
         """Return what each rule says of each of `traced`, which are some `units` of the group."""
+        dated = self.dated(list(units))
+        after = {id(unit): new for unit, new in zip(units, dated, strict=True)}
+        units, traced = dated, [after[id(unit)] for unit in traced]
         by_unit: dict[int, list[Step]] = {}
         for type in dict.fromkeys(map(self._type_of, traced)):
             of_type = [unit for unit in units if unit.type == type.id]
@@ -287,6 +337,17 @@ def _with_name_rule(decision: Decision, group: str) -> Decision:
     return (
         decision if fault is None else Decision(decision.unit, False, fault.reason, rule=fault.rule)
     )
+
+
+def _sight(unit: Unit) -> Digest | None:
+    """Return the digest by which a unit is seen: of the artifact under its key, or its first."""
+    artifacts = sorted(unit.artifacts, key=lambda artifact: artifact.path != unit.key)
+    return Digest.parse(artifacts[0].sha256) if artifacts and artifacts[0].sha256 else None
+
+
+def _with_first_seen(unit: Unit, moment: datetime) -> Unit:
+    text = moment.astimezone(UTC).isoformat()
+    return msgspec.structs.replace(unit, metadata={**unit.metadata, FIRST_SEEN: text})
 
 
 def _steps(steps: Any, method: str, about: str) -> list[Step]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -35,11 +35,14 @@ class SourceArtifacts:
 
     reason = ""
 
-    async def measured(self, decisions: Sequence[Decision]) -> list[Unit] | None:
+    async def measured(
+        self, decisions: Sequence[Decision], awaited: Collection[int] = ()
+    ) -> list[Unit] | None:
         """Return all units with the digests of their artifacts; None if every one has them.
 
         Artifacts without a digest are downloaded where their unit is let in. Their sizes may
-        change the decision.
+        change the decision. `awaited`: `id` of further units, which wait since their bytes were
+        first seen.
         """
         return None
 
@@ -68,12 +71,19 @@ class RemoteArtifacts(SourceArtifacts):
             else "its bytes were left upstream until now"
         )
 
-    async def measured(self, decisions: Sequence[Decision]) -> list[Unit] | None:
-        if not any(
-            decision.accepted and _lacks_digest(decision.unit.artifacts) for decision in decisions
-        ):
+    async def measured(
+        self, decisions: Sequence[Decision], awaited: Collection[int] = ()
+    ) -> list[Unit] | None:
+        lacking = {
+            id(decision.unit)
+            for decision in decisions
+            if (decision.accepted or id(decision.unit) in awaited)
+            and _lacks_digest(decision.unit.artifacts)
+        }
+        if not lacking:
             return None
-        return list(await asyncio.gather(*map(self._measured_unit, decisions)))
+        units = [decision.unit for decision in decisions]
+        return list(await asyncio.gather(*(self._measured_unit(unit, lacking) for unit in units)))
 
     async def unfetched(
         self, compared: Sequence[GroupComparison], committed: CommittedState
@@ -102,9 +112,8 @@ class RemoteArtifacts(SourceArtifacts):
         """Return sizes that the database knows, from bytes it once had or from other sources."""
         return await asyncio.to_thread(self._reader.known_sizes, digests) if digests else {}
 
-    async def _measured_unit(self, decision: Decision) -> Unit:
-        unit = decision.unit
-        if not decision.accepted or not _lacks_digest(unit.artifacts):
+    async def _measured_unit(self, unit: Unit, lacking: Collection[int]) -> Unit:
+        if id(unit) not in lacking:
             return unit
         measured = await asyncio.gather(*map(self._measured_artifact, unit.artifacts))
         return msgspec.structs.replace(unit, artifacts=list(measured))

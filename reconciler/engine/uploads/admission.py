@@ -34,7 +34,7 @@ class Admission:
         self._target = target
         self._file = file
         self._folded = needs_distinct_names(desired, target.name)
-        select = partial(Selection.of, session.registry, target.plugin, now=session.clock())
+        select = partial(Selection.of, session, target.plugin, now=session.clock())
         self._selection = select(options=target.source.options, filters=())
         self._filters = select(options=None, filters=desired.filters_of(target.repository))
 

@@ -148,7 +148,7 @@ class FilterOptions(Options):
         default=None,
         description=(
             "Days since the upload that upstream states (`7d`); an unknown upload time is refused"
-            " (`{age: 7d, unknown: allow}`: let in)."
+            " (`{age: 7d, unknown: allow}`: let in; `firstSeen`: days since its first sight)."
         ),
     )
     min_age_exempt: FilterList = Field(

@@ -26,9 +26,10 @@ class MinAge(Options):
     """A cooldown. A duration is short for `age`."""
 
     age: Duration = Field(description="How long ago a file must have been uploaded: `7d`.")
-    unknown: Literal["deny", "allow"] = Field(
+    unknown: Literal["deny", "allow", "firstSeen"] = Field(
         default="deny",
-        description="Whether files pass whose upload time upstream does not state.",
+        description="Whether files pass whose upload time upstream does not state; `firstSeen`:"
+        " the age counts from when an apply first read of them.",
     )
 
     @model_validator(mode="before")

@@ -1,4 +1,4 @@
-"""`minAge`: recent uploads wait.
+"""`minAge`: recent uploads wait, and as asked what was first seen of late.
 
 It applies when nothing permanent keeps the file out.
 """
@@ -16,6 +16,7 @@ from reconciler_python.options.upload_times import MinAge
 from reconciler_python.reading.upload_times import upload_time
 from reconciler_python.selecting.checks import Scope
 
+FIRST_SEEN = "_firstSeen"  # as the core says it of units that are `undated`
 _DAY = timedelta(days=1)
 
 
@@ -80,32 +81,42 @@ class Cooldown:
                 )
             else:
                 reason, _ = self._word(unit, wait)
-                yield wait.scope.step(reason is None, reason or _passing(unit, wait), "minAge")
+                yield wait.scope.step(reason is None, reason or self._passing(unit, wait), "minAge")
 
     def _word(self, unit: Unit, wait: _Wait) -> tuple[str | None, datetime | None]:
         """Return why the file waits, and until when; (None, None) if it does not."""
-        unknown = f"upload time unknown ({wait.rule})" if wait.min_age.unknown == "deny" else None
-        uploaded = upload_time(unit.metadata.get("uploadTime"))
-        if uploaded is None:
+        allowed = wait.min_age.unknown == "allow"
+        unknown = None if allowed else f"upload time unknown ({wait.rule})"
+        verb, since = self._since(unit, wait)
+        if since is None:
             return unknown, None
         try:
-            eligible = uploaded + wait.min_age.age
+            eligible = since + wait.min_age.age
         except OverflowError:  # upstream claims a time at the end of the calendar
             return unknown, None
         if eligible <= self._now:
             return None, None
         shown = "%Y-%m-%d" if wait.min_age.age % _DAY == timedelta() else "%Y-%m-%d %H:%M"
         return (
-            f"uploaded {uploaded:{shown}}, eligible {eligible:{shown}} ({wait.rule})",
+            f"{verb} {since:{shown}}, eligible {eligible:{shown}} ({wait.rule})",
             eligible,
         )
 
+    def _since(self, unit: Unit, wait: _Wait) -> tuple[str, datetime | None]:
+        """Return from when the age of a file counts, None if unknown, and what happened then.
 
-def _passing(unit: Unit, wait: _Wait) -> str:
-    uploaded = upload_time(unit.metadata.get("uploadTime"))
-    if uploaded is None:
-        return f"upload time unknown, allowed ({wait.scope.key('minAge')})"
-    return f"uploaded {uploaded:%Y-%m-%d} ({wait.rule})"
+        Without a record of it, a file is seen now.
+        """
+        uploaded = upload_time(unit.metadata.get("uploadTime"))
+        if uploaded is not None or wait.min_age.unknown != "firstSeen":
+            return "uploaded", uploaded
+        return "first seen", upload_time(unit.metadata.get(FIRST_SEEN)) or self._now
+
+    def _passing(self, unit: Unit, wait: _Wait) -> str:
+        verb, since = self._since(unit, wait)
+        if since is None:
+            return f"upload time unknown, allowed ({wait.scope.key('minAge')})"
+        return f"{verb} {since:%Y-%m-%d} ({wait.rule})"
 
 
 def _written(age: timedelta) -> str:

@@ -14,6 +14,7 @@ from reconciler.plugin import ActiveFilter, Decision, Options, Step, StoredUnit,
 from reconciler_python.matching.rules import Matcher
 from reconciler_python.options.filter_options import FilterOptions
 from reconciler_python.options.source_options import SelectionOptions
+from reconciler_python.reading.upload_times import upload_time
 from reconciler_python.selecting.checks import (
     SOURCE,
     SOURCE_FILTER,
@@ -138,6 +139,20 @@ def _source_checks(project: str, options: SelectionOptions, prereleases: bool) -
         yield DenyCheck(SOURCE, "exclude", verb="excluded", matcher=matcher)
     if selects_part(options):
         yield SelectedCheck(project, options, prereleases=prereleases)
+
+
+def undated(
+    units: Iterable[Unit], options: Options | None, filters: Sequence[ActiveFilter]
+) -> list[Unit]:
+    """Return the files whose age counts from their first sight: no upload time says otherwise."""
+    source = options if isinstance(options, SelectionOptions) else None
+    asked = options is not None and any(
+        rules.min_age is not None and rules.min_age.unknown == "firstSeen"
+        for _, rules in _written(source, filters)
+    )
+    if not asked:
+        return []
+    return [unit for unit in units if upload_time(unit.metadata.get("uploadTime")) is None]
 
 
 def refused_project(

@@ -40,6 +40,13 @@ def upgrade() -> None:
         sqlite_where=sa.text("validator IN ('withdrawn', 'withdrawn and gone')"),
         postgresql_where=sa.text("validator IN ('withdrawn', 'withdrawn and gone')"),
     )
+    op.create_table(
+        "first_seen",
+        sa.Column("sha256", sa.LargeBinary(), nullable=False),
+        sa.Column("seen_at", Moment(), nullable=False),
+        sa.PrimaryKeyConstraint("sha256", name=op.f("pk_first_seen")),
+        sqlite_with_rowid=False,
+    )
     op.add_column("resource", sa.Column("grace", sa.Integer(), nullable=True))
     op.add_column("publication", sa.Column("pointed_at", Moment(), nullable=True))
     op.add_column(
