@@ -29,7 +29,7 @@ def command(
     home: settings.HomeOption = None,
 ) -> int:
     """Show what was added, removed and changed from version A to version B."""
-    name, versions = take_repository(words, more=2)
+    name, versions = take_repository(words, more=2, usage="diff NAME A B")
     if len(versions) > 2:
         raise UsageFault(f"`{versions[2]}` is one too many", hint="`diff NAME A B`")
     with settings.inspector(home) as recorded:

@@ -56,7 +56,7 @@ def command(
     from reconciler.cli.explain_text import lines
     from reconciler.manifest import read_recorded
 
-    name, (subject, *paths) = take_repository(words, more=1)
+    name, (subject, *paths) = take_repository(words, more=1, usage="explain NAME SUBJECT [PATH]...")
     registry = settings.registry()
     overrides = override or []
     declared = _declared(paths, registry, name, overrides=overrides)

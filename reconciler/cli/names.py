@@ -17,12 +17,12 @@ KINDS = ("remote", "filter", "repository", "publication")
 
 
 def take_ref(
-    words: Sequence[str], *, kind: Kind | None = None, more: int = 0
+    words: Sequence[str], *, kind: Kind | None = None, more: int = 0, usage: str = ""
 ) -> tuple[Ref, list[str]]:
     """Return the resource that the first words name, and the words after it.
 
     `kind`: the only one that is meant; None: the words say it. `more`: how many words have to
-    follow the name. Raises UsageFault.
+    follow the name. `usage`: how the command is written, for the hint. Raises UsageFault.
     """
     from reconciler.engine import parse_ref
     from reconciler.model import Ref
@@ -41,7 +41,7 @@ def take_ref(
         )
     if len(rest) < more:
         raise UsageFault(
-            f"after `{ref}` something is missing", hint="`--help` of the command shows what"
+            f"after `{ref}` something is missing", hint=f"`reconciler {usage}`" if usage else None
         )
     return ref, rest
 
@@ -54,11 +54,11 @@ def only_ref(words: Sequence[str], *, kind: Kind | None = None) -> Ref:
     return ref
 
 
-def take_repository(words: Sequence[str], *, more: int = 0) -> tuple[str, list[str]]:
-    """Return the name of a repository, and the words after it. Raises UsageFault."""
+def take_repository(words: Sequence[str], *, more: int, usage: str) -> tuple[str, list[str]]:
+    """Return the name of a repository, and the words after it (see `take_ref`)."""
     from reconciler.model import Kind
 
-    ref, rest = take_ref(words, kind=Kind.REPOSITORY, more=more)
+    ref, rest = take_ref(words, kind=Kind.REPOSITORY, more=more, usage=usage)
     return ref.name, rest
 
 

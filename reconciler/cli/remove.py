@@ -37,7 +37,7 @@ def command(
     """
     import asyncio
 
-    repository, keys = take_repository(words, more=1)
+    repository, keys = take_repository(words, more=1, usage="remove NAME KEY...")
     result = asyncio.run(
         _remove(settings.existing_home(home), settings.registry(), repository, keys=keys)
     )

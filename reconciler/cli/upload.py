@@ -48,7 +48,7 @@ def command(
     from reconciler.engine.service import Service, uploaded_file
     from reconciler.manifest import read_recorded
 
-    repository, files = take_repository(words, more=1)
+    repository, files = take_repository(words, more=1, usage="upload NAME FILE...")
     fields = dict(_field(text) for text in field or [])
     service = Service(
         settings.existing_home(home), settings.registry(), read_recorded, overrides=override or ()

@@ -12,7 +12,7 @@ import yaml
 
 from reconciler.cli import completion
 from reconciler.cli.main import VERBS, run, tree
-from reconciler.cli.names import take_ref
+from reconciler.cli.names import take_ref, take_repository
 from reconciler.database import Lease
 from reconciler.engine.run.lease import LeasePatience, leased
 from reconciler.errors import LeaseHeld, UsageFault
@@ -97,6 +97,12 @@ def test_a_repository_may_be_called_like_a_kind() -> None:
     assert take_ref(["remote", "0", "1"], kind=Kind.REPOSITORY, more=2)[0].name == "remote"
     with pytest.raises(UsageFault, match="missing"):
         take_ref(["team"], kind=Kind.REPOSITORY, more=1)
+
+
+def test_a_missing_word_is_answered_with_how_the_command_is_written() -> None:
+    with pytest.raises(UsageFault) as refused:
+        take_repository(["team", "1"], more=2, usage="diff NAME A B")
+    assert refused.value.hint == "`reconciler diff NAME A B`"
 
 
 COMMANDS = [
