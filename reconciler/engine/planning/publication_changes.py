@@ -44,6 +44,9 @@ from reconciler.plan import (
 )
 
 STAYS = "what it shows stays as it is"
+ANOTHER_CONTENT = "the repository has another version"
+ANOTHER_VERSION = "another version is asked for"
+PIN = "spec.version"
 NO_VERSION = ActualRepository(0, "", 0, EMPTY_VERSION, 0)  # of a repository that this plan creates
 
 
@@ -125,6 +128,8 @@ class PublicationPlanner:
                 error_hint(error) or STAYS,
             )
         reason = self._reason(publication, current, release)
+        if reason == ANOTHER_CONTENT and any(field.path == PIN for field in change.fields):
+            reason = ANOTHER_VERSION
         action = Action.UPDATE if change.action is Action.NO_OP and reason else change.action
         change = replace(
             change,
@@ -285,9 +290,9 @@ class PublicationPlanner:
             return "not published yet"
         if (release.number, release.digest) != (current.version, current.version_digest):
             return (
-                "the repository has another version"
+                ANOTHER_CONTENT
                 if VersionReference(publication.version).is_latest
-                else "another version is asked for"
+                else ANOTHER_VERSION
             )
         filtered = release.filtered.summary if release.filtered else current.verdict
         if filtered.withheld != current.verdict.withheld:

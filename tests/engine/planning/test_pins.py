@@ -108,3 +108,16 @@ def test_what_waits_for_a_digest_is_blocked_where_its_base_fails(site: Rehearsal
     assert results["repository/team"] == "failed"
     assert results["repository/prod"] == "blocked"
     assert results["publication/pinned"] in ("failed", "blocked")
+
+
+def test_a_pin_that_goes_is_the_reason_and_not_the_repository(site: Rehearsal) -> None:
+    declare(site, publication())
+    site.apply()
+    site.says("a", site.bare("one"), site.bare("two"), validator="2")
+    site.apply()
+    declare(site, publication(more="version: 1"))
+    assert publications(site)["team"].reason == "another version is asked for"
+    site.apply()
+    declare(site, publication())
+    change = publications(site)["team"]
+    assert (change.version, change.reason) == ((1, 2), "another version is asked for")
