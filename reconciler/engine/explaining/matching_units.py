@@ -10,6 +10,7 @@ from typing import Any
 from reconciler.engine.plugin_calls.conduits import plugin_faults
 from reconciler.engine.sources.repository_resolution import RepositoryResolution
 from reconciler.model import Digest, StoredUnit, Unit, stored_unit
+from reconciler.plan import natural_sort_key
 from reconciler.plugin import ContentType
 
 
@@ -40,11 +41,12 @@ def matching_units(
         MatchingUnit(row.group, row.digest, row.source, row.added, stored_unit(row.body))
         for _, row in sorted(rows.items())
     ]
-    return [
+    matching = [
         unit
         for unit in units
         if matches_subject(resolution, unit.group, unit.unit, subject=subject)
     ]
+    return sorted(matching, key=lambda unit: (unit.group, natural_sort_key(unit.unit.key)))
 
 
 def unit_documents(

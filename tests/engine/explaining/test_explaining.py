@@ -123,6 +123,14 @@ def test_a_copy_is_asked_for_its_base_and_an_upload_for_nothing(site: Rehearsal)
     assert said(site.explain("a", "prod")) == {"repository:team": [("one", True, "")]}
 
 
+def test_what_is_held_comes_in_the_order_of_its_names(site: Rehearsal) -> None:
+    names = [f"b-{number}" for number in (1, 2, 3, 9, 10, 11, 20)]
+    site.says("b", *(site.bare(name) for name in reversed(names)))
+    site.validator("v2")
+    site.applied()
+    assert [unit["key"] for unit in site.explain("b")["held"]] == names
+
+
 def test_a_subject_that_nobody_knows(site: Rehearsal) -> None:
     answer = site.explain("nothing")
     assert answer["held"] == []
