@@ -73,6 +73,18 @@ class TestFollowing:
         assert result.pulled_by["lib-2-py3-none-any.whl"] == ["app 1.10 requires lib>=1"]
         assert result.pulled_by["app-1.10-py3-none-any.whl"] == []
 
+    def test_what_waits_since_its_first_sight_is_not_followed(self) -> None:
+        result = closed(
+            index(app={"1": ["lib"], "2": ["lib", "other"]}, lib={"1": []}, other={"1": []}),
+            ["app"],
+            filters={"minAge": {"age": "7d", "unknown": "firstSeen"}},
+            first_seen={
+                f"{release}-py3-none-any.whl": "2026-11-01T00:00:00+00:00"
+                for release in ("app-1", "lib-1")
+            },
+        )
+        assert result.versions == {"app": ["1"], "lib": ["1"]}
+
     def test_many_requirers_are_counted(self) -> None:
         many = {f"app{number:02}": {"1": ["lib"]} for number in range(25)}
         told = closed(index(lib={"1": []}, **many), list(many)).pulled_by["lib-1-py3-none-any.whl"]

@@ -119,10 +119,11 @@ def closed(
     filters: Mapping[str, Any] | None = None,
     committed: Iterable[str] = (),
     others: Iterable[str] = (),
+    first_seen: Any = None,
     **keys: Any,
 ) -> Closed:
     """Declare with `dependencies`, read every group, and decide: what the engine does. `committed`:
-    validators of the run before.
+    validators of the run before. `first_seen`: moments by filename.
     """
     named = {"include": list(include)} if include else {}
     options = SelectionOptions.model_validate(
@@ -140,6 +141,7 @@ def closed(
         files=index.files,
         filters=active,
         others=frozenset(others),
+        first_seen=first_seen or {},
     )
     return asyncio.run(_run(call))
 

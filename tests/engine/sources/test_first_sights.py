@@ -138,5 +138,5 @@ def _withheld(site: Rehearsal) -> set[str]:
         units = reader.withheld(current.id, current.number).values()  # type: ignore[attr-defined]
         return {unit.key for unit in units}
 
-    found: set[str] = site.ask(keys)
-    return found
+    withheld: set[str] = site.ask(keys)
+    return withheld
