@@ -97,7 +97,7 @@ class LocalStore:
     def open(self, digest: Digest) -> BinaryIO:
         """Return an open file. Raises StateFault where the bytes are missing."""
         try:
-            return open(self._files.file(digest), "rb")
+            return self._files.open(digest)
         except FileNotFoundError:
             raise missing(digest, f"`{self._root}`") from None
 
@@ -156,6 +156,9 @@ class LocalStore:
             os.rename(file, target)
         except FileNotFoundError:
             os.makedirs(os.path.dirname(target), exist_ok=True)
+            os.rename(file, target)
+        except IsADirectoryError:
+            self._files.make_way(digest)
             os.rename(file, target)
         self._remember(target)
 

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import suppress
+from io import BufferedReader
 from typing import NamedTuple
 
 from reconciler.model import Digest, is_hex_digest
@@ -37,11 +40,29 @@ class KeptFiles:
         return f"{self._kept}/{text[:2]}/{text[2:]}"
 
     def size(self, digest: Digest) -> int | None:
-        """Return the bytes of a file, None where it is missing."""
+        """Return the bytes of a file, None where it is missing, or anything but a file."""
         try:
-            return os.stat(self.file(digest)).st_size
+            status = os.stat(self.file(digest))
         except (FileNotFoundError, NotADirectoryError):
             return None
+        return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+    def open(self, digest: Digest) -> BufferedReader:
+        """Return an open file. Raises FileNotFoundError, for anything but a file as well.
+
+        Opening a pipe would wait for its other end.
+        """
+        file = self.file(digest)
+        descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise FileNotFoundError(file)
+        return open(descriptor, "rb")
+
+    def make_way(self, digest: Digest) -> None:
+        """Set a folder aside that has the name of a file."""
+        os.makedirs(self._damaged, exist_ok=True)
+        os.rename(self.file(digest), f"{self._damaged}/{digest.hex}.{os.urandom(4).hex()}")
 
     def claim(self, digest: Digest) -> int | None:
         """Return the bytes of a file, which counts as used now; None where it is missing."""
@@ -58,7 +79,7 @@ class KeptFiles:
         """Return True if a file has its digest; another one is set aside."""
         file = self.file(digest)
         try:
-            with open(file, "rb") as stream:
+            with self.open(digest) as stream:
                 actual = hashlib.file_digest(stream, "sha256").digest()
                 read = os.fstat(stream.fileno())
         except FileNotFoundError:
@@ -89,7 +110,7 @@ class KeptFiles:
         if os.stat(aside).st_mtime > unused_since:
             os.rename(aside, file)
             return False
-        os.unlink(aside)
+        _remove(aside)
         return True
 
     def remove_damaged(self, unused_since: float, *, dry_run: bool) -> tuple[int, int]:
@@ -105,7 +126,7 @@ class KeptFiles:
                     if status.st_ctime > unused_since:
                         continue
                     if not dry_run:
-                        os.unlink(f"{folder}/{name}")
+                        _remove(f"{folder}/{name}")
                     number, size = number + 1, size + status.st_size
         return number, size
 
@@ -125,6 +146,13 @@ def _rename(file: str, target: str) -> None:
     except FileNotFoundError:
         os.makedirs(os.path.dirname(target), exist_ok=True)
         os.rename(file, target)
+
+
+def _remove(path: str) -> None:
+    if os.path.isdir(path):
+        shutil.rmtree(path)
+    else:
+        os.unlink(path)
 
 
 def _names(folder: str) -> list[str]:

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,27 @@ def test_verify_sets_aside_bytes_that_changed_and_they_can_be_put_again(root: Pa
     assert (root / "damaged" / DIGEST.hex).read_bytes() == b"hellO"
     store.put(HELLO, DIGEST)
     assert store.verify(DIGEST)
+
+
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo], ids=["folder", "pipe"])
+def test_what_is_no_file_under_a_digest_is_missing_and_can_be_put_again(
+    root: Path, make: Callable[[Path], None]
+) -> None:
+    """Kind: damage of the store is noticed and mended, whatever has taken the place of a file."""
+    store = LocalStore(root)
+    store.put(HELLO, DIGEST)
+    path = store.path(DIGEST)
+    path.unlink()
+    make(path)
+    assert not store.has(DIGEST)
+    assert store.claim(DIGEST) is None
+    assert not store.verify(DIGEST)
+    with pytest.raises(StateFault):
+        store.open(DIGEST)
+    store.put(HELLO, DIGEST)
+    assert store.verify(DIGEST)
+    store.remove_damaged(time.time() + 60)
+    assert list(root.glob("damaged/*")) == []
 
 
 def test_right_bytes_that_were_put_while_the_damaged_ones_were_read_stay(
