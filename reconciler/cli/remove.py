@@ -35,10 +35,10 @@ def command(
 
     Synchronised content is removed by filters instead.
     """
-    import asyncio
+    from reconciler.cli.termination import run_to_end
 
     repository, keys = take_repository(words, more=1, usage="remove NAME KEY...")
-    result = asyncio.run(
+    result = run_to_end(
         _remove(settings.existing_home(home), settings.registry(), repository, keys=keys)
     )
     names = ", ".join(f"`{name}`" for name in result.names)

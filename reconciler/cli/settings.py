@@ -121,9 +121,8 @@ def run_engine(
 
     `may_be_new`: a home without a state is no fault. Where nothing is written, that is said.
     """
-    import asyncio
-
     from reconciler.cli.progress import shown
+    from reconciler.cli.termination import run_to_end
     from reconciler.engine import Engine, LeasePatience
     from reconciler.manifest import read_recorded
 
@@ -146,7 +145,7 @@ def run_engine(
             ) as engine:
                 return await call(engine)
 
-    return asyncio.run(run())
+    return run_to_end(run())
 
 
 def _seconds(text: str) -> float:

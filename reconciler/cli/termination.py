@@ -7,12 +7,50 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
 
 TERMINATED = 143  # what a shell reports of a process that SIGTERM ended
 INTERRUPTED = 130
+
+_cancellations: list[Callable[[], object]] = []  # of running loops; signals are the process's
+
+
+def run_to_end(work: Coroutine[Any, Any, Result]) -> Result:
+    """Return the result of `work`, run in a loop of its own; SIGTERM lets it clean up.
+
+    Raises KeyboardInterrupt once it has ended so. `asyncio.run` alone cancels its task on SIGINT,
+    but only where the process does not ignore that one.
+    """
+    import asyncio
+
+    cancelled = False
+
+    async def run() -> Result:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None
+
+        def cancel() -> None:
+            nonlocal cancelled
+            cancelled = True
+            loop.call_soon_threadsafe(task.cancel)
+
+        _cancellations.append(cancel)
+        try:
+            return await work
+        finally:
+            _cancellations.remove(cancel)
+
+    try:
+        return asyncio.run(run())
+    except asyncio.CancelledError:
+        if not cancelled:
+            raise
+        raise KeyboardInterrupt from None
 
 
 class Termination:
@@ -50,5 +88,7 @@ class Termination:
         handler = signal.getsignal(signal.SIGINT)
         if callable(handler):
             handler(signal.SIGINT, frame)
+        elif _cancellations:
+            _cancellations[-1]()
         else:
             raise KeyboardInterrupt

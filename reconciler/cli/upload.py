@@ -43,8 +43,7 @@ def command(
 
     Its publications show them.
     """
-    import asyncio
-
+    from reconciler.cli.termination import run_to_end
     from reconciler.engine.service import Service, uploaded_file
     from reconciler.manifest import read_recorded
 
@@ -56,7 +55,7 @@ def command(
     uploads = [uploaded_file(Path(file)) for file in files]
     results: list[dict[str, Any]] = []
     try:
-        return asyncio.run(_upload(service, repository, uploads, fields=fields, results=results))
+        return run_to_end(_upload(service, repository, uploads, fields=fields, results=results))
     finally:
         texts = [f"{each['file']}: {each['message']}" for each in results]
         if results:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from reconciler.cli.termination import Termination, run_to_end
 from tests.support.clients import PATIENCE, isolated, program
 from tests.support.faulty import running
 from tests.support.mirror import Mirror, publication, remote, repository
@@ -101,14 +102,18 @@ def test_an_apply_goes_on_when_its_reader_left(tmp_path: Path) -> None:
     ("verb", "number", "code", "word"),
     [
         ("apply", signal.SIGTERM, 143, "terminated"),
-        ("plan", signal.SIGTERM, 143, "terminated"),
+        ("plan in the background", signal.SIGTERM, 143, "terminated"),
         ("apply", signal.SIGINT, 130, "interrupted"),
     ],
 )
 def test_a_signal_ends_a_run_with_a_word(
     verb: str, number: signal.Signals, code: int, word: str, tmp_path: Path
 ) -> None:
-    """Kind: ends that are no end of ours. The lease is free for the next run."""
+    """Kind: ends that are no end of ours. The lease is free for the next run.
+
+    A shell without job control has SIGINT ignored by what it runs in the background.
+    """
+    verb, _, background = verb.partition(" ")
     asked, over = threading.Event(), threading.Event()
 
     async def hang(request: web.Request) -> web.StreamResponse:
@@ -122,7 +127,10 @@ def test_a_signal_ends_a_run_with_a_word(
         mirror = Mirror(tmp_path, *manifests)
         command = words(mirror, f"{verb} M H")
         process = subprocess.Popen(
-            command, stderr=subprocess.PIPE, text=True, env=isolated(tmp_path)
+            ["sh", "-c", "trap '' INT; exec \"$@\"", "sh", *command] if background else command,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=isolated(tmp_path),
         )
         assert asked.wait(PATIENCE)
         process.send_signal(number)
@@ -131,3 +139,36 @@ def test_a_signal_ends_a_run_with_a_word(
     assert process.returncode == code
     assert f"error: {word}\n" in said
     assert "Traceback" not in said
+
+
+def test_a_signal_in_the_midst_of_a_task_lets_the_others_clean_up() -> None:
+    """Kind: an exception of a signal that falls into a running loop, which is then never closed.
+
+    SIGINT is ignored, as in the background of a shell without job control.
+    """
+    cleaned: list[str] = []
+
+    async def waiting(name: str) -> None:
+        try:
+            await asyncio.sleep(PATIENCE)
+        finally:
+            for _ in range(3):
+                await asyncio.sleep(0)
+            cleaned.append(name)
+
+    async def busy() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        await waiting("busy")
+
+    async def work() -> None:
+        await asyncio.gather(waiting("first"), busy(), waiting("last"))
+
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        termination = Termination()
+        with termination.handled(), pytest.raises(KeyboardInterrupt):
+            run_to_end(work())
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert termination.word == "terminated"
+    assert sorted(cleaned) == ["busy", "first", "last"]
