@@ -73,6 +73,7 @@ class Executor:
         await asyncio.to_thread(
             deletions.carry_out, self._session.reader, lifecycle, self._recorder, actual=actual
         )
+        self._report_unchanged()
         return self._report
 
     async def _actual(self) -> ActualState:
@@ -82,6 +83,12 @@ class Executor:
         for change in self._plan.all_changes:
             if change.refusal:
                 self._report.add(change.ref, FAILED, f"{change.refusal}\nhint: {change.hint}")
+
+    def _report_unchanged(self) -> None:
+        """Report each declared resource of which nothing was to be done and nothing was said."""
+        for change in self._plan.changes:
+            if change.action is Action.NO_OP and self._report.result(change.ref) is None:
+                self._report.add(change.ref, UNCHANGED)
 
     def _attach_plugins(self, before: ActualState) -> PluginLifecycle:
         """Call the hooks of plugins that are used for the first time.

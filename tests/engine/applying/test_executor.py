@@ -187,6 +187,15 @@ def test_a_failed_repository_blocks_its_copies_and_nothing_else(
     }
 
 
+def test_every_declared_resource_has_an_outcome_also_where_nothing_is_done(
+    writer: Writer, tmp_path: Path, fakes: Fakes
+) -> None:
+    """Kind: counts and documents that leave out what did not change."""
+    unchanged = [planned(kind, "up", Action.NO_OP) for kind in (Kind.REMOTE, Kind.FILTER)]
+    outcomes = run(writer, tmp_path, desired(a_remote("up")), *unchanged)
+    assert outcomes == {"remote/up": (UNCHANGED, ""), "filter/up": (UNCHANGED, "")}
+
+
 def test_what_is_refused_is_reported_and_not_carried_out(
     writer: Writer, tmp_path: Path, fakes: Fakes
 ) -> None:

@@ -103,6 +103,7 @@ def test_the_repository_of_what_stays_stays(index: Upstream, tmp_path: Path) -> 
         "publication/new": "blocked",
         "publication/old": "blocked",
         "repository/other": "blocked",
+        "remote/up": "unchanged",
     }
     assert served(site) == [("team", "old")]
 
@@ -165,7 +166,8 @@ def test_a_publication_that_only_moved_is_done(index: Upstream, tmp_path: Path) 
         load["resource"]: load["result"]
         for load in json.loads(site.applied("--format", "json"))["outcomes"]
     }
-    assert results == {"publication/team": "done", "repository/team": "unchanged"}
+    unchanged = {"repository/team": "unchanged", "remote/up": "unchanged"}
+    assert results == {"publication/team": "done", **unchanged}
     assert served(site) == [("there", "team")]
 
 

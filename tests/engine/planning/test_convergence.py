@@ -40,7 +40,7 @@ def test_plan_apply_plan_is_empty(index: Upstream, tmp_path: Path) -> None:
     assert site.plan("--detailed-exitcode").code == 2
     site.applied()
     assert site.plan("--detailed-exitcode").code == 0
-    assert site.applied().endswith("Apply: 0 done, 2 unchanged.\n")
+    assert site.applied().endswith("Apply: 0 done, 4 unchanged.\n")
     assert site.version()[0] == 1
 
 
