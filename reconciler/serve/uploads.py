@@ -71,11 +71,16 @@ class UploadEndpoint:
         self._uploads = uploads
 
     async def respond(self, request: Request) -> Response:
-        """Take an upload. Raises HTTPException (404) for a path below no publication."""
+        """Take an upload.
+
+        Raises HTTPException for a path below no publication: 405 for the front page, else 404.
+        """
         if request.method != "POST" or self._uploads is None:
             raise HTTPException(404)
         await self._catalogue.catch_up()
         target = self._catalogue.resolve(f"/{request.path_params['path']}")
+        if target is None and not request.path_params["path"]:
+            raise HTTPException(405, headers={"Allow": "GET, HEAD"})
         if target is None:
             raise HTTPException(404)
         mount, path = target

@@ -234,6 +234,12 @@ class TestServer:
         answer = asyncio.run(site.client.get(PLACE, method=method))
         assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD, POST")
 
+    @pytest.mark.parametrize("method", ["POST", "PUT"])
+    def test_the_front_page_takes_nothing(self, site: UploadSite, method: str) -> None:
+        """Kind: a page that is there, said not to be because of the method."""
+        answer = asyncio.run(site.client.get("/", method=method))
+        assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD")
+
     def test_what_a_killed_server_left_is_removed(self, site: UploadSite) -> None:
         site.folder.mkdir(parents=True)
         earlier = this_process().start.replace("/", ",") + "0"  # that had our pid
