@@ -61,21 +61,24 @@ def command(
     )
     answer = {"dryRun": dry_run, **dataclasses.asdict(result)}
     answer["damagedSize"] = answer.pop("damaged_size")
-    output.answer(layout, answer, lambda: _lines(result, dry_run=dry_run))
+    output.answer(layout, answer, lambda: lines(result, dry_run=dry_run))
     return 0
 
 
-def _lines(result: Collected, *, dry_run: bool) -> list[str]:
+def lines(result: Collected, *, dry_run: bool) -> list[str]:
+    """Return a line for each kind of thing that there was."""
     from reconciler.model import pluralize
 
     verb = "would be removed" if dry_run else "removed"
-    lines = [
-        f"{pluralize(result.files, 'file')} that no version needs: {result.size:,} bytes {verb}",
-        f"{pluralize(result.damaged, 'damaged file')} set aside: {result.damaged_size:,} bytes"
-        f" {verb}",
-        f"{pluralize(result.pages, 'page')} that no publication shows: {verb}",
-        f"{pluralize(result.leftovers, 'leftover')} of runs that ended: {verb}",
+    unneeded = "that no version needs"
+    found = [
+        (result.files, "file", f"{unneeded}: {result.size:,} bytes {verb}"),
+        (result.damaged, "damaged file", f"set aside: {result.damaged_size:,} bytes {verb}"),
+        (result.pages, "page", f"that no publication shows: {verb}"),
+        (result.leftovers, "leftover", f"of runs that ended: {verb}"),
+        (result.young, "file", f"{unneeded}: kept, too young"),
     ]
-    if result.young:
-        lines.append(f"{pluralize(result.young, 'file')} that no version needs: kept, too young")
-    return lines
+    said = [f"{pluralize(number, noun)} {what}" for number, noun, what in found if number]
+    nothing = "nothing would be removed" if dry_run else "nothing to remove"
+    gone = any(number for number, _, _ in found[:-1])
+    return said if gone else [*said, nothing]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.cli import collection
 from reconciler.engine.integrity.collection import Collected, Collection
 from reconciler.engine.run import checkpoints
 from reconciler.engine.run.checkpoints import Checkpoint, listen
@@ -160,3 +161,29 @@ def test_one_collection_at_a_time(site: Rehearsal) -> None:
         database.writer().acquire("collection", ttl_seconds=60, now=site.now)
         with pytest.raises(LeaseHeld):
             collected(site)
+
+
+@pytest.mark.parametrize(
+    ("result", "dry_run", "lines"),
+    [
+        (Collected(), False, ["nothing to remove"]),
+        (Collected(), True, ["nothing would be removed"]),
+        (
+            Collected(young=2),
+            False,
+            ["2 files that no version needs: kept, too young", "nothing to remove"],
+        ),
+        (Collected(pages=1), False, ["1 page that no publication shows: removed"]),
+        (
+            Collected(files=2, size=9, leftovers=1),
+            True,
+            [
+                "2 files that no version needs: 9 bytes would be removed",
+                "1 leftover of runs that ended: would be removed",
+            ],
+        ),
+    ],
+)
+def test_what_is_not_there_has_no_line(result: Collected, dry_run: bool, lines: list[str]) -> None:
+    """Kind: words about zero things."""
+    assert collection.lines(result, dry_run=dry_run) == lines
