@@ -44,9 +44,30 @@ def command(
     registry = settings.registry()
     result = settings.run_engine(home, registry, lambda engine: engine.verify(parsed))
     output.answer(layout, document(result), lambda: [*damage_lines(result), summary(result)])
-    if not result.sound:
-        output.note("  hint: `reconciler repair`, or the next apply, fetches damaged files again")
+    for hint in hints(result):
+        output.note(f"  hint: {hint}")
     return 0 if result.sound else 1
+
+
+def hints(result: Verification) -> list[str]:
+    """Return what to do about damage: no source has what was uploaded."""
+    uploaded = [_is_only_uploaded(file) for file in result.damaged_files]
+    said = []
+    if not all(uploaded):
+        said.append("`reconciler repair`, or the next apply, fetches damaged files again")
+    if any(uploaded):
+        said.append("no source has a file that was uploaded: upload it again")
+    if result.damaged_pages:
+        said.append("`reconciler repair` renders damaged pages anew")
+    return said
+
+
+def _is_only_uploaded(file: DamagedFile) -> bool:
+    """Return True if uploads alone have brought a file; copies have it from them."""
+    from reconciler.model import UPLOAD, SourceKind
+
+    copied = f"{SourceKind.REPOSITORY.value}:"
+    return {use.source for use in file.uses if not use.source.startswith(copied)} == {UPLOAD}
 
 
 def scope(words: list[str] | None) -> Ref | None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from reconciler.cli.verify import hints
 from reconciler.engine.integrity.repair import RepairResult
 from reconciler.engine.integrity.verification import Verification
 from reconciler.errors import UsageFault
@@ -17,7 +18,7 @@ from reconciler.manifest import read_recorded
 from reconciler.model import Digest, Kind, Ref
 from tests.engine.integrity.test_damage import ONE, TWO, cut, flip, hurt
 from tests.support.faulty import status
-from tests.support.rehearsal import Rehearsal, publication, rehearsal, repository
+from tests.support.rehearsal import Rehearsal, copy, publication, rehearsal, repository
 
 TEAM, OTHER = Ref(Kind.REPOSITORY, "team"), Ref(Kind.REPOSITORY, "other")
 
@@ -85,6 +86,25 @@ def test_every_damage_is_found_with_its_uses_and_recorded(site: Rehearsal) -> No
     }
     assert found(verified(site)) == found(result), "it stays damaged until it is mended"
     assert site.plan().damaged == 3
+
+
+def test_a_hint_promises_nothing_that_cannot_be_had(site: Rehearsal) -> None:
+    """Kind: advice that does not fit what was found. No source has what was uploaded."""
+    site.declare(
+        site.remote(),
+        repository(),
+        publication(),
+        repository("other", "upload: {}"),
+        repository("copy", copy("other")),
+    )
+    site.applied()
+    hurt(site, flip, b"mine")
+    [upload] = hints(verified(site))
+    assert upload == "no source has a file that was uploaded: upload it again"
+    hurt(site, flip, ONE)
+    [fetched, again] = hints(verified(site))
+    assert "fetches damaged files again" in fetched
+    assert again == upload
 
 
 def test_a_scope_is_one_repository_or_publication(site: Rehearsal) -> None:
