@@ -21,7 +21,7 @@ from reconciler.model import (
     Kind,
     RecordedState,
     Ref,
-    pluralize,
+    counted_noun,
 )
 from reconciler.plan import ADD, Action, Plan, ResourceChange, natural_sort_key
 from reconciler.plugin.registry import Registry
@@ -135,6 +135,11 @@ class _Letting(NamedTuple):
     group: str
     version: str
     key: str
+    plural: str  # of what the plan counts
+
+    @property
+    def unit(self) -> tuple[str, str, str]:
+        return self.group, self.version, self.key
 
     @property
     def title(self) -> str:
@@ -160,11 +165,11 @@ def _guarded(removed: frozenset[Ref], ruled: Plan, free: Plan) -> Plan:
 
 def _lettings(change: ResourceChange) -> list[_Letting]:
     """Return what comes into a repository, or back into a publication."""
-    spools = [part.spool for part in (change.content, change.withheld) if part is not None]
+    parts = [part for part in (change.content, change.withheld) if part is not None]
     return [
-        _Letting(change.ref, group.head.name, line.version or "", line.key)
-        for spool in spools
-        for group in spool
+        _Letting(change.ref, group.head.name, line.version or "", line.key, part.plural)
+        for part in parts
+        for group in part.spool
         for line in group.lines
         if line.op == ADD
     ]
@@ -176,9 +181,11 @@ def _message(ref: Ref, removed: frozenset[Ref], lettings: set[_Letting]) -> str:
         return f"{ref} rules until it is removed{others}; today it keeps nothing out"
     titles = sorted({letting.title for letting in lettings}, key=natural_sort_key)
     named = ", ".join(f"`{title}`" for title in titles[:MAX_NAMED])
-    more = f" and {len(titles) - MAX_NAMED:,} more" if len(titles) > MAX_NAMED else ""
+    more = " and more" if len(titles) > MAX_NAMED else ""  # releases: of each, several units
+    number = len({letting.unit for letting in lettings})
+    noun = counted_noun(number, min(letting.plural for letting in lettings))
     where = ", ".join(map(str, sorted({letting.resource for letting in lettings})))
     return (
-        f"removing {ref}{others} lets in {pluralize(len(titles), 'entry', 'entries')} that it"
+        f"removing {ref}{others} lets in {number:,} {noun} that it"
         f" keeps out today, in {where}: {named}{more}"
     )

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.database import Reader
+from reconciler.engine.planning.recorded_rules import _Letting, _message
 from reconciler.model import Kind, Ref
 from reconciler.plan import render_text
 from tests.engine.publishing.withheld import rows, shown, status, two_groups
@@ -65,8 +66,8 @@ def test_removing_a_global_filter_is_guarded_and_names_what_it_lets_in(site: Reh
     site.applied()
     site.declare(*team)
     message = site.failed("filter/rules", prune=True, destroy=False)
-    assert (
-        "lets in 2 entries that it keeps out today, in repository/team: `one`, `three`" in message
+    assert (  # the noun that the plan counts by
+        "lets in 2 lines that it keeps out today, in repository/team: `one`, `three`" in message
     )
     assert "hint: declare it again, or pass `--allow-destroy`" in message
     assert (site.held(), "filter/rules" in recorded(site)) == (["a/two"], True)
@@ -167,3 +168,18 @@ def test_a_path_of_an_undeclared_export_is_not_taken_over(site: Rehearsal) -> No
     assert f"`{folder}` is still exported to by publication/old" in message
     site.applied(prune=True)
     assert rows(site, "new") == []
+
+
+def test_what_comes_in_is_counted_as_the_plan_counts_it_and_named_by_its_release() -> None:
+    """Kind: two numbers, or two nouns, for the same things."""
+    team, shown = Ref(Kind.REPOSITORY, "team"), Ref(Kind.PUBLICATION, "team")
+    lettings = {
+        _Letting(resource, "alpha", version, f"alpha-{version}.{ending}", "distributions")
+        for resource in (team, shown)
+        for version in map(str, range(1, 7))
+        for ending in ("whl", "tar.gz")
+    }
+    rules = Ref(Kind.FILTER, "rules")
+    message = _message(rules, frozenset({rules}), lettings)
+    assert message.startswith("removing filter/rules lets in 12 distributions that")
+    assert message.endswith("`alpha 4`, `alpha 5` and more")
