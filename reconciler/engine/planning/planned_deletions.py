@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from reconciler.engine.planning.kept_resources import kept_by, needed_by, relations
 from reconciler.engine.planning.single_source_artifacts import refuse_needed_remotes
@@ -77,14 +77,34 @@ def _with_kept(
     for refused in (change for change in changes.values() if change.refusal):
         for ref, reason in needed_by(refused.ref, known).items():
             kept.setdefault(ref, (reason, refused.hint))
+    undeclared_refs = {deletion.ref for deletion in deletions}
     return [
         deletion
         if deletion.refusal or deletion.ref not in kept
-        else deletion.refused(
-            f"{deletion.ref} stays: {kept[deletion.ref][0]}", kept[deletion.ref][1]
-        )
+        else _kept(deletion, *kept[deletion.ref], actual=actual, undeclared_refs=undeclared_refs)
         for deletion in deletions
     ]
+
+
+def _kept(
+    deletion: ResourceChange,
+    reason: str,
+    hint: str,
+    *,
+    actual: ActualState,
+    undeclared_refs: Collection[Ref],
+) -> ResourceChange:
+    """Return a deletion that is refused because of another one.
+
+    A publication is kept for its clients. To let it go alone is a decision that a manifest states.
+    """
+    ref, spec = deletion.ref, actual.resources[deletion.ref].spec
+    if ref.kind is Kind.PUBLICATION:
+        reason += f"; without it, clients would find nothing at `/{spec.get('path', ref.name)}/`"
+        shown = Ref(Kind.REPOSITORY, str(spec.get("repository")))
+        if shown in undeclared_refs:
+            hint += f"; to remove the publication alone, declare {shown} again"
+    return deletion.refused(f"{ref} stays: {reason}", hint)
 
 
 def _all_or_none(deletions: list[ResourceChange]) -> list[ResourceChange]:

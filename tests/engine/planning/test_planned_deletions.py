@@ -113,7 +113,7 @@ def takes(*remotes: str, copies: str = "", **more: Any) -> dict[str, Any]:
 
 GUARDED: dict[str, Any] = {"guard": {"preventDestroy": True}, "type": "python"}
 SITE: dict[tuple[Kind, str], dict[str, Any]] = {
-    (PUBLICATION, "shown"): {"repository": "team"},
+    (PUBLICATION, "shown"): {"repository": "team", "path": "t/simple"},
     (PUBLICATION, "other"): {"repository": "other", "filters": ["lone"]},
     (PUBLICATION, "of-copy"): {"repository": "copy"},
     (REPOSITORY, "team"): takes("up", filters=["house"], **GUARDED),
@@ -135,9 +135,15 @@ def test_a_refusal_keeps_its_own_subject_only_and_says_by_which_relation() -> No
         "repository/team": (
             "repository `team` would be removed, and its `guard.preventDestroy` forbids that"
         ),
-        "publication/shown": "publication/shown stays: it shows repository/team, which stays",
+        "publication/shown": (
+            "publication/shown stays: it shows repository/team, which stays; without it, clients"
+            " would find nothing at `/t/simple/`"
+        ),
         "repository/copy": "repository/copy stays: it copies from repository/team, which stays",
-        "publication/of-copy": "publication/of-copy stays: it shows repository/copy, which stays",
+        "publication/of-copy": (
+            "publication/of-copy stays: it shows repository/copy, which stays; without it, clients"
+            " would find nothing at `/of-copy/`"
+        ),
         "remote/up": "remote/up stays: repository/team, which stays, takes content from it",
         "remote/side": "remote/side stays: repository/copy, which stays, takes content from it",
         "filter/house": "filter/house stays: repository/team, which stays, is filtered by it",
@@ -151,6 +157,13 @@ def test_a_refusal_keeps_its_own_subject_only_and_says_by_which_relation() -> No
         "filter/lone",
         "remote/away",
     }
+
+
+def test_a_publication_goes_alone_once_its_repository_is_declared_again() -> None:
+    """What the refusal advises: the repository is kept by its manifest, not by a guard."""
+    state = desired(a_repository("team"), a_repository("declared"))
+    refusals = deletions(state, recorded(SITE), allow_destroy=True)
+    assert (refusals["publication/shown"], "repository/team" in refusals) == ("", False)
 
 
 def test_a_refused_change_keeps_what_its_recorded_state_needs() -> None:
