@@ -71,14 +71,14 @@ def lines(result: Collected, *, dry_run: bool) -> list[str]:
 
     verb = "would be removed" if dry_run else "removed"
     unneeded = "that no version needs"
-    found = [
+    rows = [
         (result.files, "file", f"{unneeded}: {result.size:,} bytes {verb}"),
         (result.damaged, "damaged file", f"set aside: {result.damaged_size:,} bytes {verb}"),
         (result.pages, "page", f"that no publication shows: {verb}"),
         (result.leftovers, "leftover", f"of runs that ended: {verb}"),
         (result.young, "file", f"{unneeded}: kept, too young"),
     ]
-    said = [f"{pluralize(number, noun)} {what}" for number, noun, what in found if number]
+    said = [f"{pluralize(number, noun)} {what}" for number, noun, what in rows if number]
     nothing = "nothing would be removed" if dry_run else "nothing to remove"
-    gone = any(number for number, _, _ in found[:-1])
+    gone = any(number for number, _, _ in rows[:-1])
     return said if gone else [*said, nothing]

@@ -128,7 +128,7 @@ def _refused_by_unreadable(
     return refusals
 
 
-class _Letting(NamedTuple):
+class Letting(NamedTuple):
     """A unit that comes in, or is shown again, without a filter."""
 
     resource: Ref
@@ -155,7 +155,7 @@ def _guarded(removed: frozenset[Ref], ruled: Plan, free: Plan) -> Plan:
     before = {letting for change in ruled.all_changes for letting in _lettings(change)}
     after = {letting for change in free.all_changes for letting in _lettings(change)}
     changes = (
-        change.refused(_message(change.ref, removed, after - before), HINT)
+        change.refused(removal_message(change.ref, removed, after - before), HINT)
         if change.ref in removed
         else change
         for change in ruled.changes
@@ -163,11 +163,11 @@ def _guarded(removed: frozenset[Ref], ruled: Plan, free: Plan) -> Plan:
     return replace(ruled, changes=tuple(changes))
 
 
-def _lettings(change: ResourceChange) -> list[_Letting]:
+def _lettings(change: ResourceChange) -> list[Letting]:
     """Return what comes into a repository, or back into a publication."""
     parts = [part for part in (change.content, change.withheld) if part is not None]
     return [
-        _Letting(change.ref, group.head.name, line.version or "", line.key, part.plural)
+        Letting(change.ref, group.head.name, line.version or "", line.key, part.plural)
         for part in parts
         for group in part.spool
         for line in group.lines
@@ -175,7 +175,8 @@ def _lettings(change: ResourceChange) -> list[_Letting]:
     ]
 
 
-def _message(ref: Ref, removed: frozenset[Ref], lettings: set[_Letting]) -> str:
+def removal_message(ref: Ref, removed: frozenset[Ref], lettings: set[Letting]) -> str:
+    """Return why the removal of a filter is refused: what it lets in, as the plan counts it."""
     others = f" (with {', '.join(map(str, sorted(removed - {ref})))})" if len(removed) > 1 else ""
     if not lettings:
         return f"{ref} rules until it is removed{others}; today it keeps nothing out"

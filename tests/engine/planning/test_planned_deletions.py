@@ -160,7 +160,7 @@ def test_a_refusal_keeps_its_own_subject_only_and_says_by_which_relation() -> No
 
 
 def test_a_publication_goes_alone_once_its_repository_is_declared_again() -> None:
-    """What the refusal advises: the repository is kept by its manifest, not by a guard."""
+    """The refusal advises it: a manifest keeps the repository then, and no guard."""
     state = desired(a_repository("team"), a_repository("declared"))
     refusals = deletions(state, recorded(SITE), allow_destroy=True)
     assert (refusals["publication/shown"], "repository/team" in refusals) == ("", False)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.database import Reader
-from reconciler.engine.planning.recorded_rules import _Letting, _message
+from reconciler.engine.planning.recorded_rules import Letting, removal_message
 from reconciler.model import Kind, Ref
 from reconciler.plan import render_text
 from tests.engine.publishing.withheld import rows, shown, status, two_groups
@@ -174,12 +174,12 @@ def test_what_comes_in_is_counted_as_the_plan_counts_it_and_named_by_its_release
     """Kind: two numbers, or two nouns, for the same things."""
     team, shown = Ref(Kind.REPOSITORY, "team"), Ref(Kind.PUBLICATION, "team")
     lettings = {
-        _Letting(resource, "alpha", version, f"alpha-{version}.{ending}", "distributions")
+        Letting(resource, "alpha", version, f"alpha-{version}.{ending}", "distributions")
         for resource in (team, shown)
         for version in map(str, range(1, 7))
         for ending in ("whl", "tar.gz")
     }
     rules = Ref(Kind.FILTER, "rules")
-    message = _message(rules, frozenset({rules}), lettings)
+    message = removal_message(rules, frozenset({rules}), lettings)
     assert message.startswith("removing filter/rules lets in 12 distributions that")
     assert message.endswith("`alpha 4`, `alpha 5` and more")
