@@ -2,7 +2,7 @@
 
 A plan is counted, guarded, printed and applied. Comes in: resources, group members and selected
 units. Goes out: `Plan`, its text and its JSON document. Must never know: files, networks, clocks,
-SQL, YAML, any packaging format.
+SQL, YAML, any packaging format but for the order of versions (`order`, PEP 440).
 
 `content` and `resources` compute differences, `guards` the refusals, `text` and `document` render.
 All of them, and `reconciler.engine.applying`, iterate the same spool of lines, which `changes`

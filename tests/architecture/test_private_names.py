@@ -24,6 +24,20 @@ ALLOWED = {
     ("tests/e2e/test_e2e_progress.py", "_progress"): "bars are drawn by rich, without a terminal",
     ("tests/python/test_python_licences.py", "_APPROVED"): "a table compared with its source",
     ("tests/python/test_python_licences.py", "_OTHERS"): "a table compared with its source",
+    ("tests/database/test_write_ahead_log.py", "_reading"): "a reader that stays for long",
+    ("tests/e2e/test_home.py", "_exit"): "`os._exit` ends a forked process",
+    (
+        "tests/engine/integrity/test_damage.py",
+        "_writing",
+    ): "removes rows that only a retention of versions would remove",
+    (
+        "tests/engine/sources/test_outcome_keys.py",
+        "_rules_digest",
+    ): "every key must change it, which whole runs would show too slowly",
+    (
+        "tests/engine/sources/test_outcome_keys.py",
+        "_session",
+    ): "makes resolvers as the engine does",
     ("tests/remote/test_measurement.py", "_entries"): "the bound of a cache in memory",
     ("tests/serve/test_on_demand.py", "_source"): "the source fails in the middle of an answer",
     ("tests/serve/test_on_demand.py", "_tasks"): "counts transfers that are under way at the end",

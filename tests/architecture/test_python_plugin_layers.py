@@ -22,7 +22,7 @@ KNOWS = {
     "selecting": KEYS,
     "dependencies": KEYS | {"selecting"},
     "publishing": READING,
-    "content": KEYS | {"selecting"},
+    "content": KEYS | {"selecting", "dependencies"},
     "constants": frozenset[str](),
     "simple_importer": KEYS | {"selecting", "dependencies", "constants"},
     "": frozenset({"content", "simple_importer", "publishing"}),

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.clients import isolated, program
+from tests.support.faulty import status
 from tests.support.mirror import Mirror, call, publication, remote, repository
 from tests.support.upstream import Upstream, upstream
 
@@ -131,7 +132,7 @@ def test_detailed_exitcode_tells_pending_from_done_and_plan_writes_no_state(mirr
 
 
 def test_an_error_wins_over_pending_changes(mirror: Mirror, index: Upstream) -> None:
-    index.drop("alpha")
+    index.on(index.page_path("alpha"), status(403))
     mirror.declare(remote(index.url), repository(sources=["name: up, include: [alpha]"]))
     assert mirror.plan("--detailed-exitcode").code == 1
 

@@ -43,7 +43,7 @@ def example(name: str, index: Upstream | None, folder: Path) -> Mirror:
 
 
 def refused(mirror: Mirror, name: str) -> dict[str, int]:
-    """Reasons and numbers, from a plan that has not been applied."""
+    """Return how many units each rule refuses, from a plan that has not been applied."""
     counts: dict[str, int] = mirror.changes(name)["refused"]["counts"]
     return counts
 
@@ -88,11 +88,12 @@ def test_the_selection_says_why_each_file_stays_out(index: Upstream, tmp_path: P
     index.release("types-toml", "0.10", **OLD)
     index.release("typing-extensions", "4.12.2", "4.13.0", **OLD)
     mirror = example("02-select.yaml", index, tmp_path)
-    reasons = refused(mirror, "selected")
-    assert reasons.pop('excluded by "packaging==25.0"') == 1
-    assert reasons.pop('denied by "idna<3.7" (house-rules.deny)') == 1
-    assert reasons.pop("matches no include or file") == 3
-    assert sum(number for reason, number in reasons.items() if "house-rules.minAge" in reason) == 1
+    assert refused(mirror, "selected") == {
+        "exclude": 1,
+        "house-rules.deny": 1,
+        "house-rules.minAge": 1,
+        "matches no include or file": 3,
+    }
     mirror.applied()
     assert [name.partition("-py3")[0] for name in mirror.filenames("selected")] == [
         "idna-3.8",
@@ -210,11 +211,9 @@ def test_the_files_of_a_folder_are_taken_by_name_and_size(tmp_path: Path) -> Non
     ):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_bytes(b"x" * size)
-    reasons = refused(mirror, "examples")
-    assert reasons == {
-        'denied by "**/old/*" (no-giants.deny)': 1,
-        'excluded by "06-private-index.yaml"': 1,
-        'excluded by "public/**"': 1,
+    assert refused(mirror, "examples") == {
+        "no-giants.deny": 1,
+        "exclude": 2,
         "matches no include": 1,
     }
     mirror.applied()

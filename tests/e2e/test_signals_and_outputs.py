@@ -1,6 +1,4 @@
-"""Commands that are told to end, and commands whose output goes nowhere: a word, no traceback,
-nothing lost.
-"""
+"""Commands that end on a signal or whose output goes nowhere lose nothing, without a traceback."""
 
 from __future__ import annotations
 
@@ -83,7 +81,7 @@ def test_a_reader_that_left_ends_a_command_without_a_word(command: str, mirror: 
 
 
 def test_an_apply_goes_on_when_its_reader_left(tmp_path: Path) -> None:
-    """What a command does is worth more than what it says."""
+    """The work of a command is worth more than its output."""
     with upstream() as index:
         index.release("alpha", "1.0")
         manifests = remote(index.url), repository(sources=["name: up, include: [alpha]"])

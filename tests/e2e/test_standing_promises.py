@@ -1,6 +1,4 @@
-"""Promises that hold through the whole command line: what removes, what does not, and what stays
-the same wherever it comes from.
-"""
+"""Promises of the whole command line: removals, identity of content, and the care of the store."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ def test_a_changed_secret_shows_as_changed_and_as_nothing_else(
     plan = site.plan("--detailed-exitcode")
     assert plan.code == 2
     assert "~ Remote up" in plan.out
-    assert "spec.auth.password" in plan.out
+    assert "auth.password: secret changed" in plan.out
     done = site.apply()
     assert not site.pending()
     assert_silent(site, plan, done)

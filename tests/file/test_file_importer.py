@@ -183,8 +183,8 @@ class TestUrls:
         "url", ["file:///etc/passwd", "ftp://a.example.org/x", "data:text/plain,x"]
     )
     def test_a_list_from_elsewhere_says_nothing_about_this_machine(self, url: str) -> None:
-        found, refused = files(f"{url}\nhttps://a.example.org/ok\n", LIST)
-        assert (list(found), len(refused)) == (["ok"], 1)
+        listed, refused = files(f"{url}\nhttps://a.example.org/ok\n", LIST)
+        assert (list(listed), len(refused)) == (["ok"], 1)
         with pytest.raises(Malformed, match="none of its lines can be used; line 1"):
             files(f"{url}\n", LIST)
 
@@ -194,8 +194,8 @@ class TestUrls:
 
     def test_credentials_do_not_belong_into_a_list(self) -> None:
         line = "https://me:secret@a.example.org/x\n"
-        found, refused = files(f"{line}https://a.example.org/ok\n", LIST)
-        assert list(found) == ["ok"]
+        listed, refused = files(f"{line}https://a.example.org/ok\n", LIST)
+        assert list(listed) == ["ok"]
         assert "secret" not in str(refused)
         with pytest.raises(Malformed) as failure:
             files(line, LIST)

@@ -394,9 +394,9 @@ class TestUnavailable:
 
     def test_metadata_that_cannot_be_had_for_now_fails_its_project_alone(self) -> None:
         made = index(app={"1": ["lib"]}, lib={"1": ["more"], "2": []})
-        made.files["https://files.example.org/lib-2-py3-none-any.whl.metadata"] = Unreachable(
-            "no answer"
-        )
+        wheel = "https://files.example.org/lib-2-py3-none-any.whl"
+        for url in (wheel, f"{wheel}.metadata"):
+            made.files[url] = Unreachable("no answer")
         result = closed(made, ["app"])
         assert result.failures["lib"].args == ("no answer",)
         assert result.versions == {"app": ["1"]}

@@ -174,7 +174,11 @@ class TestWheelMetadata:
     def test_metadata_comes_out_byte_for_byte(self) -> None:
         built = build_wheel("Foo.Bar", "1.0", requires=["x>1"], padding=b"z" * 100_000)
         found = Distribution.extract(
-            Unit("python.distribution", built.filename, {"name": "foo-bar"}),
+            Unit(
+                "python.distribution",
+                built.filename,
+                {"name": "foo-bar", "version": "1.0", "packageType": "wheel"},
+            ),
             Artifact("x.metadata", built.metadata_sha256),
             io.BytesIO(built.content),
         )

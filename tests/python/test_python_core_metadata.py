@@ -127,16 +127,17 @@ class TestWheels:
             assert len(call.fetched) == asked
 
     def test_a_failure_of_the_network_is_no_missing_file(self) -> None:
+        """The wheel stands in for its core metadata, and where it fails as well nothing does."""
         built = build_wheel("app", "1")
-        call = FakeCall(
-            {},
-            files={
-                URL + built.filename: built.content,
-                f"{URL}{built.filename}.metadata": Unreachable("no answer"),
-            },
-        )
+        unit, wheel = unit_of(built.filename, built.content, built.metadata), URL + built.filename
+        files: dict[str, bytes | Exception] = {
+            wheel: built.content,
+            f"{wheel}.metadata": Unreachable("no answer"),
+        }
+        assert asyncio.run(core_metadata(FakeCall({}, files=files), unit)) == built.metadata
+        files[wheel] = Unreachable("no answer")
         with pytest.raises(Unreachable):
-            asyncio.run(core_metadata(call, unit_of(built.filename, built.content, built.metadata)))
+            asyncio.run(core_metadata(FakeCall({}, files=files), unit))
 
     def test_without_a_digest_the_file_is_read_whole(self) -> None:
         built = build_wheel("app", "1", requires=["lib"])

@@ -105,14 +105,17 @@ class Stage:
         return asyncio.run(with_evidence(self.call, "acme", self.units))
 
     def decisions(self, units: list[Unit] | None = None) -> dict[str, str]:
-        found = Distribution.select(
+        decided = Distribution.select(
             "acme",
             self.read() if units is None else units,
             self.call.options,
             self.call.filters,
             self.call.now,
         )
-        return {one.unit.metadata["version"]: one.reason or "in" for one in found}
+        return {
+            decision.unit.metadata["version"]: "in" if decision.accepted else decision.reason
+            for decision in decided
+        }
 
     @property
     def asked(self) -> list[str]:

@@ -118,5 +118,7 @@ def test_what_a_key_is_for_is_no_surprise(keys: dict[str, Any]) -> None:
         unit("1.0", uploadTime="2025-01-01T00:00:00Z"),
     ]
     assert not any(
-        one.reason for one in decide(units, house_rules(latest=1, **keys)) if one.accepted
+        decision.reason
+        for decision in decide(units, house_rules(latest=1, **keys))
+        if decision.accepted
     )

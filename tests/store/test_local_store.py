@@ -335,7 +335,7 @@ os._exit(9)
 def test_folders_of_killed_processes_are_swept_and_those_of_running_ones_stay(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is measured while planning may be large, and lies outside of the state."""
+    """Files that a plan measures may be large, and lie outside of the state."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
     left = subprocess.run([sys.executable, "-c", LEAVE_TREE], stdout=subprocess.PIPE, check=False)

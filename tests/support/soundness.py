@@ -113,9 +113,7 @@ def _published(reader: Reader, publication_id: int) -> dict[str, set[str]]:
 
 
 def _check_export(directory: Path, known: dict[str, set[str]]) -> None:
-    """What the link shows is one of the publications, beside files of the one before, not a
-    mixture.
-    """
+    """Check that the link shows one publication, beside files of the one before it."""
     if not os.path.lexists(directory):
         return
     assert directory.is_symlink()

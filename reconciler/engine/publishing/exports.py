@@ -31,7 +31,7 @@ from reconciler.database import Entry, PublicationRecord, Reader
 from reconciler.engine.run.checkpoints import Checkpoint, reached
 from reconciler.engine.transfer.stored_bytes import DamagedBytes, check_sizes
 from reconciler.errors import ReconcilerError, StateFault
-from reconciler.model import Digest
+from reconciler.model import Digest, FileTree
 from reconciler.store import Store
 from reconciler.store.durability import flush_files, syncfs
 
@@ -175,9 +175,21 @@ class _Trees:
         _write(self._reader, self._store, tree, entries=appeared)
 
     def _keep(self, tree: Path, before: Marker, number: int) -> bool:
-        """Put files of the tree before that linger beside a tree's own; return True for any."""
-        lingering = self._reader.lingering_files(self._publication_id, before.number, number)
-        kept = [entry for entry in lingering if _kept(self._store, tree, entry)]
+        """Put files of the tree before that linger beside a tree's own; return True for any.
+
+        None whose name a new file takes, also on a file system that ignores case.
+        """
+        lingering = list(self._reader.lingering_files(self._publication_id, before.number, number))
+        names = FileTree([entry.path for entry in lingering], folded=True)
+        for change in self._reader.entries_between(self._publication_id, before.number, number):
+            if change.appears:
+                names.meet(change.entry.path)
+        faults = names.faults()
+        kept = [
+            entry
+            for entry in lingering
+            if entry.path not in faults and _kept(self._store, tree, entry)
+        ]
         return bool(kept)
 
     def _tidy(self, marker: Marker, now: datetime) -> None:

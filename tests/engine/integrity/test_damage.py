@@ -1,6 +1,4 @@
-"""Bytes are checked where they are trusted: damage is noticed by each that begins to rely on them,
-mended by the next apply, or named by it.
-"""
+"""Bytes are checked where they are trusted, and the next apply mends damage or names it."""
 
 from __future__ import annotations
 

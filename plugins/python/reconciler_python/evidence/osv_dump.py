@@ -77,9 +77,9 @@ class Dump:
 
     @property
     def date(self) -> datetime | None:
-        """When it was made: when the last of its records was modified, where they have been read.
+        """Return the moment of its newest record, where the records have been read.
 
-        Else when its files were; None where it cannot be read.
+        Else that of its newest file; None where it cannot be read.
         """
         if "_loaded" in self.__dict__ and self._newest is not None:
             return self._newest

@@ -117,7 +117,7 @@ class EnvironmentRule(Options):
 
 
 class LatestRule(Options):
-    """How many releases pass, and of what."""
+    """The number of releases that pass, and of what."""
 
     releases: int = Field(ge=1, description="How many releases pass, the newest.")
     per: Literal["project", "major", "minor", "target"] = Field(

@@ -154,7 +154,7 @@ class _Unpacked:
 
 
 class _Decompressor(Protocol):
-    """What `bz2` and `lzma` have in common."""
+    """The interface that decompressors of `bz2` and `lzma` share."""
 
     @property
     def eof(self) -> bool: ...
