@@ -253,7 +253,8 @@ def _last_line(plan: Plan) -> str:
     if plan.damaged:
         text += (
             f" {pluralize(plan.damaged, 'file')} of the store"
-            f" {'is' if plan.damaged == 1 else 'are'} missing or damaged, to be fetched again."
+            f" {'is' if plan.damaged == 1 else 'are'} missing or damaged: fetched again"
+            " where a source has what is to be there."
         )
     withheld = [
         f"{number} {verb}"

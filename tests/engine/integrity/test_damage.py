@@ -64,7 +64,10 @@ def test_what_a_client_met_is_mended_by_an_apply_that_changes_nothing(
     assert known(site).keys() == {Digest.of(ONE)}
     plan = site.plan()
     assert plan.pending
-    assert "No changes, but repairs. 1 file of the store is missing or damaged" in site.text()
+    assert (
+        "No changes, but repairs. 1 file of the store is missing or damaged: fetched again where a"
+        " source has what is to be there." in site.text()
+    )
     assert b'"damaged":1' in b"".join(render_json(plan))
     report = site.applied()
     assert [outcome.message for outcome in report.outcomes if "mended" in outcome.message] == [
