@@ -60,4 +60,4 @@ def test_a_step_that_fails_ends_the_demo_with_a_reason(
 ) -> None:
     with upstream() as index:
         assert demo(index, tmp_path, monkeypatch).main() == 1
-    assert "The demo stopped: the mirror could not be made" in capfd.readouterr().err
+    assert "The demo stopped: pip could not install from the served index" in capfd.readouterr().err

@@ -91,7 +91,7 @@ def test_the_selection_says_why_each_file_stays_out(index: Upstream, tmp_path: P
     assert refused(mirror, "selected") == {
         "exclude": 1,
         "house-rules.deny": 1,
-        "house-rules.minAge": 1,
+        "upload time unknown (house-rules.minAge 7d)": 1,
         "matches no include or file": 3,
     }
     mirror.applied()

@@ -146,7 +146,7 @@ def test_an_artifact_that_is_nowhere_is_named(site: Hostile) -> None:
     assert_contained(
         site,
         site.apply(holding(Artifact("x", sha256(TEXT)))),
-        "remote:bad: alpha: `extra`: the bytes of `x` are nowhere",
+        "remote:bad: alpha: `extra`: the bytes of `x` are not in the store",
     )
     assert_contained(site, site.apply(holding(Artifact("x"))), "remote:bad: alpha: ")
 

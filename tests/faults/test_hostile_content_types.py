@@ -195,7 +195,8 @@ def test_a_group_that_is_not_described_stays_as_it_was(
     method: str, name: str, site: Hostile
 ) -> None:
     act, said = NONSENSE[name]
-    done = site.apply(WORDS[method], None, {method: only_alpha(method, act)})
+    approval = ["--allow-destroy"] if method == "removal" else []
+    done = site.apply(WORDS[method], None, {method: only_alpha(method, act)}, *approval)
     assert_contained(site, done, "repository/bad: failed", "remote:bad: alpha: ", "`bad", said)
     assert site.held()["beta"] == ["beta-0", "beta-1"]
 
