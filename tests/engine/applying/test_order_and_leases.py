@@ -38,22 +38,38 @@ def results(report: Report) -> dict[str, str]:
     return {outcome.ref: outcome.result for outcome in report.outcomes}
 
 
-@pytest.mark.parametrize("pin", ["latest", "2"])
-def test_a_copy_waits_for_a_base_that_did_not_become_what_was_planned(
-    pin: str, site: Rehearsal
-) -> None:
+def chain(site: Rehearsal, *, version: str = "latest") -> None:
+    """Declare that `prod` copies a version of `team`, and that `last` copies `prod`."""
     site.declare(
         site.remote(),
         repository(),
-        repository("prod", copy()),
+        repository("prod", copy(version=version)),
         repository("last", copy("prod")),
         publication("last", of="last"),
     )
+
+
+def failing_chain(site: Rehearsal) -> str:
+    """Apply the chain, then let upstream offer a file that does not come.
+
+    Return the digest of the version of `team` that is planned.
+    """
+    chain(site)
     site.applied()
     site.says("a", site.file("one"), site.file("bad"), site.file("four"))
     site.server.on("/bad", status(503))
-    chain = repository("prod", copy(version=pin)), repository("last", copy("prod"))
-    site.declare(site.remote(), repository(), *chain, publication("last", of="last"))
+    chain(site, version="2")  # where something is pinned, a plan says the digest
+    digest = site.content().version_digest
+    assert digest is not None
+    return str(digest)
+
+
+@pytest.mark.parametrize("by_digest", [False, True], ids=["latest", "digest"])
+def test_a_copy_waits_for_a_base_that_did_not_become_what_was_planned(
+    by_digest: bool, site: Rehearsal
+) -> None:
+    planned = failing_chain(site)
+    chain(site, version=f"'{planned}'" if by_digest else "latest")
     report = site.apply()
     assert results(report) | {"publication/last": ""} == {
         **results(report),
@@ -64,6 +80,21 @@ def test_a_copy_waits_for_a_base_that_did_not_become_what_was_planned(
     }
     [said] = [outcome.message for outcome in report.outcomes if outcome.ref == "repository/prod"]
     assert said == "repository/team did not become what was planned: repository/prod waits"
+    assert site.held("prod") == site.held("last") == ["a/one", "a/two"]
+    assert site.number("last") == 1
+
+
+def test_a_copy_of_a_number_that_its_base_has_not_reached_fails_and_those_behind_it_stay(
+    site: Rehearsal,
+) -> None:
+    failing_chain(site)
+    chain(site, version="2")
+    report = site.apply()
+    outcome = results(report)
+    assert outcome["repository/team"] == outcome["repository/prod"] == "failed"
+    assert outcome["repository/last"] == "unchanged"
+    [said] = [outcome.message for outcome in report.outcomes if outcome.ref == "repository/prod"]
+    assert "has no version `2` yet: this plan makes it" in said
     assert site.held("prod") == site.held("last") == ["a/one", "a/two"]
     assert site.number("last") == 1
 

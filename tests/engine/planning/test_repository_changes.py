@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
 from reconciler.engine.planning import repository_changes
@@ -14,6 +17,7 @@ from reconciler.engine.planning.repository_changes import RepositoryPlanner
 from reconciler.errors import StateFault
 from reconciler.model import ActualRepository, ActualState, Digest, Kind, Ref, Repository
 from reconciler.plan import ADD, REMOVE, Action, ChangeLine, ContentChanges, ResourceChange
+from tests.support.databases import NOW
 from tests.support.engine_states import a_repository, copy_of, desired, planned
 from tests.support.plans import changed, content
 
@@ -28,17 +32,32 @@ def lines(op: str, count: int) -> ContentChanges:
 
 @dataclass
 class Resolutions:
-    """Stands in for `resolve`. `copied`: the planned content that each resolution was given."""
+    """Stands in for `resolve`.
+
+    Attributes:
+        contents: What comes of repositories, by name.
+        copied: The planned content that each resolution was given.
+        approved: Repositories that were resolved with an approval of guarded removals.
+    """
 
     contents: dict[str, ContentChanges | Exception] = field(default_factory=dict)
     copied: dict[str, list[str]] = field(default_factory=dict)
+    approved: list[str] = field(default_factory=list)
 
     async def resolve(
-        self, session: Any, repository: Repository, state: Any, *, others: Any
+        self,
+        session: Any,
+        repository: Repository,
+        state: Any,
+        *,
+        others: Any,
+        allow_destroy: bool,
     ) -> ContentChanges:
         name = repository.meta.name
         await asyncio.sleep(0)
         self.copied[name] = sorted(others.planned)
+        if allow_destroy:
+            self.approved.append(name)
         result = self.contents.get(name, lines(ADD, 1))
         if isinstance(result, Exception):
             raise result
@@ -71,7 +90,7 @@ def plan(
             name: ActualRepository(1, name, 3, Digest.of(b"version"), UNITS) for name in names
         }
     )
-    session: Any = None
+    session: Any = SimpleNamespace(now=NOW)
     planner = RepositoryPlanner(
         session, desired(*repositories), actual, changes=specs, allow_destroy=allow_destroy
     )
@@ -84,7 +103,21 @@ def test_more_removals_than_the_guard_lets_pass_are_refused(
 ) -> None:
     resolutions.contents["team"] = lines(REMOVE, removals)
     assert bool(plan(a_repository("team"))["team"].refusal) is refused
+    assert resolutions.approved == []
     assert plan(a_repository("team"), allow_destroy=True)["team"].refusal == ""
+    assert resolutions.approved == ["team"]
+
+
+@pytest.mark.parametrize(("left", "approves"), [(timedelta(seconds=1), True), (timedelta(), False)])
+def test_a_manifest_approves_of_its_own_removals_until_a_moment(
+    left: timedelta, approves: bool, resolutions: Resolutions
+) -> None:
+    resolutions.contents |= {name: lines(REMOVE, UNITS) for name in ("team", "other")}
+    team = msgspec.structs.replace(a_repository("team"), removals_until=NOW + left)
+    changes = plan(team, a_repository("other"))
+    assert bool(changes["team"].refusal) is not approves
+    assert changes["other"].refusal
+    assert resolutions.approved == (["team"] if approves else [])
 
 
 def test_a_copy_is_resolved_with_what_its_base_will_hold(resolutions: Resolutions) -> None:

@@ -47,22 +47,29 @@ class TestCosts:
         site.applied()
         assert site.script.decided == []
 
+    @pytest.mark.parametrize(("grace", "dropped"), [("0s", []), ("10m", ["a", "a"])])
     def test_what_the_run_has_decided_itself_is_not_asked_about_again(
-        self, site: Rehearsal
+        self, grace: str, dropped: list[str], site: Rehearsal
     ) -> None:
-        declare(site, publication(), deny="one")
+        """`dropped`: asked for the file that is dropped and could linger, with its filter and
+        without, to know whose refusal it is.
+        """
+        served = publication(more=f"grace: {grace}")
+        declare(site, served, deny="one")
         site.applied()
         assert sorted(site.script.decided) == ["a", "b"], "once each, by the sync"
         site.upload("sent", b"sent")
         site.script.forget()
-        declare(site, publication(), deny="two")
+        declare(site, served, deny="two")
         site.applied()
-        assert sorted(site.script.decided) == [
+        assert sorted(site.script.decided[:4]) == [
             "a",
             "b",
             "uploads",
             "uploads",
         ], "the sync's, and uploads while planning and publishing"
+        assert site.script.decided[4:] == dropped
+        assert shown(site) == ["a/one", "b/three", "uploads/sent"]
 
     def test_only_groups_that_differ_are_asked_about(self, site: Rehearsal) -> None:
         base = repository("team", more="sync: {mode: additive}")
