@@ -120,6 +120,17 @@ def test_the_same_manifest_gives_the_same_units_and_refusals(
     assert high(body) == low(body)
 
 
+def test_a_manifest_of_which_nothing_can_be_used_is_malformed_to_both() -> None:
+    body = f"../x,{SHA},1\n/y,{SHA},1\n"
+    assert high(body) is None
+    assert low(body) is None
+    usable = f"{body}z,{SHA},1\n"
+    read = high(usable)
+    assert read is not None
+    assert read[1] == {"../x", "/y"}
+    assert low(usable) == read
+
+
 SOURCES = [
     {},
     {"include": ["*.iso", "docs/a*"]},

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
+from typing import Final
 from urllib.parse import quote, urljoin
 
 from reconciler.plugin import (
     Artifact,
     Importer,
+    Malformed,
     Metadata,
     Placed,
     PluginCallConfiguration,
@@ -26,6 +28,8 @@ from reconciler_example.manifests import Listed, read_manifest
 from reconciler_example.options import FilterOptions, SourceOptions
 
 Groups = Mapping[str, Mapping[str, Listed]]
+
+_NO_PATH: Final = "not a relative path that stays below its folder, of printable characters"
 
 
 class ExampleImporter(Importer):
@@ -54,6 +58,12 @@ class ExampleImporter(Importer):
             return
         # a long manifest takes seconds: other sources go on meanwhile
         listed = await asyncio.to_thread(list, read_manifest(page))
+        if listed and not any(safe_path(file.name) for file in listed):
+            # such a list does not say that everything is gone
+            raise Malformed(
+                f"{page.url}: none of its lines can be used; the first is {_NO_PATH}",
+                hint="nothing of this source is changed",
+            )
         groups = _groups(conduit, listed)
         lines = {name: _digest(files) for name, files in groups.items()}
         previous = note["lines"] if same_rules else {}
@@ -99,11 +109,7 @@ def _groups(conduit: SyncConduit, listed: Iterable[Listed]) -> Groups:
     for file in listed:
         if not safe_path(file.name):
             shown = sanitize(file.name, 200)
-            conduit.refuse(
-                group_of(shown),
-                shown,
-                "not a relative path that stays below its folder, of printable characters",
-            )
+            conduit.refuse(group_of(shown), shown, _NO_PATH)
             continue
         group = group_of(file.name)
         if groups.setdefault(group, {}).setdefault(file.name, file) != file:
