@@ -122,7 +122,7 @@ class TestJson(Conformance):
             upstream=upstream(as_json, JSON),
             changes=[becomes(as_json(files)) for files in CHANGED],
             path="simple/",
-            source={"exclude": ["zzz"]},
+            source={"everything": True, "exclude": ["zzz"]},
         )
 
 

@@ -63,6 +63,8 @@ def test_the_schema_offers_the_keys_of_the_core_and_of_the_plugin(composed: dict
         "filters",
         "access",
         "exports",
+        "quarantined",
+        "grace",
         "title",
     }
     assert definitions["Remote.quotes"]["properties"]["index"] == {"enum": ["famous"]}
