@@ -12,8 +12,11 @@ import pytest
 
 from reconciler.model import Digest
 from tests.support.clients import served
+from tests.support.faulty import body
 from tests.support.mirror import Done, Mirror, call, publication, remote, repository
 from tests.support.upstream import Upstream, upstream
+
+JSON = "application/vnd.pypi.simple.v1+json"
 
 
 @pytest.fixture
@@ -148,3 +151,34 @@ def test_a_missing_home_is_an_error_and_is_not_created(tmp_path: Path, verb: str
     assert "nowhere" in done.err
     assert "--home" in done.err
     assert not home.exists()
+
+
+def test_a_page_of_5_000_files_is_mirrored_and_served_whole(
+    index: Upstream, tmp_path: Path
+) -> None:
+    """A project with a nightly release for years: nothing of its page is cut, in either format."""
+    names = [f"huge-1.{number}.tar.gz" for number in range(5_000)]
+    files = [
+        {
+            "filename": name,
+            "url": f"/files/{name}",
+            "hashes": {"sha256": Digest.of(name.encode()).hex},
+        }
+        for name in names
+    ]
+    page = {"meta": {"api-version": "1.1"}, "name": "huge", "files": files}
+    index.on(index.page_path("huge"), body(json.dumps(page).encode(), content_type=JSON))
+    site = Mirror(
+        tmp_path / "large",
+        remote(index.url, more="policy: on-demand"),
+        repository(sources=["name: up, include: [huge]"]),
+        publication(),
+    )
+    site.applied()
+    assert sorted(site.filenames()) == sorted(names)
+    with served(site.home.root) as url:
+        for accept, count in ((JSON, b'"filename"'), ("text/html", b"<a ")):
+            request = Request(f"{url}team/simple/huge/", headers={"Accept": accept})
+            with urlopen(request) as response:
+                assert response.read().count(count) == 5_000
+    assert not site.pending()
