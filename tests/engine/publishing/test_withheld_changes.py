@@ -51,8 +51,9 @@ class TestCosts:
     def test_what_the_run_has_decided_itself_is_not_asked_about_again(
         self, grace: str, dropped: list[str], site: Rehearsal
     ) -> None:
-        """`dropped`: asked for the file that is dropped and could linger, with its filter and
-        without, to know whose refusal it is.
+        """Ask again only about a dropped file that could linger.
+
+        `dropped`: once with its filter and once without, to know whose refusal it is.
         """
         served = publication(more=f"grace: {grace}")
         declare(site, served, deny="one")
