@@ -59,17 +59,15 @@ def parse_layout(text: str) -> Layout:
         ) from None
 
 
-LayoutOption = Annotated[
-    Layout,
-    typer.Option(
-        "--output",
-        "-o",
-        "--format",
-        parser=parse_layout,
-        metavar="|".join(Layout),
-        help="How to print.",
-    ),
-]
+OUTPUT_FLAG = typer.Option(
+    "--output",
+    "-o",
+    "--format",
+    parser=parse_layout,
+    metavar="|".join(Layout),
+    help="How to print.",
+)
+LayoutOption = Annotated[Layout, OUTPUT_FLAG]
 
 
 class Written:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from reconciler.cli import output, plugins_new, settings
-from reconciler.cli.output import Layout, LayoutOption, parse_layout
+from reconciler.cli.output import OUTPUT_FLAG, Layout, LayoutOption
 
 if TYPE_CHECKING:
     from reconciler.plugin.validation import Plugin
@@ -27,17 +27,7 @@ def command(context: typer.Context, layout: LayoutOption = Layout.TABLE) -> int:
 
 def listing(
     context: typer.Context,
-    layout: Annotated[
-        Layout | None,
-        typer.Option(
-            "--output",
-            "-o",
-            "--format",
-            parser=parse_layout,
-            metavar="|".join(Layout),
-            help="How to print.",
-        ),
-    ] = None,
+    layout: Annotated[Layout | None, OUTPUT_FLAG] = None,
 ) -> int:
     """List importers, publishers and content types, with state and reason.
 
