@@ -100,7 +100,7 @@ class Reach:
         The same answer whether anything is there or not.
         """
         real = os.path.realpath(path)
-        if GIT in _steps(real):
+        if is_git_data(real):
             raise OutOfReach(
                 f"`{path}` lies in `{GIT}`, which manifests never read",
                 hint="copy what is needed beside the manifests",
@@ -177,6 +177,11 @@ def is_unattended(environment: Mapping[str, str]) -> bool:
 def is_below(path: str, folder: str) -> bool:
     """Return True if a path is a folder or lies below it; both absolute and normalised."""
     return path == folder or path.startswith(folder.rstrip("/") + "/")
+
+
+def is_git_data(path: str) -> bool:
+    """Return True if a path lies in a `.git`, however it is spelt: file systems may ignore case."""
+    return any(step.casefold() == GIT for step in _steps(path))
 
 
 def manifest_root(path: str) -> str:

@@ -10,7 +10,7 @@ from stat import S_ISREG
 import msgspec
 
 from reconciler.errors import Refused
-from reconciler.reach import GIT, is_below
+from reconciler.reach import is_below, is_git_data
 
 FOLDER_MEDIA_TYPE = "application/vnd.reconciler.folder+json"
 _LEADS_NOWHERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
@@ -58,7 +58,7 @@ def is_within(path: str, base: str) -> bool:
 
     What lies in a `.git` below it does not count: credentials of a checkout are no content.
     """
-    return is_below(path, base) and GIT not in path.removeprefix(base).split("/")
+    return is_below(path, base) and not is_git_data(path.removeprefix(base))
 
 
 def _walk(root: str, base: str) -> Iterator[tuple[str, os.stat_result]]:

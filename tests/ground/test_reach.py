@@ -157,6 +157,13 @@ def test_variables_in_files_beside_the_manifests_need_a_setting_in_ci() -> None:
     Reach("/srv", Limits.of({"CI": "false"})).plain_variable("V_1")
 
 
+@pytest.mark.parametrize("name", [".git", ".GIT", ".Git"])
+def test_git_data_is_refused_in_any_spelling(name: str) -> None:
+    """Kind: a file system that ignores case opens `.git` under another name."""
+    with pytest.raises(OutOfReach, match="manifests never read"):
+        Reach("/srv").file(f"/srv/{name}/config")
+
+
 def test_a_git_folder_of_another_user_makes_no_root(tmp_path: Path) -> None:
     """Kind: a `.git` in a folder that all users may write to."""
     if os.geteuid() != 0:
