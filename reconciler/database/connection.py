@@ -6,24 +6,21 @@ import os
 import re
 import sqlite3
 from contextlib import closing, suppress
-from functools import cache
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, make_url
-from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DatabaseError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
-from sqlalchemy.schema import CreateIndex, CreateTable
 
 from reconciler.database import write_ahead_log
-from reconciler.database.schema import metadata
+from reconciler.database.migration import sqlite_definitions
 from reconciler.errors import StateFault, UsageFault
 
 BUSY_SECONDS = 30
 
 _DAMAGE = re.compile("not a database|malformed")
 _MENDED = "restore it from a backup; to begin afresh, move the file away and run `apply`"
-_USABLE = "is its folder writable, the disk not full, and no other program at it?"
+USABLE = "is its folder writable, the disk not full, and no other program at it?"
 _POOL = {
     "pool_size": 8,
     "max_overflow": -1,
@@ -67,14 +64,12 @@ def shorten_log(engine: Engine, url: URL) -> None:
         write_ahead_log.truncate_log(driver, BUSY_SECONDS)
 
 
-def creating(url: URL) -> Engine:
-    """Return an engine for a new SQLite file that nothing else opens.
-
-    It is made durable once, as a whole, by its caller.
-    """
-    engine = _translated(_made(url, poolclass=QueuePool, connect_args=_SQLITE), url.database or "")
-    _on_connect(engine, "PRAGMA journal_mode=MEMORY", "PRAGMA synchronous=OFF")
-    _begin_with(engine, "BEGIN IMMEDIATE")
+def in_memory() -> Engine:
+    """Return an engine for a SQLite database of its own, for one connection at a time."""
+    engine = _translated(
+        _made(make_url("sqlite://"), poolclass=QueuePool, connect_args=_SQLITE), "in memory"
+    )
+    _begin_with(engine, "BEGIN")
     return engine
 
 
@@ -117,25 +112,9 @@ def empty() -> Engine:
     engine = _translated(
         _made(make_url("sqlite://"), poolclass=QueuePool, connect_args=_SQLITE), "in memory"
     )
-    _on_connect(engine, *_definitions(), "PRAGMA query_only=ON")
+    _on_connect(engine, *sqlite_definitions(), "PRAGMA query_only=ON")
     _begin_with(engine, "BEGIN")
     return engine
-
-
-@cache
-def _definitions() -> tuple[str, ...]:
-    """Return every table and index as SQLite's DDL.
-
-    Cached: compiling them takes longer than a small plan.
-    """
-    dialect = sqlite.dialect()
-    tables = [str(CreateTable(table).compile(dialect=dialect)) for table in metadata.sorted_tables]
-    indexes = [
-        str(CreateIndex(index).compile(dialect=dialect))
-        for table in metadata.sorted_tables
-        for index in table.indexes
-    ]
-    return (*tables, *indexes)
 
 
 def _made(url: URL, **more: Any) -> Engine:
@@ -161,7 +140,7 @@ def _translated(engine: Engine, where: str) -> Engine:
             isinstance(error, OperationalError) or type(error) is DatabaseError
         ):  # the latter bare: SQLite's word for a file that is none
             message = f"the database `{where}` cannot be used: {context.original_exception}"
-            hint = _MENDED if _DAMAGE.search(message) else _USABLE
+            hint = _MENDED if _DAMAGE.search(message) else USABLE
             raise StateFault(message, hint=hint) from context.original_exception
 
     return engine

@@ -120,7 +120,7 @@ class Database:
                 )
                 raise StateFault(message, hint="choose another with `--home`") from None
             if not database_file.exists(file, self._where):
-                database_file.create(self._url, file, self._where)
+                database_file.create(file, self._where)
         if self._writing is None:
             self._writing = connection.writing(self._url)
         with self._writing.begin() as session:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import secrets
-from contextlib import suppress
+import sqlite3
+from contextlib import closing, suppress
+from functools import cache
 from pathlib import Path
-
-from sqlalchemy import URL
 
 from reconciler.database import connection, migration
 from reconciler.errors import StateFault
@@ -32,24 +32,40 @@ def exists(file: Path, where: str) -> bool:
     return True
 
 
-def create(url: URL, file: Path, where: str) -> None:
+def create(file: Path, where: str) -> None:
     """Create a database with the tables of this release, under its name once it is complete.
 
-    Of two processes that do so at the same time, the first one wins.
+    Of two processes that do so at the same time, the first one wins. Raises StateFault where it
+    cannot be written.
     """
     beside = file.with_name(f".{file.name}.new-{secrets.token_hex(4)}")
     try:
-        engine = connection.creating(url.set(database=str(beside)))
-        try:
-            with engine.begin() as session:
-                migration.migrate(session, where)
-        finally:
-            engine.dispose()
+        beside.write_bytes(_new_database())
         _flush(beside)
         _name(beside, file)
         _flush(file.parent)
+    except OSError as error:
+        raise StateFault(
+            f"the database `{where}` cannot be made: {error.strerror}", hint=connection.USABLE
+        ) from None
     finally:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+
+
+@cache
+def _new_database() -> bytes:
+    """Return a database file with the tables of this release and no content."""
+    engine = connection.in_memory()
+    try:
+        with engine.begin() as session:
+            migration.migrate(session, "in memory")
+        with closing(engine.raw_connection()) as pooled:
+            driver = pooled.driver_connection
+            assert isinstance(driver, sqlite3.Connection)
+            return driver.serialize()
+    finally:
+        engine.dispose()
 
 
 def _name(beside: Path, file: Path) -> None:

@@ -6,10 +6,13 @@ nothing to do.
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, inspect, text
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from reconciler.database.schema import HEAD, generation, metadata
 from reconciler.errors import StateFault
@@ -58,7 +61,11 @@ def check(connection: Connection, where: str) -> bool:
 
 def _create(connection: Connection) -> None:
     """Create the tables of this release. A test compares them with those of all migrations."""
-    metadata.create_all(connection, checkfirst=False)
+    if connection.dialect.name == "sqlite":
+        for definition in sqlite_definitions():
+            connection.exec_driver_sql(definition)
+    else:
+        metadata.create_all(connection, checkfirst=False)
     connection.execute(generation.insert().values(id=1, value=0))
     connection.execute(
         text(
@@ -67,6 +74,22 @@ def _create(connection: Connection) -> None:
         )
     )
     connection.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": HEAD})
+
+
+@cache
+def sqlite_definitions() -> tuple[str, ...]:
+    """Return every table and index as SQLite's DDL.
+
+    Cached: compiling them takes longer than a small plan.
+    """
+    dialect = sqlite.dialect()
+    tables = [str(CreateTable(table).compile(dialect=dialect)) for table in metadata.sorted_tables]
+    indexes = [
+        str(CreateIndex(index).compile(dialect=dialect))
+        for table in metadata.sorted_tables
+        for index in table.indexes
+    ]
+    return (*tables, *indexes)
 
 
 def _upgrade(connection: Connection, stored: str, where: str) -> None:

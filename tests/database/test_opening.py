@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine, inspect, make_url, text
+from sqlalchemy import create_engine, inspect, text
 
 from reconciler.database import Database, connection, database_file, migration, schema
 from reconciler.errors import StateFault, UsageFault
@@ -88,10 +88,10 @@ def test_a_file_of_0_bytes_is_a_lost_database_and_never_a_new_one(
 def test_a_new_database_appears_whole_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
     """Else a crash, or a second process that looks at the same time, would see 0 bytes."""
     file = tmp_path / "state.db"
-    database_file.create(make_url(f"sqlite:///{file}"), file, "here")
+    database_file.create(file, "here")
     with Database(f"sqlite:///{file}").open(read_only=True) as opened:
         assert opened.reader().generation() == 0
-    database_file.create(make_url(f"sqlite:///{file}"), file, "here")  # another process was first
+    database_file.create(file, "here")  # another process was first
     assert [path.name for path in tmp_path.iterdir()] == ["state.db"]
 
 
