@@ -14,6 +14,7 @@ from reconciler.manifest.document import Document, Path
 from reconciler.manifest.scalars import scalar, shown
 from reconciler.manifest.validation_messages import Finding, dotted, explained, findings
 from reconciler.plugin import Options
+from reconciler.plugin.missing_packages import missing_package_hint
 from reconciler.reach import OutOfReach, Reach, Use
 
 Model = TypeVar("Model", bound=Options)
@@ -111,7 +112,7 @@ class Checked:
             self.refuse(
                 path,
                 f"the plugin's check failed: {type(error).__name__}",
-                "this is a fault of the plugin: tell its authors",
+                missing_package_hint(error) or "this is a fault of the plugin: tell its authors",
             )
             return None
         fractions = (

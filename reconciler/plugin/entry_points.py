@@ -18,6 +18,7 @@ from packaging.utils import canonicalize_name
 
 from reconciler.plugin.content import ContentType
 from reconciler.plugin.importer import Importer
+from reconciler.plugin.missing_packages import missing_package_hint
 from reconciler.plugin.publisher import Publisher
 from reconciler.redaction import exception_summary
 
@@ -148,7 +149,9 @@ def run(call: Callable[[], Result], failing: str) -> Result:
     except (Unsound, KeyboardInterrupt):
         raise
     except BaseException as error:
-        raise Unsound(f"{failing}: {exception_summary(error)}") from error
+        hint = missing_package_hint(error)
+        reason = f"{failing}: {exception_summary(error)}" + (f"; {hint}" if hint else "")
+        raise Unsound(reason) from error
 
 
 def raising(fault: Unsound) -> Callable[[], Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from enum import Enum
+from importlib import import_module
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,7 @@ class Rich(Options):
     even: int = 0
     share: float = 0.0
     bad: str = ""
+    lacking: str = ""
 
     @field_validator("even")
     @classmethod
@@ -55,6 +57,12 @@ class Rich(Options):
     @classmethod
     def _raises(cls, value: str) -> str:
         raise RuntimeError(value)
+
+    @field_validator("lacking")
+    @classmethod
+    def _imports(cls, value: str) -> str:
+        import_module("absent_reader")
+        return value
 
 
 class Required(Options):
@@ -202,6 +210,15 @@ def test_a_plugin_may_ask_for_sets_enumerations_and_unions(tmp_path: Path) -> No
             (
                 "m.yaml:4:7: the plugin's check failed: RuntimeError\n  hint: this is a fault of"
                 " the plugin: tell its authors"
+            ),
+        ),
+        (
+            "{type: rich, lacking: s3cret}",
+            (
+                "m.yaml:4:7: the plugin's check failed: ModuleNotFoundError\n  hint: the"
+                " installation is incomplete: no installed package has the module `absent_reader`;"
+                " install the package of the plugin again, with everything that it requires, for"
+                " the Python that runs `reconciler`"
             ),
         ),
         (

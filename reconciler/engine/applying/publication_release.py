@@ -10,14 +10,13 @@ from reconciler.engine.applying.repairs import Repairs
 from reconciler.engine.applying.report import BLOCKED, DONE, FAILED, UNCHANGED, Report
 from reconciler.engine.applying.schedule import Schedule
 from reconciler.engine.planning.publication_changes import shown_publications
-from reconciler.engine.plugin_calls.plugin_errors import error_message, error_text
+from reconciler.engine.plugin_calls.plugin_errors import error_text
 from reconciler.engine.publishing.filter_evaluation import sources_filtered
 from reconciler.engine.publishing.release import release_publication
 from reconciler.engine.publishing.release_target import ReleasePolicy
 from reconciler.engine.run.lease import wait_for_lease
 from reconciler.engine.session.session import WritingSession
 from reconciler.engine.transfer.stored_bytes import DamagedBytes
-from reconciler.errors import ReconcilerError
 from reconciler.model import ActualState, DesiredState, Kind, Publication, Ref
 from reconciler.plan import Action, ResourceChange
 
@@ -88,10 +87,8 @@ class PublicationReleases:
         policy = ReleasePolicy(self._desired, self._sources_filtered(publication))
         try:
             message = await self._release_mended(publication, actual, policy)
-        except ReconcilerError as error:
-            self._report.add(change.ref, FAILED, error_text(error))
         except Exception as error:  # a full disk, a locked database; the pointer stays
-            self._report.add(change.ref, FAILED, error_message(error))
+            self._report.add(change.ref, FAILED, error_text(error))
         else:
             messages = [message] if message else []
             messages += [f"no longer exported to {path}" for path in removed_exports]

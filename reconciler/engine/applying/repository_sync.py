@@ -11,12 +11,12 @@ from typing import Any
 from reconciler.database import CommitResult
 from reconciler.engine.applying.content_sync import ContentSync
 from reconciler.engine.applying.staging import committed_counts
-from reconciler.engine.plugin_calls.plugin_errors import error_message, error_text
+from reconciler.engine.plugin_calls.plugin_errors import error_text
 from reconciler.engine.run.lease import leased
 from reconciler.engine.session.session import WritingSession
 from reconciler.engine.sources.source_urls import SourceUrls
 from reconciler.engine.transfer.artifact_fetcher import SourceAccess
-from reconciler.errors import Conflict, ReconcilerError
+from reconciler.errors import Conflict
 from reconciler.model import DesiredState, Repository, SourceKind
 from reconciler.plan import ContentChanges, counts_text
 
@@ -91,10 +91,8 @@ class RepositorySync:
         except Conflict as error:
             result.conflict = True
             result.problems.append(str(error))
-        except ReconcilerError as error:
-            result.problems.append(error_text(error))
         except Exception as error:  # a full disk, a locked database: other repositories go on
-            result.problems.append(error_message(error))
+            result.problems.append(error_text(error))
         return result
 
     async def _commit(

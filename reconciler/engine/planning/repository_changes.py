@@ -120,7 +120,8 @@ class RepositoryPlanner:
                 except ReconcilerError as error:
                     return _unresolved(error_message(error), error_hint(error))
                 except Exception as error:  # plugin code failed: other repositories go on
-                    return _unresolved(f"cannot be resolved: {error_message(error)}")
+                    message = f"cannot be resolved: {error_message(error)}"
+                    return _unresolved(message, error_hint(error))
 
     def _no_changes(self, name: str) -> ContentChanges:
         """Return the content of a repository that is not resolved."""

@@ -141,7 +141,8 @@ def plugin_faults(call: str) -> Iterator[None]:
     except (ReconcilerError, OptionFault) as error:
         raise PluginFault(f"{call}: {error_message(error)}", hint=error_hint(error)) from error
     except BaseException as error:
-        raise PluginFault(f"{call} failed: {error_message(error)}") from error
+        message = f"{call} failed: {error_message(error)}"
+        raise PluginFault(message, hint=error_hint(error)) from error
 
 
 def call_configuration(config: Any, plugin: Plugin) -> PluginCallConfiguration:

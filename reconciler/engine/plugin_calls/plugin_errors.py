@@ -16,6 +16,7 @@ from typing import Any
 
 from reconciler.errors import ReconcilerError
 from reconciler.plugin import OptionFault, Options
+from reconciler.plugin.missing_packages import missing_package_hint
 from reconciler.redaction import exception_message, exception_summary, sanitize
 
 _CORE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -80,12 +81,12 @@ def _foreign(file: str) -> bool:
 
 
 def error_hint(error: BaseException) -> str | None:
-    """Return the error's hint, sanitized, or None."""
+    """Return the error's hint, sanitized, or what to install for a failed import; else None."""
     hint: Any = getattr(error, "hint", None)
-    return sanitize(hint) if isinstance(hint, str) and hint else None
+    return sanitize(hint) if isinstance(hint, str) and hint else missing_package_hint(error)
 
 
-def error_text(error: ReconcilerError) -> str:
+def error_text(error: Exception) -> str:
     """Return the message, and the hint on a line of its own."""
     hint = error_hint(error)
     return f"{error_message(error)}\nhint: {hint}" if hint else error_message(error)

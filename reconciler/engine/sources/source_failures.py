@@ -32,7 +32,8 @@ def unit_faults(call: str) -> Iterator[None]:
     except ReconcilerError:
         raise
     except Exception as error:
-        raise PluginFault(f"{call} failed: {error_message(error)}") from error
+        message = f"{call} failed: {error_message(error)}"
+        raise PluginFault(message, hint=error_hint(error)) from error
 
 
 def failure_of(source: str, group: str | None, error: Exception, *, plugin: Plugin) -> Failure:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from time import monotonic
 
-from reconciler.engine.plugin_calls.plugin_errors import error_message
+from reconciler.engine.plugin_calls.plugin_errors import error_hint, error_message
 from reconciler.engine.run.progress import SilentProgress
 from reconciler.engine.session.session import Session
 from reconciler.engine.sources.repository_resolution import OtherRepositories, RepositoryResolution
@@ -128,5 +128,6 @@ class SourceUrls:
         except ReconcilerError:
             raise
         except Exception as error:  # a plugin may raise anything
-            raise PluginFault(f"importer `{declared.type}`: {error_message(error)}") from error
+            message = f"importer `{declared.type}` failed: {error_message(error)}"
+            raise PluginFault(message, hint=error_hint(error)) from error
         return urls
