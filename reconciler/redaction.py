@@ -21,7 +21,7 @@ _MASK = "***"
 _SCHEME = re.compile(r"(?:basic|bearer|token)\s+(\S.*)", re.IGNORECASE | re.DOTALL)
 # scheme, user info, host and path, query; punctuation behind a query belongs to the sentence
 _URL = re.compile(
-    r"(https?://)(?:[^\s/?#@`'\"<>]*@)?([^\s?`'\"<>]*)(\?[^\s`'\"<>]*?(?=[:;,.)]*(?:[\s`'\"<>]|$)))?",
+    r"(https?://)(?:[^\s/?#`'\"<>]*@)?([^\s?`'\"<>]*)(\?[^\s`'\"<>]*(?<![:;,.)]))?",
     re.IGNORECASE,
 )
 _UNRESERVED = re.compile(r"[A-Za-z0-9]")
