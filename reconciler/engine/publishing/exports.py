@@ -175,20 +175,12 @@ class _Trees:
         _write(self._reader, self._store, tree, entries=appeared)
 
     def _keep(self, tree: Path, before: Marker, number: int) -> bool:
-        """Put files of the tree before that linger beside a tree's own; return True for any.
-
-        None whose name a new file takes, also on a file system that ignores case.
-        """
-        lingering = list(self._reader.lingering_files(self._publication_id, before.number, number))
-        names = FileTree([entry.path for entry in lingering], folded=True)
-        for change in self._reader.entries_between(self._publication_id, before.number, number):
-            if change.appears:
-                names.meet(change.entry.path)
-        faults = names.faults()
+        """Put files of the tree before that linger beside a tree's own; return True for any."""
+        lingering = self._lingering_paths(before.number, number)
         kept = [
             entry
-            for entry in lingering
-            if entry.path not in faults and _kept(self._store, tree, entry)
+            for entry in self._dropped(before.number, number)
+            if entry.path in lingering and _kept(self._store, tree, entry)
         ]
         return bool(kept)
 
@@ -198,27 +190,35 @@ class _Trees:
         if marker.kept_from is None or tree is None or self._usable(marker) is None:
             return
         over = marker.outlived(now)
-        lingering = set() if over else self._lingering_paths(marker)
+        lingering = set() if over else self._lingering_paths(marker.kept_from, marker.number)
         for entry in self._dropped(marker.kept_from, marker.number):
             if entry.path not in lingering:
                 _remove(tree, entry)
         if over:
             _write_marker(tree, replace(marker, kept_from=None, kept_until=0.0))
 
-    def _lingering_paths(self, marker: Marker) -> set[str]:
-        before, number = marker.kept_from or 0, marker.number
+    def _lingering_paths(self, before: int, number: int) -> set[str]:
         entries = self._reader.lingering_files(self._publication_id, before, number)
         return {entry.path for entry in entries}
 
     def _dropped(self, before: int, number: int) -> list[Entry]:
-        """Return the files of the publication `before` at whose paths `number` has nothing."""
+        """Return the files of the publication `before` whose names are free in `number`.
+
+        A name is taken by an entry at the same path, by a folder in its place or a file in the
+        place of its folder, and by a name that a file system takes for the same one.
+        """
         changes = list(self._reader.entries_between(self._publication_id, before, number))
-        held = {change.entry.path for change in changes if change.appears}
-        return [
+        appearing = {change.entry.path for change in changes if change.appears}
+        gone = [
             change.entry
             for change in changes
-            if not change.appears and not change.entry.page and change.entry.path not in held
+            if not change.appears and not change.entry.page and change.entry.path not in appearing
         ]
+        names = FileTree([entry.path for entry in gone], folded=True)
+        for path in appearing:
+            names.meet(path)
+        taken = names.faults()
+        return [entry for entry in gone if entry.path not in taken]
 
 
 def remove_export(directory: str) -> None:

@@ -101,6 +101,28 @@ def test_what_is_kept_gives_way_to_what_is_new(site: Rehearsal) -> None:
     assert (site.folder / "www" / "a" / "two").is_file()
 
 
+def test_removal_of_kept_files_leaves_alone_the_names_that_new_files_took(site: Rehearsal) -> None:
+    """A folder where a dropped file was, and a file where its folder was."""
+    upstream_has(site, "one", "folder/within")
+    upstream_has(site, "two/within", "folder")
+    assert files(site) == ["folder", "one", "two"]
+    site.now += LATER
+    site.applied()
+    assert files(site) == ["folder", "two"]
+    upstream_has(site, "two/within", "folder", "four")
+    upstream_has(site, "two/within", "folder", "five")
+    assert files(site) == ["five", "folder", "four", "two"]
+
+
+def test_a_tree_advances_beside_names_that_new_files_took(site: Rehearsal) -> None:
+    upstream_has(site, "two/within")
+    assert files(site) == ["one", "two"]
+    upstream_has(site, "two/within", "four")
+    upstream_has(site, "two/within", "five")
+    assert files(site) == ["five", "four", "two"]
+    assert (site.folder / "www" / "a" / "two" / "within").is_file()
+
+
 def test_a_tree_that_was_lost_is_written_anew(site: Rehearsal) -> None:
     upstream_has(site, "one")
     (site.folder / ".www.export" / "a.json").write_text("no marker")
