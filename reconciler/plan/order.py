@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 _NUMBER = re.compile(r"(\d+)")
 
@@ -14,7 +14,7 @@ Key = tuple[Any, ...]
 
 def natural_sort_key(text: str) -> list[tuple[int, str]]:
     """Return a sort key with numbers by their value, so that 2.10 comes after 2.9."""
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in _NUMBER.split(text)]
+    return [_part_key(part) for part in _NUMBER.split(text)]
 
 
 def version_sort_key(text: str) -> Key:
@@ -24,5 +24,16 @@ def version_sort_key(text: str) -> Key:
     """
     try:
         return 1, Version(text), natural_sort_key(text)
-    except InvalidVersion:
+    except ValueError:  # InvalidVersion, or a number of more digits than Python reads
         return 0, natural_sort_key(text)
+
+
+def _part_key(part: str) -> tuple[int, str]:
+    """Return the key of a number or of the text between numbers.
+
+    Names come from strangers: a number of more digits than Python reads counts as text.
+    """
+    try:
+        return int(part), ""
+    except ValueError:
+        return -1, part

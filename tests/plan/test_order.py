@@ -35,6 +35,14 @@ def test_any_texts_can_be_ordered(texts: list[str]) -> None:
     sorted(texts, key=natural_sort_key)
 
 
+def test_numbers_of_thousands_of_digits_can_be_ordered() -> None:
+    """A stranger's name must not stop a plan: Python reads no such number."""
+    huge = "9" * 5_000
+    for text in (huge, f"1.{huge}", f"name-{huge}.tar.gz"):
+        assert sorted([text, "1.0"], key=version_sort_key) == [text, "1.0"]
+        assert len(sorted([text, "1.0"], key=natural_sort_key)) == 2
+
+
 def rows(changes: list[GroupChange], *, buckets: bool, verbose: bool) -> list[str]:
     held = replace(content(changes), buckets=buckets)
     change = ResourceChange(Action.UPDATE, Ref(Kind.REPOSITORY, "team"), content=held)
