@@ -172,3 +172,22 @@ def test_extracted_metadata_outlives_a_collection_and_is_made_again_when_lost(si
     assert_metadata_of_the_wheel(site)
     assert call(["verify", *home]).code == 0
     assert not site.mirror.pending()
+
+
+@pytest.mark.parametrize("damage", [b"", b"no wheel", bytes(len(WHEEL.content)), None])
+def test_damaged_bytes_do_not_decide_what_is_shown(site: Site, damage: bytes | None) -> None:
+    """Kind: a decision that was made by bytes that nobody had looked at. None: the file is lost."""
+    site.says(WHEEL, *DECLARED["nothing"])
+    site.declare("on-demand")
+    site.mirror.applied()
+    site.fetch_wheel()
+    stored = site.mirror.home.store().path(Digest.of(WHEEL.content))
+    assert stored is not None
+    stored.unlink()
+    if damage is not None:
+        stored.write_bytes(damage)
+    site.mirror.apply()
+    site.fetch_wheel()
+    site.mirror.applied()
+    assert_metadata_of_the_wheel(site)
+    assert not site.mirror.pending()

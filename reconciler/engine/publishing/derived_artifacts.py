@@ -61,17 +61,20 @@ class ArtifactDeriver:
                 logger.debug("derived artifacts: %d", len(derived))
 
     def _derived(self, unit: ExaminedUnit, stored: set[Digest]) -> Iterator[DerivedArtifact]:
-        """Yield what is shown in the place of what is declared."""
+        """Yield what is shown in the place of what is declared.
+
+        Damaged bytes decide nothing: where nothing could be made, the container is verified, and
+        examined again once it is whole.
+        """
         artifacts = {part.path: part for part in unit.unit.artifacts}
         for derivable in self._derivable(unit):
             declared, container = artifacts.get(derivable.path), artifacts.get(derivable.within)
             if container is None or _is_served(declared, container, stored):
                 continue
             digest = artifact_digest(container)
-            if digest not in stored:
-                yield DerivedArtifact(unit.id, derivable.path, None, digest)
-                continue
-            yield DerivedArtifact(unit.id, derivable.path, self._made(unit, derivable, digest))
+            made = self._made(unit, derivable, digest) if digest in stored else None
+            waits = made is None and not (digest in stored and self._session.store.verify(digest))
+            yield DerivedArtifact(unit.id, derivable.path, made, digest if waits else None)
 
     def _derivable(self, unit: ExaminedUnit) -> Sequence[Artifact]:
         content_type: Any = self._session.registry.content_type(unit.unit.type)
@@ -88,7 +91,7 @@ class ArtifactDeriver:
         call = f"`extract` of `{unit.unit.type}`"
         try:
             file = self._session.store.open(container)
-        except StateFault:  # the bytes are lost, which is reported elsewhere
+        except StateFault:  # the bytes are lost, which the release reports
             return None
         with file, self._session.watch(f"{call} for `{unit.unit.key}`"), plugin_faults(call):
             body: Any = content_type.extract(declared_unit(unit.unit), derivable, file)
