@@ -56,12 +56,13 @@ class FileTree:
     def __init__(self, paths: Iterable[str], *, folded: bool) -> None:
         self._folded = folded
         self._files: dict[str, list[str]] = {}
-        self._folders: set[str] = set()
+        self._below: dict[str, list[str]] = {}
         self._faults: dict[str, NameFault] = {}
         for path in paths:
             form = self._form(path)
             self._files.setdefault(form, []).append(path)
-            self._folders.update(_folders(form))
+            for folder in _folders(form):
+                self._below.setdefault(folder, []).append(path)
 
     def meet(self, held: str) -> None:
         """Refuse the new paths that cannot lie beside a file that the tree holds."""
@@ -72,9 +73,8 @@ class FileTree:
         for folder in _folders(form):
             for path in self._files.get(folder, ()):
                 self._faults.setdefault(path, _file_and_folder(path, held))
-        if form in self._folders:
-            for path in self._below(form):
-                self._faults.setdefault(path, _file_and_folder(path, held))
+        for path in self._below.get(form, ()):
+            self._faults.setdefault(path, _file_and_folder(path, held))
 
     def faults(self) -> dict[str, NameFault]:
         """Return the paths that cannot join; of new ones that exclude each other the first may."""
@@ -96,14 +96,9 @@ class FileTree:
         for form, paths in self._files.items():
             yield from ((form, path) for path in paths)
 
-    def _below(self, folder: str) -> list[str]:
-        start = f"{folder}/"
-        return [
-            path for form, paths in self._files.items() if form.startswith(start) for path in paths
-        ]
-
     def _form(self, path: str) -> str:
-        return normalize("NFC", path).casefold() if self._folded else path
+        """Return what file systems that ignore case and form compare (Unicode 3.13, D145)."""
+        return normalize("NFD", normalize("NFD", path).casefold()) if self._folded else path
 
 
 def _conflict(
