@@ -11,7 +11,6 @@ MAX_FILE = 500
 MAX_FUNCTION = 70
 TOP = 8
 TO_SPLIT = {
-    "tests/manifest/test_manifest_resources.py",
     "tests/python/test_python_advisories.py",
     "tests/python/test_python_closure.py",
     "tests/python/test_python_hostile.py",

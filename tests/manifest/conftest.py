@@ -14,8 +14,21 @@ from reconciler.reach import Limits
 from tests.support.quotes import registry
 
 ANYWHERE = Limits(paths=("/",))
+GOLDEN = Path(__file__).parent.parent / "golden" / "manifest"
+HEAD = "apiVersion: reconciler/v1\nkind: {kind}\nmetadata: {{name: {name}}}\nspec: {spec}\n"
 Reading = Callable[[str], DesiredState]
 Refusal = Callable[[str | bytes], list[Fault]]
+
+
+def manifest(kind: str, spec: str, name: str = "it") -> str:
+    """Return the text of one resource."""
+    return HEAD.format(kind=kind, name=name, spec=spec)
+
+
+@pytest.fixture
+def sound() -> DesiredState:
+    """Return what the golden manifest of every kind with every key asks for."""
+    return read([GOLDEN / "sound.yaml"], registry(), limits=ANYWHERE)
 
 
 @pytest.fixture

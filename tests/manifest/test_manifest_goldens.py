@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from reconciler.errors import ManifestFaults
 from reconciler.manifest import read
+from tests.manifest.conftest import GOLDEN
 from tests.support.quotes import registry
-
-GOLDEN = Path(__file__).parent.parent / "golden" / "manifest"
 
 
 @pytest.mark.parametrize("name", ["values", "links"])

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reconciler.model import Egress
-from tests.manifest.conftest import Reading, Refusal
-from tests.manifest.test_manifest_resources import manifest
+from tests.manifest.conftest import Reading, Refusal, manifest
 
 
 @pytest.mark.parametrize(

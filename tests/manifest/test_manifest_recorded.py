@@ -13,12 +13,11 @@ from reconciler.manifest import read, read_recorded
 from reconciler.model import ActualResource, ActualState, DesiredState, Kind, Ref
 from reconciler.plugin import PluginCallConfiguration
 from reconciler.plugin.registry import Registry
-from tests.manifest.conftest import ANYWHERE
+from tests.manifest.conftest import ANYWHERE, GOLDEN
 from tests.manifest.test_manifest_overrides import forest, trees
 from tests.support import quotes
 from tests.support.source import ROOT
 
-GOLDEN = Path(__file__).parent.parent / "golden" / "manifest"
 EXAMPLES = sorted((ROOT / "manifests").glob("*.yaml"))
 
 

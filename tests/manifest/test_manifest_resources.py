@@ -11,90 +11,10 @@ import pytest
 from reconciler.errors import Origin
 from reconciler.manifest import read
 from reconciler.manifest.validation import NOTHING_BEHIND
-from reconciler.model import (
-    Auth,
-    DesiredState,
-    Guard,
-    Kind,
-    Ref,
-    Secret,
-    SourceKind,
-    Tls,
-    Uploader,
-    canonical,
-)
-from tests.manifest.conftest import ANYWHERE, Reading, Refusal
+from reconciler.model import DesiredState, Guard, Kind, Ref, SourceKind, canonical
+from tests.manifest.conftest import ANYWHERE, GOLDEN, Reading, Refusal, manifest
 from tests.support.manifests import generate
-from tests.support.quotes import QuotePages, QuoteRules, QuoteSource, registry
-
-GOLDEN = Path(__file__).parent.parent / "golden" / "manifest"
-HEAD = "apiVersion: reconciler/v1\nkind: {kind}\nmetadata: {{name: {name}}}\nspec: {spec}\n"
-
-
-def manifest(kind: str, spec: str, name: str = "it") -> str:
-    return HEAD.format(kind=kind, name=name, spec=spec)
-
-
-@pytest.fixture
-def sound() -> DesiredState:
-    return read([GOLDEN / "sound.yaml"], registry(), limits=ANYWHERE)
-
-
-def test_a_remote_has_every_setting(sound: DesiredState) -> None:
-    remote = sound.remotes["famous"]
-    assert (remote.type, remote.index, remote.url, remote.policy) == (
-        "quotes",
-        None,
-        "https://quotes.example.org/simple/",
-        "immediate",
-    )
-    assert remote.auth == Auth(Secret(env="INDEX_USER"), Secret(file=str(GOLDEN / "secrets/index")))
-    assert remote.tls == Tls(
-        False,
-        str(GOLDEN / "certs/ca.pem"),
-        str(GOLDEN / "certs/me.pem"),
-        Secret(file=str(GOLDEN / "certs/me.key")),
-    )
-    assert remote.headers == {"X-Team": "data", "Authorization": Secret(env="INDEX_TOKEN")}
-    assert (remote.connect_timeout, remote.read_timeout, remote.total_timeout) == (
-        10.0,
-        60.0,
-        600.0,
-    )
-    assert (remote.retries, remote.concurrency, remote.rate_limit, remote.proxy) == (
-        4,
-        32,
-        10.0,
-        "http://proxy.example.org:3128",
-    )
-    assert (remote.meta.labels, remote.meta.annotations) == (
-        {"team": "data"},
-        {"example.org/note": "hello"},
-    )
-    assert remote.meta.origin == Origin(str(GOLDEN / "sound.yaml"), 2, 1)
-
-
-def test_a_remote_without_settings_has_the_defaults_of_the_model(reading: Reading) -> None:
-    remote = reading(manifest("Remote", "{type: quotes, index: famous}")).remotes["it"]
-    assert (remote.index, remote.url, remote.auth, remote.tls, remote.proxy) == (
-        "famous",
-        None,
-        None,
-        Tls(),
-        None,
-    )
-    assert (remote.connect_timeout, remote.read_timeout, remote.total_timeout) == (
-        10.0,
-        60.0,
-        1800.0,
-    )
-    assert (remote.retries, remote.concurrency, remote.rate_limit, dict(remote.headers)) == (
-        4,
-        32,
-        None,
-        {},
-    )
-    assert remote.spec == {"type": "quotes", "index": "famous"}
+from tests.support.quotes import QuoteRules, QuoteSource, registry
 
 
 def test_a_filter_carries_what_its_plugin_made_of_it(sound: DesiredState) -> None:
@@ -177,50 +97,6 @@ def test_a_repository_has_its_sources_in_order(sound: DesiredState) -> None:
     assert repository.spec["sources"] == [source.spec, copied.spec, uploaded.spec]
 
 
-def test_a_publication_resolves_its_folders_but_records_what_was_written(
-    sound: DesiredState,
-) -> None:
-    publication = sound.publications["team"]
-    assert (
-        publication.repository,
-        publication.version,
-        publication.path,
-        publication.publisher,
-    ) == ("team", 12, "team/quotes", "quotes")
-    assert publication.exports == (str(GOLDEN / "www/team"), "/srv/www/team")
-    assert publication.options == QuotePages(title="Ours")
-    assert publication.spec["exports"] == [
-        {"directory": {"path": "www/team"}},
-        {"directory": {"path": "/srv/www/team"}},
-    ]
-    assert "access" not in publication.spec
-
-
-@pytest.mark.parametrize(
-    ("written", "version"),
-    [("latest", "latest"), ("0", 0), ("13", 13), (f"sha256:{'ab' * 32}", f"sha256:{'ab' * 32}")],
-)
-def test_a_publication_shows_latest_a_number_or_a_digest(
-    reading: Reading, written: str, version: object
-) -> None:
-    text = (
-        manifest("Repository", "{type: quotes}")
-        + "---\n"
-        + manifest("Publication", f"{{repository: it, path: p, version: {written}}}")
-    )
-    assert reading(text).publications["it"].version == version
-
-
-@pytest.mark.parametrize("written", ['"12"', "-1", "1.0", "true", "sha256:ab", "newest", "[1]"])
-def test_no_other_version_will_do(refusal: Refusal, written: str) -> None:
-    text = (
-        manifest("Repository", "{type: quotes}")
-        + "---\n"
-        + manifest("Publication", f"{{repository: it, path: p, version: {written}}}")
-    )
-    assert [fault.message for fault in refusal(text)] == ["`spec.version`: expects a version"]
-
-
 @pytest.mark.parametrize(
     ("written", "most"),
     [("30%", 0.3), ("12", 12), ("0", 0), ("0%", 0.0), ("2.5%", 0.025), ("100%", 1.0), ("1", 1)],
@@ -243,16 +119,6 @@ def test_no_other_guard_will_do(refusal: Refusal, written: str) -> None:
     ]
 
 
-@pytest.mark.parametrize(("written", "most"), [("50/s", 50.0), ("600/m", 10.0), ("1800/h", 0.5)])
-def test_rates(reading: Reading, written: str, most: float) -> None:
-    assert (
-        reading(manifest("Remote", f"{{type: quotes, index: famous, rateLimit: {written}}}"))
-        .remotes["it"]
-        .rate_limit
-        == most
-    )
-
-
 @pytest.mark.parametrize(
     "name", ["../../etc", "a..b", "Team", "-a", ".a", "a/b", "ä", "a" * 64, '"a\\nb"', '""']
 )
@@ -260,147 +126,6 @@ def test_hostile_names_are_refused(refusal: Refusal, name: str) -> None:
     (fault,) = refusal(manifest("Filter", "{type: quotes}", name))
     assert fault.message.startswith("`metadata.name`: ")
     assert fault.message.isprintable()
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/team",
-        "team/",
-        "a//b",
-        "../up",
-        "a/../b",
-        ".hidden",
-        "-/healthz",
-        "a b",
-        "a%2Fb",
-        "a\\b",
-        "ü",
-        '""',
-        '"a\\0"',
-        "healthz",
-        "readyz/team",
-        "metrics",
-        "api/v1/team",
-        '"-"',
-    ],
-)
-def test_hostile_publication_paths_are_refused(refusal: Refusal, path: str) -> None:
-    text = (
-        manifest("Repository", "{type: quotes}")
-        + "---\n"
-        + manifest("Publication", f"{{repository: it, path: {path}}}")
-    )
-    (fault,) = refusal(text)
-    assert "cannot be served" in fault.message
-    assert fault.message.isprintable()
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "ftp://example.org/",
-        "example.org",
-        "https://",
-        "http://[::1",
-        "http://a:99999/",
-        "https://e.org/?token=t",
-        "https://e.org/#f",
-        '"https://e.org/ x"',
-        "file://host/etc",
-        "file:etc",
-        "file:///etc?x",
-        "file:///%00",
-        "~/files/",
-        "files/",
-        "..",
-        '"/a\\nb"',
-    ],
-)
-def test_only_plain_addresses_and_paths_that_show_themselves_are_remotes(
-    refusal: Refusal, url: str
-) -> None:
-    (fault,) = refusal(
-        manifest(
-            "Remote", f"{{type: quotes, url: '{url}'}}".replace("'\"", '"').replace("\"'", '"')
-        )
-    )
-    assert fault.message.startswith("`spec.url`: ")
-
-
-@pytest.mark.parametrize(
-    ("written", "url"),
-    [
-        ("./files/", "file://{folder}/files/"),
-        ("../files", "file://{parent}/files"),
-        ("./a/../b c#?.txt", "file://{folder}/b%20c%23%3F.txt"),
-        ("./.", "file://{folder}/"),
-        ("../", "file://{parent}/"),
-        ("/srv/./files/", "file:///srv/files/"),
-        ("//srv/files", "file:///srv/files"),
-        ("/", "file:///"),
-        ("file:///srv/a%20b/", "file:///srv/a%20b/"),
-    ],
-)
-def test_a_remote_may_be_a_place_on_disk(
-    reading: Reading, tmp_path: Path, written: str, url: str
-) -> None:
-    remote = reading(manifest("Remote", f"{{type: quotes, url: '{written}'}}")).remotes["it"]
-    assert remote.url == url.format(folder=tmp_path, parent=tmp_path.parent)
-    assert remote.spec["url"] == written
-
-
-def test_files_on_demand_can_be_published_but_not_exported(
-    reading: Reading, refusal: Refusal
-) -> None:
-    text = (
-        manifest("Remote", "{type: quotes, url: ./f/, policy: on-demand}")
-        + "---\n"
-        + manifest("Repository", "{type: quotes, sources: [{remote: {name: it}}]}")
-    )
-    publication = "---\n" + manifest("Publication", "{repository: it, path: p%s}")
-    assert reading(text + publication % "").remotes["it"].policy == "on-demand"
-    (fault,) = refusal(text + publication % ", exports: [{directory: {path: x}}]")
-    assert str(fault.origin) == "m.yaml:14:33"
-    assert fault.hint == "set `policy: immediate` for `it`, or remove `exports`"
-
-
-def test_who_may_upload_is_told_by_references_to_secrets(sound: DesiredState) -> None:
-    newest = sound.publications["newest"]
-    secret = Secret(file=str(GOLDEN / "secrets/ci"))
-    assert newest.uploaders == (
-        Uploader(token=Secret(env="TEAM_UPLOAD_TOKEN")),
-        Uploader(username="ci", password=secret),
-    )
-    assert newest.spec["access"]["upload"] == [
-        {"token": {"env": "TEAM_UPLOAD_TOKEN"}},
-        {"username": "ci", "password": {"file": "secrets/ci"}},
-    ]
-    assert sound.publications["team"].uploaders == ()
-
-
-@pytest.mark.parametrize(
-    "written",
-    [
-        "{}",
-        "{token: {env: A}, username: ci, password: {env: B}}",
-        "{username: ci}",
-        "{password: {env: B}}",
-    ],
-)
-def test_whoever_uploads_has_a_token_or_a_name_and_a_password(
-    refusal: Refusal, written: str
-) -> None:
-    text = manifest("Repository", "{type: quotes, sources: [{upload: {}}]}")
-    (fault,) = refusal(
-        text
-        + "---\n"
-        + manifest("Publication", f"{{repository: it, path: p, access: {{upload: [{written}]}}}}")
-    )
-    assert (
-        fault.message
-        == "`spec.access.upload[0]`: expects either `token`, or `username` and `password`"
-    )
 
 
 def test_a_long_chain_of_copies_is_followed_to_its_end(reading: Reading, refusal: Refusal) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -14,9 +13,8 @@ from reconciler.errors import Fault, Origin
 from reconciler.manifest.kinds import SOURCES, PublicationSpec
 from reconciler.manifest.validation_messages import keys
 from reconciler.model import PUBLICATION_KEYS, SOURCE_KEYS
+from tests.manifest.conftest import GOLDEN
 from tests.support.quotes import registry
-
-GOLDEN = Path(__file__).parent.parent / "golden" / "manifest"
 
 
 @pytest.fixture
