@@ -2,82 +2,30 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import weakref
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from reconciler.plugin import Artifact, Located, Malformed, OptionFault, Unit
+from reconciler.plugin import Artifact, Malformed, Unit
 from reconciler_python.options.source_options import SelectionOptions
-from reconciler_python.requirements.requirement_files import ParsedFiles, read_requirements
-from reconciler_python.requirements.requirement_options import content
 from reconciler_python.requirements.requirements import LockedFile, ProjectRequirement, Requirements
-
-A, B, C = (letter * 64 for letter in "abc")
-LINUX = {"python_version": "3.12", "sys_platform": "linux"}
-WINDOWS = {"python_version": "3.9", "sys_platform": "win32"}
-
-
-def options(folder: Path, *entries: Any, recorded: bool = False, **keys: Any) -> SelectionOptions:
-    context = {"folder": str(folder), "recorded": recorded}
-    return SelectionOptions.model_validate({"requirements": list(entries), **keys}, context=context)
-
-
-def asked(
-    folder: Path, text: str | bytes, name: str = "requirements.txt", **keys: Any
-) -> Requirements:
-    """Return the requirements of a file with this text."""
-    (folder / name).write_bytes(text if isinstance(text, bytes) else text.encode())
-    entry: dict[str, Any] = {
-        "file": name,
-        **{key: keys.pop(key) for key in ("unresolvable", "format") if key in keys},
-    }
-    return options(folder, entry, **keys).required
-
-
-def texts(requirements: Requirements) -> list[str]:
-    return [
-        one.text for project in requirements.projects() for one in requirements.for_project(project)
-    ]
-
-
-def faults(
-    folder: Path, text: str | bytes, name: str = "requirements.txt", **keys: Any
-) -> list[str]:
-    with pytest.raises(ValidationError) as refused:
-        asked(folder, text, name, **keys)
-    return [str(error["ctx"]["error"]) for error in refused.value.errors()]
-
-
-def fault(folder: Path, text: str | bytes, name: str = "requirements.txt", **keys: Any) -> str:
-    [only] = faults(folder, text, name, **keys)
-    return only
-
-
-def only(requirements: Requirements, project: str = "foo") -> ProjectRequirement:
-    [wanted] = requirements.for_project(project)
-    return wanted
-
-
-def matches(
-    requirements: Requirements,
-    version: str,
-    sha256: str = A,
-    *,
-    project: str = "foo",
-    filename: str = "",
-) -> bool:
-    filename = filename or f"{project}-{version}-py3-none-any.whl"
-    return any(
-        one.matches(version, filename, [Artifact(filename, sha256)])
-        for one in requirements.for_project(project)
-    )
+from tests.support.required import (
+    LINUX,
+    WINDOWS,
+    A,
+    B,
+    C,
+    asked,
+    fault,
+    faults,
+    matches,
+    only,
+    options,
+    texts,
+)
 
 
 def unit(filename: str, sha256: str = "", **digests: str) -> Unit:
@@ -277,29 +225,6 @@ foo==1 --config-settings="--build-option=x y" --global-option="-q"
         assert found[-1] == "950 more faults"
 
 
-class TestEncodings:
-    @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
-    def test_byte_order_marks(self, tmp_path: Path, encoding: str) -> None:
-        assert texts(asked(tmp_path, "foo==1 # Grüße\r\nbar\r\n".encode(encoding))) == [
-            "bar",
-            "foo==1",
-        ]
-
-    def test_a_declared_encoding(self, tmp_path: Path) -> None:
-        assert texts(
-            asked(tmp_path, "# x\n# -*- coding: latin-1 -*-\nfoo # é\n".encode("latin-1"))
-        ) == ["foo"]
-
-    @pytest.mark.parametrize(
-        "name", ["nope", "rot13", "unicode_escape", "idna", "punycode", "undefined", "zlib"]
-    )
-    def test_an_encoding_of_no_text(self, tmp_path: Path, name: str) -> None:
-        assert f"encoding `{name}`" in fault(tmp_path, f"# coding: {name}\nfoo\n")
-
-    def test_bytes_that_cannot_be_read(self, tmp_path: Path) -> None:
-        assert "its bytes are no UTF-8" in fault(tmp_path, b"foo # \xff\n")
-
-
 class TestNested:
     def test_files_are_relative_to_the_one_that_names_them(self, tmp_path: Path) -> None:
         (tmp_path / "deep" / "er").mkdir(parents=True)
@@ -490,126 +415,6 @@ class TestModel:
             identity("foo==1\nbar>=2,<3\n", unresolvable="skip"),
         ]
         assert len({str(one) for one in found}) == len(found)
-
-
-class TestReading:
-    def test_a_file_is_read_once_and_again_when_it_changes(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        path = tmp_path / "requirements.txt"
-
-        def read() -> Any:
-            return content(Located("requirements.txt", path), "requirements", skip=False)
-
-        path.write_text("foo==${SOME_X}")
-        monkeypatch.setenv("SOME_X", "1")
-        first = read()
-        assert read() is first  # of today: by its bytes
-        os.utime(path, (1, 1))
-        path.write_text("foo==${SOME_X}\nbar")
-        second = read()
-        assert [unit.project for unit in second.requirements] == ["foo", "bar"]
-        monkeypatch.setenv("SOME_X", "2")
-        assert read() is not second
-        path.unlink()
-        with pytest.raises(OptionFault):
-            read()
-
-    def test_what_nobody_holds_is_forgotten(self, tmp_path: Path) -> None:
-        (tmp_path / "requirements.txt").write_text("foo")
-        held = content(
-            Located("requirements.txt", tmp_path / "requirements.txt"), "requirements", skip=False
-        )
-        known = weakref.ref(held)
-        del held
-        assert known() is None
-
-    @pytest.mark.parametrize(
-        "name",
-        ["pyproject.toml", "environment.yml", "Pipfile", "setup.py", "package.json", "other.lock"],
-    )
-    def test_files_of_another_kind_are_told_by_their_names(self, tmp_path: Path, name: str) -> None:
-        assert "no name of a requirements file or a lock file" in fault(tmp_path, "foo==1\n", name)
-        assert texts(asked(tmp_path, "foo==1\n", name, format="requirements")) == ["foo==1"]
-
-    @pytest.mark.parametrize(
-        "entry",
-        [
-            5,
-            ["a"],
-            None,
-            True,
-            {"file": ""},
-            {"unresolvable": "skip"},
-            {"file": "a.txt", "format": "conda"},
-        ],
-    )
-    def test_entries_of_another_shape(self, tmp_path: Path, entry: Any) -> None:
-        with pytest.raises(ValidationError):
-            options(tmp_path, entry)
-
-
-class _Memory:
-    """The same bytes under every path, and one variable that is set."""
-
-    def __init__(self, body: bytes) -> None:
-        self.body = body
-
-    def read(self, path: Path) -> bytes:
-        return self.body
-
-    def variable(self, name: str) -> str | None:
-        return "x y'" if name == "A" else None
-
-
-PIECES = st.sampled_from(
-    [
-        "foo",
-        "==",
-        "1.0",
-        ">=",
-        ";",
-        "python_version",
-        "'3'",
-        "-r",
-        " ",
-        "\\\n",
-        "\n",
-        "#",
-        "--hash=sha256:",
-        A,
-        "[",
-        "]",
-        "@",
-        "${A}",
-        "${B}",
-        "-",
-        "--",
-        "=",
-        "\x00",
-        '"',
-    ]
-)
-
-
-@settings(
-    max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
-)
-@given(
-    st.one_of(
-        st.binary(max_size=300),
-        st.lists(PIECES, max_size=30).map(lambda parts: "".join(parts).encode()),
-        st.text(max_size=200).map(lambda text: text.encode(errors="replace")),
-    )
-)
-def test_no_text_breaks_the_reader(body: bytes) -> None:
-    parsed = ParsedFiles()
-    with contextlib.suppress(OptionFault):
-        parsed = read_requirements("r.txt", Path("/nowhere/r.txt"), _Memory(body), skip=False)
-    assert all(type(fault) is OptionFault and str(fault).isprintable() for fault in parsed.faults)
-    for unit in parsed.requirements:
-        assert unit.text.isprintable()
-        unit.matches("1.0", "foo-1.0.zip", [])
 
 
 def test_a_digest_that_the_index_does_not_declare_contradicts_nothing() -> None:

@@ -7,9 +7,11 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from reconciler.plugin import ActiveFilter, Group, Page, Unchanged, Unit
+from reconciler.plugin import ActiveFilter, Group, Page, Refused, Unchanged, Unit
 from reconciler_python.content import Distribution
 from reconciler_python.options.filter_options import FilterOptions
 from reconciler_python.options.source_options import SelectionOptions
@@ -19,6 +21,7 @@ from tests.support.wheels import Built, core_metadata
 
 JSON = "application/vnd.pypi.simple.v1+json"
 FILES = "https://files.example.org/"
+LINUX = {"linux": {"python_version": "3.12", "sys_platform": "linux"}}
 
 Releases = Mapping[str, Sequence[str]]
 """Version -> Requires-Dist."""
@@ -144,6 +147,28 @@ def closed(
         first_seen=first_seen or {},
     )
     return asyncio.run(_run(call))
+
+
+def index(**projects: dict[str, list[str]]) -> RequiringIndex:
+    """Return an index of releases by project; `_` in a name stands for `-`."""
+    made = RequiringIndex()
+    for name, releases in projects.items():
+        made.add(name.replace("_", "-"), releases)
+    return made
+
+
+def asked_for(made: RequiringIndex, lines: list[str]) -> Closed:
+    """Close over `app` and a requirements file with these lines."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "requirements.txt")
+        path.write_text("\n".join(lines), encoding="utf-8")
+        return closed(made, ["app"], requirements=[str(path)])
+
+
+def message(result: Closed, project: str, kind: type[Exception] = Refused) -> str:
+    """Return the message with which a project failed; it must have failed by this error."""
+    assert type(result.failures[project]) is kind
+    return str(result.failures[project])
 
 
 async def _run(call: FakeCall) -> Closed:

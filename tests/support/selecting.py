@@ -13,6 +13,14 @@ from reconciler_python.options.source_options import SelectionOptions
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 ENDINGS = {"wheel": "-py3-none-any.whl", "sdist": ".tar.gz", "egg": "-py2.7.egg"}
+WHEELS = {
+    "linux": "-cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64.whl",
+    "windows": "-cp311-cp311-win_amd64.whl",
+    "stable": "-cp38-abi3-macosx_11_0_arm64.whl",
+    "pure": "-py3-none-any.whl",
+    "both": "-py2.py3-none-any.whl",
+}
+VERSIONS = ["4.2", "5.0rc1", "5.0", "5.0.1", "5.1.dev1", "6.0a1", "6.0"]
 
 
 def unit(
@@ -58,3 +66,21 @@ def versions_in(versions: Sequence[str], *filters: ActiveFilter, **keys: Any) ->
         for answer in decide([unit(version) for version in versions], *filters, **keys)
         if answer.accepted
     ]
+
+
+def wheels() -> list[Unit]:
+    """Return one release: a wheel for each of `WHEELS`, an sdist and an egg."""
+    return [
+        *(unit("5.0", ending) for ending in WHEELS.values()),
+        unit("5.0", package_type="sdist"),
+        unit("5.0", package_type="egg"),
+    ]
+
+
+def short_names(filenames: list[str]) -> list[str]:
+    """Return short names of wheels; other distributions by their extension."""
+    short = {ending: name for name, ending in WHEELS.items()} | {
+        ".tar.gz": "sdist",
+        "-py2.7.egg": "egg",
+    }
+    return [short[filename.removeprefix("django-5.0")] for filename in filenames]
