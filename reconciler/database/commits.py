@@ -38,9 +38,17 @@ from reconciler.database.schema import (
     stage_member,
 )
 from reconciler.database.session import Writing
+from reconciler.database.staged_names import name_faults
 from reconciler.database.versions import STREAM
 from reconciler.errors import Conflict, StateFault
-from reconciler.model import Digest, bucket_digest, bucket_of, group_digest, version_digest
+from reconciler.model import (
+    CheckedTree,
+    Digest,
+    bucket_digest,
+    bucket_of,
+    group_digest,
+    version_digest,
+)
 from reconciler.process_identity import ABANDONED_AFTER, Process, this_process
 
 logger = logging.getLogger(__name__)
@@ -95,6 +103,7 @@ class Stage:
         *,
         scratchpads: Mapping[str, Any] = MappingProxyType({}),
         seen: Mapping[str, Digest | None] = MappingProxyType({}),
+        tree: CheckedTree | None = None,
     ) -> CommitResult:
         """Compare and swap, in one transaction, and return the latest version.
 
@@ -107,13 +116,16 @@ class Stage:
             now: Time of the commit.
             scratchpads: Scratchpads to record, by owner, as in `set_scratchpads`.
             seen: Digests (of `scratchpad_digest`) that the scratchpads must still have, by owner.
+            tree: What was known when names were checked, where all groups are one tree of files.
 
         Raises:
-            Conflict: Groups, or a scratchpad, are no longer what the plan saw; it names them.
+            Conflict: Groups, or a scratchpad, are no longer what the plan saw, or a file came in
+                that cannot lie in one tree with a staged one; it names them.
             StateFault: Bytes of a joining unit are neither stored nor available at an origin.
         """
         with self._writing.begin() as connection:
             latest = self._check(connection)
+            self._check_names(connection, latest[0], tree)
             result = self._swap(connection, latest, now, provenance=provenance)
             self._remember(connection, sources)
             write_scratchpads(connection, self._repository_id, scratchpads, seen=seen)
@@ -145,6 +157,22 @@ class Stage:
                         )
                     )
         return left_out
+
+    def leave_out_clashing(self, tree: CheckedTree) -> dict[tuple[str, str], str]:
+        """Unstage groups with files that cannot lie in one tree with what is held, or stays.
+
+        Return why, by (group, source). The other groups can then be committed.
+        """
+        with self._writing.begin() as connection:
+            faults = name_faults(connection, self._id, repository_id=self._repository_id, tree=tree)
+            for fault in faults.values():
+                for table in (stage_member, stage_group):
+                    connection.execute(
+                        delete(table).where(
+                            table.c.stage_id == self._id, table.c.group_id == fault.group_id
+                        )
+                    )
+        return {(fault.group, fault.source): str(fault) for fault in faults.values()}
 
     def discard(self) -> None:
         """Delete what is staged. May be called at any time, any number of times."""
@@ -211,6 +239,17 @@ class Stage:
                 f" them: {parts}"
             )
         return latest[0], Digest(latest[1])
+
+    def _check_names(self, connection: Connection, latest: int, tree: CheckedTree | None) -> None:
+        """Raise Conflict for a file that cannot lie beside one that came in since the check.
+
+        The row of the repository is locked, so nothing more comes in between.
+        """
+        if tree is None or tree.version == latest:
+            return
+        faults = name_faults(connection, self._id, repository_id=self._repository_id, tree=tree)
+        if faults:
+            raise Conflict(_listed(list(map(str, faults.values()))), hint="plan again")
 
     def _swap(
         self,

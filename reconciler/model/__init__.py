@@ -27,7 +27,7 @@ from reconciler.model.content import (
 )
 from reconciler.model.digest import Digest, HexDigest, canonical, decode_digest, is_hex_digest
 from reconciler.model.location import KeyLocations, KeyPath
-from reconciler.model.names import NAMES_REVISION, FileTree, NameFault, name_fault
+from reconciler.model.names import NAMES_REVISION, CheckedTree, FileTree, NameFault, name_fault
 from reconciler.model.resources import (
     ADDITIVE,
     ANY_HOST,
@@ -90,6 +90,7 @@ __all__ = [
     "ActualState",
     "Artifact",
     "Auth",
+    "CheckedTree",
     "DesiredState",
     "Digest",
     "Egress",

@@ -28,6 +28,23 @@ class NameFault(NamedTuple):
     rule: str
 
 
+class CheckedTree(NamedTuple):
+    """Extent of a check of names, so that a commit looks at what came in since.
+
+    Attributes:
+        version: The latest version then; 0 to have everything looked at again.
+        folded: As of FileTree.
+    """
+
+    version: int
+    folded: bool
+
+    @property
+    def everything(self) -> CheckedTree:
+        """The same rule where something that was to leave stays after all."""
+        return self._replace(version=0)
+
+
 def name_fault(unit: Unit | StoredUnit, group: str) -> NameFault | None:
     """Return why no file system could hold the files of a unit; None if one can.
 

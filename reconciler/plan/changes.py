@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 
-from reconciler.model import Artifact, Digest, HexDigest, Ref, decode_digest
+from reconciler.model import Artifact, CheckedTree, Digest, HexDigest, Ref, decode_digest
 
 if TYPE_CHECKING:
     LineDigest = Digest
@@ -224,6 +224,7 @@ class ContentChanges:
         scratchpads: Scratchpads that plugins wrote, by owner, recorded when all of it succeeds.
         seen: Digests of the scratchpads that these replace, by owner.
         withdrawn: Groups that upstream has and offers nothing of, by source ID.
+        tree: What names of files were compared with, where all groups are one tree of files.
     """
 
     spool: Spool
@@ -243,6 +244,7 @@ class ContentChanges:
     scratchpads: Mapping[str, Any] = field(default_factory=dict)
     seen: Mapping[str, Digest | None] = field(default_factory=dict)
     withdrawn: Mapping[str, Collection[str]] = field(default_factory=dict)
+    tree: CheckedTree | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from reconciler.database import Stage, StagedGroup, StagedMember, Writer
 from reconciler.errors import Conflict
-from reconciler.model import IdentifiedUnit, stored_unit
+from reconciler.model import CheckedTree, IdentifiedUnit, artifact_digest, stored_unit
 from tests.support.databases import (
     NOW,
     a_unit,
@@ -43,6 +43,13 @@ def staged(writer: Writer, repository_id: int, units: dict[str, IdentifiedUnit])
         [StagedMember(name, unit.digest, SOURCE, joins=True) for name, unit in units.items()],
     )
     return stage
+
+
+def with_file(writer: Writer, group: str, path: str) -> IdentifiedUnit:
+    """Return a recorded unit whose file is stored."""
+    unit = a_unit(group, path, artifact=True)
+    writer.record_units(by_group(unit), {artifact_digest(unit.artifacts[0]): 1})
+    return unit
 
 
 def held(writer: Writer, repository_id: int) -> set[tuple[str, str]]:
@@ -103,3 +110,44 @@ def test_exactly_the_groups_that_moved_are_left_out(
             assert stage.leave_out_moved() == {(name, SOURCE) for name in moved}
             stage.commit({}, {}, NOW)
         assert {name for name, key in held(writer, id_) if key == "new"} == set(NAMES) - moved
+
+
+@pytest.mark.parametrize(("path", "other"), [("a", "a/b"), ("a/b", "a"), ("name", "NAME")])
+@pytest.mark.parametrize("how", ["came in since", "was to leave"])
+def test_names_that_no_tree_holds_are_compared_in_the_commit(
+    path: str, other: str, how: str, writer: Writer
+) -> None:
+    """Whatever was checked before: the file came in since, or was to leave and stays."""
+    id_ = created_repository(writer)
+    tree = CheckedTree(1, folded=True)
+    change(writer, id_, joins=[with_file(writer, "beta", "old")])
+    rival = with_file(writer, "gamma", other)
+    if how == "was to leave":
+        change(writer, id_, joins=[rival])
+        tree = CheckedTree(2, folded=True).everything
+    units = {"alpha": with_file(writer, "alpha", path), "beta": a_unit("beta", "x/y")}
+    with staged(writer, id_, units) as stage:
+        if how == "came in since":
+            change(writer, id_, joins=[rival])
+        with pytest.raises(Conflict, match=f"`{path}` .* `{other}`"):
+            stage.commit({}, {}, NOW, tree=tree)
+        [(group, reason)] = stage.leave_out_clashing(tree).items()
+        assert group == ("alpha", SOURCE)
+        assert f"`{other}`" in reason
+        assert stage.commit({}, {}, NOW, tree=tree).created
+    assert {name for name, _ in held(writer, id_)} == {"beta", "gamma"}
+
+
+def test_names_of_what_leaves_with_the_same_commit_exclude_nothing(writer: Writer) -> None:
+    id_ = created_repository(writer)
+    old = with_file(writer, "alpha", "a")
+    change(writer, id_, joins=[old])
+    new = with_file(writer, "beta", "a/b")
+    with staged(writer, id_, {"beta": new}) as stage:
+        digests = group_digests(writer, id_, ["alpha"])
+        stage.add(
+            [StagedGroup("alpha", SOURCE, digests["alpha"], committed("alpha", "mine"))],
+            [StagedMember("alpha", old.digest, SOURCE, joins=False)],
+        )
+        assert stage.commit({}, {}, NOW, tree=CheckedTree(0, folded=True)).created
+    assert held(writer, id_) == {("beta", "a/b")}

@@ -68,6 +68,7 @@ class ContentSync:
         failures: Files that could not be fetched.
         warnings: About files that were fetched all the same.
         skipped: (group, source) of groups that another run changed meanwhile.
+        clashes: The same of groups with a file that cannot lie beside another one; with the reason.
     """
 
     def __init__(
@@ -112,6 +113,7 @@ class ContentSync:
         self._flushing = asyncio.Lock()
         self.failures: list[FileFailure] = []
         self.skipped: set[tuple[str, str]] = set()
+        self.clashes: dict[tuple[str, str], str] = {}
 
     async def fetch(self, content: ContentChanges) -> None:
         """Fetch every file and stage every row of `content`."""
@@ -130,9 +132,10 @@ class ContentSync:
     async def commit(self, content: ContentChanges, provenance: dict[str, Any]) -> CommitResult:
         """Make a version of what is staged, in one short transaction.
 
-        A group that another run changed meanwhile is left out, and is in `skipped`. Scratchpads
-        are recorded only with everything that the plugins brought, and a source with a failed file
-        or a skipped group keeps no validator.
+        A group that another run changed meanwhile is left out, and is in `skipped`; so is one
+        whose files cannot lie beside what came in or stays, and is in `clashes`. Scratchpads are
+        recorded only with everything that the plugins brought, and a source with a failed file or
+        a group that was left out keeps no validator.
 
         Raises:
             Conflict: Groups went on changing, or a scratchpad did.
@@ -143,11 +146,8 @@ class ContentSync:
                 result = await self._commit(content, provenance)
                 break
             except Conflict:
-                skipped = await asyncio.to_thread(self._stage.leave_out_moved)
-                if not skipped:
+                if not await asyncio.to_thread(self._leave_out, content):
                     raise
-                logger.debug("%s changed since the plan", pluralize(len(skipped), "group"))
-                self.skipped |= skipped
         else:
             result = await self._commit(content, provenance)
         reached(Checkpoint.AFTER_FLIP)
@@ -157,9 +157,24 @@ class ContentSync:
         """Forget the staged rows; the bytes stay, verified, for the next run."""
         await asyncio.to_thread(self._stage.discard)
 
+    def _leave_out(self, content: ContentChanges) -> bool:
+        """Unstage what cannot be committed any more; return True if there was any."""
+        skipped = self._stage.leave_out_moved()
+        self.skipped |= skipped
+        clashes = {}
+        if content.tree is not None:
+            clashes = self._stage.leave_out_clashing(content.tree.everything)
+            self.clashes |= clashes
+        logger.debug(
+            "%s changed since the plan, %s cannot lie beside what is there",
+            pluralize(len(skipped), "group"),
+            pluralize(len(clashes), "group"),
+        )
+        return bool(skipped or clashes)
+
     async def _commit(self, content: ContentChanges, provenance: dict[str, Any]) -> CommitResult:
         incomplete = {failure.source for failure in self.failures}
-        incomplete |= {source for _, source in self.skipped}
+        incomplete |= {source for _, source in (*self.skipped, *self.clashes)}
         sources = {
             name: CommittedSource(
                 None if name in incomplete else validator,
@@ -175,6 +190,7 @@ class ContentSync:
             self._session.clock(),
             scratchpads=scratchpads,
             seen=seen,
+            tree=content.tree.everything if content.tree and incomplete else content.tree,
         )
 
     async def _distribute(self, batch: list[PendingGroup], jobs: Jobs) -> None:

@@ -148,10 +148,12 @@ def _add_commit(
 ) -> None:
     """Put into the result what was committed, and what was left out."""
     failures = [str(failure) for failure in sync.failures]
-    skipped = sorted({group for group, _ in sync.skipped})
-    if skipped:
-        result.conflict = True
-        failures.append(f"changed since they were planned: {_listed(skipped)}")
+    skipped = sorted({group for group, _ in (*sync.skipped, *sync.clashes)})
+    result.conflict = result.conflict or bool(skipped)
+    if sync.skipped:
+        moved = sorted({group for group, _ in sync.skipped})
+        failures.append(f"changed since they were planned: {_listed(moved)}")
+    failures.extend(sorted(sync.clashes.values()))
     if not failures:
         result.number = commit.number
     result.problems.extend(failures)

@@ -15,11 +15,36 @@ import msgspec
 from reconciler.database import Reader
 from reconciler.engine.sources.repository_resolution import RepositoryResolution
 from reconciler.engine.sources.spool import FileSpool, SpoolWriter
-from reconciler.model import DesiredState, Digest, FileTree, NameFault
+from reconciler.model import (
+    ActualRepository,
+    CheckedTree,
+    DesiredState,
+    Digest,
+    FileTree,
+    NameFault,
+)
 from reconciler.plan import ADD, REFUSE, REMOVE, ChangeLine, Counts, GroupChange
 from reconciler.plan.changes import NO_BODY
+from reconciler.plugin import Importer
 
 Faults = Mapping[str, NameFault]
+
+
+def checked_tree(
+    desired: DesiredState,
+    repository: str,
+    *,
+    importer_class: type[Importer],
+    actual: ActualRepository | None,
+) -> CheckedTree | None:
+    """Return what a commit has to compare names with, after they were checked against `actual`.
+
+    None where the groups of a repository are no tree of files.
+    """
+    if not importer_class.shared_groups:
+        return None
+    version = actual.number if actual else 0
+    return CheckedTree(version, folded=needs_distinct_names(desired, repository))
 
 
 def needs_distinct_names(desired: DesiredState, repository: str) -> bool:

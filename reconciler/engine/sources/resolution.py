@@ -19,7 +19,11 @@ from reconciler.engine.sources.copied_rules import rules_of_source
 from reconciler.engine.sources.declared_source import DeclaredSource
 from reconciler.engine.sources.group_comparer import droppable
 from reconciler.engine.sources.members import members_of
-from reconciler.engine.sources.name_conflicts import needs_distinct_names, without_conflicts
+from reconciler.engine.sources.name_conflicts import (
+    checked_tree,
+    needs_distinct_names,
+    without_conflicts,
+)
 from reconciler.engine.sources.recorded_source import RecordedSource
 from reconciler.engine.sources.repository_resolution import OtherRepositories, RepositoryResolution
 from reconciler.engine.sources.repository_source import RepositorySource
@@ -128,6 +132,12 @@ async def _changes(resolution: RepositoryResolution, desired: DesiredState) -> C
         scratchpads=scratchpads,
         seen=findings.scratchpads.seen if scratchpads else {},
         withdrawn=findings.withdrawn,
+        tree=checked_tree(
+            desired,
+            resolution.repository.meta.name,
+            importer_class=resolution.importer_class,
+            actual=resolution.actual,
+        ),
     )
 
 

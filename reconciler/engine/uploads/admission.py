@@ -7,7 +7,7 @@ would withhold at once is not taken.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
 from reconciler.engine.plugin_calls.conduits import plugin_faults
@@ -38,14 +38,19 @@ class Admission:
         self._selection = select(options=target.source.options, filters=())
         self._filters = select(options=None, filters=desired.filters_of(target.repository))
 
-    def admit(self, group: str, units: Sequence[Unit]) -> GroupChanges:
-        """Return what the units change in a group, if all of them may come in.
+    def admit(self, placed: Mapping[str, Sequence[Unit]]) -> list[GroupChanges]:
+        """Return what the units change in each group, if all of them may come in.
 
         Raises:
             Conflict: An earlier source owns the name, or something else is there already.
-            Refused: The source's options keep a unit out.
+            Refused: The source's options, or the files that are there, keep a unit out.
             Denied: A filter keeps a unit out.
         """
+        groups = [self._admit(group, units) for group, units in placed.items()]
+        self._check_tree([unit for group in groups for unit in group.arriving])
+        return groups
+
+    def _admit(self, group: str, units: Sequence[Unit]) -> GroupChanges:
         check_owner(self._target, group)
         members = self._target.members(group)
         call = self._target.call("`select`")
@@ -58,7 +63,6 @@ class Admission:
             raise Conflict(f"`{kept_out.key}` is there already: {kept_out.reason}")
         digests = {line.digest for line in lines}
         arriving = [unit for unit in wanted if unit.digest in digests]
-        self._check_tree(arriving)
         return GroupChanges(group, members, lines, arriving)
 
     def _check_tree(self, arriving: Sequence[IdentifiedUnit]) -> None:

@@ -194,7 +194,7 @@ class Uploads:
         if not placed:
             raise PluginFault(f"{call} made no unit of `{file.name}`")
         admission = Admission(self._session, self._desired, target, file=file)
-        groups = [admission.admit(name, units) for name, units in placed.items()]
+        groups = admission.admit(placed)
         record_units(self._session, target, groups, file=file)
         restore_bytes(self._session, file)
         return groups
@@ -233,7 +233,14 @@ class Uploads:
         changed = [(group.name, line.key) for group in groups for line in group.lines]
         number = target.actual.number
         if changed or scratchpads.written:
-            number = commit(session, target, groups, scratchpads=scratchpads, principal=principal)
+            number = commit(
+                session,
+                target,
+                groups,
+                scratchpads=scratchpads,
+                principal=principal,
+                tree=target.checked_tree(self._desired),
+            )
         named = not target.importer_class.shared_groups
         return UploadResult(
             number,

@@ -17,7 +17,7 @@ from reconciler.engine.transfer.stored_bytes import reliable_sizes
 from reconciler.engine.transfer.transfer_warnings import TransferWarnings
 from reconciler.engine.uploads.upload_target import GroupChanges, UploadTarget
 from reconciler.errors import Conflict
-from reconciler.model import UPLOAD, Digest, artifact_digest, group_digest
+from reconciler.model import UPLOAD, CheckedTree, Digest, artifact_digest, group_digest
 from reconciler.plan import REMOVE
 from reconciler.plugin import UploadedFile
 
@@ -68,12 +68,13 @@ def commit(
     *,
     scratchpads: ScratchpadSession,
     principal: str,
+    tree: CheckedTree | None,
 ) -> int:
     """Commit the changes as one version and return its number.
 
     Raises:
-        Conflict: A group was changed meanwhile; with `retry_after`, so that the upload is tried
-            again.
+        Conflict: A group was changed meanwhile, or a file came in that cannot lie in one `tree`
+            with what was sent; with `retry_after`, so that the upload is decided again.
     """
     plugin = {"id": target.plugin.id, "version": target.plugin.distribution_version}
     with target.writer.stage(target.actual.id, session.clock()) as stage:
@@ -88,6 +89,7 @@ def commit(
                 session.clock(),
                 scratchpads=scratchpads.written,
                 seen=scratchpads.seen,
+                tree=tree,
             ).number
         except Conflict as error:
             raise Conflict(error.message, hint=error.hint, retry_after=1) from None

@@ -5,7 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from reconciler.database import Writer
-from reconciler.model import ActualRepository, IdentifiedUnit, Repository, Source, stored_unit
+from reconciler.engine.sources.name_conflicts import checked_tree
+from reconciler.model import (
+    ActualRepository,
+    CheckedTree,
+    DesiredState,
+    IdentifiedUnit,
+    Repository,
+    Source,
+    stored_unit,
+)
 from reconciler.plan import ChangeLine, GroupMember
 from reconciler.plugin import Importer
 from reconciler.plugin.validation import Plugin
@@ -34,6 +43,12 @@ class UploadTarget:
     def importer(self) -> Importer:
         """Return a new importer; each call gets its own."""
         return self.importer_class()
+
+    def checked_tree(self, desired: DesiredState) -> CheckedTree | None:
+        """Return what a check of names has seen; None where groups have trees of their own."""
+        return checked_tree(
+            desired, self.name, importer_class=self.importer_class, actual=self.actual
+        )
 
     def call(self, method: str) -> str:
         """Name a call of the importer for messages; `method` is in backticks already."""

@@ -17,7 +17,15 @@ from reconciler.engine.applying.repository_sync import RepositorySync, SyncResul
 from reconciler.engine.run import checkpoints
 from reconciler.engine.run.checkpoints import Checkpoint, listen
 from reconciler.errors import Refused
-from reconciler.model import Artifact, Digest, IdentifiedUnit, Unit, group_digest, identify
+from reconciler.model import (
+    Artifact,
+    CheckedTree,
+    Digest,
+    IdentifiedUnit,
+    Unit,
+    group_digest,
+    identify,
+)
 from reconciler.plan import ADD, REMOVE, ChangeLine, Failure, GroupChange, GroupLine
 from reconciler.remote import Trust
 from reconciler.store import LocalStore
@@ -291,3 +299,24 @@ def test_a_lease_that_another_run_has_fails_the_repository_alone(site: Site) -> 
     assert result.number is None
     assert "the lease `repository/team` is held" in result.text
     assert site.upstream.asked == []
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_a_file_that_cannot_lie_beside_another_waits_for_the_next_plan(
+    waits: bool, site: Site
+) -> None:
+    """The other came in since the plan, or was to leave and waits for a failed file."""
+    held, tree = site.unit("x/y", group="held"), CheckedTree(1, folded=False)
+    site.sync(site.group(added(held), name="held"))
+    new = [site.group(added(site.unit("x"))), site.group(added(site.unit("fine")), name="f")]
+    if waits:
+        bad = site.unit("bad", group="held", served=False)
+        result = site.sync(*new, site.group(added(bad), removed(held), name="held"), tree=tree)
+    else:
+        result = site.sync(*new, tree=tree.everything)
+    assert result.problems[-1] == (
+        "`x` cannot lie beside `x/y`: one name would be a file and a folder"
+    )
+    assert (result.number, result.conflict) == (None, True)
+    assert site.held() == {"x/y", "fine"}
+    assert validator(site) is None

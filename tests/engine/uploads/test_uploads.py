@@ -17,6 +17,7 @@ import pytest
 from reconciler.engine import Checkpoint, Inspector, listen
 from reconciler.engine.service import uploaded_file
 from reconciler.engine.uploads import receiving
+from reconciler.engine.uploads.recording import record_units
 from reconciler.errors import Conflict, ManifestFaults, PluginFault, Refused, UsageFault
 from reconciler.plugin import Artifact, Placed, StoredUnit, Unit, UploadConduit, UploadedFile
 from tests.support.asgi import Client
@@ -435,3 +436,33 @@ def test_a_conflicting_upload_is_tried_again_until_the_time_is_over(
     with pytest.raises(Conflict):
         site.upload("mine", b"x")
     assert len(tries) == 3, "at the start, in the middle and at the end of the time"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "more"),
+    [("a", "a/b", ""), ("a/b", "a", ""), ("readme", "README", ", exports: [{directory: out}]")],
+)
+def test_of_uploads_that_race_with_names_of_one_tree_one_is_refused(
+    first: str, second: str, more: str, site: Rehearsal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each passes the check of names; the commit compares with what came in since."""
+    monkeypatch.setattr(site.registry.importer("lines").cls, "shared_groups", True)
+    more = more.replace("out", f"{{path: '{site.folder}/out'}}")
+    site.declare(site.remote(), repository("team", MINE), publication(more=ACCESS + more))
+    site.script.on_upload = lambda conduit, file: [
+        (f"bucket of {name}", Unit(LINE, name, {}, [Artifact(name, file.sha256, file.size)]))
+        for name in [file.name.replace("_", "/")]
+    ]
+    site.applied()
+    racing = [first.replace("/", "_")]
+
+    def between_check_and_commit(*arguments: Any, **named: Any) -> None:
+        record_units(*arguments, **named)
+        while racing:
+            site.upload(racing.pop(), b"first")
+
+    monkeypatch.setattr(receiving, "record_units", between_check_and_commit)
+    with pytest.raises(Refused, match=f"`{second}` (cannot lie beside|differs from) `{first}`"):
+        site.upload(second.replace("/", "_"), b"second")
+    assert [unit.key for unit in site.units()] == [first]
+    assert site.upload("other", b"other").version == site.number()
