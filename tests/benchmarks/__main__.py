@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 
-from tests.benchmarks import declaring, reading, serving, syncing, upstreaming
+from tests.benchmarks import declaring, reading, scaling, serving, syncing, upstreaming
 from tests.benchmarks.bench import Bench
 from tests.benchmarks.costs import Unmeasured
 from tests.benchmarks.rows import Row
@@ -27,6 +27,7 @@ PARTS: Mapping[str, Callable[[Bench], list[Row]]] = {
     "unchanged": syncing.unchanged,
     "changed": syncing.changed,
     "growth": syncing.growth,
+    "scale": scaling.scale,
     "everything": upstreaming.everything,
     "files": declaring.files,
     "manifests": reading.manifests,

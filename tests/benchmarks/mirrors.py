@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.benchmarks.costs import Cost, measured
+from tests.benchmarks.costs import Cost, Counting, measured
 from tests.support.clients import isolated, program
 from tests.support.mirror import export as directory
 from tests.support.mirror import publication, remote, repository
-from tests.support.nginx import Nginx
 
 NAME = "all"
 
@@ -31,7 +30,7 @@ class Reconciler:
         ]
         self.manifest.write_text("---\n".join(documents))
 
-    def sync(self, upstream: Nginx | None = None) -> Cost:
+    def sync(self, upstream: Counting | None = None) -> Cost:
         """Plan, fetch, record, publish: one cold command."""
         return measured(
             [program("reconciler"), "apply", self.manifest, "--home", self.home],

@@ -26,6 +26,10 @@ class Row:
         """The same numbers, to compare with: nothing that anybody promised."""
         return replace(self, met=None)
 
+    def promised(self, target: str, met: bool) -> Row:
+        """The same numbers, with what they have to reach."""
+        return replace(self, target=target, met=met)
+
     def cells(self) -> list[str]:
         return [
             self.work,

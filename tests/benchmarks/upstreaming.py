@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.benchmarks.bench import Bench
 from tests.benchmarks.costs import Cost, Unmeasured, measured
 from tests.benchmarks.rows import Row, said, within
-from tests.benchmarks.vast_index import ACME, PROJECTS, RELEASES, VastIndex, vast_index
+from tests.benchmarks.vast_index import ACME, FILES, PROJECTS, VastIndex, vast_index
 from tests.support.clients import isolated, program
 from tests.support.mirror import remote, repository, resource
 
@@ -30,10 +30,7 @@ def everything(bench: Bench) -> list[Row]:
         _declare(folder, index, 'allow: ["acme-*"]\ndeny: ["acme-000*"]')
         filtered = _apply(folder, index)
         rest = _interrupted(bench.folder("interrupted"), index, first)
-    name = (
-        f"a list of {PROJECTS:,} projects, {ACME:,} of them and {ACME * len(RELEASES):,} files to"
-        " sync"
-    )
+    name = f"a list of {PROJECTS:,} projects, {ACME:,} of them and {ACME * FILES:,} files to sync"
     assert first.requests is not None
     assert filtered.requests is not None
     return [
