@@ -6,6 +6,7 @@ content.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
@@ -14,6 +15,7 @@ import msgspec
 from reconciler.database import WITHDRAWN, WITHDRAWN_GONE, CommittedGroup
 from reconciler.engine.sources.batches import BatchSizer
 from reconciler.engine.sources.committed_state import CommittedState
+from reconciler.engine.sources.group_refusals import nothing_passes
 from reconciler.engine.sources.members import digest_of, members_of
 from reconciler.engine.sources.repository_resolution import Key, RepositoryResolution
 from reconciler.engine.sources.selection import Selected, Selection
@@ -195,9 +197,8 @@ class GroupComparer:
         except Exception as error:  # the content type decides and words: plugin code as well
             self._fail(name, invalid_unit(response.units) or error)
             return []
-        self._findings.remarks += [
-            Failure(self._source.id, name, remark) for remark in selected.remarks
-        ]
+        for remark in selected.remarks:
+            self._findings.add_remark(Failure(self._source.id, name, remark))
         self._claim_keys(name, members, lines)
         self._note_decision(name, lines, selected)
         head = self._head(response, members, selected, lines=lines)
@@ -259,9 +260,9 @@ class GroupComparer:
         with self._resolution.session.call_timeouts.named(
             self._resolution.call("select", response.name)
         ):
-            selected = self._without_claimed(
-                response.name, self._selection.selected(response.name, decisions, response.kept_out)
-            )
+            selected = self._selection.selected(response.name, decisions, response.kept_out)
+            selected = self._with_remark(response, selected)
+            selected = self._without_claimed(response.name, selected)
             refusals = [*selected.refusals, *self._kept_in_additive_mode(response, members)]
             lines = difference(
                 self._source.id,
@@ -272,6 +273,20 @@ class GroupComparer:
                 describer=self._selection,
             )
         return selected, lines
+
+    def _with_remark(self, response: SourceResponse, selected: Selected) -> Selected:
+        """Say that nothing passes of what the manifest names.
+
+        Of what only upstream lists the refusals are counted.
+        """
+        if response.listed or response.gone or any(map(self._is_main, selected.wanted)):
+            return selected
+        refusals = [refusal for refusal in selected.refusals if self._is_main(refusal)]
+        remark = nothing_passes(refusals, self._selection.plural)
+        return dataclasses.replace(selected, remarks=(*selected.remarks, remark))
+
+    def _is_main(self, unit: IdentifiedUnit | RefusedUnit) -> bool:
+        return self._selection.is_main(unit.type)
 
     def _awaited(self, decisions: Sequence[Decision]) -> set[int]:
         """Return `id` of the units that wait for nothing but the age of their first sight."""

@@ -17,7 +17,7 @@ from reconciler.engine.sources.selection import Selection
 from reconciler.engine.sources.source_failures import failure_of
 from reconciler.engine.sources.spool import SpoolWriter
 from reconciler.errors import NotCached
-from reconciler.model import MIRROR, ActualRepository, ActualState, Digest, Repository
+from reconciler.model import MIRROR, ActualRepository, ActualState, Digest, Repository, pluralize
 from reconciler.plan import (
     ContentChanges,
     DesiredGroup,
@@ -48,6 +48,7 @@ class OtherRepositories:
 
 
 MOST_REASONS = 1_000  # by which groups are counted
+MOST_REMARKS = 100  # that a plan shows of each source
 
 
 @dataclass(slots=True)
@@ -57,6 +58,7 @@ class Findings:
     Attributes:
         absent: Groups that a source was asked for by name and never had, as warnings.
         remarks: What a plan says of groups that were read, as warnings.
+        more_remarks: Numbers of those beyond `MOST_REMARKS`, by source.
         unknown: What could not be found out offline.
         sources: By source: its validator, and the digest that its answers rest on.
         claimed: By group: keys that move from a later source to an earlier one; value: the new
@@ -74,6 +76,7 @@ class Findings:
     failures: list[Failure] = field(default_factory=list)
     absent: list[Failure] = field(default_factory=list)
     remarks: list[Failure] = field(default_factory=list)
+    more_remarks: Counter[str] = field(default_factory=Counter)
     unknown: list[str] = field(default_factory=list)
     sources: dict[str, tuple[str | None, Digest | None]] = field(default_factory=dict)
     claimed: dict[str, dict[Key, str]] = field(default_factory=dict)
@@ -94,9 +97,21 @@ class Findings:
         """Number of failures and of unknown answers so far."""
         return len(self.failures) + len(self.absent) + len(self.unknown)
 
+    def add_remark(self, remark: Failure) -> None:
+        """Add a remark about a group; beyond `MOST_REMARKS` of one source they are counted."""
+        if sum(other.source == remark.source for other in self.remarks) < MOST_REMARKS:
+            self.remarks.append(remark)
+        else:
+            self.more_remarks[remark.source] += 1
+
     def warnings(self) -> list[Failure]:
-        """Return the names that no source has."""
-        return [failure for failure in self.absent if failure.group not in self.ownership.owners]
+        """Return the names that no source has, and the remarks."""
+        absent = [failure for failure in self.absent if failure.group not in self.ownership.owners]
+        more = [
+            Failure(source, None, f"{pluralize(number, 'more warning')} about what it offers")
+            for source, number in self.more_remarks.items()
+        ]
+        return [*absent, *self.remarks, *more]
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,8 +107,7 @@ async def reserve_uploads(resolution: RepositoryResolution) -> None:
 async def _changes(resolution: RepositoryResolution, desired: DesiredState) -> ContentChanges:
     findings, plugin = resolution.findings, resolution.plugin
     failures = findings.failures
-    warnings = findings.warnings() + findings.remarks
-    warnings = warnings + await _warnings_of_options(resolution, desired)
+    warnings = findings.warnings() + await _warnings_of_options(resolution, desired)
     spool, counts = findings.spool.close()
     folded = needs_distinct_names(desired, resolution.repository.meta.name)
     spool, counts = await without_conflicts(resolution, spool, counts, folded=folded)

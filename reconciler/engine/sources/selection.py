@@ -44,7 +44,7 @@ Moments = Callable[[Collection[Digest]], Mapping[Digest, datetime]]
 class Selected:
     """A decided group: what is in, what is out and why, and when time alone changes that.
 
-    `remarks`: what a plan should say although it lets units in.
+    `remarks`: what a plan should say of the group as warnings.
     """
 
     wanted: list[IdentifiedUnit]
@@ -111,6 +111,11 @@ class Selection:
         """Return True for a type of content, False for one that only stands beside another."""
         content_type = self._types.get(type)
         return content_type is None or content_type.beside is None
+
+    @property
+    def plural(self) -> str:
+        """The plural of the main content type."""
+        return next((type.plural for type in self._types.values() if type.beside is None), "units")
 
     def restores_metadata(self, type: str) -> bool:
         """Return True if a content type adds metadata to units that were stored before."""

@@ -14,10 +14,14 @@ from typing import Any
 import pytest
 
 from reconciler.engine.inspect import Inspector
+from reconciler.engine.sources.group_refusals import nothing_passes
+from reconciler.engine.sources.repository_resolution import MOST_REMARKS
 from reconciler.errors import Gone, Withdrawn
 from reconciler.model import Kind
+from reconciler.plan import RefusedUnit
 from reconciler.plugin import Group, ImporterCall
-from tests.support.rehearsal import Rehearsal, rehearsal, repository
+from tests.support.rehearsal import Rehearsal, rehearsal, repository, rules
+from tests.support.scripted_plugins import LINE
 
 
 @pytest.fixture
@@ -148,3 +152,65 @@ def test_a_name_that_never_had_content_only_warns(site: Rehearsal) -> None:
     assert "warning: remote:up: tpyo: 404 Not Found" in text
     assert "hint: is the name right?" in text
     assert not site.apply().failed
+
+
+def test_a_named_project_of_which_nothing_passes_is_said(site: Rehearsal) -> None:
+    """Kind: what was asked for by name stays out, and nothing says so."""
+    site.declare(site.remote(), rules("deny: [new-1, listed-3]"), repository())
+
+    async def declare(call: ImporterCall) -> AsyncIterator[Group]:
+        for name in ("listed", "new", "empty", "other"):
+            yield Group(name, listed=name == "listed")
+
+    site.script.on_declare = declare
+    site.says("listed", site.bare("listed-3"))
+    site.says("new", site.bare("new-1"))
+    site.says("empty")
+    assert {str(warning) for warning in site.content().warnings} == {
+        "remote:up: empty: nothing passes: upstream offers no lines",
+        "remote:up: new: nothing passes; 1 line refused (rules.deny)",
+    }
+
+
+def refused(version: str | None, rule: str) -> RefusedUnit:
+    return RefusedUnit(LINE, f"{version} {rule}", f"because of {rule}", version, rule=rule)
+
+
+@pytest.mark.parametrize(
+    ("refusals", "said"),
+    [
+        (
+            [refused("4.67.1", "house.licenses"), refused("4.9", "house.licenses")],
+            "newest 4.67.1 refused (house.licenses)",
+        ),
+        (
+            [refused("5.0rc1", "house.prereleases"), refused("4.10", "house.licenses")],
+            "newest 5.0rc1 refused (house.prereleases), 4.10 (house.licenses)",
+        ),
+        (
+            [refused(None, "no version"), refused(None, "no version")],
+            "2 lines refused (no version)",
+        ),
+        (
+            [refused(f"{number}.0", f"rule {number}") for number in range(1, 6)],
+            "newest 5.0 refused (rule 5), 4.0 (rule 4), 3.0 (rule 3), 2 more rules",
+        ),
+    ],
+)
+def test_the_newest_that_each_rule_refuses_is_said(refusals: list[RefusedUnit], said: str) -> None:
+    assert nothing_passes(refusals, "lines") == f"nothing passes; {said}"
+
+
+def test_remarks_of_one_source_are_bounded(tmp_path: Path) -> None:
+    with rehearsal(tmp_path) as site:
+        site.declare(site.remote(), repository())
+
+        async def declare(call: ImporterCall) -> AsyncIterator[Group]:
+            for number in range(MOST_REMARKS + 3):
+                site.says(f"g{number}")
+                yield Group(f"g{number}")
+
+        site.script.on_declare = declare
+        warnings = site.content().warnings
+    assert len(warnings) == MOST_REMARKS + 1
+    assert str(warnings[0]) == "remote:up: 3 more warnings about what it offers"
