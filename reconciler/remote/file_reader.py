@@ -137,8 +137,12 @@ class FileReader:
         *,
         trust: Trust = Trust.HOST,
     ) -> T:
+        async def counted(response: StreamedResponse) -> T:
+            with self._budget.lease():
+                return await read(response)
+
         return await read_body(
-            self._retry, lambda: self._fetcher.stream(url, headers, trust=trust), read
+            self._retry, lambda: self._fetcher.stream(url, headers, trust=trust), counted
         )
 
     async def _read_whole(self, response: StreamedResponse, url: str, sha256: str) -> bytes:

@@ -79,8 +79,10 @@ async def cut_part(
 ) -> FilePart:
     """Return a part of a whole body, and hold little more than the part.
 
-    The body is read as far as that needs: to its end where its length is not `declared`.
+    The body is read as far as that needs: to its end where its length is not `declared`. The bytes
+    of the part count against the page budget.
     """
+    await current_lease().take(length if declared is None else min(length, declared))
     if declared is None:
         return await (_from_start if offset >= 0 else _from_end)(pieces, url, offset, length=length)
     start = min(offset, declared) if offset >= 0 else max(0, declared + offset)

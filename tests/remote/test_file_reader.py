@@ -17,7 +17,8 @@ import pytest
 from aiohttp import web
 
 from reconciler.errors import Gone, Malformed, NotCached, ReconcilerError, Refused, Unreachable
-from reconciler.remote import FileCache, FilePart, FileReader, open_fetcher, ranges
+from reconciler.remote import FileCache, FilePart, FileReader, PageBudget, open_fetcher, ranges
+from reconciler.remote.page_budget import PageLease
 from tests.support import faulty
 from tests.support.faulty import Answer, FaultyServer
 from tests.support.remotes import VirtualTime, remote
@@ -389,3 +390,38 @@ def test_files_of_a_folder_are_read_in_part_as_well(tmp_path: Path) -> None:
             await reader.get((folder / "g").as_uri(), EMPTY_SHA256)
 
     asyncio.run(main())
+
+
+class CountedBudget(PageBudget):
+    """A budget that keeps the largest count of bytes in flight."""
+
+    peak = 0
+
+    async def take(self, lease: PageLease, count: int) -> None:
+        await super().take(lease, count)
+        self.peak = max(self.peak, self.in_flight)
+
+
+@pytest.mark.parametrize("answer", [ranged(DATA), faulty.body(DATA), unsized(DATA)])
+@pytest.mark.parametrize("part", [None, (0, 40_000), (-40_000, 40_000)])
+def test_files_count_against_the_page_budget_while_they_arrive(
+    tmp_path: Path, answer: Answer, part: tuple[int, int] | None
+) -> None:
+    """Kind: a limit for each body, multiplied by the number of connections."""
+
+    async def main() -> CountedBudget:
+        budget = CountedBudget()
+        async with FaultyServer() as upstream:
+            upstream.on("/f", answer)
+            fetcher = open_fetcher(remote(retries=0), upstream.url("/"))
+            reader = FileReader(fetcher, FileCache(tmp_path), budget=budget)
+            if part is None:
+                await reader.get(upstream.url("/f"), SHA256)
+            else:
+                await reader.get_part(upstream.url("/f"), SHA256, part[0], length=part[1])
+            await fetcher.close()
+        return budget
+
+    budget = asyncio.run(main())
+    assert budget.peak == len(DATA)
+    assert budget.in_flight == 0
