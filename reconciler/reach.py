@@ -25,6 +25,11 @@ SECRET_HOSTS = "RECONCILER_SECRET_HOSTS"  # noqa: S105  # the name of a setting
 CI = "CI"
 GIT = ".git"  # holds credentials of the checkout, and hooks: no content
 
+_GIT_BY_SHORT_NAME = "git~1"
+_BETWEEN_STEPS = re.compile(r"[/\\]")
+_IGNORED_BY_HFS = dict.fromkeys(
+    [*range(0x200C, 0x2010), *range(0x202A, 0x202F), *range(0x206A, 0x2070), 0xFEFF]
+)
 _SECRETS = ("/run/secrets", "/var/run/secrets")
 _CERTIFICATES = ("/etc/ssl", "/etc/pki", "/usr/local/share/ca-certificates")
 _SEPARATORS = re.compile(r"[,\s]+")
@@ -180,8 +185,17 @@ def is_below(path: str, folder: str) -> bool:
 
 
 def is_git_data(path: str) -> bool:
-    """Return True if a path lies in a `.git`, however it is spelt: file systems may ignore case."""
-    return any(step.casefold() == GIT for step in _steps(path))
+    """Return True if a path lies in a `.git`, in any spelling that a file system may take for it.
+
+    The spellings are those that git itself refuses to check out: other case, characters that HFS+
+    ignores, and what NTFS adds (blanks and dots at the end, streams, the short name).
+    """
+    return any(_is_git(step) for step in _BETWEEN_STEPS.split(path))
+
+
+def _is_git(step: str) -> bool:
+    name = step.translate(_IGNORED_BY_HFS).casefold().partition(":")[0].rstrip(" .")
+    return name in (GIT, _GIT_BY_SHORT_NAME)
 
 
 def manifest_root(path: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.reach import Limits, OutOfReach, Reach, Use, is_below, manifest_root
+from reconciler.reach import Limits, OutOfReach, Reach, Use, is_below, is_git_data, manifest_root
 
 STEPS = st.sampled_from(["in", "out", "link-in", "link-out", "link-up", "..", ".", ".git", "none"])
 
@@ -69,6 +69,35 @@ def test_a_root_is_the_work_tree_else_the_folder_that_was_given(tmp_path: Path) 
     outside.touch()
     (folder / "n.yaml").symlink_to(outside)
     assert manifest_root(str(folder / "n.yaml")) == str(folder.parent)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        ".git",
+        ".GIT",
+        ".Git ",
+        ".git.",
+        ".git . .",
+        "GIT~1",
+        ".git::$INDEX_ALLOCATION",
+        ".g\u200cit",
+    ],
+)
+def test_git_data_in_every_spelling_that_a_file_system_takes_for_it(
+    tmp_path: Path, step: str
+) -> None:
+    """Kind: a rule for a name that one file system spells in one way."""
+    for path in (f"a/{step}/config", f"a\\{step}\\config", step):
+        assert is_git_data(path), path
+    root = str(tmp_path.resolve())
+    with pytest.raises(OutOfReach, match="which manifests never read"):
+        Reach(root).file(f"{root}/{step}/config")
+
+
+@pytest.mark.parametrize("step", [".github", ".gitignore", "git", "a.git", ".git-a", "git~10"])
+def test_names_that_only_resemble_git_data_are_read(step: str) -> None:
+    assert not is_git_data(f"/srv/{step}/x")
 
 
 def test_folders_of_the_system_are_read_for_their_use_only() -> None:
