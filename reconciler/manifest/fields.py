@@ -100,16 +100,16 @@ def _remote_url(text: str) -> str:
 
 
 def _file_url(text: str) -> str:
-    parts = urlsplit(text)
-    path = unquote(parts.path)
-    if (
-        parts.netloc
-        or not text.startswith("file:///")
-        or not path.isprintable()
-        or " " in text
-        or "\\" in text
-    ):
-        raise OptionFault("expects a URL", hint="`file:///` and an absolute path, without a host")
+    try:
+        parts = urlsplit(text)
+        # other bytes than UTF-8 could not be shown, nor checked: the path read would be another one
+        usable = not parts.netloc and unquote(parts.path, errors="strict").isprintable()
+    except ValueError:
+        usable = False
+    if not usable or not text.startswith("file:///") or " " in text or "\\" in text:
+        raise OptionFault(
+            "expects a URL", hint="`file:///` and an absolute path in UTF-8, without a host"
+        )
     if parts.query or parts.fragment:
         raise OptionFault(
             "a URL here has no `?` and no `#` part",

@@ -172,6 +172,13 @@ def test_a_file_url_is_no_way_out(checkout: Checkout) -> None:
         assert "manifest root" in checkout.refused()
 
 
+def test_a_file_url_is_not_read_by_other_bytes_than_are_checked(checkout: Checkout) -> None:
+    """Kind: a path is checked in one decoding, and read in another."""
+    os.symlink(checkout.outside, os.fsencode(checkout.root) + b"/\xff")
+    checkout.write(remote(f"url: file://{checkout.root}/%ff/osv/", "file"))
+    assert "an absolute path in UTF-8" in checkout.refused()
+
+
 @pytest.mark.parametrize("option", ["-r", "-c", "--requirement=", "-r ../../outside/../outside/"])
 @pytest.mark.parametrize("absolute", [True, False])
 def test_files_that_requirement_files_name(checkout: Checkout, option: str, absolute: bool) -> None:
