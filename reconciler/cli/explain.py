@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reconciler.cli import manifests, output, settings
+from reconciler.cli import invocation, manifests, output, settings
 from reconciler.cli.names import completer, take_repository
 from reconciler.cli.output import Layout, LayoutOption
 from reconciler.errors import ManifestFaults
@@ -19,7 +19,7 @@ NAME = "explain"
 
 
 def command(
-    words: Annotated[
+    words_and_paths: Annotated[
         list[str],
         typer.Argument(
             metavar="[repository/]NAME SUBJECT [PATH]...",
@@ -56,7 +56,10 @@ def command(
     from reconciler.cli.explain_text import lines
     from reconciler.manifest import read_recorded
 
-    name, (subject, *paths) = take_repository(words, more=1, usage="explain NAME SUBJECT [PATH]...")
+    name, (subject, *paths) = take_repository(
+        words_and_paths, more=1, usage="explain NAME SUBJECT [PATH]..."
+    )
+    invocation.set_manifests(settings.paths(paths))
     registry = settings.registry()
     overrides = override or []
     declared = _declared(paths, registry, name, overrides=overrides)

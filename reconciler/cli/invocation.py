@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -30,6 +30,7 @@ VARIABLE = "RECONCILER_CONFIG"
 TEXTS = ("home", "database", "plugin_directory", "page_memory")
 KEYS = (*TEXTS, "plugins")
 HARMLESS = ("plugins",)  # what a file below a manifest root may set
+PATHS, WORDS = "paths", "words_and_paths"  # parameters of commands that read manifests
 
 ConfigOption = Annotated[
     Path | None,
@@ -123,10 +124,10 @@ class Invocation:
         path = Path(name)
         if not path.exists():
             return None
-        places = [os.path.realpath(place) for place in self.manifests if place != "-"]
+        folders = [os.path.realpath(place) for place in self.manifests if place != "-"]
         if is_unattended(os.environ):
             why = "`CI` is set"
-        elif any(is_below(os.path.realpath(path), place) for place in places):
+        elif any(is_below(place, folder) for folder in folders for place in _places(path)):
             why = "it lies among the manifests"
         else:
             return path
@@ -138,8 +139,7 @@ class Invocation:
         from reconciler.reach import is_below, manifest_root
 
         roots = [os.getcwd() if place == "-" else manifest_root(place) for place in self.manifests]
-        real = os.path.realpath(path)
-        return any(is_below(place, root) for root in roots for place in (real, _placed(path)))
+        return any(is_below(place, root) for root in roots for place in _places(path))
 
 
 _current: ContextVar[Invocation] = ContextVar("invocation")
@@ -150,10 +150,18 @@ def current() -> Invocation:
     return _current.get(Invocation())
 
 
+def set_manifests(paths: Iterable[str]) -> None:
+    """Take `paths` for the manifests of the running command, which found them among its words.
+
+    To be called before anything is read of the settings, which may lie beside them.
+    """
+    _current.set(replace(current(), manifests=tuple(paths)))
+
+
 def with_options(command: Callable[..., int]) -> Callable[..., int]:
     """Return `command` with `--config`, and with `--allow-path` where it takes manifests."""
     signature = inspect.signature(command, eval_str=True)
-    takes_manifests = "paths" in signature.parameters
+    takes_manifests = not signature.parameters.keys().isdisjoint((PATHS, WORDS))
     added: Mapping[str, Any] = {"config": ConfigOption} | (
         {"allow_path": AllowPathOption} if takes_manifests else {}
     )
@@ -161,7 +169,7 @@ def with_options(command: Callable[..., int]) -> Callable[..., int]:
     @wraps(command)
     def called(*args: Any, **kwargs: Any) -> int:
         config, allowed = kwargs.pop("config"), kwargs.pop("allow_path", None)
-        paths = tuple(kwargs.get("paths") or ["."]) if takes_manifests else ()
+        paths = tuple(kwargs.get(PATHS) or ["."]) if takes_manifests else ()
         token = _current.set(Invocation(config, paths, tuple(allowed or ())))
         try:
             return command(*args, **kwargs)
@@ -180,9 +188,9 @@ def with_options(command: Callable[..., int]) -> Callable[..., int]:
     return called
 
 
-def _placed(path: Path) -> str:
-    """Return where a file lies, its folder without links: a link below a root counts as there."""
-    return os.path.join(os.path.realpath(path.parent), path.name)
+def _places(path: Path) -> tuple[str, str]:
+    """Return where a file lies, its folder without links, and where it leads if it is a link."""
+    return os.path.join(os.path.realpath(path.parent), path.name), os.path.realpath(path)
 
 
 def _parsed(path: Path) -> dict[str, Any]:

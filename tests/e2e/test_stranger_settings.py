@@ -61,6 +61,29 @@ def test_settings_of_a_checkout_run_no_code(
     assert said in done.err
 
 
+@pytest.mark.parametrize("places", PLACES)
+def test_explain_reads_manifests_and_so_no_settings_beside_them(
+    checkout: Path, places: list[str]
+) -> None:
+    """Kind: a command whose manifests stand among other words."""
+    Path("reconciler.toml").write_text(SETTINGS)
+    done = call(["explain", "team", "six", *places])
+    assert done.code == 1
+    assert not Path("ran").exists()
+    assert "is not taken from" in done.err or "`reconciler.toml` is not read: " in done.err
+
+
+def test_a_link_to_settings_elsewhere_lies_among_the_manifests(
+    checkout: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("settings") / "any.toml"
+    elsewhere.write_text("[plugins.nobody]\na = 1\n")
+    Path("reconciler.toml").symlink_to(elsewhere)
+    done = call(["validate"])
+    assert done.code == 0
+    assert "`reconciler.toml` is not read: it lies among the manifests" in done.err
+
+
 @pytest.mark.parametrize("setting", ["plugin_directory", "home", "database"])
 def test_a_named_file_below_the_root_moves_no_folder(checkout: Path, setting: str) -> None:
     Path("mine.toml").write_text(f"{setting} = 'plugins'\n")
