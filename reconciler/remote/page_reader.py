@@ -16,7 +16,12 @@ from reconciler.remote.charsets import DEFAULT, charset_of
 from reconciler.remote.fetcher import Fetcher, Response
 from reconciler.remote.page_budget import PageBudget, current_lease
 from reconciler.remote.page_cache import CachedPage, PageCache, PageHead, page_key
-from reconciler.remote.url_secrets import storable_body, storable_link, storable_url
+from reconciler.remote.url_secrets import (
+    is_searchable,
+    storable_body,
+    storable_link,
+    storable_url,
+)
 from reconciler.remote.urls import display_url
 from reconciler.retrying import RetryPolicy, never
 
@@ -24,6 +29,7 @@ SERIAL = "x-pypi-last-serial"
 STALE_RETRIES = RetryPolicy(attempts=4)  # until a lagging cache on the way has caught up
 _KEPT_HEADERS = ("content-type", "etag", "last-modified", "link", SERIAL)
 _LARGE = 8 * 1024 * 1024  # bytes of a page that is not read again as a whole
+_LONGEST_HEADER = 1_024  # characters of an entity tag that is recorded as it is
 _LONGEST_SERIAL = 18  # digits
 # packing or unpacking less than this blocks the loop for no longer than a thread costs
 _THREAD_FROM = 256 * 1024
@@ -200,7 +206,12 @@ async def _in_thread_if_long(size: int, function: Callable[..., T], *args: objec
 
 
 def _store(cache: PageCache, head: PageHead, body: bytes) -> None:
-    """Cache a page, without what its URLs may hold that is secret."""
+    """Cache a page, without what its URLs may hold that is secret.
+
+    One in whose encoding they cannot be found is not cached.
+    """
+    if not is_searchable(body, head.charset):
+        return
     kept = storable_body(body)
     headers = dict(head.headers)
     if "link" in headers:
@@ -254,9 +265,9 @@ def _head(response: Response, key: str) -> PageHead:
     headers = {name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers}
     etag, last_modified = headers.get("etag"), headers.get("last-modified")
     if etag is not None:
-        validator = f"etag:{etag}"
+        validator = f"etag:{_recordable(etag)}"
     elif last_modified is not None:
-        validator = f"last-modified:{last_modified}"
+        validator = f"last-modified:{_recordable(last_modified)}"
     else:
         validator = str(Digest.of(response.body))
     media_type, charset = _content_type(headers.get("content-type", ""))
@@ -271,6 +282,12 @@ def _head(response: Response, key: str) -> PageHead:
         etag,
         last_modified,
     )
+
+
+def _recordable(header: str) -> str:
+    """Return a header that may be a part of a validator: its digest where it is long, or odd."""
+    usable = len(header) <= _LONGEST_HEADER and header.isprintable()
+    return header if usable else str(Digest.of(header.encode()))
 
 
 def _content_type(value: str) -> tuple[str, str]:

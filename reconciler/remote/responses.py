@@ -17,6 +17,7 @@ from reconciler.errors import (
     Refused,
     Unreachable,
 )
+from reconciler.redaction import sanitize
 from reconciler.remote.body_blocks import SMALL
 from reconciler.remote.page_budget import current_lease
 from reconciler.remote.urls import display_url
@@ -28,6 +29,7 @@ _CONDITIONS = frozenset({"if-none-match", "if-modified-since"})
 _PAGE_HINT = "`page_memory` in `reconciler.toml` is the limit of a page"
 _SLICE = 256 * 1024  # plain bytes of one step
 _PACKED_SLICE = 64 * 1024  # compressed bytes that are looked at in one piece
+_LATEST = 30 * 86_400.0  # seconds of a `Retry-After`
 _MOST_MEMBERS = 10_000  # of one gzip body: tools that write many give each some 64 KiB
 
 
@@ -63,16 +65,17 @@ def header_text(value: str) -> str:
 def seconds_until(retry_after: str | None) -> float | None:
     """Return the seconds from now of a `Retry-After` (RFC 9110 10.2.3: seconds, or a date).
 
-    None where there is none, or it makes no sense.
+    None where there is none, or it makes no sense; at most `_LATEST`, which is finite.
     """
     if retry_after is None:
         return None
     if retry_after.strip().isdecimal():
-        return float(retry_after)
+        return min(float(retry_after), _LATEST)
     try:
-        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time.time())
+        seconds = parsedate_to_datetime(retry_after).timestamp() - time.time()
     except (ValueError, OverflowError):
         return None
+    return min(max(0.0, seconds), _LATEST)
 
 
 async def whole_body(
@@ -173,8 +176,8 @@ def _inflater(encoding: str | None, url: str) -> _Inflater | None:
     if name in ("gzip", "x-gzip", "deflate"):
         return _Inflater(url, gzip=name != "deflate")
     raise Malformed(
-        f"`{display_url(url)}` came with the content encoding `{name[:40]}`, which was not asked"
-        " for"
+        f"`{display_url(url)}` came with the content encoding `{sanitize(name, 40)}`, which was not"
+        " asked for"
     )
 
 

@@ -100,6 +100,6 @@ def _is_before(header: str, modified: int | None) -> bool | None:
         return None
     try:
         date = parsedate_to_datetime(header)
-    except ValueError:
+    except (ValueError, OverflowError):  # a year or a zone of twenty digits
         return None
     return date.replace(tzinfo=date.tzinfo or UTC).timestamp() < modified

@@ -111,11 +111,16 @@ def test_an_unknown_charset_is_utf_8(root: Path, value: str) -> None:
     assert (got.media_type, got.charset) == ("text/html", "utf-8")
 
 
+NEL = "\x85"  # a control character that a header may hold
+
+
 @pytest.mark.parametrize(
     ("headers", "validator"),
     [
         ({"etag": '"1"', "last_modified": "then"}, 'etag:"1"'),
         ({"etag": 'W/"1"'}, 'etag:W/"1"'),
+        ({"etag": "e" * 8_000}, f"etag:{Digest.of(b'e' * 8_000)}"),
+        ({"etag": NEL}, f"etag:{Digest.of(NEL.encode())}"),
         ({"last_modified": "then"}, "last-modified:then"),
         ({}, str(Digest.of(BODY))),
     ],

@@ -52,7 +52,15 @@ def test_retry_after_may_be_a_date() -> None:
     assert caught.value.retry_after > 86_400
 
 
-@pytest.mark.parametrize("text", ["soon", "Wed, 99 Foo", "-3"])
+@pytest.mark.parametrize("text", ["9" * 400, "Wed, 21 Oct 9999 07:28:00 GMT"])
+def test_a_retry_after_beyond_all_measure_is_a_number_that_can_be_told(text: str) -> None:
+    """Kind: a number of an upstream that ends in `inf`, which nothing rounds."""
+    with pytest.raises(Unreachable) as caught:
+        get(faulty.status(503, retry_after=text))
+    assert caught.value.retry_after == 30 * 86_400
+
+
+@pytest.mark.parametrize("text", ["soon", "Wed, 99 Foo", "-3", "1 Jan 99999999999 0:0"])
 def test_a_retry_after_that_makes_no_sense_is_none(text: str) -> None:
     with pytest.raises(Unreachable) as caught:
         get(faulty.status(503, retry_after=text))
