@@ -7,10 +7,24 @@ from __future__ import annotations
 
 import re
 
+
+def _written(char: str, name: str) -> bytes:
+    """Return an expression for a character: itself, or as JSON and HTML may write it."""
+    code = ord(char)
+    forms = rf"\\?{re.escape(char)}|\\u{code:04x}|&#0*{code};?|&#x0*{code:x};?|&{name};"
+    return f"(?i:{forms})".encode()
+
+
+_AT, _QUESTION, _SLASH = _written("@", "commat"), _written("?", "quest"), _written("/", "sol")
+_MARKS = (b"?", b"@", b"\\u00", b"&#", b"&quest", b"&commat")  # of bodies that may hold either
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+
 _AT_URL = re.compile(r"(?i)(https?:(?:\\?/){2})[^/?#\\]*@")
 # a fragment begins at `#`, which also stands in character references (`&#38;`)
-_QUERY = re.compile(rb"\?.*?(?=(?<!&)#|\Z)", re.DOTALL)
-_USER = re.compile(rb"(?i)\A(\s*(?:https?:)?(?:\\?/){2})[^/?#\\]*@")
+_QUERY = re.compile(_QUESTION + rb".*?(?=(?<!&)#|\Z)", re.DOTALL)
+_USER = re.compile(
+    rb"(?i)\A(\s*(?:https?:)?" + _SLASH + rb"{2})(?:(?!" + _SLASH + rb")(?:[^/?#]|(?<=&)#))*" + _AT
+)
 # also where JSON escapes the slash, the ampersand and others
 _ABSOLUTE = re.compile(rb"(?i)https?:(?:\\?/){2}(?:\\[^\"]|[^\s\"<>\\])+")
 _ATTRIBUTE = re.compile(
@@ -40,12 +54,17 @@ def storable_body(body: bytes) -> bytes:
     of JSON objects that are named like one, as the first word of a line, and behind a digest. It
     rather cuts too much: such a page is never confirmed by a validator, only shown offline.
     """
-    if b"?" not in body and b"@" not in body:
+    if not any(mark in body for mark in _MARKS):
         return body
     body = _ABSOLUTE.sub(lambda match: _without(match[0], _quoted(body, match.start())), body)
     for pattern in (_ATTRIBUTE, _MEMBER, _WORD):
         body = pattern.sub(lambda match: match[1] + _without(match[2]), body)
     return body
+
+
+def is_searchable(body: bytes, charset: str) -> bool:
+    """Return True for a page whose URLs `storable_body` finds: ASCII is written as such."""
+    return not charset.startswith("utf-16") and not body.startswith(_UTF_16)
 
 
 def storable_link(header: str) -> str:
@@ -62,8 +81,6 @@ def _quoted(body: bytes, start: int) -> bool:
 def _without(url: bytes, quoted: bool = False) -> bytes:
     """Return a URL without user info and query. quoted: it ends at an apostrophe."""
     url, quote, rest = url.partition(b"'") if quoted else (url, b"", b"")
-    if b"@" in url:
-        url = _USER.sub(rb"\1", url)
-    if b"?" in url:
-        url = _QUERY.sub(b"", url, count=1)
+    if any(mark in url for mark in _MARKS):
+        url = _QUERY.sub(b"", _USER.sub(rb"\1", url), count=1)
     return url + quote + rest

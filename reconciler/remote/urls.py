@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit, urlunsplit
 from urllib.request import getproxies, proxy_bypass
 
-from reconciler.redaction import sanitize
+from reconciler.redaction import sanitize, without_queries
 
 
 def display_url(url: str) -> str:
@@ -17,7 +17,7 @@ def display_url(url: str) -> str:
     try:
         parts = urlsplit(url)
     except ValueError:
-        return sanitize(url, 200)
+        return sanitize(without_queries(url), 200)
     host = parts.netloc.rpartition("@")[2]
     text = urlunsplit((parts.scheme, host, parts.path, "..." if parts.query else "", ""))
     return sanitize(text)

@@ -104,6 +104,7 @@ def test_a_fingerprint_needs_its_key() -> None:
         ("https://ali@example.org:8443/x", "https://example.org:8443/x"),
         ("https://example.org/a/b", "https://example.org/a/b"),
         ("https://ali:p@w@example.org/", "https://example.org/"),
+        ("https://ali:pw@[half/x?sig=abc", "https://[half/x?..."),
     ],
 )
 def test_shown_urls_hold_no_credentials(url: str, text: str) -> None:

@@ -61,6 +61,15 @@ def documents(url: str) -> dict[str, bytes]:
         "json": json.dumps({"files": [{"url": url, "hashes": {"sha256": "0"}}]}).encode(),
         "json, escaped slashes": slashed.encode(),
         "json, escaped ampersands": json.dumps({"url": url}).replace("&", "\\u0026").encode(),
+        "html, references": html(url.replace("?", "&#63;").replace("@", "&#x40;"), '"').replace(
+            b"&amp;#", b"&#"
+        ),
+        "html, names": html(url, '"').replace(b"?", b"&quest;").replace(b"@", b"&commat;"),
+        "json, all escaped": json.dumps({"url": url})
+        .replace("/", "\\u002f")
+        .replace("?", "\\u003F")
+        .replace("@", "\\u0040")
+        .encode(),
         "json, list": json.dumps([url]).encode() if "://" in url else b"[]",
         "digests": f"{'0' * 64}  {url}\n".encode(),
         "text": f"# files\n{url} sha256=0 size=1\n".encode(),
@@ -91,12 +100,26 @@ def test_user_info_is_cut_as_well() -> None:
 def test_whatever_a_page_holds_is_cut_once_and_for_all(body: bytes) -> None:
     kept = storable_body(body)
     assert len(kept) <= len(body)
-    assert b"?" in body or b"@" in body or kept == body
+    assert any(mark in body for mark in (b"?", b"@", b"&", b"\\u")) or kept == body
 
 
 def test_text_that_is_no_url_stays() -> None:
     page = json.dumps({"yanked": "broken? use 2.0", "email": "someone@a.example"}).encode()
     assert storable_body(page) == page
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_a_page_whose_urls_cannot_be_found_is_not_stored(tmp_path: Path, encoding: str) -> None:
+    """Kind: an encoding in which no pattern of bytes finds the query."""
+    charset = f"; charset={encoding}" if encoding != "utf-16" else ""
+    body = SIGNED.decode().encode(encoding)
+
+    async def talk(upstream: FaultyServer, fetcher: Fetcher) -> bytes:
+        upstream.on("/x", faulty.body(body, content_type=f"application/json{charset}"))
+        return (await PageReader(fetcher, PageCache(tmp_path)).get(upstream.url("/x"))).body
+
+    assert meet(talk) == body
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 SIGNED = json.dumps({"files": [{"url": f"https://a.example/f?token={TOKEN}"}]}).encode()
