@@ -200,3 +200,14 @@ def test_a_home_of_another_user_is_named_with_both(folder: Path) -> None:
     said = as_another_user(lambda: home_folder.check_folder(home / "new", writes=True))
     assert "cannot be made: Permission denied; it belongs to root" in said
     assert as_another_user(lambda: home_folder.check_folder(home, writes=False)) == ""
+
+
+def test_a_damaged_key_is_said_and_never_used() -> None:
+    """Kind: a file of 0 bytes that counts as whole."""
+    assert call(["apply", "m.yaml", "--home", "home"]).code == 0
+    Path("home", "key").write_bytes(b"")
+    for words in PLANNING + WRITING:
+        done = named(words, "home")
+        assert done.code == 1
+        assert "`home/key` holds 0 bytes" in done.err
+        assert "  hint: restore it" in done.err

@@ -13,6 +13,7 @@ from reconciler.engine.plugin_calls.workdirs import Workdirs
 from reconciler.engine.session.home_folder import check_folder
 from reconciler.engine.transfer.remotes import Caches
 from reconciler.errors import StateFault
+from reconciler.model import pluralize
 from reconciler.remote import PAGE_MEMORY, FileCache, MeasurementCache, PageCache
 from reconciler.store import LocalStore
 
@@ -93,12 +94,24 @@ class Home:
         return Workdirs(self.root.absolute() / "work")
 
     def key(self, *, create: bool) -> bytes | None:
-        """Return the key of secret fingerprints, None if there is none and `create` is False."""
+        """Return the key of secret fingerprints, None if there is none and `create` is False.
+
+        Raises StateFault for a file that holds no whole key: it would guard nothing.
+        """
         path = self.root / "key"
         if not path.exists() and create:
             self.root.mkdir(parents=True, exist_ok=True)
             _create_key(path)
-        return path.read_bytes() if path.exists() else None
+        if not path.exists():
+            return None
+        key = path.read_bytes()
+        if len(key) != KEY_BYTES:
+            raise StateFault(
+                f"`{path}` holds {pluralize(len(key), 'byte')}, and the key of secret fingerprints"
+                f" has {KEY_BYTES}",
+                hint="restore it; or delete it, and the next plan shows each secret as changed",
+            )
+        return key
 
 
 def _create_key(path: Path) -> None:
