@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from reconciler.cli import manifests, output, settings
 from reconciler.cli.output import Layout, LayoutOption
@@ -26,14 +24,7 @@ def command(
     verbose: VerboseOption = False,
     prune: PruneOption = False,
     allow_destroy: AllowDestroyOption = False,
-    lock_timeout: Annotated[
-        str,
-        typer.Option(
-            "--lock-timeout",
-            metavar="DURATION",
-            help="Wait for another run that holds a repository (`5m`); 0: name it, and fail.",
-        ),
-    ] = "0",
+    lock_timeout: settings.LockTimeoutOption = "0",
     override: manifests.OverrideOption = None,
     home: settings.HomeOption = None,
 ) -> int:
@@ -61,7 +52,6 @@ def command(
         home,
         registry,
         lambda engine: engine.apply(desired, options, made_by, show=show),
-        writes=True,
         may_be_new=True,
         lock_timeout=lock_timeout,
     )

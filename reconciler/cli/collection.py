@@ -36,6 +36,7 @@ def command(
             help="Remove files although the database knows nothing of most of them.",
         ),
     ] = False,
+    lock_timeout: settings.LockTimeoutOption = "0",
     layout: LayoutOption = Layout.TABLE,
     home: settings.HomeOption = None,
 ) -> int:
@@ -57,7 +58,7 @@ def command(
         home,
         settings.registry(),
         lambda engine: engine.collect(grace=duration, dry_run=dry_run, allow_destroy=allow_destroy),
-        writes=True,
+        lock_timeout=lock_timeout,
     )
     answer = {"dryRun": dry_run, **dataclasses.asdict(result)}
     answer["damagedSize"] = answer.pop("damaged_size")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from reconciler.cli import output, settings
+from reconciler.cli.output import Layout, LayoutOption
 from reconciler.errors import UsageFault
 
 NAME = "new"
@@ -28,7 +29,11 @@ DirectoryArgument = Annotated[
 ]
 
 
-def command(name: NameArgument, directory: DirectoryArgument = None) -> int:
+def command(
+    name: NameArgument,
+    directory: DirectoryArgument = None,
+    layout: LayoutOption = Layout.TABLE,
+) -> int:
     """Write the distribution of a new plugin.
 
     It has an importer, a publisher, a content type, tests and a manifest, and works as written.
@@ -40,15 +45,22 @@ def command(name: NameArgument, directory: DirectoryArgument = None) -> int:
     _check_free(names.id)
     folder = directory or Path(names.distribution)
     written = write(names, folder)
-    output.line(
-        f"{folder}: {pluralize(len(written), 'file')} of the distribution {names.distribution};"
-        " what to do next:"
-    )
-    output.line(f"  cd {folder} && pip install --editable '.[test]'")
-    output.line("  pytest                                           # the conformance kit, offline")
-    output.line(f"  $EDITOR manifests/{names.id}.yaml".ljust(51) + "# where your upstream is")
-    output.line(
-        f"  reconciler apply manifests/{names.id}.yaml".ljust(51) + "# and `reconciler serve`"
+    answer = {
+        "folder": str(folder),
+        "distribution": names.distribution,
+        "files": sorted(str(path) for path in written),
+    }
+    output.answer(
+        layout,
+        answer,
+        lambda: [
+            f"{folder}: {pluralize(len(written), 'file')} of the distribution {names.distribution};"
+            " what to do next:",
+            f"  cd {folder} && pip install --editable '.[test]'",
+            "  pytest                                           # the conformance kit, offline",
+            f"  $EDITOR manifests/{names.id}.yaml".ljust(51) + "# where your upstream is",
+            f"  reconciler apply manifests/{names.id}.yaml".ljust(51) + "# and `reconciler serve`",
+        ],
     )
     return 0
 

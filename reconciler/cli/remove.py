@@ -11,9 +11,8 @@ from reconciler.cli.names import completer, take_repository
 from reconciler.cli.output import Layout, LayoutOption
 
 if TYPE_CHECKING:
-    from reconciler.engine import Home
+    from reconciler.engine.service import Service
     from reconciler.engine.uploads.receiving import UploadResult
-    from reconciler.plugin.registry import Registry
 
 NAME = "remove"
 
@@ -28,6 +27,7 @@ def command(
         ),
     ],
     *,
+    lock_timeout: settings.LockTimeoutOption = "0",
     layout: LayoutOption = Layout.TABLE,
     home: settings.HomeOption = None,
 ) -> int:
@@ -38,9 +38,7 @@ def command(
     from reconciler.cli.termination import run_to_end
 
     repository, keys = take_repository(words, more=1, usage="remove NAME KEY...")
-    result = run_to_end(
-        _remove(settings.existing_home(home), settings.registry(), repository, keys=keys)
-    )
+    result = run_to_end(_remove(settings.service(home, lock_timeout), repository, keys))
     names = ", ".join(f"`{name}`" for name in result.names)
     answer = {"version": result.version, "removed": list(result.names)}
     first = f"version {result.version} no longer holds {names}"
@@ -50,13 +48,7 @@ def command(
     return 1 if result.delayed else 0
 
 
-async def _remove(
-    home: Home, registry: Registry, repository: str, *, keys: list[str]
-) -> UploadResult:
-    from reconciler.engine.service import Service
-    from reconciler.manifest import read_recorded
-
-    service = Service(home, registry, read_recorded)
+async def _remove(service: Service, repository: str, keys: list[str]) -> UploadResult:
     try:
         return await service.remove(repository, keys, settings.principal())
     finally:

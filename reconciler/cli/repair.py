@@ -17,6 +17,7 @@ NAME = "repair"
 def command(
     resource: ScopeArgument = None,
     *,
+    lock_timeout: settings.LockTimeoutOption = "0",
     layout: LayoutOption = Layout.TABLE,
     home: settings.HomeOption = None,
 ) -> int:
@@ -36,7 +37,7 @@ def command(
         lambda engine: engine.repair(
             scope, lambda actual: read_recorded(actual, registry, ()).desired
         ),
-        writes=True,
+        lock_timeout=lock_timeout,
     )
     answer = {
         "verified": verify.document(verified),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from reconciler.engine import CallLimits, Home
+from reconciler.engine import NO_PATIENCE, CallLimits, Home, LeasePatience
 from reconciler.engine.service import Service
 from reconciler.engine.uploads.receiving import UploadResult
 from reconciler.errors import PluginFault
@@ -28,12 +28,14 @@ INCOMING_FOLDER = "arriving"
 """Folder of a home for incoming files, on the disk of the store."""
 
 
-def application(home: Home, plugins: PluginSettings) -> Application:
+def application(
+    home: Home, plugins: PluginSettings, patience: LeasePatience = NO_PATIENCE
+) -> Application:
     """Build the ASGI application over a home.
 
     The plugins were validated before the workers started.
     """
-    return assembled(home, Registry(settings=plugins))
+    return assembled(home, Registry(settings=plugins), patience=patience)
 
 
 def assembled(
@@ -42,12 +44,14 @@ def assembled(
     *,
     limits: CallLimits | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    patience: LeasePatience = NO_PATIENCE,
 ) -> Application:
     """Build the ASGI application over a home, with these plugins.
 
-    `limits`: of their calls. `clock`: by which the grace of dropped files ends.
+    `limits`: of their calls. `clock`: by which the grace of dropped files ends. `patience`: of
+    uploads, with runs that hold what they need.
     """
-    service = Service(home, registry, read_recorded, limits=limits)
+    service = Service(home, registry, read_recorded, limits=limits, patience=patience)
     database, store, folder = home.database(), home.store(), home.root / INCOMING_FOLDER
     return Application(
         Catalogue(

@@ -19,7 +19,10 @@ from reconciler.cli.command_log import environment_words
 from reconciler.errors import UsageFault
 
 if TYPE_CHECKING:
-    from reconciler.engine import Engine, Home, Inspector
+    from collections.abc import Sequence
+
+    from reconciler.engine import Engine, Home, Inspector, LeasePatience
+    from reconciler.engine.service import Service
     from reconciler.plugin.config import PluginSettings
     from reconciler.plugin.registry import Registry
 
@@ -43,6 +46,15 @@ PathsArgument = Annotated[
         metavar="PATH",
         help="Manifest files and folders; `-` is standard input.  [default: .]",
         show_default=False,
+    ),
+]
+
+LockTimeoutOption = Annotated[
+    str,
+    typer.Option(
+        "--lock-timeout",
+        metavar="DURATION",
+        help="How long to wait for what another run holds (`5m`); 0: name it, and fail.",
     ),
 ]
 
@@ -112,24 +124,26 @@ def run_engine(
     registry: Registry,
     call: Callable[[Engine], Awaitable[Result]],
     *,
-    writes: bool = False,
+    lock_timeout: str | None = None,
     offline: bool = False,
     may_be_new: bool = False,
-    lock_timeout: str = "0",
 ) -> Result:
     """Return the result of `call` with an engine over a home; show progress meanwhile.
 
-    `may_be_new`: a home without a state is no fault. Where nothing is written, that is said.
+    `lock_timeout`: how long a run that writes waits for leases of others; without it nothing is
+    written. `may_be_new`: a home without a state is no fault; where nothing is written, that is
+    said.
     """
     from reconciler.cli.progress import shown
     from reconciler.cli.termination import run_to_end
-    from reconciler.engine import Engine, LeasePatience
+    from reconciler.engine import Engine
     from reconciler.manifest import read_recorded
 
+    writes = lock_timeout is not None
+    waiting = patience(lock_timeout or "0")
     location = home(option) if may_be_new else existing_home(option)
     if not writes and not location.holds_state and "json" not in environment_words():
         output.note(f"new state at {location.root}")  # a log of JSON lines stays one
-    seconds = _seconds(lock_timeout)
 
     async def run() -> Result:
         with shown() as progress:
@@ -141,22 +155,33 @@ def run_engine(
                 offline=offline,
                 progress=progress,
                 blocked=output.blocked,
-                patience=LeasePatience(seconds, output.note),
+                patience=waiting,
             ) as engine:
                 return await call(engine)
 
     return run_to_end(run())
 
 
-def _seconds(text: str) -> float:
-    """Return a duration in seconds. Raises UsageFault where it is none."""
+def service(option: Path | None, lock_timeout: str, overrides: Sequence[str] = ()) -> Service:
+    """Return what takes files into an existing home, and out of it again."""
+    from reconciler.engine.service import Service
+    from reconciler.manifest import read_recorded
+
+    waiting = patience(lock_timeout)
+    location = existing_home(option)
+    return Service(location, registry(), read_recorded, overrides=overrides, patience=waiting)
+
+
+def patience(text: str) -> LeasePatience:
+    """Return the meaning of `--lock-timeout`. Raises UsageFault where it is no duration."""
+    from reconciler.engine import LeasePatience
     from reconciler.plugin import OptionFault
     from reconciler.plugin.options import parse_duration
 
     if text == "0":
-        return 0.0
+        return LeasePatience()
     try:
-        return parse_duration(text).total_seconds()
+        return LeasePatience(parse_duration(text).total_seconds(), output.note)
     except OptionFault as error:
         raise UsageFault(f"`--lock-timeout {text}` {error}", hint=error.hint) from None
 

@@ -35,6 +35,7 @@ def command(
             "--field", metavar="NAME=TEXT", help="A text for the plugin; may come several times."
         ),
     ] = None,
+    lock_timeout: settings.LockTimeoutOption = "0",
     layout: LayoutOption = Layout.TABLE,
     override: manifests.OverrideOption = None,
     home: settings.HomeOption = None,
@@ -44,14 +45,11 @@ def command(
     Its publications show them.
     """
     from reconciler.cli.termination import run_to_end
-    from reconciler.engine.service import Service, uploaded_file
-    from reconciler.manifest import read_recorded
+    from reconciler.engine.service import uploaded_file
 
     repository, files = take_repository(words, more=1, usage="upload NAME FILE...")
     fields = dict(_field(text) for text in field or [])
-    service = Service(
-        settings.existing_home(home), settings.registry(), read_recorded, overrides=override or ()
-    )
+    service = settings.service(home, lock_timeout, override or ())
     uploads = [uploaded_file(Path(file)) for file in files]
     results: list[dict[str, Any]] = []
     try:

@@ -110,6 +110,6 @@ def _epoch_of_free(connection: Connection, name: str, now: datetime) -> int:
         f" {row.acquired_at:%Y-%m-%d %H:%M:%S} UTC",
         hint=(
             f"last sign of life {row.heartbeat_at:%H:%M:%S} UTC; unless renewed it can be taken"
-            f" over from {row.expires_at:%H:%M:%S} UTC on; `--lock-timeout 5m` of `apply` waits"
+            f" over from {row.expires_at:%H:%M:%S} UTC on; `--lock-timeout 5m` waits"
         ),
     )

@@ -18,12 +18,13 @@ from reconciler.engine.inspect import Inspector, parse_kind, parse_ref
 from reconciler.engine.planning.planner import PlanOptions
 from reconciler.engine.plugin_calls.call_timeouts import CallLimits
 from reconciler.engine.run.checkpoints import Checkpoint, listen
-from reconciler.engine.run.lease import LeasePatience
+from reconciler.engine.run.lease import NO_PATIENCE, LeasePatience
 from reconciler.engine.run.progress import Progress, ProgressTask, SilentProgress
 from reconciler.engine.run.provenance import author, git_commit
 from reconciler.engine.session.home import Home
 
 __all__ = [
+    "NO_PATIENCE",
     "CallLimits",
     "Checkpoint",
     "Engine",

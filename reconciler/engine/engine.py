@@ -206,7 +206,7 @@ class Engine:
         where the database describes few of the files in the store.
         """
         writer, now = self._database.writer(), self._clock()
-        async with leased(writer, "collection", self._clock):
+        async with leased(writer, "collection", self._clock, patience=self._patience):
             collection = Collection(
                 writer,
                 self._home.store(),

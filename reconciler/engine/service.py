@@ -16,6 +16,7 @@ from reconciler.database import ArtifactOrigin, Database, Writer
 from reconciler.engine.planning.recorded_rules import ReadRecorded
 from reconciler.engine.plugin_calls.call_timeouts import CallLimits
 from reconciler.engine.plugin_calls.worker_pool import WorkerPool, WorkerSlot
+from reconciler.engine.run.lease import NO_PATIENCE, LeasePatience
 from reconciler.engine.session.disabled_plugins import unusable_error
 from reconciler.engine.session.home import Home
 from reconciler.engine.session.session import Session, WritingSession
@@ -77,7 +78,8 @@ class Service:
     read again once the generation of the database differs: a token that an apply took away, in
     whatever process, is worth nothing in the next request. Coroutines belong to one event loop.
     `read_recorded`: turns recorded resources, with overrides, into a desired state. `overrides`:
-    values of `--override` for all uploads. `limits`: how long plugins may keep an upload waiting.
+    values of `--override` for all uploads. `limits`: how long plugins may keep an upload waiting;
+    `patience`: how long other runs may.
     """
 
     def __init__(
@@ -89,12 +91,14 @@ class Service:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         overrides: Sequence[str] = (),
         limits: CallLimits | None = None,
+        patience: LeasePatience = NO_PATIENCE,
     ) -> None:
         self._home = home
         self._registry = registry
         self._read_recorded = read_recorded
         self._clock = clock
         self._overrides = overrides
+        self._patience = patience
         self._worker_pool = WorkerPool((limits or CallLimits()).call)
         self._opening = threading.Lock()
         self._database: Database | None = None
@@ -394,6 +398,7 @@ class Service:
             now=self._clock(),
             watch=slot.watch,
             in_thread=slot.in_thread,
+            patience=self._patience,
         )
         state = self._read_recorded(writer.actual_state(), registry, self._overrides)
         return Uploads(session, state.desired, state.faults)

@@ -5,15 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from itertools import count
 from pathlib import Path
 
 import pytest
+import typer
 import yaml
+from typer.core import TyperGroup
 
+from reconciler import cli
 from reconciler.cli import completion
 from reconciler.cli.main import VERBS, run, tree
 from reconciler.cli.names import take_ref, take_repository
 from reconciler.database import Lease
+from reconciler.engine.engine import utc_now
+from reconciler.engine.run import lease
 from reconciler.engine.run.lease import LeasePatience, leased
 from reconciler.errors import LeaseHeld, UsageFault
 from reconciler.model import Kind
@@ -182,6 +188,60 @@ def test_a_lease_of_another_run_is_waited_for(site: Mirror) -> None:
         asyncio.run(hold(30))
     assert len(reports) == 1
     assert "held by process 7" in reports[0]
+
+
+WRITING = {"apply", "upload", "remove", "repair", "gc", "serve"}
+WITHOUT_RESULT = {"serve"}  # it prints no result that could have another form
+
+
+def options() -> dict[str, set[str]]:
+    """Return the options of every command and subcommand."""
+    commands: dict[str, set[str]] = {}
+    root = typer.main.get_command(tree())
+    assert isinstance(root, TyperGroup)
+    for name, command in root.commands.items():
+        inner = command.commands.items() if isinstance(command, TyperGroup) else []
+        for words, each in [(name, command), *((f"{name} {sub}", each) for sub, each in inner)]:
+            commands[words] = {flag for parameter in each.params for flag in parameter.opts}
+    return commands
+
+
+def test_every_command_that_has_a_result_says_how_it_prints_it() -> None:
+    """Kind: an option of every command that one command lacks."""
+    found = options()
+    assert {name for name, flags in found.items() if "-o" not in flags} == WITHOUT_RESULT
+    assert {name for name, flags in found.items() if "--lock-timeout" in flags} == WRITING
+
+
+def test_no_command_writes_without_a_word_on_how_long_it_waits() -> None:
+    """Only `settings` opens what writes, and both ways take `--lock-timeout`."""
+    folder = Path(cli.__file__).parent
+    openers = {
+        file.stem
+        for file in folder.glob("*.py")
+        if re.search(r"\b(Engine|Service)\(", file.read_text(encoding="utf-8"))
+    }
+    assert openers == {"settings", "serve_adapter"}
+
+
+@pytest.mark.parametrize("verb", ["gc", "upload"])
+def test_a_command_waits_for_what_another_run_holds(
+    verb: str, site: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = count(0, 40)
+    monkeypatch.setattr(lease, "PATIENCE", 0.0)
+    monkeypatch.setattr(lease, "monotonic", lambda: next(seconds))
+    file = tmp_path / "waits.txt"
+    file.write_text("waits")
+    words = {"gc": ["gc"], "upload": ["upload", "team", str(file)]}[verb]
+    name = {"gc": "collection", "upload": "publication/team"}[verb]
+    with site.home.database(read_only=False) as opened:
+        held = opened.writer().acquire(name, ttl_seconds=600, now=utc_now())
+        done = ask(site, *words, "--lock-timeout", "1m")
+        opened.writer().release(held)
+    assert done.code == 1
+    assert f"waiting for up to 60 s: the lease `{name}` is held by process" in done.err
+    assert done.err.count("waiting") == 1
 
 
 def test_a_duration_that_is_none_is_refused(site: Mirror) -> None:

@@ -381,7 +381,7 @@ class Rehearsal:
         """Talk to a server process of this home."""
 
         async def run() -> Any:
-            clock = {"clock": lambda: self.now} if self.server_keeps_time else {}
+            clock: dict[str, Any] = {"clock": lambda: self.now} if self.server_keeps_time else {}
             application = assembled(self.home, self.registry, limits=self.limits, **clock)
             try:
                 return await talk(Client(application))

@@ -331,7 +331,12 @@ class Repair:
         for directory in publication.exports:
             forget_export(directory)
         try:
-            async with leased(session.writer, str(publication.meta.ref), session.clock):
+            async with leased(
+                session.writer,
+                str(publication.meta.ref),
+                session.clock,
+                patience=session.patience,
+            ):
                 await asyncio.to_thread(self._export, publication, publication_id)
         except (ReconcilerError, OSError) as error:
             logger.warning("%s cannot be exported anew: %s", publication.meta.ref, error)
