@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, make_url
 from sqlalchemy.exc import DatabaseError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
+from sqlalchemy.util import LRUCache
 
 from reconciler.database import write_ahead_log
 from reconciler.database.migration import sqlite_definitions
@@ -29,6 +30,25 @@ _POOL = {
 # change again and again.
 _CHECKPOINT = "PRAGMA wal_autocheckpoint=16000"
 _SQLITE = {"timeout": BUSY_SECONDS, "check_same_thread": False}
+
+
+class _Statements(LRUCache[Any, Any]):
+    """Compiled statements, shared by the engines of this process on SQLite.
+
+    SQLAlchemy's keys begin with the dialect, of which each engine has one of its own; it keeps
+    nothing about a database that its compiled statements depend on. To compile what is executed a
+    few times takes longer than to execute it: a command has an engine for reading and one for
+    writing.
+    """
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        return super().get(key[1:], default)
+
+    def __setitem__(self, key: Any, statement: Any) -> None:
+        super().__setitem__(key[1:], statement)
+
+
+_STATEMENTS = _Statements(1000)
 
 
 def writing(url: URL) -> Engine:
@@ -118,6 +138,8 @@ def empty() -> Engine:
 
 
 def _made(url: URL, **more: Any) -> Engine:
+    if url.get_backend_name() == "sqlite":
+        more["execution_options"] = {"compiled_cache": _STATEMENTS}
     try:
         return create_engine(url, **_POOL, **more)
     except ModuleNotFoundError as error:

@@ -117,7 +117,7 @@ class TestRealTools:
         )
         assert "[package.extras]" in (locked.folder / "poetry.lock").read_text(
             encoding="utf-8"
-        )  # that it has, nobody asks for them
+        )  # that it has, though no requirement asks for them
         self.check(locked, "poetry.lock")
         assert {
             one.extras for one in required(locked.folder, "poetry.lock").for_project("alpha")
