@@ -35,6 +35,7 @@ from tests.support.wheels import Built, build_egg, build_sdist, build_wheel, zip
 
 URL = "https://files.example.org/"
 INFO = b"Metadata-Version: 2.1\nName: app\nVersion: 1\nRequires-Dist: lib>=2\n"
+STORED = zipped({"app-1.dist-info/METADATA": INFO}, compression=zipfile.ZIP_STORED)
 NOISE = random.Random(7).randbytes(300_000)
 Pack = Callable[[bytes], bytes]
 
@@ -165,6 +166,10 @@ class TestWheels:
             zipped({"app-1.dist-info/RECORD": b""}),
             zipped({"other-1.dist-info/METADATA": INFO}),
             zipped({"app-1.dist-info/METADATA": INFO}, compression=zipfile.ZIP_LZMA),
+            zipped({"app-1.dist-info/METADATA": b"x", "app-2.dist-info/METADATA": INFO}),
+            zipped({"app-1.dist-info/METADATA": INFO, "other-1.dist-info/METADATA": b"x"}),
+            STORED.replace(b"lib>=2", b"lib>=3"),
+            STORED.replace(b"PK\x01\x02\x14\x03\x14\0\0", b"PK\x01\x02\x14\x03\x14\0\1"),
             struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 1, 1, 2**31, 0, 0),
             struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 1, 1, 2**20, 2**31, 0),
         ],
@@ -175,6 +180,10 @@ class TestWheels:
             "no metadata",
             "foreign metadata",
             "odd compression",
+            "two releases",
+            "two projects",
+            "damaged",
+            "encrypted",
             "large directory",
             "far directory",
         ],
@@ -216,6 +225,14 @@ class TestSdists:
         else:
             assert len(call.parts) <= 4
 
+    def test_of_one_name_twice_the_last_counts_as_for_every_client(self) -> None:
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as archive:
+            archive.writestr("app-1.dist-info/METADATA", b"x")
+            with pytest.warns(UserWarning, match="Duplicate"):
+                archive.writestr("app-1.dist-info/METADATA", INFO)
+        assert read("app-1-py3-none-any.whl", buffer.getvalue())[0] == INFO
+
     def test_a_zip_is_read_from_its_end(self) -> None:
         found, call = read(
             "app-1.zip",
@@ -246,6 +263,20 @@ class TestSdists:
     )
     def test_without_pkg_info_it_requires_nothing(self, content: bytes) -> None:
         assert read("app-1.tar.gz", gzip.compress(content))[0] is None
+
+    @pytest.mark.parametrize("form", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT])
+    @pytest.mark.parametrize("name", ["app-1/link", f"app-1/{'l' * 150}"], ids=["short", "long"])
+    def test_a_link_to_a_long_path_hides_nothing_behind_it(self, form: int, name: str) -> None:
+        """Every header that carries a long text is passed over with that text."""
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w", format=form) as archive:
+            link = tarfile.TarInfo(name)
+            link.type, link.linkname = tarfile.SYMTYPE, "t" * 150
+            archive.addfile(link)
+            info = tarfile.TarInfo("app-1/PKG-INFO")
+            info.size = len(INFO)
+            archive.addfile(info, io.BytesIO(INFO))
+        assert read("app-1.tar", buffer.getvalue())[0] == INFO
 
     def test_links_named_like_it_are_no_pkg_info(self) -> None:
         buffer = io.BytesIO()

@@ -11,8 +11,8 @@ from __future__ import annotations
 import os
 import struct
 import zlib
-from collections.abc import Callable
-from typing import BinaryIO, Final
+from collections.abc import Callable, Iterator
+from typing import BinaryIO, Final, NamedTuple
 
 from packaging.utils import canonicalize_name
 
@@ -23,22 +23,42 @@ _END = struct.Struct("<4s4H2LH")
 _ENTRY = struct.Struct("<4s6H3L5H2L")
 _LOCAL = struct.Struct("<4s5H3L2H")
 _END_MARK, _ENTRY_MARK, _LOCAL_MARK = b"PK\x05\x06", b"PK\x01\x02", b"PK\x03\x04"
-_NAME = b".dist-info/METADATA"
+_FILE = b"/METADATA"
+_NAME = b".dist-info" + _FILE
 _STORED, _DEFLATED = 0, 8
+_ENCRYPTED: Final = 1
 
 
 class UnreadableArchive(ValueError):
     """Raised for an archive that lacks an expected part; the text gives the reason."""
 
 
+class _Member(NamedTuple):
+    """A member as the directory announces it: `packed` bytes that unpack to `size`."""
+
+    name: bytes
+    flags: int
+    method: int
+    checksum: int
+    packed: int
+    size: int
+    offset: int
+
+
 def wheel_metadata(wheel: BinaryIO, project: str) -> bytes | None:
     """Return `<project>-<version>.dist-info/METADATA` of a wheel, at most 16 MiB; None without.
 
-    None as well for wheels over 4 GiB and for encrypted or exotically compressed ones. Raises only
-    what reading raises.
+    None as well for wheels over 4 GiB, for encrypted, damaged or exotically compressed ones, and
+    for those with several `.dist-info` folders, which no client installs. Raises only what reading
+    raises.
     """
     try:
-        return zip_member(wheel, _NAME, lambda name: _belongs(name, project))
+        found: dict[bytes, _Member] = {}
+        for member in _members(wheel, _NAME):
+            if b"/" not in member.name[: -len(_FILE)]:
+                found.setdefault(member.name, member)
+        name, only = next(iter(found.items())) if len(found) == 1 else (b"", None)
+        return _content(wheel, only) if only is not None and _belongs(name, project) else None
     except UnreadableArchive:
         return None
 
@@ -49,6 +69,14 @@ def zip_member(archive: BinaryIO, tail: bytes, belongs: Callable[[bytes], bool])
     `belongs` decides on what stands before `tail`. Raises UnreadableArchive, and what reading
     raises.
     """
+    for member in _members(archive, tail):
+        if belongs(member.name[: -len(tail)]):
+            return _content(archive, member)
+    return None
+
+
+def _members(archive: BinaryIO, tail: bytes) -> Iterator[_Member]:
+    """Yield the members whose names end in `tail`, the last first."""
     directory = _directory(archive)
     if directory is None:
         raise UnreadableArchive("it is no zip archive, or its directory is out of bounds")
@@ -60,15 +88,9 @@ def zip_member(archive: BinaryIO, tail: bytes, belongs: Callable[[bytes], bool])
         if start < 0 or start + _ENTRY.size > hit:
             continue
         fields = _ENTRY.unpack_from(directory, start)
-        name = directory[start + _ENTRY.size : hit]
-        if fields[10] == len(name) + len(tail) and belongs(name):
-            content = _content(
-                archive, method=fields[4], packed=fields[8], size=fields[9], offset=fields[16]
-            )
-            if content is None:
-                raise UnreadableArchive(f"its member `{ascii(tail)[2:-1]}` cannot be unpacked")
-            return content
-    return None
+        name = directory[start + _ENTRY.size : hit + len(tail)]
+        if fields[10] == len(name):
+            yield _Member(name, fields[3], fields[4], *fields[7:10], fields[16])
 
 
 def _directory(wheel: BinaryIO) -> bytes | None:
@@ -94,30 +116,34 @@ def _directory(wheel: BinaryIO) -> bytes | None:
 
 
 def _belongs(name: bytes, project: str) -> bool:
-    """Return True if `name` is `<project>-<version>`, at the top of the wheel.
-
-    It stands before `.dist-info`.
-    """
+    """Return True if `name` is `<project>-<version>.dist-info/METADATA`."""
     text = name.decode("utf-8", errors="replace")
-    return "/" not in text and canonicalize_name(text.partition("-")[0]) == project
+    return canonicalize_name(text.partition("-")[0]) == project
 
 
-def _content(wheel: BinaryIO, *, method: int, packed: int, size: int, offset: int) -> bytes | None:
-    if max(packed, size) > _LARGEST:
+def _content(archive: BinaryIO, member: _Member) -> bytes:
+    """Return the bytes of a member. Raises UnreadableArchive where they are not as announced."""
+    content = _unpacked(archive, member)
+    if content is None or len(content) != member.size or zlib.crc32(content) != member.checksum:
+        raise UnreadableArchive(f"its member `{ascii(member.name)[2:-1]}` cannot be unpacked")
+    return content
+
+
+def _unpacked(archive: BinaryIO, member: _Member) -> bytes | None:
+    if max(member.packed, member.size) > _LARGEST or member.flags & _ENCRYPTED:
         return None
-    wheel.seek(offset)
-    local = wheel.read(_LOCAL.size)
+    archive.seek(member.offset)
+    local = archive.read(_LOCAL.size)
     if len(local) < _LOCAL.size or not local.startswith(_LOCAL_MARK):
         return None
     *_, name_length, extra_length = _LOCAL.unpack(local)
-    wheel.seek(name_length + extra_length, os.SEEK_CUR)
-    data = wheel.read(packed)
-    if method == _STORED:
+    archive.seek(name_length + extra_length, os.SEEK_CUR)
+    data = archive.read(member.packed)
+    if member.method == _STORED:
         return data
-    if method != _DEFLATED:
+    if member.method != _DEFLATED:
         return None
     try:
-        content = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, size + 1)
+        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, member.size + 1)
     except zlib.error:
         return None
-    return content if len(content) == size else None

@@ -28,7 +28,7 @@ _BLOCK: Final = 512
 
 _PKG_INFO = re.compile(r"(?:\./)*[^/]+/PKG-INFO")
 _PATH = re.compile(rb"[0-9]+ path=([^\n]*)\n")
-_LONG_NAME, _EXTENDED, _GLOBAL = b"L", b"x", b"g"
+_LONG_NAME, _LONG_LINK, _EXTENDED, _GLOBAL = b"L", b"K", b"x", b"g"
 
 
 def sdist_metadata(sdist: BinaryIO, filename: str) -> bytes | None:
@@ -56,7 +56,7 @@ def _pkg_info(tar: _Unpacked) -> bytes | None:
             raise UnreadableArchive(f"it is no tar archive: {error}") from None
         if entry.size < 0:
             raise UnreadableArchive("it is no tar archive: a member has a negative size")
-        if entry.type in (_LONG_NAME, _EXTENDED):
+        if entry.type in (_LONG_NAME, _LONG_LINK, _EXTENDED):
             longer = _long_name(entry.type, _payload(tar, entry.size, _LONGEST)) or longer
             continue
         path, longer = longer or entry.name, ""
@@ -81,7 +81,12 @@ def _padded(size: int) -> int:
 
 
 def _long_name(kind: bytes, payload: bytes) -> str:
-    """Return a long name: GNU's is the payload, POSIX's a record of `length key=value`."""
+    """Return the long name of the member that follows; empty where only its link is long.
+
+    GNU's is the payload, POSIX's a record of `length key=value`.
+    """
+    if kind == _LONG_LINK:
+        return ""
     if kind == _EXTENDED:
         match = _PATH.search(payload)
         return match[1].decode("utf-8", "surrogateescape") if match else ""
