@@ -13,15 +13,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from packaging.markers import InvalidMarker, Marker
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.markers import Marker
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from reconciler.plugin import OptionFault
 from reconciler_python.reading.filenames import project_name, stem_and_type
+from reconciler_python.reading.requirement_texts import read_marker, read_specifiers
 
-_SUBJECT = re.compile(r"\s*([A-Za-z0-9._*?-]+)\s*(?:\[([^\]]*)\])?\s*(.*?)\s*", re.DOTALL)
+_SUBJECT = re.compile(r"([A-Za-z0-9._*?-]+)\s*+(?:\[([^\]]*)\])?(.*)", re.DOTALL)
 
 _MISSING_COMMA = re.compile(r"(?<=[\w*])\s+(?=[<>=!~])")
 
@@ -88,13 +89,13 @@ def parse_rule(text: str, *, filenames: bool = False, extras: bool = False, inde
                 f"`{text}` looks like a filename, and means a project here", hint=hint
             )
         return Rule(text, filename=text.strip(), index=index)
-    match = _SUBJECT.fullmatch(text)
+    match = _SUBJECT.fullmatch(text.strip())
     if match is None:
         raise OptionFault(
             f"`{text}` is neither a requirement nor a name glob",
             hint="`django`, `django>=5,<6` or `acme-*`",
         )
-    subject, named_extras, rest = match.groups()
+    subject, named_extras, rest = match[1], match[2], match[3].strip()
     _refuse_extensions(text, named_extras, rest, allowed=extras)
     if "*" in subject or "?" in subject:
         if rest or named_extras is not None:
@@ -129,8 +130,10 @@ def _specifiers(text: str, written: str) -> SpecifierSet | None:
     if not written:
         return None
     try:
-        return SpecifierSet(written[1:-1] if written[0] == "(" and written[-1] == ")" else written)
-    except InvalidSpecifier:
+        return read_specifiers(
+            written[1:-1] if written[0] == "(" and written[-1] == ")" else written
+        )
+    except ValueError:
         hint = between_commas(written) or "such as `>=5,<6`, `~=2.1` or `==2.1.*` (PEP 440)"
         raise OptionFault(f"`{text}`: `{written}` is no version specifier", hint=hint) from None
 
@@ -154,8 +157,8 @@ def _extras(text: str, written: str) -> frozenset[str]:
 
 def _marker(text: str, written: str) -> Marker:
     try:
-        return Marker(written)
-    except InvalidMarker:
+        return read_marker(written)
+    except ValueError:
         raise OptionFault(
             f"`{text}`: `{written}` is no environment marker",
             hint='such as `sys_platform == "linux"` (PEP 508)',

@@ -17,6 +17,7 @@ from reconciler_python.reading.filenames import (
     project_name,
     stem_and_type,
 )
+from reconciler_python.reading.requirement_texts import read_specifiers
 
 # Extras, a URL and a marker say nothing about which releases are meant.
 _REQUIREMENT = re.compile(
@@ -74,9 +75,7 @@ def _requirement(subject: str) -> _Requirement | None:
     if match is None or name is None:
         return None
     try:
-        specifiers = SpecifierSet((match[2] or match[3] or "").strip())
-        for specifier in specifiers:
-            specifier.contains("1")  # a number of thousands of digits is found out here
+        specifiers = read_specifiers((match[2] or match[3] or "").strip())
     except ValueError:
         return None
     return _Requirement(name, specifiers)

@@ -5,10 +5,11 @@ with its reason. Must never know: options, decisions.
 
     media_types ..... which reader a page is for
     documents ....... JSON documents of the simple API -> records; html_documents: the same of HTML
-    digests ......... digests as upstream declares them
+    digests ......... digests as upstream declares them; upload_times: the same of times
     filenames ....... what a filename says: version, package type
     units ........... records of one project -> units, or a refusal with its reason
-    core_metadata ... what a file requires: from beside it, or out of parts of it (partial_files)
+    core_metadata ... what a file requires: from beside it, or out of parts of it (partial_files);
+                      requirement_texts: one requirement; pins: whether it names one version
     archives ........ METADATA out of a wheel or a zip file; sdists: PKG-INFO out of a tar
 """
 

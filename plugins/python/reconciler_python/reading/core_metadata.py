@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import BinaryIO, Final
 
-from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
@@ -27,11 +26,11 @@ from reconciler.plugin import (
 from reconciler_python.reading.archives import UnreadableArchive, wheel_metadata
 from reconciler_python.reading.filenames import SDIST, WHEEL
 from reconciler_python.reading.partial_files import inspect_partially
+from reconciler_python.reading.requirement_texts import read_requirement
 from reconciler_python.reading.sdists import sdist_metadata
 
 _LONGEST: Final = 4 * 1024 * 1024  # bytes of a header: the largest honest ones have some 100,000
 _MOST: Final = 10_000  # requirements of one file
-_LONGEST_REQUIREMENT: Final = 8 * 1024  # characters, as in requirements files
 _BODY = re.compile(rb"\r?\n\r?\n")
 _NO_NAME = re.compile(rb"[^!-9;-~]")  # RFC 5322 2.2: printable ASCII but the colon
 
@@ -129,12 +128,8 @@ def field_values(header: bytes, name: bytes) -> list[str]:
 @lru_cache(maxsize=65536)
 def _dependency(text: str) -> Dependency | None:
     try:
-        if len(text) > _LONGEST_REQUIREMENT:
-            raise ValueError("too long")
-        requirement = Requirement(text)
-        for specifier in requirement.specifier:
-            specifier.contains("1")  # a number of thousands of digits is found out here
-    except (InvalidRequirement, RecursionError, ValueError):
+        requirement = read_requirement(text)
+    except ValueError:
         raise UnreadableMetadata(
             f"`Requires-Dist: {sanitize(text, 200)}` is no requirement (PEP 508)"
         ) from None

@@ -15,13 +15,14 @@ from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import unquote
 
-from packaging.markers import InvalidMarker, Marker
+from packaging.markers import Marker
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from reconciler.plugin import OptionFault, sanitize
 from reconciler_python.reading.filenames import project_name
+from reconciler_python.reading.requirement_texts import read_marker
 from reconciler_python.requirements.requirement_files import (
     MOST_FAULTS,
     ParsedFiles,
@@ -451,9 +452,9 @@ def _marker(texts: tuple[str, ...]) -> Marker | None:
     if not texts or not all(texts):
         return None
     try:
-        plain = [_CHOICE.sub('python_version != "0"', str(Marker(text))) for text in texts]
+        plain = [_CHOICE.sub('python_version != "0"', str(read_marker(text))) for text in texts]
         return Marker(" or ".join(f"({text})" for text in plain))
-    except (InvalidMarker, RecursionError):
+    except ValueError:
         raise _Unreadable(f"`{_one_line(' or '.join(texts))}` is no environment marker") from None
 
 

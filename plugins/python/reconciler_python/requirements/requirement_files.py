@@ -14,11 +14,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Protocol
 
-from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from reconciler.plugin import Malformed, OptionFault, sanitize
 from reconciler_python.reading.filenames import project_name
+from reconciler_python.reading.requirement_texts import read_requirement
 from reconciler_python.requirements.requirement_lines import (
     Line,
     decode_file,
@@ -289,11 +289,8 @@ class _Reader:
         _check_set(line.text)
         shown = _without_credentials(line.written)
         try:
-            requirement = Requirement(line.text)
-            specifiers = requirement.specifier or None
-            if specifiers is not None:
-                specifiers.contains("1")  # a number of thousands of digits is found out here
-        except (ValueError, RecursionError) as error:
+            requirement = read_requirement(line.text)
+        except ValueError as error:
             because, hint = _mistake(line.written) or (
                 _first_line(error) if line.text == line.written else "",
                 _EXAMPLES,
@@ -310,6 +307,7 @@ class _Reader:
         extras = frozenset(canonicalize_name(extra) for extra in requirement.extras)
         digests = [_digest(value) for option, value in line.options if option == "--hash"]
         files = tuple(LockedFile("", (digest,)) for digest in digests)
+        specifiers = requirement.specifier or None
         return ProjectRequirement(name, shown, place, specifiers, requirement.marker, extras, files)
 
     def _unresolvable(self, what: str) -> None:
@@ -391,9 +389,7 @@ def _mistake(written: str) -> tuple[str, str] | None:
     return f"`{match[0]}` compares no versions", f"`{meant}` does"
 
 
-def _first_line(error: BaseException) -> str:
-    if isinstance(error, RecursionError):
-        return "it is nested too deeply"
+def _first_line(error: ValueError) -> str:
     text = _QUOTED.sub("...", str(error).partition("\n")[0])
     if "after name with no version specifier" in text:
         return "after the name comes a version specifier, or `;` and a marker, or nothing"

@@ -15,6 +15,7 @@ from difflib import get_close_matches
 from typing import Final, NamedTuple
 
 from reconciler.plugin import OptionFault
+from reconciler_python.reading.requirement_texts import LONGEST
 
 _MARKS: Final = (  # the marks of UTF-32 begin with those of UTF-16
     (codecs.BOM_UTF8, "utf-8"),
@@ -28,7 +29,6 @@ _DECLARED = re.compile(rb"coding[:=]\s{0,80}([-\w.]{1,80})")
 _ODD: Final = frozenset({"idna", "punycode", "raw-unicode-escape", "unicode-escape", "undefined"})
 _VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
 _HINT: Final = "look at the values of its variables: each must be one word"
-_LONGEST_WORD: Final = 8 * 1024  # characters of a requirement: no honest one comes near
 
 # Options by their long names: does a value follow?
 _OPTIONS: Final = {
@@ -167,10 +167,8 @@ def _uncommented(line: str) -> str:
 
 def _line(number: int, written: str, meant: str) -> Line:
     text, rest = _parted(meant)
-    if len(text) > _LONGEST_WORD:
-        raise OptionFault(
-            f"a requirement of {len(text):,} characters", hint=f"at most {_LONGEST_WORD:,}"
-        )
+    if len(text) > LONGEST:
+        raise OptionFault(f"a requirement of {len(text):,} characters", hint=f"at most {LONGEST:,}")
     if written == meant:
         options = _options(rest) if rest else []
         return Line(
