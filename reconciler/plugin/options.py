@@ -28,8 +28,8 @@ from pydantic_core import core_schema
 
 from reconciler.reach import OutOfReach, Reach
 
-_DURATION = re.compile(r"(\d{1,9})([smhd])")
-_SIZE = re.compile(r"(\d{1,12})([kKMGT]i?)?B")
+_DURATION = re.compile(r"(\d{1,9})([smhd])", re.ASCII)
+_SIZE = re.compile(r"(\d{1,12})([kKMGT]i?)?B", re.ASCII)
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _BYTES = {
     "": 1,

@@ -88,7 +88,8 @@ def validate(advertised: Advertised, configs: Mapping[str, Mapping[str, Any]]) -
         )
         plugin = replace(plugin, id=id, metadata=metadata)
         if metadata is not None:
-            _check_api(metadata.api)
+            api = metadata.api
+            run(lambda: _check_api(api), "its metadata is malformed")
         run(lambda: _check_attributes(advertised.kind, cls), "its attributes are malformed")
     except Unsound as fault:
         logger.info("the %s `%s` is disabled: %s", plugin.kind, plugin.id, fault)

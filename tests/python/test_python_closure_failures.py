@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from reconciler.plugin import Gone, Malformed, NotCached, Refused, Unreachable, Withdrawn
+from reconciler_python.dependencies import closure
 from tests.support.calls import page
 from tests.support.requiring import JSON, LINUX, asked_for, closed, index, message
 
@@ -50,6 +51,21 @@ class TestUnavailable:
     def test_a_long_chain_is_cut(self) -> None:
         many = {f"p{number:03}": {"1": [f"p{number + 1:03}"]} for number in range(120)}
         assert len(message(closed(index(**many), ["p000"]), "p120")) < 800
+
+    def test_an_index_that_invents_projects_without_end_is_left(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Work that a stranger causes has an end: in depth, and in number."""
+        deep = {f"p{number:03}": {"1": [f"p{number + 1:03}"]} for number in range(40)}
+        wide = {"p000": {"1": [f"q{number}" for number in range(40)]}, "q0": {"1": ["r"]}}
+        monkeypatch.setattr(closure, "_WAVES", 41)
+        assert message(closed(index(**deep), ["p000"]), "p040")  # as long as it may be
+        monkeypatch.setattr(closure, "_WAVES", 40)
+        with pytest.raises(Malformed, match=r"^p040 <- p039 1 <- .* without end, 41 projects so"):
+            closed(index(**deep), ["p000"])
+        monkeypatch.setattr(closure, "_MOST", 40)
+        with pytest.raises(Malformed, match=r"^q0 <- p000 1 <- .* without end, 41 projects so"):
+            closed(index(**wide), ["p000"])
 
     def test_a_project_that_is_named_and_gone_is_gone(self) -> None:
         result = closed(index(app={"1": ["lib"]}), ["app", "lib"])

@@ -2,9 +2,9 @@
 
 A wave examines every project on which there is a new requirement: its page is read, the source's
 own selection and the filters decide on its files, and their requirements are added to other
-projects, which are the next wave. Requirements are only ever added, and there are finitely many: it
-ends, cycles or not. Waves and names have one order, so that an unchanged index gives the same
-answer however long each request took.
+projects, which are the next wave. Requirements are only ever added: it ends, cycles or not, and an
+index that invents further projects without end is left. Waves and names have one order, so that an
+unchanged index gives the same answer however long each request took.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ from reconciler_python.dependencies.closure_results import (
 from reconciler_python.dependencies.dependency_record import DependencyRecord, dependents
 from reconciler_python.dependencies.roots import Roots
 from reconciler_python.dependencies.unmet_requirements import (
+    endless_dependencies_error,
     missing_project_error,
     unmet_requirement,
     unreadable_metadata_error,
@@ -73,6 +74,8 @@ from reconciler_python.selecting.selection import ProjectSelection
 # projects that are looked at at once; how many requests are under way is the remote's to say
 _PAGES: Final = 32
 _FILES: Final = 16  # files whose metadata is read at once
+_WAVES: Final = 1_000  # projects that depend on each other in a row
+_MOST: Final = 500_000  # projects in all, which is what the largest index has
 _HELD: Final = 200_000  # units that are kept from wave to wave
 _LONGEST: Final = 600  # characters of a chain
 _OLDEST: Final = Version("0.dev0")
@@ -150,9 +153,8 @@ class Closure:
         self._each_python = [Interpreters([text]) for text in self._python_texts]
         self._roots = Roots(self._options, self._environments)
         self._projects: dict[str, _Project] = {}
-        self._aside: dict[
-            str, Group | None
-        ] = {}  # projects that are not looked at, and what is declared of them
+        # projects that are not looked at, and what is declared of them
+        self._aside: dict[str, Group | None] = {}
         self._record = DependencyRecord(call)
         self._files = asyncio.Semaphore(_FILES)
         for group in start:
@@ -165,14 +167,7 @@ class Closure:
 
     async def groups(self) -> AsyncIterator[Group]:
         """Yield every group of the source, with what `annotate` needs as its `data`."""
-        wave = sorted(self._projects)
-        while wave:
-            pages = asyncio.Semaphore(_PAGES)
-            await _together(self._examine(self._projects[name], pages) for name in wave)
-            wave = sorted(
-                {target for name in wave for target in self._pass_on(self._projects[name])}
-            )
-            self._let_go()
+        await self._follow(sorted(self._projects))
         failures = {
             name: failure
             for name, project in self._projects.items()
@@ -207,6 +202,21 @@ class Closure:
             if group is not None:
                 yield group
 
+    async def _follow(self, wave: Sequence[str]) -> None:
+        """Look at these projects, and at those that they depend on."""
+        for _ in range(_WAVES):
+            if not wave or len(self._projects) > _MOST:
+                break
+            pages = asyncio.Semaphore(_PAGES)
+            await _together(self._examine(self._projects[name], pages) for name in wave)
+            wave = sorted(
+                {target for name in wave for target in self._pass_on(self._projects[name])}
+            )
+            self._let_go()
+        if wave:
+            last = self._projects[wave[0]]
+            raise endless_dependencies_error(f"{last.name} <- {last.chain}", len(self._projects))
+
     # What the index lacks
 
     def _lacks(self, project: _Project, failure: Exception) -> bool:
@@ -237,10 +247,8 @@ class Closure:
                     )
                 await self._decide(project, project.units)
             except Gone as gone:
-                project.gone, project.withdrawn = (
-                    gone,
-                    not isinstance(missing_project_error(self._call, project.name, gone), Gone),
-                )
+                error = missing_project_error(self._call, project.name, gone)
+                project.gone, project.withdrawn = gone, not isinstance(error, Gone)
             except Malformed:
                 project.unread = True  # `read` finds the same, says so, and has the page forgotten
             except _FAILURES as error:
@@ -260,9 +268,8 @@ class Closure:
         ]
         marked = await with_evidence(self._call, project.name, marked)
         left_out = None
-        while left_out != len(
-            project.unreadable
-        ):  # `latest` and its like let others in for those that cannot be read
+        # `latest` and its like let others in for those that cannot be read
+        while left_out != len(project.unreadable):
             left_out = len(project.unreadable)
             readable = [unit for unit in marked if unit.key not in project.unreadable]
             decisions = ProjectSelection(
@@ -404,7 +411,7 @@ class Closure:
         return self._projects[name]
 
     def _is_elsewhere(self, name: str) -> bool:
-        """Return True if an earlier source has the name: this source is not asked about it."""
+        """Return True if this source is not asked about the name: an earlier one has it."""
         return self._call.taken(name) and not self._options.shared.for_project(name)
 
     def _let_go(self) -> None:
@@ -416,10 +423,7 @@ class Closure:
     # What is declared
 
     def _stays(self, project: _Project, failure: Exception | None) -> bool:
-        """Return True if `read` will fail, so that committed content stays.
-
-        Its requirements are unknown.
-        """
+        """Return True if `read` will fail: content stays, and what it requires is unknown."""
         return (
             project.unread
             or project.withdrawn
@@ -432,9 +436,8 @@ class Closure:
         pulled = ClosureResult(
             project.demands, self._python_texts, dict(project.unreadable), failure, waits
         )
-        validator = (
-            None if failure or project.unread else self._validator(project, pulled, complete)
-        )
+        unknown = failure or project.unread
+        validator = None if unknown else self._validator(project, pulled, complete)
         return msgspec.structs.replace(project.group, validator=validator, data=pulled)
 
     def _validator(self, project: _Project, pulled: ClosureResult, complete: bool) -> str:
@@ -460,9 +463,8 @@ class Closure:
         ]
         if not unmet:
             return None
-        others = (
-            f", and {len(unmet) - 1} more of its requirements are not met" if len(unmet) > 1 else ""
-        )
+        more = len(unmet) - 1
+        others = f", and {more} more of its requirements are not met" if more else ""
         runs = " that runs on a declared Python" if self._pythons else ""
         return Refused(
             f"{self._required(project, unmet[0])}: the index has no such release{runs}{others}",

@@ -5,13 +5,24 @@ The record tells what a project needed that the index no longer has: that stays 
 
 from __future__ import annotations
 
+import base64
+import logging
+import zlib
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any, Final
 
-from reconciler.plugin import Group, ImporterCall, Refused
+import msgspec
+
+from reconciler.plugin import Group, ImporterCall, PluginFault, Refused
 from reconciler_python.dependencies.closure_results import ClosureResult
 
 _KEY: Final = "dependencies"
+_LARGEST: Final = 64 * 1024 * 1024  # bytes of a record that is unpacked
+
+logger = logging.getLogger(__name__)
+
+Edges = Mapping[str, Sequence[str]]
+"""By project, the projects that it requires."""
 
 Requirers = Mapping[str, Set[str]]
 """By project, the projects that require it."""
@@ -28,7 +39,10 @@ def dependents(projects: Iterable[str], requirers: Requirers) -> frozenset[str]:
 
 
 class DependencyRecord:
-    """The requirements of the last complete closure, in the importer's scratchpad."""
+    """The requirements of the last complete closure, in the importer's scratchpad.
+
+    Packed, since a scratchpad is small: one of 10,000 projects has megabytes of names.
+    """
 
     def __init__(self, call: ImporterCall) -> None:
         self._call = call
@@ -44,15 +58,21 @@ class DependencyRecord:
                 yield Group(name, data=ClosureResult(failure=failure))
 
     def write(self, requirers: Requirers) -> None:
-        """Record the requirements of a complete closure, if they differ from the recorded ones."""
+        """Record the requirements of a complete closure, if they differ from the recorded ones.
+
+        Too many are not recorded.
+        """
         edges: dict[str, list[str]] = {}
         for name in sorted(requirers):
             for requirer in requirers[name]:
                 edges.setdefault(requirer, []).append(name)
         if edges != self._read():
             noted = self._noted()
-            indexes = {**noted.get(_KEY, {}), self._call.url: edges}
-            self._call.set_scratchpad({**noted, _KEY: indexes})
+            indexes = {**noted.get(_KEY, {}), self._call.url: _packed(edges)}
+            try:
+                self._call.set_scratchpad({**noted, _KEY: indexes})
+            except PluginFault as fault:
+                logger.info("the dependencies of %s are not recorded: %s", self._call.url, fault)
 
     def _needed_by(self, projects: Iterable[str]) -> dict[str, str]:
         """Return what these needed, directly or not, each with the project that needed it."""
@@ -65,10 +85,24 @@ class DependencyRecord:
             waiting.extend(new)
         return needed
 
-    def _read(self) -> Mapping[str, Sequence[str]]:
-        edges: Mapping[str, Sequence[str]] = self._noted().get(_KEY, {}).get(self._call.url, {})
-        return edges
+    def _read(self) -> Edges:
+        return _unpacked(self._noted().get(_KEY, {}).get(self._call.url))
 
     def _noted(self) -> dict[str, Any]:
         noted = self._call.get_scratchpad()
         return noted if isinstance(noted, dict) else {}
+
+
+def _packed(edges: Edges) -> str:
+    return base64.b85encode(zlib.compress(msgspec.json.encode(edges))).decode("ascii")
+
+
+def _unpacked(text: object) -> Edges:
+    """Return what `_packed` was given; nothing for any other text."""
+    if not isinstance(text, str):
+        return {}
+    try:
+        body = zlib.decompressobj().decompress(base64.b85decode(text), _LARGEST)
+        return msgspec.json.decode(body, type=dict[str, list[str]])
+    except (ValueError, zlib.error, msgspec.MsgspecError):
+        return {}

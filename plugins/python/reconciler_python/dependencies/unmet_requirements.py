@@ -84,6 +84,17 @@ def missing_project_error(call: ImporterCall, project: str, gone: Gone) -> Excep
     )
 
 
+def endless_dependencies_error(chain: str, count: int) -> Malformed:
+    """Return the error to raise when projects always depend on further ones.
+
+    `chain`: the last of them, and why it is looked at. `count`: of projects so far.
+    """
+    return Malformed(
+        f"{chain}: dependencies without end, {count:,} projects so far",
+        hint="`exclude` one of them, or leave out the releases that require it",
+    )
+
+
 def unreadable_metadata_error(filename: str, problem: Exception) -> Exception:
     """Return the same kind of error, which decides what becomes of the group."""
     if isinstance(problem, Malformed | Gone):

@@ -27,6 +27,7 @@ from reconciler_python.evidence.osv_files import (
 from reconciler_python.evidence.osv_records import Advisory, Affected, Record, severity_rank
 
 _KEPT: Final = 8  # dumps in memory: as many as the manifests of one run may name
+_LARGEST: Final = 1024**3  # bytes of the records about Python: those of PyPI have some 100 MB
 _PROJECTS: Final = 256  # of which the records are kept in the form that decides
 _ECOSYSTEM: Final = "PyPI"
 _DECODER: Final = msgspec.json.Decoder(Record)
@@ -83,7 +84,7 @@ class Dump:
         """
         if "_loaded" in self.__dict__ and self._newest is not None:
             return self._newest
-        if self.state is None:
+        if not self.state:
             return None
         return datetime.fromtimestamp(max(file[3] for file in self.state) / 1e9, UTC)
 
@@ -124,15 +125,17 @@ class Dump:
     def _load(self) -> tuple[_Entries, _Entries]:
         by_project: _Entries = {}
         by_id: _Entries = {}
-        newest = ""
+        newest, size = "", 0
         for name, body in records(self._path):
             try:
                 record = _DECODER.decode(body)
             except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
                 raise BrokenFile(name, f"is no OSV record: {_said(error)}") from None
             newest = max(newest, record.modified)
-            if record.withdrawn is None:
-                _enter(record, by_project, by_id)
+            if record.withdrawn is None and _enter(record, by_project, by_id):
+                size += len(body)
+                if size > _LARGEST:
+                    raise Malformed(f"its records about Python have more than {_LARGEST:,} bytes")
         if _state(self._path) != self.state:
             raise Malformed("it changed while it was read")
         self._newest = _moment(newest)
@@ -166,7 +169,8 @@ def open_dump(path: Path, written: str) -> Dump:
         return dump
 
 
-def _enter(record: Record, by_project: _Entries, by_id: _Entries) -> None:
+def _enter(record: Record, by_project: _Entries, by_id: _Entries) -> bool:
+    """Keep what a record says about Python. Return True if it says anything."""
     record.affected = [
         each for each in record.affected if each.package.ecosystem.partition(":")[0] == _ECOSYSTEM
     ]
@@ -175,6 +179,7 @@ def _enter(record: Record, by_project: _Entries, by_id: _Entries) -> None:
         entry = (record, affected)
         by_project.setdefault(canonicalize_name(affected.package.name), []).append(entry)
         by_id.setdefault(record.id, []).append(entry)
+    return bool(record.affected)
 
 
 def _moment(text: str) -> datetime | None:

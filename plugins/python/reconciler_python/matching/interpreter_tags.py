@@ -28,6 +28,7 @@ _LIBC = re.compile(r"(manylinux|musllinux)_([0-9]+)_([0-9]+)_(.+)")
 _POLICY = re.compile(r"(manylinux1|manylinux2010|manylinux2014)_(.+)")
 _MINORS: Final = {"manylinux1": 5, "manylinux2010": 12, "manylinux2014": 17}  # of glibc 2
 _OLDEST_MINOR: Final = 5  # of glibc 2 that a tag names (PEP 600)
+_NO_VERSION = re.compile(r"_[0-9]{4,}")  # each older version of a system is a tag of its own
 
 
 class Interpreter(NamedTuple):
@@ -158,6 +159,10 @@ def platform_matcher(word: str) -> Callable[[str], bool]:
         raise OptionFault(
             "`any` is no platform to install on", hint="`linux_x86_64`, `macos_arm64`, `windows`"
         )
+    if _NO_VERSION.search(word):
+        raise OptionFault(
+            f"`{word}` names no version of a system", hint="such as `macosx_14_0_arm64`"
+        )
     if apple := _APPLE.fullmatch(word):
         of_system = mac_platforms if word.startswith("macosx") else ios_platforms
         version = (int(apple[1]), int(apple[2]))
@@ -175,7 +180,7 @@ def _linux_platforms(word: str) -> frozenset[str]:
     libc = _LIBC.fullmatch(word)
     if libc is None:
         return frozenset()
-    kind, major, minor, architecture = libc[1], int(libc[2]), min(int(libc[3]), 999), libc[4]
+    kind, major, minor, architecture = libc[1], int(libc[2]), int(libc[3]), libc[4]
     glibc = kind == "manylinux" and major == 2
     minors = range(_OLDEST_MINOR if glibc else 0, minor + 1)
     names = [f"{kind}_{major}_{older}" for older in minors] + ["linux"]

@@ -19,8 +19,8 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from reconciler.plugin import OptionFault
+from reconciler_python.reading.bounded_requirements import read_marker, read_specifiers
 from reconciler_python.reading.filenames import project_name, stem_and_type
-from reconciler_python.reading.requirement_texts import read_marker, read_specifiers
 
 _SUBJECT = re.compile(r"([A-Za-z0-9._*?-]+)\s*+(?:\[([^\]]*)\])?(.*)", re.DOTALL)
 

@@ -10,6 +10,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from reconciler.plugin import StoredUnit, Unit
+from reconciler_python.reading.bounded_requirements import read_specifiers
 from reconciler_python.reading.filenames import (
     FilenameReader,
     UnreadableFilename,
@@ -17,7 +18,6 @@ from reconciler_python.reading.filenames import (
     project_name,
     stem_and_type,
 )
-from reconciler_python.reading.requirement_texts import read_specifiers
 
 # Extras, a URL and a marker say nothing about which releases are meant.
 _REQUIREMENT = re.compile(

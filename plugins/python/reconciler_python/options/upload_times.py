@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
@@ -18,8 +19,9 @@ from pydantic_core import CoreSchema
 
 from reconciler.plugin import Duration, OptionFault, Options
 
-_DATE = r"\d{4}-\d{2}-\d{2}"
-_TIME = r"\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:\d{2})"
+_MOMENT = re.compile(
+    r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:\d{2})", re.ASCII
+)
 
 
 class MinAge(Options):
@@ -56,17 +58,16 @@ class MinAge(Options):
 def parse_moment(text: object) -> datetime:
     """Return `2026-07-01T00:00:00Z` in UTC. Raises OptionFault on anything else."""
     try:
-        moment = datetime.fromisoformat(text) if isinstance(text, str) else None
-    except ValueError:
-        moment = None
-    if moment is None or moment.utcoffset() is None:
-        raise OptionFault("expects a time with a time zone", hint="such as `2026-07-01T00:00:00Z`")
-    return moment.astimezone(UTC)
+        if isinstance(text, str) and _MOMENT.fullmatch(text):
+            return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError):  # no such day, or beyond the calendar in UTC
+        pass
+    raise OptionFault("expects a time with a time zone", hint="such as `2026-07-01T00:00:00Z`")
 
 
 Moment = Annotated[
     datetime,
     BeforeValidator(parse_moment),
-    WithJsonSchema({"type": "string", "pattern": f"^{_DATE}T{_TIME}$"}),
+    WithJsonSchema({"type": "string", "pattern": f"^{_MOMENT.pattern}$"}),
 ]
 """An option's type: `2026-07-01T00:00:00Z` in the manifest, an aware datetime in Python."""

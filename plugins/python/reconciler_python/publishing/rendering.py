@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from html import escape
 from typing import Any, Final
 from urllib.parse import quote
@@ -27,6 +26,7 @@ from packaging.version import InvalidVersion, Version
 
 from reconciler.plugin import StoredArtifact, StoredUnit
 from reconciler_python.reading.documents import FILE_KEYS, PAGE_KEYS, unknown_keys
+from reconciler_python.reading.upload_times import upload_time
 
 API_VERSION: Final = "1.4"
 
@@ -34,7 +34,7 @@ _HEAD = (
     '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<meta'
     f' name="pypi:repository-version" content="{API_VERSION}">\n'
 )
-_PEP700_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z")
+_PEP700_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z", re.ASCII)
 _META = {"api-version": API_VERSION}
 _JSON = msgspec.json.Encoder()
 
@@ -156,15 +156,16 @@ def _file(unit: StoredUnit, base_url: str) -> dict[str, Any]:
 
 
 def _pep700_time(text: str | None) -> str | None:
-    """Return a time in UTC with a `Z`, as PEP 700 asks for; None where it cannot be read."""
-    if text is None or _PEP700_TIME.fullmatch(text):
-        return text
-    try:
-        moment = datetime.fromisoformat(text)
-        utc = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except (ValueError, OverflowError):
+    """Return a time in UTC with a `Z`, as PEP 700 asks for; None where it cannot be read.
+
+    Rule: no time goes out that is none, since there are clients that refuse a whole page for it.
+    """
+    moment = upload_time(text)
+    if moment is None:
         return None
-    return utc.isoformat().replace("+00:00", "Z")
+    if text is not None and _PEP700_TIME.fullmatch(text):
+        return text
+    return moment.isoformat().replace("+00:00", "Z")
 
 
 def _status(project: StoredUnit | None) -> dict[str, str]:

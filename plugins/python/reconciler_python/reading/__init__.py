@@ -9,7 +9,7 @@ with its reason. Must never know: options, decisions.
     filenames ....... what a filename says: version, package type
     units ........... records of one project -> units, or a refusal with its reason
     core_metadata ... what a file requires: from beside it, or out of parts of it (partial_files);
-                      requirement_texts: one requirement; pins: whether it names one version
+                      bounded_requirements: one requirement; pins: whether it names one version
     archives ........ METADATA out of a wheel or a zip file; sdists: PKG-INFO out of a tar
 """
 

@@ -53,12 +53,14 @@ def wheel_metadata(wheel: BinaryIO, project: str) -> bytes | None:
     raises.
     """
     try:
-        found: dict[bytes, _Member] = {}
+        at_top: dict[bytes, _Member] = {}
         for member in _members(wheel, _NAME):
             if b"/" not in member.name[: -len(_FILE)]:
-                found.setdefault(member.name, member)
-        name, only = next(iter(found.items())) if len(found) == 1 else (b"", None)
-        return _content(wheel, only) if only is not None and _belongs(name, project) else None
+                at_top.setdefault(member.name, member)
+        if len(at_top) != 1:
+            return None
+        name, member = at_top.popitem()
+        return _content(wheel, member) if _belongs(name, project) else None
     except UnreadableArchive:
         return None
 
@@ -90,7 +92,8 @@ def _members(archive: BinaryIO, tail: bytes) -> Iterator[_Member]:
         fields = _ENTRY.unpack_from(directory, start)
         name = directory[start + _ENTRY.size : hit + len(tail)]
         if fields[10] == len(name):
-            yield _Member(name, fields[3], fields[4], *fields[7:10], fields[16])
+            checksum, packed, size = fields[7:10]
+            yield _Member(name, fields[3], fields[4], checksum, packed, size, fields[16])
 
 
 def _directory(wheel: BinaryIO) -> bytes | None:

@@ -24,9 +24,9 @@ from reconciler.plugin import (
     sanitize,
 )
 from reconciler_python.reading.archives import UnreadableArchive, wheel_metadata
+from reconciler_python.reading.bounded_requirements import read_requirement
 from reconciler_python.reading.filenames import SDIST, WHEEL
 from reconciler_python.reading.partial_files import inspect_partially
-from reconciler_python.reading.requirement_texts import read_requirement
 from reconciler_python.reading.sdists import sdist_metadata
 
 _LONGEST: Final = 4 * 1024 * 1024  # bytes of a header: the largest honest ones have some 100,000

@@ -23,6 +23,7 @@ _FETCHABLE = re.compile(
     r"https?://(?:[^\s/?\\@:\[\]]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:[/?]\S*)?"
 )
 _BLANK = re.compile(r"[^\S\t-\r\x1c-\x1f]")  # but for control characters
+_LINE_BREAKS = str.maketrans("", "", "\t\n\r")
 _USER = re.compile(r"^(https?://)[^/?#]*@", re.IGNORECASE)
 _LONGEST_URL = 16_000  # characters; the core takes few more, and `.metadata` may follow
 _BYTE_ORDER_MARKS = (
@@ -231,8 +232,9 @@ def fetchable_url(base: str, url: str) -> str | None:
     """Return the URL to fetch, without fragment; None for what must not be fetched.
 
     That is `file:`, `javascript:` and broken URLs. Blanks are read as browsers do (WHATWG URL 4.4):
-    left out around it, percent-encoded within. User and password that stand in it are left out:
-    what is recorded and shown holds no secret, and a remote has its `auth` for them.
+    left out around it, percent-encoded within; tabs and line breaks are left out everywhere. So are
+    user and password: what is recorded and shown holds no secret, and a remote has its `auth` for
+    them.
     """
     url = without_blanks(url)
     if not url.startswith(("https://", "http://")):
@@ -253,11 +255,12 @@ def fetchable_url(base: str, url: str) -> str | None:
 def without_blanks(url: str) -> str:
     """Return a URL as it is written, its blanks as browsers read them.
 
-    Host names have none, so theirs stay: such a URL is refused.
+    Tabs and line breaks are left out. Host names have no blanks, so theirs stay: such a URL is
+    refused.
     """
-    if not _BLANK.search(url):
-        return url.strip()
-    url = url.strip()
+    if " " not in url and url.isprintable():
+        return url
+    url = url.strip().translate(_LINE_BREAKS)
     start = url.find("/", url.find("://") + 3) if "://" in url else 0
     return url if start < 0 else url[:start] + _BLANK.sub(_percent_encoded, url[start:])
 

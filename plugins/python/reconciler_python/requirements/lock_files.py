@@ -21,8 +21,8 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from reconciler.plugin import OptionFault, sanitize
+from reconciler_python.reading.bounded_requirements import read_marker
 from reconciler_python.reading.filenames import project_name
-from reconciler_python.reading.requirement_texts import read_marker
 from reconciler_python.requirements.requirement_files import (
     MOST_FAULTS,
     ParsedFiles,

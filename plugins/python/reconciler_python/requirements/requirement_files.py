@@ -17,8 +17,8 @@ from typing import Final, Protocol
 from packaging.utils import canonicalize_name
 
 from reconciler.plugin import Malformed, OptionFault, sanitize
+from reconciler_python.reading.bounded_requirements import read_requirement
 from reconciler_python.reading.filenames import project_name
-from reconciler_python.reading.requirement_texts import read_requirement
 from reconciler_python.requirements.requirement_lines import (
     Line,
     decode_file,

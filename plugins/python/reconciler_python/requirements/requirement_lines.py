@@ -15,7 +15,7 @@ from difflib import get_close_matches
 from typing import Final, NamedTuple
 
 from reconciler.plugin import OptionFault
-from reconciler_python.reading.requirement_texts import LONGEST
+from reconciler_python.reading.bounded_requirements import LONGEST
 
 _MARKS: Final = (  # the marks of UTF-32 begin with those of UTF-16
     (codecs.BOM_UTF8, "utf-8"),

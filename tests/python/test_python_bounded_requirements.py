@@ -1,4 +1,4 @@
-"""Requirements and markers of any depth and length are refused in words, whoever reads them."""
+"""Requirements and markers of any depth and length are refused in words by every reader."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import pytest
 from reconciler.plugin import OptionFault
 from reconciler_python.matching.rules import parse_rule
 from reconciler_python.matching.subjects import projects
-from reconciler_python.reading.core_metadata import UnreadableMetadata, read_dependencies
-from reconciler_python.reading.requirement_texts import (
+from reconciler_python.reading.bounded_requirements import (
     read_marker,
     read_requirement,
     read_specifiers,
 )
+from reconciler_python.reading.core_metadata import UnreadableMetadata, read_dependencies
 from reconciler_python.requirements.environments import marker_holds
 from reconciler_python.requirements.lock_files import read_lock
 
