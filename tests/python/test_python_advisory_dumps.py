@@ -13,7 +13,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from reconciler.plugin import Malformed
-from reconciler_python.evidence import osv_files
+from reconciler_python.evidence import osv_dump, osv_files
 from reconciler_python.evidence.advisories import OsvRules, advisory_reason
 from reconciler_python.options.filter_options import FilterOptions
 from reconciler_python.options.source_options import SelectionOptions
@@ -240,6 +240,25 @@ def test_a_zip_whose_records_are_too_much_together_is_not_unpacked(
     path = zipped(tmp_path / "all.zip", record("MAL-1"), record("MAL-2"))
     with pytest.raises(Malformed, match="together"):
         advisory_reason("acme", "1", rules(path))
+
+
+def test_records_about_python_that_would_fill_the_memory_are_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is packed small may be large; records of other ecosystems cost nothing."""
+    monkeypatch.setattr(osv_dump, "_LARGEST", 1000)
+    npm = json.dumps(record("X-1")).replace("PyPI", "npm").encode()
+    others = [npm] * 20
+    assert advisory_reason("acme", "1", rules(zipped(tmp_path / "a.zip", *others))) is None
+    many = [record(f"MAL-{number}") for number in range(20)]
+    with pytest.raises(Malformed, match="about Python have more than 1,000 bytes"):
+        advisory_reason("acme", "1", rules(zipped(tmp_path / "b.zip", *many)))
+
+
+def test_a_dump_without_a_file_has_no_date(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    options = FilterOptions.model_validate({"osv": "empty"}, context={"folder": str(tmp_path)})
+    assert list(options.warnings(datetime(2026, 1, 1, tzinfo=UTC))) == []
 
 
 WEEK_OLD = "of 2026-01-01, {} days old"
