@@ -200,6 +200,8 @@ class TestJson:
             "2026-01-02T03:04:05+02:00": "2026-01-02T01:04:05Z",
             "2026-01-02T03:04:05": "2026-01-02T03:04:05Z",
             "soon": None,
+            "2026-99-99T00:00:00Z": None,
+            "\uff12\uff10\uff12\uff16-01-02T03:04:05Z": None,
         }
         for said, shown in times.items():
             [file] = json.loads(

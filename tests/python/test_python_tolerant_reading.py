@@ -53,6 +53,8 @@ def test_a_list_without_end_tags_is_a_list() -> None:
         ("https://f.example.org/a%20b", "https://f.example.org/a%20b"),
         ("https://f example.org/a", None),
         ("https://f.example.org/a\x1bb", None),
+        ("https://f.example.org/a\n\t b", "https://f.example.org/a%20b"),
+        ("a\r\n.whl", f"{FOO}a.whl"),
     ],
 )
 def test_blanks_in_urls_are_percent_encoded_as_browsers_do(written: str, url: str | None) -> None:
