@@ -6,8 +6,8 @@ import json
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable
 from pathlib import Path
-from time import monotonic
 from threading import Thread
+from time import monotonic
 from urllib.parse import quote, quote_plus
 
 import pytest

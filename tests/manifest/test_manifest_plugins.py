@@ -274,7 +274,8 @@ def test_durations(text: str, seconds: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "30", "s", "1.5h", "-1s", "1w", "1h30m", "1 h", 30, None, "9" * 10 + "d"]
+    "text",
+    ["", "30", "s", "1.5h", "-1s", "1w", "1h30m", "1 h", 30, None, "9" * 10 + "d", "\uff17d"],
 )
 def test_what_is_no_duration(text: object) -> None:
     with pytest.raises(OptionFault) as refused:

@@ -342,6 +342,11 @@ def test_every_comparator_can_keep_this_version_out_and_both_are_named(
     assert reason(plugins) == f"it supports plugin API {api}, this is {API_VERSION}"
 
 
+def test_a_range_that_cannot_be_compared_disables_its_plugin_alone(plugins: Shelf) -> None:
+    plugins.add("broken-plugin", importers={"ranged": importer("ranged", api=f"=={'9' * 5000}")})
+    assert reason(plugins).startswith("its metadata is malformed: ValueError")
+
+
 def test_a_plugin_outside_the_range_bears_its_own_id_not_its_entry_points(plugins: Shelf) -> None:
     registry = plugins.add(importers={"entry": importer("future", api=">=2")}).registry()
     assert [(plugin.id, plugin.enabled) for plugin in registry.all()] == [("future", False)]

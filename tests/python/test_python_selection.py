@@ -467,7 +467,19 @@ class TestCooldown:
         [answer] = Distribution.select("django", [unit("1.0")], None, [rules], NOW)
         assert answer.accepted
 
-    @pytest.mark.parametrize("text", ["2026-07-01", "2026-07-01T00:00:00", "soon", 7])
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "2026-07-01",
+            "2026-07-01T00:00:00",
+            "2026-W27-3T00:00:00Z",
+            "2026-07-01 00:00:00Z",
+            "2026-07-32T00:00:00Z",
+            "0001-01-01T00:00:00+23:00",
+            "soon",
+            7,
+        ],
+    )
     def test_a_moment_has_a_time_zone(self, text: object) -> None:
         with pytest.raises(ValidationError, match="expects a time with a time zone"):
             FilterOptions.model_validate({"uploadedBefore": text})
