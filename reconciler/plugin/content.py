@@ -160,6 +160,17 @@ class ContentType:
         return ()
 
     @classmethod
+    def pins(cls, options: Options) -> Options | None:
+        """Return those options of a source that name releases or files one by one. Pure.
+
+        None where there are none. Where filters decide again about what the source brought, as for
+        a publication, units that `select` accepts by these options alone have `_pinned` in their
+        `metadata`, which is True: a rule that counts, such as the newest N, does not drop them.
+        Default: None.
+        """
+        return None
+
+    @classmethod
     def refusal(cls, before: StoredUnit, after: Unit, options: Options | None) -> str | None:
         """Return why `after` must not replace `before`, or None to allow it. Default: None.
 

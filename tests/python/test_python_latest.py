@@ -5,13 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from pydantic import ValidationError
 
 from reconciler.plugin import ActiveFilter
+from reconciler_python.content import Distribution
 from reconciler_python.evidence.licences import LICENCE_FACTS
 from reconciler_python.options.filter_options import FilterOptions
-from tests.support.selecting import decide, house_rules, kept, unit, versions_in
+from reconciler_python.options.source_options import SelectionOptions
+from tests.support.selecting import NOW, decide, house_rules, kept, unit, versions_in
 
 VERSIONS = ["3.9", "3.10", "4.0", "4.1", "4.2rc1", "5.0.0", "5.0.1"]
 
@@ -89,6 +92,43 @@ def test_what_a_lock_names_is_never_dropped(tmp_path: Path) -> None:
     lock.write_text("django==3.10\n", encoding="utf-8")
     options: dict[str, Any] = {"include": ["django"], "requirements": [str(lock)]}
     assert versions_in(VERSIONS, house_rules(latest=1), **options) == ["3.10", "5.0.1"]
+
+
+def test_what_a_pin_names_is_known_without_the_options_of_the_source(tmp_path: Path) -> None:
+    """Kind: a rule that decides again, elsewhere, without what the source asked for."""
+    lock = tmp_path / "requirements.txt"
+    lock.write_text("django==3.10\ndjango>=4\n", encoding="utf-8")
+    options = SelectionOptions.model_validate(
+        {
+            "include": ["django", "django==3.9"],
+            "files": [{"name": "django", "version": "4.0"}, {"name": "django"}],
+            "requirements": [str(lock)],
+        }
+    )
+    pins = Distribution.pins(options)
+    units = [unit(version, "-py3-none-any.whl") for version in VERSIONS]
+    pinned = [decision.accepted for decision in Distribution.select("django", units, pins, [], NOW)]
+    assert pinned == [True, True, True, False, False, False, False]
+    noted = [
+        msgspec.structs.replace(unit, metadata={**unit.metadata, "_pinned": True}) if pin else unit
+        for unit, pin in zip(units, pinned, strict=True)
+    ]
+    by_default = Distribution.select(
+        "django", noted, SelectionOptions(), [house_rules(latest=1)], NOW
+    )
+    assert [decision.unit.metadata["version"] for decision in by_default if decision.accepted] == [
+        "3.9",
+        "3.10",
+        "4.0",
+        "5.0.1",
+    ]
+
+
+def test_a_source_without_pins_has_none(tmp_path: Path) -> None:
+    lock = tmp_path / "requirements.txt"
+    lock.write_text("django>=4\n", encoding="utf-8")
+    for keys in ({}, {"include": ["django", "flask==2.*"]}, {"requirements": [str(lock)]}):
+        assert Distribution.pins(SelectionOptions.model_validate(keys)) is None
 
 
 def facts(licence: str) -> dict[str, Any]:

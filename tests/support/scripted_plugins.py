@@ -47,21 +47,27 @@ NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
 
 class LineSource(Options):
-    """`skip`: keys that are kept out; `upstream`: which one of the script is meant."""
+    """`skip`: keys that are kept out; `pinned`: keys that are named one by one, beside all others;
+    `only`: keys without which nothing comes in; `upstream`: which one of the script is meant.
+    """
 
     skip: tuple[str, ...] = ()
+    pinned: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
     upstream: str = "up"
 
 
 class LineRules(Options):
     """`deny`: keys; `later`: keys that are let in a day after `NOW`, unless they were uploaded;
-    `settled`: keys that are let in a day after they were first seen; `max`: bytes.
+    `settled`: keys that are let in a day after they were first seen; `max`: bytes; `most`: the
+    number of keys that are let in, beside pinned ones.
     """
 
     deny: tuple[str, ...] = ()
     later: tuple[str, ...] = ()
     settled: tuple[str, ...] = ()
     max: int | None = None
+    most: int | None = None
 
 
 @dataclass
@@ -125,7 +131,15 @@ def line_type(script: Script) -> type[ContentType]:
             now: datetime,
         ) -> Iterable[Decision]:
             script.decided.append(group)
-            return [_decision(unit, options, filters, now) for unit in units]
+            decisions = [_decision(unit, options, filters, now) for unit in units]
+            for filter_ in filters:
+                decisions = _counted(decisions, options, filter_)
+            return decisions
+
+        @classmethod
+        def pins(cls, options: Options) -> Options | None:
+            assert isinstance(options, LineSource)
+            return LineSource(only=options.pinned) if options.pinned else None
 
         @classmethod
         def undated(
@@ -163,11 +177,31 @@ def _rules(filter_: ActiveFilter) -> LineRules:
     return filter_.options
 
 
+def _counted(
+    decisions: list[Decision], options: Options | None, filter_: ActiveFilter
+) -> list[Decision]:
+    most = _rules(filter_).most
+    if most is None:
+        return decisions
+    named = options.pinned if isinstance(options, LineSource) else ()
+    keys = sorted(decision.unit.key for decision in decisions if decision.accepted)
+    return [
+        Decision(decision.unit, accepted=False, reason=f"{filter_.name}.most")
+        if decision.unit.key in keys[most:]
+        and decision.unit.key not in named
+        and "_pinned" not in decision.unit.metadata
+        else decision
+        for decision in decisions
+    ]
+
+
 def _decision(
     unit: Unit, options: Options | None, filters: Sequence[ActiveFilter], now: datetime
 ) -> Decision:
     if isinstance(options, LineSource) and unit.key in options.skip:
         return Decision(unit, accepted=False, reason="skipped")
+    if isinstance(options, LineSource) and options.only and unit.key not in options.only:
+        return Decision(unit, accepted=False, reason="not named")
     for filter_ in filters:
         assert isinstance(filter_.options, LineRules)
         if unit.key in filter_.options.deny:

@@ -90,6 +90,11 @@ class Distribution(ContentType):
         return undated(units, options, filters)
 
     @classmethod
+    def pins(cls, options: Options) -> Options | None:
+        """Return the pins of a source: of lock files, of `include` and of `files`."""
+        return options.pins() if isinstance(options, SelectionOptions) else None
+
+    @classmethod
     def refusal(cls, before: StoredUnit, after: Unit, options: Options | None) -> str | None:
         """Return why a file may not be replaced by other bytes under its filename; None if it may.
 

@@ -12,6 +12,7 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 from reconciler.database import Reader, SourcedUnit, WithheldUnit
@@ -21,6 +22,7 @@ from reconciler.engine.publishing.version_view import RepositoryVersion
 from reconciler.engine.session.session import Session
 from reconciler.engine.sources.copied_rules import CopiedRules, rules_digest, rules_of_source
 from reconciler.engine.sources.group_evaluation import Evaluation, SourceSelections
+from reconciler.engine.sources.pins import Pins, pins_by_source, pins_digest
 from reconciler.engine.sources.selection import Selection
 from reconciler.engine.sources.withdrawals import QUARANTINED, Withdrawals
 from reconciler.model import (
@@ -181,9 +183,7 @@ class FilterEvaluator:
         self._copied = self._rules_of_copies(repository_id)
         evaluation = Evaluation(self._now)
         with self._session.watch(self._call), plugin_faults(self._call):
-            selections = SourceSelections.of(
-                self._session, self._importer, self._filters, now=self._now
-            )
+            selections = self._selections()
             self._evaluate_group(evaluation, group, rows, skipped=frozenset(), by=selections)
         return evaluation.units
 
@@ -197,13 +197,27 @@ class FilterEvaluator:
             now=self._now,
         )
 
+    def _selections(self) -> SourceSelections:
+        return SourceSelections.of(
+            self._session, self._importer, self._filters, now=self._now, pins=self._pins
+        )
+
+    @cached_property
+    def _pins(self) -> Pins:
+        """What the sources of the repository pin, where filters may drop anything."""
+        if not self._filters:
+            return {}
+        return pins_by_source(self._session, self._desired, self._repository, now=self._now)
+
     @property
     def _importer(self) -> Plugin:
         return self._session.registry.importer(self._repository.type)
 
     def _rules_digest(self, repository_id: int) -> Digest:
-        copied = rules_digest([], self._copied.values())
+        copied, pinned = rules_digest([], self._copied.values()), pins_digest(self._pins)
         own = [repository_id, self.selection().digest.hex]
+        if pinned is not None:
+            own.append(f"pins {pinned}")
         return Digest.of_value([*own, str(copied)] if copied is not None else own)
 
     def _rules_of_copies(self, repository_id: int) -> dict[str, CopiedRules]:
@@ -283,9 +297,7 @@ class FilterEvaluator:
         skipped: frozenset[str],
     ) -> None:
         with self._session.watch(self._call) as alive, plugin_faults(self._call):
-            selections = SourceSelections.of(
-                self._session, self._importer, self._filters, now=self._now
-            )
+            selections = self._selections()
             for group, rows in groups:
                 alive()
                 self._evaluate_group(evaluation, group, rows, skipped=skipped, by=selections)

@@ -14,6 +14,7 @@ from functools import cached_property
 from reconciler.database import SourcedUnit
 from reconciler.engine.session.session import Session
 from reconciler.engine.sources.group_evaluation import Evaluation, SourceSelections
+from reconciler.engine.sources.pins import Pins, pins_by_source, pins_digest
 from reconciler.engine.sources.selection import plain_options
 from reconciler.model import DesiredState, Digest, Filter, Repository, SourceKind
 
@@ -53,10 +54,9 @@ class CopiedRules:
     @cached_property
     def digest(self) -> Digest | None:
         """Digest of the filters that go along, here and behind; None where there are none."""
-        return rules_digest(
-            [[filter_.meta.name, plain_options(filter_.options)] for filter_ in self._filters],
-            self._rules_behind,
-        )
+        own = [[filter_.meta.name, plain_options(filter_.options)] for filter_ in self._filters]
+        pinned = pins_digest(self._pins)
+        return rules_digest([*own, str(pinned)] if pinned else own, self._rules_behind)
 
     def refusals(
         self, evaluation: Evaluation, group: str, rows: Sequence[SourcedUnit]
@@ -129,7 +129,16 @@ class CopiedRules:
     @cached_property
     def _selections(self) -> SourceSelections:
         importer = self._session.registry.importer(self._base.type)
-        return SourceSelections.of(self._session, importer, self._filters, now=self._now)
+        return SourceSelections.of(
+            self._session, importer, self._filters, now=self._now, pins=self._pins
+        )
+
+    @cached_property
+    def _pins(self) -> Pins:
+        """What the sources of the repository pin, where its filters may drop anything."""
+        if not self._filters:
+            return {}
+        return pins_by_source(self._session, self._desired, self._base, now=self._now)
 
 
 def rules_of_source(

@@ -14,6 +14,7 @@ from functools import partial
 from reconciler.database import SourcedUnit, WithheldUnit
 from reconciler.engine.session.session import Session
 from reconciler.engine.sources.members import declared_unit
+from reconciler.engine.sources.pins import Pins, with_pins
 from reconciler.engine.sources.repository_resolution import importer_class_of
 from reconciler.engine.sources.selection import Selection, reconsider_time
 from reconciler.engine.transfer.metadata_recovery import stored_bytes_reader
@@ -52,35 +53,43 @@ class SourceSelections:
         uploads: The filters alone, without options of a source.
         sources: Default options of a source with the filters; None where options have no default.
         unfiltered: The same options without filters.
+        pins: What each source names one by one.
     """
 
     uploads: Selection
     sources: Selection | None = None
     unfiltered: Selection | None = None
+    pins: Pins = field(default_factory=dict)
 
     @classmethod
     def of(
-        cls, session: Session, importer: Plugin, filters: Sequence[Filter], *, now: datetime
+        cls,
+        session: Session,
+        importer: Plugin,
+        filters: Sequence[Filter],
+        *,
+        now: datetime,
+        pins: Pins,
     ) -> SourceSelections:
         """Return the selections for uploads and for units that a source brought.
 
-        A source's own options keep their defaults here, which let everything in. Where a default
-        does not, that is not a filter's decision.
+        A source's own options keep their defaults here, which let everything in, but for what they
+        pin. Where a default does not, that is not a filter's decision.
         """
         select = partial(Selection.of, session, importer, now=now)
         uploads = select(options=None, filters=filters)
         try:
             options = importer_class_of(importer).options()
         except ValueError:  # an option without a default
-            return cls(uploads)
-        return cls(
-            uploads, select(options=options, filters=filters), select(options=options, filters=())
-        )
+            return cls(uploads, pins=pins)
+        filtered = select(options=options, filters=filters)
+        return cls(uploads, filtered, select(options=options, filters=()), pins)
 
     def reasons(
         self, evaluation: Evaluation, source: str, group: str, *, units: Sequence[Unit]
     ) -> list[str | None]:
         """Return why each unit of `source` is kept out, None where it is let in."""
+        units = with_pins(self.pins.get(source, ()), group, units)
         if source == SourceKind.UPLOAD or self.sources is None or self.unfiltered is None:
             return evaluation.reasons(self.uploads, group, units)
         reasons = evaluation.reasons(self.sources, group, units)

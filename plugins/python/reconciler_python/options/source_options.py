@@ -13,6 +13,7 @@ from reconciler.plugin import NotEmpty, OptionFault, Options
 from reconciler_python.matching.rules import Rules, parse_rule
 from reconciler_python.matching.single_files import SingleFile, SingleFiles, checked_filename
 from reconciler_python.options.filter_options import FilterOptions
+from reconciler_python.reading.pins import pins_version
 from reconciler_python.requirements.environments import MarkerEnvironment, marker_environments
 from reconciler_python.requirements.requirement_options import RequirementFiles, required
 from reconciler_python.requirements.requirements import Requirements
@@ -147,6 +148,25 @@ class SelectionOptions(Options):
     def shared(self) -> Rules:
         return Rules(self.shared_projects)
 
+    def pins(self) -> PinningOptions | None:
+        """Return the pins of `include`, `files` and `requirements` alone; None without any.
+
+        Raises as `required`.
+        """
+        include = [text for text in self.include if _is_pin(text)]
+        files = [
+            entry for entry in self.files if isinstance(entry, str) or entry.version is not None
+        ]
+        requirements = self.requirements if self.requirements and self.required.pins() else ()
+        if not (include or files or requirements):
+            return None
+        return PinningOptions.model_construct(
+            include=tuple(include),
+            files=tuple(files),
+            requirements=requirements,
+            environments=self.environments if requirements else {},
+        )
+
     def named_projects(self) -> list[str] | None:
         """Return the projects that the keys name, sorted.
 
@@ -178,3 +198,17 @@ class SelectionOptions(Options):
         return self.included.concerns(project) or bool(
             self.single_files.for_project(project) or self.required.for_project(project)
         )
+
+
+class PinningOptions(SelectionOptions):
+    """Pins alone: of requirement files, only the lines that ask for one version or single files."""
+
+    @cached_property
+    def required(self) -> Requirements:
+        """Return the pins of the requirement files. Raises as of `SelectionOptions`."""
+        return required(self.requirements, marker_environments(self.environments)).pins()
+
+
+def _is_pin(text: str) -> bool:
+    rule = parse_rule(text, extras=True)
+    return bool(rule.filename) or pins_version(rule.specifiers)

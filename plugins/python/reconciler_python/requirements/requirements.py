@@ -175,6 +175,16 @@ class Requirements:
         """Return what is asked for of this project, file by file in their order."""
         return self._by_project.get(project, ())
 
+    def pins(self) -> Requirements:
+        """Return those requirements alone that ask for one version or for single files."""
+        found = [
+            requirement
+            for of_project in self._by_project.values()
+            for requirement in of_project
+            if requirement.is_pin
+        ]
+        return Requirements(bool(found), found)
+
     def projects(self) -> list[str]:
         """Return the projects of which anything is asked for, by name."""
         return sorted(self._by_project)

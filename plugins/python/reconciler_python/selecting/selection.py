@@ -29,6 +29,7 @@ from reconciler_python.selecting.releases import Releases, newest_kept, prerelea
 from reconciler_python.selecting.source_checks import (
     NO_MATCH,
     SelectedCheck,
+    is_pinned,
     no_match_text,
     selecting_key,
     selects_part,
@@ -62,7 +63,7 @@ class ProjectSelection:
         self._asked = [check for check in self._checks if not check.silent]
         self._cooldown = Cooldown(project, written if options is not None else (), now)
         pins = [check.pins for check in self._checks if isinstance(check, SelectedCheck)]
-        self._releases = Releases(written, pins[0] if pins else None)
+        self._releases = Releases(written, pins[0] if pins else is_pinned)
 
     def decide(self, units: Iterable[Unit]) -> Sequence[Decision]:
         """Return a decision for each unit of type `python.distribution` of the project."""

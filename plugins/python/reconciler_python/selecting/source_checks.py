@@ -12,6 +12,7 @@ from reconciler_python.reading.pins import pins_version
 from reconciler_python.selecting.checks import SOURCE, Check
 
 NO_MATCH = "matches no "
+PINNED: Final = "_pinned"  # as the core says it of units that a source pins
 PULLED_BY: Final = "_pulledBy"
 """Transient key of a distribution's metadata: the requirements that depend on it, as text."""
 
@@ -81,6 +82,11 @@ class SelectedCheck(Check):
                 )
         for text in unit.metadata.get(PULLED_BY) or ():
             yield SOURCE.step(True, f"depended on: {text}", "dependencies")
+
+
+def is_pinned(unit: Unit) -> bool:
+    """Return True if the core says that a source pins the file, whose options do not count here."""
+    return PINNED in unit.metadata
 
 
 def no_match_text(options: SelectionOptions) -> str:
