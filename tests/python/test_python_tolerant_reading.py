@@ -7,9 +7,9 @@ import json
 import pytest
 
 from reconciler.plugin import Malformed
-from reconciler_python.reading.documents import fetchable_url
 from reconciler_python.reading.media_types import read_list, read_project
 from reconciler_python.reading.units import project_units
+from reconciler_python.reading.urls import fetchable_url
 from tests.support.calls import BASE, page
 
 JSON = "application/vnd.pypi.simple.v1+json"

@@ -31,10 +31,11 @@ from reconciler_python.dependencies.unmet_requirements import (
 from reconciler_python.matching.subjects import projects as projects_of
 from reconciler_python.options.filter_options import FilterOptions
 from reconciler_python.options.source_options import SelectionOptions
-from reconciler_python.reading.documents import ACCEPT, shown_url
+from reconciler_python.reading.documents import ACCEPT
 from reconciler_python.reading.filenames import project_name
 from reconciler_python.reading.media_types import read_list, read_project
 from reconciler_python.reading.units import DISTRIBUTION, PROJECT, Refuse, project_units
+from reconciler_python.reading.urls import shown_url
 from reconciler_python.selecting.evidence_facts import with_evidence
 from reconciler_python.selecting.project_filter import ProjectFilter
 from reconciler_python.selecting.source_checks import selects_part

@@ -27,9 +27,10 @@ from reconciler.plugin import (
     StoredUnit,
 )
 from reconciler_python.publishing.rendering import artifact_of, file_path, list_pages, project_pages
-from reconciler_python.reading.documents import HTML_TYPE, JSON_TYPE, fetchable_url
+from reconciler_python.reading.documents import HTML_TYPE, JSON_TYPE
 from reconciler_python.reading.filenames import project_name
 from reconciler_python.reading.units import DISTRIBUTION, PROJECT
+from reconciler_python.reading.urls import fetchable_url
 
 # PEP 691: `latest` may be asked for, and is answered with what it really is.
 _LATEST_JSON: Final = "application/vnd.pypi.simple.latest+json"

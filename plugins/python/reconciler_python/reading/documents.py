@@ -9,23 +9,16 @@ from __future__ import annotations
 import codecs
 import re
 from typing import Any, Final, TypeVar
-from urllib.parse import quote, urljoin
 
 import msgspec
 
 from reconciler.plugin import Malformed, Page, sanitize
+from reconciler_python.reading.urls import shown_url
 
 JSON_TYPE: Final = "application/vnd.pypi.simple.v1+json"
 HTML_TYPE: Final = "application/vnd.pypi.simple.v1+html"
 ACCEPT: Final = f"{JSON_TYPE}, {HTML_TYPE};q=0.2, text/html;q=0.01"
 
-_FETCHABLE = re.compile(
-    r"https?://(?:[^\s/?\\@:\[\]]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:[/?]\S*)?"
-)
-_BLANK = re.compile(r"[^\S\t-\r\x1c-\x1f]")  # but for control characters
-_LINE_BREAKS = str.maketrans("", "", "\t\n\r")
-_USER = re.compile(r"^(https?://)[^/?#]*@", re.IGNORECASE)
-_LONGEST_URL = 16_000  # characters; the core takes few more, and `.metadata` may follow
 _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -226,55 +219,6 @@ def unknown_keys(document: dict[str, Any], known: frozenset[str]) -> dict[str, A
         if unknown
         else {}
     )
-
-
-def fetchable_url(base: str, url: str) -> str | None:
-    """Return the URL to fetch, without fragment; None for what must not be fetched.
-
-    That is `file:`, `javascript:` and broken URLs. Blanks are read as browsers do (WHATWG URL 4.4):
-    left out around it, percent-encoded within; tabs and line breaks are left out everywhere. So are
-    user and password: what is recorded and shown holds no secret, and a remote has its `auth` for
-    them.
-    """
-    url = without_blanks(url)
-    if not url.startswith(("https://", "http://")):
-        try:
-            url = urljoin(base, url) if url else ""
-        except ValueError:
-            return None
-    url = url.partition("#")[0]
-    if "@" in url:
-        url = _USER.sub(r"\1", url)
-    return (
-        url
-        if len(url) <= _LONGEST_URL and url.isprintable() and _FETCHABLE.fullmatch(url)
-        else None
-    )
-
-
-def without_blanks(url: str) -> str:
-    """Return a URL as it is written, its blanks as browsers read them.
-
-    Tabs and line breaks are left out. Host names have no blanks, so theirs stay: such a URL is
-    refused.
-    """
-    if " " not in url and url.isprintable():
-        return url
-    url = url.strip().translate(_LINE_BREAKS)
-    start = url.find("/", url.find("://") + 3) if "://" in url else 0
-    return url if start < 0 else url[:start] + _BLANK.sub(_percent_encoded, url[start:])
-
-
-def _percent_encoded(match: re.Match[str]) -> str:
-    return quote(match[0], safe="")
-
-
-def shown_url(page: Page) -> str:
-    """Return where a page is, for messages.
-
-    Without user, password, and a query that may be a signature.
-    """
-    return _USER.sub(r"\1", re.split(r"[?#]", page.url)[0])
 
 
 def marked_encoding(body: bytes) -> str | None:

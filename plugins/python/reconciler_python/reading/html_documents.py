@@ -26,10 +26,9 @@ from reconciler_python.reading.documents import (
     check_amount,
     check_api_version,
     marked_encoding,
-    shown_url,
-    without_blanks,
 )
 from reconciler_python.reading.filenames import project_name, stem_and_type
+from reconciler_python.reading.urls import absolute_url, shown_url, without_blanks
 
 _WRITTEN_ELEMENT = re.compile(r"<[a-zA-Z]")
 _DEEPEST: Final = 256  # elements within each other: the parser's time grows with every one
@@ -278,7 +277,7 @@ def _file(anchor: Anchor, base: str) -> ListedFile | None:
         return None
     if not url.startswith(("https://", "http://")):
         try:
-            url = urljoin(base, url)
+            url = absolute_url(base, url)
         except ValueError:
             return None
     location, _, fragment = url.partition("#")

@@ -19,8 +19,8 @@ from reconciler_python.reading.documents import (
     ProjectDocument,
     read_list_json,
     read_project_json,
-    shown_url,
 )
+from reconciler_python.reading.urls import shown_url
 
 _JSON_TYPES: Final = frozenset({JSON_TYPE, "application/vnd.pypi.simple.latest+json"})
 _HTML_TYPES: Final = frozenset(

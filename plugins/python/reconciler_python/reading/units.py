@@ -10,12 +10,7 @@ import msgspec
 
 from reconciler.plugin import Artifact, Unit, sanitize
 from reconciler_python.reading.digests import Digests, read_digests, sha256_of
-from reconciler_python.reading.documents import (
-    ExtendedFile,
-    ListedFile,
-    ProjectDocument,
-    fetchable_url,
-)
+from reconciler_python.reading.documents import ExtendedFile, ListedFile, ProjectDocument
 from reconciler_python.reading.filenames import (
     SDIST,
     WHEEL,
@@ -23,6 +18,7 @@ from reconciler_python.reading.filenames import (
     FilenameReader,
     UnreadableFilename,
 )
+from reconciler_python.reading.urls import fetchable_url
 
 DISTRIBUTION: Final = "python.distribution"
 PROJECT: Final = "python.project"
