@@ -9,6 +9,7 @@ import inspect
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
+from contextvars import ContextVar
 from functools import wraps
 from types import TracebackType
 from typing import Annotated, Any
@@ -42,6 +43,7 @@ class CommandLog:
         self._command = ""
 
     def __enter__(self) -> CommandLog:
+        self._token = _current.set(self)
         return self
 
     def __exit__(
@@ -50,6 +52,7 @@ class CommandLog:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        _current.reset(self._token)
         self._open.close()
 
     def start(self, command: str, verbosity: int) -> None:
@@ -80,25 +83,29 @@ class CommandLog:
 
             logging.getLogger(__name__).info("`%s` ended with exit code %d", self._command, code)
 
-    def wrap(self, name: str, command: Callable[..., int]) -> Callable[..., int]:
-        """Return `command` with the options of all, started and ended in this log as `name`."""
-        command = with_options(command)
-        signature = inspect.signature(command, eval_str=True)
-        verbosity = inspect.Parameter(
-            OPTION, inspect.Parameter.KEYWORD_ONLY, default=0, annotation=VerbosityOption
-        )
 
-        @wraps(command)
-        def logged(*args: Any, **kwargs: Any) -> int:
-            self.start(name, kwargs.pop(OPTION))
-            return command(*args, **kwargs)
+_current: ContextVar[CommandLog] = ContextVar("command log")
 
-        # typer reads the signature and the annotations to find the options
-        logged.__dict__["__signature__"] = signature.replace(
-            parameters=[*signature.parameters.values(), verbosity]
-        )
-        logged.__annotations__ = {**command.__annotations__, OPTION: VerbosityOption}
-        return logged
+
+def with_log(name: str, command: Callable[..., int]) -> Callable[..., int]:
+    """Return `command` with the options of all, which starts the current log as `name`."""
+    command = with_options(command)
+    signature = inspect.signature(command, eval_str=True)
+    verbosity = inspect.Parameter(
+        OPTION, inspect.Parameter.KEYWORD_ONLY, default=0, annotation=VerbosityOption
+    )
+
+    @wraps(command)
+    def logged(*args: Any, **kwargs: Any) -> int:
+        _current.get().start(name, kwargs.pop(OPTION))
+        return command(*args, **kwargs)
+
+    # typer reads the signature and the annotations to find the options
+    logged.__dict__["__signature__"] = signature.replace(
+        parameters=[*signature.parameters.values(), verbosity]
+    )
+    logged.__annotations__ = {**command.__annotations__, OPTION: VerbosityOption}
+    return logged
 
 
 def environment_words(text: str | None = None) -> list[str]:

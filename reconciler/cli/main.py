@@ -5,8 +5,10 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable
+from functools import cache
 from types import ModuleType
+from typing import Any
 
 import typer
 from typer.exceptions import TyperException
@@ -32,7 +34,7 @@ from reconciler.cli import (
     validate,
     verify,
 )
-from reconciler.cli.command_log import CommandLog
+from reconciler.cli.command_log import CommandLog, with_log
 from reconciler.cli.plain_help import PlainCommand, PlainGroup
 from reconciler.cli.termination import INTERRUPTED, Termination
 from reconciler.errors import ManifestFaults, ReconcilerError
@@ -60,12 +62,11 @@ VERBS = (
 )
 
 
-def tree(arguments: Sequence[str] = (), log: CommandLog | None = None) -> typer.Typer:
-    """Return the commands, which log to `log`.
+def tree(verb: str = "") -> typer.Typer:
+    """Return the commands.
 
-    If `arguments` begin with a command, only that one is built: typer takes 6 ms for each.
+    If `verb` is one, only that one is built: typer takes 6 ms for each.
     """
-    log = log or CommandLog()
     app = typer.Typer(
         name="reconciler",
         cls=PlainGroup,
@@ -77,26 +78,32 @@ def tree(arguments: Sequence[str] = (), log: CommandLog | None = None) -> typer.
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_common)
-    asked = [verb for verb in VERBS if list(arguments[:1]) == [verb.NAME]]
-    for verb in asked or VERBS:
-        summary = _first_sentence(verb.command.__doc__ or "")
-        if hasattr(verb, "SUBCOMMANDS"):
-            app.add_typer(_group(verb, log), name=verb.NAME, short_help=summary)
+    asked = [module for module in VERBS if verb == module.NAME]
+    for module in asked or VERBS:
+        summary = _first_sentence(module.command.__doc__ or "")
+        if hasattr(module, "SUBCOMMANDS"):
+            app.add_typer(_group(module), name=module.NAME, short_help=summary)
         else:
-            app.command(name=verb.NAME, short_help=summary, cls=PlainCommand)(
-                log.wrap(verb.NAME, verb.command)
+            app.command(name=module.NAME, short_help=summary, cls=PlainCommand)(
+                with_log(module.NAME, module.command)
             )
     return app
 
 
-def _group(verb: ModuleType, log: CommandLog) -> typer.Typer:
+@cache
+def _command(verb: str) -> Callable[..., Any]:
+    """Return what runs a command line; kept, since one process may run many."""
+    return typer.main.get_command(tree(verb))
+
+
+def _group(verb: ModuleType) -> typer.Typer:
     """Return a verb with subcommands; without one of them it runs its `command`."""
     group = typer.Typer(cls=PlainGroup, invoke_without_command=True, rich_markup_mode=None)
-    group.callback()(log.wrap(verb.NAME, verb.command))
+    group.callback()(with_log(verb.NAME, verb.command))
     for name, command in verb.SUBCOMMANDS.items():
         summary = _first_sentence(command.__doc__ or "")
         group.command(name=name, short_help=summary, cls=PlainCommand)(
-            log.wrap(f"{verb.NAME} {name}", command)
+            with_log(f"{verb.NAME} {name}", command)
         )
     return group
 
@@ -139,7 +146,7 @@ def run(arguments: list[str]) -> int:
     termination = Termination()
     with output.streams() as written, CommandLog() as log, termination.handled():
         asked = [] if completion.prepare() else ["--help"]
-        code = _exit_code(arguments or asked, log, termination)
+        code = _exit_code(arguments or asked, termination)
         code = written.exit_code(code)
         log.end(code)
     return code
@@ -159,12 +166,13 @@ def _described(error: OSError) -> tuple[str, str]:
     )
 
 
-def _exit_code(arguments: list[str], log: CommandLog, termination: Termination) -> int:
+def _exit_code(arguments: list[str], termination: Termination) -> int:
     """Run one command, print what it raises, and return its exit code."""
     try:
         if completion.is_asked(arguments):
             return completion.run(arguments)
-        code = tree(arguments, log)(arguments, standalone_mode=False, prog_name="reconciler")
+        verb = next((module.NAME for module in VERBS if arguments[:1] == [module.NAME]), "")
+        code = _command(verb)(arguments, standalone_mode=False, prog_name="reconciler")
     except ManifestFaults as faults:
         output.faults(faults, did_nothing=arguments[0] != validate.NAME)
         return 1
