@@ -15,7 +15,9 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from functools import cache
+from importlib.metadata import Distribution, distributions
 
 import pytest
 from hypothesis import HealthCheck, is_hypothesis_test, settings
@@ -52,6 +54,25 @@ settings.register_profile(
     print_blob=True,
 )
 settings.load_profile("suite")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _installed_once() -> Iterator[None]:
+    """Read the entry points of this environment once: every command does, of 130 distributions.
+
+    No test installs into it; those that install elsewhere have another `sys.path`.
+    """
+    path = list(sys.path)
+    installed: list[Distribution] = list(distributions())
+    for distribution in installed:
+        distribution.read_text = cache(distribution.read_text)  # type: ignore[method-assign]
+
+    def found() -> Iterable[Distribution]:
+        return installed if sys.path == path else distributions()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("reconciler.plugin.entry_points.distributions", found)
+        yield
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: Iterable[pytest.Item]) -> None:
