@@ -124,8 +124,8 @@ class Reach:
         Its path is in plain sight of the reviewer of the manifest; where a link leads is not.
         Raises OutOfReach.
         """
-        for holder, target in _links(os.path.dirname(path)):
-            if is_below(holder, self.root):
+        for link, target in links(os.path.dirname(path)):
+            if is_below(os.path.dirname(link), self.root):
                 self.file(target)
 
     def secret_variable(self, name: str) -> None:
@@ -204,7 +204,8 @@ def manifest_root(path: str) -> str:
     It is the git work tree that holds them, else the folder that was given, without links. A link
     that a work tree holds does not lead out of it: then the work tree is the root.
     """
-    for folder, target in _links(os.path.abspath(path)):
+    for link, target in links(os.path.abspath(path)):
+        folder = os.path.dirname(link)
         holder = work_tree(folder)
         if holder is not None and not is_below(target, holder):
             return holder
@@ -239,14 +240,14 @@ def is_stream(path: str) -> bool:
     return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
 
 
-def _links(path: str) -> Iterator[tuple[str, str]]:
-    """Yield every link on the way to a path: the folder that holds it, and where it leads."""
+def links(path: str) -> Iterator[tuple[str, str]]:
+    """Yield every link on the way to an absolute path, and where it leads, without links."""
     real = "/"
     for part in _steps(path):
         step = os.path.join(real, part)
         if os.path.islink(step):
             target = os.path.realpath(step)
-            yield real, target
+            yield step, target
             step = target
         real = step
 

@@ -2,7 +2,8 @@
 
 `--config` and `--allow-path` are options of every command that can use them. `reconciler.toml` and
 `plugins.d` of the working folder may belong to a stranger's pull request, like the manifests there:
-they are read only outside of CI and of the manifests, or where `--config` names them.
+they are read only outside of CI and of the manifests, or where `--config` names them. A home that
+a checkout brought is refused.
 """
 
 from __future__ import annotations
@@ -103,6 +104,32 @@ class Invocation:
     def file(self) -> str:
         """The settings file as messages call it."""
         return str(self._named or FILE)
+
+    def check_home(self, home: Path, *, is_named: bool) -> None:
+        """Refuse a home that a checkout brought, since a stranger may have made it.
+
+        `is_named`: a setting names it. Raises UsageFault.
+        """
+        from reconciler.engine.session.home_origin import is_tracked
+        from reconciler.reach import is_unattended
+
+        if not os.path.lexists(home):
+            return
+        tracked = is_tracked(home)
+        if tracked:
+            raise UsageFault(
+                f"the home `{home}` is under version control: whoever proposes a change could have"
+                " made its database, its files and its key",
+                hint=f"`git rm -r --cached {home}` takes it out; or `--home` or `RECONCILER_HOME`"
+                " names another",
+            )
+        is_doubtful = tracked is None and not is_named and is_unattended(os.environ)
+        if is_doubtful and self._is_below_a_root(home):
+            raise UsageFault(
+                f"the home `{home}` lies among the manifests while `CI` is set, and git does not"
+                " say whether it came with them",
+                hint="`--home` or `RECONCILER_HOME` names the home that this job keeps",
+            )
 
     @cached_property
     def _named(self) -> Path | None:

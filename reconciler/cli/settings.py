@@ -66,6 +66,7 @@ def home(option: Path | None) -> Home:
     stored = invocation.current().settings
     named = str(option or "") or os.environ.get("RECONCILER_HOME") or stored.get("home")
     root = _expanded(named or ".reconciler")
+    invocation.current().check_home(root, is_named=bool(named))
     database = os.environ.get("RECONCILER_DATABASE") or stored.get("database")
     size = os.environ.get("RECONCILER_PAGE_MEMORY") or stored.get("page_memory")
     return Home(root, database, _page_memory(size)) if size else Home(root, database)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from reconciler.engine.run.git import ask_git
 from reconciler.redaction import sanitize
 
 LONGEST_NAME = 200  # characters of a principal
-# No setting of a repository that lies in the work tree runs a program.
-_SAFE = ("-c", "safe.bareRepository=explicit", "-c", "core.fsmonitor=false")
 PATTERNS = ("*.yaml", "*.yml")
 
 
@@ -22,10 +20,10 @@ def git_commit(paths: Sequence[Path]) -> str | None:
     folder = next((path if path.is_dir() else path.parent for path in paths if path.exists()), None)
     if folder is None:
         return None
-    commit = _git(folder, "rev-parse", "--verify", "HEAD")
+    commit = ask_git(folder, "rev-parse", "--verify", "HEAD")
     if commit is None:
         return None
-    changed = _git(folder, "status", "--porcelain", "--", *PATTERNS)
+    changed = ask_git(folder, "status", "--porcelain", "--", *PATTERNS)
     return f"{commit}-dirty" if changed else commit
 
 
@@ -44,19 +42,5 @@ def author(paths: Sequence[Path], environment: Mapping[str, str]) -> str | None:
     if commit is None or commit.endswith("-dirty"):
         return None
     folder = next((path if path.is_dir() else path.parent for path in paths if path.exists()), None)
-    name = _git(folder, "log", "-1", "--format=%an <%ae>") if folder is not None else None
+    name = ask_git(folder, "log", "-1", "--format=%an <%ae>") if folder is not None else None
     return sanitize(name, LONGEST_NAME) if name else None
-
-
-def _git(folder: Path, *arguments: str) -> str | None:
-    try:
-        result = subprocess.run(
-            ["git", *_SAFE, "-C", str(folder), *arguments],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=30,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return result.stdout.strip() if result.returncode == 0 else None

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from reconciler.errors import StateFault
 
+IGNORE = ".gitignore"  # keeps database and key out of commits; a committed home is refused
 CHOOSE = "`--home` or `RECONCILER_HOME` names another folder"
 
 
@@ -23,6 +24,7 @@ def check_folder(root: Path, *, writes: bool) -> None:
             raise StateFault(f"the home `{root}` lies below `{above}`, a file", hint=CHOOSE)
         elif writes:
             root.mkdir(parents=True, exist_ok=True)
+            (root / IGNORE).write_text("*\n", encoding="ascii")
     except OSError as error:
         raise StateFault(
             f"the home `{root}` cannot be {'made' if writes else 'read'}: {error.strerror}"
