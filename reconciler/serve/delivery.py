@@ -65,13 +65,36 @@ class Delivery:
             if result is ConditionResult.FAILED:
                 await send_text(request, send, 412, text=PRECONDITION_FAILED)
                 return
-        size = await self._size(representation, data)
         if request.head and not entry.page:
-            await send_whole(request, send, representation.start(size), data=b"")
+            head_size = (
+                await self._promised_size(representation, publication)
+                if data is None
+                else len(data)
+            )
+            await send_whole(request, send, representation.start(head_size), data=b"")
         else:
+            size = await self._size(representation, data)
             await self._send_body(
                 request, send, representation, publication=publication, data=data, size=size
             )
+
+    async def _promised_size(self, representation: Representation, publication: str) -> int | None:
+        """Return the bytes of a file that GET would send, None where nobody knows.
+
+        A file is compared with its digest as for GET; a large one, which GET hashes while it is
+        sent, only if its size is another than what was recorded. Raises StateFault where GET would
+        have nothing to send.
+        """
+        entry = representation.entry
+        try:
+            size = await self._catalogue.stored_size(representation)
+            other = entry.size not in (None, size)
+            (await self._catalogue.open(representation, partly=other)).file.close()
+            return size
+        except StateFault:
+            if self._on_demand is None or not await self._on_demand.has(publication, entry.digest):
+                raise
+            return entry.size
 
     async def _size(self, representation: Representation, data: bytes | None) -> int | None:
         """Return the bytes of a body; of a file that is not in the store as declared, or None."""

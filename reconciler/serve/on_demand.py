@@ -148,11 +148,17 @@ class OnDemand:
         Returns None where no source of the publication is known, or it is in the store by now.
         """
         key = publication, digest
-        if key not in self._incoming and not await in_thread(self._can_fetch, publication, digest):
+        if not await self.has(publication, digest):
             return None
         if key not in self._incoming:
             self._start(publication, IncomingFile(digest), size)
         return self._incoming[key].join()
+
+    async def has(self, publication: str, digest: Digest) -> bool:
+        """Return True where `open` would return a missing file; nothing is fetched."""
+        return (publication, digest) in self._incoming or await in_thread(
+            self._can_fetch, publication, digest
+        )
 
     async def close(self) -> None:
         """Stop fetching."""

@@ -208,9 +208,9 @@ def options() -> dict[str, set[str]]:
 
 def test_every_command_that_has_a_result_says_how_it_prints_it() -> None:
     """Kind: an option of every command that one command lacks."""
-    found = options()
-    assert {name for name, flags in found.items() if "-o" not in flags} == WITHOUT_RESULT
-    assert {name for name, flags in found.items() if "--lock-timeout" in flags} == WRITING
+    commands = options()
+    assert {name for name, flags in commands.items() if "-o" not in flags} == WITHOUT_RESULT
+    assert {name for name, flags in commands.items() if "--lock-timeout" in flags} == WRITING
 
 
 def test_no_command_writes_without_a_word_on_how_long_it_waits() -> None:
