@@ -125,6 +125,11 @@ priority = "primary"
     )
 
 
+# once in thousands of stops granian's own threads wait for each other (emmett-framework/granian
+# issue 875): it then kills the worker, which has answered everything
+HUNG = "WARNING: Killing worker-1 after it refused to gracefully stop\n"
+
+
 @contextmanager
 def served(home: Path, *, warns: bool = False, workers: int = 1, **more: str) -> Iterator[str]:
     """`reconciler serve` on a free port, over this home; its URL, which ends with a slash. `more`:
@@ -146,7 +151,7 @@ def served(home: Path, *, warns: bool = False, workers: int = 1, **more: str) ->
     finally:
         process.terminate()
         _, rest = process.communicate(timeout=PATIENCE)
-    assert (process.returncode, rest) == (0, ""), (process.returncode, rest)
+    assert (process.returncode, rest.removeprefix(HUNG)) == (0, ""), (process.returncode, rest)
 
 
 @contextmanager
