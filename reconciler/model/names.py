@@ -6,7 +6,9 @@ publication or an export of everything else.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from typing import NamedTuple
 from unicodedata import normalize
 
@@ -73,13 +75,10 @@ class FileTree:
     def __init__(self, paths: Iterable[str], *, folded: bool) -> None:
         self._folded = folded
         self._files: dict[str, list[str]] = {}
-        self._below: dict[str, list[str]] = {}
         self._faults: dict[str, NameFault] = {}
         for path in paths:
-            form = self._form(path)
-            self._files.setdefault(form, []).append(path)
-            for folder in _folders(form):
-                self._below.setdefault(folder, []).append(path)
+            self._files.setdefault(self._form(path), []).append(path)
+        self._sorted = sorted(self._files)
 
     def meet(self, held: str) -> None:
         """Refuse the new paths that cannot lie beside a file that the tree holds."""
@@ -87,47 +86,45 @@ class FileTree:
         for path in self._files.get(form, ()):
             if path != held:
                 self._faults.setdefault(path, _alike(path, held))
-        for folder in _folders(form):
-            for path in self._files.get(folder, ()):
+        for other in chain(_folders(form), self._below(form)):
+            for path in self._files.get(other, ()):
                 self._faults.setdefault(path, _file_and_folder(path, held))
-        for path in self._below.get(form, ()):
-            self._faults.setdefault(path, _file_and_folder(path, held))
 
     def faults(self) -> dict[str, NameFault]:
         """Return the paths that cannot join; of new ones that exclude each other the first may."""
         faults = dict(self._faults)
-        files: dict[str, str] = {}
-        folders: dict[str, str] = {}
-        for form, path in self._in_order():
-            if path in faults:
-                continue
-            if fault := _conflict(form, path, files, folders=folders):
-                faults[path] = fault
-                continue
-            files[form] = path
-            for folder in _folders(form):
-                folders.setdefault(folder, path)
+        joined: dict[str, str] = {}
+        for form, paths in self._files.items():
+            for path in paths:
+                if path in faults:
+                    continue
+                if fault := self._conflict(form, path, joined):
+                    faults[path] = fault
+                else:
+                    joined[form] = path
         return faults
 
-    def _in_order(self) -> Iterator[tuple[str, str]]:
-        for form, paths in self._files.items():
-            yield from ((form, path) for path in paths)
+    def _conflict(self, form: str, path: str, joined: Mapping[str, str]) -> NameFault | None:
+        """Return why `path` cannot join those that were let in before, by form."""
+        if form in joined:
+            return None if joined[form] == path else _alike(path, joined[form])
+        others = (
+            joined[other] for other in chain(_folders(form), self._below(form)) if other in joined
+        )
+        other = next(others, None)
+        return None if other is None else _file_and_folder(path, other)
+
+    def _below(self, folder: str) -> Iterator[str]:
+        """Yield the forms of new paths in a folder. They lie together in the order of all forms."""
+        start = f"{folder}/"
+        for index in range(bisect_left(self._sorted, start), len(self._sorted)):
+            if not self._sorted[index].startswith(start):
+                return
+            yield self._sorted[index]
 
     def _form(self, path: str) -> str:
         """Return what file systems that ignore case and form compare (Unicode 3.13, D145)."""
         return normalize("NFD", normalize("NFD", path).casefold()) if self._folded else path
-
-
-def _conflict(
-    form: str, path: str, files: dict[str, str], *, folders: dict[str, str]
-) -> NameFault | None:
-    """Return why `path` cannot join the `files` and `folders` that were let in before."""
-    if form in files:
-        return None if files[form] == path else _alike(path, files[form])
-    if form in folders:
-        return _file_and_folder(path, folders[form])
-    blocking = next((files[folder] for folder in _folders(form) if folder in files), None)
-    return None if blocking is None else _file_and_folder(path, blocking)
 
 
 def _too_long(path: str, limit: int) -> NameFault | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -108,3 +110,13 @@ def test_what_is_let_in_always_fits_one_tree(new: list[str], folded: bool) -> No
             form == file or form.startswith(f"{file}/") or file.startswith(f"{form}/")
             for file in files
         )
+
+
+def test_the_folders_of_deep_paths_are_not_held_each_as_a_text() -> None:
+    """Kind: unbounded work from small input. They would have the square of a path's length."""
+    tracemalloc.start()
+    try:
+        assert faults([f"{number}/{'a/' * 500}x" for number in range(40)]) == {}
+        assert tracemalloc.get_traced_memory()[1] < 4_000_000
+    finally:
+        tracemalloc.stop()
