@@ -6,6 +6,7 @@ bytes in its place, or may have begun to rely on it, in the moment before.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -16,6 +17,8 @@ from io import BufferedReader
 from typing import NamedTuple
 
 from reconciler.model import Digest, is_hex_digest
+
+UNREADABLE = {errno.EIO, errno.EBADMSG, getattr(errno, "EUCLEAN", errno.EIO)}
 
 
 class KeptFile(NamedTuple):
@@ -53,7 +56,10 @@ class KeptFiles:
         Opening a pipe would wait for its other end.
         """
         file = self.file(digest)
-        descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except NotADirectoryError:
+            raise FileNotFoundError(file) from None
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
             raise FileNotFoundError(file)
@@ -76,17 +82,18 @@ class KeptFiles:
         return self.size(digest)
 
     def verify(self, digest: Digest) -> bool:
-        """Return True if a file has its digest; another one is set aside."""
-        file = self.file(digest)
+        """Return True if a file has its digest; another one is set aside.
+
+        So is one that the disk cannot read.
+        """
         try:
             with self.open(digest) as stream:
-                actual = hashlib.file_digest(stream, "sha256").digest()
                 read = os.fstat(stream.fileno())
+                if _digest_of(stream) == digest.raw:
+                    return True
         except FileNotFoundError:
             return False
-        if actual == digest.raw:
-            return True
-        self._set_aside(file, f"{self._damaged}/{digest.hex}", read)
+        self._set_aside(self.file(digest), f"{self._damaged}/{digest.hex}", read)
         return False
 
     def walk(self) -> Iterator[KeptFile]:
@@ -136,6 +143,16 @@ class KeptFiles:
             _rename(file, aside)
             if not os.path.samestat(os.stat(aside), read):
                 os.rename(aside, file)
+
+
+def _digest_of(stream: BufferedReader) -> bytes | None:
+    """Return the digest of an open file; None where the disk has lost a part of it."""
+    try:
+        return hashlib.file_digest(stream, "sha256").digest()
+    except OSError as error:
+        if error.errno not in UNREADABLE:
+            raise
+        return None
 
 
 def _rename(file: str, target: str) -> None:

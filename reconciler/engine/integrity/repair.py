@@ -24,6 +24,7 @@ from reconciler.engine.session.session import WritingSession
 from reconciler.engine.sources.repository_resolution import OtherRepositories, RepositoryResolution
 from reconciler.engine.sources.resolution import make_resolver, reserve_uploads
 from reconciler.engine.sources.source_artifacts import RemoteArtifacts
+from reconciler.engine.sources.source_responses import SourceResponse
 from reconciler.engine.transfer.artifact_fetcher import ArtifactFetcher, SourceAccess
 from reconciler.engine.transfer.stored_bytes import MISSING
 from reconciler.engine.transfer.transfer_warnings import TransferWarnings
@@ -99,6 +100,7 @@ class Repair:
         self._writer = session.writer
         self._desired = desired.with_recorded()
         self._reasons: dict[tuple[str, Digest], str] = {}
+        self._left: set[Digest] = set()  # what is damaged still
 
     async def run(self) -> RepairResult:
         """Mend everything that can be mended; costs one query where nothing is damaged."""
@@ -107,9 +109,9 @@ class Repair:
             return RepairResult()
         uses = await asyncio.to_thread(self._uses, damage)
         await asyncio.to_thread(self._settle, damage, uses)
-        wanted = await self._damaged()
+        self._left = await self._damaged()
         actual = await asyncio.to_thread(self._writer.actual_state)
-        for name in sorted({use.repository for use in uses if use.digest in wanted}):
+        for name in sorted({use.repository for use in uses if use.digest in self._left}):
             await self._mend_repository(name, uses, actual)
         await self._renew_exports(damage)
         damaged = await self._damaged()
@@ -149,25 +151,23 @@ class Repair:
 
     def _settle(self, damage: Sequence[Damage], uses: Iterable[ArtifactUse]) -> None:
         """Forget what nothing needs, or what stays upstream; take back what is there again."""
-        uses = list(uses)
-        used = {use.digest for use in uses}
-        digests = [record.digest for record in damage]
+        repositories: dict[Digest, set[str]] = {}
+        for use in uses:
+            repositories.setdefault(use.digest, set()).add(use.repository)
         on_demand = {
             digest
-            for digest, origins in self._writer.origins_of(digests).items()
-            if self._stays_upstream(
-                {use.repository for use in uses if use.digest == digest},
-                {origin.remote for origin in origins},
-            )
+            for digest, origins in self._writer.origins_of(repositories).items()
+            if self._stays_upstream(repositories[digest], {origin.remote for origin in origins})
         }
-        unused = {*digests} - used
+        unused = {record.digest for record in damage} - repositories.keys()
         if unused:
             needed = self._writer.needed_artifacts()
             unused = {digest for digest in unused if digest.raw not in needed}
         self._writer.forget_damage(unused | on_demand)
-        for digest in used:
-            if self._session.store.verify(digest):
-                self._writer.artifact_stored(digest, self._session.store.size(digest))
+        store = self._session.store
+        self._stored(
+            {digest: store.size(digest) for digest in repositories if store.verify(digest)}
+        )
 
     def _stays_upstream(self, repositories: Iterable[str], remotes: Set[str]) -> bool:
         """Return True if each repository has a remote of its own that leaves the bytes upstream."""
@@ -198,23 +198,24 @@ class Repair:
         try:
             await reserve_uploads(resolution)
             for source in repository.sources:
-                groups = await self._damaged_groups(name, source, uses)
+                lost = self._lost(name, uses)
+                groups = sorted(
+                    group
+                    for group, of_group in lost.items()
+                    if any(use.source == source.id for use in of_group)
+                )
                 if groups and source.kind is SourceKind.REMOTE:
-                    await self._mend_source(resolution, source, groups, uses=uses)
+                    await self._mend_source(resolution, source, groups, lost=lost)
         finally:
             resolution.task.done()
 
-    async def _damaged_groups(
-        self, name: str, source: Source, uses: Iterable[ArtifactUse]
-    ) -> list[str]:
-        damaged = await self._damaged()
-        return sorted(
-            {
-                use.group
-                for use in uses
-                if (use.repository, use.source) == (name, source.id) and use.digest in damaged
-            }
-        )
+    def _lost(self, name: str, uses: Iterable[ArtifactUse]) -> dict[str, list[ArtifactUse]]:
+        """Return the damaged files of a repository by group."""
+        lost: dict[str, list[ArtifactUse]] = {}
+        for use in uses:
+            if use.repository == name and use.digest in self._left:
+                lost.setdefault(use.group, []).append(use)
+        return lost
 
     async def _mend_source(
         self,
@@ -222,33 +223,55 @@ class Repair:
         source: Source,
         groups: Sequence[str],
         *,
-        uses: Sequence[ArtifactUse],
+        lost: Mapping[str, Sequence[ArtifactUse]],
     ) -> None:
+        """Fetch what a source offers of damaged files; a group that fails holds up no other one."""
+        name = resolution.repository.meta.name
+        brought = [use for group in groups for use in lost[group] if use.source == source.id]
         try:
             others = OtherRepositories(await asyncio.to_thread(self._writer.actual_state), {})
             resolver = make_resolver(resolution, source, self._desired, others=others)
             responses = [response for response, _ in await resolver.explain(groups)]
-            for response in responses:
-                if response.failure is not None:
-                    raise response.failure
         except Exception as error:  # whatever a source or a plugin raises
             logger.warning("%s: cannot be asked for damaged files: %s", source.id, error)
-            name = resolution.repository.meta.name
-            self._explain(uses, name, f"{source.id}: {error_message(error)}")
+            self._explain(brought, name, f"{source.id}: {error_message(error)}")
             resolution.ownership.mark_unavailable(source.id)
             return
         fetcher = self._fetcher(source)
-        repository = resolution.repository.meta.name
         for response in responses:
-            damaged = await self._damaged()
-            lost = [
-                use
-                for use in uses
-                if (use.repository, use.group) == (repository, response.name)
-                and use.digest in damaged
-            ]
-            for unit in response.units:
-                await self._mend_unit(fetcher, source, response.name, unit=unit, lost=lost)
+            if response.failure is None:
+                await self._mend_group(fetcher, source, response, lost=lost.get(response.name, ()))
+                continue
+            of_group = [use for use in brought if use.group == response.name]
+            self._explain(of_group, name, f"{source.id}: {error_message(response.failure)}")
+
+    async def _mend_group(
+        self,
+        fetcher: ArtifactFetcher,
+        source: Source,
+        response: SourceResponse,
+        *,
+        lost: Sequence[ArtifactUse],
+    ) -> None:
+        """Fetch the damaged files of a group that a source offers, several at once."""
+        digests, paths = {use.digest.hex for use in lost}, {use.path for use in lost}
+        slots = asyncio.Semaphore(self._desired.remotes[source.name].concurrency)
+
+        async def mend(unit: Unit) -> Mapping[Digest, int]:
+            async with slots:
+                return await self._mend_unit(fetcher, source, response.name, unit=unit, lost=lost)
+
+        units = [
+            unit
+            for unit in response.units
+            if any(
+                artifact.sha256 in digests or (artifact.path in paths and not artifact.sha256)
+                for artifact in unit.artifacts
+            )
+        ]
+        fetched = await asyncio.gather(*map(mend, units))
+        sizes = {digest: size for of_unit in fetched for digest, size in of_unit.items()}
+        await asyncio.to_thread(self._stored, sizes)
 
     def _fetcher(self, source: Source) -> ArtifactFetcher:
         remote = self._desired.remotes[source.name]
@@ -272,24 +295,17 @@ class Repair:
         *,
         unit: Unit,
         lost: Sequence[ArtifactUse],
-    ) -> None:
-        """Fetch artifacts of a unit that a source offers, if they may be `lost` ones."""
-        digests, paths = {use.digest.hex for use in lost}, {use.path for use in lost}
-        if not any(
-            artifact.sha256 in digests or (artifact.path in paths and not artifact.sha256)
-            for artifact in unit.artifacts
-        ):
-            return
+    ) -> Mapping[Digest, int]:
+        """Fetch artifacts of a unit that a source offers; return the sizes of those that came."""
         try:
-            sizes = await self._fetched(fetcher, source, group, unit=unit)
+            return await self._fetched(fetcher, source, group, unit=unit)
         except Exception as error:  # of this file: the others go on
             offered = {artifact.path for artifact in unit.artifacts}
             for use in lost:
                 if use.path in offered:
                     reason = f"{source.id}: {error_message(error)}"
                     self._reasons[use.repository, use.digest] = reason
-            return
-        await asyncio.to_thread(self._stored, sizes)
+            return {}
 
     async def _fetched(
         self, fetcher: ArtifactFetcher, source: Source, group: str, *, unit: Unit
@@ -307,13 +323,15 @@ class Repair:
             artifacts=identified.artifacts,
         )
         artifacts = {artifact_digest(artifact) for artifact in identified.artifacts}
-        damaged = await self._damaged()
-        return (await fetcher.fetch(source.id, line, frozenset(artifacts - damaged))).sizes
+        here = frozenset(artifacts - self._left)
+        return (await fetcher.fetch(source.id, line, here)).sizes
 
     def _stored(self, sizes: Mapping[Digest, int]) -> None:
-        self._session.store.sync()
+        if sizes:
+            self._session.store.sync()
         for digest, size in sizes.items():
             self._writer.artifact_stored(digest, size)
+        self._left -= sizes.keys()
 
     async def _renew_exports(self, damage: Iterable[Damage]) -> None:
         """Write exports anew whose files were links to what was damaged."""

@@ -69,9 +69,14 @@ def check_sizes(store: Store, sizes: Iterable[tuple[Digest, int]]) -> None:
 def record_damage(
     store: Store, writer: Writer, problems: Mapping[Digest, str], *, now: datetime
 ) -> None:
-    """Set damaged bytes aside and record the damage."""
-    if not problems:
-        return
-    for digest in problems:
-        store.verify(digest)
-    writer.record_damage(problems, now)
+    """Set damaged bytes aside and record the damage.
+
+    What is whole by now, since another process has just stored it, is recorded as stored.
+    """
+    whole = {digest for digest in problems if store.verify(digest)}
+    if whole:
+        store.sync()
+    for digest in whole:
+        writer.artifact_stored(digest, store.size(digest))
+    if left := {digest: problem for digest, problem in problems.items() if digest not in whole}:
+        writer.record_damage(left, now)

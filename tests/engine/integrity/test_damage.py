@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ import pytest
 from sqlalchemy import delete, update
 
 from reconciler.database.schema import publication_entry
-from reconciler.engine.transfer.stored_bytes import MISSING, OTHER_SIZE
+from reconciler.engine.transfer.stored_bytes import MISSING, OTHER_SIZE, record_damage
 from reconciler.model import Digest
 from reconciler.plan import render_json
 from tests.support.faulty import status
@@ -292,3 +294,51 @@ def test_damage_of_what_no_unit_has_is_kept_in_mind_while_something_shows_it(
             connection.execute(delete(publication_entry))
     site.applied()
     assert known(site) == {}
+
+
+def test_a_group_that_cannot_be_read_holds_up_no_other_one_and_lends_it_no_reason(
+    site: Rehearsal,
+) -> None:
+    """Kind: one failure blocks everything, or gives a false reason."""
+    site.says("b", site.file("three"))
+    site.says("c", site.file("four"))
+    applied(site)
+    for data in (b"one" * 10, b"three" * 10, b"four" * 10):
+        hurt(site, Path.unlink, data)
+    site.get("/team/a/one", "/team/b/three", "/team/c/four")
+    site.says("c")
+    site.script.failing["b"] = ValueError("b cannot be read")
+    message = site.failed()
+    assert site.has(b"one" * 10), "mended although `b` failed"
+    assert re.search("`three` is missing .*: remote:up: .*b cannot be read", message)
+    assert re.search("`four` is missing .*: no source of the repository offers it", message)
+
+
+def test_what_another_process_has_stored_meanwhile_is_no_damage(site: Rehearsal) -> None:
+    """Kind: verify and repair beside uploads. It was read as damaged, and is whole by now."""
+    applied(site)
+    with site.home.database(read_only=False) as database:
+        writer = database.writer()
+        writer.record_damage({Digest.of(TWO): MISSING}, site.now)
+        problems = {Digest.of(ONE): OTHER_SIZE, Digest.of(TWO): MISSING}
+        record_damage(site.home.store(), writer, problems, now=site.now)
+    assert known(site) == {}
+    assert [answer.status for answer in site.get("/team/a/one", "/team/a/two")] == [200, 200]
+
+
+def test_a_file_that_the_disk_cannot_read_stops_no_repair(
+    site: Rehearsal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kind: damage of the store, whatever form it takes."""
+    applied(site)
+    with site.home.database(read_only=False) as database:
+        database.writer().record_damage({Digest.of(ONE): "unreadable"}, site.now)
+
+    def broken(stream: Any, *arguments: Any) -> Any:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("reconciler.store.local_files.hashlib.file_digest", broken)
+    site.applied()
+    monkeypatch.undo()
+    assert known(site) == {}
+    assert site.get("/team/a/one")[0].body == ONE
