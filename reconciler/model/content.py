@@ -29,6 +29,7 @@ MAX_DEPTH = 64
 
 MAX_DIGESTS = 50  # of one artifact, beside its sha256
 _HEX = re.compile(r"[0-9a-f]{2,1024}")
+_DOTS = frozenset({"", ".", ".."})
 _UNSAFE = re.compile(r"(?:^|/)\.{0,2}(?:/|$)|\\")  # an empty, `.` or `..` segment; a backslash
 
 
@@ -225,7 +226,13 @@ def safe_path(path: str) -> bool:
 
     It has no empty, `.` or `..` segment, no backslash and no control character.
     """
-    return len(path) <= MAX_NAME and path.isprintable() and _UNSAFE.search(path) is None
+    return len(path) <= MAX_NAME and path.isprintable() and not _leaves_its_folder(path)
+
+
+def _leaves_its_folder(path: str) -> bool:
+    if "/" not in path and "\\" not in path:  # a filename, as nearly all are
+        return path in _DOTS
+    return _UNSAFE.search(path) is not None
 
 
 def bucket_of(group: str) -> int:

@@ -46,6 +46,7 @@ class SourceContext:
     config: PluginCallConfiguration
     filters: Sequence[ActiveFilter]
     now: datetime
+    undated: Callable[[Sequence[Unit]], list[Unit]]
     dated: Callable[[list[Unit]], list[Unit]]
     pages: Callable[[], PageReader]
     files: Callable[[], FileReader]
@@ -109,7 +110,10 @@ class UpstreamCall(ScratchpadConduit):
 
     async def dated(self, units: Sequence[Unit]) -> list[Unit]:
         self._check_open()
-        return await asyncio.to_thread(self._source.dated, list(units))
+        given = list(units)
+        if not self._source.undated(given):  # nearly always, and a thread costs a tenth of a group
+            return given
+        return await asyncio.to_thread(self._source.dated, given)
 
     async def get(self, url: str, *, accept: str = "*/*", at_least: int | None = None) -> Page:
         self._check_open()

@@ -42,6 +42,7 @@ class RemoteSource(SourceResolver):
             source.config,
             selection.filters,
             selection.now,
+            selection.undated,
             selection.dated,
             partial(session.remotes.pages, remote),
             partial(session.remotes.files, remote),
