@@ -57,7 +57,12 @@ _USES = (
     .where(unit_artifact.c.sha256.in_(listed("digests")))
     .distinct()
 )
-_STORED = select(artifact.c.sha256, artifact.c.size).where(artifact.c.stored)
+_STORED = (
+    select(artifact.c.sha256, artifact.c.size)
+    .where(artifact.c.stored, artifact.c.sha256 > parameter("after", artifact.c.sha256))
+    .order_by(artifact.c.sha256)
+    .limit(bindparam("limit"))
+)
 _OF_REPOSITORY = _STORED.where(
     artifact.c.sha256.in_(
         select(unit_artifact.c.sha256)
@@ -84,6 +89,7 @@ _NEEDED = union(
 )
 _UNUSED_PAGE = page.c.digest.not_in(select(_entries.digest).where(_entries.page))
 _COUNT_UNUSED_PAGES = select(func.count()).select_from(page).where(_UNUSED_PAGE)
+ROWS_AT_ONCE = 5_000
 _UNKNOWN = bytes(32)  # as the digest of a publication: it differs from every real one
 _LOST = (
     update(artifact)
@@ -157,9 +163,18 @@ class DamageReads(Reading):
     def _artifacts(
         self, query: Select[Any], values: Mapping[str, int]
     ) -> Iterator[tuple[Digest, int]]:
-        with self._reading.connect().execution_options(yield_per=STREAM) as connection:
-            for raw, size in connection.execute(query, values):
-                yield Digest(raw), size
+        """Yield artifacts by digest, some at a time.
+
+        Who verifies them takes hours: a query open for as long would keep the write-ahead log from
+        being shortened.
+        """
+        after: bytes | None = b""
+        while after is not None:
+            bounds = {"after": after, "limit": ROWS_AT_ONCE}
+            with self._reading.connect() as connection:
+                rows = connection.execute(query, {**values, **bounds}).all()
+            yield from ((Digest(raw), size) for raw, size in rows)
+            after = rows[-1][0] if rows else None
 
 
 class DamageWrites(Writing):

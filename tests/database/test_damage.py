@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from reconciler.database import Damage, Entry, Writer
 from reconciler.model import Digest, artifact_digest
 from tests.support.databases import (
@@ -105,3 +107,17 @@ def test_a_publication_lists_what_it_shows_and_what_appeared_in_it(tmp_path: Pat
         assert dict(writer.artifacts_of_publication(publication_id, number)) == SIZES
         assert dict(writer.appeared_artifacts(publication_id, number)) == {TWO: 3}
         assert dict(writer.appeared_artifacts(publication_id, number - 1)) == {ONE: 3}
+
+
+def test_artifacts_are_read_without_a_query_open_for_as_long_as_that_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kind: the write-ahead log grows past its checkpoint. Who verifies takes hours."""
+    monkeypatch.setattr("reconciler.database.damage.ROWS_AT_ONCE", 1)
+    with database(tmp_path) as opened:
+        writer = opened.writer()
+        repository_id = recorded(writer)
+        for artifacts in (writer.stored_artifacts(), writer.artifacts_of_repository(repository_id)):
+            seen = [next(artifacts)]
+            assert writer._reading.pool.checkedout() == 0  # type: ignore[attr-defined]
+            assert dict([*seen, *artifacts]) == SIZES
