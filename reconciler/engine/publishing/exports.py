@@ -20,6 +20,7 @@ import gzip
 import os
 import shutil
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -332,6 +333,8 @@ def _kept(store: Store, tree: Path, entry: Entry) -> bool:
     try:
         _link_or_copy(store, entry.digest, path)
     except (OSError, ReconcilerError):  # a new file where its folder was, or bytes that are gone
+        with suppress(OSError):  # a part of a copy, where the disk is full
+            path.unlink()
         return False
     return True
 
