@@ -15,7 +15,14 @@ from sqlalchemy import and_, bindparam, exists, func, select, union, update
 from reconciler.database.artifacts import KEPT, MENDED
 from reconciler.database.bulk import batches, listed, parameter, replacing
 from reconciler.database.records import Derivation, DerivedArtifact, ExaminedUnit, UnitName
-from reconciler.database.schema import artifact, derived_artifact, membership, repository, unit
+from reconciler.database.schema import (
+    artifact,
+    derived_artifact,
+    generation,
+    membership,
+    repository,
+    unit,
+)
 from reconciler.database.session import Reading, Writing
 from reconciler.database.versions import STREAM, at
 from reconciler.model import Digest, StoredArtifact, stored_unit
@@ -69,6 +76,16 @@ _OF_GROUPS = (
     .outerjoin(artifact, artifact.c.sha256 == _rows.sha256)
     .where(unit.c.group_name.in_(listed("names")), _MEMBER)
 )
+_CHANGED = exists(
+    select(1).where(
+        _rows.seq > parameter("since", _rows.seq),
+        membership.c.repository_id == _REPOSITORY,
+        membership.c.unit_id == _rows.unit_id,
+        at(_NUMBER),
+    )
+)
+# One writer at a time: a change that is committed later never has a lower number.
+_IN_TURN = select(generation.c.value).with_for_update()
 _GROUPS = (
     select(unit.c.group_name)
     .join(derived_artifact, _rows.unit_id == unit.c.id)
@@ -114,10 +131,19 @@ class DerivedReads(Reading):
         with self._reading.connect() as connection:
             return connection.execute(_DERIVABLE.limit(1), values).first() is not None
 
-    def derivation(self, repository_id: int, number: int) -> Derivation:
-        """Return the identity of what a version shows in the place of declared artifacts."""
+    def derivation(
+        self, repository_id: int, number: int, *, known: Derivation | None = None
+    ) -> Derivation:
+        """Return the identity of what a version shows in the place of declared artifacts.
+
+        `known`: of the same version, some time ago; where nothing has changed since, it stands.
+        """
         values = {"repository_id": repository_id, "number": number}
         with self._reading.connect() as connection:
+            if known is not None:
+                since = values | {"since": known.seq}
+                if not connection.execute(select(_CHANGED), since).scalar_one():
+                    return known
             rows = [
                 [Digest(digest).hex, path, Digest(raw).hex if raw is not None else ""]
                 for digest, path, raw in connection.execute(_SHOWN, values)
@@ -159,6 +185,7 @@ class DerivedWrites(Writing):
             kept = sorted((digest.raw, size, True) for digest, size in sizes.items())
             KEPT(connection, kept)
             connection.execute(MENDED)
+            connection.execute(_IN_TURN)
             seq = connection.execute(_SEQ).scalar_one() + 1
             _RECORD(connection, [_row(made, seq) for made in derived])
 

@@ -155,6 +155,7 @@ derived_artifact = Table(
     Column("container", LargeBinary),
     Column("seq", Identity, nullable=False),
     PrimaryKeyConstraint("unit_id", "path"),
+    Index(None, "seq"),
     **_CLUSTERED,
 )
 

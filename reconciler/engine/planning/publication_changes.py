@@ -10,6 +10,7 @@ import msgspec
 
 from reconciler.database import Derivation
 from reconciler.engine.plugin_calls.plugin_errors import error_hint, error_message
+from reconciler.engine.publishing.derived_artifacts import current_derivation
 from reconciler.engine.publishing.export_paths import overlap, shared_export
 from reconciler.engine.publishing.exports import exported
 from reconciler.engine.publishing.filter_evaluation import (
@@ -253,7 +254,7 @@ class PublicationPlanner:
             still_shown=self._still_shown(
                 publication, version, withdrawn=evaluator.withdrawn, content=content
             ),
-            derivation=reader.derivation(*shown),
+            derivation=current_derivation(reader, current, version),
             more_to_show=reader.has_derivable_units(*shown),
         )
 

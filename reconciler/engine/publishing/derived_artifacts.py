@@ -12,13 +12,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from reconciler.database import DerivedArtifact, ExaminedUnit
+from reconciler.database import Derivation, DerivedArtifact, ExaminedUnit, Reader
 from reconciler.engine.plugin_calls.conduits import plugin_faults
 from reconciler.engine.publishing.version_view import RepositoryVersion
 from reconciler.engine.session.session import WritingSession
 from reconciler.engine.sources.members import declared_unit
 from reconciler.errors import PluginFault, StateFault
-from reconciler.model import Artifact, Digest, StoredArtifact, artifact_digest
+from reconciler.model import (
+    ActualPublication,
+    Artifact,
+    Digest,
+    StoredArtifact,
+    artifact_digest,
+)
 
 EXAMINED_AT_ONCE = 500
 
@@ -103,6 +109,19 @@ class ArtifactDeriver:
         self._session.store.put(body, digest)
         self._sizes[digest] = len(body)
         return digest
+
+
+def current_derivation(
+    reader: Reader, current: ActualPublication, version: RepositoryVersion
+) -> Derivation:
+    """Return the identity of what a version shows; cheap where it is shown already."""
+    shown = reader.publication(current.id)
+    same = shown is not None and (shown.version, shown.version_digest) == (
+        version.number,
+        version.digest,
+    )
+    known = shown.derivation if shown is not None and same else None
+    return reader.derivation(version.repository_id, version.number, known=known)
 
 
 def _is_served(

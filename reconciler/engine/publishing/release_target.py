@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reconciler.database import Derivation
-from reconciler.engine.publishing.derived_artifacts import ArtifactDeriver
+from reconciler.engine.publishing.derived_artifacts import ArtifactDeriver, current_derivation
 from reconciler.engine.publishing.exports import exported
 from reconciler.engine.publishing.filter_evaluation import FilterEvaluator, FilterResult
 from reconciler.engine.publishing.version_view import RepositoryVersion
@@ -145,7 +145,7 @@ def release_target(
                 name, changes, repository, guard=policy.guard, allow_destroy=False
             )
     ArtifactDeriver(session).examine(version)
-    derivation = session.reader.derivation(version.repository_id, version.number)
+    derivation = current_derivation(session.reader, current, version)
     digest = publication_digest(
         session.registry,
         publication,

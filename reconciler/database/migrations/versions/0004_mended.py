@@ -72,6 +72,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("unit_id", "path", name=op.f("pk_derived_artifact")),
         sqlite_with_rowid=False,
     )
+    op.create_index(op.f("ix_derived_artifact_seq"), "derived_artifact", ["seq"], unique=False)
     op.add_column(
         "repository", sa.Column("derived", sa.Integer(), server_default="0", nullable=False)
     )

@@ -1,0 +1,39 @@
+"""Artifacts that are shown in the place of declared ones: their identity costs what has changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from reconciler.database import Derivation, DerivedArtifact, Writer
+from reconciler.model import Digest
+from tests.support.databases import a_unit, change, created_repository, database
+
+MADE = Digest.of(b"made")
+
+
+def show(writer: Writer, repository_id: int, number: int, *, after: int = 0) -> None:
+    """Record one artifact for each unit that joined a repository after a version."""
+    units = list(writer.unexamined_units(repository_id, after, number))
+    writer.record_derived([DerivedArtifact(unit.id, "x", MADE) for unit in units], {MADE: 4})
+
+
+def test_what_is_shown_already_is_not_read_again_until_it_changes(tmp_path: Path) -> None:
+    """Kind: cost follows change. What another repository shows is no change of this one."""
+    with database(tmp_path) as opened:
+        writer = opened.writer()
+        team, other = created_repository(writer), created_repository(writer, "other")
+        change(writer, team, joins=[a_unit("a", "one")])
+        show(writer, team, 1)
+        first = writer.derivation(team, 1)
+        assert first.digest is not None
+        known = Derivation(Digest.of(b"as recorded"), first.seq)
+        assert writer.derivation(team, 1, known=known) is known
+        change(writer, other, joins=[a_unit("b", "two")])
+        show(writer, other, 1)
+        assert writer.derivation(team, 1, known=known) is known
+        unit = next(iter(writer.unexamined_units(other, 0, 1)), None)
+        assert unit is None, "examined"
+        change(writer, team, joins=[a_unit("c", "three")])
+        show(writer, team, 2, after=1)
+        assert writer.derivation(team, 1, known=known) is known, "not of the earlier version"
+        assert writer.derivation(team, 2, known=known).digest not in (known.digest, first.digest)
