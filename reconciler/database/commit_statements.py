@@ -58,6 +58,7 @@ STAGE_GROUPS = Bulk(
         "validator",
         "selection",
         "reconsider_at",
+        "delisted",
     ),
 )
 STAGE_MEMBERS = Bulk(

@@ -27,6 +27,7 @@ from reconciler.database.bulk import (
     parameter,
 )
 from reconciler.database.columns import to_json, to_raw
+from reconciler.database.delisted import delisted_json, write_delisted
 from reconciler.database.plugins import write_scratchpads
 from reconciler.database.records import CommitResult, CommittedSource, StagedGroup, StagedMember
 from reconciler.database.schema import (
@@ -128,6 +129,7 @@ class Stage:
             self._check_names(connection, latest[0], tree)
             result = self._swap(connection, latest, now, provenance=provenance)
             self._remember(connection, sources)
+            write_delisted(connection, self._repository_id, self._id)
             write_scratchpads(connection, self._repository_id, scratchpads, seen=seen)
         self.discard()
         logger.debug(
@@ -375,13 +377,14 @@ class CommitWrites(Writing):
 def _group_row(stage_id: int, repository_id: int, group: StagedGroup) -> Row:
     start = (stage_id, repository_id, group.name, group.source, to_raw(group.was))
     if group.committed is None:
-        return (*start, False, None, None, None)
+        return (*start, False, None, None, None, delisted_json(group))
     return (
         *start,
         True,
         group.committed.validator,
         group.committed.selection.raw,
         group.committed.reconsider_at,
+        delisted_json(group),
     )
 
 

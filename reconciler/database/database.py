@@ -13,6 +13,7 @@ from reconciler.database import connection, database_file, migration
 from reconciler.database.artifacts import ContentReads, ContentWrites
 from reconciler.database.commits import CommitWrites
 from reconciler.database.damage import DamageReads, DamageWrites
+from reconciler.database.delisted import DelistedReads
 from reconciler.database.derived import DerivedReads, DerivedWrites
 from reconciler.database.first_sights import FirstSightReads, FirstSightWrites
 from reconciler.database.generation import NO_MARK, SUFFIX, Mark, MarkFile
@@ -34,6 +35,7 @@ class Reader(
     PluginReads,
     ContentReads,
     DamageReads,
+    DelistedReads,
     DerivedReads,
     FirstSightReads,
     GroupReads,

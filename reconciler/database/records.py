@@ -85,6 +85,20 @@ class CurrentUnit(msgspec.Struct, frozen=True):
     source: str
 
 
+class DelistedUnit(msgspec.Struct, frozen=True):
+    """A unit of a version that upstream no longer lists, and the source that brought it.
+
+    `brought_by`: number of all sources that bring it to the version.
+    """
+
+    group: str
+    type: str
+    key: str
+    digest: Digest
+    source: str
+    brought_by: int
+
+
 class FoundUnit(msgspec.Struct, frozen=True):
     """A member of a version.
 
@@ -98,18 +112,23 @@ class FoundUnit(msgspec.Struct, frozen=True):
     added: int
 
 
+UnitKey = tuple[str, str]  # (type, key): unique within a group
+
+
 class StagedGroup(msgspec.Struct, frozen=True):
     """A group that a commit touches.
 
     `was`: the group's digest that the plan saw (None: no group), the compare of compare-and-swap.
     `committed`: the state to record for `source`; None deletes it (the source no longer holds the
-    group).
+    group). `delisted`, `relisted`: keys that upstream no longer lists, and those it lists again.
     """
 
     name: str
     source: str
     was: Digest | None
     committed: CommittedGroup | None
+    delisted: Sequence[UnitKey] = ()
+    relisted: Sequence[UnitKey] = ()
 
 
 class StagedMember(msgspec.Struct, frozen=True):

@@ -174,6 +174,7 @@ _OF_REPOSITORY = (
     schema.version,
     schema.repository_plugin,
     schema.source_group,
+    schema.delisted_unit,
     schema.source_state,
     schema.membership,
     schema.repository_bucket,

@@ -294,6 +294,21 @@ Index(
     postgresql_where=text(IS_WITHDRAWN),
 )
 
+# Units that a source brought and upstream no longer lists. `removed`: of their intervals; null
+# where they may still be held.
+delisted_unit = Table(
+    "delisted_unit",
+    metadata,
+    Column("repository_id", Identity, ForeignKey(repository.c.id), nullable=False),
+    Column("source", Name, nullable=False),
+    Column("group_id", Identity, ForeignKey(repository_group.c.id), nullable=False),
+    Column("unit_id", Identity, ForeignKey(unit.c.id), nullable=False),
+    Column("removed", Integer),
+    PrimaryKeyConstraint("repository_id", "source", "group_id", "unit_id"),
+    Index(None, "repository_id", "removed"),
+    **_CLUSTERED,
+)
+
 # A commit in preparation. Only its owner reads the rows; those of a dead owner are swept away.
 stage = Table(
     "stage",
@@ -307,8 +322,8 @@ stage = Table(
     **_NEVER_AGAIN,
 )
 
-# `remember`: the last three columns replace what is committed for (source, group); else that is
-# forgotten.
+# `remember`: the three columns after it replace what is committed for (source, group); else that is
+# forgotten. `delisted`: JSON, the keys that the source no longer lists and those it lists again.
 stage_group = Table(
     "stage_group",
     metadata,
@@ -320,6 +335,7 @@ stage_group = Table(
     Column("validator", Text),
     Column("selection", LargeBinary),
     Column("reconsider_at", Moment),
+    Column("delisted", Text),
     PrimaryKeyConstraint("stage_id", "group_id", "source"),
     **_CLUSTERED,
 )

@@ -12,6 +12,7 @@ from typing import Any
 
 from reconciler.database import Difference, Outcome, PublicationRecord, Reader, VersionRecord
 from reconciler.engine.plugin_lifecycle.plugin_uses import publisher_of
+from reconciler.engine.sources.delisted_units import DelistedUnits, summarize
 from reconciler.engine.sources.withdrawals import QUARANTINED, Withdrawals, still_shown
 from reconciler.errors import PluginFault, UsageFault
 from reconciler.model import (
@@ -25,6 +26,7 @@ from reconciler.model import (
     stored_unit,
 )
 from reconciler.model.digest import Digest
+from reconciler.plan import delisted_document
 from reconciler.plugin import ContentType
 from reconciler.plugin.registry import Registry
 
@@ -213,6 +215,7 @@ class Inspector:
                 "withheld": shown.verdict.units,
                 **self._withheld(actual.publications[name].id, shown),
                 **self._quarantined(resource, actual, shown),
+                **self._delisted(resource, actual, shown),
             }
         return {}
 
@@ -230,6 +233,23 @@ class Inspector:
         hidden = {unit.group for unit in withheld.values() if unit.reason == QUARANTINED}
         names = [name for name in held if name not in hidden]
         return {"quarantinedShown": names} if names else {}
+
+    def _delisted(
+        self, resource: ActualResource, actual: ActualState, shown: PublicationRecord
+    ) -> dict[str, Any]:
+        """Return the units that a publication shows although upstream no longer lists them."""
+        repository = actual.repositories.get(str(resource.spec.get("repository")))
+        if repository is None:
+            return {}
+        units = DelistedUnits(self._reader).of(
+            repository.name,
+            shown.version,
+            withdrawn=Withdrawals(self._reader).of(repository.name),
+        )
+        publication_id = actual.publications[resource.ref.name].id
+        withheld = self._reader.withheld(publication_id, shown.number) if units else {}
+        left = [unit for unit in units if unit.digest not in withheld]
+        return {"delistedShown": delisted_document(summarize(left))} if left else {}
 
     def _withheld(self, publication_id: int, shown: PublicationRecord) -> dict[str, Any]:
         """Return the first withheld units of a publication."""

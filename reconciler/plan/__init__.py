@@ -20,6 +20,7 @@ from reconciler.plan.changes import (
     ChangeLine,
     ContentChanges,
     Counts,
+    DelistedShown,
     Failure,
     FieldChange,
     GroupChange,
@@ -47,7 +48,7 @@ from reconciler.plan.content import (
     refetch_line,
     with_download,
 )
-from reconciler.plan.document import content_entry, render_json
+from reconciler.plan.document import content_entry, delisted_document, render_json
 from reconciler.plan.guards import apply_guards, apply_serving_guards, serving_refusal
 from reconciler.plan.order import natural_sort_key, version_sort_key
 from reconciler.plan.resources import resource_change
@@ -65,6 +66,7 @@ __all__ = [
     "ChangeLine",
     "ContentChanges",
     "Counts",
+    "DelistedShown",
     "DesiredGroup",
     "Failure",
     "FieldChange",
@@ -85,6 +87,7 @@ __all__ = [
     "counts_of",
     "counts_text",
     "decode_line",
+    "delisted_document",
     "difference",
     "encode_line",
     "is_key_taken",

@@ -44,7 +44,7 @@ class GroupLine(msgspec.Struct, frozen=True, tag="group", tag_field="line", omit
 
     `was`: digest that the plan saw, None where the group did not exist. `validator`, `selection`
     and `reconsider_at` (ISO, UTC) are committed with it; `held=False`: the source no longer holds
-    the group.
+    the group. `delisted`, `relisted`: (type, key) of what upstream no longer lists, or lists again.
     """
 
     name: str
@@ -54,6 +54,8 @@ class GroupLine(msgspec.Struct, frozen=True, tag="group", tag_field="line", omit
     selection: LineDigest | None = None
     reconsider_at: str | None = None
     held: bool = True
+    delisted: list[tuple[str, str]] = []
+    relisted: list[tuple[str, str]] = []
 
 
 NO_BODY: Final = msgspec.Raw()  # the very object: msgspec leaves a default out by identity
@@ -225,6 +227,8 @@ class ContentChanges:
         seen: Digests of the scratchpads that these replace, by owner.
         withdrawn: Groups that upstream has and offers nothing of, by source ID.
         tree: What names of files were compared with, where all groups are one tree of files.
+        quarantined: Number of units that leave for that.
+        delisted: Names of groups of which upstream no longer lists something, or lists it again.
     """
 
     spool: Spool
@@ -245,6 +249,8 @@ class ContentChanges:
     seen: Mapping[str, Digest | None] = field(default_factory=dict)
     withdrawn: Mapping[str, Collection[str]] = field(default_factory=dict)
     tree: CheckedTree | None = None
+    quarantined: int = 0
+    delisted: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +262,7 @@ class Withholding:
     Attributes:
         total: Withheld afterwards.
         newly_withheld: Of `served_before`, those that the filters alone take away.
+        quarantined: Of `newly_withheld`, those that upstream has put in quarantine.
         served_before: Served by the publication now.
         served_after: Served afterwards.
         buckets: As of ContentChanges.
@@ -265,8 +272,25 @@ class Withholding:
     counts: Counts
     total: int
     newly_withheld: int = 0
+    quarantined: int = 0
     served_before: int = 0
     served_after: int = 0
+    plural: str = "units"
+    buckets: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DelistedShown:
+    """Units that a publication shows although upstream no longer lists them.
+
+    Attributes:
+        total: Number of all of them.
+        first: The first ones as (type, group, key), in order of (group, type, key).
+        plural, buckets: As of ContentChanges.
+    """
+
+    total: int = 0
+    first: tuple[tuple[str, str, str], ...] = ()
     plural: str = "units"
     buckets: bool = False
 
@@ -293,7 +317,8 @@ class ResourceChange:
 
     `version`: (before, after) numbers for repositories and publications. `withheld`: of a
     publication, where filters withhold other units than before. `still_shown`: groups that a
-    publication shows although upstream withdrew them.
+    publication shows although upstream withdrew them; `delisted`: units that it shows although
+    upstream no longer lists them.
     """
 
     action: Action
@@ -306,6 +331,7 @@ class ResourceChange:
     hint: str = ""
     withheld: Withholding | None = None
     still_shown: tuple[str, ...] = ()
+    delisted: DelistedShown = field(default_factory=DelistedShown)
 
     def refused(self, message: str, hint: str) -> ResourceChange:
         """Return the same change, stopped by a guard."""

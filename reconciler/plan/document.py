@@ -19,6 +19,7 @@ from reconciler.plan.changes import (
     REMOVE,
     ChangeLine,
     ContentChanges,
+    DelistedShown,
     Failure,
     FieldChange,
     Plan,
@@ -73,6 +74,8 @@ def _change(change: ResourceChange, verbose: bool) -> Iterator[bytes]:
     if change.content is not None:
         yield b',"content":'
         yield from _content(change.content, verbose)
+    if change.delisted.total:
+        yield b',"delistedShown":' + canonical(delisted_document(change.delisted))
     yield b',"fields":' + canonical([_field(field) for field in change.fields])
     if change.refusal:
         yield b',"guard":' + canonical({"hint": change.hint, "message": change.refusal})
@@ -85,6 +88,12 @@ def _change(change: ResourceChange, verbose: bool) -> Iterator[bytes]:
         yield b',"withheld":'
         yield from _withheld(change.withheld)
     yield b"}"
+
+
+def delisted_document(delisted: DelistedShown) -> dict[str, Any]:
+    """Return `{total, entries}` of what upstream no longer lists; the first entries."""
+    entries = [{"type": type_, "group": group, "key": key} for type_, group, key in delisted.first]
+    return {"total": delisted.total, "entries": entries}
 
 
 def _field(change: FieldChange) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from reconciler.plan.changes import (
     Action,
     ContentChanges,
     Counts,
+    DelistedShown,
     GroupChange,
     Plan,
     ResourceChange,
@@ -41,6 +42,7 @@ def render_text(plan: Plan, *, verbose: bool = False) -> Iterator[str]:
             change.action is not Action.NO_OP
             or change.refusal
             or change.still_shown
+            or change.delisted.total
             or (change.content and _has_reports(change.content))
         ):
             yield from _resource(change, verbose)
@@ -106,9 +108,25 @@ def _resource(change: ResourceChange, verbose: bool) -> Iterator[str]:
         yield from _capped(change.withheld, None if verbose else ROWS)
     for group in change.still_shown:
         yield f"    ! {group:<28} quarantined upstream, and still shown: `quarantined: keep`"
+    yield from _delisted(change.delisted, REFUSED_ROWS if not verbose else None)
     if change.refusal:
         yield f"    guard: {change.refusal}"
         yield f"    hint: {change.hint}"
+
+
+def _delisted(delisted: DelistedShown, limit: int | None) -> Iterator[str]:
+    """Yield a row for each of the first units that upstream no longer lists."""
+    shown = delisted.first[:limit]
+    for _, group, key in shown:
+        name = key if delisted.buckets else f"{group}/{key}"
+        yield f"    ! {name:<28} no longer listed upstream, and still shown"
+    if left := delisted.total - len(shown):
+        more = pluralize(
+            left, f"more {counted_noun(1, delisted.plural)}", f"more {delisted.plural}"
+        )
+        verb = "is" if left == 1 else "are"
+        hint = "" if limit is None else "; `--verbose` names them"
+        yield f"    ! {more} {verb} no longer listed upstream, and still shown{hint}"
 
 
 def _fields(change: ResourceChange, verbose: bool) -> Iterator[str]:

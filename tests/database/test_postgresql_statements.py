@@ -22,6 +22,7 @@ MODULES = (
     "artifacts",
     "commit_statements",
     "damage",
+    "delisted",
     "derived",
     "first_sights",
     "groups",

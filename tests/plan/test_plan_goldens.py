@@ -21,6 +21,7 @@ from reconciler.plan import (
     Action,
     ChangeLine,
     Counts,
+    DelistedShown,
     DesiredGroup,
     Failure,
     FieldChange,
@@ -164,6 +165,27 @@ def test_json() -> None:
 def test_an_empty_plan() -> None:
     plan = Plan(Digest.of(b"manifests"), (ResourceChange(Action.NO_OP, Ref(Kind.REMOTE, "up")),))
     compare("empty.txt", "".join(f"{line}\n" for line in render_text(plan)))
+
+
+@pytest.mark.parametrize("verbose", [False, True])
+def test_what_upstream_no_longer_lists_is_named_where_it_is_shown(verbose: bool) -> None:
+    """In a plan that changes nothing as well, and no more of it than a reader wants."""
+    files = tuple(("test.file", "alpha", f"alpha-1.{n}.whl") for n in range(11))
+    shown = (
+        DelistedShown(12, files, "distributions"),
+        DelistedShown(1, (("test.file", "07", "tools/jq"),), "files", buckets=True),
+    )
+    changes = [
+        ResourceChange(Action.NO_OP, Ref(Kind.PUBLICATION, name), version=(3, 3), delisted=delisted)
+        for name, delisted in zip(("stable", "tools"), shown, strict=True)
+    ]
+    plan = Plan(Digest.of(b"m"), tuple(changes))
+    name = f"delisted{'-verbose' if verbose else ''}.txt"
+    compare(name, "".join(f"{line}\n" for line in render_text(plan, verbose=verbose)))
+    [first, second] = json.loads(b"".join(render_json(plan)))["changes"]
+    assert (first["delistedShown"]["total"], len(first["delistedShown"]["entries"])) == (12, 11)
+    entry = {"type": "test.file", "group": "07", "key": "tools/jq"}
+    assert second["delistedShown"] == {"total": 1, "entries": [entry]}
 
 
 def test_no_more_refusals_than_a_reader_wants_unless_verbose() -> None:

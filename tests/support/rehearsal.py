@@ -116,6 +116,7 @@ class Rehearsal:
         self.now = NOW
         self.server_keeps_time = False
         self.limits: CallLimits | None = None
+        self.carried_out: Plan | None = None  # by the apply before
 
     def file(
         self,
@@ -190,8 +191,11 @@ class Rehearsal:
                 read([self.manifest], self.registry, overrides=overrides),
                 options,
                 {"commit": "c0ffee"},
-                show=lambda plan: None,
+                show=self._note,
             )
+
+    def _note(self, plan: Plan) -> None:
+        self.carried_out = plan
 
     def engine(self, **more: Any) -> Engine:
         return Engine(

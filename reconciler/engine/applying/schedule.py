@@ -46,7 +46,11 @@ class Schedule:
 
     def unowned_changes(self) -> list[ResourceChange]:
         """Return the changes of undeclared publications that are carried out."""
-        return [change for change in self._plan.unowned_changes if not change.refusal]
+        return [
+            change
+            for change in self._plan.unowned_changes
+            if change.withheld is not None and not change.refusal
+        ]
 
     def to_record(self) -> set[Ref]:
         """Return the resources that are to be recorded as declared."""

@@ -95,7 +95,14 @@ class PendingGroup:
         """Yield what is to be remembered of the group, for each source."""
         for change in self.changes:
             head = change.head
-            yield StagedGroup(head.name, head.source, head.was, self._committed(change))
+            yield StagedGroup(
+                head.name,
+                head.source,
+                head.was,
+                self._committed(change),
+                head.delisted,
+                head.relisted,
+            )
 
     def staged_members(self) -> Iterator[StagedMember]:
         """Yield units that join and leave.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import msgspec
 
@@ -20,8 +21,9 @@ from reconciler.engine.publishing.filter_evaluation import (
 )
 from reconciler.engine.publishing.release_target import publication_digest
 from reconciler.engine.publishing.version_view import RepositoryVersion
-from reconciler.engine.publishing.withheld_changes import withheld_changes
+from reconciler.engine.publishing.withheld_changes import removed_units, withheld_changes
 from reconciler.engine.session.session import Session
+from reconciler.engine.sources.delisted_units import DelistedUnits, summarize
 from reconciler.engine.sources.version_reference import VersionReference
 from reconciler.engine.sources.withdrawals import still_shown
 from reconciler.model import (
@@ -39,6 +41,7 @@ from reconciler.model import (
 from reconciler.plan import (
     Action,
     ContentChanges,
+    DelistedShown,
     ResourceChange,
     Withholding,
     apply_serving_guards,
@@ -61,6 +64,7 @@ class _PlannedRelease:
         filtered: What filters decide about the recorded version; None where there is none.
         withheld: How that differs from what is recorded.
         still_shown: Groups that upstream withdrew and the publication keeps.
+        delisted: Units that upstream no longer lists and the publication keeps.
         derivation: The derived artifacts that the recorded version shows.
         more_to_show: Files have come since from which artifacts can be derived.
     """
@@ -70,6 +74,7 @@ class _PlannedRelease:
     filtered: FilterResult | None = None
     withheld: Withholding | None = None
     still_shown: tuple[str, ...] = ()
+    delisted: DelistedShown = field(default_factory=DelistedShown)
     derivation: Derivation = field(default_factory=Derivation)
     more_to_show: bool = False
 
@@ -139,6 +144,7 @@ class PublicationPlanner:
             reason="" if change.action is Action.CREATE else reason,
             withheld=release.withheld,
             still_shown=release.still_shown,
+            delisted=release.delisted,
         )
         return self._guarded(change, publication)
 
@@ -164,7 +170,8 @@ class PublicationPlanner:
                 of_repository = ResourceChange(Action.NO_OP, repository, version=(number, number))
             if change.ref not in gone:
                 change = await self.plan(publication, change, of_repository)
-                if change.withheld is not None or change.refusal:
+                shows = change.still_shown or change.delisted.total
+                if change.withheld is not None or change.refusal or shows:
                     planned.append(change)
         return tuple(planned)
 
@@ -254,6 +261,12 @@ class PublicationPlanner:
             still_shown=self._still_shown(
                 publication, version, withdrawn=evaluator.withdrawn, content=content
             ),
+            delisted=self._delisted(
+                evaluator,
+                version,
+                withheld=partial(self._withheld, filtered, current),
+                content=content,
+            ),
             derivation=current_derivation(reader, current, version),
             more_to_show=reader.has_derivable_units(*shown),
         )
@@ -273,6 +286,33 @@ class PublicationPlanner:
         names = still_shown(reader, version.repository_id, version.number, withdrawn=withdrawn)
         leaving = content.spool.names() if content is not None else frozenset()
         return tuple(name for name in names if name not in leaving)
+
+    def _withheld(self, filtered: FilterResult, current: ActualPublication) -> Collection[Digest]:
+        if filtered.units is not None:
+            return filtered.units
+        return self._session.reader.withheld(current.id, current.number)
+
+    def _delisted(
+        self,
+        evaluator: FilterEvaluator,
+        version: RepositoryVersion,
+        *,
+        withheld: Callable[[], Collection[Digest]],
+        content: ContentChanges | None,
+    ) -> DelistedShown:
+        """Return what a publication shows although upstream no longer lists it."""
+        name = evaluator.repository_name
+        units = DelistedUnits(self._session.reader, self._content).of(
+            name, version.number, withdrawn=evaluator.withdrawn, content=content
+        )
+        if not units:
+            return DelistedShown()
+        hidden = removed_units(content, {unit.group for unit in units}).union(withheld())
+        return summarize(
+            [unit for unit in units if unit.digest not in hidden],
+            plural=evaluator.main_type.plural,
+            buckets=evaluator.importer_class.shared_groups,
+        )
 
     def _recorded_version(self, state: ActualRepository, number: int) -> RepositoryVersion | None:
         if state is NO_VERSION:

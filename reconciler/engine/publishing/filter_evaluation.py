@@ -115,6 +115,10 @@ class FilterEvaluator:
         return self._session.reader
 
     @property
+    def repository_name(self) -> str:
+        return self._repository.meta.name
+
+    @property
     def importer_class(self) -> type[Importer]:
         cls: Any = self._importer.cls
         return cls  # type: ignore[no-any-return]

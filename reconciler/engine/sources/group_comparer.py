@@ -15,6 +15,7 @@ import msgspec
 from reconciler.database import WITHDRAWN, WITHDRAWN_GONE, CommittedGroup
 from reconciler.engine.sources.batches import BatchSizer
 from reconciler.engine.sources.committed_state import CommittedState
+from reconciler.engine.sources.delistings import Delistings
 from reconciler.engine.sources.group_refusals import nothing_passes
 from reconciler.engine.sources.members import digest_of, members_of
 from reconciler.engine.sources.repository_resolution import Key, RepositoryResolution
@@ -79,14 +80,15 @@ class GroupComparer:
         self._committed = committed
         self._artifacts = artifacts
         self._absence = absence
+        self._delistings = Delistings(resolution, source, selection)
         self.incomplete = False
 
     async def compare(self, responses: Sequence[SourceResponse]) -> None:
         """Bring what some groups hold now into the findings."""
         changed = [response for response in responses if not response.unchanged]
-        members = await self.members(
-            [response.name for response in changed if response.failure is None]
-        )
+        names = [response.name for response in changed if response.failure is None]
+        members = await self.members(names)
+        await self._delistings.load(names)
         compared = []
         for response in changed:
             if response.failure is not None:
@@ -98,22 +100,43 @@ class GroupComparer:
     async def drop(self, names: Iterable[str]) -> None:
         """Take out groups that the source no longer holds, or that another source owns.
 
-        A group whose reading failed in the source that owns it now stays.
+        A group whose reading failed in the source that owns it now stays. In additive mode nothing
+        is taken out; what upstream no longer lists of a set of files is noted.
         """
-        if self.incomplete or not self._resolution.mirrors:
+        is_noted = self._delistings.applies and self._resolution.importer_class.shared_groups
+        if self.incomplete or not (self._resolution.mirrors or is_noted):
             return
         committed = {name: self._committed.groups.get(name) for name in names}
         batches = BatchSizer(list(droppable(committed, but=self._findings.unread)))
         while batch := batches.next():
             members = await self.members(batch)
             batches.record(sum(map(len, members.values())))
-            changes = [
-                self._remember_withdrawal(self.removal(name, members.get(name, [])))
-                for name in batch
-            ]
+            if is_noted:
+                await self._delistings.load(batch)
+            changes = [self._drop(name, members.get(name, []), is_noted) for name in batch]
             for change in changes:
                 self._note_drop(change)
             await self.add(changes)
+
+    def _drop(self, name: str, members: Sequence[GroupMember], is_noted: bool) -> GroupChange:
+        """Return the change by which a group is dropped.
+
+        `is_noted`: the group is a share of one set of files, so that no rule of ours drops it.
+        """
+        if self._resolution.mirrors:
+            change = self._remember_withdrawal(self.removal(name, members))
+        else:
+            head = GroupLine(
+                name,
+                self._source.id,
+                digest_of(members),
+                selection=self._rules_digest,
+                held=False,
+            )
+            change = GroupChange(head, [])
+        if not is_noted:
+            return change
+        return GroupChange(self._delistings.noted(change.head, members), change.lines)
 
     def _remember_withdrawal(self, change: GroupChange) -> GroupChange:
         """Keep on record that upstream withdrew a group, though the name is free from now on."""
@@ -165,6 +188,8 @@ class GroupComparer:
                 self._findings.spool.add([change])
             except Exception as error:  # a text of the plugin's that cannot be written down
                 self._fail(change.head.name, error)
+            if change.head.delisted or change.head.relisted:
+                self._findings.delisted.add(change.head.name)
             self._findings.touched = True
 
     def decide(self, response: SourceResponse, units: Sequence[Unit]) -> list[Decision]:
@@ -362,7 +387,7 @@ class GroupComparer:
 
     def _is_recorded_as_gone(self, head: GroupLine) -> bool:
         """Return True if it is recorded already that upstream no longer has the group."""
-        return self._committed.groups.get(head.name) == CommittedGroup(
+        return not head.delisted and self._committed.groups.get(head.name) == CommittedGroup(
             head.name, head.validator, self._rules_digest
         )
 
@@ -376,7 +401,7 @@ class GroupComparer:
     ) -> GroupLine:
         times = (selected.reconsider_at, response.reconsider_at)
         due = min((time for time in times if time is not None), default=None)
-        return GroupLine(
+        head = GroupLine(
             name=response.name,
             source=self._source.id,
             was=digest_of(members),
@@ -384,6 +409,8 @@ class GroupComparer:
             selection=self._rules_digest,
             reconsider_at=due.isoformat() if due else None,
         )
+        complete = not (self.incomplete or response.incomplete)
+        return self._delistings.noted(head, members, response, complete=complete)
 
     def _validator(self, response: SourceResponse, lines: list[ChangeLine]) -> str | None:
         """Return what to record of a group; None has it read again in the next run."""

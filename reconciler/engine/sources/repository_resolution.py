@@ -65,6 +65,7 @@ class Findings:
             source.
         unread: Groups of which some reading failed, so that nothing may leave them.
         withdrawn: Groups that upstream has and offers nothing of, by source.
+        delisted: As of ContentChanges.
         touched: True if something has to be written, even if no unit changes.
         refused_names: Numbers of groups that a rule keeps out by their names, by reason.
         rules_changed, lost_upstream: As of ContentChanges.
@@ -82,6 +83,7 @@ class Findings:
     claimed: dict[str, dict[Key, str]] = field(default_factory=dict)
     unread: set[str] = field(default_factory=set)
     withdrawn: dict[str, set[str]] = field(default_factory=dict)
+    delisted: set[str] = field(default_factory=set)
     touched: bool = False
     refused_names: Counter[str] = field(default_factory=Counter)
     rules_changed: bool = False

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import assert_never
 
 from reconciler.database import WITHDRAWN, WITHDRAWN_GONE
@@ -29,8 +30,9 @@ from reconciler.engine.sources.repository_resolution import OtherRepositories, R
 from reconciler.engine.sources.repository_source import RepositorySource
 from reconciler.engine.sources.selection import Selection
 from reconciler.engine.sources.source_resolver import SourceResolver
+from reconciler.engine.sources.withdrawals import Withdrawals
 from reconciler.model import UPLOAD, ActualRepository, DesiredState, Repository, Source, SourceKind
-from reconciler.plan import ContentChanges, Counts, Failure
+from reconciler.plan import REMOVE, ContentChanges, Counts, Failure
 from reconciler.plugin import Options
 from reconciler.plugin.importer import low_level
 
@@ -57,7 +59,8 @@ async def resolve(
         await _drop_undeclared_sources(resolution, desired)
     finally:
         resolution.task.done()
-    return await _changes(resolution, desired)
+    content = await _changes(resolution, desired)
+    return await asyncio.to_thread(_with_quarantined, resolution, content, others)
 
 
 def make_resolver(
@@ -137,7 +140,29 @@ async def _changes(resolution: RepositoryResolution, desired: DesiredState) -> C
             importer_class=resolution.importer_class,
             actual=resolution.actual,
         ),
+        delisted=findings.delisted,
     )
+
+
+def _with_quarantined(
+    resolution: RepositoryResolution, content: ContentChanges, others: OtherRepositories
+) -> ContentChanges:
+    """Return the content with all that upstream withdrew, and how much of it leaves for that."""
+    name = resolution.repository.meta.name
+    planned = {**others.planned, name: content}
+    withdrawn = Withdrawals(resolution.reader, planned).of(name)
+    if not withdrawn:
+        return content
+    touched = content.spool.names()
+    leaving = sum(
+        line.op == REMOVE
+        for source, groups in withdrawn.items()
+        for group in touched.intersection(groups)
+        for change in content.spool.of(group)
+        for line in change.lines
+        if change.head.source == source
+    )
+    return replace(content, withdrawn=withdrawn, quarantined=leaving)
 
 
 async def _warnings_of_options(

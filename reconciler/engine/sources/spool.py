@@ -128,7 +128,8 @@ class FileSpool:
     def digest(self) -> Digest:
         """Digest of all lines in order.
 
-        Validators are left out: they change with the bytes of a page, whatever its content.
+        Validators are left out: they change with the bytes of a page, whatever its content. So is
+        what upstream no longer lists, or lists again: of itself that changes no content.
         """
         if self._digest is None:
             total = hashlib.sha256()
@@ -136,7 +137,7 @@ class FileSpool:
                 with self._reading:
                     self._file.seek(start)
                     head, _, lines = self._file.read(length).partition(b"\n")
-                total.update(encode_line(_without_validator(_head(head))))
+                total.update(encode_line(_content_of(_head(head))))
                 total.update(lines)
             self._digest = Digest(total.digest())
         return self._digest
@@ -149,8 +150,8 @@ def _read(file: _SpoolFile, start: int, length: int) -> GroupChange:
     return GroupChange(_head(head), [line for line in lines if isinstance(line, ChangeLine)])
 
 
-def _without_validator(head: GroupLine) -> GroupLine:
-    return msgspec.structs.replace(head, validator=None)
+def _content_of(head: GroupLine) -> GroupLine:
+    return msgspec.structs.replace(head, validator=None, delisted=[], relisted=[])
 
 
 def _head(row: bytes) -> GroupLine:

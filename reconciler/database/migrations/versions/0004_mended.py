@@ -84,7 +84,36 @@ def upgrade() -> None:
         "artifact_origin",
         sa.Column("needs_page", sa.Boolean(), nullable=False, server_default=sa.false()),
     )
+    op.add_column("stage_group", sa.Column("delisted", sa.Text(), nullable=True))
+    _create_delisted_unit()
     _cut_urls()
+
+
+def _create_delisted_unit() -> None:
+    keys = {"repository_id": "repository", "group_id": "repository_group", "unit_id": "unit"}
+    op.create_table(
+        "delisted_unit",
+        sa.Column("repository_id", Identity, nullable=False),
+        sa.Column("source", Name, nullable=False),
+        sa.Column("group_id", Identity, nullable=False),
+        sa.Column("unit_id", Identity, nullable=False),
+        sa.Column("removed", sa.Integer(), nullable=True),
+        *(
+            sa.ForeignKeyConstraint(
+                [column], [f"{table}.id"], name=op.f(f"fk_delisted_unit_{column}_{table}")
+            )
+            for column, table in keys.items()
+        ),
+        sa.PrimaryKeyConstraint(
+            "repository_id", "source", "group_id", "unit_id", name=op.f("pk_delisted_unit")
+        ),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(
+        op.f("ix_delisted_unit_repository_id_removed"),
+        "delisted_unit",
+        ["repository_id", "removed"],
+    )
 
 
 def _cut_urls() -> None:
