@@ -3,6 +3,10 @@
 Each guard checks one change and either lets it pass or returns a refusal that names the setting
 that decides and the flag that overrides it. `--allow-destroy` overrides every guard but
 `preventDestroy`.
+
+What upstream has put in quarantine is protected by none of them, and counts nowhere: it may be
+hostile, and to leave it out destroys nothing. Versions go on to hold it, and it is shown again when
+upstream offers it again.
 """
 
 from __future__ import annotations
@@ -42,7 +46,8 @@ def serving_refusal(
     name: str, withheld: Withholding, repository: str, *, guard: Guard, allow_destroy: bool
 ) -> tuple[str, str] | None:
     """Return why a publication must not lose what filters withhold, and a hint; None if it may."""
-    lost, units = withheld.newly_withheld, withheld.served_before
+    lost = withheld.newly_withheld - withheld.quarantined
+    units = withheld.served_before - withheld.quarantined
     emptied = lost > 0 and withheld.served_after <= 0
     if guard.prevent_destroy and emptied:
         message = (
@@ -85,18 +90,23 @@ def _refusal(
     if deleted:
         return f"repository `{name}` would be removed with all its versions", _MEANT
     if emptied and change.content is not None:
-        everything = _all_of(change.content.units, change.content.plural)
+        everything = _all_of(_lost(change.content)[1], change.content.plural)
         return f"repository `{name}` would lose {everything}", _MEANT
     if change.content is None or change.content.back_to is not None:
         return None
-    if _beyond(change.content.counts.removed, change.content.units, guard):
+    if _beyond(*_lost(change.content), guard):
         return _mass_removal(name, change.content, guard)
     return None
 
 
 def _empties(content: ContentChanges) -> bool:
-    counts = content.counts
-    return content.units > 0 and counts.removed >= content.units and counts.added == 0
+    lost, units = _lost(content)
+    return units > 0 and lost >= units and content.counts.added == 0
+
+
+def _lost(content: ContentChanges) -> tuple[int, int]:
+    """Return how many units leave, and of how many, without those in quarantine."""
+    return content.counts.removed - content.quarantined, content.units - content.quarantined
 
 
 def _beyond(removed: int, units: int, guard: Guard) -> bool:
@@ -107,7 +117,7 @@ def _beyond(removed: int, units: int, guard: Guard) -> bool:
 
 
 def _mass_removal(name: str, content: ContentChanges, guard: Guard) -> tuple[str, str]:
-    removed, units = content.counts.removed, content.units
+    removed, units = _lost(content)
     message = (
         f"repository `{name}` would lose {removed} of its {units}"
         f" {counted_noun(units, content.plural)}"

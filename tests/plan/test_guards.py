@@ -11,9 +11,13 @@ from tests.support.plans import Lines
 TEAM = Ref(Kind.REPOSITORY, "team")
 
 
-def losing(removed: int, units: int, added: int = 0) -> ResourceChange:
+def losing(removed: int, units: int, added: int = 0, *, quarantined: int = 0) -> ResourceChange:
     content = ContentChanges(
-        Lines(), Counts(added=added, removed=removed), units=units, plural="distributions"
+        Lines(),
+        Counts(added=added, removed=removed),
+        units=units,
+        plural="distributions",
+        quarantined=quarantined,
     )
     return ResourceChange(Action.UPDATE, TEAM, content=content)
 
@@ -68,6 +72,18 @@ def test_nothing_overrides_prevent_destroy(allow_destroy: bool) -> None:
             "`guard.preventDestroy`"
             in apply_guards(change, guard, allow_destroy=allow_destroy).refusal
         )
+
+
+@pytest.mark.parametrize("guard", [Guard(), Guard(max_removals=0), Guard(prevent_destroy=True)])
+def test_what_is_in_quarantine_is_protected_by_no_guard_and_counts_nowhere(guard: Guard) -> None:
+    """The kind: a guard that goes on serving hostile content until a person finds the flag."""
+    for removed, units in ((1, 1), (40, 40), (15, 40)):
+        change = losing(removed, units, quarantined=removed)
+        assert not apply_guards(change, guard, allow_destroy=False).refusal
+    rest = apply_guards(losing(25, 40, quarantined=20), Guard(), allow_destroy=False)
+    assert not rest.refusal, "5 of 20"
+    rest = apply_guards(losing(40, 40, quarantined=20), Guard(), allow_destroy=False)
+    assert rest.refusal == "repository `team` would lose all of its 20 distributions"
 
 
 def test_deleting_a_repository_needs_the_flag_and_other_kinds_do_not() -> None:

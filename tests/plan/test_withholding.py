@@ -38,7 +38,7 @@ def a_line(op: str, key: str, reason: str = "") -> ChangeLine:
     )
 
 
-def withheld(taken: int, served: int, *, released: int = 0) -> Withholding:
+def withheld(taken: int, served: int, *, released: int = 0, quarantined: int = 0) -> Withholding:
     lines = [
         a_line(REMOVE, f"alpha-1.{number}", 'denied by "alpha" (rules.deny)')
         for number in range(taken)
@@ -51,6 +51,7 @@ def withheld(taken: int, served: int, *, released: int = 0) -> Withholding:
         counts_of(lines),
         total=taken + 1,
         newly_withheld=taken,
+        quarantined=quarantined,
         served_before=served,
         served_after=left,
         plural="distributions",
@@ -177,3 +178,12 @@ def test_it_is_part_of_what_identifies_the_plan() -> None:
     plans = [a_plan(a_change(what)) for what in (None, withheld(1, 10), withheld(2, 10))]
     assert len({str(plan.digest) for plan in plans}) == 3
     assert "withheld" not in json.loads(b"".join(render_json(plans[0])))["changes"][0]
+
+
+@pytest.mark.parametrize("guard", [Guard(), Guard(max_removals=0), Guard(prevent_destroy=True)])
+def test_a_quarantine_is_withheld_whatever_a_guard_says(guard: Guard) -> None:
+    for taken, served in ((1, 1), (12, 12), (9, 12)):
+        change = a_change(withheld(taken, served, quarantined=taken))
+        assert not apply_serving_guards(change, "team", guard, allow_destroy=False).refusal
+    beside = a_change(withheld(12, 12, quarantined=10))
+    assert apply_serving_guards(beside, "team", guard, allow_destroy=False).refusal

@@ -10,6 +10,7 @@ from reconciler.engine.publishing.filter_evaluation import FilterEvaluator, Filt
 from reconciler.engine.publishing.planned_units import planned_units
 from reconciler.engine.publishing.version_view import RepositoryVersion
 from reconciler.engine.sources.spool import SpoolWriter
+from reconciler.engine.sources.withdrawals import QUARANTINED
 from reconciler.model import ActualPublication, Digest, StoredUnit, declared_size, stored_unit
 from reconciler.plan import (
     ADD,
@@ -77,10 +78,14 @@ def withheld_changes(
     if not taken:
         return changes
     assert current.version is not None
+    in_quarantine = {digest for digest in newly_withheld if rows[digest].reason == QUARANTINED}
     growth = content.counts.added - content.counts.removed if content else 0
     return replace(
         changes,
         newly_withheld=taken,
+        quarantined=_served_among(
+            reader, current, version.repository_id, units=in_quarantine, of=groups
+        ),
         served_before=_unit_count(reader, version.repository_id, current.version)
         - current.verdict.units,
         served_after=_unit_count(reader, version.repository_id, version.number)

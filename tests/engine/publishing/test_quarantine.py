@@ -48,6 +48,21 @@ def test_a_quarantine_reaches_pinned_and_additive_publications(site: Rehearsal, 
     assert site.settled()
 
 
+@pytest.mark.parametrize("mode", ["", ADDITIVE, "guard: {preventDestroy: true}"])
+def test_a_quarantine_of_the_only_project_is_stopped_by_no_guard(
+    site: Rehearsal, mode: str
+) -> None:
+    """The kind: a brake against accidents that goes on serving what is hostile."""
+    site.drops("b")
+    team = repository("team", more=mode).replace("guard: {maxRemovals: 100%}, guard", "guard")
+    base = (site.remote(), team, repository("edge", copy("team")))
+    establish(site, *base, publication(), PINNED, publication("edge", of="edge"))
+    quarantine(site)
+    site.applied(destroy=False)
+    assert [shown(site, name) for name in ("team", "pinned", "edge")] == [[], [], []]
+    assert site.plan(destroy=False).empty
+
+
 def test_it_is_over_when_upstream_offers_the_group_again(site: Rehearsal) -> None:
     establish(site, site.remote(), repository(), PINNED)
     quarantine(site)
