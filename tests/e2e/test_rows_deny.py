@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from subprocess import run
 from time import monotonic, sleep
 from typing import Any
 from urllib.error import HTTPError
@@ -15,7 +14,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from tests.support.clients import PATIENCE, isolated, pip_installs, served
+from tests.support.clients import PATIENCE, ended, pip_installs, served
 from tests.support.mirror import Mirror, call, export, publication, remote, repository, resource
 from tests.support.upstream import Upstream, upstream
 
@@ -70,7 +69,7 @@ def pip_finds(url: str, home: Path, requirement: str) -> bool:
         f"{url}simple/",
         requirement,
     ]
-    return run(words, env=isolated(home), capture_output=True, check=False).returncode == 0
+    return ended(words, home)[0] == 0
 
 
 def answer(url: str) -> int:

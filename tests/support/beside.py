@@ -5,7 +5,6 @@ they die at a named step.
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import os
 import signal
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from reconciler.engine import Checkpoint, listen
 from reconciler.engine.service import Service, uploaded_file
+from tests.support import forked
 from tests.support.rehearsal import rehearsal
 
 
@@ -21,11 +21,7 @@ def started(
     folder: Path, names: Sequence[str], die_at: Checkpoint | None = None
 ) -> ForkServerProcess:
     """Start a process that uploads a file of each name in order. `folder`: of the rehearsal."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.support.beside"])
-    process = context.Process(target=_uploads, args=(str(folder), list(names), die_at), daemon=True)
-    process.start()
-    return process
+    return forked.started(_uploads, str(folder), list(names), die_at)
 
 
 def _uploads(folder: str, names: list[str], die_at: Checkpoint | None) -> None:

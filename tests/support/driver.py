@@ -1,13 +1,9 @@
 """Commands in processes of their own, which end as a power cut would end them: at a named step,
 passed for the n-th time.
-
-The processes are forked off one that has imported everything, so that each costs no more than what
-it does.
 """
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import sys
@@ -19,14 +15,7 @@ from pathlib import Path
 from reconciler.cli.main import run
 from reconciler.engine import Checkpoint, listen
 from reconciler.engine.run import lease
-
-_PRELOADED = [
-    "tests.support.driver",
-    "reconciler.manifest",
-    "reconciler.remote.http_fetcher",
-    "reconciler_python",
-    "alembic.command",
-]
+from tests.support.forked import started, write_to
 
 
 def killed_at(step: Checkpoint, occurrence: int, words: Sequence[str], *, log: Path) -> None:
@@ -49,22 +38,12 @@ def other_run(words: Sequence[str], log: Path, *, patience: float = 0.2) -> int:
 def _started(
     step: str, occurrence: int, words: Sequence[str], *, log: Path, patience: float = lease.PATIENCE
 ) -> ForkServerProcess:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(_PRELOADED)
-    process = context.Process(
-        target=_run, args=(step, occurrence, list(words), str(log), patience), daemon=True
-    )
-    process.start()
-    return process
+    return started(_run, step, occurrence, list(words), str(log), patience)
 
 
 def _run(step: str, occurrence: int, words: list[str], log: str, patience: float) -> None:
     lease.PATIENCE = patience
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
-    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.dup2(descriptor, 1)
-    os.dup2(descriptor, 2)
+    write_to(log)
     passed = count(1)
 
     def die(reached: Checkpoint) -> None:

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-import multiprocessing
-import os
 import shutil
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
@@ -42,6 +40,7 @@ from reconciler.plugin import (
 )
 from reconciler.plugin.registry import Registry
 from tests.support.advertised import shelf
+from tests.support.forked import started, write_to
 from tests.support.mirror import Done, call
 from tests.support.soundness import check_sound
 
@@ -323,21 +322,14 @@ def stopped(site: Hostile, what: str) -> Done:
     "that swallows" its cancellation.
     """
     log = site.folder / "log"
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(
-        ["tests.support.hostile", "reconciler.manifest", "alembic.command"]
-    )
-    process = context.Process(target=_hang, args=(what, str(site.folder), str(log)), daemon=True)
-    process.start()
+    process = started(_hang, what, str(site.folder), str(log))
     process.join(60)
     assert process.exitcode is not None, "it hangs"
     return Done(process.exitcode, "", log.read_text())
 
 
 def _hang(what: str, folder: str, log: str) -> None:
-    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.dup2(descriptor, 1)
-    os.dup2(descriptor, 2)
+    write_to(log)
     vars(engine)["CallLimits"] = lambda: CallLimits(call=0.6, block=0.3)  # in this process alone
     name, _, how = what.partition(" that ")
     hang = swallow if how == "swallows" else block
