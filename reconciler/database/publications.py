@@ -61,6 +61,7 @@ _RECORD = select(
     publication.c.published_at,
     publication.c.derived,
     publication.c.derived_seq,
+    publication.c.first_seen,
     *VERDICT_COLUMNS,
 )
 _POINTED = _RECORD.join(
@@ -249,7 +250,7 @@ def _content(rows: Sequence[Any], *, lingers: bool = False) -> ServedContent:
 def _record(row: Any) -> PublicationRecord | None:
     if row is None:
         return None
-    number, version, version_digest, digest, published_at, derived, seq, *verdict = row
+    number, version, version_digest, digest, published_at, derived, seq, seen, *verdict = row
     return PublicationRecord(
         number,
         version,
@@ -258,6 +259,7 @@ def _record(row: Any) -> PublicationRecord | None:
         published_at,
         verdict_from(verdict),
         Derivation(to_digest(derived), seq),
+        to_digest(seen),
     )
 
 

@@ -362,6 +362,7 @@ class PublicationWrites(Writing):
         now: datetime,
         full: bool,
         derivation: Derivation = NO_DERIVATION,
+        first_seen: Digest | None = None,
     ) -> PublicationStage:
         """Begin the next publication. Incomplete ones of ended runs are swept away.
 
@@ -385,10 +386,17 @@ class PublicationWrites(Writing):
                     row
                     | {"digest": digest.raw, "complete": False, "published_at": now}
                     | {"derived": to_raw(derivation.digest), "derived_seq": derivation.seq}
+                    | {"first_seen": to_raw(first_seen)}
                 )
             )
         record = PublicationRecord(
-            number, version, version_digest, digest, now, derivation=derivation
+            number,
+            version,
+            version_digest,
+            digest,
+            now,
+            derivation=derivation,
+            first_seen=first_seen,
         )
         return PublicationStage(
             self._reading, self._writing, publication_id, record=record, full=full

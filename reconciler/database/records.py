@@ -224,7 +224,10 @@ class Derivation(msgspec.Struct, frozen=True):
 
 
 class PublicationRecord(msgspec.Struct, frozen=True):
-    """A completed publication. `number` counts those of one Publication resource from 1."""
+    """A completed publication. `number` counts those of one Publication resource from 1.
+
+    `first_seen`: digest of the first sights that are shown as dates; None where none is.
+    """
 
     number: int
     version: int
@@ -233,6 +236,7 @@ class PublicationRecord(msgspec.Struct, frozen=True):
     published_at: datetime
     verdict: FilterVerdict = FilterVerdict()
     derivation: Derivation = Derivation()
+    first_seen: Digest | None = None
 
 
 UnitName = tuple[str, str, str]  # (group, type, key)

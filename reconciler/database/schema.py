@@ -362,6 +362,7 @@ stage_member = Table(
 # `pointed_at`: when it, or a later one in its place, was first served: whole seconds, later than
 # that of the one before; null until then.
 # `derived`: digest of the derived artifacts that are shown, and the last change that it knows.
+# `first_seen`: digest of the first sights that are shown as dates, null where none is.
 publication = Table(
     "publication",
     metadata,
@@ -379,6 +380,7 @@ publication = Table(
     Column("pointed_at", Moment),
     Column("derived", LargeBinary),
     Column("derived_seq", Identity, nullable=False, server_default="0"),
+    Column("first_seen", LargeBinary),
     PrimaryKeyConstraint("publication_id", "number"),
 )
 

@@ -201,7 +201,8 @@ class GroupOutput(Protocol):
 class PublishConduit(Members, WritableScratchpads, Protocol):
     """Argument of `Publisher.publish`: one version, and what changed since the last one.
 
-    `units`: artifact sizes are filled in once the bytes are known.
+    `units`: artifact sizes are filled in once the bytes are known, and `_firstSeen` in the metadata
+    of those that `Publisher.undated` names.
     """
 
     @property

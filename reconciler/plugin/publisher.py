@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import ClassVar
 
 from reconciler.errors import Gone
+from reconciler.model import StoredUnit
 from reconciler.plugin.calls import RepositoryInfo
 from reconciler.plugin.conduits import (
     MissingCall,
@@ -71,6 +72,17 @@ class Publisher:
         Runs in a worker thread; may be called twice.
         """
         raise NotImplementedError
+
+    @classmethod
+    def undated(cls, options: Options) -> Callable[[StoredUnit], bool] | None:
+        """Return what tells which units the files date by when they were first seen. Pure.
+
+        `units` of the conduit then has `_firstSeen` in their `metadata`, a time in ISO 8601 in UTC:
+        when an apply first read of the artifact under the unit's key (else of its first), in any
+        repository, else when it was first published so. These moments are part of the identity of
+        the publication. Default: None, nothing is dated so.
+        """
+        return None
 
     @classmethod
     def missing(cls, call: MissingCall, path: str) -> Redirect | None:

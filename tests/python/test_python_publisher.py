@@ -347,3 +347,26 @@ class TestProvenance:
     def test_what_is_no_url_of_a_publication_is_refused(self, base: str) -> None:
         with pytest.raises(ValueError, match="expects an http or https URL"):
             PublicationOptions.model_validate({"baseUrl": base})
+
+
+def test_a_file_without_an_upload_time_shows_its_first_sight_where_it_is_asked_for() -> None:
+    """Kind: a fact that clients ask of every file, and that upstream does not state of some."""
+    told, seen = "2026-01-02T03:04:05Z", "2026-11-21T12:00:00+00:00"
+    units = [
+        unit("foo-1.0.tar.gz", "1.0", uploadTime=told, _firstSeen=seen),
+        unit("foo-2.0.tar.gz", "2.0", _firstSeen="2026-11-21T12:00:00.000250+00:00"),
+        unit("foo-3.0.tar.gz", "3.0", uploadTime="yesterday"),
+    ]
+    asked = PublicationOptions.model_validate({"unknownUploadTime": "firstSeen"})
+    is_undated = PythonPublisher.undated(asked)
+    assert is_undated is not None
+    assert [is_undated(file) for file in units] == [False, True, True]
+    assert not is_undated(status("foo", status="archived"))
+    assert PythonPublisher.undated(PublicationOptions()) is None
+    html, body = project_pages("foo", units, None)
+    assert [file.get("upload-time") for file in json.loads(body)["files"]] == [
+        told,
+        "2026-11-21T12:00:00.000250Z",
+        None,
+    ]
+    assert b'data-upload-time="2026-11-21T12:00:00.000250Z"' in html

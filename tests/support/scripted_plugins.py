@@ -70,6 +70,12 @@ class LineRules(Options):
     most: int | None = None
 
 
+class LinePages(Options):
+    """`dated`: keys of which a publication shows when they were first seen."""
+
+    dated: tuple[str, ...] = ()
+
+
 @dataclass
 class Holdings:
     """What one upstream holds: units by group, validators by group, and a validator of it all."""
@@ -337,13 +343,23 @@ def _upload(
 
 def line_publisher(id: str) -> type[Publisher]:
     class LinePublisher(Publisher):
+        options = LinePages
+
         @classmethod
         def metadata(cls) -> Metadata:
             return Metadata(id, "Lines", (LINE,), ">=1.0,<2")
 
+        @classmethod
+        def undated(cls, options: Options) -> Callable[[StoredUnit], bool] | None:
+            dated = options.dated if isinstance(options, LinePages) else ()
+            return (lambda unit: unit.key in dated) if dated else None
+
         def publish(self, conduit: PublishConduit, config: PluginCallConfiguration) -> None:
             for name in conduit.changed():
                 with conduit.group(name) as output:
+                    for unit in conduit.units(name):
+                        if seen := unit.metadata.get("_firstSeen"):
+                            output.page(f"{name}/{unit.key}.seen", seen.encode(), "text/plain")
                     for artifact in (
                         artifact for unit in conduit.units(name) for artifact in unit.artifacts
                     ):

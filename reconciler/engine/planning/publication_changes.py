@@ -19,7 +19,8 @@ from reconciler.engine.publishing.filter_evaluation import (
     FilterResult,
     sources_filtered,
 )
-from reconciler.engine.publishing.release_target import publication_digest
+from reconciler.engine.publishing.release_target import publication_digest, recorded_first_seen
+from reconciler.engine.publishing.undated_units import UndatedUnits
 from reconciler.engine.publishing.version_view import RepositoryVersion
 from reconciler.engine.publishing.withheld_changes import removed_units, withheld_changes
 from reconciler.engine.session.session import Session
@@ -66,6 +67,7 @@ class _PlannedRelease:
         still_shown: Groups that upstream withdrew and the publication keeps.
         delisted: Units that upstream no longer lists and the publication keeps.
         derivation: The derived artifacts that the recorded version shows.
+        first_seen: The first sights that the publication shows as dates now.
         more_to_show: Files have come since from which artifacts can be derived.
     """
 
@@ -76,6 +78,7 @@ class _PlannedRelease:
     still_shown: tuple[str, ...] = ()
     delisted: DelistedShown = field(default_factory=DelistedShown)
     derivation: Derivation = field(default_factory=Derivation)
+    first_seen: Digest | None = None
     more_to_show: bool = False
 
 
@@ -268,6 +271,9 @@ class PublicationPlanner:
                 content=content,
             ),
             derivation=current_derivation(reader, current, version),
+            first_seen=recorded_first_seen(
+                reader, UndatedUnits(self._session, publication), current
+            ),
             more_to_show=reader.has_derivable_units(*shown),
         )
 
@@ -345,6 +351,7 @@ class PublicationPlanner:
             version_digest,
             filtered=filtered,
             derivation=release.derivation,
+            first_seen=release.first_seen,
         ):
             return "it is rendered differently now"
         if release.more_to_show:

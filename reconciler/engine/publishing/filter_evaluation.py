@@ -208,7 +208,7 @@ class FilterEvaluator:
 
     @cached_property
     def _pins(self) -> Pins:
-        """What the sources of the repository pin, where filters may drop anything."""
+        """Pins of the sources of the repository, where filters may drop anything."""
         if not self._filters:
             return {}
         return pins_by_source(self._session, self._desired, self._repository, now=self._now)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-from reconciler.database import Derivation
+from reconciler.database import Derivation, Reader
 from reconciler.engine.publishing.derived_artifacts import ArtifactDeriver, current_derivation
 from reconciler.engine.publishing.exports import exported
 from reconciler.engine.publishing.filter_evaluation import FilterEvaluator, FilterResult
+from reconciler.engine.publishing.undated_units import UndatedUnits
 from reconciler.engine.publishing.version_view import RepositoryVersion
 from reconciler.engine.publishing.withheld_changes import withheld_changes
 from reconciler.engine.session.session import WritingSession
@@ -57,6 +59,7 @@ class ReleaseTarget:
         filtered: What filters decide about that version.
         digest: Identity of the publication that should be served.
         derivation: Identity of the derived artifacts that it should show.
+        first_seen: Identity of the first sights that it should show as dates; None where none is.
         refusal: (message, hint) of the guard that forbids it, or None.
     """
 
@@ -66,6 +69,7 @@ class ReleaseTarget:
     filtered: FilterResult
     digest: Digest
     derivation: Derivation = field(default_factory=Derivation)
+    first_seen: Digest | None = None
     refusal: tuple[str, str] | None = None
 
     @property
@@ -99,11 +103,12 @@ def publication_digest(
     *,
     filtered: FilterVerdict,
     derivation: Derivation,
+    first_seen: Digest | None,
 ) -> Digest:
     """Return the identity of what is served: a version without withheld units, as rendered.
 
-    It covers the publisher, its options and the revision of its output, and the derived artifacts
-    that are shown.
+    It covers the publisher, its options and the revision of its output, the derived artifacts that
+    are shown, and the first sights that are shown as dates.
     """
     publisher: Any = registry.publisher(publication.publisher).cls
     return Digest.of_value(
@@ -114,6 +119,7 @@ def publication_digest(
             [str(filtered.withheld)] if filtered.withheld else [],
             int(publisher.revision),
             *([str(derivation.digest)] if derivation.digest else []),
+            *([f"first seen {first_seen}"] if first_seen else []),
         ]
     )
 
@@ -146,14 +152,33 @@ def release_target(
             )
     ArtifactDeriver(session).examine(version)
     derivation = current_derivation(session.reader, current, version)
-    digest = publication_digest(
+    identify = partial(
+        publication_digest,
         session.registry,
         publication,
         version.digest,
         filtered=filtered.summary,
         derivation=derivation,
     )
-    return ReleaseTarget(publication, current, version, filtered, digest, derivation, refusal)
+    undated = UndatedUnits(session, publication)
+    first_seen = recorded_first_seen(session.writer, undated, current)
+    if undated and identify(first_seen=first_seen) != current.digest:
+        first_seen = undated.digest(version)
+    digest = identify(first_seen=first_seen)
+    return ReleaseTarget(
+        publication, current, version, filtered, digest, derivation, first_seen, refusal
+    )
+
+
+def recorded_first_seen(
+    reader: Reader, undated: UndatedUnits, current: ActualPublication
+) -> Digest | None:
+    """Return the identity of the first sights that a publication shows now.
+
+    It holds for as long as the publication is the same but for them: first sights never change.
+    """
+    record = reader.publication(current.id) if undated else None
+    return record.first_seen if record is not None else None
 
 
 def _declared_version(

@@ -14,6 +14,7 @@ from reconciler.engine.plugin_calls.scratchpads import ScratchpadSession
 from reconciler.engine.plugin_lifecycle.plugin_uses import owner_of
 from reconciler.engine.publishing.publish_conduit import PublishConduit
 from reconciler.engine.publishing.release_target import ReleaseTarget, publication_digest
+from reconciler.engine.publishing.undated_units import UndatedUnits
 from reconciler.engine.publishing.version_view import VersionView, withheld_units
 from reconciler.engine.run.checkpoints import Checkpoint, reached
 from reconciler.engine.session.session import WritingSession
@@ -51,12 +52,14 @@ def render(session: WritingSession, target: ReleaseTarget) -> PublicationRecord:
         Conflict: A scratchpad that the publisher read and wrote was written over meanwhile.
     """
     call, rendering = _PublisherCall(session, target), _rendering(session, target)
+    undated = UndatedUnits(session, target.publication)
     view = VersionView(
         session.writer,
         target.version,
         before=rendering.before,
         withheld=withheld_units(rendering.withheld, rendering.withheld_before),
         derived_groups=rendering.derived_groups,
+        dated=undated.dated if undated else None,
     )
     with session.writer.publish(
         target.current.id,
@@ -66,6 +69,7 @@ def render(session: WritingSession, target: ReleaseTarget) -> PublicationRecord:
         now=session.clock(),
         full=rendering.before is None,
         derivation=target.derivation,
+        first_seen=target.first_seen,
     ) as stage:
         call.run(stage, view)
         record = call.complete(stage, rendering.withheld)
@@ -159,6 +163,7 @@ def _rendering(session: WritingSession, target: ReleaseTarget) -> _Rendering:
         last.version_digest,
         filtered=last.verdict,
         derivation=last.derivation,
+        first_seen=last.first_seen,
     )
     if not (same_repository and same_rendering):
         return _Rendering(None, withheld, withheld_before)

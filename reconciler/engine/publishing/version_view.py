@@ -5,7 +5,7 @@ It knows which groups differ from the version that was rendered last.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
@@ -13,6 +13,7 @@ import msgspec
 from reconciler.database import Reader, WithheldUnit
 from reconciler.model import Digest, StoredArtifact, StoredUnit
 
+Units = dict[str, list[StoredUnit]]  # by group
 READ_AHEAD = 200  # groups whose units are read at once
 
 
@@ -61,6 +62,7 @@ class VersionView:
         withheld: The units that are left out.
         derived_groups: Groups of which other derived artifacts are shown than at the last
             rendering.
+        dated: Adds first sights to the units that are dated by them.
     """
 
     def __init__(
@@ -71,15 +73,17 @@ class VersionView:
         before: int | None,
         withheld: WithheldUnits,
         derived_groups: Collection[str] = (),
+        dated: Callable[[Units], Units] | None = None,
     ) -> None:
         self._reader = reader
         self._version = version
         self._before = before
         self._withheld = withheld
         self._derived_groups = derived_groups
+        self._dated = dated
         self._empty: frozenset[str] | None = None
         self._changed: dict[str, None] | None = None
-        self._ahead: dict[str, list[StoredUnit]] = {}
+        self._ahead: Units = {}
 
     @property
     def number(self) -> int:
@@ -120,7 +124,7 @@ class VersionView:
         changed = {*self._withheld.changed_groups, *self._derived_groups}
         return sorted({*names, *changed}) if changed else names
 
-    def _units(self, groups: Collection[str]) -> dict[str, list[StoredUnit]]:
+    def _units(self, groups: Collection[str]) -> Units:
         version, withheld = self._version, self._withheld.units
         units = self._reader.units(version.repository_id, version.number, groups)
         derived = self._reader.derived_artifacts(version.repository_id, version.number, groups)
@@ -133,7 +137,7 @@ class VersionView:
             units[name] = [
                 unit for unit in units[name] if (unit.type, unit.key) not in withheld[name]
             ]
-        return units
+        return units if self._dated is None else self._dated(units)
 
     def _empty_groups(self) -> frozenset[str]:
         """Return the groups of which everything is withheld."""

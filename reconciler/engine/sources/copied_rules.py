@@ -135,7 +135,7 @@ class CopiedRules:
 
     @cached_property
     def _pins(self) -> Pins:
-        """What the sources of the repository pin, where its filters may drop anything."""
+        """Pins of the sources of the repository, where its filters may drop anything."""
         if not self._filters:
             return {}
         return pins_by_source(self._session, self._desired, self._base, now=self._now)

@@ -78,12 +78,12 @@ def _pinning(
     pinning: dict[str, list[Options]] = {}
     for source in repository.sources:
         options = source.options
-        found = list(_pinned_by(types, options)) if isinstance(options, Options) else []
+        pinned = list(_pinned_by(types, options)) if isinstance(options, Options) else []
         base = desired.repository(source.name) if source.kind is SourceKind.REPOSITORY else None
         if base is not None and base.meta.name not in behind:
             others = _pinning(session, desired, base, behind={*behind, repository.meta.name})
-            found += [pins for of_source in others.values() for pins in of_source]
-        pinning[source.id] = found
+            pinned += [pins for of_source in others.values() for pins in of_source]
+        pinning[source.id] = pinned
     return pinning
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -17,9 +17,11 @@ from reconciler.engine.session.session import Session
 from reconciler.errors import PluginFault
 from reconciler.model import (
     NAMES_REVISION,
+    Artifact,
     Digest,
     Filter,
     IdentifiedUnit,
+    StoredArtifact,
     StoredUnit,
     Unit,
     check_unit,
@@ -37,6 +39,7 @@ from reconciler.redaction import sanitize
 MAX_TEXT = 500  # characters of a content type's text about one unit
 MAX_STEPS = 1000  # steps in the trace of one unit
 FIRST_SEEN = "_firstSeen"  # metadata that `select` is given: no part of a unit's identity
+Seen = TypeVar("Seen", Unit, StoredUnit)
 Moments = Callable[[Collection[Digest]], Mapping[Digest, datetime]]
 
 
@@ -167,13 +170,15 @@ class Selection:
         The same list where there are none.
         """
         digests = {
-            id(unit): digest for unit in self.undated(units) if (digest := _sight(unit)) is not None
+            id(unit): digest
+            for unit in self.undated(units)
+            if (digest := sight_digest(unit)) is not None
         }
         if not digests or self._moments is None:
             return units
         moments = self._moments(set(digests.values()))
         return [
-            _with_first_seen(unit, moments[digests[id(unit)]]) if id(unit) in digests else unit
+            with_first_seen(unit, moments[digests[id(unit)]]) if id(unit) in digests else unit
             for unit in units
         ]
 
@@ -344,13 +349,15 @@ def _with_name_rule(decision: Decision, group: str) -> Decision:
     )
 
 
-def _sight(unit: Unit) -> Digest | None:
+def sight_digest(unit: Unit | StoredUnit) -> Digest | None:
     """Return the digest by which a unit is seen: of the artifact under its key, or its first."""
-    artifacts = sorted(unit.artifacts, key=lambda artifact: artifact.path != unit.key)
+    listed: list[Artifact | StoredArtifact] = [*unit.artifacts]
+    artifacts = sorted(listed, key=lambda artifact: artifact.path != unit.key)
     return Digest.parse(artifacts[0].sha256) if artifacts and artifacts[0].sha256 else None
 
 
-def _with_first_seen(unit: Unit, moment: datetime) -> Unit:
+def with_first_seen(unit: Seen, moment: datetime) -> Seen:
+    """Return the unit with the moment in its metadata."""
     text = moment.astimezone(UTC).isoformat()
     return msgspec.structs.replace(unit, metadata={**unit.metadata, FIRST_SEEN: text})
 

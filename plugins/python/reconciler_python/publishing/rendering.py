@@ -26,9 +26,11 @@ from packaging.version import InvalidVersion, Version
 
 from reconciler.plugin import StoredArtifact, StoredUnit
 from reconciler_python.reading.documents import FILE_KEYS, PAGE_KEYS, unknown_keys
+from reconciler_python.reading.units import DISTRIBUTION
 from reconciler_python.reading.upload_times import upload_time
 
 API_VERSION: Final = "1.4"
+FIRST_SEEN: Final = "_firstSeen"  # as the core says it of units that are `is_undated`
 
 _HEAD = (
     '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<meta'
@@ -124,6 +126,11 @@ def artifact_of(unit: StoredUnit, path: str) -> StoredArtifact | None:
     return None
 
 
+def is_undated(unit: StoredUnit) -> bool:
+    """Return True for a file of which upstream states no upload time that could be shown."""
+    return unit.type == DISTRIBUTION and _pep700_time(unit.metadata.get("uploadTime")) is None
+
+
 def _file(unit: StoredUnit, base_url: str) -> dict[str, Any]:
     """Return one entry of `files`.
 
@@ -140,7 +147,7 @@ def _file(unit: StoredUnit, base_url: str) -> dict[str, Any]:
     }
     if file.size is not None:
         entry["size"] = file.size
-    uploaded = _pep700_time(metadata.get("uploadTime"))
+    uploaded = _pep700_time(metadata.get("uploadTime")) or _pep700_time(metadata.get(FIRST_SEEN))
     if uploaded:
         entry["upload-time"] = uploaded
     if "requiresPython" in metadata:

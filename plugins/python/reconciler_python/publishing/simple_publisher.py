@@ -9,8 +9,8 @@ files/<project>/<sha256>/<filename>.provenance  its provenance object (PEP 740),
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, Final
+from collections.abc import Callable, Sequence
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -26,7 +26,13 @@ from reconciler.plugin import (
     Redirect,
     StoredUnit,
 )
-from reconciler_python.publishing.rendering import artifact_of, file_path, list_pages, project_pages
+from reconciler_python.publishing.rendering import (
+    artifact_of,
+    file_path,
+    is_undated,
+    list_pages,
+    project_pages,
+)
 from reconciler_python.reading.documents import HTML_TYPE, JSON_TYPE
 from reconciler_python.reading.filenames import project_name
 from reconciler_python.reading.units import DISTRIBUTION, PROJECT
@@ -62,6 +68,15 @@ class PublicationOptions(Options):
         ),
     )
 
+    unknown_upload_time: Literal["omit", "firstSeen"] = Field(
+        default="omit",
+        description=(
+            "What pages say of files whose upload time upstream does not state: nothing, or"
+            " (`firstSeen`) when an apply first read of them. Installers that take only what was"
+            " uploaded before some date refuse files without one."
+        ),
+    )
+
 
 class PythonPublisher(Publisher):
     """Publishes a simple index. The result depends on the version and the options alone."""
@@ -71,7 +86,7 @@ class PythonPublisher(Publisher):
 
     @classmethod
     def metadata(cls) -> Metadata:
-        return Metadata("python", "Python simple index", (DISTRIBUTION, PROJECT), ">=1.2,<2")
+        return Metadata("python", "Python simple index", (DISTRIBUTION, PROJECT), ">=1.4,<2")
 
     def publish(self, conduit: PublishConduit, config: PluginCallConfiguration) -> None:
         base_url = (
@@ -83,6 +98,14 @@ class PythonPublisher(Publisher):
                 _publish_project(output, name, units, base_url=base_url)
         with conduit.whole() as output:
             _publish_page(output, "simple/", list_pages(conduit.groups()))
+
+    @classmethod
+    def undated(cls, options: Options) -> Callable[[StoredUnit], bool] | None:
+        """Return what tells files without an upload time, where pages show their first sights."""
+        shown = (
+            isinstance(options, PublicationOptions) and options.unknown_upload_time == "firstSeen"
+        )
+        return is_undated if shown else None
 
     @classmethod
     def missing(cls, call: MissingCall, path: str) -> Redirect | None:

@@ -177,13 +177,13 @@ class Requirements:
 
     def pins(self) -> Requirements:
         """Return those requirements alone that ask for one version or for single files."""
-        found = [
+        pins = [
             requirement
             for of_project in self._by_project.values()
             for requirement in of_project
             if requirement.is_pin
         ]
-        return Requirements(bool(found), found)
+        return Requirements(bool(pins), pins)
 
     def projects(self) -> list[str]:
         """Return the projects of which anything is asked for, by name."""

@@ -80,6 +80,7 @@ def upgrade() -> None:
     op.add_column(
         "publication", sa.Column("derived_seq", Identity, server_default="0", nullable=False)
     )
+    op.add_column("publication", sa.Column("first_seen", sa.LargeBinary(), nullable=True))
     op.add_column(
         "artifact_origin",
         sa.Column("needs_page", sa.Boolean(), nullable=False, server_default=sa.false()),
