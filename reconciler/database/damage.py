@@ -151,7 +151,10 @@ class DamageReads(Reading):
         return shown
 
     def needed_artifacts(self) -> set[bytes]:
-        """Return digests that a version, a commit in preparation or a publication refers to."""
+        """Return digests that a version, a commit in preparation or a publication refers to.
+
+        A publication refers to what it has dropped, too: it may serve that within its grace.
+        """
         with self._reading.connect().execution_options(yield_per=STREAM) as connection:
             return set(connection.execute(_NEEDED).scalars())
 

@@ -373,17 +373,6 @@ class PublicationReads(Reading):
         with self._reading.connect() as connection:
             return [entry_from(row) for row in connection.execute(_LINGERING_BETWEEN, values)]
 
-    def digests_in_grace(self, now: datetime) -> set[Digest]:
-        """Return the digests of files that some publication dropped and still serves."""
-        return {
-            file.entry.digest
-            for served in self.served()
-            for file in self.dropped_files(
-                served.publication_id, now - timedelta(seconds=served.grace)
-            )
-            if file.lingers
-        }
-
     def all_entries(self, publication_id: int, number: int) -> Iterator[Entry]:
         """Yield every representation of every path, by (path, position)."""
         with self._reading.connect().execution_options(yield_per=STREAM) as connection:

@@ -90,7 +90,7 @@ def test_only_what_is_said_to_linger_does_and_for_the_grace_alone(writer: Writer
         assert [
             path for path in "xyz" if writer.content(served(writer), path, now=now) is not None
         ] == list(paths)
-    assert writer.digests_in_grace(NOW + SECOND) == {dropped[0].entry.digest}
+    assert dropped[0].entry.digest.raw in writer.needed_artifacts(), "gc leaves what grace serves"
 
 
 def test_a_decision_is_a_new_generation_only_where_it_differs(writer: Writer) -> None:

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from reconciler.errors import Withdrawn
-from reconciler.model import Digest
 from tests.engine.publishing.withheld import BOTH, declare, two_groups
 from tests.support.rehearsal import Rehearsal, publication, repository
 
@@ -42,22 +41,15 @@ def status(site: Rehearsal, path: str = TWO) -> int:
     return answer.status
 
 
-def in_grace(site: Rehearsal) -> set[Digest]:
-    digests: set[Digest] = site.ask(lambda reader: reader.digests_in_grace(site.now))
-    return digests
-
-
 def test_a_file_that_a_version_dropped_stays_for_ten_minutes(site: Rehearsal) -> None:
     drop_two(site)
     [page, file] = site.get("/team/index/", TWO)
     assert (page.status, page.headers["cache-control"]) == (200, "no-cache")
     assert (file.status, file.body) == (200, b"two" * 10)
-    assert in_grace(site) == {Digest.of(b"two" * 10)}
     site.now += GRACE - SECOND
     assert status(site) == 200
     site.now += SECOND * 2
     assert status(site) == 404
-    assert in_grace(site) == set()
 
 
 def test_a_page_has_no_grace(site: Rehearsal) -> None:
@@ -93,7 +85,6 @@ def test_what_a_filter_took_out_of_a_version_is_gone_at_once(site: Rehearsal) ->
     declare(site, publication(), deny="two")
     site.applied()
     assert [status(site), status(site, "/team/a/one")] == [404, 200]
-    assert in_grace(site) == set()
 
 
 def test_what_is_withheld_is_gone_at_once(site: Rehearsal) -> None:
@@ -109,7 +100,6 @@ def test_a_deny_reaches_what_is_in_grace(site: Rehearsal) -> None:
     declare(site, publication(), deny="two")
     site.applied()
     assert status(site) == 404
-    assert in_grace(site) == set()
 
 
 def test_a_project_in_quarantine_is_gone_at_once(site: Rehearsal) -> None:
