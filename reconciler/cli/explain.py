@@ -24,7 +24,7 @@ def command(
         typer.Argument(
             metavar="[repository/]NAME SUBJECT [PATH]...",
             help=(
-                "A repository; a file, a group such as a project, or a requirement; and manifest"
+                "A repository; a file, a project, or a requirement such as `idna>=3`; and manifest"
                 " files and folders, if not the current one."
             ),
             autocompletion=completer("repository"),

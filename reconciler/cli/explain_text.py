@@ -94,7 +94,7 @@ def _group(group: Entry, verbose: bool) -> Iterator[str]:
     )
     yield from _chain(group["chain"])
     if not group["units"] and group["others"]:
-        yield "    none of them matches the subject: explain the group to see them all"
+        yield f"    none of them matches the subject: explain `{group['name']}` to see them all"
     if group["whole"] and not verbose:
         yield from _rows(group["units"])
         return

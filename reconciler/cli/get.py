@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -11,6 +12,8 @@ from reconciler.cli.names import complete_kind
 from reconciler.cli.output import Layout, LayoutOption
 
 NAME = "get"
+
+Counted = Callable[[str, int], str]
 
 
 def command(
@@ -36,13 +39,14 @@ def command(
         kind, _, name = kind.partition("/")
     with settings.inspector(home) as recorded:
         documents = recorded.resources(parse_kind(kind), name)
+        header, rows = _table(documents, recorded.counted)
     answer: Any = documents[0] if name is not None else documents
-    header, rows = _table(documents)
     output.tabular(layout, answer, header, rows=rows)
     return 0
 
 
-def _table(documents: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
+def _table(documents: list[dict[str, Any]], counted: Counted) -> tuple[list[str], list[list[str]]]:
+    """Return the header and the rows; `counted` puts a number of units in words."""
     kind = documents[0]["kind"] if documents else ""
     columns = {
         "Repository": ["type", "version", "digest", "content"],
@@ -51,7 +55,7 @@ def _table(documents: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]
     rows = [
         [
             document["metadata"]["name"],
-            *(_cell(document, column) for column in columns),
+            *(_cell(document, column, counted) for column in columns),
             _ready(document),
         ]
         for document in documents
@@ -59,19 +63,19 @@ def _table(documents: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]
     return ["name", *columns, "ready"], rows
 
 
-def _cell(document: dict[str, Any], column: str) -> str:
-    cells = _version_cells(document["status"].get("latestVersion"))
+def _cell(document: dict[str, Any], column: str, counted: Counted) -> str:
+    cells = _version_cells(document["status"].get("latestVersion"), counted)
     if column in cells:
         return cells[column]
     value = document["status"].get(column, document["spec"].get(column))
     return f"/{value}/" if column == "path" else str(value if value is not None else "-")
 
 
-def _version_cells(latest: dict[str, Any] | None) -> dict[str, str]:
+def _version_cells(latest: dict[str, Any] | None, counted: Counted) -> dict[str, str]:
     """Return the columns that tell of a repository's latest version; none for other kinds."""
     if latest is None:
         return {}
-    counts = ", ".join(f"{number} {name}" for name, number in latest["counts"].items())
+    counts = ", ".join(counted(type_, number) for type_, number in latest["counts"].items())
     return {
         "version": f"{latest['number']}",
         "digest": f"{latest['digest']:.19}",

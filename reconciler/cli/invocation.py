@@ -111,17 +111,18 @@ class Invocation:
         `is_named`: a setting names it. Raises UsageFault.
         """
         from reconciler.engine.session.home_origin import is_tracked
-        from reconciler.reach import is_unattended
+        from reconciler.reach import is_below, is_unattended
 
         if not os.path.lexists(home):
             return
         tracked = is_tracked(home)
         if tracked:
+            is_own = not is_below(os.getcwd(), os.path.realpath(home))
+            remedy = f"; `git rm -r --cached {home}` keeps it out of commits" if is_own else ""
             raise UsageFault(
                 f"the home `{home}` is under version control: whoever proposes a change could have"
                 " made its database, its files and its key",
-                hint=f"`git rm -r --cached {home}` takes it out; or `--home` or `RECONCILER_HOME`"
-                " names another",
+                hint=f"`--home` or `RECONCILER_HOME` names another{remedy}",
             )
         is_doubtful = tracked is None and not is_named and is_unattended(os.environ)
         if is_doubtful and self._is_below_a_root(home):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -28,6 +29,7 @@ COLOURS: Mapping[str, str] = {
 }
 
 
+_INDENTED_SIGN = re.compile(r"^( +)([-+!~]) ")
 SHARED_HINTS = 3  # faults with the same hint, which is printed once
 BROKEN_PIPE = 141  # what a shell reports of a process whose reader left
 OUTPUT_HINT = "what the command did is recorded; only its output is lost"
@@ -169,12 +171,17 @@ def tabular(
 def text(layout: Layout, texts: Iterable[str]) -> None:
     """Print lines for people: as they are, as a block of Markdown, or with annotations."""
     if layout is Layout.MARKDOWN:
-        fenced = [each.replace("```", "\u200b```") for each in texts]
+        fenced = [_diffed(each).replace("```", "\u200b```") for each in texts]
         lines(["```diff", *fenced, "```"])
     elif layout is Layout.GITHUB:
         lines(map(_annotated, texts))
     else:
         lines(texts)
+
+
+def _diffed(text: str) -> str:
+    """Return a line with its sign first, which is where viewers of diffs look for it."""
+    return _INDENTED_SIGN.sub(r"\2\1 ", text)
 
 
 def _annotated(text: str) -> str:

@@ -51,7 +51,7 @@ def command(
 
 def hints(result: Verification) -> list[str]:
     """Return what to do about damage: no source has what was uploaded."""
-    uploaded = [_is_only_uploaded(file) for file in result.damaged_files]
+    uploaded = [file.uploaded for file in result.damaged_files]
     said = []
     if not all(uploaded):
         said.append("`reconciler repair`, or the next apply, fetches damaged files again")
@@ -60,14 +60,6 @@ def hints(result: Verification) -> list[str]:
     if result.damaged_pages:
         said.append("`reconciler repair` renders damaged pages anew")
     return said
-
-
-def _is_only_uploaded(file: DamagedFile) -> bool:
-    """Return True if uploads alone have brought a file; copies have it from them."""
-    from reconciler.model import UPLOAD, SourceKind
-
-    copied = f"{SourceKind.REPOSITORY.value}:"
-    return {use.source for use in file.uses if not use.source.startswith(copied)} == {UPLOAD}
 
 
 def scope(words: list[str] | None) -> Ref | None:

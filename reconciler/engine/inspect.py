@@ -7,6 +7,7 @@ camelCase, in stable order.
 from __future__ import annotations
 
 from datetime import datetime
+from difflib import get_close_matches
 from itertools import islice
 from typing import Any
 
@@ -22,6 +23,7 @@ from reconciler.model import (
     Kind,
     Ref,
     StoredUnit,
+    counted_noun,
     declared_size,
     stored_unit,
 )
@@ -45,6 +47,16 @@ class Inspector:
     def __init__(self, reader: Reader, registry: Registry) -> None:
         self._reader = reader
         self._registry = registry
+
+    def counted(self, type_: str, number: int) -> str:
+        """Return a number of units of a type as people call them: `107 distributions`.
+
+        The type has to do where its plugin is not installed.
+        """
+        plugin = self._registry.find("content-type", type_)
+        if plugin is None or not plugin.enabled:
+            return f"{number:,} {type_}"
+        return f"{number:,} {counted_noun(number, self._registry.content_type(type_).plural)}"
 
     def resources(self, kind: Kind, name: str | None = None) -> list[dict[str, Any]]:
         """Return the documents of a kind, by name. Raises UsageFault if `name` does not exist."""
@@ -363,7 +375,11 @@ def parse_kind(text: str) -> Kind:
     for kind in Kind:
         if text.lower() in (kind.lower(), f"{kind.lower()}s") or plurals.get(text.lower()) is kind:
             return kind
-    raise UsageFault(f"`{text}` is no kind", hint="kinds: remote, filter, repository, publication")
+    names = [kind.lower() for kind in Kind]
+    begun = [name for name in names if text and name.startswith(text.lower())]
+    close = begun or get_close_matches(text.lower(), names, n=1)
+    hint = f"did you mean `{close[0]}`? " if len(close) == 1 else ""
+    raise UsageFault(f"`{text}` is no kind", hint=f"{hint}kinds: {', '.join(names)}")
 
 
 def _plugin(resource: ActualResource, actual: ActualState) -> tuple[str, str] | None:

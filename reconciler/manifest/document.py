@@ -38,8 +38,7 @@ _ALLOWED = {
 }
 
 _TABS = "indent with spaces, not tabs; quote a text that begins with `@`, `%` or a backtick"
-_CONFLICT = re.compile(r"^<{7}(?: |$)", re.MULTILINE)
-_CONFLICT_END = re.compile(r"^>{7}(?: |$)", re.MULTILINE)
+_CONFLICT = re.compile(r"^(?:<{7}|>{7}|\|{7}|={7}$)(?: |$)", re.MULTILINE)
 _UNPRINTABLE = re.compile(
     "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|\ufeff"
 )
@@ -284,7 +283,7 @@ def _shallow(text: str) -> bool:
 
 def _syntax(source: ManifestText, error: yaml.MarkedYAMLError) -> Fault:
     conflict = _CONFLICT.search(source.text)
-    if conflict is not None and _CONFLICT_END.search(source.text):
+    if conflict is not None:
         line = source.text.count("\n", 0, conflict.start()) + 1
         return Fault(
             Origin(source.name, line),

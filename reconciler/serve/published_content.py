@@ -81,7 +81,7 @@ class PublishedContent:
             return
         query = b"?" + request.query if request.query else b""
         headers = [(b"location", quote(target).encode() + query)]
-        await send_text(request, send, 301, text="it is here", headers=headers)
+        await send_text(request, send, 301, text=f"moved to `{target}`", headers=headers)
 
     async def _redirect_target(self, url_path: str, location: PublishedPath) -> str | None:
         """Return a relative reference to redirect to, or None.

@@ -14,10 +14,12 @@ import yaml
 from typer.core import TyperGroup
 
 from reconciler import cli
-from reconciler.cli import completion
+from reconciler.cli import completion, output
 from reconciler.cli.main import VERBS, run, tree
 from reconciler.cli.names import take_ref, take_repository
+from reconciler.cli.output import Layout
 from reconciler.database import Lease
+from reconciler.engine import parse_kind
 from reconciler.engine.engine import utc_now
 from reconciler.engine.run import lease
 from reconciler.engine.run.lease import LeasePatience, leased
@@ -188,6 +190,35 @@ def test_a_lease_of_another_run_is_waited_for(site: Mirror) -> None:
         asyncio.run(hold(30))
     assert len(reports) == 1
     assert "held by process 7" in reports[0]
+
+
+def test_content_is_counted_in_the_words_of_people(site: Mirror) -> None:
+    """Kind: the ID of a type where people say what it is."""
+    assert re.search(r"  \d+ files?  ", ask(site, "get", "repository").out)
+
+
+@pytest.mark.parametrize(
+    ("text", "close"), [("repo", "repository"), ("pubication", "publication"), ("F", "filter")]
+)
+def test_a_kind_that_is_nearly_one_is_suggested(text: str, close: str) -> None:
+    with pytest.raises(UsageFault) as refused:
+        parse_kind(text)
+    assert (refused.value.hint or "").startswith(f"did you mean `{close}`? kinds: ")
+    with pytest.raises(UsageFault) as refused:
+        parse_kind("zebra")
+    assert refused.value.hint == "kinds: remote, filter, repository, publication"
+
+
+def test_signs_stand_first_in_a_block_of_markdown(capsys: pytest.CaptureFixture[str]) -> None:
+    """Kind: a block of a diff that no viewer colours."""
+    texts = ["+ Repository a", "    - idna 3", "    guard: no", "  ~ x: 1 -> 2"]
+    output.text(Layout.MARKDOWN, texts)
+    assert capsys.readouterr().out.splitlines()[1:-1] == [
+        "+ Repository a",
+        "-     idna 3",
+        "    guard: no",
+        "~   x: 1 -> 2",
+    ]
 
 
 WRITING = {"apply", "upload", "remove", "repair", "gc", "serve"}

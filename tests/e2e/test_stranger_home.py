@@ -101,7 +101,12 @@ def test_where_git_does_not_say_ci_names_the_home(
 
 
 def test_a_home_that_an_apply_makes_is_not_committed_by_chance() -> None:
+    state(file="cache/pages-2/page-of-a-plan")
     assert call(["apply", "m.yaml"]).code == 0
     git("add", ".")
     assert is_tracked(HOME) is False
     assert call(["plan", "m.yaml"]).code == 0
+    assert "git rm" not in call(["plan", "m.yaml", "--home", "."]).err
+    git("rm", "-q", "--cached", "m.yaml")
+    assert call(["apply", "m.yaml", "--home", "."]).code == 0
+    assert not Path(".gitignore").exists(), "the folder is more than a home"

@@ -51,6 +51,15 @@ def test_a_merge_that_was_not_finished(refusal: Refusal) -> None:
     )
 
 
+@pytest.mark.parametrize("marker", ["<<<<<<< HEAD", "=======", ">>>>>>> other", "||||||| base"])
+@pytest.mark.parametrize("text", ["{marker}\n{head}", "{head}{marker}\n"])
+def test_what_is_left_of_a_conflict_is_one(refusal: Refusal, marker: str, text: str) -> None:
+    """Kind: a mistake is known by all of its traces, and half of them were removed by hand."""
+    (fault,) = refusal(text.format(marker=marker, head=HEAD))
+    assert fault.message == "a conflict marker: a merge was not finished"
+    assert fault.origin.line == (1 if text.startswith("{marker}") else 6)
+
+
 def test_a_missing_path_has_no_line(tmp_path: Path) -> None:
     """Kind: a place is named that does not exist."""
     missing = str(tmp_path / "nope.yaml")

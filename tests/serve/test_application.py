@@ -240,6 +240,7 @@ def test_a_folder_without_its_slash_is_redirected(
     answer = ask(published, path, query="a=1")
     assert answer.status == (301 if location else 404)
     assert answer.headers.get("location") == (f"{location}?a=1" if location else None)
+    assert location is None or answer.text == f"moved to `{location}`\n"
 
 
 @pytest.mark.parametrize(

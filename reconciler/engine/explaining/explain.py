@@ -33,7 +33,11 @@ from reconciler.engine.explaining.matching_units import (
 from reconciler.engine.explaining.rule_chains import Chains
 from reconciler.engine.plugin_calls.conduits import plugin_faults
 from reconciler.engine.session.session import Session
-from reconciler.engine.sources.repository_resolution import OtherRepositories, RepositoryResolution
+from reconciler.engine.sources.repository_resolution import (
+    OtherRepositories,
+    RepositoryResolution,
+    groups_noun,
+)
 from reconciler.engine.sources.resolution import make_resolver, reserve_uploads
 from reconciler.engine.sources.source_failures import failure_of
 from reconciler.engine.sources.source_resolver import SourceResolver
@@ -47,6 +51,7 @@ from reconciler.model import (
     Source,
     SourceKind,
     Unit,
+    counted_noun,
     identify,
 )
 from reconciler.plugin import Decision
@@ -155,7 +160,7 @@ class SourceExplainer:
         if source.kind is SourceKind.REMOTE and low_level(self._resolution.importer_class):
             await self._keep_committed(source)
             message = (
-                f"importer `{self._resolution.plugin.id}` cannot be asked for one group: what it"
+                f"importer `{self._resolution.plugin.id}` cannot be asked for one name: what it"
                 " brought is recorded"
             )
             return source_document(source, SILENT, message)
@@ -176,8 +181,15 @@ class SourceExplainer:
             return await self._incomplete(
                 source, groups, {response.name for response, _ in answers}
             )
-        message = "" if groups else "does not name such a group"
+        message = "" if groups else f"lists no such {self._noun()}"
         return source_document(source, ANSWERED, message, groups=groups)
+
+    def _noun(self) -> str:
+        """Return what people call a group: `project`; of a tree of files each is a path."""
+        resolution = self._resolution
+        if resolution.importer_class.shared_groups:
+            return "path"
+        return counted_noun(1, groups_noun(resolution.session.registry, resolution.plugin))
 
     def _claim(self, source: Source, responses: Sequence[SourceResponse]) -> None:
         """Claim the names that the source answers for."""

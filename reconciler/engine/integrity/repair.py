@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 import msgspec
 
 from reconciler.database import ArtifactUse, Damage
-from reconciler.engine.integrity.verification import DamagedPage
+from reconciler.engine.integrity.verification import DamagedPage, uploaded_alone
 from reconciler.engine.plugin_calls.plugin_errors import error_message
 from reconciler.engine.publishing.exports import export, forget_export
 from reconciler.engine.publishing.release import release_publication
@@ -31,7 +31,6 @@ from reconciler.engine.transfer.transfer_warnings import TransferWarnings
 from reconciler.errors import ReconcilerError, StateFault
 from reconciler.model import (
     ON_DEMAND,
-    UPLOAD,
     ActualState,
     DesiredState,
     Digest,
@@ -379,12 +378,14 @@ class Repair:
 
     def _result(self, uses: Iterable[ArtifactUse], damaged: set[Digest]) -> RepairResult:
         result = RepairResult()
+        uses = list(uses)
+        uploaded = uploaded_alone(uses)
         for use in uses:
             if use.digest not in damaged:
                 paths = result.mended.setdefault(use.repository, [])
                 paths += [use.path] if use.path not in paths else []
             else:
-                default = UPLOADED if use.source == UPLOAD else NOT_OFFERED
+                default = UPLOADED if use.digest in uploaded else NOT_OFFERED
                 reason = self._reasons.get((use.repository, use.digest), default)
                 result.lost.setdefault(use.repository, {})[use.path] = reason
         return result

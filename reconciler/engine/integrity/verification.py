@@ -15,7 +15,7 @@ from reconciler.database import ArtifactUse, Entry, Reader
 from reconciler.engine.run.progress import ProgressTask
 from reconciler.engine.transfer.stored_bytes import CHANGED, MISSING, problem_of
 from reconciler.errors import StateFault, UsageFault
-from reconciler.model import ActualState, Digest, Kind, Ref
+from reconciler.model import UPLOAD, ActualState, Digest, Kind, Ref, SourceKind
 from reconciler.store import Store
 
 AT_ONCE = 64  # files that wait to be hashed
@@ -26,11 +26,15 @@ Sizes = Iterator[tuple[Digest, int]]
 
 
 class DamagedFile(NamedTuple):
-    """A file that is not in the store as recorded. `uses`: the units that have it."""
+    """A file that is not in the store as recorded.
+
+    `uses`: the units that have it; `uploaded`: only uploads have brought it, to any repository.
+    """
 
     digest: Digest
     problem: str
     uses: tuple[ArtifactUse, ...] = ()
+    uploaded: bool = False
 
 
 class DamagedPage(NamedTuple):
@@ -71,7 +75,9 @@ def verify(reader: Reader, store: Store, scope: Ref | None, *, task: ProgressTas
         task.advance(1, length)
         if problem:
             problems[digest] = problem
-    uses = _uses(reader, {**known, **problems}, scope)
+    all_uses = reader.artifact_uses({**known, **problems})
+    uses = _by_digest(use for use in all_uses if _is_within(use, scope))
+    uploaded = uploaded_alone(all_uses)
     damaged = {**known, **problems} if scope is None else {**problems, **_used(known, uses)}
     pages, damaged_pages = _verify_pages(reader, actual, scope)
     return Verification(
@@ -79,7 +85,7 @@ def verify(reader: Reader, store: Store, scope: Ref | None, *, task: ProgressTas
         size,
         pages,
         tuple(
-            DamagedFile(digest, damaged[digest], tuple(uses.get(digest, ())))
+            DamagedFile(digest, damaged[digest], tuple(uses.get(digest, ())), digest in uploaded)
             for digest in sorted(damaged)
         ),
         tuple(damaged_pages),
@@ -129,15 +135,26 @@ def _problem(store: Store, digest: Digest, size: int) -> str:
     return "" if actual.digest() == digest.raw else CHANGED
 
 
-def _uses(
-    reader: Reader, problems: Iterable[Digest], scope: Ref | None
-) -> Mapping[Digest, list[ArtifactUse]]:
-    """Return the units that have damaged files, of the repository in question if one is."""
-    uses: dict[Digest, list[ArtifactUse]] = {}
-    for use in reader.artifact_uses(problems):
-        if scope is None or scope.kind is not Kind.REPOSITORY or use.repository == scope.name:
-            uses.setdefault(use.digest, []).append(use)
-    return uses
+def uploaded_alone(uses: Iterable[ArtifactUse]) -> set[Digest]:
+    """Return what uploads alone have brought: no source has it. Copies have it from them."""
+    copied = f"{SourceKind.REPOSITORY.value}:"
+    return {
+        digest
+        for digest, own in _by_digest(uses).items()
+        if {use.source for use in own if not use.source.startswith(copied)} == {UPLOAD}
+    }
+
+
+def _by_digest(uses: Iterable[ArtifactUse]) -> Mapping[Digest, list[ArtifactUse]]:
+    grouped: dict[Digest, list[ArtifactUse]] = {}
+    for use in uses:
+        grouped.setdefault(use.digest, []).append(use)
+    return grouped
+
+
+def _is_within(use: ArtifactUse, scope: Ref | None) -> bool:
+    """Return True for a unit of the repository in question, if one is."""
+    return scope is None or scope.kind is not Kind.REPOSITORY or use.repository == scope.name
 
 
 def _used(known: Mapping[Digest, str], uses: Mapping[Digest, object]) -> dict[Digest, str]:

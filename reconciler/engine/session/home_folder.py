@@ -9,6 +9,7 @@ from pathlib import Path
 from reconciler.errors import StateFault
 
 IGNORE = ".gitignore"  # keeps database and key out of commits; a committed home is refused
+MADE_BY_PLANS = {"cache"}  # a folder that holds anything else may be more than a home
 CHOOSE = "`--home` or `RECONCILER_HOME` names another folder"
 
 
@@ -24,6 +25,7 @@ def check_folder(root: Path, *, writes: bool) -> None:
             raise StateFault(f"the home `{root}` lies below `{above}`, a file", hint=CHOOSE)
         elif writes:
             root.mkdir(parents=True, exist_ok=True)
+        if writes and {*os.listdir(root)} <= MADE_BY_PLANS:
             (root / IGNORE).write_text("*\n", encoding="ascii")
     except OSError as error:
         raise StateFault(

@@ -134,7 +134,7 @@ def test_what_is_held_comes_in_the_order_of_its_names(site: Rehearsal) -> None:
 def test_a_subject_that_nobody_knows(site: Rehearsal) -> None:
     answer = site.explain("nothing")
     assert answer["held"] == []
-    assert {source["message"] for source in answer["sources"][:2]} == {"does not name such a group"}
+    assert {source["message"] for source in answer["sources"][:2]} == {"lists no such name"}
     with pytest.raises(UsageFault, match="no repository `nowhere`"):
         site.explain("nothing", "nowhere")
 

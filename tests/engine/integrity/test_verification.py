@@ -100,6 +100,9 @@ def test_a_hint_promises_nothing_that_cannot_be_had(site: Rehearsal) -> None:
     site.applied()
     hurt(site, flip, b"mine")
     [upload] = hints(verified(site))
+    assert hints(verified(site, Ref(Kind.REPOSITORY, "copy"))) == [upload], (
+        "it has it from the upload"
+    )
     assert upload == "no source has a file that was uploaded: upload it again"
     hurt(site, flip, ONE)
     [fetched, again] = hints(verified(site))
