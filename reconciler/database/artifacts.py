@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
 from types import MappingProxyType
 
-from sqlalchemy import Connection, bindparam, delete, select
+from sqlalchemy import Connection, bindparam, delete, exists, select
 
 from reconciler.database.bulk import (
     Bulk,
@@ -60,7 +60,7 @@ KEPT = Bulk(
     "stored",
 )
 MENDED = delete(damage).where(
-    damage.c.sha256.in_(select(artifact.c.sha256).where(artifact.c.stored))
+    exists(select(1).where(artifact.c.sha256 == damage.c.sha256, artifact.c.stored))
 )
 _SET_ORIGINS = replacing(artifact_origin, "sha256", "remote", "url", "needs_page")
 _PARTS = Bulk(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import bindparam, delete, exists, insert, select, update
+from sqlalchemy import bindparam, delete, exists, insert, select, tuple_, update
 
 from reconciler.database.bulk import (
     Bulk,
@@ -226,13 +226,22 @@ SOURCES = replacing(source_state, "repository_id", "source", "validator", "selec
 COMMITTED = ("repository_id", "source", "name", "validator", "selection", "reconsider_at")
 FORGET = delete(source_group).where(
     source_group.c.repository_id == REPOSITORY,
-    exists(
-        select(1)
+    # Not EXISTS: every group of the sources would be looked at.
+    tuple_(source_group.c.source, source_group.c.name).in_(
+        select(stage_group.c.source, repository_group.c.name)
         .join_from(stage_group, repository_group, repository_group.c.id == stage_group.c.group_id)
         .where(stage_group.c.stage_id == STAGE, ~stage_group.c.remember)
-        .where(
-            stage_group.c.source == source_group.c.source,
-            repository_group.c.name == source_group.c.name,
-        )
     ),
+)
+REMEMBERED = (
+    select(
+        REPOSITORY,
+        stage_group.c.source,
+        repository_group.c.name,
+        stage_group.c.validator,
+        stage_group.c.selection,
+        stage_group.c.reconsider_at,
+    )
+    .join_from(stage_group, repository_group, repository_group.c.id == stage_group.c.group_id)
+    .where(stage_group.c.stage_id == STAGE, stage_group.c.remember)
 )

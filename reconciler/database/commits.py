@@ -32,7 +32,6 @@ from reconciler.database.plugins import write_scratchpads
 from reconciler.database.records import CommitResult, CommittedSource, StagedGroup, StagedMember
 from reconciler.database.schema import (
     lease,
-    repository_group,
     source_group,
     stage,
     stage_group,
@@ -40,6 +39,7 @@ from reconciler.database.schema import (
 )
 from reconciler.database.session import Writing
 from reconciler.database.staged_names import name_faults
+from reconciler.database.version_counts import keep_counts
 from reconciler.database.versions import STREAM
 from reconciler.errors import Conflict, StateFault
 from reconciler.model import (
@@ -288,6 +288,7 @@ class Stage:
         sql.VERSION(
             connection, [(self._repository_id, number + 1, new.raw, now, to_json(provenance))]
         )
+        keep_counts(connection, self._repository_id, number + 1)
         return CommitResult(number + 1, new, True)
 
     def _digest(self, connection: Connection) -> Digest:
@@ -331,22 +332,8 @@ class Stage:
             ],
         )
         connection.execute(sql.FORGET, values)
-        remembered = select(
-            sql.REPOSITORY,
-            *(
-                stage_group.c.source,
-                repository_group.c.name,
-                stage_group.c.validator,
-                stage_group.c.selection,
-                stage_group.c.reconsider_at,
-            ),
-        )
-        remembered = remembered.join_from(
-            stage_group, repository_group, repository_group.c.id == stage_group.c.group_id
-        )
-        remembered = remembered.where(stage_group.c.stage_id == sql.STAGE, stage_group.c.remember)
         recorded = insert_for(connection.dialect.name, source_group).from_select(
-            sql.COMMITTED, remembered
+            sql.COMMITTED, sql.REMEMBERED
         )
         connection.execute(overwriting(recorded, sql.COMMITTED[:3], sql.COMMITTED), values)
 

@@ -89,6 +89,8 @@ _NEEDED = union(
 )
 _UNUSED_PAGE = page.c.digest.not_in(select(_entries.digest).where(_entries.page))
 _COUNT_UNUSED_PAGES = select(func.count()).select_from(page).where(_UNUSED_PAGE)
+_REMOVE_UNUSED_PAGES = delete(page).where(_UNUSED_PAGE)
+_KNOWN = select(artifact.c.sha256)
 ROWS_AT_ONCE = 5_000
 _UNKNOWN = bytes(32)  # as the digest of a publication: it differs from every real one
 _LOST = (
@@ -161,7 +163,7 @@ class DamageReads(Reading):
     def known_artifacts(self) -> set[bytes]:
         """Return the digests of every artifact that any row ever described."""
         with self._reading.connect().execution_options(yield_per=STREAM) as connection:
-            return set(connection.execute(select(artifact.c.sha256)).scalars())
+            return set(connection.execute(_KNOWN).scalars())
 
     def _artifacts(
         self, query: Select[Any], values: Mapping[str, int]
@@ -228,7 +230,7 @@ class DamageWrites(Writing):
         with self._writing.begin() as connection:
             number = connection.execute(_COUNT_UNUSED_PAGES).scalar_one()
             if number and not dry_run:
-                connection.execute(delete(page).where(_UNUSED_PAGE))
+                connection.execute(_REMOVE_UNUSED_PAGES)
         return int(number)
 
     def artifacts_removed(self, digests: Iterable[Digest]) -> None:

@@ -21,6 +21,7 @@ from reconciler.database.schema import (
     generation,
     membership,
     repository,
+    repository_group,
     unit,
 )
 from reconciler.database.session import Reading, Writing
@@ -63,6 +64,7 @@ _LOST = (
     .where(_MEMBER)
 )
 _DERIVABLE = union(_READY, _LOST)
+_ANY_DERIVABLE = _DERIVABLE.limit(1)
 _SHOWN = (
     select(unit.c.digest, _rows.path, _rows.sha256)
     .join(derived_artifact, _rows.unit_id == unit.c.id)
@@ -72,9 +74,16 @@ _SHOWN = (
 _SEQ = select(func.coalesce(func.max(_rows.seq), 0))
 _OF_GROUPS = (
     select(unit.c.group_name, unit.c.type, unit.c.key, _rows.path, _rows.sha256, artifact.c.size)
+    .distinct()
+    .join_from(repository_group, membership, membership.c.group_id == repository_group.c.id)
+    .join(unit, unit.c.id == membership.c.unit_id)
     .join(derived_artifact, _rows.unit_id == unit.c.id)
     .outerjoin(artifact, artifact.c.sha256 == _rows.sha256)
-    .where(unit.c.group_name.in_(listed("names")), _MEMBER)
+    .where(
+        repository_group.c.repository_id == _REPOSITORY,
+        repository_group.c.name.in_(listed("names")),
+        at(_NUMBER),
+    )
 )
 _CHANGED = exists(
     select(1).where(
@@ -129,7 +138,7 @@ class DerivedReads(Reading):
         """Return True if `derivable_units` yields any."""
         values = {"repository_id": repository_id, "number": number}
         with self._reading.connect() as connection:
-            return connection.execute(_DERIVABLE.limit(1), values).first() is not None
+            return connection.execute(_ANY_DERIVABLE, values).first() is not None
 
     def derivation(
         self, repository_id: int, number: int, *, known: Derivation | None = None

@@ -15,7 +15,7 @@ from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 import msgspec
-from sqlalchemy import Connection, Engine, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Engine, bindparam, delete, exists, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from reconciler.database.bulk import (
@@ -162,7 +162,7 @@ _CLAIMED = select(_rows.path, _rows.media_type, _rows.group_name).where(
 
 
 def _twice() -> Any:
-    """Return the query for a path and media type that a new and an older entry both claim.
+    """Return the query for paths and media types that a new and an older entry both claim.
 
     The two belong to different groups, whose names are selected as well.
     """
@@ -172,9 +172,17 @@ def _twice() -> Any:
         & (older.c.path == _rows.path)
         & (older.c.media_type == _rows.media_type)
     )
-    both = select(_rows.path, _rows.media_type, older.c.group_name, _rows.group_name.label("newer"))
-    both = both.join(older, same & older.c.removed.is_(None) & (older.c.added < _rows.added))
-    return both.where(_OPEN, _rows.added == _NUMBER).order_by(_rows.path).limit(1)
+    before = select(older.c.group_name).where(
+        same, older.c.removed.is_(None), older.c.added < _rows.added
+    )
+    # A subquery and no join, which would begin with the older ones: nearly all that there is.
+    both = select(
+        _rows.path,
+        _rows.media_type,
+        before.limit(1).scalar_subquery(),
+        _rows.group_name.label("newer"),
+    )
+    return both.where(_OPEN, _rows.added == _NUMBER, exists(before))
 
 
 _TWICE = _twice()
@@ -255,9 +263,9 @@ class PublicationStage:
             if self._full:
                 connection.execute(_END_REST, values)
                 connection.execute(_FORGET_EMITTED, values)
-            twice = connection.execute(_TWICE, values).one_or_none()
-            if twice is not None:
-                raise path_clash(*twice)
+            twice = connection.execute(_TWICE, values).all()
+            if twice:
+                raise path_clash(*min(twice))
             for repository_id, pads in scratchpads.items():
                 replaced = seen.get(repository_id, {})
                 write_scratchpads(connection, repository_id, pads, seen=replaced)

@@ -9,7 +9,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, distinct, exists, func, select, update
+from sqlalchemy import ColumnElement, Connection, delete, exists, func, select, update
 
 from reconciler.database import schema
 from reconciler.database.bulk import (
@@ -69,9 +69,13 @@ _REPOSITORY_IDS = select(resource.c.name, resource.c.id).join(
     repository, repository.c.id == resource.c.id
 )
 _UNITS = (
-    select(membership.c.repository_id, func.count(distinct(membership.c.unit_id)))
-    .where(membership.c.removed.is_(None))
-    .group_by(membership.c.repository_id)
+    select(repository.c.id, func.sum(schema.version_count.c.units))
+    .join(
+        schema.version_count,
+        (schema.version_count.c.repository_id == repository.c.id)
+        & (schema.version_count.c.number == repository.c.number),
+    )
+    .group_by(repository.c.id)
 )
 _POINTED = select(
     *(
@@ -171,6 +175,7 @@ _OF_PUBLICATION = (
     publication,
 )
 _OF_REPOSITORY = (
+    schema.version_count,
     schema.version,
     schema.repository_plugin,
     schema.source_group,
@@ -217,7 +222,7 @@ class ResourceReads(Reading):
                 publications[name] = _publication(id_, name, pointed.get(id_))
         latest = {
             names[row[0]]: ActualRepository(
-                row[0], names[row[0]], row[1], Digest(row[2]), units.get(row[0], 0)
+                row[0], names[row[0]], row[1], Digest(row[2]), int(units.get(row[0], 0))
             )
             for row in repositories
         }

@@ -33,7 +33,7 @@ from reconciler.database.columns import Identity, Moment, Name
 WITHDRAWN, WITHDRAWN_GONE = "withdrawn", "withdrawn and gone"
 IS_WITHDRAWN = f"validator IN ('{WITHDRAWN}', '{WITHDRAWN_GONE}')"
 
-HEAD = "0004"  # the newest revision in `migrations/versions`
+HEAD = "0005"  # the newest revision in `migrations/versions`
 
 metadata = MetaData(
     naming_convention={
@@ -222,6 +222,21 @@ version = Table(
     Index(None, "repository_id", "digest"),
 )
 
+# What a version holds, and how it differs from the one before it, in units of each content type.
+version_count = Table(
+    "version_count",
+    metadata,
+    Column("repository_id", Identity, ForeignKey(repository.c.id), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("type", Name, nullable=False),
+    Column("units", Identity, nullable=False),
+    Column("added", Identity, nullable=False),
+    Column("removed", Identity, nullable=False),
+    Column("changed", Identity, nullable=False),
+    PrimaryKeyConstraint("repository_id", "number", "type"),
+    **_CLUSTERED,
+)
+
 # THE truth about what is where. A unit that two sources bring has two rows and is there once.
 membership = Table(
     "membership",
@@ -288,8 +303,8 @@ Index(
 Index(
     "ix_source_group_withdrawn",
     source_group.c.repository_id,
-    source_group.c.source,
-    source_group.c.name,
+    # first, or SQLite prefers the primary key, and looks at every group
+    source_group.c.validator,
     sqlite_where=text(IS_WITHDRAWN),
     postgresql_where=text(IS_WITHDRAWN),
 )
@@ -400,6 +415,7 @@ publication_withheld = Table(
 
 # `size`: -1 where neither a store nor upstream told it. `lingers`: a file that a new version merely
 # dropped and no rule took away; it stays reachable for the grace of its publication.
+# Not clustered: each index would hold the whole key, path and all.
 publication_entry = Table(
     "publication_entry",
     metadata,
@@ -418,7 +434,6 @@ publication_entry = Table(
     PrimaryKeyConstraint("publication_id", "path", "media_type", "added"),
     Index(None, "publication_id", "group_name", "removed"),
     Index(None, "publication_id", "added"),
-    **_CLUSTERED,
 )
 Index(
     None,

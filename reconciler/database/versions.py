@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from functools import lru_cache
 from itertools import groupby, zip_longest
 from typing import Any
 
@@ -18,11 +17,9 @@ from sqlalchemy import (
     case,
     exists,
     func,
-    literal,
     or_,
     select,
     union,
-    union_all,
 )
 from sqlalchemy.engine import RowMapping
 
@@ -30,7 +27,7 @@ from reconciler.database.artifacts import sizes
 from reconciler.database.bulk import batches, listed, parameter
 from reconciler.database.columns import from_json
 from reconciler.database.records import Difference, VersionRecord
-from reconciler.database.schema import membership, repository_group, unit, version
+from reconciler.database.schema import membership, repository_group, unit, version, version_count
 from reconciler.database.session import Reading
 from reconciler.model import Digest, StoredUnit, stored_unit
 
@@ -49,14 +46,14 @@ def at(number: Any, rows: Any = membership.c) -> ColumnElement[bool]:
     return and_(rows.added + 0 <= number, or_(rows.removed.is_(None), rows.removed > number))
 
 
-_MEMBERS = select(membership.c.unit_id).where(
-    membership.c.repository_id == _REPOSITORY, at(_NUMBER)
-)
 _COUNTS = (
-    select(unit.c.type, func.count())
-    .where(unit.c.id.in_(_MEMBERS))
-    .group_by(unit.c.type)
-    .order_by(unit.c.type)
+    select(version_count.c.type, version_count.c.units)
+    .where(
+        version_count.c.repository_id == _REPOSITORY,
+        version_count.c.number == _NUMBER,
+        version_count.c.units > 0,
+    )
+    .order_by(version_count.c.type)
 )
 _GROUP_NAMES = (
     select(repository_group.c.name)
@@ -125,68 +122,34 @@ _DIFFERENCE = (
 )
 
 
-@lru_cache(maxsize=2)
-def _records(single: bool) -> Select[Any]:
-    """Return the query for versions, newest first, each with counts against the one before.
-
-    A unit counts as joined or left, or as changed where both happened under one key. `single`: only
-    the version `number`.
-    """
-    other = membership.alias()
-    same = and_(
-        other.c.repository_id == membership.c.repository_id, other.c.unit_id == membership.c.unit_id
+_RECORDS = (
+    select(
+        version,
+        *(
+            func.coalesce(func.sum(column), 0).label(column.name)
+            for column in (
+                version_count.c.added,
+                version_count.c.removed,
+                version_count.c.changed,
+            )
+        ),
     )
-    there_before = exists(
-        select(1).where(
-            same,
-            other.c.added + 0 < membership.c.added,
-            or_(other.c.removed.is_(None), other.c.removed >= membership.c.added),
-        )
+    .outerjoin(
+        version_count,
+        and_(
+            version_count.c.repository_id == version.c.repository_id,
+            version_count.c.number == version.c.number,
+        ),
     )
-    there_after = exists(select(1).where(same, at(membership.c.removed, other.c)))
-    joined = select(
-        membership.c.added.label("number"),
-        membership.c.unit_id,
-        literal(1).label("joined"),
-        literal(0).label("left"),
-    )
-    joined = joined.where(membership.c.repository_id == _REPOSITORY, ~there_before).distinct()
-    left = select(membership.c.removed, membership.c.unit_id, literal(0), literal(1))
-    left = left.where(
-        membership.c.repository_id == _REPOSITORY, membership.c.removed.is_not(None), ~there_after
-    ).distinct()
-    if single:
-        joined, left = (
-            joined.where(membership.c.added == _NUMBER),
-            left.where(membership.c.removed == _NUMBER),
-        )
-    moves = union_all(joined, left).subquery()
-    key = (moves.c.number, unit.c.type, unit.c.group_name, unit.c.key)
-    came, went = func.sum(moves.c.joined).label("came"), func.sum(moves.c.left).label("went")
-    keys = (
-        select(moves.c.number, came, went)
-        .join(unit, unit.c.id == moves.c.unit_id)
-        .group_by(*key)
-        .subquery()
-    )
-    changed = case((keys.c.came < keys.c.went, keys.c.came), else_=keys.c.went)
-    counted = select(
-        keys.c.number,
-        func.sum(keys.c.came - changed).label("added"),
-        func.sum(keys.c.went - changed).label("removed"),
-        func.sum(changed).label("changed"),
-    )
-    counts = counted.group_by(keys.c.number).subquery()
-    records = select(version, counts.c.added, counts.c.removed, counts.c.changed).outerjoin(
-        counts, counts.c.number == version.c.number
-    )
-    records = records.where(version.c.repository_id == _REPOSITORY)
-    records = records.order_by(version.c.number.desc())
-    return records.where(version.c.number == _NUMBER if single else version.c.number > 0)
+    .where(version.c.repository_id == _REPOSITORY)
+    .group_by(version.c.repository_id, version.c.number)
+)
+_VERSIONS = _RECORDS.where(version.c.number > 0).order_by(version.c.number.desc())
+_VERSION = _RECORDS.where(version.c.number == _NUMBER)
 
 
 def _record(row: RowMapping) -> VersionRecord:
-    added, removed, changed = (int(row[name] or 0) for name in ("added", "removed", "changed"))
+    added, removed, changed = (int(row[name]) for name in ("added", "removed", "changed"))
     return VersionRecord(
         row["number"],
         Digest(row["digest"]),
@@ -207,7 +170,7 @@ class VersionReads(Reading):
             return [
                 _record(row)
                 for row in connection.execute(
-                    _records(False), {"repository_id": repository_id}
+                    _VERSIONS, {"repository_id": repository_id}
                 ).mappings()
             ]
 
@@ -215,9 +178,7 @@ class VersionReads(Reading):
         """Return a version; None if unknown. 0 is the empty one, created with the repository."""
         with self._reading.connect() as connection:
             row = (
-                connection.execute(
-                    _records(True), {"repository_id": repository_id, "number": number}
-                )
+                connection.execute(_VERSION, {"repository_id": repository_id, "number": number})
                 .mappings()
                 .one_or_none()
             )

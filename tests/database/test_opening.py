@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import sqlite3
@@ -15,7 +16,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, inspect, text
 
-from reconciler.database import Database, connection, database_file, migration, schema
+from reconciler.database import Database, Entry, connection, database_file, migration, schema
 from reconciler.errors import StateFault, UsageFault
 from reconciler.model import (
     EMPTY_VERSION,
@@ -26,9 +27,11 @@ from reconciler.model import (
     version_digest,
 )
 from tests.support.databases import a_unit, change, created_repository, database
+from tests.support.publishing import published
 
 _UNIT = a_unit("alpha", "one")
 
+_BEFORE = f"{int(schema.HEAD) - 1:04}"
 _NEXT = f"{int(schema.HEAD) + 1:04}"
 _LATER = f"""
 from alembic import op
@@ -205,6 +208,92 @@ def test_a_database_of_the_first_release_is_migrated_and_keeps_what_it_holds(
         assert checked.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert checked.execute("PRAGMA foreign_key_check").fetchall() == []
     checked.close()
+
+
+def test_a_database_of_the_release_before_is_migrated_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Units are counted once and entries written anew; what breaks half-way is undone."""
+    file = tmp_path / "state.db"
+    _of_the_release_before(file, monkeypatch)
+    before = tables(file)
+    folder = tmp_path / "migrations"
+    shutil.copytree(migration.FOLDER, folder)
+    (folder / "versions" / f"{_NEXT}_later.py").write_text(f"{_LATER}    1 / 0\n")
+    with monkeypatch.context() as patched:
+        patched.setattr(migration, "FOLDER", folder)
+        patched.setattr(migration, "HEAD", _NEXT)
+        with pytest.raises(ZeroDivisionError):
+            Database(f"sqlite:///{file}").open(read_only=False)
+    assert tables(file) == before
+    with database(tmp_path) as opened:
+        reader = opened.reader()
+        assert reader.actual_state().repositories["team"].units == 1
+        counts = [reader.counts(7, number) for number in (0, 1, 2)]
+        assert counts == [{}, {"test.file": 1}, {"test.file": 1}]
+        records = [
+            (record.number, record.added, record.removed, record.changed)
+            for record in reader.versions(7)
+        ]
+        assert records == [(2, 0, 0, 1), (1, 1, 0, 0)]
+        assert list(reader.all_entries(8, 1)) == _ENTRIES
+        assert reader.entries(8, 1, _ENTRIES[0].path) == _ENTRIES[:1]
+        assert list(reader.all_entries(8, 2)) == _ENTRIES[1:]
+        assert published(opened.writer(), 8, {"alpha": []}).number == 3
+        assert list(reader.all_entries(8, 3)) == _ENTRIES[2:]
+    with sqlite3.connect(file) as checked:
+        assert checked.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert checked.execute("PRAGMA foreign_key_check").fetchall() == []
+    checked.close()
+
+
+_ENTRIES = [
+    Entry(f"files/{_UNIT.digest.hex}/a.bin", "application/x", "alpha", False, _UNIT.digest, None),
+    Entry("simple/alpha/", "text/html", "alpha", True, _UNIT.digest, 7, ("other",), 1),
+    Entry("z/é", "text/plain", None, False, _UNIT.digest, 5),
+]
+
+
+def _of_the_release_before(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One more version in which the unit is another one, and a publication of both versions."""
+    _of_the_first_release(file, monkeypatch)
+    engine = create_engine(f"sqlite:///{file}")
+    with monkeypatch.context() as patched, engine.begin() as session:
+        patched.setattr(migration, "HEAD", _BEFORE)
+        migration.upgrade(session, migration.scripts())
+    engine.dispose()
+    other = a_unit("alpha", "one", "another")
+    with sqlite3.connect(file) as opened:
+        opened.execute(
+            "INSERT INTO unit VALUES (4, ?, 'test.file', 'alpha', 'one', ?)",
+            (other.digest.raw, other.body),
+        )
+        opened.execute("UPDATE membership SET removed = 2")
+        opened.execute("INSERT INTO membership VALUES (7, 5, 4, 'remote:a', 2, NULL)")
+        opened.execute("INSERT INTO version VALUES (7, 2, ?, 1, '{}')", (other.digest.raw,))
+        opened.execute("UPDATE repository SET number = 2")
+        opened.execute(
+            "INSERT INTO resource (id, kind, name, labels, annotations, spec, secrets, created_at,"
+            " updated_at) VALUES (8, 'Publication', 'team', '{}', '{}', '{}', '{}', 1, 1)"
+        )
+        for number in (1, 2):
+            opened.execute(
+                "INSERT INTO publication (publication_id, number, version, version_digest, digest,"
+                " complete, published_at) VALUES (8, ?1, ?1, ?2, ?2, 1, 1)",
+                (number, other.digest.raw),
+            )
+        opened.executemany(
+            "INSERT INTO publication_entry VALUES (8, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, 0)",
+            [
+                (
+                    *(entry.path, entry.media_type, json.dumps(entry.aliases), entry.group),
+                    *(entry.page, entry.digest.raw, -1 if entry.size is None else entry.size),
+                    *(entry.position, None if number else 2),
+                )
+                for number, entry in enumerate(_ENTRIES)
+            ],
+        )
+    opened.close()
 
 
 def _of_the_first_release(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,6 +33,7 @@ MODULES = (
     "publishing",
     "resources",
     "runs",
+    "version_counts",
     "versions",
     "withheld",
 )
@@ -76,4 +77,4 @@ def test_every_module_with_statements_is_among_them() -> None:
         for path in FOLDER.glob("*.py")
         if re.search(r"session import \w*(Reading|Writing)", path.read_text())
     }
-    assert with_statements - {"commits"} | {"commit_statements"} == set(MODULES)
+    assert with_statements - {"commits"} | {"commit_statements", "version_counts"} == set(MODULES)

@@ -1,0 +1,161 @@
+"""Cost follows the change: kept counts of units, and entries whose indexes do not hold paths."""
+
+from __future__ import annotations
+
+import logging
+from itertools import groupby
+
+import sqlalchemy as sa
+from alembic import op
+
+from reconciler.database.columns import Identity, Name
+
+revision = "0005"
+down_revision = "0004"
+
+logger = logging.getLogger(__name__)
+
+# What each version added, removed and changed, by content type.
+_CHANGES = """
+WITH moves AS (
+    SELECT DISTINCT m.repository_id, m.added AS number, m.unit_id, 1 AS came, 0 AS went
+    FROM membership m
+    WHERE NOT EXISTS (
+        SELECT 1 FROM membership o
+        WHERE o.repository_id = m.repository_id AND o.unit_id = m.unit_id
+        AND o.added < m.added AND (o.removed IS NULL OR o.removed >= m.added)
+    )
+    UNION ALL
+    SELECT DISTINCT m.repository_id, m.removed, m.unit_id, 0, 1
+    FROM membership m
+    WHERE m.removed IS NOT NULL AND NOT EXISTS (
+        SELECT 1 FROM membership o
+        WHERE o.repository_id = m.repository_id AND o.unit_id = m.unit_id
+        AND o.added <= m.removed AND (o.removed IS NULL OR o.removed > m.removed)
+    )
+), keys AS (
+    SELECT moves.repository_id, moves.number, u.type, sum(moves.came) AS came,
+        sum(moves.went) AS went
+    FROM moves JOIN unit u ON u.id = moves.unit_id
+    GROUP BY moves.repository_id, moves.number, u.type, u.group_name, u.key
+)
+SELECT repository_id, number, type, sum(came), sum(went),
+    sum(CASE WHEN came < went THEN came ELSE went END)
+FROM keys
+GROUP BY repository_id, number, type
+"""
+
+
+def upgrade() -> None:
+    """Count the units of every version once, and write the entries of publications anew."""
+    op.create_table(
+        "version_count",
+        sa.Column("repository_id", Identity, nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("type", Name, nullable=False),
+        sa.Column("units", Identity, nullable=False),
+        sa.Column("added", Identity, nullable=False),
+        sa.Column("removed", Identity, nullable=False),
+        sa.Column("changed", Identity, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["repository_id"],
+            ["repository.id"],
+            name=op.f("fk_version_count_repository_id_repository"),
+        ),
+        sa.PrimaryKeyConstraint("repository_id", "number", "type", name=op.f("pk_version_count")),
+        sqlite_with_rowid=False,
+    )
+    _count_units()
+    op.drop_index("ix_source_group_withdrawn", "source_group")
+    withdrawn = sa.text("validator IN ('withdrawn', 'withdrawn and gone')")
+    op.create_index(
+        "ix_source_group_withdrawn",
+        "source_group",
+        ["repository_id", "validator"],
+        sqlite_where=withdrawn,
+        postgresql_where=withdrawn,
+    )
+    if op.get_bind().dialect.name == "sqlite":
+        _write_entries_anew()
+
+
+def _count_units() -> None:
+    connection = op.get_bind()
+    versions = connection.execute(
+        sa.text("SELECT repository_id, number FROM version ORDER BY repository_id, number")
+    ).all()
+    changes: dict[tuple[int, int], dict[str, tuple[int, int, int]]] = {}
+    for repository_id, number, type_, came, went, changed in connection.execute(sa.text(_CHANGES)):
+        by_type = changes.setdefault((repository_id, number), {})
+        by_type[type_] = (int(came), int(went), int(changed))
+    rows = []
+    for repository_id, of_repository in groupby(versions, key=lambda row: row[0]):
+        held: dict[str, int] = {}
+        for _, number in of_repository:
+            by_type = changes.get((repository_id, number), {})
+            for type_ in sorted(held.keys() | by_type.keys()):
+                came, went, changed = by_type.get(type_, (0, 0, 0))
+                held[type_] = held.get(type_, 0) + came - went
+                counts = (held[type_], came - changed, went - changed, changed)
+                rows.append((repository_id, number, type_, *counts))
+            held = {type_: units for type_, units in held.items() if units}
+    names = ("repository_id", "number", "type", "units", "added", "removed", "changed")
+    table = sa.table("version_count", *map(sa.column, names))
+    if rows:
+        connection.execute(table.insert(), [dict(zip(names, row, strict=True)) for row in rows])
+
+
+def _write_entries_anew() -> None:
+    connection = op.get_bind()
+    number = connection.execute(sa.text("SELECT count(*) FROM publication_entry")).scalar_one()
+    if number:
+        logger.info("writing %d entries of publications anew", number)
+    indexes = (
+        "publication_id_added",
+        "publication_id_group_name_removed",
+        "publication_id_removed",
+    )
+    for index in indexes:
+        op.drop_index(f"ix_publication_entry_{index}", "publication_entry")
+    op.rename_table("publication_entry", "entry_of_0004")
+    op.create_table(
+        "publication_entry",
+        sa.Column("publication_id", Identity, nullable=False),
+        sa.Column("path", Name, nullable=False),
+        sa.Column("media_type", Name, nullable=False),
+        sa.Column("aliases", sa.Text(), nullable=False),
+        sa.Column("group_name", Name, nullable=True),
+        sa.Column("page", sa.Boolean(), nullable=False),
+        sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.Column("size", Identity, nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("added", sa.Integer(), nullable=False),
+        sa.Column("removed", sa.Integer(), nullable=True),
+        sa.Column("lingers", sa.Boolean(), nullable=False, server_default="0"),
+        sa.ForeignKeyConstraint(
+            ["publication_id"],
+            ["resource.id"],
+            name=op.f("fk_publication_entry_publication_id_resource"),
+        ),
+        sa.PrimaryKeyConstraint(
+            "publication_id", "path", "media_type", "added", name=op.f("pk_publication_entry")
+        ),
+    )
+    connection.execute(
+        sa.text(
+            "INSERT INTO publication_entry SELECT * FROM entry_of_0004"
+            " ORDER BY publication_id, path, media_type, added"
+        )
+    )
+    op.drop_table("entry_of_0004")
+    for index, names in (
+        ("publication_id_added", ["publication_id", "added"]),
+        ("publication_id_group_name_removed", ["publication_id", "group_name", "removed"]),
+    ):
+        op.create_index(f"ix_publication_entry_{index}", "publication_entry", names)
+    op.create_index(
+        "ix_publication_entry_publication_id_removed",
+        "publication_entry",
+        ["publication_id", "removed"],
+        sqlite_where=sa.text("removed IS NOT NULL"),
+    )
