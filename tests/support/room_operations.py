@@ -281,7 +281,6 @@ def lingering(state: LargeState) -> None:
     assert writer.lingering_files(of, 1, 2)
     gone = kept[0].entry.path
     assert writer.content(ServedPublication(of, "team", "team", 2), gone, now=NOW)
-    assert writer.digests_in_grace(NOW)
 
 
 def resources(state: LargeState) -> None:
