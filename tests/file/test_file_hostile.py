@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from reconciler.model import identify
 from reconciler.plugin import Gone, Group, Malformed, Page, Unchanged
+from reconciler_file import folders, listing
 from reconciler_file.file_importer import FileImporter
+from reconciler_file.listing import group_of
 from reconciler_file.options import SourceOptions
 from tests.support.calls import FakeCall, page
 
@@ -266,6 +268,28 @@ class EndlessFolders(dict[str, Page | Exception]):
         self.asked += 1
         folders = "".join(f"<a href='{number}/'>x</a>" for number in range(500))
         return page(folders, "text/html", url=url or URLS["folder"])
+
+
+@pytest.mark.parametrize("format", ["folder", "manifest"])
+def test_short_links_below_a_long_url_are_counted_by_what_they_become(
+    format: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kind: a page of 2 MiB whose links, each joined to a URL of 7 KB, take gigabytes."""
+    monkeypatch.setattr(folders, "_MOST_TEXT", 1_000_000)
+    monkeypatch.setattr(listing, "_MOST_TEXT_OF_GROUP", 1_000_000)
+    url = f"https://files.example.org/{'b' * 7_000}/"
+    lines = (f"{number}-{'x' * 5},{SHA},1" for number in range(100_000))
+    many = [line for line in lines if group_of(line.partition(",")[0]) == "00"][:200]
+    text = "".join(f"<a href={number}>" for number in range(200))
+    answer = page(text if format == "folder" else "\n".join(many), "text/html", url=url)
+    call = FakeCall({"": answer}, SourceOptions.model_validate({"format": format}), url=url)
+
+    async def read_all() -> None:
+        for group in await _declared(call):
+            await FileImporter().read(call, group)
+
+    with pytest.raises(Malformed, match="1,000,000 characters"):
+        asyncio.run(read_all())
 
 
 def test_a_tree_that_grows_with_every_page_is_given_up_at_once() -> None:

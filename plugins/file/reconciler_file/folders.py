@@ -29,6 +29,7 @@ _HTML_TYPES: Final = frozenset({"text/html", "application/xhtml+xml"})
 _DEEPEST_FOLDER: Final = 32
 _MOST_FOLDERS: Final = 10_000
 _PAGES_AT_ONCE: Final = 16
+_MOST_TEXT: Final = MOST_FILES * 200  # characters of all names and URLs
 _TIME = re.compile(r"\d{1,2}:\d\d")
 _LISTING = re.compile(rb"index of|directory listing", re.IGNORECASE)
 _MOST_ELEMENTS: Final = 2_000_000  # of one listing: some hundred bytes of memory each
@@ -124,7 +125,7 @@ async def _walk(call: ImporterCall, top: Page) -> list[ListedEntry]:
     A folder that was listed before, under whatever name a redirect gave it, is skipped.
     """
     entries: list[ListedEntry] = []
-    read: set[str] = set()
+    read = _ReadSoFar(top.url)
     files, folders = await _listed(top, "", read)
     entries += files
     for _ in range(_DEEPEST_FOLDER):
@@ -134,26 +135,49 @@ async def _walk(call: ImporterCall, top: Page) -> list[ListedEntry]:
         async for files, below in _listings(call, level, read):
             entries += files
             folders.update(below)
-            _check_amount(top, len(read) + len(folders), len(entries))
+            read.check_folders(len(folders))
     raise Malformed(
         f"{top.url}: folders are nested more than {_DEEPEST_FOLDER} deep",
         hint="a link that leads in a circle?",
     )
 
 
-def _check_amount(top: Page, folders: int, files: int) -> None:
-    """Raise Malformed for more than a tree has. Asked after each page, each of which may add."""
-    if folders > _MOST_FOLDERS:
-        raise Malformed(
-            f"{top.url}: more than {_MOST_FOLDERS:,} folders",
-            hint="a link that leads in a circle?",
-        )
-    if files > MOST_FILES:
-        raise Malformed(f"{top.url}: more than {MOST_FILES:,} files")
+class _ReadSoFar:
+    """Pages of one tree that were read, and how much they hold together.
+
+    Links are counted as they are read: a short link becomes a URL as long as that of its folder,
+    and many pages are read at the same time. Raises Malformed for more than a tree has.
+    """
+
+    def __init__(self, top: str) -> None:
+        self._top = top
+        self._files = 0
+        self._characters = 0
+        self.urls: set[str] = set()
+
+    def add(self, name: str, url: str) -> None:
+        """Count a file or a folder."""
+        self._files += 1
+        self._characters += len(name) + len(url)
+        if self._files > MOST_FILES:
+            raise Malformed(f"{self._top}: more than {MOST_FILES:,} files")
+        if self._characters > _MOST_TEXT:
+            raise Malformed(
+                f"{self._top}: the URLs of its {self._files:,} first files have more than"
+                f" {_MOST_TEXT:,} characters"
+            )
+
+    def check_folders(self, waiting: int) -> None:
+        """Look at the number of folders, read and `waiting`."""
+        if len(self.urls) + waiting > _MOST_FOLDERS:
+            raise Malformed(
+                f"{self._top}: more than {_MOST_FOLDERS:,} folders",
+                hint="a link that leads in a circle?",
+            )
 
 
 async def _listings(
-    call: ImporterCall, folders: dict[str, str], read: set[str]
+    call: ImporterCall, folders: dict[str, str], read: _ReadSoFar
 ) -> AsyncIterator[_Listing]:
     """Yield what folders hold (URL -> prefix of their names), each read as soon as it is there.
 
@@ -172,15 +196,15 @@ async def _listings(
             yield result
 
 
-async def _listed(page: Page, prefix: str, read: set[str]) -> _Listing:
+async def _listed(page: Page, prefix: str, read: _ReadSoFar) -> _Listing:
     """Return what a listing holds; nothing where it was read before."""
-    if page.url in read:
+    if page.url in read.urls:
         return [], {}
-    read.add(page.url)
-    return await asyncio.to_thread(_read_listing, page, prefix)
+    read.urls.add(page.url)
+    return await asyncio.to_thread(_read_listing, page, prefix, read)
 
 
-def _read_listing(page: Page, prefix: str) -> _Listing:
+def _read_listing(page: Page, prefix: str, read: _ReadSoFar) -> _Listing:
     """Return the files of one listing, and its folders (URL -> prefix of their names)."""
     if page.media_type not in _HTML_TYPES:
         raise Malformed(
@@ -194,6 +218,7 @@ def _read_listing(page: Page, prefix: str) -> _Listing:
         if url is None:
             continue
         name = prefix + decode_name(unquote_to_bytes(url.removeprefix(folder)))
+        read.add(name, url)
         if url.endswith("/") and safe_path(name[:-1]):
             folders[url] = name
         else:

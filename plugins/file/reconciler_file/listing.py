@@ -22,6 +22,7 @@ MOST_FILES: Final = 5_000_000  # of one source
 _MOST_OF_GROUP: Final = (
     150_000  # of one of 256 groups: only names that were made for it crowd there
 )
+_MOST_TEXT_OF_GROUP: Final = _MOST_OF_GROUP * 400  # characters of its names and URLs
 _LONGEST_LINE: Final = 16 * 1024  # a path of 1,024 characters and a URL of 8,192 bytes fit
 _MARK: Final = b"\xef\xbb\xbf"
 
@@ -139,9 +140,14 @@ def as_units(entries: Iterable[Entry], type: str, refuse: Refuse) -> list[Unit]:
     `refuse(name, reason)` is called for the others. Raises Malformed for more than a group can be.
     """
     entries_by_name: dict[str, Entry] = {}
+    characters = 0
     for number, entry in enumerate(entries):
-        if number == _MOST_OF_GROUP:
-            raise Malformed(f"more than {_MOST_OF_GROUP:,} files in one of {len(GROUPS)} groups")
+        characters += len(entry.name) + len(entry.url)
+        if number == _MOST_OF_GROUP or characters > _MOST_TEXT_OF_GROUP:
+            raise Malformed(
+                f"more than {_MOST_OF_GROUP:,} files, or {_MOST_TEXT_OF_GROUP:,} characters of"
+                f" names and URLs, in one of {len(GROUPS)} groups"
+            )
         fault = _fault(entry)
         first = entry if fault else entries_by_name.setdefault(entry.name, entry)
         if first is not entry and not _same(first, entry):
