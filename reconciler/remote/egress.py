@@ -6,6 +6,7 @@ Each stands here alone.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from urllib.parse import urljoin
 
 from yarl import URL
@@ -64,6 +65,7 @@ class OriginRule:
     def __init__(self, remote: Remote, base_url: str | None) -> None:
         base = request_url(base_url) if base_url is not None else None
         self.host = (base.raw_host or "") if base is not None else ""
+        self._shown = _shown_host(base, port=True) if base is not None else ""
         self._origins = _origins(base) if base is not None else ()
         self._prefix = f"{base.origin()}/" if base is not None else None
         self._remote = remote.meta.name
@@ -94,10 +96,8 @@ class OriginRule:
         )
 
     def _refusal(self, target: URL, start: URL) -> ForeignOrigin:
-        host = _shown_host(target)
-        if target.explicit_port:
-            host += f":{target.explicit_port}"
-        own = f"`{self.host}`" if self.host else "its folder"
+        host = _shown_host(target, port=True)
+        own = f"`{self._shown}`" if self._shown else "its folder"
         first, last = display_url(str(start)), display_url(str(target))
         what = (
             f"`{first}` is on another host than the remote `{self._remote}`, which is {own} alone,"
@@ -128,7 +128,7 @@ class RedirectChain:
         self._visited.add(current)
         if not location:
             raise Malformed(f"`{display_url(str(current))}` redirects without saying where to")
-        target = request_url(urljoin(str(current), location)).with_fragment(None)
+        target = _target(current, location)
         start, end = display_url(self._url), display_url(str(target))
         if target in self._visited:
             raise Refused(f"`{start}` redirects in a loop, through `{end}`")
@@ -139,13 +139,24 @@ class RedirectChain:
         return target
 
 
+def _target(current: URL, location: str) -> URL:
+    """Return the URL that a `Location` means. Raises Malformed where no request can be made."""
+    with suppress(ValueError):
+        target = request_url(urljoin(str(current), location)).with_fragment(None)
+        if target.scheme in ("http", "https") and target.raw_host and target.port:
+            return target
+    raise Malformed(f"`{display_url(str(current))}` redirects to something that is no web address")
+
+
 def _origin(url: URL) -> tuple[str, str | None, int | None]:
     return url.scheme, url.raw_host, url.port
 
 
-def _shown_host(url: URL) -> str:
+def _shown_host(url: URL, *, port: bool = False) -> str:
+    """Return the host of a URL as manifests write it. `port`: with its port, if it names one."""
     host = url.raw_host or ""
-    return f"[{host}]" if ":" in host else host
+    shown = f"[{host}]" if ":" in host else host
+    return f"{shown}:{url.explicit_port}" if port and url.explicit_port else shown
 
 
 def _origins(url: URL) -> tuple[tuple[str, str | None, int | None], ...]:

@@ -54,6 +54,15 @@ def test_a_redirect_to_nowhere_is_malformed() -> None:
         get(faulty.status(302))
 
 
+@pytest.mark.parametrize(
+    "location",
+    ["file:///etc/passwd", "data:,x", "javascript:1", "http://[", "http://h:99999/"],
+)
+def test_a_redirect_to_what_is_no_web_address_says_so_of_the_redirect(location: str) -> None:
+    with pytest.raises(Malformed, match="/x` redirects to something that is no web address"):
+        get(faulty.redirect(location))
+
+
 def test_a_redirect_out_of_tls_is_refused() -> None:
     with pytest.raises(Refused, match="from https to http"):
         get(
