@@ -61,6 +61,7 @@ def test_keys_of_the_source_are_rules_too() -> None:
     [
         ("not a PEP 440 version: `old`", "not a PEP 440 version"),
         ("the filename is unsafe", ""),
+        ("no digest (`hashes: optional` would take it)", ""),
         ("its dependencies are unknown: no METADATA: broken", "its dependencies are unknown"),
     ],
 )

@@ -424,13 +424,13 @@ def _sanitized_text(text: Any, method: str, unit: Unit | StoredUnit) -> str:
 def counted_rule(reason: str, rule: str = "") -> str:
     """Return the text by which a refusal is counted: its rule, else its reason without values.
 
-    What comes after a colon in a reason is a value (`not a PEP 440 version: ...`). Empty where the
-    reason is that text already.
+    What comes after a colon in a reason is a value (`not a PEP 440 version: ...`), unless the colon
+    stands within backticks. Empty where the reason is that text already.
     """
     if rule:
         return rule
     text, _, value = reason.partition(": ")
-    return text if value else ""
+    return text if value and text.count("`") % 2 == 0 else ""
 
 
 def plain_options(options: Any) -> Any:
