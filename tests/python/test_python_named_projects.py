@@ -42,3 +42,27 @@ def test_a_named_project_stays_whether_a_list_or_its_page_says_that_it_is_gone(
     site.applied("--allow-destroy")
     assert not any(name.startswith("alpha") for name in site.filenames())
     assert not site.pending()
+
+
+@pytest.mark.parametrize("is_gone", [True, False], ids=["gone", "without files"])
+def test_a_project_that_only_requirements_name_is_said_to_be_taken_away(
+    index: Upstream, tmp_path: Path, is_gone: bool
+) -> None:
+    """Kind: an absence that is an error of its own is an absence all the same."""
+    site = Mirror(
+        tmp_path,
+        remote(index.url),
+        repository(sources=["name: up, requirements: [r.txt]"]),
+        publication(),
+    )
+    (tmp_path / "r.txt").write_text("alpha==1.0\nbeta\n", encoding="utf-8")
+    site.applied()
+    if is_gone:
+        index.drop("alpha")
+    else:
+        index.withdraw("alpha", "1.0")
+    done = site.apply()
+    assert done.code == 1
+    assert "r.txt:1: `alpha==1.0`: the index has no" in done.out
+    assert "upstream took it away, 1 unit of it is kept" in done.out
+    assert "alpha-1.0-py3-none-any.whl" in site.filenames()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final, NoReturn, TypeVar
 
 from reconciler.plugin import (
     UNCHANGED,
@@ -116,15 +116,13 @@ class PythonImporter(Importer):
         """
         pulled: ClosureResult | None = group.data
         if pulled is not None and pulled.failure is not None:
-            raise (
-                missing_project_error(call, group.name, pulled.failure)
-                if isinstance(pulled.failure, Gone)
-                else pulled.failure
-            )
+            if isinstance(pulled.failure, Gone):
+                _raise_missing(call, group.name, pulled.failure)
+            raise pulled.failure
         try:
             page = await _page(call, group)
         except Gone as gone:
-            raise missing_project_error(call, group.name, gone) from None
+            _raise_missing(call, group.name, gone)
         if call.unchanged(group.validator or page.validator):
             return UNCHANGED
         kept_out: dict[str, str] = {}
@@ -136,11 +134,21 @@ class PythonImporter(Importer):
         units = await _units(call.options, group, page, refuse=refuse)
         failure = unmet_requirement(call, group.name, units, kept_out=kept_out)
         if failure is not None:
-            raise failure
+            empty = not (units or kept_out)
+            raise failure from (Gone(f"{shown_url(page)} lists no file") if empty else None)
         if pulled is not None and pulled.waits:
             call.incomplete()
         units = annotate(units, pulled, call.refuse)
         return await with_evidence(call, group.name, await call.dated(units))
+
+
+def _raise_missing(call: ImporterCall, project: str, gone: Gone) -> NoReturn:
+    """Raise the error of a project that the index does not have.
+
+    Where it is another one than `Gone`, that is its cause: the core then knows what upstream said.
+    """
+    error = missing_project_error(call, project, gone)
+    raise error from (gone if error is not gone else None)
 
 
 def _named(options: SelectionOptions, names: Iterable[str]) -> Iterator[Group]:

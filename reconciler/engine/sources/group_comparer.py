@@ -18,6 +18,11 @@ from reconciler.engine.sources.committed_state import CommittedState
 from reconciler.engine.sources.delistings import Delistings
 from reconciler.engine.sources.group_refusals import nothing_passes
 from reconciler.engine.sources.members import digest_of, members_of
+from reconciler.engine.sources.missing_groups import (
+    is_failed_absence,
+    required_taken_away,
+    taken_away,
+)
 from reconciler.engine.sources.repository_resolution import Key, RepositoryResolution
 from reconciler.engine.sources.selection import Selected, Selection
 from reconciler.engine.sources.source_artifacts import SourceArtifacts
@@ -28,9 +33,8 @@ from reconciler.engine.sources.source_responses import (
     SourceResponse,
 )
 from reconciler.errors import NotCached
-from reconciler.model import Digest, IdentifiedUnit, Source, SourceKind, Unit, pluralize
+from reconciler.model import Digest, IdentifiedUnit, Source, SourceKind, Unit
 from reconciler.plan import (
-    NAMED_PROJECT_GONE,
     REMOVE,
     ChangeLine,
     DesiredGroup,
@@ -87,12 +91,14 @@ class GroupComparer:
         """Bring what some groups hold now into the findings."""
         changed = [response for response in responses if not response.unchanged]
         names = [response.name for response in changed if response.failure is None]
-        members = await self.members(names)
+        absent = [response.name for response in changed if is_failed_absence(response)]
+        members = await self.members([*names, *absent])
         await self._delistings.load(names)
         compared = []
         for response in changed:
             if response.failure is not None:
                 self._fail(response.name, response.failure)
+                self._note_absence(response, members.get(response.name, []))
             else:
                 compared.extend(await self._comparison(response, members.get(response.name, [])))
         await self.add(await self._with_unfetched(compared))
@@ -248,22 +254,14 @@ class GroupComparer:
 
     def _keep_named(self, response: SourceResponse, members: Sequence[GroupMember]) -> None:
         """Keep a group, and report that upstream no longer has what the manifest names."""
-        held = sum(member.source == self._source.id for member in members)
-        place = self._source.locations.find(())
         self._findings.unread.add(response.name)
-        self._findings.failures.append(
-            Failure(
-                self._source.id,
-                response.name,
-                f"upstream took it away ({response.gone or 'its page lists no file'});"
-                f" {pluralize(held, 'unit')} of it {'is' if held == 1 else 'are'} kept, since the"
-                " manifest names it" + (f" ({place})" if place else ""),
-                "approve of the removal by `guard.namedProjects: allow`, by the annotation"
-                " `reconciler/allow-removals-until`, or for this run by `--allow-destroy`;"
-                " or no longer name it",
-                NAMED_PROJECT_GONE,
-            )
-        )
+        self._findings.failures.append(taken_away(self._source, response, members))
+
+    def _note_absence(self, response: SourceResponse, members: Sequence[GroupMember]) -> None:
+        """Note in the failure just reported that upstream took the group away, where it did."""
+        if is_failed_absence(response) and self._is_taken_away(response, members):
+            failures = self._findings.failures
+            failures[-1] = required_taken_away(self._source, failures[-1], members)
 
     def _report_absent(self, response: SourceResponse) -> None:
         """Report a group that the manifest asks for by name and that was never here."""

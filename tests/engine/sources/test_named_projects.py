@@ -16,7 +16,7 @@ import pytest
 from reconciler.engine.inspect import Inspector
 from reconciler.engine.sources.group_refusals import nothing_passes
 from reconciler.engine.sources.repository_resolution import MOST_REMARKS
-from reconciler.errors import Gone, Withdrawn
+from reconciler.errors import Gone, Malformed, Withdrawn
 from reconciler.model import Kind
 from reconciler.plan import RefusedUnit
 from reconciler.plugin import Group, ImporterCall
@@ -111,6 +111,29 @@ def test_an_approval_that_has_run_out_approves_nothing(site: Rehearsal) -> None:
     annotated(site, (site.now - timedelta(seconds=1)).isoformat())
     assert site.failed(destroy=False)
     assert set(site.held()) >= NAMED
+
+
+@pytest.mark.parametrize("approval", [False, True])
+def test_what_has_to_be_there_stays_and_is_said_to_be_taken_away(
+    site: Rehearsal, approval: bool
+) -> None:
+    """Kind: an absence that is an error of its own is an absence all the same.
+
+    Approval of its removal does not make it superfluous.
+    """
+
+    async def read(call: ImporterCall, group: Group) -> Any:
+        if group.name == "named":
+            raise Malformed("line 3 asks for it") from Gone("404 Not Found")
+        return site.script.upstream("up").groups[group.name]
+
+    site.script.on_read = read
+    said = site.failed(destroy=approval)
+    assert "named: line 3 asks for it" in said
+    assert ("upstream took it away, 2 units of it are kept" in said) is not approval
+    assert set(site.held()) >= NAMED
+    reasons = [row["reason"] for row in condition(site)]
+    assert reasons == ([] if approval else ["NamedProjectGone"])
 
 
 def test_what_only_a_list_names_leaves_with_the_list(site: Rehearsal) -> None:
