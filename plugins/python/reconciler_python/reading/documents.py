@@ -43,15 +43,16 @@ _T = TypeVar("_T")
 class ListedFile(msgspec.Struct, rename="kebab", kw_only=True, forbid_unknown_fields=True):
     """One file of a project's document, as upstream writes it.
 
-    Upstream decides about every field, so none must be filled by others. `gpg_sig` is read to be
-    left out: it promises an `.asc` file beside the file, which is not mirrored.
+    Upstream decides about every field, so none must be filled by others. `size` is advice: what is
+    no number of bytes says nothing. `gpg_sig` is read to be left out: it promises an `.asc` file
+    beside the file, which is not mirrored.
     """
 
     filename: str
     url: str
     hashes: dict[str, str] = {}
     requires_python: str | None = None
-    size: int | None = None
+    size: Any = None
     upload_time: str | None = None
     yanked: bool | str | None = None
     core_metadata: bool | dict[str, str] | None = None

@@ -95,7 +95,7 @@ def _distribution(
         _note_provenance(metadata, file.provenance, base)
     if isinstance(file, ExtendedFile) and file.extra:
         metadata["extra"] = file.extra
-    size = file.size if file.size is not None and 0 <= file.size <= _LARGEST else None
+    size = file.size if type(file.size) is int and 0 <= file.size <= _LARGEST else None
     artifacts = [Artifact(file.filename, digests.sha256, size, url, "", digests.others)]
     # `core-metadata: true` promises a file without declaring its digest: not to be trusted, so
     # neither fetched nor advertised.

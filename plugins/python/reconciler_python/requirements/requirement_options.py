@@ -256,7 +256,12 @@ def content(file: Located, format: str, *, skip: bool) -> Content:
     if not (parsed.requirements or parsed.may_be_empty):
         raise OptionFault(
             f"`{written}` is read without a fault, and asks an index for nothing",
-            hint="lock again with a current release of its tool, or leave it out of `requirements`",
+            hint=(
+                "require something in it"
+                if format == "requirements"
+                else "lock again with a current release of its tool"
+            )
+            + ", or leave it out of `requirements`",
         )
     result = Content(
         tuple(parsed.requirements), tuple(parsed.constraints), files.seen, files.variables
