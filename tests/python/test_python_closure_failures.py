@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from threading import current_thread, main_thread
 from typing import Any
 
 import pytest
 
 from reconciler.plugin import Gone, Malformed, NotCached, Refused, Unreachable, Withdrawn
 from reconciler_python.dependencies import closure
+from reconciler_python.reading import core_metadata
+from reconciler_python.requirements.environments import marker_holds
 from tests.support.calls import page
 from tests.support.requiring import JSON, LINUX, asked_for, closed, index, message
 
@@ -209,3 +212,24 @@ class TestValidators:
         partial = closed(made, ["app"])
         assert partial.groups["lib"].validator not in (None, whole.groups["lib"].validator)
         assert partial.groups["late"].validator is None
+
+
+def test_many_long_markers_do_not_hold_up_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a stranger writes is read and evaluated in a worker thread, if there is much of it."""
+    threads: dict[str, set[bool]] = {"read": set(), "evaluated": set()}
+
+    def noting(name: str, function: Any) -> Any:
+        def noted(*arguments: Any) -> Any:
+            threads[name].add(current_thread() is main_thread())
+            return function(*arguments)
+
+        return noted
+
+    monkeypatch.setattr(
+        core_metadata, "read_dependencies", noting("read", core_metadata.read_dependencies)
+    )
+    monkeypatch.setattr(closure, "marker_holds", noting("evaluated", marker_holds))
+    long = " or ".join(f'python_version < "3.{minor}"' for minor in range(250))
+    many = [f"lib{number}; {long}" for number in range(20)]
+    closed(index(app={"1": many}), ["app"])
+    assert threads == {"read": {False}, "evaluated": {False}}

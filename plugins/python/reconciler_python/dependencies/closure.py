@@ -209,15 +209,11 @@ class Closure:
                 break
             pages = asyncio.Semaphore(_PAGES)
             await _together(self._examine(self._projects[name], pages) for name in wave)
-            wave = sorted(
-                {target for name in wave for target in self._pass_on(self._projects[name])}
-            )
+            wave = await asyncio.to_thread(self._next_wave, wave)  # markers may be many
             self._let_go()
         if wave:
             last = self._projects[wave[0]]
             raise endless_dependencies_error(f"{last.name} <- {last.chain}", len(self._projects))
-
-    # What the index lacks
 
     def _lacks(self, project: _Project, failure: Exception) -> bool:
         """Return True if the index is known to lack it; not for what `requirements` name."""
@@ -327,6 +323,9 @@ class Closure:
             project.failure, project.unread = unreadable_metadata_error(unit.key, problem), True
 
     # Passing on what it requires
+
+    def _next_wave(self, wave: Iterable[str]) -> Sequence[str]:
+        return sorted({target for name in wave for target in self._pass_on(self._projects[name])})
 
     def _pass_on(self, project: _Project) -> Iterator[str]:
         """Ask other projects for what the files require; yield those asked for something new."""

@@ -27,7 +27,7 @@ from reconciler_python.evidence.osv_files import (
 from reconciler_python.evidence.osv_records import Advisory, Affected, Record, severity_rank
 
 _KEPT: Final = 8  # dumps in memory: as many as the manifests of one run may name
-_LARGEST: Final = 1024**3  # bytes of the records about Python: those of PyPI have some 100 MB
+_LARGEST: Final = 512 * 1024**2  # bytes of the records about Python: those of PyPI have some 100 MB
 _PROJECTS: Final = 256  # of which the records are kept in the form that decides
 _ECOSYSTEM: Final = "PyPI"
 _DECODER: Final = msgspec.json.Decoder(Record)

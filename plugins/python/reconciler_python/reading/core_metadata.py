@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 from collections.abc import Sequence
@@ -29,7 +30,8 @@ from reconciler_python.reading.filenames import SDIST, WHEEL
 from reconciler_python.reading.partial_files import inspect_partially
 from reconciler_python.reading.sdists import sdist_metadata
 
-_LONGEST: Final = 4 * 1024 * 1024  # bytes of a header: the largest honest ones have some 100,000
+_LONGEST: Final = 1024 * 1024  # bytes of a header: the largest honest ones have some 100,000
+_SHORT: Final = 64 * 1024  # bytes of metadata: reading fewer does not hold up the loop
 _MOST: Final = 10_000  # requirements of one file
 _BODY = re.compile(rb"\r?\n\r?\n")
 _NO_NAME = re.compile(rb"[^!-9;-~]")  # RFC 5322 2.2: printable ASCII but the colon
@@ -80,7 +82,9 @@ async def dependencies_of(call: ReadingCall, unit: Unit) -> Sequence[Dependency]
     the very bytes that upstream declared cannot be understood, and what `call` raises.
     """
     body = await core_metadata(call, unit)
-    return read_dependencies(body) if body else ()
+    if not body or len(body) <= _SHORT:
+        return read_dependencies(body) if body else ()
+    return await asyncio.to_thread(read_dependencies, body)
 
 
 def read_dependencies(metadata: bytes) -> Sequence[Dependency]:
