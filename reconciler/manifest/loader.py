@@ -18,6 +18,7 @@ from reconciler.manifest.resources import Declaration, declaration
 from reconciler.model import DesiredState, Filter, Publication, Remote, Repository
 from reconciler.plugin.registry import Registry
 from reconciler.reach import Limits
+from reconciler.redaction import sanitize
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ def read(
     if faults:
         raise ManifestFaults(
             sorted(
-                set(faults),
+                {_printable(fault) for fault in faults},
                 key=lambda fault: (
                     fault.origin,
                     _by_number(fault.message),
@@ -65,6 +66,16 @@ def read(
             )
         )
     return state(declared)
+
+
+def _printable(fault: Fault) -> Fault:
+    """Return a fault for a terminal: manifests of strangers are checked, and messages quote them.
+
+    Rule: no character that does not print, and no text without end, comes out of a manifest.
+    """
+    origin = fault.origin._replace(file=sanitize(fault.origin.file))
+    hint = sanitize(fault.hint) if fault.hint else fault.hint
+    return Fault(origin, sanitize(fault.message), hint)
 
 
 def _by_number(message: str) -> str:

@@ -299,3 +299,21 @@ def test_variables_in_requirement_files(
     os.utime(requirements, (1, 1))
     assert checkout.read(limits=Limits(unattended=True, secret_names=("DEPLOY_*",)))
     checkout.refused(limits=Limits(unattended=True))  # nor from what was read before
+
+
+def test_no_message_about_a_manifest_writes_to_the_terminal_what_a_stranger_wants(
+    tmp_path: Path,
+) -> None:
+    """Faults quote values, keys and file names: none of them is raw, and none without end."""
+    path = tmp_path / "a\x1b.yaml"
+    path.write_text(
+        "apiVersion: reconciler/v1\nkind: Filter\nmetadata: {name: rules}\nspec:\n  type: python\n"
+        '  deny: ["a\\e[2J==x", "b==\\n::error::x"]\n  "\\e[31m": 1\n'
+        f'  pythons: ["{"9" * 100_000}"]\n'
+    )
+    with pytest.raises(ManifestFaults) as refused:
+        read([path], Registry())
+    assert len(refused.value.faults) == 4
+    for line in str(refused.value).splitlines():
+        assert line.isprintable()
+        assert len(line) < 2_200
