@@ -135,6 +135,19 @@ def test_a_project_that_is_gone_lists_nothing(site: Rehearsal) -> None:
     assert told(site) == {"team": both, "pinned": both}
 
 
+def test_a_part_of_a_set_of_files_that_is_gone_withdraws_its_files(
+    site: Rehearsal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Parts are no names: one that upstream no longer declares has lost its last file."""
+    monkeypatch.setattr(site.registry.importer("lines").cls, "shared_groups", True)
+    establish(site, site.remote(), repository("team", more=ADDITIVE), publication())
+    site.drops("b")
+    assert told(site) == {"team": ["b/three"]}
+    assert site.settled()
+    site.says("b", site.file("three"), validator="1")
+    assert told(site) == {}, "the part is read again, though it has the validator of before"
+
+
 def test_after_a_quarantine_the_files_that_were_taken_out_are_named(site: Rehearsal) -> None:
     """They made the project hostile, and are shown again with it by whatever is pinned."""
     establish(site, site.remote(), repository(), PINNED)
