@@ -11,9 +11,8 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
-import msgspec
-
 from reconciler.engine.plugin_calls.conduits import call_configuration
+from reconciler.engine.plugin_calls.plugin_settings import ENCODER
 from reconciler.engine.sources.selection import plain_options
 from reconciler.model import (
     PUBLICATION_KEYS,
@@ -33,14 +32,6 @@ _BASES: Mapping[str, type] = {"importer": Importer, "publisher": Publisher}
 
 
 Resources = Mapping[Ref, ActualResource]
-
-
-def _plain(value: Any) -> Any:
-    """Encode what a plugin-level configuration may hold beside JSON, to take a digest of it."""
-    return dict(value) if isinstance(value, Mapping) else type(value).__qualname__
-
-
-_ENCODER = msgspec.json.Encoder(order="sorted", enc_hook=_plain)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +85,7 @@ class PluginUse:
             ]
             for place in self.places
         ]
-        return Digest.of(_ENCODER.encode([written, self.plugin.config]))
+        return Digest.of(ENCODER.encode([written, self.plugin.config]))
 
 
 def owner_of(plugin: Plugin) -> str:

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from reconciler.database import Derivation, Reader
+from reconciler.engine.plugin_calls.plugin_settings import settings_digest
 from reconciler.engine.publishing.derived_artifacts import ArtifactDeriver, current_derivation
 from reconciler.engine.publishing.exports import exported
 from reconciler.engine.publishing.filter_evaluation import FilterEvaluator, FilterResult
@@ -107,10 +108,11 @@ def publication_digest(
 ) -> Digest:
     """Return the identity of what is served: a version without withheld units, as rendered.
 
-    It covers the publisher, its options and the revision of its output, the derived artifacts that
-    are shown, and the first sights that are shown as dates.
+    It covers the publisher, its options and settings and the revision of its output, the derived
+    artifacts that are shown, and the first sights that are shown as dates.
     """
     publisher: Any = registry.publisher(publication.publisher).cls
+    settings = settings_digest(publication.config, publication.options)
     return Digest.of_value(
         [
             str(version_digest),
@@ -120,6 +122,7 @@ def publication_digest(
             int(publisher.revision),
             *([str(derivation.digest)] if derivation.digest else []),
             *([f"first seen {first_seen}"] if first_seen else []),
+            *([[str(settings)]] if settings else []),
         ]
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from reconciler.engine.plugin_calls.importer_calls import SourceContext
+from reconciler.engine.plugin_calls.plugin_settings import settings_digest
 from reconciler.engine.sources.outcome_keys import under_remote_keys
 from reconciler.engine.sources.repository_resolution import RepositoryResolution
 from reconciler.engine.sources.selection import Selection
@@ -32,7 +33,11 @@ class RemoteSource(SourceResolver):
             source,
             selection,
             rules_digest=_remote_rules_digest(
-                url, selection, remote, revision=resolution.importer_class.revision
+                url,
+                selection,
+                remote,
+                revision=resolution.importer_class.revision,
+                settings=settings_digest(source.config, source.options),
             ),
             artifacts=RemoteArtifacts(session, remote),
         )
@@ -59,17 +64,18 @@ class RemoteSource(SourceResolver):
 
 
 def _remote_rules_digest(
-    url: str, selection: Selection, remote: Remote, *, revision: int
+    url: str, selection: Selection, remote: Remote, *, revision: int, settings: Digest | None
 ) -> Digest:
     """Return the digest of what decisions about a remote rest on.
 
     Validators are one index's own, a policy that left bytes upstream has not brought them in, other
     hosts, users or certificates may have been answered otherwise, and an importer may learn to read
-    better.
+    better, or be set to read otherwise.
     """
     rules = Digest.of_value(
         [url, selection.digest.hex]
         + ([remote.policy] if remote.policy != IMMEDIATE else [])
         + ([revision] if revision != 1 else [])
+        + ([[str(settings)]] if settings else [])
     )
     return under_remote_keys(rules, remote)

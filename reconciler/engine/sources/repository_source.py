@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 
 from reconciler.database import SourcedUnit
+from reconciler.engine.plugin_calls.plugin_settings import settings_digest
 from reconciler.engine.sources.batches import BatchSizer
 from reconciler.engine.sources.copied_rules import CopiedRules
 from reconciler.engine.sources.copied_version import (
@@ -64,12 +65,18 @@ class RepositorySource(SourceResolver):
     ) -> None:
         reference = VersionReference(source.version)
         version = "the latest version" if reference.is_latest else f"version {source.version}"
+        settings = settings_digest(source.config, source.options)
         super().__init__(
             resolution,
             source,
             selection,
             rules_digest=Digest.of_value(
-                [source.id, selection.digest.hex, *([str(rules.digest)] if rules else [])]
+                [
+                    source.id,
+                    selection.digest.hex,
+                    *([str(rules.digest)] if rules else []),
+                    *([[str(settings)]] if settings else []),
+                ]
             ),
             artifacts=SourceArtifacts(),
             absence=f"not in {version} of {source.name}",

@@ -23,6 +23,7 @@ from reconciler.engine.sources.repository_resolution import OtherRepositories, R
 from reconciler.engine.sources.resolution import make_resolver
 from reconciler.manifest.kinds import API
 from reconciler.model import ActualState, Digest, SourceKind
+from reconciler.plugin.config import PluginSettings
 from reconciler.plugin.registry import Registry
 from tests.support.rehearsal import Rehearsal, copy, publication, rehearsal, repository, rules
 
@@ -203,6 +204,31 @@ def test_every_key_is_part_of_what_answers_are_committed_under(
         if same != ((place, key) in SAME_OUTCOME):
             forgotten.append((place, key))
     assert forgotten == []
+
+
+def test_a_setting_that_no_option_model_knows_is_part_of_it(
+    registry: Registry, tmp_path: Path
+) -> None:
+    """Plugins read it by `config.get`; what they declare, copy and render rests on it."""
+    plain = committed_under(registry, Manifests("file"), tmp_path)
+    for depth in (1, 2):
+        configured = Registry(settings=PluginSettings({"file": {"depth": depth}}))
+        digests = committed_under(configured, Manifests("file"), tmp_path)
+        assert set(digests).isdisjoint(plain)
+        plain += digests
+
+
+def test_pages_are_made_anew_when_a_setting_of_their_publisher_changes(
+    site: Rehearsal,
+) -> None:
+    site.declare(site.remote(), repository(), publication())
+    site.applied()
+    assert site.settled()
+    publisher = site.registry.publisher("lines")
+    object.__setattr__(publisher, "config", {"title": "Ours"})
+    assert "it is rendered differently now" in site.text()
+    site.applied()
+    assert site.settled()
 
 
 @pytest.fixture
