@@ -157,7 +157,7 @@ class LocalStore:
         except FileNotFoundError:
             os.makedirs(os.path.dirname(target), exist_ok=True)
             os.rename(file, target)
-        except IsADirectoryError:
+        except (IsADirectoryError, NotADirectoryError):
             self._files.make_way(digest)
             os.rename(file, target)
         self._remember(target)

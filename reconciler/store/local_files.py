@@ -66,9 +66,13 @@ class KeptFiles:
         return open(descriptor, "rb")
 
     def make_way(self, digest: Digest) -> None:
-        """Set a folder aside that has the name of a file."""
+        """Set aside a folder that has the name of a file, or a file that has that of its folder."""
+        file = self.file(digest)
+        folder = os.path.dirname(file)
+        in_the_way = file if os.path.isdir(folder) else folder
         os.makedirs(self._damaged, exist_ok=True)
-        os.rename(self.file(digest), f"{self._damaged}/{digest.hex}.{os.urandom(4).hex()}")
+        os.rename(in_the_way, f"{self._damaged}/{digest.hex}.{os.urandom(4).hex()}")
+        os.makedirs(folder, exist_ok=True)
 
     def claim(self, digest: Digest) -> int | None:
         """Return the bytes of a file, which counts as used now; None where it is missing."""

@@ -6,6 +6,7 @@ import errno
 import fcntl
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -117,6 +118,21 @@ def test_what_is_no_file_under_a_digest_is_missing_and_can_be_put_again(
     assert store.verify(DIGEST)
     store.remove_damaged(time.time() + 60)
     assert list(root.glob("damaged/*")) == []
+
+
+def test_a_file_in_the_place_of_a_folder_is_set_aside(root: Path) -> None:
+    """Kind: damage of the store is noticed and mended, whatever form it takes."""
+    store = LocalStore(root)
+    store.put(HELLO, DIGEST)
+    folder = store.path(DIGEST).parent
+    shutil.rmtree(folder)
+    folder.write_bytes(b"")
+    assert store.claim(DIGEST) is None
+    assert not store.verify(DIGEST)
+    with pytest.raises(StateFault, match="holds no bytes"):
+        store.open(DIGEST)
+    store.put(HELLO, DIGEST)
+    assert store.verify(DIGEST)
 
 
 def test_right_bytes_that_were_put_while_the_damaged_ones_were_read_stay(
