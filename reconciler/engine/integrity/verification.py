@@ -6,7 +6,7 @@ import gzip
 import hashlib
 import os
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import NamedTuple
@@ -16,6 +16,7 @@ from reconciler.engine.run.progress import ProgressTask
 from reconciler.engine.transfer.stored_bytes import CHANGED, MISSING, problem_of
 from reconciler.errors import StateFault, UsageFault
 from reconciler.model import UPLOAD, ActualState, Digest, Kind, Ref, SourceKind
+from reconciler.plan import natural_sort_key
 from reconciler.store import Store
 
 AT_ONCE = 64  # files that wait to be hashed
@@ -86,7 +87,7 @@ def verify(reader: Reader, store: Store, scope: Ref | None, *, task: ProgressTas
         pages,
         tuple(
             DamagedFile(digest, damaged[digest], tuple(uses.get(digest, ())), digest in uploaded)
-            for digest in sorted(damaged)
+            for digest in sorted(damaged, key=lambda digest: _place(digest, uses))
         ),
         tuple(damaged_pages),
     )
@@ -155,6 +156,14 @@ def _by_digest(uses: Iterable[ArtifactUse]) -> Mapping[Digest, list[ArtifactUse]
 def _is_within(use: ArtifactUse, scope: Ref | None) -> bool:
     """Return True for a unit of the repository in question, if one is."""
     return scope is None or scope.kind is not Kind.REPOSITORY or use.repository == scope.name
+
+
+def _place(digest: Digest, uses: Mapping[Digest, Sequence[ArtifactUse]]) -> tuple[object, ...]:
+    """Return a sort key: files of units by repository, group and path, then all others."""
+    if not uses.get(digest):
+        return 1, digest
+    first = uses[digest][0]
+    return 0, first.repository, first.group, natural_sort_key(first.path)
 
 
 def _used(known: Mapping[Digest, str], uses: Mapping[Digest, object]) -> dict[Digest, str]:

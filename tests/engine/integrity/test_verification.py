@@ -78,6 +78,8 @@ def test_every_damage_is_found_with_its_uses_and_recorded(site: Rehearsal) -> No
         Digest.of(TWO): "truncated or lengthened",
         Digest.of(b"mine"): "missing",
     }
+    in_order = [use.path for file in result.damaged_files for use in file.uses]
+    assert in_order == ["mine", "one", "two"], "by repository and path"
     uses = {use.path: use for file in result.damaged_files for use in file.uses}
     assert {path: (use.repository, use.source) for path, use in uses.items()} == {
         "one": ("team", "remote:up"),
