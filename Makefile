@@ -1,21 +1,24 @@
 VENV ?= .venv
 PYTHON ?= python3
 BIN = $(VENV)/bin
+MAKEFLAGS += --jobs=2  # of `test`: mypy takes one processor for a while
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
-.PHONY: format lint test test-quick coverage bench soak docs demo
+.PHONY: format lint suite test test-quick coverage bench soak docs demo
 format: $(VENV)/ready
 	$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
-test: lint
+suite: $(VENV)/ready
 	$(BIN)/python -m pytest -n auto
+
+test: lint suite
 
 test-quick: $(VENV)/ready
 	$(BIN)/python .ci/changed_tests.py | xargs -r $(BIN)/python -m pytest -n auto -q
