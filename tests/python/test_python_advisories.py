@@ -228,8 +228,9 @@ class TestReleases:
         assert not holds([{"introduced": "0"}, {"last_affected": "1.0+1"}], "1.0+2")
 
     def test_versions_that_cannot_be_read(self) -> None:
-        """Out of order: only a list, or a range without any end, is about them. In the record: in
-        doubt it is about everything.
+        """An odd version of a file is met only by a list, or by a range without any end.
+
+        An odd version in the record is in doubt about every file.
         """
         assert holds([{"introduced": "0"}], "odd")
         assert not holds([{"introduced": "0"}, {"fixed": "9"}], "odd")

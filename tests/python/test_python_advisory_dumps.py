@@ -245,7 +245,7 @@ def test_a_zip_whose_records_are_too_much_together_is_not_unpacked(
 def test_records_about_python_that_would_fill_the_memory_are_not_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is packed small may be large; records of other ecosystems cost nothing."""
+    """A small archive may hold a large record; records of other ecosystems cost nothing."""
     monkeypatch.setattr(osv_dump, "_LARGEST", 1000)
     npm = json.dumps(record("X-1")).replace("PyPI", "npm").encode()
     others = [npm] * 20

@@ -22,9 +22,7 @@ from tests.support.wheels import build_wheel
 
 @dataclass(frozen=True)
 class Locked:
-    """A project that depends on `alpha<2` and, on Windows, `beta-gamma`. `digests`: of the files
-    that its lock must name.
-    """
+    """Project that depends on `alpha<2` and, on Windows, `beta-gamma`, and its index."""
 
     folder: Path
     index: Upstream

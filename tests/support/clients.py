@@ -70,8 +70,9 @@ def ended(
 
 
 def _pip(words: list[str], environment: dict[str, str], folder: Path) -> tuple[int, str]:
-    """Run pip in a process where its modules are imported already: to import them takes it longer
-    than to install a wheel.
+    """Run pip in a process where its modules are imported already.
+
+    To import them takes it longer than to install a wheel.
     """
     with tempfile.NamedTemporaryFile() as log:
         process = started(_in_pip, words, environment, str(folder), log.name)

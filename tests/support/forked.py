@@ -1,5 +1,6 @@
-"""Processes that are forked off one that has imported what they need, so that each costs no more
-than what it does.
+"""Processes that are forked off one that has imported what they need.
+
+Each costs no more than what it does.
 """
 
 from __future__ import annotations

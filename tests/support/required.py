@@ -1,4 +1,4 @@
-"""What requirements files and lock files ask for, and the faults in them."""
+"""Requirements files as a test writes them, and what is read of them."""
 
 from __future__ import annotations
 

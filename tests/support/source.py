@@ -94,6 +94,8 @@ def _room(name: str) -> str:
 
 def _imports(tree: ast.AST, *, inside: bool = False, typing: bool = False) -> Iterator[Import]:
     for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.expr):
+            continue  # most of a tree; no import stands in one
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield Import(alias.name, node.lineno, inside, typing, relative=False)
@@ -107,7 +109,7 @@ def _imports(tree: ast.AST, *, inside: bool = False, typing: bool = False) -> It
                     relative=node.level > 0,
                 )
         else:
-            function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
             checked = (
                 isinstance(node, ast.If)
                 and isinstance(node.test, ast.Name)
