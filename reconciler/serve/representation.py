@@ -14,8 +14,8 @@ from reconciler.serve.negotiation import accepts_gzip, choose
 Header = tuple[bytes, bytes]
 Message = dict[str, Any]
 
-REMEMBERED_CHOICES = 64  # (Accept, Accept-Encoding) pairs of one path; clients come in few kinds
-LONGEST_CHOICE = 1024  # bytes of headers worth remembering
+REMEMBERED_CHOICES = 16  # (Accept, Accept-Encoding) pairs of one path; clients come in few kinds
+LONGEST_CHOICE = 1024  # bytes of both headers; longer ones would hold up every other request
 
 # Caching follows the name. A body never changes at a path that holds its digest. All else is asked
 # for again each time, which costs a 304: what was published a moment ago is seen at once, also by
@@ -129,15 +129,19 @@ class Resource:
         self._choices: dict[tuple[bytes, bytes], Representation] = {}
 
     def choose(self, accept: bytes, accept_encoding: bytes) -> Representation:
-        """Return the representation for these headers; the default where none is acceptable."""
+        """Return the representation for these headers.
+
+        The default where none is acceptable, and for headers longer than any client sends.
+        """
+        if len(accept) + len(accept_encoding) > LONGEST_CHOICE:
+            accept = accept_encoding = b""
         key = (accept, accept_encoding)
         choice = self._choices.get(key)
         if choice is None:
             choice = self._negotiate(accept, accept_encoding)
             if len(self._choices) >= REMEMBERED_CHOICES:
                 self._choices.clear()
-            if len(accept) + len(accept_encoding) <= LONGEST_CHOICE:
-                self._choices[key] = choice
+            self._choices[key] = choice
         return choice
 
     def _negotiate(self, accept: bytes, accept_encoding: bytes) -> Representation:

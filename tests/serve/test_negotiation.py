@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reconciler.database.records import Entry, ServedContent
+from reconciler.model import Digest
 from reconciler.serve.negotiation import accepts_gzip, choose
+from reconciler.serve.representation import Resource
 
 HTML, V1_HTML, LATEST_HTML = (
     "text/html",
@@ -94,3 +99,21 @@ def test_no_header_is_an_error(accept: str) -> None:
 )
 def test_gzip_goes_to_who_asks_for_it(accept_encoding: str, expected: bool) -> None:
     assert accepts_gzip(accept_encoding) is expected
+
+
+def resource() -> Resource:
+    entries = [
+        Entry("x", media_type, "x", True, Digest.of(media_type.encode()), 1, position=position)
+        for position, media_type in enumerate((HTML, JSON))
+    ]
+    return Resource(ServedContent(entries, datetime(2026, 11, 1, tzinfo=UTC)))
+
+
+@pytest.mark.parametrize("padding", [b",", b";", b"a/b;q=0.1,", b";x"])
+def test_headers_longer_than_any_client_sends_are_not_weighed(padding: bytes) -> None:
+    """Kind: a parser that a stranger feeds beside every other request, without a limit."""
+    wanted, served = JSON.encode() + b",", resource()
+    assert served.choose(wanted + padding * 20, b"gzip").entry.media_type == JSON
+    for longer in ((wanted + padding * 6_000, b""), (wanted, padding * 6_000)):
+        representation = served.choose(*longer)
+        assert (representation.entry.media_type, representation.gzip) == (HTML, False)
