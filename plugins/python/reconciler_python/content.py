@@ -23,7 +23,7 @@ from reconciler_python.matching.subjects import meant
 from reconciler_python.options.source_options import SelectionOptions
 from reconciler_python.reading.core_metadata import metadata_of
 from reconciler_python.reading.filenames import WHEEL, project_name
-from reconciler_python.reading.units import DISTRIBUTION, PROJECT
+from reconciler_python.reading.units import DISTRIBUTION, PROJECT, is_variants_index
 from reconciler_python.selecting.evidence_facts import with_stored_evidence
 from reconciler_python.selecting.selection import (
     ProjectSelection,
@@ -101,6 +101,8 @@ class Distribution(ContentType):
         An index that replaces bytes is broken or compromised.
         """
         if isinstance(options, SelectionOptions) and options.substitution == "allow":
+            return None
+        if is_variants_index(after):  # it changes with each variant that is uploaded
             return None
         old, new = _file_digest(before), _file_digest(after)
         if old == new:

@@ -60,7 +60,8 @@ class PythonImporter(Importer):
     filter_options = FilterOptions
     well_known_names = ("pypi",)
     selection_required = ("include", "files", "requirements")
-    revision = 2  # 2: files come in whose digest is another than sha256
+    # 2: files come in whose digest is another than sha256; 3: and those that list wheel variants
+    revision = 3
 
     @classmethod
     def metadata(cls) -> Metadata:

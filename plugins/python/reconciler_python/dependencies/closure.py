@@ -62,7 +62,7 @@ from reconciler_python.reading.core_metadata import (
     metadata_digest,
 )
 from reconciler_python.reading.filenames import SDIST
-from reconciler_python.reading.units import DISTRIBUTION
+from reconciler_python.reading.units import is_installable
 from reconciler_python.requirements.environments import (
     marker_environments,
     marker_holds,
@@ -237,7 +237,7 @@ class Closure:
             try:
                 if project.units is None:
                     project.validator, units = await self._load(project.group)
-                    project.units = [unit for unit in units if unit.type == DISTRIBUTION]
+                    project.units = [unit for unit in units if is_installable(unit)]
                     project.withdrawn = (
                         unmet_requirement(self._call, project.name, project.units) is not None
                     )

@@ -14,7 +14,7 @@ from packaging.version import Version
 from reconciler.plugin import Unit
 from reconciler_python.matching.python_versions import Interpreters
 from reconciler_python.matching.rules import parse_version
-from reconciler_python.reading.units import DISTRIBUTION
+from reconciler_python.reading.units import DISTRIBUTION, is_installable
 from reconciler_python.selecting.source_checks import PULLED_BY
 
 _TOLD: Final = 20  # requirers that are named for one file
@@ -68,7 +68,7 @@ class Releases:
         self._pythons = pythons
         self._versions: dict[Version, set[str]] = {}
         for unit in units:
-            if unit.type != DISTRIBUTION or not self.runs(unit):
+            if not is_installable(unit) or not self.runs(unit):
                 continue
             version = parse_version(unit.metadata["version"])
             if version is not None:

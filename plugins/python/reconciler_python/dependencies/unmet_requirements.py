@@ -12,7 +12,7 @@ from typing import Final
 from reconciler.plugin import Gone, ImporterCall, Malformed, Options, Unit, Withdrawn
 from reconciler_python.matching.single_files import Selector, SingleFiles
 from reconciler_python.options.source_options import SelectionOptions
-from reconciler_python.reading.units import DISTRIBUTION
+from reconciler_python.reading.units import is_installable
 from reconciler_python.requirements.requirements import ProjectRequirement, Requirements
 
 _NAMED: Final = 3  # versions and files that a message names
@@ -34,7 +34,7 @@ def unmet_requirement(
     options: SelectionOptions = call.options
     if not (options.requirements or options.files) or call.taken(project):
         return None
-    offered = [unit for unit in units if unit.type == DISTRIBUTION]
+    offered = [unit for unit in units if is_installable(unit)]
     return (
         _without_digest(options.required, project, offered)
         or _unmet(options.required, project, offered, kept_out=kept_out)
@@ -51,7 +51,7 @@ def measured_otherwise(
     """
     if not (isinstance(options, SelectionOptions) and options.requirements):
         return None
-    offered = [unit for unit in units if unit.type == DISTRIBUTION]
+    offered = [unit for unit in units if is_installable(unit)]
     if not any(
         artifact.sha256 and artifact.digests and artifact.path == unit.key
         for unit in offered

@@ -86,10 +86,22 @@ def wheel_tags(filename: str) -> WheelTags | None:
     `{name}-{version}[-{build}]-{pythons}-{abis}-{platforms}[-{variant}].whl`: a build number begins
     with a digit (PEP 427), tags do not.
     """
+    parts = _after_version(filename)
+    return WheelTags(*parts[:3]) if len(parts) >= 3 and all(parts[:3]) else None
+
+
+def variant_label(filename: str) -> str | None:
+    """Return the variant label of a wheel's filename (PEP 825); None where it has none."""
+    parts = _after_version(filename) if filename.endswith(".whl") else []
+    return parts[3] if len(parts) == 4 and all(parts) else None
+
+
+def _after_version(filename: str) -> list[str]:
+    """Return the parts of a wheel's filename after version and build number, in lower case."""
     parts = filename[:-4].lower().split("-")[2:]
     if len(parts) > 3 and parts[0][:1].isdigit():
         del parts[0]
-    return WheelTags(*parts[:3]) if len(parts) >= 3 and all(parts[:3]) else None
+    return parts
 
 
 class Target:

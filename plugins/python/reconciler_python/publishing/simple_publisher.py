@@ -35,14 +35,15 @@ from reconciler_python.publishing.rendering import (
 )
 from reconciler_python.reading.documents import HTML_TYPE, JSON_TYPE
 from reconciler_python.reading.filenames import project_name
-from reconciler_python.reading.units import DISTRIBUTION, PROJECT
+from reconciler_python.reading.units import DISTRIBUTION, PROJECT, is_variants_index
 from reconciler_python.reading.urls import fetchable_url
 
 # PEP 691: `latest` may be asked for, and is answered with what it really is.
 _LATEST_JSON: Final = "application/vnd.pypi.simple.latest+json"
 _LATEST_HTML: Final = "application/vnd.pypi.simple.latest+html"
+_BYTES: Final = "application/octet-stream"
 _BESIDE: Final = {
-    ".metadata": "application/octet-stream",
+    ".metadata": _BYTES,
     ".provenance": "application/vnd.pypi.integrity.v1+json",
 }
 
@@ -149,7 +150,7 @@ def _publish_files(output: GroupOutput, unit: StoredUnit) -> None:
     file = artifact_of(unit, unit.key)
     assert file is not None, unit.key
     path = file_path(unit.group, file.sha256, unit.key)
-    output.file(path, file.sha256)
+    output.file(path, file.sha256, "application/json" if is_variants_index(unit) else _BYTES)
     for ending, media_type in _BESIDE.items():
         beside = artifact_of(unit, f"{unit.key}{ending}")
         if beside:

@@ -11,6 +11,7 @@ from packaging.version import InvalidVersion, Version
 WHEEL: Final = "wheel"
 SDIST: Final = "sdist"
 DUMB: Final = "dumb"
+VARIANTS: Final = "variants"  # no distribution: it lists the wheel variants of a release (PEP 825)
 
 _EXTENSIONS: Final = {
     ".whl": WHEEL,
@@ -26,6 +27,7 @@ _EXTENSIONS: Final = {
     ".msi": "msi",
     ".dmg": "dmg",
     ".rpm": "rpm",
+    "-variants.json": VARIANTS,
 }
 # A file system takes 255 bytes, and `<filename>.metadata` stands beside the file in an exported
 # tree.
@@ -52,8 +54,8 @@ class Filename(NamedTuple):
     """Contents of a filename.
 
     `version` is canonical (PEP 440: `1.0.0-RC1` is `1.0.0rc1`). `package_type`: `wheel`, `sdist`,
-    `egg`, ... or `dumb`. Of a legacy filename `version` is the text in its place, empty where there
-    is none.
+    `egg`, ..., `dumb` or `variants`. Of a legacy filename `version` is the text in its place, empty
+    where there is none.
     """
 
     version: str
@@ -216,6 +218,8 @@ def _version_text(rest: str, package_type: str) -> tuple[str, str]:
     if package_type == SDIST:
         tail = _DUMB_TAIL.search(rest)
         return (rest[: tail.start()], DUMB) if tail else (rest, SDIST)
+    if package_type == VARIANTS:
+        return rest, VARIANTS
     if package_type == "egg":
         return _EGG_TAIL.sub("", rest), package_type
     if package_type == "rpm":

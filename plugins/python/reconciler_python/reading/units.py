@@ -8,11 +8,12 @@ from typing import Any, Final
 
 import msgspec
 
-from reconciler.plugin import Artifact, Unit, sanitize
+from reconciler.plugin import Artifact, StoredUnit, Unit, sanitize
 from reconciler_python.reading.digests import Digests, read_digests, sha256_of
 from reconciler_python.reading.documents import ExtendedFile, ListedFile, ProjectDocument
 from reconciler_python.reading.filenames import (
     SDIST,
+    VARIANTS,
     WHEEL,
     Filename,
     FilenameReader,
@@ -69,6 +70,16 @@ def project_units(
         else:
             units[key] = min(repeated[key], key=_preference)
     return [*_status(project, document), *units.values()]
+
+
+def is_variants_index(unit: Unit | StoredUnit) -> bool:
+    """Return True for a file that lists the wheel variants of a release (PEP 825)."""
+    return unit.metadata.get("packageType") == VARIANTS
+
+
+def is_installable(unit: Unit) -> bool:
+    """Return True for a distribution, which a requirement can mean."""
+    return unit.type == DISTRIBUTION and not is_variants_index(unit)
 
 
 def _distribution(

@@ -38,7 +38,7 @@ from reconciler_python.reading.core_metadata import (
     metadata_of,
 )
 from reconciler_python.reading.filenames import SDIST, WHEEL
-from reconciler_python.reading.units import DISTRIBUTION, PROVENANCE_URL
+from reconciler_python.reading.units import PROVENANCE_URL, is_installable
 from reconciler_python.selecting.selection import ProjectSelection
 
 _PROVENANCE_TYPE: Final = "application/vnd.pypi.integrity.v1+json, application/json;q=0.9"
@@ -89,8 +89,8 @@ async def with_evidence(call: ReadingCall, group_name: str, units: Iterable[Unit
     )
     if not questions:
         return result
-    others = [unit for unit in result if unit.type != DISTRIBUTION]
-    distributions = {unit.key: unit for unit in result if unit.type == DISTRIBUTION}
+    others = [unit for unit in result if not is_installable(unit)]
+    distributions = {unit.key: unit for unit in result if is_installable(unit)}
     read = await _asked(call, group_name, distributions, questions=questions)
     return [
         *others,

@@ -34,6 +34,11 @@ from reconciler_python.selecting.source_checks import (
     selecting_key,
     selects_part,
 )
+from reconciler_python.selecting.variants_index import (
+    split_variants,
+    variants_decisions,
+    variants_steps,
+)
 
 
 class ProjectSelection:
@@ -67,6 +72,11 @@ class ProjectSelection:
 
     def decide(self, units: Iterable[Unit]) -> Sequence[Decision]:
         """Return a decision for each unit of type `python.distribution` of the project."""
+        files, indexes = split_variants(units)
+        decisions = self._decided(files)
+        return [*decisions, *variants_decisions(indexes, decisions)] if indexes else decisions
+
+    def _decided(self, units: Sequence[Unit]) -> Sequence[Decision]:
         speaking = self._asked or self._cooldown
         decisions = (
             [self._alone(unit) for unit in units]
@@ -82,7 +92,17 @@ class ProjectSelection:
 
         A unit is in if all of them pass, and otherwise out because of the first that does not.
         """
-        decisions = [self._alone(offered) for offered in units] if self._releases else []
+        offered = list(units)
+        files, indexes = split_variants(traced)
+        chains = dict(zip(map(id, files), self._chains(offered, files), strict=True))
+        if indexes:
+            by_variants = {id(decision.unit): decision for decision in self.decide(offered)}
+            chains |= {id(unit): variants_steps(by_variants[id(unit)]) for unit in indexes}
+        return (chains[id(unit)] for unit in traced)
+
+    def _chains(self, units: Iterable[Unit], traced: Sequence[Unit]) -> Iterator[Sequence[Step]]:
+        decided = split_variants(units)[0] if self._releases else ()
+        decisions = [self._alone(unit) for unit in decided]
         for unit, last in zip(traced, self._releases.steps(traced, decisions), strict=True):
             yield [
                 *(step for check in self._checks for step in check.steps(unit)),
@@ -153,7 +173,8 @@ def undated(
     )
     if not asked:
         return []
-    return [unit for unit in units if upload_time(unit.metadata.get("uploadTime")) is None]
+    files, _ = split_variants(units)
+    return [unit for unit in files if upload_time(unit.metadata.get("uploadTime")) is None]
 
 
 def refused_project(
