@@ -398,13 +398,7 @@ class PublicationWrites(Writing):
                 )
             )
         record = PublicationRecord(
-            number,
-            version,
-            version_digest,
-            digest,
-            now,
-            derivation=derivation,
-            first_seen=first_seen,
+            number, version, version_digest, digest, now, FilterVerdict(), derivation, first_seen
         )
         return PublicationStage(
             self._reading, self._writing, publication_id, record=record, full=full

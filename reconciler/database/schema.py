@@ -52,10 +52,9 @@ _CLUSTERED: dict[str, Any] = {"sqlite_with_rowid": False}
 _NEVER_AGAIN: dict[str, Any] = {"sqlite_autoincrement": True}
 
 # What the manifests said when they were last applied. `path`, `publisher`: of a Publication, null
-# for other kinds.
-# `folder`: where the manifest lay, empty where that is not known.
-# `grace`: of a Publication, seconds for which files that a new version dropped stay reachable; null
-# for the default.
+# for other kinds. `folder`: where the manifest lay, empty where that is not known. `grace`: of a
+# Publication, seconds for which files that a new version dropped stay reachable; null for the
+# default.
 resource = Table(
     "resource",
     metadata,
@@ -171,9 +170,8 @@ repository = Table(
 )
 
 # The plugins that a repository uses (`attached`), and what they noted. `owner`: `importer:<id>`,
-# `publisher:<id>`, or `repository`
-# for the note that they share, which is never attached. `config`: digest of the plugin's
-# configuration; `scratchpad`: JSON.
+# `publisher:<id>`, or `repository` for the note that they share, which is never attached. `config`:
+# digest of the plugin's configuration; `scratchpad`: JSON.
 repository_plugin = Table(
     "repository_plugin",
     metadata,
@@ -250,13 +248,8 @@ membership = Table(
     PrimaryKeyConstraint("repository_id", "unit_id", "source", "added"),
     Index(None, "group_id", "removed"),
     Index(None, "repository_id", "added"),
+    Index(None, "repository_id", "removed", sqlite_where=text("removed IS NOT NULL")),
     **_CLUSTERED,
-)
-Index(
-    None,
-    membership.c.repository_id,
-    membership.c.removed,
-    sqlite_where=membership.c.removed.is_not(None),
 )
 
 source_state = Table(
@@ -434,12 +427,7 @@ publication_entry = Table(
     PrimaryKeyConstraint("publication_id", "path", "media_type", "added"),
     Index(None, "publication_id", "group_name", "removed"),
     Index(None, "publication_id", "added"),
-)
-Index(
-    None,
-    publication_entry.c.publication_id,
-    publication_entry.c.removed,
-    sqlite_where=publication_entry.c.removed.is_not(None),
+    Index(None, "publication_id", "removed", sqlite_where=text("removed IS NOT NULL")),
 )
 
 # Groups that a full publication in preparation has emitted; the rest goes when it completes. The
