@@ -39,7 +39,7 @@ def lines(answer: Entry, *, verbose: bool = False) -> Iterator[str]:
     for source in answer["sources"]:
         yield f"{source['source']}{': ' if source['message'] else ''}{source['message']}"
         for group in source["groups"]:
-            yield from _group(group, verbose)
+            yield from _bucket(group, answer) if answer["buckets"] else _group(group, verbose)
     yield from _listed_nowhere(answer)
 
 
@@ -98,6 +98,17 @@ def _group(group: Entry, verbose: bool) -> Iterator[str]:
     if group["whole"] and not verbose:
         yield from _rows(group["units"])
         return
+    for unit in group["units"]:
+        yield from _unit(unit)
+
+
+def _bucket(group: Entry, answer: Entry) -> Iterator[str]:
+    """Yield what is said of files in one tree; the names of its parts mean nothing to people."""
+    if group["result"] in RESULTS:
+        yield f"  `{answer['subject']}` {RESULTS[group['result']]}{group['message']}"
+    elif not group["units"]:
+        yield "  lists no such path"
+    yield from _chain(group["chain"])
     for unit in group["units"]:
         yield from _unit(unit)
 

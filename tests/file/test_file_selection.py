@@ -161,3 +161,18 @@ def test_models_are_strict() -> None:
     for model, keys in models:
         with pytest.raises(ValidationError):
             model.model_validate(keys)
+
+
+def test_what_decides_about_a_file_has_its_place() -> None:
+    """Kind: a reason without the line of the manifest that gives it."""
+    options = SourceOptions.model_validate({"include": ["*.iso"], "exclude": ["old*"]})
+    house = FilterOptions.model_validate({"deny": ["bad*"], "maxSize": "5B"})
+    units = [unit("a.iso"), unit("old.iso"), unit("a.txt"), unit("bad.iso"), unit("big.iso", 9)]
+    steps = File.trace("00", units, units, options, [ActiveFilter("house", house, "here")], NOW)
+    assert [(step.passed, step.filter, step.key) for [step] in map(list, steps)] == [
+        (True, "", ()),
+        (False, "", ("exclude",)),
+        (False, "", ("include",)),
+        (False, "house", ("deny",)),
+        (False, "house", ("maxSize",)),
+    ]

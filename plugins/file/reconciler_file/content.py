@@ -6,11 +6,12 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final
 
-from reconciler.plugin import ActiveFilter, ContentType, Decision, Options, StoredUnit, Unit
+from reconciler.plugin import ActiveFilter, ContentType, Decision, Options, Step, StoredUnit, Unit
 from reconciler_file.manifests import unlistable
 from reconciler_file.options import FilterOptions, SourceOptions
 
 FILE: Final = "file.file"
+NOT_INCLUDED = "matches no include"
 
 
 class File(ContentType):
@@ -41,6 +42,20 @@ class File(ContentType):
         return decisions
 
     @classmethod
+    def trace(  # noqa: PLR0917  # plugin API 1.x
+        cls,
+        group: str,
+        units: Sequence[Unit],
+        traced: Sequence[Unit],
+        options: Options | None,
+        filters: Sequence[ActiveFilter],
+        now: datetime,
+    ) -> Iterable[Iterable[Step]]:
+        decisions = cls.select(group, units, options, filters, now)
+        decided = {id(decision.unit): decision for decision in decisions}
+        return [[_step(decided[id(unit)])] for unit in traced]
+
+    @classmethod
     def describe_change(cls, before: StoredUnit, after: Unit) -> str:
         [old], [new] = before.artifacts, after.artifacts
         return (
@@ -48,6 +63,16 @@ class File(ContentType):
             if old.sha256 != new.sha256
             else "size declared otherwise"
         )
+
+
+def _step(decision: Decision) -> Step:
+    """Return the decision with the key of the manifest that made it, where one did."""
+    if decision.accepted:
+        return Step(True, "nothing keeps it out")
+    filter_, _, key = decision.rule.rpartition(".")
+    if decision.reason == NOT_INCLUDED:
+        key = "include"
+    return Step(False, decision.reason, filter_, (key,) if key else ())
 
 
 def _by_source(unit: Unit, options: Options | None) -> tuple[str, str]:
@@ -58,7 +83,7 @@ def _by_source(unit: Unit, options: Options | None) -> tuple[str, str]:
     if rule:
         return f'excluded by "{rule}"', "exclude"
     is_included = not options.included or options.included.find(unit.key)
-    return ("", "") if is_included else ("matches no include", "")
+    return ("", "") if is_included else (NOT_INCLUDED, "")
 
 
 def _by_filters(unit: Unit, filters: Sequence[ActiveFilter]) -> tuple[str, str]:

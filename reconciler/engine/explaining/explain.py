@@ -117,6 +117,7 @@ async def explain(
         "held": await asyncio.to_thread(unit_documents, resolution, held),
         "groups": [{"name": group, "owner": resolution.ownership.owner(group)} for group in groups],
         "sources": sources,
+        "buckets": resolution.importer_class.shared_groups,
     }
 
 

@@ -377,3 +377,15 @@ def test_a_content_type_that_cannot_decide_fails_its_group_alone(site: Rehearsal
     assert (answer["sources"][0]["result"], first["result"]) == ("answered", "failed")
     assert "ZeroDivisionError: oops" in first["message"]
     assert answer["groups"] == [{"name": "a", "owner": "remote:up"}]
+
+
+def test_parts_of_a_tree_of_files_are_not_named(site: Rehearsal) -> None:
+    """Kind: a name that only the program knows, in what people read."""
+    answer = site.explain("a", declared=True)
+    assert any("`a` holds" in line for line in lines(answer))
+    text = "\n".join(lines({**answer, "buckets": True}))
+    assert "`a` holds" not in text
+    assert "    + one   in" in text
+    for group in (group for each in answer["sources"] for group in each["groups"]):
+        group["units"] = []
+    assert "  lists no such path" in lines({**answer, "buckets": True})
