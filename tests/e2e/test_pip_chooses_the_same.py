@@ -7,12 +7,14 @@ an old release for everybody, so that there is always something to choose.
 
 from __future__ import annotations
 
+import json
 import random
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -168,25 +170,33 @@ def mirrored(index: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 def chosen(url: str, folder: Path, target: Target) -> list[str]:
-    """The files that pip downloads of all projects."""
+    """The files that pip would install of all projects; it reads their metadata alone."""
     names = [f"project-{number:03}" for number in range(PROJECTS)]
+    report = folder / "report.json"
+    folder.mkdir()
     run(
         [
             sys.executable,
             "-m",
             "pip",
-            "download",
+            "install",
             "--quiet",
-            "--dest",
-            folder,
+            "--dry-run",
+            "--report",
+            report,
+            "--target",
+            folder / "site",
             "--index-url",
             url,
             *target.words,
             *names,
         ],
-        folder.parent,
+        folder,
     )
-    return sorted(path.name for path in folder.iterdir())
+    installs = json.loads(report.read_text(encoding="utf-8"))["install"]
+    return sorted(
+        unquote(install["download_info"]["url"]).rpartition("/")[2] for install in installs
+    )
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
