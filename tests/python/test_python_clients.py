@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +16,7 @@ from reconciler_python.options.source_options import SelectionOptions
 from reconciler_python.publishing.simple_publisher import PythonPublisher
 from reconciler_python.simple_importer import PythonImporter
 from tests.support.calls import FakeCall, FakePublishConduit, page, stored, write_tree
-from tests.support.clients import isolated
+from tests.support.clients import PIP, program, run
 from tests.support.index_server import IndexServer, serving
 from tests.support.wheels import Built, build_egg, build_sdist, build_wheel
 
@@ -79,41 +78,12 @@ def index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[IndexServe
         yield server
 
 
-def run(*command: str, home: Path) -> str:
-    """A client with no configuration but ours. Its complaints are part of what it says."""
-    done = subprocess.run(
-        command,
-        env=isolated(home),
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stdout
-    return done.stdout
-
-
 def pip(*arguments: str, home: Path) -> str:
-    return run(
-        sys.executable,
-        "-m",
-        "pip",
-        *arguments,
-        "--no-cache-dir",
-        "--disable-pip-version-check",
-        home=home,
-    )
+    return run([*PIP, *arguments, "--no-cache-dir", "--disable-pip-version-check"], home)
 
 
 def uv(*arguments: str, home: Path) -> str:
-    return run(
-        str(Path(sys.executable).with_name("uv")),
-        *arguments,
-        "--no-cache",
-        "--python",
-        sys.executable,
-        home=home,
-    )
+    return run([program("uv"), *arguments, "--no-cache", "--python", sys.executable], home)
 
 
 def test_pip_downloads_the_right_file_with_its_digest(index: IndexServer, tmp_path: Path) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import subprocess
-import sys
 import urllib.request
 from pathlib import Path
 from urllib.error import HTTPError
@@ -14,6 +12,7 @@ from urllib.parse import urljoin
 
 import pytest
 
+from tests.support.clients import PIP, run
 from tests.support.index import Index, Project, make_index, named
 from tests.support.nginx import JSON, Request, serving_index, serving_tree
 
@@ -173,17 +172,7 @@ def test_pip_installs_from_it(tiny: tuple[Path, Index], tmp_path: Path) -> None:
             ":all:",
         ]
         place = ["--index-url", f"{server.url}/simple", "--target", str(tmp_path / "site")]
-        subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "pip",
-                *words,
-                *place,
-                *(project.name for project in tiny[1].projects[:4]),
-            ],
-            check=True,
-        )
+        run([*PIP, *words, *place, *(project.name for project in tiny[1].projects[:4])], tmp_path)
     assert len(list((tmp_path / "site").glob("*.dist-info"))) == 4
 
 
