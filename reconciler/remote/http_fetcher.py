@@ -67,6 +67,8 @@ class HttpFetcher:
             sock_connect=remote.connect_timeout,
             sock_read=remote.read_timeout,
         )
+        # a host may send interim responses (RFC 9110 15.2) or headers for ever, a piece at a time
+        self._headers_timeout = remote.connect_timeout + remote.read_timeout
         self._sessions: dict[bool, aiohttp.ClientSession] = {}  # by: through a proxy
 
     async def get(self, url: str, *, headers: Mapping[str, str], limit: int) -> Response:
@@ -165,13 +167,14 @@ class HttpFetcher:
         )
         if proxy is not None:
             self._addresses.check_host(target.raw_host or "")
-        return await self._session(proxy is not None).get(
-            target,
-            headers=headers,
-            allow_redirects=False,
-            ssl=self._tls.own if own else self._tls.other,
-            proxy=proxy,
-        )
+        async with asyncio.timeout(self._headers_timeout):
+            return await self._session(proxy is not None).get(
+                target,
+                headers=headers,
+                allow_redirects=False,
+                ssl=self._tls.own if own else self._tls.other,
+                proxy=proxy,
+            )
 
     def _session(self, through_proxy: bool) -> aiohttp.ClientSession:
         """Return the session of requests that go through a proxy, whose address is not checked."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import closing, suppress
 
 import pytest
 
@@ -99,6 +100,41 @@ def test_a_slow_drip_is_unreachable_after_the_total_time_out() -> None:
         get(faulty.dripping(10_000, 0.01), settings)
     with pytest.raises(Unreachable, match="time-out"):
         stream(faulty.dripping(10_000, 0.01), settings)
+
+
+@pytest.mark.parametrize("piece", [b"HTTP/1.1 103 Early Hints\r\n\r\n", b"X: y\r\n"])
+def test_headers_without_end_are_unreachable_after_connect_and_read_time_outs(
+    piece: bytes,
+) -> None:
+    """Kind: an answer that is always under way, and never begins."""
+
+    ended = asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"" if piece.startswith(b"HTTP") else b"HTTP/1.1 200 OK\r\n")
+        with suppress(ConnectionError), closing(writer):
+            while True:
+                writer.write(piece)
+                await writer.drain()
+                await asyncio.sleep(0.01)
+        ended.set()
+
+    async def main() -> None:
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/x"
+        settings = remote(retries=0, connect_timeout=0.2, read_timeout=0.1)
+        fetcher = open_fetcher(settings, url)
+        try:
+            async with asyncio.timeout(10):
+                await fetcher.get(url, headers={}, limit=LIMIT)
+        finally:
+            await fetcher.close()
+            server.close()
+            await ended.wait()
+
+    with pytest.raises(Unreachable, match="within the time-out"):
+        asyncio.run(main())
 
 
 def alone(url: str, settings: Remote | None = None, base: str | None = None) -> None:
