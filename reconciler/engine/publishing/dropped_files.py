@@ -10,7 +10,7 @@ group, and decide again whenever they differ.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from reconciler.database import DroppedFile, SourcedUnit
@@ -18,7 +18,7 @@ from reconciler.engine.publishing.filter_evaluation import FilterEvaluator
 from reconciler.engine.publishing.release_target import ReleasePolicy, ReleaseTarget
 from reconciler.engine.publishing.version_view import RepositoryVersion
 from reconciler.engine.session.session import WritingSession
-from reconciler.model import Digest, artifact_digest
+from reconciler.model import Digest, StoredArtifact, artifact_digest
 
 
 def settle_dropped_files(
@@ -72,10 +72,26 @@ class _Decided:
         known = {(row.digest, row.source) for row in dropped}
         rows = [*dropped, *(row for row in beside if (row.digest, row.source) not in known)]
         refused = self._evaluator.refusals(before.repository_id, group, rows)
+        derived = self._derived(before, group)
         by_verdict: dict[bool, set[Digest]] = defaultdict(set)
         for row in rows:
-            by_verdict[row.digest in refused].update(map(artifact_digest, row.unit.artifacts))
+            made = derived.get((row.unit.type, row.unit.key), ())
+            digests = map(artifact_digest, (*row.unit.artifacts, *made))
+            by_verdict[row.digest in refused].update(digests)
         return by_verdict[False] - by_verdict[True]
+
+    def _derived(
+        self, before: RepositoryVersion, group: str
+    ) -> Mapping[tuple[str, str], Sequence[StoredArtifact]]:
+        """Return by type and key what was, or is, shown in the place of declared artifacts."""
+        made: dict[tuple[str, str], list[StoredArtifact]] = defaultdict(list)
+        for version in (before, self._target.version):
+            shown = self._session.writer.derived_artifacts(
+                version.repository_id, version.number, [group]
+            )
+            for (_, type_, key), by_path in shown.items():
+                made[type_, key] += [part for part in by_path.values() if part is not None]
+        return made
 
     def _version_before(self, removed: int) -> RepositoryVersion | None:
         """Return the version that was shown before a publication; None if it is not known now."""

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.database import DerivedArtifact
 from reconciler.errors import Withdrawn
+from reconciler.model import Digest
 from tests.engine.publishing.withheld import BOTH, declare, two_groups
 from tests.support.rehearsal import Rehearsal, publication, repository
 
@@ -50,6 +52,27 @@ def test_a_file_that_a_version_dropped_stays_for_ten_minutes(site: Rehearsal) ->
     assert status(site) == 200
     site.now += SECOND * 2
     assert status(site) == 404
+
+
+def test_what_was_made_out_of_a_dropped_file_stays_with_it(site: Rehearsal) -> None:
+    """As core metadata of a wheel that no index declares: the page that clients have names it."""
+    made = b"made out of two"
+    digest = Digest.of(made)
+    site.home.store().put(made, digest)
+    with site.home.database(read_only=False) as database:
+        writer = database.writer()
+        team = writer.actual_state().repositories["team"]
+        units = writer.unexamined_units(team.id, 0, team.number)
+        [two] = [unit for unit in units if unit.unit.key == "two"]
+        writer.record_derived([DerivedArtifact(two.id, "two.made", digest)], {digest: len(made)})
+    site.applied()
+    assert status(site, f"{TWO}.made") == 200
+    site.now += timedelta(hours=1)
+    drop_two(site)
+    assert status(site, f"{TWO}.made") == 200
+    declare(site, publication(), deny="two")
+    site.applied()
+    assert status(site, f"{TWO}.made") == 404
 
 
 def test_a_page_has_no_grace(site: Rehearsal) -> None:
