@@ -215,7 +215,7 @@ class TestValidators:
 
 
 def test_many_long_markers_do_not_hold_up_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a stranger writes is read and evaluated in a worker thread, if there is much of it."""
+    """Markers of strangers are read and evaluated in a worker thread, if there are many."""
     threads: dict[str, set[bool]] = {"read": set(), "evaluated": set()}
 
     def noting(name: str, function: Any) -> Any:

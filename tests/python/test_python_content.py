@@ -199,7 +199,7 @@ class TestWheelMetadata:
         members = {
             "foo-1.0.dist-info/METADATA": b"right",
             "foo/_vendor/foo-9.dist-info/METADATA": b"vendored",
-            "bar-1.0.dist-info/METADATA": b"other",
+            "foo/bar-1.0.dist-info/METADATA": b"other",
             "foo-1.0.dist-info/METADATA.json": b"{}",
         }
         assert wheel_metadata(io.BytesIO(zipped(members)), "foo") == b"right"

@@ -11,7 +11,7 @@ from reconciler_python.dependencies.dependency_record import DependencyRecord, d
 
 
 class Pads:
-    """What the record uses of a call, with the core's own limits on notes."""
+    """The notes of a call, within the core's own limits."""
 
     url = "https://index.example.org/simple/"
 
