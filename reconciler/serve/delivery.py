@@ -79,7 +79,7 @@ class Delivery:
             )
 
     async def _promised_size(self, representation: Representation, publication: str) -> int | None:
-        """Return the bytes of a file that GET would send, None where nobody knows.
+        """Return the bytes of a file that GET would send, None where it is unknown.
 
         A file is compared with its digest as for GET; a large one, which GET hashes while it is
         sent, only if its size is another than what was recorded. Raises StateFault where GET would
