@@ -28,8 +28,8 @@ from sqlalchemy import (
 
 from reconciler.database.columns import Identity, Moment, Name
 
-# Validators of a group of which upstream offers nothing any more. The second one is not asked
-# for any more, or removed upstream since: its name is free.
+# Validators of a group that upstream has withdrawn. `WITHDRAWN_GONE`: the manifest no longer asks
+# for it, or upstream has removed it since; its name is free.
 WITHDRAWN, WITHDRAWN_GONE = "withdrawn", "withdrawn and gone"
 IS_WITHDRAWN = f"validator IN ('{WITHDRAWN}', '{WITHDRAWN_GONE}')"
 
