@@ -26,7 +26,7 @@ from sqlalchemy import (
     text,
 )
 
-from reconciler.database.columns import Identity, Moment, Name
+from reconciler.database.columns import Identity, Moment, Name, PackedJson
 
 # Validators of a group that upstream has withdrawn. `WITHDRAWN_GONE`: the manifest no longer asks
 # for it, or upstream has removed it since; its name is free.
@@ -84,7 +84,7 @@ unit = Table(
     Column("type", Name, nullable=False),
     Column("group_name", Name, nullable=False),
     Column("key", Name, nullable=False),
-    Column("body", LargeBinary, nullable=False),
+    Column("body", PackedJson, nullable=False),
 )
 
 # `stored`: the bytes are in the store. `size`: theirs once they are, before that what upstream
