@@ -41,9 +41,12 @@ def parameter(name: str, like: Column[Any]) -> BindParameter[Any]:
     return bindparam(name, type_=like.type)
 
 
-def listed(name: str) -> BindParameter[Any]:
-    """Return a parameter that takes a list of at most `LOOKUP` values: the right side of IN."""
-    return bindparam(name, expanding=True)
+def listed(name: str, like: Column[Any] | None = None) -> BindParameter[Any]:
+    """Return a parameter that takes a list of at most `LOOKUP` values: the right side of IN.
+
+    `like`: a column whose type converts values.
+    """
+    return bindparam(name, expanding=True, type_=None if like is None else like.type)
 
 
 def insert_for(dialect: str, table: Table) -> Upsert:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -28,6 +29,21 @@ _WORDS = (
     b'"packageType":"wheel","requiresPython":">=3.8","uploadTime":"2026-01-T00:00:00.000000Z",'
     b'"version":"1.0.0"},"type":"python.distribution"}'
 )
+
+_AS_IT_IS = b"\x00"
+_HEX = re.compile(rb"(?<![^/])(?:[0-9a-f]{2}){16,32}(?![^/])")
+
+_MEDIA_TYPES = {
+    "0": "application/octet-stream",
+    "1": "text/html",
+    "2": "application/vnd.pypi.simple.v1+html",
+    "3": "application/vnd.pypi.simple.v1+json",
+    "4": "application/json",
+    "5": "text/plain",
+    "6": "application/zip",
+    "7": "application/gzip",
+}
+_NUMBERS = {name: number for number, name in _MEDIA_TYPES.items()}
 
 # SQLite numbers rows by itself only in a column of exactly this type.
 Identity = BigInteger().with_variant(Integer(), "sqlite")
@@ -82,6 +98,75 @@ class PackedJson(TypeDecorator[bytes]):
         if value is None or not value.startswith(_MARK):
             return value
         return zlib.decompressobj(_WINDOW, _WORDS).decompress(value[1:])
+
+
+class HexPacked(TypeDecorator[str]):
+    """A path or URL. On SQLite, segments that are digests in hex stand in it as bytes.
+
+    It sorts by segments; of those in a folder, digests come first. A pair ends with a bound: what
+    follows a path.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(Text() if dialect.name == "sqlite" else Text(collation="C"))
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | bytes | None:
+        if value is None:
+            return None
+        path: str
+        bound: str
+        path, bound = value if isinstance(value, tuple) else (value, "")
+        if dialect.name != "sqlite":
+            return f"{path}{bound}"
+        return pack_hex(path) + bound.encode()
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> str | None:
+        text: str | None = unpack_hex(value) if isinstance(value, bytes) else value
+        return text
+
+
+def pack_hex(text: str) -> bytes:
+    """Return text with each segment of 32 to 64 hex digits as a mark, its length and bytes."""
+    data = text.encode("utf-8", "surrogatepass")
+    if _MARK in data:
+        return _AS_IT_IS + data
+    return _HEX.sub(_packed, data)
+
+
+def _packed(segment: re.Match[bytes]) -> bytes:
+    raw = bytes.fromhex(segment[0].decode())
+    return _MARK + bytes([len(raw)]) + raw
+
+
+def unpack_hex(data: bytes) -> str:
+    """Return the text that `pack_hex` packed."""
+    if data.startswith(_AS_IT_IS):
+        return data[1:].decode("utf-8", "surrogatepass")
+    parts, start = [], 0
+    while (mark := data.find(_MARK, start)) >= 0:
+        end = mark + 2 + data[mark + 1]
+        parts += [data[start:mark], data[mark + 2 : end].hex().encode()]
+        start = end
+    return b"".join([*parts, data[start:]]).decode("utf-8", "surrogatepass")
+
+
+class MediaType(TypeDecorator[str]):
+    """A media type. On SQLite the usual ones have a number, which never changes."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(Text() if dialect.name == "sqlite" else Text(collation="C"))
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return value if value is None or dialect.name != "sqlite" else _NUMBERS.get(value, value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
+        return value if value is None else _MEDIA_TYPES.get(value, value)
 
 
 def to_json(value: Mapping[str, Any]) -> str:

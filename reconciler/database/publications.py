@@ -187,6 +187,7 @@ _PAGES = select(page.c.digest, page.c.gzip).where(page.c.digest.in_(listed("dige
 
 NAMES_AT_ONCE = 200
 AFTER_SLASH = chr(ord("/") + 1)
+AFTER = "\x01"  # no path holds such a character
 UNKNOWN_SIZE = -1  # in the column: neither counted nor declared
 
 
@@ -228,7 +229,9 @@ def entry_from(row: Sequence[Any]) -> Entry:
     )
 
 
-def _add_names(names: list[str], folder: str, paths: Sequence[str], *, wanted: int) -> str | None:
+def _add_names(
+    names: list[str], folder: str, paths: Sequence[str], *, wanted: int
+) -> tuple[str, str] | None:
     """Add the names of some paths in order; return where to go on, or None after the last one."""
     for path in paths:
         if not path.startswith(folder):
@@ -237,8 +240,8 @@ def _add_names(names: list[str], folder: str, paths: Sequence[str], *, wanted: i
         if not names or names[-1] != name + slash:
             names.append(name + slash)
         if slash:
-            return f"{folder}{name}{AFTER_SLASH}"
-    return f"{paths[-1]}\x01" if len(paths) == wanted else None
+            return f"{folder}{name}", AFTER_SLASH
+    return (paths[-1], AFTER) if len(paths) == wanted else None
 
 
 def _content(rows: Sequence[Any], *, lingers: bool = False) -> ServedContent:
@@ -346,13 +349,13 @@ class PublicationReads(Reading):
         """
         names: list[str] = []
         values = {"publication_id": served.publication_id, "number": served.number}
-        low: str | None = f"{folder}\x01"  # no path holds such a character
+        low: tuple[str, str] | None = (folder, AFTER)
         with self._reading.connect() as connection:
             while low is not None and len(names) < limit:
                 wanted = min(NAMES_AT_ONCE, limit - len(names))
                 rows = connection.execute(_BELOW, values | {"low": low, "limit": wanted})
                 low = _add_names(names, folder, list(rows.scalars()), wanted=wanted)
-        return names
+        return sorted(names)
 
     def dropped_files(self, publication_id: int, since: datetime) -> list[DroppedFile]:
         """Return files that the last complete publication lacks and that ended after `since`.
@@ -374,7 +377,7 @@ class PublicationReads(Reading):
             return [entry_from(row) for row in connection.execute(_LINGERING_BETWEEN, values)]
 
     def all_entries(self, publication_id: int, number: int) -> Iterator[Entry]:
-        """Yield every representation of every path, by (path, position)."""
+        """Yield every representation of every path, by (path, position), folder by folder."""
         with self._reading.connect().execution_options(yield_per=STREAM) as connection:
             for row in connection.execute(
                 _ALL_ENTRIES, {"publication_id": publication_id, "number": number}

@@ -157,7 +157,7 @@ _COMPLETE = (
 
 
 _CLAIMED = select(_rows.path, _rows.media_type, _rows.group_name).where(
-    _OPEN, _rows.added == _NUMBER, _rows.path.in_(listed("paths"))
+    _OPEN, _rows.added == _NUMBER, _rows.path.in_(listed("paths", _rows.path))
 )
 
 

@@ -26,7 +26,7 @@ from sqlalchemy import (
     text,
 )
 
-from reconciler.database.columns import Identity, Moment, Name, PackedJson
+from reconciler.database.columns import HexPacked, Identity, MediaType, Moment, Name, PackedJson
 
 # Validators of a group that upstream has withdrawn. `WITHDRAWN_GONE`: the manifest no longer asks
 # for it, or upstream has removed it since; its name is free.
@@ -75,7 +75,7 @@ resource = Table(
     **_NEVER_AGAIN,
 )
 
-# Content, by digest. `body` is the canonical JSON whose sha256 is `digest`.
+# Content, by digest. `body` is the canonical JSON whose sha256 is `digest`, packed.
 unit = Table(
     "unit",
     metadata,
@@ -116,7 +116,7 @@ artifact_origin = Table(
     metadata,
     Column("sha256", LargeBinary, ForeignKey(artifact.c.sha256), nullable=False),
     Column("remote", Name, nullable=False),
-    Column("url", Text, nullable=False),
+    Column("url", HexPacked, nullable=False),
     Column("needs_page", Boolean, nullable=False, server_default=false()),
     PrimaryKeyConstraint("sha256", "remote"),
     **_CLUSTERED,
@@ -413,8 +413,8 @@ publication_entry = Table(
     "publication_entry",
     metadata,
     Column("publication_id", Identity, ForeignKey(resource.c.id), nullable=False),
-    Column("path", Name, nullable=False),
-    Column("media_type", Name, nullable=False),
+    Column("path", HexPacked, nullable=False),
+    Column("media_type", MediaType, nullable=False),
     Column("aliases", Text, nullable=False),
     Column("group_name", Name),
     Column("page", Boolean, nullable=False),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
+from functools import partial
 from itertools import groupby
 
 import sqlalchemy as sa
 from alembic import op
 
-from reconciler.database.columns import Identity, Name
+from reconciler.database.columns import HexPacked, Identity, MediaType, Name
 
 revision = "0005"
 down_revision = "0004"
@@ -121,8 +123,8 @@ def _write_entries_anew() -> None:
     op.create_table(
         "publication_entry",
         sa.Column("publication_id", Identity, nullable=False),
-        sa.Column("path", Name, nullable=False),
-        sa.Column("media_type", Name, nullable=False),
+        sa.Column("path", HexPacked(), nullable=False),
+        sa.Column("media_type", MediaType(), nullable=False),
         sa.Column("aliases", sa.Text(), nullable=False),
         sa.Column("group_name", Name, nullable=True),
         sa.Column("page", sa.Boolean(), nullable=False),
@@ -141,12 +143,15 @@ def _write_entries_anew() -> None:
             "publication_id", "path", "media_type", "added", name=op.f("pk_publication_entry")
         ),
     )
+    _pack_with(connection)
     connection.execute(
         sa.text(
-            "INSERT INTO publication_entry SELECT * FROM entry_of_0004"
-            " ORDER BY publication_id, path, media_type, added"
+            "INSERT INTO publication_entry SELECT publication_id, packed_path(path),"
+            " packed_type(media_type), aliases, group_name, page, digest, size, position, added,"
+            " removed, lingers FROM entry_of_0004 ORDER BY publication_id, path, media_type, added"
         )
     )
+    connection.execute(sa.text("UPDATE artifact_origin SET url = packed_path(url)"))
     op.drop_table("entry_of_0004")
     for index, names in (
         ("publication_id_added", ["publication_id", "added"]),
@@ -159,3 +164,12 @@ def _write_entries_anew() -> None:
         ["publication_id", "removed"],
         sqlite_where=sa.text("removed IS NOT NULL"),
     )
+
+
+def _pack_with(connection: sa.Connection) -> None:
+    """Let SQL pack paths and media types as their columns do."""
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)
+    for name, column in (("packed_path", HexPacked()), ("packed_type", MediaType())):
+        pack = partial(column.process_bind_param, dialect=connection.dialect)
+        driver.create_function(name, 1, pack, deterministic=True)
