@@ -1,4 +1,4 @@
-"""What the database keeps packed comes back as it was, and is found as it was."""
+"""Packed columns: values come back from the database as they were, and are found by their value."""
 
 from __future__ import annotations
 
