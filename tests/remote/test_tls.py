@@ -80,7 +80,7 @@ def test_certificates_that_cannot_be_used_are_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     certificate, _ = parts_of_the_certificate(tmp_path)
-    monkeypatch.setenv("CLIENT_KEY", "not a key")
+    monkeypatch.setenv("CLIENT_KEY", "s3cret, no PEM")
     with pytest.raises(UsageFault, match=r"nowhere\.pem"):
         open_fetcher(remote(tls=Tls(ca=str(tmp_path / "nowhere.pem"))), "https://example.org/")
     with pytest.raises(UsageFault, match=r"client\.pem") as caught:
@@ -88,7 +88,7 @@ def test_certificates_that_cannot_be_used_are_named(
             remote(tls=Tls(client_cert=certificate, client_key=Secret(env="CLIENT_KEY"))),
             "https://example.org/",
         )
-    assert "not a key" not in str(caught.value)
+    assert "s3cret" not in str(caught.value)
 
 
 def through_proxy(upstream: FaultyServer, settings: Remote) -> Awaitable[Response]:
