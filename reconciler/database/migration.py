@@ -14,7 +14,7 @@ from sqlalchemy import Connection, inspect, text
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from reconciler.database.schema import HEAD, generation, metadata
+from reconciler.database.schema import HEAD, declare_partial_indexes, generation, metadata
 from reconciler.errors import StateFault
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ def _create(connection: Connection) -> None:
         for definition in sqlite_definitions():
             connection.exec_driver_sql(definition)
     else:
+        declare_partial_indexes(connection.dialect.name)
         metadata.create_all(connection, checkfirst=False)
     connection.execute(generation.insert().values(id=1, value=0))
     connection.execute(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import re
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -51,6 +53,20 @@ def test_tables_and_indexes_compile() -> None:
         for index in table.indexes:
             CreateIndex(index).compile(dialect=dialect)
             assert len(str(index.name)) < 64  # what PostgreSQL keeps of a name
+
+
+def test_partial_indexes_are_partial_on_postgresql() -> None:
+    schema.declare_partial_indexes("postgresql")
+    indexes = schema.source_group.indexes
+    assert len(indexes) == 3
+    for index in indexes:
+        assert " WHERE " in str(CreateIndex(index).compile(dialect=DIALECT))
+
+
+def test_a_start_on_sqlite_imports_nothing_of_postgresql() -> None:
+    code = "import sys, reconciler.database; print([m for m in sys.modules if 'postgresql' in m])"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout == "[]\n"
 
 
 def test_statements_compile(module: ModuleType) -> None:
