@@ -9,8 +9,9 @@ Identities of units and versions know nothing of this.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
 
-from sqlalchemy import and_, bindparam, exists, func, select, union, update
+from sqlalchemy import bindparam, exists, func, select, union, update
 
 from reconciler.database.artifacts import KEPT, MENDED
 from reconciler.database.bulk import batches, listed, parameter, replacing
@@ -51,17 +52,17 @@ _UNEXAMINED = (
     )
     .order_by(unit.c.id)
 )
+# Read once, where looking up each of the artifacts that wait would take several times as long.
+_STORED = select(artifact.c.sha256).where(artifact.c.stored)
 _READY = (
     select(unit.c.id, unit.c.body)
     .join(derived_artifact, _rows.unit_id == unit.c.id)
-    .join(artifact, and_(artifact.c.sha256 == _rows.container, artifact.c.stored))
-    .where(_rows.container.is_not(None), _MEMBER)
+    .where(_rows.container.is_not(None), _rows.container.in_(_STORED), _MEMBER)
 )
 _LOST = (
     select(unit.c.id, unit.c.body)
     .join(derived_artifact, _rows.unit_id == unit.c.id)
-    .join(artifact, and_(artifact.c.sha256 == _rows.sha256, ~artifact.c.stored))
-    .where(_MEMBER)
+    .where(_rows.sha256.is_not(None), _rows.sha256.not_in(_STORED), _MEMBER)
 )
 _DERIVABLE = union(_READY, _LOST)
 _ANY_DERIVABLE = _DERIVABLE.limit(1)
@@ -69,7 +70,6 @@ _SHOWN = (
     select(unit.c.digest, _rows.path, _rows.sha256)
     .join(derived_artifact, _rows.unit_id == unit.c.id)
     .where(_rows.container.is_(None), _MEMBER)
-    .order_by(unit.c.digest, _rows.path)
 )
 _SEQ = select(func.coalesce(func.max(_rows.seq), 0))
 _OF_GROUPS = (
@@ -85,12 +85,16 @@ _OF_GROUPS = (
         at(_NUMBER),
     )
 )
-_CHANGED = exists(
+_CHANGED = exists(  # no join, which would begin with the members: all that there is
     select(1).where(
         _rows.seq > parameter("since", _rows.seq),
-        membership.c.repository_id == _REPOSITORY,
-        membership.c.unit_id == _rows.unit_id,
-        at(_NUMBER),
+        exists(
+            select(1).where(
+                membership.c.repository_id == _REPOSITORY,
+                membership.c.unit_id == _rows.unit_id,
+                at(_NUMBER),
+            )
+        ),
     )
 )
 # One writer at a time: a change that is committed later never has a lower number.
@@ -153,9 +157,10 @@ class DerivedReads(Reading):
                 since = values | {"since": known.seq}
                 if not connection.execute(select(_CHANGED), since).scalar_one():
                     return known
+            shown = sorted(connection.execute(_SHOWN, values).all(), key=itemgetter(0, 1))
             rows = [
                 [Digest(digest).hex, path, Digest(raw).hex if raw is not None else ""]
-                for digest, path, raw in connection.execute(_SHOWN, values)
+                for digest, path, raw in shown
             ]
             seq = connection.execute(_SEQ).scalar_one()
         return Derivation(Digest.of_value(rows) if rows else None, seq)

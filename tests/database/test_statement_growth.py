@@ -42,6 +42,7 @@ PARTS = {
     "delisted._SHOWN",
     "derived._LOST",
     "derived._READY",
+    "derived._STORED",
     "publications._RECORD",
     "publications._begun_at",
     "publications._recent_numbers",
