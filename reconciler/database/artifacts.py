@@ -87,7 +87,8 @@ def sizes(connection: Connection, digests: Iterable[bytes]) -> dict[bytes, tuple
     sizes_by_digest: dict[bytes, tuple[int, bool]] = {}
     for batch in batches(digests):
         sizes_by_digest.update(
-            (row[0], (row[1], row[2])) for row in connection.execute(_SIZES, {"digests": batch})
+            (row[0], (row[1], row[2]))
+            for row in connection.execute(_SIZES, {"digests": batch}).all()
         )
     return sizes_by_digest
 
@@ -112,7 +113,7 @@ class ContentReads(Reading):
             for batch in batches(digest.raw for digest in digests):
                 sizes_by_digest.update(
                     (Digest(row[0]), row[1])
-                    for row in connection.execute(_STORED_SIZES, {"digests": batch})
+                    for row in connection.execute(_STORED_SIZES, {"digests": batch}).all()
                 )
         return sizes_by_digest
 
@@ -131,7 +132,7 @@ class ContentReads(Reading):
         origins: dict[Digest, list[ArtifactOrigin]] = {}
         with self._reading.connect() as connection:
             for batch in batches(digest.raw for digest in digests):
-                for raw, *origin in connection.execute(_ORIGINS, {"digests": batch}):
+                for raw, *origin in connection.execute(_ORIGINS, {"digests": batch}).all():
                     origins.setdefault(Digest(raw), []).append(ArtifactOrigin(*origin))
         return origins
 

@@ -175,6 +175,6 @@ class GroupReads(Reading):
                 rows = connection.execute(
                     statement, {"repository_id": repository_id, "names": batch, **values}
                 )
-                for name, digest, body, by in rows:
+                for name, digest, body, by in rows.all():
                     units.setdefault(name, []).append(CurrentUnit(Digest(digest), body, by))
         return units
