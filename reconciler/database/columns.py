@@ -131,7 +131,7 @@ class HexPacked(TypeDecorator[str]):
 def pack_hex(text: str) -> bytes:
     """Return text with each segment of 32 to 64 hex digits as a mark, its length and bytes."""
     data = text.encode("utf-8", "surrogatepass")
-    if _MARK in data:
+    if _MARK in data or data.startswith(_AS_IT_IS):
         return _AS_IT_IS + data
     return _HEX.sub(_packed, data)
 

@@ -494,6 +494,6 @@ run = Table(
 
 
 def declare_partial_indexes(dialect: str) -> None:
-    """Make them partial in another dialect too: a keyword above would import it at each start."""
+    """Make the partial indexes partial in another dialect; naming it there would import it."""
     for index in source_group.indexes:
         index.dialect_options[dialect]["where"] = index.dialect_options["sqlite"]["where"]

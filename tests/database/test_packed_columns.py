@@ -48,7 +48,7 @@ def test_a_unit_takes_less_room_than_its_text_and_reads_the_same(tmp_path: Path)
 
 
 segments = st.sampled_from(
-    ["a", "0" * 64, "ab" * 32, "c" * 63, "d" * 40, "E" * 64, "\x01", "é\ud800"]
+    ["a", "0" * 64, "ab" * 32, "c" * 63, "d" * 40, "E" * 64, "\x00", "\x01", "é\ud800"]
 )
 
 
