@@ -11,7 +11,7 @@ from reconciler.engine.service import Service
 from reconciler.engine.uploads.receiving import UploadResult
 from reconciler.errors import PluginFault
 from reconciler.manifest import read_recorded
-from reconciler.plugin import MissingCall, Redirect, UploadedFile
+from reconciler.plugin import MissingConduit, Redirect, UploadedFile
 from reconciler.plugin.config import PluginSettings
 from reconciler.plugin.registry import Registry
 from reconciler.serve import (
@@ -108,7 +108,7 @@ class PublisherSuggestions(Mapping[str, SuggestPath]):
         cls: Any = plugin.cls
 
         def suggest(publication: str, path: str) -> str | None:
-            redirect: Any = cls.missing(MissingCall(publication), path)
+            redirect: Any = cls.missing(MissingConduit(publication), path)
             if redirect is None:
                 return None
             if not isinstance(redirect, Redirect):

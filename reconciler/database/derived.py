@@ -131,15 +131,15 @@ class DerivedReads(Reading):
             for id_, body in connection.execute(_UNEXAMINED, values):
                 yield ExaminedUnit(id_, stored_unit(body))
 
-    def derivable_units(self, repository_id: int, number: int) -> Iterator[ExaminedUnit]:
+    def extractable_units(self, repository_id: int, number: int) -> Iterator[ExaminedUnit]:
         """Yield units of a version whose containers came into the store, or whose bytes left it."""
         values = {"repository_id": repository_id, "number": number}
         with self._reading.connect().execution_options(yield_per=STREAM) as connection:
             for id_, body in connection.execute(_DERIVABLE, values):
                 yield ExaminedUnit(id_, stored_unit(body))
 
-    def has_derivable_units(self, repository_id: int, number: int) -> bool:
-        """Return True if `derivable_units` yields any."""
+    def has_extractable_units(self, repository_id: int, number: int) -> bool:
+        """Return True if `extractable_units` yields any."""
         values = {"repository_id": repository_id, "number": number}
         with self._reading.connect() as connection:
             return connection.execute(_ANY_DERIVABLE, values).first() is not None

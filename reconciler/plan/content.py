@@ -37,11 +37,11 @@ class ChangeDescriber(Protocol):
 
     def summary(self, unit: Unit | StoredUnit) -> tuple[str | None, str]: ...
 
-    def removal(self, unit: StoredUnit, refused: str) -> str: ...
+    def removal_reason(self, unit: StoredUnit, refused: str) -> str: ...
 
     def change(self, before: StoredUnit, after: Unit) -> str: ...
 
-    def refusal(self, before: StoredUnit, after: Unit) -> str | None: ...
+    def refuse_replacement(self, before: StoredUnit, after: Unit) -> str | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +112,9 @@ def difference(
     for key, member in own.items():
         if key not in selected and desired.removes:
             reason = (
-                describer.removal(member.unit, refusals[key].reason)
+                describer.removal_reason(member.unit, refusals[key].reason)
                 if key in refusals
-                else desired.gone or describer.removal(member.unit, "")
+                else desired.gone or describer.removal_reason(member.unit, "")
             )
             op = MOVE if key in foreign else REMOVE
             lines[(*key, REMOVE)] = _departure(member, op, reason, describer=describer)
@@ -258,7 +258,7 @@ def _arrival(
         return _unit_line(unit, op, describer, reason=f"held by {foreign.source}")
     if own is None:
         return _unit_line(unit, ADD, describer)
-    refusal = describer.refusal(own.unit, unit.unit)
+    refusal = describer.refuse_replacement(own.unit, unit.unit)
     if refusal is not None:
         return _without_body(_unit_line(unit, REFUSE, describer, reason=refusal))
     reason = describer.change(own.unit, unit.unit)

@@ -16,25 +16,15 @@ from reconciler.errors import (
     Withdrawn,
 )
 from reconciler.model import Artifact, Group, Page, StoredArtifact, StoredUnit, Unit, safe_path
-from reconciler.plugin.calls import (
-    UNCHANGED,
-    ImporterCall,
-    Part,
-    ReadingCall,
-    RepositoryInfo,
-    Scratchpads,
-    Unchanged,
-    WritableScratchpads,
-)
 from reconciler.plugin.conduits import (
     CopyConduit,
-    GroupOutput,
-    Members,
-    MissingCall,
-    Placed,
+    GroupedUnit,
+    MissingConduit,
+    Output,
     PublishConduit,
     ReceiveConduit,
     Redirect,
+    RepositoryContent,
     SyncConduit,
     UploadConduit,
     UploadedFile,
@@ -42,7 +32,7 @@ from reconciler.plugin.conduits import (
     ValidateConduit,
 )
 from reconciler.plugin.config import PluginCallConfiguration
-from reconciler.plugin.content import ActiveFilter, ContentType, Decision, Step, Summary
+from reconciler.plugin.content import ActiveFilter, ContentType, Decision, Summary, TraceStep
 from reconciler.plugin.importer import Importer
 from reconciler.plugin.options import (
     Duration,
@@ -57,6 +47,16 @@ from reconciler.plugin.options import (
     parse_size,
 )
 from reconciler.plugin.publisher import UPLOAD_PATH, Publisher
+from reconciler.plugin.upstream_conduits import (
+    UNCHANGED,
+    Part,
+    ReadConduit,
+    RepositoryInfo,
+    Scratchpads,
+    Unchanged,
+    UpstreamConduit,
+    WritableScratchpads,
+)
 from reconciler.plugin.validation import API_VERSION
 from reconciler.redaction import sanitize
 
@@ -73,45 +73,45 @@ __all__ = [
     "Duration",
     "Gone",
     "Group",
-    "GroupOutput",
+    "GroupedUnit",
     "Importer",
-    "ImporterCall",
     "Located",
     "LocatedPath",
     "Malformed",
-    "Members",
     "Metadata",
-    "MissingCall",
+    "MissingConduit",
     "NotCached",
     "NotEmpty",
     "OptionFault",
     "Options",
+    "Output",
     "Page",
     "Part",
-    "Placed",
     "PluginCallConfiguration",
     "PluginFault",
     "PublishConduit",
     "Publisher",
-    "ReadingCall",
+    "ReadConduit",
     "ReceiveConduit",
     "Redirect",
     "Refused",
+    "RepositoryContent",
     "RepositoryInfo",
     "Scratchpads",
     "Size",
     "Stale",
-    "Step",
     "StoredArtifact",
     "StoredUnit",
     "Summary",
     "SyncConduit",
+    "TraceStep",
     "Unchanged",
     "Unit",
     "Unreachable",
     "UploadConduit",
     "UploadForm",
     "UploadedFile",
+    "UpstreamConduit",
     "ValidateConduit",
     "Withdrawn",
     "WritableScratchpads",

@@ -15,10 +15,15 @@ from typing import Any, Protocol
 import msgspec
 
 from reconciler.model import Artifact, StoredUnit, Unit
-from reconciler.plugin.calls import ReadingCall, RepositoryInfo, Scratchpads, WritableScratchpads
 from reconciler.plugin.config import PluginCallConfiguration
+from reconciler.plugin.upstream_conduits import (
+    RepositoryInfo,
+    Scratchpads,
+    UpstreamConduit,
+    WritableScratchpads,
+)
 
-Placed = tuple[str, Unit]
+GroupedUnit = tuple[str, Unit]
 """A unit and the name of the group that it belongs to."""
 
 
@@ -45,7 +50,7 @@ class UploadForm(msgspec.Struct, frozen=True):
     fields: Mapping[str, str]
 
 
-class Members(Protocol):
+class RepositoryContent(Protocol):
     """Content of a repository."""
 
     def groups(self) -> Iterator[str]:
@@ -57,7 +62,7 @@ class Members(Protocol):
         ...
 
 
-class SyncConduit(ReadingCall, Members, WritableScratchpads, Protocol):
+class SyncConduit(UpstreamConduit, RepositoryContent, WritableScratchpads, Protocol):
     """Argument of `Importer.sync`: asks upstream, shows what the source holds, records changes.
 
     The record is the plan: nothing is changed while `sync` runs, and a dry run throws the record
@@ -96,7 +101,7 @@ class SyncConduit(ReadingCall, Members, WritableScratchpads, Protocol):
         ...
 
 
-class HandConduit(Members, WritableScratchpads, Protocol):
+class ChangeConduit(RepositoryContent, WritableScratchpads, Protocol):
     """Common part of `UploadConduit` and `ReceiveConduit`: a user changes a repository."""
 
     @property
@@ -119,11 +124,11 @@ class HandConduit(Members, WritableScratchpads, Protocol):
         ...
 
 
-class UploadConduit(HandConduit, Protocol):
+class UploadConduit(ChangeConduit, Protocol):
     """Argument of `Importer.upload` and `Importer.remove`: content of the repository, notes."""
 
 
-class ReceiveConduit(HandConduit, Protocol):
+class ReceiveConduit(ChangeConduit, Protocol):
     """Argument of `Publisher.receive`.
 
     Shows the content of the repository that is published, and the publisher's own notes.
@@ -134,7 +139,7 @@ class ReceiveConduit(HandConduit, Protocol):
         """Name of the publication that the file was sent to."""
         ...
 
-    def to_importer(self, file: UploadedFile, fields: Mapping[str, str]) -> Iterable[Placed]:
+    def to_importer(self, file: UploadedFile, fields: Mapping[str, str]) -> Iterable[GroupedUnit]:
         """Return the units that the repository's importer makes of a file.
 
         Raises what its `upload` raises.
@@ -142,7 +147,7 @@ class ReceiveConduit(HandConduit, Protocol):
         ...
 
 
-class CopyConduit(Members, WritableScratchpads, Protocol):
+class CopyConduit(RepositoryContent, WritableScratchpads, Protocol):
     """Argument of `Importer.copy`: content of the target (`groups`, `units`) and `source`."""
 
     @property
@@ -151,7 +156,7 @@ class CopyConduit(Members, WritableScratchpads, Protocol):
         ...
 
     @property
-    def source(self) -> Members:
+    def source(self) -> RepositoryContent:
         """Content of the version that units are copied from."""
         ...
 
@@ -179,7 +184,7 @@ class ValidateConduit(Scratchpads, Protocol):
         ...
 
 
-class GroupOutput(Protocol):
+class Output(Protocol):
     """Files of one group of a publication; they replace the group's earlier files."""
 
     def page(
@@ -198,11 +203,11 @@ class GroupOutput(Protocol):
         ...
 
 
-class PublishConduit(Members, WritableScratchpads, Protocol):
+class PublishConduit(RepositoryContent, WritableScratchpads, Protocol):
     """Argument of `Publisher.publish`: one version, and what changed since the last one.
 
     `units`: artifact sizes are filled in once the bytes are known, and `_firstSeen` in the metadata
-    of those that `Publisher.undated` names.
+    of those that `Publisher.needs_first_seen` names.
     """
 
     @property
@@ -210,7 +215,7 @@ class PublishConduit(Members, WritableScratchpads, Protocol):
         """Repository that is published."""
         ...
 
-    def changed(self) -> Iterator[str]:
+    def changed_groups(self) -> Iterator[str]:
         """Yield the names of the groups to render, in name order.
 
         These are all groups on the first publication or when the configuration changed, else those
@@ -219,7 +224,7 @@ class PublishConduit(Members, WritableScratchpads, Protocol):
         """
         ...
 
-    def group(self, name: str) -> AbstractContextManager[GroupOutput]:
+    def group(self, name: str) -> AbstractContextManager[Output]:
         """Open a group for output, in a `with` block whose end replaces the files of the group.
 
         Once for each group. Raises PluginFault for a name that is neither in the version nor among
@@ -227,7 +232,7 @@ class PublishConduit(Members, WritableScratchpads, Protocol):
         """
         ...
 
-    def whole(self) -> AbstractContextManager[GroupOutput]:
+    def whole_repository(self) -> AbstractContextManager[Output]:
         """Open what belongs to no group, such as the list of all projects.
 
         At most once; if it is not opened, the publication has no such files.
@@ -245,7 +250,7 @@ class PublishConduit(Members, WritableScratchpads, Protocol):
         ...
 
 
-class MissingCall(msgspec.Struct, frozen=True):
+class MissingConduit(msgspec.Struct, frozen=True):
     """Argument of `Publisher.missing`. `publication`: its name."""
 
     publication: str

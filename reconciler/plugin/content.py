@@ -39,7 +39,7 @@ class Decision(msgspec.Struct, frozen=True):
     rule: str = ""
 
 
-class Step(msgspec.Struct, frozen=True):
+class TraceStep(msgspec.Struct, frozen=True):
     """Verdict of one rule on one unit, for `reconciler explain`.
 
     `passed`: True if it accepts the unit. `text`: the verdict in words. `filter`: name of the
@@ -75,7 +75,7 @@ class ContentType:
     # Raise it when `select` decides differently: everything is decided again.
     revision: ClassVar[int] = 1
     # Units of this type are kept only in groups that keep a unit of that type.
-    beside: ClassVar[str | None] = None
+    kept_with: ClassVar[str | None] = None
 
     @classmethod
     def select(  # noqa: PLR0917  # plugin API 1.x
@@ -102,7 +102,7 @@ class ContentType:
         options: Options | None,
         filters: Sequence[ActiveFilter],
         now: datetime,
-    ) -> Iterable[Iterable[Step]]:
+    ) -> Iterable[Iterable[TraceStep]]:
         """Return the verdict of each rule on each unit of `traced`, in their order. Pure.
 
         All units of `traced` are among `units`. The verdicts must agree with the decision of
@@ -113,12 +113,12 @@ class ContentType:
             for decision in cls.select(group, units, options, filters, now)
         }
         for decision in (decided[id(unit)] for unit in traced):
-            yield [Step(decision.accepted, decision.reason or "nothing keeps it out")]
+            yield [TraceStep(decision.accepted, decision.reason or "nothing keeps it out")]
 
     @classmethod
     def trace_group(
         cls, group: str, options: Options | None, filters: Sequence[ActiveFilter]
-    ) -> Iterable[Step]:
+    ) -> Iterable[TraceStep]:
         """Return the rules that keep out all of `group`, whatever it holds. Pure.
 
         They explain a group that is refused or not declared at all. Only an importer's first
@@ -127,7 +127,7 @@ class ContentType:
         return ()
 
     @classmethod
-    def meant(cls, group: str, unit: Unit | StoredUnit, subject: str) -> bool:
+    def matches(cls, group: str, unit: Unit | StoredUnit, subject: str) -> bool:
         """Return True if `subject`, as given to `explain`, means this unit of `group`. Pure.
 
         Also called for keys that could not become units: their `metadata` is empty. Default: the
@@ -136,7 +136,7 @@ class ContentType:
         return subject == unit.key or group in (subject, subject.casefold())
 
     @classmethod
-    def recall(
+    def load_metadata(
         cls, unit: Unit, filters: Sequence[ActiveFilter], read: Callable[[str], bytes | None]
     ) -> Unit:
         """Return a stored unit with the metadata that `select` needs for these filters.
@@ -147,7 +147,7 @@ class ContentType:
         return unit
 
     @classmethod
-    def undated(
+    def needs_first_seen(
         cls, units: Sequence[Unit], options: Options | None, filters: Sequence[ActiveFilter]
     ) -> Iterable[Unit]:
         """Return those units of a group that `select` dates by when they were first seen. Pure.
@@ -160,7 +160,7 @@ class ContentType:
         return ()
 
     @classmethod
-    def pins(cls, options: Options) -> Options | None:
+    def pinning_options(cls, options: Options) -> Options | None:
         """Return those options of a source that name releases or files one by one. Pure.
 
         None where there are none. Where filters decide again about what the source brought, as for
@@ -171,7 +171,9 @@ class ContentType:
         return None
 
     @classmethod
-    def refusal(cls, before: StoredUnit, after: Unit, options: Options | None) -> str | None:
+    def refuse_replacement(
+        cls, before: StoredUnit, after: Unit, options: Options | None
+    ) -> str | None:
         """Return why `after` must not replace `before`, or None to allow it. Default: None.
 
         Both have the same type, group and key, but differ in identity.
@@ -179,7 +181,7 @@ class ContentType:
         return None
 
     @classmethod
-    def removal(cls, unit: StoredUnit, options: Options | None, refused: str) -> str:
+    def removal_reason(cls, unit: StoredUnit, options: Options | None, refused: str) -> str:
         """Return why a unit is removed; the words after `-` in a plan.
 
         `refused`: why `select` refuses it now, empty where upstream no longer lists it.
@@ -206,7 +208,7 @@ class ContentType:
         )
 
     @classmethod
-    def derivable(cls, unit: StoredUnit) -> Sequence[Artifact]:
+    def extractable(cls, unit: StoredUnit) -> Sequence[Artifact]:
         """Return artifacts that `extract` can make out of the unit's own files. Pure.
 
         Each has a `path` and, as `within`, the path of the artifact that holds it. The unit may

@@ -7,10 +7,9 @@ from typing import ClassVar
 
 from reconciler.errors import Refused
 from reconciler.model import Group, StoredUnit, Unit
-from reconciler.plugin.calls import ImporterCall, RepositoryInfo, Unchanged
 from reconciler.plugin.conduits import (
     CopyConduit,
-    Placed,
+    GroupedUnit,
     SyncConduit,
     UploadConduit,
     UploadedFile,
@@ -18,6 +17,7 @@ from reconciler.plugin.conduits import (
 )
 from reconciler.plugin.config import PluginCallConfiguration
 from reconciler.plugin.options import Metadata, Options
+from reconciler.plugin.upstream_conduits import ReadConduit, RepositoryInfo, Unchanged
 
 
 class Importer:
@@ -79,18 +79,18 @@ class Importer:
         after a crash.
         """
 
-    def declare(self, call: ImporterCall) -> AsyncIterator[Group | Unchanged]:
+    def declare(self, conduit: ReadConduit) -> AsyncIterator[Group | Unchanged]:
         """Yield the groups of the source, in any order. An async generator, cheap.
 
         Names are unique. Ending normally means that the list is complete: in mirror mode, committed
         groups that were not declared are removed. Raising means that the listing failed: nothing of
-        this source is removed. Yield UNCHANGED, if `call.unchanged` returned True, to say that the
-        whole source is as it is committed. A group should hold at most about 20,000 units: split
-        larger ones by hash.
+        this source is removed. Yield UNCHANGED, if `conduit.unchanged` returned True, to say that
+        the whole source is as it is committed. A group should hold at most about 20,000 units:
+        split larger ones by hash.
         """
         raise NotImplementedError
 
-    async def read(self, call: ImporterCall, group: Group) -> Iterable[Unit] | Unchanged:
+    async def read(self, conduit: ReadConduit, group: Group) -> Iterable[Unit] | Unchanged:
         """Return the units of one group, or UNCHANGED.
 
         Called for several groups at once, and perhaps twice for a group. Raising fails this group
@@ -114,7 +114,7 @@ class Importer:
         file: UploadedFile,
         fields: Mapping[str, str],
         config: PluginCallConfiguration,
-    ) -> Iterable[Placed]:
+    ) -> Iterable[GroupedUnit]:
         """Return the units of an uploaded file, with their groups.
 
         Their artifacts are the file's own bytes (by `file.sha256`). Runs in a worker thread. Raise

@@ -56,7 +56,7 @@ class Metadata(msgspec.Struct, frozen=True):
     id: str
     display_name: str
     types: Sequence[str] = ()
-    api: str = ">=1.0,<2"
+    api: str = ">=2.0,<3"
 
 
 class Options(BaseModel):

@@ -7,10 +7,9 @@ from typing import ClassVar
 
 from reconciler.errors import Gone
 from reconciler.model import StoredUnit
-from reconciler.plugin.calls import RepositoryInfo
 from reconciler.plugin.conduits import (
-    MissingCall,
-    Placed,
+    GroupedUnit,
+    MissingConduit,
     PublishConduit,
     ReceiveConduit,
     Redirect,
@@ -20,6 +19,7 @@ from reconciler.plugin.conduits import (
 )
 from reconciler.plugin.config import PluginCallConfiguration
 from reconciler.plugin.options import Metadata, Options
+from reconciler.plugin.upstream_conduits import RepositoryInfo
 
 UPLOAD_PATH = "upload/"
 """Path of uploads in the generic protocol: one `file`, and fields that the importer knows."""
@@ -67,14 +67,14 @@ class Publisher:
         """
 
     def publish(self, conduit: PublishConduit, config: PluginCallConfiguration) -> None:
-        """Open each of `conduit.changed()` and emit its files; then `conduit.whole()`.
+        """Emit the files of each of `conduit.changed_groups()`; then `conduit.whole_repository()`.
 
         Runs in a worker thread; may be called twice.
         """
         raise NotImplementedError
 
     @classmethod
-    def undated(cls, options: Options) -> Callable[[StoredUnit], bool] | None:
+    def needs_first_seen(cls, options: Options) -> Callable[[StoredUnit], bool] | None:
         """Return what tells which units the files date by when they were first seen. Pure.
 
         `units` of the conduit then has `_firstSeen` in their `metadata`, a time in ISO 8601 in UTC:
@@ -85,7 +85,7 @@ class Publisher:
         return None
 
     @classmethod
-    def missing(cls, call: MissingCall, path: str) -> Redirect | None:
+    def missing(cls, conduit: MissingConduit, path: str) -> Redirect | None:
         """Return a redirect for a path that the publication does not hold, or None. Pure.
 
         For other spellings of a name. A redirect is followed only to a path that the publication
@@ -95,7 +95,7 @@ class Publisher:
 
     def receive(
         self, conduit: ReceiveConduit, form: UploadForm, file: UploadedFile
-    ) -> Iterable[Placed]:
+    ) -> Iterable[GroupedUnit]:
         """Return the units of a file that was sent to the publication.
 
         The file comes in the ecosystem's own protocol or the generic one (`upload/`). Runs in a

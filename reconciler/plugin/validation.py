@@ -24,7 +24,7 @@ from reconciler.logs import include_package
 from reconciler.plugin.entry_points import KINDS, Advertised, Unsound, run
 from reconciler.plugin.options import Metadata, Options
 
-API_VERSION = "1.4.0"
+API_VERSION = "2.0.0"
 """Version of all names in `reconciler.plugin` (semver): additions raise the minor number,
 removals and changes the major one.
 """
@@ -186,5 +186,5 @@ def _check_attributes(kind: str, cls: Any) -> None:
     if kind == "content-type":
         if not isinstance(cls.plural, str):
             raise Unsound("its `plural` must be a text")
-        if not (cls.beside is None or isinstance(cls.beside, str)):
-            raise Unsound("its `beside` must be the ID of a content type, or None")
+        if not (cls.kept_with is None or isinstance(cls.kept_with, str)):
+            raise Unsound("its `kept_with` must be the ID of a content type, or None")

@@ -46,11 +46,11 @@ def test_everything_that_is_exported_is_recorded_with_its_insides() -> None:
     assert set(reconciler.plugin.__all__) <= set(current)
     assert (
         current["Importer.read"]
-        == "async method(self, call: ImporterCall, group: Group) -> Iterable[Unit] | Unchanged"
+        == "async method(self, conduit: ReadConduit, group: Group) -> Iterable[Unit] | Unchanged"
     )
     assert current["Artifact.sha256"] == "field: str = ''"
     assert current["ContentType.revision"] == "attribute: ClassVar[int] = 1"
-    assert current["ImporterCall.get_json"] == "async method(self, url: str) -> Any", (
+    assert current["ReadConduit.get_json"] == "async method(self, url: str) -> Any", (
         "what a protocol inherits belongs to it"
     )
     assert current["PublishConduit.options"] == "property -> Any"
@@ -61,7 +61,7 @@ class Base(Protocol):
     def inherited(self) -> int: ...
 
 
-class Call(Base, Protocol):
+class Conduit(Base, Protocol):
     @property
     def url(self) -> str: ...
 
@@ -82,7 +82,7 @@ class Importer:
     def metadata(cls) -> Thing:
         raise NotImplementedError
 
-    def read(self, call: Call, /, *groups: str, **more: Any) -> AsyncIterator[Thing]:
+    def read(self, conduit: Conduit, /, *groups: str, **more: Any) -> AsyncIterator[Thing]:
         raise NotImplementedError
 
     def _private(self) -> None: ...
@@ -96,22 +96,23 @@ def module(**names: Any) -> ModuleType:
 
 def made(**more: Any) -> dict[str, str]:
     return surface(
-        module(**{"Thing": Thing, "Importer": Importer, "Call": Call, "LIMIT": 3, **more}), __name__
+        module(**{"Thing": Thing, "Importer": Importer, "Conduit": Conduit, "LIMIT": 3, **more}),
+        __name__,
     )
 
 
 def test_a_surface_tells_fields_methods_properties_and_attributes() -> None:
     assert made() == {
-        "Call": "protocol(Base, Protocol)",
-        "Call.inherited": "method(self) -> int",
-        "Call.url": "property -> str",
+        "Conduit": "protocol(Base, Protocol)",
+        "Conduit.inherited": "method(self) -> int",
+        "Conduit.url": "property -> str",
         "Importer": "class(object)",
         "Importer.__init__": "method(self, name: str, *, deep: bool = False) -> None",
         "Importer.later": "attribute: str",
         "Importer.metadata": "classmethod method(cls) -> Thing",
         "Importer.options": "attribute: ClassVar[type[dict[str, int]]] = dict",
         "Importer.read": (
-            "method(self, call: Call, /, *groups: str, **more: Any) -> AsyncIterator[Thing]"
+            "method(self, conduit: Conduit, /, *groups: str, **more: Any) -> AsyncIterator[Thing]"
         ),
         "Importer.retries": "attribute = 3",
         "LIMIT": "constant 3",
@@ -131,7 +132,7 @@ def without_read() -> type:
 
 
 def with_another_read() -> type:
-    def read(self: Any, call: Call, group: str) -> AsyncIterator[Thing]:
+    def read(self: Any, conduit: Conduit, group: str) -> AsyncIterator[Thing]:
         raise NotImplementedError
 
     return type(

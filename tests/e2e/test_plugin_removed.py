@@ -107,7 +107,7 @@ def test_content_of_a_removed_plugin_stays_served_and_syncs_again_once_it_is_bac
 def test_a_plugin_that_was_disabled_by_an_upgrade_says_why(
     bench: Desk, installed: Installed
 ) -> None:
-    text = NOTES.read_text(encoding="utf-8").replace('API = ">=1.0,<2"', 'API = ">=1000"')
+    text = NOTES.read_text(encoding="utf-8").replace('API = ">=2.0,<3"', 'API = ">=1000"')
     newer = installed.module("reconciler-notes", text, NOTES_POINTS, version="2.0")
     with importable(installed.notes()):
         bench.applied(UP, repository("{a: [one]}"), PUBLICATION)

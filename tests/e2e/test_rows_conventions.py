@@ -182,7 +182,7 @@ def test_p4_metadata_names_a_plugin_and_a_missing_type_definition_stops_the_star
     desk.applied(UP, repository(), publication())
     listed = {(one["kind"], one["id"]): one for one in desk.ask("plugins", "-o", "json").document}
     notes = listed["importer", "notes"]
-    assert (notes["types"], notes["api"], notes["state"]) == (["notes.note"], ">=1.0,<2", "enabled")
+    assert (notes["types"], notes["api"], notes["state"]) == (["notes.note"], ">=2.0,<3", "enabled")
     assert notes["displayName"] == "Notes in manifests"
 
     text = NOTES.read_text(encoding="utf-8").replace(
@@ -224,7 +224,7 @@ CONDUITS = {
     "sync": ["save_unit", "set_scratchpad"],
     "upload": ["set_scratchpad"],
     "copy": ["set_scratchpad", "source"],
-    "publish": ["changed", "set_scratchpad"],
+    "publish": ["changed_groups", "set_scratchpad"],
 }
 
 

@@ -26,9 +26,9 @@ from reconciler_notes import PageImporter, page, pages_publisher
 class Remembering(PageImporter):
     seen = []
 
-    async def read(self, call, group):
+    async def read(self, conduit, group):
         self.seen.append(group.name)
-        return await super().read(call, group)
+        return await super().read(conduit, group)
 
 
 def index(**folders):

@@ -36,20 +36,20 @@ EDITS: dict[str, list[tuple[str | re.Pattern[str], str]]] = {
         (
             re.compile(r"        for name, listed in .*?listed=True\)\n", re.DOTALL),
             """        for name, schemas in _decoded(page, dict[str, list[str]]).items():
-            if usable(name) and name != _INDEX and wanted(name, call.options):
+            if usable(name) and name != _INDEX and wanted(name, conduit.options):
                 yield Group(name, listed=True, data=schemas)
 """,
         ),
         (
             re.compile(r"    async def read.*?(?=    def upload)", re.DOTALL),
-            '''    async def read(self, call: ImporterCall, group: Group) -> Iterable[Unit]:
+            '''    async def read(self, conduit: ReadConduit, group: Group) -> Iterable[Unit]:
         """A schema is small: it is read whole, to learn its title and its digest."""
         units = []
         for name in group.data:
             if not usable(name):
-                call.refuse(ascii(name[:80]), "its name cannot be a file's name")
+                conduit.refuse(ascii(name[:80]), "its name cannot be a file's name")
                 continue
-            page = await call.get(f"{group.name}/{name}")
+            page = await conduit.get(f"{group.name}/{name}")
             title = str(_decoded(page, dict[str, Any]).get("title", name))
             digest = sha256(page.body).hexdigest()
             schema = Artifact(name, digest, len(page.body), page.url)

@@ -31,7 +31,7 @@ from reconciler_example import options as example_options
 from reconciler_example import publisher as example_publisher
 from reconciler_file import file, importer, publisher
 from reconciler_file import options as file_options
-from tests.support.calls import FakeCall, FakePublishConduit, FakeSyncConduit, page, stored
+from tests.support.conduits import FakeConduit, FakePublishConduit, FakeSyncConduit, page, stored
 
 URL = "https://files.example.org/pool/PULP_MANIFEST"
 SHA, OTHER = "a" * 64, "b" * 64
@@ -54,20 +54,24 @@ def _plain(group: str, unit: Unit | StoredUnit) -> tuple[tuple[str, str], tuple[
 
 def high(body: str) -> tuple[Content, set[str]] | None:
     """Return units and refused keys as the type `file` reads them; None if malformed."""
-    call = FakeCall({"": page(body, "text/plain", url=URL)}, file_options.SourceOptions(), url=URL)
+    conduit = FakeConduit(
+        {"": page(body, "text/plain", url=URL)}, file_options.SourceOptions(), url=URL
+    )
 
     async def read() -> Content:
         reader = importer()[0]()
-        groups = [group async for group in reader.declare(call) if not isinstance(group, Unchanged)]
+        groups = [
+            group async for group in reader.declare(conduit) if not isinstance(group, Unchanged)
+        ]
         content: Content = {}
         for group in groups:
-            units = await reader.read(call, group)
+            units = await reader.read(conduit, group)
             assert not isinstance(units, Unchanged)
             content.update(_plain(group.name, unit) for unit in units)
         return content
 
     try:
-        return asyncio.run(read()), set(call.refused)
+        return asyncio.run(read()), set(conduit.refused)
     except Malformed:
         return None
 

@@ -22,7 +22,7 @@ from reconciler.plugin import (
 from reconciler.plugin.importer import low_level
 from reconciler_example.low_importer import ExampleImporter, group_of
 from reconciler_example.options import SourceOptions
-from tests.support.calls import FakeSyncConduit, FakeUploadConduit, page
+from tests.support.conduits import FakeSyncConduit, FakeUploadConduit, page
 
 URL = "https://files.example.org/pool/PULP_MANIFEST"
 SHA, OTHER = "a" * 64, "b" * 64

@@ -50,7 +50,7 @@ from reconciler_python.reading.sdists import sdist_metadata
 from reconciler_python.reading.units import project_units
 from reconciler_python.requirements.lock_files import read_lock
 from reconciler_python.requirements.requirement_files import read_requirements
-from tests.support.calls import FakeCall, page
+from tests.support.conduits import FakeConduit, page
 from tests.support.uploading import BOUNDARY, file_part, form, text_part
 
 JSON = "application/vnd.pypi.simple.v1+json"
@@ -170,7 +170,7 @@ def read_listing(body: bytes) -> None:
 def _read_files(format: str, body: bytes, media_type: str = "text/plain") -> None:
     url = "https://files.example.org/pool/"
     options = SourceOptions.model_validate({"format": format})
-    call = FakeCall({"": page(body, media_type, url=url)}, options, url=url)
+    call = FakeConduit({"": page(body, media_type, url=url)}, options, url=url)
 
     async def main() -> None:
         async for group in FileImporter().declare(call):

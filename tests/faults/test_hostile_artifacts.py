@@ -55,7 +55,7 @@ def sha256(data: bytes) -> str:
 def holding(artifact: Artifact) -> dict[str, Any]:
     """An importer whose `alpha` has one unit more, `extra`, with this artifact."""
 
-    async def read(self: Any, call: Any, group: Group) -> list[Unit]:
+    async def read(self: Any, conduit: Any, group: Group) -> list[Unit]:
         return (
             units(TYPE, "beta", 2)
             if group.name == "beta"
@@ -130,9 +130,9 @@ def test_a_remote_elsewhere_reads_no_files_and_no_other_schemes(
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_a_page_is_no_file_either(scheme: str, site: Hostile, private: Path) -> None:
-    async def read(self: Any, call: Any, group: Group) -> list[Unit]:
+    async def read(self: Any, conduit: Any, group: Group) -> list[Unit]:
         if group.name == "alpha":
-            page = await call.get(scheme.format(path=private))
+            page = await conduit.get(scheme.format(path=private))
             return [Unit(TYPE, "leak", {"body": page.body.decode()})]
         return units(TYPE, group.name, 2)
 
@@ -210,7 +210,7 @@ def test_a_secret_in_an_exception_is_concealed(
     async def failing(self: Any, *arguments: Any) -> Any:
         raise RuntimeError(text)
 
-    async def declare(self: Any, call: Any) -> Any:
+    async def declare(self: Any, conduit: Any) -> Any:
         raise RuntimeError(text)
         yield
 

@@ -148,21 +148,21 @@ def test_a_decision_may_wait_for_a_time_in_any_zone(site: Hostile) -> None:
         )
 
 
-async def changed(self: Any, call: Any, group: Group) -> list[Unit]:
+async def changed(self: Any, conduit: Any, group: Group) -> list[Unit]:
     if group.name == "beta":
         return units(TYPE, "beta", 2)
     return [Unit(TYPE, "alpha-0", {"number": 7}), *units(TYPE, "alpha", 3)[1:]]
 
 
-async def emptied(self: Any, call: Any, group: Group) -> list[Unit]:
+async def emptied(self: Any, conduit: Any, group: Group) -> list[Unit]:
     return units(TYPE, group.name, 2) if group.name == "beta" else []
 
 
 WORDS: dict[str, dict[str, Any]] = {
     "summary": {},
-    "removal": {"read": emptied},
+    "removal_reason": {"read": emptied},
     "describe_change": {"read": changed},
-    "refusal": {"read": changed},
+    "refuse_replacement": {"read": changed},
 }
 """Methods that say something, and an importer that makes them."""
 
@@ -184,7 +184,7 @@ def only_alpha(name: str, act: Act) -> Any:
     def call(cls: Any, unit: Any, *arguments: Any) -> Any:
         if unit.key.startswith("alpha"):
             return act(unit, *arguments)
-        return Summary() if name == "summary" else None if name == "refusal" else ""
+        return Summary() if name == "summary" else None if name == "refuse_replacement" else ""
 
     return classmethod(call)
 
@@ -195,7 +195,7 @@ def test_a_group_that_is_not_described_stays_as_it_was(
     method: str, name: str, site: Hostile
 ) -> None:
     act, said = NONSENSE[name]
-    approval = ["--allow-destroy"] if method == "removal" else []
+    approval = ["--allow-destroy"] if method == "removal_reason" else []
     done = site.apply(WORDS[method], None, {method: only_alpha(method, act)}, *approval)
     assert_contained(site, done, "repository/bad: failed", "remote:bad: alpha: ", "`bad", said)
     assert site.held()["beta"] == ["beta-0", "beta-1"]
@@ -261,7 +261,7 @@ def reading(server: FaultyServer, within: str, url: str = "/inner") -> dict[str,
     says so.
     """
 
-    async def read(self: Any, call: Any, group: Group) -> list[Unit]:
+    async def read(self: Any, conduit: Any, group: Group) -> list[Unit]:
         if group.name == "beta":
             return units(TYPE, "beta", 2)
         outer = Artifact(

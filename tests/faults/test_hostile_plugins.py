@@ -30,12 +30,12 @@ from tests.support.loop_clock import wait_for_ever
 from tests.support.soundness import check_sound
 
 
-async def declare_then(act: Callable[[], None], self: Any, call: Any) -> AsyncIterator[Group]:
+async def declare_then(act: Callable[[], None], self: Any, conduit: Any) -> AsyncIterator[Group]:
     yield Group("alpha", validator="new")
     act()
 
 
-async def read_then(act: Callable[[], None], self: Any, call: Any, group: Group) -> list[Unit]:
+async def read_then(act: Callable[[], None], self: Any, conduit: Any, group: Group) -> list[Unit]:
     if group.name == "alpha":
         act()
     return units(TYPE, group.name, 2)
@@ -49,7 +49,7 @@ def read_midway(act: Callable[[], None]) -> Callable[..., Awaitable[Iterator[Uni
         if group.name == "alpha":
             act()
 
-    async def read(self: Any, call: Any, group: Group) -> Iterator[Unit]:
+    async def read(self: Any, conduit: Any, group: Group) -> Iterator[Unit]:
         return generate(group)
 
     return read
@@ -211,13 +211,13 @@ async def coroutine() -> list[Unit]:
     ("overrides", "said"),
     [
         ({"read": answering.__get__(None, object)}, "came coroutine"),
-        ({"read": lambda self, call, group: units(TYPE, group.name, 2)}, "TypeError"),
+        ({"read": lambda self, conduit, group: units(TYPE, group.name, 2)}, "TypeError"),
         (
-            {"declare": lambda self, call: iter([Group("alpha")])},
+            {"declare": lambda self, conduit: iter([Group("alpha")])},
             "`declare` is an async generator: it gives list_iterator",
         ),
         (
-            {"declare": lambda self, call: coroutine()},
+            {"declare": lambda self, conduit: coroutine()},
             "`declare` is an async generator: it gives coroutine",
         ),
         ({"sync": lambda self, conduit, config: None}, "TypeError"),
@@ -244,11 +244,11 @@ def test_a_call_that_awaits_for_ever_is_cut(
 ) -> None:
     monkeypatch.setattr(engine, "CallLimits", lambda: CallLimits(call=30))
 
-    async def declare(self: Any, call: Any) -> AsyncIterator[Group]:
+    async def declare(self: Any, conduit: Any) -> AsyncIterator[Group]:
         yield Group("alpha", validator="2")
         await wait_for_ever(30)
 
-    async def read(self: Any, call: Any, group: Group) -> list[Unit]:
+    async def read(self: Any, conduit: Any, group: Group) -> list[Unit]:
         if group.name == "alpha":
             await wait_for_ever(30)
         return units(TYPE, group.name, 2)
@@ -269,12 +269,12 @@ def test_an_attribute_that_a_listing_leaves_open_is_closed_with_its_call(site: H
     """A generator that is abandoned ends within its call, not whenever the garbage is collected."""
     ended = []
 
-    async def declare(self: Any, call: Any) -> AsyncIterator[Group]:
+    async def declare(self: Any, conduit: Any) -> AsyncIterator[Group]:
         try:
             yield Group("alpha")
             yield Group("alpha")
         finally:
-            ended.append(call.url)
+            ended.append(conduit.url)
 
     assert_contained(
         site, site.apply({"declare": declare}), "`declare` yields the group `alpha` twice"

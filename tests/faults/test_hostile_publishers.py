@@ -45,12 +45,12 @@ def publishing(act: Act) -> dict[str, Any]:
     """A publisher that does this in the group `alpha`, after what is right."""
 
     def publish(self: Any, conduit: Any, config: Any) -> None:
-        for name in conduit.changed():
+        for name in conduit.changed_groups():
             with conduit.group(name) as output:
                 render(conduit, name, output)
                 if name == "alpha":
                     act(conduit, output)
-        with conduit.whole() as output:
+        with conduit.whole_repository() as output:
             output.page("index/", b"all", "text/html")
 
     return {"publish": publish}
@@ -172,18 +172,18 @@ def test_what_cannot_be_served_is_named_and_nothing_of_it_is(name: str, site: Ho
 
 
 def never(self: Any, conduit: Any, config: Any) -> None:
-    with conduit.whole() as output:
+    with conduit.whole_repository() as output:
         output.page("index/", b"all", "text/html")
 
 
 def kept_open(self: Any, conduit: Any, config: Any) -> None:
-    for name in conduit.changed():
+    for name in conduit.changed_groups():
         self.kept = conduit.group(name)
         self.kept.__enter__()
 
 
 def swallowed(self: Any, conduit: Any, config: Any) -> None:
-    for name in conduit.changed():
+    for name in conduit.changed_groups():
         try:
             with conduit.group(name) as output:
                 output.page("../x", b"", "text/html")
@@ -208,7 +208,7 @@ async def generated(self: Any, conduit: Any, config: Any) -> Any:
             "the group `alpha` differs and was not opened: its old files would stay",
         ),
         (
-            lambda self, conduit, config: (name for name in conduit.changed()),
+            lambda self, conduit, config: (name for name in conduit.changed_groups()),
             "the group `alpha` differs and was not opened",
         ),
         (kept_open, "the group `alpha` was opened and not finished: its old files would stay"),
@@ -240,8 +240,8 @@ def test_an_output_that_was_kept_writes_nothing(site: Hostile) -> None:
     for call in (
         lambda: output.page("x", b"", "text/html"),
         lambda: conduit.group("alpha"),
-        conduit.changed,
-        conduit.whole,
+        conduit.changed_groups,
+        conduit.whole_repository,
     ):
         with pytest.raises(Exception, match="after its call had returned"):
             call()
@@ -272,16 +272,16 @@ MEANT: dict[str, Callable[..., Any]] = {
         for name, (act, _) in FAILURES.items()
         if name != "CancelledError"
     },
-    "says a text": lambda cls, call, path: "alpha/",
-    "says a number": lambda cls, call, path: 5,
-    "redirects to a number": lambda cls, call, path: Redirect(5),  # type: ignore[arg-type]
-    "redirects to itself": lambda cls, call, path: Redirect(path),
-    "redirects to and fro": lambda cls, call, path: Redirect(path[::-1]),
-    "redirects to another host": lambda cls, call, path: Redirect("//host.invalid/alpha/"),
-    "redirects upwards": lambda cls, call, path: Redirect("../sound/alpha/"),
-    "redirects to the root": lambda cls, call, path: Redirect("/"),
-    "redirects with a header": lambda cls, call, path: Redirect("alpha/\r\nSet-Cookie: a=b"),
-    "redirects far": lambda cls, call, path: Redirect("x" * 10_000_000),
+    "says a text": lambda cls, conduit, path: "alpha/",
+    "says a number": lambda cls, conduit, path: 5,
+    "redirects to a number": lambda cls, conduit, path: Redirect(5),  # type: ignore[arg-type]
+    "redirects to itself": lambda cls, conduit, path: Redirect(path),
+    "redirects to and fro": lambda cls, conduit, path: Redirect(path[::-1]),
+    "redirects to another host": lambda cls, conduit, path: Redirect("//host.invalid/alpha/"),
+    "redirects upwards": lambda cls, conduit, path: Redirect("../sound/alpha/"),
+    "redirects to the root": lambda cls, conduit, path: Redirect("/"),
+    "redirects with a header": lambda cls, conduit, path: Redirect("alpha/\r\nSet-Cookie: a=b"),
+    "redirects far": lambda cls, conduit, path: Redirect("x" * 10_000_000),
 }
 
 

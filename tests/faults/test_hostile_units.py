@@ -198,7 +198,7 @@ def test_a_unit_that_is_none_fails_in_a_recorded_sync_as_well(name: str, site: H
     ids=["none", "long", "line", "escape", "bidi", "half", "5", "None"],
 )
 def test_a_group_has_a_name_that_can_be_shown(name: Any, sync: bool, site: Hostile) -> None:
-    async def declare(self: Any, call: Any) -> AsyncIterator[Group]:
+    async def declare(self: Any, conduit: Any) -> AsyncIterator[Group]:
         yield Group("alpha", validator="2")
         yield Group(name, validator="2")
 
@@ -221,7 +221,7 @@ def test_a_group_has_a_name_that_can_be_shown(name: Any, sync: bool, site: Hosti
     ids=["number", "bytes", "long", "NUL", "half"],
 )
 def test_a_validator_can_be_recorded(validator: Any, site: Hostile) -> None:
-    async def declare(self: Any, call: Any) -> AsyncIterator[Group]:
+    async def declare(self: Any, conduit: Any) -> AsyncIterator[Group]:
         yield Group("alpha", validator=validator)
 
     async def sync(self: Any, conduit: Any, config: Any) -> None:
@@ -240,18 +240,18 @@ def test_names_that_look_like_paths_and_keys_that_differ_in_case_are_as_good_as_
 ) -> None:
     names = ["../x", "/etc/passwd", "a\\b", ".."]
 
-    async def declare(self: Any, call: Any) -> AsyncIterator[Group]:
+    async def declare(self: Any, conduit: Any) -> AsyncIterator[Group]:
         for name in ("alpha", "Alpha", *names):
             yield Group(name)
 
-    async def read(self: Any, call: Any, group: Group) -> list[Unit]:
+    async def read(self: Any, conduit: Any, group: Group) -> list[Unit]:
         return [Unit(TYPE, key, {"large": "x" * 2**20}) for key in ("key", "KEY", *names)]
 
     def publish(self: Any, conduit: Any, config: Any) -> None:
-        for name in conduit.changed():
+        for name in conduit.changed_groups():
             with conduit.group(name):
                 pass
-        with conduit.whole() as output:
+        with conduit.whole_repository() as output:
             output.page("index/", b"", "text/plain")
 
     done = site.apply({"declare": declare, "read": read}, {"publish": publish})
@@ -265,7 +265,7 @@ def test_names_that_look_like_paths_and_keys_that_differ_in_case_are_as_good_as_
 def test_a_listing_without_end_comes_to_one(site: Hostile, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(declarations, "MAX_GROUPS", 1000)
 
-    async def declare(self: Any, call: Any) -> AsyncIterator[Group]:
+    async def declare(self: Any, conduit: Any) -> AsyncIterator[Group]:
         for number in count():
             yield Group(f"g{number}")
 
@@ -297,9 +297,9 @@ def test_a_scratchpad_that_is_not_json_is_refused_and_the_old_one_stays(
 ) -> None:
     pad = PADS[name]
 
-    async def read(self: Any, call: Any, group: Group) -> list[Unit]:
-        call.set_scratchpad({"fine": group.name})
-        call.set_repository_scratchpad(pad)
+    async def read(self: Any, conduit: Any, group: Group) -> list[Unit]:
+        conduit.set_scratchpad({"fine": group.name})
+        conduit.set_repository_scratchpad(pad)
         return units(TYPE, group.name, 2)
 
     assert_contained(
@@ -314,9 +314,9 @@ def test_a_scratchpad_that_is_not_json_is_refused_and_the_old_one_stays(
 
 @pytest.mark.parametrize(("key", "reason"), [(5, "why"), ("key", None), (b"key", "why")])
 def test_what_is_refused_is_refused_with_texts(key: Any, reason: Any, site: Hostile) -> None:
-    async def read(self: Any, call: Any, group: Group) -> list[Unit]:
+    async def read(self: Any, conduit: Any, group: Group) -> list[Unit]:
         if group.name == "alpha":
-            call.refuse(key, reason)
+            conduit.refuse(key, reason)
         return units(TYPE, group.name, 2)
 
     assert_contained(
@@ -327,9 +327,9 @@ def test_what_is_refused_is_refused_with_texts(key: Any, reason: Any, site: Host
 
 
 def test_what_is_refused_in_odd_words_is_shown_on_one_line(site: Hostile) -> None:
-    async def read(self: Any, call: Any, group: Group) -> list[Unit]:
+    async def read(self: Any, conduit: Any, group: Group) -> list[Unit]:
         for key in ("a\nb", "\x1b[31m", "half \ud800", "x" * 100_000, ""):
-            call.refuse(key, "because\n\x1b[0m" + "y" * 100_000)
+            conduit.refuse(key, "because\n\x1b[0m" + "y" * 100_000)
         return units(TYPE, group.name, 2)
 
     done = site.apply({"read": read}, None, None, "--verbose")
@@ -340,7 +340,7 @@ def test_what_is_refused_in_odd_words_is_shown_on_one_line(site: Hostile) -> Non
 
 @pytest.mark.parametrize("text", ["", "gone\n\x1b[2J" + "x" * 10_000_000], ids=["nothing", "much"])
 def test_what_is_gone_is_gone_in_one_line(text: str, site: Hostile) -> None:
-    async def read(self: Any, call: Any, group: Group) -> list[Unit]:
+    async def read(self: Any, conduit: Any, group: Group) -> list[Unit]:
         if group.name == "alpha":
             raise Gone(text)
         return units(TYPE, group.name, 2)

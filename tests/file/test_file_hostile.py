@@ -15,7 +15,7 @@ from reconciler_file import folders, listing
 from reconciler_file.file_importer import FileImporter
 from reconciler_file.listing import group_of
 from reconciler_file.options import SourceOptions
-from tests.support.calls import FakeCall, page
+from tests.support.conduits import FakeConduit, page
 
 URLS = {
     "manifest": "https://files.example.org/pool/PULP_MANIFEST",
@@ -28,12 +28,12 @@ SHA = "a" * 64
 def read(format: str, body: bytes) -> tuple[list[str], dict[str, str]]:
     """Keys of the units, each of which the core would take, and what was refused."""
     answer = page(body, "text/html" if format == "folder" else "text/plain", url=URLS[format])
-    call = FakeCall(
+    conduit = FakeConduit(
         {"": answer}, SourceOptions.model_validate({"format": format}), url=URLS[format]
     )
     keys = []
-    for group in asyncio.run(_declared(call)):
-        for unit in asyncio.run(FileImporter().read(call, group)):
+    for group in asyncio.run(_declared(conduit)):
+        for unit in asyncio.run(FileImporter().read(conduit, group)):
             assert not unit.metadata
             [file] = unit.artifacts
             assert file.url.startswith(("https://", "http://"))
@@ -41,13 +41,13 @@ def read(format: str, body: bytes) -> tuple[list[str], dict[str, str]]:
                 identify(unit, group.name)
             keys.append(unit.key)
     assert len(set(keys)) == len(keys)
-    assert all(key.isprintable() and key for key in call.refused), "the plan shows them"
-    return sorted(keys), call.refused
+    assert all(key.isprintable() and key for key in conduit.refused), "the plan shows them"
+    return sorted(keys), conduit.refused
 
 
-async def _declared(call: FakeCall) -> list[Group]:
+async def _declared(conduit: FakeConduit) -> list[Group]:
     return [
-        group async for group in FileImporter().declare(call) if not isinstance(group, Unchanged)
+        group async for group in FileImporter().declare(conduit) if not isinstance(group, Unchanged)
     ]
 
 
@@ -170,17 +170,17 @@ def test_a_line_that_is_no_entry_fails_the_whole_manifest(body: bytes) -> None:
 @pytest.mark.parametrize("charset", ["no-such-charset", "utf-8"])
 def test_a_listing_that_cannot_be_read_is_a_failure(charset: str) -> None:
     answer = Page(URLS["folder"], b"<![foo[", "v1", "text/html", charset)
-    call = FakeCall({"": answer}, SourceOptions(), url=URLS["folder"])
+    conduit = FakeConduit({"": answer}, SourceOptions(), url=URLS["folder"])
     with pytest.raises(Malformed):
-        asyncio.run(_declared(call))
+        asyncio.run(_declared(conduit))
 
 
 @pytest.mark.parametrize("charset", ["punycode", "idna", "utf-7", "unicode-escape"])
 def test_an_encoding_that_no_page_has_is_a_failure(charset: str) -> None:
     answer = Page(URLS["folder"], b'<a href="ok">ok</a>', "v1", "text/html", charset)
-    call = FakeCall({"": answer}, SourceOptions(), url=URLS["folder"])
+    conduit = FakeConduit({"": answer}, SourceOptions(), url=URLS["folder"])
     with pytest.raises(Malformed):
-        asyncio.run(_declared(call))
+        asyncio.run(_declared(conduit))
 
 
 @pytest.mark.parametrize(
@@ -282,11 +282,11 @@ def test_short_links_below_a_long_url_are_counted_by_what_they_become(
     many = [line for line in lines if group_of(line.partition(",")[0]) == "00"][:200]
     text = "".join(f"<a href={number}>" for number in range(200))
     answer = page(text if format == "folder" else "\n".join(many), "text/html", url=url)
-    call = FakeCall({"": answer}, SourceOptions.model_validate({"format": format}), url=url)
+    conduit = FakeConduit({"": answer}, SourceOptions.model_validate({"format": format}), url=url)
 
     async def read_all() -> None:
-        for group in await _declared(call):
-            await FileImporter().read(call, group)
+        for group in await _declared(conduit):
+            await FileImporter().read(conduit, group)
 
     with pytest.raises(Malformed, match="1,000,000 characters"):
         asyncio.run(read_all())
@@ -295,7 +295,7 @@ def test_short_links_below_a_long_url_are_counted_by_what_they_become(
 def test_a_tree_that_grows_with_every_page_is_given_up_at_once() -> None:
     server = EndlessFolders()
     options = SourceOptions.model_validate({"format": "folder"})
-    call = FakeCall(server, options, url=URLS["folder"])
+    conduit = FakeConduit(server, options, url=URLS["folder"])
     with pytest.raises(Malformed, match="more than 10,000 folders"):
-        asyncio.run(_declared(call))
+        asyncio.run(_declared(conduit))
     assert server.asked < 50  # each page is counted, not each level

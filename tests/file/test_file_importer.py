@@ -28,7 +28,7 @@ from reconciler_file.file_importer import FileImporter, guess_format
 from reconciler_file.listing import group_of
 from reconciler_file.manifests import unlistable
 from reconciler_file.options import SourceOptions
-from tests.support.calls import FakeCall, FakeUploadConduit, page
+from tests.support.conduits import FakeConduit, FakeUploadConduit, page
 
 BASE = "https://files.example.org/pool/"
 MANIFEST = f"{BASE}PULP_MANIFEST"
@@ -42,22 +42,22 @@ def opened(
     answers: dict[str, Page | Exception],
     committed: frozenset[str] = frozenset(),
     **keys: Any,
-) -> FakeCall:
-    return FakeCall(answers, SourceOptions.model_validate(keys), committed, url)
+) -> FakeConduit:
+    return FakeConduit(answers, SourceOptions.model_validate(keys), committed, url)
 
 
-def declared(call: FakeCall) -> list[Any]:
+def declared(conduit: FakeConduit) -> list[Any]:
     async def collect() -> list[Any]:
-        return [group async for group in FileImporter().declare(call)]
+        return [group async for group in FileImporter().declare(conduit)]
 
     return asyncio.run(collect())
 
 
-def read(call: FakeCall) -> dict[str, Unit]:
+def read(conduit: FakeConduit) -> dict[str, Unit]:
     """Every unit by key; each lies in the group that its path belongs to."""
     found: dict[str, Unit] = {}
-    for group in declared(call):
-        for unit in asyncio.run(FileImporter().read(call, group)):
+    for group in declared(conduit):
+        for unit in asyncio.run(FileImporter().read(conduit, group)):
             assert group.name == group_of(unit.key)
             assert unit.key not in found
             found[unit.key] = unit
@@ -68,8 +68,8 @@ def files(
     body: bytes | str, url: str = MANIFEST, **keys: Any
 ) -> tuple[dict[str, Artifact], dict[str, str]]:
     """Artifacts by key and what was refused, of a page that is a list."""
-    call = opened(url, {"": page(body, "text/plain", url=url)}, **keys)
-    return {key: unit.artifacts[0] for key, unit in read(call).items()}, call.refused
+    conduit = opened(url, {"": page(body, "text/plain", url=url)}, **keys)
+    return {key: unit.artifacts[0] for key, unit in read(conduit).items()}, conduit.refused
 
 
 class TestManifest:
@@ -82,8 +82,10 @@ class TestManifest:
         assert refused == {}
 
     def test_a_unit_is_a_path_and_its_bytes_and_nothing_else(self) -> None:
-        call = opened(MANIFEST, {"": page(f"a,{SHA},3", "text/plain", url=MANIFEST)})
-        assert read(call) == {"a": Unit("file.file", "a", {}, [Artifact("a", SHA, 3, f"{BASE}a")])}
+        conduit = opened(MANIFEST, {"": page(f"a,{SHA},3", "text/plain", url=MANIFEST)})
+        assert read(conduit) == {
+            "a": Unit("file.file", "a", {}, [Artifact("a", SHA, 3, f"{BASE}a")])
+        }
 
     def test_comments_blanks_windows_line_ends_and_a_byte_order_mark_do_not_count(self) -> None:
         body = f"\ufeffa,{SHA},1\r\n\r\n# b,{SHA},1\r\n \t\r\n c , {SHA} ,\t7\r\n"
@@ -99,7 +101,7 @@ class TestManifest:
         assert declared(opened(MANIFEST, {"": page("", "text/plain")})) == []
 
     def test_files_are_found_where_a_redirect_led_to(self) -> None:
-        call = opened(
+        conduit = opened(
             MANIFEST,
             {
                 "": page(
@@ -107,13 +109,13 @@ class TestManifest:
                 )
             },
         )
-        assert read(call)["a"].artifacts[0].url == "https://cdn.example.org/7/a"
+        assert read(conduit)["a"].artifacts[0].url == "https://cdn.example.org/7/a"
 
     def test_a_committed_manifest_is_not_looked_into(self) -> None:
-        call = opened(
+        conduit = opened(
             MANIFEST, {"": page("not a manifest", "text/html", validator="v7")}, frozenset({"v7"})
         )
-        assert declared(call) == [UNCHANGED]
+        assert declared(conduit) == [UNCHANGED]
 
     def test_a_change_changes_the_validator_of_its_group_alone(self) -> None:
         names = [f"f{number}" for number in range(600)]
@@ -133,9 +135,9 @@ class TestManifest:
         assert {name for name in after if after[name] != before[name]} == {group_of("f42")}
 
     def test_groups_can_be_read_twice(self) -> None:
-        call = opened(MANIFEST, {"": page(f"a,{SHA},1", "text/plain")})
-        [group] = declared(call)
-        first, second = (list(asyncio.run(FileImporter().read(call, group))) for _ in range(2))
+        conduit = opened(MANIFEST, {"": page(f"a,{SHA},1", "text/plain")})
+        [group] = declared(conduit)
+        first, second = (list(asyncio.run(FileImporter().read(conduit, group))) for _ in range(2))
         assert first == second != []
 
     @pytest.mark.parametrize("cut", [1, 30, 67, 68, 70])
@@ -203,8 +205,10 @@ class TestUrls:
 
     def test_only_a_list_that_pins_every_file_can_be_unchanged(self) -> None:
         def asked(body: str) -> tuple[list[Any], list[str]]:
-            call = opened(LIST, {"": page(body, "text/plain", validator="v7")}, frozenset({"v7"}))
-            return declared(call), call.validators
+            conduit = opened(
+                LIST, {"": page(body, "text/plain", validator="v7")}, frozenset({"v7"})
+            )
+            return declared(conduit), conduit.validators
 
         assert asked(f"a sha256={SHA}\nb sha256={SHA}\n") == ([UNCHANGED], ["v7"])
         groups, validators = asked(f"a sha256={SHA}\nb\n")
@@ -267,20 +271,20 @@ def html(body: str, url: str = BASE) -> Page:
     return page(body, "text/html", url=url)
 
 
-def folder(pages: dict[str, Page | Exception]) -> FakeCall:
+def folder(pages: dict[str, Page | Exception]) -> FakeConduit:
     return opened(BASE, pages)
 
 
 class TestFolders:
     def test_nginx_and_apache_listings_with_folders_below(self) -> None:
-        call = folder({"": html(NGINX), f"{BASE}sub/": html(APACHE, f"{BASE}sub/")})
-        assert {key: unit.artifacts[0].url for key, unit in read(call).items()} == {
+        conduit = folder({"": html(NGINX), f"{BASE}sub/": html(APACHE, f"{BASE}sub/")})
+        assert {key: unit.artifacts[0].url for key, unit in read(conduit).items()} == {
             "a b.iso": f"{BASE}a%20b.iso",
             "c.iso": f"{BASE}c.iso",
             "sub/d.iso": f"{BASE}sub/d.iso",
             "sub/e.iso": f"{BASE}sub/e.iso",
         }
-        assert call.refused == {}
+        assert conduit.refused == {}
 
     def test_nothing_is_declared_about_bytes_that_nobody_has_measured(self) -> None:
         [unit] = [unit for key, unit in read(folder({"": html(PYTHON)})).items() if key == "a.iso"]
@@ -333,9 +337,9 @@ class TestFolders:
         ]
 
     def test_a_listing_that_links_to_itself_lists_nothing_more(self) -> None:
-        call = folder({"": html('<a href="./">here</a><a href="a.iso">a</a>')})
-        assert list(read(call)) == ["a.iso"]
-        assert call.refused == {}
+        conduit = folder({"": html('<a href="./">here</a><a href="a.iso">a</a>')})
+        assert list(read(conduit)) == ["a.iso"]
+        assert conduit.refused == {}
 
     def test_a_local_folder_is_listed_by_the_core(self) -> None:
         listing = {
@@ -345,12 +349,12 @@ class TestFolders:
             ]
         }
         url = "file:///srv/pool/"
-        call = opened(url, {"": page(json.dumps(listing), LOCAL, url=url)})
-        assert {key: unit.artifacts for key, unit in read(call).items()} == {
+        conduit = opened(url, {"": page(json.dumps(listing), LOCAL, url=url)})
+        assert {key: unit.artifacts for key, unit in read(conduit).items()} == {
             "a.iso": [Artifact("a.iso", "", 3, f"{url}a.iso")],
             "sub/b c": [Artifact("sub/b c", "", 0, f"{url}sub/b%20c")],
         }
-        before = {group.name: group.validator for group in declared(call)}
+        before = {group.name: group.validator for group in declared(conduit)}
         listing["files"][0]["etag"] = "t3"
         after = {
             group.name: group.validator

@@ -24,7 +24,7 @@ from reconciler_file.file_publisher import FilePublisher, media_type
 from reconciler_file.listing import group_of
 from reconciler_file.manifests import unlistable
 from reconciler_file.options import SourceOptions
-from tests.support.calls import FakeCall, FakePublishConduit, page
+from tests.support.conduits import FakeConduit, FakePublishConduit, page
 
 NO_CONFIGURATION = PluginCallConfiguration({}, {}, {})
 URL = "https://mirror.example.org/files/PULP_MANIFEST"
@@ -138,21 +138,21 @@ def test_reading_our_publication_gives_the_same_content(files: dict[str, tuple[s
     folders = {path[:cut] for path in files for cut in range(len(path)) if path[cut] == "/"}
     units = [stored(path, *rest) for path, rest in files.items() if path not in folders]
     body = manifest(published(grouped(*units)))
-    call = FakeCall({"": page(body, "text/plain", url=URL)}, SourceOptions(), url=URL)
-    found = asyncio.run(_read(call))
-    assert call.refused == {}
+    conduit = FakeConduit({"": page(body, "text/plain", url=URL)}, SourceOptions(), url=URL)
+    found = asyncio.run(_read(conduit))
+    assert conduit.refused == {}
     assert {(unit.key, unit.group): unit for unit in found} == {
         (unit.key, unit.group): unit for unit in units
     }
 
 
-async def _read(call: FakeCall) -> list[StoredUnit]:
-    groups = [group async for group in FileImporter().declare(call)]
+async def _read(conduit: FakeConduit) -> list[StoredUnit]:
+    groups = [group async for group in FileImporter().declare(conduit)]
     return [
         _recorded(unit, group)
         for group in groups
         if not isinstance(group, Unchanged)
-        for unit in await FileImporter().read(call, group)
+        for unit in await FileImporter().read(conduit, group)
     ]
 
 

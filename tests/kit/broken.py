@@ -17,9 +17,9 @@ from pydantic import ConfigDict
 from reconciler.plugin import (
     Artifact,
     Group,
-    ImporterCall,
     Metadata,
     PluginCallConfiguration,
+    ReadConduit,
     Refused,
     RepositoryInfo,
     SyncConduit,
@@ -43,25 +43,25 @@ class ClassCache(QuoteImporter):
 
     seen: ClassVar[dict[str, int]] = {}
 
-    async def read(self, call: ImporterCall, group: Group) -> Iterable[Unit]:
+    async def read(self, conduit: ReadConduit, group: Group) -> Iterable[Unit]:
         self.seen[group.name] = self.seen.get(group.name, 0) + 1
-        return await super().read(call, group)
+        return await super().read(conduit, group)
 
 
 class ModuleGlobal(QuoteImporter):
     """Counts in the module."""
 
-    async def read(self, call: ImporterCall, group: Group) -> Iterable[Unit]:
+    async def read(self, conduit: ReadConduit, group: Group) -> Iterable[Unit]:
         _READ[group.name] = _READ.get(group.name, 0) + 1
-        return await super().read(call, group)
+        return await super().read(conduit, group)
 
 
 class DefaultArgument(QuoteImporter):
     """Counts in a default argument."""
 
-    async def read(self, call: ImporterCall, group: Group) -> Iterable[Unit]:
+    async def read(self, conduit: ReadConduit, group: Group) -> Iterable[Unit]:
         self._count(group.name)
-        return await super().read(call, group)
+        return await super().read(conduit, group)
 
     def _count(self, name: str, names: list[str] = []) -> None:  # noqa: B006  # the fault
         names.append(name)
@@ -70,41 +70,41 @@ class DefaultArgument(QuoteImporter):
 class CachedMethod(QuoteImporter):
     """A cache that keeps every instance."""
 
-    async def read(self, call: ImporterCall, group: Group) -> Iterable[Unit]:
+    async def read(self, conduit: ReadConduit, group: Group) -> Iterable[Unit]:
         self._title(group.name)
-        return await super().read(call, group)
+        return await super().read(conduit, group)
 
     @cache  # the fault of this one  # noqa: B019  # the fault of this one
     def _title(self, name: str) -> str:
         return name.title()
 
 
-class KeptCall(QuoteImporter):
+class KeptConduit(QuoteImporter):
     """Keeps what it was handed."""
 
-    calls: ClassVar[list[ImporterCall]] = []
+    calls: ClassVar[list[ReadConduit]] = []
 
-    async def read(self, call: ImporterCall, group: Group) -> Iterable[Unit]:
-        self.calls.append(call)
-        return await super().read(call, group)
+    async def read(self, conduit: ReadConduit, group: Group) -> Iterable[Unit]:
+        self.calls.append(conduit)
+        return await super().read(conduit, group)
 
 
-class UsedCall(QuoteImporter):
+class UsedConduit(QuoteImporter):
     """Asks through what an earlier call was handed."""
 
-    calls: ClassVar[list[ImporterCall]] = []
+    calls: ClassVar[list[ReadConduit]] = []
 
-    async def read(self, call: ImporterCall, group: Group) -> Iterable[Unit]:
-        self.calls.append(call)
+    async def read(self, conduit: ReadConduit, group: Group) -> Iterable[Unit]:
+        self.calls.append(conduit)
         return await super().read(self.calls[0], group)
 
 
 class AbsentUnits(QuoteImporter):
     """No answer is no unit."""
 
-    async def read(self, call: ImporterCall, group: Group) -> Iterable[Unit]:
+    async def read(self, conduit: ReadConduit, group: Group) -> Iterable[Unit]:
         try:
-            return await super().read(call, group)
+            return await super().read(conduit, group)
         except Unreachable:
             return []
 
@@ -112,9 +112,9 @@ class AbsentUnits(QuoteImporter):
 class ForbiddenUnits(QuoteImporter):
     """Not to be let in is no unit."""
 
-    async def read(self, call: ImporterCall, group: Group) -> Iterable[Unit]:
+    async def read(self, conduit: ReadConduit, group: Group) -> Iterable[Unit]:
         try:
-            return await super().read(call, group)
+            return await super().read(conduit, group)
         except Refused:
             return []
 
@@ -122,10 +122,10 @@ class ForbiddenUnits(QuoteImporter):
 class AbsentGroups(QuoteImporter):
     """A group that does not answer is not declared."""
 
-    async def declare(self, call: ImporterCall) -> AsyncIterator[Group]:
-        async for group in super().declare(call):
+    async def declare(self, conduit: ReadConduit) -> AsyncIterator[Group]:
+        async for group in super().declare(conduit):
             try:
-                await call.get_json(f"{group.name}.json")
+                await conduit.get_json(f"{group.name}.json")
             except (Unreachable, Refused):
                 continue
             yield group
@@ -134,25 +134,25 @@ class AbsentGroups(QuoteImporter):
 class GreedyDeclare(QuoteImporter):
     """Reads every group's page where a failure takes all down."""
 
-    async def declare(self, call: ImporterCall) -> AsyncIterator[Group]:
-        async for group in super().declare(call):
-            await call.get_json(f"{group.name}.json")
+    async def declare(self, conduit: ReadConduit) -> AsyncIterator[Group]:
+        async for group in super().declare(conduit):
+            await conduit.get_json(f"{group.name}.json")
             yield group
 
 
 class Stumbling(QuoteImporter):
     """Believes that the index is what it should be."""
 
-    async def declare(self, call: ImporterCall) -> AsyncIterator[Group]:
-        for name, etag in (await call.get_json("index.json")).items():
+    async def declare(self, conduit: ReadConduit) -> AsyncIterator[Group]:
+        for name, etag in (await conduit.get_json("index.json")).items():
             yield Group(name, validator=etag)
 
 
 class WeakValidator(QuoteImporter):
     """A validator that stays the same whatever happens."""
 
-    async def declare(self, call: ImporterCall) -> AsyncIterator[Group]:
-        async for group in super().declare(call):
+    async def declare(self, conduit: ReadConduit) -> AsyncIterator[Group]:
+        async for group in super().declare(conduit):
             yield Group(group.name, validator="v1")
 
 
@@ -168,8 +168,8 @@ class OnlyGrowing(QuoteImporter):
 class Units(QuoteImporter):
     """Returns other units than it should: see `unit`."""
 
-    async def read(self, call: ImporterCall, group: Group) -> Iterable[Unit]:
-        return [self.unit(one) for one in await super().read(call, group)]
+    async def read(self, conduit: ReadConduit, group: Group) -> Iterable[Unit]:
+        return [self.unit(one) for one in await super().read(conduit, group)]
 
     def unit(self, one: Unit) -> Unit:
         raise NotImplementedError
@@ -242,10 +242,10 @@ class LearntFolder(QuoteImporter):
     def importer_added(self, repository: RepositoryInfo, config: PluginCallConfiguration) -> None:
         self.folder[:] = [repository.working_directory]
 
-    async def declare(self, call: ImporterCall) -> AsyncIterator[Group]:
+    async def declare(self, conduit: ReadConduit) -> AsyncIterator[Group]:
         for folder in self.folder:
             await asyncio.to_thread(self._write, folder / self.place / "index.txt")
-        async for group in super().declare(call):
+        async for group in super().declare(conduit):
             yield group
 
     @staticmethod
@@ -259,32 +259,32 @@ class LearntStore(LearntFolder):
 
 
 class Sleeping(QuoteImporter):
-    async def read(self, call: ImporterCall, group: Group) -> Iterable[Unit]:
+    async def read(self, conduit: ReadConduit, group: Group) -> Iterable[Unit]:
         time.sleep(0.001)  # the fault of this one  # noqa: ASYNC251  # the fault of this one
-        return await super().read(call, group)
+        return await super().read(conduit, group)
 
 
 class LookingUp(QuoteImporter):
-    async def read(self, call: ImporterCall, group: Group) -> Iterable[Unit]:
+    async def read(self, conduit: ReadConduit, group: Group) -> Iterable[Unit]:
         socket.getaddrinfo("127.0.0.1", 80)
-        return await super().read(call, group)
+        return await super().read(conduit, group)
 
 
 class Spinning(QuoteImporter):
     """Computes for too long."""
 
-    async def declare(self, call: ImporterCall) -> AsyncIterator[Group]:
+    async def declare(self, conduit: ReadConduit) -> AsyncIterator[Group]:
         begun = time.monotonic()
         while time.monotonic() < begun + 0.5:
             pass
-        async for group in super().declare(call):
+        async for group in super().declare(conduit):
             yield group
 
 
 class Hanging(QuoteImporter):
     """Awaits what never comes."""
 
-    async def read(self, call: ImporterCall, group: Group) -> Iterable[Unit]:
+    async def read(self, conduit: ReadConduit, group: Group) -> Iterable[Unit]:
         await asyncio.Event().wait()
         return []
 
@@ -298,7 +298,7 @@ class NoMetadata(QuoteImporter):
 class FutureApi(QuoteImporter):
     @classmethod
     def metadata(cls) -> Metadata:
-        return Metadata(id="quotes", display_name="Quotations", types=[QUOTE], api=">=2")
+        return Metadata(id="quotes", display_name="Quotations", types=[QUOTE], api=">=3")
 
 
 class LooseSource(QuoteSource):
@@ -330,8 +330,8 @@ def forget() -> None:
     for kept in (
         _READ,
         ClassCache.seen,
-        KeptCall.calls,
-        UsedCall.calls,
+        KeptConduit.calls,
+        UsedConduit.calls,
         LearntFolder.folder,
         LearntStore.folder,
     ):

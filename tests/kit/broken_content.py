@@ -19,8 +19,8 @@ from reconciler.plugin import (
     Artifact,
     CopyConduit,
     Decision,
+    GroupedUnit,
     Options,
-    Placed,
     PluginCallConfiguration,
     PublishConduit,
     Refused,
@@ -42,11 +42,11 @@ class Page(QuotePublisher):
     """One more page, with something on it that the version does not hold: see `text`."""
 
     def publish(self, conduit: PublishConduit, config: PluginCallConfiguration) -> None:
-        for name in conduit.changed():
+        for name in conduit.changed_groups():
             with conduit.group(name) as output:
                 for unit in conduit.units(name):
                     output.page(f"{name}/{unit.key}/", unit.key.encode(), "text/plain")
-        with conduit.whole() as output:
+        with conduit.whole_repository() as output:
             output.page("index/", self.text(conduit).encode(), "text/plain")
 
     def text(self, conduit: PublishConduit) -> str:
@@ -83,12 +83,12 @@ class PartialList(QuotePublisher):
 
     def publish(self, conduit: PublishConduit, config: PluginCallConfiguration) -> None:
         names = []
-        for name in conduit.changed():
+        for name in conduit.changed_groups():
             names.append(name)
             with conduit.group(name) as output:
                 for unit in conduit.units(name):
                     output.page(f"{name}/{unit.key}/", unit.key.encode(), "text/plain")
-        with conduit.whole() as output:
+        with conduit.whole_repository() as output:
             output.page("index/", msgspec.json.encode(names), "application/json")
 
 
@@ -96,7 +96,7 @@ class EmptiedGroups(QuotePublisher):
     """Does not open groups that hold nothing any more."""
 
     def publish(self, conduit: PublishConduit, config: PluginCallConfiguration) -> None:
-        for name in conduit.changed():
+        for name in conduit.changed_groups():
             units = conduit.units(name)
             if units:
                 with conduit.group(name) as output:
@@ -164,7 +164,7 @@ class Uploads(QuoteImporter):
         file: UploadedFile,
         fields: Mapping[str, str],
         config: PluginCallConfiguration,
-    ) -> Iterable[Placed]:
+    ) -> Iterable[GroupedUnit]:
         if not file.size:
             raise Refused("a quotation is not empty")
         return [
@@ -195,7 +195,7 @@ class TakesAnything(QuoteImporter):
         file: UploadedFile,
         fields: Mapping[str, str],
         config: PluginCallConfiguration,
-    ) -> Iterable[Placed]:
+    ) -> Iterable[GroupedUnit]:
         return [
             (
                 "sent",
@@ -216,7 +216,7 @@ class StumblesOverUploads(QuoteImporter):
         file: UploadedFile,
         fields: Mapping[str, str],
         config: PluginCallConfiguration,
-    ) -> Iterable[Placed]:
+    ) -> Iterable[GroupedUnit]:
         first = file.path.read_bytes()[0]
         return [
             (
@@ -240,7 +240,7 @@ class SentWhere(Uploads):
         file: UploadedFile,
         fields: Mapping[str, str],
         config: PluginCallConfiguration,
-    ) -> Iterable[Placed]:
+    ) -> Iterable[GroupedUnit]:
         if "group" not in fields:
             raise Refused("a quotation needs the field `group`")
         return [

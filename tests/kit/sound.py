@@ -15,7 +15,7 @@ from functools import cache, lru_cache
 
 from pydantic import TypeAdapter
 
-from reconciler.plugin import Group, ImporterCall, Unit
+from reconciler.plugin import Group, ReadConduit, Unit
 from tests.support.quotes import QuoteImporter
 
 LOG = logging.getLogger(__name__)
@@ -62,12 +62,12 @@ def titled(name: str) -> str:
 class Careful(QuoteImporter):
     """Works in threads, awaits, and calls what remembers things of its own."""
 
-    async def declare(self, call: ImporterCall) -> AsyncIterator[Group]:
+    async def declare(self, conduit: ReadConduit) -> AsyncIterator[Group]:
         await asyncio.sleep(0)
-        async for group in super().declare(call):
+        async for group in super().declare(conduit):
             yield group
 
-    async def read(self, call: ImporterCall, group: Group) -> Iterable[Unit]:
+    async def read(self, conduit: ReadConduit, group: Group) -> Iterable[Unit]:
         await asyncio.to_thread(time.sleep, 0.001)
         await asyncio.get_running_loop().getaddrinfo("127.0.0.1", 80)
         LOG.debug("%s, %s", titled(group.name), self._shape(group.name))
@@ -79,7 +79,7 @@ class Careful(QuoteImporter):
         assert WORD.match(group.name)
         assert NUMBERS.validate_python([1]) == [1]
         assert isinstance(datetime.fromisoformat("2026-01-01"), date)
-        return await super().read(call, group)
+        return await super().read(conduit, group)
 
     @staticmethod
     @lru_cache(maxsize=10)

@@ -121,15 +121,15 @@ CASES = [
         "cache of a method",
     ),
     several(
-        broken.KeptCall,
-        no_call_object_is_kept=["reference to a stale `ImporterCall`"],
-        no_state_is_kept_between_calls=["`KeptCall.calls`"],
+        broken.KeptConduit,
+        no_call_object_is_kept=["reference to a stale `ReadConduit`"],
+        no_state_is_kept_between_calls=["`KeptConduit.calls`"],
     ),
     several(
-        broken.UsedCall,
-        every_sync_succeeds=["used its `ImporterCall` after its call had returned"],
-        no_call_object_is_kept=["`ImporterCall`"],
-        no_state_is_kept_between_calls=["`UsedCall.calls`"],
+        broken.UsedConduit,
+        every_sync_succeeds=["used its `ReadConduit` after its call had returned"],
+        no_call_object_is_kept=["`ReadConduit`"],
+        no_state_is_kept_between_calls=["`UsedConduit.calls`"],
     ),
     one(
         broken.AbsentUnits,
@@ -246,7 +246,7 @@ CASES = [
     ),
     one(broken.Hanging, "every_sync_succeeds", "awaited for more than 0.3 s", patience=0.3),
     one(broken.NoMetadata, "plugin_is_enabled", "is disabled", "metadata is malformed", "`id`"),
-    one(broken.FutureApi, "plugin_is_enabled", "the importer `quotes` is disabled", ">=2"),
+    one(broken.FutureApi, "plugin_is_enabled", "the importer `quotes` is disabled", ">=3"),
     one(
         broken.AnySource,
         "options_are_strict_and_described",
@@ -275,7 +275,7 @@ CASES = [
         broken_content.PartialList,
         "publishing_is_deterministic",
         "('index/', 'application/json')",
-        "`whole()` lists every group",
+        "`whole_repository()` lists every group",
         changes=GROWN,
     ),
     one(

@@ -53,7 +53,7 @@ class Site:
         self.folder = folder
 
     def install(
-        self, name: str, *functions: str, api: str = ">=1.0,<2", version: str = "1.0"
+        self, name: str, *functions: str, api: str = ">=2.0,<3", version: str = "1.0"
     ) -> None:
         """Write the files that an installer leaves of a distribution.
 
@@ -109,7 +109,7 @@ def test_a_foreign_distribution_is_listed_beside_ours(site: Site) -> None:
         "importer",
         "listed-one",
         "3.4",
-        ">=1.0,<2",
+        ">=2.0,<3",
         "notes.note",
         "enabled",
         "listed_one:importer",
@@ -127,7 +127,7 @@ def test_the_document_is_the_promised_one(site: Site) -> None:
         "displayName": "Notes",
         "distribution": "listed-two",
         "version": "1.0",
-        "api": ">=1.0,<2",
+        "api": ">=2.0,<3",
         "types": ["notes.note"],
         "state": "enabled",
         "reason": "",
@@ -152,7 +152,7 @@ def test_a_plugin_for_another_api_is_listed_with_the_reason_and_is_no_error(site
     site.install("listed-three", "importer", "content_type", api=">=7")
     done = call(["plugins"])
     assert done.code == 0
-    assert rows(done.out)["notes", "importer"].endswith("it supports plugin API >=7, this is 1.4.0")
+    assert rows(done.out)["notes", "importer"].endswith("it supports plugin API >=7, this is 2.0.0")
     [plugin] = [
         row for row in call(["plugins", "-o", "json"]).document if row["state"] == "disabled"
     ]
@@ -253,7 +253,7 @@ def test_a_plugin_that_pip_installed_is_used_and_gone_when_it_is_gone(tmp_path: 
     source = tmp_path / "source"
     source.mkdir()
     (source / "pyproject.toml").write_text(PROJECT, encoding="utf-8")
-    (source / "really_installed.py").write_text(MODULE.format(api=">=1.0,<2"), encoding="utf-8")
+    (source / "really_installed.py").write_text(MODULE.format(api=">=2.0,<3"), encoding="utf-8")
     arguments: list[str | Path] = [
         sys.executable,
         "-m",

@@ -52,7 +52,7 @@ def importer(
     id: Any = "broken",
     name: Any = "Broken",
     types: Any = (),
-    api: Any = ">=1.0,<2",
+    api: Any = ">=2.0,<3",
     **attributes: Any,
 ) -> type[Importer]:
     made = importer_with(Metadata(id, name, types, api))
@@ -280,8 +280,8 @@ def test_malformed_metadata_disables(plugins: Shelf, cls: type[Importer], expect
         (
             "types",
             "content-type",
-            content_type(beside=1),
-            "its `beside` must be the ID of a content type, or None",
+            content_type(kept_with=1),
+            "its `kept_with` must be the ID of a content type, or None",
         ),
     ],
 )
@@ -293,35 +293,35 @@ def test_malformed_attributes_disable(
 
 
 MEETING = [
-    "~=1.0",
-    "~=1.4.0",
-    "==1.4.0",
-    "==1.*",
-    "== 1.4.*",
-    "!=2.0",
-    "<=1.4.0",
+    "~=2.0",
+    "~=2.0.0",
+    "==2.0.0",
+    "==2.*",
+    "== 2.0.*",
+    "!=3.0",
+    "<=2.0.0",
     ">=1.0.0",
-    "<2",
-    ">0.9",
-    "===1.4.0",
-    ">=1.0,<2",
-    ">=1.4.0a1,!=1.4.1",
+    "<3",
+    ">1.9",
+    "===2.0.0",
+    ">=2.0,<3",
+    ">=2.0.0a1,!=2.0.1",
     "",
 ]
 MISSING = [
-    "~=1.5",
-    "~=1.0.0",
-    "==1.4.1",
-    "==2.*",
-    "!=1.4.0",
-    "!=1.*",
-    "<=1.0",
-    ">=1.4.1",
-    "<1.4.0",
-    ">1.4.0",
-    "===1.4",
-    ">=2,<3",
-    ">=1.5.0a1",
+    "~=2.1",
+    "~=1.4",
+    "==2.0.1",
+    "==3.*",
+    "!=2.0.0",
+    "!=2.*",
+    "<=1.9",
+    ">=2.0.1",
+    "<2.0.0",
+    ">2.0.0",
+    "===2.0",
+    ">=1.0,<2",
+    ">=2.1.0a1",
 ]
 
 
@@ -348,7 +348,7 @@ def test_a_range_that_cannot_be_compared_disables_its_plugin_alone(plugins: Shel
 
 
 def test_a_plugin_outside_the_range_bears_its_own_id_not_its_entry_points(plugins: Shelf) -> None:
-    registry = plugins.add(importers={"entry": importer("future", api=">=2")}).registry()
+    registry = plugins.add(importers={"entry": importer("future", api=">=3")}).registry()
     assert [(plugin.id, plugin.enabled) for plugin in registry.all()] == [("future", False)]
 
 

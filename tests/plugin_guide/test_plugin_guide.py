@@ -28,7 +28,7 @@ from reconciler.plugin import (
     Gone,
     Group,
     Malformed,
-    MissingCall,
+    MissingConduit,
     OptionFault,
     Page,
     PluginCallConfiguration,
@@ -39,8 +39,8 @@ from reconciler.plugin import (
     UploadedFile,
     UploadForm,
 )
-from tests.support.calls import FakeCall, FakePublishConduit, FakeSyncConduit, page, stored
 from tests.support.clients import isolated, program, run
+from tests.support.conduits import FakeConduit, FakePublishConduit, FakeSyncConduit, page, stored
 from tests.support.guide import (
     GUIDE,
     commands,
@@ -79,7 +79,7 @@ def call(
         path: page(json.dumps(value), "application/json", url=BASE + path)
         for path, value in pages.items()
     }
-    return FakeCall(
+    return FakeConduit(
         responses,
         options=guide.SchemaSource.model_validate_json(json.dumps(options)),
         committed=committed,
@@ -87,9 +87,9 @@ def call(
     )
 
 
-def declared(importer: Any, call: Any) -> list[Any]:
+def declared(importer: Any, conduit: Any) -> list[Any]:
     async def groups() -> list[Any]:
-        return [group async for group in importer.declare(call)]
+        return [group async for group in importer.declare(conduit)]
 
     return asyncio.run(groups())
 
@@ -314,10 +314,10 @@ def test_publishing_makes_an_upstream_of_the_same_units(guide: Any) -> None:
 
 
 def test_another_spelling_is_redirected(guide: Any) -> None:
-    assert guide.SchemaPublisher.missing(MissingCall("schemas"), "Billing/A.json") == Redirect(
+    assert guide.SchemaPublisher.missing(MissingConduit("schemas"), "Billing/A.json") == Redirect(
         "billing/a.json"
     )
-    assert guide.SchemaPublisher.missing(MissingCall("schemas"), "billing/a.json") is None
+    assert guide.SchemaPublisher.missing(MissingConduit("schemas"), "billing/a.json") is None
 
 
 def test_a_configuration_is_refused_for_what_the_repository_holds(guide: Any) -> None:

@@ -15,8 +15,8 @@ from reconciler.plugin import Group, PluginCallConfiguration, StoredUnit
 from reconciler_python.options.source_options import SelectionOptions
 from reconciler_python.publishing.simple_publisher import PythonPublisher
 from reconciler_python.simple_importer import PythonImporter
-from tests.support.calls import FakeCall, FakePublishConduit, page, stored, write_tree
 from tests.support.clients import PIP, program, run
+from tests.support.conduits import FakeConduit, FakePublishConduit, page, stored, write_tree
 from tests.support.index_server import IndexServer, serving
 from tests.support.wheels import Built, build_egg, build_sdist, build_wheel
 
@@ -58,11 +58,11 @@ def imported(name: str, distributions: list[Built]) -> list[StoredUnit]:
             "files": [entry(built) for built in distributions],
         }
     )
-    call = FakeCall(
+    conduit = FakeConduit(
         {f"{name}/": page(document, "application/vnd.pypi.simple.v1+json")}, SelectionOptions()
     )
-    units: Any = asyncio.run(PythonImporter().read(call, Group(name)))
-    assert call.refused == {}
+    units: Any = asyncio.run(PythonImporter().read(conduit, Group(name)))
+    assert conduit.refused == {}
     return [stored(unit, name) for unit in units]
 
 

@@ -62,14 +62,14 @@ class TestFollowing:
     def test_without_dependencies_nothing_is_followed_or_read(self) -> None:
         result = closed(index(app={"1": ["lib"]}, lib={"1": []}), ["app"], dependencies=False)
         assert result.versions == {"app": ["1"]}
-        assert result.call.fetched == []
+        assert result.conduit.fetched == []
 
     def test_a_source_that_takes_everything_asks_for_nothing_more(self) -> None:
         made = index(app={"1": ["missing"]})
         made.list({"app": 5})
         result = closed(made)
         assert result.groups == {"app": Group("app", "serial:5", listed=True)}
-        assert (result.versions, result.call.fetched) == ({"app": ["1"]}, [])
+        assert (result.versions, result.conduit.fetched) == ({"app": ["1"]}, [])
 
     def test_cycles_end(self) -> None:
         result = closed(
@@ -83,7 +83,7 @@ class TestFollowing:
         result = closed(made, ["acme-*"])
         assert result.versions == {"acme-one": ["1"], "lib": ["1"]}
         assert result.groups["acme-one"].validator == "serial:3"
-        assert [asked[2] for asked in result.call.asked if asked[0] == "acme-one/"] == [3, 3]
+        assert [asked[2] for asked in result.conduit.asked if asked[0] == "acme-one/"] == [3, 3]
 
     def test_single_files_are_followed_too(self) -> None:
         made = index(app={"1": ["lib"], "2": ["other"]}, lib={"1": []}, other={"1": []})
@@ -99,7 +99,7 @@ class TestFollowing:
         made.add("lib", {"1": []})
         result = closed(made, ["app"])
         assert len(result.taken["app"]) == 2
-        assert len([url for url in result.call.fetched if "/app-" in url]) == 1
+        assert len([url for url in result.conduit.fetched if "/app-" in url]) == 1
 
 
 class TestVersions:
@@ -279,7 +279,7 @@ class TestFilters:
         )
         result = closed(made, ["app", "mine"], others=["ours", "mine"])
         assert set(result.groups) == {"app", "mine"}
-        asked = {url for url, _, _ in result.call.asked}
+        asked = {url for url, _, _ in result.conduit.asked}
         assert not {"ours/", "evil/"} & asked
         shared = closed(made, ["app"], others=["ours"], sharedProjects=["ours"])
         assert shared.groups["ours"].shared

@@ -11,7 +11,7 @@ from reconciler.plugin import Gone, Malformed, NotCached, Refused, Unreachable, 
 from reconciler_python.dependencies import closure
 from reconciler_python.reading import core_metadata
 from reconciler_python.requirements.environments import marker_holds
-from tests.support.calls import page
+from tests.support.conduits import page
 from tests.support.requiring import JSON, LINUX, asked_for, closed, index, message
 
 
@@ -42,14 +42,14 @@ class TestUnavailable:
         locked = ["app==1 --hash=sha256:" + "0" * 64]
         for gone in (Gone("404"), Withdrawn("quarantined upstream")):
             made.pages["gone/"] = gone
-            assert not closed(made, ["app", "gone"]).call.partial, (
+            assert not closed(made, ["app", "gone"]).conduit.partial, (
                 "it goes, and so may what it requires"
             )
-        assert closed(index(app={"1": ["lib"]}), ["app"]).call.partial
-        assert closed(index(app={"1": ["lib>=9"]}, lib={"1": []}), ["app"]).call.partial
-        assert not closed(made, ["app"]).call.partial
-        assert asked_for(made, locked).call.partial
-        assert asked_for(made, ["other==1"]).call.partial
+        assert closed(index(app={"1": ["lib"]}), ["app"]).conduit.partial
+        assert closed(index(app={"1": ["lib>=9"]}, lib={"1": []}), ["app"]).conduit.partial
+        assert not closed(made, ["app"]).conduit.partial
+        assert asked_for(made, locked).conduit.partial
+        assert asked_for(made, ["other==1"]).conduit.partial
 
     def test_a_long_chain_is_cut(self) -> None:
         many = {f"p{number:03}": {"1": [f"p{number + 1:03}"]} for number in range(120)}
@@ -92,8 +92,8 @@ class TestUnavailable:
         result = closed(made, ["app"])
         assert result.failures == {"broken": error}
         assert result.versions == {"app": ["1"], "lib": ["1"]}
-        assert result.call.partial
-        assert len([url for url, _, _ in result.call.asked if url == "broken/"]) == 1
+        assert result.conduit.partial
+        assert len([url for url, _, _ in result.conduit.asked if url == "broken/"]) == 1
 
     def test_a_page_that_cannot_be_understood_is_read_again_by_its_group_so_that_it_is_forgotten(
         self,
@@ -102,7 +102,7 @@ class TestUnavailable:
         made.pages["broken/"] = page("{", JSON)
         result = closed(made, ["app"])
         assert "not a project page" in message(result, "broken", Malformed)
-        assert result.call.partial
+        assert result.conduit.partial
         assert result.groups["broken"].validator is None
 
     def test_metadata_that_cannot_be_had_for_now_fails_its_project_alone(self) -> None:
@@ -113,7 +113,7 @@ class TestUnavailable:
         result = closed(made, ["app"])
         assert result.failures["lib"].args == ("no answer",)
         assert result.versions == {"app": ["1"]}
-        assert result.call.partial
+        assert result.conduit.partial
 
 
 class TestBrokenMetadata:
@@ -196,7 +196,7 @@ class TestValidators:
         made.list({"acme": 3, "acme-lib": 9})
         result = closed(made, ["acme*"])
         assert str(result.groups["acme-lib"].validator).startswith("serial:9 pulled:")
-        assert {(url, serial) for url, _, serial in result.call.asked if url} == {
+        assert {(url, serial) for url, _, serial in result.conduit.asked if url} == {
             ("acme/", 3),
             ("acme-lib/", 9),
         }

@@ -15,7 +15,7 @@ from reconciler.plugin import Artifact, StoredUnit, Summary, Unit
 from reconciler_python.content import Distribution, Project
 from reconciler_python.options.source_options import SelectionOptions
 from reconciler_python.reading.archives import wheel_metadata
-from tests.support.calls import stored
+from tests.support.conduits import stored
 from tests.support.wheels import build_wheel, zipped
 
 FILENAME = "django-5.1-py3-none-any.whl"
@@ -60,14 +60,16 @@ class TestDistribution:
         assert Distribution.describe_change(before(**old), unit(**new)) == words
 
     def test_replaced_bytes_are_refused_unless_substitution_is_allowed(self) -> None:
-        reason = Distribution.refusal(before("a" * 64), unit("b" * 64), SelectionOptions())
+        reason = Distribution.refuse_replacement(
+            before("a" * 64), unit("b" * 64), SelectionOptions()
+        )
         assert reason is not None
         assert reason.startswith(
             "upstream replaced its bytes: sha256 aaaaaaaaaaaa is now bbbbbbbbbbbb"
         )
-        assert Distribution.refusal(before("a" * 64), unit("b" * 64), None) == reason
+        assert Distribution.refuse_replacement(before("a" * 64), unit("b" * 64), None) == reason
         assert (
-            Distribution.refusal(
+            Distribution.refuse_replacement(
                 before("a" * 64), unit("b" * 64), SelectionOptions(substitution="allow")
             )
             is None
@@ -78,7 +80,9 @@ class TestDistribution:
         )
 
     def test_changed_metadata_is_not_refused(self) -> None:
-        assert Distribution.refusal(before(), unit(yanked=True), SelectionOptions()) is None
+        assert (
+            Distribution.refuse_replacement(before(), unit(yanked=True), SelectionOptions()) is None
+        )
 
     @pytest.mark.parametrize(
         ("keys", "words"),
@@ -103,35 +107,38 @@ class TestDistribution:
         ],
     )
     def test_a_removal_has_its_reason(self, keys: dict[str, Any], words: str) -> None:
-        assert Distribution.removal(before(), SelectionOptions.model_validate(keys), "") == words
+        assert (
+            Distribution.removal_reason(before(), SelectionOptions.model_validate(keys), "")
+            == words
+        )
 
     def test_what_keeps_it_out_now_is_the_reason_unless_the_include_says_it_better(self) -> None:
         options = SelectionOptions.model_validate({"include": ["django>=5.2"]})
         assert (
-            Distribution.removal(before(), options, 'denied by "django" (rules.deny)')
+            Distribution.removal_reason(before(), options, 'denied by "django" (rules.deny)')
             == 'denied by "django" (rules.deny)'
         )
         assert (
-            Distribution.removal(before(), options, "matches no include")
+            Distribution.removal_reason(before(), options, "matches no include")
             == 'no longer matches include "django>=5.2"'
         )
 
     def test_a_dependency_that_is_offered_is_no_longer_one(self) -> None:
         options = SelectionOptions.model_validate({"include": ["requests"], "dependencies": True})
         assert (
-            Distribution.removal(before(), options, "matches no include or dependency")
+            Distribution.removal_reason(before(), options, "matches no include or dependency")
             == "no longer matches an include or dependency"
         )
 
     def test_without_options_what_goes_is_gone_upstream(self) -> None:
-        assert Distribution.removal(before(), None, "") == "gone upstream"
+        assert Distribution.removal_reason(before(), None, "") == "gone upstream"
 
 
 def test_a_project_is_kept_beside_its_distributions_only_and_tells_its_status() -> None:
     old = StoredUnit(
         artifacts=[], group="foo", key="foo", metadata={"status": "archived"}, type="python.project"
     )
-    assert Project.beside == Distribution.id
+    assert Project.kept_with == Distribution.id
     assert Project.describe_change(
         old, Unit("python.project", "foo", {"status": "deprecated", "reason": "use bar"})
     ) == ('status archived -> deprecated ("use bar")')
@@ -155,19 +162,19 @@ class TestProjectRemoval:
     )
     def test_it_never_claims_that_upstream_lost_it(self, keys: dict[str, Any], words: str) -> None:
         options = SelectionOptions.model_validate(keys)
-        assert Project.removal(self.STATUS, options, "") == words
-        assert Project.removal(self.STATUS, options, "matches no include") == words
+        assert Project.removal_reason(self.STATUS, options, "") == words
+        assert Project.removal_reason(self.STATUS, options, "matches no include") == words
 
     def test_what_keeps_it_out_is_the_reason(self) -> None:
         assert (
-            Project.removal(
+            Project.removal_reason(
                 self.STATUS, SelectionOptions(exclude=("foo",)), 'denied by "foo" (rules.deny)'
             )
             == 'denied by "foo" (rules.deny)'
         )
 
     def test_without_options_it_is_neutral(self) -> None:
-        assert Project.removal(self.STATUS, None, "") == self.NEUTRAL
+        assert Project.removal_reason(self.STATUS, None, "") == self.NEUTRAL
 
 
 class TestWheelMetadata:

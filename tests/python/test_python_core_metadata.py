@@ -29,7 +29,7 @@ from reconciler_python.reading.core_metadata import (
     field_values,
     read_dependencies,
 )
-from tests.support.calls import FakeCall, page
+from tests.support.conduits import FakeConduit, page
 from tests.support.requiring import RequiringIndex, closed
 from tests.support.wheels import Built, build_egg, build_sdist, build_wheel, zipped
 
@@ -41,7 +41,7 @@ Pack = Callable[[bytes], bytes]
 
 
 @dataclass
-class PartsCall(FakeCall):
+class PartsConduit(FakeConduit):
     """Remembers which bytes were asked for; what it raises for parts, if anything."""
 
     parts: list[tuple[int, int]] = field(default_factory=list)
@@ -76,9 +76,9 @@ def unit_of(filename: str, content: bytes, metadata: bytes | None = None) -> Uni
     )
 
 
-def read(filename: str, content: bytes, **keys: Exception) -> tuple[bytes | None, PartsCall]:
-    call = PartsCall({}, files={URL + filename: content}, **keys)  # type: ignore[arg-type]
-    return asyncio.run(core_metadata(call, unit_of(filename, content))), call
+def read(filename: str, content: bytes, **keys: Exception) -> tuple[bytes | None, PartsConduit]:
+    conduit = PartsConduit({}, files={URL + filename: content}, **keys)  # type: ignore[arg-type]
+    return asyncio.run(core_metadata(conduit, unit_of(filename, content))), conduit
 
 
 def tar(members: Mapping[str, bytes], *, form: int = tarfile.PAX_FORMAT) -> bytes:
@@ -93,23 +93,23 @@ def tar(members: Mapping[str, bytes], *, form: int = tarfile.PAX_FORMAT) -> byte
 
 class TestWheels:
     def test_a_large_wheel_is_read_from_its_end(self) -> None:
-        found, call = read(
+        found, conduit = read(
             "app-1-py3-none-any.whl",
             zipped({"app/data.bin": NOISE, "app-1.dist-info/METADATA": INFO}),
         )
         assert found == INFO
-        assert call.parts == [(-65536, 65536)]
+        assert conduit.parts == [(-65536, 65536)]
 
     def test_a_directory_and_a_member_further_from_the_end_are_fetched_by_themselves(self) -> None:
         members = {"app-1.dist-info/METADATA": INFO, "app/data.bin": NOISE} | {
             f"app/{number:05}-{'x' * 60}.py": b"" for number in range(900)
         }
         content = zipped(members)
-        found, call = read("app-1-py3-none-any.whl", content)
+        found, conduit = read("app-1-py3-none-any.whl", content)
         assert found == INFO
-        assert len(call.parts) == 3
-        assert call.parts[0] == (-65536, 65536)
-        assert call.parts[-1][0] == 0
+        assert len(conduit.parts) == 3
+        assert conduit.parts[0] == (-65536, 65536)
+        assert conduit.parts[-1][0] == 0
 
     def test_the_file_beside_is_asked_for_first_and_the_wheel_where_it_is_missing_or_another(
         self,
@@ -117,15 +117,15 @@ class TestWheels:
         built = build_wheel("app", "1", requires=["lib"])
         unit = unit_of(built.filename, built.content, built.metadata)
         for beside, asked in ((built.metadata, 1), (Gone("404"), 2), (b"Name: other\n", 2)):
-            call = FakeCall(
+            conduit = FakeConduit(
                 {},
                 files={
                     URL + built.filename: built.content,
                     f"{URL}{built.filename}.metadata": beside,
                 },
             )
-            assert asyncio.run(core_metadata(call, unit)) == built.metadata
-            assert len(call.fetched) == asked
+            assert asyncio.run(core_metadata(conduit, unit)) == built.metadata
+            assert len(conduit.fetched) == asked
 
     def test_a_failure_of_the_network_is_no_missing_file(self) -> None:
         """The wheel stands in for its core metadata, and where it fails as well nothing does."""
@@ -135,10 +135,10 @@ class TestWheels:
             wheel: built.content,
             f"{wheel}.metadata": Unreachable("no answer"),
         }
-        assert asyncio.run(core_metadata(FakeCall({}, files=files), unit)) == built.metadata
+        assert asyncio.run(core_metadata(FakeConduit({}, files=files), unit)) == built.metadata
         files[wheel] = Unreachable("no answer")
         with pytest.raises(Unreachable):
-            asyncio.run(core_metadata(FakeCall({}, files=files), unit))
+            asyncio.run(core_metadata(FakeConduit({}, files=files), unit))
 
     def test_without_a_digest_the_file_is_read_whole(self) -> None:
         built = build_wheel("app", "1", requires=["lib"])
@@ -148,14 +148,14 @@ class TestWheels:
             {"name": "app", "version": "1", "packageType": "wheel"},
             [Artifact(built.filename, "", None, URL)],
         )
-        call = FakeCall({URL: page(built.content, "application/octet-stream")})
-        assert asyncio.run(core_metadata(call, unit)) == built.metadata
+        conduit = FakeConduit({URL: page(built.content, "application/octet-stream")})
+        assert asyncio.run(core_metadata(conduit, unit)) == built.metadata
 
     def test_what_parts_seem_to_lack_is_looked_for_in_the_verified_whole(self) -> None:
         built = build_wheel("app", "1", requires=["lib"])
-        found, call = read(built.filename, built.content, broken=Malformed("no such range"))
+        found, conduit = read(built.filename, built.content, broken=Malformed("no such range"))
         assert found == built.metadata
-        assert call.fetched == [URL + built.filename]
+        assert conduit.fetched == [URL + built.filename]
 
     @pytest.mark.parametrize(
         "content",
@@ -216,14 +216,14 @@ class TestSdists:
             "app-1/PKG-INFO": INFO,
             "app-1/z": NOISE,
         }
-        found, call = read(f"app-1{ending}", pack(tar(members)))
+        found, conduit = read(f"app-1{ending}", pack(tar(members)))
         assert found == INFO
         if (
             not last and ending != ".tar.bz2"
         ):  # its blocks have 900,000 bytes, of which one gives nothing before it is whole
-            assert call.parts == [(0, 65536)]
+            assert conduit.parts == [(0, 65536)]
         else:
-            assert len(call.parts) <= 4
+            assert len(conduit.parts) <= 4
 
     def test_of_one_name_twice_the_last_counts_as_for_every_client(self) -> None:
         buffer = io.BytesIO()
@@ -234,12 +234,12 @@ class TestSdists:
         assert read("app-1-py3-none-any.whl", buffer.getvalue())[0] == INFO
 
     def test_a_zip_is_read_from_its_end(self) -> None:
-        found, call = read(
+        found, conduit = read(
             "app-1.zip",
             zipped({"app-1/data": NOISE, "app-1/x/PKG-INFO": b"x", "app-1/PKG-INFO": INFO}),
         )
         assert found == INFO
-        assert call.parts == [(-65536, 65536)]
+        assert conduit.parts == [(-65536, 65536)]
 
     @pytest.mark.parametrize("form", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT, tarfile.USTAR_FORMAT])
     def test_long_and_odd_names_are_read_as_tar_has_them(self, form: int) -> None:
@@ -355,9 +355,9 @@ class TestSdists:
         """Parts prove nothing: the whole file decides, unless it is too large to be read."""
         monkeypatch.setattr(partial_files, "_MOST", 100_000)
         content = gzip.compress(tar({"app-1/data": NOISE, "app-1/PKG-INFO": INFO}))
-        found, call = read("app-1.tar.gz", content)
+        found, conduit = read("app-1.tar.gz", content)
         assert found == INFO
-        assert sum(length for _, length in call.parts) <= 100_000 + 65536
+        assert sum(length for _, length in conduit.parts) <= 100_000 + 65536
 
     @settings(max_examples=80, deadline=None)
     @given(st.data())
@@ -367,10 +367,10 @@ class TestSdists:
         for _ in range(data.draw(st.integers(1, 8))):
             mutable[data.draw(st.integers(0, len(mutable) - 1))] = data.draw(st.integers(0, 255))
         hostile = bytes(mutable[: data.draw(st.integers(1, len(mutable)))])
-        call = PartsCall({}, files={URL + filename: hostile})
+        conduit = PartsConduit({}, files={URL + filename: hostile})
         said = ""
         try:
-            asyncio.run(dependencies_of(call, unit_of(filename, hostile)))
+            asyncio.run(dependencies_of(conduit, unit_of(filename, hostile)))
         except UnreadableMetadata as error:
             said = str(error)
         assert said.isprintable()

@@ -26,8 +26,8 @@ class Pads:
 
 
 def record(pads: Pads) -> DependencyRecord:
-    call: Any = pads
-    return DependencyRecord(call)
+    conduit: Any = pads
+    return DependencyRecord(conduit)
 
 
 def kept(pads: Pads, missing: list[str], declared: frozenset[str] = frozenset()) -> list[str]:

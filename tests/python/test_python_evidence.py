@@ -20,7 +20,7 @@ from reconciler_python.options.filter_options import FilterOptions
 from reconciler_python.options.source_options import SelectionOptions
 from reconciler_python.selecting.evidence_facts import with_evidence, with_stored_evidence
 from tests.support.attested import GITHUB, provenance
-from tests.support.calls import FakeReading
+from tests.support.conduits import FakeUpstream
 from tests.support.faulty import body, status
 from tests.support.mirror import Mirror, remote, repository, resource
 from tests.support.upstream import Upstream, upstream
@@ -65,7 +65,7 @@ def unit(built: Built, version: str, *, beside: bool = True, **metadata: Any) ->
 class Stage:
     """Releases of one project, upstream and as units, under filters."""
 
-    call: FakeReading
+    conduit: FakeUpstream
     units: list[Unit]
     files: dict[str, bytes | Exception]
 
@@ -83,13 +83,13 @@ class Stage:
             for number, keys in enumerate(filters)
         ]
         stage = cls(
-            FakeReading(
+            FakeUpstream(
                 {}, SelectionOptions.model_validate_json(json.dumps(source or {})), filters=active
             ),
             [],
             {},
         )
-        stage.call.files = stage.files
+        stage.conduit.files = stage.files
         for name, licence in licences.items():
             stage.add(name[1:], licence, beside=beside)
         return stage
@@ -102,15 +102,15 @@ class Stage:
         self.units.append(unit(built, version, beside=beside))
 
     def read(self) -> list[Unit]:
-        return asyncio.run(with_evidence(self.call, "acme", self.units))
+        return asyncio.run(with_evidence(self.conduit, "acme", self.units))
 
     def decisions(self, units: list[Unit] | None = None) -> dict[str, str]:
         decided = Distribution.select(
             "acme",
             self.read() if units is None else units,
-            self.call.options,
-            self.call.filters,
-            self.call.now,
+            self.conduit.options,
+            self.conduit.filters,
+            self.conduit.now,
         )
         return {
             decision.unit.metadata["version"]: "in" if decision.accepted else decision.reason
@@ -123,7 +123,7 @@ class Stage:
         return sorted(
             {
                 url.removeprefix(URL).split("-")[1]
-                for url in [*self.call.fetched, *(url for url, *_ in self.call.asked)]
+                for url in [*self.conduit.fetched, *(url for url, *_ in self.conduit.asked)]
             }
         )
 
@@ -137,8 +137,8 @@ def test_evidence_is_read_of_what_is_of_age_since_its_first_sight() -> None:
         v3="MIT",
     )
     old = "2026-11-01T00:00:00+00:00"
-    stage.call.first_seen = {unit.key: old for unit in stage.units[:2]}
-    stage.units = asyncio.run(stage.call.dated(stage.units))
+    stage.conduit.first_seen = {unit.key: old for unit in stage.units[:2]}
+    stage.units = asyncio.run(stage.conduit.with_first_seen(stage.units))
     decisions = stage.decisions()
     assert stage.asked == ["1", "2"]
     assert decisions["1"] == "in"
@@ -160,13 +160,13 @@ class TestLicences:
             "2": "licence GPL-3.0-only (rules-0.licenses)",
             "3": "licence unknown (rules-0.licenses)",
         }
-        assert {url.endswith(".metadata") for url in stage.call.fetched} == {beside}
+        assert {url.endswith(".metadata") for url in stage.conduit.fetched} == {beside}
 
     def test_an_sdist_says_it_in_its_pkg_info(self) -> None:
         built = build_sdist("acme", "1")
         stage = Stage.of({"licenses": {"allow": ["MIT"], "unknown": "allow"}})
         stage.units.append(unit(built, "1", beside=False))
-        stage.call.files = {URL + built.filename: built.content}
+        stage.conduit.files = {URL + built.filename: built.content}
         assert stage.decisions() == {"1": "in"}
         assert stage.asked == ["1.tar.gz"]
 
@@ -217,20 +217,20 @@ class TestLicences:
         )
         words = stage.decisions()
         stage.units.reverse()
-        stage.call.filters = tuple(reversed(stage.call.filters))
+        stage.conduit.filters = tuple(reversed(stage.conduit.filters))
         assert stage.decisions() == words
         assert [version for version, word in words.items() if word == "in"] == ["1"]
 
     @pytest.mark.parametrize("error", [Gone("404"), Malformed("other bytes")])
     def test_what_upstream_does_not_have_is_unknown(self, error: Exception) -> None:
         stage = Stage.of({"licenses": ["MIT"]}, v1="MIT", v2="MIT")
-        stage.call.files = dict.fromkeys(stage.call.files, error)
+        stage.conduit.files = dict.fromkeys(stage.conduit.files, error)
         words = stage.decisions()
         assert all(word.startswith("licence unknown: ") for word in words.values())
 
     def test_what_fails_for_now_is_no_answer(self) -> None:
         stage = Stage.of({"licenses": {"allow": ["MIT"], "unknown": "allow"}}, v1="MIT")
-        stage.call.files = dict.fromkeys(stage.call.files, Unreachable("503"))
+        stage.conduit.files = dict.fromkeys(stage.conduit.files, Unreachable("503"))
         with pytest.raises(Unreachable):
             stage.read()
 
@@ -238,7 +238,7 @@ class TestLicences:
         broken = Built("acme-1-py3-none-any.whl", b"PK\x05\x06" + b"\xff" * 40, b"")
         stage = Stage.of({"licenses": ["MIT"]})
         stage.units.append(unit(broken, "1", beside=False))
-        stage.call.files = {URL + broken.filename: broken.content}
+        stage.conduit.files = {URL + broken.filename: broken.content}
         assert stage.decisions()["1"].startswith("licence unknown")
 
     def test_facts_are_not_part_of_what_is_stored(self) -> None:
@@ -262,7 +262,7 @@ def attested(answers: Mapping[str, bytes | Exception], *filters: dict[str, Any])
         pages[url] = (
             answer if isinstance(answer, Exception) else Page(url, answer, "v", "application/json")
         )
-    stage.call.pages = pages
+    stage.conduit.pages = pages
     return stage
 
 
@@ -320,11 +320,11 @@ class TestRecall:
         )
         stage = Stage.of({"licenses": ["MIT"]})
         before = unit(wheel, "1", beside=beside)
-        found = with_stored_evidence(before, stage.call.filters, contents.get)
+        found = with_stored_evidence(before, stage.conduit.filters, contents.get)
         assert stage.decisions([found]) == {
             "1": f"licence {'GPL-3.0-only' if kept else 'unknown'} (rules-0.licenses)"
         }
-        assert Distribution.recall(before, stage.call.filters, contents.get) == found
+        assert Distribution.load_metadata(before, stage.conduit.filters, contents.get) == found
 
     def test_provenance_and_sdists_too(self) -> None:
         sdist = build_sdist("acme", "1")
@@ -337,11 +337,11 @@ class TestRecall:
         )
         before = unit(sdist, "1", beside=False)
         assert stage.decisions(
-            [with_stored_evidence(before, stage.call.filters, contents.get)]
+            [with_stored_evidence(before, stage.conduit.filters, contents.get)]
         ) == {"1": "in"}
         del contents[f"{sdist.filename}.provenance"]
         assert stage.decisions(
-            [with_stored_evidence(before, stage.call.filters, contents.get)]
+            [with_stored_evidence(before, stage.conduit.filters, contents.get)]
         ) == {"1": "no attestation (rules-0.attestations)"}
 
     def test_broken_files_raise_nothing_and_nobody_asks_without_a_filter(self) -> None:
@@ -351,7 +351,7 @@ class TestRecall:
             for content in (b"", b"PK\x05\x06" + b"\xff" * 60, b"\x1f\x8b" + b"\0" * 60):
                 found = with_stored_evidence(
                     before,
-                    stage.call.filters,
+                    stage.conduit.filters,
                     {name: content, f"{name}.provenance": content or b"x"}.get,
                 )
                 assert stage.decisions([found])["1"].startswith(

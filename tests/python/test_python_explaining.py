@@ -99,21 +99,23 @@ def test_a_file_is_meant_by_its_name_its_project_or_its_version(subject: str, me
     )
     unread = Unit("python.distribution", "alpha-2.0rc1.tar.gz", {})
     assert (
-        Distribution.meant("alpha", unit, subject),
-        Distribution.meant("alpha", unread, subject),
+        Distribution.matches("alpha", unit, subject),
+        Distribution.matches("alpha", unread, subject),
     ) == (meant, meant)
 
 
 def test_a_project_s_status_has_no_version() -> None:
     unit = Unit("python.project", "alpha", {"status": "archived"})
-    assert [Project.meant("alpha", unit, subject) for subject in ("Alpha", "alpha>=1", "beta")] == [
+    assert [
+        Project.matches("alpha", unit, subject) for subject in ("Alpha", "alpha>=1", "beta")
+    ] == [
         True,
         False,
         False,
     ]
     unreadable = Unit("python.distribution", "alpha-one.zip", {})
     assert [
-        Distribution.meant("alpha", unreadable, subject) for subject in ("alpha", "alpha>=1")
+        Distribution.matches("alpha", unreadable, subject) for subject in ("alpha", "alpha>=1")
     ] == [True, False]
 
 

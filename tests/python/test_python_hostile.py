@@ -23,7 +23,7 @@ from reconciler_python.reading.documents import (
 )
 from reconciler_python.reading.media_types import read_list, read_project
 from reconciler_python.reading.units import project_units
-from tests.support.calls import BASE, FakePublishConduit, page
+from tests.support.conduits import BASE, FakePublishConduit, page
 from tests.support.drawn import (
     Drawn,
     assert_agreement,

@@ -10,7 +10,7 @@ import pytest
 
 from reconciler.plugin import UNCHANGED, Artifact, Gone, Group, Malformed, Unit
 from reconciler_python.simple_importer import PythonImporter
-from tests.support.calls import page
+from tests.support.conduits import page
 from tests.support.importing import (
     JSON,
     NO_DIGEST,
@@ -26,9 +26,9 @@ from tests.support.importing import (
 
 class TestDeclare:
     def test_exact_names_are_declared_without_asking_for_the_list(self) -> None:
-        groups, call = declared({}, include=["Django>=5", "requests", "django<3"])
+        groups, conduit = declared({}, include=["Django>=5", "requests", "django<3"])
         assert groups == [Group("django"), Group("requests")]
-        assert call.asked == []
+        assert conduit.asked == []
 
     def test_a_project_that_is_excluded_as_a_whole_is_not_declared(self) -> None:
         groups, _ = declared({}, include=["foo", "bar", "baz"], exclude=["foo", "ba?", "baz>1"])
@@ -41,12 +41,12 @@ class TestDeclare:
                 "projects": [{"name": "Foo.Bar", "_last-serial": 7}, {"name": "baz"}],
             }
         )
-        groups, call = declared({"": page(listing, JSON)})
+        groups, conduit = declared({"": page(listing, JSON)})
         assert groups == [
             Group("foo-bar", "serial:7", listed=True),
             Group("baz", None, listed=True),
         ]
-        assert call.asked[0][1].startswith(f"{JSON}, ")
+        assert conduit.asked[0][1].startswith(f"{JSON}, ")
 
     def test_a_glob_narrows_the_list(self) -> None:
         listing = json.dumps(
@@ -124,14 +124,14 @@ class TestRead:
     def test_a_serial_of_the_list_is_the_validator_and_the_least_that_the_page_must_have_reached(
         self,
     ) -> None:
-        _, call = read(document(), validator="serial:12")
-        assert call.asked[0][2] == 12
-        assert call.validators == ["serial:12"]
+        _, conduit = read(document(), validator="serial:12")
+        assert conduit.asked[0][2] == 12
+        assert conduit.validators == ["serial:12"]
 
     def test_without_a_serial_the_pages_validator_counts(self) -> None:
-        _, call = read(document())
-        assert call.asked[0][2] is None
-        assert call.validators == ["etag"]
+        _, conduit = read(document())
+        assert conduit.asked[0][2] is None
+        assert conduit.validators == ["etag"]
 
     def test_an_unchanged_page_is_not_read(self) -> None:
         found, _ = read("{broken", committed=frozenset({"etag"}))

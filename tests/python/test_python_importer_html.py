@@ -10,7 +10,7 @@ from reconciler.plugin import Group, Malformed
 from reconciler_python.options.source_options import SelectionOptions
 from reconciler_python.reading.html_documents import read_list_html
 from reconciler_python.simple_importer import PythonImporter
-from tests.support.calls import FakeCall, page
+from tests.support.conduits import FakeConduit, page
 from tests.support.importing import (
     FOO,
     NO_DIGEST,
@@ -146,19 +146,19 @@ class TestHtml:
         body = f'<a href="foo-1.0.tar.gz#sha256={SHA}" data-yanked="caf\xe9">x</a>'.encode(
             "latin-1"
         )
-        call = FakeCall(
+        conduit = FakeConduit(
             {"foo/": page(body, "text/html", url=FOO, charset="latin-1")}, SelectionOptions()
         )
-        [unit] = asyncio.run(PythonImporter().read(call, Group("foo")))  # type: ignore[misc]
+        [unit] = asyncio.run(PythonImporter().read(conduit, Group("foo")))  # type: ignore[misc]
         assert unit.metadata["yanked"] == "caf\xe9"
 
     @pytest.mark.parametrize("charset", ["no-such-charset", "base64"])
     def test_an_unknown_charset_is_malformed(self, charset: str) -> None:
-        call = FakeCall(
+        conduit = FakeConduit(
             {"foo/": page("<a>x</a>", "text/html", url=FOO, charset=charset)}, SelectionOptions()
         )
         with pytest.raises(Malformed, match="cannot be read"):
-            asyncio.run(PythonImporter().read(call, Group("foo")))
+            asyncio.run(PythonImporter().read(conduit, Group("foo")))
 
 
 def test_depth_counts_open_elements_and_not_all_of_them() -> None:

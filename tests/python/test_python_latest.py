@@ -105,7 +105,7 @@ def test_what_a_pin_names_is_known_without_the_options_of_the_source(tmp_path: P
             "requirements": [str(lock)],
         }
     )
-    pins = Distribution.pins(options)
+    pins = Distribution.pinning_options(options)
     units = [unit(version, "-py3-none-any.whl") for version in VERSIONS]
     pinned = [decision.accepted for decision in Distribution.select("django", units, pins, [], NOW)]
     assert pinned == [True, True, True, False, False, False, False]
@@ -128,7 +128,7 @@ def test_a_source_without_pins_has_none(tmp_path: Path) -> None:
     lock = tmp_path / "requirements.txt"
     lock.write_text("django>=4\n", encoding="utf-8")
     for keys in ({}, {"include": ["django", "flask==2.*"]}, {"requirements": [str(lock)]}):
-        assert Distribution.pins(SelectionOptions.model_validate(keys)) is None
+        assert Distribution.pinning_options(SelectionOptions.model_validate(keys)) is None
 
 
 def facts(licence: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from reconciler_python.options.filter_options import FilterOptions
 from reconciler_python.options.source_options import SelectionOptions
 from reconciler_python.selecting.project_filter import ProjectFilter, refusal
 from reconciler_python.simple_importer import PythonImporter
-from tests.support.calls import FakeCall, page
+from tests.support.conduits import FakeConduit, page
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 EVERYTHING = SelectionOptions()
@@ -79,24 +79,29 @@ def test_listed_projects_that_a_filter_denies_are_refused_and_named_ones_are_rea
     filters = [rules(deny=["evil"])]
     listing = json.dumps({"projects": [{"name": "evil"}, {"name": "good"}]})
     for keys, said in (({}, 'denied by "evil" (house.deny)'), ({"include": ["evil", "good"]}, "")):
-        call = FakeCall(
+        conduit = FakeConduit(
             {"": page(listing, "application/vnd.pypi.simple.v1+json")},
             SelectionOptions.model_validate(keys),
             filters=filters,
         )
-        assert {group.name: group.refused for group in declared(call)} == {"evil": said, "good": ""}
+        assert {group.name: group.refused for group in declared(conduit)} == {
+            "evil": said,
+            "good": "",
+        }
 
 
 def test_shared_projects_are_declared_so() -> None:
-    call = FakeCall(
+    conduit = FakeConduit(
         {}, SelectionOptions.model_validate({"include": ["one", "two"], "sharedProjects": ["o*"]})
     )
-    assert {group.name: group.shared for group in declared(call)} == {"one": True, "two": False}
+    assert {group.name: group.shared for group in declared(conduit)} == {"one": True, "two": False}
 
 
-def declared(call: FakeCall) -> list[Group]:
+def declared(conduit: FakeConduit) -> list[Group]:
     async def collect() -> list[Group]:
-        return [group async for group in PythonImporter().declare(call) if isinstance(group, Group)]
+        return [
+            group async for group in PythonImporter().declare(conduit) if isinstance(group, Group)
+        ]
 
     return asyncio.run(collect())
 

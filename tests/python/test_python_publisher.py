@@ -10,7 +10,7 @@ import pytest
 from pypi_simple import ProjectPage
 
 from reconciler.plugin import (
-    MissingCall,
+    MissingConduit,
     PluginCallConfiguration,
     Redirect,
     StoredArtifact,
@@ -21,7 +21,7 @@ from reconciler_python.publishing.simple_publisher import PublicationOptions, Py
 from reconciler_python.reading.documents import read_project_json
 from reconciler_python.reading.html_documents import read_project_html
 from reconciler_python.reading.units import project_units
-from tests.support.calls import FakeOutput, FakePublishConduit, page, stored
+from tests.support.conduits import FakeOutput, FakePublishConduit, page, stored
 
 HTML = "application/vnd.pypi.simple.v1+html"
 JSON = "application/vnd.pypi.simple.v1+json"
@@ -291,7 +291,7 @@ class TestMissing:
         ],
     )
     def test_any_spelling_of_a_name_leads_to_its_page(self, path: str, meant: str | None) -> None:
-        assert PythonPublisher.missing(MissingCall("team"), path) == (
+        assert PythonPublisher.missing(MissingConduit("team"), path) == (
             Redirect(meant) if meant else None
         )
 
@@ -358,11 +358,11 @@ def test_a_file_without_an_upload_time_shows_its_first_sight_where_it_is_asked_f
         unit("foo-3.0.tar.gz", "3.0", uploadTime="yesterday"),
     ]
     asked = PublicationOptions.model_validate({"unknownUploadTime": "firstSeen"})
-    is_undated = PythonPublisher.undated(asked)
+    is_undated = PythonPublisher.needs_first_seen(asked)
     assert is_undated is not None
     assert [is_undated(file) for file in units] == [False, True, True]
     assert not is_undated(status("foo", status="archived"))
-    assert PythonPublisher.undated(PublicationOptions()) is None
+    assert PythonPublisher.needs_first_seen(PublicationOptions()) is None
     html, body = project_pages("foo", units, None)
     assert [file.get("upload-time") for file in json.loads(body)["files"]] == [
         told,

@@ -193,5 +193,6 @@ class TestRemoval:
         self, keys: dict[str, Any], refused: str, words: str
     ) -> None:
         assert (
-            Distribution.removal(self.OLD, SelectionOptions.model_validate(keys), refused) == words
+            Distribution.removal_reason(self.OLD, SelectionOptions.model_validate(keys), refused)
+            == words
         )

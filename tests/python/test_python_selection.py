@@ -433,9 +433,9 @@ class TestCooldown:
             unit("3.0", uploadTime="2026-11-21T00:00:00Z"),
         ]
         filters = [house_rules(**rules)]
-        undated = Distribution.undated(units, SelectionOptions(), filters)
+        undated = Distribution.needs_first_seen(units, SelectionOptions(), filters)
         assert [file.metadata["version"] for file in undated] == names
-        assert not list(Distribution.undated(units, None, filters)), "uploads do not wait"
+        assert not list(Distribution.needs_first_seen(units, None, filters)), "uploads do not wait"
 
     def test_one_filter_that_allows_unknown_times_does_not_speak_for_another(self) -> None:
         lenient = house_rules("a", minAge={"age": "7d", "unknown": "allow"})

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.plugin import ActiveFilter, Step, Unit
+from reconciler.plugin import ActiveFilter, TraceStep, Unit
 from reconciler_python.content import Distribution
 from reconciler_python.options.source_options import SelectionOptions
 from reconciler_python.selecting.selection import ProjectSelection, trace_project
@@ -15,7 +15,7 @@ from tests.support.selecting import NOW, house_rules, unit
 
 def trace(
     one: Unit, *filters: ActiveFilter, among: list[Unit] | None = None, **keys: Any
-) -> list[Step]:
+) -> list[TraceStep]:
     units = [one, *(among or [])]
     [steps] = Distribution.trace(
         "django", units, [one], SelectionOptions.model_validate(keys), filters, NOW
@@ -32,11 +32,11 @@ def test_whatever_lets_it_in_is_told_with_its_place() -> None:
         exclude=["x", "django==6"],
     )
     assert steps == [
-        Step(True, "excluded by no rule", "", ("exclude",)),
-        Step(True, 'included by "dj*"', "", ("include", 2)),
-        Step(True, 'included by "django>=5"', "", ("include", 1)),
-        Step(True, 'one of the files: "django, 5.0"', "", ("files", 1)),
-        Step(True, "depended on: foo 1.0 requires django>=5", "", ("dependencies",)),
+        TraceStep(True, "excluded by no rule", "", ("exclude",)),
+        TraceStep(True, 'included by "dj*"', "", ("include", 2)),
+        TraceStep(True, 'included by "django>=5"', "", ("include", 1)),
+        TraceStep(True, 'one of the files: "django, 5.0"', "", ("files", 1)),
+        TraceStep(True, "depended on: foo 1.0 requires django>=5", "", ("dependencies",)),
     ]
 
 
@@ -51,18 +51,18 @@ def test_every_rule_that_keeps_it_out_is_told_with_its_place() -> None:
         unit("5.0", size=5000), rules, include=["requests"], filter={"packageTypes": ["wheel"]}
     )
     assert steps == [
-        Step(False, "matches no include", "", ("include",)),
-        Step(True, "package type wheel (filter.packageTypes)", "", ("filter", "packageTypes")),
-        Step(
+        TraceStep(False, "matches no include", "", ("include",)),
+        TraceStep(True, "package type wheel (filter.packageTypes)", "", ("filter", "packageTypes")),
+        TraceStep(
             False,
             'denied by "django-5.0-py3-none-any.whl" (house-rules.deny)',
             "house-rules",
             ("deny", 2),
         ),
-        Step(False, 'denied by "django==5.*" (house-rules.deny)', "house-rules", ("deny", 1)),
-        Step(False, "platform any (house-rules.platforms)", "house-rules", ("platforms",)),
-        Step(True, "not yanked (house-rules.yanked)", "house-rules", ("yanked",)),
-        Step(False, "too large (house-rules.maxSize 1kB)", "house-rules", ("maxSize",)),
+        TraceStep(False, 'denied by "django==5.*" (house-rules.deny)', "house-rules", ("deny", 1)),
+        TraceStep(False, "platform any (house-rules.platforms)", "house-rules", ("platforms",)),
+        TraceStep(True, "not yanked (house-rules.yanked)", "house-rules", ("yanked",)),
+        TraceStep(False, "too large (house-rules.maxSize 1kB)", "house-rules", ("maxSize",)),
     ]
 
 
@@ -103,9 +103,11 @@ def test_every_cooldown_speaks_the_longest_first() -> None:
         house_rules("c", minAge="30d", minAgeExempt=["x", "dj*"]),
     )
     assert steps == [
-        Step(True, 'exempt from minAge by "dj*" (c.minAgeExempt)', "c", ("minAgeExempt", 1)),
-        Step(False, "uploaded 2026-11-18, eligible 2026-11-25 (b.minAge 7d)", "b", ("minAge",)),
-        Step(True, "uploaded 2026-11-18 (a.minAge 1d)", "a", ("minAge",)),
+        TraceStep(True, 'exempt from minAge by "dj*" (c.minAgeExempt)', "c", ("minAgeExempt", 1)),
+        TraceStep(
+            False, "uploaded 2026-11-18, eligible 2026-11-25 (b.minAge 7d)", "b", ("minAge",)
+        ),
+        TraceStep(True, "uploaded 2026-11-18 (a.minAge 1d)", "a", ("minAge",)),
     ]
     [uploaded] = Distribution.trace(
         "django", [young], [young], None, [house_rules(minAge="7d", deny=["x"])], NOW
@@ -152,10 +154,10 @@ def test_the_collective_keys_speak_last_and_only_of_what_passes_the_others() -> 
 def test_what_nothing_means_is_told_with_the_key_that_selects(
     keys: dict[str, Any], words: str, place: str
 ) -> None:
-    assert trace(unit("5.0"), **keys) == [Step(False, words, "", (place,))]
+    assert trace(unit("5.0"), **keys) == [TraceStep(False, words, "", (place,))]
     if "dependencies" not in keys:
         assert list(trace_project("django", SelectionOptions.model_validate(keys), [])) == [
-            Step(False, words, "", (place,))
+            TraceStep(False, words, "", (place,))
         ]
 
 
@@ -173,8 +175,8 @@ def test_rules_that_mean_a_whole_project_are_told_without_its_files() -> None:
         {"exclude": ["x", "dj*"], "filter": {"deny": ["a", "django"]}, "include": ["y"]}
     )
     assert list(trace_project("django", options, [house_rules(deny=["django<5", "*"])])) == [
-        Step(False, 'excluded by "dj*"', "", ("exclude", 1)),
-        Step(False, "matches no include", "", ("include",)),
-        Step(False, 'denied by "django" (filter.deny)', "", ("filter", "deny", 1)),
-        Step(False, 'denied by "*" (house-rules.deny)', "house-rules", ("deny", 1)),
+        TraceStep(False, 'excluded by "dj*"', "", ("exclude", 1)),
+        TraceStep(False, "matches no include", "", ("include",)),
+        TraceStep(False, 'denied by "django" (filter.deny)', "", ("filter", "deny", 1)),
+        TraceStep(False, 'denied by "*" (house-rules.deny)', "house-rules", ("deny", 1)),
     ]

@@ -10,7 +10,7 @@ from reconciler.plugin import Malformed
 from reconciler_python.reading.media_types import read_list, read_project
 from reconciler_python.reading.units import project_units
 from reconciler_python.reading.urls import fetchable_url
-from tests.support.calls import BASE, page
+from tests.support.conduits import BASE, page
 
 JSON = "application/vnd.pypi.simple.v1+json"
 SHA = "a" * 64

@@ -19,7 +19,7 @@ from reconciler_python.options.source_options import SelectionOptions
 from reconciler_python.reading.documents import read_project_json
 from reconciler_python.reading.filenames import FilenameReader, UnreadableFilename
 from reconciler_python.reading.units import project_units
-from tests.support.calls import page
+from tests.support.conduits import page
 from tests.support.selecting import NOW, decide, house_rules, kept, unit
 
 JSON = "application/vnd.pypi.simple.v1+json"
@@ -93,7 +93,7 @@ def test_upstream_may_replace_a_list_and_no_distribution() -> None:
     before, after = variants("1.0", PLAIN), variants("1.0", PLAIN)
     for old, new, refused in zip(before, after, (True, False), strict=True):
         new.artifacts[0] = type(new.artifacts[0])(new.key, "b" * 64, 1)
-        assert bool(Distribution.refusal(old, new, SelectionOptions())) is refused  # type: ignore[arg-type]
+        assert bool(Distribution.refuse_replacement(old, new, SelectionOptions())) is refused  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

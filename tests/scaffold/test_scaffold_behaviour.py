@@ -26,7 +26,7 @@ from reconciler.plugin import (
     Unit,
     UploadedFile,
 )
-from tests.support.calls import FakeCall, FakePublishConduit, page, stored
+from tests.support.conduits import FakeConduit, FakePublishConduit, page, stored
 
 BASE = "https://documents.example.org/"
 NOTHING = PluginCallConfiguration({}, {}, {})
@@ -51,20 +51,20 @@ def call(
         path: page(json.dumps(value), "application/json", url=BASE + path)
         for path, value in pages.items()
     }
-    return FakeCall(
+    return FakeConduit(
         responses, options=plugin.importer()[0].options(**options), committed=committed, url=BASE
     )
 
 
-def declared(plugin: Any, call: Any) -> list[Group]:
+def declared(plugin: Any, conduit: Any) -> list[Group]:
     async def groups() -> list[Group]:
-        return [group async for group in plugin.importer()[0]().declare(call)]
+        return [group async for group in plugin.importer()[0]().declare(conduit)]
 
     return asyncio.run(groups())
 
 
-def read(plugin: Any, call: Any, group: Group) -> Any:
-    return asyncio.run(plugin.importer()[0]().read(call, group))
+def read(plugin: Any, conduit: Any, group: Group) -> Any:
+    return asyncio.run(plugin.importer()[0]().read(conduit, group))
 
 
 def test_entry_points_may_be_called_again(plugin: Any) -> None:
@@ -144,9 +144,12 @@ def test_filters_and_sources_say_why_a_document_is_out(plugin: Any) -> None:
 def test_a_group_that_is_not_asked_for_is_not_said_to_be_gone(plugin: Any) -> None:
     document, options = plugin.content_type()[0], plugin.importer()[0].options
     unit = stored(Unit(document.id, "winter.txt", {}), "poems")
-    assert document.removal(unit, options(include=("songs",)), "") == "no longer matches an include"
-    assert document.removal(unit, options(), "") == "gone upstream"
-    assert document.removal(unit, options(), "denied") == "denied"
+    assert (
+        document.removal_reason(unit, options(include=("songs",)), "")
+        == "no longer matches an include"
+    )
+    assert document.removal_reason(unit, options(), "") == "gone upstream"
+    assert document.removal_reason(unit, options(), "denied") == "denied"
 
 
 def test_a_file_that_is_sent_becomes_a_document(plugin: Any, tmp_path: Path) -> None:

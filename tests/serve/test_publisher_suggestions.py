@@ -8,13 +8,13 @@ from typing import Any, cast
 import pytest
 
 from reconciler.cli.serve_adapter import PublisherSuggestions
-from reconciler.plugin import MissingCall, Publisher, Redirect
+from reconciler.plugin import MissingConduit, Publisher, Redirect
 
 
 class Lower(Publisher):
     @classmethod
-    def missing(cls, call: MissingCall, path: str) -> Redirect | None:
-        return Redirect(f"{call.publication}/{path.lower()}") if path != path.lower() else None
+    def missing(cls, conduit: MissingConduit, path: str) -> Redirect | None:
+        return Redirect(f"{conduit.publication}/{path.lower()}") if path != path.lower() else None
 
 
 class FewPlugins:
@@ -49,4 +49,4 @@ def test_there_is_no_suggestion_without_the_publisher(
 
 
 def test_publishers_that_do_not_care_redirect_nowhere() -> None:
-    assert Publisher.missing(MissingCall("team"), "a") is None
+    assert Publisher.missing(MissingConduit("team"), "a") is None

@@ -186,12 +186,12 @@ def _publisher(registry: FakeRegistry) -> type[Publisher]:
         def publish(self, conduit: PublishConduit, config: PluginCallConfiguration) -> None:
             registry.on_publish(conduit)
             registry.rendered.append([])
-            for name in conduit.changed():
+            for name in conduit.changed_groups():
                 registry.rendered[-1].append(name)
                 with conduit.group(name) as output:
                     for unit in conduit.units(name):
                         output.page(f"{name}/{unit.key}", unit.key.encode(), "text/plain")
-            with conduit.whole() as output:
+            with conduit.whole_repository() as output:
                 output.page("index", ", ".join(conduit.groups()).encode(), "text/plain")
 
     return Pages

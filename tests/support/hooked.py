@@ -106,7 +106,7 @@ def _importer(id: str, behaviour: Behaviour) -> type[Importer]:
 
         @classmethod
         def metadata(cls) -> Metadata:
-            return Metadata(id, "Notes", (NOTE,), ">=1.0,<2")
+            return Metadata(id, "Notes", (NOTE,), ">=2.0,<3")
 
         def validate_config(
             self,
@@ -145,7 +145,7 @@ def _publisher(id: str, behaviour: Behaviour) -> type[Publisher]:
 
         @classmethod
         def metadata(cls) -> Metadata:
-            return Metadata(id, "Notes", (NOTE,), ">=1.0,<2")
+            return Metadata(id, "Notes", (NOTE,), ">=2.0,<3")
 
         def validate_config(
             self,
@@ -185,12 +185,12 @@ def _validate(
 
 def render(conduit: PublishConduit) -> None:
     """A page for each group that holds something, and a list of them."""
-    for name in conduit.changed():
+    for name in conduit.changed_groups():
         with conduit.group(name) as output:
             keys = [unit.key for unit in conduit.units(name)]
             if keys:
                 output.page(f"{name}/", " ".join(keys).encode(), "text/plain")
-    with conduit.whole() as output:
+    with conduit.whole_repository() as output:
         output.page("index/", " ".join(conduit.groups()).encode(), "text/plain")
 
 

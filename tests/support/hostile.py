@@ -29,12 +29,12 @@ from reconciler.plugin import (
     ContentType,
     Group,
     Importer,
-    ImporterCall,
     Metadata,
     Options,
     PluginCallConfiguration,
     PublishConduit,
     Publisher,
+    ReadConduit,
     SyncConduit,
     Unit,
 )
@@ -73,14 +73,14 @@ class ThingImporter(Importer):
     @classmethod
     def metadata(cls) -> Metadata:
         name = cls.type.partition(".")[0]
-        return Metadata(name, name, (cls.type,), ">=1.0,<2")
+        return Metadata(name, name, (cls.type,), ">=2.0,<3")
 
-    async def declare(self, call: ImporterCall) -> AsyncIterator[Group]:
+    async def declare(self, conduit: ReadConduit) -> AsyncIterator[Group]:
         for name in GROUPS:
-            yield Group(name, validator=str(call.options.step))
+            yield Group(name, validator=str(conduit.options.step))
 
-    async def read(self, call: ImporterCall, group: Group) -> Iterable[Unit]:
-        return units(self.type, group.name, call.options.step)
+    async def read(self, conduit: ReadConduit, group: Group) -> Iterable[Unit]:
+        return units(self.type, group.name, conduit.options.step)
 
 
 class ThingPublisher(Publisher):
@@ -92,13 +92,13 @@ class ThingPublisher(Publisher):
     @classmethod
     def metadata(cls) -> Metadata:
         name = cls.type.partition(".")[0]
-        return Metadata(name, name, (cls.type,), ">=1.0,<2")
+        return Metadata(name, name, (cls.type,), ">=2.0,<3")
 
     def publish(self, conduit: PublishConduit, config: PluginCallConfiguration) -> None:
-        for name in conduit.changed():
+        for name in conduit.changed_groups():
             with conduit.group(name) as output:
                 render(conduit, name, output)
-        with conduit.whole() as output:
+        with conduit.whole_repository() as output:
             output.page("index/", " ".join(conduit.groups()).encode(), "text/html")
 
 
@@ -344,18 +344,18 @@ def _hang(what: str, folder: str, log: str) -> None:
         sys.exit(run(["apply", f"{folder}/site.yaml", "--home", f"{folder}/home"]))
 
 
-async def block(self: Any, call: Any, group: Group) -> Iterable[Unit]:
+async def block(self: Any, conduit: Any, group: Group) -> Iterable[Unit]:
     if group.name == "alpha":
         sleep(600)  # that is what it is about  # noqa: ASYNC251  # that is what it is about
     return []
 
 
-async def block_declaring(self: Any, call: Any) -> AsyncIterator[Group]:
+async def block_declaring(self: Any, conduit: Any) -> AsyncIterator[Group]:
     yield Group("alpha")
     sleep(600)  # noqa: ASYNC251
 
 
-async def swallow(self: Any, call: Any, group: Group) -> Iterable[Unit]:
+async def swallow(self: Any, conduit: Any, group: Group) -> Iterable[Unit]:
     while group.name == "alpha":
         with suppress(asyncio.CancelledError):
             await asyncio.sleep(600)
@@ -399,7 +399,7 @@ def assert_named(site: Hostile, done: Done, *says: str) -> None:
 def answering(answer: Any) -> Any:
     """A `read` that has this to say of `alpha`."""
 
-    async def read(self: Any, call: Any, group: Group) -> Any:
+    async def read(self: Any, conduit: Any, group: Group) -> Any:
         return answer if group.name == "alpha" else units(TYPE, group.name, 2)
 
     return read

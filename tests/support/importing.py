@@ -10,7 +10,7 @@ from reconciler.model import identify
 from reconciler.plugin import Group, Page, Unit
 from reconciler_python.options.source_options import SelectionOptions
 from reconciler_python.simple_importer import PythonImporter
-from tests.support.calls import BASE, FakeCall, page
+from tests.support.conduits import BASE, FakeConduit, page
 
 JSON = "application/vnd.pypi.simple.v1+json"
 SHA = "a" * 64
@@ -19,13 +19,15 @@ FOO = f"{BASE}foo/"
 NO_DIGEST = "upstream gives no digest (`hashes: optional` would take it)"
 
 
-def declared(pages: dict[str, Page | Exception], **keys: Any) -> tuple[list[Group], FakeCall]:
-    call = FakeCall(pages, SelectionOptions.model_validate(keys))
+def declared(pages: dict[str, Page | Exception], **keys: Any) -> tuple[list[Group], FakeConduit]:
+    conduit = FakeConduit(pages, SelectionOptions.model_validate(keys))
 
     async def collect() -> list[Group]:
-        return [group async for group in PythonImporter().declare(call) if isinstance(group, Group)]
+        return [
+            group async for group in PythonImporter().declare(conduit) if isinstance(group, Group)
+        ]
 
-    return asyncio.run(collect()), call
+    return asyncio.run(collect()), conduit
 
 
 def read(
@@ -34,18 +36,18 @@ def read(
     *,
     validator: str | None = None,
     committed: frozenset[str] = frozenset(),
-) -> tuple[Any, FakeCall]:
-    call = FakeCall(
+) -> tuple[Any, FakeConduit]:
+    conduit = FakeConduit(
         {"foo/": page(body, media_type, url=FOO, validator="etag")}, SelectionOptions(), committed
     )
-    return asyncio.run(PythonImporter().read(call, Group("foo", validator))), call
+    return asyncio.run(PythonImporter().read(conduit, Group("foo", validator))), conduit
 
 
 def units(body: bytes | str, media_type: str = JSON) -> tuple[list[Unit], dict[str, str]]:
-    given, call = read(body, media_type)
+    given, conduit = read(body, media_type)
     for unit in given:
         identify(unit, "foo")  # what the core checks of every unit
-    return given, call.refused
+    return given, conduit.refused
 
 
 def document(*files: dict[str, Any], **keys: Any) -> str:

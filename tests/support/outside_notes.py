@@ -26,16 +26,16 @@ from reconciler.plugin import (
     ContentType,
     CopyConduit,
     Group,
+    GroupedUnit,
     Importer,
-    ImporterCall,
     Malformed,
     Metadata,
     OptionFault,
     Options,
-    Placed,
     PluginCallConfiguration,
     PublishConduit,
     Publisher,
+    ReadConduit,
     ReceiveConduit,
     RepositoryInfo,
     StoredUnit,
@@ -50,8 +50,8 @@ from reconciler.plugin import (
 )
 
 NOTE, PAGE = "notes.note", "pages.page"
-API = ">=1.0,<2"
-SIGNS = ("changed", "counts", "save_unit", "set_scratchpad", "source", "to_importer")
+API = ">=2.0,<3"
+SIGNS = ("changed_groups", "counts", "save_unit", "set_scratchpad", "source", "to_importer")
 
 kept: dict[str, Any] = {}
 
@@ -168,7 +168,7 @@ class NoteImporter(Journal, Importer):
         file: UploadedFile,
         fields: Mapping[str, str],
         config: PluginCallConfiguration,
-    ) -> Iterable[Placed]:
+    ) -> Iterable[GroupedUnit]:
         self.told("upload", conduit.repository, config, conduit, "UploadConduit")
         return [
             (
@@ -217,14 +217,14 @@ class NotePublisher(Journal, Publisher):
     def publish(self, conduit: PublishConduit, config: PluginCallConfiguration) -> None:
         self.told("publish", conduit.repository, config, conduit, "PublishConduit")
         self.note(conduit, config, "publisher")
-        for name in conduit.changed():
+        for name in conduit.changed_groups():
             units = conduit.units(name)
             with conduit.group(name) as output:
                 if units:
                     output.page(
                         f"{name}/", " ".join(unit.key for unit in units).encode(), "text/plain"
                     )
-        with conduit.whole() as output:
+        with conduit.whole_repository() as output:
             output.page("title/", config.get("title", "Notes").encode(), "text/plain")
 
 
@@ -245,15 +245,15 @@ class PageImporter(Importer):
     def metadata(cls) -> Metadata:
         return Metadata("pages", "Pages of a web folder", [PAGE], API)
 
-    async def declare(self, call: ImporterCall) -> AsyncIterator[Group | Unchanged]:
-        index = await call.get_json("index.json")
+    async def declare(self, conduit: ReadConduit) -> AsyncIterator[Group | Unchanged]:
+        index = await conduit.get_json("index.json")
         if not isinstance(index, dict):
-            raise Malformed(f"{call.url}index.json: not a mapping of folders")
+            raise Malformed(f"{conduit.url}index.json: not a mapping of folders")
         for folder, listed in index.items():
             yield Group(folder, validator=json.dumps(listed, sort_keys=True), data=listed)
 
-    async def read(self, call: ImporterCall, group: Group) -> Iterable[Unit] | Unchanged:
-        if group.validator is not None and call.unchanged(group.validator):
+    async def read(self, conduit: ReadConduit, group: Group) -> Iterable[Unit] | Unchanged:
+        if group.validator is not None and conduit.unchanged(group.validator):
             return UNCHANGED
         return [
             Unit(
@@ -265,7 +265,7 @@ class PageImporter(Importer):
                         one["name"],
                         one["sha256"],
                         one["size"],
-                        f"{call.url}{group.name}/{one['name']}",
+                        f"{conduit.url}{group.name}/{one['name']}",
                     )
                 ],
             )
@@ -278,7 +278,7 @@ class PageImporter(Importer):
         file: UploadedFile,
         fields: Mapping[str, str],
         config: PluginCallConfiguration,
-    ) -> Iterable[Placed]:
+    ) -> Iterable[GroupedUnit]:
         return [
             (
                 fields.get("folder", "sent"),
@@ -302,19 +302,19 @@ class PagePublisher(Publisher):
         return Metadata("pages", "Pages as a web folder", [PAGE], API)
 
     def publish(self, conduit: PublishConduit, config: PluginCallConfiguration) -> None:
-        for folder in conduit.changed():
+        for folder in conduit.changed_groups():
             with conduit.group(folder) as output:
                 for unit in conduit.units(folder):
                     output.file(f"{folder}/{unit.key}", unit.artifacts[0].sha256, "text/plain")
         index = {
             folder: [_listed(unit) for unit in conduit.units(folder)] for folder in conduit.groups()
         }
-        with conduit.whole() as output:
+        with conduit.whole_repository() as output:
             output.page("index.json", json.dumps(index).encode(), "application/json")
 
     def receive(
         self, conduit: ReceiveConduit, form: UploadForm, file: UploadedFile
-    ) -> Iterable[Placed]:
+    ) -> Iterable[GroupedUnit]:
         if form.path == "post/":
             return conduit.to_importer(file, {"folder": "post"})
         return super().receive(conduit, form, file)

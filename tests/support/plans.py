@@ -41,13 +41,13 @@ class PlainWords:
     def summary(self, unit: Unit | StoredUnit) -> tuple[str | None, str]:
         return str(unit.metadata.get("version", "1.0")), "wheel"
 
-    def removal(self, unit: StoredUnit, refused: str) -> str:
+    def removal_reason(self, unit: StoredUnit, refused: str) -> str:
         return refused or "gone upstream"
 
     def change(self, before: StoredUnit, after: Unit) -> str:
         return "metadata changed"
 
-    def refusal(self, before: StoredUnit, after: Unit) -> str | None:
+    def refuse_replacement(self, before: StoredUnit, after: Unit) -> str | None:
         return "may not change" if after.key in self.frozen else None
 
 

@@ -23,13 +23,13 @@ from reconciler.plugin import (
     Duration,
     Group,
     Importer,
-    ImporterCall,
     Malformed,
     Metadata,
     Options,
     PluginCallConfiguration,
     PublishConduit,
     Publisher,
+    ReadConduit,
     Size,
     StoredUnit,
     Summary,
@@ -94,7 +94,7 @@ class Quote(ContentType):
         return [cls._decision(group, unit, options, filters) for unit in units]
 
     @classmethod
-    def removal(cls, unit: StoredUnit, options: Options | None, refused: str) -> str:
+    def removal_reason(cls, unit: StoredUnit, options: Options | None, refused: str) -> str:
         return "no longer quoted"
 
     @classmethod
@@ -137,20 +137,20 @@ class QuoteImporter(Importer):
     def well_known(cls, index: str) -> str | None:
         return "https://quotes.example.org/" if index == "famous" else None
 
-    async def declare(self, call: ImporterCall) -> AsyncIterator[Group]:
-        index = await call.get_json("index.json")
+    async def declare(self, conduit: ReadConduit) -> AsyncIterator[Group]:
+        index = await conduit.get_json("index.json")
         if not isinstance(index, dict):
             raise Malformed("index.json is not a mapping of groups")
         for name, etag in index.items():
-            if self._wanted(name, call.options):
+            if self._wanted(name, conduit.options):
                 yield Group(name, validator=etag)
 
-    async def read(self, call: ImporterCall, group: Group) -> Iterable[Unit]:
-        quotes = await call.get_json(f"{group.name}.json")
+    async def read(self, conduit: ReadConduit, group: Group) -> Iterable[Unit]:
+        quotes = await conduit.get_json(f"{group.name}.json")
         if not isinstance(quotes, list):
             raise Malformed(f"{group.name}.json is not a list of quotations")
         try:
-            return [self._unit(call.url, quote) for quote in quotes]
+            return [self._unit(conduit.url, quote) for quote in quotes]
         except (KeyError, TypeError):
             raise Malformed(f"{group.name}.json holds something that is no quotation") from None
 
@@ -179,7 +179,7 @@ class QuotePublisher(Publisher):
         return Metadata(id="quotes", display_name="Quotations", types=[QUOTE])
 
     def publish(self, conduit: PublishConduit, config: PluginCallConfiguration) -> None:
-        for name in conduit.changed():
+        for name in conduit.changed_groups():
             units = conduit.units(name)
             with conduit.group(name) as output:
                 if units:
@@ -193,7 +193,7 @@ class QuotePublisher(Publisher):
                         f"files/{artifact.sha256}/{artifact.path}", artifact.sha256, "text/plain"
                     )
         names = list(conduit.groups())
-        with conduit.whole() as output:
+        with conduit.whole_repository() as output:
             output.page("index/", msgspec.json.encode(names), "application/json")
             rows = "".join(f"<li>{escape(name)}</li>" for name in names)
             output.page(

@@ -16,7 +16,7 @@ from reconciler_python.content import Distribution
 from reconciler_python.options.filter_options import FilterOptions
 from reconciler_python.options.source_options import SelectionOptions
 from reconciler_python.simple_importer import PythonImporter
-from tests.support.calls import BASE, FakeCall, page
+from tests.support.conduits import BASE, FakeConduit, page
 from tests.support.wheels import Built, core_metadata
 
 JSON = "application/vnd.pypi.simple.v1+json"
@@ -95,7 +95,7 @@ class Closed:
     `refused`: by project.
     """
 
-    call: FakeCall
+    conduit: FakeConduit
     groups: dict[str, Group]
     taken: dict[str, list[str]] = field(default_factory=dict)
     refused: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -137,7 +137,7 @@ def closed(
         if filters
         else []
     )
-    call = FakeCall(
+    conduit = FakeConduit(
         index.pages,
         options,
         frozenset(committed),
@@ -146,7 +146,7 @@ def closed(
         others=frozenset(others),
         first_seen=first_seen or {},
     )
-    return asyncio.run(_run(call))
+    return asyncio.run(_run(conduit))
 
 
 def index(**projects: dict[str, list[str]]) -> RequiringIndex:
@@ -171,16 +171,20 @@ def message(result: Closed, project: str, kind: type[Exception] = Refused) -> st
     return str(result.failures[project])
 
 
-async def _run(call: FakeCall) -> Closed:
+async def _run(conduit: FakeConduit) -> Closed:
     importer = PythonImporter()
     result = Closed(
-        call,
-        {group.name: group async for group in importer.declare(call) if isinstance(group, Group)},
+        conduit,
+        {
+            group.name: group
+            async for group in importer.declare(conduit)
+            if isinstance(group, Group)
+        },
     )
     for name, group in result.groups.items():
-        call.refused = {}
+        conduit.refused = {}
         try:
-            units = await importer.read(call, group)
+            units = await importer.read(conduit, group)
         except Exception as error:
             result.failures[name] = error
             continue
@@ -188,14 +192,14 @@ async def _run(call: FakeCall) -> Closed:
             result.unchanged.add(name)
             continue
         _decide(result, name, list(units))
-        result.refused[name] = result.refused.get(name, {}) | call.refused
+        result.refused[name] = result.refused.get(name, {}) | conduit.refused
     return result
 
 
 def _decide(result: Closed, name: str, units: list[Unit]) -> None:
     distributions = [unit for unit in units if unit.type == Distribution.id]
     for one in Distribution.select(
-        name, distributions, result.call.options, result.call.filters, result.call.now
+        name, distributions, result.conduit.options, result.conduit.filters, result.conduit.now
     ):
         if one.accepted:
             result.taken.setdefault(name, []).append(one.unit.key)

@@ -259,8 +259,8 @@ def derived(state: LargeState) -> None:
     writer.derived_artifacts(of, latest, [_FIRST])
     writer.derived_groups(of, latest, 1)
     writer.derivation(of, latest)
-    writer.has_derivable_units(of, latest)
-    _all(writer.derivable_units(of, latest))
+    writer.has_extractable_units(of, latest)
+    _all(writer.extractable_units(of, latest))
 
 
 def plugins(state: LargeState) -> None:

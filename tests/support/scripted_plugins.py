@@ -24,18 +24,18 @@ from reconciler.plugin import (
     CopyConduit,
     Decision,
     Group,
+    GroupedUnit,
     Importer,
-    ImporterCall,
     Metadata,
     Options,
-    Placed,
     PluginCallConfiguration,
     PublishConduit,
     Publisher,
+    ReadConduit,
     Refused,
-    Step,
     StoredUnit,
     SyncConduit,
+    TraceStep,
     Unchanged,
     Unit,
     UploadConduit,
@@ -100,13 +100,13 @@ class Script:
     decided: list[str] = field(default_factory=list)
     copied: list[str] = field(default_factory=list)
     traced: list[str] = field(default_factory=list)
-    on_declare: Callable[[ImporterCall], AsyncIterator[Group | Unchanged]] | None = None
-    on_read: Callable[[ImporterCall, Group], Any] | None = None
+    on_declare: Callable[[ReadConduit], AsyncIterator[Group | Unchanged]] | None = None
+    on_read: Callable[[ReadConduit, Group], Any] | None = None
     on_sync: Callable[[SyncConduit], Any] | None = None
     on_copy: Callable[[CopyConduit, str, Sequence[StoredUnit]], Any] | None = None
-    on_upload: Callable[[UploadConduit, UploadedFile], Iterable[Placed]] | None = None
+    on_upload: Callable[[UploadConduit, UploadedFile], Iterable[GroupedUnit]] | None = None
     on_remove: Callable[[UploadConduit, Sequence[StoredUnit]], Iterable[StoredUnit]] | None = None
-    on_trace: Callable[[Unit], Iterable[Step]] | None = None
+    on_trace: Callable[[Unit], Iterable[TraceStep]] | None = None
     replaceable: bool = True
 
     def upstream(self, name: str) -> Holdings:
@@ -143,19 +143,21 @@ def line_type(script: Script) -> type[ContentType]:
             return decisions
 
         @classmethod
-        def pins(cls, options: Options) -> Options | None:
+        def pinning_options(cls, options: Options) -> Options | None:
             assert isinstance(options, LineSource)
             return LineSource(only=options.pinned) if options.pinned else None
 
         @classmethod
-        def undated(
+        def needs_first_seen(
             cls, units: Sequence[Unit], options: Options | None, filters: Sequence[ActiveFilter]
         ) -> Iterable[Unit]:
             settled = {key for filter_ in filters for key in _rules(filter_).settled}
             return [unit for unit in units if unit.key in settled]
 
         @classmethod
-        def refusal(cls, before: StoredUnit, after: Unit, options: Options | None) -> str | None:
+        def refuse_replacement(
+            cls, before: StoredUnit, after: Unit, options: Options | None
+        ) -> str | None:
             return None if script.replaceable else "it must not be replaced"
 
         @classmethod
@@ -167,7 +169,7 @@ def line_type(script: Script) -> type[ContentType]:
             options: Options | None,
             filters: Sequence[ActiveFilter],
             now: datetime,
-        ) -> Iterable[Iterable[Step]]:
+        ) -> Iterable[Iterable[TraceStep]]:
             script.traced += [unit.key for unit in traced]
             return (
                 map(script.on_trace, traced)
@@ -242,29 +244,29 @@ def line_importer(script: Script, id: str = "lines") -> type[Importer]:
 
         @classmethod
         def metadata(cls) -> Metadata:
-            return Metadata(id, "Lines", (LINE,), ">=1.0,<2")
+            return Metadata(id, "Lines", (LINE,), ">=2.0,<3")
 
-        async def declare(self, call: ImporterCall) -> AsyncIterator[Group | Unchanged]:
-            script.declared.append(call.options.upstream)
+        async def declare(self, conduit: ReadConduit) -> AsyncIterator[Group | Unchanged]:
+            script.declared.append(conduit.options.upstream)
             script.fail("declare")
             if script.on_declare is not None:
-                async for group in script.on_declare(call):
+                async for group in script.on_declare(conduit):
                     yield group
                 return
-            upstream = script.upstream(call.options.upstream)
-            if upstream.validator is not None and call.unchanged(upstream.validator):
+            upstream = script.upstream(conduit.options.upstream)
+            if upstream.validator is not None and conduit.unchanged(upstream.validator):
                 yield UNCHANGED
                 return
             for name in upstream.groups:
                 yield Group(name, upstream.validators.get(name), listed=True)
 
-        async def read(self, call: ImporterCall, group: Group) -> Iterable[Unit] | Unchanged:
-            script.asked.append(f"{call.options.upstream}/{group.name}")
+        async def read(self, conduit: ReadConduit, group: Group) -> Iterable[Unit] | Unchanged:
+            script.asked.append(f"{conduit.options.upstream}/{group.name}")
             script.fail(group.name)
             if script.on_read is not None:
-                answer: Iterable[Unit] | Unchanged = await script.on_read(call, group)
+                answer: Iterable[Unit] | Unchanged = await script.on_read(conduit, group)
                 return answer
-            return script.upstream(call.options.upstream).groups[group.name]
+            return script.upstream(conduit.options.upstream).groups[group.name]
 
         def upload(
             self,
@@ -272,7 +274,7 @@ def line_importer(script: Script, id: str = "lines") -> type[Importer]:
             file: UploadedFile,
             fields: Mapping[str, str],
             config: PluginCallConfiguration,
-        ) -> Iterable[Placed]:
+        ) -> Iterable[GroupedUnit]:
             return _upload(script, conduit, file, fields=fields)
 
         def remove(
@@ -290,7 +292,7 @@ def record_importer(script: Script) -> type[Importer]:
 
         @classmethod
         def metadata(cls) -> Metadata:
-            return Metadata("records", "Recorded lines", (LINE,), ">=1.0,<2")
+            return Metadata("records", "Recorded lines", (LINE,), ">=2.0,<3")
 
         async def sync(self, conduit: SyncConduit, config: PluginCallConfiguration) -> None:
             script.declared.append(conduit.options.upstream)
@@ -327,7 +329,7 @@ def copying_importer(script: Script) -> type[Importer]:
 
 def _upload(
     script: Script, conduit: UploadConduit, file: UploadedFile, *, fields: Mapping[str, str]
-) -> Iterable[Placed]:
+) -> Iterable[GroupedUnit]:
     if script.on_upload is not None:
         return script.on_upload(conduit, file)
     if file.name.startswith("."):
@@ -347,15 +349,15 @@ def line_publisher(id: str) -> type[Publisher]:
 
         @classmethod
         def metadata(cls) -> Metadata:
-            return Metadata(id, "Lines", (LINE,), ">=1.0,<2")
+            return Metadata(id, "Lines", (LINE,), ">=2.0,<3")
 
         @classmethod
-        def undated(cls, options: Options) -> Callable[[StoredUnit], bool] | None:
+        def needs_first_seen(cls, options: Options) -> Callable[[StoredUnit], bool] | None:
             dated = options.dated if isinstance(options, LinePages) else ()
             return (lambda unit: unit.key in dated) if dated else None
 
         def publish(self, conduit: PublishConduit, config: PluginCallConfiguration) -> None:
-            for name in conduit.changed():
+            for name in conduit.changed_groups():
                 with conduit.group(name) as output:
                     for unit in conduit.units(name):
                         if seen := unit.metadata.get("_firstSeen"):
@@ -364,7 +366,7 @@ def line_publisher(id: str) -> type[Publisher]:
                         artifact for unit in conduit.units(name) for artifact in unit.artifacts
                     ):
                         output.file(f"{name}/{artifact.path}", artifact.sha256, "text/plain")
-            with conduit.whole() as output:
+            with conduit.whole_repository() as output:
                 output.page("index/", "\n".join(conduit.groups()).encode(), "text/plain")
 
     return LinePublisher

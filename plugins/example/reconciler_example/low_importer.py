@@ -10,10 +10,10 @@ from urllib.parse import quote, urljoin
 
 from reconciler.plugin import (
     Artifact,
+    GroupedUnit,
     Importer,
     Malformed,
     Metadata,
-    Placed,
     PluginCallConfiguration,
     Refused,
     SyncConduit,
@@ -42,7 +42,7 @@ class ExampleImporter(Importer):
 
     @classmethod
     def metadata(cls) -> Metadata:
-        return Metadata("example", "Files (low-level example)", (EXAMPLE_FILE,), ">=1.2,<2")
+        return Metadata("example", "Files (low-level example)", (EXAMPLE_FILE,), ">=2.0,<3")
 
     async def sync(self, conduit: SyncConduit, config: PluginCallConfiguration) -> None:
         """Record the changes of the manifest.
@@ -78,7 +78,7 @@ class ExampleImporter(Importer):
         file: UploadedFile,
         fields: Mapping[str, str],
         config: PluginCallConfiguration,
-    ) -> Iterable[Placed]:
+    ) -> Iterable[GroupedUnit]:
         """Accept any file, under the path in the field `path`, else under its own name."""
         path = fields.get("path") or file.name
         if not safe_path(path):

@@ -19,15 +19,15 @@ class ExamplePublisher(Publisher):
 
     @classmethod
     def metadata(cls) -> Metadata:
-        return Metadata("example", "Tree of files (example)", (EXAMPLE_FILE,), ">=1.2,<2")
+        return Metadata("example", "Tree of files (example)", (EXAMPLE_FILE,), ">=2.0,<3")
 
     def publish(self, conduit: PublishConduit, config: PluginCallConfiguration) -> None:
-        for name in conduit.changed():
+        for name in conduit.changed_groups():
             with conduit.group(name) as output:
                 for unit in conduit.units(name):
                     output.file(unit.key, unit.artifacts[0].sha256)
         lines = sorted(_line(unit) for name in conduit.groups() for unit in conduit.units(name))
-        with conduit.whole() as output:
+        with conduit.whole_repository() as output:
             output.page(MANIFEST, "".join(lines).encode(), "text/plain")
 
 

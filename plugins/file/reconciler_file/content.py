@@ -6,7 +6,15 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final
 
-from reconciler.plugin import ActiveFilter, ContentType, Decision, Options, Step, StoredUnit, Unit
+from reconciler.plugin import (
+    ActiveFilter,
+    ContentType,
+    Decision,
+    Options,
+    StoredUnit,
+    TraceStep,
+    Unit,
+)
 from reconciler_file.manifests import unlistable
 from reconciler_file.options import FilterOptions, SourceOptions
 
@@ -50,7 +58,7 @@ class File(ContentType):
         options: Options | None,
         filters: Sequence[ActiveFilter],
         now: datetime,
-    ) -> Iterable[Iterable[Step]]:
+    ) -> Iterable[Iterable[TraceStep]]:
         decisions = cls.select(group, units, options, filters, now)
         decided = {id(decision.unit): decision for decision in decisions}
         return [[_step(decided[id(unit)])] for unit in traced]
@@ -65,14 +73,14 @@ class File(ContentType):
         )
 
 
-def _step(decision: Decision) -> Step:
+def _step(decision: Decision) -> TraceStep:
     """Return the decision with the key of the manifest that made it, where one did."""
     if decision.accepted:
-        return Step(True, "nothing keeps it out")
+        return TraceStep(True, "nothing keeps it out")
     filter_, _, key = decision.rule.rpartition(".")
     if decision.reason == NOT_INCLUDED:
         key = "include"
-    return Step(False, decision.reason, filter_, (key,) if key else ())
+    return TraceStep(False, decision.reason, filter_, (key,) if key else ())
 
 
 def _by_source(unit: Unit, options: Options | None) -> tuple[str, str]:

@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 from reconciler.plugin import (
     UNCHANGED,
     Group,
+    GroupedUnit,
     Importer,
-    ImporterCall,
     Metadata,
-    Placed,
     PluginCallConfiguration,
+    ReadConduit,
     Refused,
     Unchanged,
     Unit,
@@ -46,20 +46,20 @@ class FileImporter(Importer):
 
     @classmethod
     def metadata(cls) -> Metadata:
-        return Metadata("file", "Files", (FILE,), ">=1.2,<2")
+        return Metadata("file", "Files", (FILE,), ">=2.0,<3")
 
-    async def declare(self, call: ImporterCall) -> AsyncIterator[Group | Unchanged]:
+    async def declare(self, conduit: ReadConduit) -> AsyncIterator[Group | Unchanged]:
         """Yield the groups that upstream lists.
 
         An unchanged list is not parsed again, provided that it pins the bytes of every file.
         """
-        format = call.options.format or guess_format(call.url)
+        format = conduit.options.format or guess_format(conduit.url)
         if format == "folder":
-            for group in await folder_groups(call):
+            for group in await folder_groups(conduit):
                 yield group
             return
-        page = await call.get("")
-        if format == "manifest" and call.unchanged(page.validator):
+        page = await conduit.get("")
+        if format == "manifest" and conduit.unchanged(page.validator):
             yield UNCHANGED
             return
         grammar = ManifestLines(page.url) if format == "manifest" else UrlLines(page.url)
@@ -69,16 +69,16 @@ class FileImporter(Importer):
         if (
             format == "urls"
             and all(group.validator for group in groups)
-            and call.unchanged(page.validator)
+            and conduit.unchanged(page.validator)
         ):
             yield UNCHANGED
             return
         for group in groups:
             yield group
 
-    async def read(self, call: ImporterCall, group: Group) -> Iterable[Unit]:
+    async def read(self, conduit: ReadConduit, group: Group) -> Iterable[Unit]:
         """Return the files of one group; entries without a usable name are refused one by one."""
-        return as_units(group.data, FILE, call.refuse)
+        return as_units(group.data, FILE, conduit.refuse)
 
     def upload(  # noqa: PLR0917  # plugin API 1.x
         self,
@@ -86,7 +86,7 @@ class FileImporter(Importer):
         file: UploadedFile,
         fields: Mapping[str, str],
         config: PluginCallConfiguration,
-    ) -> Iterable[Placed]:
+    ) -> Iterable[GroupedUnit]:
         """Accept any file, under the path of the field `path`, else under its own name.
 
         Raises Refused for what is no path.

@@ -40,7 +40,7 @@ class FilePublisher(Publisher):
 
     @classmethod
     def metadata(cls) -> Metadata:
-        return Metadata("file", "Tree of files", (FILE,), ">=1.2,<2")
+        return Metadata("file", "Tree of files", (FILE,), ">=2.0,<3")
 
     def publish(self, conduit: PublishConduit, config: PluginCallConfiguration) -> None:
         """Write every file, and the list of them.
@@ -49,7 +49,7 @@ class FilePublisher(Publisher):
         the manifest states sizes.
         """
         listed = _Listed()
-        for name in conduit.changed():
+        for name in conduit.changed_groups():
             units = conduit.units(name)
             listed.add(name, units)
             with conduit.group(name) as output:
@@ -59,7 +59,7 @@ class FilePublisher(Publisher):
         for name in conduit.groups():
             if name not in listed.groups:
                 listed.add(name, conduit.units(name))
-        with conduit.whole() as output:
+        with conduit.whole_repository() as output:
             output.page(MANIFEST, listed.page(), "text/plain")
 
 

@@ -20,7 +20,7 @@ from urllib.parse import quote, unquote_to_bytes, urljoin
 import msgspec
 from lxml import etree  # type: ignore[import-untyped]
 
-from reconciler.plugin import Group, ImporterCall, Malformed, Page, safe_path
+from reconciler.plugin import Group, Malformed, Page, ReadConduit, safe_path
 from reconciler_file.listing import MOST_FILES, Entry, decode_name, group_of, usable
 
 LOCAL_TYPE: Final = "application/vnd.reconciler.folder+json"
@@ -68,16 +68,16 @@ class _Link(msgspec.Struct):
     after: list[str] = []
 
 
-async def folder_groups(call: ImporterCall) -> list[Group]:
+async def folder_groups(conduit: ReadConduit) -> list[Group]:
     """Return every file below the call's URL, in groups.
 
     Raises Malformed for a page that is not a listing, and for folders nested too deeply.
     """
-    page = await call.get("")
+    page = await conduit.get("")
     entries = (
         await asyncio.to_thread(_local_entries, page)
         if page.media_type == LOCAL_TYPE
-        else await _walk(call, page)
+        else await _walk(conduit, page)
     )
     if entries and not any(usable(listed.entry) for listed in entries):
         raise Malformed(f"{page.url}: none of its {len(entries):,} files can be used")
@@ -119,7 +119,7 @@ def _local_entries(page: Page) -> list[ListedEntry]:
     ]
 
 
-async def _walk(call: ImporterCall, top: Page) -> list[ListedEntry]:
+async def _walk(conduit: ReadConduit, top: Page) -> list[ListedEntry]:
     """Read the tree level by level.
 
     A folder that was listed before, under whatever name a redirect gave it, is skipped.
@@ -132,7 +132,7 @@ async def _walk(call: ImporterCall, top: Page) -> list[ListedEntry]:
         if not folders:
             return entries
         level, folders = folders, {}
-        async for files, below in _listings(call, level, read):
+        async for files, below in _listings(conduit, level, read):
             entries += files
             folders.update(below)
             read.check_folders(len(folders))
@@ -177,7 +177,7 @@ class _ReadSoFar:
 
 
 async def _listings(
-    call: ImporterCall, folders: dict[str, str], read: _ReadSoFar
+    conduit: ReadConduit, folders: dict[str, str], read: _ReadSoFar
 ) -> AsyncIterator[_Listing]:
     """Yield what folders hold (URL -> prefix of their names), each read as soon as it is there.
 
@@ -185,7 +185,7 @@ async def _listings(
     """
 
     async def read_one(url: str) -> _Listing:
-        return await _listed(await call.get(url), folders[url], read)
+        return await _listed(await conduit.get(url), folders[url], read)
 
     urls = list(folders)
     for start in range(0, len(urls), _PAGES_AT_ONCE):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from reconciler.plugin import Artifact, Placed, Refused, Unit, UploadedFile, safe_path
+from reconciler.plugin import Artifact, GroupedUnit, Refused, Unit, UploadedFile, safe_path
 from reconciler_file.content import FILE
 from reconciler_file.listing import group_of
 
 
-def place_upload(file: UploadedFile, fields: Mapping[str, str]) -> list[Placed]:
+def place_upload(file: UploadedFile, fields: Mapping[str, str]) -> list[GroupedUnit]:
     """Place a file under the path of the field `path`, else under its own name.
 
     Raises Refused for what is no path. Whether it can lie beside the others, the core decides.

@@ -12,14 +12,14 @@ from reconciler.plugin import (
     ContentType,
     Decision,
     Options,
-    Step,
     StoredUnit,
     Summary,
+    TraceStep,
     Unit,
     sanitize,
 )
 from reconciler_python.dependencies.unmet_requirements import measured_otherwise
-from reconciler_python.matching.subjects import meant
+from reconciler_python.matching.subjects import matches_subject
 from reconciler_python.options.source_options import SelectionOptions
 from reconciler_python.reading.core_metadata import metadata_of
 from reconciler_python.reading.filenames import WHEEL, project_name
@@ -27,10 +27,10 @@ from reconciler_python.reading.units import DISTRIBUTION, PROJECT, is_variants_i
 from reconciler_python.selecting.evidence_facts import with_stored_evidence
 from reconciler_python.selecting.selection import (
     ProjectSelection,
+    needs_first_seen,
     project_removal_reason,
     removal_reason,
     trace_project,
-    undated,
 )
 
 
@@ -64,38 +64,40 @@ class Distribution(ContentType):
         options: Options | None,
         filters: Sequence[ActiveFilter],
         now: datetime,
-    ) -> Iterable[Iterable[Step]]:
+    ) -> Iterable[Iterable[TraceStep]]:
         return ProjectSelection(group, options, filters, now=now).trace(units, traced)
 
     @classmethod
     def trace_group(
         cls, group: str, options: Options | None, filters: Sequence[ActiveFilter]
-    ) -> Iterable[Step]:
+    ) -> Iterable[TraceStep]:
         return trace_project(group, options, filters)
 
     @classmethod
-    def meant(cls, group: str, unit: Unit | StoredUnit, subject: str) -> bool:
-        return meant(group, unit, subject)
+    def matches(cls, group: str, unit: Unit | StoredUnit, subject: str) -> bool:
+        return matches_subject(group, unit, subject)
 
     @classmethod
-    def recall(
+    def load_metadata(
         cls, unit: Unit, filters: Sequence[ActiveFilter], read: Callable[[str], bytes | None]
     ) -> Unit:
         return with_stored_evidence(unit, filters, read)
 
     @classmethod
-    def undated(
+    def needs_first_seen(
         cls, units: Sequence[Unit], options: Options | None, filters: Sequence[ActiveFilter]
     ) -> Iterable[Unit]:
-        return undated(units, options, filters)
+        return needs_first_seen(units, options, filters)
 
     @classmethod
-    def pins(cls, options: Options) -> Options | None:
+    def pinning_options(cls, options: Options) -> Options | None:
         """Return the pins of a source: of lock files, of `include` and of `files`."""
-        return options.pins() if isinstance(options, SelectionOptions) else None
+        return options.pinning_options() if isinstance(options, SelectionOptions) else None
 
     @classmethod
-    def refusal(cls, before: StoredUnit, after: Unit, options: Options | None) -> str | None:
+    def refuse_replacement(
+        cls, before: StoredUnit, after: Unit, options: Options | None
+    ) -> str | None:
         """Return why a file may not be replaced by other bytes under its filename; None if it may.
 
         An index that replaces bytes is broken or compromised.
@@ -113,7 +115,7 @@ class Distribution(ContentType):
         )
 
     @classmethod
-    def removal(cls, unit: StoredUnit, options: Options | None, refused: str) -> str:
+    def removal_reason(cls, unit: StoredUnit, options: Options | None, refused: str) -> str:
         return removal_reason(unit, options, refused)
 
     @classmethod
@@ -134,7 +136,7 @@ class Distribution(ContentType):
         return ", ".join(change for change in changes if change) or "size changed"
 
     @classmethod
-    def derivable(cls, unit: StoredUnit) -> Sequence[Artifact]:
+    def extractable(cls, unit: StoredUnit) -> Sequence[Artifact]:
         """Return the core metadata of every wheel, and of an sdist where upstream declares it."""
         beside = f"{unit.key}.metadata"
         is_declared = any(artifact.path == beside for artifact in unit.artifacts)
@@ -155,15 +157,15 @@ class Project(ContentType):
 
     id = PROJECT
     plural = "projects"
-    beside = DISTRIBUTION
+    kept_with = DISTRIBUTION
 
     @classmethod
-    def meant(cls, group: str, unit: Unit | StoredUnit, subject: str) -> bool:
+    def matches(cls, group: str, unit: Unit | StoredUnit, subject: str) -> bool:
         """Return True if the subject is the project; it has no version for a specifier."""
         return group == project_name(subject)
 
     @classmethod
-    def removal(cls, unit: StoredUnit, options: Options | None, refused: str) -> str:
+    def removal_reason(cls, unit: StoredUnit, options: Options | None, refused: str) -> str:
         return project_removal_reason(unit.group, options, refused)
 
     @classmethod

@@ -12,10 +12,10 @@ from reconciler.plugin import (
     Gone,
     Group,
     Importer,
-    ImporterCall,
     Malformed,
     Metadata,
     Page,
+    ReadConduit,
     Refused,
     Unchanged,
     Unit,
@@ -65,7 +65,7 @@ class PythonImporter(Importer):
 
     @classmethod
     def metadata(cls) -> Metadata:
-        return Metadata("python", "Python packages", (DISTRIBUTION, PROJECT), ">=1.4,<2")
+        return Metadata("python", "Python packages", (DISTRIBUTION, PROJECT), ">=2.0,<3")
 
     @classmethod
     def well_known(cls, index: str) -> str | None:
@@ -76,40 +76,40 @@ class PythonImporter(Importer):
         """Return the projects that a filename may mean; else the project that the subject names."""
         return projects_of(subject)
 
-    async def declare(self, call: ImporterCall) -> AsyncIterator[Group | Unchanged]:
+    async def declare(self, conduit: ReadConduit) -> AsyncIterator[Group | Unchanged]:
         """Yield the projects that the keys name, without asking for the list of all.
 
         With a glob, or without any key, the list decides. With `dependencies`, what these require
         as well; a source that takes everything has that already.
         """
-        options: SelectionOptions = call.options
+        options: SelectionOptions = conduit.options
         named = options.named_projects()
         if options.dependencies and selects_part(options):
             start = (
                 _named(options, named)
                 if named is not None
-                else _listed(call, options, await _projects(await _list_page(call), options))
+                else _listed(conduit, options, await _projects(await _list_page(conduit), options))
             )
-            async for group in Closure(call, list(start), partial(_load, call)).groups():
+            async for group in Closure(conduit, list(start), partial(_load, conduit)).groups():
                 yield group
         elif named is not None:
             for group in _named(options, named):
                 yield group
         else:
-            page = await _list_page(call)
-            if call.unchanged(f"{_SERIALS}{page.validator}"):
+            page = await _list_page(conduit)
+            if conduit.unchanged(f"{_SERIALS}{page.validator}"):
                 yield UNCHANGED
                 return
             projects = await _projects(page, options)
             if None in projects.values():
-                call.unchanged(
+                conduit.unchanged(
                     f"{_NAMES}{page.validator}"
                 )  # of projects without a serial only their own pages tell
             del page  # tens of megabytes
-            for group in _listed(call, options, projects):
+            for group in _listed(conduit, options, projects):
                 yield group
 
-    async def read(self, call: ImporterCall, group: Group) -> Iterable[Unit] | Unchanged:
+    async def read(self, conduit: ReadConduit, group: Group) -> Iterable[Unit] | Unchanged:
         """Return the distributions of one project.
 
         Raises Withdrawn for a quarantined one (PEP 792: no file of it may be offered), and
@@ -118,37 +118,37 @@ class PythonImporter(Importer):
         pulled: ClosureResult | None = group.data
         if pulled is not None and pulled.failure is not None:
             if isinstance(pulled.failure, Gone):
-                _raise_missing(call, group.name, pulled.failure)
+                _raise_missing(conduit, group.name, pulled.failure)
             raise pulled.failure
         try:
-            page = await _page(call, group)
+            page = await _page(conduit, group)
         except Gone as gone:
-            _raise_missing(call, group.name, gone)
-        if call.unchanged(group.validator or page.validator):
+            _raise_missing(conduit, group.name, gone)
+        if conduit.unchanged(group.validator or page.validator):
             return UNCHANGED
         kept_out: dict[str, str] = {}
 
         def refuse(key: str, reason: str) -> None:
             kept_out[key] = reason
-            call.refuse(key, reason)
+            conduit.refuse(key, reason)
 
-        units = await _units(call.options, group, page, refuse=refuse)
-        failure = unmet_requirement(call, group.name, units, kept_out=kept_out)
+        units = await _units(conduit.options, group, page, refuse=refuse)
+        failure = unmet_requirement(conduit, group.name, units, kept_out=kept_out)
         if failure is not None:
             empty = not (units or kept_out)
             raise failure from (Gone(f"{shown_url(page)} lists no file") if empty else None)
         if pulled is not None and pulled.waits:
-            call.incomplete()
-        units = annotate(units, pulled, call.refuse)
-        return await with_evidence(call, group.name, await call.dated(units))
+            conduit.incomplete()
+        units = annotate(units, pulled, conduit.refuse)
+        return await with_evidence(conduit, group.name, await conduit.with_first_seen(units))
 
 
-def _raise_missing(call: ImporterCall, project: str, gone: Gone) -> NoReturn:
+def _raise_missing(conduit: ReadConduit, project: str, gone: Gone) -> NoReturn:
     """Raise the error of a project that the index does not have.
 
     Where it is another one than `Gone`, that is its cause: the core then knows what upstream said.
     """
-    error = missing_project_error(call, project, gone)
+    error = missing_project_error(conduit, project, gone)
     raise error from (gone if error is not gone else None)
 
 
@@ -165,14 +165,14 @@ def _named(options: SelectionOptions, names: Iterable[str]) -> Iterator[Group]:
 
 
 def _listed(
-    call: ImporterCall, options: SelectionOptions, serials: dict[str, int | None]
+    conduit: ReadConduit, options: SelectionOptions, serials: dict[str, int | None]
 ) -> Iterator[Group]:
     """Yield the projects of the index's own list that can be meant.
 
     Of those that a filter keeps out whole no page is read. Projects that a key names without a
     glob are asked for even where the list lacks them: that alone does not say that they are gone.
     """
-    prefilter = ProjectFilter(options, call.filters)
+    prefilter = ProjectFilter(options, conduit.filters)
     literal = set(options.literal_projects())
     for name, serial in serials.items():
         validator = None if serial is None else f"{_SERIAL}{serial}"
@@ -186,15 +186,15 @@ def _listed(
     yield from _named(options, sorted(literal - serials.keys()))
 
 
-async def _load(call: ImporterCall, group: Group) -> tuple[str, list[Unit]]:
+async def _load(conduit: ReadConduit, group: Group) -> tuple[str, list[Unit]]:
     """Read a project for the closure, without refusals: `read` reports those."""
-    page = await _page(call, group)
-    units = await _units(call.options, group, page, refuse=lambda key, reason: None)
-    return page.validator, list(await call.dated(units))
+    page = await _page(conduit, group)
+    units = await _units(conduit.options, group, page, refuse=lambda key, reason: None)
+    return page.validator, list(await conduit.with_first_seen(units))
 
 
-async def _page(call: ImporterCall, group: Group) -> Page:
-    return await call.get(f"{group.name}/", accept=ACCEPT, at_least=_serial(group))
+async def _page(conduit: ReadConduit, group: Group) -> Page:
+    return await conduit.get(f"{group.name}/", accept=ACCEPT, at_least=_serial(group))
 
 
 async def _units(
@@ -241,13 +241,13 @@ async def _projects(page: Page, options: SelectionOptions) -> dict[str, int | No
     return serials
 
 
-async def _list_page(call: ImporterCall) -> Page:
+async def _list_page(conduit: ReadConduit) -> Page:
     """Fetch the list of projects.
 
     Raises with a hint where the index has none, or keeps it to itself: named projects need none.
     """
     try:
-        return await call.get("", accept=ACCEPT)
+        return await conduit.get("", accept=ACCEPT)
     except (Gone, Refused) as error:
         hint = (
             "the index lists no projects, so globs cannot be matched and `everything` is unknown:"

@@ -320,7 +320,7 @@ class SourceExplainer:
         held = self._held.get((source.id, *key))
         if held is None or digest == held.digest:
             return decision
-        reason = chains.refusal(held.unit, unit)
+        reason = chains.refuse_replacement(held.unit, unit)
         return decision if reason is None else Decision(unit, False, reason)
 
     def _refused_groups(self, answered: Container[str], chains: Chains) -> Iterator[dict[str, Any]]:

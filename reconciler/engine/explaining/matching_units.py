@@ -79,8 +79,8 @@ def matches_subject(
     assert resolution.plugin.metadata is not None
     declared = unit.type in resolution.plugin.metadata.types
     content_type = resolution.session.registry.content_type(unit.type) if declared else ContentType
-    with plugin_faults(f"`meant` of content type `{unit.type}`"):
-        return bool(content_type.meant(group, unit, subject))
+    with plugin_faults(f"`matches` of content type `{unit.type}`"):
+        return bool(content_type.matches(group, unit, subject))
 
 
 def format_instant(moment: datetime) -> str:

@@ -11,7 +11,7 @@ from reconciler.engine.sources.repository_resolution import RepositoryResolution
 from reconciler.engine.sources.selection import Selection
 from reconciler.engine.sources.source_responses import SourceResponse
 from reconciler.model import DesiredState, Source, StoredUnit, Unit
-from reconciler.plugin import Decision, Step
+from reconciler.plugin import Decision, TraceStep
 from reconciler.redaction import sanitize
 
 MAX_CHAINS = 10  # of more units, one chain is given for each rule that keeps some of them out
@@ -58,10 +58,10 @@ class Chains:
             for decision, steps in zip(chosen, chains, strict=True)
         }
 
-    def _of_unit(self, decision: Decision, steps: list[Step]) -> Chain:
+    def _of_unit(self, decision: Decision, steps: list[TraceStep]) -> Chain:
         # Where every rule lets a refused unit pass, what is held already keeps it out.
         if not decision.accepted and all(step.passed for step in steps):
-            steps.append(Step(False, sanitize(decision.reason)))
+            steps.append(TraceStep(False, sanitize(decision.reason)))
         return self._chain(steps)
 
     def of_group(self, name: str) -> Chain:
@@ -74,10 +74,10 @@ class Chains:
         with self._calling("summary", unit.key):
             return self._selection.summary(unit)
 
-    def refusal(self, before: StoredUnit, after: Unit) -> str | None:
+    def refuse_replacement(self, before: StoredUnit, after: Unit) -> str | None:
         """Return why one unit must not replace another, or None."""
-        with self._calling("refusal", after.key):
-            return self._selection.refusal(before, after)
+        with self._calling("refuse_replacement", after.key):
+            return self._selection.refuse_replacement(before, after)
 
     @contextmanager
     def _calling(self, method: str, about: str) -> Iterator[None]:
@@ -85,7 +85,7 @@ class Chains:
         with self._resolution.session.call_timeouts.named(call), plugin_faults(call):
             yield
 
-    def _chain(self, steps: Sequence[Step]) -> Chain:
+    def _chain(self, steps: Sequence[TraceStep]) -> Chain:
         return [
             {
                 "passed": step.passed,
@@ -97,7 +97,7 @@ class Chains:
             for step in steps
         ]
 
-    def _place(self, step: Step) -> str | None:
+    def _place(self, step: TraceStep) -> str | None:
         written = self._written.get(step.filter)
         return written.find(step.key) if written is not None and (step.key or step.filter) else None
 

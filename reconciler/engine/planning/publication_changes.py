@@ -19,8 +19,8 @@ from reconciler.engine.publishing.filter_evaluation import (
     FilterResult,
     sources_filtered,
 )
+from reconciler.engine.publishing.first_seen_units import FirstSeenUnits
 from reconciler.engine.publishing.release_target import publication_digest, recorded_first_seen
-from reconciler.engine.publishing.undated_units import UndatedUnits
 from reconciler.engine.publishing.version_view import RepositoryVersion
 from reconciler.engine.publishing.withheld_changes import removed_units, withheld_changes
 from reconciler.engine.session.session import Session
@@ -272,9 +272,9 @@ class PublicationPlanner:
             ),
             derivation=current_derivation(reader, current, version),
             first_seen=recorded_first_seen(
-                reader, UndatedUnits(self._session, publication), current
+                reader, FirstSeenUnits(self._session, publication), current
             ),
-            more_to_show=reader.has_derivable_units(*shown),
+            more_to_show=reader.has_extractable_units(*shown),
         )
 
     def _still_shown(

@@ -52,7 +52,7 @@ class ArtifactDeriver:
         if examined < number:
             self._record(writer.unexamined_units(id_, examined, number))
             writer.mark_examined(id_, number)
-        self._record(writer.derivable_units(id_, version.number))
+        self._record(writer.extractable_units(id_, version.number))
 
     def _record(self, units: Iterator[ExaminedUnit]) -> None:
         while batch := list(islice(units, EXAMINED_AT_ONCE)):
@@ -73,25 +73,25 @@ class ArtifactDeriver:
         examined again once it is whole.
         """
         artifacts = {part.path: part for part in unit.unit.artifacts}
-        for derivable in self._derivable(unit):
-            declared, container = artifacts.get(derivable.path), artifacts.get(derivable.within)
+        for extractable in self._extractable(unit):
+            declared, container = artifacts.get(extractable.path), artifacts.get(extractable.within)
             if container is None or _is_served(declared, container, stored):
                 continue
             digest = artifact_digest(container)
-            made = self._made(unit, derivable, digest) if digest in stored else None
+            made = self._made(unit, extractable, digest) if digest in stored else None
             waits = made is None and not (digest in stored and self._session.store.verify(digest))
-            yield DerivedArtifact(unit.id, derivable.path, made, digest if waits else None)
+            yield DerivedArtifact(unit.id, extractable.path, made, digest if waits else None)
 
-    def _derivable(self, unit: ExaminedUnit) -> Sequence[Artifact]:
+    def _extractable(self, unit: ExaminedUnit) -> Sequence[Artifact]:
         content_type: Any = self._session.registry.content_type(unit.unit.type)
-        call = f"`derivable` of `{unit.unit.type}`"
+        call = f"`extractable` of `{unit.unit.type}`"
         with self._session.watch(call), plugin_faults(call):
-            artifacts = list(content_type.derivable(unit.unit))
+            artifacts = list(content_type.extractable(unit.unit))
             if not all(isinstance(artifact, Artifact) for artifact in artifacts):
                 raise PluginFault("it returns a list of Artifact")
         return artifacts
 
-    def _made(self, unit: ExaminedUnit, derivable: Artifact, container: Digest) -> Digest | None:
+    def _made(self, unit: ExaminedUnit, extractable: Artifact, container: Digest) -> Digest | None:
         """Extract an artifact out of its stored container; return its digest, None without it."""
         content_type: Any = self._session.registry.content_type(unit.unit.type)
         call = f"`extract` of `{unit.unit.type}`"
@@ -100,7 +100,7 @@ class ArtifactDeriver:
         except StateFault:  # the bytes are lost, which the release reports
             return None
         with file, self._session.watch(f"{call} for `{unit.unit.key}`"), plugin_faults(call):
-            body: Any = content_type.extract(declared_unit(unit.unit), derivable, file)
+            body: Any = content_type.extract(declared_unit(unit.unit), extractable, file)
             if not isinstance(body, bytes | None):
                 raise PluginFault(f"it returns bytes or None, not {type(body).__name__}")
         if not body:

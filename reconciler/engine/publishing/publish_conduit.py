@@ -14,13 +14,13 @@ from reconciler.engine.publishing.version_view import VersionView
 from reconciler.engine.run.checkpoints import Checkpoint, reached
 from reconciler.errors import PluginFault
 from reconciler.model import Digest, Publication, StoredUnit, safe_path
-from reconciler.plugin import GroupOutput, PluginCallConfiguration, RepositoryInfo
+from reconciler.plugin import Output, PluginCallConfiguration, RepositoryInfo
 
 GZIP_LEVEL = 6  # beyond it pages grow slower to make than smaller to send
 MAX_MEDIA_TYPE_LENGTH = 255
 
 _OPEN_HINT = (
-    "open each group of `changed()` once, and emit nothing for one that has nothing to show"
+    "open each group of `changed_groups()` once, and emit nothing for one that has nothing to show"
 )
 
 
@@ -64,7 +64,7 @@ class PublishConduit(ScratchpadConduit):
         self._check_open()
         return self._config
 
-    def changed(self) -> Iterator[str]:
+    def changed_groups(self) -> Iterator[str]:
         self._check_open()
         return self._while_open(self._view.read_changed())
 
@@ -76,13 +76,13 @@ class PublishConduit(ScratchpadConduit):
         self._check_open()
         return list(self._view.units(group))
 
-    def group(self, name: str) -> AbstractContextManager[GroupOutput]:
+    def group(self, name: str) -> AbstractContextManager[Output]:
         self._check_open()
         if not isinstance(name, str):
             raise PluginFault(f"the name of a group must be a string, not {_type_of(name)}")
         return self._output(name)
 
-    def whole(self) -> AbstractContextManager[GroupOutput]:
+    def whole_repository(self) -> AbstractContextManager[Output]:
         self._check_open()
         return self._output(None)
 
@@ -99,7 +99,9 @@ class PublishConduit(ScratchpadConduit):
                 f"{_label(name)} was opened and not finished: its old files would stay",
                 hint="let what fails inside of it fail the call",
             )
-        missed = next((name for name in self._view.changed() if name not in self._finished), None)
+        missed = next(
+            (name for name in self._view.changed_groups() if name not in self._finished), None
+        )
         if missed is not None:
             raise PluginFault(
                 f"the group `{missed}` differs and was not opened: its old files would stay",
@@ -109,14 +111,14 @@ class PublishConduit(ScratchpadConduit):
             self._stage.replace_group(None, [], {})
 
     @contextmanager
-    def _output(self, name: str | None) -> Iterator[GroupOutput]:
+    def _output(self, name: str | None) -> Iterator[Output]:
         self._check_open()
         if name in self._opened:
             raise PluginFault(
                 f"{_label(name)} is opened twice: its first files would be lost", hint=_OPEN_HINT
             )
         units = [] if name is None else self._view.units(name)
-        if name is not None and not units and name not in self._view.changed():
+        if name is not None and not units and name not in self._view.changed_groups():
             raise PluginFault(
                 f"the group `{name}` is opened, and version {self._view.number} holds no such"
                 " group",
@@ -139,14 +141,14 @@ class PublishConduit(ScratchpadConduit):
 
 
 class PageOutput(CallScope):
-    """Collects the files of one group; implements `reconciler.plugin.GroupOutput`.
+    """Collects the files of one group; implements `reconciler.plugin.Output`.
 
     Args:
         name: The group; None: files of the publication as a whole.
         sizes: Sizes of the artifacts that the group may link to, by sha256.
     """
 
-    conduit = "GroupOutput"
+    conduit = "Output"
 
     def __init__(
         self, name: str | None, sizes: dict[str, int | None], alive: Callable[[], None]

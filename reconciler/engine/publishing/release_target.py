@@ -11,7 +11,7 @@ from reconciler.engine.plugin_calls.plugin_settings import settings_digest
 from reconciler.engine.publishing.derived_artifacts import ArtifactDeriver, current_derivation
 from reconciler.engine.publishing.exports import exported
 from reconciler.engine.publishing.filter_evaluation import FilterEvaluator, FilterResult
-from reconciler.engine.publishing.undated_units import UndatedUnits
+from reconciler.engine.publishing.first_seen_units import FirstSeenUnits
 from reconciler.engine.publishing.version_view import RepositoryVersion
 from reconciler.engine.publishing.withheld_changes import withheld_changes
 from reconciler.engine.session.session import WritingSession
@@ -163,7 +163,7 @@ def release_target(
         filtered=filtered.summary,
         derivation=derivation,
     )
-    undated = UndatedUnits(session, publication)
+    undated = FirstSeenUnits(session, publication)
     first_seen = recorded_first_seen(session.writer, undated, current)
     if undated and identify(first_seen=first_seen) != current.digest:
         first_seen = undated.digest(version)
@@ -174,7 +174,7 @@ def release_target(
 
 
 def recorded_first_seen(
-    reader: Reader, undated: UndatedUnits, current: ActualPublication
+    reader: Reader, undated: FirstSeenUnits, current: ActualPublication
 ) -> Digest | None:
     """Return the identity of the first sights that a publication shows now.
 

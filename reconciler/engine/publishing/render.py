@@ -12,9 +12,9 @@ from reconciler.engine.plugin_calls.conduits import call_configuration, plugin_f
 from reconciler.engine.plugin_calls.plugin_errors import is_unawaited
 from reconciler.engine.plugin_calls.scratchpads import ScratchpadSession
 from reconciler.engine.plugin_lifecycle.plugin_uses import owner_of
+from reconciler.engine.publishing.first_seen_units import FirstSeenUnits
 from reconciler.engine.publishing.publish_conduit import PublishConduit
 from reconciler.engine.publishing.release_target import ReleaseTarget, publication_digest
-from reconciler.engine.publishing.undated_units import UndatedUnits
 from reconciler.engine.publishing.version_view import VersionView, withheld_units
 from reconciler.engine.run.checkpoints import Checkpoint, reached
 from reconciler.engine.session.session import WritingSession
@@ -52,14 +52,14 @@ def render(session: WritingSession, target: ReleaseTarget) -> PublicationRecord:
         Conflict: A scratchpad that the publisher read and wrote was written over meanwhile.
     """
     call, rendering = _PublisherCall(session, target), _rendering(session, target)
-    undated = UndatedUnits(session, target.publication)
+    undated = FirstSeenUnits(session, target.publication)
     view = VersionView(
         session.writer,
         target.version,
         before=rendering.before,
         withheld=withheld_units(rendering.withheld, rendering.withheld_before),
         derived_groups=rendering.derived_groups,
-        dated=undated.dated if undated else None,
+        with_first_seen=undated.with_first_seen if undated else None,
     )
     with session.writer.publish(
         target.current.id,
@@ -74,7 +74,9 @@ def render(session: WritingSession, target: ReleaseTarget) -> PublicationRecord:
         call.run(stage, view)
         record = call.complete(stage, rendering.withheld)
     logger.debug(
-        "%s: rendered %s", target.publication.meta.ref, pluralize(len(view.changed()), "group")
+        "%s: rendered %s",
+        target.publication.meta.ref,
+        pluralize(len(view.changed_groups()), "group"),
     )
     reached(Checkpoint.PUBLICATION_COMPLETE)
     return record

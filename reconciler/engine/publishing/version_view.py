@@ -62,7 +62,7 @@ class VersionView:
         withheld: The units that are left out.
         derived_groups: Groups of which other derived artifacts are shown than at the last
             rendering.
-        dated: Adds first sights to the units that are dated by them.
+        with_first_seen: Adds first sights to the units that are dated by them.
     """
 
     def __init__(
@@ -73,14 +73,14 @@ class VersionView:
         before: int | None,
         withheld: WithheldUnits,
         derived_groups: Collection[str] = (),
-        dated: Callable[[Units], Units] | None = None,
+        with_first_seen: Callable[[Units], Units] | None = None,
     ) -> None:
         self._reader = reader
         self._version = version
         self._before = before
         self._withheld = withheld
         self._derived_groups = derived_groups
-        self._dated = dated
+        self._dated = with_first_seen
         self._empty: frozenset[str] | None = None
         self._changed: dict[str, None] | None = None
         self._ahead: Units = {}
@@ -89,7 +89,7 @@ class VersionView:
     def number(self) -> int:
         return self._version.number
 
-    def changed(self) -> dict[str, None]:
+    def changed_groups(self) -> dict[str, None]:
         """Return the names of the groups to render, in name order."""
         if self._changed is None:
             self._changed = dict.fromkeys(
@@ -99,7 +99,7 @@ class VersionView:
 
     def read_changed(self) -> Iterator[str]:
         """Yield `changed`, reading the units of the groups to come in advance."""
-        waiting = list(self.changed())
+        waiting = list(self.changed_groups())
         for start in range(0, len(waiting), READ_AHEAD):
             batch = waiting[start : start + READ_AHEAD]
             self._ahead = self._units(batch)

@@ -21,7 +21,7 @@ from reconciler.model import (
     version_digest,
 )
 from reconciler.plan import ContentChanges, apply_changes
-from reconciler.plugin import Members, PluginCallConfiguration, RepositoryInfo
+from reconciler.plugin import PluginCallConfiguration, RepositoryContent, RepositoryInfo
 
 Bodies = Mapping[Digest, bytes]
 """Encoded units of one group, by digest."""
@@ -104,16 +104,16 @@ class CopiedVersion:
         return bodies
 
     def groups(self) -> Iterator[str]:
-        """Iterate over the names of groups; implements `reconciler.plugin.Members`."""
+        """Iterate over the names of groups; implements `reconciler.plugin.RepositoryContent`."""
         return iter(sorted(self.digests(None)))
 
     def units(self, group: str) -> list[StoredUnit]:
-        """Return the units of a group; implements `reconciler.plugin.Members`."""
+        """Return the units of a group; implements `reconciler.plugin.RepositoryContent`."""
         return sorted_units(self.bodies([group]).get(group, {}))
 
 
 class MembersConduit(CallScope):
-    """Implements `reconciler.plugin.Members` over a copied version, for the length of a call."""
+    """Implements `reconciler.plugin.RepositoryContent` over a copied version, for one call."""
 
     conduit = "CopyConduit"
 
@@ -154,7 +154,7 @@ class CopyingConduit(ScratchpadConduit):
         return self._workdir
 
     @property
-    def source(self) -> Members:
+    def source(self) -> RepositoryContent:
         self._check_open()
         return self._members
 

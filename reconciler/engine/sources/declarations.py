@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from reconciler.engine.plugin_calls.importer_calls import SourceCall, is_usable_validator
 from reconciler.engine.plugin_calls.plugin_errors import is_unawaited
+from reconciler.engine.plugin_calls.upstream_conduits import ReadingConduit, is_usable_validator
 from reconciler.errors import PluginFault
 from reconciler.model import Group, is_usable_name
 
@@ -51,13 +51,13 @@ async def declared_groups(answer: Any) -> AsyncIterator[AsyncIterator[Any]]:
             await answer.aclose()
 
 
-def check_unchanged(call: SourceCall, names: set[str]) -> None:
+def check_unchanged(conduit: ReadingConduit, names: set[str]) -> None:
     """Raise PluginFault unless the plugin was told that nothing changed, and yields no groups."""
-    if names or not call.is_unchanged:
+    if names or not conduit.is_unchanged:
         raise PluginFault(
-            "`declare` yields UNCHANGED without having been told so by `call.unchanged`, or after a"
-            " group",
-            hint="if call.unchanged(validator): yield UNCHANGED; return",
+            "`declare` yields UNCHANGED without having been told so by `conduit.unchanged`, or"
+            " after a group",
+            hint="if conduit.unchanged(validator): yield UNCHANGED; return",
         )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 import msgspec
 
 from reconciler.database import WITHDRAWN_GONE
-from reconciler.engine.plugin_calls.importer_calls import SourceCall
+from reconciler.engine.plugin_calls.upstream_conduits import ReadingConduit
 from reconciler.engine.sources.batches import BatchSizer
 from reconciler.engine.sources.declarations import (
     Declaration,
@@ -48,13 +48,13 @@ class DeclaredSource(RemoteSource):
             resolution,
             self._context,
             source=source.id,
-            taken=self._tell_if_taken,
+            owned_by_earlier_source=self._is_owned_by_earlier_source,
             concurrency=remote.concurrency,
         )
 
     async def _resolve(self) -> str | None:
         declaration, problems = Declaration(), self._findings.problem_count
-        call, unchanged = await self._declare(
+        conduit, unchanged = await self._declare(
             declaration.names,
             lambda group: self._sort(group, declaration),
             self._committed.load_groups,
@@ -63,12 +63,12 @@ class DeclaredSource(RemoteSource):
         if unchanged:
             await self._keep_unchanged()
         else:
-            await self._bring(call, declaration)
-        if call.is_incomplete:
+            await self._bring(conduit, declaration)
+        if conduit.is_incomplete:
             self._mark_incomplete(reported=self._findings.problem_count != problems)
-        return call.validator
+        return conduit.validator
 
-    async def _bring(self, call: SourceCall, declaration: Declaration) -> None:
+    async def _bring(self, conduit: ReadingConduit, declaration: Declaration) -> None:
         """Read and compare what was declared."""
         await self._committed.load_groups()
         names, foreign = declaration.names, declaration.foreign
@@ -78,7 +78,7 @@ class DeclaredSource(RemoteSource):
         changed = declaration.changed
         changed.sort(key=lambda group: group.name, reverse=True)
         self._resolution.task.expect(len(changed), 0)
-        default_validator = BY_SOURCE if call.validator else None
+        default_validator = BY_SOURCE if conduit.validator else None
         await self._reader.read_all(
             changed,
             lambda group: self._reader.read(
@@ -150,7 +150,7 @@ class DeclaredSource(RemoteSource):
         prepare: Callable[[], Awaitable[None]] | None = None,
         *,
         until: Callable[[], bool] = lambda: False,
-    ) -> tuple[SourceCall, bool]:
+    ) -> tuple[ReadingConduit, bool]:
         """Ask for the groups: pass each to `take`, and add its name to `names`.
 
         `prepare` is awaited before the first group; `until`: asked after each group, True ends
@@ -162,16 +162,22 @@ class DeclaredSource(RemoteSource):
             async with self._resolution.session.call_timeouts.call(
                 self._resolution.call("declare")
             ) as clock:
-                call = SourceCall(
-                    self._context, clock, validator, taken=self._tell_if_taken, declaring=True
+                conduit = ReadingConduit(
+                    self._context,
+                    clock,
+                    validator,
+                    owned_by_earlier_source=self._is_owned_by_earlier_source,
+                    declaring=True,
                 )
                 try:
-                    async with declared_groups(self._resolution.importer().declare(call)) as groups:
+                    async with declared_groups(
+                        self._resolution.importer().declare(conduit)
+                    ) as groups:
                         async for group in groups:
                             clock.restart()
                             if isinstance(group, Unchanged):
-                                check_unchanged(call, names)
-                                return call, True
+                                check_unchanged(conduit, names)
+                                return conduit, True
                             check_group(group, names)
                             if not names and prepare is not None:
                                 with clock.working():
@@ -183,18 +189,18 @@ class DeclaredSource(RemoteSource):
                 except (NotCached, Temporary):
                     raise
                 except Exception:
-                    call.forget_pages()
+                    conduit.forget_pages()
                     raise
                 finally:
-                    self._comparer.incomplete |= call.is_incomplete
-                    call.close()
+                    self._comparer.incomplete |= conduit.is_incomplete
+                    conduit.close()
         except NotCached:
             raise
         except Exception as error:  # a plugin may raise anything: nothing of its source is removed
             raise SourceFailure(error) from error
-        return call, call.is_unchanged and not names
+        return conduit, conduit.is_unchanged and not names
 
-    def _tell_if_taken(self, name: str) -> bool:
+    def _is_owned_by_earlier_source(self, name: str) -> bool:
         """Answer the plugin whether a name belongs to another source, or may do so.
 
         Where that is unknown, what depends on it is unknown too: nothing is removed in this run.

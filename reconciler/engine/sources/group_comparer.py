@@ -318,7 +318,9 @@ class GroupComparer:
             for decision in decisions
             if decision.reconsider_at and not decision.accepted
         ]
-        return {id(unit) for unit in self._selection.undated(waiting)} if waiting else set()
+        return (
+            {id(unit) for unit in self._selection.needs_first_seen(waiting)} if waiting else set()
+        )
 
     def _kept_in_additive_mode(
         self, response: SourceResponse, members: Sequence[GroupMember]

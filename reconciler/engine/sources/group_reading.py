@@ -8,12 +8,12 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from itertools import islice
 from typing import Any
 
-from reconciler.engine.plugin_calls.importer_calls import SourceCall, SourceContext
 from reconciler.engine.plugin_calls.plugin_errors import (
     error_message,
     is_unawaited,
     release_frames,
 )
+from reconciler.engine.plugin_calls.upstream_conduits import ReadingConduit, SourceContext
 from reconciler.engine.run.task_groups import task_group
 from reconciler.engine.sources.batches import BATCH, HELD, LARGEST, bounded
 from reconciler.engine.sources.repository_resolution import RepositoryResolution
@@ -29,7 +29,7 @@ class GroupReader:
     """Reads groups of one remote, each in a call of its own.
 
     Args:
-        taken: Tells the plugin whether an earlier source has a name.
+        owned_by_earlier_source: Tells the plugin whether an earlier source has a name.
         concurrency: How many groups are read at once.
     """
 
@@ -39,13 +39,13 @@ class GroupReader:
         context: SourceContext,
         *,
         source: str,
-        taken: Callable[[str], bool],
+        owned_by_earlier_source: Callable[[str], bool],
         concurrency: int,
     ) -> None:
         self._resolution = resolution
         self._context = context
         self._source_id = source
-        self._taken = taken
+        self._owned_by_earlier_source = owned_by_earlier_source
         self._concurrency = concurrency
 
     async def read_all(
@@ -96,14 +96,19 @@ class GroupReader:
         `committed_validator`: the validator under which the group still stands;
         `default_validator`: what to record for a group that has none of its own.
         """
-        call: SourceCall | None = None
+        conduit: ReadingConduit | None = None
         try:
             async with self._resolution.session.call_timeouts.call(
                 self._resolution.call("read", group.name)
             ) as clock:
-                call = SourceCall(self._context, clock, committed_validator, taken=self._taken)
-                answer = await self._resolution.importer().read(call, group)
-                return self._response(group, call, answer, default_validator=default_validator)
+                conduit = ReadingConduit(
+                    self._context,
+                    clock,
+                    committed_validator,
+                    owned_by_earlier_source=self._owned_by_earlier_source,
+                )
+                answer = await self._resolution.importer().read(conduit, group)
+                return self._response(group, conduit, answer, default_validator=default_validator)
         except Gone as gone:
             return SourceResponse(
                 group.name,
@@ -113,39 +118,39 @@ class GroupReader:
                 withdrawn=isinstance(gone, Withdrawn),
             )
         except Exception as error:  # a plugin may raise anything
-            if call is not None and not isinstance(error, Temporary | NotCached):
-                call.forget_pages()
+            if conduit is not None and not isinstance(error, Temporary | NotCached):
+                conduit.forget_pages()
             release_frames(error)
             return SourceResponse(group.name, listed=group.listed, failure=error)
         finally:
-            if call is not None:
-                call.close()
+            if conduit is not None:
+                conduit.close()
 
     def _response(
         self,
         group: Group,
-        call: SourceCall,
+        conduit: ReadingConduit,
         answer: Iterable[Unit] | Unchanged,
         *,
         default_validator: str | None,
     ) -> SourceResponse:
         units = [] if isinstance(answer, Unchanged) else _checked_units(answer, group.name)
-        if isinstance(answer, Unchanged) and not call.is_unchanged:
+        if isinstance(answer, Unchanged) and not conduit.is_unchanged:
             raise PluginFault(
-                "`read` returns UNCHANGED without having been told so by `call.unchanged`"
+                "`read` returns UNCHANGED without having been told so by `conduit.unchanged`"
             )
         # No units, after hearing that nothing changed, say that nothing changed: no absence.
-        if call.is_unchanged and not units:
+        if conduit.is_unchanged and not units:
             logger.debug("%s: group `%s` unchanged", self._source_id, group.name)
             return SourceResponse(group.name, unchanged=True)
-        validator = group.validator or call.validator or default_validator
+        validator = group.validator or conduit.validator or default_validator
         return SourceResponse(
             group.name,
             units,
-            call.kept_out,
+            conduit.kept_out,
             validator,
             group.listed,
-            incomplete=call.is_incomplete,
+            incomplete=conduit.is_incomplete,
         )
 
 

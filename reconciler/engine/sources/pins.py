@@ -89,9 +89,9 @@ def _pinning(
 
 def _pinned_by(types: Sequence[type[ContentType]], options: Options) -> Iterator[Options]:
     for type in types:
-        call = f"`pins` of `{type.id}`"
+        call = f"`pinning_options` of `{type.id}`"
         with plugin_faults(call):
-            pins: Any = type.pins(options)
+            pins: Any = type.pinning_options(options)
             if not isinstance(pins, Options | None):
                 raise PluginFault(f"it returns Options or None, not {pins.__class__.__name__}")
         if pins is not None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from reconciler.engine.plugin_calls.importer_calls import SourceContext
 from reconciler.engine.plugin_calls.plugin_settings import settings_digest
+from reconciler.engine.plugin_calls.upstream_conduits import SourceContext
 from reconciler.engine.sources.outcome_keys import under_remote_keys
 from reconciler.engine.sources.repository_resolution import RepositoryResolution
 from reconciler.engine.sources.selection import Selection
@@ -47,8 +47,8 @@ class RemoteSource(SourceResolver):
             source.config,
             selection.filters,
             selection.now,
-            selection.undated,
-            selection.dated,
+            selection.needs_first_seen,
+            selection.with_first_seen,
             partial(session.remotes.pages, remote),
             partial(session.remotes.files, remote),
             session.workdirs.temporary(resolution.repository.meta.name, resolution.owner),

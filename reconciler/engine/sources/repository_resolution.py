@@ -214,7 +214,7 @@ class RepositoryResolution:
         words it.
         """
         head = GroupLine(name, source, digest_of(members), selection=selection.digest, held=False)
-        with self.session.call_timeouts.named(self.call("removal", name)):
+        with self.session.call_timeouts.named(self.call("removal_reason", name)):
             return GroupChange(
                 head, difference(source, members, DesiredGroup(gone=reason), describer=selection)
             )
@@ -245,4 +245,4 @@ def groups_noun(registry: Registry, plugin: Plugin) -> str:
         return "parts"
     main, *others = plugin.metadata.types
     beside = (registry.content_type(type_) for type_ in others)
-    return next((type_.plural for type_ in beside if type_.beside == main), "names")
+    return next((type_.plural for type_ in beside if type_.kept_with == main), "names")

@@ -264,7 +264,7 @@ class RepositorySource(SourceResolver):
     def _restored_from_bytes(self, units: Sequence[StoredUnit]) -> tuple[list[Unit], bool]:
         missing: list[str] = []
         store = self._resolution.session.store
-        with self._resolution.session.watch(self._resolution.call("recall")):
+        with self._resolution.session.watch(self._resolution.call("load_metadata")):
             restored = [
                 self.selection.restore_metadata(
                     declared_unit(unit), stored_bytes_reader(store, unit.artifacts, missing)

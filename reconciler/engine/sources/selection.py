@@ -32,7 +32,7 @@ from reconciler.model import (
     pluralize,
 )
 from reconciler.plan import RefusedUnit
-from reconciler.plugin import ActiveFilter, ContentType, Decision, Step, Summary
+from reconciler.plugin import ActiveFilter, ContentType, Decision, Summary, TraceStep
 from reconciler.plugin.validation import Plugin
 from reconciler.redaction import sanitize
 
@@ -113,12 +113,14 @@ class Selection:
     def is_main(self, type: str) -> bool:
         """Return True for a type of content, False for one that only stands beside another."""
         content_type = self._types.get(type)
-        return content_type is None or content_type.beside is None
+        return content_type is None or content_type.kept_with is None
 
     @property
     def plural(self) -> str:
         """The plural of the main content type."""
-        return next((type.plural for type in self._types.values() if type.beside is None), "units")
+        return next(
+            (type.plural for type in self._types.values() if type.kept_with is None), "units"
+        )
 
     def restores_metadata(self, type: str) -> bool:
         """Return True if a content type adds metadata to units that were stored before."""
@@ -126,7 +128,7 @@ class Selection:
         return (
             content_type is not None
             and bool(self._filters)
-            and content_type.recall.__func__ is not ContentType.recall.__func__  # type: ignore[attr-defined]
+            and content_type.load_metadata.__func__ is not ContentType.load_metadata.__func__  # type: ignore[attr-defined]
         )
 
     def restore_metadata(self, unit: Unit, read: Callable[[str], bytes | None]) -> Unit:
@@ -136,10 +138,11 @@ class Selection:
         """
         if not self.restores_metadata(unit.type):
             return unit
-        restored: Any = self._types[unit.type].recall(unit, self._filters, read)
+        restored: Any = self._types[unit.type].load_metadata(unit, self._filters, read)
         if not isinstance(restored, Unit) or (restored.type, restored.key) != (unit.type, unit.key):
             raise PluginFault(
-                f"`recall` of `{unit.type}` returns the unit that it was given: of `{unit.key}`"
+                f"`load_metadata` of `{unit.type}` returns the unit that it was given: of"
+                f" `{unit.key}`"
                 f" came {restored!r:.80}"
             )
         return restored
@@ -155,7 +158,7 @@ class Selection:
             PluginFault: The content type does not decide each unit once.
         """
         given = list(units)
-        dated = self.dated(given)
+        dated = self.with_first_seen(given)
         if dated is given:
             return self._decided(group, given)
         asked = {id(after): before for before, after in zip(given, dated, strict=True)}
@@ -164,14 +167,14 @@ class Selection:
             for decision in self._decided(group, dated)
         ]
 
-    def dated(self, units: list[Unit]) -> list[Unit]:
+    def with_first_seen(self, units: list[Unit]) -> list[Unit]:
         """Return the units in their order, with first sights on those that are dated by them.
 
         The same list where there are none.
         """
         digests = {
             id(unit): digest
-            for unit in self.undated(units)
+            for unit in self.needs_first_seen(units)
             if (digest := sight_digest(unit)) is not None
         }
         if not digests or self._moments is None:
@@ -182,14 +185,16 @@ class Selection:
             for unit in units
         ]
 
-    def undated(self, units: Sequence[Unit]) -> list[Unit]:
+    def needs_first_seen(self, units: Sequence[Unit]) -> list[Unit]:
         """Return those of some units of a group that rules date by when they were first seen."""
         undated: list[Unit] = []
         for name, type in self._types.items():
-            if type.undated.__func__ is ContentType.undated.__func__:  # type: ignore[attr-defined]
+            if type.needs_first_seen.__func__ is ContentType.needs_first_seen.__func__:  # type: ignore[attr-defined]
                 continue
             of_type = [unit for unit in units if unit.type == name]
-            asked = {id(unit) for unit in type.undated(of_type, self._options, self._filters)}
+            asked = {
+                id(unit) for unit in type.needs_first_seen(of_type, self._options, self._filters)
+            }
             undated += [unit for unit in of_type if id(unit) in asked]
         return undated
 
@@ -207,7 +212,7 @@ class Selection:
             decision
             for name, decisions in decided.items()
             for decision in decisions
-            if self._types[name].beside is None or self._types[name].beside in accepted
+            if self._types[name].kept_with is None or self._types[name].kept_with in accepted
         ]
 
     def selected(
@@ -235,12 +240,14 @@ class Selection:
         remarks = {self.reason(decision) for decision in decisions if decision.accepted} - {""}
         return Selected(wanted, refusals, min(times, default=None), tuple(sorted(remarks)))
 
-    def trace(self, group: str, units: Sequence[Unit], traced: Sequence[Unit]) -> list[list[Step]]:
+    def trace(
+        self, group: str, units: Sequence[Unit], traced: Sequence[Unit]
+    ) -> list[list[TraceStep]]:
         """Return what each rule says of each of `traced`, which are some `units` of the group."""
-        dated = self.dated(list(units))
+        dated = self.with_first_seen(list(units))
         after = {id(unit): new for unit, new in zip(units, dated, strict=True)}
         units, traced = dated, [after[id(unit)] for unit in traced]
-        by_unit: dict[int, list[Step]] = {}
+        by_unit: dict[int, list[TraceStep]] = {}
         for type in dict.fromkeys(map(self._type_of, traced)):
             of_type = [unit for unit in units if unit.type == type.id]
             asked = [unit for unit in traced if unit.type == type.id]
@@ -262,7 +269,7 @@ class Selection:
             }
         return [by_unit[id(unit)] for unit in traced]
 
-    def trace_group(self, group: str) -> list[Step]:
+    def trace_group(self, group: str) -> list[TraceStep]:
         """Return the rules that keep out all of a group."""
         type = next(iter(self._types.values()), ContentType)
         return _steps(
@@ -282,9 +289,9 @@ class Selection:
             None if summary.version is None else _sanitized_text(summary.version, "summary", unit)
         ), _sanitized_text(summary.label, "summary", unit)
 
-    def removal(self, unit: StoredUnit, refused: str) -> str:
+    def removal_reason(self, unit: StoredUnit, refused: str) -> str:
         return _sanitized_text(
-            self._type_of(unit).removal(unit, self._options, refused), "removal", unit
+            self._type_of(unit).removal_reason(unit, self._options, refused), "removal_reason", unit
         )
 
     def change(self, before: StoredUnit, after: Unit) -> str:
@@ -292,9 +299,9 @@ class Selection:
             self._type_of(after).describe_change(before, after), "describe_change", after
         )
 
-    def refusal(self, before: StoredUnit, after: Unit) -> str | None:
-        reason = self._type_of(after).refusal(before, after, self._options)
-        return None if reason is None else _sanitized_text(reason, "refusal", after)
+    def refuse_replacement(self, before: StoredUnit, after: Unit) -> str | None:
+        reason = self._type_of(after).refuse_replacement(before, after, self._options)
+        return None if reason is None else _sanitized_text(reason, "refuse_replacement", after)
 
     def _select(self, type: str, group: str, units: list[Unit]) -> list[Decision]:
         decided: Any = self._types[type].select(
@@ -362,18 +369,18 @@ def with_first_seen(unit: Seen, moment: datetime) -> Seen:
     return msgspec.structs.replace(unit, metadata={**unit.metadata, FIRST_SEEN: text})
 
 
-def _steps(steps: Any, method: str, about: str) -> list[Step]:
+def _steps(steps: Any, method: str, about: str) -> list[TraceStep]:
     listed = (
         None
         if is_unawaited(steps) or not isinstance(steps, Iterable)
         else list(islice(steps, MAX_STEPS))
     )
     if listed is None or not all(
-        isinstance(step, Step) and isinstance(step.text, str) for step in listed
+        isinstance(step, TraceStep) and isinstance(step.text, str) for step in listed
     ):
         raise PluginFault(f"{method} returns steps, and not as of `{about}`")
     return [
-        Step(bool(step.passed), sanitize(step.text, MAX_TEXT), step.filter, tuple(step.key))
+        TraceStep(bool(step.passed), sanitize(step.text, MAX_TEXT), step.filter, tuple(step.key))
         for step in listed
     ]
 

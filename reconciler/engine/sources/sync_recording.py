@@ -8,9 +8,9 @@ from typing import Any
 
 from reconciler.database import Reader
 from reconciler.engine.plugin_calls.call_timeouts import CallTimer
-from reconciler.engine.plugin_calls.importer_calls import (
+from reconciler.engine.plugin_calls.upstream_conduits import (
+    SourceConduit,
     SourceContext,
-    UpstreamCall,
     checked_refusal,
 )
 from reconciler.engine.sources.batches import bounded
@@ -61,7 +61,7 @@ class SourceHoldings:
         return [stored_unit(row.body) for row in rows.get(group, [])]
 
 
-class RecordingConduit(UpstreamCall):
+class RecordingConduit(SourceConduit):
     """Implements `reconciler.plugin.SyncConduit`; `recordings`: what was asked for, by group."""
 
     conduit = "SyncConduit"

@@ -269,11 +269,11 @@ class ArtifactFetcher:
 
     def _is_help(self, line: ChangeLine, artifact: Artifact) -> bool:
         """Return True if the content type can make the artifact out of others."""
-        call = f"`derivable` of `{line.type}`"
+        call = f"`extractable` of `{line.type}`"
         unit = stored_unit(bytes(line.body))
         with self._watch(f"{call} for unit `{line.key}`"), plugin_faults(call):
-            derivable = self._registry.content_type(line.type).derivable(unit)
-            return any(candidate.path == artifact.path for candidate in derivable)
+            extractable = self._registry.content_type(line.type).extractable(unit)
+            return any(candidate.path == artifact.path for candidate in extractable)
 
     async def _artifact(self, access: SourceAccess | None, line: ChangeLine, place: Place) -> int:
         """Bring one artifact into the store and return its size in bytes."""

@@ -10,7 +10,7 @@ from reconciler.engine.plugin_calls.conduits import ScratchpadConduit
 from reconciler.engine.plugin_calls.scratchpads import ScratchpadSession
 from reconciler.engine.uploads.upload_target import UploadTarget
 from reconciler.model import Publication, StoredUnit
-from reconciler.plugin import Placed, PluginCallConfiguration, RepositoryInfo, UploadedFile
+from reconciler.plugin import GroupedUnit, PluginCallConfiguration, RepositoryInfo, UploadedFile
 
 
 class RepositoryConduit(ScratchpadConduit):
@@ -66,7 +66,7 @@ class ImporterUploadConduit(RepositoryConduit):
         config: PluginCallConfiguration = self._target.source.config
         return config
 
-    def upload(self, file: UploadedFile, fields: Mapping[str, str]) -> Iterable[Placed]:
+    def upload(self, file: UploadedFile, fields: Mapping[str, str]) -> Iterable[GroupedUnit]:
         """Have the importer make units of a file."""
         return self._target.importer().upload(self, file, fields, self._target.source.config)
 
@@ -111,6 +111,6 @@ class PublisherReceiveConduit(RepositoryConduit):
         config: PluginCallConfiguration = self._publication.config
         return config
 
-    def to_importer(self, file: UploadedFile, fields: Mapping[str, str]) -> Iterable[Placed]:
+    def to_importer(self, file: UploadedFile, fields: Mapping[str, str]) -> Iterable[GroupedUnit]:
         self._check_open()
         return self._importers.upload(file, fields)

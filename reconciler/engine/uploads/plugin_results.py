@@ -11,7 +11,7 @@ from reconciler.engine.plugin_calls.conduits import plugin_faults
 from reconciler.engine.plugin_calls.plugin_errors import error_hint, error_message, is_unawaited
 from reconciler.errors import Conflict, Gone, Malformed, PluginFault, ReconcilerError, Refused
 from reconciler.model import StoredUnit, Unit, check_unit
-from reconciler.plugin import Placed, UploadedFile
+from reconciler.plugin import GroupedUnit, UploadedFile
 
 MAX_UNITS = 10_000  # units that one file becomes, or that leave at once
 
@@ -34,7 +34,7 @@ def upload_faults(call: str) -> Iterator[None]:
         raise message
 
 
-def placed_units(placed: Iterable[Placed], file: UploadedFile) -> dict[str, list[Unit]]:
+def placed_units(placed: Iterable[GroupedUnit], file: UploadedFile) -> dict[str, list[Unit]]:
     """Return the units that a file becomes, by group.
 
     Raises:

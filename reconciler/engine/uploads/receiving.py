@@ -38,12 +38,12 @@ from reconciler.model import (
     SourceKind,
     pluralize,
 )
-from reconciler.plugin import Placed, Publisher, UploadedFile, UploadForm
+from reconciler.plugin import GroupedUnit, Publisher, UploadedFile, UploadForm
 from reconciler.retrying import RetryPolicy
 
 logger = logging.getLogger(__name__)
 
-Place = Callable[[ImporterUploadConduit], Iterable[Placed]]
+Place = Callable[[ImporterUploadConduit], Iterable[GroupedUnit]]
 """Runs the plugin's code that makes units of a file."""
 Change = Callable[[UploadTarget, ImporterUploadConduit], list[GroupChanges]]
 """Finds out what an upload or a removal changes, and stores what it brings."""
@@ -107,7 +107,7 @@ class Uploads:
             Temporary: The repository cannot be used now.
         """
 
-        def place(conduit: ImporterUploadConduit) -> Iterable[Placed]:
+        def place(conduit: ImporterUploadConduit) -> Iterable[GroupedUnit]:
             return conduit.upload(file, fields)
 
         return await self._take(repository, file, principal, call="`upload`", place=place)
@@ -126,7 +126,7 @@ class Uploads:
             )
         cls: Any = self._session.registry.publisher(target.publisher).cls
 
-        def place(conduit: ImporterUploadConduit) -> Iterable[Placed]:
+        def place(conduit: ImporterUploadConduit) -> Iterable[GroupedUnit]:
             publisher: Publisher = cls()
             owner = f"publisher:{target.publisher}"
             workdir = self._session.workdirs.persistent(target.repository, owner)
@@ -186,7 +186,7 @@ class Uploads:
         file: UploadedFile,
         *,
         call: str,
-        place: Callable[[], Iterable[Placed]],
+        place: Callable[[], Iterable[GroupedUnit]],
     ) -> list[GroupChanges]:
         """Have plugins make units of a file, decide about them, and store what they bring."""
         with self._session.watch(call), upload_faults(call):

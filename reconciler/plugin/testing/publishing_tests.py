@@ -24,8 +24,8 @@ class PublishingTests(BaseTests):
                 assert not differing, (
                     f"two publications of one version differ in {differing} (upstream after change"
                     f" {step.number}): pages must depend on the version and the options alone, not"
-                    " on the clock or on chance; `whole()` lists every group, and every group of"
-                    " `changed()` must be opened, emptied ones too"
+                    " on the clock or on chance; `whole_repository()` lists every group, and every"
+                    " group of `changed_groups()` must be opened, emptied ones too"
                 )
 
     def test_another_process_gives_the_same_result(self, tmp_path: Path) -> None:

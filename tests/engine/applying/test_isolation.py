@@ -106,7 +106,7 @@ def test_a_full_disk_is_named_file_by_file(
     assert len(site.filenames()) == 5
 
 
-@pytest.mark.parametrize("name", ["removal", "select", "summary"])
+@pytest.mark.parametrize("name", ["removal_reason", "select", "summary"])
 def test_a_content_type_that_raises_fails_its_group_alone(
     name: str, index: Upstream, site: Mirror, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -140,7 +140,7 @@ def test_a_plugin_that_raises_where_a_source_leaves_fails_its_repository_alone(
     index.drop("alpha")
     index.release("beta", "1.1")
     with monkeypatch.context() as patched:
-        failing_once(patched, DISTRIBUTION, "removal", ZeroDivisionError("oops"))
+        failing_once(patched, DISTRIBUTION, "removal_reason", ZeroDivisionError("oops"))
         done = site.apply()
     assert done.code == 1
     assert "ZeroDivisionError" in done.out
@@ -172,6 +172,6 @@ def test_an_importer_that_raises_removes_nothing(
     site.applied()
     index.drop("alpha")
     with monkeypatch.context() as patched:
-        patched.setattr(IMPORTER, "declare", lambda self, call: iter(()))
+        patched.setattr(IMPORTER, "declare", lambda self, conduit: iter(()))
         assert site.apply().code == 1
     assert len(site.filenames()) == 5

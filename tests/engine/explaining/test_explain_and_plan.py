@@ -23,7 +23,7 @@ from reconciler.engine.sources.repository_resolution import RepositoryResolution
 from reconciler.errors import Conflict, Gone, Unreachable
 from reconciler.model import UPLOAD, Digest
 from reconciler.plan import ADD, CHANGE, REFUSE, ContentChanges
-from reconciler.plugin import UNCHANGED, Group, ImporterCall, Unchanged, Unit, Withdrawn
+from reconciler.plugin import UNCHANGED, Group, ReadConduit, Unchanged, Unit, Withdrawn
 from tests.support.rehearsal import Rehearsal, copy, rehearsal, repository, rules, source
 from tests.support.scripted_plugins import LINE
 
@@ -105,26 +105,26 @@ class World:
             return {"lib": ("listed", frozenset(KEYS)), "base": ("listed", frozenset({"one"}))}
         return self.step.upstreams[name].groups
 
-    async def _declare(self, call: ImporterCall) -> AsyncIterator[Group | Unchanged]:
-        name = call.options.upstream
+    async def _declare(self, conduit: ReadConduit) -> AsyncIterator[Group | Unchanged]:
+        name = conduit.options.upstream
         how = "" if name == "base" else self.step.upstreams[name].how
         if how == "unavailable":
             raise OSError("no route")
         if how == "incomplete":
-            call.incomplete()
+            conduit.incomplete()
         for group, (mode, keys) in self.groups(name).items():
             validator = str(Digest.of_value([mode, sorted(keys)]))
             refused = "not here" if mode == "refused" else ""
             yield Group(group, validator, listed=True, refused=refused)
 
-    async def _read(self, call: ImporterCall, group: Group) -> Iterable[Unit] | Unchanged:
-        mode, keys = self.groups(call.options.upstream)[group.name]
+    async def _read(self, conduit: ReadConduit, group: Group) -> Iterable[Unit] | Unchanged:
+        mode, keys = self.groups(conduit.options.upstream)[group.name]
         if mode in FAILURES:
             raise FAILURES[mode]
         assert group.validator is not None
-        if call.unchanged(group.validator):
+        if conduit.unchanged(group.validator):
             return UNCHANGED
-        return [Unit(LINE, key, {"by": call.options.upstream}) for key in sorted(keys)]
+        return [Unit(LINE, key, {"by": conduit.options.upstream}) for key in sorted(keys)]
 
 
 @contextmanager

@@ -16,8 +16,8 @@ from reconciler.plugin import (
     UNCHANGED,
     ContentType,
     Group,
-    ImporterCall,
-    Step,
+    ReadConduit,
+    TraceStep,
     Unchanged,
     Unit,
 )
@@ -167,12 +167,12 @@ def test_a_name_that_is_gone_is_the_next_source_s(site: Rehearsal) -> None:
     assert said(answer)["remote:other"] == [("of other", True, "")]
 
 
-def told(unit: Unit) -> list[Step]:
+def told(unit: Unit) -> list[TraceStep]:
     return [
-        Step(True, "listed", key=("upstream",)),
-        Step(unit.key != "two", 'deny "two"', "rules", ("deny", 0)),
-        Step(True, "nothing else"),
-        Step(True, "no such place", "rules", ("max",)),
+        TraceStep(True, "listed", key=("upstream",)),
+        TraceStep(unit.key != "two", 'deny "two"', "rules", ("deny", 0)),
+        TraceStep(True, "nothing else"),
+        TraceStep(True, "no such place", "rules", ("max",)),
     ]
 
 
@@ -204,8 +204,8 @@ def test_the_chain_names_the_line_of_each_rule(site: Rehearsal) -> None:
 
 def test_a_row_names_the_place_of_its_own_reason_only(site: Rehearsal) -> None:
     site.script.on_trace = lambda unit: [
-        Step(False, "nothing means it"),
-        Step(False, 'deny "two"', "rules", ("deny", 0)),
+        TraceStep(False, "nothing means it"),
+        TraceStep(False, 'deny "two"', "rules", ("deny", 0)),
     ]
     rows = [line for line in lines(site.explain("a", declared=True)) if line.startswith("    !")]
     assert rows == ["    ! two   refused: rules.deny"], "the line of another rule would mislead"
@@ -270,7 +270,7 @@ def test_manifests_that_nobody_has_applied(site: Rehearsal) -> None:
 
 
 def test_a_chain_that_fails_is_that_source_s_failure(site: Rehearsal) -> None:
-    def broken(unit: Unit) -> list[Step]:
+    def broken(unit: Unit) -> list[TraceStep]:
         raise ZeroDivisionError("oops")
 
     site.script.on_trace = broken
@@ -282,7 +282,7 @@ def test_a_chain_that_fails_is_that_source_s_failure(site: Rehearsal) -> None:
 
 
 def test_a_group_that_is_refused_whole_is_not_asked_for(site: Rehearsal) -> None:
-    async def declared(call: ImporterCall) -> AsyncIterator[Group | Unchanged]:
+    async def declared(conduit: ReadConduit) -> AsyncIterator[Group | Unchanged]:
         yield Group("a", refused="denied by everyone")
 
     site.script.on_declare = declared
@@ -299,8 +299,8 @@ def test_a_group_that_is_refused_whole_is_not_asked_for(site: Rehearsal) -> None
 
 
 def test_a_source_that_adds_to_the_name_of_another_says_so(site: Rehearsal) -> None:
-    async def declared(call: ImporterCall) -> AsyncIterator[Group | Unchanged]:
-        yield Group("a", shared=call.options.upstream == "other")
+    async def declared(conduit: ReadConduit) -> AsyncIterator[Group | Unchanged]:
+        yield Group("a", shared=conduit.options.upstream == "other")
 
     site.script.on_declare = declared
     answer = site.explain("a")
@@ -323,16 +323,18 @@ def test_what_must_not_replace_what_is_held_says_so(site: Rehearsal) -> None:
     assert "it must not be replaced" in site.text()
 
 
-async def declare_what_is_not_taken(call: ImporterCall) -> AsyncIterator[Group | Unchanged]:
+async def declare_what_is_not_taken(conduit: ReadConduit) -> AsyncIterator[Group | Unchanged]:
     """`up` lists `b` unless another source has `mine` or `of base`."""
-    if call.options.upstream == "up" and not any(map(call.taken, ("mine", "of base"))):
+    if conduit.options.upstream == "up" and not any(
+        map(conduit.owned_by_earlier_source, ("mine", "of base"))
+    ):
         yield Group("b", listed=True)
     yield Group("a", "v1", listed=True)
 
 
 def test_a_group_is_read_anew_where_another_source_follows(site: Rehearsal) -> None:
-    async def read(call: ImporterCall, group: Group) -> list[Unit] | Unchanged:
-        return UNCHANGED if call.unchanged("same") else [site.bare("one")]
+    async def read(conduit: ReadConduit, group: Group) -> list[Unit] | Unchanged:
+        return UNCHANGED if conduit.unchanged("same") else [site.bare("one")]
 
     site.script.on_read = read
     site.applied()

@@ -24,8 +24,8 @@ from reconciler.plugin import (
     ContentType,
     Decision,
     Group,
-    ImporterCall,
     Options,
+    ReadConduit,
     Summary,
     Unit,
 )
@@ -61,7 +61,7 @@ class Talkative(ContentType):
         return Summary(f"version {SECRET}", f"label {SECRET}")
 
     @classmethod
-    def removal(cls, unit: StoredUnit, options: Options | None, refused: str) -> str:
+    def removal_reason(cls, unit: StoredUnit, options: Options | None, refused: str) -> str:
         return f"removal {SECRET}"
 
     @classmethod
@@ -69,7 +69,9 @@ class Talkative(ContentType):
         return f"change {SECRET}"
 
     @classmethod
-    def refusal(cls, before: StoredUnit, after: Unit, options: Options | None) -> str | None:
+    def refuse_replacement(
+        cls, before: StoredUnit, after: Unit, options: Options | None
+    ) -> str | None:
         return f"refusal {SECRET}" if after.key == "kept" else None
 
 
@@ -111,8 +113,8 @@ def test_a_content_type_says_no_secret_of_any_change() -> None:
 
 
 def test_what_an_importer_refuses_is_shown_without_the_remotes_password(site: Rehearsal) -> None:
-    async def read(call: ImporterCall, group: Group) -> list[Unit]:
-        call.refuse(f"key-{SECRET}", f"denied to {SECRET}")
+    async def read(conduit: ReadConduit, group: Group) -> list[Unit]:
+        conduit.refuse(f"key-{SECRET}", f"denied to {SECRET}")
         return [site.bare("x")]
 
     site.script.on_read = read

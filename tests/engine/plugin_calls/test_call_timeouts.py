@@ -17,7 +17,7 @@ from reconciler.engine import CallLimits, PlanOptions
 from reconciler.engine.plugin_calls.call_timeouts import CallTimeouts, Watchdog
 from reconciler.manifest import read
 from reconciler.plan import render_json
-from reconciler.plugin import Group, ImporterCall, Unchanged
+from reconciler.plugin import Group, ReadConduit, Unchanged
 from tests.support.faulty import body
 from tests.support.loop_clock import advance, wait_for_ever
 from tests.support.rehearsal import Rehearsal, copy, rehearsal, repository
@@ -39,7 +39,7 @@ async def for_ever(*arguments: Any) -> Any:
     await wait_for_ever(LIMIT)
 
 
-async def endless(call: ImporterCall) -> AsyncIterator[Group | Unchanged]:
+async def endless(conduit: ReadConduit) -> AsyncIterator[Group | Unchanged]:
     await wait_for_ever(LIMIT)
     yield Group("never")
 
@@ -53,7 +53,7 @@ def test_declare_that_waits_for_ever_is_cut_and_its_source_fails(site: Rehearsal
 
 
 def test_read_that_waits_for_ever_is_cut_and_its_group_fails(site: Rehearsal) -> None:
-    async def reading(call: ImporterCall, group: Group) -> Any:
+    async def reading(conduit: ReadConduit, group: Group) -> Any:
         return await for_ever() if group.name == "b" else [site.bare("one")]
 
     site.script.on_read = reading
@@ -93,9 +93,9 @@ def test_waiting_for_upstream_does_not_count(site: Rehearsal) -> None:
     """The limit of a request is the remote's; the timer of the call stands still meanwhile."""
     loops: list[asyncio.AbstractEventLoop] = []
 
-    async def reading(call: ImporterCall, group: Group) -> Any:
+    async def reading(conduit: ReadConduit, group: Group) -> Any:
         loops.append(asyncio.get_running_loop())
-        await call.get("slow")
+        await conduit.get("slow")
         return [site.bare("one")]
 
     async def slowly(request: Any) -> Any:
@@ -117,7 +117,7 @@ def test_waiting_for_upstream_does_not_count(site: Rehearsal) -> None:
 
 
 def test_every_group_is_a_sign_of_life(site: Rehearsal) -> None:
-    async def slowly(call: ImporterCall) -> AsyncIterator[Group | Unchanged]:
+    async def slowly(conduit: ReadConduit) -> AsyncIterator[Group | Unchanged]:
         for name in ("a", "b"):
             advance(LIMIT * 0.6)  # both together are more than the limit
             await asyncio.sleep(0)
@@ -136,7 +136,7 @@ def test_a_time_out_that_the_plugin_raises_is_its_own(site: Rehearsal) -> None:
 
 
 def test_a_time_out_that_the_plugin_handles_is_none(site: Rehearsal) -> None:
-    async def reading(call: ImporterCall, group: Group) -> Any:
+    async def reading(conduit: ReadConduit, group: Group) -> Any:
         try:
             async with asyncio.timeout(0.01):
                 await asyncio.Event().wait()
@@ -157,7 +157,7 @@ def test_a_call_that_blocks_the_loop_is_reported(site: Rehearsal) -> None:
             named.append(what)
             noticed.set()
 
-    async def reading(call: ImporterCall, group: Group) -> Any:
+    async def reading(conduit: ReadConduit, group: Group) -> Any:
         if group.name == "b":
             assert noticed.wait(30), "not reported"
         return [site.bare("one")]
@@ -232,7 +232,7 @@ def test_a_run_that_is_interrupted_while_a_plugin_waits_ends(site: Rehearsal) ->
     """Cancelling is not taken for the plugin's time-out."""
     started = threading.Event()
 
-    async def waiting(call: ImporterCall) -> AsyncIterator[Group | Unchanged]:
+    async def waiting(conduit: ReadConduit) -> AsyncIterator[Group | Unchanged]:
         started.set()
         await asyncio.Event().wait()
         yield Group("never")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from reconciler.model import Digest
-from reconciler.plugin import Group, ImporterCall, Part, SyncConduit, Unit
+from reconciler.plugin import Group, Part, ReadConduit, SyncConduit, Unit
 from tests.support.faulty import body, status
 from tests.support.rehearsal import Rehearsal, rehearsal, repository, resource, rules, source
 from tests.support.scripted_plugins import LINE
@@ -32,10 +32,10 @@ def site(tmp_path: Path) -> Iterator[Rehearsal]:
 def read_by(site: Rehearsal, said: list[Any], url: str = "data", **how: Any) -> None:
     """`read` reads the file, or a part of it, and makes a unit of it."""
 
-    async def read(call: ImporterCall, group: Group) -> list[Unit]:
+    async def read(conduit: ReadConduit, group: Group) -> list[Unit]:
         if "offset" in how:
             said.append(
-                await call.get_part(
+                await conduit.get_part(
                     url,
                     sha256=how.get("sha256", SHA256),
                     offset=how["offset"],
@@ -43,7 +43,7 @@ def read_by(site: Rehearsal, said: list[Any], url: str = "data", **how: Any) -> 
                 )
             )
         else:
-            said.append(await call.get_file(url, sha256=how.get("sha256", SHA256)))
+            said.append(await conduit.get_file(url, sha256=how.get("sha256", SHA256)))
         return [Unit(LINE, "one", {})]
 
     site.script.on_read = read
@@ -52,11 +52,14 @@ def read_by(site: Rehearsal, said: list[Any], url: str = "data", **how: Any) -> 
 def test_a_call_knows_the_filters_by_name_and_the_moment(site: Rehearsal) -> None:
     said: list[Any] = []
 
-    async def read(call: ImporterCall, group: Group) -> list[Unit]:
+    async def read(conduit: ReadConduit, group: Group) -> list[Unit]:
         said.append(
             (
-                [(filter_.name, filter_.options.model_dump()["deny"]) for filter_ in call.filters],
-                call.now,
+                [
+                    (filter_.name, filter_.options.model_dump()["deny"])
+                    for filter_ in conduit.filters
+                ],
+                conduit.now,
             )
         )
         return []
@@ -127,8 +130,8 @@ def test_what_a_plugin_asks_for_in_vain_is_its_fault(site: Rehearsal, how: dict[
 
 
 def test_parts_that_made_no_sense_are_read_anew(site: Rehearsal) -> None:
-    async def read(call: ImporterCall, group: Group) -> list[Unit]:
-        part = await call.get_part("data", sha256=SHA256, offset=0, length=5)
+    async def read(conduit: ReadConduit, group: Group) -> list[Unit]:
+        part = await conduit.get_part("data", sha256=SHA256, offset=0, length=5)
         assert part.body == b"01234", "this makes no sense"
         return []
 
@@ -141,9 +144,9 @@ def test_parts_that_made_no_sense_are_read_anew(site: Rehearsal) -> None:
 
 @pytest.mark.parametrize("way", ["filters", "now", "get_file", "get_part"])
 def test_a_closed_call_gives_nothing(site: Rehearsal, way: str) -> None:
-    kept: list[ImporterCall] = []
+    kept: list[ReadConduit] = []
 
-    async def read(call: ImporterCall, group: Group) -> list[Unit]:
+    async def read(conduit: ReadConduit, group: Group) -> list[Unit]:
         for closed in kept:
             if way == "get_file":
                 await closed.get_file("data", sha256=SHA256)
@@ -151,22 +154,22 @@ def test_a_closed_call_gives_nothing(site: Rehearsal, way: str) -> None:
                 await closed.get_part("data", sha256=SHA256, offset=0, length=1)
             else:
                 getattr(closed, way)
-        kept.append(call)
+        kept.append(conduit)
         return []
 
     site.script.on_read = read
     site.applied()
-    assert "used its `ImporterCall` after its call had returned" in site.failed()
+    assert "used its `ReadConduit` after its call had returned" in site.failed()
 
 
 def test_what_one_remote_is_shown_is_no_other_ones(site: Rehearsal) -> None:
     """Two remotes with one URL and other credentials: each has pages, and parts, of its own."""
     said: list[tuple[str, bytes, bytes]] = []
 
-    async def read(call: ImporterCall, group: Group) -> list[Unit]:
-        page = await call.get("page")
-        part = await call.get_part("part", sha256=SHA256, offset=0, length=2)
-        said.append((call.options.upstream, page.body, part.body))
+    async def read(conduit: ReadConduit, group: Group) -> list[Unit]:
+        page = await conduit.get("page")
+        part = await conduit.get_part("part", sha256=SHA256, offset=0, length=2)
+        said.append((conduit.options.upstream, page.body, part.body))
         return []
 
     site.script.on_read = read

@@ -18,8 +18,8 @@ from reconciler.plan import Plan
 from reconciler.plugin import (
     Artifact,
     Group,
-    ImporterCall,
-    Placed,
+    GroupedUnit,
+    ReadConduit,
     Unchanged,
     Unit,
     UploadConduit,
@@ -43,10 +43,10 @@ def noting(site: Rehearsal, text: Any) -> list[Any]:
     """`declare` notes this; what it found noted before, call by call."""
     seen: list[Any] = []
 
-    async def declare(call: ImporterCall) -> AsyncIterator[Group | Unchanged]:
-        seen.append((call.get_scratchpad(), call.get_repository_scratchpad()))
-        call.set_scratchpad(text)
-        call.set_repository_scratchpad({"by": text})
+    async def declare(conduit: ReadConduit) -> AsyncIterator[Group | Unchanged]:
+        seen.append((conduit.get_scratchpad(), conduit.get_repository_scratchpad()))
+        conduit.set_scratchpad(text)
+        conduit.set_repository_scratchpad({"by": text})
         for name in site.script.upstream("up").groups:
             yield Group(name, listed=True)
 
@@ -115,12 +115,12 @@ def test_a_guard_that_refuses_keeps_the_note(site: Rehearsal) -> None:
 
 
 def test_what_was_given_out_is_a_copy(site: Rehearsal) -> None:
-    async def declare(call: ImporterCall) -> AsyncIterator[Group | Unchanged]:
+    async def declare(conduit: ReadConduit) -> AsyncIterator[Group | Unchanged]:
         note: dict[str, list[int]] = {"seen": [1]}
-        call.set_scratchpad(note)
+        conduit.set_scratchpad(note)
         note["seen"].append(2)
-        call.get_scratchpad()["seen"].append(3)
-        assert call.get_scratchpad() == {"seen": [1]}
+        conduit.get_scratchpad()["seen"].append(3)
+        assert conduit.get_scratchpad() == {"seen": [1]}
         return
         yield
 
@@ -133,8 +133,8 @@ def test_two_repositories_note_apart(site: Rehearsal) -> None:
     site.declare(site.remote(), repository(), repository("second"))
     count = iter(range(9))
 
-    async def declare(call: ImporterCall) -> AsyncIterator[Group | Unchanged]:
-        call.set_scratchpad([call.repository.name, next(count)])
+    async def declare(conduit: ReadConduit) -> AsyncIterator[Group | Unchanged]:
+        conduit.set_scratchpad([conduit.repository.name, next(count)])
         return
         yield
 
@@ -146,8 +146,8 @@ def test_two_repositories_note_apart(site: Rehearsal) -> None:
 def counting(site: Rehearsal) -> None:
     """`declare` counts its calls in the pad that all plugins of the repository share."""
 
-    async def declare(call: ImporterCall) -> AsyncIterator[Group | Unchanged]:
-        call.set_repository_scratchpad((call.get_repository_scratchpad() or 0) + 1)
+    async def declare(conduit: ReadConduit) -> AsyncIterator[Group | Unchanged]:
+        conduit.set_repository_scratchpad((conduit.get_repository_scratchpad() or 0) + 1)
         for name in site.script.upstream("up").groups:
             yield Group(name, listed=True)
 
@@ -203,8 +203,8 @@ def test_a_pad_that_goes_on_moving_is_named(site: Rehearsal) -> None:
 
 
 def test_what_others_note_in_pads_that_are_only_read_disturbs_nobody(site: Rehearsal) -> None:
-    async def declare(call: ImporterCall) -> AsyncIterator[Group | Unchanged]:
-        call.set_scratchpad(call.get_repository_scratchpad())
+    async def declare(conduit: ReadConduit) -> AsyncIterator[Group | Unchanged]:
+        conduit.set_scratchpad(conduit.get_repository_scratchpad())
         yield Group("a", listed=True)
 
     site.applied()
@@ -239,7 +239,7 @@ def test_an_upload_counts_on_what_another_has_noted_meanwhile(site: Rehearsal) -
     noted_elsewhere(site, 1)
     seen: list[int] = []
 
-    def upload(conduit: UploadConduit, file: UploadedFile) -> list[Placed]:
+    def upload(conduit: UploadConduit, file: UploadedFile) -> list[GroupedUnit]:
         seen.append(conduit.get_repository_scratchpad())
         if len(seen) == 1:
             noted_elsewhere(site, 10)

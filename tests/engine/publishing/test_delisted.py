@@ -17,7 +17,7 @@ from reconciler.engine import Inspector
 from reconciler.errors import Gone, Withdrawn
 from reconciler.model import Kind
 from reconciler.plan import ResourceChange
-from reconciler.plugin import Group, ImporterCall, Unit
+from reconciler.plugin import Group, ReadConduit, Unit
 from tests.engine.publishing.withheld import establish, shown, two_groups
 from tests.support.rehearsal import Rehearsal, copy, publication, repository, rules
 
@@ -175,8 +175,8 @@ def test_an_undeclared_publication_is_named_as_well(site: Rehearsal) -> None:
 def test_what_could_not_be_asked_completely_withdraws_nothing(site: Rehearsal) -> None:
     establish(site, site.remote(), repository("team", more=ADDITIVE), publication())
 
-    async def read(call: ImporterCall, group: Group) -> list[Unit]:
-        call.incomplete()
+    async def read(conduit: ReadConduit, group: Group) -> list[Unit]:
+        conduit.incomplete()
         return [site.file("one")]
 
     site.script.on_read = read

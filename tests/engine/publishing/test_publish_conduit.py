@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from reconciler.database import Outcome
-from reconciler.plugin import GroupOutput, PluginFault, PublishConduit
+from reconciler.plugin import Output, PluginFault, PublishConduit
 from tests.support.advertised import shelf
 from tests.support.hooked import (
     Behaviour,
@@ -71,11 +71,11 @@ def emitting(*pages: tuple[str, str], whole: tuple[str, ...] = ()) -> Rendering:
     """Emits the (group, path) pairs."""
 
     def rendering(conduit: PublishConduit) -> None:
-        for name in conduit.changed():
+        for name in conduit.changed_groups():
             with conduit.group(name) as output:
                 for path in (path for group, path in pages if group == name):
                     output.page(path, name.encode(), "text/plain")
-        with conduit.whole() as output:
+        with conduit.whole_repository() as output:
             for path in whole:
                 output.page(path, b"whole", "text/plain")
 
@@ -88,7 +88,7 @@ def test_everything_refuses_once_the_call_has_returned(site: Hooked, behaviour: 
     def keep(conduit: PublishConduit) -> None:
         render(conduit)
         kept["conduit"], kept["group"] = conduit, conduit.group("a")
-        for name in ("changed", "groups"):
+        for name in ("changed_groups", "groups"):
             kept[name] = getattr(conduit, name)()
             next(kept[name])
 
@@ -104,7 +104,7 @@ def test_everything_refuses_once_the_call_has_returned(site: Hooked, behaviour: 
     for name in names:
         with pytest.raises(PluginFault, match="`PublishConduit` after its call had returned"):
             getattr(kept["conduit"], name)(*arguments.get(name, ()))
-    for name in ("changed", "groups"):
+    for name in ("changed_groups", "groups"):
         with pytest.raises(PluginFault, match="after its call"):
             next(kept[name])
     with pytest.raises(PluginFault, match="after its call"), kept["group"]:
@@ -113,13 +113,13 @@ def test_everything_refuses_once_the_call_has_returned(site: Hooked, behaviour: 
 
 def test_a_group_is_closed_at_the_end_of_its_block(site: Hooked, behaviour: Behaviour) -> None:
     def late(conduit: PublishConduit) -> None:
-        outputs: list[GroupOutput] = []
-        for name in conduit.changed():
+        outputs: list[Output] = []
+        for name in conduit.changed_groups():
             with conduit.group(name) as output:
                 outputs.append(output)
         outputs[0].page("late/", b"", "text/plain")
 
-    assert "`GroupOutput` after its call had returned" in refused(site, behaviour, late)
+    assert "`Output` after its call had returned" in refused(site, behaviour, late)
 
 
 def test_it_knows_repository_configuration_and_working_directory(
@@ -282,7 +282,7 @@ def test_a_group_that_differs_must_be_opened(site: Hooked, behaviour: Behaviour)
     assert published(site, behaviour, render).result == "done"
 
     def forgetting(conduit: PublishConduit) -> None:
-        with conduit.whole():
+        with conduit.whole_repository():
             pass
 
     said = refused(site, behaviour, forgetting, groups="a: [one]")
@@ -297,7 +297,7 @@ def test_a_group_whose_rendering_failed_is_no_group_that_stays(
     assert published(site, behaviour, render).result == "done"
 
     def swallowing(conduit: PublishConduit) -> None:
-        for name in conduit.changed():
+        for name in conduit.changed_groups():
             try:
                 with conduit.group(name):
                     raise ValueError("oops")
@@ -322,7 +322,7 @@ def test_groups_are_opened_once_and_only_those_there_are(
 ) -> None:
     def rendering(conduit: PublishConduit) -> None:
         render(conduit)
-        with conduit.whole() if name is None else conduit.group(name):
+        with conduit.whole_repository() if name is None else conduit.group(name):
             pass
 
     assert refused(site, behaviour, rendering).startswith(said)
@@ -332,7 +332,7 @@ def test_a_group_that_does_not_differ_may_be_rendered_again(
     site: Hooked, behaviour: Behaviour
 ) -> None:
     def everything(conduit: PublishConduit) -> None:
-        for name in {*conduit.changed(), *conduit.groups()}:
+        for name in {*conduit.changed_groups(), *conduit.groups()}:
             with conduit.group(name) as output:
                 output.page(f"{name}/", str(len(conduit.units(name))).encode(), "text/plain")
 
@@ -347,11 +347,11 @@ def test_what_belongs_to_no_group_is_what_a_rendering_anew_would_show(
     site: Hooked, behaviour: Behaviour
 ) -> None:
     def list_while_large(conduit: PublishConduit) -> None:
-        for name in conduit.changed():
+        for name in conduit.changed_groups():
             with conduit.group(name):
                 pass
         if len(list(conduit.groups())) > 1:
-            with conduit.whole() as output:
+            with conduit.whole_repository() as output:
                 output.page("index/", b"many", "text/plain")
 
     assert published(site, behaviour, list_while_large).result == "done"

@@ -94,13 +94,13 @@ def test_a_group_of_which_everything_is_withheld_is_not_there() -> None:
 
 
 def test_a_first_rendering_takes_every_group() -> None:
-    assert list(view().changed()) == ["alpha", "beta", "gamma"]
+    assert list(view().changed_groups()) == ["alpha", "beta", "gamma"]
 
 
 def test_a_later_rendering_takes_what_the_version_or_the_withholding_changed() -> None:
-    assert list(view(before=2).changed()) == ["gamma"]
+    assert list(view(before=2).changed_groups()) == ["gamma"]
     emptied = view(before=2, changed=["beta"], beta=["three"])
-    assert list(emptied.changed()) == ["beta", "gamma"], "its page has to go"
+    assert list(emptied.changed_groups()) == ["beta", "gamma"], "its page has to go"
 
 
 def test_groups_are_read_ahead_in_batches() -> None:

@@ -291,7 +291,7 @@ class TestRecalling:
         """`deny` means bytes: what a unit's artifact says."""
         line, recalled = site.registry.content_type(LINE), []
 
-        def recall(unit: Any, filters: Sequence[Any], read: Any) -> Any:
+        def load_metadata(unit: Any, filters: Sequence[Any], read: Any) -> Any:
             recalled.append(unit.key)
             assert read("no such path") is None
             said = read(unit.artifacts[0].path)
@@ -315,7 +315,9 @@ class TestRecalling:
                 for unit in units
             ]
 
-        monkeypatch.setattr(line, "recall", classmethod(lambda cls, *given: recall(*given)))
+        monkeypatch.setattr(
+            line, "load_metadata", classmethod(lambda cls, *given: load_metadata(*given))
+        )
         monkeypatch.setattr(line, "select", select)
         return recalled
 

@@ -14,7 +14,7 @@ from reconciler.errors import Gone, NotCached, Unreachable
 from reconciler.plugin import (
     UNCHANGED,
     Group,
-    ImporterCall,
+    ReadConduit,
     SyncConduit,
     Unchanged,
     Unit,
@@ -33,9 +33,9 @@ def site(tmp_path: Path) -> Iterator[Rehearsal]:
 
 
 def declaring(site: Rehearsal, *groups: str, partly: bool, validator: str) -> None:
-    async def declare(call: ImporterCall) -> AsyncIterator[Group]:
+    async def declare(conduit: ReadConduit) -> AsyncIterator[Group]:
         if partly:
-            call.incomplete()
+            conduit.incomplete()
         for name in groups:
             yield Group(name, validator)
 
@@ -55,9 +55,9 @@ def test_nothing_leaves_for_being_absent_and_the_next_run_makes_up_for_it(site: 
 
 
 def test_a_group_that_is_incomplete_takes_what_is_new_and_loses_nothing(site: Rehearsal) -> None:
-    async def read(call: ImporterCall, group: Group) -> Iterable[Unit]:
+    async def read(conduit: ReadConduit, group: Group) -> Iterable[Unit]:
         if group.name == "a":
-            call.incomplete()
+            conduit.incomplete()
         return [site.bare(f"{group.name}-new")]
 
     site.applied()
@@ -78,9 +78,11 @@ def test_a_group_that_is_incomplete_takes_what_is_new_and_loses_nothing(site: Re
 def test_a_source_hears_which_groups_an_earlier_one_has(site: Rehearsal) -> None:
     heard: dict[str, list[str]] = {}
 
-    async def declare(call: ImporterCall) -> AsyncIterator[Group]:
-        upstream = site.script.upstream(call.options.upstream)
-        heard[call.options.upstream] = [name for name in ("a", "b", "c") if call.taken(name)]
+    async def declare(conduit: ReadConduit) -> AsyncIterator[Group]:
+        upstream = site.script.upstream(conduit.options.upstream)
+        heard[conduit.options.upstream] = [
+            name for name in ("a", "b", "c") if conduit.owned_by_earlier_source(name)
+        ]
         for name in upstream.groups:
             yield Group(name, listed=True)
 
@@ -111,19 +113,19 @@ class Two:
         names = names or ("up", "down")
         site.declare(*map(site.remote, names), repository("team", *map(source, names), more=more))
 
-    async def _declare(self, call: ImporterCall) -> AsyncIterator[Group | Unchanged]:
-        upstream = self.site.script.upstream(call.options.upstream)
-        if call.options.upstream == "down":
-            taken = [name for name in self.needed if call.taken(name)]
-            if taken and call.unchanged("taken"):
+    async def _declare(self, conduit: ReadConduit) -> AsyncIterator[Group | Unchanged]:
+        upstream = self.site.script.upstream(conduit.options.upstream)
+        if conduit.options.upstream == "down":
+            taken = [name for name in self.needed if conduit.owned_by_earlier_source(name)]
+            if taken and conduit.unchanged("taken"):
                 yield UNCHANGED
                 return
         elif isinstance(self.how, Exception):
             raise self.how
         elif self.how:
-            call.incomplete()
+            conduit.incomplete()
         for name in upstream.groups:
-            if call.options.upstream == "down" or name != self.how:
+            if conduit.options.upstream == "down" or name != self.how:
                 yield Group(name, listed=True)
 
     def says(self, group: str, name: str = "down") -> None:
@@ -256,10 +258,10 @@ def test_a_source_that_was_renamed_loses_nothing_while_its_successor_is_incomple
 def test_what_is_withdrawn_leaves_and_its_name_does_not(
     two: Two, error: Exception, then: list[str]
 ) -> None:
-    async def read(call: ImporterCall, group: Group) -> list[Unit]:
-        if group.name == "lib" and call.options.upstream == "up":
+    async def read(conduit: ReadConduit, group: Group) -> list[Unit]:
+        if group.name == "lib" and conduit.options.upstream == "up":
             raise error
-        return two.site.script.upstream(call.options.upstream).groups[group.name]
+        return two.site.script.upstream(conduit.options.upstream).groups[group.name]
 
     two.site.applied()
     two.says("lib")
@@ -296,12 +298,12 @@ def test_explain_lets_a_later_source_know_all_names_of_an_earlier_one(two: Two) 
     """`down` follows what `other` needs only where nobody else has it."""
     heard: list[bool] = []
 
-    async def declare(call: ImporterCall) -> AsyncIterator[Group | Unchanged]:
-        if call.options.upstream == "down":
-            heard.append(call.taken("lib"))
+    async def declare(conduit: ReadConduit) -> AsyncIterator[Group | Unchanged]:
+        if conduit.options.upstream == "down":
+            heard.append(conduit.owned_by_earlier_source("lib"))
         elif two.how:
             raise OSError("no route")
-        for name in two.site.script.upstream(call.options.upstream).groups:
+        for name in two.site.script.upstream(conduit.options.upstream).groups:
             yield Group(name)
 
     two.site.script.on_declare = declare
@@ -313,7 +315,7 @@ def test_explain_lets_a_later_source_know_all_names_of_an_earlier_one(two: Two) 
 
 
 def test_explain_says_who_holds_a_key_that_two_sources_have(two: Two) -> None:
-    async def declare(call: ImporterCall) -> AsyncIterator[Group | Unchanged]:
+    async def declare(conduit: ReadConduit) -> AsyncIterator[Group | Unchanged]:
         yield Group("lib", shared=True)
 
     two.site.script.on_declare = declare

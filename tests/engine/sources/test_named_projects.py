@@ -19,7 +19,7 @@ from reconciler.engine.sources.repository_resolution import MOST_REMARKS
 from reconciler.errors import Gone, Malformed, Withdrawn
 from reconciler.model import Kind
 from reconciler.plan import RefusedUnit
-from reconciler.plugin import Group, ImporterCall
+from reconciler.plugin import Group, ReadConduit
 from tests.support.rehearsal import Rehearsal, rehearsal, repository, rules
 from tests.support.scripted_plugins import LINE
 
@@ -30,7 +30,7 @@ def site(tmp_path: Path) -> Iterator[Rehearsal]:
 
     with rehearsal(tmp_path) as stage:
 
-        async def declare(call: ImporterCall) -> AsyncIterator[Group]:
+        async def declare(conduit: ReadConduit) -> AsyncIterator[Group]:
             for name in ("listed", "named", "other"):
                 if name in stage.script.upstream("up").groups:
                     yield Group(name, listed=name == "listed")
@@ -85,7 +85,7 @@ def test_upstream_takes_a_named_project_away_and_it_stays(site: Rehearsal, how: 
 def take(site: Rehearsal, name: str, how: str = "gone") -> None:
     site.says(name)
 
-    async def read(call: ImporterCall, group: Group) -> Any:
+    async def read(conduit: ReadConduit, group: Group) -> Any:
         if group.name == name and how != "empty":
             raise (Gone if how == "gone" else Withdrawn)("404 Not Found")
         return site.script.upstream("up").groups[group.name]
@@ -122,7 +122,7 @@ def test_what_has_to_be_there_stays_and_is_said_to_be_taken_away(
     Approval of its removal does not make it superfluous.
     """
 
-    async def read(call: ImporterCall, group: Group) -> Any:
+    async def read(conduit: ReadConduit, group: Group) -> Any:
         if group.name == "named":
             raise Malformed("line 3 asks for it") from Gone("404 Not Found")
         return site.script.upstream("up").groups[group.name]
@@ -163,10 +163,10 @@ def test_additive_content_stays_without_a_failure(site: Rehearsal) -> None:
 
 
 def test_a_name_that_never_had_content_only_warns(site: Rehearsal) -> None:
-    async def declare(call: ImporterCall) -> AsyncIterator[Group]:
+    async def declare(conduit: ReadConduit) -> AsyncIterator[Group]:
         yield Group("tpyo")
 
-    async def read(call: ImporterCall, group: Group) -> Any:
+    async def read(conduit: ReadConduit, group: Group) -> Any:
         raise Gone("404 Not Found")
 
     site.script.on_declare, site.script.on_read = declare, read
@@ -181,7 +181,7 @@ def test_a_named_project_of_which_nothing_passes_is_said(site: Rehearsal) -> Non
     """Kind: what was asked for by name stays out, and nothing says so."""
     site.declare(site.remote(), rules("deny: [new-1, listed-3]"), repository())
 
-    async def declare(call: ImporterCall) -> AsyncIterator[Group]:
+    async def declare(conduit: ReadConduit) -> AsyncIterator[Group]:
         for name in ("listed", "new", "empty", "other"):
             yield Group(name, listed=name == "listed")
 
@@ -228,7 +228,7 @@ def test_remarks_of_one_source_are_bounded(tmp_path: Path) -> None:
     with rehearsal(tmp_path) as site:
         site.declare(site.remote(), repository())
 
-        async def declare(call: ImporterCall) -> AsyncIterator[Group]:
+        async def declare(conduit: ReadConduit) -> AsyncIterator[Group]:
             for number in range(MOST_REMARKS + 3):
                 site.says(f"g{number}")
                 yield Group(f"g{number}")

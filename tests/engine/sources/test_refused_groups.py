@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.plugin import UNCHANGED, Group, ImporterCall, Unchanged
+from reconciler.plugin import UNCHANGED, Group, ReadConduit, Unchanged
 from tests.support.rehearsal import Rehearsal, rehearsal, repository, source
 
 WHY = "rules.deny names all of it"
@@ -24,10 +24,10 @@ class Refusing:
         self.refused: dict[str, dict[str, str]] = {}
         site.script.on_declare = self.declare
 
-    async def declare(self, call: ImporterCall) -> AsyncIterator[Group | Unchanged]:
-        name = call.options.upstream
+    async def declare(self, conduit: ReadConduit) -> AsyncIterator[Group | Unchanged]:
+        name = conduit.options.upstream
         upstream = self._script.upstream(name)
-        if upstream.validator is not None and call.unchanged(upstream.validator):
+        if upstream.validator is not None and conduit.unchanged(upstream.validator):
             yield UNCHANGED
             return
         refused = self.refused.get(name, {})
@@ -128,11 +128,11 @@ def test_the_name_stays_the_sources_own_while_it_is_away(site: Rehearsal, two: R
     site.applied()
     before = site.script.on_declare
 
-    async def failing(call: ImporterCall) -> AsyncIterator[Group | Unchanged]:
+    async def failing(conduit: ReadConduit) -> AsyncIterator[Group | Unchanged]:
         assert before is not None
-        if call.options.upstream == "up":
+        if conduit.options.upstream == "up":
             raise OSError("no route")
-        async for group in before(call):
+        async for group in before(conduit):
             yield group
 
     site.script.on_declare = failing
@@ -206,7 +206,7 @@ def test_explain_tells_the_reason_and_the_owner(site: Rehearsal, two: Refusing) 
 def test_groups_of_another_shape_are_the_plugins_fault(
     site: Rehearsal, wrong: dict[str, Any]
 ) -> None:
-    async def declare(call: ImporterCall) -> AsyncIterator[Group | Unchanged]:
+    async def declare(conduit: ReadConduit) -> AsyncIterator[Group | Unchanged]:
         yield Group("a", **wrong)
 
     site.script.on_declare = declare

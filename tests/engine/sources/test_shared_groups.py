@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.errors import Gone
-from reconciler.plugin import UNCHANGED, Group, ImporterCall, Unchanged, Unit
+from reconciler.plugin import UNCHANGED, Group, ReadConduit, Unchanged, Unit
 from tests.support.rehearsal import Rehearsal, rehearsal, repository, source
 
 
@@ -39,11 +39,11 @@ def declare(site: Rehearsal, *sources: str, more: str = "") -> None:
 def share(site: Rehearsal, *names: str) -> None:
     """These groups are shared by every upstream but `up`."""
 
-    async def declaring(call: ImporterCall) -> AsyncIterator[Group | Unchanged]:
-        name = call.options.upstream
+    async def declaring(conduit: ReadConduit) -> AsyncIterator[Group | Unchanged]:
+        name = conduit.options.upstream
         upstream = site.script.upstream(name)
         site.script.fail(f"declare {name}")
-        if upstream.validator is not None and call.unchanged(upstream.validator):
+        if upstream.validator is not None and conduit.unchanged(upstream.validator):
             yield UNCHANGED
             return
         for group in upstream.groups:
@@ -175,18 +175,18 @@ def test_an_owner_that_fails_keeps_its_name_and_what_it_brought(site: Rehearsal)
 def test_a_shared_name_that_is_gone_stays_its_owners(site: Rehearsal) -> None:
     """A 404 of the one that shares is no reason to let a third source in."""
 
-    async def read(call: ImporterCall, group: Group) -> list[Unit]:
-        if call.options.upstream == "down" and group.name == "a":
+    async def read(conduit: ReadConduit, group: Group) -> list[Unit]:
+        if conduit.options.upstream == "down" and group.name == "a":
             raise Gone("404")
-        return site.script.upstream(call.options.upstream).groups[group.name]
+        return site.script.upstream(conduit.options.upstream).groups[group.name]
 
     site.says("a", site.bare("evil"), name="third", validator="1")
     site.script.on_read = read
     declare(site, "up", "down", "third")
 
-    async def declaring(call: ImporterCall) -> AsyncIterator[Group | Unchanged]:
-        for group in site.script.upstream(call.options.upstream).groups:
-            yield Group(group, "1", listed=True, shared=call.options.upstream == "down")
+    async def declaring(conduit: ReadConduit) -> AsyncIterator[Group | Unchanged]:
+        for group in site.script.upstream(conduit.options.upstream).groups:
+            yield Group(group, "1", listed=True, shared=conduit.options.upstream == "down")
 
     site.script.on_declare = declaring
     site.applied()

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reconciler.errors import Gone, Unreachable
-from reconciler.plugin import UNCHANGED, Group, ImporterCall, Unchanged, Unit
+from reconciler.plugin import UNCHANGED, Group, ReadConduit, Unchanged, Unit
 from tests.support.faulty import status
 from tests.support.rehearsal import Rehearsal, rehearsal, repository, rules, source
 
@@ -132,12 +132,12 @@ def test_a_key_that_another_source_holds_is_asked_for_again(site: Rehearsal) -> 
 def test_unchanged_without_having_been_told_so_is_a_fault(way: str, site: Rehearsal) -> None:
     site.applied()
 
-    async def declare(call: ImporterCall) -> AsyncIterator[Group | Unchanged]:
+    async def declare(conduit: ReadConduit) -> AsyncIterator[Group | Unchanged]:
         if way == "after a group":
             yield Group("a")
-            assert call.unchanged("v1")
+            assert conduit.unchanged("v1")
         if way == "told no":
-            assert not call.unchanged("v9")
+            assert not conduit.unchanged("v9")
         yield UNCHANGED
 
     site.script.on_declare = declare
@@ -151,7 +151,7 @@ def test_a_group_that_is_unchanged_without_having_been_told_so_is_a_fault(site: 
     site.applied()
     site.validator("v2")
 
-    async def read(call: ImporterCall, group: Group) -> Unchanged:
+    async def read(conduit: ReadConduit, group: Group) -> Unchanged:
         return UNCHANGED
 
     site.script.on_read = read
@@ -219,9 +219,9 @@ def test_a_name_that_is_gone_stays_with_the_one_that_has_it(
     pair.says("a", validator=validator)
     pair.script.failing["a"] = Gone("404")
 
-    async def read(call: ImporterCall, group: Group) -> list[Unit]:
-        holdings = pair.script.upstream(call.options.upstream)
-        if call.options.upstream == "up" and group.name == "a":
+    async def read(conduit: ReadConduit, group: Group) -> list[Unit]:
+        holdings = pair.script.upstream(conduit.options.upstream)
+        if conduit.options.upstream == "up" and group.name == "a":
             raise Gone("404")
         return holdings.groups[group.name]
 

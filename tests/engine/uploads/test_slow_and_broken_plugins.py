@@ -17,7 +17,7 @@ from reconciler.engine.plugin_calls import worker_pool
 from reconciler.engine.plugin_calls.worker_pool import CONCURRENCY
 from reconciler.engine.service import Service, uploaded_file
 from reconciler.errors import Temporary, UsageFault
-from reconciler.plugin import Artifact, Placed, Unit, UploadConduit, UploadedFile
+from reconciler.plugin import Artifact, GroupedUnit, Unit, UploadConduit, UploadedFile
 from tests.support.advertised import shelf
 from tests.support.asgi import AsgiResponse, Client
 from tests.support.rehearsal import Rehearsal, publication, rehearsal, repository
@@ -52,7 +52,7 @@ class Slow:
         self.released = threading.Event()
         self.waiting = threading.Semaphore(0)
 
-    def __call__(self, conduit: UploadConduit, file: UploadedFile) -> Iterable[Placed]:
+    def __call__(self, conduit: UploadConduit, file: UploadedFile) -> Iterable[GroupedUnit]:
         if file.name.startswith("slow"):
             self.waiting.release()
             self.released.wait(60)

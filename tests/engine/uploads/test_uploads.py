@@ -19,7 +19,7 @@ from reconciler.engine.service import uploaded_file
 from reconciler.engine.uploads import receiving
 from reconciler.engine.uploads.recording import record_units
 from reconciler.errors import Conflict, ManifestFaults, PluginFault, Refused, UsageFault
-from reconciler.plugin import Artifact, Placed, StoredUnit, Unit, UploadConduit, UploadedFile
+from reconciler.plugin import Artifact, GroupedUnit, StoredUnit, Unit, UploadConduit, UploadedFile
 from tests.support.asgi import Client
 from tests.support.beside import started
 from tests.support.rehearsal import Rehearsal, publication, rehearsal, repository, rules
@@ -404,7 +404,7 @@ def test_an_upload_that_becomes_nonsense_changes_nothing(
 
 
 def test_a_secret_in_what_a_plugin_raises_is_not_told(site: Rehearsal) -> None:
-    def leak(conduit: UploadConduit, file: UploadedFile) -> Iterable[Placed]:
+    def leak(conduit: UploadConduit, file: UploadedFile) -> Iterable[GroupedUnit]:
         raise ValueError(f"cannot log in with {TOKEN}")
 
     site.script.on_upload = leak

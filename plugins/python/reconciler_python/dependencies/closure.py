@@ -29,9 +29,9 @@ from packaging.version import Version
 from reconciler.plugin import (
     Gone,
     Group,
-    ImporterCall,
     Malformed,
     NotCached,
+    ReadConduit,
     Refused,
     Stale,
     Unit,
@@ -83,7 +83,7 @@ _FAILURES: Final = (NotCached, Refused, Stale, Unreachable)
 
 Load = Callable[[Group], Awaitable[tuple[str, list[Unit]]]]
 """Reads a project: its page's validator and its units. Raises Gone (Withdrawn: it is quarantined),
-and what `call.get` raises.
+and what `conduit.get` raises.
 """
 
 
@@ -143,10 +143,10 @@ class _Project:
 class Closure:
     """One source's closure. `start`: the groups that the source itself names or lists."""
 
-    def __init__(self, call: ImporterCall, start: Iterable[Group], load: Load) -> None:
-        self._call = call
+    def __init__(self, conduit: ReadConduit, start: Iterable[Group], load: Load) -> None:
+        self._conduit = conduit
         self._load = load
-        self._options: SelectionOptions = call.options
+        self._options: SelectionOptions = conduit.options
         self._environments = marker_environments(self._options.environments)
         self._python_texts = tuple(python_texts(self._options.environments))
         self._pythons = Interpreters(self._python_texts) if self._python_texts else None
@@ -155,14 +155,14 @@ class Closure:
         self._projects: dict[str, _Project] = {}
         # projects that are not looked at, and what is declared of them
         self._aside: dict[str, Group | None] = {}
-        self._record = DependencyRecord(call)
+        self._record = DependencyRecord(conduit)
         self._files = asyncio.Semaphore(_FILES)
         for group in start:
             if group.refused or self._is_elsewhere(group.name):
                 self._aside[group.name] = group
             else:
                 self._projects[group.name] = _Project(
-                    group, True, f"{call.repository.name}'s {self._roots.origin(group.name)}"
+                    group, True, f"{conduit.repository.name}'s {self._roots.origin(group.name)}"
                 )
 
     async def groups(self) -> AsyncIterator[Group]:
@@ -182,7 +182,7 @@ class Closure:
             if project.name not in missing
         )
         if not complete:
-            self._call.incomplete()
+            self._conduit.incomplete()
         elif not failures:
             self._record.write(self._requirers())
         waiting = dependents(missing, self._requirers()) if missing else frozenset[str]()
@@ -239,11 +239,11 @@ class Closure:
                     project.validator, units = await self._load(project.group)
                     project.units = [unit for unit in units if is_installable(unit)]
                     project.withdrawn = (
-                        unmet_requirement(self._call, project.name, project.units) is not None
+                        unmet_requirement(self._conduit, project.name, project.units) is not None
                     )
                 await self._decide(project, project.units)
             except Gone as gone:
-                error = missing_project_error(self._call, project.name, gone)
+                error = missing_project_error(self._conduit, project.name, gone)
                 project.gone, project.withdrawn = gone, not isinstance(error, Gone)
             except Malformed:
                 project.unread = True  # `read` finds the same, says so, and has the page forgotten
@@ -262,14 +262,14 @@ class Closure:
             else unit
             for unit in units
         ]
-        marked = await with_evidence(self._call, project.name, marked)
+        marked = await with_evidence(self._conduit, project.name, marked)
         left_out = None
         # `latest` and its like let others in for those that cannot be read
         while left_out != len(project.unreadable):
             left_out = len(project.unreadable)
             readable = [unit for unit in marked if unit.key not in project.unreadable]
             decisions = ProjectSelection(
-                project.name, self._options, self._call.filters, now=self._call.now
+                project.name, self._options, self._conduit.filters, now=self._conduit.now
             ).decide(readable)
             project.accepted = [decision.unit for decision in decisions if decision.accepted]
             await self._read_requirements(project)
@@ -291,7 +291,7 @@ class Closure:
         """Read what files of the same metadata require."""
         async with self._files:
             try:
-                dependencies = await dependencies_of(self._call, units[0])
+                dependencies = await dependencies_of(self._conduit, units[0])
             except (UnreadableMetadata, Malformed, Gone, *_FAILURES) as error:
                 problems.update(dict.fromkeys((unit.key for unit in units), error))
             else:
@@ -411,7 +411,8 @@ class Closure:
 
     def _is_elsewhere(self, name: str) -> bool:
         """Return True if this source is not asked about the name: an earlier one has it."""
-        return self._call.taken(name) and not self._options.shared.for_project(name)
+        owned = self._conduit.owned_by_earlier_source(name)
+        return owned and not self._options.shared.for_project(name)
 
     def _let_go(self) -> None:
         """Drop pages, so that memory stays bounded; a page that is needed again is read again."""

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from reconciler.plugin import Group, ImporterCall, PluginFault, Refused
+from reconciler.plugin import Group, PluginFault, ReadConduit, Refused
 from reconciler_python.dependencies.closure_results import ClosureResult
 
 _KEY: Final = "dependencies"
@@ -44,8 +44,8 @@ class DependencyRecord:
     Packed, since a scratchpad is small: one of 10,000 projects has megabytes of names.
     """
 
-    def __init__(self, call: ImporterCall) -> None:
-        self._call = call
+    def __init__(self, conduit: ReadConduit) -> None:
+        self._conduit = conduit
 
     def kept_groups(self, missing: Iterable[str], declared: Container[str]) -> Iterator[Group]:
         """Yield the groups that only missing projects are recorded to need.
@@ -68,11 +68,11 @@ class DependencyRecord:
                 edges.setdefault(requirer, []).append(name)
         if edges != self._read():
             noted = self._noted()
-            indexes = {**noted.get(_KEY, {}), self._call.url: _packed(edges)}
+            indexes = {**noted.get(_KEY, {}), self._conduit.url: _packed(edges)}
             try:
-                self._call.set_scratchpad({**noted, _KEY: indexes})
+                self._conduit.set_scratchpad({**noted, _KEY: indexes})
             except PluginFault as fault:
-                logger.info("the dependencies of %s are not recorded: %s", self._call.url, fault)
+                logger.info("the dependencies of %s are not recorded: %s", self._conduit.url, fault)
 
     def _needed_by(self, projects: Iterable[str]) -> dict[str, str]:
         """Return what these needed, directly or not, each with the project that needed it."""
@@ -86,10 +86,10 @@ class DependencyRecord:
         return needed
 
     def _read(self) -> Edges:
-        return _unpacked(self._noted().get(_KEY, {}).get(self._call.url))
+        return _unpacked(self._noted().get(_KEY, {}).get(self._conduit.url))
 
     def _noted(self) -> dict[str, Any]:
-        noted = self._call.get_scratchpad()
+        noted = self._conduit.get_scratchpad()
         return noted if isinstance(noted, dict) else {}
 
 

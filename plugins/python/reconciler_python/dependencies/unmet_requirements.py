@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from reconciler.plugin import Gone, ImporterCall, Malformed, Options, Unit, Withdrawn
+from reconciler.plugin import Gone, Malformed, Options, ReadConduit, Unit, Withdrawn
 from reconciler_python.matching.single_files import Selector, SingleFiles
 from reconciler_python.options.source_options import SelectionOptions
 from reconciler_python.reading.units import is_installable
@@ -20,7 +20,7 @@ _NOTHING: Final[Mapping[str, str]] = {}
 
 
 def unmet_requirement(
-    call: ImporterCall,
+    conduit: ReadConduit,
     project: str,
     units: Iterable[Unit],
     *,
@@ -31,8 +31,8 @@ def unmet_requirement(
     `units`: all that the index offers, before any rule; `kept_out`: reasons by filename, of files
     that could not become a unit. A name that an earlier source owns is never unmet.
     """
-    options: SelectionOptions = call.options
-    if not (options.requirements or options.files) or call.taken(project):
+    options: SelectionOptions = conduit.options
+    if not (options.requirements or options.files) or conduit.owned_by_earlier_source(project):
         return None
     offered = [unit for unit in units if is_installable(unit)]
     return (
@@ -61,13 +61,13 @@ def measured_otherwise(
     return _without_digest(options.required, project, offered)
 
 
-def missing_project_error(call: ImporterCall, project: str, gone: Gone) -> Exception:
+def missing_project_error(conduit: ReadConduit, project: str, gone: Gone) -> Exception:
     """Return the error to raise when the index has no such project.
 
     It is not `Gone` where releases of the project are asked for one by one.
     """
-    options: SelectionOptions = call.options
-    if isinstance(gone, Withdrawn) or call.taken(project):
+    options: SelectionOptions = conduit.options
+    if isinstance(gone, Withdrawn) or conduit.owned_by_earlier_source(project):
         return gone
     requirements = options.required.for_project(project)
     selectors = _own(options.single_files, project)

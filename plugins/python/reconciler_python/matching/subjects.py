@@ -47,7 +47,7 @@ def projects(subject: str) -> list[str]:
     return list(dict.fromkeys(names)) or ([requirement.project] if requirement is not None else [])
 
 
-def meant(project: str, unit: Unit | StoredUnit, subject: str) -> bool:
+def matches_subject(project: str, unit: Unit | StoredUnit, subject: str) -> bool:
     """Return True if the subject is this file, or a requirement that takes its version.
 
     Pre-releases count.

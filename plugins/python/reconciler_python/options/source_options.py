@@ -148,7 +148,7 @@ class SelectionOptions(Options):
     def shared(self) -> Rules:
         return Rules(self.shared_projects)
 
-    def pins(self) -> PinningOptions | None:
+    def pinning_options(self) -> PinningOptions | None:
         """Return the pins of `include`, `files` and `requirements` alone; None without any.
 
         Raises as `required`.

@@ -15,11 +15,11 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, Field
 
 from reconciler.plugin import (
-    GroupOutput,
     Metadata,
-    MissingCall,
+    MissingConduit,
     OptionFault,
     Options,
+    Output,
     PluginCallConfiguration,
     PublishConduit,
     Publisher,
@@ -87,21 +87,21 @@ class PythonPublisher(Publisher):
 
     @classmethod
     def metadata(cls) -> Metadata:
-        return Metadata("python", "Python simple index", (DISTRIBUTION, PROJECT), ">=1.4,<2")
+        return Metadata("python", "Python simple index", (DISTRIBUTION, PROJECT), ">=2.0,<3")
 
     def publish(self, conduit: PublishConduit, config: PluginCallConfiguration) -> None:
         base_url = (
             conduit.options.base_url if isinstance(conduit.options, PublicationOptions) else ""
         )
-        for name in conduit.changed():
+        for name in conduit.changed_groups():
             units = conduit.units(name)
             with conduit.group(name) as output:
                 _publish_project(output, name, units, base_url=base_url)
-        with conduit.whole() as output:
+        with conduit.whole_repository() as output:
             _publish_page(output, "simple/", list_pages(conduit.groups()))
 
     @classmethod
-    def undated(cls, options: Options) -> Callable[[StoredUnit], bool] | None:
+    def needs_first_seen(cls, options: Options) -> Callable[[StoredUnit], bool] | None:
         """Return what tells files without an upload time, where pages show their first sights."""
         shown = (
             isinstance(options, PublicationOptions) and options.unknown_upload_time == "firstSeen"
@@ -109,7 +109,7 @@ class PythonPublisher(Publisher):
         return is_undated if shown else None
 
     @classmethod
-    def missing(cls, call: MissingCall, path: str) -> Redirect | None:
+    def missing(cls, conduit: MissingConduit, path: str) -> Redirect | None:
         """Redirect any spelling of a project's name to its page (PEP 503), the root to the list."""
         if not path.strip("/"):
             return Redirect("simple/")
@@ -123,7 +123,7 @@ class PythonPublisher(Publisher):
 
 
 def _publish_project(
-    output: GroupOutput, name: str, units: Sequence[StoredUnit], *, base_url: str
+    output: Output, name: str, units: Sequence[StoredUnit], *, base_url: str
 ) -> None:
     distributions = [unit for unit in units if unit.type == DISTRIBUTION]
     if not distributions:
@@ -135,7 +135,7 @@ def _publish_project(
         _publish_files(output, unit)
 
 
-def _publish_page(output: GroupOutput, path: str, pages: tuple[bytes, bytes]) -> None:
+def _publish_page(output: Output, path: str, pages: tuple[bytes, bytes]) -> None:
     """Publish a page as HTML and JSON.
 
     HTML is the default: browsers, and clients that send no preference, can read it.
@@ -146,7 +146,7 @@ def _publish_page(output: GroupOutput, path: str, pages: tuple[bytes, bytes]) ->
     output.page(path, json, JSON_TYPE, aliases=(_LATEST_JSON,))
 
 
-def _publish_files(output: GroupOutput, unit: StoredUnit) -> None:
+def _publish_files(output: Output, unit: StoredUnit) -> None:
     file = artifact_of(unit, unit.key)
     assert file is not None, unit.key
     path = file_path(unit.group, file.sha256, unit.key)

@@ -17,11 +17,11 @@ from reconciler.plugin import (
     Artifact,
     Gone,
     Malformed,
-    ReadingCall,
     Refused,
     StoredUnit,
     Unit,
     Unreachable,
+    UpstreamConduit,
     sanitize,
 )
 from reconciler_python.reading.archives import UnreadableArchive, wheel_metadata
@@ -75,13 +75,13 @@ def metadata_digest(unit: Unit) -> str:
     )
 
 
-async def dependencies_of(call: ReadingCall, unit: Unit) -> Sequence[Dependency]:
+async def dependencies_of(conduit: UpstreamConduit, unit: Unit) -> Sequence[Dependency]:
     """Return what one distribution requires.
 
     Nothing where its type has no such metadata (eggs, installers). Raises UnreadableMetadata where
-    the very bytes that upstream declared cannot be understood, and what `call` raises.
+    the very bytes that upstream declared cannot be understood, and what `conduit` raises.
     """
-    body = await core_metadata(call, unit)
+    body = await core_metadata(conduit, unit)
     if not body or len(body) <= _SHORT:
         return read_dependencies(body) if body else ()
     return await asyncio.to_thread(read_dependencies, body)
@@ -147,20 +147,20 @@ def _dependency(text: str) -> Dependency | None:
     )
 
 
-async def core_metadata(call: ReadingCall, unit: Unit) -> bytes | None:
+async def core_metadata(conduit: UpstreamConduit, unit: Unit) -> bytes | None:
     """Return METADATA or PKG-INFO of a distribution; None where it has none.
 
     From beside the file, else out of parts of it. Raises UnreadableMetadata where the very bytes
-    that upstream declared do not show it, and what `call` raises.
+    that upstream declared do not show it, and what `conduit` raises.
     """
     declared = _declared(unit)
     if declared is not None and declared.sha256 != unit.artifacts[0].sha256:
         try:
-            return await call.get_file(declared.url, sha256=declared.sha256)
+            return await conduit.get_file(declared.url, sha256=declared.sha256)
         except (Gone, Malformed, Refused, Unreachable) as error:  # help, and no condition
             logger.info("%s: core metadata is read from the file itself: %s", unit.key, error)
     try:
-        return await _inside(call, unit)
+        return await _inside(conduit, unit)
     except UnreadableArchive as error:
         raise UnreadableMetadata(str(error)) from None
 
@@ -176,16 +176,16 @@ def metadata_of(unit: Unit | StoredUnit, file: BinaryIO) -> bytes | None:
         return None
 
 
-async def _inside(call: ReadingCall, unit: Unit) -> bytes | None:
+async def _inside(conduit: UpstreamConduit, unit: Unit) -> bytes | None:
     file, package_type = unit.artifacts[0], unit.metadata["packageType"]
     if package_type == SDIST:
         return await inspect_partially(
-            call, file, lambda archive: sdist_metadata(archive, unit.key)
+            conduit, file, lambda archive: sdist_metadata(archive, unit.key)
         )
     if package_type != WHEEL:
         return None
     return await inspect_partially(
-        call, file, lambda archive: _of_wheel(archive, unit.metadata["name"])
+        conduit, file, lambda archive: _of_wheel(archive, unit.metadata["name"])
     )
 
 

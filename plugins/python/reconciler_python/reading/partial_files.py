@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable
 from typing import BinaryIO, Final, TypeVar, cast
 
-from reconciler.plugin import Artifact, Malformed, ReadingCall
+from reconciler.plugin import Artifact, Malformed, UpstreamConduit
 from reconciler_python.reading.archives import UnreadableArchive
 
 _TAIL: Final = (
@@ -29,25 +29,25 @@ Look = Callable[[BinaryIO], T]
 """Finds something in an open file. Raises UnreadableArchive where it is not what it should be."""
 
 
-async def inspect_partially(call: ReadingCall, artifact: Artifact, look: Look[T]) -> T:
+async def inspect_partially(conduit: UpstreamConduit, artifact: Artifact, look: Look[T]) -> T:
     """Return the result of `look` for a file upstream, of which only parts are fetched.
 
     `look` may be called several times, from the start each time. Raises UnreadableArchive where the
-    declared bytes are not such an archive, and what `call` raises.
+    declared bytes are not such an archive, and what `conduit` raises.
     """
     if not artifact.sha256:
-        return await _looked(look, io.BytesIO((await call.get(artifact.url)).body))
+        return await _looked(look, io.BytesIO((await conduit.get(artifact.url)).body))
     try:
-        return await _seen_in_parts(call, artifact, look)
+        return await _seen_in_parts(conduit, artifact, look)
     except (UnreadableArchive, Malformed):
         return await _looked(
-            look, io.BytesIO(await call.get_file(artifact.url, sha256=artifact.sha256))
+            look, io.BytesIO(await conduit.get_file(artifact.url, sha256=artifact.sha256))
         )
 
 
-async def _seen_in_parts(call: ReadingCall, artifact: Artifact, look: Look[T]) -> T:
+async def _seen_in_parts(conduit: UpstreamConduit, artifact: Artifact, look: Look[T]) -> T:
     zipped = artifact.path.endswith((".whl", ".zip"))
-    part = await call.get_part(
+    part = await conduit.get_part(
         artifact.url,
         sha256=artifact.sha256,
         offset=-_TAIL if zipped else 0,
@@ -66,7 +66,7 @@ async def _seen_in_parts(call: ReadingCall, artifact: Artifact, look: Look[T]) -
                     f"what says its dependencies is not among {_MOST >> 20} MiB of it"
                 ) from None
             affordable = min(length, _MOST - file.held)
-            part = await call.get_part(
+            part = await conduit.get_part(
                 artifact.url, sha256=artifact.sha256, offset=lacking.offset, length=affordable
             )
             if part.start != lacking.offset or not part.body:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from reconciler.plugin import Step, Unit
+from reconciler.plugin import TraceStep, Unit
 from reconciler_python.matching.rules import Matcher, Rule
 
 
@@ -31,8 +31,8 @@ class Scope(NamedTuple):
         """`denied by "evil" (house-rules.deny)`; the source's own keys need no name."""
         return f"{text} ({self.key(key)})" if self.name else text
 
-    def step(self, passed: bool, text: str, *key: str | int) -> Step:
-        return Step(passed, text, self.filter, (*self.prefix, *key))
+    def step(self, passed: bool, text: str, *key: str | int) -> TraceStep:
+        return TraceStep(passed, text, self.filter, (*self.prefix, *key))
 
 
 SOURCE = Scope("", "", ())
@@ -68,7 +68,7 @@ class Check:
         """Return what this key says of a file that it lets in."""
         raise NotImplementedError
 
-    def steps(self, unit: Unit) -> Iterator[Step]:
+    def steps(self, unit: Unit) -> Iterator[TraceStep]:
         """Yield the steps of a file: the first one that does not pass is the reason."""
         reason = self.reason(unit)
         yield self.scope.step(
@@ -89,7 +89,7 @@ class DenyCheck(Check):
         rule = self._matcher.find(unit.metadata["version"], unit.key)
         return None if rule is None else self._text(rule)
 
-    def steps(self, unit: Unit) -> Iterator[Step]:
+    def steps(self, unit: Unit) -> Iterator[TraceStep]:
         rules = self._matcher.find_all(unit.metadata["version"], unit.key)
         for rule in rules:
             yield self.scope.step(False, self._text(rule), self.key, rule.index)
@@ -113,7 +113,7 @@ class AllowCheck(Check):
             return None
         return self.scope.because("matches no allow", self.key)
 
-    def steps(self, unit: Unit) -> Iterator[Step]:
+    def steps(self, unit: Unit) -> Iterator[TraceStep]:
         rules = self._matcher.find_all(unit.metadata["version"], unit.key)
         for rule in rules:
             yield self.scope.step(

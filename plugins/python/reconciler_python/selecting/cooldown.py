@@ -9,14 +9,14 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from reconciler.plugin import Decision, Step, Unit
+from reconciler.plugin import Decision, TraceStep, Unit
 from reconciler_python.matching.rules import Matcher
 from reconciler_python.options.filter_options import FilterOptions
 from reconciler_python.options.upload_times import MinAge
 from reconciler_python.reading.upload_times import upload_time
 from reconciler_python.selecting.checks import Scope
 
-FIRST_SEEN = "_firstSeen"  # as the core says it of units that are `undated`
+FIRST_SEEN = "_firstSeen"  # as the core says it of units that are `needs_first_seen`
 _DAY = timedelta(days=1)
 
 
@@ -68,7 +68,7 @@ class Cooldown:
                     return Decision(unit, False, reason, eligible, rule)
         return Decision(unit, True)
 
-    def steps(self, unit: Unit) -> Iterator[Step]:
+    def steps(self, unit: Unit) -> Iterator[TraceStep]:
         """Yield the step of each cooldown, the longest first."""
         for wait in self._waits:
             exempt = wait.exempt.find(unit.metadata["version"], unit.key)

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import msgspec
 
-from reconciler.plugin import ActiveFilter, Artifact, Gone, Malformed, ReadingCall, Unit
+from reconciler.plugin import ActiveFilter, Artifact, Gone, Malformed, Unit, UpstreamConduit
 from reconciler_python.evidence.attestations import (
     ATTESTATION_FACTS,
     AttestationRules,
@@ -76,22 +76,24 @@ class _Questions:
         return _with(unit, dict.fromkeys(keys, _UNASKED))
 
 
-async def with_evidence(call: ReadingCall, group_name: str, units: Iterable[Unit]) -> list[Unit]:
+async def with_evidence(
+    conduit: UpstreamConduit, group_name: str, units: Iterable[Unit]
+) -> list[Unit]:
     """Return the units of one project with their evidence on licence and attestations.
 
     Only relevant files are read; the result is ready for `select`. A provenance object becomes an
     artifact of its unit. Without a filter that needs evidence, the units are returned as they are.
-    Raises what `call` raises, but for Gone and Malformed.
+    Raises what `conduit` raises, but for Gone and Malformed.
     """
     result = list(units)
     questions = _questions(
-        [*(active.options for active in call.filters), getattr(call.options, "filter", None)]
+        [*(active.options for active in conduit.filters), getattr(conduit.options, "filter", None)]
     )
     if not questions:
         return result
     others = [unit for unit in result if not is_installable(unit)]
     distributions = {unit.key: unit for unit in result if is_installable(unit)}
-    read = await _asked(call, group_name, distributions, questions=questions)
+    read = await _asked(conduit, group_name, distributions, questions=questions)
     return [
         *others,
         *(read.get(key) or questions.unasked(unit) for key, unit in distributions.items()),
@@ -99,11 +101,14 @@ async def with_evidence(call: ReadingCall, group_name: str, units: Iterable[Unit
 
 
 async def _asked(
-    call: ReadingCall, group: str, units: Mapping[str, Unit], *, questions: _Questions
+    conduit: UpstreamConduit, group: str, units: Mapping[str, Unit], *, questions: _Questions
 ) -> dict[str, Unit]:
     """Return by key those that evidence lets in, and those that only evidence keeps out."""
     selection = ProjectSelection(
-        group, _without_evidence(call.options), _others_without_evidence(call.filters), now=call.now
+        group,
+        _without_evidence(conduit.options),
+        _others_without_evidence(conduit.filters),
+        now=conduit.now,
     )
     asked: dict[str, Unit] = {}
     left = dict(units)
@@ -117,7 +122,7 @@ async def _asked(
         if not chosen:
             return asked
         for unit in await asyncio.gather(
-            *(_read(call, units[key], questions, limit=limit) for key in chosen)
+            *(_read(conduit, units[key], questions, limit=limit) for key in chosen)
         ):
             asked[unit.key] = unit
             if questions.refuse(unit):
@@ -125,28 +130,28 @@ async def _asked(
 
 
 async def _read(
-    call: ReadingCall, unit: Unit, questions: _Questions, *, limit: asyncio.Semaphore
+    conduit: UpstreamConduit, unit: Unit, questions: _Questions, *, limit: asyncio.Semaphore
 ) -> Unit:
     async with limit:
         if questions.licences:
-            unit = _with(unit, {LICENCE_FACTS: await _licence(call, unit)})
-        return await _attested(call, unit, questions.verify) if questions.attestations else unit
+            unit = _with(unit, {LICENCE_FACTS: await _licence(conduit, unit)})
+        return await _attested(conduit, unit, questions.verify) if questions.attestations else unit
 
 
-async def _licence(call: ReadingCall, unit: Unit) -> dict[str, Any]:
+async def _licence(conduit: UpstreamConduit, unit: Unit) -> dict[str, Any]:
     try:
-        body = await core_metadata(call, unit)
+        body = await core_metadata(conduit, unit)
     except (Gone, Malformed, UnreadableMetadata) as error:
         return {"problem": str(error)}
     return licence_facts(body) if body else {}
 
 
-async def _attested(call: ReadingCall, unit: Unit, verify: bool) -> Unit:
+async def _attested(conduit: UpstreamConduit, unit: Unit, verify: bool) -> Unit:
     url = unit.metadata.get(PROVENANCE_URL)
     if not url:
         return _with(unit, {ATTESTATION_FACTS: {}})
     try:
-        body = (await call.get(url, accept=_PROVENANCE_TYPE)).body
+        body = (await conduit.get(url, accept=_PROVENANCE_TYPE)).body
     except (Gone, Malformed) as error:
         return _with(unit, {ATTESTATION_FACTS: {"problem": str(error)}})
     facts = (
@@ -167,7 +172,7 @@ def with_stored_evidence(
 ) -> Unit:
     """Return a stored unit with what its own artifacts say of licence and attestations.
 
-    Only where one of these filters asks. `read`: as of `ContentType.recall`.
+    Only where one of these filters asks. `read`: as of `ContentType.load_metadata`.
     """
     questions = _questions(active.options for active in filters)
     facts: dict[str, Any] = {}

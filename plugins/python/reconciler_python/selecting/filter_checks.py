@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from reconciler.plugin import Step, Unit, sanitize
+from reconciler.plugin import TraceStep, Unit, sanitize
 from reconciler_python.evidence.advisories import OsvRules, advisory_reason
 from reconciler_python.evidence.attestations import (
     AttestationRules,
@@ -75,7 +75,7 @@ class TargetCheck(Check):
         """Return the index of the word that lets a wheel in."""
         return self._targets.find(self._asked(tags), unit.metadata.get("requiresPython") or "")
 
-    def steps(self, unit: Unit) -> Iterator[Step]:
+    def steps(self, unit: Unit) -> Iterator[TraceStep]:
         reason = self.reason(unit)
         tags = wheel_tags(unit.key) if unit.metadata["packageType"] == WHEEL else None
         index = self._index(unit, tags) if tags is not None else None

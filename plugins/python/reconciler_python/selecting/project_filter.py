@@ -63,7 +63,7 @@ class _Names:
 
 
 def refusal(project: str, options: Options | None, filters: Sequence[ActiveFilter]) -> str:
-    """Return `Prefilter.refusal` of one project.
+    """Return `ProjectFilter.refusal` of one project.
 
     Pure; neither the order of filters nor that of rules matters.
     """

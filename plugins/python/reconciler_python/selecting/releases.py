@@ -10,7 +10,7 @@ from typing import Final
 
 from packaging.version import Version
 
-from reconciler.plugin import Decision, Step, Unit
+from reconciler.plugin import Decision, TraceStep, Unit
 from reconciler_python.matching.rules import parse_version
 from reconciler_python.options.filter_options import FilterOptions, Prereleases
 from reconciler_python.selecting.checks import Scope
@@ -90,12 +90,12 @@ class Releases:
 
     def steps(
         self, traced: Sequence[Unit], decisions: Sequence[Decision]
-    ) -> Sequence[Sequence[Step]]:
+    ) -> Sequence[Sequence[TraceStep]]:
         """Return the steps for each of `traced`.
 
         `decisions`: what everything else says of the project's files, these among them.
         """
-        chains: list[list[Step]] = [[] for _ in traced]
+        chains: list[list[TraceStep]] = [[] for _ in traced]
         for stage in self._stages:
             passing = [decision.unit for decision in decisions if decision.accepted]
             decided, out = {id(unit) for unit in passing}, stage.out(passing)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
-from reconciler.plugin import ActiveFilter, Decision, Options, Step, StoredUnit, Unit
+from reconciler.plugin import ActiveFilter, Decision, Options, StoredUnit, TraceStep, Unit
 from reconciler_python.matching.rules import Matcher
 from reconciler_python.options.filter_options import FilterOptions
 from reconciler_python.options.source_options import SelectionOptions
@@ -87,7 +87,7 @@ class ProjectSelection:
             return decisions
         return self._with_remark(self._releases.apply(decisions))
 
-    def trace(self, units: Iterable[Unit], traced: Sequence[Unit]) -> Iterator[Sequence[Step]]:
+    def trace(self, units: Iterable[Unit], traced: Sequence[Unit]) -> Iterator[Sequence[TraceStep]]:
         """Yield every step for each of `traced`, some of `units`.
 
         A unit is in if all of them pass, and otherwise out because of the first that does not.
@@ -100,7 +100,9 @@ class ProjectSelection:
             chains |= {id(unit): variants_steps(by_variants[id(unit)]) for unit in indexes}
         return (chains[id(unit)] for unit in traced)
 
-    def _chains(self, units: Iterable[Unit], traced: Sequence[Unit]) -> Iterator[Sequence[Step]]:
+    def _chains(
+        self, units: Iterable[Unit], traced: Sequence[Unit]
+    ) -> Iterator[Sequence[TraceStep]]:
         decided = split_variants(units)[0] if self._releases else ()
         decisions = [self._alone(unit) for unit in decided]
         for unit, last in zip(traced, self._releases.steps(traced, decisions), strict=True):
@@ -162,7 +164,7 @@ def _source_checks(project: str, options: SelectionOptions, prereleases: bool) -
         yield SelectedCheck(project, options, prereleases=prereleases)
 
 
-def undated(
+def needs_first_seen(
     units: Iterable[Unit], options: Options | None, filters: Sequence[ActiveFilter]
 ) -> list[Unit]:
     """Return the files whose age counts from their first sight: no upload time says otherwise."""
@@ -189,7 +191,7 @@ def refused_project(
 
 def trace_project(
     project: str, options: Options | None, filters: Sequence[ActiveFilter]
-) -> Iterator[Step]:
+) -> Iterator[TraceStep]:
     """Yield the rules that keep out all of a project."""
     source = options if isinstance(options, SelectionOptions) else None
     if source is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from reconciler.plugin import Step, StoredUnit, Unit
+from reconciler.plugin import StoredUnit, TraceStep, Unit
 from reconciler_python.matching.rules import Matcher
 from reconciler_python.options.source_options import SelectionOptions
 from reconciler_python.reading.pins import pins_version
@@ -61,7 +61,7 @@ class SelectedCheck(Check):
             )
         )
 
-    def steps(self, unit: Unit) -> Iterator[Step]:
+    def steps(self, unit: Unit) -> Iterator[TraceStep]:
         version, filename, passed = unit.metadata["version"], unit.key, False
         for step in self._passing(version, filename, unit):
             passed = True
@@ -69,7 +69,7 @@ class SelectedCheck(Check):
         if not passed:
             yield SOURCE.step(False, self._refusal, self._refusing)
 
-    def _passing(self, version: str, filename: str, unit: Unit) -> Iterator[Step]:
+    def _passing(self, version: str, filename: str, unit: Unit) -> Iterator[TraceStep]:
         for rule in self._include.find_all(version, filename) if self._include is not None else ():
             yield SOURCE.step(True, f'included by "{rule.text}"', "include", rule.index)
         for file in self._files:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from reconciler.plugin import Decision, Step, Unit
+from reconciler.plugin import Decision, TraceStep, Unit
 from reconciler_python.matching.wheel_tags import variant_label
 from reconciler_python.reading.units import is_variants_index
 from reconciler_python.selecting.checks import SOURCE
@@ -35,7 +35,7 @@ def variants_decisions(
     ]
 
 
-def variants_steps(decision: Decision) -> Sequence[Step]:
+def variants_steps(decision: Decision) -> Sequence[TraceStep]:
     """Return the only step of such a file."""
     return [SOURCE.step(decision.accepted, _TAKEN if decision.accepted else _NOT_TAKEN)]
 

@@ -1,7 +1,7 @@
-"""Protocols of the calls with which plugins read; the engine implements them.
+"""Conduits with which importers ask upstream; the engine implements them.
 
 Everything here belongs to one repository and one call, and is closed when the call returns: using
-it afterwards raises PluginFault. Reading calls cannot write, and planning hands out no others, so
+it afterwards raises PluginFault. They cannot write, and planning hands out no others, so
 that a dry run changes nothing.
 """
 
@@ -20,14 +20,14 @@ from reconciler.plugin.content import ActiveFilter
 
 
 class Unchanged:
-    """Nothing changed: `read` returns it, and `declare` yields it, after `call.unchanged`."""
+    """Nothing changed: `read` returns it, and `declare` yields it, after `conduit.unchanged`."""
 
     def __repr__(self) -> str:
         return "UNCHANGED"
 
 
 UNCHANGED: Final = Unchanged()
-"""The only `Unchanged`. Return or yield it only after `call.unchanged` returned True."""
+"""The only `Unchanged`. Return or yield it only after `conduit.unchanged` returned True."""
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -89,8 +89,8 @@ class WritableScratchpads(Scratchpads, Protocol):
         ...
 
 
-class ReadingCall(Protocol):
-    """Access to upstream, for `ImporterCall` and `SyncConduit` alike."""
+class UpstreamConduit(Protocol):
+    """Access to upstream, for `ReadConduit` and `SyncConduit` alike."""
 
     @property
     def repository(self) -> RepositoryInfo:
@@ -128,11 +128,11 @@ class ReadingCall(Protocol):
         """Moment of the plan, with its time zone: the same one that `select` gets."""
         ...
 
-    async def dated(self, units: Sequence[Unit]) -> Sequence[Unit]:
+    async def with_first_seen(self, units: Sequence[Unit]) -> Sequence[Unit]:
         """Return units of one group in their order, as `select` gets them.
 
-        Those that the content type names as `undated` say when they were first seen. For importers
-        that decide beforehand; `select` gets them dated in any case.
+        Those that the content type names in `needs_first_seen` have `_firstSeen` in their
+        `metadata`. For importers that decide beforehand; `select` gets them so in any case.
         """
         ...
 
@@ -178,7 +178,7 @@ class ReadingCall(Protocol):
         ...
 
 
-class ImporterCall(ReadingCall, WritableScratchpads, Protocol):
+class ReadConduit(UpstreamConduit, WritableScratchpads, Protocol):
     """Argument of `Importer.declare` and `Importer.read`.
 
     Scratchpad writes are kept when the whole source succeeds.
@@ -192,7 +192,7 @@ class ImporterCall(ReadingCall, WritableScratchpads, Protocol):
         """
         ...
 
-    def taken(self, group: str) -> bool:
+    def owned_by_earlier_source(self, group: str) -> bool:
         """Return True if an earlier source of the repository owns the group.
 
         This source is then not asked about it unless the group is `shared`. An earlier source that

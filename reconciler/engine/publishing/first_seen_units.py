@@ -18,7 +18,7 @@ from reconciler.errors import PluginFault
 from reconciler.model import Digest, Publication, StoredUnit
 
 
-class UndatedUnits:
+class FirstSeenUnits:
     """The units that a publication dates by their first sights. False where there cannot be any.
 
     Runs plugin code: call it in a worker thread. A first sight that is not recorded yet is now, and
@@ -27,18 +27,18 @@ class UndatedUnits:
 
     def __init__(self, session: Session, publication: Publication) -> None:
         self._session = session
-        self._call = f"`undated` of publisher `{publication.publisher}`"
+        self._call = f"`needs_first_seen` of publisher `{publication.publisher}`"
         publisher: Any = session.registry.publisher(publication.publisher).cls
         with plugin_faults(self._call):
-            is_undated: Any = publisher.undated(publication.options)
+            is_undated: Any = publisher.needs_first_seen(publication.options)
             if is_undated is not None and not callable(is_undated):
                 raise PluginFault(
                     f"it returns a function or None, not {is_undated.__class__.__name__}"
                 )
-        self._is_undated: Callable[[StoredUnit], bool] | None = is_undated
+        self._needs_first_seen: Callable[[StoredUnit], bool] | None = is_undated
 
     def __bool__(self) -> bool:
-        return self._is_undated is not None
+        return self._needs_first_seen is not None
 
     def digest(self, version: RepositoryVersion) -> Digest | None:
         """Return the digest of the first sights that a version shows; None where it shows none.
@@ -54,7 +54,7 @@ class UndatedUnits:
         ]
         return Digest.of_value(rows) if rows else None
 
-    def dated(self, units: Units) -> Units:
+    def with_first_seen(self, units: Units) -> Units:
         """Return the units, with `_firstSeen` in the metadata of those that are dated so."""
         moments = {id(unit): moment for _, unit, _, moment in self._sights(units)}
         return {
@@ -88,7 +88,7 @@ class UndatedUnits:
         return [(*sight, moments[sight[2]].astimezone(UTC)) for sight in sights]
 
     def _is_dated_so(self, unit: StoredUnit) -> bool:
-        if self._is_undated is None:
+        if self._needs_first_seen is None:
             return False
         with plugin_faults(self._call):
-            return bool(self._is_undated(unit))
+            return bool(self._needs_first_seen(unit))

@@ -1,4 +1,4 @@
-"""Call objects handed to importers, closed when the call returns.
+"""Conduits handed to importers that ask upstream, closed when the call returns.
 
 There is one for each call of `declare`, `read` or `sync`. They ask upstream and write scratchpads;
 they cannot write anything else.
@@ -46,8 +46,8 @@ class SourceContext:
     config: PluginCallConfiguration
     filters: Sequence[ActiveFilter]
     now: datetime
-    undated: Callable[[Sequence[Unit]], list[Unit]]
-    dated: Callable[[list[Unit]], list[Unit]]
+    needs_first_seen: Callable[[Sequence[Unit]], list[Unit]]
+    with_first_seen: Callable[[list[Unit]], list[Unit]]
     pages: Callable[[], PageReader]
     files: Callable[[], FileReader]
     place: TemporaryWorkdir
@@ -55,8 +55,8 @@ class SourceContext:
     owner: str
 
 
-class UpstreamCall(ScratchpadConduit):
-    """Call that asks upstream; implements `ReadingCall` and `WritableScratchpads`.
+class SourceConduit(ScratchpadConduit):
+    """Conduit that asks upstream; implements `UpstreamConduit` and `WritableScratchpads`.
 
     `committed_validator`: that of the group or source, committed with today's selection; None if
     it must be decided anew.
@@ -108,12 +108,12 @@ class UpstreamCall(ScratchpadConduit):
         """True if the plugin has asked, and was told that nothing changed."""
         return self.validator is not None and self.validator == self._committed_validator
 
-    async def dated(self, units: Sequence[Unit]) -> list[Unit]:
+    async def with_first_seen(self, units: Sequence[Unit]) -> list[Unit]:
         self._check_open()
         given = list(units)
-        if not self._source.undated(given):  # nearly always, and a thread costs a tenth of a group
-            return given
-        return await asyncio.to_thread(self._source.dated, given)
+        if not self._source.needs_first_seen(given):
+            return given  # nearly always, and a thread costs a tenth of a group
+        return await asyncio.to_thread(self._source.with_first_seen, given)
 
     async def get(self, url: str, *, accept: str = "*/*", at_least: int | None = None) -> Page:
         self._check_open()
@@ -169,10 +169,10 @@ class UpstreamCall(ScratchpadConduit):
             self._source.files().forget_part(*part)
 
 
-class SourceCall(UpstreamCall):
-    """One call of `declare` or `read`; implements `reconciler.plugin.ImporterCall`."""
+class ReadingConduit(SourceConduit):
+    """Conduit of one call of `declare` or `read`; implements `reconciler.plugin.ReadConduit`."""
 
-    conduit = "ImporterCall"
+    conduit = "ReadConduit"
 
     def __init__(
         self,
@@ -180,11 +180,11 @@ class SourceCall(UpstreamCall):
         timer: CallTimer,
         committed_validator: str | None = None,
         *,
-        taken: Callable[[str], bool] | None = None,
+        owned_by_earlier_source: Callable[[str], bool] | None = None,
         declaring: bool = False,
     ) -> None:
         super().__init__(source, timer, committed_validator)
-        self._taken = taken
+        self._owned_by_earlier_source = owned_by_earlier_source
         self._declaring = declaring
         self.kept_out: list[tuple[str, str]] = []
         self.is_incomplete = False
@@ -200,9 +200,9 @@ class SourceCall(UpstreamCall):
             raise Malformed(f"more than {MOST_REFUSED:,} files that cannot be taken in")
         self.kept_out.append(checked_refusal(key, reason))
 
-    def taken(self, group: str) -> bool:
+    def owned_by_earlier_source(self, group: str) -> bool:
         self._check_open()
-        return self._taken is not None and self._taken(group)
+        return self._owned_by_earlier_source is not None and self._owned_by_earlier_source(group)
 
     def incomplete(self) -> None:
         self._check_open()

@@ -1,4 +1,4 @@
-"""Fakes of what the engine hands to a plugin: calls over a dictionary of pages, conduits over a
+"""Fakes of what the engine hands to a plugin: conduits over a dictionary of pages, conduits over a
 dictionary of groups.
 """
 
@@ -21,12 +21,12 @@ from reconciler.plugin import (
     ActiveFilter,
     Artifact,
     Gone,
-    GroupOutput,
+    GroupedUnit,
     Importer,
     Malformed,
+    Output,
     Page,
     Part,
-    Placed,
     PluginCallConfiguration,
     StoredArtifact,
     StoredUnit,
@@ -86,9 +86,9 @@ class FakePads:
 
 
 @dataclass
-class FakeReading(FakePads):
-    """A ReadingCall with notes. `pages`: by the URL as it is asked for (`foo/`); an error among
-    them is raised.
+class FakeUpstream(FakePads):
+    """An UpstreamConduit with notes. `pages`: by the URL as it is asked for (`foo/`); an error
+    among them is raised.
 
     `files`: what `get_file` and `get_part` find, by the URL as it is asked for, or by sha256.
     `committed`: validators that count as unchanged. What was asked for is kept for assertions.
@@ -110,7 +110,7 @@ class FakeReading(FakePads):
     now: datetime = datetime(2026, 11, 21, 12, tzinfo=UTC)
     first_seen: Mapping[str, str] = field(default_factory=dict)
 
-    async def dated(self, units: Sequence[Unit]) -> list[Unit]:
+    async def with_first_seen(self, units: Sequence[Unit]) -> list[Unit]:
         """`first_seen`: by the key of a unit."""
         return [
             msgspec.structs.replace(
@@ -155,8 +155,8 @@ class FakeReading(FakePads):
 
 
 @dataclass
-class FakeCall(FakeReading):
-    """An ImporterCall. `refused`: reasons by key. `others`: groups that an earlier source owns.
+class FakeConduit(FakeUpstream):
+    """A ReadConduit. `refused`: reasons by key. `others`: groups that an earlier source owns.
     `partial`: `incomplete` was called.
     """
 
@@ -167,7 +167,7 @@ class FakeCall(FakeReading):
     def refuse(self, key: str, reason: str) -> None:
         self.refused[key] = reason
 
-    def taken(self, group: str) -> bool:
+    def owned_by_earlier_source(self, group: str) -> bool:
         return group in self.others
 
     def incomplete(self) -> None:
@@ -175,7 +175,7 @@ class FakeCall(FakeReading):
 
 
 class FakeMembers:
-    """Members, over groups of units."""
+    """RepositoryContent over groups of units."""
 
     def __init__(self, groups: Mapping[str, list[StoredUnit]]) -> None:
         self._groups = dict(groups)
@@ -188,7 +188,7 @@ class FakeMembers:
 
 
 @dataclass
-class FakeSyncConduit(FakeReading):
+class FakeSyncConduit(FakeUpstream):
     """A SyncConduit over `members`, what the source holds. What is recorded is kept for assertions,
     and `after` carries it out.
     """
@@ -269,7 +269,7 @@ class FakeUploadConduit(FakePads, FakeMembers):
         self.publication = "trial"
         self._importer = importer
 
-    def to_importer(self, file: UploadedFile, fields: Mapping[str, str]) -> Iterable[Placed]:
+    def to_importer(self, file: UploadedFile, fields: Mapping[str, str]) -> Iterable[GroupedUnit]:
         assert self._importer is not None, "this test gave its conduit no importer"
         return self._importer.upload(self, file, fields, self.config)
 
@@ -316,15 +316,15 @@ class FakePublishConduit(FakePads, FakeMembers):
         self.outputs: dict[str, FakeOutput] = {}
         self.whole_output = FakeOutput()
 
-    def changed(self) -> Iterator[str]:
+    def changed_groups(self) -> Iterator[str]:
         return iter(self._changed)
 
     @contextmanager
-    def group(self, name: str) -> Iterator[GroupOutput]:
+    def group(self, name: str) -> Iterator[Output]:
         yield self.outputs.setdefault(name, FakeOutput())
 
     @contextmanager
-    def whole(self) -> Iterator[GroupOutput]:
+    def whole_repository(self) -> Iterator[Output]:
         yield self.whole_output
 
     @property
