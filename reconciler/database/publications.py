@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-import msgspec
-from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select, union_all
+from sqlalchemy import Select, and_, bindparam, func, or_, select, union_all
 
 from reconciler.database.bulk import batches, listed, parameter
-from reconciler.database.columns import Moment, to_digest
+from reconciler.database.columns import to_digest
+from reconciler.database.entry_columns import ENTRY, entry_from
+from reconciler.database.lingering import LingeringReads, served_since
 from reconciler.database.records import (
     Derivation,
-    DroppedFile,
     Entry,
     EntryChange,
     PublicationRecord,
@@ -28,20 +28,8 @@ from reconciler.database.schema import (
     publication_entry,
     resource,
 )
-from reconciler.database.session import Reading
 from reconciler.database.versions import STREAM, at
 from reconciler.model import GRACE, Digest, FilterVerdict
-
-ENTRY = (
-    publication_entry.c.path,
-    publication_entry.c.media_type,
-    publication_entry.c.group_name,
-    publication_entry.c.page,
-    publication_entry.c.digest,
-    publication_entry.c.size,
-    publication_entry.c.aliases,
-    publication_entry.c.position,
-)
 
 _PUBLICATION = parameter("publication_id", publication.c.publication_id)
 _NUMBER = parameter("number", publication_entry.c.added)
@@ -62,6 +50,7 @@ _RECORD = select(
     publication.c.derived,
     publication.c.derived_seq,
     publication.c.first_seen,
+    publication.c.linger,
     *VERDICT_COLUMNS,
 )
 _POINTED = _RECORD.join(
@@ -89,8 +78,17 @@ _SERVED = (
         pointer.c.number,
         resource.c.publisher,
         func.coalesce(resource.c.grace, GRACE),
+        publication.c.linger,
+        resource.c.base_url,
     )
     .join(pointer, pointer.c.publication_id == resource.c.id)
+    .join(
+        publication,
+        and_(
+            publication.c.publication_id == pointer.c.publication_id,
+            publication.c.number == pointer.c.number,
+        ),
+    )
     .order_by(resource.c.path)
 )
 _GENERATION = select(generation.c.value)
@@ -102,15 +100,7 @@ _ALL_ENTRIES = (
 _ENTRIES = _ALL_ENTRIES.where(publication_entry.c.path == bindparam("path"))
 
 
-def _since(number: ColumnElement[int]) -> tuple[Any, ColumnElement[bool], ColumnElement[datetime]]:
-    """Return `publication` at a number of an entry, its join, and since when it is served."""
-    of = publication.alias()
-    same = and_(of.c.publication_id == publication_entry.c.publication_id, of.c.number == number)
-    return of, same, func.coalesce(of.c.pointed_at, of.c.published_at, type_=Moment)
-
-
-_begun, _begun_on, _begun_at = _since(publication_entry.c.added)
-_ended, _ended_on, _ended_at = _since(publication_entry.c.removed)
+_begun, _begun_on, _begun_at = served_since(publication_entry.c.added)
 _CONTENT = (
     select(*ENTRY, _begun_at)
     .join(_begun, _begun_on)
@@ -120,57 +110,6 @@ _CONTENT = (
         at(_NUMBER, publication_entry.c),
     )
     .order_by(publication_entry.c.position)
-)
-_recently_ended = _ended_at > parameter("since", publication.c.published_at)
-_LINGERING = (
-    select(*ENTRY, _begun_at, publication_entry.c.removed)
-    .join(_begun, _begun_on)
-    .join(_ended, _ended_on)
-    .where(
-        publication_entry.c.publication_id == _PUBLICATION,
-        publication_entry.c.path == bindparam("path"),
-        publication_entry.c.removed <= _NUMBER,
-        publication_entry.c.lingers,
-        _recently_ended,
-    )
-    .order_by(publication_entry.c.removed.desc(), publication_entry.c.position)
-)
-_FROM = parameter("before", publication_entry.c.added)
-_LINGERING_BETWEEN = (
-    select(*ENTRY)
-    .where(
-        publication_entry.c.publication_id == _PUBLICATION,
-        publication_entry.c.removed > _FROM,
-        publication_entry.c.removed <= _NUMBER,
-        publication_entry.c.added <= _FROM,
-        publication_entry.c.lingers,
-    )
-    .order_by(publication_entry.c.path)
-)
-_served_number = (
-    select(pointer.c.number).where(pointer.c.publication_id == _PUBLICATION).scalar_subquery()
-)
-_recent_numbers = select(publication.c.number).where(
-    publication.c.publication_id == _PUBLICATION,
-    or_(
-        publication.c.number > func.coalesce(_served_number, 0),
-        func.coalesce(publication.c.pointed_at, publication.c.published_at, type_=Moment)
-        > parameter("since", publication.c.published_at),
-    ),
-)
-_DROPPED = (
-    select(
-        *ENTRY,
-        publication_entry.c.added,
-        publication_entry.c.removed,
-        publication_entry.c.lingers,
-    )
-    .where(
-        publication_entry.c.publication_id == _PUBLICATION,
-        publication_entry.c.removed.in_(_recent_numbers),
-        ~publication_entry.c.page,
-    )
-    .order_by(publication_entry.c.removed, publication_entry.c.path)
 )
 _BELOW = (
     select(publication_entry.c.path)
@@ -188,7 +127,6 @@ _PAGES = select(page.c.digest, page.c.gzip).where(page.c.digest.in_(listed("dige
 NAMES_AT_ONCE = 200
 AFTER_SLASH = chr(ord("/") + 1)
 AFTER = "\x01"  # no path holds such a character
-UNKNOWN_SIZE = -1  # in the column: neither counted nor declared
 
 
 def _between() -> Select[Any]:
@@ -214,21 +152,6 @@ def _between() -> Select[Any]:
 _BETWEEN = _between()
 
 
-def entry_from(row: Sequence[Any]) -> Entry:
-    """Return the entry of a row with the columns of `ENTRY`."""
-    path, media_type, group, is_page, digest, size, aliases, position = row[:8]
-    return Entry(
-        path,
-        media_type,
-        group,
-        bool(is_page),
-        Digest(digest),
-        None if size == UNKNOWN_SIZE else size,
-        () if aliases == "[]" else tuple(msgspec.json.decode(aliases)),
-        position,
-    )
-
-
 def _add_names(
     names: list[str], folder: str, paths: Sequence[str], *, wanted: int
 ) -> tuple[str, str] | None:
@@ -244,16 +167,15 @@ def _add_names(
     return (paths[-1], AFTER) if len(paths) == wanted else None
 
 
-def _content(rows: Sequence[Any], *, lingers: bool = False) -> ServedContent:
-    return ServedContent(
-        [entry_from(row) for row in rows], max(row[8] for row in rows), lingers=lingers
-    )
+def _content(rows: Sequence[Any]) -> ServedContent:
+    return ServedContent([entry_from(row) for row in rows], max(row[len(ENTRY)] for row in rows))
 
 
 def _record(row: Any) -> PublicationRecord | None:
     if row is None:
         return None
-    number, version, version_digest, digest, published_at, derived, seq, seen, *verdict = row
+    number, version, version_digest, digest, published_at, derived, seq, *more = row
+    seen, linger, *verdict = more
     return PublicationRecord(
         number,
         version,
@@ -263,6 +185,7 @@ def _record(row: Any) -> PublicationRecord | None:
         verdict_from(verdict),
         Derivation(to_digest(derived), seq),
         to_digest(seen),
+        linger,
     )
 
 
@@ -272,7 +195,7 @@ def verdict_from(row: Sequence[Any]) -> FilterVerdict:
     return FilterVerdict(to_digest(rules), to_digest(withheld), units, reconsider_at)
 
 
-class PublicationReads(Reading):
+class PublicationReads(LingeringReads):
     """Publications and their rows. Iterators hold a connection and its snapshot."""
 
     def publication(self, publication_id: int) -> PublicationRecord | None:
@@ -334,12 +257,7 @@ class PublicationReads(Reading):
         with self._reading.connect() as connection:
             if rows := connection.execute(_CONTENT, values).all():
                 return _content(rows)
-            if not served.grace:
-                return None
-            since = now - timedelta(seconds=served.grace)
-            rows = connection.execute(_LINGERING, values | {"since": since}).all()
-            latest = [row for row in rows if row[9] == rows[0][9]]
-            return _content(latest, lingers=True) if latest else None
+        return self.lingering(served, path, now=now)
 
     def names_below(self, served: ServedPublication, folder: str, *, limit: int) -> list[str]:
         """Return names of files and folders within a folder, at most `limit`; folders end with `/`.
@@ -356,25 +274,6 @@ class PublicationReads(Reading):
                 rows = connection.execute(_BELOW, values | {"low": low, "limit": wanted})
                 low = _add_names(names, folder, list(rows.scalars()), wanted=wanted)
         return sorted(names)
-
-    def dropped_files(self, publication_id: int, since: datetime) -> list[DroppedFile]:
-        """Return files that the last complete publication lacks and that ended after `since`.
-
-        Those that end with a publication which is complete and not served yet are among them.
-        """
-        with self._reading.connect() as connection:
-            return [
-                DroppedFile(entry_from(row), row[8], row[9], bool(row[10]))
-                for row in connection.execute(
-                    _DROPPED, {"publication_id": publication_id, "since": since}
-                )
-            ]
-
-    def lingering_files(self, publication_id: int, before: int, number: int) -> list[Entry]:
-        """Return files of the publication `before` that were dropped up to `number` and linger."""
-        values = {"publication_id": publication_id, "before": before, "number": number}
-        with self._reading.connect() as connection:
-            return [entry_from(row) for row in connection.execute(_LINGERING_BETWEEN, values)]
 
     def all_entries(self, publication_id: int, number: int) -> Iterator[Entry]:
         """Yield every representation of every path, by (path, position), folder by folder."""
@@ -398,7 +297,7 @@ class PublicationReads(Reading):
         }
         with self._reading.connect().execution_options(yield_per=STREAM) as connection:
             for row in connection.execute(_BETWEEN, values):
-                yield EntryChange(entry_from(row), bool(row[8]))
+                yield EntryChange(entry_from(row), bool(row[len(ENTRY)]))
 
     def pages(self, digests: Iterable[Digest]) -> dict[Digest, bytes]:
         """Return bodies of rendered pages, compressed with gzip; unknown digests are left out."""

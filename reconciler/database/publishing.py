@@ -20,7 +20,6 @@ from sqlalchemy.exc import IntegrityError
 
 from reconciler.database.bulk import (
     Bulk,
-    Row,
     batches,
     ignoring,
     insert_for,
@@ -30,10 +29,12 @@ from reconciler.database.bulk import (
     plain,
 )
 from reconciler.database.columns import to_raw
+from reconciler.database.entry_columns import ENTRY, entry_from, entry_row
+from reconciler.database.immutable_paths import check_promises
+from reconciler.database.lingering import LingeringWrites
 from reconciler.database.path_clashes import path_clash, repeated_path
 from reconciler.database.plugins import write_scratchpads
-from reconciler.database.publications import ENTRY, UNKNOWN_SIZE, entry_from
-from reconciler.database.records import Derivation, DroppedFile, Entry, GzipPage, PublicationRecord
+from reconciler.database.records import Derivation, Entry, GzipPage, PublicationRecord
 from reconciler.database.schema import (
     page,
     pointer,
@@ -41,7 +42,6 @@ from reconciler.database.schema import (
     publication_emitted,
     publication_entry,
 )
-from reconciler.database.session import Writing
 from reconciler.database.withheld import write_verdict, write_withheld
 from reconciler.errors import Conflict, StateFault
 from reconciler.model import Digest, FilterVerdict
@@ -96,8 +96,11 @@ _FORGET_EMITTED = delete(publication_emitted).where(
 _INCOMPLETE = select(publication.c.number).where(
     publication.c.publication_id == _PUBLICATION, ~publication.c.complete
 )
-_LAST = select(func.coalesce(func.max(publication.c.number), 0)).where(
-    publication.c.publication_id == _PUBLICATION
+_LAST = (
+    select(publication.c.number, publication.c.linger, publication.c.immutable)
+    .where(publication.c.publication_id == _PUBLICATION)
+    .order_by(publication.c.number.desc())
+    .limit(1)
 )
 _UNDO = (
     delete(publication_entry).where(_rows.publication_id == _PUBLICATION, _rows.added == _NUMBER),
@@ -133,15 +136,6 @@ _SINCE = (
     )
     .values(pointed_at=parameter("since", publication.c.pointed_at))
 )
-_LINGER = Bulk(
-    lambda _: (
-        update(publication_entry)
-        .where(_THIS)
-        .values(lingers=parameter("lingers_", publication_entry.c.lingers))
-    ),
-    *_KEYS,
-    "lingers_",
-)
 _IS_COMPLETE = select(publication.c.complete).where(
     publication.c.publication_id == _PUBLICATION, publication.c.number == _NUMBER
 )
@@ -152,7 +146,11 @@ _COMPLETE = (
         publication.c.number == _NUMBER,
         ~publication.c.complete,
     )
-    .values(complete=True)
+    .values(
+        complete=True,
+        linger=parameter("longest", publication.c.linger),
+        immutable=parameter("any_immutable", publication.c.immutable),
+    )
 )
 
 
@@ -202,12 +200,16 @@ class PublicationStage:
         *,
         record: PublicationRecord,
         full: bool,
+        promises: bool = False,
     ) -> None:
+        """`promises`: some path of the publications before is, or was, immutable."""
         self._reading = reading
         self._writing = writing
         self._publication_id = publication_id
         self._record = record
         self._full = full
+        self._promises = promises
+        self._any_immutable = promises
         self._done = False
         self._groups: dict[str, Sequence[Entry]] = {}
         self._pages: dict[Digest, GzipPage] = {}
@@ -236,6 +238,7 @@ class PublicationStage:
             for entry in entries
         ]
         self._pages.update(pages)
+        self._note_caching(entries)
         self._entries += len(entries) + 1
         self._bytes += sum(len(body.body) for body in pages.values())
         if self._entries >= _PENDING_ENTRIES or self._bytes >= _PENDING_BYTES:
@@ -272,7 +275,8 @@ class PublicationStage:
             id_, number = self._publication_id, self._record.number
             write_withheld(connection, id_, number, units=self._withheld or {})
             write_verdict(connection, id_, number, verdict=self._record.verdict)
-            connection.execute(_COMPLETE, values)
+            caching = {"longest": self._record.linger, "any_immutable": self._any_immutable}
+            connection.execute(_COMPLETE, values | caching)
         self._done = True
         logger.debug(
             "completed publication %d of version %d, %s",
@@ -301,6 +305,13 @@ class PublicationStage:
     ) -> None:
         self.discard()
 
+    def _note_caching(self, entries: Sequence[Entry]) -> None:
+        """Note what tells later publications that there is something to look after."""
+        longest = max((entry.linger for entry in entries), default=0)
+        if longest > self._record.linger:
+            self._record = msgspec.structs.replace(self._record, linger=longest)
+        self._any_immutable = self._any_immutable or any(entry.immutable for entry in entries)
+
     def _mine(self, connection: Connection) -> bool:
         """Return True if it is still in preparation."""
         values = {"of_publication": self._publication_id, "of_number": self._record.number}
@@ -327,7 +338,9 @@ class PublicationStage:
                 ended.append((id_, old.path, old.media_type, since, number))
         _DROP(connection, dropped)
         _END(connection, ended)
-        _BEGIN(connection, [_row(id_, number, entry) for entry in added.values()])
+        if self._promises:
+            check_promises(connection, id_, list(added.values()))
+        _BEGIN(connection, [(id_, number, *entry_row(entry)) for entry in added.values()])
         if self._full:
             _EMITTED(connection, [(id_, group) for group in self._groups])
         self._groups, self._pages, self._entries, self._bytes = {}, {}, 0, 0
@@ -357,7 +370,7 @@ class PublicationStage:
             raise
 
 
-class PublicationWrites(Writing):
+class PublicationWrites(LingeringWrites):
     """Create publications and set the pointer."""
 
     def publish(
@@ -382,7 +395,9 @@ class PublicationWrites(Writing):
                 connection.execute(_INCOMPLETE, {"of_publication": publication_id}).scalars()
             ):
                 _undo(connection, publication_id, number)
-            number = connection.execute(_LAST, {"of_publication": publication_id}).scalar_one() + 1
+            last = connection.execute(_LAST, {"of_publication": publication_id}).one_or_none()
+            before, linger, promises = last or (0, 0, False)
+            number = before + 1
             row = {
                 "publication_id": publication_id,
                 "number": number,
@@ -394,14 +409,26 @@ class PublicationWrites(Writing):
                     row
                     | {"digest": digest.raw, "complete": False, "published_at": now}
                     | {"derived": to_raw(derivation.digest), "derived_seq": derivation.seq}
-                    | {"first_seen": to_raw(first_seen)}
+                    | {"first_seen": to_raw(first_seen), "linger": linger, "immutable": promises}
                 )
             )
         record = PublicationRecord(
-            number, version, version_digest, digest, now, FilterVerdict(), derivation, first_seen
+            number,
+            version,
+            version_digest,
+            digest,
+            now,
+            derivation=derivation,
+            first_seen=first_seen,
+            linger=linger,
         )
         return PublicationStage(
-            self._reading, self._writing, publication_id, record=record, full=full
+            self._reading,
+            self._writing,
+            publication_id,
+            record=record,
+            full=full,
+            promises=bool(promises),
         )
 
     def point(self, publication_id: int, number: int, now: datetime | None = None) -> None:
@@ -425,24 +452,6 @@ class PublicationWrites(Writing):
             )
             connection.execute(overwriting(statement, ["publication_id"], ["number"]))
         logger.debug("pointed to publication %d", number)
-
-    def set_lingering(
-        self, publication_id: int, *, lingering: Sequence[DroppedFile], gone: Sequence[DroppedFile]
-    ) -> None:
-        """Say which dropped files stay reachable for the grace of the publication, and which not.
-
-        Servers obey from the next request on.
-        """
-        rows = [
-            (publication_id, file.entry.path, file.entry.media_type, file.added, lingers)
-            for files, lingers in ((lingering, True), (gone, False))
-            for file in files
-            if file.lingers != lingers
-        ]
-        if rows:
-            with self._new_generation() as connection:
-                _LINGER(connection, rows)
-            logger.debug("dropped files that linger or no longer do: %d", len(rows))
 
 
 def _since(connection: Connection, publication_id: int, now: datetime) -> dict[str, Any]:
@@ -474,23 +483,7 @@ def _open_entries(
         entries += connection.execute(
             _BEFORE, {"of_publication": publication_id, "groups": batch}
         ).all()
-    return [(entry_from(row), row[8]) for row in entries]
-
-
-def _row(publication_id: int, number: int, entry: Entry) -> Row:
-    aliases = msgspec.json.encode(entry.aliases).decode() if entry.aliases else "[]"
-    return (
-        publication_id,
-        number,
-        entry.path,
-        entry.media_type,
-        entry.group,
-        entry.page,
-        entry.digest.raw,
-        UNKNOWN_SIZE if entry.size is None else entry.size,
-        aliases,
-        entry.position,
-    )
+    return [(entry_from(row), row[len(ENTRY)]) for row in entries]
 
 
 def _undo(connection: Connection, publication_id: int, number: int) -> None:

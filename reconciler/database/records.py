@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import msgspec
@@ -175,6 +175,10 @@ class Entry(msgspec.Struct, frozen=True):
     the uncompressed body. `size`: its bytes; None for an artifact whose size is neither counted nor
     declared. `position`: order of emission among the representations of one path; the first is the
     default.
+
+    `immutable`: the publisher promised that no other bytes come under the path. `addressed`: a page
+    that holds the token of a base URL, which is replaced when it is served or exported. `linger`:
+    seconds for which it stays reachable once a version dropped it.
     """
 
     path: str
@@ -185,18 +189,32 @@ class Entry(msgspec.Struct, frozen=True):
     size: int | None
     aliases: tuple[str, ...] = ()
     position: int = 0
+    immutable: bool = False
+    addressed: bool = False
+    linger: int = 0
+
+    def stays_for(self, grace: int) -> timedelta:
+        """Return how long it stays reachable once a version dropped it; pages have no grace."""
+        return timedelta(seconds=max(self.linger, 0 if self.page else grace))
 
 
 class DroppedFile(msgspec.Struct, frozen=True):
-    """A file that a publication held from its number `added` until `removed`.
+    """A file, or a page that may linger, which a publication held from `added` until `removed`.
 
-    `lingers`: it stays reachable for the grace of the publication.
+    `lingers`: it stays reachable for a while.
     """
 
     entry: Entry
     added: int
     removed: int
     lingers: bool
+
+
+class LingeringEntry(msgspec.Struct, frozen=True):
+    """An entry that a publication dropped, and the moment until which it stays reachable."""
+
+    entry: Entry
+    until: datetime
 
 
 class EntryChange(msgspec.Struct, frozen=True):
@@ -226,7 +244,8 @@ class Derivation(msgspec.Struct, frozen=True):
 class PublicationRecord(msgspec.Struct, frozen=True):
     """A completed publication. `number` counts those of one Publication resource from 1.
 
-    `first_seen`: digest of the first sights that are shown as dates; None where none is.
+    `first_seen`: digest of the first sights that are shown as dates; None where none is. `linger`:
+    the longest, in seconds, that anything stays reachable which it, or one before it, held.
     """
 
     number: int
@@ -237,6 +256,7 @@ class PublicationRecord(msgspec.Struct, frozen=True):
     verdict: FilterVerdict = FilterVerdict()
     derivation: Derivation = Derivation()
     first_seen: Digest | None = None
+    linger: int = 0
 
 
 UnitName = tuple[str, str, str]  # (group, type, key)
@@ -305,7 +325,9 @@ class SourcedUnit(msgspec.Struct, frozen=True):
 class ServedPublication(msgspec.Struct, frozen=True):
     """The publication that is served under a path: resource, number and publisher ID.
 
-    `grace`: seconds for which files that a new version merely dropped stay reachable.
+    `grace`: seconds for which files that a new version merely dropped stay reachable. `linger`: the
+    longest that a path of it stays because the publisher asks for it. `base_url`: the public
+    address, with a slash at its end, where it is declared.
     """
 
     publication_id: int
@@ -314,13 +336,15 @@ class ServedPublication(msgspec.Struct, frozen=True):
     number: int
     publisher: str = ""
     grace: int = GRACE
+    linger: int = 0
+    base_url: str | None = None
 
 
 class ServedContent(msgspec.Struct, frozen=True):
     """The representations of a path, in order of emission.
 
     `modified`: since when they are served, in whole seconds. `lingers`: a version dropped the path;
-    it stays for the grace of its publication alone.
+    it stays for a while alone.
     """
 
     entries: Sequence[Entry]

@@ -103,6 +103,7 @@ _COLUMNS = (
     "path",
     "publisher",
     "grace",
+    "base_url",
     "created_at",
     "updated_at",
 )
@@ -325,9 +326,9 @@ def _publication(id_: int, name: str, row: Sequence[Any] | None) -> ActualPublic
 
 def _row(declared: Resource, secrets: Mapping[str, str], now: datetime) -> tuple[object, ...]:
     meta = declared.meta
-    served: tuple[object, ...] = (None, None, None)
+    served: tuple[object, ...] = (None, None, None, None)
     if isinstance(declared, Publication):
-        served = (declared.path, declared.publisher, declared.grace)
+        served = (declared.path, declared.publisher, declared.grace, declared.base_url)
     texts = (to_json(part) for part in (meta.labels, meta.annotations, declared.spec, secrets))
     return (meta.kind.value, meta.name, *texts, folder_of(meta.origin.file), *served, now, now)
 

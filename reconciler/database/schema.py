@@ -49,7 +49,7 @@ _NEVER_AGAIN: dict[str, Any] = {"sqlite_autoincrement": True}
 # What the manifests said when they were last applied. `path`, `publisher`: of a Publication, null
 # for other kinds. `folder`: where the manifest lay, empty where that is not known. `grace`: of a
 # Publication, seconds for which files that a new version dropped stay reachable; null for the
-# default.
+# default. `base_url`: of a Publication, its public address, where that is declared.
 resource = Table(
     "resource",
     metadata,
@@ -66,6 +66,7 @@ resource = Table(
     Column("updated_at", Moment, nullable=False),
     Column("folder", Text, nullable=False, server_default=""),
     Column("grace", Integer),
+    Column("base_url", Text),
     UniqueConstraint("kind", "name"),
     **_NEVER_AGAIN,
 )
@@ -280,6 +281,8 @@ stage_member = Table(
 # that of the one before; null until then.
 # `derived`: digest of the derived artifacts that are shown, and the last change that it knows.
 # `first_seen`: digest of the first sights that are shown as dates, null where none is.
+# `linger`, `immutable`: the longest that an entry of it or of an earlier one lingers, in seconds,
+# and whether any of them is immutable.
 publication = Table(
     "publication",
     metadata,
@@ -298,6 +301,8 @@ publication = Table(
     Column("derived", LargeBinary),
     Column("derived_seq", Identity, nullable=False, server_default="0"),
     Column("first_seen", LargeBinary),
+    Column("linger", Integer, nullable=False, server_default="0"),
+    Column("immutable", Boolean, nullable=False, server_default="0"),
     PrimaryKeyConstraint("publication_id", "number"),
 )
 
@@ -316,7 +321,9 @@ publication_withheld = Table(
 )
 
 # `size`: -1 where neither a store nor upstream told it. `lingers`: a file that a new version merely
-# dropped and no rule took away; it stays reachable for the grace of its publication.
+# dropped and no rule took away; it stays reachable for the grace of its publication, or for
+# `linger` seconds where the publisher asked for more. `immutable`: the publisher promised that no
+# other bytes come under the path. `addressed`: a page that holds the token of a base URL.
 # Not clustered: each index would hold the whole key, path and all.
 publication_entry = Table(
     "publication_entry",
@@ -333,6 +340,9 @@ publication_entry = Table(
     Column("added", Integer, nullable=False),
     Column("removed", Integer),
     Column("lingers", Boolean, nullable=False, server_default="0"),
+    Column("immutable", Boolean, nullable=False, server_default="0"),
+    Column("addressed", Boolean, nullable=False, server_default="0"),
+    Column("linger", Integer),
     PrimaryKeyConstraint("publication_id", "path", "media_type", "added"),
     Index(None, "publication_id", "group_name", "removed"),
     Index(None, "publication_id", "added"),

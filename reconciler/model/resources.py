@@ -236,6 +236,8 @@ class Publication(msgspec.Struct, frozen=True):
     `version`: "latest", a number, or a version digest. `exports`: directories (absolute).
     `options`, `config`: as of a Source. `quarantined`: "withhold" what upstream withdrew, or "keep"
     to show it. `grace`: seconds for which files that a new version merely dropped stay reachable.
+    `base_url`: the URL under which clients reach it, with a slash at its end; None where the server
+    finds out by itself.
     """
 
     meta: Meta
@@ -251,6 +253,7 @@ class Publication(msgspec.Struct, frozen=True):
     filters: tuple[str, ...] = ()  # beside those of the repository
     quarantined: str = WITHHOLD
     grace: int = GRACE
+    base_url: str | None = None
 
 
 Resource = Remote | Filter | Repository | Publication

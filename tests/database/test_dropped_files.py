@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.database import Entry, ServedPublication, Writer
+from reconciler.database import Entry, GzipPage, ServedPublication, Writer
+from reconciler.errors import PluginFault
 from reconciler.model import EMPTY_VERSION, Digest
 from tests.support.databases import NOW, created_publication, database
 
 SECOND = timedelta(seconds=1)
+TIMES = {b"day": 86400, b"hour": 3600, b"none": 0}
 
 
 @pytest.fixture
@@ -113,3 +115,60 @@ def test_what_ended_long_ago_is_not_looked_at(writer: Writer) -> None:
     writer.point(id_, publish(writer, id_, "z"), NOW + timedelta(hours=1))
     [file] = writer.dropped_files(id_, NOW + timedelta(minutes=50))
     assert file.entry.path == "y"
+
+
+def by_hash(body: bytes, *, linger: int, immutable: bool = False, path: str = "") -> Entry:
+    """A page below its digest that lingers."""
+    digest = Digest.of(body)
+    name = path or f"by-hash/{digest.hex}"
+    return Entry(
+        name, "text/plain", None, True, digest, len(body), immutable=immutable, linger=linger
+    )
+
+
+def publish_whole(writer: Writer, id_: int, *entries: Entry, full: bool = False) -> int:
+    with writer.publish(
+        id_,
+        version=0,
+        version_digest=EMPTY_VERSION,
+        digest=Digest.of(repr(entries).encode()),
+        now=NOW,
+        full=full,
+    ) as stage:
+        stage.replace_group(None, entries, {entry.digest: GzipPage(b"", 1) for entry in entries})
+        return stage.complete().number
+
+
+def test_each_path_lingers_as_long_as_its_publisher_says(writer: Writer) -> None:
+    """A day and an hour beside each other; a page that says nothing has no grace."""
+    id_ = created_publication(writer)
+    day, hour, none = (by_hash(text, linger=time) for text, time in TIMES.items())
+    writer.point(id_, publish_whole(writer, id_, day, hour, none), NOW)
+    last = publish_whole(writer, id_)
+    dropped = writer.dropped_files(id_, NOW, longest=NOW)
+    assert {file.entry for file in dropped} == {day, hour}
+    writer.set_lingering(id_, lingering=dropped, gone=[])
+    writer.point(id_, last, NOW + SECOND)
+    assert served(writer).linger == 86400
+    for seconds, shown in ((1, {day, hour}), (3601, {day}), (86401, set())):
+        now = NOW + SECOND * seconds
+        contents = [
+            writer.content(served(writer), each.path, now=now) for each in (day, hour, none)
+        ]
+        assert {each.entries[0] for each in contents if each is not None} == shown
+        kept = writer.lingering_by_themselves(id_, last, now=now, longest=86400)
+        assert {each.entry for each in kept} == shown
+    assert writer.remove_unused_pages(dry_run=True) == 0, "gc leaves what lingers"
+
+
+def test_other_bytes_never_come_under_a_path_that_was_immutable(writer: Writer) -> None:
+    """Not after the path was gone, nor without the promise, nor in a publication made anew."""
+    id_ = created_publication(writer)
+    first = by_hash(b"first", linger=0, immutable=True, path="dl/one-1.0.txt")
+    publish_whole(writer, id_, first)
+    publish_whole(writer, id_)
+    for immutable in (True, False):
+        other = by_hash(b"other", linger=0, immutable=immutable, path=first.path)
+        with pytest.raises(PluginFault, match="was published as immutable"):
+            publish_whole(writer, id_, other, full=True)
+    assert publish_whole(writer, id_, first) == 3

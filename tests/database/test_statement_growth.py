@@ -43,9 +43,8 @@ PARTS = {
     "derived._LOST",
     "derived._READY",
     "derived._STORED",
+    "lingering._begun_at",
     "publications._RECORD",
-    "publications._begun_at",
-    "publications._recent_numbers",
     "versions._RECORDS",
 }
 

@@ -94,7 +94,7 @@ def _replace(stage: PublicationStage, number: int, note: bytes) -> None:
 def publish_one(state: LargeState) -> None:
     with _publish(state) as stage:
         _replace(stage, 0, b"next")
-        index = Entry("simple/", "text/html", None, True, page_of(1), 10)
+        index = Entry("simple/", "text/html", None, True, page_of(1), 10, immutable=True)
         stage.replace_group(None, [index], {})
         _replace(stage, 0, b"next again")  # what the first call wrote is dropped
         stage.withhold(FilterVerdict(SELECTION, SELECTION, 1), _withheld(state))
@@ -279,8 +279,10 @@ def lingering(state: LargeState) -> None:
     kept = [DroppedFile(file.entry, file.added, file.removed, False) for file in dropped]
     writer.set_lingering(of, lingering=kept, gone=[])
     assert writer.lingering_files(of, 1, 2)
+    assert not writer.lingering_by_themselves(of, 2, now=NOW, longest=60)
     gone = kept[0].entry.path
-    assert writer.content(ServedPublication(of, "team", "team", 2), gone, now=NOW)
+    served = ServedPublication(of, "team", "team", 2)
+    assert writer.content(served, gone, now=NOW) == writer.lingering(served, gone, now=NOW)
 
 
 def resources(state: LargeState) -> None:

@@ -1,19 +1,23 @@
-"""Files that a publication no longer holds: some linger, others are gone at once.
+"""What a publication no longer holds: some of it lingers, the rest is gone at once.
 
 A file that a new version merely dropped stays reachable for the grace of its publication, so that
 it does not vanish under the feet of a client that has read the page before. What a rule of today
 takes away does not: a filter, a deny, a quarantine, a rule that goes along with a copy. The rules
 decide about dropped units as they decide about those that a version holds, beside the rest of their
 group, and decide again whenever they differ.
+
+Where a publisher asks for it (`linger`), a path stays for longer, pages too. A page shows what its
+group held, or the whole version where it belongs to no group: it is gone at once when a rule has
+taken away any of that since. What this costs follows what has changed since the page was dropped.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 
-from reconciler.database import DroppedFile, SourcedUnit
+from reconciler.database import DroppedFile, SourcedUnit, WithheldUnit
 from reconciler.engine.publishing.filter_evaluation import FilterEvaluator
 from reconciler.engine.publishing.release_target import ReleasePolicy, ReleaseTarget
 from reconciler.engine.publishing.version_view import RepositoryVersion
@@ -24,16 +28,21 @@ from reconciler.model import Digest, StoredArtifact, artifact_digest
 def settle_dropped_files(
     session: WritingSession, target: ReleaseTarget, *, policy: ReleasePolicy
 ) -> None:
-    """Record which dropped files of a publication linger from now on. Runs in a worker thread.
+    """Record what a publication dropped and still shows from now on. Runs in a worker thread.
 
     Call it before the pointer moves, so that what a rule took away is gone with the generation that
     no longer shows it.
     """
     publication, now = target.publication, session.clock()
-    since = now - timedelta(seconds=publication.grace)
-    dropped = session.writer.dropped_files(target.current.id, since)
+    last = session.writer.last_complete(target.current.id)
+    longest = last.linger if last is not None else 0
+    dropped = session.writer.dropped_files(
+        target.current.id,
+        now - timedelta(seconds=publication.grace),
+        longest=now - timedelta(seconds=longest),
+    )
     lingering: list[DroppedFile] = []
-    if publication.grace and dropped:
+    if dropped and (publication.grace or longest):
         evaluator = FilterEvaluator(session, policy.desired, publication, now=now)
         decided = _Decided(session, target, evaluator)
         lingering = [file for file in dropped if decided.lingers(file)]
@@ -52,25 +61,67 @@ class _Decided:
         self._target = target
         self._evaluator = evaluator
         self._shown: dict[tuple[int, str], set[Digest]] = {}
+        self._taken: dict[tuple[int, str | None], bool] = {}
 
     def lingers(self, file: DroppedFile) -> bool:
-        """Return True if the file belongs to a unit that today's rules let in."""
+        """Return True if the rules of today let in what the file, or the page, shows."""
         group = file.entry.group
-        if group is None:
+        if not file.entry.stays_for(self._target.publication.grace):
             return False
+        if file.entry.page or group is None:
+            return not self._something_taken(file.removed, group)
         key = file.removed, group
         if key not in self._shown:
             self._shown[key] = self._artifacts(file.removed, group)
         return file.entry.digest in self._shown[key]
+
+    def _something_taken(self, removed: int, group: str | None) -> bool:
+        """Return True if rules take away since `removed` what a group showed; None: any group."""
+        key = removed, group
+        if key not in self._taken:
+            before = self._version_before(removed)
+            self._taken[key] = before is None or any(
+                self._is_taken(before, removed, name)
+                for name in (self._changed_since(before, removed) if group is None else (group,))
+            )
+        return self._taken[key]
+
+    def _is_taken(self, before: RepositoryVersion, removed: int, group: str) -> bool:
+        rows = self._then_and_now(before, group)
+        refused = self._evaluator.refusals(before.repository_id, group, rows)
+        hidden = self._withheld_at(removed - 1) if refused else {}
+        shown = {row.digest for row in self._rows(before, group)} - hidden.keys()
+        return not shown.isdisjoint(refused)
+
+    def _changed_since(self, before: RepositoryVersion, removed: int) -> Collection[str]:
+        """Return groups that differ from a version, or of which more is withheld than then."""
+        reader, version = self._session.writer, self._target.version
+        names = reader.changed_groups(before.repository_id, before.number, version.number)
+        withheld, hidden = self._withheld_now(), self._withheld_at(removed - 1)
+        return {*names, *(withheld[digest].group for digest in withheld.keys() - hidden.keys())}
+
+    def _withheld_now(self) -> Mapping[Digest, WithheldUnit]:
+        filtered, current = self._target.filtered, self._target.current
+        if filtered.units is not None:
+            return filtered.units
+        return self._withheld_at(current.number) if filtered.summary.units else {}
+
+    def _withheld_at(self, number: int) -> Mapping[Digest, WithheldUnit]:
+        return self._session.writer.withheld(self._target.current.id, number)
+
+    def _then_and_now(self, before: RepositoryVersion, group: str) -> list[SourcedUnit]:
+        """Return the units of a group, then and now: rules may compare them with each other."""
+        dropped = self._rows(before, group)
+        known = {(row.digest, row.source) for row in dropped}
+        beside = self._rows(self._target.version, group)
+        return [*dropped, *(row for row in beside if (row.digest, row.source) not in known)]
 
     def _artifacts(self, removed: int, group: str) -> set[Digest]:
         """Return the artifacts that a group held before `removed` and that rules let in."""
         before = self._version_before(removed)
         if before is None:
             return set()
-        dropped, beside = (self._rows(version, group) for version in (before, self._target.version))
-        known = {(row.digest, row.source) for row in dropped}
-        rows = [*dropped, *(row for row in beside if (row.digest, row.source) not in known)]
+        rows = self._then_and_now(before, group)
         refused = self._evaluator.refusals(before.repository_id, group, rows)
         derived = self._derived(before, group)
         by_verdict: dict[bool, set[Digest]] = defaultdict(set)

@@ -6,6 +6,7 @@ import logging
 import sqlite3
 from functools import partial
 from itertools import groupby
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
@@ -77,8 +78,27 @@ def upgrade() -> None:
         sqlite_where=withdrawn,
         postgresql_where=withdrawn,
     )
+    op.add_column("resource", sa.Column("base_url", sa.Text(), nullable=True))
+    op.add_column(
+        "publication", sa.Column("linger", sa.Integer(), nullable=False, server_default="0")
+    )
+    op.add_column(
+        "publication", sa.Column("immutable", sa.Boolean(), nullable=False, server_default="0")
+    )
     if op.get_bind().dialect.name == "sqlite":
         _write_entries_anew()
+    else:
+        for column in _columns_of_caching():
+            op.add_column("publication_entry", column)
+
+
+def _columns_of_caching() -> list[sa.Column[Any]]:
+    """Return what is new of an entry: how long caches, and the path itself, may live."""
+    return [
+        sa.Column("immutable", sa.Boolean(), nullable=False, server_default="0"),
+        sa.Column("addressed", sa.Boolean(), nullable=False, server_default="0"),
+        sa.Column("linger", sa.Integer(), nullable=True),
+    ]
 
 
 def _count_units() -> None:
@@ -134,6 +154,7 @@ def _write_entries_anew() -> None:
         sa.Column("added", sa.Integer(), nullable=False),
         sa.Column("removed", sa.Integer(), nullable=True),
         sa.Column("lingers", sa.Boolean(), nullable=False, server_default="0"),
+        *_columns_of_caching(),
         sa.ForeignKeyConstraint(
             ["publication_id"],
             ["resource.id"],
@@ -148,7 +169,8 @@ def _write_entries_anew() -> None:
         sa.text(
             "INSERT INTO publication_entry SELECT publication_id, packed_path(path),"
             " packed_type(media_type), aliases, group_name, page, digest, size, position, added,"
-            " removed, lingers FROM entry_of_0004 ORDER BY publication_id, path, media_type, added"
+            " removed, lingers, 0, 0, NULL FROM entry_of_0004"
+            " ORDER BY publication_id, path, media_type, added"
         )
     )
     connection.execute(sa.text("UPDATE artifact_origin SET url = packed_path(url)"))
