@@ -19,6 +19,7 @@ from reconciler.database.bulk import (
     overwriting,
     replacing,
 )
+from reconciler.database.extractable_units import artifacts_arrived
 from reconciler.database.records import ArtifactOrigin, DeclaredUnit
 from reconciler.database.schema import artifact, artifact_origin, damage, unit, unit_artifact
 from reconciler.database.session import Reading, Writing
@@ -53,13 +54,13 @@ _ORIGINS = (
 
 _UNITS = ignoring(unit, "digest", "type", "group_name", "key", "body")
 _DECLARED = ignoring(artifact, "sha256", "size", "stored")
-KEPT = Bulk(
+_KEPT = Bulk(
     lambda dialect: overwriting(insert_for(dialect, artifact), ["sha256"], ["size", "stored"]),
     "sha256",
     "size",
     "stored",
 )
-MENDED = delete(damage).where(
+_MENDED = delete(damage).where(
     exists(select(1).where(artifact.c.sha256 == damage.c.sha256, artifact.c.stored))
 )
 _SET_ORIGINS = replacing(artifact_origin, "sha256", "remote", "url", "needs_page")
@@ -91,6 +92,14 @@ def sizes(connection: Connection, digests: Iterable[bytes]) -> dict[bytes, tuple
             for row in connection.execute(_SIZES, {"digests": batch}).all()
         )
     return sizes_by_digest
+
+
+def keep(connection: Connection, rows: Sequence[Row]) -> None:
+    """Record that bytes are in the store, of which rows say (digest, size, True)."""
+    if rows:
+        _KEPT(connection, rows)
+        connection.execute(_MENDED)
+        artifacts_arrived(connection, (row[0] for row in rows))
 
 
 class ContentReads(Reading):
@@ -173,9 +182,7 @@ class ContentWrites(Writing):
                         for digest, group, unit in batch
                     ],
                 )
-                KEPT(connection, kept)
-                if kept:
-                    connection.execute(MENDED)
+                keep(connection, kept)
                 _DECLARED(connection, declared)
                 _SET_ORIGINS(connection, had)
                 _PARTS(
@@ -191,8 +198,7 @@ class ContentWrites(Writing):
     def artifact_stored(self, digest: Digest, size: int) -> None:
         """Record that the artifact's bytes, `size` of them, are in the store."""
         with self._writing.begin() as connection:
-            KEPT(connection, [(digest.raw, size, True)])
-            connection.execute(MENDED)
+            keep(connection, [(digest.raw, size, True)])
         logger.debug("recorded %s as stored, bytes: %d", digest.short, size)
 
 

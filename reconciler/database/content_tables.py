@@ -18,6 +18,8 @@ from sqlalchemy import (
     Table,
     Text,
     false,
+    func,
+    literal_column,
 )
 
 from reconciler.database.columns import HexPacked, Identity, Moment, Name, PackedJson
@@ -33,6 +35,15 @@ metadata = MetaData(
 
 # On SQLite, rows that live in their primary key's tree: one tree to write instead of two.
 CLUSTERED: dict[str, Any] = {"sqlite_with_rowid": False}
+
+
+def beginning(digest: Any) -> Any:
+    """Return the first four bytes of a digest, which are indexed in its place.
+
+    They find a row as well as all 32 do, in half the room. Compare the whole digest, too.
+    """
+    return func.substr(digest, literal_column("1"), literal_column("4"))
+
 
 # Content, by digest. `body` is the canonical JSON whose sha256 is `digest`, packed.
 unit = Table(
@@ -66,6 +77,7 @@ unit_artifact = Table(
     PrimaryKeyConstraint("unit_id", "path"),
     **CLUSTERED,
 )
+Index("ix_unit_artifact_sha256", beginning(unit_artifact.c.sha256))
 
 # Where the bytes of an artifact can be had, by the remote that said so: what lets a unit join
 # before they are stored. `url`: without query and user info, which may be secret; `needs_page`: it
@@ -115,4 +127,22 @@ derived_artifact = Table(
     PrimaryKeyConstraint("unit_id", "path"),
     Index(None, "seq"),
     **CLUSTERED,
+)
+Index(
+    "ix_derived_artifact_sha256",
+    beginning(derived_artifact.c.sha256),
+    sqlite_where=derived_artifact.c.sha256.is_not(None),
+)
+
+# Units to examine again for such artifacts; `extractable_units.py` says more.
+extractable_unit = Table(
+    "extractable_unit",
+    metadata,
+    Column(
+        "unit_id",
+        Identity,
+        ForeignKey(unit.c.id, ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
 )

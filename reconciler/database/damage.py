@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Select, bindparam, delete, func, select, union, update
 
 from reconciler.database.bulk import batches, insert_for, listed, parameter
+from reconciler.database.extractable_units import artifacts_lost
 from reconciler.database.records import ArtifactUse, Damage
 from reconciler.database.schema import (
     artifact,
@@ -199,6 +200,7 @@ class DamageWrites(Writing):
                 row = {"sha256": digest.raw, "problem": problem, "found_at": now}
                 connection.execute(insert.values(row))
                 recorded.add(digest)
+            artifacts_lost(connection, (digest.raw for digest in recorded))
         for digest in sorted(recorded):
             logger.error("damaged in the store: %s: %s", digest, problems[digest])
         return recorded

@@ -8,17 +8,19 @@ Identities of units and versions know nothing of this.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
 
-from sqlalchemy import bindparam, exists, func, select, union, update
+from sqlalchemy import bindparam, exists, func, select, update
 
-from reconciler.database.artifacts import KEPT, MENDED
+from reconciler.database.artifacts import keep
 from reconciler.database.bulk import batches, listed, parameter, replacing
+from reconciler.database.extractable_units import units_examined
 from reconciler.database.records import Derivation, DerivedArtifact, ExaminedUnit, UnitName
 from reconciler.database.schema import (
     artifact,
     derived_artifact,
+    extractable_unit,
     generation,
     membership,
     repository,
@@ -52,20 +54,12 @@ _UNEXAMINED = (
     )
     .order_by(unit.c.id)
 )
-# Read once, where looking up each of the artifacts that wait would take several times as long.
-_STORED = select(artifact.c.sha256).where(artifact.c.stored)
-_READY = (
-    select(unit.c.id, unit.c.body)
-    .join(derived_artifact, _rows.unit_id == unit.c.id)
-    .where(_rows.container.is_not(None), _rows.container.in_(_STORED), _MEMBER)
+_EXTRACTABLE = (
+    select(unit.c.id, unit.c.body)  # no join, which might begin with the units: all that there are
+    .where(unit.c.id.in_(select(extractable_unit.c.unit_id)), _MEMBER)
+    .order_by(unit.c.id)
 )
-_LOST = (
-    select(unit.c.id, unit.c.body)
-    .join(derived_artifact, _rows.unit_id == unit.c.id)
-    .where(_rows.sha256.is_not(None), _rows.sha256.not_in(_STORED), _MEMBER)
-)
-_DERIVABLE = union(_READY, _LOST)
-_ANY_DERIVABLE = _DERIVABLE.limit(1)
+_ANY_EXTRACTABLE = _EXTRACTABLE.limit(1)
 _SHOWN = (
     select(unit.c.digest, _rows.path, _rows.sha256)
     .join(derived_artifact, _rows.unit_id == unit.c.id)
@@ -135,14 +129,14 @@ class DerivedReads(Reading):
         """Yield units of a version whose containers came into the store, or whose bytes left it."""
         values = {"repository_id": repository_id, "number": number}
         with self._reading.connect().execution_options(yield_per=STREAM) as connection:
-            for id_, body in connection.execute(_DERIVABLE, values):
+            for id_, body in connection.execute(_EXTRACTABLE, values):
                 yield ExaminedUnit(id_, stored_unit(body))
 
     def has_extractable_units(self, repository_id: int, number: int) -> bool:
         """Return True if `extractable_units` yields any."""
         values = {"repository_id": repository_id, "number": number}
         with self._reading.connect() as connection:
-            return connection.execute(_ANY_DERIVABLE, values).first() is not None
+            return connection.execute(_ANY_EXTRACTABLE, values).first() is not None
 
     def derivation(
         self, repository_id: int, number: int, *, known: Derivation | None = None
@@ -190,18 +184,26 @@ class DerivedWrites(Writing):
     """Records of derived artifacts."""
 
     def record_derived(
-        self, derived: Sequence[DerivedArtifact], sizes: Mapping[Digest, int]
+        self,
+        derived: Sequence[DerivedArtifact],
+        sizes: Mapping[Digest, int],
+        *,
+        examined: Collection[int],
     ) -> None:
-        """Record what is shown of some units. `sizes`: of the bytes, which are stored."""
-        if not derived:
-            return
+        """Record what is shown of the examined units.
+
+        Args:
+            derived: What is shown of some of them.
+            sizes: Bytes of what was made, which are stored.
+            examined: IDs of the units, also of those of which nothing is shown.
+        """
         with self._writing.begin() as connection:
-            kept = sorted((digest.raw, size, True) for digest, size in sizes.items())
-            KEPT(connection, kept)
-            connection.execute(MENDED)
-            connection.execute(_IN_TURN)
-            seq = connection.execute(_SEQ).scalar_one() + 1
-            _RECORD(connection, [_row(made, seq) for made in derived])
+            keep(connection, sorted((digest.raw, size, True) for digest, size in sizes.items()))
+            if derived:
+                connection.execute(_IN_TURN)
+                seq = connection.execute(_SEQ).scalar_one() + 1
+                _RECORD(connection, [_row(made, seq) for made in derived])
+            units_examined(connection, examined)
 
     def mark_examined(self, repository_id: int, number: int) -> None:
         """Record that the units of every version up to `number` were examined."""

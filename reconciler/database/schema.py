@@ -30,6 +30,7 @@ from reconciler.database.content_tables import artifact as artifact
 from reconciler.database.content_tables import artifact_origin as artifact_origin
 from reconciler.database.content_tables import damage as damage
 from reconciler.database.content_tables import derived_artifact as derived_artifact
+from reconciler.database.content_tables import extractable_unit as extractable_unit
 from reconciler.database.content_tables import first_seen as first_seen
 from reconciler.database.content_tables import metadata as metadata
 from reconciler.database.content_tables import unit as unit

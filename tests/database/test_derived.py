@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from reconciler.database import Derivation, DerivedArtifact, Writer
+from reconciler.database import ArtifactOrigin, Derivation, DerivedArtifact, Writer
 from reconciler.model import Digest
-from tests.support.databases import a_unit, change, created_repository, database
+from tests.support.databases import NOW, a_unit, by_group, change, created_repository, database
 
 MADE = Digest.of(b"made")
 
@@ -14,7 +14,9 @@ MADE = Digest.of(b"made")
 def show(writer: Writer, repository_id: int, number: int, *, after: int = 0) -> None:
     """Record one artifact for each unit that joined a repository after a version."""
     units = list(writer.unexamined_units(repository_id, after, number))
-    writer.record_derived([DerivedArtifact(unit.id, "x", MADE) for unit in units], {MADE: 4})
+    writer.record_derived(
+        [DerivedArtifact(unit.id, "x", MADE) for unit in units], {MADE: 4}, examined=[]
+    )
 
 
 def test_what_is_shown_already_is_not_read_again_until_it_changes(tmp_path: Path) -> None:
@@ -37,3 +39,39 @@ def test_what_is_shown_already_is_not_read_again_until_it_changes(tmp_path: Path
         show(writer, team, 2, after=1)
         assert writer.derivation(team, 1, known=known) is known, "not of the earlier version"
         assert writer.derivation(team, 2, known=known).digest not in (known.digest, first.digest)
+
+
+def test_units_are_examined_again_for_what_arrived_or_was_lost(tmp_path: Path) -> None:
+    """Kind: cost follows change. Nobody looks for them among all units that wait."""
+    with database(tmp_path) as opened:
+        writer = opened.writer()
+        team = created_repository(writer)
+        unit = a_unit("a", "one", artifact=True)
+        container = Digest.parse(unit.artifacts[0].sha256)
+        writer.record_units(
+            by_group(unit, a_unit("b", "two")),
+            {},
+            {container: ArtifactOrigin("a", "http://a.example.org/one")},
+        )
+        change(writer, team, joins=[unit, a_unit("b", "two")])
+        waiting = next(
+            found.id for found in writer.unexamined_units(team, 0, 1) if found.unit.key == "one"
+        )
+
+        def examined(*derived: DerivedArtifact) -> bool:
+            writer.record_derived(derived, {}, examined=[waiting])
+            return writer.has_extractable_units(team, 1)
+
+        waits = DerivedArtifact(waiting, "x", None, container)
+        assert not examined(waits)
+        writer.artifact_stored(container, 3)
+        assert [found.id for found in writer.extractable_units(team, 1)] == [waiting]
+        assert not writer.has_extractable_units(team, 0), "not of the empty version"
+        assert examined(waits), "it came while the unit was examined"
+        writer.record_derived([], {MADE: 4}, examined=[])
+        assert not examined(DerivedArtifact(waiting, "x", MADE))
+        writer.artifact_stored(container, 3)
+        assert not writer.has_extractable_units(team, 1), "it waits for nothing any more"
+        writer.record_damage({MADE: "missing"}, NOW)
+        assert writer.has_extractable_units(team, 1)
+        assert not examined(), "nothing can be made of it"

@@ -40,10 +40,10 @@ PARTS = {
     "damage._SHOWN",
     "delisted._KEYS",
     "delisted._SHOWN",
-    "derived._LOST",
-    "derived._READY",
-    "derived._STORED",
     "lingering._begun_at",
+    "extractable_units._MADE",
+    "extractable_units._STILL",
+    "extractable_units._WAITING",
     "publications._RECORD",
     "versions._RECORDS",
 }
@@ -51,8 +51,6 @@ PARTS = {
 # Statements whose work may grow although the operation is as small as ever, and why.
 GROWING = {
     "commit_statements.BUCKETS": "at most 4,096 rows, whose digests make that of the version",
-    "derived._DERIVABLE": "what waits for bytes: where they arrived is not recorded",
-    "derived._ANY_DERIVABLE": "the same",
     "derived._SHOWN": "the identity of a release is of everything that is shown",
     "withheld._OPEN": "the verdict on a publication is on everything that it withholds",
     "withheld._WITHHELD": "the same",

@@ -252,15 +252,17 @@ def damage(state: LargeState) -> None:
 def derived(state: LargeState) -> None:
     writer, of = state.writer, state.repository_id
     made = Digest.of(b"made")
-    writer.record_derived([DerivedArtifact(2, "1.metadata", made)], {made: 4})
+    writer.artifact_stored(artifact_of(1, 1), 10)  # for which the unit 4 has waited
     latest = writer.examined(of)[0]
+    assert writer.has_extractable_units(of, latest)
+    assert [unit.id for unit in writer.extractable_units(of, latest)] == [4]
+    derived = [DerivedArtifact(4, "1.metadata", made)]
+    writer.record_derived(derived, {made: 4}, examined=[4])
     writer.mark_examined(of, latest - 1)
     _all(writer.unexamined_units(of, latest - 1, latest))
     writer.derived_artifacts(of, latest, [_FIRST])
     writer.derived_groups(of, latest, 1)
     writer.derivation(of, latest)
-    writer.has_extractable_units(of, latest)
-    _all(writer.extractable_units(of, latest))
 
 
 def plugins(state: LargeState) -> None:

@@ -62,7 +62,8 @@ class ArtifactDeriver:
             derived = [made for unit in batch for made in self._derived(unit, stored)]
             if self._sizes:
                 self._session.store.sync()
-            self._session.writer.record_derived(derived, self._sizes)
+            examined = [unit.id for unit in batch]
+            self._session.writer.record_derived(derived, self._sizes, examined=examined)
             if derived:
                 logger.debug("derived artifacts: %d", len(derived))
 

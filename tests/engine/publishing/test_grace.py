@@ -64,7 +64,9 @@ def test_what_was_made_out_of_a_dropped_file_stays_with_it(site: Rehearsal) -> N
         team = writer.actual_state().repositories["team"]
         units = writer.unexamined_units(team.id, 0, team.number)
         [two] = [unit for unit in units if unit.unit.key == "two"]
-        writer.record_derived([DerivedArtifact(two.id, "two.made", digest)], {digest: len(made)})
+        writer.record_derived(
+            [DerivedArtifact(two.id, "two.made", digest)], {digest: len(made)}, examined=[two.id]
+        )
     site.applied()
     assert status(site, f"{TWO}.made") == 200
     site.now += timedelta(hours=1)

@@ -48,6 +48,14 @@ FROM keys
 GROUP BY repository_id, number, type
 """
 
+# Units whose containers came into the store, or of which what was made has left it.
+_EXTRACTABLE = """
+INSERT INTO extractable_unit (unit_id)
+SELECT DISTINCT d.unit_id
+FROM derived_artifact d JOIN artifact a ON a.sha256 = coalesce(d.container, d.sha256)
+WHERE a.stored = (d.container IS NOT NULL)
+"""
+
 
 def upgrade() -> None:
     """Count the units of every version once, and write the entries of publications anew."""
@@ -69,6 +77,7 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     _count_units()
+    _find_extractable_units()
     op.drop_index("ix_source_group_withdrawn", "source_group")
     withdrawn = sa.text("validator IN ('withdrawn', 'withdrawn and gone')")
     op.create_index(
@@ -99,6 +108,28 @@ def _columns_of_caching() -> list[sa.Column[Any]]:
         sa.Column("addressed", sa.Boolean(), nullable=False, server_default="0"),
         sa.Column("linger", sa.Integer(), nullable=True),
     ]
+
+
+def _find_extractable_units() -> None:
+    op.create_table(
+        "extractable_unit",
+        sa.Column("unit_id", Identity, autoincrement=False, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["unit_id"],
+            ["unit.id"],
+            name=op.f("fk_extractable_unit_unit_id_unit"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("unit_id", name=op.f("pk_extractable_unit")),
+    )
+    op.execute(_EXTRACTABLE)
+    for table in ("unit_artifact", "derived_artifact"):
+        op.create_index(
+            f"ix_{table}_sha256",
+            table,
+            [sa.text("substr(sha256, 1, 4)")],
+            sqlite_where=sa.text("sha256 IS NOT NULL") if table == "derived_artifact" else None,
+        )
 
 
 def _count_units() -> None:
