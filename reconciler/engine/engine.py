@@ -38,8 +38,8 @@ from reconciler.errors import ReconcilerError
 from reconciler.model import ActualState, DesiredState, RecordedState, Ref
 from reconciler.plan import Plan
 from reconciler.plugin.registry import Registry
-from reconciler.remote import register_secrets
 from reconciler.retrying import RetryPolicy, never
+from reconciler.secret_values import register_secrets
 from reconciler.store.temporary_trees import sweep_trees
 
 logger = logging.getLogger(__name__)

@@ -23,7 +23,6 @@ from reconciler.plugin import OptionFault
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,62})")
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._/-]{0,252})")
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
 _SEGMENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._~-]*")
 _SHARE = re.compile(r"(\d{1,3}(?:\.\d{1,6})?)%")
@@ -57,28 +56,9 @@ def _label(text: str) -> str:
     return text
 
 
-def _variable(text: str) -> str:
-    if not _VARIABLE.fullmatch(text):
-        raise OptionFault(
-            "expects the name of an environment variable",
-            hint="the name, not the value: letters, digits and `_`",
-        )
-    return text
-
-
 def _header(text: str) -> str:
     if not _HEADER.fullmatch(text):
         raise OptionFault("expects the name of an HTTP header")
-    return text
-
-
-def _file_path(text: str) -> str:
-    if not text or not text.isprintable():
-        raise OptionFault("expects a path")
-    if text.startswith("~"):
-        raise OptionFault(
-            "`~` is not expanded", hint="write an absolute path, or one relative to this file"
-        )
     return text
 
 
@@ -265,9 +245,7 @@ def _cidr(text: str) -> str:
 
 Name = Annotated[str, AfterValidator(_name), _pattern(_NAME)]
 LabelKey = Annotated[str, AfterValidator(_label)]
-Variable = Annotated[str, AfterValidator(_variable), _pattern(_VARIABLE)]
 Header = Annotated[str, AfterValidator(_header)]
-FilePath = Annotated[str, AfterValidator(_file_path), Field(min_length=1)]
 RemoteUrl = Annotated[
     str,
     AfterValidator(_remote_url),

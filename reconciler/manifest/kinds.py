@@ -7,14 +7,13 @@ plugin's model, which refuses keys that it does not know either.
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
 from reconciler.errors import Origin
 from reconciler.manifest.fields import (
     Cidr,
-    FilePath,
     Header,
     LabelKey,
     Name,
@@ -27,11 +26,11 @@ from reconciler.manifest.fields import (
     Share,
     UrlPath,
     User,
-    Variable,
     Version,
 )
 from reconciler.model import GRACE, IMMEDIATE, LATEST, SAME_ORIGIN, Kind, Meta, SourceKind
-from reconciler.plugin import Duration, NotEmpty, OptionFault, Options, Size
+from reconciler.plugin import Duration, NotEmpty, OptionFault, Options, Secret, Size
+from reconciler.plugin.secrets import FilePath
 
 API = "reconciler/v1"
 
@@ -63,45 +62,16 @@ class Manifest(Options):
         )
 
 
-class SecretReference(Options):
-    """Reference to a secret: `{env: NAME}` or `{file: path}`."""
-
-    model_config = ConfigDict(
-        json_schema_extra={"oneOf": [{"required": ["env"]}, {"required": ["file"]}]}
-    )
-
-    env: Variable | None = None
-    file: FilePath | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _is_reference(cls, value: Any) -> Any:
-        if not isinstance(value, dict):
-            raise OptionFault(
-                "a secret is never written into a manifest",
-                hint="refer to it: `{env: NAME}` or `{file: path}`",
-            )
-        return value
-
-    @model_validator(mode="after")
-    def _is_one(self) -> SecretReference:
-        if (self.env is None) == (self.file is None):
-            raise OptionFault(
-                "expects exactly one of `env` and `file`", hint="`{env: NAME}` or `{file: path}`"
-            )
-        return self
-
-
 class AuthSpec(Options):
-    username: str | SecretReference
-    password: SecretReference
+    username: str | Secret
+    password: Secret
 
 
 class TlsSpec(Options):
     verify: bool = True
     ca: FilePath | None = None
     client_cert: FilePath | None = None
-    client_key: SecretReference | None = None
+    client_key: Secret | None = None
 
 
 class TimeoutsSpec(Options):
@@ -123,7 +93,7 @@ class RemoteSpec(Options):
     auth: AuthSpec | None = None
     tls: TlsSpec = TlsSpec()
     proxy: Proxy | None = None
-    headers: dict[Header, str | SecretReference] = Field(default_factory=dict)
+    headers: dict[Header, str | Secret] = Field(default_factory=dict)
     timeouts: TimeoutsSpec = TimeoutsSpec()
     retries: int = Field(default=4, ge=0, le=100)
     concurrency: int = Field(default=32, ge=1, le=256)
@@ -219,9 +189,9 @@ class UploaderSpec(Options):
         }
     )
 
-    token: SecretReference | None = None
+    token: Secret | None = None
     username: User | None = None
-    password: SecretReference | None = None
+    password: Secret | None = None
 
     @model_validator(mode="after")
     def _is_one(self) -> UploaderSpec:

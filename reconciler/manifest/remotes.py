@@ -8,19 +8,18 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
 from reconciler.manifest.canonical import canonical
-from reconciler.manifest.document import Path
 from reconciler.manifest.kinds import (
     SECRET_HEADERS,
     Manifest,
     RemoteManifest,
     RemoteSpec,
-    SecretReference,
 )
 from reconciler.manifest.plugin_lookup import Usable
 from reconciler.manifest.scalars import shown
 from reconciler.manifest.validation import Checked
 from reconciler.manifest.validation_messages import suggestion
 from reconciler.model import DEFAULT_MAX_SIZE, Auth, Egress, Remote, Secret, Tls
+from reconciler.plugin import Secret as SecretOption
 from reconciler.reach import SECRET_HOSTS, OutOfReach, Reach, Use
 from reconciler.redaction import sanitize
 
@@ -42,13 +41,10 @@ def remote(checked: Checked, manifest: Manifest | None, importer: Usable | None)
         index=spec.index,
         url=spec.url if spec.url is None else _address(checked, spec.url),
         policy=spec.policy,
-        auth=_auth(checked, spec),
+        auth=_auth(spec),
         tls=_tls(checked, spec),
         proxy=spec.proxy,
-        headers={
-            name: _secret_or_text(checked, ("spec", "headers", name), value)
-            for name, value in spec.headers.items()
-        },
+        headers={name: _secret_or_text(value) for name, value in spec.headers.items()},
         retries=spec.retries,
         concurrency=spec.concurrency,
         rate_limit=spec.rate_limit,
@@ -59,17 +55,6 @@ def remote(checked: Checked, manifest: Manifest | None, importer: Usable | None)
     )
     checked.ask(("spec",), partial(_check_destinations, sent_secrets(result, importer.cls)))
     return result
-
-
-def secret(checked: Checked, place: Path, reference: SecretReference) -> Secret:
-    """Return the reference at `place` as `Secret`, with the absolute path of its file."""
-    if reference.file is None:
-        variable = reference.env or ""
-        checked.ask(place, lambda reach: reach.secret_variable(variable))
-        return Secret(variable, None)
-    path = checked.absolute(reference.file)
-    checked.ask(place, lambda reach: reach.secret_file(path))
-    return Secret(None, path)
 
 
 class SentSecret(NamedTuple):
@@ -185,32 +170,28 @@ def _check_certificate(checked: Checked) -> None:
         )
 
 
-def _secret_or_text(checked: Checked, place: Path, value: str | SecretReference) -> str | Secret:
-    return value if isinstance(value, str) else secret(checked, place, value)
+def _secret_or_text(value: str | SecretOption) -> str | Secret:
+    return value if isinstance(value, str) else value.reference
 
 
-def _auth(checked: Checked, spec: RemoteSpec) -> Auth | None:
+def _auth(spec: RemoteSpec) -> Auth | None:
     if spec.auth is None:
         return None
-    place = ("spec", "auth")
-    return Auth(
-        _secret_or_text(checked, (*place, "username"), spec.auth.username),
-        secret(checked, (*place, "password"), spec.auth.password),
-    )
+    return Auth(_secret_or_text(spec.auth.username), spec.auth.password.reference)
 
 
 def _tls(checked: Checked, spec: RemoteSpec) -> Tls:
     tls, place = spec.tls, ("spec", "tls")
-    key = secret(checked, (*place, "clientKey"), tls.client_key) if tls.client_key else None
-    if tls.client_cert is not None and key is None:  # it holds the key as well
-        secret(checked, (*place, "clientCert"), SecretReference(file=tls.client_cert))
     certificate = (*place, "clientCert")
+    if tls.client_cert is not None and tls.client_key is None:  # it holds the key as well
+        path = checked.absolute(tls.client_cert)
+        checked.ask(certificate, lambda reach: reach.secret_file(path))
     return Tls(
         verify=tls.verify,
         ca=tls.ca and checked.readable((*place, "ca"), tls.ca, Use.TRUST),
         client_cert=tls.client_cert
         and checked.readable(certificate, tls.client_cert, Use.CERTIFICATE),
-        client_key=key,
+        client_key=tls.client_key.reference if tls.client_key else None,
     )
 
 

@@ -8,7 +8,7 @@ from functools import partial
 
 from reconciler.errors import Fault, Origin
 from reconciler.manifest.canonical import canonical
-from reconciler.manifest.document import Document, Path
+from reconciler.manifest.document import Document
 from reconciler.manifest.kinds import (
     API,
     MANIFESTS,
@@ -21,7 +21,7 @@ from reconciler.manifest.kinds import (
 )
 from reconciler.manifest.plugin_lookup import Plugins, Unusable, Usable
 from reconciler.manifest.plugin_options import effective, key_locations, plugin_keys
-from reconciler.manifest.remotes import remote, secret
+from reconciler.manifest.remotes import remote
 from reconciler.manifest.repositories import repository
 from reconciler.manifest.scalars import shown
 from reconciler.manifest.validation import Checked
@@ -103,10 +103,7 @@ def publication(
         options=options.options,
         exports=_exports(checked, spec),
         config=options.config,
-        uploaders=tuple(
-            _uploader(checked, ("spec", "access", "upload", index), uploader)
-            for index, uploader in enumerate(spec.access.upload)
-        ),
+        uploaders=tuple(_uploader(uploader) for uploader in spec.access.upload),
         filters=tuple(spec.filters),
         quarantined=spec.quarantined,
         grace=int(spec.grace.total_seconds()),
@@ -224,9 +221,9 @@ def _check_export(path: str, reach: Reach) -> None:
     reach.export(path)
 
 
-def _uploader(checked: Checked, place: Path, spec: UploaderSpec) -> Uploader:
+def _uploader(spec: UploaderSpec) -> Uploader:
     return Uploader(
-        token=secret(checked, (*place, "token"), spec.token) if spec.token else None,
+        token=spec.token.reference if spec.token else None,
         username=spec.username or "",
-        password=secret(checked, (*place, "password"), spec.password) if spec.password else None,
+        password=spec.password.reference if spec.password else None,
     )

@@ -47,6 +47,7 @@ from reconciler.plugin.options import (
     parse_size,
 )
 from reconciler.plugin.publisher import UPLOAD_PATH, Publisher
+from reconciler.plugin.secrets import Secret
 from reconciler.plugin.upstream_conduits import (
     UNCHANGED,
     Part,
@@ -98,6 +99,7 @@ __all__ = [
     "RepositoryContent",
     "RepositoryInfo",
     "Scratchpads",
+    "Secret",
     "Size",
     "Stale",
     "StoredArtifact",

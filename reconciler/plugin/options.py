@@ -190,18 +190,19 @@ class Located:
         Rule: a plugin asks before it reads what a file beside the manifests names. Raises
         OptionFault where manifests may not read it.
         """
-        return Path(_asked(lambda reach: reach.file(os.path.abspath(path)), self._reach) or path)
+        return Path(ask(lambda reach: reach.file(os.path.abspath(path)), self._reach) or path)
 
     def variable(self, name: str) -> str | None:
         """Return an environment variable that the file here names; None where it is not set.
 
         Raises OptionFault where manifests may not refer to it.
         """
-        _asked(lambda reach: reach.plain_variable(name), self._reach)
+        ask(lambda reach: reach.plain_variable(name), self._reach)
         return os.environ.get(name)
 
 
-def _asked(question: Callable[[Reach], str | None], reach: Reach | None) -> str | None:
+def ask(question: Callable[[Reach], str | None], reach: Reach | None) -> str | None:
+    """Return the answer of the reach of a manifest; None without one. Raises OptionFault."""
     try:
         return question(reach) if reach is not None else None
     except OutOfReach as error:
@@ -221,7 +222,7 @@ def _located(text: object, info: ValidationInfo) -> Located:
             hint="apply the manifests again",
         )
     path, reach = os.path.abspath(os.path.join(folder, text)), context.get("reach")
-    _asked(lambda reach: reach.file(path), reach)
+    ask(lambda reach: reach.file(path), reach)
     return Located(text, Path(path), bool(context.get("recorded")), reach)
 
 

@@ -15,6 +15,7 @@ says what of a URL, and of a page, may be written to disk.
 """
 
 from reconciler.remote.accepted_types import AcceptedTypes
+from reconciler.remote.credentials import SecretValue
 from reconciler.remote.download import download
 from reconciler.remote.fetcher import Fetcher, Response, StreamedResponse, Trust
 from reconciler.remote.fetcher_factory import open_fetcher
@@ -28,7 +29,6 @@ from reconciler.remote.page_reader import PageReader
 from reconciler.remote.rate_limit import ConcurrencyLimiter, RateLimiter
 from reconciler.remote.relay import relay
 from reconciler.remote.retries import RetryingFetcher
-from reconciler.remote.secrets import SecretValue, fingerprint, register_secrets, reveal
 from reconciler.remote.url_secrets import storable_url
 
 __all__ = [
@@ -53,11 +53,8 @@ __all__ = [
     "StreamedResponse",
     "Trust",
     "download",
-    "fingerprint",
     "measure",
     "open_fetcher",
-    "register_secrets",
     "relay",
-    "reveal",
     "storable_url",
 ]

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 
 from reconciler.model import Remote, Tls
+from reconciler.remote.credentials import Credentials
 from reconciler.remote.fetcher import Fetcher, Response, StreamedResponse, Trust
 from reconciler.remote.local_fetcher import LocalFetcher
 from reconciler.remote.rate_limit import ConcurrencyLimiter, RateLimiter
 from reconciler.remote.retries import RetryingFetcher
-from reconciler.remote.secrets import Credentials
 from reconciler.remote.tls import TlsContexts
 from reconciler.retrying import RetryPolicy
 

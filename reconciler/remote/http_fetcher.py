@@ -22,6 +22,7 @@ from reconciler import __version__
 from reconciler.errors import Malformed, ReconcilerError, Refused, Unreachable
 from reconciler.model import Remote, pluralize
 from reconciler.remote.addresses import AddressRule, ForbiddenAddressError
+from reconciler.remote.credentials import Credentials
 from reconciler.remote.egress import CredentialScope, OriginRule, RedirectChain, request_url
 from reconciler.remote.fetcher import Response, Trust
 from reconciler.remote.responses import (
@@ -32,7 +33,6 @@ from reconciler.remote.responses import (
     too_large,
     whole_body,
 )
-from reconciler.remote.secrets import Credentials
 from reconciler.remote.tls import TlsContexts
 from reconciler.remote.urls import EnvironmentProxies, display_url
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from reconciler.errors import UsageFault
 from reconciler.model import Tls
-from reconciler.remote.secrets import SecretValue
+from reconciler.remote.credentials import SecretValue
 
 
 class TlsContexts(NamedTuple):

@@ -9,7 +9,17 @@ import pytest
 from tests.support.source import PLUGINS, Module, modules, resolved, room_of
 
 GROUND = frozenset(
-    {"errors", "logs", "model", "process_identity", "reach", "redaction", "retrying", "threads"}
+    {
+        "errors",
+        "logs",
+        "model",
+        "process_identity",
+        "reach",
+        "redaction",
+        "retrying",
+        "secret_values",
+        "threads",
+    }
 )
 ROOMS = frozenset({"database", "plan", "plugin", "remote", "store"})
 KNOWS: Mapping[str, frozenset[str]] = {
@@ -22,6 +32,7 @@ KNOWS: Mapping[str, frozenset[str]] = {
     "retrying": frozenset({"errors"}),
     "threads": frozenset(),
     "process_identity": frozenset(),
+    "secret_values": frozenset({"errors", "model", "redaction"}),
     **dict.fromkeys(ROOMS, GROUND),
     "scaffold": frozenset({"errors"}),
     "manifest": GROUND | {"plugin"},

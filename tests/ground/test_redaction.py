@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from reconciler.errors import UsageFault
 from reconciler.model import Auth, Secret
 from reconciler.redaction import SHORTEST, SecretRegister, exception_message, redact
-from reconciler.remote import register_secrets, reveal
-from reconciler.remote.secrets import Credentials
+from reconciler.remote.credentials import Credentials
+from reconciler.secret_values import register_secrets, reveal
 from tests.support.remotes import remote
 
 SECRETS = st.text(st.characters(codec="utf-8"), min_size=SHORTEST, max_size=30).filter(

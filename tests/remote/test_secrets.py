@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from reconciler.errors import UsageFault
 from reconciler.model import Auth, Secret
-from reconciler.remote import SecretValue, fingerprint, reveal
-from reconciler.remote.secrets import Credentials
+from reconciler.remote import SecretValue
+from reconciler.remote.credentials import Credentials
 from reconciler.remote.urls import display_url
+from reconciler.secret_values import fingerprint, reveal
 from tests.support.remotes import remote
 
 

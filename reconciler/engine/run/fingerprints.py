@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from reconciler.errors import UsageFault
 from reconciler.model import DesiredState, Publication, Ref, Remote, Secret
-from reconciler.remote import fingerprint, reveal
+from reconciler.secret_values import fingerprint, reveal
 
 
 def fingerprints(desired: DesiredState, key: bytes | None) -> dict[Ref, dict[str, str]]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from reconciler.errors import UsageFault
 from reconciler.model import Secret, Uploader
-from reconciler.remote import reveal
+from reconciler.secret_values import reveal
 
 # By custom of package indexes, this name goes with every token.
 TOKEN_USER = "__token__"  # noqa: S105
